@@ -1,0 +1,82 @@
+/**
+ * Fault: every failure that is expected, in one closed table. A fault says what was expected, what was found and
+ * whether the write happened. What must never happen is an assertion instead (lib/assert).
+ *
+ * Never: knows a protocol's codes (the service maps kinds to codes, exhaustively), is subclassed.
+ */
+import type { Written } from "./vocabulary.ts";
+
+/** Kind of fault → may the same call be repeated as it is, and what it means when nothing else is said. */
+const kinds = {
+  "bad-request": { retry: false, sentence: "the request is malformed" },
+  "bad-record": { retry: false, sentence: "a record is malformed" },
+  "too-large": { retry: false, sentence: "larger than the limit" },
+  "out-of-range": { retry: false, sentence: "the offset is not in the log" },
+  "offset-mismatch": { retry: false, sentence: "the log does not end at the expected offset" },
+  "out-of-sequence": { retry: false, sentence: "the producer's sequence does not follow its last" },
+  "producer-fenced": { retry: false, sentence: "a newer epoch of this producer exists" },
+  "unknown-producer": { retry: false, sentence: "the producer is not known, or was forgotten" },
+  "too-many-producers": { retry: false, sentence: "no room for another producer" },
+  unauthenticated: { retry: false, sentence: "a client certificate is required" },
+  "permission-denied": { retry: false, sentence: "not allowed" },
+  "not-found": { retry: false, sentence: "there is no such thing" },
+  "failed-precondition": { retry: false, sentence: "the state does not allow it" },
+  unimplemented: { retry: false, sentence: "not supported" },
+  "not-leader": { retry: true, sentence: "this node is not the leader" },
+  unavailable: { retry: true, sentence: "the log is not available now" },
+  overloaded: { retry: true, sentence: "a limit is reached" },
+  "disk-full": { retry: true, sentence: "the disk is full" },
+  deadline: { retry: false, sentence: "the deadline has passed" },
+  canceled: { retry: false, sentence: "the caller went away" },
+  unknown: { retry: false, sentence: "the outcome is not known" },
+  "disk-failed": { retry: false, sentence: "a write could not be made durable" },
+  corrupt: { retry: false, sentence: "stored bytes are damaged" },
+  "foreign-directory": { retry: false, sentence: "the data directory is not this node's" },
+  "unsupported-version": { retry: false, sentence: "written by another version" },
+  locked: { retry: false, sentence: "another process holds it" },
+  config: { retry: false, sentence: "the configuration is not valid" },
+} as const satisfies Record<string, { retry: boolean; sentence: string }>;
+
+export type FaultKind = keyof typeof kinds;
+export type Facts = Readonly<Record<string, string | number | boolean>>;
+
+export interface FaultOptions {
+  /** The sentence people read, without the characters : / ? # , ; = + & @ $ (some clients garble them). */
+  readonly message?: string;
+  readonly facts?: Facts;
+  /** Default "no". */
+  readonly written?: Written;
+  /** For the log only; never sent. */
+  readonly cause?: unknown;
+}
+
+/** An expected failure. Throw one rather than any other Error. */
+export class Fault extends Error {
+  override readonly name = "Fault";
+  readonly kind: FaultKind;
+  readonly facts: Facts;
+  readonly written: Written;
+
+  constructor(kind: FaultKind, options: FaultOptions = {}) {
+    super(
+      options.message ?? kinds[kind].sentence,
+      options.cause === undefined ? {} : { cause: options.cause },
+    );
+    this.kind = kind;
+    this.facts = options.facts ?? {};
+    this.written = options.written ?? "no";
+  }
+
+  /** May the same call be repeated as it is? Only ever true when nothing was written. */
+  get retry(): boolean {
+    return kinds[this.kind].retry && this.written === "no";
+  }
+
+  /** The fault itself, or what was thrown wrapped as "unknown" with the cause kept for the log. */
+  static from(reason: unknown): Fault {
+    return reason instanceof Fault ? reason : new Fault("unknown", { written: "unknown", cause: reason });
+  }
+}
+
+/** All kinds, for exhaustive tests. */
+export const faultKinds = Object.keys(kinds) as readonly FaultKind[];
