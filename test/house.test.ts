@@ -1,0 +1,170 @@
+/**
+ * The laws of the house, checked on the source itself: imports run downwards and enter a room by its mod.ts;
+ * disk, socket, process, clock and chance appear only in rims; a core has no async; links in Markdown resolve.
+ *
+ * Never: judges taste (length, names).
+ */
+import assert from "node:assert/strict";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join, posix, relative } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const read = (file: string): string => readFileSync(join(root, file), "utf8");
+const sources = globSync("src/**/*.ts", { cwd: root, exclude: (name) => name.includes("src/gen") })
+  .map((file) => file.replaceAll("\\", "/"))
+  .filter((file) => !file.startsWith("src/gen/"))
+  .sort();
+
+/** What each room may enter, besides itself and the ground floor. */
+const ground = ["lib", "gen", "vocabulary.ts", "fault.ts"];
+const below: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  log: [],
+  raft: [],
+  membership: [],
+  access: [],
+  telemetry: [],
+  replicated: ["log", "raft", "membership", "access"],
+  service: ["replicated", "log", "raft", "membership", "access"],
+  client: [],
+  agent: ["service", "telemetry", "replicated", "log", "raft", "membership", "access", "client"],
+  cli: ["agent", "client", "telemetry", "service", "replicated", "log", "raft", "membership", "access"],
+};
+
+/** Rims: the only files that may touch the outside world. A trailing slash means all of a folder. */
+const rims = [
+  "src/lib/clock.ts",
+  "src/lib/system-disk.ts",
+  "src/lib/mapped-file.ts",
+  "src/lib/stable-store.ts",
+  "src/lib/directory-lock.ts",
+  "src/membership/transport.ts",
+  "src/membership/transport/",
+  "src/replicated/stable-store.ts",
+  "src/replicated/peer-transport.ts",
+  "src/replicated/peer-transport/",
+  "src/agent/",
+  "src/cli/",
+  "src/telemetry/",
+];
+
+const outside = /^node:(fs|net|tls|dgram|http|http2|https|child_process|worker_threads|cluster|os|dns)(\/|$)/;
+/** Of these rooms, sockets and servers are the very matter; disk, process and chance still are not. */
+const socketRooms = ["service", "client"];
+const socketModules = /^node:(net|tls|http|http2|https)$/;
+const bannedCalls: readonly (readonly [RegExp, string])[] = [
+  [/\bDate\.now\(|new Date\(\)/, "take the time from a Clock (src/lib/clock.ts)"],
+  [/\bperformance\.now\(/, "take the time from a Clock (src/lib/clock.ts)"],
+  [/\bset(Timeout|Interval|Immediate)\(/, "take timers from a Clock (src/lib/clock.ts)"],
+  [/\bMath\.random\(/, "draw from a Prng that is handed in (src/lib/prng.ts)"],
+  [/\brandom(Bytes|UUID|FillSync|Int)\(/, "have chance handed in"],
+  [/\bprocess\.(env|exit|on|kill|argv|cwd)\b/, "leave the process to the agent and the command line"],
+];
+
+const isRim = (file: string): boolean =>
+  rims.some((rim) => (rim.endsWith("/") ? file.startsWith(rim) : file === rim));
+const roomOf = (file: string): string => file.slice("src/".length).split("/")[0] as string;
+const codeOf = (file: string): string =>
+  read(file)
+    .replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/^\s*\/\/.*$/gm, "");
+const importsOf = (code: string): string[] =>
+  [...code.matchAll(/(?:from|import)\s*\(?\s*["']([^"']+)["']/g)].map((found) => found[1] as string);
+
+test("imports run downwards and enter rooms by mod.ts", () => {
+  const wrong: string[] = [];
+  for (const file of sources) {
+    const room = roomOf(file);
+    for (const target of importsOf(codeOf(file)).filter((name) => name.startsWith("."))) {
+      const path = posix.normalize(posix.join(posix.dirname(file), target));
+      const entered = roomOf(path);
+      if (entered === room || ground.includes(entered)) continue;
+      if (!room.endsWith(".ts") && !(below[room] ?? []).includes(entered)) {
+        wrong.push(
+          `${file} imports ${path}: ${room} may enter ${[...ground, ...(below[room] ?? [])].join(", ")}`,
+        );
+      } else if (!path.endsWith("/mod.ts") && room !== "cli") {
+        wrong.push(`${file} imports ${path}: enter the room by src/${entered}/mod.ts`);
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("only rims touch disk, socket, process, clock and chance", () => {
+  const wrong: string[] = [];
+  for (const file of sources.filter((name) => !isRim(name))) {
+    const code = codeOf(file);
+    for (const target of importsOf(code).filter((name) => outside.test(name))) {
+      if (socketRooms.includes(roomOf(file)) && socketModules.test(target)) continue;
+      wrong.push(`${file} imports ${target}: only a rim may; use a port of src/lib`);
+    }
+    for (const [call, better] of bannedCalls) {
+      if (call.test(code)) wrong.push(`${file} has ${call.exec(code)?.[0]}…: ${better}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("a core neither awaits nor promises", () => {
+  const wrong = sources
+    .filter((file) => file.includes("/core/"))
+    .filter((file) => /\b(async|await|Promise)\b/.test(codeOf(file)))
+    .map((file) => `${file}: a core is synchronous; let the driver wait`);
+  assert.deepEqual(wrong, []);
+});
+
+test("every source file begins by saying what it is", () => {
+  const wrong = sources.filter((file) => !/^(#!.*\n)?\/\*\*/.test(read(file)));
+  assert.deepEqual(wrong, []);
+});
+
+test("links in Markdown resolve", () => {
+  const wrong: string[] = [];
+  const pages = globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md}", { cwd: root });
+  for (const page of pages) {
+    for (const [, target] of read(page).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+      if (target === undefined || /^[a-z]+:/.test(target)) continue;
+      if (!existsSync(join(root, dirname(page), target))) wrong.push(`${page} links to ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("the lockfile names no registry and holds every platform's package", () => {
+  const lock = JSON.parse(read("package-lock.json")) as {
+    packages: Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }>;
+  };
+  const wrong: string[] = [];
+  for (const [name, entry] of Object.entries(lock.packages)) {
+    if (entry.resolved !== undefined) wrong.push(`${name} is resolved to an address`);
+    for (const optional of Object.keys(entry.optionalDependencies ?? {})) {
+      const nested = `${name}/node_modules/${optional}`;
+      if (!(nested in lock.packages) && !(`node_modules/${optional}` in lock.packages)) {
+        wrong.push(`${name} lacks its optional ${optional}: npm ci will refuse this lockfile`);
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("dependencies are pinned to exact versions", () => {
+  const manifest = JSON.parse(read("package.json")) as Record<string, Record<string, string>>;
+  const all = { ...manifest["dependencies"], ...manifest["devDependencies"] };
+  assert.deepEqual(
+    Object.entries(all).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version)),
+    [],
+  );
+});
+
+test("the repository speaks of nothing above it", () => {
+  const wrong = globSync("{src,test,web,proto,certs}/**/*.{ts,tsx,js,mjs,cjs,md,json,txt}", { cwd: root })
+    .filter((file) => !file.includes("node_modules") && !file.includes("transcript/data"))
+    .filter((file) => {
+      const up = "../".repeat(relative(root, join(root, dirname(file))).split("/").length);
+      return read(file).includes(`"${up}../`);
+    });
+  assert.deepEqual(wrong, []);
+});
