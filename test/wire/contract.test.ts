@@ -24,15 +24,7 @@ const buf = (...words: string[]): void => {
 test("the contract passes buf lint", () => buf("lint"));
 
 test("the contract breaks no client of the committed image", () => {
-  buf(
-    "breaking",
-    "proto",
-    "--against",
-    "test/wire/log.v1.binpb",
-    "--limit-to-input-files",
-    "--path",
-    "proto/log",
-  );
+  buf("breaking", "proto", "--against", "test/wire/log.v1.binpb");
 });
 
 test("the generated code is what the contract generates", () => {
