@@ -1,0 +1,27 @@
+/**
+ * The telemetry port when nobody listens: everything may be called, and a trace still passes through.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { noTelemetry, secondsBoundaries } from "../../../src/lib/telemetry.ts";
+
+const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+test("nothing listens, and the caller's trace is still handed on", () => {
+  const { log, metrics, tracer } = noTelemetry;
+  log.child({ a: 1 }).info({}, "unheard");
+  metrics.counter("c", { description: "", unit: "" }).add(1);
+  metrics.gauge("g", { description: "", unit: "" }, () => assert.fail("nobody looks"))();
+  assert.equal(tracer.span("work", traceparent).traceparent, traceparent);
+  assert.equal(tracer.span("work").traceparent, undefined);
+  const start = { method: "a/b", protocol: "grpc", subject: "s", peer: "p" } as const;
+  assert.equal(noTelemetry.begin({ ...start, traceparent }).traceparent, traceparent);
+  noTelemetry.begin(start).end("ok", 0, 0);
+});
+
+test("the default boundaries ascend", () => {
+  assert.deepEqual(
+    [...secondsBoundaries].sort((a, b) => a - b),
+    secondsBoundaries,
+  );
+});
