@@ -1,0 +1,20 @@
+/**
+ * The access room: who may do what. See DESIGN.md.
+ *
+ * Never: reads a file or a socket; the agent brings policies and identities.
+ */
+export { AccessControl, type AccessOptions, type Caller, type Decision } from "./access-control.ts";
+export {
+  type Action,
+  actions,
+  anonymousIdentity,
+  anonymousSubject,
+  type Identity,
+  isAction,
+  localIdentity,
+  localSubject,
+  namedIdentity,
+  theLog,
+} from "./identity.ts";
+export { defaultModel } from "./model.ts";
+export { compileRules, type PolicySource, type Rules } from "./rules.ts";

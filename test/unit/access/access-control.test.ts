@@ -1,0 +1,198 @@
+/**
+ * What the access room decides: the built-in table, policies of the book and our own, reload, explanations.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import {
+  AccessControl,
+  type Action,
+  actions,
+  anonymousIdentity,
+  defaultModel,
+  localIdentity,
+  namedIdentity,
+  type PolicySource,
+} from "../../../src/access/mod.ts";
+import { Fault } from "../../../src/fault.ts";
+
+const data = (name: string): string => readFileSync(new URL(`data/${name}`, import.meta.url), "utf8");
+const bookModel = data("book-model.conf");
+const bookPolicy = data("book-policy.csv");
+const root = namedIdentity("root");
+const nobody = namedIdentity("nobody");
+const node = namedIdentity("node-1", true);
+const all = [...actions];
+const without = (...gone: Action[]): Action[] => all.filter((action) => !gone.includes(action));
+const policy = (text: string, more: Partial<PolicySource> = {}): PolicySource => ({
+  policy: text,
+  policyName: "policy.csv",
+  ...more,
+});
+const configFault = (pattern: RegExp) => (thrown: unknown) =>
+  thrown instanceof Fault && thrown.kind === "config" && pattern.test(thrown.message);
+
+test("without a policy, the built-in table holds", () => {
+  const access = new AccessControl();
+  assert.deepEqual(access.actionsOf(localIdentity), all);
+  assert.deepEqual(access.actionsOf(root), without("peer", "admin"));
+  assert.deepEqual(access.actionsOf(node), without("admin"));
+  assert.deepEqual(access.actionsOf(anonymousIdentity), []);
+  assert.equal(access.authenticated(anonymousIdentity), false);
+  assert.equal(access.authenticated(nobody), true);
+});
+
+test("a node without certificates that was told to serve plaintext lets others do all but admin", async () => {
+  const access = new AccessControl({ trustPlaintext: true });
+  assert.deepEqual(access.actionsOf(anonymousIdentity), without("admin"));
+  assert.equal(access.authenticated(anonymousIdentity), true);
+  await access.use(policy("p, anonymous, *, consume"));
+  assert.deepEqual(access.actionsOf(anonymousIdentity), ["consume"]);
+});
+
+for (const [name, model] of [
+  ["the book's model", bookModel],
+  ["the built-in model", undefined],
+] as const) {
+  test(`the book's policy means the same under ${name}`, async () => {
+    const access = await AccessControl.open(
+      policy(bookPolicy, model === undefined ? {} : { model, modelName: "model.conf" }),
+    );
+    assert.deepEqual(access.actionsOf(root), ["produce", "consume"]);
+    assert.deepEqual(access.actionsOf(nobody), []);
+    assert.deepEqual(access.actionsOf(localIdentity), all);
+    assert.deepEqual(
+      access.actionsOf(node),
+      ["peer"],
+      "a node's certificate peers, so the book's policy runs a cluster",
+    );
+  });
+}
+
+test("once the policy speaks of peer, a certificate alone makes nobody a peer", async () => {
+  const access = await AccessControl.open(policy("p, node-2, *, peer"));
+  assert.equal(access.check(node, "*", "peer"), false);
+  assert.equal(access.check(namedIdentity("node-2"), "*", "peer"), true);
+});
+
+test("roles nest, objects are globs, a star is any object or action", async () => {
+  const access = await AccessControl.open(
+    policy(`# people
+      p, writers, orders-*, produce
+      p, readers, *, consume
+      p, boss, *, *
+      g, alice, writers
+      g, writers, readers`),
+  );
+  const alice = namedIdentity("alice");
+  assert.equal(access.check(alice, "orders-eu", "produce"), true);
+  assert.equal(access.check(alice, "returns", "produce"), false);
+  assert.equal(access.check(alice, "*", "produce"), false);
+  assert.equal(access.check(alice, "anything/at/all", "consume"), true);
+  assert.equal(access.check(namedIdentity("writers"), "orders-eu", "produce"), true);
+  assert.deepEqual(access.actionsOf(namedIdentity("boss")), all);
+});
+
+test("an answer from memory is the answer of the rules, also when memory is small", async () => {
+  const text = "p, a, x*, produce\np, b, *, consume\ng, c, a";
+  const small = await AccessControl.open(policy(text), { cachedPairsMax: 2 });
+  const large = await AccessControl.open(policy(text));
+  for (let round = 0; round < 3; round++) {
+    for (const subject of ["a", "b", "c", "d"]) {
+      for (const object of ["*", "x1", "y"]) {
+        for (const action of actions) {
+          const who = namedIdentity(subject);
+          const said = large.explain(who, object, action).allowed;
+          assert.equal(small.check(who, object, action), said, `${subject} ${object} ${action}`);
+          assert.equal(large.check(who, object, action), said, `${subject} ${object} ${action}`);
+        }
+      }
+    }
+  }
+});
+
+test("a new policy is obeyed at once, raises the generation and calls the listeners", async () => {
+  const access = await AccessControl.open(policy(bookPolicy));
+  const before = access.generation;
+  const seen: boolean[] = [];
+  const stop = access.onReload(() => seen.push(access.check(root, "*", "produce")));
+  assert.equal(access.check(root, "*", "produce"), true);
+  assert.equal(await access.use(policy("p, root, *, consume")), true);
+  assert.equal(access.check(root, "*", "produce"), false);
+  assert.deepEqual(seen, [false]);
+  assert.equal(access.generation, before + 1);
+  assert.equal(await access.use(policy("p, root, *, consume")), false, "the same text is no change");
+  assert.equal(access.generation, before + 1);
+  stop();
+  assert.equal(await access.use(undefined), true);
+  assert.deepEqual(seen, [false], "an ended listener hears nothing");
+  assert.equal(access.check(root, "*", "produce"), true);
+});
+
+test("a policy that is not valid leaves the one before in force", async () => {
+  const access = await AccessControl.open(policy(bookPolicy));
+  await assert.rejects(
+    access.use(policy("p, root, *")),
+    configFault(/policy\.csv line 1 has 2 fields, expected 3/),
+  );
+  assert.equal(access.check(root, "*", "produce"), true);
+  assert.equal(await access.use(policy("p, nobody, *, produce")), true, "and the next good one is taken");
+  assert.equal(access.check(root, "*", "produce"), false);
+});
+
+test("lines that Casbin would pass over in silence are refused by number", async () => {
+  const refuse = (text: string, pattern: RegExp, more: Partial<PolicySource> = {}): Promise<void> =>
+    assert.rejects(AccessControl.open(policy(text, more)), configFault(pattern));
+  await refuse("p, root, *, produce\nq, root, *, produce", /line 2 begins with "q", expected one of p or g/);
+  await refuse("p root * produce", /line 1 begins with "p root \* produce"/);
+  await refuse("p, root, , produce", /line 1 has 2 fields, expected 3/);
+  await refuse("g, alice, writers", /line 1 begins with "g"/, { model: bookModel });
+  await refuse("", /m\.conf is not a Casbin model|must define r/, { model: "nonsense", modelName: "m.conf" });
+  await refuse("p, a, b, c", /do not make rules/, {
+    model: bookModel.replace("r.sub == p.sub", "noSuchFunction(r.sub, p.sub)"),
+  });
+});
+
+test("quotes keep commas inside a field", async () => {
+  const access = await AccessControl.open(policy('p, "Acme, Inc. ""EU""", *, produce'));
+  assert.equal(access.check(namedIdentity('Acme, Inc. "EU"'), "*", "produce"), true);
+});
+
+test("a decision names the rule behind it", async () => {
+  const access = await AccessControl.open(
+    policy(`# first\n${bookPolicy}\np, writers, *, trim\ng, alice, writers`),
+  );
+  const because = (name: string, action: Action): string =>
+    access.explain(namedIdentity(name), "*", action).because;
+  assert.equal(because("root", "consume"), "policy.csv:3: p, root, *, consume");
+  assert.equal(because("alice", "trim"), "policy.csv:5: p, writers, *, trim");
+  assert.equal(because("nobody", "produce"), "no rule of policy.csv allows it");
+  assert.match(because("local", "admin"), /^built in: /);
+  assert.match(new AccessControl().explain(root, "*", "admin").because, /^built in: .*admin/);
+});
+
+test("a denial says who may not do what", async () => {
+  const access = await AccessControl.open(policy(bookPolicy));
+  access.demand(root, "*", "produce");
+  assert.throws(
+    () => access.demand(nobody, "*", "produce"),
+    (thrown) =>
+      thrown instanceof Fault &&
+      thrown.kind === "permission-denied" &&
+      thrown.written === "no" &&
+      thrown.message === '"nobody" may not produce to "*"',
+  );
+  assert.throws(
+    () => access.demand(anonymousIdentity, "*", "consume"),
+    (thrown) => thrown instanceof Fault && thrown.kind === "unauthenticated",
+  );
+});
+
+test("the example model in certs is the built-in one, and the example policy loads", async () => {
+  const certs = (name: string): string =>
+    readFileSync(new URL(`../../../certs/${name}`, import.meta.url), "utf8");
+  assert.equal(certs("model.conf"), defaultModel);
+  const access = await AccessControl.open(policy(certs("policy.csv"), { model: certs("model.conf") }));
+  assert.equal(access.check(root, "*", "produce"), true);
+  assert.equal(access.check(nobody, "*", "produce"), false);
+});
