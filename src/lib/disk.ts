@@ -22,21 +22,31 @@ export interface DiskFile {
   sync(): void;
   syncAsync(): Promise<void>;
   truncate(bytes: number): void;
+  /** Makes the file at least this large, with its blocks really allocated: later writes inside cannot lack space. */
+  preallocate(bytes: number): void;
   close(): void;
 }
 
-/** How a file is opened. "create" fails with EEXIST when it is there. */
+/** How a file is opened. "create" fails with EEXIST when it is there; the other two with ENOENT when not. */
 export type OpenMode = "read" | "write" | "create";
 
 export interface Disk {
   open(path: string, mode: OpenMode): DiskFile;
   exists(path: string): boolean;
-  /** Names in a directory, sorted. */
+  /** Names in a directory, sorted. ENOENT when there is no such directory. */
   list(directory: string): string[];
+  /** Creates the directory and those above it; no error when it is there. Durable once its parent was synced. */
   makeDirectory(directory: string): void;
+  /** Replaces `to` if it is there. Both lie in one directory. */
   rename(from: string, to: string): void;
   remove(path: string): void;
   syncDirectory(directory: string): void;
   /** Bytes free for this process on the file system that holds `path`. */
   freeBytes(path: string): number;
+}
+
+/** The `code` of a disk's error ("ENOSPC"), or "" for anything else. */
+export function errorCode(reason: unknown): string {
+  const code = reason instanceof Error ? (reason as Error & { code?: unknown }).code : undefined;
+  return typeof code === "string" ? code : "";
 }

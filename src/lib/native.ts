@@ -1,0 +1,78 @@
+/**
+ * The few calls of the C library that Node does not offer, through koffi: flock, fallocate, mmap. A rim.
+ * Where koffi cannot load (another libc, another system), native() is undefined and each user has its other way.
+ *
+ * Never: is needed for correctness; only for a better lock, a cheaper reservation and a smaller heap.
+ */
+import { createRequire } from "node:module";
+
+export interface Native {
+  /** True when the lock was taken, false when another process holds it. Throws an error with `code` else. */
+  lock(descriptor: number): boolean;
+  /** True when the blocks were allocated; false where the file system cannot. ENOSPC is thrown. */
+  allocate(descriptor: number, bytes: number): boolean;
+  /** Maps a file read-only. The view must not be touched after unmap(). */
+  map(descriptor: number, bytes: number): { readonly view: ArrayBuffer; unmap(): void };
+}
+
+let loaded: Native | undefined;
+let tried = false;
+
+/** The native calls, loaded at first use, or undefined where there are none. */
+export function native(): Native | undefined {
+  if (!tried) {
+    tried = true;
+    try {
+      loaded = load();
+    } catch {
+      loaded = undefined; // a system without this libc or this binary: every user has a fallback
+    }
+  }
+  return loaded;
+}
+
+function load(): Native {
+  const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
+  const libc = koffi.load(process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6");
+  const flock = libc.func("int flock(int fd, int operation)");
+  const fallocate =
+    process.platform === "linux" ? libc.func("int fallocate(int, int, int64, int64)") : undefined;
+  const mmap = libc.func("void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64 offset)");
+  const munmap = libc.func("int munmap(void *addr, size_t length)");
+  const { EAGAIN, ENOSPC, EINTR } = koffi.os.errno as Record<string, number>;
+  const failed = (call: string): Error =>
+    Object.assign(new Error(`${call} failed with errno ${koffi.errno()}`), {
+      code: koffi.errno() === ENOSPC ? "ENOSPC" : "EIO",
+    });
+  const lockExclusiveNow = 2 | 4;
+  const protectRead = 1;
+  const mapShared = 1;
+  return {
+    lock(descriptor) {
+      while (flock(descriptor, lockExclusiveNow) !== 0) {
+        if (koffi.errno() === EAGAIN) return false;
+        if (koffi.errno() !== EINTR) throw failed("flock");
+      }
+      return true;
+    },
+    allocate(descriptor, bytes) {
+      if (fallocate === undefined) return false;
+      while (fallocate(descriptor, 0, 0, bytes) !== 0) {
+        if (koffi.errno() === ENOSPC) throw failed("fallocate");
+        if (koffi.errno() !== EINTR) return false;
+      }
+      return true;
+    },
+    map(descriptor, bytes) {
+      const address: unknown = mmap(null, bytes, protectRead, mapShared, descriptor, 0);
+      if (address === null || BigInt.asIntN(64, koffi.address(address)) === -1n) throw failed("mmap");
+      const view = koffi.view(address, bytes);
+      return {
+        view,
+        unmap() {
+          if (munmap(address, bytes) !== 0) throw failed("munmap");
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * A stable store in memory: atomic and durable as the port says, and a power cut of its disk may strike just before
+ * or just after a write takes effect.
+ */
+import type { StableStore } from "../../src/lib/stable-store.ts";
+import type { SimDisk } from "./sim-disk.ts";
+
+export class SimStableStore implements StableStore {
+  readonly #disk: SimDisk | undefined;
+  #values = new Map<string, unknown>();
+
+  /** `disk`: whose crashAfter() counts each write as one of its operations. */
+  constructor(disk?: SimDisk) {
+    this.#disk = disk;
+  }
+
+  get(key: string): unknown {
+    return structuredClone(this.#values.get(key));
+  }
+
+  keys(prefix: string): string[] {
+    return [...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort();
+  }
+
+  write(changes: Readonly<Record<string, unknown>>): void {
+    const apply = (): void => {
+      for (const [key, value] of Object.entries(changes)) {
+        if (value === undefined) this.#values.delete(key);
+        else this.#values.set(key, structuredClone(value));
+      }
+    };
+    this.#disk?.operation(apply);
+    apply();
+  }
+
+  async close(): Promise<void> {}
+}

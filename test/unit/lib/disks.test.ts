@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { type Disk, errorCode } from "../../../src/lib/disk.ts";
+import { openLmdbStore } from "../../../src/lib/lmdb-store.ts";
+import { prng } from "../../../src/lib/prng.ts";
+import type { StableStore } from "../../../src/lib/stable-store.ts";
+import { systemDisk } from "../../../src/lib/system-disk.ts";
+import { SimDisk } from "../../support/sim-disk.ts";
+import { SimStableStore } from "../../support/sim-stable-store.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "tailrace-disk-"));
+after(() => rmSync(scratch, { recursive: true }));
+
+const disks: readonly (readonly [name: string, root: string, disk: Disk])[] = [
+  ["the system's disk", scratch, systemDisk],
+  ["the simulated disk", "/sim", new SimDisk(prng(1))],
+];
+
+for (const [name, root, disk] of disks) {
+  describe(name, () => {
+    const directory = join(root, "a/b");
+    const path = join(directory, "file");
+    const code = (expected: string) => (reason: unknown) => errorCode(reason) === expected;
+
+    test("makes directories, twice without complaint", () => {
+      disk.makeDirectory(directory);
+      disk.makeDirectory(directory);
+      assert.deepEqual(disk.list(directory), []);
+      assert.deepEqual(disk.list(join(root, "a")), ["b"]);
+      assert.throws(() => disk.list(join(root, "none")), code("ENOENT"));
+    });
+
+    test("reads back what was written, shorter only at the end", async () => {
+      assert.throws(() => disk.open(path, "write"), code("ENOENT"));
+      const file = disk.open(path, "create");
+      assert.throws(() => disk.open(path, "create"), code("EEXIST"));
+      file.write(Uint8Array.of(1, 2, 3, 4), 2);
+      await file.writeAsync(Uint8Array.of(9), 3);
+      file.sync();
+      await file.syncAsync();
+      const target = new Uint8Array(8).fill(7);
+      assert.equal(file.read(target, 1), 5);
+      assert.deepEqual(target, Uint8Array.of(0, 1, 9, 3, 4, 7, 7, 7));
+      file.truncate(3);
+      assert.equal(file.size(), 3);
+      file.preallocate(2_000_000);
+      assert.equal(file.size(), 2_000_000);
+      file.close();
+      assert.throws(() => disk.open(path, "read").write(Uint8Array.of(1), 0), code("EBADF"));
+    });
+
+    test("renames over a file and removes", () => {
+      const other = join(directory, "other");
+      disk.open(other, "create").close();
+      disk.rename(path, other);
+      disk.syncDirectory(directory);
+      assert.deepEqual(disk.list(directory), ["other"]);
+      assert.equal(disk.exists(path), false);
+      assert.equal(disk.exists(other), true);
+      disk.remove(other);
+      assert.throws(() => disk.remove(other), code("ENOENT"));
+      assert.ok(disk.freeBytes(directory) > 0);
+    });
+  });
+}
+
+for (const [name, make] of [
+  ["lmdb", () => openLmdbStore(scratch)],
+  ["the simulated stable store", () => new SimStableStore()],
+] as const) {
+  test(`${name} writes all or nothing and lists by prefix`, async () => {
+    const store: StableStore = make();
+    store.write({ "a/1": { bytes: Uint8Array.of(1), term: 5, big: 2n ** 63n }, "a/2": "two", b: [1, null] });
+    store.write({ "a/2": undefined, "a/3": 3 });
+    assert.deepEqual(store.keys("a/"), ["a/1", "a/3"]);
+    assert.deepEqual(store.keys("c"), []);
+    assert.equal(store.get("a/2"), undefined);
+    const value = store.get("a/1") as { bytes: Uint8Array; big: bigint };
+    assert.deepEqual(Uint8Array.from(value.bytes), Uint8Array.of(1));
+    assert.equal(value.big, 2n ** 63n);
+    await store.close();
+  });
+}
