@@ -40,3 +40,15 @@ export const anonymousIdentity: Identity = { subject: anonymousSubject, ...bare 
 
 /** An identity for a name alone, as it stands in a forwarded call or on a command line. */
 export const namedIdentity = (subject: string, isPeer = false): Identity => ({ subject, ...bare, isPeer });
+
+const nodeUri = "URI:urn:tailrace:node:";
+
+/** The nodes that a certificate with these alternative names may be: `*` is any. */
+export const nodeNamesOf = (sans: readonly string[]): string[] =>
+  sans.filter((san) => san.startsWith(nodeUri)).map((san) => san.slice(nodeUri.length));
+
+/** May the holder be the node of this name? A certificate that names no node may, once policy lets it peer. */
+export function mayBeNode(identity: Pick<Identity, "sans">, nodeName: string): boolean {
+  const names = nodeNamesOf(identity.sans);
+  return names.length === 0 || names.includes("*") || names.includes(nodeName);
+}

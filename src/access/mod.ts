@@ -13,7 +13,9 @@ export {
   isAction,
   localIdentity,
   localSubject,
+  mayBeNode,
   namedIdentity,
+  nodeNamesOf,
   theLog,
 } from "./identity.ts";
 export { defaultModel } from "./model.ts";
