@@ -1,0 +1,176 @@
+/**
+ * What happens inside a core, told as typed events: for logs, metrics and tests. An observer is called at the
+ * moment it happens and must keep nothing of what it is handed: progress and log change afterwards.
+ *
+ * Never: is needed for the protocol; holds a sentence.
+ */
+import type { Configuration } from "./configuration.ts";
+import type { RaftLog } from "./log.ts";
+import type { Progress } from "./progress.ts";
+import type {
+  ConfChange,
+  ConfState,
+  Message,
+  MessageType,
+  PeerId,
+  RaftIndex,
+  RaftRole,
+  Term,
+} from "./types.ts";
+
+interface Place {
+  readonly index: RaftIndex;
+  readonly term: Term;
+}
+
+/** A log conflict or a late storage answer, told by the log. */
+export type LogEvent =
+  | {
+      readonly kind: "conflict-found";
+      readonly index: RaftIndex;
+      readonly existing: Term;
+      readonly term: Term;
+    }
+  | { readonly kind: "unstable-replaced"; readonly index: RaftIndex }
+  | { readonly kind: "unstable-truncated"; readonly index: RaftIndex }
+  | { readonly kind: "stable-entry-missing"; readonly index: RaftIndex }
+  | { readonly kind: "stable-entry-in-snapshot"; readonly index: RaftIndex }
+  | {
+      readonly kind: "stable-entry-mismatch";
+      readonly index: RaftIndex;
+      readonly term: Term;
+      readonly found: Term;
+    };
+
+export type ConfChangeProblem =
+  | { readonly why: "pending"; readonly pendingIndex: RaftIndex; readonly applied: RaftIndex }
+  | { readonly why: "must-leave-joint" }
+  | { readonly why: "not-joint" };
+
+export type CoreEvent =
+  | LogEvent
+  // Life
+  | {
+      readonly kind: "started";
+      readonly peers: readonly PeerId[];
+      readonly term: Term;
+      readonly log: RaftLog;
+    }
+  | { readonly kind: "became"; readonly role: RaftRole; readonly term: Term }
+  | { readonly kind: "configuration-switched"; readonly configuration: Configuration }
+  // Elections
+  | { readonly kind: "election-started"; readonly term: Term }
+  | { readonly kind: "election-needless" }
+  | { readonly kind: "not-promotable" }
+  | { readonly kind: "election-waits-for-configuration"; readonly term: Term }
+  | {
+      readonly kind: "vote-requested";
+      readonly last: Place;
+      readonly type: MessageType;
+      readonly to: PeerId;
+      readonly term: Term;
+    }
+  | {
+      readonly kind: "vote-cast" | "vote-refused" | "vote-ignored";
+      readonly last: Place;
+      readonly vote: PeerId;
+      readonly request: Message;
+      readonly term: Term;
+      /** Of the leader's lease, where that is why the request was ignored; else 0. */
+      readonly remainingTicks: number;
+    }
+  | {
+      readonly kind: "vote-received";
+      readonly type: MessageType;
+      readonly from: PeerId;
+      readonly granted: boolean;
+      readonly term: Term;
+    }
+  | {
+      readonly kind: "votes-counted";
+      readonly type: MessageType;
+      readonly granted: number;
+      readonly rejected: number;
+    }
+  | { readonly kind: "quorum-lost" }
+  // Terms
+  | { readonly kind: "higher-term-seen"; readonly term: Term; readonly message: Message }
+  | { readonly kind: "lower-term-ignored"; readonly term: Term; readonly message: Message }
+  | { readonly kind: "stale-storage-response"; readonly term: Term; readonly message: Message }
+  // Replication
+  | { readonly kind: "append-refused"; readonly logTerm: Term; readonly message: Message }
+  | { readonly kind: "refusal-received"; readonly message: Message }
+  | { readonly kind: "progress-decreased"; readonly peer: PeerId; readonly progress: Progress }
+  | { readonly kind: "recovered-from-snapshot"; readonly peer: PeerId; readonly progress: Progress }
+  | {
+      readonly kind: "snapshot-sent";
+      readonly peer: PeerId;
+      readonly firstIndex: RaftIndex;
+      readonly commit: RaftIndex;
+      readonly snapshot: Place;
+      readonly progress: Progress;
+    }
+  | { readonly kind: "paused-for-snapshot"; readonly peer: PeerId; readonly progress: Progress }
+  | {
+      readonly kind: "snapshot-delivered" | "snapshot-failed";
+      readonly peer: PeerId;
+      readonly progress: Progress;
+    }
+  | { readonly kind: "snapshot-unavailable" | "snapshot-withheld"; readonly peer: PeerId }
+  | { readonly kind: "unreachable"; readonly peer: PeerId; readonly progress: Progress }
+  | { readonly kind: "no-progress"; readonly peer: PeerId }
+  // Snapshots received
+  | { readonly kind: "snapshot-restoring"; readonly log: RaftLog; readonly snapshot: Place }
+  | {
+      readonly kind: "snapshot-installed" | "snapshot-fast-forwarded";
+      readonly commit: RaftIndex;
+      readonly last: Place;
+      readonly snapshot: Place;
+    }
+  | {
+      readonly kind: "snapshot-accepted" | "snapshot-ignored";
+      readonly commit: RaftIndex;
+      readonly snapshot: Place;
+    }
+  | { readonly kind: "snapshot-without-us"; readonly configuration: ConfState }
+  // Proposals and configuration changes
+  | {
+      readonly kind: "proposal-dropped";
+      readonly why: "no-leader" | "not-forwarding" | "transferring" | "uncommitted-limit";
+      readonly term: Term;
+      readonly peer: PeerId;
+    }
+  | {
+      readonly kind: "change-refused";
+      readonly change: ConfChange;
+      readonly configuration: Configuration;
+      readonly problem: ConfChangeProblem;
+    }
+  | { readonly kind: "auto-leave-started" | "auto-leave-postponed"; readonly configuration: Configuration }
+  // Leader transfer
+  | {
+      readonly kind:
+        | "transfer-started"
+        | "transfer-repeated"
+        | "transfer-replaced"
+        | "transfer-aborted"
+        | "transfer-to-self"
+        | "transfer-to-learner"
+        | "transfer-without-leader"
+        | "timeout-now-sent"
+        | "timeout-now-sent-at-once"
+        | "timeout-now-received"
+        | "timeout-now-ignored";
+      readonly peer: PeerId;
+      readonly term: Term;
+    }
+  // Forgetting a leader, reads
+  | {
+      readonly kind: "leader-forgotten" | "leader-connection-lost";
+      readonly leader: PeerId;
+      readonly term: Term;
+    }
+  | { readonly kind: "forget-refused" }
+  | { readonly kind: "reads-dropped"; readonly count: number };
+
+export type Observer = (event: CoreEvent) => void;

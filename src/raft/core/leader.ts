@@ -1,0 +1,213 @@
+/**
+ * What a leader does: proposals, acknowledgements, heartbeat answers, transfers, reads.
+ *
+ * Never: counts votes.
+ */
+import { type Configuration, isJoint } from "./configuration.ts";
+import { becomeFollower } from "./election.ts";
+import type { ConfChangeProblem } from "./events.ts";
+import type { Progress } from "./progress.ts";
+import type { Raft } from "./raft.ts";
+import { appendOwn, broadcastAppend, broadcastHeartbeat, maybeCommit, sendAppend } from "./replication.ts";
+import {
+  type ConfChange,
+  type Entry,
+  type Message,
+  message,
+  nobody,
+  type PeerId,
+  proposal,
+  type RaftIndex,
+  type StepRefusal,
+} from "./types.ts";
+
+export function stepLeader(raft: Raft, received: Message): StepRefusal | undefined {
+  if (received.type === "propose") return propose(raft, received.entries);
+  if (received.type === "read-index") {
+    readIndex(raft, received);
+    return undefined;
+  }
+  const progress = raft.tracker.progress.get(received.from);
+  if (progress === undefined) {
+    raft.tell({ kind: "no-progress", peer: received.from });
+    return undefined;
+  }
+  if (received.type === "append-response") onAppendResponse(raft, received, progress);
+  else if (received.type === "heartbeat-response") onHeartbeatResponse(raft, received, progress);
+  else if (received.type === "transfer-leader") transfer(raft, received.from, progress);
+  return undefined;
+}
+
+/** Steps down unless a quorum was heard of since the last time. */
+export function checkQuorum(raft: Raft): void {
+  if (!raft.tracker.quorumActive()) {
+    raft.tell({ kind: "quorum-lost" });
+    becomeFollower(raft, raft.term, nobody);
+  }
+  for (const [peer, progress] of raft.tracker.progress) if (peer !== raft.id) progress.active = false;
+}
+
+export function propose(raft: Raft, proposed: readonly Entry[]): StepRefusal | undefined {
+  // Removed from the configuration, but leader still: what it appends might never be committed.
+  if (!raft.tracker.progress.has(raft.id)) return "proposal-dropped";
+  if (raft.transferee !== nobody) {
+    raft.tell({ kind: "proposal-dropped", why: "transferring", term: raft.term, peer: raft.transferee });
+    return "proposal-dropped";
+  }
+  const entries = proposed.some((entry) => entry.change !== undefined)
+    ? proposed.map((entry, at) => admitted(raft, entry, raft.log.lastIndex + 1 + at))
+    : proposed;
+  if (!appendOwn(raft, entries)) return "proposal-dropped";
+  broadcastAppend(raft);
+  return undefined;
+}
+
+/** The entry itself, or an empty one in its place where it would change the configuration and may not. */
+function admitted(raft: Raft, entry: Entry, index: RaftIndex): Entry {
+  if (entry.change === undefined) return entry;
+  const problem = changeProblem(raft, entry.change);
+  if (problem !== undefined && raft.config.disableConfChangeValidation !== true) {
+    const { configuration } = raft.tracker;
+    raft.tell({ kind: "change-refused", change: entry.change, configuration, problem });
+    return proposal();
+  }
+  raft.pendingConfIndex = index;
+  return entry;
+}
+
+/** One change at a time, and only one that the configuration allows. */
+function changeProblem(raft: Raft, change: ConfChange): ConfChangeProblem | undefined {
+  const { applied } = raft.log;
+  if (raft.pendingConfIndex > applied) {
+    return { why: "pending", pendingIndex: raft.pendingConfIndex, applied };
+  }
+  const joint = isJoint(raft.tracker.configuration);
+  const leaves = change.changes.length === 0;
+  if (joint && !leaves) return { why: "must-leave-joint" };
+  return !joint && leaves ? { why: "not-joint" } : undefined;
+}
+
+/** Leaves a joint configuration that is to be left by itself, once the change that entered it is applied. */
+export function maybeAutoLeave(raft: Raft): void {
+  const configuration: Configuration = raft.tracker.configuration;
+  if (raft.role !== "leader" || !configuration.autoLeave || raft.log.applied < raft.pendingConfIndex) return;
+  // Refused while leadership is being transferred: tried again at the next applied entry, or by the new leader.
+  const refused = propose(raft, [proposal(undefined, { transition: "auto", changes: [] })]);
+  raft.tell({ kind: refused === undefined ? "auto-leave-started" : "auto-leave-postponed", configuration });
+}
+
+function onAppendResponse(raft: Raft, received: Message, progress: Progress): void {
+  const { from, index } = received;
+  progress.active = true;
+  if (received.reject) {
+    onRefusal(raft, received, progress);
+    return;
+  }
+  // A probed peer that has what it was already known to have is well again, too.
+  const known = progress.match === index && progress.state === "probe";
+  if (!progress.acknowledged(index) && !known) return;
+  if (progress.state === "probe") {
+    progress.becomeReplicate();
+  } else if (progress.state === "replicate") {
+    progress.inflights.freeTo(index);
+  } else if (progress.match + 1 >= raft.log.firstIndex) {
+    // It need not have been our snapshot that brought it here: what counts is that the log can go on from here.
+    raft.tell({ kind: "recovered-from-snapshot", peer: from, progress });
+    progress.becomeProbe();
+    progress.becomeReplicate();
+  }
+  if (maybeCommit(raft)) {
+    releaseEarlyReads(raft);
+    broadcastAppend(raft);
+  } else if (from !== raft.id && progress.canRaiseCommit(raft.log.committed)) {
+    sendAppend(raft, from);
+  }
+  // More room in the window: fill it.
+  if (from !== raft.id) while (sendAppend(raft, from, false));
+  if (from === raft.transferee && progress.match === raft.log.lastIndex) {
+    raft.tell({ kind: "timeout-now-sent", peer: from, term: raft.term });
+    sendTimeoutNow(raft, from);
+  }
+}
+
+function onRefusal(raft: Raft, received: Message, progress: Progress): void {
+  const { from, index, rejectHint, logTerm } = received;
+  raft.tell({ kind: "refusal-received", message: received });
+  // The peer has `logTerm` at the hint. Where our log has later terms behind it, these cannot agree either.
+  const hint = logTerm > 0 ? raft.log.conflictByTerm(rejectHint, logTerm).index : rejectHint;
+  if (!progress.refused(index, hint)) return;
+  raft.tell({ kind: "progress-decreased", peer: from, progress });
+  if (progress.state === "replicate") progress.becomeProbe();
+  sendAppend(raft, from);
+}
+
+function onHeartbeatResponse(raft: Raft, received: Message, progress: Progress): void {
+  progress.active = true;
+  progress.paused = false;
+  // An empty append finds out whether what was sent arrived at all.
+  if (progress.match < raft.log.lastIndex || progress.state === "probe") sendAppend(raft, received.from);
+  if (received.context === 0) return;
+  for (const read of raft.reads.echoed(received.from, received.context, raft.tracker.configuration)) {
+    answerRead(raft, read.from, read.context, read.index);
+  }
+}
+
+function transfer(raft: Raft, to: PeerId, progress: Progress): void {
+  const term = raft.term;
+  if (progress.learner) {
+    raft.tell({ kind: "transfer-to-learner", peer: to, term });
+    return;
+  }
+  if (raft.transferee === to) {
+    raft.tell({ kind: "transfer-repeated", peer: to, term });
+    return;
+  }
+  if (raft.transferee !== nobody) {
+    raft.tell({ kind: "transfer-replaced", peer: raft.transferee, term });
+    raft.transferee = nobody;
+  }
+  if (to === raft.id) {
+    raft.tell({ kind: "transfer-to-self", peer: to, term });
+    return;
+  }
+  raft.tell({ kind: "transfer-started", peer: to, term });
+  // It must be over within one election timeout, counted from now.
+  raft.electionElapsed = 0;
+  raft.transferee = to;
+  if (progress.match === raft.log.lastIndex) {
+    sendTimeoutNow(raft, to);
+    raft.tell({ kind: "timeout-now-sent-at-once", peer: to, term });
+  } else sendAppend(raft, to);
+}
+
+function sendTimeoutNow(raft: Raft, to: PeerId): void {
+  raft.send(message("timeout-now", to, { from: raft.id, term: raft.term }));
+}
+
+function readIndex(raft: Raft, received: Message): void {
+  if (raft.singleton) answerRead(raft, received.from, received.context, raft.log.committed);
+  else if (!raft.committedInTerm) raft.earlyReads.push(received);
+  else confirmRead(raft, received);
+}
+
+function confirmRead(raft: Raft, { from, context }: Message): void {
+  const index = raft.log.committed;
+  if (raft.config.reads === "lease") {
+    answerRead(raft, from, context, index);
+    return;
+  }
+  raft.reads.add({ from, context, index }, raft.id);
+  broadcastHeartbeat(raft);
+}
+
+function releaseEarlyReads(raft: Raft): void {
+  if (raft.earlyReads.length === 0 || !raft.committedInTerm) return;
+  const waiting = raft.earlyReads;
+  raft.earlyReads = [];
+  for (const read of waiting) confirmRead(raft, read);
+}
+
+function answerRead(raft: Raft, from: PeerId, context: number, index: RaftIndex): void {
+  if (from === nobody || from === raft.id) raft.readStates.push({ context, index });
+  else raft.send(message("read-index-response", from, { from: raft.id, term: raft.term, context, index }));
+}

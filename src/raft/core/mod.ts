@@ -1,0 +1,15 @@
+/**
+ * The Raft core: pure, synchronous, deterministic.
+ *
+ * Never: imports anything but the ground floor.
+ */
+export * from "./config.ts";
+export * from "./configuration.ts";
+export * from "./events.ts";
+export type { RaftLog } from "./log.ts";
+export { Inflights, Progress, type ProgressState } from "./progress.ts";
+export * from "./quorum.ts";
+export * from "./ready.ts";
+export * from "./storage.ts";
+export { Tracker } from "./tracker.ts";
+export * from "./types.ts";

@@ -1,0 +1,133 @@
+/**
+ * The state of one node and the few moves that every part of the protocol shares. What a role does with a
+ * message stands in follower.ts, election.ts and leader.ts; who calls them, in step.ts.
+ *
+ * Never: decides on a message; does I/O; knows time but for ticks.
+ */
+import type { CoreConfig } from "./config.ts";
+import { checkConfig } from "./config.ts";
+import { fromConfState } from "./configuration.ts";
+import type { CoreEvent } from "./events.ts";
+import { RaftLog } from "./log.ts";
+import { ReadOnly } from "./read-only.ts";
+import { Tracker } from "./tracker.ts";
+import {
+  type HardState,
+  type Message,
+  nobody,
+  type PeerId,
+  type RaftIndex,
+  type RaftRole,
+  type ReadState,
+  type Term,
+} from "./types.ts";
+
+export class Raft {
+  readonly id: PeerId;
+  readonly config: CoreConfig;
+  readonly log: RaftLog;
+  readonly tracker: Tracker;
+  readonly tell: (event: CoreEvent) => void;
+
+  /** Invariant: never goes back. */
+  term: Term = 0;
+  /** Who got our vote in this term. Invariant: changes at most once in a term. */
+  vote: PeerId = nobody;
+  leader: PeerId = nobody;
+  role: RaftRole = "follower";
+
+  /** Ticks since we last heard of a leader or started an election; as leader, since the last quorum check. */
+  electionElapsed = 0;
+  heartbeatElapsed = 0;
+  electionTimeout = 0;
+
+  // A leader's own.
+  /** Leadership is being handed to this peer: no proposals meanwhile. */
+  transferee: PeerId = nobody;
+  /** The newest configuration change may be at this index: no other before it is applied. */
+  pendingConfIndex: RaftIndex = 0;
+  uncommittedBytes = 0;
+  reads = new ReadOnly();
+  /** Reads that came before this term's first entry was committed. */
+  earlyReads: Message[] = [];
+
+  // What goes out.
+  messages: Message[] = [];
+  /** To be sent only once everything accepted so far is durable. */
+  messagesAfterAppend: Message[] = [];
+  readStates: ReadState[] = [];
+
+  constructor(config: CoreConfig) {
+    checkConfig(config);
+    this.id = config.id;
+    this.config = config;
+    this.tell = config.observe ?? (() => {});
+    const applyingMax = config.applyingBytesMax ?? config.messageBytesMax ?? Number.POSITIVE_INFINITY;
+    this.log = new RaftLog(config.storage, applyingMax, this.tell);
+    this.tracker = new Tracker(config.inflightMessagesMax, config.inflightBytesMax ?? 0);
+    const { hardState, configuration, applied } = config.initial;
+    this.tracker.switchTo(fromConfState(configuration), this.log.lastIndex);
+    this.tell({ kind: "configuration-switched", configuration: this.tracker.configuration });
+    this.term = hardState.term;
+    this.vote = hardState.vote;
+    this.log.commitTo(Math.max(hardState.commit, applied));
+    if (applied > this.log.applied) this.log.appliedTo(applied, 0);
+  }
+
+  get hardState(): HardState {
+    return { term: this.term, vote: this.vote, commit: this.log.committed };
+  }
+
+  get singleton(): boolean {
+    return this.tracker.isSingleton && this.tracker.isVoter(this.id);
+  }
+
+  /** May this node become leader as things are? */
+  get promotable(): boolean {
+    const own = this.tracker.progress.get(this.id);
+    return own !== undefined && !own.learner && !this.log.hasSnapshotPending;
+  }
+
+  /** Queues a message: answers that promise something durable go out after it is, all others at once. */
+  send(message: Message): void {
+    switch (message.type) {
+      case "append-response":
+      case "vote-response":
+      case "pre-vote-response":
+        this.messagesAfterAppend.push(message);
+        break;
+      default:
+        this.messages.push(message);
+    }
+  }
+
+  /** Enters `term` with nothing known. The vote is kept if the term is the same. */
+  reset(term: Term): void {
+    if (this.term !== term) {
+      this.term = term;
+      this.vote = nobody;
+    }
+    this.leader = nobody;
+    this.electionElapsed = 0;
+    this.heartbeatElapsed = 0;
+    this.drawElectionTimeout();
+    this.transferee = nobody;
+    this.tracker.reset(this.id, this.log.lastIndex);
+    this.pendingConfIndex = 0;
+    this.uncommittedBytes = 0;
+    const unanswered = this.reads.count + this.earlyReads.length;
+    if (unanswered > 0) this.tell({ kind: "reads-dropped", count: unanswered });
+    this.reads = new ReadOnly();
+    this.earlyReads = [];
+  }
+
+  drawElectionTimeout(): void {
+    const { electionTicks, random } = this.config;
+    this.electionTimeout = electionTicks + random.between(0, electionTicks - 1);
+  }
+
+  /** Has something of this term been committed? Before that a leader does not know what is committed. */
+  get committedInTerm(): boolean {
+    return this.log.term(this.log.committed) === this.term;
+  }
+}

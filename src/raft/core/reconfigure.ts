@@ -1,0 +1,35 @@
+/**
+ * Taking on a configuration once the change to it is applied.
+ *
+ * Never: decides whether a change may be proposed (leader.ts does).
+ */
+import { type Configuration, type ConfRefusal, changed } from "./configuration.ts";
+import { becomeFollower } from "./election.ts";
+import type { Raft } from "./raft.ts";
+import { broadcastAppend, maybeCommit, probeAll } from "./replication.ts";
+import { type ConfChange, nobody } from "./types.ts";
+
+/** Applies a committed change. A refusal changes nothing: the same on every node, as it depends on the log alone. */
+export function reconfigure(raft: Raft, change: ConfChange): ConfRefusal | undefined {
+  const next = changed(raft.tracker.configuration, change);
+  if (typeof next === "string") return next;
+  switchTo(raft, next);
+  return undefined;
+}
+
+function switchTo(raft: Raft, next: Configuration): void {
+  raft.tracker.switchTo(next, raft.log.lastIndex);
+  raft.tell({ kind: "configuration-switched", configuration: next });
+  if (raft.role !== "leader") return;
+  const own = raft.tracker.progress.get(raft.id);
+  if (own === undefined || own.learner) {
+    if (raft.config.stepDownOnRemoval === true) becomeFollower(raft, raft.term, nobody);
+    return;
+  }
+  if (next.incoming.size === 0) return;
+  // The quorum may be smaller now, so that something is committed already; else at least the new peers are
+  // probed at once rather than at the next heartbeat.
+  if (maybeCommit(raft)) broadcastAppend(raft);
+  else probeAll(raft);
+  if (raft.transferee !== nobody && !raft.tracker.isVoter(raft.transferee)) raft.transferee = nobody;
+}

@@ -1,0 +1,128 @@
+/**
+ * A leader's sending: appends, snapshots, heartbeats; its own appending; and committing.
+ *
+ * Never: handles a message.
+ */
+import type { Raft } from "./raft.ts";
+import { type Entry, message, type PeerId, payloadBytes, type Term } from "./types.ts";
+
+/**
+ * Sends what `to` lacks, or the commit index alone. Does nothing while the peer is not to be sent anything; with
+ * `evenEmpty` false, nothing either when there are no entries to send. Answers whether something was sent.
+ */
+export function sendAppend(raft: Raft, to: PeerId, evenEmpty = true): boolean {
+  const progress = raft.tracker.progress.get(to);
+  if (progress === undefined || progress.blocked) return false;
+  const previous = progress.next - 1;
+  const previousTerm = raft.log.term(previous);
+  if (previousTerm === undefined) return sendSnapshot(raft, to);
+  // A full window still lets empty appends out (a heartbeat's answer unpauses): if the whole window was lost,
+  // the refusal of one of these is what sets things going again.
+  let entries: readonly Entry[] | undefined = [];
+  if (progress.state !== "replicate" || !progress.inflights.full) {
+    entries = raft.log.entriesFrom(progress.next, raft.config.messageBytesMax ?? Number.POSITIVE_INFINITY);
+    if (entries === undefined) return sendSnapshot(raft, to);
+  }
+  if (entries.length === 0 && !evenEmpty) return false;
+  raft.send({
+    type: "append",
+    from: raft.id,
+    to,
+    term: raft.term,
+    index: previous,
+    logTerm: previousTerm,
+    entries,
+    commit: raft.log.committed,
+    vote: 0,
+    reject: false,
+    rejectHint: 0,
+    context: 0,
+    snapshot: undefined,
+    responses: [],
+  });
+  progress.sent(entries.length, payloadBytes(entries));
+  progress.sentCommit = raft.log.committed;
+  return true;
+}
+
+function sendSnapshot(raft: Raft, to: PeerId): boolean {
+  const progress = raft.tracker.progress.get(to);
+  if (progress === undefined) return false;
+  if (!progress.active) {
+    raft.tell({ kind: "snapshot-withheld", peer: to });
+    return false;
+  }
+  const snapshot = raft.log.snapshot();
+  if (snapshot === undefined || snapshot.index === 0) {
+    raft.tell({ kind: "snapshot-unavailable", peer: to });
+    return false;
+  }
+  const { firstIndex, committed: commit } = raft.log;
+  raft.tell({ kind: "snapshot-sent", peer: to, firstIndex, commit, snapshot, progress });
+  progress.becomeSnapshot(snapshot.index);
+  raft.tell({ kind: "paused-for-snapshot", peer: to, progress });
+  raft.send(message("snapshot", to, { from: raft.id, term: raft.term, snapshot }));
+  return true;
+}
+
+/** Every other peer, ascending. */
+function others(raft: Raft): readonly PeerId[] {
+  return raft.tracker.peers.filter((peer) => peer !== raft.id);
+}
+
+export function broadcastAppend(raft: Raft): void {
+  for (const peer of others(raft)) sendAppend(raft, peer);
+}
+
+/** Sends entries, if there are any to send, to everyone who may be sent some. */
+export function probeAll(raft: Raft): void {
+  for (const peer of others(raft)) sendAppend(raft, peer, false);
+}
+
+/**
+ * A heartbeat names no commit index beyond what the peer is known to have: it may not have the entries, or have
+ * others in their place.
+ */
+export function broadcastHeartbeat(raft: Raft): void {
+  const context = raft.reads.counter;
+  for (const [peer, progress] of others(raft).map((id) => [id, raft.tracker.progress.get(id)] as const)) {
+    if (progress === undefined) continue;
+    const commit = Math.min(progress.match, raft.log.committed);
+    raft.send(message("heartbeat", peer, { from: raft.id, term: raft.term, commit, context }));
+    progress.sentCommit = commit;
+  }
+}
+
+/** Commits what a quorum has, if that is of this term. */
+export function maybeCommit(raft: Raft): boolean {
+  return raft.log.maybeCommit(raft.tracker.committed(), raft.term);
+}
+
+/**
+ * Appends to the leader's own log; false when too much is uncommitted already. Its own acknowledgement is a
+ * message to itself that waits for its disk like anyone's.
+ */
+export function appendOwn(raft: Raft, proposed: readonly Entry[]): boolean {
+  const bytes = payloadBytes(proposed);
+  const limit = raft.config.uncommittedBytesMax ?? Number.POSITIVE_INFINITY;
+  if (raft.uncommittedBytes > 0 && bytes > 0 && raft.uncommittedBytes + bytes > limit) {
+    raft.tell({ kind: "proposal-dropped", why: "uncommitted-limit", term: raft.term, peer: raft.id });
+    return false;
+  }
+  raft.uncommittedBytes += bytes;
+  const last = raft.log.lastIndex;
+  let previous = raft.log.unstableEntry(last);
+  const entries = proposed.map((entry, at) => {
+    previous = seal(raft, entry, last + 1 + at, raft.term, previous);
+    return previous;
+  });
+  raft.log.append(entries);
+  const index = last + entries.length;
+  raft.send(message("append-response", raft.id, { from: raft.id, term: raft.term, index }));
+  return true;
+}
+
+function seal(raft: Raft, entry: Entry, index: number, term: Term, previous: Entry | undefined): Entry {
+  if (raft.config.seal !== undefined) return raft.config.seal(entry, index, term, previous);
+  return { index, term, bytes: entry.bytes, change: entry.change };
+}

@@ -1,0 +1,170 @@
+/**
+ * The one door for messages and ticks: terms first, then what the role does.
+ *
+ * Never: sends to a peer by itself but to refuse an old term.
+ */
+import { answerVote, becomeFollower, countVote, hup } from "./election.ts";
+import { handleFromLeader, stepFollower } from "./follower.ts";
+import { checkQuorum, maybeAutoLeave, stepLeader } from "./leader.ts";
+import type { Raft } from "./raft.ts";
+import { broadcastHeartbeat } from "./replication.ts";
+import {
+  type Entry,
+  type Message,
+  message,
+  nobody,
+  payloadBytes,
+  type RaftIndex,
+  type StepRefusal,
+  totalBytes,
+  transferContext,
+} from "./types.ts";
+
+const fromLeader: ReadonlySet<string> = new Set(["append", "heartbeat", "snapshot"]);
+
+export function step(raft: Raft, received: Message): StepRefusal | undefined {
+  if (received.term > raft.term) {
+    if (!meetHigherTerm(raft, received)) return undefined;
+  } else if (received.term !== 0 && received.term < raft.term) {
+    meetLowerTerm(raft, received);
+    return undefined;
+  }
+  switch (received.type) {
+    case "storage-append-response":
+      if (received.index !== 0) raft.log.stableTo(received.index, received.logTerm);
+      if (received.snapshot !== undefined) snapshotApplied(raft, received.snapshot.index);
+      return undefined;
+    case "storage-apply-response":
+      entriesApplied(raft, received.entries);
+      return undefined;
+    case "vote":
+    case "pre-vote":
+      answerVote(raft, received);
+      return undefined;
+    default:
+  }
+  if (raft.role === "leader") return stepLeader(raft, received);
+  return raft.role === "follower" ? stepFollower(raft, received) : stepCandidate(raft, received);
+}
+
+/** Enters the higher term where the message makes us; false when the message is to be ignored. */
+function meetHigherTerm(raft: Raft, received: Message): boolean {
+  const { type, from, term } = received;
+  if ((type === "vote" || type === "pre-vote") && received.context !== transferContext) {
+    const leased =
+      raft.config.checkQuorum === true &&
+      raft.leader !== nobody &&
+      raft.electionElapsed < raft.config.electionTicks;
+    if (leased) {
+      raft.tell({
+        kind: "vote-ignored",
+        last: { index: raft.log.lastIndex, term: raft.log.lastTerm },
+        vote: raft.vote,
+        request: received,
+        term: raft.term,
+        remainingTicks: raft.config.electionTicks - raft.electionElapsed,
+      });
+      return false;
+    }
+  }
+  // A pre-vote is asked for in a term that no one has entered yet, and granted in the same.
+  if (type === "pre-vote" || (type === "pre-vote-response" && !received.reject)) return true;
+  raft.tell({ kind: "higher-term-seen", term: raft.term, message: received });
+  becomeFollower(raft, term, fromLeader.has(type) ? from : nobody);
+  return true;
+}
+
+function meetLowerTerm(raft: Raft, received: Message): void {
+  const { type, from } = received;
+  const asksFirst = raft.config.checkQuorum === true || raft.config.preVote === true;
+  if (asksFirst && (type === "heartbeat" || type === "append")) {
+    // The old leader may be the only one, and this node's votes be ignored: the answer makes it step down.
+    raft.send(message("append-response", from, { from: raft.id, term: raft.term }));
+  } else if (type === "pre-vote") {
+    raft.tell({
+      kind: "vote-refused",
+      last: { index: raft.log.lastIndex, term: raft.log.lastTerm },
+      vote: raft.vote,
+      request: received,
+      term: raft.term,
+      remainingTicks: 0,
+    });
+    raft.send(message("pre-vote-response", from, { from: raft.id, term: raft.term, reject: true }));
+  } else if (type === "storage-append-response") {
+    // What was written may since have been replaced, even by the very same entry at the same place: the writes
+    // of a past term say nothing about the log. A snapshot, though, is never taken back.
+    if (received.index !== 0)
+      raft.tell({ kind: "stale-storage-response", term: raft.term, message: received });
+    if (received.snapshot !== undefined) snapshotApplied(raft, received.snapshot.index);
+  } else {
+    raft.tell({ kind: "lower-term-ignored", term: raft.term, message: received });
+  }
+}
+
+function stepCandidate(raft: Raft, received: Message): StepRefusal | undefined {
+  switch (received.type) {
+    case "propose":
+      raft.tell({ kind: "proposal-dropped", why: "no-leader", term: raft.term, peer: nobody });
+      return "proposal-dropped";
+    case "append":
+    case "heartbeat":
+    case "snapshot":
+      becomeFollower(raft, received.term, received.from);
+      handleFromLeader(raft, received);
+      break;
+    case "vote-response":
+      if (raft.role === "candidate") countVote(raft, received);
+      break;
+    case "pre-vote-response":
+      if (raft.role === "pre-candidate") countVote(raft, received);
+      break;
+    case "timeout-now":
+      raft.tell({ kind: "timeout-now-ignored", peer: received.from, term: raft.term });
+      break;
+    default:
+  }
+  return undefined;
+}
+
+function snapshotApplied(raft: Raft, index: RaftIndex): void {
+  raft.log.stableSnapshotTo(index);
+  appliedTo(raft, index, 0);
+}
+
+function entriesApplied(raft: Raft, entries: readonly Entry[]): void {
+  const last = entries.at(-1);
+  if (last === undefined) return;
+  appliedTo(raft, last.index, totalBytes(entries));
+  // Entries of an earlier term of ours may be counted here too: never below nothing.
+  raft.uncommittedBytes = Math.max(0, raft.uncommittedBytes - payloadBytes(entries));
+}
+
+function appliedTo(raft: Raft, index: RaftIndex, bytes: number): void {
+  raft.log.appliedTo(Math.max(index, raft.log.applied), bytes);
+  maybeAutoLeave(raft);
+}
+
+export function tick(raft: Raft): void {
+  raft.electionElapsed++;
+  if (raft.role !== "leader") {
+    if (raft.electionElapsed >= raft.electionTimeout && raft.promotable) {
+      raft.electionElapsed = 0;
+      hup(raft, false);
+    }
+    return;
+  }
+  raft.heartbeatElapsed++;
+  if (raft.electionElapsed >= raft.config.electionTicks) {
+    raft.electionElapsed = 0;
+    if (raft.config.checkQuorum === true) checkQuorum(raft);
+    if (raft.role !== "leader") return;
+    if (raft.transferee !== nobody) {
+      raft.tell({ kind: "transfer-aborted", peer: raft.transferee, term: raft.term });
+      raft.transferee = nobody;
+    }
+  }
+  if (raft.heartbeatElapsed >= raft.config.heartbeatTicks) {
+    raft.heartbeatElapsed = 0;
+    broadcastHeartbeat(raft);
+  }
+}

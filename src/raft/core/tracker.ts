@@ -1,0 +1,105 @@
+/**
+ * The leader's book: the configuration, the progress of everyone in it, and the votes of an election.
+ *
+ * Never: decides what to send.
+ */
+import { allPeers, type Configuration, emptyConfiguration } from "./configuration.ts";
+import { Inflights, Progress } from "./progress.ts";
+import { jointIndex, jointVote, type VoteResult } from "./quorum.ts";
+import type { PeerId, RaftIndex } from "./types.ts";
+
+export interface Tally {
+  readonly granted: number;
+  readonly rejected: number;
+  readonly result: VoteResult;
+}
+
+export class Tracker {
+  configuration: Configuration = emptyConfiguration;
+  /** Everyone in the configuration, ascending: the order in which peers are visited. */
+  peers: readonly PeerId[] = [];
+  readonly progress = new Map<PeerId, Progress>();
+  readonly #votes = new Map<PeerId, boolean>();
+  readonly #inflightCountMax: number;
+  readonly #inflightBytesMax: number;
+  readonly #match = (peer: PeerId): RaftIndex | undefined => this.progress.get(peer)?.match;
+
+  constructor(inflightCountMax: number, inflightBytesMax: number) {
+    this.#inflightCountMax = inflightCountMax;
+    this.#inflightBytesMax = inflightBytesMax;
+  }
+
+  /**
+   * Takes on a configuration. Who is new starts just at the end of the log and counts as active, so that it
+   * does not bring its leader down before it was ever heard of.
+   */
+  switchTo(configuration: Configuration, lastIndex: RaftIndex): void {
+    this.configuration = configuration;
+    this.peers = allPeers(configuration);
+    for (const peer of this.progress.keys()) if (!this.peers.includes(peer)) this.progress.delete(peer);
+    for (const peer of this.peers) {
+      const learner = configuration.learners.has(peer);
+      const known = this.progress.get(peer);
+      if (known !== undefined) known.learner = learner;
+      else this.progress.set(peer, this.#fresh(Math.max(lastIndex, 1), learner, true));
+    }
+  }
+
+  /** A configuration from a snapshot: nothing of the progress before is kept. */
+  restore(configuration: Configuration, lastIndex: RaftIndex): void {
+    this.progress.clear();
+    this.switchTo(configuration, lastIndex);
+  }
+
+  /** A new term: nothing is known of anyone. */
+  reset(self: PeerId, lastIndex: RaftIndex): void {
+    this.#votes.clear();
+    for (const peer of this.peers) {
+      const fresh = this.#fresh(lastIndex + 1, this.configuration.learners.has(peer), false);
+      if (peer === self) fresh.match = lastIndex;
+      this.progress.set(peer, fresh);
+    }
+  }
+
+  get isSingleton(): boolean {
+    return this.configuration.incoming.size === 1 && this.configuration.outgoing.size === 0;
+  }
+
+  isVoter(peer: PeerId): boolean {
+    return this.configuration.incoming.has(peer) || this.configuration.outgoing.has(peer);
+  }
+
+  /** What a quorum has durably, learners aside. */
+  committed(): RaftIndex {
+    return jointIndex(this.configuration, this.#match);
+  }
+
+  /** Was a quorum heard of since it was last asked? */
+  quorumActive(): boolean {
+    return jointVote(this.configuration, (peer) => this.progress.get(peer)?.active === true) === "won";
+  }
+
+  resetVotes(): void {
+    this.#votes.clear();
+  }
+
+  /** The first answer of a peer counts. */
+  recordVote(peer: PeerId, granted: boolean): void {
+    if (!this.#votes.has(peer)) this.#votes.set(peer, granted);
+  }
+
+  tally(): Tally {
+    let [granted, rejected] = [0, 0];
+    for (const [peer, progress] of this.progress) {
+      const vote = this.#votes.get(peer);
+      if (progress.learner || vote === undefined) continue;
+      if (vote) granted++;
+      else rejected++;
+    }
+    return { granted, rejected, result: jointVote(this.configuration, (peer) => this.#votes.get(peer)) };
+  }
+
+  #fresh(next: RaftIndex, learner: boolean, active: boolean): Progress {
+    return new Progress(next, new Inflights(this.#inflightCountMax, this.#inflightBytesMax), learner, active);
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What a command prints: log lines from a level on and everything else, indented as it nests; nothing at all
+ * at level none.
+ *
+ * Never: knows what it prints.
+ */
+import type { Level } from "./render-events.ts";
+
+const levels = ["debug", "info", "warn", "error", "fatal", "none"] as const;
+export type OutputLevel = (typeof levels)[number];
+
+export function parseLevel(text: string): OutputLevel {
+  const level = levels.find((one) => one === text.toLowerCase());
+  if (level === undefined) throw new Error(`log levels must be either of ${levels.join(", ").toUpperCase()}`);
+  return level;
+}
+
+export class Output {
+  level: OutputLevel = "debug";
+  #text = "";
+  #indent = "";
+
+  get quiet(): boolean {
+    return this.level === "none";
+  }
+
+  /** Lines, each with its newline or not; the last line may go on with the next write. */
+  write(text: string): void {
+    if (this.quiet || text === "") return;
+    const fresh = this.#text === "" || this.#text.endsWith("\n");
+    this.#text += (fresh ? this.#indent : "") + text.replace(/\n(?=.)/gs, `\n${this.#indent}`);
+  }
+
+  line(text: string): void {
+    this.write(`${text}\n`);
+  }
+
+  log(level: Level, text: string): void {
+    if (levels.indexOf(level) < levels.indexOf(this.level)) return;
+    this.line(`${level.toUpperCase()} ${text}`);
+  }
+
+  indented(work: () => void): void {
+    const before = this.#indent;
+    this.#indent += "  ";
+    try {
+      work();
+      if (this.#text !== "" && !this.#text.endsWith("\n")) this.#text += "\n";
+    } finally {
+      this.#indent = before;
+    }
+  }
+
+  /** What was written since the last take. */
+  take(): string {
+    const text = this.#text;
+    this.#text = "";
+    return text;
+  }
+}
