@@ -1,0 +1,219 @@
+/**
+ * memberlist's messages: one type byte and one msgpack map (field names as in Go, in alphabetical order).
+ *
+ *   ping 0 · indirectPing 1 · ackResp 2 · suspect 3 · alive 4 · dead 5 · pushPull 6 · compound 7 · user 8 ·
+ *   compress 9 · encrypt 10 · nackResp 11 · hasCrc 12 · err 13 · label 244
+ *
+ * Never: knows the layers around a message (packet.ts, stream.ts).
+ */
+import { addressBytes, addressText, type Endpoint } from "./address.ts";
+import { type Fields, MsgpackReader, malformed } from "./msgpack-reader.ts";
+import { MsgpackWriter } from "./msgpack-writer.ts";
+
+export const messageType = {
+  ping: 0,
+  indirectPing: 1,
+  ackResp: 2,
+  suspect: 3,
+  alive: 4,
+  dead: 5,
+  pushPull: 6,
+  compound: 7,
+  user: 8,
+  compress: 9,
+  encrypt: 10,
+  nackResp: 11,
+  hasCrc: 12,
+  err: 13,
+  label: 244,
+} as const;
+
+/** Largest Meta of a member, bytes; the tags of a Serf agent must fit. */
+export const metaBytesMax = 512;
+/** What we speak: memberlist 1 to 5 (now 2), Serf 2 to 5 (now 5), in memberlist's order of six bytes. */
+export const ourVersions: Buffer = Buffer.from([1, 5, 2, 2, 5, 5]);
+
+/** Who asks, so that the answer finds the way back whatever the packet's own source address is. */
+export interface Source extends Endpoint {
+  readonly name: string;
+}
+
+export interface Ping {
+  readonly kind: "ping";
+  readonly seqNo: number;
+  /** Whom it is meant for; empty = whoever hears it. */
+  readonly node: string;
+  readonly source: Source | undefined;
+}
+
+export interface IndirectPing {
+  readonly kind: "indirect-ping";
+  readonly seqNo: number;
+  readonly target: Endpoint;
+  readonly node: string;
+  /** True when a nackResp is wanted if the target stays silent. */
+  readonly nack: boolean;
+  readonly source: Source | undefined;
+}
+
+export interface Ack {
+  readonly kind: "ack" | "nack";
+  readonly seqNo: number;
+}
+
+/** A member under suspicion, or dead. `from` equal to `node` in a death: it leaves by its own will. */
+export interface Accusation {
+  readonly kind: "suspect" | "dead";
+  readonly incarnation: number;
+  readonly node: string;
+  readonly from: string;
+}
+
+export interface Alive {
+  readonly kind: "alive";
+  readonly incarnation: number;
+  readonly node: string;
+  readonly at: Endpoint;
+  readonly meta: Buffer;
+  /** pmin, pmax, pcur, dmin, dmax, dcur; or empty, from very old members. */
+  readonly versions: Buffer;
+}
+
+export interface UserMessage {
+  readonly kind: "user";
+  readonly body: Buffer;
+}
+
+export type Message = Ping | IndirectPing | Ack | Accusation | Alive | UserMessage;
+
+const u32Max = 0xffff_ffff;
+const portMax = 65_535;
+
+/** A message as it lies in a packet. Throws Fault "bad-request". */
+export function decodeMessage(bytes: Buffer): Message {
+  const type = bytes[0];
+  if (type === messageType.user) return { kind: "user", body: bytes.subarray(1) };
+  const read = (): Fields => new MsgpackReader(bytes, 1).fields();
+  switch (type) {
+    case messageType.ping: {
+      const fields = read();
+      return {
+        kind: "ping",
+        seqNo: fields.uint("SeqNo", u32Max),
+        node: fields.text("Node"),
+        source: source(fields),
+      };
+    }
+    case messageType.indirectPing: {
+      const fields = read();
+      return {
+        kind: "indirect-ping",
+        seqNo: fields.uint("SeqNo", u32Max),
+        target: endpoint(fields, "Target"),
+        node: fields.text("Node"),
+        nack: fields.bool("Nack"),
+        source: source(fields),
+      };
+    }
+    case messageType.ackResp:
+    case messageType.nackResp:
+      return {
+        kind: type === messageType.ackResp ? "ack" : "nack",
+        seqNo: read().uint("SeqNo", u32Max),
+      };
+    case messageType.suspect:
+    case messageType.dead: {
+      const fields = read();
+      return {
+        kind: type === messageType.suspect ? "suspect" : "dead",
+        incarnation: fields.uint("Incarnation", u32Max),
+        node: nodeName(fields, "Node"),
+        from: fields.text("From"),
+      };
+    }
+    case messageType.alive:
+      return decodeAlive(read());
+    default:
+      throw malformed("its type is unknown");
+  }
+}
+
+function decodeAlive(fields: Fields): Alive {
+  return {
+    kind: "alive",
+    incarnation: fields.uint("Incarnation", u32Max),
+    node: nodeName(fields, "Node"),
+    at: endpoint(fields, "Addr"),
+    meta: fields.raw("Meta", metaBytesMax),
+    versions: versionsOf(fields),
+  };
+}
+
+/** The six version bytes of an alive message or a push/pull entry. */
+export function versionsOf(fields: Fields): Buffer {
+  const versions = fields.raw("Vsn", 6);
+  if (versions.length !== 0 && versions.length !== 6) throw malformed("Vsn is not six bytes");
+  return versions;
+}
+
+/** A member's name: never empty. */
+export function nodeName(fields: Fields, key: string): string {
+  const name = fields.text(key);
+  if (name === "") throw malformed(`${key} is empty`);
+  return name;
+}
+
+/** An address in the field `key` and the port beside it. */
+export function endpoint(fields: Fields, key: string): Endpoint {
+  const host = addressText(fields.raw(key, 16));
+  const port = fields.uint("Port", portMax);
+  if (host === undefined || port === 0) throw malformed("an address is missing");
+  return { host, port };
+}
+
+function source(fields: Fields): Source | undefined {
+  const host = addressText(fields.raw("SourceAddr", 16));
+  const port = fields.uint("SourcePort", portMax);
+  return host === undefined || port === 0 ? undefined : { host, port, name: fields.text("SourceNode") };
+}
+
+export function encodePing(seqNo: number, node: string, from: Source): Buffer {
+  const writer = new MsgpackWriter().byte(messageType.ping).map(5);
+  writer.text("Node").text(node).text("SeqNo").uint(seqNo);
+  return writeSource(writer, from).finish();
+}
+
+export function encodeIndirectPing(seqNo: number, node: string, target: Endpoint, from: Source): Buffer {
+  const writer = new MsgpackWriter().byte(messageType.indirectPing).map(8);
+  writer.text("Nack").bool(true).text("Node").text(node).text("Port").uint(target.port);
+  writer.text("SeqNo").uint(seqNo);
+  return writeSource(writer, from).text("Target").raw(addressBytes(target.host)).finish();
+}
+
+function writeSource(writer: MsgpackWriter, from: Source): MsgpackWriter {
+  writer.text("SourceAddr").raw(addressBytes(from.host)).text("SourceNode").text(from.name);
+  return writer.text("SourcePort").uint(from.port);
+}
+
+export function encodeAck(kind: "ack" | "nack", seqNo: number): Buffer {
+  const writer = new MsgpackWriter().byte(kind === "ack" ? messageType.ackResp : messageType.nackResp);
+  if (kind === "ack") return writer.map(2).text("Payload").nil().text("SeqNo").uint(seqNo).finish();
+  return writer.map(1).text("SeqNo").uint(seqNo).finish();
+}
+
+export function encodeAccusation(accusation: Accusation): Buffer {
+  const writer = new MsgpackWriter().byte(messageType[accusation.kind]).map(3);
+  writer.text("From").text(accusation.from).text("Incarnation").uint(accusation.incarnation);
+  return writer.text("Node").text(accusation.node).finish();
+}
+
+export function encodeAlive(alive: Omit<Alive, "kind">): Buffer {
+  const writer = new MsgpackWriter().byte(messageType.alive).map(6);
+  writer.text("Addr").raw(addressBytes(alive.at.host)).text("Incarnation").uint(alive.incarnation);
+  writer.text("Meta").raw(alive.meta).text("Node").text(alive.node).text("Port").uint(alive.at.port);
+  return writer.text("Vsn").raw(alive.versions).finish();
+}
+
+export function encodeUser(body: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from([messageType.user]), body]);
+}

@@ -1,0 +1,41 @@
+/**
+ * A member's tags as they lie in its Meta: `ff` and a msgpack map of text to text. Meta without the `ff` is, as a
+ * whole, the value of the tag "role" (very old agents).
+ *
+ * Never: gives a tag a meaning.
+ */
+import { Fault } from "../../fault.ts";
+import { metaBytesMax } from "./messages.ts";
+import { MsgpackReader, malformed, utf8 } from "./msgpack-reader.ts";
+import { MsgpackWriter } from "./msgpack-writer.ts";
+
+export type Tags = Readonly<Record<string, string>>;
+
+const magic = 0xff;
+
+/** Throws Fault "too-large" when the tags do not fit into a member's Meta of 512 bytes. */
+export function encodeTags(tags: Tags): Buffer {
+  const names = Object.keys(tags).sort();
+  const writer = new MsgpackWriter().byte(magic).map(names.length);
+  for (const name of names) writer.text(name).text(tags[name] as string);
+  const meta = writer.finish();
+  if (meta.length > metaBytesMax) {
+    throw new Fault("too-large", {
+      message: "the tags of a member must fit into 512 bytes",
+      facts: { foundBytes: meta.length, bytesMax: metaBytesMax },
+    });
+  }
+  return meta;
+}
+
+/** The tags in a Meta. Throws Fault "bad-request" when it is damaged. */
+export function decodeTags(meta: Buffer): Tags {
+  if (meta.length === 0) return {};
+  if (meta[0] !== magic) return { role: utf8(meta, "Meta") };
+  const tags: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const [name, value] of new MsgpackReader(meta, 1).fields().entries()) {
+    if (!Buffer.isBuffer(value)) throw malformed("a tag is not text");
+    tags[name] = utf8(value, "a tag");
+  }
+  return { ...tags };
+}

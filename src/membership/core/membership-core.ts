@@ -1,0 +1,263 @@
+/**
+ * The whole of membership as a state machine. The driver hands in time, messages and outcomes; it takes duties:
+ *
+ *   tick(now) · step(now, from, messages) · answer(now, request) · dialed(now, id, outcome)  →  ready(): Duties
+ *   dueMs(): when the next tick is due
+ *
+ * After every call the driver takes ready() and does what it says: packets may be lost, every dial is reported back.
+ * Equal inputs give equal outputs: chance comes from the generator that was handed in.
+ *
+ * Never: waits, reads a clock, touches a socket.
+ */
+import { Fault } from "../../fault.ts";
+import type { Endpoint } from "../codec/address.ts";
+import { decodeMessage, messageType } from "../codec/messages.ts";
+import { MsgpackReader, malformed } from "../codec/msgpack-reader.ts";
+import type { Tags } from "../codec/tags.ts";
+import { Awareness } from "./awareness.ts";
+import type { Counters, Duties, Member } from "./duties.ts";
+import { Exchange } from "./exchange.ts";
+import { Gossiper } from "./gossiper.ts";
+import { Prober } from "./prober.ts";
+import type { QueryListener, QueryOptions } from "./queries.ts";
+import { Rumours } from "./rumours.ts";
+import { type Clocks, Serf } from "./serf.ts";
+import { type DialOutcome, World, type WorldOptions } from "./world.ts";
+
+export interface CoreOptions extends WorldOptions {
+  readonly tags: Tags;
+  /** From the snapshot of a former life. */
+  readonly clocks?: Clocks;
+}
+
+const conflictNoticeMs = 10_000;
+const conflictNoticesMax = 1_024;
+
+export class MembershipCore {
+  readonly #world: World;
+  readonly #gossiper: Gossiper;
+  readonly #awareness: Awareness;
+  readonly #rumours: Rumours;
+  readonly #prober: Prober;
+  readonly #exchange: Exchange;
+  readonly #serf: Serf;
+  readonly #conflictMs = new Map<string, number>();
+
+  constructor(options: CoreOptions) {
+    const world = new World(options);
+    this.#world = world;
+    this.#gossiper = new Gossiper(world);
+    this.#awareness = new Awareness(options.timing.awarenessMax);
+    const serf = new Serf(world, this.#gossiper, options.clocks ?? { member: 0, event: 0, query: 0 });
+    this.#serf = serf;
+    this.#rumours = new Rumours(world, this.#gossiper, this.#awareness, {
+      arrived: (record) => serf.members.arrived(record),
+      changed: (record) => serf.members.changed(record),
+      gone: (record) => serf.members.gone(record.name),
+      conflict: (name, known, claimed) => this.#conflict(name, known, claimed),
+      isLeaving: (name) => serf.members.get(name)?.status === "leaving",
+    });
+    this.#prober = new Prober(world, this.#gossiper, this.#awareness, this.#rumours);
+    this.#rumours.check = (record, accusation, done) => this.#prober.check(record, accusation, done);
+    this.#exchange = new Exchange(world, this.#rumours, serf);
+    this.#rumours.announce(serf.encodeTags(options.tags));
+    this.#prober.start();
+    this.#exchange.start();
+    serf.start(this.#exchange);
+  }
+
+  /** Machine time of the next tick that is due. */
+  dueMs(): number | undefined {
+    return this.#world.schedule.dueMs();
+  }
+
+  tick(nowMs: number): void {
+    this.#world.schedule.tick(nowMs);
+  }
+
+  /** Time goes on, and nothing else: before a query is answered late, for one. */
+  observe(nowMs: number): void {
+    this.#world.schedule.observe(nowMs);
+  }
+
+  /** The messages of one datagram. What is not understood is counted and dropped. */
+  step(nowMs: number, from: Endpoint, messages: readonly Buffer[]): void {
+    this.#world.schedule.observe(nowMs);
+    this.#world.counters.packetsIn++;
+    for (const bytes of messages) {
+      try {
+        this.#receive(from, bytes);
+      } catch (reason) {
+        if (!(reason instanceof Fault)) throw reason;
+        this.#world.counters.malformed++;
+      }
+    }
+  }
+
+  /** The answer to a message that came on a stream; undefined: none. Throws Fault "bad-request". */
+  answer(nowMs: number, from: Endpoint, request: Buffer): Buffer | undefined {
+    this.#world.schedule.observe(nowMs);
+    if (request[0] !== messageType.user) return this.#exchange.answer(request);
+    const reader = new MsgpackReader(request, 1);
+    const size = reader.fields().uint("UserMsgLen", request.length);
+    const body = request.subarray(reader.position, reader.position + size);
+    if (body.length < size) throw malformed("it is cut short");
+    this.#receive(from, Buffer.concat([Buffer.from([messageType.user]), body]));
+    return undefined;
+  }
+
+  /** Reports the outcome of a dial duty. */
+  dialed(nowMs: number, id: number, outcome: DialOutcome): void {
+    this.#world.schedule.observe(nowMs);
+    try {
+      this.#world.dialed(id, outcome);
+    } catch (reason) {
+      if (!(reason instanceof Fault)) throw reason;
+      this.#world.counters.malformed++;
+    }
+  }
+
+  /** What the driver has to do now. */
+  ready(): Duties {
+    return this.#world.take();
+  }
+
+  /**
+   * Exchanges state with a member that is reachable there. `done` gets a Fault, also when our name is taken by
+   * another, or undefined. `ignoreOld`: user events of before are not delivered.
+   */
+  join(nowMs: number, to: Endpoint, ignoreOld: boolean, done: (fault: Fault | undefined) => void): void {
+    this.#world.schedule.observe(nowMs);
+    const conflicts = this.#world.counters.conflicts;
+    this.#serf.ignoreOld(ignoreOld);
+    this.#exchange.with(to, true, (fault) => {
+      this.#serf.ignoreOld(false);
+      const taken = this.#world.counters.conflicts > conflicts && this.#conflictMs.has(this.#world.self.name);
+      if (fault === undefined && taken) {
+        done(
+          new Fault("failed-precondition", {
+            message: "the cluster knows another member by this name",
+            facts: { name: this.#world.self.name },
+          }),
+        );
+        return;
+      }
+      if (fault === undefined) this.#serf.announceJoin();
+      done(fault);
+    });
+  }
+
+  /** Leaves for good; `done` once the others had time to hear of it. */
+  leave(nowMs: number, done: () => void): void {
+    const { schedule, timing } = this.#world;
+    schedule.observe(nowMs);
+    const within = (limitMs: number, start: (next: () => void) => void, then: () => void): void => {
+      let over = false;
+      const next = (): void => {
+        if (!over) then();
+        over = true;
+        alarm.cancel();
+      };
+      const alarm = schedule.after(limitMs, next);
+      start(next);
+    };
+    within(
+      timing.broadcastTimeoutMs,
+      (next) => this.#serf.announceLeave(next),
+      () =>
+        within(
+          timing.broadcastTimeoutMs,
+          (next) => this.#rumours.leave(next),
+          () => {
+            this.#serf.members.gone(this.#world.self.name);
+            schedule.after(timing.leavePropagateMs, done);
+          },
+        ),
+    );
+  }
+
+  /** Throws Fault "too-large" past 512 bytes. `done` once the others were told. */
+  setTags(nowMs: number, tags: Tags, done: () => void): void {
+    this.#world.schedule.observe(nowMs);
+    this.#rumours.announce(this.#serf.encodeTags(tags), done);
+  }
+
+  userEvent(nowMs: number, name: string, payload: Uint8Array, coalesce: boolean): void {
+    this.#world.schedule.observe(nowMs);
+    this.#serf.userEvent(name, payload, coalesce);
+  }
+
+  query(
+    nowMs: number,
+    name: string,
+    payload: Uint8Array,
+    options: QueryOptions,
+    listener: QueryListener,
+  ): () => void {
+    this.#world.schedule.observe(nowMs);
+    return this.#serf.query(name, payload, options, listener);
+  }
+
+  forceLeave(nowMs: number, name: string, prune: boolean): void {
+    this.#world.schedule.observe(nowMs);
+    this.#serf.forceLeave(name, prune);
+  }
+
+  members(): Member[] {
+    return [...this.#serf.members.all()].map((member) => this.#serf.members.show(member));
+  }
+
+  get clocks(): Clocks {
+    return this.#serf.clocks;
+  }
+
+  get counters(): Readonly<Counters> {
+    return this.#world.counters;
+  }
+
+  /** For metrics: how much this member doubts itself, stands still, and has to tell. */
+  get health(): { readonly awareness: number; readonly stalls: number; readonly waiting: number } {
+    return {
+      awareness: this.#awareness.score,
+      stalls: this.#world.schedule.stalls,
+      waiting: this.#gossiper.waiting,
+    };
+  }
+
+  #receive(from: Endpoint, bytes: Buffer): void {
+    const message = decodeMessage(bytes);
+    switch (message.kind) {
+      case "ping":
+        this.#prober.ping(message, from);
+        return;
+      case "indirect-ping":
+        this.#prober.indirectPing(message, from);
+        return;
+      case "ack":
+      case "nack":
+        this.#prober.ack(message);
+        return;
+      case "alive":
+        this.#rumours.alive(message);
+        return;
+      case "suspect":
+        this.#rumours.suspect(message);
+        return;
+      case "dead":
+        this.#rumours.dead(message);
+        return;
+      case "user":
+        this.#serf.receive(message.body);
+    }
+  }
+
+  /** Told at most every ten seconds a name: a flood of claims must not become a flood of notices. */
+  #conflict(name: string, known: Endpoint, claimed: Endpoint): void {
+    const now = this.#world.schedule.nowMs;
+    const last = this.#conflictMs.get(name);
+    if (last !== undefined && now - last < conflictNoticeMs) return;
+    if (last === undefined && this.#conflictMs.size >= conflictNoticesMax) this.#conflictMs.clear();
+    this.#conflictMs.set(name, now);
+    this.#world.tell({ kind: "conflict", name, known, claimed });
+  }
+}

@@ -1,0 +1,304 @@
+/**
+ * What is said about members, and what of it is believed: alive, suspect, dead, left. The states of SWIM with the
+ * suspicion of Lifeguard, on memberlist's rules:
+ *
+ *   an alive claim counts with a higher incarnation; an accusation with the same or a higher one;
+ *   only a member itself raises its incarnation, to refute what is said about it.
+ *
+ * Two rules are our own, so that a forged or mistaken word does not evict a live member: a death that another claims
+ * is checked by one ping before it is believed (unless the member had said that it leaves), and incarnations that no
+ * honest member reaches are ignored.
+ *
+ * Never: sends a probe of its own accord; knows Serf.
+ */
+import type { Endpoint } from "../codec/address.ts";
+import {
+  type Accusation,
+  type Alive,
+  encodeAccusation,
+  encodeAlive,
+  ourVersions,
+} from "../codec/messages.ts";
+import type { NodeState, PushPullNode } from "../codec/push-pull.ts";
+import type { Awareness } from "./awareness.ts";
+import type { Gossiper } from "./gossiper.ts";
+import { living, type NodeRecord } from "./node-table.ts";
+import { suspicionBounds, suspicionTimeoutMs } from "./timing.ts";
+import type { World } from "./world.ts";
+
+/** What the layer above learns, and what it is asked. */
+export interface RumourListener {
+  /** A member that was not there, or was dead or left, takes part. */
+  arrived(record: NodeRecord): void;
+  /** Its address or meta changed. */
+  changed(record: NodeRecord): void;
+  /** It is dead or left. */
+  gone(record: NodeRecord): void;
+  conflict(name: string, known: Endpoint, claimed: Endpoint): void;
+  /** Has this member said that it is about to leave? */
+  isLeaving(name: string): boolean;
+}
+
+/** Alive claims above this, accusations somewhat below, are not believed: the room between is for refuting. */
+const incarnationMax = 2 ** 31 - 1;
+const accusationMax = incarnationMax - 2 ** 20;
+
+export class Rumours {
+  readonly #world: World;
+  readonly #gossiper: Gossiper;
+  readonly #awareness: Awareness;
+  readonly #listener: RumourListener;
+  /** Pings a member and reports whether it answered; set once by the core. */
+  check: (record: NodeRecord, accusation: Buffer, done: (answered: boolean) => void) => void = () => {};
+  #incarnation = 0;
+  #leaving = false;
+
+  constructor(world: World, gossiper: Gossiper, awareness: Awareness, listener: RumourListener) {
+    this.#world = world;
+    this.#gossiper = gossiper;
+    this.#awareness = awareness;
+    this.#listener = listener;
+  }
+
+  get left(): boolean {
+    return this.#leaving;
+  }
+
+  /** Says that we are here, with this meta: at the start, and whenever it changes. */
+  announce(meta: Buffer, onDone?: () => void): void {
+    const { self, table } = this.#world;
+    const record = table.get(self.name) ?? this.#insert(self.name, self, meta, ourVersions);
+    if (record === undefined || this.#leaving) return;
+    const first = this.#incarnation === 0;
+    record.incarnation = ++this.#incarnation;
+    record.meta = meta;
+    this.#become(record, "alive");
+    if (first) this.#listener.arrived(record);
+    else this.#listener.changed(record);
+    this.#spreadAlive(record, onDone);
+  }
+
+  /** Says that we leave; `onDone` once that was told often enough. */
+  leave(onDone: () => void): void {
+    this.#leaving = true;
+    const { name } = this.#world.self;
+    const record = this.#world.table.get(name);
+    if (record === undefined || !living(record)) {
+      onDone();
+      return;
+    }
+    this.#become(record, "left");
+    const accusation: Accusation = { kind: "dead", incarnation: record.incarnation, node: name, from: name };
+    this.#gossiper.spread("membership", encodeAccusation(accusation), name, onDone);
+  }
+
+  alive(claim: Omit<Alive, "kind">): void {
+    const { counters, self, table } = this.#world;
+    if (claim.node === self.name && this.#leaving) return;
+    if (!compatible(claim.versions)) {
+      counters.incompatible++;
+      return;
+    }
+    if (claim.incarnation > incarnationMax) {
+      counters.implausible++;
+      return;
+    }
+    const known = table.get(claim.node);
+    const record = known ?? this.#insert(claim.node, claim.at, claim.meta, claim.versions);
+    if (record === undefined) {
+      counters.overflow++;
+      return;
+    }
+    const moved = record.at.host !== claim.at.host || record.at.port !== claim.at.port;
+    if (moved && !this.#mayReclaim(record)) {
+      counters.conflicts++;
+      this.#listener.conflict(record.name, record.at, claim.at);
+      return;
+    }
+    if (record.name === self.name) {
+      const same = claim.incarnation === record.incarnation && claim.meta.equals(record.meta);
+      if (claim.incarnation >= record.incarnation && !same) this.#refute(record, claim.incarnation);
+      return;
+    }
+    if (known !== undefined && !moved && claim.incarnation <= record.incarnation) return;
+    this.#believeAlive(record, claim);
+  }
+
+  /** Somebody (perhaps we) got no answer from a member. */
+  suspect(accusation: Accusation): void {
+    const record = this.#accused(accusation);
+    if (record === undefined || !living(record)) return;
+    if (record.name === this.#world.self.name) this.#refute(record, accusation.incarnation);
+    else if (record.suspicion !== undefined) this.#confirm(record, accusation);
+    else this.#doubt(record, accusation);
+  }
+
+  #doubt(record: NodeRecord, accusation: Accusation): void {
+    this.#world.counters.suspicions++;
+    const { schedule, table, timing } = this.#world;
+    record.incarnation = accusation.incarnation;
+    this.#become(record, "suspect");
+    const bounds = suspicionBounds(timing, table.size);
+    record.suspicion = {
+      from: new Set([accusation.from]),
+      sinceMs: schedule.nowMs,
+      bounds,
+      alarm: schedule.after(suspicionTimeoutMs(bounds, 0), () => this.#expire(record)),
+    };
+    this.#gossiper.spread("membership", encodeAccusation({ ...accusation, kind: "suspect" }), record.name);
+  }
+
+  /** Somebody says that a member is dead, or the member itself that it leaves. */
+  dead(accusation: Accusation): void {
+    const record = this.#accused(accusation);
+    if (record === undefined || !living(record)) return;
+    if (record.name === this.#world.self.name) {
+      if (!this.#leaving) this.#refute(record, accusation.incarnation);
+      return;
+    }
+    if (accusation.from === record.name && this.#listener.isLeaving(record.name)) {
+      this.#bury(record, accusation);
+      return;
+    }
+    if (record.burial !== undefined) return;
+    const incarnation = record.incarnation;
+    const burial = {
+      cancel: (): void => {
+        record.burial = undefined;
+      },
+    };
+    record.burial = burial;
+    this.check(record, encodeAccusation(accusation), (answered) => {
+      if (record.burial !== burial || this.#world.table.get(record.name) !== record) return;
+      record.burial = undefined;
+      if (!living(record) || record.incarnation > Math.max(incarnation, accusation.incarnation)) return;
+      if (answered) this.suspect({ ...accusation, kind: "suspect" });
+      else this.#bury(record, accusation);
+    });
+  }
+
+  /** Takes in another's whole view. */
+  merge(nodes: readonly PushPullNode[]): void {
+    for (const node of nodes) {
+      const from = node.state === "left" ? node.name : this.#world.self.name;
+      const accusation = { incarnation: node.incarnation, node: node.name, from };
+      if (node.state === "alive") this.alive({ ...node, node: node.name });
+      else if (node.state === "left") this.dead({ kind: "dead", ...accusation });
+      // A death heard of so is only a suspicion: who told may have been cut off for long.
+      else this.suspect({ kind: "suspect", ...accusation });
+    }
+  }
+
+  /** Our view for others. */
+  view(): PushPullNode[] {
+    return [...this.#world.table.all()].map((record) => ({
+      name: record.name,
+      at: record.at,
+      meta: record.meta,
+      incarnation: record.incarnation,
+      state: record.state,
+      versions: record.versions,
+    }));
+  }
+
+  #accused(accusation: Accusation): NodeRecord | undefined {
+    const record = this.#world.table.get(accusation.node);
+    if (record === undefined || accusation.incarnation < record.incarnation) return undefined;
+    if (accusation.incarnation > accusationMax && accusation.incarnation > record.incarnation) {
+      this.#world.counters.implausible++;
+      return undefined;
+    }
+    return record;
+  }
+
+  #insert(name: string, at: Endpoint, meta: Buffer, versions: Buffer): NodeRecord | undefined {
+    const record: NodeRecord = {
+      name,
+      at: { host: at.host, port: at.port },
+      meta: Buffer.from(meta),
+      versions: Buffer.from(versions),
+      incarnation: 0,
+      state: "dead",
+      changedMs: this.#world.schedule.nowMs,
+      suspicion: undefined,
+      burial: undefined,
+    };
+    return this.#world.table.add(record) ? record : undefined;
+  }
+
+  #mayReclaim(record: NodeRecord): boolean {
+    if (record.state === "left") return true;
+    const deadMs = this.#world.schedule.nowMs - record.changedMs;
+    return record.state === "dead" && deadMs > this.#world.timing.reclaimMs;
+  }
+
+  #believeAlive(record: NodeRecord, claim: Omit<Alive, "kind">): void {
+    const back = !living(record);
+    const meta = Buffer.from(claim.meta);
+    const changed = !meta.equals(record.meta);
+    record.at = { host: claim.at.host, port: claim.at.port };
+    record.meta = meta;
+    record.versions = Buffer.from(claim.versions);
+    record.incarnation = claim.incarnation;
+    this.#become(record, "alive");
+    this.#spreadAlive(record);
+    if (back) this.#listener.arrived(record);
+    else if (changed) this.#listener.changed(record);
+  }
+
+  #spreadAlive(record: NodeRecord, onDone?: () => void): void {
+    this.#gossiper.spread("membership", encodeAlive({ ...record, node: record.name }), record.name, onDone);
+  }
+
+  #refute(record: NodeRecord, accused: number): void {
+    this.#world.counters.refutations++;
+    this.#awareness.apply(1);
+    this.#incarnation = Math.min(incarnationMax, Math.max(this.#incarnation, accused) + 1);
+    record.incarnation = this.#incarnation;
+    this.#spreadAlive(record);
+  }
+
+  /** One more independent voice shortens the suspicion. */
+  #confirm(record: NodeRecord, accusation: Accusation): void {
+    const { schedule, table } = this.#world;
+    const suspicion = record.suspicion;
+    if (suspicion === undefined || suspicion.from.has(accusation.from)) return;
+    if (suspicion.from.size > suspicion.bounds.confirmations || table.get(accusation.from) === undefined)
+      return;
+    suspicion.from.add(accusation.from);
+    suspicion.alarm.cancel();
+    const lifeMs = suspicionTimeoutMs(suspicion.bounds, suspicion.from.size - 1);
+    const left = suspicion.sinceMs + lifeMs - schedule.nowMs;
+    suspicion.alarm = schedule.after(left, () => this.#expire(record));
+    this.#gossiper.spread("membership", encodeAccusation(accusation), record.name);
+  }
+
+  #expire(record: NodeRecord): void {
+    if (record.state !== "suspect" || this.#world.table.get(record.name) !== record) return;
+    const { name } = this.#world.self;
+    this.#bury(record, { kind: "dead", incarnation: record.incarnation, node: record.name, from: name });
+  }
+
+  #bury(record: NodeRecord, accusation: Accusation): void {
+    record.incarnation = accusation.incarnation;
+    this.#become(record, accusation.from === record.name ? "left" : "dead");
+    this.#gossiper.spread("membership", encodeAccusation(accusation), record.name);
+    this.#listener.gone(record);
+  }
+
+  #become(record: NodeRecord, state: NodeState): void {
+    record.suspicion?.alarm.cancel();
+    record.suspicion = undefined;
+    record.burial?.cancel();
+    if (record.state !== state) record.changedMs = this.#world.schedule.nowMs;
+    record.state = state;
+  }
+}
+
+/** Do we speak their versions, and they ours? No versions at all is what very old members send. */
+export function compatible(versions: Buffer): boolean {
+  if (versions.length === 0) return true;
+  const [pmin = 0, pmax = 0, , dmin = 0, dmax = 0] = versions;
+  const [, , pcur = 0, , , dcur = 0] = ourVersions;
+  return pmin <= pcur && pcur <= pmax && dmin <= dcur && dcur <= dmax;
+}

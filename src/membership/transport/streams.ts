@@ -1,0 +1,150 @@
+/**
+ * The TCP side of gossip: one message there and one back, on sockets we dial, on those of a listener of our own, and
+ * on those that the one port's mux hands over.
+ *
+ * Invariant: at most `inboundMax` accepted sockets at a time, each for at most `timeoutMs`.
+ *
+ * Never: keeps a socket for a second message.
+ */
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Endpoint } from "../codec/address.ts";
+import type { Wrapping } from "../codec/packet.ts";
+import { StreamReader, sealStream } from "../codec/stream.ts";
+import { bindFault, plain } from "./datagrams.ts";
+
+export interface StreamLimits {
+  readonly bytesMax: number;
+  readonly inboundMax: number;
+  readonly timeoutMs: number;
+}
+
+export interface StreamHandlers {
+  /** The answer to a message that came in; undefined: none. A Fault thrown here closes the stream. */
+  answer(from: Endpoint, message: Buffer): Buffer | undefined;
+  refused(from: Endpoint, fault: Fault): void;
+}
+
+export class Streams {
+  readonly #clock: Clock;
+  readonly #wrapping: Wrapping;
+  readonly #limits: StreamLimits;
+  readonly #open = new Set<Socket>();
+  #inbound = 0;
+  #server: Server | undefined;
+  #closed = false;
+  handlers: StreamHandlers = { answer: () => undefined, refused: () => {} };
+
+  constructor(clock: Clock, wrapping: Wrapping, limits: StreamLimits) {
+    this.#clock = clock;
+    this.#wrapping = wrapping;
+    this.#limits = limits;
+  }
+
+  /** Listens on a port of our own; answers its number. Throws Fault "unavailable". */
+  listen(host: string, port: number): Promise<number> {
+    const server = createServer((socket) => this.accept(socket));
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.once("error", (cause) => reject(bindFault(cause, host, port)));
+      server.listen({ host, port, exclusive: true }, () => {
+        server.removeAllListeners("error");
+        server.on("error", () => {});
+        const address = server.address();
+        resolve(typeof address === "object" && address !== null ? address.port : port);
+      });
+    });
+  }
+
+  /** Serves a socket whose first byte is memberlist's; bytes read already were put back into it. */
+  accept(socket: Socket): void {
+    const from = { host: plain(socket.remoteAddress ?? "0.0.0.0"), port: socket.remotePort ?? 0 };
+    if (this.#closed || this.#inbound >= this.#limits.inboundMax) {
+      const fault = new Fault("overloaded", { message: "too many gossip streams are open" });
+      this.handlers.refused(from, fault);
+      socket.destroy();
+      return;
+    }
+    this.#inbound++;
+    socket.once("close", () => {
+      this.#inbound--;
+    });
+    this.#receive(socket, this.#limits.timeoutMs).then(
+      (message) => this.#reply(socket, from, message),
+      (fault: Fault) => {
+        socket.destroy();
+        this.handlers.refused(from, fault);
+      },
+    );
+  }
+
+  /** Sends one message and answers what comes back. Throws Fault "unavailable", "deadline", or of a bad answer. */
+  async exchange(to: Endpoint, request: Buffer, timeoutMs: number): Promise<Buffer> {
+    const socket = connect({ host: to.host, port: to.port, noDelay: true });
+    socket.once("connect", () => socket.write(sealStream(request, this.#wrapping)));
+    try {
+      return await this.#receive(socket, timeoutMs);
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const server = this.#server;
+    const ended = new Promise<void>((resolve) =>
+      server === undefined ? resolve() : server.close(() => resolve()),
+    );
+    for (const socket of this.#open) socket.destroy();
+    await ended;
+  }
+
+  #reply(socket: Socket, from: Endpoint, message: Buffer): void {
+    try {
+      const reply = this.handlers.answer(from, message);
+      if (reply === undefined) socket.end();
+      else socket.end(sealStream(reply, this.#wrapping));
+    } catch (reason) {
+      if (!(reason instanceof Fault)) throw reason;
+      socket.destroy();
+      this.handlers.refused(from, reason);
+    }
+  }
+
+  /** One whole message. The socket lives at most `timeoutMs`, whatever happens to it. */
+  #receive(socket: Socket, timeoutMs: number): Promise<Buffer> {
+    const reader = new StreamReader(this.#wrapping, this.#limits.bytesMax);
+    this.#open.add(socket);
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(timeoutMs, () => {
+        socket.destroy();
+        reject(new Fault("deadline", { message: "a gossip stream took too long", facts: { timeoutMs } }));
+      });
+      socket.on("error", (cause) => reject(lost(cause)));
+      socket.on("end", () => reject(lost(undefined)));
+      socket.once("close", () => {
+        timer.cancel();
+        this.#open.delete(socket);
+        reject(lost(undefined));
+      });
+      let done = false;
+      socket.on("data", (chunk: Buffer) => {
+        if (done) return; // Whatever follows the message is not read.
+        try {
+          const message = reader.push(chunk);
+          done = message !== undefined;
+          if (message !== undefined) resolve(message);
+        } catch (reason) {
+          done = true;
+          reject(Fault.from(reason));
+        }
+      });
+    });
+  }
+}
+
+function lost(cause: unknown): Fault {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "closed";
+  return new Fault("unavailable", { message: "a gossip stream broke off", facts: { code }, cause });
+}

@@ -1,0 +1,208 @@
+/**
+ * The layers around messages: compound, checksum, compression, encryption, label; on datagrams and on streams.
+ */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { Keyring } from "../../../../src/membership/codec/keyring.ts";
+import { lzwDecode } from "../../../../src/membership/codec/lzw.ts";
+import { decodeMessage, encodePing, encodeUser } from "../../../../src/membership/codec/messages.ts";
+import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
+import {
+  openPacket,
+  packetOverheadBytes,
+  sealPacket,
+  type Wrapping,
+} from "../../../../src/membership/codec/packet.ts";
+import { encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
+import { StreamReader, sealStream } from "../../../../src/membership/codec/stream.ts";
+import { lzwEncode } from "../../../support/lzw-encode.ts";
+
+const plain: Wrapping = { keyring: undefined, label: "" };
+const key = (bytes: number): string => Buffer.alloc(bytes, bytes).toString("base64");
+const ring = (...keys: string[]): Keyring => new Keyring(keys, randomBytes);
+const me = { name: "me", host: "10.0.0.1", port: 7946 };
+const wrappings: Wrapping[] = [
+  plain,
+  { keyring: undefined, label: "blue" },
+  ...[16, 24, 32].map((bytes) => ({ keyring: ring(key(bytes)), label: "" })),
+  { keyring: ring(key(32)), label: "green" },
+];
+const compress = (bytes: Uint8Array): Buffer =>
+  new MsgpackWriter().byte(9).map(2).text("Algo").uint(0).text("Buf").raw(lzwEncode(bytes)).finish();
+
+test("a datagram comes out as the messages that went in, whatever the wrapping", () => {
+  const parts = [encodePing(1, "a", me), encodeUser(Buffer.from("hello")), encodeUser(Buffer.alloc(300, 7))];
+  for (const wrapping of wrappings) {
+    for (const count of [1, 2, 3]) {
+      for (const crc of [false, true]) {
+        const sealed = sealPacket(parts.slice(0, count), wrapping, crc);
+        assert.deepEqual(openPacket(sealed, wrapping), parts.slice(0, count));
+        const size = parts.slice(0, count).reduce((sum, part) => sum + part.length, 0);
+        assert.ok(sealed.length <= size + packetOverheadBytes(wrapping) + 2 + 2 * count);
+      }
+    }
+  }
+});
+
+test("a flipped bit is found by the checksum, or by the seal", () => {
+  const message = encodeUser(Buffer.from("the quick brown fox"));
+  for (const wrapping of [plain, { keyring: ring(key(32)), label: "" }]) {
+    const sealed = sealPacket([message], wrapping, true);
+    for (let at = 1; at < sealed.length; at++) {
+      const damaged = Buffer.from(sealed);
+      damaged[at] = (damaged[at] as number) ^ 0x10;
+      assert.throws(() => openPacket(damaged, wrapping), { name: "Fault" }, `byte ${at}`);
+    }
+  }
+});
+
+test("with a key, plaintext and other keys are refused; a ring opens what any of its keys sealed", () => {
+  const message = encodeUser(Buffer.from("x"));
+  const [old, fresh] = [key(16), key(32)];
+  const both: Wrapping = { keyring: ring(fresh, old), label: "" };
+  const refused = { kind: "permission-denied" };
+  assert.throws(() => openPacket(sealPacket([message], plain, true), both), refused);
+  const sealedOld = sealPacket([message], { keyring: ring(old), label: "" }, true);
+  assert.deepEqual(openPacket(sealedOld, both), [message]);
+  assert.throws(() => openPacket(sealedOld, { keyring: ring(fresh), label: "" }), refused);
+  // A sealed datagram has no type byte: without a key it looks like an indirect ping, and fails as one.
+  assert.throws(() => openPacket(sealPacket([message], both, true), plain).map(decodeMessage), {
+    name: "Fault",
+  });
+});
+
+test("another cluster's label is refused, on datagrams and on streams", () => {
+  const blue: Wrapping = { keyring: ring(key(32)), label: "blue" };
+  const message = encodePing(1, "a", me);
+  for (const label of ["", "green", "blu", "blues"]) {
+    const other = { ...blue, label };
+    assert.throws(
+      () => openPacket(sealPacket([message], other, false), blue),
+      { kind: "permission-denied" },
+      label,
+    );
+    assert.throws(() => new StreamReader(blue, 10_000).push(sealStream(message, other)), {
+      kind: "permission-denied",
+    });
+  }
+});
+
+test("keys of other lengths, and text that is no base64, are refused as configuration", () => {
+  for (const bad of [key(15), key(33), "not a key!", ""]) {
+    assert.throws(() => ring(bad), { kind: "config" }, bad);
+  }
+});
+
+test("LZW gives back what Go's encoder would have made of any bytes", () => {
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 2_000 }),
+    fc.uint8Array({ maxLength: 9_000, max: 2 }),
+    fc
+      .tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 60_000 }))
+      .map(([byte, count]) => Buffer.alloc(count, byte)),
+  );
+  fc.assert(
+    fc.property(bytes, (input) => Buffer.from(input).equals(lzwDecode(lzwEncode(input), 65_536))),
+    { numRuns: 150, seed: 7 },
+  );
+  // Long enough to fill the table of 4,096 entries several times.
+  const long = Buffer.from(Array.from({ length: 200_000 }, (_, at) => (at * at) >>> (at % 11)));
+  assert.ok(lzwDecode(lzwEncode(long), 200_000).equals(long));
+});
+
+test("an LZW bomb stops at the limit, and any bytes at all end in a result or a Fault", () => {
+  const bomb = lzwEncode(Buffer.alloc(1_000_000));
+  assert.ok(bomb.length < 3_000);
+  assert.throws(() => lzwDecode(bomb, 65_536), { kind: "bad-request" });
+  assert.throws(() => openPacket(compress(Buffer.alloc(1_000_000)), plain), { kind: "bad-request" });
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (input) => {
+      try {
+        return lzwDecode(input, 4_096).length <= 4_096;
+      } catch (reason) {
+        return (reason as Error).name === "Fault";
+      }
+    }),
+    { numRuns: 2_000, seed: 11 },
+  );
+});
+
+test("compression is undone under a checksum and inside compounds, but not without end", () => {
+  const message = encodeUser(Buffer.from("aaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+  assert.deepEqual(openPacket(compress(message), plain), [message]);
+  assert.deepEqual(openPacket(sealPacket([compress(message), message], plain, true), plain), [
+    message,
+    message,
+  ]);
+  let nested: Buffer = message;
+  for (let depth = 0; depth < 6; depth++) nested = compress(nested);
+  assert.throws(() => openPacket(nested, plain), { kind: "bad-request" });
+  let boxes: Buffer = message;
+  for (let depth = 0; depth < 6; depth++) boxes = sealPacket([boxes, boxes], plain, false);
+  assert.throws(() => openPacket(boxes, plain), { kind: "bad-request" });
+});
+
+test("a stream's message is found whole, however the bytes are cut, and not before its last byte", () => {
+  const node = {
+    name: "a",
+    at: { host: "10.0.0.1", port: 1 },
+    meta: Buffer.from([255, 128]),
+    incarnation: 1,
+    state: "alive" as const,
+    versions: Buffer.from([1, 5, 2, 2, 5, 5]),
+  };
+  const state = encodePushPull({ join: true, nodes: [node, node, node], userState: Buffer.alloc(777, 3) });
+  const user = Buffer.concat([
+    new MsgpackWriter().byte(8).map(1).text("UserMsgLen").uint(5).finish(),
+    Buffer.from("hello"),
+  ]);
+  for (const wrapping of wrappings) {
+    for (const message of [state, encodePing(5, "a", me), user, compress(state)]) {
+      const sealed = sealStream(message, wrapping);
+      for (const size of [1, 7, 1_000_000]) {
+        const reader = new StreamReader(wrapping, 100_000);
+        let got: Buffer | undefined;
+        for (let at = 0; at < sealed.length; at += size) {
+          assert.equal(got, undefined);
+          got = reader.push(sealed.subarray(at, at + size));
+        }
+        assert.deepEqual(got, message[0] === 9 ? state : message);
+      }
+    }
+  }
+});
+
+test("a stream that promises too much is refused at once", () => {
+  const header = (nodes: number, user: number): Buffer =>
+    new MsgpackWriter()
+      .byte(6)
+      .map(3)
+      .text("Join")
+      .bool(true)
+      .text("Nodes")
+      .uint(nodes)
+      .text("UserStateLen")
+      .uint(user)
+      .finish();
+  for (const bytes of [
+    header(0, 2 ** 40),
+    header(2 ** 31, 0),
+    Buffer.from("06dfffffffff", "hex"),
+    Buffer.from("00dbffffffff", "hex"),
+  ]) {
+    assert.throws(() => new StreamReader(plain, 100_000).push(bytes), { name: "Fault" });
+  }
+  const sealed: Wrapping = { keyring: ring(key(32)), label: "" };
+  assert.throws(() => new StreamReader(sealed, 100_000).push(Buffer.from("0affffffff", "hex")), {
+    kind: "too-large",
+  });
+  const reader = new StreamReader(plain, 1_000);
+  assert.throws(
+    () => {
+      for (let at = 0; at < 2_000; at++) reader.push(Buffer.from([at === 0 ? 6 : 0x91]));
+    },
+    { name: "Fault" },
+  );
+});
