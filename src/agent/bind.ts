@@ -1,0 +1,60 @@
+/**
+ * Takes a port. Port 0 is one that is free for TCP and UDP alike, since gossip shares the number.
+ *
+ * Never: accepts a connection.
+ */
+import { createSocket } from "node:dgram";
+import type { AddressInfo, Server } from "node:net";
+import { isIPv6 } from "node:net";
+import { Fault } from "../fault.ts";
+import { type Address, printAddress } from "./config/value.ts";
+
+const attemptsMax = 32;
+
+/** Listens at `address`; answers where. Throws Fault "config" in one sentence when the port cannot be had. */
+export async function bind(server: Server, address: Address): Promise<Address> {
+  for (let attempt = 1; ; attempt++) {
+    await listen(server, address);
+    const { port } = server.address() as AddressInfo;
+    if (address.port !== 0 || (await isFreeForUdp(address.host, port))) return { host: address.host, port };
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    if (attempt === attemptsMax) {
+      throw new Fault("config", { message: `no port of ${address.host} is free for both TCP and UDP` });
+    }
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "is in use",
+  EACCES: "needs more rights than this process has",
+  EADDRNOTAVAIL: "is not an address of this machine",
+  ENOTFOUND: "has a host name that does not resolve",
+};
+
+function listen(server: Server, address: Address): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: NodeJS.ErrnoException): void => {
+      server.off("listening", onListening);
+      const reason = reasons[cause.code ?? ""] ?? `cannot be listened on (${cause.code})`;
+      reject(new Fault("config", { message: `${printAddress(address)} ${reason}`, cause }));
+    };
+    const onListening = (): void => {
+      server.off("error", onError);
+      resolve();
+    };
+    server.once("error", onError);
+    server.once("listening", onListening);
+    server.listen({ port: address.port, host: address.host === "" ? "::" : address.host, backlog: 4096 });
+  });
+}
+
+function isFreeForUdp(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket(isIPv6(host) || host === "" ? "udp6" : "udp4");
+    socket.once("error", () => {
+      socket.close();
+      resolve(false);
+    });
+    socket.bind(port, host === "" ? "::" : host, () => socket.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * What must hold between settings. Pure.
+ *
+ * Never: touches a file; files are opened, and judged, by those who need them.
+ */
+import { Fault } from "../../fault.ts";
+import type { Config, SettingName } from "./settings.ts";
+import { keyOf } from "./settings.ts";
+import { isLoopback, isWildcard } from "./value.ts";
+
+/** Throws Fault "config" when two settings do not go together. */
+export function checkConfig(config: Config): void {
+  const need = (holds: boolean, message: string): void => {
+    if (!holds) throw new Fault("config", { message });
+  };
+  const together = (...names: SettingName[]): void => {
+    const given = names.filter((name) => config[name] !== undefined);
+    const missing = names.filter((name) => config[name] === undefined);
+    const flags = (some: readonly SettingName[]): string =>
+      some.map((name) => `--${keyOf(name)}`).join(" and ");
+    need(given.length === 0 || missing.length === 0, `${flags(given)} needs ${flags(missing)}`);
+  };
+  together("serverTlsCertFile", "serverTlsKeyFile");
+  together("peerTlsCertFile", "peerTlsKeyFile");
+  const secure = config.serverTlsCertFile !== undefined;
+  need(
+    secure || (config.serverTlsCaFile === undefined && config.peerTlsCertFile === undefined),
+    "--server-tls-ca-file and the peer certificate need --server-tls-cert-file and --server-tls-key-file",
+  );
+  need(
+    !secure || config.clientAuth === "optional" || config.serverTlsCaFile !== undefined,
+    "--server-tls-ca-file is needed to know clients by, or --client-auth optional",
+  );
+  const open = !isLoopback(config.addr.host);
+  need(
+    secure || !open || config.allowPlaintext,
+    `--addr ${config.addr.host} can be reached from outside in plaintext: give certificates, or --allow-plaintext`,
+  );
+  need(
+    !isWildcard(config.addr.host) || config.advertiseAddr !== undefined,
+    "--advertise-addr is needed when --addr binds all interfaces",
+  );
+  need(
+    config.encrypt !== undefined || isLoopback((config.gossipAddr ?? config.addr).host),
+    "--encrypt is needed when gossip leaves this machine; tailrace keygen makes a key",
+  );
+  need(
+    !(config.bootstrap && config.bootstrapExpect !== undefined),
+    "--bootstrap and --bootstrap-expect exclude each other",
+  );
+  need(
+    config.recordBytesMax <= config.requestBytesMax,
+    "--record-bytes-max must not be larger than --request-bytes-max",
+  );
+  need(
+    config.nodeName === undefined || /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(config.nodeName),
+    "--node-name has letters, digits, dots, dashes and underscores, at most 128",
+  );
+  for (const origin of config.corsOrigins) {
+    need(
+      /^https?:\/\/[^/*\s]+$/.test(origin),
+      `--cors-origins takes origins such as https://example.org, not ${origin}`,
+    );
+  }
+}

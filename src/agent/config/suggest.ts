@@ -1,0 +1,43 @@
+/**
+ * Guesses what a mistyped name was meant to be. Pure.
+ *
+ * Never: corrects anything by itself.
+ */
+
+/** The nearest of `known`, when it is near enough to be a slip: at most one edit in three letters. */
+export function nearest(found: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(found.length / 3)) + 1;
+  for (const name of known) {
+    const edits = distance(found, name, least);
+    if (edits < least) [best, least] = [name, edits];
+  }
+  return best;
+}
+
+/** `, did you mean X?`, or nothing. */
+export function hint(found: string, known: readonly string[], prefix = ""): string {
+  const name = nearest(found, known);
+  return name === undefined ? "" : `, did you mean ${prefix}${name}?`;
+}
+
+/** Damerau's distance (insert, delete, replace, swap neighbours), given up at `limit`. */
+function distance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit;
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let edits = Math.min(row[j - 1]! + 1, previous[j]! + 1, previous[j - 1]! + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        edits = Math.min(edits, before[j - 2]! + 1);
+      }
+      row.push(edits);
+    }
+    before = previous;
+    previous = row;
+  }
+  return previous[b.length]!;
+}

@@ -1,0 +1,261 @@
+/**
+ * The one port: accepts connections, looks at their first bytes and hands each to what speaks that language:
+ * HTTP/1.1, HTTP/2, TLS around either, Raft peers, gossip. (The book's cmux.)
+ *
+ *   accept → sniff → tls → (by ALPN) h2 | http/1.1 | raft
+ *                  → h2c | http/1.1 | raft | gossip                      plaintext, where it is served
+ *
+ * Every wait has a limit and every kind of thing a cap: connections, those still being sniffed, handshakes under way.
+ * What comes before start() waits, bounded, so that the port can be taken before the log is opened.
+ *
+ * Never: reads a request, knows a route.
+ */
+import { createServer as createNet, type Server, type Socket } from "node:net";
+import {
+  createServer as createTls,
+  type TLSSocket,
+  type TlsOptions,
+  type Server as TlsServer,
+} from "node:tls";
+import { anonymousIdentity, type Identity, localIdentity } from "../access/mod.ts";
+import { Fault } from "../fault.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Logger } from "../lib/telemetry.ts";
+import type { Front } from "../service/mod.ts";
+import { bind } from "./bind.ts";
+import { type Address, isLoopback } from "./config/value.ts";
+import { defaultHttpLimits, type HttpLimits, type HttpServers, httpServers } from "./http-servers.ts";
+import { plaintextRefusal } from "./plaintext-refusal.ts";
+import { type Spoken, sniff, sniffBytes } from "./sniff.ts";
+
+/** TLS as the listener needs it; agent/tls makes one. */
+export interface TlsSource {
+  serverOptions(): TlsOptions;
+  /** Keeps the server's certificates up to date. */
+  adopt(server: TlsServer): void;
+  /** Throws Fault "unauthenticated" for a caller that must not be served. */
+  identityOf(socket: TLSSocket): Identity;
+}
+
+/** Connections that are not HTTP, nothing of them consumed. The taker owns the socket. */
+export interface PeerDoors {
+  /** A Raft peer: plaintext with the marker still in front, or TLS with its protocol agreed. */
+  readonly raft?: (socket: Socket, identity: Identity) => void;
+  /** A gossip stream. */
+  readonly gossip?: (socket: Socket) => void;
+}
+
+export interface ListenerOptions {
+  readonly address: Address;
+  /** With TLS, plaintext is refused with a readable answer. */
+  readonly tls?: TlsSource | undefined;
+  readonly connectionsMax: number;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly http?: HttpLimits;
+  /** For the first bytes. Default 5 s. */
+  readonly sniffMs?: number;
+  /** For a TLS handshake. Default 10 s. */
+  readonly handshakeMs?: number;
+  /** Handshakes under way at once; more are turned away. Default 512. */
+  readonly handshakesMax?: number;
+}
+
+/** ALPN of the link between nodes. */
+const raftProtocol = "tailrace-raft";
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #clock: Clock;
+  readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  readonly #sockets = new Set<Socket>();
+  readonly #handshakes = new Set<string>();
+  #waiting: Socket[] | undefined = [];
+  #http: HttpServers | undefined;
+  #doors: PeerDoors = {};
+  #address: Address;
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#address = options.address;
+    this.#clock = options.clock ?? systemClock;
+    this.#server = createNet({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+    });
+    this.#server.maxConnections = options.connectionsMax;
+    this.#server.on("connection", (socket) => this.#accept(socket));
+    this.#server.on("drop", () =>
+      options.log.warn({ connections: this.#sockets.size }, "too many connections"),
+    );
+    this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
+  }
+
+  /** Takes the port. Throws Fault "config" when it cannot be had. */
+  static async bind(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    listener.#address = await bind(listener.#server, options.address);
+    return listener;
+  }
+
+  /** Where it listens, with the port that was picked. */
+  get address(): Address {
+    return this.#address;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Begins to serve, those that came before included. */
+  start(front: Front, doors: PeerDoors = {}): void {
+    this.#http = httpServers(front, this.#options.http ?? defaultHttpLimits);
+    this.#doors = doors;
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const socket of waiting) this.#sniff(socket);
+  }
+
+  /** No new connections and requests; what is under way has `graceMs` to finish, then all connections end. */
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#waiting ?? []) socket.destroy();
+    this.#http?.drain();
+    const timer = this.#clock.after(graceMs, () => this.#destroyAll());
+    await closed;
+    timer.cancel();
+    this.#tls?.close();
+  }
+
+  #destroyAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.once("close", () => this.#sockets.delete(socket));
+    if (this.#waiting === undefined) this.#sniff(socket);
+    else if (this.#waiting.length < 256) this.#waiting.push(socket);
+    else socket.destroy();
+  }
+
+  /** Waits for the first bytes, puts them back and hands the socket on. */
+  #sniff(socket: Socket): void {
+    const timer = this.#clock.after(this.#options.sniffMs ?? 5_000, () => this.#drop(socket, "said nothing"));
+    const stop = (): void => {
+      timer.cancel();
+      socket.off("readable", onReadable);
+      socket.off("end", onEnd);
+      socket.off("close", stop);
+    };
+    const onEnd = (): void => {
+      stop();
+      socket.destroy();
+    };
+    let head: Buffer = Buffer.alloc(0);
+    const onReadable = (): void => {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk === null) return;
+      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+      if (head.length < sniffBytes) return;
+      stop();
+      socket.unshift(head);
+      this.#dispatch(socket, sniff(head), head[0]!);
+    };
+    socket.on("readable", onReadable);
+    socket.once("end", onEnd);
+    socket.once("close", stop);
+  }
+
+  #dispatch(socket: Socket, spoken: Spoken, first: number): void {
+    const { tls } = this.#options;
+    if (spoken === "tls" && this.#tls !== undefined) {
+      this.#handshake(socket, this.#tls);
+      return;
+    }
+    if (spoken === "gossip" && this.#doors.gossip !== undefined) {
+      this.#doors.gossip(socket);
+      return;
+    }
+    const isHttp = spoken === "http1" || spoken === "h2c";
+    if (isHttp && tls !== undefined) {
+      this.#options.log.debug({ peer: peerOf(socket) }, "plaintext on a port that speaks TLS");
+      socket.end(plaintextRefusal(spoken), () => socket.destroy());
+      return;
+    }
+    const identity = isLoopback(plainAddress(socket.remoteAddress)) ? localIdentity : anonymousIdentity;
+    if (isHttp) this.#http?.serve(spoken, socket, { identity, peer: peerOf(socket), secure: false });
+    else if (spoken === "raft" && tls === undefined && this.#doors.raft !== undefined)
+      this.#doors.raft(socket, identity);
+    else this.#drop(socket, `began with byte ${first}, which nothing here speaks`);
+  }
+
+  #drop(socket: Socket, why: string): void {
+    this.#options.log.debug({ peer: peerOf(socket) }, `connection closed, it ${why}`);
+    socket.destroy();
+  }
+
+  #createTls(source: TlsSource): TlsServer {
+    const server = createTls({
+      ...source.serverOptions(),
+      handshakeTimeout: this.#options.handshakeMs ?? 10_000,
+    });
+    source.adopt(server);
+    server.on("secureConnection", (socket) => this.#secured(socket, source));
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    return server;
+  }
+
+  #handshake(socket: Socket, server: TlsServer): void {
+    if (this.#handshakes.size >= (this.#options.handshakesMax ?? 512)) {
+      this.#drop(socket, "came while too many handshakes were under way");
+      return;
+    }
+    const peer = peerOf(socket);
+    this.#handshakes.add(peer);
+    socket.once("close", () => this.#handshakes.delete(peer));
+    server.emit("connection", socket);
+  }
+
+  #secured(socket: TLSSocket, source: TlsSource): void {
+    this.#handshakes.delete(peerOf(socket));
+    socket.on("error", () => undefined);
+    let identity: Identity;
+    try {
+      identity = source.identityOf(socket);
+    } catch (reason) {
+      this.#refuse(socket, Fault.from(reason));
+      return;
+    }
+    if (socket.alpnProtocol === raftProtocol) {
+      if (this.#doors.raft === undefined) this.#drop(socket, "is a peer, and this node has no cluster");
+      else this.#doors.raft(socket, identity);
+      return;
+    }
+    const spoken = socket.alpnProtocol === "h2" ? "h2c" : "http1";
+    this.#http?.serve(spoken, socket, { identity, peer: peerOf(socket), secure: true });
+  }
+
+  /** Tells a caller of HTTP/1.1 why; the others see a closed connection, and the log line of whoever refused them. */
+  #refuse(socket: TLSSocket, fault: Fault): void {
+    if (socket.alpnProtocol === "h2" || socket.alpnProtocol === raftProtocol) {
+      socket.destroy();
+      return;
+    }
+    const body = `${JSON.stringify({ code: "unauthenticated", message: fault.message, written: "no" })}\n`;
+    const length = Buffer.byteLength(body);
+    socket.end(
+      `HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n${body}`,
+      () => socket.destroy(),
+    );
+  }
+}
+
+const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`;
+
+/** An IPv4 address that came in on an IPv6 socket, as an IPv4 address. */
+const plainAddress = (address: string | undefined): string => (address ?? "").replace(/^::ffff:(?=\d)/, "");

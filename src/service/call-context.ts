@@ -1,0 +1,26 @@
+/**
+ * Hands the call, and what the listener knows of the caller, through Connect to the handlers.
+ *
+ * Never: outlives the call.
+ */
+import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { assert } from "../lib/assert.ts";
+import type { Call, Caller } from "./call.ts";
+
+/** What travels with one request through Connect. */
+export interface Passage {
+  readonly caller: Caller;
+  /** Set once the call has begun, that is when access was granted. */
+  call: Call | undefined;
+  /** What was thrown, for the end of the call. */
+  reason: unknown;
+}
+
+export const passageKey = createContextKey<Passage | undefined>(undefined);
+
+/** The call that a handler serves. */
+export function callOf(context: HandlerContext): Call {
+  const call = context.values.get(passageKey)?.call;
+  assert(call !== undefined, "a handler runs within a call");
+  return call;
+}

@@ -1,0 +1,168 @@
+/**
+ * A call, whichever way it came in: who calls, what for, until when, and what became of it. Both lanes of the RPCs
+ * and the plain HTTP doors begin and end every call here, so access, log line, span and metrics cannot differ.
+ *
+ *   begin → (work, tagging, counting) → end        begin throws when access is denied, and has ended the call then
+ *
+ * Cost: one object a call; a decision that was made before is one look-up. Long calls are kept in a set, to be asked
+ * again when the rules change.
+ *
+ * Never: knows a protocol's bytes.
+ */
+import type { AccessControl, Action, Identity } from "../access/mod.ts";
+import { theLog } from "../access/mod.ts";
+import { Fault } from "../fault.ts";
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Protocol, Telemetry, Call as TelemetryCall } from "../lib/telemetry.ts";
+import { codeName, codeOf } from "./errors.ts";
+
+/** What may be called, and what it takes. One object a method, made once. */
+export interface Door {
+  /** `log.v1.Log/Produce`, `POST /`. */
+  readonly name: string;
+  /** What the caller must be allowed; undefined: anybody authenticated. */
+  readonly action: Action | undefined;
+  /** True for calls that can last: they are asked again when the rules change. */
+  readonly long: boolean;
+}
+
+/** One end of a connection, the same object for all its calls. */
+export interface Caller {
+  readonly identity: Identity;
+  /** Address and port. */
+  readonly peer: string;
+  /** Came over TLS. */
+  readonly secure: boolean;
+}
+
+/** What a request says about itself besides its message. */
+export interface CallMeta {
+  readonly protocol: Protocol;
+  /** Wall clock, milliseconds since 1970. */
+  readonly deadlineMs?: number | undefined;
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
+  readonly requestId?: string | undefined;
+}
+
+/** A call under way. */
+export class Call {
+  readonly door: Door;
+  readonly caller: Caller;
+  readonly deadlineMs: number | undefined;
+  readonly telemetry: TelemetryCall;
+  /** Of messages, without framing. */
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Set by whoever serves a long call: ends it with this fault. */
+  onRevoked: ((fault: Fault) => void) | undefined;
+  ended = false;
+
+  constructor(door: Door, caller: Caller, deadlineMs: number | undefined, telemetry: TelemetryCall) {
+    this.door = door;
+    this.caller = caller;
+    this.deadlineMs = deadlineMs;
+    this.telemetry = telemetry;
+  }
+
+  get subject(): string {
+    return this.caller.identity.subject;
+  }
+}
+
+export interface CallDeskOptions {
+  readonly access: Pick<AccessControl, "check" | "demand" | "authenticated" | "onReload">;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+}
+
+/** Where calls begin and end. */
+export class CallDesk {
+  readonly #options: CallDeskOptions;
+  readonly #long = new Set<Call>();
+  readonly #stopListening: () => void;
+
+  constructor(options: CallDeskOptions) {
+    this.#options = options;
+    this.#stopListening = options.access.onReload(() => this.#askAgain());
+  }
+
+  /** Long calls under way. */
+  get longCalls(): number {
+    return this.#long.size;
+  }
+
+  /** Begins a call. Throws Fault "unauthenticated" or "permission-denied", having ended it. */
+  beginCall(door: Door, caller: Caller, meta: CallMeta): Call {
+    const telemetry = this.#options.telemetry.begin({
+      method: door.name,
+      protocol: meta.protocol,
+      subject: caller.identity.subject,
+      peer: caller.peer,
+      traceparent: meta.traceparent,
+      tracestate: meta.tracestate,
+      requestId: meta.requestId,
+    });
+    const call = new Call(door, caller, meta.deadlineMs, telemetry);
+    try {
+      this.#demand(call);
+    } catch (reason) {
+      this.endCall(call, reason);
+      throw reason;
+    }
+    if (door.long) this.#long.add(call);
+    return call;
+  }
+
+  /** Ends a call, well or with what was thrown. A second end does nothing. */
+  endCall(call: Call, reason?: unknown): void {
+    if (call.ended) return;
+    const code = reason === undefined ? "ok" : codeName(codeOf(Fault.from(reason)));
+    this.#end(call, code, reason);
+  }
+
+  /** Ends a call that failed before or after our own code, known by its code alone. */
+  endCallWithCode(call: Call, code: string): void {
+    if (!call.ended) this.#end(call, code, undefined);
+  }
+
+  #end(call: Call, code: string, reason: unknown): void {
+    call.ended = true;
+    call.onRevoked = undefined;
+    this.#long.delete(call);
+    call.telemetry.end(code, call.bytesIn, call.bytesOut, reason);
+  }
+
+  #demand(call: Call): void {
+    const { access } = this.#options;
+    const { identity } = call.caller;
+    if (call.door.action !== undefined) access.demand(identity, theLog, call.door.action);
+    else if (!access.authenticated(identity)) throw new Fault("unauthenticated");
+  }
+
+  /** Milliseconds left of a call, undefined when it has no deadline. */
+  remainingMs(call: Call): number | undefined {
+    return call.deadlineMs === undefined ? undefined : call.deadlineMs - this.#options.clock.wallMs();
+  }
+
+  /** Ends every long call with this fault. */
+  endLong(fault: Fault): void {
+    for (const call of [...this.#long]) call.onRevoked?.(fault);
+  }
+
+  #askAgain(): void {
+    for (const call of [...this.#long]) {
+      try {
+        this.#demand(call);
+      } catch (reason) {
+        assert(reason instanceof Fault);
+        call.onRevoked?.(reason);
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopListening();
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The routes of the book's first chapter: `POST /` appends a record, `GET /` reads one. One line of JSON each way,
+ * whatever the content type, since curl sends a form's.
+ *
+ * Never: answers HTML; a browser is sent to the dashboard.
+ */
+import { Fault } from "../fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import { decodeRecord, encodeRun, RecordCursor, type RecordLimits, walkRecords } from "../log/mod.ts";
+import type { Offset } from "../vocabulary.ts";
+import { type AppendDesk, appendFor } from "./append.ts";
+import type { Call, CallDesk, Caller } from "./call.ts";
+import { offsetOf, parseBody, parseOffset, recordOf } from "./chapter-one-json.ts";
+import { getDoor, postDoor } from "./doors.ts";
+import { httpErrorOf } from "./errors.ts";
+import { headerOf, type NodeRequest, type NodeResponse, readBody, send } from "./http.ts";
+import { forwardHeader } from "./log-service.ts";
+import { readOne } from "./read-one.ts";
+import { chapterOneLine } from "./record-json.ts";
+
+export interface ChapterOneOptions extends AppendDesk {
+  readonly desk: CallDesk;
+  readonly clock: Clock;
+  readonly recordLimits: RecordLimits;
+  readonly requestBytesMax: number;
+}
+
+const jsonHeaders = { "content-type": "application/json", "cache-control": "no-store" };
+
+/** Serves `/`. */
+export async function chapterOne(
+  request: NodeRequest,
+  response: NodeResponse,
+  caller: Caller,
+  options: ChapterOneOptions,
+): Promise<void> {
+  const { method } = request;
+  if (method !== "GET" && method !== "POST") {
+    const message = `${method} is not for /, POST appends a record and GET reads one`;
+    const body = JSON.stringify({ code: "unimplemented", message, written: "no" });
+    send(response, 405, { ...jsonHeaders, allow: "GET, POST" }, `${body}\n`);
+    return;
+  }
+  if (isPageRequest(request)) {
+    send(response, 303, { location: "/ui/", "cache-control": "no-store" }, "");
+    return;
+  }
+  let call: Call | undefined;
+  try {
+    call = options.desk.beginCall(method === "POST" ? postDoor : getDoor, caller, metaOf(request));
+    const line =
+      method === "POST" ? await post(request, call, options) : await get(request, response, call, options);
+    if (line === undefined) send(response, 303, { location: "/ui/", "cache-control": "no-store" }, "");
+    else send(response, 200, jsonHeaders, line);
+    options.desk.endCall(call);
+  } catch (reason) {
+    if (call !== undefined) options.desk.endCall(call, reason);
+    const { status, headers, body } = httpErrorOf(reason, leaderLocation(request, reason));
+    // What is left of a body that was refused is not worth reading.
+    const close = status === 413 && request.httpVersionMajor === 1 ? { connection: "close" } : {};
+    send(response, status, { ...headers, ...close }, body);
+  }
+}
+
+async function post(request: NodeRequest, call: Call, options: ChapterOneOptions): Promise<string> {
+  plainEncodingOnly(request);
+  const record = recordOf(parseBody(await readBody(request, options.requestBytesMax)));
+  const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
+  const forward = headerOf(request, forwardHeader) !== "no";
+  const { firstOffset } = await appendFor(options, call, { run, forward }, undefined);
+  return `{"offset":${firstOffset}}\n`;
+}
+
+async function get(
+  request: NodeRequest,
+  response: NodeResponse,
+  call: Call,
+  options: ChapterOneOptions,
+): Promise<string> {
+  plainEncodingOnly(request);
+  const offset = await askedOffset(request, options.requestBytesMax);
+  if (offset === undefined) {
+    throw new Fault("bad-request", {
+      message: 'which record? Send {"offset":0} as the body, or GET /?offset=0',
+      facts: { field: "offset" },
+    });
+  }
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  response.once("close", onClose);
+  try {
+    const plan = { start: { offset }, waitMs: 0, freshness: {} };
+    const { slice } = await readOne(options.log, plan, options.clock, gone.signal);
+    const cursor = new RecordCursor(slice.frames, offset);
+    cursor.next();
+    const bytes = cursor.end - cursor.start;
+    call.bytesOut += bytes;
+    options.traffic.sent(1, bytes);
+    const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
+    return chapterOneLine({ ...parts, offset, timestampMs: cursor.timestampMs });
+  } finally {
+    response.off("close", onClose);
+  }
+}
+
+/** A browser that asks for a page, not a program that asks for a record. */
+function isPageRequest(request: NodeRequest): boolean {
+  const { method, url = "/", headers } = request;
+  const bare = headers["content-length"] === undefined && headers["transfer-encoding"] === undefined;
+  return method === "GET" && !url.includes("?") && bare && /\btext\/html\b/.test(headers.accept ?? "");
+}
+
+/** The offset asked for, by query or by body; undefined when there is neither. */
+async function askedOffset(request: NodeRequest, bytesMax: number): Promise<Offset | undefined> {
+  const asked = new URLSearchParams(request.url?.split("?")[1] ?? "").getAll("offset");
+  const body = await readBody(request, bytesMax);
+  if (asked.length > 1 || (asked.length === 1 && body.length > 0)) {
+    throw new Fault("bad-request", { message: "offset is given more than once", facts: { field: "offset" } });
+  }
+  if (asked[0] !== undefined) return parseOffset(asked[0]);
+  return body.length === 0 ? undefined : offsetOf(parseBody(body));
+}
+
+function plainEncodingOnly(request: NodeRequest): void {
+  const encoding = headerOf(request, "content-encoding") ?? "identity";
+  if (encoding !== "identity") {
+    throw new Fault("bad-request", {
+      message: `content-encoding ${encoding} is not understood here, send it plain`,
+    });
+  }
+}
+
+/** What a plain HTTP request says about itself. */
+export function metaOf(request: NodeRequest) {
+  return {
+    protocol: "http" as const,
+    traceparent: headerOf(request, "traceparent"),
+    tracestate: headerOf(request, "tracestate"),
+    requestId: headerOf(request, "x-request-id"),
+  };
+}
+
+/** Where the leader would serve the same request, when the fault names it. */
+function leaderLocation(request: NodeRequest, reason: unknown): string | undefined {
+  const leader = reason instanceof Fault ? reason.facts["leader"] : undefined;
+  if (typeof leader !== "string") return undefined;
+  const secure = "encrypted" in request.socket && request.socket.encrypted === true;
+  return `${secure ? "https" : "http"}://${leader}${request.url ?? "/"}`;
+}

@@ -1,0 +1,50 @@
+/**
+ * How a call ends before its work is done: the caller went away, the deadline passed, the rules changed, the server
+ * stops. All of them arrive as one abort signal whose reason becomes a Fault.
+ *
+ * Never: decides what was written; whoever had something under way says so.
+ */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Fault } from "../fault.ts";
+import type { Written } from "../vocabulary.ts";
+import type { Call } from "./call.ts";
+
+/** The fault that an abort stands for. */
+export function faultOfAbort(signal: AbortSignal, written: Written = "no"): Fault {
+  const { reason } = signal;
+  if (reason instanceof Fault)
+    return written === "no"
+      ? reason
+      : new Fault(reason.kind, { ...reason, message: reason.message, written });
+  const late = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+  return new Fault(late ? "deadline" : "canceled", { written, cause: reason });
+}
+
+/** The call's signal: aborted with `outer`, or when the call is revoked. */
+export function signalOf(call: Call, outer: AbortSignal): AbortSignal {
+  const revoked = new AbortController();
+  call.onRevoked = (fault) => revoked.abort(fault);
+  return AbortSignal.any([outer, revoked.signal]);
+}
+
+/**
+ * What `work` comes to, or the fault of the abort, whichever is first. The work itself goes on: `written` says what
+ * is then known of it.
+ */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, written: Written): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(faultOfAbort(signal, written));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    work.then(
+      (value) => {
+        signal.removeEventListener("abort", onAbort);
+        resolve(value);
+      },
+      (reason) => {
+        signal.removeEventListener("abort", onAbort);
+        reject(reason);
+      },
+    );
+  });
+}

@@ -1,0 +1,114 @@
+/**
+ * The front of the service: every request of either version of HTTP comes in here and goes to its door. An HTTP/2
+ * stream is offered to the express lane first.
+ *
+ *   /log.v1.… /grpc.…   RPCs          /        chapter 1          /tail   live tail          /ui/   the dashboard
+ *
+ * Never: reads a body.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Logger } from "../lib/telemetry.ts";
+import type { Caller } from "./call.ts";
+import { type ChapterOneOptions, chapterOne } from "./chapter-one.ts";
+import { authorityOf, headerOf, type NodeRequest, type NodeResponse, send } from "./http.ts";
+import { corsHeaders, isKnownHost, mayChange, type OriginRules, preflightHeaders } from "./origin.ts";
+import type { RpcHandler } from "./rpc.ts";
+import { type TailOptions, tail } from "./tail.ts";
+
+/** Takes a stream and answers true, or leaves it alone and answers false: then Connect serves it. */
+export type Express = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
+/** Serves a page of the dashboard, or answers false. */
+export type Pages = (request: NodeRequest, response: NodeResponse) => boolean;
+
+export interface FrontOptions {
+  readonly rpc: RpcHandler;
+  readonly chapterOne: ChapterOneOptions;
+  readonly tail: TailOptions;
+  readonly origins: OriginRules;
+  readonly log: Logger;
+  readonly express?: Express | undefined;
+  readonly pages?: Pages | undefined;
+}
+
+/** Where the listener delivers. */
+export interface Front {
+  /** A request over HTTP/1.1. */
+  request(request: IncomingMessage, response: ServerResponse, caller: Caller): void;
+  /** A stream of an HTTP/2 session. */
+  stream(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+    caller: Caller,
+  ): void;
+}
+
+export function createFront(options: FrontOptions): Front {
+  const { origins, express } = options;
+
+  const route = (request: NodeRequest, response: NodeResponse, caller: Caller): void => {
+    const path = request.url?.split("?", 1)[0] ?? "/";
+    const isPage = path === "/ui" || path.startsWith("/ui/");
+    const origin = headerOf(request, "origin");
+    const shared = origin === undefined ? undefined : corsHeaders(origin, origins);
+    if (origin !== undefined) response.setHeader("vary", "Origin");
+    for (const [name, value] of Object.entries(shared ?? {})) response.setHeader(name, value);
+    if (request.method === "OPTIONS") {
+      send(response, 204, shared === undefined ? { allow: "GET, POST" } : preflightHeaders, "");
+      return;
+    }
+    if (options.rpc(request, response, caller)) return;
+    if (request.method !== "GET" && !mayChange(provenanceOf(request, caller, origin), origins)) {
+      const message = `a page of ${origin ?? "another site"} may not do this; --cors-origins lists those that may`;
+      refuse(response, 403, "permission_denied", message);
+      return;
+    }
+    if (path === "/") void chapterOne(request, response, caller, options.chapterOne);
+    else if (path === "/tail") void tail(request, response, caller, options.tail);
+    else if (isPage && options.pages?.(request, response)) return;
+    else refuse(response, 404, "not_found", `there is no ${path} here, only /, /tail, /ui/ and the RPCs`);
+  };
+
+  const knows = (authority: string | undefined, caller: Caller): boolean =>
+    caller.secure || (authority !== undefined && isKnownHost(authority, origins));
+
+  return {
+    request(request, response, caller) {
+      response.on("error", (err) => options.log.debug({ err }, "a response ended early"));
+      const authority = authorityOf(request);
+      if (!knows(authority, caller)) refuseHost(response, authority);
+      else route(request, response, caller);
+    },
+    stream(stream, headers, rawHeaders, caller) {
+      stream.on("error", (err) => options.log.debug({ err }, "a stream ended early"));
+      const authority = headers[":authority"] ?? headers.host;
+      const known = knows(authority, caller);
+      if (known && express?.(stream, headers, caller) === true) return;
+      const request = new Http2ServerRequest(stream, headers, {}, rawHeaders as string[]);
+      const response = new Http2ServerResponse(stream) as unknown as ServerResponse;
+      if (known) route(request, response, caller);
+      else refuseHost(response, authority);
+    },
+  };
+}
+
+function provenanceOf(request: NodeRequest, caller: Caller, origin: string | undefined) {
+  const self = `${caller.secure ? "https" : "http"}://${authorityOf(request) ?? ""}`;
+  return { origin, fetchSite: headerOf(request, "sec-fetch-site"), self };
+}
+
+function refuse(response: NodeResponse, status: number, code: string, message: string): void {
+  const body = `${JSON.stringify({ code, message, written: "no" })}\n`;
+  send(response, status, { "content-type": "application/json", "cache-control": "no-store" }, body);
+}
+
+function refuseHost(response: NodeResponse, authority: string | undefined): void {
+  const message = `this server is not called "${authority ?? ""}"; use localhost or an address, or --allow-hosts`;
+  refuse(response, 403, "permission_denied", message);
+}

@@ -1,0 +1,79 @@
+/**
+ * Requests and responses of Node, of either version of HTTP, and the few things the doors do with them.
+ *
+ * Never: knows a route.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { Fault } from "../fault.ts";
+
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+/** HTTP/2's response, made to be used like HTTP/1's, is taken for one where a stream comes in (front.ts). */
+export type NodeResponse = ServerResponse;
+
+/** One value of a request header; the first where there are several. */
+export function headerOf(request: NodeRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** What the caller calls this server: `:authority` or Host. */
+export function authorityOf(request: NodeRequest): string | undefined {
+  return headerOf(request, ":authority") ?? headerOf(request, "host");
+}
+
+/** Sends a whole answer. The body of a request that was not read is not waited for. */
+export function send(
+  response: NodeResponse,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: string | Uint8Array,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  response.writeHead(status, { ...headers, "content-length": String(bytes.length) });
+  response.end(bytes);
+}
+
+/** Writes, and waits while the caller is slow. False once the caller has gone. */
+export function write(response: NodeResponse, chunk: Uint8Array): Promise<boolean> | boolean {
+  if (response.destroyed || response.writableEnded) return false;
+  if (response.write(chunk)) return true;
+  return new Promise((resolve) => {
+    const done = (open: boolean) => (): void => {
+      response.off("drain", onDrain);
+      response.off("close", onClose);
+      resolve(open);
+    };
+    const onDrain = done(true);
+    const onClose = done(false);
+    response.once("drain", onDrain);
+    response.once("close", onClose);
+  });
+}
+
+/**
+ * The whole body. Throws Fault "too-large" as soon as the limit is passed, or known to be, and Fault "canceled" when
+ * the caller goes away.
+ */
+export function readBody(request: NodeRequest, bytesMax: number): Promise<Buffer> {
+  const tooLarge = (): Fault =>
+    new Fault("too-large", { message: `the body exceeds ${bytesMax} bytes`, facts: { limit: bytesMax } });
+  if (Number(headerOf(request, "content-length") ?? 0) > bytesMax) return Promise.reject(tooLarge());
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes > bytesMax) {
+        request.off("data", onData);
+        request.pause();
+        reject(tooLarge());
+      } else chunks.push(chunk);
+    };
+    request.on("data", onData);
+    request.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes)));
+    request.once("error", (cause) => reject(new Fault("canceled", { cause })));
+    request.once("close", () => reject(new Fault("canceled")));
+  });
+}

@@ -1,0 +1,318 @@
+/**
+ * The RPCs of log.v1.Log on Connect: the reference that the express lane is compared with.
+ *
+ * Handlers throw Faults; rpc.ts makes errors of them. Access was checked before a message was read.
+ *
+ * Never: speaks a wire protocol, polls.
+ */
+import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { Fault } from "../fault.ts";
+import {
+  type ConsumeRequest,
+  type ConsumeResponseSchema,
+  type Log,
+  type ProduceBatchRequest,
+  type ProduceRequest,
+  type RecordBatch,
+  RecordBatchSchema,
+} from "../gen/log/v1/log_pb.js";
+import type { Clock } from "../lib/clock.ts";
+import {
+  frameBaseOffset,
+  frameBytes,
+  frameNextOffset,
+  frameRecordCount,
+  prefixBytes,
+  RecordCursor,
+  type RecordLimits,
+} from "../log/mod.ts";
+import type { Appended, BatchSlice, ClusterView, CommitLog } from "../vocabulary.ts";
+import { appendFor, appendOptionsOf } from "./append.ts";
+import type { Call } from "./call.ts";
+import { callOf } from "./call-context.ts";
+import { describe } from "./describe.ts";
+import { signalOf, unlessAborted } from "./ending.ts";
+import { freshnessOf, numberOf, planOf, recordAt, runOf, stampOf, startOf } from "./messages.ts";
+import { pipelined } from "./pipeline.ts";
+import { openRead, type ReadOptions, readSlices } from "./read.ts";
+import { ReadLimit } from "./read-limit.ts";
+import { readOne } from "./read-one.ts";
+import type { Traffic } from "./traffic.ts";
+import { watch } from "./watch.ts";
+
+export interface LogServiceOptions {
+  readonly log: CommitLog;
+  readonly cluster: ClusterView;
+  readonly clock: Clock;
+  readonly traffic: Traffic;
+  readonly recordLimits: RecordLimits;
+  readonly clusterVersion: string;
+  /** How often a stream that asked for markers hears that it is alive. */
+  readonly heartbeatMs: number;
+}
+
+/** Appends of one stream under way at once. */
+const pendingMax = 4096;
+const pendingBytesMax = 8 * 1024 * 1024;
+
+/** The header by which a caller asks not to be forwarded to the leader. */
+export const forwardHeader = "tailrace-forward";
+
+export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> {
+  const { log, cluster, traffic, recordLimits } = options;
+
+  const append = (
+    call: Call,
+    request: ProduceRequest | ProduceBatchRequest,
+    context: HandlerContext,
+    signal: AbortSignal | undefined,
+  ): Promise<Appended> => {
+    const records =
+      "records" in request ? request.records : request.record === undefined ? [] : [request.record];
+    if (!("records" in request) && records.length === 0) {
+      throw new Fault("bad-request", { message: "record is missing", facts: { field: "record" } });
+    }
+    const expected = request.expectedOffset;
+    const asked = {
+      run: runOf(records, recordLimits),
+      producer: stampOf(request.producer, call.subject),
+      expectedOffset: expected === undefined ? undefined : numberOf(expected, "expected_offset"),
+      forward: context.requestHeader.get(forwardHeader) !== "no",
+    };
+    return appendFor(options, call, asked, signal);
+  };
+  /** The same for streams: a fault is a rejection like any other, so that answers stay in order. */
+  const appendLater = async (...args: Parameters<typeof append>): Promise<Appended> => append(...args);
+
+  const readOptions = (request: ConsumeRequest, signal: AbortSignal): ReadOptions => ({
+    clock: options.clock,
+    signal,
+    heartbeatMs: request.markers ? options.heartbeatMs : undefined,
+  });
+
+  return {
+    async produce(request, context) {
+      const done = await append(callOf(context), request, context, context.signal);
+      return {
+        offset: BigInt(done.firstOffset),
+        timestampMs: BigInt(done.timestampMs),
+        duplicate: done.duplicate,
+      };
+    },
+
+    async produceBatch(request, context) {
+      const done = await append(callOf(context), request, context, context.signal);
+      return {
+        firstOffset: BigInt(done.firstOffset),
+        count: done.count,
+        timestampMs: BigInt(done.timestampMs),
+        duplicate: done.duplicate,
+      };
+    },
+
+    async *produceStream(requests, context) {
+      const call = callOf(context);
+      const signal = signalOf(call, context.signal);
+      const acks = pipelined(
+        unlessStopped(requests, signal),
+        (request) => appendLater(call, request, context, signal),
+        { pendingMax, pendingBytesMax, bytesOf: (request) => request.record?.value.length ?? 0 },
+      );
+      for await (const done of acks) {
+        yield {
+          offset: BigInt(done.firstOffset),
+          timestampMs: BigInt(done.timestampMs),
+          duplicate: done.duplicate,
+        };
+      }
+    },
+
+    async produceBulk(requests, context) {
+      const call = callOf(context);
+      const signal = signalOf(call, context.signal);
+      const acks = pipelined(
+        unlessStopped(requests, signal),
+        (request) => appendLater(call, request, context, signal),
+        {
+          pendingMax: 64,
+          pendingBytesMax,
+          bytesOf: (request) => request.records.reduce((sum, { value }) => sum + value.length, 0),
+        },
+      );
+      const sum = { firstOffset: -1, records: 0, batches: 0, nextOffset: 0 };
+      try {
+        for await (const done of acks) {
+          if (sum.batches === 0) sum.firstOffset = done.firstOffset;
+          sum.batches++;
+          sum.records += done.count;
+          sum.nextOffset = done.firstOffset + done.count;
+        }
+      } catch (reason) {
+        throw withProgress(Fault.from(reason), sum.records, sum.batches);
+      }
+      if (sum.batches === 0) sum.firstOffset = sum.nextOffset = (await log.bounds()).next;
+      return {
+        firstOffset: BigInt(sum.firstOffset),
+        records: BigInt(sum.records),
+        batches: BigInt(sum.batches),
+        nextOffset: BigInt(sum.nextOffset),
+      };
+    },
+
+    async consume(request, context) {
+      const call = callOf(context);
+      const freshness = { ...freshnessOf(request, call.deadlineMs), signal: context.signal };
+      const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
+      const { slice, offset } = await readOne(log, plan, options.clock, context.signal);
+      const cursor = new RecordCursor(slice.frames, offset);
+      cursor.next();
+      call.bytesOut += cursor.end - cursor.start;
+      traffic.sent(1, cursor.end - cursor.start);
+      return { record: recordAt(cursor) };
+    },
+
+    async *consumeStream(request, context) {
+      const call = callOf(context);
+      const signal = signalOf(call, context.signal);
+      const read = await openRead(log, planOf(request, call.deadlineMs), signal);
+      const limit = new ReadLimit(read.limits);
+      let next = read.from;
+      traffic.tails++;
+      try {
+        for await (const event of readSlices(read, readOptions(request, signal))) {
+          if (typeof event === "string") {
+            if (request.markers) yield markerOf(event, next);
+            continue;
+          }
+          const cursor = new RecordCursor(event.frames, read.from);
+          while (cursor.next()) {
+            if (!limit.take(event.frames, cursor.start, cursor.end, cursor.offset)) break;
+            call.bytesOut += cursor.end - cursor.start;
+            next = cursor.offset + 1;
+            traffic.sent(1, cursor.end - cursor.start);
+            yield { record: recordAt(cursor) };
+          }
+          if (limit.isSpent) return;
+        }
+      } finally {
+        traffic.tails--;
+      }
+    },
+
+    async *consumeBatches(request, context) {
+      const call = callOf(context);
+      const signal = signalOf(call, context.signal);
+      const binary = !/json/.test(context.requestHeader.get("content-type") ?? "");
+      const read = await openRead(log, planOf(request, call.deadlineMs), signal);
+      const limit = new ReadLimit(read.limits);
+      traffic.tails++;
+      try {
+        for await (const event of readSlices(read, {
+          ...readOptions(request, signal),
+          heartbeatMs: undefined,
+        })) {
+          if (typeof event === "string") continue;
+          for (const at of framesOf(event, read.from)) {
+            if (!limitFrame(limit, event, at, read.from)) break;
+            const end = at + frameBytes(event.frames, at);
+            call.bytesOut += end - at;
+            traffic.sent(frameRecordCount(event.frames, at), end - at);
+            const message = event.frames.subarray(at + prefixBytes, end);
+            yield binary ? verbatim(message) : fromBinary(RecordBatchSchema, message);
+            if (limit.isSpent) return;
+          }
+          if (limit.isSpent) return;
+        }
+      } finally {
+        traffic.tails--;
+      }
+    },
+
+    getServers() {
+      const servers = cluster.nodes().map((node) => ({
+        id: node.id,
+        rpcAddr: node.rpcAddr,
+        isLeader: node.isLeader,
+        term: BigInt(node.term),
+        role: node.role,
+        lastOffset: BigInt(node.lastOffset),
+        lag: BigInt(node.lag),
+      }));
+      return { servers };
+    },
+
+    describe: () => describe(log, cluster, options.clusterVersion),
+
+    async trim(request, context) {
+      const call = callOf(context);
+      const before = numberOf(request.beforeOffset, "before_offset");
+      const work = log.trim(
+        before,
+        appendOptionsOf(call, { forward: context.requestHeader.get(forwardHeader) !== "no" }),
+      );
+      return { lowestOffset: BigInt(await unlessAborted(work, context.signal, "unknown")) };
+    },
+
+    watch(request, context) {
+      const call = callOf(context);
+      return watch(options, request.intervalMs, signalOf(call, context.signal));
+    },
+  };
+}
+
+/** Ends the input with the fault of an abort: what was begun is answered first. */
+async function* unlessStopped<T>(inputs: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = inputs[Symbol.asyncIterator]();
+  for (;;) {
+    const step = await unlessAborted(iterator.next(), signal, "no");
+    if (step.done) return;
+    yield step.value;
+  }
+}
+
+function markerOf(
+  event: "caught-up" | "heartbeat",
+  next: number,
+): MessageInitShape<typeof ConsumeResponseSchema> {
+  return { caughtUp: event === "caught-up", heartbeat: event === "heartbeat", endOffset: BigInt(next) };
+}
+
+/** Where frames with records at or behind `from` begin. */
+function* framesOf(slice: BatchSlice, from: number): Generator<number> {
+  for (let at = 0; at < slice.frames.length; at += frameBytes(slice.frames, at)) {
+    if (frameNextOffset(slice.frames, at) > from) yield at;
+  }
+}
+
+/** Counts a frame's records from `from` on; false when its first one is beyond the limits already. */
+function limitFrame(limit: ReadLimit, slice: BatchSlice, at: number, from: number): boolean {
+  const end = at + frameBytes(slice.frames, at);
+  const cursor = new RecordCursor(
+    slice.frames.subarray(at, end),
+    Math.max(from, frameBaseOffset(slice.frames, at)),
+  );
+  let any = false;
+  while (cursor.next()) {
+    if (!limit.take(cursor.frames, cursor.start, cursor.end, cursor.offset)) return any;
+    any = true;
+  }
+  return true;
+}
+
+/**
+ * A batch whose encoding is exactly these bytes: protobuf-es writes unknown fields as they came, so the whole message
+ * is handed to it as one of them. Decoding it and encoding it again would drop the zeros that stand on disk.
+ */
+function verbatim(message: Uint8Array): RecordBatch {
+  const batch = create(RecordBatchSchema);
+  const tag = message[0]!;
+  batch.$unknown = [{ no: tag >>> 3, wireType: tag & 7, data: message.subarray(1) }];
+  return batch;
+}
+
+/** The same fault, saying what of the stream was appended before. */
+function withProgress(fault: Fault, records: number, batches: number): Fault {
+  const facts = { ...fault.facts, records_before: records, batches_before: batches };
+  return new Fault(fault.kind, { message: fault.message, facts, written: fault.written, cause: fault.cause });
+}

@@ -1,0 +1,15 @@
+/**
+ * The service room: every RPC and every HTTP door of a log, behind one front. See DESIGN.md.
+ */
+export { type AppendDesk, type AppendRequest, appendFor, appendOptionsOf } from "./append.ts";
+export { Call, CallDesk, type Caller, type CallMeta, type Door } from "./call.ts";
+export type { ClusterOperations, Readiness } from "./cluster-service.ts";
+export { clusterDoors, doorOfPath, logDoors } from "./doors.ts";
+export { codeName, codeOf, connectErrorOf, errorDomain, errorObject, httpErrorOf } from "./errors.ts";
+export type { Express, Front, Pages } from "./front.ts";
+export { encodeGrpcMessage } from "./grpc-message.ts";
+export type { NodeRequest, NodeResponse } from "./http.ts";
+export { headerOf, send } from "./http.ts";
+export type { OriginRules } from "./origin.ts";
+export { createService, type ExpressShared, type Service, type ServiceOptions } from "./service.ts";
+export { Traffic } from "./traffic.ts";

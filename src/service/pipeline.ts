@@ -1,0 +1,77 @@
+/**
+ * Many pieces of work under way at once, started in order and answered in order: what ProduceStream and ProduceBulk
+ * are made of. Bounded by pieces and by bytes; when full, no more input is taken.
+ *
+ * Never: reorders, drops, starts anything after a failure.
+ */
+
+export interface PipelineOptions<Input> {
+  readonly pendingMax: number;
+  readonly pendingBytesMax: number;
+  readonly bytesOf: (input: Input) => number;
+}
+
+interface Piece<Output> {
+  readonly result: Promise<Output>;
+  readonly bytes: number;
+}
+
+/**
+ * The results of `start` for each input, in order. Ends with the first failure, of an input or of a result; work that
+ * was started after it goes on unheard.
+ */
+export async function* pipelined<Input, Output>(
+  inputs: AsyncIterable<Input>,
+  start: (input: Input) => Promise<Output>,
+  options: PipelineOptions<Input>,
+): AsyncGenerator<Output, void, undefined> {
+  const pending: Piece<Output>[] = [];
+  let bytes = 0;
+  let fed = false;
+  let stopped = false;
+  let wakeFeeder: (() => void) | undefined;
+  let wakeReader: (() => void) | undefined;
+  const isFull = (): boolean =>
+    pending.length >= options.pendingMax || (pending.length > 0 && bytes >= options.pendingBytesMax);
+  const add = (result: Promise<Output>, size: number): void => {
+    result.catch(() => undefined);
+    pending.push({ result, bytes: size });
+    bytes += size;
+    wakeReader?.();
+  };
+  const feed = async (): Promise<void> => {
+    try {
+      for await (const input of inputs) {
+        if (stopped) return;
+        add(start(input), options.bytesOf(input));
+        while (isFull() && !stopped) await new Promise<void>((resolve) => (wakeFeeder = resolve));
+        if (stopped) return;
+      }
+    } catch (reason) {
+      add(Promise.reject(reason), 0);
+    } finally {
+      fed = true;
+      wakeReader?.();
+    }
+  };
+  const feeding = feed();
+  try {
+    for (;;) {
+      const piece = pending[0];
+      if (piece === undefined) {
+        if (fed) return;
+        await new Promise<void>((resolve) => (wakeReader = resolve));
+        continue;
+      }
+      const output = await piece.result;
+      pending.shift();
+      bytes -= piece.bytes;
+      wakeFeeder?.();
+      yield output;
+    }
+  } finally {
+    stopped = true;
+    wakeFeeder?.();
+    if (fed) await feeding;
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * One record, waited for when asked: what Consume and `GET /` do.
+ *
+ * Never: waits longer than asked, polls.
+ */
+import { Fault } from "../fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { BatchSlice, CommitLog, Freshness, Offset, ReadStart } from "../vocabulary.ts";
+import { faultOfAbort, unlessAborted } from "./ending.ts";
+
+export interface ReadOnePlan {
+  readonly start: ReadStart;
+  /** At the end of the log: how long to wait for the record; 0 is not at all. */
+  readonly waitMs: number;
+  readonly freshness: Freshness;
+}
+
+/** The slice that holds the record, and its offset. Throws Fault "out-of-range" with lowest and next. */
+export async function readOne(
+  log: CommitLog,
+  plan: ReadOnePlan,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{ readonly slice: BatchSlice; readonly offset: Offset }> {
+  const { start, waitMs, freshness } = plan;
+  const offset =
+    "offset" in start ? start.offset : await unlessAborted(log.seek(start, freshness), signal, "no");
+  try {
+    return { slice: await unlessAborted(log.read(offset, freshness), signal, "no"), offset };
+  } catch (reason) {
+    const fault = Fault.from(reason);
+    if (waitMs === 0 || fault.kind !== "out-of-range") throw fault;
+    const { lowest, next } = await log.bounds();
+    if (offset < lowest) throw fault;
+    const slice = await waitFor(log, offset, Math.min(offset, next), waitMs, clock, signal);
+    if (slice === undefined) throw fault;
+    return { slice, offset };
+  }
+}
+
+/** Follows from `from` until the record at `offset` is there; undefined when time is up. */
+async function waitFor(
+  log: CommitLog,
+  offset: Offset,
+  from: Offset,
+  waitMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<BatchSlice | undefined> {
+  using tail = log.follow(from);
+  const stop = (): void => tail[Symbol.dispose]();
+  const timer = clock.after(waitMs, stop);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    while (!signal.aborted) {
+      const slice = tail.take();
+      if (slice !== undefined && slice.nextOffset > offset) return slice;
+      if (slice === undefined && !(await tail.ready())) break;
+    }
+    if (signal.aborted) throw faultOfAbort(signal);
+    return undefined;
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The RPCs on Connect: gRPC, gRPC-Web and Connect for every method, behind Node's request and response. Begins the
+ * call when the headers are there, before a message is read, and ends it when the response is out.
+ *
+ * Answers that Connect leaves empty (no such method, wrong verb, wrong type) get a sentence that curl can show.
+ *
+ * Never: knows what a method does.
+ */
+import type { DescService } from "@bufbuild/protobuf";
+import {
+  Code,
+  type ConnectRouter,
+  createConnectRouter,
+  createContextValues,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@connectrpc/connect";
+import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import {
+  compressionBrotli,
+  compressionGzip,
+  universalRequestFromNodeRequest,
+} from "@connectrpc/connect-node";
+import { Fault } from "../fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger, Protocol } from "../lib/telemetry.ts";
+import type { CallDesk, Caller } from "./call.ts";
+import { type Passage, passageKey } from "./call-context.ts";
+import { doorOfPath } from "./doors.ts";
+import { codeName, connectErrorOf } from "./errors.ts";
+import { mendGrpcMessage } from "./grpc-message.ts";
+import type { NodeRequest, NodeResponse } from "./http.ts";
+import { refuseRpc } from "./refuse.ts";
+import { writeUniversal } from "./write-universal.ts";
+
+export interface RpcOptions {
+  readonly desk: CallDesk;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Largest message taken and sent, bytes. */
+  readonly readMaxBytes: number;
+  readonly writeMaxBytes: number;
+}
+
+/** One service and what serves it. */
+export interface RpcService {
+  readonly service: DescService;
+  readonly implementation: Readonly<Record<string, unknown>>;
+}
+
+export const rpcService = <T extends DescService>(
+  service: T,
+  implementation: Partial<ServiceImpl<T>>,
+): RpcService => ({
+  service,
+  implementation,
+});
+
+/** setTimeout's most; a caller that asks for longer gets no deadline at all. */
+const timeoutMsMax = 2 ** 31 - 1;
+
+/** Serves a request whose path names one of our services; false for every other path. */
+export type RpcHandler = (request: NodeRequest, response: NodeResponse, caller: Caller) => boolean;
+
+export function rpcHandler(services: readonly RpcService[], options: RpcOptions): RpcHandler {
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip, compressionBrotli],
+    readMaxBytes: options.readMaxBytes,
+    writeMaxBytes: options.writeMaxBytes,
+    jsonOptions: { alwaysEmitImplicit: true },
+    requestGate: (context) => beginCall(context, options),
+  });
+  for (const one of services) route(router, one);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const prefixes = new Set(services.map(({ service }) => `/${service.typeName}`));
+  return (request, response, caller) => {
+    const path = request.url?.split("?", 1)[0] ?? "";
+    const handler = handlers.get(path);
+    if (handler === undefined) {
+      if (!prefixes.has(path.slice(0, path.lastIndexOf("/")))) return false;
+      refuseRpc(request, response, 404);
+      return true;
+    }
+    void serve(handler, request, response, caller, options);
+    return true;
+  };
+}
+
+/** Registers every method, wrapped; those without an implementation say so. */
+function route(router: ConnectRouter, { service, implementation }: RpcService): void {
+  const wrapped: Record<string, unknown> = {};
+  for (const method of service.methods) {
+    const found = implementation[method.localName] as AnyMethod | undefined;
+    const streams = method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming";
+    const work = found === undefined ? notHere(method.name) : found.bind(implementation);
+    wrapped[method.localName] = streams ? guardedStream(work) : guarded(work);
+  }
+  router.service(service, wrapped as Partial<ServiceImpl<DescService>>);
+}
+
+type AnyMethod = (input: unknown, context: HandlerContext) => unknown;
+
+const notHere =
+  (name: string): AnyMethod =>
+  () => {
+    throw new Fault("unimplemented", { message: `${name} is not served by this node` });
+  };
+
+function guarded(work: AnyMethod) {
+  return async (input: unknown, context: HandlerContext): Promise<unknown> => {
+    try {
+      return await work(input, context);
+    } catch (reason) {
+      throw noted(context, reason);
+    }
+  };
+}
+
+function guardedStream(work: AnyMethod) {
+  return async function* (input: unknown, context: HandlerContext): AsyncGenerator<unknown> {
+    try {
+      yield* work(input, context) as AsyncIterable<unknown>;
+    } catch (reason) {
+      throw noted(context, reason);
+    }
+  };
+}
+
+/** The error to send; what was thrown is kept for the end of the call. */
+function noted(context: HandlerContext, reason: unknown): unknown {
+  const passage = context.values.get(passageKey);
+  if (passage !== undefined) passage.reason = reason;
+  return connectErrorOf(reason);
+}
+
+function beginCall(context: HandlerContext, { desk, clock }: RpcOptions): void {
+  const passage = context.values.get(passageKey);
+  const door = doorOfPath(`/${context.service.typeName}/${context.method.name}`);
+  if (passage === undefined || door === undefined) throw connectErrorOf(new Fault("unimplemented"));
+  const timeoutMs = context.timeoutMs();
+  const header = (name: string): string | undefined => context.requestHeader.get(name) ?? undefined;
+  try {
+    passage.call = desk.beginCall(door, passage.caller, {
+      protocol: context.protocolName as Protocol,
+      deadlineMs: timeoutMs === undefined ? undefined : clock.wallMs() + timeoutMs,
+      traceparent: header("traceparent"),
+      tracestate: header("tracestate"),
+      requestId: header("x-request-id"),
+    });
+  } catch (reason) {
+    throw connectErrorOf(reason);
+  }
+}
+
+async function serve(
+  handler: UniversalHandler,
+  request: NodeRequest,
+  response: NodeResponse,
+  caller: Caller,
+  { desk, log }: RpcOptions,
+): Promise<void> {
+  const passage: Passage = { caller, call: undefined, reason: undefined };
+  let code = "canceled";
+  try {
+    const asked = universalRequestFromNodeRequest(
+      request,
+      response,
+      undefined,
+      createContextValues().set(passageKey, passage),
+    );
+    dropEndlessTimeout(asked.header);
+    const answer = await handler(asked);
+    if (answer.body === undefined && answer.status >= 400) {
+      refuseRpc(request, response, answer.status, handler.allowedMethods);
+      code = codeName(Code.InvalidArgument);
+      return;
+    }
+    if (request.method === "GET" && !response.headersSent) response.setHeader("cache-control", "no-store");
+    if (answer.trailer !== undefined) mendGrpcMessage(answer.trailer);
+    await writeUniversal(answer, response);
+    code = codeOfResponse(answer);
+  } catch (reason) {
+    passage.reason ??= reason;
+    log.debug({ err: reason, path: handler.requestPath }, "an RPC ended early");
+    if (!response.headersSent) refuseRpc(request, response, 500);
+    else response.destroy();
+  } finally {
+    if (passage.call !== undefined) {
+      if (passage.reason !== undefined) desk.endCall(passage.call, passage.reason);
+      else desk.endCallWithCode(passage.call, code);
+    }
+  }
+}
+
+/** How a response ended, for errors that Connect found before our code ran. */
+function codeOfResponse({ status, trailer }: UniversalServerResponse): string {
+  const grpc = Number(trailer?.get("grpc-status") ?? 0);
+  if (grpc !== 0) return codeName(grpc in Code ? (grpc as Code) : Code.Unknown);
+  return status < 400 ? "ok" : status === 429 ? "resource_exhausted" : "invalid_argument";
+}
+
+const unitMs: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 0.001,
+  n: 0.000_001,
+};
+
+/** A timer cannot run for months: longer timeouts are none. */
+function dropEndlessTimeout(header: Headers): void {
+  const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(header.get("grpc-timeout") ?? "") ?? [];
+  if (digits !== undefined && Number(digits) * (unitMs[unit!] ?? 0) > timeoutMsMax)
+    header.delete("grpc-timeout");
+  if (Number(header.get("connect-timeout-ms") ?? 0) > timeoutMsMax) header.delete("connect-timeout-ms");
+}

@@ -1,0 +1,121 @@
+/**
+ * The service put together: a log, a cluster view and the rules in, a front for the listener out.
+ *
+ * Never: opens or closes what it was given.
+ */
+import type { AccessControl } from "../access/mod.ts";
+import { Fault } from "../fault.ts";
+import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.js";
+import { file_grpc_health_v1_health, Health } from "../gen/grpc/health/v1/health_pb.js";
+import {
+  file_grpc_reflection_v1_reflection,
+  ServerReflection,
+} from "../gen/grpc/reflection/v1/reflection_pb.js";
+import {
+  file_grpc_reflection_v1alpha_reflection,
+  ServerReflection as ServerReflectionAlpha,
+} from "../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { Cluster, file_log_v1_log, Log } from "../gen/log/v1/log_pb.js";
+import type { Clock } from "../lib/clock.ts";
+import type { Telemetry } from "../lib/telemetry.ts";
+import { batchRecordsMax } from "../log/mod.ts";
+import type { ClusterView, CommitLog } from "../vocabulary.ts";
+import { CallDesk } from "./call.ts";
+import { type ClusterOperations, clusterService, type Readiness } from "./cluster-service.ts";
+import { createFront, type Express, type Front, type Pages } from "./front.ts";
+import { healthService } from "./health.ts";
+import { type LogServiceOptions, logService } from "./log-service.ts";
+import type { OriginRules } from "./origin.ts";
+import { reflection } from "./reflection.ts";
+import { rpcHandler, rpcService } from "./rpc.ts";
+import { Traffic } from "./traffic.ts";
+
+export interface ServiceOptions {
+  readonly log: CommitLog;
+  readonly cluster: ClusterView;
+  readonly access: Pick<AccessControl, "check" | "demand" | "authenticated" | "onReload" | "actionsOf">;
+  readonly readiness: Readiness;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly origins: OriginRules;
+  readonly version: string;
+  readonly recordBytesMax: number;
+  readonly requestBytesMax: number;
+  /** What changes the cluster, where there is somebody who can. */
+  readonly operations?: ClusterOperations;
+  readonly pages?: Pages | undefined;
+  /** Makes the express lane out of what both lanes share. */
+  readonly express?: ((shared: ExpressShared) => Express) | undefined;
+  /** Default 15 s. */
+  readonly heartbeatMs?: number;
+}
+
+/** What an express lane needs to behave as Connect's handlers do. */
+export interface ExpressShared extends LogServiceOptions {
+  readonly desk: CallDesk;
+  readonly requestBytesMax: number;
+}
+
+export interface Service {
+  readonly front: Front;
+  readonly traffic: Traffic;
+  readonly desk: CallDesk;
+  /** Ends every long call with Fault "unavailable", so that callers go elsewhere. Short ones finish by themselves. */
+  drain(): void;
+}
+
+/** No message sent is larger: gRPC clients refuse it. */
+const messageBytesMax = 4 * 1024 * 1024;
+
+export function createService(options: ServiceOptions): Service {
+  const { log, cluster, access, readiness, clock, telemetry, requestBytesMax } = options;
+  const heartbeatMs = options.heartbeatMs ?? 15_000;
+  const traffic = new Traffic();
+  const desk = new CallDesk({ access, telemetry, clock });
+  const recordLimits = { recordBytesMax: options.recordBytesMax, recordsMax: batchRecordsMax };
+  const shared: ExpressShared = {
+    log,
+    cluster,
+    clock,
+    traffic,
+    recordLimits,
+    heartbeatMs,
+    desk,
+    requestBytesMax,
+    clusterVersion: options.version,
+  };
+  const services = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha];
+  const names = services.map(({ typeName }) => typeName);
+  const files = [
+    file_log_v1_log,
+    file_grpc_health_v1_health,
+    file_grpc_reflection_v1_reflection,
+    file_grpc_reflection_v1alpha_reflection,
+    file_google_rpc_error_details,
+  ];
+  const serverReflectionInfo = reflection(files, names);
+  const rpc = rpcHandler(
+    [
+      rpcService(Log, logService(shared)),
+      rpcService(
+        Cluster,
+        clusterService({ cluster, access, readiness, operations: options.operations ?? {} }),
+      ),
+      rpcService(Health, healthService(readiness, names)),
+      rpcService(ServerReflection, { serverReflectionInfo }),
+      rpcService(ServerReflectionAlpha, { serverReflectionInfo }),
+    ],
+    { desk, clock, log: telemetry.log, readMaxBytes: requestBytesMax, writeMaxBytes: messageBytesMax },
+  );
+  const front = createFront({
+    rpc,
+    chapterOne: { desk, clock, log, traffic, recordLimits, requestBytesMax },
+    tail: { log, clock, desk, traffic, pingMs: heartbeatMs },
+    origins: options.origins,
+    log: telemetry.log,
+    express: options.express?.(shared),
+    pages: options.pages,
+  });
+  const drain = (): void => desk.endLong(new Fault("unavailable", { message: "the server is stopping" }));
+  return { front, traffic, desk, drain };
+}

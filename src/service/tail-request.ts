@@ -1,0 +1,65 @@
+/**
+ * What a `GET /tail` asks for. Pure.
+ *
+ *   from   := N | start | end | -N | @unix-ms | RFC 3339          default end
+ *   limit  := N (1 …)      format := base64 | text | json
+ *
+ * Never: ignores what it does not understand.
+ */
+import { Fault } from "../fault.ts";
+import type { ReadStart } from "../vocabulary.ts";
+import { parseOffset } from "./chapter-one-json.ts";
+import type { ValueFormat } from "./record-json.ts";
+
+export interface TailRequest {
+  readonly start: ReadStart;
+  /** Records to send; 0 is no limit. */
+  readonly limit: number;
+  readonly format: ValueFormat;
+}
+
+const reject = (message: string, field: string): never => {
+  throw new Fault("bad-request", { message, facts: { field } });
+};
+
+/** Throws Fault "bad-request". `lastEventId` wins over from: the read goes on behind it. */
+export function parseTail(query: string, lastEventId: string | undefined): TailRequest {
+  const params = new URLSearchParams(query);
+  for (const name of params.keys()) {
+    if (!["from", "limit", "format"].includes(name)) {
+      return reject(`there is no parameter ${name}, only from, limit and format`, name);
+    }
+    if (params.getAll(name).length > 1) return reject(`${name} is given more than once`, name);
+  }
+  const format = params.get("format") ?? "base64";
+  if (format !== "base64" && format !== "text" && format !== "json") {
+    return reject(`format must be base64, text or json, not "${format}"`, "format");
+  }
+  const limit = params.get("limit");
+  if (limit !== null && !(/^[1-9]\d*$/.test(limit) && Number.isSafeInteger(Number(limit)))) {
+    return reject("limit must be a whole number from 1 on", "limit");
+  }
+  const start =
+    lastEventId === undefined || lastEventId === ""
+      ? parseFrom(params.get("from") ?? "end")
+      : { offset: parseOffset(lastEventId) + 1 };
+  return { start, limit: Number(limit ?? 0), format };
+}
+
+/** Where to start, as people write it, on the command line too. Throws Fault "bad-request". */
+export function parseFrom(from: string): ReadStart {
+  if (from === "end") return { end: true };
+  if (from === "start") return { fromTimeMs: 0 };
+  if (/^\d+$/.test(from)) return { offset: parseOffset(from) };
+  if (/^-\d+$/.test(from)) return { last: parseOffset(from.slice(1)) };
+  if (/^@\d+$/.test(from)) return { fromTimeMs: parseOffset(from.slice(1)) };
+  if (/^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(from)) {
+    // A plus sign in a query means a space, hence the hint.
+    const milliseconds = Date.parse(from);
+    if (milliseconds >= 0) return { fromTimeMs: Math.floor(milliseconds) };
+  }
+  return reject(
+    `from must be an offset, start, end, -N for the last N, @milliseconds or a time such as 2026-01-31T12:00:00Z, not "${from}"`,
+    "from",
+  );
+}

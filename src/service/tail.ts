@@ -1,0 +1,165 @@
+/**
+ * `GET /tail`: the log as it grows, for EventSource (server-sent events) and for curl (also one JSON object a line).
+ * At the caller's pace: while the caller does not read, nothing is read for it.
+ *
+ * Never: compresses, skips, polls.
+ */
+import { Fault } from "../fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import { decodeRecord, RecordCursor } from "../log/mod.ts";
+import type { BatchSlice, CommitLog } from "../vocabulary.ts";
+import type { Call, CallDesk, Caller } from "./call.ts";
+import { metaOf } from "./chapter-one.ts";
+import { tailDoor } from "./doors.ts";
+import { signalOf } from "./ending.ts";
+import { errorObject, httpErrorOf } from "./errors.ts";
+import { headerOf, type NodeRequest, type NodeResponse, send, write } from "./http.ts";
+import { openRead, readSlices } from "./read.ts";
+import { ReadLimit } from "./read-limit.ts";
+import { recordLine, type ValueFormat } from "./record-json.ts";
+import { parseTail } from "./tail-request.ts";
+import type { Traffic } from "./traffic.ts";
+
+export interface TailOptions {
+  readonly log: CommitLog;
+  readonly clock: Clock;
+  readonly desk: CallDesk;
+  readonly traffic: Traffic;
+  /** How often an idle stream shows that it is alive. */
+  readonly pingMs: number;
+}
+
+/** How one of the two forms writes things. */
+interface Form {
+  readonly contentType: string;
+  readonly opening: string;
+  readonly ping: string;
+  readonly ending: string;
+  record(offset: number, line: string): string;
+  error(line: string): string;
+}
+
+const events: Form = {
+  contentType: "text/event-stream",
+  opening: "retry: 2000\n\n",
+  ping: ": ping\n\n",
+  ending: "event: end\ndata: {}\n\n",
+  record: (offset, line) => `id: ${offset}\ndata: ${line}\n\n`,
+  error: (line) => `event: error\ndata: ${line}\n\n`,
+};
+
+const lines: Form = {
+  contentType: "application/x-ndjson",
+  opening: "",
+  ping: "\n",
+  ending: "",
+  record: (_offset, line) => `${line}\n`,
+  error: (line) => `{"error":${line}}\n`,
+};
+
+/** About how much is gathered before it is written. */
+const chunkBytes = 64 * 1024;
+
+/** Serves `/tail`. */
+export async function tail(
+  request: NodeRequest,
+  response: NodeResponse,
+  caller: Caller,
+  options: TailOptions,
+): Promise<void> {
+  const { desk, traffic } = options;
+  if (request.method !== "GET") {
+    const message = `${request.method} is not for /tail, use GET`;
+    const body = `${JSON.stringify({ code: "unimplemented", message, written: "no" })}\n`;
+    send(response, 405, { "content-type": "application/json", allow: "GET" }, body);
+    return;
+  }
+  const form = /\bapplication\/x-ndjson\b/.test(headerOf(request, "accept") ?? "") ? lines : events;
+  let call: Call | undefined;
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  response.once("close", onClose);
+  try {
+    call = desk.beginCall(tailDoor, caller, metaOf(request));
+    const asked = parseTail(request.url?.split("?")[1] ?? "", headerOf(request, "last-event-id"));
+    const signal = signalOf(call, gone.signal);
+    response.writeHead(200, {
+      "content-type": form.contentType,
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+    });
+    response.flushHeaders();
+    if (form.opening !== "") response.write(form.opening);
+    traffic.tails++;
+    try {
+      await stream(response, form, asked, call, signal, options);
+    } finally {
+      traffic.tails--;
+    }
+    response.end(form.ending);
+    desk.endCall(call);
+  } catch (reason) {
+    const fault = Fault.from(reason);
+    if (call !== undefined) desk.endCall(call, fault);
+    if (response.headersSent) response.end(form.error(JSON.stringify(errorObject(fault))));
+    else {
+      const { status, headers, body } = httpErrorOf(fault);
+      send(response, status, headers, body);
+    }
+  } finally {
+    response.off("close", onClose);
+  }
+}
+
+async function stream(
+  response: NodeResponse,
+  form: Form,
+  asked: ReturnType<typeof parseTail>,
+  call: Call,
+  signal: AbortSignal,
+  { log, clock, traffic, pingMs }: TailOptions,
+): Promise<void> {
+  const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
+  const plan = { start: asked.start, limits, stopAtEnd: false, freshness: {} };
+  const read = await openRead(log, plan, signal);
+  const limit = new ReadLimit(limits);
+  for await (const event of readSlices(read, {
+    clock,
+    signal,
+    heartbeatMs: pingMs,
+    sliceBytes: chunkBytes,
+  })) {
+    if (event === "caught-up") continue;
+    if (event === "heartbeat") {
+      if (!(await write(response, Buffer.from(form.ping)))) return;
+      continue;
+    }
+    for (const { text, records } of chunksOf(event, read.from, limit, form, asked.format)) {
+      const bytes = Buffer.from(text);
+      call.bytesOut += bytes.length;
+      traffic.sent(records, bytes.length);
+      if (!(await write(response, bytes))) return;
+    }
+    if (limit.isSpent) return;
+  }
+}
+
+/** A slice's records as text, in pieces that are worth a write each. */
+function* chunksOf(slice: BatchSlice, from: number, limit: ReadLimit, form: Form, format: ValueFormat) {
+  const cursor = new RecordCursor(slice.frames, from);
+  let text = "";
+  let records = 0;
+  while (cursor.next()) {
+    if (!limit.take(slice.frames, cursor.start, cursor.end, cursor.offset)) break;
+    const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
+    const { offset, timestampMs } = cursor;
+    text += form.record(offset, recordLine({ ...parts, offset, timestampMs }, format));
+    records++;
+    if (text.length >= chunkBytes) {
+      yield { text, records };
+      text = "";
+      records = 0;
+    }
+  }
+  if (records > 0) yield { text, records };
+}

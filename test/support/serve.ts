@@ -1,0 +1,94 @@
+/**
+ * A service on a real socket for tests: a log in memory or any other, on a port of loopback that was free.
+ *
+ * Never: listens anywhere else.
+ */
+import { AccessControl } from "../../src/access/mod.ts";
+import type { HttpLimits } from "../../src/agent/http-servers.ts";
+import { Listener, type PeerDoors, type TlsSource } from "../../src/agent/listener.ts";
+import { singleNode } from "../../src/agent/single-node.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { noTelemetry, type Telemetry } from "../../src/lib/telemetry.ts";
+import { createService, type Service, type ServiceOptions } from "../../src/service/mod.ts";
+import { MemoryLog } from "./memory-log.ts";
+
+export interface ServeOptions
+  extends Partial<Pick<ServiceOptions, "log" | "origins" | "express" | "heartbeatMs">> {
+  readonly access?: AccessControl;
+  readonly telemetry?: Telemetry;
+  readonly tls?: TlsSource;
+  readonly http?: HttpLimits;
+  readonly sniffMs?: number;
+  readonly connectionsMax?: number;
+  readonly recordBytesMax?: number;
+  readonly requestBytesMax?: number;
+  readonly doors?: PeerDoors;
+}
+
+export interface Served extends AsyncDisposable {
+  readonly service: Service;
+  readonly listener: Listener;
+  readonly log: MemoryLog;
+  readonly port: number;
+  /** `http://127.0.0.1:…` or https. */
+  readonly url: string;
+  /** Why the node is not ready; tests may set it. */
+  setReasons(reasons: readonly string[]): void;
+}
+
+export async function serve(options: ServeOptions = {}): Promise<Served> {
+  const log = options.log ?? new MemoryLog();
+  const listener = await Listener.bind({
+    address: { host: "127.0.0.1", port: 0 },
+    tls: options.tls,
+    connectionsMax: options.connectionsMax ?? 1024,
+    log: (options.telemetry ?? noTelemetry).log,
+    ...(options.http === undefined ? {} : { http: options.http }),
+    ...(options.sniffMs === undefined ? {} : { sniffMs: options.sniffMs }),
+  });
+  const { port } = listener.address;
+  let reasons: readonly string[] = [];
+  const listeners = new Set<() => void>();
+  const service = createService({
+    log,
+    cluster: singleNode({
+      log,
+      nodeId: "test",
+      clusterId: "c",
+      rpcAddr: `127.0.0.1:${port}`,
+      version: "test",
+    }),
+    access: options.access ?? new AccessControl(),
+    readiness: {
+      reasons: () => reasons,
+      onChange(changed) {
+        listeners.add(changed);
+        return () => listeners.delete(changed);
+      },
+    },
+    clock: systemClock,
+    telemetry: options.telemetry ?? noTelemetry,
+    origins: options.origins ?? { origins: [], hosts: [] },
+    version: "test",
+    recordBytesMax: options.recordBytesMax ?? 1024 * 1024,
+    requestBytesMax: options.requestBytesMax ?? 4 * 1024 * 1024,
+    ...(options.express === undefined ? {} : { express: options.express }),
+    ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+  });
+  listener.start(service.front, options.doors);
+  return {
+    service,
+    listener,
+    log: log as MemoryLog,
+    port,
+    url: `${options.tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
+    setReasons(now) {
+      reasons = now;
+      for (const changed of listeners) changed();
+    },
+    async [Symbol.asyncDispose]() {
+      service.drain();
+      await listener.close(500);
+    },
+  };
+}

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { offsetOf, parseBody, parseOffset, recordOf } from "../../../src/service/chapter-one-json.ts";
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+const refused = (work: () => unknown): string => {
+  try {
+    work();
+  } catch (reason) {
+    assert(reason instanceof Fault);
+    assert.equal(reason.kind, "bad-request");
+    assert.equal(reason.written, "no");
+    return reason.message;
+  }
+  throw new Error("nothing was thrown");
+};
+const offset = (text: string) => offsetOf(parseBody(bytes(text)));
+const record = (text: string) => recordOf(parseBody(bytes(text)));
+
+test("a record's value, key and headers are read; a missing value is an empty one", () => {
+  const found = record(
+    '{"record":{"value":"AQID","key":"aw==","headers":[{"key":"a","value":"Yg"},{"key":"c"}]}}',
+  );
+  assert.deepEqual([...(found.value ?? [])], [1, 2, 3]);
+  assert.equal(Buffer.from(found.key ?? []).toString(), "k");
+  assert.deepEqual(
+    found.headers?.map(({ key, value }) => [key, Buffer.from(value).toString()]),
+    [
+      ["a", "b"],
+      ["c", ""],
+    ],
+  );
+  assert.equal(record('{"record":{}}').value?.length, 0);
+  assert.equal(record('{"record":{"value":""}}').value?.length, 0);
+  assert.equal(record('{"record":{"value":null}}').value?.length, 0);
+});
+
+test("fields that are the server's to set, and unknown ones, are ignored", () => {
+  const found = record(
+    '{"x":[1.5,{"y":2}],"record":{"value":"AA==","offset":"x","term":-1,"type":9,"z":{}}}',
+  );
+  assert.deepEqual([...(found.value ?? [])], [0]);
+});
+
+test("bad records are refused, each with its reason", () => {
+  assert.match(
+    refused(() => record("{}")),
+    /^record is missing$/,
+  );
+  assert.match(
+    refused(() => record('{"record":null}')),
+    /^record is missing$/,
+  );
+  assert.match(
+    refused(() => record('{"record":5}')),
+    /must be an object/,
+  );
+  assert.match(
+    refused(() => record('{"record":[]}')),
+    /must be an object/,
+  );
+  assert.match(
+    refused(() => record('{"record":{"value":5}}')),
+    /must be a base64 string/,
+  );
+  for (const bad of ["!", "AAA", "A===", "A=A=", "AA= ", "A A=", "+-AA"]) {
+    if (bad === "AAA") assert.equal(record('{"record":{"value":"AAA"}}').value?.length, 2);
+    else
+      assert.match(
+        refused(() => record(JSON.stringify({ record: { value: bad } }))),
+        /not valid base64/,
+      );
+  }
+  assert.match(
+    refused(() => record('{"record":{"headers":{}}}')),
+    /must be a list/,
+  );
+  assert.match(
+    refused(() => record('{"record":{"headers":[{"key":"\\ud800"}]}}')),
+    /must be text/,
+  );
+});
+
+test("bodies that are no JSON object are refused", () => {
+  assert.match(
+    refused(() => parseBody(bytes(""))),
+    /empty/,
+  );
+  for (const bad of ["{", "{]", "nul", "{'a':1}", '{"a":01}', '{"a":1}x']) {
+    assert.match(
+      refused(() => parseBody(bytes(bad))),
+      /not valid JSON/,
+    );
+  }
+  assert.match(
+    refused(() => parseBody(Buffer.from([0x22, 0xff, 0x22]))),
+    /not valid JSON/,
+  );
+  for (const bad of ["[]", "1", '"x"', "null", "true"]) {
+    assert.match(
+      refused(() => parseBody(bytes(bad))),
+      /must be a JSON object/,
+    );
+  }
+  assert.match(
+    refused(() => parseBody(bytes("[".repeat(1e6) + "]".repeat(1e6)))),
+    /not valid JSON|JSON object/,
+  );
+});
+
+test("offsets are whole numbers of 53 bits, written as such", () => {
+  assert.equal(offset('{"offset":0}'), 0);
+  assert.equal(offset('{"offset":9007199254740991}'), Number.MAX_SAFE_INTEGER);
+  for (const bad of [
+    "-1",
+    "1.5",
+    "1.0",
+    "1e2",
+    "9007199254740992",
+    "9007199254740993",
+    "18446744073709551616",
+  ]) {
+    assert.match(
+      refused(() => offset(`{"offset":${bad}}`)),
+      /whole number/,
+      bad,
+    );
+  }
+  for (const bad of ['"1"', "null", "true", "{}", "[]"]) {
+    assert.match(
+      refused(() => offset(`{"offset":${bad}}`)),
+      /whole number/,
+      bad,
+    );
+  }
+  assert.match(
+    refused(() => offset("{}")),
+    /missing/,
+  );
+  for (const bad of ["", "01", " 1", "+1", "0x1"])
+    assert.match(
+      refused(() => parseOffset(bad)),
+      /whole number/,
+    );
+});
+
+test("a key that occurs twice is refused, wherever it is and however it is written", () => {
+  assert.match(
+    refused(() => offset('{"offset":0,"offset":1}')),
+    /"offset" occurs twice/,
+  );
+  assert.match(
+    refused(() => offset('{"offset":0,"\\u006fffset":1}')),
+    /"offset" occurs twice/,
+  );
+  assert.match(
+    refused(() => record('{"record":{"value":"","value":"AA=="}}')),
+    /"value" occurs twice/,
+  );
+  assert.equal(offset('{"a":{"x":1},"b":{"x":1},"c":["x","x","x\\"","{\\"x\\":1,"],"x":"a","offset":4}'), 4);
+});

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { pipelined } from "../../../src/service/pipeline.ts";
+
+const options = { pendingMax: 4, pendingBytesMax: 1000, bytesOf: () => 1 };
+
+async function* numbers(upTo: number): AsyncGenerator<number> {
+  for (let at = 0; at < upTo; at++) yield at;
+}
+
+test("results come in the order of the inputs, however long each takes", async () => {
+  const out: number[] = [];
+  const work = (n: number) => new Promise<number>((resolve) => setTimeout(() => resolve(n), (7 * n) % 5));
+  for await (const n of pipelined(numbers(40), work, options)) out.push(n);
+  assert.deepEqual(
+    out,
+    Array.from({ length: 40 }, (_, at) => at),
+  );
+});
+
+test("no more than so many are under way, by count and by bytes", async () => {
+  for (const [limits, most] of [
+    [options, 4],
+    [{ pendingMax: 100, pendingBytesMax: 20, bytesOf: () => 10 }, 2],
+  ] as const) {
+    let busy = 0;
+    let highest = 0;
+    const work = async (n: number) => {
+      highest = Math.max(highest, ++busy);
+      await new Promise((resolve) => setImmediate(resolve));
+      busy--;
+      return n;
+    };
+    for await (const _ of pipelined(numbers(50), work, limits));
+    assert.ok(highest <= most && highest > 1, `${highest} at once`);
+  }
+});
+
+test("the first failure ends it, after the results before it, and starts nothing more", async () => {
+  const started: number[] = [];
+  const got: number[] = [];
+  const work = async (n: number) => {
+    started.push(n);
+    if (n === 3) throw new Error("third");
+    return n;
+  };
+  await assert.rejects(async () => {
+    for await (const n of pipelined(numbers(1000), work, options)) got.push(n);
+  }, /third/);
+  assert.deepEqual(got, [0, 1, 2]);
+  assert.ok(started.length <= 3 + 1 + options.pendingMax);
+});
+
+test("a failure of the input comes after the results of what was read", async () => {
+  async function* failing(): AsyncGenerator<number> {
+    yield 1;
+    yield 2;
+    throw new Error("input");
+  }
+  const got: number[] = [];
+  await assert.rejects(async () => {
+    for await (const n of pipelined(failing(), async (n) => n, options)) got.push(n);
+  }, /input/);
+  assert.deepEqual(got, [1, 2]);
+});
