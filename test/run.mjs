@@ -22,6 +22,8 @@ const suite = (folder, ...options) => ({
 /** Stage name → a command, or a folder of tests. */
 const stages = {
   types: [bin("tsc"), "--pretty"],
+  "types-web": [bin("tsc"), "--pretty", "-p", "web/tsconfig.json"],
+  "types-browser": [bin("tsc"), "--pretty", "-p", "test/browser/tsconfig.json"],
   lint: [bin("biome"), "check", "--error-on-warnings", "."],
   house: { files: "test/*.test.ts", options: [] },
   unit: suite("unit"),

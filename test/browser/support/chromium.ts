@@ -1,0 +1,47 @@
+/**
+ * A real Chromium: an installed one where there is one, else the one that comes with the npm packages.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import packaged from "@sparticuz/chromium";
+import { type Browser, chromium, type Page } from "playwright-core";
+
+const installed = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const args = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export async function openBrowser(): Promise<Browser> {
+  const executablePath = installed.find((path) => existsSync(path)) ?? (await packaged.executablePath());
+  return chromium.launch({ executablePath, args, headless: true });
+}
+
+const screenshots = join(dirname(fileURLToPath(import.meta.url)), "../../screenshots");
+
+/** Takes a picture for people to look at; no test compares it. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  mkdirSync(screenshots, { recursive: true });
+  await page.screenshot({ path: join(screenshots, `${name}.png`) });
+}
+
+/** Fails on every request that leaves the given origins, and on every error of the page's own. */
+export function guard(page: Page, origins: readonly string[]): { readonly wrong: string[] } {
+  const wrong: string[] = [];
+  page.on("request", (request) => {
+    const url = request.url();
+    if (!origins.some((origin) => url.startsWith(`${origin}/`)) && !url.startsWith("data:"))
+      wrong.push(`request to ${url}`);
+  });
+  page.on("pageerror", (error) => wrong.push(`page error: ${error.stack ?? error.message}`));
+  page.on("console", (message) => {
+    if (/Content.Security.Policy/i.test(message.text())) wrong.push(message.text());
+  });
+  return { wrong };
+}

@@ -1,0 +1,93 @@
+/**
+ * Five minutes of measurements, and the arithmetic of drawing them: a round top for the axis, and points in a
+ * box. Pure.
+ *
+ * Never: draws, reads the clock.
+ */
+
+export interface Sample {
+  readonly atMs: number;
+  readonly recordsIn: number;
+  readonly recordsOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+export const seriesMs = 5 * 60_000;
+const samplesMax = 1_500;
+
+/** Appends a sample and forgets those older than the span. Answers a new list. */
+export function withSample(samples: readonly Sample[], sample: Sample): Sample[] {
+  const since = sample.atMs - seriesMs;
+  const kept = samples.filter((old) => old.atMs >= since && old.atMs < sample.atMs);
+  kept.push(sample);
+  return kept.slice(-samplesMax);
+}
+
+/** A sample from what a Throughput event counted in its interval. */
+export function rates(
+  counts: {
+    recordsIn: number;
+    recordsOut: number;
+    bytesIn: number;
+    bytesOut: number;
+    p50Ms: number;
+    p99Ms: number;
+  },
+  intervalMs: number,
+  atMs: number,
+): Sample {
+  const per = 1000 / Math.max(1, intervalMs);
+  return {
+    atMs,
+    recordsIn: counts.recordsIn * per,
+    recordsOut: counts.recordsOut * per,
+    bytesIn: counts.bytesIn * per,
+    bytesOut: counts.bytesOut * per,
+    p50Ms: counts.p50Ms,
+    p99Ms: counts.p99Ms,
+  };
+}
+
+/** The least of 1, 2, 5 × 10^n that is not below the value. */
+export function niceMax(value: number, least: number): number {
+  const wanted = Math.max(value, least);
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  for (const step of [1, 2, 5]) if (wanted <= step * power) return step * power;
+  return 10 * power;
+}
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Runs of points, left to right; where samples are missing for more than `gapMs` a new run begins. */
+export function runs(
+  samples: readonly Sample[],
+  pick: (sample: Sample) => number,
+  box: { width: number; height: number; top: number; nowMs: number; spanMs: number; gapMs: number },
+): Point[][] {
+  const found: Point[][] = [];
+  let lastMs = Number.NEGATIVE_INFINITY;
+  for (const sample of samples) {
+    const x = box.width - ((box.nowMs - sample.atMs) / box.spanMs) * box.width;
+    const y = box.height - (Math.min(pick(sample), box.top) / box.top) * box.height;
+    if (x < -box.width) continue;
+    if (sample.atMs - lastMs > box.gapMs) found.push([]);
+    (found.at(-1) as Point[]).push({ x, y });
+    lastMs = sample.atMs;
+  }
+  return found;
+}
+
+/** The sample nearest in time. */
+export function nearest(samples: readonly Sample[], atMs: number): Sample | undefined {
+  let best: Sample | undefined;
+  for (const sample of samples) {
+    if (best === undefined || Math.abs(sample.atMs - atMs) < Math.abs(best.atMs - atMs)) best = sample;
+  }
+  return best;
+}

@@ -1,0 +1,137 @@
+/**
+ * The view as an address, so that a link reproduces it: where the tail starts, the filter, how values are shown,
+ * which record is open and which panel is up. Unknown or malformed parts fall back to the default, never throw.
+ *
+ *   ?from=-200|end|start|<offset>|@<unix-ms>|<RFC 3339>  &q=…&by=regex|path  &as=hex  &time=utc  &open=<offset>  &view=cluster
+ *
+ * Never: touches the address bar.
+ */
+import { type FormatChoice, formatChoices } from "./decode.ts";
+import type { FilterMode } from "./filter.ts";
+import { type TimeStyle, timeStyles } from "./format.ts";
+
+/** Where a tail starts, in the words of `GET /tail` (INTERFACE §4). */
+export type From =
+  | { readonly kind: "end" }
+  | { readonly kind: "start" }
+  | { readonly kind: "offset"; readonly offset: number }
+  | { readonly kind: "last"; readonly count: number }
+  | { readonly kind: "time"; readonly atMs: number };
+
+export type View = "tail" | "cluster" | "segments";
+
+export interface UrlState {
+  readonly from: From;
+  readonly query: string;
+  readonly mode: FilterMode;
+  readonly format: FormatChoice;
+  readonly time: TimeStyle;
+  readonly open: number | undefined;
+  readonly view: View;
+}
+
+export const lastMax = 50_000;
+export const defaultFrom: From = { kind: "last", count: 200 };
+export const defaultState: UrlState = {
+  from: defaultFrom,
+  query: "",
+  mode: "text",
+  format: "auto",
+  time: "local",
+  open: undefined,
+  view: "tail",
+};
+
+/** What people type: an offset, −N, end, start, @unix-ms or a date. Undefined when it is none of them. */
+export function parseFrom(text: string): From | undefined {
+  const word = text.trim().replaceAll("−", "-");
+  if (word === "end" || word === "now") return { kind: "end" };
+  if (word === "start" || word === "beginning") return { kind: "start" };
+  const digits = word.replace(/[,_ ]/g, "");
+  if (/^\d{1,16}$/.test(digits)) return safe(Number(digits), (offset) => ({ kind: "offset", offset }));
+  if (/^-\d{1,16}$/.test(digits)) {
+    return safe(-Number(digits), (count) => ({ kind: "last", count: Math.min(lastMax, Math.max(1, count)) }));
+  }
+  if (/^@\d{1,16}$/.test(digits)) return safe(Number(digits.slice(1)), (atMs) => ({ kind: "time", atMs }));
+  const atMs = /^\d{4}-\d\d/.test(word) ? Date.parse(word) : Number.NaN;
+  return Number.isNaN(atMs) || atMs < 0 ? undefined : { kind: "time", atMs };
+}
+
+const safe = (value: number, make: (value: number) => From): From | undefined =>
+  Number.isSafeInteger(value) ? make(value) : undefined;
+
+export function formatFrom(from: From): string {
+  switch (from.kind) {
+    case "offset":
+      return String(from.offset);
+    case "last":
+      return `-${from.count}`;
+    case "time":
+      return `@${from.atMs}`;
+    default:
+      return from.kind;
+  }
+}
+
+/** Reads the query part of an address. */
+export function parseUrl(search: string): UrlState {
+  const params = new URLSearchParams(search);
+  const by = params.get("by");
+  const open = Number(params.get("open") ?? Number.NaN);
+  const view = params.get("view");
+  return {
+    from: parseFrom(params.get("from") ?? "") ?? defaultFrom,
+    query: (params.get("q") ?? "").slice(0, 2000),
+    mode: by === "regex" || by === "path" ? by : "text",
+    format: oneOf(formatChoices, params.get("as"), "auto"),
+    time: oneOf(timeStyles, params.get("time"), "local"),
+    open: Number.isSafeInteger(open) && open >= 0 ? open : undefined,
+    view: view === "cluster" || view === "segments" ? view : "tail",
+  };
+}
+
+/** The query part for a state, shortest form: what is default is left out. */
+export function formatUrl(state: UrlState): string {
+  const params = new URLSearchParams();
+  const from = formatFrom(state.from);
+  if (from !== formatFrom(defaultFrom)) params.set("from", from);
+  if (state.query !== "") params.set("q", state.query);
+  if (state.query !== "" && state.mode !== "text") params.set("by", state.mode);
+  if (state.format !== "auto") params.set("as", state.format);
+  if (state.time !== "local") params.set("time", state.time);
+  if (state.open !== undefined) params.set("open", String(state.open));
+  if (state.view !== "tail") params.set("view", state.view);
+  const text = params.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+function oneOf<T extends string>(all: readonly T[], found: string | null, otherwise: T): T {
+  return all.find((item) => item === found) ?? otherwise;
+}
+
+/** What a reload needs besides the address: the very place, kept in the history entry. */
+export interface Place {
+  /** The first record that was held. */
+  readonly first: number;
+  readonly next: number;
+  /** The record at the top of the window. */
+  readonly top: number;
+  readonly following: boolean;
+}
+
+/** Records read again after a reload at most. */
+const reloadMax = 2_000;
+
+/** Where to read from so that a reloaded page stands where it stood. */
+export function reloadFrom(place: Place): From {
+  const near = place.following ? place.next - reloadMax : place.top - reloadMax / 2;
+  return { kind: "offset", offset: Math.max(0, place.first, near) };
+}
+
+/** A place from a history entry, if it is one. */
+export function asPlace(state: unknown): Place | undefined {
+  if (typeof state !== "object" || state === null) return undefined;
+  const { first, next, top, following } = state as Record<string, unknown>;
+  const whole = [first, next, top].every((value) => Number.isSafeInteger(value) && (value as number) >= 0);
+  return whole && typeof following === "boolean" ? (state as Place) : undefined;
+}

@@ -1,0 +1,154 @@
+/**
+ * The page's state in one place: the tail, the cluster, who the person is, and what is on the screen. Made once.
+ *
+ * Never: draws.
+ */
+import { computed, effect, signal } from "@preact/signals";
+import type { FilterSpec } from "../core/filter.ts";
+import {
+  asPlace,
+  defaultFrom,
+  type From,
+  formatUrl,
+  type Place,
+  parseUrl,
+  reloadFrom,
+  type UrlState,
+} from "../core/url-state.ts";
+import { callsTo, ownBase } from "../rim/calls.ts";
+import { replaceAddress, storedTheme, storeTheme, type Theme } from "../rim/page.ts";
+import { after, every, nowMs } from "../rim/timing.ts";
+import { ClusterWatch } from "./cluster.ts";
+import { Tail } from "./tail.ts";
+
+export interface Identity {
+  readonly subject: string;
+  readonly actions: readonly string[];
+}
+
+const initial: UrlState = parseUrl(location.search);
+
+export const view = signal(initial.view);
+export const query = signal(initial.query);
+export const mode = signal(initial.mode);
+export const format = signal(initial.format);
+export const timeStyle = signal(initial.time);
+/** The offset of the record whose parts are shown. */
+export const open = signal(initial.open);
+/** The offset that the keyboard is on. */
+export const selected = signal(initial.open);
+export const producing = signal(false);
+export const helping = signal(false);
+export const theme = signal<Theme>(storedTheme());
+export const identity = signal<Identity | undefined>(undefined);
+/** A clock that ticks each second, for relative times. */
+export const second = signal(nowMs());
+/** Offsets that this page appended, to be marked in the list; the newest few. */
+export const appended = signal<ReadonlySet<number>>(new Set());
+
+export const tail = new Tail();
+export const cluster = new ClusterWatch(
+  (end) => tail.learnEnd(end),
+  (bases) => {
+    tail.link.send({ kind: "nodes", nodes: bases });
+    cluster.link.send({ kind: "nodes", nodes: bases });
+  },
+);
+
+/** May the person do this? Unknown counts as yes: the server has the last word anyway. */
+export const may = (action: string): boolean =>
+  identity.value === undefined || identity.value.actions.includes(action);
+
+/** Records that are committed and not yet on the page. */
+export const unread = computed(() => {
+  tail.version.value;
+  return Math.max(0, (tail.end.value ?? 0) - tail.ring.next);
+});
+
+const addressDelayMs = 400;
+let addressDue = false;
+
+/** Begins: reads the address, opens the streams. */
+export function begin(): void {
+  storeTheme(theme.peek());
+  effect(() => storeTheme(theme.value));
+  effect(() => applyFilter());
+  effect(() => {
+    tail.version.value;
+    tail.following.value;
+    formatUrl(stateNow());
+    if (addressDue) return;
+    addressDue = true;
+    after(addressDelayMs, writeAddress);
+  });
+  every(1000, () => {
+    second.value = nowMs();
+  });
+  const place = asPlace(history.state);
+  if (place === undefined) tail.start(initial.from);
+  else {
+    tail.start(reloadFrom(place), place.following);
+    if (!place.following) tail.show(place.top);
+  }
+  cluster.start();
+  void askIdentity();
+}
+
+/** The tail from another place, in the tail view. */
+export function goTo(from: From): void {
+  view.value = "tail";
+  tail.start(from);
+}
+
+async function askIdentity(): Promise<void> {
+  try {
+    const { subject, actions } = await callsTo(tail.link.node).cluster.whoAmI({}, { timeoutMs: 5000 });
+    identity.value = { subject, actions };
+  } catch {
+    after(3000, () => void askIdentity());
+  }
+}
+
+function applyFilter(): void {
+  const spec: FilterSpec = { mode: mode.value, query: query.value.trim(), format: format.value };
+  tail.search.set(spec.query === "" ? undefined : spec);
+}
+
+/** While following the address says where it began, if that is still meaningful; paused, the very place. */
+function stateNow(): UrlState {
+  const from = tail.from.value;
+  const relative = from.kind === "end" || from.kind === "last";
+  const place: From = relative ? from : defaultFrom;
+  return {
+    from: tail.following.value ? place : { kind: "offset", offset: tail.top },
+    query: query.value,
+    mode: mode.value,
+    format: format.value,
+    time: timeStyle.value,
+    open: open.value,
+    view: view.value,
+  };
+}
+
+/** The whole view as a link; with an offset, to that record. */
+export function linkTo(offset: number | undefined): string {
+  const state = stateNow();
+  const at: UrlState =
+    offset === undefined
+      ? state
+      : { ...state, from: { kind: "offset", offset: Math.max(0, offset - 20) }, open: offset, view: "tail" };
+  return `${ownBase()}${location.pathname}${formatUrl(at)}`;
+}
+
+function writeAddress(): void {
+  addressDue = false;
+  const { ring } = tail;
+  if (!tail.anchored) return;
+  const place: Place = {
+    first: ring.first,
+    next: ring.next,
+    top: tail.top,
+    following: tail.following.peek(),
+  };
+  replaceAddress(formatUrl(stateNow()), place);
+}

@@ -1,0 +1,235 @@
+/**
+ * The live tail: a cursor on the log, the ring it fills, the filter over it, and where the person looks.
+ *
+ * Its law: the ring is one run of offsets without a gap, the stream always goes on at `ring.next`, and whatever
+ * leaves the ring or is jumped over is counted and said.
+ *
+ * Never: draws, skips a record in silence.
+ */
+import { signal } from "@preact/signals";
+import type { StreamFailure } from "../core/failure.ts";
+import { ringLimits } from "../core/limits.ts";
+import { RecordRing } from "../core/ring.ts";
+import { defaultFrom, type From } from "../core/url-state.ts";
+import type { Consumed } from "../core/wire.ts";
+import { ownBase } from "../rim/calls.ts";
+import { readTail } from "../rim/tail-stream.ts";
+import { oncePerFrame } from "../rim/timing.ts";
+import { Link } from "./link.ts";
+import { Search } from "./search.ts";
+
+/** Records above the window that stay when the reader is scrolled up. */
+const keepAbove = 1_000;
+/** Room that must open before a parked stream is opened again. */
+const roomMin = 2_000;
+/** After a jump to the end, this many are shown. */
+const jumpBack = 500;
+
+export interface Notice {
+  readonly id: number;
+  readonly text: string;
+  /** Takes the person to where it happened, if anywhere. */
+  readonly goTo: From | undefined;
+}
+
+export class Tail {
+  readonly ring = new RecordRing(ringLimits);
+  readonly search: Search;
+  readonly link: Link;
+  /** Grows once a frame while anything changes; what is drawn depends on it. */
+  readonly version = signal(0);
+  /** Sticks to the end. */
+  readonly following = signal(true);
+  /** One past the last committed record, as far as anybody has said. */
+  readonly end = signal<number | undefined>(undefined);
+  readonly caughtUp = signal(false);
+  readonly from = signal<From>(defaultFrom);
+  readonly notices = signal<readonly Notice[]>([]);
+  /** The offset at the top of the window. */
+  top = 0;
+  /** The list brings this offset to its top once it is there. */
+  wanted: number | undefined;
+  /** Where the log ended when the person paused; what is after it is new. */
+  readonly pausedEnd = signal<number | undefined>(undefined);
+  /** The first offset that may not be dropped while the reader is elsewhere. */
+  #protect = 0;
+  /** Is ring.next the place to read on? Before the first message it is not known. */
+  #anchored = false;
+  #noticeId = 0;
+  #jumpFrom: number | undefined;
+  readonly #frame = oncePerFrame(() => {
+    this.search.pump();
+    this.version.value++;
+  });
+
+  constructor() {
+    this.search = new Search(this.ring, () => this.#frame());
+    this.link = new Link(ownBase(), (node, abort) => this.#read(node, abort));
+  }
+
+  get anchored(): boolean {
+    return this.#anchored;
+  }
+
+  /** Empties the view and reads from here. */
+  start(from: From, following = from.kind === "end" || from.kind === "last"): void {
+    this.from.value = from;
+    this.following.value = following;
+    this.caughtUp.value = false;
+    this.#anchored = false;
+    this.wanted = undefined;
+    this.pausedEnd.value = undefined;
+    this.#protect = 0;
+    this.ring.clear(0);
+    this.search.restart();
+    this.link.send({ kind: "open" });
+    this.#frame();
+  }
+
+  /** Brings this offset to the top of the window, now or when it arrives. */
+  show(offset: number): void {
+    this.wanted = offset;
+    this.#frame();
+  }
+
+  /** Sticks to the end again, by a jump when the end is farther than the ring is long. */
+  follow(): void {
+    this.following.value = true;
+    this.pausedEnd.value = undefined;
+    const end = this.end.peek();
+    const behind = end === undefined ? 0 : end - this.ring.next;
+    if (this.#anchored && behind > ringLimits.recordsMax) {
+      this.#jumpFrom = this.ring.next;
+      this.start({ kind: "last", count: jumpBack });
+    } else {
+      this.link.send({ kind: "unpark" });
+    }
+    this.#frame();
+  }
+
+  /** The person scrolled up, or asked to stop here. */
+  pause(): void {
+    if (!this.following.peek()) return;
+    this.following.value = false;
+    this.pausedEnd.value = Math.max(this.end.peek() ?? 0, this.ring.next);
+    this.#protect = Math.max(this.ring.first, this.top - keepAbove);
+    this.#frame();
+  }
+
+  /** The window shows these offsets now. */
+  looked(top: number): void {
+    this.top = top;
+    if (this.following.peek()) return;
+    this.#protect = Math.max(this.ring.first, top - keepAbove);
+    if (this.#protect - this.ring.first >= roomMin) this.link.send({ kind: "unpark" });
+  }
+
+  /** A parked search goes on, giving up what it has already searched. */
+  searchOn(): void {
+    this.#protect = this.ring.next;
+    this.link.send({ kind: "unpark" });
+  }
+
+  /** The cluster says where the log ends now. */
+  learnEnd(end: number): void {
+    const known = this.end.peek();
+    if (known !== undefined && end <= known) return;
+    this.end.value = end;
+  }
+
+  dismiss(id: number): void {
+    this.notices.value = this.notices.peek().filter((notice) => notice.id !== id);
+  }
+
+  #notice(text: string, goTo: From | undefined): void {
+    const notice = { id: ++this.#noticeId, text, goTo };
+    this.notices.value = [...this.notices.peek().slice(-2), notice];
+  }
+
+  #read(node: string, abort: AbortSignal): Promise<StreamFailure | undefined> {
+    const position = this.#anchored ? this.ring.next : undefined;
+    this.caughtUp.value = false;
+    return readTail(
+      {
+        base: node,
+        position: position ?? (this.from.peek().kind === "offset" ? offsetOf(this.from.peek()) : undefined),
+        request: {
+          ...(position === undefined ? startOf(this.from.peek()) : { offset: BigInt(position) }),
+          seenOffset: BigInt(position === undefined || position === 0 ? 0 : position - 1),
+          markers: true,
+        },
+        onMessages: (messages) => this.#take(messages, abort),
+      },
+      abort,
+    );
+  }
+
+  #take(messages: readonly Consumed[], abort: AbortSignal): Promise<void> | undefined {
+    if (abort.aborted) return undefined;
+    this.link.heard();
+    for (const message of messages) {
+      if (message.endOffset !== undefined) this.learnEnd(message.endOffset);
+      if (message.record !== undefined) {
+        if (!this.#add(message.offset, message.record)) {
+          this.link.send({ kind: "park" });
+          break;
+        }
+      } else if (message.caughtUp) {
+        if (message.endOffset !== undefined && !this.#anchored) this.#anchor(message.endOffset);
+        this.caughtUp.value = true;
+      }
+    }
+    this.learnEnd(this.ring.next);
+    this.#frame();
+    return this.search.room();
+  }
+
+  /** False when there is no room that may be used: the record is not taken and must be read again later. */
+  #add(offset: number, record: Uint8Array): boolean {
+    if (!this.#anchored) this.#anchor(offset);
+    if (offset < this.ring.next) return true;
+    if (offset > this.ring.next) {
+      const lost = offset - this.ring.next;
+      this.#notice(`The server skipped ${lost} records, ${this.ring.next}–${offset - 1}.`, undefined);
+      this.ring.clear(offset);
+      this.search.restart();
+    }
+    if (!this.following.peek() && this.ring.wouldEvict(record.length) && this.ring.first >= this.#protect) {
+      return false;
+    }
+    this.ring.push(record);
+    return true;
+  }
+
+  #anchor(offset: number): void {
+    this.#anchored = true;
+    this.ring.clear(offset);
+    this.search.restart();
+    if (this.#jumpFrom !== undefined && offset > this.#jumpFrom) {
+      const [from, to] = [this.#jumpFrom, offset - 1];
+      this.#notice(`Jumped to the end over ${to - from + 1} records, ${from}–${to}.`, {
+        kind: "offset",
+        offset: from,
+      });
+    }
+    this.#jumpFrom = undefined;
+  }
+}
+
+const offsetOf = (from: From): number | undefined => (from.kind === "offset" ? from.offset : undefined);
+
+/** `start` is asked for as a time, since only the server knows its lowest offset. */
+function startOf(from: From) {
+  switch (from.kind) {
+    case "offset":
+      return { offset: BigInt(from.offset) };
+    case "last":
+      return { start: { case: "last" as const, value: BigInt(from.count) } };
+    case "time":
+      return { start: { case: "fromTimeMs" as const, value: BigInt(from.atMs) } };
+    case "start":
+      return { start: { case: "fromTimeMs" as const, value: 0n } };
+    case "end":
+      return { start: { case: "fromEnd" as const, value: true } };
+  }
+}

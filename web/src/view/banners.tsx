@@ -1,0 +1,159 @@
+/** What is wrong, in words, and what the person can do about it. */
+import type { ComponentChildren } from "preact";
+import type { StreamFailure } from "../core/failure.ts";
+import { grouped } from "../core/format.ts";
+import { cluster, goTo, identity, tail } from "../state/app.ts";
+
+/** Failures in a row before a reconnect becomes a banner. */
+const quietTries = 2;
+
+export function Banners() {
+  const shape = cluster.shape.value;
+  return (
+    <div class="banners">
+      {shape !== undefined && !shape.hasQuorum && (
+        <Banner tone="bad" title="Quorum is lost">
+          {shape.nodes.filter((node) => node.healthy).length} of {shape.nodes.length} nodes answer. Reads go
+          on with what is committed; nothing can be appended until a majority is back.
+        </Banner>
+      )}
+      <Trouble />
+      {tail.notices.value.map((notice) => (
+        <Banner key={notice.id} tone="plain" title={notice.text}>
+          {notice.goTo !== undefined && (
+            <button
+              type="button"
+              class="small"
+              onClick={() => goTo(notice.goTo as NonNullable<typeof notice.goTo>)}
+            >
+              Go back there
+            </button>
+          )}
+          <button type="button" class="small" onClick={() => tail.dismiss(notice.id)}>
+            Dismiss
+          </button>
+        </Banner>
+      ))}
+    </div>
+  );
+}
+
+function Trouble() {
+  const { phase, attempt, failure, nodes } = tail.link.cursor.value;
+  if (failure === undefined) return null;
+  if (phase === "stopped") return <Stopped failure={failure} />;
+  if (attempt <= quietTries) return null;
+  const others = nodes.filter((node) => node !== nodes[0]);
+  return (
+    <Banner tone="bad" title={failure.kind === "network" ? "No node answers" : "The log is not available"}>
+      {failure.message}
+      <Facts failure={failure} /> Tried {attempt} times; the page goes on where it stopped as soon as a node
+      answers.
+      <button type="button" class="small" onClick={() => tail.link.send({ kind: "online" })}>
+        Try now
+      </button>
+      {others.map((node) => (
+        <a key={node} class="small" href={`${node}/ui/${location.search}`}>
+          Open on {new URL(node).host}
+        </a>
+      ))}
+    </Banner>
+  );
+}
+
+function Stopped({ failure }: { failure: StreamFailure }) {
+  const { lowest, next } = failure;
+  const reading = tail.anchored ? tail.ring.next : undefined;
+  if (failure.kind === "denied" || failure.kind === "unauthenticated") return <Denied failure={failure} />;
+  if (failure.kind === "trimmed" && lowest !== undefined) {
+    const from = reading ?? askedFor();
+    return (
+      <Banner
+        tone="bad"
+        title={reading === undefined ? "That part of the log is gone" : "The log was trimmed under this tail"}
+      >
+        {from === undefined
+          ? ""
+          : `Records ${grouped(from)}–${grouped(lowest - 1)} were removed before they were read here. `}
+        The log now begins at {grouped(lowest)}.
+        <button type="button" class="small" onClick={() => goTo({ kind: "offset", offset: lowest })}>
+          Read on at {grouped(lowest)}
+        </button>
+      </Banner>
+    );
+  }
+  if (failure.kind === "beyond" && next !== undefined) {
+    return (
+      <Banner tone="bad" title="The log ends before this place">
+        It ends at {grouped(next)}
+        {reading === undefined
+          ? ""
+          : `, and this page has read up to ${grouped(reading)}: this is another log, or one that was put back`}
+        .
+        <button type="button" class="small" onClick={() => goTo({ kind: "last", count: 200 })}>
+          Go to its end
+        </button>
+      </Banner>
+    );
+  }
+  return (
+    <Banner tone="bad" title="The node refused">
+      {failure.message}
+      <Facts failure={failure} />
+      <button type="button" class="small" onClick={() => tail.link.send({ kind: "open" })}>
+        Try again
+      </button>
+    </Banner>
+  );
+}
+
+const askedFor = (): number | undefined => {
+  const from = tail.from.value;
+  return from.kind === "offset" ? from.offset : undefined;
+};
+
+function Denied({ failure }: { failure: StreamFailure }) {
+  const who = identity.value;
+  return (
+    <Banner
+      tone="bad"
+      title={failure.kind === "denied" ? "You may not read this log" : "The node does not know you"}
+    >
+      {who === undefined ? (
+        <>The page could not find out who you are. </>
+      ) : (
+        <>
+          You are <b data-testid="subject">{who.subject}</b>, by{" "}
+          {location.protocol === "https:" ? "your client certificate" : "this plaintext connection"}, and may{" "}
+          {who.actions.length === 0 ? "do nothing here" : `only ${who.actions.join(", ")}`}.{" "}
+        </>
+      )}
+      The node said: {failure.message}.
+      <Facts failure={failure} />
+      <button type="button" class="small" onClick={() => tail.link.send({ kind: "open" })}>
+        Try again
+      </button>
+    </Banner>
+  );
+}
+
+function Facts({ failure }: { failure: StreamFailure }) {
+  const facts = [failure.code, failure.requestId === undefined ? "" : `request ${failure.requestId}`];
+  const text = facts.filter((fact) => fact !== "").join(", ");
+  return text === "" ? null : <span class="quiet"> ({text})</span>;
+}
+
+interface BannerProps {
+  readonly tone: "bad" | "plain";
+  readonly title: string;
+  readonly children: ComponentChildren;
+}
+
+export function Banner({ tone, title, children }: BannerProps) {
+  return (
+    <div class={`banner banner-${tone}`} role={tone === "bad" ? "alert" : "status"}>
+      <strong>{title}</strong>
+      <span class="banner-body">{children}</span>
+    </div>
+  );
+}

@@ -1,0 +1,52 @@
+/** The keys, in a dialog. */
+import { useEffect, useRef } from "preact/hooks";
+import { grouped, size } from "../core/format.ts";
+import { ringLimits } from "../core/limits.ts";
+import { helping } from "../state/app.ts";
+
+const keys: readonly (readonly [string, string])[] = [
+  ["Space", "pause, or resume at the end"],
+  ["/", "filter"],
+  ["g", "the beginning of the log"],
+  ["G", "the live end"],
+  ["j  k", "next, previous record"],
+  ["Enter", "open the record"],
+  ["c", "copy its value"],
+  ["p", "produce"],
+  ["Esc", "close, leave a field"],
+  ["?", "this page"],
+];
+
+export function Help() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  const close = (): void => {
+    helping.value = false;
+  };
+  return (
+    <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={close}>
+      <h2 id="help-title">Keys</h2>
+      <dl class="keys">
+        {keys.map(([key, meaning]) => (
+          <div key={key}>
+            <dt>
+              {key.split("  ").map((one) => (
+                <kbd key={one}>{one}</kbd>
+              ))}
+            </dt>
+            <dd>{meaning}</dd>
+          </div>
+        ))}
+      </dl>
+      <p class="quiet">
+        The page holds the last {grouped(ringLimits.recordsMax)} records or {size(ringLimits.bytesMax)},
+        whichever is less, and says how many have left. The filter runs here, over what is held. Text queries
+        ignore case unless they contain a capital; a regular expression may be written /body/flags; a path
+        looks like <code>$.user.id = 7</code>.
+      </p>
+      <button type="button" class="button" onClick={close}>
+        Close
+      </button>
+    </dialog>
+  );
+}

@@ -1,0 +1,83 @@
+/**
+ * The keyboard. Keys typed into a field belong to the field.
+ *
+ * Never: does anything itself; it calls what the buttons call.
+ */
+import { helping, may, open, producing, selected, tail, view } from "../state/app.ts";
+import { copyValue } from "./record-copy.ts";
+
+/** Moves the selection; the list sets it, since only the list knows what is shown. */
+export const mover: { move: (step: number) => void } = { move: () => {} };
+/** Puts the keyboard into the filter's field; the field sets it. */
+export const filterField: { focus: () => void } = { focus: () => {} };
+
+export function togglePause(): void {
+  if (tail.following.peek()) tail.pause();
+  else tail.follow();
+}
+
+export function onKey(event: KeyboardEvent): void {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") {
+    leave(event);
+    return;
+  }
+  if (isField(event.target) || helping.peek()) return;
+  if (event.key === "?") helping.value = true;
+  else if (view.peek() !== "tail" || !tailKey(event)) return;
+  event.preventDefault();
+}
+
+/** True when the key meant something. */
+function tailKey(event: KeyboardEvent): boolean {
+  const onButton = event.target instanceof HTMLElement && event.target.closest("button,a,summary") !== null;
+  switch (event.key) {
+    case " ":
+      if (onButton) return false;
+      togglePause();
+      return true;
+    case "/":
+      filterField.focus();
+      return true;
+    case "g":
+      tail.start({ kind: "start" });
+      return true;
+    case "G":
+      tail.follow();
+      return true;
+    case "j":
+    case "ArrowDown":
+      mover.move(1);
+      return true;
+    case "k":
+    case "ArrowUp":
+      mover.move(-1);
+      return true;
+    case "Enter":
+      if (onButton || selected.peek() === undefined) return false;
+      tail.pause();
+      open.value = selected.peek();
+      return true;
+    case "c":
+      if (selected.peek() === undefined) return false;
+      void copyValue(selected.peek() as number);
+      return true;
+    case "p":
+      if (!may("produce")) return false;
+      producing.value = !producing.peek();
+      return true;
+    default:
+      return false;
+  }
+}
+
+function leave(event: KeyboardEvent): void {
+  if (helping.peek()) helping.value = false;
+  else if (isField(event.target)) (event.target as HTMLElement).blur();
+  else if (open.peek() !== undefined) open.value = undefined;
+  else producing.value = false;
+}
+
+function isField(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest("input,textarea,select") !== null;
+}

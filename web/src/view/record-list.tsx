@@ -1,0 +1,245 @@
+/**
+ * The windowed list: only the rows in sight exist, in a box as tall as all of them. While following, the scroll
+ * is set to the end in the same turn that the rows are drawn; otherwise the rows in sight stay where they are,
+ * whatever leaves the ring above them. It is a grid by role, since a table cannot be windowed; the grid has the focus
+ * and the keys (j, k, Enter), its selected row is the active descendant.
+ */
+import { useSignal } from "@preact/signals";
+import { Component, type ComponentChild } from "preact";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { ago, fullTime, grouped, size, type TimeStyle, timeOfDay } from "../core/format.ts";
+import { anchoredScroll, atEnd, endScroll, revealScroll, visibleWindow } from "../core/window.ts";
+import { zoneMinutesAt } from "../rim/timing.ts";
+import { appended, format, open, second, selected, tail, timeStyle } from "../state/app.ts";
+import { mover } from "./keys.ts";
+import { type RowModel, RowModels } from "./row-model.ts";
+
+const margin = 4;
+const narrowQuery = "(max-width: 640px)";
+const models = new RowModels();
+/** The record under the pointer when it went down: by the time it is up, a live row may show another. */
+let pressed: number | undefined;
+
+/** The list as indices: of all records held, or of those that match. */
+interface Items {
+  readonly count: number;
+  /** Grows by what leaves at the front: the same index then means a later item. */
+  readonly dropped: number;
+  at(index: number): number;
+  /** Index of the first item at or after the offset. */
+  indexOf(offset: number): number;
+}
+
+function items(): Items {
+  const { ring, search } = tail;
+  if (search.state.value.on) {
+    const { matches } = search;
+    return {
+      count: matches.count,
+      dropped: matches.dropped,
+      at: (index) => matches.at(index) as number,
+      indexOf: (offset) => matches.lowerBound(offset),
+    };
+  }
+  const { first, count } = ring;
+  return {
+    count,
+    dropped: ring.evicted,
+    at: (index) => first + index,
+    indexOf: (offset) => Math.min(count, Math.max(0, offset - first)),
+  };
+}
+
+export function RecordList() {
+  const box = useRef<HTMLDivElement>(null);
+  const height = useSignal(0);
+  const narrow = useSignal(matchMedia(narrowQuery).matches);
+  const scrolled = useSignal(0);
+  /** What the scroll was and is meant to be; the list's identity, to see when it was emptied. */
+  const place = useRef({ top: 0, dropped: 0, kind: "", rowHeight: 0 });
+  tail.version.value;
+  scrolled.value;
+  const following = tail.following.value;
+  const list = items();
+  const rowHeight = narrow.value ? 46 : 27;
+  const kind = tail.search.state.value.on ? "matches" : "all";
+
+  const was = place.current;
+  let top = was.top;
+  if (was.kind !== kind || list.dropped < was.dropped)
+    top = Math.min(top, endScroll(list.count, height.value, rowHeight));
+  else if (list.dropped > was.dropped) top = anchoredScroll(top, list.dropped - was.dropped, rowHeight);
+  if (was.rowHeight !== rowHeight && was.rowHeight > 0) top = (top / was.rowHeight) * rowHeight;
+  if (following) top = endScroll(list.count, height.value, rowHeight);
+  else if (tail.wanted !== undefined && tail.ring.next > tail.wanted) {
+    top = Math.min(list.indexOf(tail.wanted) * rowHeight, endScroll(list.count, height.value, rowHeight));
+    tail.wanted = undefined;
+  }
+  place.current = { top, dropped: list.dropped, kind, rowHeight };
+  const { start, end } = visibleWindow(list.count, top, height.value, rowHeight, margin);
+
+  useEffect(() => {
+    const media = matchMedia(narrowQuery);
+    const changed = (): void => {
+      narrow.value = media.matches;
+    };
+    media.addEventListener("change", changed);
+    const observer = new ResizeObserver(([entry]) => {
+      height.value = Math.round(entry?.contentRect.height ?? 0);
+    });
+    observer.observe(box.current as HTMLDivElement);
+    return () => {
+      media.removeEventListener("change", changed);
+      observer.disconnect();
+    };
+  }, [height, narrow]);
+
+  useLayoutEffect(() => {
+    const element = box.current as HTMLDivElement;
+    if (height.peek() === 0) height.value = element.clientHeight;
+    if (Math.abs(element.scrollTop - top) >= 1) element.scrollTop = top;
+    const index = Math.min(list.count - 1, Math.floor(top / rowHeight));
+    if (index >= 0) tail.looked(list.at(index));
+  });
+
+  const onScroll = (): void => {
+    const element = box.current as HTMLDivElement;
+    const now = element.scrollTop;
+    const before = place.current.top;
+    if (Math.abs(now - before) < 1) return;
+    place.current.top = now;
+    const bottom = atEnd(list.count, now, element.clientHeight, rowHeight);
+    if (now < before && !bottom && tail.following.peek()) tail.pause();
+    else if (now > before && bottom && tail.ring.next >= (tail.end.peek() ?? 0)) tail.follow();
+    scrolled.value++;
+  };
+
+  mover.move = (step) => {
+    const current = selected.peek();
+    const shownLast = Math.min(list.count, Math.floor((place.current.top + height.peek()) / rowHeight)) - 1;
+    const from = current === undefined ? (step > 0 ? shownLast - 1 : shownLast + 1) : list.indexOf(current);
+    const index = Math.min(list.count - 1, Math.max(0, from + step));
+    if (list.count === 0) return;
+    if (index < list.count - 1) tail.pause();
+    place.current.top = revealScroll(index, place.current.top, height.peek(), rowHeight);
+    selected.value = list.at(index);
+    if (open.peek() !== undefined) open.value = selected.peek();
+    scrolled.value++;
+  };
+
+  const rows = [];
+  for (let index = start; index < end; index++) {
+    const offset = list.at(index);
+    const record = tail.ring.at(offset);
+    if (record === undefined) continue;
+    const model = models.of(offset, record, format.value, tail.search.marksOf(offset));
+    rows.push(
+      <Row
+        key={index - start}
+        model={model}
+        index={index}
+        style={timeStyle.value}
+        now={timeStyle.value === "relative" ? second.value : 0}
+        selected={selected.value === offset}
+        lead={narrow.value ? 12 : 40}
+        fresh={appended.value.has(offset)}
+      />,
+    );
+  }
+  return (
+    <section class={`list ${narrow.value ? "is-narrow" : ""}`} aria-label="Records">
+      <div
+        ref={box}
+        class="list-box"
+        role="grid"
+        tabIndex={0}
+        aria-label="Records, newest last"
+        aria-live="off"
+        aria-rowcount={list.count}
+        aria-activedescendant={selected.value === undefined ? undefined : `r${selected.value}`}
+        onScroll={onScroll}
+      >
+        <div class="list-space" role="presentation" style={{ height: `${list.count * rowHeight}px` }}>
+          <div class="list-rows" role="rowgroup" style={{ transform: `translateY(${start * rowHeight}px)` }}>
+            {rows}
+          </div>
+        </div>
+      </div>
+    </section>
+  );
+}
+
+interface RowProps {
+  readonly model: RowModel;
+  readonly index: number;
+  readonly style: TimeStyle;
+  readonly now: number;
+  readonly selected: boolean;
+  /** Characters of the line shown before its first mark at most. */
+  readonly lead: number;
+  readonly fresh: boolean;
+}
+
+/** Draws a row again only when something about it changed. */
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps): boolean {
+    const now = this.props;
+    return (Object.keys(next) as (keyof RowProps)[]).some((name) => next[name] !== now[name]);
+  }
+  override render() {
+    return drawRow(this.props);
+  }
+}
+
+function drawRow({ model, index, style, now, selected: isSelected, lead, fresh }: RowProps) {
+  const { offset, timestampMs, key, headers, line, marks, valueBytes } = model;
+  return (
+    <div
+      id={`r${offset}`}
+      class={`row ${isSelected ? "is-selected" : ""} ${fresh ? "is-fresh" : ""}`}
+      role="row"
+      aria-rowindex={index + 1}
+      aria-selected={isSelected}
+      data-offset={offset}
+      onPointerDown={() => {
+        pressed = offset;
+      }}
+      onClick={() => {
+        tail.pause();
+        selected.value = pressed ?? offset;
+        open.value = selected.value;
+        pressed = undefined;
+      }}
+    >
+      <span class="cell-offset" role="gridcell">
+        {grouped(offset)}
+      </span>
+      <span class="cell-time" role="gridcell" title={fullTime(timestampMs, 0)}>
+        {style === "relative"
+          ? ago(timestampMs, now)
+          : timeOfDay(timestampMs, style === "utc" ? 0 : zoneMinutesAt(timestampMs))}
+      </span>
+      <span class="cell-value" role="gridcell">
+        {key !== "" && <span class="key">{key}</span>}
+        {headers > 0 && <span class="headers">{headers} hdr</span>}
+        <bdi class="line">{marks === undefined || marks.length === 0 ? line : marked(line, marks, lead)}</bdi>
+      </span>
+      <span class="cell-size" role="gridcell">
+        {size(valueBytes)}
+      </span>
+    </div>
+  );
+}
+
+/** The line with its marks; cut at the left when the first one would be out of sight. */
+function marked(line: string, marks: NonNullable<RowModel["marks"]>, lead: number) {
+  const first = (marks[0] as readonly [number, number])[0];
+  let at = first > lead * 2 ? first - lead : 0;
+  const parts: ComponentChild[] = at > 0 ? ["…"] : [];
+  for (const [from, to] of marks) {
+    parts.push(line.slice(at, from), <mark key={from}>{line.slice(from, to)}</mark>);
+    at = to;
+  }
+  parts.push(line.slice(at));
+  return parts;
+}

@@ -1,0 +1,62 @@
+/**
+ * What a row shows of a record, decoded once while it is near the window.
+ *
+ * Never: grows; a few hundred rows are remembered.
+ */
+import { type FormatChoice, lenientText, preview } from "../core/decode.ts";
+import type { Marks } from "../core/filter.ts";
+import { visibleLine } from "../core/visible.ts";
+import { readRecord } from "../core/wire.ts";
+
+export interface RowModel {
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly key: string;
+  readonly headers: number;
+  readonly line: string;
+  readonly marks: Marks | undefined;
+  readonly valueBytes: number;
+}
+
+const keyMax = 40;
+const rememberedMax = 600;
+
+export class RowModels {
+  #format: FormatChoice | undefined;
+  readonly #known = new Map<number, RowModel>();
+
+  /** The row of a record. The same object as before while nothing about it has changed. */
+  of(offset: number, record: Uint8Array, format: FormatChoice, marks: Marks | undefined): RowModel {
+    if (format !== this.#format) this.clear();
+    this.#format = format;
+    const known = this.#known.get(offset);
+    if (known !== undefined && known.marks === marks) return known;
+    const model = makeRow(offset, record, format, marks);
+    if (this.#known.size >= rememberedMax) this.#known.clear();
+    this.#known.set(offset, model);
+    return model;
+  }
+
+  /** For when another log, or another run of it, takes the place. */
+  clear(): void {
+    this.#known.clear();
+  }
+}
+
+function makeRow(
+  offset: number,
+  record: Uint8Array,
+  format: FormatChoice,
+  marks: Marks | undefined,
+): RowModel {
+  const view = readRecord(record);
+  return {
+    offset,
+    timestampMs: view.timestampMs,
+    key: visibleLine(lenientText(view.key.subarray(0, keyMax * 4)).slice(0, keyMax)),
+    headers: view.headers.length,
+    line: preview(view.value, format),
+    marks,
+    valueBytes: view.value.length,
+  };
+}

@@ -1,0 +1,117 @@
+/** The files of the log on this node: sizes, the active one, where retention has come to, the disk. */
+import { ago, grouped, size } from "../core/format.ts";
+import { cluster, goTo, second } from "../state/app.ts";
+import type { LogExtent, SegmentRow } from "../state/cluster.ts";
+import { DeniedView } from "./denied-view.tsx";
+
+/** Rows drawn at most: the newest. */
+const rowsMax = 500;
+
+export function SegmentsView() {
+  const extent = cluster.extent.value;
+  if (cluster.link.cursor.value.phase === "stopped" && extent === undefined)
+    return <DeniedView what="the segments" />;
+  if (extent === undefined) return <p class="waiting">Asking the node…</p>;
+  const largest = Math.max(1, ...extent.segments.map((segment) => segment.bytes));
+  const shown = extent.segments.slice(-rowsMax);
+  return (
+    <div class="page">
+      <Facts extent={extent} />
+      <section aria-labelledby="segments-title">
+        <h2 id="segments-title">
+          Segments{" "}
+          <span class="quiet">
+            {grouped(extent.segments.length)}
+            {shown.length < extent.segments.length ? `, the newest ${rowsMax} shown` : ""}
+          </span>
+        </h2>
+        <div class="scroll">
+          <table class="table">
+            <thead>
+              <tr>
+                <th scope="col">Offsets</th>
+                <th scope="col" class="num">
+                  Records
+                </th>
+                <th scope="col">Size</th>
+                <th scope="col" class="num">
+                  Index entries
+                </th>
+                <th scope="col">Oldest</th>
+                <th scope="col">Newest</th>
+                <th scope="col">State</th>
+              </tr>
+            </thead>
+            <tbody>
+              {shown.toReversed().map((segment) => (
+                <Segment
+                  key={segment.baseOffset}
+                  segment={segment}
+                  largest={largest}
+                  lowest={extent.lowest}
+                />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </section>
+    </div>
+  );
+}
+
+function Facts({ extent }: { extent: LogExtent }) {
+  const facts: readonly (readonly [string, string])[] = [
+    ["Records", grouped(extent.next - extent.lowest)],
+    ["From", grouped(extent.lowest)],
+    ["Up to", extent.next === 0 ? "—" : grouped(extent.next - 1)],
+    ["On disk", size(extent.bytes)],
+    ["Disk free", size(extent.diskFreeBytes)],
+    ["Durability", extent.sync === "always" ? "synced before each answer" : `sync ${extent.sync}`],
+    ["Cluster", extent.clusterId],
+    ["Version", extent.version],
+  ];
+  return (
+    <dl class="facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd class={name === "Durability" && extent.sync !== "always" ? "warn" : ""}>{value || "—"}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Segment({ segment, largest, lowest }: { segment: SegmentRow; largest: number; lowest: number }) {
+  const { baseOffset, nextOffset, bytes, indexEntries, sealed, firstTimestampMs, lastTimestampMs } = segment;
+  const edge = lowest > baseOffset && lowest < nextOffset;
+  const empty = nextOffset === baseOffset;
+  return (
+    <tr>
+      <th scope="row" class="mono">
+        <button
+          type="button"
+          class="link"
+          disabled={empty}
+          onClick={() => goTo({ kind: "offset", offset: Math.max(lowest, baseOffset) })}
+        >
+          {empty ? `${grouped(baseOffset)} –` : `${grouped(baseOffset)} – ${grouped(nextOffset - 1)}`}
+        </button>
+      </th>
+      <td class="num">{grouped(nextOffset - baseOffset)}</td>
+      <td>
+        <span class="size">
+          <meter min={0} max={largest} value={bytes} aria-label={`${size(bytes)} of ${size(largest)}`} />
+          {size(bytes)}
+        </span>
+      </td>
+      <td class="num">{grouped(indexEntries)}</td>
+      <td>{empty ? "—" : ago(firstTimestampMs, second.value)}</td>
+      <td>{empty ? "—" : ago(lastTimestampMs, second.value)}</td>
+      <td>
+        {sealed ? "sealed" : <span class="badge">active</span>}
+        {edge && <div class="warn">trimmed below {grouped(lowest)}</div>}
+      </td>
+    </tr>
+  );
+}

@@ -1,0 +1,158 @@
+/** The tail: its tools, the list, and a panel for the open record or the produce box. */
+import { useSignal } from "@preact/signals";
+import { grouped } from "../core/format.ts";
+import { curlProduce } from "../core/snippets.ts";
+import { cluster, may, open, producing, query, tail, unread } from "../state/app.ts";
+import { Copyable } from "./copyable.tsx";
+import { FilterBar } from "./filter-bar.tsx";
+import { togglePause } from "./keys.ts";
+import { FormatPicker, TimePicker } from "./pickers.tsx";
+import { ProduceBox } from "./produce-box.tsx";
+import { said } from "./record-copy.ts";
+import { RecordDetail } from "./record-detail.tsx";
+import { RecordList } from "./record-list.tsx";
+import { StartPicker } from "./start-picker.tsx";
+
+export function TailView() {
+  const panel = open.value !== undefined ? "record" : producing.value ? "produce" : undefined;
+  return (
+    <div class={`tail ${panel === undefined ? "" : "has-panel"}`}>
+      <div class="tools">
+        <StartPicker />
+        <FilterBar />
+        <FormatPicker />
+        <TimePicker />
+        <button type="button" class="button" aria-pressed={!tail.following.value} onClick={togglePause}>
+          {tail.following.value ? "Pause" : "Resume"}
+        </button>
+        {may("produce") && (
+          <button
+            type="button"
+            class="button primary"
+            aria-pressed={producing.value}
+            onClick={() => {
+              producing.value = !producing.value;
+              open.value = undefined;
+            }}
+          >
+            Produce
+          </button>
+        )}
+      </div>
+      <div class="stage">
+        <List />
+        {panel === "record" && <RecordDetail key={open.value} offset={open.value as number} />}
+        {panel === "produce" && <ProduceBox />}
+      </div>
+      <Foot />
+    </div>
+  );
+}
+
+function List() {
+  tail.version.value;
+  const empty = tail.ring.count === 0 && tail.caughtUp.value;
+  if (empty && tail.end.value === 0) return <EmptyLog />;
+  return (
+    <div class="list-frame">
+      <RecordList />
+      {empty && (
+        <p class="waiting">
+          Waiting for record {grouped(tail.ring.next)}, the next to be appended
+          <span class="pulse" aria-hidden="true" />
+        </p>
+      )}
+      <NoMatch />
+      <ResumePill />
+    </div>
+  );
+}
+
+function NoMatch() {
+  const { search, ring } = tail;
+  if (!search.state.value.on || search.matches.count > 0 || ring.count === 0) return null;
+  const busy = search.searched < ring.next;
+  const parked = tail.link.cursor.value.phase === "parked";
+  return (
+    <div class="waiting">
+      {busy ? "Searching…" : `None of ${grouped(ring.count)} records matches “${query.value.slice(0, 60)}”`}
+      {parked && !busy && (
+        <button type="button" class="button" onClick={() => tail.searchOn()}>
+          Search on from {grouped(ring.next)}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function ResumePill() {
+  if (tail.following.value || (tail.ring.count === 0 && !tail.search.state.value.on)) return null;
+  const since = tail.pausedEnd.value;
+  const fresh = since === undefined ? unread.value : Math.max(0, (tail.end.value ?? 0) - since);
+  return (
+    <button type="button" class="pill" data-testid="resume" onClick={() => tail.follow()}>
+      <span aria-hidden="true">▼ </span>
+      {fresh > 0 ? `${grouped(fresh)} ${since === undefined ? "more" : "new"} – resume` : "resume at the end"}
+      <kbd>space</kbd>
+    </button>
+  );
+}
+
+function EmptyLog() {
+  const words = useSignal("SGVsbG8sIFRhaWxyYWNlIQ==");
+  return (
+    <div class="empty">
+      <h2>The log is empty</h2>
+      <p>Append the first record from a shell, and it appears here as it commits:</p>
+      <Copyable text={curlProduce(location, words.value)} what="Command" />
+      {may("produce") && (
+        <p>
+          Or use{" "}
+          <button
+            type="button"
+            class="link"
+            onClick={() => {
+              producing.value = true;
+            }}
+          >
+            the produce box
+          </button>
+          .
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** The count of what is held, what has left, and where the log stands. */
+function Foot() {
+  tail.version.value;
+  const { ring, search } = tail;
+  const extent = cluster.extent.value;
+  const parts: string[] = [];
+  if (ring.count > 0)
+    parts.push(`${grouped(ring.count)} records held, ${grouped(ring.first)}–${grouped(ring.next - 1)}`);
+  if (ring.evicted > 0) parts.push(`buffer keeps the newest; ${grouped(ring.evicted)} have left it`);
+  if (search.state.value.on)
+    parts.push(
+      `${grouped(search.matches.count)} of ${grouped(Math.max(0, search.searched - ring.first))} match`,
+    );
+  if (unread.value > 0) parts.push(`${grouped(unread.value)} not read yet`);
+  return (
+    <footer class="foot">
+      <span data-testid="held">{parts.join(" · ") || "nothing read yet"}</span>
+      <span class="said" role="status">
+        {said.value}
+      </span>
+      {ring.count > 0 && extent !== undefined && ring.first > extent.lowest && (
+        <button
+          type="button"
+          class="link"
+          onClick={() => tail.start({ kind: "offset", offset: Math.max(extent.lowest, ring.first - 1000) })}
+        >
+          Earlier records
+        </button>
+      )}
+    </footer>
+  );
+}

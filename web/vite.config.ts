@@ -1,0 +1,55 @@
+/**
+ * Builds the dashboard into web/dist: one page, hashed assets, each also compressed once and for all, so that a
+ * node only ever sends files.
+ *
+ * Never: inlines a script or a style (the page's content policy forbids both), asks the network for anything.
+ */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import { defineConfig, type Plugin } from "vite";
+
+const dist = join(import.meta.dirname, "dist");
+
+/** Writes FILE.br and FILE.gz beside every file that gains by it. */
+const precompress: Plugin = {
+  name: "precompress",
+  apply: "build",
+  enforce: "post",
+  writeBundle() {
+    for (const name of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
+      if (!/\.(js|css|html|svg)$/.test(name)) continue;
+      const bytes = readFileSync(join(dist, name));
+      writeFileSync(join(dist, `${name}.br`), brotliCompressSync(bytes));
+      writeFileSync(join(dist, `${name}.gz`), gzipSync(bytes, { level: 9 }));
+    }
+  },
+};
+
+/** Leaves protobuf's JSON format out of the page (see binary-only.js). */
+const binaryOnly: Plugin = {
+  name: "binary-only",
+  enforce: "pre",
+  apply: "build",
+  resolveId(source, importer) {
+    const json = /\/(from|to)-json\.js$/.test(source) && importer?.includes("@bufbuild/protobuf");
+    return json ? join(import.meta.dirname, "binary-only.js") : undefined;
+  },
+};
+
+const node = process.env["TAILRACE_ADDR"] ?? "127.0.0.1:8080";
+
+export default defineConfig({
+  root: import.meta.dirname,
+  base: "/ui/",
+  plugins: [binaryOnly, precompress],
+  worker: { format: "es" },
+  build: {
+    outDir: "dist",
+    target: ["chrome123", "firefox120", "safari17.5"],
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: { proxy: { "^/log\\.v1\\.": `http://${node}`, "^/tail": `http://${node}` } },
+});
