@@ -49,12 +49,17 @@ export interface Observation {
   readonly attributes: Attributes;
 }
 
+/** Looks at what a gauge or total shows now. Quick, and without waiting. */
+export type Observe = () => number | readonly Observation[];
+
 /** Makes instruments. The same name and attributes answer the same instrument. */
 export interface Metrics {
   counter(name: string, options: InstrumentOptions): Counter;
   histogram(name: string, options: HistogramOptions): Histogram;
   /** Calls `observe` whenever somebody looks, and only then; the answer ends it. */
-  gauge(name: string, options: InstrumentOptions, observe: () => number | readonly Observation[]): () => void;
+  gauge(name: string, options: InstrumentOptions, observe: Observe): () => void;
+  /** The same for a sum that only grows, which somebody keeps anyway. */
+  total(name: string, options: InstrumentOptions, observe: Observe): () => void;
 }
 
 /** A piece of work in a trace. */
@@ -66,11 +71,20 @@ export interface Span {
   end(error?: unknown): void;
 }
 
+export interface SpanOptions {
+  /** A W3C traceparent; without one the span begins a new trace. */
+  readonly parent?: string | undefined;
+  /** Default internal: work inside this node. */
+  readonly kind?: "internal" | "server" | "client";
+  readonly attributes?: Attributes;
+  /** Traceparents of others this work also serves: one fsync has many callers. */
+  readonly links?: readonly string[];
+}
+
 export interface Tracer {
   /** False: spans go nowhere, so do not trouble to gather attributes. */
   readonly on: boolean;
-  /** Starts a span below a W3C traceparent, or a new trace. `links` are traceparents of others it also serves. */
-  span(name: string, parent?: string, attributes?: Attributes, links?: readonly string[]): Span;
+  span(name: string, options?: SpanOptions): Span;
 }
 
 /** How a call came in; the label `protocol` of its log line. */
@@ -127,13 +141,14 @@ export const noMetrics: Metrics = {
   counter: () => noCounter,
   histogram: () => noHistogram,
   gauge: () => nothing,
+  total: () => nothing,
 };
 
 const noSpan: Span = { traceparent: undefined, set: nothing, end: nothing };
 
 export const noTracer: Tracer = {
   on: false,
-  span: (_name, parent) => (parent === undefined ? noSpan : { ...noSpan, traceparent: parent }),
+  span: (_name, { parent } = {}) => (parent === undefined ? noSpan : { ...noSpan, traceparent: parent }),
 };
 
 const noCall: Call = { requestId: "-", traceparent: undefined, tag: nothing, end: nothing };

@@ -12,7 +12,7 @@ test("nothing listens, and the caller's trace is still handed on", () => {
   log.child({ a: 1 }).info({}, "unheard");
   metrics.counter("c", { description: "", unit: "" }).add(1);
   metrics.gauge("g", { description: "", unit: "" }, () => assert.fail("nobody looks"))();
-  assert.equal(tracer.span("work", traceparent).traceparent, traceparent);
+  assert.equal(tracer.span("work", { parent: traceparent }).traceparent, traceparent);
   assert.equal(tracer.span("work").traceparent, undefined);
   const start = { method: "a/b", protocol: "grpc", subject: "s", peer: "p" } as const;
   assert.equal(noTelemetry.begin({ ...start, traceparent }).traceparent, traceparent);
