@@ -1,0 +1,182 @@
+/**
+ * The ops port: probes and metrics over plain HTTP, apart from the one port because whoever asks (a kubelet,
+ * Prometheus) has no client certificate. On loopback unless told otherwise; it shows nothing secret and changes nothing.
+ *
+ *   GET /livez, /healthz   200 while the event loop turns
+ *   GET /readyz            200 when every check passes, else 503; ?verbose lists them
+ *   GET /metrics           Prometheus text
+ *   GET /version           JSON
+ *
+ * Never: waits for a check longer than its limit, keeps a connection busy after close.
+ */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Fault } from "../fault.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { type Logger, noLogger } from "../lib/telemetry.ts";
+
+/** One thing that must hold for the node to be sent traffic. */
+export interface ReadinessCheck {
+  /** One word or a few, `leader`, `certificates`: shown by ?verbose. */
+  readonly name: string;
+  /** True, or the reason why not. What it throws is a reason too. */
+  readonly check: () => true | string | Promise<true | string>;
+}
+
+export interface OpsOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly prometheus: () => Promise<string>;
+  readonly version: Readonly<Record<string, string>>;
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  /** Default 1,000. */
+  readonly checkMs?: number;
+}
+
+export interface CheckResult {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly reason?: string;
+}
+
+const connectionsMax = 100;
+
+export class OpsServer {
+  readonly #options: OpsOptions;
+  readonly #clock: Clock;
+  readonly #server: Server;
+  readonly #checks = new Map<string, ReadinessCheck>();
+  #scrape: Promise<string> | undefined;
+  #draining = false;
+
+  private constructor(options: OpsOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+      this.#answer(request, response).catch((err: unknown) => {
+        (options.log ?? noLogger).error({ err, url: request.url }, "ops request failed");
+        if (!response.headersSent) response.statusCode = 500;
+        response.end("internal error\n");
+      });
+    });
+    this.#server.maxConnections = connectionsMax;
+  }
+
+  /** Listens. Throws Fault "config" when the address cannot be had. */
+  static async open(options: OpsOptions): Promise<OpsServer> {
+    const ops = new OpsServer(options);
+    const { host = "127.0.0.1", port } = options;
+    try {
+      ops.#server.listen(port, host);
+      await once(ops.#server, "listening");
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code ?? "error";
+      throw new Fault("config", { message: `ops-addr ${host} port ${port} cannot be had (${code})`, cause });
+    }
+    return ops;
+  }
+
+  /** As `host:port`, the port that was picked. */
+  get address(): string {
+    const { address, port, family } = this.#server.address() as AddressInfo;
+    return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
+  /** Adds to what readiness means; the answer takes it out again. A name stands once. */
+  addCheck(check: ReadinessCheck): () => void {
+    this.#checks.set(check.name, check);
+    return () => {
+      if (this.#checks.get(check.name) === check) this.#checks.delete(check.name);
+    };
+  }
+
+  /** From now on not ready, whatever the checks say: the node is going. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Runs every check. */
+  async readiness(): Promise<CheckResult[]> {
+    const draining: CheckResult[] = this.#draining
+      ? [{ name: "running", ok: false, reason: "the node is shutting down" }]
+      : [{ name: "running", ok: true }];
+    return [...draining, ...(await Promise.all([...this.#checks.values()].map((check) => this.#run(check))))];
+  }
+
+  async #run({ name, check }: ReadinessCheck): Promise<CheckResult> {
+    const limitMs = this.#options.checkMs ?? 1_000;
+    const { promise: late, resolve } = Promise.withResolvers<string>();
+    const timer = this.#clock.after(limitMs, () => resolve(`no answer within ${limitMs} ms`));
+    try {
+      const result = await Promise.race([check(), late]);
+      return result === true ? { name, ok: true } : { name, ok: false, reason: result };
+    } catch (error) {
+      return { name, ok: false, reason: error instanceof Error ? error.message : String(error) };
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(request.url ?? "/", "http://ops");
+    response.setHeader("cache-control", "no-store");
+    response.setHeader("content-type", "text/plain; charset=utf-8");
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.writeHead(405, { allow: "GET, HEAD" }).end("only GET and HEAD\n");
+      return;
+    }
+    switch (pathname) {
+      case "/livez":
+      case "/healthz":
+        response.end("ok\n");
+        return;
+      case "/readyz": {
+        const results = await this.readiness();
+        const ready = results.every(({ ok }) => ok);
+        response.statusCode = ready ? 200 : 503;
+        response.end(searchParams.has("verbose") ? verbose(results, ready) : brief(results, ready));
+        return;
+      }
+      case "/metrics":
+        // Scrapers that meet share one look.
+        this.#scrape ??= this.#options.prometheus().finally(() => {
+          this.#scrape = undefined;
+        });
+        response.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8");
+        response.end(await this.#scrape);
+        return;
+      case "/version":
+        response.setHeader("content-type", "application/json");
+        response.end(`${JSON.stringify(this.#options.version)}\n`);
+        return;
+      default:
+        response.statusCode = 404;
+        response.end("there are /livez /healthz /readyz?verbose /metrics /version\n");
+    }
+  }
+
+  /** Stops listening and ends what is open. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+const brief = (results: readonly CheckResult[], ready: boolean): string =>
+  ready
+    ? "ok\n"
+    : `${results
+        .filter(({ ok }) => !ok)
+        .map(line)
+        .join("\n")}\n`;
+
+const verbose = (results: readonly CheckResult[], ready: boolean): string =>
+  `${results.map(line).join("\n")}\nreadyz check ${ready ? "passed" : "failed"}\n`;
+
+const line = ({ name, ok, reason }: CheckResult): string =>
+  ok ? `[+]${name} ok` : `[-]${name} failed: ${reason}`;

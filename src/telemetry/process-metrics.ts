@@ -1,0 +1,40 @@
+/**
+ * The process itself as metrics: memory, CPU, event loop. Looked at only when somebody collects.
+ *
+ * Never: sets a timer.
+ */
+import { performance } from "node:perf_hooks";
+import { getHeapStatistics } from "node:v8";
+import type { Metrics } from "../lib/telemetry.ts";
+
+export function observeProcess(metrics: Metrics): void {
+  metrics.gauge("process.memory.usage", { description: "Resident memory of the process", unit: "By" }, () =>
+    process.memoryUsage.rss(),
+  );
+  metrics.total("process.cpu.time", { description: "CPU time of the process", unit: "s" }, () => {
+    const { user, system } = process.cpuUsage();
+    return [
+      { value: user / 1e6, attributes: { "cpu.mode": "user" } },
+      { value: system / 1e6, attributes: { "cpu.mode": "system" } },
+    ];
+  });
+  metrics.gauge("process.uptime", { description: "Seconds since the process began", unit: "s" }, () =>
+    process.uptime(),
+  );
+  metrics.gauge(
+    "v8js.memory.heap.used",
+    { description: "Heap in use", unit: "By" },
+    () => getHeapStatistics().used_heap_size,
+  );
+  let before = performance.eventLoopUtilization();
+  metrics.gauge(
+    "nodejs.eventloop.utilization",
+    { description: "Share of time the event loop was busy since the last look", unit: "1" },
+    () => {
+      const now = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(now, before);
+      before = now;
+      return utilization;
+    },
+  );
+}

@@ -1,0 +1,206 @@
+/**
+ * What is told of a call: its line, its metrics, sampling, identifiers.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import type { Clock } from "../../../src/lib/clock.ts";
+import type { CallStart } from "../../../src/lib/telemetry.ts";
+import { Calls } from "../../../src/telemetry/calls.ts";
+import { type HistogramPoint, Instruments } from "../../../src/telemetry/instruments.ts";
+import type { LogLevel } from "../../../src/telemetry/logger.ts";
+import { logLines } from "../../support/log-lines.ts";
+
+const traceId = "0af7651916cd43dd8448eb211c80319c";
+const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
+const produce: CallStart = {
+  method: "log.v1.Log/Produce",
+  protocol: "grpc",
+  subject: "root",
+  peer: "127.0.0.1:5000",
+};
+
+/** Fails unless there is one. */
+function histogramOf(point: { readonly value: number | HistogramPoint } | undefined): HistogramPoint {
+  assert.ok(typeof point?.value === "object");
+  return point.value;
+}
+
+function scene(level: LogLevel = "info") {
+  let nowMs = 0;
+  const clock: Clock = {
+    wallMs: () => nowMs,
+    monotonicMs: () => nowMs,
+    after: () => ({ cancel: () => {} }),
+    soon: () => {},
+  };
+  const { log, lines } = logLines();
+  const order: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+  const enabled = (asked: LogLevel): boolean => order.indexOf(asked) >= order.indexOf(level);
+  const instruments = new Instruments();
+  const calls = new Calls({
+    log: { ...log, enabled },
+    metrics: instruments,
+    clock,
+    idPrefix: "p",
+    linesPerSecond: 3,
+  });
+  const metric = (name: string) => instruments.collect().find((snapshot) => snapshot.name === name);
+  return { calls, lines, metric, pass: (ms: number) => (nowMs += ms) };
+}
+
+test("one line says what the call was and how it went", () => {
+  const { calls, lines, pass } = scene();
+  const call = calls.begin({ ...produce, traceparent, requestId: "req-1" });
+  call.tag("offset", 7);
+  call.tag("subject", "impostor");
+  pass(12.3456);
+  call.end("ok", 100, 8);
+  assert.deepEqual(lines, [
+    {
+      level: "info",
+      message: "call",
+      facts: {
+        offset: 7,
+        method: "log.v1.Log/Produce",
+        protocol: "grpc",
+        code: "ok",
+        duration_ms: 12.346,
+        subject: "root",
+        peer: "127.0.0.1:5000",
+        bytes_in: 100,
+        bytes_out: 8,
+        request_id: "req-1",
+        trace_id: traceId,
+      },
+    },
+  ]);
+});
+
+test("of calls that went well some are logged and the rest are counted; failures always are", () => {
+  const { calls, lines, pass } = scene();
+  for (let at = 0; at < 10; at++) calls.begin(produce).end("ok", 1, 1);
+  assert.equal(lines.length, 3);
+  for (let at = 0; at < 10; at++) calls.begin(produce).end("out_of_range", 1, 1);
+  assert.equal(lines.length, 13);
+  assert.equal(lines[3]?.facts["unlogged"], 7, "the next line tells of the silent ones");
+  calls.begin({ ...produce, method: "log.v1.Log/Trim" }).end("ok", 1, 1);
+  assert.equal(lines.length, 14, "another method has its own share");
+  pass(1_000);
+  calls.begin(produce).end("ok", 1, 1);
+  assert.equal(lines.length, 15);
+});
+
+test("at debug every call has its line", () => {
+  const { calls, lines } = scene("debug");
+  for (let at = 0; at < 10; at++) calls.begin(produce).end("ok", 1, 1);
+  assert.deepEqual(lines.map(({ level }) => level).sort(), [
+    ...Array(7).fill("debug"),
+    ...Array(3).fill("info"),
+  ]);
+});
+
+test("how loud a line is depends on whose failure it was", () => {
+  const { calls, lines } = scene();
+  for (const code of ["invalid_argument", "permission_denied", "internal"]) {
+    calls.begin(produce).end(code, 0, 0, new Fault("unknown"));
+  }
+  assert.deepEqual(
+    lines.map(({ level }) => level),
+    ["info", "warn", "error"],
+  );
+  assert.ok(lines[2]?.facts["err"] instanceof Fault);
+});
+
+test("durations are counted by method, system and status, as the conventions name them", () => {
+  const { calls, metric, pass } = scene("silent");
+  const one = (start: CallStart, code: string): void => {
+    const call = calls.begin(start);
+    pass(20);
+    call.end(code, 100, 10);
+  };
+  one(produce, "ok");
+  one(produce, "ok");
+  one(produce, "permission_denied");
+  one({ ...produce, protocol: "grpc-web" }, "unavailable");
+  one({ ...produce, protocol: "connect" }, "permission_denied");
+  one({ ...produce, protocol: "http", method: "POST /" }, "invalid_argument");
+  const rpc = metric("rpc.server.call.duration");
+  assert.equal(rpc?.unit, "s");
+  const method = { "rpc.method": "log.v1.Log/Produce" };
+  assert.deepEqual(
+    rpc?.points.map(({ attributes, value }) => [attributes, histogramOf({ value }).count]),
+    [
+      [{ "rpc.system.name": "grpc", ...method, "rpc.status_code": "OK" }, 2],
+      [{ "rpc.system.name": "grpc", ...method, "rpc.status_code": "PERMISSION_DENIED" }, 1],
+      [
+        {
+          "rpc.system.name": "grpc",
+          ...method,
+          "rpc.status_code": "UNAVAILABLE",
+          "error.type": "unavailable",
+        },
+        1,
+      ],
+      [{ "rpc.system.name": "connectrpc", ...method, "rpc.status_code": "permission_denied" }, 1],
+    ],
+  );
+  assert.ok(Math.abs(histogramOf(rpc?.points[0]).sum - 0.04) < 1e-9);
+  const http = metric("http.server.request.duration");
+  assert.deepEqual(http?.points[0]?.attributes, {
+    "http.request.method": "POST",
+    "http.route": "/",
+    "error.type": "invalid_argument",
+  });
+  assert.equal(metric("tailrace.calls.received")?.points[0]?.value, 300, "gRPC");
+  assert.equal(metric("tailrace.calls.received")?.points[1]?.value, 100, "gRPC-Web");
+  assert.equal(metric("tailrace.calls.sent")?.points[0]?.value, 30);
+});
+
+test("calls under way are a gauge, and a second end is nothing", () => {
+  const { calls, metric } = scene("silent");
+  const call = calls.begin(produce);
+  calls.begin(produce);
+  assert.equal(metric("tailrace.calls.active")?.points[0]?.value, 2);
+  call.end("ok", 1, 1);
+  call.end("internal", 1, 1);
+  assert.equal(metric("tailrace.calls.active")?.points[0]?.value, 1);
+  assert.equal(metric("rpc.server.call.duration")?.points.length, 1);
+});
+
+test("a request id is the caller's when it is fit for a header, else ours and never the same twice", () => {
+  const { calls } = scene();
+  assert.equal(calls.begin({ ...produce, requestId: "abc-1" }).requestId, "abc-1");
+  const made = [undefined, "", "a b", "x".repeat(200), "a\r\nb"].map(
+    (requestId) => calls.begin({ ...produce, requestId }).requestId,
+  );
+  assert.equal(new Set(made).size, made.length);
+  for (const id of made) assert.match(id, /^p-\w+$/);
+  const call = calls.begin(produce);
+  assert.equal(call.requestId, call.requestId);
+});
+
+test("a caller's valid trace is handed on, another is not", () => {
+  const { calls } = scene();
+  assert.equal(calls.begin({ ...produce, traceparent }).traceparent, traceparent);
+  assert.equal(calls.begin({ ...produce, traceparent: "nonsense" }).traceparent, undefined);
+});
+
+test("tags are bounded in number and length", () => {
+  const { calls, lines } = scene();
+  const call = calls.begin(produce);
+  for (let at = 0; at < 100; at++) call.tag(`t${at}`, "x".repeat(1_000));
+  call.end("ok", 0, 0);
+  const tags = Object.entries(lines[0]?.facts ?? {}).filter(([name]) => /^t\d/.test(name));
+  assert.equal(tags.length, 32);
+  assert.ok(tags.every(([, value]) => String(value).length === 256));
+});
+
+test("words from outside cannot make meters without end", () => {
+  const { calls, metric } = scene("silent");
+  for (let at = 0; at < 1_000; at++) calls.begin({ ...produce, method: `made/Up${at}` }).end("ok", 0, 0);
+  const points = metric("rpc.server.call.duration")?.points ?? [];
+  assert.ok(points.length <= 257);
+  const other = points.find(({ attributes }) => attributes["rpc.method"] === "_OTHER");
+  assert.equal(histogramOf(other).count, 1_000 - 256);
+});
