@@ -1,6 +1,30 @@
 /**
  * The log room: batches as frames on disk, and the commit log of one node. FORMAT.md has the bytes.
  */
+
+export {
+  AppendQueue,
+  answer,
+  type QueuedGroup,
+  type QueueLimits,
+  type QueueVerdict,
+} from "./append-queue.ts";
+export type { LogStart } from "./catalog.ts";
+export type { ChainEnd } from "./chain.ts";
+export { chainStart } from "./chain.ts";
+export * from "./command.ts";
 export * from "./frame.ts";
+export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";
+export { LocalLog, type LocalLogOptions } from "./local-log.ts";
+export { outOfSequence, type ProducedBatch, ProducerTable, type Verdict } from "./producers.ts";
+export { outOfRange } from "./reader.ts";
+export type { FrameGroup } from "./recent.ts";
 export * from "./record.ts";
 export * from "./record-walk.ts";
+export { groupBytesMax, type RecoveryReport } from "./recovery.ts";
+export { Reserve } from "./reserve.ts";
+export { nextExpiryMs, retentionOffset } from "./retention.ts";
+export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
+export { emptyCheckpoint, type LogState, type StateCheckpoint, type StoredConfiguration } from "./state.ts";
+export { type SyncMode, SyncPolicy, syncModeText } from "./sync-policy.ts";
+export { LogTail } from "./tail.ts";

@@ -1,0 +1,203 @@
+/**
+ * Appends that wait for their turn, already copied into the group that will be written: who waits for which place,
+ * and what the producers among them have in the queue. Bounded in bytes and in waiters.
+ *
+ * What an append may be is decided when it comes, against the log's end plus everything queued before it. So when a
+ * group fails, all that was queued behind it fails with it.
+ *
+ * Never: writes, seals.
+ */
+import { Fault } from "../fault.ts";
+import type { Appended, Offset, ProducerStamp, RecordRun } from "../vocabulary.ts";
+import type { LogSettings } from "./command.ts";
+import type { BatchKind } from "./frame.ts";
+import { GroupBuilder } from "./group-builder.ts";
+import { keyOf, outOfSequence, type ProducedBatch, type ProducerTable } from "./producers.ts";
+
+/** Somebody who waits for a group. */
+export interface Waiter {
+  /** Of its first record in the group, and how many. */
+  readonly place: number;
+  readonly count: number;
+  readonly duplicate: boolean;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (fault: Fault) => void;
+}
+
+interface QueuedProducer {
+  readonly epoch: number;
+  next: number;
+  readonly runs: { readonly sequence: number; readonly count: number; readonly place: number }[];
+}
+
+/** A group that is being gathered. */
+export class QueuedGroup {
+  readonly builder: GroupBuilder;
+  readonly waiters: Waiter[] = [];
+  /** Called when the group is settled, with the fault if it failed. */
+  readonly barriers: ((fault: Fault | undefined) => void)[] = [];
+  readonly producers = new Map<string, QueuedProducer>();
+  /** Does it hold records? Then a full disk refuses it. */
+  hasRecords = false;
+  runBytes = 0;
+  appends = 0;
+
+  constructor(roomBytes: number) {
+    this.builder = new GroupBuilder(roomBytes);
+  }
+
+  fail(fault: Fault): void {
+    for (const waiter of this.waiters) waiter.reject(fault);
+    for (const barrier of this.barriers) barrier(fault);
+  }
+}
+
+export type QueueVerdict =
+  | { readonly append: true }
+  | { readonly staged: ProducedBatch }
+  | { readonly queued: QueuedGroup; readonly place: number };
+
+export interface QueueLimits {
+  readonly bytesMax: number;
+  readonly appendsMax: number;
+}
+
+export class AppendQueue {
+  readonly #limits: QueueLimits;
+  #groups: QueuedGroup[] = [];
+  #bytes = 0;
+  #appends = 0;
+  #roomBytes = 4096;
+
+  constructor(limits: QueueLimits) {
+    this.#limits = limits;
+  }
+
+  get empty(): boolean {
+    return this.#groups.length === 0;
+  }
+
+  /** The group that would be written last of those that wait. */
+  get last(): QueuedGroup | undefined {
+    return this.#groups[this.#groups.length - 1];
+  }
+
+  /** Records in the queue: the log's end is this much further for whoever comes now. */
+  get records(): number {
+    let records = 0;
+    for (const group of this.#groups) records += group.builder.records;
+    return records;
+  }
+
+  /** Queues a run. Throws Fault "overloaded". */
+  add(
+    run: RecordRun,
+    producer: ProducerStamp | undefined,
+    alone: boolean,
+  ): { group: QueuedGroup; place: number } {
+    const group = this.#groupFor(run.bytes.length);
+    const place = group.builder.add(run, producer, alone);
+    group.hasRecords = true;
+    if (producer !== undefined) note(group, producer, run.count, place);
+    return { group, place };
+  }
+
+  /** Queues a command of the log. */
+  addCommand(kind: BatchKind, command: Uint8Array): QueuedGroup {
+    const group = this.#groupFor(command.length);
+    group.builder.addCommand(kind, command);
+    return group;
+  }
+
+  /** Takes the group that is to be written now. */
+  take(): QueuedGroup | undefined {
+    const group = this.#groups.shift();
+    if (group === undefined) return undefined;
+    this.#roomBytes = Math.max(4096, Math.ceil(0.5 * this.#roomBytes + 0.75 * group.builder.usedBytes));
+    this.#bytes -= group.runBytes;
+    this.#appends -= group.appends;
+    return group;
+  }
+
+  /** Everything that waits fails. */
+  fail(fault: Fault): void {
+    const groups = this.#groups;
+    this.#groups = [];
+    this.#bytes = this.#appends = 0;
+    for (const group of groups) group.fail(fault);
+  }
+
+  /** The same as ProducerTable.check, with what is queued taken into account. */
+  check(
+    stamp: ProducerStamp,
+    count: number,
+    table: ProducerTable,
+    nowMs: number,
+    settings: LogSettings,
+  ): QueueVerdict {
+    const key = keyOf(stamp.subject, stamp.id);
+    let expected: number | undefined;
+    for (let at = this.#groups.length - 1; at >= 0; at--) {
+      const group = this.#groups[at]!;
+      const queued = group.producers.get(key);
+      if (queued === undefined) continue;
+      if (expected === undefined) {
+        if (stamp.epoch < queued.epoch)
+          throw new Fault("producer-fenced", { facts: { epoch: queued.epoch } });
+        expected = stamp.epoch > queued.epoch ? 0 : queued.next;
+        if (stamp.sequence === expected) return { append: true };
+      }
+      if (stamp.epoch !== queued.epoch) continue;
+      const run = queued.runs.find(
+        ({ sequence, count: length }) =>
+          stamp.sequence >= sequence && stamp.sequence + count <= sequence + length,
+      );
+      if (run !== undefined) return { queued: group, place: run.place + stamp.sequence - run.sequence };
+    }
+    if (expected === undefined) {
+      const verdict = table.check(stamp, count, nowMs, settings);
+      return "append" in verdict ? verdict : { staged: verdict.duplicate };
+    }
+    const staged = table.duplicate(stamp, count);
+    if (staged !== undefined) return { staged };
+    throw outOfSequence(expected, stamp.sequence);
+  }
+
+  #groupFor(runBytes: number): QueuedGroup {
+    const { bytesMax, appendsMax } = this.#limits;
+    if (this.#groups.length > 0 && (this.#bytes + runBytes > bytesMax || this.#appends >= appendsMax)) {
+      throw new Fault("overloaded", {
+        message: "too many appends wait for the disk",
+        facts: { waitingBytes: this.#bytes, waitingAppends: this.#appends },
+      });
+    }
+    let group = this.last;
+    if (!group?.builder.fits(runBytes)) {
+      group = new QueuedGroup(Math.max(this.#roomBytes, runBytes + 512));
+      this.#groups.push(group);
+    }
+    group.runBytes += runBytes;
+    group.appends++;
+    this.#bytes += runBytes;
+    this.#appends++;
+    return group;
+  }
+}
+
+function note(group: QueuedGroup, stamp: ProducerStamp, count: number, place: number): void {
+  const key = keyOf(stamp.subject, stamp.id);
+  const known = group.producers.get(key);
+  const run = { sequence: stamp.sequence, count, place };
+  if (known !== undefined && known.epoch === stamp.epoch) {
+    known.runs.push(run);
+    known.next = stamp.sequence + count;
+  } else {
+    group.producers.set(key, { epoch: stamp.epoch, next: stamp.sequence + count, runs: [run] });
+  }
+}
+
+/** The answer to one waiter of a group whose first record got `base`. */
+export function answer(waiter: Waiter, base: Offset, timestampMs: number): Appended {
+  const { place, count, duplicate } = waiter;
+  return { firstOffset: base + place, count, timestampMs, duplicate };
+}

@@ -1,0 +1,108 @@
+/**
+ * The chain: how one frame follows another, and the scan of a store file along it.
+ *
+ * A frame belongs to the log when it is sound and names the checksum of the frame before, the next index, the next
+ * offset, and a term and a time that do not go back. Whatever does not chain is not part of the log.
+ *
+ * Never: decides whether a break is a torn tail or corruption (recovery does).
+ */
+import type { DiskFile } from "../lib/disk.ts";
+import type { Offset, RaftIndex, Term } from "../vocabulary.ts";
+import {
+  checkFrame,
+  type FrameFlaw,
+  frameBaseOffset,
+  frameBytes,
+  frameBytesMax,
+  frameCrc,
+  frameIndex,
+  frameNextOffset,
+  framePreviousCrc,
+  frameTerm,
+  frameTimestampMs,
+} from "./frame.ts";
+
+/** Where a log, or a part of it, ends: everything that the next frame must follow. */
+export interface ChainEnd {
+  readonly index: RaftIndex;
+  readonly term: Term;
+  readonly nextOffset: Offset;
+  readonly timestampMs: number;
+  readonly crc: number;
+}
+
+/** Before the first batch of all. */
+export const chainStart: ChainEnd = { index: 0, term: 0, nextOffset: 0, timestampMs: 0, crc: 0 };
+
+export type ChainFlaw = FrameFlaw | "chain" | "index" | "offset" | "term" | "time";
+
+/** What keeps the frame at `at`, of which bytes up to `limit` are at hand, from following `end`; or undefined. */
+export function checkNext(
+  bytes: Uint8Array,
+  at: number,
+  limit: number,
+  end: ChainEnd,
+): ChainFlaw | undefined {
+  const flaw = checkFrame(bytes, at, limit);
+  if (flaw !== undefined) return flaw;
+  if (framePreviousCrc(bytes, at) !== end.crc) return "chain";
+  if (frameIndex(bytes, at) !== end.index + 1) return "index";
+  if (frameTerm(bytes, at) < end.term) return "term";
+  // The first batch of all says where offsets begin.
+  if (frameBaseOffset(bytes, at) !== end.nextOffset && end.index > 0) return "offset";
+  if (frameTimestampMs(bytes, at) < end.timestampMs) return "time";
+  return undefined;
+}
+
+/** The end of the log once the frame at `at` was added. */
+export function endOfFrame(bytes: Uint8Array, at: number): ChainEnd {
+  return {
+    index: frameIndex(bytes, at),
+    term: frameTerm(bytes, at),
+    nextOffset: frameNextOffset(bytes, at),
+    timestampMs: frameTimestampMs(bytes, at),
+    crc: frameCrc(bytes, at),
+  };
+}
+
+export interface Scan {
+  /** Behind the last frame that chains. */
+  readonly end: ChainEnd;
+  readonly position: number;
+  /** What stopped the scan, when it was not the end of the file. */
+  readonly flaw: ChainFlaw | undefined;
+}
+
+const chunkBytes = 2 * frameBytesMax;
+
+/** Follows the chain through a store file from its first byte to `fileBytes`, showing each frame on its way. */
+export function scanStore(
+  file: Pick<DiskFile, "read">,
+  fileBytes: number,
+  start: ChainEnd,
+  visit: (bytes: Uint8Array, at: number, position: number) => void,
+): Scan {
+  const buffer = new Uint8Array(Math.min(chunkBytes, fileBytes));
+  let end = start;
+  let position = 0;
+  let held = 0;
+  for (;;) {
+    const want = buffer.subarray(held, Math.min(buffer.length, fileBytes - position));
+    held += file.read(want, position + held);
+    let at = 0;
+    let flaw: ChainFlaw | undefined;
+    while (at < held) {
+      flaw = checkNext(buffer, at, held, end);
+      if (flaw !== undefined) break;
+      visit(buffer, at, position + at);
+      end = endOfFrame(buffer, at);
+      at += frameBytes(buffer, at);
+    }
+    const atEnd = position + held >= fileBytes || want.length === 0;
+    position += at;
+    if (flaw !== undefined && (flaw !== "short" || atEnd)) return { end, position, flaw };
+    if (atEnd) return { end, position, flaw: undefined };
+    buffer.copyWithin(0, at, held);
+    held -= at;
+  }
+}

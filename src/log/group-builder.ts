@@ -1,0 +1,180 @@
+/**
+ * Gathers appends into the frames of one write group, in one buffer, each record copied once. Neighbours of the same
+ * producer, or of none, become one batch; an append with an expected offset is a batch of its own. Pure.
+ *
+ * The records of an append take the next offsets at once, relative to the group; index, term, offsets, time and
+ * checksums are put in when the group is sealed.
+ *
+ * Never: reorders, splits an append.
+ */
+import { assert } from "../lib/assert.ts";
+import { varintBytes, writeVarint } from "../lib/bytes.ts";
+import type { ProducerStamp, RecordRun, Term } from "../vocabulary.ts";
+import type { ChainEnd } from "./chain.ts";
+import { type BatchKind, batchKind, frameBytesMax, headBytes, writeHead } from "./frame.ts";
+import type { FrameGroup } from "./recent.ts";
+import { groupBytesMax } from "./recovery.ts";
+
+/** A batch of several appends is at most this large; one append alone may be larger. */
+const coalescedBytesMax = 64 * 1024;
+const coalescedRecordsMax = 1024;
+/** The worst head: 63 bytes, a producer block, a subject of 255 bytes. */
+const headBytesMax = 400;
+
+/** The largest run that fits into a frame, whoever sends it. */
+export const runBytesMax = frameBytesMax - headBytesMax;
+
+interface Draft {
+  readonly start: number;
+  end: number;
+  /** Relative to the group. */
+  readonly firstRecord: number;
+  count: number;
+  readonly kind: BatchKind;
+  readonly producer: ProducerStamp | undefined;
+  /** May more be added? */
+  readonly open: boolean;
+}
+
+export interface SealedGroup {
+  readonly group: FrameGroup;
+  readonly end: ChainEnd;
+  readonly timestampMs: number;
+}
+
+export class GroupBuilder {
+  #bytes: Uint8Array;
+  #used = 0;
+  #records = 0;
+  readonly #drafts: Draft[] = [];
+
+  /** `roomBytes`: what the group will probably need. */
+  constructor(roomBytes: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(Math.min(groupBytesMax, Math.max(1024, roomBytes)));
+  }
+
+  get usedBytes(): number {
+    return this.#used;
+  }
+
+  get records(): number {
+    return this.#records;
+  }
+
+  get empty(): boolean {
+    return this.#drafts.length === 0;
+  }
+
+  /** Is there room for a run of so many bytes? An empty group has room for every run up to runBytesMax. */
+  fits(runBytes: number): boolean {
+    return this.#used + headBytesMax + runBytes <= groupBytesMax;
+  }
+
+  /** Takes a run; answers the place of its first record in the group. `alone` keeps it a batch of its own. */
+  add(run: RecordRun, producer: ProducerStamp | undefined, alone: boolean): number {
+    const place = this.#records;
+    const length = run.bytes.length;
+    const draft = alone ? undefined : this.#openDraft(run, producer);
+    if (draft === undefined) {
+      const head = headBytes(producer);
+      this.#reserve(head + length);
+      this.#bytes.set(run.bytes, this.#used + head);
+      this.#drafts.push({
+        start: this.#used,
+        end: this.#used + head + length,
+        firstRecord: place,
+        count: run.count,
+        kind: batchKind.data,
+        producer,
+        open: !alone,
+      });
+      this.#used += head + length;
+    } else {
+      this.#reserve(length);
+      this.#bytes.set(run.bytes, this.#used);
+      this.#used += length;
+      draft.end = this.#used;
+      draft.count += run.count;
+    }
+    this.#records += run.count;
+    return place;
+  }
+
+  /** Takes a command, which has no records. */
+  addCommand(kind: BatchKind, command: Uint8Array): void {
+    assert(kind !== batchKind.data, "records are no command");
+    const head = headBytes(undefined);
+    const body = command.length === 0 ? 0 : 1 + varintBytes(command.length) + command.length;
+    this.#reserve(head + body);
+    const start = this.#used;
+    this.#used += head + body;
+    if (body > 0) {
+      this.#bytes[start + head] = 0x7a;
+      this.#bytes.set(command, writeVarint(this.#bytes, start + head + 1, command.length));
+    }
+    this.#drafts.push({
+      start,
+      end: this.#used,
+      firstRecord: this.#records,
+      count: 0,
+      kind,
+      producer: undefined,
+      open: false,
+    });
+  }
+
+  /** Makes the frames that follow `end`; the builder is done with then. */
+  seal(end: ChainEnd, term: Term, nowMs: number): SealedGroup {
+    const timestampMs = Math.max(end.timestampMs, nowMs);
+    const positions: number[] = [];
+    let { index, crc } = end;
+    for (const { start, end: stop, firstRecord, count, kind, producer } of this.#drafts) {
+      index++;
+      const baseOffset = end.nextOffset + firstRecord;
+      const header = { index, term, baseOffset, timestampMs, recordCount: count, kind };
+      crc = writeHead(this.#bytes, start, stop, header, crc, producer);
+      positions.push(start);
+    }
+    positions.push(this.#used);
+    // The frames stay in memory for a while: a buffer that was guessed far too large is not kept.
+    const snug = this.#bytes.length <= 2 * this.#used;
+    const bytes = snug ? this.#bytes.subarray(0, this.#used) : this.#bytes.slice(0, this.#used);
+    return {
+      group: { bytes, positions, first: end.index + 1 },
+      end: { index, term, nextOffset: end.nextOffset + this.#records, timestampMs, crc },
+      timestampMs,
+    };
+  }
+
+  #openDraft(run: RecordRun, producer: ProducerStamp | undefined): Draft | undefined {
+    const draft = this.#drafts[this.#drafts.length - 1];
+    if (draft === undefined || !draft.open) return undefined;
+    if (draft.end - draft.start + run.bytes.length > coalescedBytesMax) return undefined;
+    if (draft.count + run.count > coalescedRecordsMax) return undefined;
+    return goesOn(draft.producer, draft.count, producer) ? draft : undefined;
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#used + more;
+    assert(needed <= groupBytesMax, "a group overflows");
+    if (needed <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.min(groupBytesMax, Math.max(needed, 2 * this.#bytes.length)));
+    grown.set(this.#bytes.subarray(0, this.#used));
+    this.#bytes = grown;
+  }
+}
+
+/** Does `next` go on where `count` records of `producer` end? */
+function goesOn(
+  producer: ProducerStamp | undefined,
+  count: number,
+  next: ProducerStamp | undefined,
+): boolean {
+  if (producer === undefined || next === undefined) return producer === next;
+  return (
+    producer.id === next.id &&
+    producer.epoch === next.epoch &&
+    producer.subject === next.subject &&
+    producer.sequence + count === next.sequence
+  );
+}

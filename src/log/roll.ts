@@ -1,0 +1,27 @@
+/**
+ * When a segment is full: a pure function of its content, of the batch that would come next, and of settings that
+ * are themselves in the log. Never the local clock, so nodes with one history may only differ in when they began.
+ */
+import type { LogSettings } from "./command.ts";
+import { frameBaseOffset, frameBytes, frameTimestampMs } from "./frame.ts";
+import { entryBytes, fitsEntry, type IndexBase } from "./offset-index.ts";
+
+/** What counts of a segment. */
+export interface Fill {
+  readonly base: IndexBase;
+  readonly bytes: number;
+  readonly entries: number;
+}
+
+/** Must the frame at `at` begin a new segment? An empty segment takes any frame that its entries can describe. */
+export function mustRoll(fill: Fill, bytes: Uint8Array, at: number, settings: LogSettings): boolean {
+  const timestampMs = frameTimestampMs(bytes, at);
+  if (timestampMs < fill.base.timestampMs) return true; // only an empty segment whose first batch was lost
+  if (!fitsEntry(fill.base, frameBaseOffset(bytes, at), fill.bytes, timestampMs)) return true;
+  if (fill.entries === 0) return false;
+  return (
+    fill.bytes + frameBytes(bytes, at) > settings.segmentStoreBytesMax ||
+    (fill.entries + 1) * entryBytes > settings.segmentIndexBytesMax ||
+    timestampMs - fill.base.timestampMs > settings.segmentAgeMaxMs
+  );
+}

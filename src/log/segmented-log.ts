@@ -1,0 +1,788 @@
+/**
+ * The segmented log: batches at Raft indexes, an end that may still be cut, and a commit below which nothing changes
+ * and above which nothing is shown. It is a Raft node's storage and its state in one; a single node commits what is
+ * durable.
+ *
+ *   stage(frames)      the frames follow the last one: readable by index, part of `end`, not durable
+ *   flush()            all staged frames written in one piece and synced: `durableIndex`
+ *   commitTo(index)    shown to readers, folded into the state
+ *   truncateSuffix, compact, reset
+ *
+ * Invariant: commitIndex <= durableIndex <= end.index, and commitIndex never falls.
+ * After a failed write or sync the log is poisoned: nothing is written any more, for its state is not known.
+ *
+ * One owner; flush(), truncateSuffix() and reset() one at a time (the owner's turn sees to that), stage() at any time.
+ *
+ * Never: decides what to append, knows producers' callers, waits for anything but its disk.
+ */
+import { Fault } from "../fault.ts";
+import { assert } from "../lib/assert.ts";
+import { Broadcast } from "../lib/broadcast.ts";
+import { type Disk, errorCode } from "../lib/disk.ts";
+import type { Mapper } from "../lib/mapped-file.ts";
+import type { StableStore } from "../lib/stable-store.ts";
+import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../vocabulary.ts";
+import { Catalog, catalogChange, type LogStart } from "./catalog.ts";
+import { type ChainEnd, checkNext, endOfFrame, scanStore } from "./chain.ts";
+import { frameBytes, frameIndex } from "./frame.ts";
+import { ActiveIndex } from "./offset-index.ts";
+import { Reader, readFrame } from "./reader.ts";
+import { type FrameGroup, lastOfGroup, Recent } from "./recent.ts";
+import { identify, type RecoveryReport, recover } from "./recovery.ts";
+import { mustRoll } from "./roll.ts";
+import {
+  ActiveSegment,
+  baseOf,
+  corrupt,
+  firstOf,
+  indexBody,
+  SealedSegment,
+  type Segment,
+  type SegmentMeta,
+} from "./segment.ts";
+import { SegmentFiles } from "./segment-files.ts";
+import { emptyCheckpoint, LogState, type StateCheckpoint } from "./state.ts";
+
+export interface SegmentedLogOptions {
+  /** The data directory; segments lie in its `log`. It must exist. */
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly store: StableStore;
+  /** How sealed indexes are read. */
+  readonly mapper: Mapper;
+  /** 16 bytes of chance, for a directory that has no id yet. */
+  readonly newDirectoryId: Uint8Array;
+  /** Where offsets begin in an empty log. */
+  readonly initialOffset?: Offset;
+  /** Frames kept in memory, bytes. */
+  readonly recentBytesMax?: number;
+  /** Open store files and mappings, each. */
+  readonly openFilesMax?: number;
+  /** The node is allowed to run without syncing every group: a crash may tear more than one. */
+  readonly unsynced?: boolean;
+}
+
+const indexSyncBytes = 8 * 1024 * 1024;
+
+export class SegmentedLog {
+  readonly directoryId: Uint8Array;
+  readonly recovery: RecoveryReport;
+  readonly recent: Recent;
+  readonly reader: Reader;
+  /** Notified when more is committed, when the lowest offset rises, and at the close. */
+  readonly changed = new Broadcast();
+  state: LogState;
+  readonly #catalog: Catalog;
+  readonly #files: SegmentFiles;
+  #start: LogStart;
+  #sealed: SealedSegment[];
+  #active: ActiveSegment | undefined;
+  #segments: readonly Segment[] = [];
+  /** Staged and not yet written, in order. */
+  #staged: FrameGroup[] = [];
+  #end: ChainEnd;
+  #durable: RaftIndex;
+  #commit: RaftIndex;
+  #wanted: RaftIndex;
+  #bounds: Bounds;
+  /** The commit that the catalog knows. */
+  #floor: RaftIndex;
+  #unsyncedIndexBytes = 0;
+  #failure: Fault | undefined;
+  #closed = false;
+
+  /** Opens the log and recovers it. Throws Fault "corrupt", "foreign-directory", "unsupported-version". */
+  static open(options: SegmentedLogOptions): SegmentedLog {
+    return new SegmentedLog(options);
+  }
+
+  private constructor(options: SegmentedLogOptions) {
+    const { directory, disk, store, mapper, newDirectoryId } = options;
+    const logDirectory = `${directory}/log`;
+    disk.makeDirectory(logDirectory);
+    this.#catalog = new Catalog(store);
+    this.directoryId = identify(disk, logDirectory, this.#catalog, newDirectoryId);
+    this.#files = new SegmentFiles(logDirectory, disk, mapper, options.openFilesMax ?? 64);
+    this.#start = this.#initialStart(options.initialOffset ?? 0);
+    this.#floor = this.#catalog.commit();
+    let state: LogState | undefined;
+    const { sealed, active, report } = recover(
+      this.#files,
+      this.#catalog,
+      this.directoryId,
+      directory,
+      (before, last) => {
+        const folding = this.#foldBefore(before, last);
+        state = folding;
+        return (bytes, at) => folding.stage(bytes, at);
+      },
+    );
+    assert(state !== undefined, "the state was not folded");
+    this.state = state;
+    this.recovery = report;
+    this.#sealed = sealed;
+    this.#active = active;
+    this.#end = active?.end ?? this.#start.end;
+    this.#durable = this.#end.index;
+    if (this.#durable < this.#floor) {
+      throw new Fault("corrupt", {
+        message: `${logDirectory} ends at index ${this.#durable}, but index ${this.#floor} was committed; see tailrace repair ${directory}`,
+        facts: {
+          directory,
+          last: this.#durable,
+          committed: this.#floor,
+          repair: `tailrace repair ${directory}`,
+        },
+      });
+    }
+    this.recent = new Recent(options.recentBytesMax ?? 16 * 1024 * 1024);
+    this.#commit = Math.max(this.state.committedIndex, this.#floor);
+    this.state.commitTo(this.#commit);
+    this.#wanted = this.#commit;
+    this.#bounds = { lowest: 0, next: 0 };
+    this.#refresh();
+    this.reader = new Reader(this);
+    const unsynced = options.unsynced ?? false;
+    if (this.#catalog.unsynced() !== unsynced) this.#catalog.write(catalogChange.unsynced(unsynced));
+  }
+
+  /** Behind the last staged frame: what the next one must follow. */
+  get end(): ChainEnd {
+    return this.#end;
+  }
+
+  /** The last index that is written and, unless flush() was told otherwise, synced. */
+  get durableIndex(): RaftIndex {
+    return this.#durable;
+  }
+
+  get commitIndex(): RaftIndex {
+    return this.#commit;
+  }
+
+  /** The first index that is still here; one more than the last when the log is empty. */
+  get firstIndex(): RaftIndex {
+    return this.#segments[0]?.first ?? this.#start.end.index + 1;
+  }
+
+  /** The end of the log before firstIndex, and the state there: what a node needs that starts from here. */
+  get start(): LogStart {
+    const first = this.#sealed[0]?.meta ?? this.#active?.meta;
+    if (first === undefined) return this.#start;
+    const checkpoint = this.#catalog.checkpoint(firstOf(first));
+    return { end: first.before, checkpoint: checkpoint ?? emptyCheckpoint };
+  }
+
+  /** The committed extent. */
+  get bounds(): Bounds {
+    return this.#bounds;
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  get failure(): Fault | undefined {
+    return this.#failure;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The term of the batch at `index`, or undefined where there is none; also just before firstIndex. */
+  term(index: RaftIndex): Term | undefined {
+    if (index === this.#end.index) return this.#end.term;
+    if (index > this.#end.index) return undefined;
+    const recent = this.recent.term(index);
+    if (recent !== undefined) return recent;
+    const before = this.#sealed[0]?.meta.before ?? this.#active?.meta.before ?? this.#start.end;
+    if (index === before.index) return before.term;
+    if (index < before.index) return undefined;
+    const segment = this.#segmentOf(index);
+    return segment.lookup((entries) => entries.term(index - segment.first));
+  }
+
+  /**
+   * Frames from `from` on, staged ones included, by reference: at most about `maxBytes`, at least one. Empty when
+   * there is none. Throws Fault "corrupt".
+   */
+  entries(from: RaftIndex, maxBytes: number, to = this.#end.index): Uint8Array[] {
+    const last = Math.min(to, this.#end.index);
+    if (from > last) return [];
+    assert(from >= this.firstIndex, "these entries are gone");
+    const recent = this.recent.frames(from, last, maxBytes);
+    return recent.length > 0 ? recent : this.reader.frames(from, last, maxBytes);
+  }
+
+  /**
+   * Puts frames behind the last; the log keeps `frames` and the caller must leave them alone. Throws Fault
+   * "corrupt" (and takes none of them) when one is damaged or does not follow the one before.
+   */
+  stage(frames: Uint8Array): void {
+    this.#checkUsable();
+    const positions: number[] = [];
+    let end = this.#end;
+    const first = end.index + 1;
+    let at = 0;
+    while (at < frames.length) {
+      const flaw = checkNext(frames, at, frames.length, end);
+      if (flaw !== undefined) {
+        throw new Fault("corrupt", {
+          message: `a batch does not follow index ${end.index} (${flaw})`,
+          facts: { index: end.index + 1, why: flaw },
+        });
+      }
+      positions.push(at);
+      end = endOfFrame(frames, at);
+      at += frameBytes(frames, at);
+    }
+    if (positions.length === 0) return;
+    positions.push(at);
+    for (let k = 0; k < positions.length - 1; k++) this.state.stage(frames, positions[k]!);
+    this.#add({ bytes: frames, positions, first }, end);
+  }
+
+  /** The same for frames that were made here a moment ago: `end` is where they end. */
+  stageOwn(group: FrameGroup, end: ChainEnd): void {
+    this.#checkUsable();
+    assert(
+      group.first === this.#end.index + 1 && lastOfGroup(group) === end.index,
+      "frames that do not follow",
+    );
+    for (let k = 0; k < group.positions.length - 1; k++) this.state.stage(group.bytes, group.positions[k]!);
+    this.#add(group, end);
+  }
+
+  #add(group: FrameGroup, end: ChainEnd): void {
+    this.#end = end;
+    this.#staged.push(group);
+    this.recent.add(group, this.#durable);
+  }
+
+  /**
+   * Writes and syncs everything staged, without yielding. Throws Fault "disk-full" (the rest stays staged, what was
+   * written is durable: see durableIndex) or "disk-failed" (poisoned). `sync` false: written is enough.
+   */
+  flushNow(sync = true): void {
+    this.#checkUsable();
+    const groups = this.#staged;
+    try {
+      for (const part of this.#parts(groups)) this.#active!.write(part);
+    } catch (reason) {
+      this.#writeFailed(reason);
+    }
+    if (sync) this.#syncActive();
+    this.#flushed(groups, sync);
+  }
+
+  /** The same off the event loop. */
+  async flush(sync = true): Promise<void> {
+    this.#checkUsable();
+    const groups = [...this.#staged];
+    try {
+      for (const part of this.#parts(groups)) await this.#active!.writeAsync(part);
+    } catch (reason) {
+      this.#writeFailed(reason);
+    }
+    if (sync && this.#active !== undefined) {
+      try {
+        await this.#active.syncAsync();
+      } catch (reason) {
+        throw this.#poison(reason);
+      }
+    }
+    this.#flushed(groups, sync);
+  }
+
+  /** Syncs what flush(false) has only written. */
+  async syncWritten(): Promise<void> {
+    if (this.#active === undefined || this.#failure !== undefined || this.#closed) return;
+    const { index } = this.#active.end;
+    try {
+      await this.#active.syncAsync();
+    } catch (reason) {
+      throw this.#poison(reason);
+    }
+    if (this.#active.end.index === index) this.#receipts();
+  }
+
+  /** Syncs the index of the active segment: worth doing when there is nothing else to do. */
+  syncIndex(): void {
+    if (this.#unsyncedIndexBytes === 0 || this.#failure !== undefined || this.#closed) return;
+    try {
+      this.#active?.syncIndex();
+    } catch (reason) {
+      throw this.#poison(reason);
+    }
+    this.#unsyncedIndexBytes = 0;
+  }
+
+  /** Everything up to `index` is committed; shown as far as it is durable, the rest as soon as it is. */
+  commitTo(index: RaftIndex): void {
+    this.#wanted = Math.max(this.#wanted, index);
+    const to = Math.min(this.#wanted, this.#durable);
+    if (to <= this.#commit) return;
+    this.recent.expose(this.#commit + 1, to);
+    this.state.commitTo(to);
+    this.#commit = to;
+    this.#refreshBounds();
+    this.reader.committed();
+    // Once a segment, the catalog learns that all before it is committed: opening need not look further back.
+    const boundary = (this.#active?.first ?? 1) - 1;
+    if (this.#floor < boundary && to >= boundary) this.#writeFloor(to);
+    this.changed.notify();
+  }
+
+  /** Cuts off everything from `from` on, durably. It must not be committed. */
+  truncateSuffix(from: RaftIndex): void {
+    this.#checkUsable();
+    assert(from > this.#commit, "a committed batch is never cut off");
+    if (from > this.#end.index) return;
+    const end = this.#endAt(from - 1);
+    this.#staged = this.#staged.filter((group) => group.first < from);
+    const tail = this.#staged.pop();
+    this.recent.truncate(from);
+    if (tail !== undefined) this.#staged.push(cutGroup(tail, from));
+    this.#wanted = Math.min(this.#wanted, from - 1);
+    if (from <= this.#durable) {
+      try {
+        this.#truncateFiles(from, end);
+      } catch (reason) {
+        throw this.#poison(reason);
+      }
+      this.#durable = from - 1;
+      this.reader.forget();
+    }
+    this.#end = end;
+    // The state below the cut may have been folded from a checkpoint above it.
+    if (from > this.state.committedIndex) this.state.truncate(from);
+    else this.state = this.#foldState();
+    this.#refresh();
+  }
+
+  /**
+   * Removes sealed segments that hold nothing from the lowest offset on, and no index above `keepAfter` (what
+   * followers still need). Answers how many went.
+   */
+  compact(keepAfter: RaftIndex = this.#commit): number {
+    const { lowest } = this.#bounds;
+    let count = 0;
+    for (const { nextOffset, first, seal } of this.#sealed) {
+      const last = first + seal.entries - 1;
+      if (nextOffset > lowest || last > Math.min(keepAfter, this.#commit) || last > this.#floor) break;
+      count++;
+    }
+    if (count === 0) return 0;
+    this.#remove(this.#sealed.slice(0, count).map(({ first }) => first));
+    this.#sealed.splice(0, count);
+    this.#refresh();
+    return count;
+  }
+
+  /** Throws away everything and begins anew behind `start`: a snapshot was received. */
+  reset(start: LogStart): void {
+    this.#checkUsable();
+    const firsts = this.#segments.map(({ first }) => first);
+    try {
+      this.#active?.close();
+      this.#active = undefined;
+      this.#remove(firsts, catalogChange.start(start), catalogChange.commit(start.end.index));
+    } catch (reason) {
+      throw this.#poison(reason);
+    }
+    this.#sealed = [];
+    this.#staged = [];
+    this.#start = start;
+    this.#end = start.end;
+    this.#durable = start.end.index;
+    this.#commit = start.end.index;
+    this.#wanted = this.#commit;
+    this.#floor = this.#commit;
+    this.recent.clear();
+    this.reader.forget();
+    this.state = LogState.from(start.checkpoint);
+    this.state.commitTo(this.#commit);
+    this.#refresh();
+    this.changed.notify();
+  }
+
+  /** Waits for nothing: an owner that has a flush under way awaits it first. Harmless when called again. */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#failure === undefined && this.#active !== undefined) {
+      this.#syncActive();
+      this.#receipts();
+      this.syncIndex();
+      if (this.#floor < this.#commit) this.#writeFloor(this.#commit);
+    }
+    this.#closed = true;
+    this.#active?.close();
+    this.#files.close();
+    this.changed.notify();
+  }
+
+  /** Segments as people want to see them, committed records only. */
+  describeSegments(): SegmentDescription[] {
+    const { next } = this.#bounds;
+    return this.#segments.map((segment) => ({
+      baseOffset: segment.baseOffset,
+      nextOffset: Math.min(next, segment.nextOffset),
+      bytes: segment.bytes,
+      ...(segment instanceof SealedSegment
+        ? {
+            indexEntries: segment.seal.entries,
+            sealed: true,
+            firstTimestampMs: segment.meta.baseTimestampMs,
+            lastTimestampMs: segment.seal.lastTimestampMs,
+          }
+        : {
+            indexEntries: this.#active!.index.length,
+            sealed: false,
+            firstTimestampMs: this.#active!.meta.baseTimestampMs,
+            lastTimestampMs: this.#active!.end.timestampMs,
+          }),
+    }));
+  }
+
+  /** Sealed segments, for retention and for sending them away whole. */
+  get sealed(): readonly SealedSegment[] {
+    return this.#sealed;
+  }
+
+  get openFiles(): { readonly stores: number; readonly mappings: number } {
+    return { stores: this.#files.stores.size, mappings: this.#files.indexes.size };
+  }
+
+  // ── writing ──
+
+  /** Writes happen between the steps: each part goes to the end of the segment that is active then. */
+  *#parts(groups: readonly FrameGroup[]): Generator<Uint8Array> {
+    for (const { bytes, positions, first } of groups) {
+      const frames = positions.length - 1;
+      let k = Math.max(0, this.#durable + 1 - first);
+      if (this.#active !== undefined) k = Math.max(k, this.#active.end.index + 1 - first);
+      while (k < frames) {
+        if (this.#mustRoll(bytes, positions[k]!)) this.#roll(bytes, positions[k]!);
+        const from = k;
+        const active = this.#active!;
+        const { base } = active.index;
+        do k++;
+        while (
+          k < frames &&
+          !mustRoll(
+            {
+              base,
+              bytes: active.bytes + positions[k]! - positions[from]!,
+              entries: active.index.length + k - from,
+            },
+            bytes,
+            positions[k]!,
+            this.state.settingsAt(first + k),
+          )
+        );
+        yield bytes.subarray(positions[from]!, positions[k]!);
+        for (let each = from; each < k; each++) {
+          const at = positions[each]!;
+          active.enter(bytes, at, positions[each + 1]! - at, endOfFrame(bytes, at));
+        }
+        this.#unsyncedIndexBytes += positions[k]! - positions[from]!;
+      }
+    }
+  }
+
+  #mustRoll(bytes: Uint8Array, at: number): boolean {
+    const active = this.#active;
+    if (active === undefined) return true;
+    const fill = { base: active.index.base, bytes: active.bytes, entries: active.index.length };
+    return mustRoll(fill, bytes, at, this.state.settingsAt(frameIndex(bytes, at)));
+  }
+
+  /** Seals the active segment, if it holds anything, and begins one for the frame at `at`. */
+  #roll(bytes: Uint8Array, at: number): void {
+    const old = this.#active;
+    if (old !== undefined) this.#syncActive();
+    const before = old?.end ?? this.#start.end;
+    const empty = old === undefined || old.index.length === 0;
+    const meta: SegmentMeta = {
+      before: before.index === 0 ? { ...before, nextOffset: this.#start.end.nextOffset } : before,
+      baseTimestampMs: endOfFrame(bytes, at).timestampMs,
+      seal: undefined,
+    };
+    const first = firstOf(meta);
+    const changes = [
+      catalogChange.segment(meta),
+      catalogChange.checkpoint(first, this.state.checkpointAt(before.index)),
+      catalogChange.commit(this.#commit),
+    ];
+    try {
+      const seal = empty ? undefined : old.seal();
+      const sealedMeta = seal === undefined ? undefined : { ...old!.meta, seal };
+      if (sealedMeta !== undefined) changes.push(catalogChange.segment(sealedMeta));
+      this.#files.replace(
+        this.#files.indexPath(first),
+        indexBody(this.directoryId, before.crc, new ActiveIndex(baseOf(meta))),
+      );
+      this.#files.replace(this.#files.storePath(first), new Uint8Array(0));
+      this.#files.disk.syncDirectory(this.#files.directory);
+      this.#catalog.write(...changes);
+      if (sealedMeta !== undefined)
+        this.#sealed.push(new SealedSegment(sealedMeta, this.#files, this.directoryId));
+    } catch (reason) {
+      if (!empty) this.#quietly(() => old.unseal());
+      throw reason;
+    }
+    this.#floor = Math.max(this.#floor, this.#commit);
+    old?.close();
+    this.#active = new ActiveSegment(
+      meta,
+      new ActiveIndex(baseOf(meta)),
+      this.#files.disk.open(this.#files.storePath(first), "write"),
+      this.#files.disk.open(this.#files.indexPath(first), "write"),
+      { bytes: 0, end: meta.before, receipts: 0 },
+    );
+    this.#unsyncedIndexBytes = 0;
+    this.#refresh();
+  }
+
+  #syncActive(): void {
+    try {
+      this.#active?.sync();
+    } catch (reason) {
+      throw this.#poison(reason);
+    }
+  }
+
+  /** What was asked for is written (and synced): receipts, then the durable index, then what waits for it. */
+  #flushed(groups: readonly FrameGroup[], synced: boolean): void {
+    const last = groups[groups.length - 1];
+    if (last === undefined) return;
+    this.#staged.splice(0, groups.length);
+    if (synced) this.#receipts();
+    this.#durable = lastOfGroup(last);
+    if (this.#wanted > this.#commit) this.commitTo(this.#wanted);
+  }
+
+  #receipts(): void {
+    try {
+      this.#active?.writeReceipts();
+      if (this.#unsyncedIndexBytes >= indexSyncBytes) this.syncIndex();
+    } catch (reason) {
+      // Without room for receipts the frames are none the less durable; the receipts follow when there is room.
+      if (!isNoSpace(reason)) throw this.#failure ?? this.#poison(reason);
+    }
+  }
+
+  /** No room: what was written whole is kept and made durable, a part of a frame is cut off again. */
+  #writeFailed(reason: unknown): never {
+    if (this.#failure !== undefined || !isNoSpace(reason)) throw this.#failure ?? this.#poison(reason);
+    const active = this.#active;
+    if (active !== undefined) {
+      try {
+        active.cutBack();
+      } catch (second) {
+        throw this.#poison(second);
+      }
+      this.#receipts();
+      this.#durable = Math.max(this.#durable, active.end.index);
+      this.#staged = this.#staged.filter((group) => lastOfGroup(group) > this.#durable);
+    }
+    throw new Fault("disk-full", { cause: reason });
+  }
+
+  #poison(reason: unknown): Fault {
+    this.#failure ??= new Fault("disk-failed", { written: "unknown", cause: reason });
+    return this.#failure;
+  }
+
+  #quietly(work: () => void): void {
+    try {
+      work();
+    } catch (reason) {
+      this.#poison(reason);
+    }
+  }
+
+  #checkUsable(): void {
+    if (this.#failure !== undefined) throw new Fault("disk-failed", { cause: this.#failure });
+    if (this.#closed) throw new Fault("unavailable", { message: "the log is closed" });
+  }
+
+  // ── cutting ──
+
+  #truncateFiles(from: RaftIndex, end: ChainEnd): void {
+    const gone = this.#segments.filter(({ first }) => first >= from);
+    if (gone.length > 0) {
+      this.#active!.close();
+      this.#active = undefined;
+      const rest = this.#sealed.filter(({ first }) => first < from);
+      const changes =
+        rest.length === 0 ? [catalogChange.start({ end, checkpoint: this.start.checkpoint })] : [];
+      if (rest.length === 0) this.#start = { end, checkpoint: this.start.checkpoint };
+      this.#remove(
+        gone.map(({ first }) => first),
+        ...changes,
+      );
+      this.#sealed = rest;
+      const last = this.#sealed.pop();
+      if (last !== undefined) this.#active = this.#unseal(last);
+    }
+    const active = this.#active;
+    if (active !== undefined && from <= active.end.index) active.truncate(from - active.first, end);
+  }
+
+  /** Makes the last sealed segment the active one again: its index is copied, written anew and renamed. */
+  #unseal(segment: SealedSegment): ActiveSegment {
+    const meta: SegmentMeta = { ...segment.meta, seal: undefined };
+    const index = new ActiveIndex(baseOf(meta));
+    const { storeBytes, entries } = segment.seal;
+    segment.lookup((from) => {
+      index.truncate(0);
+      for (let k = 0; k < from.length; k++)
+        index.append(from.offset(k), from.position(k), from.term(k), from.timestampMs(k));
+    });
+    const end = endOfSealed(segment);
+    this.#files.drop(segment.first);
+    this.#files.replace(
+      this.#files.indexPath(segment.first),
+      indexBody(this.directoryId, meta.before.crc, index),
+    );
+    this.#files.disk.syncDirectory(this.#files.directory);
+    this.#catalog.write(catalogChange.segment(meta));
+    return new ActiveSegment(
+      meta,
+      index,
+      this.#files.disk.open(this.#files.storePath(segment.first), "write"),
+      this.#files.disk.open(this.#files.indexPath(segment.first), "write"),
+      { bytes: storeBytes, end, receipts: entries },
+    );
+  }
+
+  /** The catalog forgets them first and notes that their files must go; so a crash in between is finished later. */
+  #remove(firsts: readonly RaftIndex[], ...changes: readonly Record<string, unknown>[]): void {
+    this.#catalog.write(...changes, ...firsts.map(catalogChange.removed), catalogChange.doomed(firsts));
+    for (const first of firsts) this.#files.remove(first);
+    this.#files.disk.syncDirectory(this.#files.directory);
+    this.#catalog.write(catalogChange.doomed([]));
+  }
+
+  // ── looking ──
+
+  #segmentOf(index: RaftIndex): Segment {
+    const segments = this.#segments;
+    let [low, high] = [0, segments.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (segments[middle]!.first <= index) low = middle + 1;
+      else high = middle;
+    }
+    return segments[low - 1]!;
+  }
+
+  /** Where the log would end if `index` were its last. */
+  #endAt(index: RaftIndex): ChainEnd {
+    if (index === this.#end.index) return this.#end;
+    const frame = this.recent.frame(index);
+    if (frame !== undefined) return endOfFrame(frame, 0);
+    const before = [...this.#sealed, this.#active].map((segment) => segment?.meta.before);
+    for (const end of [...before, this.#start.end]) if (end?.index === index) return end;
+    const segment = this.#segmentOf(index);
+    const k = index - segment.first;
+    const [position, next] = segment.lookup((entries) => [
+      entries.position(k),
+      k + 1 < entries.length ? entries.position(k + 1) : segment.bytes,
+    ]);
+    return endOfFrame(readFrame(segment, index, position, next - position), 0);
+  }
+
+  /** The state from the newest checkpoint that is known to be committed, up to the beginning of `last`. */
+  #foldBefore(sealed: readonly SealedSegment[], last: SegmentMeta | undefined): LogState {
+    const metas = sealed.map(({ meta }) => meta);
+    if (last !== undefined) metas.push(last);
+    const known = Math.max(this.#floor, this.#start.end.index);
+    let from = metas.length;
+    let checkpoint: StateCheckpoint | undefined;
+    while (checkpoint === undefined && from > 0) {
+      from--;
+      const { before } = metas[from]!;
+      if (before.index <= known) checkpoint = this.#catalog.checkpoint(before.index + 1);
+    }
+    const state = LogState.from(checkpoint ?? this.#start.checkpoint);
+    for (const segment of sealed.slice(from)) foldSegment(segment, segment.meta.before, state);
+    return state;
+  }
+
+  /** The state of what is on disk, and then staged, folded anew. */
+  #foldState(): LogState {
+    const state = this.#foldBefore(this.#sealed, this.#active?.meta);
+    if (this.#active !== undefined) foldSegment(this.#active, this.#active.meta.before, state);
+    const written = this.#active?.end.index ?? this.#start.end.index;
+    for (const { bytes, positions, first } of this.#staged) {
+      for (let k = Math.max(0, written + 1 - first); k < positions.length - 1; k++)
+        state.stage(bytes, positions[k]!);
+    }
+    return state;
+  }
+
+  #initialStart(initialOffset: Offset): LogStart {
+    const start = this.#catalog.start();
+    if (start.end.index > 0 || initialOffset === 0) return start;
+    return {
+      end: { ...start.end, nextOffset: initialOffset },
+      checkpoint: { ...start.checkpoint, lowest: initialOffset },
+    };
+  }
+
+  #writeFloor(index: RaftIndex): void {
+    try {
+      this.#catalog.write(catalogChange.commit(index));
+      this.#floor = index;
+    } catch (reason) {
+      // Only a saving at the next opening: with no room it is left for the next segment.
+      if (!isNoSpace(reason)) throw this.#poison(reason);
+    }
+  }
+
+  #refresh(): void {
+    this.#segments = this.#active === undefined ? [...this.#sealed] : [...this.#sealed, this.#active];
+    this.#refreshBounds();
+  }
+
+  #refreshBounds(): void {
+    const next = this.#nextOffsetAt(this.#commit);
+    this.#bounds = {
+      lowest: Math.min(next, Math.max(this.state.lowest, this.#start.checkpoint.lowest)),
+      next,
+    };
+  }
+
+  /** The offset after the batch at `index`. */
+  #nextOffsetAt(index: RaftIndex): Offset {
+    if (index === this.#end.index) return this.#end.nextOffset;
+    return this.#endAt(index).nextOffset;
+  }
+}
+
+function cutGroup(group: FrameGroup, from: RaftIndex): FrameGroup {
+  if (lastOfGroup(group) < from) return group;
+  const positions = group.positions.slice(0, from - group.first + 1);
+  return { bytes: group.bytes.subarray(0, positions[positions.length - 1]), positions, first: group.first };
+}
+
+const isNoSpace = (reason: unknown): boolean =>
+  ["ENOSPC", "EDQUOT", "MDB_MAP_FULL"].includes(errorCode(reason));
+
+function endOfSealed({ meta, seal }: SealedSegment): ChainEnd {
+  return {
+    index: meta.before.index + seal.entries,
+    term: seal.lastTerm,
+    nextOffset: seal.nextOffset,
+    timestampMs: seal.lastTimestampMs,
+    crc: seal.lastCrc,
+  };
+}
+
+function foldSegment(segment: Segment, before: ChainEnd, state: LogState): void {
+  const scan = scanStore(segment, segment.bytes, before, (bytes, at) => state.stage(bytes, at));
+  if (scan.flaw !== undefined) throw corrupt(segment.path, scan.position, scan.flaw);
+}

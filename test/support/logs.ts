@@ -1,0 +1,168 @@
+/**
+ * Logs for tests: on the simulated disk with a clock that stands still, or on the system's disk in a directory that
+ * is removed.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Clock, systemClock } from "../../src/lib/clock.ts";
+import type { Disk } from "../../src/lib/disk.ts";
+import { openLmdbStore } from "../../src/lib/lmdb-store.ts";
+import { heapMapper, systemMapper } from "../../src/lib/mapped-file.ts";
+import { type Prng, prng } from "../../src/lib/prng.ts";
+import type { StableStore } from "../../src/lib/stable-store.ts";
+import { systemDisk } from "../../src/lib/system-disk.ts";
+import {
+  decodeRecord,
+  defaultSettings,
+  encodeRun,
+  LocalLog,
+  type LocalLogOptions,
+  type LogSettings,
+  RecordCursor,
+  SyncPolicy,
+} from "../../src/log/mod.ts";
+import type { BatchSlice, CommitLog, Offset, RecordRun } from "../../src/vocabulary.ts";
+import { SimDisk, type SimDiskOptions } from "./sim-disk.ts";
+import { SimStableStore } from "./sim-stable-store.ts";
+
+/** A clock that moves only when told to; timers run in advance(). */
+export class StillClock implements Clock {
+  nowMs = 1_000_000;
+  #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
+  wallMs = (): number => this.nowMs;
+  monotonicMs = (): number => this.nowMs;
+  soon = (callback: () => void): void => queueMicrotask(callback);
+  after(delayMs: number, callback: () => void): { cancel(): void } {
+    const timer = { atMs: this.nowMs + delayMs, callback };
+    this.#timers.push(timer);
+    return { cancel: () => this.#timers.splice(this.#timers.indexOf(timer) >>> 0, 1) };
+  }
+  advance(ms: number): void {
+    this.nowMs += ms;
+    const due = this.#timers.filter(({ atMs }) => atMs <= this.nowMs);
+    this.#timers = this.#timers.filter(({ atMs }) => atMs > this.nowMs);
+    for (const { callback } of due) callback();
+  }
+  get timers(): number {
+    return this.#timers.length;
+  }
+}
+
+/** One machine: a disk, a stable store and a clock that outlive the processes on them. */
+export interface SimMachine {
+  readonly disk: SimDisk;
+  readonly store: SimStableStore;
+  readonly clock: StillClock;
+  readonly chance: Prng;
+  open(settings?: Partial<LogSettings>, options?: Partial<LocalLogOptions>): Promise<LocalLog>;
+}
+
+export const simDirectory = "/data";
+
+export function simMachine(seed: number | string, diskOptions: SimDiskOptions = {}): SimMachine {
+  const chance = prng(seed);
+  const disk = new SimDisk(chance.stream("disk"), diskOptions);
+  const store = new SimStableStore(disk);
+  const clock = new StillClock();
+  return {
+    disk,
+    store,
+    clock,
+    chance,
+    open: (settings = {}, options = {}) =>
+      LocalLog.open({
+        directory: simDirectory,
+        disk,
+        store,
+        mapper: heapMapper(disk),
+        newDirectoryId: new Uint8Array(16).fill(7),
+        clock,
+        settings: { ...defaultSettings, ...settings },
+        reserveBytes: 0,
+        syncPolicy: new SyncPolicy(true),
+        ...options,
+      }),
+  };
+}
+
+/** A directory that is removed when the owner is done. */
+export function scratchDirectory(): { readonly path: string; [Symbol.dispose](): void } {
+  const path = mkdtempSync(join(tmpdir(), "tailrace-log-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export interface RealLog extends AsyncDisposable {
+  readonly log: LocalLog;
+  readonly store: StableStore;
+}
+
+/** A log on the system's disk. Closed by its owner. */
+export async function openReal(
+  directory: string,
+  settings: Partial<LogSettings> = {},
+  options: Partial<LocalLogOptions> = {},
+): Promise<RealLog> {
+  mkdirSync(join(directory, "meta"), { recursive: true });
+  const store = openLmdbStore(join(directory, "meta"));
+  const disk: Disk = systemDisk;
+  try {
+    const log = await LocalLog.open({
+      directory,
+      disk,
+      store,
+      mapper: systemMapper() ?? heapMapper(disk),
+      newDirectoryId: randomBytes(16),
+      clock: systemClock,
+      settings: { ...defaultSettings, ...settings },
+      reserveBytes: 0,
+      ...options,
+    });
+    return {
+      log,
+      store,
+      async [Symbol.asyncDispose]() {
+        await log.close();
+        await store.close();
+      },
+    };
+  } catch (fault) {
+    await store.close();
+    throw fault;
+  }
+}
+
+/** A run of records with these values. */
+export const run = (...values: readonly string[]): RecordRun =>
+  encodeRun(values.map((value) => ({ value: Buffer.from(value) })));
+
+/** The values in a slice from an offset on. */
+export function valuesOf(slice: BatchSlice, from: Offset = 0): string[] {
+  const values: string[] = [];
+  const cursor = new RecordCursor(slice.frames, from);
+  while (cursor.next()) {
+    const { value } = decodeRecord(cursor.frames, cursor.start, cursor.end);
+    values.push(Buffer.from(value).toString());
+  }
+  return values;
+}
+
+/** The value at one offset, by read(). */
+export async function valueAt(log: CommitLog, offset: Offset): Promise<string> {
+  const values = valuesOf(await log.read(offset), offset);
+  return values[0]!;
+}
+
+/** All values that there are, by a tail from `from` or the lowest offset. */
+export async function allValues(log: CommitLog, from?: Offset): Promise<string[]> {
+  const start = from ?? (await log.bounds()).lowest;
+  using tail = log.follow(start);
+  const values: string[] = [];
+  for (;;) {
+    const position = tail.position;
+    const slice = tail.take();
+    if (slice === undefined) return values;
+    values.push(...valuesOf(slice, position));
+  }
+}
