@@ -14,23 +14,30 @@ export interface Clock {
   wallMs(): number;
   /** Milliseconds since some start, fractional. Never goes back. */
   monotonicMs(): number;
-  /** Runs `callback` once, `delayMs` from now. The timer alone does not keep the process alive. */
-  after(delayMs: number, callback: () => void): Timer;
+  /**
+   * Runs `callback` once, `delayMs` from now. The timer alone does not keep the process alive, unless `hold` is true:
+   * for a caller that is waited for while nothing else is open, as a client between two attempts.
+   */
+  after(delayMs: number, callback: () => void, hold?: boolean): Timer;
   /** Runs `callback` once in the next turn of the event loop, after what is already waiting there. */
   soon(callback: () => void): void;
 }
 
-/** The machine's clock. */
+/** What setTimeout answers in a browser is a number: nothing there to let go of. */
+type Handle = ReturnType<typeof setTimeout> & { unref?: () => unknown };
+
+/** The machine's clock, in Node and in a browser. */
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  after(delayMs, callback) {
-    const handle = setTimeout(callback, delayMs);
-    handle.unref();
+  after(delayMs, callback, hold = false) {
+    const handle: Handle = setTimeout(callback, delayMs);
+    if (!hold) handle.unref?.();
     return { cancel: () => clearTimeout(handle) };
   },
   soon(callback) {
-    setImmediate(callback);
+    if (typeof setImmediate === "function") setImmediate(callback);
+    else setTimeout(callback, 0);
   },
 };
 
