@@ -9,6 +9,7 @@
  * Never: listens, decides what an identity may do.
  */
 import { constants } from "node:crypto";
+import type { Socket } from "node:net";
 import {
   type ConnectionOptions,
   checkServerIdentity,
@@ -24,7 +25,7 @@ import { anonymousIdentity, type Identity, nodeNamesOf } from "../access/mod.ts"
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { RateGate } from "../lib/rate-gate.ts";
-import { type Logger, noLogger } from "../lib/telemetry.ts";
+import { type Logger, type Metrics, noLogger, noMetrics } from "../lib/telemetry.ts";
 import { alternativeNames, identityFrom, issuedBy, type Refusal, refusalOf } from "./certificate-identity.ts";
 import { watchFiles } from "./file-watch.ts";
 import { readTlsFiles, sameMaterial, type TlsFiles, type TlsMaterial } from "./tls-files.ts";
@@ -41,6 +42,7 @@ export interface NodeTlsOptions {
   /** Without a certificate: refused in the handshake, or `anonymous`. Peers always need one. */
   readonly clientAuth: "require" | "optional";
   readonly log?: Logger;
+  readonly metrics?: Metrics;
   readonly clock?: Clock;
 }
 
@@ -57,11 +59,15 @@ const expiryWarningMs = 30 * 24 * 3_600_000;
 export class NodeTls {
   readonly #options: NodeTlsOptions;
   readonly #log: Logger;
+  readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #servers = new Set<Server>();
   readonly #identities = new WeakMap<TLSSocket, Identity>();
+  /** By the socket below TLS: once a handshake has failed, nothing else knows who it was. */
+  readonly #addresses = new WeakMap<object, string>();
   readonly #refusals = new RateGate(refusalLinesPerSecond);
   readonly #watch: Disposable;
+  readonly #endGauge: () => void;
   #server: TlsMaterial;
   #peer: TlsMaterial;
   #peerContext: SecureContext;
@@ -70,12 +76,22 @@ export class NodeTls {
   constructor(options: NodeTlsOptions) {
     this.#options = options;
     this.#log = options.log ?? noLogger;
+    this.#metrics = options.metrics ?? noMetrics;
     this.#clock = options.clock ?? systemClock;
     this.#server = readTlsFiles(options.server);
     this.#peer = options.peer === undefined ? this.#server : readTlsFiles(options.peer);
     createSecureContext(this.#contextOptions(this.#server));
     this.#peerContext = createSecureContext(this.#contextOptions(this.#peer));
     this.#warnOfExpiry();
+    this.#endGauge = this.#metrics.gauge(
+      "tailrace.tls.certificate.expiry",
+      { description: "Time until the node's own certificate expires", unit: "s" },
+      () =>
+        this.certificates().map(({ use, expires }) => ({
+          value: (expires.getTime() - this.#clock.wallMs()) / 1_000,
+          attributes: { use },
+        })),
+    );
     const files = [options.server, ...(options.peer === undefined ? [] : [options.peer])];
     this.#watch = watchFiles(
       files.flatMap(({ certFile, keyFile, caFile }) => [certFile, keyFile, caFile]),
@@ -99,13 +115,14 @@ export class NodeTls {
   adopt(server: Server): void {
     this.#servers.add(server);
     server.on("close", () => this.#servers.delete(server));
+    server.on("connection", (socket) => this.#addresses.set(socket, addressOf(socket)));
     server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       const code = String(socket.authorizationError ?? error.code ?? "error");
       // A caller that merely goes away, or does not trust us, is not somebody we refused.
       if (code === "ECONNRESET" || /ALERT/.test(code)) {
-        this.#log.debug({ code, peer: socket.remoteAddress }, "tls handshake failed");
+        this.#log.debug({ code, peer: this.#peerOf(socket) }, "tls handshake failed");
       } else if (code in silent) {
-        this.#log.debug({ code, peer: socket.remoteAddress }, "not tls");
+        this.#log.debug({ code, peer: this.#peerOf(socket) }, "not tls");
       } else {
         this.#logRefusal(refusalOf(code), code, socket);
       }
@@ -188,6 +205,7 @@ export class NodeTls {
 
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]();
+    this.#endGauge();
   }
 
   #contextOptions({ cert, key, ca }: TlsMaterial): SecureContextOptions {
@@ -202,7 +220,23 @@ export class NodeTls {
     }
   }
 
+  #peerOf(socket: TLSSocket): string {
+    if (socket.remoteAddress !== undefined) return addressOf(socket);
+    // Node's own name for the socket below; it has no public one. Without it the line lacks the address.
+    const below: unknown = Reflect.get(socket, "_parent");
+    return (
+      (typeof below === "object" && below !== null ? this.#addresses.get(below) : undefined) ?? "unknown"
+    );
+  }
+
   #logRefusal(reason: Refusal, code: string, socket: TLSSocket): void {
+    this.#metrics
+      .counter("tailrace.tls.refused", {
+        description: "Client certificates refused",
+        unit: "{connection}",
+        attributes: { reason },
+      })
+      .add(1);
     if (!this.#refusals.pass(this.#clock.monotonicMs())) return;
     const leaf = socket.getPeerX509Certificate?.();
     const unlogged = this.#refusals.takeHeld();
@@ -210,7 +244,7 @@ export class NodeTls {
       {
         reason,
         code,
-        peer: `${socket.remoteAddress}:${socket.remotePort}`,
+        peer: this.#peerOf(socket),
         ...(leaf === undefined ? {} : { subject: oneLine(leaf.subject), issuer: oneLine(leaf.issuer) }),
         ...(unlogged > 0 ? { unlogged } : {}),
       },
@@ -227,6 +261,8 @@ const silent: Readonly<Record<string, true>> = {
   ERR_SSL_NO_SHARED_CIPHER: true,
   ERR_TLS_HANDSHAKE_TIMEOUT: true,
 };
+
+const addressOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`;
 
 const oneLine = (name: string | undefined): string => (name ?? "").replaceAll("\n", ", ");
 

@@ -15,6 +15,7 @@ import { NodeTls, type NodeTlsOptions, peerProtocol } from "../../../src/agent/t
 import { type Issued, issue } from "../../../src/cli/certs/build.ts";
 import { cfsslDefaults, readProfiles, readRequest } from "../../../src/cli/certs/cfssl.ts";
 import { Fault } from "../../../src/fault.ts";
+import { Instruments } from "../../../src/telemetry/mod.ts";
 import { type TestAuthority, testAuthority, writeTlsFiles } from "../../support/certificates.ts";
 import { logLines } from "../../support/log-lines.ts";
 import { requireProgram } from "../../support/require-program.ts";
@@ -95,7 +96,9 @@ test("a client of the CA is known by its common name, a node's certificate is a 
   assert.equal(await greet(port, as(await authority.node("plain", []))), "plain false");
 });
 
-test("wrong CA, expired, not yet valid and missing certificates are refused with the reason in the log", async (t) => {
+test("wrong CA, expired, not yet valid and missing are refused, with the reason in the log", {
+  timeout: 20_000,
+}, async (t) => {
   const dayMs = 24 * 3_600_000;
   const { port, lines } = await listen(t);
   for (const [client, reason] of [
@@ -106,8 +109,27 @@ test("wrong CA, expired, not yet valid and missing certificates are refused with
   ] as const) {
     const heard = await greet(port, as(client));
     assert.match(heard, /^(ERR_SSL|ECONNRESET|closed)/, `${reason}: ${heard}`);
-    assert.deepEqual(reasonsIn(lines.splice(0)), [reason]);
+    while (reasonsIn(lines).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const [line] = lines.filter(({ facts }) => facts["reason"] !== undefined);
+    assert.equal(line?.facts["reason"], reason);
+    assert.match(String(line?.facts["peer"]), /^127\.0\.0\.1:\d+$/, `${reason}: the line names the caller`);
+    lines.splice(0);
   }
+});
+
+test("refusals are counted by reason, and the time left of the node's own certificates is shown", {
+  timeout: 20_000,
+}, async (t) => {
+  const instruments = new Instruments();
+  const { port } = await listen(t, { metrics: instruments });
+  const metric = (name: string) => instruments.collect().find((snapshot) => snapshot.name === name)?.points;
+  await greet(port, as());
+  while (metric("tailrace.tls.refused") === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(metric("tailrace.tls.refused"), [{ attributes: { reason: "missing" }, value: 1 }]);
+  const [server, peer] = metric("tailrace.tls.certificate.expiry") ?? [];
+  assert.deepEqual([server?.attributes, peer?.attributes], [{ use: "server" }, { use: "peer" }]);
+  const days = Number(server?.value) / 86_400;
+  assert.ok(days > 364 && days <= 365, `${days}`);
 });
 
 test("a certificate for servers only is no client", async (t) => {
@@ -130,7 +152,10 @@ test("in optional mode no certificate is anonymous, but a bad one is refused wit
     await greet(port, as(await stranger.client("root"))),
     "refused: the client certificate is refused (wrong CA)",
   );
-  assert.deepEqual(reasonsIn(lines), ["wrong CA"]);
+  const [line] = lines;
+  assert.equal(line?.facts["reason"], "wrong CA");
+  assert.match(String(line?.facts["subject"]), /CN=root/);
+  assert.match(String(line?.facts["issuer"]), /CN=Stranger/);
   assert.equal(
     await greet(port, { ...as(), ALPNProtocols: [peerProtocol] }),
     "refused: a client certificate is required",
