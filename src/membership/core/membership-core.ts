@@ -203,8 +203,10 @@ export class MembershipCore {
     this.#serf.forceLeave(name, prune);
   }
 
+  /** Everybody we know of, by name. */
   members(): Member[] {
-    return [...this.#serf.members.all()].map((member) => this.#serf.members.show(member));
+    const members = [...this.#serf.members.all()].map((member) => this.#serf.members.show(member));
+    return members.sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
   get clocks(): Clocks {

@@ -1,0 +1,162 @@
+/**
+ * Clusters under faults: partitions, restarts, leaves, and all of them at random from a seed.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chaos } from "../../support/gossip-chaos.ts";
+import { GossipSim } from "../../support/gossip-sim.ts";
+
+test("TestMembership: three members join, one leaves, and everybody sees the statuses of the book", () => {
+  const sim = new GossipSim("book");
+  const [zero, one, two] = [sim.add("0"), sim.add("1"), sim.add("2")];
+  sim.join(one, zero);
+  sim.join(two, zero);
+  assert.ok(sim.runUntil(() => sim.agreed(), 10_000));
+  const joins = (): number =>
+    sim.seen.filter(({ by, notice }) => by === "0" && notice.kind === "joined").length;
+  assert.equal(joins(), 3);
+  let left = false;
+  sim.act(two, (now) =>
+    two.core.leave(now, () => {
+      left = true;
+    }),
+  );
+  assert.ok(sim.runUntil(() => left && sim.view(zero, two) === "left", 10_000));
+  assert.deepEqual(
+    zero.core.members().map(({ name, status }) => [name, status]),
+    [
+      ["0", "alive"],
+      ["1", "alive"],
+      ["2", "left"],
+    ],
+  );
+  assert.equal(joins(), 3);
+  const leaves = sim.seen.filter(({ by, notice }) => by === "0" && notice.kind === "left");
+  assert.deepEqual(
+    leaves.map(({ notice }) => "member" in notice && notice.member.name),
+    ["2"],
+  );
+});
+
+test("two halves of a cluster take each other for failed, and are one again when the wall falls", (t) => {
+  const sim = GossipSim.cluster("wall", 20);
+  const [west, east] = [sim.members.slice(0, 10), sim.members.slice(10)];
+  sim.partition(west, east);
+  const apart = sim.nowMs;
+  assert.ok(sim.runUntil(() => sim.agreed(west) && sim.agreed(east), 120_000));
+  t.diagnostic(
+    `each half was sure of the other's failure after ${((sim.nowMs - apart) / 1000).toFixed(1)} s`,
+  );
+  sim.run(60_000);
+  sim.heal();
+  const healed = sim.nowMs;
+  assert.ok(sim.runUntil(() => sim.agreed(), 180_000));
+  t.diagnostic(`and they were one again ${((sim.nowMs - healed) / 1000).toFixed(1)} s after it fell`);
+});
+
+test("a member that can be reached only through others stays a member", () => {
+  const sim = GossipSim.cluster("detour", 8);
+  const [one, other] = [sim.members[2], sim.members[5]];
+  assert.ok(one && other);
+  sim.tap = (from, packet) =>
+    !(
+      (from === one && packet.to.port === other.at.port) ||
+      (from === other && packet.to.port === one.at.port)
+    );
+  sim.run(120_000);
+  assert.deepEqual(sim.notices("failed"), []);
+});
+
+test("a member that was killed is alive again under its name after a restart, at once or long after", () => {
+  for (const downMs of [10, 5_000, 60_000]) {
+    const sim = GossipSim.cluster(`again ${downMs}`, 7);
+    const [seed, member] = [sim.members[0], sim.members[3]];
+    assert.ok(seed && member);
+    sim.crash(member);
+    sim.run(downMs);
+    sim.restart(member);
+    sim.join(member, seed);
+    assert.ok(
+      sim.runUntil(() => sim.agreed(), 60_000),
+      `down for ${downMs} ms`,
+    );
+    sim.run(30_000);
+    assert.ok(sim.agreed(), `down for ${downMs} ms`);
+  }
+});
+
+test("a member that left can come back under its name", () => {
+  const sim = GossipSim.cluster("back", 5);
+  const [seed, member] = [sim.members[0], sim.members[4]];
+  assert.ok(seed && member);
+  sim.act(member, (now) => member.core.leave(now, () => sim.crash(member)));
+  assert.ok(
+    sim.runUntil(() => !member.up && sim.live.every((by) => sim.view(by, member) === "left"), 20_000),
+  );
+  assert.deepEqual(sim.notices("failed"), []);
+  sim.run(2_000);
+  sim.restart(member);
+  sim.join(member, seed);
+  assert.ok(sim.runUntil(() => sim.agreed(), 20_000));
+  sim.run(30_000);
+  assert.ok(sim.agreed());
+});
+
+test("events are heard once by each, queries are answered by all, also with a fifth of the datagrams lost", () => {
+  const sim = GossipSim.cluster("words", 30, { loss: 0.2, duplication: 0.2 });
+  const speaker = sim.members[3];
+  assert.ok(speaker);
+  for (let count = 0; count < 5; count++) {
+    sim.act(speaker, (now) => speaker.core.userEvent(now, "tick", Buffer.from(String(count)), false));
+    sim.run(300);
+  }
+  assert.ok(
+    sim.runUntil(() => sim.notices("user-event").length === 150, 60_000),
+    "some never heard",
+  );
+  sim.run(5_000);
+  assert.equal(sim.notices("user-event").length, 150);
+
+  const answers = new Set<string>();
+  let done = false;
+  sim.act(speaker, (now) => {
+    const listener = {
+      answer: ({ from }: { from: string }) => answers.add(from),
+      done: () => {
+        done = true;
+      },
+    };
+    speaker.core.query(now, "who", Buffer.alloc(0), { timeoutMs: 10_000 }, listener);
+  });
+  const answered = new Set<string>();
+  sim.runUntil(() => {
+    for (const { by, notice } of sim.notices("query")) {
+      const member = sim.members.find(({ name }) => name === by);
+      if (notice.kind !== "query" || member === undefined || answered.has(by)) continue;
+      answered.add(by);
+      sim.act(member, () => notice.query.respond(Buffer.from(by)));
+    }
+    return done;
+  }, 20_000);
+  assert.equal(answered.size, 30);
+  assert.ok(answers.size >= 18, `only ${answers.size} answers: an answer is one datagram, a fifth is lost`);
+});
+
+test("members that are gone for long are forgotten, and told of as reaped", () => {
+  const sim = GossipSim.cluster("reap", 4, {}, { tombstoneMs: 60_000, reapIntervalMs: 5_000 });
+  const member = sim.members[3];
+  assert.ok(member);
+  sim.crash(member);
+  assert.ok(sim.runUntil(() => sim.live.every((by) => sim.view(by, member) === undefined), 120_000));
+  assert.equal(sim.notices("reaped").length, 3);
+});
+
+test("whatever happens at random, in the end the living agree on who lives", () => {
+  for (let seed = 1; seed <= 12; seed++) chaos(seed);
+});
+
+test("the same seed gives the same history, another one another", () => {
+  const digests = [7, 7, 8].map((seed) => chaos(seed));
+  assert.equal(digests[0], digests[1]);
+  assert.notEqual(digests[0], digests[2]);
+});

@@ -1,0 +1,262 @@
+/**
+ * Datagrams and streams of an attacker who needs no key: forged, fuzzed, flooding. Members stay up, stay small, and
+ * stay in the cluster.
+ */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { prng } from "../../../src/lib/prng.ts";
+import { Keyring } from "../../../src/membership/codec/keyring.ts";
+import {
+  encodeAccusation,
+  encodeAlive,
+  encodePing,
+  encodeUser,
+  ourVersions,
+} from "../../../src/membership/codec/messages.ts";
+import { openPacket, sealPacket, type Wrapping } from "../../../src/membership/codec/packet.ts";
+import { encodePushPull } from "../../../src/membership/codec/push-pull.ts";
+import { encodeIntent, encodeQuery, encodeUserEvent } from "../../../src/membership/codec/serf-messages.ts";
+import { encodeSerfState } from "../../../src/membership/codec/serf-state.ts";
+import { StreamReader } from "../../../src/membership/codec/stream.ts";
+import { encodeTags } from "../../../src/membership/codec/tags.ts";
+import { GossipSim, type SimMember } from "../../support/gossip-sim.ts";
+
+const incarnations = [0, 1, 2, 5, 1_000, 2 ** 24, 2 ** 31 - 2 ** 20, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
+
+function live(sim: GossipSim): void {
+  assert.ok(
+    sim.runUntil(() => sim.agreed(), 90_000),
+    "a live member is gone for somebody",
+  );
+  sim.run(30_000);
+  assert.ok(sim.agreed());
+}
+
+test("forged suspicions and deaths, of any incarnation and in anybody's name, do not evict a live member", () => {
+  const sim = GossipSim.cluster("forged", 7);
+  for (const incarnation of incarnations) {
+    for (const [at, victim] of sim.members.entries()) {
+      const from = (sim.members[(at + 3) % 7] as SimMember).name;
+      for (const target of sim.members) {
+        sim.inject(target, [
+          encodeAccusation({ kind: "suspect", incarnation, node: victim.name, from }),
+          encodeAccusation({ kind: "suspect", incarnation, node: victim.name, from: "nobody" }),
+          encodeAccusation({ kind: "dead", incarnation, node: victim.name, from }),
+          encodeAccusation({ kind: "dead", incarnation, node: victim.name, from: victim.name }),
+        ]);
+      }
+    }
+    sim.run(2_000);
+  }
+  assert.deepEqual(sim.notices("failed"), []);
+  assert.deepEqual(sim.notices("left"), []);
+  live(sim);
+});
+
+test("a force-leave of a live member, and a forged leave of it, are refuted", () => {
+  const sim = GossipSim.cluster("force", 5);
+  const [attacker, victim] = [sim.members[0], sim.members[3]];
+  assert.ok(attacker && victim);
+  sim.act(attacker, (now) => attacker.core.forceLeave(now, victim.name, true));
+  sim.run(3_000);
+  assert.ok(sim.agreed(), "still leaving");
+  assert.deepEqual(sim.notices("left"), []);
+  for (const lTime of [1, 1_000, 2 ** 40, 2 ** 47]) {
+    for (const target of sim.members) {
+      sim.inject(target, [
+        encodeUser(encodeIntent({ kind: "leave", lTime, node: victim.name, prune: true })),
+        encodeAccusation({ kind: "dead", incarnation: 50, node: victim.name, from: victim.name }),
+      ]);
+    }
+    live(sim);
+  }
+});
+
+test("a name claimed for another address is reported, and ignored while its owner lives", () => {
+  const sim = GossipSim.cluster("conflict", 4);
+  const victim = sim.members[2];
+  assert.ok(victim);
+  for (let turn = 0; turn < 50; turn++) {
+    for (const target of sim.members) {
+      const at = { host: "6.6.6.6", port: 666 };
+      sim.inject(target, [
+        encodeAlive({
+          incarnation: 9 + turn,
+          node: victim.name,
+          at,
+          meta: encodeTags({}),
+          versions: ourVersions,
+        }),
+      ]);
+    }
+    sim.run(100);
+  }
+  const conflicts = sim.notices("conflict");
+  assert.equal(conflicts.length, 4, "one notice a member, not one a packet");
+  const [first] = conflicts;
+  assert.ok(first?.notice.kind === "conflict");
+  assert.deepEqual(
+    [first.notice.name, first.notice.known, first.notice.claimed],
+    [victim.name, victim.at, { host: "6.6.6.6", port: 666 }],
+  );
+  assert.ok(sim.members.every(({ core }) => core.counters.conflicts === 50));
+  live(sim);
+});
+
+test("forged tags of a live member are taken back by its owner", () => {
+  const sim = GossipSim.cluster("tags", 4);
+  const [target, victim] = [sim.members[0], sim.members[2]];
+  assert.ok(target && victim);
+  const meta = encodeTags({ cluster: "evil" });
+  sim.inject(target, [
+    encodeAlive({ incarnation: 40, node: victim.name, at: victim.at, meta, versions: ourVersions }),
+  ]);
+  assert.equal(target.core.members().find(({ name }) => name === victim.name)?.tags["cluster"], "evil");
+  sim.run(10_000);
+  for (const by of sim.members) {
+    assert.deepEqual(by.core.members().find(({ name }) => name === victim.name)?.tags, { n: victim.name });
+  }
+});
+
+test("replayed packets of an hour ago change nothing", () => {
+  const sim = GossipSim.cluster("replay", 5);
+  const kept: Buffer[][] = [];
+  sim.tap = (_from, packet) => {
+    if (kept.length < 2_000) kept.push([...packet.parts]);
+    return true;
+  };
+  const [seed, leaver] = [sim.members[0], sim.members[4]];
+  assert.ok(seed && leaver);
+  sim.act(leaver, (now) => leaver.core.leave(now, () => sim.crash(leaver)));
+  sim.act(seed, (now) => seed.core.userEvent(now, "once", Buffer.alloc(0), false));
+  sim.run(10_000);
+  sim.restart(leaver);
+  sim.join(leaver, seed);
+  sim.run(60_000);
+  sim.tap = () => true;
+  assert.ok(sim.agreed());
+  const events = sim.notices("user-event").length;
+  for (const parts of kept) for (const target of sim.members) sim.inject(target, parts);
+  live(sim);
+  assert.equal(sim.notices("user-event").length, events, "an event was delivered twice");
+});
+
+test("floods of new names, events, queries and intents fill nothing up", () => {
+  const sim = GossipSim.cluster("flood", 3);
+  const target = sim.members[1] as SimMember;
+  const meta = encodeTags({ x: "y".repeat(400) });
+  const payload = Buffer.alloc(400);
+  const before = process.memoryUsage().heapUsed;
+  for (let count = 0; count < 30_000; count++) {
+    const name = `ghost-${count}`;
+    const at = { host: "10.9.9.9", port: 1 + (count % 60_000) };
+    sim.inject(target, [
+      encodeAlive({ incarnation: 1, node: name, at, meta, versions: ourVersions }),
+      encodeUser(
+        encodeIntent({
+          kind: count % 2 === 0 ? "leave" : "join",
+          lTime: 5 + count,
+          node: name,
+          prune: false,
+        }),
+      ),
+      encodeUser(
+        encodeUserEvent({ kind: "user-event", lTime: 5 + (count % 700), name, payload, coalesce: false }),
+      ),
+      encodeUser(
+        encodeQuery({
+          kind: "query",
+          lTime: 5 + (count % 700),
+          id: count,
+          at,
+          from: name,
+          filters: [],
+          wantsAck: true,
+          noBroadcast: false,
+          timeoutMs: 1e9,
+          name: "q",
+          payload,
+        }),
+      ),
+    ]);
+    if (count % 1_000 === 0) sim.seen.length = 0;
+  }
+  assert.ok(target.core.members().length <= 1_000);
+  assert.ok(target.core.counters.overflow > 29_000, "the rest was refused, and counted");
+  assert.ok(target.core.health.waiting <= 8_192 + 1_024 + 512 + 1_024);
+  globalThis.gc?.();
+  const grownMiB = (process.memoryUsage().heapUsed - before) / 2 ** 20;
+  assert.ok(grownMiB < 200, `the heap grew by ${grownMiB.toFixed(0)} MiB`);
+  const mates = new Set(sim.members.map(({ name }) => name));
+  assert.equal(
+    target.core.members().filter(({ name, status }) => mates.has(name) && status === "alive").length,
+    3,
+  );
+});
+
+test("no datagram, whatever its bytes, does more than be counted", () => {
+  const chance = prng("fuzz");
+  const sim = GossipSim.cluster("fuzz", 3);
+  const target = sim.members[0] as SimMember;
+  const plain: Wrapping = { keyring: undefined, label: "" };
+  const at = { host: "10.0.0.1", port: 1 };
+  const state = {
+    lTime: 9,
+    statusLTimes: new Map([["m1", 3]]),
+    left: ["m2"],
+    eventLTime: 4,
+    events: [],
+    queryLTime: 2,
+  };
+  const samples = [
+    encodePing(1, "m0", { name: "m1", ...at }),
+    encodeAccusation({ kind: "dead", incarnation: 1, node: "m1", from: "m2" }),
+    encodeAlive({ incarnation: 2, node: "m1", at, meta: encodeTags({ a: "b" }), versions: ourVersions }),
+    encodeUser(encodeIntent({ kind: "leave", lTime: 3, node: "m1", prune: false })),
+    encodeUser(
+      encodeUserEvent({ kind: "user-event", lTime: 3, name: "e", payload: Buffer.from("p"), coalesce: true }),
+    ),
+    sealPacket([encodePing(1, "m0", { name: "m1", ...at }), encodeUser(Buffer.from("x"))], plain, true),
+    encodePushPull({ join: true, nodes: [], userState: encodeSerfState(state) }),
+  ];
+  let [understood, refused] = [0, 0];
+  for (let count = 0; count < 40_000; count++) {
+    const bytes = Buffer.from(chance.pick(samples));
+    for (let flips = chance.between(1, 4); flips > 0; flips--)
+      bytes[chance.between(0, bytes.length - 1)] = chance.between(0, 255);
+    const datagram = chance.chance(0.3) ? bytes.subarray(0, chance.between(0, bytes.length)) : bytes;
+    try {
+      sim.inject(target, openPacket(datagram, plain));
+      const message = new StreamReader(plain, 65_536).push(datagram);
+      if (message !== undefined) sim.act(target, (now) => target.core.answer(now, at, message));
+      understood++;
+    } catch (reason) {
+      assert.ok(reason instanceof Fault, String(reason));
+      refused++;
+    }
+  }
+  assert.ok(understood > 1_000 && refused > 1_000, `${understood} understood, ${refused} refused`);
+  assert.ok(target.core.counters.malformed > 1_000);
+});
+
+test("random bytes under the right key are as harmless as under none", () => {
+  const chance = prng("keyed");
+  const wrapping: Wrapping = {
+    keyring: new Keyring([Buffer.alloc(32, 1).toString("base64")], randomBytes),
+    label: "",
+  };
+  const sim = GossipSim.cluster("keyed", 2);
+  const target = sim.members[0] as SimMember;
+  for (let count = 0; count < 5_000; count++) {
+    const bytes = Buffer.from(Array.from({ length: chance.between(1, 80) }, () => chance.between(0, 255)));
+    bytes[0] = chance.between(0, 13);
+    try {
+      sim.inject(target, openPacket(sealPacket([bytes], wrapping, false), wrapping));
+    } catch (reason) {
+      assert.ok(reason instanceof Fault, String(reason));
+    }
+  }
+  live(sim);
+});

@@ -1,0 +1,363 @@
+/**
+ * A network of membership cores in one thread and on one simulated clock, everything from one seed.
+ *
+ *   loss, delay, duplication   of datagrams (streams only have delay: TCP repairs the rest)
+ *   partition, heal            datagrams vanish, streams time out
+ *   crash, restart             the process is gone at once; restarted with nothing in memory
+ *   pause                      the process stands still and finds everything waiting when it goes on: first its timer,
+ *                              then its packets, as in Node's event loop
+ *   skew                       every member has a clock of its own, that starts anywhere and runs up to 2 % wrong
+ *
+ * Never: real time, real sockets.
+ */
+import assert from "node:assert/strict";
+import { createHash, type Hash } from "node:crypto";
+import { Fault } from "../../src/fault.ts";
+import { type Prng, prng } from "../../src/lib/prng.ts";
+import type { Endpoint } from "../../src/membership/codec/address.ts";
+import type { DialDuty, Member, Notice, PacketDuty } from "../../src/membership/core/duties.ts";
+import { MembershipCore } from "../../src/membership/core/membership-core.ts";
+import { lanTiming, type Timing } from "../../src/membership/core/timing.ts";
+
+export interface NetworkOptions {
+  readonly loss: number;
+  readonly duplication: number;
+  readonly delayMs: readonly [number, number];
+}
+
+export interface Seen {
+  readonly atMs: number;
+  readonly by: string;
+  readonly notice: Notice;
+}
+
+export class SimMember {
+  readonly name: string;
+  readonly at: Endpoint;
+  core: MembershipCore;
+  up = true;
+  pausedUntilMs = 0;
+  readonly rate: number;
+  readonly offsetMs: number;
+  /** Number of the latest wake-up; older ones are void. */
+  wake = 0;
+  life = 0;
+
+  constructor(name: string, at: Endpoint, rate: number, offsetMs: number, core: MembershipCore) {
+    this.name = name;
+    this.at = at;
+    this.rate = rate;
+    this.offsetMs = offsetMs;
+    this.core = core;
+  }
+}
+
+interface Happening {
+  readonly atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+export class GossipSim {
+  nowMs = 0;
+  network: NetworkOptions;
+  readonly members: SimMember[] = [];
+  readonly seen: Seen[] = [];
+  packets = 0;
+  messages = 0;
+  bytes = 0;
+  readonly #timing: Timing;
+  readonly #chance: Prng;
+  readonly #byPort = new Map<number, SimMember>();
+  readonly #heap: Happening[] = [];
+  readonly #hash: Hash = createHash("sha256");
+  #order = 0;
+  #islands = new Map<string, number>();
+  /** Looks at, and may change or swallow, every datagram. */
+  tap: (from: SimMember, packet: PacketDuty) => boolean = () => true;
+
+  constructor(seed: number | string, network: Partial<NetworkOptions> = {}, timing: Partial<Timing> = {}) {
+    this.#chance = prng(seed);
+    this.network = { loss: 0, duplication: 0, delayMs: [0.2, 2], ...network };
+    this.#timing = { ...lanTiming, ...timing };
+  }
+
+  add(name = `m${this.members.length}`): SimMember {
+    const at = { host: "10.0.0.1", port: 1 + this.members.length };
+    const own = this.#chance.stream(name);
+    const rate = 0.98 + own.float() * 0.04;
+    const offsetMs = own.float() * 1e6;
+    const member = new SimMember(
+      name,
+      at,
+      rate,
+      offsetMs,
+      this.#newCore(name, at, offsetMs + this.nowMs * rate, 0),
+    );
+    this.members.push(member);
+    this.#byPort.set(at.port, member);
+    this.#after(member);
+    return member;
+  }
+
+  /** So many members, joined one after another through the first, and all known to all. */
+  static cluster(
+    seed: number | string,
+    size: number,
+    network?: Partial<NetworkOptions>,
+    timing?: Partial<Timing>,
+  ): GossipSim {
+    const sim = new GossipSim(seed, network, timing);
+    const first = sim.add();
+    for (let added = 1; added < size; added++) {
+      sim.join(sim.add(), first);
+      sim.run(20);
+    }
+    assert.ok(
+      sim.runUntil(() => sim.agreed(), 60_000),
+      "the cluster did not form",
+    );
+    return sim;
+  }
+
+  join(member: SimMember, to: SimMember): void {
+    this.act(member, (now) => member.core.join(now, to.at, true, () => {}));
+  }
+
+  /** Any call into a member's core, with its time, and the duties that come of it. */
+  act(member: SimMember, call: (nowMs: number) => void): void {
+    call(this.clockOf(member));
+    this.#after(member);
+  }
+
+  clockOf(member: SimMember): number {
+    return member.offsetMs + this.nowMs * member.rate;
+  }
+
+  crash(member: SimMember): void {
+    member.up = false;
+    member.life++;
+  }
+
+  restart(member: SimMember): void {
+    member.up = true;
+    member.life++;
+    member.core = this.#newCore(member.name, member.at, this.clockOf(member), member.life);
+    this.#after(member);
+  }
+
+  pause(member: SimMember, forMs: number): void {
+    member.pausedUntilMs = this.nowMs + forMs;
+  }
+
+  /** Members of different groups do not hear each other; who is in no group is alone. */
+  partition(...groups: SimMember[][]): void {
+    this.#islands = new Map(
+      groups.flatMap((group, island) => group.map((member) => [member.name, island + 1])),
+    );
+    for (const member of this.members)
+      if (!this.#islands.has(member.name)) this.#islands.set(member.name, -this.members.indexOf(member));
+  }
+
+  heal(): void {
+    this.#islands = new Map();
+  }
+
+  run(forMs: number): void {
+    this.runUntil(() => false, forMs);
+  }
+
+  /** Goes on until the condition holds (looked at every 100 ms); false when it never did. */
+  runUntil(condition: () => boolean, limitMs: number): boolean {
+    const end = this.nowMs + limitMs;
+    let look = this.nowMs;
+    for (;;) {
+      if (this.nowMs >= look) {
+        if (condition()) return true;
+        look = this.nowMs + 100;
+      }
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > end) {
+        this.nowMs = end;
+        return condition();
+      }
+      this.#pop();
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      next.run();
+    }
+  }
+
+  get live(): SimMember[] {
+    return this.members.filter((member) => member.up);
+  }
+
+  /** Does every live member see exactly the live ones as alive? */
+  agreed(among: readonly SimMember[] = this.live): boolean {
+    const names = among
+      .map((member) => member.name)
+      .sort()
+      .join();
+    return among.every((member) => {
+      const alive = member.core.members().filter(({ status }) => status === "alive");
+      return (
+        alive
+          .map(({ name }) => name)
+          .sort()
+          .join() === names
+      );
+    });
+  }
+
+  /** How one member sees another. */
+  view(by: SimMember, of: SimMember): Member["status"] | undefined {
+    return by.core.members().find(({ name }) => name === of.name)?.status;
+  }
+
+  notices(kind: Notice["kind"]): Seen[] {
+    return this.seen.filter(({ notice }) => notice.kind === kind);
+  }
+
+  /** Equal for equal histories. */
+  digest(): string {
+    return this.#hash.copy().digest("hex");
+  }
+
+  /** A datagram from nowhere, as an attacker may send it. */
+  inject(to: SimMember, messages: readonly Buffer[]): void {
+    this.act(to, (now) => to.core.step(now, { host: "6.6.6.6", port: 666 }, messages));
+  }
+
+  #newCore(name: string, at: Endpoint, nowMs: number, life: number): MembershipCore {
+    return new MembershipCore({
+      name,
+      at,
+      tags: { n: name },
+      timing: this.#timing,
+      prng: this.#chance.stream(`${name}/${life}`),
+      packetBytes: 1_400,
+      membersMax: 1_000,
+      nowMs,
+    });
+  }
+
+  /** Does a member's duties, and sees to its next wake-up. */
+  #after(member: SimMember): void {
+    const duties = member.core.ready();
+    for (const packet of duties.packets) this.#send(member, packet);
+    for (const dial of duties.dials) this.#dial(member, dial);
+    for (const notice of duties.notices) {
+      this.seen.push({ atMs: this.nowMs, by: member.name, notice });
+      const about = "member" in notice ? notice.member.name : "";
+      this.#hash.update(`${this.nowMs} ${member.name} ${notice.kind} ${about}\n`);
+    }
+    const due = member.core.dueMs();
+    const wake = ++member.wake;
+    if (due === undefined) return;
+    // A hair later than due, since the two clocks round differently.
+    const atMs = Math.max(this.nowMs, (due - member.offsetMs) / member.rate) + 0.001;
+    this.#at(atMs, () => this.#wake(member, wake, member.life));
+  }
+
+  #wake(member: SimMember, wake: number, life: number): void {
+    if (member.wake !== wake || member.life !== life || !member.up) return;
+    if (this.#whenRunning(member, () => this.#wake(member, wake, life))) return;
+    this.act(member, (now) => member.core.tick(now));
+  }
+
+  #send(from: SimMember, packet: PacketDuty): void {
+    const size = packet.parts.reduce((sum, part) => sum + part.length, 0);
+    assert.ok(
+      size + (packet.parts.length > 1 ? 2 + 2 * packet.parts.length : 0) <= 1_400,
+      "a packet is too large",
+    );
+    this.packets++;
+    this.messages += packet.parts.length;
+    this.bytes += size;
+    const to = this.#byPort.get(packet.to.port);
+    if (to === undefined || !this.tap(from, packet) || !this.#connected(from, to)) return;
+    const copies = this.#chance.chance(this.network.duplication) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      if (!this.#chance.chance(this.network.loss))
+        this.#at(this.nowMs + this.#delay(), () => this.#arrive(from, to, packet));
+    }
+  }
+
+  #arrive(from: SimMember, to: SimMember, packet: PacketDuty): void {
+    if (!to.up || this.#whenRunning(to, () => this.#arrive(from, to, packet))) return;
+    this.act(to, (now) => to.core.step(now, from.at, packet.parts));
+  }
+
+  #dial(from: SimMember, dial: DialDuty): void {
+    const to = this.#byPort.get(dial.to.port);
+    const life = from.life;
+    let over = false;
+    const report = (outcome: Buffer | Fault): void => {
+      if (over || !from.up || from.life !== life) return;
+      if (this.#whenRunning(from, () => report(outcome))) return;
+      over = true;
+      this.act(from, (now) => from.core.dialed(now, dial.id, outcome));
+    };
+    this.#at(this.nowMs + dial.timeoutMs / from.rate, () => report(new Fault("deadline")));
+    if (to === undefined || !this.#connected(from, to)) return;
+    const answer = (): void => {
+      if (this.#whenRunning(to, answer)) return;
+      let reply: Buffer | Fault = new Fault("unavailable");
+      if (to.up) {
+        this.act(to, (now) => {
+          reply = to.core.answer(now, from.at, dial.request) ?? reply;
+        });
+      }
+      if (this.#connected(from, to)) this.#at(this.nowMs + this.#delay() * 2, () => report(reply));
+    };
+    this.#at(this.nowMs + this.#delay() * 2, answer);
+  }
+
+  /** True when the member is paused: then `run` happens when it goes on. */
+  #whenRunning(member: SimMember, run: () => void): boolean {
+    if (member.pausedUntilMs <= this.nowMs) return false;
+    this.#at(member.pausedUntilMs, run);
+    return true;
+  }
+
+  #connected(one: SimMember, other: SimMember): boolean {
+    return this.#islands.get(one.name) === this.#islands.get(other.name);
+  }
+
+  #delay(): number {
+    const [low, high] = this.network.delayMs;
+    return low + this.#chance.float() * (high - low);
+  }
+
+  #at(atMs: number, run: () => void): void {
+    const heap = this.#heap;
+    const item = { atMs, order: this.#order++, run };
+    let at = heap.push(item) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!earlier(item, heap[parent] as Happening)) break;
+      heap[at] = heap[parent] as Happening;
+      at = parent;
+    }
+    heap[at] = item;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const moved = heap.pop() as Happening;
+    if (heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && earlier(heap[child + 1] as Happening, heap[child] as Happening)) child++;
+      if (!earlier(heap[child] as Happening, moved)) break;
+      heap[at] = heap[child] as Happening;
+      at = child;
+    }
+    heap[at] = moved;
+  }
+}
+
+function earlier(one: Happening, other: Happening): boolean {
+  return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
+}
