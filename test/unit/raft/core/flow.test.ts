@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
+import { prng } from "../../../../src/lib/prng.ts";
+import { Core, checkConfig, type Entry, emptyConfState, proposal } from "../../../../src/raft/core/mod.ts";
+import { MemoryLogStorage } from "../../../support/memory-log-storage.ts";
+import { Lab, network } from "../../../support/raft-lab.ts";
+
+test("an append carries at most messageBytesMax, but at least one entry", () => {
+  const net = network(3, { messageBytesMax: 100 });
+  const sizes: number[] = [];
+  net.lab(1).core.campaign();
+  net.settle();
+  net.isolate(3);
+  for (let at = 0; at < 10; at++) net.lab(1).core.propose([proposal(Buffer.alloc(at === 5 ? 500 : 20))]);
+  net.settle();
+  net.cut = (message) => {
+    if (message.type === "append" && message.to === 3) sizes.push(message.entries.length);
+    return false;
+  };
+  net.lab(1).core.tick();
+  net.settle();
+  assert.ok(Math.max(...sizes) === 2, String(sizes));
+  assert.deepEqual(net.lab(3).terms, net.lab(1).terms);
+});
+
+test("what is handed out to be applied is bounded until it is acknowledged", () => {
+  const lab = new Lab({ voters: [1], applyingBytesMax: 40 });
+  lab.lead();
+  for (let at = 0; at < 6; at++) lab.core.propose([proposal(Buffer.alloc(4))]);
+  let most = 0;
+  while (lab.core.hasReady()) {
+    const ready = lab.core.ready();
+    lab.storage.append(ready.entries);
+    most = Math.max(most, ready.committedEntries.length);
+    lab.core.advance();
+  }
+  assert.equal(most, 2);
+  assert.equal(lab.core.applied, 7);
+});
+
+test("a leader gives each of its entries its bytes in order, knowing the one before until that is durable", () => {
+  const storage = new MemoryLogStorage();
+  const seen: (string | undefined)[] = [];
+  const core = new Core({
+    id: 1,
+    storage,
+    initial: {
+      hardState: { term: 0, vote: 0, commit: 0 },
+      configuration: { ...emptyConfState, voters: [1] },
+      applied: 0,
+    },
+    electionTicks: 10,
+    heartbeatTicks: 1,
+    inflightMessagesMax: 8,
+    random: prng(1),
+    seal(proposed, index, term, previous): Entry {
+      seen.push(previous === undefined ? undefined : `${previous.term}/${previous.index}`);
+      return { ...proposed, index, term, bytes: Buffer.from(`${term}/${index}`) };
+    },
+  });
+  const settle = (): void => {
+    while (core.hasReady()) {
+      storage.append(core.ready().entries);
+      core.advance();
+    }
+  };
+  core.campaign();
+  settle();
+  core.propose([proposal(), proposal()]);
+  core.propose([proposal()]);
+  assert.deepEqual(seen, [undefined, undefined, "1/2", "1/3"]);
+  settle();
+  assert.equal(Buffer.from(storage.entries(4, 5, 1e9)?.[0]?.bytes ?? []).toString(), "1/4");
+});
+
+test("equal inputs give equal outputs", () => {
+  const play = (): string => {
+    const net = network(3, { preVote: true, checkQuorum: true });
+    const told: string[] = [];
+    net.cut = (message) => {
+      told.push(JSON.stringify(message));
+      return message.to === 2 && told.length % 5 === 0;
+    };
+    for (let ticks = 0; ticks < 200; ticks++) {
+      for (const lab of net.labs.values()) lab.core.tick();
+      net.settle();
+      if (ticks % 7 === 0)
+        for (const lab of net.labs.values()) lab.core.propose([proposal(Buffer.from(String(ticks)))]);
+      net.settle();
+    }
+    return told.join("\n");
+  };
+  const first = play();
+  assert.ok(first.includes('"append"'));
+  assert.equal(play(), first);
+});
+
+test("a leader's connection lost: the followers elect another within a few ticks", () => {
+  const net = network(3, { preVote: true, checkQuorum: true, electionTicks: 100 });
+  net.lab(1).core.campaign();
+  net.settle();
+  net.isolate(1);
+  for (const id of [2, 3]) net.lab(id).core.leaderConnectionLost(1);
+  let ticks = 0;
+  while (net.lab(2).core.role !== "leader" && net.lab(3).core.role !== "leader" && ticks < 50) {
+    for (const id of [2, 3]) net.lab(id).core.tick();
+    net.settle();
+    ticks++;
+  }
+  assert.ok(ticks <= 10, `${ticks} ticks`);
+});
+
+test("a configuration that does not fit is refused with what is wrong", () => {
+  const lab = { electionTicks: 10, heartbeatTicks: 1, inflightMessagesMax: 1, id: 1 };
+  for (const [wrong, says] of [
+    [{ id: 0 }, /peer id/],
+    [{ heartbeatTicks: 0 }, /heartbeatTicks/],
+    [{ electionTicks: 1 }, /electionTicks/],
+    [{ inflightMessagesMax: 0 }, /inflightMessagesMax/],
+    [{ inflightBytesMax: 5, messageBytesMax: 6 }, /inflightBytesMax/],
+    [{ reads: "lease" }, /checkQuorum/],
+  ] as const) {
+    assert.throws(
+      () => checkConfig({ ...lab, ...wrong } as never),
+      (thrown) => thrown instanceof Fault && thrown.kind === "config" && says.test(thrown.message),
+    );
+  }
+});
+
+test("a message from a peer may not pose as a storage thread's", () => {
+  const lab = new Lab();
+  const refused = lab.core.step({
+    type: "storage-append-response",
+    from: 2,
+    to: 1,
+    term: 0,
+    index: 1,
+    logTerm: 1,
+    entries: [],
+    commit: 0,
+    vote: 0,
+    reject: false,
+    rejectHint: 0,
+    context: 0,
+    snapshot: undefined,
+    responses: [],
+  });
+  assert.equal(refused, "storage-message-from-peer");
+});
