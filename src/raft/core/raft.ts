@@ -70,7 +70,8 @@ export class Raft {
     this.tell({ kind: "configuration-switched", configuration: this.tracker.configuration });
     this.term = hardState.term;
     this.vote = hardState.vote;
-    this.log.commitTo(Math.max(hardState.commit, applied));
+    // A commit index may be durable before the entries it came with.
+    this.log.commitTo(Math.min(Math.max(hardState.commit, applied), this.log.lastIndex));
     if (applied > this.log.applied) this.log.appliedTo(applied, 0);
   }
 

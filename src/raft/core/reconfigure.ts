@@ -3,15 +3,17 @@
  *
  * Never: decides whether a change may be proposed (leader.ts does).
  */
-import { type Configuration, type ConfRefusal, changed } from "./configuration.ts";
+import { allPeers, type Configuration, type ConfRefusal, changed, fromConfState } from "./configuration.ts";
 import { becomeFollower } from "./election.ts";
 import type { Raft } from "./raft.ts";
 import { broadcastAppend, maybeCommit, probeAll } from "./replication.ts";
-import { type ConfChange, nobody } from "./types.ts";
+import { type ConfChange, emptyConfState, nobody } from "./types.ts";
 
 /** Applies a committed change. A refusal changes nothing: the same on every node, as it depends on the log alone. */
 export function reconfigure(raft: Raft, change: ConfChange): ConfRefusal | undefined {
-  const next = changed(raft.tracker.configuration, change);
+  const { configuration } = raft.tracker;
+  const joining = change.base !== undefined && allPeers(configuration).length === 0;
+  const next = changed(joining ? fromConfState(change.base ?? emptyConfState) : configuration, change);
   if (typeof next === "string") return next;
   switchTo(raft, next);
   return undefined;

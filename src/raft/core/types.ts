@@ -6,7 +6,7 @@
  *
  * Never: does anything.
  */
-import type { RaftIndex, Term } from "../../vocabulary.ts";
+import type { NodeId, RaftIndex, Term } from "../../vocabulary.ts";
 
 export type { RaftIndex, Term } from "../../vocabulary.ts";
 
@@ -35,6 +35,28 @@ export interface PeerChange {
 export interface ConfChange {
   readonly transition: "auto" | "implicit" | "explicit";
   readonly changes: readonly PeerChange[];
+  /** Who the peers are that this brings in, or that are somewhere else now. Carried, never looked at. */
+  readonly members?: readonly Member[];
+  /**
+   * The configuration that this changes. A node that has none, because it joins and plays the log from its start,
+   * takes it from here: the first configuration of a cluster stands in no entry.
+   */
+  readonly base?: ConfState;
+}
+
+/** Who a peer is. */
+export interface Member {
+  readonly peer: PeerId;
+  readonly name: NodeId;
+  /** The identity of its data directory: an empty one in its place is someone else. */
+  readonly directory: string;
+  readonly address: string;
+}
+
+/** Who all peers are, and the lowest number that no peer ever had. */
+export interface Roster {
+  readonly members: readonly Member[];
+  readonly nextPeer: PeerId;
 }
 
 /** Who votes and who only listens, as it is kept in snapshots. Lists are sorted. */
@@ -46,6 +68,8 @@ export interface ConfState {
   /** Voters of the outgoing configuration that become learners once it is left. */
   readonly learnersNext: readonly PeerId[];
   readonly autoLeave: boolean;
+  /** Carried, never looked at. */
+  readonly roster?: Roster;
 }
 
 export const emptyConfState: ConfState = {

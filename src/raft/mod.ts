@@ -1,0 +1,37 @@
+/**
+ * The Raft room: a pure core and the node that drives it. DESIGN.md says how they fit.
+ *
+ * Never: knows what an entry means.
+ */
+export {
+  type ConfChange,
+  type ConfState,
+  type CoreEvent,
+  type Entry,
+  emptyConfState,
+  type HardState,
+  type InitialState,
+  type LogStorage,
+  limitBytes,
+  type Member,
+  type Message,
+  type MessageType,
+  message,
+  type PeerChange,
+  type PeerId,
+  type Progress,
+  proposal,
+  type RaftRole,
+  type Roster,
+  type Snapshot,
+  type Status,
+} from "./core/mod.ts";
+export { type NodeStatus, RaftNode, type RaftNodeOptions } from "./node/node.ts";
+export type {
+  ProposalWaiter,
+  RaftStorage,
+  RaftTransport,
+  StateMachine,
+  StorageChanges,
+} from "./node/ports.ts";
+export type { ReadWaiter } from "./node/reads.ts";

@@ -1,0 +1,516 @@
+/**
+ * The driver: one core with a clock, a storage, a transport and a state machine around it.
+ *
+ * It works in turns. What came in since the last turn is taken together: proposals become one append, reads one
+ * question; messages to peers go out at once, while the same entries are being written here; then committed
+ * entries are applied, which settles their proposals.
+ *
+ *   propose, receive, readIndex, tick → (soon) turn → send · write as one group · apply → settled
+ *
+ * Never: waits inside a turn; lets an answer that promises something durable go before it is.
+ */
+
+import { Fault } from "../../fault.ts";
+import { assert } from "../../lib/assert.ts";
+import type { Clock, Timer } from "../../lib/clock.ts";
+import {
+  appendThread,
+  applyThread,
+  type ConfChange,
+  type ConfState,
+  Core,
+  type CoreConfig,
+  type CoreEvent,
+  type Entry,
+  type Member,
+  type Message,
+  nobody,
+  type PeerId,
+  proposal,
+  type RaftIndex,
+  type Ready,
+  type Status,
+  type Term,
+} from "../core/mod.ts";
+import type { ProposalWaiter, RaftStorage, RaftTransport, StateMachine } from "./ports.ts";
+import { Proposals, type Queued } from "./proposals.ts";
+import { Reads, type ReadWaiter } from "./reads.ts";
+import { RosterBook } from "./roster.ts";
+import { Writer } from "./writer.ts";
+
+export interface RaftNodeOptions {
+  readonly peer: PeerId;
+  readonly clock: Clock;
+  readonly random: CoreConfig["random"];
+  readonly storage: RaftStorage;
+  readonly transport: RaftTransport;
+  readonly machine: StateMachine;
+  /** Milliseconds. Default 10: then election and heartbeat ticks are hundredths of a second. */
+  readonly tickMs?: number;
+  /** Default 100. */
+  readonly electionTicks?: number;
+  /** Default 10. */
+  readonly heartbeatTicks?: number;
+  /** Bytes of entries in one append, and in one group written. Default 1 MiB and 4 MiB. */
+  readonly messageBytesMax?: number;
+  readonly groupBytesMax?: number;
+  /** Appends on their way to one follower, and their bytes. Default 256 and 16 MiB. */
+  readonly inflightMessagesMax?: number;
+  readonly inflightBytesMax?: number;
+  /** Proposals taken and not yet applied, in bytes. Default 64 MiB. */
+  readonly uncommittedBytesMax?: number;
+  /** Proposals that wait for a turn. Default 65,536, and 64 MiB. */
+  readonly queuedMax?: number;
+  /** Callers that wait for a read. Default 65,536. */
+  readonly readsMax?: number;
+  /** What the core does, as it happens. */
+  readonly observe?: (event: CoreEvent) => void;
+  /** Role, term or leader changed. */
+  readonly onChange?: (status: NodeStatus) => void;
+  /** The storage failed: the node has stopped, and the process is to end. */
+  readonly onFailure?: (cause: unknown) => void;
+}
+
+export interface NodeStatus extends Status {
+  readonly leaderMember: Member | undefined;
+  readonly diskFull: boolean;
+  readonly stopped: boolean;
+}
+
+const mebibyte = 1024 * 1024;
+
+export class RaftNode {
+  readonly #options: RaftNodeOptions;
+  readonly #core: Core;
+  readonly #writer: Writer;
+  readonly #proposals: Proposals;
+  readonly #reads: Reads;
+  readonly #roster: RosterBook;
+  readonly #electionTicks: number;
+  readonly #tickMs: number;
+  readonly #messageBytesMax: number;
+  #configuration: ConfState;
+  #now = 0;
+  #timer: Timer | undefined;
+  #scheduled = false;
+  #inTurn = false;
+  #stopped = false;
+  #changeRefused = false;
+  #askAgain = false;
+  #seen: { term: Term; role: string; leader: PeerId };
+
+  constructor(options: RaftNodeOptions) {
+    this.#options = options;
+    const { peer: id, storage, random } = options;
+    this.#electionTicks = options.electionTicks ?? 100;
+    this.#tickMs = options.tickMs ?? 10;
+    this.#messageBytesMax = options.messageBytesMax ?? mebibyte;
+    const initial = storage.initialState();
+    this.#roster = new RosterBook(initial.configuration);
+    this.#configuration = { ...initial.configuration, roster: this.#roster.roster };
+    this.#core = new Core({
+      id,
+      storage,
+      initial,
+      random,
+      electionTicks: this.#electionTicks,
+      heartbeatTicks: options.heartbeatTicks ?? 10,
+      preVote: true,
+      checkQuorum: true,
+      stepDownOnRemoval: true,
+      disableProposalForwarding: true,
+      asyncStorage: true,
+      messageBytesMax: this.#messageBytesMax,
+      applyingBytesMax: 4 * mebibyte,
+      uncommittedBytesMax: options.uncommittedBytesMax ?? 64 * mebibyte,
+      inflightMessagesMax: options.inflightMessagesMax ?? 256,
+      inflightBytesMax: options.inflightBytesMax ?? 16 * mebibyte,
+      ...(storage.seal === undefined
+        ? {}
+        : { seal: (...given: Parameters<NonNullable<CoreConfig["seal"]>>) => this.#sealed(...given) }),
+      observe: (event) => {
+        if (event.kind === "change-refused") this.#changeRefused = true;
+        options.observe?.(event);
+      },
+    });
+    this.#seen = { term: this.#core.term, role: this.#core.role, leader: this.#core.leader };
+    this.#proposals = new Proposals(options.queuedMax ?? 65_536, 64 * mebibyte);
+    this.#reads = new Reads(
+      {
+        waitingMax: options.readsMax ?? 65_536,
+        retryTicks: Math.max(1, Math.floor(this.#electionTicks / 2)),
+        timeoutTicks: this.#electionTicks * 4,
+      },
+      random.between(1, 2 ** 31 - 1) * 2 ** 20,
+    );
+    this.#writer = new Writer(
+      {
+        storage,
+        groupBytesMax: options.groupBytesMax ?? 4 * mebibyte,
+        durable: (works) => this.#durable(works),
+        failed: (cause) => this.#fail(cause),
+        full: () => this.#diskFull(),
+      },
+      initial.hardState,
+    );
+    options.transport.members(this.#configuration);
+  }
+
+  /** Starts the clock. Without it the node answers, but never campaigns. */
+  start(): void {
+    assert(this.#timer === undefined && !this.#stopped, "start() once");
+    this.#armTick();
+    this.wake();
+  }
+
+  get peer(): PeerId {
+    return this.#core.id;
+  }
+
+  get isLeader(): boolean {
+    return this.#core.role === "leader" && !this.#stopped;
+  }
+
+  get term(): Term {
+    return this.#core.term;
+  }
+
+  get committed(): RaftIndex {
+    return this.#core.committed;
+  }
+
+  get applied(): RaftIndex {
+    return this.#core.applied;
+  }
+
+  /** The last index in the leader's own log, uncommitted entries included. */
+  get lastIndex(): RaftIndex {
+    return this.#core.lastIndex;
+  }
+
+  /** Has this leader committed an entry of its term? Only then it knows all that is committed. */
+  get committedInTerm(): boolean {
+    return this.#core.committedInTerm;
+  }
+
+  get leader(): Member | undefined {
+    return this.#roster.member(this.#core.leader);
+  }
+
+  /** Who is in it and who they are, as applied here. */
+  get configuration(): ConfState {
+    return this.#configuration;
+  }
+
+  status(): NodeStatus {
+    return {
+      ...this.#core.status(),
+      configuration: this.#configuration,
+      leaderMember: this.leader,
+      diskFull: this.#writer.full,
+      stopped: this.#stopped,
+    };
+  }
+
+  member(name: string): Member | undefined {
+    return this.#roster.named(name);
+  }
+
+  /** The number that the next new member is to have. */
+  get nextPeer(): PeerId {
+    return this.#roster.nextPeer;
+  }
+
+  /**
+   * Queues entries (see proposal()) to go with the next turn. Answers a Fault when that is not possible: then
+   * nothing was or will be written and the waiter is not called.
+   */
+  propose(entries: readonly Entry[], waiter: ProposalWaiter): Fault | undefined {
+    if (this.#stopped) return new Fault("unavailable", { message: "the node is stopping" });
+    if (this.#core.role !== "leader") return this.#notLeader();
+    if (!this.#proposals.queue({ entries, waiter })) {
+      return new Fault("overloaded", { message: "too many proposals are waiting" });
+    }
+    this.wake();
+    return undefined;
+  }
+
+  /** Proposes entries and resolves with the index of the last one once they are applied; rejects with a Fault. */
+  proposeAndWait(entries: readonly Entry[]): Promise<RaftIndex> {
+    return new Promise((resolve, reject) => {
+      const refused = this.propose(entries, { applied: resolve, failed: reject });
+      if (refused !== undefined) reject(refused);
+    });
+  }
+
+  /**
+   * Changes the configuration. Resolves once applied here; Fault "failed-precondition" when another change is
+   * under way or the configuration does not allow it.
+   */
+  proposeChange(change: ConfChange): Promise<RaftIndex> {
+    return this.proposeAndWait([proposal(undefined, { ...change, base: this.#configuration })]);
+  }
+
+  /**
+   * Waits, without a quorum's round trip if others ask too, until everything acknowledged anywhere before this
+   * call is applied here. Fault "unavailable" when no leader answers in time.
+   */
+  readIndex(): Promise<RaftIndex> {
+    return new Promise((resolve, reject) => this.read({ ready: resolve, failed: reject }));
+  }
+
+  /** The same without a promise. */
+  read(waiter: ReadWaiter): void {
+    if (this.#stopped) waiter.failed(new Fault("unavailable", { message: "the node is stopping" }));
+    else if (!this.#reads.add(waiter)) {
+      waiter.failed(new Fault("overloaded", { message: "too many reads are waiting" }));
+    } else this.wake();
+  }
+
+  /** A message from a peer. From another directory than the configuration knows for it, it is void. */
+  receive(message: Message, directory?: string): void {
+    if (this.#stopped) return;
+    const known = this.#roster.member(message.from);
+    if (directory !== undefined && known !== undefined && known.directory !== directory) return;
+    this.#core.step(message);
+    this.wake();
+  }
+
+  /** Hands leadership to a voter; see Core.transferLeader. Watch onChange for what comes of it. */
+  transferLeadership(to: PeerId): void {
+    this.#core.transferLeader(to);
+    this.wake();
+  }
+
+  campaign(): void {
+    this.#core.campaign();
+    this.wake();
+  }
+
+  /** A connection to this peer was refused. */
+  connectionRefused(peer: PeerId): void {
+    this.#core.leaderConnectionLost(peer);
+    this.reportUnreachable(peer);
+  }
+
+  /** Messages to this peer may have been lost. */
+  reportUnreachable(peer: PeerId): void {
+    this.#core.reportUnreachable(peer);
+    this.wake();
+  }
+
+  reportSnapshot(peer: PeerId, delivered: boolean): void {
+    this.#core.reportSnapshot(peer, delivered);
+    this.wake();
+  }
+
+  /** Asks for a turn. */
+  wake(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#options.clock.soon(() => {
+      this.#scheduled = false;
+      this.#turn();
+    });
+  }
+
+  /** Stops; what is undecided fails as unknown. Resolves when nothing is being written any more. */
+  async close(): Promise<void> {
+    this.#halt();
+    await this.#writer.stop();
+  }
+
+  #sealed(...[entry, index, term, previous]: Parameters<NonNullable<CoreConfig["seal"]>>): Entry {
+    const { storage } = this.#options;
+    assert(storage.seal !== undefined);
+    return storage.seal(entry, index, term, previous);
+  }
+
+  #armTick(): void {
+    const { clock } = this.#options;
+    const due = clock.monotonicMs() + this.#tickMs;
+    this.#timer = clock.after(this.#tickMs, () => {
+      // After a pause, what the sockets hold is read before an election may be called for the silence; and a
+      // pause is one tick, however long it was.
+      if (clock.monotonicMs() > due + this.#tickMs) clock.soon(() => this.#tick());
+      else this.#tick();
+    });
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    this.#armTick();
+    this.#now++;
+    this.#core.tick();
+    this.#proposals.expire(this.#now);
+    this.#reads.expire(this.#now);
+    if (this.#now % Math.max(1, Math.floor(this.#electionTicks / 4)) === 0) this.#writer.retry();
+    this.#turn();
+  }
+
+  #turn(): void {
+    if (this.#stopped || this.#inTurn) return;
+    this.#inTurn = true;
+    this.#options.machine.gather?.();
+    this.#proposeQueued();
+    this.#reads.ask(this.#now, this.#askAgain, (context) => this.#core.readIndex(context));
+    this.#askAgain = false;
+    // With a storage that writes at once, one round's writing gives rise to the next: bounded, to let others in.
+    for (let rounds = 0; rounds < 16 && this.#core.hasReady() && !this.#stopped; rounds++) {
+      this.#handle(this.#core.ready());
+    }
+    this.#inTurn = false;
+    const { term, role, leader } = this.#seen;
+    if (this.#core.term !== term || this.#core.role !== role || this.#core.leader !== leader) this.#changed();
+    if (this.#core.hasReady()) this.wake();
+  }
+
+  #handle(ready: Ready): void {
+    const work: Message[] = [];
+    for (const message of ready.messages) {
+      if (message.to === appendThread) this.#writer.push(message);
+      else if (message.to === applyThread) work.push(message);
+      else this.#options.transport.send(message);
+    }
+    for (const state of ready.readStates) this.#reads.answered(state, this.#core.applied);
+    for (const message of work) this.#apply(message);
+    this.#writer.run();
+  }
+
+  #apply(work: Message): void {
+    const { machine, transport } = this.#options;
+    const { entries } = work;
+    let from = 0;
+    for (const [at, entry] of entries.entries()) {
+      if (entry.change === undefined) continue;
+      if (at > from) machine.apply(entries.slice(from, at));
+      from = at + 1;
+      // Refused: the same on every node, as it depends on the log alone.
+      const refused = this.#core.applyChange(entry.change);
+      if (refused === undefined) {
+        this.#configuration = this.#roster.apply(entry.change, this.#core.configuration);
+        transport.members(this.#configuration);
+      }
+      machine.configure(entry, this.#configuration);
+    }
+    if (from < entries.length) machine.apply(from === 0 ? entries : entries.slice(from));
+    for (const response of work.responses) this.#core.step(response);
+    this.#proposals.applied(entries);
+    this.#reads.appliedTo(this.#core.applied);
+  }
+
+  /** A group is durable: its snapshot is in force, and the answers that waited for it may go. */
+  #durable(works: readonly Message[]): void {
+    if (this.#stopped) return;
+    for (const { snapshot, responses } of works) {
+      if (snapshot !== undefined) {
+        this.#roster.restore(snapshot.configuration);
+        this.#configuration = { ...snapshot.configuration, roster: this.#roster.roster };
+        this.#options.machine.restore(snapshot);
+        this.#options.transport.members(this.#configuration);
+        this.#proposals.coveredBy(snapshot.index);
+      }
+      for (const response of responses) {
+        if (response.to === this.#core.id) this.#core.step(response);
+        else this.#options.transport.send(response);
+      }
+    }
+    this.#reads.appliedTo(this.#core.applied);
+    this.#turn();
+  }
+
+  /** Queued proposals go to the core in appends of up to messageBytesMax; a change goes alone. */
+  #proposeQueued(): void {
+    let [group, bytes]: [Queued[], number] = [[], 0];
+    const flush = (): void => {
+      if (group.length > 0) this.#proposeGroup(group);
+      [group, bytes] = [[], 0];
+    };
+    for (const queued of this.#proposals.takeQueued()) {
+      const alone = queued.entries.some((entry) => entry.change !== undefined);
+      const size = queued.entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
+      if (alone || bytes + size > this.#messageBytesMax) flush();
+      group.push(queued);
+      bytes += size;
+      if (alone) flush();
+    }
+    flush();
+  }
+
+  #proposeGroup(group: readonly Queued[]): void {
+    const before = this.#core.lastIndex;
+    this.#changeRefused = false;
+    const first = group[0] as Queued;
+    const entries = group.length === 1 ? first.entries : group.flatMap((queued) => queued.entries);
+    if (this.#core.propose(entries) !== undefined) {
+      for (const { waiter } of group) waiter.failed(this.#refusal());
+      return;
+    }
+    if (this.#changeRefused) {
+      first.waiter.failed(
+        new Fault("failed-precondition", { message: "the configuration does not allow this change now" }),
+      );
+      return;
+    }
+    let last = before;
+    for (const queued of group) {
+      last += queued.entries.length;
+      this.#proposals.accepted(queued.waiter, last, this.#core.term);
+    }
+  }
+
+  #refusal(): Fault {
+    if (this.#core.role !== "leader") return this.#notLeader();
+    if (this.#core.transferee !== nobody) {
+      return new Fault("unavailable", { message: "leadership is being handed over" });
+    }
+    return this.#core.progressOf(this.#core.id) === undefined
+      ? new Fault("unavailable", { message: "this leader was removed" })
+      : new Fault("overloaded", { message: "too much is waiting to be committed" });
+  }
+
+  #notLeader(): Fault {
+    const { leader } = this;
+    return new Fault(leader === undefined ? "unavailable" : "not-leader", {
+      message: leader === undefined ? "there is no leader" : "this node is not the leader",
+      ...(leader === undefined ? {} : { facts: { leader: leader.name, address: leader.address } }),
+    });
+  }
+
+  /** Term, role or leader are not what they were at the last turn. */
+  #changed(): void {
+    const { term, role, leader } = this.#core;
+    this.#seen = { term, role, leader };
+    this.#proposals.orphan(role === "leader" ? term - 1 : term, this.#now + 2 * this.#electionTicks);
+    // Who led may have dropped what it was asked.
+    this.#askAgain = true;
+    this.wake();
+    this.#options.onChange?.(this.status());
+  }
+
+  /** A leader that cannot write hands over to the voter that has most; anyone else just stays silent. */
+  #diskFull(): void {
+    const { progress, configuration } = this.#core.status();
+    if (progress === undefined) return;
+    const others = configuration.voters.filter((peer) => peer !== this.#core.id);
+    const match = (peer: PeerId): number =>
+      progress.get(peer)?.active === true ? (progress.get(peer)?.match ?? 0) : -1;
+    const best = others.sort((a, b) => match(b) - match(a))[0];
+    if (best !== undefined && match(best) > 0) this.transferLeadership(best);
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#stopped) return;
+    this.#halt(cause);
+    this.#options.onFailure?.(cause);
+  }
+
+  #halt(cause?: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#timer?.cancel();
+    void this.#writer.stop();
+    this.#proposals.abandon(cause);
+    this.#reads.abandon(cause);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * What a node needs of the world: a storage, a transport, a state machine. Types and nothing else.
+ *
+ * The storage and the state machine may be one object, as they are where the log itself is the state.
+ *
+ * Never: an implementation.
+ */
+import type {
+  ConfState,
+  Entry,
+  HardState,
+  InitialState,
+  LogStorage,
+  Message,
+  PeerId,
+  RaftIndex,
+  Snapshot,
+  Term,
+} from "../core/mod.ts";
+
+/**
+ * One group of changes, to be made in the order of the fields: a crash may keep the first ones and lose the rest,
+ * but not the other way round.
+ */
+export interface StorageChanges {
+  /** Replaces the whole log. What it stands for was received before and lies ready. */
+  readonly snapshot: Snapshot | undefined;
+  readonly hardState: HardState | undefined;
+  /** Replace whatever is at or after the first one's index. Consecutive, by reference: not to be changed. */
+  readonly entries: readonly Entry[];
+  /** False: only a commit index moved, which a crash may take back. */
+  readonly sync: boolean;
+}
+
+export interface RaftStorage extends LogStorage {
+  initialState(): InitialState;
+  /**
+   * Makes the changes; they are visible to the readers of LogStorage when this returns. Answers nothing when they
+   * are durable already, else a promise of that. One call at a time: the node waits for the promise.
+   *
+   * Fails with Fault "disk-full" having changed nothing: it is tried again. Any other failure is final: what is
+   * durable is unknown, and the node stops.
+   */
+  write(changes: StorageChanges): Promise<void> | undefined;
+  /** See CoreConfig.seal. */
+  seal?(proposed: Entry, index: RaftIndex, term: Term, previous: Entry | undefined): Entry;
+}
+
+export interface StateMachine {
+  /** Committed entries without a configuration change, in order, each exactly once in the life of this process. */
+  apply(entries: readonly Entry[]): void;
+  /** A committed entry that made this the configuration. Also in order. */
+  configure(entry: Entry, configuration: ConfState): void;
+  /** The snapshot is in the place of everything now. */
+  restore(snapshot: Snapshot): void;
+  /** Called at the start of each turn: the last moment to propose what is to go with this turn's group. */
+  gather?(): void;
+}
+
+/**
+ * Best effort: messages may be lost, doubled and reordered, but not altered. A snapshot message is delivered
+ * after what it stands for; what became of it is to be told by RaftNode.reportSnapshot.
+ */
+export interface RaftTransport {
+  send(message: Message): void;
+  /** Who there is, whenever that changes. */
+  members(configuration: ConfState): void;
+}
+
+/** How a proposal ended. Exactly one of the two is called, once, never from within propose(). */
+export interface ProposalWaiter {
+  /** Its entries are committed and applied here; `last` is the index of the last one. */
+  applied(last: RaftIndex): void;
+  /** `fault.written` says whether they may yet come to be. */
+  failed(fault: Error): void;
+}
+
+export type { PeerId };

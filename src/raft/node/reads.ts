@@ -1,0 +1,119 @@
+/**
+ * Linearizable reads: callers of one turn share one question to the leader; each then waits until what was
+ * answered is applied here. A question that stays unanswered is asked again, under a new context.
+ *
+ * Contexts start at a number drawn by chance: an answer to an earlier life of this node must not confirm a read.
+ *
+ * Never: answers from an older question than the caller's.
+ */
+import { Fault } from "../../fault.ts";
+import type { RaftIndex, ReadState } from "../core/mod.ts";
+
+export interface ReadWaiter {
+  /** Everything acknowledged before the read was asked for is applied here: `index` at least. */
+  ready(index: RaftIndex): void;
+  failed(fault: Error): void;
+}
+
+interface Question {
+  waiters: ReadWaiter[];
+  askedAt: number;
+  deadline: number;
+}
+
+export interface ReadLimits {
+  readonly waitingMax: number;
+  readonly retryTicks: number;
+  readonly timeoutTicks: number;
+}
+
+export class Reads {
+  readonly #limits: ReadLimits;
+  #context: number;
+  #fresh: ReadWaiter[] = [];
+  readonly #asked = new Map<number, Question>();
+  /** Answered, waiting for their index to be applied: ascending by index. */
+  #confirmed: { index: RaftIndex; waiters: ReadWaiter[] }[] = [];
+  #waiting = 0;
+
+  constructor(limits: ReadLimits, firstContext: number) {
+    this.#limits = limits;
+    this.#context = firstContext;
+  }
+
+  /** False when too many wait. */
+  add(waiter: ReadWaiter): boolean {
+    if (this.#waiting >= this.#limits.waitingMax) return false;
+    this.#waiting++;
+    this.#fresh.push(waiter);
+    return true;
+  }
+
+  /** Asks what is new, and again what stayed unanswered for long or, with `all`, at all. */
+  ask(now: number, all: boolean, ask: (context: number) => void): void {
+    const again: Question[] = [];
+    for (const [context, question] of this.#asked) {
+      if (!all && now - question.askedAt < this.#limits.retryTicks) break;
+      this.#asked.delete(context);
+      again.push(question);
+    }
+    if (this.#fresh.length > 0) {
+      const deadline = now + this.#limits.timeoutTicks;
+      again.push({ waiters: this.#fresh, askedAt: now, deadline });
+      this.#fresh = [];
+    }
+    for (const question of again) {
+      question.askedAt = now;
+      this.#asked.set(++this.#context, question);
+      ask(this.#context);
+    }
+  }
+
+  answered(state: ReadState, applied: RaftIndex): void {
+    const question = this.#asked.get(state.context);
+    if (question === undefined) return;
+    this.#asked.delete(state.context);
+    if (state.index <= applied) {
+      this.#finish(question.waiters, applied);
+      return;
+    }
+    let at = this.#confirmed.length;
+    while (at > 0 && (this.#confirmed[at - 1]?.index ?? 0) > state.index) at--;
+    this.#confirmed.splice(at, 0, { index: state.index, waiters: question.waiters });
+  }
+
+  appliedTo(index: RaftIndex): void {
+    while (this.#confirmed.length > 0 && (this.#confirmed[0]?.index ?? 0) <= index) {
+      this.#finish(this.#confirmed.shift()?.waiters ?? [], index);
+    }
+  }
+
+  expire(now: number): void {
+    for (const [context, question] of this.#asked) {
+      if (question.deadline > now) continue;
+      this.#asked.delete(context);
+      this.#fail(question.waiters, new Fault("unavailable", { message: "no leader could confirm the read" }));
+    }
+  }
+
+  abandon(cause?: unknown): void {
+    const all = [
+      ...this.#fresh,
+      ...[...this.#asked.values(), ...this.#confirmed].flatMap((one) => one.waiters),
+    ];
+    this.#fresh = [];
+    this.#asked.clear();
+    this.#confirmed = [];
+    this.#fail(all, new Fault("unavailable", { message: "the node is stopping", cause }));
+  }
+
+  #finish(waiters: readonly ReadWaiter[], index: RaftIndex): void {
+    this.#waiting -= waiters.length;
+    for (const waiter of waiters) waiter.ready(index);
+  }
+
+  #fail(waiters: readonly ReadWaiter[], fault: Fault): void {
+    this.#waiting -= waiters.length;
+    for (const waiter of waiters) waiter.failed(fault);
+  }
+}

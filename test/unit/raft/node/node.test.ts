@@ -1,0 +1,391 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
+import { type Entry, message, proposal } from "../../../../src/raft/mod.ts";
+import { MemoryCluster, memberOf } from "../../../support/memory-cluster.ts";
+
+const text = (value: string): readonly Entry[] => [proposal(Buffer.from(value))];
+const applied = (entries: readonly Entry[]): string[] =>
+  entries.map((entry) => Buffer.from(entry.bytes).toString()).filter((value) => value !== "");
+
+/** How a promise ended, once it has. */
+function outcome<T>(promise: Promise<T>): { value?: T; fault?: Fault } {
+  const seen: { value?: T; fault?: Fault } = {};
+  promise.then(
+    (value) => {
+      seen.value = value;
+    },
+    (fault: unknown) => {
+      seen.fault = fault as Fault;
+    },
+  );
+  return seen;
+}
+
+test("a proposal resolves with its index once it is committed and applied here", async () => {
+  const cluster = new MemoryCluster(3);
+  const { node, raft } = await cluster.elect();
+  const seen = outcome(node.proposeAndWait(text("a")));
+  await cluster.until("applied", () => seen.value !== undefined);
+  assert.equal(seen.value, 2);
+  assert.deepEqual(applied(raft.applied), ["a"]);
+  await cluster.run(50);
+  for (const { raft } of cluster.nodes.values()) assert.deepEqual(applied(raft.applied), ["a"]);
+});
+
+test("what waits for one turn is one append to each follower and one group on disk", async () => {
+  const cluster = new MemoryCluster(3);
+  const { node, raft } = await cluster.elect();
+  await cluster.run(100);
+  raft.writes = [];
+  cluster.hub.sent = [];
+  const all = Array.from({ length: 100 }, (_, at) => outcome(node.proposeAndWait(text(String(at)))));
+  await cluster.until("applied", () => all.every((one) => one.value !== undefined));
+  assert.equal(raft.writes.filter((changes) => changes.entries.length > 0).length, 1);
+  const appends = cluster.hub.sent.filter((one) => one.type === "append" && one.entries.length > 0);
+  assert.deepEqual(
+    appends.map((one) => one.entries.length),
+    [100, 100],
+  );
+});
+
+test("while a group is being synced, the next one gathers: two syncs for all that came meanwhile", async () => {
+  const cluster = new MemoryCluster(1);
+  const { node, raft } = await cluster.elect();
+  raft.syncMs = () => 10;
+  raft.writes = [];
+  const all: ReturnType<typeof outcome>[] = [];
+  for (let at = 0; at < 50; at++) {
+    all.push(outcome(node.proposeAndWait(text(String(at)))));
+    await cluster.run(0.1);
+  }
+  await cluster.until("applied", () => all.every((one) => one.value !== undefined));
+  assert.ok(raft.writes.filter((changes) => changes.entries.length > 0).length <= 3);
+});
+
+test("a leader sends to its followers while its own disk is still writing, and commits without it", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect();
+  await cluster.run(100);
+  leader.raft.syncMs = () => 300;
+  const index = leader.node.lastIndex + 1;
+  void outcome(leader.node.proposeAndWait(text("a")));
+  await cluster.run(50);
+  assert.equal(leader.node.committed, index);
+  assert.equal(leader.raft.durable.entries.length, index - 1);
+  assert.equal(leader.node.applied, index - 1);
+  await cluster.run(400);
+  assert.equal(leader.node.applied, index);
+});
+
+test("a follower's acknowledgement leaves only when its disk has it", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect();
+  await cluster.run(100);
+  for (const one of cluster.nodes.values()) one.raft.syncMs = () => 200;
+  const index = leader.node.lastIndex + 1;
+  void outcome(leader.node.proposeAndWait(text("a")));
+  await cluster.run(150);
+  assert.equal(leader.node.committed, index - 1);
+  await cluster.run(150);
+  assert.equal(leader.node.committed, index);
+});
+
+test("a follower refuses proposals as not written, naming the leader", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect(1);
+  await cluster.run(100);
+  const seen = outcome(cluster.at(2).node.proposeAndWait(text("a")));
+  await cluster.run(1);
+  assert.equal(seen.fault?.kind, "not-leader");
+  assert.equal(seen.fault?.written, "no");
+  assert.deepEqual(seen.fault?.facts, { leader: "node-1", address: "127.0.0.1:8001" });
+  assert.equal(leader.node.peer, 1);
+});
+
+test("without a leader a proposal is unavailable, not written", async () => {
+  const cluster = new MemoryCluster(3);
+  const seen = outcome(cluster.at(2).node.proposeAndWait(text("a")));
+  await cluster.run(1);
+  assert.equal(seen.fault?.kind, "unavailable");
+  assert.equal(seen.fault?.retry, true);
+});
+
+test("a leader that is cut off says unknown of what it could not commit", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect(1);
+  cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
+  const seen = outcome(leader.node.proposeAndWait(text("a")));
+  await cluster.run(10_000);
+  assert.equal(seen.fault?.kind, "unknown");
+  assert.equal(seen.fault?.written, "unknown");
+  assert.equal(leader.node.isLeader, false);
+});
+
+test("a proposal that another leader's entry replaced is not written", async () => {
+  const cluster = new MemoryCluster(3);
+  const old = await cluster.elect(1);
+  await cluster.run(50);
+  cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
+  const seen = outcome(old.node.proposeAndWait(text("lost")));
+  await cluster.until("another leader", () => {
+    const now = cluster.leader();
+    return now !== undefined && now !== old && now.node.committedInTerm;
+  });
+  cluster.hub.lost = () => false;
+  await cluster.until("settled", () => seen.fault !== undefined);
+  assert.equal(seen.fault?.kind, "unavailable");
+  assert.equal(seen.fault?.written, "no");
+});
+
+test("a proposal that a later leader commits resolves, though its own leader has stepped down", async () => {
+  const cluster = new MemoryCluster(3);
+  const old = await cluster.elect(1);
+  await cluster.run(50);
+  // The entry reaches 2, but no answer comes back.
+  cluster.hub.lost = ({ to, type }) => to === 1 && type === "append-response";
+  const seen = outcome(old.node.proposeAndWait(text("kept")));
+  await cluster.run(20);
+  cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
+  await cluster.until("another leader", () => cluster.leader()?.node.peer !== 1);
+  cluster.hub.lost = () => false;
+  await cluster.until("settled", () => seen.value !== undefined || seen.fault !== undefined);
+  assert.equal(seen.value, 2);
+  await cluster.run(100);
+  for (const { raft } of cluster.nodes.values()) assert.deepEqual(applied(raft.applied), ["kept"]);
+});
+
+test("a restart applies nothing twice and forgets nothing durable", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect(1);
+  for (const value of ["a", "b", "c"]) void outcome(leader.node.proposeAndWait(text(value)));
+  await cluster.run(100);
+  const { term } = leader.node;
+  cluster.crash(1);
+  const again = cluster.start(1);
+  assert.ok(again.node.term >= term);
+  await cluster.elect();
+  await cluster.run(200);
+  assert.deepEqual(applied(again.raft.applied), ["a", "b", "c"]);
+});
+
+test("a storage that fails stops the node: unknown for who waits, silence for the peers", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect(1);
+  await cluster.run(50);
+  const cause = new Error("EIO");
+  leader.raft.beforeWrite = () => {
+    throw cause;
+  };
+  cluster.hub.lost = ({ to }) => to === 1;
+  const seen = outcome(leader.node.proposeAndWait(text("a")));
+  await cluster.run(5);
+  assert.equal(seen.fault?.kind, "unknown");
+  assert.equal(leader.failure, cause);
+  assert.equal(leader.node.status().stopped, true);
+  cluster.hub.sent = [];
+  await cluster.run(100);
+  assert.equal(cluster.hub.sent.filter((one) => one.from === 1).length, 0);
+  const after = outcome(leader.node.proposeAndWait(text("b")));
+  await cluster.run(1);
+  assert.equal(after.fault?.written, "no");
+});
+
+test("a full disk acknowledges nothing and heals by itself", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect(1);
+  await cluster.run(50);
+  const follower = cluster.at(2);
+  follower.raft.beforeWrite = () => {
+    throw new Fault("disk-full");
+  };
+  cluster.hub.lost = ({ from, to }) => from === 3 || to === 3;
+  const seen = outcome(leader.node.proposeAndWait(text("a")));
+  await cluster.run(500);
+  assert.equal(seen.value, undefined);
+  assert.equal(follower.node.status().diskFull, true);
+  follower.raft.beforeWrite = () => {};
+  await cluster.until("applied", () => seen.value !== undefined);
+  assert.equal(follower.node.status().diskFull, false);
+});
+
+test("a leader whose disk is full hands over", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect(1);
+  await cluster.run(50);
+  leader.raft.beforeWrite = () => {
+    throw new Fault("disk-full");
+  };
+  void outcome(leader.node.proposeAndWait(text("a")));
+  await cluster.until("another leader", () => cluster.leader()?.node.peer !== 1);
+});
+
+test("a linearizable read on a follower sees what was acknowledged before it was asked", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect(1);
+  await cluster.run(50);
+  // 3 learns of commits late.
+  cluster.hub.delayMs = ({ to }) => (to === 3 ? 40 : 1);
+  const write = outcome(leader.node.proposeAndWait(text("a")));
+  await cluster.until("acknowledged", () => write.value !== undefined);
+  const third = cluster.at(3);
+  assert.equal(third.node.applied, 1);
+  const read = outcome(third.node.readIndex());
+  await cluster.until("read", () => read.value !== undefined);
+  assert.ok((read.value ?? 0) >= 2);
+  assert.deepEqual(applied(third.raft.applied), ["a"]);
+});
+
+test("reads of one turn share one round of heartbeats", async () => {
+  const cluster = new MemoryCluster(3, { heartbeatTicks: 50 });
+  const leader = await cluster.elect(1);
+  await cluster.run(600);
+  cluster.hub.sent = [];
+  const reads = Array.from({ length: 50 }, () => outcome(leader.node.readIndex()));
+  await cluster.run(10);
+  assert.ok(reads.every((one) => one.value !== undefined));
+  assert.ok(cluster.hub.sent.filter((one) => one.type === "heartbeat").length <= 4);
+});
+
+test("a read is asked again after its leader is lost, and gives up in the end", async () => {
+  const cluster = new MemoryCluster(3);
+  await cluster.elect(1);
+  await cluster.run(50);
+  cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
+  const read = outcome(cluster.at(2).node.readIndex());
+  await cluster.until("read from the next leader", () => read.value !== undefined);
+  const alone = outcome(cluster.at(1).node.readIndex());
+  await cluster.until("given up", () => alone.fault !== undefined);
+  assert.equal(alone.fault?.kind, "unavailable");
+});
+
+test("a node joins as learner with a number of its own, becomes voter, and is removed", async () => {
+  const cluster = new MemoryCluster(3);
+  const { node } = await cluster.elect(1);
+  for (const value of ["a", "b"]) void outcome(node.proposeAndWait(text(value)));
+  await cluster.run(50);
+  const peer = node.nextPeer;
+  assert.equal(peer, 4);
+  const joined = cluster.start(peer);
+  const change = (action: "learner" | "voter" | "remove"): { value?: number; fault?: Fault } =>
+    outcome(
+      node.proposeChange({
+        transition: "auto",
+        changes: [{ action, peer }],
+        ...(action === "learner" ? { members: [memberOf(peer)] } : {}),
+      }),
+    );
+  change("learner");
+  await cluster.until("caught up", () => applied(joined.raft.applied).length === 2);
+  assert.deepEqual(node.configuration.learners, [4]);
+  assert.equal(node.member("node-4")?.peer, 4);
+  const promoted = change("voter");
+  await cluster.until("promoted", () => promoted.value !== undefined);
+  assert.deepEqual(node.configuration.voters, [1, 2, 3, 4]);
+  await cluster.run(50);
+  assert.deepEqual(joined.node.configuration.voters, [1, 2, 3, 4]);
+  assert.equal(joined.node.configuration.roster?.members.length, 4);
+  const removed = change("remove");
+  await cluster.until("removed", () => removed.value !== undefined);
+  assert.equal(node.member("node-4"), undefined);
+  assert.equal(node.nextPeer, 5);
+});
+
+test("a second change before the first is applied is refused as not written", async () => {
+  const cluster = new MemoryCluster(3);
+  const { node } = await cluster.elect(1);
+  const change = { transition: "auto", changes: [{ action: "learner", peer: 4 }] } as const;
+  const [first, second] = [outcome(node.proposeChange(change)), outcome(node.proposeChange(change))];
+  await cluster.until("settled", () => first.value !== undefined && second.fault !== undefined);
+  assert.equal(second.fault?.kind, "failed-precondition");
+  assert.equal(second.fault?.written, "no");
+});
+
+test("a voter with a wiped directory under the same number is not heard", async () => {
+  const cluster = new MemoryCluster(3);
+  const { node } = await cluster.elect(1);
+  await cluster.run(50);
+  const { term } = node;
+  node.receive(message("append-response", 1, { from: 2, term: term + 5, index: 1 }), "another");
+  assert.equal(node.term, term);
+  node.receive(message("append-response", 1, { from: 2, term: term + 5, index: 1 }), "directory-2");
+  assert.equal(node.term, term + 5);
+});
+
+test("a snapshot brings a follower whose entries are gone, and proposals in it are unknown", async () => {
+  const cluster = new MemoryCluster(3);
+  const leader = await cluster.elect(1);
+  await cluster.run(50);
+  cluster.hub.lost = ({ from, to }) => from === 3 || to === 3;
+  for (let at = 0; at < 20; at++) void outcome(leader.node.proposeAndWait(text(String(at))));
+  await cluster.run(50);
+  leader.raft.compact(15);
+  cluster.at(2).raft.compact(15);
+  cluster.hub.lost = () => false;
+  await cluster.until("caught up", () => cluster.at(3).node.applied === leader.node.applied);
+  assert.equal(applied(cluster.at(3).raft.applied).length, 20);
+  assert.ok(cluster.hub.sent.some((one) => one.type === "snapshot"));
+});
+
+test("a turn's queue is bounded: beyond it a proposal is refused at once", async () => {
+  const cluster = new MemoryCluster(1, { queuedMax: 3 });
+  const { node } = await cluster.elect(1);
+  const all = Array.from({ length: 5 }, (_, at) => outcome(node.proposeAndWait(text(String(at)))));
+  await cluster.run(20);
+  assert.deepEqual(
+    all.map((one) => one.fault?.kind ?? one.value),
+    [2, 3, 4, "overloaded", "overloaded"],
+  );
+});
+
+test("what is not committed is bounded: beyond it proposals are refused as not written", async () => {
+  const cluster = new MemoryCluster(3, { uncommittedBytesMax: 100 });
+  const { node } = await cluster.elect(1);
+  await cluster.run(50);
+  cluster.hub.lost = () => true;
+  const all: ReturnType<typeof outcome>[] = [];
+  for (let at = 0; at < 4; at++) {
+    all.push(outcome(node.proposeAndWait(text("x".repeat(40)))));
+    await cluster.run(1);
+  }
+  assert.deepEqual(
+    all.map((one) => one.fault?.kind),
+    [undefined, undefined, "overloaded", "overloaded"],
+  );
+});
+
+test("closing fails what is undecided as unknown and what is queued as not written", async () => {
+  const cluster = new MemoryCluster(3);
+  const { node } = await cluster.elect(1);
+  cluster.hub.lost = () => true;
+  const handed = outcome(node.proposeAndWait(text("a")));
+  await cluster.run(1);
+  const queued = outcome(node.proposeAndWait(text("b")));
+  const read = outcome(node.readIndex());
+  await node.close();
+  assert.deepEqual([handed.fault?.written, queued.fault?.written], ["unknown", "no"]);
+  assert.equal(read.fault?.kind, "unavailable");
+});
+
+test("refused connections to the leader bring the next one long before the election timeout", async () => {
+  const cluster = new MemoryCluster(3);
+  await cluster.elect(1);
+  await cluster.run(100);
+  cluster.crash(1);
+  cluster.nodes.delete(1);
+  const start = cluster.time.now;
+  for (const peer of [2, 3]) cluster.at(peer).node.connectionRefused(1);
+  await cluster.elect();
+  assert.ok(cluster.time.now - start < 200, `${cluster.time.now - start} ms`);
+});
+
+test("after a pause a node reads what waits before it calls an election", async () => {
+  const cluster = new MemoryCluster(3);
+  await cluster.elect(1);
+  await cluster.run(100);
+  const { term } = cluster.at(1).node;
+  cluster.at(2).clock.pause(5_000);
+  await cluster.run(6_000);
+  assert.equal(cluster.at(1).node.term, term);
+  assert.equal(cluster.at(1).node.isLeader, true);
+});
