@@ -28,6 +28,10 @@ export interface PolicySource {
 /** Compiles them. Throws Fault "config" naming the file, and the line where one is wrong. */
 export async function compileRules(source: PolicySource): Promise<Rules> {
   const { policyName = "policy", modelName = "model" } = source;
+  // An editor that writes a file anew empties it first; that moment must not take everybody's rights away.
+  if (source.policy.trim() === "") {
+    throw new Fault("config", { message: `${policyName} is empty, a comment alone would deny everything` });
+  }
   const casbin = await import("casbin");
   let model: ReturnType<typeof casbin.newModelFromString>;
   try {

@@ -5,10 +5,12 @@
  * Never: changes a rule.
  */
 import type { Command } from "commander";
+import type { Action, Decision } from "../access/mod.ts";
 
-/** Exit status of a denial, as in every command. */
-const denied = 4;
+/** Exit statuses, as in every command. */
+const failed = 1;
 const usage = 2;
+const denied = 4;
 
 export function register(program: Command): void {
   const acl = program.command("acl").description("explain the access rules");
@@ -23,24 +25,36 @@ export function register(program: Command): void {
     .option("--node-certificate", "the subject's certificate names a node")
     .option("--json", "one JSON object")
     .action(async (subject: string, object: string, action: string, flags: Flags) => {
-      const { readAccessFiles } = await import("../agent/access-files.ts");
-      const { AccessControl, actions, isAction, namedIdentity } = await import("../access/mod.ts");
+      const { actions, isAction } = await import("../access/mod.ts");
       if (!isAction(action)) {
-        console.error(`no action ${action}; there are ${actions.join(", ")}`);
+        console.error(`tailrace acl: no action ${action}; there are ${actions.join(", ")}`);
         process.exitCode = usage;
         return;
       }
-      const source = readAccessFiles({ modelFile: flags.aclModelFile, policyFile: flags.aclPolicyFile });
-      const access = await AccessControl.open(source);
-      const decision = access.explain(namedIdentity(subject, flags.nodeCertificate), object, action);
-      const answer = decision.allowed ? "allowed" : "denied";
-      console.log(
-        flags.json
-          ? JSON.stringify({ subject, object, action, ...decision })
-          : `${answer}: "${subject}" ${action} "${object}": ${decision.because}`,
-      );
-      if (!decision.allowed) process.exitCode = denied;
+      const { Fault } = await import("../fault.ts");
+      try {
+        const decision = await decide(subject, object, action, flags);
+        const answer = decision.allowed ? "allowed" : "denied";
+        console.log(
+          flags.json
+            ? JSON.stringify({ subject, object, action, ...decision })
+            : `${answer}: "${subject}" ${action} "${object}": ${decision.because}`,
+        );
+        if (!decision.allowed) process.exitCode = denied;
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        console.error(`tailrace acl: ${error.message}`);
+        process.exitCode = failed;
+      }
     });
+}
+
+async function decide(subject: string, object: string, action: Action, flags: Flags): Promise<Decision> {
+  const { readAccessFiles } = await import("../agent/access-files.ts");
+  const { AccessControl, namedIdentity } = await import("../access/mod.ts");
+  const source = readAccessFiles({ modelFile: flags.aclModelFile, policyFile: flags.aclPolicyFile });
+  const access = await AccessControl.open(source);
+  return access.explain(namedIdentity(subject, flags.nodeCertificate), object, action);
 }
 
 interface Flags {

@@ -140,7 +140,9 @@ export class Instruments implements Metrics {
         attributes,
         value: instrument instanceof HistogramSeries ? instrument.point() : instrument.value,
       }));
-      for (const observer of observers) points.push(...look(observer));
+      // Two that show the same series would spoil the whole page for Prometheus; the later one counts.
+      const seen = new Map([...observers].flatMap(look).map((point) => [keyOf(point.attributes), point]));
+      points.push(...seen.values());
       return { name, kind, description: options.description, unit: options.unit, points };
     });
   }

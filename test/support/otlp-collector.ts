@@ -2,7 +2,7 @@
  * A collector for OTLP over HTTP with JSON: keeps what it is sent, for tests that ask whether spans and metrics
  * arrive and hang together. Point OTEL_EXPORTER_OTLP_ENDPOINT at `url` and OTEL_EXPORTER_OTLP_PROTOCOL to http/json.
  *
- * Never: speaks protobuf or gRPC.
+ * Never: reads protobuf, speaks gRPC.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
@@ -41,26 +41,33 @@ export interface CollectedPoint {
 export interface Collector extends AsyncDisposable {
   readonly url: string;
   readonly spans: CollectedSpan[];
+  /** Path and content type of each request, also of those that are not JSON. */
+  readonly requests: string[];
   /** As in the newest export. */
   readonly metrics: Map<string, CollectedMetric>;
 }
 
 export async function openCollector(): Promise<Collector> {
   const spans: CollectedSpan[] = [];
+  const requests: string[] = [];
   const metrics = new Map<string, CollectedMetric>();
   const server = createServer(async (request, response) => {
-    const body = JSON.parse(await read(request)) as Json;
+    const type = request.headers["content-type"] ?? "";
+    requests.push(`${request.url} ${type}`);
+    const text = await read(request);
+    const body = (type === "application/json" ? JSON.parse(text) : {}) as Json;
     if (request.url === "/v1/traces") spans.push(...spansIn(body));
     else if (request.url === "/v1/metrics")
       for (const metric of metricsIn(body)) metrics.set(metric.name, metric);
     else response.statusCode = 404;
-    response.setHeader("content-type", "application/json").end("{}");
+    response.setHeader("content-type", type).end(type === "application/json" ? "{}" : "");
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     spans,
+    requests,
     metrics,
     async [Symbol.asyncDispose]() {
       const closed = once(server, "close");

@@ -140,6 +140,14 @@ test("a policy that is not valid leaves the one before in force", async () => {
   assert.equal(access.check(root, "*", "produce"), false);
 });
 
+test("an empty policy is a file half written, a comment alone denies everything", async () => {
+  const access = await AccessControl.open(policy(bookPolicy));
+  await assert.rejects(access.use(policy("\n")), configFault(/policy\.csv is empty/));
+  assert.equal(access.check(root, "*", "produce"), true);
+  await access.use(policy("# nobody\n"));
+  assert.deepEqual(access.actionsOf(root), []);
+});
+
 test("lines that Casbin would pass over in silence are refused by number", async () => {
   const refuse = (text: string, pattern: RegExp, more: Partial<PolicySource> = {}): Promise<void> =>
     assert.rejects(AccessControl.open(policy(text, more)), configFault(pattern));
@@ -147,7 +155,10 @@ test("lines that Casbin would pass over in silence are refused by number", async
   await refuse("p root * produce", /line 1 begins with "p root \* produce"/);
   await refuse("p, root, , produce", /line 1 has 2 fields, expected 3/);
   await refuse("g, alice, writers", /line 1 begins with "g"/, { model: bookModel });
-  await refuse("", /m\.conf is not a Casbin model|must define r/, { model: "nonsense", modelName: "m.conf" });
+  await refuse("p, a, b, c", /m\.conf is not a Casbin model|must define r/, {
+    model: "nonsense",
+    modelName: "m.conf",
+  });
   await refuse("p, a, b, c", /do not make rules/, {
     model: bookModel.replace("r.sub == p.sub", "noSuchFunction(r.sub, p.sub)"),
   });

@@ -71,3 +71,9 @@ test("an unknown action is a usage error that lists the actions", async (t) => {
   assert.match(out, /no action delete; there are produce, consume/);
   assert.equal(status, 2);
 });
+
+test("a policy that cannot be read is said in one line, exit 1", async (t) => {
+  const { out, status } = await check(t, "root", "*", "produce", "--acl-policy-file", "no-such-file.csv");
+  assert.equal(out, "tailrace acl: acl-policy-file cannot be read");
+  assert.equal(status, 1);
+});

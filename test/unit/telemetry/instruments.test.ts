@@ -102,3 +102,16 @@ test("gauges and totals are looked at only when collected, end when told, and ma
   end();
   assert.deepEqual(instruments.collect()[0]?.points, []);
 });
+
+test("of two observers that show the same series the later one counts", () => {
+  const instruments = new Instruments();
+  instruments.gauge("g", options, () => 1);
+  instruments.gauge("g", options, () => [
+    { value: 2, attributes: {} },
+    { value: 3, attributes: { a: 1 } },
+  ]);
+  assert.deepEqual(
+    instruments.collect()[0]?.points.map(({ value }) => value),
+    [2, 3],
+  );
+});

@@ -118,3 +118,18 @@ test("a call whose caller did not sample is not exported, and its trace is still
   assert.equal(collector.spans.length, 1);
   assert.notEqual(collector.spans[0]?.traceId, traceId);
 });
+
+test("by default OTLP is protobuf, for both signals", async () => {
+  await using collector = await openCollector();
+  delete process.env["OTEL_EXPORTER_OTLP_PROTOCOL"];
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
+  Object.assign(process.env, env);
+  {
+    await using telemetry = await openTelemetry({ version: "1", env, destination: silent() });
+    telemetry.begin({ method: "a/b", protocol: "grpc", subject: "s", peer: "p" }).end("ok", 0, 0);
+  }
+  assert.deepEqual(collector.requests.sort(), [
+    "/v1/metrics application/x-protobuf",
+    "/v1/traces application/x-protobuf",
+  ]);
+});
