@@ -1,0 +1,22 @@
+/**
+ * `npm run bench [-- NAME…]`: runs benchmarks and prints their figures, each beside a limit measured in the same run.
+ *
+ * Never: asserts anything; a figure is for reading.
+ */
+import { parseArgs } from "node:util";
+
+interface Suite {
+  run(only: readonly string[]): Promise<void>;
+}
+
+const suites: Readonly<Record<string, () => Promise<Suite>>> = {
+  service: () => import("./service.ts"),
+};
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const [name, ...only] = positionals;
+for (const [suite, load] of Object.entries(suites)) {
+  if (name !== undefined && name !== suite) continue;
+  console.log(`== ${suite}`);
+  await (await load()).run(only);
+}

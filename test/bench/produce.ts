@@ -1,0 +1,121 @@
+/** P1 to P3: appending, one request at a time, on a stream, in bulk. */
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
+import { paths, produceMany, produceOne } from "./messages.ts";
+
+/** Requests per second with so many in flight on one connection. */
+export async function unaryRate(target: Target, inFlight: number, total: number): Promise<number> {
+  const client = await H2Client.open(target);
+  const headers = grpcHeaders(paths.produce);
+  const started = performance.now();
+  await new Promise<void>((resolve, reject) => {
+    let sent = 0;
+    let done = 0;
+    const next = (): void => {
+      if (sent === total) return;
+      sent++;
+      client.request(headers, produceOne, {
+        onEnd: (reset) => {
+          if (reset) return reject(new Error("a request was reset"));
+          if (++done === total) resolve();
+          else next();
+        },
+      });
+    };
+    for (let lane = 0; lane < inFlight; lane++) next();
+  });
+  const seconds = (performance.now() - started) / 1000;
+  client.close();
+  return total / seconds;
+}
+
+/** Records per second on one ProduceStream with at most `window` unacknowledged. */
+export async function streamRate(target: Target, window: number, total: number): Promise<number> {
+  const client = await H2Client.open(target);
+  const burst = Math.min(128, window);
+  const bytes = Buffer.concat(Array.from({ length: burst }, () => produceOne));
+  const started = performance.now();
+  await new Promise<void>((resolve, reject) => {
+    let sent = 0;
+    let acked = 0;
+    const acks = ackCounter();
+    const feed = (): void => {
+      while (sent < total && sent - acked + burst <= window && client.drained(id)) {
+        sent += burst;
+        client.write(id, bytes, sent >= total);
+      }
+    };
+    const id = client.request(grpcHeaders(paths.produceStream), undefined, {
+      onData: (chunk) => {
+        acked += acks(chunk);
+        feed();
+      },
+      onEnd: (reset) =>
+        reset || acked < total ? reject(new Error(`${acked} of ${total} acked`)) : resolve(),
+    });
+    feed();
+  });
+  const seconds = (performance.now() - started) / 1000;
+  client.close();
+  return total / seconds;
+}
+
+/** Records per second of one ProduceBulk with batches of so many. */
+export async function bulkRate(target: Target, batch: number, batches: number): Promise<number> {
+  const client = await H2Client.open(target);
+  const bytes = produceMany(batch);
+  const started = performance.now();
+  await new Promise<void>((resolve, reject) => {
+    const id = client.request(grpcHeaders(paths.produceBulk), undefined, {
+      onEnd: (reset) => (reset ? reject(new Error("the stream was reset")) : resolve()),
+    });
+    let sent = 0;
+    const feed = (): void => {
+      while (sent < batches && client.drained(id)) {
+        sent++;
+        client.write(id, bytes, sent === batches);
+      }
+      if (sent < batches) setImmediate(feed);
+    };
+    feed();
+  });
+  const seconds = (performance.now() - started) / 1000;
+  client.close();
+  return (batch * batches) / seconds;
+}
+
+/** The limit of P3: records per second of writing and syncing the same bytes in the same groups, nothing else. */
+export function rawWriteRate(batch: number, batches: number): number {
+  const folder = mkdtempSync(join(tmpdir(), "tailrace-raw-"));
+  const file = openSync(join(folder, "raw"), "w");
+  const bytes = produceMany(batch);
+  const started = performance.now();
+  for (let at = 0; at < batches; at++) {
+    writeSync(file, bytes);
+    fdatasyncSync(file);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  closeSync(file);
+  rmSync(folder, { recursive: true });
+  return (batch * batches) / seconds;
+}
+
+/** Counts whole enveloped messages in a body that comes in chunks. */
+export function ackCounter(): (chunk: Buffer) => number {
+  let rest: Buffer = Buffer.alloc(0);
+  return (chunk) => {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let at = 0;
+    let count = 0;
+    while (at + 5 <= bytes.length) {
+      const end = at + 5 + bytes.readUInt32BE(at + 1);
+      if (end > bytes.length) break;
+      at = end;
+      count++;
+    }
+    rest = bytes.subarray(at);
+    return count;
+  };
+}

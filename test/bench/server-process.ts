@@ -1,0 +1,96 @@
+/**
+ * A server in a process of its own, started from the command line as a user would, with what it costs: processor
+ * time and memory, read from /proc.
+ *
+ * Never: outlives the benchmark.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+
+export interface ServerProcess {
+  readonly port: number;
+  readonly pid: number;
+  readonly dataDir: string;
+  /** From spawn to the ready line, milliseconds. */
+  readonly readyMs: number;
+  stop(): Promise<void>;
+}
+
+/** Starts `tailrace serve` on a free port with an empty data directory, and waits for its ready line. */
+export async function startServer(flags: readonly string[] = []): Promise<ServerProcess> {
+  const dataDir = mkdtempSync(join(tmpdir(), "tailrace-bench-"));
+  const started = performance.now();
+  const words = [
+    "serve",
+    "--addr",
+    "127.0.0.1:0",
+    "--ops-addr",
+    "127.0.0.1:0",
+    "--data-dir",
+    dataDir,
+    ...flags,
+  ];
+  const child = spawn(process.execPath, [join(root, "src/cli/bin.cjs"), ...words], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const line = await readyLine(child, /^tailrace ready /);
+  const port = Number(/ addr=\S*:(\d+) /.exec(line)?.[1]);
+  return {
+    port,
+    pid: child.pid as number,
+    dataDir,
+    readyMs: performance.now() - started,
+    stop: async () => {
+      await stopped(child);
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts a script of this folder that prints its port, for limits measured in the same run. */
+export async function startScript(
+  file: string,
+): Promise<{ port: number; pid: number; stop(): Promise<void> }> {
+  const child = spawn(process.execPath, [join(root, "test/bench", file)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const port = Number(await readyLine(child, /^\d+$/));
+  return { port, pid: child.pid as number, stop: () => stopped(child) };
+}
+
+function readyLine(child: ChildProcess, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout?.on("data", (chunk) => {
+      text += chunk;
+      const line = text.split("\n").find((one) => pattern.test(one));
+      if (line !== undefined && text.includes("\n")) resolve(line);
+    });
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code} before it was ready`)));
+  });
+}
+
+function stopped(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null) return resolve();
+    child.once("exit", () => resolve());
+    child.kill("SIGTERM");
+    setTimeout(() => child.kill("SIGKILL"), 5000).unref();
+  });
+}
+
+/** Seconds of processor time that a process has used. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Resident memory, bytes. */
+export function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+}

@@ -1,0 +1,154 @@
+/** The service of one node: P1 to P4 and P8 to P11, each with the server in a process of its own. */
+
+import { consumeAll } from "./consume.ts";
+import { http1Rate } from "./http1.ts";
+import { paths } from "./messages.ts";
+import { bulkRate, rawWriteRate, streamRate, unaryRate } from "./produce.ts";
+import { median, report } from "./report.ts";
+import { residentBytes, type ServerProcess, startScript, startServer } from "./server-process.ts";
+import { fedTails, idleTails } from "./tails.ts";
+
+const rounds = 3;
+
+/** Runs both in turn, so that whatever else the machine does falls on both; answers the medians. */
+async function alternate(
+  ours: () => Promise<number> | number,
+  limit: () => Promise<number> | number,
+): Promise<{ ours: number; limit: number }> {
+  const mine: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    theirs.push(await limit());
+    mine.push(await ours());
+  }
+  return { ours: median(mine), limit: median(theirs) };
+}
+
+const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> = {
+  async P1(server) {
+    const canned = await startScript("canned-h2.ts");
+    const { ours, limit } = await alternate(
+      () => unaryRate(server, 64, 30_000),
+      () => unaryRate(canned, 64, 30_000),
+    );
+    await canned.stop();
+    report({
+      name: "P1 unary gRPC Produce 100 B, 64 in flight",
+      value: ours,
+      unit: "req/s",
+      bar: "23,000",
+      ratio: { to: `canned node:http2 (${Math.round(limit)})`, value: ours / limit },
+    });
+  },
+
+  async P2(server) {
+    const values: number[] = [];
+    for (let round = 0; round < rounds; round++) values.push(await streamRate(server, 1024, 256_000));
+    report({
+      name: "P2 ProduceStream 100 B, window 1024",
+      value: median(values),
+      unit: "rec/s",
+      bar: "300,000",
+    });
+  },
+
+  async P3(server) {
+    const { ours, limit } = await alternate(
+      () => bulkRate(server, 640, 1500),
+      () => rawWriteRate(640, 1500),
+    );
+    report({
+      name: "P3 ProduceBulk 100 B × 640",
+      value: ours,
+      unit: "rec/s",
+      bar: "1,500,000",
+      ratio: { to: `write+fdatasync (${Math.round(limit)})`, value: ours / limit },
+    });
+  },
+
+  async P4(server) {
+    const records = 640 * 3000;
+    await bulkRate(server, 640, 3000);
+    for (const [path, bar] of [
+      [paths.consumeBatches, "5,000,000"],
+      [paths.consumeStream, "1,000,000"],
+    ] as const) {
+      const seconds: number[] = [];
+      let bytes = 0;
+      for (let round = 0; round < rounds; round++) {
+        const read = await consumeAll(server, path);
+        seconds.push(read.seconds);
+        bytes = read.bytes;
+      }
+      const rate = records / median(seconds);
+      const name = `P4 ${path.split("/")[2]} from disk`;
+      report({
+        name,
+        value: rate,
+        unit: "rec/s",
+        bar,
+        note: `${Math.round(bytes / median(seconds) / 1e6)} MB/s`,
+      });
+    }
+  },
+
+  async P8(server) {
+    for (const connections of [10, 1000]) {
+      const { cpuShare, bytesEach } = await idleTails(server, server.pid, 1000, connections);
+      report({
+        name: `P8 1,000 idle tails over ${connections} connections`,
+        value: cpuShare * 100,
+        unit: "% core",
+        bar: connections === 10 ? "1 %, 20 KiB" : "1 %, 128 KiB",
+        note: `${(bytesEach / 1024).toFixed(1)} KiB each`,
+      });
+    }
+  },
+
+  async P9(server) {
+    const { delivered, cpuShare } = await fedTails(server, server.pid, 1000, 1000);
+    report({
+      name: "P9 1,000 tails × 1,000 rec/s",
+      value: delivered,
+      unit: "rec/s",
+      bar: "900,000 in 50 %",
+      note: `${(cpuShare * 100).toFixed(0)} % of a core`,
+    });
+  },
+
+  async P10(server) {
+    const rate = await http1Rate(server.port, 64, 40_000);
+    report({ name: "P10 POST / over HTTP/1.1, 64 in flight", value: rate, unit: "req/s", bar: "15,000" });
+  },
+
+  async P11() {
+    const times: number[] = [];
+    let resident = 0;
+    for (let round = 0; round < rounds; round++) {
+      const server = await startServer();
+      times.push(server.readyMs);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      resident = residentBytes(server.pid);
+      await server.stop();
+    }
+    report({
+      name: "P11 start to the ready line",
+      value: median(times),
+      unit: "ms",
+      bar: "700 ms, 120 MB",
+      note: `${Math.round(resident / 1e6)} MB resident when idle`,
+    });
+  },
+};
+
+export async function run(only: readonly string[]): Promise<void> {
+  for (const [name, measure] of Object.entries(cases)) {
+    if (only.length > 0 && !only.includes(name)) continue;
+    const server = await startServer();
+    try {
+      await measure(server);
+    } finally {
+      await server.stop();
+    }
+  }
+}
