@@ -3,9 +3,9 @@
  *
  * Never: encodes a record.
  */
-import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Appended, AppendOptions, CommitLog, ProducerStamp, RecordRun } from "../vocabulary.ts";
+import { requireRecords } from "./append-message.ts";
 import type { Call } from "./call.ts";
 import { unlessAborted } from "./ending.ts";
 import type { Traffic } from "./traffic.ts";
@@ -46,9 +46,7 @@ export async function appendFor(
   signal: AbortSignal | undefined,
 ): Promise<Appended> {
   const { run } = request;
-  if (run.count === 0) {
-    throw new Fault("bad-request", { message: "there are no records", facts: { field: "records" } });
-  }
+  requireRecords(run);
   const bytes = run.bytes.length;
   call.bytesIn += bytes;
   const began = desk.clock.monotonicMs();

@@ -7,7 +7,6 @@
  */
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { Fault } from "../fault.ts";
 import {
   type ConsumeRequest,
   type ConsumeResponseSchema,
@@ -18,22 +17,17 @@ import {
   RecordBatchSchema,
 } from "../gen/log/v1/log_pb.js";
 import type { Clock } from "../lib/clock.ts";
-import {
-  frameBaseOffset,
-  frameBytes,
-  frameNextOffset,
-  frameRecordCount,
-  prefixBytes,
-  RecordCursor,
-  type RecordLimits,
-} from "../log/mod.ts";
-import type { Appended, BatchSlice, ClusterView, CommitLog } from "../vocabulary.ts";
+import { frameBytes, prefixBytes, RecordCursor, type RecordLimits } from "../log/mod.ts";
+import type { Appended, ClusterView, CommitLog } from "../vocabulary.ts";
 import { appendFor, appendOptionsOf } from "./append.ts";
+import { appendRequestOf } from "./append-message.ts";
+import { BulkSummary } from "./bulk-summary.ts";
 import type { Call } from "./call.ts";
 import { callOf } from "./call-context.ts";
 import { describe } from "./describe.ts";
 import { signalOf, unlessAborted } from "./ending.ts";
-import { freshnessOf, numberOf, planOf, recordAt, runOf, stampOf, startOf } from "./messages.ts";
+import { frameLimit } from "./frame-limit.ts";
+import { freshnessOf, numberOf, planOf, recordAt, startOf } from "./messages.ts";
 import { pipelined } from "./pipeline.ts";
 import { openRead, type ReadOptions, readSlices } from "./read.ts";
 import { ReadLimit } from "./read-limit.ts";
@@ -68,18 +62,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     context: HandlerContext,
     signal: AbortSignal | undefined,
   ): Promise<Appended> => {
-    const records =
-      "records" in request ? request.records : request.record === undefined ? [] : [request.record];
-    if (!("records" in request) && records.length === 0) {
-      throw new Fault("bad-request", { message: "record is missing", facts: { field: "record" } });
-    }
-    const expected = request.expectedOffset;
-    const asked = {
-      run: runOf(records, recordLimits),
-      producer: stampOf(request.producer, call.subject),
-      expectedOffset: expected === undefined ? undefined : numberOf(expected, "expected_offset"),
-      forward: context.requestHeader.get(forwardHeader) !== "no",
-    };
+    const forward = context.requestHeader.get(forwardHeader) !== "no";
+    const asked = { ...appendRequestOf(request, call.subject, recordLimits), forward };
     return appendFor(options, call, asked, signal);
   };
   /** The same for streams: a fault is a rejection like any other, so that answers stay in order. */
@@ -140,23 +124,18 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
           bytesOf: (request) => request.records.reduce((sum, { value }) => sum + value.length, 0),
         },
       );
-      const sum = { firstOffset: -1, records: 0, batches: 0, nextOffset: 0 };
+      const summary = new BulkSummary();
       try {
-        for await (const done of acks) {
-          if (sum.batches === 0) sum.firstOffset = done.firstOffset;
-          sum.batches++;
-          sum.records += done.count;
-          sum.nextOffset = done.firstOffset + done.count;
-        }
+        for await (const done of acks) summary.add(done);
       } catch (reason) {
-        throw withProgress(Fault.from(reason), sum.records, sum.batches);
+        throw summary.withProgress(reason);
       }
-      if (sum.batches === 0) sum.firstOffset = sum.nextOffset = (await log.bounds()).next;
+      const { firstOffset, records, batches, nextOffset } = await summary.done(log);
       return {
-        firstOffset: BigInt(sum.firstOffset),
-        records: BigInt(sum.records),
-        batches: BigInt(sum.batches),
-        nextOffset: BigInt(sum.nextOffset),
+        firstOffset: BigInt(firstOffset),
+        records: BigInt(records),
+        batches: BigInt(batches),
+        nextOffset: BigInt(nextOffset),
       };
     },
 
@@ -213,14 +192,11 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
           heartbeatMs: undefined,
         })) {
           if (typeof event === "string") continue;
-          for (const at of framesOf(event, read.from)) {
-            if (!limitFrame(limit, event, at, read.from)) break;
-            const end = at + frameBytes(event.frames, at);
-            call.bytesOut += end - at;
-            traffic.sent(frameRecordCount(event.frames, at), end - at);
-            const message = event.frames.subarray(at + prefixBytes, end);
+          const run = frameLimit(event, read.from, limit);
+          call.bytesOut += run.bytes.length;
+          traffic.sent(run.records, run.bytes.length);
+          for (const message of messagesOf(run.bytes)) {
             yield binary ? verbatim(message) : fromBinary(RecordBatchSchema, message);
-            if (limit.isSpent) return;
           }
           if (limit.isSpent) return;
         }
@@ -278,26 +254,11 @@ function markerOf(
   return { caughtUp: event === "caught-up", heartbeat: event === "heartbeat", endOffset: BigInt(next) };
 }
 
-/** Where frames with records at or behind `from` begin. */
-function* framesOf(slice: BatchSlice, from: number): Generator<number> {
-  for (let at = 0; at < slice.frames.length; at += frameBytes(slice.frames, at)) {
-    if (frameNextOffset(slice.frames, at) > from) yield at;
+/** The messages of `frame*`, without their prefixes. */
+function* messagesOf(frames: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < frames.length; at += frameBytes(frames, at)) {
+    yield frames.subarray(at + prefixBytes, at + frameBytes(frames, at));
   }
-}
-
-/** Counts a frame's records from `from` on; false when its first one is beyond the limits already. */
-function limitFrame(limit: ReadLimit, slice: BatchSlice, at: number, from: number): boolean {
-  const end = at + frameBytes(slice.frames, at);
-  const cursor = new RecordCursor(
-    slice.frames.subarray(at, end),
-    Math.max(from, frameBaseOffset(slice.frames, at)),
-  );
-  let any = false;
-  while (cursor.next()) {
-    if (!limit.take(cursor.frames, cursor.start, cursor.end, cursor.offset)) return any;
-    any = true;
-  }
-  return true;
 }
 
 /**
@@ -309,10 +270,4 @@ function verbatim(message: Uint8Array): RecordBatch {
   const tag = message[0]!;
   batch.$unknown = [{ no: tag >>> 3, wireType: tag & 7, data: message.subarray(1) }];
   return batch;
-}
-
-/** The same fault, saying what of the stream was appended before. */
-function withProgress(fault: Fault, records: number, batches: number): Fault {
-  const facts = { ...fault.facts, records_before: records, batches_before: batches };
-  return new Fault(fault.kind, { message: fault.message, facts, written: fault.written, cause: fault.cause });
 }

@@ -7,6 +7,7 @@ export { Call, CallDesk, type Caller, type CallMeta, type Door } from "./call.ts
 export type { ClusterOperations, Readiness } from "./cluster-service.ts";
 export { clusterDoors, doorOfPath, logDoors } from "./doors.ts";
 export { codeName, codeOf, connectErrorOf, errorDomain, errorObject, httpErrorOf } from "./errors.ts";
+export { expressLane } from "./express/lane.ts";
 export type { Express, Front, Pages } from "./front.ts";
 export { encodeGrpcMessage } from "./grpc-message.ts";
 export type { NodeRequest, NodeResponse } from "./http.ts";

@@ -30,6 +30,7 @@ import { doorOfPath } from "./doors.ts";
 import { codeName, connectErrorOf } from "./errors.ts";
 import { mendGrpcMessage } from "./grpc-message.ts";
 import type { NodeRequest, NodeResponse } from "./http.ts";
+import { jsonOptions } from "./json-options.ts";
 import { refuseRpc } from "./refuse.ts";
 import { writeUniversal } from "./write-universal.ts";
 
@@ -67,7 +68,7 @@ export function rpcHandler(services: readonly RpcService[], options: RpcOptions)
     acceptCompression: [compressionGzip, compressionBrotli],
     readMaxBytes: options.readMaxBytes,
     writeMaxBytes: options.writeMaxBytes,
-    jsonOptions: { alwaysEmitImplicit: true },
+    jsonOptions,
     requestGate: (context) => beginCall(context, options),
   });
   for (const one of services) route(router, one);

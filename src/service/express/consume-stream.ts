@@ -1,0 +1,189 @@
+/**
+ * ConsumeStream and ConsumeBatches: follow the log and write what is there, whole slices at a time. At the end a tail
+ * waits for the log and costs nothing; woken, it flushes with all the others in the pacer's next turn. A client that
+ * reads slowly holds up nobody: its tail takes nothing until the stream has drained.
+ *
+ * Never: queues slices, polls.
+ */
+import type { BatchSlice, Tail } from "../../vocabulary.ts";
+import { frameLimit } from "../frame-limit.ts";
+import { planOf } from "../messages.ts";
+import { type OpenRead, openRead } from "../read.ts";
+import { noLimits, ReadLimit } from "../read-limit.ts";
+import { decodeConsume } from "./consume.ts";
+import type { ExpressCall } from "./express-call.ts";
+import type { Lane, Serve } from "./lane.ts";
+import { render, renderWhole } from "./rendering.ts";
+import { markerResponse } from "./response-codec.ts";
+import { readUnary } from "./unary-body.ts";
+
+/** Taken from the log at once. */
+const sliceBytes = 256 * 1024;
+/** Written by one tail in one turn, so that a reader far behind does not hold up the others. */
+const turnBytesMax = 1024 * 1024;
+
+/** What of a slice is to be sent. */
+interface Portion {
+  readonly bytes: Uint8Array;
+  readonly records: number;
+  /** Of records, or of whole frames: what the call's line and the traffic count. */
+  readonly payloadBytes: number;
+  readonly next: number;
+}
+
+type Cut = (slice: BatchSlice, from: number, limit: ReadLimit | undefined) => Portion;
+
+export const consumeStream: Serve = (lane, express) => serve(lane, express, records);
+export const consumeBatches: Serve = (lane, express) => serve(lane, express, batches);
+
+const records: Cut = (slice, from, limit) => {
+  const whole = limit === undefined && from <= slice.firstOffset;
+  const rendering = whole ? renderWhole(slice) : render(slice, from, limit);
+  return { ...rendering, bytes: rendering.envelopes, payloadBytes: rendering.bytes };
+};
+
+const batches: Cut = (slice, from, limit) => {
+  const run = frameLimit(slice, from, limit);
+  return { ...run, payloadBytes: run.bytes.length };
+};
+
+function serve(lane: Lane, express: ExpressCall, cut: Cut): void {
+  readUnary(express, lane.requestBytesMax, (bytes, start, end) => {
+    const request = decodeConsume(bytes.subarray(start, end));
+    const plan = planOf(request, express.call.deadlineMs);
+    const ended = new AbortController();
+    express.onEnd = () => ended.abort();
+    openRead(lane.log, plan, ended.signal).then(
+      (read) => {
+        const markers = request.markers && cut === records;
+        if (express.over) read.tail[Symbol.dispose]();
+        else new Follower(lane, express, read, cut, markers).open();
+      },
+      (reason) => express.fail(reason),
+    );
+  });
+}
+
+class Follower {
+  readonly #lane: Lane;
+  readonly #express: ExpressCall;
+  readonly #tail: Tail;
+  readonly #cut: Cut;
+  readonly #markers: boolean;
+  readonly #limit: ReadLimit | undefined;
+  readonly #endOffset: number;
+  readonly #endsAtEnd: boolean;
+  #next: number;
+  /** Told that it has caught up, since the last record. */
+  #told = false;
+  #marked = false;
+  #heartbeatAt: { cancel(): void } | undefined;
+
+  constructor(lane: Lane, express: ExpressCall, read: OpenRead, cut: Cut, markers: boolean) {
+    this.#lane = lane;
+    this.#express = express;
+    this.#tail = read.tail;
+    this.#cut = cut;
+    this.#markers = markers;
+    const { recordsMax, bytesMax, endOffset } = read.limits;
+    const limited =
+      recordsMax !== noLimits.recordsMax || bytesMax !== noLimits.bytesMax || endOffset !== undefined;
+    this.#limit = limited ? new ReadLimit(read.limits) : undefined;
+    this.#endOffset = endOffset ?? Number.POSITIVE_INFINITY;
+    this.#endsAtEnd = read.endsAtEnd;
+    this.#next = read.from;
+  }
+
+  open(): void {
+    const { traffic } = this.#lane;
+    traffic.tails++;
+    this.#express.onEnd = () => {
+      traffic.tails--;
+      this.#heartbeatAt?.cancel();
+      this.#tail[Symbol.dispose]();
+    };
+    this.#express.answer.begin();
+    this.flush();
+  }
+
+  /** Sends what is there, up to a turn's share; then waits for the log, the socket or its next turn. */
+  flush(): void {
+    this.#marked = false;
+    if (this.#express.over) return;
+    try {
+      this.#send();
+    } catch (reason) {
+      this.#express.fail(reason);
+    }
+  }
+
+  #send(): void {
+    let written = 0;
+    while (this.#tail.position < this.#endOffset) {
+      const slice = this.#tail.take(sliceBytes);
+      if (slice === undefined) {
+        this.#rest();
+        return;
+      }
+      const room = this.#sendPortion(this.#cut(slice, this.#next, this.#limit));
+      written += slice.frames.length;
+      if (this.#limit?.isSpent) {
+        this.#express.end();
+        return;
+      }
+      if (!room || written >= turnBytesMax) {
+        this.#resumeLater(room);
+        return;
+      }
+    }
+    if (this.#endsAtEnd) this.#tellCaughtUp();
+    this.#express.end();
+  }
+
+  /** False when the stream wants to drain first. */
+  #sendPortion({ bytes, records: count, payloadBytes, next }: Portion): boolean {
+    this.#next = next;
+    this.#told = false;
+    this.#express.call.bytesOut += payloadBytes;
+    this.#lane.traffic.sent(count, payloadBytes);
+    return bytes.length === 0 || this.#express.answer.write(bytes);
+  }
+
+  #rest(): void {
+    this.#tellCaughtUp();
+    this.#scheduleHeartbeat();
+    this.#tail.ready().then((more) => {
+      this.#heartbeatAt?.cancel();
+      this.#heartbeatAt = undefined;
+      if (more) this.#mark();
+      else this.#express.end();
+    });
+  }
+
+  #mark(): void {
+    if (this.#marked || this.#express.over) return;
+    this.#marked = true;
+    this.#lane.pacer.mark(this);
+  }
+
+  #resumeLater(room: boolean): void {
+    if (room) this.#mark();
+    else this.#express.stream.once("drain", () => this.#mark());
+  }
+
+  #tellCaughtUp(): void {
+    if (!this.#markers || this.#told) return;
+    this.#told = true;
+    this.#express.answer.write(markerResponse("caught-up", this.#next));
+  }
+
+  #scheduleHeartbeat(): void {
+    if (!this.#markers || this.#heartbeatAt !== undefined) return;
+    this.#heartbeatAt = this.#lane.clock.after(this.#lane.heartbeatMs, () => {
+      this.#heartbeatAt = undefined;
+      if (this.#express.over) return;
+      this.#express.answer.write(markerResponse("heartbeat", this.#next));
+      this.#scheduleHeartbeat();
+    });
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Consume: one request in, one record out.
+ *
+ * Never: decodes the record.
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import { type ConsumeRequest, ConsumeRequestSchema } from "../../gen/log/v1/log_pb.js";
+import { RecordCursor } from "../../log/mod.ts";
+import { undecodable } from "../append-message.ts";
+import { freshnessOf, startOf } from "../messages.ts";
+import { readOne } from "../read-one.ts";
+import type { ExpressCall } from "./express-call.ts";
+import type { Lane, Serve } from "./lane.ts";
+import { consumeResponseBytes, writeConsumeResponse } from "./response-codec.ts";
+import { readUnary } from "./unary-body.ts";
+
+export const consume: Serve = (lane, express) => {
+  readUnary(express, lane.requestBytesMax, (bytes, start, end) => {
+    answer(lane, express, decodeConsume(bytes.subarray(start, end))).catch((reason) => express.fail(reason));
+  });
+};
+
+async function answer(lane: Lane, express: ExpressCall, request: ConsumeRequest): Promise<void> {
+  const ended = new AbortController();
+  express.onEnd = () => ended.abort();
+  const freshness = { ...freshnessOf(request, express.call.deadlineMs), signal: ended.signal };
+  const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
+  const { slice, offset } = await readOne(lane.log, plan, lane.clock, ended.signal);
+  const cursor = new RecordCursor(slice.frames, offset);
+  cursor.next();
+  const size = cursor.end - cursor.start;
+  express.call.bytesOut += size;
+  lane.traffic.sent(1, size);
+  const envelope = Buffer.allocUnsafe(consumeResponseBytes(cursor));
+  writeConsumeResponse(envelope, 0, cursor);
+  express.finish(envelope);
+}
+
+/** Throws Fault "bad-request". */
+export function decodeConsume(message: Uint8Array): ConsumeRequest {
+  try {
+    return fromBinary(ConsumeRequestSchema, message);
+  } catch (reason) {
+    throw undecodable(reason);
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The pacer: lets many tails flush in one turn, and spaces the turns so that flushing takes at most about half of
+ * the time. A single write costs 6 to 15 µs whatever it carries, so a thousand tails woken by each of a thousand
+ * appends a second would never come to rest; paced, each write carries what gathered since the last.
+ * An idle pacer costs nothing, and the first wake after a rest is served in the next turn of the event loop.
+ *
+ * Never: knows what a flush does.
+ */
+import type { Clock } from "../../lib/clock.ts";
+
+export interface Flushable {
+  flush(): void;
+}
+
+/** However long a turn took, the next one begins no later than this. */
+const pauseMsMax = 20;
+
+export class Pacer {
+  readonly #clock: Clock;
+  #waiting: Flushable[] = [];
+  #spare: Flushable[] = [];
+  #scheduled = false;
+  #restUntilMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** `one.flush()` will be called once, soon. Mark again only after that. */
+  mark(one: Flushable): void {
+    this.#waiting.push(one);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    const pauseMs = this.#restUntilMs - this.#clock.monotonicMs();
+    if (pauseMs <= 0) this.#clock.soon(this.#turn);
+    else this.#clock.after(pauseMs, this.#turn);
+  }
+
+  readonly #turn = (): void => {
+    this.#scheduled = false;
+    const started = this.#clock.monotonicMs();
+    const due = this.#waiting;
+    this.#waiting = this.#spare;
+    this.#spare = due;
+    for (const one of due) one.flush();
+    due.length = 0;
+    const ended = this.#clock.monotonicMs();
+    this.#restUntilMs = ended + Math.min(pauseMsMax, ended - started);
+  };
+}

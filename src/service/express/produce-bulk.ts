@@ -1,0 +1,121 @@
+/**
+ * ProduceBulk: batches in, one summary out. Each message is one atomic append; several are under way at once.
+ * Bounded like a ProduceStream.
+ *
+ * Never: reorders batches, answers before the last one is durable.
+ */
+import { BulkSummary } from "../bulk-summary.ts";
+import { EnvelopeReader } from "./envelope.ts";
+import type { ExpressCall } from "./express-call.ts";
+import type { Lane, Serve } from "./lane.ts";
+import { manyRecords, readSlowly, startAppend } from "./produce.ts";
+import { AppendRequest } from "./request-codec.ts";
+import { produceBulkResponse } from "./response-codec.ts";
+import { checkFlags, cutShort, guard, ignore } from "./unary-body.ts";
+
+const pendingBytesMax = 8 * 1024 * 1024;
+const pendingMax = 64;
+
+export const produceBulk: Serve = (lane, express, forward) => {
+  new ProduceBulk(lane, express, forward).open();
+};
+
+class ProduceBulk {
+  readonly #lane: Lane;
+  readonly #express: ExpressCall;
+  readonly #forward: boolean;
+  readonly #reader: EnvelopeReader;
+  readonly #request: AppendRequest;
+  readonly #summary = new BulkSummary();
+  /** Settles when all that was begun so far has, in order; its failure is the first. */
+  #last: Promise<void> = Promise.resolve();
+  #pending = 0;
+  #pendingBytes = 0;
+  #inputOver = false;
+
+  constructor(lane: Lane, express: ExpressCall, forward: boolean) {
+    this.#lane = lane;
+    this.#express = express;
+    this.#forward = forward;
+    this.#reader = new EnvelopeReader(lane.requestBytesMax);
+    this.#request = new AppendRequest(lane.recordLimits, express.call.subject);
+  }
+
+  open(): void {
+    const { stream, answer } = this.#express;
+    answer.begin();
+    stream.on("error", ignore);
+    guard(this.#express, (chunk) => this.#onChunk(chunk));
+    stream.on("end", () => this.#onEnd());
+    this.#express.onEnd = () => {
+      this.#inputOver = true;
+    };
+  }
+
+  #onChunk(chunk: Uint8Array): void {
+    if (this.#inputOver) return;
+    try {
+      this.#reader.push(chunk);
+      while (this.#reader.take()) {
+        checkFlags(this.#reader.flags);
+        this.#append();
+      }
+    } catch (reason) {
+      this.#stopInput(reason);
+    }
+    this.#gate();
+  }
+
+  #append(): void {
+    const { bytes, start, end } = this.#reader;
+    const { recordsMin, recordsMax } = manyRecords;
+    const request = this.#request.read(bytes, start, end, recordsMin, recordsMax)
+      ? this.#request
+      : readSlowly(this.#lane, this.#express, manyRecords, bytes.subarray(start, end));
+    const size = request.run.bytes.length;
+    this.#pending++;
+    this.#pendingBytes += size;
+    const append = startAppend(this.#lane, this.#express, request, this.#forward);
+    const before = this.#last;
+    this.#last = append.then(async (appended) => {
+      await before;
+      this.#summary.add(appended);
+      this.#pending--;
+      this.#pendingBytes -= size;
+      this.#gate();
+    });
+    this.#last.catch((reason) => this.#stopInput(reason));
+  }
+
+  #onEnd(): void {
+    if (this.#inputOver) return;
+    this.#inputOver = true;
+    if (this.#reader.pending > 0) this.#stopInput(cutShort(this.#reader.pending));
+    else this.#last.then(() => this.#finish()).catch((reason) => this.#fail(reason));
+  }
+
+  async #finish(): Promise<void> {
+    const { firstOffset, records, batches, nextOffset } = await this.#summary.done(this.#lane.log);
+    this.#express.finish(produceBulkResponse(firstOffset, records, batches, nextOffset));
+  }
+
+  /** Fails the call once what came before is settled: the first failure in the order of the batches is told. */
+  #stopInput(reason: unknown): void {
+    this.#inputOver = true;
+    this.#last.then(
+      () => this.#fail(reason),
+      (earlier) => this.#fail(earlier),
+    );
+  }
+
+  #fail(reason: unknown): void {
+    this.#express.fail(this.#summary.withProgress(reason));
+  }
+
+  #gate(): void {
+    const { stream, over } = this.#express;
+    if (over) return;
+    if (this.#pending >= pendingMax || this.#pendingBytes >= pendingBytesMax) stream.pause();
+    else if (stream.isPaused()) stream.resume();
+  }
+}

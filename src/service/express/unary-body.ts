@@ -1,0 +1,104 @@
+/**
+ * The one message of a unary request, in any framing. Bounded: a body longer than the limit fails the call before it
+ * is held.
+ *
+ * Never: decodes the message.
+ */
+import { Fault } from "../../fault.ts";
+import { EnvelopeReader } from "./envelope.ts";
+import type { ExpressCall } from "./express-call.ts";
+
+/** Calls back with the message once the client has said all; what else happens fails the call. */
+export function readUnary(
+  express: ExpressCall,
+  messageBytesMax: number,
+  take: (bytes: Uint8Array, start: number, end: number) => void,
+): void {
+  const { stream } = express;
+  if (express.request.framing === "connect-unary") readBare(express, messageBytesMax, take);
+  else readEnveloped(express, messageBytesMax, take);
+  stream.on("error", ignore);
+}
+
+function readEnveloped(
+  express: ExpressCall,
+  messageBytesMax: number,
+  take: (bytes: Uint8Array, start: number, end: number) => void,
+): void {
+  const reader = new EnvelopeReader(messageBytesMax);
+  let messages = 0;
+  guard(express, (chunk) => {
+    if (messages > 0) throw twoMessages();
+    reader.push(chunk);
+    if (!reader.take()) return;
+    checkFlags(reader.flags);
+    messages++;
+    if (reader.pending > 0) throw twoMessages();
+  });
+  express.stream.on("end", () => {
+    if (express.over) return;
+    if (messages === 0) express.fail(reader.pending > 0 ? cutShort(reader.pending) : noMessage());
+    else attempt(express, () => take(reader.bytes, reader.start, reader.end));
+  });
+}
+
+function readBare(
+  express: ExpressCall,
+  messageBytesMax: number,
+  take: (bytes: Uint8Array, start: number, end: number) => void,
+): void {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  guard(express, (chunk) => {
+    total += chunk.length;
+    if (total > messageBytesMax) {
+      throw new Fault("too-large", {
+        message: `a message of more than ${messageBytesMax} bytes`,
+        facts: { limit: messageBytesMax },
+      });
+    }
+    chunks.push(chunk);
+  });
+  express.stream.on("end", () => {
+    if (express.over) return;
+    const body = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, total);
+    attempt(express, () => take(body, 0, body.length));
+  });
+}
+
+/** Hands chunks on until the call is over; what the handler throws fails the call. */
+export function guard(express: ExpressCall, onChunk: (chunk: Uint8Array) => void): void {
+  express.stream.on("data", (chunk: Uint8Array) => {
+    if (!express.over) attempt(express, () => onChunk(chunk));
+  });
+}
+
+/** Runs `work`; what it throws fails the call. */
+export function attempt(express: ExpressCall, work: () => void): void {
+  try {
+    work();
+  } catch (reason) {
+    express.fail(reason);
+  }
+}
+
+/** A message of this lane is never compressed, and no client ends its own stream with a flag. */
+export function checkFlags(flags: number): void {
+  if (flags === 0) return;
+  throw new Fault("bad-request", { message: `an envelope has flags ${flags}, expected 0`, facts: { flags } });
+}
+
+/** A body that ends inside a message. */
+export function cutShort(bytes: number): Fault {
+  return new Fault("bad-request", {
+    message: `the body ends inside a message, ${bytes} bytes of it arrived`,
+    facts: { bytes },
+  });
+}
+
+const noMessage = (): Fault => new Fault("unimplemented", { message: "the request holds no message" });
+const twoMessages = (): Fault =>
+  new Fault("unimplemented", { message: "the request holds more than one message" });
+
+/** An HTTP/2 stream that fails also closes, and closing ends the call. */
+export function ignore(): void {}

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Fault } from "../../../../src/fault.ts";
+import { EnvelopeReader } from "../../../../src/service/express/envelope.ts";
+
+const envelope = (message: Uint8Array, flags = 0): Buffer => {
+  const prefix = Buffer.alloc(5);
+  prefix[0] = flags;
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+};
+
+test("messages come out whole however the body is cut into chunks", () => {
+  const messages = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 });
+  fc.assert(
+    fc.property(messages, fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1 }), (sent, cuts) => {
+      const body = Buffer.concat(sent.map((message, at) => envelope(message, at % 2)));
+      const reader = new EnvelopeReader(1000);
+      const got: string[] = [];
+      for (let at = 0, turn = 0; at < body.length; turn++) {
+        const end = at + (cuts[turn % cuts.length] as number);
+        reader.push(body.subarray(at, end));
+        at = end;
+        while (reader.take()) {
+          assert.equal(reader.flags, got.length % 2);
+          got.push(Buffer.from(reader.bytes.subarray(reader.start, reader.end)).toString("hex"));
+        }
+      }
+      assert.deepEqual(
+        got,
+        sent.map((message) => Buffer.from(message).toString("hex")),
+      );
+      assert.equal(reader.pending, 0);
+    }),
+    { seed: 5, numRuns: 500 },
+  );
+});
+
+test("a length beyond the limit is refused before the message arrives", () => {
+  const reader = new EnvelopeReader(100);
+  reader.push(Buffer.from([0, 0, 0, 0, 101]));
+  assert.throws(
+    () => reader.take(),
+    (reason) => reason instanceof Fault && reason.kind === "too-large" && reason.facts["limit"] === 100,
+  );
+});
+
+test("a large message in small chunks is put together by doubling, not by copying it each time", () => {
+  const message = Buffer.alloc(4 * 1024 * 1024, 7);
+  const body = envelope(message);
+  const reader = new EnvelopeReader(message.length);
+  let moves = 0;
+  let room = reader.bytes.buffer;
+  for (let at = 0; at < body.length; at += 1024) {
+    reader.push(body.subarray(at, at + 1024));
+    if (reader.bytes.buffer !== room) moves++;
+    room = reader.bytes.buffer;
+    if (at + 1024 < body.length) assert.equal(reader.take(), false);
+  }
+  assert.ok(reader.take());
+  assert.deepEqual(Buffer.from(reader.bytes.subarray(reader.start, reader.end)), message);
+  assert.ok(moves < 20, `moved ${moves} times`);
+});

@@ -1,0 +1,388 @@
+/**
+ * The express lane against Connect's own handlers: the same bytes go to two servers that differ in nothing else, and
+ * what a client can tell of the answers must be the same. Bodies are compared as messages, for protobuf lets fields
+ * stand in any order; compression and the moment headers go out are the lane's own.
+ */
+import assert from "node:assert/strict";
+import { type ClientHttp2Session, connect } from "node:http2";
+import { after, before, test } from "node:test";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
+import { Fault } from "../../src/fault.ts";
+import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
+import {
+  ConsumeRequestSchema,
+  ConsumeResponseSchema,
+  ProduceBatchRequestSchema,
+  ProduceBatchResponseSchema,
+  ProduceBulkResponseSchema,
+  ProduceRequestSchema,
+  ProduceResponseSchema,
+  RecordBatchSchema,
+} from "../../src/gen/log/v1/log_pb.js";
+import { encodeRun } from "../../src/log/mod.ts";
+import { expressLane } from "../../src/service/express/lane.ts";
+import { type Served, serve } from "../support/serve.ts";
+
+interface Lane {
+  readonly served: Served;
+  readonly session: ClientHttp2Session;
+  /** How many requests the express lane took. */
+  taken: number;
+}
+
+let express: Lane;
+let reference: Lane;
+
+before(async () => {
+  express = await open(true);
+  reference = await open(false);
+});
+
+after(() => close());
+
+async function close(): Promise<void> {
+  for (const { session, served } of [express, reference]) {
+    assert.equal(served.log.openTails, 0, "no tail is left behind");
+    session.destroy();
+    await served[Symbol.asyncDispose]();
+  }
+}
+
+async function open(fast: boolean): Promise<Lane> {
+  const lane = { taken: 0 } as { -readonly [Name in keyof Lane]: Lane[Name] };
+  lane.served = await serve(
+    fast
+      ? {
+          express: (shared) => {
+            const take = expressLane({ ...shared, timeoutMsMax: 2 ** 31 - 1 });
+            return (stream, headers, caller) => {
+              const took = take(stream, headers, caller);
+              if (took) lane.taken++;
+              return took;
+            };
+          },
+        }
+      : {},
+  );
+  lane.session = connect(lane.served.url);
+  lane.session.on("error", () => undefined);
+  return lane;
+}
+
+const envelope = (message: Uint8Array, flags = 0): Buffer => {
+  const prefix = Buffer.alloc(5);
+  prefix[0] = flags;
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+};
+
+interface Answer {
+  readonly headers: Record<string, unknown>;
+  readonly trailers: Record<string, unknown>;
+  readonly body: Buffer;
+}
+
+function send(lane: Lane, path: string, headers: Record<string, string>, body: Buffer): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const stream = lane.session.request({ ":method": "POST", ":path": path, ...headers });
+    let got: Record<string, unknown> = {};
+    let trailers: Record<string, unknown> = {};
+    const chunks: Buffer[] = [];
+    stream.on("response", (head) => {
+      got = { ...head };
+    });
+    stream.on("trailers", (tail) => {
+      trailers = { ...tail };
+    });
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("error", reject);
+    stream.on("close", () => resolve({ headers: got, trailers, body: Buffer.concat(chunks) }));
+    stream.end(body);
+  });
+}
+
+/** What a client can tell of an answer. */
+function told(answer: Answer, output: DescMessage): unknown {
+  const { headers, trailers, body } = answer;
+  const type = String(headers["content-type"]);
+  const decode = (bytes: Uint8Array) => toJson(output, fromBinary(output, bytes));
+  const head = { status: headers[":status"], type };
+  if (type === "application/proto")
+    return { ...head, length: headers["content-length"], message: decode(body) };
+  if (type === "application/json") return { ...head, error: JSON.parse(body.toString()) };
+  const messages: unknown[] = [];
+  let end: unknown;
+  for (let at = 0; at < body.length; ) {
+    const next = at + 5 + body.readUInt32BE(at + 1);
+    const payload = body.subarray(at + 5, next);
+    if (body[at] === 0) messages.push(decode(payload));
+    else if (body[at] === 2) end = JSON.parse(payload.toString());
+    else
+      end = status(
+        Object.fromEntries(
+          payload
+            .toString()
+            .trim()
+            .split("\r\n")
+            .map((line) => line.split(": ")),
+        ),
+      );
+    at = next;
+  }
+  return { ...head, messages, end: type === "application/grpc+proto" ? status(trailers) : end };
+}
+
+function status(trailers: Record<string, unknown>): unknown {
+  const details = trailers["grpc-status-details-bin"];
+  return {
+    code: trailers["grpc-status"],
+    // gRPC lets a server encode more characters than it must, and clients decode them all.
+    message: decodeURIComponent(String(trailers["grpc-message"])),
+    details:
+      details === undefined
+        ? undefined
+        : fromBinary(StatusSchema, Buffer.from(String(details), "base64")).details.map(
+            ({ typeUrl, value }) => [typeUrl, Buffer.from(value).toString("hex")],
+          ),
+  };
+}
+
+const framings = {
+  grpc: "application/grpc",
+  "grpc-web": "application/grpc-web+proto",
+  "connect-stream": "application/connect+proto",
+  "connect-unary": "application/proto",
+} as const;
+type FramingName = keyof typeof framings;
+
+interface Method {
+  readonly path: string;
+  readonly output: DescMessage;
+  readonly framings: readonly FramingName[];
+}
+
+const unary: readonly FramingName[] = ["grpc", "grpc-web", "connect-unary"];
+const serverStream: readonly FramingName[] = ["grpc", "grpc-web", "connect-stream"];
+const clientStream: readonly FramingName[] = ["grpc", "connect-stream"];
+const methods = {
+  produce: { path: "/log.v1.Log/Produce", output: ProduceResponseSchema, framings: unary },
+  produceBatch: { path: "/log.v1.Log/ProduceBatch", output: ProduceBatchResponseSchema, framings: unary },
+  consume: { path: "/log.v1.Log/Consume", output: ConsumeResponseSchema, framings: unary },
+  produceStream: { path: "/log.v1.Log/ProduceStream", output: ProduceResponseSchema, framings: clientStream },
+  produceBulk: { path: "/log.v1.Log/ProduceBulk", output: ProduceBulkResponseSchema, framings: clientStream },
+  consumeStream: { path: "/log.v1.Log/ConsumeStream", output: ConsumeResponseSchema, framings: serverStream },
+  consumeBatches: { path: "/log.v1.Log/ConsumeBatches", output: RecordBatchSchema, framings: serverStream },
+} satisfies Record<string, Method>;
+
+/** Sends the messages both ways in every framing of the method; answers how many requests the lane took. */
+async function compare(
+  method: Method,
+  messages: readonly Uint8Array[],
+  headers: Record<string, string> = {},
+  names: readonly FramingName[] = method.framings,
+): Promise<unknown[]> {
+  const answers: unknown[] = [];
+  for (const name of names) {
+    const bare = name === "connect-unary";
+    const body = Buffer.concat(bare ? messages : messages.map((message) => envelope(message)));
+    const all = { "content-type": framings[name], ...headers };
+    const [fast, slow] = await Promise.all([
+      send(express, method.path, all, body),
+      send(reference, method.path, all, body),
+    ]);
+    const answer = told(fast, method.output);
+    assert.deepEqual(answer, told(slow, method.output), `${method.path} ${name}`);
+    answers.push(answer);
+  }
+  assert.equal((await express.served.log.bounds()).next, (await reference.served.log.bounds()).next);
+  assert.equal(express.served.service.desk.longCalls, reference.served.service.desk.longCalls);
+  return answers;
+}
+
+const one = (init: MessageInitShape<typeof ProduceRequestSchema>): Uint8Array =>
+  toBinary(ProduceRequestSchema, create(ProduceRequestSchema, init));
+const many = (init: MessageInitShape<typeof ProduceBatchRequestSchema>): Uint8Array =>
+  toBinary(ProduceBatchRequestSchema, create(ProduceBatchRequestSchema, init));
+const from = (init: MessageInitShape<typeof ConsumeRequestSchema>): Uint8Array =>
+  toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, init));
+const value = Buffer.from("a value");
+
+test("Produce: plain, empty, with key and headers, with a producer, with an expectation", async () => {
+  const taken = express.taken;
+  await compare(methods.produce, [one({ record: { value } })]);
+  assert.equal(express.taken - taken, 3, "the express lane takes them");
+  await compare(methods.produce, [one({ record: {} })]);
+  await compare(methods.produce, [
+    one({ record: { value, key: value, headers: [{ key: "traceparent", value }], offset: 99n, term: 5n } }),
+  ]);
+  for (const sequence of [0n, 1n, 1n]) {
+    await compare(
+      methods.produce,
+      [one({ record: { value }, producer: { id: 1n, epoch: 0, sequence } })],
+      {},
+      ["grpc"],
+    );
+  }
+  const { next } = await express.served.log.bounds();
+  await compare(methods.produce, [one({ record: { value }, expectedOffset: BigInt(next) })], {}, ["grpc"]);
+});
+
+test("Produce: what is refused is refused alike", async () => {
+  await compare(methods.produce, [one({})]);
+  await compare(methods.produce, [one({ record: { value }, expectedOffset: 7n })]);
+  await compare(methods.produce, [one({ record: { value }, expectedOffset: 1n << 60n })]);
+  await compare(methods.produce, [one({ record: { value: Buffer.alloc(1024 * 1024 + 1) } })]);
+});
+
+test("Produce: no message, or two, have Connect's code and append nothing", async () => {
+  const { next } = await express.served.log.bounds();
+  const message = envelope(one({ record: { value } }));
+  for (const type of [framings.grpc, framings["grpc-web"]]) {
+    for (const body of [Buffer.alloc(0), Buffer.concat([message, message])]) {
+      const codes: unknown[] = [];
+      for (const lane of [express, reference]) {
+        const answer = await send(lane, methods.produce.path, { "content-type": type }, body);
+        codes.push((told(answer, ProduceResponseSchema) as { end: { code: unknown } }).end.code);
+      }
+      assert.deepEqual(codes, ["12", "12"]);
+    }
+  }
+  assert.equal((await express.served.log.bounds()).next, next);
+});
+
+test("Produce: the log's own faults arrive alike, whatever they say of the write", async () => {
+  for (const fault of [
+    new Fault("disk-full"),
+    new Fault("unknown", { written: "unknown" }),
+    new Fault("not-leader", { facts: { leader: "a.example" } }),
+    new Fault("out-of-sequence", { facts: { expected: 5 } }),
+  ]) {
+    for (const name of unary) {
+      express.served.log.failNext = fault;
+      reference.served.log.failNext = fault;
+      await compare(methods.produce, [one({ record: { value } })], {}, [name]);
+    }
+  }
+});
+
+test("a message that is not protobuf appends nothing", async () => {
+  const { next } = await express.served.log.bounds();
+  for (const garbage of ["ff", "0a05", "0a020aff", "0b", "1a00"]) {
+    for (const name of unary) {
+      const body = Buffer.from(garbage, "hex");
+      const wrapped = name === "connect-unary" ? body : envelope(body);
+      // Connect itself says "internal" for some of these over gRPC; the lane names the caller's mistake as such.
+      const answer = await send(express, methods.produce.path, { "content-type": framings[name] }, wrapped);
+      const text = JSON.stringify(told(answer, ProduceResponseSchema));
+      assert.match(text, /"code":"(3|invalid_argument)"/, `${garbage} ${name}`);
+    }
+  }
+  assert.equal((await express.served.log.bounds()).next, next);
+});
+
+test("ProduceBatch: many, one, none, too many bytes", async () => {
+  await compare(methods.produceBatch, [many({ records: Array.from({ length: 50 }, () => ({ value })) })]);
+  await compare(methods.produceBatch, [many({ records: [{ value }] })]);
+  await compare(methods.produceBatch, [many({ records: [] })]);
+  await compare(methods.produceBatch, [many({ records: [{ value }], expectedOffset: 3n })]);
+});
+
+test("ProduceStream: acknowledgements in order, failures after them", async () => {
+  const plain = Array.from({ length: 300 }, () => one({ record: { value } }));
+  await compare(methods.produceStream, plain);
+  await compare(methods.produceStream, []);
+});
+
+test("ProduceStream: what is behind a message that fails is not answered, and not appended by the lane", async () => {
+  const plain = one({ record: { value } });
+  const { next } = await express.served.log.bounds();
+  const body = Buffer.concat([plain, plain, one({}), plain].map((message) => envelope(message)));
+  const answers: unknown[] = [];
+  for (const lane of [express, reference]) {
+    const answer = await send(lane, methods.produceStream.path, { "content-type": framings.grpc }, body);
+    answers.push(told(answer, ProduceResponseSchema));
+  }
+  assert.deepEqual(answers[0], answers[1]);
+  assert.equal((await express.served.log.bounds()).next, next + 2);
+  // Connect's handler may have begun what came behind; bring both logs to the same end again.
+  const behind = (await reference.served.log.bounds()).next - next - 2;
+  for (let at = 0; at < behind; at++) await express.served.log.append(encodeRun([{ value }]));
+});
+
+test("ProduceBulk: one summary", async () => {
+  const batch = many({ records: Array.from({ length: 20 }, () => ({ value })) });
+  await compare(methods.produceBulk, [batch, batch, batch]);
+  await compare(methods.produceBulk, []);
+  await compare(methods.produceBulk, [batch, many({ records: [] })], {}, ["grpc"]);
+});
+
+test("Consume: the first, a later one, past the end, from time, the last, waiting in vain", async () => {
+  await compare(methods.consume, [from({})]);
+  await compare(methods.consume, [from({ offset: 5n })]);
+  await compare(methods.consume, [from({ offset: 1_000_000n })]);
+  await compare(methods.consume, [from({ offset: 1n << 63n })]);
+  await compare(methods.consume, [from({ start: { case: "last", value: 1n } })]);
+  await compare(methods.consume, [from({ start: { case: "fromTimeMs", value: 1n } })]);
+  await compare(methods.consume, [from({ offset: 1_000_000n, waitMs: 20 })]);
+  await compare(methods.consume, [from({ readMode: 99 as never })]);
+});
+
+test("ConsumeStream: every start and every stop", async () => {
+  const stops: MessageInitShape<typeof ConsumeRequestSchema>[] = [
+    { stopAtEnd: true },
+    { stopAtEnd: true, markers: true },
+    { maxRecords: 7n },
+    { maxBytes: 50n, markers: true },
+    { maxBytes: 1n },
+    { endOffset: 9n },
+    { endOffset: 0n },
+    { endOffset: 9n, maxRecords: 3n, stopAtEnd: true },
+  ];
+  const starts: MessageInitShape<typeof ConsumeRequestSchema>[] = [
+    {},
+    { offset: 3n },
+    { start: { case: "last", value: 8n } },
+    { start: { case: "fromTimeMs", value: 5n } },
+  ];
+  for (const start of starts)
+    for (const stop of stops) await compare(methods.consumeStream, [from({ ...start, ...stop })]);
+  await compare(methods.consumeStream, [
+    from({ start: { case: "fromEnd", value: true }, stopAtEnd: true, markers: true }),
+  ]);
+  await compare(methods.consumeStream, [from({ offset: 1_000_000n })]);
+});
+
+test("ConsumeBatches: frames as they lie, from the one that holds the start", async () => {
+  await close();
+  express = await open(true);
+  reference = await open(false);
+  for (const { served } of [express, reference]) {
+    for (const count of [1, 4, 20, 1, 7]) {
+      await served.log.append(encodeRun(Array.from({ length: count }, () => ({ value }))));
+    }
+  }
+  for (const request of [
+    { stopAtEnd: true },
+    { offset: 20n, stopAtEnd: true },
+    { offset: 20n, maxRecords: 1n },
+    { endOffset: 30n },
+    { maxBytes: 10n },
+  ]) {
+    await compare(methods.consumeBatches, [from(request)]);
+  }
+});
+
+test("deadlines end calls alike", async () => {
+  const waits = from({ offset: 1_000_000n, waitMs: 60_000 });
+  await compare(methods.consume, [waits], { "grpc-timeout": "30m" }, ["grpc", "grpc-web"]);
+  await compare(methods.consume, [waits], { "connect-timeout-ms": "30" }, ["connect-unary"]);
+  const tails = from({ start: { case: "fromEnd", value: true } });
+  await compare(methods.consumeStream, [tails], { "grpc-timeout": "30m" }, ["grpc", "grpc-web"]);
+});
