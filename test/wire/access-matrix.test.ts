@@ -1,0 +1,251 @@
+/**
+ * Who gets through which door: every kind of certificate against every way in, by the clients people use, over mTLS
+ * on the one port with the book's policy (and describe for root).
+ */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { connect } from "node:tls";
+import { fileURLToPath } from "node:url";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
+import { AccessControl, theLog } from "../../src/access/mod.ts";
+import { NodeTls, peerProtocol } from "../../src/agent/tls.ts";
+import type { Issued } from "../../src/cli/certs/build.ts";
+import {
+  HealthCheckRequestSchema,
+  HealthCheckResponseSchema,
+} from "../../src/gen/grpc/health/v1/health_pb.js";
+import { ProduceRequestSchema, ProduceResponseSchema } from "../../src/gen/log/v1/log_pb.js";
+import { noTelemetry } from "../../src/lib/telemetry.ts";
+import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
+import { logLines } from "../support/log-lines.ts";
+import { requireProgram } from "../support/require-program.ts";
+import { scratch } from "../support/scratch.ts";
+import { type Served, serve } from "../support/serve.ts";
+
+/** ok · denied: answered, and not allowed · refused: never got as far as an answer. */
+type Outcome = "ok" | "denied" | "refused";
+const callers = ["none", "wrong CA", "expired", "nobody", "root", "node"] as const;
+type CallerName = (typeof callers)[number];
+
+const image = fileURLToPath(new URL("log.v1.binpb", import.meta.url));
+const buf = fileURLToPath(new URL("../../node_modules/.bin/buf", import.meta.url));
+const policy = "p, root, *, produce\np, root, *, consume\np, root, *, describe\n";
+
+let served: Served;
+let tls: NodeTls;
+let directory: string;
+let ca: Issued;
+const cleanups: (() => void)[] = [];
+const { log, lines } = logLines();
+const certificates = new Map<CallerName, { cert: string; key: string; pair: Issued }>();
+
+before(async () => {
+  directory = scratch({ after: (work) => cleanups.push(work) });
+  const authority = await testAuthority();
+  const stranger = await testAuthority("Stranger");
+  ca = authority.issued;
+  const node = await authority.node();
+  tls = new NodeTls({
+    server: writeTlsFiles(directory, "server", node, ca),
+    clientAuth: "require",
+    log,
+  });
+  for (const [name, pair] of [
+    ["wrong CA", await stranger.client("root")],
+    ["expired", await authority.client("root", { agoMs: 12 * 3_600_000 })],
+    ["nobody", await authority.client("nobody")],
+    ["root", await authority.client("root")],
+    ["node", node],
+  ] as const) {
+    const { certFile, keyFile } = writeTlsFiles(directory, `client ${name}`, pair, ca);
+    certificates.set(name, { cert: certFile, key: keyFile, pair });
+  }
+  writeFileSync(join(directory, "ca.pem"), ca.certificatePem);
+  const access = await AccessControl.open({ policy });
+  served = await serve({
+    tls,
+    access,
+    telemetry: { ...noTelemetry, log },
+    doors: {
+      raft: (socket, identity) => socket.end(access.check(identity, theLog, "peer") ? "ok" : "denied"),
+    },
+  });
+});
+
+after(async () => {
+  await served[Symbol.asyncDispose]();
+  tls[Symbol.dispose]();
+  for (const work of cleanups) work();
+});
+
+function run(program: string, args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  return new Promise((resolve) => {
+    execFile(program, args, { timeout: 30_000 }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
+    );
+  });
+}
+
+const certificateFlags = (caller: CallerName): string[] => {
+  const files = certificates.get(caller);
+  return files === undefined ? [] : ["--cert", files.cert, "--key", files.key];
+};
+
+async function curl(caller: CallerName, path: string, ...more: string[]): Promise<Outcome> {
+  const { code, out } = await run("curl", [
+    ...[
+      "-s",
+      "-o",
+      "/dev/null",
+      "-w",
+      "%{http_code}",
+      "--max-time",
+      "20",
+      "--cacert",
+      join(directory, "ca.pem"),
+    ],
+    ...certificateFlags(caller),
+    ...more,
+    `${served.url}${path}`,
+  ]);
+  if (code !== 0) return "refused";
+  assert.match(out, /^(200|403)$/, `${caller} ${path}`);
+  return out === "200" ? "ok" : "denied";
+}
+
+async function bufCurl(caller: CallerName, path: string, ...more: string[]): Promise<Outcome> {
+  const { code, err } = await run(buf, [
+    ...["curl", "--cacert", join(directory, "ca.pem"), ...certificateFlags(caller), ...more],
+    `${served.url}${path}`,
+  ]);
+  if (code === 0) return "ok";
+  return /permission.denied/i.test(err) ? "denied" : "refused";
+}
+
+async function grpcJs(
+  caller: CallerName,
+  path: string,
+  request: Buffer,
+  check: (answer: Buffer) => void,
+): Promise<Outcome> {
+  const pair = certificates.get(caller)?.pair;
+  const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
+  const client = new Client(
+    `127.0.0.1:${served.port}`,
+    credentials.createSsl(Buffer.from(ca.certificatePem), pem(pair?.keyPem), pem(pair?.certificatePem)),
+    {
+      "grpc.ssl_target_name_override": "localhost",
+      "grpc.default_authority": "localhost",
+      "grpc.enable_retries": 0,
+    },
+  );
+  try {
+    return await new Promise((resolve, reject) => {
+      const same = (bytes: Buffer): Buffer => bytes;
+      const options = { deadline: Date.now() + 20_000 };
+      client.makeUnaryRequest(path, same, same, request, new Metadata(), options, (error, answer) => {
+        if (error === null && answer !== undefined) {
+          check(answer);
+          resolve("ok");
+        } else if (error?.code === status.PERMISSION_DENIED) resolve("denied");
+        else if (error?.code === status.UNAVAILABLE) resolve("refused");
+        else reject(error);
+      });
+    });
+  } finally {
+    client.close();
+  }
+}
+
+async function peer(caller: CallerName): Promise<Outcome> {
+  const pair = certificates.get(caller)?.pair;
+  const socket = connect({
+    host: "127.0.0.1",
+    port: served.port,
+    servername: "localhost",
+    ca: ca.certificatePem,
+    ALPNProtocols: [peerProtocol],
+    ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.keyPem }),
+  });
+  try {
+    for await (const bytes of socket) return String(bytes) as Outcome;
+    return "refused";
+  } catch {
+    return "refused";
+  } finally {
+    socket.destroy();
+  }
+}
+
+const produce = Buffer.from(
+  toBinary(ProduceRequestSchema, create(ProduceRequestSchema, { record: { value: new Uint8Array([1]) } })),
+);
+const health = Buffer.from(toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema)));
+const json = '{"record":{"value":"TGV0J3MgR28gIzEK"}}';
+const withImage = ["--reflect=false", "--schema", image, "-d", json];
+
+/** A door → how to knock, and what each caller hears, in the order of `callers`. */
+const doors: Readonly<
+  Record<
+    string,
+    { program?: string; knock: (caller: CallerName) => Promise<Outcome>; hears: readonly Outcome[] }
+  >
+> = {
+  "gRPC (grpc-js)": {
+    knock: (caller) =>
+      grpcJs(caller, "/log.v1.Log/Produce", produce, (answer) => fromBinary(ProduceResponseSchema, answer)),
+    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+  },
+  "gRPC-Web (buf curl)": {
+    knock: (caller) => bufCurl(caller, "/log.v1.Log/Produce", "--protocol", "grpcweb", ...withImage),
+    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+  },
+  "Connect (buf curl)": {
+    knock: (caller) => bufCurl(caller, "/log.v1.Log/Produce", "--protocol", "connect", ...withImage),
+    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+  },
+  "chapter 1 (curl POST /)": {
+    program: "curl",
+    knock: (caller) => curl(caller, "/", "-d", json),
+    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+  },
+  "tail (curl /tail)": {
+    program: "curl",
+    knock: (caller) => curl(caller, "/tail?from=start&limit=1", "-N", "-H", "accept: application/x-ndjson"),
+    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+  },
+  "reflection (buf curl)": {
+    knock: (caller) => bufCurl(caller, "", "--list-services"),
+    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+  },
+  "health (grpc-js)": {
+    knock: (caller) =>
+      grpcJs(caller, "/grpc.health.v1.Health/Check", health, (answer) =>
+        assert.equal(fromBinary(HealthCheckResponseSchema, answer).status, 1),
+      ),
+    hears: ["refused", "refused", "refused", "ok", "ok", "ok"],
+  },
+  "peer (tailrace-raft)": {
+    knock: peer,
+    hears: ["refused", "refused", "refused", "denied", "denied", "ok"],
+  },
+};
+
+for (const [door, { program, knock, hears }] of Object.entries(doors)) {
+  test(door, program === undefined ? {} : requireProgram(program), async () => {
+    // The tail of an empty log would wait, so somebody has written before.
+    await grpcJs("root", "/log.v1.Log/Produce", produce, () => undefined);
+    const heard: Partial<Record<CallerName, Outcome>> = {};
+    for (const caller of callers) heard[caller] = await knock(caller);
+    assert.deepEqual(heard, Object.fromEntries(callers.map((caller, at) => [caller, hears[at]])));
+  });
+}
+
+test("every refusal in the handshake was logged with its reason", () => {
+  const reasons = new Set(lines.map(({ facts }) => facts["reason"]).filter((reason) => reason !== undefined));
+  assert.deepEqual([...reasons].sort(), ["expired", "missing", "wrong CA"]);
+});

@@ -1,0 +1,78 @@
+/**
+ * A policy edited on disk: the next call obeys it within a second, and a running stream of a subject that lost the
+ * right ends with permission_denied, while the stream of one that kept it goes on.
+ */
+import assert from "node:assert/strict";
+import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { openAccess } from "../../src/agent/access-files.ts";
+import { NodeTls } from "../../src/agent/tls.ts";
+import type { Issued } from "../../src/cli/certs/build.ts";
+import { Log } from "../../src/gen/log/v1/log_pb.js";
+import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
+import { scratch } from "../support/scratch.ts";
+import { serve } from "../support/serve.ts";
+
+const codeOf = (error: unknown): Code => ConnectError.from(error).code;
+
+test("an edited policy is obeyed within a second, by running streams too", { timeout: 60_000 }, async (t) => {
+  const directory = scratch(t);
+  const authority = await testAuthority();
+  using tls = new NodeTls({
+    server: writeTlsFiles(directory, "server", await authority.node(), authority.issued),
+    clientAuth: "require",
+  });
+  const policyFile = join(directory, "policy.csv");
+  const write = (text: string): void => {
+    writeFileSync(`${policyFile}.new`, text);
+    renameSync(`${policyFile}.new`, policyFile);
+  };
+  write("p, root, *, produce\np, root, *, consume\np, alice, *, consume\n");
+  using open = await openAccess({ policyFile });
+  await using served = await serve({ tls, access: open.access });
+  const clientOf = (pair: Issued) =>
+    createClient(
+      Log,
+      createGrpcTransport({
+        baseUrl: served.url,
+        nodeOptions: { ca: authority.issued.certificatePem, cert: pair.certificatePem, key: pair.keyPem },
+      }),
+    );
+  const root = clientOf(await authority.client("root"));
+  const alice = clientOf(await authority.client("alice"));
+  await root.produce({ record: { value: new Uint8Array([1]) } });
+
+  const streams = [root, alice].map((client) => {
+    const stop = new AbortController();
+    const messages = client.consumeStream({ offset: 0n }, { signal: stop.signal })[Symbol.asyncIterator]();
+    return { stop, messages };
+  });
+  const [rootStream, aliceStream] = streams;
+  assert.ok(rootStream !== undefined && aliceStream !== undefined);
+  for (const { messages } of streams) assert.equal((await messages.next()).value?.record?.offset, 0n);
+
+  const editedMs = performance.now();
+  write("p, root, *, produce\np, root, *, consume\n");
+  await assert.rejects(
+    aliceStream.messages.next(),
+    (error) => codeOf(error) === Code.PermissionDenied && /"alice" may not consume/.test(String(error)),
+  );
+  const tookMs = performance.now() - editedMs;
+  await assert.rejects(alice.consume({ offset: 0n }), (error) => codeOf(error) === Code.PermissionDenied);
+  assert.ok(tookMs < 10_000, `a deadlock limit, not a measurement: ${tookMs} ms`);
+  t.diagnostic(`the stream ended ${tookMs.toFixed(0)} ms after the edit`);
+
+  await root.produce({ record: { value: new Uint8Array([2]) } });
+  assert.equal((await rootStream.messages.next()).value?.record?.offset, 1n, "root's stream goes on");
+  rootStream.stop.abort();
+
+  write("p, alice, *, consume\n");
+  while (open.access.check({ subject: "root", isPeer: false }, "*", "produce")) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await assert.rejects(root.produce({ record: {} }), (error) => codeOf(error) === Code.PermissionDenied);
+  assert.equal((await alice.consume({ offset: 0n })).record?.offset, 0n);
+});
