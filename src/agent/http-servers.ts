@@ -57,6 +57,9 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
         return;
       }
       if (draining) response.setHeader("connection", "close");
+      response.once("close", () => {
+        if (draining) request.socket.destroySoon();
+      });
       front.request(request, response, caller);
     },
   );

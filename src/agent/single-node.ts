@@ -3,10 +3,11 @@
  *
  * Never: knows another node.
  */
-import type { ClusterView, CommitLog, NodeView, Offset } from "../vocabulary.ts";
+import type { ClusterView, NodeView, Offset, RaftIndex } from "../vocabulary.ts";
 
 export interface SingleNodeOptions {
-  readonly log: CommitLog;
+  /** How far the log goes now. */
+  readonly extent: () => { readonly next: Offset; readonly index: RaftIndex };
   readonly nodeId: string;
   readonly clusterId: string;
   readonly rpcAddr: string;
@@ -14,18 +15,7 @@ export interface SingleNodeOptions {
 }
 
 export function singleNode(options: SingleNodeOptions): ClusterView {
-  const { log, nodeId, clusterId, rpcAddr, version } = options;
-  let next: Offset = 0;
-  // The view is synchronous and the log's bounds are not: each look brings the next one up to date.
-  const refresh = (): void => {
-    log.bounds({ mode: "any" }).then(
-      (bounds) => {
-        next = bounds.next;
-      },
-      () => undefined,
-    );
-  };
-  refresh();
+  const { nodeId, clusterId, rpcAddr, version } = options;
   return {
     nodeId,
     clusterId,
@@ -33,15 +23,15 @@ export function singleNode(options: SingleNodeOptions): ClusterView {
     leaderId: nodeId,
     hasQuorum: true,
     nodes(): readonly NodeView[] {
-      refresh();
+      const { next, index } = options.extent();
       const node: NodeView = {
         id: nodeId,
         rpcAddr,
         role: "leader",
         isLeader: true,
         term: 1,
-        commitIndex: 0,
-        appliedIndex: 0,
+        commitIndex: index,
+        appliedIndex: index,
         lastOffset: Math.max(0, next - 1),
         lag: 0,
         lastContactMs: 0,

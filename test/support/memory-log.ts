@@ -39,6 +39,10 @@ export class MemoryLog implements CommitLog {
   nowMs = 1_700_000_000_000;
   appendCalls: { run: RecordRun; options: AppendOptions }[] = [];
 
+  get next(): Offset {
+    return this.#next;
+  }
+
   async append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
     this.appendCalls.push({ run: { bytes: run.bytes.slice(), count: run.count }, options });
     const fault = this.failNext;

@@ -52,7 +52,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
   const service = createService({
     log,
     cluster: singleNode({
-      log,
+      extent: () => (log instanceof MemoryLog ? { next: log.next, index: log.next } : { next: 0, index: 0 }),
       nodeId: "test",
       clusterId: "c",
       rpcAddr: `127.0.0.1:${port}`,

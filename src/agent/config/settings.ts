@@ -140,6 +140,7 @@ export const settings = {
     "info",
     "what is logged to stderr",
   ),
+  debugTelemetry: maybe("Running", path, "directory to write metrics and traces into, as files"),
   shutdownTimeout: set(
     "Running",
     duration(0, hour),
@@ -165,3 +166,6 @@ export function keyOf(name: SettingName): string {
 export function variableOf(name: SettingName): string {
   return `TAILRACE_${keyOf(name).toUpperCase().replaceAll("-", "_")}`;
 }
+
+/** Every flag of `serve`. */
+export const serveFlags: readonly string[] = settingNames.map((name) => `--${keyOf(name)}`);

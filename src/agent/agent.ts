@@ -1,0 +1,212 @@
+/**
+ * A node: opens the rooms in order and closes them in the mirror order.
+ *
+ *   certificates → telemetry → access → ports → log → service → serving
+ *
+ * The ports are taken before the log is opened, so that a port in use leaves no trace; callers that come meanwhile
+ * wait. Ready means: the log is recovered and the first request will be answered.
+ *
+ * Never: decides anything a room could decide.
+ */
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Fault } from "../fault.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { systemDisk } from "../lib/system-disk.ts";
+import { createAssets, createService, type Readiness } from "../service/mod.ts";
+import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
+import { openAccess } from "./access-files.ts";
+import type { Config } from "./config/settings.ts";
+import { isLoopback, printAddress } from "./config/value.ts";
+import { Listener } from "./listener.ts";
+import { openLog } from "./open-log.ts";
+import { OpsServer } from "./ops.ts";
+import { singleNode } from "./single-node.ts";
+import { NodeTls } from "./tls.ts";
+import { version } from "./version.ts";
+
+export interface AgentOptions {
+  readonly config: Config;
+  /** For the telemetry's own variables. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly clock?: Clock;
+}
+
+export interface Agent {
+  /** `tailrace ready addr=… ops=… data=… pid=… url=…` */
+  readonly readyLine: string;
+  /** A command to try. */
+  readonly pasteLine: string;
+  readonly url: string;
+  /** Resolves when the node has stopped; process.exitCode is set when it failed. */
+  readonly stopped: Promise<void>;
+  /** Finishes what is under way, within --shutdown-timeout, and closes. */
+  stop(): Promise<void>;
+  /** Reads access files and certificates again. */
+  reload(): void;
+}
+
+/** Starts a node; resolves when it is ready. Throws Fault when it cannot start, and then nothing is left open. */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { config, environment, clock = systemClock } = options;
+  await using opening = new AsyncDisposableStack();
+  const nodeName = config.nodeName ?? (hostname().replace(/[^A-Za-z0-9._-]/g, "-") || "node");
+  const telemetry = opening.use(
+    await openTelemetry({
+      version,
+      nodeName,
+      env: environment,
+      level: config.logLevel,
+      clock,
+      ...(config.debugTelemetry === undefined ? {} : { debugDirectory: config.debugTelemetry }),
+    }),
+  );
+  const { log: logger } = telemetry;
+  const tls = tlsOf(config, telemetry, clock);
+  if (tls !== undefined) opening.use(tls);
+  const trustPlaintext = tls === undefined && config.allowPlaintext && !isLoopback(config.addr.host);
+  const access = opening.use(
+    await openAccess(
+      { modelFile: config.aclModelFile, policyFile: config.aclPolicyFile },
+      { log: logger, trustPlaintext },
+    ),
+  );
+
+  const listener = await Listener.bind({
+    address: config.addr,
+    tls,
+    connectionsMax: config.connectionsMax,
+    log: logger,
+    clock,
+  });
+  opening.defer(() => listener.close(0));
+  const ops = opening.use(
+    await OpsServer.open({
+      host: config.opsAddr.host,
+      port: config.opsAddr.port,
+      prometheus: () => telemetry.prometheus(),
+      version: { version, node: process.version },
+      log: logger,
+      clock,
+    }),
+  );
+
+  const directory = resolve(config.dataDir);
+  const opened = opening.use(await openLog(config, directory, clock, logger));
+  const { log, clusterId } = opened;
+  const readiness = new NodeReadiness();
+  const advertised = config.advertiseAddr ?? config.addr;
+  const port = advertised.port === 0 ? listener.address.port : advertised.port;
+  const rpcAddr = printAddress({ host: advertised.host, port });
+  const service = createService({
+    log,
+    cluster: singleNode({
+      extent: () => ({ next: log.log.bounds.next, index: log.log.commitIndex }),
+      nodeId: nodeName,
+      clusterId,
+      rpcAddr,
+      version,
+    }),
+    access: access.access,
+    readiness,
+    clock,
+    telemetry,
+    origins: { origins: config.corsOrigins, hosts: [...config.allowHosts, advertised.host] },
+    version,
+    recordBytesMax: config.recordBytesMax,
+    requestBytesMax: config.requestBytesMax,
+    pages: createAssets({
+      disk: systemDisk,
+      directory: fileURLToPath(new URL("../../web/dist", import.meta.url)),
+      connectOrigins: () => [],
+    }),
+  });
+  ops.addCheck({ name: "log", check: () => (log.full ? "the disk is full" : true) });
+  ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
+  listener.start(service.front);
+  readiness.set([]);
+
+  const scheme = tls === undefined ? "http" : "https";
+  const reachable = isLoopback(config.addr.host)
+    ? { host: config.addr.host, port }
+    : { host: advertised.host, port };
+  const url = `${scheme}://${printAddress(reachable)}`;
+  const addr = printAddress(listener.address);
+  logger.info({ addr, clusterId, directory, sync: config.sync }, "ready");
+
+  const owned = opening.move();
+  let stopping: Promise<void> | undefined;
+  const { promise: stopped, resolve: hasStopped } = Promise.withResolvers<void>();
+  const stop = (): Promise<void> => {
+    stopping ??= (async () => {
+      logger.info({}, "stopping");
+      readiness.set(["the node is stopping"]);
+      ops.drain();
+      service.drain();
+      await listener.close(config.shutdownTimeout);
+      await owned.disposeAsync();
+      hasStopped();
+    })();
+    return stopping;
+  };
+  void log.failed.then((fault) => {
+    logger.error({ err: fault }, "the log has failed, this node stops");
+    process.exitCode = 1;
+    void stop();
+  });
+  return {
+    readyLine: `tailrace ready addr=${addr} ops=${ops.address} data=${directory} pid=${process.pid} url=${url}`,
+    pasteLine: pasteLine(url, config),
+    url,
+    stopped,
+    stop,
+    reload() {
+      void access.reload();
+      tls?.reload();
+    },
+  };
+}
+
+function tlsOf(config: Config, { log }: NodeTelemetry, clock: Clock): NodeTls | undefined {
+  const { serverTlsCertFile, serverTlsKeyFile, serverTlsCaFile } = config;
+  if (serverTlsCertFile === undefined || serverTlsKeyFile === undefined) return undefined;
+  if (serverTlsCaFile === undefined)
+    throw new Fault("config", { message: "--server-tls-ca-file is missing" });
+  const server = { certFile: serverTlsCertFile, keyFile: serverTlsKeyFile, caFile: serverTlsCaFile };
+  const { peerTlsCertFile, peerTlsKeyFile, peerTlsCaFile } = config;
+  const ownPeer = (peerTlsCertFile ?? peerTlsCaFile) !== undefined;
+  const peer = {
+    certFile: peerTlsCertFile ?? serverTlsCertFile,
+    keyFile: peerTlsKeyFile ?? serverTlsKeyFile,
+    caFile: peerTlsCaFile ?? serverTlsCaFile,
+  };
+  return new NodeTls({ server, ...(ownPeer ? { peer } : {}), clientAuth: config.clientAuth, log, clock });
+}
+
+/** A line that appends a record, to be pasted into a shell. */
+function pasteLine(url: string, config: Config): string {
+  const body = `-d '{"record":{"value":"TGV0J3MgR28gIzEK"}}'`;
+  if (config.serverTlsCertFile === undefined) return `curl -X POST ${url} ${body}`;
+  return `curl --cacert ${config.serverTlsCaFile} --cert root-client.pem --key root-client-key.pem -X POST ${url} ${body}`;
+}
+
+/** Ready once told so, and not any more once told why not. */
+class NodeReadiness implements Readiness {
+  #reasons: readonly string[] = ["the node is starting"];
+  readonly #listeners = new Set<() => void>();
+
+  reasons(): readonly string[] {
+    return this.#reasons;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  set(reasons: readonly string[]): void {
+    this.#reasons = reasons;
+    for (const listener of [...this.#listeners]) listener();
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * The version of this build, out of its package.json.
+ *
+ * Never: made up.
+ */
+import { readFileSync } from "node:fs";
+
+const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+export const version: string = manifest.version;

@@ -1,0 +1,27 @@
+/**
+ * Every command: its name, and the file that registers it. Loaded one at a time, since starting is most of what a
+ * short command does.
+ *
+ * Never: runs anything.
+ */
+import type { Command } from "commander";
+
+export interface CommandFile {
+  register(program: Command): void;
+}
+
+export const commandFiles: Readonly<Record<string, () => Promise<CommandFile>>> = {
+  serve: () => import("./serve.ts"),
+  produce: () => import("./produce.ts"),
+  consume: () => import("./consume.ts"),
+  tail: () => import("./tail.ts"),
+  describe: () => import("./describe.ts"),
+  trim: () => import("./trim.ts"),
+  servers: () => import("./servers.ts"),
+  status: () => import("./status.ts"),
+  whoami: () => import("./whoami.ts"),
+  config: () => import("./config.ts"),
+  certs: () => import("./certs.ts"),
+  acl: () => import("./acl.ts"),
+  completion: () => import("./completion.ts"),
+};

@@ -1,0 +1,49 @@
+/**
+ * The options by which every client command finds its node, and the client they make.
+ *
+ * Never: prints.
+ */
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import type { NodeClient } from "../client/mod.ts";
+import { Fault } from "../fault.ts";
+
+export interface ConnectFlags {
+  readonly addr: string;
+  readonly tlsCaFile?: string;
+  readonly tlsCertFile?: string;
+  readonly tlsKeyFile?: string;
+  readonly json?: boolean;
+}
+
+/** Adds --addr, the certificates and --json. */
+export function connectOptions(command: Command): Command {
+  const { env } = process;
+  return command
+    .option("--addr <host:port>", "the node (TAILRACE_ADDR)", env["TAILRACE_ADDR"] ?? "127.0.0.1:8080")
+    .option("--tls-ca-file <file>", "who signed the node's certificate, PEM", env["TAILRACE_TLS_CA_FILE"])
+    .option("--tls-cert-file <file>", "our certificate, PEM", env["TAILRACE_TLS_CERT_FILE"])
+    .option("--tls-key-file <file>", "its key, PEM", env["TAILRACE_TLS_KEY_FILE"])
+    .option("--json", "JSON on standard output");
+}
+
+/** Connects as the flags say. Throws Fault "config" when a file cannot be read. */
+export async function connect(flags: ConnectFlags): Promise<NodeClient> {
+  const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
+  if (!/^\S+:\d+$/.test(flags.addr)) {
+    throw new Fault("config", { message: `--addr must be HOST:PORT, not ${flags.addr}` });
+  }
+  const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
+  const tls = secure ? { ca: read(tlsCaFile), cert: read(tlsCertFile), key: read(tlsKeyFile) } : undefined;
+  const { openClient } = await import("../client/mod.ts");
+  return openClient({ addr: flags.addr, tls });
+}
+
+function read(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new Fault("config", { message: `cannot read ${path}`, cause });
+  }
+}

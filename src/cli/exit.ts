@@ -1,0 +1,66 @@
+/**
+ * How a command ends: its exit status and its last words.
+ *
+ *   0 done · 1 failed · 2 usage · 3 unreachable · 4 permission · 5 corrupt · 130 Ctrl-C
+ *
+ * Never: prints a stack for weather.
+ */
+import { Fault, type FaultKind } from "../fault.ts";
+
+export const exitStatus = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  unreachable: 3,
+  permission: 4,
+  corrupt: 5,
+  interrupted: 130,
+} as const;
+
+const byKind: Readonly<Partial<Record<FaultKind, number>>> = {
+  unauthenticated: exitStatus.permission,
+  "permission-denied": exitStatus.permission,
+  corrupt: exitStatus.corrupt,
+};
+
+/** The exit status of a fault. */
+export function statusOf(fault: Fault): number {
+  if (fault.facts["unreachable"] === true) return exitStatus.unreachable;
+  return byKind[fault.kind] ?? exitStatus.failed;
+}
+
+/** One line about a fault, facts and all. */
+export function lastWords(command: string, fault: Fault): string {
+  const facts = Object.entries(fault.facts).filter(([name]) => name !== "unreachable" && name !== "field");
+  const shown = facts.length === 0 ? "" : ` (${facts.map(([name, fact]) => `${name} ${fact}`).join(", ")})`;
+  const unknown = fault.written === "unknown" ? "; it is not known whether it was written" : "";
+  return `tailrace ${command}: ${fault.message}${shown}${unknown}`;
+}
+
+/** Runs a client command's work, and turns what it throws into an exit status. */
+export async function run(command: string, work: () => Promise<number | undefined>): Promise<void> {
+  process.on("SIGINT", () => process.exit(exitStatus.interrupted));
+  quietWhenClosed();
+  try {
+    process.exitCode = (await work()) ?? exitStatus.done;
+  } catch (reason) {
+    const { faultOf } = await import("../client/mod.ts");
+    const fault = reason instanceof Fault ? reason : faultOf(reason);
+    console.error(lastWords(command, fault));
+    process.exitCode = statusOf(fault);
+  }
+}
+
+/** `| head` closes our output: then there is nothing more to do, and nothing went wrong. */
+export function quietWhenClosed(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(exitStatus.done);
+    throw error;
+  });
+}
+
+/** Prints to standard output, waiting while the reader is slow. */
+export function print(chunk: string | Uint8Array): Promise<void> | undefined {
+  if (process.stdout.write(chunk)) return undefined;
+  return new Promise((resolve) => process.stdout.once("drain", resolve));
+}

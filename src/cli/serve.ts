@@ -1,0 +1,75 @@
+/**
+ * `tailrace serve`: runs a node until it is told to stop. The first SIGTERM or SIGINT stops it in order, a second one
+ * at once; SIGHUP reads access files and certificates again.
+ *
+ * Never: prints to standard output but the ready line and the line to paste.
+ */
+import type { Command } from "commander";
+import { exitStatus, lastWords } from "./exit.ts";
+
+export function register(program: Command): void {
+  program
+    .command("serve")
+    .description("run a node")
+    .helpOption(false)
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .argument("[flags...]", "see tailrace serve --help")
+    .action((_flags: unknown, _options: unknown, command: Command) => serve(command.args));
+}
+
+async function serve(flags: readonly string[]): Promise<void> {
+  const { readFileSync } = await import("node:fs");
+  const { Fault } = await import("../fault.ts");
+  const { printFlags, readConfig, startAgent } = await import("../agent/mod.ts");
+  if (flags.some((flag) => flag === "--help" || flag === "-h")) {
+    process.stdout.write(`Usage: tailrace serve [flags]\n\n${printFlags()}\n${footer}`);
+    return;
+  }
+  let config: ReturnType<typeof readConfig>["config"];
+  try {
+    ({ config } = readConfig({
+      flags,
+      environment: process.env,
+      readFile: (path) => readFileSync(path, "utf8"),
+    }));
+  } catch (reason) {
+    console.error(lastWords("serve", Fault.from(reason)));
+    process.exitCode = exitStatus.usage;
+    return;
+  }
+  try {
+    const agent = await startAgent({ config, environment: process.env });
+    stopOnSignals(agent);
+    process.stdout.write(`${agent.readyLine}\n${agent.pasteLine}\n`);
+    // Nobody need listen to us for the node to serve.
+    process.stdout.on("error", () => undefined);
+    await agent.stopped;
+    process.exit(process.exitCode ?? exitStatus.done);
+  } catch (reason) {
+    if (!(reason instanceof Fault)) throw reason;
+    console.error(lastWords("serve", reason));
+    process.exit(exitStatus.failed);
+  }
+}
+
+interface Stoppable {
+  stop(): Promise<void>;
+  reload(): void;
+}
+
+function stopOnSignals(agent: Stoppable): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(exitStatus.failed);
+    stopping = true;
+    void agent.stop();
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGHUP", () => agent.reload());
+}
+
+const footer = `Every flag is also a variable (--data-dir is TAILRACE_DATA_DIR) and a key of --config-file (data-dir).
+A flag beats a variable, a variable the file. tailrace config print shows what holds.
+`;

@@ -1,0 +1,28 @@
+/**
+ * Rows for people: columns as wide as they need be, numbers to the right. Pure.
+ *
+ * Never: wraps.
+ */
+
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => String(row[column]).length)));
+  const isNumber = head.map((_, column) => rows.every((row) => typeof row[column] === "number"));
+  const line = (row: readonly (string | number)[]): string =>
+    row
+      .map((cell, column) => {
+        const text = String(cell);
+        return isNumber[column] ? text.padStart(widths[column]!) : text.padEnd(widths[column]!);
+      })
+      .join("  ")
+      .trimEnd();
+  return `${all.map(line).join("\n")}\n`;
+}
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** `1.5 MiB`. */
+export function bytesText(bytes: number): string {
+  const unit = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  return unit === 0 ? `${bytes} B` : `${(bytes / 2 ** (10 * unit)).toFixed(1)} ${units[unit]}`;
+}

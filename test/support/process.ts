@@ -1,0 +1,113 @@
+/**
+ * The command line as a process of its own, for tests: short commands run to their end, and nodes that are killed at
+ * the end of the test at the latest.
+ *
+ * Never: signals a process that it did not start.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const bin = join(root, "src/cli/bin.cjs");
+
+export interface Ended {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The environment without what would configure a node. */
+const environment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(TAILRACE|NODE_OPTIONS|NODE_TEST)/.test(name)),
+  );
+
+export function startCommand(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+  return spawn(process.execPath, [bin, ...args], { env: { ...environment(), ...env }, cwd: root });
+}
+
+/** Collects what a process prints until it ends. */
+export async function ended(child: ChildProcess, input?: string | Uint8Array): Promise<Ended> {
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
+  child.stdin?.on("error", () => undefined);
+  child.stdin?.end(input);
+  const [status, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+  return {
+    status,
+    signal,
+    out: Buffer.concat(out).toString("utf8"),
+    err: Buffer.concat(err).toString("utf8"),
+  };
+}
+
+/** Runs `tailrace ARGS` to its end. */
+export function tailrace(
+  args: readonly string[],
+  options: { readonly input?: string | Uint8Array; readonly env?: Record<string, string> } = {},
+): Promise<Ended> {
+  return ended(startCommand(args, options.env), options.input);
+}
+
+export interface NodeProcess {
+  readonly child: ChildProcess;
+  readonly readyLine: string;
+  readonly pasteLine: string;
+  /** `host:port`. */
+  readonly addr: string;
+  readonly ops: string;
+  readonly url: string;
+  readonly pid: number;
+  /** What it logged so far. */
+  log(): string;
+  /** Sends a signal and waits for the end. */
+  kill(signal: NodeJS.Signals): Promise<Ended>;
+}
+
+/** Starts `tailrace serve` on a free port and waits for its ready line. */
+export async function startNode(
+  t: { after(work: () => unknown): void },
+  flags: readonly string[],
+  env: Record<string, string> = {},
+): Promise<NodeProcess> {
+  const child = startCommand(["serve", "--addr", "127.0.0.1:0", ...flags], env);
+  let err = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    err += chunk.toString("utf8");
+  });
+  const end = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  t.after(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    await end;
+  });
+  let out = "";
+  const [readyLine = "", pasteLine = ""] = await new Promise<string[]>((resolve, reject) => {
+    child.stdout?.on("data", (chunk: Buffer) => {
+      out += chunk.toString("utf8");
+      const lines = out.split("\n");
+      if (lines.length > 2) resolve(lines);
+    });
+    end.then(() => reject(new Error(`the node ended before it was ready: ${err}`)));
+  });
+  const fact = (name: string): string => new RegExp(`\\b${name}=(\\S+)`).exec(readyLine)?.[1] ?? "";
+  return {
+    child,
+    readyLine,
+    pasteLine,
+    addr: fact("addr"),
+    ops: fact("ops"),
+    url: fact("url"),
+    pid: Number(fact("pid")),
+    log: () => err,
+    async kill(signal) {
+      child.kill(signal);
+      const [status, by] = await end;
+      return { status, signal: by, out, err };
+    },
+  };
+}

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { curl } from "../support/curl.ts";
+import { ended, startNode, tailrace } from "../support/process.ts";
+import { scratch } from "../support/scratch.ts";
+
+const value = "TGV0J3MgR28gIzEK";
+const post = (url: string) => curl(url, { method: "POST", body: `{"record":{"value":"${value}"}}` });
+
+test("a node says in one line where it is, takes records, and has them after SIGTERM and after SIGKILL", async (t) => {
+  const directory = join(scratch(t), "data");
+  const first = await startNode(t, ["--data-dir", directory]);
+  assert.match(
+    first.readyLine,
+    /^tailrace ready addr=127\.0\.0\.1:\d+ ops=127\.0\.0\.1:\d+ data=\S+ pid=\d+ url=http:\/\/127\.0\.0\.1:\d+$/,
+  );
+  assert.match(
+    first.pasteLine,
+    /^curl -X POST http:\/\/127\.0\.0\.1:\d+ -d '\{"record":\{"value":"[^"]+"\}\}'$/,
+  );
+  assert.equal(first.pid, first.child.pid);
+  assert.equal((await post(first.url)).text, '{"offset":0}\n');
+  const stopped = await first.kill("SIGTERM");
+  assert.equal(stopped.status, 0);
+
+  const second = await startNode(t, ["--data-dir", directory]);
+  assert.equal((await post(second.url)).text, '{"offset":1}\n');
+  await second.kill("SIGKILL");
+
+  const third = await startNode(t, ["--data-dir", directory]);
+  assert.equal((await post(third.url)).text, '{"offset":2}\n');
+  for (const offset of [0, 1, 2]) {
+    const read = await curl(third.url, { body: `{"offset":${offset}}` });
+    assert.equal(read.text, `{"record":{"value":"${value}","offset":${offset}}}\n`);
+  }
+  const lines = third
+    .log()
+    .split("\n")
+    .filter((line) => line !== "");
+  for (const line of lines) assert.equal(typeof (JSON.parse(line) as { level: unknown }).level, "string");
+  assert.equal((await third.kill("SIGINT")).status, 0);
+});
+
+test("the ops port answers probes, metrics and the version", async (t) => {
+  const node = await startNode(t, ["--data-dir", join(scratch(t), "d")]);
+  assert.equal((await curl(`http://${node.ops}/livez`)).status, 200);
+  assert.equal((await curl(`http://${node.ops}/readyz`)).status, 200);
+  await post(node.url);
+  assert.match(
+    (await curl(`http://${node.ops}/metrics`)).text,
+    /http_server_request_duration_count\{[^}]*POST[^}]*\} 1/,
+  );
+  assert.equal(typeof (await curl(`http://${node.ops}/version`)).json["version"], "string");
+  assert.equal((await curl(`http://${node.ops}/x`)).status, 404);
+});
+
+test("a port in use is one line and exit 1, and leaves no directory", async (t) => {
+  const directory = join(scratch(t), "data");
+  const taken = createServer().listen(0, "127.0.0.1");
+  t.after(() => taken.close());
+  await new Promise((resolve) => taken.once("listening", resolve));
+  const { port } = taken.address() as AddressInfo;
+  for (const flags of [
+    ["--addr", `127.0.0.1:${port}`],
+    ["--addr", "127.0.0.1:0", "--ops-addr", `127.0.0.1:${port}`],
+  ]) {
+    const { status, out, err } = await tailrace(["serve", "--data-dir", directory, ...flags]);
+    assert.equal(status, 1);
+    assert.equal(out, "");
+    assert.match(err, /^tailrace serve: [^\n]*(in use|cannot be had)[^\n]*\n$/);
+    assert.equal(existsSync(directory), false);
+  }
+});
+
+test("a directory that is not ours, or in use, or not writable, is one line and exit 1, and stays as it was", async (t) => {
+  const directory = scratch(t);
+  const serve = (path: string) => tailrace(["serve", "--addr", "127.0.0.1:0", "--data-dir", path]);
+  const foreign = join(directory, "foreign");
+  mkdirSync(foreign);
+  writeFileSync(join(foreign, "letter.txt"), "dear");
+  const refused = await serve(foreign);
+  assert.equal(refused.status, 1);
+  assert.match(refused.err, /^tailrace serve: [^\n]*letter\.txt[^\n]*\n$/);
+  assert.deepEqual(readdirSync(foreign), ["letter.txt"]);
+
+  const file = join(directory, "file");
+  writeFileSync(file, "");
+  const notDirectory = await serve(file);
+  assert.equal(notDirectory.status, 1);
+  assert.match(notDirectory.err, /^[^\n]*not a directory[^\n]*\n$/);
+
+  const nowhere = await serve("/proc/nowhere/data");
+  assert.equal(nowhere.status, 1);
+  assert.match(nowhere.err, /^[^\n]+\n$/);
+
+  const data = join(directory, "data");
+  await startNode(t, ["--data-dir", data]);
+  const second = await serve(data);
+  assert.equal(second.status, 1);
+  assert.match(second.err, /^[^\n]*in use by another process[^\n]*\n$/);
+});
+
+test("wrong flags are one line with a suggestion and exit 2", async () => {
+  const { status, err } = await tailrace(["serve", "--data-dri", "x"]);
+  assert.equal(status, 2);
+  assert.equal(err, "tailrace serve: unknown flag --data-dri, did you mean --data-dir?\n");
+  assert.equal((await tailrace(["serve", "--sync", "x"])).status, 2);
+  assert.equal((await tailrace(["serve"], { env: { TAILRACE_SYNK: "x" } })).status, 2);
+});
+
+test("stopping finishes what is under way: a tail is told, its connection closed, within the time given", async (t) => {
+  const node = await startNode(t, ["--data-dir", join(scratch(t), "d"), "--shutdown-timeout", "5s"]);
+  await post(node.url);
+  const tail = fetch(`${node.url}/tail?from=start`, { headers: { accept: "application/x-ndjson" } });
+  const reader = (await tail).body!.getReader();
+  assert.match(Buffer.from((await reader.read()).value!).toString(), /"offset":0/);
+  const end = node.kill("SIGTERM");
+  let rest = "";
+  for (let step = await reader.read(); !step.done; step = await reader.read())
+    rest += Buffer.from(step.value).toString();
+  assert.match(rest, /"error":\{"code":"unavailable"/);
+  assert.equal((await end).status, 0);
+});
+
+test("a wrong Node says so in one line", async (t) => {
+  const shim = join(scratch(t), "old.cjs");
+  const bin = readFileSync(new URL("../../src/cli/bin.cjs", import.meta.url), "utf8");
+  writeFileSync(shim, bin.replace("process.versions.node", '"20.20.2"'));
+  const old = await ended(spawn(process.execPath, [shim, "serve"]));
+  assert.equal(old.status, 1);
+  assert.equal(
+    old.err,
+    "tailrace needs Node >= 22.15, this is 20.20.2; inside the repository run it by npm start\n",
+  );
+});
