@@ -9,6 +9,7 @@ import { decodeMessage, encodeAck, messageType } from "../codec/messages.ts";
 import { malformed } from "../codec/msgpack-reader.ts";
 import { decodeError, decodePushPull, encodePushPull } from "../codec/push-pull.ts";
 import type { Rumours } from "./rumours.ts";
+import type { Alarm } from "./schedule.ts";
 import { pushPullScaleMs } from "./timing.ts";
 import type { World } from "./world.ts";
 
@@ -25,6 +26,7 @@ export class Exchange {
   readonly #world: World;
   readonly #rumours: Rumours;
   readonly #keeper: StateKeeper;
+  #settling: Alarm | undefined;
 
   constructor(world: World, rumours: Rumours, keeper: StateKeeper) {
     this.#world = world;
@@ -46,6 +48,7 @@ export class Exchange {
       } catch (reason) {
         return done(Fault.from(reason));
       }
+      if (join) this.#settle();
       done(undefined);
     });
   }
@@ -68,12 +71,26 @@ export class Exchange {
   }
 
   #round(): void {
-    const { schedule, self, table, timing } = this.#world;
+    this.#withAnyone();
+    const { schedule, table, timing } = this.#world;
+    schedule.after(pushPullScaleMs(timing, table.size), () => this.#round());
+  }
+
+  /**
+   * News that was under way while we came may have passed us by: nobody who spread it knew us yet. A second exchange
+   * soon after finds it, where memberlist waits for the next round, up to 30 s.
+   */
+  #settle(): void {
+    this.#settling?.cancel();
+    this.#settling = this.#world.schedule.after(this.#world.timing.settleMs, () => this.#withAnyone());
+  }
+
+  #withAnyone(): void {
+    const { self, table } = this.#world;
     const fit = (record: { name: string; state: string }): boolean =>
       record.name !== self.name && record.state === "alive";
     const partner = this.#rumours.left ? undefined : table.sample(1, fit)[0];
     if (partner !== undefined) this.with(partner.at, false, () => {});
-    schedule.after(pushPullScaleMs(timing, table.size), () => this.#round());
   }
 
   #state(join: boolean): Buffer {

@@ -25,6 +25,8 @@ export interface Timing {
   readonly reclaimMs: number;
   readonly retransmitMult: number;
   readonly pushPullIntervalMs: number;
+  /** Who joined exchanges state once more after so long: what was spread while it came is known to others by then. */
+  readonly settleMs: number;
   readonly streamTimeoutMs: number;
   /** Serf: failed and left members are kept so long. */
   readonly tombstoneMs: number;
@@ -52,6 +54,7 @@ export const lanTiming: Timing = {
   reclaimMs: 30_000,
   retransmitMult: 4,
   pushPullIntervalMs: 30_000,
+  settleMs: 2_000,
   streamTimeoutMs: 10_000,
   tombstoneMs: 24 * 3_600_000,
   reapIntervalMs: 15_000,
@@ -73,6 +76,7 @@ export const localTiming: Timing = {
   gossipToTheDeadMs: 6_000,
   reclaimMs: 2_000,
   pushPullIntervalMs: 5_000,
+  settleMs: 500,
   reconnectIntervalMs: 2_000,
   broadcastTimeoutMs: 2_000,
   leavePropagateMs: 150,

@@ -140,6 +140,7 @@ export class Streams {
           reject(Fault.from(reason));
         }
       });
+      socket.resume(); // Whoever handed it over may have paused it.
     });
   }
 }

@@ -1,0 +1,176 @@
+/**
+ * The real `serf` agent on loopback, for tests of interoperation, and what they need beside it.
+ *
+ * Never: outlives its test.
+ */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import {
+  endpointText,
+  localTiming,
+  type Membership,
+  type MembershipEvent,
+  open,
+} from "../../src/membership/mod.ts";
+import type { MembershipOptions } from "../../src/membership/options.ts";
+
+type Context = { after(work: () => void | Promise<void>): void };
+
+export interface AgentOptions {
+  readonly name: string;
+  readonly directory: string;
+  readonly port?: number;
+  readonly advertise?: string;
+  readonly key?: string;
+  readonly compression?: boolean;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly join?: readonly string[];
+}
+
+export interface AgentMember {
+  readonly name: string;
+  readonly addr: string;
+  readonly status: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** Runs `serf agent` and waits until it runs. It dies with the test. */
+export async function startAgent(t: Context, options: AgentOptions): Promise<Agent> {
+  const agent = new Agent(options, options.port ?? (await freePort()), await freePort());
+  t.after(() => agent.kill("SIGKILL"));
+  await agent.start();
+  return agent;
+}
+
+export class Agent {
+  readonly name: string;
+  readonly addr: string;
+  output = "";
+  readonly #options: AgentOptions;
+  readonly #rpc: string;
+  readonly #heard: string;
+  #process: ChildProcess | undefined;
+
+  constructor(options: AgentOptions, port: number, rpcPort: number) {
+    this.name = options.name;
+    this.addr = `127.0.0.1:${port}`;
+    this.#options = options;
+    this.#rpc = `127.0.0.1:${rpcPort}`;
+    this.#heard = join(options.directory, `${options.name}.heard`);
+  }
+
+  async start(): Promise<void> {
+    const { advertise, compression, directory, join: seeds, key, tags } = this.#options;
+    const handler = join(directory, `${this.name}.sh`);
+    writeFileSync(
+      handler,
+      `#!/bin/sh\nread -r line\necho "$SERF_EVENT $SERF_USER_EVENT$SERF_QUERY_NAME $line" >> ${this.#heard}\n` +
+        `[ "$SERF_EVENT" != query ] || printf 'answer of ${this.name}'\n`,
+    );
+    chmodSync(handler, 0o755);
+    const child = spawn(
+      "serf",
+      [
+        "agent",
+        ...["-node", this.name, "-bind", this.addr, "-rpc-addr", this.#rpc, "-event-handler", handler],
+        ...(advertise === undefined ? [] : ["-advertise", advertise]),
+        ...(compression === false ? ["-disable-compression"] : []),
+        ...(key === undefined ? [] : ["-encrypt", key]),
+        ...Object.entries(tags ?? {}).flatMap(([name, value]) => ["-tag", `${name}=${value}`]),
+        ...(seeds ?? []).flatMap((seed) => ["-join", seed]),
+      ],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
+    this.#process = child;
+    child.stdout.on("data", (text) => {
+      this.output = `${this.output}${text}`.slice(-100_000);
+    });
+    child.stderr.on("data", (text) => {
+      this.output = `${this.output}${text}`.slice(-100_000);
+    });
+    const running = await until(
+      () => this.output.includes("agent running") || child.exitCode !== null,
+      20_000,
+    );
+    if (!running || child.exitCode !== null) throw new Error(`the agent did not start: ${this.output}`);
+  }
+
+  async kill(signal: "SIGKILL" | "SIGTERM" | "SIGINT"): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill(signal);
+    await gone;
+  }
+
+  /** One of serf's commands; answers what it printed. Rejects when it fails. */
+  async run(command: string, ...args: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)("serf", [command, `-rpc-addr=${this.#rpc}`, ...args], {
+      timeout: 20_000,
+    });
+    return stdout;
+  }
+
+  async members(): Promise<AgentMember[]> {
+    return (JSON.parse(await this.run("members", "-format=json")) as { members: AgentMember[] }).members;
+  }
+
+  async member(name: string): Promise<AgentMember | undefined> {
+    return (await this.members()).find((member) => member.name === name);
+  }
+
+  /** What the event handler was told, a line each: event, name, first line of the payload. */
+  heard(): string[] {
+    return existsSync(this.#heard) ? readFileSync(this.#heard, "utf8").trim().split("\n") : [];
+  }
+}
+
+/** One of ours on loopback, answering queries, remembering events. It is closed with the test. */
+export async function startMember(
+  t: Context,
+  options: Pick<MembershipOptions, "name"> & Partial<MembershipOptions>,
+): Promise<{ member: Membership; addr: string; events: MembershipEvent[] }> {
+  const member = await open({
+    host: "127.0.0.1",
+    port: 0,
+    timing: options.timing ?? localTiming,
+    ...options,
+  });
+  t.after(() => member[Symbol.asyncDispose]());
+  const events: MembershipEvent[] = [];
+  member.onEvent((event) => {
+    events.push(event);
+    if (event.kind === "query") event.query.respond(Buffer.from(`answer of ${options.name}`));
+  });
+  return { member, addr: endpointText(member.at), events };
+}
+
+/** How one of ours sees a member. */
+export function statusOf(member: Membership, name: string): string | undefined {
+  return member.members().find((other) => other.name === name)?.status;
+}
+
+/** Looks again and again; false when the condition did not come true in time. */
+export async function until(condition: () => boolean | Promise<boolean>, limitMs: number): Promise<boolean> {
+  const end = Date.now() + limitMs;
+  while (!(await condition())) {
+    if (Date.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return true;
+}
+
+/** A port that is free for TCP now, and very likely for UDP. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}

@@ -1,0 +1,96 @@
+/**
+ * One round of everything that a Serf agent and one of ours do with each other. Run for a few ways of wrapping in the
+ * ordinary suite, and for all of them in the long one.
+ */
+import assert from "node:assert/strict";
+import { startAgent, startMember, statusOf, until } from "./serf-agent.ts";
+
+export interface InteropCase {
+  readonly direction: "they join us" | "we join them";
+  readonly key: string | undefined;
+  readonly compression: boolean;
+}
+
+export function title({ compression, direction, key }: InteropCase): string {
+  return `${direction}, ${key === undefined ? "plain" : "encrypted"}, ${compression ? "compressed" : "not compressed"}`;
+}
+
+export async function interop(
+  t: { after(work: () => void | Promise<void>): void },
+  directory: string,
+  { compression, direction, key }: InteropCase,
+): Promise<void> {
+  const keys = key === undefined ? {} : { keys: [key] };
+  const ours = await startMember(t, { name: "ours", tags: { rpc_addr: "127.0.0.1:8400" }, ...keys });
+  const agent = await startAgent(t, {
+    name: "theirs",
+    directory,
+    compression,
+    tags: { role: "web" },
+    ...(key === undefined ? {} : { key }),
+    ...(direction === "they join us" ? { join: [ours.addr] } : {}),
+  });
+  if (direction === "we join them") assert.equal(await ours.member.join([agent.addr]), 1);
+
+  assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 10_000));
+  assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
+  const theirs = ours.member.members().find(({ name }) => name === "theirs");
+  assert.deepEqual({ ...theirs?.tags }, { role: "web" });
+  assert.deepEqual((await agent.member("ours"))?.tags, { rpc_addr: "127.0.0.1:8400" });
+
+  // Tags.
+  await ours.member.setTags({ rpc_addr: "127.0.0.1:8400", zone: "b" });
+  assert.ok(await until(async () => (await agent.member("ours"))?.tags["zone"] === "b", 10_000));
+  await agent.run("tags", "-set", "color=red");
+  const red = (): boolean =>
+    ours.events.some((event) => event.kind === "updated" && event.member.tags["color"] === "red");
+  assert.ok(await until(red, 10_000));
+
+  // Events.
+  ours.member.userEvent("deploy", Buffer.from("ours-1"));
+  assert.ok(await until(() => agent.heard().includes("user deploy ours-1"), 10_000), agent.heard().join());
+  await agent.run("event", "-coalesce=false", "release", "theirs-2");
+  const release = (): boolean =>
+    ours.events.some(
+      (event) =>
+        event.kind === "user-event" && event.name === "release" && event.payload.toString() === "theirs-2",
+    );
+  assert.ok(await until(release, 10_000));
+
+  // Queries.
+  const answers = new Map<string, string>();
+  const acks = new Set<string>();
+  for await (const answer of ours.member.query("status", Buffer.from("how"), {
+    ack: true,
+    timeoutMs: 5_000,
+  })) {
+    if (answer.ack) acks.add(answer.from);
+    else answers.set(answer.from, answer.payload.toString());
+    if (answers.size === 2 && acks.size === 2) break;
+  }
+  assert.deepEqual([...acks].sort(), ["ours", "theirs"]);
+  assert.deepEqual([...answers].sort(), [
+    ["ours", "answer of ours"],
+    ["theirs", "answer of theirs"],
+  ]);
+  const printed = await agent.run("query", "-timeout=2s", "uptime", "now");
+  assert.match(printed, /Response from 'ours': answer of ours/);
+  assert.match(printed, /Ack from 'ours'/);
+  assert.doesNotMatch(await agent.run("query", "-timeout=1s", "-tag", "zone=[ac]", "uptime"), /from 'ours'/);
+  assert.match(await agent.run("query", "-timeout=1s", "-tag", "zone=^b$", "uptime"), /Response from 'ours'/);
+
+  // Leaving, who joined first.
+  if (direction === "they join us") {
+    await agent.run("leave");
+    assert.ok(await until(() => statusOf(ours.member, "theirs") === "left", 10_000));
+    assert.ok(ours.events.every(({ kind }) => kind !== "failed"));
+  } else {
+    await ours.member.leave();
+    assert.ok(await until(async () => (await agent.member("ours"))?.status === "left", 10_000));
+    assert.ok(!agent.heard().some((line) => line.startsWith("member-failed")));
+  }
+  assert.ok(
+    ours.events.every((event) => event.kind !== "problem"),
+    JSON.stringify(ours.events.filter(({ kind }) => kind === "problem")),
+  );
+}

@@ -1,0 +1,57 @@
+/**
+ * Membership and the real `serf` agent on loopback.
+ */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { generateKey } from "../../src/membership/mod.ts";
+import { requireProgram } from "../support/require-program.ts";
+import { scratch } from "../support/scratch.ts";
+import { startAgent, startMember, until } from "../support/serf-agent.ts";
+import { interop, title } from "../support/serf-interop.ts";
+
+const serf = requireProgram("serf");
+
+for (const item of [
+  { direction: "they join us", key: undefined, compression: true },
+  { direction: "we join them", key: generateKey(), compression: true },
+] as const) {
+  test(`a serf agent and a member of ours do everything with each other: ${title(item)}`, serf, async (t) => {
+    await interop(t, scratch(t), item);
+  });
+}
+
+test("another key, or none, is refused on both sides", serf, async (t) => {
+  const directory = scratch(t);
+  const ours = await startMember(t, { name: "ours", keys: [generateKey()] });
+  const other = await startAgent(t, { name: "other", directory, key: generateKey() });
+  const plain = await startAgent(t, { name: "plain", directory });
+  for (const agent of [other, plain]) {
+    await assert.rejects(agent.run("join", ours.addr));
+    await assert.rejects(ours.member.join([agent.addr]), { name: "Fault" });
+    assert.equal(await agent.member("ours"), undefined);
+  }
+  assert.deepEqual(
+    ours.member.members().map(({ name }) => name),
+    ["ours"],
+  );
+  const refusals = ours.events.filter(
+    (event) => event.kind === "problem" && event.fault.kind === "permission-denied",
+  );
+  assert.ok(refusals.length >= 2, "nobody was told");
+});
+
+test("a key made by `serf keygen` is ours as well", serf, async (t) => {
+  const { stdout } = await promisify(execFile)("serf", ["keygen"]);
+  const key = stdout.trim();
+  assert.equal(Buffer.from(key, "base64").length, 32);
+  assert.equal(generateKey().length, key.length);
+  const secret = await startAgent(t, { name: "secret", directory: scratch(t), key });
+  const ours = await startMember(t, { name: "ours", keys: [generateKey(), key] });
+  // The ring opens what the agent seals; the agent cannot open what our first key sealed.
+  await assert.rejects(ours.member.join([secret.addr]), { name: "Fault" });
+  const fitting = await startMember(t, { name: "fitting", keys: [key] });
+  assert.equal(await fitting.member.join([secret.addr]), 1);
+  assert.ok(await until(async () => (await secret.member("fitting"))?.status === "alive", 10_000));
+});

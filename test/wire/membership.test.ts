@@ -1,0 +1,200 @@
+/**
+ * Membership on real sockets, ours among ourselves.
+ */
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { test } from "node:test";
+import { systemDisk } from "../../src/lib/system-disk.ts";
+import { endpointText, generateKey, localTiming, open } from "../../src/membership/mod.ts";
+import { scratch } from "../support/scratch.ts";
+import { freePort, startMember, statusOf, until } from "../support/serf-agent.ts";
+
+test("TestMembership: three members join, one leaves, and the first sees all of it", async (t) => {
+  const members: Awaited<ReturnType<typeof startMember>>[] = [];
+  for (const name of ["0", "1", "2"]) {
+    const next = await startMember(t, { name, tags: { rpc_addr: `127.0.0.1:840${name}` } });
+    if (name !== "0") assert.equal(await next.member.join([members[0]?.addr ?? ""]), 1);
+    members.push(next);
+  }
+  const [zero, , two] = members;
+  assert.ok(zero && two);
+  const joins = (): number => zero.events.filter(({ kind }) => kind === "joined").length;
+  const leaves = (): number => zero.events.filter(({ kind }) => kind === "left").length;
+  assert.ok(await until(() => joins() === 2 && zero.member.members().length === 3 && leaves() === 0, 3_000));
+  await two.member.leave();
+  assert.ok(await until(() => statusOf(zero.member, "2") === "left" && leaves() === 1, 3_000));
+  assert.deepEqual(
+    zero.member.members().map(({ name, status, tags }) => [name, status, tags["rpc_addr"]]),
+    [
+      ["0", "alive", "127.0.0.1:8400"],
+      ["1", "alive", "127.0.0.1:8401"],
+      ["2", "left", "127.0.0.1:8402"],
+    ],
+  );
+  assert.equal(joins(), 2);
+});
+
+test("a member without a listener lives on the sockets that the one port hands over", async (t) => {
+  const port = await freePort();
+  const { member, addr, events } = await startMember(t, { name: "behind", port, listen: false });
+  const handed: number[] = [];
+  const mux = createServer((socket) => {
+    socket.once("data", (head) => {
+      handed.push(head[0] as number);
+      socket.pause();
+      socket.unshift(head);
+      setTimeout(() => member.accept(socket), 5);
+    });
+  }).listen(port, "127.0.0.1");
+  await once(mux, "listening");
+  t.after(() => mux.close());
+  const other = await startMember(t, { name: "other" });
+  assert.equal(await other.member.join([addr]), 1);
+  assert.ok(await until(() => statusOf(member, "other") === "alive", 5_000));
+  assert.ok(handed.length >= 1 && handed.every((byte) => byte <= 13), handed.join());
+  assert.deepEqual(
+    events.filter(({ kind }) => kind === "problem"),
+    [],
+  );
+});
+
+test("with a key and a label all is as without, and over IPv6 as over IPv4", async (t) => {
+  const secret = { keys: [generateKey()], label: "blue" };
+  const one = await startMember(t, { name: "one", ...secret, host: "::1" });
+  const two = await startMember(t, { name: "two", ...secret, host: "::1" });
+  assert.match(one.addr, /^\[::1\]:\d+$/);
+  await two.member.join([one.addr]);
+  assert.ok(await until(() => statusOf(one.member, "two") === "alive", 5_000));
+  one.member.userEvent("hello", Buffer.from("x"));
+  assert.ok(await until(() => two.events.some(({ kind }) => kind === "user-event"), 5_000));
+  await until(() => two.member.stats.packetsIn > 10, 5_000);
+  assert.equal(one.member.stats.malformed + two.member.stats.malformed, 0);
+  const stranger = await startMember(t, { name: "stranger", keys: secret.keys, label: "green", host: "::1" });
+  await assert.rejects(stranger.member.join([one.addr]), { name: "Fault" });
+});
+
+test("joining says how many were reached, and why when none was", async (t) => {
+  const one = await startMember(t, { name: "one" });
+  const two = await startMember(t, { name: "two" });
+  const nobody = `127.0.0.1:${await freePort()}`;
+  assert.equal(await two.member.join([two.addr]), 0, "our own address is not a seed");
+  await assert.rejects(two.member.join([nobody]), { kind: "unavailable" });
+  await assert.rejects(two.member.join(["no port:x"]), { kind: "bad-request" });
+  await assert.rejects(two.member.join(["no-such-host.invalid:1"]), { kind: "unavailable" });
+  assert.equal(await two.member.join([nobody, one.addr, two.addr]), 1);
+});
+
+test("a name that is taken by another address is told to who joins, and to the cluster", async (t) => {
+  const one = await startMember(t, { name: "one" });
+  const twin = await startMember(t, { name: "twin" });
+  await twin.member.join([one.addr]);
+  const second = await startMember(t, { name: "twin" });
+  await assert.rejects(second.member.join([one.addr]), { kind: "failed-precondition" });
+  assert.ok(await until(() => one.events.some(({ kind }) => kind === "conflict"), 5_000));
+  assert.equal(statusOf(one.member, "twin"), "alive");
+  assert.equal(one.member.members().find(({ name }) => name === "twin")?.port, twin.member.at.port);
+});
+
+test("a taken port, wrong keys and names, and all interfaces without an address are refused at the start", async (t) => {
+  const one = await startMember(t, { name: "one" });
+  const host = "127.0.0.1";
+  const { port } = one.member.at;
+  await assert.rejects(open({ name: "two", host, port }), {
+    kind: "unavailable",
+    facts: { host, port, code: "EADDRINUSE" },
+  });
+  const udp = createSocket("udp4").bind(0, host);
+  await once(udp, "listening");
+  t.after(() => udp.close());
+  await assert.rejects(open({ name: "two", host, port: udp.address().port }), { kind: "unavailable" });
+  await assert.rejects(open({ name: "", host, port: 0 }), { kind: "config" });
+  await assert.rejects(open({ name: "x", host, port: 0, keys: ["short"] }), { kind: "config" });
+  await assert.rejects(open({ name: "x", host: "0.0.0.0", port: 0 }), { kind: "config" });
+  await assert.rejects(open({ name: "x", host, port: 0, tags: { a: "b".repeat(600) } }), {
+    kind: "too-large",
+  });
+});
+
+test("after a restart the snapshot leads back to the cluster, and old events are not delivered again", async (t) => {
+  const snapshot = { disk: systemDisk, path: `${scratch(t)}/serf.snapshot` };
+  const one = await startMember(t, { name: "one" });
+  const first = await startMember(t, { name: "two", snapshot });
+  const { port } = first.member.at;
+  await first.member.join([one.addr]);
+  one.member.userEvent("old", Buffer.alloc(0));
+  assert.ok(await until(() => first.events.some(({ kind }) => kind === "user-event"), 5_000));
+  await first.member[Symbol.asyncDispose]();
+
+  const second = await startMember(t, { name: "two", port, snapshot });
+  assert.equal(await second.member.rejoin(), true);
+  one.member.userEvent("new", Buffer.alloc(0));
+  const heard = (): string[] =>
+    second.events.flatMap((event) => (event.kind === "user-event" ? [event.name] : []));
+  assert.ok(await until(() => heard().includes("new"), 5_000));
+  assert.ok(await until(() => statusOf(one.member, "two") === "alive", 5_000));
+  assert.deepEqual(heard(), ["new"]);
+
+  await second.member.leave();
+  await second.member[Symbol.asyncDispose]();
+  const third = await startMember(t, { name: "two", port, snapshot });
+  assert.equal(await third.member.rejoin(), false, "who left is not drawn back");
+});
+
+test("what is too large or comes after leaving is refused, and changes nothing", async (t) => {
+  const { member } = await startMember(t, { name: "one", tags: { a: "b" } });
+  assert.throws(() => member.userEvent("big", Buffer.alloc(513)), { kind: "too-large" });
+  assert.throws(() => member.query("big", Buffer.alloc(1_024)), { kind: "too-large" });
+  assert.throws(() => member.query("q", Buffer.alloc(0), { tags: { role: "(" } }), { kind: "bad-request" });
+  await assert.rejects(member.setTags({ a: "b".repeat(600) }), { kind: "too-large" });
+  assert.deepEqual({ ...member.members()[0]?.tags }, { a: "b" });
+  await member.leave();
+  assert.throws(() => member.userEvent("late", Buffer.alloc(0)), { kind: "failed-precondition" });
+  await assert.rejects(member.join(["127.0.0.1:1"]), { kind: "failed-precondition" });
+});
+
+test("streams that stall, stammer or flood are closed in time, and others are served meanwhile", async (t) => {
+  const one = await startMember(t, {
+    name: "one",
+    streams: { inboundMax: 8, timeoutMs: 400, bytesMax: 100_000 },
+  });
+  const { port } = one.member.at;
+  const sockets = Array.from({ length: 12 }, () => connect(port, "127.0.0.1"));
+  let closed = 0;
+  for (const socket of sockets) {
+    socket.on("error", () => {});
+    socket.on("close", () => closed++);
+    socket.write(Buffer.from([6]));
+  }
+  assert.ok(await until(() => closed >= 4, 2_000), "more than the limit was served");
+  assert.ok(await until(() => closed === 12, 5_000), "a stalled stream was kept");
+  const flood = connect(port, "127.0.0.1");
+  flood.on("error", () => {});
+  flood.write(Buffer.concat([Buffer.from("06dfffffffff", "hex"), Buffer.alloc(200_000)]));
+  await new Promise((resolve) => flood.on("close", resolve));
+  const two = await startMember(t, { name: "two" });
+  assert.equal(await two.member.join([one.addr]), 1);
+  assert.ok(one.events.some((event) => event.kind === "problem" && event.fault.kind === "overloaded"));
+  assert.ok(one.events.some((event) => event.kind === "problem" && event.fault.kind === "deadline"));
+});
+
+test("hostile bytes on the real sockets are told of and harmless", async (t) => {
+  const one = await startMember(t, { name: "one", timing: localTiming });
+  const two = await startMember(t, { name: "two", timing: localTiming });
+  await two.member.join([one.addr]);
+  const udp = createSocket("udp4");
+  t.after(() => udp.close());
+  const { port } = one.member.at;
+  for (let count = 0; count < 2_000; count++) {
+    const bytes = Buffer.alloc(1 + (count % 900), count % 251);
+    bytes[0] = count % 16;
+    udp.send(bytes, port, "127.0.0.1");
+    if (count % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  assert.ok(await until(() => one.member.stats.malformed + one.events.length > 200, 5_000));
+  assert.equal(statusOf(one.member, "two"), "alive");
+  one.member.userEvent("still", Buffer.alloc(0));
+  assert.ok(await until(() => two.events.some(({ kind }) => kind === "user-event"), 5_000));
+  assert.equal(endpointText(one.member.at), one.addr);
+});
