@@ -11,6 +11,7 @@ import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmdirSync, s
 import { dirname, join } from "node:path";
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { lockDirectory } from "../lib/directory-lock.ts";
 import { openLmdbStore } from "../lib/lmdb-store.ts";
 import { heapMapper, systemMapper } from "../lib/mapped-file.ts";
 import { systemDisk } from "../lib/system-disk.ts";
@@ -18,7 +19,6 @@ import type { Logger } from "../lib/telemetry.ts";
 import { defaultSettings, LocalLog, type SyncMode } from "../log/mod.ts";
 import type { Config } from "./config/settings.ts";
 import { parseDuration } from "./config/value.ts";
-import { lockDirectory } from "./directory-lock.ts";
 
 export interface OpenedLog extends AsyncDisposable {
   readonly log: LocalLog;
@@ -40,7 +40,7 @@ export async function openLog(
   checkDirectory(directory);
   await using stack = new AsyncDisposableStack();
   make(directory);
-  stack.defer(await lockDirectory(directory));
+  stack.use(await lockDirectory(directory));
   make(join(directory, "meta"));
   const store = openLmdbStore(join(directory, "meta"));
   stack.defer(() => store.close());

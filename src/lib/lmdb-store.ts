@@ -1,34 +1,52 @@
 /**
- * The stable store in LMDB, values in msgpack. A rim.
+ * The stable store in LMDB, values in msgpack with a CRC-32 before them, for LMDB has no checksums. A rim.
  *
  * One transactionSync per write: it returns after fdatasync of the data and a synchronous write of the meta page.
  *
  * Never: uses the asynchronous puts, whose promise may resolve before the sync.
  */
 import { createRequire } from "node:module";
+import { Packr } from "msgpackr";
+import { Fault } from "../fault.ts";
+import { readU32le, writeU32le } from "./bytes.ts";
+import { crc32 } from "./checksum.ts";
 import type { StableStore } from "./stable-store.ts";
 
 /** The part of lmdb used here; its own declarations do not compile as a module. */
 interface Database {
-  get(key: string): unknown;
+  getBinary(key: string): Uint8Array | undefined;
   getKeys(range: { start: string; end: string }): Iterable<string>;
   transactionSync(work: () => void): void;
-  putSync(key: string, value: unknown): void;
+  putSync(key: string, value: Uint8Array): void;
   removeSync(key: string): void;
   close(): Promise<void>;
 }
-type Lmdb = { open(options: { path: string; noSubdir: boolean; maxReaders: number }): Database };
+interface Lmdb {
+  open(options: {
+    path: string;
+    noSubdir: boolean;
+    maxReaders: number;
+    encoding: "binary";
+    readOnly: boolean;
+  }): Database;
+}
 
-/** Opens or creates the store in this directory, which must exist. */
-export function openLmdbStore(directory: string): StableStore {
+const packr = new Packr({ useRecords: false, moreTypes: true });
+
+/** Opens or creates the store in this directory, which must exist. `readOnly`: it must be there, and stays as it is. */
+export function openLmdbStore(directory: string, readOnly = false): StableStore {
   const { open } = createRequire(import.meta.url)("lmdb") as Lmdb;
-  const database = open({ path: directory, noSubdir: false, maxReaders: 16 });
+  const database = open({ path: directory, noSubdir: false, maxReaders: 16, encoding: "binary", readOnly });
   return {
-    get: (key) => database.get(key),
+    get(key) {
+      const stored = database.getBinary(key);
+      return stored === undefined ? undefined : decode(directory, key, stored);
+    },
     keys: (prefix) => [...database.getKeys({ start: prefix, end: `${prefix}\uffff` })],
     write(changes) {
+      const encoded = Object.entries(changes).map(([key, value]) => [key, encode(value)] as const);
       database.transactionSync(() => {
-        for (const [key, value] of Object.entries(changes)) {
+        for (const [key, value] of encoded) {
           if (value === undefined) database.removeSync(key);
           else database.putSync(key, value);
         }
@@ -36,4 +54,21 @@ export function openLmdbStore(directory: string): StableStore {
     },
     close: () => database.close(),
   };
+}
+
+function encode(value: unknown): Uint8Array | undefined {
+  if (value === undefined) return undefined;
+  const body = packr.pack(value);
+  const stored = new Uint8Array(4 + body.length);
+  stored.set(body, 4);
+  writeU32le(stored, 0, crc32(body));
+  return stored;
+}
+
+function decode(directory: string, key: string, stored: Uint8Array): unknown {
+  if (stored.length > 4 && readU32le(stored, 0) === crc32(stored, 4)) return packr.unpack(stored.subarray(4));
+  throw new Fault("corrupt", {
+    message: `${directory} is damaged: the value of ${key} has the wrong checksum`,
+    facts: { file: directory, position: 0, why: "checksum", key },
+  });
 }

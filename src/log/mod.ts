@@ -22,9 +22,18 @@ export type { FrameGroup } from "./recent.ts";
 export * from "./record.ts";
 export * from "./record-walk.ts";
 export { groupBytesMax, type RecoveryReport } from "./recovery.ts";
+export { type RepairAction, type RepairPlan, repairLog } from "./repair.ts";
 export { Reserve } from "./reserve.ts";
 export { nextExpiryMs, retentionOffset } from "./retention.ts";
 export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
 export { emptyCheckpoint, type LogState, type StateCheckpoint, type StoredConfiguration } from "./state.ts";
 export { type SyncMode, SyncPolicy, syncModeText } from "./sync-policy.ts";
 export { LogTail } from "./tail.ts";
+export {
+  compareLogs,
+  type Finding,
+  hashRecords,
+  type LogPlace,
+  type VerifyReport,
+  verifyLog,
+} from "./verify.ts";

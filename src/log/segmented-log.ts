@@ -750,10 +750,8 @@ export class SegmentedLog {
 
   #refreshBounds(): void {
     const next = this.#nextOffsetAt(this.#commit);
-    this.#bounds = {
-      lowest: Math.min(next, Math.max(this.state.lowest, this.#start.checkpoint.lowest)),
-      next,
-    };
+    const begin = this.#segments[0]?.baseOffset ?? this.#start.checkpoint.lowest;
+    this.#bounds = { lowest: Math.min(next, Math.max(this.state.lowest, begin)), next };
   }
 
   /** The offset after the batch at `index`. */

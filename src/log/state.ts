@@ -68,6 +68,11 @@ export class LogState {
     return new LogState(checkpoint, new ProducerTable(checkpoint.producers));
   }
 
+  /** Of a log whose beginning is not known: nothing but where it goes on. */
+  static blank(index: RaftIndex, lowest: Offset): StateCheckpoint {
+    return { ...emptyCheckpoint, index, lowest };
+  }
+
   get committedIndex(): RaftIndex {
     return this.#committed.index;
   }

@@ -1,0 +1,61 @@
+/**
+ * A data directory that a command looks into while no node runs on it: locked, its stable store open.
+ *
+ * Never: creates a data directory.
+ */
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Fault } from "../fault.ts";
+import { lockDirectory } from "../lib/directory-lock.ts";
+import { openLmdbStore } from "../lib/lmdb-store.ts";
+import type { StableStore } from "../lib/stable-store.ts";
+import { systemDisk } from "../lib/system-disk.ts";
+import type { LogPlace } from "../log/mod.ts";
+
+export interface OpenedPlace extends AsyncDisposable {
+  readonly place: LogPlace;
+}
+
+/** Throws Fault "not-found" and "locked". */
+export async function openPlace(directory: string, readOnly: boolean): Promise<OpenedPlace> {
+  if (!existsSync(join(directory, "log"))) {
+    throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
+  }
+  const lock = mayWrite(directory) ? await lockDirectory(directory) : undefined;
+  try {
+    const meta = join(directory, "meta");
+    const there = existsSync(join(meta, "data.mdb"));
+    if (!there && !readOnly) mkdirSync(meta, { recursive: true });
+    const store = there || !readOnly ? openLmdbStore(meta, readOnly) : nothing;
+    return {
+      place: { directory, disk: systemDisk, store },
+      async [Symbol.asyncDispose]() {
+        await store.close();
+        await lock?.release();
+      },
+    };
+  } catch (reason) {
+    await lock?.release();
+    throw reason;
+  }
+}
+
+/** A copy on a read-only file system has no process to be kept away. */
+function mayWrite(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** In the place of a stable store that is gone. */
+const nothing: StableStore = {
+  get: () => undefined,
+  keys: () => [],
+  write() {
+    throw new Fault("failed-precondition", { message: "the directory has no catalog" });
+  },
+  close: async () => {},
+};

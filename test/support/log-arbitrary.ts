@@ -1,0 +1,58 @@
+/** Random worlds and steps for the log's model, for fast-check. */
+import fc from "fast-check";
+import type { Step, World } from "./log-model.ts";
+
+const size = fc.oneof(
+  { weight: 9, arbitrary: fc.nat(40) },
+  { weight: 1, arbitrary: fc.integer({ min: 200, max: 3000 }) },
+);
+const records = fc.array(size, { minLength: 1, maxLength: 4 });
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("appends" as const),
+      runs: fc.array(records, { minLength: 1, maxLength: 6 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("produce" as const),
+      producer: fc.nat(2),
+      records: fc.integer({ min: 1, max: 3 }),
+      retries: fc.nat(1),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("trim" as const),
+      part: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.nat(3000) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("cut" as const), operations: fc.nat(12) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom("crash" as const, "kill" as const, "reopen" as const) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("syncFails" as const, "writeFails" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("fill" as const), left: fc.nat(2500) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("room" as const) }) },
+);
+
+export const steps: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 1, maxLength: 40 });
+
+export const worlds: fc.Arbitrary<World> = fc.record({
+  seed: fc.nat(),
+  settings: fc.record({
+    segmentStoreBytesMax: fc.constantFrom(150, 600, 2000, 1_000_000),
+    segmentIndexBytesMax: fc.constantFrom(16, 64, 1_000_000),
+    segmentAgeMaxMs: fc.constantFrom(1000, 86_400_000),
+    retentionBytes: fc.constantFrom(0, 0, 0),
+  }),
+  asyncFlush: fc.boolean(),
+  recentBytesMax: fc.constantFrom(0, 500, 1_000_000),
+});

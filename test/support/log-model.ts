@@ -1,0 +1,272 @@
+/**
+ * A log against a model of it, on a disk that fails: runs a list of steps and checks after each reopening that
+ * nothing acknowledged is missing, moved or changed, that nothing is there twice, and that what was not acknowledged
+ * is there whole or not at all, in the order it was tried.
+ */
+import assert from "node:assert/strict";
+import { Fault } from "../../src/fault.ts";
+import { type LocalLog, type LogSettings, SyncPolicy } from "../../src/log/mod.ts";
+import type { AppendOptions, Offset } from "../../src/vocabulary.ts";
+import { allValues, run, type SimMachine, simMachine, valueAt } from "./logs.ts";
+
+export type Step =
+  /** Appends at once, each with so many records of so many bytes. */
+  | { readonly kind: "appends"; readonly runs: readonly (readonly number[])[] }
+  | {
+      readonly kind: "produce";
+      readonly producer: number;
+      readonly records: number;
+      readonly retries: number;
+    }
+  | { readonly kind: "trim"; readonly part: number }
+  | { readonly kind: "advance"; readonly ms: number }
+  /** Power cut in the middle of the n-th changing operation from now. */
+  | { readonly kind: "cut"; readonly operations: number }
+  /** Power cut now; the process dies; an orderly restart. */
+  | { readonly kind: "crash" | "kill" | "reopen" }
+  | { readonly kind: "syncFails" | "writeFails" }
+  /** The disk has so many bytes left; then, at the next reopening or "room", as many as one likes. */
+  | { readonly kind: "fill"; readonly left: number }
+  | { readonly kind: "room" };
+
+export interface World {
+  readonly seed: number;
+  readonly settings: Partial<LogSettings>;
+  readonly asyncFlush: boolean;
+  readonly recentBytesMax: number;
+}
+
+interface Attempt {
+  readonly values: readonly string[];
+  /** Set once it was answered. */
+  first: Offset | undefined;
+  /** Refused: must never be found. */
+  refused: boolean;
+}
+
+class Run {
+  readonly machine: SimMachine;
+  readonly #world: World;
+  log: LocalLog | undefined;
+  /** By offset, as far as known for sure. */
+  known: string[] = [];
+  lowest = 0;
+  /** A trim that may or may not have happened. */
+  trimTried = 0;
+  /** Tried since the last reopening, in order. */
+  attempts: Attempt[] = [];
+  sequences = [0, 0, 0];
+  #serial = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.machine = simMachine(world.seed);
+  }
+
+  async open(): Promise<LocalLog> {
+    const { settings, asyncFlush, recentBytesMax } = this.#world;
+    return this.machine.open(settings, {
+      syncPolicy: new SyncPolicy(!asyncFlush),
+      recentBytesMax,
+      openFilesMax: 3,
+      reserveBytes: 2000,
+    });
+  }
+
+  async step(step: Step): Promise<void> {
+    const { disk, clock } = this.machine;
+    switch (step.kind) {
+      case "appends":
+        await Promise.all(step.runs.map((sizes) => this.append(sizes)));
+        break;
+      case "produce":
+        await this.produce(step.producer, step.records, step.retries);
+        break;
+      case "trim":
+        await this.trim(step.part);
+        break;
+      case "advance":
+        clock.advance(step.ms);
+        await settle();
+        break;
+      case "cut":
+        disk.crashAfter(step.operations);
+        break;
+      case "syncFails":
+        disk.faults.syncFails = 1;
+        break;
+      case "writeFails":
+        disk.faults.writeFails = 1;
+        break;
+      case "fill":
+        disk.capacityBytes = 0;
+        disk.capacityBytes = used(this.machine) + step.left;
+        break;
+      case "room":
+        disk.capacityBytes = Number.POSITIVE_INFINITY;
+        clock.advance(1000);
+        await settle();
+        break;
+      case "reopen":
+        await this.log?.close().catch(() => {});
+        disk.kill();
+        await this.reopen();
+        break;
+      case "kill":
+        disk.kill();
+        await this.reopen();
+        break;
+      case "crash":
+        disk.crash();
+        await this.reopen();
+        break;
+    }
+    if (this.log?.log.failure !== undefined) {
+      // A node that failed ends. What its disk forgot shows only after a power cut.
+      if (this.machine.chance.chance(0.5)) disk.crash();
+      else disk.kill();
+      await this.reopen();
+    }
+  }
+
+  async append(sizes: readonly number[], options: AppendOptions = {}): Promise<boolean> {
+    const values = sizes.map((size) => `${this.#serial++}`.padEnd(size, "."));
+    const attempt: Attempt = { values, first: undefined, refused: false };
+    this.attempts.push(attempt);
+    const counts = this.log;
+    try {
+      const appended = await this.log!.append(run(...values), options);
+      assert.equal(appended.count, values.length);
+      attempt.first = appended.firstOffset;
+      return true;
+    } catch (fault) {
+      assert.ok(fault instanceof Fault, String(fault));
+      if (counts === this.log && fault.written === "no") attempt.refused = true;
+      return false;
+    }
+  }
+
+  /** Appends and tries again, as a client does, until it is answered; its records must be there once. */
+  async produce(id: number, records: number, retries: number): Promise<void> {
+    const producer = { subject: "s", id: BigInt(id), epoch: 1, sequence: this.sequences[id]! };
+    const values = Array.from({ length: records }, () => `${this.#serial++}-p${id}`);
+    for (let attempt = 0; ; attempt++) {
+      const noted: Attempt = { values, first: undefined, refused: false };
+      try {
+        const appending = this.log!.append(run(...values), { producer });
+        this.attempts.push(noted);
+        const { firstOffset, duplicate } = await appending;
+        if (duplicate) {
+          noted.refused = true;
+          for (const [n, value] of values.entries()) {
+            if (firstOffset + n >= this.log!.log.bounds.lowest) {
+              assert.equal(await valueAt(this.log!, firstOffset + n), value);
+            }
+          }
+        } else noted.first = firstOffset;
+        if (attempt < retries) continue; // an answer that was lost on its way
+        break;
+      } catch (fault) {
+        assert.ok(fault instanceof Fault, String(fault));
+        if (fault.kind === "disk-full") {
+          noted.refused = true;
+          return;
+        }
+        assert.equal(fault.kind, "disk-failed", fault.message);
+        if (fault.written === "no") noted.refused = true;
+        this.machine.disk.crash();
+        await this.reopen();
+      }
+    }
+    this.sequences[id]! += records;
+  }
+
+  async trim(part: number): Promise<void> {
+    const { next } = await this.log!.bounds();
+    const before = Math.floor(next * part);
+    this.trimTried = Math.max(this.trimTried, before);
+    try {
+      this.lowest = await this.log!.trim(before);
+    } catch (fault) {
+      assert.ok(fault instanceof Fault, String(fault));
+    }
+  }
+
+  async reopen(): Promise<void> {
+    const { disk } = this.machine;
+    disk.faults.syncFails = 0;
+    disk.faults.writeFails = 0;
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    for (;;) {
+      try {
+        this.log = await this.open();
+        await this.check(this.log);
+        // What was served must not be lost by the next power cut, even if nothing was written since.
+        if (this.machine.chance.chance(0.7)) return;
+        const served = await allValues(this.log);
+        disk.crash();
+        const again = await this.open();
+        assert.deepEqual(await allValues(again), served);
+        this.log = again;
+        return;
+      } catch (fault) {
+        // The power may also go while the log opens.
+        if (!(fault instanceof Fault) || fault.kind !== "disk-failed") {
+          if (!(fault instanceof Error) || fault.name !== "SimulatedCrash") throw fault;
+        }
+        disk.crash();
+      }
+    }
+  }
+
+  /** Takes over what is found, after it was compared with what must be and what may be there. */
+  async check(log: LocalLog): Promise<void> {
+    const { lowest, next } = await log.bounds();
+    assert.ok(
+      lowest >= this.lowest && lowest <= Math.max(this.lowest, this.trimTried),
+      `lowest is ${lowest}`,
+    );
+    for (const { first, values } of this.attempts) {
+      if (first !== undefined) for (const [n, value] of values.entries()) this.known[first + n] = value;
+    }
+    const found = await allValues(log);
+    assert.equal(found.length, next - lowest);
+    assert.ok(next >= this.known.length, `${this.known.length} records were acknowledged, ${next} are there`);
+    for (const [n, value] of found.entries()) {
+      const expected = this.known[lowest + n];
+      if (expected !== undefined) assert.equal(value, expected, `offset ${lowest + n}`);
+    }
+    const unanswered = this.attempts.filter(({ first, refused }) => first === undefined && !refused);
+    let at = Math.max(this.known.length, lowest);
+    for (const { values } of unanswered) {
+      if (at === next) break;
+      if (found[at - lowest] !== values[0]) continue;
+      assert.deepEqual(found.slice(at - lowest, at - lowest + values.length), values);
+      at += values.length;
+    }
+    assert.equal(at, next, "records that nobody appended, or in another order");
+    assert.equal(new Set(found).size, found.length, "a record is there twice");
+    for (let offset = lowest; offset < next; offset++) this.known[offset] = found[offset - lowest]!;
+    this.known.length = next;
+    this.attempts = [];
+    this.lowest = lowest;
+    this.trimTried = lowest;
+  }
+}
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function used({ disk }: SimMachine): number {
+  disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+  return Number.MAX_SAFE_INTEGER - disk.freeBytes("/");
+}
+
+/** Runs the steps in a fresh world. Throws where the log and its model differ. */
+export async function runModel(world: World, steps: readonly Step[]): Promise<Run> {
+  const run = new Run(world);
+  run.log = await run.open();
+  for (const step of steps) await run.step(step);
+  await run.step({ kind: "crash" });
+  await run.step({ kind: "reopen" });
+  return run;
+}
