@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { systemDisk } from "../lib/system-disk.ts";
-import { createAssets, createService, expressLane, type Readiness } from "../service/mod.ts";
+import { createAssets, createService, type Readiness } from "../service/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
 import type { Config } from "./config/settings.ts";
@@ -116,7 +116,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     version,
     recordBytesMax: config.recordBytesMax,
     requestBytesMax: config.requestBytesMax,
-    express: expressLane,
     pages: createAssets({
       disk: systemDisk,
       directory: fileURLToPath(new URL("../../web/dist", import.meta.url)),
@@ -169,7 +168,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
 }
 
-function tlsOf(config: Config, { log, metrics }: NodeTelemetry, clock: Clock): NodeTls | undefined {
+function tlsOf(config: Config, { log }: NodeTelemetry, clock: Clock): NodeTls | undefined {
   const { serverTlsCertFile, serverTlsKeyFile, serverTlsCaFile } = config;
   if (serverTlsCertFile === undefined || serverTlsKeyFile === undefined) return undefined;
   if (serverTlsCaFile === undefined)
@@ -182,14 +181,7 @@ function tlsOf(config: Config, { log, metrics }: NodeTelemetry, clock: Clock): N
     keyFile: peerTlsKeyFile ?? serverTlsKeyFile,
     caFile: peerTlsCaFile ?? serverTlsCaFile,
   };
-  return new NodeTls({
-    server,
-    ...(ownPeer ? { peer } : {}),
-    clientAuth: config.clientAuth,
-    log,
-    metrics,
-    clock,
-  });
+  return new NodeTls({ server, ...(ownPeer ? { peer } : {}), clientAuth: config.clientAuth, log, clock });
 }
 
 /** A line that appends a record, to be pasted into a shell. */

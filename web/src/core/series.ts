@@ -59,6 +59,13 @@ export function niceMax(value: number, least: number): number {
   return 10 * power;
 }
 
+/** The same for bytes, round in KiB, MiB, …. */
+export function niceBytes(value: number, least: number): number {
+  let unit = 1;
+  while (Math.max(value, least) > 500 * unit) unit *= 1024;
+  return niceMax(value / unit, least / unit) * unit;
+}
+
 export interface Point {
   readonly x: number;
   readonly y: number;

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { span } from "../core/format.ts";
 import { nearest, niceMax, type Point, runs, type Sample, seriesMs } from "../core/series.ts";
-import { cluster, second, theme } from "../state/app.ts";
+import { cluster, darkScheme, second, theme } from "../state/app.ts";
 
 export interface PlotLine {
   readonly name: string;
@@ -17,13 +17,15 @@ interface PlotProps {
   readonly format: (value: number) => string;
   /** The axis is at least this high. */
   readonly least: number;
+  /** The round number at or above a value where the axis ends. */
+  readonly nice?: (value: number, least: number) => number;
 }
 
 const gapMs = 3500;
 /** A young page draws its first minute over the whole width. */
 const spanMsLeast = 60_000;
 
-export function Plot({ title, lines, format, least }: PlotProps) {
+export function Plot({ title, lines, format, least, nice = niceMax }: PlotProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useSignal(0);
   const pointer = useSignal<number | undefined>(undefined);
@@ -33,7 +35,7 @@ export function Plot({ title, lines, format, least }: PlotProps) {
     (most, sample) => Math.max(most, ...lines.map(({ pick }) => pick(sample))),
     0,
   );
-  const top = niceMax(highest, least);
+  const top = nice(highest, least);
   const spanMs = Math.min(seriesMs, Math.max(spanMsLeast, now - (samples[0]?.atMs ?? now)));
   const at = pointer.value === undefined ? undefined : now - (1 - pointer.value) * spanMs;
   const shown = at === undefined ? samples.at(-1) : nearest(samples, at);
@@ -48,7 +50,7 @@ export function Plot({ title, lines, format, least }: PlotProps) {
     const marked = at === undefined ? undefined : shown;
     if (width.value > 0)
       draw(canvas.current as HTMLCanvasElement, samples, lines, { top, now, spanMs, marked });
-  }, [width.value, samples, now, top, shown, at, theme.value]);
+  }, [width.value, samples, now, top, shown, at, theme.value, darkScheme.value]);
   const words = lines.map(({ name, pick }) => `${name} ${shown === undefined ? "—" : format(pick(shown))}`);
   return (
     <figure class="plot">

@@ -1,6 +1,6 @@
 /** The three plots over all views: records, bytes, append latency. */
 import { compact, milliseconds, size } from "../core/format.ts";
-import type { Sample } from "../core/series.ts";
+import { niceBytes, type Sample } from "../core/series.ts";
 import { cluster } from "../state/app.ts";
 import { Plot } from "./plot.tsx";
 
@@ -32,7 +32,8 @@ export function Strip() {
           { name: "out", pick: bytesOut, kind: "line" },
         ]}
         format={(value) => perSecond(size(value))}
-        least={1000}
+        least={1024}
+        nice={niceBytes}
       />
       <Plot
         title="Append"

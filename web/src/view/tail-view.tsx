@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { grouped } from "../core/format.ts";
 import { curlProduce } from "../core/snippets.ts";
 import { cluster, may, open, producing, query, tail, unread } from "../state/app.ts";
+import { Trouble, troubleFillsView } from "./banners.tsx";
 import { Copyable } from "./copyable.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { togglePause } from "./keys.ts";
@@ -52,6 +53,13 @@ export function TailView() {
 function List() {
   tail.version.value;
   const empty = tail.ring.count === 0 && tail.caughtUp.value;
+  if (troubleFillsView()) {
+    return (
+      <div class="empty">
+        <Trouble />
+      </div>
+    );
+  }
   if (empty && tail.end.value === 0) return <EmptyLog />;
   return (
     <div class="list-frame">
