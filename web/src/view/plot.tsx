@@ -7,7 +7,7 @@ import { cluster, darkScheme, second, theme } from "../state/app.ts";
 
 export interface PlotLine {
   readonly name: string;
-  readonly pick: (sample: Sample) => number;
+  readonly pick: (sample: Sample) => number | undefined;
   readonly kind: "area" | "line";
 }
 
@@ -32,7 +32,7 @@ export function Plot({ title, lines, format, least, nice = niceMax }: PlotProps)
   const samples = cluster.samples.value;
   const now = Math.max(second.value, samples.at(-1)?.atMs ?? 0);
   const highest = samples.reduce(
-    (most, sample) => Math.max(most, ...lines.map(({ pick }) => pick(sample))),
+    (most, sample) => Math.max(most, ...lines.map(({ pick }) => pick(sample) ?? 0)),
     0,
   );
   const top = nice(highest, least);
@@ -51,14 +51,18 @@ export function Plot({ title, lines, format, least, nice = niceMax }: PlotProps)
     if (width.value > 0)
       draw(canvas.current as HTMLCanvasElement, samples, lines, { top, now, spanMs, marked });
   }, [width.value, samples, now, top, shown, at, theme.value, darkScheme.value]);
-  const words = lines.map(({ name, pick }) => `${name} ${shown === undefined ? "—" : format(pick(shown))}`);
+  const told = (sample: Sample | undefined, pick: PlotLine["pick"]): string => {
+    const value = sample === undefined ? undefined : pick(sample);
+    return value === undefined ? "—" : format(value);
+  };
+  const words = lines.map(({ name, pick }) => `${name} ${told(shown, pick)}`);
   return (
     <figure class="plot">
       <figcaption class="plot-head">
         <span class="plot-title">{title}</span>
         {lines.map(({ name, pick, kind }) => (
           <span key={name} class={`plot-value plot-${kind}`}>
-            <span class="plot-name">{name}</span> {shown === undefined ? "—" : format(pick(shown))}
+            <span class="plot-name">{name}</span> {told(shown, pick)}
           </span>
         ))}
         <span class="plot-when">

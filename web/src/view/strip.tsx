@@ -8,8 +8,8 @@ const recordsIn = (sample: Sample): number => sample.recordsIn;
 const recordsOut = (sample: Sample): number => sample.recordsOut;
 const bytesIn = (sample: Sample): number => sample.bytesIn;
 const bytesOut = (sample: Sample): number => sample.bytesOut;
-const p50 = (sample: Sample): number => sample.p50Ms;
-const p99 = (sample: Sample): number => sample.p99Ms;
+const p50 = (sample: Sample): number | undefined => sample.p50Ms;
+const p99 = (sample: Sample): number | undefined => sample.p99Ms;
 const perSecond = (text: string): string => `${text}/s`;
 
 export function Strip() {

@@ -77,6 +77,7 @@ function List() {
 }
 
 function NoMatch() {
+  tail.version.value;
   const { search, ring } = tail;
   if (!search.state.value.on || search.matches.count > 0 || ring.count === 0) return null;
   const busy = search.searched < ring.next;
@@ -94,6 +95,7 @@ function NoMatch() {
 }
 
 function ResumePill() {
+  tail.version.value;
   if (tail.following.value || (tail.ring.count === 0 && !tail.search.state.value.on)) return null;
   const since = tail.pausedEnd.value;
   const fresh = since === undefined ? unread.value : Math.max(0, (tail.end.value ?? 0) - since);
