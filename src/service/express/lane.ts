@@ -4,7 +4,7 @@
  *
  * Never: differs from the reference in what a client can tell, but for speed, compression and when headers go out.
  */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { Clock } from "../../lib/clock.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import type { CommitLog } from "../../vocabulary.ts";
@@ -16,6 +16,7 @@ import { Answer } from "./answer.ts";
 import { consume } from "./consume.ts";
 import { consumeBatches, consumeStream } from "./consume-stream.ts";
 import { ExpressCall } from "./express-call.ts";
+import type { LaneStream } from "./lane-stream.ts";
 import { Pacer } from "./pacer.ts";
 import { produce, produceBatch } from "./produce.ts";
 import { produceBulk } from "./produce-bulk.ts";
@@ -65,11 +66,7 @@ const methods = new Map<string, Method>(
 );
 
 /** Takes a stream, or answers false and leaves it untouched. */
-export type ExpressLane = (
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  caller: Caller,
-) => boolean;
+export type ExpressLane = (stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
 
 export function expressLane(options: LaneOptions): ExpressLane {
   const lane: Lane = { ...options, pacer: new Pacer(options.clock) };
@@ -88,7 +85,7 @@ export function expressLane(options: LaneOptions): ExpressLane {
 function begin(
   lane: Lane,
   door: Door,
-  stream: ServerHttp2Stream,
+  stream: LaneStream,
   headers: IncomingHttpHeaders,
   caller: Caller,
   request: ExpressRequest,
@@ -104,7 +101,6 @@ function begin(
       requestId: single(headers["x-request-id"]),
     });
   } catch (reason) {
-    stream.on("error", () => {});
     new Answer(stream, request).fail(reason);
     return undefined;
   }
