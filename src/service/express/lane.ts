@@ -30,9 +30,11 @@ export interface LaneOptions {
   readonly traffic: Traffic;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
-  readonly timeoutMsMax: number;
   readonly heartbeatMs: number;
 }
+
+/** setTimeout's most; who asks for longer is Connect's. */
+const timeoutMsMax = 2 ** 31 - 1;
 
 /** What every method of the lane works with. */
 export interface Lane extends LaneOptions {
@@ -73,7 +75,7 @@ export function expressLane(options: LaneOptions): ExpressLane {
   return (stream, headers, caller) => {
     const method = methods.get(headers[":path"] ?? "");
     if (method === undefined) return false;
-    const request = recognise(headers, method.shape, lane.timeoutMsMax);
+    const request = recognise(headers, method.shape, timeoutMsMax);
     if (request === undefined) return false;
     const express = begin(lane, method.door, stream, headers, caller, request);
     if (express !== undefined) method.serve(lane, express, headers[forwardHeader] !== "no");
