@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { systemDisk } from "../lib/system-disk.ts";
-import { createAssets, createService, type Readiness } from "../service/mod.ts";
+import { createAssets, createService, expressLane, type Readiness } from "../service/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
 import type { Config } from "./config/settings.ts";
@@ -116,6 +116,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     version,
     recordBytesMax: config.recordBytesMax,
     requestBytesMax: config.requestBytesMax,
+    express: expressLane,
     pages: createAssets({
       disk: systemDisk,
       directory: fileURLToPath(new URL("../../web/dist", import.meta.url)),

@@ -61,7 +61,7 @@ async function open(fast: boolean): Promise<Lane> {
     fast
       ? {
           express: (shared) => {
-            const take = expressLane({ ...shared, timeoutMsMax: 2 ** 31 - 1 });
+            const take = expressLane(shared);
             return (stream, headers, caller) => {
               const took = take(stream, headers, caller);
               if (took) lane.taken++;
