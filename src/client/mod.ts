@@ -1,9 +1,7 @@
 /**
- * The client room, for Node: a cluster from afar. See DESIGN.md; browser.ts is the same for browsers.
+ * The client room: a node from afar.
  *
  * Never: imports a room of the server.
  */
-
-export type { ClientOptions, ClientProtocol, ClientTls } from "./open-client.ts";
-export { openClient } from "./open-client.ts";
-export * from "./shared.ts";
+export { faultOf } from "./fault-of.ts";
+export { type ClientOptions, type ClientTls, type NodeClient, openClient } from "./open-client.ts";

@@ -1,6 +1,7 @@
 /**
  * A serial turn: work that gathers whatever waits, never runs twice at once, and runs again when more has come
- * meanwhile. The heart of group commit.
+ * meanwhile. The heart of group commit. Between two runs the event loop goes round: what was answered is sent, and
+ * what has arrived is gathered, however busy it is.
  *
  * Never: swallows what the work throws (it goes to `failed`, and the turn stops for good).
  */
@@ -36,14 +37,16 @@ export class SerialTurn {
   }
 
   async #run(): Promise<void> {
+    this.#wanted = false;
     try {
-      while (this.#wanted && !this.#stopped) {
-        this.#wanted = false;
-        await this.#work();
-      }
+      await this.#work();
     } catch (reason) {
       this.#stopped = true;
       this.#failed(reason);
+    }
+    if (this.#wanted && !this.#stopped) {
+      this.#clock.soon(() => void this.#run());
+      return;
     }
     this.#running = false;
     const idle = this.#idle;

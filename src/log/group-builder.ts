@@ -50,7 +50,7 @@ export class GroupBuilder {
 
   /** `roomBytes`: what the group will probably need. */
   constructor(roomBytes: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(Math.min(groupBytesMax, Math.max(1024, roomBytes)));
+    this.#bytes = uninitialised(Math.min(groupBytesMax, Math.max(1024, roomBytes)));
   }
 
   get usedBytes(): number {
@@ -158,7 +158,7 @@ export class GroupBuilder {
     const needed = this.#used + more;
     assert(needed <= groupBytesMax, "a group overflows");
     if (needed <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.min(groupBytesMax, Math.max(needed, 2 * this.#bytes.length)));
+    const grown = uninitialised(Math.min(groupBytesMax, Math.max(needed, 2 * this.#bytes.length)));
     grown.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = grown;
   }
@@ -177,4 +177,9 @@ function goesOn(
     producer.subject === next.subject &&
     producer.sequence + count === next.sequence
   );
+}
+
+/** Memory of one's own that is not zeroed first. (A Buffer's slice() would share it.) */
+function uninitialised(bytes: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }

@@ -215,9 +215,9 @@ export class LocalLog implements CommitLog {
   // ── the turn ──
 
   async #work(): Promise<void> {
-    for (let group = this.#queue.take(); group !== undefined; group = this.#queue.take()) {
-      await this.#write(group);
-    }
+    const group = this.#queue.take();
+    if (group !== undefined) await this.#write(group);
+    if (!this.#queue.empty) this.#turn.request();
     if (this.#syncDue) {
       this.#syncDue = false;
       await this.log.syncWritten();

@@ -26,7 +26,7 @@ export { type RepairAction, type RepairPlan, repairLog } from "./repair.ts";
 export { Reserve } from "./reserve.ts";
 export { nextExpiryMs, retentionOffset } from "./retention.ts";
 export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
-export { emptyCheckpoint, type LogState, type StateCheckpoint, type StoredConfiguration } from "./state.ts";
+export { emptyCheckpoint, LogState, type StateCheckpoint, type StoredConfiguration } from "./state.ts";
 export { type SyncMode, SyncPolicy, syncModeText } from "./sync-policy.ts";
 export { LogTail } from "./tail.ts";
 export {

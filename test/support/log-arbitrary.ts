@@ -1,6 +1,7 @@
 /** Random worlds and steps for the log's model, for fast-check. */
 import fc from "fast-check";
 import type { Step, World } from "./log-model.ts";
+import type { StorageStep, StorageWorld } from "./storage-model.ts";
 
 const size = fc.oneof(
   { weight: 9, arbitrary: fc.nat(40) },
@@ -55,4 +56,45 @@ export const worlds: fc.Arbitrary<World> = fc.record({
   }),
   asyncFlush: fc.boolean(),
   recentBytesMax: fc.constantFrom(0, 500, 1_000_000),
+});
+
+const part = fc.double({ min: 0, max: 1, noNaN: true });
+
+export const storageSteps: fc.Arbitrary<StorageStep[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        kind: fc.constant("stage" as const),
+        sizes: fc.array(fc.nat(60), { minLength: 1, maxLength: 4 }),
+        newTerm: fc.boolean(),
+      }),
+    },
+    { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("flush" as const, "flushAsync" as const) }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constantFrom("commit" as const, "truncate" as const, "trim" as const),
+        part,
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constantFrom("crash" as const, "kill" as const, "reopen" as const) }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constantFrom("compact" as const, "reset" as const, "syncFails" as const),
+      }),
+    },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant("cut" as const), operations: fc.nat(12) }) },
+  ),
+  { minLength: 1, maxLength: 50 },
+);
+
+export const storageWorlds: fc.Arbitrary<StorageWorld> = fc.record({
+  seed: fc.nat(),
+  segmentBytes: fc.constantFrom(100, 400, 1500, 1_000_000),
+  recentBytes: fc.constantFrom(0, 300, 1_000_000),
 });

@@ -160,11 +160,6 @@ export class Serf {
     return stop;
   }
 
-  /** Ends our own queries. */
-  close(): void {
-    this.#queries.close();
-  }
-
   encodeTags(tags: Tags): Buffer {
     return encodeTags(tags);
   }

@@ -1,13 +1,21 @@
 import { test } from "node:test";
 import fc from "fast-check";
-import { steps, worlds } from "../../support/log-arbitrary.ts";
+import { steps, storageSteps, storageWorlds, worlds } from "../../support/log-arbitrary.ts";
 import { runModel } from "../../support/log-model.ts";
+import { runStorageModel } from "../../support/storage-model.ts";
 
 test("a log on a failing disk agrees with its model, whatever happens", async () => {
   await fc.assert(
     fc.asyncProperty(worlds, steps, async (world, list) => {
       await runModel(world, list);
     }),
+    { numRuns: 400, seed: 20261121 },
+  );
+});
+
+test("a segmented log under a Raft node agrees with its model, whatever happens", async () => {
+  await fc.assert(
+    fc.asyncProperty(storageWorlds, storageSteps, (world, list) => runStorageModel(world, list)),
     { numRuns: 400, seed: 20261121 },
   );
 });

@@ -4,7 +4,6 @@ import { grouped, milliseconds, timeOfDay } from "../core/format.ts";
 import { zoneMinutesAt } from "../rim/timing.ts";
 import { cluster, second, timeStyle } from "../state/app.ts";
 import { DeniedView } from "./denied-view.tsx";
-import { ScrollBox } from "./scroll-box.tsx";
 
 export function ClusterView() {
   const shape = cluster.shape.value;
@@ -12,11 +11,11 @@ export function ClusterView() {
   if (shape === undefined) return <p class="waiting">Asking the node…</p>;
   return (
     <div class="page">
-      <div class="block">
+      <section aria-labelledby="nodes-title">
         <h2 id="nodes-title">
           Nodes <span class="quiet">term {grouped(shape.term)}</span>
         </h2>
-        <ScrollBox labelledBy="nodes-title">
+        <div class="scroll">
           <table class="table">
             <thead>
               <tr>
@@ -46,14 +45,14 @@ export function ClusterView() {
               ))}
             </tbody>
           </table>
-        </ScrollBox>
-      </div>
-      <div class="block">
+        </div>
+      </section>
+      <section aria-labelledby="story-title">
         <h2 id="story-title">
           What happened <span class="quiet">since this page was opened, newest first</span>
         </h2>
         <Story />
-      </div>
+      </section>
     </div>
   );
 }

@@ -3,7 +3,6 @@ import { ago, grouped, size } from "../core/format.ts";
 import { cluster, goTo, second } from "../state/app.ts";
 import type { LogExtent, SegmentRow } from "../state/cluster.ts";
 import { DeniedView } from "./denied-view.tsx";
-import { ScrollBox } from "./scroll-box.tsx";
 
 /** Rows drawn at most: the newest. */
 const rowsMax = 500;
@@ -18,7 +17,7 @@ export function SegmentsView() {
   return (
     <div class="page">
       <Facts extent={extent} />
-      <div class="block">
+      <section aria-labelledby="segments-title">
         <h2 id="segments-title">
           Segments{" "}
           <span class="quiet">
@@ -26,7 +25,7 @@ export function SegmentsView() {
             {shown.length < extent.segments.length ? `, the newest ${rowsMax} shown` : ""}
           </span>
         </h2>
-        <ScrollBox labelledBy="segments-title">
+        <div class="scroll">
           <table class="table">
             <thead>
               <tr>
@@ -54,8 +53,8 @@ export function SegmentsView() {
               ))}
             </tbody>
           </table>
-        </ScrollBox>
-      </div>
+        </div>
+      </section>
     </div>
   );
 }

@@ -1,0 +1,326 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Fault, type FaultKind } from "../../../src/fault.ts";
+import { SyncPolicy } from "../../../src/log/mod.ts";
+import { allValues, run, simDirectory, simMachine, valueAt, valuesOf } from "../../support/logs.ts";
+
+const isFault =
+  (kind: FaultKind, written: "no" | "unknown" = "no") =>
+  (reason: unknown): boolean => {
+    assert.ok(reason instanceof Fault, String(reason));
+    assert.deepEqual([reason.kind, reason.written], [kind, written]);
+    return true;
+  };
+const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("group commit", () => {
+  test("all that waits is written with one sync", async () => {
+    const { disk, open } = simMachine(1);
+    const log = await open();
+    const { sync, write } = { ...disk.counts };
+    await Promise.all(Array.from({ length: 500 }, (_, n) => log.append(run(`${n}`))));
+    assert.equal(disk.counts.sync - sync, 1);
+    assert.ok(disk.counts.write - write <= 2);
+  });
+
+  test("nothing is answered before the sync, whichever way it is done", async () => {
+    for (const inline of [true, false]) {
+      const { disk, open } = simMachine(2);
+      const log = await open({}, { syncPolicy: new SyncPolicy(inline) });
+      const before = disk.counts.sync;
+      await log.append(run("a"));
+      assert.ok(disk.counts.sync > before);
+      disk.crash();
+      assert.deepEqual(await allValues(await open()), ["a"]);
+    }
+  });
+
+  test("a queue that is full refuses, and takes again when it was written", async () => {
+    const { open } = simMachine(3);
+    const log = await open({}, { queue: { bytesMax: 1000, appendsMax: 5 } });
+    const tries = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => log.append(run(`${n}`))));
+    assert.equal(tries.filter(({ status }) => status === "fulfilled").length, 5);
+    for (const one of tries) if (one.status === "rejected") isFault("overloaded")(one.reason);
+    assert.equal((await log.append(run("later"))).firstOffset, 5);
+    const large = await Promise.allSettled([
+      log.append(run("x".repeat(900))),
+      log.append(run("y".repeat(900))),
+    ]);
+    assert.deepEqual(
+      large.map(({ status }) => status),
+      ["fulfilled", "rejected"],
+    );
+  });
+
+  test("appends of more than one group are all written, in order", async () => {
+    const { open } = simMachine(4);
+    const log = await open();
+    const big = "x".repeat(1_500_000);
+    const all = await Promise.all([0, 1, 2, 3, 4, 5, 6].map((n) => log.append(run(`${n}${big}`))));
+    assert.deepEqual(
+      all.map(({ firstOffset }) => firstOffset),
+      [0, 1, 2, 3, 4, 5, 6],
+    );
+    assert.deepEqual(
+      (await allValues(log)).map((value) => value[0]),
+      ["0", "1", "2", "3", "4", "5", "6"],
+    );
+  });
+
+  test("close writes what waits, then refuses", async () => {
+    const { open } = simMachine(5);
+    const log = await open();
+    const waiting = log.append(run("a"));
+    await log.close();
+    assert.equal((await waiting).firstOffset, 0);
+    await assert.rejects(log.append(run("b")), isFault("unavailable"));
+    await log.close();
+    assert.deepEqual(await allValues(await open()), ["a"]);
+  });
+});
+
+describe("a full disk", () => {
+  const settings = { segmentStoreBytesMax: 100_000 };
+  const options = { reserveBytes: 20_000 };
+
+  test("refuses records, still reads and trims, and takes records again by itself", async () => {
+    const { disk, clock, open } = simMachine(6);
+    const log = await open({ ...settings, segmentStoreBytesMax: 3000 }, options);
+    await log.append(run("first"));
+    for (let n = 0; n < 10; n++) await log.append(run("x".repeat(2000)));
+    disk.capacityBytes = 0;
+    disk.capacityBytes = 60_000 - Math.max(0, disk.freeBytes("/"));
+    let refused = 0;
+    for (let n = 0; n < 40; n++)
+      await log.append(run("y".repeat(1000))).catch((reason) => refused++ && isFault("disk-full")(reason));
+    assert.ok(refused > 0 && log.full);
+    const { next } = await log.bounds();
+    assert.equal(await valueAt(log, 0), "first");
+    // The disk is now full to the last byte: the trim lives on the reserve.
+    disk.capacityBytes -= disk.freeBytes("/");
+    await assert.rejects(log.append(run("no")), isFault("disk-full"));
+    assert.equal(await log.trim(next - 1), next - 1);
+    clock.advance(300);
+    await soon();
+    assert.equal((await log.append(run("again"))).firstOffset, next);
+    assert.equal(log.full, false);
+    await log.close();
+    assert.equal(disk.contents(`${simDirectory}/reserve`).length, 20_000);
+  });
+
+  test("what was queued behind the failed group fails with it, and nothing of it is there", async () => {
+    const { disk, open } = simMachine(7);
+    const log = await open(settings, { ...options, syncPolicy: new SyncPolicy(false) });
+    await log.append(run("a"));
+    disk.capacityBytes = 20_600;
+    const stamp = (sequence: number) => ({ producer: { subject: "s", id: 1n, epoch: 0, sequence } });
+    // The second does not fit into the group of the first.
+    const big = run("x".repeat(4_000_000));
+    const tries = [
+      log.append(big, stamp(0)),
+      log.append(big, stamp(1)),
+      log.append(run("c"), { expectedOffset: 3 }),
+    ];
+    for (const outcome of await Promise.allSettled(tries)) {
+      assert.ok(outcome.status === "rejected");
+      assert.notEqual((outcome.reason as Fault).written, "unknown");
+    }
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    assert.deepEqual(await allValues(log), ["a"]);
+  });
+
+  test("a directory that is opened on a full disk can be read", async () => {
+    const { disk, open } = simMachine(8);
+    const log = await open(settings, { reserveBytes: 0 });
+    await log.append(run("a"));
+    await log.close();
+    disk.capacityBytes = 1000;
+    const again = await open(settings, options);
+    assert.deepEqual(await allValues(again), ["a"]);
+    await assert.rejects(again.append(run("b")), isFault("disk-full"));
+  });
+});
+
+describe("retention", () => {
+  test("by bytes: old segments go as new ones come, and the files with them", async () => {
+    const { disk, open } = simMachine(9);
+    const log = await open({ segmentStoreBytesMax: 1000, retentionBytes: 3000 });
+    for (let n = 0; n < 200; n++) await log.append(run(`${n}`.padEnd(50)));
+    const { bytes, lowest, segments } = await log.describe();
+    assert.ok(lowest > 100 && bytes < 5000 && segments.length <= 5);
+    assert.ok(disk.list(`${simDirectory}/log`).length <= 10);
+    assert.deepEqual(
+      (await allValues(log)).map((value) => Number(value)),
+      Array.from({ length: 200 - lowest }, (_, n) => n + lowest),
+    );
+    await log.close();
+    const again = await open({ segmentStoreBytesMax: 1000, retentionBytes: 3000 });
+    assert.equal((await again.bounds()).lowest, lowest);
+  });
+
+  test("by age: a timer wakes it once the oldest segment is too old, with nothing appended", async () => {
+    const { clock, open } = simMachine(10);
+    const log = await open({ segmentStoreBytesMax: 300, retentionAgeMs: 60_000 });
+    for (let n = 0; n < 10; n++) await log.append(run(`${n}`.padEnd(100)));
+    assert.equal((await log.bounds()).lowest, 0);
+    clock.advance(30_000);
+    await soon();
+    assert.equal((await log.bounds()).lowest, 0);
+    clock.advance(31_000);
+    await soon();
+    await soon();
+    const { lowest, next } = await log.bounds();
+    assert.ok(lowest > 5 && lowest < next, `${lowest}`);
+  });
+
+  test("changed settings are in the log, and hold after the next start", async () => {
+    const { open } = simMachine(11);
+    await (await open({ retentionBytes: 5000 })).close();
+    const log = await open({ retentionBytes: 7000 });
+    assert.equal(log.log.state.settings.retentionBytes, 7000);
+    assert.equal(log.log.end.index, 2);
+    await log.close();
+    assert.equal((await open({ retentionBytes: 7000 })).log.end.index, 2);
+  });
+});
+
+describe("other ways to sync", () => {
+  test("interval: answered when written, synced when the interval is over", async () => {
+    const { disk, clock, open } = simMachine(12);
+    const log = await open({}, { sync: { intervalMs: 100 } });
+    const before = disk.counts.sync;
+    await log.append(run("a"));
+    await log.append(run("b"));
+    assert.equal(disk.counts.sync, before);
+    assert.equal((await log.describe()).sync, "interval=100ms");
+    clock.advance(100);
+    await soon();
+    assert.equal(disk.counts.sync, before + 1);
+    disk.crash();
+    assert.deepEqual(await allValues(await open()), ["a", "b"]);
+  });
+
+  test("never: only the close syncs, and a crash loses a tail but no more", async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const { disk, open } = simMachine(seed);
+      const log = await open({}, { sync: "never" });
+      for (const value of ["a", "b", "c", "d"]) await log.append(run(value));
+      disk.crash();
+      const again = await open();
+      const found = await allValues(again);
+      assert.deepEqual(found, ["a", "b", "c", "d"].slice(0, found.length));
+      await again.append(run("e"));
+      await again.close();
+    }
+  });
+
+  test("a dear disk is synced off the event loop, a cheap one on the spot", () => {
+    const { disk, clock } = simMachine(13);
+    disk.makeDirectory(simDirectory);
+    assert.equal(SyncPolicy.measure(disk, clock, simDirectory).inline(1000), true);
+    const slow = Object.assign(Object.create(clock) as typeof clock, {
+      monotonicMs: () => (clock.nowMs += 5),
+    });
+    assert.equal(SyncPolicy.measure(disk, slow, simDirectory).inline(1000), false);
+    assert.deepEqual(disk.list(simDirectory), []);
+    const policy = new SyncPolicy(true);
+    assert.equal(policy.inline(1 << 20), false);
+    for (let n = 0; n < 8; n++) policy.took(10);
+    assert.equal(policy.inline(1000), false);
+  });
+});
+
+describe("readers", () => {
+  test("an idle log has no timer running for its tails", async () => {
+    const { clock, open } = simMachine(14);
+    const log = await open();
+    await log.append(run("a"));
+    await soon();
+    clock.advance(5000);
+    await soon();
+    const tails = Array.from({ length: 100 }, () => log.follow(1));
+    const ready = tails.map((tail) => tail.ready());
+    assert.equal(clock.timers, 0);
+    await log.append(run("b"));
+    assert.deepEqual(new Set(await Promise.all(ready)), new Set([true]));
+    const slices = new Set(tails.map((tail) => tail.take()));
+    assert.equal(slices.size, 1, "caught-up tails share one slice");
+  });
+
+  test("tails that lag behind in memory share what is put together for them", async () => {
+    const { open } = simMachine(15);
+    const log = await open();
+    const tails = [log.follow(0), log.follow(0)];
+    for (let n = 0; n < 10; n++) await log.append(run(`${n}`));
+    const [one, other] = tails.map((tail) => tail.take()!);
+    assert.equal(one, other);
+    assert.deepEqual(
+      valuesOf(one!),
+      Array.from({ length: 10 }, (_, n) => `${n}`),
+    );
+  });
+
+  test("a segment that is removed while a tail stands in it ends the tail, not the process", async () => {
+    const { open } = simMachine(16);
+    const log = await open({ segmentStoreBytesMax: 300 }, { recentBytesMax: 0, openFilesMax: 1 });
+    for (let n = 0; n < 20; n++) await log.append(run(`${n}`.padEnd(100)));
+    using tail = log.follow(0);
+    assert.ok(tail.take(1) !== undefined);
+    await log.trim(15);
+    await log.append(run("x"));
+    assert.throws(() => tail.take(1), isFault("out-of-range"));
+    assert.equal((await valueAt(log, 15)).trim(), "15");
+  });
+
+  test("open files and mappings stay bounded", async () => {
+    const { open } = simMachine(17);
+    const log = await open({ segmentStoreBytesMax: 200 }, { recentBytesMax: 0, openFilesMax: 4 });
+    for (let n = 0; n < 60; n++) await log.append(run(`${n}`.padEnd(100)));
+    for (let n = 0; n < 60; n++) assert.equal((await valueAt(log, n)).trim(), `${n}`);
+    assert.ok((await log.describe()).segments.length > 50);
+    const { stores, mappings } = log.log.openFiles;
+    assert.ok(stores <= 4 && mappings <= 4);
+  });
+
+  test("closing wakes every tail with false", async () => {
+    const { open } = simMachine(18);
+    const log = await open();
+    const ready = [log.follow(0), log.follow(0)].map((tail) => tail.ready());
+    await log.close();
+    assert.deepEqual(await Promise.all(ready), [false, false]);
+  });
+
+  test("seek by time finds the first record that is not older, across segments", async () => {
+    const { clock, open } = simMachine(19);
+    const log = await open({ segmentStoreBytesMax: 300 });
+    for (let n = 0; n < 30; n++) {
+      clock.nowMs = 2_000_000 + 100 * n;
+      await log.append(run(`${n}`));
+    }
+    for (let n = 0; n < 30; n++) {
+      assert.equal(await log.seek({ fromTimeMs: 2_000_000 + 100 * n }), n);
+      assert.equal(await log.seek({ fromTimeMs: 2_000_000 + 100 * n - 50 }), n);
+    }
+    assert.equal(await log.seek({ fromTimeMs: 2_003_000 }), 30);
+    clock.nowMs = 1;
+    const { timestampMs } = await log.append(run("the clock went back"));
+    assert.equal(timestampMs, 2_002_900);
+  });
+});
+
+test("a producer's table survives restarts, also where its batches lie in sealed segments", async () => {
+  const { open, disk } = simMachine(20);
+  const settings = { segmentStoreBytesMax: 300 };
+  const log = await open(settings);
+  const stamp = (sequence: number) => ({ producer: { subject: "s", id: 5n, epoch: 0, sequence } });
+  await log.append(run("once"), stamp(0));
+  for (let n = 0; n < 20; n++) await log.append(run(`${n}`));
+  disk.crash();
+  const again = await open(settings);
+  assert.ok((await again.describe()).segments.length > 3);
+  assert.deepEqual(
+    await again.append(run("once"), stamp(0)).then(({ firstOffset, duplicate }) => [firstOffset, duplicate]),
+    [0, true],
+  );
+  assert.equal((await again.append(run("twice"), stamp(1))).firstOffset, 21);
+});

@@ -1,0 +1,301 @@
+/** The small parts of the log room that no other file's tests pin down. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Fault, type FaultKind } from "../../../src/fault.ts";
+import { Broadcast } from "../../../src/lib/broadcast.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
+import { SerialTurn } from "../../../src/lib/serial.ts";
+import { checkSettings } from "../../../src/log/command.ts";
+import {
+  batchKind,
+  chainStart,
+  checkFrame,
+  decodeSettings,
+  decodeTrim,
+  defaultSettings,
+  emptyCheckpoint,
+  encodeSettings,
+  encodeTrim,
+  frameBaseOffset,
+  frameProducer,
+  frameRecordCount,
+  GroupBuilder,
+  LogState,
+  nextExpiryMs,
+  ProducerTable,
+  retentionOffset,
+  runBytesMax,
+} from "../../../src/log/mod.ts";
+import type { ProducerStamp } from "../../../src/vocabulary.ts";
+import { run } from "../../support/logs.ts";
+
+const isFault =
+  (kind: FaultKind) =>
+  (reason: unknown): boolean =>
+    reason instanceof Fault && reason.kind === kind;
+
+describe("commands", () => {
+  test("trim and settings come back", () => {
+    for (const before of [0, 1, 127, 128, 2 ** 40]) assert.equal(decodeTrim(encodeTrim(before)), before);
+    assert.throws(() => decodeTrim(Uint8Array.of(8)), isFault("corrupt"));
+    const settings = { ...defaultSettings, retentionBytes: 7 };
+    assert.deepEqual(decodeSettings(encodeSettings(settings)), settings);
+    assert.deepEqual(decodeSettings(Buffer.from('{"retentionBytes":7,"later":1}')), settings);
+  });
+
+  test("settings out of range are named", () => {
+    checkSettings(defaultSettings);
+    for (const wrong of [
+      { segmentStoreBytesMax: 0 },
+      { segmentAgeMaxMs: 49 * 86_400_000 },
+      { retentionBytes: 0.5 },
+    ]) {
+      assert.throws(
+        () => checkSettings({ ...defaultSettings, ...wrong }),
+        (reason) => {
+          assert.ok(reason instanceof Fault && reason.kind === "config");
+          assert.equal(reason.facts["setting"], Object.keys(wrong)[0]);
+          return true;
+        },
+      );
+    }
+  });
+});
+
+describe("a group", () => {
+  const stamp = (sequence: number, id = 1n): ProducerStamp => ({ subject: "s", id, epoch: 0, sequence });
+
+  function build(...appends: [values: string[], producer?: ProducerStamp | undefined, alone?: boolean][]) {
+    const builder = new GroupBuilder(100);
+    const places = appends.map(([values, producer, alone]) =>
+      builder.add(run(...values), producer, alone ?? false),
+    );
+    const { group, end } = builder.seal({ ...chainStart, nextOffset: 10 }, 1, 5);
+    const starts = group.positions.slice(0, -1);
+    for (const at of starts) assert.equal(checkFrame(group.bytes, at, group.bytes.length), undefined);
+    const counts = starts.map((at) => frameRecordCount(group.bytes, at));
+    const bases = starts.map((at) => frameBaseOffset(group.bytes, at));
+    const producers = starts.map((at) => frameProducer(group.bytes, at)?.sequence);
+    return { places, counts, bases, producers, end };
+  }
+
+  test("coalesces neighbours of no producer", () => {
+    const { places, counts, bases, end } = build([["a"]], [["b", "c"]], [["d"]]);
+    assert.deepEqual([places, counts, bases], [[0, 1, 3], [4], [10]]);
+    assert.deepEqual([end.index, end.nextOffset], [1, 14]);
+  });
+
+  test("coalesces a producer's contiguous appends, and nobody else's with them", () => {
+    const { counts, producers } = build(
+      [["a"], stamp(0)],
+      [["b"], stamp(1)],
+      [["c"], stamp(0, 2n)],
+      [["d"]],
+      [["e"], stamp(2)],
+      [["f"], stamp(9)],
+    );
+    assert.deepEqual(counts, [2, 1, 1, 1, 1]);
+    assert.deepEqual(producers, [0, 0, undefined, 2, 9]);
+  });
+
+  test("leaves an append with an expected offset by itself", () => {
+    assert.deepEqual(build([["a"]], [["b"], undefined, true], [["c"]], [["d"]]).counts, [1, 1, 2]);
+  });
+
+  test("ends a batch at 1,024 records or 64 KiB, but not an append", () => {
+    const many = Array.from({ length: 1500 }, () => "x");
+    assert.deepEqual(build([many], [["a"]], [["b"]]).counts, [1500, 2]);
+    assert.deepEqual(build([["y".repeat(40_000)]], [["z".repeat(40_000)]], [["a"]]).counts, [1, 2]);
+  });
+
+  test("has room for the largest run there may be", () => {
+    const builder = new GroupBuilder(0);
+    assert.ok(builder.fits(runBytesMax));
+    builder.add(run("x".repeat(runBytesMax - 10)), { ...stamp(0), subject: "s".repeat(255) }, false);
+    assert.ok(!builder.fits(runBytesMax));
+    builder.seal(chainStart, 1, 0);
+  });
+});
+
+describe("the producer table", () => {
+  const settings = { ...defaultSettings, producersMax: 4, producersPerSubjectMax: 2, producerAgeMaxMs: 100 };
+  const stamp = (id: number, sequence: number, subject = "s"): ProducerStamp => ({
+    subject,
+    id: BigInt(id),
+    epoch: 0,
+    sequence,
+  });
+  const batch = (index: number, sequence: number, timestampMs = 0) => ({
+    index,
+    sequence,
+    count: 1,
+    firstOffset: index,
+    timestampMs,
+  });
+
+  test("what is staged counts at once, and is taken back when it is cut off", () => {
+    const table = new ProducerTable();
+    table.stage(stamp(1, 0), batch(1, 0));
+    table.stage(stamp(1, 1), batch(2, 1));
+    assert.deepEqual(table.check(stamp(1, 2), 1, 0, settings), { append: true });
+    table.commitTo(1, settings);
+    table.truncate(2);
+    assert.deepEqual(table.check(stamp(1, 1), 1, 0, settings), { append: true });
+    assert.throws(() => table.check(stamp(1, 2), 1, 0, settings), isFault("out-of-sequence"));
+    assert.deepEqual(table.check(stamp(1, 0), 1, 0, settings), { duplicate: batch(1, 0) });
+  });
+
+  test("caps hold for all subjects and for one", () => {
+    const table = new ProducerTable();
+    table.stage(stamp(1, 0), batch(1, 0));
+    table.commitTo(1, settings);
+    table.stage(stamp(2, 0), batch(2, 0));
+    assert.throws(() => table.check(stamp(3, 0), 1, 0, settings), isFault("too-many-producers"));
+    assert.deepEqual(table.check(stamp(3, 0, "t"), 1, 0, settings), { append: true });
+    table.stage(stamp(1, 0, "t"), batch(3, 0));
+    table.stage(stamp(1, 0, "u"), batch(4, 0));
+    assert.throws(() => table.check(stamp(1, 0, "v"), 1, 0, settings), isFault("too-many-producers"));
+    assert.deepEqual(table.check(stamp(1, 1), 1, 0, settings), { append: true });
+  });
+
+  test("time in the log, not the clock, makes it forget", () => {
+    const table = new ProducerTable();
+    table.stage(stamp(1, 0), batch(1, 0, 1000));
+    table.stage(stamp(2, 0), batch(2, 0, 1100));
+    table.commitTo(2, settings);
+    assert.equal(table.size, 2);
+    assert.throws(() => table.check(stamp(1, 1), 1, 1101, settings), isFault("unknown-producer"));
+    table.stage(stamp(2, 1), batch(3, 1, 1101));
+    table.commitTo(3, settings);
+    assert.equal(table.size, 1);
+    assert.deepEqual(
+      table.rows().map(([, id]) => id),
+      [2n],
+    );
+    assert.deepEqual(new ProducerTable(table.rows()).rows(), table.rows());
+  });
+
+  test("remembers five batches", () => {
+    const table = new ProducerTable();
+    for (let n = 0; n < 9; n++) table.stage(stamp(1, n), batch(n + 1, n));
+    table.commitTo(9, settings);
+    assert.deepEqual(
+      table.rows()[0]![3].map(([index]) => index),
+      [5, 6, 7, 8, 9],
+    );
+  });
+});
+
+describe("the state", () => {
+  test("a checkpoint of an uncommitted index is what committing it would give", () => {
+    const builder = new GroupBuilder(100);
+    builder.addCommand(batchKind.settings, encodeSettings({ ...defaultSettings, retentionBytes: 5 }));
+    builder.add(run("a", "b"), { subject: "s", id: 1n, epoch: 0, sequence: 0 }, false);
+    builder.addCommand(batchKind.trim, encodeTrim(1));
+    builder.addCommand(batchKind.configuration, Uint8Array.of(1, 2));
+    builder.addCommand(batchKind.trim, encodeTrim(900));
+    const { group } = builder.seal({ ...chainStart, nextOffset: 0 }, 1, 5);
+    const state = LogState.from(emptyCheckpoint);
+    for (const at of group.positions.slice(0, -1)) state.stage(group.bytes, at);
+    assert.equal(state.lowest, 0);
+    assert.equal(state.settings.retentionBytes, 5);
+    assert.equal(state.settingsAt(1).retentionBytes, 0);
+    const foretold = [0, 1, 2, 3, 4, 5].map((index) => state.checkpointAt(index));
+    assert.deepEqual(
+      foretold.map(({ lowest }) => lowest),
+      [0, 0, 0, 1, 1, 2],
+    );
+    for (const [index, checkpoint] of foretold.entries()) {
+      state.commitTo(index);
+      assert.deepEqual(state.checkpointAt(index), checkpoint);
+      assert.deepEqual(LogState.from(checkpoint).checkpointAt(index), checkpoint);
+    }
+    assert.deepEqual(state.configuration, { index: 4, command: Uint8Array.of(1, 2) });
+    assert.throws(() => state.truncate(5));
+  });
+});
+
+describe("retention", () => {
+  const sealed = [10, 20, 30].map((nextOffset) => ({
+    bytes: 100,
+    nextOffset,
+    seal: { lastTimestampMs: nextOffset * 100 },
+  }));
+  const by = (settings: Partial<typeof defaultSettings>) => ({ ...defaultSettings, ...settings });
+
+  test("by bytes: whole segments from the front until the rest fits", () => {
+    const offset = (retentionBytes: number, lowest = 0): number =>
+      retentionOffset(sealed, 50, lowest, by({ retentionBytes }), 0);
+    assert.deepEqual(
+      [0, 350, 349, 250, 249, 1].map((bytes) => offset(bytes)),
+      [0, 0, 10, 10, 20, 30],
+    );
+    assert.equal(offset(349, 15), 15);
+  });
+
+  test("by age: segments whose newest record is too old", () => {
+    const settings = by({ retentionAgeMs: 500 });
+    assert.deepEqual(
+      [1500, 1501, 2501, 9999].map((now) => retentionOffset(sealed, 50, 0, settings, now)),
+      [0, 10, 20, 30],
+    );
+    assert.equal(nextExpiryMs(sealed, 0, settings), 1501);
+    assert.equal(nextExpiryMs(sealed, 30, settings), undefined);
+    assert.equal(nextExpiryMs(sealed, 0, defaultSettings), undefined);
+  });
+});
+
+describe("waking and turns", () => {
+  test("a broadcast wakes those who wait now, once", () => {
+    const broadcast = new Broadcast();
+    const woken: string[] = [];
+    broadcast.wait(() => {
+      woken.push("a");
+      broadcast.wait(() => woken.push("again"));
+    });
+    const takeBack = broadcast.wait(() => woken.push("b"));
+    takeBack();
+    broadcast.notify();
+    assert.deepEqual(woken, ["a"]);
+    assert.equal(broadcast.size, 1);
+    broadcast.notify();
+    broadcast.notify();
+    assert.deepEqual(woken, ["a", "again"]);
+  });
+
+  test("a turn gathers, never runs twice at once, runs again for what came meanwhile", async () => {
+    let waiting = 0;
+    let running = 0;
+    const taken: number[] = [];
+    const turn = new SerialTurn(
+      systemClock,
+      async () => {
+        assert.equal(++running, 1);
+        taken.push(waiting);
+        waiting = 0;
+        await new Promise((resolve) => setImmediate(resolve));
+        running--;
+      },
+      (reason) => assert.fail(String(reason)),
+    );
+    const add = (): void => {
+      waiting++;
+      turn.request();
+    };
+    for (let n = 0; n < 5; n++) add();
+    await new Promise((resolve) => setImmediate(resolve));
+    add();
+    add();
+    await turn.idle();
+    assert.deepEqual(taken, [5, 2]);
+    await turn.idle();
+  });
+
+  test("a turn that throws stops and tells", async () => {
+    const failed = await new Promise((resolve) => {
+      const turn = new SerialTurn(systemClock, () => Promise.reject(new Error("crack")), resolve);
+      turn.request();
+    });
+    assert.equal((failed as Error).message, "crack");
+  });
+});
