@@ -148,7 +148,10 @@ export interface CommitLog {
   bounds(freshness?: Freshness): Promise<Bounds>;
   /** The offset where a read that starts so begins; `{ offset }` is checked to be at least `lowest`. */
   seek(start: ReadStart, freshness?: Freshness): Promise<Offset>;
-  /** A cursor from `offset` on, which may lie at most at the end (else Fault "out-of-range"). */
+  /**
+   * A cursor from `offset` on, which may lie at most at the end; else Fault "out-of-range", thrown here or, where only
+   * a far node can tell, by the first take().
+   */
   follow(offset: Offset): Tail;
   /** Raises the lowest offset; answers the lowest offset there is then. Going back is no error and does nothing. */
   trim(before: Offset, options?: AppendOptions): Promise<Offset>;

@@ -1,15 +1,16 @@
 /**
  * The two speakers of HTTP behind the listener. They never listen themselves; connections are handed to them.
  *
- * HTTP/2 is dispatched on `stream`, not on `request`: the express lane wants the bare stream, and the compatibility
- * objects are made only for what needs them.
+ * HTTP/2 is spoken by the service's own session, which offers each stream to the express lane and hands all others to
+ * Node's HTTP/2 server over a connection inside the process.
  *
  * Never: tells one kind of connection from another.
  */
 import { createServer as createHttp, type Server as HttpServer } from "node:http";
-import { createServer as createHttp2, type Http2Server, type ServerHttp2Session } from "node:http2";
+import { createServer as createHttp2, type Http2Server } from "node:http2";
 import type { Socket } from "node:net";
-import type { Caller, Front } from "../service/mod.ts";
+import { systemClock } from "../lib/clock.ts";
+import { type Caller, type Front, H2Session } from "../service/mod.ts";
 
 /** The second argument of a server's `stream` event and so on come without types that fit a listener made later. */
 type StreamArguments = Parameters<Front["stream"]>;
@@ -38,7 +39,7 @@ export const defaultHttpLimits: HttpLimits = { headersMs: 10_000, requestMs: 300
 
 export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits): HttpServers {
   const callers = new WeakMap<object, Caller>();
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Set<H2Session>();
   let draining = false;
 
   const http: HttpServer = createHttp(
@@ -85,8 +86,6 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
   let arriving: Caller | undefined;
   http2.on("session", (session) => {
     if (arriving !== undefined) callers.set(session, arriving);
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
     session.on("error", () => undefined);
     session.setLocalWindowSize(connectionWindowBytes);
   });
@@ -105,14 +104,23 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
         http.emit("connection", socket);
         return;
       }
-      arriving = caller;
-      http2.emit("connection", socket);
-      arriving = undefined;
+      const session: H2Session = new H2Session(socket, {
+        clock: systemClock,
+        serve: (stream, headers) => front.express(stream, headers, caller),
+        fallback: (connection) => {
+          arriving = caller;
+          http2.emit("connection", connection);
+          arriving = undefined;
+        },
+        onClose: () => sessions.delete(session),
+      });
+      sessions.add(session);
+      if (draining) session.drain();
     },
     drain() {
       draining = true;
       http.close();
-      for (const session of sessions) session.close();
+      for (const session of sessions) session.drain();
     },
   };
 }

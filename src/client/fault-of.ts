@@ -1,12 +1,17 @@
 /**
  * From an RPC's error back to a Fault. The ErrorInfo says which one it was, and whether the write happened; without
- * one nothing is known, except where no connection could be made at all. Pure.
+ * one the outcome is unknown, except where no connection could be made or the peer vows that it did nothing. Pure.
  *
  * Never: guesses that something was not written.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Facts, Fault, type FaultKind, faultKinds } from "../fault.ts";
-import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+
+/** Of a write, an error without ErrorInfo leaves the outcome unknown; a read writes nothing, whatever happens. */
+export type Effect = "read" | "write";
+
+const domain = "tailrace";
 
 /** Kinds for errors that carry no ErrorInfo of ours. */
 const kindsByCode: Readonly<Partial<Record<Code, FaultKind>>> = {
@@ -18,27 +23,37 @@ const kindsByCode: Readonly<Partial<Record<Code, FaultKind>>> = {
   [Code.FailedPrecondition]: "failed-precondition",
   [Code.Unimplemented]: "unimplemented",
   [Code.ResourceExhausted]: "overloaded",
+  [Code.Unavailable]: "unavailable",
   [Code.DeadlineExceeded]: "deadline",
   [Code.Canceled]: "canceled",
   [Code.DataLoss]: "corrupt",
 };
 
 /** Node's codes for a connection that was never made. */
-const neverConnected = ["ECONNREFUSED", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "EAI_AGAIN", "ETIMEDOUT"];
+const neverConnected: readonly string[] = [
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EAI_AGAIN",
+];
+/** Codes that a connection under way can also end with; only while connecting do they mean that nothing was sent. */
+const whileConnecting: readonly string[] = ["ETIMEDOUT", "ECONNRESET", "EPIPE"];
+const handshakeFailed = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
 
 /** The fault that the far end meant. */
-export function faultOf(reason: unknown): Fault {
+export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
   if (reason instanceof Fault) return reason;
   const error = ConnectError.from(reason);
-  const [info] = error.findDetails(ErrorInfoSchema);
   const message = error.rawMessage;
-  if (info?.domain === "tailrace") {
+  const info = error.findDetails(ErrorInfoSchema).find((detail) => detail.domain === domain);
+  if (info !== undefined) {
     const kind = info.reason.toLowerCase().replaceAll("_", "-") as FaultKind;
     const { written, ...facts } = info.metadata;
     return new Fault(faultKinds.includes(kind) ? kind : "unknown", {
       message,
-      facts: facts as Facts,
-      written: written === "no" ? "no" : "unknown",
+      facts: factsOf(facts),
+      written: written === "no" || effect === "read" ? "no" : "unknown",
       cause: error,
     });
   }
@@ -46,22 +61,64 @@ export function faultOf(reason: unknown): Fault {
   if (code !== undefined) {
     return new Fault("unavailable", { message, facts: { unreachable: true, code }, cause: error });
   }
-  const kind = kindsByCode[error.code] ?? "unknown";
-  return new Fault(kind, { message, written: "unknown", cause: error });
+  if (wasRefused(error)) return new Fault("unavailable", { message, cause: error });
+  return new Fault(kindsByCode[error.code] ?? "unknown", {
+    message,
+    facts: isProtocolError(error) ? { unreachable: true } : {},
+    written: effect === "read" ? "no" : "unknown",
+    cause: error,
+  });
+}
+
+/** How long the far end asks to wait before the call is repeated, milliseconds; 0 when it does not say. */
+export function retryDelayOf(fault: Fault): number {
+  if (!(fault.cause instanceof ConnectError)) return 0;
+  const delay = fault.cause.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  return delay === undefined ? 0 : Number(delay.seconds) * 1000 + Math.ceil(delay.nanos / 1_000_000);
+}
+
+const names = ["leader", "id", "node", "field"];
+
+/** Facts travel as strings; those that are whole numbers or truths become so again. */
+function factsOf(metadata: Readonly<Record<string, string>>): Facts {
+  const facts: Record<string, string | number | boolean> = {};
+  for (const [name, text] of Object.entries(metadata)) {
+    if (names.includes(name)) facts[name] = text;
+    else if (text === "true" || text === "false") facts[name] = text === "true";
+    else facts[name] = /^(0|-?[1-9]\d{0,14})$/.test(text) ? Number(text) : text;
+  }
+  return facts;
 }
 
 /** The code of a connection that failed before anything was sent, by whatever it is wrapped in. */
 function connectionErrorOf(error: unknown): string | undefined {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (typeof code === "string" && (neverConnected.includes(code) || isTlsCode(code))) return code;
-    if (cause instanceof AggregateError && cause.errors.length > 0) {
-      const inner = connectionErrorOf(cause.errors[0]);
-      if (inner !== undefined) return inner;
-    }
+  for (const cause of causesOf(error)) {
+    const { code, syscall } = cause as NodeJS.ErrnoException;
+    if (typeof code !== "string") continue;
+    if (neverConnected.includes(code) || handshakeFailed.test(code)) return code;
+    if (syscall === "connect" && whileConnecting.includes(code)) return code;
   }
   return undefined;
 }
 
-const isTlsCode = (code: string): boolean =>
-  /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(code) || code === "ERR_HTTP2_ERROR";
+/** RFC 9113 §8.7: a stream that was refused was not processed. */
+const wasRefused = (error: ConnectError): boolean =>
+  error.code === Code.Unavailable && !error.isWireError && error.message.includes("REFUSED_STREAM");
+
+/** What answers there does not speak HTTP/2, as a TLS port does not when called in plaintext. */
+const isProtocolError = (error: unknown): boolean =>
+  causesOf(error).some((cause) => (cause as NodeJS.ErrnoException).code === "ERR_HTTP2_ERROR");
+
+/** The error, what caused it, what caused that; of several at once, all. Bounded. */
+function causesOf(error: unknown): readonly Error[] {
+  const found: Error[] = [];
+  const open: unknown[] = [error];
+  while (open.length > 0 && found.length < 16) {
+    const next = open.shift();
+    if (!(next instanceof Error) || found.includes(next)) continue;
+    found.push(next);
+    open.push(next.cause);
+    if (next instanceof AggregateError) open.push(...next.errors.slice(0, 8));
+  }
+  return found;
+}

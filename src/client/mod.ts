@@ -1,7 +1,9 @@
 /**
- * The client room: a node from afar.
+ * The client room, for Node: a cluster from afar. See DESIGN.md; browser.ts is the same for browsers.
  *
  * Never: imports a room of the server.
  */
-export { faultOf } from "./fault-of.ts";
-export { type ClientOptions, type ClientTls, type NodeClient, openClient } from "./open-client.ts";
+
+export type { ClientOptions, ClientProtocol, ClientTls } from "./open-client.ts";
+export { openClient } from "./open-client.ts";
+export * from "./shared.ts";

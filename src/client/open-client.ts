@@ -1,58 +1,91 @@
 /**
- * A connection to a node, and typed calls on it: gRPC over HTTP/2, in plaintext or with certificates.
+ * A client in Node: HTTP/2 in plaintext or with certificates, speaking gRPC, gRPC-Web or Connect. A rim.
  *
- * Never: retries, picks a node, reads a file.
+ * Never: reads a file, retries.
  */
-import { type Client, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { Cluster, Log } from "../gen/log/v1/log_pb.js";
+import type { SecureClientSessionOptions } from "node:http2";
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+  Http2SessionManager,
+} from "@connectrpc/connect-node";
+import { systemSeed } from "../lib/chance.ts";
+import { crc32 } from "../lib/checksum.ts";
+import { type CommonOptions, TailraceClient } from "./client.ts";
+import type { Connection } from "./connections.ts";
+import { messageBytesMax } from "./limits.ts";
 
-/** PEM texts; with any of them the connection is TLS. */
+/** PEM texts; with any of them, or none but an empty object, the connection is TLS. */
 export interface ClientTls {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
 }
 
-export interface ClientOptions {
-  /** `host:port`. */
-  readonly addr: string;
+export type ClientProtocol = "grpc" | "grpc-web" | "connect";
+
+export interface ClientOptions extends CommonOptions {
+  /** `host:port` of one node … */
+  readonly addr?: string;
+  /** … or of several, any of which will do to find the others. */
+  readonly addrs?: readonly string[];
   readonly tls?: ClientTls | undefined;
+  /** Default gRPC. */
+  readonly protocol?: ClientProtocol;
   readonly interceptors?: readonly Interceptor[];
 }
 
-export interface NodeClient extends Disposable {
-  readonly log: Client<typeof Log>;
-  readonly cluster: Client<typeof Cluster>;
-  readonly transport: Transport;
+const makers: Readonly<Record<ClientProtocol, (options: TransportOptions) => Transport>> = {
+  grpc: createGrpcTransport,
+  "grpc-web": (options) => createGrpcWebTransport({ ...options, httpVersion: "2" }),
+  connect: (options) => createConnectTransport({ ...options, httpVersion: "2" }),
+};
+
+interface TransportOptions {
+  readonly baseUrl: string;
+  readonly sessionManager: Http2SessionManager;
+  readonly readMaxBytes: number;
+  readonly interceptors: Interceptor[];
 }
 
-const messageBytesMax = 4 * 1024 * 1024;
+/** Opens it; the first call connects. Throws Fault "config" when there is no address. */
+export function openClient(options: ClientOptions): TailraceClient {
+  const { addr, addrs = addr === undefined ? [] : [addr] } = options;
+  const platform = {
+    seeds: addrs,
+    dial: (to: string) => dial(to, options),
+    crc32,
+    seed: systemSeed(),
+  };
+  return new TailraceClient(platform, options);
+}
 
-/** Opens it; the first call connects. Disposing ends the connection with whatever is under way. */
-export function openClient(options: ClientOptions): NodeClient {
-  const baseUrl = `${options.tls === undefined ? "http" : "https"}://${options.addr}`;
-  const { ca, cert, key } = options.tls ?? {};
-  const sessions = new Http2SessionManager(
-    baseUrl,
-    { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 },
-    {
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-      settings: { initialWindowSize: 4 * 1024 * 1024, enablePush: false },
-    },
-  );
-  const transport = createGrpcTransport({
-    baseUrl,
-    sessionManager: sessions,
-    readMaxBytes: messageBytesMax,
-    interceptors: [...(options.interceptors ?? [])],
-  });
+/** A ping finds out that a silent peer is gone: within pingIntervalMs + pingTimeoutMs a tail moves on. */
+const ping = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000 };
+
+function dial(addr: string, options: ClientOptions): Connection {
+  const { tls, protocol = "grpc", interceptors = [] } = options;
+  const baseUrl = `${tls === undefined ? "http" : "https"}://${addr}`;
+  const sessionManager = new Http2SessionManager(baseUrl, ping, sessionOptions(tls));
   return {
-    log: createClient(Log, transport),
-    cluster: createClient(Cluster, transport),
-    transport,
-    [Symbol.dispose]: () => sessions.abort(),
+    transport: makers[protocol]({
+      baseUrl,
+      sessionManager,
+      readMaxBytes: messageBytesMax,
+      interceptors: [...interceptors],
+    }),
+    close: () => sessionManager.abort(),
+  };
+}
+
+function sessionOptions(tls: ClientTls | undefined): SecureClientSessionOptions {
+  const { ca, cert, key } = tls ?? {};
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    settings: { initialWindowSize: messageBytesMax, enablePush: false },
   };
 }

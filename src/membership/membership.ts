@@ -32,9 +32,9 @@ const clockLineMs = 500;
 /** Opens gossip on an address. Throws Fault "config" on wrong options, "unavailable" when the port is taken. */
 export async function open(options: MembershipOptions): Promise<Membership> {
   const clock = options.clock ?? systemClock;
-  if (options.name === "" || Buffer.byteLength(options.name) > 128) {
+  if (!/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u.test(options.name) || Buffer.byteLength(options.name) > 128) {
     throw new Fault("config", {
-      message: "a member's name has 1 to 128 bytes",
+      message: "a member's name has 1 to 128 bytes and no control characters",
       facts: { name: options.name },
     });
   }
@@ -80,6 +80,7 @@ export class Membership {
   #clockLine: Timer | undefined;
   #closed = false;
   #left: Promise<void> | undefined;
+  #endLeave: () => void = () => {};
 
   /** Use open(). */
   constructor(
@@ -209,6 +210,7 @@ export class Membership {
   /** Leaves the cluster for good; resolves when the others had time to hear of it. Does not close. */
   leave(): Promise<void> {
     this.#left ??= new Promise((resolve) => {
+      this.#endLeave = resolve;
       this.#drive((now) => this.#core.leave(now, resolve));
       this.#snapshot?.clocks(this.#core.clocks);
       this.#snapshot?.leave();
@@ -230,6 +232,8 @@ export class Membership {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#core.close();
+    this.#endLeave();
     this.#timer?.cancel();
     this.#clockLine?.cancel();
     if (this.#left === undefined) this.#snapshot?.clocks(this.#core.clocks);

@@ -1,6 +1,6 @@
 /**
- * The front of the service: every request of either version of HTTP comes in here and goes to its door. An HTTP/2
- * stream is offered to the express lane first.
+ * The front of the service: every request of either version of HTTP comes in here and goes to its door. Streams of
+ * HTTP/2 are offered to the express lane first; what it does not take comes back by Node's HTTP/2.
  *
  *   /log.v1.… /grpc.…   RPCs          /        chapter 1          /tail   live tail          /ui/   the dashboard
  *
@@ -16,13 +16,14 @@ import {
 import type { Logger } from "../lib/telemetry.ts";
 import type { Caller } from "./call.ts";
 import { type ChapterOneOptions, chapterOne } from "./chapter-one.ts";
+import type { LaneStream } from "./express/lane-stream.ts";
 import { authorityOf, headerOf, type NodeRequest, type NodeResponse, send } from "./http.ts";
 import { corsHeaders, isKnownHost, mayChange, type OriginRules, preflightHeaders } from "./origin.ts";
 import type { RpcHandler } from "./rpc.ts";
 import { type TailOptions, tail } from "./tail.ts";
 
 /** Takes a stream and answers true, or leaves it alone and answers false: then Connect serves it. */
-export type Express = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
+export type Express = (stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
 /** Serves a page of the dashboard, or answers false. */
 export type Pages = (request: NodeRequest, response: NodeResponse) => boolean;
 
@@ -40,7 +41,9 @@ export interface FrontOptions {
 export interface Front {
   /** A request over HTTP/1.1. */
   request(request: IncomingMessage, response: ServerResponse, caller: Caller): void;
-  /** A stream of an HTTP/2 session. */
+  /** A stream of the express lane's own HTTP/2; false: Node's is to have it. */
+  express(stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller): boolean;
+  /** A stream of a session of Node's HTTP/2. */
   stream(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
@@ -85,11 +88,14 @@ export function createFront(options: FrontOptions): Front {
       if (!knows(authority, caller)) refuseHost(response, authority);
       else route(request, response, caller);
     },
+    express: (stream, headers, caller) =>
+      express !== undefined &&
+      knows(headers[":authority"] ?? headers.host, caller) &&
+      express(stream, headers, caller),
     stream(stream, headers, rawHeaders, caller) {
       stream.on("error", (err) => options.log.debug({ err }, "a stream ended early"));
       const authority = headers[":authority"] ?? headers.host;
       const known = knows(authority, caller);
-      if (known && express?.(stream, headers, caller) === true) return;
       const request = new Http2ServerRequest(stream, headers, {}, rawHeaders as string[]);
       const response = new Http2ServerResponse(stream) as unknown as ServerResponse;
       if (known) route(request, response, caller);

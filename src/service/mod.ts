@@ -10,6 +10,7 @@ export { codeName, codeOf, connectErrorOf, errorDomain, errorObject, httpErrorOf
 export { expressLane } from "./express/lane.ts";
 export type { Express, Front, Pages } from "./front.ts";
 export { encodeGrpcMessage } from "./grpc-message.ts";
+export { H2Session } from "./h2/h2-session.ts";
 export type { NodeRequest, NodeResponse } from "./http.ts";
 export { headerOf, send } from "./http.ts";
 export type { OriginRules } from "./origin.ts";

@@ -58,7 +58,7 @@ export const rpcService = <T extends DescService>(
 });
 
 /** setTimeout's most; a caller that asks for longer gets no deadline at all. */
-export const timeoutMsMax = 2 ** 31 - 1;
+const timeoutMsMax = 2 ** 31 - 1;
 
 /** Serves a request whose path names one of our services; false for every other path. */
 export type RpcHandler = (request: NodeRequest, response: NodeResponse, caller: Caller) => boolean;

@@ -27,7 +27,7 @@ import { healthService } from "./health.ts";
 import { type LogServiceOptions, logService } from "./log-service.ts";
 import type { OriginRules } from "./origin.ts";
 import { reflection } from "./reflection.ts";
-import { rpcHandler, rpcService, timeoutMsMax } from "./rpc.ts";
+import { rpcHandler, rpcService } from "./rpc.ts";
 import { Traffic } from "./traffic.ts";
 
 export interface ServiceOptions {
@@ -54,8 +54,6 @@ export interface ServiceOptions {
 export interface ExpressShared extends LogServiceOptions {
   readonly desk: CallDesk;
   readonly requestBytesMax: number;
-  /** A caller that asks for longer has no deadline. */
-  readonly timeoutMsMax: number;
 }
 
 export interface Service {
@@ -84,7 +82,6 @@ export function createService(options: ServiceOptions): Service {
     heartbeatMs,
     desk,
     requestBytesMax,
-    timeoutMsMax,
     clusterVersion: options.version,
   };
   const services = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha];

@@ -274,7 +274,7 @@ export class GossipSim {
     this.messages += packet.parts.length;
     this.bytes += size;
     const to = this.#byPort.get(packet.to.port);
-    if (to === undefined || !this.tap(from, packet) || !this.#connected(from, to)) return;
+    if (!this.tap(from, packet) || to === undefined || !this.#connected(from, to)) return;
     const copies = this.#chance.chance(this.network.duplication) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       if (!this.#chance.chance(this.network.loss))

@@ -156,13 +156,26 @@ export async function valueAt(log: CommitLog, offset: Offset): Promise<string> {
 
 /** All values that there are, by a tail from `from` or the lowest offset. */
 export async function allValues(log: CommitLog, from?: Offset): Promise<string[]> {
-  const start = from ?? (await log.bounds()).lowest;
-  using tail = log.follow(start);
+  const { lowest, next } = await log.bounds();
+  using tail = log.follow(from ?? lowest);
   const values: string[] = [];
-  for (;;) {
+  while (tail.position < next) {
     const position = tail.position;
     const slice = tail.take();
-    if (slice === undefined) return values;
-    values.push(...valuesOf(slice, position));
+    if (slice !== undefined) values.push(...valuesOf(slice, position));
+    else if (!(await tail.ready())) break;
+  }
+  return values;
+}
+
+/** The reason why a log cannot be followed from `offset`: told at once or, from afar, by the first take. */
+export async function whyNotFollow(log: CommitLog, offset: Offset): Promise<unknown> {
+  try {
+    using tail = log.follow(offset);
+    await tail.ready();
+    tail.take();
+    return undefined;
+  } catch (reason) {
+    return reason;
   }
 }

@@ -17,7 +17,6 @@ import type {
   BatchSlice,
   Bounds,
   CommitLog,
-  Freshness,
   LogDescription,
   Offset,
   ReadStart,
@@ -75,7 +74,7 @@ export class MemoryLog implements CommitLog {
     return appended;
   }
 
-  async read(offset: Offset, _freshness?: Freshness): Promise<BatchSlice> {
+  async read(offset: Offset): Promise<BatchSlice> {
     const slice = this.#slices.find(({ nextOffset }) => nextOffset > offset);
     if (slice === undefined || offset < this.#lowest) throw this.#outOfRange(offset);
     return slice;

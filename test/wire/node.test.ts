@@ -101,7 +101,7 @@ test("a directory that is not ours, or in use, or not writable, is one line and 
   await startNode(t, ["--data-dir", data]);
   const second = await serve(data);
   assert.equal(second.status, 1);
-  assert.match(second.err, /^[^\n]*in use by another process[^\n]*\n$/);
+  assert.match(second.err, /^[^\n]*in use by process \d+[^\n]*\n$/);
 });
 
 test("wrong flags are one line with a suggestion and exit 2", async () => {

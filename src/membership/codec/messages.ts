@@ -156,9 +156,10 @@ export function versionsOf(fields: Fields): Buffer {
   return versions;
 }
 
-/** A member's name: never empty. */
+/** A member's name: never empty, and without control characters, which would forge lines in files and logs. */
 export function nodeName(fields: Fields, key: string): string {
   const name = fields.text(key);
+  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) throw malformed(`${key} has control characters`);
   if (name === "") throw malformed(`${key} is empty`);
   return name;
 }

@@ -5,7 +5,7 @@
  * Never: reads what it spreads.
  */
 import { assert } from "../../lib/assert.ts";
-import type { Endpoint } from "../codec/address.ts";
+import { type Endpoint, sameEndpoint } from "../codec/address.ts";
 import { compoundBytes } from "../codec/packet.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { living, type NodeRecord } from "./node-table.ts";
@@ -54,12 +54,19 @@ export class Gossiper {
     if (!this.#armed) this.#arm(this.#world.prng.float());
   }
 
-  /** Sends messages to one address, filling the packet up with what waits to be spread. */
-  send(to: Endpoint, messages: readonly Buffer[], known: NodeRecord | undefined): void {
+  /**
+   * Sends messages to one address; to a member whose address that is, filled up with what waits to be spread.
+   * Strangers get no more than their answer: they must not make us an amplifier, nor read along.
+   */
+  send(to: Endpoint, messages: readonly Buffer[], member: NodeRecord | undefined): void {
+    const known = member !== undefined && sameEndpoint(member.at, to) ? member : undefined;
+    if (known === undefined) {
+      this.#world.send(to, messages, false);
+      return;
+    }
     const size = messages.reduce((sum, message) => sum + message.length, 0);
     const left = this.#world.packetBytes - size - compoundBytes(messages.length + 1) + 2;
-    const parts = [...messages, ...this.#take(left, 250)];
-    this.#world.send(to, parts, (known?.versions[1] ?? 0) >= 5);
+    this.#world.send(to, [...messages, ...this.#take(left, 250)], (known.versions[1] ?? 0) >= 5);
   }
 
   #arm(share: number): void {

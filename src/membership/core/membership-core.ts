@@ -217,6 +217,11 @@ export class MembershipCore {
     return this.#world.counters;
   }
 
+  /** Ends what is under way for callers: nobody will call again. */
+  close(): void {
+    this.#serf.close();
+  }
+
   /** For metrics: how much this member doubts itself, stands still, and has to tell. */
   get health(): { readonly awareness: number; readonly stalls: number; readonly waiting: number } {
     return {

@@ -210,8 +210,13 @@ export class Queries {
 export function passesFilters(filters: readonly QueryFilter[], name: string, tags: Tags): boolean {
   return filters.every((filter) => {
     if (filter.kind === "nodes") return filter.names.includes(name);
-    return compileTagExpression(filter.expression)?.(tags[filter.tag] ?? "") === true;
+    return compileTagExpression(filter.expression)?.(tagValue(tags, filter.tag)) === true;
   });
+}
+
+/** Only what is a tag: the name in a filter is anybody's choice, "constructor" included. */
+function tagValue(tags: Tags, tag: string): string {
+  return Object.hasOwn(tags, tag) ? (tags[tag] ?? "") : "";
 }
 
 function filtersOf(options: QueryOptions): QueryFilter[] {

@@ -160,6 +160,11 @@ export class Serf {
     return stop;
   }
 
+  /** Ends our own queries. */
+  close(): void {
+    this.#queries.close();
+  }
+
   encodeTags(tags: Tags): Buffer {
     return encodeTags(tags);
   }

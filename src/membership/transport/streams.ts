@@ -147,5 +147,9 @@ export class Streams {
 
 function lost(cause: unknown): Fault {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "closed";
-  return new Fault("unavailable", { message: "a gossip stream broke off", facts: { code }, cause });
+  const message =
+    code === "closed"
+      ? "the other side closed the gossip stream without a word, as it does for another key or label"
+      : "a gossip stream broke off";
+  return new Fault("unavailable", { message, facts: { code }, cause });
 }

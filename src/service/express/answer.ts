@@ -7,146 +7,132 @@
  *
  * Never: encodes a message, knows a method.
  */
-import type { OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, endStreamToJson, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { writeU32be } from "../../lib/bytes.ts";
 import { connectErrorOf } from "../errors.ts";
 import { encodeGrpcMessage } from "../grpc-message.ts";
+import { encodeBlock } from "../h2/hpack.ts";
 import { jsonOptions } from "../json-options.ts";
 import { envelopeBytes, flag } from "./envelope.ts";
-import type { ExpressRequest } from "./recognise.ts";
+import type { LaneStream } from "./lane-stream.ts";
+import type { ExpressRequest, Framing } from "./recognise.ts";
 
-const wellTrailers = { "grpc-status": "0" };
+const contentTypes: Readonly<Record<Framing, string>> = {
+  grpc: "application/grpc+proto",
+  "grpc-web": "application/grpc-web+proto",
+  "connect-stream": "application/connect+proto",
+  "connect-unary": "application/proto",
+};
+/** Headers of an answer that goes well; they change no table, so they are made once. */
+const heads = Object.fromEntries(
+  Object.entries(contentTypes).map(([framing, type]) => [
+    framing,
+    encodeBlock([
+      [":status", "200"],
+      ["content-type", type],
+    ]),
+  ]),
+) as unknown as Readonly<Record<Framing, Uint8Array>>;
+const wellTrailers = encodeBlock([["grpc-status", "0"]]);
 const wellGrpcWeb = enveloped(flag.trailers, Buffer.from("grpc-status: 0\r\n"));
 const wellConnect = enveloped(flag.endStream, Buffer.from("{}"));
 
 export class Answer {
-  readonly #stream: ServerHttp2Stream;
-  readonly #request: ExpressRequest;
-  #trailers: OutgoingHttpHeaders = wellTrailers;
+  readonly #stream: LaneStream;
+  readonly #framing: Framing;
   ended = false;
 
-  constructor(stream: ServerHttp2Stream, request: ExpressRequest) {
+  constructor(stream: LaneStream, request: ExpressRequest) {
     this.#stream = stream;
-    this.#request = request;
+    this.#framing = request.framing;
   }
 
   /** Sends the headers, unless they were. Streams call it at once, so that a client knows the call stands. */
   begin(): void {
-    if (this.#stream.headersSent || this.#stream.destroyed || this.#stream.closed) return;
-    this.#respond({ ":status": 200, "content-type": this.#request.contentType });
+    if (!this.#stream.headersSent) this.#stream.respond(heads[this.#framing]);
   }
 
-  /** Sends enveloped messages. False: wait for the stream's "drain" before sending more. */
+  /** Sends enveloped messages. False: wait for the stream's onDrain before sending more. */
   write(envelopes: Uint8Array): boolean {
-    if (this.#gone) return true;
+    if (this.ended) return true;
     this.begin();
     return this.#stream.write(envelopes);
   }
 
   /** Sends the one enveloped message of a unary answer and ends it well. */
   finish(envelope: Uint8Array): void {
-    if (this.#gone) return;
-    this.ended = true;
-    const { framing } = this.#request;
-    if (framing === "connect-unary") {
-      const body = envelope.subarray(envelopeBytes);
-      this.#respond({
-        ":status": 200,
-        "content-type": this.#request.contentType,
-        "content-length": body.length,
-      });
-      this.#stream.end(body);
+    if (this.ended) return;
+    if (this.#framing !== "connect-unary") {
+      this.write(envelope);
+      this.end();
       return;
     }
-    this.begin();
-    if (framing === "grpc") {
-      this.#stream.end(envelope);
-    } else {
-      const end = framing === "grpc-web" ? wellGrpcWeb : wellConnect;
-      this.#stream.end(Buffer.concat([envelope, end]));
-    }
+    this.ended = true;
+    this.#sendBare("200", contentTypes["connect-unary"], envelope.subarray(envelopeBytes));
   }
 
   /** Ends a stream well. */
   end(): void {
-    if (this.#gone) return;
+    if (this.ended) return;
     this.ended = true;
     this.begin();
-    const { framing } = this.#request;
-    if (framing === "grpc") this.#stream.end();
-    else this.#stream.end(framing === "grpc-web" ? wellGrpcWeb : wellConnect);
+    if (this.#framing === "grpc") this.#stream.end(wellTrailers);
+    else this.#endWith(this.#framing === "grpc-web" ? wellGrpcWeb : wellConnect);
   }
 
-  /** Ends the answer with an error, whatever was sent before; what the client still sends is discarded. */
+  /** Ends the answer with an error, whatever was sent before. */
   fail(reason: unknown): void {
-    if (this.#gone) return;
+    if (this.ended) return;
     this.ended = true;
     const error = connectErrorOf(reason);
-    switch (this.#request.framing) {
-      case "grpc":
-        this.#trailers = statusOf(error);
-        this.begin();
-        this.#stream.end();
-        break;
-      case "grpc-web":
-        this.begin();
-        this.#stream.end(enveloped(flag.trailers, Buffer.from(trailerText(statusOf(error)))));
-        break;
-      case "connect-stream":
-        this.begin();
-        this.#stream.end(enveloped(flag.endStream, connectEnd(error)));
-        break;
-      case "connect-unary":
-        this.#failUnary(error);
+    if (this.#framing === "connect-unary") {
+      const body = errorToJsonBytes(error, jsonOptions);
+      this.#sendBare(String(codeToHttpStatus(error.code)), "application/json", body);
+      return;
     }
-    this.#stream.resume();
+    this.begin();
+    if (this.#framing === "grpc") this.#stream.end(encodeBlock(statusOf(error)));
+    else if (this.#framing === "grpc-web")
+      this.#endWith(enveloped(flag.trailers, trailerBytes(statusOf(error))));
+    else this.#endWith(enveloped(flag.endStream, connectEnd(error)));
   }
 
-  get #gone(): boolean {
-    return this.ended || this.#stream.destroyed || this.#stream.closed;
+  #endWith(envelope: Uint8Array): void {
+    this.#stream.write(envelope);
+    this.#stream.end();
   }
 
-  #failUnary(error: ConnectError): void {
-    const body = errorToJsonBytes(error, jsonOptions);
-    this.#respond({
-      ":status": codeToHttpStatus(error.code),
-      "content-type": "application/json",
-      "content-length": body.length,
-    });
-    this.#stream.end(body);
+  #sendBare(status: string, type: string, body: Uint8Array): void {
+    this.#stream.respond(
+      encodeBlock([
+        [":status", status],
+        ["content-type", type],
+        ["content-length", String(body.length)],
+      ]),
+    );
+    this.#stream.write(body);
+    this.#stream.end();
   }
-
-  #respond(headers: OutgoingHttpHeaders): void {
-    const waitForTrailers = this.#request.framing === "grpc";
-    if (waitForTrailers) this.#stream.once("wantTrailers", this.#sendTrailers);
-    this.#stream.respond(headers, { waitForTrailers });
-  }
-
-  readonly #sendTrailers = (): void => {
-    if (!this.#stream.destroyed) this.#stream.sendTrailers(this.#trailers);
-  };
 }
 
-function statusOf(error: ConnectError): Record<string, string> {
+function statusOf(error: ConnectError): [name: string, value: string][] {
   const headers = new Headers();
   setTrailerStatus(headers, error);
-  return { ...Object.fromEntries(headers), "grpc-message": encodeGrpcMessage(error.rawMessage) };
+  headers.set("grpc-message", encodeGrpcMessage(error.rawMessage));
+  return [...headers];
 }
 
-function trailerText(trailers: Record<string, string>): string {
-  return Object.entries(trailers)
-    .map(([name, value]) => `${name}: ${value}\r\n`)
-    .join("");
+function trailerBytes(trailers: readonly (readonly [string, string])[]): Uint8Array {
+  return Buffer.from(trailers.map(([name, value]) => `${name}: ${value}\r\n`).join(""));
 }
 
 function connectEnd(error: ConnectError): Uint8Array {
   return Buffer.from(JSON.stringify(endStreamToJson(new Headers(), error, jsonOptions)));
 }
 
-function enveloped(flags: number, message: Uint8Array): Buffer {
+function enveloped(flags: number, message: Uint8Array): Uint8Array {
   const bytes = Buffer.allocUnsafe(envelopeBytes + message.length);
   bytes[0] = flags;
   writeU32be(bytes, 1, message.length);

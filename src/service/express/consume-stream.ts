@@ -168,7 +168,7 @@ class Follower {
 
   #resumeLater(room: boolean): void {
     if (room) this.#mark();
-    else this.#express.stream.once("drain", () => this.#mark());
+    else this.#express.stream.onDrain = () => this.#mark();
   }
 
   #tellCaughtUp(): void {

@@ -4,16 +4,16 @@
  *
  * Never: knows a method's messages.
  */
-import type { ServerHttp2Stream } from "node:http2";
 import { Fault } from "../../fault.ts";
 import type { Timer } from "../../lib/clock.ts";
 import type { Written } from "../../vocabulary.ts";
 import type { Call, CallDesk } from "../call.ts";
 import { Answer } from "./answer.ts";
+import type { LaneStream } from "./lane-stream.ts";
 import type { ExpressRequest } from "./recognise.ts";
 
 export class ExpressCall {
-  readonly stream: ServerHttp2Stream;
+  readonly stream: LaneStream;
   readonly request: ExpressRequest;
   readonly call: Call;
   readonly answer: Answer;
@@ -27,7 +27,7 @@ export class ExpressCall {
 
   /** `call` has begun at `desk`; `deadline` will call back when its time is up. */
   constructor(
-    stream: ServerHttp2Stream,
+    stream: LaneStream,
     request: ExpressRequest,
     call: Call,
     desk: CallDesk,
@@ -38,7 +38,7 @@ export class ExpressCall {
     this.call = call;
     this.#desk = desk;
     this.answer = new Answer(stream, request);
-    stream.once("close", this.#onClose);
+    stream.onClose = this.#onClose;
     call.onRevoked = (fault) => this.fail(fault);
     this.#deadline = deadline?.(() => this.fail(new Fault("deadline", { written: this.written })));
   }
@@ -50,31 +50,37 @@ export class ExpressCall {
 
   /** Ends a unary call with its enveloped message. */
   finish(envelope: Uint8Array): void {
-    if (this.#over) return;
+    if (!this.#begin()) return;
     this.answer.finish(envelope);
-    this.#end(undefined);
+    this.#settle(undefined);
   }
 
   /** Ends a stream well. */
   end(): void {
-    if (this.#over) return;
+    if (!this.#begin()) return;
     this.answer.end();
-    this.#end(undefined);
+    this.#settle(undefined);
   }
 
   /** Ends the call with an error. */
   fail(reason: unknown): void {
-    if (this.#over) return;
+    if (!this.#begin()) return;
     this.answer.fail(reason);
-    this.#end(reason);
+    this.#settle(reason);
   }
 
   readonly #onClose = (): void => {
-    if (!this.#over) this.#end(new Fault("canceled", { written: this.written }));
+    if (this.#begin()) this.#settle(new Fault("canceled", { written: this.written }));
   };
 
-  #end(reason: unknown): void {
+  /** True once: whoever gets it ends the call. Answering may close the stream, which must then change nothing. */
+  #begin(): boolean {
+    const first = !this.#over;
     this.#over = true;
+    return first;
+  }
+
+  #settle(reason: unknown): void {
     this.#deadline?.cancel();
     this.#deadline = undefined;
     this.#desk.endCall(this.call, reason);

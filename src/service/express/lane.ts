@@ -4,7 +4,7 @@
  *
  * Never: differs from the reference in what a client can tell, but for speed, compression and when headers go out.
  */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { Clock } from "../../lib/clock.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import type { CommitLog } from "../../vocabulary.ts";
@@ -16,6 +16,7 @@ import { Answer } from "./answer.ts";
 import { consume } from "./consume.ts";
 import { consumeBatches, consumeStream } from "./consume-stream.ts";
 import { ExpressCall } from "./express-call.ts";
+import type { LaneStream } from "./lane-stream.ts";
 import { Pacer } from "./pacer.ts";
 import { produce, produceBatch } from "./produce.ts";
 import { produceBulk } from "./produce-bulk.ts";
@@ -29,9 +30,11 @@ export interface LaneOptions {
   readonly traffic: Traffic;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
-  readonly timeoutMsMax: number;
   readonly heartbeatMs: number;
 }
+
+/** setTimeout's most; who asks for longer is Connect's. */
+const timeoutMsMax = 2 ** 31 - 1;
 
 /** What every method of the lane works with. */
 export interface Lane extends LaneOptions {
@@ -65,18 +68,14 @@ const methods = new Map<string, Method>(
 );
 
 /** Takes a stream, or answers false and leaves it untouched. */
-export type ExpressLane = (
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  caller: Caller,
-) => boolean;
+export type ExpressLane = (stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
 
 export function expressLane(options: LaneOptions): ExpressLane {
   const lane: Lane = { ...options, pacer: new Pacer(options.clock) };
   return (stream, headers, caller) => {
     const method = methods.get(headers[":path"] ?? "");
     if (method === undefined) return false;
-    const request = recognise(headers, method.shape, lane.timeoutMsMax);
+    const request = recognise(headers, method.shape, timeoutMsMax);
     if (request === undefined) return false;
     const express = begin(lane, method.door, stream, headers, caller, request);
     if (express !== undefined) method.serve(lane, express, headers[forwardHeader] !== "no");
@@ -88,7 +87,7 @@ export function expressLane(options: LaneOptions): ExpressLane {
 function begin(
   lane: Lane,
   door: Door,
-  stream: ServerHttp2Stream,
+  stream: LaneStream,
   headers: IncomingHttpHeaders,
   caller: Caller,
   request: ExpressRequest,
@@ -104,7 +103,6 @@ function begin(
       requestId: single(headers["x-request-id"]),
     });
   } catch (reason) {
-    stream.on("error", () => {});
     new Answer(stream, request).fail(reason);
     return undefined;
   }

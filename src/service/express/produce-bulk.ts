@@ -11,7 +11,7 @@ import type { Lane, Serve } from "./lane.ts";
 import { manyRecords, readSlowly, startAppend } from "./produce.ts";
 import { AppendRequest } from "./request-codec.ts";
 import { produceBulkResponse } from "./response-codec.ts";
-import { checkFlags, cutShort, guard, ignore } from "./unary-body.ts";
+import { checkFlags, cutShort, guard } from "./unary-body.ts";
 
 const pendingBytesMax = 8 * 1024 * 1024;
 const pendingMax = 64;
@@ -44,9 +44,8 @@ class ProduceBulk {
   open(): void {
     const { stream, answer } = this.#express;
     answer.begin();
-    stream.on("error", ignore);
     guard(this.#express, (chunk) => this.#onChunk(chunk));
-    stream.on("end", () => this.#onEnd());
+    stream.onEnd = () => this.#onEnd();
     this.#express.onEnd = () => {
       this.#inputOver = true;
     };
@@ -116,6 +115,6 @@ class ProduceBulk {
     const { stream, over } = this.#express;
     if (over) return;
     if (this.#pending >= pendingMax || this.#pendingBytes >= pendingBytesMax) stream.pause();
-    else if (stream.isPaused()) stream.resume();
+    else stream.resume();
   }
 }

@@ -19,7 +19,7 @@ import { oneRecord, readSlowly, startAppend } from "./produce.ts";
 import { AppendRequest } from "./request-codec.ts";
 import { ackBytesMax, writeProduceResponse } from "./response-codec.ts";
 import { RunGroup } from "./run-group.ts";
-import { checkFlags, cutShort, guard, ignore } from "./unary-body.ts";
+import { checkFlags, cutShort, guard } from "./unary-body.ts";
 
 /** Records and bytes under way at once on one stream. */
 const pendingRecordsMax = 65_536;
@@ -65,13 +65,12 @@ class ProduceStream {
   open(): void {
     const { stream, answer } = this.#express;
     answer.begin();
-    stream.on("error", ignore);
     guard(this.#express, (chunk) => this.#onChunk(chunk));
-    stream.on("end", () => this.#onEnd());
-    stream.on("drain", () => {
+    stream.onEnd = () => this.#onEnd();
+    stream.onDrain = () => {
       this.#blocked = false;
       this.#gate();
-    });
+    };
     this.#express.onEnd = () => {
       this.#inputOver = true;
       this.#pending = [];
@@ -210,6 +209,6 @@ class ProduceStream {
     if (over) return;
     const full = this.#pendingRecords >= pendingRecordsMax || this.#pendingBytes >= pendingBytesMax;
     if (full || this.#blocked) stream.pause();
-    else if (stream.isPaused()) stream.resume();
+    else stream.resume();
   }
 }

@@ -14,10 +14,8 @@ export function readUnary(
   messageBytesMax: number,
   take: (bytes: Uint8Array, start: number, end: number) => void,
 ): void {
-  const { stream } = express;
   if (express.request.framing === "connect-unary") readBare(express, messageBytesMax, take);
   else readEnveloped(express, messageBytesMax, take);
-  stream.on("error", ignore);
 }
 
 function readEnveloped(
@@ -35,11 +33,11 @@ function readEnveloped(
     messages++;
     if (reader.pending > 0) throw twoMessages();
   });
-  express.stream.on("end", () => {
+  express.stream.onEnd = () => {
     if (express.over) return;
     if (messages === 0) express.fail(reader.pending > 0 ? cutShort(reader.pending) : noMessage());
     else attempt(express, () => take(reader.bytes, reader.start, reader.end));
-  });
+  };
 }
 
 function readBare(
@@ -59,18 +57,18 @@ function readBare(
     }
     chunks.push(chunk);
   });
-  express.stream.on("end", () => {
+  express.stream.onEnd = () => {
     if (express.over) return;
     const body = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, total);
     attempt(express, () => take(body, 0, body.length));
-  });
+  };
 }
 
 /** Hands chunks on until the call is over; what the handler throws fails the call. */
 export function guard(express: ExpressCall, onChunk: (chunk: Uint8Array) => void): void {
-  express.stream.on("data", (chunk: Uint8Array) => {
+  express.stream.onData = (chunk) => {
     if (!express.over) attempt(express, () => onChunk(chunk));
-  });
+  };
 }
 
 /** Runs `work`; what it throws fails the call. */
@@ -99,6 +97,3 @@ export function cutShort(bytes: number): Fault {
 const noMessage = (): Fault => new Fault("unimplemented", { message: "the request holds no message" });
 const twoMessages = (): Fault =>
   new Fault("unimplemented", { message: "the request holds more than one message" });
-
-/** An HTTP/2 stream that fails also closes, and closing ends the call. */
-export function ignore(): void {}

@@ -20,9 +20,11 @@ import {
 import { systemDisk } from "../../../src/lib/system-disk.ts";
 import { createAssets } from "../../../src/service/assets.ts";
 
-type RecordInit = MessageInitShape<typeof RecordSchema>;
+export type RecordInit = MessageInitShape<typeof RecordSchema>;
 type NodeInit = MessageInitShape<typeof NodeStateSchema>;
 type ClusterInit = { nodeId: string; leaderId: string; term: bigint; hasQuorum: boolean; nodes: NodeInit[] };
+
+export type Value = string | Uint8Array | RecordInit;
 
 export class FakeNode {
   readonly records: RecordInit[] = [];
@@ -89,7 +91,7 @@ export class FakeNode {
     await new Promise((resolve) => server?.close(resolve) ?? resolve(undefined));
   }
 
-  append(...values: readonly (string | Uint8Array | RecordInit)[]): number {
+  append(...values: readonly Value[]): number {
     for (const value of values) {
       const given: RecordInit =
         typeof value === "string"
@@ -234,14 +236,20 @@ export class FakeNode {
     const self = {
       id: "node-1",
       rpcAddr: this.address,
-      role: "leader",
+      role: this.cluster.leaderId === "node-1" ? "leader" : "follower",
       commitIndex: BigInt(this.records.length + 1),
       appliedIndex: BigInt(this.records.length + 1),
       version: "0.1.0",
       healthy: true,
       lastOffset: BigInt(Math.max(0, this.records.length - 1)),
     };
-    return { ...this.cluster, nodes: [self, ...this.cluster.nodes] };
+    const peers = this.peers.map((rpcAddr, at) => ({
+      id: `node-${at + 2}`,
+      rpcAddr,
+      role: "follower",
+      healthy: true,
+    }));
+    return { ...this.cluster, nodes: [self, ...peers, ...this.cluster.nodes] };
   }
 
   #describe() {

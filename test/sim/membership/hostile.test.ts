@@ -143,6 +143,58 @@ test("replayed packets of an hour ago change nothing", () => {
   assert.equal(sim.notices("user-event").length, events, "an event was delivered twice");
 });
 
+test("a query may filter by any tag and any expression; none of them is our engine's business", () => {
+  const sim = GossipSim.cluster("filters", 2);
+  const target = sim.members[0] as SimMember;
+  const asked = ["n", "constructor", "__proto__", "toString", ""].map((tag, at) => {
+    const query = {
+      kind: "query",
+      lTime: 5 + at,
+      id: at,
+      at: { host: "6.6.6.6", port: 6 },
+      from: "x",
+      filters: [{ kind: "tag", tag, expression: tag === "n" ? "m0" : "^(a*)*[^a]+$" }],
+      wantsAck: false,
+      noBroadcast: false,
+      timeoutMs: 1_000,
+      name: `by ${tag}`,
+      payload: Buffer.alloc(0),
+    } as const;
+    sim.inject(target, [encodeUser(encodeQuery(query))]);
+    return query.name;
+  });
+  const heard = sim
+    .notices("query")
+    .flatMap(({ notice }) => (notice.kind === "query" ? [notice.query.name] : []));
+  assert.deepEqual(heard, asked.slice(0, 1));
+});
+
+test("a stranger's ping is answered with an ack and nothing more, however much there is to tell", () => {
+  const sim = GossipSim.cluster("stranger", 3);
+  const target = sim.members[0] as SimMember;
+  sim.act(target, (now) => target.core.userEvent(now, "secret", Buffer.alloc(400), false));
+  const sent: number[] = [];
+  sim.tap = (_from, packet) => {
+    if (packet.to.port === 666) sent.push(packet.parts.length);
+    return true;
+  };
+  sim.inject(target, [encodePing(7, target.name, { name: "m1", host: "6.6.6.6", port: 666 })]);
+  assert.deepEqual(sent, [1]);
+});
+
+test("a name with control characters is no name", () => {
+  const sim = GossipSim.cluster("lines", 2);
+  const target = sim.members[0] as SimMember;
+  for (const node of ["a\nalive: evil 6.6.6.6:6", "\u001b[2J", "a\u2028b", "a\u0000"]) {
+    const at = { host: "10.0.0.9", port: 9 };
+    sim.inject(target, [
+      encodeAlive({ incarnation: 1, node, at, meta: encodeTags({}), versions: ourVersions }),
+    ]);
+  }
+  assert.equal(target.core.members().length, 2);
+  assert.equal(target.core.counters.malformed, 4);
+});
+
 test("floods of new names, events, queries and intents fill nothing up", () => {
   const sim = GossipSim.cluster("flood", 3);
   const target = sim.members[1] as SimMember;

@@ -81,6 +81,8 @@ test("a gap in the samples is a gap in the line", () => {
     ],
     [{ x: 200, y: 0 }],
   ]);
+  const missing = [sample(1000, 5), { ...sample(2000), p50Ms: undefined }, sample(9000)];
+  assert.equal(runs(missing, ({ p50Ms }) => p50Ms, { ...box, nowMs: 10_000 }).flat().length, 2);
   assert.equal(nearest([sample(1), sample(5)], 4)?.atMs, 5);
 });
 

@@ -11,8 +11,9 @@ export interface Sample {
   readonly recordsOut: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  /** Of the appends in the interval; undefined when there were none. */
+  readonly p50Ms: number | undefined;
+  readonly p99Ms: number | undefined;
 }
 
 export const seriesMs = 5 * 60_000;
@@ -46,8 +47,8 @@ export function rates(
     recordsOut: counts.recordsOut * per,
     bytesIn: counts.bytesIn * per,
     bytesOut: counts.bytesOut * per,
-    p50Ms: counts.p50Ms,
-    p99Ms: counts.p99Ms,
+    p50Ms: counts.recordsIn === 0 ? undefined : counts.p50Ms,
+    p99Ms: counts.recordsIn === 0 ? undefined : counts.p99Ms,
   };
 }
 
@@ -59,22 +60,31 @@ export function niceMax(value: number, least: number): number {
   return 10 * power;
 }
 
+/** The same for bytes, round in KiB, MiB, …. */
+export function niceBytes(value: number, least: number): number {
+  let unit = 1;
+  while (Math.max(value, least) > 500 * unit) unit *= 1024;
+  return niceMax(value / unit, least / unit) * unit;
+}
+
 export interface Point {
   readonly x: number;
   readonly y: number;
 }
 
-/** Runs of points, left to right; where samples are missing for more than `gapMs` a new run begins. */
+/** Runs of points, left to right; where samples or values are missing for more than `gapMs` a new run begins. */
 export function runs(
   samples: readonly Sample[],
-  pick: (sample: Sample) => number,
+  pick: (sample: Sample) => number | undefined,
   box: { width: number; height: number; top: number; nowMs: number; spanMs: number; gapMs: number },
 ): Point[][] {
   const found: Point[][] = [];
   let lastMs = Number.NEGATIVE_INFINITY;
   for (const sample of samples) {
+    const value = pick(sample);
+    if (value === undefined) continue;
     const x = box.width - ((box.nowMs - sample.atMs) / box.spanMs) * box.width;
-    const y = box.height - (Math.min(pick(sample), box.top) / box.top) * box.height;
+    const y = box.height - (Math.min(value, box.top) / box.top) * box.height;
     if (x < -box.width) continue;
     if (sample.atMs - lastMs > box.gapMs) found.push([]);
     (found.at(-1) as Point[]).push({ x, y });

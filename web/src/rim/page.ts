@@ -35,6 +35,13 @@ export function replaceAddress(query: string, entry: unknown): void {
   }
 }
 
+/** Tells whether the system asks for the dark scheme, now and whenever that changes. */
+export function onDarkScheme(tell: (dark: boolean) => void): void {
+  const media = matchMedia("(prefers-color-scheme: dark)");
+  tell(media.matches);
+  media.addEventListener("change", () => tell(media.matches));
+}
+
 export type Theme = "system" | "light" | "dark";
 
 export function storedTheme(): Theme {

@@ -16,7 +16,7 @@ import {
   type UrlState,
 } from "../core/url-state.ts";
 import { callsTo, ownBase } from "../rim/calls.ts";
-import { replaceAddress, storedTheme, storeTheme, type Theme } from "../rim/page.ts";
+import { onDarkScheme, replaceAddress, storedTheme, storeTheme, type Theme } from "../rim/page.ts";
 import { after, every, nowMs } from "../rim/timing.ts";
 import { ClusterWatch } from "./cluster.ts";
 import { Tail } from "./tail.ts";
@@ -39,6 +39,8 @@ export const open = signal(initial.open);
 export const selected = signal(initial.open);
 export const producing = signal(false);
 export const helping = signal(false);
+/** Does the system ask for the dark scheme? */
+export const darkScheme = signal(false);
 export const theme = signal<Theme>(storedTheme());
 export const identity = signal<Identity | undefined>(undefined);
 /** A clock that ticks each second, for relative times. */
@@ -83,6 +85,9 @@ export function begin(): void {
   });
   every(1000, () => {
     second.value = nowMs();
+  });
+  onDarkScheme((dark) => {
+    darkScheme.value = dark;
   });
   const place = asPlace(history.state);
   if (place === undefined) tail.start(initial.from);

@@ -67,10 +67,10 @@ export class Search {
     this.#forget();
     if (this.#worker === undefined || this.#busy || this.searched >= this.#ring.next) return;
     const batch = this.#cut();
+    const last = batch.first + batch.lengths.length - 1;
     this.#busy = true;
     this.#post(batch, [batch.bytes.buffer, batch.lengths.buffer]);
     this.#cancelWatchdog = after(batchMsMax, () => {
-      const last = batch.first + batch.lengths.length - 1;
       this.#stop(
         `The filter took longer than ${batchMsMax / 1000} s on records ${batch.first}–${last} and was stopped.`,
       );

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { StreamFailure } from "../core/failure.ts";
 import { grouped } from "../core/format.ts";
-import { cluster, goTo, identity, tail } from "../state/app.ts";
+import { cluster, goTo, identity, tail, view } from "../state/app.ts";
 
 /** Failures in a row before a reconnect becomes a banner. */
 const quietTries = 2;
@@ -17,7 +17,7 @@ export function Banners() {
           on with what is committed; nothing can be appended until a majority is back.
         </Banner>
       )}
-      <Trouble />
+      {!troubleFillsView() && <Trouble />}
       {tail.notices.value.map((notice) => (
         <Banner key={notice.id} tone="plain" title={notice.text}>
           {notice.goTo !== undefined && (
@@ -38,7 +38,17 @@ export function Banners() {
   );
 }
 
-function Trouble() {
+/** A tail that was stopped before it showed anything has room to say why. */
+export function troubleFillsView(): boolean {
+  tail.version.value;
+  return view.value === "tail" && tail.link.cursor.value.phase === "stopped" && tail.ring.count === 0;
+}
+
+/** The server's words as a sentence. */
+const sentence = (text: string): string =>
+  `${text.slice(0, 1).toUpperCase()}${text.slice(1).replace(/\.$/, "")}`;
+
+export function Trouble() {
   const { phase, attempt, failure, nodes } = tail.link.cursor.value;
   if (failure === undefined) return null;
   if (phase === "stopped") return <Stopped failure={failure} />;
@@ -46,8 +56,8 @@ function Trouble() {
   const others = nodes.filter((node) => node !== nodes[0]);
   return (
     <Banner tone="bad" title={failure.kind === "network" ? "No node answers" : "The log is not available"}>
-      {failure.message}
-      <Facts failure={failure} /> Tried {attempt} times; the page goes on where it stopped as soon as a node
+      {sentence(failure.message)}
+      <Facts failure={failure} />. Tried {attempt} times; the page goes on where it stopped as soon as a node
       answers.
       <button type="button" class="small" onClick={() => tail.link.send({ kind: "online" })}>
         Try now
@@ -98,8 +108,8 @@ function Stopped({ failure }: { failure: StreamFailure }) {
   }
   return (
     <Banner tone="bad" title="The node refused">
-      {failure.message}
-      <Facts failure={failure} />
+      {sentence(failure.message)}
+      <Facts failure={failure} />.
       <button type="button" class="small" onClick={() => tail.link.send({ kind: "open" })}>
         Try again
       </button>
@@ -128,8 +138,8 @@ function Denied({ failure }: { failure: StreamFailure }) {
           {who.actions.length === 0 ? "do nothing here" : `only ${who.actions.join(", ")}`}.{" "}
         </>
       )}
-      The node said: {failure.message}.
-      <Facts failure={failure} />
+      The node said: {failure.message}
+      <Facts failure={failure} />.
       <button type="button" class="small" onClick={() => tail.link.send({ kind: "open" })}>
         Try again
       </button>

@@ -4,6 +4,7 @@ import { grouped, milliseconds, timeOfDay } from "../core/format.ts";
 import { zoneMinutesAt } from "../rim/timing.ts";
 import { cluster, second, timeStyle } from "../state/app.ts";
 import { DeniedView } from "./denied-view.tsx";
+import { ScrollBox } from "./scroll-box.tsx";
 
 export function ClusterView() {
   const shape = cluster.shape.value;
@@ -11,11 +12,11 @@ export function ClusterView() {
   if (shape === undefined) return <p class="waiting">Asking the node…</p>;
   return (
     <div class="page">
-      <section aria-labelledby="nodes-title">
+      <div class="block">
         <h2 id="nodes-title">
           Nodes <span class="quiet">term {grouped(shape.term)}</span>
         </h2>
-        <div class="scroll">
+        <ScrollBox labelledBy="nodes-title">
           <table class="table">
             <thead>
               <tr>
@@ -45,14 +46,14 @@ export function ClusterView() {
               ))}
             </tbody>
           </table>
-        </div>
-      </section>
-      <section aria-labelledby="story-title">
+        </ScrollBox>
+      </div>
+      <div class="block">
         <h2 id="story-title">
           What happened <span class="quiet">since this page was opened, newest first</span>
         </h2>
         <Story />
-      </section>
+      </div>
     </div>
   );
 }

@@ -3,11 +3,11 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { span } from "../core/format.ts";
 import { nearest, niceMax, type Point, runs, type Sample, seriesMs } from "../core/series.ts";
-import { cluster, second, theme } from "../state/app.ts";
+import { cluster, darkScheme, second, theme } from "../state/app.ts";
 
 export interface PlotLine {
   readonly name: string;
-  readonly pick: (sample: Sample) => number;
+  readonly pick: (sample: Sample) => number | undefined;
   readonly kind: "area" | "line";
 }
 
@@ -17,23 +17,25 @@ interface PlotProps {
   readonly format: (value: number) => string;
   /** The axis is at least this high. */
   readonly least: number;
+  /** The round number at or above a value where the axis ends. */
+  readonly nice?: (value: number, least: number) => number;
 }
 
 const gapMs = 3500;
 /** A young page draws its first minute over the whole width. */
 const spanMsLeast = 60_000;
 
-export function Plot({ title, lines, format, least }: PlotProps) {
+export function Plot({ title, lines, format, least, nice = niceMax }: PlotProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useSignal(0);
   const pointer = useSignal<number | undefined>(undefined);
   const samples = cluster.samples.value;
   const now = Math.max(second.value, samples.at(-1)?.atMs ?? 0);
   const highest = samples.reduce(
-    (most, sample) => Math.max(most, ...lines.map(({ pick }) => pick(sample))),
+    (most, sample) => Math.max(most, ...lines.map(({ pick }) => pick(sample) ?? 0)),
     0,
   );
-  const top = niceMax(highest, least);
+  const top = nice(highest, least);
   const spanMs = Math.min(seriesMs, Math.max(spanMsLeast, now - (samples[0]?.atMs ?? now)));
   const at = pointer.value === undefined ? undefined : now - (1 - pointer.value) * spanMs;
   const shown = at === undefined ? samples.at(-1) : nearest(samples, at);
@@ -48,15 +50,19 @@ export function Plot({ title, lines, format, least }: PlotProps) {
     const marked = at === undefined ? undefined : shown;
     if (width.value > 0)
       draw(canvas.current as HTMLCanvasElement, samples, lines, { top, now, spanMs, marked });
-  }, [width.value, samples, now, top, shown, at, theme.value]);
-  const words = lines.map(({ name, pick }) => `${name} ${shown === undefined ? "—" : format(pick(shown))}`);
+  }, [width.value, samples, now, top, shown, at, theme.value, darkScheme.value]);
+  const told = (sample: Sample | undefined, pick: PlotLine["pick"]): string => {
+    const value = sample === undefined ? undefined : pick(sample);
+    return value === undefined ? "—" : format(value);
+  };
+  const words = lines.map(({ name, pick }) => `${name} ${told(shown, pick)}`);
   return (
     <figure class="plot">
       <figcaption class="plot-head">
         <span class="plot-title">{title}</span>
         {lines.map(({ name, pick, kind }) => (
           <span key={name} class={`plot-value plot-${kind}`}>
-            <span class="plot-name">{name}</span> {shown === undefined ? "—" : format(pick(shown))}
+            <span class="plot-name">{name}</span> {told(shown, pick)}
           </span>
         ))}
         <span class="plot-when">

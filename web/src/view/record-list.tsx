@@ -57,6 +57,8 @@ export function RecordList() {
   const scrolled = useSignal(0);
   /** What the scroll was and is meant to be; the list's identity, to see when it was emptied. */
   const place = useRef({ top: 0, dropped: 0, kind: "", rowHeight: 0 });
+  /** Where the element's scroll is, as far as it was set here or told by an event. */
+  const scrolledTo = useRef(0);
   tail.version.value;
   scrolled.value;
   const following = tail.following.value;
@@ -97,7 +99,9 @@ export function RecordList() {
   useLayoutEffect(() => {
     const element = box.current as HTMLDivElement;
     if (height.peek() === 0) height.value = element.clientHeight;
-    if (Math.abs(element.scrollTop - top) >= 1) element.scrollTop = top;
+    // Touching the scroll makes the browser lay out at once, so it is touched only when it moves.
+    if (Math.abs(scrolledTo.current - top) >= 1) element.scrollTop = top;
+    scrolledTo.current = top;
     const index = Math.min(list.count - 1, Math.floor(top / rowHeight));
     if (index >= 0) tail.looked(list.at(index));
   });
@@ -108,6 +112,7 @@ export function RecordList() {
     const before = place.current.top;
     if (Math.abs(now - before) < 1) return;
     place.current.top = now;
+    scrolledTo.current = now;
     const bottom = atEnd(list.count, now, element.clientHeight, rowHeight);
     if (now < before && !bottom && tail.following.peek()) tail.pause();
     else if (now > before && bottom && tail.ring.next >= (tail.end.peek() ?? 0)) tail.follow();

@@ -3,6 +3,7 @@ import { ago, grouped, size } from "../core/format.ts";
 import { cluster, goTo, second } from "../state/app.ts";
 import type { LogExtent, SegmentRow } from "../state/cluster.ts";
 import { DeniedView } from "./denied-view.tsx";
+import { ScrollBox } from "./scroll-box.tsx";
 
 /** Rows drawn at most: the newest. */
 const rowsMax = 500;
@@ -17,7 +18,7 @@ export function SegmentsView() {
   return (
     <div class="page">
       <Facts extent={extent} />
-      <section aria-labelledby="segments-title">
+      <div class="block">
         <h2 id="segments-title">
           Segments{" "}
           <span class="quiet">
@@ -25,7 +26,7 @@ export function SegmentsView() {
             {shown.length < extent.segments.length ? `, the newest ${rowsMax} shown` : ""}
           </span>
         </h2>
-        <div class="scroll">
+        <ScrollBox labelledBy="segments-title">
           <table class="table">
             <thead>
               <tr>
@@ -53,8 +54,8 @@ export function SegmentsView() {
               ))}
             </tbody>
           </table>
-        </div>
-      </section>
+        </ScrollBox>
+      </div>
     </div>
   );
 }

@@ -1,6 +1,6 @@
 /** The three plots over all views: records, bytes, append latency. */
 import { compact, milliseconds, size } from "../core/format.ts";
-import type { Sample } from "../core/series.ts";
+import { niceBytes, type Sample } from "../core/series.ts";
 import { cluster } from "../state/app.ts";
 import { Plot } from "./plot.tsx";
 
@@ -8,8 +8,8 @@ const recordsIn = (sample: Sample): number => sample.recordsIn;
 const recordsOut = (sample: Sample): number => sample.recordsOut;
 const bytesIn = (sample: Sample): number => sample.bytesIn;
 const bytesOut = (sample: Sample): number => sample.bytesOut;
-const p50 = (sample: Sample): number => sample.p50Ms;
-const p99 = (sample: Sample): number => sample.p99Ms;
+const p50 = (sample: Sample): number | undefined => sample.p50Ms;
+const p99 = (sample: Sample): number | undefined => sample.p99Ms;
 const perSecond = (text: string): string => `${text}/s`;
 
 export function Strip() {
@@ -32,7 +32,8 @@ export function Strip() {
           { name: "out", pick: bytesOut, kind: "line" },
         ]}
         format={(value) => perSecond(size(value))}
-        least={1000}
+        least={1024}
+        nice={niceBytes}
       />
       <Plot
         title="Append"

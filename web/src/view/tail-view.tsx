@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { grouped } from "../core/format.ts";
 import { curlProduce } from "../core/snippets.ts";
 import { cluster, may, open, producing, query, tail, unread } from "../state/app.ts";
+import { Trouble, troubleFillsView } from "./banners.tsx";
 import { Copyable } from "./copyable.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { togglePause } from "./keys.ts";
@@ -52,6 +53,13 @@ export function TailView() {
 function List() {
   tail.version.value;
   const empty = tail.ring.count === 0 && tail.caughtUp.value;
+  if (troubleFillsView()) {
+    return (
+      <div class="empty">
+        <Trouble />
+      </div>
+    );
+  }
   if (empty && tail.end.value === 0) return <EmptyLog />;
   return (
     <div class="list-frame">
@@ -69,6 +77,7 @@ function List() {
 }
 
 function NoMatch() {
+  tail.version.value;
   const { search, ring } = tail;
   if (!search.state.value.on || search.matches.count > 0 || ring.count === 0) return null;
   const busy = search.searched < ring.next;
@@ -86,6 +95,7 @@ function NoMatch() {
 }
 
 function ResumePill() {
+  tail.version.value;
   if (tail.following.value || (tail.ring.count === 0 && !tail.search.state.value.on)) return null;
   const since = tail.pausedEnd.value;
   const fresh = since === undefined ? unread.value : Math.max(0, (tail.end.value ?? 0) - since);

@@ -1,0 +1,54 @@
+/**
+ * Records one by one, from any commit log: `for await (const record of consume(log, { from: { end: true } }))`.
+ * The reader's own pace is the stream's: nothing is fetched for a reader that does not ask.
+ *
+ * Never: skips, repeats, polls.
+ */
+import type { CommitLog, Freshness, Offset, ReadStart } from "../vocabulary.ts";
+import { type LogRecord, recordsOf } from "./batch.ts";
+import { canceled } from "./waiting.ts";
+
+export interface ConsumeOptions {
+  /** Default: the end, so only what comes from now on. */
+  readonly from?: ReadStart | "start";
+  /** Stop before this offset, or at the end as it stands when the reading begins. Default: never. */
+  readonly until?: Offset | "end";
+  readonly freshness?: Freshness;
+  readonly signal?: AbortSignal;
+}
+
+/** Throws Fault "out-of-range" when the start is not in the log or trimming overtakes it, "canceled" on the signal. */
+export async function* consume(
+  log: CommitLog,
+  options: ConsumeOptions = {},
+): AsyncGenerator<LogRecord, void, undefined> {
+  const { signal } = options;
+  const freshness: Freshness = { ...options.freshness, ...(signal === undefined ? {} : { signal }) };
+  const from = await startOf(log, options.from ?? { end: true }, freshness);
+  const until = options.until === "end" ? await log.seek({ end: true }, freshness) : options.until;
+  using tail = log.follow(from);
+  const stop = (): void => tail[Symbol.dispose]();
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    while (until === undefined || tail.position < until) {
+      if (signal?.aborted) throw canceled(signal);
+      const { position } = tail;
+      const slice = tail.take();
+      if (slice === undefined) {
+        if ((await tail.ready()) || signal?.aborted) continue;
+        return;
+      }
+      for (const record of recordsOf(slice, position)) {
+        if (until !== undefined && record.offset >= until) return;
+        yield record;
+      }
+    }
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+async function startOf(log: CommitLog, from: ReadStart | "start", freshness: Freshness): Promise<Offset> {
+  if (from === "start") return log.seek({ fromTimeMs: 0 }, freshness);
+  return "offset" in from ? from.offset : log.seek(from, freshness);
+}

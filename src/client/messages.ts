@@ -1,0 +1,82 @@
+/**
+ * Between the messages of the contract and the words of the house: bigint to number and back.
+ *
+ * Never: calls anything.
+ */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Fault } from "../fault.ts";
+import {
+  type ConsumeRequestSchema,
+  type DescribeResponse,
+  type ProduceBatchResponse,
+  ReadMode,
+} from "../gen/log/v1/log_pb.js";
+import type {
+  Appended,
+  Freshness,
+  LogDescription,
+  ReadMode as Mode,
+  Offset,
+  ReadStart,
+} from "../vocabulary.ts";
+
+export type ConsumeInit = MessageInitShape<typeof ConsumeRequestSchema>;
+
+/** A 64-bit number of an answer as a plain one. Throws Fault "unsupported-version" above 2^53 − 1. */
+export function numberOf(value: bigint): number {
+  if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
+  throw new Fault("unsupported-version", { message: `the node answered ${value}, more than 2^53 − 1` });
+}
+
+export function appendedOf(answer: ProduceBatchResponse, count: number): Appended {
+  return {
+    firstOffset: numberOf(answer.firstOffset),
+    count,
+    timestampMs: numberOf(answer.timestampMs),
+    duplicate: answer.duplicate,
+  };
+}
+
+const modes: Readonly<Record<Mode, ReadMode>> = {
+  linearizable: ReadMode.LINEARIZABLE,
+  session: ReadMode.SESSION,
+  bounded: ReadMode.BOUNDED,
+  any: ReadMode.ANY,
+};
+
+/** How fresh, as a request says it. `seen` is what this session has seen, if anything. */
+export function freshnessInit(freshness: Freshness, seen: Offset | undefined): ConsumeInit {
+  const { mode = "session", seenOffset = seen, maxStalenessMs } = freshness;
+  return {
+    readMode: modes[mode],
+    ...(mode === "session" && seenOffset !== undefined ? { seenOffset: BigInt(seenOffset) } : {}),
+    ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
+  };
+}
+
+/** Where to start, as a request says it. */
+export function startInit(start: ReadStart): ConsumeInit {
+  if ("offset" in start) return { offset: BigInt(start.offset) };
+  if ("last" in start) return { start: { case: "last", value: BigInt(start.last) } };
+  if ("end" in start) return { start: { case: "fromEnd", value: true } };
+  return { start: { case: "fromTimeMs", value: BigInt(Math.ceil(start.fromTimeMs)) } };
+}
+
+export function descriptionOf(answer: DescribeResponse): LogDescription {
+  return {
+    lowest: numberOf(answer.lowestOffset),
+    next: numberOf(answer.nextOffset),
+    bytes: numberOf(answer.bytes),
+    segments: answer.segments.map((segment) => ({
+      baseOffset: numberOf(segment.baseOffset),
+      nextOffset: numberOf(segment.nextOffset),
+      bytes: numberOf(segment.bytes),
+      indexEntries: numberOf(segment.indexEntries),
+      sealed: segment.sealed,
+      firstTimestampMs: numberOf(segment.firstTimestampMs),
+      lastTimestampMs: numberOf(segment.lastTimestampMs),
+    })),
+    sync: answer.sync,
+    diskFreeBytes: numberOf(answer.diskFreeBytes),
+  };
+}

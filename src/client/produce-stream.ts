@@ -1,0 +1,78 @@
+/**
+ * ProduceStream: one record a message, many under way, acknowledged in order. For the lowest latency on one
+ * connection; a producer (producer.ts) moves more, since it batches, and repeats what can be repeated.
+ *
+ * Never: repeats, holds more than its window.
+ */
+import { create } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { Fault } from "../fault.ts";
+import { Log, type ProduceRequest, ProduceRequestSchema } from "../gen/log/v1/log_pb.js";
+import type { Appended } from "../vocabulary.ts";
+import type { Caller } from "./caller.ts";
+import { faultOf } from "./fault-of.ts";
+import { numberOf } from "./messages.ts";
+import { encodeRun, type NewRecord } from "./record.ts";
+import { anySignal } from "./waiting.ts";
+
+export interface ProduceStreamOptions {
+  readonly signal?: AbortSignal;
+  /** Records under way, default 1024. */
+  readonly window?: number;
+}
+
+/**
+ * Appends each record as it comes; yields what became of it, in order. Throws the Fault of the first that failed, with
+ * the fact `acked`: that many were appended; of those sent behind it nothing is known, so it says unknown when any was.
+ */
+export async function* produceStream(
+  caller: Caller,
+  records: Iterable<NewRecord> | AsyncIterable<NewRecord>,
+  options: ProduceStreamOptions = {},
+): AsyncGenerator<Appended, void, undefined> {
+  const { window = 1024 } = options;
+  const cut = new AbortController();
+  const signal = anySignal(cut.signal, caller.closing, options.signal);
+  let sent = 0;
+  let acked = 0;
+  let wake: (() => void) | undefined;
+  const requests = async function* (): AsyncGenerator<ProduceRequest> {
+    for await (const record of records) {
+      while (sent - acked >= window && !cut.signal.aborted)
+        await new Promise<void>((resolve) => (wake = resolve));
+      if (cut.signal.aborted) return;
+      sent++;
+      yield requestOf(record);
+    }
+  };
+  try {
+    await caller.resolver.know().catch(() => undefined); // without it the first seed will do: nodes forward
+    const transport = caller.transportTo(caller.picker.leader ?? caller.picker.addresses[0]!);
+    const answers = createClient(Log, transport).produceStream(
+      requests(),
+      signal === undefined ? {} : { signal },
+    );
+    for await (const { offset, timestampMs, duplicate } of answers) {
+      acked++;
+      wake?.();
+      yield { firstOffset: numberOf(offset), count: 1, timestampMs: numberOf(timestampMs), duplicate };
+    }
+  } catch (reason) {
+    const fault = faultOf(reason);
+    caller.resolver.doubt();
+    const { kind, message, facts } = fault;
+    const isAlone = sent - acked <= 1;
+    const written = isAlone ? fault.written : "unknown";
+    throw new Fault(kind, { message, facts: { ...facts, acked }, written, cause: fault });
+  } finally {
+    cut.abort();
+    wake?.();
+  }
+}
+
+/** The element of a run of one is the field `record`, tag and all. */
+function requestOf(record: NewRecord): ProduceRequest {
+  const request = create(ProduceRequestSchema);
+  request.$unknown = [{ no: 1, wireType: 2, data: encodeRun([record]).bytes.subarray(1) }];
+  return request;
+}

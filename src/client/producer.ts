@@ -1,0 +1,220 @@
+/**
+ * Appends in batches: what the batcher decides, done over the wire. Runs wait until their batch is durable.
+ *
+ * Never: decides what to send or to repeat (the batcher does), holds more than its limit.
+ */
+import { createClient } from "@connectrpc/connect";
+import { Fault } from "../fault.ts";
+import { Log } from "../gen/log/v1/log_pb.js";
+import type { Clock, Timer } from "../lib/clock.ts";
+import type { Prng } from "../lib/prng.ts";
+import type { Appended, RecordRun } from "../vocabulary.ts";
+import { type BackoffSettings, backoffMs } from "./backoff.ts";
+import { type Batch, Batcher, type BatcherSettings } from "./batcher.ts";
+import type { Caller } from "./caller.ts";
+import { faultOf, retryDelayOf } from "./fault-of.ts";
+import { runBytesMax } from "./limits.ts";
+import { appendedOf } from "./messages.ts";
+import { encodeRun, type NewRecord } from "./record.ts";
+import { produceBatchRequest } from "./wire.ts";
+
+export interface ProducerOptions {
+  readonly caller: Caller;
+  readonly clock: Clock;
+  readonly chance: Prng;
+  readonly backoff: BackoffSettings;
+  /** The longest that one attempt may take, milliseconds. */
+  readonly attemptMs: number;
+  readonly batches: BatcherSettings;
+  readonly onAppended: (appended: Appended) => void;
+  readonly onClosed?: (producer: Producer) => void;
+}
+
+interface Ticket {
+  resolve(appended: Appended): void;
+  reject(fault: Fault): void;
+}
+
+export class Producer implements AsyncDisposable {
+  readonly #options: ProducerOptions;
+  readonly #batcher: Batcher<Ticket>;
+  #timer: Timer | undefined;
+  #isDue = false;
+  #isClosed = false;
+  /** Who waits for room, or for everything to be settled. */
+  #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
+
+  constructor(options: ProducerOptions) {
+    this.#options = options;
+    this.#batcher = new Batcher(options.batches);
+  }
+
+  /** The epoch in use. It is raised when what may be under way must be fenced. */
+  get epoch(): number {
+    return this.#batcher.epoch;
+  }
+
+  /** Bytes that are held: waiting or under way. */
+  get bytes(): number {
+    return this.#batcher.bytes;
+  }
+
+  /**
+   * Appends one record; resolves when it is durable, with its offset. Appends land in the order of the calls.
+   * Rejects with Fault "overloaded" when the queue is full: await room() first.
+   */
+  send(record: NewRecord): Promise<Appended> {
+    return this.#add(encodeRun([record]));
+  }
+
+  /** Appends a run as a whole; the caller may reuse its bytes at once. */
+  append(run: RecordRun): Promise<Appended> {
+    try {
+      checkRun(run);
+    } catch (fault) {
+      return Promise.reject(fault);
+    }
+    return this.#add({ bytes: run.bytes.slice(), count: run.count });
+  }
+
+  /** Resolves when there is room for so many bytes more, or when nothing will make room any more. */
+  room(bytes = 0): Promise<void> {
+    return this.#until(() => this.#isClosed || this.#batcher.hasRoom(bytes));
+  }
+
+  /** Sends what waits, and resolves when everything is settled, well or not. */
+  flush(): Promise<void> {
+    this.#batcher.flush();
+    this.#pumpSoon();
+    return this.#until(() => this.#batcher.isIdle);
+  }
+
+  /** Fails what is held; what is under way as unknown. */
+  close(fault = new Fault("canceled", { message: "the producer is closed" })): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#batcher.fail(fault);
+    this.#pump();
+    this.#options.onClosed?.(this);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.flush();
+    this.close();
+  }
+
+  async #add(run: RecordRun): Promise<Appended> {
+    checkRun(run);
+    return new Promise((resolve, reject) => {
+      try {
+        this.#batcher.add(run, { resolve, reject }, this.#options.clock.monotonicMs());
+      } catch (fault) {
+        reject(fault);
+        return;
+      }
+      this.#pumpSoon();
+    });
+  }
+
+  #until(isDone: () => boolean): Promise<void> {
+    if (isDone()) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));
+  }
+
+  /** After this turn, so that what one turn adds goes out together. */
+  #pumpSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    queueMicrotask(() => {
+      this.#isDue = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    for (let batch = this.#batcher.next(nowMs); batch !== undefined; batch = this.#batcher.next(nowMs)) {
+      this.#fly(batch);
+    }
+    for (const outcome of this.#batcher.takeOutcomes()) {
+      if ("fault" in outcome) outcome.ticket.reject(outcome.fault);
+      else outcome.ticket.resolve(outcome.appended);
+    }
+    this.#timer?.cancel();
+    const wakeAt = this.#batcher.wakeAt();
+    this.#timer =
+      wakeAt === undefined || wakeAt === Number.POSITIVE_INFINITY
+        ? undefined
+        : clock.after(Math.max(0, wakeAt - nowMs), () => this.#pump(), true);
+    const done = this.#waiters.filter(({ isDone }) => isDone());
+    if (done.length > 0) this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
+    for (const { resolve } of done) resolve();
+  }
+
+  #fly(batch: Batch<Ticket>): void {
+    const { clock, backoff, chance, onAppended } = this.#options;
+    this.#attempt(batch)
+      .then(
+        (appended) => {
+          if (!this.#batcher.owns(batch)) return;
+          onAppended(appended);
+          this.#batcher.acked(batch, appended);
+        },
+        (reason) => {
+          if (!this.#batcher.owns(batch)) return;
+          const fault = faultOf(reason);
+          const waitMs = backoffMs(backoff, batch.attempts, chance, retryDelayOf(fault));
+          this.#batcher.failed(batch, fault, clock.monotonicMs() + waitMs);
+        },
+      )
+      .finally(() => this.#pump());
+  }
+
+  #attempt(batch: Batch<Ticket>): Promise<Appended> {
+    const { caller, clock, attemptMs } = this.#options;
+    const options = {
+      purpose: "append",
+      effect: "write",
+      deadlineMs: clock.wallMs() + (batch.expiresAt - clock.monotonicMs()),
+      // Where a repetition is harmless, do not let one silent node use up the time.
+      attemptMs: batch.stamp === undefined ? undefined : attemptMs,
+    } as const;
+    return caller.attempt(options, async ({ transport, signal, timeoutMs }) => {
+      const request = produceBatchRequest(joined(batch), batch.stamp, undefined);
+      const answer = await createClient(Log, transport).produceBatch(request, callOptions(signal, timeoutMs));
+      return appendedOf(answer, batch.count);
+    });
+  }
+}
+
+/** Throws Fault "bad-request" for an empty run, "too-large" for one that no message can hold. */
+export function checkRun(run: RecordRun): void {
+  if (run.count === 0) {
+    throw new Fault("bad-request", { message: "there are no records", facts: { field: "records" } });
+  }
+  const { length } = run.bytes;
+  if (length <= runBytesMax) return;
+  throw new Fault("too-large", {
+    message: `${length} bytes of records, at most ${runBytesMax} can be appended at once`,
+    facts: { limit: runBytesMax, found: length },
+  });
+}
+
+export function callOptions(
+  signal: AbortSignal | undefined,
+  timeoutMs: number | undefined,
+): { signal?: AbortSignal; timeoutMs?: number } {
+  return { ...(signal === undefined ? {} : { signal }), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+}
+
+function joined(batch: Batch<Ticket>): RecordRun {
+  if (batch.items.length === 1) return batch.items[0]!.run;
+  const bytes = new Uint8Array(batch.bytes);
+  let at = 0;
+  for (const { run } of batch.items) {
+    bytes.set(run.bytes, at);
+    at += run.bytes.length;
+  }
+  return { bytes, count: batch.count };
+}

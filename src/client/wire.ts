@@ -1,0 +1,74 @@
+/**
+ * ProduceBatch and ConsumeBatches without decoding a record on this side.
+ *
+ * A run is the very bytes of ProduceBatchRequest.records: it goes out as one field that protobuf-es does not look
+ * into. A RecordBatch comes in as a message without known fields, whose bytes are put together again as the frame
+ * that lies on disk; its CRC (batch.ts) says whether that is so.
+ *
+ * Never: looks inside a record.
+ */
+import type { DescMethodServerStreaming, Message } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
+import {
+  type ConsumeRequestSchema,
+  Log,
+  type ProduceBatchRequest,
+  ProduceBatchRequestSchema,
+  type ProducerSchema,
+} from "../gen/log/v1/log_pb.js";
+import { assert } from "../lib/assert.ts";
+import { varintBytes, writeU32be, writeVarint } from "../lib/bytes.ts";
+import type { AppendOptions, RecordRun } from "../vocabulary.ts";
+
+/** ConsumeBatches, its answers unread. */
+export const consumeBatches: DescMethodServerStreaming<typeof ConsumeRequestSchema, typeof EmptySchema> = {
+  ...Log.method.consumeBatches,
+  output: EmptySchema,
+};
+
+/** A message of which no field is known. */
+export type Unread = Empty;
+
+const recordsField = { no: 1, wireType: 2 } as const;
+const recordsTag = 0x0a;
+const prefixBytes = 5;
+
+/** The stamp as the contract has it; the subject is the server's to know. */
+export type Stamp = Pick<NonNullable<AppendOptions["producer"]>, "id" | "epoch" | "sequence">;
+
+export function produceBatchRequest(
+  run: RecordRun,
+  stamp: Stamp | undefined,
+  expectedOffset: number | undefined,
+): ProduceBatchRequest {
+  assert(run.count > 0 && run.bytes[0] === recordsTag, "a run of records");
+  const init: MessageInitShape<typeof ProduceBatchRequestSchema> = {};
+  if (stamp !== undefined) init.producer = producerOf(stamp);
+  if (expectedOffset !== undefined) init.expectedOffset = BigInt(expectedOffset);
+  const request = create(ProduceBatchRequestSchema, init);
+  request.$unknown = [{ ...recordsField, data: run.bytes.subarray(1) }];
+  return request;
+}
+
+export const producerOf = ({ id, epoch, sequence }: Stamp): MessageInitShape<typeof ProducerSchema> => ({
+  id,
+  epoch,
+  sequence: BigInt(sequence),
+});
+
+/** The frame of a RecordBatch: its gRPC prefix and its bytes, copied so that whoever keeps it keeps only it. */
+export function frameOf(message: Message): Uint8Array {
+  const fields = message.$unknown ?? [];
+  let length = 0;
+  for (const { no, data } of fields) length += varintBytes(no * 8) + data.length;
+  const frame = new Uint8Array(prefixBytes + length);
+  writeU32be(frame, 1, length);
+  let at = prefixBytes;
+  for (const { no, wireType, data } of fields) {
+    at = writeVarint(frame, at, no * 8 + wireType);
+    frame.set(data, at);
+    at += data.length;
+  }
+  return frame;
+}

@@ -1,0 +1,27 @@
+/**
+ * What the lane asks of an HTTP/2 stream. h2/h2-stream is one.
+ *
+ * Never: has a queue of its own.
+ */
+
+export interface LaneStream {
+  /** Bytes of the request's body; whoever gets them may keep them. */
+  onData: ((chunk: Uint8Array) => void) | undefined;
+  /** The request is complete. */
+  onEnd: (() => void) | undefined;
+  /** There is room again, after write() answered false. */
+  onDrain: (() => void) | undefined;
+  /** The stream is over, in whatever way; nothing follows. */
+  onClose: (() => void) | undefined;
+  readonly closed: boolean;
+  readonly headersSent: boolean;
+  /** Sends a header block of encodeBlock(). */
+  respond(block: Uint8Array): void;
+  /** Sends a piece of the body, which must not change until it is gone. False: wait for onDrain. */
+  write(bytes: Uint8Array): boolean;
+  /** Ends the answer, with a block of trailers when given. */
+  end(trailers?: Uint8Array): void;
+  /** Lets the client send no more than it may already. */
+  pause(): void;
+  resume(): void;
+}

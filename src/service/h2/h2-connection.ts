@@ -1,0 +1,560 @@
+/**
+ * The server's side of one HTTP/2 connection (RFC 9113) as a state machine: bytes in, requests and bytes out. Only
+ * what the express lane and its proxy need: no push, no priorities, no tables of our own.
+ *
+ * Bounded: streams at once, header lists and blocks, what is received ahead of its reader, what is gathered to be
+ * sent, and how often a peer may open and reset, ping or send empty frames before the connection ends.
+ * A mistake of the peer ends the stream or the connection as the RFC says, by the numbers of its §7.
+ *
+ * Never: touches a socket or a clock, reads a message.
+ */
+import type { IncomingHttpHeaders } from "node:http2";
+import {
+  errorCode,
+  frameFlag,
+  frameHeadBytes,
+  framePayloadMax,
+  frameType,
+  setting,
+  windowMax,
+  writeFrameHead,
+  writeU32Frame,
+} from "./frames.ts";
+import { H2Stream } from "./h2-stream.ts";
+import { CompressionError, HpackDecoder } from "./hpack.ts";
+import { OutBuffer } from "./out-buffer.ts";
+import { areTrailers, requestHeaders } from "./request-headers.ts";
+
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+export interface H2Limits {
+  readonly streamsMax: number;
+  /** What a client may send ahead on one stream, and on the connection. */
+  readonly streamWindow: number;
+  readonly connectionWindow: number;
+  readonly headerListBytesMax: number;
+  /** Frames that cost us and bring nothing (resets, pings, settings, empty data): so many above the requests served. */
+  readonly idleFramesMax: number;
+}
+
+export const defaultH2Limits: H2Limits = {
+  streamsMax: 1024,
+  streamWindow: 1024 * 1024,
+  connectionWindow: 16 * 1024 * 1024,
+  headerListBytesMax: 16 * 1024,
+  idleFramesMax: 1000,
+};
+
+/** What the connection asks of its surroundings. */
+export interface H2Host {
+  /** A request has begun; its stream calls back as its body arrives. */
+  onRequest(stream: H2Stream, headers: IncomingHttpHeaders): void;
+  /** There is something to take(): soon, not at once. */
+  wantsToSend(): void;
+  /** Send what there is to take() and end the connection. */
+  close(): void;
+}
+
+/** Why the connection cannot go on. */
+class ConnectionError extends Error {
+  readonly code: number;
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export class H2Connection {
+  readonly out = new OutBuffer();
+  readonly #host: H2Host;
+  readonly #limits: H2Limits;
+  readonly #hpack: HpackDecoder;
+  readonly #streams = new Map<number, H2Stream>();
+  #input: Buffer = Buffer.alloc(0);
+  #prefaceDone = false;
+  #settingsSeen = false;
+  #lastStream = 0;
+  /** The header block under way: CONTINUATION frames must follow without a break. */
+  #block: { id: number; endStream: boolean; parts: Buffer[]; bytes: number } | undefined;
+  #known: { block: Buffer; generation: number; headers: IncomingHttpHeaders } | undefined;
+  /** What we may still send, and what a new stream may. */
+  #sendWindow = 65_535;
+  #initialSendWindow = 65_535;
+  /** Received since the last grant, on the connection. */
+  #ungranted = 0;
+  #receiveWindow = 65_535;
+  #idleFrames = 0;
+  #closing = false;
+  #closed = false;
+  /** Streams that wait for the connection's window or for the socket. */
+  #blocked = new Set<H2Stream>();
+  #congested = false;
+
+  constructor(host: H2Host, limits: H2Limits = defaultH2Limits) {
+    this.#host = host;
+    this.#limits = limits;
+    this.#hpack = new HpackDecoder(limits.headerListBytesMax);
+    this.#sendSettings();
+  }
+
+  /** Streams under way. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Takes what arrived. */
+  feed(chunk: Buffer): void {
+    if (this.#closed) return;
+    this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
+    try {
+      if (!this.#prefaceDone && !this.#takePreface()) return;
+      this.#takeFrames();
+    } catch (reason) {
+      if (reason instanceof ConnectionError) this.#abort(reason.code, reason.message);
+      else if (reason instanceof CompressionError) this.#abort(errorCode.compression, reason.message);
+      else throw reason;
+    }
+  }
+
+  /** The peer is gone: every stream is over. */
+  hangUp(): void {
+    this.#closed = true;
+    for (const stream of [...this.#streams.values()]) stream.over();
+    this.#streams.clear();
+    this.#blocked.clear();
+  }
+
+  /** Takes no new requests; ends once those under way have. */
+  drain(): void {
+    if (this.#closing || this.#closed) return;
+    this.#closing = true;
+    this.#goAway(errorCode.none, "");
+    this.#endIfDrained();
+  }
+
+  /** The socket has too much to send already (true), or room again. */
+  congested(is: boolean): void {
+    this.#congested = is;
+    if (!is) this.#unblock();
+  }
+
+  // What streams ask for.
+
+  /** Sends headers; `block` is whole. */
+  sendHeaders(id: number, block: Uint8Array, end: boolean): void {
+    if (this.#closed) return;
+    let at = 0;
+    do {
+      const part = block.subarray(at, at + framePayloadMax);
+      const last = at + part.length === block.length;
+      const flags = (last ? frameFlag.endHeaders : 0) | (end && at === 0 ? frameFlag.endStream : 0);
+      const type = at === 0 ? frameType.headers : frameType.continuation;
+      writeFrameHead(this.out, part.length, type, flags, id, 0);
+      this.out.add(part);
+      at += part.length;
+    } while (at < block.length);
+    this.#host.wantsToSend();
+  }
+
+  /** How much of this a stream may send now, given its own window; it is spent. */
+  spend(wanted: number, streamWindow: number): number {
+    if (this.#congested || this.#closed) return 0;
+    const bytes = Math.min(wanted, streamWindow, this.#sendWindow, framePayloadMax);
+    if (bytes <= 0) return 0;
+    this.#sendWindow -= bytes;
+    return bytes;
+  }
+
+  /** Sends a piece of body that was paid for by spend(). */
+  sendData(id: number, payload: Uint8Array, end: boolean): void {
+    if (this.#closed) return;
+    writeFrameHead(this.out, payload.length, frameType.data, end ? frameFlag.endStream : 0, id, 0);
+    if (payload.length > 0) this.out.add(payload);
+    this.#host.wantsToSend();
+  }
+
+  /** Call back stream.flush() when there is window again. */
+  block(stream: H2Stream): void {
+    this.#blocked.add(stream);
+  }
+
+  sendReset(id: number, code: number): void {
+    if (this.#closed) return;
+    writeU32Frame(this.out, frameType.resetStream, id, code);
+    this.#host.wantsToSend();
+  }
+
+  /** Lets the client send so much more on a stream. */
+  grant(id: number, bytes: number): void {
+    if (this.#closed) return;
+    writeU32Frame(this.out, frameType.windowUpdate, id, bytes);
+    this.#host.wantsToSend();
+  }
+
+  /** A stream is over on both sides. */
+  forget(stream: H2Stream): void {
+    this.#streams.delete(stream.id);
+    this.#blocked.delete(stream);
+    if (this.#idleFrames > 0) this.#idleFrames--;
+    this.#endIfDrained();
+  }
+
+  // What the peer sends.
+
+  #takePreface(): boolean {
+    const bytes = Math.min(this.#input.length, preface.length);
+    if (!this.#input.subarray(0, bytes).equals(preface.subarray(0, bytes))) {
+      throw new ConnectionError(errorCode.protocol, "not the preface of HTTP/2");
+    }
+    if (bytes < preface.length) return false;
+    this.#input = this.#input.subarray(preface.length);
+    this.#prefaceDone = true;
+    return true;
+  }
+
+  #takeFrames(): void {
+    const input = this.#input;
+    let at = 0;
+    while (at + frameHeadBytes <= input.length && !this.#closed) {
+      const length = input.readUIntBE(at, 3);
+      if (length > framePayloadMax) throw new ConnectionError(errorCode.frameSize, "a frame is too large");
+      const start = at + frameHeadBytes;
+      if (start + length > input.length) break;
+      const type = input[at + 3] as number;
+      const flags = input[at + 4] as number;
+      const id = input.readUInt32BE(at + 5) & 0x7fff_ffff;
+      this.#onFrame(type, flags, id, input.subarray(start, start + length));
+      at = start + length;
+    }
+    this.#input = input.subarray(at);
+  }
+
+  #onFrame(type: number, flags: number, id: number, payload: Buffer): void {
+    if (!this.#settingsSeen && type !== frameType.settings) {
+      throw new ConnectionError(errorCode.protocol, "the first frame must be SETTINGS");
+    }
+    if (this.#block !== undefined && type !== frameType.continuation) {
+      throw new ConnectionError(errorCode.protocol, "a header block was interrupted");
+    }
+    switch (type) {
+      case frameType.data:
+        this.#onData(flags, id, payload);
+        break;
+      case frameType.headers:
+        this.#onHeaders(flags, id, payload);
+        break;
+      case frameType.priority:
+        this.#onPriority(id, payload);
+        break;
+      case frameType.resetStream:
+        this.#onReset(id, payload);
+        break;
+      case frameType.settings:
+        this.#onSettings(flags, id, payload);
+        break;
+      case frameType.pushPromise:
+        throw new ConnectionError(errorCode.protocol, "a client cannot push");
+      case frameType.ping:
+        this.#onPing(flags, id, payload);
+        break;
+      case frameType.goAway:
+        this.#onGoAway(id, payload);
+        break;
+      case frameType.windowUpdate:
+        this.#onWindowUpdate(id, payload);
+        break;
+      case frameType.continuation:
+        this.#onContinuation(flags, id, payload);
+        break;
+      default:
+        this.#countIdle();
+    }
+  }
+
+  #onData(flags: number, id: number, payload: Buffer): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined && (id === 0 || id > this.#lastStream)) {
+      throw new ConnectionError(errorCode.protocol, "DATA on a stream that was never opened");
+    }
+    this.#receiveWindow -= payload.length;
+    if (this.#receiveWindow < 0) throw new ConnectionError(errorCode.flowControl, "more than the window");
+    this.#ungranted += payload.length;
+    if (this.#ungranted >= this.#limits.connectionWindow / 2) this.#grantConnection();
+    if (payload.length === 0 && !(flags & frameFlag.endStream)) this.#countIdle();
+    const body = flags & frameFlag.padded ? unpadded(payload, 0) : payload;
+    if (stream === undefined) {
+      this.sendReset(id, errorCode.streamClosed);
+      return;
+    }
+    stream.receive(body, payload.length, (flags & frameFlag.endStream) !== 0);
+  }
+
+  #grantConnection(): void {
+    this.#receiveWindow += this.#ungranted;
+    this.grant(0, this.#ungranted);
+    this.#ungranted = 0;
+  }
+
+  #onHeaders(flags: number, id: number, payload: Buffer): void {
+    if (id % 2 === 0) throw new ConnectionError(errorCode.protocol, "HEADERS on a stream no client may open");
+    let at = flags & frameFlag.padded ? 1 : 0;
+    if (flags & frameFlag.priority) {
+      if (payload.length < at + 5) throw new ConnectionError(errorCode.frameSize, "HEADERS cut off");
+      if ((payload.readUInt32BE(at) & 0x7fff_ffff) === id) {
+        throw new ConnectionError(errorCode.protocol, "a stream cannot depend on itself");
+      }
+      at += 5;
+    }
+    const fragment = flags & frameFlag.padded ? unpadded(payload, at - 1) : payload.subarray(at);
+    const endStream = (flags & frameFlag.endStream) !== 0;
+    if (flags & frameFlag.endHeaders) this.#onBlock(id, endStream, fragment);
+    else this.#block = { id, endStream, parts: [Buffer.from(fragment)], bytes: fragment.length };
+  }
+
+  #onContinuation(flags: number, id: number, payload: Buffer): void {
+    const block = this.#block;
+    if (block === undefined || block.id !== id) {
+      throw new ConnectionError(errorCode.protocol, "CONTINUATION of nothing");
+    }
+    block.parts.push(Buffer.from(payload));
+    block.bytes += payload.length;
+    if (block.bytes > 2 * this.#limits.headerListBytesMax || payload.length === 0) {
+      throw new ConnectionError(errorCode.enhanceYourCalm, "a header block out of all proportion");
+    }
+    if (!(flags & frameFlag.endHeaders)) return;
+    this.#block = undefined;
+    this.#onBlock(id, block.endStream, Buffer.concat(block.parts));
+  }
+
+  #onBlock(id: number, endStream: boolean, block: Buffer): void {
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) {
+      this.#onTrailers(stream, endStream, block);
+      return;
+    }
+    if (id <= this.#lastStream)
+      throw new ConnectionError(errorCode.streamClosed, "HEADERS on a closed stream");
+    this.#lastStream = id;
+    const headers = this.#headersOf(block);
+    if (headers === "malformed") this.#refuse(id, errorCode.protocol);
+    else if (headers === "too-large") this.#refuse(id, errorCode.enhanceYourCalm);
+    else if (this.#closing || this.#streams.size >= this.#limits.streamsMax) {
+      this.#refuse(id, errorCode.refusedStream);
+    } else this.#open(id, headers, endStream);
+  }
+
+  #open(id: number, headers: IncomingHttpHeaders, endStream: boolean): void {
+    const length = headers["content-length"];
+    const stream = new H2Stream(
+      this,
+      id,
+      this.#initialSendWindow,
+      this.#limits.streamWindow,
+      length === undefined ? undefined : Number(length),
+    );
+    this.#streams.set(id, stream);
+    this.#host.onRequest(stream, headers);
+    if (endStream) stream.receive(nothing, 0, true);
+  }
+
+  /** Equal blocks mean equal headers while the table stands: most requests of a connection are known by their bytes. */
+  #headersOf(block: Buffer): IncomingHttpHeaders | "malformed" | "too-large" {
+    const known = this.#known;
+    if (known !== undefined && known.generation === this.#hpack.generation && known.block.equals(block)) {
+      return known.headers;
+    }
+    const { generation } = this.#hpack;
+    const fields = this.#hpack.decode(block);
+    if (fields === undefined) return "too-large";
+    const headers = requestHeaders(fields);
+    if (headers === undefined) return "malformed";
+    if (generation === this.#hpack.generation) {
+      this.#known = { block: Buffer.from(block), generation, headers };
+    }
+    return headers;
+  }
+
+  #onTrailers(stream: H2Stream, endStream: boolean, block: Buffer): void {
+    const fields = this.#hpack.decode(block);
+    if (!stream.receiving) {
+      stream.reset(errorCode.streamClosed);
+    } else if (!endStream || fields === undefined || !areTrailers(fields)) {
+      stream.reset(errorCode.protocol);
+    } else {
+      stream.receive(nothing, 0, true);
+    }
+  }
+
+  #refuse(id: number, code: number): void {
+    this.#countIdle();
+    this.sendReset(id, code);
+  }
+
+  #onPriority(id: number, payload: Buffer): void {
+    if (id === 0) throw new ConnectionError(errorCode.protocol, "PRIORITY without a stream");
+    this.#countIdle();
+    if (payload.length !== 5) {
+      this.#resetStream(id, errorCode.frameSize);
+    } else if ((payload.readUInt32BE(0) & 0x7fff_ffff) === id) {
+      this.#resetStream(id, errorCode.protocol);
+    }
+  }
+
+  #resetStream(id: number, code: number): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) this.sendReset(id, code);
+    else stream.reset(code);
+  }
+
+  #onReset(id: number, payload: Buffer): void {
+    if (id === 0 || id > this.#lastStream) {
+      throw new ConnectionError(errorCode.protocol, "RST_STREAM on a stream that was never opened");
+    }
+    if (payload.length !== 4) throw new ConnectionError(errorCode.frameSize, "RST_STREAM of a wrong size");
+    // Each costs twice: forgetting the stream gives one back.
+    this.#countIdle();
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    this.#countIdle();
+    stream.over();
+    this.forget(stream);
+  }
+
+  #onSettings(flags: number, id: number, payload: Buffer): void {
+    if (id !== 0) throw new ConnectionError(errorCode.protocol, "SETTINGS on a stream");
+    if (flags & frameFlag.ack) {
+      if (payload.length > 0)
+        throw new ConnectionError(errorCode.frameSize, "an acknowledgement with settings");
+      return;
+    }
+    if (payload.length % 6 !== 0) throw new ConnectionError(errorCode.frameSize, "SETTINGS of a wrong size");
+    if (this.#settingsSeen) this.#countIdle();
+    this.#settingsSeen = true;
+    for (let at = 0; at < payload.length; at += 6) {
+      this.#onSetting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
+    }
+    writeFrameHead(this.out, 0, frameType.settings, frameFlag.ack, 0);
+    this.#host.wantsToSend();
+  }
+
+  #onSetting(name: number, value: number): void {
+    if (name === setting.initialWindowSize) {
+      if (value > windowMax)
+        throw new ConnectionError(errorCode.flowControl, "a window out of all proportion");
+      const change = value - this.#initialSendWindow;
+      this.#initialSendWindow = value;
+      for (const stream of this.#streams.values()) {
+        if (!stream.widen(change)) throw new ConnectionError(errorCode.flowControl, "a window overflows");
+      }
+    } else if (name === setting.maxFrameSize && (value < framePayloadMax || value > 0xff_ffff)) {
+      throw new ConnectionError(errorCode.protocol, "a frame size that is not allowed");
+    } else if (name === setting.enablePush && value > 1) {
+      throw new ConnectionError(errorCode.protocol, "ENABLE_PUSH is neither 0 nor 1");
+    }
+  }
+
+  #onPing(flags: number, id: number, payload: Buffer): void {
+    if (id !== 0) throw new ConnectionError(errorCode.protocol, "PING on a stream");
+    if (payload.length !== 8) throw new ConnectionError(errorCode.frameSize, "PING of a wrong size");
+    if (flags & frameFlag.ack) return;
+    this.#countIdle();
+    const at = writeFrameHead(this.out, 8, frameType.ping, frameFlag.ack, 0);
+    this.out.target.set(payload, at);
+    this.#host.wantsToSend();
+  }
+
+  #onGoAway(id: number, payload: Buffer): void {
+    if (id !== 0) throw new ConnectionError(errorCode.protocol, "GOAWAY on a stream");
+    if (payload.length < 8) throw new ConnectionError(errorCode.frameSize, "GOAWAY of a wrong size");
+    this.#closing = true;
+    this.#endIfDrained();
+  }
+
+  #onWindowUpdate(id: number, payload: Buffer): void {
+    if (payload.length !== 4) throw new ConnectionError(errorCode.frameSize, "WINDOW_UPDATE of a wrong size");
+    const bytes = payload.readUInt32BE(0) & windowMax;
+    if (id > this.#lastStream) {
+      throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE on a stream that was never opened");
+    }
+    if (id === 0) {
+      if (bytes === 0) throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE of nothing");
+      this.#sendWindow += bytes;
+      if (this.#sendWindow > windowMax)
+        throw new ConnectionError(errorCode.flowControl, "a window overflows");
+      this.#unblock();
+      return;
+    }
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    if (bytes === 0) stream.reset(errorCode.protocol);
+    else if (!stream.widen(bytes)) stream.reset(errorCode.flowControl);
+    else stream.flush();
+  }
+
+  /** In turn: each flushes what it may, and goes to the end of the queue when there is more. */
+  #unblock(): void {
+    const waiting = this.#blocked;
+    this.#blocked = new Set();
+    for (const stream of waiting) stream.flush();
+  }
+
+  #countIdle(): void {
+    if (++this.#idleFrames > this.#limits.idleFramesMax) {
+      throw new ConnectionError(errorCode.enhanceYourCalm, "too much that brings nothing");
+    }
+  }
+
+  #sendSettings(): void {
+    const { streamsMax, streamWindow, headerListBytesMax, connectionWindow } = this.#limits;
+    const values = [
+      [setting.maxConcurrentStreams, streamsMax],
+      [setting.initialWindowSize, streamWindow],
+      [setting.maxHeaderListSize, headerListBytesMax],
+    ] as const;
+    let at = writeFrameHead(this.out, 6 * values.length, frameType.settings, 0, 0);
+    for (const [name, value] of values) {
+      this.out.target.writeUInt16BE(name, at);
+      this.out.target.writeUInt32BE(value, at + 2);
+      at += 6;
+    }
+    this.#receiveWindow = connectionWindow;
+    this.grant(0, connectionWindow - 65_535);
+  }
+
+  #goAway(code: number, why: string): void {
+    const text = Buffer.from(why);
+    const at = writeFrameHead(this.out, 8 + text.length, frameType.goAway, 0, 0);
+    this.out.target.writeUInt32BE(this.#lastStream, at);
+    this.out.target.writeUInt32BE(code, at + 4);
+    this.out.target.set(text, at + 8);
+    this.#host.wantsToSend();
+  }
+
+  #abort(code: number, why: string): void {
+    this.#goAway(code, why);
+    this.hangUp();
+    this.#host.close();
+  }
+
+  #endIfDrained(): void {
+    if (!this.#closing || this.#closed || this.#streams.size > 0) return;
+    this.#closed = true;
+    this.#host.close();
+  }
+}
+
+const nothing = Buffer.alloc(0);
+
+/** The payload without its padding, whose length stands in its first byte; `skip` bytes more belong to its head. */
+function unpadded(payload: Buffer, skip: number): Buffer {
+  const padding = payload[0];
+  const start = 1 + skip;
+  if (padding === undefined || padding > payload.length - start) {
+    throw new ConnectionError(errorCode.protocol, "more padding than payload");
+  }
+  return payload.subarray(start, payload.length - padding);
+}

@@ -1,0 +1,213 @@
+/**
+ * One request and its answer on an H2Connection. The server of the stream sets the callbacks it needs and speaks
+ * through respond, write, end and reset; nothing of the request is kept here, it is handed on as it arrives.
+ *
+ * What cannot be sent for want of window waits here, bounded by its writer: write() answers false from a mark on, and
+ * onDrain says when it has gone out.
+ *
+ * Never: interprets a body.
+ */
+
+import { errorCode, windowMax } from "./frames.ts";
+import type { H2Connection } from "./h2-connection.ts";
+
+/** Waiting bytes from which on write() asks its writer to pause. */
+const highWaterBytes = 64 * 1024;
+
+export class H2Stream {
+  readonly id: number;
+  /** Bytes of the request's body; the memory is the caller's to keep. */
+  onData: ((chunk: Uint8Array) => void) | undefined;
+  /** The request is complete. */
+  onEnd: (() => void) | undefined;
+  /** Everything written has gone out, after write() answered false. */
+  onDrain: (() => void) | undefined;
+  /** The stream is over, in whatever way; nothing follows. */
+  onClose: (() => void) | undefined;
+  headersSent = false;
+  /** Over on both sides, or cut. */
+  closed = false;
+  readonly #connection: H2Connection;
+  #sendWindow: number;
+  #receiveWindow: number;
+  readonly #receiveWindowMax: number;
+  #ungranted = 0;
+  #paused = false;
+  #expected: number | undefined;
+  /** The client may still send. */
+  receiving = true;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #ended = false;
+  #trailers: Uint8Array | undefined;
+  #wantsDrain = false;
+
+  constructor(
+    connection: H2Connection,
+    id: number,
+    sendWindow: number,
+    receiveWindow: number,
+    contentLength: number | undefined,
+  ) {
+    this.#connection = connection;
+    this.id = id;
+    this.#sendWindow = sendWindow;
+    this.#receiveWindow = receiveWindow;
+    this.#receiveWindowMax = receiveWindow;
+    this.#expected = contentLength;
+  }
+
+  // What the server of the stream does.
+
+  /** Sends the answer's headers, as a block of encodeBlock(). */
+  respond(block: Uint8Array): void {
+    if (this.closed || this.headersSent) return;
+    this.headersSent = true;
+    this.#connection.sendHeaders(this.id, block, false);
+  }
+
+  /** Sends a piece of the answer's body, which must not change until it is gone. False: wait for onDrain. */
+  write(bytes: Uint8Array): boolean {
+    if (this.closed || this.#ended) return true;
+    if (bytes.length > 0) {
+      this.#waiting.push(bytes);
+      this.#waitingBytes += bytes.length;
+      this.flush();
+    }
+    this.#wantsDrain = this.#waitingBytes > highWaterBytes;
+    return !this.#wantsDrain;
+  }
+
+  /** Ends the answer, with trailers when given. */
+  end(trailers?: Uint8Array): void {
+    if (this.closed || this.#ended) return;
+    this.#ended = true;
+    this.#trailers = trailers;
+    this.flush();
+  }
+
+  /** Cuts the stream. */
+  reset(code: number): void {
+    if (this.closed) return;
+    this.#connection.sendReset(this.id, code);
+    this.over();
+    this.#connection.forget(this);
+  }
+
+  /** Lets the client send no more than its window. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#grant();
+  }
+
+  // What the connection does.
+
+  /** A piece of the request; `bytes` of window were spent on it. */
+  receive(body: Uint8Array, bytes: number, end: boolean): void {
+    if (!this.receiving) {
+      this.reset(errorCode.streamClosed);
+      return;
+    }
+    this.#receiveWindow -= bytes;
+    if (this.#receiveWindow < 0) {
+      this.reset(errorCode.flowControl);
+      return;
+    }
+    this.#ungranted += bytes;
+    if (this.#expected !== undefined) {
+      this.#expected -= body.length;
+      if (this.#expected < 0 || (end && this.#expected > 0)) {
+        this.reset(errorCode.protocol);
+        return;
+      }
+    }
+    if (end) this.receiving = false;
+    if (body.length > 0) this.onData?.(body);
+    if (this.closed) return;
+    if (end) {
+      this.onEnd?.();
+      this.#closeIfDone();
+    } else {
+      this.#grant();
+    }
+  }
+
+  /** More window to send in; false when that is more than there can be. */
+  widen(bytes: number): boolean {
+    this.#sendWindow += bytes;
+    return this.#sendWindow <= windowMax;
+  }
+
+  /** Sends what waits, as far as the windows go. */
+  flush(): void {
+    if (this.closed) return;
+    while (this.#waiting.length > 0) {
+      const head = this.#waiting[0] as Uint8Array;
+      const bytes = this.#connection.spend(head.length, this.#sendWindow);
+      if (bytes === 0) {
+        this.#connection.block(this);
+        return;
+      }
+      this.#sendWindow -= bytes;
+      this.#waitingBytes -= bytes;
+      const whole = bytes === head.length;
+      if (whole) this.#waiting.shift();
+      else this.#waiting[0] = head.subarray(bytes);
+      const last = this.#ended && this.#trailers === undefined && this.#waiting.length === 0;
+      this.#connection.sendData(this.id, whole ? head : head.subarray(0, bytes), last);
+      if (last) this.#answered();
+    }
+    if (this.closed) return;
+    if (this.#ended) this.#sendEnd();
+    else if (this.#wantsDrain) {
+      this.#wantsDrain = false;
+      this.onDrain?.();
+    }
+  }
+
+  /** The stream is over; nobody is told but its server. */
+  over(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#waiting = [];
+    const { onClose } = this;
+    this.onData = this.onEnd = this.onDrain = this.onClose = undefined;
+    onClose?.();
+  }
+
+  #endSent = false;
+
+  #sendEnd(): void {
+    if (this.#endSent) return;
+    if (this.#trailers !== undefined) this.#connection.sendHeaders(this.id, this.#trailers, true);
+    else this.#connection.sendData(this.id, empty, true);
+    this.#answered();
+  }
+
+  #answered(): void {
+    this.#endSent = true;
+    this.#closeIfDone();
+  }
+
+  /** An answer that is complete before its request asks the client to stop (RFC 9113 §8.1). */
+  #closeIfDone(): void {
+    if (!this.#endSent || this.closed) return;
+    if (this.receiving) this.#connection.sendReset(this.id, errorCode.none);
+    this.over();
+    this.#connection.forget(this);
+  }
+
+  #grant(): void {
+    if (this.#paused || this.closed || !this.receiving || this.#ungranted < this.#receiveWindowMax / 2)
+      return;
+    this.#receiveWindow += this.#ungranted;
+    this.#connection.grant(this.id, this.#ungranted);
+    this.#ungranted = 0;
+  }
+}
+
+const empty = new Uint8Array(0);

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const dist = join(root, "web/dist");
+const scriptBytesMax = 70_000;
+
+test("the dashboard builds within its budget, and every script has its compressed twins", () => {
+  execFileSync(process.execPath, [join(root, "web/build.mjs")], { stdio: "pipe", timeout: 60_000 });
+  const scripts = globSync("**/*.js", { cwd: dist });
+  let sum = 0;
+  for (const script of scripts) {
+    const plain = readFileSync(join(dist, script));
+    const small = readFileSync(join(dist, `${script}.gz`));
+    assert.ok(existsSync(join(dist, `${script}.br`)), script);
+    assert.ok(gunzipSync(small).equals(plain), script);
+    sum += small.length;
+  }
+  assert.ok(scripts.length >= 2, "the page and its worker");
+  assert.ok(sum <= scriptBytesMax, `${sum} bytes of gzipped script, at most ${scriptBytesMax} are allowed`);
+});
+
+test("the page holds no inline script or style and names only its own files", () => {
+  const page = readFileSync(join(dist, "index.html"), "utf8");
+  assert.doesNotMatch(page, /<style|style=|<script(?![^>]*src=)|\son\w+=/i);
+  const named = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map((found) => found[1] as string);
+  assert.ok(named.length >= 3);
+  for (const name of named) {
+    assert.match(name, /^\/ui\/(assets\/[\w.-]+-[\w-]{8}\.(js|css)|favicon\.svg)$/);
+    assert.ok(existsSync(join(dist, name.slice("/ui/".length))), name);
+  }
+});
+
+test("the scripts neither evaluate text nor name another site", () => {
+  for (const script of globSync("**/*.js", { cwd: dist })) {
+    const code = readFileSync(join(dist, script), "utf8");
+    assert.doesNotMatch(code, /\beval\(|new Function\(/, script);
+    const sites = [...code.matchAll(/https?:\/\/[\w.-]+/g)].map(([site]) => site);
+    assert.deepEqual(
+      sites.filter((site) => !site.startsWith("http://www.w3.org")),
+      [],
+      script,
+    );
+  }
+});

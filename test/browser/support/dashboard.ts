@@ -1,0 +1,109 @@
+/**
+ * The dashboard in a browser, as a person has it: what is on the screen, in words.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { guard, screenshot } from "./chromium.ts";
+
+/** How long anything may take before it counts as stuck. */
+export const stuckMs = 20_000;
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Runs axe in the page; answers a line for each rule that is broken. */
+const axeRun = `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
+  violations.map(({ id, nodes }) =>
+    [id, ...nodes.map(({ html, any }) => html.slice(0, 160) + " " + (any[0]?.message ?? ""))].join(" | ")))`;
+
+export class Dashboard implements AsyncDisposable {
+  readonly page: Page;
+  readonly #guard: { readonly wrong: string[] };
+
+  constructor(page: Page, origins: readonly string[]) {
+    this.page = page;
+    this.#guard = guard(page, origins);
+  }
+
+  /** Opens `/ui/` with this query, and waits until something is drawn. */
+  static async open(
+    browser: Browser,
+    origin: string,
+    query = "",
+    options: BrowserContextOptions & { others?: readonly string[] } = {},
+  ): Promise<Dashboard> {
+    const { others = [], ...context } = options;
+    const opened = await browser.newContext({
+      viewport: { width: 1280, height: 800 },
+      colorScheme: "light",
+      ...context,
+    });
+    const page = await opened.newPage();
+    page.setDefaultTimeout(stuckMs);
+    const dashboard = new Dashboard(page, [origin, ...others]);
+    await page.goto(`${origin}/ui/${query}`);
+    await page.locator(".bar").waitFor();
+    return dashboard;
+  }
+
+  /** Nothing left the origins, no script failed, no policy was broken. */
+  assertClean(): void {
+    assert.deepEqual(this.#guard.wrong, []);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.page.context().close();
+  }
+
+  status(text: string | RegExp): Promise<void> {
+    return this.page.getByTestId("status").filter({ hasText: text }).waitFor();
+  }
+
+  /** Waits for this text anywhere on the page. */
+  text(text: string | RegExp): Promise<void> {
+    return this.page.getByText(text).first().waitFor();
+  }
+
+  /** Waits until an answer to this RPC was received. */
+  async called(method: string): Promise<void> {
+    await this.until(
+      `performance.getEntriesByType("resource").some((entry) => entry.name.endsWith("/${method}") && entry.responseEnd > 0)`,
+    );
+  }
+
+  /** Waits until an expression is true in the page. (waitForFunction evaluates text there, which the policy forbids.) */
+  async until(expression: string): Promise<void> {
+    for (const begun = Date.now(); (await this.page.evaluate(expression)) !== true; ) {
+      assert.ok(Date.now() - begun < stuckMs, `never true: ${expression}`);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  }
+
+  row(offset: number) {
+    return this.page.locator(`[data-offset="${offset}"]`);
+  }
+
+  /** The offsets in the window, from top to bottom. */
+  offsets(): Promise<number[]> {
+    return this.page
+      .locator("[data-offset]")
+      .evaluateAll((rows) => rows.map((row) => Number(row.getAttribute("data-offset"))));
+  }
+
+  /** Takes pictures in both schemes, and fails on what axe finds in either. */
+  async pictured(name: string): Promise<void> {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await this.page.emulateMedia({ colorScheme });
+      await screenshot(this.page, `${name}-${colorScheme}`);
+      await this.assertAccessible(`${name}, ${colorScheme}`);
+    }
+    await this.page.emulateMedia({ colorScheme: "light" });
+  }
+
+  async assertAccessible(where: string): Promise<void> {
+    await this.page.evaluate(axeSource);
+    const found = (await this.page.evaluate(axeRun)) as string[];
+    assert.deepEqual(found, [], where);
+  }
+}

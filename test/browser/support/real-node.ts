@@ -1,0 +1,76 @@
+/**
+ * The real server in a process of its own, started as INTERFACE §2 says, on a port that stays the same over restarts.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const bin = join(dirname(fileURLToPath(import.meta.url)), "../../../src/cli/bin.cjs");
+const readyMs = 30_000;
+
+export class RealNode implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), "tailrace-browser-"));
+  readonly #flags: readonly string[];
+  #process: ChildProcess | undefined;
+  #address = "127.0.0.1:0";
+  #url = "";
+
+  constructor(flags: readonly string[] = []) {
+    this.#flags = flags;
+  }
+
+  /** `http://127.0.0.1:…` or https. */
+  get origin(): string {
+    return this.#url;
+  }
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Starts, or starts again at the same port with the same data. */
+  async start(): Promise<this> {
+    const data = join(this.directory, "data");
+    const child = spawn(
+      process.execPath,
+      [bin, "serve", "--addr", this.#address, "--data-dir", data, ...this.#flags],
+      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NODE_OPTIONS: "" } },
+    );
+    this.#process = child;
+    let said = "";
+    child.stderr?.on("data", (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-4000);
+    });
+    const timer = setTimeout(() => child.kill("SIGKILL"), readyMs);
+    try {
+      for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+        const ready = /^tailrace ready .*addr=(\S+) .*url=(\S+)/.exec(line);
+        if (ready === null) continue;
+        [this.#address, this.#url] = [ready[1] as string, ready[2] as string];
+        return this;
+      }
+    } finally {
+      clearTimeout(timer);
+      child.stdout?.resume();
+    }
+    throw new Error(`the server did not become ready: ${said}`);
+  }
+
+  /** As a crash or a power cut would: no word to anybody. */
+  async kill(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill(signal);
+    await gone;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

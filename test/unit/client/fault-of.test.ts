@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { faultOf, retryDelayOf } from "../../../src/client/fault-of.ts";
+import { Fault, faultKinds } from "../../../src/fault.ts";
+import { connectErrorOf } from "../../../src/service/mod.ts";
+
+test("every fault that a service sends arrives as the same fault", () => {
+  for (const kind of faultKinds) {
+    for (const written of ["no", "unknown"] as const) {
+      const sent = new Fault(kind, { written, facts: { next: 7, leader: "7", hint: "x", flag: true } });
+      const found = faultOf(wire(connectErrorOf(sent)));
+      assert.equal(found.kind, kind);
+      assert.equal(found.written, written);
+      assert.deepEqual(found.facts, { next: 7, leader: "7", hint: "x", flag: true });
+      assert.equal(found.retry, sent.retry);
+    }
+  }
+});
+
+test("without ErrorInfo the outcome of a write is unknown, and a read wrote nothing", () => {
+  for (const code of [Code.Unavailable, Code.Internal, Code.DeadlineExceeded, Code.Aborted]) {
+    const error = new ConnectError("a proxy spoke", code);
+    assert.equal(faultOf(error).written, "unknown");
+    assert.equal(faultOf(error).retry, false);
+    assert.equal(faultOf(error, "read").written, "no");
+  }
+  assert.equal(faultOf(new ConnectError("x", Code.Unavailable), "read").kind, "unavailable");
+});
+
+test("only what certainly happened before anything was sent counts as not written", () => {
+  const node = (code: string, syscall?: string): Error => Object.assign(new Error(code), { code, syscall });
+  const wrapped = (cause: unknown): ConnectError =>
+    new ConnectError("failed", Code.Unavailable, undefined, undefined, cause);
+  assert.equal(faultOf(wrapped(node("ECONNREFUSED"))).retry, true);
+  assert.equal(faultOf(wrapped(node("ETIMEDOUT", "connect"))).written, "no");
+  assert.equal(faultOf(wrapped(node("ETIMEDOUT", "read"))).written, "unknown");
+  assert.equal(faultOf(wrapped(node("ECONNRESET", "read"))).written, "unknown");
+  assert.equal(faultOf(wrapped(new AggregateError([node("ECONNREFUSED")]))).written, "no");
+  assert.equal(faultOf(wrapped(node("CERT_HAS_EXPIRED"))).facts["unreachable"], true);
+  assert.equal(faultOf(wrapped(node("ERR_HTTP2_ERROR"))).written, "unknown");
+});
+
+test("a stream that the peer refused was not processed", () => {
+  const refused = new ConnectError(
+    "http/2 stream closed with error code REFUSED_STREAM (0x7)",
+    Code.Unavailable,
+  );
+  assert.equal(faultOf(refused).retry, true);
+  assert.equal(faultOf(wire(refused)).written, "unknown", "unless a peer merely says those words");
+});
+
+test("the delay that a service asks for is heard", () => {
+  const fault = faultOf(wire(connectErrorOf(new Fault("disk-full"))));
+  assert.equal(retryDelayOf(fault), 5_000);
+  assert.equal(retryDelayOf(new Fault("unavailable")), 0);
+});
+
+/** As it would be once it has crossed the wire: outgoing details become incoming ones. */
+function wire(error: ConnectError): ConnectError {
+  const received = new ConnectError(error.rawMessage, error.code);
+  received.isWireError = true;
+  received.details = error.details;
+  return received;
+}

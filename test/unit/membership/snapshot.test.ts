@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Fault } from "../../../src/fault.ts";
+import { systemDisk } from "../../../src/lib/system-disk.ts";
+import { parseSnapshot } from "../../../src/membership/codec/snapshot-lines.ts";
+import type { Member } from "../../../src/membership/core/duties.ts";
+import { Snapshot } from "../../../src/membership/snapshot.ts";
+import { scratch } from "../../support/scratch.ts";
+
+const member = (name: string, port: number): Member => ({
+  name,
+  host: "10.0.0.1",
+  port,
+  status: "alive",
+  tags: {},
+});
+const fail = (fault: Fault): never => {
+  throw fault;
+};
+
+test("the last word about each member counts, a torn last line does not", () => {
+  const state = parseSnapshot(
+    "alive: a 10.0.0.1:1\nalive: b c 10.0.0.2:2\nclock: 5\nnot-alive: a\nalive: a 10.0.0.3:3\n" +
+      "event-clock: 7\nnonsense\ncoordinate: {}\nquery-clock: 9\nclock: x\nalive: torn 10.0",
+  );
+  assert.deepEqual(
+    [...state.alive],
+    [
+      ["b c", { host: "10.0.0.2", port: 2 }],
+      ["a", { host: "10.0.0.3", port: 3 }],
+    ],
+  );
+  assert.deepEqual(state.clocks, { member: 5, event: 7, query: 9 });
+  assert.equal(state.left, false);
+});
+
+test("who left has no cluster to go back to, until it joins one again", () => {
+  assert.deepEqual(parseSnapshot("alive: a 10.0.0.1:1\nleave\n"), {
+    alive: new Map(),
+    clocks: { member: 0, event: 0, query: 0 },
+    left: true,
+  });
+  assert.equal(parseSnapshot("leave\nalive: a 10.0.0.1:1\n").left, false);
+});
+
+test("what was noticed is there after a restart, and the file does not grow for ever", (t) => {
+  const path = `${scratch(t)}/snapshot`;
+  const snapshot = new Snapshot(systemDisk, path, fail);
+  for (let turn = 0; turn < 10_000; turn++) {
+    snapshot.notice({ kind: "joined", member: member("flapping", 7) }, "self");
+    snapshot.notice({ kind: "failed", member: member("flapping", 7) }, "self");
+  }
+  snapshot.notice({ kind: "joined", member: member("self", 1) }, "self");
+  snapshot.notice({ kind: "joined", member: member("other", 2) }, "self");
+  snapshot.clocks({ member: 3, event: 4, query: 5 });
+  snapshot.close();
+  const file = systemDisk.open(path, "read");
+  assert.ok(file.size() < 200_000, `${file.size()} bytes`);
+  file.close();
+  const again = new Snapshot(systemDisk, path, fail);
+  assert.deepEqual([...again.former.alive.keys()], ["other"]);
+  assert.deepEqual(again.former.clocks, { member: 3, event: 4, query: 5 });
+  again.leave();
+  again.close();
+  const last = new Snapshot(systemDisk, path, fail);
+  last.close();
+  assert.equal(new Snapshot(systemDisk, path, fail).former.left, true, "remembered through two openings");
+});
+
+test("a disk that cannot keep it is told of, and stops nothing", () => {
+  const faults: Fault[] = [];
+  const snapshot = new Snapshot(systemDisk, "/nonexistent/directory/snapshot", (fault) => faults.push(fault));
+  snapshot.notice({ kind: "joined", member: member("a", 1) }, "self");
+  snapshot.close();
+  assert.equal(faults[0]?.kind, "disk-failed");
+  assert.equal(faults[0]?.facts["code"], "ENOENT");
+});

@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { defaultH2Limits, H2Connection, type H2Limits } from "../../../../src/service/h2/h2-connection.ts";
+import type { H2Stream } from "../../../../src/service/h2/h2-stream.ts";
+import { encodeBlock } from "../../../../src/service/h2/hpack.ts";
+
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+function frame(type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+const u32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+const settings = (...pairs: [number, number][]): Buffer => {
+  const payload = Buffer.alloc(6 * pairs.length);
+  for (const [at, [name, value]] of pairs.entries()) {
+    payload.writeUInt16BE(name, 6 * at);
+    payload.writeUInt32BE(value, 6 * at + 2);
+  }
+  return frame(4, 0, 0, payload);
+};
+const request = encodeBlock([
+  [":method", "POST"],
+  [":scheme", "http"],
+  [":path", "/x"],
+]);
+const headers = (stream: number, end = false): Buffer => frame(1, end ? 5 : 4, stream, request);
+
+/** A connection, what it sent as frames, and the streams it opened. */
+class World {
+  readonly streams: H2Stream[] = [];
+  closed = false;
+  readonly connection: H2Connection;
+  #sent: Buffer = Buffer.alloc(0);
+
+  constructor(limits: Partial<H2Limits> = {}) {
+    this.connection = new H2Connection(
+      {
+        onRequest: (stream) => this.streams.push(stream),
+        wantsToSend: () => undefined,
+        close: () => {
+          this.closed = true;
+        },
+      },
+      { ...defaultH2Limits, ...limits },
+    );
+    this.feed(preface, settings());
+    this.sent();
+  }
+
+  feed(...frames: Buffer[]): void {
+    this.connection.feed(Buffer.concat(frames));
+  }
+
+  /** Frames sent since the last look. */
+  sent(): { type: number; flags: number; stream: number; payload: Buffer }[] {
+    this.#sent = Buffer.concat(this.connection.out.take());
+    const frames = [];
+    for (let at = 0; at < this.#sent.length; ) {
+      const end = at + 9 + this.#sent.readUIntBE(at, 3);
+      frames.push({
+        type: this.#sent[at + 3] as number,
+        flags: this.#sent[at + 4] as number,
+        stream: this.#sent.readUInt32BE(at + 5),
+        payload: this.#sent.subarray(at + 9, end),
+      });
+      at = end;
+    }
+    return frames;
+  }
+
+  /** The code of the GOAWAY that ended the connection. */
+  goneWith(): number | undefined {
+    const goAway = this.sent().find(({ type }) => type === 7);
+    return this.closed ? goAway?.payload.readUInt32BE(4) : undefined;
+  }
+}
+
+test("a request comes out and its answer goes out, trailers last", () => {
+  const world = new World();
+  world.feed(headers(1), frame(0, 1, 1, Buffer.from("body")));
+  const [stream] = world.streams;
+  assert.ok(stream);
+  stream.respond(encodeBlock([[":status", "200"]]));
+  stream.write(Buffer.from("answer"));
+  stream.end(encodeBlock([["grpc-status", "0"]]));
+  assert.deepEqual(
+    world.sent().map(({ type, flags, stream: id }) => [type, flags, id]),
+    [
+      [1, 4, 1],
+      [0, 0, 1],
+      [1, 5, 1],
+    ],
+  );
+  assert.equal(stream.closed, true);
+  assert.equal(world.connection.streams, 0);
+});
+
+test("frames may be cut anywhere: a byte at a time means the same", () => {
+  const world = new World();
+  const got: string[] = [];
+  for (const byte of Buffer.concat([
+    headers(1),
+    frame(0, 0, 1, Buffer.from("ab")),
+    frame(0, 1, 1, Buffer.from("c")),
+  ])) {
+    world.connection.feed(Buffer.from([byte]));
+    const [stream] = world.streams;
+    if (stream !== undefined) stream.onData = (chunk) => got.push(Buffer.from(chunk).toString());
+  }
+  assert.deepEqual(got, ["ab", "c"]);
+});
+
+test("nothing is sent beyond the stream's window, nor the connection's, and it goes on when there is more", () => {
+  const world = new World();
+  world.feed(settings([4, 10]), headers(1, true), headers(3, true));
+  world.sent();
+  const [one, two] = world.streams as [H2Stream, H2Stream];
+  for (const stream of [one, two]) stream.respond(encodeBlock([[":status", "200"]]));
+  one.write(Buffer.alloc(25, 1));
+  one.end();
+  const data = (): number[] =>
+    world
+      .sent()
+      .filter(({ type }) => type === 0)
+      .map(({ payload }) => payload.length);
+  assert.deepEqual(data(), [10]);
+  world.feed(frame(8, 0, 1, u32(5)));
+  assert.deepEqual(data(), [5]);
+  world.feed(settings([4, 0]));
+  assert.deepEqual(data(), []);
+  world.feed(frame(8, 0, 1, u32(20)));
+  assert.deepEqual(data(), [10]);
+  assert.equal(one.closed, true);
+  world.feed(settings([4, 1_000_000]));
+  const big = Buffer.alloc(100_000, 2);
+  assert.equal(two.write(big), true, "all but what fits is waiting, and that is below the mark");
+  const sent = data();
+  assert.ok(sent.every((bytes) => bytes <= 16_384));
+  assert.equal(
+    sent.reduce((sum, bytes) => sum + bytes, 0),
+    65_535 - 25,
+  );
+  world.feed(frame(8, 0, 0, u32(1_000_000)));
+  assert.equal(
+    data().reduce((sum, bytes) => sum + bytes, 0),
+    100_000 - (65_535 - 25),
+  );
+});
+
+test("a writer is asked to pause when its client takes nothing, and told when it may go on", () => {
+  const world = new World();
+  world.feed(settings([4, 0]), headers(1, true));
+  const [stream] = world.streams as [H2Stream];
+  let drained = 0;
+  stream.onDrain = () => drained++;
+  stream.respond(encodeBlock([[":status", "200"]]));
+  assert.equal(stream.write(Buffer.alloc(1000)), true);
+  assert.equal(stream.write(Buffer.alloc(100_000)), false);
+  world.feed(frame(8, 0, 1, u32(40_000)));
+  assert.equal(drained, 0);
+  world.feed(frame(8, 0, 0, u32(1_000_000)), frame(8, 0, 1, u32(1_000_000)));
+  assert.equal(drained, 1);
+});
+
+test("a paused stream grants no window, and grants it when resumed", () => {
+  const world = new World({ streamWindow: 1000 });
+  world.feed(headers(1));
+  const [stream] = world.streams as [H2Stream];
+  stream.pause();
+  world.feed(frame(0, 0, 1, Buffer.alloc(900)));
+  assert.deepEqual(
+    world.sent().filter(({ type }) => type === 8),
+    [],
+  );
+  stream.resume();
+  const [grant] = world.sent().filter(({ type }) => type === 8);
+  assert.equal(grant?.payload.readUInt32BE(0), 900);
+  world.feed(frame(0, 0, 1, Buffer.alloc(1001)));
+  assert.deepEqual(
+    world.sent().map(({ type, payload }) => [type, payload.readUInt32BE(0)]),
+    [[3, 3]],
+    "more than the window is reset with FLOW_CONTROL_ERROR",
+  );
+});
+
+test("opening and resetting streams without end ends the connection", () => {
+  const world = new World({ idleFramesMax: 100 });
+  for (let stream = 1; stream < 2001 && !world.closed; stream += 2) {
+    world.feed(headers(stream), frame(3, 0, stream, u32(8)));
+  }
+  assert.equal(world.goneWith(), 11);
+  assert.ok(world.streams.length <= 102, `${world.streams.length} were opened`);
+  assert.ok(world.streams.every(({ closed }) => closed));
+});
+
+test("a client that now and then cancels a stream is not taken for one that floods", () => {
+  const world = new World({ idleFramesMax: 10 });
+  for (let stream = 1; stream < 1001; stream += 4) {
+    world.feed(headers(stream), frame(3, 0, stream, u32(8)), headers(stream + 2, true));
+    world.streams.at(-1)?.respond(encodeBlock([[":status", "200"]]));
+    world.streams.at(-1)?.end();
+    world.sent();
+  }
+  assert.equal(world.closed, false);
+});
+
+test("pings, settings, empty data and unknown frames without end are bounded too", () => {
+  const floods: Record<string, Buffer> = {
+    ping: frame(6, 0, 0, Buffer.alloc(8)),
+    settings: settings(),
+    "empty data": frame(0, 0, 1),
+    unknown: frame(0x77, 0, 0, Buffer.alloc(3)),
+    priority: frame(2, 0, 9, Buffer.alloc(5)),
+  };
+  for (const [name, flood] of Object.entries(floods)) {
+    const world = new World({ idleFramesMax: 50 });
+    world.feed(headers(1));
+    for (let at = 0; at < 60; at++) world.feed(flood);
+    assert.equal(world.goneWith(), 11, name);
+  }
+});
+
+test("a header block that never ends is cut off", () => {
+  const world = new World({ headerListBytesMax: 1000 });
+  world.feed(frame(1, 0, 1, request));
+  for (let at = 0; at < 10; at++) world.feed(frame(9, 0, 1, Buffer.alloc(1000)));
+  assert.equal(world.goneWith(), 11);
+});
+
+test("too many streams are refused one by one, so that the client may try them again", () => {
+  const world = new World({ streamsMax: 2 });
+  world.feed(headers(1), headers(3), headers(5));
+  assert.equal(world.streams.length, 2);
+  const [reset] = world.sent().filter(({ type }) => type === 3);
+  assert.deepEqual([reset?.stream, reset?.payload.readUInt32BE(0)], [5, 7]);
+});
+
+test("draining finishes what is under way, refuses what is new, and then ends", () => {
+  const world = new World();
+  world.feed(headers(1, true));
+  world.connection.drain();
+  world.feed(headers(3, true));
+  assert.equal(world.streams.length, 1);
+  assert.equal(world.closed, false);
+  world.streams[0]?.respond(encodeBlock([[":status", "200"]]));
+  world.streams[0]?.end();
+  assert.equal(world.goneWith(), 0);
+});
+
+test("when the peer is gone every stream's server is told, once", () => {
+  const world = new World();
+  world.feed(headers(1), headers(3));
+  let told = 0;
+  for (const stream of world.streams) stream.onClose = () => told++;
+  world.connection.hangUp();
+  world.connection.hangUp();
+  assert.equal(told, 2);
+});
