@@ -14,11 +14,13 @@ import {
   type PushMetricExporter,
 } from "@opentelemetry/sdk-metrics";
 import { startNodeSdk } from "@opentelemetry/sdk-node";
-import type { Clock } from "../lib/clock.ts";
+import { type Clock, delay } from "../lib/clock.ts";
 import type { Attributes, Logger } from "../lib/telemetry.ts";
 import type { Asked } from "./environment.ts";
 import type { Instruments } from "./instruments.ts";
 import { InstrumentProducer } from "./otel-metrics.ts";
+
+const flushMs = 3_000;
 
 export interface SdkOptions {
   readonly asked: Asked;
@@ -59,7 +61,11 @@ export async function startSdk({
   otel.diag.setLogger(diagTo(log), { logLevel: otel.DiagLogLevel.WARN, suppressOverrideMessage: true });
   return async () => {
     try {
-      await sdk.shutdown();
+      // A collector that does not answer must not keep the node from going.
+      const late = delay(clock, flushMs).then(() =>
+        Promise.reject(new Error(`no answer within ${flushMs} ms`)),
+      );
+      await Promise.race([sdk.shutdown(), late]);
     } catch (err) {
       log.warn({ err }, "telemetry was not flushed");
     } finally {

@@ -2,6 +2,9 @@
  * With OTEL_* set, spans and metrics reach a collector, and every span hangs below the caller's.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Writable } from "node:stream";
 import { test } from "node:test";
 import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
@@ -132,4 +135,27 @@ test("by default OTLP is protobuf, for both signals", async () => {
     "/v1/metrics application/x-protobuf",
     "/v1/traces application/x-protobuf",
   ]);
+});
+
+test("a collector that never answers keeps nobody from going", { timeout: 60_000 }, async () => {
+  const silentServer = createServer(() => {});
+  silentServer.listen(0, "127.0.0.1");
+  await once(silentServer, "listening");
+  const { port } = silentServer.address() as AddressInfo;
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
+  Object.assign(process.env, env);
+  let text = "";
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      text += String(chunk);
+      done();
+    },
+  });
+  {
+    await using telemetry = await openTelemetry({ version: "1", env, destination, format: "json" });
+    telemetry.begin({ method: "a/b", protocol: "grpc", subject: "s", peer: "p" }).end("ok", 0, 0);
+  }
+  silentServer.closeAllConnections();
+  silentServer.close();
+  assert.match(text, /telemetry was not flushed/);
 });
