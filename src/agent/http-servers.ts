@@ -91,7 +91,9 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
   });
   http2.on("stream", ((...[stream, headers, , rawHeaders]: unknown[]) => {
     const [bare, pairs] = [stream as StreamArguments[0], headers as StreamArguments[1]];
-    const caller = bare.session === undefined ? undefined : callers.get(bare.session);
+    // A stream that was reset in the same packet comes here closed already: nothing would ever tell its handler.
+    if (bare.destroyed || bare.closed || bare.session === undefined) return;
+    const caller = callers.get(bare.session);
     if (caller === undefined) bare.destroy();
     else front.stream(bare, pairs, rawHeaders as string[], caller);
   }) as never);

@@ -47,15 +47,16 @@ export function refuseRpc(
   allowed: readonly string[] = ["POST"],
 ): void {
   const { code, message } = refusalOf(request, status);
-  if (headerOf(request, "content-type")?.startsWith("application/grpc")) {
-    const headers = {
-      "content-type": headerOf(request, "content-type")!.startsWith("application/grpc-web")
-        ? "application/grpc-web+proto"
-        : "application/grpc",
-      "grpc-status": String(code),
-      "grpc-message": encodeGrpcMessage(message),
-    };
-    send(response, 200, headers, "");
+  const type = headerOf(request, "content-type") ?? "";
+  if (type.startsWith("application/grpc") && status !== 505) {
+    const trailers = { "grpc-status": String(code), "grpc-message": encodeGrpcMessage(message) };
+    if (type.startsWith("application/grpc-web")) {
+      send(response, 200, { "content-type": "application/grpc-web+proto", ...trailers }, "");
+    } else {
+      response.writeHead(200, { "content-type": "application/grpc" });
+      response.addTrailers(trailers);
+      response.end();
+    }
     return;
   }
   const headers: Record<string, string> = { "content-type": "application/json", "cache-control": "no-store" };

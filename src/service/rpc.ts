@@ -29,6 +29,7 @@ import { type Passage, passageKey } from "./call-context.ts";
 import { doorOfPath } from "./doors.ts";
 import { codeName, connectErrorOf } from "./errors.ts";
 import { mendGrpcMessage } from "./grpc-message.ts";
+import { fromText, isGrpcWebText, toText } from "./grpc-web-text.ts";
 import type { NodeRequest, NodeResponse } from "./http.ts";
 import { jsonOptions } from "./json-options.ts";
 import { refuseRpc } from "./refuse.ts";
@@ -170,7 +171,8 @@ async function serve(
       createContextValues().set(passageKey, passage),
     );
     dropEndlessTimeout(asked.header);
-    const answer = await handler(asked);
+    const text = isGrpcWebText(asked.header.get("content-type"));
+    const answer = text ? toText(await handler(fromText(asked))) : await handler(asked);
     if (answer.body === undefined && answer.status >= 400) {
       refuseRpc(request, response, answer.status, handler.allowedMethods);
       code = codeName(Code.InvalidArgument);

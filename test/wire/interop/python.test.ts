@@ -1,0 +1,36 @@
+/** Python's grpcio: unary, all kinds of streams, status and details, deadline, cancel. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { expressLane } from "../../../src/service/mod.ts";
+import { runProgram } from "../../support/run-program.ts";
+import { serve } from "../../support/serve.ts";
+
+/** A Python that has grpcio: Debian's package belongs to the system's own Python. */
+function findPython(): string | undefined {
+  return ["/usr/bin/python3", "python3"].find((python) => {
+    try {
+      execFileSync(python, ["-c", "import grpc"], { stdio: "ignore" });
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+const python = findPython();
+const required = (process.env["TAILRACE_REQUIRE"] ?? "").split(",").includes("grpcio");
+const options = python === undefined && !required ? { skip: "Python's grpcio is not installed" } : {};
+const script = fileURLToPath(new URL("python.py", import.meta.url));
+
+for (const [lane, laneOptions] of Object.entries({ reference: {}, express: { express: expressLane } })) {
+  test(`grpcio speaks to the ${lane} lane`, options, async () => {
+    assert.ok(python !== undefined, "TAILRACE_REQUIRE asks for grpcio, and no python3 here has it");
+    await using served = await serve(laneOptions);
+    const { status, out, err } = await runProgram(python, [script, `127.0.0.1:${served.port}`]);
+    assert.equal(err, "");
+    assert.equal(out, "ok\n");
+    assert.equal(status, 0);
+  });
+}
