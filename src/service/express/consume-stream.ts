@@ -70,7 +70,9 @@ class Follower {
   readonly #tail: Tail;
   readonly #cut: Cut;
   readonly #markers: boolean;
-  readonly #limit: ReadLimit | undefined;
+  readonly #limit: ReadLimit;
+  /** The limit is of records or bytes, so each one has to be looked at. */
+  readonly #counts: boolean;
   readonly #endOffset: number;
   readonly #endsAtEnd: boolean;
   #next: number;
@@ -86,9 +88,8 @@ class Follower {
     this.#cut = cut;
     this.#markers = markers;
     const { recordsMax, bytesMax, endOffset } = read.limits;
-    const limited =
-      recordsMax !== noLimits.recordsMax || bytesMax !== noLimits.bytesMax || endOffset !== undefined;
-    this.#limit = limited ? new ReadLimit(read.limits) : undefined;
+    this.#limit = new ReadLimit(read.limits);
+    this.#counts = recordsMax !== noLimits.recordsMax || bytesMax !== noLimits.bytesMax;
     this.#endOffset = endOffset ?? Number.POSITIVE_INFINITY;
     this.#endsAtEnd = read.endsAtEnd;
     this.#next = read.from;
@@ -125,9 +126,10 @@ class Follower {
         this.#rest();
         return;
       }
-      const room = this.#sendPortion(this.#cut(slice, this.#next, this.#limit));
+      const within = !this.#counts && slice.nextOffset <= this.#endOffset;
+      const room = this.#sendPortion(this.#cut(slice, this.#next, within ? undefined : this.#limit));
       written += slice.frames.length;
-      if (this.#limit?.isSpent) {
+      if (this.#limit.isSpent) {
         this.#express.end();
         return;
       }
