@@ -5,10 +5,7 @@
  */
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
-import { systemClock } from "../lib/clock.ts";
 import { type Endpoint, sameEndpoint } from "./codec/address.ts";
-import { Keyring } from "./codec/keyring.ts";
-import { packetOverheadBytes, type Wrapping } from "./codec/packet.ts";
 import type { Tags } from "./codec/tags.ts";
 import type { Counters, Member, Notice } from "./core/duties.ts";
 import { MembershipCore } from "./core/membership-core.ts";
@@ -17,9 +14,9 @@ import { lanTiming } from "./core/timing.ts";
 import { defaults, type MembershipOptions } from "./options.ts";
 import { QueryRun } from "./query-run.ts";
 import { Snapshot } from "./snapshot.ts";
-import { randomNonce, randomPrng } from "./transport/chance.ts";
-import { resolveEndpoint, resolveHost } from "./transport/resolve.ts";
-import { type AcceptedSocket, openTransport, type Transport } from "./transport/transport.ts";
+import { randomPrng } from "./transport/chance.ts";
+import { resolveEndpoint } from "./transport/resolve.ts";
+import type { AcceptedSocket, Transport } from "./transport/transport.ts";
 
 /** Notices of the core, and what went wrong beside it. */
 export type MembershipEvent =
@@ -28,43 +25,6 @@ export type MembershipEvent =
   | { readonly kind: "problem"; readonly fault: Fault; readonly from: Endpoint | undefined };
 
 const clockLineMs = 500;
-
-/** Opens gossip on an address. Throws Fault "config" on wrong options, "unavailable" when the port is taken. */
-export async function open(options: MembershipOptions): Promise<Membership> {
-  const clock = options.clock ?? systemClock;
-  if (!/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u.test(options.name) || Buffer.byteLength(options.name) > 128) {
-    throw new Fault("config", {
-      message: "a member's name has 1 to 128 bytes and no control characters",
-      facts: { name: options.name },
-    });
-  }
-  const wrapping: Wrapping = {
-    keyring: options.keys === undefined ? undefined : new Keyring(options.keys, randomNonce),
-    label: options.label ?? "",
-  };
-  const host = await resolveHost(options.host);
-  const transport = await (options.openTransport ?? openTransport)({
-    host,
-    port: options.port,
-    listen: options.listen ?? true,
-    wrapping,
-    limits: { ...defaults.streams, ...options.streams },
-    clock,
-  });
-  try {
-    const at =
-      options.advertise === undefined
-        ? transport.bound
-        : await resolveEndpoint(options.advertise, transport.bound.port);
-    if (at.host === "0.0.0.0" || at.host === "::") {
-      throw new Fault("config", { message: "bound to all interfaces, gossip needs an address to advertise" });
-    }
-    return new Membership(options, clock, transport, at, packetOverheadBytes(wrapping));
-  } catch (reason) {
-    await transport.close();
-    throw reason;
-  }
-}
 
 export class Membership {
   /** Our own name and the address that others are told. */

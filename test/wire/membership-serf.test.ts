@@ -3,12 +3,14 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { generateKey } from "../../src/membership/mod.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
-import { startAgent, startMember, until } from "../support/serf-agent.ts";
+import { freePort, startAgent, startMember, statusOf, until } from "../support/serf-agent.ts";
 import { interop, title } from "../support/serf-interop.ts";
 
 const serf = requireProgram("serf");
@@ -54,4 +56,42 @@ test("a key made by `serf keygen` is ours as well", serf, async (t) => {
   const fitting = await startMember(t, { name: "fitting", keys: [key] });
   assert.equal(await fitting.member.join([secret.addr]), 1);
   assert.ok(await until(async () => (await secret.member("fitting"))?.status === "alive", 10_000));
+});
+
+test(
+  "an operator's force-leave of a live member of ours is refuted, of a dead one it is believed",
+  serf,
+  async (t) => {
+    const directory = scratch(t);
+    const ours = await startMember(t, { name: "ours" });
+    const agent = await startAgent(t, { name: "theirs", directory, join: [ours.addr] });
+    const dead = await startAgent(t, { name: "dead", directory, join: [ours.addr] });
+    assert.ok(await until(async () => (await agent.members()).length === 3, 10_000));
+    await agent.run("force-leave", "ours");
+    // The agent shows us as leaving at once, and would for ever.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
+    assert.equal(statusOf(ours.member, "ours"), "alive");
+    await dead.kill("SIGKILL");
+    assert.ok(await until(() => statusOf(ours.member, "dead") === "failed", 20_000));
+    await agent.run("force-leave", "dead");
+    assert.ok(await until(() => statusOf(ours.member, "dead") === "left", 10_000));
+  },
+);
+
+test("an agent joins through the one port, on sockets that a mux hands over", serf, async (t) => {
+  const port = await freePort();
+  const ours = await startMember(t, { name: "ours", port, listen: false });
+  const mux = createServer((socket) => {
+    socket.once("data", (head) => {
+      socket.pause();
+      socket.unshift(head);
+      ours.member.accept(socket);
+    });
+  }).listen(port, "127.0.0.1");
+  await once(mux, "listening");
+  t.after(() => mux.close());
+  const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
+  assert.equal((await agent.member("ours"))?.status, "alive");
+  assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 5_000));
 });

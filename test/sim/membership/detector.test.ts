@@ -46,7 +46,7 @@ test("a killed member is failed for all, within the bounds of SWIM and Lifeguard
     const bounds = suspicionBounds(lanTiming, size);
     const firsts: number[] = [];
     const lasts: number[] = [];
-    const rounds = size === 100 ? 4 : 12;
+    const rounds = size === 100 ? 2 : 8;
     for (let seed = 0; seed < rounds; seed++) {
       const sim = GossipSim.cluster(`kill ${size} ${seed}`, size, { delayMs: [0.2, 10] });
       sim.run(3_000 + seed * 137);
