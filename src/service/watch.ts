@@ -1,6 +1,7 @@
 /**
- * Watch: what the dashboard shows. Throughput at every interval, the cluster and its members when they change, the
- * segments at first and whenever there are other ones. It begins with one of each.
+ * Watch: what the dashboard shows. Throughput and the cluster (its offsets and lags move all the time) at every
+ * interval, the cluster and its members at once when they change, the segments at first and whenever there are other
+ * ones. It begins with one of each.
  *
  * Never: keeps more than the newest of what a slow watcher has not read, membership changes excepted (bounded).
  */
@@ -84,6 +85,7 @@ export async function* watch(
         atMs: at(),
         event: { case: "throughput", value: throughput(before, after, now - sampledAt, traffic.tails, next) },
       };
+      yield { atMs: at(), event: { case: "cluster", value: clusterStateOf(cluster) } };
       before = after;
       sampledAt = now;
     }

@@ -25,6 +25,20 @@ test("the dashboard builds within its budget, and every script has its compresse
   assert.ok(sum <= scriptBytesMax, `${sum} bytes of gzipped script, at most ${scriptBytesMax} are allowed`);
 });
 
+test("the package ships the built page, which git does not keep", () => {
+  const listed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [pack] = Object.values(
+    JSON.parse(listed.toString()) as Record<string, { files: { path: string }[] }>,
+  );
+  const paths = (pack?.files ?? []).map(({ path }) => path);
+  for (const file of globSync("**/*.*", { cwd: dist })) assert.ok(paths.includes(`web/dist/${file}`), file);
+  assert.ok(paths.includes("src/cli/bin.cjs"));
+  assert.ok(!paths.some((path) => path.startsWith("test/") || path.startsWith("web/src/")));
+});
+
 test("the page holds no inline script or style and names only its own files", () => {
   const page = readFileSync(join(dist, "index.html"), "utf8");
   assert.doesNotMatch(page, /<style|style=|<script(?![^>]*src=)|\son\w+=/i);

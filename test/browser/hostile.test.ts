@@ -85,7 +85,7 @@ test("hostile records are shown as data: no markup runs, no text leaves its plac
 test("an expression that takes for ever is stopped and said so, and the page goes on", async () => {
   node.append(...Array.from({ length: 50 }, () => `${"a".repeat(60)}!`));
   await using page = await Dashboard.open(browser, node.origin, "?q=(a%2B)%2B%24&by=regex");
-  await page.text(/took longer than 2 s on records 0–49 and was stopped/);
+  await page.text(/took longer than 2 s on records 0–\d+ and was stopped/);
   await watchFrames(page.page);
   node.append("still here");
   await page.text("still here");

@@ -8,7 +8,7 @@ import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { guard, screenshot } from "./chromium.ts";
 
 /** How long anything may take before it counts as stuck. */
-export const stuckMs = 20_000;
+export const stuckMs = 60_000;
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -31,9 +31,12 @@ export class Dashboard implements AsyncDisposable {
     browser: Browser,
     origin: string,
     query = "",
-    options: BrowserContextOptions & { others?: readonly string[] } = {},
+    options: BrowserContextOptions & {
+      others?: readonly string[];
+      before?: (page: Page) => Promise<void>;
+    } = {},
   ): Promise<Dashboard> {
-    const { others = [], ...context } = options;
+    const { others = [], before, ...context } = options;
     const opened = await browser.newContext({
       viewport: { width: 1280, height: 800 },
       colorScheme: "light",
@@ -42,6 +45,7 @@ export class Dashboard implements AsyncDisposable {
     const page = await opened.newPage();
     page.setDefaultTimeout(stuckMs);
     const dashboard = new Dashboard(page, [origin, ...others]);
+    await before?.(page);
     await page.goto(`${origin}/ui/${query}`);
     await page.locator(".bar").waitFor();
     return dashboard;

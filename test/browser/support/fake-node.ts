@@ -44,6 +44,8 @@ export class FakeNode {
   refusal: ConnectError | undefined;
   /** p50 and p99 of an append, as Watch tells them. */
   latencyMs: readonly [number, number] = [0.8, 3.1];
+  /** ConsumeStreams that are open. */
+  tails = 0;
   #server: Server | undefined;
   #port = 0;
   #wakers = new Set<() => void>();
@@ -173,13 +175,18 @@ export class FakeNode {
       async *consumeStream(request, context) {
         node.#check("consume");
         let at = node.#start(request);
-        for (;;) {
-          node.#check("consume");
-          inRange(at);
-          while (at < node.records.length) yield { record: node.records[at++] as RecordInit };
-          yield { caughtUp: true, endOffset: BigInt(node.records.length) };
-          await node.#news(context.signal, 5_000);
-          if (context.signal.aborted) return;
+        node.tails++;
+        try {
+          for (;;) {
+            node.#check("consume");
+            inRange(at);
+            while (at < node.records.length) yield { record: node.records[at++] as RecordInit };
+            yield { caughtUp: true, endOffset: BigInt(node.records.length) };
+            await node.#news(context.signal, 5_000);
+            if (context.signal.aborted) return;
+          }
+        } finally {
+          node.tails--;
         }
       },
       produceBatch(request) {

@@ -14,13 +14,14 @@ const readyMs = 30_000;
 
 export class RealNode implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), "tailrace-browser-"));
-  readonly #flags: readonly string[];
+  /** More flags for serve; they may be added until start(). */
+  readonly flags: string[];
   #process: ChildProcess | undefined;
   #address = "127.0.0.1:0";
   #url = "";
 
   constructor(flags: readonly string[] = []) {
-    this.#flags = flags;
+    this.flags = [...flags];
   }
 
   /** `http://127.0.0.1:…` or https. */
@@ -36,7 +37,7 @@ export class RealNode implements AsyncDisposable {
     const data = join(this.directory, "data");
     const child = spawn(
       process.execPath,
-      [bin, "serve", "--addr", this.#address, "--data-dir", data, ...this.#flags],
+      [bin, "serve", "--addr", this.#address, "--data-dir", data, ...this.flags],
       { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NODE_OPTIONS: "" } },
     );
     this.#process = child;

@@ -126,5 +126,6 @@ function learned(cursor: Cursor, found: readonly string[]): Cursor {
   const own = cursor.nodes[0] as string;
   const current = cursor.nodes[cursor.node] as string;
   const nodes = [...new Set([own, ...found, current])].slice(0, 16);
+  if (nodes.join(" ") === cursor.nodes.join(" ")) return cursor;
   return { ...cursor, nodes, node: Math.max(0, nodes.indexOf(current)) };
 }

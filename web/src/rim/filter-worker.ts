@@ -15,6 +15,7 @@ export type ToWorker =
     };
 
 export type FromWorker =
+  | { readonly kind: "ready" }
   | { readonly kind: "wrong"; readonly why: string }
   | { readonly kind: "matches"; readonly first: number; readonly next: number; readonly found: Found[] };
 
@@ -35,7 +36,10 @@ scope.onmessage = ({ data }) => {
   if (data.kind === "spec") {
     const compiled = compileFilter(data.spec);
     if (typeof compiled === "string") scope.postMessage({ kind: "wrong", why: compiled });
-    else filter = compiled;
+    else {
+      filter = compiled;
+      scope.postMessage({ kind: "ready" });
+    }
     return;
   }
   const found: Found[] = [];

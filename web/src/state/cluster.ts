@@ -52,6 +52,7 @@ export class ClusterWatch {
   readonly tails = signal(0);
   readonly story = signal<readonly StoryEvent[]>([]);
   #eventId = 0;
+  #refreshing = false;
   readonly #onEnd: (end: number) => void;
   readonly #onNodes: (bases: readonly string[]) => void;
 
@@ -63,6 +64,19 @@ export class ClusterWatch {
 
   start(): void {
     this.link.send({ kind: "open" });
+  }
+
+  /** The segments as they are now: Watch tells of them only when there are other ones. */
+  async refresh(): Promise<void> {
+    if (this.#refreshing || this.link.cursor.peek().phase !== "live") return;
+    this.#refreshing = true;
+    try {
+      this.#setExtent(await callsTo(this.link.node).log.describe({}, { timeoutMs: 5000 }));
+    } catch {
+      // Watch, on the same node, says why better than a repeated refusal could.
+    } finally {
+      this.#refreshing = false;
+    }
   }
 
   async #read(node: string, abort: AbortSignal): Promise<StreamFailure | undefined> {

@@ -32,6 +32,7 @@ export class Search {
   readonly #changed: () => void;
   readonly #marks = new Map<number, Marks>();
   #worker: Worker | undefined;
+  /** A batch is under way, or the worker is not ready yet. */
   #busy = false;
   #cancelWatchdog = (): void => {};
   #waiting: (() => void)[] = [];
@@ -96,8 +97,8 @@ export class Search {
       if (worker === this.#worker) this.#answered(data);
     };
     worker.onerror = () => this.#stop("The filter could not be started.");
+    this.#busy = true;
     this.#post({ kind: "spec", spec }, []);
-    this.pump();
   }
 
   #post(message: ToWorker, transfer: Transferable[]): void {
@@ -111,7 +112,7 @@ export class Search {
     }
     this.#cancelWatchdog();
     this.#busy = false;
-    if (answer.first === this.searched) {
+    if (answer.kind === "matches" && answer.first === this.searched) {
       for (const { offset, marks } of answer.found) {
         this.matches.add(offset);
         if (marks.length > 0) this.#marks.set(offset, marks);

@@ -8,6 +8,7 @@
  */
 import { signal } from "@preact/signals";
 import type { StreamFailure } from "../core/failure.ts";
+import { grouped } from "../core/format.ts";
 import { ringLimits } from "../core/limits.ts";
 import { RecordRing } from "../core/ring.ts";
 import { defaultFrom, type From } from "../core/url-state.ts";
@@ -190,7 +191,10 @@ export class Tail {
     if (offset < this.ring.next) return true;
     if (offset > this.ring.next) {
       const lost = offset - this.ring.next;
-      this.#notice(`The server skipped ${lost} records, ${this.ring.next}–${offset - 1}.`, undefined);
+      this.#notice(
+        `The server skipped ${grouped(lost)} records, ${grouped(this.ring.next)}–${grouped(offset - 1)}.`,
+        undefined,
+      );
       this.ring.clear(offset);
       this.search.restart();
     }
@@ -207,10 +211,13 @@ export class Tail {
     this.search.restart();
     if (this.#jumpFrom !== undefined && offset > this.#jumpFrom) {
       const [from, to] = [this.#jumpFrom, offset - 1];
-      this.#notice(`Jumped to the end over ${to - from + 1} records, ${from}–${to}.`, {
-        kind: "offset",
-        offset: from,
-      });
+      this.#notice(
+        `Jumped to the end over ${grouped(to - from + 1)} records, ${grouped(from)}–${grouped(to)}.`,
+        {
+          kind: "offset",
+          offset: from,
+        },
+      );
     }
     this.#jumpFrom = undefined;
   }

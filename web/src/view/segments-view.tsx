@@ -1,15 +1,23 @@
 /** The files of the log on this node: sizes, the active one, where retention has come to, the disk. */
+import { useEffect } from "preact/hooks";
 import { ago, grouped, size } from "../core/format.ts";
-import { cluster, goTo, second } from "../state/app.ts";
+import { cluster, goTo, second, tail } from "../state/app.ts";
 import type { LogExtent, SegmentRow } from "../state/cluster.ts";
 import { DeniedView } from "./denied-view.tsx";
 import { ScrollBox } from "./scroll-box.tsx";
 
+/** While the view is open and records come in, the sizes are asked for this often. */
+const refreshMs = 2000;
 /** Rows drawn at most: the newest. */
 const rowsMax = 500;
 
 export function SegmentsView() {
   const extent = cluster.extent.value;
+  const next = tail.end.value;
+  const even = Math.floor(second.value / refreshMs);
+  useEffect(() => {
+    if (next !== extent?.next) void cluster.refresh();
+  }, [even]);
   if (cluster.link.cursor.value.phase === "stopped" && extent === undefined)
     return <DeniedView what="the segments" />;
   if (extent === undefined) return <p class="waiting">Asking the node…</p>;

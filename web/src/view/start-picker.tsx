@@ -1,5 +1,6 @@
 /** Where the tail starts: the end, the beginning, an offset, the last N, a time. */
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { defaultFrom, type From, parseFrom } from "../core/url-state.ts";
 import { tail } from "../state/app.ts";
 
@@ -17,6 +18,10 @@ export function StartPicker() {
   const kind = useSignal<Kind>(from.kind);
   const text = useSignal(argumentOf(from));
   const wrong = useSignal(false);
+  useEffect(() => {
+    kind.value = from.kind;
+    text.value = argumentOf(from);
+  }, [from, kind, text]);
   const choose = (chosen: Kind): void => {
     kind.value = chosen;
     wrong.value = false;
