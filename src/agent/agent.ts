@@ -169,7 +169,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
 }
 
-function tlsOf(config: Config, { log }: NodeTelemetry, clock: Clock): NodeTls | undefined {
+function tlsOf(config: Config, { log, metrics }: NodeTelemetry, clock: Clock): NodeTls | undefined {
   const { serverTlsCertFile, serverTlsKeyFile, serverTlsCaFile } = config;
   if (serverTlsCertFile === undefined || serverTlsKeyFile === undefined) return undefined;
   if (serverTlsCaFile === undefined)
@@ -182,7 +182,14 @@ function tlsOf(config: Config, { log }: NodeTelemetry, clock: Clock): NodeTls | 
     keyFile: peerTlsKeyFile ?? serverTlsKeyFile,
     caFile: peerTlsCaFile ?? serverTlsCaFile,
   };
-  return new NodeTls({ server, ...(ownPeer ? { peer } : {}), clientAuth: config.clientAuth, log, clock });
+  return new NodeTls({
+    server,
+    ...(ownPeer ? { peer } : {}),
+    clientAuth: config.clientAuth,
+    log,
+    metrics,
+    clock,
+  });
 }
 
 /** A line that appends a record, to be pasted into a shell. */

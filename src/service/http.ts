@@ -22,6 +22,13 @@ export function authorityOf(request: NodeRequest): string | undefined {
   return headerOf(request, ":authority") ?? headerOf(request, "host");
 }
 
+/** True when nothing that is written will arrive. HTTP/2's response does not say so itself, its stream does. */
+export function isGone(response: NodeResponse): boolean {
+  if (response.destroyed || response.writableEnded) return true;
+  const { stream } = response as { stream?: { destroyed: boolean } };
+  return stream?.destroyed === true;
+}
+
 /** Sends a whole answer. The body of a request that was not read is not waited for. */
 export function send(
   response: NodeResponse,
@@ -29,7 +36,7 @@ export function send(
   headers: Readonly<Record<string, string>>,
   body: string | Uint8Array,
 ): void {
-  if (response.headersSent || response.destroyed) return;
+  if (response.headersSent || isGone(response)) return;
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   response.writeHead(status, { ...headers, "content-length": String(bytes.length) });
   response.end(bytes);
@@ -37,7 +44,7 @@ export function send(
 
 /** Writes, and waits while the caller is slow. False once the caller has gone. */
 export function write(response: NodeResponse, chunk: Uint8Array): Promise<boolean> | boolean {
-  if (response.destroyed || response.writableEnded) return false;
+  if (isGone(response)) return false;
   if (response.write(chunk)) return true;
   return new Promise((resolve) => {
     const done = (open: boolean) => (): void => {

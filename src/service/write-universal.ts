@@ -4,7 +4,7 @@
  * Never: buffers; a slow caller holds up its own handler and nobody else.
  */
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
-import { type NodeResponse, write } from "./http.ts";
+import { isGone, type NodeResponse, write } from "./http.ts";
 
 /** Resolves when the last byte was handed to the connection, or the caller has gone. */
 export async function writeUniversal(answer: UniversalServerResponse, response: NodeResponse): Promise<void> {
@@ -16,8 +16,9 @@ export async function writeUniversal(answer: UniversalServerResponse, response: 
         if (!(await write(response, step.value))) return;
       }
     }
+    if (isGone(response)) return;
     head(answer, response);
-    if (answer.trailer !== undefined && !response.destroyed) response.addTrailers(plain(answer.trailer));
+    if (answer.trailer !== undefined) response.addTrailers(plain(answer.trailer));
     response.end();
   } finally {
     await body?.return?.();
@@ -26,7 +27,7 @@ export async function writeUniversal(answer: UniversalServerResponse, response: 
 
 /** Sends the headers once: after the first step of the handler, which may still set some. */
 function head(answer: UniversalServerResponse, response: NodeResponse): void {
-  if (response.headersSent || response.destroyed) return;
+  if (response.headersSent || isGone(response)) return;
   response.writeHead(answer.status, plain(answer.header));
 }
 

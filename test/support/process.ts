@@ -75,7 +75,8 @@ export async function startNode(
   flags: readonly string[],
   env: Record<string, string> = {},
 ): Promise<NodeProcess> {
-  const child = startCommand(["serve", "--addr", "127.0.0.1:0", ...flags], env);
+  const addr = flags.includes("--addr") ? [] : ["--addr", "127.0.0.1:0"];
+  const child = startCommand(["serve", ...addr, ...flags], env);
   let err = "";
   child.stderr?.on("data", (chunk: Buffer) => {
     err += chunk.toString("utf8");
