@@ -97,7 +97,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(error.code, Code.OutOfRange);
         assert.equal(fault.kind, "out-of-range");
         assert.equal(fault.written, "no");
-        assert.deepEqual(fault.facts, { requested: "5", lowest: "0", next: "0" });
+        assert.deepEqual(fault.facts, { requested: 5, lowest: 0, next: 0 });
       });
 
       test("a missing record, an empty batch and a number beyond 2^53 are invalid, and nothing is written", async () => {
@@ -210,7 +210,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.deepEqual([sum.firstOffset, sum.records, sum.batches, sum.nextOffset], [0n, 30n, 10n, 30n]);
         const { fault } = await failing(() => served.client.produceBulk(batches(true)));
         assert.equal(fault.kind, "offset-mismatch");
-        assert.equal(fault.facts["records_before"], "12");
+        assert.equal(fault.facts["records_before"], 12);
         const none = await served.client.produceBulk((async function* () {})());
         assert.deepEqual([none.records, none.batches], [0n, 0n]);
       });
@@ -368,7 +368,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal((await served.client.trim({ beforeOffset: 2n })).lowestOffset, 2n);
         assert.equal((await served.client.trim({ beforeOffset: 1n })).lowestOffset, 2n);
         const { fault } = await failing(() => served.client.consume({ offset: 1n }));
-        assert.equal(fault.facts["lowest"], "2");
+        assert.equal(fault.facts["lowest"], 2);
         const stream = await failing(() => collect(served.client.consumeStream({ offset: 1n })));
         assert.equal(stream.error.code, Code.OutOfRange);
       });
