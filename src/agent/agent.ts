@@ -99,20 +99,33 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const advertised = config.advertiseAddr ?? config.addr;
   const port = advertised.port === 0 ? listener.address.port : advertised.port;
   const rpcAddr = printAddress({ host: advertised.host, port });
+  const scheme = tls === undefined ? "http" : "https";
+  const cluster = singleNode({
+    extent: () => ({ next: log.log.bounds.next, index: log.log.commitIndex }),
+    nodeId: nodeName,
+    clusterId,
+    rpcAddr,
+    version,
+  });
+  /** A dashboard goes on at another node when its own is gone: so the nodes of a cluster allow each other's pages. */
+  const peerOrigins = (): string[] =>
+    cluster
+      .nodes()
+      .filter((node) => node.id !== cluster.nodeId)
+      .map((node) => `${scheme}://${node.rpcAddr}`);
   const service = createService({
     log,
-    cluster: singleNode({
-      extent: () => ({ next: log.log.bounds.next, index: log.log.commitIndex }),
-      nodeId: nodeName,
-      clusterId,
-      rpcAddr,
-      version,
-    }),
+    cluster,
     access: access.access,
     readiness,
     clock,
     telemetry,
-    origins: { origins: config.corsOrigins, hosts: [...config.allowHosts, advertised.host] },
+    origins: {
+      get origins() {
+        return [...config.corsOrigins, ...peerOrigins()];
+      },
+      hosts: [...config.allowHosts, advertised.host],
+    },
     version,
     recordBytesMax: config.recordBytesMax,
     requestBytesMax: config.requestBytesMax,
@@ -120,7 +133,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     pages: createAssets({
       disk: systemDisk,
       directory: fileURLToPath(new URL("../../web/dist", import.meta.url)),
-      connectOrigins: () => [],
+      connectOrigins: peerOrigins,
     }),
   });
   ops.addCheck({ name: "log", check: () => (log.full ? "the disk is full" : true) });
@@ -128,7 +141,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   listener.start(service.front);
   readiness.set([]);
 
-  const scheme = tls === undefined ? "http" : "https";
   const reachable = isLoopback(config.addr.host)
     ? { host: config.addr.host, port }
     : { host: advertised.host, port };

@@ -24,6 +24,7 @@ const from: fc.Arbitrary<From> = fc.oneof(
 const state: fc.Arbitrary<UrlState> = fc.record(
   {
     from,
+    live: fc.boolean(),
     query: fc.string({ unit: "grapheme", maxLength: 40 }),
     mode: fc.constantFrom("text", "regex", "path"),
     format: fc.constantFrom(...formatChoices),
@@ -37,7 +38,8 @@ const state: fc.Arbitrary<UrlState> = fc.record(
 test("a link reproduces the view it was made from", () => {
   fc.assert(
     fc.property(state, (given) => {
-      const expected = given.query === "" ? { ...given, mode: "text" } : given;
+      const live = given.live && given.from.kind === "offset";
+      const expected = { ...given, live, mode: given.query === "" ? "text" : given.mode };
       assert.deepEqual(parseUrl(formatUrl(given)), expected);
     }),
     { seed: 2, numRuns: 1000 },

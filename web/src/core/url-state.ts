@@ -2,7 +2,7 @@
  * The view as an address, so that a link reproduces it: where the tail starts, the filter, how values are shown,
  * which record is open and which panel is up. Unknown or malformed parts fall back to the default, never throw.
  *
- *   ?from=-200|end|start|<offset>|@<unix-ms>|<RFC 3339>  &q=…&by=regex|path  &as=hex  &time=utc  &open=<offset>  &view=cluster
+ *   ?from=-200|end|start|<offset>|@<unix-ms>|<RFC 3339>  &live=1  &q=…&by=regex|path  &as=hex  &time=utc  &open=<offset>  &view=cluster
  *
  * Never: touches the address bar.
  */
@@ -22,6 +22,8 @@ export type View = "tail" | "cluster" | "segments";
 
 export interface UrlState {
   readonly from: From;
+  /** From an offset on, and then stick to the end: how one node hands a live tail to another. */
+  readonly live: boolean;
   readonly query: string;
   readonly mode: FilterMode;
   readonly format: FormatChoice;
@@ -34,6 +36,7 @@ export const lastMax = 50_000;
 export const defaultFrom: From = { kind: "last", count: 200 };
 export const defaultState: UrlState = {
   from: defaultFrom,
+  live: false,
   query: "",
   mode: "text",
   format: "auto",
@@ -79,8 +82,10 @@ export function parseUrl(search: string): UrlState {
   const by = params.get("by");
   const open = Number(params.get("open") ?? Number.NaN);
   const view = params.get("view");
+  const from = parseFrom(params.get("from") ?? "") ?? defaultFrom;
   return {
-    from: parseFrom(params.get("from") ?? "") ?? defaultFrom,
+    from,
+    live: from.kind === "offset" && params.get("live") === "1",
     query: (params.get("q") ?? "").slice(0, 2000),
     mode: by === "regex" || by === "path" ? by : "text",
     format: oneOf(formatChoices, params.get("as"), "auto"),
@@ -95,6 +100,7 @@ export function formatUrl(state: UrlState): string {
   const params = new URLSearchParams();
   const from = formatFrom(state.from);
   if (from !== formatFrom(defaultFrom)) params.set("from", from);
+  if (state.live && state.from.kind === "offset") params.set("live", "1");
   if (state.query !== "") params.set("q", state.query);
   if (state.query !== "" && state.mode !== "text") params.set("by", state.mode);
   if (state.format !== "auto") params.set("as", state.format);

@@ -68,6 +68,8 @@ export const unread = computed(() => {
 });
 
 const addressDelayMs = 400;
+/** Records shown again when a live tail moves to another node. */
+const handedOver = 200;
 let addressDue = false;
 
 /** Begins: reads the address, opens the streams. */
@@ -90,11 +92,11 @@ export function begin(): void {
     darkScheme.value = dark;
   });
   const place = asPlace(history.state);
-  if (place === undefined) tail.start(initial.from);
-  else {
+  if (place !== undefined) {
     tail.start(reloadFrom(place), place.following);
     if (!place.following) tail.show(place.top);
-  }
+  } else if (initial.live) tail.start(initial.from, true);
+  else tail.start(initial.from);
   cluster.start();
   void askIdentity();
 }
@@ -125,6 +127,7 @@ function stateNow(): UrlState {
   const relative = from.kind === "end" || from.kind === "last";
   const place: From = relative ? from : defaultFrom;
   return {
+    live: false,
     from: tail.following.value ? place : { kind: "offset", offset: tail.top },
     query: query.value,
     mode: mode.value,
@@ -143,6 +146,16 @@ export function linkTo(offset: number | undefined): string {
       ? state
       : { ...state, from: { kind: "offset", offset: Math.max(0, offset - 20) }, open: offset, view: "tail" };
   return `${ownBase()}${location.pathname}${formatUrl(at)}`;
+}
+
+/** The address of this very tail on another node. */
+export function linkOn(base: string): string {
+  const { ring } = tail;
+  const state = stateNow();
+  const following = tail.following.value;
+  if (!tail.anchored || !following) return `${base}${location.pathname}${formatUrl(state)}`;
+  const from: From = { kind: "offset", offset: Math.max(ring.first, ring.next - handedOver) };
+  return `${base}${location.pathname}${formatUrl({ ...state, from, live: true })}`;
 }
 
 function writeAddress(): void {

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { StreamFailure } from "../core/failure.ts";
 import { grouped } from "../core/format.ts";
-import { cluster, goTo, identity, tail, view } from "../state/app.ts";
+import { cluster, goTo, identity, linkOn, tail, view } from "../state/app.ts";
 
 /** Failures in a row before a reconnect becomes a banner. */
 const quietTries = 2;
@@ -63,7 +63,7 @@ export function Trouble() {
         Try now
       </button>
       {others.map((node) => (
-        <a key={node} class="small" href={`${node}/ui/${location.search}`}>
+        <a key={node} class="small" href={linkOn(node)}>
           Open on {new URL(node).host}
         </a>
       ))}

@@ -112,7 +112,7 @@ function draw(
   }
   pen.stroke();
   const box = { width, height: height - 2, top, nowMs: now, spanMs, gapMs };
-  for (const { pick, kind } of lines) {
+  for (const { pick, kind } of lines.toReversed()) {
     pen.strokeStyle = kind === "area" ? style.color : style.outlineColor;
     pen.lineWidth = kind === "area" ? 1.5 : 1.25;
     for (const points of runs(samples, pick, box))

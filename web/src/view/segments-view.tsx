@@ -84,11 +84,16 @@ function Facts({ extent }: { extent: LogExtent }) {
       {facts.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd class={name === "Durability" && extent.sync !== "always" ? "warn" : ""}>{value || "—"}</dd>
+          <dd class={classOf(name, extent)}>{value || "—"}</dd>
         </div>
       ))}
     </dl>
   );
+}
+
+function classOf(fact: string, extent: LogExtent): string {
+  if (fact === "Durability" && extent.sync !== "always") return "warn";
+  return fact === "Cluster" ? "mono" : "";
 }
 
 function Segment({ segment, largest, lowest }: { segment: SegmentRow; largest: number; lowest: number }) {
@@ -110,7 +115,9 @@ function Segment({ segment, largest, lowest }: { segment: SegmentRow; largest: n
       <td class="num">{grouped(nextOffset - baseOffset)}</td>
       <td>
         <span class="size">
-          <meter min={0} max={largest} value={bytes} aria-label={`${size(bytes)} of ${size(largest)}`} />
+          <span class="gauge" role="img" aria-label={`${size(bytes)} of ${size(largest)}`}>
+            <span style={{ width: `${(bytes / largest) * 100}%` }} />
+          </span>
           {size(bytes)}
         </span>
       </td>
