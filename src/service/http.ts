@@ -37,9 +37,9 @@ export function send(
   body: string | Uint8Array,
 ): void {
   if (response.headersSent || isGone(response)) return;
-  const bytes = typeof body === "string" ? Buffer.from(body) : body;
-  response.writeHead(status, { ...headers, "content-length": String(bytes.length) });
-  response.end(bytes);
+  response.writeHead(status, { ...headers, "content-length": String(Buffer.byteLength(body)) });
+  // A string leaves in one write with the headers.
+  response.end(body);
 }
 
 /** Writes, and waits while the caller is slow. False once the caller has gone. */
@@ -81,6 +81,8 @@ export function readBody(request: NodeRequest, bytesMax: number): Promise<Buffer
     request.on("data", onData);
     request.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes)));
     request.once("error", (cause) => reject(new Fault("canceled", { cause })));
-    request.once("close", () => reject(new Fault("canceled")));
+    request.once("close", () => {
+      if (!request.complete) reject(new Fault("canceled"));
+    });
   });
 }

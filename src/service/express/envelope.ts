@@ -16,6 +16,8 @@ export const envelopeBytes = 5;
 /** Flag bits of an envelope. */
 export const flag = { compressed: 1, endStream: 2, trailers: 0x80 } as const;
 
+const empty: Uint8Array = new Uint8Array(0);
+
 export class EnvelopeReader {
   /** The message that take() found: `bytes[start … end)`, valid until the next push(). */
   bytes: Uint8Array = empty;
@@ -26,22 +28,22 @@ export class EnvelopeReader {
   readonly #messageBytesMax: number;
   #at = 0;
   /** Where messages that span chunks are put together; `bytes` is then its filled part. */
-  #joined: Uint8Array | undefined;
+  #joined: Uint8Array = empty;
 
   constructor(messageBytesMax: number) {
     this.#messageBytesMax = messageBytesMax;
   }
 
-  /** Adds bytes. All whole messages of the chunk before must have been taken. */
+  /** Adds bytes. All whole messages of the chunk before must have been taken, and are not looked at again. */
   push(chunk: Uint8Array): void {
     const rest = this.bytes.length - this.#at;
-    if (rest === 0) {
-      this.bytes = chunk;
-      this.#joined = undefined;
-      this.#at = 0;
-    } else {
+    if (rest > 0) {
       this.#join(chunk, rest);
+      return;
     }
+    this.bytes = chunk;
+    this.#at = 0;
+    if (this.#joined.length > keptBytesMax) this.#joined = empty;
   }
 
   /** Steps to the next whole message; false when there is none yet. Fault "too-large" as soon as a length says so. */
@@ -64,25 +66,27 @@ export class EnvelopeReader {
     return this.bytes.length - this.#at;
   }
 
-  /** Doubles its room when it has to move, so that many small chunks cost one copy each on the whole. */
+  /** The room is used again and again, and doubles when it must: many small chunks cost one copy each on the whole. */
   #join(chunk: Uint8Array, rest: number): void {
     const filled = this.bytes.length;
-    const total = rest + chunk.length;
-    if (this.#joined !== undefined && filled + chunk.length <= this.#joined.length) {
+    const inPlace = this.bytes.buffer === this.#joined.buffer;
+    if (inPlace && filled + chunk.length <= this.#joined.length) {
       this.#joined.set(chunk, filled);
       this.bytes = this.#joined.subarray(0, filled + chunk.length);
       return;
     }
-    const joined = Buffer.allocUnsafeSlow(total * 2);
-    joined.set(this.bytes.subarray(this.#at), 0);
-    joined.set(chunk, rest);
-    this.#joined = joined;
-    this.bytes = joined.subarray(0, total);
+    const total = rest + chunk.length;
+    const left = this.bytes.subarray(this.#at);
+    if (total > this.#joined.length) this.#joined = Buffer.allocUnsafeSlow(total * 2);
+    this.#joined.set(left, 0);
+    this.#joined.set(chunk, rest);
+    this.bytes = this.#joined.subarray(0, total);
     this.#at = 0;
   }
 }
 
-const empty = new Uint8Array(0);
+/** Room that an idle stream may keep. */
+const keptBytesMax = 256 * 1024;
 
 function tooLarge(bytes: number, limit: number): Fault {
   return new Fault("too-large", {

@@ -25,6 +25,7 @@ import { CompressionError, HpackDecoder } from "./hpack.ts";
 import { OutBuffer } from "./out-buffer.ts";
 import { areTrailers, requestHeaders } from "./request-headers.ts";
 
+const nothing: Buffer = Buffer.alloc(0);
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export interface H2Limits {
@@ -70,7 +71,7 @@ export class H2Connection {
   readonly #limits: H2Limits;
   readonly #hpack: HpackDecoder;
   readonly #streams = new Map<number, H2Stream>();
-  #input: Buffer = Buffer.alloc(0);
+  #input: Buffer = nothing;
   #prefaceDone = false;
   #settingsSeen = false;
   #lastStream = 0;
@@ -109,10 +110,8 @@ export class H2Connection {
   /** Takes what arrived. */
   feed(chunk: Buffer): void {
     if (this.#closed) return;
-    this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
     try {
-      if (!this.#prefaceDone && !this.#takePreface()) return;
-      this.#takeFrames();
+      this.#take(chunk);
     } catch (reason) {
       if (reason instanceof ConnectionError) this.#abort(reason.code, reason.message);
       else if (reason instanceof CompressionError) this.#abort(errorCode.compression, reason.message);
@@ -205,32 +204,53 @@ export class H2Connection {
 
   // What the peer sends.
 
-  #takePreface(): boolean {
-    const bytes = Math.min(this.#input.length, preface.length);
-    if (!this.#input.subarray(0, bytes).equals(preface.subarray(0, bytes))) {
-      throw new ConnectionError(errorCode.protocol, "not the preface of HTTP/2");
+  /** Whole frames are taken where they lie; only one that spans chunks is put together. */
+  #take(chunk: Buffer): void {
+    let at = 0;
+    while (this.#input.length > 0 && at < chunk.length && !this.#closed) {
+      const wanted = this.#wanted(this.#input) - this.#input.length;
+      const part = chunk.subarray(at, at + wanted);
+      this.#input = Buffer.concat([this.#input, part]);
+      at += part.length;
+      if (this.#input.length === this.#wanted(this.#input)) {
+        const whole = this.#input;
+        this.#input = nothing;
+        this.#takeWhole(whole);
+      }
     }
-    if (bytes < preface.length) return false;
-    this.#input = this.#input.subarray(preface.length);
-    this.#prefaceDone = true;
-    return true;
+    const rest = at === 0 ? chunk : chunk.subarray(at);
+    if (rest.length > 0 && !this.#closed) this.#input = this.#takeWhole(rest);
   }
 
-  #takeFrames(): void {
-    const input = this.#input;
-    let at = 0;
-    while (at + frameHeadBytes <= input.length && !this.#closed) {
-      const length = input.readUIntBE(at, 3);
-      if (length > framePayloadMax) throw new ConnectionError(errorCode.frameSize, "a frame is too large");
+  /** How many bytes the piece that begins so has, as far as can be told: a frame's head, a frame, the preface. */
+  #wanted(begun: Buffer): number {
+    if (!this.#prefaceDone) return preface.length;
+    return begun.length < frameHeadBytes ? frameHeadBytes : frameHeadBytes + frameLength(begun, 0);
+  }
+
+  /** Takes all that is whole and answers the rest, copied so that the chunk it came in can go. */
+  #takeWhole(bytes: Buffer): Buffer {
+    let at = this.#prefaceDone ? 0 : this.#takePreface(bytes);
+    if (!this.#prefaceDone) return Buffer.from(bytes);
+    while (at + frameHeadBytes <= bytes.length && !this.#closed) {
       const start = at + frameHeadBytes;
-      if (start + length > input.length) break;
-      const type = input[at + 3] as number;
-      const flags = input[at + 4] as number;
-      const id = input.readUInt32BE(at + 5) & 0x7fff_ffff;
-      this.#onFrame(type, flags, id, input.subarray(start, start + length));
-      at = start + length;
+      const end = start + frameLength(bytes, at);
+      if (end > bytes.length) break;
+      const id = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
+      this.#onFrame(bytes[at + 3] as number, bytes[at + 4] as number, id, bytes.subarray(start, end));
+      at = end;
     }
-    this.#input = input.subarray(at);
+    return at === bytes.length ? nothing : Buffer.from(bytes.subarray(at));
+  }
+
+  /** Answers how many bytes of the preface were there; throws as soon as it cannot be one. */
+  #takePreface(begun: Buffer): number {
+    const bytes = Math.min(begun.length, preface.length);
+    if (!begun.subarray(0, bytes).equals(preface.subarray(0, bytes))) {
+      throw new ConnectionError(errorCode.protocol, "not the preface of HTTP/2");
+    }
+    this.#prefaceDone = bytes === preface.length;
+    return bytes;
   }
 
   #onFrame(type: number, flags: number, id: number, payload: Buffer): void {
@@ -547,7 +567,12 @@ export class H2Connection {
   }
 }
 
-const nothing = Buffer.alloc(0);
+/** A frame's payload bytes by its head. */
+function frameLength(bytes: Buffer, at: number): number {
+  const length = bytes.readUIntBE(at, 3);
+  if (length > framePayloadMax) throw new ConnectionError(errorCode.frameSize, "a frame is too large");
+  return length;
+}
 
 /** The payload without its padding, whose length stands in its first byte; `skip` bytes more belong to its head. */
 function unpadded(payload: Buffer, skip: number): Buffer {
