@@ -12,6 +12,8 @@ export interface Passage {
   readonly caller: Caller;
   /** Set once the call has begun, that is when access was granted. */
   call: Call | undefined;
+  /** Our own code ran; until then every error is Connect's. */
+  reached: boolean;
   /** What was thrown, for the end of the call. */
   reason: unknown;
 }

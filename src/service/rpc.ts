@@ -27,6 +27,7 @@ import type { Logger, Protocol } from "../lib/telemetry.ts";
 import type { CallDesk, Caller } from "./call.ts";
 import { type Passage, passageKey } from "./call-context.ts";
 import { doorOfPath } from "./doors.ts";
+import { faultOfOwn, mendEarlyError } from "./early-error.ts";
 import { codeName, connectErrorOf } from "./errors.ts";
 import { mendGrpcMessage } from "./grpc-message.ts";
 import { fromText, isGrpcWebText, toText } from "./grpc-web-text.ts";
@@ -110,6 +111,7 @@ const notHere =
 
 function guarded(work: AnyMethod) {
   return async (input: unknown, context: HandlerContext): Promise<unknown> => {
+    reached(context);
     try {
       return await work(input, context);
     } catch (reason) {
@@ -120,6 +122,7 @@ function guarded(work: AnyMethod) {
 
 function guardedStream(work: AnyMethod) {
   return async function* (input: unknown, context: HandlerContext): AsyncGenerator<unknown> {
+    reached(context);
     try {
       yield* work(input, context) as AsyncIterable<unknown>;
     } catch (reason) {
@@ -128,9 +131,15 @@ function guardedStream(work: AnyMethod) {
   };
 }
 
-/** The error to send; what was thrown is kept for the end of the call. */
-function noted(context: HandlerContext, reason: unknown): unknown {
+function reached(context: HandlerContext): void {
   const passage = context.values.get(passageKey);
+  if (passage !== undefined) passage.reached = true;
+}
+
+/** The error to send; what was thrown is kept for the end of the call. */
+function noted(context: HandlerContext, thrown: unknown): unknown {
+  const passage = context.values.get(passageKey);
+  const reason = faultOfOwn(thrown);
   if (passage !== undefined) passage.reason = reason;
   return connectErrorOf(reason);
 }
@@ -161,7 +170,7 @@ async function serve(
   caller: Caller,
   { desk, log }: RpcOptions,
 ): Promise<void> {
-  const passage: Passage = { caller, call: undefined, reason: undefined };
+  const passage: Passage = { caller, call: undefined, reached: false, reason: undefined };
   let code = "canceled";
   try {
     const asked = universalRequestFromNodeRequest(
@@ -172,7 +181,12 @@ async function serve(
     );
     dropEndlessTimeout(asked.header);
     const text = isGrpcWebText(asked.header.get("content-type"));
-    const answer = text ? toText(await handler(fromText(asked))) : await handler(asked);
+    const binary = text ? fromText(asked) : asked;
+    let answer = await handler(binary);
+    if (!passage.reached && answer.body !== undefined) {
+      answer = await mendEarlyError(answer, binary.header.get("content-type"));
+    }
+    if (text) answer = toText(answer);
     if (answer.body === undefined && answer.status >= 400) {
       refuseRpc(request, response, answer.status, handler.allowedMethods);
       code = codeName(Code.InvalidArgument);

@@ -1,0 +1,90 @@
+/** Errors that Connect finds before our code runs say, like all others, what they are and that nothing was written. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fromBinary } from "@bufbuild/protobuf";
+import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
+import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
+import { curl } from "../support/curl.ts";
+import { serve } from "../support/serve.ts";
+
+const envelope = (message: string): Buffer => {
+  const bytes = Buffer.from(message);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+};
+const bad = '{"record":{"value":"!"}}';
+const large = `{"record":{"value":"${"A".repeat(4000)}"}}`;
+
+interface JsonError {
+  readonly code: string;
+  readonly details: readonly {
+    readonly type: string;
+    readonly debug: { reason: string; metadata: { written: string } };
+  }[];
+}
+
+test("Connect's unary calls", async () => {
+  await using served = await serve({ requestBytesMax: 3000 });
+  for (const [body, status, code, reason] of [
+    [bad, 400, "invalid_argument", "BAD_REQUEST"],
+    ["{", 400, "invalid_argument", "BAD_REQUEST"],
+    [large, 429, "resource_exhausted", "TOO_LARGE"],
+  ] as const) {
+    const answer = await curl(`${served.url}/log.v1.Log/Produce`, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/json" },
+    });
+    const error = answer.json as unknown as JsonError;
+    assert.deepEqual([answer.status, error.code], [status, code]);
+    assert.deepEqual(
+      [error.details[0]?.type, error.details[0]?.debug.reason, error.details[0]?.debug.metadata.written],
+      ["google.rpc.ErrorInfo", reason, "no"],
+    );
+  }
+  const binary = await curl(`${served.url}/log.v1.Log/Produce`, {
+    method: "POST",
+    body: Uint8Array.of(0xff, 0xff),
+    headers: { "content-type": "application/proto" },
+  });
+  assert.deepEqual([binary.status, binary.json["code"]], [400, "invalid_argument"]);
+});
+
+test("Connect's streams", async () => {
+  await using served = await serve({ requestBytesMax: 3000 });
+  for (const [body, code] of [
+    [envelope("{"), "invalid_argument"],
+    [envelope("{}").subarray(0, 4), "invalid_argument"],
+    [envelope(large), "resource_exhausted"],
+  ] as const) {
+    const answer = await curl(`${served.url}/log.v1.Log/ConsumeStream`, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/connect+json" },
+    });
+    const { error } = JSON.parse(answer.text.slice(5)) as { error: JsonError };
+    assert.deepEqual(
+      [answer.status, error.code, error.details[0]?.debug.metadata.written],
+      [200, code, "no"],
+    );
+  }
+});
+
+test("gRPC-Web, in both modes", async () => {
+  await using served = await serve({ requestBytesMax: 3000 });
+  for (const text of [false, true]) {
+    const message = Buffer.concat([Buffer.from([0, 0, 0, 0, 2]), Buffer.from([0xff, 0xff])]);
+    const answer = await curl(`${served.url}/log.v1.Log/Produce`, {
+      method: "POST",
+      body: text ? message.toString("base64") : message,
+      headers: { "content-type": text ? "application/grpc-web-text" : "application/grpc-web+proto" },
+    });
+    const body = text ? Buffer.from(answer.text, "base64").toString() : answer.text;
+    assert.match(body, /grpc-status: 3\r\n/);
+    const [, details] = /grpc-status-details-bin: (\S+)\r\n/.exec(body) ?? [];
+    const status = fromBinary(StatusSchema, Buffer.from(details ?? "", "base64"));
+    const info = fromBinary(ErrorInfoSchema, status.details[0]!.value);
+    assert.deepEqual([info.reason, info.metadata["written"]], ["BAD_REQUEST", "no"]);
+  }
+});

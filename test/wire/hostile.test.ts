@@ -1,0 +1,308 @@
+/** Input made to harm, on real sockets, on both lanes: nothing is written, nothing stops, nothing is left behind. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import {
+  type ClientHttp2Session,
+  connect as connectH2,
+  constants,
+  type IncomingHttpHeaders,
+} from "node:http2";
+import { connect, type Socket } from "node:net";
+import { suite, test } from "node:test";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import { expressLane } from "../../src/service/mod.ts";
+import { curl } from "../support/curl.ts";
+import { type Served, type ServeOptions, serve } from "../support/serve.ts";
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+interface Answer {
+  readonly headers: IncomingHttpHeaders;
+  readonly trailers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  readonly reset: number;
+}
+
+/** One HTTP/2 request with exactly this body; a reset is an answer too. */
+async function ask(
+  session: ClientHttp2Session,
+  path: string,
+  headers: Record<string, string>,
+  body: Uint8Array,
+): Promise<Answer> {
+  const stream = session.request({ ":method": "POST", ":path": path, ...headers });
+  let answer: IncomingHttpHeaders = {};
+  let trailers: IncomingHttpHeaders = {};
+  const chunks: Buffer[] = [];
+  stream.on("response", (got) => (answer = got));
+  stream.on("trailers", (got) => (trailers = got));
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream.on("error", () => undefined);
+  stream.end(body);
+  await new Promise((resolve) => stream.once("close", resolve));
+  return { headers: answer, trailers, body: Buffer.concat(chunks), reset: stream.rstCode ?? 0 };
+}
+
+const frame = (message: Uint8Array, flags = 0, length = message.length): Buffer => {
+  const head = Buffer.alloc(5);
+  head[0] = flags;
+  head.writeUInt32BE(length, 1);
+  return Buffer.concat([head, message]);
+};
+const grpc = { "content-type": "application/grpc", te: "trailers" };
+const record = (value: Uint8Array): Buffer => {
+  const inner = Buffer.concat([Buffer.from([0x0a]), varint(value.length), value]);
+  return Buffer.concat([Buffer.from([0x0a]), varint(inner.length), inner]);
+};
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest >>>= 7) {
+    if (rest < 0x80) return Buffer.from([...bytes, rest]);
+    bytes.push((rest & 0x7f) | 0x80);
+  }
+}
+
+/** The server answers an honest caller, and its log is as long as it should be. */
+async function isWell(served: Served, next: number): Promise<void> {
+  assert.equal(served.log.next, next);
+  const answer = await curl(served.url, { method: "POST", body: '{"record":{}}' });
+  assert.equal(answer.text, `{"offset":${next}}\n`);
+  for (let tries = 0; served.service.desk.longCalls > 0 || served.log.openTails > 0; tries++) {
+    assert.ok(tries < 2000, "calls are left behind");
+    await pause(5);
+  }
+}
+
+const lanes: Readonly<Record<string, ServeOptions>> = { reference: {}, express: { express: expressLane } };
+for (const [lane, options] of Object.entries(lanes)) {
+  suite(`hostile input, ${lane}`, () => {
+    const open = async (more: ServeOptions = {}) => {
+      const served = await serve({ ...options, ...more });
+      const session = connectH2(served.url);
+      session.on("error", () => undefined);
+      return {
+        served,
+        session,
+        async [Symbol.asyncDispose]() {
+          session.destroy();
+          await served[Symbol.asyncDispose]();
+        },
+      };
+    };
+
+    test("messages that are malformed in every way are refused with a gRPC status", async () => {
+      await using world = await open({ requestBytesMax: 100_000 });
+      const good = record(Buffer.from("x"));
+      const bodies: Readonly<Record<string, Uint8Array>> = {
+        nothing: new Uint8Array(0),
+        "half a prefix": Uint8Array.of(0, 0, 0),
+        "a length that lies upwards": frame(good, 0, good.length + 10),
+        "a length of 4 GiB": frame(good, 0, 0xffff_ffff),
+        "a length over the limit": frame(Buffer.alloc(100_001)),
+        "compressed without saying how": frame(gzipSync(good), 1),
+        "no protobuf": frame(Uint8Array.of(0xff, 0xff, 0xff)),
+        "a group": frame(Uint8Array.of(0x0b, 0x0c)),
+        "a field that passes the end": frame(Uint8Array.of(0x0a, 0x7f, 0x0a)),
+        "a varint without end": frame(new Uint8Array(32).fill(0x80)),
+        "a header name that is no UTF-8": frame(Uint8Array.of(0x0a, 6, 0x32, 4, 0x0a, 2, 0xc3, 0x28)),
+        "field number zero": frame(Uint8Array.of(0x02, 0x00)),
+        "two messages": Buffer.concat([frame(good), frame(good)]),
+        "an expected offset of 2^64-1": frame(
+          Buffer.concat([good, Buffer.from([0x18]), Buffer.alloc(9, 0xff), Buffer.from([1])]),
+        ),
+      };
+      for (const [name, body] of Object.entries(bodies)) {
+        const { trailers, headers } = await ask(world.session, "/log.v1.Log/Produce", grpc, body);
+        const status = Number(trailers["grpc-status"] ?? headers["grpc-status"]);
+        assert.ok([3, 8, 12].includes(status), `${name}: ${status}`);
+      }
+      await isWell(world.served, 0);
+    });
+
+    test("a bomb is not unpacked beyond the limit", async () => {
+      await using world = await open({ requestBytesMax: 100_000 });
+      const bomb = record(Buffer.alloc(50_000_000));
+      for (const [encoding, packed] of [
+        ["gzip", gzipSync(bomb)],
+        ["br", brotliCompressSync(bomb)],
+      ] as const) {
+        assert.ok(packed.length < 60_000);
+        const headers = { ...grpc, "grpc-encoding": encoding };
+        const { trailers } = await ask(world.session, "/log.v1.Log/Produce", headers, frame(packed, 1));
+        assert.equal(trailers["grpc-status"], "8", encoding);
+        const unary = { "content-type": "application/proto", "content-encoding": encoding };
+        assert.equal(
+          (await ask(world.session, "/log.v1.Log/Produce", unary, packed)).headers[":status"],
+          429,
+        );
+      }
+      const wrong = await ask(
+        world.session,
+        "/log.v1.Log/Produce",
+        { ...grpc, "grpc-encoding": "lzma" },
+        frame(bomb.subarray(0, 9), 1),
+      );
+      assert.equal(wrong.trailers["grpc-status"], "12");
+      await isWell(world.served, 0);
+    });
+
+    test("a stream that breaks in the middle keeps what was acknowledged and nothing else", async () => {
+      await using world = await open();
+      const good = frame(record(Buffer.from("x")));
+      const body = Buffer.concat([good, good, frame(Uint8Array.of(0xff)), good]);
+      const { trailers, body: acks } = await ask(world.session, "/log.v1.Log/ProduceStream", grpc, body);
+      assert.equal(trailers["grpc-status"], "3");
+      assert.ok(acks.length > 0);
+      await isWell(world.served, 2);
+    });
+
+    test("streams that are reset as soon as they are opened leave nothing behind", {
+      timeout: 60_000,
+    }, async () => {
+      await using world = await open();
+      let session = world.session;
+      let sessions = 1;
+      for (let burst = 0; burst < 100; burst++) {
+        if (session.closed || session.destroyed) {
+          // Being hung up on is a fair answer to such a caller.
+          session = connectH2(world.served.url);
+          session.on("error", () => undefined);
+          sessions++;
+        }
+        for (let at = 0; at < 100; at++) {
+          if (session.closed || session.destroyed) break;
+          const stream = session.request({
+            ":method": "POST",
+            ":path": "/log.v1.Log/ConsumeStream",
+            ...grpc,
+          });
+          stream.on("error", () => undefined);
+          stream.end(frame(new Uint8Array(0)));
+          stream.close(constants.NGHTTP2_CANCEL);
+        }
+        await pause(1);
+      }
+      session.destroy();
+      assert.ok(sessions <= 100);
+      await isWell(world.served, 0);
+    });
+
+    test("ten thousand tails that are opened and dropped leave nothing behind", {
+      timeout: 120_000,
+    }, async () => {
+      await using world = await open();
+      const { served } = world;
+      for (let round = 0; round < 20; round++) {
+        const session = connectH2(served.url);
+        session.on("error", () => undefined);
+        const streams = Array.from({ length: 500 }, () => {
+          const stream = session.request({
+            ":method": "POST",
+            ":path": "/log.v1.Log/ConsumeStream",
+            ...grpc,
+          });
+          stream.on("error", () => undefined);
+          stream.end(frame(new Uint8Array(0)));
+          return stream;
+        });
+        assert.equal(streams.length, 500);
+        if (round % 2 === 0) while (served.log.openTails === 0) await pause(2);
+        session.destroy();
+        while (served.log.openTails > 0) await pause(2);
+      }
+      await isWell(served, 0);
+      assert.equal(served.service.traffic.tails, 0);
+      assert.ok(served.listener.connections < 5);
+    });
+  });
+}
+
+test("header floods and bodies that lie about their length are refused over HTTP/1.1", async () => {
+  await using served = await serve({
+    requestBytesMax: 10_000,
+    http: { headersMs: 1000, requestMs: 1000, idleMs: 500 },
+  });
+  const raw = async (bytes: string): Promise<string> => {
+    const socket: Socket = connect(served.port, "127.0.0.1");
+    let text = "";
+    socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
+    socket.on("error", () => undefined);
+    socket.write(bytes);
+    await new Promise((resolve) => socket.once("close", resolve));
+    return text;
+  };
+  const head = "POST / HTTP/1.1\r\nhost: localhost\r\n";
+  assert.match(await raw(`GET / HTTP/1.1\r\n${"x: y\r\n".repeat(5000)}\r\n`), /^HTTP\/1\.1 431 /);
+  assert.match(await raw(`GET / HTTP/1.1\r\nx: ${"y".repeat(20_000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
+  assert.match(await raw(`${head}content-length: 99999999999\r\n\r\n{`), /^HTTP\/1\.1 413 /);
+  assert.match(await raw(`${head}content-length: -1\r\n\r\n{}`), /^HTTP\/1\.1 400 /);
+  assert.match(await raw(`${head}content-length: 2\r\ncontent-length: 3\r\n\r\n{}`), /^HTTP\/1\.1 400 /);
+  assert.match(
+    await raw(`${head}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}`),
+    /^HTTP\/1\.1 400 /,
+  );
+  assert.match(await raw(`${head}transfer-encoding: chunked\r\n\r\nZZ\r\n`), /^HTTP\/1\.1 400 /);
+  assert.match(await raw(`${head}content-length: 50\r\n\r\n{"record":{}}`), /^(HTTP\/1\.1 408 |$)/);
+  assert.match(await raw("GET / HTTP/9.9\r\n\r\n"), /^HTTP\/1\.1 400 /);
+  assert.match(await raw(`GET /\0 HTTP/1.1\r\nhost: localhost\r\n\r\n`), /^HTTP\/1\.1 400 /);
+  await isWell(served, 0);
+});
+
+test("header floods over HTTP/2 end the stream or the connection, and nothing more", async () => {
+  await using served = await serve({ express: expressLane });
+  const session = connectH2(served.url, { maxHeaderListPairs: 100_000 } as object);
+  session.on("error", () => undefined);
+  const flood = Object.fromEntries(Array.from({ length: 2000 }, (_, at) => [`x-${at}`, "y".repeat(50)]));
+  const { headers } = await ask(
+    session,
+    "/log.v1.Log/Produce",
+    { ...grpc, ...flood },
+    frame(new Uint8Array(0)),
+  );
+  assert.notEqual(headers[":status"], 200);
+  session.destroy();
+  await isWell(served, 0);
+});
+
+test("two thousand idle connections cost little and hinder nobody", { timeout: 60_000 }, async () => {
+  await using served = await serve({ connectionsMax: 4000, sniffMs: 30_000 });
+  const sockets: Socket[] = [];
+  for (let at = 0; at < 20; at++) {
+    const batch = Array.from({ length: 100 }, () => connect(served.port, "127.0.0.1"));
+    for (const socket of batch) socket.on("error", () => undefined);
+    await Promise.all(batch.map((socket) => once(socket, "connect")));
+    sockets.push(...batch);
+  }
+  await isWell(served, 0);
+  for (const socket of sockets) socket.destroy();
+  for (let tries = 0; served.listener.connections > 0; tries++) {
+    assert.ok(tries < 2000);
+    await pause(5);
+  }
+});
+
+test("a reader that never reads holds its own stream up, and its memory stays bounded", {
+  timeout: 60_000,
+}, async () => {
+  await using served = await serve({ express: expressLane });
+  for (let at = 0; at < 200; at++) {
+    await served.log.append({ bytes: record(Buffer.alloc(500_000)), count: 1 });
+  }
+  const session = connectH2(served.url);
+  session.on("error", () => undefined);
+  const stream = session.request({ ":method": "POST", ":path": "/log.v1.Log/ConsumeStream", ...grpc });
+  stream.on("error", () => undefined);
+  stream.end(frame(new Uint8Array(0)));
+  stream.pause();
+  await pause(500);
+  const before = process.memoryUsage().arrayBuffers;
+  await pause(500);
+  assert.ok(process.memoryUsage().arrayBuffers - before < 20_000_000);
+  const other = connectH2(served.url);
+  const answer = await ask(other, "/log.v1.Log/Consume", grpc, frame(new Uint8Array(0)));
+  assert.equal(answer.trailers["grpc-status"], "0");
+  other.destroy();
+  session.destroy();
+  await isWell(served, 200);
+});

@@ -1,0 +1,258 @@
+/** The one port: what speaks what, who is turned away how, and what is capped. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as connectH2, constants } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { after, before, test } from "node:test";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { NodeTls, peerProtocol } from "../../src/agent/tls.ts";
+import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
+import { curl } from "../support/curl.ts";
+import { scratch } from "../support/scratch.ts";
+import { serve } from "../support/serve.ts";
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Everything a connection says until it ends. */
+async function heard(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  socket.on("error", () => undefined);
+  if (!socket.destroyed) await new Promise((resolve) => socket.once("close", resolve));
+  return Buffer.concat(chunks);
+}
+
+async function dial(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  await once(socket, "connect");
+  return socket;
+}
+
+const get = "GET /?offset=0 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+test("a request that comes byte by byte is served, and so is one behind another", async () => {
+  await using served = await serve();
+  const slow = await dial(served.port);
+  const answer = heard(slow);
+  for (const letter of get) {
+    slow.write(letter);
+    await pause(1);
+  }
+  assert.match((await answer).toString(), /^HTTP\/1\.1 404 /);
+  const twice = await dial(served.port);
+  const both = heard(twice);
+  twice.write(get.replace("close", "keep-alive") + get);
+  assert.equal((await both).toString().match(/HTTP\/1\.1 404/g)?.length, 2);
+});
+
+test("an HTTP/2 preface in pieces opens a session", async () => {
+  await using served = await serve();
+  const socket = await dial(served.port);
+  for (const part of ["P", "RI", " * HTTP/2", ".0\r\n\r\nSM\r\n\r\n"]) {
+    socket.write(part);
+    await pause(5);
+  }
+  socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+  const [settings] = (await once(socket, "data")) as [Buffer];
+  assert.equal(settings[3], 4);
+  socket.destroy();
+});
+
+test("bytes that nothing here speaks are dropped without a word", async () => {
+  await using served = await serve();
+  for (const bytes of [
+    [0, 1, 2, 3],
+    [0xa7, 1, 2],
+    [0x20, 0x20, 0x20],
+    [0xff, 0xff, 0xff],
+    [0x16, 3, 1],
+    [0xf4, 1, 2],
+  ]) {
+    const socket = await dial(served.port);
+    socket.write(Uint8Array.from(bytes));
+    assert.equal((await heard(socket)).length, 0);
+  }
+  const gibberish = await dial(served.port);
+  gibberish.write("HELLO there\r\n\r\n");
+  assert.match((await heard(gibberish)).toString(), /^HTTP\/1\.1 400 .*"code":"invalid_argument"/s);
+});
+
+test("raft and gossip are handed on with nothing of them consumed", async () => {
+  const seen: string[] = [];
+  const take = (name: string) => (socket: Socket) => {
+    socket.once("data", (chunk: Buffer) => {
+      seen.push(`${name} ${chunk.toString("hex")}`);
+      socket.end("mine");
+    });
+  };
+  await using served = await serve({ doors: { raft: take("raft"), gossip: take("gossip") } });
+  for (const bytes of [
+    [0xa7, 9, 9, 9],
+    [0x00, 1, 2],
+    [0x0d, 1, 2],
+    [0xf4, 5, 6],
+  ]) {
+    const socket = await dial(served.port);
+    socket.write(Uint8Array.from(bytes));
+    assert.equal((await heard(socket)).toString(), "mine");
+  }
+  assert.deepEqual(seen, ["raft a7090909", "gossip 000102", "gossip 0d0102", "gossip f40506"]);
+});
+
+test("who says nothing, or too little, or never ends its headers, is hung up on", async () => {
+  await using served = await serve({ sniffMs: 100, http: { headersMs: 200, requestMs: 400, idleMs: 300 } });
+  const silent = await dial(served.port);
+  const short = await dial(served.port);
+  short.write("G");
+  const loris = await dial(served.port);
+  loris.write("GET / HTTP/1.1\r\nhost: localhost\r\n");
+  const drip = setInterval(() => loris.write("x: y\r\n"), 50);
+  const body = await dial(served.port);
+  body.write("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{");
+  const idle = await dial(served.port);
+  idle.write(get.replace("close", "keep-alive"));
+  const [a, b, c, d, e] = await Promise.all([silent, short, loris, body, idle].map(heard));
+  clearInterval(drip);
+  assert.deepEqual([a?.length, b?.length], [0, 0]);
+  assert.match(c?.toString() ?? "", /^HTTP\/1\.1 408 /);
+  assert.match(d?.toString() ?? "", /^(HTTP\/1\.1 408 |$)/);
+  assert.match(e?.toString() ?? "", /^HTTP\/1\.1 404 /);
+  assert.equal((await curl(`${served.url}/?offset=0`)).status, 404);
+  assert.equal(served.log.next, 0);
+});
+
+test("connections over the cap are turned away, and there is room again when others leave", async () => {
+  await using served = await serve({ connectionsMax: 5 });
+  const held = await Promise.all(Array.from({ length: 5 }, () => dial(served.port)));
+  const sixth = await dial(served.port);
+  assert.equal((await heard(sixth)).length, 0);
+  for (const socket of held) socket.destroy();
+  for (let tries = 0; served.listener.connections > 0; tries++) {
+    assert.ok(tries < 1000);
+    await pause(5);
+  }
+  assert.equal((await curl(`${served.url}/?offset=0`)).status, 404);
+});
+
+test("closing finishes a response under way and tells HTTP/2 to go away", async () => {
+  const served = await serve();
+  let commit: () => void = () => undefined;
+  served.log.gate = new Promise((resolve) => (commit = resolve));
+  const session = connectH2(served.url);
+  const gone = once(session, "goaway");
+  const stream = session.request({ ":method": "POST", ":path": "/" });
+  stream.end('{"record":{}}');
+  while (served.log.appendCalls.length === 0) await pause(2);
+  const closed = served.listener.close(5_000);
+  await gone;
+  commit();
+  const [headers] = (await once(stream, "response")) as [Record<string, unknown>];
+  assert.equal(headers[":status"], 200);
+  stream.resume();
+  await closed;
+  await assert.rejects(dial(served.port));
+});
+
+let files: ReturnType<typeof writeTlsFiles>;
+let client: { cert: string; key: string; ca: string };
+let stranger: { cert: string; key: string };
+const cleanups: (() => void)[] = [];
+before(async () => {
+  const directory = scratch({ after: (work) => cleanups.push(work) });
+  const authority = await testAuthority();
+  files = writeTlsFiles(directory, "node", await authority.node(), authority.issued);
+  const root = await authority.client("root");
+  client = { cert: root.certificatePem, key: root.keyPem, ca: authority.issued.certificatePem };
+  const other = await (await testAuthority("Other")).client("root");
+  stranger = { cert: other.certificatePem, key: other.keyPem };
+});
+after(() => {
+  for (const cleanup of cleanups) cleanup();
+});
+
+const tlsServer = (clientAuth: "require" | "optional" = "require") =>
+  serve({ tls: new NodeTls({ server: files, clientAuth }) });
+async function dialTls(port: number, options: object): Promise<TLSSocket> {
+  const socket = connectTls({ port, host: "127.0.0.1", servername: "localhost", ca: client.ca, ...options });
+  await once(socket, "secureConnect");
+  return socket;
+}
+
+test("plaintext on a port that speaks TLS gets a readable 400, or a GOAWAY with the same sentence", async () => {
+  await using served = await tlsServer();
+  const http1 = await dial(served.port);
+  http1.write(get);
+  assert.match((await heard(http1)).toString(), /^HTTP\/1\.1 400 Bad Request.*this port speaks TLS/s);
+  const h2 = await dial(served.port);
+  h2.write(preface);
+  assert.match((await heard(h2)).toString("latin1"), /this port speaks TLS/);
+  const session = connectH2(`http://127.0.0.1:${served.port}`);
+  session.on("error", () => undefined);
+  const [code] = (await once(session, "goaway")) as [number];
+  assert.equal(code, constants.NGHTTP2_INADEQUATE_SECURITY);
+  session.destroy();
+});
+
+test("TLS speaks HTTP/2, HTTP/1.1 by ALPN or without it, and peers by theirs", async () => {
+  const peers: string[] = [];
+  const tls = new NodeTls({ server: files, clientAuth: "require" });
+  await using served = await serve({
+    tls,
+    doors: {
+      raft(socket, identity) {
+        peers.push(identity.subject);
+        socket.end("peer");
+      },
+    },
+  });
+  const session = connectH2(`https://localhost:${served.port}`, {
+    ...client,
+    lookup: (_n, _o, done) => done(null, [{ address: "127.0.0.1", family: 4 }]),
+  });
+  const stream = session.request({ ":path": "/?offset=0" });
+  const [headers] = (await once(stream, "response")) as [Record<string, unknown>];
+  assert.equal(headers[":status"], 404);
+  session.destroy();
+  for (const ALPNProtocols of [["http/1.1"], undefined]) {
+    const socket = await dialTls(served.port, { ...client, ALPNProtocols });
+    socket.write(get);
+    assert.match((await heard(socket)).toString(), /^HTTP\/1\.1 404 /);
+  }
+  const peer = await dialTls(served.port, { ...client, ALPNProtocols: [peerProtocol] });
+  assert.equal((await heard(peer)).toString(), "peer");
+  assert.deepEqual(peers, ["root"]);
+});
+
+test("certificates that are missing or of another CA do not get in; optional lets anonymous in", async () => {
+  await using strict = await tlsServer();
+  for (const options of [{}, stranger]) {
+    const socket = connectTls({
+      port: strict.port,
+      host: "127.0.0.1",
+      servername: "localhost",
+      ca: client.ca,
+      ...options,
+    });
+    socket.write(get);
+    assert.equal((await heard(socket)).length, 0);
+  }
+  await using lenient = await tlsServer("optional");
+  const anonymous = await dialTls(lenient.port, {});
+  anonymous.write(get);
+  assert.match((await heard(anonymous)).toString(), /^HTTP\/1\.1 401 .*unauthenticated/s);
+  const wrong = await dialTls(lenient.port, stranger);
+  wrong.write(get);
+  assert.match((await heard(wrong)).toString(), /^HTTP\/1\.1 401 /);
+});
+
+test("a handshake that never ends holds nobody up", async () => {
+  await using served = await tlsServer();
+  const stalled = await Promise.all(Array.from({ length: 50 }, () => dial(served.port)));
+  for (const socket of stalled) socket.write(Uint8Array.of(0x16, 3, 1, 2, 0));
+  const socket = await dialTls(served.port, client);
+  socket.write(get);
+  assert.match((await heard(socket)).toString(), /^HTTP\/1\.1 404 /);
+  for (const one of stalled) one.destroy();
+});
