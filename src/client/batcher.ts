@@ -31,7 +31,7 @@ export interface BatcherSettings {
   /** Batches under way; the server remembers five of a producer. */
   readonly inFlightMax: number;
   readonly queueBytesMax: number;
-  /** How long a batch is tried, from when its first run was added. */
+  /** How long a run is tried, unless it says so itself. */
   readonly deliveryMs: number;
   readonly producer?: { readonly id: bigint; readonly epoch: number } | undefined;
 }
@@ -65,12 +65,16 @@ export type Outcome<Ticket> =
 /** One run of several made the whole batch fail: each is tried by itself. */
 const partFaults: readonly FaultKind[] = ["bad-record", "bad-request", "too-large"];
 
+/** Runs travel together when they would give up at about the same time. */
+const patienceMs = 250;
+
 export class Batcher<Ticket> {
   readonly #settings: BatcherSettings;
   #open: Item<Ticket>[] = [];
   #openBytes = 0;
   #openCount = 0;
   #openedAt = 0;
+  #openExpiresAt = 0;
   #isDue = false;
   /** Sealed, not sent yet. */
   readonly #sealed: Batch<Ticket>[] = [];
@@ -108,8 +112,11 @@ export class Batcher<Ticket> {
     return this.#bytes === 0 || this.#bytes + bytes <= this.#settings.queueBytesMax;
   }
 
-  /** Takes a run, whose bytes must not change any more. Throws Fault "overloaded" when there is no room. */
-  add(run: RecordRun, ticket: Ticket, nowMs: number): void {
+  /**
+   * Takes a run, whose bytes must not change any more. It is tried until `expiresAt`, or a little less where it
+   * travels with others. Throws Fault "overloaded" when there is no room.
+   */
+  add(run: RecordRun, ticket: Ticket, nowMs: number, expiresAt = nowMs + this.#settings.deliveryMs): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (!this.hasRoom(run.bytes.length)) {
       const { queueBytesMax } = this.#settings;
@@ -120,8 +127,13 @@ export class Batcher<Ticket> {
     }
     const { recordsMax, bytesMax } = this.#settings;
     const tooMuch = this.#openCount + run.count > recordsMax || this.#openBytes + run.bytes.length > bytesMax;
-    if (this.#open.length > 0 && tooMuch) this.#seal();
-    if (this.#open.length === 0) this.#openedAt = nowMs;
+    const isApart = Math.abs(expiresAt - this.#openExpiresAt) > patienceMs;
+    if (this.#open.length > 0 && (tooMuch || isApart)) this.#seal();
+    if (this.#open.length === 0) {
+      this.#openedAt = nowMs;
+      this.#openExpiresAt = expiresAt;
+    }
+    this.#openExpiresAt = Math.min(this.#openExpiresAt, expiresAt);
     this.#open.push({ run, ticket });
     this.#openBytes += run.bytes.length;
     this.#openCount += run.count;
@@ -143,7 +155,7 @@ export class Batcher<Ticket> {
       if (waiting === undefined || this.#isFlying || waiting.notBefore > nowMs) return undefined;
       return this.#send(waiting);
     }
-    if (this.#live.length >= this.#settings.inFlightMax) return undefined;
+    if (this.#live.length >= this.#settings.inFlightMax || this.#isRecovering) return undefined;
     if (this.#sealed.length === 0 && this.#open.length > 0 && this.#lingersUntil() <= nowMs) this.#seal();
     const batch = this.#sealed.shift();
     if (batch === undefined) return undefined;
@@ -157,13 +169,15 @@ export class Batcher<Ticket> {
 
   /** When next() may have something that it does not have now; undefined: only after an ack, a fault or an add. */
   wakeAt(): number | undefined {
-    const times = [...this.#live, ...this.#sealed.slice(0, 1)]
+    const { inFlightMax } = this.#settings;
+    const times = [...this.#live, ...this.#sealed]
       .filter(({ state }) => state === "waiting")
       .map(({ expiresAt }) => expiresAt);
+    if (this.#open.length > 0) times.push(this.#openExpiresAt);
     const waiting = this.#live.find(({ state }) => state === "waiting");
     if (waiting !== undefined) {
       if (!this.#isFlying) times.push(waiting.notBefore);
-    } else if (this.#live.length < this.#settings.inFlightMax && this.#gap === undefined) {
+    } else if (this.#live.length < inFlightMax && this.#gap === undefined && !this.#isRecovering) {
       if (this.#sealed.length > 0) times.push(Number.NEGATIVE_INFINITY);
       else if (this.#open.length > 0) times.push(this.#lingersUntil());
     }
@@ -241,12 +255,17 @@ export class Batcher<Ticket> {
     return this.#live.some(({ state }) => state === "flying");
   }
 
+  /** One is tried again: what is new waits for how it ends. */
+  get #isRecovering(): boolean {
+    return this.#live.some(({ attempts }) => attempts > 1);
+  }
+
   #lingersUntil(): number {
     return this.#isDue ? Number.NEGATIVE_INFINITY : this.#openedAt + this.#settings.lingerMs;
   }
 
   #seal(): void {
-    this.#sealed.push(this.#batchOf(this.#open, this.#openedAt + this.#settings.deliveryMs));
+    this.#sealed.push(this.#batchOf(this.#open, this.#openExpiresAt));
     this.#open = [];
     this.#openBytes = 0;
     this.#openCount = 0;
@@ -281,8 +300,10 @@ export class Batcher<Ticket> {
       if (batch.state === "waiting" && batch.expiresAt <= nowMs) this.#drop(batch, new Fault("deadline"));
     }
     this.#closeGap();
-    while (this.#sealed.length > 0 && this.#sealed[0]!.expiresAt <= nowMs) {
-      this.#settleFault(this.#sealed.shift()!, new Fault("deadline"), false);
+    if (this.#open.length > 0 && this.#openExpiresAt <= nowMs) this.#seal();
+    for (const late of this.#sealed.filter(({ expiresAt }) => expiresAt <= nowMs)) {
+      this.#sealed.splice(this.#sealed.indexOf(late), 1);
+      this.#settleFault(late, new Fault("deadline"), false);
     }
   }
 

@@ -41,6 +41,8 @@ export interface CallOptions {
   /** The longest that one attempt may take. */
   readonly attemptMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Nodes that were tried in vain: filled by each attempt, so that the next one goes elsewhere. */
+  readonly avoid?: Set<string>;
 }
 
 /** Where and how one attempt is made. */
@@ -100,10 +102,11 @@ export class Caller implements Disposable {
   /** Makes attempts until one succeeds or no further one is safe. Throws the Fault of the last. */
   async call<T>(options: CallOptions, work: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { clock, attemptsMax, chance, backoff } = this.#options;
+    const attempt = { ...options, avoid: options.avoid ?? new Set<string>() };
     let isUnknown = false;
     for (let failures = 1; ; failures++) {
       try {
-        return await this.attempt(options, work);
+        return await this.attempt(attempt, work);
       } catch (reason) {
         const fault = faultOf(reason, options.effect);
         isUnknown ||= fault.written === "unknown";
@@ -128,7 +131,7 @@ export class Caller implements Disposable {
     const leftMs = options.deadlineMs - clock.wallMs();
     if (leftMs <= 0) throw new Fault("deadline");
     if (this.#options.discover) await this.#discover(options, leftMs);
-    const addr = this.picker.pick(options.purpose, clock.monotonicMs());
+    const addr = this.picker.pick(options.purpose, clock.monotonicMs(), options.avoid);
     const signal = anySignal(this.closing, options.signal);
     const timeoutMs = Number.isFinite(leftMs)
       ? Math.max(1, Math.ceil(options.deadlineMs - clock.wallMs()))
@@ -149,14 +152,15 @@ export class Caller implements Disposable {
     } catch (reason) {
       const fault = faultOf(reason, options.effect);
       if (signal?.aborted === true) throw abortedFault(signal, fault, options.effect);
-      this.blame(addr, fault);
+      this.blame(addr, fault, options.avoid);
       throw fault;
     }
   }
 
   /** Remembers what a fault says about the node it came from. */
-  blame(addr: string, fault: Fault): void {
+  blame(addr: string, fault: Fault, avoid?: Set<string>): void {
     const { clock, backoff, chance } = this.#options;
+    avoid?.add(addr);
     if (fault.kind === "not-leader") {
       const named = fault.facts["leader"];
       this.picker.setLeader(typeof named === "string" && named.includes(":") ? named : undefined);

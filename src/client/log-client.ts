@@ -33,7 +33,6 @@ import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit } from ".
 import { callOptions, checkRun, Producer } from "./producer.ts";
 import { Session } from "./session.ts";
 import { RemoteTail } from "./tail.ts";
-import { within } from "./waiting.ts";
 import { consumeBatches, frameOf, produceBatchRequest } from "./wire.ts";
 
 export interface LogClientOptions {
@@ -94,8 +93,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
       return Promise.reject(fault);
     }
     if (producer === undefined && expectedOffset === undefined && forward === undefined && !traceparent) {
-      const appended = this.#plain.append(run);
-      return deadlineMs === undefined ? appended : this.#before(deadlineMs, appended);
+      return this.#plain.append(run, deadlineMs);
     }
     const copy = { bytes: run.bytes.slice(), count: run.count };
     if (producer === undefined) return this.#appendAlone(copy, options);
@@ -199,16 +197,6 @@ export class LogClient implements CommitLog, AsyncDisposable {
   close(): void {
     for (const tail of this.#tails) tail[Symbol.dispose]();
     this.#plain.close();
-  }
-
-  async #before<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
-    const { clock } = this.#options;
-    try {
-      return await within(clock, work, deadlineMs - clock.wallMs(), undefined);
-    } catch (reason) {
-      const fault = Fault.from(reason);
-      throw fault.kind === "deadline" ? new Fault("deadline", { written: "unknown", cause: fault }) : fault;
-    }
   }
 
   /** One after the other for one producer, each once the one before is settled. */

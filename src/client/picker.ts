@@ -69,13 +69,20 @@ export class Picker {
     this.#leader = addr;
   }
 
-  /** The node for a call. Throws Fault "unavailable" when no address is known. */
-  pick(purpose: Purpose, nowMs: number): string {
-    const awake = (addr: string): boolean => (this.#rests.get(addr)?.untilMs ?? 0) <= nowMs;
+  /**
+   * The node for a call. `avoid` are those that this call has tried in vain: once there is no other, it is emptied,
+   * and they are tried again. Throws Fault "unavailable" when no address is known.
+   */
+  pick(purpose: Purpose, nowMs: number, avoid?: Set<string>): string {
+    const awake = (addr: string): boolean => this.#wakesAt(addr) <= nowMs && avoid?.has(addr) !== true;
     if (purpose === "append" && this.#leader !== undefined && awake(this.#leader)) return this.#leader;
     for (const group of this.#groups(purpose)) {
       const able = group.filter(awake);
       if (able.length > 0) return able[this.#turn++ % able.length]!;
+    }
+    if (avoid !== undefined && avoid.size > 0) {
+      avoid.clear();
+      return this.pick(purpose, nowMs);
     }
     const [first] = [...this.addresses].sort((a, b) => this.#wakesAt(a) - this.#wakesAt(b));
     if (first === undefined) throw new Fault("unavailable", { message: "no node is known to connect to" });

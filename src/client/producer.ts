@@ -67,14 +67,12 @@ export class Producer implements AsyncDisposable {
     return this.#add(encodeRun([record]));
   }
 
-  /** Appends a run as a whole; the caller may reuse its bytes at once. */
-  append(run: RecordRun): Promise<Appended> {
-    try {
-      checkRun(run);
-    } catch (fault) {
-      return Promise.reject(fault);
-    }
-    return this.#add({ bytes: run.bytes.slice(), count: run.count });
+  /**
+   * Appends a run as a whole; the caller may reuse its bytes at once. `deadlineMs` is wall clock, milliseconds since
+   * 1970: after it the run is not tried any more.
+   */
+  append(run: RecordRun, deadlineMs?: number): Promise<Appended> {
+    return this.#add({ bytes: run.bytes.slice(), count: run.count }, deadlineMs);
   }
 
   /** Resolves when there is room for so many bytes more, or when nothing will make room any more. */
@@ -103,15 +101,13 @@ export class Producer implements AsyncDisposable {
     this.close();
   }
 
-  async #add(run: RecordRun): Promise<Appended> {
-    checkRun(run);
+  #add(run: RecordRun, deadlineMs?: number): Promise<Appended> {
     return new Promise((resolve, reject) => {
-      try {
-        this.#batcher.add(run, { resolve, reject }, this.#options.clock.monotonicMs());
-      } catch (fault) {
-        reject(fault);
-        return;
-      }
+      checkRun(run);
+      const { clock } = this.#options;
+      const nowMs = clock.monotonicMs();
+      const expiresAt = deadlineMs === undefined ? undefined : nowMs + deadlineMs - clock.wallMs();
+      this.#batcher.add(run, { resolve, reject }, nowMs, expiresAt);
       this.#pumpSoon();
     });
   }

@@ -16,7 +16,7 @@ import type { Prng } from "../lib/prng.ts";
 import type { BatchSlice, Offset, Tail } from "../vocabulary.ts";
 import { type BackoffSettings, backoffMs } from "./backoff.ts";
 import { type Crc32, checkBatch } from "./batch.ts";
-import type { Attempt, Caller } from "./caller.ts";
+import type { Attempt, Caller, CallOptions } from "./caller.ts";
 import { faultOf, retryDelayOf } from "./fault-of.ts";
 import type { ConsumeInit } from "./messages.ts";
 import { sleep } from "./waiting.ts";
@@ -62,7 +62,9 @@ export class RemoteTail implements Tail {
   #isOpen = true;
   #isRunning = false;
   #fault: Fault | undefined;
-  #stop = new AbortController();
+  readonly #stop = new AbortController();
+  /** Nodes that were tried in vain since something last arrived. */
+  readonly #avoid = new Set<string>();
   #wakeReader: (() => void) | undefined;
   #waiting: Promise<boolean> | undefined;
   #wakePump: (() => void) | undefined;
@@ -187,17 +189,18 @@ export class RemoteTail implements Tail {
     const signal = AbortSignal.any([cut.signal, this.#stop.signal]);
     let addr: string | undefined;
     try {
-      const options = {
+      const options: CallOptions = {
         purpose: "read",
         effect: "read",
         deadlineMs: Number.POSITIVE_INFINITY,
         signal,
-      } as const;
+        avoid: this.#avoid,
+      };
       await caller.attempt(options, async (attempt) => {
         addr = attempt.addr;
         await this.#receive(attempt, watch);
       });
-      if (this.#isOpen && addr !== undefined) caller.blame(addr, ended);
+      if (this.#isOpen && addr !== undefined) caller.blame(addr, ended, this.#avoid);
       return ended;
     } catch (reason) {
       return isSilent ? undefined : faultOf(reason, "read");
@@ -209,9 +212,9 @@ export class RemoteTail implements Tail {
   async #receive({ addr, transport, signal }: Attempt, watch: () => () => void): Promise<void> {
     const { crc32, freshness, caller } = this.#options;
     const request = { offset: BigInt(this.#fetched), ...freshness() };
-    const answer = await transport.stream(consumeBatches, signal, undefined, undefined, once(request));
-    let unwatch = watch();
+    let unwatch = watch(); // from the start: where nothing is sent, not even headers may come
     try {
+      const answer = await transport.stream(consumeBatches, signal, undefined, undefined, once(request));
       for await (const message of answer.message) {
         unwatch();
         caller.picker.succeeded(addr);
@@ -236,6 +239,7 @@ export class RemoteTail implements Tail {
     this.#buffer.push(slice);
     this.#bufferBytes += slice.frames.length;
     this.#fetched = slice.nextOffset;
+    this.#avoid.clear();
     this.#wakeReader?.();
   }
 }

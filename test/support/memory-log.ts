@@ -43,6 +43,11 @@ export class MemoryLog implements CommitLog {
     return this.#next;
   }
 
+  /** One past the last record whose place is taken, committed or not. */
+  get end(): Offset {
+    return this.#next;
+  }
+
   async append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
     this.appendCalls.push({ run: { bytes: run.bytes.slice(), count: run.count }, options });
     const fault = this.failNext;

@@ -1,23 +1,15 @@
 /** Fifty tails over restarts of the server, by SIGKILL and in order: no gap, no duplicate. */
 import assert from "node:assert/strict";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { curl } from "../support/curl.ts";
+import { freePort } from "../support/free-port.ts";
 import { startNode } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { openTail } from "../support/tail-reader.ts";
 
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 test("fifty tails see every record once, in order, over three restarts", async (t) => {
   const flags = [

@@ -1,0 +1,15 @@
+/**
+ * A port of loopback that was free a moment ago: for a server that is to come back on the same one.
+ *
+ * Never: holds it.
+ */
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault, type FaultKind } from "../../../src/fault.ts";
+import type { ProducerStamp, Written } from "../../../src/vocabulary.ts";
+import { askedFor, FakeCluster } from "../../support/fake-cluster.ts";
+import { run, valuesOf } from "../../support/logs.ts";
+
+const isFault =
+  (kind: FaultKind, written: Written) =>
+  (reason: unknown): boolean => {
+    assert.ok(reason instanceof Fault, String(reason));
+    assert.deepEqual([reason.kind, reason.written], [kind, written]);
+    return true;
+  };
+const producer: ProducerStamp = { subject: "", id: 1n, epoch: 0, sequence: 0 };
+const soon = (ms: number): number => Date.now() + ms;
+
+test("resolver: finds the servers and who leads", async () => {
+  await using client = new FakeCluster("a:1", "b:1", "c:1").client({ seeds: ["b:1"] });
+  assert.deepEqual(
+    (await client.servers()).map(({ addr, isLeader, role }) => [addr, isLeader, role]),
+    [
+      ["a:1", true, "leader"],
+      ["b:1", false, "follower"],
+      ["c:1", false, "follower"],
+    ],
+  );
+});
+
+test("resolver: asks the next one when a seed cannot be reached, and says so when none can", async () => {
+  const cluster = new FakeCluster("a:1", "b:1");
+  await using client = cluster.client({ seeds: ["a:1", "b:1"] });
+  cluster.node("a:1").isDown = true;
+  assert.equal((await client.servers()).length, 2);
+  cluster.node("b:1").isDown = true;
+  await assert.rejects(client.servers(), isFault("unavailable", "no"));
+});
+
+test("appends go to the leader and reads to the followers in turn", async () => {
+  const cluster = new FakeCluster("a:1", "b:1", "c:1");
+  await using client = cluster.client({ seeds: ["c:1"] });
+  for (let n = 0; n < 4; n++) await client.commitLog.append(run(`${n}`));
+  for (let n = 0; n < 4; n++) await client.commitLog.read(n);
+  const made = (addr: string, rpc: string): number =>
+    cluster.node(addr).calls.filter((call) => call === rpc).length;
+  assert.deepEqual(
+    ["a:1", "b:1", "c:1"].map((addr) => made(addr, "produceBatch")),
+    [4, 0, 0],
+  );
+  assert.deepEqual(
+    ["a:1", "b:1", "c:1"].map((addr) => made(addr, "consumeBatches")),
+    [0, 2, 2],
+  );
+});
+
+test("a node that is no longer the leader names the new one, and the append goes there", async () => {
+  const cluster = new FakeCluster("a:1", "b:1");
+  await using client = cluster.client();
+  await client.commitLog.append(run("0"));
+  cluster.node("a:1").mishaps.push(new Fault("not-leader", { facts: { leader: "b:1" } }));
+  assert.equal((await client.commitLog.append(run("1"))).firstOffset, 1);
+  assert.equal(cluster.node("b:1").calls.filter((call) => call === "produceBatch").length, 1);
+});
+
+test("the leader goes down: appends are forwarded by another one until the new leader is known", async () => {
+  const cluster = new FakeCluster("a:1", "b:1", "c:1");
+  await using client = cluster.client();
+  await client.commitLog.append(run("0"));
+  cluster.node("a:1").isDown = true;
+  cluster.lead("c:1");
+  for (let n = 1; n < 6; n++) assert.equal((await client.commitLog.append(run(`${n}`))).firstOffset, n);
+  assert.ok(cluster.node("c:1").calls.filter((call) => call === "produceBatch").length >= 3);
+});
+
+test("what was not written is tried again by itself", async () => {
+  const cluster = new FakeCluster("a:1");
+  await using client = cluster.client();
+  cluster.node("a:1").mishaps.push(new Fault("unavailable"), new Fault("overloaded"), new Fault("disk-full"));
+  // disk-full asks for five seconds; this caller does not have them.
+  await assert.rejects(
+    client.commitLog.append(run("0"), { expectedOffset: 0, deadlineMs: soon(2_000) }),
+    isFault("disk-full", "no"),
+  );
+  assert.equal((await client.commitLog.append(run("0"))).firstOffset, 0);
+});
+
+for (const mishap of ["lost", "written-unanswered"] as const) {
+  test(`an append whose outcome is unknown (${mishap}) is not repeated without a producer`, async () => {
+    const cluster = new FakeCluster("a:1");
+    await using client = cluster.client();
+    for (const options of [{}, { expectedOffset: mishap === "lost" ? 0 : 1 }]) {
+      cluster.node("a:1").mishaps.push(mishap);
+      await assert.rejects(client.commitLog.append(run("x"), options), isFault("unknown", "unknown"));
+    }
+    assert.equal((await cluster.log.bounds()).next, mishap === "lost" ? 0 : 2);
+  });
+
+  test(`an append whose outcome is unknown (${mishap}) is repeated with a producer, and is there once`, async () => {
+    const cluster = new FakeCluster("a:1");
+    await using client = cluster.client();
+    cluster.node("a:1").mishaps.push(mishap, new Fault("unavailable"), mishap);
+    const { firstOffset, duplicate } = await client.commitLog.append(run("x"), { producer });
+    assert.deepEqual([firstOffset, duplicate], [0, mishap === "written-unanswered"]);
+    assert.equal((await cluster.log.bounds()).next, 1);
+  });
+}
+
+test("once unknown, a call that ends in a fault says unknown, whatever the last attempt said", async () => {
+  const cluster = new FakeCluster("a:1");
+  await using client = cluster.client({ limits: { attemptsMax: 3 } });
+  cluster.node("a:1").mishaps.push("lost", new Fault("unavailable"), new Fault("unavailable"));
+  await assert.rejects(client.commitLog.append(run("x"), { producer }), isFault("unavailable", "unknown"));
+});
+
+test("what retrying cannot mend is told at once", async () => {
+  const cluster = new FakeCluster("a:1");
+  await using client = cluster.client();
+  for (const kind of ["permission-denied", "bad-record", "out-of-sequence", "producer-fenced"] as const) {
+    cluster.node("a:1").mishaps.push(new Fault(kind));
+    await assert.rejects(client.commitLog.append(run("x"), { producer }), isFault(kind, "no"));
+  }
+  assert.equal(cluster.node("a:1").calls.filter((call) => call === "produceBatch").length, 4);
+});
+
+test("a silent node costs a caller its deadline, and the outcome is unknown", async () => {
+  const cluster = new FakeCluster("a:1");
+  await using client = cluster.client();
+  for (const options of [{}, { expectedOffset: 0 }]) {
+    cluster.node("a:1").mishaps.push("hangs");
+    await assert.rejects(
+      client.commitLog.append(run("x"), { ...options, deadlineMs: soon(80) }),
+      isFault("deadline", "unknown"),
+    );
+  }
+  client[Symbol.dispose]();
+});
+
+test("a silent node does not use up the time of an append that may be repeated", async () => {
+  const cluster = new FakeCluster("a:1", "b:1");
+  await using client = cluster.client({ limits: { attemptMs: 60 } });
+  cluster.node("a:1").mishaps.push("hangs");
+  assert.equal((await client.commitLog.append(run("x"), { producer })).firstOffset, 0);
+  assert.ok(cluster.node("b:1").calls.includes("produceBatch"));
+});
+
+test("no node at all: unavailable, not written, after a bounded number of attempts", async () => {
+  const cluster = new FakeCluster("a:1", "b:1");
+  for (const node of cluster.nodes) node.isDown = true;
+  await using client = cluster.client({ seeds: ["a:1", "b:1"], limits: { attemptsMax: 4 } });
+  await assert.rejects(
+    client.commitLog.append(run("x"), { expectedOffset: 0 }),
+    isFault("unavailable", "no"),
+  );
+  await assert.rejects(client.commitLog.read(0), isFault("unavailable", "no"));
+});
+
+test("a read finds another node when one is down, cuts the stream or sends damage", async () => {
+  const cluster = new FakeCluster("a:1", "b:1", "c:1");
+  await using client = cluster.client();
+  await client.commitLog.append(run("x"));
+  cluster.node("b:1").isDown = true;
+  cluster.node("c:1").cutAfter = 0;
+  for (let n = 0; n < 3; n++) assert.deepEqual(valuesOf(await client.commitLog.read(0)), ["x"]);
+  cluster.node("c:1").cutAfter = 9;
+  cluster.node("c:1").isDamaged = true;
+  for (let n = 0; n < 3; n++) assert.deepEqual(valuesOf(await client.commitLog.read(0)), ["x"]);
+  for (const node of cluster.nodes) node.isDamaged = true;
+  await assert.rejects(client.commitLog.read(0), isFault("corrupt", "no"));
+});
+
+test("it is one session: a read says what this client was acknowledged or has seen", async () => {
+  const cluster = new FakeCluster("a:1");
+  await using client = cluster.client();
+  await client.commitLog.append(run("0", "1", "2"));
+  await client.commitLog.read(0);
+  await client.commitLog.read(0, { mode: "linearizable" });
+  await client.commitLog.read(0, { mode: "session", seenOffset: 1 });
+  assert.deepEqual(cluster.node("a:1").requests.map(askedFor), [
+    ["SESSION", 2n],
+    ["LINEARIZABLE", 0n],
+    ["SESSION", 1n],
+  ]);
+  await using other = cluster.client();
+  await other.commitLog.read(1);
+  await other.commitLog.read(1);
+  assert.deepEqual(cluster.node("a:1").requests.slice(3).map(askedFor), [
+    ["SESSION", 0n],
+    ["SESSION", 2n],
+  ]);
+});
+
+test("bounds of a node that lags are taken only once it has what this session knows", async () => {
+  const cluster = new FakeCluster("a:1", "b:1");
+  await using client = cluster.client();
+  await client.commitLog.append(run("0", "1"));
+  await client.commitLog.bounds();
+  assert.equal(cluster.node("b:1").requests.length, 0, "it is not behind: one call");
+  cluster.node("b:1").lag = 1;
+  await client.commitLog.bounds();
+  assert.deepEqual(cluster.node("b:1").requests.map(askedFor), [["SESSION", 1n]]);
+});
+
+test("a signal ends a read", async () => {
+  const cluster = new FakeCluster("a:1");
+  for (const node of cluster.nodes) node.isDown = true;
+  await using client = cluster.client();
+  const stop = new AbortController();
+  const reading = client.commitLog.read(0, { signal: stop.signal });
+  stop.abort();
+  await assert.rejects(reading, isFault("canceled", "no"));
+  await assert.rejects(client.commitLog.read(0, { signal: stop.signal }), isFault("canceled", "no"));
+});
+
+test("a closed client refuses, and what it had under way is unknown", async () => {
+  const cluster = new FakeCluster("a:1");
+  const client = cluster.client();
+  cluster.node("a:1").mishaps.push("hangs");
+  const appending = client.commitLog.append(run("x"));
+  const tail = client.commitLog.follow(0);
+  const ready = tail.ready();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  client[Symbol.dispose]();
+  await assert.rejects(appending, isFault("canceled", "unknown"));
+  assert.equal(await ready, false);
+  await assert.rejects(client.commitLog.append(run("y")), isFault("canceled", "no"));
+  await assert.rejects(client.commitLog.read(0), isFault("canceled", "no"));
+  await assert.rejects(client.commitLog.trim(0), isFault("canceled", "no"));
+});
+
+test("disposing of a client waits for what was appended", async () => {
+  const cluster = new FakeCluster("a:1");
+  let appending: Promise<unknown> | undefined;
+  {
+    await using client = cluster.client();
+    appending = client.commitLog.append(run("x"));
+  }
+  await appending;
+  assert.equal((await cluster.log.bounds()).next, 1);
+});
+
+test("without an address nothing is opened", () => {
+  assert.throws(() => new FakeCluster("a:1").client({ seeds: [] }), isFault("config", "no"));
+});
