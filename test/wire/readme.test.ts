@@ -30,6 +30,7 @@ function steps(markdown: string): Step[] {
 const pattern = (expected: string): RegExp =>
   new RegExp(
     `^${expected
+      .trimEnd()
       .split("…")
       .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
       .join("[^\\n]*?")}\\n*$`,
