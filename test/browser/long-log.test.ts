@@ -86,9 +86,9 @@ test("a tab that nobody sees for a minute holds no stream, and goes on where it 
         `Object.defineProperty(document, "visibilityState", { configurable: true, value: "${state}" }), document.dispatchEvent(new Event("visibilitychange"))`,
       );
     await see("hidden");
-    await page.page.clock.runFor(50_000);
+    await page.page.clock.runFor(30_000);
     assert.equal(quiet.tails, 1, "a short look elsewhere costs nothing");
-    await page.page.clock.runFor(11_000);
+    await page.page.clock.runFor(31_000);
     await page.status("Asleep");
     while (quiet.tails > 0) await new Promise((resolve) => setTimeout(resolve, 20));
     quiet.append("c", "d");

@@ -99,6 +99,18 @@ export function begin(): void {
   else tail.start(initial.from);
   cluster.start();
   void askIdentity();
+  // A policy may have changed while the node was away, and another node may have another one.
+  let phase = tail.link.cursor.peek().phase;
+  tail.link.cursor.subscribe((cursor) => {
+    if (
+      cursor.phase === "live" &&
+      (phase === "connecting" || phase === "stopped") &&
+      identity.peek() !== undefined
+    ) {
+      void askIdentity();
+    }
+    phase = cursor.phase;
+  });
 }
 
 /** The tail from another place, in the tail view. */

@@ -48,6 +48,8 @@ export class Tail {
   readonly notices = signal<readonly Notice[]>([]);
   /** The offset at the top of the window. */
   top = 0;
+  /** Grows when the ring was emptied: the same offset may then be another record. */
+  generation = 0;
   /** The list brings this offset to its top once it is there. */
   wanted: number | undefined;
   /** Where the log ended when the person paused; what is after it is new. */
@@ -207,6 +209,7 @@ export class Tail {
 
   #anchor(offset: number): void {
     this.#anchored = true;
+    this.generation++;
     this.ring.clear(offset);
     this.search.restart();
     if (this.#jumpFrom !== undefined && offset > this.#jumpFrom) {

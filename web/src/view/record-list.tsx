@@ -132,6 +132,7 @@ export function RecordList() {
     scrolled.value++;
   };
 
+  models.begin(tail.generation);
   const rows = [];
   for (let index = start; index < end; index++) {
     const offset = list.at(index);

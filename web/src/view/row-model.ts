@@ -23,11 +23,12 @@ const rememberedMax = 600;
 
 export class RowModels {
   #format: FormatChoice | undefined;
+  #generation = -1;
   readonly #known = new Map<number, RowModel>();
 
   /** The row of a record. The same object as before while nothing about it has changed. */
   of(offset: number, record: Uint8Array, format: FormatChoice, marks: Marks | undefined): RowModel {
-    if (format !== this.#format) this.clear();
+    if (format !== this.#format) this.#known.clear();
     this.#format = format;
     const known = this.#known.get(offset);
     if (known !== undefined && known.marks === marks) return known;
@@ -37,9 +38,10 @@ export class RowModels {
     return model;
   }
 
-  /** For when another log, or another run of it, takes the place. */
-  clear(): void {
-    this.#known.clear();
+  /** Forgets the rows of an earlier generation: another log, or another run of it, has taken their place. */
+  begin(generation: number): void {
+    if (generation !== this.#generation) this.#known.clear();
+    this.#generation = generation;
   }
 }
 
