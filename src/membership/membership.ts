@@ -70,6 +70,7 @@ export class Membership {
       packetBytes: (options.packetBytesMax ?? defaults.packetBytesMax) - overheadBytes,
       membersMax: options.membersMax ?? defaults.membersMax,
       nowMs: clock.monotonicMs(),
+      ...(options.admission === undefined ? {} : { admission: options.admission }),
       ...(this.#snapshot === undefined ? {} : { clocks: this.#snapshot.former.clocks }),
     });
     transport.start({

@@ -6,7 +6,7 @@
 export type { Endpoint } from "./codec/address.ts";
 export { endpointText } from "./codec/address.ts";
 export type { Tags } from "./codec/tags.ts";
-export type { IncomingQuery, Member, MemberStatus, Notice } from "./core/duties.ts";
+export type { Admission, IncomingQuery, Member, MemberStatus, Notice } from "./core/duties.ts";
 export type { QueryAnswer, QueryOptions } from "./core/queries.ts";
 export { lanTiming, localTiming, type Timing } from "./core/timing.ts";
 export type { Membership, MembershipEvent } from "./membership.ts";

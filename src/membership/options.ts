@@ -7,6 +7,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Disk } from "../lib/disk.ts";
 import type { Prng } from "../lib/prng.ts";
 import type { Tags } from "./codec/tags.ts";
+import type { Admission } from "./core/duties.ts";
 import type { Timing } from "./core/timing.ts";
 import type { StreamLimits } from "./transport/streams.ts";
 import type { Transport, TransportOptions } from "./transport/transport.ts";
@@ -28,6 +29,8 @@ export interface MembershipOptions {
   readonly listen?: boolean;
   /** Where to remember the cluster; absent: nowhere. */
   readonly snapshot?: { readonly disk: Disk; readonly path: string };
+  /** Who may be a member; absent: everybody. */
+  readonly admission?: Admission;
   readonly timing?: Partial<Timing>;
   /** Members known at a time, the gone ones included; default 4,096. */
   readonly membersMax?: number;

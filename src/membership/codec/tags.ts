@@ -39,3 +39,13 @@ export function decodeTags(meta: Buffer): Tags {
   }
   return { ...tags };
 }
+
+/** The tags in a Meta; damaged ones are none: whoever has them is still a member. */
+export function readTags(meta: Buffer): Tags {
+  try {
+    return decodeTags(meta);
+  } catch (reason) {
+    if (!(reason instanceof Fault)) throw reason;
+    return {};
+  }
+}

@@ -3,6 +3,7 @@
  *
  * Never: does it.
  */
+import type { Fault } from "../../fault.ts";
 import type { Endpoint } from "../codec/address.ts";
 import type { Tags } from "../codec/tags.ts";
 
@@ -64,7 +65,15 @@ export type Notice =
       readonly name: string;
       readonly known: Endpoint;
       readonly claimed: Endpoint;
-    };
+    }
+  /** Somebody who may not be a member (see Admission) is said to be one: ignored, and told. */
+  | { readonly kind: "refused"; readonly name: string; readonly at: Endpoint; readonly fault: Fault };
+
+/**
+ * May there be a member of this name with these tags? A Fault says why not. Asked whenever somebody arrives or changes
+ * its tags, so it is quick and depends on nothing else for long.
+ */
+export type Admission = (name: string, tags: Tags) => Fault | undefined;
 
 /** Counts of what was refused or lost, for metrics. Only ever grows. */
 export interface Counters {
@@ -74,6 +83,7 @@ export interface Counters {
   implausible: number;
   overflow: number;
   conflicts: number;
+  refused: number;
   suspicions: number;
   refutations: number;
   packetsOut: number;
@@ -89,6 +99,7 @@ export function newCounters(): Counters {
     implausible: 0,
     overflow: 0,
     conflicts: 0,
+    refused: 0,
     suspicions: 0,
     refutations: 0,
     packetsOut: 0,

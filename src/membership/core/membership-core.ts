@@ -10,12 +10,12 @@
  * Never: waits, reads a clock, touches a socket.
  */
 import { Fault } from "../../fault.ts";
-import type { Endpoint } from "../codec/address.ts";
+import { type Endpoint, endpointText } from "../codec/address.ts";
 import { decodeMessage, messageType } from "../codec/messages.ts";
 import { MsgpackReader, malformed } from "../codec/msgpack-reader.ts";
-import type { Tags } from "../codec/tags.ts";
+import { readTags, type Tags } from "../codec/tags.ts";
 import { Awareness } from "./awareness.ts";
-import type { Counters, Duties, Member } from "./duties.ts";
+import type { Admission, Counters, Duties, Member } from "./duties.ts";
 import { Exchange } from "./exchange.ts";
 import { Gossiper } from "./gossiper.ts";
 import { Prober } from "./prober.ts";
@@ -26,12 +26,14 @@ import { type DialOutcome, World, type WorldOptions } from "./world.ts";
 
 export interface CoreOptions extends WorldOptions {
   readonly tags: Tags;
+  /** Absent: everybody may be a member. */
+  readonly admission?: Admission;
   /** From the snapshot of a former life. */
   readonly clocks?: Clocks;
 }
 
-const conflictNoticeMs = 10_000;
-const conflictNoticesMax = 1_024;
+const noticeMs = 10_000;
+const noticesMax = 1_024;
 
 export class MembershipCore {
   readonly #world: World;
@@ -42,10 +44,15 @@ export class MembershipCore {
   readonly #exchange: Exchange;
   readonly #serf: Serf;
   readonly #conflictMs = new Map<string, number>();
+  readonly #refusedMs = new Map<string, number>();
+  readonly #admission: Admission | undefined;
+  /** Who was refused in what came in just now, by address. */
+  #refusedNow = new Map<string, Fault>();
 
   constructor(options: CoreOptions) {
     const world = new World(options);
     this.#world = world;
+    this.#admission = options.admission;
     this.#gossiper = new Gossiper(world);
     this.#awareness = new Awareness(options.timing.awarenessMax);
     const serf = new Serf(world, this.#gossiper, options.clocks ?? { member: 0, event: 0, query: 0 });
@@ -55,6 +62,7 @@ export class MembershipCore {
       changed: (record) => serf.members.changed(record),
       gone: (record) => serf.members.gone(record.name),
       conflict: (name, known, claimed) => this.#conflict(name, known, claimed),
+      refuses: (name, at, meta) => this.#refuses(name, at, meta),
       isLeaving: (name) => serf.members.get(name)?.status === "leaving",
     });
     this.#prober = new Prober(world, this.#gossiper, this.#awareness, this.#rumours);
@@ -109,6 +117,7 @@ export class MembershipCore {
   /** Reports the outcome of a dial duty. */
   dialed(nowMs: number, id: number, outcome: DialOutcome): void {
     this.#world.schedule.observe(nowMs);
+    this.#refusedNow.clear();
     try {
       this.#world.dialed(id, outcome);
     } catch (reason) {
@@ -124,7 +133,7 @@ export class MembershipCore {
 
   /**
    * Exchanges state with a member that is reachable there. `done` gets a Fault, also when our name is taken by
-   * another, or undefined. `ignoreOld`: user events of before are not delivered.
+   * another or when who lives there is not admitted, or undefined. `ignoreOld`: user events of before are not delivered.
    */
   join(nowMs: number, to: Endpoint, ignoreOld: boolean, done: (fault: Fault | undefined) => void): void {
     this.#world.schedule.observe(nowMs);
@@ -133,6 +142,11 @@ export class MembershipCore {
     this.#exchange.with(to, true, (fault) => {
       this.#serf.ignoreOld(false);
       const taken = this.#world.counters.conflicts > conflicts && this.#conflictMs.has(this.#world.self.name);
+      const refused = this.#refusedNow.get(endpointText(to));
+      if (fault === undefined && refused !== undefined) {
+        done(refused);
+        return;
+      }
       if (fault === undefined && taken) {
         done(
           new Fault("failed-precondition", {
@@ -258,13 +272,25 @@ export class MembershipCore {
     }
   }
 
-  /** Told at most every ten seconds a name: a flood of claims must not become a flood of notices. */
   #conflict(name: string, known: Endpoint, claimed: Endpoint): void {
+    if (this.#isDue(this.#conflictMs, name)) this.#world.tell({ kind: "conflict", name, known, claimed });
+  }
+
+  #refuses(name: string, at: Endpoint, meta: Buffer): boolean {
+    const fault = this.#admission?.(name, readTags(meta));
+    if (fault === undefined) return false;
+    if (this.#refusedNow.size < noticesMax) this.#refusedNow.set(endpointText(at), fault);
+    if (this.#isDue(this.#refusedMs, name)) this.#world.tell({ kind: "refused", name, at, fault });
+    return true;
+  }
+
+  /** Told at most every ten seconds a name: a flood of claims must not become a flood of notices. */
+  #isDue(toldMs: Map<string, number>, name: string): boolean {
     const now = this.#world.schedule.nowMs;
-    const last = this.#conflictMs.get(name);
-    if (last !== undefined && now - last < conflictNoticeMs) return;
-    if (last === undefined && this.#conflictMs.size >= conflictNoticesMax) this.#conflictMs.clear();
-    this.#conflictMs.set(name, now);
-    this.#world.tell({ kind: "conflict", name, known, claimed });
+    const last = toldMs.get(name);
+    if (last !== undefined && now - last < noticeMs) return false;
+    if (last === undefined && toldMs.size >= noticesMax) toldMs.clear();
+    toldMs.set(name, now);
+    return true;
   }
 }

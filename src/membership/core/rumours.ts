@@ -35,6 +35,8 @@ export interface RumourListener {
   /** It is dead or left. */
   gone(record: NodeRecord): void;
   conflict(name: string, known: Endpoint, claimed: Endpoint): void;
+  /** True when nobody of this name and meta may be a member. */
+  refuses(name: string, at: Endpoint, meta: Buffer): boolean;
   /** Has this member said that it is about to leave? */
   isLeaving(name: string): boolean;
 }
@@ -104,6 +106,11 @@ export class Rumours {
       return;
     }
     const known = table.get(claim.node);
+    const news = known === undefined || !claim.meta.equals(known.meta);
+    if (news && claim.node !== self.name && this.#listener.refuses(claim.node, claim.at, claim.meta)) {
+      counters.refused++;
+      return;
+    }
     const record = known ?? this.#insert(claim.node, claim.at, claim.meta, claim.versions);
     if (record === undefined) {
       counters.overflow++;

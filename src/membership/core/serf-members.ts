@@ -8,7 +8,7 @@
  */
 import type { Endpoint } from "../codec/address.ts";
 import type { Intent } from "../codec/serf-messages.ts";
-import { decodeTags, type Tags } from "../codec/tags.ts";
+import { readTags, type Tags } from "../codec/tags.ts";
 import type { Member, MemberStatus, Notice } from "./duties.ts";
 import { LamportClock } from "./lamport.ts";
 import type { NodeRecord } from "./node-table.ts";
@@ -77,7 +77,7 @@ export class SerfMembers {
     } else {
       Object.assign(known, {
         at: record.at,
-        tags: tagsOf(record),
+        tags: readTags(record.meta),
         versions: record.versions,
         status: "alive",
       });
@@ -89,7 +89,7 @@ export class SerfMembers {
     const member = this.#members.get(record.name);
     if (member === undefined) return;
     member.at = record.at;
-    member.tags = tagsOf(record);
+    member.tags = readTags(record.meta);
     this.#tell("updated", record.name);
   }
 
@@ -148,7 +148,7 @@ export class SerfMembers {
     return {
       name: record.name,
       at: record.at,
-      tags: tagsOf(record),
+      tags: readTags(record.meta),
       versions: record.versions,
       status: intent?.kind === "leave" ? "leaving" : "alive",
       statusLTime: intent?.lTime ?? 0,
@@ -193,13 +193,4 @@ export class SerfMembers {
 
 function rank(member: SerfMember): number {
   return member.goneMs + (member.status === "failed" ? 1e15 : 0);
-}
-
-/** Damaged tags are no tags: the member is still one. */
-function tagsOf(record: NodeRecord): Tags {
-  try {
-    return decodeTags(record.meta);
-  } catch {
-    return {};
-  }
 }

@@ -20,8 +20,10 @@ export function openDatagrams(host: string, port: number): Promise<Datagrams> {
   const v6 = host.includes(":");
   const socket = createSocket({
     type: v6 ? "udp6" : "udp4",
-    // Addresses are numeric here: the resolver has nothing to do, packet by packet.
-    lookup: (name, _options, found) => found(null, name, v6 ? 6 : 4),
+    // Addresses are numeric here: the resolver has nothing to do, packet by packet. A socket bound to all interfaces
+    // of both families reaches IPv4 in the form of IPv6.
+    lookup: (name, _options, found) =>
+      v6 ? found(null, name.includes(":") ? name : `::ffff:${name}`, 6) : found(null, name, 4),
   });
   return new Promise((resolve, reject) => {
     socket.once("error", (cause) => {
