@@ -1,7 +1,7 @@
 /**
  * A node: opens the rooms in order and closes them in the mirror order.
  *
- *   certificates → telemetry → access → ports → log → service → serving
+ *   certificates → telemetry → access → ports → log → gossip → service → serving
  *
  * The ports are taken before the log is opened, so that a port in use leaves no trace; callers that come meanwhile
  * wait. Ready means: the log is recovered and the first request will be answered.
@@ -14,11 +14,19 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { systemDisk } from "../lib/system-disk.ts";
-import { createAssets, createService, expressLane, type Readiness } from "../service/mod.ts";
+import {
+  createAssets,
+  createService,
+  expressLane,
+  membershipOperations,
+  type Readiness,
+} from "../service/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
+import { checkFree } from "./bind.ts";
 import type { Config } from "./config/settings.ts";
 import { isLoopback, printAddress } from "./config/value.ts";
+import { Gossip } from "./gossip.ts";
 import { Listener } from "./listener.ts";
 import { openLog } from "./open-log.ts";
 import { OpsServer } from "./ops.ts";
@@ -76,11 +84,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const listener = await Listener.bind({
     address: config.addr,
     tls,
+    udp: config.gossipAddr === undefined,
     connectionsMax: config.connectionsMax,
     log: logger,
     clock,
   });
   opening.defer(() => listener.close(0));
+  if (config.gossipAddr !== undefined) await checkFree(config.gossipAddr);
   const ops = opening.use(
     await OpsServer.open({
       host: config.opsAddr.host,
@@ -100,13 +110,25 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const port = advertised.port === 0 ? listener.address.port : advertised.port;
   const rpcAddr = printAddress({ host: advertised.host, port });
   const scheme = tls === undefined ? "http" : "https";
-  const cluster = singleNode({
+  const gossip = opening.use(
+    await Gossip.open({
+      config,
+      nodeName,
+      bound: listener.address,
+      directory,
+      tags: { clusterId, rpcAddr, directory: Buffer.from(log.log.directoryId).toString("hex"), version },
+      telemetry,
+      clock,
+    }),
+  );
+  const view = singleNode({
     extent: () => ({ next: log.log.bounds.next, index: log.log.commitIndex }),
     nodeId: nodeName,
     clusterId,
     rpcAddr,
     version,
   });
+  const cluster = gossip.watched(view);
   /** A dashboard goes on at another node when its own is gone: so the nodes of a cluster allow each other's pages. */
   const peerOrigins = (): string[] =>
     cluster
@@ -116,6 +138,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const service = createService({
     log,
     cluster,
+    operations: membershipOperations(gossip.membership),
     access: access.access,
     readiness,
     clock,
@@ -138,7 +161,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   ops.addCheck({ name: "log", check: () => (log.full ? "the disk is full" : true) });
   ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
-  listener.start(service.front);
+  listener.start(service.front, gossip.doors);
+  gossip.start();
   readiness.set([]);
 
   const reachable = isLoopback(config.addr.host)
@@ -157,6 +181,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       readiness.set(["the node is stopping"]);
       ops.drain();
       service.drain();
+      await gossip[Symbol.asyncDispose]();
       await listener.close(config.shutdownTimeout);
       await owned.disposeAsync();
       hasStopped();

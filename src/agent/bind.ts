@@ -1,23 +1,32 @@
 /**
- * Takes a port. Port 0 is one that is free for TCP and UDP alike, since gossip shares the number.
+ * Takes a port. Port 0 is one that is free for TCP and UDP alike, since gossip shares the number; for the same reason
+ * a port of one's own choice may have to be free for UDP as well.
  *
  * Never: accepts a connection.
  */
 import { createSocket } from "node:dgram";
-import type { AddressInfo, Server } from "node:net";
-import { isIPv6 } from "node:net";
+import { type AddressInfo, createServer, isIPv6, type Server } from "node:net";
 import { Fault } from "../fault.ts";
 import { type Address, printAddress } from "./config/value.ts";
 
 const attemptsMax = 32;
 
-/** Listens at `address`; answers where. Throws Fault "config" in one sentence when the port cannot be had. */
-export async function bind(server: Server, address: Address): Promise<Address> {
+/**
+ * Listens at `address`; answers where. Throws Fault "config" in one sentence when the port cannot be had, for UDP too
+ * with `udp`.
+ */
+export async function bind(server: Server, address: Address, udp = false): Promise<Address> {
   for (let attempt = 1; ; attempt++) {
     await listen(server, address);
     const { port } = server.address() as AddressInfo;
-    if (address.port !== 0 || (await isFreeForUdp(address.host, port))) return { host: address.host, port };
+    const chosen = address.port !== 0;
+    if ((chosen && !udp) || (await isFreeForUdp(address.host, port))) return { host: address.host, port };
     await new Promise<void>((resolve) => server.close(() => resolve()));
+    if (chosen) {
+      throw new Fault("config", {
+        message: `${printAddress(address)} is in use for UDP, which gossip needs; --gossip-addr takes another`,
+      });
+    }
     if (attempt === attemptsMax) {
       throw new Fault("config", { message: `no port of ${address.host} is free for both TCP and UDP` });
     }
@@ -46,6 +55,13 @@ function listen(server: Server, address: Address): Promise<void> {
     server.once("listening", onListening);
     server.listen({ port: address.port, host: address.host === "" ? "::" : address.host, backlog: 4096 });
   });
+}
+
+/** Could this address be had for both TCP and UDP just now? Throws Fault "config" when not. Keeps nothing. */
+export async function checkFree(address: Address): Promise<void> {
+  const server = createServer();
+  await bind(server, address, true);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 
 function isFreeForUdp(host: string, port: number): Promise<boolean> {

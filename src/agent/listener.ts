@@ -49,6 +49,8 @@ export interface ListenerOptions {
   readonly address: Address;
   /** With TLS, plaintext is refused with a readable answer. */
   readonly tls?: TlsSource | undefined;
+  /** The same number must be free for UDP. */
+  readonly udp?: boolean;
   readonly connectionsMax: number;
   readonly log: Logger;
   readonly clock?: Clock;
@@ -97,7 +99,7 @@ export class Listener {
   /** Takes the port. Throws Fault "config" when it cannot be had. */
   static async bind(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
-    listener.#address = await bind(listener.#server, options.address);
+    listener.#address = await bind(listener.#server, options.address, options.udp);
     return listener;
   }
 

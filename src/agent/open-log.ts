@@ -28,7 +28,7 @@ export interface OpenedLog extends AsyncDisposable {
 
 const clusterKey = "cluster-id";
 /** What a directory of ours may hold; in a file system's root there may be lost+found. */
-const ours = ["lock", "lock.socket", "log", "meta", "reserve", "lost+found"];
+const ours = ["gossip", "gossip.next", "lock", "lock.socket", "log", "meta", "reserve", "lost+found"];
 
 /** Throws Fault "config", "locked", "foreign-directory", "unsupported-version" and "corrupt". */
 export async function openLog(

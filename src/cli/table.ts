@@ -26,3 +26,8 @@ export function bytesText(bytes: number): string {
   const unit = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
   return unit === 0 ? `${bytes} B` : `${(bytes / 2 ** (10 * unit)).toFixed(1)} ${units[unit]}`;
 }
+
+/** Another's text, fit for a terminal: control characters are shown, not obeyed. Line ends and tabs stay. */
+export function printable(text: string): string {
+  return text.replace(/[^\P{C}\n\t]/gu, (control) => `\\u{${control.codePointAt(0)?.toString(16)}}`);
+}

@@ -13,6 +13,7 @@ export { encodeGrpcMessage } from "./grpc-message.ts";
 export { H2Session } from "./h2/h2-session.ts";
 export type { NodeRequest, NodeResponse } from "./http.ts";
 export { headerOf, send } from "./http.ts";
+export { membershipOperations } from "./membership-operations.ts";
 export type { OriginRules } from "./origin.ts";
 export { createService, type ExpressShared, type Service, type ServiceOptions } from "./service.ts";
 export { Traffic } from "./traffic.ts";

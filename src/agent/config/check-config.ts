@@ -45,6 +45,14 @@ export function checkConfig(config: Config): void {
     "--encrypt is needed when gossip leaves this machine; tailrace keygen makes a key",
   );
   need(
+    config.encrypt === undefined || isGossipKey(config.encrypt),
+    "--encrypt takes a key of 16, 24 or 32 bytes in base64; tailrace keygen makes one",
+  );
+  need(
+    !isWildcard((config.gossipAddr ?? config.addr).host) || config.advertiseAddr !== undefined,
+    "--advertise-addr is needed when --gossip-addr binds all interfaces",
+  );
+  need(
     !(config.bootstrap && config.bootstrapExpect !== undefined),
     "--bootstrap and --bootstrap-expect exclude each other",
   );
@@ -62,4 +70,9 @@ export function checkConfig(config: Config): void {
       `--cors-origins takes origins such as https://example.org, not ${origin}`,
     );
   }
+}
+
+function isGossipKey(text: string): boolean {
+  const key = Buffer.from(text, "base64");
+  return [16, 24, 32].includes(key.length) && key.toString("base64") === text;
 }

@@ -1,0 +1,265 @@
+/**
+ * Gossip of whole nodes: `tailrace serve` as processes, their command line, and the real `serf` agent on their port.
+ */
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openClient } from "../../src/client/mod.ts";
+import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
+import { curl } from "../support/curl.ts";
+import { type NodeProcess, startNode, tailrace } from "../support/process.ts";
+import { requireProgram } from "../support/require-program.ts";
+import { scratch } from "../support/scratch.ts";
+import { type Agent, freePort, startAgent, until } from "../support/serf-agent.ts";
+
+const serf = requireProgram("serf");
+
+interface SeenMember {
+  readonly name: string;
+  readonly addr: string;
+  readonly status: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+async function members(node: NodeProcess, ...flags: string[]): Promise<SeenMember[]> {
+  const { status, out, err } = await tailrace(["members", "--addr", node.addr, "--json", ...flags]);
+  assert.equal(status, 0, err);
+  return out
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as SeenMember);
+}
+
+const sees = async (node: NodeProcess, name: string, status = "alive"): Promise<boolean> =>
+  (await members(node)).some((member) => member.name === name && member.status === status);
+
+const agentSees = async (agent: Agent, name: string, status = "alive"): Promise<boolean> =>
+  (await agent.member(name))?.status === status;
+
+test("a serf agent on a node's port: members, events and queries, both ways", serf, async (t) => {
+  const directory = scratch(t);
+  const node = await startNode(t, ["--data-dir", join(directory, "d"), "--node-name", "alpha"]);
+  const [own] = await members(node);
+  assert.equal(own?.name, "alpha");
+  assert.equal(own?.addr, node.addr);
+  assert.equal(own?.tags["role"], "tailrace");
+  assert.equal(own?.tags["rpc_addr"], node.addr);
+  assert.match(own?.tags["directory"] ?? "", /^[0-9a-f]{32}$/);
+
+  const agent = await startAgent(t, { name: "watcher", directory, tags: { role: "ops" }, join: [node.addr] });
+  assert.ok(await until(() => sees(node, "watcher"), 10_000));
+  assert.deepEqual((await agent.member("alpha"))?.tags, own?.tags);
+  const table = await tailrace(["members", "--addr", node.addr]);
+  assert.match(table.out, /^name +address +status +tags\n.*^watcher +127\.0\.0\.1:\d+ +alive +role=ops$/ms);
+
+  assert.equal((await tailrace(["event", "deploy", "v2", "--addr", node.addr])).status, 0);
+  assert.ok(await until(() => agent.heard().includes("user deploy v2"), 10_000), agent.heard().join());
+  await agent.run("event", "-coalesce=false", "release", "v3");
+  assert.ok(await until(() => /"event":"release"[^\n]*"user event"/.test(node.log()), 10_000));
+
+  const asked = await tailrace(["query", "who", "--addr", node.addr, "--timeout", "2s", "--json"]);
+  assert.equal(asked.status, 0, asked.err);
+  const answers = asked.out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { from: string; ack: boolean; payload: string });
+  assert.deepEqual(
+    answers
+      .filter(({ ack }) => ack)
+      .map(({ from }) => from)
+      .sort(),
+    ["alpha", "watcher"],
+  );
+  assert.deepEqual(
+    answers.filter(({ ack }) => !ack).map(({ from, payload }) => [from, atob(payload)]),
+    [["watcher", "answer of watcher"]],
+  );
+  const filtered = await tailrace([
+    "query",
+    "who",
+    "--addr",
+    node.addr,
+    "--timeout",
+    "1s",
+    "--tag",
+    "role=^tail",
+  ]);
+  assert.equal(filtered.out, "");
+  assert.equal(filtered.err, "heard by 1, answered by 0\n");
+
+  const told = await agent.run("query", "-format=json", "-timeout=3s", "tailrace-status");
+  const { Responses } = JSON.parse(told) as { Responses: Record<string, string> };
+  const status = JSON.parse(Responses["alpha"] ?? "") as Record<string, unknown>;
+  assert.equal(status["id"], "alpha");
+  assert.equal(status["role"], "leader");
+
+  await agent.run("leave");
+  assert.ok(await until(() => sees(node, "watcher", "left"), 10_000));
+  assert.deepEqual(
+    (await members(node, "--status", "left")).map(({ name }) => name),
+    ["watcher"],
+  );
+});
+
+test("a node finds its seeds however late they come, fails when it is stopped, and is found again", async (t) => {
+  const directory = scratch(t);
+  const port = await freePort();
+  const cluster = ["--cluster-id", "one"];
+  const early = await startNode(t, [
+    ...["--data-dir", join(directory, "early"), "--node-name", "early", ...cluster],
+    ...["--start-join-addrs", `127.0.0.1:${port}`],
+  ]);
+  assert.ok(await until(() => early.log().includes("it will be tried again"), 10_000));
+  const lateFlags = ["--data-dir", join(directory, "late"), "--node-name", "late", ...cluster];
+  const late = await startNode(t, [...lateFlags, "--addr", `127.0.0.1:${port}`]);
+  assert.ok(await until(() => sees(early, "late"), 20_000));
+  assert.ok(await until(() => sees(late, "early"), 10_000));
+
+  const watching = new AbortController();
+  t.after(() => watching.abort());
+  using client = openClient({ addr: early.addr });
+  const changes: string[] = [];
+  const watch = (async () => {
+    for await (const { event } of client.log.watch({}, { signal: watching.signal }))
+      if (event.case === "membership") changes.push(`${event.value.name} ${event.value.change}`);
+  })();
+  watch.catch(() => undefined);
+
+  // An orderly stop is no leave: the node is failed, not left, and its cluster waits for it.
+  assert.equal((await late.kill("SIGTERM")).status, 0);
+  assert.ok(await until(() => sees(early, "late", "failed"), 30_000));
+  assert.ok(await until(() => changes.includes("late failed"), 5_000));
+  // No seeds this time: the snapshot in its directory tells where the others were.
+  assert.ok(existsSync(join(directory, "late", "gossip")));
+  const again = await startNode(t, [...lateFlags, "--addr", `127.0.0.1:${port}`]);
+  assert.ok(await until(() => sees(again, "early"), 10_000));
+  assert.ok(await until(() => sees(early, "late"), 10_000));
+  assert.ok(await until(() => changes.includes("late joined"), 5_000));
+});
+
+test(
+  "a node of another cluster is refused and reported on both sides; an observer in both is welcome",
+  serf,
+  async (t) => {
+    const directory = scratch(t);
+    const one = await startNode(t, [
+      "--data-dir",
+      join(directory, "1"),
+      "--node-name",
+      "one",
+      "--cluster-id",
+      "c1",
+    ]);
+    const two = await startNode(t, [
+      ...["--data-dir", join(directory, "2"), "--node-name", "two", "--cluster-id", "c2"],
+      ...["--start-join-addrs", one.addr],
+    ]);
+    const reported = /"cluster":"c[12]","ownCluster":"c[12]"[^\n]*another cluster/;
+    for (const node of [one, two])
+      assert.ok(await until(() => reported.test(node.log()), 10_000), node.log());
+    // Somebody who knows both passes the one on to the other, again and again.
+    const agent = await startAgent(t, { name: "both", directory, join: [one.addr, two.addr] });
+    assert.ok(await until(async () => (await agent.members()).length === 3, 10_000));
+    for (const [node, name] of [
+      [one, "one"],
+      [two, "two"],
+    ] as const) {
+      assert.ok(await until(() => sees(node, "both"), 10_000));
+      assert.deepEqual((await members(node)).map((member) => member.name).sort(), ["both", name].sort());
+    }
+  },
+);
+
+test("with TLS the port takes encrypted gossip by its first byte, and no other key's", serf, async (t) => {
+  const directory = scratch(t);
+  const authority = await testAuthority();
+  const server = writeTlsFiles(directory, "server", await authority.node(), authority.issued);
+  const client = writeTlsFiles(directory, "client", await authority.client("root"), authority.issued);
+  const key = (await tailrace(["keygen"])).out.trim();
+  const other = (JSON.parse((await tailrace(["keygen", "--json"])).out) as { key: string }).key;
+  assert.notEqual(key, other);
+  const node = await startNode(t, [
+    ...["--data-dir", join(directory, "d"), "--node-name", "alpha", "--encrypt", key],
+    ...["--server-tls-cert-file", server.certFile, "--server-tls-key-file", server.keyFile],
+    ...["--server-tls-ca-file", server.caFile],
+  ]);
+  const agent = await startAgent(t, { name: "watcher", directory, key, join: [node.addr] });
+  assert.ok(await until(() => agentSees(agent, "alpha"), 10_000));
+  const asked = await tailrace([
+    ...["members", "--addr", node.addr.replace("127.0.0.1", "localhost"), "--json"],
+    ...["--tls-ca-file", client.caFile, "--tls-cert-file", client.certFile, "--tls-key-file", client.keyFile],
+  ]);
+  assert.match(asked.out, /"name":"watcher"/, asked.err);
+  for (const [name, wrong] of [
+    ["stranger", { key: other }],
+    ["open", {}],
+  ] as const) {
+    const outsider = await startAgent(t, { name, directory, ...wrong });
+    await assert.rejects(outsider.run("join", node.addr));
+    assert.equal((await outsider.members()).length, 1);
+  }
+  assert.ok(await until(() => /"level":"warn"[^\n]*gossip: /.test(node.log()), 5_000), node.log());
+  // A caller in plaintext is still told in words.
+  assert.equal((await curl(`http://${node.addr}/`)).status, 400);
+});
+
+test("an address of its own for gossip leaves the one port to the rest", serf, async (t) => {
+  const directory = scratch(t);
+  const at = `127.0.0.1:${await freePort()}`;
+  const node = await startNode(t, [
+    ...["--data-dir", join(directory, "d"), "--node-name", "alpha", "--gossip-addr", at],
+  ]);
+  assert.equal((await members(node))[0]?.addr, at);
+  const agent = await startAgent(t, { name: "watcher", directory });
+  await assert.rejects(agent.run("join", node.addr));
+  await agent.run("join", at);
+  assert.ok(await until(() => sees(node, "watcher"), 10_000));
+});
+
+test("a port that is taken for UDP is one line and exit 1, and leaves no directory", async (t) => {
+  const taken = createSocket("udp4").bind(0, "127.0.0.1");
+  t.after(() => taken.close());
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  const directory = join(scratch(t), "data");
+  for (const flags of [
+    ["--addr", `127.0.0.1:${port}`],
+    ["--addr", "127.0.0.1:0", "--gossip-addr", `127.0.0.1:${port}`],
+  ]) {
+    const { status, out, err } = await tailrace(["serve", "--data-dir", directory, ...flags]);
+    assert.equal(status, 1);
+    assert.equal(out, "");
+    assert.match(err, /^tailrace serve: [^\n]*in use for UDP[^\n]*\n$/);
+    assert.equal(existsSync(directory), false);
+  }
+});
+
+test("the commands refuse what is wrong, and say what it was", async (t) => {
+  const node = await startNode(t, ["--data-dir", join(scratch(t), "d")]);
+  const run = (...args: string[]) => tailrace([...args, "--addr", node.addr]);
+  for (const args of [
+    ["members", "--status", "x"],
+    ["query", "a", "--timeout", "x"],
+    ["query", "a", "--tag", "x"],
+    ["event"],
+  ])
+    assert.equal((await run(...args)).status, 2, args.join(" "));
+  for (const [args, reason] of [
+    [["event", ""], /a name is needed/],
+    [["event", "big", "x".repeat(600)], /512 bytes/],
+    [["query", "big", "x".repeat(1_100)], /1024 bytes/],
+    [["query", "_serf_install-key", "x"], /Serf's own/],
+    [["query", "a", "--tag", "role=("], /not an expression/],
+    [["query", "a", "--timeout", "2h"], /the most is/],
+  ] as const) {
+    const { status, err } = await run(...args);
+    assert.equal(status, 1, args.join(" "));
+    assert.match(err, reason);
+  }
+  const unreachable = await tailrace(["members", "--addr", `127.0.0.1:${await freePort()}`]);
+  assert.equal(unreachable.status, 3);
+});
