@@ -10,7 +10,7 @@ import { decodeRecord, encodeRun, RecordCursor, type RecordLimits, walkRecords }
 import type { Offset } from "../vocabulary.ts";
 import { type AppendDesk, appendFor } from "./append.ts";
 import type { Call, CallDesk, Caller } from "./call.ts";
-import { offsetOf, parseBody, parseOffset, recordOf } from "./chapter-one-json.ts";
+import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./chapter-one-json.ts";
 import { getDoor, postDoor } from "./doors.ts";
 import { httpErrorOf } from "./errors.ts";
 import { headerOf, type NodeRequest, type NodeResponse, readBody, send } from "./http.ts";
@@ -64,7 +64,8 @@ export async function chapterOne(
 
 async function post(request: NodeRequest, call: Call, options: ChapterOneOptions): Promise<string> {
   plainEncodingOnly(request);
-  const record = recordOf(parseBody(await readBody(request, options.requestBytesMax)));
+  const body = await readBody(request, options.requestBytesMax);
+  const record = plainRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(request, forwardHeader) !== "no";
   const { firstOffset } = await appendFor(options, call, { run, forward }, undefined);

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
-import { offsetOf, parseBody, parseOffset, recordOf } from "../../../src/service/chapter-one-json.ts";
+import {
+  offsetOf,
+  parseBody,
+  parseOffset,
+  plainRecordOf,
+  recordOf,
+} from "../../../src/service/chapter-one-json.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const refused = (work: () => unknown): string => {
@@ -34,6 +40,26 @@ test("a record's value, key and headers are read; a missing value is an empty on
   assert.equal(record('{"record":{}}').value?.length, 0);
   assert.equal(record('{"record":{"value":""}}').value?.length, 0);
   assert.equal(record('{"record":{"value":null}}').value?.length, 0);
+});
+
+test("the plain body is read without parsing, and to the same record; anything else is left to the parser", () => {
+  for (const value of ["", "AQID", "aw==", "aw", "+/+/", "-_-_"]) {
+    const body = `{"record":{"value":"${value}"}}`;
+    assert.deepEqual(plainRecordOf(Buffer.from(body))?.value, record(body).value, value);
+  }
+  for (const body of [
+    "",
+    '{"record":{"value":""}',
+    '{"record":{"value"}}',
+    ' {"record":{"value":""}}',
+    '{"record":{"value":"A"}}',
+    '{"record":{"value":"","value":""}}',
+    '{"record":{"value":"\\u0041\\u0041=="}}',
+    '{"record":{"value":"","key":""}}',
+    '{"record":{"value":"é"}}',
+  ]) {
+    assert.equal(plainRecordOf(Buffer.from(body)), undefined, body);
+  }
 });
 
 test("fields that are the server's to set, and unknown ones, are ignored", () => {
