@@ -16,6 +16,7 @@ import { faultOf, retryDelayOf } from "./fault-of.ts";
 import { runBytesMax } from "./limits.ts";
 import { appendedOf } from "./messages.ts";
 import { encodeRun, type NewRecord } from "./record.ts";
+import { copyBytes } from "./slab.ts";
 import { produceBatchRequest } from "./wire.ts";
 
 export interface ProducerOptions {
@@ -72,7 +73,7 @@ export class Producer implements AsyncDisposable {
    * 1970: after it the run is not tried any more.
    */
   append(run: RecordRun, deadlineMs?: number): Promise<Appended> {
-    return this.#add({ bytes: run.bytes.slice(), count: run.count }, deadlineMs);
+    return this.#add({ bytes: copyBytes(run.bytes), count: run.count }, deadlineMs);
   }
 
   /** Resolves when there is room for so many bytes more, or when nothing will make room any more. */
@@ -117,11 +118,11 @@ export class Producer implements AsyncDisposable {
     return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));
   }
 
-  /** After this turn, so that what one turn adds goes out together. */
+  /** After this turn of the event loop, so that what one turn adds goes out together. */
   #pumpSoon(): void {
     if (this.#isDue) return;
     this.#isDue = true;
-    queueMicrotask(() => {
+    this.#options.clock.soon(() => {
       this.#isDue = false;
       this.#pump();
     });

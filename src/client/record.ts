@@ -5,6 +5,7 @@
  */
 import { readVarint, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
 import type { RecordRun } from "../vocabulary.ts";
+import { takeBytes } from "./slab.ts";
 
 export interface RecordHeader {
   readonly key: string;
@@ -37,59 +38,65 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const nothing: Uint8Array = new Uint8Array(0);
 
-type Field = readonly [tag: number, bytes: Uint8Array];
+/** A record with all its parts as bytes, and the length of its body. */
+interface Body {
+  readonly value: Uint8Array;
+  readonly key: Uint8Array;
+  readonly headers: readonly (readonly [key: Uint8Array, value: Uint8Array])[];
+  readonly length: number;
+}
 
 /** The records as one run, to be appended as a whole. */
 export function encodeRun(records: readonly NewRecord[]): RecordRun {
-  const bodies = records.map(fieldsOf);
+  const bodies = records.map(bodyOf);
   let total = 0;
-  const lengths = bodies.map((fields) => {
-    const length = fieldsBytes(fields);
-    total += 1 + varintBytes(length) + length;
-    return length;
-  });
-  const bytes = new Uint8Array(total);
+  for (const { length } of bodies) total += 1 + varintBytes(length) + length;
+  const bytes = takeBytes(total);
   let at = 0;
-  for (const [ordinal, fields] of bodies.entries()) {
+  for (const body of bodies) {
     bytes[at] = tag.record;
-    at = writeFields(bytes, writeVarint(bytes, at + 1, lengths[ordinal]!), fields);
+    at = writeVarint(bytes, at + 1, body.length);
+    at = writeField(bytes, at, tag.value, body.value);
+    at = writeField(bytes, at, tag.key, body.key);
+    for (const [key, value] of body.headers) {
+      bytes[at] = tag.header;
+      at = writeVarint(bytes, at + 1, fieldBytes(key) + fieldBytes(value));
+      at = writeField(bytes, at, tag.headerKey, key);
+      at = writeField(bytes, at, tag.headerValue, value);
+    }
   }
   return { bytes, count: records.length };
 }
 
-function fieldsOf({ value, key, headers }: NewRecord): Field[] {
-  const fields = nonEmpty([tag.value, bytesOf(value)], [tag.key, bytesOf(key)]);
-  for (const header of headers ?? []) {
-    const inner = nonEmpty([tag.headerKey, bytesOf(header.key)], [tag.headerValue, bytesOf(header.value)]);
-    const body = new Uint8Array(fieldsBytes(inner));
-    writeFields(body, 0, inner);
-    fields.push([tag.header, body]);
+function bodyOf(record: NewRecord): Body {
+  const value = bytesOf(record.value);
+  const key = bytesOf(record.key);
+  let length = fieldBytes(value) + fieldBytes(key);
+  if (record.headers === undefined) return { value, key, headers: none, length };
+  const headers = record.headers.map((header) => [bytesOf(header.key), bytesOf(header.value)] as const);
+  for (const [name, content] of headers) {
+    const inner = fieldBytes(name) + fieldBytes(content);
+    length += 1 + varintBytes(inner) + inner; // a header is written even when it is empty
   }
-  return fields;
+  return { value, key, headers, length };
 }
 
-const nonEmpty = (...fields: Field[]): Field[] => fields.filter(([, bytes]) => bytes.length > 0);
+const none: Body["headers"] = [];
 
 function bytesOf(part: Uint8Array | string | undefined): Uint8Array {
   if (part === undefined) return nothing;
   return typeof part === "string" ? encoder.encode(part) : part;
 }
 
-function fieldsBytes(fields: readonly Field[]): number {
-  let total = 0;
-  for (const [, bytes] of fields) total += 1 + varintBytes(bytes.length) + bytes.length;
-  return total;
-}
+/** An empty field is left out. */
+const fieldBytes = ({ length }: Uint8Array): number => (length === 0 ? 0 : 1 + varintBytes(length) + length);
 
-function writeFields(out: Uint8Array, from: number, fields: readonly Field[]): number {
-  let at = from;
-  for (const [fieldTag, bytes] of fields) {
-    out[at] = fieldTag;
-    at = writeVarint(out, at + 1, bytes.length);
-    out.set(bytes, at);
-    at += bytes.length;
-  }
-  return at;
+function writeField(out: Uint8Array, at: number, fieldTag: number, bytes: Uint8Array): number {
+  if (bytes.length === 0) return at;
+  out[at] = fieldTag;
+  const body = writeVarint(out, at + 1, bytes.length);
+  out.set(bytes, body);
+  return body + bytes.length;
 }
 
 /** The parts of the stored record at `start … end`. */
