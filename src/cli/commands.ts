@@ -24,6 +24,7 @@ export const commandFiles: Readonly<Record<string, () => Promise<CommandFile>>> 
   query: () => import("./query.ts"),
   keygen: () => import("./keygen.ts"),
   whoami: () => import("./whoami.ts"),
+  bench: () => import("./bench.ts"),
   config: () => import("./config.ts"),
   verify: () => import("./verify.ts"),
   repair: () => import("./repair.ts"),

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import type { NodeClient } from "../client/mod.ts";
+import type { ClientProtocol, NodeClient } from "../client/mod.ts";
 import { Fault } from "../fault.ts";
 
 export interface ConnectFlags {
@@ -14,6 +14,8 @@ export interface ConnectFlags {
   readonly tlsCertFile?: string;
   readonly tlsKeyFile?: string;
   readonly json?: boolean;
+  /** Only where a command offers it. */
+  readonly protocol?: ClientProtocol;
 }
 
 /** Adds --addr, the certificates and --json. */
@@ -36,7 +38,8 @@ export async function connect(flags: ConnectFlags): Promise<NodeClient> {
   const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
   const tls = secure ? { ca: read(tlsCaFile), cert: read(tlsCertFile), key: read(tlsKeyFile) } : undefined;
   const { openClient } = await import("../client/mod.ts");
-  return openClient({ addr: flags.addr, tls });
+  const { protocol = "grpc" } = flags;
+  return openClient({ addr: flags.addr, tls, protocol });
 }
 
 function read(path: string | undefined): string | undefined {

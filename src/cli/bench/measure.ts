@@ -1,0 +1,82 @@
+/**
+ * Runs one workload for a while and counts what was acknowledged in that while: the warm-up before it and what is
+ * answered after it are left out.
+ *
+ * Never: counts what was not acknowledged.
+ */
+import { Fault, type TailraceClient } from "../../client/mod.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { Histogram } from "./histogram.ts";
+import type { LoadSettings, Workload } from "./workloads.ts";
+
+export interface Measured {
+  readonly seconds: number;
+  readonly calls: number;
+  readonly records: number;
+  readonly bytes: number;
+  /** From call to answer, of the calls that were answered in time. */
+  readonly latency: Histogram;
+  /** Kind of fault → how many. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** Of one core, used by this process meanwhile. */
+  readonly cpuShare: number;
+}
+
+export interface Timing {
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+}
+
+export async function measure(
+  client: TailraceClient,
+  workload: Workload,
+  settings: LoadSettings,
+  timing: Timing,
+  clock: Clock,
+): Promise<Measured> {
+  const stop = new AbortController();
+  const latency = new Histogram();
+  const faults: Record<string, number> = {};
+  let calls = 0;
+  let records = 0;
+  let bytes = 0;
+  const beginMs = clock.monotonicMs() + timing.warmUpMs;
+  const endMs = beginMs + timing.measureMs;
+  let cpu: NodeJS.CpuUsage | undefined;
+  let cpuMs = 0;
+  const onBegin = clock.after(timing.warmUpMs, () => (cpu = process.cpuUsage()), true);
+  const onEnd = clock.after(
+    timing.warmUpMs + timing.measureMs,
+    () => {
+      const used = process.cpuUsage(cpu);
+      cpuMs = (used.user + used.system) / 1000;
+      stop.abort();
+    },
+    true,
+  );
+  try {
+    await workload(client, settings, {
+      signal: stop.signal,
+      now: () => clock.monotonicMs(),
+      done(beganMs, count, size) {
+        const nowMs = clock.monotonicMs();
+        if (nowMs < beginMs || nowMs > endMs) return;
+        calls++;
+        records += count;
+        bytes += size;
+        latency.add(nowMs - beganMs);
+      },
+      failed(fault) {
+        faults[fault.kind] = (faults[fault.kind] ?? 0) + 1;
+      },
+    });
+  } finally {
+    onBegin.cancel();
+    onEnd.cancel();
+  }
+  if (records === 0) {
+    throw new Fault("deadline", { message: `nothing was acknowledged within ${timing.measureMs} ms` });
+  }
+  const seconds = timing.measureMs / 1000;
+  return { seconds, calls, records, bytes, latency, faults, cpuShare: cpuMs / timing.measureMs };
+}
