@@ -23,7 +23,11 @@ export interface ChapterOneOptions extends AppendDesk {
   readonly clock: Clock;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
+  /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
+  readonly answerMs?: number;
 }
+
+const answerMsDefault = 30_000;
 
 const jsonHeaders = { "content-type": "application/json", "cache-control": "no-store" };
 
@@ -47,11 +51,12 @@ export async function chapterOne(
   }
   let call: Call | undefined;
   try {
-    call = options.desk.beginCall(method === "POST" ? postDoor : getDoor, caller, metaOf(request));
+    const deadlineMs = options.clock.wallMs() + (options.answerMs ?? answerMsDefault);
+    const meta = { ...metaOf(request), deadlineMs };
+    call = options.desk.beginCall(method === "POST" ? postDoor : getDoor, caller, meta);
     const line =
       method === "POST" ? await post(request, call, options) : await get(request, response, call, options);
-    if (line === undefined) send(response, 303, { location: "/ui/", "cache-control": "no-store" }, "");
-    else send(response, 200, jsonHeaders, line);
+    send(response, 200, jsonHeaders, line);
     options.desk.endCall(call);
   } catch (reason) {
     if (call !== undefined) options.desk.endCall(call, reason);
@@ -68,7 +73,8 @@ async function post(request: NodeRequest, call: Call, options: ChapterOneOptions
   const record = plainRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(request, forwardHeader) !== "no";
-  const { firstOffset } = await appendFor(options, call, { run, forward }, undefined);
+  const work = appendFor(options, call, { run, forward }, undefined);
+  const { firstOffset } = await withinDeadline(work, call, options.clock);
   return `{"offset":${firstOffset}}\n`;
 }
 
@@ -89,8 +95,11 @@ async function get(
   const gone = new AbortController();
   const onClose = (): void => gone.abort();
   response.once("close", onClose);
+  const { deadlineMs = 0 } = call;
+  const late = new Fault("deadline");
+  const timer = options.clock.after(deadlineMs - options.clock.wallMs(), () => gone.abort(late));
   try {
-    const plan = { start: { offset }, waitMs: 0, freshness: {} };
+    const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs } };
     const { slice } = await readOne(options.log, plan, options.clock, gone.signal);
     const cursor = new RecordCursor(slice.frames, offset);
     cursor.next();
@@ -100,8 +109,18 @@ async function get(
     const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
     return chapterOneLine({ ...parts, offset, timestampMs: cursor.timestampMs });
   } finally {
+    timer.cancel();
     response.off("close", onClose);
   }
+}
+
+/** What `work` comes to, unless the call's time is up first: then it goes on, and nobody knows how it will end. */
+function withinDeadline<T>(work: Promise<T>, call: Call, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leftMs = (call.deadlineMs ?? 0) - clock.wallMs();
+    const timer = clock.after(leftMs, () => reject(new Fault("deadline", { written: "unknown" })));
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
 }
 
 /** A browser that asks for a page, not a program that asks for a record. */

@@ -48,6 +48,8 @@ export interface ServiceOptions {
   readonly express?: ((shared: ExpressShared) => Express) | undefined;
   /** Default 15 s. */
   readonly heartbeatMs?: number;
+  /** How long chapter 1's routes may take. Default 30 s. */
+  readonly answerMs?: number;
 }
 
 /** What an express lane needs to behave as Connect's handlers do. */
@@ -109,7 +111,15 @@ export function createService(options: ServiceOptions): Service {
   );
   const front = createFront({
     rpc,
-    chapterOne: { desk, clock, log, traffic, recordLimits, requestBytesMax },
+    chapterOne: {
+      desk,
+      clock,
+      log,
+      traffic,
+      recordLimits,
+      requestBytesMax,
+      answerMs: options.answerMs ?? 30_000,
+    },
     tail: { log, clock, desk, traffic, pingMs: heartbeatMs },
     origins: options.origins,
     log: telemetry.log,

@@ -13,7 +13,7 @@ import { createService, type Service, type ServiceOptions } from "../../src/serv
 import { MemoryLog } from "./memory-log.ts";
 
 export interface ServeOptions
-  extends Partial<Pick<ServiceOptions, "log" | "origins" | "express" | "heartbeatMs">> {
+  extends Partial<Pick<ServiceOptions, "log" | "origins" | "express" | "heartbeatMs" | "answerMs">> {
   readonly access?: AccessControl;
   readonly telemetry?: Telemetry;
   readonly tls?: TlsSource;
@@ -74,6 +74,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     requestBytesMax: options.requestBytesMax ?? 4 * 1024 * 1024,
     ...(options.express === undefined ? {} : { express: options.express }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+    ...(options.answerMs === undefined ? {} : { answerMs: options.answerMs }),
   });
   listener.start(service.front, options.doors);
   return {

@@ -161,6 +161,21 @@ test("what the log refuses has its status and says what was written", async () =
   }
 });
 
+test("an append that does not come to an end in time is 504, and its outcome unknown", async () => {
+  await using served = await serve({ answerMs: 50 });
+  let commit: () => void = () => undefined;
+  served.log.gate = new Promise((resolve) => (commit = resolve));
+  const answer = await post(served.url, '{"record":{}}');
+  assert.deepEqual(
+    [answer.status, answer.json["code"], answer.json["written"]],
+    [504, "deadline_exceeded", "unknown"],
+  );
+  commit();
+  served.log.read = () => new Promise(() => undefined);
+  const read = await curl(`${served.url}/?offset=0`);
+  assert.deepEqual([read.status, read.json["written"]], [504, "no"]);
+});
+
 test("who may not, gets 403 and writes nothing", async () => {
   const demand = (): never => {
     throw new Fault("permission-denied", { message: '"local" may not' });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { curl } from "../support/curl.ts";
@@ -124,6 +124,19 @@ test("stopping finishes what is under way: a tail is told, its connection closed
     rest += Buffer.from(step.value).toString();
   assert.match(rest, /"error":\{"code":"unavailable"/);
   assert.equal((await end).status, 0);
+});
+
+test("a second signal ends the node at once", async (t) => {
+  const node = await startNode(t, ["--data-dir", join(scratch(t), "d"), "--shutdown-timeout", "1h"]);
+  const socket = connect(Number(node.addr.split(":")[1]), "127.0.0.1");
+  socket.on("error", () => undefined);
+  socket.write("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{");
+  await new Promise((resolve) => socket.once("connect", resolve));
+  await curl(`${node.url}/?offset=0`);
+  node.child.kill("SIGTERM");
+  while (!node.log().includes('"stopping"')) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.notEqual((await node.kill("SIGTERM")).status, 0);
+  socket.destroy();
 });
 
 test("a wrong Node says so in one line", async (t) => {

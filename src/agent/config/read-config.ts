@@ -39,6 +39,9 @@ const byKey = new Map(settingNames.map((name) => [keyOf(name), name]));
 /** Variables with our prefix that are not settings of a node: of the client commands, of the tests. */
 const otherVariables = [
   "TAILRACE_REQUIRE",
+  "TAILRACE_SEEDS",
+  "TAILRACE_FUZZ_SEED",
+  "TAILRACE_P12_PASSWORD",
   "TAILRACE_TLS_CA_FILE",
   "TAILRACE_TLS_CERT_FILE",
   "TAILRACE_TLS_KEY_FILE",

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AccessControl, anonymousIdentity, localIdentity, namedIdentity } from "../../../src/access/mod.ts";
+import { Fault } from "../../../src/fault.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
+import { type CallStart, noTelemetry } from "../../../src/lib/telemetry.ts";
+import { CallDesk } from "../../../src/service/call.ts";
+import { clusterDoors, doorOfPath, logDoors } from "../../../src/service/doors.ts";
+import { faultOfAbort, signalOf, unlessAborted } from "../../../src/service/ending.ts";
+
+function desk(access = new AccessControl()) {
+  const ended: string[] = [];
+  const telemetry = {
+    ...noTelemetry,
+    begin: (start: CallStart) => ({
+      ...noTelemetry.begin(start),
+      end: (code: string, bytesIn: number, bytesOut: number) =>
+        ended.push(`${start.method} ${start.subject} ${code} ${bytesIn} ${bytesOut}`),
+    }),
+  };
+  return { ended, calls: new CallDesk({ access, telemetry, clock: systemClock }), access };
+}
+const caller = (subject: string) => ({ identity: namedIdentity(subject), peer: "p", secure: true });
+const meta = { protocol: "grpc" } as const;
+
+test("a call ends once, with its code and its bytes", () => {
+  const { calls, ended } = desk();
+  const call = calls.beginCall(logDoors.produce, caller("root"), meta);
+  call.bytesIn = 3;
+  calls.endCall(call);
+  calls.endCall(call, new Fault("unknown"));
+  calls.endCallWithCode(call, "canceled");
+  const failed = calls.beginCall(logDoors.consume, caller("root"), meta);
+  calls.endCall(failed, new Fault("out-of-range"));
+  assert.deepEqual(ended, ["log.v1.Log/Produce root ok 3 0", "log.v1.Log/Consume root out_of_range 0 0"]);
+});
+
+test("who may not is refused before anything happens, and that is told too", () => {
+  const { calls, ended } = desk();
+  assert.throws(() => calls.beginCall(clusterDoors.addNode, caller("root"), meta), {
+    kind: "permission-denied",
+  });
+  const nobody = { identity: anonymousIdentity, peer: "p", secure: true };
+  assert.throws(() => calls.beginCall(logDoors.produce, nobody, meta), { kind: "unauthenticated" });
+  assert.throws(() => calls.beginCall(logDoors.getServers, nobody, meta), { kind: "unauthenticated" });
+  const local = { identity: localIdentity, peer: "p", secure: false };
+  calls.endCall(calls.beginCall(clusterDoors.addNode, local, meta));
+  assert.deepEqual(
+    ended.map((line) => line.split(" ")[2]),
+    ["permission_denied", "unauthenticated", "unauthenticated", "ok"],
+  );
+});
+
+test("long calls are asked again when the rules change, short ones are not", async () => {
+  const { calls, access } = desk();
+  await access.use({ policy: "p, root, *, consume\np, root, *, produce\n" });
+  const long = calls.beginCall(logDoors.consumeStream, caller("root"), meta);
+  const short = calls.beginCall(logDoors.consume, caller("root"), meta);
+  const revoked: string[] = [];
+  long.onRevoked = (fault) => revoked.push(`long ${fault.kind}`);
+  short.onRevoked = (fault) => revoked.push(`short ${fault.kind}`);
+  await access.use({ policy: "p, root, *, consume\n" });
+  assert.deepEqual(revoked, []);
+  await access.use({ policy: "p, root, *, produce\n" });
+  assert.deepEqual(revoked, ["long permission-denied"]);
+  assert.equal(calls.longCalls, 1);
+  calls.endCall(long);
+  assert.equal(calls.longCalls, 0);
+  calls.endLong(new Fault("unavailable"));
+  assert.deepEqual(revoked, ["long permission-denied"]);
+});
+
+test("a revoked call aborts what it waits for, and a write under way is then unknown", async () => {
+  const { calls } = desk();
+  const call = calls.beginCall(logDoors.produceStream, caller("root"), meta);
+  const signal = signalOf(call, new AbortController().signal);
+  const waiting = unlessAborted(new Promise(() => undefined), signal, "unknown");
+  calls.endLong(new Fault("unavailable"));
+  await assert.rejects(waiting, { kind: "unavailable", written: "unknown" });
+  assert.equal(faultOfAbort(signal).written, "no");
+  assert.equal(await unlessAborted(Promise.resolve(7), new AbortController().signal, "no"), 7);
+});
+
+test("every method of the contract has a door, and paths lead to them", () => {
+  assert.equal(doorOfPath("/log.v1.Log/ProduceBatch"), logDoors.produceBatch);
+  assert.equal(doorOfPath("/log.v1.Cluster/WhoAmI")?.action, undefined);
+  assert.equal(doorOfPath("/log.v1.Log/Trim")?.action, "trim");
+  assert.equal(doorOfPath("/log.v1.Log/Watch")?.action, "describe");
+  assert.equal(doorOfPath("/log.v1.Log/Nope"), undefined);
+  assert.equal(doorOfPath("/grpc.health.v1.Health/Check")?.action, undefined);
+});
