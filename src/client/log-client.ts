@@ -32,6 +32,7 @@ import type { ClientLimits } from "./limits.ts";
 import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit } from "./messages.ts";
 import { callOptions, checkRun, Producer } from "./producer.ts";
 import { Session } from "./session.ts";
+import { copyBytes } from "./slab.ts";
 import { RemoteTail } from "./tail.ts";
 import { consumeBatches, frameOf, produceBatchRequest } from "./wire.ts";
 
@@ -57,6 +58,8 @@ export class LogClient implements CommitLog, AsyncDisposable {
   /** The last append of each producer, for the next one to wait for. */
   readonly #lanes = new Map<string, Promise<unknown>>();
   readonly #tails = new Set<RemoteTail>();
+  /** Of appends with a condition or a stamp; the plain ones count for themselves. */
+  #heldBytes = 0;
 
   constructor(options: LogClientOptions) {
     const { caller, clock, chance, backoff, limits } = options;
@@ -95,9 +98,18 @@ export class LogClient implements CommitLog, AsyncDisposable {
     if (producer === undefined && expectedOffset === undefined && forward === undefined && !traceparent) {
       return this.#plain.append(run, deadlineMs);
     }
-    const copy = { bytes: run.bytes.slice(), count: run.count };
-    if (producer === undefined) return this.#appendAlone(copy, options);
-    return this.#inLane(`${producer.id}`, () => this.#appendAlone(copy, options));
+    const { queueBytesMax } = this.#options.limits;
+    if (this.#heldBytes > 0 && this.#heldBytes + run.bytes.length > queueBytesMax) {
+      const message = `${this.#heldBytes} bytes wait to be appended, the limit is ${queueBytesMax}`;
+      return Promise.reject(new Fault("overloaded", { message, facts: { limit: queueBytesMax } }));
+    }
+    const copy = { bytes: copyBytes(run.bytes), count: run.count };
+    const append = (): Promise<Appended> => this.#appendAlone(copy, options);
+    this.#heldBytes += copy.bytes.length;
+    const appending = producer === undefined ? append() : this.#inLane(`${producer.id}`, append);
+    return appending.finally(() => {
+      this.#heldBytes -= copy.bytes.length;
+    });
   }
 
   async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {

@@ -6,4 +6,5 @@
 
 export type { ClientOptions, ClientProtocol, ClientTls } from "./open-client.ts";
 export { openClient } from "./open-client.ts";
+export type { SessionSettings } from "./sessions.ts";
 export * from "./shared.ts";

@@ -3,19 +3,19 @@
  *
  * Never: reads a file, retries.
  */
-import type { SecureClientSessionOptions } from "node:http2";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
-  Http2SessionManager,
+  type Http2SessionManager,
 } from "@connectrpc/connect-node";
 import { systemSeed } from "../lib/chance.ts";
 import { crc32 } from "../lib/checksum.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
 import type { Connection } from "./connections.ts";
 import { messageBytesMax } from "./limits.ts";
+import { defaultSessions, type SessionSettings, Sessions } from "./sessions.ts";
 
 /** PEM texts; with any of them, or none but an empty object, the connection is TLS. */
 export interface ClientTls {
@@ -35,6 +35,7 @@ export interface ClientOptions extends CommonOptions {
   /** Default gRPC. */
   readonly protocol?: ClientProtocol;
   readonly interceptors?: readonly Interceptor[];
+  readonly sessions?: Partial<SessionSettings>;
 }
 
 const makers: Readonly<Record<ClientProtocol, (options: TransportOptions) => Transport>> = {
@@ -62,13 +63,19 @@ export function openClient(options: ClientOptions): TailraceClient {
   return new TailraceClient(platform, options);
 }
 
-/** A ping finds out that a silent peer is gone: within pingIntervalMs + pingTimeoutMs a tail moves on. */
-const ping = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000 };
-
 function dial(addr: string, options: ClientOptions): Connection {
-  const { tls, protocol = "grpc", interceptors = [] } = options;
+  const { tls, protocol = "grpc", interceptors = [], sessions } = options;
+  const { ca, cert, key } = tls ?? {};
   const baseUrl = `${tls === undefined ? "http" : "https"}://${addr}`;
-  const sessionManager = new Http2SessionManager(baseUrl, ping, sessionOptions(tls));
+  const sessionManager = new Sessions(
+    baseUrl,
+    { ...defaultSessions, ...sessions },
+    {
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    },
+  );
   return {
     transport: makers[protocol]({
       baseUrl,
@@ -77,15 +84,5 @@ function dial(addr: string, options: ClientOptions): Connection {
       interceptors: [...interceptors],
     }),
     close: () => sessionManager.abort(),
-  };
-}
-
-function sessionOptions(tls: ClientTls | undefined): SecureClientSessionOptions {
-  const { ca, cert, key } = tls ?? {};
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    settings: { initialWindowSize: messageBytesMax, enablePush: false },
   };
 }

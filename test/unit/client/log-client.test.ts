@@ -238,6 +238,21 @@ test("disposing of a client waits for what was appended", async () => {
   assert.equal((await cluster.log.bounds()).next, 1);
 });
 
+test("appends that wait are bounded, conditional and stamped ones too", async () => {
+  const cluster = new FakeCluster("a:1");
+  const client = cluster.client({ limits: { queueBytesMax: 2_000 } });
+  cluster.node("a:1").mishaps.push("hangs");
+  const value = "x".repeat(1_500);
+  const first = client.commitLog.append(run(value), { producer });
+  await assert.rejects(client.commitLog.append(run(value), { producer }), isFault("overloaded", "no"));
+  await assert.rejects(
+    client.commitLog.append(run(value), { expectedOffset: 1 }),
+    isFault("overloaded", "no"),
+  );
+  client[Symbol.dispose]();
+  await assert.rejects(first);
+});
+
 test("without an address nothing is opened", () => {
   assert.throws(() => new FakeCluster("a:1").client({ seeds: [] }), isFault("config", "no"));
 });

@@ -1,0 +1,75 @@
+/**
+ * HTTP/2 connections as connect-node manages them, with what it leaves out: a limit on how long connecting may take,
+ * and a receive window for the whole connection, which would else hold a tail to 64 KiB a round trip. A rim.
+ *
+ * Never: leaves a caller waiting for a host that does not answer.
+ */
+import type { ClientHttp2Session, ClientHttp2Stream, SecureClientSessionOptions } from "node:http2";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Http2SessionManager } from "@connectrpc/connect-node";
+import { systemClock } from "../lib/clock.ts";
+
+export interface SessionSettings {
+  /** How long a connection may take, TLS handshake included, milliseconds. */
+  readonly connectMs: number;
+  /** A connection with streams is asked for a sign of life so often; without one in pingTimeoutMs it is dead. */
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+/** A silent peer is found out within 15 s. */
+export const defaultSessions: SessionSettings = {
+  connectMs: 5_000,
+  pingIntervalMs: 10_000,
+  pingTimeoutMs: 5_000,
+};
+
+/** What a node may send before it was read: of one stream, and of all streams of a connection. */
+const streamWindowBytes = 1024 * 1024;
+const connectionWindowBytes = 16 * 1024 * 1024;
+
+export class Sessions extends Http2SessionManager {
+  readonly #connectMs: number;
+  readonly #widened = new WeakSet<ClientHttp2Session>();
+  #isTimed = false;
+
+  constructor(url: string, settings: SessionSettings, tls: SecureClientSessionOptions) {
+    super(url, settings, {
+      ...tls,
+      settings: { initialWindowSize: streamWindowBytes, enablePush: false },
+    });
+    this.#connectMs = settings.connectMs;
+  }
+
+  override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+    const requested = super.request(...args);
+    this.#limitConnecting();
+    const stream = await requested;
+    const { session } = stream;
+    if (session !== undefined && !this.#widened.has(session as ClientHttp2Session)) {
+      this.#widened.add(session as ClientHttp2Session);
+      session.setLocalWindowSize(connectionWindowBytes);
+    }
+    return stream;
+  }
+
+  /** One timer for one attempt to connect, however many calls wait for it. */
+  #limitConnecting(): void {
+    if (this.#isTimed || this.state() !== "connecting") return;
+    this.#isTimed = true;
+    const timer = systemClock.after(this.#connectMs, () => {
+      if (this.state() === "connecting") this.abort(timedOut(this.authority, this.#connectMs));
+    });
+    this.connect().then(() => {
+      timer.cancel();
+      this.#isTimed = false;
+    });
+  }
+}
+
+/** As Node would say it, had it been asked to: nothing was sent. */
+function timedOut(authority: string, connectMs: number): ConnectError {
+  const message = `no connection to ${authority} within ${connectMs} ms`;
+  const cause = Object.assign(new Error(message), { code: "ETIMEDOUT", syscall: "connect" });
+  return new ConnectError(message, Code.Unavailable, undefined, undefined, cause);
+}
