@@ -58,12 +58,17 @@ interface Stoppable {
   reload(): void;
 }
 
+/** One Ctrl-C can come twice: from the terminal, and passed on by npm. */
+const sameSignalMs = 500;
+
 function stopOnSignals(agent: Stoppable): void {
-  let stopping = false;
+  let stoppingSince: number | undefined;
   const stop = (): void => {
-    if (stopping) process.exit(exitStatus.failed);
-    stopping = true;
-    void agent.stop();
+    const now = performance.now();
+    if (stoppingSince === undefined) {
+      stoppingSince = now;
+      void agent.stop();
+    } else if (now - stoppingSince > sameSignalMs) process.exit(exitStatus.failed);
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

@@ -163,7 +163,7 @@ for (const [lane, options] of Object.entries(lanes)) {
       await using world = await open();
       let session = world.session;
       let sessions = 1;
-      for (let burst = 0; burst < 100; burst++) {
+      for (let burst = 0; burst < 40; burst++) {
         if (session.closed || session.destroyed) {
           // Being hung up on is a fair answer to such a caller.
           session = connectH2(world.served.url);

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { curl } from "../support/curl.ts";
-import { ended, startNode, tailrace } from "../support/process.ts";
+import { ended, root, startNode, tailrace } from "../support/process.ts";
+import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
 
 const value = "TGV0J3MgR28gIzEK";
@@ -126,7 +127,26 @@ test("stopping finishes what is under way: a tail is told, its connection closed
   assert.equal((await end).status, 0);
 });
 
-test("a second signal ends the node at once", async (t) => {
+test("npm start stops its node when it is told to stop itself", requireProgram("npm"), async (t) => {
+  const flags = ["--addr", "127.0.0.1:0", "--data-dir", join(scratch(t), "d"), "--log-level", "error"];
+  const PATH = `${join(root, "node_modules/.bin")}${delimiter}${process.env["PATH"]}`;
+  const npm = spawn("npm", ["start", "--", ...flags], { cwd: root, env: { ...process.env, PATH } });
+  const end = ended(npm);
+  let out = "";
+  await new Promise<void>((resolve) => {
+    npm.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+      if (out.includes("curl -X POST")) resolve();
+    });
+  });
+  const pid = Number(/pid=(\d+)/.exec(out)?.[1]);
+  assert.ok(pid > 0 && pid !== npm.pid);
+  npm.kill("SIGTERM");
+  assert.equal((await end).status, 0);
+  assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+});
+
+test("a second signal ends the node at once, unless it is the first one passed on", async (t) => {
   const node = await startNode(t, ["--data-dir", join(scratch(t), "d"), "--shutdown-timeout", "1h"]);
   const socket = connect(Number(node.addr.split(":")[1]), "127.0.0.1");
   socket.on("error", () => undefined);
@@ -135,7 +155,11 @@ test("a second signal ends the node at once", async (t) => {
   await curl(`${node.url}/?offset=0`);
   node.child.kill("SIGTERM");
   while (!node.log().includes('"stopping"')) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.notEqual((await node.kill("SIGTERM")).status, 0);
+  // Twice within half a second is one Ctrl-C, which npm passes on.
+  node.child.kill("SIGINT");
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assert.equal(node.child.exitCode, null);
+  assert.equal((await node.kill("SIGTERM")).status, 1);
   socket.destroy();
 });
 

@@ -43,7 +43,7 @@ test("the README's commands do what it says", requireProgram("curl"), async (t) 
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
     scripts: { start: string };
   };
-  assert.equal(manifest.scripts.start, "node src/cli/bin.cjs serve");
+  assert.equal(manifest.scripts.start, "exec node src/cli/bin.cjs serve");
   const node = await startNode(t, ["--data-dir", join(scratch(t), "data")]);
   const printed = `${node.readyLine}\n${node.pasteLine}\n`.replaceAll(node.addr, "127.0.0.1:8080");
   assert.match(printed, pattern(start.expected));
