@@ -78,7 +78,6 @@ class Follower {
   #next: number;
   /** Told that it has caught up, since the last record. */
   #told = false;
-  #marked = false;
   #heartbeatAt: { cancel(): void } | undefined;
 
   constructor(lane: Lane, express: ExpressCall, read: OpenRead, cut: Cut, markers: boolean) {
@@ -109,7 +108,6 @@ class Follower {
 
   /** Sends what is there, up to a turn's share; then waits for the log, the socket or its next turn. */
   flush(): void {
-    this.#marked = false;
     if (this.#express.over) return;
     try {
       this.#send();
@@ -162,15 +160,23 @@ class Follower {
     });
   }
 
+  /** At the end of the log: flushes with all others that were woken. */
   #mark(): void {
-    if (this.#marked || this.#express.over) return;
-    this.#marked = true;
-    this.#lane.pacer.mark(this);
+    if (!this.#express.over) this.#lane.pacer.mark(this);
   }
 
+  /** Behind the end of the log: goes on as soon as the others have had their turn, and the client its bytes. */
   #resumeLater(room: boolean): void {
-    if (room) this.#mark();
-    else this.#express.stream.onDrain = () => this.#mark();
+    const { clock } = this.#lane;
+    const { stream } = this.#express;
+    if (room) {
+      clock.soon(() => this.flush());
+      return;
+    }
+    stream.onDrain = () => {
+      stream.onDrain = undefined;
+      clock.soon(() => this.flush());
+    };
   }
 
   #tellCaughtUp(): void {
