@@ -14,6 +14,7 @@ import type { Clock } from "../lib/clock.ts";
 import { lockDirectory } from "../lib/directory-lock.ts";
 import { openLmdbStore } from "../lib/lmdb-store.ts";
 import { heapMapper, systemMapper } from "../lib/mapped-file.ts";
+import type { StableStore } from "../lib/stable-store.ts";
 import { systemDisk } from "../lib/system-disk.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import { defaultSettings, LocalLog, type SyncMode } from "../log/mod.ts";
@@ -44,8 +45,25 @@ export async function openLog(
   make(join(directory, "meta"));
   const store = openLmdbStore(join(directory, "meta"));
   stack.defer(() => store.close());
-  const clusterId = clusterIdOf(store, config.clusterId);
-  const log = await LocalLog.open({
+  try {
+    const clusterId = clusterIdOf(store, config.clusterId);
+    const log = await openIn(directory, store, config, clock, logger);
+    stack.use(log);
+    const owned = stack.move();
+    return { log, clusterId, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  } catch (reason) {
+    throw withRepair(reason, directory);
+  }
+}
+
+function openIn(
+  directory: string,
+  store: StableStore,
+  config: Config,
+  clock: Clock,
+  logger: Logger,
+): Promise<LocalLog> {
+  return LocalLog.open({
     directory,
     disk: systemDisk,
     store,
@@ -64,9 +82,18 @@ export async function openLog(
       retentionAgeMs: config.retentionAge,
     },
   });
-  stack.use(log);
-  const owned = stack.move();
-  return { log, clusterId, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Damage that did not say yet what can be done about it. */
+function withRepair(reason: unknown, directory: string): unknown {
+  if (!(reason instanceof Fault) || reason.kind !== "corrupt") return reason;
+  if (reason.facts["repair"] !== undefined) return reason;
+  const repair = `tailrace repair ${directory}`;
+  return new Fault("corrupt", {
+    message: `${reason.message}; nothing was changed. See what a repair would do: ${repair}`,
+    facts: { ...reason.facts, repair },
+    cause: reason,
+  });
 }
 
 /** Throws unless the directory is ours, or empty, or can be made. Touches nothing. */
@@ -115,10 +142,7 @@ function make(directory: string): void {
 }
 
 /** The directory's cluster, for good: given or made when it is new. */
-function clusterIdOf(
-  store: { get(key: string): unknown; write(changes: Record<string, unknown>): void },
-  asked: string | undefined,
-): string {
+function clusterIdOf(store: StableStore, asked: string | undefined): string {
   const known = store.get(clusterKey);
   if (typeof known === "string") {
     if (asked === undefined || asked === known) return known;

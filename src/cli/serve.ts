@@ -49,7 +49,7 @@ async function serve(flags: readonly string[]): Promise<void> {
   } catch (reason) {
     if (!(reason instanceof Fault)) throw reason;
     console.error(lastWords("serve", reason));
-    process.exit(exitStatus.failed);
+    process.exit(reason.kind === "corrupt" ? exitStatus.corrupt : exitStatus.failed);
   }
 }
 

@@ -30,6 +30,7 @@ export interface LogStart {
 /** Changes for one atomic write. */
 export type CatalogChanges = Record<string, unknown>;
 
+const segmentPrefix = "log/segment/";
 const pad = (first: RaftIndex): string => String(first).padStart(20, "0");
 
 export class Catalog {
@@ -66,9 +67,16 @@ export class Catalog {
     );
   }
 
-  /** In the order of the log. */
+  /** In the order of the log. Throws Fault "corrupt" when a value is gone, or is not the one of its key. */
   segments(): SegmentMeta[] {
-    return this.#store.keys("log/segment/").map((key) => this.#store.get(key) as SegmentMeta);
+    return this.#store.keys(segmentPrefix).map((key) => {
+      const meta = this.#store.get(key) as SegmentMeta | undefined;
+      if (meta !== undefined && key === segmentPrefix + pad(firstOf(meta))) return meta;
+      throw new Fault("corrupt", {
+        message: `the catalog is damaged, ${key} ${meta === undefined ? "has no value" : `holds segment ${firstOf(meta)}`}`,
+        facts: { file: "meta", position: 0, why: "catalog", key },
+      });
+    });
   }
 
   checkpoint(first: RaftIndex): StateCheckpoint | undefined {
@@ -91,12 +99,12 @@ export class Catalog {
 export const catalogChange = {
   directory: (id: Uint8Array): CatalogChanges => ({ "log/directory": { format: directoryFormat, id } }),
   start: (start: LogStart): CatalogChanges => ({ "log/start": start }),
-  segment: (meta: SegmentMeta): CatalogChanges => ({ [`log/segment/${pad(firstOf(meta))}`]: meta }),
+  segment: (meta: SegmentMeta): CatalogChanges => ({ [segmentPrefix + pad(firstOf(meta))]: meta }),
   checkpoint: (first: RaftIndex, checkpoint: StateCheckpoint): CatalogChanges => ({
     [`log/checkpoint/${pad(first)}`]: checkpoint,
   }),
   removed: (first: RaftIndex): CatalogChanges => ({
-    [`log/segment/${pad(first)}`]: undefined,
+    [segmentPrefix + pad(first)]: undefined,
     [`log/checkpoint/${pad(first)}`]: undefined,
   }),
   commit: (index: RaftIndex): CatalogChanges => ({ "log/commit": index }),

@@ -59,14 +59,20 @@ function refuse(directory: string, path: string, position: number, why: string):
 }
 
 /** The directory's id, checked or made. Throws "foreign-directory" for segment files without their catalog. */
-export function identify(disk: Disk, logDirectory: string, catalog: Catalog, newId: Uint8Array): Uint8Array {
+export function identify(disk: Disk, directory: string, catalog: Catalog, newId: Uint8Array): Uint8Array {
   const known = catalog.directoryId();
   if (known !== undefined) return known;
+  const logDirectory = `${directory}/log`;
   const strays = disk.list(logDirectory).filter((name) => firstIndexOf(name, "store") !== undefined);
   if (strays.length > 0) {
     throw new Fault("foreign-directory", {
-      message: `${logDirectory} holds ${strays.length} segments, but the catalog that belongs to them is gone`,
-      facts: { directory: logDirectory, segments: strays.length },
+      message: `${logDirectory} holds ${strays.length} segments, but the catalog that belongs to them in ${directory}/meta is gone; nothing was changed. See what a repair would do: tailrace repair ${directory}`,
+      facts: {
+        file: `${directory}/meta`,
+        position: 0,
+        why: "no-catalog",
+        repair: `tailrace repair ${directory}`,
+      },
     });
   }
   catalog.write(catalogChange.directory(newId));

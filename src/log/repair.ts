@@ -17,11 +17,11 @@ import { ActiveIndex, entryBytes } from "./offset-index.ts";
 import { baseOf, firstOf, indexBody, indexer, type SegmentMeta } from "./segment.ts";
 import { firstIndexOf, SegmentFiles, storeName } from "./segment-files.ts";
 import { LogState } from "./state.ts";
-import { type LogPlace, type VerifyReport, verifyLog } from "./verify.ts";
+import { type LogPlace, unreadableKeys, type VerifyReport, verifyLog } from "./verify.ts";
 
 /** One thing a repair does. */
 export interface RepairAction {
-  readonly action: "cut" | "set-aside" | "build-index" | "build-catalog" | "forget-commit";
+  readonly action: "cut" | "set-aside" | "build-index" | "build-catalog" | "forget-commit" | "forget-value";
   readonly file: string;
   /** For a cut: from here on, so many bytes. */
   readonly position: number;
@@ -78,9 +78,11 @@ class Repair {
     const last = kept[kept.length - 1];
     const commit = lostCatalog ? 0 : quietly(() => this.#catalog.commit(), 0);
     if ((last?.end.index ?? 0) < commit) this.#note("forget-commit", "meta", 0, 0);
+    const forgotten = unreadableKeys(this.#place.store).filter((key) => !key.startsWith("log/"));
+    for (const key of forgotten) this.#note("forget-value", `meta/${key}`, 0, 0);
     const next = last?.end.nextOffset ?? metas[0]?.before.nextOffset ?? 0;
     const known = metas.reduce((most, meta) => Math.max(most, this.#knownNext(meta)), reached);
-    if (yes) this.#apply(kept, lostCatalog);
+    if (yes) this.#apply(kept, lostCatalog, forgotten);
     return { actions: this.#actions, next, lost: Math.max(0, known - next) };
   }
 
@@ -129,13 +131,14 @@ class Repair {
     }
   }
 
-  #apply(kept: readonly Kept[], lostCatalog: boolean): void {
+  #apply(kept: readonly Kept[], lostCatalog: boolean, forgotten: readonly string[]): void {
     const { disk, store } = this.#place;
     const id = lostCatalog ? this.#idFromFiles() : this.#catalog.directoryId();
     assert(id !== undefined, "a directory without an id");
     const changes: CatalogChanges[] = [];
     for (const key of store.keys("log/"))
       if (key !== "log/directory" && key !== "log/start") changes.push({ [key]: undefined });
+    for (const key of forgotten) changes.push({ [key]: undefined });
     changes.push(catalogChange.directory(id));
     const first = kept[0]?.meta;
     const checkpoint =

@@ -101,7 +101,7 @@ export class SegmentedLog {
     const logDirectory = `${directory}/log`;
     disk.makeDirectory(logDirectory);
     this.#catalog = new Catalog(store);
-    this.directoryId = identify(disk, logDirectory, this.#catalog, newDirectoryId);
+    this.directoryId = identify(disk, directory, this.#catalog, newDirectoryId);
     this.#files = new SegmentFiles(logDirectory, disk, mapper, options.openFilesMax ?? 64);
     this.#start = this.#initialStart(options.initialOffset ?? 0);
     this.#floor = this.#catalog.commit();

@@ -86,6 +86,10 @@ class Verification {
     const id = this.#guard("meta", "catalog", () => catalog.directoryId());
     const start = this.#guard("meta", "catalog", () => catalog.start());
     const commit = this.#guard("meta", "catalog", () => catalog.commit()) ?? 0;
+    if (id === undefined && metas.length > 0) this.#findOnce("meta", 0, "catalog");
+    for (const key of this.#guard("meta", "catalog", () => unreadableKeys(store)) ?? []) {
+      if (!key.startsWith("log/")) this.#find("meta", 0, key);
+    }
     for (const meta of metas) this.#guard("meta", "checkpoint", () => catalog.checkpoint(firstOf(meta)));
     this.#strays(metas, this.#guard("meta", "catalog", () => catalog.doomed()) ?? [], id);
     const first = metas[0];
@@ -238,6 +242,11 @@ class Verification {
     this.#findings.push({ file, position, kind });
   }
 
+  #findOnce(file: string, position: number, kind: string): void {
+    const known = this.#findings.some((finding) => finding.file === file && finding.kind === kind);
+    if (!known) this.#find(file, position, kind);
+  }
+
   /** What the stable store cannot give is a finding, too. */
   #guard<T>(file: string, kind: string, work: () => T): T | undefined {
     try {
@@ -248,6 +257,19 @@ class Verification {
       return undefined;
     }
   }
+}
+
+/** The keys, of whatever room, whose values the stable store finds damaged. */
+export function unreadableKeys(store: StableStore): string[] {
+  return store.keys("").filter((key) => {
+    try {
+      store.get(key);
+      return false;
+    } catch (reason) {
+      if (reason instanceof Fault && reason.kind === "corrupt") return true;
+      throw reason;
+    }
+  });
 }
 
 /**

@@ -105,6 +105,46 @@ test("a directory that is not ours, or in use, or not writable, is one line and 
   assert.match(second.err, /^[^\n]*in use by process \d+[^\n]*\n$/);
 });
 
+test("a damaged directory is one line with file, position and the repair command, and exit 5", async (t) => {
+  const directory = join(scratch(t), "data");
+  const node = await startNode(t, ["--data-dir", directory]);
+  for (let n = 0; n < 3; n++) await post(node.url);
+  await node.kill("SIGTERM");
+  const store = join(directory, "log", "00000000000000000001.store");
+  const sound = readFileSync(store);
+  const damaged = Uint8Array.from(sound);
+  damaged[100] = (damaged[100] ?? 0) ^ 1;
+  writeFileSync(store, damaged);
+  const serve = ["serve", "--data-dir", directory, "--addr", "127.0.0.1:0"];
+  const refusal =
+    /^tailrace serve: [^\n]*damaged[^\n]*tailrace repair [^\n]*file [^\n]*position \d+[^\n]*\n$/;
+  const bit = await tailrace(serve);
+  assert.equal(bit.status, 5);
+  assert.match(bit.err, refusal);
+  writeFileSync(store, sound);
+
+  // In the value of a key of the stable store, which checks its values itself.
+  const meta = join(directory, "meta", "data.mdb");
+  const bytes = readFileSync(meta);
+  let found = 0;
+  for (let at = bytes.indexOf("cluster-id"); at !== -1; at = bytes.indexOf("cluster-id", at + 1)) {
+    const inValue = at + "cluster-id".length + 8;
+    bytes[inValue] = (bytes[inValue] ?? 0) ^ 1;
+    found++;
+  }
+  assert.ok(found > 0);
+  writeFileSync(meta, bytes);
+  const value = await tailrace(serve);
+  assert.equal(value.status, 5);
+  assert.match(value.err, refusal);
+  const verified = await tailrace(["verify", directory]);
+  assert.deepEqual([verified.status, verified.out], [5, "meta 0 cluster-id\n"]);
+  const repaired = await tailrace(["repair", directory, "--yes"]);
+  assert.match(repaired.out, /^meta\/cluster-id 0 forget-value bytes=0\nrepaired next=3 lost=0\n$/);
+  const again = await startNode(t, ["--data-dir", directory]);
+  assert.equal((await post(again.url)).text, '{"offset":3}\n');
+});
+
 test("wrong flags are one line with a suggestion and exit 2", async () => {
   const { status, err } = await tailrace(["serve", "--data-dri", "x"]);
   assert.equal(status, 2);

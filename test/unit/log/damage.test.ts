@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
+import type { StableStore } from "../../../src/lib/stable-store.ts";
 import { frameBytes, type LogPlace, repairLog, verifyLog } from "../../../src/log/mod.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine, valueAt } from "../../support/logs.ts";
 
@@ -198,6 +199,51 @@ test("repair builds a lost catalog from the segments, and the producers with it"
   });
   assert.deepEqual([again.firstOffset, again.duplicate], [12, true]);
   await log.close();
+});
+
+test("a catalog that gives another segment's value, or has lost the directory's id, is refused, found and rebuilt", async () => {
+  for (const damage of ["moved", "no id"]) {
+    const { machine, values } = await closedLog();
+    const [key, other] = machine.store.keys("log/segment/");
+    machine.store.write(
+      damage === "moved" ? { [key!]: machine.store.get(other!) } : { "log/directory": undefined },
+    );
+    await assert.rejects(machine.open(settings), (reason) => {
+      assert.ok(reason instanceof Fault);
+      assert.equal(reason.kind, damage === "moved" ? "corrupt" : "foreign-directory");
+      if (damage === "no id") assert.match(reason.message, /tailrace repair /);
+      return true;
+    });
+    const { findings } = verifyLog(placeOf(machine));
+    assert.ok(findings.some(({ file, kind }) => file === "meta" && kind === "catalog"));
+    assert.equal(repairLog(placeOf(machine), true).lost, 0);
+    assert.deepEqual(verifyLog(placeOf(machine)).findings, []);
+    const log = await machine.open(settings);
+    assert.deepEqual(await allValues(log), values);
+    await log.close();
+  }
+});
+
+test("a damaged value that is not the log's is found by verify, and repair forgets it", async () => {
+  const { machine } = await closedLog();
+  machine.store.write({ "cluster-id": "c" });
+  const { store } = machine;
+  const damaged: StableStore = {
+    get(key) {
+      if (key === "cluster-id") throw new Fault("corrupt");
+      return store.get(key);
+    },
+    keys: (prefix) => store.keys(prefix),
+    write: (changes) => store.write(changes),
+    close: () => store.close(),
+  };
+  const place = { ...placeOf(machine), store: damaged };
+  assert.deepEqual(verifyLog(place).findings, [{ file: "meta", position: 0, kind: "cluster-id" }]);
+  const { actions, lost } = repairLog(place, true);
+  assert.deepEqual(actions, [{ action: "forget-value", file: "meta/cluster-id", position: 0, bytes: 0 }]);
+  assert.equal(lost, 0);
+  assert.equal(store.get("cluster-id"), undefined);
+  assert.deepEqual(verifyLog(placeOf(machine)).findings, []);
 });
 
 test("repair of the last segment says how many records it costs", async () => {
