@@ -48,5 +48,10 @@ export const defaults = {
   packetBytesMax: 1_400,
   /** setTags waits at most so long for the others to be told. */
   tagsToldMs: 5_000,
-  streams: { bytesMax: 8 * 1024 * 1024, inboundMax: 64, timeoutMs: 10_000 },
+  streams: {
+    bytesMax: 8 * 1024 * 1024,
+    inboundMax: 64,
+    inboundBytesMax: 32 * 1024 * 1024,
+    timeoutMs: 10_000,
+  },
 } as const;

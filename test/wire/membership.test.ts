@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { systemDisk } from "../../src/lib/system-disk.ts";
+import { encodePushPull } from "../../src/membership/codec/push-pull.ts";
 import { endpointText, generateKey, localTiming, open } from "../../src/membership/mod.ts";
 import { scratch } from "../support/scratch.ts";
 import { freePort, startMember, statusOf, until } from "../support/serf-agent.ts";
@@ -157,7 +158,7 @@ test("what is too large or comes after leaving is refused, and changes nothing",
 test("streams that stall, stammer or flood are closed in time, and others are served meanwhile", async (t) => {
   const one = await startMember(t, {
     name: "one",
-    streams: { inboundMax: 8, timeoutMs: 400, bytesMax: 100_000 },
+    streams: { inboundMax: 8, timeoutMs: 400, bytesMax: 100_000, inboundBytesMax: 300_000 },
   });
   const { port } = one.member.at;
   const sockets = Array.from({ length: 12 }, () => connect(port, "127.0.0.1"));
@@ -177,6 +178,38 @@ test("streams that stall, stammer or flood are closed in time, and others are se
   assert.equal(await two.member.join([one.addr]), 1);
   assert.ok(one.events.some((event) => event.kind === "problem" && event.fault.kind === "overloaded"));
   assert.ok(one.events.some((event) => event.kind === "problem" && event.fault.kind === "deadline"));
+});
+
+test("whoever occupies all streams, or all the memory for them, keeps nobody from joining", async (t) => {
+  const one = await startMember(t, {
+    name: "one",
+    streams: { inboundMax: 8, timeoutMs: 60_000, bytesMax: 100_000, inboundBytesMax: 150_000 },
+  });
+  const { port } = one.member.at;
+  const open: Socket[] = [];
+  t.after(() => {
+    for (const socket of open) socket.destroy();
+  });
+  const hold = async (bytes: Buffer): Promise<void> => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => {});
+    open.push(socket);
+    await new Promise((resolve) => socket.write(bytes, resolve));
+  };
+  for (let count = 0; count < 8; count++) await hold(Buffer.from([6]));
+  const two = await startMember(t, { name: "two" });
+  assert.equal(await two.member.join([one.addr]), 1);
+  // A push/pull that promises 90,000 bytes and stops short of the last, again and again.
+  const promise = encodePushPull({ join: false, nodes: [], userState: Buffer.alloc(90_000) });
+  for (let count = 0; count < 8; count++) await hold(promise.subarray(0, -1));
+  assert.ok(
+    await until(
+      () => one.events.some((event) => event.kind === "problem" && /bytes/.test(event.fault.message)),
+      5_000,
+    ),
+  );
+  const three = await startMember(t, { name: "three" });
+  assert.equal(await three.member.join([one.addr]), 1);
 });
 
 test("hostile bytes on the real sockets are told of and harmless", async (t) => {

@@ -3,7 +3,8 @@
  * comes out as a Buffer, a view of the input; `Fields` turns one into text where the message says that it is text.
  * Unknown keys are ignored, missing ones are zero, as in Go.
  *
- * Never: trusts a count or a length; nests deeper than `depthMax`; keeps the input (callers copy what they keep).
+ * Never: trusts a count or a length; nests deeper than `depthMax`; makes more than `valuesMax` values of one (a byte can
+ * stand for a value, and a value costs a hundred); keeps the input (callers copy what they keep).
  */
 import { Fault } from "../../fault.ts";
 import { tokenAt } from "./msgpack-token.ts";
@@ -11,6 +12,8 @@ import { tokenAt } from "./msgpack-token.ts";
 export type Value = null | boolean | number | Buffer | readonly Value[] | Fields;
 
 const depthMax = 8;
+/** No single message has as many; a cluster's whole Serf state is read with another limit. */
+const valuesMaxDefault = 1_024;
 
 /** The bytes are not what the protocol says; every decoder of the room throws this. */
 export function malformed(what: string): Fault {
@@ -20,11 +23,15 @@ export function malformed(what: string): Fault {
 /** Reads values one after another. */
 export class MsgpackReader {
   readonly #bytes: Buffer;
+  readonly #valuesMax: number;
+  #valuesLeft = 0;
   #at: number;
 
-  constructor(bytes: Buffer, at = 0) {
+  /** `valuesMax`: how many values one call of value() or fields() may make, nested ones included. */
+  constructor(bytes: Buffer, at = 0, valuesMax = valuesMaxDefault) {
     this.#bytes = bytes;
     this.#at = at;
+    this.#valuesMax = valuesMax;
   }
 
   /** Where the next value starts. */
@@ -33,8 +40,14 @@ export class MsgpackReader {
   }
 
   /** The next value. Throws Fault "bad-request" when there is none, or none that is whole and well-formed. */
-  value(depth = 0): Value {
+  value(): Value {
+    this.#valuesLeft = this.#valuesMax;
+    return this.#value(0);
+  }
+
+  #value(depth: number): Value {
     if (depth > depthMax) throw malformed("it is nested too deep");
+    if (this.#valuesLeft-- === 0) throw malformed("it has too many values");
     const token = tokenAt(this.#bytes, this.#at);
     if (token === "short") throw malformed("it is cut short");
     if (token === "bad") throw malformed("it has a value of no known type");
@@ -73,7 +86,7 @@ export class MsgpackReader {
   #array(size: number, depth: number): Value[] {
     if (size > this.#bytes.length - this.#at) throw malformed("it counts more than it holds");
     const items: Value[] = [];
-    for (let count = 0; count < size; count++) items.push(this.value(depth + 1));
+    for (let count = 0; count < size; count++) items.push(this.#value(depth + 1));
     return items;
   }
 
@@ -81,9 +94,9 @@ export class MsgpackReader {
     if (size * 2 > this.#bytes.length - this.#at) throw malformed("it counts more than it holds");
     const pairs = new Map<string, Value>();
     for (let count = 0; count < size; count++) {
-      const key = this.value(depth + 1);
+      const key = this.#value(depth + 1);
       if (!Buffer.isBuffer(key)) throw malformed("a key is not text");
-      pairs.set(key.toString("utf8"), this.value(depth + 1));
+      pairs.set(key.toString("utf8"), this.#value(depth + 1));
     }
     return new Fields(pairs);
   }

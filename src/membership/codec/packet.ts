@@ -26,6 +26,7 @@ export interface Wrapping {
 const depthMax = 4;
 const unpackedBytesMax = 65_536;
 const partsMax = 255;
+const ratioMax = 64;
 
 /** What the layers of a datagram may cost at most, without those of the parts. */
 export function packetOverheadBytes(wrapping: Wrapping): number {
@@ -56,12 +57,18 @@ export function sealPacket(parts: readonly Uint8Array[], wrapping: Wrapping, crc
 export function openPacket(datagram: Buffer, wrapping: Wrapping): Buffer[] {
   const sealed = stripLabel(datagram, wrapping.label);
   const packet = wrapping.keyring === undefined ? sealed : open(wrapping.keyring, sealed, wrapping.label);
-  const messages: Buffer[] = [];
-  unpack(packet, 0, messages);
-  return messages;
+  const unpacked: Unpacked = { messages: [], bytesLeft: unpackedBytesMax };
+  unpack(packet, 0, unpacked);
+  return unpacked.messages;
 }
 
-function unpack(bytes: Buffer, depth: number, into: Buffer[]): void {
+/** What came out of a datagram so far, and what may yet come out of its compressed parts, all of them together. */
+interface Unpacked {
+  readonly messages: Buffer[];
+  bytesLeft: number;
+}
+
+function unpack(bytes: Buffer, depth: number, into: Unpacked): void {
   if (depth > depthMax) throw malformed("it is wrapped too often");
   switch (bytes[0]) {
     case undefined:
@@ -72,15 +79,18 @@ function unpack(bytes: Buffer, depth: number, into: Buffer[]): void {
       }
       unpack(bytes.subarray(5), depth + 1, into);
       return;
-    case messageType.compress:
-      unpack(decompress(bytes, unpackedBytesMax), depth + 1, into);
+    case messageType.compress: {
+      const plain = decompress(bytes, into.bytesLeft);
+      into.bytesLeft -= plain.length;
+      unpack(plain, depth + 1, into);
       return;
+    }
     case messageType.compound:
       for (const part of split(bytes)) unpack(part, depth + 1, into);
       return;
     default:
-      if (into.length === partsMax) throw malformed("it has too many parts");
-      into.push(bytes);
+      if (into.messages.length === partsMax) throw malformed("it has too many parts");
+      into.messages.push(bytes);
   }
 }
 
@@ -109,11 +119,15 @@ function split(bytes: Buffer): Buffer[] {
   return parts;
 }
 
-/** Undoes a compress message, type byte included. Throws Fault "bad-request", also past `bytesMax`. */
+/**
+ * Undoes a compress message, type byte included. Throws Fault "bad-request", also past `bytesMax`, and past what
+ * members' states shrink by (some 10 times): a few bytes must not buy much work.
+ */
 export function decompress(bytes: Buffer, bytesMax: number): Buffer {
   const fields = new MsgpackReader(bytes, 1).fields();
   if (fields.uint("Algo") !== 0) throw malformed("its compression is unknown");
-  return lzwDecode(fields.raw("Buf", bytes.length), bytesMax);
+  const packed = fields.raw("Buf", bytes.length);
+  return lzwDecode(packed, Math.min(bytesMax, Math.max(unpackedBytesMax, packed.length * ratioMax)));
 }
 
 /** The label's own header; empty without a label. */

@@ -42,10 +42,13 @@ export function encodeSerfState(state: SerfState): Buffer {
   return writer.finish();
 }
 
+/** 8,192 members with their times, as many that left, 512 slots, 4,096 events: more is not believed. */
+const valuesMax = 65_536;
+
 /** Throws Fault "bad-request". */
 export function decodeSerfState(bytes: Buffer): SerfState {
   if (bytes[0] !== serfType.pushPull) throw malformed("a Serf state was expected");
-  const fields = new MsgpackReader(bytes, 1).fields();
+  const fields = new MsgpackReader(bytes, 1, valuesMax).fields();
   const statusLTimes = new Map<string, number>();
   const times = fields.fields("StatusLTimes");
   for (const [name] of times.entries()) statusLTimes.set(name, times.uint(name, lamportMax));

@@ -41,6 +41,11 @@ export class StreamReader {
     this.#bytesMax = bytesMax;
   }
 
+  /** Memory it keeps until the message is whole. */
+  get heldBytes(): number {
+    return this.#chunks.length;
+  }
+
   /** The message once it is whole, type byte first. Throws Fault "bad-request", "too-large" or "permission-denied". */
   push(chunk: Uint8Array): Buffer | undefined {
     this.#append(chunk);
@@ -87,7 +92,7 @@ export class StreamReader {
     const length = this.#length + chunk.length;
     if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
     if (length > this.#chunks.length) {
-      const grown = Buffer.allocUnsafe(Math.max(1024, length * 2));
+      const grown = Buffer.allocUnsafe(Math.min(this.#bytesMax, Math.max(1024, length * 2)));
       this.#chunks.copy(grown, 0, 0, this.#length);
       this.#chunks = grown;
     }
@@ -96,8 +101,12 @@ export class StreamReader {
   }
 }
 
+/** Values in one message: 8,192 members of some 15 each. */
+const valuesMax = 262_144;
+
 /** Walks one message as it arrives, and tells when its end is there. */
 class MessageScan {
+  #walked = 0;
   #at = 1;
   /** Values still to walk, and bytes still to skip. */
   #values = 1;
@@ -124,6 +133,7 @@ class MessageScan {
     const token = tokenAt(body, this.#at);
     if (token === "short") return false;
     if (token === "bad") throw malformed("it has a value of no known type");
+    if (++this.#walked > valuesMax) throw malformed("it has too many values");
     this.#at += token.head;
     this.#values--;
     if (token.kind === "raw") this.#skip = token.size;

@@ -66,7 +66,8 @@ export class MembershipCore {
       isLeaving: (name) => serf.members.get(name)?.status === "leaving",
     });
     this.#prober = new Prober(world, this.#gossiper, this.#awareness, this.#rumours);
-    this.#rumours.check = (record, accusation, done) => this.#prober.check(record, accusation, done);
+    this.#rumours.check = (record, accusation, done, patient) =>
+      this.#prober.check(record, accusation, done, patient);
     this.#exchange = new Exchange(world, this.#rumours, serf);
     this.#rumours.announce(serf.encodeTags(options.tags));
     this.#prober.start();

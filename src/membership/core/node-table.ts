@@ -29,6 +29,8 @@ export interface NodeRecord {
   /** Core time of the last change of state. */
   changedMs: number;
   suspicion: Suspicion | undefined;
+  /** Until then (core time) only our own doubts count: it answered us when its time as a suspect was over. */
+  vouchedMs: number;
   /** Set while another's claim that it is dead is being checked. */
   burial: Alarm | undefined;
 }

@@ -90,18 +90,27 @@ export class Prober {
     else awaited?.onNack();
   }
 
-  /** One ping outside the round; `accusation` rides along so that the accused can refute it. */
-  check(record: NodeRecord, accusation: Buffer, done: (answered: boolean) => void): void {
+  /**
+   * One ping outside the round; `accusation` rides along so that the accused can refute it. `patient`: an answer does
+   * not end it, for the refutation may come behind.
+   */
+  check(record: NodeRecord, accusation: Buffer, done: (answered: boolean) => void, patient: boolean): void {
     const { schedule, self, timing } = this.#world;
+    let heard = false;
     const finish = (answered: boolean): void => {
       alarm.cancel();
       this.#awaited.delete(seqNo);
       done(answered);
     };
-    const seqNo = this.#expect({ onAck: () => finish(true), onNack: () => {} });
+    const onAck = (): void => {
+      heard = true;
+      if (!patient) finish(true);
+    };
+    const seqNo = this.#expect({ onAck, onNack: () => {} });
     const patienceMs = timing.probeTimeoutMs * (this.#awareness.score + 1);
-    const alarm = schedule.after(patienceMs, () => finish(false));
-    this.#gossiper.send(record.at, [encodePing(seqNo, record.name, self), accusation], record);
+    const alarm = schedule.after(patienceMs, () => finish(heard));
+    // The accusation first: then the refutation may ride on the answer to the ping.
+    this.#gossiper.send(record.at, [accusation, encodePing(seqNo, record.name, self)], record);
   }
 
   #round(): void {
@@ -150,12 +159,8 @@ export class Prober {
       if (byTcp) return;
       // Those asked were silent too: then the fault may well be ours.
       this.#awareness.apply(nacksWanted === 0 ? 1 : Math.max(0, nacksWanted - nacks));
-      this.#rumours.suspect({
-        kind: "suspect",
-        incarnation: target.incarnation,
-        node: target.name,
-        from: self.name,
-      });
+      const { incarnation, name: node } = target;
+      this.#rumours.suspect({ kind: "suspect", incarnation, node, from: self.name }, true);
     });
     const messages = [encodePing(seqNo, target.name, self)];
     if (target.state === "suspect") {

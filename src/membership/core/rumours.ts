@@ -5,8 +5,8 @@
  *   an alive claim counts with a higher incarnation; an accusation with the same or a higher one;
  *   only a member itself raises its incarnation, to refute what is said about it.
  *
- * Two rules are our own, so that a forged or mistaken word does not evict a live member: a death that another claims
- * is checked by one ping before it is believed (unless the member had said that it leaves), and incarnations that no
+ * Two rules are our own, so that a forged or mistaken word does not evict a live member: before a death is believed,
+ * however it came about, the accused is pinged and told of it, and who answers us is not dead; and incarnations that no
  * honest member reaches are ignored.
  *
  * Never: sends a probe of its own accord; knows Serf.
@@ -44,14 +44,24 @@ export interface RumourListener {
 /** Alive claims above this, accusations somewhat below, are not believed: the room between is for refuting. */
 const incarnationMax = 2 ** 31 - 1;
 const accusationMax = incarnationMax - 2 ** 20;
+/** Who said that it leaves is asked so often whether it still answers: an agent does for some seconds. */
+const farewellChecks = 6;
 
 export class Rumours {
   readonly #world: World;
   readonly #gossiper: Gossiper;
   readonly #awareness: Awareness;
   readonly #listener: RumourListener;
-  /** Pings a member and reports whether it answered; set once by the core. */
-  check: (record: NodeRecord, accusation: Buffer, done: (answered: boolean) => void) => void = () => {};
+  /**
+   * Pings a member and reports whether it answered; with `patient` not before the time for an answer is over. Set once
+   * by the core.
+   */
+  check: (
+    record: NodeRecord,
+    accusation: Buffer,
+    done: (answered: boolean) => void,
+    patient: boolean,
+  ) => void = () => {};
   #incarnation = 0;
   #leaving = false;
 
@@ -131,13 +141,14 @@ export class Rumours {
     this.#believeAlive(record, claim);
   }
 
-  /** Somebody (perhaps we) got no answer from a member. */
-  suspect(accusation: Accusation): void {
+  /** Somebody got no answer from a member; `ours`: we did ourselves, just now. */
+  suspect(accusation: Accusation, ours = false): void {
     const record = this.#accused(accusation);
     if (record === undefined || !living(record)) return;
-    if (record.name === this.#world.self.name) this.#refute(record, accusation.incarnation);
+    const { schedule, self } = this.#world;
+    if (record.name === self.name) this.#refute(record, accusation.incarnation);
     else if (record.suspicion !== undefined) this.#confirm(record, accusation);
-    else this.#doubt(record, accusation);
+    else if (ours || schedule.nowMs >= record.vouchedMs) this.#doubt(record, accusation);
   }
 
   #doubt(record: NodeRecord, accusation: Accusation): void {
@@ -150,7 +161,7 @@ export class Rumours {
       from: new Set([accusation.from]),
       sinceMs: schedule.nowMs,
       bounds,
-      alarm: schedule.after(suspicionTimeoutMs(bounds, 0), () => this.#expire(record)),
+      alarm: schedule.after(this.#untilExpiry(suspicionTimeoutMs(bounds, 0)), () => this.#expire(record)),
     };
     this.#gossiper.spread("membership", encodeAccusation({ ...accusation, kind: "suspect" }), record.name);
   }
@@ -163,25 +174,59 @@ export class Rumours {
       if (!this.#leaving) this.#refute(record, accusation.incarnation);
       return;
     }
+    if (record.burial !== undefined) return;
     if (accusation.from === record.name && this.#listener.isLeaving(record.name)) {
-      this.#bury(record, accusation);
+      // Said by the member itself, after it announced it: the others hear of it at once.
+      this.#gossiper.spread("membership", encodeAccusation(accusation), record.name);
+      this.#farewell(record, accusation, farewellChecks);
       return;
     }
-    if (record.burial !== undefined) return;
-    const incarnation = record.incarnation;
+    this.#examine(record, accusation, false, (answered) => {
+      if (answered) this.suspect({ ...accusation, kind: "suspect" });
+      else this.#bury(record, accusation);
+    });
+  }
+
+  /** Who leaves soon answers no more; who goes on answering was slandered, and takes it back as soon as it hears. */
+  #farewell(record: NodeRecord, accusation: Accusation, checks: number): void {
+    this.#examine(record, accusation, true, (answered) => {
+      if (!answered) this.#bury(record, accusation);
+      else if (checks > 1) {
+        const { schedule, timing } = this.#world;
+        const next = schedule.after(timing.probeIntervalMs, () => {
+          record.burial = undefined;
+          this.#farewell(record, accusation, checks - 1);
+        });
+        record.burial = {
+          cancel: () => {
+            next.cancel();
+            record.burial = undefined;
+          },
+        };
+      }
+    });
+  }
+
+  /** Asks the accused itself. `then` is not called when meanwhile it refuted or changed its state. */
+  #examine(
+    record: NodeRecord,
+    accusation: Accusation,
+    patient: boolean,
+    then: (answered: boolean) => void,
+  ): void {
+    const incarnation = Math.max(record.incarnation, accusation.incarnation);
     const burial = {
       cancel: (): void => {
         record.burial = undefined;
       },
     };
     record.burial = burial;
-    this.check(record, encodeAccusation(accusation), (answered) => {
+    const done = (answered: boolean): void => {
       if (record.burial !== burial || this.#world.table.get(record.name) !== record) return;
       record.burial = undefined;
-      if (!living(record) || record.incarnation > Math.max(incarnation, accusation.incarnation)) return;
-      if (answered) this.suspect({ ...accusation, kind: "suspect" });
-      else this.#bury(record, accusation);
-    });
+      if (living(record) && record.incarnation <= incarnation) then(answered);
+    };
+    this.check(record, encodeAccusation(accusation), done, patient);
   }
 
   /** Takes in another's whole view. */
@@ -228,6 +273,7 @@ export class Rumours {
       state: "dead",
       changedMs: this.#world.schedule.nowMs,
       suspicion: undefined,
+      vouchedMs: 0,
       burial: undefined,
     };
     return this.#world.table.add(record) ? record : undefined;
@@ -276,14 +322,30 @@ export class Rumours {
     suspicion.alarm.cancel();
     const lifeMs = suspicionTimeoutMs(suspicion.bounds, suspicion.from.size - 1);
     const left = suspicion.sinceMs + lifeMs - schedule.nowMs;
-    suspicion.alarm = schedule.after(left, () => this.#expire(record));
+    suspicion.alarm = schedule.after(this.#untilExpiry(left), () => this.#expire(record));
     this.#gossiper.spread("membership", encodeAccusation(accusation), record.name);
   }
 
+  /** The suspicion's time is nearly over: whoever answers us now is alive, whatever is said about it. */
   #expire(record: NodeRecord): void {
     if (record.state !== "suspect" || this.#world.table.get(record.name) !== record) return;
-    const { name } = this.#world.self;
-    this.#bury(record, { kind: "dead", incarnation: record.incarnation, node: record.name, from: name });
+    const { name: from } = this.#world.self;
+    const accusation = { kind: "dead", incarnation: record.incarnation, node: record.name, from } as const;
+    record.burial?.cancel();
+    this.#examine(record, { ...accusation, kind: "suspect" }, false, (answered) => {
+      if (!answered) {
+        this.#bury(record, accusation);
+        return;
+      }
+      // Without a pause in which we do not listen, members would pass one unrefuted word on to each other for ever.
+      record.vouchedMs = this.#world.schedule.nowMs + this.#world.timing.gossipToTheDeadMs;
+      this.#become(record, "alive");
+    });
+  }
+
+  /** Room at the end of a suspicion for one last ping. */
+  #untilExpiry(lifeMs: number): number {
+    return Math.max(0, lifeMs - this.#world.timing.probeTimeoutMs);
   }
 
   #bury(record: NodeRecord, accusation: Accusation): void {

@@ -22,7 +22,7 @@ export interface SerfMember {
   status: Exclude<MemberStatus, "suspect">;
   /** Lamport time of the last intent that counted. */
   statusLTime: number;
-  /** Core time since when it is left or failed. */
+  /** Core time since when it is leaving, left or failed. */
   goneMs: number;
 }
 
@@ -119,8 +119,10 @@ export class SerfMembers {
     if (member === undefined) return this.#keep(intent);
     if (intent.lTime <= member.statusLTime) return false;
     member.statusLTime = intent.lTime;
-    if (member.status === "alive") member.status = "leaving";
-    else if (member.status === "failed") {
+    if (member.status === "alive") {
+      member.status = "leaving";
+      member.goneMs = this.#world.schedule.nowMs;
+    } else if (member.status === "failed") {
       member.status = "left";
       this.#tell("left", intent.node);
     }
@@ -129,11 +131,14 @@ export class SerfMembers {
     return true;
   }
 
-  /** Forgets who is gone for long, and intents that nobody followed. */
+  /** Forgets who is gone for long, intents that nobody followed, and leaves that came to nothing. */
   reap(): void {
     const now = this.#world.schedule.nowMs;
-    const { intentMs, tombstoneMs } = this.#world.timing;
+    const { intentMs, reclaimMs, tombstoneMs } = this.#world.timing;
     for (const member of [...this.#members.values()]) {
+      // A leave is over in some ten seconds. One that was not meant may have passed its member by, unrefuted.
+      const stays = member.status === "leaving" && now - member.goneMs > reclaimMs;
+      if (stays && member.name !== this.#world.self.name) member.status = "alive";
       const gone = member.status === "left" || member.status === "failed";
       if (gone && now - member.goneMs > tombstoneMs) this.#forget(member);
     }

@@ -95,7 +95,10 @@ export class Serf {
     this.#queries.clock.witness(Math.max(0, state.queryLTime - 1));
     const left = new Set(state.left);
     for (const node of left) {
-      this.#handle({ kind: "leave", lTime: state.statusLTimes.get(node) ?? 0, node, prune: false });
+      const leave: Intent = { kind: "leave", lTime: state.statusLTimes.get(node) ?? 0, node, prune: false };
+      const lived = this.members.get(node)?.status === "alive";
+      // It must hear of it: else it could not take it back, and would be leaving here for ever.
+      if (this.#handle(leave) && lived) this.#passOn(leave, encodeIntent(leave));
     }
     for (const [node, lTime] of state.statusLTimes) {
       if (!left.has(node)) this.#handle({ kind: "join", lTime, node, prune: false });
@@ -195,7 +198,7 @@ export class Serf {
       const statusLTime = this.members.get(intent.node)?.statusLTime ?? 0;
       const believable = this.members.clock.witness(intent.lTime);
       // Somebody wants us gone, or heard of a former life: a later join outdoes it.
-      if (believable && intent.lTime > statusLTime) this.announceJoin();
+      if (believable && intent.lTime >= statusLTime) this.announceJoin();
       return false;
     }
     return this.members.leave(intent);

@@ -2,7 +2,9 @@
  * The TCP side of gossip: one message there and one back, on sockets we dial, on those of a listener of our own, and
  * on those that the one port's mux hands over.
  *
- * Invariant: at most `inboundMax` accepted sockets at a time, each for at most `timeoutMs`.
+ * Invariant: at most `inboundMax` accepted sockets at a time, each for at most `timeoutMs`, that keep together at most
+ * `inboundBytesMax` of what is not whole yet. Whoever takes too much loses its own first: one socket more takes the
+ * place of the oldest of the host that has the most, bytes too many end the socket that keeps the most.
  *
  * Never: keeps a socket for a second message.
  */
@@ -17,6 +19,8 @@ import { bindFault, plain } from "./datagrams.ts";
 export interface StreamLimits {
   readonly bytesMax: number;
   readonly inboundMax: number;
+  /** Bytes kept of messages that are not whole yet, all accepted sockets together. */
+  readonly inboundBytesMax: number;
   readonly timeoutMs: number;
 }
 
@@ -26,12 +30,19 @@ export interface StreamHandlers {
   refused(from: Endpoint, fault: Fault): void;
 }
 
+interface Inbound {
+  readonly from: Endpoint;
+  heldBytes: number;
+}
+
 export class Streams {
   readonly #clock: Clock;
   readonly #wrapping: Wrapping;
   readonly #limits: StreamLimits;
   readonly #open = new Set<Socket>();
-  #inbound = 0;
+  /** Accepted and open, the oldest first. */
+  readonly #inbound = new Map<Socket, Inbound>();
+  #inboundBytes = 0;
   #server: Server | undefined;
   #closed = false;
   handlers: StreamHandlers = { answer: () => undefined, refused: () => {} };
@@ -60,18 +71,16 @@ export class Streams {
   /** Serves a socket whose first byte is memberlist's; bytes read already were put back into it. */
   accept(socket: Socket): void {
     const from = { host: plain(socket.remoteAddress ?? "0.0.0.0"), port: socket.remotePort ?? 0 };
-    if (this.#closed || this.#inbound >= this.#limits.inboundMax) {
-      const fault = new Fault("overloaded", { message: "too many gossip streams are open" });
-      this.handlers.refused(from, fault);
+    if (this.#closed) {
       socket.destroy();
       return;
     }
-    this.#inbound++;
-    socket.once("close", () => {
-      this.#inbound--;
-    });
-    this.#receive(socket, this.#limits.timeoutMs).then(
-      (message) => this.#reply(socket, from, message),
+    if (this.#inbound.size >= this.#limits.inboundMax) this.#makeRoom();
+    const inbound: Inbound = { from, heldBytes: 0 };
+    this.#inbound.set(socket, inbound);
+    socket.once("close", () => this.#forget(socket, inbound));
+    this.#receive(socket, this.#limits.timeoutMs, (bytes) => this.#hold(inbound, bytes)).then(
+      (message) => this.#reply(socket, inbound, message),
       (fault: Fault) => {
         socket.destroy();
         this.handlers.refused(from, fault);
@@ -100,20 +109,58 @@ export class Streams {
     await ended;
   }
 
-  #reply(socket: Socket, from: Endpoint, message: Buffer): void {
+  #makeRoom(): void {
+    const counts = new Map<string, number>();
+    for (const { from } of this.#inbound.values()) counts.set(from.host, (counts.get(from.host) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    const found = [...this.#inbound].find(([, { from }]) => counts.get(from.host) === most);
+    if (found !== undefined) this.#evict(found, "too many gossip streams are open, the oldest gives way");
+  }
+
+  #hold(inbound: Inbound, bytes: number): void {
+    this.#inboundBytes += bytes - inbound.heldBytes;
+    inbound.heldBytes = bytes;
+    while (this.#inboundBytes > this.#limits.inboundBytesMax) {
+      const largest = [...this.#inbound].reduce((one, other) =>
+        other[1].heldBytes > one[1].heldBytes ? other : one,
+      );
+      this.#evict(largest, "gossip streams keep too many bytes, the largest gives way");
+    }
+  }
+
+  #evict([socket, inbound]: [Socket, Inbound], message: string): void {
+    this.#forget(socket, inbound);
+    this.handlers.refused(inbound.from, new Fault("overloaded", { message }));
+    socket.destroy();
+  }
+
+  #forget(socket: Socket, inbound: Inbound): void {
+    this.#inbound.delete(socket);
+    this.#inboundBytes -= inbound.heldBytes;
+    inbound.heldBytes = 0;
+  }
+
+  #reply(socket: Socket, inbound: Inbound, message: Buffer): void {
+    if (socket.destroyed) return;
     try {
-      const reply = this.handlers.answer(from, message);
-      if (reply === undefined) socket.end();
-      else socket.end(sealStream(reply, this.#wrapping));
+      const reply = this.handlers.answer(inbound.from, message);
+      if (reply === undefined) {
+        socket.end();
+        return;
+      }
+      const bytes = sealStream(reply, this.#wrapping);
+      socket.end(bytes);
+      // Whoever does not read makes us keep it.
+      this.#hold(inbound, bytes.length);
     } catch (reason) {
       if (!(reason instanceof Fault)) throw reason;
       socket.destroy();
-      this.handlers.refused(from, reason);
+      this.handlers.refused(inbound.from, reason);
     }
   }
 
   /** One whole message. The socket lives at most `timeoutMs`, whatever happens to it. */
-  #receive(socket: Socket, timeoutMs: number): Promise<Buffer> {
+  #receive(socket: Socket, timeoutMs: number, hold?: (bytes: number) => void): Promise<Buffer> {
     const reader = new StreamReader(this.#wrapping, this.#limits.bytesMax);
     this.#open.add(socket);
     return new Promise((resolve, reject) => {
@@ -134,6 +181,7 @@ export class Streams {
         try {
           const message = reader.push(chunk);
           done = message !== undefined;
+          hold?.(done ? 0 : reader.heldBytes);
           if (message !== undefined) resolve(message);
         } catch (reason) {
           done = true;

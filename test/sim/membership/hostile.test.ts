@@ -72,6 +72,15 @@ test("a force-leave of a live member, and a forged leave of it, are refuted", ()
     }
     live(sim);
   }
+  // To one member alone, that believes it with the intent before it: it asks, and the victim takes it back.
+  for (const target of sim.members.filter((member) => member !== victim)) {
+    sim.inject(target, [
+      encodeUser(encodeIntent({ kind: "leave", lTime: 2 ** 20, node: victim.name, prune: false })),
+      encodeAccusation({ kind: "dead", incarnation: 500, node: victim.name, from: victim.name }),
+    ]);
+    live(sim);
+  }
+  for (const kind of ["left", "failed", "reaped"] as const) assert.deepEqual(sim.notices(kind), [], kind);
 });
 
 test("a name claimed for another address is reported, and ignored while its owner lives", () => {

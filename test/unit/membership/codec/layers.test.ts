@@ -7,7 +7,12 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { Keyring } from "../../../../src/membership/codec/keyring.ts";
 import { lzwDecode } from "../../../../src/membership/codec/lzw.ts";
-import { decodeMessage, encodePing, encodeUser } from "../../../../src/membership/codec/messages.ts";
+import {
+  decodeMessage,
+  encodePing,
+  encodeUser,
+  ourVersions,
+} from "../../../../src/membership/codec/messages.ts";
 import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
 import {
   openPacket,
@@ -15,8 +20,10 @@ import {
   sealPacket,
   type Wrapping,
 } from "../../../../src/membership/codec/packet.ts";
-import { encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
+import { decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
+import { decodeSerfState, encodeSerfState } from "../../../../src/membership/codec/serf-state.ts";
 import { StreamReader, sealStream } from "../../../../src/membership/codec/stream.ts";
+import { encodeTags } from "../../../../src/membership/codec/tags.ts";
 import { lzwEncode } from "../../../support/lzw-encode.ts";
 
 const plain: Wrapping = { keyring: undefined, label: "" };
@@ -127,6 +134,56 @@ test("an LZW bomb stops at the limit, and any bytes at all end in a result or a 
     }),
     { numRuns: 2_000, seed: 11 },
   );
+});
+
+test("a few bytes do not buy much work: bombs of values, of parts, and of streams stop early", () => {
+  // A byte can stand for a value, and a value costs a hundred bytes and a microsecond.
+  const values = (count: number): Buffer => {
+    const bomb = Buffer.alloc(count + 9, 0xa0);
+    bomb.set([6, 0x81, 0xa1, 0x78, 0xdd]);
+    bomb.writeUInt32BE(count, 5);
+    return bomb;
+  };
+  assert.throws(() => decodePushPull(values(1_000_000), 8_192), /too many values/);
+  assert.throws(() => decodeMessage(Buffer.concat([Buffer.from([0]), values(60_000).subarray(1)])), {
+    message: /too many values/,
+  });
+  // Every part of a compound may be compressed: together they unpack to no more than one datagram holds.
+  const part = compress(values(60_000));
+  const parts = Array.from({ length: 100 }, () => part);
+  assert.ok(part.length < 600);
+  assert.throws(() => openPacket(sealPacket(parts, plain, false), plain), /more than the limit/);
+  // On a stream the limit is higher, but what a member's state cannot shrink to is no state.
+  const reader = new StreamReader(plain, 8 * 1024 * 1024);
+  assert.throws(() => reader.push(compress(Buffer.alloc(8_000_000, 0xa0))), /more than the limit/);
+  const walked = new StreamReader(plain, 8 * 1024 * 1024);
+  assert.throws(() => walked.push(values(1_000_000)), /too many values/);
+});
+
+test("a whole cluster's state, compressed, is not taken for a bomb", () => {
+  const nodes = Array.from({ length: 4_096 }, (_, at) => ({
+    name: `node-${at}.example.org`,
+    at: { host: `10.0.${at >> 8}.${at & 255}`, port: 7946 },
+    meta: encodeTags({ role: "tailrace", cluster: "e37a22c1-f085-4637-a844-3bbebaf07102", version: "0.1.0" }),
+    incarnation: 1,
+    state: "alive" as const,
+    versions: ourVersions,
+  }));
+  const statusLTimes = new Map(nodes.map(({ name }) => [name, 1] as const));
+  const userState = encodeSerfState({
+    ...{ lTime: 9, statusLTimes, left: nodes.map(({ name }) => name), eventLTime: 9, queryLTime: 9 },
+    events: Array.from({ length: 512 }, (_, at) => ({
+      lTime: at,
+      events: Array.from({ length: 8 }, () => ({ name: "deploy", payload: Buffer.alloc(64) })),
+    })),
+  });
+  const state = encodePushPull({ join: false, nodes, userState });
+  for (const sent of [state, compress(state)]) {
+    const found = new StreamReader(plain, 8 * 1024 * 1024).push(sent);
+    assert.ok(found !== undefined);
+    assert.ok(found.equals(state));
+    assert.equal(decodeSerfState(decodePushPull(found, 8_192).userState).statusLTimes.size, 4_096);
+  }
 });
 
 test("compression is undone under a checksum and inside compounds, but not without end", () => {
