@@ -117,12 +117,22 @@ export class SealedSegment implements Segment {
   }
 
   read(target: Uint8Array, position: number): number {
-    const store = this.#files.stores.get(this.path);
+    const store = this.#store();
     if (!this.#storeChecked) {
       if (store.size() !== this.bytes) throw corrupt(this.path, Math.min(store.size(), this.bytes), "length");
       this.#storeChecked = true;
     }
     return store.read(target, position);
+  }
+
+  /** A store that somebody has taken away under a running node is damage like any other. */
+  #store(): DiskFile {
+    try {
+      return this.#files.stores.get(this.path);
+    } catch (reason) {
+      if ((reason as NodeJS.ErrnoException).code === "ENOENT") throw corrupt(this.path, 0, "missing");
+      throw reason;
+    }
   }
 
   #open(): SealedIndex {
@@ -145,7 +155,7 @@ export class SealedSegment implements Segment {
   /** The store is the truth: reads it whole and writes the index anew. */
   #rebuild(): void {
     const rebuilt = new ActiveIndex(baseOf(this.meta));
-    const store = this.#files.stores.get(this.path);
+    const store = this.#store();
     const scan = scanStore(store, store.size(), this.meta.before, indexer(rebuilt));
     if (scan.position !== this.bytes || scan.end.crc !== this.seal.lastCrc) {
       throw corrupt(this.path, scan.position, scan.flaw ?? "length");

@@ -152,6 +152,27 @@ test("a store that lost its end, its middle file or all is refused, not taken fo
   }
 });
 
+test("a sealed store that is taken away, or cut, under a running log is damage, and the rest is served", async () => {
+  for (const harm of ["removed", "emptied"]) {
+    const machine = simMachine(1);
+    const log = await machine.open({ segmentStoreBytesMax: 700 });
+    for (let n = 0; n < 15; n++) await log.append(run(`value ${n}`));
+    await log.close();
+    const again = await machine.open({ segmentStoreBytesMax: 700 });
+    const [first] = machine.disk.list(`${simDirectory}/log`).filter((name) => name.endsWith(".store"));
+    const path = `${simDirectory}/log/${first}`;
+    if (harm === "removed") machine.disk.remove(path);
+    else machine.disk.open(path, "write").truncate(0);
+    await assert.rejects(valueAt(again, 0), (reason) => {
+      assert.ok(corrupt(reason), `${harm}: ${String(reason)}`);
+      assert.equal((reason as Fault).facts["why"], harm === "removed" ? "missing" : "length");
+      return true;
+    });
+    assert.equal(await valueAt(again, 14), "value 14");
+    await again.close();
+  }
+});
+
 test("repair says what it would cut, changes nothing until told to, then keeps what it cut", async () => {
   const { machine, values, files } = await closedLog();
   const damaged = files[3]!;
