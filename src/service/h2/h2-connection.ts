@@ -3,7 +3,7 @@
  * what the express lane and its proxy need: no push, no priorities, no tables of our own.
  *
  * Bounded: streams at once, header lists and blocks, what is received ahead of its reader, what is gathered to be
- * sent, and how often a peer may open and reset, ping or send empty frames before the connection ends.
+ * sent, and how often a peer may open and reset, ping or send empty frames beyond what its answers and time earn it.
  * A mistake of the peer ends the stream or the connection as the RFC says, by the numbers of its §7.
  *
  * Never: touches a socket or a clock, reads a message.
@@ -34,8 +34,10 @@ export interface H2Limits {
   readonly streamWindow: number;
   readonly connectionWindow: number;
   readonly headerListBytesMax: number;
-  /** Frames that cost us and bring nothing (resets, pings, settings, empty data): so many above the requests served. */
+  /** Frames that cost us and bring nothing (resets, pings, settings, empty data): so many above what earns them. */
   readonly idleFramesMax: number;
+  /** How many a second are forgiven. Each request that ends and each DATA frame sent earns one as well. */
+  readonly idleFramesForgiven: number;
 }
 
 export const defaultH2Limits: H2Limits = {
@@ -44,12 +46,15 @@ export const defaultH2Limits: H2Limits = {
   connectionWindow: 16 * 1024 * 1024,
   headerListBytesMax: 16 * 1024,
   idleFramesMax: 1000,
+  idleFramesForgiven: 20,
 };
 
 /** What the connection asks of its surroundings. */
 export interface H2Host {
   /** A request has begun; its stream calls back as its body arrives. */
   onRequest(stream: H2Stream, headers: IncomingHttpHeaders): void;
+  /** Milliseconds since some start. */
+  monotonicMs(): number;
   /** There is something to take(): soon, not at once. */
   wantsToSend(): void;
   /** Send what there is to take() and end the connection. */
@@ -85,6 +90,7 @@ export class H2Connection {
   #ungranted = 0;
   #receiveWindow = 65_535;
   #idleFrames = 0;
+  #forgivenMs = 0;
   #closing = false;
   #closed = false;
   /** Streams that wait for the connection's window or for the socket. */
@@ -95,6 +101,7 @@ export class H2Connection {
     this.#host = host;
     this.#limits = limits;
     this.#hpack = new HpackDecoder(limits.headerListBytesMax);
+    this.#forgivenMs = host.monotonicMs();
     this.#sendSettings();
   }
 
@@ -173,6 +180,7 @@ export class H2Connection {
     if (this.#closed) return;
     writeFrameHead(this.out, payload.length, frameType.data, end ? frameFlag.endStream : 0, id, 0);
     if (payload.length > 0) this.out.add(payload);
+    if (this.#idleFrames > 0) this.#idleFrames--;
     this.#host.wantsToSend();
   }
 
@@ -522,8 +530,14 @@ export class H2Connection {
     for (const stream of waiting) stream.flush();
   }
 
+  /** gRPC clients ping while they receive, and to keep a quiet stream alive: a long tail must outlive its pings. */
   #countIdle(): void {
-    if (++this.#idleFrames > this.#limits.idleFramesMax) {
+    if (++this.#idleFrames <= this.#limits.idleFramesMax) return;
+    const now = this.#host.monotonicMs();
+    const forgiven = Math.floor(((now - this.#forgivenMs) / 1000) * this.#limits.idleFramesForgiven);
+    this.#forgivenMs = now;
+    this.#idleFrames = Math.max(1, this.#idleFrames - forgiven);
+    if (this.#idleFrames > this.#limits.idleFramesMax) {
       throw new ConnectionError(errorCode.enhanceYourCalm, "too much that brings nothing");
     }
   }

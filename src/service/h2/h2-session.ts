@@ -60,6 +60,10 @@ export class H2Session implements H2Host {
     this.#proxy.forward(stream, headers);
   }
 
+  monotonicMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
   wantsToSend(): void {
     if (this.#flushDue) return;
     this.#flushDue = true;

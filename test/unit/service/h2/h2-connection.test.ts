@@ -39,6 +39,7 @@ const headers = (stream: number, end = false): Buffer => frame(1, end ? 5 : 4, s
 class World {
   readonly streams: H2Stream[] = [];
   closed = false;
+  nowMs = 0;
   readonly connection: H2Connection;
   #sent: Buffer = Buffer.alloc(0);
 
@@ -47,6 +48,7 @@ class World {
       {
         onRequest: (stream) => this.streams.push(stream),
         wantsToSend: () => undefined,
+        monotonicMs: () => this.nowMs,
         close: () => {
           this.closed = true;
         },
@@ -228,6 +230,26 @@ test("pings, settings, empty data and unknown frames without end are bounded too
     for (let at = 0; at < 60; at++) world.feed(flood);
     assert.equal(world.goneWith(), 11, name);
   }
+});
+
+test("a tail outlives the pings of its client: those that answer data, and those that keep it alive", () => {
+  const world = new World({ idleFramesMax: 10, idleFramesForgiven: 1 });
+  const ping = frame(6, 0, 0, Buffer.alloc(8));
+  world.feed(headers(1, true));
+  const [tail] = world.streams;
+  tail?.respond(encodeBlock([[":status", "200"]]));
+  for (let at = 0; at < 1000; at++) {
+    tail?.write(Buffer.of(1));
+    world.feed(ping);
+  }
+  assert.equal(world.closed, false);
+  for (let at = 0; at < 1000; at++) {
+    world.nowMs += 10_000;
+    world.feed(ping);
+  }
+  assert.equal(world.closed, false);
+  for (let at = 0; at < 2000; at++) world.feed(ping);
+  assert.equal(world.closed, true, "but not a flood of them");
 });
 
 test("a header block that never ends is cut off", () => {
