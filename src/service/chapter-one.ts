@@ -13,6 +13,7 @@ import type { Call, CallDesk, Caller } from "./call.ts";
 import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./chapter-one-json.ts";
 import { getDoor, postDoor } from "./doors.ts";
 import { httpErrorOf } from "./errors.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import { headerOf, type NodeRequest, type NodeResponse, readBody, send } from "./http.ts";
 import { forwardHeader } from "./log-service.ts";
 import { readOne } from "./read-one.ts";
@@ -23,6 +24,7 @@ export interface ChapterOneOptions extends AppendDesk {
   readonly clock: Clock;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
+  readonly held: HeldBytes;
   /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
   readonly answerMs?: number;
 }
@@ -69,7 +71,7 @@ export async function chapterOne(
 
 async function post(request: NodeRequest, call: Call, options: ChapterOneOptions): Promise<string> {
   plainEncodingOnly(request);
-  const body = await readBody(request, options.requestBytesMax);
+  const body = await readBody(request, options.requestBytesMax, options.held);
   const record = plainRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(request, forwardHeader) !== "no";
@@ -85,7 +87,7 @@ async function get(
   options: ChapterOneOptions,
 ): Promise<string> {
   plainEncodingOnly(request);
-  const offset = await askedOffset(request, options.requestBytesMax);
+  const offset = await askedOffset(request, options);
   if (offset === undefined) {
     throw new Fault("bad-request", {
       message: 'which record? Send {"offset":0} as the body, or GET /?offset=0',
@@ -131,9 +133,9 @@ function isPageRequest(request: NodeRequest): boolean {
 }
 
 /** The offset asked for, by query or by body; undefined when there is neither. */
-async function askedOffset(request: NodeRequest, bytesMax: number): Promise<Offset | undefined> {
+async function askedOffset(request: NodeRequest, options: ChapterOneOptions): Promise<Offset | undefined> {
   const asked = new URLSearchParams(request.url?.split("?")[1] ?? "").getAll("offset");
-  const body = await readBody(request, bytesMax);
+  const body = await readBody(request, options.requestBytesMax, options.held);
   if (asked.length > 1 || (asked.length === 1 && body.length > 0)) {
     throw new Fault("bad-request", { message: "offset is given more than once", facts: { field: "offset" } });
   }

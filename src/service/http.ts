@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { Fault } from "../fault.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 /** HTTP/2's response, made to be used like HTTP/1's, is taken for one where a stream comes in (front.ts). */
@@ -60,23 +61,28 @@ export function write(response: NodeResponse, chunk: Uint8Array): Promise<boolea
 }
 
 /**
- * The whole body. Throws Fault "too-large" as soon as the limit is passed, or known to be, and Fault "canceled" when
- * the caller goes away.
+ * The whole body; while it arrives, `held` counts it. Throws Fault "too-large" as soon as the limit is passed, or known
+ * to be, "overloaded" when other unfinished requests leave no room, and "canceled" when the caller goes away.
  */
-export function readBody(request: NodeRequest, bytesMax: number): Promise<Buffer> {
+export function readBody(request: NodeRequest, bytesMax: number, held: HeldBytes): Promise<Buffer> {
   const tooLarge = (): Fault =>
     new Fault("too-large", { message: `the body exceeds ${bytesMax} bytes`, facts: { limit: bytesMax } });
   if (Number(headerOf(request, "content-length") ?? 0) > bytesMax) return Promise.reject(tooLarge());
-  return new Promise((resolve, reject) => {
+  const share = held.share();
+  return new Promise<Buffer>((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     const onData = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      if (bytes > bytesMax) {
+      try {
+        bytes += chunk.length;
+        if (bytes > bytesMax) throw tooLarge();
+        share.hold(bytes);
+        chunks.push(chunk);
+      } catch (reason) {
         request.off("data", onData);
         request.pause();
-        reject(tooLarge());
-      } else chunks.push(chunk);
+        reject(reason);
+      }
     };
     request.on("data", onData);
     request.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes)));
@@ -84,5 +90,5 @@ export function readBody(request: NodeRequest, bytesMax: number): Promise<Buffer
     request.once("close", () => {
       if (!request.complete) reject(new Fault("canceled"));
     });
-  });
+  }).finally(() => share.hold(0));
 }

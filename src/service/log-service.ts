@@ -25,6 +25,7 @@ import { BulkSummary } from "./bulk-summary.ts";
 import type { Call } from "./call.ts";
 import { callOf } from "./call-context.ts";
 import { describe } from "./describe.ts";
+import { faultOfOwn } from "./early-error.ts";
 import { signalOf, unlessAborted } from "./ending.ts";
 import { frameLimit } from "./frame-limit.ts";
 import { freshnessOf, numberOf, planOf, recordAt, startOf } from "./messages.ts";
@@ -128,7 +129,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       try {
         for await (const done of acks) summary.add(done);
       } catch (reason) {
-        throw summary.withProgress(reason);
+        throw summary.withProgress(faultOfOwn(reason));
       }
       const { firstOffset, records, batches, nextOffset } = await summary.done(log);
       return {

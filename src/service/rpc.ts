@@ -31,6 +31,8 @@ import { faultOfOwn, mendEarlyError } from "./early-error.ts";
 import { codeName, connectErrorOf } from "./errors.ts";
 import { mendGrpcMessage } from "./grpc-message.ts";
 import { fromText, isGrpcWebText, toText } from "./grpc-web-text.ts";
+import { heldBody } from "./held-body.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import type { NodeRequest, NodeResponse } from "./http.ts";
 import { jsonOptions } from "./json-options.ts";
 import { refuseRpc } from "./refuse.ts";
@@ -40,6 +42,7 @@ export interface RpcOptions {
   readonly desk: CallDesk;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly held: HeldBytes;
   /** Largest message taken and sent, bytes. */
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
@@ -168,9 +171,10 @@ async function serve(
   request: NodeRequest,
   response: NodeResponse,
   caller: Caller,
-  { desk, log }: RpcOptions,
+  { desk, log, held }: RpcOptions,
 ): Promise<void> {
   const passage: Passage = { caller, call: undefined, reached: false, reason: undefined };
+  const share = held.share();
   let code = "canceled";
   try {
     const asked = universalRequestFromNodeRequest(
@@ -182,6 +186,7 @@ async function serve(
     dropEndlessTimeout(asked.header);
     const text = isGrpcWebText(asked.header.get("content-type"));
     const binary = text ? fromText(asked) : asked;
+    heldBody(binary, handler.method.methodKind, share);
     let answer = await handler(binary);
     if (!passage.reached && answer.body !== undefined) {
       answer = await mendEarlyError(answer, binary.header.get("content-type"));
@@ -202,6 +207,7 @@ async function serve(
     if (!response.headersSent) refuseRpc(request, response, 500);
     else response.destroy();
   } finally {
+    share.hold(0);
     if (passage.call !== undefined) {
       if (passage.reason !== undefined) desk.endCall(passage.call, passage.reason);
       else desk.endCallWithCode(passage.call, code);

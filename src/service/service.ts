@@ -24,6 +24,7 @@ import { CallDesk } from "./call.ts";
 import { type ClusterOperations, clusterService, type Readiness } from "./cluster-service.ts";
 import { createFront, type Express, type Front, type Pages } from "./front.ts";
 import { healthService } from "./health.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { type LogServiceOptions, logService } from "./log-service.ts";
 import type { OriginRules } from "./origin.ts";
 import { reflection } from "./reflection.ts";
@@ -48,6 +49,8 @@ export interface ServiceOptions {
   readonly express?: ((shared: ExpressShared) => Express) | undefined;
   /** Default 15 s. */
   readonly heartbeatMs?: number;
+  /** What unfinished requests may hold in memory, all callers together. Default 256 MiB. */
+  readonly heldBytesMax?: number;
   /** How long chapter 1's routes may take. Default 30 s. */
   readonly answerMs?: number;
 }
@@ -56,6 +59,7 @@ export interface ServiceOptions {
 export interface ExpressShared extends LogServiceOptions {
   readonly desk: CallDesk;
   readonly requestBytesMax: number;
+  readonly held: HeldBytes;
 }
 
 export interface Service {
@@ -68,12 +72,15 @@ export interface Service {
 
 /** No message sent is larger: gRPC clients refuse it. */
 const messageBytesMax = 4 * 1024 * 1024;
+/** What unfinished requests may hold in memory, all callers together. */
+const defaultHeldBytesMax = 256 * 1024 * 1024;
 
 export function createService(options: ServiceOptions): Service {
   const { log, cluster, access, readiness, clock, telemetry, requestBytesMax } = options;
   const heartbeatMs = options.heartbeatMs ?? 15_000;
   const traffic = new Traffic();
   const desk = new CallDesk({ access, telemetry, clock });
+  const held = new HeldBytes(options.heldBytesMax ?? defaultHeldBytesMax);
   const recordLimits = { recordBytesMax: options.recordBytesMax, recordsMax: batchRecordsMax };
   const shared: ExpressShared = {
     log,
@@ -84,6 +91,7 @@ export function createService(options: ServiceOptions): Service {
     heartbeatMs,
     desk,
     requestBytesMax,
+    held,
     clusterVersion: options.version,
   };
   const services = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha];
@@ -107,7 +115,14 @@ export function createService(options: ServiceOptions): Service {
       rpcService(ServerReflection, { serverReflectionInfo }),
       rpcService(ServerReflectionAlpha, { serverReflectionInfo }),
     ],
-    { desk, clock, log: telemetry.log, readMaxBytes: requestBytesMax, writeMaxBytes: messageBytesMax },
+    {
+      desk,
+      clock,
+      log: telemetry.log,
+      held,
+      readMaxBytes: requestBytesMax,
+      writeMaxBytes: messageBytesMax,
+    },
   );
   const front = createFront({
     rpc,
@@ -118,6 +133,7 @@ export function createService(options: ServiceOptions): Service {
       traffic,
       recordLimits,
       requestBytesMax,
+      held,
       answerMs: options.answerMs ?? 30_000,
     },
     tail: { log, clock, desk, traffic, pingMs: heartbeatMs },

@@ -13,7 +13,9 @@ import { createService, type Service, type ServiceOptions } from "../../src/serv
 import { MemoryLog } from "./memory-log.ts";
 
 export interface ServeOptions
-  extends Partial<Pick<ServiceOptions, "log" | "origins" | "express" | "heartbeatMs" | "answerMs">> {
+  extends Partial<
+    Pick<ServiceOptions, "log" | "origins" | "express" | "heartbeatMs" | "answerMs" | "heldBytesMax">
+  > {
   readonly access?: AccessControl;
   readonly telemetry?: Telemetry;
   readonly tls?: TlsSource;
@@ -74,6 +76,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     requestBytesMax: options.requestBytesMax ?? 4 * 1024 * 1024,
     ...(options.express === undefined ? {} : { express: options.express }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+    ...(options.heldBytesMax === undefined ? {} : { heldBytesMax: options.heldBytesMax }),
     ...(options.answerMs === undefined ? {} : { answerMs: options.answerMs }),
   });
   listener.start(service.front, options.doors);

@@ -88,3 +88,16 @@ test("gRPC-Web, in both modes", async () => {
     assert.deepEqual([info.reason, info.metadata["written"]], ["BAD_REQUEST", "no"]);
   }
 });
+
+test("a bulk load whose batch is too large is the caller's mistake", async () => {
+  await using served = await serve({ requestBytesMax: 3000 });
+  const batch = envelope('{"records":[{"value":"YQ=="}]}');
+  const answer = await curl(`${served.url}/log.v1.Log/ProduceBulk`, {
+    method: "POST",
+    body: Buffer.concat([batch, envelope(large)]),
+    headers: { "content-type": "application/connect+json" },
+  });
+  const { error } = JSON.parse(answer.text.slice(5)) as { error: JsonError };
+  const { reason, metadata } = error.details[0]?.debug ?? assert.fail("no details");
+  assert.deepEqual([error.code, reason, metadata.written], ["resource_exhausted", "TOO_LARGE", "no"]);
+});

@@ -120,6 +120,37 @@ for (const [lane, options] of Object.entries(lanes)) {
       await isWell(world.served, 0);
     });
 
+    test("unfinished messages on many streams hold no more memory than they may together", async () => {
+      await using opened = await open({ heldBytesMax: 2_000_000 });
+      const { served, session } = opened;
+      const begun = frame(Buffer.alloc(400_000), 0, 400_001);
+      const refused: string[] = [];
+      const streams = ["Produce", "ProduceStream", "ProduceBulk", "ProduceBatch"].flatMap((method) =>
+        [1, 2, 3].map(() => {
+          const stream = session.request({ ":method": "POST", ":path": `/log.v1.Log/${method}`, ...grpc });
+          stream.on("trailers", (got) => refused.push(String(got["grpc-status"])));
+          stream.on("error", () => undefined);
+          stream.resume();
+          stream.write(begun);
+          return stream;
+        }),
+      );
+      for (let tries = 0; refused.length < 4; tries++) {
+        assert.ok(tries < 2000, "nothing is refused");
+        await pause(5);
+      }
+      assert.deepEqual([...new Set(refused)], ["8"]);
+      for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+      const whole = frame(record(Buffer.alloc(400_000)));
+      for (let tries = 0; ; tries++) {
+        const answer = await ask(session, "/log.v1.Log/Produce", grpc, whole);
+        if (answer.trailers["grpc-status"] === "0") break;
+        assert.ok(tries < 500, "what was held is not given back");
+        await pause(5);
+      }
+      await isWell(served, 1);
+    });
+
     test("a bomb is not unpacked beyond the limit", async () => {
       await using world = await open({ requestBytesMax: 100_000 });
       const bomb = record(Buffer.alloc(10_000_000));

@@ -10,6 +10,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { readU32be } from "../../lib/bytes.ts";
+import type { HeldShare } from "../held-bytes.ts";
 
 export const envelopeBytes = 5;
 
@@ -26,31 +27,40 @@ export class EnvelopeReader {
   /** Its flag byte. */
   flags = 0;
   readonly #messageBytesMax: number;
+  readonly #held: HeldShare;
   #at = 0;
   /** Where messages that span chunks are put together; `bytes` is then its filled part. */
   #joined: Uint8Array = empty;
 
-  constructor(messageBytesMax: number) {
+  /** `held` counts the room for what is incomplete. */
+  constructor(messageBytesMax: number, held: HeldShare) {
     this.#messageBytesMax = messageBytesMax;
+    this.#held = held;
   }
 
-  /** Adds bytes. All whole messages of the chunk before must have been taken, and are not looked at again. */
+  /**
+   * Adds bytes. All whole messages of the chunk before must have been taken, and are not looked at again. Fault
+   * "overloaded" when the incomplete messages of all callers leave no room for this one.
+   */
   push(chunk: Uint8Array): void {
     const rest = this.bytes.length - this.#at;
     if (rest > 0) {
       this.#join(chunk, rest);
       return;
     }
+    if (this.#joined.length > keptBytesMax) this.#letGo();
     this.bytes = chunk;
     this.#at = 0;
-    if (this.#joined.length > keptBytesMax) this.#joined = empty;
   }
 
   /** Steps to the next whole message; false when there is none yet. Fault "too-large" as soon as a length says so. */
   take(): boolean {
     const { bytes } = this;
     const body = this.#at + envelopeBytes;
-    if (body > bytes.length) return false;
+    if (body > bytes.length) {
+      if (this.#at === bytes.length && this.#held.tight) this.#letGo();
+      return false;
+    }
     const length = readU32be(bytes, this.#at + 1);
     if (length > this.#messageBytesMax) throw tooLarge(length, this.#messageBytesMax);
     if (body + length > bytes.length) return false;
@@ -66,6 +76,14 @@ export class EnvelopeReader {
     return this.bytes.length - this.#at;
   }
 
+  /** Nothing is incomplete: the room may go. */
+  #letGo(): void {
+    this.#joined = empty;
+    this.bytes = empty;
+    this.#at = 0;
+    this.#held.hold(0);
+  }
+
   /** The room is used again and again, and doubles when it must: many small chunks cost one copy each on the whole. */
   #join(chunk: Uint8Array, rest: number): void {
     const filled = this.bytes.length;
@@ -77,7 +95,11 @@ export class EnvelopeReader {
     }
     const total = rest + chunk.length;
     const left = this.bytes.subarray(this.#at);
-    if (total > this.#joined.length) this.#joined = Buffer.allocUnsafeSlow(total * 2);
+    if (total > this.#joined.length) {
+      const room = Math.min(total * 2, total + this.#messageBytesMax);
+      this.#held.hold(room);
+      this.#joined = Buffer.allocUnsafeSlow(room);
+    }
     this.#joined.set(left, 0);
     this.#joined.set(chunk, rest);
     this.bytes = this.#joined.subarray(0, total);

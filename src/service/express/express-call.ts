@@ -8,6 +8,7 @@ import { Fault } from "../../fault.ts";
 import type { Timer } from "../../lib/clock.ts";
 import type { Written } from "../../vocabulary.ts";
 import type { Call, CallDesk } from "../call.ts";
+import type { HeldShare } from "../held-bytes.ts";
 import { Answer } from "./answer.ts";
 import type { LaneStream } from "./lane-stream.ts";
 import type { ExpressRequest } from "./recognise.ts";
@@ -17,6 +18,8 @@ export class ExpressCall {
   readonly request: ExpressRequest;
   readonly call: Call;
   readonly answer: Answer;
+  /** Counts what is held of the request; given back when the call ends. */
+  readonly held: HeldShare;
   /** What is known of the write when the call is cut short. */
   written: Written = "no";
   /** Called once when the call ends, to free what it holds. */
@@ -31,12 +34,14 @@ export class ExpressCall {
     request: ExpressRequest,
     call: Call,
     desk: CallDesk,
+    held: HeldShare,
     deadline: ((expire: () => void) => Timer) | undefined,
   ) {
     this.stream = stream;
     this.request = request;
     this.call = call;
     this.#desk = desk;
+    this.held = held;
     this.answer = new Answer(stream, request);
     stream.onClose = this.#onClose;
     call.onRevoked = (fault) => this.fail(fault);
@@ -83,6 +88,7 @@ export class ExpressCall {
   #settle(reason: unknown): void {
     this.#deadline?.cancel();
     this.#deadline = undefined;
+    this.held.hold(0);
     this.#desk.endCall(this.call, reason);
     const { onEnd } = this;
     this.onEnd = undefined;

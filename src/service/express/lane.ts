@@ -10,6 +10,7 @@ import type { RecordLimits } from "../../log/mod.ts";
 import type { CommitLog } from "../../vocabulary.ts";
 import type { Call, CallDesk, Caller, Door } from "../call.ts";
 import { logDoors } from "../doors.ts";
+import type { HeldBytes } from "../held-bytes.ts";
 import { forwardHeader } from "../log-service.ts";
 import type { Traffic } from "../traffic.ts";
 import { Answer } from "./answer.ts";
@@ -30,6 +31,7 @@ export interface LaneOptions {
   readonly traffic: Traffic;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
+  readonly held: HeldBytes;
   readonly heartbeatMs: number;
 }
 
@@ -108,7 +110,7 @@ function begin(
   }
   const deadline =
     timeoutMs === undefined ? undefined : (expire: () => void) => lane.clock.after(timeoutMs, expire);
-  return new ExpressCall(stream, request, call, lane.desk, deadline);
+  return new ExpressCall(stream, request, call, lane.desk, lane.held.share(), deadline);
 }
 
 const single = (value: string | string[] | undefined): string | undefined =>

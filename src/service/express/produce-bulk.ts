@@ -37,7 +37,7 @@ class ProduceBulk {
     this.#lane = lane;
     this.#express = express;
     this.#forward = forward;
-    this.#reader = new EnvelopeReader(lane.requestBytesMax);
+    this.#reader = new EnvelopeReader(lane.requestBytesMax, express.held);
     this.#request = new AppendRequest(lane.recordLimits, express.call.subject);
   }
 

@@ -23,7 +23,7 @@ function readEnveloped(
   messageBytesMax: number,
   take: (bytes: Uint8Array, start: number, end: number) => void,
 ): void {
-  const reader = new EnvelopeReader(messageBytesMax);
+  const reader = new EnvelopeReader(messageBytesMax, express.held);
   let messages = 0;
   guard(express, (chunk) => {
     if (messages > 0) throw twoMessages();
@@ -45,22 +45,30 @@ function readBare(
   messageBytesMax: number,
   take: (bytes: Uint8Array, start: number, end: number) => void,
 ): void {
-  const chunks: Uint8Array[] = [];
-  let total = 0;
+  let body: Uint8Array = new Uint8Array(0);
+  let room: Uint8Array = body;
   guard(express, (chunk) => {
-    total += chunk.length;
+    const total = body.length + chunk.length;
     if (total > messageBytesMax) {
       throw new Fault("too-large", {
         message: `a message of more than ${messageBytesMax} bytes`,
         facts: { limit: messageBytesMax },
       });
     }
-    chunks.push(chunk);
+    if (body.length === 0) {
+      body = chunk;
+      return;
+    }
+    if (total > room.length) {
+      express.held.hold(total * 2);
+      room = Buffer.allocUnsafeSlow(total * 2);
+      room.set(body, 0);
+    }
+    room.set(chunk, body.length);
+    body = room.subarray(0, total);
   });
   express.stream.onEnd = () => {
-    if (express.over) return;
-    const body = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, total);
-    attempt(express, () => take(body, 0, body.length));
+    if (!express.over) attempt(express, () => take(body, 0, body.length));
   };
 }
 

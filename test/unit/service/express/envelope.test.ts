@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Fault } from "../../../../src/fault.ts";
 import { EnvelopeReader } from "../../../../src/service/express/envelope.ts";
+import { HeldBytes } from "../../../../src/service/held-bytes.ts";
 
 const envelope = (message: Uint8Array, flags = 0): Buffer => {
   const prefix = Buffer.alloc(5);
@@ -16,7 +17,7 @@ test("messages come out whole however the body is cut into chunks", () => {
   fc.assert(
     fc.property(messages, fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1 }), (sent, cuts) => {
       const body = Buffer.concat(sent.map((message, at) => envelope(message, at % 2)));
-      const reader = new EnvelopeReader(1000);
+      const reader = new EnvelopeReader(1000, new HeldBytes(1e9).share());
       const got: string[] = [];
       for (let at = 0, turn = 0; at < body.length; turn++) {
         const end = at + (cuts[turn % cuts.length] as number);
@@ -38,7 +39,7 @@ test("messages come out whole however the body is cut into chunks", () => {
 });
 
 test("a length beyond the limit is refused before the message arrives", () => {
-  const reader = new EnvelopeReader(100);
+  const reader = new EnvelopeReader(100, new HeldBytes(1e9).share());
   reader.push(Buffer.from([0, 0, 0, 0, 101]));
   assert.throws(
     () => reader.take(),
@@ -49,7 +50,7 @@ test("a length beyond the limit is refused before the message arrives", () => {
 test("a large message in small chunks is put together by doubling, not by copying it each time", () => {
   const message = Buffer.alloc(4 * 1024 * 1024, 7);
   const body = envelope(message);
-  const reader = new EnvelopeReader(message.length);
+  const reader = new EnvelopeReader(message.length, new HeldBytes(1e9).share());
   let moves = 0;
   let room = reader.bytes.buffer;
   for (let at = 0; at < body.length; at += 1024) {
@@ -61,4 +62,24 @@ test("a large message in small chunks is put together by doubling, not by copyin
   assert.ok(reader.take());
   assert.deepEqual(Buffer.from(reader.bytes.subarray(reader.start, reader.end)), message);
   assert.ok(moves < 20, `moved ${moves} times`);
+});
+
+test("incomplete messages count together, are refused beyond the limit, and count no more once whole", () => {
+  const held = new HeldBytes(1_000_000);
+  const begun = envelope(Buffer.alloc(200_000));
+  const readers = [0, 1, 2].map(() => new EnvelopeReader(4_000_000, held.share()));
+  const push = (reader: EnvelopeReader, from: number, to: number): boolean => {
+    reader.push(begun.subarray(from, to));
+    return reader.take();
+  };
+  const [first, second, third] = readers as [EnvelopeReader, EnvelopeReader, EnvelopeReader];
+  for (const reader of readers) assert.equal(push(reader, 0, 100_000), false);
+  assert.equal(held.bytes, 0, "a piece that stays where it came in is not counted");
+  assert.equal(push(first, 100_000, 199_999), false);
+  assert.equal(push(second, 100_000, 199_999), false);
+  assert.throws(() => push(third, 100_000, 199_999), { name: "Fault", kind: "overloaded" });
+  assert.equal(push(first, 199_999, begun.length), true);
+  assert.equal(first.take(), false);
+  assert.ok(held.bytes < 500_000, "with little room left, a reader with nothing begun keeps none");
+  assert.equal(push(third, 100_000, 199_999), false);
 });
