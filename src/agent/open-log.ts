@@ -43,7 +43,7 @@ export async function openLog(
   make(directory);
   stack.use(await lockDirectory(directory));
   make(join(directory, "meta"));
-  const store = openLmdbStore(join(directory, "meta"));
+  const store = openStore(directory);
   stack.defer(() => store.close());
   try {
     const clusterId = clusterIdOf(store, config.clusterId);
@@ -82,6 +82,14 @@ function openIn(
       retentionAgeMs: config.retentionAge,
     },
   });
+}
+
+function openStore(directory: string): StableStore {
+  try {
+    return openLmdbStore(join(directory, "meta"));
+  } catch (reason) {
+    throw withRepair(reason, directory);
+  }
 }
 
 /** Damage that did not say yet what can be done about it. */

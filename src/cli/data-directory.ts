@@ -3,11 +3,11 @@
  *
  * Never: creates a data directory.
  */
-import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import { lockDirectory } from "../lib/directory-lock.ts";
-import { openLmdbStore } from "../lib/lmdb-store.ts";
+import { lmdbIsSound, openLmdbStore } from "../lib/lmdb-store.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import { systemDisk } from "../lib/system-disk.ts";
 import type { LogPlace } from "../log/mod.ts";
@@ -24,7 +24,7 @@ export async function openPlace(directory: string, readOnly: boolean): Promise<O
   const lock = mayWrite(directory) ? await lockDirectory(directory) : undefined;
   try {
     const meta = join(directory, "meta");
-    const there = existsSync(join(meta, "data.mdb"));
+    const there = usable(join(meta, "data.mdb"), readOnly);
     if (!there && !readOnly) mkdirSync(meta, { recursive: true });
     const store = there || !readOnly ? openLmdbStore(meta, readOnly) : nothing;
     return {
@@ -38,6 +38,17 @@ export async function openPlace(directory: string, readOnly: boolean): Promise<O
     await lock?.release();
     throw reason;
   }
+}
+
+/**
+ * Is there a stable store to open? One that LMDB could not even open counts as gone; who may write sets it aside,
+ * as `*.cut`.
+ */
+function usable(path: string, readOnly: boolean): boolean {
+  if (!existsSync(path) || statSync(path).size === 0) return false;
+  if (lmdbIsSound(path)) return true;
+  if (!readOnly) renameSync(path, `${path}.cut`);
+  return false;
 }
 
 /** A copy on a read-only file system has no process to be kept away. */

@@ -10,7 +10,9 @@ import { Packr } from "msgpackr";
 import { Fault } from "../fault.ts";
 import { readU32le, writeU32le } from "./bytes.ts";
 import { crc32 } from "./checksum.ts";
+import { lmdbHeadersAreSound } from "./lmdb-header.ts";
 import type { StableStore } from "./stable-store.ts";
+import { systemDisk } from "./system-disk.ts";
 
 /** The part of lmdb used here; its own declarations do not compile as a module. */
 interface Database {
@@ -33,8 +35,17 @@ interface Lmdb {
 
 const packr = new Packr({ useRecords: false, moreTypes: true });
 
-/** Opens or creates the store in this directory, which must exist. `readOnly`: it must be there, and stays as it is. */
+/**
+ * Opens or creates the store in this directory, which must exist. `readOnly`: it must be there, not
+ * empty, and stays as it is. Throws Fault "corrupt" rather than let LMDB touch a damaged header.
+ */
 export function openLmdbStore(directory: string, readOnly = false): StableStore {
+  if (!lmdbIsSound(`${directory}/data.mdb`)) {
+    throw new Fault("corrupt", {
+      message: `${directory}/data.mdb is damaged, its header pages are not those of LMDB`,
+      facts: { file: `${directory}/data.mdb`, position: 0, why: "header" },
+    });
+  }
   const { open } = createRequire(import.meta.url)("lmdb") as Lmdb;
   const database = open({ path: directory, noSubdir: false, maxReaders: 16, encoding: "binary", readOnly });
   return {
@@ -54,6 +65,21 @@ export function openLmdbStore(directory: string, readOnly = false): StableStore 
     },
     close: () => database.close(),
   };
+}
+
+/** False for a file that LMDB would die of. One that is not there, or empty, is one it will make. */
+export function lmdbIsSound(path: string): boolean {
+  if (!systemDisk.exists(path)) return true;
+  const file = systemDisk.open(path, "read");
+  try {
+    if (file.size() === 0) return true;
+    return lmdbHeadersAreSound((position, bytes) => {
+      const buffer = Buffer.alloc(bytes);
+      return buffer.subarray(0, file.read(buffer, position));
+    });
+  } finally {
+    file.close();
+  }
 }
 
 function encode(value: unknown): Uint8Array | undefined {

@@ -110,7 +110,9 @@ class Repair {
       end = scan.end;
       const short = meta.seal !== undefined && scan.position < meta.seal.storeBytes;
       if (scan.flaw !== undefined) this.#note("cut", name, scan.position, fileBytes - scan.position);
-      if (scan.flaw !== undefined || short) break;
+      // What lies behind a segment's sealed end was never part of the log; the next segment follows all the same.
+      const complete = scan.position === meta.seal?.storeBytes && scan.end.crc === meta.seal.lastCrc;
+      if ((scan.flaw !== undefined && !complete) || short) break;
     }
     return kept;
   }

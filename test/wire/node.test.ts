@@ -143,6 +143,21 @@ test("a damaged directory is one line with file, position and the repair command
   assert.match(repaired.out, /^meta\/cluster-id 0 forget-value bytes=0\nrepaired next=3 lost=0\n$/);
   const again = await startNode(t, ["--data-dir", directory]);
   assert.equal((await post(again.url)).text, '{"offset":3}\n');
+  await again.kill("SIGTERM");
+
+  // LMDB would die of a damaged header.
+  const mangled = readFileSync(meta);
+  mangled[24] = (mangled[24] ?? 0) ^ 1;
+  writeFileSync(meta, mangled);
+  const header = await tailrace(serve);
+  assert.equal(header.status, 5);
+  assert.match(header.err, refusal);
+  const headless = await tailrace(["verify", directory]);
+  assert.deepEqual([headless.status, headless.out], [5, "00000000000000000001.store 0 no-catalog\n"]);
+  assert.match((await tailrace(["repair", directory, "--yes"])).out, /repaired next=4 lost=0\n$/);
+  assert.deepEqual(Uint8Array.from(readFileSync(`${meta}.cut`)), Uint8Array.from(mangled));
+  const last = await startNode(t, ["--data-dir", directory]);
+  assert.equal((await post(last.url)).text, '{"offset":4}\n');
 });
 
 test("wrong flags are one line with a suggestion and exit 2", async () => {

@@ -203,6 +203,20 @@ test("repair says what it would cut, changes nothing until told to, then keeps w
   assert.deepEqual(verifyLog(placeOf(machine)).findings, []);
 });
 
+test("repair of bytes behind a sealed store's end cuts just them", async () => {
+  const { machine, values, files } = await closedLog();
+  const store = machine.disk.open(files[1]!, "write");
+  store.write(new Uint8Array(3).fill(7), store.size());
+  store.close();
+  assert.ok(verifyLog(placeOf(machine)).findings.length > 0);
+  const { actions, lost } = repairLog(placeOf(machine), true);
+  assert.deepEqual([actions.length, actions[0]?.action, actions[0]?.bytes, lost], [1, "cut", 3, 0]);
+  assert.deepEqual(verifyLog(placeOf(machine)).findings, []);
+  const log = await machine.open(settings);
+  assert.deepEqual(await allValues(log), values);
+  await log.close();
+});
+
 test("repair builds a lost catalog from the segments, and the producers with it", async () => {
   const { machine, values } = await closedLog();
   for (const key of machine.store.keys("log/")) machine.store.write({ [key]: undefined });
