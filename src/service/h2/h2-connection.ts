@@ -523,11 +523,13 @@ export class H2Connection {
     else stream.flush();
   }
 
-  /** In turn: each flushes what it may, and goes to the end of the queue when there is more. */
+  /** In turn: each flushes what it may; the first, which may have taken all there was, is last the next time. */
   #unblock(): void {
     const waiting = this.#blocked;
     this.#blocked = new Set();
     for (const stream of waiting) stream.flush();
+    const [first] = waiting;
+    if (first !== undefined && this.#blocked.delete(first)) this.#blocked.add(first);
   }
 
   /** gRPC clients ping while they receive, and to keep a quiet stream alive: a long tail must outlive its pings. */

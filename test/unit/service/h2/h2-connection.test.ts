@@ -159,6 +159,22 @@ test("nothing is sent beyond the stream's window, nor the connection's, and it g
   );
 });
 
+test("streams that share the connection's window all get on, whoever was first", () => {
+  const world = new World();
+  world.feed(settings([4, 0x7fff_ffff]), headers(1, true), headers(3, true), headers(5, true));
+  for (const stream of world.streams) {
+    stream.respond(encodeBlock([[":status", "200"]]));
+    stream.write(Buffer.alloc(10_000_000));
+  }
+  world.sent();
+  const got = new Map<number, number>();
+  for (let at = 0; at < 30; at++) {
+    world.feed(frame(8, 0, 0, u32(30_000)));
+    for (const { stream, payload } of world.sent()) got.set(stream, (got.get(stream) ?? 0) + payload.length);
+  }
+  assert.deepEqual([...got.values()], [300_000, 300_000, 300_000]);
+});
+
 test("a writer is asked to pause when its client takes nothing, and told when it may go on", () => {
   const world = new World();
   world.feed(settings([4, 0]), headers(1, true));
