@@ -28,6 +28,11 @@ export interface CoreConfig {
   /** Let configuration changes into the log that the current configuration does not allow. For tests. */
   readonly disableConfChangeValidation?: boolean;
   readonly disableProposalForwarding?: boolean;
+  /**
+   * Who refuses a vote says what it knows to be committed. Without that, nodes may wait for ever for the vote of one
+   * that has left: it knows that its leaving is committed, they do not, and its log is longer than theirs.
+   */
+  readonly commitByVote?: boolean;
   /** Local writes are messages to the append and apply threads (ready.ts) instead of being over at advance(). */
   readonly asyncStorage?: boolean;
   /** Bytes of entries in one append; at least one entry goes whatever its size. Default no limit. */

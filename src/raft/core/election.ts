@@ -119,7 +119,7 @@ export function answerVote(raft: Raft, request: Message): void {
   raft.tell({ kind: granted ? "vote-cast" : "vote-refused", last, vote, request, term, remainingTicks: 0 });
   const type = request.type === "vote" ? "vote-response" : "pre-vote-response";
   if (!granted) {
-    raft.send(message(type, request.from, { from: raft.id, term: raft.term, reject: true }));
+    refuseVote(raft, type, request.from);
     return;
   }
   // The answer to a pre-vote carries the term it was asked for, which is not ours.
@@ -128,6 +128,13 @@ export function answerVote(raft: Raft, request: Message): void {
     raft.electionElapsed = 0;
     raft.vote = request.from;
   }
+}
+
+export function refuseVote(raft: Raft, type: "vote-response" | "pre-vote-response", to: PeerId): void {
+  const { committed } = raft.log;
+  const known =
+    raft.config.commitByVote === true ? { commit: committed, logTerm: raft.log.term(committed) ?? 0 } : {};
+  raft.send(message(type, to, { from: raft.id, term: raft.term, reject: true, ...known }));
 }
 
 /** One vote a term, repeated as often as asked; none while a leader of this term is known. */

@@ -185,14 +185,14 @@ function sendTimeoutNow(raft: Raft, to: PeerId): void {
 }
 
 function readIndex(raft: Raft, received: Message): void {
-  if (raft.singleton) answerRead(raft, received.from, received.context, raft.log.committed);
-  else if (!raft.committedInTerm) raft.earlyReads.push(received);
+  // A cluster of one, too: after a restart its leader does not know what it had committed.
+  if (!raft.committedInTerm) raft.earlyReads.push(received);
   else confirmRead(raft, received);
 }
 
 function confirmRead(raft: Raft, { from, context }: Message): void {
   const index = raft.log.committed;
-  if (raft.config.reads === "lease") {
+  if (raft.singleton || raft.config.reads === "lease") {
     answerRead(raft, from, context, index);
     return;
   }

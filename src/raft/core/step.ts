@@ -3,7 +3,7 @@
  *
  * Never: sends to a peer by itself but to refuse an old term.
  */
-import { answerVote, becomeFollower, countVote, hup } from "./election.ts";
+import { answerVote, becomeFollower, countVote, hup, refuseVote } from "./election.ts";
 import { handleFromLeader, stepFollower } from "./follower.ts";
 import { checkQuorum, maybeAutoLeave, stepLeader } from "./leader.ts";
 import type { Raft } from "./raft.ts";
@@ -41,6 +41,11 @@ export function step(raft: Raft, received: Message): StepRefusal | undefined {
     case "pre-vote":
       answerVote(raft, received);
       return undefined;
+    case "vote-response":
+    case "pre-vote-response":
+      // Where both logs have the same entry, what one knows to be committed is so for the other.
+      if (received.commit > 0) raft.log.maybeCommit(received.commit, received.logTerm);
+      break;
     default:
   }
   if (raft.role === "leader") return stepLeader(raft, received);
@@ -89,7 +94,7 @@ function meetLowerTerm(raft: Raft, received: Message): void {
       term: raft.term,
       remainingTicks: 0,
     });
-    raft.send(message("pre-vote-response", from, { from: raft.id, term: raft.term, reject: true }));
+    refuseVote(raft, "pre-vote-response", from);
   } else if (type === "storage-append-response") {
     // What was written may since have been replaced, even by the very same entry at the same place: the writes
     // of a past term say nothing about the log. A snapshot, though, is never taken back.

@@ -117,8 +117,8 @@ export class RaftNode {
       heartbeatTicks: options.heartbeatTicks ?? 10,
       preVote: true,
       checkQuorum: true,
-      stepDownOnRemoval: true,
       disableProposalForwarding: true,
+      commitByVote: true,
       asyncStorage: true,
       messageBytesMax: this.#messageBytesMax,
       applyingBytesMax: 4 * mebibyte,
@@ -191,6 +191,11 @@ export class RaftNode {
   /** Has this leader committed an entry of its term? Only then it knows all that is committed. */
   get committedInTerm(): boolean {
     return this.#core.committedInTerm;
+  }
+
+  /** The term of an entry that is here, uncommitted ones included. */
+  termAt(index: RaftIndex): Term | undefined {
+    return this.#core.termAt(index);
   }
 
   get leader(): Member | undefined {
@@ -342,6 +347,7 @@ export class RaftNode {
     this.#armTick();
     this.#now++;
     this.#core.tick();
+    this.#handOverWhenRemoved();
     this.#proposals.expire(this.#now);
     this.#reads.expire(this.#now);
     if (this.#now % Math.max(1, Math.floor(this.#electionTicks / 4)) === 0) this.#writer.retry();
@@ -488,15 +494,31 @@ export class RaftNode {
     this.#options.onChange?.(this.status());
   }
 
-  /** A leader that cannot write hands over to the voter that has most; anyone else just stays silent. */
+  /** A leader that cannot write hands over; anyone else just stays silent. */
   #diskFull(): void {
+    this.#handOver();
+  }
+
+  /**
+   * A leader that is no voter any more goes on leading, though it takes no proposals, until another voter has all it
+   * has: stepping down at once could leave the rest in the old configuration, waiting for its vote.
+   */
+  #handOverWhenRemoved(): void {
+    if (this.#core.role !== "leader" || this.#core.transferee !== nobody) return;
+    if (!isVoter(this.#configuration, this.#core.id)) this.#handOver();
+  }
+
+  /** Hands leadership to the active voter that has most. */
+  #handOver(): void {
     const { progress, configuration } = this.#core.status();
-    if (progress === undefined) return;
-    const others = configuration.voters.filter((peer) => peer !== this.#core.id);
-    const match = (peer: PeerId): number =>
-      progress.get(peer)?.active === true ? (progress.get(peer)?.match ?? 0) : -1;
-    const best = others.sort((a, b) => match(b) - match(a))[0];
-    if (best !== undefined && match(best) > 0) this.transferLeadership(best);
+    let best: PeerId = nobody;
+    let most = 0;
+    for (const [peer, { active, match }] of progress ?? []) {
+      if (peer === this.#core.id || !active || match <= most || !configuration.voters.includes(peer))
+        continue;
+      [best, most] = [peer, match];
+    }
+    if (best !== nobody) this.transferLeadership(best);
   }
 
   #fail(cause: unknown): void {
@@ -514,3 +536,6 @@ export class RaftNode {
     this.#reads.abandon(cause);
   }
 }
+
+const isVoter = ({ voters, votersOutgoing }: ConfState, peer: PeerId): boolean =>
+  voters.includes(peer) || votersOutgoing.includes(peer);

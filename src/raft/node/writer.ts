@@ -120,6 +120,11 @@ export class Writer {
     const { entries } = joined;
     const voted =
       hardState !== undefined && (hardState.term !== this.#saved.term || hardState.vote !== this.#saved.vote);
+    const [first] = entries;
+    if (hardState !== undefined && first !== undefined && hardState.commit >= first.index) {
+      // Saved before the entries it counts, it would make committed what they replace if a crash took them back.
+      hardState = { ...hardState, commit: first.index - 1 };
+    }
     if (hardState !== undefined) this.#saved = hardState;
     return { snapshot, entries, hardState, sync: voted || entries.length > 0 || snapshot !== undefined };
   }
