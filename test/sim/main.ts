@@ -1,0 +1,64 @@
+/**
+ * npm run -s sim -- --seed N | --seeds A..B | --bugs
+ *
+ * --seed tells the story of one seed, last line `seed N hash H ok` or `seed N hash H FAILED invariant`; --seeds gives
+ * such a line for each and a summary; the exit code is 1 when one failed. --bugs says in how many seeds each of the
+ * injected bugs is found (see bugs/).
+ *
+ * Never: is part of the simulation.
+ */
+import { hunt, reportBugs } from "./bug-score.ts";
+import { runSeed, type SeedResult } from "./run.ts";
+
+const line = ({ seed, hash, invariant }: SeedResult): string =>
+  `seed ${seed} hash ${hash} ${invariant === undefined ? "ok" : `FAILED ${invariant}`}`;
+
+async function one(seed: string): Promise<number> {
+  const result = await runSeed(seed, { story: true });
+  for (const told of result.story) console.log(told);
+  if (result.invariant !== undefined)
+    console.log(`\n${result.detail}\n\nagain: npm run -s sim -- --seed ${seed}`);
+  console.log(line(result));
+  return result.invariant === undefined ? 0 : 1;
+}
+
+async function many(first: number, last: number): Promise<number> {
+  let [failed, events, virtualMs, acked, faults] = [0, 0, 0, 0, 0];
+  const marks = new Map<string, number>();
+  const started = performance.now();
+  for (let seed = first; seed <= last; seed++) {
+    const result = await runSeed(String(seed));
+    if (result.invariant !== undefined) failed++;
+    events += result.events;
+    virtualMs += result.virtualMs;
+    acked += result.acked;
+    faults += result.faults;
+    for (const [mark, count] of result.marks) marks.set(mark, (marks.get(mark) ?? 0) + count);
+    console.log(line(result));
+  }
+  const seconds = (performance.now() - started) / 1000;
+  console.error(
+    [...marks]
+      .sort()
+      .map(([mark, count]) => `${mark} ${count}`)
+      .join(" · "),
+  );
+  console.error(
+    `${last - first + 1} seeds, ${failed} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${events} events, ` +
+      `${acked} acknowledged, ${faults} faults, ${seconds.toFixed(1)} s`,
+  );
+  return failed === 0 ? 0 : 1;
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const [option, value] = words;
+  if (option === "--bugs") return reportBugs(words.slice(1));
+  if (option === "--seed" && value !== undefined) return one(value);
+  const range = /^(\d+)\.\.(\d+)$/.exec(value ?? "");
+  if (option === "--hunt" && range !== null) return hunt(Number(range[1]), Number(range[2]));
+  if (option === "--seeds" && range !== null) return many(Number(range[1]), Number(range[2]));
+  console.error("sim --seed N | --seeds A..B | --bugs");
+  return 2;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,236 @@
+/**
+ * A replica in memory. A power cut leaves what was synced and, of the write under way, what the order of its parts
+ * allows: some first part of it. Every value is one offset; compaction keeps a few entries.
+ *
+ * Never: draws chance but from the generator it is given.
+ */
+import { Fault } from "../../src/fault.ts";
+import type { Clock } from "../../src/lib/clock.ts";
+import type { Prng } from "../../src/lib/prng.ts";
+import { MemoryLogStorage } from "../support/memory-log-storage.ts";
+import {
+  type ConfState,
+  type Entry,
+  type HardState,
+  type InitialState,
+  proposal,
+  type RaftIndex,
+  type Snapshot,
+  type StorageChanges,
+  type Term,
+} from "./raft.ts";
+import type { Applied, Replica, ReplicaFaults } from "./replica.ts";
+
+interface Image {
+  readonly snapshot: Snapshot | undefined;
+  readonly base: { readonly index: RaftIndex; readonly term: Term };
+  readonly entries: readonly Entry[];
+  readonly hardState: HardState;
+}
+
+const everything = Number.POSITIVE_INFINITY;
+
+export class MemoryReplica implements Replica {
+  readonly #log = new MemoryLogStorage();
+  readonly #clock: Clock;
+  readonly #chance: Prng;
+  readonly #faults: ReplicaFaults;
+  readonly #first: ConfState;
+  #durable: Image;
+  /** What is being made durable, and what it stands on. */
+  #underWay: { changes: StorageChanges; before: Image } | undefined;
+  #configuration: ConfState;
+  #values: string[] = [];
+  appliedIndex: RaftIndex = 0;
+  readonly lowest = 0;
+  onApply: (applied: Applied) => void = () => {};
+
+  constructor(clock: Clock, chance: Prng, faults: ReplicaFaults, first: ConfState, image?: Image) {
+    this.#clock = clock;
+    this.#chance = chance;
+    this.#faults = faults;
+    this.#first = first;
+    this.#configuration = first;
+    if (image?.snapshot !== undefined) {
+      this.#log.install(image.snapshot);
+      this.restore(image.snapshot);
+    }
+    if (image !== undefined) {
+      this.#log.append(image.entries);
+      this.#log.hardState = image.hardState;
+    }
+    this.#durable = this.#image();
+  }
+
+  get firstIndex(): RaftIndex {
+    return this.#log.firstIndex;
+  }
+  get lastIndex(): RaftIndex {
+    return this.#log.lastIndex;
+  }
+  term(index: RaftIndex): Term | undefined {
+    return this.#log.term(index);
+  }
+  entries(low: RaftIndex, high: RaftIndex, bytesMax: number): readonly Entry[] | undefined {
+    return this.#log.entries(low, high, bytesMax);
+  }
+
+  initialState(): InitialState {
+    return { hardState: this.#log.hardState, configuration: this.#configuration, applied: this.appliedIndex };
+  }
+
+  snapshot(): Snapshot | undefined {
+    if (this.appliedIndex === 0) return undefined;
+    return {
+      index: this.appliedIndex,
+      term: this.#log.term(this.appliedIndex) ?? 0,
+      configuration: this.#configuration,
+      data: Buffer.from(JSON.stringify(this.#values)),
+    };
+  }
+
+  write(changes: StorageChanges): Promise<void> | undefined {
+    const fails = this.#faults.writeFails();
+    if (fails === "disk-full") throw new Fault("disk-full");
+    const before = this.#durable;
+    this.#perform(this.#log, changes);
+    const done = this.#image();
+    const wait = changes.sync ? this.#faults.syncMs() : 0;
+    if (wait === 0 && fails === undefined) {
+      this.#durable = done;
+      return undefined;
+    }
+    this.#underWay = { changes, before };
+    return new Promise((resolve, reject) => {
+      this.#clock.after(wait, () => {
+        if (fails !== undefined) {
+          reject(new Fault("disk-failed", { written: "unknown" }));
+          return;
+        }
+        this.#underWay = undefined;
+        this.#durable = done;
+        resolve();
+      });
+    });
+  }
+
+  #perform(log: MemoryLogStorage, { snapshot, hardState, entries }: StorageChanges): void {
+    if (snapshot !== undefined) log.install(snapshot);
+    if (hardState !== undefined) log.hardState = hardState;
+    log.append(entries);
+  }
+
+  #image(): Image {
+    const { firstIndex, lastIndex, hardState } = this.#log;
+    return {
+      snapshot: this.#base,
+      base: { index: firstIndex - 1, term: this.#log.term(firstIndex - 1) ?? 0 },
+      entries: this.#log.entries(firstIndex, lastIndex + 1, everything) ?? [],
+      hardState,
+    };
+  }
+
+  /** The snapshot that stands for what is not in the log any more. */
+  get #base(): Snapshot | undefined {
+    const installed = this.#log.snapshot();
+    const newest = (this.#compacted?.index ?? 0) >= (installed?.index ?? 0) ? this.#compacted : installed;
+    return newest?.index === 0 ? undefined : newest;
+  }
+  #compacted: Snapshot | undefined;
+
+  get durable(): Replica["durable"] {
+    const { hardState, base, entries } = this.#durable;
+    return {
+      hardState,
+      lastIndex: base.index + entries.length,
+      term: (index) => (index === base.index ? base.term : entries[index - base.index - 1]?.term),
+    };
+  }
+
+  apply(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const value = entry.bytes.length === 0 ? undefined : Buffer.from(entry.bytes).toString("utf8");
+      const offset = value === undefined ? undefined : this.#values.length;
+      if (value !== undefined) this.#values.push(value);
+      this.#applied(entry, value, offset);
+    }
+  }
+
+  configure(entry: Entry, configuration: ConfState): void {
+    this.#configuration = configuration;
+    this.#applied(entry, undefined, undefined);
+  }
+
+  #applied(entry: Entry, value: string | undefined, offset: number | undefined): void {
+    this.appliedIndex = entry.index;
+    const digest = `${entry.term}:${value ?? JSON.stringify(entry.change?.changes ?? null)}`;
+    this.onApply({ entry, digest, value, offset });
+  }
+
+  restore(snapshot: Snapshot): void {
+    this.#values = JSON.parse(Buffer.from(snapshot.data).toString("utf8")) as string[];
+    this.appliedIndex = snapshot.index;
+    this.#configuration = snapshot.configuration;
+    this.#compacted = undefined;
+  }
+
+  get next(): number {
+    return this.#values.length;
+  }
+  values(): readonly string[] {
+    return this.#values;
+  }
+  data(value: string): Entry {
+    return proposal(Buffer.from(value));
+  }
+  settings(): Entry | undefined {
+    return undefined;
+  }
+  trim(): Entry | undefined {
+    return undefined;
+  }
+
+  compact(): void {
+    const index = this.appliedIndex - this.#chance.between(0, 20);
+    if (this.#underWay !== undefined || index <= this.#log.firstIndex) return;
+    const snapshot = this.snapshot();
+    if (snapshot === undefined || !this.#log.compact(this.appliedIndex)) return;
+    this.#compacted = snapshot;
+    this.#durable = this.#image();
+  }
+
+  reopen(clock: Clock, powerCut: boolean): Replica {
+    const image = powerCut ? this.#afterPowerCut() : this.#image();
+    return new MemoryReplica(clock, this.#chance, this.#faults, this.#first, image);
+  }
+
+  #afterPowerCut(): Image {
+    if (this.#underWay === undefined) return this.#durable;
+    const { changes, before } = this.#underWay;
+    const left = new MemoryLogStorage();
+    if (before.snapshot !== undefined) left.install(before.snapshot);
+    left.append(before.entries);
+    left.hardState = before.hardState;
+    let { snapshot } = before;
+    const kept = this.#chance.between(0, 3);
+    if (kept >= 1 && changes.snapshot !== undefined) {
+      left.install(changes.snapshot);
+      snapshot = changes.snapshot;
+    }
+    if (kept >= 2 && changes.hardState !== undefined) left.hardState = changes.hardState;
+    if (kept >= 3) {
+      // The cut of a conflicting tail comes first, then entries one by one.
+      const count = this.#chance.between(0, changes.entries.length);
+      const [first] = changes.entries;
+      if (first !== undefined && first.index <= left.lastIndex) left.append([first]);
+      left.append(changes.entries.slice(0, count));
+    }
+    const { firstIndex, lastIndex, hardState } = left;
+    return {
+      snapshot,
+      base: { index: firstIndex - 1, term: left.term(firstIndex - 1) ?? 0 },
+      entries: left.entries(firstIndex, lastIndex + 1, everything) ?? [],
+      hardState,
+    };
+  }
+}

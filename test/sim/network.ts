@@ -1,0 +1,93 @@
+/**
+ * The network: delays, loses, doubles and reorders messages; links can be cut, one way or both.
+ *
+ * Never: alters a message.
+ */
+import type { Prng } from "../../src/lib/prng.ts";
+import type { VirtualTime } from "../support/virtual-clock.ts";
+import type { Message, PeerId } from "./raft.ts";
+import type { Swarm } from "./swarm.ts";
+
+export class SimNetwork {
+  /** Off in the healed phase: then everything arrives after a millisecond. */
+  faulty = true;
+  readonly counts = { sent: 0, lost: 0, doubled: 0, cut: 0 };
+  readonly #time: VirtualTime;
+  readonly #chance: Prng;
+  readonly #swarm: Swarm;
+  readonly #deliver: (message: Message) => void;
+  /** The transport's own knowledge of what became of a snapshot. */
+  readonly #report: (snapshot: Message, delivered: boolean) => void;
+  readonly #cut = new Set<string>();
+
+  constructor(
+    time: VirtualTime,
+    chance: Prng,
+    swarm: Swarm,
+    deliver: (message: Message) => void,
+    report: (snapshot: Message, delivered: boolean) => void,
+  ) {
+    this.#time = time;
+    this.#chance = chance;
+    this.#swarm = swarm;
+    this.#deliver = deliver;
+    this.#report = report;
+  }
+
+  send(message: Message): void {
+    this.counts.sent++;
+    if (!this.faulty) {
+      this.#time.after(1, () => {
+        this.#deliver(message);
+        if (message.type === "snapshot") this.#time.after(1, () => this.#report(message, true));
+      });
+      return;
+    }
+    if (this.#cut.has(`${message.from}>${message.to}`)) {
+      this.counts.cut++;
+      this.#lose(message);
+      return;
+    }
+    if (this.#chance.chance(this.#swarm.loss)) {
+      this.counts.lost++;
+      this.#lose(message);
+      return;
+    }
+    this.#carry(message);
+    if (this.#chance.chance(this.#swarm.duplicate)) {
+      this.counts.doubled++;
+      this.#carry(message);
+    }
+  }
+
+  #lose(message: Message): void {
+    if (message.type === "snapshot") this.#time.after(300, () => this.#report(message, false));
+  }
+
+  #carry(message: Message): void {
+    const mean = this.#chance.chance(this.#swarm.straggle) ? 1000 : this.#swarm.delayMs;
+    const delay = 0.2 - Math.log(1 - this.#chance.float()) * mean;
+    this.#time.after(delay, () => {
+      this.#deliver(message);
+      if (message.type === "snapshot") this.#time.after(delay, () => this.#report(message, true));
+    });
+  }
+
+  cut(from: PeerId, to: PeerId): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  /** Cuts every link between the two groups. */
+  split(one: readonly PeerId[], other: readonly PeerId[]): void {
+    for (const a of one) {
+      for (const b of other) {
+        this.cut(a, b);
+        this.cut(b, a);
+      }
+    }
+  }
+
+  mend(): void {
+    this.#cut.clear();
+  }
+}

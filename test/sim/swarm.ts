@@ -1,0 +1,76 @@
+/**
+ * What may go wrong in one seed: each draws its own subset of faults and its own strengths.
+ *
+ * Never: does any of it.
+ */
+import type { Prng } from "../../src/lib/prng.ts";
+
+export interface Swarm {
+  readonly nodes: number;
+  readonly clients: number;
+  /** Virtual time of the phase with faults. */
+  readonly chaosMs: number;
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** The real segmented log on a simulated disk, or a storage in memory. */
+  readonly realLog: boolean;
+  // The network, probabilities a message.
+  readonly loss: number;
+  readonly duplicate: number;
+  readonly delayMs: number;
+  /** One in so many messages is very late. */
+  readonly straggle: number;
+  readonly partitions: boolean;
+  readonly oneWayCuts: boolean;
+  // Processes.
+  readonly crashes: boolean;
+  readonly powerCuts: boolean;
+  readonly pauses: boolean;
+  readonly clockDrift: boolean;
+  // Disks.
+  readonly syncMs: number;
+  readonly slowSyncs: boolean;
+  readonly failingSyncs: boolean;
+  readonly fullDisks: boolean;
+  // Operators.
+  readonly churn: boolean;
+  readonly transfers: boolean;
+  readonly compaction: boolean;
+  readonly refusedConnections: boolean;
+  /** Small limits, so that windows and groups fill up. */
+  readonly tightLimits: boolean;
+}
+
+export function drawSwarm(chance: Prng): Swarm {
+  const maybe = (probability: number): boolean => chance.chance(probability);
+  const nodes = chance.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 7]);
+  return {
+    nodes,
+    clients: chance.between(1, 6),
+    chaosMs: chance.between(6, 16) * 1000,
+    tickMs: chance.pick([20, 50]),
+    electionTicks: 10,
+    heartbeatTicks: chance.pick([1, 2, 3]),
+    realLog: maybe(0.5),
+    loss: maybe(0.5) ? chance.float() * 0.3 : 0,
+    duplicate: maybe(0.5) ? chance.float() * 0.3 : 0,
+    delayMs: chance.pick([1, 2, 10, 40]),
+    straggle: maybe(0.5) ? 0.02 : 0,
+    partitions: maybe(0.6),
+    oneWayCuts: maybe(0.4),
+    crashes: maybe(0.7),
+    powerCuts: maybe(0.7),
+    pauses: maybe(0.3),
+    clockDrift: maybe(0.3),
+    syncMs: chance.pick([0, 0, 1, 5, 20]),
+    slowSyncs: maybe(0.3),
+    failingSyncs: maybe(0.2),
+    fullDisks: maybe(0.2),
+    churn: maybe(0.5),
+    transfers: maybe(0.4),
+    compaction: maybe(0.6),
+    refusedConnections: maybe(0.4),
+    tightLimits: maybe(0.3),
+  };
+}

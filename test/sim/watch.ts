@@ -1,0 +1,286 @@
+/**
+ * The invariants of Raft, checked as things happen. None of them knows how the core works: they look at messages
+ * that leave, at what is durable then, at what is applied, at who leads.
+ *
+ * Never: repairs; forgets what it saw before a crash.
+ */
+import { type CoreEvent, jointVote, type Message, type PeerId, type RaftIndex, type Term } from "./raft.ts";
+import type { Applied, Replica } from "./replica.ts";
+
+export class Violation extends Error {
+  readonly invariant: string;
+  constructor(invariant: string, detail: string) {
+    super(`${invariant}: ${detail}`);
+    this.invariant = invariant;
+  }
+}
+
+/** What the watch may see of a node. */
+export interface Watched {
+  readonly peer: PeerId;
+  readonly replica: Replica;
+  readonly term: Term;
+  readonly committed: RaftIndex;
+  readonly lastIndex: RaftIndex;
+  readonly isLeader: boolean;
+  termAt(index: RaftIndex): Term | undefined;
+  readonly configuration: {
+    readonly voters: readonly PeerId[];
+    readonly votersOutgoing: readonly PeerId[];
+  };
+}
+
+interface Seen {
+  term: Term;
+  committed: RaftIndex;
+  applied: RaftIndex;
+  /** Of a leader: its term and the last index it had. */
+  led: { term: Term; lastIndex: RaftIndex } | undefined;
+  /** Configurations of this life, newest last, with the index that was applied when they were first seen. */
+  configurations: { readonly since: RaftIndex; readonly configuration: Watched["configuration"] }[];
+}
+
+export class Watch {
+  /** Index → what was applied there first, by anyone. */
+  readonly applied = new Map<RaftIndex, Applied>();
+  highest: RaftIndex = 0;
+  readonly #committedTerms = new Map<RaftIndex, Term>();
+  #committedHighest: RaftIndex = 0;
+  readonly #leaders = new Map<Term, PeerId>();
+  readonly #votes = new Map<string, PeerId>();
+  readonly #entries = new Map<string, string>();
+  readonly #granted = new Map<string, Set<PeerId>>();
+  readonly #seen = new Map<PeerId, Seen>();
+
+  #fail(invariant: string, detail: string): never {
+    throw new Violation(invariant, detail);
+  }
+
+  #of(peer: PeerId): Seen {
+    let seen = this.#seen.get(peer);
+    if (seen === undefined) {
+      seen = { term: 0, committed: 0, applied: 0, led: undefined, configurations: [] };
+      this.#seen.set(peer, seen);
+    }
+    return seen;
+  }
+
+  /** A node starts, for the first time or again. */
+  started(node: Watched): void {
+    const seen = this.#of(node.peer);
+    // What it promised before must still be so; its commit index may start lower.
+    if (node.term < this.#promised(node.peer)) {
+      this.#fail(
+        "term-regressed",
+        `${node.peer} restarts in term ${node.term} after ${this.#promised(node.peer)}`,
+      );
+    }
+    if (node.replica.firstIndex > node.replica.appliedIndex + 1) {
+      this.#fail("log-gap", `${node.peer} starts at ${node.replica.firstIndex}`);
+    }
+    seen.term = node.term;
+    seen.committed = node.committed;
+    seen.configurations = [];
+    seen.applied = node.replica.appliedIndex;
+    seen.led = undefined;
+  }
+
+  /** The highest term in which this node has voted. */
+  #promised(peer: PeerId): Term {
+    return this.#highestVote.get(peer) ?? 0;
+  }
+  readonly #highestVote = new Map<PeerId, Term>();
+
+  event(node: Watched, event: CoreEvent): void {
+    if (event.kind === "vote-received" && event.granted && event.type === "vote-response") {
+      if (event.from === node.peer) {
+        this.#voted(node.peer, event.term, node.peer);
+        const { hardState } = node.replica.durable;
+        if (hardState.term < event.term) {
+          this.#fail("vote-before-durable", `${node.peer} counts its own vote in term ${event.term}`);
+        }
+      }
+      const key = `${node.peer}/${event.term}`;
+      const granted = this.#granted.get(key) ?? new Set();
+      this.#granted.set(key, granted.add(event.from));
+    }
+    if (event.kind === "became" && event.role === "leader") this.#elected(node, event.term);
+  }
+
+  #elected(node: Watched, term: Term): void {
+    const other = this.#leaders.get(term);
+    if (other !== undefined)
+      this.#fail("one-leader-per-term", `${other} and ${node.peer} lead in term ${term}`);
+    this.#leaders.set(term, node.peer);
+    const { voters, votersOutgoing } = node.configuration;
+    const granted = this.#granted.get(`${node.peer}/${term}`);
+    const won = jointVote(
+      { incoming: new Set(voters), outgoing: new Set(votersOutgoing) },
+      (peer) => granted?.has(peer) === true && this.#votes.get(`${peer}/${term}`) === node.peer,
+    );
+    if (won !== "won") this.#fail("elected-without-quorum", `${node.peer} leads in term ${term}`);
+    const highest = this.#committedHighest;
+    const expected = this.#committedTerms.get(highest);
+    const found = node.termAt(highest);
+    if (highest > 0 && found !== expected && found !== undefined) {
+      this.#fail(
+        "leader-completeness",
+        `${node.peer} has ${found}/${highest}, committed was ${expected}/${highest}`,
+      );
+    }
+    if (node.lastIndex < highest) {
+      this.#fail("leader-completeness", `${node.peer} ends at ${node.lastIndex}, committed was ${highest}`);
+    }
+  }
+
+  /** A message leaves a node: what it promises must be durable there. */
+  sent(node: Watched, message: Message): void {
+    const { peer } = node;
+    const { durable } = node.replica;
+    const { type, term, to, index } = message;
+    if (message.from !== peer) return;
+    if (type === "vote-response" && !message.reject) {
+      this.#voted(peer, term, to);
+      const { hardState } = durable;
+      if (hardState.term < term || (hardState.term === term && hardState.vote !== to)) {
+        this.#fail("vote-before-durable", `${peer} votes for ${to} in term ${term}`);
+      }
+    }
+    if (type === "append-response" && !message.reject && term === node.term) {
+      if (durable.hardState.term < term) this.#fail("ack-before-durable", `${peer} answers in term ${term}`);
+      if (index > durable.lastIndex) {
+        this.#fail("ack-before-durable", `${peer} acknowledges ${index}, durable is ${durable.lastIndex}`);
+      }
+    }
+    if (type === "append") {
+      for (const entry of message.entries) this.#entry(entry.index, entry.term, digestOf(entry), peer);
+      if (message.commit > this.#committedHighest) this.#commit(node, message.commit);
+    }
+    if (type === "snapshot" && (message.snapshot?.index ?? 0) > node.replica.appliedIndex) {
+      this.#fail("snapshot-ahead", `${peer} sends a snapshot of ${message.snapshot?.index}`);
+    }
+  }
+
+  #voted(peer: PeerId, term: Term, choice: PeerId): void {
+    const key = `${peer}/${term}`;
+    const before = this.#votes.get(key);
+    if (before !== undefined && before !== choice) {
+      this.#fail("one-vote-per-term", `${peer} votes for ${before} and ${choice} in term ${term}`);
+    }
+    this.#votes.set(key, choice);
+    this.#highestVote.set(peer, Math.max(this.#highestVote.get(peer) ?? 0, term));
+  }
+
+  /** Log matching: an index and a term name one entry, whoever has it. */
+  #entry(index: RaftIndex, term: Term, digest: string, peer: PeerId): void {
+    const key = `${index}/${term}`;
+    const before = this.#entries.get(key);
+    if (before === undefined) this.#entries.set(key, digest);
+    else if (before !== digest) this.#fail("log-matching", `${peer} has another entry ${term}/${index}`);
+  }
+
+  #commit(node: Watched, to: RaftIndex): void {
+    for (let index = this.#committedHighest + 1; index <= to; index++) {
+      const term = node.termAt(index);
+      if (term === undefined) continue;
+      this.#committedTerms.set(index, term);
+    }
+    this.#committedHighest = Math.max(this.#committedHighest, to);
+  }
+
+  appliedAt(node: Watched, applied: Applied): void {
+    const { index } = applied.entry;
+    const seen = this.#of(node.peer);
+    // A state that is rebuilt from the log begins again; within a life it goes on by one.
+    if (index !== seen.applied + 1)
+      this.#fail("apply-order", `${node.peer} applies ${index} after ${seen.applied}`);
+    seen.applied = index;
+    const first = this.applied.get(index);
+    if (first === undefined) {
+      this.applied.set(index, applied);
+      this.highest = Math.max(this.highest, index);
+    } else if (first.digest !== applied.digest || first.offset !== applied.offset) {
+      this.#fail(
+        "state-machine-safety",
+        `${node.peer} applies ${applied.digest} at ${index} as offset ${applied.offset}, before it was ` +
+          `${first.digest} as ${first.offset}`,
+      );
+    }
+    if (node.committed < index) this.#fail("applied-beyond-commit", `${node.peer} applies ${index}`);
+  }
+
+  restored(node: Watched, index: RaftIndex): void {
+    const seen = this.#of(node.peer);
+    if (index <= seen.applied)
+      this.#fail("snapshot-behind", `${node.peer} installs ${index} over ${seen.applied}`);
+    seen.applied = index;
+  }
+
+  /** A write was acknowledged: its entry must be durable on a majority of the voters, whatever else is up. */
+  acknowledged(node: Watched, index: RaftIndex, replicas: ReadonlyMap<PeerId, Replica>): void {
+    const term = this.applied.get(index)?.entry.term;
+    const durable = (peer: PeerId): boolean => {
+      const image = replicas.get(peer)?.durable;
+      if (image === undefined || image.lastIndex < index) return false;
+      const found = image.term(index);
+      return found === undefined || found === term;
+    };
+    const won = (configuration: Watched["configuration"]): boolean =>
+      jointVote(
+        { incoming: new Set(configuration.voters), outgoing: new Set(configuration.votersOutgoing) },
+        durable,
+      ) === "won";
+    // Committed, and applied, in one turn with a change: the configuration before it was the one that counted.
+    const earlier = this.#of(node.peer).configurations.slice(-3);
+    if (won(node.configuration) || earlier.some(({ configuration }) => won(configuration))) return;
+    this.#fail("acked-before-durable", `${term}/${index} is not durable on a majority`);
+  }
+
+  /** After every event, of every node that is up. */
+  look(node: Watched): void {
+    const seen = this.#of(node.peer);
+    if (node.term < seen.term) this.#fail("term-regressed", `${node.peer} from ${seen.term} to ${node.term}`);
+    seen.term = node.term;
+    const { committed } = node;
+    if (committed < seen.committed) {
+      this.#fail("commit-regressed", `${node.peer} from ${seen.committed} to ${committed}`);
+    }
+    if (committed > seen.committed) this.#newCommit(node, seen.committed, committed);
+    seen.committed = committed;
+    if (seen.configurations.at(-1)?.configuration !== node.configuration) {
+      seen.configurations.push({ since: seen.applied, configuration: node.configuration });
+    }
+    const { led } = seen;
+    if (!node.isLeader) seen.led = undefined;
+    else if (led === undefined || led.term !== node.term) {
+      seen.led = { term: node.term, lastIndex: node.lastIndex };
+    } else {
+      if (node.lastIndex < led.lastIndex)
+        this.#fail("leader-append-only", `${node.peer} in term ${node.term}`);
+      led.lastIndex = node.lastIndex;
+    }
+  }
+
+  #newCommit(node: Watched, from: RaftIndex, to: RaftIndex): void {
+    for (let index = from + 1; index <= to; index++) {
+      const term = node.termAt(index);
+      if (term === undefined) continue;
+      const before = this.#committedTerms.get(index);
+      if (before === undefined) this.#committedTerms.set(index, term);
+      else if (before !== term) {
+        this.#fail(
+          "commit-safety",
+          `${node.peer} commits ${term}/${index}, committed was ${before}/${index}`,
+        );
+      }
+    }
+    this.#committedHighest = Math.max(this.#committedHighest, to);
+  }
+}
+
+function digestOf(entry: Message["entries"][number]): string {
+  const { bytes, change } = entry;
+  return `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")}:${
+    change === undefined ? "" : JSON.stringify(change.changes)
+  }`;
+}

@@ -1,0 +1,325 @@
+/**
+ * A cluster with its clients in virtual time, from one seed: nodes start, die, stand still and come back, and after
+ * every event the watch looks at them.
+ *
+ * Never: draws chance but from its own streams; looks at real time.
+ */
+import { Fault } from "../../src/fault.ts";
+import { type Prng, prng } from "../../src/lib/prng.ts";
+import { SimulatedCrash } from "../support/sim-disk.ts";
+import { type VirtualClock, VirtualTime } from "../support/virtual-clock.ts";
+import { History } from "./history.ts";
+import { LogReplica } from "./log-replica.ts";
+import { MemoryReplica } from "./memory-replica.ts";
+import { SimNetwork } from "./network.ts";
+import {
+  type ConfState,
+  type CoreEvent,
+  emptyConfState,
+  type Member,
+  type Message,
+  type PeerId,
+  RaftNode,
+} from "./raft.ts";
+import type { Replica, ReplicaFaults } from "./replica.ts";
+import { Story } from "./story.ts";
+import { drawSwarm, type Swarm } from "./swarm.ts";
+import { Watch, type Watched } from "./watch.ts";
+
+export interface SimNode {
+  readonly peer: PeerId;
+  readonly faults: ReplicaFaults & { fullUntil: number; failNext: boolean };
+  clock: VirtualClock;
+  replica: Replica;
+  /** undefined while it is down. */
+  node: RaftNode | undefined;
+  watched: Watched;
+  /** Removed for good: it is not started again. */
+  retired: boolean;
+}
+
+export const memberOf = (peer: PeerId): Member => ({
+  peer,
+  name: `n${peer}`,
+  directory: `d${peer}`,
+  address: `n${peer}`,
+});
+
+/** Unwinds a node's stack when its process ends in the middle of something. */
+class ProcessDied extends Error {}
+
+export class World {
+  readonly seed: string;
+  readonly swarm: Swarm;
+  readonly time = new VirtualTime();
+  readonly watch = new Watch();
+  readonly history = new History();
+  readonly story: Story;
+  readonly network: SimNetwork;
+  readonly nodes = new Map<PeerId, SimNode>();
+  readonly chance: Prng;
+  healed = false;
+  events = 0;
+  #failure: unknown;
+
+  constructor(seed: string, only: Partial<Swarm> = {}) {
+    this.seed = seed;
+    const root = prng(`raft/${seed}`);
+    this.swarm = { ...drawSwarm(root.stream("swarm")), ...only };
+    this.chance = root.stream("world");
+    this.story = new Story(this.time);
+    this.network = new SimNetwork(
+      this.time,
+      root.stream("network"),
+      this.swarm,
+      (message) => this.#deliver(message),
+      ({ from, to }, delivered) => this.nodes.get(from)?.node?.reportSnapshot(to, delivered),
+    );
+    const peers = Array.from({ length: this.swarm.nodes }, (_, at) => at + 1);
+    const first: ConfState = {
+      ...emptyConfState,
+      voters: peers,
+      roster: { members: peers.map(memberOf), nextPeer: this.swarm.nodes + 1 },
+    };
+    for (const peer of peers) this.add(peer, first);
+  }
+
+  /** A node with an empty disk. */
+  add(peer: PeerId, configuration: ConfState = emptyConfState): SimNode {
+    const disk = prng(`raft/${this.seed}/disk/${peer}`);
+    const { swarm } = this;
+    const faults = {
+      fullUntil: 0,
+      failNext: false,
+      syncMs: (): number => {
+        if (this.healed) return Math.min(1, swarm.syncMs);
+        if (swarm.slowSyncs && disk.chance(0.01)) return disk.between(200, 1500);
+        return swarm.syncMs === 0 ? 0 : disk.float() * 2 * swarm.syncMs;
+      },
+      writeFails: (): "disk-full" | "disk-failed" | undefined => {
+        if (this.time.now < made.faults.fullUntil) {
+          this.story.mark("disk-full");
+          return "disk-full";
+        }
+        if (!made.faults.failNext) return undefined;
+        made.faults.failNext = false;
+        this.story.mark("sync-failed");
+        return "disk-failed";
+      },
+    };
+    const clock = this.#clock();
+    const replica = this.swarm.realLog
+      ? LogReplica.create(clock, disk, faults, configuration)
+      : new MemoryReplica(clock, disk, faults, configuration);
+    const made: SimNode = {
+      peer,
+      faults,
+      clock,
+      replica,
+      node: undefined,
+      watched: undefined as never,
+      retired: false,
+    };
+    this.nodes.set(peer, made);
+    this.#start(made);
+    return made;
+  }
+
+  #clock(): VirtualClock {
+    const rate = this.swarm.clockDrift ? 0.9 + this.chance.float() * 0.2 : 1;
+    return this.time.clock({ rate });
+  }
+
+  #start(made: SimNode): void {
+    const { swarm, time } = this;
+    const { peer, replica, clock } = made;
+    const tight = swarm.tightLimits;
+    replica.onApply = (applied) => this.watch.appliedAt(made.watched, applied);
+    const node: RaftNode = new RaftNode({
+      peer,
+      clock,
+      random: prng(`raft/${this.seed}/core/${peer}/${time.now}`),
+      storage: replica,
+      machine: {
+        apply: (entries) => this.mortal(made, () => replica.apply(entries)),
+        configure: (entry, configuration) => this.mortal(made, () => replica.configure(entry, configuration)),
+        restore: (snapshot) => {
+          this.watch.restored(made.watched, snapshot.index);
+          replica.restore(snapshot);
+        },
+      },
+      transport: {
+        send: (message) => {
+          this.watch.sent(made.watched, message);
+          this.network.send(message);
+        },
+        members: () => {},
+      },
+      tickMs: swarm.tickMs,
+      electionTicks: swarm.electionTicks,
+      heartbeatTicks: swarm.heartbeatTicks,
+      ...(tight
+        ? { inflightMessagesMax: 2, messageBytesMax: 60, inflightBytesMax: 120, groupBytesMax: 100 }
+        : {}),
+      ...(tight ? { uncommittedBytesMax: 400, queuedMax: 8 } : {}),
+      observe: (event) => this.#observe(made, event),
+      onFailure: () => this.guard(() => this.failed(made)),
+    });
+    made.watched = watchedOf(made, node);
+    made.node = node;
+    this.watch.started(made.watched);
+    node.start();
+  }
+
+  #observe(made: SimNode, event: CoreEvent): void {
+    this.story.mark(event.kind);
+    // The constructor of a core tells events before there is anything to look at.
+    if (made.node === undefined) return;
+    this.story.tell(() => `${made.peer} ${describe(event)}`);
+    this.guard(() => this.watch.event(made.watched, event));
+  }
+
+  #deliver(message: Message): void {
+    const target = this.nodes.get(message.to);
+    if (target?.node === undefined) return;
+    if (target.clock.paused) {
+      // It waits in the socket.
+      target.clock.soon(() => this.#receive(target, message));
+      return;
+    }
+    this.#receive(target, message);
+  }
+
+  #receive(target: SimNode, message: Message): void {
+    this.story.hash(
+      `${message.from}>${message.to} ${message.type} ${message.term} ${message.index} ${message.commit}`,
+    );
+    this.story.tell(
+      () =>
+        `${message.from}→${message.to} ${message.type} term ${message.term} ${message.logTerm}/${message.index}` +
+        `${message.entries.length > 0 ? ` +${message.entries.length}` : ""}${message.reject ? " refused" : ""}` +
+        `${message.commit > 0 ? ` commit ${message.commit}` : ""}`,
+    );
+    target.node?.receive(message, `d${message.from}`);
+  }
+
+  /** The process dies. With a power cut, so does what its disk had not synced. */
+  crash(made: SimNode, powerCut: boolean): void {
+    if (made.node === undefined) return;
+    this.story.happen(`${made.peer} ${powerCut ? "loses power" : "is killed"}`);
+    this.story.mark(powerCut ? "power-cut" : "kill");
+    made.clock.stop();
+    void made.node.close().catch(() => {});
+    made.node = undefined;
+    made.clock = this.#clock();
+    made.replica = made.replica.reopen(made.clock, powerCut);
+  }
+
+  restart(made: SimNode): void {
+    if (made.node !== undefined || made.retired) return;
+    this.story.happen(`${made.peer} starts`);
+    this.#start(made);
+  }
+
+  /** Its disk has failed: the process ends, and is started again. */
+  failed(made: SimNode): void {
+    this.story.happen(`${made.peer} stops: its disk has failed`);
+    this.crash(made, true);
+    this.time.after(500, () => this.guard(() => this.restart(made)));
+  }
+
+  /** Runs what touches the disk outside of a write: if the disk dies in it, the process does. */
+  mortal(made: SimNode, work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      if (
+        !(thrown instanceof SimulatedCrash) &&
+        !(thrown instanceof Fault && thrown.kind === "disk-failed")
+      ) {
+        throw thrown;
+      }
+      made.clock.stop();
+      this.time.after(0, () => this.guard(() => this.failed(made)));
+      throw new ProcessDied();
+    }
+  }
+
+  up(): SimNode[] {
+    return [...this.nodes.values()].filter((made) => made.node !== undefined);
+  }
+
+  leader(): (SimNode & { node: RaftNode }) | undefined {
+    const leaders = this.up().filter((made) => made.node?.isLeader === true);
+    return leaders.sort((a, b) => (b.node?.term ?? 0) - (a.node?.term ?? 0))[0] as
+      | (SimNode & { node: RaftNode })
+      | undefined;
+  }
+
+  replicas(): Map<PeerId, Replica> {
+    return new Map([...this.nodes].map(([peer, made]) => [peer, made.replica]));
+  }
+
+  /** Keeps what broke, also where the caller swallows it: the run ends with it. */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      if (!(thrown instanceof ProcessDied)) this.#failure ??= thrown;
+    }
+  }
+
+  /** Lets time pass until `end`, or until it holds; throws what broke. */
+  async run(end: number, until: () => boolean = () => false): Promise<boolean> {
+    while (this.#failure === undefined) {
+      if (until()) return true;
+      const { next } = this.time;
+      if (next === undefined || next > end) break;
+      this.guard(() => this.time.step());
+      this.events++;
+      for (let hops = this.swarm.realLog ? 6 : 3; hops > 0; hops--) await null;
+      this.guard(() => {
+        for (const made of this.nodes.values()) if (made.node !== undefined) this.watch.look(made.watched);
+      });
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    this.time.now = Math.max(this.time.now, end);
+    return false;
+  }
+}
+
+function watchedOf(made: SimNode, node: RaftNode): Watched {
+  return {
+    peer: made.peer,
+    get replica() {
+      return made.replica;
+    },
+    get term() {
+      return node.term;
+    },
+    get committed() {
+      return node.committed;
+    },
+    get lastIndex() {
+      return node.lastIndex;
+    },
+    get isLeader() {
+      return node.isLeader;
+    },
+    get configuration() {
+      return node.configuration;
+    },
+    termAt: (index) => node.termAt(index),
+  };
+}
+
+function describe(event: CoreEvent): string {
+  const facts = Object.entries(event)
+    .filter(([key, value]) => key !== "kind" && typeof value !== "object")
+    .map(([key, value]) => `${key} ${value}`);
+  return `${event.kind} ${facts.join(", ")}`;
+}
+
+/** A proposal's end, as its client sees it. */
+export const writtenOf = (fault: Error): "no" | "unknown" =>
+  fault instanceof Fault ? fault.written : "unknown";
