@@ -10,6 +10,7 @@ interface Suite {
 }
 
 const suites: Readonly<Record<string, () => Promise<Suite>>> = {
+  log: () => import("./log.ts"),
   service: () => import("./service.ts"),
 };
 

@@ -74,7 +74,8 @@ export function find(bug: string, first: number, last: number): Promise<Find | u
       // The source's own assertions are invariants too, and a world may break one while it is being taken down.
       const broken = /(AssertionFailed|Violation \[Error\]): ([a-z-]+)/.exec(err);
       const invariant = broken?.[1] === "AssertionFailed" ? "assertion" : (broken?.[2] ?? "");
-      if (code !== 0 && broken !== null) resolve({ seeds: Number(last), invariant });
+      if (code !== 0 && broken !== null)
+        resolve({ seeds: Number(/(\d+)\n?[^\d]*$/.exec(out.replace(/^[^\d\n].*$/gm, ""))?.[1]), invariant });
       else if (code !== 0) reject(new Error(`${bug}: the hunt ended with ${code}\n${err.slice(0, 2000)}`));
       else resolve((JSON.parse(last) as Find | null) ?? undefined);
     });
