@@ -81,7 +81,11 @@ export class Gossiper {
       record.name !== world.self.name &&
       (living(record) ||
         (record.state === "dead" && now - record.changedMs < world.timing.gossipToTheDeadMs));
-    const hearers = world.table.sample(world.timing.gossipNodes, hears);
+    // Mere names must not take the place of those who listen.
+    const { gossipNodes } = world.timing;
+    const hearers = world.table.sample(gossipNodes, (record) => record.heard && hears(record));
+    const more = Math.max(1, gossipNodes - hearers.length);
+    hearers.push(...world.table.sample(more, (record) => !record.heard && hears(record)));
     for (const record of hearers) {
       const parts = this.#take(world.packetBytes - 2, 255);
       if (parts.length > 0) world.send(record.at, parts, (record.versions[1] ?? 0) >= 5);

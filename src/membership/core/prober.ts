@@ -3,6 +3,9 @@
  * one that stays silent to the end of the interval is suspected. Lifeguard stretches the interval while this member
  * doubts its own health.
  *
+ * Members that we know by hearsay alone are probed beside the round, a few at a time: thousands of names that never
+ * were must not keep the round from those who live, nor make us doubt ourselves.
+ *
  * Never: believes that a member is dead; has more than `relaysMax` pings under way for others.
  */
 import { type Endpoint, sameEndpoint } from "../codec/address.ts";
@@ -26,6 +29,7 @@ interface Awaited {
 }
 
 const relaysMax = 256;
+const hearsayProbes = 8;
 
 export class Prober {
   readonly #world: World;
@@ -35,6 +39,8 @@ export class Prober {
   readonly #awaited = new Map<number, Awaited>();
   #seqNo: number;
   #relays = 0;
+  /** Probes under way of members known by hearsay. */
+  #hearsay = 0;
 
   constructor(world: World, gossiper: Gossiper, awareness: Awareness, rumours: Rumours) {
     this.#world = world;
@@ -54,6 +60,7 @@ export class Prober {
     if (this.#rumours.left || (message.node !== "" && message.node !== self.name)) return;
     const to = message.source ?? from;
     const known = message.source === undefined ? undefined : table.get(message.source.name);
+    if (known !== undefined && sameEndpoint(known.at, from)) known.heard = true;
     this.#gossiper.send(to, [encodeAck("ack", message.seqNo)], known);
   }
 
@@ -98,6 +105,7 @@ export class Prober {
     const { schedule, self, timing } = this.#world;
     let heard = false;
     const finish = (answered: boolean): void => {
+      if (answered) record.heard = true;
       alarm.cancel();
       this.#awaited.delete(seqNo);
       done(answered);
@@ -116,15 +124,28 @@ export class Prober {
   #round(): void {
     const { schedule, self, table, timing } = this.#world;
     const started = schedule.nowMs;
-    const fit = (record: NodeRecord): boolean => record.name !== self.name && living(record);
+    const fit = (record: NodeRecord): boolean => record.name !== self.name && living(record) && record.heard;
     const forget = (record: NodeRecord): boolean =>
       !living(record) && record.name !== self.name && started - record.changedMs > timing.gossipToTheDeadMs;
     const target = this.#rumours.left ? undefined : table.nextInRound(fit, forget);
     const again = (): void => {
       schedule.after(started + timing.probeIntervalMs - schedule.nowMs, () => this.#round());
     };
+    if (!this.#rumours.left) this.#probeHearsay();
     if (target === undefined) again();
     else this.#probe(target, again);
+  }
+
+  /** A new batch once the last one is through. */
+  #probeHearsay(): void {
+    if (this.#hearsay > 0) return;
+    const targets = this.#world.table.sample(hearsayProbes, (record) => living(record) && !record.heard);
+    this.#hearsay = targets.length;
+    for (const target of targets) {
+      this.#probe(target, () => {
+        this.#hearsay--;
+      });
+    }
   }
 
   #probe(target: NodeRecord, done: () => void): void {
@@ -139,7 +160,8 @@ export class Prober {
     };
     const seqNo = this.#expect({
       onAck: () => {
-        this.#awareness.apply(-1);
+        if (target.heard) this.#awareness.apply(-1);
+        target.heard = true;
         finish();
       },
       onNack: () => {
@@ -156,9 +178,12 @@ export class Prober {
     });
     const end = schedule.after(endMs, () => {
       finish();
-      if (byTcp) return;
+      if (byTcp) {
+        target.heard = true;
+        return;
+      }
       // Those asked were silent too: then the fault may well be ours.
-      this.#awareness.apply(nacksWanted === 0 ? 1 : Math.max(0, nacksWanted - nacks));
+      if (target.heard) this.#awareness.apply(nacksWanted === 0 ? 1 : Math.max(0, nacksWanted - nacks));
       const { incarnation, name: node } = target;
       this.#rumours.suspect({ kind: "suspect", incarnation, node, from: self.name }, true);
     });
@@ -174,7 +199,10 @@ export class Prober {
   #askOthers(target: NodeRecord, seqNo: number): number {
     const { self, table, timing } = this.#world;
     const fit = (record: NodeRecord): boolean =>
-      record.state === "alive" && record.name !== self.name && !sameEndpoint(record.at, target.at);
+      record.state === "alive" &&
+      record.heard &&
+      record.name !== self.name &&
+      !sameEndpoint(record.at, target.at);
     const asked = table.sample(timing.indirectProbes, fit);
     for (const record of asked) {
       this.#gossiper.send(record.at, [encodeIndirectPing(seqNo, target.name, target.at, self)], record);

@@ -273,6 +273,7 @@ export class Rumours {
       state: "dead",
       changedMs: this.#world.schedule.nowMs,
       suspicion: undefined,
+      heard: name === this.#world.self.name,
       vouchedMs: 0,
       burial: undefined,
     };

@@ -257,6 +257,37 @@ test("floods of new names, events, queries and intents fill nothing up", () => {
   );
 });
 
+test("thousands of names that never were do not keep us from noticing that a member died", () => {
+  const sim = GossipSim.cluster("ghosts", 4);
+  sim.run(10_000);
+  const [target, victim] = [sim.members[0] as SimMember, sim.members[3] as SimMember];
+  for (let count = 0; count < 900; count++) {
+    const at = { host: "10.9.9.9", port: 1 + count };
+    sim.inject(target, [
+      encodeAlive({
+        incarnation: 1,
+        node: `ghost-${count}`,
+        at,
+        meta: encodeTags({}),
+        versions: ourVersions,
+      }),
+    ]);
+  }
+  assert.ok(target.core.members().length > 900);
+  sim.crash(victim);
+  const crashed = sim.nowMs;
+  assert.ok(
+    sim.runUntil(() => sim.view(target, victim) === "failed", 90_000),
+    "the ghosts kept it alive",
+  );
+  // Bounds of a suspicion among a thousand, and a round of three, not of nine hundred.
+  assert.ok(sim.nowMs - crashed < 75_000, `${sim.nowMs - crashed} ms`);
+  for (const member of sim.members.slice(0, 3)) {
+    assert.equal(sim.view(target, member), "alive");
+    assert.ok(member.core.health.awareness <= 1, "it doubts itself, because ghosts are silent");
+  }
+});
+
 test("no datagram, whatever its bytes, does more than be counted", () => {
   const chance = prng("fuzz");
   const sim = GossipSim.cluster("fuzz", 3);
