@@ -66,6 +66,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       nodeName,
       env: environment,
       level: config.logLevel,
+      count: config.metrics === "on",
       clock,
       ...(config.debugTelemetry === undefined ? {} : { debugDirectory: config.debugTelemetry }),
     }),
@@ -103,7 +104,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   );
 
   const directory = resolve(config.dataDir);
-  const opened = opening.use(await openLog(config, directory, clock, logger));
+  const opened = opening.use(await openLog(config, directory, clock, telemetry));
   const { log, clusterId } = opened;
   const readiness = new NodeReadiness();
   const advertised = config.advertiseAddr ?? config.addr;

@@ -16,7 +16,7 @@ import { openLmdbStore } from "../lib/lmdb-store.ts";
 import { heapMapper, systemMapper } from "../lib/mapped-file.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import { systemDisk } from "../lib/system-disk.ts";
-import type { Logger } from "../lib/telemetry.ts";
+import type { Telemetry } from "../lib/telemetry.ts";
 import { defaultSettings, LocalLog, type SyncMode } from "../log/mod.ts";
 import type { Config } from "./config/settings.ts";
 import { parseDuration } from "./config/value.ts";
@@ -36,7 +36,7 @@ export async function openLog(
   config: Config,
   directory: string,
   clock: Clock,
-  logger: Logger,
+  telemetry: Telemetry,
 ): Promise<OpenedLog> {
   checkDirectory(directory);
   await using stack = new AsyncDisposableStack();
@@ -47,7 +47,7 @@ export async function openLog(
   stack.defer(() => store.close());
   try {
     const clusterId = clusterIdOf(store, config.clusterId);
-    const log = await openIn(directory, store, config, clock, logger);
+    const log = await openIn(directory, store, config, clock, telemetry);
     stack.use(log);
     const owned = stack.move();
     return { log, clusterId, [Symbol.asyncDispose]: () => owned.disposeAsync() };
@@ -61,7 +61,7 @@ function openIn(
   store: StableStore,
   config: Config,
   clock: Clock,
-  logger: Logger,
+  { log: logger, metrics, tracer }: Telemetry,
 ): Promise<LocalLog> {
   return LocalLog.open({
     directory,
@@ -73,6 +73,7 @@ function openIn(
     clock,
     sync: syncModeOf(config.sync),
     logger,
+    telemetry: { metrics, tracer, clock },
     settings: {
       ...defaultSettings,
       segmentStoreBytesMax: config.segmentStoreBytesMax,

@@ -115,6 +115,15 @@ export function decodeRecord(bytes: Uint8Array, start: number, end: number): Rec
   return { value, key, headers };
 }
 
+/**
+ * The trace in which a record was appended, to continue or to link: there when its producer wrote it, or asked for it
+ * by the request header `tailrace-trace-record`. Unchecked: whoever continues a trace reads it strictly.
+ */
+export function traceparentOf({ headers }: Pick<RecordParts, "headers">): string | undefined {
+  const header = headers.find(({ key }) => key === "traceparent");
+  return header === undefined ? undefined : decoder.decode(header.value);
+}
+
 function decodeHeader(bytes: Uint8Array, start: number, end: number): RecordHeader {
   let key = "";
   let value = nothing;

@@ -31,4 +31,4 @@ export type { LogClient } from "./log-client.ts";
 export type { KnownServer } from "./picker.ts";
 export type { ProduceStreamOptions } from "./produce-stream.ts";
 export type { Producer } from "./producer.ts";
-export { encodeRun, type NewRecord, type RecordHeader, type RecordParts } from "./record.ts";
+export { encodeRun, type NewRecord, type RecordHeader, type RecordParts, traceparentOf } from "./record.ts";

@@ -94,10 +94,12 @@ export class AppendQueue {
     run: RecordRun,
     producer: ProducerStamp | undefined,
     alone: boolean,
+    traceparent: string | undefined,
   ): { group: QueuedGroup; place: number } {
     const group = this.#groupFor(run.bytes.length);
     const place = group.builder.add(run, producer, alone);
     group.hasRecords = true;
+    if (traceparent !== undefined) group.builder.trace(traceparent);
     if (producer !== undefined) note(group, producer, run.count, place);
     return { group, place };
   }

@@ -21,6 +21,9 @@ const coalescedRecordsMax = 1024;
 /** The worst head: 63 bytes, a producer block, a subject of 255 bytes. */
 const headBytesMax = 400;
 
+/** A group tells of so many of its callers at most. */
+const tracesMax = 128;
+
 /** The largest run that fits into a frame, whoever sends it. */
 export const runBytesMax = frameBytesMax - headBytesMax;
 
@@ -47,6 +50,7 @@ export class GroupBuilder {
   #used = 0;
   #records = 0;
   readonly #drafts: Draft[] = [];
+  #traces: string[] | undefined;
 
   /** `roomBytes`: what the group will probably need. */
   constructor(roomBytes: number) {
@@ -68,6 +72,12 @@ export class GroupBuilder {
   /** Is there room for a run of so many bytes? An empty group has room for every run up to runBytesMax. */
   fits(runBytes: number): boolean {
     return this.#used + headBytesMax + runBytes <= groupBytesMax;
+  }
+
+  /** Notes the traceparent of an append, for the span of the write that serves it. */
+  trace(traceparent: string): void {
+    this.#traces ??= [];
+    if (this.#traces.length < tracesMax) this.#traces.push(traceparent);
   }
 
   /** Takes a run; answers the place of its first record in the group. `alone` keeps it a batch of its own. */
@@ -140,7 +150,7 @@ export class GroupBuilder {
     const snug = this.#bytes.length <= 2 * this.#used;
     const bytes = snug ? this.#bytes.subarray(0, this.#used) : this.#bytes.slice(0, this.#used);
     return {
-      group: { bytes, positions, first: end.index + 1 },
+      group: { bytes, positions, first: end.index + 1, traces: this.#traces },
       end: { index, term, nextOffset: end.nextOffset + this.#records, timestampMs, crc },
       timestampMs,
     };

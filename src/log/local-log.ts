@@ -127,7 +127,7 @@ export class LocalLog implements CommitLog {
     }
   }
 
-  #append(run: RecordRun, { producer, expectedOffset }: AppendOptions): Promise<Appended> {
+  #append(run: RecordRun, { producer, expectedOffset, traceparent }: AppendOptions): Promise<Appended> {
     this.#checkOpen();
     checkRun(run, producer?.subject);
     const { state } = this.log;
@@ -149,7 +149,7 @@ export class LocalLog implements CommitLog {
       });
     }
     if (this.#reserve?.open === false) throw diskFull();
-    const { group, place } = this.#queue.add(run, producer, expectedOffset !== undefined);
+    const { group, place } = this.#queue.add(run, producer, expectedOffset !== undefined, traceparent);
     this.#turn.request();
     return wait(group, place, run.count, false);
   }

@@ -25,6 +25,7 @@ import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../voc
 import { Catalog, catalogChange, type LogStart } from "./catalog.ts";
 import { type ChainEnd, checkNext, endOfFrame, scanStore } from "./chain.ts";
 import { frameBytes, frameIndex } from "./frame.ts";
+import { LogMeter, type LogTelemetry } from "./log-meter.ts";
 import { ActiveIndex } from "./offset-index.ts";
 import { Reader, readFrame } from "./reader.ts";
 import { type FrameGroup, lastOfGroup, Recent } from "./recent.ts";
@@ -60,6 +61,8 @@ export interface SegmentedLogOptions {
   readonly openFilesMax?: number;
   /** The node is allowed to run without syncing every group: a crash may tear more than one. */
   readonly unsynced?: boolean;
+  /** Who is told of flushes and sizes. */
+  readonly telemetry?: LogTelemetry | undefined;
 }
 
 const indexSyncBytes = 8 * 1024 * 1024;
@@ -74,6 +77,7 @@ export class SegmentedLog {
   state: LogState;
   readonly #catalog: Catalog;
   readonly #files: SegmentFiles;
+  readonly #meter: LogMeter | undefined;
   #start: LogStart;
   #sealed: SealedSegment[];
   #active: ActiveSegment | undefined;
@@ -144,6 +148,9 @@ export class SegmentedLog {
     this.reader = new Reader(this);
     const unsynced = options.unsynced ?? false;
     if (this.#catalog.unsynced() !== unsynced) this.#catalog.write(catalogChange.unsynced(unsynced));
+    if (options.telemetry !== undefined) {
+      this.#meter = new LogMeter(options.telemetry, this, () => disk.freeBytes(directory));
+    }
   }
 
   /** Behind the last staged frame: what the next one must follow. */
@@ -267,43 +274,47 @@ export class SegmentedLog {
   flushNow(sync = true): void {
     this.#checkUsable();
     const groups = this.#staged;
+    const told = this.#meter?.flushing(groups, this.#writtenOffset);
     try {
-      for (const part of this.#parts(groups)) this.#active!.write(part);
+      try {
+        for (const part of this.#parts(groups)) this.#active!.write(part);
+      } catch (reason) {
+        this.#writeFailed(reason);
+      }
+      if (sync) this.#syncActive();
+      this.#flushed(groups, sync);
     } catch (reason) {
-      this.#writeFailed(reason);
+      told?.failed(reason);
+      throw reason;
     }
-    if (sync) this.#syncActive();
-    this.#flushed(groups, sync);
+    told?.done(this.#writtenOffset);
   }
 
   /** The same off the event loop. */
   async flush(sync = true): Promise<void> {
     this.#checkUsable();
     const groups = [...this.#staged];
+    const told = this.#meter?.flushing(groups, this.#writtenOffset);
     try {
-      for (const part of this.#parts(groups)) await this.#active!.writeAsync(part);
-    } catch (reason) {
-      this.#writeFailed(reason);
-    }
-    if (sync && this.#active !== undefined) {
       try {
-        await this.#active.syncAsync();
+        for (const part of this.#parts(groups)) await this.#active!.writeAsync(part);
       } catch (reason) {
-        throw this.#poison(reason);
+        this.#writeFailed(reason);
       }
+      if (sync && this.#active !== undefined) await this.#syncAside(this.#active);
+      this.#flushed(groups, sync);
+    } catch (reason) {
+      told?.failed(reason);
+      throw reason;
     }
-    this.#flushed(groups, sync);
+    told?.done(this.#writtenOffset);
   }
 
   /** Syncs what flush(false) has only written. */
   async syncWritten(): Promise<void> {
     if (this.#active === undefined || this.#failure !== undefined || this.#closed) return;
     const { index } = this.#active.end;
-    try {
-      await this.#active.syncAsync();
-    } catch (reason) {
-      throw this.#poison(reason);
-    }
+    await this.#syncAside(this.#active);
     if (this.#active.end.index === index) this.#receipts();
   }
 
@@ -546,11 +557,29 @@ export class SegmentedLog {
   }
 
   #syncActive(): void {
+    if (this.#active === undefined) return;
+    const began = this.#meter?.nowMs() ?? 0;
     try {
-      this.#active?.sync();
+      this.#active.sync();
     } catch (reason) {
       throw this.#poison(reason);
     }
+    this.#meter?.synced(began);
+  }
+
+  async #syncAside(active: ActiveSegment): Promise<void> {
+    const began = this.#meter?.nowMs() ?? 0;
+    try {
+      await active.syncAsync();
+    } catch (reason) {
+      throw this.#poison(reason);
+    }
+    this.#meter?.synced(began);
+  }
+
+  /** Behind the last record that was written. */
+  get #writtenOffset(): Offset {
+    return this.#active?.end.nextOffset ?? this.#start.end.nextOffset;
   }
 
   /** What was asked for is written (and synced): receipts, then the durable index, then what waits for it. */

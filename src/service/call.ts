@@ -44,13 +44,19 @@ export interface CallMeta {
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
   readonly requestId?: string | undefined;
+  /** The records it appends are to carry its trace. */
+  readonly traceRecords?: boolean;
 }
+
+/** The request header by which a caller asks for that: `yes`. */
+export const traceRecordHeader = "tailrace-trace-record";
 
 /** A call under way. */
 export class Call {
   readonly door: Door;
   readonly caller: Caller;
   readonly deadlineMs: number | undefined;
+  readonly traceRecords: boolean;
   readonly telemetry: TelemetryCall;
   /** Of messages, without framing. */
   bytesIn = 0;
@@ -59,10 +65,11 @@ export class Call {
   onRevoked: ((fault: Fault) => void) | undefined;
   ended = false;
 
-  constructor(door: Door, caller: Caller, deadlineMs: number | undefined, telemetry: TelemetryCall) {
+  constructor(door: Door, caller: Caller, meta: CallMeta, telemetry: TelemetryCall) {
     this.door = door;
     this.caller = caller;
-    this.deadlineMs = deadlineMs;
+    this.deadlineMs = meta.deadlineMs;
+    this.traceRecords = meta.traceRecords ?? false;
     this.telemetry = telemetry;
   }
 
@@ -104,7 +111,7 @@ export class CallDesk {
       tracestate: meta.tracestate,
       requestId: meta.requestId,
     });
-    const call = new Call(door, caller, meta.deadlineMs, telemetry);
+    const call = new Call(door, caller, meta, telemetry);
     try {
       this.#demand(call);
     } catch (reason) {

@@ -6,10 +6,10 @@
  */
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
-import { decodeRecord, encodeRun, RecordCursor, type RecordLimits, walkRecords } from "../log/mod.ts";
+import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../log/mod.ts";
 import type { Offset } from "../vocabulary.ts";
 import { type AppendDesk, appendFor } from "./append.ts";
-import type { Call, CallDesk, Caller } from "./call.ts";
+import { type Call, type CallDesk, type Caller, traceRecordHeader } from "./call.ts";
 import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./chapter-one-json.ts";
 import { getDoor, postDoor } from "./doors.ts";
 import { httpErrorOf } from "./errors.ts";
@@ -21,9 +21,6 @@ import { chapterOneLine } from "./record-json.ts";
 
 export interface ChapterOneOptions extends AppendDesk {
   readonly desk: CallDesk;
-  readonly clock: Clock;
-  readonly recordLimits: RecordLimits;
-  readonly requestBytesMax: number;
   readonly held: HeldBytes;
   /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
   readonly answerMs?: number;
@@ -75,7 +72,7 @@ async function post(request: NodeRequest, call: Call, options: ChapterOneOptions
   const record = plainRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(request, forwardHeader) !== "no";
-  const work = appendFor(options, call, { run, forward }, undefined);
+  const work = appendFor(options, call, { run }, forward, undefined);
   const { firstOffset } = await withinDeadline(work, call, options.clock);
   return `{"offset":${firstOffset}}\n`;
 }
@@ -159,6 +156,7 @@ export function metaOf(request: NodeRequest) {
     traceparent: headerOf(request, "traceparent"),
     tracestate: headerOf(request, "tracestate"),
     requestId: headerOf(request, "x-request-id"),
+    traceRecords: headerOf(request, traceRecordHeader) === "yes",
   };
 }
 

@@ -17,6 +17,7 @@ import {
   RecordBatchSchema,
 } from "../gen/log/v1/log_pb.js";
 import type { Clock } from "../lib/clock.ts";
+import type { Tracer } from "../lib/telemetry.ts";
 import { frameBytes, prefixBytes, RecordCursor, type RecordLimits } from "../log/mod.ts";
 import type { Appended, ClusterView, CommitLog } from "../vocabulary.ts";
 import { appendFor, appendOptionsOf } from "./append.ts";
@@ -41,7 +42,9 @@ export interface LogServiceOptions {
   readonly cluster: ClusterView;
   readonly clock: Clock;
   readonly traffic: Traffic;
+  readonly tracer: Tracer;
   readonly recordLimits: RecordLimits;
+  readonly requestBytesMax: number;
   readonly clusterVersion: string;
   /** How often a stream that asked for markers hears that it is alive. */
   readonly heartbeatMs: number;
@@ -64,8 +67,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     signal: AbortSignal | undefined,
   ): Promise<Appended> => {
     const forward = context.requestHeader.get(forwardHeader) !== "no";
-    const asked = { ...appendRequestOf(request, call.subject, recordLimits), forward };
-    return appendFor(options, call, asked, signal);
+    const asked = appendRequestOf(request, call.subject, recordLimits);
+    return appendFor(options, call, asked, forward, signal);
   };
   /** The same for streams: a fault is a rejection like any other, so that answers stay in order. */
   const appendLater = async (...args: Parameters<typeof append>): Promise<Appended> => append(...args);
@@ -224,10 +227,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     async trim(request, context) {
       const call = callOf(context);
       const before = numberOf(request.beforeOffset, "before_offset");
-      const work = log.trim(
-        before,
-        appendOptionsOf(call, { forward: context.requestHeader.get(forwardHeader) !== "no" }),
-      );
+      const forward = context.requestHeader.get(forwardHeader) !== "no";
+      const work = log.trim(before, appendOptionsOf(call, {}, forward));
       return { lowestOffset: BigInt(await unlessAborted(work, context.signal, "unknown")) };
     },
 

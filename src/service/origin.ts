@@ -23,6 +23,7 @@ const allowHeaders = [
   "x-request-id",
   "last-event-id",
   "tailrace-forward",
+  "tailrace-trace-record",
 ].join(", ");
 const exposeHeaders = [...cors.exposedHeaders, "x-request-id"].join(", ");
 

@@ -24,7 +24,7 @@ import {
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger, Protocol } from "../lib/telemetry.ts";
-import type { CallDesk, Caller } from "./call.ts";
+import { type CallDesk, type Caller, traceRecordHeader } from "./call.ts";
 import { type Passage, passageKey } from "./call-context.ts";
 import { doorOfPath } from "./doors.ts";
 import { faultOfOwn, mendEarlyError } from "./early-error.ts";
@@ -160,6 +160,7 @@ function beginCall(context: HandlerContext, { desk, clock }: RpcOptions): void {
       traceparent: header("traceparent"),
       tracestate: header("tracestate"),
       requestId: header("x-request-id"),
+      traceRecords: header(traceRecordHeader) === "yes",
     });
   } catch (reason) {
     throw connectErrorOf(reason);

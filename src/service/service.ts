@@ -21,6 +21,7 @@ import type { Telemetry } from "../lib/telemetry.ts";
 import { batchRecordsMax } from "../log/mod.ts";
 import type { ClusterView, CommitLog } from "../vocabulary.ts";
 import { CallDesk } from "./call.ts";
+import { observeCluster } from "./cluster-metrics.ts";
 import { type ClusterOperations, clusterService, type Readiness } from "./cluster-service.ts";
 import { createFront, type Express, type Front, type Pages } from "./front.ts";
 import { healthService } from "./health.ts";
@@ -58,7 +59,6 @@ export interface ServiceOptions {
 /** What an express lane needs to behave as Connect's handlers do. */
 export interface ExpressShared extends LogServiceOptions {
   readonly desk: CallDesk;
-  readonly requestBytesMax: number;
   readonly held: HeldBytes;
 }
 
@@ -78,7 +78,8 @@ const defaultHeldBytesMax = 256 * 1024 * 1024;
 export function createService(options: ServiceOptions): Service {
   const { log, cluster, access, readiness, clock, telemetry, requestBytesMax } = options;
   const heartbeatMs = options.heartbeatMs ?? 15_000;
-  const traffic = new Traffic();
+  const traffic = new Traffic(telemetry.metrics);
+  observeCluster(telemetry.metrics, cluster);
   const desk = new CallDesk({ access, telemetry, clock });
   const held = new HeldBytes(options.heldBytesMax ?? defaultHeldBytesMax);
   const recordLimits = { recordBytesMax: options.recordBytesMax, recordsMax: batchRecordsMax };
@@ -87,6 +88,7 @@ export function createService(options: ServiceOptions): Service {
     cluster,
     clock,
     traffic,
+    tracer: telemetry.tracer,
     recordLimits,
     heartbeatMs,
     desk,
@@ -126,16 +128,7 @@ export function createService(options: ServiceOptions): Service {
   );
   const front = createFront({
     rpc,
-    chapterOne: {
-      desk,
-      clock,
-      log,
-      traffic,
-      recordLimits,
-      requestBytesMax,
-      held,
-      answerMs: options.answerMs ?? 30_000,
-    },
+    chapterOne: { ...shared, answerMs: options.answerMs ?? 30_000 },
     tail: { log, clock, desk, traffic, pingMs: heartbeatMs },
     origins: options.origins,
     log: telemetry.log,

@@ -4,6 +4,7 @@
  *
  * Never: keeps a clock, forgets (readers subtract what they saw before).
  */
+import { type Histogram, type Metrics, noMetrics, secondsBoundaries } from "../lib/telemetry.ts";
 
 /** Buckets from a microsecond up: bucket k holds latencies up to 2^(k/4) µs; 2^24 µs is 17 s. */
 const latencyBuckets = 97;
@@ -25,11 +26,30 @@ export class Traffic {
   /** Readers that follow the log now. */
   tails = 0;
   readonly #latencies = new Float64Array(latencyBuckets);
+  readonly #seconds: Histogram;
+
+  constructor(metrics: Metrics = noMetrics) {
+    this.#seconds = metrics.histogram("tailrace.append.duration", {
+      description: "Duration of appends, until durable and committed",
+      unit: "s",
+      boundaries: secondsBoundaries,
+    });
+    const total = (name: string, unit: string, description: string, observe: () => number): void => {
+      metrics.total(`tailrace.${name}`, { description, unit }, observe);
+    };
+    total("records.appended", "{record}", "Records appended", () => this.recordsIn);
+    total("records.sent", "{record}", "Records sent to readers", () => this.recordsOut);
+    total("bytes.appended", "By", "Bytes of records appended", () => this.bytesIn);
+    total("bytes.sent", "By", "Bytes of records sent to readers", () => this.bytesOut);
+    const tails = { description: "Readers that follow the log now", unit: "{reader}" };
+    metrics.gauge("tailrace.tails", tails, () => this.tails);
+  }
 
   /** An append of `records` that took this long, until it was committed. */
   appended(records: number, bytes: number, milliseconds: number): void {
     this.recordsIn += records;
     this.bytesIn += bytes;
+    this.#seconds.record(milliseconds / 1000);
     const bucket = Math.ceil(Math.log2(Math.max(1, milliseconds * 1000)) * 4);
     this.#latencies[Math.min(bucket, latencyBuckets - 1)]! += 1;
   }

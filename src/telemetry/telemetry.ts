@@ -12,6 +12,8 @@ import {
   type Attributes,
   type Call,
   type CallStart,
+  noMetrics,
+  noTelemetry,
   noTracer,
   type Telemetry,
   type Tracer,
@@ -28,6 +30,8 @@ export interface TelemetryOptions extends LoggerOptions {
   readonly nodeName?: string;
   /** Of the process; OTEL_* are read from it. */
   readonly env?: Environment;
+  /** False: nothing is counted, and with the log silent calls cost nothing at all. Default true. */
+  readonly count?: boolean;
   /** Of `--debug-telemetry`. */
   readonly debugDirectory?: string;
   readonly clock?: Clock;
@@ -45,7 +49,8 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
   const { version, env = {}, clock = systemClock, debugDirectory } = options;
   const log = await createLogger(options);
   const instruments = new Instruments();
-  observeProcess(instruments);
+  const metrics = options.count === false ? noMetrics : instruments;
+  observeProcess(metrics);
   const resource: Attributes = {
     "service.name": env["OTEL_SERVICE_NAME"] ?? "tailrace",
     "service.version": version,
@@ -69,18 +74,21 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
 
   const calls = new Calls({
     log,
-    metrics: instruments,
+    metrics,
     clock,
     tracer,
     idPrefix: randomBytes(6).toString("base64url"),
     ...(options.linesPerSecond === undefined ? {} : { linesPerSecond: options.linesPerSecond }),
   });
+  const quiet = options.count === false && tracer === undefined && !log.enabled("fatal");
   let scrape: Promise<() => Promise<string>> | undefined;
   return {
     log,
-    metrics: instruments,
+    metrics,
     tracer: (tracer ?? noTracer) satisfies Tracer,
-    begin: (start: CallStart): Call => calls.begin(start),
+    // A caller's trace is checked in any case, for it is handed on.
+    begin: (start: CallStart): Call =>
+      quiet && start.traceparent === undefined ? noTelemetry.begin(start) : calls.begin(start),
     async prometheus() {
       scrape ??= import("./otel-metrics.ts").then(({ InstrumentProducer, prometheusText }) =>
         prometheusText(new InstrumentProducer(instruments, clock), resource),

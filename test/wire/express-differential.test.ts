@@ -26,7 +26,7 @@ import {
   ProduceResponseSchema,
   RecordBatchSchema,
 } from "../../src/gen/log/v1/log_pb.js";
-import { encodeRun } from "../../src/log/mod.ts";
+import { decodeRecord, encodeRun, RecordCursor } from "../../src/log/mod.ts";
 import { expressLane } from "../../src/service/express/lane.ts";
 import { type Served, serve } from "../support/serve.ts";
 
@@ -233,6 +233,53 @@ test("Produce: plain, empty, with key and headers, with a producer, with an expe
   const { next } = await express.served.log.bounds();
   await compare(methods.produce, [one({ record: { value }, expectedOffset: BigInt(next) })], {}, ["grpc"]);
 });
+
+test("a record carries its trace when asked to, by either lane, and its own traceparent is left alone", async () => {
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const own = { key: "traceparent", value: Buffer.from("its own") };
+  const both = [{ value, key: value, headers: [{ key: "h", value }] }, { headers: [own] }, {}];
+  const asked = { traceparent, "tailrace-trace-record": "yes" };
+  const requests = [
+    [methods.produce, both.map((record) => one({ record }))],
+    [methods.produceBatch, [many({ records: both })]],
+    [methods.produceStream, both.map((record) => one({ record }))],
+    [methods.produceBulk, [many({ records: both }), many({ records: both })]],
+  ] as const;
+  for (const headers of [
+    asked,
+    { traceparent },
+    { ...asked, "tailrace-trace-record": "no" },
+    { "tailrace-trace-record": "yes" },
+  ]) {
+    for (const [method, messages] of requests) {
+      for (const name of method.framings) {
+        const sent = method === methods.produce ? messages.map((message) => [message]) : [messages];
+        const { next } = await express.served.log.bounds();
+        for (const some of sent) await compare(method, some, headers, [name]);
+        const [fast, slow] = await Promise.all(
+          [express, reference].map(({ served }) => headersFrom(served, next)),
+        );
+        assert.deepEqual(fast, slow, `${method.path} ${name}`);
+        const added = headers === asked ? [["traceparent", traceparent]] : [];
+        const three = [[["h", String(value)], ...added], [["traceparent", "its own"]], added];
+        assert.deepEqual(fast, method === methods.produceBulk ? [...three, ...three] : three);
+      }
+    }
+  }
+});
+
+/** The headers of every record from an offset on, as the log holds them. */
+async function headersFrom({ log }: Served, from: number): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (const { next } = await log.bounds(); from < next; from++) {
+    const { frames } = await log.read(from);
+    const cursor = new RecordCursor(frames, from);
+    cursor.next();
+    const { headers } = decodeRecord(frames, cursor.start, cursor.end);
+    found.push(headers.map((header) => [header.key, Buffer.from(header.value).toString()]));
+  }
+  return found;
+}
 
 test("Produce: what is refused is refused alike", async () => {
   await compare(methods.produce, [one({})]);

@@ -9,10 +9,15 @@ import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { OpsServer } from "../../src/agent/ops.ts";
+import { traceparentOf } from "../../src/client/mod.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
+import { systemClock } from "../../src/lib/clock.ts";
+import { expressLane } from "../../src/service/mod.ts";
 import { openTelemetry } from "../../src/telemetry/mod.ts";
+import { openReal } from "../support/logs.ts";
 import { openCollector } from "../support/otlp-collector.ts";
 import { requireProgram } from "../support/require-program.ts";
+import { scratch } from "../support/scratch.ts";
 import { serve } from "../support/serve.ts";
 
 function sink() {
@@ -103,6 +108,66 @@ test(
     );
   },
 );
+
+test("a trace goes on from the caller through append and fsync, and by the record to its consumer", async (t) => {
+  await using collector = await openCollector();
+  const { destination } = sink();
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" };
+  Object.assign(process.env, env);
+  {
+    await using telemetry = await openTelemetry({ version: "1", env, destination, format: "json" });
+    const { metrics, tracer } = telemetry;
+    await using real = await openReal(scratch(t), {}, { telemetry: { metrics, tracer, clock: systemClock } });
+    await using served = await serve({ telemetry, log: real.log, express: expressLane });
+    const grpc = createClient(Log, createGrpcTransport({ baseUrl: served.url }));
+    const asked = (n: number) => ({ headers: { ...headers(n), "tailrace-trace-record": "yes" } });
+    // Many at once, so that a flush serves several of them; the messages with a compressed one go Connect's lane.
+    await Promise.all(Array.from({ length: 16 }, (_, n) => grpc.produce({ record }, asked(n + 16))));
+    const web = createClient(Log, createGrpcWebTransport({ baseUrl: served.url, httpVersion: "1.1" }));
+    await web.produce({ record }, asked(40));
+    for (let offset = 0n; offset < 17n; offset++) {
+      const read = await grpc.consume({ offset });
+      const parent = traceparentOf(read.record ?? { headers: [] });
+      tracer
+        .span("handle the record", { kind: "internal", parent, attributes: { offset: Number(offset) } })
+        .end();
+    }
+  }
+  const named = (name: string) => collector.spans.filter((span) => span.name === name);
+  const flushes = named("fsync");
+  assert.ok(flushes.length > 0 && flushes.length <= 17);
+  for (const n of [...Array.from({ length: 16 }, (_, at) => at + 16), 40]) {
+    const mine = (name: string) => named(name).find(({ traceId }) => traceId === traceOf(n));
+    const [server, append, handled] = [mine("log.v1.Log/Produce"), mine("append"), mine("handle the record")];
+    assert.equal(server?.parentSpanId, callersSpan);
+    assert.equal(append?.parentSpanId, server?.spanId);
+    assert.equal(handled?.parentSpanId, append?.spanId, "the consumer's work is below the append");
+    assert.equal(append?.attributes["tailrace.offset"], handled?.attributes["offset"]);
+    const serving = flushes.filter(
+      (flush) =>
+        flush.parentSpanId === append?.spanId || flush.links.some(({ spanId }) => spanId === append?.spanId),
+    );
+    assert.equal(serving.length, 1, "one flush made it durable");
+  }
+  const shown = (name: string) => collector.metrics.get(`tailrace.${name}`)?.points[0];
+  assert.equal(shown("append.duration")?.count, 17);
+  assert.equal(shown("log.group.records")?.sum, 17);
+  assert.equal(shown("records.appended")?.value, 17);
+  assert.equal(shown("records.sent")?.value, 17);
+  assert.equal(shown("log.offset.next")?.value, 17);
+  assert.ok((shown("log.sync.duration")?.count ?? 0) >= flushes.length);
+  assert.ok((shown("log.size")?.value ?? 0) > 17 * 10);
+  assert.equal(shown("log.segments")?.value, 1);
+  for (const name of [
+    "log.disk.free",
+    "log.recovery.cuts",
+    "tails",
+    "bytes.sent",
+    "cluster.lag",
+    "cluster.term",
+  ])
+    assert.equal(typeof shown(name)?.value, "number", name);
+});
 
 test("promtool accepts /metrics of a node that has served", requireProgram("promtool"), async () => {
   const { destination } = sink();

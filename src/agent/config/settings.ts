@@ -140,6 +140,7 @@ export const settings = {
     "info",
     "what is logged to stderr",
   ),
+  metrics: set("Running", oneOf("on", "off"), "on", "off counts nothing: for measuring what counting costs"),
   debugTelemetry: maybe("Running", path, "directory to write metrics and traces into, as files"),
   shutdownTimeout: set(
     "Running",

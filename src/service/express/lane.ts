@@ -6,9 +6,10 @@
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Clock } from "../../lib/clock.ts";
+import type { Tracer } from "../../lib/telemetry.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import type { CommitLog } from "../../vocabulary.ts";
-import type { Call, CallDesk, Caller, Door } from "../call.ts";
+import { type Call, type CallDesk, type Caller, type Door, traceRecordHeader } from "../call.ts";
 import { logDoors } from "../doors.ts";
 import type { HeldBytes } from "../held-bytes.ts";
 import { forwardHeader } from "../log-service.ts";
@@ -29,6 +30,7 @@ export interface LaneOptions {
   readonly desk: CallDesk;
   readonly clock: Clock;
   readonly traffic: Traffic;
+  readonly tracer: Tracer;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
   readonly held: HeldBytes;
@@ -103,6 +105,7 @@ function begin(
       traceparent: single(headers["traceparent"]),
       tracestate: single(headers["tracestate"]),
       requestId: single(headers["x-request-id"]),
+      traceRecords: headers[traceRecordHeader] === "yes",
     });
   } catch (reason) {
     new Answer(stream, request).fail(reason);

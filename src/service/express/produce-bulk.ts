@@ -75,14 +75,15 @@ class ProduceBulk {
     this.#pending++;
     this.#pendingBytes += size;
     const append = startAppend(this.#lane, this.#express, request, this.#forward);
-    const before = this.#last;
-    this.#last = append.then(async (appended) => {
-      await before;
-      this.#summary.add(appended);
-      this.#pending--;
-      this.#pendingBytes -= size;
-      this.#gate();
-    });
+    append.catch(() => undefined); // told in its turn, below
+    this.#last = this.#last
+      .then(() => append)
+      .then((appended) => {
+        this.#summary.add(appended);
+        this.#pending--;
+        this.#pendingBytes -= size;
+        this.#gate();
+      });
     this.#last.catch((reason) => this.#stopInput(reason));
   }
 

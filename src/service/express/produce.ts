@@ -6,7 +6,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { ProduceBatchRequestSchema, ProduceRequestSchema } from "../../gen/log/v1/log_pb.js";
 import type { Appended } from "../../vocabulary.ts";
-import { type AppendRequest as Append, appendOptionsOf } from "../append.ts";
+import { type AppendRequest as Append, appendTo } from "../append.ts";
 import { appendRequestOf, requireRecords, undecodable } from "../append-message.ts";
 import type { ExpressCall } from "./express-call.ts";
 import type { Lane, Serve } from "./lane.ts";
@@ -64,20 +64,9 @@ export async function startAppend(
   request: Append,
   forward: boolean,
 ): Promise<Appended> {
-  const { run } = request;
-  requireRecords(run);
-  const bytes = run.bytes.length;
-  express.call.bytesIn += bytes;
+  requireRecords(request.run);
   express.written = "unknown";
-  const began = lane.clock.monotonicMs();
-  const options = appendOptionsOf(express.call, {
-    producer: request.producer,
-    expectedOffset: request.expectedOffset,
-    forward,
-  });
-  const appended = await lane.log.append(run, options);
-  if (!appended.duplicate) lane.traffic.appended(run.count, bytes, lane.clock.monotonicMs() - began);
-  return appended;
+  return appendTo(lane, express.call, request, forward);
 }
 
 /** The complete way through protobuf-es. Throws the Faults of the reference lane. */

@@ -1,0 +1,137 @@
+/**
+ * What the segmented log tells of itself: how long syncs take, how large groups are, a span for each flush that
+ * serves a traced append, and, when somebody looks, its size and place.
+ *
+ * It sits where frames meet the disk, so the log of one node and the replicated log tell the same.
+ *
+ * Never: throws, reads anything while nobody looks.
+ */
+import type { Clock } from "../lib/clock.ts";
+import { type Metrics, type Span, secondsBoundaries, type Tracer } from "../lib/telemetry.ts";
+import type { Bounds, Offset } from "../vocabulary.ts";
+import type { FrameGroup } from "./recent.ts";
+import type { RecoveryReport } from "./recovery.ts";
+
+/** Who listens. */
+export interface LogTelemetry {
+  readonly metrics: Metrics;
+  readonly tracer: Tracer;
+  readonly clock: Clock;
+}
+
+/** What is looked at, when somebody looks. */
+export interface Metered {
+  readonly bounds: Bounds;
+  readonly segments: readonly { readonly bytes: number }[];
+  readonly recovery: RecoveryReport;
+  readonly openFiles: { readonly stores: number; readonly mappings: number };
+}
+
+/** A flush under way; one of the two is called at its end. */
+export interface Flush {
+  /** `nextOffset` is behind the last record that was written. */
+  done(nextOffset: Offset): void;
+  failed(reason: unknown): void;
+}
+
+const recordBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16_384, 65_536];
+const byteBoundaries = Array.from({ length: 10 }, (_, at) => 64 * 4 ** at).filter(
+  (bytes) => bytes <= 4 * 1024 * 1024,
+);
+
+export class LogMeter {
+  readonly #clock: Clock;
+  readonly #tracer: Tracer;
+  readonly #syncs;
+  readonly #records;
+  readonly #bytes;
+
+  constructor({ metrics, tracer, clock }: LogTelemetry, log: Metered, freeBytes: () => number) {
+    this.#clock = clock;
+    this.#tracer = tracer;
+    this.#syncs = metrics.histogram("tailrace.log.sync.duration", {
+      description: "Duration of fdatasync on the log",
+      unit: "s",
+      boundaries: secondsBoundaries,
+    });
+    this.#records = metrics.histogram("tailrace.log.group.records", {
+      description: "Records made durable by one write group",
+      unit: "{record}",
+      boundaries: recordBoundaries,
+    });
+    this.#bytes = metrics.histogram("tailrace.log.group.size", {
+      description: "Bytes of one write group",
+      unit: "By",
+      boundaries: byteBoundaries,
+    });
+    observe(metrics, log, freeBytes);
+  }
+
+  nowMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
+  synced(beganMs: number): void {
+    this.#syncs.record((this.#clock.monotonicMs() - beganMs) / 1000);
+  }
+
+  /** A flush of these groups begins; `nextOffset` is behind the last record written before it. */
+  flushing(groups: readonly FrameGroup[], nextOffset: Offset): Flush | undefined {
+    if (groups.length === 0) return undefined;
+    let bytes = 0;
+    for (const group of groups) bytes += group.bytes.length;
+    const span = this.#tracer.on ? this.#span(groups) : undefined;
+    return {
+      done: (next) => {
+        if (next > nextOffset) this.#records.record(next - nextOffset);
+        this.#bytes.record(bytes);
+        if (span === undefined) return;
+        span.set("tailrace.group.records", next - nextOffset);
+        span.set("tailrace.group.bytes", bytes);
+        span.end();
+      },
+      failed: (reason) => span?.end(reason),
+    };
+  }
+
+  /** Many appends have one flush: it is a child of the first that is sampled, and links the others. */
+  #span(groups: readonly FrameGroup[]): Span | undefined {
+    const sampled: string[] = [];
+    for (const { traces } of groups) for (const one of traces ?? []) if (isSampled(one)) sampled.push(one);
+    const [parent, ...links] = sampled;
+    if (parent === undefined) return undefined;
+    const attributes = { "tailrace.group.traced": sampled.length };
+    return this.#tracer.span("fsync", { parent, links, attributes });
+  }
+}
+
+/** By the flags at a traceparent's end. */
+const isSampled = (traceparent: string): boolean => /[13579bdf]$/.test(traceparent);
+
+/** A closed log is still shown as it was: the last export of a process comes after. */
+function observe(metrics: Metrics, log: Metered, freeBytes: () => number): void {
+  const gauge = (name: string, unit: string, description: string, look: () => number): void => {
+    metrics.gauge(`tailrace.log.${name}`, { description, unit }, look);
+  };
+  gauge("size", "By", "Bytes of all stores of the log", () =>
+    log.segments.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  gauge("segments", "{segment}", "Segments of the log", () => log.segments.length);
+  gauge("offset.lowest", "{record}", "The lowest offset that can be read", () => log.bounds.lowest);
+  gauge("offset.next", "{record}", "The offset after the last committed record", () => log.bounds.next);
+  gauge("files.open", "{file}", "Store files and index mappings that are open", () => {
+    const { stores, mappings } = log.openFiles;
+    return stores + mappings;
+  });
+  gauge("disk.free", "By", "Bytes free where the log lies", freeBytes);
+  metrics.total(
+    "tailrace.log.recovery.cuts",
+    { description: "Torn write groups cut off when the log was opened", unit: "{cut}" },
+    () => (log.recovery.cut === undefined ? 0 : 1),
+  );
+  metrics.total(
+    "tailrace.log.recovery.rewritten",
+    { description: "Bytes made durable again when the log was opened", unit: "By" },
+    () => log.recovery.rewrittenBytes,
+  );
+}
