@@ -39,7 +39,8 @@ export async function connect(flags: ConnectFlags): Promise<NodeClient> {
   const tls = secure ? { ca: read(tlsCaFile), cert: read(tlsCertFile), key: read(tlsKeyFile) } : undefined;
   const { openClient } = await import("../client/mod.ts");
   const { protocol = "grpc" } = flags;
-  return openClient({ addr: flags.addr, tls, protocol });
+  // The node that was asked for and no other; a call that fails says so at once, while a tail goes on when it can.
+  return openClient({ addr: flags.addr, tls, protocol, discover: false, limits: { attemptsMax: 1 } });
 }
 
 function read(path: string | undefined): string | undefined {

@@ -1,13 +1,11 @@
 /**
- * What `consume` and `tail` share: a stream of records from a start, printed one by one.
+ * What `consume` and `tail` share: a stream of records from a start, printed one by one. Where the node goes away and
+ * comes back, it goes on at the next record.
  *
  * Never: decides where to start by itself.
  */
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Command } from "commander";
-import type { ConsumeRequestSchema } from "../gen/log/v1/log_pb.js";
 import { parseFrom } from "../service/tail-request.ts";
-import type { ReadStart } from "../vocabulary.ts";
 import { type ConnectFlags, connect } from "./connect.ts";
 import { exitStatus, print } from "./exit.ts";
 import { recordPrinter } from "./record-format.ts";
@@ -41,30 +39,13 @@ export async function readRecords(flags: ReadFlags): Promise<number> {
     console.error(`tailrace: --count takes a whole number from 1 on, not ${flags.count}`);
     return exitStatus.usage;
   }
-  const request = {
-    ...startOf(parseFrom(flags.from)),
-    maxRecords: BigInt(count),
-    stopAtEnd: flags.follow !== true,
-  };
   using client = await connect(flags);
-  for await (const { record } of client.log.consumeStream(request)) {
-    if (record === undefined) continue;
-    const { value, key, headers } = record;
-    const placed = {
-      value,
-      key,
-      headers,
-      offset: Number(record.offset),
-      timestampMs: Number(record.timestampMs),
-    };
-    await print(toText(placed));
+  const until = flags.follow === true ? {} : ({ until: "end" } as const);
+  const from = await client.commitLog.seek(parseFrom(flags.from)); // before the tail, which would wait for a node
+  let left = count;
+  for await (const record of client.consume({ from: { offset: from }, ...until })) {
+    await print(toText(record));
+    if (--left === 0) break;
   }
   return exitStatus.done;
-}
-
-function startOf(start: ReadStart): MessageInitShape<typeof ConsumeRequestSchema> {
-  if ("offset" in start) return { offset: BigInt(start.offset) };
-  if ("last" in start) return { start: { case: "last", value: BigInt(start.last) } };
-  if ("end" in start) return { start: { case: "fromEnd", value: true } };
-  return { start: { case: "fromTimeMs", value: BigInt(start.fromTimeMs) } };
 }

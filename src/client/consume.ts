@@ -26,6 +26,7 @@ export async function* consume(
   const freshness: Freshness = { ...options.freshness, ...(signal === undefined ? {} : { signal }) };
   const from = await startOf(log, options.from ?? { end: true }, freshness);
   const until = options.until === "end" ? await log.seek({ end: true }, freshness) : options.until;
+  if (options.until === "end" && from > until!) await log.read(from, freshness); // says that it is out of range
   using tail = log.follow(from);
   const stop = (): void => tail[Symbol.dispose]();
   signal?.addEventListener("abort", stop, { once: true });

@@ -1,10 +1,11 @@
 /** The client over restarts of its only server: fifty tails and a producer that never notice. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type ClientProtocol, openClient, recordsOf, type Tail } from "../../src/client/mod.ts";
 import { freePort } from "../support/free-port.ts";
-import { startNode } from "../support/process.ts";
+import { startCommand, startNode } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 
 const protocols: readonly ClientProtocol[] = ["grpc", "grpc-web", "connect"];
@@ -95,4 +96,46 @@ test("a client waits for a server that is still to come, and tells when none com
     "error",
   ]);
   assert.equal((await appending).firstOffset, 0, "the append that was given up was never sent");
+});
+
+test("the command tail goes on at the next record when its node comes back", async (t) => {
+  const flags = [
+    "--addr",
+    `127.0.0.1:${await freePort()}`,
+    "--data-dir",
+    join(scratch(t), "d"),
+    "--log-level",
+    "error",
+  ];
+  let node = await startNode(t, flags);
+  const append = async (value: string): Promise<void> => {
+    await using client = openClient({ addr: node.addr });
+    await client.producer().send({ value });
+  };
+  await append("one");
+  const tail = startCommand([
+    "consume",
+    "--follow",
+    "--count",
+    "3",
+    "--format",
+    "%o %v\\n",
+    "--addr",
+    node.addr,
+  ]);
+  let out = "";
+  tail.stdout?.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  const end = once(tail, "close");
+  t.after(() => tail.kill("SIGKILL"));
+  while (out === "") await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const [signal, value] of [
+    ["SIGKILL", "two"],
+    ["SIGTERM", "three"],
+  ] as const) {
+    await node.kill(signal);
+    node = await startNode(t, flags);
+    await append(value);
+  }
+  assert.deepEqual(await end, [0, null]);
+  assert.equal(out, "0 one\n1 two\n2 three\n");
 });

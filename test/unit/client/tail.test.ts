@@ -220,6 +220,8 @@ test("consume: stops before an offset, at the end as it stood, or on a signal", 
   assert.deepEqual(await offsets({ from: { offset: 2 }, until: 5 }), [2, 3, 4]);
   assert.deepEqual(await offsets({ from: { last: 2 }, until: "end" }), [7, 8]);
   assert.deepEqual(await offsets({ until: "end" }), []);
+  assert.deepEqual(await offsets({ from: { offset: 9 }, until: "end" }), []);
+  await assert.rejects(offsets({ from: { offset: 10 }, until: "end" }), isFault("out-of-range"));
   const stop = new AbortController();
   const taking = take(client, 100, stop.signal);
   await turns();
