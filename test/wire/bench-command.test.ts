@@ -10,7 +10,7 @@ test("bench counts what was acknowledged, and what it appended is in the log", a
     "--addr",
     node.addr,
     "--duration",
-    "0.3",
+    "1.5",
     "--warm-up",
     "0.1",
     "--batch",
