@@ -18,7 +18,14 @@ import type { Caller } from "./call.ts";
 import { type ChapterOneOptions, chapterOne } from "./chapter-one.ts";
 import type { LaneStream } from "./express/lane-stream.ts";
 import { authorityOf, headerOf, type NodeRequest, type NodeResponse, send } from "./http.ts";
-import { corsHeaders, isKnownHost, mayChange, type OriginRules, preflightHeaders } from "./origin.ts";
+import {
+  corsHeaders,
+  isKnownHost,
+  mayChange,
+  mendAuthority,
+  type OriginRules,
+  preflightHeaders,
+} from "./origin.ts";
 import type { RpcHandler } from "./rpc.ts";
 import { type TailOptions, tail } from "./tail.ts";
 
@@ -94,6 +101,7 @@ export function createFront(options: FrontOptions): Front {
       express(stream, headers, caller),
     stream(stream, headers, rawHeaders, caller) {
       stream.on("error", (err) => options.log.debug({ err }, "a stream ended early"));
+      if (headers[":authority"] !== undefined) headers[":authority"] = mendAuthority(headers[":authority"]);
       const authority = headers[":authority"] ?? headers.host;
       const known = knows(authority, caller);
       const request = new Http2ServerRequest(stream, headers, {}, rawHeaders as string[]);

@@ -77,3 +77,9 @@ function hostOf(authority: string): string {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(authority);
   return bracketed?.[1] ?? authority.replace(/:\d+$/, "");
 }
+
+/** Node's own HTTP/2 client leaves out the brackets around an IPv6 address: `::1:80` → `[::1]:80`. */
+export function mendAuthority(authority: string): string {
+  const [, host, port] = /^([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*):(\d+)$/.exec(authority) ?? [];
+  return host !== undefined && isIP(host) === 6 ? `[${host}]:${port}` : authority;
+}

@@ -207,6 +207,18 @@ test("with TLS the port takes encrypted gossip by its first byte, and no other k
   assert.equal((await curl(`http://${node.addr}/`)).status, 400);
 });
 
+test("over IPv6 a node serves its command line and its gossip", async (t) => {
+  const directory = scratch(t);
+  const flags = ["--addr", "[::1]:0", "--cluster-id", "six", "--data-dir"];
+  const one = await startNode(t, [join(directory, "1"), "--node-name", "one"], {}, flags);
+  assert.match(one.addr, /^\[::1\]:\d+$/);
+  const seed = ["--start-join-addrs", one.addr];
+  const two = await startNode(t, [join(directory, "2"), "--node-name", "two", ...seed], {}, flags);
+  assert.ok(await until(() => sees(one, "two"), 10_000));
+  assert.equal((await members(two)).find(({ name }) => name === "one")?.addr, one.addr);
+  assert.equal((await tailrace(["status", "--addr", one.addr])).status, 0);
+});
+
 test("an address of its own for gossip leaves the one port to the rest", serf, async (t) => {
   const directory = scratch(t);
   const at = `127.0.0.1:${await freePort()}`;
