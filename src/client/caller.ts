@@ -162,8 +162,11 @@ export class Caller implements Disposable {
     const { clock, backoff, chance } = this.#options;
     avoid?.add(addr);
     if (fault.kind === "not-leader") {
-      const named = fault.facts["leader"];
-      this.picker.setLeader(typeof named === "string" && named.includes(":") ? named : undefined);
+      const { leader, address } = fault.facts;
+      this.picker.setLeader(
+        typeof leader === "string" ? leader : undefined,
+        typeof address === "string" ? address : undefined,
+      );
       this.resolver.doubt();
       return;
     }

@@ -77,7 +77,7 @@ export function retryDelayOf(fault: Fault): number {
   return delay === undefined ? 0 : Number(delay.seconds) * 1000 + Math.ceil(delay.nanos / 1_000_000);
 }
 
-const names = ["leader", "id", "node", "field"];
+const names = ["leader", "address", "id", "node", "field"];
 
 /** Facts travel as strings; those that are whole numbers or truths become so again. */
 function factsOf(metadata: Readonly<Record<string, string>>): Facts {

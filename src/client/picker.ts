@@ -64,9 +64,13 @@ export class Picker {
     for (const addr of this.#rests.keys()) if (!this.addresses.includes(addr)) this.#rests.delete(addr);
   }
 
-  /** A node refused an append and named the leader, or did not know it. */
-  setLeader(addr: string | undefined): void {
-    this.#leader = addr;
+  /**
+   * A node refused an append and named the leader, with its address as nodes see it; or did not know it. Where the
+   * servers told one for that name, that is the address for clients.
+   */
+  setLeader(id: NodeId | undefined, address?: string): void {
+    const known = this.#servers.find((server) => server.id === id);
+    this.#leader = known?.addr ?? address;
   }
 
   /**

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Batch, Batcher, type BatcherSettings, type Outcome } from "../../../src/client/batcher.ts";
+import { Batcher } from "../../../src/client/batcher.ts";
+import type { Batch, BatcherSettings, Outcome } from "../../../src/client/batches.ts";
 import { encodeRun } from "../../../src/client/record.ts";
 import { Fault } from "../../../src/fault.ts";
 import { type Prng, prng } from "../../../src/lib/prng.ts";

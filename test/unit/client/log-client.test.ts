@@ -57,7 +57,7 @@ test("a node that is no longer the leader names the new one, and the append goes
   const cluster = new FakeCluster("a:1", "b:1");
   await using client = cluster.client();
   await client.commitLog.append(run("0"));
-  cluster.node("a:1").mishaps.push(new Fault("not-leader", { facts: { leader: "b:1" } }));
+  cluster.node("a:1").mishaps.push(new Fault("not-leader", { facts: { leader: "b:1", address: "b:1" } }));
   assert.equal((await client.commitLog.append(run("1"))).firstOffset, 1);
   assert.equal(cluster.node("b:1").calls.filter((call) => call === "produceBatch").length, 1);
 });

@@ -86,8 +86,10 @@ test("a node of the past does not unseat a newer leader, unless that one fails",
 test("a node that names the leader is believed", () => {
   const picker = new Picker(["a:1"]);
   picker.update(three);
-  picker.setLeader("c:1");
-  assert.equal(picker.pick("append", 0), "c:1");
+  picker.setLeader("c:1", "10.0.0.3:1");
+  assert.equal(picker.pick("append", 0), "c:1", "by its name, at the address that the servers told");
+  picker.setLeader("d", "d:1");
+  assert.equal(picker.pick("append", 0), "d:1", "a node that is new, at the address that came with it");
   picker.setLeader(undefined);
   assert.notEqual(picker.pick("append", 0), undefined);
 });
