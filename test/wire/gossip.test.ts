@@ -209,11 +209,13 @@ test("with TLS the port takes encrypted gossip by its first byte, and no other k
 
 test("over IPv6 a node serves its command line and its gossip", async (t) => {
   const directory = scratch(t);
-  const flags = ["--addr", "[::1]:0", "--cluster-id", "six", "--data-dir"];
-  const one = await startNode(t, [join(directory, "1"), "--node-name", "one"], {}, flags);
+  const start = (name: string, ...more: string[]): Promise<NodeProcess> => {
+    const flags = ["--addr", "[::1]:0", "--cluster-id", "six", "--node-name", name];
+    return startNode(t, [...flags, "--data-dir", join(directory, name), ...more]);
+  };
+  const one = await start("one");
   assert.match(one.addr, /^\[::1\]:\d+$/);
-  const seed = ["--start-join-addrs", one.addr];
-  const two = await startNode(t, [join(directory, "2"), "--node-name", "two", ...seed], {}, flags);
+  const two = await start("two", "--start-join-addrs", one.addr);
   assert.ok(await until(() => sees(one, "two"), 10_000));
   assert.equal((await members(two)).find(({ name }) => name === "one")?.addr, one.addr);
   assert.equal((await tailrace(["status", "--addr", one.addr])).status, 0);

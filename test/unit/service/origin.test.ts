@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { corsHeaders, isKnownHost, mayChange, preflightHeaders } from "../../../src/service/origin.ts";
+import {
+  corsHeaders,
+  isKnownHost,
+  mayChange,
+  mendAuthority,
+  preflightHeaders,
+} from "../../../src/service/origin.ts";
 
 const rules = { origins: ["https://good.example"], hosts: ["log.example"] };
 const self = "https://log.example:8080";
@@ -50,4 +56,11 @@ test("names that a rebound page could have are not known", () => {
   ]) {
     assert.equal(isKnownHost(host, rules), false, host);
   }
+});
+
+test("an IPv6 authority without its brackets, as Node's client sends it, gets them; all others stay", () => {
+  assert.equal(mendAuthority("::1:8080"), "[::1]:8080");
+  assert.equal(mendAuthority("fe80::1:2:3:80"), "[fe80::1:2:3]:80");
+  for (const right of ["[::1]:8080", "localhost:80", "127.0.0.1:80", "log.example", "x:y:80", ":80", ""])
+    assert.equal(mendAuthority(right), right);
 });
