@@ -77,6 +77,11 @@ export class AppendQueue {
     return this.#groups.length === 0;
   }
 
+  /** Those that wait, in the order in which they will be written. */
+  get groups(): readonly QueuedGroup[] {
+    return this.#groups;
+  }
+
   /** The group that would be written last of those that wait. */
   get last(): QueuedGroup | undefined {
     return this.#groups[this.#groups.length - 1];

@@ -69,6 +69,11 @@ export class GroupBuilder {
     return this.#drafts.length === 0;
   }
 
+  /** How many bytes each frame will have, in order. */
+  frameSizes(): number[] {
+    return this.#drafts.map(({ start, end }) => end - start);
+  }
+
   /** Is there room for a run of so many bytes? An empty group has room for every run up to runBytesMax. */
   fits(runBytes: number): boolean {
     return this.#used + headBytesMax + runBytes <= groupBytesMax;

@@ -11,6 +11,7 @@ interface Suite {
 
 const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   log: () => import("./log.ts"),
+  replicated: () => import("./replicated.ts"),
   service: () => import("./service.ts"),
 };
 

@@ -1,0 +1,8 @@
+/**
+ * The replicated room: Raft over the segmented log, and what goes between nodes. DESIGN.md says how it fits.
+ *
+ * Never: reads a flag; knows the public contract's messages.
+ */
+export { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
+export { Replica, type ReplicaOptions } from "./replica.ts";
+export { type Forwarder, ReplicatedLog } from "./replicated-log.ts";

@@ -1,0 +1,333 @@
+/**
+ * One node's replica of the log, put together: the segmented log is Raft's storage and its state in one.
+ *
+ *   CommitLog ← ReplicatedLog ← Appender ┐
+ *                                        ├ RaftNode ← RaftTransport (peers)
+ *   SegmentedLog ← SegmentStorage ───────┘
+ *
+ * Never: opens a socket, decides who is a member.
+ */
+import { Fault } from "../fault.ts";
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Prng } from "../lib/prng.ts";
+import { type Logger, noLogger } from "../lib/telemetry.ts";
+import {
+  checkSettings,
+  type LogSettings,
+  type QueueLimits,
+  Reserve,
+  SegmentedLog,
+  type SegmentedLogOptions,
+  type SyncMode,
+  SyncPolicy,
+} from "../log/mod.ts";
+import {
+  type ConfState,
+  emptyConfState,
+  type NodeStatus,
+  RaftNode,
+  type RaftNodeOptions,
+  type RaftTransport,
+  type StateMachine,
+} from "../raft/mod.ts";
+import type { NodeId } from "../vocabulary.ts";
+import { Appender, type Proposer } from "./appender.ts";
+import { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
+import { LeaderWatch } from "./leader-watch.ts";
+import { SegmentStorage } from "./raft-storage.ts";
+import { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
+import { StableState } from "./stable-state.ts";
+import { Upkeep } from "./upkeep.ts";
+
+export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
+  readonly clock: Clock;
+  /** Of its own for this node: elections must not be drawn alike. */
+  readonly random: Prng;
+  readonly name: NodeId;
+  readonly address: string;
+  /** What this node, leading, makes the replicated settings. */
+  readonly settings: LogSettings;
+  readonly transport: RaftTransport;
+  readonly forwarder: Forwarder;
+  /** Default "always". */
+  readonly sync?: SyncMode;
+  /** Default: one segment and 64 MiB. 0 keeps no reserve. */
+  readonly reserveBytes?: number;
+  readonly queue?: QueueLimits;
+  readonly syncPolicy?: SyncPolicy;
+  readonly logger?: Logger;
+  /** Ticks and limits of Raft. */
+  readonly raft?: Partial<
+    Pick<RaftNodeOptions, "tickMs" | "electionTicks" | "heartbeatTicks" | "messageBytesMax">
+  >;
+}
+
+export class Replica implements AsyncDisposable {
+  readonly identity: NodeIdentity;
+  readonly storedLog: SegmentedLog;
+  readonly log: ReplicatedLog;
+  readonly state: StableState;
+  readonly watch: LeaderWatch;
+  /** Resolves when nothing can be made durable any more: the process had better end, and not with 0. */
+  readonly failed: Promise<Fault>;
+  readonly #options: ReplicaOptions;
+  readonly #storage: SegmentStorage;
+  readonly #appender: Appender;
+  readonly #upkeep: Upkeep;
+  readonly #reserve: Reserve | undefined;
+  readonly #listeners = new Set<(status: NodeStatus) => void>();
+  readonly #fail: (fault: Fault) => void;
+  #node: RaftNode | undefined;
+  #settledTerm = 0;
+  #closed: Promise<void> | undefined;
+
+  /** Opens and recovers the log; nothing runs before start(). Throws what SegmentedLog.open throws, and "config". */
+  static open(options: ReplicaOptions): Replica {
+    checkSettings(options.settings);
+    return new Replica(options);
+  }
+
+  private constructor(options: ReplicaOptions) {
+    this.#options = options;
+    const { clock, disk, directory, settings, store, sync = "always" } = options;
+    const log = SegmentedLog.open({ ...options, unsynced: sync !== "always" });
+    this.storedLog = log;
+    this.state = new StableState(store);
+    const text = directoryText(log.directoryId);
+    this.identity = { name: options.name, directory: text, peer: peerOf(log.directoryId) };
+    const reserveBytes = options.reserveBytes ?? settings.segmentStoreBytesMax + 64 * 1024 * 1024;
+    this.#reserve =
+      reserveBytes > 0 ? new Reserve(disk, clock, `${directory}/reserve`, reserveBytes) : undefined;
+    const policy = options.syncPolicy ?? SyncPolicy.measure(disk, clock, directory);
+    this.#storage = new SegmentStorage({
+      log,
+      state: this.state,
+      clock,
+      sync,
+      policy,
+      reserve: this.#reserve,
+    });
+    this.#appender = new Appender({
+      log,
+      clock,
+      reserve: this.#reserve,
+      ...(options.queue === undefined ? {} : { limits: options.queue }),
+    });
+    const failed = Promise.withResolvers<Fault>();
+    this.failed = failed.promise;
+    this.#fail = failed.resolve;
+    this.watch = new LeaderWatch({
+      clock,
+      ready: () => this.#appender.ready,
+      leads: () => this.#node?.isLeader === true,
+      leaderName: () => this.#node?.leader?.name,
+    });
+    this.log = new ReplicatedLog({
+      log,
+      node: () => this.#node,
+      appender: this.#appender,
+      watch: this.watch,
+      forwarder: options.forwarder,
+      clock,
+      disk,
+      directory,
+      sync,
+    });
+    this.#upkeep = new Upkeep({
+      log,
+      clock,
+      leads: () => this.#appender.ready,
+      trim: (before) => void this.log.trim(before).catch(() => undefined),
+      keepAfter: () => this.#keepAfter(),
+    });
+    this.#report();
+  }
+
+  /** The Raft node. There is none before start(). */
+  get node(): RaftNode {
+    assert(this.#node !== undefined, "not started");
+    return this.#node;
+  }
+
+  get started(): boolean {
+    return this.#node !== undefined;
+  }
+
+  /** Does this directory hold a configuration? Then it is a member of a cluster, and needs no bootstrap. */
+  get configured(): boolean {
+    return this.state.configured;
+  }
+
+  /** Is this node ready to append? */
+  get ready(): boolean {
+    return this.#appender.ready;
+  }
+
+  /** True while records are refused because the disk is full. */
+  get full(): boolean {
+    return this.#reserve?.open === false;
+  }
+
+  /** This node as a member of a first configuration. */
+  get member(): { peer: number; name: string; directory: string; address: string } {
+    return { ...this.identity, address: this.#options.address };
+  }
+
+  /**
+   * Makes this the first configuration of a cluster. Every node that begins with it must be given the same, once,
+   * before it starts.
+   */
+  bootstrap(members: readonly Replica["member"][]): void {
+    if (this.#node !== undefined || this.configured) {
+      throw new Fault("failed-precondition", { message: "this node belongs to a cluster already" });
+    }
+    const sorted = [...members].sort((a, b) => a.peer - b.peer);
+    const voters = sorted.map(({ peer }) => peer);
+    const configuration: ConfState = {
+      ...emptyConfState,
+      voters,
+      roster: { members: sorted, nextPeer: Math.max(...voters) + 1 },
+    };
+    this.state.saveConfiguration(0, configuration, 0);
+  }
+
+  /** Calls back on every change of role, term or leader; the answer ends it. */
+  onChange(listener: (status: NodeStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Begins to take part. A node that is the only voter leads at once. */
+  start(): void {
+    const options = this.#options;
+    const node = new RaftNode({
+      ...options.raft,
+      peer: this.identity.peer,
+      clock: options.clock,
+      random: options.random,
+      storage: this.#storage,
+      transport: options.transport,
+      machine: this.#machine(),
+      onChange: (status) => this.#changed(status),
+      onFailure: (cause) => this.#fail(this.#broken(cause)),
+    });
+    this.#node = node;
+    this.#appender.attach(proposerOf(node));
+    node.start();
+    const { voters } = node.configuration;
+    if (voters.length === 1 && voters[0] === this.identity.peer) node.campaign();
+    this.#upkeep.stir();
+  }
+
+  /** Takes no more and closes. What is undecided fails as unknown. Harmless when called again. */
+  close(): Promise<void> {
+    this.#closed ??= (async () => {
+      this.#upkeep.close();
+      this.#appender.close();
+      await this.#node?.close();
+      await this.#storage.close();
+      this.storedLog.close();
+    })();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #machine(): StateMachine {
+    const log = this.storedLog;
+    return {
+      apply: (entries) => {
+        log.commitTo(entries[entries.length - 1]!.index);
+        this.#upkeep.stir();
+        if (this.node.isLeader) this.#firstOfTerm();
+      },
+      configure: (entry, configuration) => {
+        this.#storage.saveConfiguration(entry.index, configuration);
+        log.commitTo(entry.index);
+        this.#tell();
+      },
+      restore: () => this.#tell(),
+      gather: () => this.#appender.gather(),
+    };
+  }
+
+  /** The first entry of this leader's term is applied: appends may come, and the settings are made ours. */
+  #firstOfTerm(): void {
+    const { term } = this.node;
+    if (this.#settledTerm === term || !this.#appender.ready) return;
+    this.#settledTerm = term;
+    this.watch.notify();
+    this.log.settle(this.#options.settings).catch((reason: unknown) => {
+      this.#logger.warn({ err: reason }, "the settings could not be replicated");
+    });
+  }
+
+  #changed(status: NodeStatus): void {
+    const { role, term, leaderMember } = status;
+    this.#logger.info({ role, term, leader: leaderMember?.name }, "raft");
+    if (!this.node.isLeader) {
+      this.#appender.fail(new Fault("unavailable", { message: "this node does not lead any more" }));
+    }
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.watch.notify();
+    const status = this.node.status();
+    for (const listener of this.#listeners) listener(status);
+  }
+
+  /** What no live follower needs any more, as far as this node knows. */
+  #keepAfter(): number {
+    const { progress } = this.node.status();
+    let keep = this.storedLog.commitIndex;
+    for (const { active, match } of progress?.values() ?? []) if (active) keep = Math.min(keep, match);
+    return keep;
+  }
+
+  #broken(cause: unknown): Fault {
+    const fault =
+      this.storedLog.failure ??
+      new Fault("disk-failed", { message: "the log has failed", written: "unknown", cause });
+    this.#appender.fail(new Fault("disk-failed", { cause }));
+    this.#logger.error({ err: cause }, "the log has failed: nothing is written any more");
+    return fault;
+  }
+
+  get #logger(): Logger {
+    return this.#options.logger ?? noLogger;
+  }
+
+  #report(): void {
+    const { cut, indexRebuilt, rewrittenBytes, scannedBytes } = this.storedLog.recovery;
+    const logger = this.#logger;
+    if (cut !== undefined) logger.warn({ ...cut }, "a torn write group was cut off and kept beside");
+    if (indexRebuilt) logger.warn({ scannedBytes }, "the index of the last segment was built anew");
+    if (rewrittenBytes > 0) logger.info({ rewrittenBytes }, "the end of the log was made durable again");
+    const { sync = "always" } = this.#options;
+    if (sync !== "always") logger.warn({ sync }, "appends are acknowledged before they are durable");
+  }
+}
+
+function proposerOf(node: RaftNode): Proposer {
+  return {
+    get isLeader() {
+      return node.isLeader;
+    },
+    get term() {
+      return node.term;
+    },
+    get lastIndex() {
+      return node.lastIndex;
+    },
+    get alone() {
+      const { voters, votersOutgoing, learners } = node.configuration;
+      return voters.length + votersOutgoing.length + learners.length === 1;
+    },
+    propose: (entries, waiter) => node.propose(entries, waiter),
+    wake: () => node.wake(),
+  };
+}

@@ -1,0 +1,76 @@
+/**
+ * What the stable store holds of Raft: the vote, the configurations and the cluster's id.
+ *
+ *   raft/state                     { term, vote }          one transaction, durable before any answer in that term
+ *   raft/configuration/<index>     ConfState with roster   in force from that index on; 20 digits
+ *   cluster-id                     text
+ *
+ * Never: forgets a configuration that a snapshot could still need.
+ */
+import type { StableStore } from "../lib/stable-store.ts";
+import { type ConfState, emptyConfState, type HardState } from "../raft/mod.ts";
+import type { RaftIndex } from "../vocabulary.ts";
+
+const stateKey = "raft/state";
+const configurationPrefix = "raft/configuration/";
+const clusterKey = "cluster-id";
+const keyOf = (index: RaftIndex): string => configurationPrefix + String(index).padStart(20, "0");
+const indexOf = (key: string): RaftIndex => Number(key.slice(configurationPrefix.length));
+
+export class StableState {
+  readonly #store: StableStore;
+  #vote: Pick<HardState, "term" | "vote"> | undefined;
+
+  constructor(store: StableStore) {
+    this.#store = store;
+    this.#vote = store.get(stateKey) as Pick<HardState, "term" | "vote"> | undefined;
+  }
+
+  get vote(): Pick<HardState, "term" | "vote"> | undefined {
+    return this.#vote;
+  }
+
+  /** Durable on return; nothing is written when nothing changed. */
+  saveVote(term: number, vote: number): void {
+    if (this.#vote?.term === term && this.#vote.vote === vote) return;
+    this.#store.write({ [stateKey]: { term, vote } });
+    this.#vote = { term, vote };
+  }
+
+  /** The configuration in force at `index`, the empty one where there is none. */
+  configurationAt(index: RaftIndex): ConfState {
+    const keys = this.#store.keys(configurationPrefix);
+    const found = keys.findLast((key) => indexOf(key) <= index);
+    return found === undefined ? emptyConfState : (this.#store.get(found) as ConfState);
+  }
+
+  /** Is there any configuration at all? Then this directory belongs to a cluster. */
+  get configured(): boolean {
+    return this.#store.keys(configurationPrefix).length > 0;
+  }
+
+  /** Keeps a configuration, and drops those that only indexes below `needed` would ask for. */
+  saveConfiguration(index: RaftIndex, configuration: ConfState, needed: RaftIndex): void {
+    const changes: Record<string, unknown> = { [keyOf(index)]: configuration };
+    const keys = this.#store.keys(configurationPrefix).filter((key) => indexOf(key) < index);
+    const base = keys.findLast((key) => indexOf(key) <= needed);
+    for (const key of keys) if (base !== undefined && key < base) changes[key] = undefined;
+    this.#store.write(changes);
+  }
+
+  /** A snapshot's configuration, instead of all others. */
+  replaceConfigurations(index: RaftIndex, configuration: ConfState): void {
+    const changes: Record<string, unknown> = {};
+    for (const key of this.#store.keys(configurationPrefix)) changes[key] = undefined;
+    this.#store.write({ ...changes, [keyOf(index)]: configuration });
+  }
+
+  get clusterId(): string | undefined {
+    const id = this.#store.get(clusterKey);
+    return typeof id === "string" && id !== "" ? id : undefined;
+  }
+
+  saveClusterId(id: string): void {
+    this.#store.write({ [clusterKey]: id });
+  }
+}

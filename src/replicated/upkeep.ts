@@ -1,0 +1,68 @@
+/**
+ * What a log does when there is nothing to append: syncs its index, trims what the settings do not keep, and removes
+ * the files of what was trimmed. The leader alone decides to trim; the removal follows on every node.
+ *
+ * Never: removes what a follower that is alive still needs.
+ */
+import type { Clock, Timer } from "../lib/clock.ts";
+import { nextExpiryMs, retentionOffset, type SegmentedLog } from "../log/mod.ts";
+import type { Offset, RaftIndex } from "../vocabulary.ts";
+
+export interface UpkeepOptions {
+  readonly log: SegmentedLog;
+  readonly clock: Clock;
+  /** May this node propose? */
+  readonly leads: () => boolean;
+  /** Trims up to here, by a command in the log. */
+  readonly trim: (before: Offset) => void;
+  /** The last index that every live follower has. */
+  readonly keepAfter: () => RaftIndex;
+}
+
+const idleMs = 1_000;
+
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  #timer: Timer | undefined;
+  #sealedSeen = -1;
+  #closed = false;
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+  }
+
+  /** Something was committed: look after it in a while. */
+  stir(): void {
+    if (this.#closed) return;
+    this.#timer ??= this.#options.clock.after(idleMs, () => {
+      this.#timer = undefined;
+      this.#work();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  #work(): void {
+    const { log, clock, leads, keepAfter } = this.#options;
+    if (this.#closed || log.failure !== undefined || log.closed) return;
+    log.syncIndex();
+    log.compact(keepAfter());
+    const { settings } = log.state;
+    const { lowest } = log.bounds;
+    const now = clock.wallMs();
+    const expiry = nextExpiryMs(log.sealed, lowest, settings);
+    const grown = this.#sealedSeen !== log.sealed.length;
+    if (leads() && (grown || (expiry !== undefined && expiry <= now))) {
+      this.#sealedSeen = log.sealed.length;
+      const active = log.segments[log.segments.length - 1]?.bytes ?? 0;
+      const before = retentionOffset(log.sealed, active, lowest, settings, now);
+      if (before > lowest) this.#options.trim(before);
+    }
+    // What expires while nobody appends must go too; and what was kept for a follower.
+    const held = log.sealed.some(({ nextOffset }) => nextOffset <= lowest);
+    if (expiry !== undefined || held) this.stir();
+  }
+}

@@ -1,0 +1,44 @@
+import { SyncPolicy } from "../../src/log/mod.ts";
+import { scratchDirectory } from "../support/logs.ts";
+import { MemoryCluster, openAlone } from "../support/replicas.ts";
+import { commitLogContract } from "./commit-log.ts";
+
+commitLogContract("the replicated log of one node", async () => {
+  const directory = scratchDirectory();
+  const opened = await openAlone(directory.path);
+  return {
+    log: opened.replica.log,
+    async [Symbol.asyncDispose]() {
+      await opened[Symbol.asyncDispose]();
+      directory[Symbol.dispose]();
+    },
+  };
+});
+
+commitLogContract("the replicated log of one node that syncs off the event loop", async () => {
+  const directory = scratchDirectory();
+  const opened = await openAlone(
+    directory.path,
+    { segmentStoreBytesMax: 200 },
+    { syncPolicy: new SyncPolicy(false), recentBytesMax: 0, openFilesMax: 2 },
+  );
+  return {
+    log: opened.replica.log,
+    async [Symbol.asyncDispose]() {
+      await opened[Symbol.asyncDispose]();
+      directory[Symbol.dispose]();
+    },
+  };
+});
+
+commitLogContract("the replicated log of three nodes, at the leader", async () => {
+  const cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  return { log: leader.replica!.log, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
+});
+
+commitLogContract("the replicated log of three nodes, at a follower", async () => {
+  const cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 200 });
+  const follower = cluster.followers(await cluster.leader())[0]!;
+  return { log: follower.replica!.log, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
+});
