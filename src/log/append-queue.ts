@@ -12,6 +12,7 @@ import type { Appended, Offset, ProducerStamp, RecordRun } from "../vocabulary.t
 import type { LogSettings } from "./command.ts";
 import type { BatchKind } from "./frame.ts";
 import { GroupBuilder } from "./group-builder.ts";
+import { GroupMemory } from "./group-memory.ts";
 import { keyOf, outOfSequence, type ProducedBatch, type ProducerTable } from "./producers.ts";
 
 /** Somebody who waits for a group. */
@@ -42,8 +43,8 @@ export class QueuedGroup {
   runBytes = 0;
   appends = 0;
 
-  constructor(roomBytes: number) {
-    this.builder = new GroupBuilder(roomBytes);
+  constructor(roomBytes: number, memory: GroupMemory) {
+    this.builder = new GroupBuilder(roomBytes, memory);
   }
 
   fail(fault: Fault): void {
@@ -67,6 +68,7 @@ export class AppendQueue {
   #groups: QueuedGroup[] = [];
   #bytes = 0;
   #appends = 0;
+  readonly #memory = new GroupMemory();
   #roomBytes = 4096;
 
   constructor(limits: QueueLimits) {
@@ -120,7 +122,7 @@ export class AppendQueue {
   take(): QueuedGroup | undefined {
     const group = this.#groups.shift();
     if (group === undefined) return undefined;
-    this.#roomBytes = Math.max(4096, Math.ceil(0.5 * this.#roomBytes + 0.75 * group.builder.usedBytes));
+    this.#roomBytes = Math.max(4096, Math.ceil(0.5 * this.#roomBytes + 0.6 * group.builder.usedBytes));
     this.#bytes -= group.runBytes;
     this.#appends -= group.appends;
     return group;
@@ -180,7 +182,7 @@ export class AppendQueue {
     }
     let group = this.last;
     if (!group?.builder.fits(runBytes)) {
-      group = new QueuedGroup(Math.max(this.#roomBytes, runBytes + 512));
+      group = new QueuedGroup(Math.max(this.#roomBytes, runBytes + 512), this.#memory);
       this.#groups.push(group);
     }
     group.runBytes += runBytes;

@@ -12,6 +12,7 @@ import { varintBytes, writeVarint } from "../lib/bytes.ts";
 import type { ProducerStamp, RecordRun, Term } from "../vocabulary.ts";
 import type { ChainEnd } from "./chain.ts";
 import { type BatchKind, batchKind, frameBytesMax, headBytes, writeHead } from "./frame.ts";
+import { GroupMemory } from "./group-memory.ts";
 import type { FrameGroup } from "./recent.ts";
 import { groupBytesMax } from "./recovery.ts";
 
@@ -52,9 +53,15 @@ export class GroupBuilder {
   readonly #drafts: Draft[] = [];
   #traces: string[] | undefined;
 
-  /** `roomBytes`: what the group will probably need. */
-  constructor(roomBytes: number) {
-    this.#bytes = uninitialised(Math.min(groupBytesMax, Math.max(1024, roomBytes)));
+  readonly #memory: GroupMemory;
+
+  /**
+   * `roomBytes`: what the group will probably need. Of the builders that share a memory only the newest may be added
+   * to.
+   */
+  constructor(roomBytes: number, memory = new GroupMemory()) {
+    this.#memory = memory;
+    this.#bytes = memory.open(Math.min(groupBytesMax, Math.max(1024, roomBytes)));
   }
 
   get usedBytes(): number {
@@ -151,9 +158,7 @@ export class GroupBuilder {
       positions.push(start);
     }
     positions.push(this.#used);
-    // The frames stay in memory for a while: a buffer that was guessed far too large is not kept.
-    const snug = this.#bytes.length <= 2 * this.#used;
-    const bytes = snug ? this.#bytes.subarray(0, this.#used) : this.#bytes.slice(0, this.#used);
+    const bytes = this.#bytes.subarray(0, this.#used);
     return {
       group: { bytes, positions, first: end.index + 1, traces: this.#traces },
       end: { index, term, nextOffset: end.nextOffset + this.#records, timestampMs, crc },
@@ -172,10 +177,12 @@ export class GroupBuilder {
   #reserve(more: number): void {
     const needed = this.#used + more;
     assert(needed <= groupBytesMax, "a group overflows");
-    if (needed <= this.#bytes.length) return;
-    const grown = uninitialised(Math.min(groupBytesMax, Math.max(needed, 2 * this.#bytes.length)));
-    grown.set(this.#bytes.subarray(0, this.#used));
-    this.#bytes = grown;
+    if (needed > this.#bytes.length) {
+      const grown = this.#memory.open(Math.min(groupBytesMax, Math.max(needed, 2 * this.#used)));
+      grown.set(this.#bytes.subarray(0, this.#used));
+      this.#bytes = grown;
+    }
+    this.#memory.keep(this.#bytes, needed);
   }
 }
 
@@ -192,9 +199,4 @@ function goesOn(
     producer.subject === next.subject &&
     producer.sequence + count === next.sequence
   );
-}
-
-/** Memory of one's own that is not zeroed first. (A Buffer's slice() would share it.) */
-function uninitialised(bytes: number): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }

@@ -6,6 +6,7 @@ import { Broadcast } from "../../../src/lib/broadcast.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { SerialTurn } from "../../../src/lib/serial.ts";
 import { checkSettings } from "../../../src/log/command.ts";
+import { GroupMemory } from "../../../src/log/group-memory.ts";
 import {
   batchKind,
   chainStart,
@@ -106,6 +107,24 @@ describe("a group", () => {
     const many = Array.from({ length: 1500 }, () => "x");
     assert.deepEqual(build([many], [["a"]], [["b"]]).counts, [1500, 2]);
     assert.deepEqual(build([["y".repeat(40_000)]], [["z".repeat(40_000)]], [["a"]]).counts, [1, 2]);
+  });
+
+  test("shares memory with the groups before and after it, and no byte of it", () => {
+    const memory = new GroupMemory();
+    const kept = [];
+    for (let n = 0; n < 60; n++) {
+      const builder = new GroupBuilder(100, memory);
+      // Some outgrow what they asked for, and some the slab they began in.
+      for (let more = 0; more <= n % 7; more++)
+        builder.add(run(`${n}`.repeat(n * 97)), undefined, more % 2 === 0);
+      const sealed = builder.seal(chainStart, 1, 5).group;
+      kept.push({ sealed, copy: Buffer.from(sealed.bytes) });
+    }
+    for (const { sealed, copy } of kept) {
+      assert.equal(Buffer.compare(sealed.bytes, copy), 0);
+      assert.equal(checkFrame(sealed.bytes, 0, sealed.bytes.length), undefined);
+    }
+    assert.ok(new Set(kept.map(({ sealed }) => sealed.bytes.buffer)).size < 10);
   });
 
   test("has room for the largest run there may be", () => {

@@ -1,0 +1,25 @@
+/**
+ * A process that is meant to be killed: opens the log in the directory it is given and lets six producers append,
+ * telling each answer on stdout the moment it has it. `argv`: directory, then the sequence that each producer goes
+ * on with, which may be one that was written but not answered before the last kill.
+ */
+import { writeSync } from "node:fs";
+import { openReal, run } from "./logs.ts";
+
+const [directory, ...next] = process.argv.slice(2) as [string, ...string[]];
+const { log } = await openReal(directory, { segmentStoreBytesMax: 16_384 }, { reserveBytes: 65_536 });
+writeSync(1, "ready\n");
+await Promise.all(
+  next.map(async (first, id) => {
+    for (let sequence = Number(first); ; ) {
+      const count = 1 + (sequence % 3);
+      const values = Array.from({ length: count }, (_, n) =>
+        `${id}-${sequence + n}`.padEnd(20 + (sequence % 200), "."),
+      );
+      const producer = { subject: "killed", id: BigInt(id), epoch: 0, sequence };
+      const { firstOffset } = await log.append(run(...values), { producer });
+      sequence += count;
+      writeSync(1, `${id} ${sequence} ${firstOffset}\n`);
+    }
+  }),
+);

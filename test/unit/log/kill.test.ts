@@ -1,0 +1,8 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { killAgainAndAgain } from "../../support/kill-harness.ts";
+
+test("a process killed while it writes loses nothing that it answered and repeats nothing", async () => {
+  const { acknowledged, records } = await killAgainAndAgain(6, 1);
+  assert.ok(acknowledged > 0 && records >= acknowledged);
+});
