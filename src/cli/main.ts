@@ -3,13 +3,17 @@
  *
  * Never: knows what a command does.
  */
-import { Command, CommanderError } from "commander";
+import type { Command } from "commander";
 import { version } from "../agent/version.ts";
 import { commandFiles } from "./commands.ts";
 import { exitStatus } from "./exit.ts";
 
 /** Runs `tailrace ARGUMENTS`; the exit status is left in process.exitCode. */
 export async function main(args: readonly string[]): Promise<void> {
+  const [first, ...flags] = args;
+  // A node reads its own flags: it starts without what finds commands.
+  if (first === "serve") return (await import("./serve.ts")).serve(flags);
+  const { Command, CommanderError } = await import("commander");
   const program = new Command("tailrace")
     .description("a distributed, durable, append-only commit log: curl, the browser and gRPC on one port")
     .version(version, "--version", "print the version")

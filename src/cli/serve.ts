@@ -18,7 +18,8 @@ export function register(program: Command): void {
     .action((_flags: unknown, _options: unknown, command: Command) => serve(command.args));
 }
 
-async function serve(flags: readonly string[]): Promise<void> {
+/** Runs a node with these flags until it has stopped. */
+export async function serve(flags: readonly string[]): Promise<void> {
   const { readFileSync } = await import("node:fs");
   const { Fault } = await import("../fault.ts");
   const { printFlags, readConfig, startAgent } = await import("../agent/mod.ts");

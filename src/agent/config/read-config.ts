@@ -4,9 +4,9 @@
  *
  * Never: guesses. What is not known is an error that names the nearest known name.
  */
-import { parse as parseYaml } from "yaml";
 import { Fault } from "../../fault.ts";
 import { checkConfig } from "./check-config.ts";
+import { parseYaml } from "./parse-yaml.ts";
 import {
   type Config,
   keyOf,
