@@ -61,6 +61,8 @@ const tagCharsMax = 256;
 export class Calls {
   readonly options: CallsOptions;
   readonly linesPerSecond: number;
+  /** Asked once: nearly every call on a busy node comes to this question. */
+  readonly debugging: boolean;
   readonly #meters = new Map<string, Partial<Record<Protocol, CallMeter>>>();
   #metersMade = 0;
   #ids = 0;
@@ -68,6 +70,7 @@ export class Calls {
   constructor(options: CallsOptions) {
     this.options = options;
     this.linesPerSecond = options.linesPerSecond ?? 10;
+    this.debugging = options.log.enabled("debug");
     options.metrics.gauge(
       "tailrace.calls.active",
       { description: "Calls and streams under way", unit: "{call}" },
@@ -122,6 +125,7 @@ class CallMeter {
   readonly #metrics: Metrics;
   readonly #protocol: Protocol;
   readonly #durations = new Map<string, Histogram>();
+  #ok: Histogram | undefined;
   readonly #received: Counter;
   readonly #sent: Counter;
 
@@ -143,7 +147,8 @@ class CallMeter {
 
   end(code: string, seconds: number, bytesIn: number, bytesOut: number): void {
     this.active--;
-    (this.#durations.get(code) ?? this.#duration(code)).record(seconds);
+    const duration = code === "ok" ? this.#ok : this.#durations.get(code);
+    (duration ?? this.#duration(code)).record(seconds);
     this.#received.add(bytesIn);
     this.#sent.add(bytesOut);
   }
@@ -159,6 +164,7 @@ class CallMeter {
         attributes: { ...this.attributes, ...outcome(this.#protocol, code) },
       },
     );
+    if (code === "ok") this.#ok = histogram;
     this.#durations.set(code, histogram);
     return histogram;
   }
@@ -211,7 +217,7 @@ class CallUnderWay implements Call {
     const level = loud.has(code) ? "error" : noticed.has(code) ? "warn" : "info";
     const pass = code !== "ok" || this.#meter.gate.pass(nowMs);
     const written = pass ? level : "debug";
-    if (!log.enabled(written)) return;
+    if (written === "debug" ? !this.#calls.debugging : !log.enabled(written)) return;
     log[written](this.#facts(code, durationMs, bytesIn, bytesOut, error, pass), "call");
   }
 

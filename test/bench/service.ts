@@ -5,10 +5,12 @@ import { http1Rate } from "./http1.ts";
 import { paths } from "./messages.ts";
 import { bulkRate, rawWriteRate, streamRate, unaryRate } from "./produce.ts";
 import { median, report } from "./report.ts";
-import { residentBytes, type ServerProcess, startScript, startServer } from "./server-process.ts";
+import { cpuSeconds, residentBytes, type ServerProcess, startScript, startServer } from "./server-process.ts";
 import { fedTails, idleTails } from "./tails.ts";
 
 const rounds = 3;
+/** Besides the first, which warms up. */
+const telemetryRounds = 11;
 
 /** Runs both in turn, so that whatever else the machine does falls on both; answers the medians. */
 async function alternate(
@@ -119,6 +121,35 @@ const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> 
   async P10(server) {
     const rate = await http1Rate(server.port, 64, 40_000);
     report({ name: "P10 POST / over HTTP/1.1, 64 in flight", value: rate, unit: "req/s", bar: "15,000" });
+  },
+
+  async telemetry(on) {
+    const off = await startServer(["--log-level", "silent", "--metrics", "off"]);
+    const ratios: number[] = [];
+    const rates: number[] = [];
+    const costs = new Map([on, off].map((server) => [server, 0]));
+    for (let round = 0; round <= telemetryRounds; round++) {
+      // Turn and turn about, so that neither always has the warmer machine.
+      const rate = new Map<ServerProcess, number>();
+      for (const server of round % 2 === 0 ? [on, off] : [off, on]) {
+        const before = cpuSeconds(server.pid);
+        rate.set(server, await unaryRate(server, 64, 20_000));
+        if (round > 0) costs.set(server, costs.get(server)! + cpuSeconds(server.pid) - before);
+      }
+      if (round === 0) continue;
+      rates.push(rate.get(on)!);
+      ratios.push(rate.get(on)! / rate.get(off)!);
+    }
+    await off.stop();
+    const micros = (server: ServerProcess): number => (costs.get(server)! * 1e6) / (telemetryRounds * 20_000);
+    report({
+      name: "telemetry: unary Produce, log and metrics on",
+      value: median(rates),
+      unit: "req/s",
+      bar: "0.90",
+      ratio: { to: "the same with both off", value: median(ratios) },
+      note: `${micros(on).toFixed(1)} against ${micros(off).toFixed(1)} µs of processor a request, ratio ${(micros(off) / micros(on)).toFixed(2)}`,
+    });
   },
 
   async P11() {
