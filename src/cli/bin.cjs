@@ -2,32 +2,39 @@
 /**
  * The command `tailrace`. Plain old syntax on purpose, so that a Node that is too old can still say so.
  *
+ * What runs: in an installed package, where there are no sources, the compiled dist/; in the repository the sources
+ * themselves, or dist/ while it was compiled from exactly these (stamp.cjs), which starts sooner. Never stale code.
+ *
  * Never: does anything but check the Node it runs on and hand over to main.
  */
 "use strict";
 
+var fs = require("node:fs");
 var path = require("node:path");
 
+var nodeMin = 24;
 var found = process.versions.node;
-var parts = found.split(".").map(Number);
-if (parts[0] < 22 || (parts[0] === 22 && parts[1] < 15)) {
-  console.error(`tailrace needs Node >= 22.15, this is ${found}; inside the repository run it by npm start`);
-  process.exit(1);
-}
-
-// An installed package carries compiled JavaScript, for Node strips no types below node_modules.
-var installed = __dirname.split(path.sep).indexOf("node_modules") !== -1;
-if (!installed && !process.features.typescript) {
+if (Number(found.split(".")[0]) < nodeMin) {
   console.error(
-    `tailrace from source needs a Node that runs TypeScript, this is ${found}; run it by npm start`,
+    `tailrace needs Node >= ${nodeMin}, this is ${found}; npm start and npx tailrace bring their own`,
   );
   process.exit(1);
 }
 
+var root = path.join(__dirname, "..", "..");
+var source = path.join(__dirname, "main.ts");
+var compiled = path.join(root, "dist", "cli", "main.js");
+
+function isFresh() {
+  try {
+    return fs.readFileSync(path.join(root, "dist", "stamp"), "utf8") === require("./stamp.cjs").stampOf(root);
+  } catch {
+    return false;
+  }
+}
+
 require("node:module").enableCompileCache();
-var main = installed
-  ? path.join(__dirname, "..", "..", "dist", "cli", "main.js")
-  : path.join(__dirname, "main.ts");
+var main = fs.existsSync(source) && !isFresh() ? source : compiled;
 import(require("node:url").pathToFileURL(main).href).then(
   (room) => room.main(process.argv.slice(2)),
   (reason) => {

@@ -4,7 +4,7 @@
  *
  * Never: outlives the benchmark.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -50,6 +50,11 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** Compiles the command, so that it is not started from source. */
+export function compile(): void {
+  execFileSync(process.execPath, [join(root, "src/build.mjs")], { stdio: "inherit" });
 }
 
 /** Starts a script of this folder that prints its port, for limits measured in the same run. */

@@ -5,7 +5,14 @@ import { http1Rate } from "./http1.ts";
 import { paths } from "./messages.ts";
 import { bulkRate, rawWriteRate, streamRate, unaryRate } from "./produce.ts";
 import { median, report } from "./report.ts";
-import { cpuSeconds, residentBytes, type ServerProcess, startScript, startServer } from "./server-process.ts";
+import {
+  compile,
+  cpuSeconds,
+  residentBytes,
+  type ServerProcess,
+  startScript,
+  startServer,
+} from "./server-process.ts";
 import { fedTails, idleTails } from "./tails.ts";
 
 const rounds = 3;
@@ -153,9 +160,11 @@ const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> 
   },
 
   async P11() {
+    compile();
+    await (await startServer()).stop();
     const times: number[] = [];
     let resident = 0;
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < rounds + 2; round++) {
       const server = await startServer();
       times.push(server.readyMs);
       await new Promise((resolve) => setTimeout(resolve, 1500));

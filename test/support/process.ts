@@ -25,8 +25,12 @@ const environment = (): NodeJS.ProcessEnv =>
     Object.entries(process.env).filter(([name]) => !/^(TAILRACE|NODE_OPTIONS|NODE_TEST)/.test(name)),
   );
 
-export function startCommand(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, [bin, ...args], { env: { ...environment(), ...env }, cwd: root });
+export function startCommand(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  command: string = bin,
+): ChildProcess {
+  return spawn(process.execPath, [command, ...args], { env: { ...environment(), ...env }, cwd: root });
 }
 
 /** Collects what a process prints until it ends. */
@@ -69,14 +73,15 @@ export interface NodeProcess {
   kill(signal: NodeJS.Signals): Promise<Ended>;
 }
 
-/** Starts `tailrace serve` on a free port and waits for its ready line. */
+/** Starts `tailrace serve` on a free port and waits for its ready line; `command` is where the command lies. */
 export async function startNode(
   t: { after(work: () => unknown): void },
   flags: readonly string[],
   env: Record<string, string> = {},
+  command?: string,
 ): Promise<NodeProcess> {
   const addr = flags.includes("--addr") ? [] : ["--addr", "127.0.0.1:0"];
-  const child = startCommand(["serve", ...addr, ...flags], env);
+  const child = startCommand(["serve", ...addr, ...flags], env, command);
   let err = "";
   child.stderr?.on("data", (chunk: Buffer) => {
     err += chunk.toString("utf8");

@@ -13,7 +13,9 @@ test("the README's program appends a record, reads it and ends by itself", async
   assert.match(program, /from "tailrace\/client"/);
   const node = await startNode(t, ["--data-dir", join(scratch(t), "d"), "--log-level", "error"]);
   const code = program.replace("localhost:8080", node.addr);
-  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", code], { cwd: root });
+  // The package's own name stands for what was compiled, unless its sources are asked for.
+  const flags = ["--conditions=source", "--input-type=module-typescript"];
+  const child = spawn(process.execPath, [...flags, "-e", code], { cwd: root });
   const { status, out, err } = await ended(child);
   assert.equal(err, "");
   assert.equal(out, "0 from a program\n");

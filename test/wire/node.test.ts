@@ -226,6 +226,6 @@ test("a wrong Node says so in one line", async (t) => {
   assert.equal(old.status, 1);
   assert.equal(
     old.err,
-    "tailrace needs Node >= 22.15, this is 20.20.2; inside the repository run it by npm start\n",
+    "tailrace needs Node >= 24, this is 20.20.2; npm start and npx tailrace bring their own\n",
   );
 });

@@ -1,0 +1,108 @@
+/**
+ * Builds `dist/`, what an installed package runs: the command as a few files of JavaScript with its libraries in
+ * them (a third fewer milliseconds to the ready line, and 15 MB less), and the client as modules with their types.
+ *
+ *   node src/build.mjs             into dist/
+ *   node src/build.mjs OUT         into another folder beside package.json
+ *   node src/build.mjs --prepare   for npm's prepare: a failure is told, but fails only the making of a package
+ *
+ * Never: leaves a half-built `dist/` that counts as fresh: the stamp is written last, and is of the sources as they
+ * were before the build.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const preparing = process.argv.includes("--prepare");
+const packing = process.env.npm_command === "pack" || process.env.npm_command === "publish";
+const out = join(root, process.argv.slice(2).find((word) => !word.startsWith("-")) ?? "dist");
+const { stampOf } = createRequire(import.meta.url)("./cli/stamp.cjs");
+
+/** Native code, what finds files beside itself, and what few runs need. The client's users share theirs with it. */
+const apart = [
+  "casbin",
+  "koffi",
+  "lmdb",
+  "msgpackr",
+  "reflect-metadata",
+  "@peculiar/x509",
+  "@opentelemetry/exporter-metrics-otlp-grpc",
+  "@opentelemetry/exporter-metrics-otlp-http",
+  "@opentelemetry/exporter-metrics-otlp-proto",
+  "@opentelemetry/exporter-prometheus",
+  "@opentelemetry/sdk-metrics",
+  "@opentelemetry/sdk-node",
+  "@opentelemetry/api",
+  "pino-pretty",
+];
+
+/** The licences of the libraries that are in the bundle, in a file beside it. */
+const licences = {
+  name: "licences",
+  generateBundle(_options, bundle) {
+    const folders = new Set();
+    for (const { moduleIds = [] } of Object.values(bundle)) {
+      for (const id of moduleIds) {
+        const found = /^\0?(.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(id);
+        if (found !== null) folders.add(found[1]);
+      }
+    }
+    const texts = [...folders].sort().map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+      const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+      const text = file === undefined ? "" : readFileSync(join(folder, file), "utf8");
+      return `${name} ${version} (${license})\n\n${text}`;
+    });
+    this.emitFile({ type: "asset", fileName: "LICENSES.txt", source: texts.join(`\n${"-".repeat(78)}\n`) });
+  },
+};
+
+async function bundleCommand() {
+  const { build } = await import("vite");
+  await build({
+    configFile: false,
+    root,
+    publicDir: false,
+    logLevel: "error",
+    plugins: [licences],
+    ssr: { noExternal: true, external: apart },
+    build: {
+      ssr: "src/cli/main.ts",
+      outDir: join(out, "cli"),
+      target: "node24",
+      minify: false,
+      reportCompressedSize: false,
+      rollupOptions: { output: { entryFileNames: "main.js", chunkFileNames: "[name]-[hash].js" } },
+    },
+  });
+}
+
+/** The client and the ground floor that it stands on. */
+function compileClient() {
+  const tsc = join(root, "node_modules/.bin", process.platform === "win32" ? "tsc.cmd" : "tsc");
+  const { status, error } = spawnSync(tsc, ["-p", "src/client/tsconfig.json", "--outDir", out], {
+    cwd: root,
+    stdio: "inherit",
+  });
+  if (status !== 0) throw error ?? new Error(`tsc ended with ${status}`);
+  const generated = (path) => !path.endsWith(".ts") || path.endsWith(".d.ts");
+  cpSync(join(root, "src/gen"), join(out, "gen"), { recursive: true, filter: generated });
+}
+
+try {
+  if (!existsSync(join(root, `node_modules${sep}vite`)))
+    throw new Error("vite is not installed (dev dependencies left out)");
+  const stamp = stampOf(root);
+  rmSync(out, { recursive: true, force: true });
+  await bundleCommand();
+  compileClient();
+  writeFileSync(join(out, "stamp"), stamp);
+} catch (error) {
+  const line = "!".repeat(78);
+  console.error(`${line}\ndist/ was NOT built: ${error instanceof Error ? error.message : error}`);
+  console.error(`The command runs from source until "npm run build" succeeds.\n${line}`);
+  process.exitCode = preparing && !packing ? 0 : 1;
+}
