@@ -1,0 +1,256 @@
+/**
+ * What can befall a cluster. Each fault is a thing that begins, lasts and ends; afterwards the cluster is as able as
+ * before, if not always as healthy.
+ *
+ * Never: takes the last copy of an acknowledged record: one node at a time loses its disk, and the next one only once
+ * the first has everything again.
+ */
+import type { Prng } from "../../../src/lib/prng.ts";
+import type { Fleet, FleetNode } from "./fleet.ts";
+import type { SmallDisk } from "./full-disk.ts";
+import type { Operator } from "./operator.ts";
+import { pause } from "./world.ts";
+
+export interface Scene {
+  readonly fleet: Fleet;
+  readonly operator: Operator;
+  readonly chance: Prng;
+  /** Ends what lasts. */
+  readonly signal: AbortSignal;
+  /** The small disks that nodes are on, by node. */
+  readonly disks: ReadonlyMap<string, SmallDisk>;
+  /** Makes every duration longer or shorter. */
+  readonly tempo: number;
+}
+
+/** Answers what it did, for people; undefined when it could not be done now. */
+export type Fault = (scene: Scene) => Promise<string | undefined>;
+
+const lasting = ({ chance, tempo, signal }: Scene, low: number, high: number): Promise<void> =>
+  pause(chance.between(low, high) * tempo, signal);
+
+/** The leader half of the time, else anybody. */
+async function victim({ operator, fleet, chance }: Scene): Promise<FleetNode | undefined> {
+  const leader = chance.chance(0.5) ? await operator.leader() : undefined;
+  return leader ?? (fleet.running.length === 0 ? undefined : chance.pick(fleet.running));
+}
+
+async function victims(scene: Scene, count: number): Promise<readonly FleetNode[]> {
+  const first = await victim(scene);
+  const others = scene.chance.shuffle(scene.fleet.running.filter((node) => node !== first));
+  return first === undefined ? [] : [first, ...others].slice(0, count);
+}
+
+const namesOf = (nodes: readonly FleetNode[]): string => nodes.map(({ name }) => name).join(" and ");
+const minority = ({ fleet }: Scene): number => Math.floor((fleet.nodes.length - 1) / 2);
+
+async function killed(scene: Scene, nodes: readonly FleetNode[]): Promise<string | undefined> {
+  if (nodes.length === 0) return undefined;
+  await Promise.all(nodes.map((node) => scene.fleet.end(node, "SIGKILL")));
+  await lasting(scene, 50, 2_000);
+  for (const node of nodes) await scene.fleet.start(node);
+  return namesOf(nodes);
+}
+
+const kill: Fault = async (scene) => killed(scene, await victims(scene, 1));
+const killMinority: Fault = async (scene) => killed(scene, await victims(scene, minority(scene)));
+/** As a power cut for all at once, save that what the kernel holds survives. */
+const killAll: Fault = async (scene) => killed(scene, [...scene.fleet.running]);
+
+const stop: Fault = async (scene) => {
+  const node = await victim(scene);
+  if (node === undefined) return undefined;
+  scene.fleet.pause(node);
+  await lasting(scene, 200, 4_000);
+  scene.fleet.resume(node);
+  return node.name;
+};
+
+const restart: Fault = async (scene) => {
+  const node = await victim(scene);
+  if (node === undefined) return undefined;
+  await scene.fleet.end(node, "SIGTERM");
+  await scene.fleet.start(node);
+  return node.name;
+};
+
+const transfer: Fault = async ({ fleet, operator, chance }) => {
+  const leader = await operator.leader();
+  const others = fleet.running.filter((node) => node !== leader);
+  if (leader === undefined || others.length === 0) return undefined;
+  const to = chance.pick(others);
+  const done = await operator.transfer(to).then(
+    () => "",
+    (reason: Error) => ` (${reason.message})`,
+  );
+  return `${leader.name} to ${to.name}${done}`;
+};
+
+/** Waits until the cluster has as many voters as nodes, each with everything, or for long enough. */
+async function whole({ operator, signal }: Scene): Promise<boolean> {
+  for (const last = performance.now() + 45_000; performance.now() < last && !signal.aborted; ) {
+    if (await operator.isWhole()) return true;
+    await pause(250, signal);
+  }
+  return false;
+}
+
+/** Nobody is down and everybody has everything: a disk may be lost. */
+async function isCalm({ fleet, operator }: Scene): Promise<boolean> {
+  return fleet.nodes.length > 2 && fleet.running.length === fleet.nodes.length && operator.isWhole();
+}
+
+/** A node loses its disk and comes back under its old name. */
+const wipe: Fault = async (scene) => {
+  const { fleet, signal } = scene;
+  if (!(await isCalm(scene))) return undefined;
+  const node = await victim(scene);
+  if (node === undefined || signal.aborted) return undefined;
+  await fleet.end(node, "SIGKILL");
+  fleet.wipe(node);
+  await lasting(scene, 100, 1_000);
+  await fleet.start(node);
+  return `${node.name}${(await whole(scene)) ? "" : " (not whole yet)"}`;
+};
+
+/** A node is removed; under its name comes a new one. */
+const replace: Fault = async (scene) => {
+  const { fleet, operator, signal } = scene;
+  if (!(await isCalm(scene))) return undefined;
+  const node = await victim(scene);
+  if (node === undefined || signal.aborted) return undefined;
+  const failed = await operator.remove(node.name).then(
+    () => undefined,
+    (reason: Error) => reason.message,
+  );
+  if (failed !== undefined) return `${node.name} (${failed})`;
+  await lasting(scene, 100, 1_000);
+  await fleet.end(node, "SIGKILL");
+  fleet.wipe(node);
+  await fleet.start(node);
+  return `${node.name}${(await whole(scene)) ? "" : " (not whole yet)"}`;
+};
+
+/** One more node for a while. */
+const guest: Fault = async (scene) => {
+  const { fleet, operator, signal, chance } = scene;
+  if (!(await isCalm(scene))) return undefined;
+  const name = `guest${chance.between(1, 99_999)}`;
+  const node = await fleet.add(name);
+  await fleet.start(node);
+  const joined = await whole(scene);
+  await lasting(scene, 200, 1_500);
+  for (let tries = 0; tries < 20; tries++) {
+    try {
+      await operator.remove(name);
+      break;
+    } catch {
+      await pause(500, signal.aborted ? new AbortController().signal : signal);
+    }
+  }
+  await fleet.retire(node);
+  return `${name}${joined ? "" : " (never whole)"}`;
+};
+
+const fullDisk: Fault = async (scene) => {
+  if (scene.disks.size === 0) return undefined;
+  const [name, disk] = scene.chance.pick([...scene.disks]);
+  disk.fill();
+  await lasting(scene, 500, 3_000);
+  disk.empty();
+  return name;
+};
+
+/** Nothing passes between two groups, in both directions or in one. */
+function split(scene: Scene, group: readonly string[], both: boolean): void {
+  const { fleet } = scene;
+  const others = fleet.nodes.map(({ name }) => name).filter((name) => !group.includes(name));
+  for (const one of group) {
+    for (const other of others) {
+      fleet.links.set(one, other, { cut: true });
+      if (both) fleet.links.set(other, one, { cut: true });
+    }
+  }
+}
+
+const isolate: Fault = async (scene) => {
+  const group = (await victims(scene, scene.chance.between(1, Math.max(1, minority(scene))))).map(
+    ({ name }) => name,
+  );
+  if (group.length === 0) return undefined;
+  split(scene, group, true);
+  await lasting(scene, 300, 4_000);
+  scene.fleet.links.heal();
+  return group.join(" and ");
+};
+
+const oneWay: Fault = async (scene) => {
+  const node = await victim(scene);
+  if (node === undefined) return undefined;
+  const others = scene.fleet.nodes.map(({ name }) => name).filter((name) => name !== node.name);
+  const outward = scene.chance.chance(0.5);
+  split(scene, outward ? [node.name] : others, false);
+  await lasting(scene, 300, 4_000);
+  scene.fleet.links.heal();
+  return outward ? `nothing leaves ${node.name}` : `nothing reaches ${node.name}`;
+};
+
+/** Two nodes do not hear each other; everybody else hears both. */
+const bridge: Fault = async (scene) => {
+  const [one, other] = (await victims(scene, 2)).map(({ name }) => name);
+  if (one === undefined || other === undefined) return undefined;
+  scene.fleet.links.set(one, other, { cut: true });
+  scene.fleet.links.set(other, one, { cut: true });
+  await lasting(scene, 300, 4_000);
+  scene.fleet.links.heal();
+  return `between ${one} and ${other}`;
+};
+
+const delay: Fault = async (scene) => {
+  const { fleet, chance } = scene;
+  const node = await victim(scene);
+  if (node === undefined) return undefined;
+  const delayMs = chance.between(20, 400);
+  for (const { name } of fleet.nodes) {
+    fleet.links.set(node.name, name, { delayMs });
+    if (chance.chance(0.5)) fleet.links.set(name, node.name, { delayMs });
+  }
+  await lasting(scene, 500, 3_000);
+  fleet.links.heal();
+  return `${node.name} by ${delayMs} ms`;
+};
+
+/** Connections break off in the middle of what they carry. */
+const reset: Fault = async (scene) => {
+  const { fleet, chance } = scene;
+  const node = await victim(scene);
+  if (node === undefined) return undefined;
+  for (let times = chance.between(1, 4); times > 0; times--) {
+    for (const { name } of fleet.nodes) fleet.links.reset(node.name, name, chance.between(1, 2_000));
+    await lasting(scene, 20, 300);
+  }
+  return node.name;
+};
+
+/** What happens to processes and disks, and how often compared with the others. */
+export const processFaults: Readonly<Record<string, readonly [weight: number, fault: Fault]>> = {
+  kill: [6, kill],
+  "kill a minority": [2, killMinority],
+  "kill all": [1, killAll],
+  stop: [5, stop],
+  restart: [3, restart],
+  transfer: [4, transfer],
+  wipe: [2, wipe],
+  replace: [2, replace],
+  guest: [1, guest],
+  "full disk": [3, fullDisk],
+};
+
+/** What happens to the network. */
+export const networkFaults: Readonly<Record<string, readonly [weight: number, fault: Fault]>> = {
+  isolate: [5, isolate],
+  "one way": [3, oneWay],
+  bridge: [2, bridge],
+  delay: [3, delay],
+  reset: [5, reset],
+};

@@ -1,0 +1,164 @@
+/**
+ * The nodes of a run: processes started from the command line, each behind its proxy, each with a directory that
+ * outlives it. Whatever one logs goes to a file beside its directory.
+ *
+ * Never: signals a process that it did not start.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, openSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "../free-port.ts";
+import { environment, root } from "../process.ts";
+import { Links } from "./links.ts";
+import type { Addresses } from "./world.ts";
+
+const bin = join(root, "src/cli/bin.cjs");
+
+export interface FleetNode {
+  readonly name: string;
+  readonly directory: string;
+  /** Where it listens, and where it says that it does. */
+  readonly addr: string;
+  readonly advertised: string;
+  child: ChildProcess | undefined;
+  isPaused: boolean;
+}
+
+export interface FleetOptions {
+  readonly directory: string;
+  readonly names: readonly string[];
+  /** Where a node's data lies, if not below the directory. */
+  readonly places?: ReadonlyMap<string, string>;
+  readonly flags?: readonly string[];
+}
+
+export class Fleet implements Addresses, AsyncDisposable {
+  readonly nodes: FleetNode[] = [];
+  readonly links = new Links();
+  /** Nodes that ended although nobody ended them. */
+  readonly deaths: string[] = [];
+  readonly #options: FleetOptions;
+
+  /** Whatever becomes of the run, no node outlives it. */
+  readonly #last = (): void => {
+    for (const { child } of this.nodes) child?.kill("SIGKILL");
+  };
+
+  private constructor(options: FleetOptions) {
+    this.#options = options;
+    process.once("exit", this.#last);
+  }
+
+  /** Starts all nodes, empty as they are, as one cluster. */
+  static async open(options: FleetOptions): Promise<Fleet> {
+    const fleet = new Fleet(options);
+    for (const name of options.names) await fleet.add(name);
+    for (const node of fleet.nodes) await fleet.start(node);
+    return fleet;
+  }
+
+  direct(): readonly string[] {
+    return this.nodes.map(({ addr }) => addr);
+  }
+
+  advertised(): readonly string[] {
+    return this.nodes.map(({ advertised }) => advertised);
+  }
+
+  get running(): readonly FleetNode[] {
+    return this.nodes.filter(({ child, isPaused }) => child !== undefined && !isPaused);
+  }
+
+  /** A node that is not started yet. */
+  async add(name: string): Promise<FleetNode> {
+    const [port, proxyPort] = [await freePort(), await freePort()];
+    const node: FleetNode = {
+      name,
+      directory: this.#options.places?.get(name) ?? join(this.#options.directory, name),
+      addr: `127.0.0.1:${port}`,
+      advertised: await this.links.add(name, port, proxyPort),
+      child: undefined,
+      isPaused: false,
+    };
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Starts its process; it need not be ready when this resolves. */
+  async start(node: FleetNode): Promise<void> {
+    mkdirSync(node.directory, { recursive: true });
+    const output = openSync(join(this.#options.directory, `${node.name}.log`), "a");
+    const child = spawn(process.execPath, [bin, "serve", ...this.#flagsOf(node)], {
+      env: environment(),
+      cwd: root,
+      stdio: ["ignore", output, output],
+    });
+    node.child = child;
+    child.once("exit", (status, signal) => {
+      if (node.child !== child) return;
+      node.child = undefined;
+      this.links.down(node.name);
+      this.deaths.push(`${node.name} ended with ${signal ?? status}`);
+    });
+    await this.links.up(node.name, child.pid!);
+  }
+
+  /** Ends its process and waits until it is gone. */
+  async end(node: FleetNode, signal: NodeJS.Signals): Promise<void> {
+    const { child } = node;
+    if (child === undefined) return;
+    node.child = undefined;
+    const gone = once(child, "exit");
+    child.kill(signal);
+    if (node.isPaused) child.kill("SIGCONT");
+    node.isPaused = false;
+    const force = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    const [status, by] = (await gone) as [number | null, NodeJS.Signals | null];
+    clearTimeout(force);
+    // By SIGTERM itself: it was so young that it did not listen for it yet.
+    if (signal === "SIGTERM" && status !== 0 && by !== "SIGTERM")
+      this.deaths.push(`${node.name} ended with ${by ?? status} where an orderly stop was asked for`);
+    this.links.down(node.name);
+  }
+
+  pause(node: FleetNode): void {
+    if (node.child?.kill("SIGSTOP")) node.isPaused = true;
+  }
+
+  resume(node: FleetNode): void {
+    node.child?.kill("SIGCONT");
+    node.isPaused = false;
+  }
+
+  /** Its disk is lost. The process must have ended. */
+  wipe(node: FleetNode): void {
+    for (const part of ["log", "meta"]) rmSync(join(node.directory, part), { recursive: true, force: true });
+    rmSync(node.directory, { recursive: true, force: true });
+  }
+
+  /** The node is no part of the run any more. */
+  async retire(node: FleetNode): Promise<void> {
+    await this.end(node, "SIGKILL");
+    this.nodes.splice(this.nodes.indexOf(node), 1);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes) await this.end(node, "SIGKILL");
+    process.off("exit", this.#last);
+    await this.links[Symbol.asyncDispose]();
+  }
+
+  #flagsOf({ name, directory, addr, advertised }: FleetNode): string[] {
+    const { names, flags = [] } = this.#options;
+    const others = this.nodes.map((node) => node.advertised).filter((other) => other !== advertised);
+    const first = names.includes(name) && names.length > 1;
+    return [
+      ...["--addr", addr, "--advertise-addr", advertised, "--ops-addr", "127.0.0.1:0"],
+      ...["--node-name", name, "--data-dir", directory],
+      ...(others.length > 0 ? ["--start-join-addrs", others.join(",")] : []),
+      ...(first ? ["--bootstrap-expect", String(names.length)] : []),
+      ...flags,
+    ];
+  }
+}

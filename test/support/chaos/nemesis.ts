@@ -1,0 +1,60 @@
+/**
+ * Lets things happen to the cluster until it is told to stop: in two lanes, so that a network can be cut while a node
+ * is down. What happens follows from the seed; when, from the machine.
+ *
+ * Never: leaves anything broken.
+ */
+import type { Prng } from "../../../src/lib/prng.ts";
+import { type Fault, networkFaults, processFaults, type Scene } from "./faults.ts";
+import type { History } from "./history.ts";
+import { pause } from "./world.ts";
+
+type Table = Readonly<Record<string, readonly [weight: number, fault: Fault]>>;
+
+export class Nemesis {
+  /** Fault → how often it happened. */
+  readonly counts = new Map<string, number>();
+  readonly #scene: Scene;
+  readonly #history: History;
+  readonly #told: (line: string) => void;
+
+  constructor(scene: Scene, history: History, told: (line: string) => void) {
+    this.#scene = scene;
+    this.#history = history;
+    this.#told = told;
+  }
+
+  get total(): number {
+    return [...this.counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Resolves once the signal is given and everything that had begun has ended. */
+  async run(): Promise<void> {
+    await Promise.all([this.#lane("process", processFaults), this.#lane("network", networkFaults)]);
+    this.#scene.fleet.links.heal();
+  }
+
+  async #lane(name: string, table: Table): Promise<void> {
+    const { signal, tempo } = this.#scene;
+    const chance = this.#scene.chance.stream(name);
+    const scene = { ...this.#scene, chance };
+    while (!signal.aborted) {
+      await pause(chance.between(100, 900) * tempo, signal);
+      if (signal.aborted) return;
+      const fault = drawn(table, chance);
+      const start = this.#history.now();
+      const what = await table[fault]![1](scene);
+      if (what === undefined) continue;
+      this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
+      const end = this.#history.now();
+      this.#history.add({ op: "deed", client: "nemesis", what: `${fault}: ${what}`, start, end });
+      this.#told(`${(start / 1000).toFixed(1)} to ${(end / 1000).toFixed(1)} s  ${fault}: ${what}`);
+    }
+  }
+}
+
+/** One of the table, by weight. */
+function drawn(table: Table, chance: Prng): string {
+  const bag = Object.entries(table).flatMap(([name, [weight]]) => Array<string>(weight).fill(name));
+  return chance.pick(bag);
+}

@@ -1,0 +1,83 @@
+/**
+ * One direction of one connection through the proxy: bytes as they come, or late, or held back, or cut off in the
+ * middle of whatever they are.
+ *
+ * Never: holds more than what one pause of the sender takes to be heeded.
+ */
+import type { Socket } from "node:net";
+
+/** What a link does to what is sent along it. Read anew for every piece. */
+export interface Weather {
+  /** Nothing passes; what was sent waits, as TCP repeats until it gets through. */
+  readonly cut: boolean;
+  readonly delayMs: number;
+}
+
+const heldBytesMax = 1024 * 1024;
+
+export class Pump {
+  readonly #from: Socket;
+  readonly #to: Socket;
+  readonly #weather: () => Weather;
+  readonly #held: { readonly bytes: Buffer; readonly dueAt: number }[] = [];
+  #heldBytes = 0;
+  #isEnded = false;
+  #timer: NodeJS.Timeout | undefined;
+  #resetAfter: number | undefined;
+
+  constructor(from: Socket, to: Socket, weather: () => Weather) {
+    this.#from = from;
+    this.#to = to;
+    this.#weather = weather;
+    from.on("data", (bytes: Buffer) => {
+      this.#held.push({ bytes, dueAt: performance.now() + weather().delayMs });
+      this.#heldBytes += bytes.length;
+      this.flow();
+    });
+    from.on("end", () => {
+      this.#isEnded = true;
+      this.flow();
+    });
+    to.on("drain", () => this.flow());
+    to.once("close", () => clearTimeout(this.#timer));
+  }
+
+  /** So many bytes still pass, then both ends are reset. */
+  resetAfter(bytes: number): void {
+    this.#resetAfter = bytes;
+  }
+
+  /** Sends what may be sent now. To be called when the weather has changed. */
+  flow(): void {
+    clearTimeout(this.#timer);
+    while (this.#held.length > 0 && !this.#weather().cut && !this.#to.writableNeedDrain) {
+      const { bytes, dueAt } = this.#held[0]!;
+      const waitMs = dueAt - performance.now();
+      if (waitMs > 0) {
+        this.#timer = setTimeout(() => this.flow(), waitMs);
+        break;
+      }
+      this.#held.shift();
+      this.#heldBytes -= bytes.length;
+      if (!this.#send(bytes)) return;
+    }
+    if (this.#heldBytes > heldBytesMax) this.#from.pause();
+    else if (this.#from.isPaused()) this.#from.resume();
+    if (this.#isEnded && this.#held.length === 0) this.#to.end();
+  }
+
+  #send(bytes: Buffer): boolean {
+    if (this.#to.destroyed) return false;
+    if (this.#resetAfter === undefined || this.#resetAfter > bytes.length) {
+      if (this.#resetAfter !== undefined) this.#resetAfter -= bytes.length;
+      this.#to.write(bytes);
+      return true;
+    }
+    // The write must have left before the reset, or nothing of it arrives.
+    this.#to.write(bytes.subarray(0, this.#resetAfter), () => {
+      this.#to.resetAndDestroy();
+      this.#from.resetAndDestroy();
+    });
+    return false;
+  }
+}

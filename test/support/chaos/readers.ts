@@ -1,0 +1,121 @@
+/**
+ * Clients that ask: for the end of the log and for records of it, in every mode, on whatever node comes.
+ *
+ * Never: asks elsewhere when a node fails.
+ */
+import { ReadMode } from "../../../src/gen/log/v1/log_pb.js";
+import type { Mode } from "./history.ts";
+import { bodyOf, nameIn } from "./values.ts";
+import { atPace, type Client, callMs, failureOf, type Self, Stubs } from "./world.ts";
+
+const modes: Readonly<Record<Mode, ReadMode>> = {
+  linearizable: ReadMode.LINEARIZABLE,
+  session: ReadMode.SESSION,
+  bounded: ReadMode.BOUNDED,
+  any: ReadMode.ANY,
+};
+
+interface Freshness {
+  readonly seen?: number;
+  readonly stalenessMs?: number;
+}
+
+type Log = ReturnType<Stubs["log"]>;
+
+const requestOf = (mode: Mode, { seen, stalenessMs }: Freshness) => ({
+  readMode: modes[mode],
+  ...(seen === undefined ? {} : { seenOffset: BigInt(seen) }),
+  ...(stalenessMs === undefined ? {} : { maxStalenessMs: stalenessMs }),
+});
+
+/** Asks for the end and writes the answer down. */
+async function askEnd(
+  self: Self,
+  log: Log,
+  mode: Mode,
+  freshness: Freshness = {},
+): Promise<number | undefined> {
+  const { history, name } = self;
+  const known = { op: "end", client: name, mode, ...freshness, start: history.now() } as const;
+  const start = { case: "fromEnd", value: true } as const;
+  const request = { start, stopAtEnd: true, markers: true, ...requestOf(mode, freshness) };
+  try {
+    let next: number | undefined;
+    for await (const answer of log.consumeStream(request, { timeoutMs: callMs }))
+      if (answer.caughtUp) next = Number(answer.endOffset);
+    if (next === undefined) throw new Error("the end was not marked");
+    history.add({ ...known, end: history.now(), next });
+    return next;
+  } catch (reason) {
+    history.add({ ...known, end: history.now(), failure: failureOf(reason, "read") });
+    return undefined;
+  }
+}
+
+/** Asks for one record and writes the answer down. */
+async function askRecord(
+  self: Self,
+  log: Log,
+  offset: number,
+  mode: Mode,
+  freshness: Freshness = {},
+): Promise<void> {
+  const { history, name } = self;
+  const known = { op: "read", client: name, mode, offset, ...freshness, start: history.now() } as const;
+  try {
+    const request = { offset: BigInt(offset), ...requestOf(mode, freshness) };
+    const { record } = await log.consume(request, { timeoutMs: callMs });
+    const value = history.intern(nameIn(Buffer.from(record?.value ?? []).toString()));
+    history.add({ ...known, end: history.now(), value });
+  } catch (reason) {
+    history.add({ ...known, end: history.now(), failure: failureOf(reason, "read") });
+  }
+}
+
+const readsPerSecond = 20;
+
+/** The end of the log as of now, and the last record that it has, from any node. */
+export const linearizable: Client = async (self) => {
+  const stubs = new Stubs();
+  const any = (): Log =>
+    stubs.log(self.chance.pick(self.addresses.direct()), self.chance.pick(["grpc", "connect"]));
+  await atPace(self, 2000 / readsPerSecond, async () => {
+    const next = await askEnd(self, any(), "linearizable");
+    if (next !== undefined && next > 0) await askRecord(self, any(), next - 1, "linearizable");
+  });
+};
+
+/** Appends to one node, and asks another for it by what it was acknowledged. */
+export const session: Client = async (self) => {
+  const { history, addresses, chance } = self;
+  const stubs = new Stubs();
+  let seen: number | undefined;
+  let count = 0;
+  await atPace(self, 3000 / readsPerSecond, async () => {
+    const value = history.intern(`${self.name}-${count++}`);
+    const known = { op: "append", client: self.name, values: [value], start: history.now() } as const;
+    try {
+      const record = { value: Buffer.from(bodyOf(value)) };
+      const log = stubs.log(chance.pick(addresses.direct()), "grpc");
+      const { offset } = await log.produce({ record }, { timeoutMs: callMs });
+      seen = Number(offset);
+      history.add({ ...known, end: history.now(), offset: seen });
+    } catch (reason) {
+      history.add({ ...known, end: history.now(), failure: failureOf(reason) });
+    }
+    if (seen === undefined) return;
+    await askRecord(self, stubs.log(chance.pick(addresses.direct()), "grpc"), seen, "session", { seen });
+    const next = await askEnd(self, stubs.log(chance.pick(addresses.direct()), "grpc"), "session", { seen });
+    if (next !== undefined && next > 0) seen = Math.max(seen, next - 1);
+  });
+};
+
+/** Is content with what was true a moment ago, or at any time. */
+export const stale: Client = async (self) => {
+  const stubs = new Stubs();
+  await atPace(self, 2000 / readsPerSecond, async () => {
+    const log = stubs.log(self.chance.pick(self.addresses.direct()), "grpc");
+    if (self.chance.chance(0.3)) await askEnd(self, log, "any");
+    else await askEnd(self, log, "bounded", { stalenessMs: self.chance.pick([50, 300, 1000]) });
+  });
+};

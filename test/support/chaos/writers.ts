@@ -1,0 +1,215 @@
+/**
+ * Clients that append: every way there is, some to the leader, most to whatever node comes.
+ *
+ * Never: repeats by itself what may have been written, but for the one whose sequence makes that harmless.
+ */
+import { encodeRun } from "../../../src/client/mod.ts";
+import type { Append } from "./history.ts";
+import { type Answer, http } from "./http.ts";
+import { bodyOf, nameIn } from "./values.ts";
+import {
+  atPace,
+  type Client,
+  callMs,
+  clusterClient,
+  cutOff,
+  failureOf,
+  type Protocol,
+  pause,
+  type Self,
+  Stubs,
+} from "./world.ts";
+
+/** Names for the records of one client, in order. */
+function namer({ name, history }: Self): () => string {
+  let count = 0;
+  return () => history.intern(`${name}-${count++}`);
+}
+
+const bytesOf = (name: string): Uint8Array => Buffer.from(bodyOf(name));
+
+/** Writes down what became of an append. */
+async function told(
+  { history, name }: Self,
+  append: Pick<Append, "values" | "producer" | "expectedOffset">,
+  work: () => Promise<number>,
+): Promise<number | undefined> {
+  const start = history.now();
+  const known = { op: "append", client: name, ...append, start } as const;
+  try {
+    const offset = await work();
+    history.add({ ...known, end: history.now(), offset });
+    return offset;
+  } catch (reason) {
+    history.add({ ...known, end: history.now(), failure: failureOf(reason) });
+    return undefined;
+  }
+}
+
+/** The package's producer: batches, several under way, exactly once. */
+export const producer: Client = async (self) => {
+  await using client = clusterClient(self);
+  const next = namer(self);
+  const sender = client.producer({ lingerMs: 2, deliveryMs: 20_000 });
+  const burst = 4;
+  let underWay = 0;
+  await atPace(self, (1000 * burst) / self.rate, async () => {
+    for (let n = 0; n < burst && underWay < 256; n++) {
+      const name = next();
+      underWay++;
+      void told(self, { values: [name], producer: self.name }, async () => {
+        return (await sender.send({ value: bytesOf(name) })).firstOffset;
+      }).finally(() => underWay--);
+    }
+  });
+  await sender.flush();
+};
+
+/** A producer that counts by itself and asks until it knows. */
+export const stamped: Client = async (self) => {
+  using client = clusterClient(self);
+  const next = namer(self);
+  const id = BigInt(self.chance.uint32());
+  let sequence = 0;
+  await atPace(self, 4000 / self.rate, async () => {
+    const values = Array.from({ length: self.chance.between(1, 5) }, next);
+    const run = encodeRun(values.map((name) => ({ value: bytesOf(name) })));
+    const stamp = { subject: "", id, epoch: 0, sequence };
+    const attempt = async (): Promise<number> => {
+      for (;;) {
+        try {
+          return (await client.commitLog.append(run, { producer: stamp })).firstOffset;
+        } catch (reason) {
+          if (self.signal.aborted || failureOf(reason).written === "no") throw reason;
+          await pause(200, self.signal);
+        }
+      }
+    };
+    if ((await told(self, { values, producer: self.name }, attempt)) !== undefined) sequence += values.length;
+  });
+};
+
+/** One unary call after another, to whatever node; the protocols take turns. */
+export const unary: Client = async (self) => {
+  const stubs = new Stubs();
+  const next = namer(self);
+  await atPace(self, 1000 / self.rate, async () => {
+    const name = next();
+    const protocol = self.chance.pick<Protocol>(["grpc", "grpc-web", "connect", "json"]);
+    const log = stubs.log(self.chance.pick(self.addresses.direct()), protocol);
+    await told(self, { values: [name] }, async () => {
+      const { offset } = await log.produce({ record: { value: bytesOf(name) } }, { timeoutMs: callMs });
+      return Number(offset);
+    });
+  });
+};
+
+/** Batches as a browser sends them: Connect, JSON, HTTP/1.1. */
+export const batches: Client = async (self) => {
+  const stubs = new Stubs();
+  const next = namer(self);
+  await atPace(self, 10_000 / self.rate, async () => {
+    const values = Array.from({ length: self.chance.between(2, 18) }, next);
+    const log = stubs.log(self.chance.pick(self.addresses.direct()), "json");
+    const records = values.map((name) => ({ value: bytesOf(name) }));
+    await told(self, { values }, async () => {
+      return Number((await log.produceBatch({ records }, { timeoutMs: callMs })).firstOffset);
+    });
+  });
+};
+
+/** One record a message, many under way, acknowledged in order. */
+export const stream: Client = async (self) => {
+  const next = namer(self);
+  while (!self.signal.aborted) {
+    using client = clusterClient(self);
+    const sent: { readonly name: string; readonly start: number }[] = [];
+    const records = async function* () {
+      for (const last = performance.now() + 10_000; performance.now() < last && !self.signal.aborted; ) {
+        const name = next();
+        sent.push({ name, start: self.history.now() });
+        yield { value: bytesOf(name) };
+        await pause(1000 / self.rate, self.signal);
+      }
+    };
+    let acked = 0;
+    const settle = (outcome: { readonly offset: number } | { readonly failure: Append["failure"] }): void => {
+      const { name, start } = sent[acked++]!;
+      const known = {
+        op: "append",
+        client: self.name,
+        values: [name],
+        start,
+        end: self.history.now(),
+      } as const;
+      self.history.add(
+        "offset" in outcome ? { ...known, ...outcome } : { ...known, failure: outcome.failure! },
+      );
+    };
+    try {
+      const options = { window: 32, signal: AbortSignal.timeout(10_000 + callMs) };
+      for await (const { firstOffset } of client.produceStream(records(), options))
+        settle({ offset: firstOffset });
+    } catch (reason) {
+      // The fault speaks of all that was sent: of one alone it may know that it was not written.
+      const failure = sent.length - acked === 1 ? failureOf(reason) : cutOff(reason);
+      while (acked < sent.length) settle({ failure });
+      await pause(200, self.signal);
+    }
+  }
+};
+
+/** Appends at the end as it knows it, or not at all. */
+export const conditional: Client = async (self) => {
+  const stubs = new Stubs();
+  const next = namer(self);
+  await atPace(self, 2000 / self.rate, async () => {
+    const log = stubs.log(self.chance.pick(self.addresses.direct()), "grpc");
+    const description = await log.describe({}, { timeoutMs: callMs }).catch(() => undefined);
+    if (description === undefined) return;
+    const name = next();
+    const expectedOffset = Number(description.nextOffset);
+    await told(self, { values: [name], expectedOffset }, async () => {
+      const request = { record: { value: bytesOf(name) }, expectedOffset: description.nextOffset };
+      return Number((await log.produce(request, { timeoutMs: callMs })).offset);
+    });
+  });
+};
+
+/** As curl does in chapter 1: posts to a node, and gets from the same node what it has just posted. */
+export const chapterOne: Client = async (self) => {
+  const { history } = self;
+  const next = namer(self);
+  await atPace(self, 1000 / self.rate, async () => {
+    const url = `http://${self.chance.pick(self.addresses.direct())}/`;
+    const name = next();
+    const body = JSON.stringify({ record: { value: Buffer.from(bodyOf(name)).toString("base64") } });
+    const start = history.now();
+    const posted = await http(url, { method: "POST", body, timeoutMs: callMs });
+    const known = { op: "append", client: self.name, values: [name], start, end: history.now() } as const;
+    const { offset } = posted.json as { offset?: number };
+    if (offset === undefined) {
+      history.add({ ...known, failure: failureIn(posted) });
+      return;
+    }
+    history.add({ ...known, offset });
+    const asked = history.now();
+    const got = await http(`${url}?offset=${offset}`, { timeoutMs: callMs });
+    const read = { op: "read", client: self.name, mode: "linearizable", offset, start: asked } as const;
+    const { record } = got.json as { record?: { value: string } };
+    const answer =
+      record === undefined
+        ? { failure: failureIn(got) }
+        : { value: history.intern(nameIn(Buffer.from(record.value, "base64").toString())) };
+    history.add({ ...read, end: history.now(), ...answer });
+  });
+};
+
+/** What an error body says; without one nothing is known, except where there was no connection. */
+function failureIn({ status, json, failed }: Answer): NonNullable<Append["failure"]> {
+  const { code, message, written } = json as { code?: string; message?: string; written?: "no" | "unknown" };
+  if (failed !== undefined)
+    return { kind: failed, written: failed === "ECONNREFUSED" ? "no" : "unknown", message: failed };
+  const kind = status === 404 ? "out-of-range" : (code ?? String(status));
+  return { kind, written: written === "no" ? "no" : "unknown", message: message ?? "" };
+}
