@@ -106,6 +106,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const directory = resolve(config.dataDir);
   const opened = opening.use(await openLog(config, directory, clock, telemetry));
   const { log, clusterId } = opened;
+  const { log: stored } = log;
   const readiness = new NodeReadiness();
   const advertised = config.advertiseAddr ?? config.addr;
   const port = advertised.port === 0 ? listener.address.port : advertised.port;
@@ -161,6 +162,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }),
   });
   ops.addCheck({ name: "log", check: () => (log.full ? "the disk is full" : true) });
+  ops.addCheck({ name: "stored", check: () => stored.damage?.message ?? true });
   ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
   listener.start(service.front, gossip.doors);
   gossip.start();

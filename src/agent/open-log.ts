@@ -72,6 +72,7 @@ function openIn(
     initialOffset: config.initialOffset,
     clock,
     sync: syncModeOf(config.sync),
+    scrubBytesPerSecond: config.scrubBytesPerSecond,
     logger,
     telemetry: { metrics, tracer, clock },
     settings: {

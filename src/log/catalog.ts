@@ -7,6 +7,8 @@
  *   log/segment/<first>      SegmentMeta             <first>: 20 digits
  *   log/checkpoint/<first>   StateCheckpoint         the state before the segment's first batch
  *   log/commit               the highest index known to be committed at some time
+ *   log/damage/<first>       NotedDamage             found while the log ran; refuses to start while it is there
+ *   log/scrubbed             first index of the segment that the scrub looked at last
  *   log/doomed               first indexes of segments whose files are to be removed
  *   log/unsynced             true while a node runs that does not sync every group
  *
@@ -16,6 +18,7 @@ import { Fault } from "../fault.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import type { RaftIndex } from "../vocabulary.ts";
 import { type ChainEnd, chainStart } from "./chain.ts";
+import type { NotedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
 import { emptyCheckpoint, type StateCheckpoint } from "./state.ts";
 
@@ -31,6 +34,7 @@ export interface LogStart {
 export type CatalogChanges = Record<string, unknown>;
 
 const segmentPrefix = "log/segment/";
+const damagePrefix = "log/damage/";
 const pad = (first: RaftIndex): string => String(first).padStart(20, "0");
 
 export class Catalog {
@@ -87,6 +91,15 @@ export class Catalog {
     return (this.#store.get("log/commit") as RaftIndex | undefined) ?? 0;
   }
 
+  /** First indexes of the segments that were found damaged. */
+  damaged(): RaftIndex[] {
+    return this.#store.keys(damagePrefix).map((key) => Number(key.slice(damagePrefix.length)));
+  }
+
+  scrubbed(): RaftIndex {
+    return (this.#store.get("log/scrubbed") as RaftIndex | undefined) ?? 0;
+  }
+
   doomed(): RaftIndex[] {
     return (this.#store.get("log/doomed") as RaftIndex[] | undefined) ?? [];
   }
@@ -106,7 +119,12 @@ export const catalogChange = {
   removed: (first: RaftIndex): CatalogChanges => ({
     [segmentPrefix + pad(first)]: undefined,
     [`log/checkpoint/${pad(first)}`]: undefined,
+    [damagePrefix + pad(first)]: undefined,
   }),
+  damage: (first: RaftIndex, damage: NotedDamage | undefined): CatalogChanges => ({
+    [damagePrefix + pad(first)]: damage,
+  }),
+  scrubbed: (first: RaftIndex): CatalogChanges => ({ "log/scrubbed": first }),
   commit: (index: RaftIndex): CatalogChanges => ({ "log/commit": index }),
   doomed: (firsts: readonly RaftIndex[]): CatalogChanges => ({
     "log/doomed": firsts.length === 0 ? undefined : firsts,

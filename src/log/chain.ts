@@ -20,6 +20,7 @@ import {
   framePreviousCrc,
   frameTerm,
   frameTimestampMs,
+  prefixBytes,
 } from "./frame.ts";
 
 /** Where a log, or a part of it, ends: everything that the next frame must follow. */
@@ -75,20 +76,38 @@ export interface Scan {
 
 const chunkBytes = 2 * frameBytesMax;
 
+type Visit = (bytes: Uint8Array, at: number, position: number) => void;
+
 /** Follows the chain through a store file from its first byte to `fileBytes`, showing each frame on its way. */
 export function scanStore(
   file: Pick<DiskFile, "read">,
   fileBytes: number,
   start: ChainEnd,
-  visit: (bytes: Uint8Array, at: number, position: number) => void,
+  visit: Visit,
 ): Scan {
-  const buffer = new Uint8Array(Math.min(chunkBytes, fileBytes));
+  const steps = scanSteps(file, fileBytes, start, visit, chunkBytes);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same in steps of about `stepBytes` (more where a frame is larger), each told by its bytes. */
+export function* scanSteps(
+  file: Pick<DiskFile, "read">,
+  fileBytes: number,
+  start: ChainEnd,
+  visit: Visit,
+  stepBytes: number,
+): Generator<number, Scan> {
+  let buffer = new Uint8Array(Math.min(stepBytes, fileBytes));
   let end = start;
   let position = 0;
   let held = 0;
   for (;;) {
     const want = buffer.subarray(held, Math.min(buffer.length, fileBytes - position));
-    held += file.read(want, position + held);
+    const found = file.read(want, position + held);
+    held += found;
     let at = 0;
     let flaw: ChainFlaw | undefined;
     while (at < held) {
@@ -98,11 +117,21 @@ export function scanStore(
       end = endOfFrame(buffer, at);
       at += frameBytes(buffer, at);
     }
-    const atEnd = position + held >= fileBytes || want.length === 0;
+    const atEnd = position + held >= fileBytes || found < want.length || want.length === 0;
     position += at;
     if (flaw !== undefined && (flaw !== "short" || atEnd)) return { end, position, flaw };
     if (atEnd) return { end, position, flaw: undefined };
-    buffer.copyWithin(0, at, held);
+    yield want.length;
+    if (at === 0) buffer = grown(buffer, held);
+    else buffer.copyWithin(0, at, held);
     held -= at;
   }
+}
+
+/** Room for the frame at its beginning, which did not fit. */
+function grown(buffer: Uint8Array, held: number): Uint8Array<ArrayBuffer> {
+  const bytes = held < prefixBytes ? 2 * prefixBytes : frameBytes(buffer, 0);
+  const larger = new Uint8Array(Math.max(bytes, buffer.length));
+  larger.set(buffer.subarray(0, held));
+  return larger;
 }

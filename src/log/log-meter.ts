@@ -11,6 +11,7 @@ import { type Metrics, type Span, secondsBoundaries, type Tracer } from "../lib/
 import type { Bounds, Offset } from "../vocabulary.ts";
 import type { FrameGroup } from "./recent.ts";
 import type { RecoveryReport } from "./recovery.ts";
+import type { Scrubbed } from "./scrub.ts";
 
 /** Who listens. */
 export interface LogTelemetry {
@@ -25,6 +26,8 @@ export interface Metered {
   readonly segments: readonly { readonly bytes: number }[];
   readonly recovery: RecoveryReport;
   readonly openFiles: { readonly stores: number; readonly mappings: number };
+  readonly damagedSegments: number;
+  readonly scrubbed: Scrubbed;
 }
 
 /** A flush under way; one of the two is called at its end. */
@@ -123,6 +126,12 @@ function observe(metrics: Metrics, log: Metered, freeBytes: () => number): void 
     const { stores, mappings } = log.openFiles;
     return stores + mappings;
   });
+  gauge("damaged", "{segment}", "Segments in which damage was found", () => log.damagedSegments);
+  metrics.total(
+    "tailrace.log.scrubbed",
+    { description: "Bytes of sealed segments read again to find damage", unit: "By" },
+    () => log.scrubbed.bytes,
+  );
   gauge("disk.free", "By", "Bytes free where the log lies", freeBytes);
   metrics.total(
     "tailrace.log.recovery.cuts",

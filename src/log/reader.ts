@@ -20,7 +20,7 @@ import {
 } from "./frame.ts";
 import { firstAtOrAfter, lastAtOrBefore } from "./offset-index.ts";
 import { frameSlice, type Recent } from "./recent.ts";
-import { corrupt, type Segment } from "./segment.ts";
+import type { Segment } from "./segment.ts";
 
 /** How much is read from a segment at once. */
 const chunkBytes = 256 * 1024;
@@ -184,7 +184,7 @@ export class Reader {
       }
       if (flaw !== undefined) {
         if (at > 0) break; // what is sound so far goes out; the next read begins at the damage
-        throw corrupt(segment.path, position + at, flaw);
+        throw segment.damaged(position + at, flaw);
       }
       at += frameBytes(chunk, at);
     }
@@ -227,12 +227,12 @@ export function outOfRange(offset: Offset, { lowest, next }: Bounds): Fault {
 
 /** One frame of known length, checked. */
 export function readFrame(segment: Segment, index: RaftIndex, position: number, length: number): Uint8Array {
-  if (length < prefixBytes || length > frameBytesMax) throw corrupt(segment.path, position, "length");
+  if (length < prefixBytes || length > frameBytesMax) throw segment.damaged(position, "length");
   const frame = Buffer.allocUnsafeSlow(length);
   const held = segment.read(frame, position);
   const flaw = checkFrame(frame, 0, held) ?? (frameIndex(frame, 0) === index ? undefined : "index");
-  if (flaw !== undefined) throw corrupt(segment.path, position, flaw);
-  if (frameBytes(frame, 0) !== length) throw corrupt(segment.path, position, "length");
+  if (flaw !== undefined) throw segment.damaged(position, flaw);
+  if (frameBytes(frame, 0) !== length) throw segment.damaged(position, "length");
   return frame;
 }
 

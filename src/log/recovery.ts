@@ -2,7 +2,8 @@
  * Opening a directory after whatever happened to it: brings files and catalog together, finds the end of the log,
  * and makes what it found durable before anybody relies on it.
  *
- * Only the last segment is scanned. An index entry in its file is a receipt: its frame was synced once. A frame that
+ * Of the segments only the last is scanned whole, and of the sealed ones as much as a fixed budget allows (see
+ * sealed-check), so opening costs the same however large the log is. An index entry in its file is a receipt: its frame was synced once. A frame that
  * does not chain is corruption when it has a receipt, or when more than one write group lies behind it; else it is
  * the torn group of a crash and is cut, with everything behind it, and kept beside as `*.cut`.
  *
@@ -18,8 +19,10 @@ import { heapMapper } from "../lib/mapped-file.ts";
 import type { RaftIndex } from "../vocabulary.ts";
 import { type Catalog, catalogChange } from "./catalog.ts";
 import { type Scan, scanStore } from "./chain.ts";
+import { refusal } from "./damage.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes, indexVersion } from "./index-file.ts";
 import { ActiveIndex, entryBytes } from "./offset-index.ts";
+import { checkSealed, type SealedCheck } from "./sealed-check.ts";
 import {
   ActiveSegment,
   baseOf,
@@ -35,7 +38,8 @@ import { firstIndexOf, type SegmentFiles, storeName } from "./segment-files.ts";
 export const groupBytesMax = 4 * 1024 * 1024;
 
 /** What opening found and did. */
-export interface RecoveryReport {
+export interface RecoveryReport extends SealedCheck {
+  /** Of the last segment. */
   readonly scannedBytes: number;
   /** Written again because no receipt said that it was durable. */
   readonly rewrittenBytes: number;
@@ -48,14 +52,6 @@ export interface Recovered {
   readonly sealed: SealedSegment[];
   readonly active: ActiveSegment | undefined;
   readonly report: RecoveryReport;
-}
-
-/** Says which directory is meant, and what can be done, in every refusal to start. */
-function refuse(directory: string, path: string, position: number, why: string): Fault {
-  return new Fault("corrupt", {
-    message: `${path} is damaged at byte ${position} (${why}); nothing was changed. See what a repair would cut: tailrace repair ${directory}`,
-    facts: { file: path, position, why, repair: `tailrace repair ${directory}` },
-  });
 }
 
 /** The directory's id, checked or made. Throws "foreign-directory" for segment files without their catalog. */
@@ -85,44 +81,44 @@ export type FoldFrames = (
   last: SegmentMeta | undefined,
 ) => (bytes: Uint8Array, at: number) => void;
 
-/** Throws Fault "corrupt" (with file, position, why, repair) and "foreign-directory". `directory` is for messages. */
+/** Throws Fault "corrupt" (with file, position, why, repair) and "foreign-directory". */
 export function recover(
   files: SegmentFiles,
   catalog: Catalog,
   directoryId: Uint8Array,
-  directory: string,
+  checkBytesMax: number,
   fold: FoldFrames,
 ): Recovered {
-  const { disk } = files;
-  clean(files, catalog, directory);
+  clean(files, catalog);
   const metas = catalog.segments();
-  for (const meta of metas) {
-    const path = files.storePath(firstOf(meta));
-    if (!disk.exists(path)) throw refuse(directory, path, 0, "missing");
-  }
   const last = metas.pop();
   const sealed = metas.map((meta, ordinal) => {
-    if (meta.seal === undefined) throw refuse(directory, files.storePath(firstOf(meta)), 0, "not sealed");
+    const path = files.storePath(firstOf(meta));
+    if (meta.seal === undefined) throw refusal({ path, position: 0, why: "not sealed" });
     const next = metas[ordinal + 1] ?? last;
-    if (next !== undefined && next.before.crc !== meta.seal.lastCrc) {
-      throw refuse(directory, files.storePath(firstOf(next)), 0, "does not follow the segment before");
+    if (next !== undefined && (next.before.crc !== meta.seal.lastCrc || next.before.index !== lastOf(meta))) {
+      const why = "does not follow the segment before";
+      throw refusal({ path: files.storePath(firstOf(next)), position: 0, why });
     }
     return new SealedSegment(meta, files, directoryId);
   });
+  if (last !== undefined && !files.disk.exists(files.storePath(firstOf(last)))) {
+    throw refusal({ path: files.storePath(firstOf(last)), position: 0, why: "missing" });
+  }
+  const check = checkSealed(sealed, files, catalog, checkBytesMax);
   const see = fold(sealed, last);
   if (last === undefined) {
-    return {
-      sealed,
-      active: undefined,
-      report: { scannedBytes: 0, rewrittenBytes: 0, cut: undefined, indexRebuilt: false },
-    };
+    const none = { scannedBytes: 0, rewrittenBytes: 0, cut: undefined, indexRebuilt: false };
+    return { sealed, active: undefined, report: { ...check, ...none } };
   }
-  const { active, report } = recoverLast(last, files, catalog, directoryId, directory, see);
-  return { sealed, active, report };
+  const { active, report } = recoverLast(last, files, catalog, directoryId, see);
+  return { sealed, active, report: { ...check, ...report } };
 }
 
+const lastOf = ({ before, seal }: SegmentMeta): RaftIndex => before.index + (seal?.entries ?? 0);
+
 /** Removes what is known to be rubbish; refuses what is not known. */
-function clean(files: SegmentFiles, catalog: Catalog, directory: string): void {
+function clean(files: SegmentFiles, catalog: Catalog): void {
   const { disk } = files;
   const doomed = catalog.doomed();
   for (const first of doomed) files.remove(first);
@@ -136,7 +132,7 @@ function clean(files: SegmentFiles, catalog: Catalog, directory: string): void {
       const file = disk.open(path, "read");
       const bytes = file.size();
       file.close();
-      if (bytes > 0) throw refuse(directory, path, 0, "not in the catalog");
+      if (bytes > 0) throw refusal({ path, position: 0, why: "not in the catalog" });
       files.remove(first);
     }
   }
@@ -144,62 +140,72 @@ function clean(files: SegmentFiles, catalog: Catalog, directory: string): void {
   if (doomed.length > 0) catalog.write(catalogChange.doomed([]));
 }
 
+type LastReport = Omit<RecoveryReport, keyof SealedCheck>;
+
 function recoverLast(
   listed: SegmentMeta,
   files: SegmentFiles,
   catalog: Catalog,
   directoryId: Uint8Array,
-  directory: string,
   see: (bytes: Uint8Array, at: number) => void,
-): { active: ActiveSegment; report: RecoveryReport } {
+): { active: ActiveSegment; report: LastReport } {
   const { disk } = files;
   const meta: SegmentMeta = { ...listed, seal: undefined };
   const first = firstOf(meta);
   const found = readIndexFile(files, first, directoryId);
   const index = new ActiveIndex(baseOf(meta));
   const store = disk.open(files.storePath(first), "write");
-  const fileBytes = store.size();
-  const enter = indexer(index);
-  const scan = scanStore(store, fileBytes, meta.before, (bytes, at, position) => {
-    enter(bytes, at, position);
-    see(bytes, at);
-  });
-  const report = { scannedBytes: fileBytes, rewrittenBytes: 0, cut: undefined as RecoveryReport["cut"] };
-  const path = store.path;
-  if (scan.flaw !== undefined) {
-    const span = fileBytes - scan.position;
-    const received = index.length < found.receipts;
-    if (received || (span > groupBytesMax && !catalog.unsynced())) {
-      throw refuse(directory, path, scan.position, scan.flaw);
-    }
-    report.cut = cutTorn(files, first, store, scan, fileBytes);
-  } else if (lostItsEnd(found, index, scan)) {
-    throw refuse(directory, path, scan.position, "short");
+  let scan: Scan;
+  let report: LastReport;
+  try {
+    const fileBytes = store.size();
+    const enter = indexer(index);
+    scan = scanStore(store, fileBytes, meta.before, (bytes, at, position) => {
+      enter(bytes, at, position);
+      see(bytes, at);
+    });
+    const cut = cutIfTorn(files, catalog, { first, store, scan, fileBytes, found, index });
+    const synced = Math.min(found.receipts, index.length);
+    const from = synced < index.length ? index.position(synced) : scan.position;
+    const rewrittenBytes = rewrite(store, from, scan.position);
+    const indexRebuilt = !isPrefix(found, index) || found.sealed;
+    report = { scannedBytes: fileBytes, rewrittenBytes, cut, indexRebuilt };
+  } finally {
+    store.close();
   }
-  const synced = Math.min(found.receipts, index.length);
-  report.rewrittenBytes = rewrite(
-    store,
-    synced < index.length ? index.position(synced) : scan.position,
-    scan.position,
-  );
-  const indexRebuilt = !isPrefix(found, index) || found.sealed;
-  if (indexRebuilt) {
+  if (report.indexRebuilt) {
     files.drop(first);
     files.replace(files.indexPath(first), indexBody(directoryId, meta.before.crc, index));
     disk.syncDirectory(files.directory);
   }
-  const indexFile = disk.open(files.indexPath(first), "write");
-  const receipts = indexRebuilt ? index.length : synced;
-  indexFile.truncate(indexHeaderBytes + entryBytes * receipts);
-  const active = new ActiveSegment(meta, index, store, indexFile, {
-    bytes: scan.position,
-    end: scan.end,
-    receipts,
-  });
-  active.writeReceipts();
-  active.syncIndex();
+  const receipts = report.indexRebuilt ? index.length : Math.min(found.receipts, index.length);
+  const active = new ActiveSegment(meta, index, files, { bytes: scan.position, end: scan.end, receipts });
+  active.settleReceipts();
   if (listed.seal !== undefined) catalog.write(catalogChange.segment(meta));
-  return { active, report: { ...report, indexRebuilt } };
+  return { active, report };
+}
+
+interface LastStore {
+  readonly first: RaftIndex;
+  readonly store: DiskFile;
+  readonly scan: Scan;
+  readonly fileBytes: number;
+  readonly found: FoundIndex;
+  readonly index: ActiveIndex;
+}
+
+/** Cuts off what a crash may have torn; throws Fault "corrupt" for what no crash explains. */
+function cutIfTorn(files: SegmentFiles, catalog: Catalog, last: LastStore): RecoveryReport["cut"] {
+  const { store, scan, fileBytes, found, index } = last;
+  const at = { path: store.path, position: scan.position };
+  if (scan.flaw === undefined) {
+    if (lostItsEnd(found, index, scan)) throw refusal({ ...at, why: "short" });
+    return undefined;
+  }
+  const received = index.length < found.receipts;
+  const span = fileBytes - scan.position;
+  if (received || (span > groupBytesMax && !catalog.unsynced())) throw refusal({ ...at, why: scan.flaw });
+  return cutTorn(files, last.first, store, scan, fileBytes);
 }
 
 interface FoundIndex {

@@ -8,6 +8,7 @@
  */
 import type { Disk, DiskFile } from "../lib/disk.ts";
 import type { MappedFile, Mapper } from "../lib/mapped-file.ts";
+import { DamageBook } from "./damage.ts";
 
 export const storeName = (first: number): string => `${String(first).padStart(20, "0")}.store`;
 export const indexName = (first: number): string => `${String(first).padStart(20, "0")}.index`;
@@ -66,8 +67,17 @@ export class SegmentFiles {
   readonly disk: Disk;
   readonly stores: Pool<DiskFile>;
   readonly indexes: Pool<MappedFile>;
+  /** Where whoever reads these files and finds damage takes note of it. */
+  readonly damage: DamageBook;
 
-  constructor(directory: string, disk: Disk, mapper: Mapper, max: number) {
+  constructor(
+    directory: string,
+    disk: Disk,
+    mapper: Mapper,
+    max: number,
+    damage = new DamageBook(() => {}, undefined),
+  ) {
+    this.damage = damage;
     this.directory = directory;
     this.disk = disk;
     this.stores = new Pool(max, (path) => disk.open(path, "read"));

@@ -6,7 +6,7 @@
  *
  * Never: decides when to roll, trusts an index page it has not checked.
  */
-import { Fault } from "../fault.ts";
+import type { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import type { DiskFile } from "../lib/disk.ts";
 import type { Offset, RaftIndex } from "../vocabulary.ts";
@@ -52,6 +52,8 @@ export interface Segment {
   /** Runs a lookup in the index; a damaged one is built anew first. Throws Fault "corrupt" when that fails. */
   lookup<T>(find: (index: OffsetIndex) => T): T;
   read(target: Uint8Array, position: number): number;
+  /** Takes note of damage in the store, and answers Fault "corrupt" for whoever wanted to read there. */
+  damaged(position: number, why: string): Fault;
 }
 
 /** A header and the entries of `index`, as bytes of a file. */
@@ -59,15 +61,6 @@ export function indexBody(directoryId: Uint8Array, previousCrc: number, index: A
   const { base } = index;
   const header = encodeIndexHeader({ version: indexVersion, directoryId, base, previousCrc });
   return Buffer.concat([header, index.bytes(0, index.length)]);
-}
-
-/** The error for stored bytes that are not what they should be. `position` is in the file. */
-export function corrupt(path: string, position: number, why: string): Fault {
-  const file = path.slice(path.lastIndexOf("/") + 1);
-  return new Fault("corrupt", {
-    message: `${file} is damaged at byte ${position} (${why})`,
-    facts: { file, position, why },
-  });
 }
 
 export class SealedSegment implements Segment {
@@ -119,10 +112,24 @@ export class SealedSegment implements Segment {
   read(target: Uint8Array, position: number): number {
     const store = this.#store();
     if (!this.#storeChecked) {
-      if (store.size() !== this.bytes) throw corrupt(this.path, Math.min(store.size(), this.bytes), "length");
+      if (store.size() !== this.bytes) throw this.damaged(Math.min(store.size(), this.bytes), "length");
       this.#storeChecked = true;
     }
     return store.read(target, position);
+  }
+
+  damaged(position: number, why: string): Fault {
+    return this.#files.damage.note(this.first, { path: this.path, position, why });
+  }
+
+  /** Checks every page of the index, which is built anew when one is damaged. Throws Fault "corrupt". */
+  checkIndex(): void {
+    try {
+      this.#open().checkAll();
+    } catch (damage) {
+      if (!(damage instanceof DamagedPage)) throw damage;
+      this.#rebuild();
+    }
   }
 
   /** A store that somebody has taken away under a running node is damage like any other. */
@@ -130,7 +137,7 @@ export class SealedSegment implements Segment {
     try {
       return this.#files.stores.get(this.path);
     } catch (reason) {
-      if ((reason as NodeJS.ErrnoException).code === "ENOENT") throw corrupt(this.path, 0, "missing");
+      if ((reason as NodeJS.ErrnoException).code === "ENOENT") throw this.damaged(0, "missing");
       throw reason;
     }
   }
@@ -158,7 +165,7 @@ export class SealedSegment implements Segment {
     const store = this.#store();
     const scan = scanStore(store, store.size(), this.meta.before, indexer(rebuilt));
     if (scan.position !== this.bytes || scan.end.crc !== this.seal.lastCrc) {
-      throw corrupt(this.path, scan.position, scan.flaw ?? "length");
+      throw this.damaged(scan.position, scan.flaw ?? "length");
     }
     const body = indexBody(this.#directoryId, this.meta.before.crc, rebuilt);
     this.#files.drop(this.first);
@@ -167,6 +174,7 @@ export class SealedSegment implements Segment {
       Buffer.concat([body, encodeFooter(body, this.seal)]),
     );
     this.#files.disk.syncDirectory(this.#files.directory);
+    this.#files.damage.rebuilt(this.#files.indexPath(this.first));
   }
 }
 
@@ -180,6 +188,7 @@ export class ActiveSegment implements Segment {
   readonly meta: SegmentMeta;
   readonly index: ActiveIndex;
   readonly path: string;
+  readonly #files: SegmentFiles;
   readonly #store: DiskFile;
   readonly #indexFile: DiskFile;
   /** Bytes written to the store. */
@@ -192,15 +201,15 @@ export class ActiveSegment implements Segment {
   constructor(
     meta: SegmentMeta,
     index: ActiveIndex,
-    store: DiskFile,
-    indexFile: DiskFile,
+    files: SegmentFiles,
     at: { readonly bytes: number; readonly end: ChainEnd; readonly receipts: number },
   ) {
     this.meta = meta;
     this.index = index;
-    this.path = store.path;
-    this.#store = store;
-    this.#indexFile = indexFile;
+    this.path = files.storePath(firstOf(meta));
+    this.#files = files;
+    this.#store = files.disk.open(this.path, "write");
+    this.#indexFile = files.disk.open(files.indexPath(firstOf(meta)), "write");
     this.bytes = at.bytes;
     this.end = at.end;
     this.#receipts = at.receipts;
@@ -224,6 +233,10 @@ export class ActiveSegment implements Segment {
 
   read(target: Uint8Array, position: number): number {
     return this.#store.read(target, position);
+  }
+
+  damaged(position: number, why: string): Fault {
+    return this.#files.damage.note(this.first, { path: this.path, position, why });
   }
 
   /** Writes frames at the end. They are entered by enter() once that is done. */
@@ -257,6 +270,13 @@ export class ActiveSegment implements Segment {
     const at = indexHeaderBytes + entryBytes * this.#receipts;
     this.#indexFile.write(this.index.bytes(this.#receipts, length), at);
     this.#receipts = length;
+  }
+
+  /** After recovery: the index file holds the receipts that stay and those of what was written again, and no more. */
+  settleReceipts(): void {
+    this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
+    this.writeReceipts();
+    this.syncIndex();
   }
 
   syncIndex(): void {

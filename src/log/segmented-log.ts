@@ -18,12 +18,15 @@
 import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { Broadcast } from "../lib/broadcast.ts";
+import type { Clock } from "../lib/clock.ts";
 import { type Disk, errorCode } from "../lib/disk.ts";
 import type { Mapper } from "../lib/mapped-file.ts";
 import type { StableStore } from "../lib/stable-store.ts";
+import type { Logger } from "../lib/telemetry.ts";
 import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../vocabulary.ts";
 import { Catalog, catalogChange, type LogStart } from "./catalog.ts";
 import { type ChainEnd, checkNext, endOfFrame, scanStore } from "./chain.ts";
+import { DamageBook, refusal } from "./damage.ts";
 import { frameBytes, frameIndex } from "./frame.ts";
 import { LogMeter, type LogTelemetry } from "./log-meter.ts";
 import { ActiveIndex } from "./offset-index.ts";
@@ -31,10 +34,11 @@ import { Reader, readFrame } from "./reader.ts";
 import { type FrameGroup, lastOfGroup, Recent } from "./recent.ts";
 import { identify, type RecoveryReport, recover } from "./recovery.ts";
 import { mustRoll } from "./roll.ts";
+import { Scrub, type Scrubbed } from "./scrub.ts";
+import { checkBytesDefault } from "./sealed-check.ts";
 import {
   ActiveSegment,
   baseOf,
-  corrupt,
   firstOf,
   indexBody,
   SealedSegment,
@@ -61,6 +65,12 @@ export interface SegmentedLogOptions {
   readonly openFilesMax?: number;
   /** The node is allowed to run without syncing every group: a crash may tear more than one. */
   readonly unsynced?: boolean;
+  /** Sealed bytes that opening checks besides the last segment. Default 64 MiB. */
+  readonly checkBytesMax?: number;
+  /** How fast sealed segments are read again in the background, to find damage; needs a clock. Default 0: not at all. */
+  readonly scrubBytesPerSecond?: number;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
   /** Who is told of flushes and sizes. */
   readonly telemetry?: LogTelemetry | undefined;
 }
@@ -78,6 +88,7 @@ export class SegmentedLog {
   readonly #catalog: Catalog;
   readonly #files: SegmentFiles;
   readonly #meter: LogMeter | undefined;
+  readonly #scrub: Scrub | undefined;
   #start: LogStart;
   #sealed: SealedSegment[];
   #active: ActiveSegment | undefined;
@@ -106,7 +117,10 @@ export class SegmentedLog {
     disk.makeDirectory(logDirectory);
     this.#catalog = new Catalog(store);
     this.directoryId = identify(disk, directory, this.#catalog, newDirectoryId);
-    this.#files = new SegmentFiles(logDirectory, disk, mapper, options.openFilesMax ?? 64);
+    const book = new DamageBook((first, damage) => {
+      this.#catalog.write(catalogChange.damage(first, damage));
+    }, options.logger);
+    this.#files = new SegmentFiles(logDirectory, disk, mapper, options.openFilesMax ?? 64, book);
     this.#start = this.#initialStart(options.initialOffset ?? 0);
     this.#floor = this.#catalog.commit();
     let state: LogState | undefined;
@@ -114,7 +128,7 @@ export class SegmentedLog {
       this.#files,
       this.#catalog,
       this.directoryId,
-      directory,
+      options.checkBytesMax ?? checkBytesDefault,
       (before, last) => {
         const folding = this.#foldBefore(before, last);
         state = folding;
@@ -129,15 +143,9 @@ export class SegmentedLog {
     this.#end = active?.end ?? this.#start.end;
     this.#durable = this.#end.index;
     if (this.#durable < this.#floor) {
-      throw new Fault("corrupt", {
-        message: `${logDirectory} ends at index ${this.#durable}, but index ${this.#floor} was committed; see tailrace repair ${directory}`,
-        facts: {
-          directory,
-          last: this.#durable,
-          committed: this.#floor,
-          repair: `tailrace repair ${directory}`,
-        },
-      });
+      active?.close();
+      const why = `it ends at index ${this.#durable}, but index ${this.#floor} was committed`;
+      throw refusal({ path: active?.path ?? `${logDirectory}/meta`, position: active?.bytes ?? 0, why });
     }
     this.recent = new Recent(options.recentBytesMax ?? 16 * 1024 * 1024);
     this.#commit = Math.max(this.state.committedIndex, this.#floor);
@@ -150,6 +158,18 @@ export class SegmentedLog {
     if (this.#catalog.unsynced() !== unsynced) this.#catalog.write(catalogChange.unsynced(unsynced));
     if (options.telemetry !== undefined) {
       this.#meter = new LogMeter(options.telemetry, this, () => disk.freeBytes(directory));
+    }
+    const { clock, scrubBytesPerSecond = 0 } = options;
+    if (clock !== undefined && scrubBytesPerSecond > 0) {
+      this.#scrub = new Scrub({
+        clock,
+        bytesPerSecond: scrubBytesPerSecond,
+        logger: options.logger,
+        files: this.#files,
+        sealed: () => this.#sealed,
+        since: this.#catalog.scrubbed(),
+        keep: (first) => this.#quietlyKeep(first),
+      });
     }
   }
 
@@ -195,6 +215,20 @@ export class SegmentedLog {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** The first damage that was found in what is stored, by a reader or the scrub: Fault "corrupt". */
+  get damage(): Fault | undefined {
+    return this.#files.damage.first;
+  }
+
+  /** Segments known to be damaged. */
+  get damagedSegments(): number {
+    return this.#files.damage.count;
+  }
+
+  get scrubbed(): Scrubbed {
+    return this.#scrub?.totals ?? { bytes: 0, passes: 0 };
   }
 
   /** The term of the batch at `index`, or undefined where there is none; also just before firstIndex. */
@@ -421,6 +455,7 @@ export class SegmentedLog {
   /** Waits for nothing: an owner that has a flush under way awaits it first. Harmless when called again. */
   close(): void {
     if (this.#closed) return;
+    this.#scrub?.close();
     if (this.#failure === undefined && this.#active !== undefined) {
       this.#syncActive();
       this.#receipts();
@@ -545,13 +580,11 @@ export class SegmentedLog {
     }
     this.#floor = Math.max(this.#floor, this.#commit);
     old?.close();
-    this.#active = new ActiveSegment(
-      meta,
-      new ActiveIndex(baseOf(meta)),
-      this.#files.disk.open(this.#files.storePath(first), "write"),
-      this.#files.disk.open(this.#files.indexPath(first), "write"),
-      { bytes: 0, end: meta.before, receipts: 0 },
-    );
+    this.#active = new ActiveSegment(meta, new ActiveIndex(baseOf(meta)), this.#files, {
+      bytes: 0,
+      end: meta.before,
+      receipts: 0,
+    });
     this.#unsyncedIndexBytes = 0;
     this.#refresh();
   }
@@ -678,19 +711,14 @@ export class SegmentedLog {
     );
     this.#files.disk.syncDirectory(this.#files.directory);
     this.#catalog.write(catalogChange.segment(meta));
-    return new ActiveSegment(
-      meta,
-      index,
-      this.#files.disk.open(this.#files.storePath(segment.first), "write"),
-      this.#files.disk.open(this.#files.indexPath(segment.first), "write"),
-      { bytes: storeBytes, end, receipts: entries },
-    );
+    return new ActiveSegment(meta, index, this.#files, { bytes: storeBytes, end, receipts: entries });
   }
 
   /** The catalog forgets them first and notes that their files must go; so a crash in between is finished later. */
   #remove(firsts: readonly RaftIndex[], ...changes: readonly Record<string, unknown>[]): void {
     this.#catalog.write(...changes, ...firsts.map(catalogChange.removed), catalogChange.doomed(firsts));
     for (const first of firsts) this.#files.remove(first);
+    this.#files.damage.forget(firsts);
     this.#files.disk.syncDirectory(this.#files.directory);
     this.#catalog.write(catalogChange.doomed([]));
   }
@@ -772,6 +800,15 @@ export class SegmentedLog {
     }
   }
 
+  /** Only where a scrub goes on after the next start: with no room, or nothing written any more, it is not kept. */
+  #quietlyKeep(scrubbed: RaftIndex): void {
+    try {
+      if (this.#failure === undefined) this.#catalog.write(catalogChange.scrubbed(scrubbed));
+    } catch (reason) {
+      if (!isNoSpace(reason)) throw this.#poison(reason);
+    }
+  }
+
   #refresh(): void {
     this.#segments = this.#active === undefined ? [...this.#sealed] : [...this.#sealed, this.#active];
     this.#refreshBounds();
@@ -811,5 +848,8 @@ function endOfSealed({ meta, seal }: SealedSegment): ChainEnd {
 
 function foldSegment(segment: Segment, before: ChainEnd, state: LogState): void {
   const scan = scanStore(segment, segment.bytes, before, (bytes, at) => state.stage(bytes, at));
-  if (scan.flaw !== undefined) throw corrupt(segment.path, scan.position, scan.flaw);
+  if (scan.flaw !== undefined) {
+    segment.damaged(scan.position, scan.flaw);
+    throw refusal({ path: segment.path, position: scan.position, why: scan.flaw });
+  }
 }

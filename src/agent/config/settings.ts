@@ -128,6 +128,12 @@ export const settings = {
     "always",
     "when appends are made durable; other than always, acknowledged records can be lost",
   ),
+  scrubBytesPerSecond: set(
+    "Log",
+    bytes(0),
+    16 * MiB,
+    "how fast sealed segments are read again to find damage; 0 never",
+  ),
   indexMmap: set("Log", oneOf("on", "off"), "on", "map sealed indexes into memory; off reads them"),
 
   recordBytesMax: set("Limits", bytes(1, recordBytesMost), MiB, "largest record"),
