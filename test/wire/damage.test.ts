@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { curl } from "../support/curl.ts";
+import { type NodeProcess, startNode, tailrace } from "../support/process.ts";
+import { scratch } from "../support/scratch.ts";
+
+const records = 300;
+const value = (n: number): string => `${n} ${"x".repeat(200)}`;
+const small = ["--segment-store-bytes-max", "8KiB", "--log-level", "info"];
+
+/** Makes a log of many small segments, stopped in order. */
+async function filled(t: Parameters<typeof startNode>[0], directory: string): Promise<void> {
+  const node = await startNode(t, ["--data-dir", directory, ...small]);
+  const lines = Array.from({ length: records }, (_, n) => value(n)).join("\n");
+  const { status } = await tailrace(["produce", "--batch", "5", "--addr", node.addr], { input: lines });
+  assert.equal(status, 0);
+  assert.equal((await node.kill("SIGTERM")).status, 0);
+}
+
+function flip(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at]! ^= 0x10;
+  writeFileSync(path, bytes);
+}
+
+/** What lies in the directory, but for the lock's own files. */
+function contents(directory: string): string {
+  const hash = createHash("sha256");
+  for (const name of (readdirSync(directory, { recursive: true }) as string[]).sort()) {
+    if (!/\.(store|index|cut|mdb)$/.test(name) || name.endsWith("lock.mdb")) continue;
+    hash.update(`${name} `).update(readFileSync(join(directory, name)));
+  }
+  return hash.digest("hex");
+}
+
+const read = (node: NodeProcess, offset: number) => curl(node.url, { body: JSON.stringify({ offset }) });
+
+test("a flipped bit in a sealed or the last store refuses to start in one line and changes nothing; an index is built anew", async (t) => {
+  const directory = join(scratch(t), "data");
+  await filled(t, directory);
+  const serve = ["serve", "--data-dir", directory, "--addr", "127.0.0.1:0", ...small];
+  const log = join(directory, "log");
+  const names = readdirSync(log).sort();
+  const stores = names.filter((name) => name.endsWith(".store"));
+  assert.ok(stores.length > 5);
+  for (const store of [stores[0], stores[3], stores.at(-1)] as string[]) {
+    const path = join(log, store);
+    const at = readFileSync(path).length - 7;
+    flip(path, at);
+    const before = contents(directory);
+    const { status, out, err } = await tailrace(serve);
+    const line = err.split("\n").filter((text) => text.startsWith("tailrace serve: "));
+    assert.deepEqual([status, out, line.length], [5, "", 1], err);
+    const facts =
+      /damaged at byte (\d+) .*tailrace repair (\S+).*\(file (\S+), position \d+, why \S+, repair/.exec(
+        line[0]!,
+      );
+    assert.ok(facts !== null, line[0]);
+    const [, position, repaired, file] = facts as unknown as string[];
+    assert.deepEqual([repaired, file], [directory, path]);
+    assert.ok(Number(position) <= at);
+    assert.equal(contents(directory), before);
+    const verified = await tailrace(["verify", directory]);
+    assert.equal(verified.status, 5);
+    assert.match(verified.out, new RegExp(`^${store} ${position} \\S+$`, "m"));
+    flip(path, at);
+  }
+  const index = join(log, stores[2]!.replace("store", "index"));
+  const sound = readFileSync(index);
+  flip(index, 70);
+  assert.equal((await tailrace(["verify", directory])).status, 5);
+  const node = await startNode(t, serve.slice(1));
+  assert.equal((await read(node, records - 1)).status, 200);
+  await node.kill("SIGTERM");
+  assert.deepEqual(readFileSync(index), sound);
+  assert.match((await tailrace(["verify", directory])).out, new RegExp(`^ok records=${records} `));
+});
+
+test("damage under a running node is found by the scrub: told, refused, the rest served, the next start refused", async (t) => {
+  const directory = join(scratch(t), "data");
+  await filled(t, directory);
+  const serve = ["--data-dir", directory, ...small, "--scrub-bytes-per-second", "4MiB"];
+  const node = await startNode(t, serve);
+  const { segments } = (
+    await curl(`${node.url}/log.v1.Log/Describe`, {
+      method: "POST",
+      body: "{}",
+      headers: { "content-type": "application/json" },
+    })
+  ).json as { segments: { baseOffset?: string; nextOffset: string }[] };
+  const store = readdirSync(join(directory, "log")).filter((name) => name.endsWith(".store"))[2]!;
+  const lost = Number(segments[2]!.nextOffset) - 1;
+  const path = join(directory, "log", store);
+  flip(path, readFileSync(path).length - 7);
+  const readyz = () => curl(`http://${node.ops}/readyz?verbose`);
+  for (let tries = 0; (await readyz()).status === 200 && tries < 300; tries++) await sleep(100);
+  assert.match((await readyz()).text, new RegExp(`\\[-\\]stored failed: ${store} is damaged at byte \\d+`));
+  const refused = await read(node, lost);
+  assert.equal(refused.status, 500);
+  assert.deepEqual(
+    { ...refused.json, position: 0, message: "" },
+    {
+      code: "data_loss",
+      message: "",
+      written: "no",
+      file: store,
+      position: 0,
+      why: "checksum",
+      repair: `tailrace repair ${directory}`,
+    },
+  );
+  assert.equal((await read(node, 0)).status, 200);
+  assert.equal((await read(node, records - 1)).status, 200);
+  assert.match((await curl(`http://${node.ops}/metrics`)).text, /^tailrace_log_damaged\S* 1$/m);
+  assert.match(node.log(), new RegExp(`"file":"${path}".*stored bytes are damaged`));
+  assert.equal((await node.kill("SIGTERM")).status, 0);
+  const next = await tailrace(["serve", "--addr", "127.0.0.1:0", ...serve]);
+  assert.equal(next.status, 5);
+  assert.match(next.err, /damaged at byte \d+ .*tailrace repair /);
+  assert.match((await tailrace(["repair", directory, "--yes"])).out, /\nrepaired next=\d+ lost=\d+\n$/);
+  const repaired = await startNode(t, serve);
+  assert.equal((await read(repaired, 0)).status, 200);
+  assert.equal((await curl(`http://${repaired.ops}/readyz`)).status, 200);
+});
