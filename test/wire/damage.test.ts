@@ -59,8 +59,8 @@ test("a flipped bit in a sealed or the last store refuses to start in one line a
       /damaged at byte (\d+) .*tailrace repair (\S+).*\(file (\S+), position \d+, why \S+, repair/.exec(
         line[0]!,
       );
-    assert.ok(facts !== null, line[0]);
-    const [, position, repaired, file] = facts as unknown as string[];
+    assert.ok(facts !== null, err);
+    const [, position = "", repaired, file] = facts ?? [];
     assert.deepEqual([repaired, file], [directory, path]);
     assert.ok(Number(position) <= at);
     assert.equal(contents(directory), before);
