@@ -140,6 +140,10 @@ export class Replica implements AsyncDisposable {
       leads: () => this.#appender.ready,
       trim: (before) => void this.log.trim(before).catch(() => undefined),
       keepAfter: () => this.#keepAfter(),
+      failed: (reason) => {
+        void this.#node?.close();
+        this.#fail(this.#broken(reason));
+      },
     });
     this.#report();
   }

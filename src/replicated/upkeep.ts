@@ -17,6 +17,8 @@ export interface UpkeepOptions {
   readonly trim: (before: Offset) => void;
   /** The last index that every live follower has. */
   readonly keepAfter: () => RaftIndex;
+  /** Something could not be made durable, or be removed: the log takes no more. */
+  readonly failed: (reason: unknown) => void;
 }
 
 const idleMs = 1_000;
@@ -36,7 +38,12 @@ export class Upkeep {
     if (this.#closed) return;
     this.#timer ??= this.#options.clock.after(idleMs, () => {
       this.#timer = undefined;
-      this.#work();
+      try {
+        this.#work();
+      } catch (reason) {
+        this.close();
+        this.#options.failed(reason);
+      }
     });
   }
 

@@ -1,0 +1,139 @@
+/**
+ * Defects of the book's version that lie in how a log is replicated, each shown to be absent here: whole replicas on
+ * simulated disks that lose what was not synced. test/DEFECTS.md lists them all.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { frameHeader } from "../../../src/log/mod.ts";
+import { allValues, run } from "../../support/logs.ts";
+import { MemoryCluster, type MemoryNode, until } from "../../support/replicas.ts";
+
+const names = (count: number, prefix = "r"): string[] =>
+  Array.from({ length: count }, (_, n) => `${prefix}${n}`);
+
+async function appendAll(node: MemoryNode, values: readonly string[]): Promise<void> {
+  await Promise.all(values.map((value) => node.replica!.log.append(run(value))));
+}
+
+/** Starts a node again on what its disk has kept. */
+function comeBack(cluster: MemoryCluster, node: MemoryNode): void {
+  cluster.reopen(node).start();
+}
+
+const has = (node: MemoryNode, count: number): Promise<void> =>
+  until(`${node.name} has ${count} records`, () => node.replica!.storedLog.bounds.next === count);
+
+test("no fsync: what was acknowledged is there when the power has failed everywhere at once", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  await appendAll(await cluster.leader(), names(200));
+  for (const node of cluster.nodes) await cluster.crash(node);
+  for (const node of cluster.nodes) comeBack(cluster, node);
+  const leader = await cluster.leader();
+  assert.deepEqual(await allValues(leader.replica!.log), names(200));
+});
+
+test("records duplicate after each restart: they are there once, however often a node starts", async () => {
+  await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 });
+  await appendAll(await cluster.leader(), names(50));
+  for (let times = 0; times < 3; times++) {
+    for (const node of cluster.nodes) {
+      await cluster.crash(node);
+      comeBack(cluster, node);
+      await has(node, 50);
+    }
+  }
+  await cluster.leader();
+  for (const { replica } of cluster.nodes) assert.deepEqual(await allValues(replica!.log), names(50));
+});
+
+test("a suffix conflict deletes the whole log: only what conflicts is replaced", async () => {
+  await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 });
+  const old = await cluster.leader();
+  await appendAll(old, names(40));
+  cluster.isolate(old.name);
+  const lost = old.replica!.log.append(run("never"), { deadlineMs: Date.now() + 200 }).catch(Fault.from);
+  const next = await cluster.leader();
+  await appendAll(next, names(40, "s"));
+  cluster.heal();
+  await has(old, 80);
+  assert.ok((await lost) instanceof Fault);
+  assert.deepEqual(await allValues(old.replica!.log), [...names(40), ...names(40, "s")]);
+});
+
+test("the log ignores the Raft index: every frame is at the index that it names, on every node", async () => {
+  await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 });
+  for (let term = 0; term < 3; term++) {
+    const leader = await cluster.leader();
+    await appendAll(leader, names(10, `t${term}-`));
+    await cluster.crash(leader); // so that a new term puts an entry without records between them
+    await cluster.leader();
+    comeBack(cluster, leader);
+  }
+  const leader = await cluster.leader();
+  await appendAll(leader, ["last"]);
+  for (const node of cluster.nodes) {
+    await has(node, 31);
+    const log = node.replica!.storedLog;
+    const indexes = log.entries(log.firstIndex, 1 << 20).map((frame) => frameHeader(frame, 0).index);
+    assert.deepEqual(
+      indexes,
+      indexes.map((_, n) => log.firstIndex + n),
+    );
+    assert.notEqual(log.commitIndex, log.bounds.next, "the entries of new terms have no offsets");
+  }
+});
+
+test("snapshots run past their index: one taken while records come gives each of them once", async () => {
+  await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 });
+  const leader = await cluster.leader();
+  await appendAll(leader, names(60));
+  const late = cluster.followers(leader)[0]!;
+  await cluster.crash(late);
+  await appendAll(leader, names(60, "s"));
+  await leader.replica!.log.trim(100);
+  const more = Array.from({ length: 60 }, (_, n) => leader.replica!.log.append(run(`m${n}`)));
+  comeBack(cluster, late);
+  await Promise.all(more);
+  await has(late, 180);
+  const expected = [...names(60), ...names(60, "s"), ...names(60, "m")];
+  const { lowest } = late.replica!.storedLog.bounds;
+  assert.deepEqual(await allValues(late.replica!.log), expected.slice(lowest));
+});
+
+test("stale reads: a leader that was deposed without knowing it does not say that there is nothing", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const old = await cluster.leader();
+  await appendAll(old, names(5));
+  cluster.isolate(old.name);
+  const next = await cluster.leader();
+  await appendAll(next, names(5, "s"));
+  const deadlineMs = Date.now() + 300;
+  for (const mode of ["linearizable", "session"] as const) {
+    const fault = await old.replica!.log.read(7, { mode, deadlineMs }).catch(Fault.from);
+    assert.ok(fault instanceof Fault && fault.kind !== "out-of-range", mode);
+  }
+});
+
+test("not-leader is an unknown error: it names the leader and says that nothing was written", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  await appendAll(leader, names(1));
+  const follower = cluster.followers(leader)[0]!;
+  await until("the follower knows", () => follower.replica!.node.leader?.name === leader.name);
+  const fault = await follower.replica!.log.append(run("x"), { forward: false }).catch(Fault.from);
+  assert.ok(fault instanceof Fault);
+  assert.deepEqual([fault.kind, fault.written, fault.facts["leader"]], ["not-leader", "no", leader.name]);
+});
+
+test("stream produce goes one record at a time: what comes at once is written and sent in groups", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  await appendAll(leader, names(1));
+  cluster.sent.clear();
+  const before = leader.replica!.storedLog.commitIndex;
+  await appendAll(leader, names(1000));
+  const { commitIndex } = leader.replica!.storedLog;
+  assert.ok(commitIndex - before < 50, `${commitIndex - before} entries for 1000 records`);
+  assert.ok((cluster.sent.get("append") ?? 0) < 200, `${cluster.sent.get("append")} messages`);
+});
