@@ -14,7 +14,7 @@ import { MemoryLog } from "./memory-log.ts";
 
 export interface ServeOptions
   extends Partial<
-    Pick<ServiceOptions, "log" | "origins" | "express" | "heartbeatMs" | "answerMs" | "heldBytesMax">
+    Pick<ServiceOptions, "log" | "origins" | "express" | "pages" | "heartbeatMs" | "answerMs" | "heldBytesMax">
   > {
   readonly access?: AccessControl;
   readonly telemetry?: Telemetry;
@@ -75,6 +75,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     recordBytesMax: options.recordBytesMax ?? 1024 * 1024,
     requestBytesMax: options.requestBytesMax ?? 4 * 1024 * 1024,
     ...(options.express === undefined ? {} : { express: options.express }),
+    ...(options.pages === undefined ? {} : { pages: options.pages }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     ...(options.heldBytesMax === undefined ? {} : { heldBytesMax: options.heldBytesMax }),
     ...(options.answerMs === undefined ? {} : { answerMs: options.answerMs }),
