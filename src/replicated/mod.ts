@@ -4,5 +4,13 @@
  * Never: reads a flag; knows the public contract's messages.
  */
 export { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
+export {
+  type ForwardedCaller,
+  type PeerHello,
+  PeerNetwork,
+  type PeerNetworkOptions,
+  type PeerService,
+  type PeerStatus,
+} from "./peers.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export { type Forwarder, ReplicatedLog } from "./replicated-log.ts";

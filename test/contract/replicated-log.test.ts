@@ -1,6 +1,7 @@
 import { SyncPolicy } from "../../src/log/mod.ts";
 import { scratchDirectory } from "../support/logs.ts";
 import { MemoryCluster, openAlone } from "../support/replicas.ts";
+import { SocketCluster } from "../support/socket-cluster.ts";
 import { commitLogContract } from "./commit-log.ts";
 
 commitLogContract("the replicated log of one node", async () => {
@@ -41,4 +42,16 @@ commitLogContract("the replicated log of three nodes, at a follower", async () =
   const cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 200 });
   const follower = cluster.followers(await cluster.leader())[0]!;
   return { log: follower.replica!.log, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
+});
+
+commitLogContract("the replicated log of three nodes over sockets, at the leader", async () => {
+  const cluster = await SocketCluster.open(3);
+  const leader = await cluster.leader();
+  return { log: leader.up!.replica.log, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
+});
+
+commitLogContract("the replicated log of three nodes over sockets, at a follower", async () => {
+  const cluster = await SocketCluster.open(3, { settings: { segmentStoreBytesMax: 200 } });
+  const follower = cluster.followers(await cluster.leader())[0]!;
+  return { log: follower.up!.replica.log, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
 });

@@ -40,6 +40,8 @@ export class Raft {
   electionElapsed = 0;
   heartbeatElapsed = 0;
   electionTimeout = 0;
+  /** The driver knows something against this node as a leader: it does not campaign, whoever asks for it. */
+  reluctant = false;
 
   // A leader's own.
   /** Leadership is being handed to this peer: no proposals meanwhile. */
@@ -86,7 +88,7 @@ export class Raft {
   /** May this node become leader as things are? */
   get promotable(): boolean {
     const own = this.tracker.progress.get(this.id);
-    return own !== undefined && !own.learner && !this.log.hasSnapshotPending;
+    return own !== undefined && !own.learner && !this.log.hasSnapshotPending && !this.reluctant;
   }
 
   /** Queues a message: answers that promise something durable go out after it is, all others at once. */

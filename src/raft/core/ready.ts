@@ -174,6 +174,11 @@ export class Core {
 
   // Inputs.
 
+  /** True: something that the core cannot know speaks against this node as a leader. It does not campaign then. */
+  set reluctant(reluctant: boolean) {
+    this.#raft.reluctant = reluctant;
+  }
+
   tick(): void {
     tick(this.#raft);
   }

@@ -346,6 +346,7 @@ export class RaftNode {
     if (this.#stopped) return;
     this.#armTick();
     this.#now++;
+    this.#core.reluctant = this.#options.transport.mayCampaign?.() === false;
     this.#core.tick();
     this.#handOverWhenRemoved();
     this.#proposals.expire(this.#now);

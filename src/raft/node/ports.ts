@@ -65,6 +65,8 @@ export interface RaftTransport {
   send(message: Message): void;
   /** Who there is, whenever that changes. */
   members(configuration: ConfState): void;
+  /** False: what it knows of the others speaks against this node as a leader. Asked at every tick; default true. */
+  mayCampaign?(): boolean;
 }
 
 /** How a proposal ended. Exactly one of the two is called, once, never from within propose(). */

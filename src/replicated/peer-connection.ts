@@ -1,0 +1,170 @@
+/**
+ * One socket to or from a peer: frames out of a bounded queue, frames in. A rim.
+ *
+ *   send → queue → (end of this turn) cork, write, uncork → wait for drain while the system takes no more
+ *
+ * What waits in the queue has certainly not left; what was handed over may have. While held, only what is sent
+ * urgently goes: the handshake, before anything else may follow it.
+ *
+ * Never: reconnects, knows what a frame means.
+ */
+import type { Duplex } from "node:stream";
+import { Fault } from "../fault.ts";
+import { type EncodedFrame, type Frame, FrameReader, preamble } from "./peer-codec.ts";
+import { type Outgoing, type QueueBounds, SendQueue } from "./peer-queue.ts";
+
+export interface ConnectionOptions {
+  readonly socket: Duplex;
+  readonly bounds: QueueBounds;
+  onFrame(frame: Frame): void;
+  /** Called once: the fault says why. What was queued has been dropped. */
+  onClosed(fault: Fault): void;
+}
+
+/** Handed over in one go. */
+const burstBytesMax = 1024 * 1024;
+
+export class PeerConnection {
+  readonly #options: ConnectionOptions;
+  readonly #socket: Duplex;
+  readonly #queue: SendQueue;
+  readonly #reader: FrameReader;
+  #held = true;
+  #blocked = false;
+  #flushing = false;
+  #closed = false;
+  #moved = true;
+  #error: Error | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    const { socket, bounds } = options;
+    this.#socket = socket;
+    this.#queue = new SendQueue(bounds);
+    this.#reader = new FrameReader((frame) => options.onFrame(frame));
+    socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
+    socket.on("drain", () => {
+      this.#blocked = false;
+      this.#moved = true;
+      this.#flush();
+    });
+    socket.on("error", (error: Error) => {
+      this.#error ??= error;
+    });
+    socket.once("end", () => this.#gone());
+    socket.once("close", () => this.#gone());
+    socket.write(preamble);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Waits to be sent. */
+  get queuedBytes(): number {
+    return this.#queue.bytes;
+  }
+
+  /** Has anything been read or taken by the system since this was last asked? */
+  takeMoved(): boolean {
+    const moved = this.#moved;
+    this.#moved = false;
+    return moved;
+  }
+
+  /** False when there is no room: nothing was queued. */
+  send(item: Outgoing): boolean {
+    if (this.#closed || !this.#queue.push(item)) return false;
+    if (!this.#flushing) {
+      this.#flushing = true;
+      queueMicrotask(() => {
+        this.#flushing = false;
+        this.#flush();
+      });
+    }
+    return true;
+  }
+
+  /** Goes before everything that waits, held or not. For a few small frames only. */
+  sendUrgently({ chunks }: EncodedFrame): void {
+    if (this.#closed) return;
+    for (const chunk of chunks) this.#socket.write(chunk);
+  }
+
+  /** The handshake is over: what waits may go, and all kinds of frames may come. */
+  release(): void {
+    this.#reader.greeted();
+    this.#held = false;
+    this.#flush();
+  }
+
+  /** Ends it, with the reason for whoever owns it. Harmless when it has ended already. */
+  close(fault: Fault): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reader.stop();
+    this.#socket.destroy();
+    this.#queue.clear();
+    this.#options.onClosed(fault);
+  }
+
+  /** Says one last thing, and ends it once that has left. */
+  finish(frame: EncodedFrame, fault: Fault): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reader.stop();
+    for (const chunk of frame.chunks) this.#socket.write(chunk);
+    this.#socket.end(() => this.#socket.destroy());
+    this.#queue.clear();
+    this.#options.onClosed(fault);
+  }
+
+  /** Ends it without a word, also while a last one is on its way. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (this.#closed) return;
+    this.#moved = true;
+    try {
+      this.#reader.push(chunk);
+    } catch (reason) {
+      if (!(reason instanceof Fault)) throw reason;
+      this.close(reason);
+    }
+  }
+
+  #flush(): void {
+    while (!this.#held && !this.#blocked && !this.#closed && this.#queue.count > 0) {
+      const items = this.#queue.take(burstBytesMax);
+      if (items.length === 0) continue;
+      let clear = true;
+      this.#socket.cork();
+      for (const { chunks, written } of items) {
+        for (const [at, chunk] of chunks.entries()) {
+          const last = written !== undefined && at === chunks.length - 1;
+          clear = last
+            ? this.#socket.write(chunk, (error) => {
+                if (error === null || error === undefined) written();
+              })
+            : this.#socket.write(chunk);
+        }
+      }
+      this.#socket.uncork();
+      this.#blocked = !clear;
+    }
+  }
+
+  #gone(): void {
+    const cause = this.#error;
+    const code = cause === undefined ? undefined : Reflect.get(cause, "code");
+    this.close(
+      new Fault("unavailable", {
+        message: "the connection to the peer has ended",
+        ...(typeof code === "string" ? { facts: { code } } : {}),
+        cause,
+      }),
+    );
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Raft's messages as frames, and back. Pure.
+ *
+ *   head := [type from to term index logTerm commit vote reject rejectHint context]   and, of a snapshot,
+ *           its [index term configuration]
+ *   body := an append's entries: frames of the log, one after another; a snapshot's data
+ *
+ * Nothing else of an entry travels: index, term and change are read from its frame. What came is looked at before
+ * Raft sees it: checksums, that entries follow one another, whole numbers. So a flipped bit ends a connection, not
+ * a node.
+ *
+ * Never: copies an entry.
+ */
+import { assert } from "../lib/assert.ts";
+import { checkFrame, frameBytes, frameCrc, framePreviousCrc } from "../log/mod.ts";
+import { type ConfState, type Entry, type Message, type MessageType, message } from "../raft/mod.ts";
+import { entryOf, pack } from "./entries.ts";
+import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./peer-codec.ts";
+import { unpackChecked } from "./peer-packed.ts";
+
+/** The messages that travel, by their number on the wire. */
+const types: readonly MessageType[] = [
+  "append",
+  "append-response",
+  "vote",
+  "vote-response",
+  "pre-vote",
+  "pre-vote-response",
+  "snapshot",
+  "heartbeat",
+  "heartbeat-response",
+  "transfer-leader",
+  "timeout-now",
+  "read-index",
+  "read-index-response",
+];
+const codes = new Map(types.map((type, code) => [type, code]));
+const fields = 11;
+
+/** Throws Fault "too-large" for a snapshot beyond what a frame may hold. */
+export function encodeMessage(message: Message): EncodedFrame {
+  const { type, from, to, term, index, logTerm, commit, vote, reject, rejectHint, context } = message;
+  const code = codes.get(type);
+  assert(code !== undefined, "a message that stays at home");
+  const head = [code, from, to, term, index, logTerm, commit, vote, reject, rejectHint, context];
+  if (type === "append") return encodeFrame("append", pack(head), joined(message.entries));
+  if (type !== "snapshot") return encodeFrame("message", pack(head));
+  const { snapshot } = message;
+  assert(snapshot !== undefined, "a snapshot message without one");
+  const about = [snapshot.index, snapshot.term, snapshot.configuration];
+  return encodeFrame("snapshot", pack([...head, about]), [snapshot.data]);
+}
+
+/** Throws Fault "bad-request" for what is no message of Raft. */
+export function decodeMessage({ kind, head, body }: Frame): Message {
+  const { value } = unpackChecked(head);
+  if (!Array.isArray(value) || value.length !== fields + (kind === "snapshot" ? 1 : 0))
+    throw malformed("head");
+  const [code, from, to, term, index, logTerm, commit, vote, reject, rejectHint, context, about] =
+    value as unknown[];
+  const numbers = [code, from, to, term, index, logTerm, commit, vote, rejectHint, context];
+  if (!numbers.every(isWhole) || typeof reject !== "boolean") throw malformed("head");
+  const type = types[code as number];
+  if (type === undefined || kindOf(type) !== kind) throw malformed("head");
+  const common = {
+    from,
+    term,
+    index,
+    logTerm,
+    commit,
+    vote,
+    reject,
+    rejectHint,
+    context,
+  } as Partial<Message>;
+  const made = message(type, to as number, common);
+  if (kind === "append") return { ...made, entries: entriesIn(body, made) };
+  if (kind === "snapshot") return { ...made, snapshot: { ...snapshotHead(about), data: body } };
+  return made;
+}
+
+const kindOf = (type: MessageType): string => (type === "append" || type === "snapshot" ? type : "message");
+
+const isWhole = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+/** The entries' bytes, neighbours in one memory as one piece. */
+function joined(entries: readonly Entry[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let piece: Uint8Array | undefined;
+  for (const { bytes } of entries) {
+    if (piece?.buffer === bytes.buffer && piece.byteOffset + piece.length === bytes.byteOffset) {
+      piece = new Uint8Array(piece.buffer, piece.byteOffset, piece.length + bytes.length);
+      pieces[pieces.length - 1] = piece;
+    } else {
+      piece = bytes;
+      pieces.push(piece);
+    }
+  }
+  return pieces;
+}
+
+/** The entries of an append, each a view of its body. */
+function entriesIn(body: Uint8Array, { index, logTerm, term }: Message): Entry[] {
+  const entries: Entry[] = [];
+  let [next, lastTerm, lastCrc] = [index + 1, logTerm, -1];
+  for (let at = 0; at < body.length; next++) {
+    if (checkFrame(body, at, body.length) !== undefined) throw malformed("body");
+    if (lastCrc >= 0 && framePreviousCrc(body, at) !== lastCrc) throw malformed("body");
+    const end = at + frameBytes(body, at);
+    const entry = entryIn(body.subarray(at, end));
+    if (entry.index !== next || entry.term < lastTerm || entry.term > term) throw malformed("body");
+    entries.push(entry);
+    lastTerm = entry.term;
+    lastCrc = frameCrc(body, at);
+    at = end;
+  }
+  return entries;
+}
+
+function entryIn(frame: Uint8Array): Entry {
+  try {
+    return entryOf(frame);
+  } catch (cause) {
+    throw malformed("body", cause);
+  }
+}
+
+function snapshotHead(about: unknown): { index: number; term: number; configuration: ConfState } {
+  const [index, term, configuration] = Array.isArray(about) ? (about as unknown[]) : [];
+  if (!isWhole(index) || !isWhole(term) || !isConfiguration(configuration)) throw malformed("head");
+  return { index, term, configuration };
+}
+
+function isConfiguration(value: unknown): value is ConfState {
+  if (typeof value !== "object" || value === null) return false;
+  const { voters, votersOutgoing, learners, learnersNext, autoLeave, roster } = value as Partial<ConfState>;
+  const lists: unknown[] = [voters, votersOutgoing, learners, learnersNext];
+  const peers = lists.every((list) => Array.isArray(list) && list.every(isWhole));
+  if (!peers || typeof autoLeave !== "boolean") return false;
+  if (roster === undefined) return true;
+  return (
+    typeof roster === "object" &&
+    roster !== null &&
+    isWhole(roster.nextPeer) &&
+    Array.isArray(roster.members) &&
+    roster.members.every(
+      (member: unknown) =>
+        typeof member === "object" &&
+        member !== null &&
+        isWhole((member as { peer?: unknown }).peer) &&
+        ["name", "directory", "address"].every(
+          (key) => typeof (member as Record<string, unknown>)[key] === "string",
+        ),
+    )
+  );
+}

@@ -1,0 +1,235 @@
+/**
+ * Replicas over real sockets on loopback: each node has a port, a network of peers and a simulated disk that outlives
+ * its process. Nodes can be killed, started again, and their connections be reset.
+ */
+
+import type { AddressInfo } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { systemClock } from "../../src/lib/clock.ts";
+import { heapMapper } from "../../src/lib/mapped-file.ts";
+import { prng } from "../../src/lib/prng.ts";
+import type { Logger } from "../../src/lib/telemetry.ts";
+import { defaultSettings, type LogSettings, SyncPolicy } from "../../src/log/mod.ts";
+import {
+  directoryText,
+  type PeerHello,
+  PeerNetwork,
+  type PeerNetworkOptions,
+  type PeerService,
+  Replica,
+  type ReplicaOptions,
+} from "../../src/replicated/mod.ts";
+import { until } from "./replicas.ts";
+import { SimDisk } from "./sim-disk.ts";
+import { SimStableStore } from "./sim-stable-store.ts";
+
+/** A process of a node. */
+export interface SocketProcess {
+  readonly server: Server;
+  readonly sockets: Set<Socket>;
+  readonly network: PeerNetwork;
+  readonly replica: Replica;
+}
+
+export interface SocketNode {
+  readonly name: string;
+  readonly port: number;
+  readonly address: string;
+  readonly disk: SimDisk;
+  readonly store: SimStableStore;
+  clusterId: string | undefined;
+  /** Undefined while it is down. */
+  up: SocketProcess | undefined;
+  /** Added to its wall clock. */
+  clockOffMs: number;
+}
+
+export interface SocketClusterOptions {
+  readonly settings?: Partial<LogSettings>;
+  readonly replica?: Partial<ReplicaOptions>;
+  readonly network?: Partial<PeerNetworkOptions>;
+  readonly logger?: (name: string) => Logger;
+  readonly serve?: (name: string) => PeerService;
+}
+
+const nothingServed: PeerService = { ask: (verb, body) => Promise.resolve({ verb, body }) };
+
+/** A server on loopback that hands its connections over. */
+export async function listen(port: number, onSocket: (socket: Socket) => void): Promise<Server> {
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, onSocket);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  return server;
+}
+
+export const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+
+/** A socket to `host:port`, as the agent would make one on a plaintext port. */
+export function dialPlain(address: string): Socket {
+  const [host, port] = address.split(":") as [string, string];
+  const socket = connect({ host, port: Number(port), noDelay: true });
+  socket.write(Uint8Array.of(0xa7));
+  return socket;
+}
+
+export class SocketCluster implements AsyncDisposable {
+  readonly nodes: SocketNode[] = [];
+  readonly #options: SocketClusterOptions;
+
+  constructor(options: SocketClusterOptions = {}) {
+    this.#options = options;
+  }
+
+  /** `count` nodes that begin as one cluster, with a leader. */
+  static async open(count: number, options: SocketClusterOptions = {}): Promise<SocketCluster> {
+    const cluster = new SocketCluster(options);
+    for (let n = 0; n < count; n++) await cluster.add(`n${n}`);
+    const members = cluster.nodes.map(({ up }) => up!.replica.member);
+    for (const node of cluster.nodes) {
+      node.clusterId = "c0ffee";
+      node.up!.replica.bootstrap(members);
+    }
+    for (const { up } of cluster.nodes) up!.replica.start();
+    // Not to wait for an election's timeout; what is sent while links are in the making waits for them.
+    cluster.nodes[0]!.up!.replica.node.campaign();
+    await cluster.leader();
+    return cluster;
+  }
+
+  /** A new node with an empty disk, listening, not started. */
+  async add(name: string): Promise<SocketNode> {
+    const reserved = await listen(0, (socket) => socket.destroy());
+    const port = portOf(reserved);
+    await new Promise((resolve) => reserved.close(resolve));
+    const disk = new SimDisk(prng(name).stream("disk"));
+    const node: SocketNode = {
+      name,
+      port,
+      address: `127.0.0.1:${port}`,
+      disk,
+      store: new SimStableStore(disk),
+      clusterId: undefined,
+      up: undefined,
+      clockOffMs: 0,
+    };
+    this.nodes.push(node);
+    await this.start(node);
+    return node;
+  }
+
+  /** Starts the process of a node that is down: it listens, and its replica is open. */
+  async start(node: SocketNode): Promise<SocketProcess> {
+    const { name, disk, store, address } = node;
+    const { settings, replica: replicaOptions, network: networkOptions, logger, serve } = this.#options;
+    const clock = { ...systemClock, wallMs: () => systemClock.wallMs() + node.clockOffMs };
+    const sockets = new Set<Socket>();
+    const held = <T extends Socket>(socket: T): T => {
+      sockets.add(socket);
+      socket.on("error", () => undefined);
+      socket.once("close", () => sockets.delete(socket));
+      return socket;
+    };
+    const self = (): PeerHello => ({
+      name,
+      directory: replica.identity.directory,
+      clusterId: node.clusterId,
+      configured: replica.configured,
+      version: "0.0.0-test",
+      address,
+      wallMs: clock.wallMs(),
+    });
+    const network = new PeerNetwork({
+      self,
+      dial: (to) => held(dialPlain(to)),
+      clock,
+      random: prng(`${name}/network`),
+      serve: serve?.(name) ?? nothingServed,
+      ...(logger === undefined ? {} : { logger: logger(name) }),
+      ...networkOptions,
+    });
+    const replica: Replica = Replica.open({
+      directory: "/data",
+      disk,
+      store,
+      mapper: heapMapper(disk),
+      newDirectoryId: Buffer.from(name.padEnd(16, "·").slice(0, 16), "latin1"),
+      clock,
+      random: prng(`${name}/${systemClock.monotonicMs()}`),
+      name,
+      address,
+      settings: { ...defaultSettings, ...settings },
+      reserveBytes: 0,
+      syncPolicy: new SyncPolicy(true),
+      transport: network,
+      forwarder: network,
+      raft: { tickMs: 5, electionTicks: 40, heartbeatTicks: 4 },
+      ...(logger === undefined ? {} : { logger: logger(name) }),
+      ...replicaOptions,
+    });
+    network.attach(replica);
+    const server = await listen(node.port, (socket) => network.accept(held(socket), () => undefined));
+    node.up = { server, sockets, network, replica };
+    return node.up;
+  }
+
+  /** Ends the process of a node at once: its sockets are reset, nobody listens there, what was not synced is lost. */
+  async kill(node: SocketNode): Promise<void> {
+    const { up } = node;
+    if (up === undefined) return;
+    node.up = undefined;
+    up.server.close();
+    for (const socket of up.sockets) socket.resetAndDestroy();
+    await up.replica.node.close();
+    await up.network[Symbol.asyncDispose]();
+    node.disk.crash();
+  }
+
+  /** Starts a killed node again, and its replica with it. */
+  async restart(node: SocketNode): Promise<void> {
+    const { replica } = await this.start(node);
+    replica.start();
+  }
+
+  /** Resets every connection of a node; it listens on. */
+  reset(node: SocketNode): void {
+    for (const socket of node.up?.sockets ?? []) socket.resetAndDestroy();
+  }
+
+  /** The node that leads and is ready to append, once there is one. */
+  async leader(): Promise<SocketNode> {
+    const find = (): SocketNode | undefined => this.nodes.find(({ up }) => up?.replica.ready === true);
+    await until("there is a leader", () => find() !== undefined);
+    return find()!;
+  }
+
+  followers(leader: SocketNode): SocketNode[] {
+    return this.nodes.filter((node) => node !== leader && node.up !== undefined);
+  }
+
+  /** Waits until every node that is up is linked to every other. */
+  async linked(): Promise<void> {
+    const up = this.nodes.filter((node) => node.up !== undefined);
+    await until("all are linked", () =>
+      up.every(({ up: process }) => {
+        const peers = process!.network.peers().filter(({ name }) => up.some((node) => node.name === name));
+        return peers.length === up.length - 1 && peers.every(({ connected }) => connected);
+      }),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { up } of this.nodes) {
+      if (up === undefined) continue;
+      up.server.close();
+      await up.replica.close();
+      await up.network[Symbol.asyncDispose]();
+      for (const socket of up.sockets) socket.destroy();
+    }
+  }
+}
+
+/** The directory that a node of this name has here. */
+export const directoryOf = (name: string): string =>
+  directoryText(Buffer.from(name.padEnd(16, "·").slice(0, 16), "latin1"));
