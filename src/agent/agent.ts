@@ -1,36 +1,35 @@
 /**
  * A node: opens the rooms in order and closes them in the mirror order.
  *
- *   certificates → telemetry → access → ports → log → gossip → service → serving
+ *   certificates → telemetry → access → ports → directory → replica → gossip → service → serving → Raft
  *
  * The ports are taken before the log is opened, so that a port in use leaves no trace; callers that come meanwhile
- * wait. Ready means: the log is recovered and the first request will be answered.
+ * wait. Ready means: the log is recovered, there is a leader, and the first request will be answered.
  *
  * Never: decides anything a room could decide.
  */
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { systemDisk } from "../lib/system-disk.ts";
-import {
-  createAssets,
-  createService,
-  expressLane,
-  membershipOperations,
-  type Readiness,
-} from "../service/mod.ts";
+import type { Forwarder, Replica } from "../replicated/mod.ts";
+import { createAssets, createService, expressLane, membershipOperations } from "../service/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
 import { checkFree } from "./bind.ts";
+import { clusterViewOf } from "./cluster/cluster-view.ts";
+import { LeaderReadiness } from "./cluster/leader-readiness.ts";
 import type { Config } from "./config/settings.ts";
 import { isLoopback, printAddress } from "./config/value.ts";
+import { openDataDirectory } from "./data-directory.ts";
 import { Gossip } from "./gossip.ts";
 import { Listener } from "./listener.ts";
-import { openLog } from "./open-log.ts";
+import { NodeReadiness } from "./node-readiness.ts";
+import { openReplica } from "./open-replica.ts";
 import { OpsServer } from "./ops.ts";
-import { singleNode } from "./single-node.ts";
 import { NodeTls } from "./tls.ts";
 import { version } from "./version.ts";
 
@@ -103,33 +102,39 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }),
   );
 
-  const directory = resolve(config.dataDir);
-  const opened = opening.use(await openLog(config, directory, clock, telemetry));
-  const { log, clusterId } = opened;
-  const { log: stored } = log;
   const readiness = new NodeReadiness();
+  readiness.set("node", "the node is starting");
+  const directory = opening.use(await openDataDirectory(resolve(config.dataDir)));
   const advertised = config.advertiseAddr ?? config.addr;
   const port = advertised.port === 0 ? listener.address.port : advertised.port;
   const rpcAddr = printAddress({ host: advertised.host, port });
   const scheme = tls === undefined ? "http" : "https";
+  const replica = opening.use(
+    openReplica({
+      config,
+      directory,
+      telemetry,
+      clock,
+      name: nodeName,
+      address: rpcAddr,
+      transport: { send() {}, members() {} },
+      forwarder: nobodyElse,
+    }),
+  );
+  const clusterId = belong(replica, config.clusterId);
+  const { log } = replica;
   const gossip = opening.use(
     await Gossip.open({
       config,
       nodeName,
       bound: listener.address,
-      directory,
-      tags: { clusterId, rpcAddr, directory: Buffer.from(log.log.directoryId).toString("hex"), version },
+      directory: directory.path,
+      tags: { clusterId, rpcAddr, directory: replica.identity.directory, version },
       telemetry,
       clock,
     }),
   );
-  const view = singleNode({
-    extent: () => ({ next: log.log.bounds.next, index: log.log.commitIndex }),
-    nodeId: nodeName,
-    clusterId,
-    rpcAddr,
-    version,
-  });
+  const view = clusterViewOf({ replica, clusterId: () => clusterId, rpcAddr, version });
   const cluster = gossip.watched(view);
   /** A dashboard goes on at another node when its own is gone: so the nodes of a cluster allow each other's pages. */
   const peerOrigins = (): string[] =>
@@ -161,19 +166,22 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       connectOrigins: peerOrigins,
     }),
   });
-  ops.addCheck({ name: "log", check: () => (log.full ? "the disk is full" : true) });
-  ops.addCheck({ name: "stored", check: () => stored.damage?.message ?? true });
+  ops.addCheck({ name: "log", check: () => (replica.full ? "the disk is full" : true) });
+  ops.addCheck({ name: "stored", check: () => replica.storedLog.damage?.message ?? true });
   ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
   listener.start(service.front, gossip.doors);
   gossip.start();
-  readiness.set([]);
+  replica.start();
+  opening.use(new LeaderReadiness(replica, readiness, clock));
+  readiness.set("node", undefined);
+  await readiness.ready();
 
   const reachable = isLoopback(config.addr.host)
     ? { host: config.addr.host, port }
     : { host: advertised.host, port };
   const url = `${scheme}://${printAddress(reachable)}`;
   const addr = printAddress(listener.address);
-  logger.info({ addr, clusterId, directory, sync: config.sync }, "ready");
+  logger.info({ addr, clusterId, directory: directory.path, sync: config.sync }, "ready");
 
   const owned = opening.move();
   let stopping: Promise<void> | undefined;
@@ -181,7 +189,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
       logger.info({}, "stopping");
-      readiness.set(["the node is stopping"]);
+      readiness.set("node", "the node is stopping");
       ops.drain();
       service.drain();
       await gossip[Symbol.asyncDispose]();
@@ -191,13 +199,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     })();
     return stopping;
   };
-  void log.failed.then((fault) => {
+  void replica.failed.then((fault) => {
     logger.error({ err: fault }, "the log has failed, this node stops");
     process.exitCode = 1;
     void stop();
   });
   return {
-    readyLine: `tailrace ready addr=${addr} ops=${ops.address} data=${directory} pid=${process.pid} url=${url}`,
+    readyLine: `tailrace ready addr=${addr} ops=${ops.address} data=${directory.path} pid=${process.pid} url=${url}`,
     pasteLine: pasteLine(url, config),
     url,
     stopped,
@@ -239,22 +247,16 @@ function pasteLine(url: string, config: Config): string {
   return `curl --cacert ${config.serverTlsCaFile} --cert root-client.pem --key root-client-key.pem -X POST ${url} ${body}`;
 }
 
-/** Ready once told so, and not any more once told why not. */
-class NodeReadiness implements Readiness {
-  #reasons: readonly string[] = ["the node is starting"];
-  readonly #listeners = new Set<() => void>();
-
-  reasons(): readonly string[] {
-    return this.#reasons;
-  }
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  set(reasons: readonly string[]): void {
-    this.#reasons = reasons;
-    for (const listener of [...this.#listeners]) listener();
-  }
+/** The directory's cluster, for good: the one it has, or a new one of this node alone. */
+function belong(replica: Replica, asked: string | undefined): string {
+  const known = replica.state.clusterId;
+  const id = known ?? asked ?? randomUUID();
+  if (!replica.configured) replica.bootstrap([replica.member], id);
+  else if (known === undefined) replica.state.saveClusterId(id);
+  return id;
 }
+
+const nobodyElse: Forwarder = {
+  append: () => Promise.reject(new Fault("unavailable")),
+  trim: () => Promise.reject(new Fault("unavailable")),
+};

@@ -244,6 +244,11 @@ export class SegmentedLog {
     return segment.lookup((entries) => entries.term(index - segment.first));
   }
 
+  /** One past the last record up to `index`; where the log starts for an index that is gone. */
+  offsetAfter(index: RaftIndex): Offset {
+    return this.#nextOffsetAt(Math.min(this.#end.index, Math.max(index, this.firstIndex - 1)));
+  }
+
   /**
    * Frames from `from` on, staged ones included, by reference: at most about `maxBytes`, at least one. Empty when
    * there is none. Throws Fault "corrupt".

@@ -14,3 +14,4 @@ export {
 } from "./peers.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
+export { StableState } from "./stable-state.ts";

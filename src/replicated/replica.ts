@@ -180,9 +180,9 @@ export class Replica implements AsyncDisposable {
 
   /**
    * Makes this the first configuration of a cluster. Every node that begins with it must be given the same, once,
-   * before it starts.
+   * before it starts. The id is that of the cluster; without one the directory keeps what it has.
    */
-  bootstrap(members: readonly Replica["member"][]): void {
+  bootstrap(members: readonly Replica["member"][], clusterId?: string): void {
     if (this.#node !== undefined || this.configured) {
       throw new Fault("failed-precondition", { message: "this node belongs to a cluster already" });
     }
@@ -193,7 +193,7 @@ export class Replica implements AsyncDisposable {
       voters,
       roster: { members: sorted, nextPeer: Math.max(...voters) + 1 },
     };
-    this.state.saveConfiguration(0, configuration, 0);
+    this.state.begin(configuration, clusterId);
   }
 
   /** Calls back on every change of role, term or leader; the answer ends it. */

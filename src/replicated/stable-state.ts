@@ -65,6 +65,12 @@ export class StableState {
     this.#store.write({ ...changes, [keyOf(index)]: configuration });
   }
 
+  /** The first configuration of a cluster, and its id: both or neither. */
+  begin(configuration: ConfState, clusterId: string | undefined): void {
+    const id = clusterId === undefined ? {} : { [clusterKey]: clusterId };
+    this.#store.write({ ...id, [keyOf(0)]: configuration });
+  }
+
   get clusterId(): string | undefined {
     const id = this.#store.get(clusterKey);
     return typeof id === "string" && id !== "" ? id : undefined;

@@ -6,11 +6,12 @@
 import { AccessControl } from "../../src/access/mod.ts";
 import type { HttpLimits } from "../../src/agent/http-servers.ts";
 import { Listener, type PeerDoors, type TlsSource } from "../../src/agent/listener.ts";
-import { singleNode } from "../../src/agent/single-node.ts";
+
 import { systemClock } from "../../src/lib/clock.ts";
 import { noTelemetry, type Telemetry } from "../../src/lib/telemetry.ts";
 import { createService, type Service, type ServiceOptions } from "../../src/service/mod.ts";
 import { MemoryLog } from "./memory-log.ts";
+import { singleView } from "./single-view.ts";
 
 export interface ServeOptions
   extends Partial<
@@ -53,7 +54,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
   const listeners = new Set<() => void>();
   const service = createService({
     log,
-    cluster: singleNode({
+    cluster: singleView({
       extent: () => (log instanceof MemoryLog ? { next: log.next, index: log.next } : { next: 0, index: 0 }),
       nodeId: "test",
       clusterId: "c",

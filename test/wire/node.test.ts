@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { curl } from "../support/curl.ts";
+import { openReal, run } from "../support/logs.ts";
 import { ended, root, startNode, tailrace } from "../support/process.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
@@ -44,6 +45,22 @@ test("a node says in one line where it is, takes records, and has them after SIG
     .filter((line) => line !== "");
   for (const line of lines) assert.equal(typeof (JSON.parse(line) as { level: unknown }).level, "string");
   assert.equal((await third.kill("SIGINT")).status, 0);
+});
+
+test("a directory of a log that was never replicated opens in place, with its records and its cluster", async (t) => {
+  const directory = join(scratch(t), "data");
+  const old = await openReal(directory);
+  old.store.write({ "cluster-id": "of-old" });
+  await old.log.append(run("a", "b", "c"));
+  await old[Symbol.asyncDispose]();
+  const node = await startNode(t, ["--data-dir", directory]);
+  const described = await tailrace(["describe", "--json", "--addr", node.addr]);
+  assert.equal((JSON.parse(described.out) as Record<string, unknown>)["cluster_id"], "of-old");
+  assert.equal((await post(node.url)).text, '{"offset":3}\n');
+  const consumed = await tailrace(["consume", "--from", "start", "--format", "raw", "--addr", node.addr]);
+  assert.match(consumed.out, /^a\nb\nc\n/);
+  await node.kill("SIGTERM");
+  assert.match((await tailrace(["verify", directory])).out, /^ok records=4 lowest=0 next=4 /m);
 });
 
 test("the ops port answers probes, metrics and the version", async (t) => {

@@ -1,11 +1,11 @@
 /**
- * The cluster view of a node that is alone: leader of itself in term 1, never changing.
+ * The cluster view of a service under test: one node, leader of itself in term 1, never changing.
  *
  * Never: knows another node.
  */
-import type { ClusterView, NodeView, Offset, RaftIndex } from "../vocabulary.ts";
+import type { ClusterView, NodeView, Offset, RaftIndex } from "../../src/vocabulary.ts";
 
-export interface SingleNodeOptions {
+export interface SingleViewOptions {
   /** How far the log goes now. */
   readonly extent: () => { readonly next: Offset; readonly index: RaftIndex };
   readonly nodeId: string;
@@ -14,7 +14,7 @@ export interface SingleNodeOptions {
   readonly version: string;
 }
 
-export function singleNode(options: SingleNodeOptions): ClusterView {
+export function singleView(options: SingleViewOptions): ClusterView {
   const { nodeId, clusterId, rpcAddr, version } = options;
   return {
     nodeId,

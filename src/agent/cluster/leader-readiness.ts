@@ -1,0 +1,74 @@
+/**
+ * Readiness as far as Raft goes: the node knows a leader, and once since its start it had everything that was committed
+ * then. An election is no reason to send callers away: writes wait for a leader as long as the grace here.
+ *
+ * Never: polls once it has caught up.
+ */
+import type { Clock, Timer } from "../../lib/clock.ts";
+import type { Replica } from "../../replicated/mod.ts";
+import type { NodeReadiness } from "../node-readiness.ts";
+
+const graceMs = 3_000;
+const againMs = 200;
+const reason = "leader";
+
+export class LeaderReadiness implements Disposable {
+  readonly #replica: Pick<Replica, "node" | "onChange">;
+  readonly #readiness: NodeReadiness;
+  readonly #clock: Clock;
+  readonly #stopListening: () => void;
+  #caughtUp = false;
+  #asking = false;
+  #grace: Timer | undefined;
+  #again: Timer | undefined;
+  #closed = false;
+
+  /** The replica has been started. */
+  constructor(replica: Pick<Replica, "node" | "onChange">, readiness: NodeReadiness, clock: Clock) {
+    this.#replica = replica;
+    this.#readiness = readiness;
+    this.#clock = clock;
+    readiness.set(reason, "no leader is known yet");
+    this.#stopListening = replica.onChange(() => this.#look());
+    this.#look();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#stopListening();
+    this.#grace?.cancel();
+    this.#again?.cancel();
+  }
+
+  #look(): void {
+    if (this.#closed) return;
+    const led = this.#replica.node.leader !== undefined;
+    if (!this.#caughtUp) {
+      this.#readiness.set(reason, led ? "catching up with the leader" : "no leader is known yet");
+      if (led) void this.#catchUp();
+    } else if (led) {
+      this.#grace?.cancel();
+      this.#grace = undefined;
+      this.#readiness.set(reason, undefined);
+    } else {
+      this.#grace ??= this.#clock.after(graceMs, () => {
+        this.#grace = undefined;
+        if (this.#replica.node.leader === undefined) this.#readiness.set(reason, "there is no leader");
+      });
+    }
+  }
+
+  /** A confirmed read is answered once all that was committed before it is applied here. */
+  async #catchUp(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      await this.#replica.node.readIndex();
+      this.#caughtUp = true;
+    } catch {
+      this.#again = this.#clock.after(againMs, () => this.#look());
+    }
+    this.#asking = false;
+    if (this.#caughtUp) this.#look();
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * A node's data directory: makes it when it is not there, refuses it when it is somebody else's, holds its lock for as
+ * long as it is open.
+ *
+ *   <data>/lock   held by flock          <data>/log   segments          <data>/meta   the stable store
+ *
+ * Never: creates anything in a directory it then refuses.
+ */
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Fault } from "../fault.ts";
+import { lockDirectory } from "../lib/directory-lock.ts";
+import { openLmdbStore } from "../lib/lmdb-store.ts";
+import type { StableStore } from "../lib/stable-store.ts";
+
+export interface DataDirectory extends AsyncDisposable {
+  readonly path: string;
+  readonly store: StableStore;
+}
+
+/** What a directory of ours may hold; in a file system's root there may be lost+found. */
+const ours = ["gossip", "gossip.next", "lock", "lock.socket", "log", "meta", "reserve", "lost+found"];
+
+/** Throws Fault "config", "locked", "foreign-directory" and "corrupt". */
+export async function openDataDirectory(path: string): Promise<DataDirectory> {
+  checkDirectory(path);
+  await using stack = new AsyncDisposableStack();
+  make(path);
+  stack.use(await lockDirectory(path));
+  make(join(path, "meta"));
+  const store = openStore(path);
+  stack.defer(() => store.close());
+  const owned = stack.move();
+  return { path, store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function openStore(path: string): StableStore {
+  try {
+    return openLmdbStore(join(path, "meta"));
+  } catch (reason) {
+    throw withRepair(reason, path);
+  }
+}
+
+/** Damage that did not say yet what can be done about it. */
+export function withRepair(reason: unknown, directory: string): unknown {
+  if (!(reason instanceof Fault) || reason.kind !== "corrupt") return reason;
+  if (reason.facts["repair"] !== undefined) return reason;
+  const repair = `tailrace repair ${directory}`;
+  return new Fault("corrupt", {
+    message: `${reason.message}; nothing was changed. See what a repair would do: ${repair}`,
+    facts: { ...reason.facts, repair },
+    cause: reason,
+  });
+}
+
+/** Throws unless the directory is ours, or empty, or can be made. Touches nothing. */
+function checkDirectory(directory: string): void {
+  let names: string[];
+  try {
+    if (!statSync(directory).isDirectory()) throw cannot(directory, "is not a directory");
+    names = readdirSync(directory);
+    accessSync(directory, constants.W_OK | constants.X_OK);
+  } catch (reason) {
+    if (reason instanceof Fault) throw reason;
+    const { code } = reason as NodeJS.ErrnoException;
+    if (code !== "ENOENT") throw cannot(directory, `cannot be used (${code})`, reason);
+    checkParent(dirname(directory));
+    return;
+  }
+  if (names.includes("log") || names.every((name) => ours.includes(name))) return;
+  throw new Fault("foreign-directory", {
+    message: `${directory} holds files that are not a log's, such as ${names.find((name) => !ours.includes(name))}`,
+  });
+}
+
+/** The nearest directory above that exists must let us write. */
+function checkParent(parent: string): void {
+  try {
+    accessSync(parent, constants.W_OK | constants.X_OK);
+  } catch (reason) {
+    const { code } = reason as NodeJS.ErrnoException;
+    if (code === "ENOENT" && dirname(parent) !== parent) checkParent(dirname(parent));
+    else throw cannot(parent, `does not let us make a data directory in it (${code})`, reason);
+  }
+}
+
+/** Makes a directory and those above it, or none of them. (Node's recursive mkdir never ends below /proc.) */
+function make(directory: string): void {
+  const missing: string[] = [];
+  for (let path = directory; !existsSync(path); path = dirname(path)) missing.unshift(path);
+  for (const [at, path] of missing.entries()) {
+    try {
+      mkdirSync(path);
+    } catch (cause) {
+      for (const made of missing.slice(0, at).reverse()) rmdirSync(made);
+      throw cannot(path, `cannot be made (${(cause as NodeJS.ErrnoException).code})`, cause);
+    }
+  }
+}
+
+function cannot(path: string, why: string, cause?: unknown): Fault {
+  return new Fault("config", { message: `${path} ${why}`, cause });
+}

@@ -1,0 +1,78 @@
+/**
+ * Opens the replica in a data directory, as the settings say. It does not run yet: who may start it, and in which
+ * cluster, is decided by the bootstrap.
+ *
+ * Never: decides what this node belongs to.
+ */
+import { randomBytes } from "node:crypto";
+import { Fault } from "../fault.ts";
+import { systemSeed } from "../lib/chance.ts";
+import type { Clock } from "../lib/clock.ts";
+import { heapMapper, systemMapper } from "../lib/mapped-file.ts";
+import { prng } from "../lib/prng.ts";
+import { systemDisk } from "../lib/system-disk.ts";
+import type { Telemetry } from "../lib/telemetry.ts";
+import { defaultSettings, type LogSettings, type SyncMode } from "../log/mod.ts";
+import { Replica, type ReplicaOptions, StableState } from "../replicated/mod.ts";
+import type { Config } from "./config/settings.ts";
+import { parseDuration } from "./config/value.ts";
+import { type DataDirectory, withRepair } from "./data-directory.ts";
+
+export interface OpenReplicaOptions
+  extends Pick<ReplicaOptions, "name" | "address" | "transport" | "forwarder"> {
+  readonly config: Config;
+  readonly directory: DataDirectory;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+}
+
+/** Throws Fault "config", "foreign-directory", "unsupported-version" and "corrupt". */
+export function openReplica(options: OpenReplicaOptions): Replica {
+  const { config, directory, telemetry, clock, name, address, transport, forwarder } = options;
+  const { log: logger, metrics, tracer } = telemetry;
+  try {
+    const { clusterId } = new StableState(directory.store);
+    if (clusterId !== undefined && config.clusterId !== undefined && clusterId !== config.clusterId) {
+      throw new Fault("foreign-directory", {
+        message: `the directory belongs to cluster ${clusterId}, not ${config.clusterId}`,
+      });
+    }
+    return Replica.open({
+      directory: directory.path,
+      disk: systemDisk,
+      store: directory.store,
+      mapper: (config.indexMmap === "on" ? systemMapper() : undefined) ?? heapMapper(systemDisk),
+      newDirectoryId: randomBytes(16),
+      initialOffset: config.initialOffset,
+      clock,
+      random: prng(systemSeed()),
+      name,
+      address,
+      sync: syncModeOf(config.sync),
+      settings: settingsOf(config),
+      scrubBytesPerSecond: config.scrubBytesPerSecond,
+      transport,
+      forwarder,
+      logger,
+      telemetry: { metrics, tracer, clock },
+    });
+  } catch (reason) {
+    throw withRepair(reason, directory.path);
+  }
+}
+
+function settingsOf(config: Config): LogSettings {
+  return {
+    ...defaultSettings,
+    segmentStoreBytesMax: config.segmentStoreBytesMax,
+    segmentIndexBytesMax: config.segmentIndexBytesMax,
+    segmentAgeMaxMs: config.segmentAgeMax,
+    retentionBytes: config.retentionBytes,
+    retentionAgeMs: config.retentionAge,
+  };
+}
+
+function syncModeOf(text: string): SyncMode {
+  if (text === "always" || text === "never") return text;
+  return { intervalMs: parseDuration(text.slice("interval=".length)) ?? 1000 };
+}
