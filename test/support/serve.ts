@@ -15,7 +15,10 @@ import { singleView } from "./single-view.ts";
 
 export interface ServeOptions
   extends Partial<
-    Pick<ServiceOptions, "log" | "origins" | "express" | "pages" | "heartbeatMs" | "answerMs" | "heldBytesMax">
+    Pick<
+      ServiceOptions,
+      "log" | "origins" | "express" | "pages" | "heartbeatMs" | "answerMs" | "heldBytesMax"
+    >
   > {
   readonly access?: AccessControl;
   readonly telemetry?: Telemetry;
