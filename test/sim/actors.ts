@@ -5,6 +5,7 @@
  */
 import type { Prng } from "../../src/lib/prng.ts";
 import type { ConfChange, PeerChange, PeerId } from "./raft.ts";
+import { Violation } from "./watch.ts";
 import { memberOf, type SimNode, type World, writtenOf } from "./world.ts";
 
 /** Runs `act` again and again, after waits around `meanMs`, while the faulty phase lasts. */
@@ -30,6 +31,7 @@ export function startActors(world: World): void {
   act("crash", swarm.crashes, 2500, (own) => crashSome(world, own));
   act("pause", swarm.pauses, 3000, (own) => pickUp(world, own)?.clock.pause(own.between(100, 4000)));
   act("partition", swarm.partitions, 2500, (own) => partition(world, own));
+  act("rivals", swarm.rivals, 1000, (own) => rivals(world, own));
   act("one-way", swarm.oneWayCuts, 2500, (own) => cutOneWay(world, own));
   act("sync-failure", swarm.failingSyncs, 5000, (own) => {
     const made = pickUp(world, own);
@@ -78,9 +80,15 @@ function write(world: World, made: SimNode, value: string): void {
     applied: (index) =>
       world.guard(() => {
         const applied = world.watch.applied.get(index);
+        if (applied?.value !== value) {
+          throw new Violation(
+            "wrong-answer",
+            `${value} was acknowledged at ${index}, where ${applied?.value} stands`,
+          );
+        }
         world.watch.acknowledged(made.watched, index, world.replicas());
-        world.story.hash(`ack ${value} ${applied?.offset}`);
-        world.history.acked(write, applied?.value === value ? (applied.offset ?? -1) : -1);
+        world.story.hash(`ack ${value} ${applied.offset}`);
+        world.history.acked(write, applied.offset ?? -1);
       }),
     failed: (fault) => world.guard(() => world.history.failed(write, writtenOf(fault))),
   });
@@ -123,6 +131,58 @@ function partition(world: World, chance: Prng): void {
   world.story.happen(`the network splits: ${peers.slice(0, size)} | ${peers.slice(size)}`);
   world.story.mark("split");
   world.network.split(peers.slice(0, size), peers.slice(size));
+}
+
+/**
+ * Two leaders take turns: one is cut off while it is written to, the others elect another, and as the first comes
+ * back the second goes. What each has that the other lacks is what the rules of the paper are about.
+ */
+function rivals(world: World, chance: Prng): void {
+  const first = world.leader();
+  if (first === undefined || world.nodes.size < 3) return;
+  const alone = (peer: PeerId): void => {
+    world.network.mend();
+    world.network.split(
+      [peer],
+      [...world.nodes.keys()].filter((other) => other !== peer),
+    );
+    world.story.happen(`${peer} is alone`);
+  };
+  const burst = (made: SimNode): void => {
+    for (let left = chance.between(0, 6); left > 0; left--)
+      write(world, made, `r${++rivalWrites(world).count}`);
+  };
+  alone(first.peer);
+  burst(first);
+  const turn = (patience: number): void => {
+    if (world.healed || patience === 0) return;
+    const second = world.leader();
+    if (second === undefined || second.peer === first.peer) {
+      world.time.after(50, () => world.guard(() => turn(patience - 1)));
+      return;
+    }
+    if (chance.chance(0.7)) burst(second);
+    world.time.after(chance.between(0, 60), () =>
+      world.guard(() => {
+        world.story.mark("rivals");
+        if (chance.chance(0.5)) alone(second.peer);
+        else {
+          world.network.mend();
+          world.crash(second, world.swarm.powerCuts);
+          world.time.after(chance.between(500, 2500), () => world.guard(() => world.restart(second)));
+        }
+        world.time.after(chance.between(500, 2500), () => world.network.mend());
+      }),
+    );
+  };
+  turn(60);
+}
+
+const rivalCounts = new WeakMap<World, { count: number }>();
+function rivalWrites(world: World): { count: number } {
+  const known = rivalCounts.get(world) ?? { count: 0 };
+  rivalCounts.set(world, known);
+  return known;
 }
 
 function cutOneWay(world: World, chance: Prng): void {

@@ -23,6 +23,8 @@ export interface Swarm {
   readonly straggle: number;
   readonly partitions: boolean;
   readonly oneWayCuts: boolean;
+  /** Leaders that are cut off and come back while the next one goes. */
+  readonly rivals: boolean;
   // Processes.
   readonly crashes: boolean;
   readonly powerCuts: boolean;
@@ -59,6 +61,7 @@ export function drawSwarm(chance: Prng): Swarm {
     straggle: maybe(0.5) ? 0.02 : 0,
     partitions: maybe(0.6),
     oneWayCuts: maybe(0.4),
+    rivals: maybe(0.35),
     crashes: maybe(0.7),
     powerCuts: maybe(0.7),
     pauses: maybe(0.3),

@@ -4,7 +4,7 @@
  *
  * Never: repairs; forgets what it saw before a crash.
  */
-import { type CoreEvent, jointVote, type Message, type PeerId, type RaftIndex, type Term } from "./raft.ts";
+import type { CoreEvent, Message, PeerId, RaftIndex, Term } from "./raft.ts";
 import type { Applied, Replica } from "./replica.ts";
 
 export class Violation extends Error {
@@ -112,13 +112,11 @@ export class Watch {
     if (other !== undefined)
       this.#fail("one-leader-per-term", `${other} and ${node.peer} lead in term ${term}`);
     this.#leaders.set(term, node.peer);
-    const { voters, votersOutgoing } = node.configuration;
     const granted = this.#granted.get(`${node.peer}/${term}`);
-    const won = jointVote(
-      { incoming: new Set(voters), outgoing: new Set(votersOutgoing) },
-      (peer) => granted?.has(peer) === true && this.#votes.get(`${peer}/${term}`) === node.peer,
-    );
-    if (won !== "won") this.#fail("elected-without-quorum", `${node.peer} leads in term ${term}`);
+    const voted = (peer: PeerId): boolean =>
+      granted?.has(peer) === true && this.#votes.get(`${peer}/${term}`) === node.peer;
+    if (!isQuorum(node.configuration, voted))
+      this.#fail("elected-without-quorum", `${node.peer} leads in term ${term}`);
     const highest = this.#committedHighest;
     const expected = this.#committedTerms.get(highest);
     const found = node.termAt(highest);
@@ -225,11 +223,7 @@ export class Watch {
       const found = image.term(index);
       return found === undefined || found === term;
     };
-    const won = (configuration: Watched["configuration"]): boolean =>
-      jointVote(
-        { incoming: new Set(configuration.voters), outgoing: new Set(configuration.votersOutgoing) },
-        durable,
-      ) === "won";
+    const won = (configuration: Watched["configuration"]): boolean => isQuorum(configuration, durable);
     // Committed, and applied, in one turn with a change: the configuration before it was the one that counted.
     const earlier = this.#of(node.peer).configurations.slice(-3);
     if (won(node.configuration) || earlier.some(({ configuration }) => won(configuration))) return;
@@ -283,4 +277,14 @@ function digestOf(entry: Message["entries"][number]): string {
   return `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")}:${
     change === undefined ? "" : JSON.stringify(change.changes)
   }`;
+}
+
+/** More than half of the voters and, while joint, of those being left: in words of our own, not the core's. */
+function isQuorum(
+  { voters, votersOutgoing }: Watched["configuration"],
+  has: (peer: PeerId) => boolean,
+): boolean {
+  const most = (peers: readonly PeerId[]): boolean =>
+    peers.length === 0 || peers.filter(has).length * 2 > peers.length;
+  return most(voters) && most(votersOutgoing);
 }

@@ -93,7 +93,7 @@ export class World {
       failNext: false,
       syncMs: (): number => {
         if (this.healed) return Math.min(1, swarm.syncMs);
-        if (swarm.slowSyncs && disk.chance(0.01)) return disk.between(200, 1500);
+        if (swarm.slowSyncs && disk.chance(0.02)) return disk.between(100, 1500);
         return swarm.syncMs === 0 ? 0 : disk.float() * 2 * swarm.syncMs;
       },
       writeFails: (): "disk-full" | "disk-failed" | undefined => {
