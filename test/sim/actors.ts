@@ -1,24 +1,24 @@
 /**
- * Who does things to a world: clients that write and read, operators that change it, and misfortune.
+ * Who does things to a world: clients, operators that change it, and misfortune.
  *
  * Never: looks into a node beyond what its own kind may see.
  */
 import type { Prng } from "../../src/lib/prng.ts";
+import { startClient } from "./clients.ts";
+import {
+  crashSome,
+  cutOneWay,
+  falter,
+  narrow,
+  partition,
+  refuse,
+  rivals,
+  stall,
+  strikeAtMoments,
+} from "./misfortunes.ts";
+import { often } from "./often.ts";
 import type { ConfChange, PeerChange, PeerId } from "./raft.ts";
-import { Violation } from "./watch.ts";
-import { memberOf, type SimNode, type World, writtenOf } from "./world.ts";
-
-/** Runs `act` again and again, after waits around `meanMs`, while the faulty phase lasts. */
-function often(world: World, chance: Prng, meanMs: number, act: () => void): void {
-  const next = (): void => {
-    world.time.after(-Math.log(1 - chance.float()) * meanMs, () => {
-      if (world.healed) return;
-      world.guard(act);
-      next();
-    });
-  };
-  next();
-}
+import { memberOf, type SimNode, type World } from "./world.ts";
 
 export function startActors(world: World): void {
   const { swarm, chance } = world;
@@ -29,168 +29,30 @@ export function startActors(world: World): void {
     if (enabled) often(world, own, meanMs, () => deed(own));
   };
   act("crash", swarm.crashes, 2500, (own) => crashSome(world, own));
-  act("pause", swarm.pauses, 3000, (own) => pickUp(world, own)?.clock.pause(own.between(100, 4000)));
+  act("pause", swarm.pauses, 3000, (own) => world.pickUp(own)?.clock.pause(own.between(100, 4000)));
   act("partition", swarm.partitions, 2500, (own) => partition(world, own));
   act("rivals", swarm.rivals, 1000, (own) => rivals(world, own));
+  act("narrow", swarm.narrowLinks, 2000, (own) => narrow(world, own));
+  if (swarm.strikes) strikeAtMoments(world, chance.stream("strikes"));
   act("one-way", swarm.oneWayCuts, 2500, (own) => cutOneWay(world, own));
   act("sync-failure", swarm.failingSyncs, 5000, (own) => {
-    const made = pickUp(world, own);
+    const made = world.pickUp(own);
     if (made !== undefined) made.faults.failNext = true;
   });
   act("disk-full", swarm.fullDisks, 5000, (own) => {
-    const made = pickUp(world, own);
+    const made = world.pickUp(own);
     if (made !== undefined) made.faults.fullUntil = world.time.now + own.between(100, 3000);
   });
+  act("stall", swarm.stalls, 3000, (own) => stall(world, own));
+  act("removal", swarm.churn, 3000, (own) => removeLeader(world, own));
   act("churn", swarm.churn, 1200, (own) => changeConfiguration(world, own));
   act("transfer", swarm.transfers, 1500, (own) => transfer(world, own));
   act("compaction", swarm.compaction, 700, (own) => {
-    const made = pickUp(world, own);
+    const made = world.pickUp(own);
     if (made !== undefined) world.mortal(made, () => made.replica.compact());
   });
   act("trim", swarm.compaction, 2000, () => trim(world));
   act("refused", swarm.refusedConnections, 1500, (own) => refuse(world, own));
-}
-
-function pickUp(world: World, chance: Prng): SimNode | undefined {
-  const up = world.up();
-  return up.length === 0 ? undefined : chance.pick(up);
-}
-
-/** Writes and reads, one after another, mostly at the node that led last. */
-function startClient(world: World, client: number, chance: Prng): void {
-  let count = 0;
-  const meanMs = chance.pick([20, 100, 400]);
-  often(world, chance, meanMs, () => {
-    const made = chance.chance(0.8) ? (world.leader() ?? pickUp(world, chance)) : pickUp(world, chance);
-    if (made?.node === undefined) return;
-    if (chance.chance(0.25)) {
-      read(world, made);
-      return;
-    }
-    for (let burst = chance.chance(0.1) ? chance.between(2, 12) : 1; burst > 0; burst--) {
-      write(world, made, `c${client}-${++count}`);
-    }
-  });
-}
-
-function write(world: World, made: SimNode, value: string): void {
-  const { node, replica } = made;
-  const write = world.history.invoke(value);
-  const refused = node?.propose([replica.data(value)], {
-    applied: (index) =>
-      world.guard(() => {
-        const applied = world.watch.applied.get(index);
-        if (applied?.value !== value) {
-          throw new Violation(
-            "wrong-answer",
-            `${value} was acknowledged at ${index}, where ${applied?.value} stands`,
-          );
-        }
-        world.watch.acknowledged(made.watched, index, world.replicas());
-        world.story.hash(`ack ${value} ${applied.offset}`);
-        world.history.acked(write, applied.offset ?? -1);
-      }),
-    failed: (fault) => world.guard(() => world.history.failed(write, writtenOf(fault))),
-  });
-  if (refused !== undefined) world.history.failed(write, refused.written);
-}
-
-function read(world: World, made: SimNode): void {
-  const { node, replica } = made;
-  const floor = world.history.shown;
-  node?.read({
-    ready: () => world.guard(() => world.history.read(replica.next, floor)),
-    failed: () => {},
-  });
-}
-
-function crashSome(world: World, chance: Prng): void {
-  const count = chance.chance(0.15) ? world.nodes.size : chance.between(1, 2);
-  for (let left = count; left > 0; left--) {
-    const made = pickUp(world, chance);
-    if (made === undefined) return;
-    const powerCut = world.swarm.powerCuts && chance.chance(0.7);
-    if (powerCut && made.replica.cutSoon !== undefined && chance.chance(0.5)) {
-      made.replica.cutSoon();
-      continue;
-    }
-    world.crash(made, powerCut);
-    const back = chance.chance(0.5) ? chance.between(10, 200) : chance.between(200, 4000);
-    world.time.after(back, () => world.guard(() => world.restart(made)));
-  }
-}
-
-function partition(world: World, chance: Prng): void {
-  world.network.mend();
-  if (chance.chance(0.4)) {
-    world.story.happen("the network is whole");
-    return;
-  }
-  const peers = chance.shuffle([...world.nodes.keys()]);
-  const size = chance.chance(0.4) ? 1 : chance.between(1, Math.max(1, peers.length - 1));
-  world.story.happen(`the network splits: ${peers.slice(0, size)} | ${peers.slice(size)}`);
-  world.story.mark("split");
-  world.network.split(peers.slice(0, size), peers.slice(size));
-}
-
-/**
- * Two leaders take turns: one is cut off while it is written to, the others elect another, and as the first comes
- * back the second goes. What each has that the other lacks is what the rules of the paper are about.
- */
-function rivals(world: World, chance: Prng): void {
-  const first = world.leader();
-  if (first === undefined || world.nodes.size < 3) return;
-  const alone = (peer: PeerId): void => {
-    world.network.mend();
-    world.network.split(
-      [peer],
-      [...world.nodes.keys()].filter((other) => other !== peer),
-    );
-    world.story.happen(`${peer} is alone`);
-  };
-  const burst = (made: SimNode): void => {
-    for (let left = chance.between(0, 6); left > 0; left--)
-      write(world, made, `r${++rivalWrites(world).count}`);
-  };
-  alone(first.peer);
-  burst(first);
-  const turn = (patience: number): void => {
-    if (world.healed || patience === 0) return;
-    const second = world.leader();
-    if (second === undefined || second.peer === first.peer) {
-      world.time.after(50, () => world.guard(() => turn(patience - 1)));
-      return;
-    }
-    if (chance.chance(0.7)) burst(second);
-    world.time.after(chance.between(0, 60), () =>
-      world.guard(() => {
-        world.story.mark("rivals");
-        if (chance.chance(0.5)) alone(second.peer);
-        else {
-          world.network.mend();
-          world.crash(second, world.swarm.powerCuts);
-          world.time.after(chance.between(500, 2500), () => world.guard(() => world.restart(second)));
-        }
-        world.time.after(chance.between(500, 2500), () => world.network.mend());
-      }),
-    );
-  };
-  turn(60);
-}
-
-const rivalCounts = new WeakMap<World, { count: number }>();
-function rivalWrites(world: World): { count: number } {
-  const known = rivalCounts.get(world) ?? { count: 0 };
-  rivalCounts.set(world, known);
-  return known;
-}
-
-function cutOneWay(world: World, chance: Prng): void {
-  const peers = [...world.nodes.keys()];
-  const [from, to] = [chance.pick(peers), chance.pick(peers)];
-  world.story.happen(`${from} is not heard by ${to} any more`);
-  world.network.cut(from, to);
-  world.time.after(chance.between(200, 3000), () => world.network.mend());
 }
 
 function transfer(world: World, chance: Prng): void {
@@ -199,17 +61,6 @@ function transfer(world: World, chance: Prng): void {
   const to = chance.pick([...world.nodes.keys()]);
   world.story.happen(`${leader.peer} is to hand over to ${to}`);
   leader.node.transferLeadership(to);
-}
-
-/** A connection to the leader was refused, rightly or not: some who think it leads are told. */
-function refuse(world: World, chance: Prng): void {
-  const leader = world.leader();
-  const gone = leader?.peer ?? chance.pick([...world.nodes.keys()]);
-  if (chance.chance(0.5) && leader !== undefined) world.crash(leader, false);
-  const made = world.nodes.get(gone);
-  if (made !== undefined)
-    world.time.after(chance.between(50, 1500), () => world.guard(() => world.restart(made)));
-  for (const other of world.up()) if (chance.chance(0.7)) other.node?.connectionRefused(gone);
 }
 
 function trim(world: World): void {
@@ -261,10 +112,24 @@ function changeConfiguration(world: World, chance: Prng): void {
   propose(world, leader, { transition, changes, members: joining.map(memberOf) });
 }
 
+/** The leader is taken out while it is written to, and its machine switched off a little too soon. */
+function removeLeader(world: World, chance: Prng): void {
+  const leader = world.leader();
+  if (leader === undefined) return;
+  const { voters, votersOutgoing } = leader.node.configuration;
+  if (votersOutgoing.length > 0 || voters.length < 2) return;
+  const action = chance.chance(0.5) ? "remove" : "learner";
+  propose(world, leader, { transition: "auto", changes: [{ action, peer: leader.peer }] });
+  if (chance.chance(0.3)) return;
+  const wait = chance.float() * 4 * world.swarm.delayMs;
+  world.time.after(wait, () => world.guard(() => falter(world, leader, chance)));
+}
+
 function propose(world: World, leader: SimNode, change: ConfChange): void {
   world.story.happen(
     `${leader.peer} is to change: ${change.transition} ${change.changes.map(({ action, peer }) => `${action} ${peer}`)}`,
   );
+  world.onMoment(leader);
   leader.node?.proposeChange(change).then(
     () => world.story.mark("configuration-changed"),
     () => {},

@@ -1,5 +1,6 @@
 /**
- * The network: delays, loses, doubles and reorders messages; links can be cut, one way or both.
+ * The network: delays, loses, doubles and reorders messages; links can be cut, one way or both,
+ * or for all that is large.
  *
  * Never: alters a message.
  */
@@ -19,6 +20,7 @@ export class SimNetwork {
   /** The transport's own knowledge of what became of a snapshot. */
   readonly #report: (snapshot: Message, delivered: boolean) => void;
   readonly #cut = new Set<string>();
+  readonly #narrow = new Set<string>();
 
   constructor(
     time: VirtualTime,
@@ -43,7 +45,9 @@ export class SimNetwork {
       });
       return;
     }
-    if (this.#cut.has(`${message.from}>${message.to}`)) {
+    const link = `${message.from}>${message.to}`;
+    const large = message.entries.length > 0 || message.type === "snapshot";
+    if (this.#cut.has(link) || (large && this.#narrow.has(link))) {
       this.counts.cut++;
       this.#lose(message);
       return;
@@ -87,7 +91,18 @@ export class SimNetwork {
     }
   }
 
+  /** Loses what carries entries or a snapshot, and nothing else. */
+  narrow(from: PeerId, to: PeerId): void {
+    this.#narrow.add(`${from}>${to}`);
+  }
+
+  open(from: PeerId, to: PeerId): void {
+    this.#cut.delete(`${from}>${to}`);
+    this.#narrow.delete(`${from}>${to}`);
+  }
+
   mend(): void {
     this.#cut.clear();
+    this.#narrow.clear();
   }
 }

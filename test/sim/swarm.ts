@@ -25,6 +25,10 @@ export interface Swarm {
   readonly oneWayCuts: boolean;
   /** Leaders that are cut off and come back while the next one goes. */
   readonly rivals: boolean;
+  /** Links that lose what is large. */
+  readonly narrowLinks: boolean;
+  /** Trouble at the very moment when something changes. */
+  readonly strikes: boolean;
   // Processes.
   readonly crashes: boolean;
   readonly powerCuts: boolean;
@@ -33,6 +37,8 @@ export interface Swarm {
   // Disks.
   readonly syncMs: number;
   readonly slowSyncs: boolean;
+  /** Disks that stand still for seconds. */
+  readonly stalls: boolean;
   readonly failingSyncs: boolean;
   readonly fullDisks: boolean;
   // Operators.
@@ -46,7 +52,7 @@ export interface Swarm {
 
 export function drawSwarm(chance: Prng): Swarm {
   const maybe = (probability: number): boolean => chance.chance(probability);
-  const nodes = chance.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 7]);
+  const nodes = chance.pick([1, 2, 2, 3, 3, 3, 4, 5, 5, 7]);
   return {
     nodes,
     clients: chance.between(1, 6),
@@ -62,12 +68,15 @@ export function drawSwarm(chance: Prng): Swarm {
     partitions: maybe(0.6),
     oneWayCuts: maybe(0.4),
     rivals: maybe(0.35),
+    narrowLinks: maybe(0.35),
+    strikes: maybe(0.4),
     crashes: maybe(0.7),
     powerCuts: maybe(0.7),
     pauses: maybe(0.3),
     clockDrift: maybe(0.3),
     syncMs: chance.pick([0, 0, 1, 5, 20]),
     slowSyncs: maybe(0.3),
+    stalls: maybe(0.3),
     failingSyncs: maybe(0.2),
     fullDisks: maybe(0.2),
     churn: maybe(0.5),

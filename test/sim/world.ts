@@ -11,6 +11,7 @@ import { type VirtualClock, VirtualTime } from "../support/virtual-clock.ts";
 import { History } from "./history.ts";
 import { LogReplica } from "./log-replica.ts";
 import { MemoryReplica } from "./memory-replica.ts";
+import { isMoment } from "./moments.ts";
 import { SimNetwork } from "./network.ts";
 import {
   type ConfState,
@@ -28,14 +29,12 @@ import { Watch, type Watched } from "./watch.ts";
 
 export interface SimNode {
   readonly peer: PeerId;
-  readonly faults: ReplicaFaults & { fullUntil: number; failNext: boolean };
+  readonly faults: ReplicaFaults & { fullUntil: number; stallsUntil: number; failNext: boolean };
   clock: VirtualClock;
   replica: Replica;
   /** undefined while it is down. */
   node: RaftNode | undefined;
   watched: Watched;
-  /** Removed for good: it is not started again. */
-  retired: boolean;
 }
 
 export const memberOf = (peer: PeerId): Member => ({
@@ -60,6 +59,11 @@ export class World {
   readonly chance: Prng;
   healed = false;
   events = 0;
+  /** Something is changing on a node: who wants to make trouble listens. */
+  onMoment: (made: SimNode) => void = () => {};
+  /** Leaders are taking turns (see rivals). */
+  dancing = false;
+  #values = 0;
   #failure: unknown;
 
   constructor(seed: string, only: Partial<Swarm> = {}) {
@@ -90,9 +94,11 @@ export class World {
     const { swarm } = this;
     const faults = {
       fullUntil: 0,
+      stallsUntil: 0,
       failNext: false,
       syncMs: (): number => {
         if (this.healed) return Math.min(1, swarm.syncMs);
+        if (this.time.now < made.faults.stallsUntil) return made.faults.stallsUntil - this.time.now;
         if (swarm.slowSyncs && disk.chance(0.02)) return disk.between(100, 1500);
         return swarm.syncMs === 0 ? 0 : disk.float() * 2 * swarm.syncMs;
       },
@@ -118,7 +124,6 @@ export class World {
       replica,
       node: undefined,
       watched: undefined as never,
-      retired: false,
     };
     this.nodes.set(peer, made);
     this.#start(made);
@@ -177,6 +182,7 @@ export class World {
     if (made.node === undefined) return;
     this.story.tell(() => `${made.peer} ${describe(event)}`);
     this.guard(() => this.watch.event(made.watched, event));
+    if (isMoment(event)) this.onMoment(made);
   }
 
   #deliver(message: Message): void {
@@ -216,7 +222,7 @@ export class World {
   }
 
   restart(made: SimNode): void {
-    if (made.node !== undefined || made.retired) return;
+    if (made.node !== undefined) return;
     this.story.happen(`${made.peer} starts`);
     this.#start(made);
   }
@@ -247,6 +253,17 @@ export class World {
 
   up(): SimNode[] {
     return [...this.nodes.values()].filter((made) => made.node !== undefined);
+  }
+
+  /** One of those that are up. */
+  pickUp(chance: Prng): SimNode | undefined {
+    const up = this.up();
+    return up.length === 0 ? undefined : chance.pick(up);
+  }
+
+  /** A value that no one has written. */
+  nextValue(prefix: string): string {
+    return `${prefix}${++this.#values}`;
   }
 
   leader(): (SimNode & { node: RaftNode }) | undefined {
