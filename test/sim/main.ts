@@ -9,6 +9,7 @@
  */
 import { hunt, reportBugs } from "./bug-score.ts";
 import { runSeed, type SeedResult } from "./run.ts";
+import { addTo, emptyTally, tallyOf } from "./tally.ts";
 
 const line = ({ seed, hash, invariant }: SeedResult): string =>
   `seed ${seed} hash ${hash} ${invariant === undefined ? "ok" : `FAILED ${invariant}`}`;
@@ -23,31 +24,22 @@ async function one(seed: string): Promise<number> {
 }
 
 async function many(first: number, last: number): Promise<number> {
-  let [failed, events, virtualMs, acked, faults] = [0, 0, 0, 0, 0];
-  const marks = new Map<string, number>();
+  const tally = emptyTally();
   const started = performance.now();
   for (let seed = first; seed <= last; seed++) {
     const result = await runSeed(String(seed));
-    if (result.invariant !== undefined) failed++;
-    events += result.events;
-    virtualMs += result.virtualMs;
-    acked += result.acked;
-    faults += result.faults;
-    for (const [mark, count] of result.marks) marks.set(mark, (marks.get(mark) ?? 0) + count);
+    addTo(tally, tallyOf(result));
     console.log(line(result));
   }
   const seconds = (performance.now() - started) / 1000;
+  const { seeds, failed, marks, events, virtualMs, acked, faults } = tally;
+  const counts = [...marks].sort().map(([mark, count]) => `${mark} ${count}`);
+  console.error(counts.join(" · "));
   console.error(
-    [...marks]
-      .sort()
-      .map(([mark, count]) => `${mark} ${count}`)
-      .join(" · "),
-  );
-  console.error(
-    `${last - first + 1} seeds, ${failed} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${events} events, ` +
+    `${seeds} seeds, ${failed.length} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${events} events, ` +
       `${acked} acknowledged, ${faults} faults, ${seconds.toFixed(1)} s`,
   );
-  return failed === 0 ? 0 : 1;
+  return failed.length === 0 ? 0 : 1;
 }
 
 async function main(words: readonly string[]): Promise<number> {
