@@ -217,7 +217,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     for (const [peer, link] of this.#links) {
       const member = wanted.get(peer);
       if (member?.address === link.callee.address && member.name === link.callee.name) wanted.delete(peer);
-      else this.#remove(peer, link);
+      else if (member !== undefined || !this.#isHeard(peer)) this.#remove(peer, link);
     }
     for (const [peer, member] of wanted) this.#links.set(peer, this.#link(peer, member));
   }
@@ -238,7 +238,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   /** The other members and how the links to them stand. */
   peers(): readonly PeerStatus[] {
     const now = this.#options.clock.monotonicMs();
-    return [...this.#links.values()].map(({ callee, connected, heardMs, hello, refused }) => ({
+    return this.#memberLinks().map(({ callee, connected, heardMs, hello, refused }) => ({
       name: callee.name,
       address: callee.address,
       connected,
@@ -251,7 +251,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
 
   /** False while this node's clock is more than 10 s off those of a majority of its cluster: then it must not lead. */
   get clockTrusted(): boolean {
-    const names = [...this.#links.values()].map(({ callee }) => callee.name);
+    const names = this.#memberLinks().map(({ callee }) => callee.name);
     return this.#clocks.trusted(names, this.#options.clock.monotonicMs());
   }
 
@@ -307,6 +307,34 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       },
     });
     return link;
+  }
+
+  /**
+   * Whoever is let in is answered, also a leader that this node's configuration does not name: that is old, or there is
+   * none yet, and only what the leader sends will make it new. Such a link lasts as long as the leader's.
+   */
+  #answerTo(hello: PeerHello): void {
+    const peer = peerOfHello(hello);
+    const link = this.#links.get(peer);
+    if (link !== undefined) link.hurry();
+    else if (peer !== this.#peer) this.#links.set(peer, this.#link(peer, { ...hello, peer }));
+  }
+
+  /** Does this peer, member or not, hold a lane of Raft's to here? */
+  #isHeard(peer: PeerId): boolean {
+    for (const { introduction } of this.#incoming) {
+      if (introduction === undefined || introduction.lane === "visit") continue;
+      if (peerOfHello(introduction.hello) === peer) return true;
+    }
+    return false;
+  }
+
+  #memberLinks(): PeerLink[] {
+    return [...this.#links].flatMap(([peer, link]) => (this.#isMember(peer) ? [link] : []));
+  }
+
+  #isMember(peer: PeerId): boolean {
+    return this.#roster.some((member) => member.peer === peer);
   }
 
   #remove(peer: PeerId, link: PeerLink): void {
@@ -366,7 +394,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
         if (other === incoming || known?.lane !== lane || known.hello.directory !== hello.directory) continue;
         other.close(new Fault("unavailable", { message: "the peer has connected anew" }));
       }
-      this.#links.get(peerOfHello(hello))?.hurry();
+      this.#answerTo(hello);
     }
     return new PeerServer({
       clock,
@@ -395,12 +423,19 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   #ended(incoming: PeerIncoming, fault: Fault): void {
     this.#incoming.delete(incoming);
     const hello = incoming.introduction?.hello;
+    if (hello !== undefined) this.#forget(peerOfHello(hello));
     if (fault.kind === "unavailable" || fault.kind === "canceled") return;
     this.#warnOfRefusal(
       hello === undefined ? {} : { peer: hello.name, address: hello.address },
       fault,
       "a peer's connection was ended",
     );
+  }
+
+  /** What was only answered ends with the last that came from it. */
+  #forget(peer: PeerId): void {
+    const link = this.#links.get(peer);
+    if (link !== undefined && !this.#isMember(peer) && !this.#isHeard(peer)) this.#remove(peer, link);
   }
 
   #warnOfRefusal(facts: object, fault: Fault, sentence: string): void {
