@@ -64,6 +64,10 @@ async function verify(directories: readonly string[], { json }: Options): Promis
 async function compare(directories: readonly string[], { json }: Options): Promise<number> {
   const { openPlace } = await import("./data-directory.ts");
   const { compareLogs } = await import("../log/mod.ts");
+  if (directories.length < 2) {
+    process.stderr.write("tailrace verify: --compare needs two directories or more\n");
+    return exitStatus.usage;
+  }
   await using stack = new AsyncDisposableStack();
   const places = [];
   for (const directory of directories) places.push(stack.use(await openPlace(directory, true)).place);

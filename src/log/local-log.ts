@@ -327,20 +327,19 @@ export class LocalLog implements CommitLog {
     const { log } = this;
     if (log.failure !== undefined || this.#closing) return;
     const settings = log.state.settings;
-    const { lowest } = log.bounds;
     log.compact();
-    const expiryMs = nextExpiryMs(log.sealed, lowest, settings);
+    const { retained } = log;
     const now = this.#clock.wallMs();
-    if (this.#sealedSeen === log.sealed.length && (expiryMs === undefined || expiryMs > now)) return;
-    this.#sealedSeen = log.sealed.length;
-    const active = log.segments[log.segments.length - 1]?.bytes ?? 0;
-    const before = retentionOffset(log.sealed, active, lowest, settings, now);
-    if (before > lowest) {
-      this.#queue.addCommand(batchKind.trim, encodeTrim(before));
-      this.#turn.request();
+    const expiryMs = nextExpiryMs(retained, settings);
+    if (this.#sealedSeen !== log.sealed.length || (expiryMs !== undefined && expiryMs <= now)) {
+      this.#sealedSeen = log.sealed.length;
+      const before = retentionOffset(retained, settings, now);
+      if (before > retained.lowest) {
+        this.#queue.addCommand(batchKind.trim, encodeTrim(before));
+        this.#turn.request();
+      }
     }
-    const nextMs = nextExpiryMs(log.sealed, before, settings);
-    if (nextMs !== undefined) this.#later("expiry", Math.max(1000, nextMs - now), () => {});
+    if (expiryMs !== undefined) this.#later("expiry", Math.max(1000, expiryMs - now), () => {});
   }
 
   /** Asks for a turn after a while, unless one of this name is already asked for. */

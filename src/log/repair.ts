@@ -127,9 +127,13 @@ class Repair {
       this.#note("set-aside", name, 0, file.size());
       file.close();
     }
-    for (const { meta } of kept) {
+    for (const { meta, bytes } of kept) {
       const name = `${storeName(firstOf(meta)).slice(0, 20)}.index`;
-      if (all || report.findings.some(({ file }) => file === name)) this.#note("build-index", name, 0, 0);
+      const store = storeName(firstOf(meta));
+      const shorter = bytes !== meta.seal?.storeBytes;
+      const isCut = shorter && this.#actions.some(({ action, file }) => action === "cut" && file === store);
+      const found = report.findings.some(({ file }) => file === name);
+      if (all || found || isCut) this.#note("build-index", name, 0, 0);
     }
   }
 

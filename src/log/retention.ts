@@ -1,33 +1,42 @@
 /**
- * How far retention may trim: whole sealed segments only, from the front. Pure; the answer becomes a trim command in
- * the log, so that every node trims alike.
+ * How far retention may trim: whole segments only, from the front. Pure; the answer becomes a trim command in the
+ * log, so that every node trims alike.
+ *
+ * The last segment goes too, once all its records are too old: the trim that takes them begins a new segment (see
+ * roll), and the old one is removed like any other. So records on which nothing follows do not outlive their age.
+ *
+ * Never: looks at a clock.
  */
 import type { Offset } from "../vocabulary.ts";
 import type { LogSettings } from "./command.ts";
 
-/** What counts of a sealed segment. */
+/** What counts of a segment. */
 export interface RetainedSegment {
   readonly bytes: number;
   readonly nextOffset: Offset;
-  readonly seal: { readonly lastTimestampMs: number };
+  /** Of its newest record. */
+  readonly lastTimestampMs: number;
+}
+
+/** A log as retention sees it. */
+export interface RetainedLog {
+  readonly sealed: readonly RetainedSegment[];
+  /** The last segment; it may go by age only, and not while something in it is uncommitted. */
+  readonly active: RetainedSegment | undefined;
+  readonly activeCommitted: boolean;
+  readonly lowest: Offset;
 }
 
 /** The offset that everything before may go of; `lowest` when nothing may. */
-export function retentionOffset(
-  sealed: readonly RetainedSegment[],
-  activeBytes: number,
-  lowest: Offset,
-  settings: LogSettings,
-  nowMs: number,
-): Offset {
+export function retentionOffset(log: RetainedLog, settings: LogSettings, nowMs: number): Offset {
   const { retentionBytes, retentionAgeMs } = settings;
-  const held = sealed.filter(({ nextOffset }) => nextOffset > lowest);
-  let bytes = activeBytes;
-  for (const segment of held) bytes += segment.bytes;
-  let before = lowest;
+  const held = heldSegments(log);
+  let bytes = log.active?.bytes ?? 0;
+  for (const segment of held) if (segment !== log.active) bytes += segment.bytes;
+  let before = log.lowest;
   for (const segment of held) {
-    const tooMuch = retentionBytes > 0 && bytes > retentionBytes;
-    const tooOld = retentionAgeMs > 0 && segment.seal.lastTimestampMs + retentionAgeMs < nowMs;
+    const tooMuch = retentionBytes > 0 && bytes > retentionBytes && segment !== log.active;
+    const tooOld = retentionAgeMs > 0 && segment.lastTimestampMs + retentionAgeMs < nowMs;
     if (!tooMuch && !tooOld) break;
     before = segment.nextOffset;
     bytes -= segment.bytes;
@@ -35,13 +44,16 @@ export function retentionOffset(
   return before;
 }
 
-/** When the oldest sealed segment will be too old (milliseconds since 1970); undefined: never, as things stand. */
-export function nextExpiryMs(
-  sealed: readonly RetainedSegment[],
-  lowest: Offset,
-  settings: LogSettings,
-): number | undefined {
+/** When the oldest segment will be too old (milliseconds since 1970); undefined: never, as things stand. */
+export function nextExpiryMs(log: RetainedLog, settings: LogSettings): number | undefined {
   if (settings.retentionAgeMs === 0) return undefined;
-  const oldest = sealed.find(({ nextOffset }) => nextOffset > lowest);
-  return oldest === undefined ? undefined : oldest.seal.lastTimestampMs + settings.retentionAgeMs + 1;
+  const [oldest] = heldSegments(log);
+  return oldest === undefined ? undefined : oldest.lastTimestampMs + settings.retentionAgeMs + 1;
+}
+
+/** Segments with records that can be read, oldest first. */
+function heldSegments({ sealed, active, activeCommitted, lowest }: RetainedLog): RetainedSegment[] {
+  const held = sealed.filter(({ nextOffset }) => nextOffset > lowest);
+  if (active !== undefined && activeCommitted && active.nextOffset > lowest) held.push(active);
+  return held;
 }

@@ -2,8 +2,15 @@
  * When a segment is full: a pure function of its content, of the batch that would come next, and of settings that
  * are themselves in the log. Never the local clock, so nodes with one history may only differ in when they began.
  */
-import type { LogSettings } from "./command.ts";
-import { frameBaseOffset, frameBytes, frameTimestampMs } from "./frame.ts";
+import { decodeTrim, type LogSettings } from "./command.ts";
+import {
+  batchKind,
+  frameBaseOffset,
+  frameBytes,
+  frameCommand,
+  frameKind,
+  frameTimestampMs,
+} from "./frame.ts";
 import { entryBytes, fitsEntry, type IndexBase } from "./offset-index.ts";
 
 /** What counts of a segment. */
@@ -22,6 +29,23 @@ export function mustRoll(fill: Fill, bytes: Uint8Array, at: number, settings: Lo
   return (
     fill.bytes + frameBytes(bytes, at) > settings.segmentStoreBytesMax ||
     (fill.entries + 1) * entryBytes > settings.segmentIndexBytesMax ||
-    timestampMs - fill.base.timestampMs > settings.segmentAgeMaxMs
+    timestampMs - fill.base.timestampMs > ageMaxMs(settings) ||
+    takesAll(fill, bytes, at)
   );
+}
+
+const ageLeastMs = 1000;
+
+/** Records go by whole segments: one that spans more than the age they are kept for would keep some twice as long. */
+function ageMaxMs({ segmentAgeMaxMs, retentionAgeMs }: LogSettings): number {
+  return retentionAgeMs === 0
+    ? segmentAgeMaxMs
+    : Math.min(segmentAgeMaxMs, Math.max(ageLeastMs, retentionAgeMs));
+}
+
+/** A trim of everything before it: in a new segment, so that the one with the records can be removed. */
+function takesAll({ base }: Fill, bytes: Uint8Array, at: number): boolean {
+  if (frameKind(bytes, at) !== batchKind.trim) return false;
+  const next = frameBaseOffset(bytes, at);
+  return next > base.offset && decodeTrim(frameCommand(bytes, at)) >= next;
 }

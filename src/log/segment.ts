@@ -22,7 +22,7 @@ import {
   SealedIndex,
   type SealFacts,
 } from "./index-file.ts";
-import { ActiveIndex, entryBytes, type IndexBase, type OffsetIndex } from "./offset-index.ts";
+import { ActiveIndex, entryBytes, type IndexBase, lastAtOrBefore, type OffsetIndex } from "./offset-index.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
 /** What the stable store holds of a segment. */
@@ -93,6 +93,10 @@ export class SealedSegment implements Segment {
 
   get bytes(): number {
     return this.seal.storeBytes;
+  }
+
+  get lastTimestampMs(): number {
+    return this.seal.lastTimestampMs;
   }
 
   get path(): string {
@@ -225,6 +229,12 @@ export class ActiveSegment implements Segment {
 
   get nextOffset(): Offset {
     return this.end.nextOffset;
+  }
+
+  /** Of the last batch with records: commands do not make them younger. */
+  get lastTimestampMs(): number {
+    const k = lastAtOrBefore(this.index, this.nextOffset - 1);
+    return k < 0 ? this.meta.baseTimestampMs : this.index.timestampMs(k);
   }
 
   lookup<T>(find: (index: OffsetIndex) => T): T {

@@ -33,6 +33,7 @@ import { ActiveIndex } from "./offset-index.ts";
 import { Reader, readFrame } from "./reader.ts";
 import { type FrameGroup, lastOfGroup, Recent } from "./recent.ts";
 import { identify, type RecoveryReport, recover } from "./recovery.ts";
+import type { RetainedLog } from "./retention.ts";
 import { mustRoll } from "./roll.ts";
 import { Scrub, type Scrubbed } from "./scrub.ts";
 import { checkBytesDefault } from "./sealed-check.ts";
@@ -499,6 +500,17 @@ export class SegmentedLog {
   /** Sealed segments, for retention and for sending them away whole. */
   get sealed(): readonly SealedSegment[] {
     return this.#sealed;
+  }
+
+  /** The log as retention sees it. */
+  get retained(): RetainedLog {
+    const active = this.#active;
+    return {
+      sealed: this.#sealed,
+      active: active !== undefined && active.nextOffset > active.baseOffset ? active : undefined,
+      activeCommitted: this.#commit === this.#end.index,
+      lowest: this.#bounds.lowest,
+    };
   }
 
   get openFiles(): { readonly stores: number; readonly mappings: number } {

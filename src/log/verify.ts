@@ -217,7 +217,9 @@ class Verification {
       break;
     }
     if (!last && footer === undefined) this.#find(name, file.bytes, "footer");
-    if (footer !== undefined && (footer.lastCrc !== scan.end.crc || footer.entries !== index.length)) {
+    // Behind damage in the store nothing is known that a footer could be held against.
+    const ends = footer === undefined || (footer.lastCrc === scan.end.crc && footer.entries === index.length);
+    if (footer !== undefined && !ends && scan.flaw === undefined) {
       this.#find(name, indexHeaderBytes + entryBytes * footer.entries, "footer");
     }
     if (last && footer === undefined && scan.flaw === undefined && receipts > index.length) {
@@ -298,7 +300,11 @@ export interface Comparison {
   readonly findings: readonly (Finding & { readonly directory: string })[];
 }
 
-/** Holds logs against each other over the records that all of them have. */
+/**
+ * Holds logs against each other over the records that all of them have. Throws Fault "failed-precondition" where sound
+ * logs have no record in common: nothing was compared, so nothing can be said. (Logs that are all empty, and go on at
+ * the same offset, are alike.)
+ */
 export function compareLogs(places: readonly LogPlace[]): Comparison {
   const reports = places.map((place) => ({ place, report: verifyLog(place) }));
   const findings = reports.flatMap(({ place, report }) =>
@@ -306,6 +312,16 @@ export function compareLogs(places: readonly LogPlace[]): Comparison {
   );
   const from = Math.max(...reports.map(({ report }) => report.lowest));
   const to = Math.max(from, Math.min(...reports.map(({ report }) => report.next)));
+  const alike = reports.every(({ report }) => report.lowest === from && report.next === to);
+  if (from === to && !alike && findings.length === 0) {
+    const extents = reports.map(({ place, report }) => `${place.directory} ${extentOf(report)}`);
+    throw new Fault("failed-precondition", {
+      message: `nothing was compared, the logs have no record in common: ${extents.join(", ")}`,
+    });
+  }
   const hashes = findings.length > 0 ? [] : places.map((place) => hashRecords(place, from, to));
   return { from, to, hashes, findings };
 }
+
+const extentOf = ({ lowest, next }: Bounds): string =>
+  lowest === next ? `is empty and goes on at ${next}` : `holds ${lowest} to ${next - 1}`;

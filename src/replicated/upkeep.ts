@@ -22,10 +22,12 @@ export interface UpkeepOptions {
 }
 
 const idleMs = 1_000;
+const timerMaxMs = 2 ** 31 - 1;
 
 export class Upkeep {
   readonly #options: UpkeepOptions;
   #timer: Timer | undefined;
+  #expiry: Timer | undefined;
   #sealedSeen = -1;
   #closed = false;
 
@@ -50,6 +52,7 @@ export class Upkeep {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#expiry?.cancel();
   }
 
   #work(): void {
@@ -57,19 +60,23 @@ export class Upkeep {
     if (this.#closed || log.failure !== undefined || log.closed) return;
     log.syncIndex();
     log.compact(keepAfter());
+    const { retained } = log;
     const { settings } = log.state;
-    const { lowest } = log.bounds;
     const now = clock.wallMs();
-    const expiry = nextExpiryMs(log.sealed, lowest, settings);
+    const expiry = nextExpiryMs(retained, settings);
     const grown = this.#sealedSeen !== log.sealed.length;
     if (leads() && (grown || (expiry !== undefined && expiry <= now))) {
       this.#sealedSeen = log.sealed.length;
-      const active = log.segments[log.segments.length - 1]?.bytes ?? 0;
-      const before = retentionOffset(log.sealed, active, lowest, settings, now);
-      if (before > lowest) this.#options.trim(before);
+      const before = retentionOffset(retained, settings, now);
+      if (before > retained.lowest) this.#options.trim(before);
     }
-    // What expires while nobody appends must go too; and what was kept for a follower.
-    const held = log.sealed.some(({ nextOffset }) => nextOffset <= lowest);
-    if (expiry !== undefined || held) this.stir();
+    // What was kept for a follower must go too; and what expires while nobody appends.
+    if (log.sealed.some(({ nextOffset }) => nextOffset <= retained.lowest)) this.stir();
+    else if (expiry !== undefined) this.#stirAt(expiry - now);
+  }
+
+  #stirAt(delayMs: number): void {
+    this.#expiry?.cancel();
+    this.#expiry = this.#options.clock.after(Math.min(Math.max(delayMs, 0), timerMaxMs), () => this.stir());
   }
 }

@@ -15,6 +15,7 @@ import {
   decodeTrim,
   defaultSettings,
   emptyCheckpoint,
+  encodeFrame,
   encodeSettings,
   encodeTrim,
   frameBaseOffset,
@@ -27,6 +28,7 @@ import {
   retentionOffset,
   runBytesMax,
 } from "../../../src/log/mod.ts";
+import { mustRoll } from "../../../src/log/roll.ts";
 import type { ProducerStamp } from "../../../src/vocabulary.ts";
 import { run } from "../../support/logs.ts";
 
@@ -235,16 +237,15 @@ describe("the state", () => {
 });
 
 describe("retention", () => {
-  const sealed = [10, 20, 30].map((nextOffset) => ({
-    bytes: 100,
-    nextOffset,
-    seal: { lastTimestampMs: nextOffset * 100 },
-  }));
+  const segment = (nextOffset: number) => ({ bytes: 100, nextOffset, lastTimestampMs: nextOffset * 100 });
+  const sealed = [10, 20, 30].map(segment);
+  const active = { ...segment(40), bytes: 50 };
   const by = (settings: Partial<typeof defaultSettings>) => ({ ...defaultSettings, ...settings });
+  const log = (lowest = 0, activeCommitted = true) => ({ sealed, active, activeCommitted, lowest });
 
-  test("by bytes: whole segments from the front until the rest fits", () => {
+  test("by bytes: whole segments from the front until the rest fits, never the last", () => {
     const offset = (retentionBytes: number, lowest = 0): number =>
-      retentionOffset(sealed, 50, lowest, by({ retentionBytes }), 0);
+      retentionOffset(log(lowest), by({ retentionBytes }), 0);
     assert.deepEqual(
       [0, 350, 349, 250, 249, 1].map((bytes) => offset(bytes)),
       [0, 0, 10, 10, 20, 30],
@@ -252,15 +253,48 @@ describe("retention", () => {
     assert.equal(offset(349, 15), 15);
   });
 
-  test("by age: segments whose newest record is too old", () => {
+  test("by age: segments whose newest record is too old, the last one too", () => {
     const settings = by({ retentionAgeMs: 500 });
-    assert.deepEqual(
-      [1500, 1501, 2501, 9999].map((now) => retentionOffset(sealed, 50, 0, settings, now)),
-      [0, 10, 20, 30],
+    const offsets = (activeCommitted: boolean): number[] =>
+      [1500, 1501, 2501, 4500, 9999].map((now) => retentionOffset(log(0, activeCommitted), settings, now));
+    assert.deepEqual(offsets(true), [0, 10, 20, 30, 40]);
+    assert.deepEqual(offsets(false), [0, 10, 20, 30, 30]);
+    assert.equal(nextExpiryMs(log(), settings), 1501);
+    assert.equal(nextExpiryMs(log(30), settings), 4501);
+    assert.equal(nextExpiryMs(log(30, false), settings), undefined);
+    assert.equal(nextExpiryMs(log(40), settings), undefined);
+    assert.equal(nextExpiryMs(log(), defaultSettings), undefined);
+  });
+});
+
+describe("rolling", () => {
+  const base = { index: 1, offset: 10, timestampMs: 1000 };
+  const fill = { base, bytes: 500, entries: 3 };
+  const frame = (kind: 0 | 3, timestampMs: number, payload: Uint8Array): Uint8Array =>
+    encodeFrame(
+      { index: 4, term: 1, baseOffset: 20, timestampMs, recordCount: kind === 0 ? 1 : 0, kind },
+      payload,
+      7,
     );
-    assert.equal(nextExpiryMs(sealed, 0, settings), 1501);
-    assert.equal(nextExpiryMs(sealed, 30, settings), undefined);
-    assert.equal(nextExpiryMs(sealed, 0, defaultSettings), undefined);
+  const rolls = (bytes: Uint8Array, settings: Partial<typeof defaultSettings> = {}): boolean =>
+    mustRoll(fill, bytes, 0, { ...defaultSettings, ...settings });
+
+  test("a trim of all that is before it begins a segment, one of less does not", () => {
+    assert.equal(rolls(frame(3, 1000, encodeTrim(20))), true);
+    assert.equal(rolls(frame(3, 1000, encodeTrim(21))), true);
+    assert.equal(rolls(frame(3, 1000, encodeTrim(19))), false);
+    const nothing = { base: { ...base, offset: 20 }, bytes: 500, entries: 3 };
+    assert.equal(mustRoll(nothing, frame(3, 1000, encodeTrim(20)), 0, defaultSettings), false);
+  });
+
+  test("a segment spans no more time than records are kept for, or a second", () => {
+    const data = (timestampMs: number): Uint8Array => frame(0, timestampMs, run("x").bytes as Uint8Array);
+    assert.equal(rolls(data(6001)), false);
+    assert.equal(rolls(data(6000), { retentionAgeMs: 5000 }), false);
+    assert.equal(rolls(data(6001), { retentionAgeMs: 5000 }), true);
+    assert.equal(rolls(data(2000), { retentionAgeMs: 5 }), false);
+    assert.equal(rolls(data(2001), { retentionAgeMs: 5 }), true);
+    assert.equal(rolls(data(1101), { retentionAgeMs: 5000, segmentAgeMaxMs: 100 }), true);
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { run } from "../../support/logs.ts";
-import { MemoryCluster } from "../../support/replicas.ts";
+import { allValues, run } from "../../support/logs.ts";
+import { MemoryCluster, until } from "../../support/replicas.ts";
 
 test("an index that cannot be synced while nothing is appended fails the log, not the process", async () => {
   await using cluster = await MemoryCluster.open(1);
@@ -10,4 +10,18 @@ test("an index that cannot be synced while nothing is appended fails the log, no
   disk.faults.syncFails = 1;
   assert.equal((await replica!.failed).kind, "disk-failed");
   await assert.rejects(replica!.log.append(run("b")), { kind: "disk-failed", written: "no" });
+});
+
+test("records on which nothing follows go when they are too old, on the leader and on every follower", async () => {
+  await using cluster = await MemoryCluster.open(3, { retentionAgeMs: 400 });
+  const leader = await cluster.leader();
+  const { log } = leader.replica!;
+  for (const value of ["a", "b", "c"]) await log.append(run(value));
+  for (const { replica } of cluster.nodes) {
+    const { storedLog } = replica!;
+    await until("the old records are gone", () => storedLog.bounds.lowest === 3);
+    await until("their file is gone", () => storedLog.segments[0]!.baseOffset === 3);
+  }
+  assert.equal((await log.append(run("d"))).firstOffset, 3);
+  assert.deepEqual(await allValues(log, 3), ["d"]);
 });
