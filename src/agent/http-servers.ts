@@ -11,6 +11,7 @@ import { createServer as createHttp2, type Http2Server } from "node:http2";
 import type { Socket } from "node:net";
 import { systemClock } from "../lib/clock.ts";
 import { type Caller, type Front, H2Session } from "../service/mod.ts";
+import { lastWords } from "./last-words.ts";
 
 /** The second argument of a server's `stream` event and so on come without types that fit a listener made later. */
 type StreamArguments = Parameters<Front["stream"]>;
@@ -40,6 +41,7 @@ export const defaultHttpLimits: HttpLimits = { headersMs: 10_000, requestMs: 300
 export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits): HttpServers {
   const callers = new WeakMap<object, Caller>();
   const sessions = new Set<H2Session>();
+  const lingering = new WeakSet<object>();
   let draining = false;
 
   const http: HttpServer = createHttp(
@@ -65,8 +67,11 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
     },
   );
   http.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // What comes behind a request that is no request is none either.
+    if (lingering.has(socket)) return;
+    lingering.add(socket);
     if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-    else socket.end(badRequest(error.code), () => socket.destroy());
+    else lastWords(socket, badRequest(error.code), systemClock);
   });
   // Its watch over slow requests begins with this event, and connections come to it from elsewhere.
   http.emit("listening");

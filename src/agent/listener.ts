@@ -25,6 +25,7 @@ import type { Front } from "../service/mod.ts";
 import { bind } from "./bind.ts";
 import { type Address, isLoopback } from "./config/value.ts";
 import { defaultHttpLimits, type HttpLimits, type HttpServers, httpServers } from "./http-servers.ts";
+import { lastWords } from "./last-words.ts";
 import { plaintextRefusal } from "./plaintext-refusal.ts";
 import { type Spoken, sniff, sniffBytes } from "./sniff.ts";
 
@@ -186,7 +187,7 @@ export class Listener {
     const isHttp = spoken === "http1" || spoken === "h2c";
     if (isHttp && tls !== undefined) {
       this.#options.log.debug({ peer: peerOf(socket) }, "plaintext on a port that speaks TLS");
-      socket.end(plaintextRefusal(spoken), () => socket.destroy());
+      lastWords(socket, plaintextRefusal(spoken), this.#clock);
       return;
     }
     const identity = isLoopback(plainAddress(socket.remoteAddress)) ? localIdentity : anonymousIdentity;
@@ -250,10 +251,8 @@ export class Listener {
     }
     const body = `${JSON.stringify({ code: "unauthenticated", message: fault.message, written: "no" })}\n`;
     const length = Buffer.byteLength(body);
-    socket.end(
-      `HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n${body}`,
-      () => socket.destroy(),
-    );
+    const head = `HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${length}`;
+    lastWords(socket, `${head}\r\nconnection: close\r\n\r\n${body}`, this.#clock);
   }
 }
 

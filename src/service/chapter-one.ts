@@ -14,7 +14,7 @@ import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./cha
 import { getDoor, postDoor } from "./doors.ts";
 import { httpErrorOf } from "./errors.ts";
 import type { HeldBytes } from "./held-bytes.ts";
-import { headerOf, type NodeRequest, type NodeResponse, readBody, send } from "./http.ts";
+import { headerOf, type NodeRequest, type NodeResponse, readBody, send, sendAndClose } from "./http.ts";
 import { forwardHeader } from "./log-service.ts";
 import { readOne } from "./read-one.ts";
 import { chapterOneLine } from "./record-json.ts";
@@ -61,8 +61,8 @@ export async function chapterOne(
     if (call !== undefined) options.desk.endCall(call, reason);
     const { status, headers, body } = httpErrorOf(reason, leaderLocation(request, reason));
     // What is left of a body that was refused is not worth reading.
-    const close = status === 413 && request.httpVersionMajor === 1 ? { connection: "close" } : {};
-    send(response, status, { ...headers, ...close }, body);
+    if (status === 413) sendAndClose(request, response, status, headers, body, options.clock);
+    else send(response, status, headers, body);
   }
 }
 

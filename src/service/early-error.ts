@@ -34,7 +34,12 @@ const kinds: Readonly<Partial<Record<Code, FaultKind>>> = {
 /** What was thrown, as a Fault where it is an error of Connect's own. */
 export function faultOfOwn(reason: unknown): unknown {
   if (!(reason instanceof ConnectError) || reason.details.length > 0) return reason;
-  return new Fault(kinds[reason.code] ?? "bad-request", { message: reason.rawMessage, cause: reason });
+  const limit = /larger than configured readMaxBytes (\d+)/.exec(reason.rawMessage)?.[1];
+  return new Fault(kinds[reason.code] ?? "bad-request", {
+    message: limit === undefined ? reason.rawMessage : `a message of more than ${limit} bytes`,
+    ...(limit === undefined ? {} : { facts: { limit: Number(limit) } }),
+    cause: reason,
+  });
 }
 
 /** The same answer, its error mended if it has one without details. For calls whose handler never ran. */

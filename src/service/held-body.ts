@@ -1,71 +1,123 @@
 /**
- * Counts what Connect gathers of a request's body: all of it where one message is expected, else the message that is
- * incomplete. Connect keeps each below its limit, but knows nothing of the other calls.
+ * The body of a request on its way to Connect, with what Connect does not see to: it counts what is gathered of all
+ * bodies together, it ends a body that is not complete by the deadline, and it hands on what stands before a message
+ * that is too large by itself, so that this is served first.
  *
  * Never: changes a byte.
  */
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { Fault } from "../fault.ts";
+import type { Clock } from "../lib/clock.ts";
 import { connectErrorOf } from "./errors.ts";
 import type { HeldShare } from "./held-bytes.ts";
 
 const envelopeBytes = 5;
 
-/** Makes the body count on `share`; its reader gets the error of Fault "overloaded" when there is no room. */
+export interface BodyLimits {
+  readonly share: HeldShare;
+  readonly clock: Clock;
+  /** Wall time; asked once the call has begun. Undefined: the body may take as long as it likes. */
+  readonly deadlineMs: () => number | undefined;
+  readonly messageBytesMax: number;
+}
+
+/**
+ * Makes the body count on the share; its reader gets the errors of Faults "overloaded", when there is no room, and
+ * "deadline". Streams see to their deadline themselves.
+ */
 export function heldBody(
   request: UniversalServerRequest,
   kind: DescMethod["methodKind"],
-  share: HeldShare,
+  limits: BodyLimits,
 ): void {
+  const body = request.body as AsyncIterable<Uint8Array>;
   const stream = kind === "client_streaming" || kind === "bidi_streaming";
-  const held = stream ? incomplete() : sum();
-  request.body = counted(request.body as AsyncIterable<Uint8Array>, share, held);
+  request.body = stream ? streamBody(body, limits) : wholeBody(body, limits);
 }
 
-async function* counted(
-  body: AsyncIterable<Uint8Array>,
-  share: HeldShare,
-  held: (chunk: Uint8Array) => number,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    try {
-      share.hold(held(chunk));
-    } catch (reason) {
-      throw connectErrorOf(reason);
+async function* wholeBody(body: AsyncIterable<Uint8Array>, limits: BodyLimits): AsyncGenerator<Uint8Array> {
+  const { share, clock } = limits;
+  const deadlineMs = limits.deadlineMs();
+  const late = Promise.withResolvers<never>();
+  late.promise.catch(() => undefined);
+  const timer =
+    deadlineMs === undefined
+      ? undefined
+      : clock.after(Math.max(0, deadlineMs - clock.wallMs()), () =>
+          late.reject(connectErrorOf(new Fault("deadline"))),
+        );
+  const chunks = body[Symbol.asyncIterator]();
+  let total = 0;
+  try {
+    for (;;) {
+      const step = await (timer === undefined ? chunks.next() : Promise.race([chunks.next(), late.promise]));
+      if (step.done === true) return;
+      total += step.value.length;
+      hold(share, total);
+      yield step.value;
     }
-    yield chunk;
+  } finally {
+    timer?.cancel();
+    // Not waited for: a body that is late is waiting itself.
+    void chunks.return?.().catch(() => undefined);
   }
 }
 
-function sum(): (chunk: Uint8Array) => number {
-  let total = 0;
-  return (chunk) => {
-    total += chunk.length;
-    return total;
-  };
+async function* streamBody(
+  body: AsyncIterable<Uint8Array>,
+  { share, messageBytesMax }: BodyLimits,
+): AsyncGenerator<Uint8Array> {
+  const messages = new Messages(messageBytesMax);
+  for await (const chunk of body) {
+    const oversized = messages.follow(chunk);
+    hold(share, messages.gathered);
+    if (oversized > 0) yield chunk.subarray(0, oversized);
+    yield oversized > 0 ? chunk.subarray(oversized) : chunk;
+  }
+}
+
+function hold(share: HeldShare, bytes: number): void {
+  try {
+    share.hold(bytes);
+  } catch (reason) {
+    throw connectErrorOf(reason);
+  }
 }
 
 /** Follows the prefixes of the messages; a length that lies is Connect's to refuse. */
-function incomplete(): (chunk: Uint8Array) => number {
-  const prefix = Buffer.alloc(envelopeBytes);
-  let inPrefix = 0;
-  let left = 0;
-  let got = 0;
-  return (chunk) => {
+class Messages {
+  /** Of the message that is incomplete, bytes. */
+  gathered = 0;
+  readonly #bytesMax: number;
+  readonly #prefix = Buffer.alloc(envelopeBytes);
+  #inPrefix = 0;
+  #left = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Answers where in the chunk the first message begins that is too large, −1 when none does. */
+  follow(chunk: Uint8Array): number {
+    let oversized = -1;
+    let got = this.gathered;
     for (let at = 0; at < chunk.length; ) {
-      if (left > 0) {
-        const bytes = Math.min(left, chunk.length - at);
-        left -= bytes;
+      if (this.#left > 0) {
+        const bytes = Math.min(this.#left, chunk.length - at);
+        this.#left -= bytes;
         got += bytes;
         at += bytes;
-      } else {
-        got = 0;
-        prefix[inPrefix++] = chunk[at++] as number;
-        if (inPrefix < envelopeBytes) continue;
-        inPrefix = 0;
-        left = prefix.readUInt32BE(1);
+        continue;
       }
+      got = 0;
+      this.#prefix[this.#inPrefix++] = chunk[at++] as number;
+      if (this.#inPrefix < envelopeBytes) continue;
+      this.#inPrefix = 0;
+      this.#left = this.#prefix.readUInt32BE(1);
+      if (this.#left > this.#bytesMax && oversized < 0) oversized = Math.max(0, at - envelopeBytes);
     }
-    return left > 0 ? got : 0;
-  };
+    this.gathered = this.#left > 0 ? got : 0;
+    return oversized;
+  }
 }

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { Fault } from "../fault.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -41,6 +42,39 @@ export function send(
   response.writeHead(status, { ...headers, "content-length": String(Buffer.byteLength(body)) });
   // A string leaves in one write with the headers.
   response.end(body);
+}
+
+/** For a caller over HTTP/1.1 to take its answer and to stop sending. */
+const lingerMs = 2000;
+
+/**
+ * Sends a whole answer to a request whose body is not wanted, and asks the caller to hang up. What still comes is
+ * passed over for a while: closing a socket with bytes unread resets it, and a reset overtakes the answer.
+ */
+export function sendAndClose(
+  request: NodeRequest,
+  response: NodeResponse,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: string,
+  clock: Clock,
+): void {
+  if (request.httpVersionMajor !== 1 || request.complete) {
+    send(response, status, headers, body);
+    return;
+  }
+  if (response.headersSent || isGone(response)) return;
+  const length = String(Buffer.byteLength(body));
+  response.writeHead(status, { ...headers, "content-length": length, connection: "close" });
+  response.write(body);
+  const end = (): void => {
+    timer.cancel();
+    response.end();
+  };
+  const timer = clock.after(lingerMs, end);
+  request.once("end", end);
+  request.once("close", end);
+  request.resume();
 }
 
 /** Writes, and waits while the caller is slow. False once the caller has gone. */

@@ -172,7 +172,7 @@ async function serve(
   request: NodeRequest,
   response: NodeResponse,
   caller: Caller,
-  { desk, log, held }: RpcOptions,
+  { desk, log, held, clock, readMaxBytes }: RpcOptions,
 ): Promise<void> {
   const passage: Passage = { caller, call: undefined, reached: false, reason: undefined };
   const share = held.share();
@@ -187,7 +187,12 @@ async function serve(
     dropEndlessTimeout(asked.header);
     const text = isGrpcWebText(asked.header.get("content-type"));
     const binary = text ? fromText(asked) : asked;
-    heldBody(binary, handler.method.methodKind, share);
+    heldBody(binary, handler.method.methodKind, {
+      share,
+      clock,
+      deadlineMs: () => passage.call?.deadlineMs,
+      messageBytesMax: readMaxBytes,
+    });
     let answer = await handler(binary);
     if (!passage.reached && answer.body !== undefined) {
       answer = await mendEarlyError(answer, binary.header.get("content-type"));

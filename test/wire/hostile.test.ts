@@ -249,6 +249,33 @@ for (const [lane, options] of Object.entries(lanes)) {
   });
 }
 
+test("a caller that sends on and on still hears why it is refused, and how", {
+  timeout: 60_000,
+}, async () => {
+  await using served = await serve({ requestBytesMax: 10_000 });
+  const much = "y".repeat(5_000_000);
+  const length = `content-length: ${much.length}`;
+  for (const [bytes, status] of [
+    [`GET / HTTP/1.1\r\nx: ${much}\r\n\r\n`, 431],
+    [`POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n${much}`, 400],
+    [`POST / HTTP/1.1\r\nhost: localhost\r\n${length}\r\n\r\n${much}`, 413],
+    [
+      `POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n${much.length.toString(16)}\r\n${much}\r\n0\r\n\r\n`,
+      413,
+    ],
+  ] as const) {
+    const socket = connect(served.port, "127.0.0.1");
+    let text = "";
+    socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
+    socket.write(bytes);
+    // A reset, by which an answer can be lost, would be an error here.
+    await once(socket, "close");
+    assert.ok(text.startsWith(`HTTP/1.1 ${status} `), text);
+    assert.match(text, /"written":"no"/);
+  }
+  await isWell(served, 0);
+});
+
 test("header floods and bodies that lie about their length are refused over HTTP/1.1", async () => {
   await using served = await serve({
     requestBytesMax: 10_000,

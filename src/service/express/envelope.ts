@@ -62,7 +62,7 @@ export class EnvelopeReader {
       return false;
     }
     const length = readU32be(bytes, this.#at + 1);
-    if (length > this.#messageBytesMax) throw tooLarge(length, this.#messageBytesMax);
+    if (length > this.#messageBytesMax) throw tooLarge(this.#messageBytesMax);
     if (body + length > bytes.length) return false;
     this.flags = bytes[this.#at] as number;
     this.start = body;
@@ -110,9 +110,7 @@ export class EnvelopeReader {
 /** Room that an idle stream may keep. */
 const keptBytesMax = 256 * 1024;
 
-function tooLarge(bytes: number, limit: number): Fault {
-  return new Fault("too-large", {
-    message: `a message of ${bytes} bytes, the limit is ${limit}`,
-    facts: { bytes, limit },
-  });
+/** A message whose length says that it is more than may be taken. */
+export function tooLarge(limit: number): Fault {
+  return new Fault("too-large", { message: `a message of more than ${limit} bytes`, facts: { limit } });
 }

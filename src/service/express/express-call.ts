@@ -22,6 +22,8 @@ export class ExpressCall {
   readonly held: HeldShare;
   /** What is known of the write when the call is cut short. */
   written: Written = "no";
+  /** What to tell of a failure besides. */
+  explain: ((reason: unknown) => unknown) | undefined;
   /** Called once when the call ends, to free what it holds. */
   onEnd: (() => void) | undefined;
   readonly #desk: CallDesk;
@@ -68,8 +70,9 @@ export class ExpressCall {
   }
 
   /** Ends the call with an error. */
-  fail(reason: unknown): void {
+  fail(failure: unknown): void {
     if (!this.#begin()) return;
+    const reason = this.explain === undefined ? failure : this.explain(failure);
     this.answer.fail(reason);
     this.#settle(reason);
   }

@@ -46,6 +46,7 @@ class ProduceBulk {
     answer.begin();
     guard(this.#express, (chunk) => this.#onChunk(chunk));
     stream.onEnd = () => this.#onEnd();
+    this.#express.explain = (reason) => this.#summary.withProgress(reason);
     this.#express.onEnd = () => {
       this.#inputOver = true;
     };
@@ -82,6 +83,7 @@ class ProduceBulk {
         this.#summary.add(appended);
         this.#pending--;
         this.#pendingBytes -= size;
+        if (this.#pending === 0) this.#express.written = "no";
         this.#gate();
       });
     this.#last.catch((reason) => this.#stopInput(reason));
@@ -91,7 +93,7 @@ class ProduceBulk {
     if (this.#inputOver) return;
     this.#inputOver = true;
     if (this.#reader.pending > 0) this.#stopInput(cutShort(this.#reader.pending));
-    else this.#last.then(() => this.#finish()).catch((reason) => this.#fail(reason));
+    else this.#last.then(() => this.#finish()).catch((reason) => this.#express.fail(reason));
   }
 
   async #finish(): Promise<void> {
@@ -103,13 +105,9 @@ class ProduceBulk {
   #stopInput(reason: unknown): void {
     this.#inputOver = true;
     this.#last.then(
-      () => this.#fail(reason),
-      (earlier) => this.#fail(earlier),
+      () => this.#express.fail(reason),
+      (earlier) => this.#express.fail(earlier),
     );
-  }
-
-  #fail(reason: unknown): void {
-    this.#express.fail(this.#summary.withProgress(reason));
   }
 
   #gate(): void {

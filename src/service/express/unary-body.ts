@@ -5,7 +5,7 @@
  * Never: decodes the message.
  */
 import { Fault } from "../../fault.ts";
-import { EnvelopeReader } from "./envelope.ts";
+import { EnvelopeReader, tooLarge } from "./envelope.ts";
 import type { ExpressCall } from "./express-call.ts";
 
 /** Calls back with the message once the client has said all; what else happens fails the call. */
@@ -50,10 +50,7 @@ function readBare(
   guard(express, (chunk) => {
     const total = body.length + chunk.length;
     if (total > messageBytesMax) {
-      throw new Fault("too-large", {
-        message: `a message of more than ${messageBytesMax} bytes`,
-        facts: { limit: messageBytesMax },
-      });
+      throw tooLarge(messageBytesMax);
     }
     if (body.length === 0) {
       body = chunk;
@@ -91,14 +88,13 @@ export function attempt(express: ExpressCall, work: () => void): void {
 /** A message of this lane is never compressed, and no client ends its own stream with a flag. */
 export function checkFlags(flags: number): void {
   if (flags === 0) return;
-  throw new Fault("bad-request", { message: `an envelope has flags ${flags}, expected 0`, facts: { flags } });
+  throw new Fault("bad-request", { message: `an envelope has flags ${flags}, expected 0` });
 }
 
 /** A body that ends inside a message. */
 export function cutShort(bytes: number): Fault {
   return new Fault("bad-request", {
     message: `the body ends inside a message, ${bytes} bytes of it arrived`,
-    facts: { bytes },
   });
 }
 

@@ -9,6 +9,7 @@
  * Never: touches a socket or a clock, reads a message.
  */
 import type { IncomingHttpHeaders } from "node:http2";
+import { CutStreams } from "./cut-streams.ts";
 import {
   errorCode,
   frameFlag,
@@ -76,6 +77,9 @@ export class H2Connection {
   readonly #limits: H2Limits;
   readonly #hpack: HpackDecoder;
   readonly #streams = new Map<number, H2Stream>();
+  /** Cut by us, and by the client. */
+  readonly #cut = new CutStreams();
+  readonly #abandoned = new CutStreams();
   #input: Buffer = nothing;
   #prefaceDone = false;
   #settingsSeen = false;
@@ -193,6 +197,12 @@ export class H2Connection {
     if (this.#closed) return;
     writeU32Frame(this.out, frameType.resetStream, id, code);
     this.#host.wantsToSend();
+  }
+
+  /** Cuts a stream on which the client may still send so much. */
+  cut(id: number, code: number, window: number): void {
+    this.#cut.add(id, window);
+    this.sendReset(id, code);
   }
 
   /** Lets the client send so much more on a stream. */
@@ -315,10 +325,32 @@ export class H2Connection {
     if (payload.length === 0 && !(flags & frameFlag.endStream)) this.#countIdle();
     const body = flags & frameFlag.padded ? unpadded(payload, 0) : payload;
     if (stream === undefined) {
-      this.sendReset(id, errorCode.streamClosed);
+      this.#onLateData(id, payload.length, (flags & frameFlag.endStream) !== 0);
       return;
     }
     stream.receive(body, payload.length, (flags & frameFlag.endStream) !== 0);
+  }
+
+  /** What was on its way when we cut the stream is passed over. */
+  #onLateData(id: number, bytes: number, endStream: boolean): void {
+    if (!this.#cut.has(id)) {
+      this.#refuse(id, errorCode.streamClosed);
+    } else if (!this.#cut.spend(id, bytes)) {
+      throw new ConnectionError(errorCode.flowControl, "more than the window of a stream that is closed");
+    } else if (endStream) {
+      this.#cut.delete(id);
+    }
+  }
+
+  /** Trailers, most likely. Their block has been to the decoder, whose table goes on whatever becomes of the stream. */
+  #onLateHeaders(id: number): void {
+    if (this.#cut.has(id)) {
+      this.#cut.delete(id);
+    } else if (this.#abandoned.has(id)) {
+      this.#refuse(id, errorCode.streamClosed);
+    } else {
+      throw new ConnectionError(errorCode.streamClosed, "HEADERS on a closed stream");
+    }
   }
 
   #grantConnection(): void {
@@ -364,14 +396,17 @@ export class H2Connection {
       this.#onTrailers(stream, endStream, block);
       return;
     }
-    if (id <= this.#lastStream)
-      throw new ConnectionError(errorCode.streamClosed, "HEADERS on a closed stream");
+    if (id <= this.#lastStream) {
+      this.#hpack.decode(block);
+      this.#onLateHeaders(id);
+      return;
+    }
     this.#lastStream = id;
     const headers = this.#headersOf(block);
-    if (headers === "malformed") this.#refuse(id, errorCode.protocol);
-    else if (headers === "too-large") this.#refuse(id, errorCode.enhanceYourCalm);
+    if (headers === "malformed") this.#refuseNew(id, endStream, errorCode.protocol);
+    else if (headers === "too-large") this.#refuseNew(id, endStream, errorCode.enhanceYourCalm);
     else if (this.#closing || this.#streams.size >= this.#limits.streamsMax) {
-      this.#refuse(id, errorCode.refusedStream);
+      this.#refuseNew(id, endStream, errorCode.refusedStream);
     } else this.#open(id, headers, endStream);
   }
 
@@ -417,6 +452,12 @@ export class H2Connection {
     }
   }
 
+  /** Its body may be on its way already. */
+  #refuseNew(id: number, endStream: boolean, code: number): void {
+    if (!endStream) this.#cut.add(id, this.#limits.streamWindow);
+    this.#refuse(id, code);
+  }
+
   #refuse(id: number, code: number): void {
     this.#countIdle();
     this.sendReset(id, code);
@@ -448,6 +489,7 @@ export class H2Connection {
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
     this.#countIdle();
+    this.#abandoned.add(id, 0);
     stream.over();
     this.forget(stream);
   }

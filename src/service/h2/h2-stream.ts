@@ -89,7 +89,7 @@ export class H2Stream {
   /** Cuts the stream. */
   reset(code: number): void {
     if (this.closed) return;
-    this.#connection.sendReset(this.id, code);
+    this.#cut(code);
     this.over();
     this.#connection.forget(this);
   }
@@ -196,9 +196,14 @@ export class H2Stream {
   /** An answer that is complete before its request asks the client to stop (RFC 9113 §8.1). */
   #closeIfDone(): void {
     if (!this.#endSent || this.closed) return;
-    if (this.receiving) this.#connection.sendReset(this.id, errorCode.none);
+    if (this.receiving) this.#cut(errorCode.none);
     this.over();
     this.#connection.forget(this);
+  }
+
+  #cut(code: number): void {
+    if (this.receiving) this.#connection.cut(this.id, code, Math.max(0, this.#receiveWindow));
+    else this.#connection.sendReset(this.id, code);
   }
 
   #grant(): void {

@@ -304,3 +304,70 @@ test("when the peer is gone every stream's server is told, once", () => {
   world.connection.hangUp();
   assert.equal(told, 2);
 });
+
+test("what was on its way when a stream was cut harms nobody: more data, trailers, the next request", () => {
+  for (const cut of [
+    (stream: H2Stream) => {
+      stream.respond(encodeBlock([[":status", "200"]]));
+      stream.end(encodeBlock([["grpc-status", "8"]]));
+    },
+    (stream: H2Stream) => stream.reset(8),
+  ]) {
+    const world = new World();
+    world.feed(headers(1), frame(0, 0, 1, Buffer.from("body")));
+    cut(world.streams[0] as H2Stream);
+    assert.equal(world.sent().filter(({ type }) => type === 3).length, 1);
+    world.feed(frame(0, 0, 1, Buffer.from("more")), frame(1, 5, 1, encodeBlock([["x-trailer", "y"]])));
+    assert.deepEqual(world.sent(), []);
+    world.feed(headers(3));
+    assert.equal(world.streams.length, 2);
+    assert.equal(world.closed, false);
+    // After its trailers it is a closed stream like any other.
+    world.feed(headers(1));
+    assert.equal(world.goneWith(), 5);
+  }
+});
+
+test("a refused stream's body and trailers are passed over", () => {
+  const world = new World({ streamsMax: 1 });
+  world.feed(headers(1), headers(3), frame(0, 0, 3, Buffer.from("body")));
+  world.feed(frame(1, 5, 3, encodeBlock([["x-trailer", "y"]])));
+  assert.deepEqual(
+    world.sent().map(({ type, stream, payload }) => [type, stream, payload.readUInt32BE(0)]),
+    [[3, 3, 7]],
+  );
+  assert.equal(world.closed, false);
+});
+
+test("a cut stream still has a window, and no more", () => {
+  const world = new World({ streamWindow: 10 });
+  world.feed(headers(1), frame(0, 0, 1, Buffer.from("four")));
+  (world.streams[0] as H2Stream).reset(8);
+  world.feed(frame(0, 0, 1, Buffer.from("six...")));
+  assert.equal(world.closed, false);
+  world.feed(frame(0, 0, 1, Buffer.from("!")));
+  assert.equal(world.goneWith(), 3);
+});
+
+test("trailers on a stream that the client itself reset end the stream again, not the connection", () => {
+  const world = new World();
+  world.feed(headers(1), frame(3, 0, 1, u32(8)), frame(1, 5, 1, encodeBlock([["x-trailer", "y"]])));
+  assert.deepEqual(
+    world.sent().map(({ type, stream, payload }) => [type, stream, payload.readUInt32BE(0)]),
+    [[3, 1, 5]],
+  );
+  assert.equal(world.closed, false);
+});
+
+test("of many cut streams only the latest are remembered", () => {
+  const world = new World({ idleFramesMax: 100_000 });
+  for (let id = 1; id < 1001; id += 2) {
+    world.feed(headers(id));
+    world.streams.at(-1)?.reset(8);
+  }
+  world.sent();
+  world.feed(frame(1, 5, 999, encodeBlock([["x-trailer", "y"]])));
+  assert.equal(world.closed, false);
+  world.feed(frame(1, 5, 1, encodeBlock([["x-trailer", "y"]])));
+  assert.equal(world.goneWith(), 5);
+});
