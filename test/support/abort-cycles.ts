@@ -3,13 +3,15 @@
  *
  * Never: waits for an answer.
  */
+import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expressLane } from "../../src/service/mod.ts";
 import { grpcHeaders, H2Client } from "../bench/h2-client.ts";
 import { consumeFrom, paths, produceOne } from "../bench/messages.ts";
-import { serve } from "./serve.ts";
+import { curl } from "./curl.ts";
+import { type Served, serve } from "./serve.ts";
 
 export interface Leftovers {
   readonly tails: number;
@@ -66,10 +68,13 @@ function vanishHttp1(port: number): Promise<void> {
   });
 }
 
-async function heapWhenQuiet(served: {
-  readonly listener: { readonly connections: number };
-}): Promise<number> {
-  for (let wait = 0; wait < 200 && served.listener.connections > 0; wait++) {
+/**
+ * Heap in use once every connection so far was accepted and has ended. Those that vanished may still wait to be
+ * accepted, one a turn of the loop; they are accepted in order, so one more that is answered comes after them all.
+ */
+async function heapWhenQuiet({ url, listener }: Served): Promise<number> {
+  assert.equal((await curl(`${url}/?offset=0`)).status, 200);
+  for (let wait = 0; wait < 3000 && listener.connections > 0; wait++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   setFlagsFromString("--expose-gc");
