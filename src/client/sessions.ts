@@ -1,6 +1,7 @@
 /**
  * HTTP/2 connections as connect-node manages them, with what it leaves out: a limit on how long connecting may take,
- * and a receive window for the whole connection, which would else hold a tail to 64 KiB a round trip. A rim.
+ * a receive window for the whole connection, which would else hold a tail to 64 KiB a round trip, and somebody who
+ * listens when a connection that was given up already ends with an error, which would else end the process. A rim.
  *
  * Never: leaves a caller waiting for a host that does not answer.
  */
@@ -30,7 +31,7 @@ const connectionWindowBytes = 16 * 1024 * 1024;
 
 export class Sessions extends Http2SessionManager {
   readonly #connectMs: number;
-  readonly #widened = new WeakSet<ClientHttp2Session>();
+  readonly #prepared = new WeakSet<ClientHttp2Session>();
   #isTimed = false;
 
   constructor(url: string, settings: SessionSettings, tls: SecureClientSessionOptions) {
@@ -46,9 +47,10 @@ export class Sessions extends Http2SessionManager {
     this.#limitConnecting();
     const stream = await requested;
     const { session } = stream;
-    if (session !== undefined && !this.#widened.has(session as ClientHttp2Session)) {
-      this.#widened.add(session as ClientHttp2Session);
+    if (session !== undefined && !this.#prepared.has(session as ClientHttp2Session)) {
+      this.#prepared.add(session as ClientHttp2Session);
       session.setLocalWindowSize(connectionWindowBytes);
+      session.on("error", () => {}); // the manager hears it too, as long as it is the manager's
     }
     return stream;
   }
