@@ -7,7 +7,15 @@
 import { Fault } from "../fault.ts";
 import type { Action } from "./identity.ts";
 import { defaultModel } from "./model.ts";
-import { lineText, type PolicyLine, parsePolicy, type Shape, speaksOfPeer } from "./policy.ts";
+import {
+  type LineShape,
+  lineText,
+  type PolicyLine,
+  parsePolicy,
+  type Shape,
+  speaksOfPeer,
+} from "./policy.ts";
+import { RoleGraph } from "./role-graph.ts";
 
 export interface Rules {
   readonly speaksOfPeer: boolean;
@@ -39,15 +47,30 @@ export async function compileRules(source: PolicySource): Promise<Rules> {
   } catch (cause) {
     throw new Fault("config", { message: `${modelName} is not a Casbin model`, cause });
   }
-  const lines = parsePolicy(source.policy, shapeOf(model, modelName), policyName);
+  const shape = shapeOf(model, modelName);
+  const lines = parsePolicy(source.policy, shape, policyName);
   try {
     for (const { kind, fields } of lines) model.addPolicy(kind.slice(0, 1), kind, [...fields]);
     const enforcer = await casbin.newEnforcer(model);
+    for (const kind of model.model.get("g")?.keys() ?? []) {
+      enforcer.setNamedRoleManager(kind, new RoleGraph());
+    }
     await enforcer.buildRoleLinks();
-    enforcer.enforceSync("", "", ""); // A matcher that cannot be evaluated should fail here, not at the first call.
+    // A matcher that cannot be evaluated should fail here, not at the first call: with nobody, and with each rule's
+    // own words, which come as far as the rule can take them.
+    enforcer.enforceSync("", "", "");
+    for (const [subject = "", object = "", action = ""] of firstOfEachKind(lines)) {
+      enforcer.enforceSync(subject, object, action);
+    }
     return {
-      speaksOfPeer: speaksOfPeer(lines),
-      allows: (subject, object, action) => enforcer.enforceSync(subject, object, action),
+      speaksOfPeer: speaksOfPeer(lines, shape),
+      allows(subject, object, action) {
+        try {
+          return enforcer.enforceSync(subject, object, action);
+        } catch {
+          return false; // A matcher that cannot tell does not allow.
+        }
+      },
       ruleFor(subject, object, action) {
         const [allowed, rule] = enforcer.enforceExSync(subject, object, action);
         return allowed ? ruleName(lines, rule, policyName) : undefined;
@@ -58,15 +81,35 @@ export async function compileRules(source: PolicySource): Promise<Rules> {
   }
 }
 
+/** The fields of the first rule of each kind. */
+const firstOfEachKind = (lines: readonly PolicyLine[]): (readonly string[])[] => [
+  ...new Map(
+    lines
+      .filter(({ kind }) => kind.startsWith("p"))
+      .reverse()
+      .map(({ kind, fields }) => [kind, fields]),
+  ).values(),
+];
+
+interface CasbinModel {
+  readonly model: ReadonlyMap<string, ReadonlyMap<string, { tokens: string[]; value: string }>>;
+}
+
 /** The model's definitions. Throws Fault "config" unless a request is (subject, object, action). */
-function shapeOf(
-  model: { readonly model: ReadonlyMap<string, ReadonlyMap<string, { tokens: string[]; value: string }>> },
-  modelName: string,
-): Shape {
-  const shape = new Map<string, number>();
-  for (const [kind, { tokens }] of model.model.get("p") ?? []) shape.set(kind, tokens.length);
-  for (const [kind, { value }] of model.model.get("g") ?? []) shape.set(kind, value.split(",").length);
-  if (model.model.get("r")?.get("r")?.tokens.length !== 3 || shape.size === 0) {
+function shapeOf({ model }: CasbinModel, modelName: string): Shape {
+  const shape = new Map<string, LineShape>();
+  const [, , asked] = model.get("r")?.get("r")?.tokens ?? [];
+  const matchers = [...(model.get("m")?.values() ?? [])].map(({ value }) => value).join("\n");
+  for (const [kind, { tokens }] of model.get("p") ?? []) {
+    const action = `${kind}${asked?.slice("r".length)}`;
+    // Patterns are matched by functions; what is compared as it stands can be checked as it stands.
+    const strict =
+      matchers.includes(`${asked} == ${action}`) && !new RegExp(`\\w\\([^()]*\\b${action}\\b`).test(matchers);
+    const at = tokens.indexOf(action);
+    shape.set(kind, { fields: tokens.length, action: at < 0 ? undefined : at, strict });
+  }
+  for (const [kind, { value }] of model.get("g") ?? []) shape.set(kind, { fields: value.split(",").length });
+  if (model.get("r")?.get("r")?.tokens.length !== 3 || shape.size === 0) {
     throw new Fault("config", {
       message: `${modelName} must define r as subject, object, action, and p`,
     });

@@ -155,13 +155,91 @@ test("lines that Casbin would pass over in silence are refused by number", async
   await refuse("p root * produce", /line 1 begins with "p root \* produce"/);
   await refuse("p, root, , produce", /line 1 has 2 fields, expected 3/);
   await refuse("g, alice, writers", /line 1 begins with "g"/, { model: bookModel });
-  await refuse("p, a, b, c", /m\.conf is not a Casbin model|must define r/, {
+  await refuse("p, a, b, trim", /m\.conf is not a Casbin model|must define r/, {
     model: "nonsense",
     modelName: "m.conf",
   });
-  await refuse("p, a, b, c", /do not make rules/, {
+  await refuse("p, a, b, trim", /do not make rules/, {
     model: bookModel.replace("r.sub == p.sub", "noSuchFunction(r.sub, p.sub)"),
   });
+});
+
+test("a rule that could never count is refused: a slip in the action, a comment behind it, a quote without end", async () => {
+  const refuse = (text: string, pattern: RegExp, more: Partial<PolicySource> = {}): Promise<void> =>
+    assert.rejects(AccessControl.open(policy(text, more)), configFault(pattern));
+  for (const more of [{}, { model: bookModel }]) {
+    await refuse("p, root, *, prodcue", /line 1 names the action "prodcue", expected produce, /, more);
+    await refuse("p, root, *, produce # all", /line 1 names the action "produce # all"/, more);
+    await refuse("p, root, *, prod", /line 1 names the action "prod"/, more);
+    await refuse('p, "root, *, produce', /line 1 has a quote that stands alone/, more);
+    await refuse('p, ro"ot", *, produce', /line 1 has a quote that stands alone/, more);
+  }
+  const patterns = bookModel.replace("r.act == p.act", "regexMatch(r.act, p.act)");
+  const access = await AccessControl.open(policy("p, root, *, (pro|con).*", { model: patterns }));
+  assert.deepEqual(access.actionsOf(root), ["produce", "consume"], "a model may match patterns");
+});
+
+test("a policy is read with a byte order mark, with Windows' line ends, comments and blank lines", async () => {
+  const access = await AccessControl.open(
+    policy("\uFEFFp, root, *, produce\r\n\r\n  # readers\r\np, root, *, consume\r\n"),
+  );
+  assert.deepEqual(access.actionsOf(root), ["produce", "consume"]);
+  assert.equal(access.explain(root, "*", "consume").because, "policy.csv:4: p, root, *, consume");
+});
+
+test("roles may go round in circles, be everybody's, and nest as deep as one likes", async () => {
+  const names = Array.from({ length: 40 }, (_, at) => `r${at}`);
+  const everyones = names.flatMap((one) => names.map((other) => `g, ${one}, ${other}\n`)).join("");
+  const circle = await AccessControl.open(policy(`${everyones}p, r39, *, produce\np, other, *, produce`));
+  assert.equal(circle.check(namedIdentity("r0"), "*", "produce"), true);
+  assert.equal(circle.check(namedIdentity("r0"), "*", "consume"), false);
+  assert.equal(circle.check(nobody, "*", "produce"), false);
+  const chain = names
+    .slice(1)
+    .map((name, at) => `g, r${at}, ${name}\n`)
+    .join("");
+  const deep = await AccessControl.open(policy(`${chain}p, r39, *, produce\np, r0, *, trim`));
+  assert.equal(deep.check(namedIdentity("r0"), "*", "produce"), true);
+  assert.equal(deep.check(namedIdentity("r39"), "*", "trim"), false, "roles give downwards only");
+});
+
+test("globs mean the names they match: a star is everything, log:* is not the log named *", async () => {
+  const access = await AccessControl.open(
+    policy("p, a, *, produce\np, b, log:*, produce\np, c, l[ou]g?x, produce\np, d, [, produce"),
+  );
+  const may = (name: string): string[] =>
+    ["*", "log:eu", "log-x", "["].filter((object) => access.check(namedIdentity(name), object, "produce"));
+  assert.deepEqual(may("a"), ["*", "log:eu", "log-x", "["]);
+  assert.deepEqual(may("b"), ["log:eu"]);
+  assert.deepEqual(may("c"), ["log-x"]);
+  assert.deepEqual(may("d"), ["["], "a pattern that is none is a name");
+});
+
+test("names are names, also those that mean something to JavaScript or to CSV", async () => {
+  const names = ["__proto__", "constructor", "*", "a\tb", "名前", "r.sub", "p_sub || true"];
+  const access = await AccessControl.open(policy("p, __proto__, *, produce\np, 名前, *, produce"));
+  const may = names.filter((name) => access.check(namedIdentity(name), "*", "produce"));
+  assert.deepEqual(may, ["__proto__", "名前"]);
+  assert.equal(access.check(namedIdentity("名前 "), "*", "produce"), false);
+});
+
+test("a matcher that fails for a caller allows nothing, and one that fails for its own rule is refused", async () => {
+  const model = bookModel.replace("r.act == p.act", "r.act == p.act && keyMatch2(r.sub, none.at)");
+  await assert.rejects(
+    AccessControl.open(policy("p, root, *, produce", { model })),
+    configFault(/do not make rules/),
+  );
+  const late = bookModel.replace("r.act == p.act", '(r.act == p.act && (r.sub != "boss" || none.at))');
+  const access = await AccessControl.open(
+    policy("p, root, *, produce\np, boss, *, produce", { model: late }),
+  );
+  assert.equal(access.check(root, "*", "produce"), true);
+  assert.equal(access.check(namedIdentity("boss"), "*", "produce"), false);
+});
+
+test("a subject called peer does not speak of peers", async () => {
+  const access = await AccessControl.open(policy("p, peer, *, consume"));
+  assert.equal(access.check(node, "*", "peer"), true);
 });
 
 test("quotes keep commas inside a field", async () => {
