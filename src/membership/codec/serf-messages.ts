@@ -79,6 +79,8 @@ export type SerfMessage =
 
 /** Lamport times above this are not believed: no cluster ever counts so far. */
 export const lamportMax = 2 ** 48;
+/** No honest cluster comes near it. Who starts from here can still speak for ever. */
+export const lamportHonestMax = lamportMax / 2;
 
 /** Throws Fault "bad-request". */
 export function decodeSerf(bytes: Buffer): SerfMessage {

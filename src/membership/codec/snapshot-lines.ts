@@ -3,11 +3,12 @@
  *
  *   alive: NAME ADDR · not-alive: NAME · clock: N · event-clock: N · query-clock: N · leave
  *
- * A later line outdoes an earlier one. A torn last line, and one that is not known, is skipped.
+ * A later line outdoes an earlier one. A torn last line, and one that is not known or cannot be, is skipped.
  *
  * Never: touches a file.
  */
 import { type Endpoint, endpointText, parseHostPort } from "./address.ts";
+import { lamportHonestMax } from "./serf-messages.ts";
 
 export interface SnapshotState {
   /** Members that were alive at the end, by name. */
@@ -53,8 +54,9 @@ function split(line: string, mark: string): [string, string] {
   return at < 0 ? [line, ""] : [line.slice(0, at), line.slice(at + mark.length)];
 }
 
+/** A time that cannot be is none: with it, nobody would understand us. */
 function count(text: string, otherwise: number): number {
-  return /^\d{1,15}$/.test(text) ? Number(text) : otherwise;
+  return /^\d{1,15}$/.test(text) && Number(text) <= lamportHonestMax ? Number(text) : otherwise;
 }
 
 function readEndpoint(text: string): Endpoint | undefined {

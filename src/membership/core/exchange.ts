@@ -16,7 +16,8 @@ import type { World } from "./world.ts";
 /** The layer above's share of the state. */
 export interface StateKeeper {
   localState(): Buffer;
-  mergeState(state: Buffer): void;
+  /** `asked`: it is the answer to a request of ours. */
+  mergeState(state: Buffer, asked: boolean): void;
 }
 
 /** More members than this in one message are not believed. */
@@ -44,7 +45,7 @@ export class Exchange {
     this.#world.dial(to, this.#state(join), this.#world.timing.streamTimeoutMs, (outcome) => {
       if (outcome instanceof Fault) return done(outcome);
       try {
-        this.#merge(outcome);
+        this.#merge(outcome, to);
       } catch (reason) {
         return done(Fault.from(reason));
       }
@@ -64,7 +65,7 @@ export class Exchange {
     const remote = decodePushPull(request, nodesMax);
     const local = this.#state(false);
     this.#rumours.merge(remote.nodes.filter((node) => node.state !== "left"));
-    if (remote.userState.length > 0) this.#keeper.mergeState(remote.userState);
+    if (remote.userState.length > 0) this.#keeper.mergeState(remote.userState, false);
     // Who left, only after the layer above knows that it meant to.
     this.#rumours.merge(remote.nodes.filter((node) => node.state === "left"));
     return local;
@@ -97,7 +98,7 @@ export class Exchange {
     return encodePushPull({ join, nodes: this.#rumours.view(), userState: this.#keeper.localState() });
   }
 
-  #merge(reply: Buffer): void {
+  #merge(reply: Buffer, from: Endpoint): void {
     if (reply[0] === messageType.err) {
       throw new Fault("failed-precondition", {
         message: "the other member refused the exchange",
@@ -106,8 +107,11 @@ export class Exchange {
     }
     if (reply[0] !== messageType.pushPull) throw malformed("a push/pull was expected");
     const remote = decodePushPull(reply, nodesMax);
-    this.#rumours.merge(remote.nodes.filter((node) => node.state !== "left"));
-    if (remote.userState.length > 0) this.#keeper.mergeState(remote.userState);
+    this.#rumours.merge(
+      remote.nodes.filter((node) => node.state !== "left"),
+      from,
+    );
+    if (remote.userState.length > 0) this.#keeper.mergeState(remote.userState, true);
     // Who left, only after the layer above knows that it meant to.
     this.#rumours.merge(remote.nodes.filter((node) => node.state === "left"));
   }

@@ -1,8 +1,11 @@
 /**
  * A Lamport clock: orders what happened in a cluster without a common time.
  *
- * Never: jumps by more than `leapMax`, whatever a message says, so that one forged time cannot silence the honest.
+ * Never: jumps by more than `leapMax` because of what came unasked, so that one forged time cannot silence the honest;
+ * beyond `lamportHonestMax`, because of whatever.
  */
+
+import { lamportHonestMax } from "../codec/serf-messages.ts";
 
 const leapMax = 2 ** 32;
 
@@ -27,5 +30,11 @@ export class LamportClock {
     if (seen - this.#time > leapMax) return false;
     if (seen >= this.#time) this.#time = seen + 1;
     return true;
+  }
+
+  /** As witness, however far ahead: the clock of a member whom we asked. Who is far behind would stay so for ever. */
+  adopt(seen: number): void {
+    if (seen <= lamportHonestMax) this.#time = Math.max(this.#time, seen + 1);
+    else this.witness(seen);
   }
 }

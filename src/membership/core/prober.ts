@@ -98,27 +98,41 @@ export class Prober {
   }
 
   /**
-   * One ping outside the round; `accusation` rides along so that the accused can refute it. `patient`: an answer does
-   * not end it, for the refutation may come behind.
+   * A few pings outside the round, and one by TCP, so that neither loss nor a flood speaks for an accuser;
+   * `accusation` rides along that the accused can refute it. `patient`: an answer does not end it, for the refutation
+   * may come behind.
    */
   check(record: NodeRecord, accusation: Buffer, done: (answered: boolean) => void, patient: boolean): void {
     const { schedule, self, timing } = this.#world;
     let heard = false;
+    let over = false;
     const finish = (answered: boolean): void => {
+      over = true;
       if (answered) record.heard = true;
-      alarm.cancel();
+      for (const alarm of alarms) alarm.cancel();
       this.#awaited.delete(seqNo);
       done(answered);
     };
     const onAck = (): void => {
       heard = true;
-      if (!patient) finish(true);
+      if (!patient && !over) finish(true);
     };
     const seqNo = this.#expect({ onAck, onNack: () => {} });
     const patienceMs = timing.probeTimeoutMs * (this.#awareness.score + 1);
-    const alarm = schedule.after(patienceMs, () => finish(heard));
-    // The accusation first: then the refutation may ride on the answer to the ping.
-    this.#gossiper.send(record.at, [accusation, encodePing(seqNo, record.name, self)], record);
+    const ping = (): void => {
+      // The accusation first: then the refutation may ride on the answer to the ping.
+      if (!heard) this.#gossiper.send(record.at, [accusation, encodePing(seqNo, record.name, self)], record);
+    };
+    const alarms = [
+      schedule.after(patienceMs, () => finish(heard)),
+      schedule.after(patienceMs / 3, () => {
+        ping();
+        const byTcp = timing.tcpPing && !heard && (record.versions[1] ?? 0) >= 3;
+        if (byTcp) this.#pingByTcp(record, seqNo, (patienceMs * 2) / 3, onAck);
+      }),
+      schedule.after((patienceMs * 2) / 3, ping),
+    ];
+    ping();
   }
 
   #round(): void {

@@ -6,12 +6,12 @@
  *   only a member itself raises its incarnation, to refute what is said about it.
  *
  * Two rules are our own, so that a forged or mistaken word does not evict a live member: before a death is believed,
- * however it came about, the accused is pinged and told of it, and who answers us is not dead; and incarnations that no
- * honest member reaches are ignored.
+ * however it came about, the accused is pinged and told of it, who answers us is not dead, and who does not has the time
+ * of a suspicion; and incarnations that no honest member reaches are ignored.
  *
  * Never: sends a probe of its own accord; knows Serf.
  */
-import type { Endpoint } from "../codec/address.ts";
+import { type Endpoint, sameEndpoint } from "../codec/address.ts";
 import {
   type Accusation,
   type Alive,
@@ -22,6 +22,7 @@ import {
 import type { NodeState, PushPullNode } from "../codec/push-pull.ts";
 import type { Awareness } from "./awareness.ts";
 import type { Gossiper } from "./gossiper.ts";
+import { incarnationMax, isForged, plausibleAccusation, plausibleClaim } from "./incarnation.ts";
 import { living, type NodeRecord } from "./node-table.ts";
 import { suspicionBounds, suspicionTimeoutMs } from "./timing.ts";
 import type { World } from "./world.ts";
@@ -41,9 +42,9 @@ export interface RumourListener {
   isLeaving(name: string): boolean;
 }
 
-/** Alive claims above this, accusations somewhat below, are not believed: the room between is for refuting. */
-const incarnationMax = 2 ** 31 - 1;
-const accusationMax = incarnationMax - 2 ** 20;
+/** Who says so: anybody; whom we asked for all that it knows; or the member itself, where we asked at its address. */
+type Source = "gossip" | "asked" | "own";
+
 /** Who said that it leaves is asked so often whether it still answers: an agent does for some seconds. */
 const farewellChecks = 6;
 
@@ -104,20 +105,22 @@ export class Rumours {
     this.#gossiper.spread("membership", encodeAccusation(accusation), name, onDone);
   }
 
-  alive(claim: Omit<Alive, "kind">): void {
+  alive(claim: Omit<Alive, "kind">, source: Source = "gossip"): void {
     const { counters, self, table } = this.#world;
     if (claim.node === self.name && this.#leaving) return;
     if (!compatible(claim.versions)) {
       counters.incompatible++;
       return;
     }
-    if (claim.incarnation > incarnationMax) {
+    const known = table.get(claim.node);
+    // Of ourselves we may have forgotten all: whom we asked must not be outbid by a former life of ours.
+    const trusted = source === "own" || (source === "asked" && claim.node === self.name);
+    if (!plausibleClaim(claim.incarnation, trusted ? undefined : known?.incarnation)) {
       counters.implausible++;
       return;
     }
-    const known = table.get(claim.node);
-    const news = known === undefined || !claim.meta.equals(known.meta);
-    if (news && claim.node !== self.name && this.#listener.refuses(claim.node, claim.at, claim.meta)) {
+    const unseen = known === undefined || !claim.meta.equals(known.meta);
+    if (unseen && claim.node !== self.name && this.#listener.refuses(claim.node, claim.at, claim.meta)) {
       counters.refused++;
       return;
     }
@@ -137,7 +140,9 @@ export class Rumours {
       if (claim.incarnation >= record.incarnation && !same) this.#refute(record, claim.incarnation);
       return;
     }
-    if (known !== undefined && !moved && claim.incarnation <= record.incarnation) return;
+    // Where it could not be outbid for long, a forged incarnation falls to its owner's own word.
+    const undone = source === "own" && isForged(record.incarnation) && differs(record, claim);
+    if (known !== undefined && !moved && claim.incarnation <= record.incarnation && !undone) return;
     this.#believeAlive(record, claim);
   }
 
@@ -182,9 +187,16 @@ export class Rumours {
       return;
     }
     this.#examine(record, accusation, false, (answered) => {
-      if (answered) this.suspect({ ...accusation, kind: "suspect" });
-      else this.#bury(record, accusation);
+      if (!answered && this.#isRipe(record)) this.#bury(record, accusation);
+      // Who is silent for us as well has the time of a suspicion to refute it, like everybody: it may only be busy.
+      else this.suspect({ ...accusation, kind: "suspect" }, !answered);
     });
+  }
+
+  /** Those who honestly found it dead had told of their suspicion long before. */
+  #isRipe({ suspicion }: NodeRecord): boolean {
+    if (suspicion === undefined) return false;
+    return this.#world.schedule.nowMs - suspicion.sinceMs >= suspicion.bounds.minMs / 2;
   }
 
   /** Who leaves soon answers no more; who goes on answering was slandered, and takes it back as soon as it hears. */
@@ -229,12 +241,14 @@ export class Rumours {
     this.check(record, encodeAccusation(accusation), done, patient);
   }
 
-  /** Takes in another's whole view. */
-  merge(nodes: readonly PushPullNode[]): void {
+  /** Takes in another's whole view; `asked` is where we asked for it. */
+  merge(nodes: readonly PushPullNode[], asked?: Endpoint): void {
     for (const node of nodes) {
       const from = node.state === "left" ? node.name : this.#world.self.name;
       const accusation = { incarnation: node.incarnation, node: node.name, from };
-      if (node.state === "alive") this.alive({ ...node, node: node.name });
+      const source =
+        asked === undefined ? "gossip" : sameEndpoint(node.at, asked) ? ("own" as const) : ("asked" as const);
+      if (node.state === "alive") this.alive({ ...node, node: node.name }, source);
       else if (node.state === "left") this.dead({ kind: "dead", ...accusation });
       // A death heard of so is only a suspicion: who told may have been cut off for long.
       else this.suspect({ kind: "suspect", ...accusation });
@@ -256,7 +270,7 @@ export class Rumours {
   #accused(accusation: Accusation): NodeRecord | undefined {
     const record = this.#world.table.get(accusation.node);
     if (record === undefined || accusation.incarnation < record.incarnation) return undefined;
-    if (accusation.incarnation > accusationMax && accusation.incarnation > record.incarnation) {
+    if (!plausibleAccusation(accusation.incarnation, record.incarnation)) {
       this.#world.counters.implausible++;
       return undefined;
     }
@@ -363,6 +377,11 @@ export class Rumours {
     if (record.state !== state) record.changedMs = this.#world.schedule.nowMs;
     record.state = state;
   }
+}
+
+function differs(record: NodeRecord, claim: Omit<Alive, "kind">): boolean {
+  const same = record.incarnation === claim.incarnation && record.meta.equals(claim.meta);
+  return record.state !== "alive" || !same;
 }
 
 /** Do we speak their versions, and they ours? No versions at all is what very old members send. */

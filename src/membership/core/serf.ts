@@ -87,12 +87,18 @@ export class Serf {
   }
 
   /** Takes in another's state, before SWIM does: who left must be known to leave. Throws Fault "bad-request". */
-  mergeState(bytes: Buffer): void {
+  mergeState(bytes: Buffer, asked: boolean): void {
     const state = decodeSerfState(bytes);
-    // Their clock stands at the time of the next thing to happen.
-    this.members.clock.witness(Math.max(0, state.lTime - 1));
-    this.#events.clock.witness(Math.max(0, state.eventLTime - 1));
-    this.#queries.clock.witness(Math.max(0, state.queryLTime - 1));
+    const clocks = [
+      [this.members.clock, state.lTime],
+      [this.#events.clock, state.eventLTime],
+      [this.#queries.clock, state.queryLTime],
+    ] as const;
+    for (const [clock, next] of clocks) {
+      // Their clock stands at the time of the next thing to happen.
+      if (asked) clock.adopt(Math.max(0, next - 1));
+      else clock.witness(Math.max(0, next - 1));
+    }
     const left = new Set(state.left);
     for (const node of left) {
       const leave: Intent = { kind: "leave", lTime: state.statusLTimes.get(node) ?? 0, node, prune: false };

@@ -152,6 +152,33 @@ test("replayed packets of an hour ago change nothing", () => {
   assert.equal(sim.notices("user-event").length, events, "an event was delivered twice");
 });
 
+test("clocks that forged times drove far ahead leave no newcomer behind", () => {
+  const sim = GossipSim.cluster("leaps", 4);
+  const [seed, member] = [sim.members[0] as SimMember, sim.members[1] as SimMember];
+  for (const lTime of [1, 2, 3].map((leaps) => leaps * (2 ** 32 - 10))) {
+    for (const target of sim.members) {
+      sim.inject(target, [
+        encodeUser(encodeIntent({ kind: "join", lTime, node: member.name, prune: false })),
+      ]);
+    }
+    sim.run(1_000);
+  }
+  assert.ok(seed.core.clocks.member > 2 ** 33);
+  // It comes back without a snapshot, and leaves: its word must be later than those about its former life.
+  sim.crash(member);
+  sim.run(5_000);
+  sim.restart(member);
+  sim.join(member, seed);
+  live(sim);
+  assert.ok(member.core.clocks.member > 2 ** 33, "it stayed behind");
+  sim.act(member, (now) => member.core.leave(now, () => sim.crash(member)));
+  sim.run(30_000);
+  assert.deepEqual(
+    sim.live.map((other) => sim.view(other, member)),
+    ["left", "left", "left"],
+  );
+});
+
 test("a query may filter by any tag and any expression; none of them is our engine's business", () => {
   const sim = GossipSim.cluster("filters", 2);
   const target = sim.members[0] as SimMember;
@@ -350,5 +377,78 @@ test("random bytes under the right key are as harmless as under none", () => {
       assert.ok(reason instanceof Fault, String(reason));
     }
   }
+  live(sim);
+});
+
+test("an incarnation that nobody can outbid keeps neither forged tags nor its member in the grave", () => {
+  const sim = GossipSim.cluster("ceiling", 5);
+  const [first, victim] = [sim.members[0] as SimMember, sim.members[2] as SimMember];
+  for (const top of [2 ** 31 - 1, 2 ** 31 - 2 ** 20 - 1]) {
+    const forged = encodeAlive({
+      incarnation: top,
+      node: victim.name,
+      at: victim.at,
+      meta: encodeTags({ forged: "yes" }),
+      versions: ourVersions,
+    });
+    // A newcomer believes what it is told of a member that it does not know.
+    const newcomer = sim.add(`new-${top}`);
+    for (const target of [newcomer, ...sim.members]) sim.inject(target, [forged]);
+    sim.join(newcomer, first);
+    const tagsOf = (by: SimMember): string[] =>
+      by.core
+        .members()
+        .filter(({ name }) => name === victim.name)
+        .flatMap(({ tags }) => Object.keys(tags));
+    const honest = (): boolean => sim.members.every((member) => tagsOf(member).join() === "n");
+    assert.ok(sim.runUntil(honest, 600_000), `${top}: the forged tags stay`);
+
+    const others = sim.members.filter((member) => member !== victim);
+    sim.partition(others, [victim]);
+    for (const target of others) {
+      const accusation = { incarnation: top, node: victim.name, from: first.name };
+      sim.inject(target, [forged, encodeAccusation({ kind: "dead", ...accusation })]);
+    }
+    assert.ok(sim.runUntil(() => others.every((member) => sim.view(member, victim) === "failed"), 60_000));
+    sim.heal();
+    assert.ok(
+      sim.runUntil(() => sim.agreed(), 120_000),
+      `${top}: it stays buried`,
+    );
+    live(sim);
+  }
+});
+
+test("a forged death is not believed for the loss of a datagram", () => {
+  const sim = GossipSim.cluster("lossy", 6, { loss: 0.4 });
+  for (let turn = 0; turn < 60; turn++) {
+    const victim = sim.members[turn % 6] as SimMember;
+    for (const target of sim.members) {
+      const from = (sim.members[(turn + 1) % 6] as SimMember).name;
+      const accusation = { incarnation: 2 + turn, node: victim.name, from };
+      sim.inject(target, [encodeAccusation({ kind: "dead", ...accusation })]);
+    }
+    sim.run(2_000);
+  }
+  assert.deepEqual(sim.notices("failed"), []);
+  live(sim);
+});
+
+test("a forged death of a member that is busy for two seconds does not evict it", () => {
+  const sim = GossipSim.cluster("busy", 5);
+  for (let turn = 0; turn < 20; turn++) {
+    const victim = sim.members[turn % 5] as SimMember;
+    sim.pause(victim, 2_000);
+    for (const target of sim.members.filter((member) => member !== victim)) {
+      const from = (sim.members[(turn + 1) % 5] as SimMember).name;
+      const accusation = { incarnation: 2 + turn, node: victim.name, from };
+      sim.inject(target, [
+        encodeAccusation({ kind: "suspect", ...accusation }),
+        encodeAccusation({ kind: "dead", ...accusation }),
+      ]);
+    }
+    sim.run(5_000);
+  }
+  assert.deepEqual(sim.notices("failed"), []);
   live(sim);
 });

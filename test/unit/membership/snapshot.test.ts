@@ -34,6 +34,13 @@ test("the last word about each member counts, a torn last line does not", () => 
   assert.equal(state.left, false);
 });
 
+test("a time that no cluster reaches is damage: with it, nobody would understand us", () => {
+  const { clocks } = parseSnapshot(
+    `clock: 7\nclock: 999999999999999\nevent-clock: ${2 ** 48}\nquery-clock: 9\n`,
+  );
+  assert.deepEqual(clocks, { member: 7, event: 0, query: 9 });
+});
+
 test("who left has no cluster to go back to, until it joins one again", () => {
   assert.deepEqual(parseSnapshot("alive: a 10.0.0.1:1\nleave\n"), {
     alive: new Map(),
