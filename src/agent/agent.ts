@@ -8,30 +8,37 @@
  *
  * Never: decides anything a room could decide.
  */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { mayBeNode, theLog } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
+import { systemSeed } from "../lib/chance.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { prng } from "../lib/prng.ts";
 import { systemDisk } from "../lib/system-disk.ts";
-import type { Forwarder, Replica } from "../replicated/mod.ts";
+import { type PeerHello, PeerNetwork, type PeerService } from "../replicated/mod.ts";
 import { createAssets, createService, expressLane, membershipOperations } from "../service/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
 import { checkFree } from "./bind.ts";
 import { clusterViewOf } from "./cluster/cluster-view.ts";
-import { LeaderReadiness } from "./cluster/leader-readiness.ts";
+import { NodeCluster } from "./cluster/node-cluster.ts";
 import type { Config } from "./config/settings.ts";
 import { isLoopback, printAddress } from "./config/value.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { Gossip } from "./gossip.ts";
-import { Listener } from "./listener.ts";
+import { Listener, type PeerDoors } from "./listener.ts";
 import { NodeReadiness } from "./node-readiness.ts";
 import { openReplica } from "./open-replica.ts";
 import { OpsServer } from "./ops.ts";
+import { peerDial } from "./peer-dial.ts";
 import { NodeTls } from "./tls.ts";
 import { version } from "./version.ts";
+
+/** How long a stopping leader waits for another to take over. */
+const handOverMs = 2_000;
 
 export interface AgentOptions {
   readonly config: Config;
@@ -46,6 +53,8 @@ export interface Agent {
   /** A command to try. */
   readonly pasteLine: string;
   readonly url: string;
+  /** Resolves when the node is ready for the first time: it may have to wait for others. */
+  readonly ready: Promise<void>;
   /** Resolves when the node has stopped; process.exitCode is set when it failed. */
   readonly stopped: Promise<void>;
   /** Finishes what is under way, within --shutdown-timeout, and closes. */
@@ -54,7 +63,7 @@ export interface Agent {
   reload(): void;
 }
 
-/** Starts a node; resolves when it is ready. Throws Fault when it cannot start, and then nothing is left open. */
+/** Starts a node; resolves when it serves. Throws Fault when it cannot start, and then nothing is left open. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, environment, clock = systemClock } = options;
   await using opening = new AsyncDisposableStack();
@@ -109,6 +118,23 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const port = advertised.port === 0 ? listener.address.port : advertised.port;
   const rpcAddr = printAddress({ host: advertised.host, port });
   const scheme = tls === undefined ? "http" : "https";
+  // Whoever asks before there is a cluster to answer for is told to come back.
+  let answer: PeerService["ask"] = () => Promise.reject(new Fault("unavailable"));
+  let self: () => PeerHello = () => {
+    throw new Fault("unavailable");
+  };
+  const network = opening.use(
+    new PeerNetwork({
+      self: () => self(),
+      dial: peerDial(tls),
+      serve: { ask: (...asked) => answer(...asked) },
+      authorize: (caller, action) => access.access.demand(caller, theLog, action),
+      clock,
+      random: prng(systemSeed()),
+      logger,
+      metrics: telemetry.metrics,
+    }),
+  );
   const replica = opening.use(
     openReplica({
       config,
@@ -117,11 +143,19 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       clock,
       name: nodeName,
       address: rpcAddr,
-      transport: { send() {}, members() {} },
-      forwarder: nobodyElse,
+      transport: network,
+      forwarder: network,
     }),
   );
-  const clusterId = belong(replica, config.clusterId);
+  self = () => ({
+    name: nodeName,
+    directory: replica.identity.directory,
+    clusterId: replica.state.clusterId,
+    configured: replica.configured,
+    version,
+    address: rpcAddr,
+    wallMs: clock.wallMs(),
+  });
   const { log } = replica;
   const gossip = opening.use(
     await Gossip.open({
@@ -129,12 +163,44 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       nodeName,
       bound: listener.address,
       directory: directory.path,
-      tags: { clusterId, rpcAddr, directory: replica.identity.directory, version },
+      tags: {
+        clusterId: replica.state.clusterId,
+        rpcAddr,
+        directory: replica.identity.directory,
+        version,
+      },
       telemetry,
       clock,
     }),
   );
-  const view = clusterViewOf({ replica, clusterId: () => clusterId, rpcAddr, version });
+  const node = opening.use(
+    new NodeCluster({
+      config,
+      replica,
+      network,
+      gossip,
+      readiness,
+      demand: (...asked) => access.access.demand(...asked),
+      clock,
+      logger,
+      newClusterId: randomUUID,
+      clusterIdOf,
+    }),
+  );
+  answer = (verb, body, from) => node.ask(verb, body, from);
+  const view = clusterViewOf({
+    replica,
+    clusterId: () => node.clusterId,
+    rpcAddr,
+    version,
+    acquaintance: (name) => {
+      const peer = network.peers().find((one) => one.name === name);
+      if (peer === undefined) return undefined;
+      const lastContactMs = Math.min(peer.silentMs, Number.MAX_SAFE_INTEGER);
+      return { version: peer.hello?.version ?? "", lastContactMs, alive: peer.connected };
+    },
+    told: (name) => node.extents.of(name),
+  });
   const cluster = gossip.watched(view);
   /** A dashboard goes on at another node when its own is gone: so the nodes of a cluster allow each other's pages. */
   const peerOrigins = (): string[] =>
@@ -169,19 +235,28 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   ops.addCheck({ name: "log", check: () => (replica.full ? "the disk is full" : true) });
   ops.addCheck({ name: "stored", check: () => replica.storedLog.damage?.message ?? true });
   ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
-  listener.start(service.front, gossip.doors);
+  const doors: PeerDoors = {
+    ...gossip.doors,
+    raft: (socket, identity) =>
+      network.accept(socket, ({ name }) => {
+        if (!access.access.check(identity, theLog, "peer")) return `${identity.subject} may not be a peer`;
+        return mayBeNode(identity, name) ? undefined : `the certificate is not that of ${name}`;
+      }),
+  };
+  listener.start(service.front, doors);
   gossip.start();
-  replica.start();
-  opening.use(new LeaderReadiness(replica, readiness, clock));
+  node.start();
   readiness.set("node", undefined);
-  await readiness.ready();
 
   const reachable = isLoopback(config.addr.host)
     ? { host: config.addr.host, port }
     : { host: advertised.host, port };
   const url = `${scheme}://${printAddress(reachable)}`;
   const addr = printAddress(listener.address);
-  logger.info({ addr, clusterId, directory: directory.path, sync: config.sync }, "ready");
+  const ready = readiness.ready();
+  void ready.then(() => {
+    logger.info({ addr, clusterId: node.clusterId, directory: directory.path, sync: config.sync }, "ready");
+  });
 
   const owned = opening.move();
   let stopping: Promise<void> | undefined;
@@ -191,6 +266,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       logger.info({}, "stopping");
       readiness.set("node", "the node is stopping");
       ops.drain();
+      // The voter stays; only leadership goes, so that nobody has to wait until it is missed.
+      await node.admin.handOver(handOverMs);
       service.drain();
       await gossip[Symbol.asyncDispose]();
       await listener.close(config.shutdownTimeout);
@@ -208,6 +285,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     readyLine: `tailrace ready addr=${addr} ops=${ops.address} data=${directory.path} pid=${process.pid} url=${url}`,
     pasteLine: pasteLine(url, config),
     url,
+    ready,
     stopped,
     stop,
     reload() {
@@ -247,16 +325,10 @@ function pasteLine(url: string, config: Config): string {
   return `curl --cacert ${config.serverTlsCaFile} --cert root-client.pem --key root-client-key.pem -X POST ${url} ${body}`;
 }
 
-/** The directory's cluster, for good: the one it has, or a new one of this node alone. */
-function belong(replica: Replica, asked: string | undefined): string {
-  const known = replica.state.clusterId;
-  const id = known ?? asked ?? randomUUID();
-  if (!replica.configured) replica.bootstrap([replica.member], id);
-  else if (known === undefined) replica.state.saveClusterId(id);
-  return id;
+/** One id, of the form of a UUID, wherever the same directories begin a cluster. */
+function clusterIdOf(directories: readonly string[]): string {
+  const hash = createHash("sha256")
+    .update([...directories].sort().join("\n"))
+    .digest("hex");
+  return [8, 12, 16, 20, 32].map((end, at, ends) => hash.slice(ends[at - 1] ?? 0, end)).join("-");
 }
-
-const nobodyElse: Forwarder = {
-  append: () => Promise.reject(new Fault("unavailable")),
-  trim: () => Promise.reject(new Fault("unavailable")),
-};

@@ -31,7 +31,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
   const { config, directory, telemetry, clock, name, address, transport, forwarder } = options;
   const { log: logger, metrics, tracer } = telemetry;
   try {
-    const { clusterId } = new StableState(directory.store);
+    const { clusterId, configured } = new StableState(directory.store);
     if (clusterId !== undefined && config.clusterId !== undefined && clusterId !== config.clusterId) {
       throw new Fault("foreign-directory", {
         message: `the directory belongs to cluster ${clusterId}, not ${config.clusterId}`,
@@ -43,7 +43,8 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       store: directory.store,
       mapper: (config.indexMmap === "on" ? systemMapper() : undefined) ?? heapMapper(systemDisk),
       newDirectoryId: randomBytes(16),
-      initialOffset: config.initialOffset,
+      // Who was taken into a cluster begins where that did.
+      initialOffset: clusterId !== undefined && !configured ? 0 : config.initialOffset,
       clock,
       random: prng(systemSeed()),
       name,

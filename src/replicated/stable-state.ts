@@ -4,6 +4,7 @@
  *   raft/state                     { term, vote }          one transaction, durable before any answer in that term
  *   raft/configuration/<index>     ConfState with roster   in force from that index on; 20 digits
  *   cluster-id                     text
+ *   restored-from                  text: of the cluster whose backup this directory was made of, until it belongs to one
  *
  * Never: forgets a configuration that a snapshot could still need.
  */
@@ -14,6 +15,7 @@ import type { RaftIndex } from "../vocabulary.ts";
 const stateKey = "raft/state";
 const configurationPrefix = "raft/configuration/";
 const clusterKey = "cluster-id";
+const restoredKey = "restored-from";
 const keyOf = (index: RaftIndex): string => configurationPrefix + String(index).padStart(20, "0");
 const indexOf = (key: string): RaftIndex => Number(key.slice(configurationPrefix.length));
 
@@ -78,5 +80,14 @@ export class StableState {
 
   saveClusterId(id: string): void {
     this.#store.write({ [clusterKey]: id });
+  }
+
+  get restoredFrom(): string | undefined {
+    const id = this.#store.get(restoredKey);
+    return typeof id === "string" && id !== "" ? id : undefined;
+  }
+
+  saveRestoredFrom(id: string): void {
+    this.#store.write({ [restoredKey]: id });
   }
 }

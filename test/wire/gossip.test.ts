@@ -111,11 +111,14 @@ test("a node finds its seeds however late they come, fails when it is stopped, a
   const cluster = ["--cluster-id", "one"];
   const early = await startNode(t, [
     ...["--data-dir", join(directory, "early"), "--node-name", "early", ...cluster],
-    ...["--start-join-addrs", `127.0.0.1:${port}`],
+    ...["--bootstrap", "--start-join-addrs", `127.0.0.1:${port}`],
   ]);
   assert.ok(await until(() => early.log().includes("it will be tried again"), 10_000));
   const lateFlags = ["--data-dir", join(directory, "late"), "--node-name", "late", ...cluster];
-  const late = await startNode(t, [...lateFlags, "--addr", `127.0.0.1:${port}`]);
+  const late = await startNode(t, [
+    ...[...lateFlags, "--addr", `127.0.0.1:${port}`],
+    ...["--start-join-addrs", early.addr],
+  ]);
   assert.ok(await until(() => sees(early, "late"), 20_000));
   assert.ok(await until(() => sees(late, "early"), 10_000));
 
@@ -156,7 +159,7 @@ test(
     ]);
     const two = await startNode(t, [
       ...["--data-dir", join(directory, "2"), "--node-name", "two", "--cluster-id", "c2"],
-      ...["--start-join-addrs", one.addr],
+      ...["--bootstrap", "--start-join-addrs", one.addr],
     ]);
     const reported = /"cluster":"c[12]","ownCluster":"c[12]"[^\n]*another cluster/;
     for (const node of [one, two])

@@ -7,6 +7,7 @@
 import type { Member, NodeStatus } from "../../raft/mod.ts";
 import type { Replica } from "../../replicated/mod.ts";
 import type { ClusterChange, ClusterView, NodeId, NodeView, Offset, Role } from "../../vocabulary.ts";
+import { extentAt } from "./told-extents.ts";
 
 /** What is known of another node by other ways than Raft. */
 export interface Acquaintance {
@@ -119,9 +120,7 @@ function extentOf(options: ClusterViewOptions, { peer, name }: Member, now: Node
   if (progress === undefined) {
     return options.told?.(name) ?? { commitIndex: 0, lastOffset: 0, lag: 0 };
   }
-  const commitIndex = Math.min(progress.match, log.commitIndex);
-  const next = log.offsetAfter(commitIndex);
-  return { commitIndex, lastOffset: Math.max(0, next - 1), lag: Math.max(0, log.bounds.next - next) };
+  return extentAt(log, Math.min(progress.match, log.commitIndex));
 }
 
 /** A new leader is an election; any other change of what Raft knows is an update of this node. */

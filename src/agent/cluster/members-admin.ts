@@ -1,0 +1,198 @@
+/**
+ * What an operator may do with the members: add, remove, hand over leadership, leave. Done on the leader; any other node
+ * passes it on over the peer link, with who asked, and the leader decides anew whether they may.
+ *
+ * Never: removes a voter when those that would be left could not go on.
+ */
+import { type Caller, theLog } from "../../access/mod.ts";
+import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Member } from "../../raft/mod.ts";
+import type { PeerHello, Replica } from "../../replicated/mod.ts";
+import { whyNotRemove } from "./reconcile.ts";
+import type { Reconciler } from "./reconciler.ts";
+
+export interface MembersAdminOptions {
+  readonly replica: Replica;
+  readonly reconciler: Pick<Reconciler, "judge" | "take" | "view">;
+  readonly probe: (address: string) => Promise<PeerHello>;
+  readonly ask: (address: string, verb: string, body: unknown, deadlineMs: number) => Promise<unknown>;
+  readonly demand: (caller: Caller, object: string, action: "admin") => void;
+  readonly clock: Clock;
+}
+
+/** A verb of the peer link and what it carries. */
+type Order =
+  | { readonly verb: "add"; readonly id: string; readonly addr: string }
+  | { readonly verb: "remove"; readonly id: string }
+  | { readonly verb: "transfer"; readonly id: string };
+
+/** How long an order may take, leader changes included. */
+const orderMs = 10_000;
+/** How long a transfer is waited for; Raft gives it up after an election timeout. */
+const transferMs = 3_000;
+const lookMs = 50;
+
+export class MembersAdmin {
+  readonly #options: MembersAdminOptions;
+
+  constructor(options: MembersAdminOptions) {
+    this.#options = options;
+  }
+
+  /** Adds the node at `addr`, which is to say that it is `id` where one is given. */
+  async add(id: string, addr: string, caller: Caller): Promise<void> {
+    if (addr === "") throw needed("addr");
+    await this.#order({ verb: "add", id, addr }, caller);
+  }
+
+  async remove(id: string, caller: Caller): Promise<void> {
+    if (id === "") throw needed("id");
+    await this.#order({ verb: "remove", id }, caller);
+  }
+
+  /** Hands leadership to `id`, or, where that is empty, to the voter that is furthest along. Answers who leads then. */
+  async transfer(id: string, caller: Caller): Promise<string> {
+    return String(await this.#order({ verb: "transfer", id }, caller));
+  }
+
+  /** This node's own wish to be a member no more; resolves once it is none. */
+  async leave(): Promise<void> {
+    const { replica } = this.#options;
+    if (replica.ready && replica.node.configuration.voters.length > 1) await this.handOver(orderMs);
+    if (replica.ready) await this.#removeHere(replica.identity.name);
+    else await this.#askLeader("leave", {});
+  }
+
+  /** Orders of other nodes; undefined for a verb that is none of them. Rejects with the Fault that refuses it. */
+  answer(verb: string, body: unknown, from: PeerHello): Promise<unknown> | undefined {
+    if (verb === "leave") return this.#removeHere(from.name, from.directory).then(() => null);
+    if (verb !== "add" && verb !== "remove" && verb !== "transfer") return undefined;
+    const { subject, isPeer, id, addr } = body as Record<string, unknown>;
+    if (typeof subject !== "string" || typeof id !== "string") throw malformed(verb);
+    this.#options.demand({ subject, isPeer: isPeer === true }, theLog, "admin");
+    return this.#here(verb === "add" ? { verb, id, addr: String(addr) } : { verb, id });
+  }
+
+  /** Leadership goes to another voter, if one is there to take it. Resolves in time, whatever becomes of it. */
+  async handOver(withinMs: number): Promise<void> {
+    const { replica, clock } = this.#options;
+    const to = this.#furthest();
+    if (!replica.started || !replica.node.isLeader || to === undefined) return;
+    const untilMs = clock.wallMs() + withinMs;
+    replica.node.transferLeadership(to.peer);
+    await this.#until(() => replica.node.leader?.name === to.name, untilMs);
+  }
+
+  async #order(order: Order, caller: Caller): Promise<unknown> {
+    const { replica } = this.#options;
+    if (replica.ready) return this.#here(order);
+    const { subject, isPeer } = caller;
+    return this.#askLeader(order.verb, { ...order, subject, isPeer });
+  }
+
+  async #askLeader(verb: string, body: object): Promise<unknown> {
+    const { replica, ask, clock } = this.#options;
+    const deadlineMs = clock.wallMs() + orderMs;
+    await replica.watch.leader(deadlineMs - orderMs / 2);
+    const leader = replica.started ? replica.node.leader : undefined;
+    if (leader === undefined) throw new Fault("unavailable", { message: "there is no leader" });
+    return (await ask(leader.address, verb, body, deadlineMs)) ?? null;
+  }
+
+  #here(order: Order): Promise<unknown> {
+    if (!this.#options.replica.ready) throw new Fault("not-leader");
+    if (order.verb === "add") return this.#addHere(order.id, order.addr);
+    if (order.verb === "remove") return this.#removeHere(order.id);
+    return this.#transferHere(order.id);
+  }
+
+  async #addHere(id: string, addr: string): Promise<null> {
+    const { reconciler, probe } = this.#options;
+    const hello = await probe(addr);
+    if (id !== "" && hello.name !== id) {
+      throw refusal(`the node at ${addr} is ${hello.name}, not ${id}`);
+    }
+    // Told by name: it may have belonged before.
+    const { next, refused, waiting } = reconciler.judge([{ ...hello, configured: false }]);
+    if (refused[0] !== undefined) throw refusal(refused[0].why);
+    if (next?.name === hello.name) await reconciler.take(next);
+    else if (next !== undefined || waiting) {
+      if (!this.#isMember(hello.directory)) throw refusal("another change of the members is under way");
+    }
+    return null;
+  }
+
+  async #removeHere(id: string, directory?: string): Promise<null> {
+    const { replica, reconciler, ask, clock } = this.#options;
+    if (!replica.ready) throw new Fault("not-leader");
+    const member = replica.node.member(id);
+    if (member === undefined) throw new Fault("not-found", { message: `${id} is no member of this cluster` });
+    if (directory !== undefined && member.directory !== directory) {
+      throw refusal(`${id} has another data directory now`);
+    }
+    const why = whyNotRemove(reconciler.view(), member.peer);
+    if (why !== undefined) throw refusal(`${id} cannot be removed now, ${why}`);
+    await replica.node.proposeChange({
+      transition: "auto",
+      changes: [{ action: "remove", peer: member.peer }],
+    });
+    // It would not hear of it otherwise: nobody sends it anything any more.
+    await ask(member.address, "removed", {}, clock.wallMs() + 1_000).catch(() => undefined);
+    return null;
+  }
+
+  async #transferHere(id: string): Promise<string> {
+    const { replica, clock } = this.#options;
+    if (id === replica.identity.name) return id;
+    const to = id === "" ? this.#furthest() : replica.node.member(id);
+    if (to === undefined) {
+      throw id === ""
+        ? refusal("there is no other voter to lead")
+        : new Fault("not-found", { message: `${id} is no member of this cluster` });
+    }
+    if (!replica.node.configuration.voters.includes(to.peer)) throw refusal(`${to.name} is no voter yet`);
+    replica.node.transferLeadership(to.peer);
+    await this.#until(() => replica.node.leader?.name === to.name, clock.wallMs() + transferMs);
+    const leader = replica.node.leader?.name;
+    if (leader === to.name) return leader;
+    throw new Fault("unavailable", {
+      message: `${to.name} did not take over`,
+      facts: leader === undefined ? {} : { leader },
+    });
+  }
+
+  /** Of the other voters that answer, the one that has most. */
+  #furthest(): Member | undefined {
+    const { replica } = this.#options;
+    if (!replica.started) return undefined;
+    const { progress, configuration } = replica.node.status();
+    let best: { readonly member: Member; readonly match: number } | undefined;
+    for (const member of configuration.roster?.members ?? []) {
+      const { peer } = member;
+      const at = progress?.get(peer);
+      if (peer === replica.identity.peer || at?.active !== true || !configuration.voters.includes(peer))
+        continue;
+      if (best === undefined || at.match > best.match) best = { member, match: at.match };
+    }
+    return best?.member;
+  }
+
+  #isMember(directory: string): boolean {
+    const members = this.#options.replica.node.configuration.roster?.members ?? [];
+    return members.some((member) => member.directory === directory);
+  }
+
+  async #until(holds: () => boolean, untilMs: number): Promise<void> {
+    const { replica, clock } = this.#options;
+    while (!holds() && clock.wallMs() < untilMs) {
+      await replica.watch.changed(Math.min(untilMs, clock.wallMs() + lookMs));
+    }
+  }
+}
+
+const refusal = (message: string): Fault => new Fault("failed-precondition", { message });
+const needed = (field: string): Fault =>
+  new Fault("bad-request", { message: `${field} is needed`, facts: { field } });
+const malformed = (verb: string): Fault =>
+  new Fault("bad-request", { message: `the order ${verb} is malformed` });

@@ -1,0 +1,297 @@
+/**
+ * A node and its cluster: how it comes to belong to one, what it does for it while it leads, what other nodes may ask it.
+ *
+ *   start() ─ begins, follows its configuration, or waits ─► Raft runs ─► readiness, reconciler
+ *
+ * Never: decides (bootstrap.ts, reconcile.ts do); believes gossip without asking the node itself.
+ */
+import type { Caller } from "../../access/mod.ts";
+import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/telemetry.ts";
+import { chainStart, emptyCheckpoint } from "../../log/mod.ts";
+import { type PeerHello, type PeerNetwork, peerOf, type Replica } from "../../replicated/mod.ts";
+import type { Config } from "../config/settings.ts";
+import type { Gossip } from "../gossip.ts";
+import type { NodeReadiness } from "../node-readiness.ts";
+import { type Founder, type FounderAnswer, startOf, type Verdict } from "./bootstrap.ts";
+import { type FounderReply, Founding } from "./founding.ts";
+import { LeaderReadiness } from "./leader-readiness.ts";
+import { MembersAdmin } from "./members-admin.ts";
+import { type Candidate, Reconciler } from "./reconciler.ts";
+import { ToldExtents } from "./told-extents.ts";
+
+export interface NodeClusterOptions {
+  readonly config: Pick<
+    Config,
+    "bootstrap" | "bootstrapExpect" | "startJoinAddrs" | "clusterId" | "initialOffset"
+  >;
+  readonly replica: Replica;
+  readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach">;
+  readonly gossip: Pick<Gossip, "members" | "membership" | "adopt">;
+  readonly readiness: NodeReadiness;
+  readonly demand: (caller: Caller, object: string, action: "admin") => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A new cluster's id, by chance. */
+  readonly newClusterId: () => string;
+  /** One that is the same wherever these directories begin a cluster. */
+  readonly clusterIdOf: (directories: readonly string[]) => string;
+}
+
+/** The reason that has to do with belonging. */
+const reason = "cluster";
+/** The first of several founders calls the election, once the others had time to begin too. */
+const firstElectionMs = 500;
+
+export class NodeCluster implements Disposable {
+  readonly admin: MembersAdmin;
+  readonly extents: ToldExtents;
+  readonly #options: NodeClusterOptions;
+  readonly #reconciler: Reconciler;
+  readonly #founder: Founder;
+  #readiness: LeaderReadiness | undefined;
+  #founding: Founding | undefined;
+  #stopListening: () => void = () => undefined;
+  #membership: "member" | "told" | "gone" | "waits" = "waits";
+  #closed = false;
+
+  constructor(options: NodeClusterOptions) {
+    this.#options = options;
+    const { replica, network, clock, logger, demand } = options;
+    const { name, directory, address } = replica.member;
+    this.#founder = { name, directory, address };
+    const probe = (at: string): Promise<PeerHello> => network.probe(at);
+    const ask = (at: string, verb: string, body: unknown, deadlineMs?: number): Promise<unknown> =>
+      network.ask(at, verb, body, deadlineMs === undefined ? {} : { deadlineMs });
+    this.#reconciler = new Reconciler({
+      replica,
+      candidates: () => this.#candidates(),
+      onGossip: (listener) =>
+        options.gossip.membership.onEvent((event) => {
+          if ("member" in event) listener();
+        }),
+      probe,
+      ask,
+      clock,
+      logger,
+    });
+    this.admin = new MembersAdmin({ replica, reconciler: this.#reconciler, probe, ask, demand, clock });
+    this.extents = new ToldExtents({ replica, ask, clock });
+    network.attach(replica);
+  }
+
+  /** Empty while this node belongs to none. */
+  get clusterId(): string {
+    return this.#options.replica.state.clusterId ?? "";
+  }
+
+  /** Begins to take part, or to wait for being allowed to. */
+  start(): void {
+    const { replica, config } = this.#options;
+    const { state, storedLog } = replica;
+    const start = startOf({
+      configured: replica.configured,
+      clusterId: state.clusterId,
+      hasEntries: storedLog.end.index > 0,
+      voted: state.vote !== undefined,
+      bootstrap: config.bootstrap,
+      bootstrapExpect: config.bootstrapExpect,
+      joins: config.startJoinAddrs.length > 0,
+    });
+    if (start === "member") this.#resume();
+    else if (start === "alone") this.#begin(this.#newId(), [this.#founder]);
+    else if (start === "expect") this.#expect(config.bootstrapExpect ?? 1);
+    else if (start === "adopted") this.#run();
+    else this.#wait("this node waits to be added to a cluster");
+  }
+
+  /** Answers what another node asks. */
+  async ask(verb: string, body: unknown, from: PeerHello): Promise<unknown> {
+    if (verb === "founders") return this.#founderReply();
+    if (verb === "adopt") return this.#adopt(body, from);
+    if (verb === "removed") return this.#removed(from);
+    if (verb === "extents") return this.extents.own();
+    const answer = this.admin.answer(verb, body, from);
+    if (answer !== undefined) return answer;
+    throw new Fault("unimplemented", { message: `peers do not ask for ${verb} here` });
+  }
+
+  /** Is no member any more by its own wish, and says so to everybody. The process goes on until it is stopped. */
+  async leave(): Promise<void> {
+    await this.admin.leave();
+    this.#options.readiness.set(reason, "this node has left its cluster");
+    await this.#options.gossip.membership.leave();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#stopListening();
+    this.#founding?.[Symbol.dispose]();
+    this.#reconciler[Symbol.dispose]();
+    this.#readiness?.[Symbol.dispose]();
+  }
+
+  // ————— belonging
+
+  /** A restored log keeps the id of its cluster unless told otherwise. */
+  #newId(): string {
+    const { replica, config, newClusterId } = this.#options;
+    return replica.state.clusterId ?? config.clusterId ?? replica.state.restoredFrom ?? newClusterId();
+  }
+
+  #begin(clusterId: string, founders: readonly Founder[]): void {
+    const { replica, logger, clock } = this.#options;
+    replica.bootstrap(
+      founders.map((founder) => ({ ...founder, peer: peerOf(Buffer.from(founder.directory, "hex")) })),
+      clusterId,
+    );
+    logger.info({ clusterId, members: founders.map(({ name }) => name) }, "a cluster begins");
+    this.#tellId();
+    this.#run();
+    if (founders.length === 1 || founders[0]?.directory !== this.#founder.directory) return;
+    clock.after(firstElectionMs, () => {
+      if (!this.#closed && replica.node.leader === undefined) replica.node.campaign();
+    });
+  }
+
+  /** It has a configuration. Only its id can be missing, after a repair. */
+  #resume(): void {
+    const { replica, config } = this.#options;
+    if (replica.state.clusterId === undefined) {
+      const { voters } = replica.state.configurationAt(replica.storedLog.commitIndex);
+      const alone = voters.length === 1 && voters[0] === replica.identity.peer;
+      const id = config.clusterId ?? (alone ? this.#newId() : undefined);
+      if (id === undefined) {
+        this.#wait("the id of this node's cluster is lost, give --cluster-id");
+        return;
+      }
+      replica.state.saveClusterId(id);
+      this.#tellId();
+    }
+    this.#run();
+  }
+
+  #expect(expect: number): void {
+    const { network, clock, clusterIdOf, config } = this.#options;
+    this.#founding = new Founding({
+      self: this.#founder,
+      wants: { expect, startOffset: config.initialOffset, clusterId: config.clusterId },
+      addresses: () => this.#candidates().map(({ address }) => address),
+      ask: async (address) => (await network.ask(address, "founders", {})) as FounderReply,
+      idOf: clusterIdOf,
+      clock,
+      told: (verdict) => this.#judged(verdict),
+    });
+    this.#wait(`1 of ${expect} nodes are here to begin the cluster`);
+    this.#founding.start();
+  }
+
+  #judged(verdict: Verdict): void {
+    if (verdict.kind === "wait") this.#wait(verdict.why);
+    else if (verdict.kind === "begin") this.#begin(verdict.clusterId, verdict.founders);
+    else this.#wait(`there is the cluster ${verdict.clusterId} already, this node waits to be added to it`);
+  }
+
+  #wait(why: string): void {
+    const { readiness, logger } = this.#options;
+    if (readiness.reasons().includes(why)) return;
+    logger.info({ why }, "not in a cluster yet");
+    readiness.set(reason, why);
+  }
+
+  #run(): void {
+    const { replica, readiness, clock } = this.#options;
+    this.#membership = replica.configured ? "member" : "waits";
+    if (!replica.configured) this.#wait(`this node waits to be added to cluster ${this.clusterId}`);
+    this.#stopListening = replica.onChange(() => this.#noteMembership());
+    replica.start();
+    this.#readiness = new LeaderReadiness(replica, readiness, clock);
+    // Not before there is another reason: it would be ready for a moment.
+    if (this.#membership === "member") readiness.set(reason, undefined);
+    this.#reconciler.look();
+  }
+
+  /** A node that was told that it is out has a leader again only once it was taken back. */
+  #noteMembership(): void {
+    const { replica, readiness } = this.#options;
+    const led = replica.node.leader !== undefined;
+    if (this.#membership === "told" && !led) this.#membership = "gone";
+    const back = this.#membership === "gone" && led;
+    if (!back && !(this.#membership === "waits" && replica.configured)) return;
+    this.#membership = "member";
+    readiness.set(reason, undefined);
+  }
+
+  #tellId(): void {
+    const { gossip, logger } = this.#options;
+    gossip
+      .adopt(this.clusterId)
+      .catch((err: unknown) => logger.warn({ err }, "gossip was not told the cluster"));
+  }
+
+  /** Everybody of ours but this node, as gossip has them. */
+  #candidates(): Candidate[] {
+    const { gossip, replica } = this.#options;
+    return gossip.members().flatMap(({ name, status, node }) => {
+      if (node === undefined || name === replica.identity.name) return [];
+      if (status !== "alive" && status !== "suspect") return [];
+      const { rpcAddr, directory, clusterId } = node;
+      return [{ name, address: rpcAddr, directory, clusterId }];
+    });
+  }
+
+  // ————— what other nodes ask
+
+  #founderReply(): FounderReply {
+    const { replica, config } = this.#options;
+    const { state } = replica;
+    const self = this.#founder;
+    if (state.clusterId !== undefined || replica.configured) {
+      const members = state.configurationAt(0).roster?.members ?? [];
+      const founders = members.map(({ name, directory, address }) => ({ name, directory, address }));
+      return { self, answer: { kind: "begun", clusterId: state.clusterId ?? "", founders } };
+    }
+    const nobody = { expect: 0, startOffset: config.initialOffset, clusterId: undefined, founders: [self] };
+    const answer: FounderAnswer = { kind: "view", view: this.#founding?.view ?? nobody };
+    return { self, answer };
+  }
+
+  /** The leader of a cluster takes this node in: from now on it belongs there. */
+  #adopt(body: unknown, from: PeerHello): null {
+    const { replica, config, logger } = this.#options;
+    const { clusterId, startOffset } = body as Record<string, unknown>;
+    if (typeof clusterId !== "string" || clusterId === "" || typeof startOffset !== "number") {
+      throw new Fault("bad-request", { message: "the order adopt is malformed" });
+    }
+    const known = replica.state.clusterId;
+    if (known === clusterId) return null;
+    const wanted = known ?? config.clusterId ?? replica.state.restoredFrom;
+    if (clusterId !== from.clusterId || replica.configured || (wanted ?? clusterId) !== clusterId) {
+      throw new Fault("failed-precondition", {
+        message: `${replica.identity.name} does not join cluster ${clusterId}`,
+        facts: wanted === undefined ? {} : { cluster: wanted },
+      });
+    }
+    this.#founding?.[Symbol.dispose]();
+    replica.state.saveClusterId(clusterId);
+    const { storedLog } = replica;
+    if (storedLog.end.index === 0 && storedLog.end.nextOffset !== startOffset) {
+      const checkpoint = { ...emptyCheckpoint, lowest: startOffset };
+      storedLog.reset({ end: { ...chainStart, nextOffset: startOffset }, checkpoint });
+    }
+    logger.info({ clusterId, leader: from.name }, "taken into a cluster");
+    this.#tellId();
+    this.#run();
+    return null;
+  }
+
+  #removed(from: PeerHello): null {
+    const { readiness, logger, replica } = this.#options;
+    if (from.clusterId !== replica.state.clusterId) return null;
+    this.#membership = "told";
+    logger.warn({ leader: from.name }, "this node was removed from its cluster");
+    readiness.set(reason, "this node was removed from its cluster");
+    return null;
+  }
+}

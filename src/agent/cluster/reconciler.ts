@@ -1,0 +1,168 @@
+/**
+ * The leader's loop: looks at who is there when it is elected, when gossip tells of a change, and every 30 s; makes one
+ * change and looks again.
+ *
+ * Never: decides (see reconcile.ts); works on a node that does not lead.
+ */
+import { Fault } from "../../fault.ts";
+import type { Clock, Timer } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/telemetry.ts";
+import { type PeerHello, peerOf, type Replica } from "../../replicated/mod.ts";
+import { type NextStep, type Reconciled, type ReconcileView, reconcile } from "./reconcile.ts";
+
+/** Somebody of ours, as gossip has it: a hint. */
+export interface Candidate {
+  readonly name: string;
+  readonly address: string;
+  readonly directory: string;
+  readonly clusterId: string | undefined;
+}
+
+export interface ReconcilerOptions {
+  readonly replica: Pick<
+    Replica,
+    "identity" | "node" | "ready" | "started" | "state" | "storedLog" | "onChange"
+  >;
+  readonly candidates: () => readonly Candidate[];
+  readonly onGossip: (listener: () => void) => () => void;
+  readonly probe: (address: string) => Promise<PeerHello>;
+  readonly ask: (address: string, verb: string, body: unknown) => Promise<unknown>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const everyMs = 30_000;
+const soonMs = 250;
+const probesMax = 16;
+
+export class Reconciler implements Disposable {
+  readonly #options: ReconcilerOptions;
+  readonly #stops: (() => void)[];
+  /** Reasons told already, by address: each is told once until it changes. */
+  readonly #told = new Map<string, string>();
+  #timer: Timer | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #running = false;
+  #again = false;
+  #closed = false;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#stops = [options.replica.onChange(() => this.look()), options.onGossip(() => this.look())];
+  }
+
+  /** Looks now, or once more when it is looking already. */
+  look(): void {
+    const { replica } = this.#options;
+    if (this.#closed || !replica.started || !replica.node.isLeader) return;
+    if (!replica.ready) {
+      this.#later(soonMs);
+      return;
+    }
+    this.#again = true;
+    if (!this.#running) void this.#run();
+  }
+
+  /** What would be done about these, who have just said hello. */
+  judge(hellos: readonly PeerHello[]): Reconciled {
+    return reconcile(this.view(hellos));
+  }
+
+  view(hellos: readonly PeerHello[] = []): ReconcileView {
+    const { replica } = this.#options;
+    const { configuration, progress, id, lastIndex } = replica.node.status();
+    return {
+      clusterId: replica.state.clusterId ?? "",
+      leader: id,
+      lastIndex,
+      configuration,
+      progress: progress ?? new Map(),
+      hellos,
+      peerOf: (directory) => peerOf(Buffer.from(directory, "hex")),
+    };
+  }
+
+  /** Takes the step; resolves once it is in force. Rejects with the Fault of who stands in its way. */
+  async take({ adopt, change, why, name }: NextStep): Promise<void> {
+    const { replica, ask, logger } = this.#options;
+    if (adopt !== undefined && adopt.clusterId === undefined) {
+      const { index, nextOffset } = replica.storedLog.start.end;
+      const startOffset = index === 0 ? nextOffset : 0;
+      await ask(adopt.address, "adopt", { clusterId: replica.state.clusterId, startOffset });
+    }
+    if (change !== undefined) await replica.node.proposeChange(change);
+    logger.info({ member: name, change: why }, "the members of the cluster change");
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    for (const stop of this.#stops) stop();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    const { replica } = this.#options;
+    let waiting = false;
+    while (this.#again && !this.#closed && replica.ready) {
+      this.#again = false;
+      try {
+        waiting = await this.#round();
+      } catch (reason) {
+        // Not led any more, another change under way, somebody gone: the next look will tell.
+        waiting = true;
+        this.#options.logger.debug({ err: reason }, "the members could not be changed now");
+      }
+    }
+    this.#running = false;
+    this.#later(waiting ? soonMs : everyMs);
+  }
+
+  async #round(): Promise<boolean> {
+    const { next, refused, waiting } = this.judge(await this.#hellos());
+    for (const { name, address, why } of refused) this.#refused(name, address, why);
+    if (next === undefined) return waiting;
+    await this.take(next);
+    this.#again = true;
+    return true;
+  }
+
+  /** Speaks with everybody who is not known just as gossip has it. */
+  async #hellos(): Promise<PeerHello[]> {
+    const { candidates, probe, replica } = this.#options;
+    const members = replica.node.configuration.roster?.members ?? [];
+    const clusterId = replica.state.clusterId;
+    const unknown = candidates().filter((candidate) => {
+      const known = members.find(({ directory }) => directory === candidate.directory);
+      const same = known?.name === candidate.name && known.address === candidate.address;
+      return !same || candidate.clusterId !== clusterId;
+    });
+    const found = await Promise.allSettled(unknown.slice(0, probesMax).map(({ address }) => probe(address)));
+    return found.flatMap((one, at) => {
+      if (one.status === "fulfilled") return [one.value];
+      const fault = Fault.from(one.reason);
+      const { name, address } = unknown[at]!;
+      if (fault.kind !== "unavailable") this.#refused(name, address, fault.message);
+      return [];
+    });
+  }
+
+  #refused(name: string, address: string, why: string): void {
+    if (this.#told.get(address) === why) return;
+    if (this.#told.size >= 1_024) this.#told.clear();
+    this.#told.set(address, why);
+    this.#options.logger.warn({ member: name, addr: address, why }, "not taken into the cluster");
+  }
+
+  #later(delayMs: number): void {
+    const { clock } = this.#options;
+    const dueMs = clock.monotonicMs() + delayMs;
+    if (this.#closed || dueMs >= this.#dueMs) return;
+    this.#timer?.cancel();
+    this.#dueMs = dueMs;
+    this.#timer = clock.after(delayMs, () => {
+      this.#dueMs = Number.POSITIVE_INFINITY;
+      this.look();
+    });
+  }
+}

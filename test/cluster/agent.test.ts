@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eventually, TestCluster } from "../support/cluster.ts";
+import { scratch } from "../support/scratch.ts";
+
+const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("utf8");
+
+test("TestAgent: of three agents over mutual TLS one takes the record and all give it, before and after a change of leader", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t), { tls: true });
+  const leader = await cluster.leader();
+  using first = cluster.connect(leader);
+  const { offset } = await first.log.produce({ record: { value: Buffer.from("foo") } });
+  assert.equal(offset, 0n);
+  for (const node of cluster.nodes) {
+    using client = cluster.connect(node);
+    const { record } = await client.log.consume({ offset });
+    assert.equal(text(record?.value), "foo");
+    assert.equal(record?.offset, offset);
+    await assert.rejects(client.log.consume({ offset: 1n }), /out_of_range/);
+  }
+
+  assert.equal(await cluster.stop(leader), 0);
+  const next = await cluster.leader();
+  assert.notEqual(next.name, leader.name);
+  const [follower] = await cluster.followers();
+  using other = cluster.connect(follower);
+  assert.equal((await other.log.produce({ record: { value: Buffer.from("bar") } })).offset, 1n);
+  cluster.start(leader);
+  await cluster.whole();
+  using back = cluster.connect(leader);
+  await eventually("the one that was away has it", async () => {
+    return text((await back.log.consume({ offset: 1n })).record?.value) === "bar";
+  });
+});
