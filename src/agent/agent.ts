@@ -10,7 +10,7 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { mayBeNode, theLog } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
@@ -34,6 +34,7 @@ import { NodeReadiness } from "./node-readiness.ts";
 import { openReplica } from "./open-replica.ts";
 import { OpsServer } from "./ops.ts";
 import { peerDial } from "./peer-dial.ts";
+import { reloader } from "./reload.ts";
 import { NodeTls } from "./tls.ts";
 import { version } from "./version.ts";
 
@@ -232,6 +233,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       connectOrigins: peerOrigins,
     }),
   });
+  if (tls !== undefined) ops.addCheck({ name: "certificates", check: () => tls.problem ?? true });
   ops.addCheck({ name: "log", check: () => (replica.full ? "the disk is full" : true) });
   ops.addCheck({ name: "stored", check: () => replica.storedLog.damage?.message ?? true });
   ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
@@ -288,10 +290,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ready,
     stopped,
     stop,
-    reload() {
-      void access.reload();
-      tls?.reload();
-    },
+    reload: reloader([() => tls?.reload(), () => access.reload()], logger),
   };
 }
 
@@ -322,7 +321,9 @@ function tlsOf(config: Config, { log, metrics }: NodeTelemetry, clock: Clock): N
 function pasteLine(url: string, config: Config): string {
   const body = `-d '{"record":{"value":"TGV0J3MgR28gIzEK"}}'`;
   if (config.serverTlsCertFile === undefined) return `curl -X POST ${url} ${body}`;
-  return `curl --cacert ${config.serverTlsCaFile} --cert root-client.pem --key root-client-key.pem -X POST ${url} ${body}`;
+  const ca = config.serverTlsCaFile ?? "ca.pem";
+  const beside = (name: string): string => join(dirname(ca), name); // Where tailrace certs puts it.
+  return `curl --cacert ${ca} --cert ${beside("root-client.pem")} --key ${beside("root-client-key.pem")} -X POST ${url} ${body}`;
 }
 
 /** One id, of the form of a UUID, wherever the same directories begin a cluster. */

@@ -1,7 +1,9 @@
 /**
  * From a verified certificate to an identity, or the reason why not. Pure.
  *
- * The subject is the common name: exactly one, printable, and not a name that stands for having no certificate.
+ * The subject is the common name: exactly one, all of it visible (no control, format or private characters, no line
+ * ends, no blanks around it), so that it reads in a log and in a policy as what it is; and not a name that stands for
+ * having no certificate.
  *
  * Never: verifies validity or purpose (TLS did, at the handshake).
  */
@@ -19,6 +21,8 @@ export type Refusal =
   | "invalid";
 
 const subjectCharsMax = 256;
+/** Control, format (zero width, text direction), halves of characters, private use; ends of lines and paragraphs. */
+const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u;
 
 /** The identity of `leaf`, or "bad name". `peerAuthorities` decide whether a node's name makes it a peer. */
 export function identityFrom(
@@ -29,7 +33,8 @@ export function identityFrom(
   // Typed as a string; an array when there are several.
   const subject: unknown = legacy.subject?.CN;
   if (typeof subject !== "string" || subject === "" || subject.length > subjectCharsMax) return "bad name";
-  if (subject === localSubject || subject === anonymousSubject || /\p{Cc}/u.test(subject)) return "bad name";
+  if (subject === localSubject || subject === anonymousSubject) return "bad name";
+  if (invisible.test(subject) || subject.trim() !== subject) return "bad name";
   const issuer: unknown = legacy.issuer?.CN;
   const sans = alternativeNames(leaf.subjectAltName ?? "");
   return {

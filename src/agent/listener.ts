@@ -60,8 +60,10 @@ export interface ListenerOptions {
   readonly sniffMs?: number;
   /** For a TLS handshake. Default 10 s. */
   readonly handshakeMs?: number;
-  /** Handshakes under way at once; more are turned away. Default 512. */
+  /** Handshakes under way at once; more are turned away, or take the place of one that has stalled. Default 512. */
   readonly handshakesMax?: number;
+  /** A handshake that took longer makes room when there are too many. Default 2 s: 512 honest ones take 1.5 s. */
+  readonly stalledMs?: number;
 }
 
 /** ALPN of the link between nodes. */
@@ -73,7 +75,8 @@ export class Listener {
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
   readonly #sockets = new Set<Socket>();
-  readonly #handshakes = new Set<string>();
+  /** Those under way and since when, the oldest first. */
+  readonly #handshakes = new Map<string, { readonly socket: Socket; readonly sinceMs: number }>();
   #waiting: Socket[] | undefined = [];
   #http: HttpServers | undefined;
   #doors: PeerDoors = {};
@@ -214,14 +217,26 @@ export class Listener {
   }
 
   #handshake(socket: Socket, server: TlsServer): void {
-    if (this.#handshakes.size >= (this.#options.handshakesMax ?? 512)) {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#handshakes.size >= (this.#options.handshakesMax ?? 512) && !this.#dropStalled(nowMs)) {
       this.#drop(socket, "came while too many handshakes were under way");
       return;
     }
     const peer = peerOf(socket);
-    this.#handshakes.add(peer);
+    this.#handshakes.set(peer, { socket, sinceMs: nowMs });
     socket.once("close", () => this.#handshakes.delete(peer));
     server.emit("connection", socket);
+  }
+
+  /** Ends the oldest handshake if it has stalled, so that a few hundred who never finish do not shut the port. */
+  #dropStalled(nowMs: number): boolean {
+    for (const [peer, { socket, sinceMs }] of this.#handshakes) {
+      if (nowMs - sinceMs < (this.#options.stalledMs ?? 2_000)) return false;
+      this.#handshakes.delete(peer);
+      this.#drop(socket, "took too long over its handshake while others waited");
+      return true;
+    }
+    return false;
   }
 
   #secured(socket: TLSSocket, source: TlsSource): void {

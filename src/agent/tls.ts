@@ -23,7 +23,7 @@ import {
 } from "node:tls";
 import { anonymousIdentity, type Identity, nodeNamesOf } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
-import { type Clock, systemClock } from "../lib/clock.ts";
+import { type Clock, systemClock, type Timer } from "../lib/clock.ts";
 import { RateGate } from "../lib/rate-gate.ts";
 import { type Logger, type Metrics, noLogger, noMetrics } from "../lib/telemetry.ts";
 import { alternativeNames, identityFrom, issuedBy, type Refusal, refusalOf } from "./certificate-identity.ts";
@@ -50,11 +50,13 @@ export interface NodeTlsOptions {
 export interface CertificateInUse {
   readonly use: "server" | "peer";
   readonly subject: string;
+  readonly begins: Date;
   readonly expires: Date;
 }
 
 const refusalLinesPerSecond = 10;
-const expiryWarningMs = 30 * 24 * 3_600_000;
+const dayMs = 24 * 3_600_000;
+const expiryWarningMs = 30 * dayMs;
 
 export class NodeTls {
   readonly #options: NodeTlsOptions;
@@ -71,6 +73,7 @@ export class NodeTls {
   #server: TlsMaterial;
   #peer: TlsMaterial;
   #peerContext: SecureContext;
+  #nextWarning: Timer | undefined;
 
   /** Reads and watches the files. Throws Fault "config" when they are not valid. */
   constructor(options: NodeTlsOptions) {
@@ -205,17 +208,40 @@ export class NodeTls {
 
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]();
+    this.#nextWarning?.cancel();
     this.#endGauge();
   }
 
   #contextOptions({ cert, key, ca }: TlsMaterial): SecureContextOptions {
-    return { cert, key, ca, minVersion: "TLSv1.2", secureOptions: constants.SSL_OP_NO_TICKET };
+    // Renegotiating (TLS 1.2) would let a caller make us work over and over, or change who it is under way.
+    const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
+    return { cert, key, ca, minVersion: "TLSv1.2", secureOptions };
   }
 
+  /** Why callers who look at it will not believe the node, if they will not: its certificate is out of date. */
+  get problem(): string | undefined {
+    const nowMs = this.#clock.wallMs();
+    for (const { use, certificate } of [
+      { use: "server", ...this.#server },
+      { use: "peer", ...this.#peer },
+    ]) {
+      const { validFromDate: from, validToDate: to } = certificate;
+      if (to.getTime() <= nowMs) return `the ${use} certificate has expired, on ${to.toISOString()}`;
+      if (from.getTime() > nowMs)
+        return `the ${use} certificate is not valid yet, until ${from.toISOString()}`;
+    }
+    return undefined;
+  }
+
+  /** Now, and every day from now on. */
   #warnOfExpiry(): void {
+    this.#nextWarning?.cancel();
+    this.#nextWarning = this.#clock.after(dayMs, () => this.#warnOfExpiry());
     for (const inUse of this.certificates()) {
       const leftMs = inUse.expires.getTime() - this.#clock.wallMs();
       if (leftMs <= 0) this.#log.error(inUse, "the node's own certificate has expired");
+      else if (inUse.begins.getTime() > this.#clock.wallMs())
+        this.#log.error(inUse, "the node's own certificate is not valid yet");
       else if (leftMs < expiryWarningMs) this.#log.warn(inUse, "the node's own certificate expires soon");
     }
   }
@@ -269,6 +295,7 @@ const oneLine = (name: string | undefined): string => (name ?? "").replaceAll("\
 const describe = (use: "server" | "peer", { certificate }: TlsMaterial): CertificateInUse => ({
   use,
   subject: oneLine(certificate.subject),
+  begins: certificate.validFromDate,
   expires: certificate.validToDate,
 });
 

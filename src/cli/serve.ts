@@ -20,6 +20,7 @@ export function register(program: Command): void {
 
 /** Runs a node with these flags until it has stopped. */
 export async function serve(flags: readonly string[]): Promise<void> {
+  const onAgent = obeySignals();
   const { readFileSync } = await import("node:fs");
   const { Fault } = await import("../fault.ts");
   const { printFlags, readConfig, startAgent } = await import("../agent/mod.ts");
@@ -41,8 +42,10 @@ export async function serve(flags: readonly string[]): Promise<void> {
   }
   try {
     const agent = await startAgent({ config, environment: process.env });
-    stopOnSignals(agent);
-    void agent.ready.then(() => process.stdout.write(`${agent.readyLine}\n${agent.pasteLine}\n`));
+    onAgent(agent);
+    void agent.ready.then(() => process.stdout.write(`${agent.readyLine}
+${agent.pasteLine}
+`));
     // Nobody need listen to us for the node to serve.
     process.stdout.on("error", () => undefined);
     await agent.stopped;
@@ -62,10 +65,18 @@ interface Stoppable {
 /** One Ctrl-C can come twice: from the terminal, and passed on by npm. */
 const sameSignalMs = 500;
 
-function stopOnSignals(agent: Stoppable): void {
+/**
+ * Obeys signals from now on, the start included, which may take as long as a cluster takes to form; answers whom to
+ * hand the node when it is there. Told to stop before that, there is nobody to say goodbye to: what was acknowledged
+ * is on disk.
+ */
+function obeySignals(): (agent: Stoppable) => void {
+  let agent: Stoppable | undefined;
   let stoppingSince: number | undefined;
+  let reload = false;
   const stop = (): void => {
     const now = performance.now();
+    if (agent === undefined) process.exit(exitStatus.done);
     if (stoppingSince === undefined) {
       stoppingSince = now;
       void agent.stop();
@@ -73,7 +84,14 @@ function stopOnSignals(agent: Stoppable): void {
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
-  process.on("SIGHUP", () => agent.reload());
+  process.on("SIGHUP", () => {
+    if (agent === undefined) reload = true;
+    else agent.reload();
+  });
+  return (started) => {
+    agent = started;
+    if (reload) agent.reload(); // The files may have been read before it came.
+  };
 }
 
 const footer = `Every flag is also a variable (--data-dir is TAILRACE_DATA_DIR) and a key of --config-file (data-dir).

@@ -13,7 +13,7 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { Logger } from "../lib/telemetry.ts";
+import type { Telemetry } from "../lib/telemetry.ts";
 import type { Caller } from "./call.ts";
 import { type ChapterOneOptions, chapterOne } from "./chapter-one.ts";
 import type { LaneStream } from "./express/lane-stream.ts";
@@ -27,6 +27,7 @@ import {
   preflightHeaders,
 } from "./origin.ts";
 import type { RpcHandler } from "./rpc.ts";
+import { noteStray } from "./stray.ts";
 import { type TailOptions, tail } from "./tail.ts";
 
 /** Takes a stream and answers true, or leaves it alone and answers false: then Connect serves it. */
@@ -39,7 +40,7 @@ export interface FrontOptions {
   readonly chapterOne: ChapterOneOptions;
   readonly tail: TailOptions;
   readonly origins: OriginRules;
-  readonly log: Logger;
+  readonly telemetry: Pick<Telemetry, "begin" | "log">;
   readonly express?: Express | undefined;
   readonly pages?: Pages | undefined;
 }
@@ -61,6 +62,7 @@ export interface Front {
 
 export function createFront(options: FrontOptions): Front {
   const { origins, express } = options;
+  const { begin, log } = options.telemetry;
 
   const route = (request: NodeRequest, response: NodeResponse, caller: Caller): void => {
     const path = request.url?.split("?", 1)[0] ?? "/";
@@ -76,38 +78,52 @@ export function createFront(options: FrontOptions): Front {
     if (options.rpc(request, response, caller)) return;
     if (request.method !== "GET" && !mayChange(provenanceOf(request, caller, origin), origins)) {
       const message = `a page of ${origin ?? "another site"} may not do this; --cors-origins lists those that may`;
+      noteStray(begin, request, caller, "permission_denied");
       refuse(response, 403, "permission_denied", message);
       return;
     }
     if (path === "/") void chapterOne(request, response, caller, options.chapterOne);
     else if (path === "/tail") void tail(request, response, caller, options.tail);
     else if (isPage && options.pages?.(request, response)) return;
-    else refuse(response, 404, "not_found", `there is no ${path} here, only /, /tail, /ui/ and the RPCs`);
+    else {
+      noteStray(begin, request, caller, "not_found");
+      refuse(response, 404, "not_found", `there is no ${path} here, only /, /tail, /ui/ and the RPCs`);
+    }
   };
 
   const knows = (authority: string | undefined, caller: Caller): boolean =>
     caller.secure || (authority !== undefined && isKnownHost(authority, origins));
 
+  const refuseStranger = (
+    request: NodeRequest,
+    response: NodeResponse,
+    caller: Caller,
+    authority: string | undefined,
+  ): void => {
+    noteStray(begin, request, caller, "permission_denied");
+    refuseHost(response, authority);
+  };
+
   return {
     request(request, response, caller) {
-      response.on("error", (err) => options.log.debug({ err }, "a response ended early"));
+      response.on("error", (err) => log.debug({ err }, "a response ended early"));
       const authority = authorityOf(request);
-      if (!knows(authority, caller)) refuseHost(response, authority);
-      else route(request, response, caller);
+      if (knows(authority, caller)) route(request, response, caller);
+      else refuseStranger(request, response, caller, authority);
     },
     express: (stream, headers, caller) =>
       express !== undefined &&
       knows(headers[":authority"] ?? headers.host, caller) &&
       express(stream, headers, caller),
     stream(stream, headers, rawHeaders, caller) {
-      stream.on("error", (err) => options.log.debug({ err }, "a stream ended early"));
+      stream.on("error", (err) => log.debug({ err }, "a stream ended early"));
       if (headers[":authority"] !== undefined) headers[":authority"] = mendAuthority(headers[":authority"]);
       const authority = headers[":authority"] ?? headers.host;
       const known = knows(authority, caller);
       const request = new Http2ServerRequest(stream, headers, {}, rawHeaders as string[]);
       const response = new Http2ServerResponse(stream) as unknown as ServerResponse;
       if (known) route(request, response, caller);
-      else refuseHost(response, authority);
+      else refuseStranger(request, response, caller, authority);
     },
   };
 }

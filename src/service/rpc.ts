@@ -23,7 +23,7 @@ import {
 } from "@connectrpc/connect-node";
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Logger, Protocol } from "../lib/telemetry.ts";
+import type { Protocol, Telemetry } from "../lib/telemetry.ts";
 import { type CallDesk, type Caller, traceRecordHeader } from "./call.ts";
 import { type Passage, passageKey } from "./call-context.ts";
 import { doorOfPath } from "./doors.ts";
@@ -36,12 +36,13 @@ import type { HeldBytes } from "./held-bytes.ts";
 import type { NodeRequest, NodeResponse } from "./http.ts";
 import { jsonOptions } from "./json-options.ts";
 import { refuseRpc } from "./refuse.ts";
+import { noteStray } from "./stray.ts";
 import { writeUniversal } from "./write-universal.ts";
 
 export interface RpcOptions {
   readonly desk: CallDesk;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly telemetry: Pick<Telemetry, "begin" | "log">;
   readonly held: HeldBytes;
   /** Largest message taken and sent, bytes. */
   readonly readMaxBytes: number;
@@ -84,6 +85,7 @@ export function rpcHandler(services: readonly RpcService[], options: RpcOptions)
     const handler = handlers.get(path);
     if (handler === undefined) {
       if (!prefixes.has(path.slice(0, path.lastIndexOf("/")))) return false;
+      noteStray(options.telemetry.begin, request, caller, "unimplemented");
       refuseRpc(request, response, 404);
       return true;
     }
@@ -172,7 +174,7 @@ async function serve(
   request: NodeRequest,
   response: NodeResponse,
   caller: Caller,
-  { desk, log, held, clock, readMaxBytes }: RpcOptions,
+  { desk, telemetry, held, clock, readMaxBytes }: RpcOptions,
 ): Promise<void> {
   const passage: Passage = { caller, call: undefined, reached: false, reason: undefined };
   const share = held.share();
@@ -209,7 +211,7 @@ async function serve(
     code = codeOfResponse(answer);
   } catch (reason) {
     passage.reason ??= reason;
-    log.debug({ err: reason, path: handler.requestPath }, "an RPC ended early");
+    telemetry.log.debug({ err: reason, path: handler.requestPath }, "an RPC ended early");
     if (!response.headersSent) refuseRpc(request, response, 500);
     else response.destroy();
   } finally {

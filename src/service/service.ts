@@ -120,7 +120,7 @@ export function createService(options: ServiceOptions): Service {
     {
       desk,
       clock,
-      log: telemetry.log,
+      telemetry,
       held,
       readMaxBytes: requestBytesMax,
       writeMaxBytes: messageBytesMax,
@@ -131,7 +131,7 @@ export function createService(options: ServiceOptions): Service {
     chapterOne: { ...shared, answerMs: options.answerMs ?? 30_000 },
     tail: { log, clock, desk, traffic, pingMs: heartbeatMs },
     origins: options.origins,
-    log: telemetry.log,
+    telemetry,
     express: options.express?.(shared),
     pages: options.pages,
   });

@@ -2,8 +2,9 @@
  * What is told of every call: its duration and bytes (metrics), its span where traced, and a log line.
  *
  * Both ends are plain function calls: one small object a call, histograms found by two map look-ups. Of the calls
- * that went well so many a second and method are logged, and the next line says how many were not (`unlogged`);
- * what failed is always logged.
+ * that went well, and of those that failed by the caller's own doing (a reader who polls past the end), so many a
+ * second and method are logged, and the next line says how many were not (`unlogged`). Every denial, every overload
+ * and every failure of the node's own is logged.
  *
  * Never: throws, knows a protocol's bytes, logs a record.
  */
@@ -32,7 +33,7 @@ export interface CallsOptions {
   /** Begins every id that is made here; unlike that of any other process. */
   readonly idPrefix: string;
   readonly tracer?: OtelTracer | undefined;
-  /** Lines a second and method for calls that went well. Default 10. */
+  /** Lines a second and method for calls that went well, and as many for those that the caller did wrong. Default 10. */
   readonly linesPerSecond?: number;
 }
 
@@ -120,7 +121,8 @@ class CallMeter {
   readonly attributes: Attributes;
   /** For metrics that are not the conventions': these tell gRPC from gRPC-Web. */
   readonly ownAttributes: Attributes;
-  readonly gate: RateGate;
+  readonly wellGate: RateGate;
+  readonly wrongGate: RateGate;
   active = 0;
   readonly #metrics: Metrics;
   readonly #protocol: Protocol;
@@ -133,7 +135,8 @@ class CallMeter {
     this.#metrics = metrics;
     this.#protocol = protocol;
     this.attributes = methodAttributes(method, protocol);
-    this.gate = new RateGate(linesPerSecond);
+    this.wellGate = new RateGate(linesPerSecond);
+    this.wrongGate = new RateGate(linesPerSecond);
     this.ownAttributes = { ...this.attributes, "tailrace.protocol": protocol };
     const attributes = this.ownAttributes;
     const bytes = (description: string): { description: string; unit: string; attributes: Attributes } => ({
@@ -215,10 +218,12 @@ class CallUnderWay implements Call {
     this.#endSpan(code, error);
     const { log } = this.#calls.options;
     const level = loud.has(code) ? "error" : noticed.has(code) ? "warn" : "info";
-    const pass = code !== "ok" || this.#meter.gate.pass(nowMs);
+    const gate = level !== "info" ? undefined : code === "ok" ? this.#meter.wellGate : this.#meter.wrongGate;
+    const pass = gate?.pass(nowMs) ?? true;
     const written = pass ? level : "debug";
     if (written === "debug" ? !this.#calls.debugging : !log.enabled(written)) return;
-    log[written](this.#facts(code, durationMs, bytesIn, bytesOut, error, pass), "call");
+    const unlogged = pass ? (gate?.takeHeld() ?? 0) : 0;
+    log[written](this.#facts(code, durationMs, bytesIn, bytesOut, error, unlogged), "call");
   }
 
   #endSpan(code: string, error: unknown): void {
@@ -234,11 +239,10 @@ class CallUnderWay implements Call {
     bytesIn: number,
     bytesOut: number,
     error: unknown,
-    pass: boolean,
+    unlogged: number,
   ): object {
     const { method, protocol, subject, peer } = this.#start;
     const traceId = this.#span?.traceId ?? parseTraceparent(this.#start.traceparent)?.traceId;
-    const unlogged = pass ? this.#meter.gate.takeHeld() : 0;
     return {
       ...this.#tags,
       method,
@@ -269,8 +273,8 @@ const systems: Readonly<Record<Exclude<Protocol, "http">, string>> = {
 
 function methodAttributes(method: string, protocol: Protocol): Attributes {
   if (protocol !== "http") return { "rpc.system.name": systems[protocol], "rpc.method": method };
-  const [verb = "_OTHER", route = ""] = method.split(" ");
-  return { "http.request.method": verb, "http.route": route };
+  const [verb = "_OTHER", route] = method.split(" ");
+  return { "http.request.method": verb, ...(route === undefined ? {} : { "http.route": route }) };
 }
 
 /** The attributes that say how it ended: gRPC spells its codes in capitals. */

@@ -1,8 +1,9 @@
 /**
  * The node's log: pino, one JSON line each, on standard error (standard output belongs to the ready line), written
- * at once so that the last words before a crash are there. On a terminal, pretty, where pino-pretty is installed.
+ * at once so that the last words before a crash are there. On a terminal, for people (pretty.ts).
  *
- * Keys and values of records never reach a line: facts of these names are struck out.
+ * Keys and values of records never reach a line: facts of these names are struck out. Neither does a character that a
+ * terminal would obey or not show, whoever sent it: it stands as \u{9b}.
  *
  * Never: buffers, prints to standard output.
  */
@@ -16,7 +17,7 @@ export type LogLevel = (typeof logLevels)[number];
 export interface LoggerOptions {
   /** Default info. */
   readonly level?: LogLevel;
-  /** Default: pretty on a terminal where pino-pretty is installed, else json. */
+  /** Default: pretty on a terminal, else json. */
   readonly format?: "json" | "pretty";
   /** On every line. */
   readonly facts?: Attributes;
@@ -31,17 +32,15 @@ export interface NodeLogger extends Logger {
 
 export async function createLogger(options: LoggerOptions = {}): Promise<NodeLogger> {
   const format = options.format ?? (process.stderr.isTTY ? "pretty" : "json");
-  const destination =
-    (format === "pretty" ? await prettyDestination(options.destination) : undefined) ??
-    options.destination ??
-    standardError();
+  const plain = options.destination ?? standardError();
+  const destination = format === "pretty" ? await prettyDestination(plain) : plain;
   const log = pino(
     {
       level: options.level ?? "info",
       base: options.facts ?? {},
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: (facts) => struck(facts, 0) as typeof facts },
-      serializers: { err: errorFacts },
+      serializers: { err: (error) => struck(errorFacts(error), 1) },
     },
     destination,
   );
@@ -50,11 +49,11 @@ export async function createLogger(options: LoggerOptions = {}): Promise<NodeLog
 
 function wrap(log: Pino): NodeLogger {
   return {
-    error: (facts, message) => log.error(facts, message),
-    warn: (facts, message) => log.warn(facts, message),
-    info: (facts, message) => log.info(facts, message),
-    debug: (facts, message) => log.debug(facts, message),
-    child: (facts) => wrap(log.child(facts)),
+    error: (facts, message) => log.error(facts, legible(message)),
+    warn: (facts, message) => log.warn(facts, legible(message)),
+    info: (facts, message) => log.info(facts, legible(message)),
+    debug: (facts, message) => log.debug(facts, legible(message)),
+    child: (facts) => wrap(log.child(struck(facts, 0) as object)),
     enabled: (level) => log.isLevelEnabled(level),
   };
 }
@@ -62,8 +61,21 @@ function wrap(log: Pino): NodeLogger {
 const secrets: ReadonlySet<string> = new Set(["key", "value", "password"]);
 const depthMax = 6;
 
+/** Control and format characters, also those above 127, which JSON leaves as they are; and Unicode's line ends. */
+const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+
+/** The same text without characters that a terminal obeys or hides. */
+const legible = (text: string): string =>
+  unseen.test(text)
+    ? text.replaceAll(new RegExp(unseen, "gu"), (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`)
+    : text;
+
+/** A stack has lines of its own, and they stay. */
+const legibleLines = (text: string): string => text.split("\n").map(legible).join("\n");
+
 /** The same facts without what belongs to a record, at any depth; bytes are told by their number. */
 function struck(facts: unknown, depth: number): unknown {
+  if (typeof facts === "string") return legible(facts);
   if (facts === null || typeof facts !== "object") return facts;
   if (ArrayBuffer.isView(facts)) return `[${facts.byteLength} bytes]`;
   const isList = Array.isArray(facts);
@@ -72,14 +84,17 @@ function struck(facts: unknown, depth: number): unknown {
   if (isList) return facts.map((item) => struck(item, depth + 1));
   const kept: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(facts)) {
-    kept[name] = secrets.has(name) ? "[redacted]" : struck(value, depth + 1);
+    if (secrets.has(name)) kept[name] = "[redacted]";
+    else if (name === "stack" && typeof value === "string") kept[name] = legibleLines(value);
+    else kept[legible(name)] = struck(value, depth + 1);
   }
   return kept;
 }
 
 /** A Fault is weather and needs no stack; anything else is told whole, with its causes. */
 export function errorFacts(error: unknown): unknown {
-  if (!(error instanceof Fault)) return error instanceof Error ? pino.stdSerializers.err(error) : error;
+  if (!(error instanceof Fault))
+    return error instanceof Error ? { ...pino.stdSerializers.err(error) } : error;
   const { kind, message, written, facts, cause } = error;
   return {
     type: "Fault",
@@ -98,12 +113,8 @@ function standardError(): DestinationStream {
   return stream;
 }
 
-async function prettyDestination(to: DestinationStream | undefined): Promise<DestinationStream | undefined> {
-  try {
-    const { default: pretty } = await import("pino-pretty");
-    const destination = (to as NodeJS.WritableStream | undefined) ?? 2;
-    return pretty({ destination, sync: true, colorize: process.stderr.isTTY, ignore: "pid,hostname" });
-  } catch {
-    return undefined; // It is a development dependency; without it the lines are JSON.
-  }
+async function prettyDestination(to: DestinationStream): Promise<DestinationStream> {
+  const { prettyLine } = await import("./pretty.ts");
+  const colour = process.stderr.isTTY && process.env["NO_COLOR"] === undefined;
+  return { write: (line) => to.write(prettyLine(line, colour)) };
 }

@@ -25,6 +25,8 @@ export interface ServeOptions
   readonly tls?: TlsSource;
   readonly http?: HttpLimits;
   readonly sniffMs?: number;
+  readonly handshakesMax?: number;
+  readonly stalledMs?: number;
   readonly connectionsMax?: number;
   readonly recordBytesMax?: number;
   readonly requestBytesMax?: number;
@@ -51,6 +53,8 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     log: (options.telemetry ?? noTelemetry).log,
     ...(options.http === undefined ? {} : { http: options.http }),
     ...(options.sniffMs === undefined ? {} : { sniffMs: options.sniffMs }),
+    ...(options.handshakesMax === undefined ? {} : { handshakesMax: options.handshakesMax }),
+    ...(options.stalledMs === undefined ? {} : { stalledMs: options.stalledMs }),
   });
   const { port } = listener.address;
   let reasons: readonly string[] = [];

@@ -175,6 +175,76 @@ test("names that stand for callers without a certificate, and no name, are refus
   assert.deepEqual(reasonsIn(lines), ["bad name", "bad name", "bad name"]);
 });
 
+test("a name is one, visible from end to end and not too long, whatever letters it has", {
+  timeout: 30_000,
+}, async (t) => {
+  const { port, lines } = await listen(t);
+  for (const name of [
+    'a"b',
+    "a, b",
+    "a+b=c",
+    "a/CN=root",
+    "CN=root",
+    "名前",
+    "Jürgen",
+    "<b>",
+    "x".repeat(256),
+  ])
+    assert.equal(await greet(port, as(await authority.client(name))), `${name} false`);
+  const many = {
+    ...readRequest(cfsslDefaults["client-csr.json"], "client-csr.json"),
+    names: [["CN", "root"]],
+  };
+  const { client } = readProfiles(cfsslDefaults["ca-config.json"], "ca-config.json");
+  const two = await issue(authority.issued, many as never, client, new Date(), { commonName: "nobody" });
+  const bad = [
+    "",
+    " root",
+    "root ",
+    "\u202eroot",
+    "ro\u200bot",
+    "a\u2028b",
+    "\ue000",
+    "a\u0000b",
+    "x".repeat(10_240),
+  ];
+  for (const pair of [two, ...(await Promise.all(bad.map((name) => authority.client(name))))])
+    assert.match(await greet(port, as(pair)), /^refused: .*bad name/, pair.certificate.subject.slice(0, 40));
+  assert.equal(
+    reasonsIn(lines).every((reason) => reason === "bad name"),
+    true,
+  );
+});
+
+test("old versions and weak ciphers are refused, 1.2 and 1.3 are spoken", { timeout: 20_000 }, async (t) => {
+  const { port } = await listen(t);
+  const root = as(await authority.client("root"));
+  const heard = (minVersion: "TLSv1" | "TLSv1.2", maxVersion: string, ciphers = "ALL:@SECLEVEL=0") =>
+    greet(port, { ...root, minVersion, maxVersion: maxVersion as "TLSv1.3", ciphers });
+  for (const version of ["TLSv1", "TLSv1.1"])
+    assert.match(await heard("TLSv1", version), /^(ERR_SSL|ECONNRESET)/);
+  for (const weak of ["aNULL", "eNULL", "3DES", "RC4", "PSK", "EXP", "MD5"]) {
+    // Some are not even in this OpenSSL, and then it is the client that refuses.
+    const options = `${weak}:@SECLEVEL=0`;
+    const outcome = await heard("TLSv1.2", "TLSv1.2", options).catch((error: Error) => error.message);
+    assert.match(outcome, /^(ERR_SSL|ECONNRESET|.*no cipher match)/i, weak);
+  }
+  assert.equal(await heard("TLSv1.2", "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"), "root false");
+  assert.equal(await greet(port, { ...root, minVersion: "TLSv1.3" }), "root false");
+});
+
+test("nobody renegotiates", { timeout: 20_000 }, async (t) => {
+  const { port } = await listen(t);
+  const socket = connect({ port, ...as(await authority.client("root")), maxVersion: "TLSv1.2" });
+  t.after(() => socket.destroy());
+  await once(socket, "data");
+  const outcome = new Promise((resolve) => {
+    socket.on("error", resolve);
+    socket.renegotiate({}, resolve);
+  });
+  assert.match(String(await outcome), /NO_RENEGOTIATION|no renegotiation/i);
+});
+
 test("clients and peers have CAs of their own: each is believed on its protocol only", async (t) => {
   const directory = scratch(t);
   const peerFiles = writeTlsFiles(directory, "peer", await peers.node("node-1"), peers.issued);
@@ -290,6 +360,30 @@ test("a certificate that expires soon is complained about", async (t) => {
   });
   assert.ok(lines.some(({ level, message }) => level === "warn" && /expires soon/.test(message)));
   assert.match(tls.certificates()[0]?.subject ?? "", /CN=server/);
+});
+
+test("a certificate that is out of date opens, says so loudly, and is the reason why the node is not ready", async (t) => {
+  const directory = scratch(t);
+  const request = readRequest(cfsslDefaults["server-csr.json"], "server-csr.json");
+  const dayMs = 24 * 3_600_000;
+  const profile = { expiryMs: 3_600_000, usages: ["signing"] };
+  for (const [agoMs, line, problem] of [
+    [dayMs / 2, /certificate has expired/, /^the server certificate has expired, on 20/],
+    [-dayMs, /certificate is not valid yet/, /^the server certificate is not valid yet, until 20/],
+  ] as const) {
+    const { log, lines } = logLines();
+    const pair = await issue(authority.issued, request, profile, new Date(Date.now() - agoMs));
+    using tls = new NodeTls({
+      server: writeTlsFiles(directory, "dated", pair, authority.issued),
+      clientAuth: "require",
+      log,
+    });
+    assert.match(lines.find(({ level }) => level === "error")?.message ?? "", line);
+    assert.match(tls.problem ?? "", problem);
+    writeTlsFiles(directory, "dated", await authority.node(), authority.issued);
+    assert.equal(tls.reload(), true);
+    assert.equal(tls.problem, undefined);
+  }
 });
 
 test("certificates made by cfssl from the same JSON are accepted", requireProgram("cfssl"), async (t) => {

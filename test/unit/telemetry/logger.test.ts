@@ -82,10 +82,42 @@ test("a fault is told by its facts, without a stack; another error with it", asy
   assert.match(String(two?.["stack"]), /logger\.test/);
 });
 
+const evil = 'a\n{"level":"fatal"}\u001b[31m\u009b2J\u2028\u202eX\u007f';
+
+/** Log something of everything with a stranger's words in every place. */
+async function withEvil(format: "json" | "pretty") {
+  const { log, text } = await open({ format });
+  const fault = new Fault("bad-request", { message: evil, facts: { field: evil, key: "secret" } });
+  log.warn({ subject: evil, [evil]: 1, err: fault, list: [{ deep: evil }] }, `said ${evil}`);
+  log.child({ peer: evil }).error({ err: new Error(evil, { cause: new Error(evil) }) }, "failed");
+  return text();
+}
+
+test("what a stranger wrote makes no lines, moves no cursor and hides nothing", async () => {
+  const json = await withEvil("json");
+  assert.equal(json.trimEnd().split("\n").length, 2);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there.
+  const obeyed = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u202e]/;
+  assert.doesNotMatch(json, obeyed);
+  assert.match(json, /a\\\\u\{a\}\{\\"level\\":\\"fatal\\"\}\\\\u\{1b\}\[31m\\\\u\{9b\}2J/);
+  assert.doesNotMatch(json, /secret/, "the facts of a fault are looked through too");
+
+  const pretty = await withEvil("pretty");
+  assert.doesNotMatch(pretty, obeyed);
+  const heads = pretty.split("\n").filter((line) => /^\d\d:/.test(line));
+  assert.equal(heads.length, 2);
+  for (const line of pretty.trimEnd().split("\n"))
+    assert.match(line, /^(\d\d:\d\d:\d\d\.\d{3} (WARN|ERROR) | {4})/);
+});
+
 test("pretty lines are for people", async () => {
   const { log, text } = await open({ format: "pretty" });
-  log.warn({ term: 3 }, "elected");
-  assert.match(text(), /WARN.*elected/);
-  assert.match(text(), /term.*3/);
+  log.warn({ term: 3, name: "node 1" }, "elected");
+  assert.match(text(), /^\d\d:\d\d:\d\d\.\d{3} WARN {2}elected {2}term=3 {2}name="node 1"\n$/);
   assert.throws(() => JSON.parse(text()));
+  log.error({ err: new TypeError("oops") }, "failed");
+  assert.match(
+    text(),
+    /ERROR failed {2}err=\{"type":"TypeError","message":"oops"\}\n {4}TypeError: oops\n {8}at /,
+  );
 });
