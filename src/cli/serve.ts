@@ -43,9 +43,11 @@ export async function serve(flags: readonly string[]): Promise<void> {
   try {
     const agent = await startAgent({ config, environment: process.env });
     onAgent(agent);
-    void agent.ready.then(() => process.stdout.write(`${agent.readyLine}
+    void agent.ready.then(() =>
+      process.stdout.write(`${agent.readyLine}
 ${agent.pasteLine}
-`));
+`),
+    );
     // Nobody need listen to us for the node to serve.
     process.stdout.on("error", () => undefined);
     await agent.stopped;
