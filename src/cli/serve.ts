@@ -43,11 +43,7 @@ export async function serve(flags: readonly string[]): Promise<void> {
   try {
     const agent = await startAgent({ config, environment: process.env });
     onAgent(agent);
-    void agent.ready.then(() =>
-      process.stdout.write(`${agent.readyLine}
-${agent.pasteLine}
-`),
-    );
+    void agent.ready.then(() => process.stdout.write(`${agent.readyLine}\n${agent.pasteLine}\n`));
     // Nobody need listen to us for the node to serve.
     process.stdout.on("error", () => undefined);
     await agent.stopped;

@@ -58,7 +58,9 @@ test("handshakes that stall make room for one that does not, however many they a
   for (const socket of stalled) socket.destroy();
 });
 
-test("four hundred handshakes, a hundred at a time, leave nothing behind", { timeout: 120_000 }, async (t) => {
+test("four hundred handshakes, a hundred at a time, leave nothing behind", {
+  timeout: 120_000,
+}, async (t) => {
   using tls = new NodeTls({
     server: writeTlsFiles(scratch(t), "server", await authority.node(), authority.issued),
     clientAuth: "require",
