@@ -26,7 +26,7 @@ export async function openPlace(directory: string, readOnly: boolean): Promise<O
     const meta = join(directory, "meta");
     const there = usable(join(meta, "data.mdb"), readOnly);
     if (!there && !readOnly) mkdirSync(meta, { recursive: true });
-    const store = there || !readOnly ? openLmdbStore(meta, readOnly) : nothing;
+    const store = there || !readOnly ? openLmdbStore(meta, { readOnly, salvage: true }) : nothing;
     return {
       place: { directory, disk: systemDisk, store },
       async [Symbol.asyncDispose]() {
@@ -63,6 +63,7 @@ function mayWrite(directory: string): boolean {
 
 /** In the place of a stable store that is gone. */
 const nothing: StableStore = {
+  whole: true,
   get: () => undefined,
   keys: () => [],
   write() {

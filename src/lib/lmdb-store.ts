@@ -1,5 +1,6 @@
 /**
- * The stable store in LMDB, values in msgpack with a CRC-32 before them, for LMDB has no checksums. A rim.
+ * The stable store in LMDB, values in msgpack with a CRC-32 before them, for LMDB has no checksums: its pages are walked
+ * before it may map them, and its keys are counted and summed. A rim.
  *
  * One transactionSync per write: it returns after fdatasync of the data and a synchronous write of the meta page.
  *
@@ -10,7 +11,7 @@ import { Packr } from "msgpackr";
 import { Fault } from "../fault.ts";
 import { readU32le, writeU32le } from "./bytes.ts";
 import { crc32 } from "./checksum.ts";
-import { lmdbHeadersAreSound } from "./lmdb-header.ts";
+import { type LmdbFlaw, lmdbFlaw } from "./lmdb-pages.ts";
 import type { StableStore } from "./stable-store.ts";
 import { systemDisk } from "./system-disk.ts";
 
@@ -30,53 +31,156 @@ interface Lmdb {
     maxReaders: number;
     encoding: "binary";
     readOnly: boolean;
+    overlappingSync: false;
   }): Database;
 }
 
 const packr = new Packr({ useRecords: false, moreTypes: true });
 
+export interface LmdbOptions {
+  /** It must be there, not empty, and stays as it is; and it may be damaged. */
+  readonly readOnly?: boolean;
+  /** It may be damaged: it is opened to be repaired. */
+  readonly salvage?: boolean;
+}
+
 /**
- * Opens or creates the store in this directory, which must exist. `readOnly`: it must be there, not
- * empty, and stays as it is. Throws Fault "corrupt" rather than let LMDB touch a damaged header.
+ * Opens or creates the store in this directory, which must exist. Throws Fault "corrupt" rather than let LMDB touch damaged
+ * pages, and when keys have come or gone that nobody wrote.
  */
-export function openLmdbStore(directory: string, readOnly = false): StableStore {
-  if (!lmdbIsSound(`${directory}/data.mdb`)) {
-    throw new Fault("corrupt", {
-      message: `${directory}/data.mdb is damaged, its header pages are not those of LMDB`,
-      facts: { file: `${directory}/data.mdb`, position: 0, why: "header" },
-    });
-  }
+export function openLmdbStore(directory: string, options: LmdbOptions = {}): StableStore {
+  const { readOnly = false, salvage = readOnly } = options;
+  const file = `${directory}/data.mdb`;
+  const flaw = flawOf(file);
+  if (flaw !== undefined) throw damaged(file, flaw, "its pages are not as LMDB wrote them");
   const { open } = createRequire(import.meta.url)("lmdb") as Lmdb;
-  const database = open({ path: directory, noSubdir: false, maxReaders: 16, encoding: "binary", readOnly });
+  const database = open({
+    path: directory,
+    noSubdir: false,
+    maxReaders: 16,
+    encoding: "binary",
+    readOnly,
+    // LMDB's own order: pages, sync, header. The other one writes an unsynced header first, for asynchronous puts.
+    overlappingSync: false,
+  });
+  const census = new KeyCensus(database);
+  if (!census.whole && !salvage) {
+    void database.close();
+    throw damaged(file, { position: 0, why: "keys" }, "keys have come or gone that nobody wrote");
+  }
   return {
+    get whole() {
+      return census.whole;
+    },
     get(key) {
       const stored = database.getBinary(key);
       return stored === undefined ? undefined : decode(directory, key, stored);
     },
-    keys: (prefix) => [...database.getKeys({ start: prefix, end: `${prefix}\uffff` })],
+    keys: (prefix) =>
+      [...database.getKeys({ start: prefix, end: `${prefix}\uffff` })].filter((key) => key !== censusKey),
     write(changes) {
       const encoded = Object.entries(changes).map(([key, value]) => [key, encode(value)] as const);
+      const total = encode(census.after(encoded))!;
       database.transactionSync(() => {
         for (const [key, value] of encoded) {
           if (value === undefined) database.removeSync(key);
           else database.putSync(key, value);
         }
+        database.putSync(censusKey, total);
       });
+      census.take(encoded);
     },
     close: () => database.close(),
   };
 }
 
+/** Where the census stands: behind every other key. */
+const censusKey = "~census";
+
+type Change = readonly [key: string, value: Uint8Array | undefined];
+
+/**
+ * A sum over all keys with their values' checksums, kept beside them. A value's own checksum tells when it is damaged,
+ * and nothing when it is gone or its key has become another; the sum does.
+ */
+class KeyCensus {
+  /** Whether the sum that was found is that of the keys that were found. */
+  whole: boolean;
+  readonly #marks = new Map<string, number>();
+  #sum = 0;
+
+  constructor(database: Database) {
+    this.whole = this.#count(database);
+  }
+
+  /** Takes in what is there; is it what the sum says? A key that cannot even be looked up is not. */
+  #count(database: Database): boolean {
+    try {
+      for (const key of database.getKeys({ start: "", end: "\uffff" })) {
+        if (key !== censusKey) this.#put(key, database.getBinary(key));
+      }
+    } catch {
+      return false;
+    }
+    const stored = database.getBinary(censusKey);
+    if (stored === undefined) return this.#marks.size === 0;
+    return Buffer.compare(stored, encode([this.#marks.size, this.#sum])!) === 0;
+  }
+
+  /** What will have to stand there once these changes are made. */
+  after(changes: readonly Change[]): readonly [number, number] {
+    const marks = new Map<string, number | undefined>();
+    let [count, sum] = [this.#marks.size, this.#sum];
+    for (const [key, value] of changes) {
+      const before = marks.has(key) ? marks.get(key) : this.#marks.get(key);
+      const mark = value === undefined ? undefined : markOf(key, value);
+      count += (mark === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
+      sum = (sum + (mark ?? 0) - (before ?? 0)) >>> 0;
+      marks.set(key, mark);
+    }
+    return [count, sum];
+  }
+
+  /** They are made. */
+  take(changes: readonly Change[]): void {
+    for (const [key, value] of changes) this.#put(key, value);
+    this.whole = true;
+  }
+
+  #put(key: string, value: Uint8Array | undefined): void {
+    this.#sum = (this.#sum - (this.#marks.get(key) ?? 0)) >>> 0;
+    this.#marks.delete(key);
+    if (value === undefined) return;
+    const mark = markOf(key, value);
+    this.#marks.set(key, mark);
+    this.#sum = (this.#sum + mark) >>> 0;
+  }
+}
+
+/** Of a key with the checksum in front of its value. (What damage made of a key need not be text.) */
+const markOf = (key: string, value: Uint8Array): number =>
+  crc32(Buffer.concat([Buffer.from(String(key)), value.subarray(0, 4)]));
+
+function damaged(file: string, { position, why }: LmdbFlaw, sentence: string): Fault {
+  return new Fault("corrupt", {
+    message: `${file} is damaged at byte ${position} (${why}), ${sentence}`,
+    facts: { file, position, why },
+  });
+}
+
 /** False for a file that LMDB would die of. One that is not there, or empty, is one it will make. */
-export function lmdbIsSound(path: string): boolean {
-  if (!systemDisk.exists(path)) return true;
+export const lmdbIsSound = (path: string): boolean => flawOf(path) === undefined;
+
+function flawOf(path: string): LmdbFlaw | undefined {
+  if (!systemDisk.exists(path)) return undefined;
   const file = systemDisk.open(path, "read");
   try {
-    if (file.size() === 0) return true;
-    return lmdbHeadersAreSound((position, bytes) => {
-      const buffer = Buffer.alloc(bytes);
+    const bytes = file.size();
+    if (bytes === 0) return undefined;
+    return lmdbFlaw((position, most) => {
+      const buffer = Buffer.allocUnsafe(most);
       return buffer.subarray(0, file.read(buffer, position));
-    });
+    }, bytes);
   } finally {
     file.close();
   }

@@ -18,5 +18,10 @@ export interface StableStore {
    * Throws what the disk threw; then nothing was changed.
    */
   write(changes: Readonly<Record<string, StableValue>>): void;
+  /**
+   * False: keys have come or gone by themselves. Only a store that was opened to be looked at or repaired says so, any
+   * other does not open; the next write takes what is there for the whole.
+   */
+  readonly whole: boolean;
   close(): Promise<void>;
 }

@@ -21,7 +21,14 @@ import { type LogPlace, unreadableKeys, type VerifyReport, verifyLog } from "./v
 
 /** One thing a repair does. */
 export interface RepairAction {
-  readonly action: "cut" | "set-aside" | "build-index" | "build-catalog" | "forget-commit" | "forget-value";
+  readonly action:
+    | "cut"
+    | "set-aside"
+    | "build-index"
+    | "build-catalog"
+    | "forget-commit"
+    | "forget-value"
+    | "accept-keys";
   readonly file: string;
   /** For a cut: from here on, so many bytes. */
   readonly position: number;
@@ -70,7 +77,11 @@ class Repair {
     const reached = report.next;
     if (report.findings.length === 0) return { actions: [], next: reached, lost: 0 };
     const withoutCatalog = report.findings.some(({ file, kind }) => file === "meta" && kind === "catalog");
-    const lostCatalog = report.findings.some(({ kind }) => kind === "no-catalog") || withoutCatalog;
+    const { whole } = this.#place.store;
+    // A segment that no list knows, while keys have gone by themselves, is one whose key went.
+    const lost = (kind: string): boolean =>
+      kind === "no-catalog" || (!whole && kind === "not-in-the-catalog");
+    const lostCatalog = withoutCatalog || report.findings.some(({ kind }) => lost(kind));
     const metas = lostCatalog ? this.#metasFromFiles() : this.#catalog.segments();
     if (lostCatalog) this.#note("build-catalog", "meta", 0, 0);
     const kept = this.#follow(metas);
@@ -80,6 +91,7 @@ class Repair {
     if ((last?.end.index ?? 0) < commit) this.#note("forget-commit", "meta", 0, 0);
     const forgotten = unreadableKeys(this.#place.store).filter((key) => !key.startsWith("log/"));
     for (const key of forgotten) this.#note("forget-value", `meta/${key}`, 0, 0);
+    if (!whole) this.#note("accept-keys", "meta", 0, 0);
     const next = last?.end.nextOffset ?? metas[0]?.before.nextOffset ?? 0;
     const known = metas.reduce((most, meta) => Math.max(most, this.#knownNext(meta)), reached);
     if (yes) this.#apply(kept, lostCatalog, forgotten);

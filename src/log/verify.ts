@@ -87,10 +87,14 @@ class Verification {
     const start = this.#guard("meta", "catalog", () => catalog.start());
     const commit = this.#guard("meta", "catalog", () => catalog.commit()) ?? 0;
     if (id === undefined && metas.length > 0) this.#findOnce("meta", 0, "catalog");
+    if (!store.whole) this.#find("meta", 0, "keys");
     for (const key of this.#guard("meta", "catalog", () => unreadableKeys(store)) ?? []) {
       if (!key.startsWith("log/")) this.#find("meta", 0, key);
     }
-    for (const meta of metas) this.#guard("meta", "checkpoint", () => catalog.checkpoint(firstOf(meta)));
+    for (const meta of metas) {
+      const found = this.#guard("meta", "checkpoint", () => catalog.checkpoint(firstOf(meta)) ?? "none");
+      if (found === "none") this.#find("meta", 0, "checkpoint");
+    }
     this.#strays(metas, this.#guard("meta", "catalog", () => catalog.doomed()) ?? [], id);
     const first = metas[0];
     const checkpoint =

@@ -8,6 +8,7 @@ import type { SimDisk } from "./sim-disk.ts";
 export class SimStableStore implements StableStore {
   readonly #disk: SimDisk | undefined;
   #values = new Map<string, unknown>();
+  #whole = true;
 
   /** `disk`: whose crashAfter() counts each write as one of its operations. */
   constructor(disk?: SimDisk) {
@@ -31,6 +32,18 @@ export class SimStableStore implements StableStore {
     };
     this.#disk?.operation(apply);
     apply();
+    this.#whole = true;
+  }
+
+  get whole(): boolean {
+    return this.#whole;
+  }
+
+  /** A key becomes another, or is gone, and nobody wrote it. */
+  loseKey(key: string, becomes?: string): void {
+    if (becomes !== undefined) this.#values.set(becomes, this.#values.get(key));
+    this.#values.delete(key);
+    this.#whole = false;
   }
 
   async close(): Promise<void> {}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { allValues, run } from "../../support/logs.ts";
+import { run } from "../../support/logs.ts";
 import { MemoryCluster, until } from "../../support/replicas.ts";
 
 test("an index that cannot be synced while nothing is appended fails the log, not the process", async () => {
@@ -23,5 +23,4 @@ test("records on which nothing follows go when they are too old, on the leader a
     await until("their file is gone", () => storedLog.segments[0]!.baseOffset === 3);
   }
   assert.equal((await log.append(run("d"))).firstOffset, 3);
-  assert.deepEqual(await allValues(log, 3), ["d"]);
 });
