@@ -7,6 +7,7 @@ export { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
 export {
   type ForwardedCaller,
   type PeerHello,
+  type PeerLimits,
   PeerNetwork,
   type PeerNetworkOptions,
   type PeerService,

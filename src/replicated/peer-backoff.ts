@@ -11,6 +11,8 @@ const firstMs = 20;
 const lastMs = 1_000;
 /** A link that stood for so long begins anew with an attempt at once. */
 const lastedMs = 500;
+/** One that did not is there at least: its peer answers. */
+const shortMs = 80;
 
 export class Backoff {
   readonly #random: Pick<Prng, "float">;
@@ -22,7 +24,7 @@ export class Backoff {
 
   /** A link that had been open for so many milliseconds was lost. */
   lost(openMs: number): void {
-    if (openMs >= lastedMs) this.#nextMs = 0;
+    this.#nextMs = openMs >= lastedMs ? 0 : Math.min(this.#nextMs, shortMs);
   }
 
   /** Milliseconds until the next attempt. */

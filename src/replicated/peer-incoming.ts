@@ -46,6 +46,7 @@ export class PeerIncoming {
   readonly #options: IncomingOptions;
   readonly #connection: PeerConnection;
   readonly #timer: Timer;
+  #caller: Introduction | undefined;
   #introduction: Introduction | undefined;
   #server: PeerServer | undefined;
   #silentTicks = 0;
@@ -71,6 +72,11 @@ export class PeerIncoming {
   /** Who it is, once it was let in. */
   get introduction(): Introduction | undefined {
     return this.#introduction;
+  }
+
+  /** Who it says it is, let in or not. */
+  get caller(): Introduction | undefined {
+    return this.#caller;
   }
 
   /** Once a second: ends a connection on which nothing came for so many ticks. */
@@ -110,6 +116,7 @@ export class PeerIncoming {
     if (frame.kind !== "hello") throw malformed("unexpected");
     const { judge, welcome, opened } = this.#options;
     const introduction = decodeIntroduction(frame);
+    this.#caller = introduction;
     const refusal = judge(introduction);
     if (refusal !== undefined) {
       this.refuse(refusal);

@@ -54,7 +54,7 @@ export interface LaneOptions extends LanePorts {
   onLost(fault: Fault, wasOpen: boolean): void;
 }
 
-/** How often a lane may be hurried by the peer's being heard of. */
+/** At least so far apart are attempts, however often the peer is heard of. */
 const hurryMs = 100;
 
 export class PeerLane {
@@ -64,12 +64,14 @@ export class PeerLane {
   #timer: Timer | undefined;
   #openedMs: number | undefined;
   #dialledMs = Number.NEGATIVE_INFINITY;
+  /** While waiting: when it is dialled. */
+  #dueMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.random);
-    this.#wait();
+    this.#wait(this.#backoff.next());
   }
 
   get open(): boolean {
@@ -103,9 +105,9 @@ export class PeerLane {
   /** The peer was heard of: it is there, so do not wait for long. */
   hurry(): void {
     if (this.#connection !== undefined || this.#closed) return;
-    if (this.#options.clock.monotonicMs() - this.#dialledMs < hurryMs) return;
-    this.#timer?.cancel();
-    this.#dial();
+    const now = this.#options.clock.monotonicMs();
+    const soonMs = Math.max(now, this.#dialledMs + hurryMs);
+    if (soonMs < this.#dueMs) this.#wait(soonMs - now);
   }
 
   /** Ends this connection; another is tried. */
@@ -119,9 +121,12 @@ export class PeerLane {
     this.drop(new Fault("unavailable", { message: "this node has closed its links" }));
   }
 
-  #wait(): void {
+  #wait(delayMs: number): void {
     if (this.#closed) return;
-    this.#timer = this.#options.clock.after(this.#backoff.next(), () => this.#dial());
+    const { clock } = this.#options;
+    this.#timer?.cancel();
+    this.#dueMs = clock.monotonicMs() + delayMs;
+    this.#timer = clock.after(delayMs, () => this.#dial());
   }
 
   #dial(): void {
@@ -179,7 +184,7 @@ export class PeerLane {
     this.#connection = undefined;
     this.#openedMs = undefined;
     if (opened !== undefined) this.#backoff.lost(clock.monotonicMs() - opened);
-    this.#wait();
+    this.#wait(this.#backoff.next());
     onLost(fault, opened !== undefined);
   }
 }

@@ -215,7 +215,8 @@ export class PeerLink {
     if (fault.kind !== "unavailable") this.#refused = fault;
     events.lost(side.kind, fault, wasOpen);
     if (fault.facts["code"] === "ECONNREFUSED") events.gone();
-    else if (wasOpen) this.#tellUnreachable();
+    // Also when it never opened: something may have waited for that.
+    else this.#tellUnreachable();
   }
 
   #notSent(kind: LaneKind, isSnapshot: boolean): void {

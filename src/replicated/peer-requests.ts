@@ -187,11 +187,15 @@ function stampOf(value: unknown): ProducerStamp {
 }
 
 function packPlain(value: unknown): Uint8Array {
-  const packed = pack(value);
-  if (!isPlainPacked(packed)) {
-    throw new Fault("bad-request", { message: "only plain values travel between peers" });
+  let packed: Uint8Array | undefined;
+  let cause: unknown;
+  try {
+    packed = pack(value);
+  } catch (reason) {
+    cause = reason;
   }
-  return packed;
+  if (packed !== undefined && isPlainPacked(packed)) return packed;
+  throw new Fault("bad-request", { message: "only plain values travel between peers", cause });
 }
 
 const isWhole = (value: unknown): value is number =>

@@ -177,7 +177,10 @@ export class ReplicatedLog implements CommitLog {
     return this.log.bounds.lowest;
   }
 
-  /** Where this node is not the leader, or not yet ready: waits for a leader, then here or there. */
+  /**
+   * Where this node is not the leader, or not yet ready: waits for a leader, then here or there. What certainly was
+   * not written is tried again; what may have been, only with a producer's sequence, which makes of two appends one.
+   */
   async #elsewhere<T>(
     options: AppendOptions,
     here: () => Promise<T>,
@@ -186,18 +189,20 @@ export class ReplicatedLog implements CommitLog {
     const { clock, node, watch } = this.#options;
     const patience = clock.wallMs() + leaderWaitMsMax;
     const until = Math.min(options.deadlineMs ?? patience, patience);
+    let undecided: Fault | undefined;
     for (let attempt = 1; ; attempt++) {
-      const leader = await watch.leader(until);
-      if (leader === "here") return here();
-      if (options.forward === false) throw notLeader(node());
       try {
+        if (attempt > 1) await watch.changed(Math.min(until, clock.wallMs() + 100 * (attempt - 1)));
+        const leader = await watch.leader(until);
+        if (leader === "here") return await here();
+        if (options.forward === false) throw notLeader(node());
         return await there(leader);
       } catch (reason) {
-        // Not leading any more, or not reached: certainly not written, and another may lead by now.
         const fault = Fault.from(reason);
-        const again = fault.retry && (fault.kind === "not-leader" || fault.kind === "unavailable");
-        if (!again || attempt >= attemptsMax || clock.wallMs() >= until) throw settledFault(fault);
-        await watch.changed(Math.min(until, clock.wallMs() + 100 * attempt));
+        if (fault.written === "unknown") undecided ??= fault;
+        const late = attempt >= attemptsMax || clock.wallMs() >= until;
+        if (options.forward === false) throw fault;
+        if (late || !mayRetry(fault, options)) throw outcome(fault, undecided);
       }
     }
   }
@@ -230,8 +235,24 @@ function notLeader(node: RaftNode | undefined): Fault {
     : new Fault("not-leader", { facts: { leader: leader.name, address: leader.address } });
 }
 
-/** A caller that asked for forwarding need not know who was not the leader. */
-function settledFault(fault: Fault): Fault {
+/** Not leading any more, or not reached: another may lead by now. Lost on the way: only what a producer numbers. */
+function mayRetry(fault: Fault, { producer }: AppendOptions): boolean {
+  if (fault.written === "unknown") return producer !== undefined && fault.kind === "unknown";
+  return fault.kind === "not-leader" || fault.kind === "unavailable";
+}
+
+/**
+ * How a write that was tried more than once has failed. One attempt that may have been written makes all of it so,
+ * whatever the last one came to. A caller that asked for forwarding need not know who was not the leader.
+ */
+function outcome(fault: Fault, undecided: Fault | undefined): Fault {
+  if (undecided !== undefined && fault.written === "no") {
+    return new Fault(fault.kind === "deadline" ? "deadline" : "unknown", {
+      message: "it was sent to a leader that did not answer, and could not be sent again",
+      written: "unknown",
+      cause: new AggregateError([undecided, fault]),
+    });
+  }
   if (fault.kind !== "not-leader") return fault;
   return new Fault("unavailable", { message: "the leader is changing", cause: fault });
 }

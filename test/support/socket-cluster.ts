@@ -92,7 +92,8 @@ export class SocketCluster implements AsyncDisposable {
       node.up!.replica.bootstrap(members);
     }
     for (const { up } of cluster.nodes) up!.replica.start();
-    // Not to wait for an election's timeout; what is sent while links are in the making waits for them.
+    // Not to wait for an election's timeout.
+    await cluster.linked();
     cluster.nodes[0]!.up!.replica.node.campaign();
     await cluster.leader();
     return cluster;

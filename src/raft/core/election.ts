@@ -12,6 +12,7 @@ import { type Message, message, nobody, type PeerId, proposal, type Term, transf
 export function becomeFollower(raft: Raft, term: Term, leader: PeerId): void {
   raft.reset(term);
   raft.leader = leader;
+  if (leader !== nobody) raft.hasteLeft = 0;
   raft.role = "follower";
   raft.tell({ kind: "became", role: "follower", term: raft.term });
 }
@@ -19,6 +20,7 @@ export function becomeFollower(raft: Raft, term: Term, leader: PeerId): void {
 function becomeCandidate(raft: Raft): void {
   assert(raft.role !== "leader", "a leader does not campaign");
   raft.reset(raft.term + 1);
+  raft.hasten();
   raft.vote = raft.id;
   raft.role = "candidate";
   raft.tell({ kind: "became", role: "candidate", term: raft.term });
@@ -40,6 +42,7 @@ function becomePreCandidate(raft: Raft): void {
 function becomeLeader(raft: Raft): void {
   assert(raft.role === "candidate", "only a candidate becomes leader");
   raft.reset(raft.term);
+  raft.hasteLeft = 0;
   raft.leader = raft.id;
   raft.role = "leader";
   const own = raft.tracker.progress.get(raft.id);
@@ -151,7 +154,10 @@ export function countVote(raft: Raft, answer: Message): void {
   raft.tracker.recordVote(from, !answer.reject);
   const { granted, rejected, result } = raft.tracker.tally();
   raft.tell({ kind: "votes-counted", type, granted, rejected });
-  if (result === "lost") becomeFollower(raft, raft.term, nobody);
+  if (result === "lost") {
+    becomeFollower(raft, raft.term, nobody);
+    raft.hasten();
+  }
   if (result !== "won") return;
   if (raft.role === "pre-candidate") {
     campaign(raft, 0);

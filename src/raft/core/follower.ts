@@ -17,6 +17,7 @@ export function stepFollower(raft: Raft, received: Message): StepRefusal | undef
     case "snapshot":
       raft.electionElapsed = 0;
       raft.leader = received.from;
+      raft.hasteLeft = 0;
       handleFromLeader(raft, received);
       break;
     case "transfer-leader":

@@ -40,6 +40,8 @@ export class Raft {
   electionElapsed = 0;
   heartbeatElapsed = 0;
   electionTimeout = 0;
+  /** Elections that may still begin soon after one another: the last leader's process is known to be gone. */
+  hasteLeft = 0;
   /** The driver knows something against this node as a leader: it does not campaign, whoever asks for it. */
   reluctant = false;
 
@@ -127,6 +129,15 @@ export class Raft {
   drawElectionTimeout(): void {
     const { electionTicks, random } = this.config;
     this.electionTimeout = electionTicks + random.between(0, electionTicks - 1);
+  }
+
+  /** The leader is gone for good: this election, and a few after it should votes be split, need no full timeout. */
+  hasten(): void {
+    if (this.hasteLeft === 0) return;
+    this.hasteLeft--;
+    // Longer than a vote takes to be asked for, made durable and answered.
+    const ticks = this.config.connectionLostTicks ?? 5;
+    this.electionTimeout = this.config.random.between(2 * ticks, 6 * ticks);
   }
 
   /** Has something of this term been committed? Before that a leader does not know what is committed. */

@@ -81,6 +81,9 @@ const storageTypes: ReadonlySet<MessageType> = new Set([
   "storage-apply-response",
 ]);
 
+/** So often an election may follow soon on one whose votes were split, once the leader is known to be gone. */
+const hastyElections = 5;
+
 export class Core {
   readonly #raft: Raft;
   readonly #detached: boolean;
@@ -238,6 +241,7 @@ export class Core {
     if (preVote !== true || reads === "lease") return;
     raft.tell({ kind: "leader-connection-lost", leader, term: raft.term });
     raft.leader = nobody;
+    raft.hasteLeft = hastyElections;
     raft.electionTimeout = raft.electionElapsed + random.between(1, connectionLostTicks ?? 5);
   }
 

@@ -4,7 +4,7 @@ import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { Core, checkConfig, type Entry, emptyConfState, proposal } from "../../../../src/raft/core/mod.ts";
 import { MemoryLogStorage } from "../../../support/memory-log-storage.ts";
-import { Lab, network } from "../../../support/raft-lab.ts";
+import { Lab, LabNetwork, network } from "../../../support/raft-lab.ts";
 
 test("an append carries at most messageBytesMax, but at least one entry", () => {
   const net = network(3, { messageBytesMax: 100 });
@@ -109,6 +109,74 @@ test("a leader's connection lost: the followers elect another within a few ticks
     ticks++;
   }
   assert.ok(ticks <= 10, `${ticks} ticks`);
+});
+
+test("a leader's connection lost and the votes split: another election follows soon, without a full timeout", () => {
+  let split = 0;
+  for (let seed = 0; seed < 100; seed++) {
+    const labs = [1, 2, 3].map(
+      (id) =>
+        new Lab({
+          id,
+          preVote: true,
+          checkQuorum: true,
+          electionTicks: 1_000_000,
+          random: prng(`split/${seed}/${id}`),
+        }),
+    );
+    const net = new LabNetwork(labs);
+    net.lab(1).core.campaign();
+    net.settle();
+    net.isolate(1);
+    const survivors = [net.lab(2).core, net.lab(3).core];
+    for (const core of survivors) core.leaderConnectionLost(1);
+    const { term } = survivors[0]!;
+    let ticks = 0;
+    while (!survivors.some(({ role }) => role === "leader") && ticks < 200) {
+      for (const core of survivors) core.tick();
+      net.settle();
+      ticks++;
+    }
+    const won = survivors.find(({ role }) => role === "leader");
+    assert.ok(won !== undefined, `seed ${seed}: nobody leads after ${ticks} ticks`);
+    if (won.term > term + 1) split++;
+  }
+  assert.ok(split > 0, "no votes were split");
+});
+
+test("haste ends with the next leader: its silence is waited for as ever", () => {
+  const net = network(3, { preVote: true, checkQuorum: true, electionTicks: 100 });
+  net.lab(1).core.campaign();
+  net.settle();
+  net.lab(2).core.leaderConnectionLost(1);
+  // A heartbeat shows that the leader is there after all.
+  net.lab(1).core.tick();
+  net.settle();
+  const { term } = net.lab(2).core;
+  for (let ticks = 0; ticks < 60; ticks++) {
+    net.lab(1).core.tick();
+    net.lab(2).core.tick();
+    net.settle();
+  }
+  assert.equal(net.lab(1).core.role, "leader");
+  assert.equal(net.lab(2).core.term, term);
+});
+
+test("a reluctant node campaigns for nobody, and does again once it is not", () => {
+  const net = network(3, { preVote: true, checkQuorum: true });
+  const { core } = net.lab(2);
+  core.reluctant = true;
+  core.campaign();
+  for (let ticks = 0; ticks < 100; ticks++) {
+    core.tick();
+    net.settle();
+  }
+  assert.equal(core.role, "follower");
+  assert.equal(core.term, 0);
+  core.reluctant = false;
+  core.tick();
+  net.settle();
+  assert.equal(core.role, "leader");
 });
 
 test("a configuration that does not fit is refused with what is wrong", () => {

@@ -1,0 +1,163 @@
+/**
+ * The connections that came in: who is let in, one of each kind a peer, and what they bring for Raft.
+ *
+ * A message counts as its sender's only: the sender's number is its directory's, which the handshake told.
+ *
+ * Never: dials.
+ */
+import type { Duplex } from "node:stream";
+import { Fault } from "../fault.ts";
+import type { Logger } from "../lib/telemetry.ts";
+import type { Member, Message, PeerId } from "../raft/mod.ts";
+import {
+  encodeIntroduction,
+  type Introduction,
+  judgeCaller,
+  type PeerHello,
+  peerOfHello,
+  type Refusal,
+  type RefusalReason,
+} from "./peer-handshake.ts";
+import { PeerIncoming } from "./peer-incoming.ts";
+import type { PeerLimits, PeerNetworkOptions, PeerReplica } from "./peer-options.ts";
+import { PeerServer } from "./peer-server.ts";
+
+export interface DoorPorts {
+  readonly options: PeerNetworkOptions;
+  readonly limits: PeerLimits;
+  readonly logger: Logger;
+  /** Undefined before one is attached. */
+  readonly replica: () => PeerReplica | undefined;
+  readonly roster: () => readonly Member[];
+  /** This node's number. */
+  readonly peer: () => PeerId | undefined;
+  /** Somebody has opened a lane of Raft's to this node: it is there, and wants to be answered. */
+  readonly heardOf: (hello: PeerHello) => void;
+  /** One of its connections has ended. */
+  readonly left: (peer: PeerId) => void;
+  readonly refused: (reason: RefusalReason) => void;
+  /** A line that strangers can cause. */
+  readonly warn: (facts: object, fault: Fault, sentence: string) => void;
+}
+
+export class PeerDoor {
+  readonly #ports: DoorPorts;
+  readonly #incoming = new Set<PeerIncoming>();
+  #closed = false;
+
+  constructor(ports: DoorPorts) {
+    this.#ports = ports;
+  }
+
+  get connections(): number {
+    return this.#incoming.size;
+  }
+
+  /** Takes a connection over. `allowed` answers why this peer may not be one here, if so. */
+  accept(socket: Duplex, allowed: (hello: PeerHello) => string | undefined): void {
+    const { options, limits, logger } = this.#ports;
+    const { handshakeMs, incomingMax, control, bulk } = limits;
+    if (this.#closed || this.#incoming.size >= incomingMax) {
+      logger.warn({ connections: this.#incoming.size }, "a peer's connection was turned away");
+      socket.on("error", () => undefined);
+      socket.destroy();
+      return;
+    }
+    const incoming = new PeerIncoming({
+      socket,
+      clock: options.clock,
+      handshakeMs,
+      // Answers only: as many may wait as may be asked for.
+      bounds: { countMax: control.countMax, bytesMax: bulk.bytesMax },
+      judge: (introduction) => this.#judge(introduction, allowed),
+      welcome: ({ lane }) => encodeIntroduction("welcome", lane, options.self()),
+      opened: (from, introduction) => this.#opened(from, introduction),
+      message: (from, message) => this.#received(from, message),
+      closed: (from, fault) => this.#ended(from, fault),
+    });
+    this.#incoming.add(incoming);
+  }
+
+  /** Does this peer hold a lane of Raft's to here? */
+  hears(peer: PeerId): boolean {
+    for (const { introduction } of this.#incoming) {
+      if (introduction === undefined || introduction.lane === "visit") continue;
+      if (peerOfHello(introduction.hello) === peer) return true;
+    }
+    return false;
+  }
+
+  /** Once a second. */
+  tick(): void {
+    for (const incoming of [...this.#incoming]) incoming.tick(this.#ports.limits.incomingSilentTicksMax);
+  }
+
+  close(): void {
+    this.#closed = true;
+    const fault = new Fault("unavailable", { message: "this node is stopping" });
+    for (const incoming of [...this.#incoming]) incoming.close(fault);
+  }
+
+  #judge(introduction: Introduction, allowed: (hello: PeerHello) => string | undefined): Refusal | undefined {
+    const { options, roster, refused } = this.#ports;
+    const refusal = judgeCaller(introduction, {
+      self: options.self(),
+      directoryOf: (name) => roster().find((member) => member.name === name)?.directory,
+      allowed,
+    });
+    if (refusal !== undefined) refused(refusal.reason);
+    return refusal;
+  }
+
+  #opened(incoming: PeerIncoming, { hello, lane }: Introduction): PeerServer {
+    const { options, limits, replica, heardOf } = this.#ports;
+    const { clock, serve, authorize } = options;
+    if (lane !== "visit") {
+      // One of each: an older one is what is left of a connection that the peer has given up.
+      for (const other of [...this.#incoming]) {
+        const known = other.introduction;
+        if (other === incoming || known?.lane !== lane || known.hello.directory !== hello.directory) continue;
+        other.close(new Fault("unavailable", { message: "the peer has connected anew" }));
+      }
+      heardOf(hello);
+    }
+    return new PeerServer({
+      clock,
+      from: hello,
+      log: () => (replica()?.started === true ? replica()?.log : undefined),
+      service: serve,
+      authorize,
+      answer: (frame) => incoming.answer(frame),
+      requestsMax: limits.requestsMax,
+      requestBytesMax: limits.requestBytesMax,
+    });
+  }
+
+  #received(incoming: PeerIncoming, message: Message): void {
+    const { replica, roster, peer } = this.#ports;
+    const { introduction } = incoming;
+    const found = replica();
+    if (introduction === undefined || found?.started !== true || message.to !== peer()) return;
+    const { directory } = introduction.hello;
+    const sender = peerOfHello({ directory });
+    if (message.from === sender) found.node.receive(message, directory);
+    // A member may pass on another's wish, and only such: for a read, or for a change of leader.
+    else if (isPassedOn(message) && roster().some((member) => member.peer === sender))
+      found.node.receive(message);
+  }
+
+  #ended(incoming: PeerIncoming, fault: Fault): void {
+    this.#incoming.delete(incoming);
+    const { introduction } = incoming;
+    if (introduction !== undefined) this.#ports.left(peerOfHello(introduction.hello));
+    if (fault.kind === "unavailable" || fault.kind === "canceled") return;
+    const { name, address } = incoming.caller?.hello ?? {};
+    this.#ports.warn(
+      name === undefined ? {} : { peer: name, address },
+      fault,
+      "a peer's connection was refused",
+    );
+  }
+}
+
+const isPassedOn = ({ type }: Message): boolean => type === "read-index" || type === "transfer-leader";
