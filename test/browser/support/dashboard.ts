@@ -95,6 +95,28 @@ export class Dashboard implements AsyncDisposable {
       .evaluateAll((rows) => rows.map((row) => Number(row.getAttribute("data-offset"))));
   }
 
+  /**
+   * Pauses and scrolls up until this offset was in sight: every offset from it to the last is on the page, in order
+   * and once. Answers how many they are.
+   */
+  async scrollBackTo(first: number): Promise<number> {
+    await this.page.getByRole("button", { name: "Pause" }).click();
+    const seen = new Set<number>();
+    for (let turn = 0; !seen.has(first); turn++) {
+      const offsets = await this.offsets();
+      for (const [at, offset] of offsets.entries()) {
+        if (at > 0) assert.equal(offset, (offsets[at - 1] as number) + 1, "rows are contiguous");
+        seen.add(offset);
+      }
+      assert.ok(turn < 400, "the list does not scroll");
+      await this.page.locator(".list-box").evaluate((box) => box.scrollBy(0, -400));
+      await this.page.waitForTimeout(20);
+    }
+    const last = Math.max(...seen);
+    assert.equal(seen.size, last - first + 1, "every offset from the first to the last was on the page");
+    return seen.size;
+  }
+
   /** Takes pictures in both schemes, and fails on what axe finds in either. */
   async pictured(name: string): Promise<void> {
     for (const colorScheme of ["light", "dark"] as const) {
