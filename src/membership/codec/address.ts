@@ -70,6 +70,14 @@ export function sameEndpoint(one: Endpoint, other: Endpoint): boolean {
   return one.host === other.host && one.port === other.port;
 }
 
+/** Can one member live there? Not where nobody or everybody does: no unspecified, multicast or broadcast address. */
+export function isUnicast(host: string): boolean {
+  const bytes = addressBytes(host);
+  if (bytes.length === 16) return bytes[0] !== 0xff && bytes.some((byte) => byte !== 0);
+  const [first = 0] = bytes;
+  return first > 0 && first < 224;
+}
+
 function ipv4(host: string): number[] | undefined {
   const parts = host.split(".");
   if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)) return;

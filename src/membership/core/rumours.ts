@@ -11,7 +11,7 @@
  *
  * Never: sends a probe of its own accord; knows Serf.
  */
-import { type Endpoint, sameEndpoint } from "../codec/address.ts";
+import { type Endpoint, isUnicast, sameEndpoint } from "../codec/address.ts";
 import {
   type Accusation,
   type Alive,
@@ -115,7 +115,8 @@ export class Rumours {
     const known = table.get(claim.node);
     // Of ourselves we may have forgotten all: whom we asked must not be outbid by a former life of ours.
     const trusted = source === "own" || (source === "asked" && claim.node === self.name);
-    if (!plausibleClaim(claim.incarnation, trusted ? undefined : known?.incarnation)) {
+    const { host } = claim.at;
+    if (!isUnicast(host) || !plausibleClaim(claim.incarnation, trusted ? undefined : known?.incarnation)) {
       counters.implausible++;
       return;
     }

@@ -6,7 +6,7 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Prng } from "../../lib/prng.ts";
-import type { Endpoint } from "../codec/address.ts";
+import { type Endpoint, isUnicast } from "../codec/address.ts";
 import type { Source } from "../codec/messages.ts";
 import {
   type Counters,
@@ -62,7 +62,12 @@ export class World {
     this.table = new NodeTable(options.prng.stream("table"), options.membersMax);
   }
 
+  /** Whoever asks us to speak to all of a network is not obeyed: some messages name the address to answer to. */
   send(to: Endpoint, parts: readonly Buffer[], crc: boolean): void {
+    if (!isUnicast(to.host)) {
+      this.counters.implausible++;
+      return;
+    }
     this.counters.packetsOut++;
     this.counters.messagesOut += parts.length;
     this.#packets.push({ to: { host: to.host, port: to.port }, parts, crc });

@@ -11,6 +11,7 @@ import { Keyring } from "../../../src/membership/codec/keyring.ts";
 import {
   encodeAccusation,
   encodeAlive,
+  encodeIndirectPing,
   encodePing,
   encodeUser,
   ourVersions,
@@ -112,6 +113,39 @@ test("a name claimed for another address is reported, and ignored while its owne
   );
   assert.ok(sim.members.every(({ core }) => core.counters.conflicts === 50));
   live(sim);
+});
+
+test("an address that is everybody's or nobody's takes no newcomer's name", () => {
+  const sim = GossipSim.cluster("squatters", 3);
+  const hosts = ["0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1"];
+  hosts.forEach((host, turn) => {
+    const node = `new-${turn}`;
+    for (const target of sim.members) {
+      const at = { host, port: 4 + turn };
+      sim.inject(target, [
+        encodeAlive({ incarnation: 1, node, at, meta: encodeTags({}), versions: ourVersions }),
+      ]);
+    }
+    sim.join(sim.add(node), sim.members[0] as SimMember);
+    assert.ok(
+      sim.runUntil(() => sim.agreed(), 20_000),
+      `${node} is kept out by ${host}`,
+    );
+  });
+  assert.deepEqual(sim.notices("conflict"), []);
+  // Nor do we speak to all of a network for anybody.
+  const sent: string[] = [];
+  sim.tap = (_from, packet) => {
+    sent.push(packet.to.host);
+    return true;
+  };
+  const everybody = { host: "224.0.0.1", port: 5 };
+  sim.inject(sim.members[0] as SimMember, [
+    encodePing(1, "", { name: "x", ...everybody }),
+    encodeIndirectPing(1, "x", everybody, { name: "x", host: "10.0.0.1", port: 2 }),
+  ]);
+  sim.run(2_000);
+  assert.ok(sent.length > 0 && !sent.includes(everybody.host));
 });
 
 test("forged tags of a live member are taken back by its owner", () => {

@@ -4,6 +4,7 @@ import {
   addressBytes,
   addressText,
   endpointText,
+  isUnicast,
   parseHostPort,
 } from "../../../../src/membership/codec/address.ts";
 
@@ -38,5 +39,14 @@ test("host and port are taken apart and put together", () => {
   assert.deepEqual(parseHostPort("fe80::1", 7946), { host: "fe80::1", port: 7946 });
   for (const bad of ["", ":80", "a:0", "a:65536", "a:b", "[::1", "a:1:2"]) {
     assert.throws(() => parseHostPort(bad, 7946), { kind: "bad-request" }, bad);
+  }
+});
+
+test("a member lives at one address: not at none, nor at everybody's", () => {
+  for (const host of ["127.0.0.1", "10.0.0.1", "1.0.0.0", "223.255.255.255", "::1", "fe80::1"]) {
+    assert.ok(isUnicast(host), host);
+  }
+  for (const host of ["0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "ff02::1"]) {
+    assert.ok(!isUnicast(host), host);
   }
 });
