@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
+import type { Browser, BrowserContextOptions } from "playwright-core";
 import { type ClusterNode, TestCluster } from "../support/cluster.ts";
 import { scratch } from "../support/scratch.ts";
 import { openBrowser } from "./support/chromium.ts";
@@ -17,8 +17,20 @@ before(async () => {
 });
 after(() => browser.close());
 
-const openPage = (cluster: TestCluster, node: ClusterNode, query: string): Promise<Dashboard> =>
-  Dashboard.open(browser, node.url, query, { others: cluster.nodes.map(({ url }) => url) });
+const openPage = (
+  cluster: TestCluster,
+  node: ClusterNode,
+  query: string,
+  context: BrowserContextOptions = {},
+): Promise<Dashboard> =>
+  Dashboard.open(browser, node.url, query, { ...context, others: cluster.nodes.map(({ url }) => url) });
+
+/** The command line's flags for certificates, in curl's words. */
+const curlFlags = (cluster: TestCluster, node: ClusterNode): string[] =>
+  cluster
+    .clientFlags(node)
+    .slice(2)
+    .map((flag) => flag.replace(/^--tls-ca-file$/, "--cacert").replace(/^--tls-(cert|key)-file$/, "--$1"));
 
 const heldAtLeast = (page: Dashboard, count: number): Promise<void> =>
   page.until(
@@ -51,21 +63,32 @@ test("killing the leader, and then the page's own node, leaves no gap and no dup
   assert.equal(await page.page.getByText(/The server skipped/).count(), 0);
 });
 
-test("when quorum is lost the page says so, shows what is committed, and goes on when it is back", async (t) => {
-  const cluster = await TestCluster.open(t, scratch(t));
+test("over mTLS the page goes on when the leader is killed, says that quorum is lost, and goes on when it is back", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t), { tls: true });
   const leader = await cluster.leader();
-  const followers = await cluster.followers();
-  const first = await curl(leader.url, randomWord());
-  await using page = await openPage(cluster, leader, "?from=start");
+  const [own, other] = (await cluster.followers()) as [ClusterNode, ClusterNode];
+  const append = (): Promise<number> => curl(own.url, randomWord(), ...curlFlags(cluster, own));
+  const { cert, key } = cluster.client!;
+  await using page = await openPage(cluster, own, "?from=end", {
+    ignoreHTTPSErrors: true,
+    clientCertificates: [{ origin: own.url, cert: Buffer.from(cert), key: Buffer.from(key) }],
+  });
+  await page.status("Live");
+  const first = await append();
   await page.row(first).waitFor();
-  for (const node of followers) await cluster.stop(node, "SIGKILL");
+  await cluster.stop(leader, "SIGKILL");
+  await cluster.leader();
+  assert.equal(await append(), first + 1);
+  await page.row(first + 1).waitFor();
+
+  await cluster.stop(other, "SIGKILL");
   await page.text("Quorum is lost");
-  await page.row(first).waitFor();
-  for (const node of followers) cluster.start(node);
+  await page.row(first + 1).waitFor();
+  cluster.start(leader);
+  cluster.start(other);
   await cluster.whole();
-  const word = randomWord();
-  const second = await curl(followers[0]!.url, word);
-  assert.equal(second, first + 1);
-  await page.row(second).getByText(word).waitFor();
+  assert.equal(await append(), first + 2);
+  await page.row(first + 2).waitFor();
   await page.page.getByText("Quorum is lost").waitFor({ state: "detached" });
+  assert.equal(await page.scrollBackTo(first), 3);
 });
