@@ -30,9 +30,15 @@ export interface CoreConfig {
   readonly disableProposalForwarding?: boolean;
   /**
    * Who refuses a vote says what it knows to be committed. Without that, nodes may wait for ever for the vote of one
-   * that has left: it knows that its leaving is committed, they do not, and its log is longer than theirs.
+   * that has left: it knows that its leaving is committed, they do not, and its log is longer than theirs. Who may
+   * not campaign and hears of no leader says it unasked.
    */
   readonly commitByVote?: boolean;
+  /**
+   * Take a snapshot whose configuration this node is not in: where it stands for the start of the leader's log, it may
+   * be older than our joining, and what follows it brings us in.
+   */
+  readonly snapshotsMayPredateUs?: boolean;
   /** Local writes are messages to the append and apply threads (ready.ts) instead of being over at advance(). */
   readonly asyncStorage?: boolean;
   /** Bytes of entries in one append; at least one entry goes whatever its size. Default no limit. */

@@ -140,6 +140,19 @@ export function refuseVote(raft: Raft, type: "vote-response" | "pre-vote-respons
   raft.send(message(type, to, { from: raft.id, term: raft.term, reject: true, ...known }));
 }
 
+/**
+ * Tells the voters, unasked and in no term, what is committed. One that has left may be the only one who knows that it
+ * has; and who came in its place cannot even ask, for in what it has applied it is nobody yet.
+ */
+export function tellCommit(raft: Raft): void {
+  const { committed: commit } = raft.log;
+  const logTerm = raft.log.term(commit) ?? 0;
+  for (const peer of allVoters(raft.tracker.configuration)) {
+    if (peer === raft.id) continue;
+    raft.send(message("pre-vote-response", peer, { from: raft.id, reject: true, commit, logTerm }));
+  }
+}
+
 /** One vote a term, repeated as often as asked; none while a leader of this term is known. */
 function mayVote(raft: Raft, request: Message): boolean {
   if (raft.vote === request.from) return true;

@@ -113,7 +113,7 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
   }
   const { configuration } = snapshot;
   const members = [...configuration.voters, ...configuration.learners, ...configuration.votersOutgoing];
-  if (!members.includes(raft.id)) {
+  if (!members.includes(raft.id) && raft.config.snapshotsMayPredateUs !== true) {
     raft.tell({ kind: "snapshot-without-us", configuration });
     return false;
   }

@@ -191,7 +191,11 @@ export class Core {
     const { type, from } = received;
     const local = from === appendThread || from === applyThread;
     if (storageTypes.has(type) && !local) return "storage-message-from-peer";
-    if (responseTypes.has(type) && !local && !this.#raft.tracker.progress.has(from)) return "peer-not-found";
+    // Of no term: unasked news of what is committed, perhaps from one whom this node does not count any more or yet.
+    const asked = received.term !== 0 || received.commit === 0;
+    if (responseTypes.has(type) && !local && asked && !this.#raft.tracker.progress.has(from)) {
+      return "peer-not-found";
+    }
     return step(this.#raft, received);
   }
 

@@ -3,7 +3,7 @@
  *
  * Never: sends to a peer by itself but to refuse an old term.
  */
-import { answerVote, becomeFollower, countVote, hup, refuseVote } from "./election.ts";
+import { answerVote, becomeFollower, countVote, hup, refuseVote, tellCommit } from "./election.ts";
 import { handleFromLeader, stepFollower } from "./follower.ts";
 import { checkQuorum, maybeAutoLeave, stepLeader } from "./leader.ts";
 import type { Raft } from "./raft.ts";
@@ -44,7 +44,11 @@ export function step(raft: Raft, received: Message): StepRefusal | undefined {
     case "vote-response":
     case "pre-vote-response":
       // Where both logs have the same entry, what one knows to be committed is so for the other.
-      if (received.commit > 0) raft.log.maybeCommit(received.commit, received.logTerm);
+      if (received.commit > 0) {
+        raft.log.maybeCommit(received.commit, received.logTerm);
+        // Of no term: nobody was asked, it is no vote.
+        if (received.term === 0) return undefined;
+      }
       break;
     default:
   }
@@ -152,9 +156,13 @@ function appliedTo(raft: Raft, index: RaftIndex, bytes: number): void {
 export function tick(raft: Raft): void {
   raft.electionElapsed++;
   if (raft.role !== "leader") {
-    if (raft.electionElapsed >= raft.electionTimeout && raft.promotable) {
+    if (raft.electionElapsed < raft.electionTimeout) return;
+    if (raft.promotable) {
       raft.electionElapsed = 0;
       hup(raft, false);
+    } else if (raft.leader === nobody && raft.config.commitByVote === true) {
+      raft.electionElapsed = 0;
+      tellCommit(raft);
     }
     return;
   }
@@ -167,6 +175,8 @@ export function tick(raft: Raft): void {
       raft.tell({ kind: "transfer-aborted", peer: raft.transferee, term: raft.term });
       raft.transferee = nobody;
     }
+    // It may have been refused meanwhile, and with nothing to apply nobody would think of it again.
+    maybeAutoLeave(raft);
   }
   if (raft.heartbeatElapsed >= raft.config.heartbeatTicks) {
     raft.heartbeatElapsed = 0;

@@ -119,6 +119,7 @@ export class RaftNode {
       checkQuorum: true,
       disableProposalForwarding: true,
       commitByVote: true,
+      snapshotsMayPredateUs: true,
       asyncStorage: true,
       messageBytesMax: this.#messageBytesMax,
       applyingBytesMax: 4 * mebibyte,
@@ -380,7 +381,16 @@ export class RaftNode {
       else this.#options.transport.send(message);
     }
     for (const state of ready.readStates) this.#reads.answered(state, this.#core.applied);
-    for (const message of work) this.#apply(message);
+    for (const message of work) {
+      try {
+        this.#apply(message);
+      } catch (cause) {
+        // What cannot be applied is like what cannot be written; anything but a Fault is a broken promise of ours.
+        if (!(cause instanceof Fault)) throw cause;
+        this.#fail(cause);
+        return;
+      }
+    }
     this.#writer.run();
   }
 

@@ -1,0 +1,76 @@
+/**
+ * Changes of configuration that leave someone waiting: who has left must tell, who comes must believe it, and what was
+ * put off must be thought of again. The simulator found each of them.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { emptyConfState } from "../../../../src/raft/core/mod.ts";
+import { MemoryLogStorage } from "../../../support/memory-log-storage.ts";
+import { entry, Lab } from "../../../support/raft-lab.ts";
+
+const joins = { transition: "auto", changes: [{ action: "voter", peer: 2 }] } as const;
+
+function joiner(): Lab {
+  const storage = new MemoryLogStorage();
+  storage.append([{ ...entry(1, 1), change: joins }, entry(1, 2)]);
+  return new Lab({ id: 2, voters: [], storage, term: 1, commitByVote: true });
+}
+
+test("who has left and hears of no leader tells the voters what is committed, in no term", () => {
+  const lab = new Lab({ id: 1, voters: [2, 3], log: [1, 1, 1], commit: 2, commitByVote: true });
+  const told = lab.tick(25).filter(({ type }) => type === "pre-vote-response");
+  assert.deepEqual(
+    told.slice(0, 2).map(({ to, term, reject, commit, logTerm }) => ({ to, term, reject, commit, logTerm })),
+    [2, 3].map((to) => ({ to, term: 0, reject: true, commit: 2, logTerm: 1 })),
+  );
+  assert.equal(lab.core.role, "follower");
+});
+
+test("who still hears of a leader keeps quiet", () => {
+  const lab = new Lab({ id: 1, voters: [2, 3], log: [1, 1, 1], commit: 2, commitByVote: true });
+  lab.receive("heartbeat", { from: 2, term: 1 });
+  assert.deepEqual(lab.tick(25), []);
+});
+
+test("who is nobody yet in what it has applied learns from one that has left that it is the only voter", () => {
+  const lab = joiner();
+  lab.tick(25);
+  assert.equal(lab.core.role, "follower");
+  lab.receive("pre-vote-response", { from: 1, reject: true, commit: 1, logTerm: 1 });
+  assert.deepEqual(lab.core.configuration.voters, [2]);
+  lab.tick(25);
+  assert.equal(lab.core.role, "leader");
+});
+
+test("what is said to be committed is so only where both have the same entry", () => {
+  const lab = joiner();
+  lab.receive("pre-vote-response", { from: 1, reject: true, commit: 2, logTerm: 2 });
+  lab.receive("pre-vote-response", { from: 1, reject: true, commit: 9, logTerm: 1 });
+  assert.equal(lab.core.committed, 0);
+});
+
+test("a snapshot older than our joining is taken where it stands for the start of the log, and only there", () => {
+  const configuration = { ...emptyConfState, voters: [1, 3] };
+  const snapshot = { index: 5, term: 1, configuration, data: new Uint8Array(0) };
+  for (const snapshotsMayPredateUs of [true, false]) {
+    const lab = new Lab({ id: 2, voters: [], snapshotsMayPredateUs });
+    lab.receive("snapshot", { from: 1, term: 1, snapshot });
+    assert.equal(lab.core.committed, snapshotsMayPredateUs ? 5 : 0);
+  }
+});
+
+test("a joint configuration that could not be left during a transfer is left when the transfer is given up", () => {
+  const lab = new Lab({ voters: [1, 2, 3] });
+  lab.lead();
+  for (const from of [2, 3]) lab.receive("append-response", { from, term: 1, index: 1 });
+  lab.core.proposeChange({ transition: "implicit", changes: [{ action: "voter", peer: 4 }] });
+  lab.settle();
+  lab.core.transferLeader(2);
+  lab.receive("append-response", { from: 3, term: 1, index: 2 });
+  assert.ok(lab.events.some(({ kind }) => kind === "auto-leave-postponed"));
+  assert.equal(lab.core.lastIndex, 2);
+  lab.receive("heartbeat-response", { from: 3, term: 1 });
+  lab.tick(10);
+  assert.equal(lab.core.role, "leader");
+  assert.equal(lab.core.lastIndex, 3);
+});
