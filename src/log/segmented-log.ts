@@ -24,7 +24,7 @@ import type { Mapper } from "../lib/mapped-file.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../vocabulary.ts";
-import { Catalog, catalogChange, type LogStart } from "./catalog.ts";
+import { Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
 import { type ChainEnd, checkNext, endOfFrame, scanStore } from "./chain.ts";
 import { DamageBook, refusal } from "./damage.ts";
 import { frameBytes, frameIndex } from "./frame.ts";
@@ -431,14 +431,17 @@ export class SegmentedLog {
     return count;
   }
 
-  /** Throws away everything and begins anew behind `start`: a snapshot was received. */
-  reset(start: LogStart): void {
+  /**
+   * Throws away everything and begins anew behind `start`: a snapshot was received. `also` is written to the stable
+   * store in the same transaction.
+   */
+  reset(start: LogStart, also: CatalogChanges = {}): void {
     this.#checkUsable();
     const firsts = this.#segments.map(({ first }) => first);
     try {
       this.#active?.close();
       this.#active = undefined;
-      this.#remove(firsts, catalogChange.start(start), catalogChange.commit(start.end.index));
+      this.#remove(firsts, catalogChange.start(start), catalogChange.commit(start.end.index), also);
     } catch (reason) {
       throw this.#poison(reason);
     }

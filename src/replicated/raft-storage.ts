@@ -90,6 +90,9 @@ export class SegmentStorage implements RaftStorage {
     this.#sync = options.sync;
     this.#policy = options.policy;
     this.#reserve = options.reserve;
+    // The log knows its commit index only roughly. To begin below a configuration that was in force would be to count
+    // with the one before it, and perhaps to be elected by nodes that have long been replaced.
+    this.#log.commitTo(Math.min(this.#state.configurationIndex, this.#log.durableIndex));
   }
 
   get firstIndex(): RaftIndex {
@@ -189,8 +192,9 @@ export class SegmentStorage implements RaftStorage {
 
   #install(snapshot: Snapshot): void {
     const { index } = snapshot;
-    this.#log.reset(unpack(snapshot.data) as LogStart);
-    this.#state.replaceConfigurations(index, snapshot.configuration);
+    // Both or neither: a log that starts later with the configuration of before would elect the wrong ones.
+    const start = unpack(snapshot.data) as LogStart;
+    this.#log.reset(start, this.#state.withOnly(index, snapshot.configuration));
   }
 
   #saveVote(term: Term, vote: number): void {

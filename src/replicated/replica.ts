@@ -59,7 +59,10 @@ export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   readonly logger?: Logger;
   /** Ticks and limits of Raft. */
   readonly raft?: Partial<
-    Pick<RaftNodeOptions, "tickMs" | "electionTicks" | "heartbeatTicks" | "messageBytesMax">
+    Omit<
+      RaftNodeOptions,
+      "peer" | "clock" | "random" | "storage" | "transport" | "machine" | "onChange" | "onFailure"
+    >
   >;
 }
 

@@ -215,11 +215,12 @@ export class ReplicatedLog implements CommitLog {
     await this.#gate.until(holds, { deadlineMs }).catch(() => undefined);
   }
 
-  /** A group of one that leads holds all there is. */
+  /** The only voter, leading, holds all there is. One that leads still but has left its group does not. */
   get #alone(): boolean {
-    const configuration = this.#options.node()?.configuration;
-    if (configuration === undefined || !this.#appender.ready) return false;
-    return configuration.voters.length === 1 && configuration.votersOutgoing.length === 0;
+    const node = this.#options.node();
+    if (node === undefined || !this.#appender.ready) return false;
+    const { voters, votersOutgoing } = node.configuration;
+    return voters.length === 1 && voters[0] === node.peer && votersOutgoing.length === 0;
   }
 
   #checkUsable(): void {

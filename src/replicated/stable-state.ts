@@ -60,11 +60,17 @@ export class StableState {
     this.#store.write(changes);
   }
 
-  /** A snapshot's configuration, instead of all others. */
-  replaceConfigurations(index: RaftIndex, configuration: ConfState): void {
+  /** Up to here everything was committed and applied: a configuration is kept when it comes into force. */
+  get configurationIndex(): RaftIndex {
+    const last = this.#store.keys(configurationPrefix).at(-1);
+    return last === undefined ? 0 : indexOf(last);
+  }
+
+  /** What is to be written, together with the log's own new start, to have a snapshot's configuration alone. */
+  withOnly(index: RaftIndex, configuration: ConfState): Record<string, unknown> {
     const changes: Record<string, unknown> = {};
     for (const key of this.#store.keys(configurationPrefix)) changes[key] = undefined;
-    this.#store.write({ ...changes, [keyOf(index)]: configuration });
+    return { ...changes, [keyOf(index)]: configuration };
   }
 
   /** The first configuration of a cluster, and its id: both or neither. */
