@@ -5,6 +5,8 @@
  */
 import type { Prng } from "../../src/lib/prng.ts";
 import { startClient } from "./clients.ts";
+import { memberOf } from "./identity.ts";
+import { startLogClients } from "./log-clients.ts";
 import {
   crashSome,
   cutOneWay,
@@ -18,12 +20,13 @@ import {
 } from "./misfortunes.ts";
 import { often } from "./often.ts";
 import type { ConfChange, PeerChange, PeerId } from "./raft.ts";
-import { memberOf, type SimNode, type World } from "./world.ts";
+import type { SimNode, World } from "./world.ts";
 
 export function startActors(world: World): void {
   const { swarm, chance } = world;
   for (let client = 1; client <= swarm.clients; client++)
     startClient(world, client, chance.stream(`client/${client}`));
+  if (swarm.realLog) startLogClients(world, chance.stream("log-clients"));
   const act = (name: string, enabled: boolean, meanMs: number, deed: (chance: Prng) => void): void => {
     const own = chance.stream(name);
     if (enabled) often(world, own, meanMs, () => deed(own));
@@ -37,11 +40,15 @@ export function startActors(world: World): void {
   act("one-way", swarm.oneWayCuts, 2500, (own) => cutOneWay(world, own));
   act("sync-failure", swarm.failingSyncs, 5000, (own) => {
     const made = world.pickUp(own);
-    if (made !== undefined) made.faults.failNext = true;
+    if (made === undefined) return;
+    made.faults.failNext = true;
+    world.story.mark("sync-failed");
   });
   act("disk-full", swarm.fullDisks, 5000, (own) => {
     const made = world.pickUp(own);
-    if (made !== undefined) made.faults.fullUntil = world.time.now + own.between(100, 3000);
+    if (made === undefined) return;
+    made.faults.fullUntil = world.time.now + own.between(100, 3000);
+    world.story.mark("disk-full");
   });
   act("stall", swarm.stalls, 3000, (own) => stall(world, own));
   act("removal", swarm.churn, 3000, (own) => removeLeader(world, own));
@@ -51,7 +58,10 @@ export function startActors(world: World): void {
     const made = world.pickUp(own);
     if (made !== undefined) world.mortal(made, () => made.replica.compact());
   });
-  act("trim", swarm.compaction, 2000, () => trim(world));
+  act("trim", swarm.compaction, 2000, (own) => {
+    const made = own.chance(0.5) ? world.leader() : world.pickUp(own);
+    made?.replica.trim();
+  });
   act("refused", swarm.refusedConnections, 1500, (own) => refuse(world, own));
 }
 
@@ -61,14 +71,6 @@ function transfer(world: World, chance: Prng): void {
   const to = chance.pick([...world.nodes.keys()]);
   world.story.happen(`${leader.peer} is to hand over to ${to}`);
   leader.node.transferLeadership(to);
-}
-
-function trim(world: World): void {
-  const leader = world.leader();
-  if (leader === undefined) return;
-  const { lowest, next } = leader.replica;
-  const entry = leader.replica.settings() ?? leader.replica.trim(Math.floor((lowest + next) / 2));
-  if (entry !== undefined) leader.node.propose([entry], { applied: () => {}, failed: () => {} });
 }
 
 const peersMax = 12;

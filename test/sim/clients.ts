@@ -4,8 +4,8 @@
  * Never: looks into a node beyond what a client may see.
  */
 import type { Prng } from "../../src/lib/prng.ts";
+import type { Write } from "./history.ts";
 import { often } from "./often.ts";
-import { Violation } from "./watch.ts";
 import { type SimNode, type World, writtenOf } from "./world.ts";
 
 /** Writes and reads, one after another, mostly at the node that led last. */
@@ -26,32 +26,26 @@ export function startClient(world: World, client: number, chance: Prng): void {
 }
 
 export function write(world: World, made: SimNode, value: string): void {
-  const { node, replica } = made;
   const write = world.history.invoke(value);
-  const refused = node?.propose([replica.data(value)], {
-    applied: (index) =>
-      world.guard(() => {
-        const applied = world.watch.applied.get(index);
-        if (applied?.value !== value) {
-          throw new Violation(
-            "wrong-answer",
-            `${value} was acknowledged at ${index}, where ${applied?.value} stands`,
-          );
-        }
-        world.watch.acknowledged(made.watched, index, world.replicas());
-        world.story.hash(`ack ${value} ${applied.offset}`);
-        world.history.acked(write, applied.offset ?? -1);
-      }),
+  made.replica.append(value, {
+    acked: (offset) => world.guard(() => acknowledged(world, made, write, offset)),
     failed: (fault) => world.guard(() => world.history.failed(write, writtenOf(fault))),
   });
-  if (refused !== undefined) world.history.failed(write, refused.written);
+}
+
+/** What must be true at the moment when a client is told that its record is written. */
+export function acknowledged(world: World, made: SimNode, write: Write, offset: number): void {
+  world.look(made);
+  const index = world.watch.answered(write.value, offset);
+  // Who forwarded it may not know who counts by now; the leader's own answer was looked at then.
+  if (index !== undefined && made.node?.isLeader === true) {
+    world.watch.acknowledged(made.watched, index, world.replicas());
+  }
+  world.story.hash(`ack ${write.value} ${offset}`);
+  world.history.acked(write, offset);
 }
 
 function read(world: World, made: SimNode): void {
-  const { node, replica } = made;
   const floor = world.history.shown;
-  node?.read({
-    ready: () => world.guard(() => world.history.read(replica.next, floor)),
-    failed: () => {},
-  });
+  made.replica.linearizableEnd((next) => world.guard(() => world.history.read(next, floor)));
 }

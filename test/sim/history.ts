@@ -5,7 +5,7 @@
  */
 import { Violation } from "./watch.ts";
 
-interface Write {
+export interface Write {
   readonly value: string;
   readonly invoked: number;
   answered: number | undefined;
@@ -34,6 +34,12 @@ export class History {
   }
 
   acked(write: Write, offset: number): void {
+    if (write.outcome === "acked" && write.offset !== offset) {
+      throw new Violation(
+        "two-answers",
+        `${write.value} was acknowledged at ${write.offset} and at ${offset}`,
+      );
+    }
     write.outcome = "acked";
     write.answered = ++this.#clock;
     write.offset = offset;

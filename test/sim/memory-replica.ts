@@ -13,13 +13,17 @@ import {
   type Entry,
   type HardState,
   type InitialState,
+  type PeerId,
   proposal,
   type RaftIndex,
+  RaftNode,
+  type RaftStorage,
   type Snapshot,
+  type StateMachine,
   type StorageChanges,
   type Term,
 } from "./raft.ts";
-import type { Applied, Replica, ReplicaFaults } from "./replica.ts";
+import type { Answer, ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
 
 interface Image {
   readonly snapshot: Snapshot | undefined;
@@ -30,7 +34,9 @@ interface Image {
 
 const everything = Number.POSITIVE_INFINITY;
 
-export class MemoryReplica implements Replica {
+export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
+  readonly log = undefined;
+  readonly #peer: PeerId;
   readonly #log = new MemoryLogStorage();
   readonly #clock: Clock;
   readonly #chance: Prng;
@@ -43,10 +49,21 @@ export class MemoryReplica implements Replica {
   #values: string[] = [];
   appliedIndex: RaftIndex = 0;
   readonly lowest = 0;
-  onApply: (applied: Applied) => void = () => {};
+  readonly #offsets = new Map<RaftIndex, number>();
+  #node: RaftNode | undefined;
+  #surroundings: Surroundings;
 
-  constructor(clock: Clock, chance: Prng, faults: ReplicaFaults, first: ConfState, image?: Image) {
-    this.#clock = clock;
+  constructor(
+    peer: PeerId,
+    surroundings: Surroundings,
+    chance: Prng,
+    faults: ReplicaFaults,
+    first: ConfState,
+    image?: Image,
+  ) {
+    this.#peer = peer;
+    this.#surroundings = surroundings;
+    this.#clock = surroundings.clock;
     this.#chance = chance;
     this.#faults = faults;
     this.#first = first;
@@ -90,20 +107,21 @@ export class MemoryReplica implements Replica {
   }
 
   write(changes: StorageChanges): Promise<void> | undefined {
-    const fails = this.#faults.writeFails();
-    if (fails === "disk-full") throw new Fault("disk-full");
+    if (this.#faults.full()) throw new Fault("disk-full");
+    const fails = this.#faults.failNext;
+    this.#faults.failNext = false;
     const before = this.#durable;
     this.#perform(this.#log, changes);
     const done = this.#image();
     const wait = changes.sync ? this.#faults.syncMs() : 0;
-    if (wait === 0 && fails === undefined) {
+    if (wait === 0 && !fails) {
       this.#durable = done;
       return undefined;
     }
     this.#underWay = { changes, before };
     return new Promise((resolve, reject) => {
       this.#clock.after(wait, () => {
-        if (fails !== undefined) {
+        if (fails) {
           reject(new Fault("disk-failed", { written: "unknown" }));
           return;
         }
@@ -138,7 +156,7 @@ export class MemoryReplica implements Replica {
   }
   #compacted: Snapshot | undefined;
 
-  get durable(): Replica["durable"] {
+  get durable(): SimReplica["durable"] {
     const { hardState, base, entries } = this.#durable;
     return {
       hardState,
@@ -152,6 +170,7 @@ export class MemoryReplica implements Replica {
       const value = entry.bytes.length === 0 ? undefined : Buffer.from(entry.bytes).toString("utf8");
       const offset = value === undefined ? undefined : this.#values.length;
       if (value !== undefined) this.#values.push(value);
+      if (offset !== undefined) this.#offsets.set(entry.index, offset);
       this.#applied(entry, value, offset);
     }
   }
@@ -164,10 +183,12 @@ export class MemoryReplica implements Replica {
   #applied(entry: Entry, value: string | undefined, offset: number | undefined): void {
     this.appliedIndex = entry.index;
     const digest = `${entry.term}:${value ?? JSON.stringify(entry.change?.changes ?? null)}`;
-    this.onApply({ entry, digest, value, offset });
+    const values = value === undefined ? [] : [value];
+    this.#surroundings.applied({ index: entry.index, term: entry.term, digest, values, offset });
   }
 
   restore(snapshot: Snapshot): void {
+    if (this.#node !== undefined) this.#surroundings.restored(snapshot.index);
     this.#values = JSON.parse(Buffer.from(snapshot.data).toString("utf8")) as string[];
     this.appliedIndex = snapshot.index;
     this.#configuration = snapshot.configuration;
@@ -180,15 +201,38 @@ export class MemoryReplica implements Replica {
   values(): readonly string[] {
     return this.#values;
   }
-  data(value: string): Entry {
-    return proposal(Buffer.from(value));
+  look(): void {}
+
+  start(): RaftNode {
+    const { random, limits, send, observe, failed } = this.#surroundings;
+    this.#node = new RaftNode({
+      ...limits,
+      peer: this.#peer,
+      clock: this.#clock,
+      random,
+      storage: this,
+      machine: this,
+      transport: { send, members: () => {} },
+      observe,
+      onFailure: failed,
+    });
+    this.#node.start();
+    return this.#node;
   }
-  settings(): Entry | undefined {
-    return undefined;
+
+  append(value: string, answer: Answer): void {
+    const refused = this.#node?.propose([proposal(Buffer.from(value))], {
+      applied: (index) => answer.acked(this.#offsets.get(index) ?? -1),
+      failed: (fault) => answer.failed(fault),
+    });
+    if (refused !== undefined) answer.failed(refused);
   }
-  trim(): Entry | undefined {
-    return undefined;
+
+  linearizableEnd(then: (next: number) => void): void {
+    this.#node?.read({ ready: () => then(this.next), failed: () => {} });
   }
+
+  trim(): void {}
 
   compact(): void {
     const index = this.appliedIndex - this.#chance.between(0, 20);
@@ -199,9 +243,9 @@ export class MemoryReplica implements Replica {
     this.#durable = this.#image();
   }
 
-  reopen(clock: Clock, powerCut: boolean): Replica {
+  reopen(surroundings: Surroundings, powerCut: boolean): SimReplica {
     const image = powerCut ? this.#afterPowerCut() : this.#image();
-    return new MemoryReplica(clock, this.#chance, this.#faults, this.#first, image);
+    return new MemoryReplica(this.#peer, surroundings, this.#chance, this.#faults, this.#first, image);
   }
 
   #afterPowerCut(): Image {

@@ -64,13 +64,25 @@ export class SimNetwork {
     }
   }
 
+  /** Something that is no message of Raft: it arrives late, or never. */
+  trip(from: PeerId, to: PeerId, arrive: () => void): void {
+    if (!this.faulty) this.#time.after(1, arrive);
+    else if (this.#cut.has(`${from}>${to}`)) this.counts.cut++;
+    else if (this.#chance.chance(this.#swarm.loss)) this.counts.lost++;
+    else this.#time.after(this.#delay(), arrive);
+  }
+
+  #delay(): number {
+    const mean = this.#chance.chance(this.#swarm.straggle) ? 1000 : this.#swarm.delayMs;
+    return 0.2 - Math.log(1 - this.#chance.float()) * mean;
+  }
+
   #lose(message: Message): void {
     if (message.type === "snapshot") this.#time.after(300, () => this.#report(message, false));
   }
 
   #carry(message: Message): void {
-    const mean = this.#chance.chance(this.#swarm.straggle) ? 1000 : this.#swarm.delayMs;
-    const delay = 0.2 - Math.log(1 - this.#chance.float()) * mean;
+    const delay = this.#delay();
     this.#time.after(delay, () => {
       this.#deliver(message);
       if (message.type === "snapshot") this.#time.after(delay, () => this.#report(message, true));

@@ -1,50 +1,82 @@
 /**
- * What the simulator asks of a node's storage and state, so that it can hold a world of them in its hand: one in
- * memory (memory-replica) and the real segmented log on a simulated disk (log-replica).
+ * What the simulator asks of a node's storage, state and clients' side, so that it can hold a world of them in its
+ * hand: a bare one in memory (memory-replica), and what a real node runs, on a simulated disk (real-replica).
  *
  * Never: an implementation.
  */
 import type { Clock } from "../../src/lib/clock.ts";
-import type { Entry, HardState, RaftIndex, RaftStorage, StateMachine, Term } from "./raft.ts";
+import type { Prng } from "../../src/lib/prng.ts";
+import type { ReplicatedLog } from "../../src/replicated/mod.ts";
+import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "./raft.ts";
 
-/** What an applied entry added: nothing, or a value at an offset. */
+/** What an applied entry added: nothing, or values from an offset on. */
 export interface Applied {
-  readonly entry: Entry;
+  readonly index: RaftIndex;
+  readonly term: Term;
   readonly digest: string;
   readonly offset: number | undefined;
-  readonly value: string | undefined;
+  readonly values: readonly string[];
 }
 
 export interface ReplicaFaults {
   /** How long the next sync takes, milliseconds; 0 is at once, within the call. */
   syncMs(): number;
-  /** How the next write fails, if it does. */
-  writeFails(): "disk-full" | "disk-failed" | undefined;
+  /** There is no room for what is new. */
+  full(): boolean;
+  /** The next sync fails. */
+  failNext: boolean;
 }
 
-export interface Replica extends RaftStorage, StateMachine {
+/** What a process has around it. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Prng;
+  readonly limits: Partial<RaftNodeOptions>;
+  readonly send: (message: Message) => void;
+  readonly observe: (event: CoreEvent) => void;
+  /** Its disk has failed, or the power went: the process ends. */
+  readonly failed: () => void;
+  readonly applied: (applied: Applied) => void;
+  /** A snapshot took the place of everything up to this index. */
+  readonly restored: (index: RaftIndex) => void;
+}
+
+/** How an append ended. */
+export interface Answer {
+  acked(offset: number): void;
+  failed(fault: Error): void;
+}
+
+export interface SimReplica {
+  readonly firstIndex: RaftIndex;
   readonly appliedIndex: RaftIndex;
   /** The committed extent: offsets lowest … next−1 can be read. */
   readonly lowest: number;
   readonly next: number;
   /** The committed values from `lowest` on. */
   values(): readonly string[];
-  /** A proposal of one value. */
-  data(value: string): Entry;
-  /** Entries for a log that has none yet, and to give up what is below an offset; undefined: not here. */
-  settings(): Entry | undefined;
-  trim(before: number): Entry | undefined;
-  /** Gives up what is applied and not wanted. */
-  compact(): void;
   /** What a power cut now could not take. */
   readonly durable: {
     readonly hardState: HardState;
     readonly lastIndex: RaftIndex;
     term(index: RaftIndex): Term | undefined;
   };
-  /** The process is gone, with a power cut or without: the replica of the next one. Throws what opening throws. */
-  reopen(clock: Clock, powerCut: boolean): Replica;
+  /** Where clients of a real node call; a bare one has none. */
+  readonly log: ReplicatedLog | undefined;
+
+  /** Takes part from now on. */
+  start(): RaftNode;
+  /** Tells what was applied since it was last asked, where it does not tell by itself. */
+  look(): void;
+  append(value: string, answer: Answer): void;
+  /** Calls back with the end of the log as it is for everybody; not at all when that could not be found out. */
+  linearizableEnd(then: (next: number) => void): void;
+  /** Gives up about half of what it has. */
+  trim(): void;
+  /** Gives up what is applied and not wanted. */
+  compact(): void;
   /** The power is to go in the middle of what the disk does next. */
   cutSoon?(): void;
-  onApply: (applied: Applied) => void;
+  /** The process is gone, with a power cut or without: the replica of the next one. Throws what opening throws. */
+  reopen(surroundings: Surroundings, powerCut: boolean): SimReplica;
 }

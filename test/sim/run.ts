@@ -6,6 +6,7 @@
 import { Fault } from "../../src/fault.ts";
 import { AssertionFailed } from "../../src/lib/assert.ts";
 import { startActors } from "./actors.ts";
+import { isDead } from "./real-replica.ts";
 import type { Swarm } from "./swarm.ts";
 import { Violation } from "./watch.ts";
 import { World } from "./world.ts";
@@ -31,10 +32,11 @@ export interface RunOptions {
 
 const healMs = 60_000;
 
-/** The world under way: what is thrown in a promise of its nodes ends it, too. */
+/** The world under way: what is thrown in a promise of its nodes ends it, too, unless it is just their end. */
 let current: World | undefined;
 process.on("unhandledRejection", (thrown) => {
   if (current === undefined) throw thrown;
+  if (isDead(thrown)) return;
   current.guard(() => {
     throw thrown;
   });
@@ -51,6 +53,8 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<S
     invariant = nameOf(thrown);
     detail = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   }
+  // Nothing of this world is to be heard of in the next.
+  await new Promise(setImmediate);
   current = undefined;
   const { marks } = world.story;
   const faultNames = ["power-cut", "kill", "split", "sync-failed", "disk-full"];
@@ -80,6 +84,7 @@ async function play(world: World): Promise<void> {
   await world.run(world.swarm.chaosMs);
   await heal(world);
   check(world);
+  await world.breathe();
 }
 
 /** Everything is mended; within a minute there is one leader, all its members have all it has, and it takes writes. */
@@ -125,13 +130,9 @@ async function writeOnce(world: World, value: string): Promise<boolean> {
   for (const made of world.nodes.values()) if (made.node === undefined) world.restart(made);
   const leader = world.leader();
   const write = world.history.invoke(value);
-  leader?.node.propose([leader.replica.data(value)], {
-    applied: (index) => {
-      world.history.acked(write, world.watch.applied.get(index)?.offset ?? -1);
-    },
-    failed: (fault) => {
-      world.history.failed(write, Fault.from(fault).written);
-    },
+  leader?.replica.append(value, {
+    acked: (offset) => world.history.acked(write, offset),
+    failed: (fault) => world.history.failed(write, Fault.from(fault).written),
   });
   await world.run(world.time.now + 3000, () => write.outcome !== "open");
   return write.outcome === "acked";

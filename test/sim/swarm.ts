@@ -13,8 +13,12 @@ export interface Swarm {
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
-  /** The real segmented log on a simulated disk, or a storage in memory. */
+  /** What a real node runs, on a simulated disk, or core and driver alone over a storage in memory. */
   readonly realLog: boolean;
+  // Clients of real nodes, besides those that just write and ask for the end.
+  readonly producers: boolean;
+  readonly conditional: boolean;
+  readonly readers: boolean;
   // The network, probabilities a message.
   readonly loss: number;
   readonly duplicate: number;
@@ -60,7 +64,10 @@ export function drawSwarm(chance: Prng): Swarm {
     tickMs: chance.pick([20, 50]),
     electionTicks: 10,
     heartbeatTicks: chance.pick([1, 2, 3]),
-    realLog: maybe(0.5),
+    realLog: maybe(0.6),
+    producers: maybe(0.5),
+    conditional: maybe(0.3),
+    readers: maybe(0.5),
     loss: maybe(0.5) ? chance.float() * 0.3 : 0,
     duplicate: maybe(0.5) ? chance.float() * 0.3 : 0,
     delayMs: chance.pick([1, 2, 10, 40]),

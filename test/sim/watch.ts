@@ -5,7 +5,7 @@
  * Never: repairs; forgets what it saw before a crash.
  */
 import type { CoreEvent, Message, PeerId, RaftIndex, Term } from "./raft.ts";
-import type { Applied, Replica } from "./replica.ts";
+import type { Applied, SimReplica } from "./replica.ts";
 
 export class Violation extends Error {
   readonly invariant: string;
@@ -18,7 +18,7 @@ export class Violation extends Error {
 /** What the watch may see of a node. */
 export interface Watched {
   readonly peer: PeerId;
-  readonly replica: Replica;
+  readonly replica: SimReplica;
   readonly term: Term;
   readonly committed: RaftIndex;
   readonly lastIndex: RaftIndex;
@@ -43,9 +43,13 @@ interface Seen {
 export class Watch {
   /** Index → what was applied there first, by anyone. */
   readonly applied = new Map<RaftIndex, Applied>();
+  /** Offset → the value there, and the index of its entry. */
+  readonly committed = new Map<number, { readonly value: string; readonly index: RaftIndex }>();
   highest: RaftIndex = 0;
   readonly #committedTerms = new Map<RaftIndex, Term>();
   #committedHighest: RaftIndex = 0;
+  /** Term → the highest index that anyone in that term knew to be committed. */
+  readonly #committedIn = new Map<Term, RaftIndex>();
   readonly #leaders = new Map<Term, PeerId>();
   readonly #votes = new Map<string, PeerId>();
   readonly #entries = new Map<string, string>();
@@ -117,7 +121,9 @@ export class Watch {
       granted?.has(peer) === true && this.#votes.get(`${peer}/${term}`) === node.peer;
     if (!isQuorum(node.configuration, voted))
       this.#fail("elected-without-quorum", `${node.peer} leads in term ${term}`);
-    const highest = this.#committedHighest;
+    // What was committed in terms before this one; a vote that comes late may still elect someone in a past term.
+    let highest = 0;
+    for (const [past, index] of this.#committedIn) if (past < term) highest = Math.max(highest, index);
     const expected = this.#committedTerms.get(highest);
     const found = node.termAt(highest);
     if (highest > 0 && found !== expected && found !== undefined) {
@@ -183,11 +189,16 @@ export class Watch {
       if (term === undefined) continue;
       this.#committedTerms.set(index, term);
     }
-    this.#committedHighest = Math.max(this.#committedHighest, to);
+    this.#reached(node.term, to);
+  }
+
+  #reached(term: Term, index: RaftIndex): void {
+    this.#committedHighest = Math.max(this.#committedHighest, index);
+    this.#committedIn.set(term, Math.max(this.#committedIn.get(term) ?? 0, index));
   }
 
   appliedAt(node: Watched, applied: Applied): void {
-    const { index } = applied.entry;
+    const { index, offset, values } = applied;
     const seen = this.#of(node.peer);
     // A state that is rebuilt from the log begins again; within a life it goes on by one.
     if (index !== seen.applied + 1)
@@ -197,6 +208,12 @@ export class Watch {
     if (first === undefined) {
       this.applied.set(index, applied);
       this.highest = Math.max(this.highest, index);
+      for (const [place, value] of values.entries()) {
+        const at = (offset ?? 0) + place;
+        const before = this.committed.get(at);
+        if (before !== undefined) this.#fail("one-value-per-offset", `${value} and ${before.value} at ${at}`);
+        this.committed.set(at, { value, index });
+      }
     } else if (first.digest !== applied.digest || first.offset !== applied.offset) {
       this.#fail(
         "state-machine-safety",
@@ -214,9 +231,18 @@ export class Watch {
     seen.applied = index;
   }
 
-  /** A write was acknowledged: its entry must be durable on a majority of the voters, whatever else is up. */
-  acknowledged(node: Watched, index: RaftIndex, replicas: ReadonlyMap<PeerId, Replica>): void {
-    const term = this.applied.get(index)?.entry.term;
+  /** A write was acknowledged at this offset: there it must be. Undefined when no one has seen yet what is there. */
+  answered(value: string, offset: number): RaftIndex | undefined {
+    const found = this.committed.get(offset);
+    if (found !== undefined && found.value !== value) {
+      this.#fail("wrong-answer", `${value} was acknowledged at ${offset}, where ${found.value} stands`);
+    }
+    return found?.index;
+  }
+
+  /** Its entry must be durable on a majority of the voters, whatever else is up. */
+  acknowledged(node: Watched, index: RaftIndex, replicas: ReadonlyMap<PeerId, SimReplica>): void {
+    const term = this.applied.get(index)?.term;
     const durable = (peer: PeerId): boolean => {
       const image = replicas.get(peer)?.durable;
       if (image === undefined || image.lastIndex < index) return false;
@@ -268,7 +294,7 @@ export class Watch {
         );
       }
     }
-    this.#committedHighest = Math.max(this.#committedHighest, to);
+    this.#reached(node.term, to);
   }
 }
 

@@ -8,8 +8,9 @@ import { Fault } from "../../src/fault.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import { SimulatedCrash } from "../support/sim-disk.ts";
 import { type VirtualClock, VirtualTime } from "../support/virtual-clock.ts";
+import { forwarderOf } from "./forwarding.ts";
 import { History } from "./history.ts";
-import { LogReplica } from "./log-replica.ts";
+import { memberOf } from "./identity.ts";
 import { MemoryReplica } from "./memory-replica.ts";
 import { isMoment } from "./moments.ts";
 import { SimNetwork } from "./network.ts";
@@ -17,35 +18,25 @@ import {
   type ConfState,
   type CoreEvent,
   emptyConfState,
-  type Member,
   type Message,
   type PeerId,
-  RaftNode,
+  type RaftNode,
 } from "./raft.ts";
-import type { Replica, ReplicaFaults } from "./replica.ts";
+import { newMachine, RealReplica } from "./real-replica.ts";
+import type { ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
 import { Story } from "./story.ts";
 import { drawSwarm, type Swarm } from "./swarm.ts";
 import { Watch, type Watched } from "./watch.ts";
 
 export interface SimNode {
   readonly peer: PeerId;
-  readonly faults: ReplicaFaults & { fullUntil: number; stallsUntil: number; failNext: boolean };
+  readonly faults: ReplicaFaults & { fullUntil: number; stallsUntil: number };
   clock: VirtualClock;
-  replica: Replica;
+  replica: SimReplica;
   /** undefined while it is down. */
   node: RaftNode | undefined;
   watched: Watched;
 }
-
-export const memberOf = (peer: PeerId): Member => ({
-  peer,
-  name: `n${peer}`,
-  directory: `d${peer}`,
-  address: `n${peer}`,
-});
-
-/** Unwinds a node's stack when its process ends in the middle of something. */
-class ProcessDied extends Error {}
 
 export class World {
   readonly seed: string;
@@ -90,44 +81,41 @@ export class World {
 
   /** A node with an empty disk. */
   add(peer: PeerId, configuration: ConfState = emptyConfState): SimNode {
-    const disk = prng(`raft/${this.seed}/disk/${peer}`);
+    const chance = prng(`raft/${this.seed}/disk/${peer}`);
+    const faults = this.#faults(chance);
+    const made: SimNode = {
+      peer,
+      faults,
+      clock: this.#clock(),
+      replica: undefined as never,
+      node: undefined,
+      watched: undefined as never,
+    };
+    const around = this.#surroundings(made);
+    if (this.swarm.realLog) {
+      const machine = newMachine(peer, around.clock, chance, faults, forwarderOf(this, made));
+      made.replica = new RealReplica(machine, around, configuration.voters);
+    } else made.replica = new MemoryReplica(peer, around, chance, faults, configuration);
+    this.nodes.set(peer, made);
+    this.#start(made);
+    return made;
+  }
+
+  #faults(chance: Prng): SimNode["faults"] {
     const { swarm } = this;
     const faults = {
       fullUntil: 0,
       stallsUntil: 0,
       failNext: false,
+      full: (): boolean => this.time.now < faults.fullUntil,
       syncMs: (): number => {
         if (this.healed) return Math.min(1, swarm.syncMs);
-        if (this.time.now < made.faults.stallsUntil) return made.faults.stallsUntil - this.time.now;
-        if (swarm.slowSyncs && disk.chance(0.02)) return disk.between(100, 1500);
-        return swarm.syncMs === 0 ? 0 : disk.float() * 2 * swarm.syncMs;
-      },
-      writeFails: (): "disk-full" | "disk-failed" | undefined => {
-        if (this.time.now < made.faults.fullUntil) {
-          this.story.mark("disk-full");
-          return "disk-full";
-        }
-        if (!made.faults.failNext) return undefined;
-        made.faults.failNext = false;
-        this.story.mark("sync-failed");
-        return "disk-failed";
+        if (this.time.now < faults.stallsUntil) return faults.stallsUntil - this.time.now;
+        if (swarm.slowSyncs && chance.chance(0.02)) return chance.between(100, 1500);
+        return swarm.syncMs === 0 ? 0 : chance.float() * 2 * swarm.syncMs;
       },
     };
-    const clock = this.#clock();
-    const replica = this.swarm.realLog
-      ? LogReplica.create(clock, disk, faults, configuration)
-      : new MemoryReplica(clock, disk, faults, configuration);
-    const made: SimNode = {
-      peer,
-      faults,
-      clock,
-      replica,
-      node: undefined,
-      watched: undefined as never,
-    };
-    this.nodes.set(peer, made);
-    this.#start(made);
-    return made;
+    return faults;
   }
 
   #clock(): VirtualClock {
@@ -135,45 +123,42 @@ export class World {
     return this.time.clock({ rate });
   }
 
-  #start(made: SimNode): void {
-    const { swarm, time } = this;
-    const { peer, replica, clock } = made;
-    const tight = swarm.tightLimits;
-    replica.onApply = (applied) => this.watch.appliedAt(made.watched, applied);
-    const node: RaftNode = new RaftNode({
-      peer,
+  /** Everything that the next process of this node is to have around it. */
+  #surroundings(made: SimNode): Surroundings {
+    const { swarm, time, watch } = this;
+    const { tickMs, electionTicks, heartbeatTicks } = swarm;
+    const tight = {
+      inflightMessagesMax: 2,
+      messageBytesMax: 60,
+      inflightBytesMax: 120,
+      groupBytesMax: 100,
+      uncommittedBytesMax: 400,
+      queuedMax: 8,
+    };
+    const { clock } = made;
+    return {
       clock,
-      random: prng(`raft/${this.seed}/core/${peer}/${time.now}`),
-      storage: replica,
-      machine: {
-        apply: (entries) => this.mortal(made, () => replica.apply(entries)),
-        configure: (entry, configuration) => this.mortal(made, () => replica.configure(entry, configuration)),
-        restore: (snapshot) => {
-          this.watch.restored(made.watched, snapshot.index);
-          replica.restore(snapshot);
-        },
+      random: prng(`raft/${this.seed}/core/${made.peer}/${time.now}`),
+      limits: { tickMs, electionTicks, heartbeatTicks, ...(swarm.tightLimits ? tight : {}) },
+      send: (message) => {
+        if (made.node !== undefined) watch.sent(made.watched, message);
+        this.network.send(message);
       },
-      transport: {
-        send: (message) => {
-          this.watch.sent(made.watched, message);
-          this.network.send(message);
-        },
-        members: () => {},
-      },
-      tickMs: swarm.tickMs,
-      electionTicks: swarm.electionTicks,
-      heartbeatTicks: swarm.heartbeatTicks,
-      ...(tight
-        ? { inflightMessagesMax: 2, messageBytesMax: 60, inflightBytesMax: 120, groupBytesMax: 100 }
-        : {}),
-      ...(tight ? { uncommittedBytesMax: 400, queuedMax: 8 } : {}),
       observe: (event) => this.#observe(made, event),
-      onFailure: () => this.guard(() => this.failed(made)),
-    });
+      failed: () => {
+        clock.stop();
+        time.after(0, () => this.guard(() => this.failed(made, clock)));
+      },
+      applied: (applied) => watch.appliedAt(made.watched, applied),
+      restored: (index) => watch.restored(made.watched, index),
+    };
+  }
+
+  #start(made: SimNode): void {
+    const node = made.replica.start();
     made.watched = watchedOf(made, node);
     made.node = node;
     this.watch.started(made.watched);
-    node.start();
   }
 
   #observe(made: SimNode, event: CoreEvent): void {
@@ -206,7 +191,7 @@ export class World {
         `${message.entries.length > 0 ? ` +${message.entries.length}` : ""}${message.reject ? " refused" : ""}` +
         `${message.commit > 0 ? ` commit ${message.commit}` : ""}`,
     );
-    target.node?.receive(message, `d${message.from}`);
+    target.node?.receive(message, memberOf(message.from).directory);
   }
 
   /** The process dies. With a power cut, so does what its disk had not synced. */
@@ -218,7 +203,7 @@ export class World {
     void made.node.close().catch(() => {});
     made.node = undefined;
     made.clock = this.#clock();
-    made.replica = made.replica.reopen(made.clock, powerCut);
+    made.replica = made.replica.reopen(this.#surroundings(made), powerCut);
   }
 
   restart(made: SimNode): void {
@@ -227,15 +212,22 @@ export class World {
     this.#start(made);
   }
 
-  /** Its disk has failed: the process ends, and is started again. */
-  failed(made: SimNode): void {
+  /** Its disk has failed: the process that had this clock ends, and is started again. */
+  failed(made: SimNode, clock: VirtualClock): void {
+    if (made.clock !== clock) return;
     this.story.happen(`${made.peer} stops: its disk has failed`);
     this.crash(made, true);
     this.time.after(500, () => this.guard(() => this.restart(made)));
   }
 
-  /** Runs what touches the disk outside of a write: if the disk dies in it, the process does. */
+  /** Sees what a node has applied. */
+  look(made: SimNode): void {
+    this.mortal(made, () => made.replica.look());
+  }
+
+  /** Something that a process does outside of its own events: if the power goes in it, the process ends. */
   mortal(made: SimNode, work: () => void): void {
+    const { clock } = made;
     try {
       work();
     } catch (thrown) {
@@ -245,9 +237,8 @@ export class World {
       ) {
         throw thrown;
       }
-      made.clock.stop();
-      this.time.after(0, () => this.guard(() => this.failed(made)));
-      throw new ProcessDied();
+      clock.stop();
+      this.time.after(0, () => this.guard(() => this.failed(made, clock)));
     }
   }
 
@@ -273,7 +264,7 @@ export class World {
       | undefined;
   }
 
-  replicas(): Map<PeerId, Replica> {
+  replicas(): Map<PeerId, SimReplica> {
     return new Map([...this.nodes].map(([peer, made]) => [peer, made.replica]));
   }
 
@@ -282,8 +273,14 @@ export class World {
     try {
       work();
     } catch (thrown) {
-      if (!(thrown instanceof ProcessDied)) this.#failure ??= thrown;
+      this.#failure ??= thrown;
     }
+  }
+
+  /** Lets Node tell of promises that were rejected unheard; throws what broke. */
+  async breathe(): Promise<void> {
+    await new Promise(setImmediate);
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Lets time pass until `end`, or until it holds; throws what broke. */
@@ -294,9 +291,14 @@ export class World {
       if (next === undefined || next > end) break;
       this.guard(() => this.time.step());
       this.events++;
-      for (let hops = this.swarm.realLog ? 6 : 3; hops > 0; hops--) await null;
+      if (this.events % 1000 === 0) await this.breathe();
+      for (let hops = this.swarm.realLog ? 16 : 3; hops > 0; hops--) await null;
       this.guard(() => {
-        for (const made of this.nodes.values()) if (made.node !== undefined) this.watch.look(made.watched);
+        for (const made of this.nodes.values()) {
+          if (made.node === undefined) continue;
+          this.look(made);
+          this.watch.look(made.watched);
+        }
       });
     }
     if (this.#failure !== undefined) throw this.#failure;

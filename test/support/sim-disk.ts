@@ -192,6 +192,7 @@ export class SimDisk implements Disk {
   }
 
   freeBytes(_path: string): number {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return this.capacityBytes;
     return Math.max(0, this.capacityBytes - this.#used());
   }
 
