@@ -19,7 +19,13 @@ import { type Clock, systemClock } from "../lib/clock.ts";
 import { prng } from "../lib/prng.ts";
 import { systemDisk } from "../lib/system-disk.ts";
 import { type PeerHello, PeerNetwork, type PeerService } from "../replicated/mod.ts";
-import { createAssets, createService, expressLane, membershipOperations } from "../service/mod.ts";
+import {
+  adminOperations,
+  createAssets,
+  createService,
+  expressLane,
+  membershipOperations,
+} from "../service/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
 import { checkFree } from "./bind.ts";
@@ -212,7 +218,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const service = createService({
     log,
     cluster,
-    operations: membershipOperations(gossip.membership),
+    operations: { ...membershipOperations(gossip.membership), ...adminOperations(node.admin) },
     access: access.access,
     readiness,
     clock,
@@ -269,7 +275,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       readiness.set("node", "the node is stopping");
       ops.drain();
       // The voter stays; only leadership goes, so that nobody has to wait until it is missed.
-      await node.admin.handOver(handOverMs);
+      await node.handOver(handOverMs);
       service.drain();
       await gossip[Symbol.asyncDispose]();
       await listener.close(config.shutdownTimeout);

@@ -3,7 +3,16 @@
  *
  * Never: reads a flag; knows the public contract's messages.
  */
+export {
+  type BackupFile,
+  type BackupSnapshot,
+  backupParts,
+  readSnapshot,
+  restoreFrames,
+  snapshotFile,
+} from "./backup.ts";
 export { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
+export { type Forced, forceConfiguration } from "./force-configuration.ts";
 export {
   type ForwardedCaller,
   type PeerHello,

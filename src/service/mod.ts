@@ -1,6 +1,7 @@
 /**
  * The service room: every RPC and every HTTP door of a log, behind one front. See DESIGN.md.
  */
+export { adminOperations, type BackupPart, type ClusterAdmin } from "./admin-operations.ts";
 export { type AppendDesk, type AppendRequest, appendFor, appendOptionsOf } from "./append.ts";
 export { type AssetsOptions, createAssets } from "./assets.ts";
 export { Call, CallDesk, type Caller, type CallMeta, type Door } from "./call.ts";

@@ -107,11 +107,11 @@ export class TestCluster {
   }
 
   /** One more node, with an empty directory, not started; its flags are for joining the others. */
-  async add(name: string): Promise<ClusterNode> {
+  async add(name: string, directory = join(this.#directory, name)): Promise<ClusterNode> {
     const [port, ops] = [await freePort(), await freePort()];
     const node: ClusterNode = {
       name,
-      directory: join(this.#directory, name),
+      directory,
       addr: `127.0.0.1:${port}`,
       ops: `127.0.0.1:${ops}`,
       url: `${this.client === undefined ? "http" : "https"}://127.0.0.1:${port}`,

@@ -32,6 +32,7 @@ const orderMs = 10_000;
 /** How long a transfer is waited for; Raft gives it up after an election timeout. */
 const transferMs = 3_000;
 const lookMs = 50;
+const againMs = 100;
 
 export class MembersAdmin {
   readonly #options: MembersAdminOptions;
@@ -56,12 +57,15 @@ export class MembersAdmin {
     return String(await this.#order({ verb: "transfer", id }, caller));
   }
 
-  /** This node's own wish to be a member no more; resolves once it is none. */
+  /** This node is to be a member no more; resolves once it is none. A leader hands over first. */
   async leave(): Promise<void> {
     const { replica } = this.#options;
-    if (replica.ready && replica.node.configuration.voters.length > 1) await this.handOver(orderMs);
-    if (replica.ready) await this.#removeHere(replica.identity.name);
-    else await this.#askLeader("leave", {});
+    if (replica.ready) {
+      this.#checkRemovable(replica.identity);
+      await this.handOver(transferMs);
+      if (replica.ready) throw refusal("no other voter took over leadership");
+    }
+    await this.#askLeader("leave", {});
   }
 
   /** Orders of other nodes; undefined for a verb that is none of them. Rejects with the Fault that refuses it. */
@@ -91,13 +95,22 @@ export class MembersAdmin {
     return this.#askLeader(order.verb, { ...order, subject, isPeer });
   }
 
+  /** Over the peer link, again while nothing was done because leadership is on its way elsewhere. */
   async #askLeader(verb: string, body: object): Promise<unknown> {
     const { replica, ask, clock } = this.#options;
     const deadlineMs = clock.wallMs() + orderMs;
-    await replica.watch.leader(deadlineMs - orderMs / 2);
-    const leader = replica.started ? replica.node.leader : undefined;
-    if (leader === undefined) throw new Fault("unavailable", { message: "there is no leader" });
-    return (await ask(leader.address, verb, body, deadlineMs)) ?? null;
+    for (;;) {
+      const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
+      try {
+        if (leader !== undefined) return (await ask(leader.address, verb, body, deadlineMs)) ?? null;
+      } catch (reason) {
+        const fault = Fault.from(reason);
+        const passing = fault.retry && (fault.kind === "not-leader" || fault.kind === "unavailable");
+        if (!passing || clock.wallMs() >= deadlineMs) throw fault;
+      }
+      if (clock.wallMs() >= deadlineMs) throw new Fault("unavailable", { message: "there is no leader" });
+      await replica.watch.changed(Math.min(deadlineMs, clock.wallMs() + againMs));
+    }
   }
 
   #here(order: Order): Promise<unknown> {
@@ -124,15 +137,18 @@ export class MembersAdmin {
   }
 
   async #removeHere(id: string, directory?: string): Promise<null> {
-    const { replica, reconciler, ask, clock } = this.#options;
+    const { replica, ask, clock } = this.#options;
     if (!replica.ready) throw new Fault("not-leader");
     const member = replica.node.member(id);
     if (member === undefined) throw new Fault("not-found", { message: `${id} is no member of this cluster` });
     if (directory !== undefined && member.directory !== directory) {
       throw refusal(`${id} has another data directory now`);
     }
-    const why = whyNotRemove(reconciler.view(), member.peer);
-    if (why !== undefined) throw refusal(`${id} cannot be removed now, ${why}`);
+    this.#checkRemovable(member);
+    if (member.peer === replica.identity.peer) {
+      await this.leave();
+      return null;
+    }
     await replica.node.proposeChange({
       transition: "auto",
       changes: [{ action: "remove", peer: member.peer }],
@@ -140,6 +156,11 @@ export class MembersAdmin {
     // It would not hear of it otherwise: nobody sends it anything any more.
     await ask(member.address, "removed", {}, clock.wallMs() + 1_000).catch(() => undefined);
     return null;
+  }
+
+  #checkRemovable({ name, peer }: Pick<Member, "name" | "peer">): void {
+    const why = whyNotRemove(this.#options.reconciler.view(), peer);
+    if (why !== undefined) throw refusal(`${name} cannot be removed now, ${why}`);
   }
 
   async #transferHere(id: string): Promise<string> {

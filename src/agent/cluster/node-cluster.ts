@@ -10,7 +10,8 @@ import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import { chainStart, emptyCheckpoint } from "../../log/mod.ts";
-import { type PeerHello, type PeerNetwork, peerOf, type Replica } from "../../replicated/mod.ts";
+import { backupParts, type PeerHello, type PeerNetwork, peerOf, type Replica } from "../../replicated/mod.ts";
+import type { ClusterAdmin } from "../../service/mod.ts";
 import type { Config } from "../config/settings.ts";
 import type { Gossip } from "../gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
@@ -45,9 +46,11 @@ const reason = "cluster";
 const firstElectionMs = 500;
 
 export class NodeCluster implements Disposable {
-  readonly admin: MembersAdmin;
+  /** What operators may have done. */
+  readonly admin: ClusterAdmin;
   readonly extents: ToldExtents;
   readonly #options: NodeClusterOptions;
+  readonly #members: MembersAdmin;
   readonly #reconciler: Reconciler;
   readonly #founder: Founder;
   #readiness: LeaderReadiness | undefined;
@@ -76,7 +79,14 @@ export class NodeCluster implements Disposable {
       clock,
       logger,
     });
-    this.admin = new MembersAdmin({ replica, reconciler: this.#reconciler, probe, ask, demand, clock });
+    const members = new MembersAdmin({ replica, reconciler: this.#reconciler, probe, ask, demand, clock });
+    this.#members = members;
+    this.admin = {
+      add: (id, addr, caller) => members.add(id, addr, caller),
+      remove: (id, caller) => (id === name ? this.leave() : members.remove(id, caller)),
+      transfer: (to, caller) => members.transfer(to, caller),
+      backup: (have) => backupParts(replica.storedLog, replica.state, have),
+    };
     this.extents = new ToldExtents({ replica, ask, clock });
     network.attach(replica);
   }
@@ -112,16 +122,21 @@ export class NodeCluster implements Disposable {
     if (verb === "adopt") return this.#adopt(body, from);
     if (verb === "removed") return this.#removed(from);
     if (verb === "extents") return this.extents.own();
-    const answer = this.admin.answer(verb, body, from);
+    const answer = this.#members.answer(verb, body, from);
     if (answer !== undefined) return answer;
     throw new Fault("unimplemented", { message: `peers do not ask for ${verb} here` });
   }
 
   /** Is no member any more by its own wish, and says so to everybody. The process goes on until it is stopped. */
   async leave(): Promise<void> {
-    await this.admin.leave();
+    await this.#members.leave();
     this.#options.readiness.set(reason, "this node has left its cluster");
     await this.#options.gossip.membership.leave();
+  }
+
+  /** A leader that is about to stop gives leadership away, if somebody takes it in time. */
+  handOver(withinMs: number): Promise<void> {
+    return this.#members.handOver(withinMs);
   }
 
   [Symbol.dispose](): void {
@@ -209,18 +224,33 @@ export class NodeCluster implements Disposable {
     this.#readiness = new LeaderReadiness(replica, readiness, clock);
     // Not before there is another reason: it would be ready for a moment.
     if (this.#membership === "member") readiness.set(reason, undefined);
+    this.#noteMembership();
     this.#reconciler.look();
   }
 
-  /** A node that was told that it is out has a leader again only once it was taken back. */
+  /**
+   * In or out? Its own configuration says so, once the change has come here. A node that was told that it is out, and
+   * whose configuration is older, has a leader again only when it was taken back.
+   */
   #noteMembership(): void {
     const { replica, readiness } = this.#options;
-    const led = replica.node.leader !== undefined;
-    if (this.#membership === "told" && !led) this.#membership = "gone";
-    const back = this.#membership === "gone" && led;
-    if (!back && !(this.#membership === "waits" && replica.configured)) return;
+    if (!replica.configured) return;
+    const { leader, configuration } = replica.node;
+    const named = configuration.roster?.members.some(({ peer }) => peer === replica.identity.peer) === true;
+    if (!named && this.#membership === "member") this.#isOut("this node was removed from its cluster");
+    if (this.#membership === "told" && (!named || leader === undefined)) this.#membership = "gone";
+    const back = this.#membership === "gone" && named && leader !== undefined;
+    if (!back && this.#membership !== "waits") return;
     this.#membership = "member";
     readiness.set(reason, undefined);
+  }
+
+  #isOut(why: string): void {
+    const { readiness, logger } = this.#options;
+    if (this.#membership === "told" || this.#membership === "gone") return;
+    this.#membership = "told";
+    logger.warn({}, why);
+    readiness.set(reason, why);
   }
 
   #tellId(): void {
@@ -287,11 +317,7 @@ export class NodeCluster implements Disposable {
   }
 
   #removed(from: PeerHello): null {
-    const { readiness, logger, replica } = this.#options;
-    if (from.clusterId !== replica.state.clusterId) return null;
-    this.#membership = "told";
-    logger.warn({ leader: from.name }, "this node was removed from its cluster");
-    readiness.set(reason, "this node was removed from its cluster");
+    if (from.clusterId === this.clusterId) this.#isOut("this node was removed from its cluster");
     return null;
   }
 }

@@ -1,0 +1,28 @@
+/**
+ * `tailrace add HOST:PORT`: takes the node there into the cluster, as a learner that becomes a voter by itself.
+ *
+ * Never: waits until it is a voter (see servers).
+ */
+import { type Command, Option } from "commander";
+import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
+import { print, run } from "./exit.ts";
+
+interface Flags extends ConnectFlags {
+  readonly id?: string;
+}
+
+export function register(program: Command): void {
+  connectOptions(
+    program
+      .command("add")
+      .description("take a node into the cluster, first as a learner")
+      .argument("<host:port>", "where it serves")
+      .addOption(new Option("--id <name>", "the name that it must have")),
+  ).action((addr: string, flags: Flags) => run("add", () => add(addr, flags)));
+}
+
+async function add(addr: string, { id = "", ...flags }: Flags): Promise<undefined> {
+  using client = await connect(flags);
+  await client.cluster.addNode({ id, addr }, { timeoutMs: 15_000 });
+  await print(`${JSON.stringify({ added: addr })}\n`);
+}

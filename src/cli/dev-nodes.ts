@@ -1,0 +1,107 @@
+/**
+ * The nodes of `tailrace dev`, as processes.
+ *
+ * Never: outlives them, or lets them outlive it.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { openSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const bin = fileURLToPath(new URL("../../src/cli/bin.cjs", import.meta.url));
+/** After that a node that does not stop is stopped. */
+const stopMs = 15_000;
+
+export interface DevNodesOptions {
+  readonly home: string;
+  readonly nodes: number;
+  readonly basePort: number;
+  readonly certs: string | undefined;
+}
+
+export class DevNodes implements AsyncDisposable {
+  /** Resolves when every node has said that it is ready. */
+  readonly ready: Promise<void>;
+  readonly #options: DevNodesOptions;
+  readonly #children = new Map<string, ChildProcess>();
+  readonly #ended = Promise.withResolvers<string | undefined>();
+  readonly #ready = Promise.withResolvers<void>();
+  /** Whatever becomes of this process, none of them stays. */
+  readonly #last = (): void => {
+    for (const child of this.#children.values()) child.kill("SIGKILL");
+  };
+  #waiting: number;
+  #failed: string | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: DevNodesOptions) {
+    this.#options = options;
+    this.#waiting = options.nodes;
+    this.ready = this.#ready.promise;
+  }
+
+  /** Starts them; resolves when all have ended, with the reason when one did so by itself. */
+  start(): Promise<string | undefined> {
+    process.once("exit", this.#last);
+    for (let n = 1; n <= this.#options.nodes; n++) this.#startOne(n);
+    return this.#ended.promise;
+  }
+
+  /** Asks all to stop, and waits until they have. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    for (const child of this.#children.values()) child.kill("SIGTERM");
+    const force = setTimeout(this.#last, stopMs);
+    if (this.#children.size > 0) await this.#ended.promise;
+    clearTimeout(force);
+    process.off("exit", this.#last);
+  }
+
+  #startOne(n: number): void {
+    const name = `n${n}`;
+    const { home } = this.#options;
+    const log = openSync(join(home, `${name}.log`), "a");
+    const child = spawn(process.execPath, [bin, "serve", ...this.#flagsOf(n)], {
+      stdio: ["ignore", "pipe", log],
+    });
+    this.#children.set(name, child);
+    child.stdout?.once("data", () => {
+      this.#waiting--;
+      if (this.#waiting === 0) this.#ready.resolve();
+    });
+    child.once("close", (status, signal) => {
+      this.#children.delete(name);
+      if (this.#stopping === undefined) {
+        this.#failed ??= `${name} ended with ${signal ?? status}, see ${join(home, `${name}.log`)}`;
+        void this[Symbol.asyncDispose]();
+      }
+      if (this.#children.size === 0) this.#ended.resolve(this.#failed);
+    });
+  }
+
+  #flagsOf(n: number): string[] {
+    const { home, nodes, basePort, certs } = this.#options;
+    const addr = (at: number): string => `127.0.0.1:${basePort + at - 1}`;
+    const others = Array.from({ length: nodes }, (_, at) => at + 1).filter((at) => at !== n);
+    const tls =
+      certs === undefined
+        ? []
+        : [
+            ...["--server-tls-cert-file", join(certs, "server.pem")],
+            ...["--server-tls-key-file", join(certs, "server-key.pem")],
+            ...["--server-tls-ca-file", join(certs, "ca.pem")],
+            ...["--acl-policy-file", join(certs, "policy.csv")],
+          ];
+    return [
+      ...["--addr", addr(n), "--node-name", `n${n}`, "--data-dir", join(home, `n${n}`)],
+      ...(nodes === 1
+        ? []
+        : ["--bootstrap-expect", String(nodes), "--start-join-addrs", others.map(addr).join(",")]),
+      ...tls,
+    ];
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * A copy of the log as files, and a log made of them.
+ *
+ *   snapshot                      { format, clusterId, index, start, configuration, files }      msgpack
+ *   <first>-<last>.frames         frame*      raw, committed, chained; one file a segment of the node that was asked
+ *
+ * A copy ends at the commit index of the moment it begins. What a sealed segment holds never changes, so a later copy
+ * of the same node need only bring what is new.
+ *
+ * Never: copies what is not committed; restores what does not chain.
+ */
+import { Fault } from "../fault.ts";
+import { frameBytes, type LogStart, prefixBytes, type SegmentedLog } from "../log/mod.ts";
+import type { ConfState } from "../raft/mod.ts";
+import { pack, unpack } from "./entries.ts";
+import type { StableState } from "./stable-state.ts";
+
+const format = 1;
+const partBytes = 1024 * 1024;
+export const snapshotFile = "snapshot";
+
+export interface BackupFile {
+  readonly file: string;
+  readonly first: number;
+  readonly last: number;
+  readonly bytes: number;
+}
+
+export interface BackupSnapshot {
+  readonly clusterId: string;
+  /** The last index in the copy. */
+  readonly index: number;
+  readonly start: LogStart;
+  /** Who was in the cluster. Not restored: a restored log belongs to nobody yet. */
+  readonly configuration: ConfState;
+  readonly files: readonly BackupFile[];
+}
+
+interface Part {
+  readonly file: string;
+  readonly position: number;
+  readonly fileBytes: number;
+  readonly data: Uint8Array;
+}
+
+const digits = (index: number): string => String(index).padStart(20, "0");
+
+/** The copy, part by part, without the files that the caller has. Throws Fault "failed-precondition" and "corrupt". */
+export function* backupParts(
+  log: SegmentedLog,
+  state: StableState,
+  have: readonly string[],
+): Generator<Part, void, undefined> {
+  const files = filesOf(log);
+  const snapshot: BackupSnapshot = {
+    clusterId: state.clusterId ?? "",
+    index: log.commitIndex,
+    start: log.start,
+    configuration: state.configurationAt(log.commitIndex),
+    files,
+  };
+  const packed = pack({ format, ...snapshot });
+  yield { file: snapshotFile, position: 0, fileBytes: packed.length, data: packed };
+  for (const { file, first, last, bytes } of files) {
+    if (have.includes(file)) continue;
+    let position = 0;
+    for (let from = first; from <= last; ) {
+      if (from < log.firstIndex || log.closed) {
+        throw new Fault("failed-precondition", {
+          message: "the log was trimmed while it was copied, begin again",
+        });
+      }
+      const frames = log.entries(from, partBytes, last);
+      const data = frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+      yield { file, position, fileBytes: bytes, data };
+      position += data.length;
+      from += frames.length;
+    }
+  }
+}
+
+/** One file a segment, up to the commit index. */
+function filesOf(log: SegmentedLog): BackupFile[] {
+  const commit = log.commitIndex;
+  return log.segments.flatMap((segment) => {
+    const { first } = segment;
+    if (first > commit) return [];
+    const [last, bytes] = segment.lookup((entries) => {
+      const count = Math.min(entries.length, commit - first + 1);
+      return [first + count - 1, count < entries.length ? entries.position(count) : segment.bytes];
+    });
+    return [{ file: `${digits(first)}-${digits(last)}.frames`, first, last, bytes }];
+  });
+}
+
+/** Throws Fault "corrupt" or "unsupported-version" for what is no snapshot of ours. */
+export function readSnapshot(bytes: Uint8Array): BackupSnapshot {
+  let found: Partial<BackupSnapshot> & { readonly format?: unknown };
+  try {
+    found = unpack(bytes) as typeof found;
+  } catch (cause) {
+    throw new Fault("corrupt", { message: "the snapshot of the backup cannot be read", cause });
+  }
+  if (found.format !== format) {
+    throw new Fault("unsupported-version", {
+      message: `the backup has format ${String(found.format)}, this program reads ${format}`,
+    });
+  }
+  if (found.start === undefined || found.index === undefined || !Array.isArray(found.files)) {
+    throw new Fault("corrupt", { message: "the snapshot of the backup is not whole" });
+  }
+  return found as BackupSnapshot;
+}
+
+/**
+ * Fills an empty log with a copy; `read` gives a part of one of its files. Throws Fault "corrupt" where the frames do
+ * not chain or end early.
+ */
+export function restoreFrames(
+  log: SegmentedLog,
+  snapshot: BackupSnapshot,
+  read: (file: string, position: number, bytes: number) => Uint8Array,
+): void {
+  log.reset(snapshot.start);
+  for (const { file, bytes } of snapshot.files) {
+    for (let position = 0; position < bytes; ) {
+      const frames = wholeFrames(read, file, position, bytes);
+      log.stage(frames);
+      log.flushNow();
+      log.commitTo(log.durableIndex);
+      position += frames.length;
+    }
+  }
+  if (log.end.index !== snapshot.index) {
+    throw new Fault("corrupt", {
+      message: `the backup ends at index ${log.end.index}, its snapshot says ${snapshot.index}`,
+    });
+  }
+}
+
+/** Some frames from `position` on, at least one. */
+function wholeFrames(
+  read: (file: string, position: number, bytes: number) => Uint8Array,
+  file: string,
+  position: number,
+  bytes: number,
+): Uint8Array {
+  const left = bytes - position;
+  let chunk = read(file, position, Math.min(left, partBytes));
+  const cut = (why: string): Fault =>
+    new Fault("corrupt", { message: `${file} is ${why}`, facts: { file, position } });
+  if (chunk.length < prefixBytes) throw cut("too short");
+  const first = frameBytes(chunk, 0);
+  if (first > left) throw cut("damaged");
+  if (first > chunk.length) chunk = read(file, position, first);
+  if (first > chunk.length) throw cut("too short");
+  let end = 0;
+  while (end + prefixBytes <= chunk.length) {
+    const next = end + frameBytes(chunk, end);
+    if (next > chunk.length) break;
+    end = next;
+  }
+  // The log keeps what it is given.
+  return Uint8Array.from(chunk.subarray(0, end));
+}

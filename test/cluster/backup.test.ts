@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type ClusterNode, eventually, TestCluster } from "../support/cluster.ts";
+import { tailrace } from "../support/process.ts";
+import { scratch } from "../support/scratch.ts";
+
+type Three = [ClusterNode, ClusterNode, ClusterNode];
+
+const produce = async (
+  cluster: TestCluster,
+  node: ClusterNode,
+  from: number,
+  count: number,
+): Promise<void> => {
+  const input = Array.from({ length: count }, (_, at) => `${from + at}\n`).join("");
+  const { status, err } = await tailrace(["produce", "--batch", "10", ...cluster.clientFlags(node)], {
+    input,
+  });
+  assert.equal(status, 0, err);
+};
+const read = async (cluster: TestCluster, node: ClusterNode): Promise<string[]> => {
+  const { out } = await tailrace([
+    "consume",
+    "--from",
+    "start",
+    "--format",
+    "raw",
+    ...cluster.clientFlags(node),
+  ]);
+  return out.trim().split("\n");
+};
+const upTo = (count: number): string[] => Array.from({ length: count }, (_, at) => String(at));
+const json = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
+
+test("a backup holds what is committed, a later one brings what is new, and a node restored from it takes the rest from the leader", async (t) => {
+  const directory = scratch(t);
+  const cluster = await TestCluster.open(t, directory, { flags: ["--segment-store-bytes-max", "2000"] });
+  const [one, , three] = cluster.nodes as Three;
+  await produce(cluster, one, 0, 200);
+  const backup = join(directory, "backup");
+  const first = await tailrace(["backup", backup, ...cluster.clientFlags(one)]);
+  assert.equal(first.status, 0, first.err);
+  await produce(cluster, one, 200, 20);
+  const second = await tailrace(["backup", backup, ...cluster.clientFlags(one)]);
+  assert.equal(second.status, 0, second.err);
+  assert.ok(Number(json(second.out)["bytes"]) < Number(json(first.out)["bytes"]));
+  assert.ok(readdirSync(backup).includes("snapshot"));
+
+  // A cluster of its own: the same records at the same offsets.
+  const alone = join(directory, "alone");
+  const restored = await tailrace(["restore", backup, "--data-dir", alone, "--new-cluster"]);
+  assert.equal(restored.status, 0, restored.err);
+  assert.equal(json(restored.out)["next"], 220);
+  assert.match((await tailrace(["verify", alone])).out, /^ok records=220 lowest=0 next=220 /m);
+  const again = await tailrace(["restore", backup, "--data-dir", alone]);
+  assert.match(again.err, /is not empty/);
+
+  // A lost follower: restored, it is an empty hand's breadth behind instead of the whole log.
+  await cluster.stop(three, "SIGKILL");
+  cluster.wipe(three);
+  await produce(cluster, one, 220, 30);
+  assert.equal((await tailrace(["restore", backup, "--data-dir", three.directory])).status, 0);
+  cluster.start(three);
+  await cluster.whole();
+  assert.deepEqual(await read(cluster, three), upTo(250));
+
+  const own = await cluster.add("own", alone);
+  own.flags = [];
+  cluster.start(own);
+  await cluster.ready(own);
+  assert.deepEqual(await read(cluster, own), upTo(220));
+  assert.notEqual((await cluster.status(own)).voters.join(), (await cluster.status(one)).voters.join());
+});
+
+test("after a majority is lost, one node is made a cluster of its own, and others join it with empty directories", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t));
+  const [one, two, three] = cluster.nodes as Three;
+  await produce(cluster, one, 0, 20);
+  await eventually("the first has all of them", async () => (await read(cluster, one)).length === 20);
+  for (const node of [one, two, three]) await cluster.stop(node, "SIGKILL");
+  const asked = await tailrace(["recover", "--data-dir", one.directory]);
+  assert.deepEqual([asked.status, json(asked.out)["next"]], [1, 20]);
+  const forced = await tailrace(["recover", "--force-config", "--data-dir", one.directory]);
+  assert.equal(forced.status, 0, forced.err);
+  assert.deepEqual(json(forced.out)["removed"], ["n2", "n3"]);
+  cluster.start(one);
+  await cluster.ready(one);
+  assert.deepEqual(await read(cluster, one), upTo(20));
+  await produce(cluster, one, 20, 5);
+
+  // One of the lost comes back as it was: it is of another cluster now.
+  cluster.start(two);
+  await eventually("it is refused", () => /another cluster/.test(one.log));
+  await cluster.stop(two, "SIGKILL");
+  cluster.wipe(two);
+  cluster.start(two);
+  await eventually("it is a voter", async () => (await cluster.status(one)).voters.join() === "n1,n2");
+  await cluster.ready(two);
+  assert.deepEqual(await read(cluster, two), upTo(25));
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { curl } from "../support/curl.ts";
+import { freePort } from "../support/free-port.ts";
+import { startCommand, tailrace } from "../support/process.ts";
+import { scratch } from "../support/scratch.ts";
+
+/** The first of so many ports in a row that were free a moment ago. */
+async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    const base = await freePort();
+    const taken = await Promise.all(
+      Array.from({ length: count - 1 }, async (_, at) => {
+        const server = createServer().listen(base + at + 1, "127.0.0.1");
+        const free = await once(server, "listening").then(
+          () => true,
+          () => false,
+        );
+        await new Promise((resolve) => server.close(resolve));
+        return !free;
+      }),
+    );
+    if (base + count < 65_000 && !taken.includes(true)) return base;
+  }
+}
+
+test("dev starts a cluster, says what to try, and leaves no node behind", async (t) => {
+  const home = scratch(t);
+  const port = await freePorts(3);
+  for (const more of [["--plaintext"], []]) {
+    const dir = join(home, more.join() || "tls");
+    const child = startCommand(["dev", "--base-port", String(port), "--dir", dir, ...more]);
+    t.after(() => child.kill("SIGKILL"));
+    const closed = once(child, "close") as Promise<[number | null]>;
+    let out = "";
+    child.stdout?.on("data", (chunk: Buffer) => {
+      out += chunk.toString("utf8");
+    });
+    while (!out.includes("Ctrl-C")) await Promise.race([once(child.stdout!, "data"), closed]);
+    assert.match(out, new RegExp(`^dashboard {2}https?://localhost:${port}/ui/\n`));
+    const ca = join(dir, "certs/ca.pem");
+    const tls = existsSync(ca)
+      ? [
+          ...["--tls-ca-file", ca, "--tls-cert-file", join(dir, "certs/root-client.pem")],
+          ...["--tls-key-file", join(dir, "certs/root-client-key.pem")],
+        ]
+      : [];
+    assert.equal(tls.length === 0, more.length > 0);
+    const at = (n: number): string[] => ["--addr", `localhost:${port + n}`, ...tls];
+    const produced = await tailrace(["produce", ...at(0)], { input: "hello\n" });
+    assert.deepEqual([produced.status, produced.out], [0, '{"offset":0}\n'], produced.err);
+    const consumed = await tailrace(["consume", "--from", "0", "--format", "%o %v", ...at(2)]);
+    assert.match(consumed.out, /^0 hello/, consumed.err);
+    assert.equal((await tailrace(["transfer", ...at(1)])).status, 0);
+    child.kill("SIGINT");
+    assert.deepEqual((await closed)[0], 0);
+    for (const n of [0, 1, 2]) await assert.rejects(curl(`http://127.0.0.1:${port + n}/`));
+  }
+});

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type ClusterNode, eventually, pause, TestCluster } from "../support/cluster.ts";
+import { tailrace } from "../support/process.ts";
+import { scratch } from "../support/scratch.ts";
+
+const append = async (cluster: TestCluster, node: ClusterNode, value: string): Promise<number> => {
+  using client = cluster.connect(node);
+  return Number((await client.log.produce({ record: { value: Buffer.from(value) } })).offset);
+};
+/** Appends until it is taken: where it goes may just be changing. */
+const appendSoon = async (cluster: TestCluster, node: ClusterNode, value: string): Promise<void> => {
+  await eventually(`${value} is appended`, () => append(cluster, node, value).then(() => true));
+};
+const valuesOn = async (cluster: TestCluster, node: ClusterNode): Promise<string> => {
+  const { out } = await tailrace([
+    "consume",
+    "--from",
+    "start",
+    "--format",
+    "raw",
+    ...cluster.clientFlags(node),
+  ]);
+  return out.trim().split("\n").join(" ");
+};
+
+test("a node that joins becomes a learner and a voter; it is removed only when told, and comes back only when told", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t), { nodes: 2, begin: "join" });
+  const [one, two] = cluster.nodes as [ClusterNode, ClusterNode];
+  assert.equal(await append(cluster, two, "a"), 0);
+  const three = await cluster.add("n3");
+  cluster.start(three);
+  await cluster.whole();
+  assert.equal(await valuesOn(cluster, three), "a");
+
+  const flags = cluster.clientFlags(one);
+  const moved = await tailrace(["transfer", "n3", ...flags]);
+  assert.deepEqual([moved.status, moved.out], [0, '{"leader":"n3"}\n'], moved.err);
+  const removed = await tailrace(["remove", "n3", ...flags]);
+  assert.equal(removed.status, 0, removed.err);
+  await eventually("n3 says why it is not ready", async () =>
+    (await cluster.unready(three))?.includes("was removed from its cluster"),
+  );
+  // It is still there, and gossip knows it: that alone does not bring it back.
+  await appendSoon(cluster, one, "b");
+  const status = await tailrace(["status", ...flags]);
+  assert.deepEqual(JSON.parse(status.out)["voters"], ["n1", "n2"]);
+  const unready = await tailrace(["status", ...cluster.clientFlags(three)]);
+  assert.equal(unready.status, 1);
+
+  const added = await tailrace(["add", three.addr, "--id", "n3", ...flags]);
+  assert.equal(added.status, 0, added.err);
+  await cluster.whole();
+  assert.equal(await valuesOn(cluster, three), "a b");
+  const servers = await tailrace(["servers", "--json", ...cluster.clientFlags(three)]);
+  assert.equal(servers.out.trim().split("\n").length, 3);
+
+  const refused = await tailrace(["remove", "n9", ...flags]);
+  assert.match(refused.err, /n9 is no member of this cluster/);
+  // Two of three, one of them down: the other may not go.
+  await cluster.stop(three, "SIGKILL");
+  await pause(1_500);
+  await cluster.leader();
+  const unsafe = await tailrace(["remove", "n2", ...flags]);
+  assert.equal(unsafe.status, 1);
+  assert.match(unsafe.err, /n2 cannot be removed now[^\n]*too few answer/);
+  const gone = await tailrace(["remove", "n3", ...flags]);
+  assert.equal(gone.status, 0, gone.err);
+  const left = await tailrace(["leave", ...cluster.clientFlags(two)]);
+  assert.deepEqual([left.status, left.out], [0, '{"left":"n2"}\n'], left.err);
+  await eventually("one goes on alone", async () => (await cluster.status(one)).voters.join() === "n1");
+  await appendSoon(cluster, one, "c");
+  assert.equal(await valuesOn(cluster, one), "a b c");
+  const last = await tailrace(["remove", "n1", ...flags]);
+  assert.match(last.err, /only voter/);
+});
