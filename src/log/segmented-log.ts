@@ -107,9 +107,18 @@ export class SegmentedLog {
   #failure: Fault | undefined;
   #closed = false;
 
-  /** Opens the log and recovers it. Throws Fault "corrupt", "foreign-directory", "unsupported-version". */
+  /**
+   * Opens the log and recovers it. Throws Fault "corrupt", "foreign-directory", "unsupported-version", and "disk-full"
+   * or "disk-failed" where the disk does not do what opening asks of it.
+   */
   static open(options: SegmentedLogOptions): SegmentedLog {
-    return new SegmentedLog(options);
+    try {
+      return new SegmentedLog(options);
+    } catch (reason) {
+      if (reason instanceof Fault || errorCode(reason) === "") throw reason;
+      const message = `the log in ${options.directory} cannot be opened, ${(reason as Error).message}`;
+      throw new Fault(isNoSpace(reason) ? "disk-full" : "disk-failed", { message, cause: reason });
+    }
   }
 
   private constructor(options: SegmentedLogOptions) {

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { Fault } from "../fault.ts";
 import { toHex } from "../lib/bytes.ts";
-import type { Disk } from "../lib/disk.ts";
+import { type Disk, errorCode } from "../lib/disk.ts";
 import { heapMapper } from "../lib/mapped-file.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import type { Bounds, Offset, RaftIndex } from "../vocabulary.ts";
@@ -78,7 +78,7 @@ class Verification {
 
   run(): VerifyReport {
     const { disk, store, directory } = this.#place;
-    if (!disk.exists(this.#logDirectory)) {
+    if (!isDirectory(disk, this.#logDirectory)) {
       throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
     }
     const catalog = new Catalog(store);
@@ -105,12 +105,18 @@ class Verification {
       checkpoint ?? LogState.blank(first?.before.index ?? 0, first?.before.nextOffset ?? 0),
     );
     let end: ChainEnd | undefined = first?.before ?? start?.end;
+    /** What the next segment must follow; not known behind damage. */
+    let join = end;
     for (const [ordinal, meta] of metas.entries()) {
       const last = ordinal === metas.length - 1;
-      if (end !== undefined && (meta.before.crc !== end.crc || meta.before.index !== end.index)) {
+      if (join !== undefined && (meta.before.crc !== join.crc || meta.before.index !== join.index)) {
         this.#find(storeName(firstOf(meta)), 0, "chain");
       }
-      end = this.#segment(meta, last, id, state, catalog) ?? end;
+      const findings = this.#findings.length;
+      const found = this.#segment(meta, last, id, state, catalog);
+      const damaged = this.#findings.slice(findings).some(({ file }) => file === storeName(firstOf(meta)));
+      join = damaged ? undefined : found;
+      end = found ?? end;
     }
     if (end !== undefined && end.index < commit) this.#find("meta", 0, "committed-index-is-missing");
     state.commitTo(end?.index ?? 0);
@@ -262,6 +268,16 @@ class Verification {
       this.#find(file, 0, kind);
       return undefined;
     }
+  }
+}
+
+function isDirectory(disk: Disk, path: string): boolean {
+  try {
+    disk.list(path);
+    return true;
+  } catch (reason) {
+    if (["ENOENT", "ENOTDIR"].includes(errorCode(reason))) return false;
+    throw reason;
   }
 }
 

@@ -126,7 +126,7 @@ async function serveUntilKilled(
   const serving = readyUrl(node).then(
     async (url) => {
       ready = true;
-      if (!whileStarting) void sleep(chance.between(0, 400)).then(() => node.kill("SIGKILL"));
+      if (!whileStarting) void sleep(chance.between(50, 700)).then(() => node.kill("SIGKILL"));
       await Promise.all([...plainPosts(url, told, gone.signal), ...producerPosts(url, told, gone.signal)]);
     },
     () => undefined,

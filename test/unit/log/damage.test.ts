@@ -399,6 +399,18 @@ test("a directory of another node, or of a later version, is refused", async () 
   });
 });
 
+test("damage in one store is told of that store alone", async () => {
+  const { machine, files } = await closedLog();
+  const [, first, , second] = files;
+  machine.disk.flipBit(first!, 8 * (machine.disk.contents(first!).length - 3));
+  machine.disk.open(second!, "write").truncate(0);
+  const names = verifyLog(placeOf(machine)).findings.map(({ file }) => `${simDirectory}/log/${file}`);
+  assert.deepEqual(
+    names.filter((name) => name.endsWith(".store")),
+    [first, second],
+  );
+});
+
 test("verify of a directory without a log says so", () => {
   const machine = simMachine(1);
   assert.throws(

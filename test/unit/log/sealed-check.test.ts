@@ -96,3 +96,16 @@ for (const [name, why, harm] of [
     });
   });
 }
+
+test("what the disk refuses while a log is opened is a fault that says so", async () => {
+  const { machine } = await filled(30);
+  machine.disk.faults.readFails = 1;
+  await assert.rejects(machine.open(settings), (reason) => {
+    assert.ok(reason instanceof Fault && reason.kind === "disk-failed", String(reason));
+    assert.match(reason.message, /^the log in \/data cannot be opened, EIO/);
+    return true;
+  });
+  const log = await machine.open(settings);
+  assert.equal((await log.bounds()).next, 30);
+  await log.close();
+});
