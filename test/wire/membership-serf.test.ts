@@ -3,10 +3,13 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { type Alive, encodeAlive, ourVersions } from "../../src/membership/codec/messages.ts";
+import { encodeTags } from "../../src/membership/codec/tags.ts";
 import { generateKey } from "../../src/membership/mod.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
@@ -94,4 +97,46 @@ test("an agent joins through the one port, on sockets that a mux hands over", se
   const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
   assert.equal((await agent.member("ours"))?.status, "alive");
   assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 5_000));
+});
+
+test("whatever a stranger says of members that never were, agents still join us", serf, async (t) => {
+  const ours = await startMember(t, { name: "ours" });
+  const udp = createSocket("udp4");
+  t.after(() => udp.close());
+  const at = { host: "127.0.0.1", port: 9 };
+  const claims: Partial<Alive>[] = [
+    ...[
+      "",
+      "000000000000",
+      "010500020505",
+      "010503020505",
+      "010502020506",
+      "030503020505",
+      "010502050505",
+    ].map((hex) => ({ versions: Buffer.from(hex, "hex") })),
+    ...["ff", "ffdfffffffff", "ff81a161c0", "ffc0", "00"].map((hex) => ({ meta: Buffer.from(hex, "hex") })),
+    ...["0.0.0.0", "255.255.255.255", "ff02::1", "fe80::1"].map((host) => ({ at: { host, port: 9 } })),
+    ...["constructor", "__proto__", " ", "\u202eevil", "x".repeat(255)].map((node) => ({ node })),
+  ];
+  const before = ours.member.members().length;
+  claims.forEach((claim, count) => {
+    const honest = {
+      incarnation: 1,
+      node: `ghost-${count}`,
+      at,
+      meta: encodeTags({}),
+      versions: ourVersions,
+    };
+    udp.send(encodeAlive({ ...honest, ...claim }), ours.member.at.port, "127.0.0.1");
+  });
+  assert.ok(await until(() => ours.member.members().length > before + 8, 5_000));
+  const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
+  assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 5_000), agent.output);
+  const second = await startAgent(t, { name: "second", directory: scratch(t) });
+  assert.equal(await ours.member.join([second.addr]), 1);
+  assert.ok(
+    await until(async () => (await second.member("ours"))?.status === "alive", 10_000),
+    second.output,
+  );
+  assert.ok(await until(async () => (await agent.member("second"))?.status === "alive", 10_000));
 });

@@ -385,10 +385,15 @@ function differs(record: NodeRecord, claim: Omit<Alive, "kind">): boolean {
   return record.state !== "alive" || !same;
 }
 
-/** Do we speak their versions, and they ours? No versions at all is what very old members send. */
+/**
+ * Do we speak their versions, and they ours? A cluster has one version of the protocol. Whoever lets in a member of
+ * another, or of none, is refused by every agent with whom it exchanges its view.
+ */
 export function compatible(versions: Buffer): boolean {
-  if (versions.length === 0) return true;
-  const [pmin = 0, pmax = 0, , dmin = 0, dmax = 0] = versions;
-  const [, , pcur = 0, , , dcur = 0] = ourVersions;
-  return pmin <= pcur && pcur <= pmax && dmin <= dcur && dcur <= dmax;
+  if (versions.length !== ourVersions.length) return false;
+  const [pmin = 0, pmax = 0, pcur = 0, dmin = 0, dmax = 0, dcur = 0] = versions;
+  const [, , ourPcur = 0, ourDmin = 0, ourDmax = 0, ourDcur = 0] = ourVersions;
+  const protocol = pmin <= pcur && pcur <= pmax && pcur === ourPcur;
+  const delegate = dmin <= dcur && dcur <= dmax && ourDmin <= dcur && dcur <= ourDmax;
+  return protocol && delegate && dmin <= ourDcur && ourDcur <= dmax;
 }
