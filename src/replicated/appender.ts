@@ -39,6 +39,8 @@ export interface Proposer {
   readonly alone: boolean;
   propose(entries: readonly Entry[], waiter: ProposalWaiter): Fault | undefined;
   wake(): void;
+  /** Resolves once a majority has confirmed that this node led when it was asked. */
+  confirm(): Promise<unknown>;
 }
 
 export interface AppenderOptions {
@@ -92,19 +94,17 @@ export class Appender {
     const { producer, expectedOffset, deadlineMs, traceparent } = options;
     checkRun(run, producer?.subject);
     if (producer !== undefined) {
-      const answered = this.#asBefore(run, producer, deadlineMs);
+      let answered: Promise<Appended> | undefined;
+      try {
+        answered = this.#asBefore(run, producer, deadlineMs);
+      } catch (verdict) {
+        return this.#refused(undefined, () => verdict);
+      }
       if (answered !== undefined) return answered;
     }
     if (expectedOffset !== undefined && expectedOffset !== this.#tailOffset()) {
       // Only once all before it is settled is the end certain, and committed.
-      return this.#settled(this.#lastGroup()).then(
-        () => {
-          throw offsetMismatch(expectedOffset, this.#log.bounds.next);
-        },
-        (cause: unknown) => {
-          throw new Fault("unavailable", { message: "where the log ends is not certain now", cause });
-        },
-      );
+      return this.#refused(this.#lastGroup(), () => offsetMismatch(expectedOffset, this.#log.bounds.next));
     }
     if (this.#reserve?.open === false) throw new Fault("disk-full");
     const { group, place } = this.#queue.add(run, producer, expectedOffset !== undefined, traceparent);
@@ -180,6 +180,20 @@ export class Appender {
     if (index <= this.#log.commitIndex) return Promise.resolve(appended);
     const flight = this.#flight.find(({ lastIndex }) => lastIndex >= index);
     return this.#settled(flight?.group).then(() => appended);
+  }
+
+  /**
+   * Says no for what stands in the log, once that is certain: what comes before is settled, and this node led when it
+   * was asked. One that was deposed and does not know it would refuse a producer what a newer leader expects of it.
+   */
+  async #refused(before: QueuedGroup | undefined, verdict: () => unknown): Promise<never> {
+    try {
+      await this.#settled(before);
+      await this.#node!.confirm();
+    } catch (cause) {
+      throw new Fault("unavailable", { message: "how the log ends is not certain now", cause });
+    }
+    throw verdict();
   }
 
   #wait(

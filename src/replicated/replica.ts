@@ -336,5 +336,6 @@ function proposerOf(node: RaftNode): Proposer {
     },
     propose: (entries, waiter) => node.propose(entries, waiter),
     wake: () => node.wake(),
+    confirm: () => node.readIndex(),
   };
 }

@@ -68,9 +68,9 @@ export function rivals(world: World, chance: Prng): void {
   const leave = (leader: SimNode, friend: PeerId): void => {
     if (world.healed || leader.node === undefined) return;
     const way = chance.float();
-    if (way < 0.2) stop(world, leader, chance);
-    else if (way < 0.35) isolate(world, leader.peer);
-    else if (way < 0.6) silence(world, leader.peer);
+    if (way < 0.15) stop(world, leader, chance);
+    else if (way < 0.3) isolate(world, leader.peer);
+    else if (way < 0.5) silence(world, leader.peer);
     else leader.node.transferLeadership(friend);
   };
   turn(0, 100);
@@ -81,7 +81,7 @@ function confide(world: World, leader: SimNode, before: PeerId, chance: Prng): P
   const { network } = world;
   network.mend();
   narrowSome(world, chance, 1);
-  const back = world.nodes.has(before) && chance.chance(0.5);
+  const back = world.nodes.has(before) && chance.chance(0.7);
   const friend = back ? before : chance.pick(others(world, leader.peer));
   network.open(leader.peer, friend);
   return friend;
@@ -100,7 +100,8 @@ function silence(world: World, peer: PeerId): void {
 }
 
 function burst(world: World, made: SimNode, chance: Prng): void {
-  for (let left = chance.between(0, 6); left > 0; left--) write(world, made, world.nextValue("r"));
+  const count = chance.chance(0.4) ? 0 : chance.between(1, 9);
+  for (let left = count; left > 0; left--) write(world, made, world.nextValue("r"));
 }
 
 function stop(world: World, made: SimNode, chance: Prng): void {

@@ -56,7 +56,7 @@ export interface Swarm {
 
 export function drawSwarm(chance: Prng): Swarm {
   const maybe = (probability: number): boolean => chance.chance(probability);
-  const nodes = chance.pick([1, 2, 2, 3, 3, 3, 4, 5, 5, 7]);
+  const nodes = chance.pick([1, 2, 2, 3, 3, 3, 4, 5, 5, 5, 7]);
   return {
     nodes,
     clients: chance.between(1, 6),
@@ -74,7 +74,7 @@ export function drawSwarm(chance: Prng): Swarm {
     straggle: maybe(0.5) ? 0.02 : 0,
     partitions: maybe(0.6),
     oneWayCuts: maybe(0.4),
-    rivals: maybe(0.35),
+    rivals: maybe(0.45),
     narrowLinks: maybe(0.35),
     strikes: maybe(0.4),
     crashes: maybe(0.7),
