@@ -36,7 +36,6 @@ const apart = [
   "@opentelemetry/sdk-metrics",
   "@opentelemetry/sdk-node",
   "@opentelemetry/api",
-  "pino-pretty",
 ];
 
 /** The licences of the libraries that are in the bundle, in a file beside it. */

@@ -128,7 +128,9 @@ export class AccessControl {
     const rule = this.#rules?.ruleFor(caller.subject, object, action);
     if (rule !== undefined) return { allowed: true, because: rule };
     const name = this.#source?.policyName ?? "policy";
-    return { allowed: false, because: `no rule of ${name} allows it` };
+    const besides =
+      action === "peer" && !this.#rules?.speaksOfPeer ? ", and the certificate names no node" : "";
+    return { allowed: false, because: `no rule of ${name} allows it${besides}` };
   }
 
   /** What the caller may do to `object`. */

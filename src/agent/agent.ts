@@ -12,7 +12,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { mayBeNode, theLog } from "../access/mod.ts";
+import { theLog } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
 import { systemSeed } from "../lib/chance.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
@@ -40,6 +40,7 @@ import { NodeReadiness } from "./node-readiness.ts";
 import { openReplica } from "./open-replica.ts";
 import { OpsServer } from "./ops.ts";
 import { peerDial } from "./peer-dial.ts";
+import { PeerRights } from "./peer-rights.ts";
 import { reloader } from "./reload.ts";
 import { NodeTls } from "./tls.ts";
 import { version } from "./version.ts";
@@ -243,13 +244,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   ops.addCheck({ name: "log", check: () => (replica.full ? "the disk is full" : true) });
   ops.addCheck({ name: "stored", check: () => replica.storedLog.damage?.message ?? true });
   ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
+  const rights = opening.use(new PeerRights(access.access, logger));
   const doors: PeerDoors = {
     ...gossip.doors,
-    raft: (socket, identity) =>
-      network.accept(socket, ({ name }) => {
-        if (!access.access.check(identity, theLog, "peer")) return `${identity.subject} may not be a peer`;
-        return mayBeNode(identity, name) ? undefined : `the certificate is not that of ${name}`;
-      }),
+    raft: (socket, identity) => network.accept(socket, rights.of(socket, identity)),
   };
   listener.start(service.front, doors);
   gossip.start();

@@ -55,6 +55,7 @@ export async function chapterOne(
     call = options.desk.beginCall(method === "POST" ? postDoor : getDoor, caller, meta);
     const line =
       method === "POST" ? await post(request, call, options) : await get(request, response, call, options);
+    if (method === "POST") call.bytesOut += line.length;
     send(response, 200, jsonHeaders, line);
     options.desk.endCall(call);
   } catch (reason) {

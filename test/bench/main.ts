@@ -10,6 +10,7 @@ interface Suite {
 }
 
 const suites: Readonly<Record<string, () => Promise<Suite>>> = {
+  access: () => import("./access.ts"),
   log: () => import("./log.ts"),
   replicated: () => import("./replicated.ts"),
   service: () => import("./service.ts"),
