@@ -29,7 +29,8 @@ export const frameKinds = {
   refusal: { code: 3, headMax: 4 * kibibyte, bodyMax: 0 },
   message: { code: 4, headMax: 256, bodyMax: 0 },
   append: { code: 5, headMax: 256, bodyMax: 8 * mebibyte },
-  snapshot: { code: 6, headMax: mebibyte, bodyMax: 64 * mebibyte },
+  /** A million producers' state; most have a few kilobytes. */
+  snapshot: { code: 6, headMax: mebibyte, bodyMax: 512 * mebibyte },
   request: { code: 7, headMax: 16 * kibibyte, bodyMax: 4 * mebibyte },
   answer: { code: 8, headMax: 64, bodyMax: 4 * mebibyte },
   ping: { code: 9, headMax: 64, bodyMax: 0 },

@@ -21,14 +21,25 @@ export interface ConnectionOptions {
   onClosed(fault: Fault): void;
 }
 
-/** Handed over in one go. */
-const burstBytesMax = 1024 * 1024;
+/**
+ * Handed over in one go. Not more, so that each go is a sign of life: a lane on which one takes seconds may be slow,
+ * but is not dead.
+ */
+const burstBytesMax = 256 * 1024;
+
+interface Piece {
+  readonly chunk: Uint8Array;
+  /** Called when the system has taken it, or failed to. */
+  readonly done: ((error?: Error | null) => void) | undefined;
+}
 
 export class PeerConnection {
   readonly #options: ConnectionOptions;
   readonly #socket: Duplex;
   readonly #queue: SendQueue;
   readonly #reader: FrameReader;
+  /** Of what was taken from the queue, and is on its way to the socket. */
+  #pieces: readonly Piece[] = [];
   #held = true;
   #blocked = false;
   #flushing = false;
@@ -104,7 +115,7 @@ export class PeerConnection {
     this.#closed = true;
     this.#reader.stop();
     this.#socket.destroy();
-    this.#queue.clear();
+    this.#drop(fault);
     this.#options.onClosed(fault);
   }
 
@@ -115,13 +126,21 @@ export class PeerConnection {
     this.#reader.stop();
     for (const chunk of frame.chunks) this.#socket.write(chunk);
     this.#socket.end(() => this.#socket.destroy());
-    this.#queue.clear();
+    this.#drop(fault);
     this.#options.onClosed(fault);
   }
 
   /** Ends it without a word, also while a last one is on its way. */
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  /** What has not been handed to the socket will not be. What was, hears of it from there. */
+  #drop(fault: Fault): void {
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    for (const { done } of pieces) done?.(fault);
+    this.#queue.clear();
   }
 
   #received(chunk: Uint8Array): void {
@@ -136,21 +155,23 @@ export class PeerConnection {
   }
 
   #flush(): void {
-    while (!this.#held && !this.#blocked && !this.#closed && this.#queue.count > 0) {
-      const items = this.#queue.take(burstBytesMax);
-      if (items.length === 0) continue;
+    while (!this.#held && !this.#blocked && !this.#closed) {
+      if (this.#pieces.length === 0) this.#pieces = piecesOf(this.#queue.take(burstBytesMax));
+      if (this.#pieces.length === 0) {
+        if (this.#queue.count > 0) continue;
+        return;
+      }
+      let bytes = 0;
+      let count = 0;
       let clear = true;
       this.#socket.cork();
-      for (const { chunks, written } of items) {
-        for (const [at, chunk] of chunks.entries()) {
-          const last = written !== undefined && at === chunks.length - 1;
-          clear = last
-            ? this.#socket.write(chunk, (error) => {
-                if (error === null || error === undefined) written();
-              })
-            : this.#socket.write(chunk);
-        }
+      for (const { chunk, done } of this.#pieces) {
+        if (count > 0 && bytes + chunk.length > burstBytesMax) break;
+        count++;
+        bytes += chunk.length;
+        clear = this.#socket.write(chunk, done);
       }
+      this.#pieces = count === this.#pieces.length ? [] : this.#pieces.slice(count);
       this.#socket.uncork();
       this.#blocked = !clear;
     }
@@ -167,4 +188,23 @@ export class PeerConnection {
       }),
     );
   }
+}
+
+/** What is to be written, no piece larger than a burst. */
+function piecesOf(items: readonly Outgoing[]): Piece[] {
+  const pieces: Piece[] = [];
+  for (const item of items) {
+    const lastChunk = item.chunks.length - 1;
+    for (const [at, chunk] of item.chunks.entries()) {
+      for (let from = 0; from < chunk.length; from += burstBytesMax) {
+        const end = Math.min(chunk.length, from + burstBytesMax);
+        const watched = item.written !== undefined && at === lastChunk && end === chunk.length;
+        pieces.push({
+          chunk: from === 0 && end === chunk.length ? chunk : chunk.subarray(from, end),
+          done: watched ? (error) => (error ? item.dropped?.() : item.written?.()) : undefined,
+        });
+      }
+    }
+  }
+  return pieces;
 }

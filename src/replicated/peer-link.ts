@@ -13,7 +13,7 @@ import type { Message } from "../raft/mod.ts";
 import type { Appended, AppendOptions, Offset, RecordRun } from "../vocabulary.ts";
 import { pack } from "./entries.ts";
 import type { PeerClocks } from "./peer-clocks.ts";
-import { encodeFrame, type Frame, malformed } from "./peer-codec.ts";
+import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./peer-codec.ts";
 import type { PeerHello } from "./peer-handshake.ts";
 import { type Callee, type LanePorts, PeerLane } from "./peer-lane.ts";
 import { encodeMessage } from "./peer-messages.ts";
@@ -38,6 +38,8 @@ export interface LinkEvents {
   opened(lane: LaneKind, hello: PeerHello): void;
   lost(lane: LaneKind, fault: Fault, wasOpen: boolean): void;
   dropped(lane: LaneKind): void;
+  /** A message is larger than peers take. */
+  unsendable(fault: Fault): void;
 }
 
 export type LaneKind = "control" | "bulk";
@@ -52,6 +54,9 @@ export interface LinkOptions extends LanePorts {
   /** Ticks without a byte moved after which a lane is taken to be dead. */
   readonly silentTicksMax: number;
 }
+
+/** A question larger than this is not put before heartbeats. */
+const smallBytesMax = 16 * 1024;
 
 interface Side {
   readonly kind: LaneKind;
@@ -111,7 +116,11 @@ export class PeerLink {
       this.#notSent(kind, isSnapshot);
       return;
     }
-    const frame = encodeMessage(message);
+    const frame = this.#encoded(message);
+    if (frame === undefined) {
+      this.#notSent(kind, isSnapshot);
+      return;
+    }
     const item = isSnapshot
       ? { ...frame, written: () => events.snapshot(true), dropped: () => events.snapshot(false) }
       : frame;
@@ -126,13 +135,15 @@ export class PeerLink {
     return unpackOffset(await this.#control.requester.ask(trimQuestion(before, options), deadlineMs));
   }
 
-  /** Rejects with "unavailable" at once when the lane is not open. */
+  /** What is large goes with what is large. Rejects with "unavailable" at once when the lane is not open. */
   ask(question: Question, deadlineMs: number): Promise<unknown> {
-    return this.#control.requester.ask(question, deadlineMs);
+    const bytes = question.body.reduce((sum, piece) => sum + piece.length, 0);
+    const { requester } = bytes > smallBytesMax ? this.#bulk : this.#control;
+    return requester.ask(question, deadlineMs);
   }
 
   get canAsk(): boolean {
-    return this.#control.lane.open;
+    return this.connected;
   }
 
   /** It was heard of by other means: it is there. */
@@ -158,6 +169,17 @@ export class PeerLink {
   close(): void {
     this.#control.lane.close();
     this.#bulk.lane.close();
+  }
+
+  /** Undefined, and told, for what is larger than peers take: this is called in Raft's own turn. */
+  #encoded(message: Message): EncodedFrame | undefined {
+    try {
+      return encodeMessage(message);
+    } catch (reason) {
+      if (!(reason instanceof Fault)) throw reason;
+      this.#options.events.unsendable(reason);
+      return undefined;
+    }
   }
 
   #side(kind: LaneKind, bounds: QueueBounds): Side {

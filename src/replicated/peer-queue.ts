@@ -14,7 +14,7 @@ export interface Outgoing {
   begin?(): boolean;
   /** The system has taken all of it. */
   written?(): void;
-  /** The lane ended before it was handed over. */
+  /** The lane ended before; of something that is not waited for with written(), only while it was still queued. */
   dropped?(): void;
 }
 

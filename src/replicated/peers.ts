@@ -205,6 +205,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       gone: () => node()?.connectionRefused(peer),
       snapshot: (delivered) => node()?.reportSnapshot(peer, delivered),
       dropped: (lane) => this.#meter.dropped(lane),
+      unsendable: (fault) => this.#warn(facts, fault, "a message to a peer is larger than peers take"),
       opened: (lane) => {
         this.#meter.opened(lane);
         if (link().connected) this.#logger.info(facts, "linked to a peer");

@@ -126,6 +126,49 @@ describe("the lanes to a peer", () => {
     }
   });
 
+  test("a snapshot that was cut off has failed, wherever it had come to", async () => {
+    const bulk = { countMax: 1_000, bytesMax: 64 * mebibyte };
+    for (const dataBytes of [100, 40 * mebibyte]) {
+      for (const before of [0, 16]) {
+        await using world = await pair({ limits: { bulk, silentTicksMax: 1_000 } }, (peer) => {
+          peer.stalls = "bulk";
+        });
+        const { a, peer, from, to } = world;
+        const large = entry(1, 3 * mebibyte);
+        for (let n = 0; n < before; n++)
+          a.network.send(message("append", to, { from, term: 1, entries: [large] }));
+        const data = new Uint8Array(dataBytes);
+        const snapshot = { index: 1, term: 1, configuration: emptyConfState, data };
+        a.network.send(message("snapshot", to, { from, term: 1, snapshot }));
+        await delay(systemClock, 50);
+        peer.last("bulk").socket.destroy();
+        await until("Raft was told", () => a.told.snapshots.length === 1);
+        // A little one may have left before.
+        const delivered = dataBytes === 100 && before === 0;
+        assert.deepEqual(a.told.snapshots, [{ peer: to, delivered }]);
+      }
+    }
+  });
+
+  test("a lane on which little moves at a time is slow, not dead", async () => {
+    await using world = await pair({ limits: { tickMs: 50, silentTicksMax: 4 } }, (peer) => {
+      peer.stalls = "bulk";
+    });
+    const { a, peer, from, to } = world;
+    const large = entry(1, 3 * mebibyte);
+    for (let n = 0; n < 6; n++) a.network.send(message("append", to, { from, term: 1, entries: [large] }));
+    const { socket } = peer.last("bulk");
+    // A few chunks at a time, for many times as long as silence is borne.
+    while (peer.frames("bulk", "append").length < 6) {
+      socket.resume();
+      await new Promise((resolve) => setImmediate(resolve));
+      socket.pause();
+      await delay(systemClock, 15);
+    }
+    assert.equal(peer.opened("bulk").length, 1);
+    assert.deepEqual(a.told.unreachable, []);
+  });
+
   test("without a link messages are dropped and Raft is told once a turn; a snapshot has failed", async () => {
     await using a = await openPeer("a", { clock: hasty });
     const b = await openPeer("b");
