@@ -1,6 +1,7 @@
 /**
  * The replicated log of one node beside the log of one node: what Raft costs where there is nobody to replicate to.
- * Rounds take turns on the same disk.
+ * And that of three nodes over sockets, all in this process, beside that of one: what replication costs, three disks
+ * and both ends of every socket included. Rounds take turns on the same disk.
  *
  * Never: asserts anything.
  */
@@ -8,6 +9,7 @@ import { join } from "node:path";
 import type { CommitLog } from "../../src/vocabulary.ts";
 import { run as makeRun, openReal, scratchDirectory } from "../support/logs.ts";
 import { openAlone } from "../support/replicas.ts";
+import { SocketCluster } from "../support/socket-cluster.ts";
 import { median, report } from "./report.ts";
 
 const rounds = 7;
@@ -17,6 +19,12 @@ export async function run(): Promise<void> {
   using scratch = scratchDirectory();
   await using local = await openReal(join(scratch.path, "local"));
   await using alone = await openAlone(join(scratch.path, "alone"));
+  await using cluster = await SocketCluster.open(3, {
+    directory: join(scratch.path, "three"),
+    replica: { raft: {} },
+  });
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
   for (const [records, inFlight] of [
     [1, 1],
     [64, 1],
@@ -25,9 +33,12 @@ export async function run(): Promise<void> {
   ] as const) {
     const batch = makeRun(...Array.from({ length: records }, () => "x".repeat(100)));
     const [before, after]: [number[], number[]] = [[], []];
+    const [three, forwarded]: [number[], number[]] = [[], []];
     for (let round = 0; round < rounds; round++) {
       before.push(await appends(local.log, batch, inFlight));
       after.push(await appends(alone.replica.log, batch, inFlight));
+      three.push(await appends(leader.up!.replica.log, batch, inFlight));
+      forwarded.push(await appends(follower!.up!.replica.log, batch, inFlight));
     }
     report({
       name: `replicated alone: append ×${records} of 100 B, ${inFlight} in flight, synced`,
@@ -35,6 +46,17 @@ export async function run(): Promise<void> {
       unit: "records/s",
       ratio: { to: "the log of one node", value: median(after) / median(before) },
     });
+    for (const [where, rates] of [
+      ["at the leader", three],
+      ["at a follower", forwarded],
+    ] as const) {
+      report({
+        name: `replicated by three, ${where}: append ×${records} of 100 B, ${inFlight} in flight`,
+        value: median(rates) * records,
+        unit: "records/s",
+        ratio: { to: "alone", value: median(rates) / median(after) },
+      });
+    }
   }
 }
 

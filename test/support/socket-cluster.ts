@@ -3,11 +3,15 @@
  * its process. Nodes can be killed, started again, and their connections be reset.
  */
 
+import { mkdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
 import { systemClock } from "../../src/lib/clock.ts";
-import { heapMapper } from "../../src/lib/mapped-file.ts";
+import { openLmdbStore } from "../../src/lib/lmdb-store.ts";
+import { heapMapper, systemMapper } from "../../src/lib/mapped-file.ts";
 import { prng } from "../../src/lib/prng.ts";
+import { systemDisk } from "../../src/lib/system-disk.ts";
 import type { Logger } from "../../src/lib/telemetry.ts";
 import { defaultSettings, type LogSettings, SyncPolicy } from "../../src/log/mod.ts";
 import {
@@ -45,6 +49,8 @@ export interface SocketNode {
 }
 
 export interface SocketClusterOptions {
+  /** Nodes have their disks here, on the system's; default: simulated ones. */
+  readonly directory?: string;
   readonly settings?: Partial<LogSettings>;
   readonly replica?: Partial<ReplicaOptions>;
   readonly network?: Partial<PeerNetworkOptions>;
@@ -123,7 +129,14 @@ export class SocketCluster implements AsyncDisposable {
   /** Starts the process of a node that is down: it listens, and its replica is open. */
   async start(node: SocketNode): Promise<SocketProcess> {
     const { name, disk, store, address } = node;
-    const { settings, replica: replicaOptions, network: networkOptions, logger, serve } = this.#options;
+    const {
+      directory,
+      settings,
+      replica: replicaOptions,
+      network: networkOptions,
+      logger,
+      serve,
+    } = this.#options;
     const clock = { ...systemClock, wallMs: () => systemClock.wallMs() + node.clockOffMs };
     const sockets = new Set<Socket>();
     const held = <T extends Socket>(socket: T): T => {
@@ -151,10 +164,9 @@ export class SocketCluster implements AsyncDisposable {
       ...networkOptions,
     });
     const replica: Replica = Replica.open({
-      directory: "/data",
-      disk,
-      store,
-      mapper: heapMapper(disk),
+      ...(directory === undefined
+        ? { directory: "/data", disk, store, mapper: heapMapper(disk), syncPolicy: new SyncPolicy(true) }
+        : systemStorage(join(directory, name))),
       newDirectoryId: Buffer.from(name.padEnd(16, "·").slice(0, 16), "latin1"),
       clock,
       random: prng(`${name}/${systemClock.monotonicMs()}`),
@@ -162,7 +174,6 @@ export class SocketCluster implements AsyncDisposable {
       address,
       settings: { ...defaultSettings, ...settings },
       reserveBytes: 0,
-      syncPolicy: new SyncPolicy(true),
       transport: network,
       forwarder: network,
       raft: { tickMs: 5, electionTicks: 40, heartbeatTicks: 4 },
@@ -229,6 +240,13 @@ export class SocketCluster implements AsyncDisposable {
       for (const socket of up.sockets) socket.destroy();
     }
   }
+}
+
+function systemStorage(directory: string): Pick<ReplicaOptions, "directory" | "disk" | "store" | "mapper"> {
+  const meta = join(directory, "meta");
+  mkdirSync(meta, { recursive: true });
+  const mapper = systemMapper() ?? heapMapper(systemDisk);
+  return { directory, disk: systemDisk, store: openLmdbStore(meta), mapper };
 }
 
 /** The directory that a node of this name has here. */
