@@ -261,6 +261,20 @@ describe("the lanes to a peer", () => {
     assert.ok(Math.abs(a.network.peers()[0]?.clockOffMs ?? Number.NaN) < 1_000);
   });
 
+  test("a process that stood still reads what came meanwhile before it calls anybody silent", async () => {
+    await using a = await openPeer("a", { limits: { tickMs: 10, silentTicksMax: 2 } });
+    await using b = await openPeer("b", { limits: { tickMs: 10, incomingSilentTicksMax: 2 } });
+    a.know(b.hello);
+    await linked(a);
+    for (let pause = 0; pause < 5; pause++) {
+      const end = Date.now() + 100;
+      while (Date.now() < end);
+      await delay(systemClock, 5);
+    }
+    assert.equal(a.lines.filter(({ message: line }) => line === "a link to a peer was lost").length, 0);
+    assert.equal(a.network.peers()[0]?.connected, true);
+  });
+
   test("members that are removed are let go, those that move are followed", async () => {
     await using world = await pair();
     const { a, peer } = world;
