@@ -14,7 +14,6 @@ import {
   type Introduction,
   judgeCaller,
   type PeerHello,
-  peerOfHello,
   type Refusal,
   type RefusalReason,
 } from "./peer-handshake.ts";
@@ -80,10 +79,7 @@ export class PeerDoor {
 
   /** Does this peer hold a lane of Raft's to here? */
   hears(peer: PeerId): boolean {
-    for (const { introduction } of this.#incoming) {
-      if (introduction === undefined || introduction.lane === "visit") continue;
-      if (peerOfHello(introduction.hello) === peer) return true;
-    }
+    for (const incoming of this.#incoming) if (incoming.peer === peer) return true;
     return false;
   }
 
@@ -138,9 +134,8 @@ export class PeerDoor {
     const { introduction } = incoming;
     const found = replica();
     if (introduction === undefined || found?.started !== true || message.to !== peer()) return;
-    const { directory } = introduction.hello;
-    const sender = peerOfHello({ directory });
-    if (message.from === sender) found.node.receive(message, directory);
+    const sender = incoming.peer;
+    if (message.from === sender) found.node.receive(message, introduction.hello.directory);
     // A member may pass on another's wish, and only such: for a read, or for a change of leader.
     else if (isPassedOn(message) && roster().some((member) => member.peer === sender))
       found.node.receive(message);
@@ -148,8 +143,7 @@ export class PeerDoor {
 
   #ended(incoming: PeerIncoming, fault: Fault): void {
     this.#incoming.delete(incoming);
-    const { introduction } = incoming;
-    if (introduction !== undefined) this.#ports.left(peerOfHello(introduction.hello));
+    if (incoming.peer !== undefined) this.#ports.left(incoming.peer);
     if (fault.kind === "unavailable" || fault.kind === "canceled") return;
     const { name, address } = incoming.caller?.hello ?? {};
     this.#ports.warn(

@@ -7,7 +7,7 @@
 import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
-import type { Message } from "../raft/mod.ts";
+import type { Message, PeerId } from "../raft/mod.ts";
 import { pack } from "./entries.ts";
 import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./peer-codec.ts";
 import { PeerConnection } from "./peer-connection.ts";
@@ -15,6 +15,7 @@ import {
   decodeIntroduction,
   encodeRefusal,
   type Introduction,
+  peerOfHello,
   type Refusal,
   refusalFault,
 } from "./peer-handshake.ts";
@@ -48,6 +49,7 @@ export class PeerIncoming {
   readonly #timer: Timer;
   #caller: Introduction | undefined;
   #introduction: Introduction | undefined;
+  #peer: PeerId | undefined;
   #server: PeerServer | undefined;
   #silentTicks = 0;
 
@@ -72,6 +74,11 @@ export class PeerIncoming {
   /** Who it is, once it was let in. */
   get introduction(): Introduction | undefined {
     return this.#introduction;
+  }
+
+  /** Its number, once it was let in on a lane of Raft's: what it sends counts as this number's. */
+  get peer(): PeerId | undefined {
+    return this.#peer;
   }
 
   /** Who it says it is, let in or not. */
@@ -124,6 +131,7 @@ export class PeerIncoming {
     }
     this.#timer.cancel();
     this.#introduction = introduction;
+    if (introduction.lane !== "visit") this.#peer = peerOfHello(introduction.hello);
     this.#connection.sendUrgently(welcome(introduction));
     this.#server = opened(this, introduction);
     this.#connection.release();
