@@ -22,6 +22,9 @@ const coalescedRecordsMax = 1024;
 /** The worst head: 63 bytes, a producer block, a subject of 255 bytes. */
 const headBytesMax = 400;
 
+/** A group of so many bytes is not moved to larger memory any more: it is full when its memory is. */
+const movedBytesMax = 1024 * 1024;
+
 /** A group tells of so many of its callers at most. */
 const tracesMax = 128;
 
@@ -61,7 +64,7 @@ export class GroupBuilder {
    */
   constructor(roomBytes: number, memory = new GroupMemory()) {
     this.#memory = memory;
-    this.#bytes = memory.open(Math.min(groupBytesMax, Math.max(1024, roomBytes)));
+    this.#bytes = memory.open(Math.min(movedBytesMax, Math.max(1024, roomBytes)));
   }
 
   get usedBytes(): number {
@@ -83,7 +86,8 @@ export class GroupBuilder {
 
   /** Is there room for a run of so many bytes? An empty group has room for every run up to runBytesMax. */
   fits(runBytes: number): boolean {
-    return this.#used + headBytesMax + runBytes <= groupBytesMax;
+    const needed = this.#used + headBytesMax + runBytes;
+    return needed <= groupBytesMax && (needed <= this.#bytes.length || this.#used < movedBytesMax);
   }
 
   /** Notes the traceparent of an append, for the span of the write that serves it. */

@@ -6,8 +6,13 @@
  * Never: hands the same byte out twice.
  */
 
-/** A group that is still held keeps its whole slab from being freed, so slabs are not large. */
-const slabBytes = 512 * 1024;
+/**
+ * A group that is still held keeps its whole slab from being freed, so slabs are not large, unless groups are: a group
+ * that comes to a slab's end is copied to the next, and what it had is wasted.
+ */
+const slabBytesMin = 512 * 1024;
+const slabBytesMax = 4 * 1024 * 1024;
+const groupsPerSlab = 4;
 
 export class GroupMemory {
   #slab = new Uint8Array(0);
@@ -17,7 +22,8 @@ export class GroupMemory {
   open(bytes: number): Uint8Array {
     if (this.#slab.length - this.#used < bytes) {
       // A Buffer's memory need not be zeroed first; but its slice() would share it, so it is not handed out as one.
-      this.#slab = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(bytes, slabBytes)).buffer);
+      const wanted = Math.min(slabBytesMax, Math.max(slabBytesMin, groupsPerSlab * bytes));
+      this.#slab = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(bytes, wanted)).buffer);
       this.#used = 0;
     }
     return this.#slab.subarray(this.#used);

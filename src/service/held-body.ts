@@ -23,8 +23,8 @@ export interface BodyLimits {
 }
 
 /**
- * Makes the body count on the share; its reader gets the errors of Faults "overloaded", when there is no room, and
- * "deadline". Streams see to their deadline themselves.
+ * Makes the body count on the share; its reader gets Fault "overloaded" when there is no room, and "deadline". Streams
+ * see to their deadline themselves.
  */
 export function heldBody(
   request: UniversalServerRequest,
@@ -71,12 +71,13 @@ async function* streamBody(
   const messages = new Messages(messageBytesMax);
   for await (const chunk of body) {
     const oversized = messages.follow(chunk);
-    hold(share, messages.gathered);
+    share.hold(messages.gathered);
     if (oversized > 0) yield chunk.subarray(0, oversized);
     yield oversized > 0 ? chunk.subarray(oversized) : chunk;
   }
 }
 
+/** Of a single message Connect itself is the reader, and knows its own errors only. */
 function hold(share: HeldShare, bytes: number): void {
   try {
     share.hold(bytes);

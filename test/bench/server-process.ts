@@ -52,6 +52,24 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
   };
 }
 
+/** A CA, a node's certificate and a caller's, made by the command itself. */
+export function makeCertificates() {
+  const folder = mkdtempSync(join(tmpdir(), "tailrace-certs-"));
+  execFileSync(process.execPath, [join(root, "src/cli/bin.cjs"), "certs", "--out", folder], {
+    stdio: "ignore",
+  });
+  const file = (name: string): string => join(folder, name);
+  const files = { ca: file("ca.pem"), cert: file("root-client.pem"), key: file("root-client-key.pem") };
+  return {
+    flags: [
+      ...["--server-tls-cert-file", file("server.pem"), "--server-tls-key-file", file("server-key.pem")],
+      ...["--server-tls-ca-file", files.ca],
+    ],
+    tls: { ca: readFileSync(files.ca), cert: readFileSync(files.cert), key: readFileSync(files.key) },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
 /** Compiles the command, so that it is not started from source. */
 export function compile(): void {
   execFileSync(process.execPath, [join(root, "src/build.mjs")], { stdio: "inherit" });

@@ -8,6 +8,7 @@ import { median, report } from "./report.ts";
 import {
   compile,
   cpuSeconds,
+  makeCertificates,
   residentBytes,
   type ServerProcess,
   startScript,
@@ -99,6 +100,33 @@ const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> 
         note: `${Math.round(bytes / median(seconds) / 1e6)} MB/s`,
       });
     }
+  },
+
+  /** P1 to P4 with a client certificate: what TLS costs. The servers of the other rows speak plaintext on loopback. */
+  async mtls() {
+    const { flags, tls, remove } = makeCertificates();
+    const server = await startServer(flags);
+    const target = { port: server.port, tls };
+    const row = async (name: string, unit: string, bar: string, rate: () => Promise<number>) => {
+      const values: number[] = [];
+      for (let round = 0; round < rounds; round++) values.push(await rate());
+      report({ name: `mTLS ${name}`, value: median(values), unit, bar });
+    };
+    await row("P1 unary Produce, 64 in flight", "req/s", "23,000", () => unaryRate(target, 64, 20_000));
+    await row("P2 ProduceStream, window 1024", "rec/s", "300,000", () => streamRate(target, 1024, 256_000));
+    await row("P3 ProduceBulk × 640", "rec/s", "1,500,000", () => bulkRate(target, 640, 1500));
+    const records = rounds * (20_000 + 256_000 + 640 * 1500);
+    for (const [path, bar] of [
+      [paths.consumeBatches, "5,000,000"],
+      [paths.consumeStream, "1,000,000"],
+    ] as const) {
+      await row(`P4 ${path.split("/")[2]}`, "rec/s", bar, async () => {
+        const { seconds } = await consumeAll(target, path);
+        return records / seconds;
+      });
+    }
+    await server.stop();
+    remove();
   },
 
   async P8(server) {

@@ -133,6 +133,35 @@ for (const open of [false, true]) {
   });
 }
 
+test("when unfinished requests hold all the memory that they may, streams are told so, and how far they came", {
+  timeout: 30_000,
+}, async () => {
+  const options = { heldBytesMax: 20_000 };
+  const lanes = [await openLane(true, options), await openLane(false, options)];
+  const begun = envelope(Buffer.alloc(60_000)).subarray(0, 50_000);
+  for (const [method, whole] of [
+    ["produceBulk", batch],
+    ["produceStream", single],
+  ] as const) {
+    const outcomes = [];
+    for (const lane of lanes) {
+      const all = { "content-type": "application/grpc", te: "trailers" };
+      outcomes.push(
+        outcome(await send(lane, methods[method].path, all, Buffer.concat([whole, begun]), true)),
+      );
+    }
+    assert.deepEqual(outcomes[0], outcomes[1]);
+    assert.equal(outcomes[0]?.code, "8");
+    assert.equal(outcomes[0]?.info?.["reason"], "OVERLOADED");
+    assert.equal(outcomes[0]?.info?.["written"], "no");
+    if (method === "produceBulk") assert.equal(outcomes[0]?.info?.["records_before"], "2");
+  }
+  for (const { session, served } of lanes) {
+    session.destroy();
+    await served[Symbol.asyncDispose]();
+  }
+});
+
 test("a body that ends inside a message says so, after what came before it", async () => {
   const bulk = await compare({ method: "produceBulk", body: [batch, cut] });
   assert.deepEqual(bulk.info, {

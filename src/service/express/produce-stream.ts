@@ -17,7 +17,7 @@ import type { ExpressCall } from "./express-call.ts";
 import type { Lane, Serve } from "./lane.ts";
 import { oneRecord, readSlowly, startAppend } from "./produce.ts";
 import { AppendRequest } from "./request-codec.ts";
-import { ackBytesMax, writeProduceResponse } from "./response-codec.ts";
+import { ackBytes, writeProduceResponse } from "./response-codec.ts";
 import { RunGroup } from "./run-group.ts";
 import { checkFlags, cutShort, guard } from "./unary-body.ts";
 
@@ -173,7 +173,8 @@ class ProduceStream {
   };
 
   #write(settled: readonly Pending[], records: number): void {
-    const bytes = Buffer.allocUnsafe(records * ackBytesMax);
+    const last = settled[settled.length - 1] as Pending;
+    const bytes = Buffer.allocUnsafe(records * ackBytes(last.firstOffset + last.count, last.timestampMs));
     let at = 0;
     for (const { count, bytes: size, firstOffset, timestampMs, duplicate } of settled) {
       for (let ordinal = 0; ordinal < count; ordinal++) {

@@ -17,6 +17,10 @@ import { envelopeBytes } from "./envelope.ts";
 /** What any answer to an append takes at most, envelope included. */
 export const ackBytesMax = envelopeBytes + 40;
 
+/** What a ProduceResponse takes at most when its numbers are no larger than these, envelope included. */
+export const ackBytes = (offset: number, timestampMs: number): number =>
+  envelopeBytes + fieldBytes(offset) + fieldBytes(timestampMs) + 2;
+
 const fieldBytes = (value: number): number => (value === 0 ? 0 : 1 + varintBytes(value));
 
 function writeField(bytes: Uint8Array, at: number, tag: number, value: number): number {

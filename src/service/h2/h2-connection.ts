@@ -81,6 +81,8 @@ export class H2Connection {
   readonly #cut = new CutStreams();
   readonly #abandoned = new CutStreams();
   #input: Buffer = nothing;
+  /** The DATA frame whose payload is arriving: it is handed on in pieces rather than put together. */
+  readonly #data = { id: 0, flags: 0, left: 0 };
   #prefaceDone = false;
   #settingsSeen = false;
   #lastStream = 0;
@@ -222,7 +224,7 @@ export class H2Connection {
 
   // What the peer sends.
 
-  /** Whole frames are taken where they lie; only one that spans chunks is put together. */
+  /** Whole frames are taken where they lie; only one that spans chunks and is not DATA is put together. */
   #take(chunk: Buffer): void {
     let at = 0;
     while (this.#input.length > 0 && at < chunk.length && !this.#closed) {
@@ -243,22 +245,48 @@ export class H2Connection {
   /** How many bytes the piece that begins so has, as far as can be told: a frame's head, a frame, the preface. */
   #wanted(begun: Buffer): number {
     if (!this.#prefaceDone) return preface.length;
-    return begun.length < frameHeadBytes ? frameHeadBytes : frameHeadBytes + frameLength(begun, 0);
+    if (begun.length < frameHeadBytes || this.#comesInPieces(begun, 0)) return frameHeadBytes;
+    return frameHeadBytes + frameLength(begun, 0);
+  }
+
+  /** The frame whose head stands at `at` is DATA that may be handed on as it arrives. */
+  #comesInPieces(bytes: Buffer, at: number): boolean {
+    const isBare = bytes[at + 3] === frameType.data && !((bytes[at + 4] as number) & frameFlag.padded);
+    return isBare && this.#settingsSeen && this.#block === undefined;
   }
 
   /** Takes all that is whole and answers the rest, copied so that the chunk it came in can go. */
   #takeWhole(bytes: Buffer): Buffer {
     let at = this.#prefaceDone ? 0 : this.#takePreface(bytes);
     if (!this.#prefaceDone) return Buffer.from(bytes);
+    if (this.#data.left > 0) at = this.#takeData(bytes, at);
     while (at + frameHeadBytes <= bytes.length && !this.#closed) {
       const start = at + frameHeadBytes;
       const end = start + frameLength(bytes, at);
-      if (end > bytes.length) break;
+      const flags = bytes[at + 4] as number;
       const id = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
-      this.#onFrame(bytes[at + 3] as number, bytes[at + 4] as number, id, bytes.subarray(start, end));
-      at = end;
+      if (end > bytes.length) {
+        if (!this.#comesInPieces(bytes, at)) break;
+        this.#data.id = id;
+        this.#data.flags = flags;
+        this.#data.left = end - start;
+        at = this.#takeData(bytes, start);
+      } else {
+        this.#onFrame(bytes[at + 3] as number, flags, id, bytes.subarray(start, end));
+        at = end;
+      }
     }
     return at === bytes.length ? nothing : Buffer.from(bytes.subarray(at));
+  }
+
+  /** Hands on the next piece of a DATA frame; answers where it ends. Its end of stream goes with the last one. */
+  #takeData(bytes: Buffer, at: number): number {
+    const data = this.#data;
+    const end = Math.min(bytes.length, at + data.left);
+    data.left -= end - at;
+    const flags = data.left > 0 ? data.flags & ~frameFlag.endStream : data.flags;
+    if (end > at) this.#onData(flags, data.id, bytes.subarray(at, end));
+    return end;
   }
 
   /** Answers how many bytes of the preface were there; throws as soon as it cannot be one. */

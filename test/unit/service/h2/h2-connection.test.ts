@@ -107,19 +107,31 @@ test("a request comes out and its answer goes out, trailers last", () => {
   assert.equal(world.connection.streams, 0);
 });
 
-test("frames may be cut anywhere: a byte at a time means the same", () => {
-  const world = new World();
-  const got: string[] = [];
-  for (const byte of Buffer.concat([
+test("frames may be cut anywhere: pieces of any size mean the same", () => {
+  const bytes = Buffer.concat([
     headers(1),
-    frame(0, 0, 1, Buffer.from("ab")),
-    frame(0, 1, 1, Buffer.from("c")),
-  ])) {
-    world.connection.feed(Buffer.from([byte]));
-    const [stream] = world.streams;
-    if (stream !== undefined) stream.onData = (chunk) => got.push(Buffer.from(chunk).toString());
+    frame(0, 0, 1, Buffer.from("abcdef")),
+    frame(0, 8, 1, Buffer.from([2, 0x67, 0, 0])),
+    frame(0, 0, 1),
+    headers(3, true),
+    frame(0, 1, 1, Buffer.from("hi")),
+  ]);
+  for (let size = 1; size <= bytes.length; size++) {
+    const world = new World();
+    const got: string[] = [];
+    for (let at = 0; at < bytes.length; at += size) {
+      world.connection.feed(bytes.subarray(at, at + size));
+      const [stream] = world.streams;
+      if (stream === undefined || stream.onEnd !== undefined) continue;
+      stream.onData = (chunk) => got.push(Buffer.from(chunk).toString());
+      stream.onEnd = () => got.push(".");
+      // What came in the same piece as the headers came before anybody listened.
+      if (at + size > headers(1).length + 9) got.push("early");
+    }
+    assert.equal(world.streams.length, 2);
+    if (!got.includes("early")) assert.equal(got.join(""), "abcdefghi.", `pieces of ${size}`);
+    assert.equal(world.closed, false);
   }
-  assert.deepEqual(got, ["ab", "c"]);
 });
 
 test("nothing is sent beyond the stream's window, nor the connection's, and it goes on when there is more", () => {
