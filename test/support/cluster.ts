@@ -36,6 +36,8 @@ export interface ClusterNode {
 export interface ClusterOptions {
   /** Default 3. */
   readonly nodes?: number;
+  /** What their names begin with. Default "n". */
+  readonly prefix?: string;
   /** Certificates for nodes and for the client `root`. */
   readonly tls?: boolean;
   /** More flags for every node. */
@@ -88,12 +90,12 @@ export class TestCluster {
     this.client = tls?.client;
   }
 
-  /** Nodes n1, n2, … with empty directories below `directory`, not started. They end with the test at the latest. */
+  /** Nodes n1, n2, … (see prefix) with empty directories below `directory`, not started. They end with the test at the latest. */
   static async make(t: TestContext, directory: string, options: ClusterOptions = {}): Promise<TestCluster> {
     const tls = options.tls === true ? await makeTls(directory) : undefined;
     const cluster = new TestCluster(directory, options, tls);
     t.after(() => cluster.end());
-    for (let n = 1; n <= (options.nodes ?? 3); n++) await cluster.add(`n${n}`);
+    for (let n = 1; n <= (options.nodes ?? 3); n++) await cluster.add(`${options.prefix ?? "n"}${n}`);
     for (const node of cluster.nodes) node.flags = cluster.#flagsOf(node);
     return cluster;
   }
