@@ -77,10 +77,13 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   /** Those under way and since when, the oldest first. */
   readonly #handshakes = new Map<string, { readonly socket: Socket; readonly sinceMs: number }>();
+  /** Connections that went through the peers\' doors, by address: they last as long as the node does. */
+  readonly #peers = new Set<string>();
   #waiting: Socket[] | undefined = [];
   #http: HttpServers | undefined;
   #doors: PeerDoors = {};
   #address: Address;
+  #closing = false;
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
@@ -125,15 +128,38 @@ export class Listener {
     for (const socket of waiting) this.#sniff(socket);
   }
 
-  /** No new connections and requests; what is under way has `graceMs` to finish, then all connections end. */
+  /**
+   * No new connections and requests; what is under way has `graceMs` to finish, then all connections end. Peers are
+   * not waited for, but stay until then: what is under way may need them.
+   */
   async close(graceMs: number): Promise<void> {
+    this.#closing = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#waiting ?? []) socket.destroy();
     this.#http?.drain();
     const timer = this.#clock.after(graceMs, () => this.#destroyAll());
+    this.#endPeersLast();
     await closed;
     timer.cancel();
     this.#tls?.close();
+  }
+
+  #endPeersLast(): void {
+    if (!this.#closing) return;
+    for (const socket of this.#sockets) if (!this.#peers.has(peerOf(socket))) return;
+    this.#destroyAll();
+  }
+
+  /** The taker owns the socket. */
+  #handOver(socket: Socket, take: () => void): void {
+    const peer = peerOf(socket);
+    this.#peers.add(peer);
+    socket.once("close", () => {
+      this.#peers.delete(peer);
+      this.#endPeersLast();
+    });
+    take();
+    this.#endPeersLast();
   }
 
   #destroyAll(): void {
@@ -143,7 +169,10 @@ export class Listener {
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on("error", () => undefined);
-    socket.once("close", () => this.#sockets.delete(socket));
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#endPeersLast();
+    });
     if (this.#waiting === undefined) this.#sniff(socket);
     else if (this.#waiting.length < 256) this.#waiting.push(socket);
     else socket.destroy();
@@ -183,8 +212,9 @@ export class Listener {
       this.#handshake(socket, this.#tls);
       return;
     }
-    if (spoken === "gossip" && this.#doors.gossip !== undefined) {
-      this.#doors.gossip(socket);
+    const { gossip, raft } = this.#doors;
+    if (spoken === "gossip" && gossip !== undefined) {
+      this.#handOver(socket, () => gossip(socket));
       return;
     }
     const isHttp = spoken === "http1" || spoken === "h2c";
@@ -195,8 +225,8 @@ export class Listener {
     }
     const identity = isLoopback(plainAddress(socket.remoteAddress)) ? localIdentity : anonymousIdentity;
     if (isHttp) this.#http?.serve(spoken, socket, { identity, peer: peerOf(socket), secure: false });
-    else if (spoken === "raft" && tls === undefined && this.#doors.raft !== undefined)
-      this.#doors.raft(socket, identity);
+    else if (spoken === "raft" && tls === undefined && raft !== undefined)
+      this.#handOver(socket, () => raft(socket, identity));
     else this.#drop(socket, `began with byte ${first}, which nothing here speaks`);
   }
 
@@ -250,8 +280,9 @@ export class Listener {
       return;
     }
     if (socket.alpnProtocol === raftProtocol) {
-      if (this.#doors.raft === undefined) this.#drop(socket, "is a peer, and this node has no cluster");
-      else this.#doors.raft(socket, identity);
+      const { raft } = this.#doors;
+      if (raft === undefined) this.#drop(socket, "is a peer, and this node has no cluster");
+      else this.#handOver(socket, () => raft(socket, identity));
       return;
     }
     const spoken = socket.alpnProtocol === "h2" ? "h2c" : "http1";
