@@ -845,7 +845,8 @@ export class SegmentedLog {
 
   #refreshBounds(): void {
     const next = this.#nextOffsetAt(this.#commit);
-    const begin = this.#segments[0]?.baseOffset ?? this.#start.checkpoint.lowest;
+    // Behind a snapshot the lowest offset of its state may be one that this node never had.
+    const begin = this.#segments[0]?.baseOffset ?? this.#start.end.nextOffset;
     this.#bounds = { lowest: Math.min(next, Math.max(this.state.lowest, begin)), next };
   }
 

@@ -187,13 +187,18 @@ export class Appender {
    * was asked. One that was deposed and does not know it would refuse a producer what a newer leader expects of it.
    */
   async #refused(before: QueuedGroup | undefined, verdict: () => unknown): Promise<never> {
+    const node = this.#node!;
+    const { term } = node;
+    let cause: unknown;
     try {
       await this.#settled(before);
-      await this.#node!.confirm();
-    } catch (cause) {
-      throw new Fault("unavailable", { message: "how the log ends is not certain now", cause });
+      await node.confirm();
+    } catch (reason) {
+      cause = reason;
     }
-    throw verdict();
+    // A follower's question is answered too, by the leader that it then has.
+    if (cause === undefined && node.isLeader && node.term === term) throw verdict();
+    throw new Fault("unavailable", { message: "how the log ends is not certain now", cause });
   }
 
   #wait(
