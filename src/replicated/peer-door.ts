@@ -56,7 +56,7 @@ export class PeerDoor {
   accept(socket: Duplex, allowed: (hello: PeerHello) => string | undefined): void {
     const { options, limits, logger } = this.#ports;
     const { handshakeMs, incomingMax, control, bulk } = limits;
-    if (this.#closed || this.#incoming.size >= incomingMax) {
+    if (this.#closed || (this.#incoming.size >= incomingMax && !this.#makeRoom())) {
       logger.warn({ connections: this.#incoming.size }, "a peer's connection was turned away");
       socket.on("error", () => undefined);
       socket.destroy();
@@ -92,6 +92,16 @@ export class PeerDoor {
     this.#closed = true;
     const fault = new Fault("unavailable", { message: "this node is stopping" });
     for (const incoming of [...this.#incoming]) incoming.close(fault);
+  }
+
+  /** Whoever has not said who it is goes first, so that nobody can keep members out by saying nothing; then visitors. */
+  #makeRoom(): boolean {
+    const all = [...this.#incoming];
+    const least =
+      all.find(({ introduction }) => introduction === undefined) ??
+      all.find(({ peer }) => peer === undefined);
+    least?.close(new Fault("unavailable", { message: "others came, and there was no room" }));
+    return least !== undefined;
   }
 
   #judge(introduction: Introduction, allowed: (hello: PeerHello) => string | undefined): Refusal | undefined {

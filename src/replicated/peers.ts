@@ -19,7 +19,7 @@ import type { Appended, AppendOptions, Offset, RecordRun } from "../vocabulary.t
 import { PeerClocks } from "./peer-clocks.ts";
 import { PeerDoor } from "./peer-door.ts";
 import { type PeerHello, peerOfHello } from "./peer-handshake.ts";
-import { type LinkEvents, PeerLink } from "./peer-link.ts";
+import { PeerLink } from "./peer-link.ts";
 import { PeerMeter } from "./peer-meter.ts";
 import {
   defaultPeerLimits,
@@ -28,6 +28,7 @@ import {
   type PeerReplica,
   type PeerStatus,
 } from "./peer-options.ts";
+import { linkReports } from "./peer-reports.ts";
 import { type Question, valueQuestion } from "./peer-requests.ts";
 import { visit } from "./peer-visit.ts";
 import type { Forwarder } from "./replicated-log.ts";
@@ -190,38 +191,17 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       dial,
       callee: { name, directory, address },
       clocks: this.#clocks,
-      events: this.#events(peer, { peer: name, address }, () => link),
+      events: linkReports({
+        peer,
+        facts: { peer: name, address },
+        link: () => (this.#links.get(peer) === link ? link : undefined),
+        node: () => (this.#replica?.started === true ? this.#replica.node : undefined),
+        meter: this.#meter,
+        logger: this.#logger,
+        warn: (...line) => this.#warn(...line),
+      }),
     });
     return link;
-  }
-
-  /** What becomes of a link, for Raft and for people; nothing once another has taken its place. */
-  #events(peer: PeerId, facts: object, link: () => PeerLink): LinkEvents {
-    const current = (): boolean => this.#links.get(peer) === link();
-    const node = (): PeerReplica["node"] | undefined =>
-      current() && this.#replica?.started === true ? this.#replica.node : undefined;
-    return {
-      unreachable: () => node()?.reportUnreachable(peer),
-      gone: () => node()?.connectionRefused(peer),
-      snapshot: (delivered) => node()?.reportSnapshot(peer, delivered),
-      dropped: (lane) => this.#meter.dropped(lane),
-      unsendable: (fault) => this.#warn(facts, fault, "a message to a peer is larger than peers take"),
-      opened: (lane) => {
-        this.#meter.opened(lane);
-        if (link().connected) this.#logger.info(facts, "linked to a peer");
-      },
-      lost: (lane, fault, wasOpen) => {
-        if (!current()) return;
-        if (fault.kind !== "unavailable") {
-          this.#warn({ ...facts, lane }, fault, "the link to a peer is refused");
-        } else if (wasOpen) {
-          this.#logger.warn(
-            { ...facts, lane, why: fault.message, ...fault.facts },
-            "a link to a peer was lost",
-          );
-        }
-      },
-    };
   }
 
   /**

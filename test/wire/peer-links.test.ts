@@ -201,6 +201,19 @@ describe("the lanes to a peer", () => {
     assert.equal(a.lines.filter(({ message: line }) => line === "a link to a peer was lost").length, 2);
   });
 
+  test("why a peer cannot be linked is told once, not at each attempt", async () => {
+    await using a = await openPeer("a");
+    const b = await openPeer("b");
+    await b[Symbol.asyncDispose]();
+    a.know(b.hello);
+    await until("it has tried for a while", () => a.told.refused.length >= 8);
+    const lines = a.lines.filter(({ message: line }) => line === "a peer cannot be linked");
+    assert.deepEqual(
+      lines.map(({ facts }) => [facts["peer"], facts["code"]]),
+      [["b", "ECONNREFUSED"]],
+    );
+  });
+
   test("a connection that is refused says that the process is gone", async () => {
     await using world = await pair();
     const { a, peer, to } = world;

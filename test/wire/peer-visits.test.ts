@@ -219,6 +219,26 @@ describe("the door for peers", () => {
     await until("it is closed", () => caller.closed);
   });
 
+  test("who says nothing keeps no member out, however many they are", async () => {
+    await using a = await openPeer("a", { limits: { incomingMax: 4 } });
+    const silent = Array.from({ length: 10 }, () => new FakeCaller(a.port));
+    await until("most are sent away", () => silent.filter(({ closed }) => closed).length === 6);
+    const members = ["b", "c", "d", "e"].map((name) => ({
+      caller: new FakeCaller(a.port),
+      hello: helloOf(name, "h:1"),
+    }));
+    for (const { caller, hello } of members) {
+      caller.greet("control", hello);
+      await until("it is let in", () => caller.got("welcome").length === 1);
+    }
+    assert.ok(silent.every(({ closed }) => closed));
+    // Members are not sent away for others.
+    using late = new FakeCaller(a.port);
+    await until("it is turned away", () => late.closed);
+    assert.ok(members.every(({ caller }) => !caller.closed));
+    for (const { caller } of members) caller[Symbol.dispose]();
+  });
+
   test("too many connections are turned away", async () => {
     await using a = await openPeer("a", { limits: { incomingMax: 2 } });
     const callers = [1, 2, 3].map(() => new FakeCaller(a.port));
