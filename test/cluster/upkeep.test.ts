@@ -130,3 +130,17 @@ test("two clusters that somebody in both brings together stay two", async (t) =>
   assert.equal(await post(a, "left"), 0);
   assert.equal(await post(b, "right"), 0);
 });
+
+test("a node that waits to be added says why it is not ready, and that nothing was written", async (t) => {
+  const cluster = await TestCluster.make(t, scratch(t), { nodes: 2, begin: "join" });
+  const [first, second] = cluster.nodes as [ClusterNode, ClusterNode];
+  cluster.start(second);
+  await eventually("it says why", async () => (await cluster.unready(second))?.includes("waits to be added"));
+  assert.deepEqual((await cluster.status(second)).role, "learner");
+  const body = `{"record":{"value":"YQ=="}}`;
+  const refused = await curl(second.url, { method: "POST", body });
+  assert.deepEqual([refused.status, refused.json["written"]], [503, "no"]);
+  cluster.start(first);
+  await cluster.whole();
+  assert.equal(await post(second, "a"), 0);
+});
