@@ -151,7 +151,7 @@ function readSomewhere(world: World, chance: Prng): void {
     made,
     (log) => log.read(offset, freshness),
     ({ frames, firstOffset }) => {
-      world.look(made);
+      if (!world.look(made)) return;
       world.story.mark(`read-${mode}`);
       const [values] = valuesOf(frames, offset);
       checkShown(world, made, Math.max(offset, firstOffset), values);
@@ -220,8 +220,7 @@ class Follower {
       (there) => {
         if (!there || tail !== this.#tail || made.replica !== this.#replica) return;
         this.#world.guard(() => {
-          this.#world.look(made);
-          if (this.#take(tail, made)) this.#wait(tail, made);
+          if (this.#world.look(made) && this.#take(tail, made)) this.#wait(tail, made);
         });
       },
       () => {},

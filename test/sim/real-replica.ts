@@ -23,7 +23,7 @@ import { SimDisk, SimulatedCrash } from "../support/sim-disk.ts";
 import { SimStableStore } from "../support/sim-stable-store.ts";
 import { directoryId, memberOf } from "./identity.ts";
 import type { PeerId, RaftIndex, RaftNode } from "./raft.ts";
-import type { Answer, ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
+import type { Answer, Applied, ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
 
 const directory = "/data";
 const chunkBytes = 1 << 20;
@@ -100,7 +100,8 @@ export class RealReplica implements SimReplica {
       raft: { ...limits, observe },
     });
     if (first.length > 0 && !this.#replica.configured) this.#replica.bootstrap(first.map(memberOf));
-    this.#seen = this.appliedIndex;
+    this.#seen = this.firstIndex - 1;
+    this.#tell(surroundings.recovered);
   }
 
   get log(): ReplicatedLog {
@@ -149,17 +150,22 @@ export class RealReplica implements SimReplica {
       this.#seen = firstIndex - 1;
       this.#surroundings.restored(this.#seen);
     }
-    while (this.#seen < commitIndex) {
-      for (const frame of storedLog.entries(this.#seen + 1, chunkBytes, commitIndex)) this.#applied(frame);
-    }
+    this.#tell(this.#surroundings.applied);
   }
 
-  #applied(frame: Uint8Array): void {
-    this.#seen = frameIndex(frame, 0);
-    const [values, offset] = valuesOf(frame);
-    const term = frameTerm(frame, 0);
-    const digest = `${term}:${frameCrc(frame, 0)}`;
-    this.#surroundings.applied({ index: this.#seen, term, digest, offset, values });
+  /** Tells what is committed and was not seen yet. */
+  #tell(tell: (applied: Applied) => void): void {
+    const { storedLog } = this.#replica;
+    const { commitIndex } = storedLog;
+    while (this.#seen < commitIndex) {
+      for (const frame of storedLog.entries(this.#seen + 1, chunkBytes, commitIndex)) {
+        this.#seen = frameIndex(frame, 0);
+        const [values, offset] = valuesOf(frame);
+        const term = frameTerm(frame, 0);
+        const digest = `${term}:${frameCrc(frame, 0)}`;
+        tell({ index: this.#seen, term, digest, offset, values });
+      }
+    }
   }
 
   values(): readonly string[] {

@@ -37,6 +37,8 @@ export interface Surroundings {
   /** Its disk has failed, or the power went: the process ends. */
   readonly failed: () => void;
   readonly applied: (applied: Applied) => void;
+  /** The same for what was found to be committed when it opened. */
+  readonly recovered: (applied: Applied) => void;
   /** A snapshot took the place of everything up to this index. */
   readonly restored: (index: RaftIndex) => void;
 }

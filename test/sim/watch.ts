@@ -198,12 +198,19 @@ export class Watch {
   }
 
   appliedAt(node: Watched, applied: Applied): void {
-    const { index, offset, values } = applied;
+    const { index } = applied;
     const seen = this.#of(node.peer);
     // A state that is rebuilt from the log begins again; within a life it goes on by one.
     if (index !== seen.applied + 1)
       this.#fail("apply-order", `${node.peer} applies ${index} after ${seen.applied}`);
     seen.applied = index;
+    this.committedAt(node.peer, applied);
+    if (node.committed < index) this.#fail("applied-beyond-commit", `${node.peer} applies ${index}`);
+  }
+
+  /** State-machine safety: what is committed at an index is the same for everyone, for ever. */
+  committedAt(peer: PeerId, applied: Applied): void {
+    const { index, offset, values } = applied;
     const first = this.applied.get(index);
     if (first === undefined) {
       this.applied.set(index, applied);
@@ -217,11 +224,10 @@ export class Watch {
     } else if (first.digest !== applied.digest || first.offset !== applied.offset) {
       this.#fail(
         "state-machine-safety",
-        `${node.peer} applies ${applied.digest} at ${index} as offset ${applied.offset}, before it was ` +
+        `${peer} applies ${applied.digest} at ${index} as offset ${applied.offset}, before it was ` +
           `${first.digest} as ${first.offset}`,
       );
     }
-    if (node.committed < index) this.#fail("applied-beyond-commit", `${node.peer} applies ${index}`);
   }
 
   restored(node: Watched, index: RaftIndex): void {

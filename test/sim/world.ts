@@ -150,6 +150,7 @@ export class World {
         time.after(0, () => this.guard(() => this.failed(made, clock)));
       },
       applied: (applied) => watch.appliedAt(made.watched, applied),
+      recovered: (applied) => watch.committedAt(made.peer, applied),
       restored: (index) => watch.restored(made.watched, index),
     };
   }
@@ -220,13 +221,13 @@ export class World {
     this.time.after(500, () => this.guard(() => this.restart(made)));
   }
 
-  /** Sees what a node has applied. */
-  look(made: SimNode): void {
-    this.mortal(made, () => made.replica.look());
+  /** Sees what a node has applied. False when its process is ending, and nothing more can be seen. */
+  look(made: SimNode): boolean {
+    return this.mortal(made, () => made.replica.look());
   }
 
   /** Something that a process does outside of its own events: if the power goes in it, the process ends. */
-  mortal(made: SimNode, work: () => void): void {
+  mortal(made: SimNode, work: () => void): boolean {
     const { clock } = made;
     try {
       work();
@@ -239,7 +240,9 @@ export class World {
       }
       clock.stop();
       this.time.after(0, () => this.guard(() => this.failed(made, clock)));
+      return false;
     }
+    return true;
   }
 
   up(): SimNode[] {

@@ -375,11 +375,20 @@ export class RaftNode {
 
   #handle(ready: Ready): void {
     const work: Message[] = [];
+    const requests = ready.messages.filter(({ type }) => type === "vote");
     for (const message of ready.messages) {
-      if (message.to === appendThread) this.#writer.push(message);
-      else if (message.to === applyThread) work.push(message);
+      // With a term that a crash could take back, votes of the others would elect this node in it a second time.
+      if (message.type === "vote") continue;
+      if (message.to === appendThread) {
+        this.#writer.push(
+          requests.length === 0
+            ? message
+            : { ...message, responses: [...requests.splice(0), ...message.responses] },
+        );
+      } else if (message.to === applyThread) work.push(message);
       else this.#options.transport.send(message);
     }
+    assert(requests.length === 0, "a candidate's new term is written");
     for (const state of ready.readStates) this.#reads.answered(state, this.#core.applied);
     for (const message of work) {
       try {
@@ -471,8 +480,9 @@ export class RaftNode {
     }
     let last = before;
     for (const queued of group) {
+      const first = last + 1;
       last += queued.entries.length;
-      this.#proposals.accepted(queued.waiter, last, this.#core.term);
+      this.#proposals.accepted(queued.waiter, first, last, this.#core.term);
     }
   }
 

@@ -3,7 +3,8 @@
  *
  *   queued → handed to the core (index and term known) → applied │ replaced: not written │ given up: unknown
  *
- * An entry is its index and term: another term applied at the index means that this one never will be.
+ * An entry is its index and term: another term applied at the index means that this one never will be. Of several
+ * entries the first may have been written all the same.
  *
  * Never: counts a proposal as failed while it may still be committed.
  */
@@ -19,6 +20,9 @@ export interface Queued {
 }
 
 interface Pending {
+  readonly first: RaftIndex;
+  /** Its first entry was applied, and is its own: it is written at least in part. */
+  begun: boolean;
   readonly last: RaftIndex;
   readonly term: Term;
   readonly waiter: ProposalWaiter;
@@ -64,8 +68,8 @@ export class Proposals {
     return taken;
   }
 
-  /** The core has taken it: its last entry is at `last` in `term`. */
-  accepted(waiter: ProposalWaiter, last: RaftIndex, term: Term): void {
+  /** The core has taken it: its entries are at `first` to `last` in `term`. */
+  accepted(waiter: ProposalWaiter, first: RaftIndex, last: RaftIndex, term: Term): void {
     // A later term of ours may begin below what an earlier one left undecided. That is gone from this log, but
     // may still be in another's, and be committed by it: nothing can be said of it.
     while (this.pending > 0 && (this.#pending.at(-1) as Pending).last >= last) {
@@ -73,19 +77,23 @@ export class Proposals {
       assert(replaced.term < term, "two proposals at one index");
       replaced.waiter.failed(undecided("another leader's entries took its place here"));
     }
-    this.#pending.push({ last, term, waiter, deadline: undefined });
+    this.#pending.push({ first, begun: false, last, term, waiter, deadline: undefined });
   }
 
   /** Entries were applied: settles everyone up to the last of them. */
   applied(entries: readonly Entry[]): void {
-    const first = (entries[0] as Entry).index;
-    const end = first + entries.length;
+    const base = (entries[0] as Entry).index;
+    const end = base + entries.length;
     for (; this.pending > 0; this.#start++) {
-      const { last, term, waiter } = this.#pending[this.#start] as Pending;
+      const pending = this.#pending[this.#start] as Pending;
+      const { first, last, term, waiter } = pending;
+      if (entries[first - base]?.term === term) pending.begun = true;
       if (last >= end) break;
-      const found = entries[last - first];
+      const found = entries[last - base];
       assert(found !== undefined, "a proposal was passed over");
       if (found.term === term) waiter.applied(last);
+      else if (pending.begun)
+        waiter.failed(undecided("another leader's entry took the place of its last ones"));
       else waiter.failed(notWritten());
     }
     this.#shrink();

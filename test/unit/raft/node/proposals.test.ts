@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
+import { Proposals } from "../../../../src/raft/node/proposals.ts";
+import { entry } from "../../../support/raft-lab.ts";
+
+/** What three entries, at 4 to 6 in term 2, come to when these terms are applied there, one by one or together. */
+function outcome(terms: readonly number[], together: boolean): string {
+  const proposals = new Proposals(8, 1000);
+  let said = "nothing";
+  const waiter = {
+    applied: (index: number) => {
+      said = `applied at ${index}`;
+    },
+    failed: (reason: Error) => {
+      said = Fault.from(reason).written;
+    },
+  };
+  proposals.accepted(waiter, 4, 6, 2);
+  const entries = terms.map((term, at) => entry(term, 4 + at));
+  if (together) proposals.applied(entries);
+  else for (const one of entries) proposals.applied([one]);
+  return said;
+}
+
+for (const together of [true, false]) {
+  test(`a proposal is settled by its last entry, applied ${together ? "together" : "one by one"}`, () => {
+    assert.equal(outcome([2, 2, 2], together), "applied at 6");
+    assert.equal(outcome([2, 2], together), "nothing");
+    assert.equal(outcome([3, 3, 3], together), "no");
+  });
+
+  test(`a proposal of which only a part is left is unknown, never "not written", applied ${together ? "together" : "one by one"}`, () => {
+    assert.equal(outcome([2, 3, 3], together), "unknown");
+    assert.equal(outcome([2, 2, 3], together), "unknown");
+  });
+}
+
+test("entries before a proposal leave it waiting", () => {
+  const proposals = new Proposals(8, 1000);
+  proposals.accepted({ applied: () => {}, failed: () => {} }, 4, 6, 2);
+  proposals.applied([entry(1, 2), entry(1, 3)]);
+  assert.equal(proposals.pending, 1);
+});
