@@ -12,6 +12,7 @@ import type { Socket } from "node:net";
 import { systemClock } from "../lib/clock.ts";
 import { type Caller, type Front, H2Session } from "../service/mod.ts";
 import { lastWords } from "./last-words.ts";
+import { RequestOrder } from "./request-order.ts";
 
 /** The second argument of a server's `stream` event and so on come without types that fit a listener made later. */
 type StreamArguments = Parameters<Front["stream"]>;
@@ -40,6 +41,7 @@ export const defaultHttpLimits: HttpLimits = { headersMs: 10_000, requestMs: 300
 
 export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits): HttpServers {
   const callers = new WeakMap<object, Caller>();
+  const orders = new WeakMap<object, RequestOrder>();
   const sessions = new Set<H2Session>();
   const lingering = new WeakSet<object>();
   let draining = false;
@@ -60,10 +62,17 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
         return;
       }
       if (draining) response.setHeader("connection", "close");
+      const { socket, method } = request;
+      const order = orders.get(socket) ?? new RequestOrder();
+      orders.set(socket, order);
       response.once("close", () => {
-        if (draining) request.socket.destroySoon();
+        if (draining) socket.destroySoon();
+        order.done();
       });
-      front.request(request, response, caller);
+      const inTime = order.add(method === "POST", () => {
+        if (!socket.destroyed) front.request(request, response, caller);
+      });
+      if (!inTime) socket.destroy();
     },
   );
   http.on("clientError", (error: NodeJS.ErrnoException, socket) => {

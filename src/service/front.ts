@@ -17,7 +17,7 @@ import type { Telemetry } from "../lib/telemetry.ts";
 import type { Caller } from "./call.ts";
 import { type ChapterOneOptions, chapterOne } from "./chapter-one.ts";
 import type { LaneStream } from "./express/lane-stream.ts";
-import { authorityOf, headerOf, type NodeRequest, type NodeResponse, send } from "./http.ts";
+import { authorityOf, headerOf, mendTarget, type NodeRequest, type NodeResponse, send } from "./http.ts";
 import {
   corsHeaders,
   isKnownHost,
@@ -107,6 +107,11 @@ export function createFront(options: FrontOptions): Front {
   return {
     request(request, response, caller) {
       response.on("error", (err) => log.debug({ err }, "a response ended early"));
+      const oddity = mendTarget(request);
+      if (oddity !== undefined) {
+        refuse(response, 400, "invalid_argument", oddity);
+        return;
+      }
       const authority = authorityOf(request);
       if (knows(authority, caller)) route(request, response, caller);
       else refuseStranger(request, response, caller, authority);

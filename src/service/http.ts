@@ -24,6 +24,26 @@ export function authorityOf(request: NodeRequest): string | undefined {
   return headerOf(request, ":authority") ?? headerOf(request, "host");
 }
 
+/**
+ * Makes a target in absolute form (RFC 9112 §3.2.2) what all others are, its authority the one that counts. Answers
+ * what is wrong with the target or its host, if something is.
+ */
+export function mendTarget(request: IncomingMessage): string | undefined {
+  const { url = "/", rawHeaders } = request;
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  if (hosts > 1) return "the host is given more than once";
+  if (url.startsWith("/") || url === "*") return undefined;
+  const [, authority, rest = ""] = /^https?:\/\/([^/?#]+)(.*)$/i.exec(url) ?? [];
+  if (authority === undefined) return "the target is neither a path nor a URL";
+  request.url = rest.startsWith("/") ? rest : `/${rest}`;
+  request.headers.host = authority;
+  return undefined;
+}
+
 /** True when nothing that is written will arrive. HTTP/2's response does not say so itself, its stream does. */
 export function isGone(response: NodeResponse): boolean {
   if (response.destroyed || response.writableEnded) return true;

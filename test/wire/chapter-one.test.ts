@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { AccessControl } from "../../src/access/mod.ts";
 import { Fault } from "../../src/fault.ts";
@@ -223,4 +225,69 @@ test("on plaintext the host must be localhost, an address or configured", async 
     assert.equal(answer.status, 403, host);
     assert.match(String(answer.json["message"]), /allow-hosts/);
   }
+});
+
+/** Sends exactly these bytes and answers all that comes back until the connection ends. */
+async function exchange(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  let text = "";
+  socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
+  socket.write(bytes);
+  await once(socket, "close");
+  return text;
+}
+const statuses = (text: string): number[] =>
+  [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status));
+const append = '{"record":{"value":"YQ=="}}';
+const bare = (line: string, more = ""): string => `${line} HTTP/1.1\r\nhost: localhost\r\n${more}\r\n`;
+const appends = `${bare("POST /", `content-length: ${append.length}\r\n`)}${append}`;
+
+test("requests sent without waiting are answered in order, and a read sees the appends before it", async () => {
+  await using served = await serve();
+  let open = (): void => undefined;
+  served.log.gate = new Promise((resolve) => (open = resolve));
+  setTimeout(() => open(), 100);
+  const text = await exchange(
+    served.port,
+    `${appends}${appends}${bare("GET /?offset=1")}${appends}${bare("GET /?offset=3")}${bare("GET /?offset=2", "connection: close\r\n")}`,
+  );
+  assert.deepEqual(statuses(text), [200, 200, 200, 200, 404, 200]);
+  const bodies = text.split("\n").filter((line) => line.startsWith("{"));
+  assert.equal(bodies[2], '{"record":{"value":"YQ==","offset":1}}');
+  assert.equal(bodies[3], '{"offset":2}');
+});
+
+test("a client that asks on and on behind a tail that never ends is hung up on", {
+  timeout: 30_000,
+}, async () => {
+  await using served = await serve();
+  const socket = connect(served.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  // Read, so that its end is seen; nothing of it is an answer to what waits behind the tail.
+  socket.resume();
+  socket.write(bare("GET /tail?from=end") + bare("GET /?offset=0").repeat(1000));
+  await new Promise((resolve) => socket.once("close", resolve));
+  assert.equal((await post(served.url, append)).status, 200);
+});
+
+test("a target may be a whole URL, whose host is the one that counts; two hosts are one too many", async () => {
+  await using served = await serve();
+  await post(served.url, append);
+  const close = "connection: close\r\n";
+  assert.deepEqual(
+    statuses(await exchange(served.port, bare("GET http://localhost/?offset=0", close))),
+    [200],
+  );
+  assert.deepEqual(
+    statuses(await exchange(served.port, bare("GET http://127.0.0.1?offset=0", close))),
+    [200],
+  );
+  assert.deepEqual(
+    statuses(await exchange(served.port, bare("GET http://evil.example/?offset=0", close))),
+    [403],
+  );
+  assert.deepEqual(
+    statuses(await exchange(served.port, bare("GET /?offset=0", `Host: evil.example\r\n${close}`))),
+    [400],
+  );
 });
