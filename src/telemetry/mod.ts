@@ -3,7 +3,6 @@
  *
  * Never: imported by the rooms it listens to; they speak through src/lib/telemetry.ts.
  */
-export { type ClientTelemetry, clientInterceptor } from "./client-interceptor.ts";
 export { Instruments, type MetricSnapshot } from "./instruments.ts";
 export { createLogger, type LogLevel, logLevels, type NodeLogger } from "./logger.ts";
 export { type NodeTelemetry, openTelemetry, type TelemetryOptions } from "./telemetry.ts";

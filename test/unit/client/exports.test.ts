@@ -14,6 +14,10 @@ test("the package offers the client under its own name, for Node and for browser
     );
     assert.deepEqual([out, err], ["function function\n", ""], name);
   }
+  const { out: kind } = await run(
+    'const { clientInterceptor } = await import("tailrace/telemetry"); console.log(typeof clientInterceptor())',
+  );
+  assert.equal(kind, "function\n");
   const { err } = await run('await import("tailrace/src/client/caller.ts")');
   assert.match(err, /ERR_PACKAGE_PATH_NOT_EXPORTED/);
 });

@@ -8,9 +8,10 @@ import type { AddressInfo } from "node:net";
 import { Writable } from "node:stream";
 import { test } from "node:test";
 import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
+import * as otel from "@opentelemetry/api";
 import { Log } from "../../../src/gen/log/v1/log_pb.js";
-import { systemClock } from "../../../src/lib/clock.ts";
-import { clientInterceptor, openTelemetry, parseTraceparent } from "../../../src/telemetry/mod.ts";
+import { clientInterceptor } from "../../../src/telemetry/client-interceptor.ts";
+import { openTelemetry, parseTraceparent } from "../../../src/telemetry/mod.ts";
 import { openCollector } from "../../support/otlp-collector.ts";
 
 const silent = () => new Writable({ write: (_chunk, _encoding, done) => done() });
@@ -27,7 +28,7 @@ test("spans and metrics arrive, parented on the caller's trace through client, s
   Object.assign(process.env, env); // The SDK reads the process's own.
   {
     await using telemetry = await openTelemetry({ version: "1", env, destination: silent() });
-    const { tracer, metrics } = telemetry;
+    const { tracer } = telemetry;
     const transport = createRouterTransport(
       ({ service }) => {
         service(Log, {
@@ -58,13 +59,16 @@ test("spans and metrics arrive, parented on the caller's trace through client, s
       },
       {
         transport: {
-          interceptors: [clientInterceptor({ tracer, metrics, clock: systemClock, protocol: "connect" })],
+          interceptors: [clientInterceptor({ protocol: "connect" })],
         },
       },
     );
     const client = createClient(Log, transport);
     await client.produce({}, { headers: { traceparent: `00-${traceId}-${callersSpan}-01` } });
-    await assert.rejects(client.consume({ offset: 5n }));
+    await otel.trace.getTracer("program").startActiveSpan("a program's work", async (span) => {
+      await assert.rejects(client.consume({ offset: 5n }));
+      span.end();
+    });
     await assert.rejects(async () => {
       for await (const _ of client.consumeStream({}));
     });
@@ -94,6 +98,7 @@ test("spans and metrics arrive, parented on the caller's trace through client, s
 
   const consume = named("log.v1.Log/Consume", 3);
   assert.equal(consume?.attributes["rpc.status_code"], "out_of_range");
+  assert.equal(consume?.parentSpanId, named("a program's work", 1)?.spanId, "below the span that was active");
   assert.equal(consume?.status, 2, "to the client it is an error");
   assert.equal(named("log.v1.Log/ConsumeStream", 3)?.attributes["rpc.status_code"], "unavailable");
 

@@ -1,0 +1,58 @@
+/**
+ * A trace goes through Raft: what a follower was asked hangs together with the leader's flush, and comes back with
+ * the record at every node.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { traceparentOf } from "../../src/client/mod.ts";
+import { eventually, TestCluster } from "../support/cluster.ts";
+import { scratch } from "../support/scratch.ts";
+
+const traceId = "0af7651916cd43dd8448eb211c80319c";
+const callersSpan = "b7ad6b7169203331";
+
+interface Span {
+  readonly name: string;
+  readonly trace_id: string;
+  readonly span_id: string;
+  readonly parent_span_id?: string;
+}
+
+test("a follower's call, its append and the leader's fsync are one trace, and the record carries it to its readers", async (t) => {
+  const directory = scratch(t);
+  const cluster = await TestCluster.make(t, directory, { tls: true });
+  const told = (name: string): string => join(directory, `telemetry-${name}`);
+  for (const node of cluster.nodes) {
+    node.flags.push("--debug-telemetry", told(node.name));
+    cluster.start(node);
+  }
+  await cluster.whole();
+  const leader = await cluster.leader();
+  const [follower] = await cluster.followers();
+  using client = cluster.connect(follower);
+  const headers = { traceparent: `00-${traceId}-${callersSpan}-01`, "tailrace-trace-record": "yes" };
+  const { offset } = await client.log.produce({ record: { value: Buffer.from("x") } }, { headers });
+
+  const span = (node: string, name: string): Span | undefined =>
+    readFileSync(join(told(node), "traces.jsonl"), "utf8")
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Span)
+      .find((one) => one.trace_id === traceId && one.name === name);
+  await eventually(
+    "the spans are told",
+    () => span(follower.name, "log.v1.Log/Produce") && span(leader.name, "fsync"),
+  );
+  const [call, append] = [span(follower.name, "log.v1.Log/Produce"), span(follower.name, "append")];
+  assert.equal(call?.parent_span_id, callersSpan);
+  assert.equal(append?.parent_span_id, call?.span_id);
+  assert.equal(span(leader.name, "fsync")?.parent_span_id, append?.span_id);
+  for (const node of cluster.nodes) {
+    using reader = cluster.connect(node);
+    const { record } = await reader.log.consume({ offset });
+    assert.ok(record !== undefined);
+    assert.equal(traceparentOf(record), `00-${traceId}-${append?.span_id}-01`);
+  }
+});
