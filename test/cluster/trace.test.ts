@@ -31,6 +31,7 @@ test("a follower's call, its append and the leader's fsync are one trace, and th
   await cluster.whole();
   const leader = await cluster.leader();
   const [follower] = await cluster.followers();
+  assert.ok(follower !== undefined);
   using client = cluster.connect(follower);
   const headers = { traceparent: `00-${traceId}-${callersSpan}-01`, "tailrace-trace-record": "yes" };
   const { offset } = await client.log.produce({ record: { value: Buffer.from("x") } }, { headers });
