@@ -8,17 +8,12 @@
  *
  * Never: decides anything a room could decide.
  */
-import { createHash, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { theLog } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
-import { systemSeed } from "../lib/chance.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
-import { prng } from "../lib/prng.ts";
 import { systemDisk } from "../lib/system-disk.ts";
-import { type PeerHello, PeerNetwork, type PeerService } from "../replicated/mod.ts";
 import {
   adminOperations,
   createAssets,
@@ -29,17 +24,13 @@ import {
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
 import { checkFree } from "./bind.ts";
-import { clusterViewOf } from "./cluster/cluster-view.ts";
-import { NodeCluster } from "./cluster/node-cluster.ts";
+import { openCluster } from "./cluster/open-cluster.ts";
 import type { Config } from "./config/settings.ts";
 import { isLoopback, printAddress } from "./config/value.ts";
 import { openDataDirectory } from "./data-directory.ts";
-import { Gossip } from "./gossip.ts";
 import { Listener, type PeerDoors } from "./listener.ts";
 import { NodeReadiness } from "./node-readiness.ts";
-import { openReplica } from "./open-replica.ts";
 import { OpsServer } from "./ops.ts";
-import { peerDial } from "./peer-dial.ts";
 import { PeerRights } from "./peer-rights.ts";
 import { reloader } from "./reload.ts";
 import { NodeTls } from "./tls.ts";
@@ -126,90 +117,21 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const port = advertised.port === 0 ? listener.address.port : advertised.port;
   const rpcAddr = printAddress({ host: advertised.host, port });
   const scheme = tls === undefined ? "http" : "https";
-  // Whoever asks before there is a cluster to answer for is told to come back.
-  let answer: PeerService["ask"] = () => Promise.reject(new Fault("unavailable"));
-  let self: () => PeerHello = () => {
-    throw new Fault("unavailable");
-  };
-  const network = opening.use(
-    new PeerNetwork({
-      self: () => self(),
-      dial: peerDial(tls),
-      serve: { ask: (...asked) => answer(...asked) },
-      authorize: (caller, action) => access.access.demand(caller, theLog, action),
-      clock,
-      random: prng(systemSeed()),
-      logger,
-      metrics: telemetry.metrics,
-    }),
-  );
-  const replica = opening.use(
-    openReplica({
-      config,
-      directory,
-      telemetry,
-      clock,
-      name: nodeName,
-      address: rpcAddr,
-      transport: network,
-      forwarder: network,
-    }),
-  );
-  self = () => ({
-    name: nodeName,
-    directory: replica.identity.directory,
-    clusterId: replica.state.clusterId,
-    configured: replica.configured,
-    version,
-    address: rpcAddr,
-    wallMs: clock.wallMs(),
-  });
-  const { log } = replica;
-  const gossip = opening.use(
-    await Gossip.open({
+  const opened = opening.use(
+    await openCluster({
       config,
       nodeName,
+      directory,
       bound: listener.address,
-      directory: directory.path,
-      tags: {
-        clusterId: replica.state.clusterId,
-        rpcAddr,
-        directory: replica.identity.directory,
-        version,
-      },
+      rpcAddr,
+      tls,
+      access: access.access,
+      readiness,
       telemetry,
       clock,
     }),
   );
-  const node = opening.use(
-    new NodeCluster({
-      config,
-      replica,
-      network,
-      gossip,
-      readiness,
-      demand: (...asked) => access.access.demand(...asked),
-      clock,
-      logger,
-      newClusterId: randomUUID,
-      clusterIdOf,
-    }),
-  );
-  answer = (verb, body, from) => node.ask(verb, body, from);
-  const view = clusterViewOf({
-    replica,
-    clusterId: () => node.clusterId,
-    rpcAddr,
-    version,
-    acquaintance: (name) => {
-      const peer = network.peers().find((one) => one.name === name);
-      if (peer === undefined) return undefined;
-      const lastContactMs = Math.min(peer.silentMs, Number.MAX_SAFE_INTEGER);
-      return { version: peer.hello?.version ?? "", lastContactMs, alive: peer.connected };
-    },
-    told: (name) => node.extents.of(name),
-  });
-  const cluster = gossip.watched(view);
+  const { replica, gossip, network, node, view: cluster } = opened;
   /** A dashboard goes on at another node when its own is gone: so the nodes of a cluster allow each other's pages. */
   const peerOrigins = (): string[] =>
     cluster
@@ -217,7 +139,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       .filter((node) => node.id !== cluster.nodeId)
       .map((node) => `${scheme}://${node.rpcAddr}`);
   const service = createService({
-    log,
+    log: replica.log,
     cluster,
     operations: { ...membershipOperations(gossip.membership), ...adminOperations(node.admin) },
     access: access.access,
@@ -328,12 +250,4 @@ function pasteLine(url: string, config: Config): string {
   const ca = config.serverTlsCaFile ?? "ca.pem";
   const beside = (name: string): string => join(dirname(ca), name); // Where tailrace certs puts it.
   return `curl --cacert ${ca} --cert ${beside("root-client.pem")} --key ${beside("root-client-key.pem")} -X POST ${url} ${body}`;
-}
-
-/** One id, of the form of a UUID, wherever the same directories begin a cluster. */
-function clusterIdOf(directories: readonly string[]): string {
-  const hash = createHash("sha256")
-    .update([...directories].sort().join("\n"))
-    .digest("hex");
-  return [8, 12, 16, 20, 32].map((end, at, ends) => hash.slice(ends[at - 1] ?? 0, end)).join("-");
 }
