@@ -30,7 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       kind: fc.constant("trim" as const),
-      part: fc.double({ min: 0, max: 1, noNaN: true }),
+      part: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(1)),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.nat(3000) }) },
@@ -52,13 +52,16 @@ export const worlds: fc.Arbitrary<World> = fc.record({
     segmentStoreBytesMax: fc.constantFrom(150, 600, 2000, 1_000_000),
     segmentIndexBytesMax: fc.constantFrom(16, 64, 1_000_000),
     segmentAgeMaxMs: fc.constantFrom(1000, 86_400_000),
-    retentionBytes: fc.constantFrom(0, 0, 0),
+    retentionAgeMs: fc.constantFrom(0, 0, 0, 2500),
   }),
   asyncFlush: fc.boolean(),
   recentBytesMax: fc.constantFrom(0, 500, 1_000_000),
 });
 
-const part = fc.double({ min: 0, max: 1, noNaN: true });
+const part = fc.oneof(
+  { weight: 3, arbitrary: fc.double({ min: 0, max: 1, noNaN: true }) },
+  { weight: 1, arbitrary: fc.constant(1) },
+);
 
 export const storageSteps: fc.Arbitrary<StorageStep[]> = fc.array(
   fc.oneof(
