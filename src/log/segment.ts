@@ -9,7 +9,7 @@
 import type { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import type { DiskFile } from "../lib/disk.ts";
-import type { Offset, RaftIndex } from "../vocabulary.ts";
+import type { Offset, RaftIndex, SegmentDescription } from "../vocabulary.ts";
 import { type ChainEnd, scanStore } from "./chain.ts";
 import { frameBaseOffset, frameTerm, frameTimestampMs } from "./frame.ts";
 import {
@@ -52,6 +52,8 @@ export interface Segment {
   /** Runs a lookup in the index; a damaged one is built anew first. Throws Fault "corrupt" when that fails. */
   lookup<T>(find: (index: OffsetIndex) => T): T;
   read(target: Uint8Array, position: number): number;
+  /** As people want to see it. */
+  describe(): SegmentDescription;
   /** Takes note of damage in the store, and answers Fault "corrupt" for whoever wanted to read there. */
   damaged(position: number, why: string): Fault;
 }
@@ -120,6 +122,18 @@ export class SealedSegment implements Segment {
       this.#storeChecked = true;
     }
     return store.read(target, position);
+  }
+
+  describe(): SegmentDescription {
+    return {
+      baseOffset: this.baseOffset,
+      nextOffset: this.nextOffset,
+      bytes: this.bytes,
+      indexEntries: this.seal.entries,
+      sealed: true,
+      firstTimestampMs: this.meta.baseTimestampMs,
+      lastTimestampMs: this.seal.lastTimestampMs,
+    };
   }
 
   damaged(position: number, why: string): Fault {
@@ -243,6 +257,18 @@ export class ActiveSegment implements Segment {
 
   read(target: Uint8Array, position: number): number {
     return this.#store.read(target, position);
+  }
+
+  describe(): SegmentDescription {
+    return {
+      baseOffset: this.baseOffset,
+      nextOffset: this.nextOffset,
+      bytes: this.bytes,
+      indexEntries: this.index.length,
+      sealed: false,
+      firstTimestampMs: this.meta.baseTimestampMs,
+      lastTimestampMs: this.end.timestampMs,
+    };
   }
 
   damaged(position: number, why: string): Fault {

@@ -25,29 +25,21 @@ import type { StableStore } from "../lib/stable-store.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../vocabulary.ts";
 import { Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
-import { type ChainEnd, checkNext, endOfFrame, scanStore } from "./chain.ts";
+import { type ChainEnd, checkNext, endOfFrame } from "./chain.ts";
 import { DamageBook, refusal } from "./damage.ts";
-import { frameBytes, frameIndex } from "./frame.ts";
+import { frameBytes } from "./frame.ts";
 import { LogMeter, type LogTelemetry } from "./log-meter.ts";
-import { ActiveIndex } from "./offset-index.ts";
-import { Reader, readFrame } from "./reader.ts";
+import { Reader } from "./reader.ts";
 import { type FrameGroup, lastOfGroup, Recent } from "./recent.ts";
 import { identify, type RecoveryReport, recover } from "./recovery.ts";
 import type { RetainedLog } from "./retention.ts";
-import { mustRoll } from "./roll.ts";
 import { Scrub, type Scrubbed } from "./scrub.ts";
 import { checkBytesDefault } from "./sealed-check.ts";
-import {
-  ActiveSegment,
-  baseOf,
-  firstOf,
-  indexBody,
-  SealedSegment,
-  type Segment,
-  type SegmentMeta,
-} from "./segment.ts";
+import type { ActiveSegment, SealedSegment, Segment } from "./segment.ts";
 import { SegmentFiles } from "./segment-files.ts";
-import { emptyCheckpoint, LogState, type StateCheckpoint } from "./state.ts";
+import { SegmentSet } from "./segment-set.ts";
+import { LogState } from "./state.ts";
+import { foldSealed, foldSegment } from "./state-fold.ts";
 
 export interface SegmentedLogOptions {
   /** The data directory; segments lie in its `log`. It must exist. */
@@ -90,10 +82,7 @@ export class SegmentedLog {
   readonly #files: SegmentFiles;
   readonly #meter: LogMeter | undefined;
   readonly #scrub: Scrub | undefined;
-  #start: LogStart;
-  #sealed: SealedSegment[];
-  #active: ActiveSegment | undefined;
-  #segments: readonly Segment[] = [];
+  readonly #set: SegmentSet;
   /** Staged and not yet written, in order. */
   #staged: FrameGroup[] = [];
   #end: ChainEnd;
@@ -131,7 +120,7 @@ export class SegmentedLog {
       this.#catalog.write(catalogChange.damage(first, damage));
     }, options.logger);
     this.#files = new SegmentFiles(logDirectory, disk, mapper, options.openFilesMax ?? 64, book);
-    this.#start = this.#initialStart(options.initialOffset ?? 0);
+    const start = initialStart(this.#catalog, options.initialOffset ?? 0);
     this.#floor = this.#catalog.commit();
     let state: LogState | undefined;
     const { sealed, active, report } = recover(
@@ -140,7 +129,7 @@ export class SegmentedLog {
       this.directoryId,
       options.checkBytesMax ?? checkBytesDefault,
       (before, last) => {
-        const folding = this.#foldBefore(before, last);
+        const folding = foldSealed(this.#catalog, start, this.#floor, before, last);
         state = folding;
         return (bytes, at) => folding.stage(bytes, at);
       },
@@ -148,9 +137,16 @@ export class SegmentedLog {
     assert(state !== undefined, "the state was not folded");
     this.state = state;
     this.recovery = report;
-    this.#sealed = sealed;
-    this.#active = active;
-    this.#end = active?.end ?? this.#start.end;
+    const { directoryId } = this;
+    this.#set = new SegmentSet({
+      files: this.#files,
+      catalog: this.#catalog,
+      directoryId,
+      start,
+      sealed,
+      active,
+    });
+    this.#end = this.#set.end;
     this.#durable = this.#end.index;
     if (this.#durable < this.#floor) {
       active?.close();
@@ -162,7 +158,7 @@ export class SegmentedLog {
     this.state.commitTo(this.#commit);
     this.#wanted = this.#commit;
     this.#bounds = { lowest: 0, next: 0 };
-    this.#refresh();
+    this.#refreshBounds();
     this.reader = new Reader(this);
     const unsynced = options.unsynced ?? false;
     if (this.#catalog.unsynced() !== unsynced) this.#catalog.write(catalogChange.unsynced(unsynced));
@@ -176,7 +172,7 @@ export class SegmentedLog {
         bytesPerSecond: scrubBytesPerSecond,
         logger: options.logger,
         files: this.#files,
-        sealed: () => this.#sealed,
+        sealed: () => this.#set.sealed,
         since: this.#catalog.scrubbed(),
         keep: (first) => this.#quietlyKeep(first),
       });
@@ -199,15 +195,12 @@ export class SegmentedLog {
 
   /** The first index that is still here; one more than the last when the log is empty. */
   get firstIndex(): RaftIndex {
-    return this.#segments[0]?.first ?? this.#start.end.index + 1;
+    return this.#set.before.index + 1;
   }
 
   /** The end of the log before firstIndex, and the state there: what a node needs that starts from here. */
   get start(): LogStart {
-    const first = this.#sealed[0]?.meta ?? this.#active?.meta;
-    if (first === undefined) return this.#start;
-    const checkpoint = this.#catalog.checkpoint(firstOf(first));
-    return { end: first.before, checkpoint: checkpoint ?? emptyCheckpoint };
+    return this.#set.start;
   }
 
   /** The committed extent. */
@@ -216,7 +209,7 @@ export class SegmentedLog {
   }
 
   get segments(): readonly Segment[] {
-    return this.#segments;
+    return this.#set.all;
   }
 
   get failure(): Fault | undefined {
@@ -247,10 +240,10 @@ export class SegmentedLog {
     if (index > this.#end.index) return undefined;
     const recent = this.recent.term(index);
     if (recent !== undefined) return recent;
-    const before = this.#sealed[0]?.meta.before ?? this.#active?.meta.before ?? this.#start.end;
+    const { before } = this.#set;
     if (index === before.index) return before.term;
     if (index < before.index) return undefined;
-    const segment = this.#segmentOf(index);
+    const segment = this.#set.of(index);
     return segment.lookup((entries) => entries.term(index - segment.first));
   }
 
@@ -326,7 +319,7 @@ export class SegmentedLog {
     const told = this.#meter?.flushing(groups, this.#writtenOffset);
     try {
       try {
-        for (const part of this.#parts(groups)) this.#active!.write(part);
+        for (const part of this.#parts(groups)) this.#set.active!.write(part);
       } catch (reason) {
         this.#writeFailed(reason);
       }
@@ -346,11 +339,12 @@ export class SegmentedLog {
     const told = this.#meter?.flushing(groups, this.#writtenOffset);
     try {
       try {
-        for (const part of this.#parts(groups)) await this.#active!.writeAsync(part);
+        for (const part of this.#parts(groups)) await this.#set.active!.writeAsync(part);
       } catch (reason) {
         this.#writeFailed(reason);
       }
-      if (sync && this.#active !== undefined) await this.#syncAside(this.#active);
+      const { active } = this.#set;
+      if (sync && active !== undefined) await this.#syncAside(active);
       this.#flushed(groups, sync);
     } catch (reason) {
       told?.failed(reason);
@@ -361,17 +355,18 @@ export class SegmentedLog {
 
   /** Syncs what flush(false) has only written. */
   async syncWritten(): Promise<void> {
-    if (this.#active === undefined || this.#failure !== undefined || this.#closed) return;
-    const { index } = this.#active.end;
-    await this.#syncAside(this.#active);
-    if (this.#active.end.index === index) this.#receipts();
+    const { active } = this.#set;
+    if (active === undefined || this.#failure !== undefined || this.#closed) return;
+    const { index } = active.end;
+    await this.#syncAside(active);
+    if (this.#set.active?.end.index === index) this.#receipts();
   }
 
   /** Syncs the index of the active segment: worth doing when there is nothing else to do. */
   syncIndex(): void {
     if (this.#unsyncedIndexBytes === 0 || this.#failure !== undefined || this.#closed) return;
     try {
-      this.#active?.syncIndex();
+      this.#set.active?.syncIndex();
     } catch (reason) {
       throw this.#poison(reason);
     }
@@ -389,7 +384,7 @@ export class SegmentedLog {
     this.#refreshBounds();
     this.reader.committed();
     // Once a segment, the catalog learns that all before it is committed: opening need not look further back.
-    const boundary = (this.#active?.first ?? 1) - 1;
+    const boundary = (this.#set.active?.first ?? 1) - 1;
     if (this.#floor < boundary && to >= boundary) this.#writeFloor(to);
     this.changed.notify();
   }
@@ -407,7 +402,7 @@ export class SegmentedLog {
     this.#wanted = Math.min(this.#wanted, from - 1);
     if (from <= this.#durable) {
       try {
-        this.#truncateFiles(from, end);
+        this.#set.truncate(from, end);
       } catch (reason) {
         throw this.#poison(reason);
       }
@@ -418,7 +413,7 @@ export class SegmentedLog {
     // The state below the cut may have been folded from a checkpoint above it.
     if (from > this.state.committedIndex) this.state.truncate(from);
     else this.state = this.#foldState();
-    this.#refresh();
+    this.#refreshBounds();
   }
 
   /**
@@ -428,15 +423,14 @@ export class SegmentedLog {
   compact(keepAfter: RaftIndex = this.#commit): number {
     const { lowest } = this.#bounds;
     let count = 0;
-    for (const { nextOffset, first, seal } of this.#sealed) {
+    for (const { nextOffset, first, seal } of this.#set.sealed) {
       const last = first + seal.entries - 1;
       if (nextOffset > lowest || last > Math.min(keepAfter, this.#commit) || last > this.#floor) break;
       count++;
     }
     if (count === 0) return 0;
-    this.#remove(this.#sealed.slice(0, count).map(({ first }) => first));
-    this.#sealed.splice(0, count);
-    this.#refresh();
+    this.#set.removeFirst(count);
+    this.#refreshBounds();
     return count;
   }
 
@@ -446,17 +440,12 @@ export class SegmentedLog {
    */
   reset(start: LogStart, also: CatalogChanges = {}): void {
     this.#checkUsable();
-    const firsts = this.#segments.map(({ first }) => first);
     try {
-      this.#active?.close();
-      this.#active = undefined;
-      this.#remove(firsts, catalogChange.start(start), catalogChange.commit(start.end.index), also);
+      this.#set.reset(start, also);
     } catch (reason) {
       throw this.#poison(reason);
     }
-    this.#sealed = [];
     this.#staged = [];
-    this.#start = start;
     this.#end = start.end;
     this.#durable = start.end.index;
     this.#commit = start.end.index;
@@ -466,7 +455,7 @@ export class SegmentedLog {
     this.reader.forget();
     this.state = LogState.from(start.checkpoint);
     this.state.commitTo(this.#commit);
-    this.#refresh();
+    this.#refreshBounds();
     this.changed.notify();
   }
 
@@ -474,51 +463,36 @@ export class SegmentedLog {
   close(): void {
     if (this.#closed) return;
     this.#scrub?.close();
-    if (this.#failure === undefined && this.#active !== undefined) {
+    if (this.#failure === undefined && this.#set.active !== undefined) {
       this.#syncActive();
       this.#receipts();
       this.syncIndex();
       if (this.#floor < this.#commit) this.#writeFloor(this.#commit);
     }
     this.#closed = true;
-    this.#active?.close();
-    this.#files.close();
+    this.#set.close();
     this.changed.notify();
   }
 
   /** Segments as people want to see them, committed records only. */
   describeSegments(): SegmentDescription[] {
     const { next } = this.#bounds;
-    return this.#segments.map((segment) => ({
-      baseOffset: segment.baseOffset,
+    return this.#set.all.map((segment) => ({
+      ...segment.describe(),
       nextOffset: Math.min(next, segment.nextOffset),
-      bytes: segment.bytes,
-      ...(segment instanceof SealedSegment
-        ? {
-            indexEntries: segment.seal.entries,
-            sealed: true,
-            firstTimestampMs: segment.meta.baseTimestampMs,
-            lastTimestampMs: segment.seal.lastTimestampMs,
-          }
-        : {
-            indexEntries: this.#active!.index.length,
-            sealed: false,
-            firstTimestampMs: this.#active!.meta.baseTimestampMs,
-            lastTimestampMs: this.#active!.end.timestampMs,
-          }),
     }));
   }
 
   /** Sealed segments, for retention and for sending them away whole. */
   get sealed(): readonly SealedSegment[] {
-    return this.#sealed;
+    return this.#set.sealed;
   }
 
   /** The log as retention sees it. */
   get retained(): RetainedLog {
-    const active = this.#active;
+    const { active, sealed } = this.#set;
     return {
-      sealed: this.#sealed,
+      sealed,
       active: active !== undefined && active.nextOffset > active.baseOffset ? active : undefined,
       activeCommitted: this.#commit === this.#end.index,
       lowest: this.#bounds.lowest,
@@ -536,93 +510,36 @@ export class SegmentedLog {
     for (const { bytes, positions, first } of groups) {
       const frames = positions.length - 1;
       let k = Math.max(0, this.#durable + 1 - first);
-      if (this.#active !== undefined) k = Math.max(k, this.#active.end.index + 1 - first);
+      if (this.#set.active !== undefined) k = Math.max(k, this.#set.end.index + 1 - first);
       while (k < frames) {
-        if (this.#mustRoll(bytes, positions[k]!)) this.#roll(bytes, positions[k]!);
-        const from = k;
-        const active = this.#active!;
-        const { base } = active.index;
-        do k++;
-        while (
-          k < frames &&
-          !mustRoll(
-            {
-              base,
-              bytes: active.bytes + positions[k]! - positions[from]!,
-              entries: active.index.length + k - from,
-            },
-            bytes,
-            positions[k]!,
-            this.state.settingsAt(first + k),
-          )
-        );
-        yield bytes.subarray(positions[from]!, positions[k]!);
-        for (let each = from; each < k; each++) {
-          const at = positions[each]!;
-          active.enter(bytes, at, positions[each + 1]! - at, endOfFrame(bytes, at));
+        if (this.#set.mustRoll(bytes, positions[k]!, this.state)) this.#roll(bytes, positions[k]!);
+        const active = this.#set.active!;
+        const end = this.#set.runFrom(k, bytes, positions, this.state);
+        const written = bytes.subarray(positions[k]!, positions[end]!);
+        yield written;
+        for (; k < end; k++) {
+          const at = positions[k]!;
+          active.enter(bytes, at, positions[k + 1]! - at, endOfFrame(bytes, at));
         }
-        this.#unsyncedIndexBytes += positions[k]! - positions[from]!;
+        this.#unsyncedIndexBytes += written.length;
       }
     }
   }
 
-  #mustRoll(bytes: Uint8Array, at: number): boolean {
-    const active = this.#active;
-    if (active === undefined) return true;
-    const fill = { base: active.index.base, bytes: active.bytes, entries: active.index.length };
-    return mustRoll(fill, bytes, at, this.state.settingsAt(frameIndex(bytes, at)));
-  }
-
-  /** Seals the active segment, if it holds anything, and begins one for the frame at `at`. */
   #roll(bytes: Uint8Array, at: number): void {
-    const old = this.#active;
-    if (old !== undefined) this.#syncActive();
-    const before = old?.end ?? this.#start.end;
-    const empty = old === undefined || old.index.length === 0;
-    const meta: SegmentMeta = {
-      before: before.index === 0 ? { ...before, nextOffset: this.#start.end.nextOffset } : before,
-      baseTimestampMs: endOfFrame(bytes, at).timestampMs,
-      seal: undefined,
-    };
-    const first = firstOf(meta);
-    const changes = [
-      catalogChange.segment(meta),
-      catalogChange.checkpoint(first, this.state.checkpointAt(before.index)),
-      catalogChange.commit(this.#commit),
-    ];
-    try {
-      const seal = empty ? undefined : old.seal();
-      const sealedMeta = seal === undefined ? undefined : { ...old!.meta, seal };
-      if (sealedMeta !== undefined) changes.push(catalogChange.segment(sealedMeta));
-      this.#files.replace(
-        this.#files.indexPath(first),
-        indexBody(this.directoryId, before.crc, new ActiveIndex(baseOf(meta))),
-      );
-      this.#files.replace(this.#files.storePath(first), new Uint8Array(0));
-      this.#files.disk.syncDirectory(this.#files.directory);
-      this.#catalog.write(...changes);
-      if (sealedMeta !== undefined)
-        this.#sealed.push(new SealedSegment(sealedMeta, this.#files, this.directoryId));
-    } catch (reason) {
-      if (!empty) this.#quietly(() => old.unseal());
-      throw reason;
-    }
+    this.#syncActive();
+    this.#set.roll(bytes, at, this.state, this.#commit, (reason) => this.#poison(reason));
     this.#floor = Math.max(this.#floor, this.#commit);
-    old?.close();
-    this.#active = new ActiveSegment(meta, new ActiveIndex(baseOf(meta)), this.#files, {
-      bytes: 0,
-      end: meta.before,
-      receipts: 0,
-    });
     this.#unsyncedIndexBytes = 0;
-    this.#refresh();
+    this.#refreshBounds();
   }
 
   #syncActive(): void {
-    if (this.#active === undefined) return;
+    const { active } = this.#set;
+    if (active === undefined) return;
     const began = this.#meter?.nowMs() ?? 0;
     try {
-      this.#active.sync();
+      active.sync();
     } catch (reason) {
       throw this.#poison(reason);
     }
@@ -641,7 +558,7 @@ export class SegmentedLog {
 
   /** Behind the last record that was written. */
   get #writtenOffset(): Offset {
-    return this.#active?.end.nextOffset ?? this.#start.end.nextOffset;
+    return this.#set.end.nextOffset;
   }
 
   /** What was asked for is written (and synced): receipts, then the durable index, then what waits for it. */
@@ -656,7 +573,7 @@ export class SegmentedLog {
 
   #receipts(): void {
     try {
-      this.#active?.writeReceipts();
+      this.#set.active?.writeReceipts();
       if (this.#unsyncedIndexBytes >= indexSyncBytes) this.syncIndex();
     } catch (reason) {
       // Without room for receipts the frames are none the less durable; the receipts follow when there is room.
@@ -667,7 +584,7 @@ export class SegmentedLog {
   /** No room: what was written whole is kept and made durable, a part of a frame is cut off again. */
   #writeFailed(reason: unknown): never {
     if (this.#failure !== undefined || !isNoSpace(reason)) throw this.#failure ?? this.#poison(reason);
-    const active = this.#active;
+    const { active } = this.#set;
     if (active !== undefined) {
       try {
         active.cutBack();
@@ -686,137 +603,32 @@ export class SegmentedLog {
     return this.#failure;
   }
 
-  #quietly(work: () => void): void {
-    try {
-      work();
-    } catch (reason) {
-      this.#poison(reason);
-    }
-  }
-
   #checkUsable(): void {
     if (this.#failure !== undefined) throw new Fault("disk-failed", { cause: this.#failure });
     if (this.#closed) throw new Fault("unavailable", { message: "the log is closed" });
   }
 
-  // ── cutting ──
-
-  #truncateFiles(from: RaftIndex, end: ChainEnd): void {
-    const gone = this.#segments.filter(({ first }) => first >= from);
-    if (gone.length > 0) {
-      this.#active!.close();
-      this.#active = undefined;
-      const rest = this.#sealed.filter(({ first }) => first < from);
-      const changes =
-        rest.length === 0 ? [catalogChange.start({ end, checkpoint: this.start.checkpoint })] : [];
-      if (rest.length === 0) this.#start = { end, checkpoint: this.start.checkpoint };
-      this.#remove(
-        gone.map(({ first }) => first),
-        ...changes,
-      );
-      this.#sealed = rest;
-      const last = this.#sealed.pop();
-      if (last !== undefined) this.#active = this.#unseal(last);
-    }
-    const active = this.#active;
-    if (active !== undefined && from <= active.end.index) active.truncate(from - active.first, end);
-  }
-
-  /** Makes the last sealed segment the active one again: its index is copied, written anew and renamed. */
-  #unseal(segment: SealedSegment): ActiveSegment {
-    const meta: SegmentMeta = { ...segment.meta, seal: undefined };
-    const index = new ActiveIndex(baseOf(meta));
-    const { storeBytes, entries } = segment.seal;
-    segment.lookup((from) => {
-      index.truncate(0);
-      for (let k = 0; k < from.length; k++)
-        index.append(from.offset(k), from.position(k), from.term(k), from.timestampMs(k));
-    });
-    const end = endOfSealed(segment);
-    this.#files.drop(segment.first);
-    this.#files.replace(
-      this.#files.indexPath(segment.first),
-      indexBody(this.directoryId, meta.before.crc, index),
-    );
-    this.#files.disk.syncDirectory(this.#files.directory);
-    this.#catalog.write(catalogChange.segment(meta));
-    return new ActiveSegment(meta, index, this.#files, { bytes: storeBytes, end, receipts: entries });
-  }
-
-  /** The catalog forgets them first and notes that their files must go; so a crash in between is finished later. */
-  #remove(firsts: readonly RaftIndex[], ...changes: readonly Record<string, unknown>[]): void {
-    this.#catalog.write(...changes, ...firsts.map(catalogChange.removed), catalogChange.doomed(firsts));
-    for (const first of firsts) this.#files.remove(first);
-    this.#files.damage.forget(firsts);
-    this.#files.disk.syncDirectory(this.#files.directory);
-    this.#catalog.write(catalogChange.doomed([]));
-  }
-
   // ── looking ──
-
-  #segmentOf(index: RaftIndex): Segment {
-    const segments = this.#segments;
-    let [low, high] = [0, segments.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (segments[middle]!.first <= index) low = middle + 1;
-      else high = middle;
-    }
-    return segments[low - 1]!;
-  }
 
   /** Where the log would end if `index` were its last. */
   #endAt(index: RaftIndex): ChainEnd {
     if (index === this.#end.index) return this.#end;
     const frame = this.recent.frame(index);
     if (frame !== undefined) return endOfFrame(frame, 0);
-    const before = [...this.#sealed, this.#active].map((segment) => segment?.meta.before);
-    for (const end of [...before, this.#start.end]) if (end?.index === index) return end;
-    const segment = this.#segmentOf(index);
-    const k = index - segment.first;
-    const [position, next] = segment.lookup((entries) => [
-      entries.position(k),
-      k + 1 < entries.length ? entries.position(k + 1) : segment.bytes,
-    ]);
-    return endOfFrame(readFrame(segment, index, position, next - position), 0);
-  }
-
-  /** The state from the newest checkpoint that is known to be committed, up to the beginning of `last`. */
-  #foldBefore(sealed: readonly SealedSegment[], last: SegmentMeta | undefined): LogState {
-    const metas = sealed.map(({ meta }) => meta);
-    if (last !== undefined) metas.push(last);
-    const known = Math.max(this.#floor, this.#start.end.index);
-    let from = metas.length;
-    let checkpoint: StateCheckpoint | undefined;
-    while (checkpoint === undefined && from > 0) {
-      from--;
-      const { before } = metas[from]!;
-      if (before.index <= known) checkpoint = this.#catalog.checkpoint(before.index + 1);
-    }
-    const state = LogState.from(checkpoint ?? this.#start.checkpoint);
-    for (const segment of sealed.slice(from)) foldSegment(segment, segment.meta.before, state);
-    return state;
+    return this.#set.endAt(index);
   }
 
   /** The state of what is on disk, and then staged, folded anew. */
   #foldState(): LogState {
-    const state = this.#foldBefore(this.#sealed, this.#active?.meta);
-    if (this.#active !== undefined) foldSegment(this.#active, this.#active.meta.before, state);
-    const written = this.#active?.end.index ?? this.#start.end.index;
+    const { origin, sealed, active } = this.#set;
+    const state = foldSealed(this.#catalog, origin, this.#floor, sealed, active?.meta);
+    if (active !== undefined) foldSegment(active, active.meta, state);
+    const written = this.#set.end.index;
     for (const { bytes, positions, first } of this.#staged) {
       for (let k = Math.max(0, written + 1 - first); k < positions.length - 1; k++)
         state.stage(bytes, positions[k]!);
     }
     return state;
-  }
-
-  #initialStart(initialOffset: Offset): LogStart {
-    const start = this.#catalog.start();
-    if (start.end.index > 0 || initialOffset === 0) return start;
-    return {
-      end: { ...start.end, nextOffset: initialOffset },
-      checkpoint: { ...start.checkpoint, lowest: initialOffset },
-    };
   }
 
   #writeFloor(index: RaftIndex): void {
@@ -834,19 +646,14 @@ export class SegmentedLog {
     try {
       if (this.#failure === undefined) this.#catalog.write(catalogChange.scrubbed(scrubbed));
     } catch (reason) {
-      if (!isNoSpace(reason)) throw this.#poison(reason);
+      if (!isNoSpace(reason)) this.#poison(reason);
     }
-  }
-
-  #refresh(): void {
-    this.#segments = this.#active === undefined ? [...this.#sealed] : [...this.#sealed, this.#active];
-    this.#refreshBounds();
   }
 
   #refreshBounds(): void {
     const next = this.#nextOffsetAt(this.#commit);
     // Behind a snapshot the lowest offset of its state may be one that this node never had.
-    const begin = this.#segments[0]?.baseOffset ?? this.#start.end.nextOffset;
+    const begin = this.#set.all[0]?.baseOffset ?? this.#set.before.nextOffset;
     this.#bounds = { lowest: Math.min(next, Math.max(this.state.lowest, begin)), next };
   }
 
@@ -866,20 +673,12 @@ function cutGroup(group: FrameGroup, from: RaftIndex): FrameGroup {
 const isNoSpace = (reason: unknown): boolean =>
   ["ENOSPC", "EDQUOT", "MDB_MAP_FULL"].includes(errorCode(reason));
 
-function endOfSealed({ meta, seal }: SealedSegment): ChainEnd {
+/** Where an empty log begins is asked for; one that has begun knows. */
+function initialStart(catalog: Catalog, initialOffset: Offset): LogStart {
+  const start = catalog.start();
+  if (start.end.index > 0 || initialOffset === 0) return start;
   return {
-    index: meta.before.index + seal.entries,
-    term: seal.lastTerm,
-    nextOffset: seal.nextOffset,
-    timestampMs: seal.lastTimestampMs,
-    crc: seal.lastCrc,
+    end: { ...start.end, nextOffset: initialOffset },
+    checkpoint: { ...start.checkpoint, lowest: initialOffset },
   };
-}
-
-function foldSegment(segment: Segment, before: ChainEnd, state: LogState): void {
-  const scan = scanStore(segment, segment.bytes, before, (bytes, at) => state.stage(bytes, at));
-  if (scan.flaw !== undefined) {
-    segment.damaged(scan.position, scan.flaw);
-    throw refusal({ path: segment.path, position: scan.position, why: scan.flaw });
-  }
 }
