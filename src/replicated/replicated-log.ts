@@ -187,6 +187,9 @@ export class ReplicatedLog implements CommitLog {
     there: (leader: string) => Promise<T>,
   ): Promise<T> {
     const { clock, node, watch } = this.#options;
+    if (node() === undefined) {
+      throw new Fault("unavailable", { message: "this node takes part in no cluster yet" });
+    }
     const patience = clock.wallMs() + leaderWaitMsMax;
     const until = Math.min(options.deadlineMs ?? patience, patience);
     let undecided: Fault | undefined;

@@ -144,3 +144,27 @@ test("a node that waits to be added says why it is not ready, and that nothing w
   await cluster.whole();
   assert.equal(await post(second, "a"), 0);
 });
+
+test("nodes that come back at other addresses, one after another, are found there", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t), { nodes: 1 });
+  const [one] = cluster.nodes as [ClusterNode];
+  await cluster.stop(one);
+  await cluster.move(one);
+  cluster.start(one);
+  await cluster.ready(one);
+  const two = await cluster.add("n2");
+  cluster.start(two);
+  const three = await cluster.add("n3");
+  cluster.start(three);
+  await cluster.whole();
+  const follower = (await cluster.followers())[0]!;
+  await cluster.stop(follower);
+  await cluster.move(follower);
+  cluster.start(follower);
+  await cluster.whole();
+  await eventually("all know where it is", async () => {
+    const said = await Promise.all(cluster.nodes.map((node) => cluster.servers(node)));
+    return said.every((servers) => servers.some(({ rpcAddr }) => rpcAddr === follower.addr));
+  });
+  assert.equal(await post(follower, "a"), 0);
+});

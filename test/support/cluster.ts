@@ -22,9 +22,9 @@ export interface TestContext {
 export interface ClusterNode {
   readonly name: string;
   readonly directory: string;
-  readonly addr: string;
+  addr: string;
   readonly ops: string;
-  readonly url: string;
+  url: string;
   /** Those of its command line; a test may change them before it starts the node. */
   flags: string[];
   /** Undefined while it is down. */
@@ -52,7 +52,7 @@ interface ClientFiles {
   readonly key: string;
 }
 
-const limitMs = 60_000;
+const limitMs = 120_000;
 
 /** Waits until something holds, within a generous limit. */
 export async function eventually(what: string, holds: () => unknown): Promise<void> {
@@ -125,6 +125,12 @@ export class TestCluster {
     const others = this.nodes.filter((other) => other !== node).map(({ addr }) => addr);
     node.flags = others.length === 0 ? [] : ["--start-join-addrs", others.join(",")];
     return node;
+  }
+
+  /** From its next start on it serves elsewhere. */
+  async move(node: ClusterNode): Promise<void> {
+    node.addr = `127.0.0.1:${await freePort()}`;
+    node.url = node.url.replace(/[^/]+$/, node.addr);
   }
 
   /** Starts its process. It need not be ready when this returns: see ready(). */

@@ -28,6 +28,7 @@ export interface NodeClusterOptions {
     "bootstrap" | "bootstrapExpect" | "startJoinAddrs" | "clusterId" | "initialOffset"
   >;
   readonly replica: Replica;
+  readonly self: () => PeerHello;
   readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach">;
   readonly gossip: Pick<Gossip, "members" | "membership" | "adopt">;
   readonly readiness: NodeReadiness;
@@ -69,6 +70,7 @@ export class NodeCluster implements Disposable {
       network.ask(at, verb, body, deadlineMs === undefined ? {} : { deadlineMs });
     this.#reconciler = new Reconciler({
       replica,
+      self: options.self,
       candidates: () => this.#candidates(),
       onGossip: (listener) =>
         options.gossip.membership.onEvent((event) => {

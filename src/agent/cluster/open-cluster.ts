@@ -92,6 +92,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     new NodeCluster({
       config,
       replica,
+      self,
       network,
       gossip,
       readiness,

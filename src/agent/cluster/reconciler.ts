@@ -23,6 +23,8 @@ export interface ReconcilerOptions {
     Replica,
     "identity" | "node" | "ready" | "started" | "state" | "storedLog" | "onChange"
   >;
+  /** What this node says of itself: it may have moved too. */
+  readonly self: () => PeerHello;
   readonly candidates: () => readonly Candidate[];
   readonly onGossip: (listener: () => void) => () => void;
   readonly probe: (address: string) => Promise<PeerHello>;
@@ -138,13 +140,14 @@ export class Reconciler implements Disposable {
       return !same || candidate.clusterId !== clusterId;
     });
     const found = await Promise.allSettled(unknown.slice(0, probesMax).map(({ address }) => probe(address)));
-    return found.flatMap((one, at) => {
+    const others = found.flatMap((one, at) => {
       if (one.status === "fulfilled") return [one.value];
       const fault = Fault.from(one.reason);
       const { name, address } = unknown[at]!;
       if (fault.kind !== "unavailable") this.#refused(name, address, fault.message);
       return [];
     });
+    return [this.#options.self(), ...others];
   }
 
   #refused(name: string, address: string, why: string): void {
