@@ -40,6 +40,7 @@ export class Sessions extends Http2SessionManager {
       settings: { initialWindowSize: streamWindowBytes, enablePush: false },
     });
     this.#connectMs = settings.connectMs;
+    hearErrors(this);
   }
 
   override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
@@ -50,7 +51,6 @@ export class Sessions extends Http2SessionManager {
     if (session !== undefined && !this.#prepared.has(session as ClientHttp2Session)) {
       this.#prepared.add(session as ClientHttp2Session);
       session.setLocalWindowSize(connectionWindowBytes);
-      session.on("error", () => {}); // the manager hears it too, as long as it is the manager's
     }
     return stream;
   }
@@ -67,6 +67,21 @@ export class Sessions extends Http2SessionManager {
       this.#isTimed = false;
     });
   }
+}
+
+/**
+ * The manager takes its listeners off a connection that it replaces, also off one that has yet to end with an error.
+ * It keeps what it holds in its field `s` and offers no way in: so whatever is put there is listened to for good.
+ */
+function hearErrors(manager: Http2SessionManager): void {
+  let state: unknown = Reflect.get(manager, "s");
+  Object.defineProperty(manager, "s", {
+    get: () => state,
+    set(next: { readonly t: string; readonly conn?: ClientHttp2Session }) {
+      state = next;
+      if (next.t === "ready") next.conn?.on("error", () => {});
+    },
+  });
 }
 
 /** As Node would say it, had it been asked to: nothing was sent. */
