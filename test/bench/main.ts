@@ -13,6 +13,7 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   access: () => import("./access.ts"),
   log: () => import("./log.ts"),
   replicated: () => import("./replicated.ts"),
+  cluster: () => import("./cluster.ts"),
   service: () => import("./service.ts"),
 };
 

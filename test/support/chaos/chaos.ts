@@ -3,11 +3,13 @@
  *
  * Never: judges by time. What must hold is that after the last fault the cluster becomes whole and takes writes.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { prng } from "../../../src/lib/prng.ts";
 import { check, type Kept, type Violation } from "./checker.ts";
+import { makeCertificates } from "./credentials.ts";
+import { Doors } from "./doors.ts";
 import { Fleet } from "./fleet.ts";
 import { SmallDisk } from "./full-disk.ts";
 import { History } from "./history.ts";
@@ -24,10 +26,16 @@ export interface ChaosOptions {
   /** How long faults happen, milliseconds. */
   readonly ms: number;
   readonly seed: number | string;
+  /** Goes on until this has happened too, for three times as long at most. */
+  readonly atLeast?: { readonly faults: number; readonly acked: number };
   /** Makes every fault longer or shorter. Default 1. */
   readonly tempo?: number;
   /** Appends a second of one writer, of which there are seven. Default 60. */
   readonly rate?: number;
+  /** These faults only; all when not given. */
+  readonly only?: readonly string[];
+  /** Everybody shows a certificate. */
+  readonly tls?: boolean;
   /** Kept with the history and the nodes' logs; without one all is removed unless something was wrong. */
   readonly directory?: string;
   /** Told of every fault, and of every stage. */
@@ -53,7 +61,7 @@ export interface ChaosReport {
   readonly directory: string;
 }
 
-const limitMs = 90_000;
+const limitMs = 120_000;
 const smallDiskBytes = 192 * 1024 * 1024;
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -61,8 +69,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "tailrace-chaos-"));
   mkdirSync(directory, { recursive: true });
   await using stack = new AsyncDisposableStack();
+  let isKept = true;
+  stack.defer(() => {
+    if (!isKept) rmSync(directory, { recursive: true, force: true });
+  });
   const names = Array.from({ length: nodes }, (_, n) => `n${n + 1}`);
   const disks = smallDisks(names.slice(0, 1), directory, stack, told);
+  const credentials = options.tls === true ? await makeCertificates(join(directory, "certs")) : undefined;
   const history = new History(join(directory, "history.jsonl"));
   stack.defer(() => history.close());
   const fleet = stack.use(
@@ -70,10 +83,17 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       directory,
       names,
       places: new Map([...disks].map(([name, disk]) => [name, join(disk.path, "data")])),
-      flags: ["--segment-store-bytes-max", "1MiB", "--shutdown-timeout", "2s"],
+      flags: [
+        "--segment-store-bytes-max",
+        "1MiB",
+        "--shutdown-timeout",
+        "2s",
+        ...(credentials?.server ?? []),
+      ],
     }),
   );
-  const operator = new Operator(fleet);
+  const doors = stack.use(new Doors(credentials?.client));
+  const operator = new Operator(fleet, doors);
   const chance = prng(seed);
   const violations: Violation[] = [];
   const mustHold = async (rule: string, what: string, holds: () => Promise<boolean>): Promise<void> => {
@@ -90,6 +110,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const world: Omit<World, "signal"> = {
     history,
     addresses: fleet,
+    doors,
     positions: new Map<string, number>(),
     rate,
   };
@@ -108,10 +129,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     { fleet, operator, chance: chance.stream("faults"), signal, disks, tempo },
     history,
     told,
+    options.only,
   );
   const happened = nemesis.run();
   const began = performance.now();
   await pause(ms, new AbortController().signal);
+  const { faults, acked: ackedMin } = options.atLeast ?? { faults: 0, acked: 0 };
+  await within(2 * ms, async () => nemesis.total >= faults && history.counts.acked >= ackedMin);
   faulty.abort();
   await happened;
   const peace = performance.now();
@@ -131,7 +155,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   await followed;
   told(`healed after ${Math.round(healedMs)} ms, ${end} records`);
 
-  const final: readonly Kept[] = await keptOn(chance.pick(fleet.nodes).addr);
+  const final: readonly Kept[] = await keptOn(doors.transport(chance.pick(fleet.nodes).addr, "grpc"));
   for (const node of fleet.nodes) await fleet.end(node, "SIGTERM");
   for (const text of fleet.deaths) violations.push({ rule: "death", text });
   for (const text of await wrongIn(
@@ -140,9 +164,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   ))
     violations.push({ rule: "identical", text });
   violations.push(...check(history.operations, final));
-  if (violations.length === 0 && options.directory === undefined) {
-    stack.defer(() => rmSync(directory, { recursive: true, force: true }));
-  }
+  isKept = violations.length > 0 || options.directory !== undefined;
+  // What lies in memory would be gone with the run.
+  if (isKept)
+    for (const [name, disk] of disks)
+      cpSync(join(disk.path, "data"), join(directory, name), { recursive: true });
   const { connections, resets } = fleet.links.passed;
   return {
     nodes,
@@ -176,9 +202,14 @@ function smallDisks(
   return disks;
 }
 
+/** A second at most counts of what one look took: the whole run may be stopped for a while, to let others work. */
 async function within(ms: number, holds: () => Promise<boolean>): Promise<boolean> {
   const never = new AbortController().signal;
-  for (const last = performance.now() + ms; performance.now() < last; await pause(200, never))
+  for (let left = ms; left > 0; ) {
+    const began = performance.now();
     if (await holds()) return true;
+    await pause(200, never);
+    left -= Math.min(1_000, performance.now() - began);
+  }
   return false;
 }

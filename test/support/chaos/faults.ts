@@ -74,16 +74,19 @@ const restart: Fault = async (scene) => {
   return node.name;
 };
 
+const succeeds = (asked: Promise<void>): Promise<boolean> =>
+  asked.then(
+    () => true,
+    () => false,
+  );
+
 const transfer: Fault = async ({ fleet, operator, chance }) => {
   const leader = await operator.leader();
   const others = fleet.running.filter((node) => node !== leader);
   if (leader === undefined || others.length === 0) return undefined;
   const to = chance.pick(others);
-  const done = await operator.transfer(to).then(
-    () => "",
-    (reason: Error) => ` (${reason.message})`,
-  );
-  return `${leader.name} to ${to.name}${done}`;
+  if (!(await succeeds(operator.transfer(to)))) return undefined;
+  return `${leader.name} to ${to.name}`;
 };
 
 /** Waits until the cluster has as many voters as nodes, each with everything, or for long enough. */
@@ -119,11 +122,7 @@ const replace: Fault = async (scene) => {
   if (!(await isCalm(scene))) return undefined;
   const node = await victim(scene);
   if (node === undefined || signal.aborted) return undefined;
-  const failed = await operator.remove(node.name).then(
-    () => undefined,
-    (reason: Error) => reason.message,
-  );
-  if (failed !== undefined) return `${node.name} (${failed})`;
+  if (!(await succeeds(operator.remove(node.name)))) return undefined;
   await lasting(scene, 100, 1_000);
   await fleet.end(node, "SIGKILL");
   fleet.wipe(node);
@@ -133,21 +132,17 @@ const replace: Fault = async (scene) => {
 
 /** One more node for a while. */
 const guest: Fault = async (scene) => {
-  const { fleet, operator, signal, chance } = scene;
+  const { fleet, operator, chance } = scene;
   if (!(await isCalm(scene))) return undefined;
   const name = `guest${chance.between(1, 99_999)}`;
   const node = await fleet.add(name);
   await fleet.start(node);
   const joined = await whole(scene);
   await lasting(scene, 200, 1_500);
-  for (let tries = 0; tries < 20; tries++) {
-    try {
-      await operator.remove(name);
-      break;
-    } catch {
-      await pause(500, signal.aborted ? new AbortController().signal : signal);
-    }
-  }
+  // Also when the run is over: what was taken in must go again.
+  const never = new AbortController().signal;
+  for (let tries = 0; tries < 40 && !(await succeeds(operator.remove(name))); tries++)
+    await pause(500, never);
   await fleet.retire(node);
   return `${name}${joined ? "" : " (never whole)"}`;
 };
@@ -193,6 +188,39 @@ const oneWay: Fault = async (scene) => {
   await lasting(scene, 300, 4_000);
   scene.fleet.links.heal();
   return outward ? `nothing leaves ${node.name}` : `nothing reaches ${node.name}`;
+};
+
+/** The leader still speaks to all and hears nobody: what it sends may be decided without it. */
+const deafLeader: Fault = async (scene) => {
+  const leader = await scene.operator.leader();
+  if (leader === undefined) return undefined;
+  const others = scene.fleet.nodes.map(({ name }) => name).filter((name) => name !== leader.name);
+  split(scene, others, false);
+  await lasting(scene, 1_000, 4_000);
+  scene.fleet.links.heal();
+  return leader.name;
+};
+
+/** The leader is cut off and stops; when it goes on, another one leads, of whom it hears at once or only later. */
+const frozenLeader: Fault = async (scene) => {
+  const { fleet, operator, chance, signal } = scene;
+  const leader = await operator.leader();
+  if (leader === undefined) return undefined;
+  split(scene, [leader.name], true);
+  await pause(chance.between(20, 200), signal);
+  fleet.pause(leader);
+  let next: FleetNode | undefined;
+  for (let waits = 0; waits < 40 && next === undefined && !signal.aborted; waits++) {
+    await pause(100, signal);
+    next = await operator.leader();
+  }
+  await lasting(scene, 0, 500);
+  const knows = chance.chance(0.3);
+  if (knows) fleet.links.heal();
+  fleet.resume(leader);
+  await lasting(scene, 500, 1_500);
+  fleet.links.heal();
+  return `${leader.name}, then ${next?.name ?? "nobody"}${knows ? "" : ", unheard"}`;
 };
 
 /** Two nodes do not hear each other; everybody else hears both. */
@@ -250,6 +278,8 @@ export const processFaults: Readonly<Record<string, readonly [weight: number, fa
 export const networkFaults: Readonly<Record<string, readonly [weight: number, fault: Fault]>> = {
   isolate: [5, isolate],
   "one way": [3, oneWay],
+  "deaf leader": [4, deafLeader],
+  "frozen leader": [5, frozenLeader],
   bridge: [2, bridge],
   delay: [3, delay],
   reset: [5, reset],

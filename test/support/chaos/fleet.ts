@@ -1,5 +1,5 @@
 /**
- * The nodes of a run: processes started from the command line, each behind its proxy, each with a directory that
+ * The nodes of a run: processes started from the command line, each behind a proxy, each with a directory that
  * outlives it. Whatever one logs goes to a file beside its directory.
  *
  * Never: signals a process that it did not start.
@@ -8,8 +8,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../free-port.ts";
 import { environment, root } from "../process.ts";
+import { quietPort } from "../quiet-port.ts";
 import { Links } from "./links.ts";
 import type { Addresses } from "./world.ts";
 
@@ -31,6 +31,8 @@ export interface FleetOptions {
   /** Where a node's data lies, if not below the directory. */
   readonly places?: ReadonlyMap<string, string>;
   readonly flags?: readonly string[];
+  /** False: nodes reach each other without proxies between them. */
+  readonly proxied?: false;
 }
 
 export class Fleet implements Addresses, AsyncDisposable {
@@ -72,12 +74,13 @@ export class Fleet implements Addresses, AsyncDisposable {
 
   /** A node that is not started yet. */
   async add(name: string): Promise<FleetNode> {
-    const [port, proxyPort] = [await freePort(), await freePort()];
+    const [port, proxyPort] = [await quietPort(), await quietPort()];
+    const addr = `127.0.0.1:${port}`;
     const node: FleetNode = {
       name,
       directory: this.#options.places?.get(name) ?? join(this.#options.directory, name),
-      addr: `127.0.0.1:${port}`,
-      advertised: await this.links.add(name, port, proxyPort),
+      addr,
+      advertised: this.#isProxied ? await this.links.add(name, port, proxyPort) : addr,
       child: undefined,
       isPaused: false,
     };
@@ -98,10 +101,10 @@ export class Fleet implements Addresses, AsyncDisposable {
     child.once("exit", (status, signal) => {
       if (node.child !== child) return;
       node.child = undefined;
-      this.links.down(node.name);
+      this.#down(node);
       this.deaths.push(`${node.name} ended with ${signal ?? status}`);
     });
-    await this.links.up(node.name, child.pid!);
+    if (this.#isProxied) await this.links.up(node.name, child.pid!);
   }
 
   /** Ends its process and waits until it is gone. */
@@ -119,7 +122,7 @@ export class Fleet implements Addresses, AsyncDisposable {
     // By SIGTERM itself: it was so young that it did not listen for it yet.
     if (signal === "SIGTERM" && status !== 0 && by !== "SIGTERM")
       this.deaths.push(`${node.name} ended with ${by ?? status} where an orderly stop was asked for`);
-    this.links.down(node.name);
+    this.#down(node);
   }
 
   pause(node: FleetNode): void {
@@ -147,6 +150,14 @@ export class Fleet implements Addresses, AsyncDisposable {
     for (const node of this.nodes) await this.end(node, "SIGKILL");
     process.off("exit", this.#last);
     await this.links[Symbol.asyncDispose]();
+  }
+
+  get #isProxied(): boolean {
+    return this.#options.proxied !== false;
+  }
+
+  #down({ name }: FleetNode): void {
+    if (this.#isProxied) this.links.down(name);
   }
 
   #flagsOf({ name, directory, addr, advertised }: FleetNode): string[] {

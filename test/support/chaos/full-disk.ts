@@ -10,8 +10,11 @@ import { join } from "node:path";
 export class SmallDisk implements Disposable {
   readonly path: string;
 
+  readonly #last = (): void => this[Symbol.dispose]();
+
   private constructor(path: string) {
     this.path = path;
+    process.once("exit", this.#last);
   }
 
   /** Undefined where this is not allowed: the caller says so loudly. */
@@ -44,6 +47,7 @@ export class SmallDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    process.off("exit", this.#last);
     spawnSync("umount", ["-l", this.path]);
   }
 }

@@ -3,16 +3,17 @@
  *
  * Never: repairs.
  */
+
+import type { Transport } from "@connectrpc/connect";
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Log, ReadMode } from "../../../src/gen/log/v1/log_pb.js";
 import { tailrace } from "../process.ts";
 import type { Kept } from "./checker.ts";
 import { nameIn } from "./values.ts";
 
 /** Every record that a node has, in the order in which it gives them. */
-export async function keptOn(addr: string): Promise<Kept[]> {
-  const log = createClient(Log, createGrpcTransport({ baseUrl: `http://${addr}` }));
+export async function keptOn(node: Transport): Promise<Kept[]> {
+  const log = createClient(Log, node);
   const kept: Kept[] = [];
   const request = { stopAtEnd: true, readMode: ReadMode.LINEARIZABLE };
   for await (const { record } of log.consumeStream(request))

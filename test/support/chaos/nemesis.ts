@@ -17,11 +17,13 @@ export class Nemesis {
   readonly #scene: Scene;
   readonly #history: History;
   readonly #told: (line: string) => void;
+  readonly #only: readonly string[] | undefined;
 
-  constructor(scene: Scene, history: History, told: (line: string) => void) {
+  constructor(scene: Scene, history: History, told: (line: string) => void, only?: readonly string[]) {
     this.#scene = scene;
     this.#history = history;
     this.#told = told;
+    this.#only = only;
   }
 
   get total(): number {
@@ -37,11 +39,13 @@ export class Nemesis {
   async #lane(name: string, table: Table): Promise<void> {
     const { signal, tempo } = this.#scene;
     const chance = this.#scene.chance.stream(name);
+    const names = Object.keys(table).filter((fault) => this.#only?.includes(fault) ?? true);
+    if (names.length === 0) return;
     const scene = { ...this.#scene, chance };
     while (!signal.aborted) {
-      await pause(chance.between(100, 900) * tempo, signal);
+      await pause(chance.between(200, 1_400) * tempo, signal);
       if (signal.aborted) return;
-      const fault = drawn(table, chance);
+      const fault = drawn(table, names, chance);
       const start = this.#history.now();
       const what = await table[fault]![1](scene);
       if (what === undefined) continue;
@@ -54,7 +58,7 @@ export class Nemesis {
 }
 
 /** One of the table, by weight. */
-function drawn(table: Table, chance: Prng): string {
-  const bag = Object.entries(table).flatMap(([name, [weight]]) => Array<string>(weight).fill(name));
+function drawn(table: Table, names: readonly string[], chance: Prng): string {
+  const bag = names.flatMap((name) => Array<string>(table[name]![0]).fill(name));
   return chance.pick(bag);
 }

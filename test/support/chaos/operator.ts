@@ -4,30 +4,35 @@
  * Never: believes a node that has not heard of a newer term.
  */
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Cluster, Log, type Server } from "../../../src/gen/log/v1/log_pb.js";
+import type { Doors } from "./doors.ts";
 import type { Fleet, FleetNode } from "./fleet.ts";
 
 const timeoutMs = 2_000;
 
 export class Operator {
   readonly #fleet: Fleet;
-  readonly #transports = new Map<string, ReturnType<typeof createGrpcTransport>>();
+  readonly #doors: Doors;
 
-  constructor(fleet: Fleet) {
+  constructor(fleet: Fleet, doors: Doors) {
     this.#fleet = fleet;
+    this.#doors = doors;
   }
 
-  /** The cluster as the node with the newest term tells it; empty when none answers. */
+  /** The cluster as the leader of the newest term tells it, else as others do; empty when none answers. */
   async servers(): Promise<readonly Server[]> {
     const told = await Promise.allSettled(
-      this.#fleet.running.map(async (node) => (await this.#log(node).getServers({}, { timeoutMs })).servers),
+      this.#fleet.running.map(async (node) => {
+        const { servers } = await this.#log(node).getServers({}, { timeoutMs });
+        const leader = servers.find(({ isLeader }) => isLeader);
+        const term = servers.reduce((newest, server) => Math.max(newest, Number(server.term)), 0);
+        // A node that was removed tells what it last knew.
+        return { servers, leader, weight: 2 * term + (leader?.id === node.name ? 1 : 0) };
+      }),
     );
     const answers = told.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-    const termOf = (servers: readonly Server[]): bigint =>
-      servers.reduce((term, server) => (server.term > term ? server.term : term), 0n);
-    const withLeader = answers.filter((servers) => servers.some(({ isLeader }) => isLeader));
-    return withLeader.sort((a, b) => Number(termOf(b) - termOf(a)))[0] ?? [];
+    const withLeader = answers.filter(({ leader }) => leader !== undefined);
+    return withLeader.sort((a, b) => b.weight - a.weight)[0]?.servers ?? [];
   }
 
   async leader(): Promise<FleetNode | undefined> {
@@ -80,23 +85,10 @@ export class Operator {
   async #cluster() {
     const leader = await this.leader();
     if (leader === undefined) throw new Error("there is no leader to ask");
-    return createClient(Cluster, this.#transport(leader));
+    return createClient(Cluster, this.#doors.transport(leader.addr, "grpc"));
   }
 
   #log(node: FleetNode) {
-    return createClient(Log, this.#transport(node));
-  }
-
-  #transport({ addr }: FleetNode): ReturnType<typeof createGrpcTransport> {
-    let transport = this.#transports.get(addr);
-    if (transport === undefined) {
-      transport = createGrpcTransport({
-        baseUrl: `http://${addr}`,
-        pingIntervalMs: 3_000,
-        pingTimeoutMs: 2_000,
-      });
-      this.#transports.set(addr, transport);
-    }
-    return transport;
+    return createClient(Log, this.#doors.transport(node.addr, "grpc"));
   }
 }

@@ -6,7 +6,7 @@
 import { ReadMode } from "../../../src/gen/log/v1/log_pb.js";
 import type { Mode } from "./history.ts";
 import { bodyOf, nameIn } from "./values.ts";
-import { atPace, type Client, callMs, failureOf, type Self, Stubs } from "./world.ts";
+import { atPace, type Client, callMs, failureOf, logOf, type Self } from "./world.ts";
 
 const modes: Readonly<Record<Mode, ReadMode>> = {
   linearizable: ReadMode.LINEARIZABLE,
@@ -20,7 +20,7 @@ interface Freshness {
   readonly stalenessMs?: number;
 }
 
-type Log = ReturnType<Stubs["log"]>;
+type Log = ReturnType<typeof logOf>;
 
 const requestOf = (mode: Mode, { seen, stalenessMs }: Freshness) => ({
   readMode: modes[mode],
@@ -76,9 +76,8 @@ const readsPerSecond = 20;
 
 /** The end of the log as of now, and the last record that it has, from any node. */
 export const linearizable: Client = async (self) => {
-  const stubs = new Stubs();
   const any = (): Log =>
-    stubs.log(self.chance.pick(self.addresses.direct()), self.chance.pick(["grpc", "connect"]));
+    logOf(self, self.chance.pick(self.addresses.direct()), self.chance.pick(["grpc", "connect"]));
   await atPace(self, 2000 / readsPerSecond, async () => {
     const next = await askEnd(self, any(), "linearizable");
     if (next !== undefined && next > 0) await askRecord(self, any(), next - 1, "linearizable");
@@ -88,7 +87,6 @@ export const linearizable: Client = async (self) => {
 /** Appends to one node, and asks another for it by what it was acknowledged. */
 export const session: Client = async (self) => {
   const { history, addresses, chance } = self;
-  const stubs = new Stubs();
   let seen: number | undefined;
   let count = 0;
   await atPace(self, 3000 / readsPerSecond, async () => {
@@ -96,7 +94,7 @@ export const session: Client = async (self) => {
     const known = { op: "append", client: self.name, values: [value], start: history.now() } as const;
     try {
       const record = { value: Buffer.from(bodyOf(value)) };
-      const log = stubs.log(chance.pick(addresses.direct()), "grpc");
+      const log = logOf(self, chance.pick(addresses.direct()), "grpc");
       const { offset } = await log.produce({ record }, { timeoutMs: callMs });
       seen = Number(offset);
       history.add({ ...known, end: history.now(), offset: seen });
@@ -104,17 +102,18 @@ export const session: Client = async (self) => {
       history.add({ ...known, end: history.now(), failure: failureOf(reason) });
     }
     if (seen === undefined) return;
-    await askRecord(self, stubs.log(chance.pick(addresses.direct()), "grpc"), seen, "session", { seen });
-    const next = await askEnd(self, stubs.log(chance.pick(addresses.direct()), "grpc"), "session", { seen });
+    await askRecord(self, logOf(self, chance.pick(addresses.direct()), "grpc"), seen, "session", { seen });
+    const next = await askEnd(self, logOf(self, chance.pick(addresses.direct()), "grpc"), "session", {
+      seen,
+    });
     if (next !== undefined && next > 0) seen = Math.max(seen, next - 1);
   });
 };
 
 /** Is content with what was true a moment ago, or at any time. */
 export const stale: Client = async (self) => {
-  const stubs = new Stubs();
   await atPace(self, 2000 / readsPerSecond, async () => {
-    const log = stubs.log(self.chance.pick(self.addresses.direct()), "grpc");
+    const log = logOf(self, self.chance.pick(self.addresses.direct()), "grpc");
     if (self.chance.chance(0.3)) await askEnd(self, log, "any");
     else await askEnd(self, log, "bounded", { stalenessMs: self.chance.pick([50, 300, 1000]) });
   });

@@ -4,21 +4,39 @@
  *
  * Never: asks for what it has been shown.
  */
-import { type IncomingMessage, request } from "node:http";
 import { recordsOf } from "../../../src/client/mod.ts";
 import { nameIn } from "./values.ts";
-import { type Client, clusterClient, pause, type Self, Stubs } from "./world.ts";
+import { type Client, clusterClient, logOf, pause, type Self } from "./world.ts";
 
 /** Where one tail is, and what it was shown. */
 class Position {
   readonly #self: Self;
   next = 0;
+  readonly #together: { readonly offset: number; readonly value: string }[] = [];
 
   constructor(self: Self) {
     this.#self = self;
     self.positions.set(self.name, 0);
     const now = self.history.now();
     self.history.add({ op: "tail", client: self.name, from: 0, start: now, end: now });
+  }
+
+  /** One value. What comes together is written down together. */
+  one(offset: number, value: string): void {
+    if (this.#together.length === 0) setImmediate(() => this.flush());
+    const last = this.#together.at(-1);
+    if (last !== undefined && (last.offset + 1 !== offset || this.#together.length === 256)) this.flush();
+    this.#together.push({ offset, value });
+    this.next = offset + 1;
+  }
+
+  flush(): void {
+    const together = this.#together.splice(0);
+    if (together.length > 0)
+      this.shown(
+        together[0]!.offset,
+        together.map(({ value }) => value),
+      );
   }
 
   /** Values as they came, at consecutive offsets from `offset` on. */
@@ -46,6 +64,7 @@ class Position {
         // Whatever it was, the stream is gone; the next one goes on where this one was.
       }
       clearTimeout(timer);
+      this.flush();
       signal.removeEventListener("abort", stop);
       await pause(50, signal);
     }
@@ -76,14 +95,12 @@ export const follow: Client = async (self) => {
 
 /** ConsumeStream on one node after another. */
 export const consumeStream: Client = async (self) => {
-  const stubs = new Stubs();
   const position = new Position(self);
   await position.stream(async (signal) => {
     const protocol = self.chance.pick(["grpc", "grpc-web", "connect"] as const);
-    const log = stubs.log(self.chance.pick(self.addresses.direct()), protocol);
+    const log = logOf(self, self.chance.pick(self.addresses.direct()), protocol);
     for await (const { record } of log.consumeStream({ offset: BigInt(position.next) }, { signal })) {
-      if (record === undefined) continue;
-      position.shown(Number(record.offset), [Buffer.from(record.value).toString()]);
+      if (record !== undefined) position.one(Number(record.offset), Buffer.from(record.value).toString());
     }
   });
 };
@@ -98,7 +115,7 @@ async function overHttp(self: Self, accept: string): Promise<void> {
   await position.stream(async (signal) => {
     const addr = self.chance.pick(self.addresses.direct());
     const resume = position.next === 0 ? {} : { "last-event-id": String(position.next - 1) };
-    const answer = await get(`http://${addr}/tail?from=start`, { accept, ...resume }, signal);
+    const answer = await self.doors.stream(addr, "/tail?from=start", { accept, ...resume }, signal);
     answer.setEncoding("utf8");
     let rest = "";
     for await (const chunk of answer) {
@@ -108,16 +125,8 @@ async function overHttp(self: Self, accept: string): Promise<void> {
         const json = /^(?:data: )?(\{"offset".*)$/.exec(line)?.[1];
         if (json === undefined) continue;
         const { offset, value } = JSON.parse(json) as { offset: number; value: string };
-        position.shown(offset, [Buffer.from(value, "base64").toString()]);
+        position.one(offset, Buffer.from(value, "base64").toString());
       }
     }
-  });
-}
-
-function get(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const asking = request(url, { headers, signal, agent: false }, resolve);
-    asking.on("error", reject);
-    asking.end();
   });
 }

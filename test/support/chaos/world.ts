@@ -3,15 +3,11 @@
  *
  * Never: faster than asked; a client that fails at once would else do nothing else.
  */
-import { createClient, type Transport } from "@connectrpc/connect";
-import {
-  createConnectTransport,
-  createGrpcTransport,
-  createGrpcWebTransport,
-} from "@connectrpc/connect-node";
-import { faultOf, openClient, type TailraceClient } from "../../../src/client/mod.ts";
+import { createClient } from "@connectrpc/connect";
+import { faultOf, type TailraceClient } from "../../../src/client/mod.ts";
 import { Log } from "../../../src/gen/log/v1/log_pb.js";
 import type { Prng } from "../../../src/lib/prng.ts";
+import type { Doors, Protocol } from "./doors.ts";
 import type { Failure, History } from "./history.ts";
 
 /** The nodes as clients know them. */
@@ -25,6 +21,7 @@ export interface Addresses {
 export interface World {
   readonly history: History;
   readonly addresses: Addresses;
+  readonly doors: Doors;
   /** Ends all clients. */
   readonly signal: AbortSignal;
   /** Of every tail, what it is to be shown next. */
@@ -40,8 +37,6 @@ export interface Self extends World {
 }
 
 export type Client = (self: Self) => Promise<void>;
-
-export type Protocol = "grpc" | "grpc-web" | "connect" | "json";
 
 /** A call is given up after this time, milliseconds. */
 export const callMs = 6_000;
@@ -81,35 +76,10 @@ export const cutOff = (reason: unknown): Failure => ({
   message: String(reason),
 });
 
-/** The bare RPCs of one node, without retries; connections are kept. */
-export class Stubs {
-  readonly #transports = new Map<string, Transport>();
+/** The bare RPCs of one node. */
+export const logOf = ({ doors }: World, addr: string, protocol: Protocol = "grpc") =>
+  createClient(Log, doors.transport(addr, protocol));
 
-  log(addr: string, protocol: Protocol) {
-    const key = `${protocol} ${addr}`;
-    let transport = this.#transports.get(key);
-    if (transport === undefined) {
-      transport = transportTo(addr, protocol);
-      this.#transports.set(key, transport);
-    }
-    return createClient(Log, transport);
-  }
-}
-
-function transportTo(addr: string, protocol: Protocol): Transport {
-  const baseUrl = `http://${addr}`;
-  const pings = { pingIntervalMs: 3_000, pingTimeoutMs: 3_000 };
-  if (protocol === "grpc") return createGrpcTransport({ baseUrl, ...pings });
-  if (protocol === "grpc-web") return createGrpcWebTransport({ baseUrl, httpVersion: "2", ...pings });
-  if (protocol === "connect") return createConnectTransport({ baseUrl, httpVersion: "2", ...pings });
-  return createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false });
-}
-
-/** The package's own client. A stopped node costs it little. */
-export function clusterClient(self: Self): TailraceClient {
-  return openClient({
-    addrs: self.addresses.advertised(),
-    limits: { attemptMs: 2_000, callMs: 20_000 },
-    sessions: { connectMs: 2_000, pingIntervalMs: 3_000, pingTimeoutMs: 3_000 },
-  });
-}
+/** The package's own client, told of every node by the address that it advertises. */
+export const clusterClient = ({ doors, addresses }: World): TailraceClient =>
+  doors.client(addresses.advertised());

@@ -4,8 +4,8 @@
  * Never: repeats by itself what may have been written, but for the one whose sequence makes that harmless.
  */
 import { encodeRun } from "../../../src/client/mod.ts";
+import type { Answer, Protocol } from "./doors.ts";
 import type { Append } from "./history.ts";
-import { type Answer, http } from "./http.ts";
 import { bodyOf, nameIn } from "./values.ts";
 import {
   atPace,
@@ -14,10 +14,9 @@ import {
   clusterClient,
   cutOff,
   failureOf,
-  type Protocol,
+  logOf,
   pause,
   type Self,
-  Stubs,
 } from "./world.ts";
 
 /** Names for the records of one client, in order. */
@@ -51,10 +50,11 @@ export const producer: Client = async (self) => {
   await using client = clusterClient(self);
   const next = namer(self);
   const sender = client.producer({ lingerMs: 2, deliveryMs: 20_000 });
-  const burst = 4;
+  const burst = 64;
   let underWay = 0;
-  await atPace(self, (1000 * burst) / self.rate, async () => {
-    for (let n = 0; n < burst && underWay < 256; n++) {
+  // Four times as many as from clients that pay a call for each record.
+  await atPace(self, (250 * burst) / self.rate, async () => {
+    for (let n = 0; n < burst && underWay < 2_048; n++) {
       const name = next();
       underWay++;
       void told(self, { values: [name], producer: self.name }, async () => {
@@ -91,12 +91,11 @@ export const stamped: Client = async (self) => {
 
 /** One unary call after another, to whatever node; the protocols take turns. */
 export const unary: Client = async (self) => {
-  const stubs = new Stubs();
   const next = namer(self);
   await atPace(self, 1000 / self.rate, async () => {
     const name = next();
     const protocol = self.chance.pick<Protocol>(["grpc", "grpc-web", "connect", "json"]);
-    const log = stubs.log(self.chance.pick(self.addresses.direct()), protocol);
+    const log = logOf(self, self.chance.pick(self.addresses.direct()), protocol);
     await told(self, { values: [name] }, async () => {
       const { offset } = await log.produce({ record: { value: bytesOf(name) } }, { timeoutMs: callMs });
       return Number(offset);
@@ -106,11 +105,10 @@ export const unary: Client = async (self) => {
 
 /** Batches as a browser sends them: Connect, JSON, HTTP/1.1. */
 export const batches: Client = async (self) => {
-  const stubs = new Stubs();
   const next = namer(self);
   await atPace(self, 10_000 / self.rate, async () => {
-    const values = Array.from({ length: self.chance.between(2, 18) }, next);
-    const log = stubs.log(self.chance.pick(self.addresses.direct()), "json");
+    const values = Array.from({ length: self.chance.between(2, 58) }, next);
+    const log = logOf(self, self.chance.pick(self.addresses.direct()), "json");
     const records = values.map((name) => ({ value: bytesOf(name) }));
     await told(self, { values }, async () => {
       return Number((await log.produceBatch({ records }, { timeoutMs: callMs })).firstOffset);
@@ -159,20 +157,26 @@ export const stream: Client = async (self) => {
   }
 };
 
-/** Appends at the end as it knows it, or not at all. */
+/** Appends at one offset or not at all: at guesses at where the end will be by then, a few at a time. */
 export const conditional: Client = async (self) => {
-  const stubs = new Stubs();
   const next = namer(self);
   await atPace(self, 2000 / self.rate, async () => {
-    const log = stubs.log(self.chance.pick(self.addresses.direct()), "grpc");
+    const log = logOf(self, self.chance.pick(self.addresses.direct()), "grpc");
     const description = await log.describe({}, { timeoutMs: callMs }).catch(() => undefined);
     if (description === undefined) return;
-    const name = next();
-    const expectedOffset = Number(description.nextOffset);
-    await told(self, { values: [name], expectedOffset }, async () => {
-      const request = { record: { value: bytesOf(name) }, expectedOffset: description.nextOffset };
-      return Number((await log.produce(request, { timeoutMs: callMs })).offset);
-    });
+    const guesses = Array.from(
+      { length: 6 },
+      () => Number(description.nextOffset) + self.chance.between(0, 60),
+    );
+    await Promise.all(
+      guesses.map((expectedOffset) => {
+        const name = next();
+        const request = { record: { value: bytesOf(name) }, expectedOffset: BigInt(expectedOffset) };
+        return told(self, { values: [name], expectedOffset }, async () => {
+          return Number((await log.produce(request, { timeoutMs: callMs })).offset);
+        });
+      }),
+    );
   });
 };
 
@@ -181,11 +185,11 @@ export const chapterOne: Client = async (self) => {
   const { history } = self;
   const next = namer(self);
   await atPace(self, 1000 / self.rate, async () => {
-    const url = `http://${self.chance.pick(self.addresses.direct())}/`;
+    const addr = self.chance.pick(self.addresses.direct());
     const name = next();
     const body = JSON.stringify({ record: { value: Buffer.from(bodyOf(name)).toString("base64") } });
     const start = history.now();
-    const posted = await http(url, { method: "POST", body, timeoutMs: callMs });
+    const posted = await self.doors.http(addr, "/", { method: "POST", body, timeoutMs: callMs });
     const known = { op: "append", client: self.name, values: [name], start, end: history.now() } as const;
     const { offset } = posted.json as { offset?: number };
     if (offset === undefined) {
@@ -194,7 +198,7 @@ export const chapterOne: Client = async (self) => {
     }
     history.add({ ...known, offset });
     const asked = history.now();
-    const got = await http(`${url}?offset=${offset}`, { timeoutMs: callMs });
+    const got = await self.doors.http(addr, `/?offset=${offset}`, { timeoutMs: callMs });
     const read = { op: "read", client: self.name, mode: "linearizable", offset, start: asked } as const;
     const { record } = got.json as { record?: { value: string } };
     const answer =

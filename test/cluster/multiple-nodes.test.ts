@@ -1,0 +1,39 @@
+/** The book's test of its distributed log, by its name, with nodes as processes. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { curl } from "../support/curl.ts";
+import { tailrace } from "../support/process.ts";
+import { startCluster, within } from "../support/started-cluster.ts";
+
+test("TestMultipleNodes: what is appended to one node is on all, and a node that was removed gets no more", async (t) => {
+  const { fleet, operator } = await startCluster(t, 3);
+  const leader = await operator.leader();
+  const [one, other] = fleet.nodes.filter((node) => node !== leader);
+  const post = async (value: string): Promise<number> => {
+    const body = JSON.stringify({ record: { value: Buffer.from(value).toString("base64") } });
+    const answer = await curl(`http://${leader!.addr}/`, { method: "POST", body });
+    return answer.json["offset"] as number;
+  };
+  const valueOn = async (addr: string, offset: number): Promise<string | number> => {
+    const { status, json } = await curl(`http://${addr}/?offset=${offset}`);
+    const record = json["record"] as { value: string } | undefined;
+    return record === undefined ? status : Buffer.from(record.value, "base64").toString();
+  };
+  for (const value of ["first", "second"]) {
+    const offset = await post(value);
+    for (const { addr } of fleet.nodes) assert.equal(await valueOn(addr, offset), value);
+  }
+  const servers = await operator.servers();
+  assert.deepEqual(servers.map(({ id }) => id).sort(), ["n1", "n2", "n3"]);
+  assert.deepEqual(
+    servers.filter(({ isLeader }) => isLeader).map(({ id }) => id),
+    [leader!.name],
+  );
+
+  const removed = await tailrace(["remove", one!.name, "--addr", leader!.addr]);
+  assert.equal(removed.status, 0, removed.err);
+  await within("two servers are left", async () => (await operator.servers()).length === 2);
+  const offset = await post("third");
+  assert.equal(await valueOn(other!.addr, offset), "third");
+  assert.notEqual(await valueOn(one!.addr, offset), "third");
+});

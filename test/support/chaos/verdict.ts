@@ -1,0 +1,45 @@
+/**
+ * A run of chaos as a test: in a process of its own, as `npm run chaos` starts it. Says what happened, and fails when
+ * anything was wrong or when too little happened for it to mean anything.
+ *
+ * Never: passes a run that had nothing to lose.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { ended, environment, root } from "../process.ts";
+import type { ChaosReport } from "./chaos.ts";
+
+export interface Trial {
+  readonly nodes: number;
+  readonly seconds: number;
+  readonly seed: number | string;
+  readonly tempo: number;
+  readonly rate: number;
+  /** The run goes on until as much as this has happened, for three times as long at most. */
+  readonly faults: number;
+  readonly acked: number;
+}
+
+export async function standsUp(t: TestContext, trial: Trial): Promise<void> {
+  const { nodes, seconds, seed, tempo, rate, faults, acked } = trial;
+  const words = Object.entries({ nodes, minutes: seconds / 60, seed, tempo, rate, faults, acked });
+  const script = join(root, "test/cluster/main.ts");
+  const args = ["--import", "tsx", script, ...words.flatMap(([name, value]) => [`--${name}`, String(value)])];
+  const child = spawn(process.execPath, args, { cwd: root, env: environment() });
+  t.after(() => child.kill("SIGTERM"));
+  const { out, err } = await ended(child);
+  const at = out.indexOf("\n{");
+  assert.ok(at >= 0, `the run did not come to its end: ${out}${err}`);
+  const { violations, directory, ...report } = JSON.parse(out.slice(at)) as ChaosReport;
+  const { injected, counts, records, healedMs } = report;
+  t.diagnostic(
+    `${injected} faults injected, ${counts.acked} appends acknowledged, healed after ${healedMs} ms`,
+  );
+  t.diagnostic(JSON.stringify(report));
+  assert.deepEqual(violations, [], `seed ${seed}; history and logs are in ${directory}\n${out.slice(0, at)}`);
+  assert.ok(injected >= faults, `only ${injected} faults were injected, less than ${faults}`);
+  assert.ok(counts.acked >= acked, `only ${counts.acked} appends were acknowledged, less than ${acked}`);
+  assert.ok(records >= counts.acked);
+}
