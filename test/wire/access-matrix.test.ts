@@ -126,6 +126,20 @@ async function bufCurl(caller: CallerName, path: string, ...more: string[]): Pro
   return /permission.denied/i.test(err) ? "denied" : "refused";
 }
 
+/** Exits with 64 and the code of gRPC when it was answered. */
+async function grpcurl(caller: CallerName, ...words: string[]): Promise<Outcome> {
+  const flags = certificateFlags(caller).map((word) => word.replace(/^--/, "-"));
+  // It tries again and again to connect where it is refused.
+  if (["none", "wrong CA", "expired"].includes(caller)) flags.push("-connect-timeout", "2");
+  const { code } = await run("grpcurl", [
+    ...["-cacert", join(directory, "ca.pem"), ...flags, "-authority", "localhost", "-max-time", "20"],
+    ...words.slice(0, -1),
+    `localhost:${served.port}`,
+    words.at(-1) ?? "",
+  ]);
+  return code === 0 ? "ok" : code === 64 + status.PERMISSION_DENIED ? "denied" : "refused";
+}
+
 async function grpcJs(
   caller: CallerName,
   path: string,
@@ -198,6 +212,11 @@ const doors: Readonly<
   "gRPC (grpc-js)": {
     knock: (caller) =>
       grpcJs(caller, "/log.v1.Log/Produce", produce, (answer) => fromBinary(ProduceResponseSchema, answer)),
+    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+  },
+  "gRPC (grpcurl)": {
+    program: "grpcurl",
+    knock: (caller) => grpcurl(caller, "-protoset", image, "-d", json, "log.v1.Log/Produce"),
     hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
   "gRPC-Web (buf curl)": {
