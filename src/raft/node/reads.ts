@@ -41,6 +41,10 @@ export class Reads {
     this.#context = firstContext;
   }
 
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   /** False when too many wait. */
   add(waiter: ReadWaiter): boolean {
     if (this.#waiting >= this.#limits.waitingMax) return false;
