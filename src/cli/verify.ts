@@ -61,7 +61,9 @@ async function verify(directories: readonly string[], { json }: Options): Promis
   return status;
 }
 
-async function compare(directories: readonly string[], { json }: Options): Promise<number> {
+async function compare(named: readonly string[], { json }: Options): Promise<number> {
+  const { resolve } = await import("node:path");
+  const directories = [...new Set(named.map((name) => resolve(name)))];
   const { openPlace } = await import("./data-directory.ts");
   const { compareLogs } = await import("../log/mod.ts");
   if (directories.length < 2) {

@@ -126,3 +126,11 @@ test("damage under a running node is found by the scrub: told, refused, the rest
   assert.equal((await read(repaired, 0)).status, 200);
   assert.equal((await curl(`http://${repaired.ops}/readyz`)).status, 200);
 });
+
+test("comparing needs two directories, and one named twice is one", async (t) => {
+  const directory = join(scratch(t), "data");
+  for (const named of [[directory], [directory, `${directory}/`]]) {
+    const { status, err } = await tailrace(["verify", "--compare", ...named]);
+    assert.deepEqual([status, err], [2, "tailrace verify: --compare needs two directories or more\n"]);
+  }
+});
