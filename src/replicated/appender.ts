@@ -33,6 +33,8 @@ import { type OwnGroup, ownEntries } from "./raft-storage.ts";
 /** The part of the Raft node that is needed here. */
 export interface Proposer {
   readonly isLeader: boolean;
+  /** A leader that hands over takes nothing: what comes waits for the next one. */
+  readonly isHandingOver: boolean;
   readonly term: number;
   readonly lastIndex: number;
   /** Is it the only voter, and nobody learns from it? */
@@ -86,7 +88,8 @@ export class Appender {
   /** May this node take appends now? */
   get ready(): boolean {
     const node = this.#node;
-    return node?.isLeader === true && this.#log.term(this.#log.commitIndex) === node.term;
+    if (node?.isLeader !== true || node.isHandingOver) return false;
+    return this.#log.term(this.#log.commitIndex) === node.term;
   }
 
   /** Queues an append. The caller has seen that this node is ready. Throws Fault. */
@@ -123,6 +126,8 @@ export class Appender {
   gather(): void {
     if (this.#queue.empty) return;
     const node = this.#node!;
+    // It stays queued: given up, the handing over lets it go on; done, it fails as not written.
+    if (node.isLeader && node.isHandingOver) return;
     if (!this.ready) {
       this.fail(new Fault("unavailable", { message: "this node does not lead any more" }));
       return;

@@ -324,6 +324,9 @@ function proposerOf(node: RaftNode): Proposer {
     get isLeader() {
       return node.isLeader;
     },
+    get isHandingOver() {
+      return node.isHandingOver;
+    },
     get term() {
       return node.term;
     },

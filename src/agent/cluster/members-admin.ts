@@ -86,6 +86,8 @@ export class MembersAdmin {
     const untilMs = clock.wallMs() + withinMs;
     replica.node.transferLeadership(to.peer);
     await this.#until(() => replica.node.leader?.name === to.name, untilMs);
+    // Given up, perhaps: then whoever waited for the next leader goes on here.
+    replica.watch.notify();
   }
 
   async #order(order: Order, caller: Caller): Promise<unknown> {
@@ -175,6 +177,7 @@ export class MembersAdmin {
     if (!replica.node.configuration.voters.includes(to.peer)) throw refusal(`${to.name} is no voter yet`);
     replica.node.transferLeadership(to.peer);
     await this.#until(() => replica.node.leader?.name === to.name, clock.wallMs() + transferMs);
+    replica.watch.notify();
     const leader = replica.node.leader?.name;
     if (leader === to.name) return leader;
     throw new Fault("unavailable", {

@@ -175,6 +175,11 @@ export class RaftNode {
     return this.#core.role === "leader" && !this.#stopped;
   }
 
+  /** Is this leader handing over? It takes no proposals then, until another leads or that was given up. */
+  get isHandingOver(): boolean {
+    return this.#core.transferee !== nobody;
+  }
+
   get term(): Term {
     return this.#core.term;
   }

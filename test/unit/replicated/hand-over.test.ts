@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { run } from "../../support/logs.ts";
+import { MemoryCluster, until } from "../../support/replicas.ts";
+
+test("what comes while a leader hands over waits for the next one, and is written there once", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const old = (await cluster.leader()).replica!;
+  await old.log.append(run("before"));
+  const [next] = cluster.followers(cluster.nodes.find(({ replica }) => replica === old)!);
+  old.node.transferLeadership(next!.replica!.identity.peer);
+  assert.equal(old.ready, false);
+  const appended = await Promise.all(Array.from({ length: 50 }, (_, at) => old.log.append(run(`v${at}`))));
+  await until("the next one leads", () => next!.replica!.ready);
+  assert.equal(new Set(appended.map(({ firstOffset }) => firstOffset)).size, 50);
+  assert.equal((await old.log.bounds({ mode: "linearizable" })).next, 51);
+});
