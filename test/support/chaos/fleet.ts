@@ -13,6 +13,8 @@ import { quietPort } from "../quiet-port.ts";
 import { Links } from "./links.ts";
 import type { Addresses } from "./world.ts";
 
+/** Long enough for a machine on which everything takes ten times as long; a node that hangs takes for ever. */
+const endMs = 90_000;
 const bin = join(root, "src/cli/bin.cjs");
 
 export interface FleetNode {
@@ -116,12 +118,14 @@ export class Fleet implements Addresses, AsyncDisposable {
     child.kill(signal);
     if (node.isPaused) child.kill("SIGCONT");
     node.isPaused = false;
-    const force = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    const force = setTimeout(() => child.kill("SIGKILL"), endMs);
     const [status, by] = (await gone) as [number | null, NodeJS.Signals | null];
     clearTimeout(force);
     // By SIGTERM itself: it was so young that it did not listen for it yet.
     if (signal === "SIGTERM" && status !== 0 && by !== "SIGTERM")
-      this.deaths.push(`${node.name} ended with ${by ?? status} where an orderly stop was asked for`);
+      this.deaths.push(
+        `${node.name}, told to end at ${new Date().toISOString()}, ended with ${by ?? status} where an orderly stop was asked for`,
+      );
     this.#down(node);
   }
 
