@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openClient } from "../../src/client/mod.ts";
@@ -238,10 +237,11 @@ test("an address of its own for gossip leaves the one port to the rest", serf, a
 });
 
 test("a port that is taken for UDP is one line and exit 1, and leaves no directory", async (t) => {
-  const taken = createSocket("udp4").bind(0, "127.0.0.1");
+  // Free for TCP, or it would be refused for that.
+  const port = await freePort();
+  const taken = createSocket("udp4").bind(port, "127.0.0.1");
   t.after(() => taken.close());
   await once(taken, "listening");
-  const { port } = taken.address() as AddressInfo;
   const directory = join(scratch(t), "data");
   for (const flags of [
     ["--addr", `127.0.0.1:${port}`],
