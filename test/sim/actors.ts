@@ -119,9 +119,18 @@ function removeLeader(world: World, chance: Prng): void {
   const leader = world.leader();
   if (leader === undefined) return;
   const { voters, votersOutgoing } = leader.node.configuration;
-  if (votersOutgoing.length > 0 || voters.length < 2) return;
-  const action = chance.chance(0.5) ? "remove" : "learner";
-  propose(world, leader, { transition: "auto", changes: [{ action, peer: leader.peer }] });
+  if (votersOutgoing.length > 0) return;
+  const changes: PeerChange[] = [{ action: chance.chance(0.5) ? "remove" : "learner", peer: leader.peer }];
+  const joining: PeerId[] = [];
+  if (voters.length < 2) {
+    // The only one goes, and another comes in its place.
+    const peer = leader.node.nextPeer;
+    if (peer > peersMax) return;
+    changes.unshift({ action: "voter", peer });
+    joining.push(peer);
+    if (!world.nodes.has(peer)) world.add(peer);
+  }
+  propose(world, leader, { transition: "auto", changes, members: joining.map(memberOf) });
   if (chance.chance(0.3)) return;
   const wait = chance.float() * 4 * world.swarm.delayMs;
   world.time.after(wait, () => world.guard(() => falter(world, leader, chance)));

@@ -32,6 +32,14 @@ interface Image {
   readonly hardState: HardState;
 }
 
+/** What a state machine that keeps its own state has after a kill: where it was. */
+interface State {
+  readonly applied: RaftIndex;
+  readonly values: readonly string[];
+  readonly offsets: ReadonlyMap<RaftIndex, number>;
+  readonly configuration: ConfState;
+}
+
 const everything = Number.POSITIVE_INFINITY;
 
 export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
@@ -49,7 +57,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
   #values: string[] = [];
   appliedIndex: RaftIndex = 0;
   readonly lowest = 0;
-  readonly #offsets = new Map<RaftIndex, number>();
+  #offsets = new Map<RaftIndex, number>();
   #node: RaftNode | undefined;
   #surroundings: Surroundings;
 
@@ -60,6 +68,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     faults: ReplicaFaults,
     first: ConfState,
     image?: Image,
+    state?: State,
   ) {
     this.#peer = peer;
     this.#surroundings = surroundings;
@@ -75,6 +84,12 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     if (image !== undefined) {
       this.#log.append(image.entries);
       this.#log.hardState = image.hardState;
+    }
+    if (state !== undefined) {
+      this.appliedIndex = state.applied;
+      this.#values = [...state.values];
+      this.#offsets = new Map(state.offsets);
+      this.#configuration = state.configuration;
     }
     this.#durable = this.#image();
   }
@@ -93,7 +108,10 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
   }
 
   initialState(): InitialState {
-    return { hardState: this.#log.hardState, configuration: this.#configuration, applied: this.appliedIndex };
+    const { hardState } = this.#log;
+    const applied = this.appliedIndex;
+    const commit = Math.max(hardState.commit, applied);
+    return { hardState: { ...hardState, commit }, configuration: this.#configuration, applied };
   }
 
   snapshot(): Snapshot | undefined {
@@ -245,7 +263,14 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
 
   reopen(surroundings: Surroundings, powerCut: boolean): SimReplica {
     const image = powerCut ? this.#afterPowerCut() : this.#image();
-    return new MemoryReplica(this.#peer, surroundings, this.#chance, this.#faults, this.#first, image);
+    const state: State = {
+      applied: this.appliedIndex,
+      values: this.#values,
+      offsets: this.#offsets,
+      configuration: this.#configuration,
+    };
+    const kept = powerCut ? undefined : state;
+    return new MemoryReplica(this.#peer, surroundings, this.#chance, this.#faults, this.#first, image, kept);
   }
 
   #afterPowerCut(): Image {

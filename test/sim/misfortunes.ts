@@ -106,7 +106,8 @@ function burst(world: World, made: SimNode, chance: Prng): void {
 
 function stop(world: World, made: SimNode, chance: Prng): void {
   world.crash(made, world.swarm.powerCuts);
-  world.time.after(chance.between(500, 2500), () => world.guard(() => world.restart(made)));
+  const back = chance.chance(0.4) ? chance.between(1, 100) : chance.between(500, 2500);
+  world.time.after(back, () => world.guard(() => world.restart(made)));
 }
 
 const others = (world: World, peer: PeerId): PeerId[] =>

@@ -14,4 +14,4 @@ const moments: ReadonlySet<CoreEvent["kind"]> = new Set<CoreEvent["kind"]>([
 ]);
 
 export const isMoment = (event: CoreEvent): boolean =>
-  event.kind === "became" ? event.role === "leader" : moments.has(event.kind);
+  event.kind === "became" ? event.role === "leader" || event.role === "candidate" : moments.has(event.kind);

@@ -59,7 +59,7 @@ export function drawSwarm(chance: Prng): Swarm {
   const nodes = chance.pick([1, 2, 2, 3, 3, 3, 4, 5, 5, 5, 7]);
   return {
     nodes,
-    clients: chance.between(1, 6),
+    clients: chance.pick([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]),
     chaosMs: chance.between(6, 16) * 1000,
     tickMs: chance.pick([20, 50]),
     electionTicks: 10,
