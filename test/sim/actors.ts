@@ -11,6 +11,7 @@ import {
   crashSome,
   cutOneWay,
   falter,
+  figureEight,
   narrow,
   partition,
   refuse,
@@ -34,7 +35,8 @@ export function startActors(world: World): void {
   act("crash", swarm.crashes, 2500, (own) => crashSome(world, own));
   act("pause", swarm.pauses, 3000, (own) => world.pickUp(own)?.clock.pause(own.between(100, 4000)));
   act("partition", swarm.partitions, 2500, (own) => partition(world, own));
-  act("rivals", swarm.rivals, 1000, (own) => rivals(world, own));
+  act("rivals", swarm.rivals, 2000, (own) => rivals(world, own));
+  act("figure-8", swarm.rivals, 800, (own) => figureEight(world, own));
   act("narrow", swarm.narrowLinks, 2000, (own) => narrow(world, own));
   if (swarm.strikes) strikeAtMoments(world, chance.stream("strikes"));
   act("one-way", swarm.oneWayCuts, 2500, (own) => cutOneWay(world, own));

@@ -130,6 +130,8 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     this.#faults.failNext = false;
     const before = this.#durable;
     this.#perform(this.#log, changes);
+    // What needs no sync is seen, and may be lost.
+    if (!changes.sync && !fails) return undefined;
     const done = this.#image();
     const wait = changes.sync ? this.#faults.syncMs() : 0;
     if (wait === 0 && !fails) {

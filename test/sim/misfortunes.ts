@@ -87,6 +87,68 @@ function confide(world: World, leader: SimNode, before: PeerId, chance: Prng): P
   return friend;
 }
 
+/**
+ * Figure 8 of the paper, played on purpose: what a leader wrote reaches one other; a second leader, of the rest, writes
+ * over it on the first only, and hands over to it; what the first writes now reaches nobody. Then those two are cut
+ * off, and the one that has the oldest writes may lead.
+ */
+export function figureEight(world: World, chance: Prng): void {
+  const first = world.leader();
+  if (first === undefined || world.dancing || first.node.configuration.voters.length < 5) return;
+  world.dancing = true;
+  const { network, time } = world;
+  const end = (): void => {
+    world.dancing = false;
+    network.mend();
+  };
+  const later = (ms: number, act: () => void): void => {
+    time.after(ms, () => world.guard(world.healed ? end : act));
+  };
+  const whenLed = (fits: (peer: PeerId) => boolean, act: (leader: SimNode) => void, patience = 100): void => {
+    const leader = world.leader();
+    if (leader !== undefined && fits(leader.peer)) act(leader);
+    else if (patience === 0) end();
+    else later(20, () => whenLed(fits, act, patience - 1));
+  };
+  const others = (...those: PeerId[]): PeerId[] =>
+    [...world.nodes.keys()].filter((peer) => !those.includes(peer));
+  const only = (from: PeerId, to: PeerId): void => {
+    network.mend();
+    narrowSome(world, chance, 1);
+    network.open(from, to);
+  };
+  const third = chance.pick(others(first.peer));
+  only(first.peer, third);
+  burst(world, first, chance);
+  later(3 * world.swarm.delayMs + 20, () => {
+    network.split([first.peer, third], others(first.peer, third));
+    whenLed(
+      (peer) => peer !== first.peer && peer !== third,
+      (second) => {
+        only(second.peer, first.peer);
+        network.split([third], others(third));
+        later(5 * world.swarm.delayMs + 20, () => second.node?.transferLeadership(first.peer));
+        whenLed(
+          (peer) => peer === first.peer,
+          () => {
+            narrowSome(world, chance, 1);
+            burst(world, first, chance);
+            later(30, () => {
+              world.story.mark("figure-8");
+              network.mend();
+              network.split([first.peer, second.peer], others(first.peer, second.peer));
+              whenLed(
+                (peer) => peer !== first.peer && peer !== second.peer,
+                () => later(300, end),
+              );
+            });
+          },
+        );
+      },
+    );
+  });
+}
+
 /** Cuts this one off from everyone. */
 function isolate(world: World, peer: PeerId): void {
   world.network.split([peer], others(world, peer));

@@ -43,7 +43,7 @@ const marks = [
 ];
 
 test(`${seeds} worlds keep every promise, and between them visit what matters`, {
-  timeout: 300_000,
+  timeout: 840_000,
 }, async () => {
   const { failed, marks: seen, acked, faults } = await runSeeds(1, seeds, 2);
   const [worst] = failed;

@@ -42,3 +42,17 @@ test("entries before a proposal leave it waiting", () => {
   proposals.applied([entry(1, 2), entry(1, 3)]);
   assert.equal(proposals.pending, 1);
 });
+
+test("what a later term of this node overwrites in its own log is unknown: another's log may still have it", () => {
+  const proposals = new Proposals(8, 1000);
+  const said: string[] = [];
+  const waiter = (name: string): { applied(): void; failed(reason: Error): void } => ({
+    applied: () => said.push(`${name} applied`),
+    failed: (reason) => said.push(`${name} ${Fault.from(reason).written}`),
+  });
+  proposals.accepted(waiter("old"), 4, 6, 2);
+  proposals.accepted(waiter("new"), 5, 5, 4);
+  assert.deepEqual(said, ["old unknown"]);
+  proposals.applied([entry(3, 4), entry(4, 5)]);
+  assert.deepEqual(said, ["old unknown", "new applied"]);
+});
