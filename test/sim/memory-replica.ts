@@ -85,7 +85,8 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
       this.#log.append(image.entries);
       this.#log.hardState = image.hardState;
     }
-    if (state !== undefined) {
+    // A snapshot that came in when the process was killed is ahead of what was applied.
+    if (state !== undefined && state.applied >= this.appliedIndex) {
       this.appliedIndex = state.applied;
       this.#values = [...state.values];
       this.#offsets = new Map(state.offsets);
