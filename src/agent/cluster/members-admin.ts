@@ -31,6 +31,8 @@ type Order =
 const orderMs = 10_000;
 /** How long a transfer is waited for; Raft gives it up after an election timeout. */
 const transferMs = 3_000;
+/** How long members may take to answer before they count as gone: two election timeouts. */
+const answerMs = 2_000;
 const lookMs = 50;
 const againMs = 100;
 
@@ -61,7 +63,7 @@ export class MembersAdmin {
   async leave(): Promise<void> {
     const { replica } = this.#options;
     if (replica.ready) {
-      this.#checkRemovable(replica.identity);
+      await this.#checkRemovable(replica.identity);
       await this.handOver(transferMs);
       if (replica.ready) throw refusal("no other voter took over leadership");
     }
@@ -146,7 +148,7 @@ export class MembersAdmin {
     if (directory !== undefined && member.directory !== directory) {
       throw refusal(`${id} has another data directory now`);
     }
-    this.#checkRemovable(member);
+    await this.#checkRemovable(member);
     if (member.peer === replica.identity.peer) {
       await this.leave();
       return null;
@@ -160,8 +162,13 @@ export class MembersAdmin {
     return null;
   }
 
-  #checkRemovable({ name, peer }: Pick<Member, "name" | "peer">): void {
-    const why = whyNotRemove(this.#options.reconciler.view(), peer);
+  /** A new leader has not heard from everybody yet, and an old one counts anew every so often: no answer takes time. */
+  async #checkRemovable({ name, peer }: Pick<Member, "name" | "peer">): Promise<void> {
+    const { clock, reconciler, replica } = this.#options;
+    const whyNot = (): string | undefined => whyNotRemove(reconciler.view(), peer);
+    await this.#until(() => !replica.ready || whyNot() === undefined, clock.wallMs() + answerMs);
+    if (!replica.ready) throw new Fault("not-leader");
+    const why = whyNot();
     if (why !== undefined) throw refusal(`${name} cannot be removed now, ${why}`);
   }
 

@@ -1,6 +1,7 @@
 /**
  * Messages on their way to everybody. Each is handed out a limited number of times, those handed out least first,
- * among equals the newest first; a newer message about the same subject replaces an older one.
+ * among equals the newest first; a newer message about the same subject replaces an older one. What goes to a mere
+ * name, from whom nobody heard yet, counts a quarter: names that a stranger made up must not use up the news.
  *
  * Invariant: at most `entriesMax` entries; when one more comes, the one handed out most goes.
  *
@@ -12,8 +13,13 @@ interface Entry {
   readonly bytes: Buffer;
   readonly order: number;
   transmits: number;
+  /** Of those, how often to somebody who listens. */
+  landed: number;
   readonly onDone: (() => void) | undefined;
 }
+
+/** So many copies to mere names spend as much of the limit as one to a member who listens. */
+const hearsayShare = 4;
 
 export class BroadcastQueue {
   #entries: Entry[] = [];
@@ -36,15 +42,18 @@ export class BroadcastQueue {
       const old = this.#entries.find((entry) => entry.subject === subject);
       if (old !== undefined) this.#remove(old);
     }
-    this.#entries.push({ subject, bytes, order: this.#order++, transmits: 0, onDone });
+    this.#entries.push({ subject, bytes, order: this.#order++, transmits: 0, landed: 0, onDone });
     if (this.#entries.length > this.#entriesMax) {
       this.overflow++;
       this.#remove(this.#entries.reduce((worst, entry) => (before(worst, entry) ? entry : worst)));
     }
   }
 
-  /** Messages of together at most `bytesMax`, each counted with `extraBytes` on top. */
-  take(bytesMax: number, extraBytes: number, transmitsMax: number, partsMax = 255): Buffer[] {
+  /**
+   * Messages of together at most `bytesMax`, each counted with `extraBytes` on top, for one member; `listens`: it was
+   * heard of directly.
+   */
+  take(bytesMax: number, extraBytes: number, transmitsMax: number, partsMax = 255, listens = true): Buffer[] {
     if (this.#entries.length === 0) return [];
     const taken: Buffer[] = [];
     let left = bytesMax;
@@ -56,7 +65,9 @@ export class BroadcastQueue {
       left -= size;
       taken.push(entry.bytes);
       entry.transmits++;
-      if (entry.transmits >= transmitsMax) this.#remove(entry);
+      if (listens) entry.landed++;
+      const spent = entry.landed + (entry.transmits - entry.landed) / hearsayShare;
+      if (spent >= transmitsMax) this.#remove(entry);
     }
     return taken;
   }

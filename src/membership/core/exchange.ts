@@ -8,6 +8,7 @@ import type { Endpoint } from "../codec/address.ts";
 import { decodeMessage, encodeAck, messageType } from "../codec/messages.ts";
 import { malformed } from "../codec/msgpack-reader.ts";
 import { decodeError, decodePushPull, encodePushPull } from "../codec/push-pull.ts";
+import type { NodeRecord } from "./node-table.ts";
 import type { Rumours } from "./rumours.ts";
 import type { Alarm } from "./schedule.ts";
 import { pushPullScaleMs } from "./timing.ts";
@@ -88,9 +89,10 @@ export class Exchange {
 
   #withAnyone(): void {
     const { self, table } = this.#world;
-    const fit = (record: { name: string; state: string }): boolean =>
-      record.name !== self.name && record.state === "alive";
-    const partner = this.#rumours.left ? undefined : table.sample(1, fit)[0];
+    if (this.#rumours.left) return;
+    const fit = (record: NodeRecord): boolean => record.name !== self.name && record.state === "alive";
+    // Mere names, from whom nobody heard yet, come after those who answer.
+    const partner = table.sample(1, (record) => record.heard && fit(record))[0] ?? table.sample(1, fit)[0];
     if (partner !== undefined) this.with(partner.at, false, () => {});
   }
 

@@ -66,7 +66,7 @@ export class Gossiper {
     }
     const size = messages.reduce((sum, message) => sum + message.length, 0);
     const left = this.#world.packetBytes - size - compoundBytes(messages.length + 1) + 2;
-    this.#world.send(to, [...messages, ...this.#take(left, 250)], (known.versions[1] ?? 0) >= 5);
+    this.#world.send(to, [...messages, ...this.#take(left, 250, known.heard)], (known.versions[1] ?? 0) >= 5);
   }
 
   #arm(share: number): void {
@@ -87,7 +87,7 @@ export class Gossiper {
     const more = Math.max(1, gossipNodes - hearers.length);
     hearers.push(...world.table.sample(more, (record) => !record.heard && hears(record)));
     for (const record of hearers) {
-      const parts = this.#take(world.packetBytes - 2, 255);
+      const parts = this.#take(world.packetBytes - 2, 255, record.heard);
       if (parts.length > 0) world.send(record.at, parts, (record.versions[1] ?? 0) >= 5);
     }
     if (hearers.length === 0) this.#dropAll();
@@ -101,12 +101,13 @@ export class Gossiper {
       this.#queues[topic].take(Number.MAX_SAFE_INTEGER, 0, 0, Number.MAX_SAFE_INTEGER);
   }
 
-  #take(bytesMax: number, partsMax: number): Buffer[] {
+  #take(bytesMax: number, partsMax: number, listens: boolean): Buffer[] {
     const limit = retransmitLimit(this.#world.timing, this.#world.table.size);
     const taken: Buffer[] = [];
     let left = bytesMax;
     for (const topic of topics) {
-      for (const message of this.#queues[topic].take(left, 2, limit, partsMax - taken.length)) {
+      const parts = this.#queues[topic].take(left, 2, limit, partsMax - taken.length, listens);
+      for (const message of parts) {
         left -= message.length + 2;
         taken.push(message);
       }

@@ -29,7 +29,7 @@ export interface NodeRecord {
   /** Core time of the last change of state. */
   changedMs: number;
   suspicion: Suspicion | undefined;
-  /** It answered a ping of ours, or pinged us from its own address: no mere name. */
+  /** It answered a ping or an exchange of ours, or pinged us from its own address: no mere name. */
   heard: boolean;
   /** Until then (core time) only our own doubts count: it answered us when its time as a suspect was over. */
   vouchedMs: number;

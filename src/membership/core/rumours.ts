@@ -250,10 +250,17 @@ export class Rumours {
       const source =
         asked === undefined ? "gossip" : sameEndpoint(node.at, asked) ? ("own" as const) : ("asked" as const);
       if (node.state === "alive") this.alive({ ...node, node: node.name }, source);
+      if (source === "own") this.#answered(node);
       else if (node.state === "left") this.dead({ kind: "dead", ...accusation });
       // A death heard of so is only a suspicion: who told may have been cut off for long.
       else this.suspect({ kind: "suspect", ...accusation });
     }
+  }
+
+  /** Who answered an exchange of ours at the address where it says it is. */
+  #answered({ name, at }: PushPullNode): void {
+    const record = this.#world.table.get(name);
+    if (record !== undefined && sameEndpoint(record.at, at)) record.heard = true;
   }
 
   /** Our view for others. */

@@ -28,6 +28,17 @@ test("a newer message about the same subject replaces the older, which is done w
   assert.deepEqual(texts(queue.take(100, 0, 9)), ["new"]);
 });
 
+test("what goes to mere names counts a quarter of what goes to those who listen", () => {
+  const queue = new BroadcastQueue(10);
+  queue.add(word("a"));
+  for (let copy = 0; copy < 4; copy++) assert.deepEqual(texts(queue.take(1, 0, 2, 255, false)), ["a"]);
+  assert.deepEqual(texts(queue.take(1, 0, 2)), ["a"]);
+  assert.equal(queue.length, 0);
+  queue.add(word("b"));
+  for (let copy = 0; copy < 8; copy++) queue.take(1, 0, 2, 255, false);
+  assert.equal(queue.length, 0);
+});
+
 test("what does not fit is passed over for what does", () => {
   const queue = new BroadcastQueue(10);
   queue.add(word("tiny"));
