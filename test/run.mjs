@@ -1,23 +1,23 @@
 /**
- * Runs the checks that `npm test` stands for, in order, and stops at the first that fails.
+ * Runs the checks that `npm test` stands for, a few side by side, and stops at the first group in which one fails.
  *
  *   node test/run.mjs                 all of them
- *   node test/run.mjs types unit      these only
+ *   node test/run.mjs types unit      these only, one after the other
  *   node test/run.mjs --long          the long ones
+ *
+ * Node runs the TypeScript as it is; what it makes of it is kept from run to run in node_modules/.cache.
  *
  * Never: checks anything itself.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bin = (name) => join(root, "node_modules/.bin", name);
-const suite = (folder, ...options) => ({
-  files: `test/${folder}/**/*.test.ts`,
-  options,
-});
+/** The tests of a folder, so many files at a time. */
+const suite = (folder, atOnce) => ({ files: `test/${folder}/**/*.test.ts`, atOnce });
 
 /** Stage name → a command, or a folder of tests. */
 const stages = {
@@ -25,47 +25,66 @@ const stages = {
   "types-web": [bin("tsc"), "--pretty", "-p", "web/tsconfig.json"],
   "types-browser": [bin("tsc"), "--pretty", "-p", "test/browser/tsconfig.json"],
   lint: [bin("biome"), "check", "--error-on-warnings", "."],
-  house: { files: "test/*.test.ts", options: [] },
-  unit: suite("unit"),
-  contract: suite("contract"),
-  transcript: suite("transcript"),
-  sim: suite("sim"),
-  wire: suite("wire", "--test-concurrency=2"),
-  browser: suite("browser", "--test-concurrency=1"),
-  cluster: suite("cluster", "--test-concurrency=1"),
+  house: { files: "test/*.test.ts", atOnce: 2 },
+  unit: suite("unit", 2),
+  contract: suite("contract", 2),
+  transcript: suite("transcript", 2),
+  sim: suite("sim", 2),
+  wire: suite("wire", 2),
+  browser: suite("browser", 1),
+  cluster: suite("cluster", 1),
+  long: suite("long", 1),
 };
-const long = {
-  long: suite("long", "--test-concurrency=1"),
-};
+/** What runs side by side: two cores' worth, of which some mostly waits. */
+const groups = [
+  ["types", "types-web", "types-browser", "lint", "house"],
+  ["unit"],
+  ["contract", "transcript"],
+  ["sim"],
+  ["wire"],
+  ["browser", "cluster"],
+];
 
-const asked = process.argv.slice(2);
-const table = asked.includes("--long") ? long : stages;
-const names = asked.filter((name) => name !== "--long");
-for (const name of names.length > 0 ? names : Object.keys(table)) {
-  const stage = table[name];
-  if (stage === undefined) throw new Error(`no stage ${name}; there are ${Object.keys(table).join(", ")}`);
-  const command = Array.isArray(stage) ? stage : testCommand(stage);
-  if (command === undefined) continue;
-  const started = Date.now();
-  console.log(`\n== ${name}`);
-  const { status } = spawnSync(command[0], command.slice(1), { cwd: root, stdio: "inherit" });
-  console.log(
-    `== ${name} ${status === 0 ? "ok" : "FAILED"} in ${((Date.now() - started) / 1000).toFixed(1)} s`,
-  );
-  if (status !== 0) process.exit(1);
+const asked = process.argv.slice(2).filter((name) => name !== "--long");
+const isLong = process.argv.includes("--long");
+const chosen = asked.length > 0 ? asked.map((name) => [name]) : isLong ? [["long"]] : groups;
+for (const group of chosen) {
+  const ended = await Promise.all(group.map((name) => run(name, group.length > 1)));
+  if (!ended.every(Boolean)) process.exit(1);
 }
 
-function testCommand({ files, options }) {
+/** Answers whether it went well. Of several at once, each tells all it has to tell when it ends. */
+function run(name, isHeld) {
+  const stage = stages[name];
+  if (stage === undefined) throw new Error(`no stage ${name}; there are ${Object.keys(stages).join(", ")}`);
+  const command = Array.isArray(stage) ? stage : testCommand(stage);
+  if (command === undefined) return true;
+  const started = Date.now();
+  const head = `\n== ${name}`;
+  console.log(isHeld ? `${head} begins` : head);
+  const { NODE_COMPILE_CACHE = join(root, "node_modules/.cache/node") } = process.env;
+  const child = spawn(command[0], command.slice(1), {
+    cwd: root,
+    stdio: isHeld ? ["inherit", "pipe", "pipe"] : "inherit",
+    env: { ...process.env, NODE_COMPILE_CACHE },
+  });
+  const told = [];
+  child.stdout?.on("data", (chunk) => told.push(chunk));
+  child.stderr?.on("data", (chunk) => told.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (status) => {
+      if (isHeld) process.stdout.write(`${head}\n${Buffer.concat(told)}`);
+      const seconds = ((Date.now() - started) / 1000).toFixed(1);
+      console.log(`== ${name} ${status === 0 ? "ok" : "FAILED"} in ${seconds} s`);
+      resolve(status === 0);
+    });
+  });
+}
+
+function testCommand({ files, atOnce }) {
   const found = globSync(files, { cwd: root });
   if (found.length === 0) return undefined;
-  return [
-    process.execPath,
-    "--enable-source-maps",
-    "--import",
-    "tsx",
-    "--test",
-    "--test-timeout=900000",
-    ...options,
-    ...found.sort(),
-  ];
+  const options = [`--test-concurrency=${atOnce}`, "--test-timeout=900000"];
+  return [process.execPath, "--test", ...options, ...found.sort()];
 }

@@ -1,5 +1,5 @@
 /**
- * node --expose-gc --import tsx test/bench/raft-core.ts [ENTRIES]
+ * node --expose-gc test/bench/raft-core.ts [ENTRIES]
  *
  * Replicates entries through three cores in memory, with synchronous storage: how many a second, how many messages
  * an entry, how many bytes are allocated for each.

@@ -84,7 +84,7 @@ function checkProducers(found: readonly string[], next: readonly number[]): void
 
 /** Runs a writer, kills it so long after it began, and answers what it told. */
 function writeUntilKilled(directory: string, next: readonly number[], afterMs: number): Promise<string[]> {
-  const child = spawn(process.execPath, ["--import", "tsx", writer, directory, ...next.map(String)], {
+  const child = spawn(process.execPath, [writer, directory, ...next.map(String)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   return new Promise((resolve, reject) => {

@@ -26,7 +26,7 @@ export async function standsUp(t: TestContext, trial: Trial): Promise<void> {
   const { nodes, seconds, seed, tempo, rate, faults, acked } = trial;
   const words = Object.entries({ nodes, minutes: seconds / 60, seed, tempo, rate, faults, acked });
   const script = join(root, "test/cluster/main.ts");
-  const args = ["--import", "tsx", script, ...words.flatMap(([name, value]) => [`--${name}`, String(value)])];
+  const args = [script, ...words.flatMap(([name, value]) => [`--${name}`, String(value)])];
   const child = spawn(process.execPath, args, { cwd: root, env: environment() });
   t.after(() => child.kill("SIGTERM"));
   const { out, err } = await ended(child);

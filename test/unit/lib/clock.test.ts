@@ -6,11 +6,10 @@ import { test } from "node:test";
 function alone(script: string): string {
   const clock = new URL("../../../src/lib/clock.ts", import.meta.url).href;
   const code = `const { systemClock } = await import(${JSON.stringify(clock)}); ${script}`;
-  const { stdout, stderr } = spawnSync(
-    process.execPath,
-    ["--import", "tsx", "--input-type=module", "-e", code],
-    { encoding: "utf8", timeout: 60_000 },
-  );
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
+    encoding: "utf8",
+    timeout: 60_000,
+  });
   assert.equal(stderr, "");
   return stdout.trim();
 }

@@ -28,7 +28,7 @@ for (const [name, useSocket] of [
     const script = `import { lockDirectory } from ${JSON.stringify(module)};
       lockDirectory(${JSON.stringify(directory)}, ${useSocket}).then(() => process.exit(0), () => process.exit(7));`;
     const other = (): number | null =>
-      spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script]).status;
+      spawnSync(process.execPath, ["--input-type=module", "-e", script]).status;
     assert.equal(other(), 7);
     await lock.release();
     await lock.release();

@@ -61,11 +61,10 @@ test("off is free: without exporters no OpenTelemetry module is loaded", () => {
     console.log("ready");
     await telemetry.prometheus();
   `;
-  const { stdout, stderr } = spawnSync(
-    process.execPath,
-    ["--import", "tsx", "--input-type=module", "--eval", program],
-    { cwd: join(import.meta.dirname, "../../.."), encoding: "utf8" },
-  );
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+    cwd: join(import.meta.dirname, "../../.."),
+    encoding: "utf8",
+  });
   const words = stdout.trim().split("\n");
   assert.equal(words[0], "ready", stderr);
   assert.ok(
