@@ -5,7 +5,7 @@
  */
 import { type Command, Option } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
-import { print, run } from "./exit.ts";
+import { misuse, print, run } from "./exit.ts";
 
 interface Flags extends ConnectFlags {
   readonly id?: string;
@@ -22,6 +22,7 @@ export function register(program: Command): void {
 }
 
 async function add(addr: string, { id = "", ...flags }: Flags): Promise<undefined> {
+  if (!/^\S+:\d+$/.test(addr)) throw misuse(`expected HOST:PORT, such as 127.0.0.1:8080, found "${addr}"`);
   using client = await connect(flags);
   await client.cluster.addNode({ id, addr }, { timeoutMs: 15_000 });
   await print(`${JSON.stringify({ added: addr })}\n`);

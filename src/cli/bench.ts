@@ -8,12 +8,11 @@
  * Never: says more than was acknowledged.
  */
 import { Argument, type Command, Option } from "commander";
-import { Fault } from "../fault.ts";
 import { systemClock } from "../lib/clock.ts";
 import { type Measured, measure } from "./bench/measure.ts";
 import { type LoadSettings, type WorkloadName, workloads } from "./bench/workloads.ts";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
-import { exitStatus, print, run } from "./exit.ts";
+import { exitStatus, misuse, print, run } from "./exit.ts";
 import { bytesText, table } from "./table.ts";
 
 interface Flags extends ConnectFlags {
@@ -142,5 +141,5 @@ function row(name: WorkloadName, measured: Measured, load: LoadSettings): (strin
 function number(flag: string, text: string, low: number, high: number): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= low && value <= high) return value;
-  throw new Fault("config", { message: `${flag} takes a number in ${low} to ${high}, not ${text}` });
+  throw misuse(`${flag} takes a number in ${low} to ${high}, not ${text}`);
 }

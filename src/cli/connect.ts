@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { ClientProtocol, NodeClient } from "../client/mod.ts";
 import { Fault } from "../fault.ts";
+import { misuse } from "./exit.ts";
 
 export interface ConnectFlags {
   readonly addr: string;
@@ -29,12 +30,10 @@ export function connectOptions(command: Command): Command {
     .option("--json", "JSON on standard output");
 }
 
-/** Connects as the flags say. Throws Fault "config" when a file cannot be read. */
+/** Connects as the flags say. Throws Fault "config" when they cannot be meant, or a file cannot be read. */
 export async function connect(flags: ConnectFlags): Promise<NodeClient> {
   const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
-  if (!/^\S+:\d+$/.test(flags.addr)) {
-    throw new Fault("config", { message: `--addr must be HOST:PORT, not ${flags.addr}` });
-  }
+  if (!/^\S+:\d+$/.test(flags.addr)) throw misuse(`--addr must be HOST:PORT, not ${flags.addr}`);
   const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
   const tls = secure ? { ca: read(tlsCaFile), cert: read(tlsCertFile), key: read(tlsKeyFile) } : undefined;
   const { openClient } = await import("../client/mod.ts");

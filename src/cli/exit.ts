@@ -23,15 +23,21 @@ const byKind: Readonly<Partial<Record<FaultKind, number>>> = {
   corrupt: exitStatus.corrupt,
 };
 
+/** A flag or argument that cannot be meant: nothing was done. */
+export const misuse = (message: string): Fault => new Fault("config", { message, facts: { usage: true } });
+
 /** The exit status of a fault. */
 export function statusOf(fault: Fault): number {
   if (fault.facts["unreachable"] === true) return exitStatus.unreachable;
+  if (fault.facts["usage"] === true) return exitStatus.usage;
   return byKind[fault.kind] ?? exitStatus.failed;
 }
 
 /** One line about a fault, facts and all. */
 export function lastWords(command: string, fault: Fault): string {
-  const facts = Object.entries(fault.facts).filter(([name]) => name !== "unreachable" && name !== "field");
+  const facts = Object.entries(fault.facts).filter(
+    ([name]) => !["unreachable", "usage", "field"].includes(name),
+  );
   const shown = facts.length === 0 ? "" : ` (${facts.map(([name, fact]) => `${name} ${fact}`).join(", ")})`;
   const unknown = fault.written === "unknown" ? "; it is not known whether it was written" : "";
   return `tailrace ${command}: ${fault.message}${shown}${unknown}`;

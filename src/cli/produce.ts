@@ -2,7 +2,7 @@
  * `tailrace produce [FILE…]`: one record for each line of standard input, or for each file. Prints an offset a
  * record, in the order of the records; many are under way at once.
  *
- * Never: retries; after a failure it says which records are certain to be in the log.
+ * Never: retries; what it has printed after a failure is certain to be in the log.
  */
 import { readFileSync } from "node:fs";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -10,7 +10,7 @@ import type { Command } from "commander";
 import { Fault } from "../fault.ts";
 import type { RecordSchema } from "../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
-import { exitStatus, print, run } from "./exit.ts";
+import { exitStatus, misuse, print, run } from "./exit.ts";
 import { linesOf } from "./lines.ts";
 
 interface Flags extends ConnectFlags {
@@ -53,10 +53,17 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
     }
     return exitStatus.done;
   }
+  // Input that fails only ends the stream: what was sent before it is still acknowledged, and printed.
+  let failure: Fault | undefined;
   const requests = async function* () {
-    for await (const record of records) yield { record };
+    try {
+      for await (const record of records) yield { record };
+    } catch (reason) {
+      failure = Fault.from(reason);
+    }
   };
   for await (const { offset } of client.log.produceStream(requests())) await print(`{"offset":${offset}}\n`);
+  if (failure !== undefined) throw failure;
   return exitStatus.done;
 }
 
@@ -64,7 +71,7 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
 function templateOf({ key, header }: Flags): NewRecord {
   const headers = header.map((text) => {
     const at = text.indexOf("=");
-    if (at < 1) throw new Fault("config", { message: `--header takes NAME=VALUE, not ${text}` });
+    if (at < 1) throw misuse(`--header takes NAME=VALUE, not ${text}`);
     return { key: text.slice(0, at), value: Buffer.from(text.slice(at + 1)) };
   });
   return { headers, ...(key === undefined ? {} : { key: Buffer.from(key) }) };

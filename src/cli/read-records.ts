@@ -5,9 +5,11 @@
  * Never: decides where to start by itself.
  */
 import type { Command } from "commander";
+import { Fault } from "../fault.ts";
 import { parseFrom } from "../service/tail-request.ts";
+import type { ReadStart } from "../vocabulary.ts";
 import { type ConnectFlags, connect } from "./connect.ts";
-import { exitStatus, print } from "./exit.ts";
+import { exitStatus, misuse, print } from "./exit.ts";
 import { recordPrinter } from "./record-format.ts";
 
 export interface ReadFlags extends ConnectFlags {
@@ -39,13 +41,23 @@ export async function readRecords(flags: ReadFlags): Promise<number> {
     console.error(`tailrace: --count takes a whole number from 1 on, not ${flags.count}`);
     return exitStatus.usage;
   }
+  const start = startOf(flags.from);
   using client = await connect(flags);
   const until = flags.follow === true ? {} : ({ until: "end" } as const);
-  const from = await client.commitLog.seek(parseFrom(flags.from)); // before the tail, which would wait for a node
+  const from = await client.commitLog.seek(start); // before the tail, which would wait for a node
   let left = count;
   for await (const record of client.consume({ from: { offset: from }, ...until })) {
     await print(toText(record));
     if (--left === 0) break;
   }
   return exitStatus.done;
+}
+
+function startOf(from: string): ReadStart {
+  try {
+    return parseFrom(from);
+  } catch (reason) {
+    const { message } = Fault.from(reason);
+    throw misuse(message.startsWith("from ") ? `--${message}` : `--from: ${message}`);
+  }
 }

@@ -5,8 +5,8 @@
  *
  * Never: loses a byte: raw and %k, %v are the bytes themselves.
  */
-import { Fault } from "../fault.ts";
 import { type PlacedRecord, recordLine } from "../service/record-json.ts";
+import { misuse } from "./exit.ts";
 
 export type RecordPrinter = (record: PlacedRecord) => string | Uint8Array;
 
@@ -40,21 +40,17 @@ const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", "\\": "\\"
 
 function custom(format: string): RecordPrinter {
   if (!format.includes("%")) {
-    throw new Fault("config", {
-      message: `--format is json, raw, hex or text with % in it, not "${format}"`,
-    });
+    throw misuse(`--format is json, raw, hex or text with % in it, not "${format}"`);
   }
   const parts: Part[] = [];
   for (const [whole, letter, escaped] of format.matchAll(/%([\s\S]?)|\\([\s\S]?)|[^%\\]+/g)) {
     if (letter !== undefined) {
       const part = letters[letter];
-      if (part === undefined)
-        throw new Fault("config", { message: `--format knows %o %t %k %v %s %%, not %${letter}` });
+      if (part === undefined) throw misuse(`--format knows %o %t %k %v %s %%, not %${letter}`);
       parts.push(part);
     } else if (escaped !== undefined) {
       const text = escapes[escaped];
-      if (text === undefined)
-        throw new Fault("config", { message: `--format knows \\n, \\t and \\\\, not \\${escaped}` });
+      if (text === undefined) throw misuse(`--format knows \\n, \\t and \\\\, not \\${escaped}`);
       parts.push(() => text);
     } else parts.push(() => whole);
   }

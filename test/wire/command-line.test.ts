@@ -158,6 +158,11 @@ test("every way to fail has its exit status and one line", async () => {
     ["produce", "--batch", "x"],
     ["trim", "--before", "-1"],
     ["trim"],
+    ["produce", "--header", "nameless"],
+    ["consume", "--from", "yesterday"],
+    ["consume", "--format", "%z"],
+    ["consume", "--addr", "nowhere"],
+    ["add", "nowhere"],
     ["nonsense"],
     ["consume", "--nonsense"],
     ["completion", "csh"],
@@ -167,6 +172,14 @@ test("every way to fail has its exit status and one line", async () => {
     assert.deepEqual([status, out], [2, ""], args.join(" "));
   }
   assert.match((await tailrace(["produec"])).err, /produce/);
+});
+
+test("input that fails ends produce with what was appended before it printed", async (t) => {
+  const path = join(scratch(t), "file");
+  writeFileSync(path, "x");
+  const found = await run(["produce", path, `${path}.missing`]);
+  assert.deepEqual([found.status, found.out], [1, '{"offset":0}\n']);
+  assert.equal(found.err, `tailrace produce: cannot read ${path}.missing\n`);
 });
 
 test("help, version and completion come without a node", async () => {
