@@ -41,6 +41,9 @@ const neverConnected: readonly string[] = [
 const whileConnecting: readonly string[] = ["ETIMEDOUT", "ECONNRESET", "EPIPE"];
 const handshakeFailed = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
 
+/** The alert of a node that was shown no certificate: it read nothing of what we sent. */
+const certificateRequired = "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED";
+
 /** The fault that the far end meant. */
 export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
   if (reason instanceof Fault) return reason;
@@ -58,8 +61,25 @@ export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
     });
   }
   const code = connectionErrorOf(error);
+  if (code === certificateRequired) {
+    return new Fault("unauthenticated", {
+      message: "the node requires a client certificate",
+      cause: error,
+    });
+  }
   if (code !== undefined) {
-    return new Fault("unavailable", { message, facts: { unreachable: true, code }, cause: error });
+    return new Fault("unavailable", {
+      message: message.trim(),
+      facts: { unreachable: true, code },
+      cause: error,
+    });
+  }
+  if (isTooOpen(error)) {
+    return new Fault("unavailable", {
+      message: "the node speaks TLS only, and was called in plaintext",
+      facts: { unreachable: true },
+      cause: error,
+    });
   }
   if (wasRefused(error)) return new Fault("unavailable", { message, cause: error });
   return new Fault(kindsByCode[error.code] ?? "unknown", {
@@ -104,6 +124,14 @@ function connectionErrorOf(error: unknown): string | undefined {
 /** RFC 9113 §8.7: a stream that was refused was not processed. */
 const wasRefused = (error: ConnectError): boolean =>
   error.code === Code.Unavailable && !error.isWireError && error.message.includes("REFUSED_STREAM");
+
+/** GOAWAY with INADEQUATE_SECURITY before any stream: our nodes send it to whoever speaks plaintext to their TLS. */
+const isTooOpen = (error: unknown): boolean =>
+  causesOf(error).some(
+    (cause) =>
+      (cause as NodeJS.ErrnoException).code === "ERR_HTTP2_SESSION_ERROR" &&
+      cause.message.endsWith("error code 12"),
+  );
 
 /** What answers there does not speak HTTP/2, as a TLS port does not when called in plaintext. */
 const isProtocolError = (error: unknown): boolean =>

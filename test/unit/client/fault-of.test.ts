@@ -41,6 +41,28 @@ test("only what certainly happened before anything was sent counts as not writte
   assert.equal(faultOf(wrapped(node("ERR_HTTP2_ERROR"))).written, "unknown");
 });
 
+test("a door that asks for TLS, or for a certificate, says so and nothing was written", () => {
+  const node = (code: string, message: string): ConnectError =>
+    new ConnectError(
+      message,
+      Code.Internal,
+      undefined,
+      undefined,
+      Object.assign(new Error(message), { code }),
+    );
+  const plaintext = faultOf(node("ERR_HTTP2_SESSION_ERROR", "Session closed with error code 12"));
+  assert.deepEqual([plaintext.kind, plaintext.written], ["unavailable", "no"]);
+  assert.equal(plaintext.facts["unreachable"], true);
+  assert.match(plaintext.message, /TLS/);
+  assert.equal(
+    faultOf(node("ERR_HTTP2_SESSION_ERROR", "Session closed with error code 2")).written,
+    "unknown",
+  );
+  const bare = faultOf(node("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "40E3:error:0A00045C\n"));
+  assert.deepEqual([bare.kind, bare.written], ["unauthenticated", "no"]);
+  assert.doesNotMatch(faultOf(node("ERR_SSL_OTHER", "a line\n")).message, /\n/);
+});
+
 test("a stream that the peer refused was not processed", () => {
   const refused = new ConnectError(
     "http/2 stream closed with error code REFUSED_STREAM (0x7)",
