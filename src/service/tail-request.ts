@@ -39,11 +39,17 @@ export function parseTail(query: string, lastEventId: string | undefined): TailR
   if (limit !== null && !(/^[1-9]\d*$/.test(limit) && Number.isSafeInteger(Number(limit)))) {
     return reject("limit must be a whole number from 1 on", "limit");
   }
+  // A plus sign in a query means a space: nobody who writes +02:00 means one.
   const start =
     lastEventId === undefined || lastEventId === ""
-      ? parseFrom(params.get("from") ?? "end")
-      : { offset: parseOffset(lastEventId) + 1 };
+      ? parseFrom((params.get("from") ?? "end").replace(/ (?=\d\d:\d\d$)/, "+"))
+      : { offset: parseLastEventId(lastEventId) + 1 };
   return { start, limit: Number(limit ?? 0), format };
+}
+
+function parseLastEventId(text: string): number {
+  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text) + 1)) return Number(text);
+  return reject(`Last-Event-ID must be the offset of the last record seen, not "${text}"`, "Last-Event-ID");
 }
 
 /** Where to start, as people write it, on the command line too. Throws Fault "bad-request". */
@@ -54,7 +60,6 @@ export function parseFrom(from: string): ReadStart {
   if (/^-\d+$/.test(from)) return { last: parseOffset(from.slice(1)) };
   if (/^@\d+$/.test(from)) return { fromTimeMs: parseOffset(from.slice(1)) };
   if (/^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(from)) {
-    // A plus sign in a query means a space, hence the hint.
     const milliseconds = Date.parse(from);
     if (milliseconds >= 0) return { fromTimeMs: Math.floor(milliseconds) };
   }

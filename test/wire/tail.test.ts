@@ -50,8 +50,8 @@ test("a tail starts at an offset, the start, the end, the last N or a time", asy
     served.log.nowMs = Date.parse("2026-01-31T12:00:00Z") + at * 1000;
     await append(served.log, `${at}`);
   }
-  const first = async (from: string): Promise<number | undefined> => {
-    const tail = await openTail(`${served.url}/tail?from=${encodeURIComponent(from)}&limit=1`, ndjson);
+  const first = async (from: string, encode = encodeURIComponent): Promise<number | undefined> => {
+    const tail = await openTail(`${served.url}/tail?from=${encode(from)}&limit=1`, ndjson);
     if (from === "end") await append(served.log, "new");
     const line = await tail.next();
     tail.close();
@@ -63,6 +63,7 @@ test("a tail starts at an offset, the start, the end, the last N or a time", asy
   assert.equal(await first("-99"), 0);
   assert.equal(await first(`@${Date.parse("2026-01-31T12:00:02Z")}`), 2);
   assert.equal(await first("2026-01-31T13:00:03+01:00"), 3);
+  assert.equal(await first("2026-01-31T13:00:03+01:00", String), 3, "a plus sign as people type it");
   assert.equal(await first("2026-01-31T12:00:00.500Z"), 1);
   assert.equal(await first("end"), 5);
 });
@@ -118,7 +119,8 @@ test("what is not understood is a 400 with the name of the parameter", async () 
     const answer = await curl(`${served.url}/tail?${query}`);
     assert.deepEqual([answer.status, answer.json["field"]], [400, field], query);
   }
-  assert.equal((await curl(`${served.url}/tail`, { headers: { "last-event-id": "x" } })).status, 400);
+  const lost = await curl(`${served.url}/tail`, { headers: { "last-event-id": "x" } });
+  assert.deepEqual([lost.status, lost.json["field"]], [400, "Last-Event-ID"]);
   const post = await curl(`${served.url}/tail`, { method: "POST" });
   assert.deepEqual([post.status, post.headers["allow"]], [405, "GET"]);
   assert.equal(served.log.openTails, 0);
