@@ -165,6 +165,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   if (tls !== undefined) ops.addCheck({ name: "certificates", check: () => tls.problem ?? true });
   ops.addCheck({ name: "log", check: () => (replica.full ? "the disk is full" : true) });
   ops.addCheck({ name: "stored", check: () => replica.storedLog.damage?.message ?? true });
+  if (config.sync !== "always") {
+    const note = `${config.sync}, acknowledged records can be lost`;
+    ops.addCheck({ name: "sync", check: () => true, note });
+  }
   ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
   const rights = opening.use(new PeerRights(access.access, logger));
   const doors: PeerDoors = {

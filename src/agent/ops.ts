@@ -22,6 +22,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** True, or the reason why not. What it throws is a reason too. */
   readonly check: () => true | string | Promise<true | string>;
+  /** What is to be known of it besides, while it holds. */
+  readonly note?: string;
 }
 
 export interface OpsOptions {
@@ -41,6 +43,7 @@ export interface CheckResult {
   readonly name: string;
   readonly ok: boolean;
   readonly reason?: string;
+  readonly note?: string;
 }
 
 const connectionsMax = 100;
@@ -107,13 +110,14 @@ export class OpsServer {
     return [...draining, ...(await Promise.all([...this.#checks.values()].map((check) => this.#run(check))))];
   }
 
-  async #run({ name, check }: ReadinessCheck): Promise<CheckResult> {
+  async #run({ name, check, note }: ReadinessCheck): Promise<CheckResult> {
     const limitMs = this.#options.checkMs ?? 1_000;
     const { promise: late, resolve } = Promise.withResolvers<string>();
     const timer = this.#clock.after(limitMs, () => resolve(`no answer within ${limitMs} ms`));
     try {
       const result = await Promise.race([check(), late]);
-      return result === true ? { name, ok: true } : { name, ok: false, reason: result };
+      if (result !== true) return { name, ok: false, reason: result };
+      return note === undefined ? { name, ok: true } : { name, ok: true, note };
     } catch (error) {
       return { name, ok: false, reason: error instanceof Error ? error.message : String(error) };
     } finally {
@@ -167,16 +171,16 @@ export class OpsServer {
   }
 }
 
+/** Ready: `ok`, and what is to be known besides; else what fails. */
 const brief = (results: readonly CheckResult[], ready: boolean): string =>
-  ready
-    ? "ok\n"
-    : `${results
-        .filter(({ ok }) => !ok)
-        .map(line)
-        .join("\n")}\n`;
+  [
+    ...(ready ? ["ok"] : []),
+    ...results.filter(({ ok, note }) => !ok || (ready && note !== undefined)).map(line),
+    "",
+  ].join("\n");
 
 const verbose = (results: readonly CheckResult[], ready: boolean): string =>
   `${results.map(line).join("\n")}\nreadyz check ${ready ? "passed" : "failed"}\n`;
 
-const line = ({ name, ok, reason }: CheckResult): string =>
-  ok ? `[+]${name} ok` : `[-]${name} failed: ${reason}`;
+const line = ({ name, ok, reason, note }: CheckResult): string =>
+  ok ? `[+]${name} ok${note === undefined ? "" : `: ${note}`}` : `[-]${name} failed: ${reason}`;

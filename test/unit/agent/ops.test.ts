@@ -69,6 +69,15 @@ test("ready when every check passes; a failed one is named with its reason", asy
   assert.match((await get(ops, "/readyz")).text, /stuck failed: no answer within 20 ms/);
 });
 
+test("what is to be known of a ready node is told beside its ok", async () => {
+  await using ops = await open();
+  ops.addCheck({ name: "sync", check: () => true, note: "never, acknowledged records can be lost" });
+  const line = "[+]sync ok: never, acknowledged records can be lost\n";
+  const { status, text } = await get(ops, "/readyz");
+  assert.deepEqual([status, text], [200, `ok\n${line}`]);
+  assert.equal((await get(ops, "/readyz?verbose")).text, `[+]running ok\n${line}readyz check passed\n`);
+});
+
 test("a draining node is alive and not ready", async () => {
   await using ops = await open();
   ops.drain();
