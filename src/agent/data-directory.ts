@@ -21,6 +21,10 @@ export interface DataDirectory extends AsyncDisposable {
 /** What a directory of ours may hold; in a file system's root there may be lost+found. */
 const ours = ["gossip", "gossip.next", "lock", "lock.socket", "log", "meta", "reserve", "lost+found"];
 
+/** Other nodes' directories may lie beside, as the clusters of `tailrace dev` do in ./data. */
+const isNeighbour = (path: string): boolean =>
+  ["meta", "n1/meta"].some((inner) => existsSync(join(path, inner, "data.mdb")));
+
 /** Throws Fault "config", "locked", "foreign-directory" and "corrupt". */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   checkDirectory(path);
@@ -68,9 +72,11 @@ function checkDirectory(directory: string): void {
     checkParent(dirname(directory));
     return;
   }
-  if (names.includes("log") || names.every((name) => ours.includes(name))) return;
+  if (names.includes("log")) return;
+  const foreign = names.find((name) => !ours.includes(name) && !isNeighbour(join(directory, name)));
+  if (foreign === undefined) return;
   throw new Fault("foreign-directory", {
-    message: `${directory} holds files that are not a log's, such as ${names.find((name) => !ours.includes(name))}`,
+    message: `${directory} holds files that are not a log's, such as ${foreign}`,
   });
 }
 
