@@ -22,7 +22,11 @@ export interface DevNodesOptions {
 export class DevNodes implements AsyncDisposable {
   /** Resolves when every node has said that it is ready. */
   readonly ready: Promise<void>;
+  /** Once set, a node that ends by itself is told of here, and the others go on; until then it ends them all. */
+  goOnWithout: ((lost: string) => void) | undefined;
   readonly #options: DevNodesOptions;
+  /** What each said when it was ready, by name. */
+  readonly readyLines = new Map<string, string>();
   readonly #children = new Map<string, ChildProcess>();
   readonly #ended = Promise.withResolvers<string | undefined>();
   readonly #ready = Promise.withResolvers<void>();
@@ -30,17 +34,15 @@ export class DevNodes implements AsyncDisposable {
   readonly #last = (): void => {
     for (const child of this.#children.values()) child.kill("SIGKILL");
   };
-  #waiting: number;
   #failed: string | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: DevNodesOptions) {
     this.#options = options;
-    this.#waiting = options.nodes;
     this.ready = this.#ready.promise;
   }
 
-  /** Starts them; resolves when all have ended, with the reason when one did so by itself. */
+  /** Starts them; resolves when all have ended, with the reason when they did so by themselves. */
   start(): Promise<string | undefined> {
     process.once("exit", this.#last);
     for (let n = 1; n <= this.#options.nodes; n++) this.#startOne(n);
@@ -69,18 +71,31 @@ export class DevNodes implements AsyncDisposable {
       stdio: ["ignore", "pipe", log],
     });
     this.#children.set(name, child);
-    child.stdout?.once("data", () => {
-      this.#waiting--;
-      if (this.#waiting === 0) this.#ready.resolve();
+    let said = "";
+    child.stdout?.on("data", (chunk: Buffer) => {
+      if (this.readyLines.has(name)) return;
+      said += chunk.toString("utf8");
+      const end = said.indexOf("\n");
+      if (end < 0) return;
+      this.readyLines.set(name, said.slice(0, end));
+      if (this.readyLines.size === this.#options.nodes) this.#ready.resolve();
     });
     child.once("close", (status, signal) => {
       this.#children.delete(name);
-      if (this.#stopping === undefined) {
-        this.#failed ??= `${name} ended with ${signal ?? status}, see ${join(home, `${name}.log`)}`;
-        void this[Symbol.asyncDispose]();
-      }
+      if (this.#stopping === undefined) this.#lost(n, `${name} ended with ${signal ?? status}`);
       if (this.#children.size === 0) this.#ended.resolve(this.#failed);
     });
+  }
+
+  #lost(n: number, how: string): void {
+    const why = `${how}, see ${join(this.#options.home, `n${n}.log`)}`;
+    if (this.goOnWithout === undefined || this.#children.size === 0) {
+      this.#failed ??= why;
+      void this[Symbol.asyncDispose]();
+    } else {
+      const again = ["npx tailrace serve", ...this.#flagsOf(n)].join(" ");
+      this.goOnWithout(`${why}; the others go on. It comes back by\n${again}`);
+    }
   }
 
   #flagsOf(n: number): string[] {

@@ -1,6 +1,7 @@
 /**
  * `tailrace dev`: a cluster on this machine in one command. Makes certificates, starts the nodes as processes, prints
- * what to try, and stops them all on Ctrl-C. Its data stays for the next time.
+ * what to try, and stops them all on Ctrl-C. A node that is killed meanwhile stays away, and the others go on: that is
+ * what there is to try. Its data stays for the next time.
  *
  *   <dir>/certs   made once          <dir>/n1, n2, …   data          <dir>/n1.log, …   what they say
  *
@@ -51,7 +52,10 @@ async function dev({ nodes, basePort, dir, plaintext }: Flags): Promise<number> 
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   const first = await Promise.race([running.ready.then(() => "ready" as const), ended]);
-  if (first === "ready") process.stdout.write(welcome(basePort, nodes, certs));
+  if (first === "ready") {
+    running.goOnWithout = (lost) => console.error(lost);
+    process.stdout.write(welcome(basePort, nodes, certs, running.readyLines));
+  }
   const failed = await ended;
   if (failed === undefined) return exitStatus.done;
   console.error(`tailrace dev: ${failed}`);
@@ -68,7 +72,12 @@ async function makeCertificates(directory: string): Promise<void> {
   writeFileSync(join(directory, "policy.csv"), rights.map((right) => `p, root, *, ${right}\n`).join(""));
 }
 
-function welcome(basePort: number, nodes: number, certs: string | undefined): string {
+function welcome(
+  basePort: number,
+  nodes: number,
+  certs: string | undefined,
+  readyLines: ReadonlyMap<string, string>,
+): string {
   const scheme = certs === undefined ? "http" : "https";
   const url = `${scheme}://localhost:${basePort}`;
   const other = `${scheme}://localhost:${basePort + Math.min(1, nodes - 1)}`;
@@ -88,7 +97,9 @@ function welcome(basePort: number, nodes: number, certs: string | undefined): st
     `${curl} '${other}/?offset=0'`,
     `npx tailrace servers --addr localhost:${basePort}${tls}`,
     "",
-    "Ctrl-C stops all of them.",
+    ...[...readyLines].sort().map(([name, line]) => `${name}  ${line.replace(/^tailrace ready /, "")}`),
+    "",
+    "Kill one (kill -9 PID) and the others go on. Ctrl-C stops all of them.",
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { test } from "node:test";
 import { curl } from "../support/curl.ts";
 import { freePort } from "../support/free-port.ts";
@@ -37,10 +38,24 @@ test("dev starts a cluster, says what to try, and leaves no node behind", async 
     t.after(() => child.kill("SIGKILL"));
     const closed = once(child, "close") as Promise<[number | null]>;
     let out = "";
+    let err = "";
+    let over = false;
+    void closed.then(() => {
+      over = true;
+    });
     child.stdout?.on("data", (chunk: Buffer) => {
       out += chunk.toString("utf8");
     });
-    while (!out.includes("Ctrl-C")) await Promise.race([once(child.stdout!, "data"), closed]);
+    child.stderr?.on("data", (chunk: Buffer) => {
+      err += chunk.toString("utf8");
+    });
+    const heard = async (stream: Readable | null, what: () => boolean): Promise<void> => {
+      while (!what()) {
+        assert.ok(!over, `dev ended: ${out}${err}`);
+        await Promise.race([once(stream!, "data"), closed]);
+      }
+    };
+    await heard(child.stdout, () => out.includes("Ctrl-C"));
     assert.match(out, new RegExp(`^dashboard {2}https?://localhost:${port}/ui/\n`));
     const ca = join(dir, "certs/ca.pem");
     const tls = existsSync(ca)
@@ -56,6 +71,11 @@ test("dev starts a cluster, says what to try, and leaves no node behind", async 
     const consumed = await tailrace(["consume", "--from", "0", "--format", "%o %v", ...at(2)]);
     assert.match(consumed.out, /^0 hello/, consumed.err);
     assert.equal((await tailrace(["transfer", ...at(1)])).status, 0);
+    const pid = /^n3 .* pid=(\d+) /m.exec(out)?.[1];
+    process.kill(Number(pid), "SIGKILL");
+    await heard(child.stderr, () => err.includes("the others go on"));
+    const without = await tailrace(["produce", ...at(0)], { input: "still\n" });
+    assert.deepEqual([without.status, without.out], [0, '{"offset":1}\n'], without.err);
     child.kill("SIGINT");
     assert.deepEqual((await closed)[0], 0);
     for (const n of [0, 1, 2]) await assert.rejects(curl(`http://127.0.0.1:${port + n}/`));
