@@ -11,7 +11,10 @@ export function register(program: Command): void {
     .description("make a CA and certificates for nodes, clients and browsers, without a network")
     .option("--out <directory>", "where, and where CFSSL's ca-csr.json and its like are read", "certs")
     .option("--host <name>", "a name or address of the nodes, besides localhost (repeatable)", collect, [])
-    .option("--issue <cn>", "make one more client certificate with the CA that is there")
+    .option(
+      "--issue <cn>",
+      "make one more client certificate with the CA that is there; where there is none, all of them",
+    )
     .option("--force", "replace what is there")
     .option(
       "--p12-password <password>",
@@ -35,7 +38,7 @@ export function register(program: Command): void {
             `${state.padEnd(8)} ${name.padEnd(24)}${subject === undefined ? "" : `  ${subject}`}${until}`,
           );
         }
-        if (flags.issue === undefined) talk(flags.out);
+        if (files.some(({ name, state }) => name === "server.pem" && state !== "kept")) talk(flags.out);
       } catch (error) {
         if (!(error instanceof Fault)) throw error;
         console.error(`tailrace certs: ${error.message}`);

@@ -17,7 +17,7 @@ export interface CertsOptions {
   readonly directory: string;
   /** DNS names, addresses or URIs for server.pem, besides those of server-csr.json. */
   readonly hosts?: readonly string[];
-  /** Make one more client certificate with this common name, and nothing else. */
+  /** Make one more client certificate with this common name: where there is a CA, nothing else. */
   readonly issueFor?: string;
   readonly force?: boolean;
   readonly p12Password?: string;
@@ -42,13 +42,16 @@ export const defaultP12Password = "tailrace";
 export async function makeCertificates(options: CertsOptions): Promise<MadeFile[]> {
   const { directory, issueFor } = options;
   const exists = (name: string): boolean => existsSync(join(directory, name));
-  const clients = issueFor === undefined ? ["root", "nobody"] : [checkedName(issueFor)];
-  const leaves = clients.map((commonName) => `${commonName}-client`);
-  if (issueFor === undefined) leaves.unshift("server");
+  const isThere = (name: string): boolean => exists(`${name}.pem`);
+  const more = issueFor === undefined ? [] : [checkedName(issueFor)];
+  const wholeSet = issueFor === undefined || !["ca", "ca-key", "server", "root-client"].some(isThere);
+  const clients = new Set(wholeSet ? ["root", "nobody", ...more] : more);
+  const leaves = [...clients].map((commonName) => `${commonName}-client`);
+  if (wholeSet) leaves.unshift("server");
   const plan = planCertificates(
     {
       leaves,
-      wholeSet: issueFor === undefined,
+      wholeSet,
       force: options.force ?? false,
       hostsGiven: (options.hosts ?? []).length > 0,
     },

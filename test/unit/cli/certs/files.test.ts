@@ -131,6 +131,15 @@ test("one more client is issued by the CA that is there", async (t) => {
   await assert.rejects(make(directory, { issueFor: "../x" }), refused(/cannot be the name/));
 });
 
+test("where there is nothing yet, a client that is asked for comes with all the others", async (t) => {
+  const directory = join(scratch(t), "new");
+  await make(directory, { issueFor: "alice", hosts: ["log.example"] });
+  for (const name of ["server", "root-client", "nobody-client", "alice-client"]) {
+    assert.ok(certificate(directory, `${name}.pem`).verify(certificate(directory, "ca.pem").publicKey), name);
+  }
+  assert.match(certificate(directory, "server.pem").subjectAltName ?? "", /DNS:log\.example/);
+});
+
 test("CFSSL's files in the directory are obeyed", async (t) => {
   const directory = scratch(t);
   const write = (name: string, json: unknown): void =>
