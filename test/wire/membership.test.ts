@@ -226,7 +226,8 @@ test("hostile bytes on the real sockets are told of and harmless", async (t) => 
     if (count % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
   }
   assert.ok(await until(() => one.member.stats.malformed + one.events.length > 200, 5_000));
-  assert.equal(statusOf(one.member, "two"), "alive");
+  // So many bytes may delay an answer; it is never more than suspected, and that is taken back.
+  assert.ok(await until(() => statusOf(one.member, "two") === "alive", 5_000));
   one.member.userEvent("still", Buffer.alloc(0));
   assert.ok(await until(() => two.events.some(({ kind }) => kind === "user-event"), 5_000));
   assert.equal(endpointText(one.member.at), one.addr);

@@ -250,10 +250,10 @@ export class Rumours {
       const source =
         asked === undefined ? "gossip" : sameEndpoint(node.at, asked) ? ("own" as const) : ("asked" as const);
       if (node.state === "alive") this.alive({ ...node, node: node.name }, source);
-      if (source === "own") this.#answered(node);
       else if (node.state === "left") this.dead({ kind: "dead", ...accusation });
       // A death heard of so is only a suspicion: who told may have been cut off for long.
       else this.suspect({ kind: "suspect", ...accusation });
+      if (source === "own") this.#answered(node);
     }
   }
 

@@ -38,6 +38,21 @@ test("TestMembership: three members join, one leaves, and everybody sees the sta
   );
 });
 
+test("a live member in a view that is told is suspected by nobody; a silent one is", () => {
+  const sim = GossipSim.cluster("views", 5);
+  sim.join(sim.add("late"), sim.members[2]!);
+  const suspected = new Set<string>();
+  for (let step = 0; step < 500; step++) {
+    sim.run(20);
+    for (const by of sim.members)
+      for (const { name, status } of by.core.members())
+        if (status === "suspect") suspected.add(`${name} by ${by.name}`);
+  }
+  assert.deepEqual([...suspected], []);
+  sim.crash(sim.members[1]!);
+  assert.ok(sim.runUntil(() => sim.view(sim.members[0]!, sim.members[1]!) === "suspect", 20_000));
+});
+
 test("two halves of a cluster take each other for failed, and are one again when the wall falls", (t) => {
   const sim = GossipSim.cluster("wall", 20);
   const [west, east] = [sim.members.slice(0, 10), sim.members.slice(10)];
