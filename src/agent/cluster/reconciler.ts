@@ -1,6 +1,6 @@
 /**
  * The leader's loop: looks at who is there when it is elected, when gossip tells of a change, and every 30 s; makes one
- * change and looks again.
+ * change and looks again. Somebody who is alive in gossip and was not reached is tried again soon, then ever later.
  *
  * Never: decides (see reconcile.ts); works on a node that does not lead.
  */
@@ -47,6 +47,8 @@ export class Reconciler implements Disposable {
   #running = false;
   #again = false;
   #closed = false;
+  /** Rounds in a row in which somebody could not be reached. */
+  #unreached = 0;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -117,7 +119,8 @@ export class Reconciler implements Disposable {
       }
     }
     this.#running = false;
-    this.#later(waiting ? soonMs : everyMs);
+    const unreachedMs = this.#unreached === 0 ? everyMs : soonMs * 2 ** Math.min(this.#unreached, 7);
+    this.#later(waiting ? soonMs : Math.min(everyMs, unreachedMs));
   }
 
   async #round(): Promise<boolean> {
@@ -140,13 +143,16 @@ export class Reconciler implements Disposable {
       return !same || candidate.clusterId !== clusterId;
     });
     const found = await Promise.allSettled(unknown.slice(0, probesMax).map(({ address }) => probe(address)));
+    let unreached = false;
     const others = found.flatMap((one, at) => {
       if (one.status === "fulfilled") return [one.value];
       const fault = Fault.from(one.reason);
       const { name, address } = unknown[at]!;
-      if (fault.kind !== "unavailable") this.#refused(name, address, fault.message);
+      if (fault.kind === "unavailable") unreached = true;
+      else this.#refused(name, address, fault.message);
       return [];
     });
+    this.#unreached = unreached ? this.#unreached + 1 : 0;
     return [this.#options.self(), ...others];
   }
 

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Reconciler, type ReconcilerOptions } from "../../../../src/agent/cluster/reconciler.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { noLogger } from "../../../../src/lib/telemetry.ts";
+import { emptyConfState } from "../../../../src/raft/mod.ts";
+import type { PeerHello } from "../../../../src/replicated/mod.ts";
+import { VirtualTime } from "../../../support/virtual-clock.ts";
+
+const directory = "0a".repeat(16);
+const self: PeerHello = {
+  name: "n1",
+  directory,
+  clusterId: "ours",
+  configured: true,
+  version: "1",
+  address: "n1:1",
+  wallMs: 0,
+};
+
+/** A leader alone, and n2 in gossip; `answers` is what n2 answers a probe at that time. */
+function scene(answers: (now: number) => PeerHello) {
+  const time = new VirtualTime();
+  const probed: number[] = [];
+  const changes: number[] = [];
+  const member = { peer: 1, name: "n1", directory, address: "n1:1" };
+  const configuration = { ...emptyConfState, voters: [1], roster: { members: [member], nextPeer: 2 } };
+  const node = {
+    isLeader: true,
+    configuration,
+    status: () => ({ configuration, progress: new Map(), id: 1, lastIndex: 10 }),
+    proposeChange: async () => {
+      changes.push(time.now);
+      configuration.learners = [2];
+    },
+  };
+  const replica = {
+    node,
+    ready: true,
+    started: true,
+    identity: member,
+    state: { clusterId: "ours" },
+    storedLog: { start: { end: { index: 0, nextOffset: 0 } } },
+    onChange: () => () => undefined,
+  };
+  const reconciler = new Reconciler({
+    replica: replica as unknown as ReconcilerOptions["replica"],
+    self: () => self,
+    candidates: () =>
+      changes.length > 0
+        ? []
+        : [{ name: "n2", address: "n2:1", directory: "0b".repeat(16), clusterId: undefined }],
+    onGossip: () => () => undefined,
+    probe: async () => {
+      probed.push(time.now);
+      return answers(time.now);
+    },
+    ask: async () => ({}),
+    clock: time.clock(),
+    logger: noLogger,
+  });
+  const run = async (ms: number): Promise<void> => {
+    for (const end = time.now + ms; time.next !== undefined && time.next <= end; ) {
+      time.step();
+      for (let turns = 0; turns < 50; turns++) await Promise.resolve();
+    }
+  };
+  return { reconciler, run, time, probed, changes };
+}
+
+const n2: PeerHello = { ...self, name: "n2", directory: "0b".repeat(16), configured: false, address: "n2:1" };
+
+function lost(): never {
+  throw new Fault("unavailable");
+}
+
+test("somebody whom the first probe did not reach is taken in as soon as another one does", async () => {
+  const { reconciler, run, time, changes } = scene((now) => (now < 1_200 ? lost() : n2));
+  time.after(0, () => reconciler.look());
+  await run(5_000);
+  assert.equal(changes.length, 1);
+  assert.ok(changes[0]! < 4_000, `taken in after ${changes[0]} ms`);
+  reconciler[Symbol.dispose]();
+});
+
+test("somebody who is never reached is tried ever more rarely", async () => {
+  const { reconciler, run, time, probed, changes } = scene(lost);
+  time.after(0, () => reconciler.look());
+  await run(600_000);
+  assert.deepEqual(changes, []);
+  assert.ok(probed.length > 15 && probed.length < 35, `${probed.length} probes in ten minutes`);
+  assert.ok(probed.at(-1)! - probed.at(-2)! >= 30_000);
+  reconciler[Symbol.dispose]();
+});
