@@ -7,7 +7,6 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openClient, type TailraceClient } from "../../src/client/mod.ts";
-import { cpuSeconds } from "../bench/server-process.ts";
 import { makeCertificates } from "../support/chaos/credentials.ts";
 import { startNode, tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
@@ -64,13 +63,14 @@ test("no checksum: a byte that was changed on the disk is not served", async (t)
 test("segments of 1 KiB with two open files each: a cluster takes thousands of records and few files are open", async (t) => {
   const { fleet } = await startCluster(t, 3, { flags: ["--segment-store-bytes-max", "1KiB"] });
   using client = openClient({ addrs: fleet.direct() });
-  const records = values(2_500); // the book's cluster stopped at 2,369
-  for (let at = 0; at < records.length; at += 25) await produce(client, records.slice(at, at + 25));
+  const records = values(2_500).map((value) => value.padEnd(120)); // the book's cluster stopped at 2,369
+  for (let at = 0; at < records.length; at += 20) await produce(client, records.slice(at, at + 20));
   assert.deepEqual(await consumed(client), records);
   for (const { name, child, directory } of fleet.nodes) {
-    await within(`${name} has rolled`, async () => readdirSync(join(directory, "log")).length > 60);
+    await within(`${name} has rolled`, async () => readdirSync(join(directory, "log")).length >= 250);
     const open = readdirSync(`/proc/${child!.pid}/fd`).length;
-    assert.ok(open < 250, `${name} has ${open} files open`);
+    t.diagnostic(`${name}: ${readdirSync(join(directory, "log")).length} files, ${open} open`);
+    assert.ok(open < 150, `${name} has ${open} files open`);
   }
 });
 
@@ -92,15 +92,22 @@ test("a failed member is removed at once: it stays a voter, and has everything w
   await within("the cluster is whole", () => operator.isWhole());
 });
 
+/** Seconds in which the main thread ran or wanted to: however many others there are, one that spins wants all. */
+const wantedSeconds = (pid: number): number => {
+  const [ran = "", waited = ""] = readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ");
+  return (Number(ran) + Number(waited)) / 1e9;
+};
+
 test("one idle consumer burns a core: a hundred of them cost nearly nothing", async (t) => {
   const node = await startNode(t, ["--data-dir", scratch(t)]);
   const tails = await Promise.all(Array.from({ length: 100 }, () => openTail(`${node.url}/tail`)));
   await new Promise((resolve) => setTimeout(resolve, 500));
-  const before = cpuSeconds(node.pid);
+  const before = wantedSeconds(node.pid);
   await new Promise((resolve) => setTimeout(resolve, 3_000));
-  const used = cpuSeconds(node.pid) - before;
+  const wanted = wantedSeconds(node.pid) - before;
   for (const tail of tails) tail.close();
-  assert.ok(used < 1.5, `${used} s of processor time in 3 s`);
+  t.diagnostic(`${wanted.toFixed(2)} s of 3 s wanted`);
+  assert.ok(wanted < 1.5, `${wanted} s of 3 s wanted`);
 });
 
 test("the ACL model flag is ignored: the same policy allows by one model and denies by another", async (t) => {

@@ -57,13 +57,13 @@ export function find(bug: string, first: number, last: number): Promise<Find | u
   return new Promise((resolve, reject) => {
     const words = [
       "--import",
-      join(here, "bug-loader.mjs"),
+      join(here, "../support/bug-loader.mjs"),
       join(here, "main.ts"),
       "--hunt",
       `${first}..${last}`,
     ];
     const child = spawn(process.execPath, words, {
-      env: { ...process.env, SIM_BUG: bug, NODE_OPTIONS: "" },
+      env: { ...process.env, SOURCE_BUG: `test/sim/bugs/${bug}.patch`, NODE_OPTIONS: "" },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let [out, err] = ["", ""];

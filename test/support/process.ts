@@ -7,10 +7,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const bin = join(root, "src/cli/bin.cjs");
+const bugLoader = pathToFileURL(join(root, "test/support/bug-loader.mjs")).href;
 
 export interface Ended {
   readonly status: number | null;
@@ -19,11 +20,13 @@ export interface Ended {
   readonly err: string;
 }
 
-/** The environment without what would configure a node. */
-export const environment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(
+/** The environment without what would configure a node. A bug that was put in on purpose goes along. */
+export const environment = (): NodeJS.ProcessEnv => ({
+  ...Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(TAILRACE|NODE_OPTIONS|NODE_TEST)/.test(name)),
-  );
+  ),
+  ...(process.env["SOURCE_BUG"] === undefined ? {} : { NODE_OPTIONS: `--import=${bugLoader}` }),
+});
 
 export function startCommand(
   args: readonly string[],

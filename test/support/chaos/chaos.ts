@@ -88,7 +88,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
         "1MiB",
         "--shutdown-timeout",
         "2s",
-        ...(credentials?.server ?? []),
+        ...(credentials === undefined ? [] : [...credentials.server, ...credentials.policy]),
       ],
     }),
   );

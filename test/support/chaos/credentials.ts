@@ -3,7 +3,7 @@
  *
  * Never: used again by another run.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ClientTls } from "../../../src/client/mod.ts";
 import { tailrace } from "../process.ts";
@@ -11,6 +11,8 @@ import { tailrace } from "../process.ts";
 export interface Credentials {
   /** Flags of `serve`. */
   readonly server: readonly string[];
+  /** And these, for a policy by which `root` may also administer: by the default one no certificate may. */
+  readonly policy: readonly string[];
   /** Flags of the other commands, for one who may do everything. */
   readonly flags: readonly string[];
   /** The same for clients in this process. */
@@ -26,9 +28,12 @@ export async function makeCertificates(directory: string): Promise<Credentials> 
     ...[`--${prefix}tls-cert-file`, file(`${name}.pem`)],
     ...[`--${prefix}tls-key-file`, file(`${name}-key.pem`)],
   ];
+  const policy = file("policy.csv");
+  writeFileSync(policy, "p, root, *, *\n");
   const text = (name: string): string => readFileSync(file(name), "utf8");
   return {
     server: flags("server-", "server"),
+    policy: ["--acl-policy-file", policy],
     flags: flags("", "root-client"),
     client: { ca: text("ca.pem"), cert: text("root-client.pem"), key: text("root-client-key.pem") },
   };

@@ -90,17 +90,21 @@ const transfer: Fault = async ({ fleet, operator, chance }) => {
 };
 
 /** Waits until the cluster has as many voters as nodes, each with everything, or for long enough. */
-async function whole({ operator, signal }: Scene): Promise<boolean> {
-  for (const last = performance.now() + 45_000; performance.now() < last && !signal.aborted; ) {
+async function whole({ operator, signal }: Scene, limitMs = 45_000): Promise<boolean> {
+  for (const last = performance.now() + limitMs; performance.now() < last && !signal.aborted; ) {
     if (await operator.isWhole()) return true;
     await pause(250, signal);
   }
   return false;
 }
 
-/** Nobody is down and everybody has everything: a disk may be lost. */
-async function isCalm({ fleet, operator }: Scene): Promise<boolean> {
-  return fleet.nodes.length > 2 && fleet.running.length === fleet.nodes.length && operator.isWhole();
+/**
+ * Nobody is down and everybody has everything: a disk may be lost. What was before this may just have ended, so it is
+ * waited for; else what needs calm would hardly ever happen.
+ */
+async function isCalm(scene: Scene): Promise<boolean> {
+  const { fleet } = scene;
+  return fleet.nodes.length > 2 && fleet.running.length === fleet.nodes.length && whole(scene, 15_000);
 }
 
 /** A node loses its disk and comes back under its old name. */

@@ -1,0 +1,33 @@
+/** Each defect of the book's version, restored: the test that is named after it fails, and passes without. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { bookDefects, tryTests } from "../support/book-defects.ts";
+import { root } from "../support/process.ts";
+
+const defects = bookDefects();
+const page = readFileSync(join(root, "test/DEFECTS.md"), "utf8");
+
+test("every defect that is put back stands in test/DEFECTS.md", () => {
+  assert.equal(defects.length, 15);
+  for (const { name } of defects) assert.ok(page.includes(`(defects/${name}.patch)`), name);
+});
+
+for (const [file, ofFile] of Map.groupBy(defects, (defect) => defect.file)) {
+  test(`as the source is, what ${file} names after defects passes`, async () => {
+    const outcomes = await tryTests(
+      file,
+      ofFile.map((defect) => defect.test),
+    );
+    for (const [name, { result, text }] of outcomes) assert.equal(result, "passed", `${name}: ${text}`);
+  });
+
+  for (const { name, patch, test: named, about } of ofFile) {
+    test(`${named}: found when it is put back (${about})`, async (t) => {
+      const { result, text } = (await tryTests(file, [named], patch)).get(named)!;
+      t.diagnostic(`${name}: ${text.slice(0, 200)}`);
+      assert.equal(result, "failed", text);
+    });
+  }
+}
