@@ -91,7 +91,7 @@ export interface Bounds {
  * in a WeakMap keyed by the slice.
  */
 export interface BatchSlice {
-  /** `frame*`, see the log room's FORMAT.md. Never written to after it was handed out. */
+  /** `frame*`, see the log room's FORMAT.md. Never written to after it was handed out, but by the owner of a room. */
   readonly frames: Uint8Array;
   /** Offset of the first record of the first frame: it may lie before the offset asked for. */
   readonly firstOffset: Offset;
@@ -106,8 +106,11 @@ export interface Tail {
   /**
    * What is there now, at most about `maxBytes` (whole batches, at least one), else undefined: caught up.
    * Throws Fault "out-of-range" when retention or trim has overtaken the cursor.
+   *
+   * `room`: memory of the caller's own, for frames that come from a disk. Whether it was used tells `frames.buffer`;
+   * then the slice is the caller's alone, and good until the caller uses its room again.
    */
-  take(maxBytes?: number): BatchSlice | undefined;
+  take(maxBytes?: number, room?: Uint8Array): BatchSlice | undefined;
   /** Resolves when take() has something, or with false once the tail is disposed or the log closed. */
   ready(): Promise<boolean>;
   /** Frees everything at once; a pending ready() resolves with false. */

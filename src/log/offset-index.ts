@@ -105,6 +105,23 @@ export function lastAtOrBefore(index: OffsetIndex, offset: Offset): number {
   return low - 1;
 }
 
+/**
+ * How many bytes to read from entry `k` on, so that whole batches come, about `maxBytes` of them and at least one;
+ * `storeBytes` is where the last entry's batch ends.
+ */
+export function wholeBatchBytes(index: OffsetIndex, k: number, maxBytes: number, storeBytes: number): number {
+  const start = index.position(k);
+  if (storeBytes - start <= maxBytes) return storeBytes - start;
+  let [low, high] = [k + 1, index.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (index.position(middle) - start <= maxBytes) low = middle + 1;
+    else high = middle;
+  }
+  const last = Math.max(low - 1, k + 1);
+  return (last < index.length ? index.position(last) : storeBytes) - start;
+}
+
 /** The first entry whose timestamp is at least this, or length. */
 export function firstAtOrAfter(index: OffsetIndex, timestampMs: number): number {
   let [low, high] = [0, index.length];

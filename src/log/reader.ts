@@ -18,7 +18,7 @@ import {
   frameNextOffset,
   prefixBytes,
 } from "./frame.ts";
-import { firstAtOrAfter, lastAtOrBefore } from "./offset-index.ts";
+import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "./offset-index.ts";
 import { frameSlice, type Recent } from "./recent.ts";
 import type { Segment } from "./segment.ts";
 
@@ -67,14 +67,15 @@ export class Reader {
 
   /**
    * Whole batches from the one that holds `offset` on, about `maxBytes` of them; undefined at the end. Throws Fault
-   * "out-of-range" below the lowest offset or above the end, and "corrupt".
+   * "out-of-range" below the lowest offset or above the end, and "corrupt". What must be read from a disk is read into
+   * `room`, where it fits, and then not kept.
    */
-  take(offset: Offset, maxBytes: number): BatchSlice | undefined {
+  take(offset: Offset, maxBytes: number, room?: Uint8Array): BatchSlice | undefined {
     const { lowest, next } = this.#log.bounds;
     if (offset === next) return undefined;
     if (offset < lowest || offset > next) throw outOfRange(offset, this.#log.bounds);
     const slices = this.#log.recent.slicesFrom(offset, maxBytes);
-    if (slices.length === 0) return this.#takeFromDisk(offset, maxBytes);
+    if (slices.length === 0) return this.#takeFromDisk(offset, maxBytes, room);
     if (slices.length === 1) return cut(slices[0]!, offset, maxBytes);
     const known = this.#merged.get(offset);
     if (known !== undefined && known.frames.length <= maxBytes) return known;
@@ -136,12 +137,16 @@ export class Reader {
     return found;
   }
 
-  #takeFromDisk(offset: Offset, maxBytes: number): BatchSlice {
+  #takeFromDisk(offset: Offset, maxBytes: number, room: Uint8Array | undefined): BatchSlice {
     const cached = this.#chunks.get(offset);
     if (cached !== undefined && cached.frames.length <= maxBytes) return cached;
     const [segment, k] = this.#find(offset);
-    const position = segment.lookup((index) => index.position(k));
-    const chunk = this.#readChunk(segment, segment.first + k, position, maxBytes, this.#log.commitIndex);
+    const [position, bytes] = segment.lookup((index) => [
+      index.position(k),
+      wholeBatchBytes(index, k, maxBytes, segment.bytes),
+    ]);
+    const last = this.#log.commitIndex;
+    const chunk = this.#readChunk(segment, segment.first + k, position, bytes, last, room);
     // The first frame holds the offset, so it has records; the slice ends before the first that has none.
     let end = 0;
     let nextOffset = offset;
@@ -150,7 +155,7 @@ export class Reader {
       end += frameBytes(chunk, end);
     }
     const slice = { frames: chunk.subarray(0, end), firstOffset: frameBaseOffset(chunk, 0), nextOffset };
-    this.#chunks.put(offset, slice);
+    if (chunk.buffer !== room?.buffer) this.#chunks.put(offset, slice);
     return slice;
   }
 
@@ -161,21 +166,22 @@ export class Reader {
     position: number,
     maxBytes: number,
     last: RaftIndex,
+    room?: Uint8Array,
   ): Uint8Array {
-    const room = segment.bytes - position;
-    let chunk = Buffer.allocUnsafeSlow(
-      Math.min(room, Math.max(prefixBytes, Math.min(maxBytes, 16 * chunkBytes))),
-    );
+    const there = segment.bytes - position;
+    const wanted = Math.min(there, Math.max(prefixBytes, Math.min(maxBytes, 16 * chunkBytes)));
+    let chunk =
+      room !== undefined && wanted <= room.length ? room.subarray(0, wanted) : Buffer.allocUnsafeSlow(wanted);
     let held = segment.read(chunk, position);
     let at = 0;
     for (let index = first; index <= last && at < held; index++) {
       const flaw = checkFrame(chunk, at, held) ?? (frameIndex(chunk, at) === index ? undefined : "index");
-      if (flaw === "short" && at > 0 && held < room) break;
+      if (flaw === "short" && at > 0 && held < there) break;
       if (
         flaw === "short" &&
-        held < room &&
+        held < there &&
         held >= prefixBytes &&
-        frameBytes(chunk, 0) <= Math.min(room, frameBytesMax)
+        frameBytes(chunk, 0) <= Math.min(there, frameBytesMax)
       ) {
         chunk = Buffer.allocUnsafeSlow(frameBytes(chunk, 0));
         held = segment.read(chunk, position);

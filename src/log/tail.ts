@@ -37,9 +37,9 @@ export class LogTail implements Tail {
     return this.#position;
   }
 
-  take(maxBytes = defaultTakeBytes): BatchSlice | undefined {
+  take(maxBytes = defaultTakeBytes, room?: Uint8Array): BatchSlice | undefined {
     if (this.#disposed || this.#log.closed) return undefined;
-    const slice = this.#log.reader.take(this.#position, maxBytes);
+    const slice = this.#log.reader.take(this.#position, maxBytes, room);
     if (slice === undefined) return undefined;
     assert(slice.firstOffset <= this.#position && slice.nextOffset > this.#position, "a tail that skips");
     this.#position = slice.nextOffset;

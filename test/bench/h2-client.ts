@@ -73,6 +73,8 @@ export class H2Client {
   #out: Buffer[] = [];
   #flushDue = false;
   #in: Buffer = Buffer.alloc(0);
+  /** The DATA frame whose payload is arriving: what there is of it is handed on, nothing is put together. */
+  readonly #piece = { id: 0, flags: 0, left: 0 };
   #received = 0;
   #waiting: number[] = [];
 
@@ -192,19 +194,32 @@ export class H2Client {
 
   #onChunk(chunk: Buffer): void {
     const bytes = this.#in.length === 0 ? chunk : Buffer.concat([this.#in, chunk]);
-    let at = 0;
+    let at = this.#piece.left > 0 ? this.#onPiece(bytes, 0) : 0;
     while (at + 9 <= bytes.length) {
-      const end = at + 9 + bytes.readUIntBE(at, 3);
-      if (end > bytes.length) break;
-      this.#onFrame(
-        bytes[at + 3] as number,
-        bytes[at + 4] as number,
-        bytes.readUInt32BE(at + 5) & 0x7fff_ffff,
-        bytes.subarray(at + 9, end),
-      );
-      at = end;
+      const length = bytes.readUIntBE(at, 3);
+      const type = bytes[at + 3] as number;
+      const flags = bytes[at + 4] as number;
+      const id = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
+      const start = at + 9;
+      if (start + length <= bytes.length) {
+        this.#onFrame(type, flags, id, bytes.subarray(start, start + length));
+        at = start + length;
+      } else if (type === frame.data) {
+        this.#piece.id = id;
+        this.#piece.flags = flags;
+        this.#piece.left = length;
+        at = this.#onPiece(bytes, start);
+      } else break;
     }
     this.#in = bytes.subarray(at);
+  }
+
+  #onPiece(bytes: Buffer, at: number): number {
+    const data = this.#piece;
+    const end = Math.min(bytes.length, at + data.left);
+    data.left -= end - at;
+    if (end > at) this.#onData(data.id, data.left > 0 ? 0 : data.flags, bytes.subarray(at, end));
+    return end;
   }
 
   #onFrame(type: number, flags: number, id: number, payload: Buffer): void {

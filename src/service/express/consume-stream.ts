@@ -13,6 +13,7 @@ import { noLimits, ReadLimit } from "../read-limit.ts";
 import { decodeConsume } from "./consume.ts";
 import type { ExpressCall } from "./express-call.ts";
 import type { Lane, Serve } from "./lane.ts";
+import type { ReadRooms } from "./read-rooms.ts";
 import { render, renderWhole } from "./rendering.ts";
 import { markerResponse } from "./response-codec.ts";
 import { readUnary } from "./unary-body.ts";
@@ -76,6 +77,8 @@ class Follower {
   readonly #endOffset: number;
   readonly #endsAtEnd: boolean;
   #next: number;
+  /** Where frames are read to from the disk, while this is far behind and not too many others are. */
+  #rooms: ReadRooms | undefined;
   /** Told that it has caught up, since the last record. */
   #told = false;
   #heartbeatAt: { cancel(): void } | undefined;
@@ -101,6 +104,7 @@ class Follower {
       traffic.tails--;
       this.#heartbeatAt?.cancel();
       this.#tail[Symbol.dispose]();
+      this.#rooms = this.#rooms?.giveBack();
     };
     this.#express.answer.begin();
     this.flush();
@@ -119,7 +123,7 @@ class Follower {
   #send(): void {
     let written = 0;
     while (this.#tail.position < this.#endOffset) {
-      const slice = this.#tail.take(sliceBytes);
+      const slice = this.#tail.take(sliceBytes, this.#rooms?.room);
       if (slice === undefined) {
         this.#rest();
         return;
@@ -131,7 +135,7 @@ class Follower {
         this.#express.end();
         return;
       }
-      if (!room || written >= turnBytesMax) {
+      if (!room || written >= turnBytesMax || this.#rooms?.isFull === true) {
         this.#resumeLater(room);
         return;
       }
@@ -146,10 +150,13 @@ class Follower {
     this.#told = false;
     this.#express.call.bytesOut += payloadBytes;
     this.#lane.traffic.sent(count, payloadBytes);
-    return bytes.length === 0 || this.#express.answer.write(bytes);
+    if (bytes.length === 0) return true;
+    this.#rooms?.sending(bytes);
+    return this.#express.answer.write(bytes);
   }
 
   #rest(): void {
+    this.#rooms = this.#rooms?.giveBack();
     this.#tellCaughtUp();
     this.#scheduleHeartbeat();
     this.#tail.ready().then((more) => {
@@ -167,16 +174,23 @@ class Follower {
 
   /** Behind the end of the log: goes on as soon as the others have had their turn, and the client its bytes. */
   #resumeLater(room: boolean): void {
-    const { clock } = this.#lane;
+    const { clock, rooms } = this.#lane;
     const { stream } = this.#express;
-    if (room) {
-      clock.soon(() => this.flush());
-      return;
+    const goOn = (): void => clock.soon(() => this.flush());
+    if (this.#rooms?.isSending === true) {
+      stream.whenSent(() => {
+        this.#rooms?.sent();
+        goOn();
+      });
+    } else if (room) {
+      goOn();
+    } else {
+      stream.onDrain = () => {
+        stream.onDrain = undefined;
+        goOn();
+      };
     }
-    stream.onDrain = () => {
-      stream.onDrain = undefined;
-      clock.soon(() => this.flush());
-    };
+    this.#rooms ??= rooms.borrow();
   }
 
   #tellCaughtUp(): void {

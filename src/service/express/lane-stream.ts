@@ -19,6 +19,11 @@ export interface LaneStream {
   respond(block: Uint8Array): void;
   /** Sends a piece of the body, which must not change until it is gone. False: wait for onDrain. */
   write(bytes: Uint8Array): boolean;
+  /**
+   * Calls back once when all that was written so far has left for the operating system, so that its memory may be used
+   * again; never when the stream is over before. To be asked in the turn of a write() of at least a byte.
+   */
+  whenSent(callback: () => void): void;
   /** Ends the answer, with a block of trailers when given. */
   end(trailers?: Uint8Array): void;
   /** Lets the client send no more than it may already. */

@@ -23,6 +23,7 @@ import { Pacer } from "./pacer.ts";
 import { produce, produceBatch } from "./produce.ts";
 import { produceBulk } from "./produce-bulk.ts";
 import { produceStream } from "./produce-stream.ts";
+import { RoomLender } from "./read-rooms.ts";
 import { type ExpressRequest, type MethodShape, recognise } from "./recognise.ts";
 
 export interface LaneOptions {
@@ -43,6 +44,7 @@ const timeoutMsMax = 2 ** 31 - 1;
 /** What every method of the lane works with. */
 export interface Lane extends LaneOptions {
   readonly pacer: Pacer;
+  readonly rooms: RoomLender;
 }
 
 /** Serves one call that has begun. `forward` is false when the caller asked not to be forwarded. */
@@ -75,7 +77,7 @@ const methods = new Map<string, Method>(
 export type ExpressLane = (stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
 
 export function expressLane(options: LaneOptions): ExpressLane {
-  const lane: Lane = { ...options, pacer: new Pacer(options.clock) };
+  const lane: Lane = { ...options, pacer: new Pacer(options.clock), rooms: new RoomLender() };
   return (stream, headers, caller) => {
     const method = methods.get(headers[":path"] ?? "");
     if (method === undefined) return false;

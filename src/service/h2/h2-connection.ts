@@ -27,6 +27,7 @@ import { OutBuffer } from "./out-buffer.ts";
 import { areTrailers, requestHeaders } from "./request-headers.ts";
 
 const nothing: Buffer = Buffer.alloc(0);
+const none: readonly never[] = [];
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export interface H2Limits {
@@ -101,6 +102,8 @@ export class H2Connection {
   #closed = false;
   /** Streams that wait for the connection's window or for the socket. */
   #blocked = new Set<H2Stream>();
+  /** Streams whose server wants to know when what it wrote is sent. */
+  readonly #unsent = new Set<H2Stream>();
   #congested = false;
 
   constructor(host: H2Host, limits: H2Limits = defaultH2Limits) {
@@ -138,6 +141,7 @@ export class H2Connection {
     for (const stream of [...this.#streams.values()]) stream.over();
     this.#streams.clear();
     this.#blocked.clear();
+    this.#unsent.clear();
   }
 
   /** Takes no new requests; ends once those under way have. */
@@ -154,7 +158,24 @@ export class H2Connection {
     if (!is) this.#unblock();
   }
 
+  /** Who is to be told once all that take() hands out now is sent. */
+  takeSent(): readonly (() => void)[] {
+    if (this.#unsent.size === 0) return none;
+    const due: (() => void)[] = [];
+    for (const stream of this.#unsent) {
+      const callback = stream.takeSent();
+      if (callback === undefined) continue;
+      due.push(callback);
+      this.#unsent.delete(stream);
+    }
+    return due;
+  }
+
   // What streams ask for.
+
+  awaitSent(stream: H2Stream): void {
+    this.#unsent.add(stream);
+  }
 
   /** Sends headers; `block` is whole. */
   sendHeaders(id: number, block: Uint8Array, end: boolean): void {
@@ -218,6 +239,7 @@ export class H2Connection {
   forget(stream: H2Stream): void {
     this.#streams.delete(stream.id);
     this.#blocked.delete(stream);
+    this.#unsent.delete(stream);
     if (this.#idleFrames > 0) this.#idleFrames--;
     this.#endIfDrained();
   }

@@ -83,9 +83,14 @@ export class H2Session implements H2Host {
       return;
     }
     const chunks = out.take();
+    const waiting = this.connection.takeSent();
+    const sent = waiting.length === 0 ? undefined : teller(waiting);
     let room = true;
     if (chunks.length > 1) this.#socket.cork();
-    for (const chunk of chunks) room = this.#socket.write(chunk);
+    for (let at = 0; at < chunks.length; at++) {
+      const told = at === chunks.length - 1 ? sent : undefined;
+      room = this.#socket.write(chunks[at] as Uint8Array, told);
+    }
     if (chunks.length > 1) this.#socket.uncork();
     if (!room && !this.#congested) {
       this.#congested = true;
@@ -115,3 +120,10 @@ export class H2Session implements H2Host {
     this.#options.onClose();
   }
 }
+
+/** For the last chunk of a write: when that has left, so has all before it. After an error nobody is told: all is over. */
+const teller =
+  (waiting: readonly (() => void)[]) =>
+  (error?: Error | null): void => {
+    if (error === undefined || error === null) for (const callback of waiting) callback();
+  };

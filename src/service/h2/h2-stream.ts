@@ -41,6 +41,7 @@ export class H2Stream {
   #ended = false;
   #trailers: Uint8Array | undefined;
   #wantsDrain = false;
+  #onSent: (() => void) | undefined;
 
   constructor(
     connection: H2Connection,
@@ -76,6 +77,16 @@ export class H2Stream {
     }
     this.#wantsDrain = this.#waitingBytes > highWaterBytes;
     return !this.#wantsDrain;
+  }
+
+  /**
+   * Calls back once when all that was written so far has left for the operating system; never when the stream is over
+   * before. To be asked in the turn of a write() of at least a byte.
+   */
+  whenSent(callback: () => void): void {
+    if (this.closed) return;
+    this.#onSent = callback;
+    this.#connection.awaitSent(this);
   }
 
   /** Ends the answer, with trailers when given. */
@@ -136,6 +147,14 @@ export class H2Stream {
     }
   }
 
+  /** Who is to be told when what the connection holds now is sent; undefined while some of it waits for window. */
+  takeSent(): (() => void) | undefined {
+    if (this.#waiting.length > 0) return undefined;
+    const callback = this.#onSent;
+    this.#onSent = undefined;
+    return callback;
+  }
+
   /** More window to send in; false when that is more than there can be. */
   widen(bytes: number): boolean {
     this.#sendWindow += bytes;
@@ -175,7 +194,7 @@ export class H2Stream {
     this.closed = true;
     this.#waiting = [];
     const { onClose } = this;
-    this.onData = this.onEnd = this.onDrain = this.onClose = undefined;
+    this.onData = this.onEnd = this.onDrain = this.onClose = this.#onSent = undefined;
     onClose?.();
   }
 

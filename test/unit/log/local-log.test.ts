@@ -369,3 +369,29 @@ test("a producer's table survives restarts, also where its batches lie in sealed
   );
   assert.equal((await again.append(run("twice"), stamp(1))).firstOffset, 21);
 });
+
+describe("a reader's own room", () => {
+  test("frames from the disk are read into it and not kept; what is in memory or does not fit is not", async () => {
+    const { open } = simMachine("room");
+    const log = await open({}, { recentBytesMax: 0 });
+    for (let n = 0; n < 10; n++) await log.append(run(`${n}`.repeat(100)));
+    const room = new Uint8Array(1024);
+    using tail = log.follow(0);
+    const first = tail.take(400, room);
+    assert.ok(first !== undefined && first.frames.buffer === room.buffer);
+    const values = valuesOf(first);
+    assert.deepEqual(values, ["0".repeat(100), "1".repeat(100)]);
+    room.fill(0);
+    using other = log.follow(0);
+    const again = other.take(400);
+    assert.ok(again !== undefined);
+    assert.notEqual(again.frames.buffer, room.buffer);
+    assert.deepEqual(valuesOf(again), values);
+    using third = log.follow(0);
+    assert.equal(third.take(400, room), again, "what others have read already is shared");
+    const small = new Uint8Array(10);
+    const whole = tail.take(400, small);
+    assert.ok(whole !== undefined && whole.frames.buffer !== small.buffer);
+    assert.deepEqual(valuesOf(whole)[0], "2".repeat(100));
+  });
+});

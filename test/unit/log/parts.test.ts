@@ -28,6 +28,7 @@ import {
   retentionOffset,
   runBytesMax,
 } from "../../../src/log/mod.ts";
+import { ActiveIndex, wholeBatchBytes } from "../../../src/log/offset-index.ts";
 import { mustRoll } from "../../../src/log/roll.ts";
 import type { ProducerStamp } from "../../../src/vocabulary.ts";
 import { run } from "../../support/logs.ts";
@@ -295,6 +296,26 @@ describe("rolling", () => {
     assert.equal(rolls(data(2000), { retentionAgeMs: 5 }), false);
     assert.equal(rolls(data(2001), { retentionAgeMs: 5 }), true);
     assert.equal(rolls(data(1101), { retentionAgeMs: 5000, segmentAgeMaxMs: 100 }), true);
+  });
+});
+
+describe("how much is read at once", () => {
+  const index = new ActiveIndex({ index: 1, offset: 0, timestampMs: 0 });
+  for (const [k, position] of [0, 100, 250, 900].entries()) index.append(k, position, 1, 0);
+
+  test("whole batches, as many as fit, and all that is left when that fits", () => {
+    assert.equal(wholeBatchBytes(index, 0, 250, 1000), 250);
+    assert.equal(wholeBatchBytes(index, 0, 899, 1000), 250);
+    assert.equal(wholeBatchBytes(index, 0, 900, 1000), 900);
+    assert.equal(wholeBatchBytes(index, 0, 999, 1000), 900);
+    assert.equal(wholeBatchBytes(index, 0, 1000, 1000), 1000);
+    assert.equal(wholeBatchBytes(index, 3, 5000, 1000), 100);
+  });
+
+  test("one batch when not even that fits", () => {
+    assert.equal(wholeBatchBytes(index, 0, 1, 1000), 100);
+    assert.equal(wholeBatchBytes(index, 2, 10, 1000), 650);
+    assert.equal(wholeBatchBytes(index, 3, 10, 1000), 100);
   });
 });
 

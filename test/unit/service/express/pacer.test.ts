@@ -55,7 +55,7 @@ test("one that marks itself again while it flushes has its next turn after the o
   assert.equal(asked.length, 1);
 });
 
-test("after a turn it rests twice as long as the turn took, at most 20 ms; after a rest it is prompt again", () => {
+test("after a turn it rests three times as long as the turn took, at most 20 ms; after a rest it is prompt again", () => {
   const hand = handClock();
   const pacer = new Pacer(hand.clock);
   const busy = (ms: number) => ({ flush: () => hand.work(ms) });
@@ -63,8 +63,8 @@ test("after a turn it rests twice as long as the turn took, at most 20 ms; after
   assert.equal(hand.asked[0]?.delayMs, 0);
   hand.runNext();
   pacer.mark(busy(50));
-  assert.equal(hand.asked[0]?.delayMs, 8);
-  hand.work(8);
+  assert.equal(hand.asked[0]?.delayMs, 12);
+  hand.work(12);
   hand.runNext();
   pacer.mark(busy(1));
   assert.equal(hand.asked[0]?.delayMs, 20);
@@ -73,4 +73,19 @@ test("after a turn it rests twice as long as the turn took, at most 20 ms; after
   hand.work(100);
   pacer.mark(busy(1));
   assert.equal(hand.asked[0]?.delayMs, 0);
+});
+
+test("what a flush leaves to microtasks counts as part of the turn", async () => {
+  const hand = handClock();
+  const pacer = new Pacer(hand.clock);
+  pacer.mark({
+    flush: () => {
+      hand.work(1);
+      queueMicrotask(() => hand.work(4));
+    },
+  });
+  hand.runNext();
+  await Promise.resolve();
+  pacer.mark({ flush: () => undefined });
+  assert.equal(hand.asked[0]?.delayMs, 15);
 });

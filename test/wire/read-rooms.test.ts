@@ -1,0 +1,164 @@
+/**
+ * Readers that are far behind read into memory that is used again: what reaches the client must be what stands in the
+ * log, however slowly each client takes it, over plaintext and over TLS.
+ */
+import assert from "node:assert/strict";
+import { type ClientHttp2Session, connect } from "node:http2";
+import { after, before, test } from "node:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { NodeTls } from "../../src/agent/tls.ts";
+import { ConsumeRequestSchema, ConsumeResponseSchema } from "../../src/gen/log/v1/log_pb.js";
+import { prng } from "../../src/lib/prng.ts";
+import { checkFrame, decodeRecord, frameBytes, RecordCursor } from "../../src/log/mod.ts";
+import { expressLane } from "../../src/service/express/lane.ts";
+import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
+import { envelope } from "../support/lanes.ts";
+import { openReal, type RealLog, run, scratchDirectory } from "../support/logs.ts";
+import { type Served, serve } from "../support/serve.ts";
+
+const records = 12_000;
+const perBatch = 60;
+const valueAt = (offset: number): string =>
+  `${offset}:`.padEnd(1000, String.fromCharCode(97 + (offset % 26)));
+
+const scratch = scratchDirectory();
+let real: RealLog;
+let plain: Served;
+let secure: Served;
+const sessions: ClientHttp2Session[] = [];
+let tlsOptions: { ca: string; cert: string; key: string };
+
+before(async () => {
+  // Nothing of it is kept in memory, so every byte comes from the disk; segments are many.
+  real = await openReal(scratch.path, { segmentStoreBytesMax: 2 ** 21 }, { recentBytesMax: 0 });
+  const appends: Promise<unknown>[] = [];
+  for (let at = 0; at < records; at += perBatch) {
+    appends.push(real.log.append(run(...Array.from({ length: perBatch }, (_, n) => valueAt(at + n)))));
+    if (appends.length % 20 === 0) await Promise.all(appends);
+  }
+  await Promise.all(appends);
+  const authority = await testAuthority();
+  const files = writeTlsFiles(scratch.path, "node", await authority.node(), authority.issued);
+  const client = await authority.client("root");
+  tlsOptions = { ca: authority.issued.certificatePem, cert: client.certificatePem, key: client.keyPem };
+  plain = await serve({ log: real.log, express: expressLane });
+  secure = await serve({
+    log: real.log,
+    express: expressLane,
+    tls: new NodeTls({ server: files, clientAuth: "require" }),
+  });
+});
+
+after(async () => {
+  for (const session of sessions) session.destroy();
+  await plain[Symbol.asyncDispose]();
+  await secure[Symbol.asyncDispose]();
+  await real[Symbol.asyncDispose]();
+  scratch[Symbol.dispose]();
+});
+
+/** Reads the whole log on a connection of its own, stopping now and then; answers the gRPC messages. */
+function readAll(server: Served, path: string, seed: string, pauses: boolean): Promise<Buffer[]> {
+  const session = connect(server.url, {
+    ...tlsOptions,
+    servername: "localhost",
+    settings: { initialWindowSize: 300_000 },
+  });
+  sessions.push(session);
+  const chance = prng(seed);
+  return new Promise((resolve, reject) => {
+    session.on("error", reject);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": "application/grpc+proto",
+      te: "trailers",
+    });
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      if (!pauses || !chance.chance(0.03)) return;
+      stream.pause();
+      setTimeout(() => stream.resume(), chance.between(0, 15));
+    });
+    stream.on("error", reject);
+    stream.on("end", () => resolve(messagesOf(Buffer.concat(chunks))));
+    stream.end(envelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { stopAtEnd: true }))));
+  });
+}
+
+function messagesOf(body: Buffer): Buffer[] {
+  const messages: Buffer[] = [];
+  for (let at = 0; at < body.length; ) {
+    const next = at + 5 + body.readUInt32BE(at + 1);
+    assert.ok(next <= body.length, "a message is cut off");
+    messages.push(body.subarray(at, next));
+    at = next;
+  }
+  return messages;
+}
+
+function checkBatches(messages: readonly Buffer[]): void {
+  let offset = 0;
+  for (const frame of messages) {
+    assert.equal(checkFrame(frame, 0, frame.length), undefined, `the batch at offset ${offset} is sound`);
+    assert.equal(frameBytes(frame, 0), frame.length);
+    const cursor = new RecordCursor(frame);
+    while (cursor.next()) {
+      assert.equal(cursor.offset, offset);
+      const { value } = decodeRecord(frame, cursor.start, cursor.end);
+      assert.equal(Buffer.from(value).toString(), valueAt(offset));
+      offset++;
+    }
+  }
+  assert.equal(offset, records);
+}
+
+function checkRecords(messages: readonly Buffer[]): void {
+  for (const [offset, message] of messages.entries()) {
+    const { record } = fromBinary(ConsumeResponseSchema, message.subarray(5));
+    assert.equal(Number(record?.offset), offset);
+    assert.equal(Buffer.from(record?.value ?? []).toString(), valueAt(offset));
+  }
+  assert.equal(messages.length, records);
+}
+
+for (const name of ["plaintext", "TLS"] as const) {
+  const server = (): Served => (name === "TLS" ? secure : plain);
+
+  test(`over ${name} one reader, quick or slow, gets every batch as it stands in the log`, async () => {
+    checkBatches(await readAll(server(), "/log.v1.Log/ConsumeBatches", `${name} quick`, false));
+    checkBatches(await readAll(server(), "/log.v1.Log/ConsumeBatches", `${name} slow`, true));
+  });
+
+  test(`over ${name} five readers at once, of batches and of records, do not spoil each other's bytes`, async () => {
+    const [batches, records] = await Promise.all([
+      Promise.all(
+        [1, 2, 3].map((n) => readAll(server(), "/log.v1.Log/ConsumeBatches", `${name} batches ${n}`, n > 1)),
+      ),
+      Promise.all(
+        [1, 2].map((n) => readAll(server(), "/log.v1.Log/ConsumeStream", `${name} records ${n}`, n > 1)),
+      ),
+    ]);
+    for (const messages of batches) checkBatches(messages);
+    for (const messages of records) checkRecords(messages);
+  });
+}
+
+test("a reader that goes away in the middle leaves its rooms to the next ones", async () => {
+  for (let round = 0; round < 5; round++) {
+    const session = connect(plain.url);
+    session.on("error", () => undefined);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/log.v1.Log/ConsumeBatches",
+      "content-type": "application/grpc+proto",
+      te: "trailers",
+    });
+    stream.on("error", () => undefined);
+    stream.end(envelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, {}))));
+    await new Promise((resolve) => stream.once("data", resolve));
+    session.destroy();
+  }
+  checkBatches(await readAll(plain, "/log.v1.Log/ConsumeBatches", "after", true));
+});
