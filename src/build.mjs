@@ -5,6 +5,7 @@
  *   node src/build.mjs             into dist/
  *   node src/build.mjs OUT         into another folder beside package.json
  *   node src/build.mjs --prepare   for npm's prepare: a failure is told, but fails only the making of a package
+ *   node src/build.mjs --if-stale  not when dist/ is of these very sources
  *
  * Never: leaves a half-built `dist/` that counts as fresh: the stamp is written last, and is of the sources as they
  * were before the build.
@@ -95,10 +96,17 @@ try {
   if (!existsSync(join(root, `node_modules${sep}vite`)))
     throw new Error("vite is not installed (dev dependencies left out)");
   const stamp = stampOf(root);
+  const stampFile = join(out, "stamp");
+  if (
+    process.argv.includes("--if-stale") &&
+    existsSync(stampFile) &&
+    readFileSync(stampFile, "utf8") === stamp
+  )
+    process.exit();
   rmSync(out, { recursive: true, force: true });
   await bundleCommand();
   compileClient();
-  writeFileSync(join(out, "stamp"), stamp);
+  writeFileSync(stampFile, stamp);
 } catch (error) {
   const line = "!".repeat(78);
   console.error(`${line}\ndist/ was NOT built: ${error instanceof Error ? error.message : error}`);
