@@ -210,7 +210,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   void replica.failed.then((fault) => {
     logger.error({ err: fault }, "the log has failed, this node stops");
-    process.exitCode = 1;
+    process.exitCode = fault.kind === "corrupt" ? 5 : 1;
     void stop();
   });
   return {

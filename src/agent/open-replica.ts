@@ -58,7 +58,30 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       telemetry: { metrics, tracer, clock },
     });
   } catch (reason) {
-    throw withRepair(reason, directory.path);
+    throw asMember(withRepair(reason, directory.path), directory);
+  }
+}
+
+/** Damage to one whom others have a copy of: nothing is lost, and there is a second way back. */
+function asMember(reason: unknown, { path, store }: DataDirectory): unknown {
+  if (!(reason instanceof Fault) || reason.kind !== "corrupt") return reason;
+  const count = membersIn(store);
+  if (count < 2) return reason;
+  return new Fault("corrupt", {
+    message: `${reason.message}. This node is one of ${count} of its cluster and takes no part until it is whole again: repair it with --yes, or move ${path} away, and start it with the same flags; the leader brings what is missing`,
+    facts: reason.facts,
+    cause: reason,
+  });
+}
+
+/** Of the last configuration that is here; 0 where that cannot be read either. */
+function membersIn(store: DataDirectory["store"]): number {
+  try {
+    const { roster } = new StableState(store).configurationAt(Number.MAX_SAFE_INTEGER);
+    return roster?.members.length ?? 0;
+  } catch (reason) {
+    if (reason instanceof Fault) return 0;
+    throw reason;
   }
 }
 

@@ -3,6 +3,9 @@
  * beside as `*.cut`, later segments are set aside whole, since nothing connects them any more. Index files are the
  * stores' shadow and are built anew. A lost catalog is built from the segments.
  *
+ * What was cut off, or what was voted, may have been promised to others. So a directory that belongs to a cluster of
+ * several, or that cannot tell any more, comes out of it as another one: what it has is kept, whom it was is not.
+ *
  * Never: throws bytes of a store away, acts without being told to.
  */
 import { Fault } from "../fault.ts";
@@ -28,7 +31,8 @@ export interface RepairAction {
     | "build-catalog"
     | "forget-commit"
     | "forget-value"
-    | "accept-keys";
+    | "accept-keys"
+    | "new-identity";
   readonly file: string;
   /** For a cut: from here on, so many bytes. */
   readonly position: number;
@@ -52,22 +56,34 @@ interface Kept {
   readonly fileBytes: number;
 }
 
+/** Another identity for the directory, in place of the one that made promises. */
+export interface NewIdentity {
+  /** 16 bytes of chance. */
+  readonly directoryId: Uint8Array;
+  /** Do others count on what the directory of this id has promised? A lost catalog cannot tell, so it always may be. */
+  readonly needed: (current: Uint8Array) => boolean;
+  /** Written to the stable store in the same transaction: what says what place it had is to go. */
+  readonly changes: CatalogChanges;
+}
+
 /**
  * What a repair would do; with `yes`, does it. An empty list of actions: there is nothing to repair. Throws Fault
  * "not-found", "unsupported-version", and "failed-precondition" when not even the directory's id can be found.
  */
-export function repairLog(place: LogPlace, yes: boolean): RepairPlan {
-  return new Repair(place).run(yes);
+export function repairLog(place: LogPlace, yes: boolean, identity?: NewIdentity): RepairPlan {
+  return new Repair(place, identity).run(yes);
 }
 
 class Repair {
   readonly #place: LogPlace;
   readonly #files: SegmentFiles;
   readonly #catalog: Catalog;
+  readonly #identity: NewIdentity | undefined;
   readonly #actions: RepairAction[] = [];
 
-  constructor(place: LogPlace) {
+  constructor(place: LogPlace, identity: NewIdentity | undefined) {
     this.#place = place;
+    this.#identity = identity;
     this.#files = new SegmentFiles(`${place.directory}/log`, place.disk, heapMapper(place.disk), 4);
     this.#catalog = new Catalog(place.store);
   }
@@ -92,10 +108,17 @@ class Repair {
     const forgotten = unreadableKeys(this.#place.store).filter((key) => !key.startsWith("log/"));
     for (const key of forgotten) this.#note("forget-value", `meta/${key}`, 0, 0);
     if (!whole) this.#note("accept-keys", "meta", 0, 0);
+    const changed = this.#changedIdentity(lostCatalog);
+    if (changed !== undefined) this.#note("new-identity", "meta", 0, 0);
     const next = last?.end.nextOffset ?? metas[0]?.before.nextOffset ?? 0;
     const known = metas.reduce((most, meta) => Math.max(most, this.#knownNext(meta)), reached);
-    if (yes) this.#apply(kept, lostCatalog, forgotten);
+    if (yes) this.#apply(kept, lostCatalog, forgotten, changed);
     return { actions: this.#actions, next, lost: Math.max(0, known - next) };
+  }
+
+  #changedIdentity(lostCatalog: boolean): NewIdentity | undefined {
+    const current = lostCatalog ? undefined : quietly(() => this.#catalog.directoryId(), undefined);
+    return current === undefined || this.#identity?.needed(current) === true ? this.#identity : undefined;
   }
 
   /** The longest beginning of the log that holds together. */
@@ -149,15 +172,20 @@ class Repair {
     }
   }
 
-  #apply(kept: readonly Kept[], lostCatalog: boolean, forgotten: readonly string[]): void {
+  #apply(
+    kept: readonly Kept[],
+    lostCatalog: boolean,
+    forgotten: readonly string[],
+    identity: NewIdentity | undefined,
+  ): void {
     const { disk, store } = this.#place;
-    const id = lostCatalog ? this.#idFromFiles() : this.#catalog.directoryId();
+    const id = identity?.directoryId ?? (lostCatalog ? this.#idFromFiles() : this.#catalog.directoryId());
     assert(id !== undefined, "a directory without an id");
     const changes: CatalogChanges[] = [];
     for (const key of store.keys("log/"))
       if (key !== "log/directory" && key !== "log/start") changes.push({ [key]: undefined });
     for (const key of forgotten) changes.push({ [key]: undefined });
-    changes.push(catalogChange.directory(id));
+    changes.push(identity?.changes ?? {}, catalogChange.directory(id));
     const first = kept[0]?.meta;
     const checkpoint =
       first === undefined || lostCatalog
@@ -194,7 +222,11 @@ class Repair {
       state.commitTo(part.end.index);
     }
     disk.syncDirectory(this.#files.directory);
-    const commit = kept[kept.length - 1]?.meta.before.index ?? 0;
+    const boundary = kept[kept.length - 1]?.meta.before.index ?? 0;
+    // In a cluster a leader may yet replace what is not known to be committed.
+    const isOurs = identity === undefined;
+    const known = isOurs ? boundary : lostCatalog ? 0 : quietly(() => this.#catalog.commit(), 0);
+    const commit = Math.max(first?.before.index ?? 0, Math.min(boundary, known));
     changes.push(catalogChange.commit(commit));
     this.#catalog.write(...changes);
   }

@@ -24,4 +24,4 @@ export {
 } from "./peers.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
-export { StableState } from "./stable-state.ts";
+export { isCountedOn, StableState, strangerChanges } from "./stable-state.ts";

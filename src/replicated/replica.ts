@@ -296,8 +296,11 @@ export class Replica implements AsyncDisposable {
   }
 
   #broken(cause: unknown): Fault {
+    // Where a follower needs what is damaged here, another node had better lead.
+    const damage = cause instanceof Fault && cause.kind === "corrupt" ? cause : undefined;
     const fault =
       this.storedLog.failure ??
+      damage ??
       new Fault("disk-failed", { message: "the log has failed", written: "unknown", cause });
     this.#appender.fail(new Fault("disk-failed", { cause }));
     this.#logger.error({ err: cause }, "the log has failed: nothing is written any more");

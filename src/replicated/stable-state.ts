@@ -8,8 +8,9 @@
  *
  * Never: forgets a configuration that a snapshot could still need.
  */
+import { Fault } from "../fault.ts";
 import type { StableStore } from "../lib/stable-store.ts";
-import { type ConfState, emptyConfState, type HardState } from "../raft/mod.ts";
+import { type ConfState, emptyConfState, type HardState, type PeerId } from "../raft/mod.ts";
 import type { RaftIndex } from "../vocabulary.ts";
 
 const stateKey = "raft/state";
@@ -95,5 +96,37 @@ export class StableState {
 
   saveRestoredFrom(id: string): void {
     this.#store.write({ [restoredKey]: id });
+  }
+}
+
+/**
+ * What makes a stranger of a directory: it keeps its log and its cluster's id, and waits to be taken in anew. That it
+ * voted stays noted, or it would be taken for a log that was never replicated and begin alone.
+ */
+export function strangerChanges(store: StableStore): Record<string, unknown> {
+  const changes: Record<string, unknown> = {};
+  for (const key of store.keys(configurationPrefix)) changes[key] = undefined;
+  if (readable(() => store.get(stateKey)) === undefined) changes[stateKey] = { term: 0, vote: 0 };
+  return changes;
+}
+
+/**
+ * Do others count on what the node of this number has acknowledged? Only the one voter of its cluster is counted on by
+ * nobody, and whoever was never in any. What cannot be read is taken for a yes.
+ */
+export function isCountedOn(store: StableStore, peer: PeerId): boolean {
+  const last = store.keys(configurationPrefix).at(-1);
+  if (last === undefined) return store.keys("raft/").length > 0 || store.keys(clusterKey).length > 0;
+  const found = readable(() => store.get(last) as ConfState);
+  const voters = [...(found?.voters ?? []), ...(found?.votersOutgoing ?? [])];
+  return voters.length !== 1 || voters[0] !== peer;
+}
+
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (reason) {
+    if (reason instanceof Fault && reason.kind === "corrupt") return undefined;
+    throw reason;
   }
 }

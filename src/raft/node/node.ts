@@ -286,13 +286,13 @@ export class RaftNode {
     if (this.#stopped) return;
     const known = this.#roster.member(message.from);
     if (directory !== undefined && known !== undefined && known.directory !== directory) return;
-    this.#core.step(message);
+    this.#looking(() => this.#core.step(message));
     this.wake();
   }
 
   /** Hands leadership to a voter; see Core.transferLeader. Watch onChange for what comes of it. */
   transferLeadership(to: PeerId): void {
-    this.#core.transferLeader(to);
+    this.#looking(() => this.#core.transferLeader(to));
     this.wake();
   }
 
@@ -309,12 +309,12 @@ export class RaftNode {
 
   /** Messages to this peer may have been lost. */
   reportUnreachable(peer: PeerId): void {
-    this.#core.reportUnreachable(peer);
+    this.#looking(() => this.#core.reportUnreachable(peer));
     this.wake();
   }
 
   reportSnapshot(peer: PeerId, delivered: boolean): void {
-    this.#core.reportSnapshot(peer, delivered);
+    this.#looking(() => this.#core.reportSnapshot(peer, delivered));
     this.wake();
   }
 
@@ -365,7 +365,8 @@ export class RaftNode {
     this.#armTick();
     this.#now++;
     this.#core.reluctant = this.#options.transport.mayCampaign?.() === false;
-    this.#core.tick();
+    this.#looking(() => this.#core.tick());
+    if (this.#stopped) return;
     this.#handOverWhenRemoved();
     this.#proposals.expire(this.#now);
     this.#reads.expire(this.#now);
@@ -374,6 +375,20 @@ export class RaftNode {
   }
 
   #turn(): void {
+    this.#looking(() => this.#takeTurn());
+  }
+
+  /** The core looks into what is stored, for a follower that lacks it; damage there ends this node's part. */
+  #looking(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      if (!(cause instanceof Fault && cause.kind === "corrupt")) throw cause;
+      this.#fail(cause);
+    }
+  }
+
+  #takeTurn(): void {
     if (this.#stopped || this.#inTurn) return;
     this.#inTurn = true;
     this.#options.machine.gather?.();
