@@ -187,6 +187,8 @@ export interface ClusterView {
   readonly leaderId: NodeId | undefined;
   readonly hasQuorum: boolean;
   nodes(): readonly NodeView[];
+  /** Resolves when nodes() is as fresh as it gets: at once, or when the leader answered or did not in time. */
+  fresh?(): Promise<void>;
   /** Calls back on every change of role, term, members or membership; the answer ends it. */
   onChange(listener: (change: ClusterChange) => void): () => void;
 }

@@ -128,6 +128,7 @@ export class Gossip {
         return view.hasQuorum;
       },
       nodes: () => view.nodes(),
+      fresh: async () => view.fresh?.(),
       onChange(listener) {
         const stopView = view.onChange(listener);
         const stopGossip = membership.onEvent((event) => {

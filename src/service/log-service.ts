@@ -209,7 +209,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       }
     },
 
-    getServers() {
+    async getServers() {
+      await cluster.fresh?.();
       const servers = cluster.nodes().map((node) => ({
         id: node.id,
         rpcAddr: node.rpcAddr,

@@ -32,6 +32,8 @@ export interface ClusterViewOptions {
   readonly version: string;
   readonly acquaintance?: (name: NodeId) => Acquaintance | undefined;
   readonly told?: (name: NodeId) => ToldExtent | undefined;
+  /** Resolves when what is told is not old, or cannot be had. */
+  readonly fresh?: () => Promise<void>;
 }
 
 export function clusterViewOf(options: ClusterViewOptions): ClusterView {
@@ -59,6 +61,7 @@ export function clusterViewOf(options: ClusterViewOptions): ClusterView {
       const others = members.filter(({ peer }) => peer !== replica.identity.peer);
       return [own, ...others.map((member) => otherView(options, member, now!))].sort(byId);
     },
+    ...(options.fresh === undefined ? {} : { fresh: options.fresh }),
     onChange: (listener) => tellChanges(options, listener),
   };
 }

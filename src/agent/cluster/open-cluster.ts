@@ -111,6 +111,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     version,
     acquaintance: (name) => acquaintanceOf(network, name),
     told: (name) => node.extents.of(name),
+    fresh: () => node.extents.fresh(),
   });
   const watched = gossip.watched(view);
   const owned = opening.move();

@@ -1,8 +1,8 @@
 /**
  * How far the members are, for nodes that do not lead: the leader's word, asked for when somebody looks and it is older
- * than a second. Whoever looks gets what was told last.
+ * than a second, or another leader's. Whoever looks gets what was told last; who wants it fresh waits a moment.
  *
- * Never: asks while nobody looks; waits.
+ * Never: asks while nobody looks; lets anybody wait longer than that moment.
  */
 import type { Clock } from "../../lib/clock.ts";
 import type { Replica } from "../../replicated/mod.ts";
@@ -16,11 +16,15 @@ export interface ToldExtentsOptions {
 }
 
 const freshMs = 1_000;
+/** A leader that does not answer by then is not waited for. */
+const answerMs = 250;
 
 export class ToldExtents {
   readonly #options: ToldExtentsOptions;
   #told: Readonly<Record<NodeId, ToldExtent>> = {};
   #askedMs = Number.NEGATIVE_INFINITY;
+  #askedWhom = "";
+  #answer: Promise<void> = Promise.resolve();
 
   constructor(options: ToldExtentsOptions) {
     this.#options = options;
@@ -30,6 +34,15 @@ export class ToldExtents {
   of(name: NodeId): ToldExtent | undefined {
     this.#refresh();
     return this.#told[name];
+  }
+
+  /** Resolves when what is told is not old, or cannot be had in time. */
+  async fresh(): Promise<void> {
+    this.#refresh();
+    const late = Promise.withResolvers<void>();
+    const timer = this.#options.clock.after(answerMs, late.resolve);
+    await Promise.race([this.#answer, late.promise]);
+    timer.cancel();
   }
 
   /** The leader's answer: everybody's. Empty on a node that does not lead. */
@@ -50,9 +63,11 @@ export class ToldExtents {
     const { replica, ask, clock } = this.#options;
     const now = clock.monotonicMs();
     const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
-    if (leader === undefined || now - this.#askedMs < freshMs) return;
+    if (leader === undefined) return;
+    if (leader.address === this.#askedWhom && now - this.#askedMs < freshMs) return;
     this.#askedMs = now;
-    ask(leader.address, "extents", {}).then(
+    this.#askedWhom = leader.address;
+    this.#answer = ask(leader.address, "extents", {}).then(
       (told) => {
         this.#told = told as Record<NodeId, ToldExtent>;
       },

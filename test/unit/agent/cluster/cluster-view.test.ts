@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Acquaintance, clusterViewOf } from "../../../../src/agent/cluster/cluster-view.ts";
-import { extentAt } from "../../../../src/agent/cluster/told-extents.ts";
+import { extentAt, ToldExtents } from "../../../../src/agent/cluster/told-extents.ts";
 import type { ClusterChange } from "../../../../src/vocabulary.ts";
-import { run } from "../../../support/logs.ts";
+import { run, StillClock } from "../../../support/logs.ts";
 import { MemoryCluster, type MemoryNode, until } from "../../../support/replicas.ts";
 
 const known: Acquaintance = { version: "9", lastContactMs: 3, alive: true };
@@ -47,6 +47,34 @@ test("the leader's view tells how far everybody is, a follower's what it was tol
   const seen = view.nodes().find(({ id }) => id === away.name)!;
   assert.deepEqual([seen.lag, seen.lastContactMs, seen.healthy], [3, 3, true]);
   assert.equal(view.nodes().find(({ isLeader }) => isLeader)?.id, leader.name);
+});
+
+test("who wants it fresh waits for the leader's answer, and not for a leader that is silent", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader) as [MemoryNode];
+  await until("it knows its leader", () => follower.replica!.node.leader !== undefined);
+  const clock = new StillClock();
+  let asked = 0;
+  let answer: Promise<unknown> = Promise.resolve(
+    new ToldExtents({ replica: leader.replica!, ask, clock }).own(),
+  );
+  function ask(): Promise<unknown> {
+    asked++;
+    return answer;
+  }
+  const extents = new ToldExtents({ replica: follower.replica!, ask, clock });
+  await extents.fresh();
+  assert.equal(extents.of(leader.name)?.lag, 0);
+  await extents.fresh();
+  assert.equal(asked, 1, "within a second it is fresh enough");
+  clock.advance(2_000);
+  answer = new Promise(() => {});
+  const waited = extents.fresh();
+  clock.advance(300);
+  await waited;
+  assert.equal(asked, 2);
+  assert.equal(extents.of(leader.name)?.lag, 0, "what was told before stays");
 });
 
 test("a change of leader is told as an election, and a node that was not started is a learner of nothing", async () => {
