@@ -14,7 +14,15 @@ import { heapMapper } from "../lib/mapped-file.ts";
 import type { Offset } from "../vocabulary.ts";
 import { Catalog, type CatalogChanges, catalogChange } from "./catalog.ts";
 import { type ChainEnd, chainStart, scanStore } from "./chain.ts";
-import { checkFrame, frameNextOffset, frameTimestampMs } from "./frame.ts";
+import {
+  batchRecordsMax,
+  checkFrame,
+  frameHeader,
+  frameNextOffset,
+  frameRecordCount,
+  frameTimestampMs,
+  headerBytes,
+} from "./frame.ts";
 import { decodeIndexHeader, encodeFooter, indexHeaderBytes, type SealFacts } from "./index-file.ts";
 import { ActiveIndex, entryBytes } from "./offset-index.ts";
 import { baseOf, firstOf, indexBody, indexer, type SegmentMeta } from "./segment.ts";
@@ -231,7 +239,7 @@ class Repair {
     this.#catalog.write(...changes);
   }
 
-  /** How far a segment reached, damage or not: as its seal says, or the last sound frame that its index knows. */
+  /** How far a segment reached, damage or not: as its seal says, or the last frame that its index knows. */
   #knownNext(meta: SegmentMeta): Offset {
     if (meta.seal !== undefined) return meta.seal.nextOffset;
     const { disk } = this.#place;
@@ -245,7 +253,10 @@ class Repair {
     const bytes = store.copy(0, store.bytes);
     for (let at = index.bytes - entryBytes; at >= indexHeaderBytes; at -= entryBytes) {
       const position = index.u32(at + 4);
-      if (checkFrame(bytes, position, bytes.length) === undefined) return frameNextOffset(bytes, position);
+      const sound = checkFrame(bytes, position, bytes.length) === undefined;
+      const ordinal = (at - indexHeaderBytes) / entryBytes;
+      const place = { index: firstOf(meta) + ordinal, offset: meta.before.nextOffset + index.u32(at) };
+      if (sound || hasHeadOf(bytes, position, place)) return frameNextOffset(bytes, position);
     }
     return 0;
   }
@@ -330,6 +341,18 @@ class Repair {
   #note(action: RepairAction["action"], file: string, position: number, bytes: number): void {
     this.#actions.push({ action, file, position, bytes });
   }
+}
+
+/** Is this the frame that the index means, whatever became of its records? */
+function hasHeadOf(
+  bytes: Uint8Array,
+  position: number,
+  { index, offset }: { readonly index: number; readonly offset: Offset },
+): boolean {
+  if (position + headerBytes > bytes.length) return false;
+  const found = frameHeader(bytes, position);
+  const records = frameRecordCount(bytes, position);
+  return found.index === index && found.baseOffset === offset && records <= batchRecordsMax;
 }
 
 function sealOf({ index, end, bytes }: Kept): SealFacts {

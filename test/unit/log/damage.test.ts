@@ -259,6 +259,22 @@ test("repair says what it would cut, changes nothing until told to, then keeps w
   assert.deepEqual(verifyLog(placeOf(machine)).findings, []);
 });
 
+test("repair counts the last record among the lost when its own frame is the damaged one", async () => {
+  for (const harm of ["short", "flipped"] as const) {
+    const { machine, files } = await closedLog();
+    const last = files[5]!;
+    const { length } = machine.disk.contents(last);
+    if (harm === "flipped") machine.disk.flipBit(last, 8 * (length - 3));
+    else {
+      const store = machine.disk.open(last, "write");
+      store.truncate(length - 3);
+      store.close();
+    }
+    const { next, lost } = repairLog(placeOf(machine), true);
+    assert.deepEqual([next, lost], [14, 1], harm);
+  }
+});
+
 test("repair of bytes behind a sealed store's end cuts just them", async () => {
   const { machine, values, files } = await closedLog();
   const store = machine.disk.open(files[1]!, "write");
