@@ -14,7 +14,9 @@ export {
 export { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
 export { type Forced, forceConfiguration } from "./force-configuration.ts";
 export {
+  type ForwardedCall,
   type ForwardedCaller,
+  type ForwardedStart,
   type PeerHello,
   type PeerLimits,
   PeerNetwork,

@@ -117,7 +117,7 @@ export class PeerDoor {
 
   #opened(incoming: PeerIncoming, { hello, lane }: Introduction): PeerServer {
     const { options, limits, replica, heardOf } = this.#ports;
-    const { clock, serve, authorize } = options;
+    const { clock, serve, authorize, begin } = options;
     if (lane !== "visit") {
       // One of each: an older one is what is left of a connection that the peer has given up.
       for (const other of [...this.#incoming]) {
@@ -133,6 +133,7 @@ export class PeerDoor {
       log: () => (replica()?.started === true ? replica()?.log : undefined),
       service: serve,
       authorize,
+      begin,
       answer: (frame) => incoming.answer(frame),
       requestsMax: limits.requestsMax,
       requestBytesMax: limits.requestBytesMax,

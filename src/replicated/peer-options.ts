@@ -11,7 +11,7 @@ import type { RaftNode } from "../raft/mod.ts";
 import type { CommitLog } from "../vocabulary.ts";
 import type { PeerHello } from "./peer-handshake.ts";
 import type { QueueBounds } from "./peer-queue.ts";
-import type { ForwardedCaller, PeerService } from "./peer-server.ts";
+import type { ForwardedCall, ForwardedCaller, ForwardedStart, PeerService } from "./peer-server.ts";
 
 export interface PeerNetworkOptions {
   /** Asked anew for each handshake. */
@@ -28,6 +28,8 @@ export interface PeerNetworkOptions {
   readonly serve: PeerService;
   /** Decides once more here, at the leader, about what came in elsewhere. Throws the Fault that refuses it. */
   readonly authorize?: (caller: ForwardedCaller, action: "produce" | "trim") => void;
+  /** Told of every write that came in elsewhere and is done here: it is a call here too. */
+  readonly begin?: (start: ForwardedStart) => ForwardedCall;
   readonly limits?: Partial<PeerLimits>;
 }
 

@@ -3,6 +3,8 @@
  *
  *   request → walked, allowed here too → log.append (one hop: never forwarded again) → answer
  *
+ * A write is a call here as well as where it came in, and is told as one (`begin`).
+ *
  * Bounded: requests at once and the bytes that came with them. Beyond that they are refused, as not written.
  *
  * Never: forwards; lets a request outlive its caller's patience.
@@ -36,6 +38,22 @@ export interface ForwardedCaller {
   readonly isPeer: boolean;
 }
 
+/** A write that came in at another node and is done here. Whoever began it ends it, once. */
+export interface ForwardedCall {
+  /** To hand on with what it causes. */
+  readonly traceparent: string | undefined;
+  /** `fault` is why it failed, if it did. */
+  end(fault: Fault | undefined, bytesIn: number): void;
+}
+
+export interface ForwardedStart {
+  readonly verb: typeof appendVerb | typeof trimVerb;
+  readonly subject: string;
+  /** Where it came in. */
+  readonly from: Pick<PeerHello, "name" | "address">;
+  readonly traceparent: string | undefined;
+}
+
 export interface PeerServerOptions {
   readonly clock: Clock;
   readonly from: PeerHello;
@@ -44,6 +62,8 @@ export interface PeerServerOptions {
   readonly service: PeerService;
   /** Throws the Fault that refuses the caller. */
   readonly authorize: ((caller: ForwardedCaller, action: "produce" | "trim") => void) | undefined;
+  /** Told of each append and trim. */
+  readonly begin: ((start: ForwardedStart) => ForwardedCall) | undefined;
   readonly answer: (frame: EncodedFrame) => void;
   readonly requestsMax: number;
   readonly requestBytesMax: number;
@@ -92,23 +112,33 @@ export class PeerServer {
   }
 
   async #work(request: Request): Promise<unknown> {
-    if (request.verb === appendVerb) return this.#append(request);
-    if (request.verb === trimVerb) return this.#trim(request);
-    return this.#ask(request);
+    const { verb } = request;
+    if (verb !== appendVerb && verb !== trimVerb) return this.#ask(request);
+    const { subject = anonymousSubject, traceparent } = request.options;
+    const call = this.#options.begin?.({ verb, subject, from: this.#options.from, traceparent });
+    let fault: Fault | undefined;
+    try {
+      const options = this.#optionsOf(request, call?.traceparent ?? traceparent);
+      return await (verb === appendVerb ? this.#append(request, options) : this.#trim(request, options));
+    } catch (reason) {
+      fault = Fault.from(reason);
+      throw reason;
+    } finally {
+      call?.end(fault, request.body.length);
+    }
   }
 
-  async #append(request: Request): Promise<unknown> {
+  async #append(request: Request, options: AppendOptions): Promise<unknown> {
     const run = runOf(request);
-    const log = this.#logFor(request, "produce");
-    return packAppended(await log.append(run, this.#optionsOf(request)));
+    return packAppended(await this.#logFor(request, "produce").append(run, options));
   }
 
-  async #trim(request: Request): Promise<unknown> {
+  async #trim(request: Request, options: AppendOptions): Promise<unknown> {
     const before = valueIn(request);
     if (typeof before !== "number" || !Number.isSafeInteger(before) || before < 0) {
       throw new Fault("bad-request", { message: "not an offset" });
     }
-    return this.#logFor(request, "trim").trim(before, this.#optionsOf(request));
+    return this.#logFor(request, "trim").trim(before, options);
   }
 
   #logFor(request: Request, action: "produce" | "trim"): Pick<CommitLog, "append" | "trim"> {
@@ -120,8 +150,9 @@ export class PeerServer {
     return found;
   }
 
-  #optionsOf({ options, remainingMs }: Request): AppendOptions {
-    return { ...options, deadlineMs: this.#options.clock.wallMs() + remainingMs, forward: false };
+  #optionsOf({ options, remainingMs }: Request, traceparent: string | undefined): AppendOptions {
+    const deadlineMs = this.#options.clock.wallMs() + remainingMs;
+    return { ...options, ...(traceparent === undefined ? {} : { traceparent }), deadlineMs, forward: false };
   }
 
   async #ask(request: Request): Promise<unknown> {

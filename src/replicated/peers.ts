@@ -35,7 +35,7 @@ import type { Forwarder } from "./replicated-log.ts";
 
 export type { PeerHello } from "./peer-handshake.ts";
 export type { PeerLimits, PeerNetworkOptions, PeerReplica, PeerStatus } from "./peer-options.ts";
-export type { ForwardedCaller, PeerService } from "./peer-server.ts";
+export type { ForwardedCall, ForwardedCaller, ForwardedStart, PeerService } from "./peer-server.ts";
 
 /** Lines a second that strangers can cause. */
 const strangersLinesPerSecond = 2;

@@ -20,7 +20,7 @@ interface Span {
   readonly parent_span_id?: string;
 }
 
-test("a follower's call, its append and the leader's fsync are one trace, and the record carries it to its readers", async (t) => {
+test("a follower's call, its append, the leader's part and fsync are one trace, and the record carries it to its readers", async (t) => {
   const directory = scratch(t);
   const cluster = await TestCluster.make(t, directory, { tls: true });
   const told = (name: string): string => join(directory, `telemetry-${name}`);
@@ -49,7 +49,25 @@ test("a follower's call, its append and the leader's fsync are one trace, and th
   const [call, append] = [span(follower.name, "log.v1.Log/Produce"), span(follower.name, "append")];
   assert.equal(call?.parent_span_id, callersSpan);
   assert.equal(append?.parent_span_id, call?.span_id);
-  assert.equal(span(leader.name, "fsync")?.parent_span_id, append?.span_id);
+  const forwarded = span(leader.name, "tailrace.Peer/append");
+  assert.equal(forwarded?.parent_span_id, append?.span_id);
+  assert.equal(span(leader.name, "fsync")?.parent_span_id, forwarded?.span_id);
+  // And a call in either log, found by the trace.
+  const callOf = (log: string, method: string): Record<string, unknown> | undefined =>
+    log
+      .split("\n")
+      .filter((line) => line.includes(`"method":"${method}"`) && line.includes(traceId))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)[0];
+  const [here, there] = [
+    callOf(follower.log, "log.v1.Log/Produce"),
+    callOf(leader.log, "tailrace.Peer/append"),
+  ];
+  assert.deepEqual([here?.["code"], here?.["subject"]], ["ok", "root"]);
+  const { protocol, code, subject, via, peer } = there ?? {};
+  assert.deepEqual(
+    [protocol, code, subject, via, peer],
+    ["peer", "ok", "root", follower.name, follower.addr],
+  );
   for (const node of cluster.nodes) {
     using reader = cluster.connect(node);
     const { record } = await reader.log.consume({ offset });

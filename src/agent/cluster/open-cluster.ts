@@ -23,6 +23,7 @@ import { peerDial } from "../peer-dial.ts";
 import type { NodeTls } from "../tls.ts";
 import { version } from "../version.ts";
 import { type Acquaintance, clusterViewOf } from "./cluster-view.ts";
+import { forwardedCalls } from "./forwarded-calls.ts";
 import { NodeCluster } from "./node-cluster.ts";
 
 export interface OpenClusterOptions {
@@ -64,6 +65,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       dial: peerDial(options.tls),
       serve: { ask: (...asked) => answer(...asked) },
       authorize: (caller, action) => access.demand(caller, theLog, action),
+      begin: forwardedCalls(telemetry),
       clock,
       random: prng(systemSeed()),
       logger,
