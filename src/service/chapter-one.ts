@@ -60,7 +60,7 @@ export async function chapterOne(
     options.desk.endCall(call);
   } catch (reason) {
     if (call !== undefined) options.desk.endCall(call, reason);
-    const { status, headers, body } = httpErrorOf(reason, leaderLocation(request, reason));
+    const { status, headers, body } = httpErrorOf(reason, leaderLocation(request, caller, reason));
     // What is left of a body that was refused is not worth reading.
     if (status === 413) sendAndClose(request, response, status, headers, body, options.clock);
     else send(response, status, headers, body);
@@ -162,9 +162,8 @@ export function metaOf(request: NodeRequest) {
 }
 
 /** Where the leader would serve the same request, when the fault names it. */
-function leaderLocation(request: NodeRequest, reason: unknown): string | undefined {
-  const leader = reason instanceof Fault ? reason.facts["leader"] : undefined;
-  if (typeof leader !== "string") return undefined;
-  const secure = "encrypted" in request.socket && request.socket.encrypted === true;
-  return `${secure ? "https" : "http"}://${leader}${request.url ?? "/"}`;
+function leaderLocation(request: NodeRequest, caller: Caller, reason: unknown): string | undefined {
+  const address = reason instanceof Fault ? reason.facts["address"] : undefined;
+  if (typeof address !== "string") return undefined;
+  return `${caller.secure ? "https" : "http"}://${address}${request.url ?? "/"}`;
 }

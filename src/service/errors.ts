@@ -155,6 +155,7 @@ export function httpErrorOf(reason: unknown, location?: string): HttpError {
   }
   if (fault.written === "unknown" && status === 503) status = 500;
   const delayMs = fault.retry ? retryDelayMs[fault.kind] : undefined;
-  if (delayMs !== undefined) headers["retry-after"] = String(Math.ceil(delayMs / 1000));
+  // A redirection is not to be waited with.
+  if (delayMs !== undefined && status !== 307) headers["retry-after"] = String(Math.ceil(delayMs / 1000));
   return { status, headers, body: `${JSON.stringify(errorObject(fault))}\n` };
 }

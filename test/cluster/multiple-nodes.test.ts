@@ -30,6 +30,14 @@ test("TestMultipleNodes: what is appended to one node is on all, and a node that
     [leader!.name],
   );
 
+  const unforwarded = await curl(`http://${other!.addr}/`, {
+    method: "POST",
+    headers: { "tailrace-forward": "no" },
+    body: '{"record":{}}',
+  });
+  const { location } = unforwarded.headers;
+  assert.deepEqual([unforwarded.status, location], [307, `http://${leader!.addr}/`]);
+
   const removed = await tailrace(["remove", one!.name, "--addr", leader!.addr]);
   assert.equal(removed.status, 0, removed.err);
   await within("two servers are left", async () => (await operator.servers()).length === 2);

@@ -152,7 +152,7 @@ test("what the log refuses has its status and says what was written", async () =
     [new Fault("overloaded"), 429, "no"],
     [new Fault("deadline", { written: "unknown" }), 504, "unknown"],
     [new Fault("disk-failed", { written: "unknown" }), 500, "unknown"],
-    [new Fault("not-leader", { facts: { leader: "127.0.0.1:9" } }), 307, "no"],
+    [new Fault("not-leader", { facts: { leader: "b", address: "127.0.0.1:9" } }), 307, "no"],
     [new Fault("not-leader"), 503, "no"],
   ] as const;
   for (const [fault, status, written] of cases) {
