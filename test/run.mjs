@@ -34,7 +34,7 @@ const stages = {
   sim: suite("sim", 1),
   wire: suite("wire", 2),
   browser: suite("browser", 1),
-  cluster: suite("cluster", 1),
+  cluster: suite("cluster", 2),
   long: suite("long", 1),
 };
 /** What runs side by side, for two cores: what computes beside what waits. The simulator has a clock of its own. */
