@@ -55,7 +55,11 @@ interface ClientFiles {
 const limitMs = 120_000;
 
 /** Waits until something holds, within a generous limit. */
-export async function eventually(what: string, holds: () => unknown): Promise<void> {
+export async function eventually(
+  what: string,
+  holds: () => unknown,
+  otherwise: () => string = () => "",
+): Promise<void> {
   const started = performance.now();
   for (;;) {
     let last: unknown;
@@ -65,7 +69,7 @@ export async function eventually(what: string, holds: () => unknown): Promise<vo
       last = reason;
     }
     if (performance.now() - started > limitMs)
-      throw new Error(`waited too long until ${what}`, { cause: last });
+      throw new Error(`waited too long until ${what}${otherwise()}`, { cause: last });
     await pause(50);
   }
 }
@@ -248,13 +252,23 @@ export class TestCluster {
   /** Waits until exactly these are voters, as each of the running ones sees it, and all of those are ready. */
   async whole(names: readonly string[] = this.nodes.map(({ name }) => name)): Promise<void> {
     const wanted = [...names].sort().join();
-    await eventually(`the voters are ${wanted}`, async () => {
+    const isWhole = async (): Promise<boolean> => {
       for (const node of this.running) {
         const { voters, learners, ready } = await this.status(node);
         if (!ready || learners.length > 0 || [...voters].sort().join() !== wanted) return false;
       }
       return true;
+    };
+    await eventually(`the voters are ${wanted}`, isWhole, () => this.#lastWords());
+  }
+
+  /** What each node is and said last, for whoever wonders why something did not happen. */
+  #lastWords(): string {
+    const words = this.nodes.map(({ name, child, log }) => {
+      const lines = log.trim().split("\n").slice(-5);
+      return `\n${name} ${child === undefined ? "has ended" : "runs"}\n${lines.join("\n")}`;
     });
+    return `;${words.join("")}`;
   }
 
   #flagsOf(node: ClusterNode): string[] {

@@ -3,10 +3,10 @@
  *
  * Never: outlives its test.
  */
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import {
@@ -17,6 +17,7 @@ import {
   open,
 } from "../../src/membership/mod.ts";
 import type { MembershipOptions } from "../../src/membership/options.ts";
+import { freePort } from "./free-port.ts";
 
 type Context = { after(work: () => void | Promise<void>): void };
 
@@ -163,14 +164,4 @@ export async function until(condition: () => boolean | Promise<boolean>, limitMs
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return true;
-}
-
-/** A port that is free for TCP now, and very likely for UDP. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

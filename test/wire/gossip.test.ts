@@ -10,10 +10,11 @@ import { test } from "node:test";
 import { openClient } from "../../src/client/mod.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
+import { freePort } from "../support/free-port.ts";
 import { type NodeProcess, startNode, tailrace } from "../support/process.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
-import { type Agent, freePort, startAgent, until } from "../support/serf-agent.ts";
+import { type Agent, startAgent, until } from "../support/serf-agent.ts";
 
 const serf = requireProgram("serf");
 

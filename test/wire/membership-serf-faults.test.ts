@@ -5,10 +5,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prng } from "../../src/lib/prng.ts";
 import { lanTiming } from "../../src/membership/mod.ts";
+import { freePort } from "../support/free-port.ts";
 import { lossyRelay, lossyTransport } from "../support/lossy-relay.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
-import { freePort, startAgent, startMember, statusOf, until } from "../support/serf-agent.ts";
+import { startAgent, startMember, statusOf, until } from "../support/serf-agent.ts";
 
 const serf = requireProgram("serf");
 

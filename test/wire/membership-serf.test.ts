@@ -11,9 +11,10 @@ import { promisify } from "node:util";
 import { type Alive, encodeAlive, ourVersions } from "../../src/membership/codec/messages.ts";
 import { encodeTags } from "../../src/membership/codec/tags.ts";
 import { generateKey } from "../../src/membership/mod.ts";
+import { freePort } from "../support/free-port.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
-import { freePort, startAgent, startMember, statusOf, until } from "../support/serf-agent.ts";
+import { startAgent, startMember, statusOf, until } from "../support/serf-agent.ts";
 import { interop, title } from "../support/serf-interop.ts";
 
 const serf = requireProgram("serf");

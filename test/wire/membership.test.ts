@@ -9,8 +9,9 @@ import { test } from "node:test";
 import { systemDisk } from "../../src/lib/system-disk.ts";
 import { encodePushPull } from "../../src/membership/codec/push-pull.ts";
 import { endpointText, generateKey, localTiming, open } from "../../src/membership/mod.ts";
+import { freePort } from "../support/free-port.ts";
 import { scratch } from "../support/scratch.ts";
-import { freePort, startMember, statusOf, until } from "../support/serf-agent.ts";
+import { startMember, statusOf, until } from "../support/serf-agent.ts";
 
 test("TestMembership: three members join, one leaves, and the first sees all of it", async (t) => {
   const members: Awaited<ReturnType<typeof startMember>>[] = [];

@@ -8,8 +8,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../free-port.ts";
 import { environment, root } from "../process.ts";
-import { quietPort } from "../quiet-port.ts";
 import { Links } from "./links.ts";
 import type { Addresses } from "./world.ts";
 
@@ -76,7 +76,7 @@ export class Fleet implements Addresses, AsyncDisposable {
 
   /** A node that is not started yet. */
   async add(name: string): Promise<FleetNode> {
-    const [port, proxyPort] = [await quietPort(), await quietPort()];
+    const [port, proxyPort] = [await freePort(), await freePort()];
     const addr = `127.0.0.1:${port}`;
     const node: FleetNode = {
       name,
