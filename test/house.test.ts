@@ -5,7 +5,7 @@
  * Never: judges taste (length, names).
  */
 import assert from "node:assert/strict";
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -157,6 +157,10 @@ test("dependencies are pinned to exact versions", () => {
     Object.entries(all).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version)),
     [],
   );
+});
+
+test("the command may be executed: npx runs it where it lies", () => {
+  accessSync(join(root, "src/cli/bin.cjs"), constants.X_OK);
 });
 
 test("the repository speaks of nothing above it", () => {
