@@ -7,20 +7,11 @@ import type { Prng } from "../../src/lib/prng.ts";
 import { startClient } from "./clients.ts";
 import { memberOf } from "./identity.ts";
 import { startLogClients } from "./log-clients.ts";
-import {
-  crashSome,
-  cutOneWay,
-  falter,
-  figureEight,
-  narrow,
-  partition,
-  refuse,
-  rivals,
-  stall,
-  strikeAtMoments,
-} from "./misfortunes.ts";
+import { crashSome, cutOneWay, narrow, partition, refuse } from "./misfortunes.ts";
 import { often } from "./often.ts";
 import type { ConfChange, PeerChange, PeerId } from "./raft.ts";
+import { figureEight, rivals } from "./rivals.ts";
+import { falter, handOverInVain, stall, strikeAtMoments } from "./strikes.ts";
 import type { SimNode, World } from "./world.ts";
 
 export function startActors(world: World): void {
@@ -53,16 +44,16 @@ export function startActors(world: World): void {
     world.story.mark("disk-full");
   });
   act("stall", swarm.stalls, 3000, (own) => stall(world, own));
-  act("removal", swarm.churn, 3000, (own) => removeLeader(world, own));
+  act("removal", swarm.churn, 2000, (own) => removeLeader(world, own));
   act("churn", swarm.churn, 1200, (own) => changeConfiguration(world, own));
   act("transfer", swarm.transfers, 1500, (own) => transfer(world, own));
   act("compaction", swarm.compaction, 700, (own) => {
     const made = world.pickUp(own);
     if (made !== undefined) world.mortal(made, () => made.replica.compact());
   });
-  act("trim", swarm.compaction, 2000, (own) => {
+  act("trim", swarm.compaction, 1500, (own) => {
     const made = own.chance(0.5) ? world.leader() : world.pickUp(own);
-    made?.replica.trim();
+    if (!world.quiet) made?.replica.trim();
   });
   act("refused", swarm.refusedConnections, 1500, (own) => refuse(world, own));
 }
@@ -89,7 +80,7 @@ function changeConfiguration(world: World, chance: Prng): void {
   }
   const changes: PeerChange[] = [];
   const joining: PeerId[] = [];
-  const count = chance.chance(0.3) ? 2 : 1;
+  const count = chance.chance(0.4) ? 2 : 1;
   for (let left = count; left > 0; left--) {
     const luck = chance.float();
     const peer = leader.node.nextPeer + joining.length;
@@ -111,9 +102,38 @@ function changeConfiguration(world: World, chance: Prng): void {
   if (changes.length === 0 || touched.size < changes.length) return;
   const gone = changes.filter(({ action }) => action !== "voter").map((change) => change.peer);
   if (!voters.some((peer) => !gone.includes(peer))) return;
-  for (const peer of joining) if (!world.nodes.has(peer)) world.add(peer);
-  const transition = changes.length > 1 ? chance.pick(["auto", "implicit", "explicit"] as const) : "auto";
+  for (const peer of joining) join(world, peer, chance);
+  const transition = chance.pick(["auto", "auto", "implicit", "implicit", "explicit"] as const);
   propose(world, leader, { transition, changes, members: joining.map(memberOf) });
+  if (chance.chance(0.4)) handOverMeanwhile(world, leader, chance);
+}
+
+/** A new machine, which may lose power once more before it is in its place. */
+function join(world: World, peer: PeerId, chance: Prng): void {
+  if (world.nodes.has(peer)) return;
+  const made = world.add(peer);
+  const { delayMs, syncMs, powerCuts } = world.swarm;
+  if (!powerCuts || chance.chance(0.6)) return;
+  const wait = chance.float() * (16 * delayMs + 8 * syncMs + 20);
+  world.time.after(wait, () =>
+    world.guard(() => {
+      if (world.healed) return;
+      world.crash(made, true);
+      world.time.after(chance.between(1, 100), () => world.guard(() => world.restart(made)));
+    }),
+  );
+}
+
+/** Somebody is in a hurry: leadership is handed over while the change is still under way, to whoever comes to mind. */
+function handOverMeanwhile(world: World, leader: SimNode, chance: Prng): void {
+  const wait = chance.float() * (4 * world.swarm.delayMs + 2 * world.swarm.syncMs);
+  const inVain = chance.chance(0.5);
+  world.time.after(wait, () =>
+    world.guard(() => {
+      if (inVain) handOverInVain(world, leader, chance);
+      else leader.node?.transferLeadership(chance.pick([...world.nodes.keys()]));
+    }),
+  );
 }
 
 /** The leader is taken out while it is written to, and its machine switched off a little too soon. */
@@ -124,17 +144,18 @@ function removeLeader(world: World, chance: Prng): void {
   if (votersOutgoing.length > 0) return;
   const changes: PeerChange[] = [{ action: chance.chance(0.5) ? "remove" : "learner", peer: leader.peer }];
   const joining: PeerId[] = [];
-  if (voters.length < 2) {
-    // The only one goes, and another comes in its place.
+  if (voters.length < 2 || (voters.length < 4 && chance.chance(0.3))) {
+    // All of a small group go, and another comes in their place.
     const peer = leader.node.nextPeer;
     if (peer > peersMax) return;
+    for (const other of voters) if (other !== leader.peer) changes.push({ action: "remove", peer: other });
     changes.unshift({ action: "voter", peer });
     joining.push(peer);
-    if (!world.nodes.has(peer)) world.add(peer);
+    join(world, peer, chance);
   }
   propose(world, leader, { transition: "auto", changes, members: joining.map(memberOf) });
   if (chance.chance(0.3)) return;
-  const wait = chance.float() * 4 * world.swarm.delayMs;
+  const wait = chance.float() * 8 * world.swarm.delayMs;
   world.time.after(wait, () => world.guard(() => falter(world, leader, chance)));
 }
 
@@ -142,7 +163,7 @@ function propose(world: World, leader: SimNode, change: ConfChange): void {
   world.story.happen(
     `${leader.peer} is to change: ${change.transition} ${change.changes.map(({ action, peer }) => `${action} ${peer}`)}`,
   );
-  world.onMoment(leader);
+  world.onMoment(leader, true);
   leader.node?.proposeChange(change).then(
     () => world.story.mark("configuration-changed"),
     () => {},

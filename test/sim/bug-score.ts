@@ -29,38 +29,59 @@ export function bugs(): Bug[] {
     });
 }
 
-/** Until one failed: how many seeds and how much virtual time it took, and what failed. */
+/** Until one failed, or to the end of the range: how many seeds, how much virtual time, and what failed. */
 export interface Find {
   readonly seeds: number;
   readonly virtualMs: number;
-  readonly invariant: string;
+  readonly invariant?: string;
 }
 
-/** In the process with the bug: tries seed after seed, a line each, and says in the last line what it found. */
-export async function hunt(first: number, last: number): Promise<number> {
-  let virtualMs = 0;
-  for (let seed = first; seed <= last; seed++) {
-    const seeds = seed - first + 1;
-    console.log(JSON.stringify({ seeds, virtualMs }));
-    const result = await runSeed(String(seed));
-    virtualMs += result.virtualMs;
-    const { invariant } = result;
-    if (invariant === undefined) continue;
-    console.log(JSON.stringify({ seeds, virtualMs, invariant } satisfies Find));
-    return 0;
+/** Seeds from … to …, both included. */
+export type Range = readonly [first: number, last: number];
+
+export const rangesOf = (text: string): Range[] =>
+  [...text.matchAll(/(\d+)\.\.(\d+)/g)].map(([, first, last]) => [Number(first), Number(last)]);
+
+/** What the process with the bug tells: of this range, so far; `over` when it is done with it. */
+interface Told extends Find {
+  readonly over: boolean;
+}
+
+/** In the process with the bug: tries seed after seed of each range until one fails, and tells a line before each. */
+export async function hunt(ranges: readonly Range[]): Promise<number> {
+  for (const [first, last] of ranges) {
+    let virtualMs = 0;
+    let found: string | undefined;
+    let seeds = 0;
+    while (found === undefined && seeds <= last - first) {
+      seeds++;
+      console.log(JSON.stringify({ seeds, virtualMs, over: false } satisfies Told));
+      const result = await runSeed(String(first + seeds - 1));
+      virtualMs += result.virtualMs;
+      found = result.invariant;
+    }
+    const told: Told = { seeds, virtualMs, over: true, ...(found === undefined ? {} : { invariant: found }) };
+    console.log(JSON.stringify(told));
   }
-  console.log("null");
   return 0;
 }
 
-export function find(bug: string, first: number, last: number): Promise<Find | undefined> {
+/** Hunts a bug in each of these ranges. */
+async function find(bug: string, ranges: readonly Range[]): Promise<Find[]> {
+  const finds: Find[] = [];
+  while (finds.length < ranges.length) finds.push(...(await huntAside(bug, ranges.slice(finds.length))));
+  return finds;
+}
+
+/** In a process of its own, of as many ranges as it lives to see the end of: one at least. */
+function huntAside(bug: string, ranges: readonly Range[]): Promise<Find[]> {
   return new Promise((resolve, reject) => {
     const words = [
       "--import",
       join(here, "../support/bug-loader.mjs"),
       join(here, "main.ts"),
       "--hunt",
-      `${first}..${last}`,
+      ranges.map((range) => range.join("..")).join(),
     ];
     const child = spawn(process.execPath, words, {
       env: { ...process.env, SOURCE_BUG: `test/sim/bugs/${bug}.patch`, NODE_OPTIONS: "" },
@@ -75,49 +96,66 @@ export function find(bug: string, first: number, last: number): Promise<Find | u
     });
     child.on("error", reject);
     child.on("close", (code) => {
-      const told = JSON.parse(out.trim().split("\n").at(-1) ?? "null") as Partial<Find> | null;
-      if (code === 0) resolve((told as Find | null) ?? undefined);
-      else if (told?.seeds !== undefined && /AssertionFailed|Violation/.test(err)) {
+      const lines = out.split("\n").filter((line) => line !== "");
+      const told = lines.map((line) => JSON.parse(line) as Told);
+      const finds: Find[] = told.filter(({ over }) => over);
+      const last = told.at(-1);
+      if (code === 0 && finds.length === ranges.length) resolve(finds);
+      else if (last?.over === false && /AssertionFailed|Violation/.test(err)) {
         // The source's own assertions are invariants too, and one may end the process.
-        resolve({ seeds: told.seeds, virtualMs: told.virtualMs ?? 0, invariant: "assertion" });
+        resolve([...finds, { ...last, invariant: "assertion" }]);
       } else reject(new Error(`${bug}: the hunt ended with ${code}\n${err.slice(0, 2000)}`));
     });
   });
 }
 
 const ranges = 5;
-export const rangeSeeds = 400;
+/**
+ * All ranges are gone through to the first of these, then to the next: the median is known as soon as most of them have
+ * found the bug, and what the others would still take is of no matter.
+ */
+const stages = [4, 16, 64, 256, 768];
 const processes = 2;
 
 interface Score {
   readonly bug: Bug;
-  readonly finds: readonly (Find | undefined)[];
+  readonly finds: readonly Find[];
 }
 
-/** Hunts a bug in each of the ranges. */
+const isFound = ({ invariant }: Find): boolean => invariant !== undefined;
+const bySeeds = (finds: readonly Find[]): Find[] => finds.filter(isFound).sort((a, b) => a.seeds - b.seeds);
+
+/** Hunts a bug in each of the ranges, as far as it takes to know the median. */
 async function score(bug: Bug): Promise<Score> {
-  const finds: (Find | undefined)[] = [];
-  for (let range = 1; range <= ranges; range++) {
-    finds.push(await find(bug.name, range * 100_000, range * 100_000 + rangeSeeds - 1));
+  const finds: Find[] = Array.from({ length: ranges }, () => ({ seeds: 0, virtualMs: 0 }));
+  for (const stage of stages) {
+    const open = [...finds.entries()].filter(([, before]) => !isFound(before));
+    const rest = open.map(([range, { seeds }]): Range => {
+      const base = (range + 1) * 100_000;
+      return [base + seeds, base + stage - 1];
+    });
+    for (const [at, more] of (await find(bug.name, rest)).entries()) {
+      const [range, before] = open[at] as [number, Find];
+      const [seeds, virtualMs] = [before.seeds + more.seeds, before.virtualMs + more.virtualMs];
+      finds[range] = { ...more, seeds, virtualMs };
+    }
+    if (bySeeds(finds).length * 2 > ranges) break;
   }
   return { bug, finds };
 }
 
 function tell({ bug, finds }: Score): string {
-  const found = finds.filter((one) => one !== undefined).sort((a, b) => a.seeds - b.seeds);
+  const found = bySeeds(finds);
   const invariants = [...new Set(found.map(({ invariant }) => invariant))].join(", ");
-  const median = found.length * 2 > ranges ? found[Math.floor((ranges - 1) / 2)] : undefined;
+  const median = found[Math.floor(ranges / 2)];
   const figures =
     median === undefined
-      ? "median beyond the limit"
+      ? `found in ${found.length} of ${ranges}, median beyond ${stages.at(-1)}`
       : `median ${median.seeds} seeds, ${(median.virtualMs / 3_600_000).toFixed(3)} virtual hours`;
-  return `${bug.name}: found in ${found.length} of ${ranges}, ${figures}, by ${invariants || "nothing"}  (${bug.about})`;
+  return `${bug.name}: ${figures}, by ${invariants || "nothing"}  (${bug.about})`;
 }
 
-/**
- * Prints, for each bug, the median over five ranges of at most `rangeSeeds` seeds. Answers 1 when a bug was found in
- * none of them.
- */
+/** Prints, for each bug, the median over five ranges. Answers 1 when a bug was found in none of them. */
 export async function reportBugs(names: readonly string[]): Promise<number> {
   const waiting = bugs().filter(({ name }) => names.length === 0 || names.includes(name));
   const scores: Score[] = [];
@@ -129,7 +167,7 @@ export async function reportBugs(names: readonly string[]): Promise<number> {
     }
   };
   await Promise.all(Array.from({ length: processes }, work));
-  const missed = scores.filter(({ finds }) => finds.every((one) => one === undefined));
+  const missed = scores.filter(({ finds }) => !finds.some(isFound));
   const missing = missed.map(({ bug }) => bug.name);
   console.log(
     `${scores.length} bugs, ${scores.length - missed.length} found, ${missed.length} missed ${missing}`,

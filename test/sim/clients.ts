@@ -19,18 +19,22 @@ export function startClient(world: World, client: number, chance: Prng): void {
       read(world, made);
       return;
     }
+    if (world.quiet) return;
     for (let burst = chance.chance(0.1) ? chance.between(2, 12) : 1; burst > 0; burst--) {
-      write(world, made, `c${client}-${++count}`);
+      write(world, made, `c${client}-${++count}`, chance);
     }
   });
 }
 
-export function write(world: World, made: SimNode, value: string): void {
+/** Some writes are the first and only one of a producer: then the log itself may try again. */
+export function write(world: World, made: SimNode, value: string, chance: Prng): void {
   const write = world.history.invoke(value);
-  made.replica.append(value, {
-    acked: (offset) => world.guard(() => acknowledged(world, made, write, offset)),
-    failed: (fault) => world.guard(() => world.history.failed(write, writtenOf(fault))),
-  });
+  const answer = {
+    acked: (offset: number) => world.guard(() => acknowledged(world, made, write, offset)),
+    failed: (fault: Error) => world.guard(() => world.history.failed(write, writtenOf(fault))),
+  };
+  const once = { subject: "once", id: BigInt(world.history.invoked), epoch: 0, sequence: 0 };
+  made.replica.append(value, answer, chance.chance(world.swarm.numbered) ? once : undefined);
 }
 
 /** What must be true at the moment when a client is told that its record is written. */

@@ -11,9 +11,6 @@ import { peerNamed } from "./identity.ts";
 import { isDead } from "./real-replica.ts";
 import type { SimNode, World } from "./world.ts";
 
-/** How long the caller's end waits for an answer. */
-const patienceMs = 2_000;
-
 export function forwarderOf(world: World, from: SimNode): Forwarder {
   return {
     append: (leader, run, options) =>
@@ -39,7 +36,7 @@ function exchange<T>(
   return new Promise((resolve, reject) => {
     const { clock } = from;
     const refused = (): void => reject(new Fault("unavailable", { message: "the connection is refused" }));
-    clock.after(patienceMs, () =>
+    clock.after(world.swarm.patienceMs, () =>
       reject(new Fault("unknown", { message: "no answer from the leader", written: "unknown" })),
     );
     if (to === undefined) {

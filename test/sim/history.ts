@@ -53,6 +53,11 @@ export class History {
     this.counts[written === "no" ? "notWritten" : "unknown"]++;
   }
 
+  /** How many writes there were. */
+  get invoked(): number {
+    return this.#writes.size;
+  }
+
   /** The end that a linearizable read asked now must at least show. */
   get shown(): number {
     return this.#shown;

@@ -53,7 +53,7 @@ function startProducer(world: World, id: number, chance: Prng): void {
   let sequence = 0;
   const next = (): void => {
     world.time.after(-Math.log(1 - chance.float()) * 150, () => {
-      if (world.healed) return;
+      if (world.quiet) return;
       const write = world.history.invoke(world.nextValue(`p${id}-`));
       world.guard(() => attempt(write));
     });
@@ -65,7 +65,7 @@ function startProducer(world: World, id: number, chance: Prng): void {
       if (over) return;
       over = true;
       world.time.after(chance.between(1, 200), () => {
-        if (!world.healed && write.outcome !== "acked") world.guard(() => attempt(write));
+        if (!world.quiet && write.outcome !== "acked") world.guard(() => attempt(write));
       });
     };
     if (made === undefined) {
@@ -107,7 +107,7 @@ function startConditional(world: World, chance: Prng): void {
   let end = 0;
   often(world, chance, 200, () => {
     const made = chance.chance(0.7) ? (world.leader() ?? world.pickUp(chance)) : world.pickUp(chance);
-    if (made === undefined) return;
+    if (made === undefined || world.quiet) return;
     const expectedOffset = end;
     const floor = world.history.shown;
     const write = world.history.invoke(world.nextValue("x"));

@@ -7,7 +7,7 @@
  *
  * Never: is part of the simulation.
  */
-import { hunt, reportBugs } from "./bug-score.ts";
+import { hunt, rangesOf, reportBugs } from "./bug-score.ts";
 import { runSeed, type SeedResult } from "./run.ts";
 import { addTo, emptyTally, tallyOf } from "./tally.ts";
 
@@ -47,7 +47,7 @@ async function main(words: readonly string[]): Promise<number> {
   if (option === "--bugs") return reportBugs(words.slice(1));
   if (option === "--seed" && value !== undefined) return one(value);
   const range = /^(\d+)\.\.(\d+)$/.exec(value ?? "");
-  if (option === "--hunt" && range !== null) return hunt(Number(range[1]), Number(range[2]));
+  if (option === "--hunt") return hunt(rangesOf(value ?? ""));
   if (option === "--seeds" && range !== null) return many(Number(range[1]), Number(range[2]));
   console.error("sim --seed N | --seeds A..B | --bugs");
   return 2;

@@ -8,7 +8,7 @@ import type { CoreEvent } from "./raft.ts";
 const moments: ReadonlySet<CoreEvent["kind"]> = new Set<CoreEvent["kind"]>([
   "configuration-switched",
   "conflict-found",
-  "snapshot-installed",
+  "snapshot-accepted",
   "snapshot-sent",
   "transfer-started",
 ]);

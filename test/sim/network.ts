@@ -20,7 +20,8 @@ export class SimNetwork {
   /** The transport's own knowledge of what became of a snapshot. */
   readonly #report: (snapshot: Message, delivered: boolean) => void;
   readonly #cut = new Set<string>();
-  readonly #narrow = new Set<string>();
+  /** Links that lose what is large, and how much of it they carry before. */
+  readonly #narrow = new Map<string, number>();
 
   constructor(
     time: VirtualTime,
@@ -47,7 +48,7 @@ export class SimNetwork {
     }
     const link = `${message.from}>${message.to}`;
     const large = message.entries.length > 0 || message.type === "snapshot";
-    if (this.#cut.has(link) || (large && this.#narrow.has(link))) {
+    if (this.#cut.has(link) || (large && !this.#fits(link))) {
       this.counts.cut++;
       this.#lose(message);
       return;
@@ -62,6 +63,13 @@ export class SimNetwork {
       this.counts.doubled++;
       this.#carry(message);
     }
+  }
+
+  #fits(link: string): boolean {
+    const left = this.#narrow.get(link);
+    if (left === undefined) return true;
+    this.#narrow.set(link, Math.max(0, left - 1));
+    return left > 0;
   }
 
   /** Something that is no message of Raft: it arrives late, or never. */
@@ -103,9 +111,9 @@ export class SimNetwork {
     }
   }
 
-  /** Loses what carries entries or a snapshot, and nothing else. */
-  narrow(from: PeerId, to: PeerId): void {
-    this.#narrow.add(`${from}>${to}`);
+  /** Loses what carries entries or a snapshot, after so many of those, and nothing else. */
+  narrow(from: PeerId, to: PeerId, after = 0): void {
+    this.#narrow.set(`${from}>${to}`, after);
   }
 
   open(from: PeerId, to: PeerId): void {

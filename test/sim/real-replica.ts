@@ -18,7 +18,7 @@ import {
   SyncPolicy,
 } from "../../src/log/mod.ts";
 import { type Forwarder, Replica, type ReplicatedLog } from "../../src/replicated/mod.ts";
-import type { RecordRun } from "../../src/vocabulary.ts";
+import type { ProducerStamp, RecordRun } from "../../src/vocabulary.ts";
 import { SimDisk, SimulatedCrash } from "../support/sim-disk.ts";
 import { SimStableStore } from "../support/sim-stable-store.ts";
 import { directoryId, memberOf } from "./identity.ts";
@@ -180,8 +180,8 @@ export class RealReplica implements SimReplica {
     return found;
   }
 
-  append(value: string, answer: Answer): void {
-    this.log.append(runOf(value)).then(
+  append(value: string, answer: Answer, producer?: ProducerStamp): void {
+    this.log.append(runOf(value), producer === undefined ? {} : { producer }).then(
       ({ firstOffset }) => answer.acked(firstOffset),
       (reason: unknown) => {
         if (!isDead(reason)) answer.failed(reason as Error);

@@ -7,6 +7,7 @@
 import type { Clock } from "../../src/lib/clock.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import type { ReplicatedLog } from "../../src/replicated/mod.ts";
+import type { ProducerStamp } from "../../src/vocabulary.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "./raft.ts";
 
 /** What an applied entry added: nothing, or values from an offset on. */
@@ -70,7 +71,7 @@ export interface SimReplica {
   start(): RaftNode;
   /** Tells what was applied since it was last asked, where it does not tell by itself. */
   look(): void;
-  append(value: string, answer: Answer): void;
+  append(value: string, answer: Answer, producer?: ProducerStamp): void;
   /** Calls back with the end of the log as it is for everybody; not at all when that could not be found out. */
   linearizableEnd(then: (next: number) => void): void;
   /** Gives up about half of what it has. */

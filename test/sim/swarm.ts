@@ -19,6 +19,12 @@ export interface Swarm {
   readonly producers: boolean;
   readonly conditional: boolean;
   readonly readers: boolean;
+  /** How many of the plain writes carry a producer's sequence, so that a lost answer is asked for again. */
+  readonly numbered: number;
+  /** How long a follower waits for the answer to what it forwarded. */
+  readonly patienceMs: number;
+  /** Nobody writes any more so long before the faults end: what is left undone then stays so. */
+  readonly quietMs: number;
   // The network, probabilities a message.
   readonly loss: number;
   readonly duplicate: number;
@@ -52,11 +58,13 @@ export interface Swarm {
   readonly refusedConnections: boolean;
   /** Small limits, so that windows and groups fill up. */
   readonly tightLimits: boolean;
+  /** A message for each entry, so that of several some arrive. */
+  readonly smallMessages: boolean;
 }
 
 export function drawSwarm(chance: Prng): Swarm {
   const maybe = (probability: number): boolean => chance.chance(probability);
-  const nodes = chance.pick([1, 2, 2, 3, 3, 3, 4, 5, 5, 5, 7]);
+  const nodes = chance.pick([1, 1, 1, 2, 2, 3, 3, 3, 4, 5, 5, 5, 7]);
   return {
     nodes,
     clients: chance.pick([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]),
@@ -64,10 +72,13 @@ export function drawSwarm(chance: Prng): Swarm {
     tickMs: chance.pick([20, 50]),
     electionTicks: 10,
     heartbeatTicks: chance.pick([1, 2, 3]),
-    realLog: maybe(0.6),
+    realLog: maybe(0.55),
     producers: maybe(0.5),
     conditional: maybe(0.3),
     readers: maybe(0.5),
+    numbered: maybe(0.5) ? chance.float() : 0,
+    patienceMs: chance.pick([100, 400, 2000]),
+    quietMs: maybe(0.35) ? chance.between(1000, 5000) : 0,
     loss: maybe(0.5) ? chance.float() * 0.3 : 0,
     duplicate: maybe(0.5) ? chance.float() * 0.3 : 0,
     delayMs: chance.pick([1, 2, 10, 40]),
@@ -76,7 +87,7 @@ export function drawSwarm(chance: Prng): Swarm {
     oneWayCuts: maybe(0.4),
     rivals: maybe(0.45),
     narrowLinks: maybe(0.35),
-    strikes: maybe(0.4),
+    strikes: maybe(0.5),
     crashes: maybe(0.7),
     powerCuts: maybe(0.7),
     pauses: maybe(0.3),
@@ -91,5 +102,6 @@ export function drawSwarm(chance: Prng): Swarm {
     compaction: maybe(0.6),
     refusedConnections: maybe(0.4),
     tightLimits: maybe(0.3),
+    smallMessages: maybe(0.3),
   };
 }

@@ -21,12 +21,15 @@ export interface Watched {
   readonly replica: SimReplica;
   readonly term: Term;
   readonly committed: RaftIndex;
+  /** Up to here its configuration is that of the log. */
+  readonly applied: RaftIndex;
   readonly lastIndex: RaftIndex;
   readonly isLeader: boolean;
   termAt(index: RaftIndex): Term | undefined;
   readonly configuration: {
     readonly voters: readonly PeerId[];
     readonly votersOutgoing: readonly PeerId[];
+    readonly learners: readonly PeerId[];
   };
 }
 
@@ -50,6 +53,11 @@ export class Watch {
   #committedHighest: RaftIndex = 0;
   /** Term → the highest index that anyone in that term knew to be committed. */
   readonly #committedIn = new Map<Term, RaftIndex>();
+  /** Index → the configuration of those who had applied just that much. */
+  readonly #configurations = new Map<
+    RaftIndex,
+    { readonly text: string; readonly members: ReadonlySet<PeerId> }
+  >();
   readonly #leaders = new Map<Term, PeerId>();
   readonly #votes = new Map<string, PeerId>();
   readonly #entries = new Map<string, string>();
@@ -276,6 +284,7 @@ export class Watch {
     if (seen.configurations.at(-1)?.configuration !== node.configuration) {
       seen.configurations.push({ since: seen.applied, configuration: node.configuration });
     }
+    this.#configured(node);
     const { led } = seen;
     if (!node.isLeader) seen.led = undefined;
     else if (led === undefined || led.term !== node.term) {
@@ -285,6 +294,26 @@ export class Watch {
         this.#fail("leader-append-only", `${node.peer} in term ${node.term}`);
       led.lastIndex = node.lastIndex;
     }
+  }
+
+  /** State-machine safety holds for the configuration, too: whoever has applied as much has the same. */
+  #configured({ peer, applied, configuration }: Watched): void {
+    const { voters, votersOutgoing, learners } = configuration;
+    const members = [voters, votersOutgoing, learners].map((peers) => peers.toSorted((a, b) => a - b));
+    const text = members.map((peers) => peers.join()).join(" | ");
+    const before = this.#configurations.get(applied);
+    if (voters.length === 0) {
+      // The first one of a cluster stands in no entry: who comes later learns it with the change that brings it in.
+      if (before?.members.has(peer) !== true) return;
+    } else if (before === undefined) {
+      this.#configurations.set(applied, { text, members: new Set(members.flat()) });
+      return;
+    }
+    if (before?.text === text) return;
+    this.#fail(
+      "one-configuration-per-index",
+      `${peer} has ${text} at ${applied}, others had ${before?.text}`,
+    );
   }
 
   #newCommit(node: Watched, from: RaftIndex, to: RaftIndex): void {

@@ -51,7 +51,7 @@ export class World {
   healed = false;
   events = 0;
   /** Something is changing on a node: who wants to make trouble listens. */
-  onMoment: (made: SimNode) => void = () => {};
+  onMoment: (made: SimNode, rare: boolean) => void = () => {};
   /** Leaders are taking turns (see rivals). */
   dancing = false;
   #values = 0;
@@ -123,6 +123,11 @@ export class World {
     return this.time.clock({ rate });
   }
 
+  /** Nobody is to write any more. */
+  get quiet(): boolean {
+    return this.healed || this.time.now > this.swarm.chaosMs - this.swarm.quietMs;
+  }
+
   /** Everything that the next process of this node is to have around it. */
   #surroundings(made: SimNode): Surroundings {
     const { swarm, time, watch } = this;
@@ -139,7 +144,13 @@ export class World {
     return {
       clock,
       random: prng(`raft/${this.seed}/core/${made.peer}/${time.now}`),
-      limits: { tickMs, electionTicks, heartbeatTicks, ...(swarm.tightLimits ? tight : {}) },
+      limits: {
+        tickMs,
+        electionTicks,
+        heartbeatTicks,
+        ...(swarm.smallMessages ? { messageBytesMax: 60, inflightMessagesMax: 4 } : {}),
+        ...(swarm.tightLimits ? tight : {}),
+      },
       send: (message) => {
         if (made.node !== undefined) watch.sent(made.watched, message);
         this.network.send(message);
@@ -168,7 +179,7 @@ export class World {
     if (made.node === undefined) return;
     this.story.tell(() => `${made.peer} ${describe(event)}`);
     this.guard(() => this.watch.event(made.watched, event));
-    if (isMoment(event)) this.onMoment(made);
+    if (isMoment(event)) this.onMoment(made, event.kind !== "became");
   }
 
   #deliver(message: Message): void {
@@ -299,8 +310,8 @@ export class World {
       this.guard(() => {
         for (const made of this.nodes.values()) {
           if (made.node === undefined) continue;
-          this.look(made);
-          this.watch.look(made.watched);
+          // One that is dying may have stopped in the middle of anything.
+          if (this.look(made)) this.watch.look(made.watched);
         }
       });
     }
@@ -321,6 +332,9 @@ function watchedOf(made: SimNode, node: RaftNode): Watched {
     },
     get committed() {
       return node.committed;
+    },
+    get applied() {
+      return node.applied;
     },
     get lastIndex() {
       return node.lastIndex;
