@@ -12,12 +12,12 @@ import { runSeeds } from "./tally.ts";
 const seeds = 300;
 /** States of the protocol that a run of this many seeds must have met. */
 const marks = [
+  "auto-leave-postponed",
   "became",
   "condition-failed",
   "condition-held",
   "conflict-found",
   "configuration-switched",
-  "auto-leave-postponed",
   "disk-full",
   "duplicate-answered",
   "forgets",
