@@ -63,11 +63,15 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
       }
       if (draining) response.setHeader("connection", "close");
       const { socket, method } = request;
-      const order = orders.get(socket) ?? new RequestOrder();
-      orders.set(socket, order);
-      response.once("close", () => {
+      let order = orders.get(socket);
+      if (order === undefined) {
+        order = new RequestOrder();
+        orders.set(socket, order);
+      }
+      const { done } = order;
+      response.on("close", () => {
         if (draining) socket.destroySoon();
-        order.done();
+        done();
       });
       const inTime = order.add(method === "POST", () => {
         if (!socket.destroyed) front.request(request, response, caller);

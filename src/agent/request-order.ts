@@ -31,7 +31,7 @@ export class RequestOrder {
   }
 
   /** An answer is out. */
-  done(): void {
+  readonly done = (): void => {
     this.#underWay--;
     while (this.#waiting.length > 0) {
       const [next] = this.#waiting as [Waiting];
@@ -41,5 +41,5 @@ export class RequestOrder {
       next.serve();
       if (!next.appends) return;
     }
-  }
+  };
 }

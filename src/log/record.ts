@@ -120,6 +120,10 @@ export interface NewRecord {
 
 /** A run that needs no walk, because it is made here: canonical protobuf, empty fields left out. */
 export function encodeRun(records: readonly NewRecord[]): RecordRun {
+  if (records.length === 1) {
+    const { value, key, headers } = records[0]!;
+    if (value !== undefined && (key?.length ?? 0) === 0 && (headers?.length ?? 0) === 0) return runOf(value);
+  }
   const bodies = records.map(bodyBytes);
   let total = 0;
   for (const body of bodies) total += delimitedBytes(body);
@@ -142,6 +146,15 @@ export function encodeRun(records: readonly NewRecord[]): RecordRun {
 }
 
 const delimitedBytes = (length: number): number => 1 + varintBytes(length) + length;
+/** A run of one record that is a value and nothing else, as most are. */
+function runOf(value: Uint8Array): RecordRun {
+  const body = fieldBytes(value.length);
+  const bytes = new Uint8Array(delimitedBytes(body));
+  bytes[0] = recordTag;
+  writeField(bytes, writeVarint(bytes, 1, body), 0x0a, value);
+  return { bytes, count: 1 };
+}
+
 const fieldBytes = (length: number): number => (length === 0 ? 0 : delimitedBytes(length));
 const headerBytes = (key: number, value: number): number => fieldBytes(key) + fieldBytes(value);
 

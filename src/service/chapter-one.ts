@@ -119,7 +119,16 @@ function withinDeadline<T>(work: Promise<T>, call: Call, clock: Clock): Promise<
   return new Promise((resolve, reject) => {
     const leftMs = (call.deadlineMs ?? 0) - clock.wallMs();
     const timer = clock.after(leftMs, () => reject(new Fault("deadline", { written: "unknown" })));
-    work.then(resolve, reject).finally(() => timer.cancel());
+    work.then(
+      (value) => {
+        timer.cancel();
+        resolve(value);
+      },
+      (reason) => {
+        timer.cancel();
+        reject(reason);
+      },
+    );
   });
 }
 

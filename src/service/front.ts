@@ -65,12 +65,12 @@ export function createFront(options: FrontOptions): Front {
   const { begin, log } = options.telemetry;
 
   const route = (request: NodeRequest, response: NodeResponse, caller: Caller): void => {
-    const path = request.url?.split("?", 1)[0] ?? "/";
+    const path = pathOf(request.url ?? "/");
     const isPage = path === "/ui" || path.startsWith("/ui/");
     const origin = headerOf(request, "origin");
     const shared = origin === undefined ? undefined : corsHeaders(origin, origins);
     if (origin !== undefined) response.setHeader("vary", "Origin");
-    for (const [name, value] of Object.entries(shared ?? {})) response.setHeader(name, value);
+    if (shared !== undefined) for (const name in shared) response.setHeader(name, shared[name] as string);
     if (request.method === "OPTIONS") {
       send(response, 204, shared === undefined ? { allow: "GET, POST" } : preflightHeaders, "");
       return;
@@ -91,8 +91,14 @@ export function createFront(options: FrontOptions): Front {
     }
   };
 
-  const knows = (authority: string | undefined, caller: Caller): boolean =>
-    caller.secure || (authority !== undefined && isKnownHost(authority, origins));
+  /** The last name that was asked about: nearly all callers use the same one. */
+  let asked: { readonly authority: string; readonly known: boolean } | undefined;
+  const knows = (authority: string | undefined, caller: Caller): boolean => {
+    if (caller.secure) return true;
+    if (authority === undefined) return false;
+    if (asked?.authority !== authority) asked = { authority, known: isKnownHost(authority, origins) };
+    return asked.known;
+  };
 
   const refuseStranger = (
     request: NodeRequest,
@@ -133,8 +139,15 @@ export function createFront(options: FrontOptions): Front {
   };
 }
 
+function pathOf(url: string): string {
+  const query = url.indexOf("?");
+  return query < 0 ? url : url.slice(0, query);
+}
+
 function provenanceOf(request: NodeRequest, caller: Caller, origin: string | undefined) {
-  const self = `${caller.secure ? "https" : "http"}://${authorityOf(request) ?? ""}`;
+  // Only a page's request is compared with it.
+  const self =
+    origin === undefined ? "" : `${caller.secure ? "https" : "http"}://${authorityOf(request) ?? ""}`;
   return { origin, fetchSite: headerOf(request, "sec-fetch-site"), self };
 }
 

@@ -126,6 +126,10 @@ export function readBody(request: NodeRequest, bytesMax: number, held: HeldBytes
   return new Promise<Buffer>((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
+    const fail = (reason: unknown): void => {
+      share.hold(0);
+      reject(reason);
+    };
     const onData = (chunk: Buffer): void => {
       try {
         bytes += chunk.length;
@@ -135,14 +139,17 @@ export function readBody(request: NodeRequest, bytesMax: number, held: HeldBytes
       } catch (reason) {
         request.off("data", onData);
         request.pause();
-        reject(reason);
+        fail(reason);
       }
     };
     request.on("data", onData);
-    request.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes)));
-    request.once("error", (cause) => reject(new Fault("canceled", { cause })));
-    request.once("close", () => {
-      if (!request.complete) reject(new Fault("canceled"));
+    request.on("end", () => {
+      share.hold(0);
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes));
     });
-  }).finally(() => share.hold(0));
+    request.on("error", (cause) => fail(new Fault("canceled", { cause })));
+    request.on("close", () => {
+      if (!request.complete) fail(new Fault("canceled"));
+    });
+  });
 }

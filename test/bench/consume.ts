@@ -1,6 +1,20 @@
-/** P4: reading a log from disk to a sink, as records and as batches; and its limit, pread and a socket. */
+/** P4: reading a log from disk to a sink, as records and as batches; and its limit: pread, CRC and a socket. */
+
+import { connect } from "node:net";
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { consumeFrom } from "./messages.ts";
+
+/** Seconds that the limit takes: so many bytes by pread, CRC and a socket (raw-read.ts). */
+export async function rawReadSeconds(port: number): Promise<number> {
+  const started = performance.now();
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("data", () => undefined);
+    socket.on("error", reject);
+    socket.on("close", () => resolve());
+  });
+  return (performance.now() - started) / 1000;
+}
 
 /** Bytes of answer per second, and how long it took, for reading the whole log. */
 export async function consumeAll(

@@ -4,6 +4,7 @@
  * Never: asserts anything; a figure is for reading.
  */
 import { parseArgs } from "node:util";
+import { collectSeldom } from "../../src/agent/collector.ts";
 
 interface Suite {
   run(only: readonly string[]): Promise<void>;
@@ -17,6 +18,8 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   service: () => import("./service.ts"),
 };
 
+// As every node does: a log that is measured in this process would else be measured with another collector.
+collectSeldom();
 const { positionals } = parseArgs({ allowPositionals: true });
 const [name, ...only] = positionals;
 for (const [suite, load] of Object.entries(suites)) {

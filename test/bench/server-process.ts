@@ -78,10 +78,10 @@ export function compile(): void {
 /** Starts a script of this folder that prints its port, for limits measured in the same run. */
 export async function startScript(
   file: string,
+  ...words: readonly string[]
 ): Promise<{ port: number; pid: number; stop(): Promise<void> }> {
-  const child = spawn(process.execPath, [join(root, "test/bench", file)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const program = ["--import", "tsx", join(root, "test/bench", file), ...words];
+  const child = spawn(process.execPath, program, { stdio: ["ignore", "pipe", "inherit"], cwd: root });
   const port = Number(await readyLine(child, /^\d+$/));
   return { port, pid: child.pid as number, stop: () => stopped(child) };
 }
