@@ -67,8 +67,11 @@ function asMember(reason: unknown, { path, store }: DataDirectory): unknown {
   if (!(reason instanceof Fault) || reason.kind !== "corrupt") return reason;
   const count = membersIn(store);
   if (count < 2) return reason;
+  const part = `This node is one of ${count} of its cluster and takes no part until it is whole again`;
+  // Of two, the other one alone could not take in an empty directory.
+  const orAnew = count === 2 ? "" : `, or move ${path} away,`;
   return new Fault("corrupt", {
-    message: `${reason.message}. This node is one of ${count} of its cluster and takes no part until it is whole again: repair it with --yes, or move ${path} away, and start it with the same flags; the leader brings what is missing`,
+    message: `${reason.message}. ${part}: repair it with --yes${orAnew} and start it with the same flags; the leader brings what is missing`,
     facts: reason.facts,
     cause: reason,
   });

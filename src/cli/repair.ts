@@ -2,7 +2,7 @@
  * `tailrace repair DIR`: says what it would cut from a damaged data directory; with `--yes` it does, and keeps what
  * it cut beside as `*.cut`.
  *
- * A member of a cluster comes out of it as a stranger with most of the log: the others have counted on what was cut.
+ * One of three members or more comes out of it as a stranger with most of the log: the others count on what was cut.
  * Started again as before it is taken in as a learner, gets what is missing from the leader, and is a voter then.
  *
  * Never: lets a node vote on that has forgotten what it acknowledged, unless it is told that the others are lost.

@@ -111,15 +111,15 @@ export function strangerChanges(store: StableStore): Record<string, unknown> {
 }
 
 /**
- * Do others count on what the node of this number has acknowledged? Only the one voter of its cluster is counted on by
- * nobody, and whoever was never in any. What cannot be read is taken for a yes.
+ * Could others decide something without what the node of this number has acknowledged, counting on its having it? Not
+ * the only voter; nor one of two, for there nothing is decided without both, and the other has it all. What cannot be
+ * read is taken for a yes.
  */
 export function isCountedOn(store: StableStore, peer: PeerId): boolean {
   const last = store.keys(configurationPrefix).at(-1);
   if (last === undefined) return store.keys("raft/").length > 0 || store.keys(clusterKey).length > 0;
-  const found = readable(() => store.get(last) as ConfState);
-  const voters = [...(found?.voters ?? []), ...(found?.votersOutgoing ?? [])];
-  return voters.length !== 1 || voters[0] !== peer;
+  const { voters = [], votersOutgoing = [] } = readable(() => store.get(last) as ConfState) ?? {};
+  return votersOutgoing.length > 0 || voters.length > 2 || !voters.includes(peer);
 }
 
 function readable<T>(read: () => T): T | undefined {

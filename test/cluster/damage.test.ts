@@ -110,6 +110,21 @@ test("a member with a damaged segment does not start, says what to do, and is wh
   assert.match(out, /^identical 0\.\./);
 });
 
+test("one of two, repaired, keeps its place, and the other brings what was cut", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t), { nodes: 2, flags });
+  const [victim] = (await cluster.followers()) as [ClusterNode];
+  await produce(cluster, await cluster.leader(), 0, 100);
+  await cluster.whole();
+  await cluster.stop(victim);
+  damage(victim);
+  cluster.start(victim);
+  assert.equal(await endOf(victim), 5);
+  assert.match(victim.log, /one of 2 of its cluster[^\n]*: repair it with --yes and start it/);
+  const done = await tailrace(["repair", victim.directory, "--yes"]);
+  assert.deepEqual([done.status, /new-identity/.test(done.out)], [0, false], done.err);
+  await comesBack(cluster, victim, 100);
+});
+
 test("a leader whose segment is damaged while it runs gives nobody wrong bytes, and stops when a follower needs them", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { flags });
   await produce(cluster, await cluster.leader(), 0, 300);

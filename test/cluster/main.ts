@@ -6,6 +6,7 @@
  *     --tempo 2                     every fault lasts twice as long
  *     --rate 60                     appends a second of one writer
  *     --faults 20 --acked 10000     goes on until so much has happened, for three times as long at most
+ *     --every                       goes on until each fault has happened, likewise
  *     --only "kill,frozen leader"   these faults and no others
  *     --tls                         everybody shows a certificate
  *     --keep DIR                    history, logs and data stay there in any case
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     rate: { type: "string", default: "60" },
     faults: { type: "string", default: "0" },
     acked: { type: "string", default: "0" },
+    every: { type: "boolean", default: false },
     only: { type: "string" },
     tls: { type: "boolean", default: false },
     keep: { type: "string" },
@@ -39,7 +41,7 @@ const report = await runChaos({
   tempo: Number(values.tempo),
   rate: Number(values.rate),
   tls: values.tls,
-  atLeast: { faults: Number(values.faults), acked: Number(values.acked) },
+  atLeast: { faults: Number(values.faults), acked: Number(values.acked), everyFault: values.every },
   told: (line) => console.log(line),
   ...(values.only === undefined ? {} : { only: values.only.split(",") }),
   ...(values.keep === undefined ? {} : { directory: values.keep }),

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { standsUp } from "../support/chaos/verdict.ts";
 
 const seed = process.env["TAILRACE_SEED"] ?? 2;
-const often = { seed, tempo: 1, rate: 200, faults: 20, acked: 10_000 };
+const often = { seed, tempo: 1, rate: 200, faults: 20, acked: 10_000, every: true } as const;
 
 test("three nodes under every fault lose, double, reorder and invent nothing", async (t) => {
   await standsUp(t, { nodes: 3, seconds: 100, ...often });

@@ -27,7 +27,7 @@ export interface ChaosOptions {
   readonly ms: number;
   readonly seed: number | string;
   /** Goes on until this has happened too, for three times as long at most. */
-  readonly atLeast?: { readonly faults: number; readonly acked: number };
+  readonly atLeast?: { readonly faults: number; readonly acked: number; readonly everyFault?: boolean };
   /** Makes every fault longer or shorter. Default 1. */
   readonly tempo?: number;
   /** Appends a second of one writer, of which there are seven. Default 60. */
@@ -134,8 +134,15 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const happened = nemesis.run();
   const began = performance.now();
   await pause(ms, new AbortController().signal);
-  const { faults, acked: ackedMin } = options.atLeast ?? { faults: 0, acked: 0 };
-  await within(2 * ms, async () => nemesis.total >= faults && history.counts.acked >= ackedMin);
+  const { faults, acked: ackedMin, everyFault = false } = options.atLeast ?? { faults: 0, acked: 0 };
+  await within(2 * ms, async () => {
+    return nemesis.total >= faults && history.counts.acked >= ackedMin && (nemesis.hadAll || !everyFault);
+  });
+  if (everyFault && !nemesis.hadAll)
+    violations.push({
+      rule: "faults",
+      text: `too few kinds happened: ${[...nemesis.counts.keys()].join(", ")}`,
+    });
   faulty.abort();
   await happened;
   const peace = performance.now();

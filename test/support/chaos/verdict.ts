@@ -20,13 +20,16 @@ export interface Trial {
   /** The run goes on until as much as this has happened, for three times as long at most. */
   readonly faults: number;
   readonly acked: number;
+  /** Every kind of fault must happen. */
+  readonly every?: true;
 }
 
 export async function standsUp(t: TestContext, trial: Trial): Promise<void> {
   const { nodes, seconds, seed, tempo, rate, faults, acked } = trial;
   const words = Object.entries({ nodes, minutes: seconds / 60, seed, tempo, rate, faults, acked });
   const script = join(root, "test/cluster/main.ts");
-  const args = [script, ...words.flatMap(([name, value]) => [`--${name}`, String(value)])];
+  const flags = words.flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const args = [script, ...flags, ...(trial.every === true ? ["--every"] : [])];
   const child = spawn(process.execPath, args, { cwd: root, env: environment() });
   t.after(() => child.kill("SIGTERM"));
   const { out, err } = await ended(child);

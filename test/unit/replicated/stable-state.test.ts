@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { prng } from "../../../src/lib/prng.ts";
+import type { StableStore } from "../../../src/lib/stable-store.ts";
+import { emptyConfState } from "../../../src/raft/mod.ts";
+import { isCountedOn, StableState, strangerChanges } from "../../../src/replicated/mod.ts";
+import { SimDisk } from "../../support/sim-disk.ts";
+import { SimStableStore } from "../../support/sim-stable-store.ts";
+
+const emptyStore = (): StableStore => new SimStableStore(new SimDisk(prng("stable-state")));
+
+function memberStore(voters: readonly number[], votersOutgoing: readonly number[] = []): StableStore {
+  const store = emptyStore();
+  const state = new StableState(store);
+  state.begin({ ...emptyConfState, voters: [...voters], votersOutgoing: [...votersOutgoing] }, "ours");
+  state.saveVote(4, 1);
+  return store;
+}
+
+/** The same, but what lies under keys that begin so cannot be read. */
+const spoilt = (store: StableStore, prefix: string): StableStore => ({
+  get whole() {
+    return store.whole;
+  },
+  keys: (wanted) => store.keys(wanted),
+  write: (changes) => store.write(changes),
+  close: () => store.close(),
+  get(key) {
+    if (key.startsWith(prefix)) throw new Fault("corrupt");
+    return store.get(key);
+  },
+});
+
+test("others count on one of three voters and more, on a learner, and on whoever cannot tell", () => {
+  assert.equal(isCountedOn(emptyStore(), 1), false);
+  assert.equal(isCountedOn(memberStore([1]), 1), false);
+  assert.equal(isCountedOn(memberStore([1]), 2), true, "a learner, whose leader knows how far it was");
+  assert.equal(isCountedOn(memberStore([1, 2]), 1), false, "nothing is decided without the other");
+  assert.equal(isCountedOn(memberStore([1, 2, 3]), 1), true);
+  assert.equal(isCountedOn(memberStore([1], [1, 2]), 1), true);
+  assert.equal(isCountedOn(spoilt(memberStore([1]), "raft/configuration"), 1), true);
+  const waiting = emptyStore();
+  new StableState(waiting).saveClusterId("ours");
+  assert.equal(isCountedOn(waiting, 1), true);
+});
+
+test("a stranger has no place any more, but its cluster's id, and has voted", () => {
+  const store = memberStore([1, 2, 3]);
+  store.write(strangerChanges(store));
+  const state = new StableState(store);
+  assert.deepEqual([state.configured, state.clusterId, state.vote], [false, "ours", { term: 4, vote: 1 }]);
+
+  const forgetful = memberStore([1, 2, 3]);
+  forgetful.write(strangerChanges(spoilt(forgetful, "raft/state")));
+  assert.deepEqual(new StableState(forgetful).vote, { term: 0, vote: 0 });
+});
