@@ -1,14 +1,11 @@
-/** Tails that are dropped, by the thousand; test/wire/hostile.test.ts drops fewer. */
+/** Tails that are dropped and reset, by the thousand; test/wire/hostile.test.ts has fewer. */
 import { test } from "node:test";
 import { expressLane } from "../../src/service/mod.ts";
-import { dropTails } from "../support/dropped-tails.ts";
+import { dropTails, resetTails } from "../support/dropped-tails.ts";
 
 for (const [lane, options] of Object.entries({ reference: {}, express: { express: expressLane } })) {
-  test(
-    `ten thousand tails that are opened and dropped leave nothing behind, ${lane}`,
-    {
-      timeout: 300_000,
-    },
-    () => dropTails(20, options),
-  );
+  test(`ten thousand tails that are opened and dropped leave nothing behind, ${lane}`, () =>
+    dropTails(20, options));
+  test(`four thousand tails that are reset as soon as they are opened leave nothing behind, ${lane}`, () =>
+    resetTails(40, options));
 }

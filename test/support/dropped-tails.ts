@@ -1,13 +1,14 @@
 /**
- * Tails that are opened five hundred at a time and dropped with their connection: what is left of them in the server.
+ * Tails that are dropped with their connection or reset as soon as they are opened: what is left of them in the server.
  *
  * Never: reads a record.
  */
 import assert from "node:assert/strict";
-import { connect } from "node:http2";
-import { type ServeOptions, serve } from "./serve.ts";
+import { type ClientHttp2Session, connect, constants } from "node:http2";
+import { type Served, type ServeOptions, serve } from "./serve.ts";
 
-const atOnce = 500;
+const connectionTails = 500;
+const burstTails = 100;
 /** A gRPC message without a field. */
 const everything = Buffer.alloc(5);
 
@@ -15,26 +16,56 @@ const everything = Buffer.alloc(5);
 export async function dropTails(rounds: number, options: ServeOptions): Promise<void> {
   await using served = await serve(options);
   for (let round = 0; round < rounds; round++) {
-    const session = connect(served.url);
-    session.on("error", () => undefined);
-    for (let at = 0; at < atOnce; at++) {
-      const path = "/log.v1.Log/ConsumeStream";
-      const headers = { "content-type": "application/grpc", te: "trailers" };
-      const stream = session.request({ ":method": "POST", ":path": path, ...headers });
-      stream.on("error", () => undefined);
-      stream.end(everything);
-    }
+    const session = openSession(served);
+    for (let at = 0; at < connectionTails; at++) openTail(session);
     if (round % 2 === 0) while (served.log.openTails === 0) await pause();
     session.destroy();
     while (served.log.openTails > 0) await pause();
   }
-  for (let tries = 0; served.service.desk.longCalls > 0 || served.log.openTails > 0; tries++) {
-    assert.ok(tries < 2000, "calls are left behind");
+  await nothingIsLeft(served);
+}
+
+/** So many bursts of 100 tails that are reset at once; being hung up on is a fair answer to such a caller. */
+export async function resetTails(bursts: number, options: ServeOptions): Promise<void> {
+  await using served = await serve(options);
+  let session = openSession(served);
+  let sessions = 1;
+  for (let burst = 0; burst < bursts; burst++) {
+    if (session.closed || session.destroyed) {
+      session = openSession(served);
+      sessions++;
+    }
+    for (let at = 0; at < burstTails && !session.closed && !session.destroyed; at++)
+      openTail(session).close(constants.NGHTTP2_CANCEL);
     await pause();
   }
-  assert.equal(served.log.next, 0);
-  assert.equal(served.service.traffic.tails, 0);
-  assert.ok(served.listener.connections < 5);
+  session.destroy();
+  assert.ok(sessions <= 100);
+  await nothingIsLeft(served);
+}
+
+function openSession({ url }: Served): ClientHttp2Session {
+  const session = connect(url);
+  session.on("error", () => undefined);
+  return session;
+}
+
+function openTail(session: ClientHttp2Session) {
+  const path = "/log.v1.Log/ConsumeStream";
+  const headers = { "content-type": "application/grpc", te: "trailers" };
+  const stream = session.request({ ":method": "POST", ":path": path, ...headers });
+  stream.on("error", () => undefined);
+  stream.end(everything);
+  return stream;
+}
+
+async function nothingIsLeft({ log, service, listener }: Served): Promise<void> {
+  const isQuiet = (): boolean =>
+    service.desk.longCalls === 0 && log.openTails === 0 && listener.connections < 5;
+  for (let tries = 0; !isQuiet() && tries < 10_000; tries++) await pause();
+  assert.ok(isQuiet(), "calls, tails or connections are left behind");
+  assert.equal(service.traffic.tails, 0);
+  assert.equal(log.next, 0);
 }
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2));

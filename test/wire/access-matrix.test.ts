@@ -84,7 +84,7 @@ after(async () => {
 
 function run(program: string, args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
   return new Promise((resolve) => {
-    execFile(program, args, { timeout: 30_000 }, (error, out, err) =>
+    execFile(program, args, { timeout: 300_000 }, (error, out, err) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
     );
   });

@@ -44,7 +44,7 @@ function shakesHands(port: number): Promise<boolean> {
 }
 
 test("handshakes that stall make room for one that does not, however many they are", {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async (t) => {
   using tls = new NodeTls({
     server: writeTlsFiles(scratch(t), "server", await authority.node(), authority.issued),
@@ -59,7 +59,7 @@ test("handshakes that stall make room for one that does not, however many they a
 });
 
 test("four hundred handshakes, a hundred at a time, leave nothing behind", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async (t) => {
   using tls = new NodeTls({
     server: writeTlsFiles(scratch(t), "server", await authority.node(), authority.issued),
@@ -75,7 +75,9 @@ test("four hundred handshakes, a hundred at a time, leave nothing behind", {
   while (served.listener.connections > 0) await pause(10);
 });
 
-test("whatever a request says, it is one line of JSON that hides nothing", { timeout: 60_000 }, async (t) => {
+test("whatever a request says, it is one line of JSON that hides nothing", {
+  timeout: 300_000,
+}, async (t) => {
   const node = await startNode(t, ["--data-dir", join(scratch(t), "data"), "--log-level", "debug"]);
   const port = Number(node.addr.split(":")[1]);
   const evil = '%0a{"level":"fatal"}\u009b31m\u0085\u202e';
@@ -111,7 +113,7 @@ test("whatever a request says, it is one line of JSON that hides nothing", { tim
 });
 
 test("storms of SIGHUP over good and bad files: the good ones are obeyed, streams of the entitled go on", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async (t) => {
   const directory = scratch(t);
   const file = (name: string): string => join(directory, name);
@@ -180,7 +182,7 @@ test("storms of SIGHUP over good and bad files: the good ones are obeyed, stream
 });
 
 test("a node that is still starting is not ended by SIGHUP, and ends in order by SIGTERM", {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async (t) => {
   const child = startCommand(["serve", "--addr", "127.0.0.1:0", "--data-dir", join(scratch(t), "data")]);
   const ended = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;

@@ -21,7 +21,7 @@ export async function curl(origin: string, value: string, ...tls: readonly strin
 
 /** Runs a command line that the page offered. */
 export async function shell(line: string): Promise<string> {
-  const { stdout } = await run("/bin/sh", ["-c", line], { timeout: 10_000 });
+  const { stdout } = await run("/bin/sh", ["-c", line], { timeout: 60_000 });
   return stdout;
 }
 

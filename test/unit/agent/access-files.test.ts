@@ -29,7 +29,7 @@ const reloaded = (access: { onReload(listener: () => void): () => void }): Promi
     });
   });
 
-test("an edited and a replaced policy file are obeyed", { timeout: 20_000 }, async (t) => {
+test("an edited and a replaced policy file are obeyed", { timeout: 300_000 }, async (t) => {
   const { path } = scene(t);
   writeFileSync(path("policy.csv"), "p, root, *, produce\n");
   using open = await openAccess({ policyFile: path("policy.csv") });
@@ -47,7 +47,7 @@ test("an edited and a replaced policy file are obeyed", { timeout: 20_000 }, asy
   assert.deepEqual(open.access.actionsOf(root), ["trim"]);
 });
 
-test("a policy behind a link that is swapped is obeyed", { timeout: 20_000 }, async (t) => {
+test("a policy behind a link that is swapped is obeyed", { timeout: 300_000 }, async (t) => {
   const { path } = scene(t);
   writeFileSync(path("one.csv"), "p, root, *, produce\n");
   writeFileSync(path("two.csv"), "p, root, *, consume\n");

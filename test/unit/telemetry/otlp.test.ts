@@ -142,7 +142,7 @@ test("by default OTLP is protobuf, for both signals", async () => {
   ]);
 });
 
-test("a collector that never answers keeps nobody from going", { timeout: 60_000 }, async () => {
+test("a collector that never answers keeps nobody from going", { timeout: 300_000 }, async () => {
   const silentServer = createServer(() => {});
   silentServer.listen(0, "127.0.0.1");
   await once(silentServer, "listening");
