@@ -80,8 +80,8 @@ export async function startScript(
   file: string,
   ...words: readonly string[]
 ): Promise<{ port: number; pid: number; stop(): Promise<void> }> {
-  const program = ["--import", "tsx", join(root, "test/bench", file), ...words];
-  const child = spawn(process.execPath, program, { stdio: ["ignore", "pipe", "inherit"], cwd: root });
+  const program = [join(root, "test/bench", file), ...words];
+  const child = spawn(process.execPath, program, { stdio: ["ignore", "pipe", "inherit"] });
   const port = Number(await readyLine(child, /^\d+$/));
   return { port, pid: child.pid as number, stop: () => stopped(child) };
 }
