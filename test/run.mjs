@@ -5,7 +5,7 @@
  *   node test/run.mjs types unit      these only, one after the other
  *   node test/run.mjs --long          the long ones
  *
- * Node runs the TypeScript as it is; what it makes of it is kept from run to run in node_modules/.cache.
+ * The tests are TypeScript, run by node:test through tsx; what Node makes of it is kept in node_modules/.cache.
  *
  * Never: checks anything itself.
  */
@@ -87,5 +87,5 @@ function testCommand({ files, atOnce }) {
   const found = globSync(files, { cwd: root });
   if (found.length === 0) return undefined;
   const options = [`--test-concurrency=${atOnce}`, "--test-timeout=900000"];
-  return [process.execPath, "--test", ...options, ...found.sort()];
+  return [process.execPath, "--import", "tsx", "--test", ...options, ...found.sort()];
 }

@@ -59,7 +59,7 @@ for await (const { value } of client.consume({ from: { offset: done.firstOffset 
 test("the packed package serves, is a command line and a typed client, without its sources", async (t) => {
   const { app, bin } = await install(t);
   assert.ok(!existsSync(join(dirname(bin), "main.ts")));
-  assert.ok(!existsSync(join(app, "node_modules/vite")));
+  assert.ok(!existsSync(join(app, "node_modules/tsx")));
   const run = (words: readonly string[], env: Record<string, string> = {}) =>
     ended(spawn(process.execPath, words, { cwd: app, env: { ...process.env, ...env } }));
   const version = await run([bin, "--version"]);

@@ -5,6 +5,7 @@
  *   patch := about  (file  ("<<<<<<<" text "=======" text ">>>>>>>")+)+        each on lines of its own
  *
  * The first text must stand in the file exactly once, or loading fails: a patch that no longer applies is found.
+ * Without tsx: the patch speaks of the source as it is written.
  *
  * Never: writes a file; is used by anything but a hunt for bugs that were put there on purpose.
  */
