@@ -91,6 +91,19 @@ test("a follower's acknowledgement leaves only when its disk has it", async () =
   assert.equal(leader.node.committed, index);
 });
 
+test("a candidate asks for votes only when its new term is durable", async () => {
+  const cluster = new MemoryCluster(3);
+  const { node, raft } = cluster.at(1);
+  raft.syncMs = () => 200;
+  node.campaign();
+  await cluster.run(100);
+  assert.equal(node.term, 1);
+  const asked = (): number => cluster.hub.sent.filter(({ type }) => type === "vote").length;
+  assert.equal(asked(), 0);
+  await cluster.run(150);
+  assert.equal(asked(), 2);
+});
+
 test("a follower refuses proposals as not written, naming the leader", async () => {
   const cluster = new MemoryCluster(3);
   const leader = await cluster.elect(1);
