@@ -12,3 +12,7 @@ test("three nodes under every fault lose, double, reorder and invent nothing", a
 test("five nodes under every fault lose, double, reorder and invent nothing", async (t) => {
   await standsUp(t, { nodes: 5, seconds: 60, ...often });
 });
+
+test("three nodes over mutual TLS lose, double, reorder and invent nothing", async (t) => {
+  await standsUp(t, { nodes: 3, seconds: 60, ...often, acked: 5_000, tls: true });
+});

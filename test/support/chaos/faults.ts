@@ -5,7 +5,10 @@
  * Never: takes the last copy of an acknowledged record: one node at a time loses its disk, and the next one only once
  * the first has everything again.
  */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Prng } from "../../../src/lib/prng.ts";
+import { tailrace } from "../process.ts";
 import type { Fleet, FleetNode } from "./fleet.ts";
 import type { SmallDisk } from "./full-disk.ts";
 import type { Operator } from "./operator.ts";
@@ -119,6 +122,39 @@ const wipe: Fault = async (scene) => {
   await fleet.start(node);
   return `${node.name}${(await whole(scene)) ? "" : " (not whole yet)"}`;
 };
+
+/** Bits of what a node has stored long ago are flipped; it is repaired and comes back as one that must catch up. */
+const damage: Fault = async (scene) => {
+  const { fleet, chance, signal } = scene;
+  if (!(await isCalm(scene))) return undefined;
+  const node = await victim(scene);
+  if (node === undefined || signal.aborted) return undefined;
+  await fleet.end(node, "SIGKILL");
+  const at = flipBit(join(node.directory, "log"), chance);
+  if (at !== undefined) {
+    const { status, out, err } = await tailrace(["repair", node.directory, "--yes"]);
+    if (status !== 0 || !out.includes("repaired next="))
+      fleet.deaths.push(`${node.name} could not be repaired: ${out}${err}`);
+  }
+  await fleet.start(node);
+  if (at === undefined) return undefined;
+  return `${node.name}, ${at}${(await whole(scene)) ? "" : " (not whole yet)"}`;
+};
+
+/** Of a sealed segment, where there is one; answers which and where. */
+function flipBit(directory: string, chance: Prng): string | undefined {
+  const stores = readdirSync(directory)
+    .filter((name) => name.endsWith(".store"))
+    .sort()
+    .slice(0, -1);
+  if (stores.length === 0) return undefined;
+  const name = chance.pick(stores);
+  const bytes = readFileSync(join(directory, name));
+  const at = chance.between(0, bytes.length - 1);
+  bytes[at]! ^= 1 << chance.between(0, 7);
+  writeFileSync(join(directory, name), bytes);
+  return `${name} at ${at}`;
+}
 
 /** A node is removed; under its name comes a new one. */
 const replace: Fault = async (scene) => {
@@ -273,6 +309,7 @@ export const processFaults: Readonly<Record<string, readonly [weight: number, fa
   restart: [3, restart],
   transfer: [4, transfer],
   wipe: [2, wipe],
+  damage: [1, damage],
   replace: [2, replace],
   guest: [1, guest],
   "full disk": [3, fullDisk],

@@ -22,6 +22,8 @@ export interface Trial {
   readonly acked: number;
   /** Every kind of fault must happen. */
   readonly every?: true;
+  /** Everybody shows a certificate. */
+  readonly tls?: true;
 }
 
 export async function standsUp(t: TestContext, trial: Trial): Promise<void> {
@@ -29,7 +31,12 @@ export async function standsUp(t: TestContext, trial: Trial): Promise<void> {
   const words = Object.entries({ nodes, minutes: seconds / 60, seed, tempo, rate, faults, acked });
   const script = join(root, "test/cluster/main.ts");
   const flags = words.flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const args = [script, ...flags, ...(trial.every === true ? ["--every"] : [])];
+  const args = [
+    script,
+    ...flags,
+    ...(trial.every === true ? ["--every"] : []),
+    ...(trial.tls === true ? ["--tls"] : []),
+  ];
   const child = spawn(process.execPath, args, { cwd: root, env: environment() });
   t.after(() => child.kill("SIGTERM"));
   const { out, err } = await ended(child);
