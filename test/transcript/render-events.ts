@@ -178,6 +178,8 @@ export function eventLine(self: PeerId, event: CoreEvent): [Level, string] {
       ];
     case "snapshot-withheld":
       return ["debug", `ignore sending snapshot to ${hex(event.peer)} since it is not recently active`];
+    case "entries-unreadable":
+      return ["debug", `${id} failed to send entries from ${event.index} to ${hex(event.peer)}: damaged`];
     case "unreachable":
       return [
         "debug",

@@ -117,6 +117,8 @@ export type CoreEvent =
       readonly progress: Progress;
     }
   | { readonly kind: "snapshot-unavailable" | "snapshot-withheld"; readonly peer: PeerId }
+  /** What this peer lacks is damaged here. */
+  | { readonly kind: "entries-unreadable"; readonly peer: PeerId; readonly index: RaftIndex }
   | { readonly kind: "unreachable"; readonly peer: PeerId; readonly progress: Progress }
   | { readonly kind: "no-progress"; readonly peer: PeerId }
   // Snapshots received

@@ -3,8 +3,9 @@
  *
  * Never: handles a message.
  */
+import { Fault } from "../../fault.ts";
 import type { Raft } from "./raft.ts";
-import { type Entry, message, type PeerId, payloadBytes, type Term } from "./types.ts";
+import { type Entry, message, type PeerId, payloadBytes, type RaftIndex, type Term } from "./types.ts";
 
 /**
  * Sends what `to` lacks, or the commit index alone. Does nothing while the peer is not to be sent anything; with
@@ -20,7 +21,7 @@ export function sendAppend(raft: Raft, to: PeerId, evenEmpty = true): boolean {
   // the refusal of one of these is what sets things going again.
   let entries: readonly Entry[] | undefined = [];
   if (progress.state !== "replicate" || !progress.inflights.full) {
-    entries = raft.log.entriesFrom(progress.next, raft.config.messageBytesMax ?? Number.POSITIVE_INFINITY);
+    entries = entriesFor(raft, to, progress.next);
     if (entries === undefined) return sendSnapshot(raft, to);
   }
   if (entries.length === 0 && !evenEmpty) return false;
@@ -43,6 +44,17 @@ export function sendAppend(raft: Raft, to: PeerId, evenEmpty = true): boolean {
   progress.sent(entries.length, payloadBytes(entries));
   progress.sentCommit = raft.log.committed;
   return true;
+}
+
+/** What is damaged here is not sent to anybody; whoever drives this core is told, for another had better lead. */
+function entriesFor(raft: Raft, to: PeerId, next: RaftIndex): readonly Entry[] | undefined {
+  try {
+    return raft.log.entriesFrom(next, raft.config.messageBytesMax ?? Number.POSITIVE_INFINITY);
+  } catch (reason) {
+    if (!(reason instanceof Fault && reason.kind === "corrupt")) throw reason;
+    raft.tell({ kind: "entries-unreadable", peer: to, index: next });
+    return [];
+  }
 }
 
 function sendSnapshot(raft: Raft, to: PeerId): boolean {

@@ -99,6 +99,8 @@ export class RaftNode {
   #inTurn = false;
   #stopped = false;
   #changeRefused = false;
+  /** A follower was to be sent what is damaged here, since the last tick. */
+  #unreadable = false;
   #askAgain = false;
   #seen: { term: Term; role: string; leader: PeerId };
 
@@ -134,6 +136,7 @@ export class RaftNode {
         : { seal: (...given: Parameters<NonNullable<CoreConfig["seal"]>>) => this.#sealed(...given) }),
       observe: (event) => {
         if (event.kind === "change-refused") this.#changeRefused = true;
+        if (event.kind === "entries-unreadable") this.#unreadable = true;
         options.observe?.(event);
       },
     });
@@ -368,6 +371,7 @@ export class RaftNode {
     this.#looking(() => this.#core.tick());
     if (this.#stopped) return;
     this.#handOverWhenRemoved();
+    this.#handOverWhenUnreadable();
     this.#proposals.expire(this.#now);
     this.#reads.expire(this.#now);
     if (this.#now % Math.max(1, Math.floor(this.#electionTicks / 4)) === 0) this.#writer.retry();
@@ -378,7 +382,7 @@ export class RaftNode {
     this.#looking(() => this.#takeTurn());
   }
 
-  /** The core looks into what is stored, for a follower that lacks it; damage there ends this node's part. */
+  /** The core looks into what is stored; where it cannot go on without what is damaged, this node's part ends. */
   #looking(work: () => void): void {
     try {
       work();
@@ -550,6 +554,13 @@ export class RaftNode {
   /** A leader that cannot write hands over; anyone else just stays silent. */
   #diskFull(): void {
     this.#handOver();
+  }
+
+  /** A follower lacks what is damaged here: whoever has it whole had better lead. Without such a voter all goes on. */
+  #handOverWhenUnreadable(): void {
+    if (!this.#unreadable) return;
+    this.#unreadable = false;
+    if (this.#core.role === "leader" && this.#core.transferee === nobody) this.#handOver();
   }
 
   /**
