@@ -145,12 +145,24 @@ export function refuseVote(raft: Raft, type: "vote-response" | "pre-vote-respons
  * has; and who came in its place cannot even ask, for in what it has applied it is nobody yet.
  */
 export function tellCommit(raft: Raft): void {
+  for (const peer of allVoters(raft.tracker.configuration)) if (peer !== raft.id) tellCommitTo(raft, peer);
+}
+
+function tellCommitTo(raft: Raft, peer: PeerId): void {
   const { committed: commit } = raft.log;
   const logTerm = raft.log.term(commit) ?? 0;
-  for (const peer of allVoters(raft.tracker.configuration)) {
-    if (peer === raft.id) continue;
-    raft.send(message("pre-vote-response", peer, { from: raft.id, reject: true, commit, logTerm }));
-  }
+  raft.send(message("pre-vote-response", peer, { from: raft.id, reject: true, commit, logTerm }));
+}
+
+/**
+ * Who refused a vote and knows less to be committed than its asker is told. It may be the one that has to lead, for its
+ * log is longer, and not know yet that it may.
+ */
+export function answerRefusal(raft: Raft, refusal: Message): void {
+  const { type, from, reject, term, commit } = refusal;
+  if (!reject || term === 0 || raft.config.commitByVote !== true) return;
+  if (type !== "vote-response" && type !== "pre-vote-response") return;
+  if (commit < raft.log.committed) tellCommitTo(raft, from);
 }
 
 /** One vote a term, repeated as often as asked; none while a leader of this term is known. */

@@ -3,7 +3,15 @@
  *
  * Never: sends to a peer by itself but to refuse an old term.
  */
-import { answerVote, becomeFollower, countVote, hup, refuseVote, tellCommit } from "./election.ts";
+import {
+  answerRefusal,
+  answerVote,
+  becomeFollower,
+  countVote,
+  hup,
+  refuseVote,
+  tellCommit,
+} from "./election.ts";
 import { handleFromLeader, stepFollower } from "./follower.ts";
 import { checkQuorum, maybeAutoLeave, stepLeader } from "./leader.ts";
 import type { Raft } from "./raft.ts";
@@ -23,6 +31,7 @@ import {
 const fromLeader: ReadonlySet<string> = new Set(["append", "heartbeat", "snapshot"]);
 
 export function step(raft: Raft, received: Message): StepRefusal | undefined {
+  answerRefusal(raft, received);
   if (received.term > raft.term) {
     if (!meetHigherTerm(raft, received)) return undefined;
   } else if (received.term !== 0 && received.term < raft.term) {

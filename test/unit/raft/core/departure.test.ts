@@ -42,6 +42,19 @@ test("who is nobody yet in what it has applied learns from one that has left tha
   assert.equal(lab.core.role, "leader");
 });
 
+test("who is refused a vote by one that knows less tells it what is committed, whatever the term", () => {
+  for (const refusal of [1, 3]) {
+    const lab = new Lab({ id: 1, voters: [1, 2], log: [3, 3, 3], term: 3, commit: 2, commitByVote: true });
+    const answers = [1, 2].map((commit) =>
+      lab.receive("pre-vote-response", { from: 2, term: refusal, reject: true, commit, logTerm: 3 }),
+    );
+    assert.deepEqual(
+      answers.flat().map(({ type, to, term, commit, logTerm }) => ({ type, to, term, commit, logTerm })),
+      [{ type: "pre-vote-response", to: 2, term: 0, commit: 2, logTerm: 3 }],
+    );
+  }
+});
+
 test("what is said to be committed is so only where both have the same entry", () => {
   const lab = joiner();
   lab.receive("pre-vote-response", { from: 1, reject: true, commit: 2, logTerm: 2 });
