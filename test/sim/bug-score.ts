@@ -1,6 +1,7 @@
 /**
  * The score of the simulator: how many seeds it takes to find each of the bugs under bugs/, by the general
- * invariants. Each hunt is a process of its own that loads the source with one bug in it.
+ * invariants. Each hunt is a process of its own that loads the source with one bug in it. Those under bugs/rare take
+ * hours and are hunted only when they are asked for.
  *
  * Never: knows a bug.
  */
@@ -14,18 +15,22 @@ const here = dirname(fileURLToPath(import.meta.url));
 
 export interface Bug {
   readonly name: string;
+  /** From the root. */
+  readonly path: string;
+  readonly isRare: boolean;
   readonly about: string;
   readonly file: string;
   readonly text: string;
 }
 
 export function bugs(): Bug[] {
-  return globSync("bugs/*.patch", { cwd: here })
+  return globSync("bugs/**/*.patch", { cwd: here })
     .sort()
     .map((path) => {
       const text = readFileSync(join(here, path), "utf8");
       const [about = "", file = ""] = text.split("\n");
-      return { name: basename(path, ".patch"), about, file, text };
+      const isRare = basename(dirname(path)) === "rare";
+      return { name: basename(path, ".patch"), path: `test/sim/${path}`, isRare, about, file, text };
     });
 }
 
@@ -67,14 +72,14 @@ export async function hunt(ranges: readonly Range[]): Promise<number> {
 }
 
 /** Hunts a bug in each of these ranges. */
-async function find(bug: string, ranges: readonly Range[]): Promise<Find[]> {
+async function find(bug: Bug, ranges: readonly Range[]): Promise<Find[]> {
   const finds: Find[] = [];
   while (finds.length < ranges.length) finds.push(...(await huntAside(bug, ranges.slice(finds.length))));
   return finds;
 }
 
 /** In a process of its own, of as many ranges as it lives to see the end of: one at least. */
-function huntAside(bug: string, ranges: readonly Range[]): Promise<Find[]> {
+function huntAside({ name, path }: Bug, ranges: readonly Range[]): Promise<Find[]> {
   return new Promise((resolve, reject) => {
     const words = [
       "--import",
@@ -84,7 +89,7 @@ function huntAside(bug: string, ranges: readonly Range[]): Promise<Find[]> {
       ranges.map((range) => range.join("..")).join(),
     ];
     const child = spawn(process.execPath, words, {
-      env: { ...process.env, SOURCE_BUG: `test/sim/bugs/${bug}.patch`, NODE_OPTIONS: "" },
+      env: { ...process.env, SOURCE_BUG: path, NODE_OPTIONS: "" },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let [out, err] = ["", ""];
@@ -104,7 +109,7 @@ function huntAside(bug: string, ranges: readonly Range[]): Promise<Find[]> {
       else if (last?.over === false && /AssertionFailed|Violation/.test(err)) {
         // The source's own assertions are invariants too, and one may end the process.
         resolve([...finds, { ...last, invariant: "assertion" }]);
-      } else reject(new Error(`${bug}: the hunt ended with ${code}\n${err.slice(0, 2000)}`));
+      } else reject(new Error(`${name}: the hunt ended with ${code}\n${err.slice(0, 2000)}`));
     });
   });
 }
@@ -134,7 +139,7 @@ async function score(bug: Bug): Promise<Score> {
       const base = (range + 1) * 100_000;
       return [base + seeds, base + stage - 1];
     });
-    for (const [at, more] of (await find(bug.name, rest)).entries()) {
+    for (const [at, more] of (await find(bug, rest)).entries()) {
       const [range, before] = open[at] as [number, Find];
       const [seeds, virtualMs] = [before.seeds + more.seeds, before.virtualMs + more.virtualMs];
       finds[range] = { ...more, seeds, virtualMs };
@@ -155,9 +160,14 @@ function tell({ bug, finds }: Score): string {
   return `${bug.name}: ${figures}, by ${invariants || "nothing"}  (${bug.about})`;
 }
 
-/** Prints, for each bug, the median over five ranges. Answers 1 when a bug was found in none of them. */
+/**
+ * Prints, for each bug, the median over five ranges: of those with these names, where any are given, of the rare ones
+ * for "rare", of all others for none. Answers 1 when a bug was found in none of the ranges.
+ */
 export async function reportBugs(names: readonly string[]): Promise<number> {
-  const waiting = bugs().filter(({ name }) => names.length === 0 || names.includes(name));
+  const waiting = bugs().filter(({ name, isRare }) =>
+    names.length === 0 ? !isRare : names.includes(name) || (isRare && names.includes("rare")),
+  );
   const scores: Score[] = [];
   const work = async (): Promise<void> => {
     for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {

@@ -1,9 +1,9 @@
 /**
- * npm run -s sim -- --seed N | --seeds A..B | --bugs
+ * npm run -s sim -- --seed N | --seeds A..B | --bugs [rare | NAME …]
  *
  * --seed tells the story of one seed, last line `seed N hash H ok` or `seed N hash H FAILED invariant`; --seeds gives
  * such a line for each and a summary; the exit code is 1 when one failed. --bugs says in how many seeds each of the
- * injected bugs is found (see bugs/).
+ * injected bugs is found (see bugs/); of those under bugs/rare only when asked.
  *
  * Never: is part of the simulation.
  */
@@ -49,7 +49,7 @@ async function main(words: readonly string[]): Promise<number> {
   const range = /^(\d+)\.\.(\d+)$/.exec(value ?? "");
   if (option === "--hunt") return hunt(rangesOf(value ?? ""));
   if (option === "--seeds" && range !== null) return many(Number(range[1]), Number(range[2]));
-  console.error("sim --seed N | --seeds A..B | --bugs");
+  console.error("sim --seed N | --seeds A..B | --bugs [rare | NAME …]");
   return 2;
 }
 

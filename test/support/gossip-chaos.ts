@@ -30,8 +30,9 @@ export function chaos(seed: number): string {
   }
   sim.heal();
   sim.network = { loss: 0, duplication: 0, delayMs: [0.2, 10] };
-  // A member that restarted behind a wall may know nobody: its operator (or its snapshot) lets it join again.
-  sim.run(20_000);
+  // A member that restarted behind a wall may know nobody: its operator (or its snapshot) lets it join again. Until then,
+  // who was paused goes on, and a probe that began before the pause, 9 s long at most, comes to its end.
+  sim.run(40_000);
   const [first] = sim.live;
   assert.ok(first);
   for (const member of sim.live) if (member !== first) sim.join(member, first);
