@@ -33,7 +33,9 @@ export function register(program: Command): void {
         const { openPlace } = await import("./data-directory.ts");
         const { randomBytes } = await import("node:crypto");
         const { repairLog } = await import("../log/mod.ts");
-        const { isCountedOn, peerOf, strangerChanges } = await import("../replicated/mod.ts");
+        const { isCountedOn, laterTermChanges, peerOf, strangerChanges } = await import(
+          "../replicated/mod.ts"
+        );
         const yes = options.yes === true;
         await using opened = await openPlace(directory, !yes);
         const { store } = opened.place;
@@ -42,8 +44,10 @@ export function register(program: Command): void {
           needed: (current: Uint8Array) => isCountedOn(store, peerOf(current)),
           changes: strangerChanges(store),
         };
-        const keeps = options.keepIdentity === true;
-        const { actions, next, lost } = repairLog(opened.place, yes, keeps ? undefined : identity);
+        const { actions, next, lost } = repairLog(opened.place, yes, {
+          ...(options.keepIdentity === true ? {} : { identity }),
+          unchanged: laterTermChanges(store),
+        });
         if (options.json) {
           process.stdout.write(
             `${JSON.stringify({ done: yes && actions.length > 0, actions, next, lost })}\n`,

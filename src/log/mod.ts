@@ -24,7 +24,7 @@ export * from "./record.ts";
 export { withHeader } from "./record-header.ts";
 export * from "./record-walk.ts";
 export { groupBytesMax, type RecoveryReport } from "./recovery.ts";
-export { type NewIdentity, type RepairAction, type RepairPlan, repairLog } from "./repair.ts";
+export { type RepairAction, type RepairOptions, type RepairPlan, repairLog } from "./repair.ts";
 export { Reserve } from "./reserve.ts";
 export { nextExpiryMs, retentionOffset } from "./retention.ts";
 export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";

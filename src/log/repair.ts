@@ -64,6 +64,14 @@ interface Kept {
   readonly fileBytes: number;
 }
 
+/** Whom the directory belongs to afterwards. */
+export interface RepairOptions {
+  /** For a directory that others count on. Without it the directory stays whose it is. */
+  readonly identity?: NewIdentity;
+  /** Written in the same transaction where the directory stays whose it is. */
+  readonly unchanged?: CatalogChanges;
+}
+
 /** Another identity for the directory, in place of the one that made promises. */
 export interface NewIdentity {
   /** 16 bytes of chance. */
@@ -78,20 +86,20 @@ export interface NewIdentity {
  * What a repair would do; with `yes`, does it. An empty list of actions: there is nothing to repair. Throws Fault
  * "not-found", "unsupported-version", and "failed-precondition" when not even the directory's id can be found.
  */
-export function repairLog(place: LogPlace, yes: boolean, identity?: NewIdentity): RepairPlan {
-  return new Repair(place, identity).run(yes);
+export function repairLog(place: LogPlace, yes: boolean, options: RepairOptions = {}): RepairPlan {
+  return new Repair(place, options).run(yes);
 }
 
 class Repair {
   readonly #place: LogPlace;
   readonly #files: SegmentFiles;
   readonly #catalog: Catalog;
-  readonly #identity: NewIdentity | undefined;
+  readonly #options: RepairOptions;
   readonly #actions: RepairAction[] = [];
 
-  constructor(place: LogPlace, identity: NewIdentity | undefined) {
+  constructor(place: LogPlace, options: RepairOptions) {
     this.#place = place;
-    this.#identity = identity;
+    this.#options = options;
     this.#files = new SegmentFiles(`${place.directory}/log`, place.disk, heapMapper(place.disk), 4);
     this.#catalog = new Catalog(place.store);
   }
@@ -126,7 +134,8 @@ class Repair {
 
   #changedIdentity(lostCatalog: boolean): NewIdentity | undefined {
     const current = lostCatalog ? undefined : quietly(() => this.#catalog.directoryId(), undefined);
-    return current === undefined || this.#identity?.needed(current) === true ? this.#identity : undefined;
+    const { identity } = this.#options;
+    return current === undefined || identity?.needed(current) === true ? identity : undefined;
   }
 
   /** The longest beginning of the log that holds together. */
@@ -193,7 +202,7 @@ class Repair {
     for (const key of store.keys("log/"))
       if (key !== "log/directory" && key !== "log/start") changes.push({ [key]: undefined });
     for (const key of forgotten) changes.push({ [key]: undefined });
-    changes.push(identity?.changes ?? {}, catalogChange.directory(id));
+    changes.push(identity?.changes ?? this.#options.unchanged ?? {}, catalogChange.directory(id));
     const first = kept[0]?.meta;
     const checkpoint =
       first === undefined || lostCatalog

@@ -17,6 +17,7 @@ export {
   type Message,
   type MessageType,
   message,
+  nobody,
   type PeerChange,
   type PeerId,
   type Progress,

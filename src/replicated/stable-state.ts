@@ -10,7 +10,7 @@
  */
 import { Fault } from "../fault.ts";
 import type { StableStore } from "../lib/stable-store.ts";
-import { type ConfState, emptyConfState, type HardState, type PeerId } from "../raft/mod.ts";
+import { type ConfState, emptyConfState, type HardState, nobody, type PeerId } from "../raft/mod.ts";
 import type { RaftIndex } from "../vocabulary.ts";
 
 const stateKey = "raft/state";
@@ -106,8 +106,18 @@ export class StableState {
 export function strangerChanges(store: StableStore): Record<string, unknown> {
   const changes: Record<string, unknown> = {};
   for (const key of store.keys(configurationPrefix)) changes[key] = undefined;
-  if (readable(() => store.get(stateKey)) === undefined) changes[stateKey] = { term: 0, vote: 0 };
+  if (readable(() => store.get(stateKey)) === undefined) changes[stateKey] = { term: 0, vote: nobody };
   return changes;
+}
+
+/**
+ * What a member writes that stays itself although it has lost a part of its log: it enters a new term, in which it has
+ * voted for nobody. A leader of the old one counts on what is gone; in the new one somebody has to be elected first, who
+ * finds out what this member has (Raft §5.3).
+ */
+export function laterTermChanges(store: StableStore): Record<string, unknown> {
+  const state = readable(() => store.get(stateKey)) as Pick<HardState, "term" | "vote"> | undefined;
+  return state === undefined ? {} : { [stateKey]: { term: state.term + 1, vote: nobody } };
 }
 
 /**

@@ -121,8 +121,7 @@ test("a member with a damaged segment does not start, says what to do, and is wh
 test("one of two, repaired, keeps its place, and the other brings what was cut", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { nodes: 2, flags });
   const [victim] = (await cluster.followers()) as [ClusterNode];
-  const other = await cluster.leader();
-  await produce(cluster, other, 0, 100);
+  await produce(cluster, await cluster.leader(), 0, 100);
   await cluster.whole();
   await cluster.stop(victim);
   damage(victim);
@@ -131,8 +130,7 @@ test("one of two, repaired, keeps its place, and the other brings what was cut",
   assert.match(victim.log, /one of 2 of its cluster[^\n]*: repair it with --yes and start it/);
   const done = await tailrace(["repair", victim.directory, "--yes"]);
   assert.deepEqual([done.status, /new-identity/.test(done.out)], [0, false], done.err);
-  // The other still leads and counts on what was cut, until it has noticed that it is alone.
-  await eventually("the other is no leader", async () => (await cluster.unready(other)) !== undefined);
+  // The other may still lead, and counts on what was cut.
   await comesBack(cluster, victim, 100);
 });
 

@@ -4,7 +4,7 @@ import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import type { StableStore } from "../../../src/lib/stable-store.ts";
 import { emptyConfState } from "../../../src/raft/mod.ts";
-import { isCountedOn, StableState, strangerChanges } from "../../../src/replicated/mod.ts";
+import { isCountedOn, laterTermChanges, StableState, strangerChanges } from "../../../src/replicated/mod.ts";
 import { SimDisk } from "../../support/sim-disk.ts";
 import { SimStableStore } from "../../support/sim-stable-store.ts";
 
@@ -54,4 +54,13 @@ test("a stranger has no place any more, but its cluster's id, and has voted", ()
   const forgetful = memberStore([1, 2, 3]);
   forgetful.write(strangerChanges(spoilt(forgetful, "raft/state")));
   assert.deepEqual(new StableState(forgetful).vote, { term: 0, vote: 0 });
+});
+
+test("a member that stays itself with less than it acknowledged enters a new term and has voted for nobody in it", () => {
+  const store = memberStore([1, 2]);
+  store.write(laterTermChanges(store));
+  const state = new StableState(store);
+  assert.deepEqual([state.configured, state.vote], [true, { term: 5, vote: 0 }]);
+  assert.deepEqual(laterTermChanges(emptyStore()), {});
+  assert.deepEqual(laterTermChanges(spoilt(store, "raft/state")), {});
 });
