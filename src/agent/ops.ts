@@ -13,7 +13,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Fault } from "../fault.ts";
-import { type Clock, systemClock } from "../lib/clock.ts";
+import { type Clock, systemClock, within } from "../lib/clock.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
 
 /** One thing that must hold for the node to be sent traffic. */
@@ -112,16 +112,13 @@ export class OpsServer {
 
   async #run({ name, check, note }: ReadinessCheck): Promise<CheckResult> {
     const limitMs = this.#options.checkMs ?? 1_000;
-    const { promise: late, resolve } = Promise.withResolvers<string>();
-    const timer = this.#clock.after(limitMs, () => resolve(`no answer within ${limitMs} ms`));
     try {
-      const result = await Promise.race([check(), late]);
+      const result = await within(this.#clock, Promise.resolve(check()), limitMs);
+      if (result === "late") return { name, ok: false, reason: `no answer within ${limitMs} ms` };
       if (result !== true) return { name, ok: false, reason: result };
       return note === undefined ? { name, ok: true } : { name, ok: true, note };
     } catch (error) {
       return { name, ok: false, reason: error instanceof Error ? error.message : String(error) };
-    } finally {
-      timer.cancel();
     }
   }
 

@@ -45,3 +45,20 @@ export const systemClock: Clock = {
 export function delay(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => clock.after(delayMs, resolve));
 }
+
+/** What `work` comes to, or "late" when it has come to nothing after `limitMs`; then it goes on unheard. */
+export function within<T>(clock: Clock, work: Promise<T>, limitMs: number): Promise<T | "late"> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(limitMs, () => resolve("late"));
+    work.then(
+      (value) => {
+        timer.cancel();
+        resolve(value);
+      },
+      (reason) => {
+        timer.cancel();
+        reject(reason);
+      },
+    );
+  });
+}

@@ -5,7 +5,7 @@
  * Never: answers HTML; a browser is sent to the dashboard.
  */
 import { Fault } from "../fault.ts";
-import type { Clock } from "../lib/clock.ts";
+import { within } from "../lib/clock.ts";
 import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../log/mod.ts";
 import type { Offset } from "../vocabulary.ts";
 import { type AppendDesk, appendFor } from "./append.ts";
@@ -74,8 +74,10 @@ async function post(request: NodeRequest, call: Call, options: ChapterOneOptions
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(request, forwardHeader) !== "no";
   const work = appendFor(options, call, { run }, forward, undefined);
-  const { firstOffset } = await withinDeadline(work, call, options.clock);
-  return `{"offset":${firstOffset}}\n`;
+  const done = await within(options.clock, work, (call.deadlineMs ?? 0) - options.clock.wallMs());
+  // It goes on, and nobody knows how it will end.
+  if (done === "late") throw new Fault("deadline", { written: "unknown" });
+  return `{"offset":${done.firstOffset}}\n`;
 }
 
 async function get(
@@ -112,24 +114,6 @@ async function get(
     timer.cancel();
     response.off("close", onClose);
   }
-}
-
-/** What `work` comes to, unless the call's time is up first: then it goes on, and nobody knows how it will end. */
-function withinDeadline<T>(work: Promise<T>, call: Call, clock: Clock): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leftMs = (call.deadlineMs ?? 0) - clock.wallMs();
-    const timer = clock.after(leftMs, () => reject(new Fault("deadline", { written: "unknown" })));
-    work.then(
-      (value) => {
-        timer.cancel();
-        resolve(value);
-      },
-      (reason) => {
-        timer.cancel();
-        reject(reason);
-      },
-    );
-  });
 }
 
 /** A browser that asks for a page, not a program that asks for a record. */

@@ -4,7 +4,7 @@
  *
  * Never: looks inside a slice.
  */
-import type { Clock } from "../lib/clock.ts";
+import { type Clock, within } from "../lib/clock.ts";
 import type { BatchSlice, CommitLog, Freshness, Offset, ReadStart, Tail } from "../vocabulary.ts";
 import { faultOfAbort } from "./ending.ts";
 import type { ReadLimits } from "./read-limit.ts";
@@ -82,7 +82,7 @@ export async function* readSlices(
         continue;
       }
       ready ??= tail.ready();
-      const woken = await within(clock, ready, heartbeatMs);
+      const woken = await (heartbeatMs === undefined ? ready : within(clock, ready, heartbeatMs));
       if (woken === "late") {
         yield "heartbeat";
         continue;
@@ -96,26 +96,4 @@ export async function* readSlices(
     signal.removeEventListener("abort", stop);
     stop();
   }
-}
-
-/** What `work` resolves to, or "late" after `milliseconds`. */
-async function within<T>(
-  clock: Clock,
-  work: Promise<T>,
-  milliseconds: number | undefined,
-): Promise<T | "late"> {
-  if (milliseconds === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const timer = clock.after(milliseconds, () => resolve("late"));
-    work.then(
-      (value) => {
-        timer.cancel();
-        resolve(value);
-      },
-      (reason) => {
-        timer.cancel();
-        reject(reason);
-      },
-    );
-  });
 }

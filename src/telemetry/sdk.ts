@@ -14,7 +14,7 @@ import {
   type PushMetricExporter,
 } from "@opentelemetry/sdk-metrics";
 import { startNodeSdk } from "@opentelemetry/sdk-node";
-import { type Clock, delay } from "../lib/clock.ts";
+import { type Clock, within } from "../lib/clock.ts";
 import type { Attributes, Logger } from "../lib/telemetry.ts";
 import type { Asked } from "./environment.ts";
 import type { Instruments } from "./instruments.ts";
@@ -62,10 +62,8 @@ export async function startSdk({
   return async () => {
     try {
       // A collector that does not answer must not keep the node from going.
-      const late = delay(clock, flushMs).then(() =>
-        Promise.reject(new Error(`no answer within ${flushMs} ms`)),
-      );
-      await Promise.race([sdk.shutdown(), late]);
+      const flushed = await within(clock, sdk.shutdown(), flushMs);
+      if (flushed === "late") throw new Error(`no answer within ${flushMs} ms`);
     } catch (err) {
       log.warn({ err }, "telemetry was not flushed");
     } finally {

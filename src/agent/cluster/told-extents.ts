@@ -4,7 +4,7 @@
  *
  * Never: asks while nobody looks; lets anybody wait longer than that moment.
  */
-import type { Clock } from "../../lib/clock.ts";
+import { type Clock, within } from "../../lib/clock.ts";
 import type { Replica } from "../../replicated/mod.ts";
 import type { NodeId } from "../../vocabulary.ts";
 import type { ToldExtent } from "./cluster-view.ts";
@@ -39,10 +39,7 @@ export class ToldExtents {
   /** Resolves when what is told is not old, or cannot be had in time. */
   async fresh(): Promise<void> {
     this.#refresh();
-    const late = Promise.withResolvers<void>();
-    const timer = this.#options.clock.after(answerMs, late.resolve);
-    await Promise.race([this.#answer, late.promise]);
-    timer.cancel();
+    await within(this.#options.clock, this.#answer, answerMs);
   }
 
   /** The leader's answer: everybody's. Empty on a node that does not lead. */
