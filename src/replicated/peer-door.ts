@@ -83,6 +83,14 @@ export class PeerDoor {
     return false;
   }
 
+  /** Who holds lanes of Raft's to here, each once, as it said itself. */
+  callers(): readonly PeerHello[] {
+    const hellos = new Map<PeerId, PeerHello>();
+    for (const { peer, introduction } of this.#incoming)
+      if (peer !== undefined && introduction !== undefined) hellos.set(peer, introduction.hello);
+    return [...hellos.values()];
+  }
+
   /** Once a second. */
   tick(): void {
     for (const incoming of [...this.#incoming]) incoming.tick(this.#ports.limits.incomingSilentTicksMax);

@@ -51,6 +51,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   readonly #strangers = new RateGate(strangersLinesPerSecond);
   #roster: readonly Member[] = [];
   #replica: PeerReplica | undefined;
+  #onMoved: () => void = () => undefined;
   #peer: PeerId | undefined;
   #visits = 0;
   #timer: Timer | undefined;
@@ -80,9 +81,18 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     this.#arm();
   }
 
-  /** What comes in for Raft goes there from now on, and what becomes of links is told it. Before it is started. */
-  attach(replica: PeerReplica): void {
+  /**
+   * What comes in for Raft goes there from now on, and what becomes of links is told it. Before it is started. `onMoved`
+   * hears that there is one more in moved().
+   */
+  attach(replica: PeerReplica, onMoved: () => void = () => undefined): void {
     this.#replica = replica;
+    this.#onMoved = onMoved;
+  }
+
+  /** Members that call from another address than the configuration has, as they say themselves: a hint. */
+  moved(): readonly PeerHello[] {
+    return this.#door.callers().filter((hello) => this.#hasMoved(hello));
   }
 
   /**
@@ -213,6 +223,12 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     const link = this.#links.get(peer);
     if (link !== undefined) link.hurry();
     else if (peer !== this.#peer) this.#links.set(peer, this.#link({ ...hello, peer }));
+    if (this.#hasMoved(hello)) this.#onMoved();
+  }
+
+  #hasMoved({ directory, address }: PeerHello): boolean {
+    const member = this.#roster.find((one) => one.directory === directory);
+    return member !== undefined && member.address !== address;
   }
 
   /** What was only answered ends with the last that came from it. */

@@ -32,6 +32,8 @@ export interface PeerNode extends AsyncDisposable {
   readonly port: number;
   readonly address: string;
   hello: PeerHello;
+  /** How often it was told that a member has moved. */
+  moves: number;
   /** Why callers are refused, if so. */
   refuse: string | undefined;
   /** What becomes of an append that was forwarded to it. */
@@ -78,7 +80,7 @@ export async function openPeer(
       trim: async (before) => before,
     },
   };
-  network.attach(replica);
+  network.attach(replica, () => node.moves++);
   const node: PeerNode = {
     network,
     told,
@@ -86,6 +88,7 @@ export async function openPeer(
     port: portOf(server),
     address,
     hello: helloOf(name, address, fields),
+    moves: 0,
     refuse: undefined,
     append: async ({ count }) => ({ firstOffset: 0, count, timestampMs: 1, duplicate: false }),
     know(...others) {

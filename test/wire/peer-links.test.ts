@@ -311,6 +311,27 @@ describe("the lanes to a peer", () => {
     await linked(a);
     assert.ok(a.lines.some(({ facts }) => facts["why"] === "kind"));
   });
+
+  test("a member that calls from another address than was known is told of, until that is what is known", async () => {
+    await using a = await openPeer("a");
+    await using b = await openPeer("b");
+    await using guest = await openPeer("c");
+    a.know({ ...b.hello, address: "127.0.0.1:1" });
+    b.know(a.hello);
+    guest.know(a.hello);
+    await linked(b);
+    await linked(guest);
+    await until("both lanes were told of", () => a.moves === 2);
+    assert.deepEqual(
+      a.network.moved().map(({ name, address }) => [name, address]),
+      [["b", b.address]],
+    );
+    a.know(b.hello);
+    assert.deepEqual(a.network.moved(), []);
+    a.know({ ...b.hello, address: "127.0.0.1:1" });
+    await b.network[Symbol.asyncDispose]();
+    await until("it is gone", () => a.network.moved().length === 0);
+  });
 });
 
 describe("a forwarded append", () => {

@@ -29,7 +29,7 @@ export interface NodeClusterOptions {
   >;
   readonly replica: Replica;
   readonly self: () => PeerHello;
-  readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach">;
+  readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach" | "moved">;
   readonly gossip: Pick<Gossip, "members" | "membership" | "adopt">;
   readonly readiness: NodeReadiness;
   readonly demand: (caller: Caller, object: string, action: "admin") => void;
@@ -90,7 +90,7 @@ export class NodeCluster implements Disposable {
       backup: (have) => backupParts(replica.storedLog, replica.state, have),
     };
     this.extents = new ToldExtents({ replica, ask, clock });
-    network.attach(replica);
+    network.attach(replica, () => this.#reconciler.look());
   }
 
   /** Empty while this node belongs to none. */
@@ -262,15 +262,18 @@ export class NodeCluster implements Disposable {
       .catch((err: unknown) => logger.warn({ err }, "gossip was not told the cluster"));
   }
 
-  /** Everybody of ours but this node, as gossip has them. */
+  /** Everybody of ours but this node, as gossip has them; and members that call us from where they were not before. */
   #candidates(): Candidate[] {
-    const { gossip, replica } = this.#options;
-    return gossip.members().flatMap(({ name, status, node }) => {
+    const { gossip, network, replica } = this.#options;
+    const told = gossip.members().flatMap(({ name, status, node }) => {
       if (node === undefined || name === replica.identity.name) return [];
       if (status !== "alive" && status !== "suspect") return [];
       const { rpcAddr, directory, clusterId } = node;
       return [{ name, address: rpcAddr, directory, clusterId }];
     });
+    const isTold = (hello: PeerHello): boolean =>
+      told.some(({ address, directory }) => address === hello.address && directory === hello.directory);
+    return [...told, ...network.moved().filter((hello) => !isTold(hello))];
   }
 
   // ————— what other nodes ask

@@ -1,6 +1,7 @@
 /**
- * The leader's loop: looks at who is there when it is elected, when gossip tells of a change, and every 30 s; makes one
- * change and looks again. Somebody who is alive in gossip and was not reached is tried again soon, then ever later.
+ * The leader's loop: looks at who is there when it is elected, when gossip tells of a change or a member calls from
+ * another address, and every 30 s; makes one change and looks again. Somebody who is alive in gossip and was not reached
+ * is tried again soon, then ever later.
  *
  * Never: decides (see reconcile.ts); works on a node that does not lead.
  */
@@ -10,7 +11,7 @@ import type { Logger } from "../../lib/telemetry.ts";
 import { type PeerHello, peerOf, type Replica } from "../../replicated/mod.ts";
 import { type NextStep, type Reconciled, type ReconcileView, reconcile } from "./reconcile.ts";
 
-/** Somebody of ours, as gossip has it: a hint. */
+/** Somebody of ours, as gossip has it, or as it says itself: a hint. */
 export interface Candidate {
   readonly name: string;
   readonly address: string;
