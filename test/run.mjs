@@ -37,21 +37,31 @@ const stages = {
   cluster: suite("cluster", 2),
   long: suite("long", 1),
 };
-/** What runs side by side, for two cores: what computes beside what waits. The simulator has a clock of its own. */
+/**
+ * One group after the other; the lanes of a group side by side, each one stage after the other. For two cores: what
+ * computes beside what waits. The simulator has a clock of its own.
+ */
 const groups = [
-  ["types", "types-web", "types-browser", "lint", "house", "build"],
-  ["unit", "transcript"],
-  ["contract"],
-  ["sim", "wire"],
-  ["browser", "cluster"],
+  [["types"], ["types-web"], ["types-browser"], ["lint"], ["house"], ["build"]],
+  [["unit"], ["transcript"]],
+  [
+    ["contract", "sim", "browser"],
+    ["wire", "cluster"],
+  ],
 ];
 
 const asked = process.argv.slice(2).filter((name) => name !== "--long");
 const isLong = process.argv.includes("--long");
-const chosen = asked.length > 0 ? asked.map((name) => [name]) : isLong ? [["long"]] : groups;
-for (const group of chosen) {
-  const ended = await Promise.all(group.map((name) => run(name, group.length > 1)));
+const chosen = asked.length > 0 ? [[asked]] : isLong ? [[["long"]]] : groups;
+for (const lanes of chosen) {
+  const ended = await Promise.all(lanes.map((names) => runInTurn(names, lanes.length > 1)));
   if (!ended.every(Boolean)) process.exit(1);
+}
+
+/** Answers whether all went well; after one that did not the rest is not begun. */
+async function runInTurn(names, isHeld) {
+  for (const name of names) if (!(await run(name, isHeld))) return false;
+  return true;
 }
 
 /** Answers whether it went well. Of several at once, each tells all it has to tell when it ends. */

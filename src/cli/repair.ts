@@ -3,7 +3,8 @@
  * it cut beside as `*.cut`.
  *
  * One of three members or more comes out of it as a stranger with most of the log: the others count on what was cut.
- * Started again as before it is taken in as a learner, gets what is missing from the leader, and is a voter then.
+ * Started again as before it is taken in as a learner, gets what is missing from the leader, and is a voter then. One of
+ * two keeps its place, in a new term: a leader who counts on what was cut has to be elected anew.
  *
  * Never: lets a node vote on that has forgotten what it acknowledged, unless it is told that the others are lost.
  */

@@ -1,7 +1,8 @@
 /**
  * The pacer: lets many tails flush in one turn, and spaces the turns so that flushing takes about a quarter of the
- * time at most, the writes to their sockets included. A single write costs 6 to 15 µs whatever it carries, so a thousand tails woken by each of a thousand
- * appends a second would never come to rest; paced, each write carries what gathered since the last.
+ * time at most, the writes to their sockets included. A single write costs 6 to 15 µs whatever it carries, so a thousand
+ * tails woken by each of a thousand appends a second would never come to rest; paced, each write carries what gathered
+ * since the last.
  * An idle pacer costs nothing, and the first wake after a rest is served in the next turn of the event loop.
  *
  * Never: knows what a flush does.
