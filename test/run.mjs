@@ -16,8 +16,11 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bin = (name) => join(root, "node_modules/.bin", name);
-/** The tests of a folder, so many files at a time. */
-const suite = (folder, atOnce) => ({ files: `test/${folder}/**/*.test.ts`, atOnce });
+/**
+ * The tests of a folder, so many processes at a time: one for each file or, in shards, one for a share of the files. Where
+ * files are many and small, starting a process for each costs twice what its tests cost.
+ */
+const suite = (folder, atOnce, shards) => ({ files: `test/${folder}/**/*.test.ts`, atOnce, shards });
 
 /** Stage name → a command, or a folder of tests. */
 const stages = {
@@ -28,7 +31,7 @@ const stages = {
   house: { files: "test/*.test.ts", atOnce: 2 },
   // What tests start as processes starts from dist/ in two thirds of the time that it takes from the sources.
   build: [process.execPath, "src/build.mjs", "--if-stale"],
-  unit: suite("unit", 2),
+  unit: suite("unit", 3, 9),
   contract: suite("contract", 2),
   transcript: suite("transcript", 2),
   sim: suite("sim", 1),
@@ -65,16 +68,35 @@ async function runInTurn(names, isHeld) {
 }
 
 /** Answers whether it went well. Of several at once, each tells all it has to tell when it ends. */
-function run(name, isHeld) {
+async function run(name, isHeld) {
   const stage = stages[name];
   if (stage === undefined) throw new Error(`no stage ${name}; there are ${Object.keys(stages).join(", ")}`);
-  const command = Array.isArray(stage) ? stage : testCommand(stage);
-  if (command === undefined) return true;
   const started = Date.now();
   const head = `\n== ${name}`;
   console.log(isHeld ? `${head} begins` : head);
+  const commands = Array.isArray(stage) ? [stage] : testCommands(stage);
+  const waiting = commands.values();
+  const told = [];
+  let ok = true;
+  const work = async () => {
+    for (const command of waiting) {
+      const ended = await execute(command, isHeld || commands.length > 1);
+      ok &&= ended.ok;
+      if (isHeld) told.push(ended.text);
+      else process.stdout.write(ended.text);
+    }
+  };
+  await Promise.all(Array.from({ length: stage.shards === undefined ? 1 : stage.atOnce }, work));
+  if (isHeld) process.stdout.write(`${head}\n${told.join("")}`);
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  console.log(`== ${name} ${ok ? "ok" : "FAILED"} in ${seconds} s`);
+  return ok;
+}
+
+/** Resolves to whether it went well and, where that was held, what it told. */
+function execute([file, ...args], isHeld) {
   const { NODE_COMPILE_CACHE = join(root, "node_modules/.cache/node") } = process.env;
-  const child = spawn(command[0], command.slice(1), {
+  const child = spawn(file, args, {
     cwd: root,
     stdio: isHeld ? ["inherit", "pipe", "pipe"] : "inherit",
     env: { ...process.env, NODE_COMPILE_CACHE },
@@ -84,18 +106,20 @@ function run(name, isHeld) {
   child.stderr?.on("data", (chunk) => told.push(chunk));
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (status) => {
-      if (isHeld) process.stdout.write(`${head}\n${Buffer.concat(told)}`);
-      const seconds = ((Date.now() - started) / 1000).toFixed(1);
-      console.log(`== ${name} ${status === 0 ? "ok" : "FAILED"} in ${seconds} s`);
-      resolve(status === 0);
-    });
+    child.on("close", (status) => resolve({ ok: status === 0, text: Buffer.concat(told) }));
   });
 }
 
-function testCommand({ files, atOnce }) {
-  const found = globSync(files, { cwd: root });
-  if (found.length === 0) return undefined;
-  const options = [`--test-concurrency=${atOnce}`, "--test-timeout=900000"];
-  return [process.execPath, "--import", "tsx", "--test", ...options, ...found.sort()];
+/** A process for each file; or, in shards, one for many files. */
+function testCommands({ files, atOnce, shards }) {
+  const found = globSync(files, { cwd: root }).sort();
+  if (found.length === 0) return [];
+  const start = [process.execPath, "--import", "tsx", "--test", "--test-timeout=900000"];
+  if (shards === undefined) return [[...start, `--test-concurrency=${atOnce}`, ...found]];
+  return Array.from({ length: shards }, (_, at) => [
+    ...start,
+    "--test-isolation=none",
+    `--test-shard=${at + 1}/${shards}`,
+    ...found,
+  ]);
 }
