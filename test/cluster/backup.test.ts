@@ -74,6 +74,34 @@ test("a backup holds what is committed, a later one brings what is new, and a no
   assert.notEqual((await cluster.status(own)).voters.join(), (await cluster.status(one)).voters.join());
 });
 
+test("a restored log founds no cluster with empty directories, which could begin without its records", async (t) => {
+  const directory = scratch(t);
+  const cluster = await TestCluster.open(t, directory);
+  const [one, two, three] = cluster.nodes as Three;
+  await produce(cluster, one, 0, 50);
+  const backup = join(directory, "backup");
+  const { status, err } = await tailrace(["backup", backup, ...cluster.clientFlags(one)]);
+  assert.equal(status, 0, err);
+  await cluster.end();
+  for (const node of cluster.nodes) cluster.wipe(node);
+  assert.equal((await tailrace(["restore", backup, "--data-dir", one.directory])).status, 0);
+  for (const node of cluster.nodes) cluster.start(node);
+  await eventually("one says what to do", async () =>
+    /by --bootstrap/.test((await cluster.unready(one)) ?? ""),
+  );
+  for (const empty of [two, three]) {
+    const why = async (): Promise<string> => (await cluster.unready(empty)) ?? "";
+    await eventually(`${empty.name} says whom it waits for`, async () =>
+      /n1 holds a log already/.test(await why()),
+    );
+  }
+  await cluster.stop(one);
+  one.flags = ["--bootstrap", "--start-join-addrs", `${two.addr},${three.addr}`];
+  cluster.start(one);
+  await cluster.whole();
+  for (const node of cluster.nodes) assert.deepEqual(await read(cluster, node), upTo(50));
+});
+
 test("after a majority is lost, one node is made a cluster of its own, and others join it with empty directories", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   const [one, two, three] = cluster.nodes as Three;

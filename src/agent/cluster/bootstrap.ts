@@ -5,12 +5,14 @@
  *   a log that was never replicated, with its cluster's id ───→ begins alone, in place
  *   has an id and no configuration yet ───────────────────────→ adopted, waits to be added
  *   empty, --bootstrap-expect N ──────────────────────────────→ expects: see judge()
+ *   a log of no cluster, --bootstrap-expect N ────────────────→ holds: is no founder, says so, waits to be added
  *   empty, a join list and no --bootstrap ────────────────────→ waits to be added
  *   empty otherwise ──────────────────────────────────────────→ begins alone
  *
  * Those that expect each other agree when each of them sees the same N directories, all of them empty, expects N and
  * starts at the same offset. What they begin is a function of these directories, so each begins by itself and it is
- * the same cluster; one that is late finds its own name in what the others have begun.
+ * the same cluster; one that is late finds its own name in what the others have begun. A log that was restored is
+ * nobody's yet: were it one of several founders, an empty majority could begin without its records.
  *
  * Never: begins a second cluster beside one it knows of.
  */
@@ -28,7 +30,7 @@ export interface StartState {
   readonly joins: boolean;
 }
 
-export type Start = "member" | "alone" | "adopted" | "wait" | "expect";
+export type Start = "member" | "alone" | "adopted" | "wait" | "expect" | "holds";
 
 /** How the node starts. */
 export function startOf(state: StartState): Start {
@@ -38,7 +40,7 @@ export function startOf(state: StartState): Start {
     return ownLog || (!state.joins && !state.voted) ? "alone" : "adopted";
   }
   if (state.bootstrap || state.bootstrapExpect === 1) return "alone";
-  if (state.bootstrapExpect !== undefined) return "expect";
+  if (state.bootstrapExpect !== undefined) return state.hasEntries ? "holds" : "expect";
   return state.joins ? "wait" : "alone";
 }
 
@@ -62,6 +64,8 @@ export interface FounderView {
 /** What a node said when it was asked how it sees the beginning. */
 export type FounderAnswer =
   | { readonly kind: "view"; readonly view: FounderView }
+  /** It is in no cluster and its log is not empty. */
+  | { readonly kind: "holds"; readonly name: string }
   /** It belongs to a cluster; `founders` are those of its beginning, where it still knows them. */
   | { readonly kind: "begun"; readonly clusterId: string; readonly founders: readonly Founder[] };
 
@@ -86,6 +90,9 @@ export function judge(
     const { clusterId, founders } = answer;
     const mine = founders.some(({ directory }) => directory === self.directory);
     return mine ? { kind: "begin", clusterId, founders } : { kind: "forbidden", clusterId };
+  }
+  for (const answer of answers.values()) {
+    if (answer.kind === "holds") return { kind: "wait", why: `${answer.name} holds a log already` };
   }
   const { founders, expect } = view;
   if (founders.length < expect) {

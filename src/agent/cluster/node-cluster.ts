@@ -43,6 +43,8 @@ export interface NodeClusterOptions {
 
 /** The reason that has to do with belonging. */
 const reason = "cluster";
+const holdsLog =
+  "its log is not empty, so it founds no cluster with others; start it alone by --bootstrap, and they are added to it";
 /** The first of several founders calls the election, once the others had time to begin too. */
 const firstElectionMs = 500;
 
@@ -115,6 +117,7 @@ export class NodeCluster implements Disposable {
     else if (start === "alone") this.#begin(this.#newId(), [this.#founder]);
     else if (start === "expect") this.#expect(config.bootstrapExpect ?? 1);
     else if (start === "adopted") this.#run();
+    else if (start === "holds") this.#wait(holdsLog);
     else this.#wait("this node waits to be added to a cluster");
   }
 
@@ -280,13 +283,14 @@ export class NodeCluster implements Disposable {
 
   #founderReply(): FounderReply {
     const { replica, config } = this.#options;
-    const { state } = replica;
+    const { state, storedLog } = replica;
     const self = this.#founder;
     if (state.clusterId !== undefined || replica.configured) {
       const members = state.configurationAt(0).roster?.members ?? [];
       const founders = members.map(({ name, directory, address }) => ({ name, directory, address }));
       return { self, answer: { kind: "begun", clusterId: state.clusterId ?? "", founders } };
     }
+    if (storedLog.end.index > 0) return { self, answer: { kind: "holds", name: self.name } };
     const nobody = { expect: 0, startOffset: config.initialOffset, clusterId: undefined, founders: [self] };
     const answer: FounderAnswer = { kind: "view", view: this.#founding?.view ?? nobody };
     return { self, answer };

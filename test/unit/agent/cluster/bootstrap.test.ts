@@ -50,6 +50,11 @@ test("a log whose catalog was lost, or that was restored, follows the flags", ()
   const restored = { ...empty, hasEntries: true };
   assert.equal(startOf(restored), "alone");
   assert.equal(startOf({ ...restored, joins: true }), "wait");
+  assert.equal(startOf({ ...restored, joins: true, bootstrap: true }), "alone");
+});
+
+test("a log that was restored is none of the empty founders that were expected", () => {
+  assert.equal(startOf({ ...empty, hasEntries: true, joins: true, bootstrapExpect: 3 }), "holds");
 });
 
 const founder = (name: string, directory = `d-${name}`): Founder => ({
@@ -103,6 +108,14 @@ test("nobody begins before all are there and see the same", () => {
   assert.match(whyWait(a, three, partly, idOf), /^c does not see the same nodes yet/);
   const four = viewOf([a, b, c, d]);
   assert.match(whyWait(a, four, answersOf([b, seen(four)]), idOf), /but there are 4$/);
+});
+
+test("nobody begins beside somebody who holds a log", () => {
+  const holds: FounderAnswer = { kind: "holds", name: "d" };
+  const three = viewOf([a, b, c]);
+  const answers = answersOf([b, seen(three)], [c, seen(three)], [d, holds]);
+  assert.equal(whyWait(a, three, answers, idOf), "d holds a log already");
+  assert.equal(whyWait(a, viewOf([a, b]), answersOf([d, holds]), idOf), "d holds a log already");
 });
 
 test("overlapping views of four nodes that expect three never begin two clusters", () => {
