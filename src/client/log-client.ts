@@ -29,7 +29,7 @@ import type { BackoffSettings } from "./backoff.ts";
 import { type Crc32, checkBatch } from "./batch.ts";
 import type { Attempt, Caller, CallOptions } from "./caller.ts";
 import type { ClientLimits } from "./limits.ts";
-import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit } from "./messages.ts";
+import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit, wholeOf } from "./messages.ts";
 import { callOptions, checkRun, Producer } from "./producer.ts";
 import { Session } from "./session.ts";
 import { copyBytes } from "./slab.ts";
@@ -183,7 +183,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
   trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
     const call = { ...this.#writeCall(options), repeatable: true }; // a second time does nothing
     return this.#caller.call(call, async ({ transport, signal, timeoutMs }) => {
-      const request = { beforeOffset: BigInt(before) };
+      const request = { beforeOffset: wholeOf("before", before) };
       const { lowestOffset } = await createClient(Log, transport).trim(request, {
         ...callOptions(signal, timeoutMs),
         headers: headersOf(options),

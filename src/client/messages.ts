@@ -28,6 +28,18 @@ export function numberOf(value: bigint): number {
   throw new Fault("unsupported-version", { message: `the node answered ${value}, more than 2^53 − 1` });
 }
 
+/**
+ * A number of the caller's as a request carries it. Throws Fault "bad-request" for what no offset, count or time can
+ * be: nothing need be sent to know it.
+ */
+export function wholeOf(field: string, value: number): bigint {
+  if (Number.isSafeInteger(value) && value >= 0) return BigInt(value);
+  throw new Fault("bad-request", {
+    message: `${field} must be a whole number from 0 to 2^53 − 1, not ${value}`,
+    facts: { field },
+  });
+}
+
 export function appendedOf(answer: ProduceBatchResponse, count: number): Appended {
   return {
     firstOffset: numberOf(answer.firstOffset),
@@ -49,17 +61,21 @@ export function freshnessInit(freshness: Freshness, seen: Offset | undefined): C
   const { mode = "session", seenOffset = seen, maxStalenessMs } = freshness;
   return {
     readMode: modes[mode],
-    ...(mode === "session" && seenOffset !== undefined ? { seenOffset: BigInt(seenOffset) } : {}),
+    ...(mode === "session" && seenOffset !== undefined
+      ? { seenOffset: wholeOf("seenOffset", seenOffset) }
+      : {}),
     ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
   };
 }
 
 /** Where to start, as a request says it. */
 export function startInit(start: ReadStart): ConsumeInit {
-  if ("offset" in start) return { offset: BigInt(start.offset) };
-  if ("last" in start) return { start: { case: "last", value: BigInt(start.last) } };
+  if ("offset" in start) return { offset: wholeOf("offset", start.offset) };
+  if ("last" in start) return { start: { case: "last", value: wholeOf("last", start.last) } };
   if ("end" in start) return { start: { case: "fromEnd", value: true } };
-  return { start: { case: "fromTimeMs", value: BigInt(Math.ceil(start.fromTimeMs)) } };
+  return {
+    start: { case: "fromTimeMs", value: wholeOf("fromTimeMs", Math.max(0, Math.ceil(start.fromTimeMs))) },
+  };
 }
 
 export function descriptionOf(answer: DescribeResponse): LogDescription {

@@ -18,7 +18,7 @@ import { type BackoffSettings, backoffMs } from "./backoff.ts";
 import { type Crc32, checkBatch } from "./batch.ts";
 import type { Attempt, Caller, CallOptions } from "./caller.ts";
 import { faultOf, retryDelayOf } from "./fault-of.ts";
-import type { ConsumeInit } from "./messages.ts";
+import { type ConsumeInit, wholeOf } from "./messages.ts";
 import { sleep } from "./waiting.ts";
 import { consumeBatches, frameOf } from "./wire.ts";
 
@@ -211,7 +211,7 @@ export class RemoteTail implements Tail {
 
   async #receive({ addr, transport, signal }: Attempt, watch: () => () => void): Promise<void> {
     const { crc32, freshness, caller } = this.#options;
-    const request = { offset: BigInt(this.#fetched), ...freshness() };
+    const request = { offset: wholeOf("offset", this.#fetched), ...freshness() };
     let unwatch = watch(); // from the start: where nothing is sent, not even headers may come
     try {
       const answer = await transport.stream(consumeBatches, signal, undefined, undefined, once(request));

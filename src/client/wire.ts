@@ -20,6 +20,7 @@ import {
 import { assert } from "../lib/assert.ts";
 import { varintBytes, writeU32be, writeVarint } from "../lib/bytes.ts";
 import type { AppendOptions, RecordRun } from "../vocabulary.ts";
+import { wholeOf } from "./messages.ts";
 
 /** ConsumeBatches, its answers unread. */
 export const consumeBatches: DescMethodServerStreaming<typeof ConsumeRequestSchema, typeof EmptySchema> = {
@@ -45,7 +46,7 @@ export function produceBatchRequest(
   assert(run.count > 0 && run.bytes[0] === recordsTag, "a run of records");
   const init: MessageInitShape<typeof ProduceBatchRequestSchema> = {};
   if (stamp !== undefined) init.producer = producerOf(stamp);
-  if (expectedOffset !== undefined) init.expectedOffset = BigInt(expectedOffset);
+  if (expectedOffset !== undefined) init.expectedOffset = wholeOf("expectedOffset", expectedOffset);
   const request = create(ProduceBatchRequestSchema, init);
   request.$unknown = [{ ...recordsField, data: run.bytes.subarray(1) }];
   return request;
@@ -54,7 +55,7 @@ export function produceBatchRequest(
 export const producerOf = ({ id, epoch, sequence }: Stamp): MessageInitShape<typeof ProducerSchema> => ({
   id,
   epoch,
-  sequence: BigInt(sequence),
+  sequence: wholeOf("sequence", sequence),
 });
 
 /** The frame of a RecordBatch: its gRPC prefix and its bytes, copied so that whoever keeps it keeps only it. */

@@ -253,6 +253,27 @@ test("appends that wait are bounded, conditional and stamped ones too", async ()
   await assert.rejects(first);
 });
 
+test("a number that is no offset is refused at once, and nobody is asked", async () => {
+  const cluster = new FakeCluster("a:1");
+  await using client = cluster.client();
+  const log = client.commitLog;
+  await log.append(run("0"));
+  const asked = cluster.node("a:1").calls.length;
+  const refused = isFault("bad-request", "no");
+  for (const number of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+    await assert.rejects(log.read(number), refused);
+    await assert.rejects(log.seek({ last: number }), refused);
+    await assert.rejects(log.trim(number), refused);
+    await assert.rejects(log.append(run("1"), { expectedOffset: number }), refused);
+    await assert.rejects(log.append(run("1"), { producer: { ...producer, sequence: number } }), refused);
+    using tail = log.follow(number);
+    await tail.ready().catch(() => undefined);
+    assert.throws(() => tail.take(), refused);
+  }
+  assert.equal(cluster.node("a:1").calls.length, asked);
+  assert.equal(await log.seek({ fromTimeMs: -1 }), 0);
+});
+
 test("without an address nothing is opened", () => {
   assert.throws(() => new FakeCluster("a:1").client({ seeds: [] }), isFault("config", "no"));
 });
