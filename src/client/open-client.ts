@@ -10,6 +10,7 @@ import {
   createGrpcWebTransport,
   type Http2SessionManager,
 } from "@connectrpc/connect-node";
+import { Fault } from "../fault.ts";
 import { systemSeed } from "../lib/chance.ts";
 import { crc32 } from "../lib/checksum.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
@@ -51,9 +52,10 @@ interface TransportOptions {
   readonly interceptors: Interceptor[];
 }
 
-/** Opens it; the first call connects. Throws Fault "config" when there is no address. */
+/** Opens it; the first call connects. Throws Fault "config" when there is no address, or what is none. */
 export function openClient(options: ClientOptions): TailraceClient {
   const { addr, addrs = addr === undefined ? [] : [addr] } = options;
+  for (const one of addrs) checkAddress(one);
   const platform = {
     seeds: addrs,
     dial: (to: string) => dial(to, options),
@@ -61,6 +63,11 @@ export function openClient(options: ClientOptions): TailraceClient {
     seed: systemSeed(),
   };
   return new TailraceClient(platform, options);
+}
+
+function checkAddress(addr: string): void {
+  if (/^[^\s/?#@\\]+:\d+$/.test(addr) && URL.canParse(`http://${addr}`)) return;
+  throw new Fault("config", { message: `expected HOST:PORT, such as 127.0.0.1:8080, found "${addr}"` });
 }
 
 function dial(addr: string, options: ClientOptions): Connection {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
+import { openClient } from "../../../src/client/mod.ts";
+import { Fault } from "../../../src/fault.ts";
 import { ended, root } from "../../support/process.ts";
 
 /** Runs a module in the repository, where the package's own name stands for its sources when they are asked for. */
@@ -20,4 +22,21 @@ test("the package offers the client under its own name, for Node and for browser
   assert.equal(kind, "function\n");
   const { err } = await run('await import("tailrace/src/client/caller.ts")');
   assert.match(err, /ERR_PACKAGE_PATH_NOT_EXPORTED/);
+});
+
+test("an address that is none is refused before anything is opened", () => {
+  for (const addr of [
+    "",
+    "host",
+    ":80",
+    "host:",
+    "http://host:80",
+    "host:99999",
+    "host:80/path",
+    "me@host:80",
+  ]) {
+    const isConfig = (reason: unknown) => reason instanceof Fault && reason.kind === "config";
+    assert.throws(() => openClient({ addrs: ["127.0.0.1:80", addr] }), isConfig, addr);
+  }
+  for (const addr of ["host:1", "127.0.0.1:80", "[::1]:8080"]) openClient({ addr })[Symbol.dispose]();
 });
