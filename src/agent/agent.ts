@@ -169,7 +169,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const note = `${config.sync}, acknowledged records can be lost`;
     ops.addCheck({ name: "sync", check: () => true, note });
   }
-  ops.addCheck({ name: "serving", check: () => readiness.reasons()[0] ?? true });
+  ops.addCheck({ name: "serving", check: () => readiness.reasons().join("; ") || true });
   const rights = opening.use(new PeerRights(access.access, logger));
   const doors: PeerDoors = {
     ...gossip.doors,

@@ -125,7 +125,7 @@ export class NodeCluster implements Disposable {
   async ask(verb: string, body: unknown, from: PeerHello): Promise<unknown> {
     if (verb === "founders") return this.#founderReply();
     if (verb === "adopt") return this.#adopt(body, from);
-    if (verb === "removed") return this.#removed(from);
+    if (verb === "removed") return this.#removed(body, from);
     if (verb === "extents") return this.extents.own();
     const answer = this.#members.answer(verb, body, from);
     if (answer !== undefined) return answer;
@@ -325,8 +325,14 @@ export class NodeCluster implements Disposable {
     return null;
   }
 
-  #removed(from: PeerHello): null {
-    if (from.clusterId === this.clusterId) this.#isOut("this node was removed from its cluster");
+  /** Late: found out by a leader that met this node again. One that has a leader may have been taken back since. */
+  #removed(body: unknown, from: PeerHello): null {
+    const { replica } = this.#options;
+    const { late } = body as Record<string, unknown>;
+    if (from.clusterId !== this.clusterId || !replica.started) return null;
+    if (late === true && replica.node.leader !== undefined) return null;
+    this.#isOut("this node was removed from its cluster");
+    this.#noteMembership();
     return null;
   }
 }

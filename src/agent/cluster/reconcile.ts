@@ -51,6 +51,8 @@ export interface Refusal {
   readonly name: string;
   readonly address: string;
   readonly why: string;
+  /** It belonged here once, and may have been away when it was taken out. */
+  readonly wasRemoved?: true;
 }
 
 export interface Reconciled {
@@ -90,7 +92,9 @@ function changeFor(view: ReconcileView, hello: PeerHello): NextStep | Refusal | 
   const same = members.find(({ directory }) => directory === hello.directory);
   const namesake = members.find(({ name }) => name === hello.name);
   if (same !== undefined) return changeOfKnown(view, same, namesake, hello, refuse);
-  if (hello.configured) return refuse("it was removed from this cluster; tailrace add takes it back");
+  if (hello.configured) {
+    return { ...refuse("it was removed from this cluster; tailrace add takes it back"), wasRemoved: true };
+  }
   const member = memberOf(view, hello);
   if (namesake === undefined) return added(member, hello);
   return replaced(view, namesake, member, hello, refuse);

@@ -125,8 +125,13 @@ export class Reconciler implements Disposable {
   }
 
   async #round(): Promise<boolean> {
+    const { ask } = this.#options;
     const { next, refused, waiting } = this.judge(await this.#hellos());
-    for (const { name, address, why } of refused) this.#refused(name, address, why);
+    for (const { name, address, why, wasRemoved } of refused) {
+      this.#refused(name, address, why);
+      // Each time: it may have been started anew. Nobody waits for it.
+      if (wasRemoved === true) void ask(address, "removed", { late: true }).catch(() => undefined);
+    }
     if (next === undefined) return waiting;
     await this.take(next);
     this.#again = true;

@@ -23,6 +23,7 @@ function scene(answers: (now: number) => PeerHello) {
   const time = new VirtualTime();
   const probed: number[] = [];
   const changes: number[] = [];
+  const asked: (readonly [string, string, unknown])[] = [];
   const member = { peer: 1, name: "n1", directory, address: "n1:1" };
   const configuration = { ...emptyConfState, voters: [1], roster: { members: [member], nextPeer: 2 } };
   const node = {
@@ -55,7 +56,10 @@ function scene(answers: (now: number) => PeerHello) {
       probed.push(time.now);
       return answers(time.now);
     },
-    ask: async () => ({}),
+    ask: async (...question) => {
+      asked.push(question);
+      return {};
+    },
     clock: time.clock(),
     logger: noLogger,
   });
@@ -65,7 +69,7 @@ function scene(answers: (now: number) => PeerHello) {
       for (let turns = 0; turns < 50; turns++) await Promise.resolve();
     }
   };
-  return { reconciler, run, time, probed, changes };
+  return { reconciler, run, time, probed, changes, asked };
 }
 
 const n2: PeerHello = { ...self, name: "n2", directory: "0b".repeat(16), configured: false, address: "n2:1" };
@@ -81,6 +85,17 @@ test("somebody whom the first probe did not reach is taken in as soon as another
   assert.equal(changes.length, 1);
   assert.ok(changes[0]! < 4_000, `taken in after ${changes[0]} ms`);
   reconciler[Symbol.dispose]();
+});
+
+test("who was away when it was removed is told when it is met again, each time", async () => {
+  const { reconciler, run, time, changes, asked } = scene(() => ({ ...n2, configured: true }));
+  time.after(0, () => reconciler.look());
+  await run(45_000);
+  assert.deepEqual(changes, []);
+  assert.deepEqual(asked, [
+    ["n2:1", "removed", { late: true }],
+    ["n2:1", "removed", { late: true }],
+  ]);
 });
 
 test("somebody who is never reached is tried ever more rarely", async () => {
