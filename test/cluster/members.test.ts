@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ClusterNode, eventually, pause, TestCluster } from "../support/cluster.ts";
+import { freePort } from "../support/free-port.ts";
 import { tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 
@@ -23,6 +24,30 @@ const valuesOn = async (cluster: TestCluster, node: ClusterNode): Promise<string
   ]);
   return out.trim().split("\n").join(" ");
 };
+
+test("who was away when it was removed is told so, and an order that a follower passes on fails with the leader's reason", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t));
+  const [, follower] = (await cluster.followers()) as [ClusterNode, ClusterNode];
+  const leader = await cluster.leader();
+  const nobody = `127.0.0.1:${await freePort()}`;
+  for (const node of [leader, follower]) {
+    const { status, err } = await tailrace(["add", nobody, ...cluster.clientFlags(node)]);
+    assert.equal(status, 1);
+    assert.match(err, new RegExp(`${nobody} cannot be reached`));
+  }
+
+  const [away] = (await cluster.followers()) as [ClusterNode, ClusterNode];
+  await cluster.stop(away);
+  const removed = await tailrace(["remove", away.name, ...cluster.clientFlags(leader)]);
+  assert.equal(removed.status, 0, removed.err);
+  cluster.start(away);
+  await eventually(`${away.name} says why it is not ready`, async () =>
+    (await cluster.unready(away))?.includes("was removed from its cluster"),
+  );
+  const added = await tailrace(["add", away.addr, ...cluster.clientFlags(leader)]);
+  assert.equal(added.status, 0, added.err);
+  await cluster.whole();
+});
 
 test("a node that joins becomes a learner and a voter; it is removed only when told, and comes back only when told", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { nodes: 2, begin: "join" });

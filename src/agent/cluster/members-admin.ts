@@ -103,17 +103,17 @@ export class MembersAdmin {
   async #askLeader(verb: string, body: object): Promise<unknown> {
     const { replica, ask, clock } = this.#options;
     const deadlineMs = clock.wallMs() + orderMs;
+    let last = new Fault("unavailable", { message: "there is no leader" });
     for (;;) {
       const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
       try {
         if (leader !== undefined) return (await ask(leader.address, verb, body, deadlineMs)) ?? null;
       } catch (reason) {
-        const fault = Fault.from(reason);
-        const passing = fault.retry && (fault.kind === "not-leader" || fault.kind === "unavailable");
-        if (!passing || clock.wallMs() >= deadlineMs) throw fault;
+        last = Fault.from(reason);
+        if (leader === undefined || !isPassing(last, leader.address)) throw last;
       }
-      if (clock.wallMs() >= deadlineMs) throw new Fault("unavailable", { message: "there is no leader" });
       await replica.watch.changed(Math.min(deadlineMs, clock.wallMs() + againMs));
+      if (clock.wallMs() >= deadlineMs) throw last;
     }
   }
 
@@ -220,6 +220,12 @@ export class MembersAdmin {
       await replica.watch.changed(Math.min(untilMs, clock.wallMs() + lookMs));
     }
   }
+}
+
+/** Is it about who leads? That the leader cannot reach somebody else is its answer, and stays so. */
+function isPassing({ retry, kind, facts: { address } }: Fault, leader: string): boolean {
+  if (!retry) return false;
+  return kind === "not-leader" || (kind === "unavailable" && (address === undefined || address === leader));
 }
 
 const refusal = (message: string): Fault => new Fault("failed-precondition", { message });
