@@ -124,6 +124,7 @@ export class NodeCluster implements Disposable {
   /** Answers what another node asks. */
   async ask(verb: string, body: unknown, from: PeerHello): Promise<unknown> {
     if (verb === "founders") return this.#founderReply();
+    if (verb === "end") return this.#options.replica.storedLog.end;
     if (verb === "adopt") return this.#adopt(body, from);
     if (verb === "removed") return this.#removed(body, from);
     if (verb === "extents") return this.extents.own();

@@ -9,7 +9,8 @@ import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import { type PeerHello, peerOf, type Replica } from "../../replicated/mod.ts";
-import { type NextStep, type Reconciled, type ReconcileView, reconcile } from "./reconcile.ts";
+import { type BroughtEnd, isBeginningOf } from "./beginning.ts";
+import { type NextStep, type Reconciled, type ReconcileView, type Refusal, reconcile } from "./reconcile.ts";
 
 /** Somebody of ours, as gossip has it, or as it says itself: a hint. */
 export interface Candidate {
@@ -88,13 +89,30 @@ export class Reconciler implements Disposable {
   }
 
   /** Takes the step; resolves once it is in force. Rejects with the Fault of who stands in its way. */
-  async take({ adopt, change, why, name }: NextStep): Promise<void> {
-    const { replica, ask, logger } = this.#options;
-    if (adopt !== undefined && adopt.clusterId === undefined) {
-      const { index, nextOffset } = replica.storedLog.start.end;
-      const startOffset = index === 0 ? nextOffset : 0;
-      await ask(adopt.address, "adopt", { clusterId: replica.state.clusterId, startOffset });
+  async take(step: NextStep): Promise<void> {
+    await this.#adopt(step);
+    await this.#change(step);
+  }
+
+  /** Tells a node of no cluster that it is in this one. Fault "failed-precondition" where it, or its log, does not fit. */
+  async #adopt({ adopt }: NextStep): Promise<void> {
+    if (adopt === undefined || adopt.clusterId !== undefined) return;
+    const { replica, ask } = this.#options;
+    const { storedLog } = replica;
+    const brought = (await ask(adopt.address, "end", {})) as BroughtEnd;
+    if (!isBeginningOf(storedLog, brought)) {
+      throw new Fault("failed-precondition", {
+        message: `${adopt.name} brings a log that is not the beginning of this cluster's; it needs an empty directory`,
+        facts: { node: adopt.name },
+      });
     }
+    const { index, nextOffset } = storedLog.start.end;
+    const startOffset = index === 0 ? nextOffset : 0;
+    await ask(adopt.address, "adopt", { clusterId: replica.state.clusterId, startOffset });
+  }
+
+  async #change({ change, why, name }: NextStep): Promise<void> {
+    const { replica, logger } = this.#options;
     if (change !== undefined) await replica.node.proposeChange(change);
     logger.info({ member: name, change: why }, "the members of the cluster change");
   }
@@ -125,17 +143,44 @@ export class Reconciler implements Disposable {
   }
 
   async #round(): Promise<boolean> {
+    const hellos = await this.#hellos();
+    for (;;) {
+      const { next, refused, waiting } = this.judge(hellos);
+      this.#noteRefused(refused);
+      if (next === undefined) return waiting;
+      const why = await this.#whyNotAdopted(next);
+      if (why === undefined) {
+        await this.#change(next);
+        this.#again = true;
+        return true;
+      }
+      // Nobody else has to wait for one that does not fit.
+      this.#refused(next.name, next.adopt?.address ?? "", why);
+      hellos.splice(
+        hellos.findIndex(({ directory }) => directory === next.adopt?.directory),
+        1,
+      );
+    }
+  }
+
+  async #whyNotAdopted(next: NextStep): Promise<string | undefined> {
+    try {
+      await this.#adopt(next);
+      return undefined;
+    } catch (reason) {
+      const fault = Fault.from(reason);
+      if (fault.kind !== "failed-precondition") throw fault;
+      return fault.message;
+    }
+  }
+
+  #noteRefused(refused: readonly Refusal[]): void {
     const { ask } = this.#options;
-    const { next, refused, waiting } = this.judge(await this.#hellos());
     for (const { name, address, why, wasRemoved } of refused) {
       this.#refused(name, address, why);
       // Each time: it may have been started anew. Nobody waits for it.
       if (wasRemoved === true) void ask(address, "removed", { late: true }).catch(() => undefined);
     }
-    if (next === undefined) return waiting;
-    await this.take(next);
-    this.#again = true;
-    return true;
   }
 
   /** Speaks with everybody who is not known just as gossip has it. */

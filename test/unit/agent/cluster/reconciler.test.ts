@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { BroughtEnd } from "../../../../src/agent/cluster/beginning.ts";
 import { Reconciler, type ReconcilerOptions } from "../../../../src/agent/cluster/reconciler.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { noLogger } from "../../../../src/lib/telemetry.ts";
@@ -18,8 +19,14 @@ const self: PeerHello = {
   wallMs: 0,
 };
 
-/** A leader alone, and n2 in gossip; `answers` is what n2 answers a probe at that time. */
-function scene(answers: (now: number) => PeerHello) {
+/** A leader alone, and n2 in gossip, perhaps another one beside it; `answers` is what n2 answers a probe at that time. */
+function scene(
+  answers: (now: number) => PeerHello,
+  {
+    brought = { index: 0, crc: 0 },
+    beside,
+  }: { readonly brought?: BroughtEnd; readonly beside?: PeerHello } = {},
+) {
   const time = new VirtualTime();
   const probed: number[] = [];
   const changes: number[] = [];
@@ -41,7 +48,7 @@ function scene(answers: (now: number) => PeerHello) {
     started: true,
     identity: member,
     state: { clusterId: "ours" },
-    storedLog: { start: { end: { index: 0, nextOffset: 0 } } },
+    storedLog: { start: { end: { index: 0, nextOffset: 0 } }, end: { index: 10, crc: 1 } },
     onChange: () => () => undefined,
   };
   const reconciler = new Reconciler({
@@ -50,15 +57,19 @@ function scene(answers: (now: number) => PeerHello) {
     candidates: () =>
       changes.length > 0
         ? []
-        : [{ name: "n2", address: "n2:1", directory: "0b".repeat(16), clusterId: undefined }],
+        : [
+            { name: "n2", address: "n2:1", directory: "0b".repeat(16), clusterId: undefined },
+            beside ?? [],
+          ].flat(),
     onGossip: () => () => undefined,
-    probe: async () => {
+    probe: async (address) => {
+      if (address === beside?.address) return beside;
       probed.push(time.now);
       return answers(time.now);
     },
     ask: async (...question) => {
       asked.push(question);
-      return {};
+      return question[1] === "end" ? brought : {};
     },
     clock: time.clock(),
     logger: noLogger,
@@ -96,6 +107,22 @@ test("who was away when it was removed is told when it is met again, each time",
     ["n2:1", "removed", { late: true }],
     ["n2:1", "removed", { late: true }],
   ]);
+});
+
+test("who brings a log that is not the beginning of ours is not taken in, and nobody else waits for it", async () => {
+  const stranger = { ...n2, clusterId: undefined };
+  const n3 = { ...n2, name: "n3", directory: "0c".repeat(16), address: "n3:1" };
+  const { reconciler, run, time, changes, asked } = scene(() => stranger, {
+    brought: { index: 11, crc: 2 },
+    beside: n3,
+  });
+  time.after(0, () => reconciler.look());
+  await run(5_000);
+  assert.deepEqual(asked, [["n2:1", "end", {}]]);
+  assert.equal(changes.length, 1);
+  const { next } = reconciler.judge([stranger]);
+  assert.ok(next !== undefined);
+  await assert.rejects(reconciler.take(next), { kind: "failed-precondition", message: /not the beginning/ });
 });
 
 test("somebody who is never reached is tried ever more rarely", async () => {
