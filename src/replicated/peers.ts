@@ -48,6 +48,8 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   readonly #door: PeerDoor;
   readonly #clocks = new PeerClocks();
   readonly #links = new Map<PeerId, PeerLink>();
+  /** Members that said, themselves, that they serve elsewhere than the configuration has it. */
+  readonly #elsewhere = new Map<PeerId, { readonly from: string; readonly to: string }>();
   readonly #strangers = new RateGate(strangersLinesPerSecond);
   #roster: readonly Member[] = [];
   #replica: PeerReplica | undefined;
@@ -139,7 +141,9 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     const { directory } = this.#options.self();
     this.#peer = peerOfHello({ directory });
     const wanted = new Map<PeerId, Member>();
-    for (const member of this.#roster) if (member.directory !== directory) wanted.set(member.peer, member);
+    for (const member of this.#roster) {
+      if (member.directory !== directory) wanted.set(member.peer, this.#whereIs(member));
+    }
     for (const [peer, link] of this.#links) {
       const member = wanted.get(peer);
       const { address, name } = link.callee;
@@ -221,7 +225,9 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   #answerTo(hello: PeerHello): void {
     const peer = peerOfHello(hello);
     const link = this.#links.get(peer);
-    if (link !== undefined) link.hurry();
+    if (link !== undefined && !link.connected && link.callee.address !== hello.address) {
+      this.#move(peer, link, hello);
+    } else if (link !== undefined) link.hurry();
     else if (peer !== this.#peer) this.#links.set(peer, this.#link({ ...hello, peer }));
     if (this.#hasMoved(hello)) this.#onMoved();
   }
@@ -229,6 +235,24 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   #hasMoved({ directory, address }: PeerHello): boolean {
     const member = this.#roster.find((one) => one.directory === directory);
     return member !== undefined && member.address !== address;
+  }
+
+  /**
+   * A member that serves elsewhere now. Its leader will tell all, but where that takes its own vote, it must be answered
+   * before: an address of the configuration counts again once it is another one than it was then.
+   */
+  #move(peer: PeerId, link: PeerLink, { address }: PeerHello): void {
+    const member = this.#roster.find((one) => one.peer === peer);
+    if (member !== undefined) this.#elsewhere.set(peer, { from: member.address, to: address });
+    this.#remove(peer, link);
+    this.#links.set(peer, this.#link({ ...link.callee, peer, address }));
+  }
+
+  #whereIs(member: Member): Member {
+    const moved = this.#elsewhere.get(member.peer);
+    if (moved?.from === member.address) return { ...member, address: moved.to };
+    this.#elsewhere.delete(member.peer);
+    return member;
   }
 
   /** What was only answered ends with the last that came from it. */

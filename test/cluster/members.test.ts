@@ -49,6 +49,17 @@ test("who was away when it was removed is told so, and an order that a follower 
   await cluster.whole();
 });
 
+test("one of two that moves is found again, although nobody can lead without it", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t), { nodes: 2 });
+  const [one, two] = cluster.nodes as [ClusterNode, ClusterNode];
+  await cluster.stop(two);
+  await cluster.move(two);
+  cluster.start(two);
+  await cluster.whole();
+  await appendSoon(cluster, one, "a");
+  assert.equal(await valuesOn(cluster, two), "a");
+});
+
 test("a node that joins becomes a learner and a voter; it is removed only when told, and comes back only when told", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { nodes: 2, begin: "join" });
   const [one, two] = cluster.nodes as [ClusterNode, ClusterNode];
