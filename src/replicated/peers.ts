@@ -144,6 +144,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     for (const member of this.#roster) {
       if (member.directory !== directory) wanted.set(member.peer, this.#whereIs(member));
     }
+    for (const peer of this.#elsewhere.keys()) if (!wanted.has(peer)) this.#elsewhere.delete(peer);
     for (const [peer, link] of this.#links) {
       const member = wanted.get(peer);
       const { address, name } = link.callee;
