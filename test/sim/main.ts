@@ -33,10 +33,12 @@ async function many(first: number, last: number): Promise<number> {
   }
   const seconds = (performance.now() - started) / 1000;
   const { seeds, failed, marks, events, virtualMs, acked, faults } = tally;
+  const which =
+    failed.length === 0 ? "" : ` (${failed.map(({ seed, invariant }) => `${seed} ${invariant}`).join(", ")})`;
   const counts = [...marks].sort().map(([mark, count]) => `${mark} ${count}`);
   console.error(counts.join(" · "));
   console.error(
-    `${seeds} seeds, ${failed.length} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${events} events, ` +
+    `${seeds} seeds, ${failed.length} failed${which}, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${events} events, ` +
       `${acked} acknowledged, ${faults} faults, ${seconds.toFixed(1)} s`,
   );
   return failed.length === 0 ? 0 : 1;

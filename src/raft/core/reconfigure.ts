@@ -22,12 +22,15 @@ export function reconfigure(raft: Raft, change: ConfChange): ConfRefusal | undef
 function switchTo(raft: Raft, next: Configuration): void {
   raft.tracker.switchTo(next, raft.log.lastIndex);
   raft.tell({ kind: "configuration-switched", configuration: next });
-  if (raft.role !== "leader") return;
+  if (raft.role === "follower") return;
   const own = raft.tracker.progress.get(raft.id);
   if (own === undefined || own.learner) {
-    if (raft.config.stepDownOnRemoval === true) becomeFollower(raft, raft.term, nobody);
+    // Votes that are still on their way must not make a leader of one that is out.
+    const ends = raft.role !== "leader" || raft.config.stepDownOnRemoval === true;
+    if (ends) becomeFollower(raft, raft.term, nobody);
     return;
   }
+  if (raft.role !== "leader") return;
   if (next.incoming.size === 0) return;
   // The quorum may be smaller now, so that something is committed already; else at least the new peers are
   // probed at once rather than at the next heartbeat.

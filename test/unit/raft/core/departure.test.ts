@@ -87,3 +87,45 @@ test("a joint configuration that could not be left during a transfer is left whe
   assert.equal(lab.core.role, "leader");
   assert.equal(lab.core.lastIndex, 3);
 });
+
+/** The log 1 │ change │ leaving it, of voters 1, 2, 3 that become 1, 4. */
+const replaced = (changes: number): MemoryLogStorage => {
+  const storage = new MemoryLogStorage();
+  const removed = [2, 3].map((peer) => ({ action: "remove", peer }) as const);
+  const change = { transition: "auto", changes: [{ action: "voter", peer: 4 }, ...removed] } as const;
+  const left = { transition: "auto", changes: [] } as const;
+  const log = [entry(1, 1), { ...entry(1, 2), change }, { ...entry(1, 3), change: left }];
+  storage.append(log.slice(0, 1 + changes));
+  return storage;
+};
+
+test("of the changes in a log all but the last are committed, whatever was known when the process ended", () => {
+  assert.equal(new Lab({ storage: replaced(1), term: 1 }).core.committed, 0);
+  const lab = new Lab({ storage: replaced(2), term: 1 });
+  assert.equal(lab.core.committed, 2);
+  lab.core.campaign();
+  assert.equal(lab.core.role, "follower"); // until that is applied
+  lab.settle();
+  assert.deepEqual(lab.core.configuration.voters, [1, 4]);
+  lab.core.campaign();
+  lab.settle();
+  // Those who were replaced are a majority of before, and of no use alone.
+  for (const from of [2, 3]) lab.receive("vote-response", { from, term: 2 });
+  assert.equal(lab.core.role, "candidate");
+  lab.receive("vote-response", { from: 4, term: 2 });
+  assert.equal(lab.core.role, "leader");
+});
+
+test("votes that are still on their way make no leader of one that learns that it is out", () => {
+  const storage = new MemoryLogStorage();
+  const leaves = { transition: "auto", changes: [{ action: "remove", peer: 1 }] } as const;
+  storage.append([entry(1, 1), { ...entry(1, 2), change: leaves }]);
+  const lab = new Lab({ storage, term: 1, commitByVote: true });
+  lab.core.campaign();
+  lab.settle();
+  lab.receive("vote-response", { from: 2, term: 2, reject: true, commit: 2, logTerm: 1 });
+  assert.deepEqual(lab.core.configuration.voters, [2, 3]);
+  assert.equal(lab.core.role, "follower");
+  for (const from of [2, 3]) lab.receive("vote-response", { from, term: 2 });
+  assert.equal(lab.core.role, "follower");
+});
