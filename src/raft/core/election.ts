@@ -7,7 +7,16 @@ import { assert } from "../../lib/assert.ts";
 import { allVoters } from "./configuration.ts";
 import type { Raft } from "./raft.ts";
 import { appendOwn, broadcastAppend } from "./replication.ts";
-import { type Message, message, nobody, type PeerId, proposal, type Term, transferContext } from "./types.ts";
+import {
+  type Message,
+  message,
+  nobody,
+  type PeerId,
+  proposal,
+  type RaftIndex,
+  type Term,
+  transferContext,
+} from "./types.ts";
 
 export function becomeFollower(raft: Raft, term: Term, leader: PeerId): void {
   raft.reset(term);
@@ -99,18 +108,28 @@ function askForVotes(raft: Raft, type: "vote" | "pre-vote", term: Term, context:
 }
 
 /**
- * A committed change that is not applied yet would make this node count with the wrong majority.
+ * A committed change that is not applied yet would make this node count with the wrong majority. Committed are, too, all
+ * changes in the log but the last, whatever is known of the commit index: a leader proposes one only once it has applied
+ * the one before. Without that, a node that had forgotten it could be elected by others that were replaced since.
  * Entries are looked at in pages, so that a long backlog is not all held at once.
  */
 function hasUnappliedChange(raft: Raft): boolean {
-  const { applied, committed } = raft.log;
-  for (let low = applied + 1; low <= committed; ) {
-    const page = raft.log.slice(low, committed + 1, 1 << 20);
+  const { log, config } = raft;
+  let first: RaftIndex | undefined;
+  let last: RaftIndex | undefined;
+  for (let low = log.applied + 1; low <= log.lastIndex; ) {
+    const page = log.slice(low, log.lastIndex + 1, 1 << 20);
     assert(page !== undefined && page.length > 0, "an unapplied entry was compacted");
-    if (page.some((entry) => entry.change !== undefined)) return true;
+    for (const { index, change } of page) {
+      if (change === undefined) continue;
+      first ??= index;
+      // Where changes are let in that may not be, one proves nothing of another.
+      if (last !== undefined && config.disableConfChangeValidation !== true) log.commitTo(last);
+      last = index;
+    }
     low += page.length;
   }
-  return false;
+  return first !== undefined && first <= log.committed;
 }
 
 /** Answers a request for a vote of our own term, or for a pre-vote of that or a later one. */

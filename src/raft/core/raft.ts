@@ -4,7 +4,6 @@
  *
  * Never: decides on a message; does I/O; knows time but for ticks.
  */
-import { assert } from "../../lib/assert.ts";
 import type { CoreConfig } from "./config.ts";
 import { checkConfig } from "./config.ts";
 import { fromConfState } from "./configuration.ts";
@@ -78,8 +77,6 @@ export class Raft {
     // A commit index may be durable before the entries it came with.
     this.log.commitTo(Math.min(Math.max(hardState.commit, applied), this.log.lastIndex));
     if (applied > this.log.applied) this.log.appliedTo(applied, 0);
-    // Where changes are let in that may not be, one proves nothing of another.
-    if (config.disableConfChangeValidation !== true) this.log.commitTo(provenCommitted(this.log));
   }
 
   get hardState(): HardState {
@@ -147,25 +144,4 @@ export class Raft {
   get committedInTerm(): boolean {
     return this.log.term(this.log.committed) === this.term;
   }
-}
-
-/**
- * What the log alone proves to be committed: a leader proposes a change of configuration only once it has applied the one
- * before, so of the changes in a log all but the last are committed. What a process knew of that may have gone with it;
- * with the configuration before those, it would count a majority that has long been replaced.
- */
-function provenCommitted(log: RaftLog): RaftIndex {
-  let proven = log.committed;
-  let last: RaftIndex | undefined;
-  for (let low = proven + 1; low <= log.lastIndex; ) {
-    const page = log.slice(low, log.lastIndex + 1, 1 << 20);
-    assert(page !== undefined && page.length > 0, "an uncommitted entry was compacted");
-    for (const { index, change } of page) {
-      if (change === undefined) continue;
-      proven = last ?? proven;
-      last = index;
-    }
-    low += page.length;
-  }
-  return proven;
 }

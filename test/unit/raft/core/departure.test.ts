@@ -100,11 +100,12 @@ const replaced = (changes: number): MemoryLogStorage => {
 };
 
 test("of the changes in a log all but the last are committed, whatever was known when the process ended", () => {
-  assert.equal(new Lab({ storage: replaced(1), term: 1 }).core.committed, 0);
+  const one = new Lab({ storage: replaced(1), term: 1 });
+  one.core.campaign();
+  assert.deepEqual([one.core.committed, one.core.role], [0, "candidate"]);
   const lab = new Lab({ storage: replaced(2), term: 1 });
-  assert.equal(lab.core.committed, 2);
   lab.core.campaign();
-  assert.equal(lab.core.role, "follower"); // until that is applied
+  assert.deepEqual([lab.core.committed, lab.core.role], [2, "follower"]); // until that is applied
   lab.settle();
   assert.deepEqual(lab.core.configuration.voters, [1, 4]);
   lab.core.campaign();
@@ -114,6 +115,13 @@ test("of the changes in a log all but the last are committed, whatever was known
   assert.equal(lab.core.role, "candidate");
   lab.receive("vote-response", { from: 4, term: 2 });
   assert.equal(lab.core.role, "leader");
+});
+
+test("one that is in no configuration takes none from the log that it kept: it waits for a leader", () => {
+  const lab = new Lab({ storage: replaced(2), term: 1, voters: [] });
+  lab.tick(25);
+  assert.equal(lab.core.committed, 0);
+  assert.deepEqual(lab.core.configuration.voters, []);
 });
 
 test("votes that are still on their way make no leader of one that learns that it is out", () => {
