@@ -156,13 +156,25 @@ function flipBit(directory: string, chance: Prng): string | undefined {
   return `${name} at ${at}`;
 }
 
+/** Takes it out, if that may be. An order whose answer was lost may have been done all the same. */
+async function isRemoved(operator: Operator, name: string): Promise<boolean> {
+  if (await succeeds(operator.remove(name))) return true;
+  const never = new AbortController().signal;
+  for (let looks = 0; looks < 20; looks++) {
+    await pause(1_000, never);
+    const servers = await operator.servers();
+    if (servers.length > 0) return servers.every(({ id }) => id !== name);
+  }
+  return false;
+}
+
 /** A node is removed; under its name comes a new one. */
 const replace: Fault = async (scene) => {
   const { fleet, operator, signal } = scene;
   if (!(await isCalm(scene))) return undefined;
   const node = await victim(scene);
   if (node === undefined || signal.aborted) return undefined;
-  if (!(await succeeds(operator.remove(node.name)))) return undefined;
+  if (!(await isRemoved(operator, node.name))) return undefined;
   await lasting(scene, 100, 1_000);
   await fleet.end(node, "SIGKILL");
   fleet.wipe(node);
