@@ -4,6 +4,7 @@
  * Never: waits until it is a voter (see servers).
  */
 import { type Command, Option } from "commander";
+import { isHostPort } from "../lib/host-port.ts";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
 import { misuse, print, run } from "./exit.ts";
 
@@ -22,7 +23,7 @@ export function register(program: Command): void {
 }
 
 async function add(addr: string, { id = "", ...flags }: Flags): Promise<undefined> {
-  if (!/^\S+:\d+$/.test(addr)) throw misuse(`expected HOST:PORT, such as 127.0.0.1:8080, found "${addr}"`);
+  if (!isHostPort(addr)) throw misuse(`expected HOST:PORT, such as 127.0.0.1:8080, found "${addr}"`);
   using client = await connect(flags);
   await client.cluster.addNode({ id, addr }, { timeoutMs: 15_000 });
   await print(`${JSON.stringify({ added: addr })}\n`);

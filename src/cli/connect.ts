@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { ClientProtocol, NodeClient } from "../client/mod.ts";
 import { Fault } from "../fault.ts";
+import { isHostPort } from "../lib/host-port.ts";
 import { misuse } from "./exit.ts";
 
 export interface ConnectFlags {
@@ -33,7 +34,7 @@ export function connectOptions(command: Command): Command {
 /** Connects as the flags say. Throws Fault "config" when they cannot be meant, or a file cannot be read. */
 export async function connect(flags: ConnectFlags): Promise<NodeClient> {
   const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
-  if (!/^\S+:\d+$/.test(flags.addr)) throw misuse(`--addr must be HOST:PORT, not ${flags.addr}`);
+  if (!isHostPort(flags.addr)) throw misuse(`--addr must be HOST:PORT, not ${flags.addr}`);
   const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
   const tls = secure ? { ca: read(tlsCaFile), cert: read(tlsCertFile), key: read(tlsKeyFile) } : undefined;
   const { openClient } = await import("../client/mod.ts");

@@ -13,6 +13,7 @@ import {
 import { Fault } from "../fault.ts";
 import { systemSeed } from "../lib/chance.ts";
 import { crc32 } from "../lib/checksum.ts";
+import { isHostPort } from "../lib/host-port.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
 import type { Connection } from "./connections.ts";
 import { messageBytesMax } from "./limits.ts";
@@ -55,7 +56,10 @@ interface TransportOptions {
 /** Opens it; the first call connects. Throws Fault "config" when there is no address, or what is none. */
 export function openClient(options: ClientOptions): TailraceClient {
   const { addr, addrs = addr === undefined ? [] : [addr] } = options;
-  for (const one of addrs) checkAddress(one);
+  const found = addrs.find((one) => !isHostPort(one));
+  if (found !== undefined) {
+    throw new Fault("config", { message: `expected HOST:PORT, such as 127.0.0.1:8080, found "${found}"` });
+  }
   const platform = {
     seeds: addrs,
     dial: (to: string) => dial(to, options),
@@ -63,11 +67,6 @@ export function openClient(options: ClientOptions): TailraceClient {
     seed: systemSeed(),
   };
   return new TailraceClient(platform, options);
-}
-
-function checkAddress(addr: string): void {
-  if (/^[^\s/?#@\\]+:\d+$/.test(addr) && URL.canParse(`http://${addr}`)) return;
-  throw new Fault("config", { message: `expected HOST:PORT, such as 127.0.0.1:8080, found "${addr}"` });
 }
 
 function dial(addr: string, options: ClientOptions): Connection {

@@ -329,7 +329,7 @@ export class NodeCluster implements Disposable {
   /** Late: found out by a leader that met this node again. One that has a leader may have been taken back since. */
   #removed(body: unknown, from: PeerHello): null {
     const { replica } = this.#options;
-    const { late } = body as Record<string, unknown>;
+    const { late } = (body ?? {}) as Record<string, unknown>;
     if (from.clusterId !== this.clusterId || !replica.started) return null;
     if (late === true && replica.node.leader !== undefined) return null;
     this.#isOut("this node was removed from its cluster");

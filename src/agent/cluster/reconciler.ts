@@ -143,23 +143,22 @@ export class Reconciler implements Disposable {
   }
 
   async #round(): Promise<boolean> {
-    const hellos = await this.#hellos();
+    let hellos = await this.#hellos();
     for (;;) {
       const { next, refused, waiting } = this.judge(hellos);
+      const why = next === undefined ? undefined : await this.#whyNotAdopted(next);
+      if (next?.adopt !== undefined && why !== undefined) {
+        // Nobody else has to wait for one that does not fit.
+        const { directory, address } = next.adopt;
+        this.#refused(next.name, address, why);
+        hellos = hellos.filter((hello) => hello.directory !== directory);
+        continue;
+      }
       this.#noteRefused(refused);
       if (next === undefined) return waiting;
-      const why = await this.#whyNotAdopted(next);
-      if (why === undefined) {
-        await this.#change(next);
-        this.#again = true;
-        return true;
-      }
-      // Nobody else has to wait for one that does not fit.
-      this.#refused(next.name, next.adopt?.address ?? "", why);
-      hellos.splice(
-        hellos.findIndex(({ directory }) => directory === next.adopt?.directory),
-        1,
-      );
+      await this.#change(next);
+      this.#again = true;
+      return true;
     }
   }
 

@@ -70,7 +70,7 @@ export function hup(raft: Raft, transfer: boolean): void {
     raft.tell({ kind: "election-needless" });
   } else if (!raft.promotable) {
     raft.tell({ kind: "not-promotable" });
-  } else if (hasUnappliedChange(raft)) {
+  } else if (commitProvenChanges(raft)) {
     raft.tell({ kind: "election-waits-for-configuration", term: raft.term });
   } else {
     raft.tell({ kind: "election-started", term: raft.term });
@@ -108,12 +108,12 @@ function askForVotes(raft: Raft, type: "vote" | "pre-vote", term: Term, context:
 }
 
 /**
- * A committed change that is not applied yet would make this node count with the wrong majority. Committed are, too, all
- * changes in the log but the last, whatever is known of the commit index: a leader proposes one only once it has applied
- * the one before. Without that, a node that had forgotten it could be elected by others that were replaced since.
- * Entries are looked at in pages, so that a long backlog is not all held at once.
+ * Commits what the log proves to be committed: all changes in it but the last, whatever is known of the commit index,
+ * since a leader proposes one only once it has applied the one before. Without that, a node that had forgotten it could
+ * be elected by others that were replaced since. Answers whether a committed change is still to be applied: it would make
+ * this node count with the wrong majority. Entries are looked at in pages, so that a long backlog is not all held at once.
  */
-function hasUnappliedChange(raft: Raft): boolean {
+function commitProvenChanges(raft: Raft): boolean {
   const { log, config } = raft;
   let first: RaftIndex | undefined;
   let last: RaftIndex | undefined;
