@@ -19,7 +19,6 @@ export interface Bug {
   readonly path: string;
   readonly isRare: boolean;
   readonly about: string;
-  readonly file: string;
   readonly text: string;
 }
 
@@ -28,9 +27,9 @@ export function bugs(): Bug[] {
     .sort()
     .map((path) => {
       const text = readFileSync(join(here, path), "utf8");
-      const [about = "", file = ""] = text.split("\n");
+      const [about = ""] = text.split("\n");
       const isRare = basename(dirname(path)) === "rare";
-      return { name: basename(path, ".patch"), path: `test/sim/${path}`, isRare, about, file, text };
+      return { name: basename(path, ".patch"), path: `test/sim/${path}`, isRare, about, text };
     });
 }
 

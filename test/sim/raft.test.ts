@@ -74,10 +74,15 @@ test("the same seed is the same world, event for event", async () => {
 test("every injected bug still applies: its text stands exactly once in the source", () => {
   const all = bugs();
   assert.ok(all.length >= 49);
-  for (const { name, file, text } of all) {
-    const before = /\n<<<<<<<\n([\s\S]*)\n=======\n/.exec(text)?.[1];
-    assert.ok(before !== undefined, name);
-    const source = readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
-    assert.equal(source.split(before).length - 1, 1, `${name} in ${file}`);
+  for (const { name, text } of all) {
+    const hunks = [...text.matchAll(/(?:^(src\/\S+)\n)?<<<<<<<\n([\s\S]*?)\n=======\n/gm)];
+    assert.ok(hunks.length > 0 && hunks.length === text.split("<<<<<<<").length - 1, name);
+    let file: string | undefined;
+    for (const [, named, before] of hunks) {
+      file = named ?? file;
+      assert.ok(file !== undefined && before !== undefined, name);
+      const source = readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
+      assert.equal(source.split(before).length - 1, 1, `${name} in ${file}`);
+    }
   }
 });
