@@ -3,7 +3,8 @@
  *
  *   linearizable   everything acknowledged before the read began: the leader is asked, one question for all who ask
  *   session        what this caller has seen or was acknowledged; without such a token, a read that finds nothing
- *                  asks the leader before it says so
+ *                  asks the leader before it says so. Requests cannot tell "offset 0 was seen" from "nothing was", so
+ *                  that there is nothing at all is a miss, too
  *   bounded        everything acknowledged until so many milliseconds ago: a confirmed question of that age will do
  *   any            what is here
  *
@@ -45,6 +46,7 @@ export class FreshnessGate {
     const { mode = "session", seenOffset } = freshness;
     if (mode === "session") {
       if (seenOffset !== undefined) await this.applied(seenOffset + 1, freshness);
+      else if (this.#ports.log.bounds.next === 0) await this.#confirm(freshness);
     } else await this.#asked(mode, freshness);
   }
 

@@ -30,7 +30,7 @@ export async function readOne(
   } catch (reason) {
     const fault = Fault.from(reason);
     if (waitMs === 0 || fault.kind !== "out-of-range") throw fault;
-    const { lowest, next } = await log.bounds();
+    const { lowest, next } = await log.bounds({ mode: "any" });
     if (offset < lowest) throw fault;
     const slice = await waitFor(log, offset, Math.min(offset, next), waitMs, clock, signal);
     if (slice === undefined) throw fault;
