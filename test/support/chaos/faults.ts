@@ -156,14 +156,17 @@ function flipBit(directory: string, chance: Prng): string | undefined {
   return `${name} at ${at}`;
 }
 
-/** Takes it out, if that may be. An order whose answer was lost may have been done all the same. */
-async function isRemoved(operator: Operator, name: string): Promise<boolean> {
-  if (await succeeds(operator.remove(name))) return true;
+/**
+ * Takes it out; answers whether that could be done. An order whose answer was lost may still be under way, and what the
+ * node itself or a follower says of the members is of before: it is given again until something definite is heard.
+ */
+async function isRemoved(operator: Operator, name: string, insists: boolean): Promise<boolean> {
+  const first = await operator.remove(name);
+  if (first === true || (first === false && !insists)) return first;
   const never = new AbortController().signal;
-  for (let looks = 0; looks < 20; looks++) {
-    await pause(1_000, never);
-    const servers = await operator.servers();
-    if (servers.length > 0) return servers.every(({ id }) => id !== name);
+  for (let tries = 0; tries < 40; tries++) {
+    await pause(500, never);
+    if ((await operator.remove(name)) === true) return true;
   }
   return false;
 }
@@ -174,7 +177,7 @@ const replace: Fault = async (scene) => {
   if (!(await isCalm(scene))) return undefined;
   const node = await victim(scene);
   if (node === undefined || signal.aborted) return undefined;
-  if (!(await isRemoved(operator, node.name))) return undefined;
+  if (!(await isRemoved(operator, node.name, false))) return undefined;
   await lasting(scene, 100, 1_000);
   await fleet.end(node, "SIGKILL");
   fleet.wipe(node);
@@ -192,9 +195,7 @@ const guest: Fault = async (scene) => {
   const joined = await whole(scene);
   await lasting(scene, 200, 1_500);
   // Also when the run is over: what was taken in must go again.
-  const never = new AbortController().signal;
-  for (let tries = 0; tries < 40 && !(await succeeds(operator.remove(name))); tries++)
-    await pause(500, never);
+  await isRemoved(operator, name, true);
   await fleet.retire(node);
   return `${name}${joined ? "" : " (never whole)"}`;
 };

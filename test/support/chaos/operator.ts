@@ -3,7 +3,7 @@
  *
  * Never: believes a node that has not heard of a newer term.
  */
-import { createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Cluster, Log, type Server } from "../../../src/gen/log/v1/log_pb.js";
 import type { Doors } from "./doors.ts";
 import type { Fleet, FleetNode } from "./fleet.ts";
@@ -77,8 +77,18 @@ export class Operator {
     await (await this.#cluster()).transferLeadership({ to: to.name }, { timeoutMs: 5_000 });
   }
 
-  async remove(name: string): Promise<void> {
-    await (await this.#cluster()).removeNode({ id: name }, { timeoutMs: 10_000 });
+  /** Is it out? Undefined when that is not known: the order may have been done, or may yet be. */
+  async remove(name: string): Promise<boolean | undefined> {
+    const cluster = await this.#cluster().catch(() => undefined);
+    if (cluster === undefined) return undefined;
+    try {
+      await cluster.removeNode({ id: name }, { timeoutMs: 10_000 });
+      return true;
+    } catch (reason) {
+      const { code } = ConnectError.from(reason);
+      if (code === Code.NotFound) return true;
+      return code === Code.FailedPrecondition ? false : undefined;
+    }
   }
 
   /** The leader's; throws when there is none. */
