@@ -2,7 +2,8 @@
  * The stable store in LMDB, values in msgpack with a CRC-32 before them, for LMDB has no checksums: its pages are walked
  * before it may map them, and its keys are counted and summed. A rim.
  *
- * One transactionSync per write: it returns after fdatasync of the data and a synchronous write of the meta page.
+ * One transactionSync per write: it returns after fdatasync of the data and a synchronous write of the meta page. The file
+ * has room behind its last page, so that a full disk stops no vote.
  *
  * Never: uses the asynchronous puts, whose promise may resolve before the sync.
  */
@@ -11,6 +12,7 @@ import { Packr } from "msgpackr";
 import { Fault } from "../fault.ts";
 import { readU32le, writeU32le } from "./bytes.ts";
 import { crc32 } from "./checksum.ts";
+import { errorCode } from "./disk.ts";
 import { type LmdbFlaw, lmdbFlaw } from "./lmdb-pages.ts";
 import type { StableStore } from "./stable-store.ts";
 import { systemDisk } from "./system-disk.ts";
@@ -19,6 +21,7 @@ import { systemDisk } from "./system-disk.ts";
 interface Database {
   getBinary(key: string): Uint8Array | undefined;
   getKeys(range: { start: string; end: string }): Iterable<string>;
+  getStats(): { readonly lastPageNumber: number; readonly pageSize: number };
   transactionSync(work: () => void): void;
   putSync(key: string, value: Uint8Array): void;
   removeSync(key: string): void;
@@ -68,6 +71,8 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
     void database.close();
     throw damaged(file, { position: 0, why: "keys" }, "keys have come or gone that nobody wrote");
   }
+  const spare = new Spare(file, database);
+  if (!readOnly) spare.keep();
   return {
     get whole() {
       return census.whole;
@@ -89,9 +94,41 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
         database.putSync(censusKey, total);
       });
       census.take(encoded);
+      spare.keep();
     },
     close: () => database.close(),
   };
+}
+
+/** Room for many small writes: the pages that one frees serve the next but one. */
+const spareBytes = 512 * 1024;
+
+/** The room that the file has behind its last page, made as soon as half of it is used. */
+class Spare {
+  readonly #file: string;
+  readonly #database: Database;
+  #fileBytes = 0;
+
+  constructor(file: string, database: Database) {
+    this.#file = file;
+    this.#database = database;
+  }
+
+  /** Where the disk is full already there is none, and the next write tries again. */
+  keep(): void {
+    const { lastPageNumber, pageSize } = this.#database.getStats();
+    const usedBytes = (lastPageNumber + 1) * pageSize;
+    if (this.#fileBytes - usedBytes >= spareBytes / 2) return;
+    const file = systemDisk.open(this.#file, "write");
+    try {
+      file.preallocate(usedBytes + spareBytes);
+    } catch (reason) {
+      if (errorCode(reason) !== "ENOSPC" && errorCode(reason) !== "EDQUOT") throw reason;
+    } finally {
+      this.#fileBytes = file.size();
+      file.close();
+    }
+  }
 }
 
 /** Where the census stands: behind every other key. */
