@@ -36,7 +36,10 @@ const mapBytesMax = 2n ** 46n;
 
 interface Extent {
   readonly pageBytes: number;
+  /** Of those that the file holds. */
   readonly lastPage: number;
+  /** Of those that LMDB ever took. One that was free again before it was written need not be in the file. */
+  readonly lastTaken: number;
   /** The last that was committed. */
   readonly transaction: bigint;
 }
@@ -70,6 +73,7 @@ export function lmdbFlaw(read: Read, fileBytes: number): LmdbFlaw | undefined {
   const walk = new TreeWalk(read, {
     pageBytes,
     lastPage: Math.min(lastPage, Math.floor(fileBytes / pageBytes) - 1),
+    lastTaken: lastPage,
     transaction: even > odd ? even : odd,
   });
   // Every write of ours changes the main tree, so its root is as old as its header: or that is an older one's.
@@ -125,17 +129,19 @@ class TreeWalk {
   readonly #read: Read;
   readonly #pageBytes: number;
   readonly #lastPage: number;
+  readonly #lastTaken: number;
   readonly #transaction: bigint;
   readonly #used = new Set<number>();
   /** Page numbers that the tree of free pages lists. */
   readonly #free: number[] = [];
   #isFreeTree = true;
 
-  constructor(read: Read, { pageBytes, lastPage, transaction }: Extent) {
+  constructor(read: Read, { pageBytes, lastPage, lastTaken, transaction }: Extent) {
     this.#transaction = transaction;
     this.#read = read;
     this.#pageBytes = pageBytes;
     this.#lastPage = lastPage;
+    this.#lastTaken = lastTaken;
   }
 
   /** The tree whose record stands at `position`: the one of free pages first, then the main one. */
@@ -157,7 +163,7 @@ class TreeWalk {
   freePages(): void {
     const seen = new Set<number>();
     for (const page of this.#free) {
-      if (page < 2 || page > this.#lastPage || this.#used.has(page) || seen.has(page)) {
+      if (page < 2 || page > this.#lastTaken || this.#used.has(page) || seen.has(page)) {
         this.#fail(0, "free-pages");
       }
       seen.add(page);
@@ -236,7 +242,7 @@ class TreeWalk {
       if (word > 0) this.#free.push(word);
       if (word >= 0) continue;
       const first = words[++k] ?? 0;
-      if (first < 2 || first - word > this.#lastPage + 1 || k > count) this.#fail(position, "free-pages");
+      if (first < 2 || first - word > this.#lastTaken + 1 || k > count) this.#fail(position, "free-pages");
       else for (let page = first; page < first - word; page++) this.#free.push(page);
     }
   }
