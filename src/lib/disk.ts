@@ -50,3 +50,6 @@ export function errorCode(reason: unknown): string {
   const code = reason instanceof Error ? (reason as Error & { code?: unknown }).code : undefined;
   return typeof code === "string" ? code : "";
 }
+
+/** Did it fail for want of room? */
+export const isNoSpace = (reason: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(errorCode(reason));

@@ -8,11 +8,12 @@
  * Never: uses the asynchronous puts, whose promise may resolve before the sync.
  */
 import { createRequire } from "node:module";
+import { getSystemErrorName } from "node:util";
 import { Packr } from "msgpackr";
 import { Fault } from "../fault.ts";
 import { readU32le, writeU32le } from "./bytes.ts";
 import { crc32 } from "./checksum.ts";
-import { errorCode } from "./disk.ts";
+import { isNoSpace } from "./disk.ts";
 import { type LmdbFlaw, lmdbFlaw } from "./lmdb-pages.ts";
 import type { StableStore } from "./stable-store.ts";
 import { systemDisk } from "./system-disk.ts";
@@ -86,19 +87,37 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
     write(changes) {
       const encoded = Object.entries(changes).map(([key, value]) => [key, encode(value)] as const);
       const total = encode(census.after(encoded))!;
-      database.transactionSync(() => {
-        for (const [key, value] of encoded) {
-          if (value === undefined) database.removeSync(key);
-          else database.putSync(key, value);
-        }
-        database.putSync(censusKey, total);
-      });
+      asOfDisk(file, () =>
+        database.transactionSync(() => {
+          for (const [key, value] of encoded) {
+            if (value === undefined) database.removeSync(key);
+            else database.putSync(key, value);
+          }
+          database.putSync(censusKey, total);
+        }),
+      );
       census.take(encoded);
       spare.keep();
     },
     close: () => database.close(),
   };
 }
+
+/** LMDB gives the system's errors by number; disks, by name. And it calls a write that found half its room EIO. */
+function asOfDisk(file: string, work: () => void): void {
+  try {
+    work();
+  } catch (reason) {
+    const { code, message } = reason as { code?: unknown; message: string };
+    if (typeof code !== "number" || code <= 0) throw reason;
+    const name = getSystemErrorName(-code);
+    const isFull = name === "EIO" && systemDisk.freeBytes(file) < noRoomBytes;
+    throw Object.assign(new Error(message, { cause: reason }), { code: isFull ? "ENOSPC" : name });
+  }
+}
+
+/** A disk with less is full. */
+const noRoomBytes = 64 * 1024;
 
 /** Room for many small writes: the pages that one frees serve the next but one. */
 const spareBytes = 512 * 1024;
@@ -123,7 +142,7 @@ class Spare {
     try {
       file.preallocate(usedBytes + spareBytes);
     } catch (reason) {
-      if (errorCode(reason) !== "ENOSPC" && errorCode(reason) !== "EDQUOT") throw reason;
+      if (!isNoSpace(reason)) throw reason;
     } finally {
       this.#fileBytes = file.size();
       file.close();

@@ -6,7 +6,7 @@
  * Never: asks for the free space in a healthy log, deletes anything else.
  */
 import type { Clock } from "../lib/clock.ts";
-import { type Disk, errorCode } from "../lib/disk.ts";
+import { type Disk, isNoSpace } from "../lib/disk.ts";
 
 /** While full, the free space is looked at this often at most. */
 const lookEveryMs = 250;
@@ -73,7 +73,7 @@ export class Reserve {
       file.preallocate(this.#bytes);
       return true;
     } catch (reason) {
-      if (errorCode(reason) !== "ENOSPC" && errorCode(reason) !== "EDQUOT") throw reason;
+      if (!isNoSpace(reason)) throw reason;
       file.truncate(0);
       return false;
     } finally {

@@ -19,7 +19,7 @@ import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { Broadcast } from "../lib/broadcast.ts";
 import type { Clock } from "../lib/clock.ts";
-import { type Disk, errorCode } from "../lib/disk.ts";
+import { type Disk, errorCode, isNoSpace } from "../lib/disk.ts";
 import type { Mapper } from "../lib/mapped-file.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import type { Logger } from "../lib/telemetry.ts";
@@ -669,9 +669,6 @@ function cutGroup(group: FrameGroup, from: RaftIndex): FrameGroup {
   const positions = group.positions.slice(0, from - group.first + 1);
   return { bytes: group.bytes.subarray(0, positions[positions.length - 1]), positions, first: group.first };
 }
-
-const isNoSpace = (reason: unknown): boolean =>
-  ["ENOSPC", "EDQUOT", "MDB_MAP_FULL"].includes(errorCode(reason));
 
 /** Where an empty log begins is asked for; one that has begun knows. */
 function initialStart(catalog: Catalog, initialOffset: Offset): LogStart {

@@ -14,6 +14,7 @@
 import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
+import { isNoSpace } from "../lib/disk.ts";
 import {
   batchKind,
   type ChainEnd,
@@ -287,8 +288,3 @@ function contiguous(entries: readonly Entry[], from: number): Uint8Array[] {
   }
   return runs;
 }
-
-const isNoSpace = (reason: unknown): boolean => {
-  const code = reason instanceof Error ? (reason as Error & { code?: unknown }).code : undefined;
-  return code === "ENOSPC" || code === "EDQUOT" || code === "MDB_MAP_FULL";
-};

@@ -174,6 +174,12 @@ test("a disk that is full to the last byte stops no small write", async (t) => {
   for (let vote = 1; vote <= 500; vote++)
     store.write({ vote, [`log/segment/${vote % 40}`]: "m".repeat(300) });
   assert.equal(statSync(file).size, size);
+  if (disk !== undefined) {
+    // Errors as disks have them, and nothing has changed.
+    const large = { vote: 0, large: "x".repeat(1024 * 1024) };
+    assert.throws(() => store.write(large), { code: "ENOSPC" });
+    assert.deepEqual([store.get("vote"), store.get("large")], [500, undefined]);
+  }
   await store.close();
   const again = openLmdbStore(path);
   assert.deepEqual([again.get("vote"), again.keys("log/segment/").length], [500, 40]);
