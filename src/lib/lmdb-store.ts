@@ -73,7 +73,6 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
     throw damaged(file, { position: 0, why: "keys" }, "keys have come or gone that nobody wrote");
   }
   const spare = new Spare(file, database);
-  if (!readOnly) spare.keep();
   return {
     get whole() {
       return census.whole;
@@ -122,11 +121,11 @@ const noRoomBytes = 64 * 1024;
 /** Room for many small writes: the pages that one frees serve the next but one. */
 const spareBytes = 512 * 1024;
 
-/** The room that the file has behind its last page, made as soon as half of it is used. */
+/** The room that the file has behind its last page, made as soon as half of it is used. By writes alone: a refused start changes nothing. */
 class Spare {
   readonly #file: string;
   readonly #database: Database;
-  #fileBytes = 0;
+  #fileBytes: number | undefined;
 
   constructor(file: string, database: Database) {
     this.#file = file;
@@ -137,10 +136,10 @@ class Spare {
   keep(): void {
     const { lastPageNumber, pageSize } = this.#database.getStats();
     const usedBytes = (lastPageNumber + 1) * pageSize;
-    if (this.#fileBytes - usedBytes >= spareBytes / 2) return;
+    if (this.#fileBytes !== undefined && this.#fileBytes - usedBytes >= spareBytes / 2) return;
     const file = systemDisk.open(this.#file, "write");
     try {
-      file.preallocate(usedBytes + spareBytes);
+      if (file.size() - usedBytes < spareBytes / 2) file.preallocate(usedBytes + spareBytes);
     } catch (reason) {
       if (!isNoSpace(reason)) throw reason;
     } finally {
