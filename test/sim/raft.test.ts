@@ -63,12 +63,14 @@ test(`${seeds} worlds keep every promise, and between them visit what matters`, 
 });
 
 test("the same seed is the same world, event for event", async () => {
+  const hashes = new Set<string>();
   for (const seed of ["7", "153", "235"]) {
     const [first, second] = [await runSeed(seed), await runSeed(seed)];
     assert.equal(first.hash, second.hash);
     assert.equal(first.events, second.events);
+    hashes.add(first.hash);
   }
-  assert.notEqual((await runSeed("7")).hash, (await runSeed("8")).hash);
+  assert.equal(hashes.size, 3);
 });
 
 test("every injected bug still applies: its text stands exactly once in the source", () => {

@@ -41,6 +41,8 @@ interface Seen {
   led: { term: Term; lastIndex: RaftIndex } | undefined;
   /** Configurations of this life, newest last, with the index that was applied when they were first seen. */
   configurations: { readonly since: RaftIndex; readonly configuration: Watched["configuration"] }[];
+  /** Found to be what the others had. */
+  sound: { readonly applied: RaftIndex; readonly configuration: Watched["configuration"] } | undefined;
 }
 
 export class Watch {
@@ -71,7 +73,7 @@ export class Watch {
   #of(peer: PeerId): Seen {
     let seen = this.#seen.get(peer);
     if (seen === undefined) {
-      seen = { term: 0, committed: 0, applied: 0, led: undefined, configurations: [] };
+      seen = { term: 0, committed: 0, applied: 0, led: undefined, configurations: [], sound: undefined };
       this.#seen.set(peer, seen);
     }
     return seen;
@@ -284,7 +286,7 @@ export class Watch {
     if (seen.configurations.at(-1)?.configuration !== node.configuration) {
       seen.configurations.push({ since: seen.applied, configuration: node.configuration });
     }
-    this.#configured(node);
+    this.#configured(node, seen);
     const { led } = seen;
     if (!node.isLeader) seen.led = undefined;
     else if (led === undefined || led.term !== node.term) {
@@ -297,8 +299,9 @@ export class Watch {
   }
 
   /** State-machine safety holds for the configuration, too: whoever has applied as much has the same. */
-  #configured({ peer, applied, configuration }: Watched): void {
+  #configured({ peer, applied, configuration }: Watched, seen: Seen): void {
     const { voters, votersOutgoing, learners } = configuration;
+    if (seen.sound?.applied === applied && seen.sound.configuration === configuration) return;
     const members = [voters, votersOutgoing, learners].map((peers) => peers.toSorted((a, b) => a - b));
     const text = members.map((peers) => peers.join()).join(" | ");
     const before = this.#configurations.get(applied);
@@ -309,7 +312,10 @@ export class Watch {
       this.#configurations.set(applied, { text, members: new Set(members.flat()) });
       return;
     }
-    if (before?.text === text) return;
+    if (before?.text === text) {
+      seen.sound = { applied, configuration };
+      return;
+    }
     this.#fail(
       "one-configuration-per-index",
       `${peer} has ${text} at ${applied}, others had ${before?.text}`,
