@@ -13,7 +13,6 @@ import { Packr } from "msgpackr";
 import { Fault } from "../fault.ts";
 import { readU32le, writeU32le } from "./bytes.ts";
 import { crc32 } from "./checksum.ts";
-import { isNoSpace } from "./disk.ts";
 import { type LmdbFlaw, lmdbFlaw } from "./lmdb-pages.ts";
 import type { StableStore } from "./stable-store.ts";
 import { systemDisk } from "./system-disk.ts";
@@ -121,30 +120,35 @@ const noRoomBytes = 64 * 1024;
 /** Room for many small writes: the pages that one frees serve the next but one. */
 const spareBytes = 512 * 1024;
 
-/** The room that the file has behind its last page, made as soon as half of it is used. By writes alone: a refused start changes nothing. */
+/**
+ * The room that the file has behind its last page, made as soon as half of it is used. By writes alone: a refused start
+ * changes nothing.
+ */
 class Spare {
   readonly #file: string;
   readonly #database: Database;
-  #fileBytes: number | undefined;
+  #fileBytes = 0;
 
   constructor(file: string, database: Database) {
     this.#file = file;
     this.#database = database;
   }
 
-  /** Where the disk is full already there is none, and the next write tries again. */
+  /** Where no room can be made there is none, and the next write tries again: what was written is written. */
   keep(): void {
     const { lastPageNumber, pageSize } = this.#database.getStats();
     const usedBytes = (lastPageNumber + 1) * pageSize;
-    if (this.#fileBytes !== undefined && this.#fileBytes - usedBytes >= spareBytes / 2) return;
-    const file = systemDisk.open(this.#file, "write");
+    if (this.#fileBytes - usedBytes >= spareBytes / 2) return;
     try {
-      if (file.size() - usedBytes < spareBytes / 2) file.preallocate(usedBytes + spareBytes);
-    } catch (reason) {
-      if (!isNoSpace(reason)) throw reason;
-    } finally {
-      this.#fileBytes = file.size();
-      file.close();
+      const file = systemDisk.open(this.#file, "write");
+      try {
+        if (file.size() - usedBytes < spareBytes / 2) file.preallocate(usedBytes + spareBytes);
+        this.#fileBytes = file.size();
+      } finally {
+        file.close();
+      }
+    } catch {
+      // A disk that has failed fails the next write as well.
     }
   }
 }
