@@ -121,8 +121,11 @@ export class NodeCluster implements Disposable {
     else this.#wait("this node waits to be added to a cluster");
   }
 
-  /** Answers what another node asks. */
+  /** Answers what another node asks. Rejects with Fault "bad-request" what is no order, and "unimplemented". */
   async ask(verb: string, body: unknown, from: PeerHello): Promise<unknown> {
+    if (typeof body !== "object" || body === null) {
+      throw new Fault("bad-request", { message: `the order ${verb} is malformed` });
+    }
     if (verb === "founders") return this.#founderReply();
     if (verb === "end") return this.#options.replica.storedLog.end;
     if (verb === "adopt") return this.#adopt(body, from);
@@ -329,7 +332,7 @@ export class NodeCluster implements Disposable {
   /** Late: found out by a leader that met this node again. One that has a leader may have been taken back since. */
   #removed(body: unknown, from: PeerHello): null {
     const { replica } = this.#options;
-    const { late } = (body ?? {}) as Record<string, unknown>;
+    const { late } = body as Record<string, unknown>;
     if (from.clusterId !== this.clusterId || !replica.started) return null;
     if (late === true && replica.node.leader !== undefined) return null;
     this.#isOut("this node was removed from its cluster");
