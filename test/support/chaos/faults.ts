@@ -160,7 +160,7 @@ function flipBit(directory: string, chance: Prng): string | undefined {
  * Takes it out; answers whether that could be done. An order whose answer was lost may still be under way, and what the
  * node itself or a follower says of the members is of before: it is given again until something definite is heard.
  */
-async function isRemoved(operator: Operator, name: string, insists: boolean): Promise<boolean> {
+async function removed(operator: Operator, name: string, insists: boolean): Promise<boolean> {
   const first = await operator.remove(name);
   if (first === true || (first === false && !insists)) return first;
   const never = new AbortController().signal;
@@ -177,7 +177,7 @@ const replace: Fault = async (scene) => {
   if (!(await isCalm(scene))) return undefined;
   const node = await victim(scene);
   if (node === undefined || signal.aborted) return undefined;
-  if (!(await isRemoved(operator, node.name, false))) return undefined;
+  if (!(await removed(operator, node.name, false))) return undefined;
   await lasting(scene, 100, 1_000);
   await fleet.end(node, "SIGKILL");
   fleet.wipe(node);
@@ -195,7 +195,7 @@ const guest: Fault = async (scene) => {
   const joined = await whole(scene);
   await lasting(scene, 200, 1_500);
   // Also when the run is over: what was taken in must go again.
-  await isRemoved(operator, name, true);
+  await removed(operator, name, true);
   await fleet.retire(node);
   return `${name}${joined ? "" : " (never whole)"}`;
 };
