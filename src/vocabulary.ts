@@ -42,7 +42,7 @@ export interface AppendOptions {
   readonly producer?: ProducerStamp;
   /** Append only if the first record gets this offset, else Fault "offset-mismatch". */
   readonly expectedOffset?: Offset;
-  /** Wall-clock time after which the caller no longer waits (milliseconds since 1970). */
+  /** Point on the monotonic clock (`performance.now()`, `Clock.monotonicMs()`) after which the caller no longer waits. */
   readonly deadlineMs?: number;
   /** Of the caller; for access checks and the trace where an append travels on to the leader. */
   readonly subject?: string;
@@ -68,6 +68,7 @@ export interface Freshness {
   /** For session: the highest offset the caller has seen or was acknowledged. */
   readonly seenOffset?: Offset;
   readonly maxStalenessMs?: number;
+  /** Point on the monotonic clock, as in AppendOptions. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
 }

@@ -10,7 +10,7 @@
  */
 import type { Transport } from "@connectrpc/connect";
 import { Fault, type FaultKind } from "../fault.ts";
-import type { Clock } from "../lib/clock.ts";
+import { type Clock, timeoutMsMax } from "../lib/clock.ts";
 import type { Prng } from "../lib/prng.ts";
 import { type BackoffSettings, backoffMs } from "./backoff.ts";
 import { Connections, type Dial } from "./connections.ts";
@@ -36,7 +36,7 @@ export interface CallOptions {
   readonly effect: Effect;
   /** The far end knows a repetition when it sees one. */
   readonly repeatable?: boolean;
-  /** Wall clock, milliseconds since 1970. */
+  /** Point on the monotonic clock; infinite for a stream without end. */
   readonly deadlineMs: number;
   /** The longest that one attempt may take. */
   readonly attemptMs?: number | undefined;
@@ -115,7 +115,7 @@ export class Caller implements Disposable {
           failures < attemptsMax &&
           !this.closing.aborted &&
           options.signal?.aborted !== true &&
-          clock.wallMs() + waitMs < options.deadlineMs &&
+          clock.monotonicMs() + waitMs < options.deadlineMs &&
           (fault.kind !== "corrupt" || failures < damagedMax) &&
           isSafe(fault, options);
         if (!again) throw isUnknown ? asUnknown(fault) : fault;
@@ -128,13 +128,13 @@ export class Caller implements Disposable {
   async attempt<T>(options: CallOptions, work: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { clock } = this.#options;
     this.#checkOpen(options.signal);
-    const leftMs = options.deadlineMs - clock.wallMs();
+    const leftMs = options.deadlineMs - clock.monotonicMs();
     if (leftMs <= 0) throw new Fault("deadline");
     if (this.#options.discover) await this.#discover(options, leftMs);
     const addr = this.picker.pick(options.purpose, clock.monotonicMs(), options.avoid);
     const signal = anySignal(this.closing, options.signal);
     const timeoutMs = Number.isFinite(leftMs)
-      ? Math.max(1, Math.ceil(options.deadlineMs - clock.wallMs()))
+      ? Math.max(1, Math.ceil(options.deadlineMs - clock.monotonicMs()))
       : undefined;
     const boundMs = Math.min(
       timeoutMs ?? Number.POSITIVE_INFINITY,
@@ -145,7 +145,8 @@ export class Caller implements Disposable {
         addr,
         transport: this.#connections.to(addr),
         signal,
-        timeoutMs: Number.isFinite(boundMs) ? boundMs : undefined,
+        // Connect hands it to setTimeout, which takes no more.
+        timeoutMs: Number.isFinite(boundMs) ? Math.min(boundMs, timeoutMsMax) : undefined,
       });
       this.picker.succeeded(addr);
       return result;
@@ -188,7 +189,7 @@ export class Caller implements Disposable {
       this.#checkOpen(options.signal);
       const fault = faultOf(reason, "read");
       if (!nodeFaults.includes(fault.kind)) return;
-      if (clock.wallMs() >= options.deadlineMs) throw new Fault("deadline", { cause: fault });
+      if (clock.monotonicMs() >= options.deadlineMs) throw new Fault("deadline", { cause: fault });
       throw new Fault("unavailable", { message: fault.message, facts: fault.facts, cause: fault });
     }
   }

@@ -34,6 +34,7 @@ import { callOptions, checkRun, Producer } from "./producer.ts";
 import { Session } from "./session.ts";
 import { copyBytes } from "./slab.ts";
 import { RemoteTail } from "./tail.ts";
+import { checkDeadline } from "./waiting.ts";
 import { consumeBatches, frameOf, produceBatchRequest } from "./wire.ts";
 
 export interface LogClientOptions {
@@ -180,7 +181,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
     return tail;
   }
 
-  trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
+  async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
     const call = { ...this.#writeCall(options), repeatable: true }; // a second time does nothing
     return this.#caller.call(call, async ({ transport, signal, timeoutMs }) => {
       const request = { beforeOffset: wholeOf("before", before) };
@@ -245,7 +246,11 @@ export class LogClient implements CommitLog, AsyncDisposable {
 
   #writeCall({ deadlineMs }: AppendOptions): CallOptions {
     const { clock, limits } = this.#options;
-    return { purpose: "append", effect: "write", deadlineMs: deadlineMs ?? clock.wallMs() + limits.callMs };
+    return {
+      purpose: "append",
+      effect: "write",
+      deadlineMs: checkDeadline(clock, deadlineMs ?? clock.monotonicMs() + limits.callMs),
+    };
   }
 
   #read<T>(freshness: Freshness, work: (attempt: Attempt) => Promise<T>): Promise<T> {
@@ -253,7 +258,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
     const options: CallOptions = {
       purpose: "read",
       effect: "read",
-      deadlineMs: freshness.deadlineMs ?? clock.wallMs() + limits.callMs,
+      deadlineMs: checkDeadline(clock, freshness.deadlineMs ?? clock.monotonicMs() + limits.callMs),
       attemptMs: limits.attemptMs,
       signal: freshness.signal,
     };

@@ -18,6 +18,7 @@ import { runBytesMax } from "./limits.ts";
 import { appendedOf } from "./messages.ts";
 import { encodeRun, type NewRecord } from "./record.ts";
 import { copyBytes } from "./slab.ts";
+import { checkDeadline } from "./waiting.ts";
 import { produceBatchRequest } from "./wire.ts";
 
 export interface ProducerOptions {
@@ -70,8 +71,8 @@ export class Producer implements AsyncDisposable {
   }
 
   /**
-   * Appends a run as a whole; the caller may reuse its bytes at once. `deadlineMs` is wall clock, milliseconds since
-   * 1970: after it the run is not tried any more.
+   * Appends a run as a whole; the caller may reuse its bytes at once. `deadlineMs` is a point on the monotonic clock
+   * (`performance.now()`): after it the run is not tried any more.
    */
   append(run: RecordRun, deadlineMs?: number): Promise<Appended> {
     return this.#add({ bytes: copyBytes(run.bytes), count: run.count }, deadlineMs);
@@ -108,7 +109,7 @@ export class Producer implements AsyncDisposable {
       checkRun(run);
       const { clock } = this.#options;
       const nowMs = clock.monotonicMs();
-      const expiresAt = deadlineMs === undefined ? undefined : nowMs + deadlineMs - clock.wallMs();
+      const expiresAt = deadlineMs === undefined ? undefined : checkDeadline(clock, deadlineMs);
       this.#batcher.add(run, { resolve, reject }, nowMs, expiresAt);
       this.#pumpSoon();
     });
@@ -170,11 +171,11 @@ export class Producer implements AsyncDisposable {
   }
 
   #attempt(batch: Batch<Ticket>): Promise<Appended> {
-    const { caller, clock, attemptMs } = this.#options;
+    const { caller, attemptMs } = this.#options;
     const options = {
       purpose: "append",
       effect: "write",
-      deadlineMs: clock.wallMs() + (batch.expiresAt - clock.monotonicMs()),
+      deadlineMs: batch.expiresAt,
       // Where a repetition is harmless, do not let one silent node use up the time.
       attemptMs: batch.stamp === undefined ? undefined : attemptMs,
     } as const;

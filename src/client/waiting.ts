@@ -50,6 +50,22 @@ export function within<T>(
   });
 }
 
+/** A deadline further away than this is not a point on the monotonic clock. */
+const deadlineAheadMsMax = 10 * 365 * 86_400_000;
+
+/**
+ * The deadline itself, where it can be a point on the monotonic clock.
+ * @throws Fault "bad-request" for NaN, and for a wall-clock time, which is decades ahead and would never come
+ */
+export function checkDeadline(clock: Clock, deadlineMs: number): number {
+  if (deadlineMs === Number.POSITIVE_INFINITY || deadlineMs - clock.monotonicMs() <= deadlineAheadMsMax)
+    return deadlineMs;
+  throw new Fault("bad-request", {
+    message: `deadlineMs is a point on the monotonic clock, performance.now() and some ms, not ${deadlineMs}`,
+    facts: { field: "deadlineMs" },
+  });
+}
+
 /** Several signals as one, undefined ones left out. */
 export function anySignal(...signals: readonly (AbortSignal | undefined)[]): AbortSignal | undefined {
   const given = signals.filter((signal) => signal !== undefined);

@@ -241,7 +241,7 @@ export class Appender {
   #lookAtDeadlines(): void {
     this.#timer ??= this.#clock.after(deadlineLookMs, () => {
       this.#timer = undefined;
-      const now = this.#clock.wallMs();
+      const now = this.#clock.monotonicMs();
       let more = false;
       for (const group of [...this.#flight.map((flight) => flight.group), ...this.#queue.groups]) {
         for (const waiter of group.waiters) {

@@ -104,7 +104,7 @@ export class FreshnessGate {
   #limited<T>(promise: Promise<T>, freshness: Freshness, late: string): Promise<T> {
     const { clock } = this.#ports;
     const { deadlineMs, signal } = freshness;
-    const left = deadlineMs === undefined ? waitMsMax : Math.min(waitMsMax, deadlineMs - clock.wallMs());
+    const left = deadlineMs === undefined ? waitMsMax : Math.min(waitMsMax, deadlineMs - clock.monotonicMs());
     return new Promise((resolve, reject) => {
       const done = (): void => {
         timer.cancel();

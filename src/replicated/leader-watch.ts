@@ -32,26 +32,26 @@ export class LeaderWatch {
     this.#changes.notify();
   }
 
-  /** "here", or who leads. Fault "unavailable" when there is nobody until `untilMs` of the wall clock. */
+  /** "here", or who leads. Fault "unavailable" when there is no leader until `untilMs` of the monotonic clock. */
   async leader(untilMs: number): Promise<string> {
     const { ready, leads, leaderName, clock } = this.#ports;
     for (;;) {
       if (ready()) return "here";
       const name = leads() ? undefined : leaderName();
       if (name !== undefined) return name;
-      if (clock.wallMs() >= untilMs) throw new Fault("unavailable", { message: "there is no leader" });
+      if (clock.monotonicMs() >= untilMs) throw new Fault("unavailable", { message: "there is no leader" });
       await this.changed(untilMs);
     }
   }
 
-  /** Resolves at the next change, or at that time of the wall clock. */
+  /** Resolves at the next change, or at `untilMs` of the monotonic clock. */
   changed(untilMs: number): Promise<void> {
     if (this.#changes.size >= waitersMax) {
       throw new Fault("overloaded", { message: "too many writes wait for a leader" });
     }
     const { clock } = this.#ports;
     return new Promise((resolve) => {
-      const timer = clock.after(Math.max(1, untilMs - clock.wallMs()), () => {
+      const timer = clock.after(Math.max(1, untilMs - clock.monotonicMs()), () => {
         stop();
         resolve();
       });

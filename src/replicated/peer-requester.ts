@@ -51,7 +51,7 @@ export class Requester {
   ask(question: Question, deadlineMs: number): Promise<unknown> {
     const { clock, send, reachable, requestsMax } = this.#options;
     return new Promise((resolve, reject) => {
-      const remainingMs = deadlineMs - clock.wallMs();
+      const remainingMs = deadlineMs - clock.monotonicMs();
       if (remainingMs <= 0) throw new Fault("deadline", { message: "no time is left to ask the peer" });
       if (!reachable()) throw new Fault("unavailable", { message: "the peer cannot be reached" });
       if (this.#pending.size >= requestsMax) throw full();
@@ -112,7 +112,7 @@ export class Requester {
 
   #look(): void {
     this.#looking = false;
-    const now = this.#options.clock.wallMs();
+    const now = this.#options.clock.monotonicMs();
     for (const [id, { deadlineMs, sent, reject }] of this.#pending) {
       if (deadlineMs > now) continue;
       this.#pending.delete(id);

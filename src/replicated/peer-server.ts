@@ -151,7 +151,7 @@ export class PeerServer {
   }
 
   #optionsOf({ options, remainingMs }: Request, traceparent: string | undefined): AppendOptions {
-    const deadlineMs = this.#options.clock.wallMs() + remainingMs;
+    const deadlineMs = this.#options.clock.monotonicMs() + remainingMs;
     return { ...options, ...(traceparent === undefined ? {} : { traceparent }), deadlineMs, forward: false };
   }
 

@@ -77,7 +77,7 @@ export function visit(
       reachable: () => !connection.closed,
       send: (item) => connection.send(item),
     });
-    const timer = clock.after(Math.max(0, deadlineMs - clock.wallMs()), () =>
+    const timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () =>
       // What has come meanwhile is read first. A question has a deadline of its own, and knows how far it came.
       clock.soon(() => {
         if (hello === undefined)

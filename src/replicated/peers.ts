@@ -112,8 +112,8 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   }
 
   /**
-   * Asks a node's PeerService. `deadlineMs` is a wall-clock time. Rejects with the fault of the service, or one that
-   * says how far the question had come: with written "no" it was not asked at all.
+   * Asks a node's PeerService. `deadlineMs` is a point on the monotonic clock. Rejects with the fault of the service, or
+   * with one that says how far the question came: with written "no" it was not asked at all.
    */
   async ask(
     address: string,
@@ -123,11 +123,11 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   ): Promise<unknown> {
     const question = valueQuestion(verb, body);
     const { clock } = this.#options;
-    const deadlineMs = options.deadlineMs ?? clock.wallMs() + this.#limits.questionMs;
+    const deadlineMs = options.deadlineMs ?? clock.monotonicMs() + this.#limits.questionMs;
     for (const link of this.#links.values()) {
       if (link.callee.address === address && link.canAsk) return link.ask(question, deadlineMs);
     }
-    const { answer } = await this.#visit(address, question, deadlineMs - clock.wallMs());
+    const { answer } = await this.#visit(address, question, deadlineMs - clock.monotonicMs());
     return answer;
   }
 
@@ -285,7 +285,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   }
 
   #deadline({ deadlineMs }: AppendOptions): number {
-    return deadlineMs ?? this.#options.clock.wallMs() + this.#limits.forwardMs;
+    return deadlineMs ?? this.#options.clock.monotonicMs() + this.#limits.forwardMs;
   }
 
   async #visit(
@@ -299,7 +299,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     }
     this.#visits++;
     try {
-      return await visit(this.#options, address, question, this.#options.clock.wallMs() + timeoutMs);
+      return await visit(this.#options, address, question, this.#options.clock.monotonicMs() + timeoutMs);
     } finally {
       this.#visits--;
     }

@@ -190,12 +190,12 @@ export class ReplicatedLog implements CommitLog {
     if (node() === undefined) {
       throw new Fault("unavailable", { message: "this node takes part in no cluster yet" });
     }
-    const patience = clock.wallMs() + leaderWaitMsMax;
+    const patience = clock.monotonicMs() + leaderWaitMsMax;
     const until = Math.min(options.deadlineMs ?? patience, patience);
     let undecided: Fault | undefined;
     for (let attempt = 1; ; attempt++) {
       try {
-        if (attempt > 1) await watch.changed(Math.min(until, clock.wallMs() + 100 * (attempt - 1)));
+        if (attempt > 1) await watch.changed(Math.min(until, clock.monotonicMs() + 100 * (attempt - 1)));
         const leader = await watch.leader(until);
         if (leader === "here") return await here();
         if (options.forward === false) throw notLeader(node());
@@ -203,7 +203,7 @@ export class ReplicatedLog implements CommitLog {
       } catch (reason) {
         const fault = Fault.from(reason);
         if (fault.written === "unknown") undecided ??= fault;
-        const late = attempt >= attemptsMax || clock.wallMs() >= until;
+        const late = attempt >= attemptsMax || clock.monotonicMs() >= until;
         if (options.forward === false) throw fault;
         if (late || !mayRetry(fault, options)) throw outcome(fault, undecided);
       }
@@ -213,7 +213,7 @@ export class ReplicatedLog implements CommitLog {
   /** The answer of a forwarded write waits until this node shows it, or the caller's time is up. */
   async #seenHere(holds: (bounds: Bounds) => boolean, options: AppendOptions): Promise<void> {
     const { clock } = this.#options;
-    const patience = clock.wallMs() + leaderWaitMsMax;
+    const patience = clock.monotonicMs() + leaderWaitMsMax;
     const deadlineMs = Math.min(options.deadlineMs ?? patience, patience) - answerMarginMs;
     await this.#gate.until(holds, { deadlineMs }).catch(() => undefined);
   }

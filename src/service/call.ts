@@ -39,7 +39,7 @@ export interface Caller {
 /** What a request says about itself besides its message. */
 export interface CallMeta {
   readonly protocol: Protocol;
-  /** Wall clock, milliseconds since 1970. */
+  /** Point on the monotonic clock. */
   readonly deadlineMs?: number | undefined;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
@@ -150,7 +150,7 @@ export class CallDesk {
 
   /** Milliseconds left of a call, undefined when it has no deadline. */
   remainingMs(call: Call): number | undefined {
-    return call.deadlineMs === undefined ? undefined : call.deadlineMs - this.#options.clock.wallMs();
+    return call.deadlineMs === undefined ? undefined : call.deadlineMs - this.#options.clock.monotonicMs();
   }
 
   /** Ends every long call with this fault. */

@@ -50,7 +50,7 @@ export async function chapterOne(
   }
   let call: Call | undefined;
   try {
-    const deadlineMs = options.clock.wallMs() + (options.answerMs ?? answerMsDefault);
+    const deadlineMs = options.clock.monotonicMs() + (options.answerMs ?? answerMsDefault);
     const meta = { ...metaOf(request), deadlineMs };
     call = options.desk.beginCall(method === "POST" ? postDoor : getDoor, caller, meta);
     const line =
@@ -74,7 +74,7 @@ async function post(request: NodeRequest, call: Call, options: ChapterOneOptions
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(request, forwardHeader) !== "no";
   const work = appendFor(options, call, { run }, forward, undefined);
-  const done = await within(options.clock, work, (call.deadlineMs ?? 0) - options.clock.wallMs());
+  const done = await within(options.clock, work, (call.deadlineMs ?? 0) - options.clock.monotonicMs());
   // It goes on, and nobody knows how it will end.
   if (done === "late") throw new Fault("deadline", { written: "unknown" });
   return `{"offset":${done.firstOffset}}\n`;
@@ -99,7 +99,7 @@ async function get(
   response.once("close", onClose);
   const { deadlineMs = 0 } = call;
   const late = new Fault("deadline");
-  const timer = options.clock.after(deadlineMs - options.clock.wallMs(), () => gone.abort(late));
+  const timer = options.clock.after(deadlineMs - options.clock.monotonicMs(), () => gone.abort(late));
   try {
     const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs } };
     const { slice } = await readOne(options.log, plan, options.clock, gone.signal);

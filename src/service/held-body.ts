@@ -17,7 +17,7 @@ const envelopeBytes = 5;
 export interface BodyLimits {
   readonly share: HeldShare;
   readonly clock: Clock;
-  /** Wall time; asked once the call has begun. Undefined: the body may take as long as it likes. */
+  /** Point on the monotonic clock; asked once the call has begun. Undefined: the body may take any time. */
   readonly deadlineMs: () => number | undefined;
   readonly messageBytesMax: number;
 }
@@ -44,7 +44,7 @@ async function* wholeBody(body: AsyncIterable<Uint8Array>, limits: BodyLimits): 
   const timer =
     deadlineMs === undefined
       ? undefined
-      : clock.after(Math.max(0, deadlineMs - clock.wallMs()), () =>
+      : clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () =>
           late.reject(connectErrorOf(new Fault("deadline"))),
         );
   const chunks = body[Symbol.asyncIterator]();

@@ -158,7 +158,7 @@ function beginCall(context: HandlerContext, { desk, clock }: RpcOptions): void {
   try {
     passage.call = desk.beginCall(door, passage.caller, {
       protocol: context.protocolName as Protocol,
-      deadlineMs: timeoutMs === undefined ? undefined : clock.wallMs() + timeoutMs,
+      deadlineMs: timeoutMs === undefined ? undefined : clock.monotonicMs() + timeoutMs,
       traceparent: header("traceparent"),
       tracestate: header("tracestate"),
       requestId: header("x-request-id"),

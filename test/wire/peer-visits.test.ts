@@ -142,11 +142,11 @@ describe("asking a node", () => {
           }),
       },
     });
-    const fault = await faultOf(a.network.ask(b.address, "wait", null, { deadlineMs: Date.now() + 80 }));
+    const fault = await faultOf(a.network.ask(b.address, "wait", null, { deadlineMs: performance.now() + 80 }));
     assert.equal(fault.kind, "deadline");
     assert.equal(fault.written, "unknown");
     await until("the service was told", () => aborted);
-    const late = await faultOf(a.network.ask(b.address, "wait", null, { deadlineMs: Date.now() - 1 }));
+    const late = await faultOf(a.network.ask(b.address, "wait", null, { deadlineMs: performance.now() - 1 }));
     assert.equal(late.written, "no");
   });
 
@@ -165,7 +165,7 @@ describe("asking a node", () => {
     const a = await openPeer("a");
     a.know(b.hello);
     await until("they are linked", () => a.network.peers()[0]?.connected === true);
-    const asked = faultOf(a.network.ask(b.address, "wait", null, { deadlineMs: Date.now() + 60_000 }));
+    const asked = faultOf(a.network.ask(b.address, "wait", null, { deadlineMs: performance.now() + 60_000 }));
     await delay(systemClock, 20);
     await a[Symbol.asyncDispose]();
     assert.equal((await asked).written, "unknown");

@@ -85,7 +85,7 @@ export class MembersAdmin {
     const { replica, clock } = this.#options;
     const to = this.#furthest();
     if (!replica.started || !replica.node.isLeader || to === undefined) return;
-    const untilMs = clock.wallMs() + withinMs;
+    const untilMs = clock.monotonicMs() + withinMs;
     replica.node.transferLeadership(to.peer);
     await this.#until(() => replica.node.leader?.name === to.name, untilMs);
     // Given up, perhaps: then whoever waited for the next leader goes on here.
@@ -102,7 +102,7 @@ export class MembersAdmin {
   /** Over the peer link, again while nothing was done because leadership is on its way elsewhere. */
   async #askLeader(verb: string, body: object): Promise<unknown> {
     const { replica, ask, clock } = this.#options;
-    const deadlineMs = clock.wallMs() + orderMs;
+    const deadlineMs = clock.monotonicMs() + orderMs;
     let last = new Fault("unavailable", { message: "there is no leader" });
     for (;;) {
       const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
@@ -112,8 +112,8 @@ export class MembersAdmin {
         last = Fault.from(reason);
         if (leader === undefined || !isPassing(last, leader.address)) throw last;
       }
-      await replica.watch.changed(Math.min(deadlineMs, clock.wallMs() + againMs));
-      if (clock.wallMs() >= deadlineMs) throw last;
+      await replica.watch.changed(Math.min(deadlineMs, clock.monotonicMs() + againMs));
+      if (clock.monotonicMs() >= deadlineMs) throw last;
     }
   }
 
@@ -158,7 +158,7 @@ export class MembersAdmin {
       changes: [{ action: "remove", peer: member.peer }],
     });
     // It would not hear of it otherwise: nobody sends it anything any more.
-    await ask(member.address, "removed", {}, clock.wallMs() + 1_000).catch(() => undefined);
+    await ask(member.address, "removed", {}, clock.monotonicMs() + 1_000).catch(() => undefined);
     return null;
   }
 
@@ -166,7 +166,7 @@ export class MembersAdmin {
   async #checkRemovable({ name, peer }: Pick<Member, "name" | "peer">): Promise<void> {
     const { clock, reconciler, replica } = this.#options;
     const whyNot = (): string | undefined => whyNotRemove(reconciler.view(), peer);
-    await this.#until(() => !replica.ready || whyNot() === undefined, clock.wallMs() + answerMs);
+    await this.#until(() => !replica.ready || whyNot() === undefined, clock.monotonicMs() + answerMs);
     if (!replica.ready) throw new Fault("not-leader");
     const why = whyNot();
     if (why !== undefined) throw refusal(`${name} cannot be removed now, ${why}`);
@@ -183,7 +183,7 @@ export class MembersAdmin {
     }
     if (!replica.node.configuration.voters.includes(to.peer)) throw refusal(`${to.name} is no voter yet`);
     replica.node.transferLeadership(to.peer);
-    await this.#until(() => replica.node.leader?.name === to.name, clock.wallMs() + transferMs);
+    await this.#until(() => replica.node.leader?.name === to.name, clock.monotonicMs() + transferMs);
     replica.watch.notify();
     const leader = replica.node.leader?.name;
     if (leader === to.name) return leader;
@@ -216,8 +216,8 @@ export class MembersAdmin {
 
   async #until(holds: () => boolean, untilMs: number): Promise<void> {
     const { replica, clock } = this.#options;
-    while (!holds() && clock.wallMs() < untilMs) {
-      await replica.watch.changed(Math.min(untilMs, clock.wallMs() + lookMs));
+    while (!holds() && clock.monotonicMs() < untilMs) {
+      await replica.watch.changed(Math.min(untilMs, clock.monotonicMs() + lookMs));
     }
   }
 }

@@ -103,7 +103,7 @@ function begin(
   try {
     call = lane.desk.beginCall(door, caller, {
       protocol: request.protocol,
-      deadlineMs: timeoutMs === undefined ? undefined : lane.clock.wallMs() + timeoutMs,
+      deadlineMs: timeoutMs === undefined ? undefined : lane.clock.monotonicMs() + timeoutMs,
       traceparent: single(headers["traceparent"]),
       tracestate: single(headers["tracestate"]),
       requestId: single(headers["x-request-id"]),

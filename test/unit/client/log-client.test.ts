@@ -13,7 +13,7 @@ const isFault =
     return true;
   };
 const producer: ProducerStamp = { subject: "", id: 1n, epoch: 0, sequence: 0 };
-const soon = (ms: number): number => Date.now() + ms;
+const soon = (ms: number): number => performance.now() + ms;
 
 test("resolver: finds the servers and who leads", async () => {
   await using client = new FakeCluster("a:1", "b:1", "c:1").client({ seeds: ["b:1"] });
@@ -133,6 +133,20 @@ test("a silent node costs a caller its deadline, and the outcome is unknown", as
     );
   }
   client[Symbol.dispose]();
+});
+
+test("a deadline on the wall clock is refused: it would never come", async () => {
+  await using client = new FakeCluster("a:1").client();
+  const deadlineMs = 1_700_000_000_000;
+  const { commitLog } = client;
+  const refused = isFault("bad-request", "no");
+  await assert.rejects(commitLog.append(run("x"), { deadlineMs }), refused);
+  await assert.rejects(commitLog.append(run("x"), { deadlineMs, expectedOffset: 0 }), refused);
+  await assert.rejects(commitLog.trim(0, { deadlineMs: Number.NaN }), refused);
+  await assert.rejects(commitLog.read(0, { deadlineMs }), refused);
+  const patient = { deadlineMs: Number.POSITIVE_INFINITY };
+  assert.equal((await commitLog.append(run("x"), patient)).firstOffset, 0);
+  assert.equal((await commitLog.read(0, { deadlineMs: performance.now() + 2 ** 33 })).firstOffset, 0);
 });
 
 test("a silent node does not use up the time of an append that may be repeated", async () => {

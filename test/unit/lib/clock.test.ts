@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { within } from "../../../src/lib/clock.ts";
+import { systemClock, within } from "../../../src/lib/clock.ts";
 import { VirtualTime } from "../../support/virtual-clock.ts";
 
 /** Runs this in a process of its own, where nothing else is open; answers what it printed. */
@@ -33,4 +33,30 @@ test("work that is in time is what it comes to and keeps no timer, else it is la
   assert.ok(time.step());
   assert.equal(await answer, "late");
   slow.reject(new Error("too late to matter"));
+});
+
+test("a delay of any length is waited for, and one that is no number is none", () => {
+  const script = `
+    const fired = [];
+    for (const ms of [2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53, Number.MAX_VALUE, Infinity])
+      systemClock.after(ms, () => fired.push(ms));
+    for (const ms of [0, -1, -Infinity, NaN]) systemClock.after(ms, () => fired.push(String(ms)));
+    systemClock.after(60, () => console.log(fired.join()), true);`;
+  assert.equal(alone(script), "0,-1,-Infinity,NaN");
+});
+
+test("a delay beyond the longest timer is the sum of several, and can be canceled in each", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const longest = 2 ** 31 - 1;
+  let fired = 0;
+  systemClock.after(2 * longest + 10, () => fired++);
+  const canceled = systemClock.after(longest + 10, () => fired++);
+  t.mock.timers.tick(longest);
+  canceled.cancel();
+  t.mock.timers.tick(longest);
+  assert.equal(fired, 0);
+  t.mock.timers.tick(9);
+  assert.equal(fired, 0);
+  t.mock.timers.tick(1);
+  assert.equal(fired, 1);
 });

@@ -57,7 +57,7 @@ test("a suffix conflict deletes the whole log: only what conflicts is replaced",
   const old = await cluster.leader();
   await appendAll(old, names(40));
   cluster.isolate(old.name);
-  const lost = old.replica!.log.append(run("never"), { deadlineMs: Date.now() + 200 }).catch(Fault.from);
+  const lost = old.replica!.log.append(run("never"), { deadlineMs: performance.now() + 200 }).catch(Fault.from);
   const next = await cluster.leader();
   await appendAll(next, names(40, "s"));
   cluster.heal();
@@ -117,7 +117,7 @@ test("stale reads: a leader that was deposed without knowing it does not say tha
   cluster.isolate(old.name);
   const next = await cluster.leader();
   await appendAll(next, names(5, "s"));
-  const deadlineMs = Date.now() + 300;
+  const deadlineMs = performance.now() + 300;
   for (const mode of ["linearizable", "session"] as const) {
     const fault = await old.replica!.log.read(7, { mode, deadlineMs }).catch(Fault.from);
     assert.ok(fault instanceof Fault && fault.kind !== "out-of-range", mode);
