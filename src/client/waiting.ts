@@ -61,7 +61,7 @@ export function checkDeadline(clock: Clock, deadlineMs: number): number {
   if (deadlineMs === Number.POSITIVE_INFINITY || deadlineMs - clock.monotonicMs() <= deadlineAheadMsMax)
     return deadlineMs;
   throw new Fault("bad-request", {
-    message: `deadlineMs is a point on the monotonic clock, performance.now() and some ms, not ${deadlineMs}`,
+    message: `deadlineMs ${deadlineMs} is not a point on the monotonic clock (performance.now)`,
     facts: { field: "deadlineMs" },
   });
 }

@@ -142,7 +142,9 @@ describe("asking a node", () => {
           }),
       },
     });
-    const fault = await faultOf(a.network.ask(b.address, "wait", null, { deadlineMs: performance.now() + 80 }));
+    const fault = await faultOf(
+      a.network.ask(b.address, "wait", null, { deadlineMs: performance.now() + 80 }),
+    );
     assert.equal(fault.kind, "deadline");
     assert.equal(fault.written, "unknown");
     await until("the service was told", () => aborted);

@@ -57,7 +57,9 @@ test("a suffix conflict deletes the whole log: only what conflicts is replaced",
   const old = await cluster.leader();
   await appendAll(old, names(40));
   cluster.isolate(old.name);
-  const lost = old.replica!.log.append(run("never"), { deadlineMs: performance.now() + 200 }).catch(Fault.from);
+  const lost = old
+    .replica!.log.append(run("never"), { deadlineMs: performance.now() + 200 })
+    .catch(Fault.from);
   const next = await cluster.leader();
   await appendAll(next, names(40, "s"));
   cluster.heal();
