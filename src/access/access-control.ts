@@ -110,8 +110,9 @@ export class AccessControl {
   demand(caller: Caller, object: string, action: Action): void {
     if (this.check(caller, object, action)) return;
     if (!this.authenticated(caller)) throw new Fault("unauthenticated");
+    const reason = this.#rules?.roleLine(caller.subject) === undefined ? "" : ", it is the name of a role";
     throw new Fault("permission-denied", {
-      message: `"${caller.subject}" may not ${phrases[action]} "${object}"`,
+      message: `"${caller.subject}" may not ${phrases[action]} "${object}"${reason}`,
       facts: { subject: caller.subject, object, action },
     });
   }
@@ -127,6 +128,13 @@ export class AccessControl {
     if (built !== undefined) return built;
     const rule = this.#rules?.ruleFor(caller.subject, object, action);
     if (rule !== undefined) return { allowed: true, because: rule };
+    const roleLine = this.#rules?.roleLine(caller.subject);
+    if (roleLine !== undefined) {
+      return {
+        allowed: false,
+        because: `"${caller.subject}" is the name of a role and no caller (${roleLine})`,
+      };
+    }
     const name = this.#source?.policyName ?? "policy";
     const besides =
       action === "peer" && !this.#rules?.speaksOfPeer ? ", and the certificate names no node" : "";

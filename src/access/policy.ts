@@ -1,12 +1,13 @@
 /**
- * The lines of a policy file, read strictly: Casbin itself passes over what it does not understand, and a rule
- * that silently does not count is a hole or a riddle.
+ * Reads the lines of a policy file strictly. Casbin skips what it does not understand. A rule that is skipped is a
+ * missing right or a missing protection, so here it is an error that names the line.
  *
  *   line := ptype "," field ("," field)* | "#" comment | blank
  *
- * Never: decides, touches a file.
+ * A long file is read in slices with a pause after each, so that reading it does not hold the event loop.
  */
 import { Fault } from "../fault.ts";
+import { pauseEvery } from "../lib/pause-every.ts";
 import { actions, isAction } from "./identity.ts";
 
 export interface PolicyLine {
@@ -22,7 +23,7 @@ export interface LineShape {
   readonly fields: number;
   /** Which field is the action, if one is. */
   readonly action?: number | undefined;
-  /** The action is compared as it stands, so it must be one there is, or `*`. */
+  /** The action is compared as it stands, so it must be one that exists, or `*`. */
   readonly strict?: boolean;
 }
 
@@ -30,53 +31,94 @@ export interface LineShape {
 export type Shape = ReadonlyMap<string, LineShape>;
 
 /**
- * The lines of `text`. Throws Fault "config" naming the line for a kind the model lacks, a wrong number of fields, a
- * quote without its end, or an action that nothing asks for.
+ * Returns the lines of `text`.
+ *
+ * @throws Fault "config" that names the line, for a kind that the model lacks, a wrong number of fields, a quote
+ *   without its end, or an action that does not exist
  */
-export function parsePolicy(text: string, shape: Shape, name = "policy"): PolicyLine[] {
+export async function parsePolicy(text: string, shape: Shape, name = "policy"): Promise<PolicyLine[]> {
   const lines: PolicyLine[] = [];
-  for (const [at, raw] of text.split(/\r?\n/).entries()) {
-    const trimmed = raw.trim();
-    if (trimmed === "" || trimmed.startsWith("#")) continue;
-    const wrong = (why: string): Fault =>
-      new Fault("config", {
-        message: `${name} line ${at + 1} ${why}`,
-        facts: { line: at + 1, text: trimmed },
-      });
-    const split = splitFields(trimmed);
-    if (split === undefined) throw wrong("has a quote that stands alone or inside a field");
-    const [kind = "", ...fields] = split;
-    const expected = shape.get(kind);
-    if (expected === undefined) {
-      throw wrong(`begins with "${kind}", expected one of ${[...shape.keys()].join(" or ")}`);
-    }
-    if (fields.length !== expected.fields || fields.includes("")) {
-      throw wrong(`has ${fields.filter((field) => field !== "").length} fields, expected ${expected.fields}`);
-    }
-    const action = expected.strict ? fields[expected.action ?? -1] : undefined;
-    if (action !== undefined && action !== "*" && !isAction(action)) {
-      throw wrong(`names the action "${action}", expected ${actions.join(", ")} or *`);
-    }
-    lines.push({ kind, fields, line: at + 1 });
+  const pause = pauseEvery(linesPerSlice);
+  let number = 0;
+  for (let start = 0; start <= text.length; ) {
+    const newline = text.indexOf("\n", start);
+    const end = newline < 0 ? text.length : newline;
+    number++;
+    const line = parseLine(text.slice(start, end).trim(), number, shape, name);
+    if (line !== undefined) lines.push(line);
+    start = end + 1;
+    await pause();
   }
   return lines;
 }
 
-/** Commas part fields unless inside double quotes; a doubled quote inside quotes is one. Undefined: stray quotes. */
+/** About 2 ms of work. */
+const linesPerSlice = 2_000;
+
+function parseLine(trimmed: string, line: number, shape: Shape, name: string): PolicyLine | undefined {
+  if (trimmed === "" || trimmed.startsWith("#")) return undefined;
+  const wrong = (why: string): Fault =>
+    new Fault("config", { message: `${name} line ${line} ${why}`, facts: { line, text: trimmed } });
+  const split = splitFields(trimmed);
+  if (split === undefined) throw wrong("has a quote that stands alone or inside a field");
+  const [kind = "", ...fields] = split;
+  const expected = shape.get(kind);
+  if (expected === undefined) {
+    throw wrong(`begins with "${kind}", expected one of ${[...shape.keys()].join(" or ")}`);
+  }
+  if (fields.length !== expected.fields || fields.includes("")) {
+    throw wrong(`has ${fields.filter((field) => field !== "").length} fields, expected ${expected.fields}`);
+  }
+  const action = expected.strict ? fields[expected.action ?? -1] : undefined;
+  if (action !== undefined && action !== "*" && !isAction(action)) {
+    throw wrong(`names the action "${action}", expected ${actions.join(", ")} or *`);
+  }
+  return { kind, fields, line };
+}
+
+/** Splits at commas outside of double quotes; `""` inside quotes is one quote. Undefined for a stray quote. */
 function splitFields(line: string): string[] | undefined {
+  if (!line.includes('"')) return line.split(",").map((field) => field.trim());
   const fields: string[] = [];
-  for (const [, field = ""] of `${line},`.matchAll(/\s*("(?:[^"]|"")*"|[^,]*?)\s*,/g)) {
-    const quoted = /^"((?:[^"]|"")*)"$/.exec(field);
-    if (quoted === null && field.includes('"')) return undefined;
-    fields.push(quoted === null ? field : (quoted[1] ?? "").replaceAll('""', '"').trim());
+  for (let at = 0; at <= line.length; ) {
+    while (line[at] === " " || line[at] === "\t") at++;
+    if (line[at] !== '"') {
+      const comma = line.indexOf(",", at);
+      const end = comma < 0 ? line.length : comma;
+      const field = line.slice(at, end).trim();
+      if (field.includes('"')) return undefined;
+      fields.push(field);
+      at = end + 1;
+      continue;
+    }
+    const close = closingQuote(line, at + 1);
+    if (close < 0) return undefined;
+    fields.push(
+      line
+        .slice(at + 1, close)
+        .replaceAll('""', '"')
+        .trim(),
+    );
+    at = close + 1;
+    while (line[at] === " " || line[at] === "\t") at++;
+    if (at < line.length && line[at] !== ",") return undefined;
+    at++;
   }
   return fields;
 }
 
-/** The line as one would write it: `p, root, *, produce`. */
+/** The position of the quote that ends a quoted field, from `at` on; -1 when there is none. */
+function closingQuote(line: string, at: number): number {
+  for (let quote = line.indexOf('"', at); quote >= 0; quote = line.indexOf('"', quote + 2)) {
+    if (line[quote + 1] !== '"') return quote;
+  }
+  return -1;
+}
+
+/** The line in its usual form: `p, root, *, produce`. */
 export const lineText = (line: PolicyLine): string => [line.kind, ...line.fields].join(", ");
 
-/** Does any rule name the action `peer`? Then certificates alone make nobody a peer. */
+/** True when a rule names the action `peer`. Then a node's certificate alone makes no peer. */
 export const speaksOfPeer = (lines: readonly PolicyLine[], shape: Shape): boolean =>
   lines.some(({ kind, fields }) => {
     const action = shape.get(kind)?.action;
