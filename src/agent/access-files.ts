@@ -1,15 +1,13 @@
 /**
- * The access control of a node, fed from `--acl-model-file` and `--acl-policy-file` and fed anew when they change.
- * A file that is not valid changes nothing and is complained about; the rules before it stay in force.
- *
- * Never: decides.
+ * The access control of a node, from `--acl-model-file` and `--acl-policy-file`. The files are read again when they
+ * change. A file that is not valid is logged and changes nothing: the rules before it stay in force.
  */
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { AccessControl, type AccessOptions, type PolicySource } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
-import { watchFiles } from "./file-watch.ts";
+import { type FileWatch, watchFiles } from "./file-watch.ts";
 
 export interface AccessFiles {
   readonly modelFile?: string | undefined;
@@ -42,7 +40,9 @@ export function readAccessFiles(files: AccessFiles): PolicySource | undefined {
 export async function openAccess(files: AccessFiles, options: OpenAccessOptions = {}): Promise<OpenAccess> {
   const log = options.log ?? noLogger;
   const access = await AccessControl.open(readAccessFiles(files), options);
+  let watching: FileWatch | undefined;
   const reload = async (): Promise<boolean> => {
+    watching?.follow();
     try {
       const changed = await access.use(readAccessFiles(files));
       if (changed) log.info({ generation: access.generation }, "access rules reloaded");
@@ -53,12 +53,12 @@ export async function openAccess(files: AccessFiles, options: OpenAccessOptions 
     }
   };
   const paths = [files.modelFile, files.policyFile].filter((path) => path !== undefined);
-  const watching = watchFiles(
+  watching = watchFiles(
     paths.map((path) => resolve(path)),
     () => void reload(),
     { onError: (err) => log.warn({ err }, "access files are not watched, SIGHUP reloads them") },
   );
-  return { access, reload, [Symbol.dispose]: () => watching[Symbol.dispose]() };
+  return { access, reload, [Symbol.dispose]: () => watching?.[Symbol.dispose]() };
 }
 
 function read(path: string, flag: string): string {

@@ -10,6 +10,7 @@
  */
 import { constants } from "node:crypto";
 import type { Socket } from "node:net";
+import { resolve } from "node:path";
 import {
   type ConnectionOptions,
   checkServerIdentity,
@@ -27,7 +28,7 @@ import { type Clock, systemClock, type Timer } from "../lib/clock.ts";
 import { RateGate } from "../lib/rate-gate.ts";
 import { type Logger, type Metrics, noLogger, noMetrics } from "../lib/telemetry.ts";
 import { alternativeNames, identityFrom, issuedBy, type Refusal, refusalOf } from "./certificate-identity.ts";
-import { watchFiles } from "./file-watch.ts";
+import { type FileWatch, watchFiles } from "./file-watch.ts";
 import { readTlsFiles, sameMaterial, type TlsFiles, type TlsMaterial } from "./tls-files.ts";
 
 /** ALPN of the link between nodes. */
@@ -68,7 +69,7 @@ export class NodeTls {
   /** By the socket below TLS: once a handshake has failed, nothing else knows who it was. */
   readonly #addresses = new WeakMap<object, string>();
   readonly #refusals = new RateGate(refusalLinesPerSecond);
-  readonly #watch: Disposable;
+  readonly #watch: FileWatch;
   readonly #endGauge: () => void;
   #server: TlsMaterial;
   #peer: TlsMaterial;
@@ -97,7 +98,9 @@ export class NodeTls {
     );
     const files = [options.server, ...(options.peer === undefined ? [] : [options.peer])];
     this.#watch = watchFiles(
-      files.flatMap(({ certFile, keyFile, caFile }) => [certFile, keyFile, caFile]),
+      files.flatMap(({ certFile, keyFile, caFile }) =>
+        [certFile, keyFile, caFile].map((path) => resolve(path)),
+      ),
       () => void this.reload(),
       { clock: this.#clock, onError: (err) => this.#log.warn({ err }, "certificates are not watched") },
     );
@@ -183,6 +186,7 @@ export class NodeTls {
 
   /** Reads the files again (SIGHUP). True when something changed; what is not valid is logged and not taken. */
   reload(): boolean {
+    this.#watch.follow();
     try {
       const server = readTlsFiles(this.#options.server);
       const peer = this.#options.peer === undefined ? server : readTlsFiles(this.#options.peer);

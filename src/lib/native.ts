@@ -1,5 +1,5 @@
 /**
- * The few calls of the C library that Node does not offer, through koffi: flock, fallocate, mmap. A rim.
+ * The few calls of the C library that Node does not offer, through koffi: flock, fallocate, mmap, fcntl. A rim.
  * Where koffi cannot load (another libc, another system), native() is undefined and each user has its other way.
  *
  * Never: is needed for correctness; only for a better lock, a cheaper reservation and a smaller heap.
@@ -11,6 +11,11 @@ export interface Native {
   lock(descriptor: number): boolean;
   /** True when the blocks were allocated; false where the file system cannot. ENOSPC is thrown. */
   allocate(descriptor: number, bytes: number): boolean;
+  /**
+   * Does a process have the file open for writing? `descriptor` is open for reading. Undefined where the system does not
+   * tell: it tells on Linux, for files of the process's own user, on most file systems. Absent on other systems.
+   */
+  hasWriter?(descriptor: number): boolean | undefined;
   /** Maps a file read-only. The view must not be touched after unmap(). */
   map(descriptor: number, bytes: number): { readonly view: ArrayBuffer; unmap(): void };
 }
@@ -39,6 +44,7 @@ function load(): Native {
     process.platform === "linux" ? libc.func("int fallocate(int, int, int64, int64)") : undefined;
   const mmap = libc.func("void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64 offset)");
   const munmap = libc.func("int munmap(void *addr, size_t length)");
+  const fcntl = libc.func("int fcntl(int fd, int command, ...)");
   const { EAGAIN, ENOSPC, EINTR } = koffi.os.errno as Record<string, number>;
   const failed = (call: string): Error =>
     Object.assign(new Error(`${call} failed with errno ${koffi.errno()}`), {
@@ -47,7 +53,21 @@ function load(): Native {
   const lockExclusiveNow = 2 | 4;
   const protectRead = 1;
   const mapShared = 1;
+  /**
+   * A read lease (fcntl(2), F_SETLEASE) is granted only while the file is not open for writing. A process that opens it
+   * for writing at this moment makes the kernel send a signal to the holder, so it is set to one that is ignored.
+   */
+  const hasWriter = (descriptor: number): boolean | undefined => {
+    const [setSignal, setLease, readLease, noLease, ignoredSignal] = [10, 1024, 0, 2, 23];
+    if (fcntl(descriptor, setSignal, "int", ignoredSignal) !== 0) return undefined;
+    if (fcntl(descriptor, setLease, "int", readLease) !== 0) {
+      return koffi.errno() === EAGAIN ? true : undefined;
+    }
+    fcntl(descriptor, setLease, "int", noLease);
+    return false;
+  };
   return {
+    ...(process.platform === "linux" ? { hasWriter } : {}),
     lock(descriptor) {
       while (flock(descriptor, lockExclusiveNow) !== 0) {
         if (koffi.errno() === EAGAIN) return false;
