@@ -8,7 +8,7 @@
  * Never: relies on where a header field stands, only on its number.
  */
 import { Fault } from "../fault.ts";
-import { readU32be, readU32le, readU64le, readVarint, varintEnd } from "../lib/bytes.ts";
+import { delimitedEnd, readU32be, readU32le, readU64le, varintEnd } from "../lib/bytes.ts";
 import type { BatchSlice, Offset, Term } from "../vocabulary.ts";
 import { decodeRecord, type RecordParts } from "./record.ts";
 
@@ -50,7 +50,7 @@ export function checkBatch(frame: Uint8Array, crc32: Crc32): BatchSlice {
   return { frames: frame, firstOffset: baseOffset, nextOffset };
 }
 
-/** The records of a slice, from `from` on. The bytes were checked when the slice arrived. */
+/** The records of a slice, from `from` on. Throws Fault "corrupt" where a record passes the end of its batch. */
 export function* recordsOf(slice: BatchSlice, from: Offset = 0): Generator<LogRecord, void, undefined> {
   const { frames } = slice;
   for (let frameAt = 0; frameAt < frames.length; ) {
@@ -60,7 +60,9 @@ export function* recordsOf(slice: BatchSlice, from: Offset = 0): Generator<LogRe
     let offset = baseOffset;
     for (let at = recordsAt; at < end; offset++) {
       const body = varintEnd(frames, at + 1, end);
-      at = body + readVarint(frames, at + 1, end);
+      const next = delimitedEnd(frames, at + 1, end);
+      if (next < 0 || frames[at] !== recordTag) throw corrupt("records");
+      at = next;
       if (offset < from) continue;
       const { value, key, headers } = decodeRecord(frames, body, at);
       yield { offset, term, timestampMs, key, value, headers };
@@ -110,10 +112,7 @@ function skipValue(bytes: Uint8Array, at: number, end: number, wireType: number)
   if (wireType === 0) next = varintEnd(bytes, at, end);
   else if (wireType === 1) next = at + 8;
   else if (wireType === 5) next = at + 4;
-  else if (wireType === 2) {
-    const length = readVarint(bytes, at, end);
-    next = length < 0 ? -1 : varintEnd(bytes, at, end) + length;
-  }
+  else if (wireType === 2) next = delimitedEnd(bytes, at, end);
   return next > end ? -1 : next;
 }
 

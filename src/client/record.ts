@@ -3,7 +3,8 @@
  *
  * Never: copies a value when decoding, checks what a node has checked.
  */
-import { readVarint, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
+import { Fault } from "../fault.ts";
+import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
 import type { RecordRun } from "../vocabulary.ts";
 import { takeBytes } from "./slab.ts";
 
@@ -99,14 +100,15 @@ function writeField(out: Uint8Array, at: number, fieldTag: number, bytes: Uint8A
   return body + bytes.length;
 }
 
-/** The parts of the stored record at `start … end`. */
+/** The parts of the stored record at `start … end`. Throws Fault "corrupt" when a field passes its end. */
 export function decodeRecord(bytes: Uint8Array, start: number, end: number): RecordParts {
   let value = nothing;
   let key = nothing;
   const headers: RecordHeader[] = [];
   for (let at = start; at < end; ) {
     const body = varintEnd(bytes, at + 1, end);
-    const next = body + readVarint(bytes, at + 1, end);
+    const next = delimitedEnd(bytes, at + 1, end);
+    if (next < 0) throw new Fault("corrupt", { message: "a field of a record passes its end" });
     if (bytes[at] === tag.value) value = bytes.subarray(body, next);
     else if (bytes[at] === tag.key) key = bytes.subarray(body, next);
     else headers.push(decodeHeader(bytes, body, next));
@@ -129,7 +131,8 @@ function decodeHeader(bytes: Uint8Array, start: number, end: number): RecordHead
   let value = nothing;
   for (let at = start; at < end; ) {
     const body = varintEnd(bytes, at + 1, end);
-    const next = body + readVarint(bytes, at + 1, end);
+    const next = delimitedEnd(bytes, at + 1, end);
+    if (next < 0) throw new Fault("corrupt", { message: "a field of a record passes its end" });
     if (bytes[at] === tag.headerKey) key = decoder.decode(bytes.subarray(body, next));
     else value = bytes.subarray(body, next);
     at = next;

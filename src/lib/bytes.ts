@@ -95,6 +95,17 @@ export function varintEnd(bytes: Uint8Array, at: number, end: number): number {
   return -1;
 }
 
+/**
+ * Behind the length-delimited value whose length is at `at`, or −1 when it does not end before `end`. Never less than
+ * `at + 1` otherwise: a walk that stops at −1 moves forward with each step.
+ */
+export function delimitedEnd(bytes: Uint8Array, at: number, end: number): number {
+  const length = readVarint(bytes, at, end);
+  if (length < 0) return -1;
+  const body = varintEnd(bytes, at, end);
+  return length > end - body ? -1 : body + length;
+}
+
 /** Lower-case hex, for uuids and messages. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

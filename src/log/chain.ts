@@ -22,6 +22,7 @@ import {
   frameTimestampMs,
   prefixBytes,
 } from "./frame.ts";
+import { checkPayload, type PayloadFlaw } from "./payload.ts";
 
 /** Where a log, or a part of it, ends: everything that the next frame must follow. */
 export interface ChainEnd {
@@ -35,7 +36,12 @@ export interface ChainEnd {
 /** Before the first batch of all. */
 export const chainStart: ChainEnd = { index: 0, term: 0, nextOffset: 0, timestampMs: 0, crc: 0 };
 
-export type ChainFlaw = FrameFlaw | "chain" | "index" | "offset" | "term" | "time";
+/** "entry": an index entry of its segment cannot describe the frame. */
+export type ChainFlaw = FrameFlaw | PayloadFlaw | "chain" | "index" | "offset" | "term" | "time" | "entry";
+
+/** Flaws of frames whose checksum is right: no crash leaves them behind, only a program that writes wrong frames. */
+export const isForged = (flaw: ChainFlaw): boolean =>
+  ["fields", "records", "command", "entry"].includes(flaw);
 
 /** What keeps the frame at `at`, of which bytes up to `limit` are at hand, from following `end`; or undefined. */
 export function checkNext(
@@ -52,7 +58,7 @@ export function checkNext(
   // The first batch of all says where offsets begin.
   if (frameBaseOffset(bytes, at) !== end.nextOffset && end.index > 0) return "offset";
   if (frameTimestampMs(bytes, at) < end.timestampMs) return "time";
-  return undefined;
+  return checkPayload(bytes, at);
 }
 
 /** The end of the log once the frame at `at` was added. */
@@ -76,7 +82,8 @@ export interface Scan {
 
 const chunkBytes = 2 * frameBytesMax;
 
-type Visit = (bytes: Uint8Array, at: number, position: number) => void;
+/** Sees a frame that chains; may return a flaw, which stops the scan before the frame. */
+export type Visit = (bytes: Uint8Array, at: number, position: number) => ChainFlaw | undefined;
 
 /** Follows the chain through a store file from its first byte to `fileBytes`, showing each frame on its way. */
 export function scanStore(
@@ -111,9 +118,8 @@ export function* scanSteps(
     let at = 0;
     let flaw: ChainFlaw | undefined;
     while (at < held) {
-      flaw = checkNext(buffer, at, held, end);
+      flaw = checkNext(buffer, at, held, end) ?? visit(buffer, at, position + at);
       if (flaw !== undefined) break;
-      visit(buffer, at, position + at);
       end = endOfFrame(buffer, at);
       at += frameBytes(buffer, at);
     }
@@ -128,7 +134,7 @@ export function* scanSteps(
   }
 }
 
-/** Room for the frame at its beginning, which did not fit. */
+/** Room for the frame at its beginning, which did not fit. Always larger, so that the scan moves forward. */
 function grown(buffer: Uint8Array, held: number): Uint8Array<ArrayBuffer> {
   const bytes = held < prefixBytes ? 2 * prefixBytes : frameBytes(buffer, 0);
   const larger = new Uint8Array(Math.max(bytes, buffer.length));

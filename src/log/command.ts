@@ -81,12 +81,22 @@ export function encodeSettings(settings: LogSettings): Uint8Array {
   return Buffer.from(JSON.stringify(Object.fromEntries(keys.map((key) => [key, settings[key]]))));
 }
 
-/** Keys that this version does not know are passed over, missing ones have their default. */
+/**
+ * Keys that this version does not know are ignored, missing ones have their default. Throws Fault "corrupt" for what is
+ * not a JSON object, and for a setting that is not in its range.
+ */
 export function decodeSettings(command: Uint8Array): LogSettings {
-  const given = JSON.parse(Buffer.from(command).toString()) as Partial<Record<keyof LogSettings, number>>;
-  const settings = { ...defaultSettings };
-  for (const key of keys) settings[key] = given[key] ?? settings[key];
-  return settings;
+  let given: Partial<Record<keyof LogSettings, number>> | null;
+  try {
+    given = JSON.parse(Buffer.from(command).toString()) as typeof given;
+    if (typeof given !== "object" || given === null) throw new TypeError("not an object");
+    const settings = { ...defaultSettings };
+    for (const key of keys) settings[key] = given[key] ?? settings[key];
+    checkSettings(settings);
+    return settings;
+  } catch (cause) {
+    throw new Fault("corrupt", { message: "a settings command is malformed", cause });
+  }
 }
 
 export function encodeTrim(before: Offset): Uint8Array {
@@ -101,7 +111,7 @@ export function decodeTrim(command: Uint8Array): Offset {
   if (command.length === 0) return 0;
   const before = readVarint(command, 1, command.length);
   if (command[0] !== 0x08 || before < 0 || varintEnd(command, 1, command.length) !== command.length) {
-    throw new Fault("corrupt", { message: "a trim command that is none" });
+    throw new Fault("corrupt", { message: "a trim command is malformed" });
   }
   return before;
 }

@@ -37,6 +37,8 @@ export const headerBytes = 63;
 export const frameBytesMax = 4 * 1024 * 1024 - 64 * 1024;
 /** Records in one batch. */
 export const batchRecordsMax = 65_536;
+/** Terms have 32 bits in an index entry. */
+export const termMax = 0xffff_ffff;
 /** Bytes of a producer's subject. */
 export const subjectBytesMax = 255;
 
@@ -79,7 +81,7 @@ const producerTags: readonly (readonly [at: number, tag: number])[] = [
   [place.firstSequence - 1, 0x69],
   [place.subject - 1, 0x72],
 ];
-const commandTag = 0x7a;
+export const commandTag = 0x7a;
 
 /** What a batch's header says, its chain values left out. */
 export interface BatchHeader {
@@ -144,7 +146,8 @@ export function frameCommand(bytes: Uint8Array, at: number): Uint8Array {
   const end = at + frameBytes(bytes, at);
   const payload = framePayload(bytes, at);
   if (payload >= end || bytes[payload] !== commandTag) return new Uint8Array(0);
-  return bytes.subarray(varintEnd(bytes, payload + 1, end), end);
+  const body = varintEnd(bytes, payload + 1, end);
+  return body < 0 ? new Uint8Array(0) : bytes.subarray(body, end);
 }
 
 /** How many bytes stand before the first record of a batch of this producer. */
@@ -219,7 +222,7 @@ function computeCrc(bytes: Uint8Array, at: number, end: number): number {
 }
 
 /** What may be wrong with a frame. */
-export type FrameFlaw = "short" | "length" | "header" | "checksum";
+export type FrameFlaw = "short" | "length" | "header" | "checksum" | "fields";
 
 /**
  * Checks the frame at `at`, of which `end` is the end of what is at hand: "short" when it does not lie there whole.
@@ -232,19 +235,20 @@ export function checkFrame(bytes: Uint8Array, at: number, end: number): FrameFla
   if (at + length > end) return "short";
   for (const [tagAt, tag] of headerTags) if (bytes[at + tagAt] !== tag) return "header";
   if (frameCrc(bytes, at) !== computeCrc(bytes, at, at + length)) return "checksum";
-  return checkFields(bytes, at, at + length) ? undefined : "header";
+  return checkFields(bytes, at, at + length) ? undefined : "fields";
 }
 
 /** Only a frame made elsewhere, or forged with a right checksum, fails here. */
 function checkFields(bytes: Uint8Array, at: number, end: number): boolean {
   const { index, term, baseOffset, timestampMs, recordCount, kind } = frameHeader(bytes, at);
   const safe = Number.isSafeInteger;
-  if (!safe(index) || !safe(term) || !safe(baseOffset + recordCount) || !safe(timestampMs)) return false;
+  if (!safe(index) || term > termMax || !safe(baseOffset + recordCount) || !safe(timestampMs)) return false;
   if (kind > batchKind.settings || recordCount > batchRecordsMax) return false;
   if ((kind === batchKind.data) !== recordCount > 0) return false;
   if (bytes[at + headerBytes] !== producerTag) return true;
   if (at + place.subject > end) return false;
   for (const [tagAt, tag] of producerTags) if (bytes[at + tagAt] !== tag) return false;
+  if (!safe(readU64le(bytes, at + place.firstSequence) + recordCount)) return false;
   const subject = readVarint(bytes, at + place.subject, end);
   return (
     subject >= 0 && subject <= subjectBytesMax && varintEnd(bytes, at + place.subject, end) + subject <= end

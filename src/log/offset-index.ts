@@ -33,7 +33,8 @@ export interface OffsetIndex {
 
 /** Can this be an entry over that base? When not, the segment is rolled before it. */
 export function fitsEntry(base: IndexBase, offset: Offset, position: number, timestampMs: number): boolean {
-  return offset - base.offset <= u32Max && position <= u32Max && timestampMs - base.timestampMs <= u32Max;
+  const isU32 = (value: number): boolean => value >= 0 && value <= u32Max;
+  return isU32(offset - base.offset) && isU32(position) && isU32(timestampMs - base.timestampMs);
 }
 
 /** The index of the active segment: a typed array that grows. */

@@ -7,6 +7,7 @@
  */
 import { Fault } from "../fault.ts";
 import type { BatchSlice, Bounds, Offset, RaftIndex } from "../vocabulary.ts";
+import type { ChainFlaw } from "./chain.ts";
 import {
   batchKind,
   checkFrame,
@@ -19,6 +20,7 @@ import {
   prefixBytes,
 } from "./frame.ts";
 import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "./offset-index.ts";
+import { checkPayload } from "./payload.ts";
 import { frameSlice, type Recent } from "./recent.ts";
 import type { Segment } from "./segment.ts";
 
@@ -175,7 +177,7 @@ export class Reader {
     let held = segment.read(chunk, position);
     let at = 0;
     for (let index = first; index <= last && at < held; index++) {
-      const flaw = checkFrame(chunk, at, held) ?? (frameIndex(chunk, at) === index ? undefined : "index");
+      const flaw = flawAt(chunk, at, held, index);
       if (flaw === "short" && at > 0 && held < there) break;
       if (
         flaw === "short" &&
@@ -236,10 +238,17 @@ export function readFrame(segment: Segment, index: RaftIndex, position: number, 
   if (length < prefixBytes || length > frameBytesMax) throw segment.damaged(position, "length");
   const frame = Buffer.allocUnsafeSlow(length);
   const held = segment.read(frame, position);
-  const flaw = checkFrame(frame, 0, held) ?? (frameIndex(frame, 0) === index ? undefined : "index");
+  const flaw = flawAt(frame, 0, held, index);
   if (flaw !== undefined) throw segment.damaged(position, flaw);
   if (frameBytes(frame, 0) !== length) throw segment.damaged(position, "length");
   return frame;
+}
+
+/** What is wrong with the frame at `at`, which must be that of `index` and hold well-formed records. */
+function flawAt(bytes: Uint8Array, at: number, end: number, index: RaftIndex): ChainFlaw | undefined {
+  const flaw = checkFrame(bytes, at, end);
+  if (flaw !== undefined) return flaw;
+  return frameIndex(bytes, at) === index ? checkPayload(bytes, at) : "index";
 }
 
 /** The part of a slice's frames that begins with the one that holds `offset`. */

@@ -13,7 +13,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { Fault } from "../fault.ts";
-import { readVarint, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
+import { delimitedEnd, readVarint, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
 import type { RecordRun } from "../vocabulary.ts";
 import { batchRecordsMax } from "./frame.ts";
 
@@ -111,7 +111,7 @@ function walkRecord(
   while (at < end) {
     const tag = bytes[at]!;
     if (tag === valueTag || tag === keyTag || tag === headersTag) {
-      const next = skipBytes(bytes, at + 1, end);
+      const next = delimitedEnd(bytes, at + 1, end);
       if (next < 0) throw bad("a field passes the end", position, record);
       if (tag === headersTag) {
         const body = varintEnd(bytes, at + 1, end);
@@ -154,7 +154,7 @@ function walkHeader(
   while (at < end) {
     const tag = bytes[at]!;
     const known = tag === headerKeyTag || tag === headerValueTag;
-    const next = known ? skipBytes(bytes, at + 1, end) : skipField(bytes, at, end);
+    const next = known ? delimitedEnd(bytes, at + 1, end) : skipField(bytes, at, end);
     if (next < 0) throw bad("a header is malformed", position, record);
     if (tag === headerKeyTag && !isText(bytes, varintEnd(bytes, at + 1, end), next)) {
       throw bad("a header's name is not UTF-8", position, record);
@@ -177,14 +177,6 @@ function isText(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** Behind the length-delimited value at `at`, or −1 when it does not end before `end`. */
-function skipBytes(bytes: Uint8Array, at: number, end: number): number {
-  const length = readVarint(bytes, at, end);
-  if (length < 0) return -1;
-  const body = varintEnd(bytes, at, end);
-  return length > end - body ? -1 : body + length;
-}
-
 /** Behind the whole field at `at`, or −1: cut off, a group, an unknown wire type, or field number 0. */
 function skipField(bytes: Uint8Array, at: number, end: number): number {
   const tag = readVarint(bytes, at, end);
@@ -196,7 +188,7 @@ function skipField(bytes: Uint8Array, at: number, end: number): number {
     case 1:
       return value + 8 > end ? -1 : value + 8;
     case 2:
-      return skipBytes(bytes, value, end);
+      return delimitedEnd(bytes, value, end);
     case 5:
       return value + 4 > end ? -1 : value + 4;
     default:

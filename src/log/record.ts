@@ -1,10 +1,10 @@
 /**
  * Records inside frames: a cursor that walks a slice without decoding, and a codec for those who want the parts.
- * Pure. The bytes were walked before they were stored, so nothing is checked again.
- *
- * Never: checks a frame (checkFrame does), copies a value.
+ * Pure. Frames are checked before (checkFrame, checkPayload); still every step here ends inside the bytes it was given and
+ * moves forward, so that bytes that passed no check cost an error and never a loop.
  */
-import { readVarint, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
+import { Fault } from "../fault.ts";
+import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
 import type { Offset, RecordRun, Term } from "../vocabulary.ts";
 import {
   batchKind,
@@ -14,6 +14,7 @@ import {
   framePayload,
   frameTerm,
   frameTimestampMs,
+  headerBytes as headBytesMin,
 } from "./frame.ts";
 import { recordTag } from "./record-walk.ts";
 
@@ -52,14 +53,15 @@ export class RecordCursor {
     this.#from = from;
   }
 
-  /** Steps to the next record; false behind the last. */
+  /** Steps to the next record; false behind the last. Throws Fault "corrupt" where a record passes its frame's end. */
   next(): boolean {
     do {
       while (this.#next >= this.#frameEnd) if (!this.#enterFrame()) return false;
       const { frames } = this;
       this.elementStart = this.#next;
       this.start = varintEnd(frames, this.#next + 1, this.#frameEnd);
-      this.end = this.start + readVarint(frames, this.#next + 1, this.#frameEnd);
+      this.end = delimitedEnd(frames, this.#next + 1, this.#frameEnd);
+      if (this.end < 0 || frames[this.#next] !== recordTag) throw malformed(this.offset + 1);
       this.#next = this.end;
       this.offset++;
     } while (this.offset < this.#from);
@@ -70,7 +72,9 @@ export class RecordCursor {
     const { frames } = this;
     const at = this.#frameEnd;
     if (at >= frames.length) return false;
-    this.#frameEnd = at + frameBytes(frames, at);
+    const end = at + frameBytes(frames, at);
+    if (at + headBytesMin > frames.length || end > frames.length) throw malformed(this.offset + 1);
+    this.#frameEnd = end;
     this.#next = frameKind(frames, at) === batchKind.data ? framePayload(frames, at) : this.#frameEnd;
     this.offset = frameBaseOffset(frames, at) - 1;
     this.term = frameTerm(frames, at);
@@ -79,14 +83,24 @@ export class RecordCursor {
   }
 }
 
-/** The parts of the stored record at `start … end`. */
+const malformed = (offset: Offset): Fault =>
+  new Fault("corrupt", {
+    message: `the record at offset ${offset} is malformed, it does not end where its length says`,
+    facts: { offset, why: "records" },
+  });
+
+const fieldPassesEnd = (): Fault =>
+  new Fault("corrupt", { message: "a field of a record passes its end", facts: { why: "records" } });
+
+/** The parts of the stored record at `start … end`. Throws Fault "corrupt" when a field passes its end. */
 export function decodeRecord(bytes: Uint8Array, start: number, end: number): RecordParts {
   let value = empty;
   let key = empty;
   const headers: RecordHeader[] = [];
   for (let at = start; at < end; ) {
     const body = varintEnd(bytes, at + 1, end);
-    const next = body + readVarint(bytes, at + 1, end);
+    const next = delimitedEnd(bytes, at + 1, end);
+    if (next < 0) throw fieldPassesEnd();
     if (bytes[at] === 0x0a) value = bytes.subarray(body, next);
     else if (bytes[at] === 0x2a) key = bytes.subarray(body, next);
     else headers.push(decodeHeader(bytes, body, next));
@@ -102,7 +116,8 @@ function decodeHeader(bytes: Uint8Array, start: number, end: number): RecordHead
   let value = empty;
   for (let at = start; at < end; ) {
     const body = varintEnd(bytes, at + 1, end);
-    const next = body + readVarint(bytes, at + 1, end);
+    const next = delimitedEnd(bytes, at + 1, end);
+    if (next < 0) throw fieldPassesEnd();
     if (bytes[at] === 0x0a)
       key = Buffer.from(bytes.buffer, bytes.byteOffset + body, next - body).toString("utf8");
     else value = bytes.subarray(body, next);

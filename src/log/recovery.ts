@@ -5,7 +5,8 @@
  * Of the segments only the last is scanned whole, and of the sealed ones as much as a fixed budget allows (see
  * sealed-check), so opening costs the same however large the log is. An index entry in its file is a receipt: its frame was synced once. A frame that
  * does not chain is corruption when it has a receipt, or when more than one write group lies behind it; else it is
- * the torn group of a crash and is cut, with everything behind it, and kept beside as `*.cut`.
+ * the torn group of a crash and is cut, with everything behind it, and kept beside as `*.cut`. A frame with a right
+ * checksum and wrong content is corruption always: no crash writes one.
  *
  * What has no receipt may stand in the page cache only (a sync may have failed before the process died), so it is
  * written again and synced.
@@ -18,7 +19,7 @@ import type { Disk, DiskFile } from "../lib/disk.ts";
 import { heapMapper } from "../lib/mapped-file.ts";
 import type { RaftIndex } from "../vocabulary.ts";
 import { type Catalog, catalogChange } from "./catalog.ts";
-import { type Scan, scanStore } from "./chain.ts";
+import { isForged, type Scan, scanStore } from "./chain.ts";
 import { refusal } from "./damage.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes, indexVersion } from "./index-file.ts";
 import { ActiveIndex, entryBytes } from "./offset-index.ts";
@@ -161,8 +162,9 @@ function recoverLast(
     const fileBytes = store.size();
     const enter = indexer(index);
     scan = scanStore(store, fileBytes, meta.before, (bytes, at, position) => {
-      enter(bytes, at, position);
-      see(bytes, at);
+      const flaw = enter(bytes, at, position);
+      if (flaw === undefined) see(bytes, at);
+      return flaw;
     });
     const cut = cutIfTorn(files, catalog, { first, store, scan, fileBytes, found, index });
     const synced = Math.min(found.receipts, index.length);
@@ -202,7 +204,7 @@ function cutIfTorn(files: SegmentFiles, catalog: Catalog, last: LastStore): Reco
     if (lostItsEnd(found, index, scan)) throw refusal({ ...at, why: "short" });
     return undefined;
   }
-  const received = index.length < found.receipts;
+  const received = index.length < found.receipts || isForged(scan.flaw);
   const span = fileBytes - scan.position;
   if (received || (span > groupBytesMax && !catalog.unsynced())) throw refusal({ ...at, why: scan.flaw });
   return cutTorn(files, last.first, store, scan, fileBytes);

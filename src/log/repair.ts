@@ -17,6 +17,7 @@ import { type ChainEnd, chainStart, scanStore } from "./chain.ts";
 import {
   batchRecordsMax,
   checkFrame,
+  frameBaseOffset,
   frameHeader,
   frameNextOffset,
   frameRecordCount,
@@ -234,7 +235,9 @@ class Repair {
         catalogChange.checkpoint(from, state.checkpointAt(meta.before.index)),
       );
       const file = disk.open(this.#files.storePath(from), "read");
-      scanStore(file, part.bytes, meta.before, (bytes, at) => state.stage(bytes, at));
+      scanStore(file, part.bytes, meta.before, (bytes, at) => {
+        state.stage(bytes, at);
+      });
       file.close();
       state.commitTo(part.end.index);
     }
@@ -304,13 +307,17 @@ class Repair {
     for (const name of disk.list(this.#files.directory)) {
       const first = firstIndexOf(name, "store");
       if (first === undefined) continue;
-      const before: ChainEnd | undefined = end?.index === first - 1 ? end : this.#beforeFromHeader(first);
+      let before: ChainEnd | undefined = end?.index === first - 1 ? end : this.#beforeFromHeader(first);
       if (before === undefined) break;
       const file = disk.open(this.#files.storePath(first), "read");
       let baseTimestampMs: number | undefined;
+      let baseOffset: Offset | undefined;
       const scan = scanStore(file, file.size(), before, (bytes, at) => {
         baseTimestampMs ??= frameTimestampMs(bytes, at);
+        baseOffset ??= frameBaseOffset(bytes, at);
       });
+      // The first frame of all says where offsets begin.
+      if (before.index === 0) before = { ...before, nextOffset: baseOffset ?? before.nextOffset };
       file.close();
       metas.push({ before, baseTimestampMs: baseTimestampMs ?? before.timestampMs, seal: undefined });
       end = scan.end;

@@ -22,7 +22,14 @@ import {
   SealedIndex,
   type SealFacts,
 } from "./index-file.ts";
-import { ActiveIndex, entryBytes, type IndexBase, lastAtOrBefore, type OffsetIndex } from "./offset-index.ts";
+import {
+  ActiveIndex,
+  entryBytes,
+  fitsEntry,
+  type IndexBase,
+  lastAtOrBefore,
+  type OffsetIndex,
+} from "./offset-index.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
 /** What the stable store holds of a segment. */
@@ -196,10 +203,17 @@ export class SealedSegment implements Segment {
   }
 }
 
-/** A visitor for scanStore that enters each frame into an index. */
-export function indexer(index: ActiveIndex): (bytes: Uint8Array, at: number, position: number) => void {
-  return (bytes, at, position) =>
-    index.append(frameBaseOffset(bytes, at), position, frameTerm(bytes, at), frameTimestampMs(bytes, at));
+/** A visitor for scanStore that enters each frame into an index; returns "entry" for one that does not fit. */
+export function indexer(
+  index: ActiveIndex,
+): (bytes: Uint8Array, at: number, position: number) => "entry" | undefined {
+  return (bytes, at, position) => {
+    const offset = frameBaseOffset(bytes, at);
+    const timestampMs = frameTimestampMs(bytes, at);
+    if (!fitsEntry(index.base, offset, position, timestampMs)) return "entry";
+    index.append(offset, position, frameTerm(bytes, at), timestampMs);
+    return undefined;
+  };
 }
 
 export class ActiveSegment implements Segment {
@@ -286,7 +300,8 @@ export class ActiveSegment implements Segment {
 
   /** Takes note of one written frame. */
   enter(bytes: Uint8Array, at: number, length: number, end: ChainEnd): void {
-    indexer(this.index)(bytes, at, this.bytes);
+    const flaw = indexer(this.index)(bytes, at, this.bytes);
+    assert(flaw === undefined, "a frame was written to a segment that cannot describe it");
     this.bytes += length;
     this.end = end;
   }

@@ -39,7 +39,9 @@ export function foldSealed(
 
 /** Adds what a segment holds. Throws Fault "corrupt". */
 export function foldSegment(segment: Segment, { before }: SegmentMeta, state: LogState): void {
-  const scan = scanStore(segment, segment.bytes, before, (bytes, at) => state.stage(bytes, at));
+  const scan = scanStore(segment, segment.bytes, before, (bytes, at) => {
+    state.stage(bytes, at);
+  });
   if (scan.flaw === undefined) return;
   segment.damaged(scan.position, scan.flaw);
   throw refusal({ path: segment.path, position: scan.position, why: scan.flaw });

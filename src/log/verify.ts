@@ -12,7 +12,7 @@ import { heapMapper } from "../lib/mapped-file.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import type { Bounds, Offset, RaftIndex } from "../vocabulary.ts";
 import { Catalog } from "./catalog.ts";
-import { type ChainEnd, type Scan, scanStore } from "./chain.ts";
+import { type ChainEnd, isForged, type Scan, scanStore } from "./chain.ts";
 import { batchKind, frameBytes, frameKind, frameRecordCount } from "./frame.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "./index-file.ts";
 import { ActiveIndex, entryBytes } from "./offset-index.ts";
@@ -153,10 +153,12 @@ class Verification {
     try {
       const storeBytes = file.size();
       const scan = scanStore(file, storeBytes, meta.before, (bytes, at, position) => {
-        enter(bytes, at, position);
+        const flaw = enter(bytes, at, position);
+        if (flaw !== undefined) return flaw;
         state.stage(bytes, at);
         if (frameKind(bytes, at) === batchKind.data) this.#records += frameRecordCount(bytes, at);
         this.#see?.(bytes, at);
+        return undefined;
       });
       this.#bytes += scan.position;
       this.#segments.push({ meta, index, scan, storeBytes });
@@ -183,7 +185,8 @@ class Verification {
     catalog: Catalog,
   ): void {
     if (scan.flaw !== undefined) {
-      const mayBeTorn = receipts !== undefined && seal === undefined && index.length >= receipts;
+      const mayBeTorn =
+        receipts !== undefined && seal === undefined && index.length >= receipts && !isForged(scan.flaw);
       const finding = { file: name, position: scan.position, kind: scan.flaw };
       if (mayBeTorn && (storeBytes - scan.position <= groupBytesMax || catalog.unsynced()))
         this.#torn = finding;

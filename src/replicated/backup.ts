@@ -10,9 +10,18 @@
  * Never: copies what is not committed; restores what does not chain.
  */
 import { Fault } from "../fault.ts";
-import { frameBytes, type LogStart, prefixBytes, type SegmentedLog } from "../log/mod.ts";
+import {
+  checkLogStart,
+  frameBytes,
+  frameBytesMax,
+  type LogStart,
+  prefixBytes,
+  type SegmentedLog,
+} from "../log/mod.ts";
 import type { ConfState } from "../raft/mod.ts";
-import { pack, unpack } from "./entries.ts";
+import { isConfiguration, isWhole } from "./configuration-check.ts";
+import { pack } from "./entries.ts";
+import { unpackChecked } from "./peer-packed.ts";
 import type { StableState } from "./stable-state.ts";
 
 const format = 1;
@@ -44,6 +53,7 @@ interface Part {
 }
 
 const digits = (index: number): string => String(index).padStart(20, "0");
+const nameOf = (first: number, last: number): string => `${digits(first)}-${digits(last)}.frames`;
 
 /** The copy, part by part, without the files that the caller has. Throws Fault "failed-precondition" and "corrupt". */
 export function* backupParts(
@@ -89,28 +99,51 @@ function filesOf(log: SegmentedLog): BackupFile[] {
       const count = Math.min(entries.length, commit - first + 1);
       return [first + count - 1, count < entries.length ? entries.position(count) : segment.bytes];
     });
-    return [{ file: `${digits(first)}-${digits(last)}.frames`, first, last, bytes }];
+    return [{ file: nameOf(first, last), first, last, bytes }];
   });
 }
 
-/** Throws Fault "corrupt" or "unsupported-version" for what is no snapshot of ours. */
+/**
+ * Reads the manifest of a copy. Throws Fault "unsupported-version", and "corrupt" for a manifest that this program does
+ * not write: files that do not follow one another from the start to the index, or names that are not theirs.
+ */
 export function readSnapshot(bytes: Uint8Array): BackupSnapshot {
-  let found: Partial<BackupSnapshot> & { readonly format?: unknown };
-  try {
-    found = unpack(bytes) as typeof found;
-  } catch (cause) {
-    throw new Fault("corrupt", { message: "the snapshot of the backup cannot be read", cause });
-  }
+  const { value } = unpackChecked(bytes);
+  if (typeof value !== "object" || value === null) throw notWhole("it cannot be read");
+  const found = value as { readonly [K in keyof BackupSnapshot | "format"]?: unknown };
   if (found.format !== format) {
     throw new Fault("unsupported-version", {
       message: `the backup has format ${String(found.format)}, this program reads ${format}`,
     });
   }
-  if (found.start === undefined || found.index === undefined || !Array.isArray(found.files)) {
-    throw new Fault("corrupt", { message: "the snapshot of the backup is not whole" });
-  }
-  return found as BackupSnapshot;
+  const { clusterId, index, configuration } = found;
+  if (typeof clusterId !== "string" || !isWhole(index)) throw notWhole("index");
+  if (!isConfiguration(configuration)) throw notWhole("configuration");
+  const start = checkLogStart(found.start);
+  return { clusterId, index, start, configuration, files: checkFiles(found.files, start.end.index, index) };
 }
+
+/** The files as the manifest lists them: one after another, from behind `before` to `last`. */
+function checkFiles(files: unknown, before: number, last: number): BackupFile[] {
+  if (!Array.isArray(files)) throw notWhole("files");
+  let end = before;
+  const checked = files.map((one: unknown) => {
+    const listed = (typeof one === "object" ? one : undefined) as Partial<BackupFile> | null | undefined;
+    const found = { first: listed?.first, last: listed?.last, bytes: listed?.bytes };
+    if (!isWhole(found.first) || !isWhole(found.last) || !isWhole(found.bytes)) throw notWhole("files");
+    const file = nameOf(found.first, found.last);
+    if (listed?.file !== file) throw notWhole(`it names the file ${String(listed?.file)}`);
+    if (found.first !== end + 1 || found.last < found.first)
+      throw notWhole("files do not follow one another");
+    end = found.last;
+    return { file, first: found.first, last: found.last, bytes: found.bytes };
+  });
+  if (end !== last) throw notWhole(`its files end at index ${end}, it says ${last}`);
+  return checked;
+}
+
+const notWhole = (why: string): Fault =>
+  new Fault("corrupt", { message: `the snapshot of the backup is not whole, ${why}`, facts: { why } });
 
 /**
  * Fills an empty log with a copy; `read` gives a part of one of its files. Throws Fault "corrupt" where the frames do
@@ -151,7 +184,7 @@ function wholeFrames(
     new Fault("corrupt", { message: `${file} is ${why}`, facts: { file, position } });
   if (chunk.length < prefixBytes) throw cut("too short");
   const first = frameBytes(chunk, 0);
-  if (first > left) throw cut("damaged");
+  if (first > left || first > frameBytesMax) throw cut("damaged");
   if (first > chunk.length) chunk = read(file, position, first);
   if (first > chunk.length) throw cut("too short");
   let end = 0;

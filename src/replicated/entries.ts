@@ -14,6 +14,7 @@ import { Fault } from "../fault.ts";
 import { batchKind, frameBytes, frameCommand, frameIndex, frameKind, frameTerm } from "../log/mod.ts";
 import type { ConfChange, Entry } from "../raft/mod.ts";
 import type { NodeId } from "../vocabulary.ts";
+import { isChange } from "./configuration-check.ts";
 
 /** Plain maps and no shared structures: what one node packs every other can read alone. */
 const packr = new Packr({ useRecords: false });
@@ -25,13 +26,17 @@ export function encodeChange(change: ConfChange): Uint8Array {
   return pack(change);
 }
 
-/** Throws Fault "corrupt" for what is no change. */
+/** Throws Fault "corrupt" for a command that is not a change of configuration. */
 export function decodeChange(command: Uint8Array): ConfChange {
-  const change = unpack(command) as Partial<ConfChange> | null;
-  if (typeof change?.transition !== "string" || !Array.isArray(change.changes)) {
-    throw new Fault("corrupt", { message: "a configuration command that is none" });
+  let change: unknown;
+  let cause: unknown;
+  try {
+    change = unpack(command);
+  } catch (reason) {
+    cause = reason;
   }
-  return change as ConfChange;
+  if (isChange(change)) return change;
+  throw new Fault("corrupt", { message: "a configuration command is malformed", cause });
 }
 
 /** The entry that a sound frame is. */

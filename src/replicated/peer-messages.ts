@@ -5,15 +5,25 @@
  *           its [index term configuration]
  *   body := an append's entries: frames of the log, one after another; a snapshot's data
  *
- * Nothing else of an entry travels: index, term and change are read from its frame. What came is looked at before
- * Raft sees it: checksums, that entries follow one another, whole numbers. So a flipped bit ends a connection, not
- * a node.
+ * Nothing else of an entry travels: index, term and change are read from its frame. What arrived is checked before Raft
+ * sees it: checksums, that entries follow one another, every record and command, whole numbers, a snapshot's data. So a
+ * flipped bit or a peer that writes wrong frames ends a connection, not a node.
  *
  * Never: copies an entry.
  */
 import { assert } from "../lib/assert.ts";
-import { checkFrame, frameBytes, frameCrc, framePreviousCrc } from "../log/mod.ts";
+import {
+  checkFrame,
+  checkLogStart,
+  checkPayload,
+  frameBytes,
+  frameCrc,
+  framePreviousCrc,
+  type LogStart,
+  termMax,
+} from "../log/mod.ts";
 import { type ConfState, type Entry, type Message, type MessageType, message } from "../raft/mod.ts";
+import { isConfiguration, isWhole } from "./configuration-check.ts";
 import { entryOf, pack } from "./entries.ts";
 import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./peer-codec.ts";
 import { unpackChecked } from "./peer-packed.ts";
@@ -60,6 +70,8 @@ export function decodeMessage({ kind, head, body }: Frame): Message {
     value as unknown[];
   const numbers = [code, from, to, term, index, logTerm, commit, vote, rejectHint, context];
   if (!numbers.every(isWhole) || typeof reject !== "boolean") throw malformed("head");
+  // A log has no room for a larger term, and no cluster holds so many elections.
+  if ((term as number) > termMax) throw malformed("head");
   const type = types[code as number];
   if (type === undefined || kindOf(type) !== kind) throw malformed("head");
   const common = {
@@ -75,14 +87,11 @@ export function decodeMessage({ kind, head, body }: Frame): Message {
   } as Partial<Message>;
   const made = message(type, to as number, common);
   if (kind === "append") return { ...made, entries: entriesIn(body, made) };
-  if (kind === "snapshot") return { ...made, snapshot: { ...snapshotHead(about), data: body } };
+  if (kind === "snapshot") return { ...made, snapshot: { ...snapshotHead(about, body), data: body } };
   return made;
 }
 
 const kindOf = (type: MessageType): string => (type === "append" || type === "snapshot" ? type : "message");
-
-const isWhole = (value: unknown): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
 /** The entries' bytes, neighbours in one memory as one piece. */
 function joined(entries: readonly Entry[]): Uint8Array[] {
@@ -105,7 +114,7 @@ function entriesIn(body: Uint8Array, { index, logTerm, term }: Message): Entry[]
   const entries: Entry[] = [];
   let [next, lastTerm, lastCrc] = [index + 1, logTerm, -1];
   for (let at = 0; at < body.length; next++) {
-    if (checkFrame(body, at, body.length) !== undefined) throw malformed("body");
+    if ((checkFrame(body, at, body.length) ?? checkPayload(body, at)) !== undefined) throw malformed("body");
     if (lastCrc >= 0 && framePreviousCrc(body, at) !== lastCrc) throw malformed("body");
     const end = at + frameBytes(body, at);
     const entry = entryIn(body.subarray(at, end));
@@ -126,32 +135,22 @@ function entryIn(frame: Uint8Array): Entry {
   }
 }
 
-function snapshotHead(about: unknown): { index: number; term: number; configuration: ConfState } {
+/** The head of a snapshot, whose data is the start of a log behind the same index and term. */
+function snapshotHead(
+  about: unknown,
+  data: Uint8Array,
+): { index: number; term: number; configuration: ConfState } {
   const [index, term, configuration] = Array.isArray(about) ? (about as unknown[]) : [];
   if (!isWhole(index) || !isWhole(term) || !isConfiguration(configuration)) throw malformed("head");
+  const { end } = startIn(data);
+  if (end.index !== index || end.term !== term) throw malformed("body");
   return { index, term, configuration };
 }
 
-function isConfiguration(value: unknown): value is ConfState {
-  if (typeof value !== "object" || value === null) return false;
-  const { voters, votersOutgoing, learners, learnersNext, autoLeave, roster } = value as Partial<ConfState>;
-  const lists: unknown[] = [voters, votersOutgoing, learners, learnersNext];
-  const peers = lists.every((list) => Array.isArray(list) && list.every(isWhole));
-  if (!peers || typeof autoLeave !== "boolean") return false;
-  if (roster === undefined) return true;
-  return (
-    typeof roster === "object" &&
-    roster !== null &&
-    isWhole(roster.nextPeer) &&
-    Array.isArray(roster.members) &&
-    roster.members.every(
-      (member: unknown) =>
-        typeof member === "object" &&
-        member !== null &&
-        isWhole((member as { peer?: unknown }).peer) &&
-        ["name", "directory", "address"].every(
-          (key) => typeof (member as Record<string, unknown>)[key] === "string",
-        ),
-    )
-  );
+function startIn(data: Uint8Array): LogStart {
+  try {
+    return checkLogStart(unpackChecked(data).value);
+  } catch (cause) {
+    throw malformed("body", cause);
+  }
 }

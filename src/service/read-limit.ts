@@ -3,7 +3,8 @@
  *
  * Never: reads.
  */
-import { readVarint, varintEnd } from "../lib/bytes.ts";
+import { Fault } from "../fault.ts";
+import { delimitedEnd, varintEnd } from "../lib/bytes.ts";
 import type { Offset } from "../vocabulary.ts";
 
 export interface ReadLimits {
@@ -52,12 +53,13 @@ export class ReadLimit {
   }
 }
 
-/** Bytes of key, value, header names and header values in a stored record, tags and lengths left out. */
+/** Bytes of key, value, header names and header values in a stored record, without tags and lengths. Throws Fault "corrupt". */
 export function contentBytes(bytes: Uint8Array, start: number, end: number): number {
   let total = 0;
   for (let at = start; at < end; ) {
     const body = varintEnd(bytes, at + 1, end);
-    const next = body + readVarint(bytes, at + 1, end);
+    const next = delimitedEnd(bytes, at + 1, end);
+    if (next < 0) throw new Fault("corrupt", { message: "a field of a record passes its end" });
     total += bytes[at] === headersTag ? contentBytes(bytes, body, next) : next - body;
     at = next;
   }

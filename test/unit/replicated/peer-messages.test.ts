@@ -3,7 +3,14 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
-import { batchKind, encodeFrame as encodeLogFrame, frameCrc } from "../../../src/log/mod.ts";
+import {
+  batchKind,
+  defaultSettings,
+  emptyCheckpoint,
+  encodeFrame as encodeLogFrame,
+  frameCrc,
+  type LogStart,
+} from "../../../src/log/mod.ts";
 import { type Entry, emptyConfState, type Message, message } from "../../../src/raft/mod.ts";
 import { encodeChange, entryOf, pack } from "../../../src/replicated/entries.ts";
 import {
@@ -38,7 +45,7 @@ function entries(first: number, count: number, term: number, payload = 20): Entr
     const kind = configures ? batchKind.configuration : batchKind.data;
     const command = configures
       ? encodeChange({ transition: "auto", changes: [{ action: "voter", peer: 5 }] })
-      : Uint8Array.from([0x0a, payload, ...new Uint8Array(payload)]);
+      : Uint8Array.from([0x0a, payload, 0x0a, payload - 2, ...new Uint8Array(payload - 2)]);
     const header = {
       index: first + k,
       term,
@@ -53,6 +60,18 @@ function entries(first: number, count: number, term: number, payload = 20): Entr
   }
   return made;
 }
+
+/** What a snapshot of index 5 and term 2 carries. */
+const start: LogStart = {
+  end: { index: 5, term: 2, nextOffset: 3, timestampMs: 1000, crc: 7 },
+  checkpoint: {
+    ...emptyCheckpoint,
+    index: 5,
+    settings: defaultSettings,
+    configuration: { index: 1, command: Uint8Array.of(1) },
+    producers: [["s", 2n ** 64n - 1n, 0, [[4, 0, 1, 2, 1000]]]],
+  },
+};
 
 const plain = (received: Message): unknown => ({
   ...received,
@@ -77,7 +96,7 @@ const small: fc.Arbitrary<Message> = fc
     ),
     from: whole,
     to: whole,
-    term: whole,
+    term: fc.nat(0xffff_ffff),
     index: whole,
     logTerm: whole,
     commit: whole,
@@ -148,9 +167,115 @@ describe("Raft's messages between peers", () => {
       voters: [1, 2 ** 48],
       roster: { members: [{ peer: 1, name: "a", directory: "d", address: "h:1" }], nextPeer: 9 },
     };
-    const snapshot = { index: 5, term: 2, configuration, data: Uint8Array.of(1, 2, 3) };
+    const snapshot = { index: 5, term: 2, configuration, data: Uint8Array.from(pack(start)) };
     const sent = message("snapshot", 2, { from: 1, term: 3, snapshot });
-    assert.deepEqual(decodeMessage(carried(encodeMessage(sent))), sent);
+    const found = decodeMessage(carried(encodeMessage(sent)));
+    const bare = ({ snapshot: one }: Message): unknown => ({ ...one, data: [...(one?.data ?? [])] });
+    assert.deepEqual({ ...found, snapshot: bare(found) }, { ...sent, snapshot: bare(sent) });
+  });
+
+  test("a snapshot whose data is not the start of a log is refused before anything is replaced by it", () => {
+    const snapshot = { index: 5, term: 2, configuration: emptyConfState };
+    const { end, checkpoint } = start;
+    const wrong: [string, unknown][] = [
+      ["nothing", undefined],
+      ["a number", 5],
+      ["no end", { checkpoint }],
+      ["no checkpoint", { end }],
+      ["another index", { end: { ...end, index: 6 }, checkpoint }],
+      ["another term", { end: { ...end, term: 3 }, checkpoint }],
+      ["an offset beyond 2^53", { end: { ...end, nextOffset: 2 ** 60 }, checkpoint }],
+      ["text for a checksum", { end: { ...end, crc: "1" }, checkpoint }],
+      ["no settings", { end, checkpoint: { ...checkpoint, settings: {} } }],
+      [
+        "settings out of range",
+        { end, checkpoint: { ...checkpoint, settings: { ...defaultSettings, segmentStoreBytesMax: 0 } } },
+      ],
+      ["a checkpoint from the future", { end, checkpoint: { ...checkpoint, index: 6 } }],
+      ["producers without batches", { end, checkpoint: { ...checkpoint, producers: [["s", 1n, 0, []]] } }],
+      ["a producer that is none", { end, checkpoint: { ...checkpoint, producers: [null] } }],
+      [
+        "a configuration without a command",
+        { end, checkpoint: { ...checkpoint, configuration: { index: 1 } } },
+      ],
+    ];
+    for (const [what, data] of wrong) {
+      const sent = message("snapshot", 2, { from: 1, term: 3, snapshot: { ...snapshot, data: pack(data) } });
+      assert.equal(
+        refused(() => decodeMessage(carried(encodeMessage(sent)))),
+        "body",
+        what,
+      );
+    }
+  });
+
+  test("a frame with a right checksum and wrong content is refused as the peer's fault", () => {
+    const header = {
+      index: 12,
+      term: 9,
+      baseOffset: 0,
+      timestampMs: 1000,
+      recordCount: 1,
+      kind: batchKind.data,
+    };
+    const command = { ...header, recordCount: 0 };
+    const wrong: [string, Uint8Array][] = [
+      ["a record that passes the end", encodeLogFrame(header, Uint8Array.of(0x0a, 0x7f, 0x0a, 0), 7)],
+      ["a length without an end", encodeLogFrame(header, Uint8Array.of(0x0a, 0xff), 7)],
+      ["no record", encodeLogFrame(header, none, 7)],
+      ["two records for one", encodeLogFrame(header, Uint8Array.of(0x0a, 0, 0x0a, 0), 7)],
+      [
+        "settings that are not JSON",
+        encodeLogFrame({ ...command, kind: batchKind.settings }, Buffer.from("{"), 7),
+      ],
+      [
+        "settings out of range",
+        encodeLogFrame(
+          { ...command, kind: batchKind.settings },
+          Buffer.from('{"segmentStoreBytesMax":-1}'),
+          7,
+        ),
+      ],
+      ["a trim that is none", encodeLogFrame({ ...command, kind: batchKind.trim }, Uint8Array.of(9, 9), 7)],
+      [
+        "a change of nothing",
+        encodeLogFrame(
+          { ...command, kind: batchKind.configuration },
+          pack({ transition: "auto", changes: [null] }),
+          7,
+        ),
+      ],
+      [
+        "a member without a name",
+        encodeLogFrame(
+          { ...command, kind: batchKind.configuration },
+          pack({ transition: "auto", changes: [], members: [{ peer: 1 }] }),
+          7,
+        ),
+      ],
+    ];
+    for (const [what, bytes] of wrong) {
+      const sent = message("append", 4, {
+        from: 3,
+        term: 9,
+        index: 11,
+        logTerm: 9,
+        entries: [{ index: 12, term: 9, bytes, change: undefined }],
+      });
+      assert.equal(
+        refused(() => decodeMessage(carried(encodeMessage(sent)))),
+        "body",
+        what,
+      );
+    }
+  });
+
+  test("a term that no log has room for is refused", () => {
+    const sent = message("heartbeat", 4, { from: 3, term: 2 ** 32 });
+    assert.equal(
+      refused(() => decodeMessage(carried(encodeMessage(sent)))),
+      "head",
+    );
   });
 
   test("a flipped bit in an append is found before Raft sees it, wherever it is", () => {

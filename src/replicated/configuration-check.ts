@@ -1,0 +1,53 @@
+/**
+ * Checks of values that claim to be a configuration or a change of one: from a peer, from the log, from a backup. Pure.
+ */
+import type { ConfChange, ConfState, Member, PeerChange, Roster } from "../raft/mod.ts";
+
+/** Peers in one list. A cluster has a few; what is far beyond is not a configuration. */
+const peersMax = 4096;
+
+/** A whole number that is safe and not negative: an index, a term, a peer. */
+export const isWhole = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+export function isConfiguration(value: unknown): value is ConfState {
+  if (!isObject<ConfState>(value)) return false;
+  const { voters, votersOutgoing, learners, learnersNext, autoLeave, roster } = value;
+  const isPeers = [voters, votersOutgoing, learners, learnersNext].every((list) => isListOf(list, isWhole));
+  return isPeers && typeof autoLeave === "boolean" && (roster === undefined || isRoster(roster));
+}
+
+export function isChange(value: unknown): value is ConfChange {
+  if (!isObject<ConfChange>(value)) return false;
+  const { transition, changes, members, base } = value;
+  return (
+    ["auto", "implicit", "explicit"].includes(transition as string) &&
+    isListOf(changes, isPeerChange) &&
+    (members === undefined || isListOf(members, isMember)) &&
+    (base === undefined || isConfiguration(base))
+  );
+}
+
+function isPeerChange(value: unknown): value is PeerChange {
+  if (!isObject<PeerChange>(value)) return false;
+  return ["voter", "learner", "remove", "update"].includes(value.action as string) && isWhole(value.peer);
+}
+
+function isRoster(value: unknown): value is Roster {
+  return isObject<Roster>(value) && isWhole(value.nextPeer) && isListOf(value.members, isMember);
+}
+
+function isMember(value: unknown): value is Member {
+  if (!isObject<Member>(value)) return false;
+  const { peer, name, directory, address } = value;
+  return isWhole(peer) && [name, directory, address].every((text) => typeof text === "string");
+}
+
+function isListOf<T>(value: unknown, is: (one: unknown) => one is T): value is T[] {
+  return Array.isArray(value) && value.length <= peersMax && value.every(is);
+}
+
+/** An object, of whose fields nothing is known yet. */
+function isObject<T>(value: unknown): value is { readonly [K in keyof T]?: unknown } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
