@@ -7,7 +7,7 @@ import type { Identity } from "../access/mod.ts";
 import { crc32 } from "../lib/checksum.ts";
 import { callOf } from "./call-context.ts";
 import type { ClusterOperations } from "./cluster-service.ts";
-import { faultOfAbort, signalOf } from "./ending.ts";
+import { faultOfAbort, signalOf, unlessAborted } from "./ending.ts";
 
 type Admin = Pick<Identity, "subject" | "isPeer">;
 
@@ -35,17 +35,25 @@ export function adminOperations(
 ): Pick<ClusterOperations, "addNode" | "removeNode" | "transferLeadership" | "backup"> {
   return {
     async addNode({ id, addr }, context) {
-      await admin.add(id, addr, callOf(context).caller.identity);
+      const call = callOf(context);
+      await unlessAborted(
+        admin.add(id, addr, call.caller.identity),
+        signalOf(call, context.signal),
+        "unknown",
+      );
       return {};
     },
 
     async removeNode({ id }, context) {
-      await admin.remove(id, callOf(context).caller.identity);
+      const call = callOf(context);
+      await unlessAborted(admin.remove(id, call.caller.identity), signalOf(call, context.signal), "unknown");
       return {};
     },
 
     async transferLeadership({ to }, context) {
-      return { leaderId: await admin.transfer(to, callOf(context).caller.identity) };
+      const call = callOf(context);
+      const work = admin.transfer(to, call.caller.identity);
+      return { leaderId: await unlessAborted(work, signalOf(call, context.signal), "unknown") };
     },
 
     async *backup({ have }, context) {

@@ -1,13 +1,11 @@
 /**
- * A call, whichever way it came in: who calls, what for, until when, and what became of it. Both lanes of the RPCs
- * and the plain HTTP doors begin and end every call here, so access, log line, span and metrics cannot differ.
+ * A call, over any protocol: who calls, what for, until when, and its outcome. Every RPC and every plain HTTP route
+ * begins and ends its calls here, so access, log line, span and metrics cannot differ.
  *
  *   begin → (work, tagging, counting) → end        begin throws when access is denied, and has ended the call then
  *
- * Cost: one object a call; a decision that was made before is one look-up. Long calls are kept in a set, to be asked
- * again when the rules change.
- *
- * Never: knows a protocol's bytes.
+ * Cost: one object a call; a decision that was made before is one look-up. Open calls are kept in a set. When the rules
+ * change, access is checked again for each, whatever it waits for: a record, a leader, a quorum.
  */
 import type { AccessControl, Action, Identity } from "../access/mod.ts";
 import { theLog } from "../access/mod.ts";
@@ -23,7 +21,7 @@ export interface Door {
   readonly name: string;
   /** What the caller must be allowed; undefined: anybody authenticated. */
   readonly action: Action | undefined;
-  /** True for calls that can last: they are asked again when the rules change. */
+  /** True for calls that can last: a server that stops ends them. */
   readonly long: boolean;
 }
 
@@ -61,8 +59,10 @@ export class Call {
   /** Of messages, without framing. */
   bytesIn = 0;
   bytesOut = 0;
-  /** Set by whoever serves a long call: ends it with this fault. */
+  /** Ends the call with this fault. Set by the code that serves it, as soon as it waits for something. */
   onRevoked: ((fault: Fault) => void) | undefined;
+  /** As of its door, or set for a single call that may last: a server that stops ends it. */
+  long: boolean;
   ended = false;
 
   constructor(door: Door, caller: Caller, meta: CallMeta, telemetry: TelemetryCall) {
@@ -71,6 +71,7 @@ export class Call {
     this.deadlineMs = meta.deadlineMs;
     this.traceRecords = meta.traceRecords ?? false;
     this.telemetry = telemetry;
+    this.long = door.long;
   }
 
   get subject(): string {
@@ -87,7 +88,7 @@ export interface CallDeskOptions {
 /** Where calls begin and end. */
 export class CallDesk {
   readonly #options: CallDeskOptions;
-  readonly #long = new Set<Call>();
+  readonly #open = new Set<Call>();
   readonly #stopListening: () => void;
 
   constructor(options: CallDeskOptions) {
@@ -95,9 +96,9 @@ export class CallDesk {
     this.#stopListening = options.access.onReload(() => this.#askAgain());
   }
 
-  /** Long calls under way. */
-  get longCalls(): number {
-    return this.#long.size;
+  /** Calls under way. */
+  get openCalls(): number {
+    return this.#open.size;
   }
 
   /** Begins a call. Throws Fault "unauthenticated" or "permission-denied", having ended it. */
@@ -118,7 +119,7 @@ export class CallDesk {
       this.endCall(call, reason);
       throw reason;
     }
-    if (door.long) this.#long.add(call);
+    this.#open.add(call);
     return call;
   }
 
@@ -137,7 +138,7 @@ export class CallDesk {
   #end(call: Call, code: string, reason: unknown): void {
     call.ended = true;
     call.onRevoked = undefined;
-    this.#long.delete(call);
+    this.#open.delete(call);
     call.telemetry.end(code, call.bytesIn, call.bytesOut, reason);
   }
 
@@ -155,11 +156,11 @@ export class CallDesk {
 
   /** Ends every long call with this fault. */
   endLong(fault: Fault): void {
-    for (const call of [...this.#long]) call.onRevoked?.(fault);
+    for (const call of [...this.#open]) if (call.long) call.onRevoked?.(fault);
   }
 
   #askAgain(): void {
-    for (const call of [...this.#long]) {
+    for (const call of [...this.#open]) {
       try {
         this.#demand(call);
       } catch (reason) {

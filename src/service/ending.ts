@@ -12,13 +12,14 @@ import type { Call } from "./call.ts";
 /** The fault that an abort stands for. */
 export function faultOfAbort(signal: AbortSignal, written: Written = "no"): Fault {
   const { reason } = signal;
-  if (reason instanceof Fault)
-    return written === "no"
-      ? reason
-      : new Fault(reason.kind, { ...reason, message: reason.message, written });
+  if (reason instanceof Fault) return whileWriting(reason, written);
   const late = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
   return new Fault(late ? "deadline" : "canceled", { written, cause: reason });
 }
+
+/** The same fault of a call whose write, if it has one under way, is `written`. */
+export const whileWriting = (fault: Fault, written: Written): Fault =>
+  written === "no" ? fault : new Fault(fault.kind, { ...fault, message: fault.message, written });
 
 /** The call's signal: aborted with `outer`, or when the call is revoked. */
 export function signalOf(call: Call, outer: AbortSignal): AbortSignal {

@@ -81,7 +81,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
 
   return {
     async produce(request, context) {
-      const done = await append(callOf(context), request, context, context.signal);
+      const call = callOf(context);
+      const done = await append(call, request, context, signalOf(call, context.signal));
       return {
         offset: BigInt(done.firstOffset),
         timestampMs: BigInt(done.timestampMs),
@@ -90,7 +91,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     },
 
     async produceBatch(request, context) {
-      const done = await append(callOf(context), request, context, context.signal);
+      const call = callOf(context);
+      const done = await append(call, request, context, signalOf(call, context.signal));
       return {
         firstOffset: BigInt(done.firstOffset),
         count: done.count,
@@ -145,9 +147,11 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
 
     async consume(request, context) {
       const call = callOf(context);
-      const freshness = { ...freshnessOf(request, call.deadlineMs), signal: context.signal };
+      const signal = signalOf(call, context.signal);
+      call.long = request.waitMs > 0;
+      const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
       const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
-      const { slice, offset } = await readOne(log, plan, options.clock, context.signal);
+      const { slice, offset } = await readOne(log, plan, options.clock, signal);
       const cursor = new RecordCursor(slice.frames, offset);
       cursor.next();
       call.bytesOut += cursor.end - cursor.start;
@@ -230,7 +234,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       const before = numberOf(request.beforeOffset, "before_offset");
       const forward = context.requestHeader.get(forwardHeader) !== "no";
       const work = log.trim(before, appendOptionsOf(call, {}, forward));
-      return { lowestOffset: BigInt(await unlessAborted(work, context.signal, "unknown")) };
+      return { lowestOffset: BigInt(await unlessAborted(work, signalOf(call, context.signal), "unknown")) };
     },
 
     watch(request, context) {

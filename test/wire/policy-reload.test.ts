@@ -7,7 +7,7 @@ import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { openAccess } from "../../src/agent/access-files.ts";
 import { NodeTls } from "../../src/agent/tls.ts";
 import type { Issued } from "../../src/cli/certs/build.ts";
@@ -35,16 +35,18 @@ test("an edited policy is obeyed within a second, by running streams too", {
   write("p, root, *, produce\np, root, *, consume\np, alice, *, consume\n");
   using open = await openAccess({ policyFile });
   await using served = await serve({ tls, access: open.access });
-  const clientOf = (pair: Issued) =>
-    createClient(
-      Log,
-      createGrpcTransport({
-        baseUrl: served.url,
-        nodeOptions: { ca: authority.issued.certificatePem, cert: pair.certificatePem, key: pair.keyPem },
-      }),
-    );
+  const optionsOf = (pair: Issued) => ({
+    baseUrl: served.url,
+    nodeOptions: { ca: authority.issued.certificatePem, cert: pair.certificatePem, key: pair.keyPem },
+  });
+  const clientOf = (pair: Issued) => createClient(Log, createGrpcTransport(optionsOf(pair)));
+  const alicePair = await authority.client("alice");
   const root = clientOf(await authority.client("root"));
-  const alice = clientOf(await authority.client("alice"));
+  const alice = clientOf(alicePair);
+  const aliceByJson = createClient(
+    Log,
+    createConnectTransport({ ...optionsOf(alicePair), httpVersion: "1.1", useBinaryFormat: false }),
+  );
   await root.produce({ record: { value: new Uint8Array([1]) } });
 
   const streams = [root, alice].map((client) => {
@@ -55,6 +57,15 @@ test("an edited policy is obeyed within a second, by running streams too", {
   const [rootStream, aliceStream] = streams;
   assert.ok(rootStream !== undefined && aliceStream !== undefined);
   for (const { messages } of streams) assert.equal((await messages.next()).value?.record?.offset, 0n);
+
+  const longPoll = { offset: 1n, waitMs: 600_000 };
+  const revokedPolls = Promise.all(
+    [alice, aliceByJson].map((client) =>
+      assert.rejects(client.consume(longPoll), (error) => codeOf(error) === Code.PermissionDenied),
+    ),
+  );
+  const rootPoll = root.consume(longPoll);
+  while (served.service.desk.openCalls < 5) await new Promise((resolve) => setTimeout(resolve, 20));
 
   const editedMs = performance.now();
   write("p, root, *, produce\np, root, *, consume\n");
@@ -67,7 +78,9 @@ test("an edited policy is obeyed within a second, by running streams too", {
   assert.ok(tookMs < 10_000, `a deadlock limit, not a measurement: ${tookMs} ms`);
   t.diagnostic(`the stream ended ${tookMs.toFixed(0)} ms after the edit`);
 
+  await revokedPolls;
   await root.produce({ record: { value: new Uint8Array([2]) } });
+  assert.equal((await rootPoll).record?.offset, 1n, "root's long poll goes on");
   assert.equal((await rootStream.messages.next()).value?.record?.offset, 1n, "root's stream goes on");
   rootStream.stop.abort();
 

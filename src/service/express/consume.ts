@@ -24,6 +24,7 @@ async function answer(lane: Lane, express: ExpressCall, request: ConsumeRequest)
   const ended = new AbortController();
   express.onEnd = () => ended.abort();
   const freshness = { ...freshnessOf(request, express.call.deadlineMs), signal: ended.signal };
+  express.call.long = request.waitMs > 0;
   const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
   const { slice, offset } = await readOne(lane.log, plan, lane.clock, ended.signal);
   const cursor = new RecordCursor(slice.frames, offset);

@@ -8,6 +8,7 @@ import { Fault } from "../../fault.ts";
 import type { Timer } from "../../lib/clock.ts";
 import type { Written } from "../../vocabulary.ts";
 import type { Call, CallDesk } from "../call.ts";
+import { whileWriting } from "../ending.ts";
 import type { HeldShare } from "../held-bytes.ts";
 import { Answer } from "./answer.ts";
 import type { LaneStream } from "./lane-stream.ts";
@@ -46,7 +47,7 @@ export class ExpressCall {
     this.held = held;
     this.answer = new Answer(stream, request);
     stream.onClose = this.#onClose;
-    call.onRevoked = (fault) => this.fail(fault);
+    call.onRevoked = (fault) => this.fail(whileWriting(fault, this.written));
     this.#deadline = deadline?.(() => this.fail(new Fault("deadline", { written: this.written })));
   }
 

@@ -51,23 +51,41 @@ test("who may not is refused before anything happens, and that is told too", () 
   );
 });
 
-test("long calls are asked again when the rules change, short ones are not", async () => {
+test("every call under way is checked again when the rules change, whatever it waits for", async () => {
   const { calls, access } = desk();
   await access.use({ policy: "p, root, *, consume\np, root, *, produce\n" });
-  const long = calls.beginCall(logDoors.consumeStream, caller("root"), meta);
-  const short = calls.beginCall(logDoors.consume, caller("root"), meta);
+  const open = [logDoors.consumeStream, logDoors.consume, logDoors.produce].map((door) =>
+    calls.beginCall(door, caller("root"), meta),
+  );
   const revoked: string[] = [];
-  long.onRevoked = (fault) => revoked.push(`long ${fault.kind}`);
-  short.onRevoked = (fault) => revoked.push(`short ${fault.kind}`);
+  for (const call of open) call.onRevoked = (fault) => revoked.push(`${call.door.name} ${fault.kind}`);
   await access.use({ policy: "p, root, *, consume\n" });
-  assert.deepEqual(revoked, []);
+  assert.deepEqual(revoked.splice(0), ["log.v1.Log/Produce permission-denied"]);
   await access.use({ policy: "p, root, *, produce\n" });
-  assert.deepEqual(revoked, ["long permission-denied"]);
-  assert.equal(calls.longCalls, 1);
-  calls.endCall(long);
-  assert.equal(calls.longCalls, 0);
+  assert.deepEqual(revoked.splice(0), [
+    "log.v1.Log/ConsumeStream permission-denied",
+    "log.v1.Log/Consume permission-denied",
+  ]);
+  assert.equal(calls.openCalls, 3);
+  for (const call of open) calls.endCall(call);
+  assert.equal(calls.openCalls, 0);
+  await access.use({ policy: "# none\n" });
+  assert.deepEqual(revoked, []);
+});
+
+test("a server that stops ends the calls that may last, a long poll among them", () => {
+  const { calls } = desk();
+  const ended: string[] = [];
+  const begin = (name: string, door: typeof logDoors.consume, long: boolean): void => {
+    const call = calls.beginCall(door, caller("root"), meta);
+    call.long ||= long;
+    call.onRevoked = ({ kind }) => ended.push(`${name} ${kind}`);
+  };
+  begin("tail", logDoors.consumeStream, false);
+  begin("read", logDoors.consume, false);
+  begin("long poll", logDoors.consume, true);
   calls.endLong(new Fault("unavailable"));
-  assert.deepEqual(revoked, ["long permission-denied"]);
+  assert.deepEqual(ended, ["tail unavailable", "long poll unavailable"]);
 });
 
 test("a revoked call aborts what it waits for, and a write under way is then unknown", async () => {
