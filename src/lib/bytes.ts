@@ -100,6 +100,8 @@ export function varintEnd(bytes: Uint8Array, at: number, end: number): number {
  * `at + 1` otherwise: a walk that stops at −1 moves forward with each step.
  */
 export function delimitedEnd(bytes: Uint8Array, at: number, end: number): number {
+  // Most lengths take one byte.
+  if (at < end && bytes[at]! < 0x80) return bytes[at]! > end - at - 1 ? -1 : at + 1 + bytes[at]!;
   const length = readVarint(bytes, at, end);
   if (length < 0) return -1;
   const body = varintEnd(bytes, at, end);

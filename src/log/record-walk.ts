@@ -13,18 +13,33 @@
  */
 import { isUtf8 } from "node:buffer";
 import { Fault } from "../fault.ts";
-import { delimitedEnd, readVarint, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
+import { delimitedEnd, readVarint, varintBytes, varintEnd } from "../lib/bytes.ts";
 import type { RecordRun } from "../vocabulary.ts";
 import { batchRecordsMax } from "./frame.ts";
+import {
+  headerKeyTag,
+  headersTag,
+  headerValueTag,
+  keyTag,
+  recordTag,
+  skipField,
+  stripRun,
+  valueTag,
+} from "./record-strip.ts";
 
-export const recordTag = 0x0a;
+export { recordTag, skipField };
 
 export interface RecordLimits {
   /** One record's body: value, key and headers with their tags. */
   readonly recordBytesMax: number;
   /** Records in one run; at most batchRecordsMax. */
   readonly recordsMax: number;
+  /** Headers in one record. Undefined: no limit, for records that were stored before there was one. */
+  readonly headersMax?: number;
 }
+
+/** What the service takes from clients. A reader makes an object of each header. */
+export const recordHeadersMax = 1024;
 
 export const defaultRecordLimits: RecordLimits = { recordBytesMax: 1024 * 1024, recordsMax: batchRecordsMax };
 
@@ -36,13 +51,6 @@ export interface Walk {
   /** True when the elements may be stored as they are. */
   asIs: boolean;
 }
-
-/** Tags of a record's fields. */
-const valueTag = 0x0a;
-const keyTag = 0x2a;
-const headersTag = 0x32;
-const headerKeyTag = 0x0a;
-const headerValueTag = 0x12;
 
 /**
  * Walks the elements from `start` on, up to `end` or the first byte that is not an element's tag, and notes in
@@ -69,15 +77,10 @@ export function walkElements(
         facts: { record: count, bytes: length, limit: limits.recordBytesMax },
       });
     }
-    if (!walkRecord(bytes, body, body + length, at - start, count)) asIs = false;
+    if (!walkRecord(bytes, body, body + length, at - start, count, limits.headersMax)) asIs = false;
     at = body + length;
     count++;
-    if (count > limits.recordsMax) {
-      throw new Fault("too-large", {
-        message: `more than ${limits.recordsMax} records in one request`,
-        facts: { limit: limits.recordsMax },
-      });
-    }
+    if (count > limits.recordsMax) throw tooManyRecords(limits.recordsMax);
   }
   walk.end = at;
   walk.count = count;
@@ -87,7 +90,7 @@ export function walkElements(
 /** The run that `walk` found at `start`: the bytes themselves, or a copy without what may not be stored. */
 export function storedRun(bytes: Uint8Array, start: number, walk: Walk): RecordRun {
   const run = bytes.subarray(start, walk.end);
-  return { bytes: walk.asIs ? run : strip(run), count: walk.count };
+  return { bytes: walk.asIs ? run : stripRun(run), count: walk.count };
 }
 
 /** Walks bytes that are elements and nothing else. Throws Fault "bad-record" and "too-large". */
@@ -105,8 +108,10 @@ function walkRecord(
   end: number,
   position: number,
   record: number,
+  headersMax: number | undefined,
 ): boolean {
   let asIs = true;
+  let headers = 0;
   let at = start;
   while (at < end) {
     const tag = bytes[at]!;
@@ -114,6 +119,7 @@ function walkRecord(
       const next = delimitedEnd(bytes, at + 1, end);
       if (next < 0) throw bad("a field passes the end", position, record);
       if (tag === headersTag) {
+        if (++headers > (headersMax ?? headers)) throw tooManyHeaders(record, headersMax);
         const body = varintEnd(bytes, at + 1, end);
         if (!walkHeader(bytes, body, next, position, record)) asIs = false;
       }
@@ -121,7 +127,7 @@ function walkRecord(
     } else {
       asIs = false;
       const next = skipField(bytes, at, end);
-      const field = readVarint(bytes, at, end);
+      const field = tag < 0x80 ? tag : readVarint(bytes, at, end);
       if (next < 0) throw bad("a field is malformed", position, record);
       if (mismatched(field, recordWireTypes)) throw bad("a field has the wrong wire type", position, record);
       if (field === valueTag || field === keyTag || field === headersTag) {
@@ -161,7 +167,7 @@ function walkHeader(
     }
     if (!known) {
       asIs = false;
-      const field = readVarint(bytes, at, end);
+      const field = tag < 0x80 ? tag : readVarint(bytes, at, end);
       if (mismatched(field, headerWireTypes)) throw bad("a header has the wrong wire type", position, record);
       if (field === headerKeyTag || field === headerValueTag) {
         throw bad("a tag is longer than it need be", position, record);
@@ -177,62 +183,16 @@ function isText(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** Behind the whole field at `at`, or −1: cut off, a group, an unknown wire type, or field number 0. */
-function skipField(bytes: Uint8Array, at: number, end: number): number {
-  const tag = readVarint(bytes, at, end);
-  if (tag < 8 || tag > 0xffff_ffff) return -1;
-  const value = varintEnd(bytes, at, end);
-  switch (tag % 8) {
-    case 0:
-      return varintEnd(bytes, value, end);
-    case 1:
-      return value + 8 > end ? -1 : value + 8;
-    case 2:
-      return delimitedEnd(bytes, value, end);
-    case 5:
-      return value + 4 > end ? -1 : value + 4;
-    default:
-      return -1;
-  }
+/** The fault for a request of more records than a batch holds. */
+export function tooManyRecords(limit: number): Fault {
+  return new Fault("too-large", { message: `more than ${limit} records in one request`, facts: { limit } });
 }
 
-/** A copy of walked elements with only fields 1, 5 and 6 in each record, and 1 and 2 in each header. */
-function strip(run: Uint8Array): Uint8Array {
-  const out = new Uint8Array(run.length);
-  let to = 0;
-  for (let at = 0; at < run.length; ) {
-    const body = varintEnd(run, at + 1, run.length);
-    const end = body + readVarint(run, at + 1, run.length);
-    to = put(out, to, recordTag, keep(run, body, end, [valueTag, keyTag, headersTag]));
-    at = end;
-  }
-  return out.subarray(0, to);
-}
-
-function keep(bytes: Uint8Array, start: number, end: number, tags: readonly number[]): Uint8Array {
-  const out = new Uint8Array(end - start);
-  let to = 0;
-  for (let at = start; at < end; ) {
-    const next = skipField(bytes, at, end);
-    const tag = bytes[at]!;
-    if (tags.includes(tag)) {
-      const body = varintEnd(bytes, at + 1, end);
-      const header = tag === headersTag;
-      to = header
-        ? put(out, to, tag, keep(bytes, body, next, [headerKeyTag, headerValueTag]))
-        : put(out, to, tag, bytes.subarray(body, next));
-    }
-    at = next;
-  }
-  return out.subarray(0, to);
-}
-
-function put(out: Uint8Array, at: number, tag: number, value: Uint8Array): number {
-  // A stripped value never needs more room than it had: its length's varint only shrinks, or is made canonical.
-  out[at] = tag;
-  const body = writeVarint(out, at + 1, value.length);
-  out.set(value, body);
-  return body + value.length;
+function tooManyHeaders(record: number, limit = 0): Fault {
+  return new Fault("too-large", {
+    message: `record ${record} has more than ${limit} headers`,
+    facts: { record, limit },
+  });
 }
 
 function bad(why: string, position: number, record: number): Fault {

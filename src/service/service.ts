@@ -18,7 +18,7 @@ import {
 import { Cluster, file_log_v1_log, Log } from "../gen/log/v1/log_pb.js";
 import type { Clock } from "../lib/clock.ts";
 import type { Telemetry } from "../lib/telemetry.ts";
-import { batchRecordsMax } from "../log/mod.ts";
+import { batchRecordsMax, recordHeadersMax } from "../log/mod.ts";
 import type { ClusterView, CommitLog } from "../vocabulary.ts";
 import { CallDesk } from "./call.ts";
 import { observeCluster } from "./cluster-metrics.ts";
@@ -82,7 +82,11 @@ export function createService(options: ServiceOptions): Service {
   observeCluster(telemetry.metrics, cluster);
   const desk = new CallDesk({ access, telemetry, clock });
   const held = new HeldBytes(options.heldBytesMax ?? defaultHeldBytesMax);
-  const recordLimits = { recordBytesMax: options.recordBytesMax, recordsMax: batchRecordsMax };
+  const recordLimits = {
+    recordBytesMax: options.recordBytesMax,
+    recordsMax: batchRecordsMax,
+    headersMax: recordHeadersMax,
+  };
   const shared: ExpressShared = {
     log,
     cluster,

@@ -7,6 +7,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type ConsumeRequest, ConsumeRequestSchema } from "../../gen/log/v1/log_pb.js";
 import { RecordCursor } from "../../log/mod.ts";
 import { undecodable } from "../append-message.ts";
+import { checkFields } from "../message-limits.ts";
 import { freshnessOf, startOf } from "../messages.ts";
 import { readOne } from "../read-one.ts";
 import type { ExpressCall } from "./express-call.ts";
@@ -37,8 +38,9 @@ async function answer(lane: Lane, express: ExpressCall, request: ConsumeRequest)
   express.finish(envelope);
 }
 
-/** Throws Fault "bad-request". */
+/** Throws Fault "bad-request", and "too-large" for too many fields. */
 export function decodeConsume(message: Uint8Array): ConsumeRequest {
+  checkFields(ConsumeRequestSchema, message);
   try {
     return fromBinary(ConsumeRequestSchema, message);
   } catch (reason) {

@@ -8,6 +8,7 @@ import { ProduceBatchRequestSchema, ProduceRequestSchema } from "../../gen/log/v
 import type { Appended } from "../../vocabulary.ts";
 import { type AppendRequest as Append, appendTo } from "../append.ts";
 import { appendRequestOf, requireRecords, undecodable } from "../append-message.ts";
+import { checkFields } from "../message-limits.ts";
 import type { ExpressCall } from "./express-call.ts";
 import type { Lane, Serve } from "./lane.ts";
 import { AppendRequest } from "./request-codec.ts";
@@ -69,13 +70,14 @@ export async function startAppend(
   return appendTo(lane, express.call, request, forward);
 }
 
-/** The complete way through protobuf-es. Throws the Faults of the reference lane. */
+/** The complete way through protobuf-es. Throws the Faults of the reference lane, and those of checkFields. */
 export function readSlowly(
   lane: Lane,
   express: ExpressCall,
   method: AppendMethod,
   message: Uint8Array,
 ): Append {
+  checkFields(method.schema, message);
   let request: ReturnType<typeof decode>;
   try {
     request = decode(method, message);

@@ -1,20 +1,30 @@
 /**
- * Reads ProduceRequest and ProduceBatchRequest off the wire without making objects of their records.
+ * Reads ProduceRequest and ProduceBatchRequest off the wire without making objects of their records. Pure.
  *
- *   ProduceRequest      := record=1 (exactly once)  producer=2?  expected_offset=3?     in any order
- *   ProduceBatchRequest := records=1 (one run)      producer=2?  expected_offset=3?
+ *   ProduceRequest      := record=1 (exactly once)  producer=2?  expected_offset=3?  unknown*     in any order
+ *   ProduceBatchRequest := records=1 (in runs)      producer=2?  expected_offset=3?  unknown*
  *
- * "Unusual" is every form this file does not know (a field twice, an unknown field, no record, two runs): the
- * caller then takes the slow and complete way through protobuf-es, so that both lanes mean the same. Pure.
- *
- * Never: decides what an unusual message means, copies a record that may be stored as it is.
+ * "Unusual" is every form this file does not know (a field twice, a group, no record, very many unknown fields): the
+ * caller then takes the slow and complete way through protobuf-es, so that both lanes mean the same. A record that may
+ * be stored as it is, is not copied, unless the records come in several runs.
  */
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
-import { type RecordLimits, recordTag, storedRun, type Walk, walkElements } from "../../log/mod.ts";
+import {
+  type RecordLimits,
+  recordTag,
+  skipField,
+  storedRun,
+  tooManyRecords,
+  type Walk,
+  walkElements,
+} from "../../log/mod.ts";
 import type { ProducerStamp, RecordRun } from "../../vocabulary.ts";
+import { messageFieldsMax } from "../message-limits.ts";
 
 const producerTag = 0x12;
 const expectedOffsetTag = 0x18;
+/** Of field number 4. */
+const firstUnknownTag = 0x20;
 
 /** What was read. One object serves a whole stream: the fields hold until the next read. */
 export class AppendRequest {
@@ -38,15 +48,18 @@ export class AppendRequest {
   read(bytes: Uint8Array, start: number, end: number, recordsMin: number, recordsMax: number): boolean {
     this.producer = undefined;
     this.expectedOffset = undefined;
-    let run = -1;
+    const runs: RecordRun[] = [];
+    let count = 0;
+    let unknown = 0;
     let at = start;
     while (at < end) {
       const tag = bytes[at] as number;
-      if (tag === recordTag && run < 0) {
-        run = at;
+      if (tag === recordTag) {
         walkElements(bytes, at, end, this.#limits, this.#walk);
-        if (this.#walk.count < recordsMin || this.#walk.count > recordsMax) return false;
-        this.run = storedRun(bytes, at, this.#walk);
+        count += this.#walk.count;
+        if (count < recordsMin || count > recordsMax) return false;
+        if (count > this.#limits.recordsMax) throw tooManyRecords(this.#limits.recordsMax);
+        runs.push(storedRun(bytes, at, this.#walk));
         at = this.#walk.end;
       } else if (tag === producerTag && this.producer === undefined) {
         at = this.#readProducer(bytes, at + 1, end);
@@ -54,11 +67,13 @@ export class AppendRequest {
         this.expectedOffset = readVarint(bytes, at + 1, end);
         at = this.expectedOffset < 0 ? -1 : varintEnd(bytes, at + 1, end);
       } else {
-        return false;
+        if (readVarint(bytes, at, end) < firstUnknownTag || ++unknown > messageFieldsMax) return false;
+        at = skipField(bytes, at, end);
       }
       if (at < 0) return false;
     }
-    return run >= 0;
+    this.run = runs.length === 1 ? (runs[0] as RecordRun) : joined(runs, count);
+    return runs.length > 0;
   }
 
   /** Answers the position behind the producer, or −1 when it is unusual. */
@@ -92,6 +107,11 @@ export class AppendRequest {
     this.producer = { subject: this.#subject, id, epoch, sequence };
     return stop;
   }
+}
+
+/** Several runs as one: elements of a repeated field stand anywhere in a message. */
+function joined(runs: readonly RecordRun[], count: number): RecordRun {
+  return { bytes: Buffer.concat(runs.map(({ bytes }) => bytes)), count };
 }
 
 /** The 64-bit varint in `at … end`, or −1n when it does not fit 64 bits. */

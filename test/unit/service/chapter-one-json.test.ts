@@ -144,8 +144,21 @@ test("bodies that are no JSON object are refused", () => {
   }
   assert.match(
     refused(() => parseBody(bytes("[".repeat(1e6) + "]".repeat(1e6)))),
-    /not valid JSON|JSON object/,
+    /nested deeper than 100 levels/,
   );
+});
+
+test("a body of many values is refused by their number; a large record is not", () => {
+  for (const many of [`[${Array(2e6).fill(1).join()}]`, `{"record":{},"x":[${Array(2e6).fill(1).join()}]}`]) {
+    assert.throws(
+      () => parseBody(bytes(many)),
+      (reason) =>
+        reason instanceof Fault && reason.kind === "too-large" && /JSON values/.test(reason.message),
+    );
+  }
+  assert.equal(record(`{"x":1,"record":{"value":"${"AAAA".repeat(1e6)}"}}`).value?.length, 3e6);
+  // A line end after each character is the most work that base64 can make.
+  assert.equal(record(`{"record":{"value":"${"A\\n".repeat(1e6)}"}}`).value?.length, 750_000);
 });
 
 test("offsets are whole numbers of 53 bits, written as such", () => {

@@ -122,7 +122,8 @@ test("unusual messages are left to protobuf-es", () => {
   const cases: Record<string, Uint8Array> = {
     "no record": Buffer.alloc(0),
     "two records": Buffer.concat([one, one]),
-    "an unknown field": Buffer.concat([one, Buffer.from([0x20, 0x01])]),
+    "an unknown group": Buffer.concat([one, Buffer.from([0x23, 0x24])]),
+    "more unknown fields than a message may have": Buffer.concat([one, Buffer.alloc(65_538, "\x20\x00")]),
     "two expectations": Buffer.concat([one, Buffer.from([0x18, 0x01, 0x18, 0x02])]),
     "an expectation above 2^53": Buffer.concat([one, Buffer.from("18ffffffffffffffff7f", "hex")]),
     "a producer's unknown field": Buffer.concat([one, Buffer.from([0x12, 0x02, 0x20, 0x01])]),
@@ -134,10 +135,21 @@ test("unusual messages are left to protobuf-es", () => {
   }
 });
 
-test("a batch whose records stand in two runs is left to protobuf-es", () => {
+test("unknown fields are passed over, and records that stand in several runs are one batch", () => {
   const read = new AppendRequest(defaultRecordLimits, "ann");
-  const message = Buffer.from([0x0a, 0x02, 0x0a, 0x00, 0x18, 0x01, 0x0a, 0x02, 0x0a, 0x00]);
-  assert.equal(read.read(message, 0, message.length, 1, 99), false);
+  const message = Buffer.from("2001" + "0a020a00" + "220161" + "1801" + "0a030a0107" + "2d00000000", "hex");
+  assert.equal(read.read(message, 0, message.length, 1, 99), true);
+  assert.equal(read.expectedOffset, 1);
+  const slow = fromBinary(ProduceBatchRequestSchema, message).records;
+  const found = fromBinary(ProduceBatchRequestSchema, read.run.bytes).records;
+  assert.equal(read.run.count, 2);
+  assert.deepEqual(
+    found.map(({ value }) => [...value]),
+    slow.map(({ value }) => [...value]),
+  );
+  const full = Buffer.alloc(2 * 65_536, Buffer.from("0a00", "hex"));
+  const many = Buffer.concat([full, Buffer.from("20000a00", "hex")]);
+  assert.throws(() => read.read(many, 0, many.length, 1, Number.MAX_SAFE_INTEGER), /more than 65536 records/);
 });
 
 /** The message of an envelope, whose length must be right. */
