@@ -1,21 +1,22 @@
 /**
- * The two speakers of HTTP behind the listener. They never listen themselves; connections are handed to them.
- *
- * HTTP/2 is spoken by the service's own session, which offers each stream to the express lane and hands all others to
- * Node's HTTP/2 server over a connection inside the process.
- *
- * Never: tells one kind of connection from another.
+ * The two speakers of HTTP behind the listener: Node's HTTP/1.1 server, which never listens itself, and the service's
+ * own HTTP/2. Connections are handed to them. What a connection makes either of them throw ends that connection.
  */
-import { createServer as createHttp, type Server as HttpServer } from "node:http";
-import { createServer as createHttp2, type Http2Server } from "node:http2";
+import {
+  createServer as createHttp,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { guarded } from "../lib/boundary.ts";
 import { systemClock } from "../lib/clock.ts";
-import { type Caller, type Front, H2Session } from "../service/mod.ts";
+import type { Logger } from "../lib/telemetry.ts";
+import { type Caller, type Front, H2Session, NodeExchange, requestTarget } from "../service/mod.ts";
 import { lastWords } from "./last-words.ts";
 import { RequestOrder } from "./request-order.ts";
-
-/** The second argument of a server's `stream` event and so on come without types that fit a listener made later. */
-type StreamArguments = Parameters<Front["stream"]>;
 
 export interface HttpServers {
   /** Takes a connection that speaks this version. */
@@ -25,8 +26,6 @@ export interface HttpServers {
 }
 
 const headerBytesMax = 16 * 1024;
-const streamWindowBytes = 1024 * 1024;
-const connectionWindowBytes = 4 * 1024 * 1024;
 
 export interface HttpLimits {
   /** From the first byte of a request to the end of its headers. */
@@ -39,83 +38,90 @@ export interface HttpLimits {
 
 export const defaultHttpLimits: HttpLimits = { headersMs: 10_000, requestMs: 300_000, idleMs: 65_000 };
 
-export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits): HttpServers {
+export function httpServers(front: Front, log: Logger, limits: HttpLimits = defaultHttpLimits): HttpServers {
   const callers = new WeakMap<object, Caller>();
   const orders = new WeakMap<object, RequestOrder>();
   const sessions = new Set<H2Session>();
   const lingering = new WeakSet<object>();
   let draining = false;
 
-  const http: HttpServer = createHttp(
-    {
-      maxHeaderSize: headerBytesMax,
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: limits.idleMs,
-      connectionsCheckingInterval: Math.min(5_000, limits.headersMs),
-      noDelay: true,
-    },
-    (request, response) => {
-      const caller = callers.get(request.socket);
-      if (caller === undefined) {
-        response.destroy();
-        return;
-      }
-      if (draining) response.setHeader("connection", "close");
-      const { socket, method } = request;
-      let order = orders.get(socket);
-      if (order === undefined) {
-        order = new RequestOrder();
-        orders.set(socket, order);
-      }
-      const { done } = order;
-      response.on("close", () => {
+  const serveRequest = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): void => {
+    const caller = callers.get(request.socket);
+    if (caller === undefined) {
+      response.destroy();
+      return;
+    }
+    const { socket, method } = request;
+    let order = orders.get(socket);
+    if (order === undefined) {
+      order = new RequestOrder();
+      orders.set(socket, order);
+    }
+    const { done } = order;
+    response.on("close", () =>
+      guarded(socket, log, "an HTTP/1.1 connection failed and is ended", () => {
         if (draining) socket.destroySoon();
         done();
-      });
-      const inTime = order.add(method === "POST", () => {
-        if (!socket.destroyed) front.request(request, response, caller);
-      });
-      if (!inTime) socket.destroy();
-    },
-  );
-  http.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+      }),
+    );
+    const place = requestTarget(request);
+    const wrong = "wrong" in place ? notARequest(place.wrong) : wrongWith(request);
+    const { target, authority } = "wrong" in place ? { target: "/", authority: undefined } : place;
+    const options = { target, authority, clock: systemClock, expectsContinue };
+    const exchange = new NodeExchange(request, response, options);
+    if (draining || wrong !== undefined) exchange.setHeader("connection", "close");
+    const inTime = order.add(method === "POST" && wrong === undefined, () => {
+      if (socket.destroyed) return;
+      if (wrong === undefined) front.request(exchange, caller);
+      else exchange.send(wrong.status, jsonType, bodyOf(wrong));
+    });
+    if (!inTime) socket.destroy();
+  };
+
+  /** Answers a request that is none, and ends the connection. */
+  const refuse = (socket: Duplex, refusal: Refusal): void => {
     // What comes behind a request that is no request is none either.
     if (lingering.has(socket)) return;
     lingering.add(socket);
-    if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-    else lastWords(socket, badRequest(error.code), systemClock);
+    lastWords(socket, responseOf(refusal), systemClock);
+  };
+
+  const onRequest =
+    (expectsContinue: boolean) =>
+    (request: IncomingMessage, response: ServerResponse): void =>
+      guarded(request.socket, log, "an HTTP/1.1 connection failed and is ended", () =>
+        serveRequest(request, response, expectsContinue),
+      );
+
+  const http: HttpServer = createHttp({
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: Math.min(5_000, limits.headersMs),
+    noDelay: true,
   });
+  http.on("request", onRequest(false));
+  // 100 Continue is sent when the body is read, and only then.
+  http.on("checkContinue", onRequest(true));
+  http.on("checkExpectation", onRequest(false));
+  http.on("connect", (_request: IncomingMessage, socket: Duplex) =>
+    guarded(socket, log, "an HTTP/1.1 connection failed and is ended", () => refuse(socket, noTunnels)),
+  );
+  http.on("clientError", (error: NodeJS.ErrnoException, socket) =>
+    guarded(socket, log, "an HTTP/1.1 connection failed and is ended", () => {
+      // More errors of a connection that is being ended are no news.
+      if (lingering.has(socket)) return;
+      if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+      else refuse(socket, refusalOf(error.code));
+    }),
+  );
   // Its watch over slow requests begins with this event, and connections come to it from elsewhere.
   http.emit("listening");
-
-  const http2: Http2Server = createHttp2({
-    maxSessionMemory: 64,
-    maxHeaderListPairs: 128,
-    maxSettings: 32,
-    unknownProtocolTimeout: limits.headersMs,
-    settings: {
-      enablePush: false,
-      initialWindowSize: streamWindowBytes,
-      maxConcurrentStreams: 2048,
-      maxHeaderListSize: headerBytesMax,
-    },
-  });
-  let arriving: Caller | undefined;
-  http2.on("session", (session) => {
-    if (arriving !== undefined) callers.set(session, arriving);
-    session.on("error", () => undefined);
-    session.setLocalWindowSize(connectionWindowBytes);
-  });
-  http2.on("stream", ((...[stream, headers, , rawHeaders]: unknown[]) => {
-    const [bare, pairs] = [stream as StreamArguments[0], headers as StreamArguments[1]];
-    // A stream that was reset in the same packet comes here closed already: nothing would ever tell its handler.
-    if (bare.destroyed || bare.closed || bare.session === undefined) return;
-    const caller = callers.get(bare.session);
-    if (caller === undefined) bare.destroy();
-    else front.stream(bare, pairs, rawHeaders as string[], caller);
-  }) as never);
-  http2.on("sessionError", () => undefined);
 
   return {
     serve(spoken, socket, caller) {
@@ -126,12 +132,8 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
       }
       const session: H2Session = new H2Session(socket, {
         clock: systemClock,
-        serve: (stream, headers) => front.express(stream, headers, caller),
-        fallback: (connection) => {
-          arriving = caller;
-          http2.emit("connection", connection);
-          arriving = undefined;
-        },
+        log,
+        serve: (stream, headers) => front.stream(stream, headers, caller),
         onClose: () => sessions.delete(session),
       });
       sessions.add(session);
@@ -145,19 +147,54 @@ export function httpServers(front: Front, limits: HttpLimits = defaultHttpLimits
   };
 }
 
-function badRequest(code: string | undefined): string {
-  const tooLarge = code === "HPE_HEADER_OVERFLOW";
-  const late = code === "ERR_HTTP_REQUEST_TIMEOUT";
-  const status = tooLarge
-    ? "431 Request Header Fields Too Large"
-    : late
-      ? "408 Request Timeout"
-      : "400 Bad Request";
-  const message = tooLarge
-    ? `the headers exceed ${headerBytesMax} bytes`
-    : late
-      ? "the request came too slowly"
-      : "this is not a request in HTTP/1.1";
-  const body = `${JSON.stringify({ code: "invalid_argument", message, written: "no" })}\n`;
-  return `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`;
+/** A response to what reaches no route. */
+interface Refusal {
+  readonly status: number;
+  readonly code: "invalid_argument" | "unimplemented";
+  readonly message: string;
+}
+
+const jsonType = { "content-type": "application/json" };
+
+const notARequest = (message: string): Refusal => ({ status: 400, code: "invalid_argument", message });
+
+const noTunnels: Refusal = {
+  status: 405,
+  code: "unimplemented",
+  message: "CONNECT is not served here, this is no proxy",
+};
+
+/** What Node's parser lets pass, and what has no meaning here. */
+function wrongWith({ headers }: IncomingMessage): Refusal | undefined {
+  const coding = headers["transfer-encoding"];
+  if (coding === undefined || coding.trim().toLowerCase() === "chunked") return undefined;
+  const message = `the transfer coding "${coding}" is not served, only chunked`;
+  return { status: 501, code: "unimplemented", message };
+}
+
+function refusalOf(code: string | undefined): Refusal {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return { ...notARequest(`the headers exceed ${headerBytesMax} bytes`), status: 431 };
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return { ...notARequest("the request came too slowly"), status: 408 };
+    default:
+      return notARequest("this is not a request in HTTP/1.1");
+  }
+}
+
+const bodyOf = ({ code, message }: Refusal): string =>
+  `${JSON.stringify({ code, message, written: "no" })}\n`;
+
+/** The whole response, for a socket that Node's server has given up. */
+function responseOf(refusal: Refusal): Buffer {
+  const body = Buffer.from(bodyOf(refusal));
+  const head = [
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
+    "content-type: application/json",
+    `content-length: ${body.length}`,
+    ...(refusal.status === 405 ? ["allow: GET, POST"] : []),
+    "connection: close",
+  ];
+  return Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`), body]);
 }

@@ -121,7 +121,7 @@ export class Listener {
 
   /** Begins to serve, those that came before included. */
   start(front: Front, doors: PeerDoors = {}): void {
-    this.#http = httpServers(front, this.#options.http ?? defaultHttpLimits);
+    this.#http = httpServers(front, this.#options.log, this.#options.http ?? defaultHttpLimits);
     this.#doors = doors;
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;

@@ -8,21 +8,11 @@
  * Never: compresses, follows a link, allows a script or a connection from elsewhere.
  */
 import { createHash } from "node:crypto";
-import type { IncomingHttpHeaders } from "node:http";
 import type { Disk } from "../lib/disk.ts";
+import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./http/exchange.ts";
 
-/** What is needed of a request of either version of HTTP. */
-export interface AssetRequest {
-  readonly method?: string | undefined;
-  readonly url?: string | undefined;
-  readonly headers: IncomingHttpHeaders;
-}
-
-/** What is needed of a response. */
-export interface AssetResponse {
-  writeHead(status: number, headers: Record<string, string>): unknown;
-  end(body?: Uint8Array | string): unknown;
-}
+/** What the pages need of an exchange. */
+export type AssetExchange = Pick<Exchange, "method" | "target" | "headers" | "send">;
 
 export interface AssetsOptions {
   readonly disk: Disk;
@@ -52,19 +42,17 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /** Answers requests below /ui; false for any other path. */
-export function createAssets(
-  options: AssetsOptions,
-): (request: AssetRequest, response: AssetResponse) => boolean {
+export function createAssets(options: AssetsOptions): (exchange: AssetExchange) => boolean {
   let loaded: Assets | undefined;
-  return (request, response) => {
-    const path = request.url?.split("?", 1)[0] ?? "";
+  return (exchange) => {
+    const path = pathOf(exchange);
     if (path !== "/ui" && !path.startsWith("/ui/")) return false;
     loaded ??= load(options);
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      send(response, 405, { ...plainHeaders, allow: "GET, HEAD" }, "the dashboard is only read\n");
-    } else if (loaded === undefined) notBuilt(request, response);
-    else if (path === "/ui") send(response, 308, { ...plainHeaders, location: "/ui/" }, "");
-    else answer(request, response, loaded.get(path.slice("/ui/".length) || "index.html"), options);
+    if (exchange.method !== "GET" && exchange.method !== "HEAD") {
+      exchange.send(405, { ...plainHeaders, allow: "GET, HEAD" }, "the dashboard is only read\n");
+    } else if (loaded === undefined) notBuilt(exchange);
+    else if (path === "/ui") exchange.send(308, { ...plainHeaders, location: "/ui/" }, "");
+    else answer(exchange, loaded.get(path.slice("/ui/".length) || "index.html"), options);
     return true;
   };
 }
@@ -75,30 +63,14 @@ const plainHeaders = {
   "x-content-type-options": "nosniff",
 };
 
-function send(
-  response: AssetResponse,
-  status: number,
-  headers: Readonly<Record<string, string>>,
-  body: Uint8Array | string,
-): void {
-  const bytes = typeof body === "string" ? Buffer.from(body) : body;
-  response.writeHead(status, { ...headers, "content-length": String(bytes.length) });
-  response.end(bytes);
-}
-
-function answer(
-  request: AssetRequest,
-  response: AssetResponse,
-  asset: Asset | undefined,
-  options: AssetsOptions,
-): void {
+function answer(exchange: AssetExchange, asset: Asset | undefined, options: AssetsOptions): void {
   if (asset === undefined) {
-    send(response, 404, plainHeaders, "there is no such file in the dashboard; it begins at /ui/\n");
+    exchange.send(404, plainHeaders, "there is no such file in the dashboard; it begins at /ui/\n");
     return;
   }
-  const [encoding, bytes] = chosen(asset, String(request.headers["accept-encoding"] ?? ""));
+  const [encoding, bytes] = chosen(asset, headerOf(exchange, "accept-encoding") ?? "");
   const etag = encoding === undefined ? `"${asset.etag}"` : `"${asset.etag}-${encoding}"`;
-  const headers: Record<string, string> = {
+  const headers: ResponseHeaders = {
     "content-type": asset.type,
     "cache-control": asset.hashed ? "public, max-age=31536000, immutable" : "no-cache",
     etag,
@@ -107,18 +79,13 @@ function answer(
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "content-security-policy": contentPolicy(options.connectOrigins()),
+    ...(encoding === undefined ? {} : { "content-encoding": encoding }),
   };
-  if (encoding !== undefined) headers["content-encoding"] = encoding;
-  const known = (request.headers["if-none-match"] ?? "")
+  const known = (headerOf(exchange, "if-none-match") ?? "")
     .split(",")
     .map((tag) => tag.trim().replace(/^W\//, ""));
-  if (known.includes(etag) || known.includes("*")) {
-    response.writeHead(304, headers);
-    response.end();
-  } else if (request.method === "HEAD") {
-    response.writeHead(200, { ...headers, "content-length": String(bytes.length) });
-    response.end();
-  } else send(response, 200, headers, bytes);
+  const isKnown = known.includes(etag) || known.includes("*");
+  exchange.send(isKnown ? 304 : 200, headers, bytes);
 }
 
 /** Scripts, styles and workers from here only, nothing inline; calls to here and to the cluster's other nodes. */
@@ -191,19 +158,15 @@ function readWhole(disk: Disk, path: string): Uint8Array {
   }
 }
 
-function notBuilt(request: AssetRequest, response: AssetResponse): void {
+function notBuilt(exchange: AssetExchange): void {
   const message = `the dashboard is not built on this node; run ${command} and reload`;
-  if ((request.headers.accept ?? "").includes("text/html")) {
+  if ((headerOf(exchange, "accept") ?? "").includes("text/html")) {
     const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tailrace</title><h1>The dashboard is not built</h1><p>Run this in the directory of the package, then reload:</p><pre>${command}</pre><p>The log itself is served all the same.</p></html>\n`;
     const headers = { ...plainHeaders, "content-type": "text/html; charset=utf-8", "retry-after": "5" };
-    send(response, 503, { ...headers, "content-security-policy": "default-src 'none'" }, page);
+    exchange.send(503, { ...headers, "content-security-policy": "default-src 'none'" }, page);
   } else {
     const body = JSON.stringify({ code: "unavailable", message, command, written: "no" });
-    send(
-      response,
-      503,
-      { ...plainHeaders, "content-type": "application/json", "retry-after": "5" },
-      `${body}\n`,
-    );
+    const headers = { ...plainHeaders, "content-type": "application/json", "retry-after": "5" };
+    exchange.send(503, headers, `${body}\n`);
   }
 }

@@ -14,7 +14,8 @@ import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./cha
 import { getDoor, postDoor } from "./doors.ts";
 import { httpErrorOf } from "./errors.ts";
 import type { HeldBytes } from "./held-bytes.ts";
-import { headerOf, type NodeRequest, type NodeResponse, readBody, send, sendAndClose } from "./http.ts";
+import { type Exchange, headerOf, queryOf } from "./http/exchange.ts";
+import { readBody } from "./http/read-body.ts";
 import { forwardHeader } from "./log-service.ts";
 import { readOne } from "./read-one.ts";
 import { chapterOneLine } from "./record-json.ts";
@@ -32,47 +33,43 @@ const jsonHeaders = { "content-type": "application/json", "cache-control": "no-s
 
 /** Serves `/`. */
 export async function chapterOne(
-  request: NodeRequest,
-  response: NodeResponse,
+  exchange: Exchange,
   caller: Caller,
   options: ChapterOneOptions,
 ): Promise<void> {
-  const { method } = request;
+  const { method } = exchange;
   if (method !== "GET" && method !== "POST") {
     const message = `${method} is not for /, POST appends a record and GET reads one`;
     const body = JSON.stringify({ code: "unimplemented", message, written: "no" });
-    send(response, 405, { ...jsonHeaders, allow: "GET, POST" }, `${body}\n`);
+    exchange.send(405, { ...jsonHeaders, allow: "GET, POST" }, `${body}\n`);
     return;
   }
-  if (isPageRequest(request)) {
-    send(response, 303, { location: "/ui/", "cache-control": "no-store" }, "");
+  if (isPageRequest(exchange)) {
+    exchange.send(303, { location: "/ui/", "cache-control": "no-store" }, "");
     return;
   }
   let call: Call | undefined;
   try {
     const deadlineMs = options.clock.monotonicMs() + (options.answerMs ?? answerMsDefault);
-    const meta = { ...metaOf(request), deadlineMs };
+    const meta = { ...metaOf(exchange), deadlineMs };
     call = options.desk.beginCall(method === "POST" ? postDoor : getDoor, caller, meta);
-    const line =
-      method === "POST" ? await post(request, call, options) : await get(request, response, call, options);
+    const line = method === "POST" ? await post(exchange, call, options) : await get(exchange, call, options);
     if (method === "POST") call.bytesOut += line.length;
-    send(response, 200, jsonHeaders, line);
+    exchange.send(200, jsonHeaders, line);
     options.desk.endCall(call);
   } catch (reason) {
     if (call !== undefined) options.desk.endCall(call, reason);
-    const { status, headers, body } = httpErrorOf(reason, leaderLocation(request, caller, reason));
-    // What is left of a body that was refused is not worth reading.
-    if (status === 413) sendAndClose(request, response, status, headers, body, options.clock);
-    else send(response, status, headers, body);
+    const { status, headers, body } = httpErrorOf(reason, leaderLocation(exchange, caller, reason));
+    exchange.send(status, headers, body);
   }
 }
 
-async function post(request: NodeRequest, call: Call, options: ChapterOneOptions): Promise<string> {
-  plainEncodingOnly(request);
-  const body = await readBody(request, options.requestBytesMax, options.held);
+async function post(exchange: Exchange, call: Call, options: ChapterOneOptions): Promise<string> {
+  plainEncodingOnly(exchange);
+  const body = await readBody(exchange, options.requestBytesMax, options.held);
   const record = plainRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
-  const forward = headerOf(request, forwardHeader) !== "no";
+  const forward = headerOf(exchange, forwardHeader) !== "no";
   const work = appendFor(options, call, { run }, forward, undefined);
   const done = await within(options.clock, work, (call.deadlineMs ?? 0) - options.clock.monotonicMs());
   // It goes on, and nobody knows how it will end.
@@ -80,29 +77,24 @@ async function post(request: NodeRequest, call: Call, options: ChapterOneOptions
   return `{"offset":${done.firstOffset}}\n`;
 }
 
-async function get(
-  request: NodeRequest,
-  response: NodeResponse,
-  call: Call,
-  options: ChapterOneOptions,
-): Promise<string> {
-  plainEncodingOnly(request);
-  const offset = await askedOffset(request, options);
+async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): Promise<string> {
+  plainEncodingOnly(exchange);
+  const offset = await askedOffset(exchange, options);
   if (offset === undefined) {
     throw new Fault("bad-request", {
       message: 'which record? Send {"offset":0} as the body, or GET /?offset=0',
       facts: { field: "offset" },
     });
   }
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  response.once("close", onClose);
   const { deadlineMs = 0 } = call;
-  const late = new Fault("deadline");
-  const timer = options.clock.after(deadlineMs - options.clock.monotonicMs(), () => gone.abort(late));
+  const late = new AbortController();
+  const timer = options.clock.after(deadlineMs - options.clock.monotonicMs(), () =>
+    late.abort(new Fault("deadline")),
+  );
+  const ending = AbortSignal.any([exchange.signal, late.signal]);
   try {
     const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs } };
-    const { slice } = await readOne(options.log, plan, options.clock, gone.signal);
+    const { slice } = await readOne(options.log, plan, options.clock, ending);
     const cursor = new RecordCursor(slice.frames, offset);
     cursor.next();
     const bytes = cursor.end - cursor.start;
@@ -112,21 +104,21 @@ async function get(
     return chapterOneLine({ ...parts, offset, timestampMs: cursor.timestampMs });
   } finally {
     timer.cancel();
-    response.off("close", onClose);
   }
 }
 
 /** A browser that asks for a page, not a program that asks for a record. */
-function isPageRequest(request: NodeRequest): boolean {
-  const { method, url = "/", headers } = request;
+function isPageRequest(exchange: Exchange): boolean {
+  const { method, target, headers } = exchange;
   const bare = headers["content-length"] === undefined && headers["transfer-encoding"] === undefined;
-  return method === "GET" && !url.includes("?") && bare && /\btext\/html\b/.test(headers.accept ?? "");
+  const accept = headerOf(exchange, "accept") ?? "";
+  return method === "GET" && !target.includes("?") && bare && /\btext\/html\b/.test(accept);
 }
 
 /** The offset asked for, by query or by body; undefined when there is neither. */
-async function askedOffset(request: NodeRequest, options: ChapterOneOptions): Promise<Offset | undefined> {
-  const asked = new URLSearchParams(request.url?.split("?")[1] ?? "").getAll("offset");
-  const body = await readBody(request, options.requestBytesMax, options.held);
+async function askedOffset(exchange: Exchange, options: ChapterOneOptions): Promise<Offset | undefined> {
+  const asked = new URLSearchParams(queryOf(exchange)).getAll("offset");
+  const body = await readBody(exchange, options.requestBytesMax, options.held);
   if (asked.length > 1 || (asked.length === 1 && body.length > 0)) {
     throw new Fault("bad-request", { message: "offset is given more than once", facts: { field: "offset" } });
   }
@@ -134,8 +126,8 @@ async function askedOffset(request: NodeRequest, options: ChapterOneOptions): Pr
   return body.length === 0 ? undefined : offsetOf(parseBody(body));
 }
 
-function plainEncodingOnly(request: NodeRequest): void {
-  const encoding = headerOf(request, "content-encoding") ?? "identity";
+function plainEncodingOnly(exchange: Exchange): void {
+  const encoding = headerOf(exchange, "content-encoding") ?? "identity";
   if (encoding !== "identity") {
     throw new Fault("bad-request", {
       message: `content-encoding ${encoding} is not understood here, send it plain`,
@@ -144,19 +136,19 @@ function plainEncodingOnly(request: NodeRequest): void {
 }
 
 /** What a plain HTTP request says about itself. */
-export function metaOf(request: NodeRequest) {
+export function metaOf(exchange: Exchange) {
   return {
     protocol: "http" as const,
-    traceparent: headerOf(request, "traceparent"),
-    tracestate: headerOf(request, "tracestate"),
-    requestId: headerOf(request, "x-request-id"),
-    traceRecords: headerOf(request, traceRecordHeader) === "yes",
+    traceparent: headerOf(exchange, "traceparent"),
+    tracestate: headerOf(exchange, "tracestate"),
+    requestId: headerOf(exchange, "x-request-id"),
+    traceRecords: headerOf(exchange, traceRecordHeader) === "yes",
   };
 }
 
 /** Where the leader would serve the same request, when the fault names it. */
-function leaderLocation(request: NodeRequest, caller: Caller, reason: unknown): string | undefined {
+function leaderLocation(exchange: Exchange, caller: Caller, reason: unknown): string | undefined {
   const address = reason instanceof Fault ? reason.facts["address"] : undefined;
   if (typeof address !== "string") return undefined;
-  return `${caller.secure ? "https" : "http"}://${address}${request.url ?? "/"}`;
+  return `${caller.secure ? "https" : "http"}://${address}${exchange.target}`;
 }

@@ -1,31 +1,23 @@
 /**
- * The front of the service: every request of either version of HTTP comes in here and goes to its door. Streams of
- * HTTP/2 are offered to the express lane first; what it does not take comes back by Node's HTTP/2.
+ * The front of the service: every request of either version of HTTP comes in here and goes to its route. Streams of
+ * HTTP/2 are offered to the express lane first.
  *
  *   /log.v1.… /grpc.…   RPCs          /        chapter 1          /tail   live tail          /ui/   the dashboard
  *
- * Never: reads a body.
+ * This is also the boundary of a request: whatever a route throws ends its exchange, with one log line.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import {
-  Http2ServerRequest,
-  Http2ServerResponse,
-  type IncomingHttpHeaders,
-  type ServerHttp2Stream,
-} from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
+import { Fault } from "../fault.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Telemetry } from "../lib/telemetry.ts";
 import type { Caller } from "./call.ts";
 import { type ChapterOneOptions, chapterOne } from "./chapter-one.ts";
 import type { LaneStream } from "./express/lane-stream.ts";
-import { authorityOf, headerOf, mendTarget, type NodeRequest, type NodeResponse, send } from "./http.ts";
-import {
-  corsHeaders,
-  isKnownHost,
-  mayChange,
-  mendAuthority,
-  type OriginRules,
-  preflightHeaders,
-} from "./origin.ts";
+import type { H2Stream } from "./h2/h2-stream.ts";
+import { type Exchange, headerOf, pathOf } from "./http/exchange.ts";
+import { H2Exchange } from "./http/h2-exchange.ts";
+import { corsHeaders, isKnownHost, mayChange, type OriginRules, preflightHeaders } from "./origin.ts";
+import { refuse } from "./refuse.ts";
 import type { RpcHandler } from "./rpc.ts";
 import { noteStray } from "./stray.ts";
 import { type TailOptions, tail } from "./tail.ts";
@@ -33,62 +25,66 @@ import { type TailOptions, tail } from "./tail.ts";
 /** Takes a stream and answers true, or leaves it alone and answers false: then Connect serves it. */
 export type Express = (stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
 /** Serves a page of the dashboard, or answers false. */
-export type Pages = (request: NodeRequest, response: NodeResponse) => boolean;
+export type Pages = (exchange: Exchange) => boolean;
 
 export interface FrontOptions {
   readonly rpc: RpcHandler;
   readonly chapterOne: ChapterOneOptions;
   readonly tail: TailOptions;
   readonly origins: OriginRules;
+  readonly clock: Clock;
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
   readonly express?: Express | undefined;
   readonly pages?: Pages | undefined;
 }
 
-/** Where the listener delivers. */
+/** Where the listener delivers. Neither method throws. */
 export interface Front {
   /** A request over HTTP/1.1. */
-  request(request: IncomingMessage, response: ServerResponse, caller: Caller): void;
-  /** A stream of the express lane's own HTTP/2; false: Node's is to have it. */
-  express(stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller): boolean;
-  /** A stream of a session of Node's HTTP/2. */
-  stream(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    rawHeaders: readonly string[],
-    caller: Caller,
-  ): void;
+  request(exchange: Exchange, caller: Caller): void;
+  /** A stream of HTTP/2 that has just been opened. Its headers may be shared with other streams. */
+  stream(stream: H2Stream, headers: IncomingHttpHeaders, caller: Caller): void;
 }
 
 export function createFront(options: FrontOptions): Front {
   const { origins, express } = options;
   const { begin, log } = options.telemetry;
+  const date = httpDate(options.clock);
 
-  const route = (request: NodeRequest, response: NodeResponse, caller: Caller): void => {
-    const path = pathOf(request.url ?? "/");
-    const isPage = path === "/ui" || path.startsWith("/ui/");
-    const origin = headerOf(request, "origin");
+  const route = (exchange: Exchange, caller: Caller): Promise<void> | undefined => {
+    const path = pathOf(exchange);
+    const origin = headerOf(exchange, "origin");
     const shared = origin === undefined ? undefined : corsHeaders(origin, origins);
-    if (origin !== undefined) response.setHeader("vary", "Origin");
-    if (shared !== undefined) for (const name in shared) response.setHeader(name, shared[name] as string);
-    if (request.method === "OPTIONS") {
-      send(response, 204, shared === undefined ? { allow: "GET, POST" } : preflightHeaders, "");
-      return;
+    if (origin !== undefined) exchange.setHeader("vary", "Origin");
+    if (shared !== undefined) for (const name in shared) exchange.setHeader(name, shared[name] as string);
+    if (exchange.method === "OPTIONS") {
+      exchange.send(204, shared === undefined ? { allow: "GET, POST" } : preflightHeaders, "");
+      return undefined;
     }
-    if (options.rpc(request, response, caller)) return;
-    if (request.method !== "GET" && !mayChange(provenanceOf(request, caller, origin), origins)) {
+    const rpc = options.rpc(exchange, caller);
+    if (rpc !== undefined) return rpc;
+    if (exchange.method !== "GET" && !mayChange(provenanceOf(exchange, caller, origin), origins)) {
       const message = `a page of ${origin ?? "another site"} may not do this; --cors-origins lists those that may`;
-      noteStray(begin, request, caller, "permission_denied");
-      refuse(response, 403, "permission_denied", message);
-      return;
+      noteStray(begin, exchange, caller, "permission_denied");
+      refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
+      return undefined;
     }
-    if (path === "/") void chapterOne(request, response, caller, options.chapterOne);
-    else if (path === "/tail") void tail(request, response, caller, options.tail);
-    else if (isPage && options.pages?.(request, response)) return;
-    else {
-      noteStray(begin, request, caller, "not_found");
-      refuse(response, 404, "not_found", `there is no ${path} here, only /, /tail, /ui/ and the RPCs`);
-    }
+    if (path === "/") return chapterOne(exchange, caller, options.chapterOne);
+    if (path === "/tail") return tail(exchange, caller, options.tail);
+    const isPage = path === "/ui" || path.startsWith("/ui/");
+    if (!isPage || !options.pages?.(exchange)) refuseUnknown(exchange, caller, path);
+    return undefined;
+  };
+
+  const refuseUnknown = (exchange: Exchange, caller: Caller, path: string): void => {
+    const isRpc = isRpcRequest(exchange, path);
+    noteStray(begin, exchange, caller, isRpc ? "unimplemented" : "not_found");
+    const fault = isRpc
+      ? new Fault("unimplemented", {
+          message: `there is no service for ${path}; grpcurl can list those that are`,
+        })
+      : new Fault("not-found", { message: `there is no ${path} here, only /, /tail, /ui/ and the RPCs` });
+    refuse(exchange, { fault, status: 404 });
   };
 
   /** The last name that was asked about: nearly all callers use the same one. */
@@ -100,63 +96,82 @@ export function createFront(options: FrontOptions): Front {
     return asked.known;
   };
 
-  const refuseStranger = (
-    request: NodeRequest,
-    response: NodeResponse,
-    caller: Caller,
-    authority: string | undefined,
-  ): void => {
-    noteStray(begin, request, caller, "permission_denied");
-    refuseHost(response, authority);
+  const answer = (exchange: Exchange, caller: Caller): Promise<void> | undefined => {
+    if (!knows(exchange.authority, caller)) {
+      const message = `this server is not called "${exchange.authority ?? ""}"; use localhost or an address, or --allow-hosts`;
+      noteStray(begin, exchange, caller, "permission_denied");
+      refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
+      return undefined;
+    }
+    if (exchange.method === "CONNECT") {
+      const message = "CONNECT is not served here, this is no proxy";
+      const headers = { allow: "GET, POST" };
+      refuse(exchange, { fault: new Fault("unimplemented", { message }), status: 405, headers });
+      return undefined;
+    }
+    const expectation = headerOf(exchange, "expect");
+    if (expectation === undefined || expectation.toLowerCase() === "100-continue")
+      return route(exchange, caller);
+    const message = `the expectation "${expectation}" cannot be met, only 100-continue`;
+    refuse(exchange, { fault: new Fault("bad-request", { message }), status: 417 });
+    return undefined;
+  };
+
+  const failed = (exchange: Exchange, reason: unknown): void => {
+    log.error({ err: reason, method: exchange.method, path: pathOf(exchange) }, "a request failed");
+    try {
+      const fault = new Fault("unknown", { message: "the request could not be served", written: "unknown" });
+      if (exchange.headersSent) exchange.destroy();
+      else refuse(exchange, { fault, status: 500 });
+    } catch (err) {
+      log.error({ err }, "a failed request could not be answered");
+      exchange.destroy();
+    }
+  };
+
+  const request = (exchange: Exchange, caller: Caller): void => {
+    try {
+      answer(exchange, caller)?.catch((reason: unknown) => failed(exchange, reason));
+    } catch (reason) {
+      failed(exchange, reason);
+    }
   };
 
   return {
-    request(request, response, caller) {
-      response.on("error", (err) => log.debug({ err }, "a response ended early"));
-      const oddity = mendTarget(request);
-      if (oddity !== undefined) {
-        refuse(response, 400, "invalid_argument", oddity);
-        return;
-      }
-      const authority = authorityOf(request);
-      if (knows(authority, caller)) route(request, response, caller);
-      else refuseStranger(request, response, caller, authority);
-    },
-    express: (stream, headers, caller) =>
-      express !== undefined &&
-      knows(headers[":authority"] ?? headers.host, caller) &&
-      express(stream, headers, caller),
-    stream(stream, headers, rawHeaders, caller) {
-      stream.on("error", (err) => log.debug({ err }, "a stream ended early"));
-      if (headers[":authority"] !== undefined) headers[":authority"] = mendAuthority(headers[":authority"]);
-      const authority = headers[":authority"] ?? headers.host;
-      const known = knows(authority, caller);
-      const request = new Http2ServerRequest(stream, headers, {}, rawHeaders as string[]);
-      const response = new Http2ServerResponse(stream) as unknown as ServerResponse;
-      if (known) route(request, response, caller);
-      else refuseStranger(request, response, caller, authority);
+    request,
+    stream(stream, headers, caller) {
+      const known = express !== undefined && knows(headers[":authority"] ?? headers.host, caller);
+      if (!known || !express(stream, headers, caller)) request(new H2Exchange(stream, headers, date), caller);
     },
   };
 }
 
-function pathOf(url: string): string {
-  const query = url.indexOf("?");
-  return query < 0 ? url : url.slice(0, query);
+/** A client of an RPC protocol, by its content type or by a path that only such a client asks for. */
+function isRpcRequest(exchange: Exchange, path: string): boolean {
+  if (/^application\/(grpc|connect\+|proto$)/.test(headerOf(exchange, "content-type") ?? "")) return true;
+  const isPath = /^\/[A-Za-z_][\w.]{0,254}\/[A-Za-z_]\w{0,254}$/.test(path);
+  return (
+    isPath && (exchange.method === "POST" || headerOf(exchange, "connect-protocol-version") !== undefined)
+  );
 }
 
-function provenanceOf(request: NodeRequest, caller: Caller, origin: string | undefined) {
+function provenanceOf(exchange: Exchange, caller: Caller, origin: string | undefined) {
   // Only a page's request is compared with it.
   const self =
-    origin === undefined ? "" : `${caller.secure ? "https" : "http"}://${authorityOf(request) ?? ""}`;
-  return { origin, fetchSite: headerOf(request, "sec-fetch-site"), self };
+    origin === undefined ? "" : `${caller.secure ? "https" : "http"}://${exchange.authority ?? ""}`;
+  return { origin, fetchSite: headerOf(exchange, "sec-fetch-site"), self };
 }
 
-function refuse(response: NodeResponse, status: number, code: string, message: string): void {
-  const body = `${JSON.stringify({ code, message, written: "no" })}\n`;
-  send(response, status, { "content-type": "application/json", "cache-control": "no-store" }, body);
-}
-
-function refuseHost(response: NodeResponse, authority: string | undefined): void {
-  const message = `this server is not called "${authority ?? ""}"; use localhost or an address, or --allow-hosts`;
-  refuse(response, 403, "permission_denied", message);
+/** The value of the field `date`, made once a second. */
+function httpDate(clock: Clock): () => string {
+  let second = Number.NaN;
+  let text = "";
+  return () => {
+    const now = Math.floor(clock.wallMs() / 1000);
+    if (now !== second) {
+      second = now;
+      text = new Date(now * 1000).toUTCString();
+    }
+    return text;
+  };
 }

@@ -1,66 +1,95 @@
 /**
- * Answers for RPC requests that reach no method: one line of JSON with a hint for people with curl, a proper gRPC
- * status for gRPC clients.
- *
- * Never: reads the body.
+ * Responses to requests that reach no method and no route, in the protocol of the client: a gRPC status, the end of a
+ * Connect stream, or an HTTP status with one line of JSON. The body of the request is not read.
  */
-import { Code } from "@connectrpc/connect";
-import { codeName } from "./errors.ts";
-import { encodeGrpcMessage } from "./grpc-message.ts";
-import { headerOf, type NodeRequest, type NodeResponse, send } from "./http.ts";
 
-interface Refusal {
-  readonly code: Code;
-  readonly message: string;
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { endStreamToJson } from "@connectrpc/connect/protocol-connect";
+import { Fault } from "../fault.ts";
+import { codeName, codeOf, connectErrorOf } from "./errors.ts";
+import { grpcStatusOf } from "./grpc-message.ts";
+import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./http/exchange.ts";
+import { jsonOptions } from "./json-options.ts";
+
+export interface Refusal {
+  /** What every client is told. */
+  readonly fault: Fault;
+  /** The status of HTTP, for clients that are told by it. */
+  readonly status: number;
+  readonly headers?: ResponseHeaders;
 }
 
-function refusalOf(request: NodeRequest, status: number): Refusal {
-  const path = request.url?.split("?", 1)[0] ?? "";
+type Framing = "grpc" | "grpc-web" | "connect-stream" | "plain";
+
+const endStreamFlag = 0x02;
+
+/** Ends the exchange with the refusal. */
+export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refusal): void {
+  const type = headerOf(exchange, "content-type") ?? "";
+  const noStore = { "cache-control": "no-store", ...headers };
+  switch (framingOf(type, status)) {
+    case "grpc":
+      exchange.respond(200, { ...headers, "content-type": "application/grpc" });
+      exchange.end(Object.fromEntries(grpcStatusOf(connectErrorOf(fault))));
+      return;
+    case "grpc-web": {
+      // Trailers-only: without a message, the trailers may stand among the headers.
+      const trailers = Object.fromEntries(grpcStatusOf(connectErrorOf(fault)));
+      const mode = type.startsWith("application/grpc-web-text") ? "grpc-web-text" : "grpc-web";
+      exchange.send(200, { ...noStore, "content-type": `application/${mode}+proto`, ...trailers }, "");
+      return;
+    }
+    case "connect-stream": {
+      const end = endStreamToJson(new Headers(), connectErrorOf(fault), jsonOptions);
+      const body = encodeEnvelope(endStreamFlag, Buffer.from(JSON.stringify(end)));
+      exchange.send(200, { ...noStore, "content-type": type }, body);
+      return;
+    }
+    case "plain": {
+      const { message, written } = fault;
+      const body = `${JSON.stringify({ code: codeName(codeOf(fault)), message, written })}\n`;
+      exchange.send(status, { ...noStore, "content-type": "application/json" }, body);
+    }
+  }
+}
+
+/** A client that did not get the protocol right is told by the status of HTTP. */
+function framingOf(type: string, status: number): Framing {
+  const [, web] = /^application\/grpc(-web(?:-text)?)?(?=[+; ]|$)/i.exec(type) ?? [];
+  if (status === 505) return "plain";
+  if (/^application\/grpc(?=[-+; ]|$)/i.test(type)) return web === undefined ? "grpc" : "grpc-web";
+  if (status === 415 || status === 405) return "plain";
+  return /^application\/connect\+(json|proto)$/.test(type) ? "connect-stream" : "plain";
+}
+
+/** Refuses what Connect's handlers answer with nothing but a status. */
+export function refuseRpc(exchange: Exchange, status: number, allowed: readonly string[] = ["POST"]): void {
+  const headers: Record<string, string> = {};
+  if (status === 405) headers["allow"] = allowed.join(", ");
+  if (status === 505) headers["connection"] = "close";
+  refuse(exchange, { fault: faultOf(exchange, status), status, headers });
+}
+
+function faultOf(exchange: Exchange, status: number): Fault {
+  const path = pathOf(exchange);
   switch (status) {
     case 404:
-      return {
-        code: Code.Unimplemented,
+      return new Fault("unimplemented", {
         message: `there is no method ${path}; grpcurl and buf curl can list them`,
-      };
+      });
     case 405:
-      return { code: Code.Unimplemented, message: `${request.method} is not for ${path}; use POST` };
+      return new Fault("unimplemented", { message: `${exchange.method} is not for ${path}; use POST` });
     case 415:
-      return {
-        code: Code.InvalidArgument,
+      // Code "unknown", as Connect's specification maps this status and as gRPC servers answer an unknown codec.
+      return new Fault("unknown", {
         message:
-          `content type ${headerOf(request, "content-type") ?? "(none)"} does not suit ${path}; ` +
+          `content type ${headerOf(exchange, "content-type") ?? "(none)"} does not suit ${path}; ` +
           "unary methods take application/json (curl -H 'content-type: application/json'), " +
           "streams take application/connect+json; for a live stream with curl there is GET /tail",
-      };
+      });
     case 505:
-      return { code: Code.InvalidArgument, message: `${path} streams both ways and needs HTTP/2` };
+      return new Fault("bad-request", { message: `${path} streams both ways and needs HTTP/2` });
     default:
-      return { code: Code.Internal, message: "the request could not be served" };
+      return new Fault("unknown", { message: "the request could not be served", written: "unknown" });
   }
-}
-
-/** Ends the response with `status`, or for gRPC callers with the gRPC status of the same meaning. */
-export function refuseRpc(
-  request: NodeRequest,
-  response: NodeResponse,
-  status: number,
-  allowed: readonly string[] = ["POST"],
-): void {
-  const { code, message } = refusalOf(request, status);
-  const type = headerOf(request, "content-type") ?? "";
-  if (type.startsWith("application/grpc") && status !== 505) {
-    const trailers = { "grpc-status": String(code), "grpc-message": encodeGrpcMessage(message) };
-    if (type.startsWith("application/grpc-web")) {
-      send(response, 200, { "content-type": "application/grpc-web+proto", ...trailers }, "");
-    } else {
-      response.writeHead(200, { "content-type": "application/grpc" });
-      response.addTrailers(trailers);
-      response.end();
-    }
-    return;
-  }
-  const headers: Record<string, string> = { "content-type": "application/json", "cache-control": "no-store" };
-  if (status === 405) headers["allow"] = allowed.join(", ");
-  if (status === 505 && request.httpVersionMajor === 1) headers["connection"] = "close";
-  send(response, status, headers, `${JSON.stringify({ code: codeName(code), message, written: "no" })}\n`);
 }

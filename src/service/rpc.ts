@@ -1,10 +1,8 @@
 /**
- * The RPCs on Connect: gRPC, gRPC-Web and Connect for every method, behind Node's request and response. Begins the
- * call when the headers are there, before a message is read, and ends it when the response is out.
+ * The RPCs on Connect: gRPC, gRPC-Web and Connect for every method, over an Exchange of either version of HTTP. A call
+ * begins when the headers are there, before a message is read, and ends when the response is out.
  *
  * Answers that Connect leaves empty (no such method, wrong verb, wrong type) get a sentence that curl can show.
- *
- * Never: knows what a method does.
  */
 import type { DescService } from "@bufbuild/protobuf";
 import {
@@ -16,11 +14,7 @@ import {
   type ServiceImpl,
 } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
-import {
-  compressionBrotli,
-  compressionGzip,
-  universalRequestFromNodeRequest,
-} from "@connectrpc/connect-node";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Protocol, Telemetry } from "../lib/telemetry.ts";
@@ -33,11 +27,11 @@ import { mendGrpcMessage } from "./grpc-message.ts";
 import { fromText, isGrpcWebText, toText } from "./grpc-web-text.ts";
 import { heldBody } from "./held-body.ts";
 import type { HeldBytes } from "./held-bytes.ts";
-import type { NodeRequest, NodeResponse } from "./http.ts";
+import { type Exchange, pathOf } from "./http/exchange.ts";
+import { universalRequest, writeUniversal } from "./http/universal.ts";
 import { jsonOptions } from "./json-options.ts";
 import { refuseRpc } from "./refuse.ts";
 import { noteStray } from "./stray.ts";
-import { writeUniversal } from "./write-universal.ts";
 
 export interface RpcOptions {
   readonly desk: CallDesk;
@@ -66,8 +60,8 @@ export const rpcService = <T extends DescService>(
 /** setTimeout's most; a caller that asks for longer gets no deadline at all. */
 const timeoutMsMax = 2 ** 31 - 1;
 
-/** Serves a request whose path names one of our services; false for every other path. */
-export type RpcHandler = (request: NodeRequest, response: NodeResponse, caller: Caller) => boolean;
+/** Serves a request whose path names one of our services; undefined for every other path. */
+export type RpcHandler = (exchange: Exchange, caller: Caller) => Promise<void> | undefined;
 
 export function rpcHandler(services: readonly RpcService[], options: RpcOptions): RpcHandler {
   const router = createConnectRouter({
@@ -80,17 +74,14 @@ export function rpcHandler(services: readonly RpcService[], options: RpcOptions)
   for (const one of services) route(router, one);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const prefixes = new Set(services.map(({ service }) => `/${service.typeName}`));
-  return (request, response, caller) => {
-    const path = request.url?.split("?", 1)[0] ?? "";
+  return (exchange, caller) => {
+    const path = pathOf(exchange);
     const handler = handlers.get(path);
-    if (handler === undefined) {
-      if (!prefixes.has(path.slice(0, path.lastIndexOf("/")))) return false;
-      noteStray(options.telemetry.begin, request, caller, "unimplemented");
-      refuseRpc(request, response, 404);
-      return true;
-    }
-    void serve(handler, request, response, caller, options);
-    return true;
+    if (handler !== undefined) return serve(handler, exchange, caller, options);
+    if (!prefixes.has(path.slice(0, path.lastIndexOf("/")))) return undefined;
+    noteStray(options.telemetry.begin, exchange, caller, "unimplemented");
+    refuseRpc(exchange, 404);
+    return Promise.resolve();
   };
 }
 
@@ -171,8 +162,7 @@ function beginCall(context: HandlerContext, { desk, clock }: RpcOptions): void {
 
 async function serve(
   handler: UniversalHandler,
-  request: NodeRequest,
-  response: NodeResponse,
+  exchange: Exchange,
   caller: Caller,
   { desk, telemetry, held, clock, readMaxBytes }: RpcOptions,
 ): Promise<void> {
@@ -180,12 +170,7 @@ async function serve(
   const share = held.share();
   let code = "canceled";
   try {
-    const asked = universalRequestFromNodeRequest(
-      request,
-      response,
-      undefined,
-      createContextValues().set(passageKey, passage),
-    );
+    const asked = universalRequest(exchange, createContextValues().set(passageKey, passage));
     dropEndlessTimeout(asked.header);
     const text = isGrpcWebText(asked.header.get("content-type"));
     const binary = text ? fromText(asked) : asked;
@@ -201,19 +186,19 @@ async function serve(
     }
     if (text) answer = toText(answer);
     if (answer.body === undefined && answer.status >= 400) {
-      refuseRpc(request, response, answer.status, handler.allowedMethods);
-      code = codeName(Code.InvalidArgument);
+      refuseRpc(exchange, answer.status, handler.allowedMethods);
+      code = codeName(answer.status === 415 ? Code.Unknown : Code.InvalidArgument);
       return;
     }
-    if (request.method === "GET" && !response.headersSent) response.setHeader("cache-control", "no-store");
+    if (exchange.method === "GET") exchange.setHeader("cache-control", "no-store");
     if (answer.trailer !== undefined) mendGrpcMessage(answer.trailer);
-    await writeUniversal(answer, response);
+    await writeUniversal(answer, exchange);
     code = codeOfResponse(answer);
   } catch (reason) {
     passage.reason ??= reason;
     telemetry.log.debug({ err: reason, path: handler.requestPath }, "an RPC ended early");
-    if (!response.headersSent) refuseRpc(request, response, 500);
-    else response.destroy();
+    if (!exchange.headersSent) refuseRpc(exchange, 500);
+    else exchange.destroy();
   } finally {
     share.hold(0);
     if (passage.call !== undefined) {

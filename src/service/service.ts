@@ -135,6 +135,7 @@ export function createService(options: ServiceOptions): Service {
     chapterOne: { ...shared, answerMs: options.answerMs ?? 30_000 },
     tail: { log, clock, desk, traffic, pingMs: heartbeatMs },
     origins: options.origins,
+    clock,
     telemetry,
     express: options.express?.(shared),
     pages: options.pages,

@@ -7,7 +7,7 @@
 import type { Telemetry } from "../lib/telemetry.ts";
 import type { Caller } from "./call.ts";
 import { metaOf } from "./chapter-one.ts";
-import type { NodeRequest } from "./http.ts";
+import { type Exchange, pathOf } from "./http/exchange.ts";
 
 /** Methods that may name a series of a metric; a caller can send any word. */
 const verbs: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
@@ -15,16 +15,16 @@ const verbs: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH
 /** Notes that it was refused with this code. */
 export function noteStray(
   begin: Telemetry["begin"],
-  request: NodeRequest,
+  exchange: Exchange,
   caller: Caller,
   code: "not_found" | "permission_denied" | "unimplemented",
 ): void {
   const call = begin({
-    ...metaOf(request),
-    method: verbs.has(request.method ?? "") ? (request.method ?? "") : "_OTHER",
+    ...metaOf(exchange),
+    method: verbs.has(exchange.method) ? exchange.method : "_OTHER",
     subject: caller.identity.subject,
     peer: caller.peer,
   });
-  call.tag("path", request.url?.split("?", 1)[0] ?? "");
+  call.tag("path", pathOf(exchange));
   call.end(code, 0, 0);
 }

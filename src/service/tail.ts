@@ -13,7 +13,7 @@ import { metaOf } from "./chapter-one.ts";
 import { tailDoor } from "./doors.ts";
 import { signalOf } from "./ending.ts";
 import { errorObject, httpErrorOf } from "./errors.ts";
-import { headerOf, type NodeRequest, type NodeResponse, send, write } from "./http.ts";
+import { type Exchange, headerOf, queryOf } from "./http/exchange.ts";
 import { openRead, readSlices } from "./read.ts";
 import { ReadLimit } from "./read-limit.ts";
 import { recordLine, type ValueFormat } from "./record-json.ts";
@@ -61,58 +61,52 @@ const lines: Form = {
 const chunkBytes = 64 * 1024;
 
 /** Serves `/tail`. */
-export async function tail(
-  request: NodeRequest,
-  response: NodeResponse,
-  caller: Caller,
-  options: TailOptions,
-): Promise<void> {
+export async function tail(exchange: Exchange, caller: Caller, options: TailOptions): Promise<void> {
   const { desk, traffic } = options;
-  if (request.method !== "GET") {
-    const message = `${request.method} is not for /tail, use GET`;
+  if (exchange.method !== "GET") {
+    const message = `${exchange.method} is not for /tail, use GET`;
     const body = `${JSON.stringify({ code: "unimplemented", message, written: "no" })}\n`;
-    send(response, 405, { "content-type": "application/json", allow: "GET" }, body);
+    exchange.send(405, { "content-type": "application/json", allow: "GET" }, body);
     return;
   }
-  const form = /\bapplication\/x-ndjson\b/.test(headerOf(request, "accept") ?? "") ? lines : events;
+  const form = /\bapplication\/x-ndjson\b/.test(headerOf(exchange, "accept") ?? "") ? lines : events;
   let call: Call | undefined;
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  response.once("close", onClose);
   try {
-    call = desk.beginCall(tailDoor, caller, metaOf(request));
-    const asked = parseTail(request.url?.split("?")[1] ?? "", headerOf(request, "last-event-id"));
-    const signal = signalOf(call, gone.signal);
-    response.writeHead(200, {
+    call = desk.beginCall(tailDoor, caller, metaOf(exchange));
+    const asked = parseTail(queryOf(exchange), headerOf(exchange, "last-event-id"));
+    const signal = signalOf(call, exchange.signal);
+    exchange.respond(200, {
       "content-type": form.contentType,
       "cache-control": "no-store",
       "x-accel-buffering": "no",
     });
-    response.flushHeaders();
-    if (form.opening !== "") response.write(form.opening);
+    if (form.opening !== "") void exchange.write(Buffer.from(form.opening));
     traffic.tails++;
     try {
-      await stream(response, form, asked, call, signal, options);
+      await stream(exchange, form, asked, call, signal, options);
     } finally {
       traffic.tails--;
     }
-    response.end(form.ending);
+    endWith(exchange, form.ending);
     desk.endCall(call);
   } catch (reason) {
     const fault = Fault.from(reason);
     if (call !== undefined) desk.endCall(call, fault);
-    if (response.headersSent) response.end(form.error(JSON.stringify(errorObject(fault))));
+    if (exchange.headersSent) endWith(exchange, form.error(JSON.stringify(errorObject(fault))));
     else {
       const { status, headers, body } = httpErrorOf(fault);
-      send(response, status, headers, body);
+      exchange.send(status, headers, body);
     }
-  } finally {
-    response.off("close", onClose);
   }
 }
 
+function endWith(exchange: Exchange, text: string): void {
+  if (text !== "") void exchange.write(Buffer.from(text));
+  exchange.end();
+}
+
 async function stream(
-  response: NodeResponse,
+  exchange: Exchange,
   form: Form,
   asked: ReturnType<typeof parseTail>,
   call: Call,
@@ -131,14 +125,14 @@ async function stream(
   })) {
     if (event === "caught-up") continue;
     if (event === "heartbeat") {
-      if (!(await write(response, Buffer.from(form.ping)))) return;
+      if (!(await exchange.write(Buffer.from(form.ping)))) return;
       continue;
     }
     for (const { text, records } of chunksOf(event, read.from, limit, form, asked.format)) {
       const bytes = Buffer.from(text);
       call.bytesOut += bytes.length;
       traffic.sent(records, bytes.length);
-      if (!(await write(response, bytes))) return;
+      if (!(await exchange.write(bytes))) return;
     }
     if (limit.isSpent) return;
   }

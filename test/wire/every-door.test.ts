@@ -109,8 +109,8 @@ before(async () => {
       doors: {
         raft: (socket, identity) => socket.end(access.check(identity, theLog, "peer") ? "in" : "denied"),
       },
-      pages: (_request, response) => {
-        response.writeHead(200, {}).end("a page");
+      pages: (exchange) => {
+        exchange.send(200, {}, "a page");
         return true;
       },
     });

@@ -9,7 +9,9 @@ import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "../../src/lib/clock.ts";
-import { H2Session } from "../../src/service/mod.ts";
+import { noLogger } from "../../src/lib/telemetry.ts";
+import { expressLane, H2Session } from "../../src/service/mod.ts";
+import { H2Client, headerBlock } from "../bench/h2-client.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { serve } from "../support/serve.ts";
 
@@ -37,12 +39,11 @@ test("every character that a header may hold arrives, however the client codes i
     sockets.add(socket);
     new H2Session(socket, {
       clock: systemClock,
+      log: noLogger,
       serve: (stream, headers) => {
         for (const [name, value] of Object.entries(headers)) seen.set(name, value);
         stream.reset(8);
-        return true;
       },
-      fallback: () => assert.fail("nothing is forwarded"),
       onClose: () => undefined,
     });
   });
@@ -68,4 +69,65 @@ test("every character that a header may hold arrives, however the client codes i
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => server.close(resolve));
   for (const [name, value] of Object.entries(sent)) assert.equal(seen.get(name), value, name);
+});
+
+test("requests that break the rules of HTTP/2 are reset with PROTOCOL_ERROR, and the connection goes on", async () => {
+  await using served = await serve({ express: expressLane });
+  const client = await H2Client.open({ port: served.port });
+  const plain: [string, string][] = [
+    [":method", "GET"],
+    [":scheme", "http"],
+    [":path", "/?offset=0"],
+    [":authority", "localhost"],
+  ];
+  const without = (name: string): [string, string][] => plain.filter(([field]) => field !== name);
+  const withField = (name: string, value: string): [string, string][] => [...without(name), [name, value]];
+  const malformed: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+    "CONNECT with a path": [[":method", "CONNECT"], ...without(":method")],
+    "CONNECT without an authority": [[":method", "CONNECT"]],
+    "no method": without(":method"),
+    "no path": without(":path"),
+    "an empty path": [[":path", ""], ...without(":path")],
+    "a path that does not begin with a slash": [[":path", "x"], ...without(":path")],
+    "a path with a space": [[":path", "/a b"], ...without(":path")],
+    "an asterisk for GET": [[":path", "*"], ...without(":path")],
+    "a method that is no token": [[":method", "G T"], ...without(":method")],
+    "a scheme that is none": [[":scheme", "/"], ...without(":scheme")],
+    "user information": [[":authority", "me@localhost"], ...without(":authority")],
+    "a host that is not the authority": withField("host", "elsewhere"),
+    "upper case": withField("X-Upper", "1"),
+    "an empty name": withField("", "1"),
+    "a value that begins with a space": withField("x", " 1"),
+    "a value with a line end": withField("x", "a\r\nb"),
+    connection: withField("connection", "close"),
+    "transfer-encoding": withField("transfer-encoding", "chunked"),
+    upgrade: withField("upgrade", "h2c"),
+    "te other than trailers": withField("te", "gzip"),
+    "a length that is no number": withField("content-length", "five"),
+    "a length and no body": withField("content-length", "5"),
+    "a pseudo-header field last": [...withField("x", "1"), [":path", "/"]],
+    "a pseudo-header field of a response": [[":status", "200"], ...plain],
+  };
+  for (const [name, fields] of Object.entries(malformed)) {
+    const reset = await new Promise<boolean>((resolve) =>
+      client.request(headerBlock(fields), Buffer.alloc(0), { onEnd: resolve }),
+    );
+    assert.ok(reset, name);
+  }
+  for (const fields of [
+    plain,
+    withField("http2-settings", "AAMAAABk"),
+    withField("expect", "100-continue"),
+    withField("expect", "a miracle"),
+    [
+      [":method", "CONNECT"],
+      [":authority", "localhost"],
+    ] as const,
+  ]) {
+    const reset = await new Promise<boolean>((resolve) =>
+      client.request(headerBlock(fields), Buffer.alloc(0), { onEnd: resolve }),
+    );
+    assert.equal(reset, false, String(fields));
+  }
+  client.close();
 });

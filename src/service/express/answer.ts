@@ -9,10 +9,9 @@
  */
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, endStreamToJson, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
-import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { writeU32be } from "../../lib/bytes.ts";
 import { connectErrorOf } from "../errors.ts";
-import { encodeGrpcMessage } from "../grpc-message.ts";
+import { grpcStatusOf } from "../grpc-message.ts";
 import { encodeBlock } from "../h2/hpack.ts";
 import { jsonOptions } from "../json-options.ts";
 import { envelopeBytes, flag } from "./envelope.ts";
@@ -93,9 +92,9 @@ export class Answer {
       return;
     }
     this.begin();
-    if (this.#framing === "grpc") this.#stream.end(encodeBlock(statusOf(error)));
+    if (this.#framing === "grpc") this.#stream.end(encodeBlock(grpcStatusOf(error)));
     else if (this.#framing === "grpc-web")
-      this.#endWith(enveloped(flag.trailers, trailerBytes(statusOf(error))));
+      this.#endWith(enveloped(flag.trailers, trailerBytes(grpcStatusOf(error))));
     else this.#endWith(enveloped(flag.endStream, connectEnd(error)));
   }
 
@@ -115,13 +114,6 @@ export class Answer {
     this.#stream.write(body);
     this.#stream.end();
   }
-}
-
-function statusOf(error: ConnectError): [name: string, value: string][] {
-  const headers = new Headers();
-  setTrailerStatus(headers, error);
-  headers.set("grpc-message", encodeGrpcMessage(error.rawMessage));
-  return [...headers];
 }
 
 function trailerBytes(trailers: readonly (readonly [string, string])[]): Uint8Array {

@@ -1,6 +1,6 @@
 /**
  * The server's side of one HTTP/2 connection (RFC 9113) as a state machine: bytes in, requests and bytes out. Only
- * what the express lane and its proxy need: no push, no priorities, no tables of our own.
+ * what this server needs: no push, no priorities, no tables of our own.
  *
  * Bounded: streams at once, header lists and blocks, what is received ahead of its reader, what is gathered to be
  * sent, and how often a peer may open and reset, ping or send empty frames beyond what its answers and time earn it.
@@ -55,6 +55,8 @@ export const defaultH2Limits: H2Limits = {
 export interface H2Host {
   /** A request has begun; its stream calls back as its body arrives. */
   onRequest(stream: H2Stream, headers: IncomingHttpHeaders): void;
+  /** What serves a stream threw this; the stream is about to be reset. */
+  onStreamFailed(reason: unknown): void;
   /** Milliseconds since some start. */
   monotonicMs(): number;
   /** There is something to take(): soon, not at once. */
@@ -142,6 +144,17 @@ export class H2Connection {
     this.#streams.clear();
     this.#blocked.clear();
     this.#unsent.clear();
+  }
+
+  /** The connection cannot go on, and not by a mistake of the peer. */
+  fail(): void {
+    if (!this.#closed) this.#abort(errorCode.internal, "");
+  }
+
+  /** What serves a stream threw: the stream is over, and no other. */
+  streamFailed(stream: H2Stream, reason: unknown): void {
+    this.#host.onStreamFailed(reason);
+    stream.reset(errorCode.internal);
   }
 
   /** Takes no new requests; ends once those under way have. */
@@ -453,8 +466,9 @@ export class H2Connection {
     }
     this.#lastStream = id;
     const headers = this.#headersOf(block);
-    if (headers === "malformed") this.#refuseNew(id, endStream, errorCode.protocol);
-    else if (headers === "too-large") this.#refuseNew(id, endStream, errorCode.enhanceYourCalm);
+    if (headers === "malformed" || (headers !== "too-large" && endStream && lacksBody(headers))) {
+      this.#refuseNew(id, endStream, errorCode.protocol);
+    } else if (headers === "too-large") this.#refuseNew(id, endStream, errorCode.enhanceYourCalm);
     else if (this.#closing || this.#streams.size >= this.#limits.streamsMax) {
       this.#refuseNew(id, endStream, errorCode.refusedStream);
     } else this.#open(id, headers, endStream);
@@ -470,8 +484,12 @@ export class H2Connection {
       length === undefined ? undefined : Number(length),
     );
     this.#streams.set(id, stream);
-    this.#host.onRequest(stream, headers);
-    if (endStream) stream.receive(nothing, 0, true);
+    try {
+      this.#host.onRequest(stream, headers);
+    } catch (reason) {
+      this.streamFailed(stream, reason);
+    }
+    if (endStream && !stream.closed) stream.receive(nothing, 0, true);
   }
 
   /** Equal blocks mean equal headers while the table stands: most requests of a connection are known by their bytes. */
@@ -674,6 +692,9 @@ export class H2Connection {
     this.#host.close();
   }
 }
+
+/** A body was announced, and the request ends without one. */
+const lacksBody = (headers: IncomingHttpHeaders): boolean => Number(headers["content-length"] ?? 0) > 0;
 
 /** A frame's payload bytes by its head. */
 function frameLength(bytes: Buffer, at: number): number {

@@ -1,15 +1,15 @@
 /**
- * An H2Connection on a socket: reads, writes all of a turn at once, heeds the socket's back-pressure, and forwards to
- * Node's own HTTP/2 server whatever its owner does not serve itself.
+ * An H2Connection on a socket: reads, writes all of a turn at once and heeds the socket's back-pressure.
  *
- * Never: decides who serves a request.
+ * It is the boundary of its connection: whatever a handler of the socket's events throws ends the connection with
+ * INTERNAL_ERROR and one log line; whatever a stream's server throws ends the stream.
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/telemetry.ts";
 import { defaultH2Limits, H2Connection, type H2Host, type H2Limits } from "./h2-connection.ts";
 import type { H2Stream } from "./h2-stream.ts";
-import { StreamProxy } from "./stream-proxy.ts";
 
 /** Gathered while the socket takes nothing; a peer that makes us owe it more is cut off. */
 const owedBytesMax = 4 * 1024 * 1024;
@@ -18,11 +18,10 @@ const lingerMs = 2000;
 
 export interface H2SessionOptions {
   readonly clock: Clock;
+  readonly log: Logger;
   readonly limits?: H2Limits;
-  /** Serves a request, or answers false. */
-  readonly serve: (stream: H2Stream, headers: IncomingHttpHeaders) => boolean;
-  /** Gives a connection to Node's HTTP/2 server, for what serve() does not take. */
-  readonly fallback: (connection: Duplex) => void;
+  /** Serves a request. */
+  readonly serve: (stream: H2Stream, headers: IncomingHttpHeaders) => void;
   readonly onClose: () => void;
 }
 
@@ -30,7 +29,6 @@ export class H2Session implements H2Host {
   readonly connection: H2Connection;
   readonly #socket: Duplex;
   readonly #options: H2SessionOptions;
-  #proxy: StreamProxy | undefined;
   #flushDue = false;
   #congested = false;
   #ending = false;
@@ -39,9 +37,9 @@ export class H2Session implements H2Host {
     this.#socket = socket;
     this.#options = options;
     this.connection = new H2Connection(this, options.limits ?? defaultH2Limits);
-    socket.on("data", (chunk: Buffer) => this.connection.feed(chunk));
-    socket.on("drain", () => this.#onDrain());
-    socket.on("end", () => this.#end());
+    socket.on("data", (chunk: Buffer) => this.#guard(() => this.connection.feed(chunk)));
+    socket.on("drain", () => this.#guard(() => this.#onDrain()));
+    socket.on("end", () => this.#guard(() => this.#end()));
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#onClose());
     this.wantsToSend();
@@ -49,15 +47,17 @@ export class H2Session implements H2Host {
 
   /** Takes no new requests; ends once those under way have. */
   drain(): void {
-    this.connection.drain();
+    this.#guard(() => this.connection.drain());
   }
 
   // As host of the connection.
 
   onRequest(stream: H2Stream, headers: IncomingHttpHeaders): void {
-    if (this.#options.serve(stream, headers)) return;
-    this.#proxy ??= new StreamProxy(this.#options.fallback);
-    this.#proxy.forward(stream, headers);
+    this.#options.serve(stream, headers);
+  }
+
+  onStreamFailed(reason: unknown): void {
+    this.#options.log.error({ err: reason }, "a request failed, its stream is reset");
   }
 
   monotonicMs(): number {
@@ -67,12 +67,14 @@ export class H2Session implements H2Host {
   wantsToSend(): void {
     if (this.#flushDue) return;
     this.#flushDue = true;
-    queueMicrotask(this.#flush);
+    queueMicrotask(this.#onFlushDue);
   }
 
   close(): void {
     this.#end();
   }
+
+  readonly #onFlushDue = (): void => this.#guard(this.#flush);
 
   readonly #flush = (): void => {
     this.#flushDue = false;
@@ -84,7 +86,7 @@ export class H2Session implements H2Host {
     }
     const chunks = out.take();
     const waiting = this.connection.takeSent();
-    const sent = waiting.length === 0 ? undefined : teller(waiting);
+    const sent = waiting.length === 0 ? undefined : this.#teller(waiting);
     let room = true;
     if (chunks.length > 1) this.#socket.cork();
     for (let at = 0; at < chunks.length; at++) {
@@ -97,6 +99,20 @@ export class H2Session implements H2Host {
       this.connection.congested(true);
     }
   };
+
+  /**
+   * For the last chunk of a write: when that has left, so has all before it. After an error the callbacks do not run:
+   * the connection is over.
+   */
+  #teller(waiting: readonly (() => void)[]) {
+    return (error?: Error | null): void => {
+      if (error === undefined || error === null) {
+        this.#guard(() => {
+          for (const callback of waiting) callback();
+        });
+      }
+    };
+  }
 
   #onDrain(): void {
     this.#congested = false;
@@ -115,15 +131,26 @@ export class H2Session implements H2Host {
   }
 
   #onClose(): void {
-    this.connection.hangUp();
-    this.#proxy?.close();
+    this.#guard(() => this.connection.hangUp());
     this.#options.onClose();
   }
-}
 
-/** For the last chunk of a write: when that has left, so has all before it. After an error nobody is told: all is over. */
-const teller =
-  (waiting: readonly (() => void)[]) =>
-  (error?: Error | null): void => {
-    if (error === undefined || error === null) for (const callback of waiting) callback();
-  };
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (reason) {
+      this.#options.log.error({ err: reason }, "an HTTP/2 connection failed and is ended");
+      this.#fail();
+    }
+  }
+
+  /** Says INTERNAL_ERROR if that is still possible. */
+  #fail(): void {
+    try {
+      this.connection.fail();
+    } catch {
+      // Its state is not to be trusted any more.
+    }
+    if (!this.#ending) this.#socket.destroy();
+  }
+}

@@ -67,6 +67,11 @@ export class H2Stream {
     this.#connection.sendHeaders(this.id, block, false);
   }
 
+  /** Sends an informational response, such as 100 Continue, as a block of encodeBlock(). */
+  inform(block: Uint8Array): void {
+    if (!this.closed && !this.headersSent) this.#connection.sendHeaders(this.id, block, false);
+  }
+
   /** Sends a piece of the answer's body, which must not change until it is gone. False: wait for onDrain. */
   write(bytes: Uint8Array): boolean {
     if (this.closed || this.#ended) return true;
@@ -137,14 +142,15 @@ export class H2Stream {
       }
     }
     if (end) this.receiving = false;
-    if (body.length > 0) this.onData?.(body);
-    if (this.closed) return;
-    if (end) {
-      this.onEnd?.();
-      this.#closeIfDone();
-    } else {
-      this.#grant();
+    try {
+      if (body.length > 0) this.onData?.(body);
+      if (end && !this.closed) this.onEnd?.();
+    } catch (reason) {
+      this.#connection.streamFailed(this, reason);
     }
+    if (this.closed) return;
+    if (end) this.#closeIfDone();
+    else this.#grant();
   }
 
   /** Who is to be told when what the connection holds now is sent; undefined while some of it waits for window. */
@@ -184,7 +190,11 @@ export class H2Stream {
     if (this.#ended) this.#sendEnd();
     else if (this.#wantsDrain) {
       this.#wantsDrain = false;
-      this.onDrain?.();
+      try {
+        this.onDrain?.();
+      } catch (reason) {
+        this.#connection.streamFailed(this, reason);
+      }
     }
   }
 
@@ -195,7 +205,11 @@ export class H2Stream {
     this.#waiting = [];
     const { onClose } = this;
     this.onData = this.onEnd = this.onDrain = this.onClose = this.#onSent = undefined;
-    onClose?.();
+    try {
+      onClose?.();
+    } catch (reason) {
+      this.#connection.streamFailed(this, reason);
+    }
   }
 
   #endSent = false;

@@ -1,13 +1,11 @@
 /**
  * The fields of a request as Node spells them, checked as RFC 9113 §8.2 and §8.3 ask. Pure.
- *
- * Never: decides what a header means.
  */
 import type { IncomingHttpHeaders } from "node:http2";
 
-const pseudo = new Set([":method", ":scheme", ":path", ":authority"]);
+const pseudo: ReadonlySet<string> = new Set([":method", ":scheme", ":path", ":authority"]);
 /** They belong to HTTP/1.1's connections; a request that has one is malformed. */
-const connectionFields = new Set([
+const connectionFields: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
@@ -15,9 +13,16 @@ const connectionFields = new Set([
   "upgrade",
 ]);
 /** Of these only the first counts; all others are joined. */
-const single = new Set(["content-type", "content-length", "host", "user-agent", "authorization", "referer"]);
+const single: ReadonlySet<string> = new Set([
+  "content-type",
+  "content-length",
+  "host",
+  "user-agent",
+  "authorization",
+  "referer",
+]);
 
-/** The headers, or undefined when the request is malformed. */
+/** The headers, or undefined when the request is malformed (RFC 9113 §8.1.1). */
 export function requestHeaders(
   fields: readonly (readonly [name: string, value: string])[],
 ): IncomingHttpHeaders | undefined {
@@ -36,16 +41,38 @@ export function requestHeaders(
     if (before === undefined) headers[name] = value;
     else if (!single.has(name)) headers[name] = `${before}${name === "cookie" ? "; " : ", "}${value}`;
     else if (name === "content-length" && before !== value) return undefined;
+    else if (name === "host" && before.toLowerCase() !== value.toLowerCase()) return undefined;
   }
-  if (headers[":method"] === undefined || headers[":scheme"] === undefined || !headers[":path"])
-    return undefined;
-  return headers;
+  return isRequest(headers) ? headers : undefined;
 }
 
-/** Trailers may hold no pseudo-fields; they are checked and forgotten, for no method of ours reads any. */
+/** The pseudo-header fields are those of its method (§8.3.1, §8.5), and what is said twice is said alike. */
+function isRequest(headers: Readonly<Record<string, string>>): boolean {
+  const { ":method": method, ":scheme": scheme, ":path": path, ":authority": authority, host } = headers;
+  if (method === undefined || !isToken(method)) return false;
+  if (authority !== undefined && !isAuthority(authority)) return false;
+  if (authority !== undefined && host !== undefined && authority.toLowerCase() !== host.toLowerCase())
+    return false;
+  const length = headers["content-length"];
+  if (length !== undefined && !/^\d+$/.test(length)) return false;
+  if (method === "CONNECT") return scheme === undefined && path === undefined && !!authority;
+  if (scheme === undefined || !/^[A-Za-z][A-Za-z0-9+.-]*$/.test(scheme)) return false;
+  return path !== undefined && isPath(path, method);
+}
+
+/** Trailers hold no pseudo-header field. They are checked and forgotten, for no method of ours reads any. */
 export function areTrailers(fields: readonly (readonly [name: string, value: string])[]): boolean {
-  return fields.every(([name, value]) => isFieldName(name) && isFieldValue(value));
+  return fields.every(
+    ([name, value]) => isFieldName(name) && isFieldValue(value) && !connectionFields.has(name),
+  );
 }
 
+// One character class each, so their time is linear in the length.
 const isFieldName = (name: string): boolean => /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name);
-const isFieldValue = (value: string): boolean => !/[\0\r\n]/.test(value);
+const isFieldValue = (value: string): boolean =>
+  !/[\0\r\n]/.test(value) && !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(value.length - 1));
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
+const isToken = (text: string): boolean => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
+const isAuthority = (text: string): boolean => !/[\0-\x20\x7f@/?#\\]/.test(text);
+const isPath = (text: string, method: string): boolean =>
+  (text.charCodeAt(0) === 0x2f && !/[\0-\x20\x7f]/.test(text)) || (text === "*" && method === "OPTIONS");

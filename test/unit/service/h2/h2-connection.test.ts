@@ -38,6 +38,7 @@ const headers = (stream: number, end = false): Buffer => frame(1, end ? 5 : 4, s
 /** A connection, what it sent as frames, and the streams it opened. */
 class World {
   readonly streams: H2Stream[] = [];
+  readonly failures: unknown[] = [];
   closed = false;
   nowMs = 0;
   readonly connection: H2Connection;
@@ -47,6 +48,7 @@ class World {
     this.connection = new H2Connection(
       {
         onRequest: (stream) => this.streams.push(stream),
+        onStreamFailed: (reason) => this.failures.push(reason),
         wantsToSend: () => undefined,
         monotonicMs: () => this.nowMs,
         close: () => {

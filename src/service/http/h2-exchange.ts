@@ -1,0 +1,136 @@
+/**
+ * An Exchange on a stream of our own HTTP/2.
+ */
+import type { IncomingHttpHeaders } from "node:http2";
+import { errorCode } from "../h2/frames.ts";
+import type { H2Stream } from "../h2/h2-stream.ts";
+import { encodeBlock } from "../h2/hpack.ts";
+import { mendAuthority } from "../origin.ts";
+import { BodyQueue } from "./body-queue.ts";
+import { clientGone, type Exchange, isBodyless, mergedHeaders, type ResponseHeaders } from "./exchange.ts";
+
+/** Fields of HTTP/1.1 connections; HTTP/2 forbids them (RFC 9113 §8.2.2). */
+const connectionFields: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+const continueBlock = encodeBlock([[":status", "100"]]);
+
+export class H2Exchange implements Exchange {
+  readonly httpVersion = "2.0";
+  readonly method: string;
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly authority: string | undefined;
+  readonly #stream: H2Stream;
+  readonly #body: BodyQueue;
+  /** The value of the field `date`. */
+  readonly #date: () => string;
+  readonly #set = new Map<string, string>();
+  #expectsContinue: boolean;
+  #gone: AbortController | undefined;
+  #ended = false;
+  #closed = false;
+  #bodyless = false;
+  #waiting: ((open: boolean) => void)[] = [];
+
+  constructor(stream: H2Stream, headers: IncomingHttpHeaders, date: () => string) {
+    this.#stream = stream;
+    this.#date = date;
+    this.headers = headers;
+    this.method = headers[":method"] ?? "";
+    this.target = headers[":path"] ?? "";
+    const authority = headers[":authority"] ?? headers.host;
+    this.authority = authority === undefined ? undefined : mendAuthority(authority);
+    this.#expectsContinue = headers.expect?.toLowerCase() === "100-continue";
+    this.#body = new BodyQueue(stream);
+    stream.onData = (chunk) => {
+      this.#expectsContinue = false;
+      this.#body.push(chunk);
+    };
+    stream.onEnd = () => this.#body.finish();
+    stream.onDrain = () => this.#settle(true);
+    stream.onClose = () => this.#onClose();
+  }
+
+  get body(): AsyncIterable<Uint8Array> {
+    if (this.#expectsContinue) {
+      this.#expectsContinue = false;
+      this.#stream.inform(continueBlock);
+    }
+    return this.#body;
+  }
+
+  get signal(): AbortSignal {
+    this.#gone ??= new AbortController();
+    if (this.#closed && !this.#ended) this.#gone.abort(clientGone());
+    return this.#gone.signal;
+  }
+
+  get headersSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  get closed(): boolean {
+    return this.#ended || this.#closed;
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#set.set(name, value);
+  }
+
+  respond(status: number, headers: ResponseHeaders): void {
+    if (this.closed || this.headersSent) return;
+    this.#bodyless = isBodyless(this.method, status);
+    const fields: [string, string][] = [[":status", String(status)]];
+    for (const field of Object.entries(mergedHeaders(this.#set, headers))) {
+      if (!connectionFields.has(field[0])) fields.push(field);
+    }
+    fields.push(["date", this.#date()]);
+    this.#stream.respond(encodeBlock(fields));
+  }
+
+  write(chunk: Uint8Array): boolean | Promise<boolean> {
+    if (this.closed) return false;
+    if (this.#bodyless || this.#stream.write(chunk)) return true;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  end(trailers?: ResponseHeaders): void {
+    if (this.closed) return;
+    this.#ended = true;
+    this.#stream.end(trailers === undefined ? undefined : encodeBlock(Object.entries(trailers)));
+  }
+
+  send(status: number, headers: ResponseHeaders, body: string | Uint8Array): void {
+    if (this.closed || this.headersSent) return;
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    this.respond(status, status === 204 ? headers : { ...headers, "content-length": String(bytes.length) });
+    if (bytes.length > 0) void this.write(bytes);
+    this.end();
+  }
+
+  destroy(): void {
+    this.#stream.reset(errorCode.internal);
+  }
+
+  #onClose(): void {
+    this.#closed = true;
+    this.#settle(false);
+    if (this.#ended) {
+      void this.#body.return();
+      return;
+    }
+    const reason = clientGone();
+    this.#body.fail(reason);
+    this.#gone?.abort(reason);
+  }
+
+  #settle(open: boolean): void {
+    for (const resolve of this.#waiting.splice(0)) resolve(open);
+  }
+}

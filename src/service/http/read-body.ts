@@ -1,0 +1,33 @@
+/**
+ * The whole body of a request, bounded.
+ */
+import { Fault } from "../../fault.ts";
+import type { HeldBytes } from "../held-bytes.ts";
+import { type Exchange, headerOf } from "./exchange.ts";
+
+/**
+ * Reads the body; while it arrives, `held` counts it.
+ * @throws Fault "too-large" as soon as the limit is passed, or known to be; "overloaded" when other unfinished requests
+ * leave no room; "canceled" when the client goes away
+ */
+export async function readBody(exchange: Exchange, bytesMax: number, held: HeldBytes): Promise<Buffer> {
+  const tooLarge = (): Fault =>
+    new Fault("too-large", { message: `the body exceeds ${bytesMax} bytes`, facts: { limit: bytesMax } });
+  if (Number(headerOf(exchange, "content-length") ?? 0) > bytesMax) throw tooLarge();
+  const share = held.share();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of exchange.body) {
+      bytes += chunk.length;
+      if (bytes > bytesMax) throw tooLarge();
+      share.hold(bytes);
+      chunks.push(chunk);
+    }
+  } finally {
+    share.hold(0);
+  }
+  const [first] = chunks;
+  if (chunks.length === 1 && Buffer.isBuffer(first)) return first;
+  return Buffer.concat(chunks, bytes);
+}
