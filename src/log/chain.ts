@@ -50,8 +50,11 @@ export function checkNext(
   limit: number,
   end: ChainEnd,
 ): ChainFlaw | undefined {
-  const flaw = checkFrame(bytes, at, limit);
-  if (flaw !== undefined) return flaw;
+  return checkFrame(bytes, at, limit) ?? checkLink(bytes, at, end);
+}
+
+/** The same of a frame that is known to be sound by itself. */
+export function checkLink(bytes: Uint8Array, at: number, end: ChainEnd): ChainFlaw | undefined {
   if (framePreviousCrc(bytes, at) !== end.crc) return "chain";
   if (frameIndex(bytes, at) !== end.index + 1) return "index";
   if (frameTerm(bytes, at) < end.term) return "term";

@@ -11,7 +11,7 @@ export {
 } from "./append-queue.ts";
 export type { LogStart } from "./catalog.ts";
 export type { ChainEnd } from "./chain.ts";
-export { chainStart, endOfFrame } from "./chain.ts";
+export { chainStart, checkLink, checkNext, endOfFrame } from "./chain.ts";
 export * from "./command.ts";
 export * from "./frame.ts";
 export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";

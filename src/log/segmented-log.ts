@@ -179,6 +179,11 @@ export class SegmentedLog {
     }
   }
 
+  /** What the frame at `index` + 1 must follow. `index` is in the log, staged or durable, or its start. */
+  endAt(index: RaftIndex): ChainEnd {
+    return this.#endAt(index);
+  }
+
   /** Behind the last staged frame: what the next one must follow. */
   get end(): ChainEnd {
     return this.#end;

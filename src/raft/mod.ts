@@ -19,6 +19,7 @@ export {
   message,
   nobody,
   type PeerChange,
+  type PeerFaultReason,
   type PeerId,
   type Progress,
   proposal,

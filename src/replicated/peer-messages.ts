@@ -13,12 +13,13 @@
  */
 import { assert } from "../lib/assert.ts";
 import {
+  type ChainEnd,
   checkFrame,
+  checkLink,
   checkLogStart,
   checkPayload,
+  endOfFrame,
   frameBytes,
-  frameCrc,
-  framePreviousCrc,
   type LogStart,
   termMax,
 } from "../log/mod.ts";
@@ -46,6 +47,10 @@ const types: readonly MessageType[] = [
 ];
 const codes = new Map(types.map((type, code) => [type, code]));
 const fields = 11;
+/** Room above the highest term that is taken from a peer, for this node's own elections. */
+const electionsMax = 0xffff;
+/** Beyond any log, and below where whole numbers lose their last digit. */
+const indexMax = 2 ** 48;
 
 /** Throws Fault "too-large" for a snapshot beyond what a frame may hold. */
 export function encodeMessage(message: Message): EncodedFrame {
@@ -71,7 +76,8 @@ export function decodeMessage({ kind, head, body }: Frame): Message {
   const numbers = [code, from, to, term, index, logTerm, commit, vote, rejectHint, context];
   if (!numbers.every(isWhole) || typeof reject !== "boolean") throw malformed("head");
   // A log has no room for a larger term, and no cluster holds so many elections.
-  if ((term as number) > termMax) throw malformed("head");
+  if ((term as number) > termMax - electionsMax || (logTerm as number) > termMax) throw malformed("head");
+  if ([index, commit, rejectHint].some((place) => (place as number) > indexMax)) throw malformed("head");
   const type = types[code as number];
   if (type === undefined || kindOf(type) !== kind) throw malformed("head");
   const common = {
@@ -112,16 +118,16 @@ function joined(entries: readonly Entry[]): Uint8Array[] {
 /** The entries of an append, each a view of its body. */
 function entriesIn(body: Uint8Array, { index, logTerm, term }: Message): Entry[] {
   const entries: Entry[] = [];
-  let [next, lastTerm, lastCrc] = [index + 1, logTerm, -1];
-  for (let at = 0; at < body.length; next++) {
+  let behind: ChainEnd | undefined;
+  for (let at = 0; at < body.length; ) {
     if ((checkFrame(body, at, body.length) ?? checkPayload(body, at)) !== undefined) throw malformed("body");
-    if (lastCrc >= 0 && framePreviousCrc(body, at) !== lastCrc) throw malformed("body");
+    if (behind !== undefined && checkLink(body, at, behind) !== undefined) throw malformed("body");
     const end = at + frameBytes(body, at);
     const entry = entryIn(body.subarray(at, end));
-    if (entry.index !== next || entry.term < lastTerm || entry.term > term) throw malformed("body");
+    if (entry.term > term) throw malformed("body");
+    if (behind === undefined && (entry.index !== index + 1 || entry.term < logTerm)) throw malformed("body");
     entries.push(entry);
-    lastTerm = entry.term;
-    lastCrc = frameCrc(body, at);
+    behind = endOfFrame(body, at);
     at = end;
   }
   return entries;

@@ -18,6 +18,7 @@ import { isNoSpace } from "../lib/disk.ts";
 import {
   batchKind,
   type ChainEnd,
+  checkLink,
   encodeFrame,
   endOfFrame,
   type GroupBuilder,
@@ -141,6 +142,12 @@ export class SegmentStorage implements RaftStorage {
     const bytes = encodeFrame(header, command, end.crc);
     if (end === this.#log.end) this.#log.stage(bytes);
     return { index, term, bytes, change: proposed.change };
+  }
+
+  follows(first: Entry, previous: Entry | undefined): boolean {
+    const { bytes, index } = first;
+    const end = previous === undefined ? this.#log.endAt(index - 1) : endOfFrame(previous.bytes, 0);
+    return checkLink(bytes, 0, end) === undefined;
   }
 
   write(changes: StorageChanges): Promise<void> | undefined {

@@ -25,7 +25,9 @@ import {
 import {
   type ConfState,
   emptyConfState,
+  type Message,
   type NodeStatus,
+  type PeerFaultReason,
   RaftNode,
   type RaftNodeOptions,
   type RaftTransport,
@@ -82,6 +84,7 @@ export class Replica implements AsyncDisposable {
   readonly #listeners = new Set<(status: NodeStatus) => void>();
   readonly #fail: (fault: Fault) => void;
   #node: RaftNode | undefined;
+  readonly #toldFaults = new Set<string>();
   #settledTerm = 0;
   #closed: Promise<void> | undefined;
 
@@ -216,6 +219,7 @@ export class Replica implements AsyncDisposable {
       storage: this.#storage,
       transport: options.transport,
       machine: this.#machine(),
+      onPeerFault: (why, message) => this.#peerFault(why, message),
       onChange: (status) => this.#changed(status),
       onFailure: (cause) => this.#fail(this.#broken(cause)),
     });
@@ -279,6 +283,20 @@ export class Replica implements AsyncDisposable {
       this.#appender.fail(new Fault("unavailable", { message: "this node does not lead any more" }));
     }
     this.#tell();
+  }
+
+  /** Once for each reason and peer in a term: such messages may come many times a second. */
+  #peerFault(why: PeerFaultReason, { type, from, term, index, commit }: Message): void {
+    const told = `${why} ${from} ${term}`;
+    if (this.#toldFaults.has(told)) return;
+    if (this.#toldFaults.size >= 1_024) this.#toldFaults.clear();
+    this.#toldFaults.add(told);
+    const peer = this.node.configuration.roster?.members.find((member) => member.peer === from)?.name;
+    const { lastIndex } = this.node;
+    this.#logger.error(
+      { why, peer, type, term, index, commit, lastIndex },
+      "a peer sent what cannot be, its message was ignored: acknowledged entries may be lost there or here",
+    );
   }
 
   #tell(): void {

@@ -236,6 +236,8 @@ export function eventLine(self: PeerId, event: CoreEvent): [Level, string] {
         `not initiating automatic transition out of joint configuration ${configurationText(event.configuration)}: ` +
           "raft proposal dropped",
       ];
+    case "peer-fault":
+      return ["error", `${id} ignored a ${event.message.type} of ${hex(event.message.from)}: ${event.why}`];
     case "leader-forgotten":
       return ["info", `${id} forgetting leader ${hex(event.leader)} at term ${event.term}`];
     case "leader-connection-lost":

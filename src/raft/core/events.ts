@@ -47,8 +47,24 @@ export type ConfChangeProblem =
   | { readonly why: "must-leave-joint" }
   | { readonly why: "not-joint" };
 
+/**
+ * What a peer's message claims and cannot be: the message is ignored.
+ *   commit-beyond-end         the leader counts on entries that are not here
+ *   acknowledged-beyond-end   a follower has committed, or acknowledges, more than its leader has
+ *   acknowledged-missing      a follower lacks what it has acknowledged in this term
+ *   second-leader             two nodes lead in one term
+ *   not-following             entries that match by index and term, and not by content
+ */
+export type PeerFaultReason =
+  | "commit-beyond-end"
+  | "acknowledged-beyond-end"
+  | "acknowledged-missing"
+  | "second-leader"
+  | "not-following";
+
 export type CoreEvent =
   | LogEvent
+  | { readonly kind: "peer-fault"; readonly why: PeerFaultReason; readonly message: Message }
   // Life
   | {
       readonly kind: "started";

@@ -15,6 +15,10 @@ export function stepFollower(raft: Raft, received: Message): StepRefusal | undef
     case "append":
     case "heartbeat":
     case "snapshot":
+      if (raft.leader !== nobody && raft.leader !== received.from) {
+        raft.tell({ kind: "peer-fault", why: "second-leader", message: received });
+        break;
+      }
       raft.electionElapsed = 0;
       raft.leader = received.from;
       raft.hasteLeft = 0;
@@ -85,9 +89,29 @@ function handleAppend(raft: Raft, received: Message): void {
   }
 }
 
+/**
+ * A heartbeat names no commit index beyond what this node has acknowledged in this term. If it does, acknowledged
+ * entries are gone from this log. The leader is told where the log ends, and by `commit` what it counted on.
+ */
 function handleHeartbeat(raft: Raft, received: Message): void {
-  raft.log.commitTo(received.commit);
-  const { from, context } = received;
+  const { from, context, commit } = received;
+  if (commit > raft.log.lastIndex) {
+    raft.tell({ kind: "peer-fault", why: "commit-beyond-end", message: received });
+    const { lastIndex: rejectHint, lastTerm: logTerm } = raft.log;
+    raft.send(
+      message("append-response", from, {
+        from: raft.id,
+        term: raft.term,
+        index: commit,
+        reject: true,
+        rejectHint,
+        logTerm,
+        commit,
+      }),
+    );
+    return;
+  }
+  raft.log.commitTo(commit);
   raft.send(message("heartbeat-response", from, { from: raft.id, term: raft.term, context }));
 }
 

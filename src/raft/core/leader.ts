@@ -27,6 +27,10 @@ export function stepLeader(raft: Raft, received: Message): StepRefusal | undefin
     readIndex(raft, received);
     return undefined;
   }
+  if (received.type === "append" || received.type === "heartbeat" || received.type === "snapshot") {
+    raft.tell({ kind: "peer-fault", why: "second-leader", message: received });
+    return undefined;
+  }
   const progress = raft.tracker.progress.get(received.from);
   if (progress === undefined) {
     raft.tell({ kind: "no-progress", peer: received.from });
@@ -98,6 +102,16 @@ export function maybeAutoLeave(raft: Raft): void {
 
 function onAppendResponse(raft: Raft, received: Message, progress: Progress): void {
   const { from, index } = received;
+  if (received.reject && received.commit > received.rejectHint) {
+    // What it had acknowledged is gone there: from now on only what it acknowledges again counts.
+    raft.tell({ kind: "peer-fault", why: "acknowledged-missing", message: received });
+    progress.forget(raft.log.lastIndex);
+    return;
+  }
+  if (!received.reject && index > raft.log.lastIndex) {
+    raft.tell({ kind: "peer-fault", why: "acknowledged-beyond-end", message: received });
+    return;
+  }
   progress.active = true;
   if (received.reject) {
     onRefusal(raft, received, progress);

@@ -102,6 +102,15 @@ export class Progress {
     this.sentCommit = Math.min(this.sentCommit, this.next - 1);
   }
 
+  /** Nothing that the follower has acknowledged counts any more: it is probed from `lastIndex` on. */
+  forget(lastIndex: RaftIndex): void {
+    this.match = 0;
+    this.#become("probe");
+    this.next = lastIndex + 1;
+    this.sentCommit = 0;
+    this.active = false;
+  }
+
   becomeReplicate(): void {
     this.#become("replicate");
     this.next = this.match + 1;

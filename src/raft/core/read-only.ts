@@ -40,6 +40,8 @@ export class ReadOnly {
 
   /** A peer has echoed a counter. Answers the reads that a quorum confirms by now, oldest first. */
   echoed(from: PeerId, counter: number, voters: Voters): PendingRead[] {
+    // No heartbeat has carried it yet: an echo of it says nothing.
+    if (counter > this.#first + this.#pending.length - 1) return [];
     if (counter > (this.#echoed.get(from) ?? 0)) this.#echoed.set(from, counter);
     const confirmed = jointIndex(voters, (peer) => this.#echoed.get(peer));
     const count = Math.min(confirmed - this.#first + 1, this.#pending.length);

@@ -150,6 +150,16 @@ export class Core {
     return this.#raft.log.term(index);
   }
 
+  /** Is a snapshot accepted that storage has not installed yet? */
+  get hasSnapshotPending(): boolean {
+    return this.#raft.log.hasSnapshotPending;
+  }
+
+  /** The entry at `index` if it is not yet known to be durable here. */
+  unstableEntry(index: number): Entry | undefined {
+    return this.#raft.log.unstableEntry(index);
+  }
+
   progressOf(peer: PeerId): Progress | undefined {
     return this.#raft.role === "leader" ? this.#raft.tracker.progress.get(peer) : undefined;
   }
@@ -255,6 +265,11 @@ export class Core {
     if (progress === undefined) return;
     if (progress.state === "replicate") progress.becomeProbe();
     this.#raft.tell({ kind: "unreachable", peer, progress });
+  }
+
+  /** This peer may have lost what it has acknowledged: only what it acknowledges from now on counts. */
+  forgetProgress(peer: PeerId): void {
+    if (peer !== this.id) this.progressOf(peer)?.forget(this.#raft.log.lastIndex);
   }
 
   /** What became of a snapshot sent to this peer. */

@@ -25,6 +25,7 @@ import {
   type Member,
   type Message,
   nobody,
+  type PeerFaultReason,
   type PeerId,
   proposal,
   type RaftIndex,
@@ -65,6 +66,8 @@ export interface RaftNodeOptions {
   readonly readsMax?: number;
   /** What the core does, as it happens. */
   readonly observe?: (event: CoreEvent) => void;
+  /** A peer sent what cannot be: it was ignored. Can happen once a message. */
+  readonly onPeerFault?: (why: PeerFaultReason, message: Message) => void;
   /** Role, term or leader changed. */
   readonly onChange?: (status: NodeStatus) => void;
   /** The storage failed: the node has stopped, and the process is to end. */
@@ -137,6 +140,7 @@ export class RaftNode {
       observe: (event) => {
         if (event.kind === "change-refused") this.#changeRefused = true;
         if (event.kind === "entries-unreadable") this.#unreadable = true;
+        if (event.kind === "peer-fault") options.onPeerFault?.(event.why, event.message);
         options.observe?.(event);
       },
     });
@@ -289,7 +293,29 @@ export class RaftNode {
     if (this.#stopped) return;
     const known = this.#roster.member(message.from);
     if (directory !== undefined && known !== undefined && known.directory !== directory) return;
-    this.#looking(() => this.#core.step(message));
+    this.#looking(() => {
+      if (this.#follows(message)) this.#core.step(message);
+      else this.#options.onPeerFault?.("not-following", message);
+    });
+    this.wake();
+  }
+
+  /** Do the entries of an append that are new here follow what is here, by content too? */
+  #follows({ type, term, index, logTerm, entries }: Message): boolean {
+    const { storage } = this.#options;
+    if (type !== "append" || entries.length === 0 || storage.follows === undefined) return true;
+    // Refused by the core, not needed, or behind a snapshot that is still to be installed.
+    if (this.#core.hasSnapshotPending || term < this.#core.term || this.#core.termAt(index) !== logTerm) {
+      return true;
+    }
+    const first = entries.find((entry) => this.#core.termAt(entry.index) !== entry.term);
+    if (first === undefined || first.index <= this.#core.committed) return true;
+    return storage.follows(first, this.#core.unstableEntry(first.index - 1));
+  }
+
+  /** What this peer has acknowledged may be gone there: only what it acknowledges from now on counts. */
+  forgetProgress(peer: PeerId): void {
+    this.#core.forgetProgress(peer);
     this.wake();
   }
 

@@ -42,6 +42,11 @@ export interface RaftStorage extends LogStorage {
    * durable is unknown, and the node stops.
    */
   write(changes: StorageChanges): Promise<void> | undefined;
+  /**
+   * May `first`, which a leader has sent, be written behind the entry before it? `previous` is that entry while it is
+   * not durable yet, else undefined. Default yes. False where the contents differ although index and term agree.
+   */
+  follows?(first: Entry, previous: Entry | undefined): boolean;
   /** See CoreConfig.seal. */
   seal?(proposed: Entry, index: RaftIndex, term: Term, previous: Entry | undefined): Entry;
 }

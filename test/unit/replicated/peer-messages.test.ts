@@ -39,7 +39,7 @@ const none = new Uint8Array(0);
 /** Entries that follow one another from `first` on, in this term; some change the configuration. */
 function entries(first: number, count: number, term: number, payload = 20): Entry[] {
   const made: Entry[] = [];
-  let crc = 7;
+  let [crc, baseOffset] = [7, 0];
   for (let k = 0; k < count; k++) {
     const configures = k % 3 === 2;
     const kind = configures ? batchKind.configuration : batchKind.data;
@@ -49,13 +49,14 @@ function entries(first: number, count: number, term: number, payload = 20): Entr
     const header = {
       index: first + k,
       term,
-      baseOffset: k,
+      baseOffset,
       timestampMs: 1000 + k,
       recordCount: configures ? 0 : 1,
       kind,
     };
     const bytes = encodeLogFrame(header, command, crc);
     crc = frameCrc(bytes, 0);
+    baseOffset += header.recordCount;
     made.push(entryOf(bytes));
   }
   return made;
@@ -73,12 +74,27 @@ const start: LogStart = {
   },
 };
 
+/** Two entries of one chain, between which offsets are left out. */
+function withHole(): Entry[] {
+  const [first] = entries(12, 1, 9);
+  const header = {
+    index: 13,
+    term: 9,
+    baseOffset: 5,
+    timestampMs: 1001,
+    recordCount: 0,
+    kind: batchKind.noOp,
+  };
+  return [first!, entryOf(encodeLogFrame(header, none, frameCrc(first!.bytes, 0)))];
+}
+
 const plain = (received: Message): unknown => ({
   ...received,
   entries: received.entries.map(({ bytes, ...rest }) => ({ ...rest, bytes: [...bytes] })),
 });
 
 const whole = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
+const place = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: 2 ** 48 }));
 const small: fc.Arbitrary<Message> = fc
   .record({
     type: fc.constantFrom(
@@ -96,13 +112,13 @@ const small: fc.Arbitrary<Message> = fc
     ),
     from: whole,
     to: whole,
-    term: fc.nat(0xffff_ffff),
-    index: whole,
-    logTerm: whole,
-    commit: whole,
+    term: fc.nat(0xffff_0000),
+    index: place,
+    logTerm: fc.nat(0xffff_ffff),
+    commit: place,
     vote: whole,
     reject: fc.boolean(),
-    rejectHint: whole,
+    rejectHint: place,
     context: whole,
   })
   .map(({ type, to, ...fields }) => message(type, to, fields));
@@ -324,6 +340,7 @@ describe("Raft's messages between peers", () => {
       ["one left out", { index: 11, term: 9, entries: [good[0]!, good[2]!] }],
       ["of a term after the leader's", { index: 11, term: 8, entries: good }],
       ["of a term before the one they follow", { index: 11, term: 10, logTerm: 10, entries: good }],
+      ["of a hole in the offsets", { index: 11, term: 9, entries: withHole() }],
       ["not of one chain", { index: 11, term: 9, entries: [good[0]!, entries(12, 2, 9, 21)[1]!] }],
     ];
     for (const [what, fields] of wrong) {
@@ -349,6 +366,8 @@ describe("Raft's messages between peers", () => {
       [3, 1.5, ...fields.slice(2)],
       [3, "1", ...fields.slice(2)],
       [3, Number.NaN, ...fields.slice(2)],
+      [3, 1, 2, 0xffff_fff0, ...fields.slice(4)],
+      [3, 1, 2, 1, 2 ** 52, ...fields.slice(5)],
       [...fields.slice(0, 8), 1, 0, 0],
     ];
     for (const head of heads) {
