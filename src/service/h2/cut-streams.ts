@@ -5,7 +5,8 @@
  * Never: grows beyond so many; an older one is a closed stream like any other.
  */
 
-const rememberedMax = 256;
+/** As many as can be open at once: all of them may be cut in one turn. */
+const rememberedMax = 1024;
 
 export class CutStreams {
   /** By id, oldest first. */

@@ -3,13 +3,16 @@
  * what this server needs: no push, no priorities, no tables of our own.
  *
  * Bounded: streams at once, header lists and blocks, what is received ahead of its reader, what is gathered to be
- * sent, and how often a peer may open and reset, ping or send empty frames beyond what its answers and time earn it.
+ * sent, and the frames that bring no request forward (frame-meter.ts). Every frame costs constant work; what is
+ * more (a SETTINGS that wakes streams) is charged by how much. A turn of the event loop begins and ends a limited
+ * number of requests; the rest of the chunk waits for proceed().
  * A mistake of the peer ends the stream or the connection as the RFC says, by the numbers of its §7.
  *
  * Never: touches a socket or a clock, reads a message.
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import { CutStreams } from "./cut-streams.ts";
+import { type FrameBudget, FrameMeter, frameCharge, frameEarning, perUnit } from "./frame-meter.ts";
 import {
   errorCode,
   frameFlag,
@@ -24,6 +27,7 @@ import {
 import { H2Stream } from "./h2-stream.ts";
 import { CompressionError, HpackDecoder } from "./hpack.ts";
 import { OutBuffer } from "./out-buffer.ts";
+import { PartialBytes } from "./partial-bytes.ts";
 import { areTrailers, requestHeaders } from "./request-headers.ts";
 
 const nothing: Buffer = Buffer.alloc(0);
@@ -36,10 +40,16 @@ export interface H2Limits {
   readonly streamWindow: number;
   readonly connectionWindow: number;
   readonly headerListBytesMax: number;
-  /** Frames that cost us and bring nothing (resets, pings, settings, empty data): so many above what earns them. */
-  readonly idleFramesMax: number;
-  /** How many a second are forgiven. Each request that ends and each DATA frame sent earns one as well. */
-  readonly idleFramesForgiven: number;
+  /** For frames that bring no request forward. */
+  readonly frames: FrameBudget;
+  /**
+   * A stream was being served when its answer began in an earlier turn than its reset, or when it lived so long: then
+   * the reset is free. A reset right behind its request is not.
+   */
+  readonly servedMs: number;
+  /** Requests that one turn of the event loop begins or sees canceled, and for how long it begins them. */
+  readonly requestsPerTurn: number;
+  readonly turnMs: number;
 }
 
 export const defaultH2Limits: H2Limits = {
@@ -47,9 +57,15 @@ export const defaultH2Limits: H2Limits = {
   streamWindow: 1024 * 1024,
   connectionWindow: 16 * 1024 * 1024,
   headerListBytesMax: 16 * 1024,
-  idleFramesMax: 1000,
-  idleFramesForgiven: 20,
+  // All streams opened and reset at once, before any was served, and half of that again.
+  frames: { burst: 3 * 1024, savedMax: 256 * 1024, perSecond: 50 },
+  servedMs: 100,
+  requestsPerTurn: 32,
+  turnMs: 5,
 };
+
+/** A DATA frame that a window cut to less than this is charged: the peer grants window in crumbs. */
+const crumbBytes = 256;
 
 /** What the connection asks of its surroundings. */
 export interface H2Host {
@@ -83,7 +99,14 @@ export class H2Connection {
   /** Cut by us, and by the client. */
   readonly #cut = new CutStreams();
   readonly #abandoned = new CutStreams();
-  #input: Buffer = nothing;
+  readonly #meter: FrameMeter;
+  readonly #partial = new PartialBytes();
+  /** Arrived, and left for a later turn. */
+  #rest: Buffer = nothing;
+  /** Requests begun or canceled in this turn. */
+  #turnRequests = 0;
+  #turn = 0;
+  #nowMs: number;
   /** The DATA frame whose payload is arriving: it is handed on in pieces rather than put together. */
   readonly #data = { id: 0, flags: 0, left: 0 };
   #prefaceDone = false;
@@ -92,18 +115,21 @@ export class H2Connection {
   /** The header block under way: CONTINUATION frames must follow without a break. */
   #block: { id: number; endStream: boolean; parts: Buffer[]; bytes: number } | undefined;
   #known: { block: Buffer; generation: number; headers: IncomingHttpHeaders } | undefined;
-  /** What we may still send, and what a new stream may. */
+  /** What we may still send. */
   #sendWindow = 65_535;
-  #initialSendWindow = 65_535;
+  /** What every stream may send besides its own window updates (SETTINGS_INITIAL_WINDOW_SIZE). */
+  initialSendWindow = 65_535;
+  /** No stream was granted more than this by window updates, less what it sent. */
+  #grantedMost = 0;
   /** Received since the last grant, on the connection. */
   #ungranted = 0;
   #receiveWindow = 65_535;
-  #idleFrames = 0;
-  #forgivenMs = 0;
   #closing = false;
   #closed = false;
-  /** Streams that wait for the connection's window or for the socket. */
-  #blocked = new Set<H2Stream>();
+  /** Streams that wait for the connection's window or for the socket, in turn. */
+  readonly #ready = new Set<H2Stream>();
+  /** Streams that wait for their own window. */
+  readonly #starved = new Set<H2Stream>();
   /** Streams whose server wants to know when what it wrote is sent. */
   readonly #unsent = new Set<H2Stream>();
   #congested = false;
@@ -112,7 +138,8 @@ export class H2Connection {
     this.#host = host;
     this.#limits = limits;
     this.#hpack = new HpackDecoder(limits.headerListBytesMax);
-    this.#forgivenMs = host.monotonicMs();
+    this.#nowMs = host.monotonicMs();
+    this.#meter = new FrameMeter(limits.frames, this.#nowMs);
     this.#sendSettings();
   }
 
@@ -125,9 +152,20 @@ export class H2Connection {
     return this.#closed;
   }
 
-  /** Takes what arrived. */
-  feed(chunk: Buffer): void {
-    if (this.#closed) return;
+  /** Takes what arrived. False: a turn takes no more of it, and proceed() is due in a later one. */
+  feed(chunk: Buffer): boolean {
+    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    return this.proceed();
+  }
+
+  /** Takes what an earlier turn left. False as feed(). */
+  proceed(): boolean {
+    const chunk = this.#rest;
+    this.#rest = nothing;
+    if (this.#closed) return true;
+    this.#turnRequests = 0;
+    this.#turn++;
+    this.#nowMs = this.#host.monotonicMs();
     try {
       this.#take(chunk);
     } catch (reason) {
@@ -135,6 +173,7 @@ export class H2Connection {
       else if (reason instanceof CompressionError) this.#abort(errorCode.compression, reason.message);
       else throw reason;
     }
+    return this.#rest.length === 0;
   }
 
   /** The peer is gone: every stream is over. */
@@ -142,7 +181,8 @@ export class H2Connection {
     this.#closed = true;
     for (const stream of [...this.#streams.values()]) stream.over();
     this.#streams.clear();
-    this.#blocked.clear();
+    this.#ready.clear();
+    this.#starved.clear();
     this.#unsent.clear();
   }
 
@@ -168,7 +208,7 @@ export class H2Connection {
   /** The socket has too much to send already (true), or room again. */
   congested(is: boolean): void {
     this.#congested = is;
-    if (!is) this.#unblock();
+    if (!is) this.#sendReady();
   }
 
   /** Who is to be told once all that take() hands out now is sent. */
@@ -212,6 +252,7 @@ export class H2Connection {
     const bytes = Math.min(wanted, streamWindow, this.#sendWindow, framePayloadMax);
     if (bytes <= 0) return 0;
     this.#sendWindow -= bytes;
+    if (bytes < wanted && bytes < crumbBytes) this.#meter.owe(frameEarning.dataSent + frameCharge.frame);
     return bytes;
   }
 
@@ -220,13 +261,19 @@ export class H2Connection {
     if (this.#closed) return;
     writeFrameHead(this.out, payload.length, frameType.data, end ? frameFlag.endStream : 0, id, 0);
     if (payload.length > 0) this.out.add(payload);
-    if (this.#idleFrames > 0) this.#idleFrames--;
+    this.#meter.earn(frameEarning.dataSent);
     this.#host.wantsToSend();
   }
 
-  /** Call back stream.flush() when there is window again. */
-  block(stream: H2Stream): void {
-    this.#blocked.add(stream);
+  /** Call back stream.flush() when there is window again: the stream's own, when that is `starved`. */
+  block(stream: H2Stream, starved: boolean): void {
+    if (starved) {
+      this.#ready.delete(stream);
+      this.#starved.add(stream);
+    } else {
+      this.#starved.delete(stream);
+      this.#ready.add(stream);
+    }
   }
 
   sendReset(id: number, code: number): void {
@@ -248,12 +295,31 @@ export class H2Connection {
     this.#host.wantsToSend();
   }
 
-  /** A stream is over on both sides. */
-  forget(stream: H2Stream): void {
+  /** The answer is complete. */
+  answered(stream: H2Stream): void {
+    this.#meter.earn(frameEarning.answered);
+    this.#forget(stream);
+  }
+
+  /** The server of a stream has cut it. */
+  abandoned(stream: H2Stream): void {
+    this.#meter.earn(frameCharge.open);
+    this.#forget(stream);
+  }
+
+  /** Ends a stream for a mistake that its client made on it. Throws when there were too many. */
+  endForMistake(stream: H2Stream, code: number): void {
+    this.#turnRequests++;
+    stream.cutOff(code);
+    this.#forget(stream);
+    this.#charge(frameCharge.reset);
+  }
+
+  #forget(stream: H2Stream): void {
     this.#streams.delete(stream.id);
-    this.#blocked.delete(stream);
+    this.#ready.delete(stream);
+    this.#starved.delete(stream);
     this.#unsent.delete(stream);
-    if (this.#idleFrames > 0) this.#idleFrames--;
     this.#endIfDrained();
   }
 
@@ -261,20 +327,24 @@ export class H2Connection {
 
   /** Whole frames are taken where they lie; only one that spans chunks and is not DATA is put together. */
   #take(chunk: Buffer): void {
+    const partial = this.#partial;
     let at = 0;
-    while (this.#input.length > 0 && at < chunk.length && !this.#closed) {
-      const wanted = this.#wanted(this.#input) - this.#input.length;
-      const part = chunk.subarray(at, at + wanted);
-      this.#input = Buffer.concat([this.#input, part]);
+    while (partial.length > 0 && at < chunk.length && !this.#closed) {
+      const part = chunk.subarray(at, at + this.#wanted(partial.view) - partial.length);
+      partial.add(part);
       at += part.length;
-      if (this.#input.length === this.#wanted(this.#input)) {
-        const whole = this.#input;
-        this.#input = nothing;
-        this.#takeWhole(whole);
-      }
+      if (partial.length === this.#wanted(partial.view)) this.#takeWhole(partial.take());
     }
     const rest = at === 0 ? chunk : chunk.subarray(at);
-    if (rest.length > 0 && !this.#closed) this.#input = this.#takeWhole(rest);
+    if (rest.length === 0 || this.#closed) return;
+    if (this.#turnIsOver) this.#rest = rest;
+    else this.#takeWhole(rest);
+  }
+
+  get #turnIsOver(): boolean {
+    const { requestsPerTurn, turnMs } = this.#limits;
+    if (this.#turnRequests === 0) return false;
+    return this.#turnRequests >= requestsPerTurn || this.#host.monotonicMs() - this.#nowMs >= turnMs;
   }
 
   /** How many bytes the piece that begins so has, as far as can be told: a frame's head, a frame, the preface. */
@@ -290,12 +360,19 @@ export class H2Connection {
     return isBare && this.#settingsSeen && this.#block === undefined;
   }
 
-  /** Takes all that is whole and answers the rest, copied so that the chunk it came in can go. */
-  #takeWhole(bytes: Buffer): Buffer {
+  /** Takes all that is whole, as far as the turn goes; a beginning is copied, so that the chunk it came in can go. */
+  #takeWhole(bytes: Buffer): void {
     let at = this.#prefaceDone ? 0 : this.#takePreface(bytes);
-    if (!this.#prefaceDone) return Buffer.from(bytes);
+    if (!this.#prefaceDone) {
+      this.#partial.add(bytes);
+      return;
+    }
     if (this.#data.left > 0) at = this.#takeData(bytes, at);
     while (at + frameHeadBytes <= bytes.length && !this.#closed) {
+      if (this.#turnIsOver) {
+        this.#rest = bytes.subarray(at);
+        return;
+      }
       const start = at + frameHeadBytes;
       const end = start + frameLength(bytes, at);
       const flags = bytes[at + 4] as number;
@@ -311,7 +388,7 @@ export class H2Connection {
         at = end;
       }
     }
-    return at === bytes.length ? nothing : Buffer.from(bytes.subarray(at));
+    if (at < bytes.length && !this.#closed) this.#partial.add(bytes.subarray(at));
   }
 
   /** Hands on the next piece of a DATA frame; answers where it ends. Its end of stream goes with the last one. */
@@ -372,21 +449,21 @@ export class H2Connection {
         this.#onContinuation(flags, id, payload);
         break;
       default:
-        this.#countIdle();
+        this.#charge(frameCharge.frame);
     }
   }
 
   #onData(flags: number, id: number, payload: Buffer): void {
     const stream = this.#streams.get(id);
-    if (stream === undefined && (id === 0 || id > this.#lastStream)) {
+    if (stream === undefined && this.#isIdle(id)) {
       throw new ConnectionError(errorCode.protocol, "DATA on a stream that was never opened");
     }
     this.#receiveWindow -= payload.length;
     if (this.#receiveWindow < 0) throw new ConnectionError(errorCode.flowControl, "more than the window");
     this.#ungranted += payload.length;
     if (this.#ungranted >= this.#limits.connectionWindow / 2) this.#grantConnection();
-    if (payload.length === 0 && !(flags & frameFlag.endStream)) this.#countIdle();
     const body = flags & frameFlag.padded ? unpadded(payload, 0) : payload;
+    if (body.length === 0 && !(flags & frameFlag.endStream)) this.#charge(frameCharge.frame);
     if (stream === undefined) {
       this.#onLateData(id, payload.length, (flags & frameFlag.endStream) !== 0);
       return;
@@ -443,9 +520,10 @@ export class H2Connection {
     if (block === undefined || block.id !== id) {
       throw new ConnectionError(errorCode.protocol, "CONTINUATION of nothing");
     }
+    this.#charge(frameCharge.frame);
     block.parts.push(Buffer.from(payload));
     block.bytes += payload.length;
-    if (block.bytes > 2 * this.#limits.headerListBytesMax || payload.length === 0) {
+    if (block.bytes > 2 * this.#limits.headerListBytesMax) {
       throw new ConnectionError(errorCode.enhanceYourCalm, "a header block out of all proportion");
     }
     if (!(flags & frameFlag.endHeaders)) return;
@@ -461,11 +539,14 @@ export class H2Connection {
     }
     if (id <= this.#lastStream) {
       this.#hpack.decode(block);
+      this.#charge(frameCharge.frame);
       this.#onLateHeaders(id);
       return;
     }
     this.#lastStream = id;
+    this.#turnRequests++;
     const headers = this.#headersOf(block);
+    if (typeof headers === "string") this.#charge(Math.floor(block.length / perUnit.refusedBytes));
     if (headers === "malformed" || (headers !== "too-large" && endStream && lacksBody(headers))) {
       this.#refuseNew(id, endStream, errorCode.protocol);
     } else if (headers === "too-large") this.#refuseNew(id, endStream, errorCode.enhanceYourCalm);
@@ -475,11 +556,12 @@ export class H2Connection {
   }
 
   #open(id: number, headers: IncomingHttpHeaders, endStream: boolean): void {
+    this.#charge(frameCharge.open);
     const length = headers["content-length"];
     const stream = new H2Stream(
       this,
       id,
-      this.#initialSendWindow,
+      { turn: this.#turn, ms: this.#nowMs },
       this.#limits.streamWindow,
       length === undefined ? undefined : Number(length),
     );
@@ -512,9 +594,9 @@ export class H2Connection {
   #onTrailers(stream: H2Stream, endStream: boolean, block: Buffer): void {
     const fields = this.#hpack.decode(block);
     if (!stream.receiving) {
-      stream.reset(errorCode.streamClosed);
+      this.endForMistake(stream, errorCode.streamClosed);
     } else if (!endStream || fields === undefined || !areTrailers(fields)) {
-      stream.reset(errorCode.protocol);
+      this.endForMistake(stream, errorCode.protocol);
     } else {
       stream.receive(nothing, 0, true);
     }
@@ -527,13 +609,18 @@ export class H2Connection {
   }
 
   #refuse(id: number, code: number): void {
-    this.#countIdle();
+    this.#charge(frameCharge.frame);
     this.sendReset(id, code);
+  }
+
+  /** No frame but HEADERS and PRIORITY may name it: nobody has opened it, and servers' ids we never use. */
+  #isIdle(id: number): boolean {
+    return id > this.#lastStream || id % 2 === 0;
   }
 
   #onPriority(id: number, payload: Buffer): void {
     if (id === 0) throw new ConnectionError(errorCode.protocol, "PRIORITY without a stream");
-    this.#countIdle();
+    this.#charge(frameCharge.frame);
     if (payload.length !== 5) {
       this.#resetStream(id, errorCode.frameSize);
     } else if ((payload.readUInt32BE(0) & 0x7fff_ffff) === id) {
@@ -544,22 +631,26 @@ export class H2Connection {
   #resetStream(id: number, code: number): void {
     const stream = this.#streams.get(id);
     if (stream === undefined) this.sendReset(id, code);
-    else stream.reset(code);
+    else this.endForMistake(stream, code);
   }
 
   #onReset(id: number, payload: Buffer): void {
-    if (id === 0 || id > this.#lastStream) {
+    if (this.#isIdle(id)) {
       throw new ConnectionError(errorCode.protocol, "RST_STREAM on a stream that was never opened");
     }
     if (payload.length !== 4) throw new ConnectionError(errorCode.frameSize, "RST_STREAM of a wrong size");
-    // Each costs twice: forgetting the stream gives one back.
-    this.#countIdle();
+    this.#charge(frameCharge.reset);
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
-    this.#countIdle();
+    this.#turnRequests++;
+    if (this.#wasServed(stream)) this.#meter.earn(frameEarning.servedReset);
     this.#abandoned.add(id, 0);
     stream.over();
-    this.forget(stream);
+    this.#forget(stream);
+  }
+
+  #wasServed({ openedTurn, openedMs, headersSent }: H2Stream): boolean {
+    return (headersSent && openedTurn !== this.#turn) || this.#nowMs - openedMs >= this.#limits.servedMs;
   }
 
   #onSettings(flags: number, id: number, payload: Buffer): void {
@@ -567,14 +658,17 @@ export class H2Connection {
     if (flags & frameFlag.ack) {
       if (payload.length > 0)
         throw new ConnectionError(errorCode.frameSize, "an acknowledgement with settings");
+      this.#charge(frameCharge.frame);
       return;
     }
     if (payload.length % 6 !== 0) throw new ConnectionError(errorCode.frameSize, "SETTINGS of a wrong size");
-    if (this.#settingsSeen) this.#countIdle();
+    this.#charge(frameCharge.frame + Math.floor(payload.length / 6 / perUnit.settings));
     this.#settingsSeen = true;
+    const before = this.initialSendWindow;
     for (let at = 0; at < payload.length; at += 6) {
       this.#onSetting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
     }
+    if (this.initialSendWindow > before) this.#wakeStarved();
     writeFrameHead(this.out, 0, frameType.settings, frameFlag.ack, 0);
     this.#host.wantsToSend();
   }
@@ -583,11 +677,8 @@ export class H2Connection {
     if (name === setting.initialWindowSize) {
       if (value > windowMax)
         throw new ConnectionError(errorCode.flowControl, "a window out of all proportion");
-      const change = value - this.#initialSendWindow;
-      this.#initialSendWindow = value;
-      for (const stream of this.#streams.values()) {
-        if (!stream.widen(change)) throw new ConnectionError(errorCode.flowControl, "a window overflows");
-      }
+      this.initialSendWindow = value;
+      if (value + this.#grantedMost > windowMax) this.#checkWindows();
     } else if (name === setting.maxFrameSize && (value < framePayloadMax || value > 0xff_ffff)) {
       throw new ConnectionError(errorCode.protocol, "a frame size that is not allowed");
     } else if (name === setting.enablePush && value > 1) {
@@ -595,11 +686,29 @@ export class H2Connection {
     }
   }
 
+  /** The bound on what streams were granted says that a window may be too large: finds the true one. */
+  #checkWindows(): void {
+    this.#charge(Math.ceil(this.#streams.size / perUnit.streams));
+    this.#grantedMost = 0;
+    for (const stream of this.#streams.values()) {
+      this.#grantedMost = Math.max(this.#grantedMost, stream.granted);
+    }
+    if (this.initialSendWindow + this.#grantedMost > windowMax) {
+      throw new ConnectionError(errorCode.flowControl, "a window overflows");
+    }
+  }
+
+  /** A larger initial window is window for every stream that waits for its own (RFC 9113 §6.9.2). */
+  #wakeStarved(): void {
+    this.#charge(Math.ceil(this.#starved.size / perUnit.streams));
+    for (const stream of [...this.#starved]) if (stream.sendWindow > 0) stream.flush();
+  }
+
   #onPing(flags: number, id: number, payload: Buffer): void {
     if (id !== 0) throw new ConnectionError(errorCode.protocol, "PING on a stream");
     if (payload.length !== 8) throw new ConnectionError(errorCode.frameSize, "PING of a wrong size");
+    this.#charge(frameCharge.frame);
     if (flags & frameFlag.ack) return;
-    this.#countIdle();
     const at = writeFrameHead(this.out, 8, frameType.ping, frameFlag.ack, 0);
     this.out.target.set(payload, at);
     this.#host.wantsToSend();
@@ -608,49 +717,56 @@ export class H2Connection {
   #onGoAway(id: number, payload: Buffer): void {
     if (id !== 0) throw new ConnectionError(errorCode.protocol, "GOAWAY on a stream");
     if (payload.length < 8) throw new ConnectionError(errorCode.frameSize, "GOAWAY of a wrong size");
+    this.#charge(frameCharge.frame);
     this.#closing = true;
     this.#endIfDrained();
   }
 
   #onWindowUpdate(id: number, payload: Buffer): void {
     if (payload.length !== 4) throw new ConnectionError(errorCode.frameSize, "WINDOW_UPDATE of a wrong size");
-    const bytes = payload.readUInt32BE(0) & windowMax;
-    if (id > this.#lastStream) {
+    if (id !== 0 && this.#isIdle(id)) {
       throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE on a stream that was never opened");
     }
-    if (id === 0) {
-      if (bytes === 0) throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE of nothing");
-      this.#sendWindow += bytes;
-      if (this.#sendWindow > windowMax)
-        throw new ConnectionError(errorCode.flowControl, "a window overflows");
-      this.#unblock();
-      return;
-    }
-    const stream = this.#streams.get(id);
+    this.#charge(frameCharge.frame);
+    const bytes = payload.readUInt32BE(0) & windowMax;
+    if (id === 0) this.#widen(bytes);
+    else this.#widenStream(this.#streams.get(id), bytes);
+  }
+
+  #widen(bytes: number): void {
+    if (bytes === 0) throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE of nothing");
+    this.#sendWindow += bytes;
+    if (this.#sendWindow > windowMax) throw new ConnectionError(errorCode.flowControl, "a window overflows");
+    this.#sendReady();
+  }
+
+  #widenStream(stream: H2Stream | undefined, bytes: number): void {
     if (stream === undefined) return;
-    if (bytes === 0) stream.reset(errorCode.protocol);
-    else if (!stream.widen(bytes)) stream.reset(errorCode.flowControl);
-    else stream.flush();
+    if (bytes === 0) {
+      this.endForMistake(stream, errorCode.protocol);
+    } else if (!stream.widen(bytes)) {
+      this.endForMistake(stream, errorCode.flowControl);
+    } else {
+      this.#grantedMost = Math.max(this.#grantedMost, stream.granted);
+      if (this.#starved.has(stream)) stream.flush();
+    }
   }
 
-  /** In turn: each flushes what it may; the first, which may have taken all there was, is last the next time. */
-  #unblock(): void {
-    const waiting = this.#blocked;
-    this.#blocked = new Set();
-    for (const stream of waiting) stream.flush();
-    const [first] = waiting;
-    if (first !== undefined && this.#blocked.delete(first)) this.#blocked.add(first);
+  /**
+   * Streams send in turn until the connection's window or the socket's room is used up; one that has more to send goes
+   * to the end. Each step sends, or moves a stream whose own window is used up to those that wait for it.
+   */
+  #sendReady(): void {
+    for (const stream of this.#ready) {
+      if (this.#sendWindow <= 0 || this.#congested || this.#closed) return;
+      this.#ready.delete(stream);
+      stream.flush();
+    }
   }
 
-  /** gRPC clients ping while they receive, and to keep a quiet stream alive: a long tail must outlive its pings. */
-  #countIdle(): void {
-    if (++this.#idleFrames <= this.#limits.idleFramesMax) return;
-    const now = this.#host.monotonicMs();
-    const forgiven = Math.floor(((now - this.#forgivenMs) / 1000) * this.#limits.idleFramesForgiven);
-    this.#forgivenMs = now;
-    this.#idleFrames = Math.max(1, this.#idleFrames - forgiven);
-    if (this.#idleFrames > this.#limits.idleFramesMax) {
-      throw new ConnectionError(errorCode.enhanceYourCalm, "too much that brings nothing");
+  #charge(units: number): void {
+    if (!this.#meter.charge(units, this.#nowMs)) {
+      throw new ConnectionError(errorCode.enhanceYourCalm, "too many frames that bring no request forward");
     }
   }
 

@@ -30,6 +30,7 @@ export class H2Session implements H2Host {
   readonly #socket: Duplex;
   readonly #options: H2SessionOptions;
   #flushDue = false;
+  #proceedDue = false;
   #congested = false;
   #ending = false;
 
@@ -37,7 +38,7 @@ export class H2Session implements H2Host {
     this.#socket = socket;
     this.#options = options;
     this.connection = new H2Connection(this, options.limits ?? defaultH2Limits);
-    socket.on("data", (chunk: Buffer) => this.#guard(() => this.connection.feed(chunk)));
+    socket.on("data", (chunk: Buffer) => this.#guard(() => this.#onTaken(this.connection.feed(chunk))));
     socket.on("drain", () => this.#guard(() => this.#onDrain()));
     socket.on("end", () => this.#guard(() => this.#end()));
     socket.on("error", () => socket.destroy());
@@ -113,6 +114,23 @@ export class H2Session implements H2Host {
       }
     };
   }
+
+  /** More arrived than a turn takes: the socket waits, others have their turn. */
+  #onTaken(all: boolean): void {
+    if (all || this.#proceedDue) return;
+    this.#proceedDue = true;
+    this.#socket.pause();
+    this.#options.clock.soon(this.#proceed);
+  }
+
+  readonly #proceed = (): void => {
+    this.#proceedDue = false;
+    this.#guard(() => {
+      const all = this.connection.proceed();
+      if (all) this.#socket.resume();
+      this.#onTaken(all);
+    });
+  };
 
   #onDrain(): void {
     this.#congested = false;

@@ -27,8 +27,12 @@ export class H2Stream {
   headersSent = false;
   /** Over on both sides, or cut. */
   closed = false;
+  /** When its request came: monotonic, and the turn of the connection. */
+  readonly openedMs: number;
+  readonly openedTurn: number;
   readonly #connection: H2Connection;
-  #sendWindow: number;
+  /** Granted by window updates, less what was sent: what the connection grants every stream comes on top. */
+  granted = 0;
   #receiveWindow: number;
   readonly #receiveWindowMax: number;
   #ungranted = 0;
@@ -46,13 +50,14 @@ export class H2Stream {
   constructor(
     connection: H2Connection,
     id: number,
-    sendWindow: number,
+    opened: { readonly ms: number; readonly turn: number },
     receiveWindow: number,
     contentLength: number | undefined,
   ) {
     this.#connection = connection;
     this.id = id;
-    this.#sendWindow = sendWindow;
+    this.openedMs = opened.ms;
+    this.openedTurn = opened.turn;
     this.#receiveWindow = receiveWindow;
     this.#receiveWindowMax = receiveWindow;
     this.#expected = contentLength;
@@ -105,9 +110,14 @@ export class H2Stream {
   /** Cuts the stream. */
   reset(code: number): void {
     if (this.closed) return;
+    this.cutOff(code);
+    this.#connection.abandoned(this);
+  }
+
+  /** Tells the client and the server of the stream that it is over. */
+  cutOff(code: number): void {
     this.#cut(code);
     this.over();
-    this.#connection.forget(this);
   }
 
   /** Lets the client send no more than its window. */
@@ -125,19 +135,19 @@ export class H2Stream {
   /** A piece of the request; `bytes` of window were spent on it. */
   receive(body: Uint8Array, bytes: number, end: boolean): void {
     if (!this.receiving) {
-      this.reset(errorCode.streamClosed);
+      this.#connection.endForMistake(this, errorCode.streamClosed);
       return;
     }
     this.#receiveWindow -= bytes;
     if (this.#receiveWindow < 0) {
-      this.reset(errorCode.flowControl);
+      this.#connection.endForMistake(this, errorCode.flowControl);
       return;
     }
     this.#ungranted += bytes;
     if (this.#expected !== undefined) {
       this.#expected -= body.length;
       if (this.#expected < 0 || (end && this.#expected > 0)) {
-        this.reset(errorCode.protocol);
+        this.#connection.endForMistake(this, errorCode.protocol);
         return;
       }
     }
@@ -163,8 +173,13 @@ export class H2Stream {
 
   /** More window to send in; false when that is more than there can be. */
   widen(bytes: number): boolean {
-    this.#sendWindow += bytes;
-    return this.#sendWindow <= windowMax;
+    this.granted += bytes;
+    return this.sendWindow <= windowMax;
+  }
+
+  /** What this stream may send; negative when SETTINGS took away more than was left. */
+  get sendWindow(): number {
+    return this.#connection.initialSendWindow + this.granted;
   }
 
   /** Sends what waits, as far as the windows go. */
@@ -172,12 +187,13 @@ export class H2Stream {
     if (this.closed) return;
     while (this.#waiting.length > 0) {
       const head = this.#waiting[0] as Uint8Array;
-      const bytes = this.#connection.spend(head.length, this.#sendWindow);
+      const { sendWindow } = this;
+      const bytes = this.#connection.spend(head.length, sendWindow);
       if (bytes === 0) {
-        this.#connection.block(this);
+        this.#connection.block(this, sendWindow <= 0);
         return;
       }
-      this.#sendWindow -= bytes;
+      this.granted -= bytes;
       this.#waitingBytes -= bytes;
       const whole = bytes === head.length;
       if (whole) this.#waiting.shift();
@@ -231,7 +247,7 @@ export class H2Stream {
     if (!this.#endSent || this.closed) return;
     if (this.receiving) this.#cut(errorCode.none);
     this.over();
-    this.#connection.forget(this);
+    this.#connection.answered(this);
   }
 
   #cut(code: number): void {

@@ -80,6 +80,8 @@ const staticTable: readonly Field[] = [
 const entryOverhead = 32;
 /** The table that we allow, as in SETTINGS_HEADER_TABLE_SIZE's default. */
 const tableBytesMax = 4096;
+/** A block may begin with so many size updates: the smallest size in between, and the last (RFC 7541 §4.2). */
+const sizeUpdatesMax = 2;
 
 const sizeOf = ([name, value]: Field): number => name.length + value.length + entryOverhead;
 
@@ -93,6 +95,8 @@ export class HpackDecoder {
   generation = 0;
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
+  /** Of the block under way; none is allowed behind a field. */
+  #sizeUpdatesLeft = 0;
 
   /** Header lists larger than this, counted as RFC 9113 §10.5.1 does, answer undefined. */
   constructor(listBytesMax: number) {
@@ -105,9 +109,11 @@ export class HpackDecoder {
     let listBytes = 0;
     this.#bytes = block;
     this.#at = 0;
+    this.#sizeUpdatesLeft = sizeUpdatesMax;
     while (this.#at < block.length) {
-      const field = this.#readField(fields.length === 0);
+      const field = this.#readField();
       if (field === undefined) continue;
+      this.#sizeUpdatesLeft = 0;
       listBytes += sizeOf(field);
       // Decoded to the end all the same: the table must follow the peer's.
       if (listBytes <= this.#listBytesMax) fields.push(field);
@@ -115,7 +121,7 @@ export class HpackDecoder {
     return listBytes <= this.#listBytesMax ? fields : undefined;
   }
 
-  #readField(first: boolean): Field | undefined {
+  #readField(): Field | undefined {
     const byte = this.#bytes[this.#at] as number;
     if (byte & 0x80) return this.#entry(this.#readInteger(7));
     if (byte & 0x40) {
@@ -125,7 +131,9 @@ export class HpackDecoder {
     }
     if (byte & 0x20) {
       const limit = this.#readInteger(5);
-      if (!first || limit > tableBytesMax) throw new CompressionError("a table size that was not allowed");
+      if (this.#sizeUpdatesLeft-- === 0 || limit > tableBytesMax) {
+        throw new CompressionError("a table size that was not allowed");
+      }
       this.#tableLimit = limit;
       this.generation++;
       this.#evict(0);
