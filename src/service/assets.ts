@@ -108,9 +108,9 @@ function chosen(asset: Asset, accepted: string): readonly ["br" | "gzip" | undef
   const takes = (name: string): boolean =>
     accepted.split(",").some((part) => {
       const [coding, ...parameters] = part
-        .trim()
         .toLowerCase()
-        .split(/\s*;\s*/);
+        .split(";")
+        .map((piece) => piece.trim());
       return coding === name && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
     });
   if (asset.br !== undefined && takes("br")) return ["br", asset.br];

@@ -10,7 +10,7 @@ import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 
 /** gRPC's encoding of a text. */
 export function encodeGrpcMessage(text: string): string {
-  return text.replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => encodeURIComponent(part));
+  return text.toWellFormed().replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => encodeURIComponent(part));
 }
 
 /** The trailers of an error: grpc-status, grpc-message and grpc-status-details-bin. */

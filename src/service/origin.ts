@@ -72,14 +72,35 @@ export function isKnownHost(authority: string, rules: OriginRules): boolean {
   );
 }
 
-/** `[::1]:80` → `::1`, `localhost:80` → `localhost`. */
+/** `[::1]:80` → `::1`, `localhost:80` → `localhost`. What is not of these forms is answered as it is. */
 function hostOf(authority: string): string {
-  const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(authority);
-  return bracketed?.[1] ?? authority.replace(/:\d+$/, "");
+  if (!authority.startsWith("[")) return beforePort(authority) ?? authority;
+  const close = authority.indexOf("]");
+  const isWhole = close === authority.length - 1 || beforePort(authority) === authority.slice(0, close + 1);
+  return close > 0 && isWhole ? authority.slice(1, close) : authority;
 }
+
+/** The text before `:digits` at the end; undefined when it does not end so. */
+function beforePort(authority: string): string | undefined {
+  const colon = authority.lastIndexOf(":");
+  return colon >= 0 && isDigits(authority, colon + 1) ? authority.slice(0, colon) : undefined;
+}
+
+function isDigits(text: string, from: number): boolean {
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x30 || code > 0x39) return false;
+  }
+  return from < text.length;
+}
+
+/** `ffff:…:ffff:255.255.255.255`, with room for a port. */
+const bareIpv6CharsMax = 64;
 
 /** Node's own HTTP/2 client leaves out the brackets around an IPv6 address: `::1:80` → `[::1]:80`. */
 export function mendAuthority(authority: string): string {
-  const [, host, port] = /^([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*):(\d+)$/.exec(authority) ?? [];
-  return host !== undefined && isIP(host) === 6 ? `[${host}]:${port}` : authority;
+  if (authority.length > bareIpv6CharsMax) return authority;
+  const host = beforePort(authority);
+  if (host === undefined || isIP(host) !== 6 || host.includes("%")) return authority;
+  return `[${host}]${authority.slice(host.length)}`;
 }

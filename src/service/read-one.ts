@@ -33,8 +33,8 @@ export async function readOne(
     const { lowest, next } = await log.bounds({ mode: "any" });
     if (offset < lowest) throw fault;
     const slice = await waitFor(log, offset, Math.min(offset, next), waitMs, clock, signal);
-    if (slice === undefined) throw fault;
-    return { slice, offset };
+    // The log may have grown meanwhile: the fault of this read names the end as it is now.
+    return { slice: slice ?? (await unlessAborted(log.read(offset, { mode: "any" }), signal, "no")), offset };
   }
 }
 

@@ -16,6 +16,8 @@ export type Node =
 
 const depthMax = 32;
 const repeatMax = 1_000;
+/** Of a group's name, with its brackets. Without a limit each group would copy the rest of the expression. */
+const nameCharsMax = 256;
 
 /** Reads one expression. Throws SyntaxError when it is malformed or beyond what is known here. */
 export class TagExpressionParser {
@@ -103,7 +105,7 @@ export class TagExpressionParser {
   }
 
   #named(): boolean {
-    const found = /^P?<\w+>/.exec(this.#text.slice(this.#at).join(""));
+    const found = /^P?<\w+>/.exec(this.#text.slice(this.#at, this.#at + nameCharsMax).join(""));
     this.#at += found?.[0].length ?? 0;
     return found !== null;
   }

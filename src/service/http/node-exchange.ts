@@ -226,7 +226,10 @@ export function requestTarget(
   }
   if (hosts > 1) return { wrong: "the host is given more than once" };
   if (url.startsWith("/") || url === "*") return { target: url, authority: request.headers.host };
-  const [, authority, rest = ""] = /^https?:\/\/([^/?#]+)(.*)$/i.exec(url) ?? [];
-  if (authority === undefined) return { wrong: "the target is neither a path nor a URL" };
+  const start = /^https?:\/\//i.exec(url)?.[0].length ?? url.length;
+  const length = url.slice(start).search(/[/?#]/);
+  const authority = length < 0 ? url.slice(start) : url.slice(start, start + length);
+  if (authority === "") return { wrong: "the target is neither a path nor a URL" };
+  const rest = url.slice(start + authority.length);
   return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
 }

@@ -96,6 +96,23 @@ test("hashed files are kept for ever, and the compressed twin goes to who takes 
   assert.equal(get("/ui/", { "accept-encoding": "zstd" }).body, "<!doctype html>page");
 });
 
+test("an accept-encoding of 16,000 spaces costs no more than its length", () => {
+  const get = ask(built());
+  const began = performance.now();
+  for (let round = 0; round < 100; round++) {
+    assert.equal(
+      get("/ui/", { "accept-encoding": `gzip${" ".repeat(16_000)}x` }).body,
+      "<!doctype html>page",
+    );
+  }
+  // One took 100 ms and more.
+  assert.ok(performance.now() - began < 2_000);
+  assert.equal(
+    get("/ui/", { "accept-encoding": "br ; q=0 , GZIP ; q=0.5" }).headers["content-encoding"],
+    "gzip",
+  );
+});
+
 test("a page that the browser still has is answered 304 without a body", () => {
   const get = ask(built());
   const etag = get("/ui/").headers["etag"] as string;
