@@ -24,6 +24,7 @@ const kinds = {
   unimplemented: { retry: false, sentence: "not supported" },
   "not-leader": { retry: true, sentence: "this node is not the leader" },
   unavailable: { retry: true, sentence: "the log is not available now" },
+  unreachable: { retry: false, sentence: "no node could be reached" },
   overloaded: { retry: true, sentence: "a limit is reached" },
   "disk-full": { retry: true, sentence: "the disk is full" },
   deadline: { retry: false, sentence: "the deadline has passed" },

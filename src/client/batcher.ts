@@ -21,6 +21,7 @@ import { Fault, type FaultKind } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import type { Appended, RecordRun } from "../vocabulary.ts";
 import type { Batch, BatcherSettings, Item, Outcome } from "./batches.ts";
+import { afterFailure } from "./fault-of.ts";
 import type { Stamp } from "./wire.ts";
 
 /** One run of several made the whole batch fail: each is tried by itself. */
@@ -31,6 +32,7 @@ const patienceMs = 250;
 
 export class Batcher<Ticket> {
   readonly #settings: BatcherSettings;
+  readonly #isCanceled: (ticket: Ticket) => boolean;
   #open: Item<Ticket>[] = [];
   #openBytes = 0;
   #openCount = 0;
@@ -49,7 +51,9 @@ export class Batcher<Ticket> {
   #failure: Fault | undefined;
   #outcomes: Outcome<Ticket>[] = [];
 
-  constructor(settings: BatcherSettings) {
+  /** A run whose ticket `isCanceled` when its batch is about to be sent for the first time is left out. */
+  constructor(settings: BatcherSettings, isCanceled: (ticket: Ticket) => boolean = () => false) {
+    this.#isCanceled = isCanceled;
     assert(settings.inFlightMax >= 1, "something must fly");
     this.#settings = settings;
     this.#epoch = settings.producer?.epoch ?? 0;
@@ -118,7 +122,7 @@ export class Batcher<Ticket> {
     }
     if (this.#live.length >= this.#settings.inFlightMax || this.#isRecovering) return undefined;
     if (this.#sealed.length === 0 && this.#open.length > 0 && this.#lingersUntil() <= nowMs) this.#seal();
-    const batch = this.#sealed.shift();
+    const batch = this.#takeSealed();
     if (batch === undefined) return undefined;
     if (this.#settings.producer !== undefined) {
       batch.stamp = this.#stampAt(this.#sequence);
@@ -126,6 +130,18 @@ export class Batcher<Ticket> {
     }
     this.#live.push(batch);
     return this.#send(batch);
+  }
+
+  /** The first sealed batch, without the runs that were canceled meanwhile. */
+  #takeSealed(): Batch<Ticket> | undefined {
+    for (let batch = this.#sealed.shift(); batch !== undefined; batch = this.#sealed.shift()) {
+      const wanted = batch.items.filter(({ ticket }) => !this.#isCanceled(ticket));
+      if (wanted.length === batch.items.length) return batch;
+      const rest = this.#batchOf(wanted, batch.expiresAt);
+      this.#bytes -= batch.bytes - rest.bytes;
+      if (wanted.length > 0) return rest;
+    }
+    return undefined;
   }
 
   /** When next() may have something that it does not have now; undefined: only after an ack, a fault or an add. */
@@ -161,6 +177,7 @@ export class Batcher<Ticket> {
   failed(batch: Batch<Ticket>, fault: Fault, againAt: number): void {
     batch.state = "waiting";
     batch.notBefore = againAt;
+    batch.lastFault = fault;
     if (batch.stamp === undefined) this.#failedPlain(batch, fault);
     else this.#failedStamped(batch, fault);
   }
@@ -240,7 +257,13 @@ export class Batcher<Ticket> {
       bytes += run.bytes.length;
       count += run.count;
     }
-    const untried = { stamp: undefined, state: "waiting", notBefore: 0, attempts: 0 } as const;
+    const untried = {
+      stamp: undefined,
+      state: "waiting",
+      notBefore: 0,
+      attempts: 0,
+      lastFault: undefined,
+    } as const;
     return { items, bytes, count, expiresAt, ...untried, inLimbo: false, wasAlone: false };
   }
 
@@ -258,7 +281,8 @@ export class Batcher<Ticket> {
   /** Waiting ones whose time is up are dropped, queued ones too. */
   #expire(nowMs: number): void {
     for (const batch of [...this.#live]) {
-      if (batch.state === "waiting" && batch.expiresAt <= nowMs) this.#drop(batch, new Fault("deadline"));
+      if (batch.state !== "waiting" || batch.expiresAt > nowMs) continue;
+      this.#drop(batch, afterFailure(new Fault("deadline"), batch.lastFault));
     }
     this.#closeGap();
     if (this.#open.length > 0 && this.#openExpiresAt <= nowMs) this.#seal();

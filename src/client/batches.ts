@@ -41,6 +41,8 @@ export interface Batch<Ticket> {
   /** Nothing else flew when it was sent. */
   wasAlone: boolean;
   attempts: number;
+  /** Of the last attempt. */
+  lastFault: Fault | undefined;
 }
 
 /** What became of a run. */

@@ -14,10 +14,18 @@ import { type Clock, timeoutMsMax } from "../lib/clock.ts";
 import type { Prng } from "../lib/prng.ts";
 import { type BackoffSettings, backoffMs } from "./backoff.ts";
 import { Connections, type Dial } from "./connections.ts";
-import { type Effect, faultOf, retryDelayOf } from "./fault-of.ts";
+import {
+  afterFailure,
+  type Effect,
+  faultOf,
+  retryDelayOf,
+  withAddress,
+  withoutConnection,
+} from "./fault-of.ts";
+import { FirstContact } from "./first-contact.ts";
 import { Picker, type Purpose } from "./picker.ts";
 import { Resolver } from "./resolver.ts";
-import { anySignal, canceled, sleep, within } from "./waiting.ts";
+import { anySignal, canceled, reasonOf, sleep, within } from "./waiting.ts";
 
 export interface CallerOptions {
   readonly seeds: readonly string[];
@@ -26,6 +34,8 @@ export interface CallerOptions {
   readonly chance: Prng;
   readonly backoff: BackoffSettings;
   readonly attemptsMax: number;
+  /** How long to try for a first connection, milliseconds. */
+  readonly firstContactMs: number;
   /** Ask the nodes for the others; false uses the seeds alone. */
   readonly discover: boolean;
   readonly serversFreshMs: number;
@@ -75,14 +85,17 @@ export class Caller implements Disposable {
   readonly #options: CallerOptions;
   readonly #connections: Connections;
   readonly #closing = new AbortController();
+  readonly #firstContact: FirstContact;
 
   constructor(options: CallerOptions) {
     this.#options = options;
     this.#connections = new Connections(options.dial);
+    this.#firstContact = new FirstContact(options.firstContactMs);
     this.picker = new Picker(options.seeds);
     this.resolver = new Resolver({
       picker: this.picker,
       transportTo: (addr) => this.#connections.to(addr),
+      isConnecting: (addr) => this.#connections.isConnecting(addr),
       clock: options.clock,
       freshMs: options.serversFreshMs,
       askMs: 2_000,
@@ -99,16 +112,21 @@ export class Caller implements Disposable {
     return this.#connections.to(addr);
   }
 
-  /** Makes attempts until one succeeds or no further one is safe. Throws the Fault of the last. */
+  /**
+   * Makes attempts until one succeeds or no further one is safe. Throws the Fault of the last one, or the reason of
+   * `options.signal` when that was aborted and nothing was written.
+   */
   async call<T>(options: CallOptions, work: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { clock, attemptsMax, chance, backoff } = this.#options;
     const attempt = { ...options, avoid: options.avoid ?? new Set<string>() };
     let isUnknown = false;
+    let last: Fault | undefined;
     for (let failures = 1; ; failures++) {
       try {
         return await this.attempt(attempt, work);
       } catch (reason) {
-        const fault = faultOf(reason, options.effect);
+        const fault = afterFailure(faultOf(reason, options.effect), last);
+        last = fault;
         isUnknown ||= fault.written === "unknown";
         const waitMs = backoffMs(backoff, failures, chance, retryDelayOf(fault));
         const again =
@@ -118,7 +136,7 @@ export class Caller implements Disposable {
           clock.monotonicMs() + waitMs < options.deadlineMs &&
           (fault.kind !== "corrupt" || failures < damagedMax) &&
           isSafe(fault, options);
-        if (!again) throw isUnknown ? asUnknown(fault) : fault;
+        if (!again) throw isUnknown ? asUnknown(fault) : reasonOf(fault, options.signal);
         await sleep(clock, waitMs, anySignal(this.closing, options.signal));
       }
     }
@@ -126,6 +144,20 @@ export class Caller implements Disposable {
 
   /** One attempt at one node. Throws its Fault, and remembers what it says about the node. */
   async attempt<T>(options: CallOptions, work: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const { clock } = this.#options;
+    const startedMs = clock.monotonicMs();
+    try {
+      const result = await this.#attempt(options, work);
+      this.#firstContact.reached();
+      return result;
+    } catch (reason) {
+      const fault = faultOf(reason, options.effect);
+      const addresses = this.picker.addresses.length;
+      throw this.#firstContact.failed(fault, addresses, startedMs, clock.monotonicMs());
+    }
+  }
+
+  async #attempt<T>(options: CallOptions, work: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { clock } = this.#options;
     this.#checkOpen(options.signal);
     const leftMs = options.deadlineMs - clock.monotonicMs();
@@ -151,7 +183,9 @@ export class Caller implements Disposable {
       this.picker.succeeded(addr);
       return result;
     } catch (reason) {
-      const fault = faultOf(reason, options.effect);
+      const isConnecting = this.#connections.isConnecting(addr);
+      const failed = faultOf(reason, options.effect);
+      const fault = isConnecting ? withoutConnection(failed, addr) : withAddress(failed, addr);
       if (signal?.aborted === true) throw abortedFault(signal, fault, options.effect);
       this.blame(addr, fault, options.avoid);
       throw fault;

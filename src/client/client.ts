@@ -17,10 +17,10 @@ import type { Dial } from "./connections.ts";
 import { type ConsumeOptions, consume } from "./consume.ts";
 import { type ClientLimits, defaultLimits, runBytesMax } from "./limits.ts";
 import { LogClient } from "./log-client.ts";
+import type { BytesLike, NewRecord } from "./new-record.ts";
 import type { KnownServer } from "./picker.ts";
 import { type ProduceStreamOptions, produceStream } from "./produce-stream.ts";
 import { Producer } from "./producer.ts";
-import type { NewRecord } from "./record.ts";
 
 /** What does not depend on the platform. */
 export interface CommonOptions {
@@ -89,6 +89,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
       seeds,
       dial,
       attemptsMax: this.#limits.attemptsMax,
+      firstContactMs: this.#limits.firstContactMs,
       discover: options.discover ?? true,
       serversFreshMs: this.#limits.serversFreshMs,
     });
@@ -125,18 +126,25 @@ export class TailraceClient implements AsyncDisposable, Disposable {
       backoff: this.#backoff,
       attemptMs: this.#limits.attemptMs,
       batches: {
-        recordsMax: between("batchRecordsMax", batchRecordsMax, 1, 65_536),
-        bytesMax: between("batchBytesMax", batchBytesMax, 1, runBytesMax),
+        recordsMax: wholeBetween("batchRecordsMax", batchRecordsMax, 1, 65_536),
+        bytesMax: wholeBetween("batchBytesMax", batchBytesMax, 1, runBytesMax),
         lingerMs: between("lingerMs", lingerMs, 0, 60_000),
-        inFlightMax: between(
+        inFlightMax: wholeBetween(
           "inFlightMax",
           settings.inFlightMax ?? (idempotent ? 5 : 1),
           1,
           idempotent ? 5 : 1024,
         ),
-        queueBytesMax: settings.queueBytesMax ?? this.#limits.queueBytesMax,
-        deliveryMs: settings.deliveryMs ?? this.#limits.callMs,
-        producer: idempotent ? { id: settings.id ?? this.#drawId(), epoch: settings.epoch ?? 0 } : undefined,
+        queueBytesMax: between(
+          "queueBytesMax",
+          settings.queueBytesMax ?? this.#limits.queueBytesMax,
+          1,
+          2 ** 40,
+        ),
+        deliveryMs: between("deliveryMs", settings.deliveryMs ?? this.#limits.callMs, 1, 2 ** 40),
+        producer: idempotent
+          ? checkedProducer(settings.id ?? this.#drawId(), settings.epoch ?? 0)
+          : undefined,
       },
       onAppended: (appended) => this.commitLog.session.appended(appended),
       onClosed: (closed) => this.#producers.delete(closed),
@@ -152,7 +160,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
 
   /** One record a message, acknowledged in order. Not in browsers, which cannot stream a request. */
   produceStream(
-    records: Iterable<NewRecord> | AsyncIterable<NewRecord>,
+    records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
     options?: ProduceStreamOptions,
   ): AsyncGenerator<Appended, void, undefined> {
     return produceStream(this.#caller, records, options);
@@ -178,6 +186,23 @@ export class TailraceClient implements AsyncDisposable, Disposable {
 }
 
 function between(name: string, value: number, low: number, high: number): number {
-  if (value >= low && value <= high) return value;
-  throw new Fault("config", { message: `${name} must lie in ${low} to ${high}, not be ${value}` });
+  if (typeof value === "number" && value >= low && value <= high) return value;
+  throw new Fault("config", {
+    message: `${name} must be a number from ${low} to ${high}, not ${String(value)}`,
+  });
+}
+
+/** Throws Fault "config" unless both are what the contract can carry. */
+function checkedProducer(id: bigint, epoch: number): { readonly id: bigint; readonly epoch: number } {
+  if (typeof id !== "bigint" || id < 0n || id >= 2n ** 64n) {
+    throw new Fault("config", { message: `id must be a bigint from 0n to 2^64 − 1, not ${String(id)}` });
+  }
+  return { id, epoch: wholeBetween("epoch", epoch, 0, 2 ** 32 - 1) };
+}
+
+function wholeBetween(name: string, value: number, low: number, high: number): number {
+  if (!Number.isInteger(between(name, value, low, high))) {
+    throw new Fault("config", { message: `${name} must be a whole number, not ${value}` });
+  }
+  return value;
 }

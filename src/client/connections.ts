@@ -9,6 +9,8 @@ export interface Connection {
   readonly transport: Transport;
   /** Ends it with whatever is under way. */
   close(): void;
+  /** Is it still being made? Absent where that cannot be known. */
+  isConnecting?(): boolean;
 }
 
 /** Makes a connection to `host:port` (or, in a browser, an origin). It connects at its first call. */
@@ -35,6 +37,11 @@ export class Connections implements Disposable {
       close();
     }
     return connection.transport;
+  }
+
+  /** Is a connection to this address still being made? */
+  isConnecting(addr: string): boolean {
+    return this.#open.get(addr)?.isConnecting?.() ?? false;
   }
 
   [Symbol.dispose](): void {

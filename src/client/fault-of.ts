@@ -90,6 +90,42 @@ export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
   });
 }
 
+/** The same fault, with the address when no connection to it could be made. */
+export function withAddress(fault: Fault, addr: string): Fault {
+  const { kind, facts, written, message } = fault;
+  if (facts["unreachable"] !== true || facts["address"] !== undefined) return fault;
+  const code = typeof facts["code"] === "string" ? facts["code"] : undefined;
+  const why = code === undefined || message.includes(code) ? message : `${message} (${code})`;
+  return new Fault(kind, {
+    message: message.includes(addr) ? why : `no connection to ${addr}: ${why}`,
+    facts: { ...facts, address: addr },
+    written,
+    cause: fault.cause ?? fault,
+  });
+}
+
+/** The fault of an attempt whose time was up while the connection was still being made. */
+export function withoutConnection(fault: Fault, addr: string): Fault {
+  if (fault.kind !== "deadline") return fault;
+  return new Fault("unavailable", {
+    message: `no connection to ${addr} in the time that there was`,
+    facts: { unreachable: true, address: addr },
+    written: fault.written,
+    cause: fault,
+  });
+}
+
+/** The fault of an attempt that followed a failed one: a deadline also says what went wrong before. */
+export function afterFailure(fault: Fault, last: Fault | undefined): Fault {
+  if (fault.kind !== "deadline" || last === undefined || last.kind === "deadline") return fault;
+  return new Fault("deadline", {
+    message: `${fault.message}; the attempt before failed: ${last.message}`,
+    facts: { ...last.facts, ...fault.facts },
+    written: fault.written,
+    cause: last,
+  });
+}
+
 /** How long the far end asks to wait before the call is repeated, milliseconds; 0 when it does not say. */
 export function retryDelayOf(fault: Fault): number {
   if (!(fault.cause instanceof ConnectError)) return 0;

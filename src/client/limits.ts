@@ -15,6 +15,8 @@ export interface ClientLimits {
   /** How long one attempt may take, where another one would be safe. */
   readonly attemptMs: number;
   readonly attemptsMax: number;
+  /** How long a client that never reached a node tries to, before its calls fail as unreachable. */
+  readonly firstContactMs: number;
   /** Bytes of batches that a tail holds ready. */
   readonly tailBytesMax: number;
   /** How long a tail that finds no node keeps trying before it fails. */
@@ -31,6 +33,7 @@ export const defaultLimits: ClientLimits = {
   callMs: 30_000,
   attemptMs: 5_000,
   attemptsMax: 30,
+  firstContactMs: 5_000,
   tailBytesMax: 1024 * 1024,
   resumeMs: 5 * 60_000,
   tailIdleMs: Number.POSITIVE_INFINITY,

@@ -31,6 +31,7 @@ import type { Attempt, Caller, CallOptions } from "./caller.ts";
 import type { ClientLimits } from "./limits.ts";
 import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit, wholeOf } from "./messages.ts";
 import { callOptions, checkRun, Producer } from "./producer.ts";
+import { readStartOf } from "./read-from.ts";
 import { Session } from "./session.ts";
 import { copyBytes } from "./slab.ts";
 import { RemoteTail } from "./tail.ts";
@@ -145,7 +146,8 @@ export class LogClient implements CommitLog, AsyncDisposable {
     });
   }
 
-  async seek(start: ReadStart, freshness: Freshness = {}): Promise<Offset> {
+  async seek(from: ReadStart, freshness: Freshness = {}): Promise<Offset> {
+    const start = readStartOf(from);
     if ("end" in start || ("last" in start && start.last === 0)) {
       return this.#read(freshness, (attempt) => this.#endOn(attempt, freshness));
     }

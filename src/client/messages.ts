@@ -59,12 +59,20 @@ const modes: Readonly<Record<Mode, ReadMode>> = {
 /** How fresh, as a request says it. `seen` is what this session has seen, if anything. */
 export function freshnessInit(freshness: Freshness, seen: Offset | undefined): ConsumeInit {
   const { mode = "session", seenOffset = seen, maxStalenessMs } = freshness;
+  if (!Object.hasOwn(modes, mode)) {
+    throw new Fault("bad-request", {
+      message: `mode must be one of ${Object.keys(modes).join(", ")}, not ${String(mode)}`,
+      facts: { field: "mode" },
+    });
+  }
   return {
     readMode: modes[mode],
     ...(mode === "session" && seenOffset !== undefined
       ? { seenOffset: wholeOf("seenOffset", seenOffset) }
       : {}),
-    ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
+    ...(maxStalenessMs === undefined
+      ? {}
+      : { maxStalenessMs: Number(wholeOf("maxStalenessMs", maxStalenessMs)) }),
   };
 }
 

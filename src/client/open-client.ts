@@ -90,5 +90,6 @@ function dial(addr: string, options: ClientOptions): Connection {
       interceptors: [...interceptors],
     }),
     close: () => sessionManager.abort(),
+    isConnecting: () => sessionManager.state() === "connecting",
   };
 }

@@ -12,8 +12,9 @@ import type { Appended } from "../vocabulary.ts";
 import type { Caller } from "./caller.ts";
 import { faultOf } from "./fault-of.ts";
 import { numberOf } from "./messages.ts";
-import { encodeRun, type NewRecord } from "./record.ts";
-import { anySignal } from "./waiting.ts";
+import type { BytesLike, NewRecord } from "./new-record.ts";
+import { encodeRun } from "./record.ts";
+import { anySignal, canceled, reasonOf } from "./waiting.ts";
 
 export interface ProduceStreamOptions {
   readonly signal?: AbortSignal;
@@ -27,22 +28,35 @@ export interface ProduceStreamOptions {
  */
 export async function* produceStream(
   caller: Caller,
-  records: Iterable<NewRecord> | AsyncIterable<NewRecord>,
+  records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
   options: ProduceStreamOptions = {},
 ): AsyncGenerator<Appended, void, undefined> {
   const { window = 1024 } = options;
+  if (!(Number.isInteger(window) && window > 0)) {
+    throw new Fault("bad-request", {
+      message: `window must be a whole number above 0, not ${String(window)}`,
+    });
+  }
   const cut = new AbortController();
   const signal = anySignal(cut.signal, caller.closing, options.signal);
   let sent = 0;
   let acked = 0;
   let wake: (() => void) | undefined;
+  /** What the caller's own iterable threw, or a record of it that is not one. */
+  let badInput: { readonly reason: unknown } | undefined;
   const requests = async function* (): AsyncGenerator<ProduceRequest> {
-    for await (const record of records) {
-      while (sent - acked >= window && !cut.signal.aborted)
-        await new Promise<void>((resolve) => (wake = resolve));
-      if (cut.signal.aborted) return;
-      sent++;
-      yield requestOf(record);
+    try {
+      for await (const record of records) {
+        while (sent - acked >= window && !cut.signal.aborted)
+          await new Promise<void>((resolve) => (wake = resolve));
+        if (cut.signal.aborted) return;
+        const request = requestOf(record);
+        sent++;
+        yield request;
+      }
+    } catch (reason) {
+      badInput = { reason };
+      throw reason;
     }
   };
   try {
@@ -58,11 +72,17 @@ export async function* produceStream(
       yield { firstOffset: numberOf(offset), count: 1, timestampMs: numberOf(timestampMs), duplicate };
     }
   } catch (reason) {
-    const fault = faultOf(reason);
+    const aborted = options.signal?.aborted === true ? canceled(options.signal) : undefined;
+    if (badInput !== undefined && !(badInput.reason instanceof Fault) && sent === acked)
+      throw badInput.reason;
+    const fault = aborted ?? faultOf(badInput?.reason ?? reason);
     caller.resolver.doubt();
     const { kind, message, facts } = fault;
-    const isAlone = sent - acked <= 1;
-    const written = isAlone ? fault.written : "unknown";
+    // What the caller caused says nothing about the records under way; an answer of a node is about the first of them.
+    const isCertain =
+      sent === acked || (sent - acked === 1 && badInput === undefined && aborted === undefined);
+    const written = isCertain ? fault.written : "unknown";
+    if (written === "no" && aborted !== undefined) throw reasonOf(aborted, options.signal);
     throw new Fault(kind, { message, facts: { ...facts, acked }, written, cause: fault });
   } finally {
     cut.abort();
@@ -71,7 +91,7 @@ export async function* produceStream(
 }
 
 /** The element of a run of one is the field `record`, tag and all. */
-function requestOf(record: NewRecord): ProduceRequest {
+function requestOf(record: NewRecord | BytesLike): ProduceRequest {
   const request = create(ProduceRequestSchema);
   request.$unknown = [{ no: 1, wireType: 2, data: encodeRun([record]).bytes.subarray(1) }];
   return request;

@@ -16,7 +16,8 @@ import type { Caller } from "./caller.ts";
 import { faultOf, retryDelayOf } from "./fault-of.ts";
 import { runBytesMax } from "./limits.ts";
 import { appendedOf } from "./messages.ts";
-import { encodeRun, type NewRecord } from "./record.ts";
+import type { BytesLike, NewRecord } from "./new-record.ts";
+import { encodeRun } from "./record.ts";
 import { copyBytes } from "./slab.ts";
 import { checkDeadline } from "./waiting.ts";
 import { produceBatchRequest } from "./wire.ts";
@@ -33,9 +34,19 @@ export interface ProducerOptions {
   readonly onClosed?: (producer: Producer) => void;
 }
 
+export interface SendOptions {
+  /**
+   * Aborts the send. A record that was not sent yet is not appended, and the promise rejects with the signal's reason.
+   * One that is under way cannot be called back: the promise rejects with Fault "canceled", written "unknown", whose
+   * cause is the reason.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
 interface Ticket {
   resolve(appended: Appended): void;
-  reject(fault: Fault): void;
+  reject(reason: unknown): void;
+  state: "queued" | "sent" | "canceled";
 }
 
 export class Producer implements AsyncDisposable {
@@ -49,7 +60,7 @@ export class Producer implements AsyncDisposable {
 
   constructor(options: ProducerOptions) {
     this.#options = options;
-    this.#batcher = new Batcher(options.batches);
+    this.#batcher = new Batcher(options.batches, ({ state }) => state === "canceled");
   }
 
   /** The epoch in use. It is raised when what may be under way must be fenced. */
@@ -64,10 +75,12 @@ export class Producer implements AsyncDisposable {
 
   /**
    * Appends one record; resolves when it is durable, with its offset. Appends land in the order of the calls.
-   * Rejects with Fault "overloaded" when the queue is full: await room() first.
+   *
+   * Rejects with Fault "bad-record" for what is no record, and with "overloaded" when the queue is full: await room()
+   * first. No other send is affected.
    */
-  send(record: NewRecord): Promise<Appended> {
-    return this.#add(encodeRun([record]));
+  async send(record: NewRecord | BytesLike, options: SendOptions = {}): Promise<Appended> {
+    return this.#add(encodeRun([record]), undefined, options.signal);
   }
 
   /**
@@ -104,13 +117,16 @@ export class Producer implements AsyncDisposable {
     this.close();
   }
 
-  #add(run: RecordRun, deadlineMs?: number): Promise<Appended> {
+  #add(run: RecordRun, deadlineMs?: number, signal?: AbortSignal): Promise<Appended> {
     return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
       checkRun(run);
       const { clock } = this.#options;
       const nowMs = clock.monotonicMs();
       const expiresAt = deadlineMs === undefined ? undefined : checkDeadline(clock, deadlineMs);
-      this.#batcher.add(run, { resolve, reject }, nowMs, expiresAt);
+      const ticket: Ticket = { resolve, reject, state: "queued" };
+      this.#batcher.add(run, ticket, nowMs, expiresAt);
+      if (signal !== undefined) abortWith(ticket, signal);
       this.#pumpSoon();
     });
   }
@@ -152,6 +168,7 @@ export class Producer implements AsyncDisposable {
   }
 
   #fly(batch: Batch<Ticket>): void {
+    for (const { ticket } of batch.items) ticket.state = "sent";
     const { clock, backoff, chance, onAppended } = this.#options;
     this.#attempt(batch)
       .then(
@@ -187,8 +204,39 @@ export class Producer implements AsyncDisposable {
   }
 }
 
+/** Rejects the ticket when the signal is aborted, until it is settled. */
+function abortWith(ticket: Ticket, signal: AbortSignal): void {
+  const { resolve, reject } = ticket;
+  const onAbort = (): void => {
+    if (ticket.state === "queued") {
+      ticket.state = "canceled";
+      reject(signal.reason);
+    } else {
+      const message = "the send was aborted while it was under way";
+      reject(new Fault("canceled", { message, written: "unknown", cause: signal.reason }));
+    }
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  const settled = (): void => signal.removeEventListener("abort", onAbort);
+  ticket.resolve = (appended) => {
+    settled();
+    resolve(appended);
+  };
+  ticket.reject = (reason) => {
+    settled();
+    reject(reason);
+  };
+}
+
 /** Throws Fault "bad-request" for an empty run, "too-large" for one that no message can hold. */
 export function checkRun(run: RecordRun): void {
+  const { bytes, count }: Partial<RecordRun> = run ?? {};
+  if (!(bytes instanceof Uint8Array) || !Number.isSafeInteger(count)) {
+    throw new Fault("bad-request", {
+      message: "a run is { bytes, count } as encodeRun() makes it",
+      facts: { field: "records" },
+    });
+  }
   if (run.count === 0) {
     throw new Fault("bad-request", { message: "there are no records", facts: { field: "records" } });
   }

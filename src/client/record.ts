@@ -6,6 +6,7 @@
 import { Fault } from "../fault.ts";
 import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
 import type { RecordRun } from "../vocabulary.ts";
+import { type BytesLike, type NewRecord, type RecordBytes, recordBytesOf } from "./new-record.ts";
 import { takeBytes } from "./slab.ts";
 
 export interface RecordHeader {
@@ -20,13 +21,6 @@ export interface RecordParts {
   readonly headers: readonly RecordHeader[];
 }
 
-/** A record to append: bytes, or text that is sent as UTF-8. */
-export interface NewRecord {
-  readonly value?: Uint8Array | string;
-  readonly key?: Uint8Array | string;
-  readonly headers?: readonly { readonly key: string; readonly value: Uint8Array | string }[];
-}
-
 const tag = {
   record: 0x0a,
   value: 0x0a,
@@ -35,20 +29,20 @@ const tag = {
   headerKey: 0x0a,
   headerValue: 0x12,
 } as const;
-const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const nothing: Uint8Array = new Uint8Array(0);
 
-/** A record with all its parts as bytes, and the length of its body. */
-interface Body {
-  readonly value: Uint8Array;
-  readonly key: Uint8Array;
-  readonly headers: readonly (readonly [key: Uint8Array, value: Uint8Array])[];
+interface Body extends RecordBytes {
+  /** Encoded, without tag and length of its own. */
   readonly length: number;
 }
 
-/** The records as one run, to be appended as a whole. */
-export function encodeRun(records: readonly NewRecord[]): RecordRun {
+/**
+ * Encodes the records as one run, to be appended as a whole.
+ *
+ * @throws Fault "bad-record" when one of them is not a record
+ */
+export function encodeRun(records: readonly (NewRecord | BytesLike)[]): RecordRun {
   const bodies = records.map(bodyOf);
   let total = 0;
   for (const { length } of bodies) total += 1 + varintBytes(length) + length;
@@ -69,24 +63,14 @@ export function encodeRun(records: readonly NewRecord[]): RecordRun {
   return { bytes, count: records.length };
 }
 
-function bodyOf(record: NewRecord): Body {
-  const value = bytesOf(record.value);
-  const key = bytesOf(record.key);
+function bodyOf(record: NewRecord | BytesLike): Body {
+  const { value, key, headers } = recordBytesOf(record);
   let length = fieldBytes(value) + fieldBytes(key);
-  if (record.headers === undefined) return { value, key, headers: none, length };
-  const headers = record.headers.map((header) => [bytesOf(header.key), bytesOf(header.value)] as const);
   for (const [name, content] of headers) {
     const inner = fieldBytes(name) + fieldBytes(content);
     length += 1 + varintBytes(inner) + inner; // a header is written even when it is empty
   }
   return { value, key, headers, length };
-}
-
-const none: Body["headers"] = [];
-
-function bytesOf(part: Uint8Array | string | undefined): Uint8Array {
-  if (part === undefined) return nothing;
-  return typeof part === "string" ? encoder.encode(part) : part;
 }
 
 /** An empty field is left out. */

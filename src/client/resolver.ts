@@ -9,12 +9,13 @@ import { Fault } from "../fault.ts";
 import { type GetServersResponse, Log } from "../gen/log/v1/log_pb.js";
 import type { Clock } from "../lib/clock.ts";
 import type { Role } from "../vocabulary.ts";
-import { faultOf } from "./fault-of.ts";
+import { faultOf, withAddress, withoutConnection } from "./fault-of.ts";
 import type { KnownServer, Picker } from "./picker.ts";
 
 export interface ResolverOptions {
   readonly picker: Picker;
   readonly transportTo: (addr: string) => Transport;
+  readonly isConnecting: (addr: string) => boolean;
   readonly clock: Clock;
   /** An answer older than this is asked for anew when the next call comes, milliseconds. */
   readonly freshMs: number;
@@ -60,7 +61,7 @@ export class Resolver {
   }
 
   async #ask(): Promise<void> {
-    const { picker, clock, transportTo, askMs, signal } = this.#options;
+    const { picker, clock, transportTo, isConnecting, askMs, signal } = this.#options;
     let last: Fault | undefined;
     const rounds = picker.addresses.length;
     for (let round = 0; round < rounds && !signal.aborted; round++) {
@@ -74,7 +75,8 @@ export class Resolver {
         this.#stale = false;
         return;
       } catch (reason) {
-        last = faultOf(reason, "read");
+        const fault = faultOf(reason, "read");
+        last = isConnecting(addr) ? withoutConnection(fault, addr) : withAddress(fault, addr);
         if (last.kind === "permission-denied" || last.kind === "unauthenticated") throw last;
         picker.failed(addr, clock.monotonicMs() + askMs);
       }

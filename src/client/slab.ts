@@ -4,6 +4,8 @@
  *
  * Never: hands out the same bytes twice.
  */
+import { assert } from "../lib/assert.ts";
+
 const slabBytes = 64 * 1024;
 /** Larger pieces get memory of their own, so that a slab is not held for one of them. */
 const pieceBytesMax = 4 * 1024;
@@ -11,8 +13,9 @@ const pieceBytesMax = 4 * 1024;
 let slab = new Uint8Array(0);
 let used = 0;
 
-/** Zeroed bytes that nobody else has. */
+/** Zeroed bytes that no other caller has. */
 export function takeBytes(length: number): Uint8Array {
+  assert(Number.isSafeInteger(length) && length >= 0, "a number of bytes");
   if (length > pieceBytesMax) return new Uint8Array(length);
   if (used + length > slab.length) {
     slab = new Uint8Array(slabBytes);

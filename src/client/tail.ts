@@ -41,6 +41,7 @@ export interface TailOptions {
 
 /** Whatever node is asked, the answer would be the same. */
 const final: readonly FaultKind[] = [
+  "unreachable",
   "out-of-range",
   "bad-request",
   "unauthenticated",

@@ -72,7 +72,16 @@ export function anySignal(...signals: readonly (AbortSignal | undefined)[]): Abo
   return given.length > 1 ? AbortSignal.any(given) : given[0];
 }
 
-/** What an abort of ours means to whoever waits. */
+/**
+ * What a caller's call rejects with: the reason of its own signal when that ended the call and nothing was written, as
+ * everywhere on the web; else the fault.
+ */
+export function reasonOf(fault: Fault, signal: AbortSignal | undefined): unknown {
+  const isOwn = signal?.aborted === true && fault.kind === "canceled" && fault.written === "no";
+  return isOwn && fault.cause === signal.reason ? signal.reason : fault;
+}
+
+/** The fault of an abort. Its cause is the reason of the signal. */
 export function canceled(signal: AbortSignal): Fault {
   const { reason } = signal;
   return reason instanceof Fault ? reason : new Fault("canceled", { cause: reason });

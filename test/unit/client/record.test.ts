@@ -57,7 +57,7 @@ test("records of several frames are read from any offset, with offset, term and 
         assert.deepEqual(Buffer.from(one.key), Buffer.from((wanted.key ?? []) as Uint8Array));
         assert.deepEqual(
           one.headers.map(({ key }) => key),
-          (wanted.headers ?? []).map(({ key }) => key),
+          ((wanted.headers as readonly { key: string }[] | undefined) ?? []).map(({ key }) => key),
         );
       }
     }),
