@@ -5,13 +5,13 @@
  * Never: answers HTML; a browser is sent to the dashboard.
  */
 import { Fault } from "../fault.ts";
-import { within } from "../lib/clock.ts";
 import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../log/mod.ts";
 import type { Offset } from "../vocabulary.ts";
 import { type AppendDesk, appendFor } from "./append.ts";
 import { type Call, type CallDesk, type Caller, traceRecordHeader } from "./call.ts";
 import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./chapter-one-json.ts";
 import { getDoor, postDoor } from "./doors.ts";
+import { signalOf } from "./ending.ts";
 import { httpErrorOf } from "./errors.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 import { type Exchange, headerOf, queryOf } from "./http/exchange.ts";
@@ -70,11 +70,9 @@ async function post(exchange: Exchange, call: Call, options: ChapterOneOptions):
   const record = plainRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(exchange, forwardHeader) !== "no";
-  const work = appendFor(options, call, { run }, forward, undefined);
-  const done = await within(options.clock, work, (call.deadlineMs ?? 0) - options.clock.monotonicMs());
-  // It goes on, and nobody knows how it will end.
-  if (done === "late") throw new Fault("deadline", { written: "unknown" });
-  return `{"offset":${done.firstOffset}}\n`;
+  using limit = limitOf(exchange, call, options);
+  const { firstOffset } = await appendFor(options, call, { run }, forward, limit.signal);
+  return `{"offset":${firstOffset}}\n`;
 }
 
 async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): Promise<string> {
@@ -86,25 +84,29 @@ async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): 
       facts: { field: "offset" },
     });
   }
-  const { deadlineMs = 0 } = call;
+  using limit = limitOf(exchange, call, options);
+  const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs: call.deadlineMs ?? 0 } };
+  const { slice } = await readOne(options.log, plan, options.clock, limit.signal);
+  const cursor = new RecordCursor(slice.frames, offset);
+  cursor.next();
+  const bytes = cursor.end - cursor.start;
+  call.bytesOut += bytes;
+  options.traffic.sent(1, bytes);
+  const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
+  return chapterOneLine({ ...parts, offset, timestampMs: cursor.timestampMs });
+}
+
+/** Aborted when the deadline has passed, when the client has gone, and when the call is revoked. */
+function limitOf(
+  exchange: Exchange,
+  call: Call,
+  { clock }: ChapterOneOptions,
+): Disposable & { readonly signal: AbortSignal } {
   const late = new AbortController();
-  const timer = options.clock.after(deadlineMs - options.clock.monotonicMs(), () =>
-    late.abort(new Fault("deadline")),
-  );
-  const ending = AbortSignal.any([exchange.signal, late.signal]);
-  try {
-    const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs } };
-    const { slice } = await readOne(options.log, plan, options.clock, ending);
-    const cursor = new RecordCursor(slice.frames, offset);
-    cursor.next();
-    const bytes = cursor.end - cursor.start;
-    call.bytesOut += bytes;
-    options.traffic.sent(1, bytes);
-    const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
-    return chapterOneLine({ ...parts, offset, timestampMs: cursor.timestampMs });
-  } finally {
-    timer.cancel();
-  }
+  const leftMs = (call.deadlineMs ?? 0) - clock.monotonicMs();
+  const timer = clock.after(leftMs, () => late.abort(new Fault("deadline")));
+  const signal = signalOf(call, AbortSignal.any([exchange.signal, late.signal]));
+  return { signal, [Symbol.dispose]: () => timer.cancel() };
 }
 
 /** A browser that asks for a page, not a program that asks for a record. */
