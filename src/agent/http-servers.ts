@@ -14,7 +14,15 @@ import type { Duplex } from "node:stream";
 import { guarded } from "../lib/boundary.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/telemetry.ts";
-import { type Caller, type Front, H2Session, NodeExchange, requestTarget } from "../service/mod.ts";
+import {
+  type Caller,
+  defaultH2Limits,
+  type Front,
+  type H2Limits,
+  H2Session,
+  NodeExchange,
+  requestTarget,
+} from "../service/mod.ts";
 import { lastWords } from "./last-words.ts";
 import { RequestOrder } from "./request-order.ts";
 
@@ -27,16 +35,10 @@ export interface HttpServers {
 
 const headerBytesMax = 16 * 1024;
 
-export interface HttpLimits {
-  /** From the first byte of a request to the end of its headers. */
-  readonly headersMs: number;
-  /** From the first byte of a request to its end. */
-  readonly requestMs: number;
-  /** Between requests of one HTTP/1 connection. */
-  readonly idleMs: number;
-}
+/** The same for both versions of HTTP. */
+export type HttpLimits = H2Limits["times"];
 
-export const defaultHttpLimits: HttpLimits = { headersMs: 10_000, requestMs: 300_000, idleMs: 65_000 };
+export const defaultHttpLimits: HttpLimits = defaultH2Limits.times;
 
 export function httpServers(front: Front, log: Logger, limits: HttpLimits = defaultHttpLimits): HttpServers {
   const callers = new WeakMap<object, Caller>();
@@ -133,6 +135,7 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
       const session: H2Session = new H2Session(socket, {
         clock: systemClock,
         log,
+        limits: { ...defaultH2Limits, times: limits },
         serve: (stream, headers) => front.stream(stream, headers, caller),
         onClose: () => sessions.delete(session),
       });

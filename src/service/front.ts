@@ -12,6 +12,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Telemetry } from "../lib/telemetry.ts";
 import type { Caller } from "./call.ts";
 import { type ChapterOneOptions, chapterOne } from "./chapter-one.ts";
+import { doorOfPath } from "./doors.ts";
 import type { LaneStream } from "./express/lane-stream.ts";
 import type { H2Stream } from "./h2/h2-stream.ts";
 import { type Exchange, headerOf, pathOf } from "./http/exchange.ts";
@@ -140,6 +141,7 @@ export function createFront(options: FrontOptions): Front {
   return {
     request,
     stream(stream, headers, caller) {
+      if (doorOfPath(headers[":path"] ?? "")?.long === true) stream.allowLongRequest();
       const known = express !== undefined && knows(headers[":authority"] ?? headers.host, caller);
       if (!known || !express(stream, headers, caller)) request(new H2Exchange(stream, headers, date), caller);
     },

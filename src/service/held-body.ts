@@ -54,9 +54,12 @@ async function* wholeBody(body: AsyncIterable<Uint8Array>, limits: BodyLimits): 
       const step = await (timer === undefined ? chunks.next() : Promise.race([chunks.next(), late.promise]));
       if (step.done === true) return;
       total += step.value.length;
-      hold(share, total);
+      share.hold(total);
       yield step.value;
     }
+  } catch (reason) {
+    // Of a single message Connect itself is the reader, and knows its own errors only.
+    throw connectErrorOf(reason);
   } finally {
     timer?.cancel();
     // Not waited for: a body that is late is waiting itself.
@@ -74,15 +77,6 @@ async function* streamBody(
     share.hold(messages.gathered);
     if (oversized > 0) yield chunk.subarray(0, oversized);
     yield oversized > 0 ? chunk.subarray(oversized) : chunk;
-  }
-}
-
-/** Of a single message Connect itself is the reader, and knows its own errors only. */
-function hold(share: HeldShare, bytes: number): void {
-  try {
-    share.hold(bytes);
-  } catch (reason) {
-    throw connectErrorOf(reason);
   }
 }
 

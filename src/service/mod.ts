@@ -11,6 +11,7 @@ export { codeName, codeOf, connectErrorOf, errorDomain, errorObject, httpErrorOf
 export { expressLane } from "./express/lane.ts";
 export type { Express, Front, Pages } from "./front.ts";
 export { encodeGrpcMessage } from "./grpc-message.ts";
+export { defaultH2Limits, type H2Limits } from "./h2/h2-connection.ts";
 export { H2Session } from "./h2/h2-session.ts";
 export type { H2Stream } from "./h2/h2-stream.ts";
 export type { Exchange } from "./http/exchange.ts";

@@ -5,7 +5,7 @@ import { defaultH2Limits, H2Connection, type H2Limits } from "../../src/service/
 import type { H2Stream } from "../../src/service/h2/h2-stream.ts";
 import { encodeBlock } from "../../src/service/h2/hpack.ts";
 
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export function frame(
   type: number,
@@ -58,7 +58,8 @@ export class World {
   readonly connection: H2Connection;
   #sent: Buffer = Buffer.alloc(0);
 
-  constructor(limits: Partial<H2Limits> = {}) {
+  /** `first` is what the client begins with. */
+  constructor(limits: Partial<H2Limits> = {}, first: Buffer = Buffer.concat([preface, settings()])) {
     this.connection = new H2Connection(
       {
         onRequest: (stream) => {
@@ -74,7 +75,7 @@ export class World {
       },
       { ...defaultH2Limits, ...limits },
     );
-    this.feed(preface, settings());
+    this.feed(first);
     this.sent();
   }
 

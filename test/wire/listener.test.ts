@@ -6,8 +6,11 @@ import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { NodeTls, peerProtocol } from "../../src/agent/tls.ts";
+import { encodeBlock } from "../../src/service/h2/hpack.ts";
+import { expressLane } from "../../src/service/mod.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
+import { frame } from "../support/h2-world.ts";
 import { scratch } from "../support/scratch.ts";
 import { serve } from "../support/serve.ts";
 
@@ -121,6 +124,73 @@ test("who says nothing, or too little, or never ends its headers, is hung up on"
   assert.match(e?.toString() ?? "", /^HTTP\/1\.1 404 /);
   assert.equal((await curl(`${served.url}/?offset=0`)).status, 404);
   assert.equal(served.log.next, 0);
+});
+
+test("HTTP/2 has the same time limits: preface, header block, body, no request", async () => {
+  const http = { headersMs: 200, requestMs: 400, idleMs: 300 };
+  await using served = await serve({ http, express: expressLane });
+  const begin = async (...frames: Uint8Array[]): Promise<Socket> => {
+    const socket = await dial(served.port);
+    socket.write(Buffer.concat([Buffer.from(preface), frame(4, 0, 0), ...frames]));
+    return socket;
+  };
+  const post = (path: string, type: string): Buffer =>
+    encodeBlock([
+      [":method", "POST"],
+      [":scheme", "http"],
+      [":path", path],
+      [":authority", "localhost"],
+      ["content-type", type],
+      ["te", "trailers"],
+    ]);
+  const three = await dial(served.port);
+  three.write("PRI");
+  const bare = await dial(served.port);
+  bare.write(preface);
+  const unfinished = await begin(frame(1, 0, 1, Buffer.of(0x82)));
+  const idle = await begin();
+  const bodies = [
+    await begin(frame(1, 4, 1, post("/", "application/json"))),
+    await begin(frame(1, 4, 1, post("/log.v1.Log/Produce", "application/grpc"))),
+    await begin(frame(1, 4, 1, post("/log.v1.Cluster/WhoAmI", "application/grpc"))),
+    await begin(frame(1, 4, 1, post("/log.v1.Cluster/WhoAmI", "application/json"))),
+  ];
+  const silent = await Promise.all([three, bare, unfinished, idle].map(heard));
+  const codes = silent.map((bytes) => bytes.subarray(bytes.length - 40).toString("latin1"));
+  assert.deepEqual(
+    codes.map((text) => text.includes("too slowly")),
+    [true, true, true, false],
+  );
+  for (const socket of bodies) {
+    const answer = await heard(socket);
+    assert.match(answer.toString("latin1"), /the request came too slowly/);
+  }
+  assert.equal(served.log.next, 0);
+});
+
+test("a stream of requests may be silent for as long as it likes", async () => {
+  await using served = await serve({
+    http: { headersMs: 50, requestMs: 50, idleMs: 50 },
+    express: expressLane,
+  });
+  const session = connectH2(served.url);
+  // The lane serves the first, Connect the second.
+  for (const encoding of ["identity", "gzip"]) {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/log.v1.Log/ProduceStream",
+      "content-type": "application/grpc",
+      "grpc-encoding": encoding,
+      te: "trailers",
+    });
+    stream.on("error", () => undefined);
+    await pause(400);
+    assert.equal(stream.closed, false);
+    stream.resume().end();
+    const [trailers] = (await once(stream, "trailers")) as [Record<string, unknown>];
+    assert.equal(trailers["grpc-status"], "0");
+  }
+  session.destroy();
 });
 
 test("connections over the cap are turned away, and there is room again when others leave", async () => {

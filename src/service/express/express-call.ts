@@ -10,6 +10,7 @@ import type { Written } from "../../vocabulary.ts";
 import type { Call, CallDesk } from "../call.ts";
 import { whileWriting } from "../ending.ts";
 import type { HeldShare } from "../held-bytes.ts";
+import { requestLate } from "../http/exchange.ts";
 import { Answer } from "./answer.ts";
 import type { LaneStream } from "./lane-stream.ts";
 import type { ExpressRequest } from "./recognise.ts";
@@ -47,6 +48,7 @@ export class ExpressCall {
     this.held = held;
     this.answer = new Answer(stream, request);
     stream.onClose = this.#onClose;
+    stream.onLate = () => this.fail(requestLate());
     call.onRevoked = (fault) => this.fail(whileWriting(fault, this.written));
     this.#deadline = deadline?.(() => this.fail(new Fault("deadline", { written: this.written })));
   }

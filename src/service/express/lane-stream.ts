@@ -11,6 +11,8 @@ export interface LaneStream {
   onEnd: (() => void) | undefined;
   /** There is room again, after write() answered false. */
   onDrain: (() => void) | undefined;
+  /** The request took too long: the call should fail so. */
+  onLate: (() => void) | undefined;
   /** The stream is over, in whatever way; nothing follows. */
   onClose: (() => void) | undefined;
   readonly closed: boolean;

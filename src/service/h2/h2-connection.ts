@@ -12,6 +12,7 @@
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import { CutStreams } from "./cut-streams.ts";
+import { Deadlines, type TimeLimits } from "./deadlines.ts";
 import { type FrameBudget, FrameMeter, frameCharge, frameEarning, perUnit } from "./frame-meter.ts";
 import {
   errorCode,
@@ -40,6 +41,7 @@ export interface H2Limits {
   readonly streamWindow: number;
   readonly connectionWindow: number;
   readonly headerListBytesMax: number;
+  readonly times: TimeLimits;
   /** For frames that bring no request forward. */
   readonly frames: FrameBudget;
   /**
@@ -57,6 +59,7 @@ export const defaultH2Limits: H2Limits = {
   streamWindow: 1024 * 1024,
   connectionWindow: 16 * 1024 * 1024,
   headerListBytesMax: 16 * 1024,
+  times: { headersMs: 10_000, requestMs: 300_000, idleMs: 65_000 },
   // All streams opened and reset at once, before any was served, and half of that again.
   frames: { burst: 3 * 1024, savedMax: 256 * 1024, perSecond: 50 },
   servedMs: 100,
@@ -100,6 +103,9 @@ export class H2Connection {
   readonly #cut = new CutStreams();
   readonly #abandoned = new CutStreams();
   readonly #meter: FrameMeter;
+  readonly #deadlines: Deadlines;
+  /** Whole frames and header blocks so far. */
+  #pieces = 0;
   readonly #partial = new PartialBytes();
   /** Arrived, and left for a later turn. */
   #rest: Buffer = nothing;
@@ -140,7 +146,30 @@ export class H2Connection {
     this.#hpack = new HpackDecoder(limits.headerListBytesMax);
     this.#nowMs = host.monotonicMs();
     this.#meter = new FrameMeter(limits.frames, this.#nowMs);
+    this.#deadlines = new Deadlines(limits.times, this.#nowMs);
     this.#sendSettings();
+  }
+
+  /** When expire() is due, on the monotonic clock; Infinity when the client is not waited for. */
+  get dueMs(): number {
+    return this.#closed ? Infinity : this.#deadlines.dueMs;
+  }
+
+  /** Ends what took too long by now. */
+  expire(): void {
+    if (this.#closed) return;
+    this.#nowMs = this.#host.monotonicMs();
+    const late = this.#deadlines.late(this.#nowMs);
+    if (late === "idle") this.drain();
+    else if (late === "slow") this.#abort(errorCode.enhanceYourCalm, "a request came too slowly");
+    else for (const id of late) this.#expireStream(this.#streams.get(id));
+  }
+
+  /** Its server may answer; what is left after that has a last time limit. */
+  #expireStream(stream: H2Stream | undefined): void {
+    if (stream === undefined) return;
+    this.#deadlines.awaitWindow(stream.id, this.#nowMs);
+    if (!stream.tellLate()) stream.reset(errorCode.cancel);
   }
 
   /** Streams under way. */
@@ -173,7 +202,10 @@ export class H2Connection {
       else if (reason instanceof CompressionError) this.#abort(errorCode.compression, reason.message);
       else throw reason;
     }
-    return this.#rest.length === 0;
+    if (this.#rest.length > 0) return false;
+    const incomplete = this.#partial.length > 0 || this.#block !== undefined || !this.#settingsSeen;
+    this.#deadlines.incomplete(incomplete ? this.#pieces : undefined, this.#nowMs);
+    return true;
   }
 
   /** The peer is gone: every stream is over. */
@@ -265,6 +297,16 @@ export class H2Connection {
     this.#host.wantsToSend();
   }
 
+  /** The request is complete, or may take as long as it likes. */
+  requestDone(stream: H2Stream): void {
+    this.#deadlines.requestDone(stream.id);
+  }
+
+  /** The answer of a stream is complete and waits for window. */
+  awaitWindow(stream: H2Stream): void {
+    this.#deadlines.awaitWindow(stream.id, this.#host.monotonicMs());
+  }
+
   /** Call back stream.flush() when there is window again: the stream's own, when that is `starved`. */
   block(stream: H2Stream, starved: boolean): void {
     if (starved) {
@@ -320,6 +362,7 @@ export class H2Connection {
     this.#ready.delete(stream);
     this.#starved.delete(stream);
     this.#unsent.delete(stream);
+    this.#deadlines.closed(stream.id, this.#streams.size, () => this.#host.monotonicMs());
     this.#endIfDrained();
   }
 
@@ -385,6 +428,7 @@ export class H2Connection {
         at = this.#takeData(bytes, start);
       } else {
         this.#onFrame(bytes[at + 3] as number, flags, id, bytes.subarray(start, end));
+        if (this.#block === undefined) this.#pieces++;
         at = end;
       }
     }
@@ -566,6 +610,8 @@ export class H2Connection {
       length === undefined ? undefined : Number(length),
     );
     this.#streams.set(id, stream);
+    this.#deadlines.opened();
+    if (!endStream) this.#deadlines.awaitRequest(id, this.#nowMs);
     try {
       this.#host.onRequest(stream, headers);
     } catch (reason) {

@@ -6,7 +6,7 @@
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Duplex } from "node:stream";
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import { defaultH2Limits, H2Connection, type H2Host, type H2Limits } from "./h2-connection.ts";
 import type { H2Stream } from "./h2-stream.ts";
@@ -33,6 +33,9 @@ export class H2Session implements H2Host {
   #proceedDue = false;
   #congested = false;
   #ending = false;
+  #deadline: Timer | undefined;
+  /** When it goes off; never later than what is due. */
+  #deadlineMs = Infinity;
 
   constructor(socket: Duplex, options: H2SessionOptions) {
     this.#socket = socket;
@@ -79,6 +82,7 @@ export class H2Session implements H2Host {
 
   readonly #flush = (): void => {
     this.#flushDue = false;
+    this.#watch();
     const { out } = this.connection;
     if (out.bytes === 0 || this.#socket.destroyed || this.#socket.writableEnded) return;
     if (this.#congested && !this.#ending) {
@@ -117,6 +121,7 @@ export class H2Session implements H2Host {
 
   /** More arrived than a turn takes: the socket waits, others have their turn. */
   #onTaken(all: boolean): void {
+    this.#watch();
     if (all || this.#proceedDue) return;
     this.#proceedDue = true;
     this.#socket.pause();
@@ -129,6 +134,24 @@ export class H2Session implements H2Host {
       const all = this.connection.proceed();
       if (all) this.#socket.resume();
       this.#onTaken(all);
+    });
+  };
+
+  /** Sets the timer if something is due before it goes off; what became due later is seen when it does. */
+  #watch(): void {
+    const { dueMs } = this.connection;
+    if (dueMs >= this.#deadlineMs) return;
+    this.#deadline?.cancel();
+    this.#deadlineMs = dueMs;
+    const { clock } = this.#options;
+    this.#deadline = clock.after(Math.max(0, dueMs - clock.monotonicMs()), this.#onDeadline);
+  }
+
+  readonly #onDeadline = (): void => {
+    this.#deadlineMs = Infinity;
+    this.#guard(() => {
+      this.connection.expire();
+      this.#watch();
     });
   };
 
@@ -149,6 +172,8 @@ export class H2Session implements H2Host {
   }
 
   #onClose(): void {
+    this.#deadline?.cancel();
+    this.#deadlineMs = -Infinity;
     this.#guard(() => this.connection.hangUp());
     this.#options.onClose();
   }

@@ -22,6 +22,8 @@ export class H2Stream {
   onEnd: (() => void) | undefined;
   /** Everything written has gone out, after write() answered false. */
   onDrain: (() => void) | undefined;
+  /** The request took too long: its server should answer so. Without it the stream is cut. */
+  onLate: (() => void) | undefined;
   /** The stream is over, in whatever way; nothing follows. */
   onClose: (() => void) | undefined;
   headersSent = false;
@@ -105,6 +107,12 @@ export class H2Stream {
     this.#ended = true;
     this.#trailers = trailers;
     this.flush();
+    if (!this.closed && !this.#endSent) this.#connection.awaitWindow(this);
+  }
+
+  /** The request may take as long as it likes. */
+  allowLongRequest(): void {
+    this.#connection.requestDone(this);
   }
 
   /** Cuts the stream. */
@@ -151,7 +159,10 @@ export class H2Stream {
         return;
       }
     }
-    if (end) this.receiving = false;
+    if (end) {
+      this.receiving = false;
+      this.#connection.requestDone(this);
+    }
     try {
       if (body.length > 0) this.onData?.(body);
       if (end && !this.closed) this.onEnd?.();
@@ -169,6 +180,19 @@ export class H2Stream {
     const callback = this.#onSent;
     this.#onSent = undefined;
     return callback;
+  }
+
+  /** The request is late. False when its server was told before, or does not want to know. */
+  tellLate(): boolean {
+    const { onLate } = this;
+    this.onLate = undefined;
+    if (onLate === undefined || !this.receiving) return false;
+    try {
+      onLate();
+    } catch (reason) {
+      this.#connection.streamFailed(this, reason);
+    }
+    return true;
   }
 
   /** More window to send in; false when that is more than there can be. */
@@ -220,7 +244,7 @@ export class H2Stream {
     this.closed = true;
     this.#waiting = [];
     const { onClose } = this;
-    this.onData = this.onEnd = this.onDrain = this.onClose = this.#onSent = undefined;
+    this.onData = this.onEnd = this.onDrain = this.onLate = this.onClose = this.#onSent = undefined;
     try {
       onClose?.();
     } catch (reason) {

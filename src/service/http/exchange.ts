@@ -23,7 +23,8 @@ export interface Exchange {
   readonly httpVersion: "1.0" | "1.1" | "2.0";
   /**
    * The request's body, for one reader. The client sends no more than a window ahead of it. A reader that stops early
-   * discards the rest. Throws Fault "canceled" when the client goes away before the body is complete.
+   * discards the rest. Throws Fault "canceled" when the client goes away before the body is complete, "deadline" when
+   * it takes too long.
    */
   readonly body: AsyncIterable<Uint8Array>;
   /** Aborted when the client goes away before the response has ended. */
@@ -81,3 +82,7 @@ export function mergedHeaders(set: ReadonlyMap<string, string>, headers: Respons
 
 /** The reason of a signal or a body whose client has gone. */
 export const clientGone = (): Fault => new Fault("canceled", { message: "the client has gone" });
+
+/** The reason of a body that is not complete by its time limit. A request that is not complete writes nothing. */
+export const requestLate = (): Fault =>
+  new Fault("deadline", { message: "the request came too slowly", written: "no" });

@@ -7,7 +7,14 @@ import type { H2Stream } from "../h2/h2-stream.ts";
 import { encodeBlock } from "../h2/hpack.ts";
 import { mendAuthority } from "../origin.ts";
 import { BodyQueue } from "./body-queue.ts";
-import { clientGone, type Exchange, isBodyless, mergedHeaders, type ResponseHeaders } from "./exchange.ts";
+import {
+  clientGone,
+  type Exchange,
+  isBodyless,
+  mergedHeaders,
+  type ResponseHeaders,
+  requestLate,
+} from "./exchange.ts";
 
 /** Fields of HTTP/1.1 connections; HTTP/2 forbids them (RFC 9113 §8.2.2). */
 const connectionFields: ReadonlySet<string> = new Set([
@@ -54,6 +61,7 @@ export class H2Exchange implements Exchange {
     };
     stream.onEnd = () => this.#body.finish();
     stream.onDrain = () => this.#settle(true);
+    stream.onLate = () => this.#body.fail(requestLate());
     stream.onClose = () => this.#onClose();
   }
 
