@@ -169,6 +169,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const note = `${config.sync}, acknowledged records can be lost`;
     ops.addCheck({ name: "sync", check: () => true, note });
   }
+  const { time } = replica;
+  ops.addCheck({
+    name: "clock",
+    // Where no other voter is in a better position, this node serves as well as any.
+    check: () => (time.verdict().successors.length === 0 ? true : (time.problem ?? true)),
+    note: () => time.problem,
+  });
   ops.addCheck({ name: "serving", check: () => readiness.reasons().join("; ") || true });
   const rights = opening.use(new PeerRights(access.access, logger));
   const doors: PeerDoors = {

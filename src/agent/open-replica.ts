@@ -19,7 +19,7 @@ import { parseDuration } from "./config/value.ts";
 import { type DataDirectory, withRepair } from "./data-directory.ts";
 
 export interface OpenReplicaOptions
-  extends Pick<ReplicaOptions, "name" | "address" | "transport" | "forwarder"> {
+  extends Pick<ReplicaOptions, "name" | "address" | "time" | "transport" | "forwarder"> {
   readonly config: Config;
   readonly directory: DataDirectory;
   readonly telemetry: Telemetry;
@@ -52,6 +52,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       sync: syncModeOf(config.sync),
       settings: settingsOf(config),
       scrubBytesPerSecond: config.scrubBytesPerSecond,
+      ...(options.time === undefined ? {} : { time: options.time }),
       transport,
       forwarder,
       logger,

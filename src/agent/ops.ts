@@ -22,8 +22,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** True, or the reason why not. What it throws is a reason too. */
   readonly check: () => true | string | Promise<true | string>;
-  /** What is to be known of it besides, while it holds. */
-  readonly note?: string;
+  /** What else there is to know, while it holds. A function is asked each time; undefined is no note. */
+  readonly note?: string | (() => string | undefined);
 }
 
 export interface OpsOptions {
@@ -116,7 +116,8 @@ export class OpsServer {
       const result = await within(this.#clock, Promise.resolve(check()), limitMs);
       if (result === "late") return { name, ok: false, reason: `no answer within ${limitMs} ms` };
       if (result !== true) return { name, ok: false, reason: result };
-      return note === undefined ? { name, ok: true } : { name, ok: true, note };
+      const said = typeof note === "function" ? note() : note;
+      return said === undefined ? { name, ok: true } : { name, ok: true, note: said };
     } catch (error) {
       return { name, ok: false, reason: error instanceof Error ? error.message : String(error) };
     }

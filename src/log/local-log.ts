@@ -8,6 +8,7 @@
  */
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
+import { ClockLeaps, leapHoldMs } from "../lib/clock-leap.ts";
 import { SerialTurn } from "../lib/serial.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type {
@@ -51,7 +52,8 @@ export interface LocalLogOptions extends Omit<SegmentedLogOptions, "unsynced"> {
 const term = 1;
 const defaultQueue: QueueLimits = { bytesMax: 32 * 1024 * 1024, appendsMax: 65_536 };
 const idleMs = 1000;
-const timerMaxMs = 2 ** 31 - 1;
+/** An expiry is a time of the wall clock, which can be set meanwhile: it is looked at again after this long. */
+const expiryLookMsMax = 600_000;
 
 export class LocalLog implements CommitLog {
   readonly log: SegmentedLog;
@@ -68,6 +70,7 @@ export class LocalLog implements CommitLog {
   #failure: Fault | undefined;
   /** The group being written. */
   #current: QueuedGroup | undefined;
+  readonly #leaps = new ClockLeaps();
   #timers = new Map<string, Timer>();
   #syncDue = false;
   #indexSyncDue = false;
@@ -132,7 +135,7 @@ export class LocalLog implements CommitLog {
     checkRun(run, producer?.subject);
     const { state } = this.log;
     if (producer !== undefined) {
-      const now = Math.max(this.#clock.wallMs(), this.log.end.timestampMs);
+      const now = Math.max(this.#expiryMs() ?? 0, this.log.end.timestampMs);
       const verdict = this.#queue.check(producer, run.count, state.producers, now, state.settings);
       if ("queued" in verdict) return wait(verdict.queued, verdict.place, run.count, true);
       if ("staged" in verdict) {
@@ -329,23 +332,35 @@ export class LocalLog implements CommitLog {
     const settings = log.state.settings;
     log.compact();
     const { retained } = log;
-    const now = this.#clock.wallMs();
+    const now = this.#expiryMs();
     const expiryMs = nextExpiryMs(retained, settings);
-    if (this.#sealedSeen !== log.sealed.length || (expiryMs !== undefined && expiryMs <= now)) {
+    const expired = now !== undefined && expiryMs !== undefined && expiryMs <= now;
+    if (this.#sealedSeen !== log.sealed.length || expired) {
       this.#sealedSeen = log.sealed.length;
-      const before = retentionOffset(retained, settings, now);
+      const before = retentionOffset(retained, settings, now ?? 0);
       if (before > retained.lowest) {
         this.#queue.addCommand(batchKind.trim, encodeTrim(before));
         this.#turn.request();
       }
     }
-    if (expiryMs !== undefined) this.#later("expiry", Math.max(1000, expiryMs - now), () => {});
+    if (expiryMs !== undefined) {
+      const delayMs = now === undefined ? expiryLookMsMax : Math.min(expiryMs - now, expiryLookMsMax);
+      this.#later("expiry", Math.max(1000, delayMs), () => {});
+    }
+  }
+
+  /** The time by which something may expire; undefined for an hour after the clock was set. */
+  #expiryMs(): number | undefined {
+    const wallMs = this.#clock.wallMs();
+    const monotonicMs = this.#clock.monotonicMs();
+    this.#leaps.look({ wallMs, monotonicMs });
+    return this.#leaps.recent(monotonicMs, leapHoldMs) === undefined ? wallMs : undefined;
   }
 
   /** Asks for a turn after a while, unless one of this name is already asked for. */
   #later(name: string, delayMs: number, due: () => void): void {
     if (this.#timers.has(name) || this.#closing) return;
-    const timer = this.#clock.after(Math.min(delayMs, timerMaxMs), () => {
+    const timer = this.#clock.after(delayMs, () => {
       this.#timers.delete(name);
       due();
       this.#turn.request();

@@ -28,6 +28,7 @@ import {
 } from "../log/mod.ts";
 import type { Entry, ProposalWaiter } from "../raft/mod.ts";
 import type { Appended, AppendOptions, Offset, ProducerStamp, RecordRun } from "../vocabulary.ts";
+import type { LogTime } from "./log-time.ts";
 import { type OwnGroup, ownEntries } from "./raft-storage.ts";
 
 /** The part of the Raft node that is needed here. */
@@ -48,6 +49,7 @@ export interface Proposer {
 export interface AppenderOptions {
   readonly log: SegmentedLog;
   readonly clock: Clock;
+  readonly time: Pick<LogTime, "expiryMs">;
   readonly reserve: Reserve | undefined;
   readonly limits?: QueueLimits;
 }
@@ -67,6 +69,7 @@ interface DeadlineWaiter {
 export class Appender {
   readonly #log: SegmentedLog;
   readonly #clock: Clock;
+  readonly #time: AppenderOptions["time"];
   readonly #reserve: Reserve | undefined;
   readonly #queue: AppendQueue;
   readonly #flight: Flight[] = [];
@@ -76,6 +79,7 @@ export class Appender {
   constructor(options: AppenderOptions) {
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#time = options.time;
     this.#reserve = options.reserve;
     this.#queue = new AppendQueue(options.limits ?? defaultLimits);
   }
@@ -175,7 +179,8 @@ export class Appender {
     deadlineMs: number | undefined,
   ): Promise<Appended> | undefined {
     const { state } = this.#log;
-    const now = Math.max(this.#clock.wallMs(), this.#log.end.timestampMs);
+    // Without a trusted clock, only the log's own time lets a producer expire.
+    const now = Math.max(this.#time.expiryMs() ?? 0, this.#log.end.timestampMs);
     // Proposed in this very turn and not staged yet: nothing can be said before it is.
     const verdict = this.#queue.check(producer, run.count, state.producers, now, state.settings);
     if ("queued" in verdict) return this.#wait(verdict.queued, verdict.place, run.count, true, deadlineMs);

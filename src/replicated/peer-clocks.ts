@@ -1,52 +1,58 @@
 /**
- * How far the clocks of peers are from this node's, as their answers to pings show. Pure.
+ * What the clocks of peers show, as far as their answers to pings tell. Pure.
  *
- * A leader's clock goes into the log. A node more than 10 s off a majority of its peers is taken to be the one that
- * is wrong: it warns and does not campaign until it is right again.
- *
- * Never: corrects a clock.
+ * A reading is kept against this node's monotonic clock, so that it stays right when this node's wall clock is set. A
+ * reading older than 30 s does not count. A peer can send any number: it is a reading like any other, and one that
+ * jumps counts as a clock that was set.
  */
+import { ClockLeaps, leapHoldMs } from "../lib/clock-leap.ts";
 
-const offMsMax = 10_000;
 /** An answer that took longer says too little. */
 const roundTripMsMax = 2_000;
-/** A sample older than this counts as none: either clock may have been set since. */
 const freshMs = 30_000;
+/** The last moment that a Date can hold. */
+const wallMsMax = 8.64e15;
 
-interface Sample {
-  readonly offMs: number;
-  readonly atMs: number;
+interface Reading {
+  wallMs: number;
+  atMs: number;
+  readonly leaps: ClockLeaps;
 }
 
 export class PeerClocks {
-  readonly #samples = new Map<string, Sample>();
+  readonly #readings = new Map<string, Reading>();
 
-  /**
-   * A peer said `theirWallMs` between `sentMs` and `nowMs` of a clock that does not go back, when this node's wall
-   * clock showed `wallMs` at the end.
-   */
-  heard(peer: string, theirWallMs: number, wallMs: number, sentMs: number, nowMs: number): void {
-    const roundTrip = nowMs - sentMs;
-    if (roundTrip > roundTripMsMax) return;
-    this.#samples.set(peer, { offMs: theirWallMs + roundTrip / 2 - wallMs, atMs: nowMs });
+  /** A peer's wall clock showed `theirWallMs` between `sentMs` and `nowMs` of this node's monotonic clock. */
+  heard(peer: string, theirWallMs: number, sentMs: number, nowMs: number): void {
+    const roundTripMs = nowMs - sentMs;
+    if (roundTripMs > roundTripMsMax) return;
+    const wallMs = Math.min(Math.max(theirWallMs, 0), wallMsMax) + roundTripMs / 2;
+    const reading = this.#readings.get(peer) ?? { wallMs, atMs: nowMs, leaps: new ClockLeaps() };
+    reading.wallMs = wallMs;
+    reading.atMs = nowMs;
+    reading.leaps.look({ wallMs, monotonicMs: nowMs });
+    this.#readings.set(peer, reading);
   }
 
   forget(peer: string): void {
-    this.#samples.delete(peer);
+    this.#readings.delete(peer);
   }
 
-  /** How far the peer's clock is ahead, where that is known. */
-  offMs(peer: string, nowMs: number): number | undefined {
-    const sample = this.#samples.get(peer);
-    return sample === undefined || nowMs - sample.atMs > freshMs ? undefined : sample.offMs;
+  /** What the peer's clock shows now, where that is known. */
+  wallMs(peer: string, nowMs: number): number | undefined {
+    const reading = this.#readings.get(peer);
+    if (reading === undefined || nowMs - reading.atMs > freshMs) return undefined;
+    return reading.wallMs + (nowMs - reading.atMs);
   }
 
-  /**
-   * False when more than half of these peers and this node together are more than 10 s off this node. Where two
-   * nodes disagree, neither is the majority.
-   */
-  trusted(peers: readonly string[], nowMs: number): boolean {
-    const off = peers.filter((peer) => Math.abs(this.offMs(peer, nowMs) ?? 0) > offMsMax);
-    return off.length * 2 <= peers.length + 1;
+  /** Was it heard of after `sinceMs`? */
+  heardSince(peer: string, sinceMs: number): boolean {
+    const reading = this.#readings.get(peer);
+    return reading !== undefined && reading.atMs > sinceMs;
+  }
+
+  /** Was it not set within the last hour, as far as is known? */
+  steady(peer: string, nowMs: number): boolean {
+    return this.#readings.get(peer)?.leaps.recent(nowMs, leapHoldMs) === undefined;
   }
 }

@@ -219,7 +219,7 @@ export class PeerLink {
     // Behind records an answer is late, and says little.
     if (side !== this.#control) return;
     const { clock, clocks } = this.#options;
-    clocks.heard(this.callee.name, wallMs, clock.wallMs(), ping.atMs, clock.monotonicMs());
+    clocks.heard(this.callee.name, wallMs, ping.atMs, clock.monotonicMs());
   }
 
   #opened(side: Side, hello: PeerHello): void {

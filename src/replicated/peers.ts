@@ -16,7 +16,7 @@ import { RateGate } from "../lib/rate-gate.ts";
 import { type Logger, noLogger, noMetrics } from "../lib/telemetry.ts";
 import type { ConfState, Member, Message, PeerId, RaftTransport } from "../raft/mod.ts";
 import type { Appended, AppendOptions, Offset, RecordRun } from "../vocabulary.ts";
-import { PeerClocks } from "./peer-clocks.ts";
+import { LogTime } from "./log-time.ts";
 import { PeerDoor } from "./peer-door.ts";
 import { type PeerHello, peerOfHello } from "./peer-handshake.ts";
 import { PeerLink } from "./peer-link.ts";
@@ -41,12 +41,13 @@ export type { ForwardedCall, ForwardedCaller, ForwardedStart, PeerService } from
 const strangersLinesPerSecond = 2;
 
 export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
+  /** The log's time, which goes by what peers' clocks show. */
+  readonly time: LogTime;
   readonly #options: PeerNetworkOptions;
   readonly #limits: PeerLimits;
   readonly #logger: Logger;
   readonly #meter: PeerMeter;
   readonly #door: PeerDoor;
-  readonly #clocks = new PeerClocks();
   readonly #links = new Map<PeerId, PeerLink>();
   /** Members that said, themselves, that they serve elsewhere than the configuration has it. */
   readonly #elsewhere = new Map<PeerId, { readonly from: string; readonly to: string }>();
@@ -57,13 +58,13 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   #peer: PeerId | undefined;
   #visits = 0;
   #timer: Timer | undefined;
-  #wasTrusted = true;
   #closed = false;
 
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
     this.#limits = { ...defaultPeerLimits, ...options.limits };
     this.#logger = options.logger ?? noLogger;
+    this.time = new LogTime(options.clock, this.#logger);
     this.#meter = new PeerMeter(options.metrics ?? noMetrics, {
       peers: () => this.peers(),
       queuedBytes: (lane) => [...this.#links.values()].reduce((sum, link) => sum + link.queuedBytes(lane), 0),
@@ -139,6 +140,12 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     this.#roster = configuration.roster?.members ?? [];
     if (this.#closed) return;
     const { directory } = this.#options.self();
+    const voters = new Set([...configuration.voters, ...configuration.votersOutgoing]);
+    this.time.compareWith(
+      this.#roster.flatMap((member) =>
+        voters.has(member.peer) && member.directory !== directory ? [member.name] : [],
+      ),
+    );
     this.#peer = peerOfHello({ directory });
     const wanted = new Map<PeerId, Member>();
     for (const member of this.#roster) {
@@ -154,9 +161,15 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     for (const [peer, member] of wanted) this.#links.set(peer, this.#link(member));
   }
 
-  /** False while its clock is not to be trusted with the log's time. */
+  /** False while another voter's clock is known to be better. */
   mayCampaign(): boolean {
-    return this.clockTrusted;
+    return this.time.verdict().successors.length === 0;
+  }
+
+  /** Voters whose clock is known to be better than this node's. */
+  successors(): readonly PeerId[] {
+    const { successors } = this.time.verdict();
+    return this.#roster.flatMap(({ name, peer }) => (successors.includes(name) ? [peer] : []));
   }
 
   async append(leader: string, run: RecordRun, options: AppendOptions): Promise<Appended> {
@@ -169,22 +182,20 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
 
   /** The other members and how the links to them stand. */
   peers(): readonly PeerStatus[] {
-    const now = this.#options.clock.monotonicMs();
+    const { clock } = this.#options;
+    const now = clock.monotonicMs();
+    const wallMs = clock.wallMs();
+    const offMs = (theirs: number | undefined): number | undefined =>
+      theirs === undefined ? undefined : theirs - wallMs;
     return this.#memberLinks().map(({ callee, connected, heardMs, hello, refused }) => ({
       name: callee.name,
       address: callee.address,
       connected,
       silentMs: heardMs === undefined ? Number.POSITIVE_INFINITY : now - heardMs,
       hello,
-      clockOffMs: this.#clocks.offMs(callee.name, now),
+      clockOffMs: offMs(this.time.trust.peers.wallMs(callee.name, now)),
       refused,
     }));
-  }
-
-  /** False while this node's clock is more than 10 s off those of a majority of its cluster: then it must not lead. */
-  get clockTrusted(): boolean {
-    const names = this.#memberLinks().map(({ callee }) => callee.name);
-    return this.#clocks.trusted(names, this.#options.clock.monotonicMs());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -205,7 +216,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       self,
       dial,
       callee: { name, directory, address },
-      clocks: this.#clocks,
+      clocks: this.time.trust.peers,
       events: linkReports({
         peer,
         facts: { peer: name, address },
@@ -272,7 +283,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
 
   #remove(peer: PeerId, link: PeerLink): void {
     this.#links.delete(peer);
-    this.#clocks.forget(link.callee.name);
+    this.time.trust.peers.forget(link.callee.name);
     link.close();
   }
 
@@ -325,16 +336,6 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     this.#arm();
     for (const link of this.#links.values()) link.tick();
     this.#door.tick();
-    const trusted = this.clockTrusted;
-    if (trusted === this.#wasTrusted) return;
-    this.#wasTrusted = trusted;
-    const clocks = Object.fromEntries(this.peers().map(({ name, clockOffMs }) => [name, clockOffMs]));
-    if (trusted) this.#logger.info({ clocks }, "this node's clock agrees with its cluster again");
-    else {
-      this.#logger.warn(
-        { clocks },
-        "this node's clock is more than 10 s off most of its cluster, it does not campaign",
-      );
-    }
+    this.time.verdict();
   }
 }

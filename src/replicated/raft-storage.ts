@@ -32,6 +32,7 @@ import {
 import type { ConfState, Entry, InitialState, RaftStorage, Snapshot, StorageChanges } from "../raft/mod.ts";
 import type { RaftIndex, Term } from "../vocabulary.ts";
 import { encodeChange, entryOf, pack, unpack } from "./entries.ts";
+import type { LogTime } from "./log-time.ts";
 import type { StableState } from "./stable-state.ts";
 
 const noBytes = new Uint8Array(0);
@@ -69,6 +70,7 @@ export interface RaftStorageOptions {
   readonly log: SegmentedLog;
   readonly state: StableState;
   readonly clock: Clock;
+  readonly time: Pick<LogTime, "stampMs">;
   readonly sync: SyncMode;
   readonly policy: SyncPolicy;
   readonly reserve: Reserve | undefined;
@@ -78,6 +80,7 @@ export class SegmentStorage implements RaftStorage {
   readonly #log: SegmentedLog;
   readonly #state: StableState;
   readonly #clock: Clock;
+  readonly #time: Pick<LogTime, "stampMs">;
   readonly #sync: SyncMode;
   readonly #policy: SyncPolicy;
   readonly #reserve: Reserve | undefined;
@@ -89,6 +92,7 @@ export class SegmentStorage implements RaftStorage {
     this.#log = options.log;
     this.#state = options.state;
     this.#clock = options.clock;
+    this.#time = options.time;
     this.#sync = options.sync;
     this.#policy = options.policy;
     this.#reserve = options.reserve;
@@ -137,7 +141,7 @@ export class SegmentStorage implements RaftStorage {
     if ("own" in proposed) return this.#sealOwn(proposed as OwnEntry, end, term);
     const kind = proposed.change === undefined ? batchKind.noOp : batchKind.configuration;
     const command = proposed.change === undefined ? noBytes : encodeChange(proposed.change);
-    const timestampMs = Math.max(end.timestampMs, this.#clock.wallMs());
+    const timestampMs = Math.max(end.timestampMs, this.#time.stampMs());
     const header = { index, term, baseOffset: end.nextOffset, timestampMs, recordCount: 0, kind };
     const bytes = encodeFrame(header, command, end.crc);
     if (end === this.#log.end) this.#log.stage(bytes);
@@ -175,7 +179,7 @@ export class SegmentStorage implements RaftStorage {
     const { own, place } = proposed;
     if (place === 0) {
       assert(end === this.#log.end, "own entries follow what is staged");
-      own.sealed = own.builder.seal(end, term, this.#clock.wallMs());
+      own.sealed = own.builder.seal(end, term, this.#time.stampMs());
       this.#log.stageOwn(own.sealed.group, own.sealed.end);
     }
     assert(own.sealed !== undefined, "a group is sealed in order");

@@ -37,6 +37,7 @@ import type { NodeId } from "../vocabulary.ts";
 import { Appender, type Proposer } from "./appender.ts";
 import { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
 import { LeaderWatch } from "./leader-watch.ts";
+import { LogTime } from "./log-time.ts";
 import { SegmentStorage } from "./raft-storage.ts";
 import { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
 import { StableState } from "./stable-state.ts";
@@ -50,6 +51,8 @@ export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   readonly address: string;
   /** What this node, leading, makes the replicated settings. */
   readonly settings: LogSettings;
+  /** What its time goes by; default: this node's clock alone, as long as it is not set. */
+  readonly time?: LogTime;
   readonly transport: RaftTransport;
   readonly forwarder: Forwarder;
   /** Default "always". */
@@ -74,6 +77,7 @@ export class Replica implements AsyncDisposable {
   readonly log: ReplicatedLog;
   readonly state: StableState;
   readonly watch: LeaderWatch;
+  readonly time: LogTime;
   /** Resolves when nothing can be made durable any more: the process had better end, and not with 0. */
   readonly failed: Promise<Fault>;
   readonly #options: ReplicaOptions;
@@ -98,6 +102,8 @@ export class Replica implements AsyncDisposable {
     this.#options = options;
     const { clock, disk, directory, settings, store, sync = "always" } = options;
     const log = SegmentedLog.open({ ...options, unsynced: sync !== "always" });
+    this.time = options.time ?? new LogTime(clock, options.logger);
+    this.time.begin(log.end.timestampMs);
     this.storedLog = log;
     this.state = new StableState(store);
     const text = directoryText(log.directoryId);
@@ -110,6 +116,7 @@ export class Replica implements AsyncDisposable {
       log,
       state: this.state,
       clock,
+      time: this.time,
       sync,
       policy,
       reserve: this.#reserve,
@@ -117,6 +124,7 @@ export class Replica implements AsyncDisposable {
     this.#appender = new Appender({
       log,
       clock,
+      time: this.time,
       reserve: this.#reserve,
       ...(options.queue === undefined ? {} : { limits: options.queue }),
     });
@@ -143,6 +151,7 @@ export class Replica implements AsyncDisposable {
     this.#upkeep = new Upkeep({
       log,
       clock,
+      time: this.time,
       leads: () => this.#appender.ready,
       trim: (before) => void this.log.trim(before).catch(() => undefined),
       keepAfter: () => this.#keepAfter(),

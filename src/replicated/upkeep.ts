@@ -7,10 +7,12 @@
 import type { Clock, Timer } from "../lib/clock.ts";
 import { nextExpiryMs, retentionOffset, type SegmentedLog } from "../log/mod.ts";
 import type { Offset, RaftIndex } from "../vocabulary.ts";
+import type { LogTime } from "./log-time.ts";
 
 export interface UpkeepOptions {
   readonly log: SegmentedLog;
   readonly clock: Clock;
+  readonly time: Pick<LogTime, "expiryMs">;
   /** May this node propose? */
   readonly leads: () => boolean;
   /** Trims up to here, by a command in the log. */
@@ -22,7 +24,10 @@ export interface UpkeepOptions {
 }
 
 const idleMs = 1_000;
-const timerMaxMs = 2 ** 31 - 1;
+/** An expiry is a time of the wall clock, which can be set meanwhile: it is looked at again after this long. */
+const expiryLookMsMax = 600_000;
+/** While the clock is not trusted. */
+const heldLookMs = 10_000;
 
 export class Upkeep {
   readonly #options: UpkeepOptions;
@@ -56,27 +61,29 @@ export class Upkeep {
   }
 
   #work(): void {
-    const { log, clock, leads, keepAfter } = this.#options;
+    const { log, time, leads, keepAfter } = this.#options;
     if (this.#closed || log.failure !== undefined || log.closed) return;
     log.syncIndex();
     log.compact(keepAfter());
     const { retained } = log;
     const { settings } = log.state;
-    const now = clock.wallMs();
+    const now = time.expiryMs();
     const expiry = nextExpiryMs(retained, settings);
     const grown = this.#sealedSeen !== log.sealed.length;
-    if (leads() && (grown || (expiry !== undefined && expiry <= now))) {
+    const expired = now !== undefined && expiry !== undefined && expiry <= now;
+    if (leads() && (grown || expired)) {
       this.#sealedSeen = log.sealed.length;
-      const before = retentionOffset(retained, settings, now);
+      // Without a trusted clock nothing is too old, and only the size counts.
+      const before = retentionOffset(retained, settings, now ?? 0);
       if (before > retained.lowest) this.#options.trim(before);
     }
     // What was kept for a follower must go too; and what expires while nobody appends.
     if (log.sealed.some(({ nextOffset }) => nextOffset <= retained.lowest)) this.stir();
-    else if (expiry !== undefined) this.#stirAt(expiry - now);
+    else if (expiry !== undefined) this.#stirAt(now === undefined ? heldLookMs : expiry - now);
   }
 
   #stirAt(delayMs: number): void {
     this.#expiry?.cancel();
-    this.#expiry = this.#options.clock.after(Math.min(Math.max(delayMs, 0), timerMaxMs), () => this.stir());
+    this.#expiry = this.#options.clock.after(Math.min(delayMs, expiryLookMsMax), () => this.stir());
   }
 }

@@ -30,8 +30,10 @@ import { SimStableStore } from "./sim-stable-store.ts";
 /** A clock that moves only when told to; timers run in advance(). */
 export class StillClock implements Clock {
   nowMs = 1_000_000;
+  /** What the wall clock was set by. */
+  setByMs = 0;
   #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
-  wallMs = (): number => this.nowMs;
+  wallMs = (): number => this.nowMs + this.setByMs;
   monotonicMs = (): number => this.nowMs;
   soon = (callback: () => void): void => queueMicrotask(callback);
   after(delayMs: number, callback: () => void): { cancel(): void } {

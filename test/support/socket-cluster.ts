@@ -176,6 +176,7 @@ export class SocketCluster implements AsyncDisposable {
       reserveBytes: 0,
       transport: network,
       forwarder: network,
+      time: network.time,
       raft: { tickMs: 5, electionTicks: 40, heartbeatTicks: 4 },
       ...(logger === undefined ? {} : { logger: logger(name) }),
       ...replicaOptions,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../src/fault.ts";
 import { delay, systemClock } from "../../src/lib/clock.ts";
+import { logLines } from "../support/log-lines.ts";
 import { allValues, run } from "../support/logs.ts";
 import { openPeer } from "../support/peer-node.ts";
 import { until } from "../support/replicas.ts";
@@ -13,6 +14,21 @@ const patient = { replica: { raft: { tickMs: 5, electionTicks: 1_000_000, heartb
 const logOf = ({ up }: SocketNode) => up!.replica.log;
 const has = (node: SocketNode, count: number): Promise<void> =>
   until(`${node.name} has ${count} records`, () => node.up!.replica.storedLog.bounds.next === count);
+
+/** Resolves once a node has looked twice for what is too old. */
+async function lookedAfter(node: SocketNode, leader: SocketNode): Promise<void> {
+  const { time } = node.up!.network;
+  let looks = 0;
+  const expiryMs = time.expiryMs.bind(time);
+  time.expiryMs = () => {
+    looks++;
+    return expiryMs();
+  };
+  for (const count of [1, 2]) {
+    await logOf(leader).append(run("look"));
+    await until(`${node.name} has looked for what is too old`, () => looks >= count);
+  }
+}
 
 describe("a cluster over sockets", () => {
   test("every node takes appends, and all come to hold the same", async () => {
@@ -144,7 +160,7 @@ describe("a cluster over sockets", () => {
     assert.equal(leader.up!.replica.ready, false);
   });
 
-  test("a node whose clock is 10 s off all others says so, and does not campaign until it is right", async () => {
+  test("a node whose clock is 10 s off all others does not campaign until it is right", async () => {
     await using cluster = await SocketCluster.open(3, {
       replica: { raft: { tickMs: 5, electionTicks: 60, heartbeatTicks: 4 } },
       network: { limits: { tickMs: 20 } },
@@ -152,7 +168,7 @@ describe("a cluster over sockets", () => {
     await cluster.linked();
     const leader = await cluster.leader();
     const [wrong, right] = cluster.followers(leader);
-    const trusted = (node: SocketNode): boolean => node.up!.network.clockTrusted;
+    const trusted = (node: SocketNode): boolean => node.up!.network.mayCampaign();
     const handOver = (): void => leader.up!.replica.node.transferLeadership(wrong!.up!.replica.identity.peer);
     wrong!.clockOffMs = 20_000;
     await until("it is noticed", () => !trusted(wrong!));
@@ -166,6 +182,56 @@ describe("a cluster over sockets", () => {
     await delay(systemClock, 20);
     handOver();
     await until("it leads", () => wrong!.up!.replica.ready);
+  });
+
+  test("a leader whose clock leaps hands over at once, trims nothing and stamps no future times", async () => {
+    const hour = 3_600_000;
+    const { log, lines } = logLines();
+    await using cluster = await SocketCluster.open(3, {
+      replica: { raft: { tickMs: 5, electionTicks: 60, heartbeatTicks: 4 } },
+      network: { limits: { tickMs: 20 } },
+      settings: { retentionAgeMs: hour },
+      logger: (node) => log.child({ node }),
+    });
+    await cluster.linked();
+    const leader = await cluster.leader();
+    const { replica } = leader.up!;
+    await logOf(leader).append(run("old"));
+    await until("the clocks are compared", () => replica.time.verdict().kind === "trusted");
+    leader.clockOffMs = 2 * hour;
+    const { timestampMs } = await logOf(leader).append(run("new"));
+    assert.ok(timestampMs <= Date.now() + 10_000);
+    await until("it has handed over", () => !replica.ready && replica.node.leader !== undefined);
+    const next = await cluster.leader();
+    assert.notEqual(next.name, leader.name);
+    const said = lines.filter(({ message }) => /^the clock is more than 10\.0 s off/.test(message));
+    assert.deepEqual(
+      said.map(({ facts, level }) => [facts["node"], level]),
+      [[leader.name, "warn"]],
+    );
+    for (const node of [leader, next]) await lookedAfter(node, next);
+    for (const node of cluster.nodes) assert.equal(node.up!.replica.storedLog.bounds.lowest, 0);
+    leader.clockOffMs = 0;
+    await until("it is trusted again", () => replica.time.verdict().kind === "trusted");
+  });
+
+  test("where every clock leaps the leader leads on, and trims nothing", async () => {
+    const hour = 3_600_000;
+    await using cluster = await SocketCluster.open(3, {
+      ...patient,
+      network: { limits: { tickMs: 20 } },
+      settings: { retentionAgeMs: hour },
+    });
+    await cluster.linked();
+    const leader = await cluster.leader();
+    const { time, node } = leader.up!.replica;
+    await logOf(leader).append(run("old"));
+    await until("the clocks are compared", () => time.verdict().kind === "trusted");
+    for (const one of cluster.nodes) one.clockOffMs = 2 * hour;
+    await until("it is noticed", () => time.verdict().kind === "set");
+    await lookedAfter(leader, leader);
+    assert.equal(node.isLeader, true);
+    assert.equal(leader.up!.replica.storedLog.bounds.lowest, 0);
   });
 
   test("an empty directory under a member's name gets no lane of Raft's, and is told why; it may ask", async () => {

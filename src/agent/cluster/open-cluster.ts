@@ -72,7 +72,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       metrics,
     }),
   );
-  const links = { transport: network, forwarder: network };
+  const links = { transport: network, forwarder: network, time: network.time };
   const replica = opening.use(
     openReplica({ config, directory, telemetry, clock, name: nodeName, address: rpcAddr, ...links }),
   );

@@ -104,6 +104,9 @@ export class RaftNode {
   #changeRefused = false;
   /** A follower was to be sent what is damaged here, since the last tick. */
   #unreadable = false;
+  /** When the next transfer to a successor may begin, and the pause that was waited for, in ticks. */
+  #successionAt = 0;
+  #successionPause = 0;
   #askAgain = false;
   #seen: { term: Term; role: string; leader: PeerId };
 
@@ -398,6 +401,7 @@ export class RaftNode {
     if (this.#stopped) return;
     this.#handOverWhenRemoved();
     this.#handOverWhenUnreadable();
+    this.#handOverToSuccessors();
     this.#proposals.expire(this.#now);
     this.#reads.expire(this.#now);
     if (this.#now % Math.max(1, Math.floor(this.#electionTicks / 4)) === 0) this.#writer.retry();
@@ -598,14 +602,36 @@ export class RaftNode {
     if (!isVoter(this.#configuration, this.#core.id)) this.#handOver();
   }
 
-  /** Hands leadership to the active voter that has most. */
-  #handOver(): void {
+  /**
+   * A transfer stops all appends until it is done or given up, so one that came to nothing is tried again after a pause
+   * that doubles.
+   */
+  #handOverToSuccessors(): void {
+    if (this.#core.role !== "leader" || this.#core.transferee !== nobody) return;
+    const successors = this.#options.transport.successors?.() ?? [];
+    if (successors.length === 0) {
+      this.#successionPause = 0;
+      this.#successionAt = 0;
+      return;
+    }
+    if (this.#now < this.#successionAt) return;
+    this.#successionPause = Math.min(
+      Math.max(4 * this.#electionTicks, 2 * this.#successionPause),
+      64 * this.#electionTicks,
+    );
+    this.#successionAt = this.#now + this.#successionPause;
+    this.#handOver(successors);
+  }
+
+  /** Hands leadership to the active voter that has most, or to that of `among`. */
+  #handOver(among?: readonly PeerId[]): void {
     const { progress, configuration } = this.#core.status();
     let best: PeerId = nobody;
     let most = 0;
     for (const [peer, { active, match }] of progress ?? []) {
       if (peer === this.#core.id || !active || match <= most || !configuration.voters.includes(peer))
         continue;
+      if (among?.includes(peer) === false) continue;
       [best, most] = [peer, match];
     }
     if (best !== nobody) this.transferLeadership(best);

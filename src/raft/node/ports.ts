@@ -72,6 +72,11 @@ export interface RaftTransport {
   members(configuration: ConfState): void;
   /** False: what it knows of the others speaks against this node as a leader. Asked at every tick; default true. */
   mayCampaign?(): boolean;
+  /**
+   * Voters that should lead rather than this node, for a reason that only the transport knows; default none. Asked at
+   * every tick of a leader, which then hands over to one of them that is active, and tries again after a while.
+   */
+  successors?(): readonly PeerId[];
 }
 
 /** How a proposal ended. Exactly one of the two is called, once, never from within propose(). */

@@ -203,6 +203,28 @@ describe("retention", () => {
     await again.close();
   });
 
+  test("no record expires for an hour after the clock was set, and then only what is too old", async () => {
+    const { clock, open } = simMachine(15);
+    const log = await open({ retentionAgeMs: 24 * 3_600_000 });
+    await log.append(run("new"));
+    const passMinutes = async (count: number): Promise<void> => {
+      for (let n = 0; n < count; n++) {
+        clock.advance(60_000);
+        await soon();
+      }
+    };
+    await passMinutes(20);
+    clock.setByMs = 25 * 3_600_000;
+    await passMinutes(50);
+    assert.deepEqual(await log.bounds(), { lowest: 0, next: 1 });
+    clock.setByMs = 0;
+    await passMinutes(120);
+    assert.deepEqual(await log.bounds(), { lowest: 0, next: 1 });
+    await passMinutes(22 * 60);
+    assert.deepEqual(await log.bounds(), { lowest: 1, next: 1 });
+    await log.close();
+  });
+
   test("a trim of everything frees the last segment's file at once", async () => {
     const { disk, open } = simMachine(14);
     const log = await open();

@@ -3,7 +3,6 @@ import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import { Backoff } from "../../../src/replicated/peer-backoff.ts";
-import { PeerClocks } from "../../../src/replicated/peer-clocks.ts";
 import { decodeFault, encodeFault } from "../../../src/replicated/peer-fault.ts";
 import { type Outgoing, SendQueue } from "../../../src/replicated/peer-queue.ts";
 
@@ -84,45 +83,6 @@ describe("dialling again", () => {
     assert.ok(soon >= 40 && soon <= 80);
     backoff.lost(10_000);
     assert.equal(backoff.next(), 0);
-  });
-});
-
-describe("the clocks of peers", () => {
-  const heard = (offs: Record<string, number>): PeerClocks => {
-    const clocks = new PeerClocks();
-    for (const [peer, offMs] of Object.entries(offs)) clocks.heard(peer, 50_000 + offMs - 5, 50_000, 90, 100);
-    return clocks;
-  };
-
-  test("an offset counts half of the round trip", () => {
-    assert.equal(heard({ b: 7 }).offMs("b", 100), 7);
-    assert.equal(heard({ b: 7 }).offMs("c", 100), undefined);
-  });
-
-  test("a node is not trusted once most of its cluster is more than 10 s off", () => {
-    const cases: [Record<string, number>, boolean][] = [
-      [{}, true],
-      [{ b: 9_000, c: -9_000 }, true],
-      [{ b: 11_000, c: 0 }, true],
-      [{ b: 11_000, c: -11_000 }, false],
-      [{ b: 11_000, c: 11_000, d: 0, e: 0 }, true],
-      [{ b: 11_000, c: 11_000, d: 11_000, e: 0 }, false],
-      // Two that disagree: nobody can tell which is wrong.
-      [{ b: 60_000 }, true],
-    ];
-    for (const [offs, trusted] of cases) {
-      assert.equal(heard(offs).trusted(Object.keys(offs), 100), trusted, JSON.stringify(offs));
-    }
-  });
-
-  test("old answers, slow answers and those of forgotten peers count for nothing", () => {
-    const clocks = heard({ b: 60_000, c: 60_000 });
-    assert.equal(clocks.trusted(["b", "c"], 100), false);
-    assert.equal(clocks.trusted(["b", "c"], 40_000), true);
-    clocks.forget("b");
-    assert.equal(clocks.trusted(["b", "c"], 100), true);
-    clocks.heard("b", 110_000, 50_000, 0, 5_000);
-    assert.equal(clocks.offMs("b", 5_000), undefined);
   });
 });
 

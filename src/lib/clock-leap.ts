@@ -1,0 +1,60 @@
+/**
+ * Notices that a wall clock moved against a monotonic one: it was set, or the machine was suspended. Pure.
+ *
+ *   leap := the difference of the clocks moved by more than a minute since the last look, or by many smaller steps
+ *
+ * The difference that counts as normal follows the clock at 2 % of the time that passes. This lets pass what drift and
+ * slewing do (0.05 % to 8 %, a few seconds between two looks), and not the sum of many small steps.
+ */
+
+const leapMsMin = 60_000;
+/** For how long nothing is decided by a clock that was set, unless others confirm it. */
+export const leapHoldMs = 3_600_000;
+const normalRate = 0.02;
+
+export interface Moment {
+  /** Of a clock that can be set. */
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+export interface Leap {
+  /** How far the wall clock moved; negative: back. */
+  readonly byMs: number;
+  /** When it was noticed, on the monotonic clock. */
+  readonly atMs: number;
+}
+
+export class ClockLeaps {
+  #last: Leap | undefined;
+  #normalMs: number | undefined;
+  #lookedMs = 0;
+
+  /** The last leap. */
+  get last(): Leap | undefined {
+    return this.#last;
+  }
+
+  /** Compares the clocks. Looks may be any time apart. */
+  look({ wallMs, monotonicMs }: Moment): void {
+    const differenceMs = wallMs - monotonicMs;
+    const passedMs = Math.max(0, monotonicMs - this.#lookedMs);
+    this.#lookedMs = monotonicMs;
+    if (this.#normalMs === undefined) {
+      this.#normalMs = differenceMs;
+      return;
+    }
+    const movedMs = differenceMs - this.#normalMs;
+    const slackMs = passedMs * normalRate;
+    const byMs = Math.sign(movedMs) * Math.max(0, Math.abs(movedMs) - slackMs);
+    this.#normalMs = differenceMs - byMs;
+    if (Math.abs(byMs) <= leapMsMin) return;
+    this.#last = { byMs: movedMs, atMs: monotonicMs };
+    this.#normalMs = differenceMs;
+  }
+
+  /** The last leap, if it was noticed less than `withinMs` before. */
+  recent(monotonicMs: number, withinMs: number): Leap | undefined {
+    return this.#last !== undefined && monotonicMs - this.#last.atMs < withinMs ? this.#last : undefined;
+  }
+}

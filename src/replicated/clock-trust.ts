@@ -1,0 +1,147 @@
+/**
+ * May this node's wall clock decide anything? Pure.
+ *
+ *   trusted   a majority of the voters shows the same time within 10 s, clocks that were set within the hour left out.
+ *             A node that is the only voter: its clock was not set within the hour.
+ *   off       more than half of the other voters show another time
+ *   set       the clock moved by more than a minute against the monotonic clock, and no majority confirms it yet
+ *   ahead     only at the start of an only voter: the clock is more than an hour ahead of the newest record. The node
+ *             was down, or its clock is wrong; that it cannot tell.
+ *   unknown   not compared yet
+ *
+ * Only a trusted clock lets anything expire by age. `successors` are the voters that are in a better position to lead:
+ * whose clock a majority confirms, or, where there is no majority, whose clock was not set when this node's was. Without
+ * a successor the node leads on: a log with doubtful times is better than none.
+ *
+ * What this cannot see: a majority that is wrong in the same way for more than an hour, and a clock that is wrong from
+ * the start on a node without peers.
+ */
+import { ClockLeaps, type Leap, leapHoldMs, type Moment } from "../lib/clock-leap.ts";
+import { PeerClocks } from "./peer-clocks.ts";
+
+const offMsMax = 10_000;
+/** Once a clock is off, it has to come closer, or it would be off and right again by turns. */
+const offAgainMsMax = 8_000;
+/** A record is stamped at most this far ahead of the clocks of the others. */
+const stampAheadMsMax = 10_000;
+const gapMsMax = 3_600_000;
+
+export interface ClockVerdict {
+  readonly kind: "trusted" | "off" | "set" | "ahead" | "unknown";
+  /** By name. */
+  readonly successors: readonly string[];
+  /** For "set" and "ahead": by how much, and for how much longer it counts. */
+  readonly byMs?: number;
+  readonly leftMs?: number;
+  /** How far the other voters' clocks are ahead of this one, where that is known. */
+  readonly offMs: Readonly<Record<string, number>>;
+}
+
+export class ClockTrust {
+  readonly peers = new PeerClocks();
+  readonly #own = new ClockLeaps();
+  #others: readonly string[] = [];
+  #gap: Leap | undefined;
+  #wasOff = false;
+
+  /** The other voters, by name; empty for an only voter, and where the network does not tell. */
+  set others(names: readonly string[]) {
+    this.#others = names;
+  }
+
+  /** Once, at the start: `newestMs` is the timestamp at the end of the log, 0 for an empty one. */
+  begin(newestMs: number, now: Moment): void {
+    this.#own.look(now);
+    const byMs = now.wallMs - newestMs;
+    if (newestMs > 0 && byMs > gapMsMax) this.#gap = { byMs, atMs: now.monotonicMs };
+  }
+
+  verdict(now: Moment): ClockVerdict {
+    this.#own.look(now);
+    const verdict = this.#others.length === 0 ? this.#alone(now) : this.#together(now);
+    this.#wasOff = verdict.kind === "off";
+    return verdict;
+  }
+
+  /** What a record made now is stamped with, before it is raised to the stamp of the record before it. */
+  stampMs(now: Moment): number {
+    this.#own.look(now);
+    const shown = this.#others.flatMap((peer) => {
+      const wallMs = this.peers.wallMs(peer, now.monotonicMs);
+      return wallMs !== undefined && this.#steady(peer, now) ? [wallMs] : [];
+    });
+    if (shown.length === 0 || shown.length + 1 < this.#quorum) return now.wallMs;
+    // Of two, the later one: a single clock that is behind does not hold back the log's time.
+    const theirs = shown.sort((a, b) => a - b)[shown.length >> 1] as number;
+    return Math.max(0, Math.floor(Math.min(now.wallMs, theirs + stampAheadMsMax)));
+  }
+
+  #alone({ monotonicMs }: Moment): ClockVerdict {
+    const leap = this.#own.recent(monotonicMs, leapHoldMs);
+    if (leap !== undefined) return held("set", leap, monotonicMs);
+    const gap = this.#gap;
+    if (gap !== undefined && monotonicMs - gap.atMs < leapHoldMs) return held("ahead", gap, monotonicMs);
+    return { kind: "trusted", successors: [], offMs: {} };
+  }
+
+  #together(now: Moment): ClockVerdict {
+    const boundMs = this.#wasOff ? offAgainMsMax : offMsMax;
+    const known = this.#others.flatMap((name) => {
+      const wallMs = this.peers.wallMs(name, now.monotonicMs);
+      return wallMs === undefined ? [] : [{ name, wallMs, steady: this.#steady(name, now) }];
+    });
+    const leap = this.#own.recent(now.monotonicMs, leapHoldMs);
+    const own = { name: undefined, wallMs: now.wallMs, steady: leap === undefined };
+    const agree = (a: number, b: number): boolean => Math.abs(a - b) <= boundMs;
+    const isConfirmed = (one: { readonly name: string | undefined; readonly wallMs: number }): boolean => {
+      const others = [own, ...known].filter(({ name, steady }) => name !== one.name && steady);
+      return 1 + others.filter(({ wallMs }) => agree(wallMs, one.wallMs)).length >= this.#quorum;
+    };
+    const offMs = Object.fromEntries(
+      known.map(({ name, wallMs }) => [name, Math.round(wallMs - now.wallMs)]),
+    );
+    if (isConfirmed(own)) return { kind: "trusted", successors: [], offMs };
+    const off = known.filter(({ wallMs }) => !agree(wallMs, now.wallMs));
+    // One that was not heard of since this node's clock was set may have been set as well.
+    const sinceMs = leap?.atMs ?? Number.NEGATIVE_INFINITY;
+    const steady = off.filter((one) => one.steady && this.peers.heardSince(one.name, sinceMs));
+    const confirmed = steady.filter(isConfirmed);
+    const better = confirmed.length > 0 || own.steady ? confirmed : steady;
+    const successors = better.map(({ name }) => name);
+    if (off.length * 2 > this.#others.length) return { kind: "off", successors, offMs };
+    if (leap !== undefined) return { ...held("set", leap, now.monotonicMs), successors, offMs };
+    return { kind: "unknown", successors, offMs };
+  }
+
+  get #quorum(): number {
+    return Math.floor((this.#others.length + 1) / 2) + 1;
+  }
+
+  #steady(peer: string, { monotonicMs }: Moment): boolean {
+    return this.peers.steady(peer, monotonicMs);
+  }
+}
+
+function held(kind: "set" | "ahead", { byMs, atMs }: Leap, nowMs: number): ClockVerdict {
+  return { kind, successors: [], byMs: Math.round(byMs), leftMs: leapHoldMs - (nowMs - atMs), offMs: {} };
+}
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+const signed = (ms: number): string => `${ms < 0 ? "" : "+"}${seconds(ms)}`;
+
+/** What is wrong, with the figures; undefined for a clock of which nothing is known to be wrong. */
+export function clockProblem({ kind, byMs = 0, leftMs = 0, offMs }: ClockVerdict): string | undefined {
+  const until = `nothing expires by age for another ${seconds(leftMs)}`;
+  switch (kind) {
+    case "off": {
+      const clocks = Object.entries(offMs).map(([name, ms]) => `${name} ${signed(ms)}`);
+      return `the clock is more than ${seconds(offMsMax)} off most other voters (${clocks.join(", ")}): nothing expires by age`;
+    }
+    case "set":
+      return `the wall clock moved by ${signed(byMs)} against the monotonic clock: ${until} or until a majority confirms it`;
+    case "ahead":
+      return `the clock is ${seconds(byMs)} ahead of the newest record (the node was down, or its clock is wrong): ${until}`;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { ClockTrust, clockProblem } from "../../../src/replicated/clock-trust.ts";
+
+const second = 1_000;
+const minute = 60_000;
+const hour = 3_600_000;
+const start = 1_700_000_000_000;
+
+/** A voter "a" and the others, whose clocks can be moved; it hears from all of them once a second. */
+class Voters {
+  readonly trust = new ClockTrust();
+  readonly off: Record<string, number> = { a: 0 };
+  readonly silent = new Set<string>();
+  monotonicMs = 1;
+  #trueMs = start;
+
+  constructor(...others: string[]) {
+    for (const name of others) this.off[name] = 0;
+    this.trust.others = others;
+  }
+
+  get now() {
+    return { wallMs: this.#trueMs + this.off["a"]!, monotonicMs: this.monotonicMs };
+  }
+  get kind(): string {
+    return this.trust.verdict(this.now).kind;
+  }
+  get successors(): string {
+    return this.trust.verdict(this.now).successors.join();
+  }
+  /** How far ahead of the true time a record is stamped. */
+  get stampAheadMs(): number {
+    return this.trust.stampMs(this.now) - this.#trueMs;
+  }
+
+  /** Moves clocks, without anything heard or looked at since. */
+  set(...moved: [name: string, byMs: number][]): this {
+    for (const [name, byMs] of moved) this.off[name]! += byMs;
+    return this;
+  }
+
+  pass(ms: number): this {
+    this.monotonicMs += ms;
+    this.#trueMs += ms;
+    return this;
+  }
+
+  /** A second passes and the others are heard. */
+  hear(times = 1): this {
+    for (let n = 0; n < times; n++) {
+      this.pass(second);
+      for (const [name, offMs] of Object.entries(this.off)) {
+        if (name === "a" || this.silent.has(name)) continue;
+        this.trust.peers.heard(name, this.#trueMs + offMs, this.monotonicMs, this.monotonicMs);
+      }
+      this.trust.verdict(this.now);
+    }
+    return this;
+  }
+
+  /** This machine is suspended: its monotonic clock stands still. */
+  suspend(ms: number): this {
+    this.#trueMs += ms;
+    return this;
+  }
+}
+
+describe("an only voter", () => {
+  test("is trusted, and for an hour after its clock was set it is not", () => {
+    for (const byMs of [2 * hour, -2 * hour]) {
+      const alone = new Voters().hear(3);
+      assert.equal(alone.kind, "trusted");
+      alone.set(["a", byMs]);
+      assert.equal(alone.kind, "set");
+      assert.equal(alone.successors, "");
+      alone.pass(hour - second);
+      assert.equal(alone.kind, "set");
+      alone.pass(second);
+      assert.equal(alone.kind, "trusted");
+    }
+  });
+
+  test("that is set back to where it was is not trusted for an hour from then", () => {
+    const alone = new Voters().hear();
+    alone
+      .set(["a", 2 * hour])
+      .hear()
+      .pass(30 * minute)
+      .set(["a", -2 * hour]);
+    assert.equal(alone.kind, "set");
+    alone.pass(hour - second);
+    assert.equal(alone.kind, "set");
+    alone.pass(2 * second);
+    assert.equal(alone.kind, "trusted");
+  });
+
+  test("that starts more than an hour after the newest record cannot tell why, and waits for an hour", () => {
+    const cases: [ageMs: number, kind: string][] = [
+      [2 * hour, "ahead"],
+      [30 * minute, "trusted"],
+      [-2 * hour, "trusted"],
+      [start, "trusted"], // an empty log
+    ];
+    for (const [ageMs, kind] of cases) {
+      const alone = new Voters();
+      alone.trust.begin(start - ageMs, alone.now);
+      assert.equal(alone.kind, kind);
+      assert.equal(alone.pass(hour).kind, "trusted");
+    }
+  });
+
+  test("stamps records by its clock, wrong or not", () => {
+    assert.equal(new Voters().hear().set(["a", 2 * hour]).stampAheadMs, 2 * hour);
+  });
+});
+
+describe("one of three voters", () => {
+  test("is trusted once a majority shows its time within 10 s, and unknown before", () => {
+    const voters = new Voters("b", "c");
+    assert.equal(voters.kind, "unknown");
+    assert.equal(voters.successors, "");
+    voters.silent.add("c");
+    assert.equal(voters.hear().kind, "trusted");
+    voters.silent.add("b");
+    assert.equal(voters.pass(31 * second).kind, "unknown");
+    assert.equal(voters.successors, "");
+  });
+
+  test("whose clock leaps is off at once; the others should lead once they are heard to be as they were", () => {
+    for (const byMs of [2 * hour, -2 * hour, 11 * second, -11 * second]) {
+      const voters = new Voters("b", "c").hear().set(["a", byMs]);
+      assert.equal(voters.kind, "off", `${byMs}`);
+      assert.equal(voters.successors, Math.abs(byMs) > minute ? "" : "b,c");
+      voters.hear();
+      assert.equal(voters.successors, "b,c");
+      voters.set(["a", -byMs]);
+      assert.equal(voters.kind, "trusted");
+    }
+  });
+
+  test("does not change its mind around the limit", () => {
+    const voters = new Voters("b", "c").hear().set(["a", 10.5 * second]);
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.set(["a", -second]).kind, "off");
+    assert.equal(voters.set(["a", -2 * second]).kind, "trusted");
+    assert.equal(voters.set(["a", 2 * second]).kind, "trusted");
+  });
+
+  test("is trusted when the other that it agrees with was not set, whatever the third shows", () => {
+    const voters = new Voters("b", "c").hear();
+    for (const absurd of [hour, -hour, Number.MAX_VALUE, -Number.MAX_VALUE, 0]) {
+      voters.off["c"] = absurd;
+      assert.equal(voters.hear().kind, "trusted");
+      assert.equal(voters.successors, "");
+      assert.ok(voters.stampAheadMs <= 10 * second && voters.stampAheadMs >= 0);
+    }
+  });
+
+  test("that is right while the two others leap together lets nothing expire, and leads on", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.set(["b", 2 * hour], ["c", 2 * hour]).hear();
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.successors, "");
+    assert.equal(voters.stampAheadMs, 0);
+  });
+
+  test("that leaps together with another hands over to the third, which did not", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.set(["a", 2 * hour], ["b", 2 * hour]).hear(2);
+    assert.notEqual(voters.kind, "trusted");
+    assert.equal(voters.successors, "c");
+    assert.equal(voters.stampAheadMs, 10 * second);
+  });
+
+  test("leads on where all three disagree, and nothing expires", () => {
+    const voters = new Voters("b", "c").set(["b", hour], ["c", 2 * hour]).hear();
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.successors, "");
+  });
+
+  test("leads on where all leap together, and nothing expires for an hour", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.set(["a", 2 * hour], ["b", 2 * hour], ["c", 2 * hour]);
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.successors, "");
+    voters.hear();
+    assert.equal(voters.kind, "set");
+    assert.equal(voters.successors, "");
+    voters.pass(hour).hear();
+    assert.equal(voters.kind, "trusted");
+  });
+
+  test("that was suspended lets nothing expire for an hour, and may lead", () => {
+    const voters = new Voters("b", "c")
+      .hear()
+      .suspend(2 * hour)
+      .hear();
+    assert.equal(voters.kind, "set");
+    assert.equal(voters.successors, "");
+    voters.pass(hour).hear();
+    assert.equal(voters.kind, "trusted");
+  });
+
+  test("starts with a wrong clock: off as soon as both others are heard", () => {
+    const voters = new Voters("b", "c").set(["a", -2 * hour]);
+    voters.trust.begin(start, voters.now);
+    voters.silent.add("c");
+    assert.equal(voters.hear().kind, "unknown");
+    voters.silent.clear();
+    assert.equal(voters.hear().kind, "off");
+    assert.equal(voters.successors, "b,c");
+  });
+
+  test("stamps records at most 10 s ahead of the others, at once after a leap", () => {
+    const voters = new Voters("b", "c").hear().set(["a", 2 * hour]);
+    assert.equal(voters.stampAheadMs, 10 * second);
+    assert.equal(voters.pass(20 * second).stampAheadMs, 10 * second);
+    voters.silent.add("b").add("c");
+    voters.set(["a", -2 * hour - 5 * second]);
+    assert.equal(voters.stampAheadMs, -5 * second);
+  });
+});
+
+describe("one of two voters", () => {
+  test("that disagree: nothing expires, and the one whose clock was set hands over", () => {
+    const set = new Voters("b")
+      .hear()
+      .set(["a", 2 * hour])
+      .hear(2);
+    assert.equal(set.kind, "off");
+    assert.equal(set.successors, "b");
+    assert.equal(set.stampAheadMs, 10 * second);
+    const other = new Voters("b")
+      .hear()
+      .set(["b", 2 * hour])
+      .hear();
+    assert.equal(other.kind, "off");
+    assert.equal(other.successors, "");
+    assert.equal(other.stampAheadMs, 0);
+    const ever = new Voters("b").set(["b", 2 * hour]).hear();
+    assert.equal(ever.kind, "off");
+    assert.equal(ever.successors, "");
+  });
+});
+
+describe("one of five voters", () => {
+  test("needs two others that agree with it, and one reachable voter limits no stamps", () => {
+    const voters = new Voters("b", "c", "d", "e");
+    for (const name of ["c", "d", "e"]) voters.silent.add(name);
+    voters.set(["b", -2 * hour]).hear();
+    assert.equal(voters.kind, "unknown");
+    assert.equal(voters.stampAheadMs, 0);
+    voters.silent.delete("c");
+    assert.equal(voters.hear().kind, "unknown");
+    voters.silent.delete("d");
+    assert.equal(voters.hear().kind, "trusted");
+    voters.set(["d", hour]).hear();
+    voters.silent.delete("e");
+    assert.equal(voters.hear().kind, "trusted");
+  });
+});
+
+test("a problem is said with its figures", () => {
+  const voters = new Voters("b", "c").hear().set(["a", 2 * hour]);
+  assert.equal(
+    clockProblem(voters.trust.verdict(voters.now)),
+    "the clock is more than 10.0 s off most other voters (b -7200.0 s, c -7200.0 s): nothing expires by age",
+  );
+  const alone = new Voters().hear().set(["a", -90 * second]);
+  assert.equal(
+    clockProblem(alone.trust.verdict(alone.now)),
+    "the wall clock moved by -90.0 s against the monotonic clock: nothing expires by age for another 3600.0 s or until a majority confirms it",
+  );
+  const late = new Voters();
+  late.trust.begin(start - 2 * hour, late.now);
+  assert.match(
+    clockProblem(late.trust.verdict(late.now))!,
+    /^the clock is 7200\.0 s ahead of the newest record/,
+  );
+  assert.equal(clockProblem(new Voters().trust.verdict(new Voters().now)), undefined);
+});
