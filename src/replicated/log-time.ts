@@ -40,8 +40,7 @@ export class LogTime {
   }
 
   /** May the clock be trusted? Logs a line when that changes. */
-  verdict(): ClockVerdict {
-    const now = this.#now();
+  verdict(now = this.#now()): ClockVerdict {
     const last = this.#last;
     if (last !== undefined && this.#at !== undefined && isSoonAfter(now, this.#at)) return last;
     const verdict = this.trust.verdict(now);
@@ -63,7 +62,8 @@ export class LogTime {
 
   /** The time by which something may expire; undefined while the clock is not trusted. */
   expiryMs(): number | undefined {
-    return this.verdict().kind === "trusted" ? this.#clock.wallMs() : undefined;
+    const now = this.#now();
+    return this.verdict(now).kind === "trusted" ? now.wallMs : undefined;
   }
 
   #changed(verdict: ClockVerdict): void {
