@@ -10,6 +10,7 @@ import type { Written } from "./vocabulary.ts";
 const kinds = {
   "bad-request": { retry: false, sentence: "the request is malformed" },
   "bad-record": { retry: false, sentence: "a record is malformed" },
+  "unexpected-compression": { retry: false, sentence: "a message is compressed, and no encoding was named" },
   "too-large": { retry: false, sentence: "larger than the limit" },
   "out-of-range": { retry: false, sentence: "the offset is not in the log" },
   "offset-mismatch": { retry: false, sentence: "the log does not end at the expected offset" },

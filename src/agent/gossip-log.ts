@@ -50,7 +50,8 @@ function lineOf(event: MembershipEvent): { readonly facts: object; readonly sent
     }
     case "problem": {
       const { fault, from } = event;
-      const facts = from === undefined ? fault.facts : { ...fault.facts, from: endpointText(from) };
+      const err = fault.kind === "unknown" ? { err: fault } : {};
+      const facts = { ...fault.facts, ...err, ...(from === undefined ? {} : { from: endpointText(from) }) };
       return { facts, sentence: `gossip: ${fault.message}` };
     }
     case "user-event":

@@ -19,6 +19,7 @@ import {
 } from "node:tls";
 import { anonymousIdentity, type Identity, localIdentity } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
+import { guarded } from "../lib/boundary.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Front } from "../service/mod.ts";
@@ -96,7 +97,7 @@ export class Listener {
       keepAliveInitialDelay: 30_000,
     });
     this.#server.maxConnections = options.connectionsMax;
-    this.#server.on("connection", (socket) => this.#accept(socket));
+    this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
     this.#server.on("drop", () =>
       options.log.warn({ connections: this.#sockets.size }, "too many connections"),
     );
@@ -125,7 +126,7 @@ export class Listener {
     this.#doors = doors;
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    for (const socket of waiting) this.#sniff(socket);
+    for (const socket of waiting) this.#guard(socket, () => this.#sniff(socket));
   }
 
   /**
@@ -192,7 +193,8 @@ export class Listener {
       socket.destroy();
     };
     let head: Buffer = Buffer.alloc(0);
-    const onReadable = (): void => {
+    const onReadable = (): void => this.#guard(socket, look);
+    const look = (): void => {
       const chunk = socket.read() as Buffer | null;
       if (chunk === null) return;
       head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
@@ -230,6 +232,11 @@ export class Listener {
     else this.#drop(socket, `began with byte ${first}, which nothing here speaks`);
   }
 
+  /** The boundary of a connection until it is handed on: what a handler throws ends it. */
+  #guard(socket: Socket, work: () => void): void {
+    guarded(socket, this.#options.log, "a connection failed before it was served, and is ended", work);
+  }
+
   #drop(socket: Socket, why: string): void {
     this.#options.log.debug({ peer: peerOf(socket) }, `connection closed, it ${why}`);
     socket.destroy();
@@ -241,7 +248,7 @@ export class Listener {
       handshakeTimeout: this.#options.handshakeMs ?? 10_000,
     });
     source.adopt(server);
-    server.on("secureConnection", (socket) => this.#secured(socket, source));
+    server.on("secureConnection", (socket) => this.#guard(socket, () => this.#secured(socket, source)));
     server.on("tlsClientError", (_error, socket) => socket.destroy());
     return server;
   }

@@ -124,7 +124,8 @@ export class OpsServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://ops");
+    const [pathname = "/", query = ""] = (request.url ?? "/").split("?", 2);
+    const searchParams = new URLSearchParams(query);
     response.setHeader("cache-control", "no-store");
     response.setHeader("content-type", "text/plain; charset=utf-8");
     if (request.method !== "GET" && request.method !== "HEAD") {

@@ -220,14 +220,23 @@ export class Membership {
     }
   }
 
+  /** For what no caller waits for: what it throws is a problem to log. */
+  #driveSafely(act: (nowMs: number) => void): void {
+    try {
+      this.#drive(act);
+    } catch (reason) {
+      this.#problem(Fault.from(reason), undefined);
+    }
+  }
+
   #perform(): void {
     if (this.#closed) return;
     const duties = this.#core.ready();
     for (const packet of duties.packets) this.#transport.send(packet);
     for (const dial of duties.dials) {
       this.#transport.dial(dial).then(
-        (reply) => this.#drive((now) => this.#core.dialed(now, dial.id, reply)),
-        (reason) => this.#drive((now) => this.#core.dialed(now, dial.id, Fault.from(reason))),
+        (reply) => this.#driveSafely((now) => this.#core.dialed(now, dial.id, reply)),
+        (reason) => this.#driveSafely((now) => this.#core.dialed(now, dial.id, Fault.from(reason))),
       );
     }
     this.#arm();
@@ -241,7 +250,7 @@ export class Membership {
     this.#timerDueMs = due;
     this.#timer = this.#clock.after(Math.max(0, due - this.#clock.monotonicMs()), () => {
       this.#timerDueMs = Number.POSITIVE_INFINITY;
-      this.#drive((now) => this.#core.tick(now));
+      this.#driveSafely((now) => this.#core.tick(now));
     });
   }
 

@@ -53,17 +53,17 @@ export class PeerConnection {
     this.#socket = socket;
     this.#queue = new SendQueue(bounds);
     this.#reader = new FrameReader((frame) => options.onFrame(frame));
-    socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
+    socket.on("data", (chunk: Uint8Array) => this.#guard(() => this.#received(chunk)));
     socket.on("drain", () => {
       this.#blocked = false;
       this.#moved = true;
-      this.#flush();
+      this.#guard(() => this.#flush());
     });
     socket.on("error", (error: Error) => {
       this.#error ??= error;
     });
-    socket.once("end", () => this.#gone());
-    socket.once("close", () => this.#gone());
+    socket.once("end", () => this.#guard(() => this.#gone()));
+    socket.once("close", () => this.#guard(() => this.#gone()));
     socket.write(preamble);
   }
 
@@ -90,7 +90,7 @@ export class PeerConnection {
       this.#flushing = true;
       queueMicrotask(() => {
         this.#flushing = false;
-        this.#flush();
+        this.#guard(() => this.#flush());
       });
     }
     return true;
@@ -146,11 +146,23 @@ export class PeerConnection {
   #received(chunk: Uint8Array): void {
     if (this.#closed) return;
     this.#moved = true;
+    this.#reader.push(chunk);
+  }
+
+  /**
+   * The boundary of the socket: a Fault ends the connection, and so does whatever else a handler throws. Its owner logs
+   * the fault.
+   */
+  #guard(work: () => void): void {
     try {
-      this.#reader.push(chunk);
+      work();
     } catch (reason) {
-      if (!(reason instanceof Fault)) throw reason;
-      this.close(reason);
+      const fault = reason instanceof Fault ? reason : unexpected(reason);
+      try {
+        this.close(fault);
+      } catch {
+        this.#socket.destroy();
+      }
     }
   }
 
@@ -189,6 +201,13 @@ export class PeerConnection {
     );
   }
 }
+
+const unexpected = (cause: unknown): Fault =>
+  new Fault("unknown", {
+    message: `a frame of the peer could not be handled, ${String(cause)}`,
+    written: "unknown",
+    cause,
+  });
 
 /** What is to be written, no piece larger than a burst. */
 function piecesOf(items: readonly Outgoing[]): Piece[] {

@@ -93,8 +93,8 @@ export class PeerServer {
     this.#requests++;
     this.#bytes += bytes;
     this.#work(request).then(
-      (value) => this.#done(bytes, () => encodeAnswer(request.id, value)),
-      (reason: unknown) => this.#done(bytes, () => encodeFailure(request.id, reason)),
+      (value) => this.#done(request.id, bytes, () => encodeAnswer(request.id, value)),
+      (reason: unknown) => this.#done(request.id, bytes, () => encodeFailure(request.id, reason)),
     );
   }
 
@@ -105,10 +105,17 @@ export class PeerServer {
     this.#aborts.clear();
   }
 
-  #done(bytes: number, frame: () => EncodedFrame): void {
+  #done(id: Request["id"], bytes: number, encode: () => EncodedFrame): void {
     this.#requests--;
     this.#bytes -= bytes;
-    if (!this.#closed) this.#options.answer(frame());
+    if (this.#closed) return;
+    let frame: EncodedFrame;
+    try {
+      frame = encode();
+    } catch (reason) {
+      frame = encodeFailure(id, reason);
+    }
+    this.#options.answer(frame);
   }
 
   async #work(request: Request): Promise<unknown> {

@@ -14,7 +14,7 @@ import { getDoor, postDoor } from "./doors.ts";
 import { signalOf } from "./ending.ts";
 import { httpErrorOf } from "./errors.ts";
 import type { HeldBytes } from "./held-bytes.ts";
-import { type Exchange, headerOf, queryOf } from "./http/exchange.ts";
+import { type Exchange, headerOf, queryOf, quoted } from "./http/exchange.ts";
 import { readBody } from "./http/read-body.ts";
 import { forwardHeader } from "./log-service.ts";
 import { readOne } from "./read-one.ts";
@@ -39,7 +39,7 @@ export async function chapterOne(
 ): Promise<void> {
   const { method } = exchange;
   if (method !== "GET" && method !== "POST") {
-    const message = `${method} is not for /, POST appends a record and GET reads one`;
+    const message = `${quoted(method)} is not for /, POST appends a record and GET reads one`;
     const body = JSON.stringify({ code: "unimplemented", message, written: "no" });
     exchange.send(405, { ...jsonHeaders, allow: "GET, POST" }, `${body}\n`);
     return;
@@ -132,7 +132,7 @@ function plainEncodingOnly(exchange: Exchange): void {
   const encoding = headerOf(exchange, "content-encoding") ?? "identity";
   if (encoding !== "identity") {
     throw new Fault("bad-request", {
-      message: `content-encoding ${encoding} is not understood here, send it plain`,
+      message: `content-encoding ${quoted(encoding)} is not understood here, send it plain`,
     });
   }
 }

@@ -34,6 +34,9 @@ const kinds: Readonly<Partial<Record<Code, FaultKind>>> = {
 /** What was thrown, as a Fault where it is an error of Connect's own. */
 export function faultOfOwn(reason: unknown): unknown {
   if (!(reason instanceof ConnectError) || reason.details.length > 0) return reason;
+  if (/^received compressed envelope/.test(reason.rawMessage)) {
+    return new Fault("unexpected-compression", { cause: reason });
+  }
   const limit = /larger than configured readMaxBytes (\d+)/.exec(reason.rawMessage)?.[1];
   return new Fault(kinds[reason.code] ?? "bad-request", {
     message: limit === undefined ? reason.rawMessage : `a message of more than ${limit} bytes`,

@@ -19,6 +19,8 @@ export const errorDomain = "tailrace";
 const codes: Readonly<Record<FaultKind, Code>> = {
   "bad-request": Code.InvalidArgument,
   "bad-record": Code.InvalidArgument,
+  // As gRPC's and Connect's specifications ask.
+  "unexpected-compression": Code.Internal,
   "too-large": Code.ResourceExhausted,
   "out-of-range": Code.OutOfRange,
   "offset-mismatch": Code.Aborted,
@@ -50,6 +52,7 @@ const codes: Readonly<Record<FaultKind, Code>> = {
 const statuses: Readonly<Record<FaultKind, number>> = {
   "bad-request": 400,
   "bad-record": 400,
+  "unexpected-compression": 400,
   "too-large": 413,
   "out-of-range": 404,
   "offset-mismatch": 409,

@@ -15,7 +15,7 @@ import { type ChapterOneOptions, chapterOne } from "./chapter-one.ts";
 import { doorOfPath } from "./doors.ts";
 import type { LaneStream } from "./express/lane-stream.ts";
 import type { H2Stream } from "./h2/h2-stream.ts";
-import { type Exchange, headerOf, pathOf } from "./http/exchange.ts";
+import { type Exchange, headerOf, pathOf, quoted } from "./http/exchange.ts";
 import { H2Exchange } from "./http/h2-exchange.ts";
 import { corsHeaders, isKnownHost, mayChange, type OriginRules, preflightHeaders } from "./origin.ts";
 import { refuse } from "./refuse.ts";
@@ -65,7 +65,7 @@ export function createFront(options: FrontOptions): Front {
     const rpc = options.rpc(exchange, caller);
     if (rpc !== undefined) return rpc;
     if (exchange.method !== "GET" && !mayChange(provenanceOf(exchange, caller, origin), origins)) {
-      const message = `a page of ${origin ?? "another site"} may not do this; --cors-origins lists those that may`;
+      const message = `a page of ${quoted(origin ?? "another site")} may not do this; --cors-origins lists those that may`;
       noteStray(begin, exchange, caller, "permission_denied");
       refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
       return undefined;
@@ -82,9 +82,11 @@ export function createFront(options: FrontOptions): Front {
     noteStray(begin, exchange, caller, isRpc ? "unimplemented" : "not_found");
     const fault = isRpc
       ? new Fault("unimplemented", {
-          message: `there is no service for ${path}; grpcurl can list those that are`,
+          message: `there is no service for ${quoted(path)}; grpcurl can list those that are`,
         })
-      : new Fault("not-found", { message: `there is no ${path} here, only /, /tail, /ui/ and the RPCs` });
+      : new Fault("not-found", {
+          message: `there is no ${quoted(path)} here, only /, /tail, /ui/ and the RPCs`,
+        });
     refuse(exchange, { fault, status: 404 });
   };
 
@@ -99,7 +101,7 @@ export function createFront(options: FrontOptions): Front {
 
   const answer = (exchange: Exchange, caller: Caller): Promise<void> | undefined => {
     if (!knows(exchange.authority, caller)) {
-      const message = `this server is not called "${exchange.authority ?? ""}"; use localhost or an address, or --allow-hosts`;
+      const message = `this server is not called "${quoted(exchange.authority ?? "")}"; use localhost or an address, or --allow-hosts`;
       noteStray(begin, exchange, caller, "permission_denied");
       refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
       return undefined;
@@ -113,7 +115,7 @@ export function createFront(options: FrontOptions): Front {
     const expectation = headerOf(exchange, "expect");
     if (expectation === undefined || expectation.toLowerCase() === "100-continue")
       return route(exchange, caller);
-    const message = `the expectation "${expectation}" cannot be met, only 100-continue`;
+    const message = `the expectation "${quoted(expectation)}" cannot be met, only 100-continue`;
     refuse(exchange, { fault: new Fault("bad-request", { message }), status: 417 });
     return undefined;
   };

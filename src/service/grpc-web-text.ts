@@ -6,6 +6,7 @@
  */
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { Fault } from "../fault.ts";
+import { connectErrorOf } from "./errors.ts";
 
 const textType = /^application\/grpc-web-text(\+proto)?(;|$)/;
 
@@ -41,13 +42,21 @@ async function* decoded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
     const text = rest + Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString("latin1");
     const whole = text.length - (text.length % 4);
     rest = text.slice(whole);
-    for (const run of text.slice(0, whole).match(/[^=]+={0,2}/g) ?? []) yield bytesOf(run);
+    yield* runsOf(text.slice(0, whole));
   }
-  if (rest !== "") yield bytesOf(rest);
+  // The last run may lack its padding.
+  if (rest !== "") yield* runsOf(rest);
 }
 
-function bytesOf(text: string): Uint8Array {
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text))
-    throw new Fault("bad-request", { message: "the body is not base64" });
-  return Buffer.from(text, "base64");
+/** Each run of base64 up to the end of its padding, decoded. Throws a ConnectError, the only kind that Connect hands on. */
+function* runsOf(text: string): Generator<Uint8Array> {
+  for (let at = 0; at < text.length; ) {
+    const padding = text.indexOf("=", at);
+    const end = padding < 0 ? text.length : Math.min(text.length, padding - (padding % 4) + 4);
+    const run = text.slice(at, end);
+    if (!/^[A-Za-z0-9+/]{2,}={0,2}$/.test(run) || run.length % 4 === 1)
+      throw connectErrorOf(new Fault("bad-request", { message: "the body is not base64" }));
+    yield Buffer.from(run, "base64");
+    at = end;
+  }
 }

@@ -8,7 +8,7 @@ import { endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { Fault } from "../fault.ts";
 import { codeName, codeOf, connectErrorOf } from "./errors.ts";
 import { grpcStatusOf } from "./grpc-message.ts";
-import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./http/exchange.ts";
+import { type Exchange, headerOf, pathOf, quoted, type ResponseHeaders } from "./http/exchange.ts";
 import { jsonOptions } from "./json-options.ts";
 
 export interface Refusal {
@@ -71,19 +71,21 @@ export function refuseRpc(exchange: Exchange, status: number, allowed: readonly 
 }
 
 function faultOf(exchange: Exchange, status: number): Fault {
-  const path = pathOf(exchange);
+  const path = quoted(pathOf(exchange));
   switch (status) {
     case 404:
       return new Fault("unimplemented", {
         message: `there is no method ${path}; grpcurl and buf curl can list them`,
       });
     case 405:
-      return new Fault("unimplemented", { message: `${exchange.method} is not for ${path}; use POST` });
+      return new Fault("unimplemented", {
+        message: `${quoted(exchange.method)} is not for ${path}; use POST`,
+      });
     case 415:
       // Code "unknown", as Connect's specification maps this status and as gRPC servers answer an unknown codec.
       return new Fault("unknown", {
         message:
-          `content type ${headerOf(exchange, "content-type") ?? "(none)"} does not suit ${path}; ` +
+          `content type ${quoted(headerOf(exchange, "content-type") ?? "(none)")} does not suit ${path}; ` +
           "unary methods take application/json (curl -H 'content-type: application/json'), " +
           "streams take application/connect+json; for a live stream with curl there is GET /tail",
       });

@@ -13,7 +13,7 @@ import { metaOf } from "./chapter-one.ts";
 import { tailDoor } from "./doors.ts";
 import { signalOf } from "./ending.ts";
 import { errorObject, httpErrorOf } from "./errors.ts";
-import { type Exchange, headerOf, queryOf } from "./http/exchange.ts";
+import { type Exchange, headerOf, queryOf, quoted } from "./http/exchange.ts";
 import { openRead, readSlices } from "./read.ts";
 import { ReadLimit } from "./read-limit.ts";
 import { recordLine, type ValueFormat } from "./record-json.ts";
@@ -64,7 +64,7 @@ const chunkBytes = 64 * 1024;
 export async function tail(exchange: Exchange, caller: Caller, options: TailOptions): Promise<void> {
   const { desk, traffic } = options;
   if (exchange.method !== "GET") {
-    const message = `${exchange.method} is not for /tail, use GET`;
+    const message = `${quoted(exchange.method)} is not for /tail, use GET`;
     const body = `${JSON.stringify({ code: "unimplemented", message, written: "no" })}\n`;
     exchange.send(405, { "content-type": "application/json", allow: "GET" }, body);
     return;

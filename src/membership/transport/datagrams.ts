@@ -42,8 +42,11 @@ function wrap(socket: Socket): Datagrams {
   const datagrams: Datagrams = {
     port: socket.address().port,
     send(to, bytes) {
-      // A datagram that cannot be sent is a lost one: gossip lives with that.
-      if (open) socket.send(bytes, to.port, to.host, () => {});
+      // A datagram that cannot be sent is a lost one: gossip lives with that. Node throws at once for an address that
+      // cannot be, such as port 0, and others may have told us one.
+      try {
+        if (open) socket.send(bytes, to.port, to.host, () => {});
+      } catch {}
     },
     onDatagram: () => {},
     close: () =>
@@ -67,6 +70,12 @@ export function plain(address: string): string {
     ? (addressText(addressBytes(bare)) ?? bare)
     : bare.slice(bare.lastIndexOf(":") + 1);
 }
+
+/** The boundary of the port: whatever a message makes us throw is a problem of that message. */
+export const faultOf = (reason: unknown): Fault =>
+  reason instanceof Fault
+    ? reason
+    : new Fault("unknown", { message: `a message could not be handled, ${String(reason)}`, cause: reason });
 
 export function bindFault(cause: unknown, host: string, port: number): Fault {
   const code = (cause as NodeJS.ErrnoException).code ?? "unknown";

@@ -14,7 +14,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Endpoint } from "../codec/address.ts";
 import type { Wrapping } from "../codec/packet.ts";
 import { StreamReader, sealStream } from "../codec/stream.ts";
-import { bindFault, plain } from "./datagrams.ts";
+import { bindFault, faultOf, plain } from "./datagrams.ts";
 
 export interface StreamLimits {
   readonly bytesMax: number;
@@ -153,9 +153,8 @@ export class Streams {
       // Whoever does not read makes us keep it.
       this.#hold(inbound, bytes.length);
     } catch (reason) {
-      if (!(reason instanceof Fault)) throw reason;
       socket.destroy();
-      this.handlers.refused(inbound.from, reason);
+      this.handlers.refused(inbound.from, faultOf(reason));
     }
   }
 
@@ -185,7 +184,7 @@ export class Streams {
           if (message !== undefined) resolve(message);
         } catch (reason) {
           done = true;
-          reject(Fault.from(reason));
+          reject(faultOf(reason));
         }
       });
       socket.resume(); // Whoever handed it over may have paused it.

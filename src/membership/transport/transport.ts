@@ -4,12 +4,12 @@
  * Never: decides, retries.
  */
 import type { Socket } from "node:net";
-import { Fault } from "../../fault.ts";
+import type { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Endpoint } from "../codec/address.ts";
 import { openPacket, sealPacket, type Wrapping } from "../codec/packet.ts";
 import type { DialDuty, PacketDuty } from "../core/duties.ts";
-import { type Datagrams, openDatagrams } from "./datagrams.ts";
+import { type Datagrams, faultOf, openDatagrams } from "./datagrams.ts";
 import { type StreamLimits, Streams } from "./streams.ts";
 
 /** What the mux of the one port hands over: a TCP socket with the bytes it looked at put back. */
@@ -73,8 +73,7 @@ function wrap(options: TransportOptions, datagrams: Datagrams, streams: Streams)
         try {
           handlers.packet(from, openPacket(bytes, wrapping));
         } catch (reason) {
-          if (!(reason instanceof Fault)) throw reason;
-          handlers.refused(from, reason);
+          handlers.refused(from, faultOf(reason));
         }
       };
     },

@@ -54,14 +54,13 @@ function serve(lane: Lane, express: ExpressCall, cut: Cut): void {
     const plan = planOf(request, express.call.deadlineMs);
     const ended = new AbortController();
     express.onEnd = () => ended.abort();
-    openRead(lane.log, plan, ended.signal).then(
-      (read) => {
+    openRead(lane.log, plan, ended.signal)
+      .then((read) => {
         const markers = request.markers && cut === records;
         if (express.over) read.tail[Symbol.dispose]();
         else new Follower(lane, express, read, cut, markers).open();
-      },
-      (reason) => express.fail(reason),
-    );
+      })
+      .catch((reason: unknown) => express.fail(reason));
   });
 }
 
@@ -159,12 +158,15 @@ class Follower {
     this.#rooms = this.#rooms?.giveBack();
     this.#tellCaughtUp();
     this.#scheduleHeartbeat();
-    this.#tail.ready().then((more) => {
-      this.#heartbeatAt?.cancel();
-      this.#heartbeatAt = undefined;
-      if (more) this.#mark();
-      else this.#express.end();
-    });
+    this.#tail
+      .ready()
+      .then((more) => {
+        this.#heartbeatAt?.cancel();
+        this.#heartbeatAt = undefined;
+        if (more) this.#mark();
+        else this.#express.end();
+      })
+      .catch((reason: unknown) => this.#express.fail(reason));
   }
 
   /** At the end of the log: flushes with all others that were woken. */

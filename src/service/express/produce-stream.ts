@@ -19,7 +19,7 @@ import { oneRecord, readSlowly, startAppend } from "./produce.ts";
 import { AppendRequest } from "./request-codec.ts";
 import { ackBytes, writeProduceResponse } from "./response-codec.ts";
 import { RunGroup } from "./run-group.ts";
-import { checkFlags, cutShort, guard } from "./unary-body.ts";
+import { attempt, checkFlags, cutShort, guard } from "./unary-body.ts";
 
 /** Records and bytes under way at once on one stream. */
 const pendingRecordsMax = 65_536;
@@ -148,7 +148,7 @@ class ProduceStream {
     pending.settled = true;
     if (this.#acksDue || this.#express.over) return;
     this.#acksDue = true;
-    queueMicrotask(this.#acknowledge);
+    queueMicrotask(() => attempt(this.#express, this.#acknowledge));
   }
 
   readonly #acknowledge = (): void => {

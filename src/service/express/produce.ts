@@ -51,10 +51,9 @@ function serve(
     const request = new AppendRequest(lane.recordLimits, express.call.subject);
     const usual = request.read(bytes, start, end, method.recordsMin, method.recordsMax);
     const append = usual ? request : readSlowly(lane, express, method, bytes.subarray(start, end));
-    startAppend(lane, express, append, forward).then(
-      (appended) => express.finish(encode(appended)),
-      (reason) => express.fail(reason),
-    );
+    startAppend(lane, express, append, forward)
+      .then((appended) => express.finish(encode(appended)))
+      .catch((reason: unknown) => express.fail(reason));
   });
 }
 

@@ -5,7 +5,7 @@
  * Never: decodes the message.
  */
 import { Fault } from "../../fault.ts";
-import { EnvelopeReader, tooLarge } from "./envelope.ts";
+import { EnvelopeReader, flag, tooLarge } from "./envelope.ts";
 import type { ExpressCall } from "./express-call.ts";
 
 /** Calls back with the message once the client has said all; what else happens fails the call. */
@@ -88,6 +88,8 @@ export function attempt(express: ExpressCall, work: () => void): void {
 /** A message of this lane is never compressed, and no client ends its own stream with a flag. */
 export function checkFlags(flags: number): void {
   if (flags === 0) return;
+  // No encoding can have been named: such a request is not of this lane.
+  if ((flags & flag.compressed) !== 0) throw new Fault("unexpected-compression");
   throw new Fault("bad-request", { message: `an envelope has flags ${flags}, expected 0` });
 }
 

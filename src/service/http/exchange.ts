@@ -80,6 +80,9 @@ export function mergedHeaders(set: ReadonlyMap<string, string>, headers: Respons
   return { ...Object.fromEntries(set), ...headers, ...both };
 }
 
+/** What a client sent, for a message: at most 100 characters of it. */
+export const quoted = (text: string): string => (text.length <= 100 ? text : `${text.slice(0, 100)}…`);
+
 /** The reason of a signal or a body whose client has gone. */
 export const clientGone = (): Fault => new Fault("canceled", { message: "the client has gone" });
 

@@ -14,7 +14,8 @@ export function universalRequest(exchange: Exchange, contextValues: ContextValue
     // Connect reads the query only. The name that the client used need not be part of a valid URL.
     url: `http://localhost${exchange.target}`,
     header: webHeaders(exchange.headers),
-    body: exchange.body,
+    // Not before Connect reads: asking for the body is what sends 100 Continue.
+    body: { [Symbol.asyncIterator]: () => exchange.body[Symbol.asyncIterator]() },
     signal: exchange.signal,
     contextValues,
   };

@@ -300,3 +300,76 @@ test("of many cut streams only the latest are remembered", () => {
   world.feed(frame(1, 5, 1, encodeBlock([["x-trailer", "y"]])));
   assert.equal(world.goneWith(), 5);
 });
+
+test("what serves a stream may throw anywhere: that stream is reset with INTERNAL_ERROR, and no other", () => {
+  const boom = (): never => {
+    throw new Error("boom");
+  };
+  const resets = (world: World): number[][] =>
+    world
+      .sent()
+      .filter(({ type }) => type === 3)
+      .map(({ stream, payload }) => [stream, payload.readUInt32BE(0)]);
+  const cases: Readonly<Record<string, (world: World) => void>> = {
+    "when it is opened": (world) => {
+      world.serve = boom;
+      world.feed(headers(1));
+    },
+    "at data": (world) => {
+      world.serve = (stream) => (stream.onData = boom);
+      world.feed(headers(1), frame(0, 0, 1, Buffer.from("x")));
+    },
+    "at the end of the request": (world) => {
+      world.serve = (stream) => (stream.onEnd = boom);
+      world.feed(headers(1, true));
+    },
+    "when there is window again": (world) => {
+      world.serve = (stream) => {
+        stream.onDrain = boom;
+        stream.respond(encodeBlock([[":status", "200"]]));
+        stream.write(Buffer.alloc(100_000));
+      };
+      world.feed(settings([4, 10]), headers(1), frame(8, 0, 1, u32(200_000)), frame(8, 0, 0, u32(200_000)));
+    },
+  };
+  for (const [name, provoke] of Object.entries(cases)) {
+    const world = new World();
+    world.sent();
+    provoke(world);
+    assert.deepEqual(resets(world), [[1, 2]], name);
+    assert.equal(world.failures.length, 1, name);
+    world.serve = undefined;
+    world.feed(headers(3, true));
+    assert.equal(world.streams[1]?.closed, false, name);
+    assert.equal(world.closed, false, name);
+  }
+});
+
+test("what is told of the end of a stream may throw: the others hear of theirs", () => {
+  const world = new World();
+  let told = 0;
+  world.serve = (stream) => {
+    stream.onClose = () => {
+      told++;
+      throw new Error("boom");
+    };
+  };
+  world.feed(headers(1), headers(3));
+  world.connection.hangUp();
+  assert.equal(told, 2);
+  assert.equal(world.failures.length, 2);
+});
+
+test("a request that announces a body and ends without one is never served", () => {
+  const world = new World();
+  const lying = encodeBlock([
+    [":method", "POST"],
+    [":scheme", "http"],
+    [":path", "/x"],
+    ["content-length", "5"],
+  ]);
+  world.feed(frame(1, 5, 1, lying));
+  assert.equal(world.streams.length, 0);
+  const [reset] = world.sent();
+  assert.deepEqual([reset?.type, reset?.payload.readUInt32BE(0)], [3, 1]);
+});

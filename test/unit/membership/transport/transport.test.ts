@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { test } from "node:test";
+import type { Fault } from "../../../../src/fault.ts";
+import { systemClock } from "../../../../src/lib/clock.ts";
+import { openTransport } from "../../../../src/membership/transport/transport.ts";
+
+const open = async () => {
+  const transport = await openTransport({
+    host: "127.0.0.1",
+    port: 0,
+    listen: true,
+    wrapping: { label: "", keyring: undefined },
+    limits: { bytesMax: 1000, inboundMax: 4, inboundBytesMax: 4000, timeoutMs: 5000 },
+    clock: systemClock,
+  });
+  return { transport, [Symbol.asyncDispose]: () => transport.close() };
+};
+
+test("a message whose handler throws anything is a problem of that message, by datagram and by stream", async () => {
+  await using opened = await open();
+  const { transport } = opened;
+  const { port } = transport.bound;
+  const faults: Fault[] = [];
+  let heard = Promise.withResolvers<void>();
+  const boom = (): never => {
+    throw new TypeError("boom");
+  };
+  transport.start({
+    packet: boom,
+    stream: boom,
+    refused: (_from, fault) => {
+      faults.push(fault);
+      heard.resolve();
+    },
+  });
+  const udp = createSocket("udp4");
+  for (let turn = 0; turn < 2; turn++) {
+    heard = Promise.withResolvers();
+    udp.send(Buffer.from([0, 0, 0, 0]), port, "127.0.0.1");
+    await heard.promise;
+  }
+  udp.close();
+  for (let turn = 0; turn < 2; turn++) {
+    heard = Promise.withResolvers();
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    // memberlist's ping on a stream: type 0 and a map.
+    socket.write(Buffer.from("0082a55365714e6f01a44e6f6465a178", "hex"));
+    await Promise.all([heard.promise, once(socket, "close")]);
+  }
+  assert.equal(faults.length, 4);
+  assert.ok(faults.some(({ kind, message }) => kind === "unknown" && message.includes("boom")));
+});
+
+test("an address that cannot be sent to loses the datagram, and nothing else", async () => {
+  await using opened = await open();
+  for (const port of [0, 65_536, -1, Number.NaN]) {
+    opened.transport.send({ to: { host: "127.0.0.1", port }, parts: [Buffer.from([0])], crc: false });
+  }
+});
