@@ -85,7 +85,7 @@ for (const open of [false, true]) {
       [tooLarge, "8", { reason: "TOO_LARGE", limit: String(limit) }],
       [notProtobuf, "3", { reason: "BAD_REQUEST" }],
       [envelope(many({ records: [] })), "3", { reason: "BAD_REQUEST", field: "records" }],
-      [envelope(gzipSync(batch.subarray(5)), 1), "3", { reason: "BAD_REQUEST" }],
+      [envelope(gzipSync(batch.subarray(5)), 1), "13", { reason: "UNEXPECTED_COMPRESSION" }],
     ];
     for (const [bad, code, facts] of cases) {
       const got = await compare({ method: "produceBulk", body: [batch, batch, bad], open });
