@@ -93,6 +93,46 @@ test("imports run downwards and enter rooms by mod.ts", () => {
   assert.deepEqual(wrong, []);
 });
 
+/** What is stored, shown or compared with a certificate; and the readings that clock-trust.ts judges. */
+const wallClockReaders = [
+  "src/agent/cluster/open-cluster.ts",
+  "src/agent/tls.ts",
+  "src/cli/recover.ts",
+  "src/log/local-log.ts",
+  "src/replicated/log-time.ts",
+  "src/replicated/peer-incoming.ts",
+  "src/replicated/peers.ts",
+  "src/service/front.ts",
+  "src/service/watch.ts",
+  "src/telemetry/debug-files.ts",
+  "src/telemetry/otel-metrics.ts",
+];
+/** Read the machine's clock themselves: the ages of certificates, and durations of the process. */
+const clockReaders = [
+  "src/lib/clock.ts",
+  "src/cli/certs/files.ts",
+  "src/cli/serve.ts",
+  "src/telemetry/client-interceptor.ts",
+  "src/telemetry/tracing.ts",
+  "web/src/rim/timing.ts",
+];
+
+test("the wall clock is read only for what is stored or shown: every wait goes by the monotonic clock", () => {
+  const pages = globSync("web/src/**/*.{ts,tsx}", { cwd: root }).map((file) => file.replaceAll("\\", "/"));
+  const wrong: string[] = [];
+  for (const file of [...sources, ...pages]) {
+    const code = codeOf(file);
+    if (
+      !clockReaders.includes(file) &&
+      /\bDate\.now\b|new Date\(\)|\bperformance\.now\(|\bperformance\.timeOrigin\b/.test(code)
+    )
+      wrong.push(`${file} reads the machine's clock: take the time from a Clock (src/lib/clock.ts)`);
+    if (!wallClockReaders.includes(file) && /\.wallMs\(\)/.test(code))
+      wrong.push(`${file} reads the wall clock: a wait or a deadline goes by monotonicMs()`);
+  }
+  assert.deepEqual(wrong, []);
+});
+
 test("only rims touch disk, socket, process, clock and chance", () => {
   const wrong: string[] = [];
   for (const file of sources.filter((name) => !isRim(name))) {

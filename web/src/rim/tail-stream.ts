@@ -12,7 +12,7 @@ import { ConsumeRequestSchema } from "../../../src/gen/log/v1/log_pb.js";
 import { classify, localFailure, type StreamFailure } from "../core/failure.ts";
 import { type Consumed, EnvelopeReader, readConsumed } from "../core/wire.ts";
 import { asCallError, credentialsFor } from "./calls.ts";
-import { after, breathe, nowMs } from "./timing.ts";
+import { after, breathe, monotonicMs } from "./timing.ts";
 
 /** A server heartbeats every 15 s; this long without a byte means that the connection is dead. */
 const silenceMsMax = 40_000;
@@ -45,7 +45,7 @@ export async function readTail(stream: TailStream, signal: AbortSignal): Promise
     if (!response.ok) return classify(await refusal(response), stream.position);
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
     const envelopes = new EnvelopeReader();
-    let stretchFrom = nowMs();
+    let stretchFrom = monotonicMs();
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
       unwatch();
       const messages: Consumed[] = [];
@@ -59,9 +59,9 @@ export async function readTail(stream: TailStream, signal: AbortSignal): Promise
       const held = messages.length > 0 ? stream.onMessages(messages) : undefined;
       if (held !== undefined) await held;
       if (signal.aborted) return undefined;
-      if (nowMs() - stretchFrom > stretchMs) {
+      if (monotonicMs() - stretchFrom > stretchMs) {
         await breathe();
-        stretchFrom = nowMs();
+        stretchFrom = monotonicMs();
       }
       unwatch = watch();
     }

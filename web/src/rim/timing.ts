@@ -4,7 +4,10 @@
  * Never: decides anything.
  */
 
+/** Wall clock, for what is shown: it can be set at any time. */
 export const nowMs = (): number => Date.now();
+/** For waits and durations. */
+export const monotonicMs = (): number => performance.now();
 export const chance = (): number => Math.random();
 export const zoneMinutesAt = (atMs: number): number => -new Date(atMs).getTimezoneOffset();
 

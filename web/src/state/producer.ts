@@ -7,7 +7,7 @@
 import { signal } from "@preact/signals";
 import { batching, type Draft, type Prepared } from "../core/produce-plan.ts";
 import { asCallError, callsTo } from "../rim/calls.ts";
-import { after, nowMs } from "../rim/timing.ts";
+import { after, monotonicMs } from "../rim/timing.ts";
 
 export interface Sending {
   readonly running: boolean;
@@ -40,7 +40,7 @@ export class ProducerRun {
     const abort = new AbortController();
     this.#abort = abort;
     const { records, everyMs } = batching(draft, record.value.length + record.key.length + 32);
-    const startedMs = nowMs();
+    const startedMs = monotonicMs();
     this.state.value = { ...idle, running: true, of: draft.count };
     try {
       for (let sent = 0, batch = 0; sent < draft.count && !abort.signal.aborted; batch++) {
@@ -78,7 +78,7 @@ const asRecord = (record: Prepared) => ({
 });
 
 function until(atMs: number, signal: AbortSignal): Promise<void> {
-  const left = atMs - nowMs();
+  const left = atMs - monotonicMs();
   if (left <= 0) return Promise.resolve();
   return new Promise((resolve) => {
     const cancel = after(left, resolve);
