@@ -5,12 +5,15 @@
  *
  * The difference that counts as normal follows the clock at 2 % of the time that passes. This lets pass what drift and
  * slewing do (0.05 % to 8 %, a few seconds between two looks), and not the sum of many small steps.
+ *
+ * A clock that comes back to where it would be without its leaps has not leapt.
  */
 
 const leapMsMin = 60_000;
 /** For how long nothing is decided by a clock that was set, unless others confirm it. */
 export const leapHoldMs = 3_600_000;
 const normalRate = 0.02;
+const backMsMax = 10_000;
 
 export interface Moment {
   /** Of a clock that can be set. */
@@ -29,8 +32,10 @@ export class ClockLeaps {
   #last: Leap | undefined;
   #normalMs: number | undefined;
   #lookedMs = 0;
+  /** The difference before the leaps of the last hour. */
+  #beforeMs = 0;
 
-  /** The last leap. */
+  /** The last leap, unless the clock came back. */
   get last(): Leap | undefined {
     return this.#last;
   }
@@ -47,10 +52,12 @@ export class ClockLeaps {
     const movedMs = differenceMs - this.#normalMs;
     const slackMs = passedMs * normalRate;
     const byMs = Math.sign(movedMs) * Math.max(0, Math.abs(movedMs) - slackMs);
-    this.#normalMs = differenceMs - byMs;
-    if (Math.abs(byMs) <= leapMsMin) return;
-    this.#last = { byMs: movedMs, atMs: monotonicMs };
-    this.#normalMs = differenceMs;
+    const isLeap = Math.abs(byMs) > leapMsMin;
+    const isRecent = this.recent(monotonicMs, leapHoldMs) !== undefined;
+    if (isLeap && !isRecent) this.#beforeMs = this.#normalMs;
+    this.#normalMs = isLeap ? differenceMs : differenceMs - byMs;
+    if (isRecent && Math.abs(differenceMs - this.#beforeMs) <= backMsMax) this.#last = undefined;
+    else if (isLeap) this.#last = { byMs: movedMs, atMs: monotonicMs };
   }
 
   /** The last leap, if it was noticed less than `withinMs` before. */

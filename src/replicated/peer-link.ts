@@ -159,10 +159,7 @@ export class PeerLink {
       side.silentTicks = side.lane.takeMoved() ? 0 : side.silentTicks + 1;
       if (side.silentTicks >= this.#options.silentTicksMax) {
         side.lane.drop(new Fault("unavailable", { message: "the peer is silent" }));
-      } else if (side.ping === undefined) {
-        const ping = { id: ++this.#pings, atMs: this.#options.clock.monotonicMs() };
-        if (side.lane.send(encodeFrame("ping", pack([ping.id])))) side.ping = ping;
-      }
+      } else if (side.ping === undefined) this.#ping(side);
     }
   }
 
@@ -209,6 +206,11 @@ export class PeerLink {
     else throw malformed("unexpected");
   }
 
+  #ping(side: Side): void {
+    const ping = { id: ++this.#pings, atMs: this.#options.clock.monotonicMs() };
+    if (side.lane.send(encodeFrame("ping", pack([ping.id])))) side.ping = ping;
+  }
+
   #pong(side: Side, { head }: Frame): void {
     const { value } = unpackChecked(head);
     const [id, wallMs] = Array.isArray(value) ? (value as unknown[]) : [];
@@ -228,6 +230,8 @@ export class PeerLink {
     this.#hello = hello;
     this.#refused = undefined;
     this.#heardMs = this.#options.clock.monotonicMs();
+    // At once: the clocks are compared before this node can be elected over the link.
+    if (side === this.#control) this.#ping(side);
     this.#options.events.opened(side.kind, hello);
   }
 

@@ -58,7 +58,23 @@ test("a suspended machine, whose monotonic clock stands still, has leapt", () =>
   assert.equal(new Clocks().pass(second, 8 * hour).look().leaps.last?.byMs, 8 * hour - second);
 });
 
-test("a leap is recent for as long as is asked, and a correction is another leap", () => {
+test("a clock that comes back within the hour has not leapt, however many leaps it took", () => {
+  const clocks = new Clocks()
+    .pass(second, 2 * hour)
+    .look()
+    .pass(30 * minute)
+    .look();
+  clocks.pass(second, hour).look();
+  assert.equal(clocks.leaps.last?.byMs, hour - second);
+  clocks.pass(second, -3 * hour + minute).look();
+  assert.notEqual(clocks.leaps.last, undefined);
+  clocks.pass(second, -minute).look();
+  assert.equal(clocks.leaps.last, undefined);
+  clocks.pass(second, -2 * hour).look();
+  assert.notEqual(clocks.leaps.last, undefined);
+});
+
+test("a leap is recent for as long as is asked, and a correction after the hour is another leap", () => {
   const clocks = new Clocks()
     .pass(second, 2 * hour)
     .look()
