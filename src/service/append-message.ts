@@ -10,15 +10,19 @@ import type { RecordRun } from "../vocabulary.ts";
 import type { AppendRequest } from "./append.ts";
 import { numberOf, runOf, stampOf } from "./messages.ts";
 
-/** Throws Faults "bad-request", "bad-record" and "too-large". */
+/**
+ * Throws Faults "bad-request", "bad-record" and "too-large". `taken`: the records, when they were taken out of the
+ * message before it was decoded (request-work.ts).
+ */
 export function appendRequestOf(
   request: ProduceRequest | ProduceBatchRequest,
   subject: string,
   limits: RecordLimits,
+  taken?: RecordRun,
 ): AppendRequest {
   const expected = request.expectedOffset;
   return {
-    run: runOf(recordsOf(request), limits),
+    run: taken ?? runOf(recordsOf(request), limits),
     producer: stampOf(request.producer, subject),
     expectedOffset: expected === undefined ? undefined : numberOf(expected, "expected_offset"),
   };

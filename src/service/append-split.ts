@@ -5,7 +5,7 @@
  */
 import { fromJsonString } from "@bufbuild/protobuf";
 import { Fault } from "../fault.ts";
-import { type Record as RecordMessage, RecordSchema } from "../gen/log/v1/log_pb.js";
+import { ProduceBatchRequestSchema, type Record as RecordMessage } from "../gen/log/v1/log_pb.js";
 import { readVarint } from "../lib/bytes.ts";
 import {
   encodeRun,
@@ -80,12 +80,10 @@ export async function splitJson(
   for (let at = 0; at < elements.length; ) {
     await turn();
     const first = at / 2;
-    const records: RecordMessage[] = [];
     const from = elements[at]!;
-    do {
-      records.push(recordOf(bytes, elements[at]!, elements[at + 1]!));
-      at += 2;
-    } while (at < elements.length && records.length < turnRecordsMax && elements[at]! - from < turnBytesMax);
+    do at += 2;
+    while (at < elements.length && at / 2 - first < turnRecordsMax && elements[at]! - from < turnBytesMax);
+    const records = recordsOf(bytes, from, elements[at - 1]!);
     runs.push(walkedFrom(first, () => walkRecords(encodeRun(records).bytes, limits).bytes));
   }
   return { run: { bytes: joined(runs), count: elements.length / 2 }, rest: withoutLists(bytes, shape) };
@@ -94,8 +92,11 @@ export async function splitJson(
 const ignoring = { ignoreUnknownFields: true };
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-const recordOf = (bytes: Buffer, start: number, end: number) =>
-  fromJsonString(RecordSchema, utf8.decode(bytes.subarray(start, end)), ignoring);
+/** Some elements of the list, with the commas between them, read as a request of their own. */
+function recordsOf(bytes: Buffer, start: number, end: number): RecordMessage[] {
+  const text = utf8.decode(bytes.subarray(start, end));
+  return fromJsonString(ProduceBatchRequestSchema, `{"records":[${text}]}`, ignoring).records;
+}
 
 /** Runs `work`; a fault that names a record of the turn names the record of the request instead. */
 function walkedFrom(first: number, work: () => Uint8Array): Uint8Array {

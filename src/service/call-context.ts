@@ -5,6 +5,7 @@
  */
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { assert } from "../lib/assert.ts";
+import type { RecordRun } from "../vocabulary.ts";
 import type { Call, Caller } from "./call.ts";
 
 /** What travels with one request through Connect. */
@@ -16,6 +17,8 @@ export interface Passage {
   reached: boolean;
   /** What was thrown, for the end of the call. */
   reason: unknown;
+  /** Records that were taken out of the request's messages (request-work.ts). */
+  readonly taken: Map<number, RecordRun>;
 }
 
 export const passageKey = createContextKey<Passage | undefined>(undefined);
@@ -25,4 +28,12 @@ export function callOf(context: HandlerContext): Call {
   const call = context.values.get(passageKey)?.call;
   assert(call !== undefined, "a handler runs within a call");
   return call;
+}
+
+/** The records that were taken out of the message of this number, if they were. They are given once. */
+export function takenRun(context: HandlerContext, message: number): RecordRun | undefined {
+  const taken = context.values.get(passageKey)?.taken;
+  const run = taken?.get(message);
+  taken?.delete(message);
+  return run;
 }

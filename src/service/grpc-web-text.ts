@@ -42,7 +42,9 @@ async function* decoded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
     const text = rest + Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString("latin1");
     const whole = text.length - (text.length % 4);
     rest = text.slice(whole);
-    yield* runsOf(text.slice(0, whole));
+    // One piece out for one in: each would cost Connect a copy of what it has gathered.
+    const runs = [...runsOf(text.slice(0, whole))];
+    if (runs.length > 0) yield Buffer.concat(runs);
   }
   // The last run may lack its padding.
   if (rest !== "") yield* runsOf(rest);

@@ -19,12 +19,12 @@ import {
 import type { Clock } from "../lib/clock.ts";
 import type { Tracer } from "../lib/telemetry.ts";
 import { frameBytes, prefixBytes, RecordCursor, type RecordLimits } from "../log/mod.ts";
-import type { Appended, ClusterView, CommitLog } from "../vocabulary.ts";
+import type { Appended, ClusterView, CommitLog, RecordRun } from "../vocabulary.ts";
 import { appendFor, appendOptionsOf } from "./append.ts";
 import { appendRequestOf } from "./append-message.ts";
 import { BulkSummary } from "./bulk-summary.ts";
 import type { Call } from "./call.ts";
-import { callOf } from "./call-context.ts";
+import { callOf, takenRun } from "./call-context.ts";
 import { describe } from "./describe.ts";
 import { faultOfOwn } from "./early-error.ts";
 import { signalOf, unlessAborted } from "./ending.ts";
@@ -65,9 +65,10 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     request: ProduceRequest | ProduceBatchRequest,
     context: HandlerContext,
     signal: AbortSignal | undefined,
+    taken?: RecordRun,
   ): Promise<Appended> => {
     const forward = context.requestHeader.get(forwardHeader) !== "no";
-    const asked = appendRequestOf(request, call.subject, recordLimits);
+    const asked = appendRequestOf(request, call.subject, recordLimits, taken);
     return appendFor(options, call, asked, forward, signal);
   };
   /** The same for streams: a fault is a rejection like any other, so that answers stay in order. */
@@ -92,7 +93,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
 
     async produceBatch(request, context) {
       const call = callOf(context);
-      const done = await append(call, request, context, signalOf(call, context.signal));
+      const signal = signalOf(call, context.signal);
+      const done = await append(call, request, context, signal, takenRun(context, 0));
       return {
         firstOffset: BigInt(done.firstOffset),
         count: done.count,
@@ -122,12 +124,13 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       const call = callOf(context);
       const signal = signalOf(call, context.signal);
       const acks = pipelined(
-        unlessStopped(requests, signal),
-        (request) => appendLater(call, request, context, signal),
+        withTaken(unlessStopped(requests, signal), context),
+        ({ request, taken }) => appendLater(call, request, context, signal, taken),
         {
           pendingMax: 64,
           pendingBytesMax,
-          bytesOf: (request) => request.records.reduce((sum, { value }) => sum + value.length, 0),
+          bytesOf: ({ request, taken }) =>
+            taken?.bytes.length ?? request.records.reduce((sum, { value }) => sum + value.length, 0),
         },
       );
       const summary = new BulkSummary();
@@ -252,6 +255,15 @@ async function* unlessStopped<T>(inputs: AsyncIterable<T>, signal: AbortSignal):
     if (step.done) return;
     yield step.value;
   }
+}
+
+/** Each request with the records that were taken out of it before it was decoded. */
+async function* withTaken<T>(
+  requests: AsyncIterable<T>,
+  context: HandlerContext,
+): AsyncGenerator<{ readonly request: T; readonly taken: RecordRun | undefined }> {
+  let number = 0;
+  for await (const request of requests) yield { request, taken: takenRun(context, number++) };
 }
 
 function markerOf(

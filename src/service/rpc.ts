@@ -18,6 +18,7 @@ import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Protocol, Telemetry } from "../lib/telemetry.ts";
+import type { RecordLimits } from "../log/mod.ts";
 import { type CallDesk, type Caller, traceRecordHeader } from "./call.ts";
 import { type Passage, passageKey } from "./call-context.ts";
 import { doorOfPath } from "./doors.ts";
@@ -31,6 +32,7 @@ import { type Exchange, pathOf } from "./http/exchange.ts";
 import { universalRequest, writeUniversal } from "./http/universal.ts";
 import { jsonOptions } from "./json-options.ts";
 import { refuseRpc } from "./refuse.ts";
+import { boundWork, type TakenRuns } from "./request-work.ts";
 import { noteStray } from "./stray.ts";
 
 export interface RpcOptions {
@@ -41,6 +43,7 @@ export interface RpcOptions {
   /** Largest message taken and sent, bytes. */
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
+  readonly recordLimits: RecordLimits;
 }
 
 /** One service and what serves it. */
@@ -57,6 +60,8 @@ export const rpcService = <T extends DescService>(
   implementation,
 });
 
+const compressions = [compressionGzip, compressionBrotli];
+
 /** setTimeout's most; a caller that asks for longer gets no deadline at all. */
 const timeoutMsMax = 2 ** 31 - 1;
 
@@ -65,7 +70,7 @@ export type RpcHandler = (exchange: Exchange, caller: Caller) => Promise<void> |
 
 export function rpcHandler(services: readonly RpcService[], options: RpcOptions): RpcHandler {
   const router = createConnectRouter({
-    acceptCompression: [compressionGzip, compressionBrotli],
+    acceptCompression: [...compressions],
     readMaxBytes: options.readMaxBytes,
     writeMaxBytes: options.writeMaxBytes,
     jsonOptions,
@@ -164,9 +169,10 @@ async function serve(
   handler: UniversalHandler,
   exchange: Exchange,
   caller: Caller,
-  { desk, telemetry, held, clock, readMaxBytes }: RpcOptions,
+  { desk, telemetry, held, clock, readMaxBytes, recordLimits }: RpcOptions,
 ): Promise<void> {
-  const passage: Passage = { caller, call: undefined, reached: false, reason: undefined };
+  const taken: TakenRuns = new Map();
+  const passage: Passage = { caller, call: undefined, reached: false, reason: undefined, taken };
   const share = held.share();
   let code = "canceled";
   try {
@@ -179,6 +185,14 @@ async function serve(
       clock,
       deadlineMs: () => passage.call?.deadlineMs,
       messageBytesMax: readMaxBytes,
+    });
+    boundWork(binary, {
+      method: handler.method,
+      taken,
+      recordLimits,
+      clock,
+      messageBytesMax: readMaxBytes,
+      compressions,
     });
     let answer = await handler(binary);
     if (!passage.reached && answer.body !== undefined) {

@@ -128,6 +128,7 @@ export function createService(options: ServiceOptions): Service {
       held,
       readMaxBytes: requestBytesMax,
       writeMaxBytes: messageBytesMax,
+      recordLimits,
     },
   );
   const front = createFront({

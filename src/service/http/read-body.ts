@@ -2,6 +2,7 @@
  * The whole body of a request, bounded.
  */
 import { Fault } from "../../fault.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 import type { HeldBytes } from "../held-bytes.ts";
 import { type Exchange, headerOf } from "./exchange.ts";
 
@@ -15,19 +16,15 @@ export async function readBody(exchange: Exchange, bytesMax: number, held: HeldB
     new Fault("too-large", { message: `the body exceeds ${bytesMax} bytes`, facts: { limit: bytesMax } });
   if (Number(headerOf(exchange, "content-length") ?? 0) > bytesMax) throw tooLarge();
   const share = held.share();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
+  const gathered = new GatheredBytes();
   try {
     for await (const chunk of exchange.body) {
-      bytes += chunk.length;
-      if (bytes > bytesMax) throw tooLarge();
-      share.hold(bytes);
-      chunks.push(chunk);
+      gathered.add(chunk);
+      if (gathered.length > bytesMax) throw tooLarge();
+      share.hold(gathered.length);
     }
   } finally {
     share.hold(0);
   }
-  const [first] = chunks;
-  if (chunks.length === 1 && Buffer.isBuffer(first)) return first;
-  return Buffer.concat(chunks, bytes);
+  return gathered.take();
 }
