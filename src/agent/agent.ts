@@ -27,6 +27,8 @@ import { checkFree } from "./bind.ts";
 import { openCluster } from "./cluster/open-cluster.ts";
 import type { Config } from "./config/settings.ts";
 import { isLoopback, printAddress } from "./config/value.ts";
+import { connectionLimits, descriptorReserve } from "./connections/connection-limits.ts";
+import { descriptorLimit } from "./connections/descriptor-limit.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { Listener, type PeerDoors } from "./listener.ts";
 import { NodeReadiness } from "./node-readiness.ts";
@@ -89,11 +91,23 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ),
   );
 
+  const descriptors = descriptorLimit();
+  const connections = connectionLimits({
+    connectionsMax: config.connectionsMax,
+    perClientMax: config.connectionsPerClientMax,
+    descriptors,
+  });
+  if (connections.clientsMax < config.connectionsMax) {
+    logger.warn(
+      { descriptors, connections: connections.clientsMax, connectionsMax: config.connectionsMax },
+      "fewer connections than --connections-max are taken: the limit of descriptors (ulimit -n) allows no more",
+    );
+  }
   const listener = await Listener.bind({
     address: config.addr,
     tls,
     udp: config.gossipAddr === undefined,
-    connectionsMax: config.connectionsMax,
+    connections,
     log: logger,
     clock,
   });
@@ -103,6 +117,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     await OpsServer.open({
       host: config.opsAddr.host,
       port: config.opsAddr.port,
+      ...(descriptors === undefined
+        ? {}
+        : { connectionsMax: Math.min(100, Math.ceil(descriptorReserve(descriptors) / 4)) }),
       prometheus: () => telemetry.prometheus(),
       version: { version, node: process.version },
       log: logger,

@@ -7,7 +7,6 @@ import {
   type Server as HttpServer,
   type IncomingMessage,
   type ServerResponse,
-  STATUS_CODES,
 } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -23,12 +22,13 @@ import {
   NodeExchange,
   requestTarget,
 } from "../service/mod.ts";
+import { type Http1Refusal, http1Bytes, refusalBody } from "./connections/refusal.ts";
 import { lastWords } from "./last-words.ts";
 import { RequestOrder } from "./request-order.ts";
 
 export interface HttpServers {
-  /** Takes a connection that speaks this version. */
-  serve(spoken: "http1" | "h2c", socket: Socket, caller: Caller): void;
+  /** Takes a connection that speaks this version; tells when it makes a request. */
+  serve(spoken: "http1" | "h2c", socket: Socket, caller: Caller, onRequest: () => void): void;
   /** No new requests: idle connections end, streams under way finish. */
   drain(): void;
 }
@@ -41,7 +41,7 @@ export type HttpLimits = H2Limits["times"];
 export const defaultHttpLimits: HttpLimits = defaultH2Limits.times;
 
 export function httpServers(front: Front, log: Logger, limits: HttpLimits = defaultHttpLimits): HttpServers {
-  const callers = new WeakMap<object, Caller>();
+  const callers = new WeakMap<object, { readonly caller: Caller; readonly onRequest: () => void }>();
   const orders = new WeakMap<object, RequestOrder>();
   const sessions = new Set<H2Session>();
   const lingering = new WeakSet<object>();
@@ -52,11 +52,13 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
     response: ServerResponse,
     expectsContinue: boolean,
   ): void => {
-    const caller = callers.get(request.socket);
-    if (caller === undefined) {
+    const known = callers.get(request.socket);
+    if (known === undefined) {
       response.destroy();
       return;
     }
+    const { caller } = known;
+    known.onRequest();
     const { socket, method } = request;
     let order = orders.get(socket);
     if (order === undefined) {
@@ -79,17 +81,17 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
     const inTime = order.add(method === "POST" && wrong === undefined, () => {
       if (socket.destroyed) return;
       if (wrong === undefined) front.request(exchange, caller);
-      else exchange.send(wrong.status, jsonType, bodyOf(wrong));
+      else exchange.send(wrong.status, jsonType, refusalBody(wrong));
     });
     if (!inTime) socket.destroy();
   };
 
   /** Answers a request that is none, and ends the connection. */
-  const refuse = (socket: Duplex, refusal: Refusal): void => {
+  const refuse = (socket: Duplex, refusal: Http1Refusal): void => {
     // What comes behind a request that is no request is none either.
     if (lingering.has(socket)) return;
     lingering.add(socket);
-    lastWords(socket, responseOf(refusal), systemClock);
+    lastWords(socket, http1Bytes(refusal), systemClock);
   };
 
   const onRequest =
@@ -126,9 +128,9 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
   http.emit("listening");
 
   return {
-    serve(spoken, socket, caller) {
+    serve(spoken, socket, caller, onRequest) {
       if (spoken === "http1") {
-        callers.set(socket, caller);
+        callers.set(socket, { caller, onRequest });
         http.emit("connection", socket);
         return;
       }
@@ -136,7 +138,10 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
         clock: systemClock,
         log,
         limits: { ...defaultH2Limits, times: limits },
-        serve: (stream, headers) => front.stream(stream, headers, caller),
+        serve: (stream, headers) => {
+          onRequest();
+          front.stream(stream, headers, caller);
+        },
         onClose: () => sessions.delete(session),
       });
       sessions.add(session);
@@ -150,32 +155,26 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
   };
 }
 
-/** A response to what reaches no route. */
-interface Refusal {
-  readonly status: number;
-  readonly code: "invalid_argument" | "unimplemented";
-  readonly message: string;
-}
-
 const jsonType = { "content-type": "application/json" };
 
-const notARequest = (message: string): Refusal => ({ status: 400, code: "invalid_argument", message });
+const notARequest = (message: string): Http1Refusal => ({ status: 400, code: "invalid_argument", message });
 
-const noTunnels: Refusal = {
+const noTunnels: Http1Refusal = {
   status: 405,
   code: "unimplemented",
   message: "CONNECT is not served here, this is no proxy",
+  headers: ["allow: GET, POST"],
 };
 
 /** What Node's parser lets pass, and what has no meaning here. */
-function wrongWith({ headers }: IncomingMessage): Refusal | undefined {
+function wrongWith({ headers }: IncomingMessage): Http1Refusal | undefined {
   const coding = headers["transfer-encoding"];
   if (coding === undefined || coding.trim().toLowerCase() === "chunked") return undefined;
   const message = `the transfer coding "${coding}" is not served, only chunked`;
   return { status: 501, code: "unimplemented", message };
 }
 
-function refusalOf(code: string | undefined): Refusal {
+function refusalOf(code: string | undefined): Http1Refusal {
   switch (code) {
     case "HPE_HEADER_OVERFLOW":
       return { ...notARequest(`the headers exceed ${headerBytesMax} bytes`), status: 431 };
@@ -184,20 +183,4 @@ function refusalOf(code: string | undefined): Refusal {
     default:
       return notARequest("this is not a request in HTTP/1.1");
   }
-}
-
-const bodyOf = ({ code, message }: Refusal): string =>
-  `${JSON.stringify({ code, message, written: "no" })}\n`;
-
-/** The whole response, for a socket that Node's server has given up. */
-function responseOf(refusal: Refusal): Buffer {
-  const body = Buffer.from(bodyOf(refusal));
-  const head = [
-    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
-    "content-type: application/json",
-    `content-length: ${body.length}`,
-    ...(refusal.status === 405 ? ["allow: GET, POST"] : []),
-    "connection: close",
-  ];
-  return Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`), body]);
 }

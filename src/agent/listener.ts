@@ -5,8 +5,9 @@
  *   accept → sniff → tls → (by ALPN) h2 | http/1.1 | raft
  *                  → h2c | http/1.1 | raft | gossip                      plaintext, where it is served
  *
- * Every wait has a limit and every kind of thing a cap: connections, those still being sniffed, handshakes under way.
- * What comes before start() waits, bounded, so that the port can be taken before the log is opened.
+ * Every wait has a limit and every kind of thing a cap: connections (connections/connection-table.ts) and handshakes
+ * under way. A client for which there is no place hears so in its own protocol. What comes before start() waits,
+ * bounded, so that the port can be taken before the log is opened.
  *
  * Never: reads a request, knows a route.
  */
@@ -22,9 +23,12 @@ import { Fault } from "../fault.ts";
 import { guarded } from "../lib/boundary.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/telemetry.ts";
-import type { Front } from "../service/mod.ts";
+import type { Caller, Front } from "../service/mod.ts";
 import { bind } from "./bind.ts";
 import { type Address, isLoopback } from "./config/value.ts";
+import type { ConnectionLimits } from "./connections/connection-limits.ts";
+import { type Connection, ConnectionTable } from "./connections/connection-table.ts";
+import { refusalBytes, tooManyConnections } from "./connections/refusal.ts";
 import { defaultHttpLimits, type HttpLimits, type HttpServers, httpServers } from "./http-servers.ts";
 import { lastWords } from "./last-words.ts";
 import { plaintextRefusal } from "./plaintext-refusal.ts";
@@ -53,7 +57,7 @@ export interface ListenerOptions {
   readonly tls?: TlsSource | undefined;
   /** The same number must be free for UDP. */
   readonly udp?: boolean;
-  readonly connectionsMax: number;
+  readonly connections: ConnectionLimits;
   readonly log: Logger;
   readonly clock?: Clock;
   readonly http?: HttpLimits;
@@ -63,8 +67,6 @@ export interface ListenerOptions {
   readonly handshakeMs?: number;
   /** Handshakes under way at once; more are turned away, or take the place of one that has stalled. Default 512. */
   readonly handshakesMax?: number;
-  /** A handshake that took longer makes room when there are too many. Default 2 s: 512 honest ones take 1.5 s. */
-  readonly stalledMs?: number;
 }
 
 /** ALPN of the link between nodes. */
@@ -76,6 +78,12 @@ export class Listener {
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
   readonly #sockets = new Set<Socket>();
+  readonly #table: ConnectionTable;
+  /** By address and port, under TLS and without. */
+  readonly #connections = new Map<string, Connection>();
+  /** Refused since the last log line, and when that was. */
+  #refused = 0;
+  #refusedMs = -Infinity;
   /** Those under way and since when, the oldest first. */
   readonly #handshakes = new Map<string, { readonly socket: Socket; readonly sinceMs: number }>();
   /** Connections that went through the peers\' doors, by address: they last as long as the node does. */
@@ -96,11 +104,8 @@ export class Listener {
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
     });
-    this.#server.maxConnections = options.connectionsMax;
+    this.#table = new ConnectionTable(options.connections);
     this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
-    this.#server.on("drop", () =>
-      options.log.warn({ connections: this.#sockets.size }, "too many connections"),
-    );
     this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
   }
 
@@ -154,6 +159,12 @@ export class Listener {
   /** The taker owns the socket. */
   #handOver(socket: Socket, take: () => void): void {
     const peer = peerOf(socket);
+    const connection = this.#connections.get(peer);
+    if (connection === undefined || !this.#table.admitPeer(connection)) {
+      this.#noteRefusal(peer, "too many connections of nodes");
+      socket.destroy();
+      return;
+    }
     this.#peers.add(peer);
     socket.once("close", () => {
       this.#peers.delete(peer);
@@ -168,10 +179,21 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    this.#sockets.add(socket);
     socket.on("error", () => undefined);
+    const peer = peerOf(socket);
+    const drop = (why: string): void => this.#drop(socket, why);
+    const connection = this.#table.arrive(socket.remoteAddress ?? "", this.#clock.monotonicMs(), drop);
+    if (connection === undefined) {
+      this.#noteRefusal(peer, "too many connections that have not said what they want");
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    this.#connections.set(peer, connection);
     socket.once("close", () => {
       this.#sockets.delete(socket);
+      this.#connections.delete(peer);
+      this.#table.leave(connection);
       this.#endPeersLast();
     });
     if (this.#waiting === undefined) this.#sniff(socket);
@@ -226,7 +248,7 @@ export class Listener {
       return;
     }
     const identity = isLoopback(plainAddress(socket.remoteAddress)) ? localIdentity : anonymousIdentity;
-    if (isHttp) this.#http?.serve(spoken, socket, { identity, peer: peerOf(socket), secure: false });
+    if (isHttp) this.#serve(spoken, socket, { identity, peer: peerOf(socket), secure: false });
     else if (spoken === "raft" && tls === undefined && raft !== undefined)
       this.#handOver(socket, () => raft(socket, identity));
     else this.#drop(socket, `began with byte ${first}, which nothing here speaks`);
@@ -235,6 +257,34 @@ export class Listener {
   /** The boundary of a connection until it is handed on: what a handler throws ends it. */
   #guard(socket: Socket, work: () => void): void {
     guarded(socket, this.#options.log, "a connection failed before it was served, and is ended", work);
+  }
+
+  /** Hands a client over, or tells it that there are too many. */
+  #serve(spoken: "http1" | "h2c", socket: Socket, caller: Caller): void {
+    const connection = this.#connections.get(caller.peer);
+    if (connection === undefined) {
+      socket.destroy();
+      return;
+    }
+    const { subject, fingerprint } = caller.identity;
+    const named = fingerprint === "" ? undefined : subject;
+    const refusal = this.#table.admitClient(connection, named, this.#clock.monotonicMs());
+    if (refusal === undefined) {
+      this.#http?.serve(spoken, socket, caller, () => this.#table.asked(connection));
+      return;
+    }
+    this.#noteRefusal(caller.peer, refusal);
+    lastWords(socket, refusalBytes(spoken, tooManyConnections(refusal)), this.#clock);
+  }
+
+  /** Anybody can cause these lines: one a second, with how many it stands for. */
+  #noteRefusal(peer: string, reason: string): void {
+    this.#refused++;
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#refusedMs < 1000) return;
+    this.#options.log.warn({ peer, reason, refused: this.#refused }, "connections refused");
+    this.#refused = 0;
+    this.#refusedMs = nowMs;
   }
 
   #drop(socket: Socket, why: string): void {
@@ -268,7 +318,7 @@ export class Listener {
   /** Ends the oldest handshake if it has stalled, so that a few hundred who never finish do not shut the port. */
   #dropStalled(nowMs: number): boolean {
     for (const [peer, { socket, sinceMs }] of this.#handshakes) {
-      if (nowMs - sinceMs < (this.#options.stalledMs ?? 2_000)) return false;
+      if (nowMs - sinceMs < this.#options.connections.stalledMs) return false;
       this.#handshakes.delete(peer);
       this.#drop(socket, "took too long over its handshake while others waited");
       return true;
@@ -293,7 +343,7 @@ export class Listener {
       return;
     }
     const spoken = socket.alpnProtocol === "h2" ? "h2c" : "http1";
-    this.#http?.serve(spoken, socket, { identity, peer: peerOf(socket), secure: true });
+    this.#serve(spoken, socket, { identity, peer: peerOf(socket), secure: true });
   }
 
   /** Tells a caller of HTTP/1.1 why; the others see a closed connection, and the log line of whoever refused them. */

@@ -37,6 +37,8 @@ export interface OpsOptions {
   readonly clock?: Clock;
   /** Default 1,000. */
   readonly checkMs?: number;
+  /** Connections at once. Default 100. */
+  readonly connectionsMax?: number;
 }
 
 export interface CheckResult {
@@ -45,8 +47,6 @@ export interface CheckResult {
   readonly reason?: string;
   readonly note?: string;
 }
-
-const connectionsMax = 100;
 
 export class OpsServer {
   readonly #options: OpsOptions;
@@ -66,7 +66,7 @@ export class OpsServer {
         response.end("internal error\n");
       });
     });
-    this.#server.maxConnections = connectionsMax;
+    this.#server.maxConnections = options.connectionsMax ?? 100;
   }
 
   /** Listens. Throws Fault "config" when the address cannot be had. */

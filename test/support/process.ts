@@ -32,8 +32,12 @@ export function startCommand(
   args: readonly string[],
   env: Record<string, string> = {},
   command: string = bin,
+  descriptors?: number,
 ): ChildProcess {
-  return spawn(process.execPath, [command, ...args], { env: { ...environment(), ...env }, cwd: root });
+  const options = { env: { ...environment(), ...env }, cwd: root };
+  if (descriptors === undefined) return spawn(process.execPath, [command, ...args], options);
+  const limited = `ulimit -n ${descriptors} && exec "$0" "$@"`;
+  return spawn("sh", ["-c", limited, process.execPath, command, ...args], options);
 }
 
 /** Collects what a process prints until it ends. */
@@ -76,15 +80,19 @@ export interface NodeProcess {
   kill(signal: NodeJS.Signals): Promise<Ended>;
 }
 
-/** Starts `tailrace serve` on a free port and waits for its ready line; `command` is where the command lies. */
+/**
+ * Starts `tailrace serve` on a free port and waits for its ready line; `command` is where the command lies,
+ * `descriptors` its `ulimit -n`.
+ */
 export async function startNode(
   t: { after(work: () => unknown): void },
   flags: readonly string[],
   env: Record<string, string> = {},
   command?: string,
+  descriptors?: number,
 ): Promise<NodeProcess> {
   const addr = flags.includes("--addr") ? [] : ["--addr", "127.0.0.1:0"];
-  const child = startCommand(["serve", ...addr, ...flags], env, command);
+  const child = startCommand(["serve", ...addr, ...flags], env, command, descriptors);
   let err = "";
   child.stderr?.on("data", (chunk: Buffer) => {
     err += chunk.toString("utf8");

@@ -4,6 +4,7 @@
  * Never: listens anywhere else.
  */
 import { AccessControl } from "../../src/access/mod.ts";
+import { connectionLimits } from "../../src/agent/connections/connection-limits.ts";
 import type { HttpLimits } from "../../src/agent/http-servers.ts";
 import { Listener, type PeerDoors, type TlsSource } from "../../src/agent/listener.ts";
 
@@ -28,6 +29,7 @@ export interface ServeOptions
   readonly handshakesMax?: number;
   readonly stalledMs?: number;
   readonly connectionsMax?: number;
+  readonly perClientMax?: number;
   readonly recordBytesMax?: number;
   readonly requestBytesMax?: number;
   readonly doors?: PeerDoors;
@@ -49,12 +51,18 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
   const listener = await Listener.bind({
     address: { host: "127.0.0.1", port: 0 },
     tls: options.tls,
-    connectionsMax: options.connectionsMax ?? 1024,
+    connections: {
+      ...connectionLimits({
+        connectionsMax: options.connectionsMax ?? 1024,
+        perClientMax: options.perClientMax ?? options.connectionsMax ?? 1024,
+        descriptors: undefined,
+      }),
+      ...(options.stalledMs === undefined ? {} : { stalledMs: options.stalledMs }),
+    },
     log: (options.telemetry ?? noTelemetry).log,
     ...(options.http === undefined ? {} : { http: options.http }),
     ...(options.sniffMs === undefined ? {} : { sniffMs: options.sniffMs }),
     ...(options.handshakesMax === undefined ? {} : { handshakesMax: options.handshakesMax }),
-    ...(options.stalledMs === undefined ? {} : { stalledMs: options.stalledMs }),
   });
   const { port } = listener.address;
   let reasons: readonly string[] = [];

@@ -193,17 +193,60 @@ test("a stream of requests may be silent for as long as it likes", async () => {
   session.destroy();
 });
 
-test("connections over the cap are turned away, and there is room again when others leave", async () => {
-  await using served = await serve({ connectionsMax: 5 });
-  const held = await Promise.all(Array.from({ length: 5 }, () => dial(served.port)));
-  const sixth = await dial(served.port);
-  assert.equal((await heard(sixth)).length, 0);
-  for (const socket of held) socket.destroy();
-  for (let tries = 0; served.listener.connections > 0; tries++) {
-    assert.ok(tries < 1000);
+/** Sends the beginning of a request that is never completed. */
+async function begun(port: number, localAddress?: string): Promise<Socket> {
+  const socket = connect({
+    port,
+    host: "127.0.0.1",
+    ...(localAddress === undefined ? {} : { localAddress }),
+  });
+  await once(socket, "connect");
+  socket.write("GET");
+  return socket;
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    assert.ok(tries < 2000);
     await pause(5);
   }
+}
+
+test("clients over the cap hear so in their protocol, and there is room again when others leave", async () => {
+  await using served = await serve({ connectionsMax: 5, stalledMs: 60_000 });
+  const held = await Promise.all(Array.from({ length: 5 }, () => begun(served.port)));
+  const http1 = await dial(served.port);
+  http1.write(get);
+  const refused = (await heard(http1)).toString();
+  assert.match(refused, /^HTTP\/1\.1 429 Too Many Requests\r\n.*"written":"no"/s);
+  assert.match(refused, /"code":"resource_exhausted","message":"address 127\.0\.0\.1 has 5 connections/);
+  const session = connectH2(served.url);
+  session.on("error", () => undefined);
+  const [code, , debug] = (await once(session, "goaway")) as [number, number, Buffer];
+  assert.equal(code, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  assert.match(debug.toString(), /--connections-per-client-max/);
+  session.destroy();
+  for (const socket of held) socket.destroy();
+  await until(() => served.listener.connections === 0);
   assert.equal((await curl(`${served.url}/?offset=0`)).status, 404);
+});
+
+test("one address cannot take the places of others, and what says three bytes makes room", async () => {
+  await using served = await serve({ connectionsMax: 10, perClientMax: 5, stalledMs: 300 });
+  const held = await Promise.all(Array.from({ length: 10 }, () => begun(served.port)));
+  // Of another address.
+  const other = connect({ port: served.port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+  const answer = heard(other);
+  other.write(get);
+  assert.match((await answer).toString(), /^HTTP\/1\.1 404 /);
+  // Of the same one, once the others have stalled.
+  let status = 0;
+  for (let tries = 0; status !== 404; tries++) {
+    assert.ok(tries < 500);
+    ({ status } = await curl(`${served.url}/?offset=0`));
+    await pause(20);
+  }
+  for (const socket of held) socket.destroy();
 });
 
 test("closing finishes a response under way and tells HTTP/2 to go away", async () => {

@@ -138,7 +138,13 @@ export const settings = {
 
   recordBytesMax: set("Limits", bytes(1, recordBytesMost), MiB, "largest record"),
   requestBytesMax: set("Limits", bytes(1024, 4 * MiB), 4 * MiB, "largest message"),
-  connectionsMax: set("Limits", integer(1, 1_000_000), 16_384, "connections at once"),
+  connectionsMax: set("Limits", integer(1, 1_000_000), 16_384, "connections of clients at once"),
+  connectionsPerClientMax: set(
+    "Limits",
+    integer(0, 1_000_000),
+    0,
+    "of these from one address, and with one certificate's name; 0 is half of them",
+  ),
 
   logLevel: set(
     "Running",

@@ -1,0 +1,21 @@
+/**
+ * The number of descriptors that this process may have open (RLIMIT_NOFILE, `ulimit -n`).
+ */
+import { readFileSync } from "node:fs";
+
+/** The soft limit; undefined when there is none or it cannot be found out. */
+export function descriptorLimit(): number | undefined {
+  try {
+    return limitIn(readFileSync("/proc/self/limits", "utf8"));
+  } catch {
+    // Not Linux.
+    return undefined;
+  }
+}
+
+/** The soft limit in the text of /proc/PID/limits. */
+export function limitIn(text: string): number | undefined {
+  const [, soft] = /^Max open files +(\d+|unlimited) /m.exec(text) ?? [];
+  const limit = Number(soft);
+  return Number.isSafeInteger(limit) ? limit : undefined;
+}
