@@ -50,6 +50,8 @@ export interface FaultOptions {
   readonly written?: Written;
   /** For the log only; never sent. */
   readonly cause?: unknown;
+  /** Something was thrown that is no fault: a bug. Default false. */
+  readonly unexpected?: boolean;
 }
 
 /** An expected failure. Throw one rather than any other Error. */
@@ -58,6 +60,7 @@ export class Fault extends Error {
   readonly kind: FaultKind;
   readonly facts: Facts;
   readonly written: Written;
+  readonly unexpected: boolean;
 
   constructor(kind: FaultKind, options: FaultOptions = {}) {
     super(
@@ -67,6 +70,7 @@ export class Fault extends Error {
     this.kind = kind;
     this.facts = options.facts ?? {};
     this.written = options.written ?? "no";
+    this.unexpected = options.unexpected ?? false;
   }
 
   /** May the same call be repeated as it is? Only ever true when nothing was written. */
@@ -76,7 +80,8 @@ export class Fault extends Error {
 
   /** The fault itself, or what was thrown wrapped as "unknown" with the cause kept for the log. */
   static from(reason: unknown): Fault {
-    return reason instanceof Fault ? reason : new Fault("unknown", { written: "unknown", cause: reason });
+    if (reason instanceof Fault) return reason;
+    return new Fault("unknown", { written: "unknown", unexpected: true, cause: reason });
   }
 }
 

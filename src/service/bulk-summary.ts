@@ -33,6 +33,7 @@ export class BulkSummary {
       message: fault.message,
       facts,
       written: fault.written,
+      unexpected: fault.unexpected,
       cause: fault.cause,
     });
   }

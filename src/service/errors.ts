@@ -89,10 +89,21 @@ const retryDelayMs: Readonly<Partial<Record<FaultKind, number>>> = {
   "disk-full": 5_000,
 };
 
-/** The code of a fault. `unavailable` always means that nothing was written: clients retry it by themselves. */
+/**
+ * The code of a fault. `unavailable` always means that nothing was written: clients retry it by themselves. A write that
+ * was cut off, by a change of the leader or a lost connection to it, is `deadline_exceeded`: to clients of gRPC this
+ * says that it may have been done.
+ */
 export function codeOf(fault: Fault): Code {
+  if (isCutOff(fault)) return Code.DeadlineExceeded;
   const code = codes[fault.kind];
   return code === Code.Unavailable && fault.written === "unknown" ? Code.Unknown : code;
+}
+
+/** The write was under way when its outcome could not be learned any more. Neither a bug nor a broken disk. */
+function isCutOff({ kind, written, unexpected }: Fault): boolean {
+  if (written === "no" || unexpected) return false;
+  return kind === "unknown" || kind === "unavailable" || kind === "not-leader";
 }
 
 /** A code as Connect spells it: `out_of_range`. */
@@ -153,7 +164,7 @@ export function errorObject(fault: Fault): Record<string, string | number | bool
 export function httpErrorOf(reason: unknown, location?: string): HttpError {
   const fault = Fault.from(reason);
   const headers: Record<string, string> = { "content-type": "application/json", "cache-control": "no-store" };
-  let status = statuses[fault.kind];
+  let status = isCutOff(fault) ? statuses.deadline : statuses[fault.kind];
   if (status === 307) {
     if (location === undefined) status = 503;
     else headers["location"] = location;

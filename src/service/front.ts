@@ -123,7 +123,11 @@ export function createFront(options: FrontOptions): Front {
   const failed = (exchange: Exchange, reason: unknown): void => {
     log.error({ err: reason, method: exchange.method, path: pathOf(exchange) }, "a request failed");
     try {
-      const fault = new Fault("unknown", { message: "the request could not be served", written: "unknown" });
+      const fault = new Fault("unknown", {
+        message: "the request could not be served",
+        written: "unknown",
+        unexpected: true,
+      });
       if (exchange.headersSent) exchange.destroy();
       else refuse(exchange, { fault, status: 500 });
     } catch (err) {

@@ -2,12 +2,13 @@
  * What is told of every call: its duration and bytes (metrics), its span where traced, and a log line.
  *
  * Both ends are plain function calls: one small object a call, histograms found by two map look-ups. Of the calls
- * that went well, and of those that failed by the caller's own doing (a reader who polls past the end), so many a
- * second and method are logged, and the next line says how many were not (`unlogged`). Every denial, every overload
- * and every failure of the node's own is logged.
+ * that went well, and of those that failed by the caller's own doing (a reader who polls past the end) or were sent on
+ * to the leader, so many a second and method are logged, and the next line says how many were not (`unlogged`). A client
+ * that goes away is a debug line. Every denial, every overload and every failure of the node's own is logged.
  *
  * Never: throws, knows a protocol's bytes, logs a record.
  */
+import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { RateGate } from "../lib/rate-gate.ts";
 import {
@@ -54,6 +55,13 @@ const noticed: ReadonlySet<string> = new Set([
   "deadline_exceeded",
   "resource_exhausted",
 ]);
+
+/** A client that goes away is ordinary, and so is a follower that names the leader. */
+function levelOf(code: string, error: unknown): "error" | "warn" | "info" | "debug" {
+  if (code === "canceled") return "debug";
+  if (error instanceof Fault && error.kind === "not-leader") return "info";
+  return loud.has(code) ? "error" : noticed.has(code) ? "warn" : "info";
+}
 
 const metersMax = 256;
 const tagsMax = 32;
@@ -217,9 +225,14 @@ class CallUnderWay implements Call {
     this.#meter.end(code, durationMs / 1_000, bytesIn, bytesOut);
     this.#endSpan(code, error);
     const { log } = this.#calls.options;
-    const level = loud.has(code) ? "error" : noticed.has(code) ? "warn" : "info";
-    const gate = level !== "info" ? undefined : code === "ok" ? this.#meter.wellGate : this.#meter.wrongGate;
-    const pass = gate?.pass(nowMs) ?? true;
+    const level = levelOf(code, error);
+    const gate =
+      level === "error" || level === "warn"
+        ? undefined
+        : code === "ok"
+          ? this.#meter.wellGate
+          : this.#meter.wrongGate;
+    const pass = level !== "debug" && (gate?.pass(nowMs) ?? true);
     const written = pass ? level : "debug";
     if (written === "debug" ? !this.#calls.debugging : !log.enabled(written)) return;
     const unlogged = pass ? (gate?.takeHeld() ?? 0) : 0;

@@ -8,8 +8,8 @@
  * Never: buffers, prints to standard output.
  */
 import { type DestinationStream, type Logger as Pino, pino } from "pino";
-import { Fault } from "../fault.ts";
 import type { Attributes, Logger } from "../lib/telemetry.ts";
+import { cut, errorFacts } from "./error-facts.ts";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -60,6 +60,9 @@ function wrap(log: Pino): NodeLogger {
 
 const secrets: ReadonlySet<string> = new Set(["key", "value", "password"]);
 const depthMax = 6;
+/** Of one text, and of one list or object of facts: a line has a length that can be read. */
+const textCharsMax = 4096;
+const entriesMax = 100;
 
 /** Control and format characters, also those above 127, which JSON leaves as they are; and Unicode's line ends. */
 const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
@@ -75,35 +78,21 @@ const legibleLines = (text: string): string => text.split("\n").map(legible).joi
 
 /** The same facts without what belongs to a record, at any depth; bytes are told by their number. */
 function struck(facts: unknown, depth: number): unknown {
-  if (typeof facts === "string") return legible(facts);
+  if (typeof facts === "string") return legible(cut(facts, textCharsMax));
   if (facts === null || typeof facts !== "object") return facts;
   if (ArrayBuffer.isView(facts)) return `[${facts.byteLength} bytes]`;
   const isList = Array.isArray(facts);
   if (!isList && Object.getPrototypeOf(facts) !== Object.prototype) return facts; // an Error, a Date: its serializer's
   if (depth === depthMax) return "[deeper]";
-  if (isList) return facts.map((item) => struck(item, depth + 1));
+  if (isList) return facts.slice(0, entriesMax).map((item) => struck(item, depth + 1));
   const kept: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(facts)) {
+  for (const [name, value] of Object.entries(facts).slice(0, entriesMax)) {
     if (secrets.has(name)) kept[name] = "[redacted]";
-    else if (name === "stack" && typeof value === "string") kept[name] = legibleLines(value);
+    else if (name === "stack" && typeof value === "string")
+      kept[name] = legibleLines(cut(value, textCharsMax));
     else kept[legible(name)] = struck(value, depth + 1);
   }
   return kept;
-}
-
-/** A Fault is weather and needs no stack; anything else is told whole, with its causes. */
-export function errorFacts(error: unknown): unknown {
-  if (!(error instanceof Fault))
-    return error instanceof Error ? { ...pino.stdSerializers.err(error) } : error;
-  const { kind, message, written, facts, cause } = error;
-  return {
-    type: "Fault",
-    kind,
-    message,
-    written,
-    ...facts,
-    ...(cause === undefined ? {} : { cause: errorFacts(cause) }),
-  };
 }
 
 function standardError(): DestinationStream {

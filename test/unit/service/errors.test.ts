@@ -28,6 +28,23 @@ test("unavailable always means not written", () => {
   }
 });
 
+test("a write that a change of the leader cut off is 504 and deadline_exceeded, with what happened; a bug is 500", () => {
+  const message = "this node lost the leadership before it was decided";
+  for (const kind of ["unknown", "unavailable", "not-leader"] as const) {
+    const fault = new Fault(kind, { message, written: "unknown" });
+    assert.equal(codeOf(fault), Code.DeadlineExceeded, kind);
+    const { status, body } = httpErrorOf(fault, "http://127.0.0.1:1/");
+    assert.equal(status, 504, kind);
+    assert.deepEqual(JSON.parse(body), { code: "deadline_exceeded", message, written: "unknown" });
+  }
+  const failed = new Fault("disk-failed", { written: "unknown" });
+  assert.deepEqual([codeOf(failed), httpErrorOf(failed).status], [Code.Unknown, 500]);
+  const bug = Fault.from(new TypeError("a bug"));
+  assert.deepEqual([codeOf(bug), httpErrorOf(bug).status], [Code.Unknown, 500]);
+  const read = new Fault("unavailable", { message: "there is no leader" });
+  assert.deepEqual([codeOf(read), httpErrorOf(read).status], [Code.Unavailable, 503]);
+});
+
 test("a gRPC message survives decodeURI, which is how grpc-js reads it", () => {
   const text = 'offset 7: out, of "range"; 100% ünï / a=b&c+d@e$f #?\n';
   assert.equal(decodeURI(encodeGrpcMessage(text)), text);

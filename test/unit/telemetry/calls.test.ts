@@ -121,6 +121,23 @@ test("how loud a line is depends on whose failure it was", () => {
   assert.ok(lines[2]?.facts["err"] instanceof Fault);
 });
 
+test("a client that goes away is a debug line, a follower that names the leader an info line", () => {
+  const { calls, lines } = scene("debug");
+  calls.begin(produce).end("canceled", 0, 0, new Fault("canceled"));
+  calls.begin(produce).end("unavailable", 0, 0, new Fault("not-leader"));
+  calls.begin(produce).end("unavailable", 0, 0, new Fault("unavailable"));
+  assert.deepEqual(
+    lines.map(({ level }) => level),
+    ["debug", "info", "warn"],
+  );
+  const quiet = scene();
+  for (let at = 0; at < 10; at++) quiet.calls.begin(produce).end("canceled", 0, 0, new Fault("canceled"));
+  assert.equal(quiet.lines.length, 0);
+  for (let at = 0; at < 10; at++)
+    quiet.calls.begin(produce).end("unavailable", 0, 0, new Fault("not-leader"));
+  assert.equal(quiet.lines.length, 3, "and of these so many a second");
+});
+
 test("durations are counted by method, system and status, as the conventions name them", () => {
   const { calls, metric, pass } = scene("silent");
   const one = (start: CallStart, code: string): void => {

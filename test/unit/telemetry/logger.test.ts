@@ -82,6 +82,62 @@ test("a fault is told by its facts, without a stack; another error with it", asy
   assert.match(String(two?.["stack"]), /logger\.test/);
 });
 
+test("a line about an error is bounded, whatever was thrown", async () => {
+  const { log, lines, text } = await open();
+  const long = "x".repeat(100_000);
+  const deep = new Error("1", {
+    cause: new Error("2", { cause: new Error("3", { cause: new Error("4", { cause: 5 }) }) }),
+  });
+  const round = new Error("round");
+  round.cause = round;
+  const gone = new AbortController();
+  gone.abort();
+  const errors: unknown[] = [
+    new Fault("canceled", { cause: gone.signal.reason }),
+    new Fault("bad-request", {
+      message: long,
+      facts: Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`f${at}`, long])),
+    }),
+    Object.assign(new Error(long), { list: Array(1000).fill(long), code: long }),
+    new AggregateError(Array(1000).fill(new Error(long)), long),
+    deep,
+    round,
+    new Error("other", { cause: new Map([["a", long]]) }),
+    long,
+    Object.assign(new Error("stack"), { stack: long }),
+  ];
+  for (const err of errors) log.info({ err }, "failed");
+  const sizes = text()
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.length);
+  assert.ok(Math.max(...sizes) < 12_000, `${sizes}`);
+  assert.ok((sizes[0] ?? 0) < 400, `an abort is told in ${sizes[0]} characters`);
+  const [abort, fault] = lines().map(({ err }) => err as Record<string, unknown>);
+  assert.deepEqual(abort?.["cause"], { type: "AbortError", message: "This operation was aborted" });
+  assert.match(String(fault?.["message"]), /^x{1024}… \(100000 characters\)$/);
+});
+
+test("an error of the system is told by its code, a bug inside a fault by its stack", async () => {
+  const { log, lines } = await open();
+  const refused = Object.assign(new Error("connect ECONNREFUSED"), {
+    code: "ECONNREFUSED",
+    errno: -111,
+    syscall: "connect",
+  });
+  log.warn({ err: new Fault("unavailable", { cause: refused }) }, "one");
+  log.error({ err: Fault.from(new TypeError("oops")) }, "two");
+  const [one, two] = lines().map(({ err }) => (err as { cause: Record<string, unknown> }).cause);
+  assert.deepEqual(one, {
+    type: "Error",
+    message: "connect ECONNREFUSED",
+    code: "ECONNREFUSED",
+    errno: -111,
+    syscall: "connect",
+  });
+  assert.match(String(two?.["stack"]), /TypeError: oops\n.*logger\.test/s);
+});
+
 const evil = 'a\n{"level":"fatal"}\u001b[31m\u009b2J\u2028\u202eX\u007f';
 
 /** Log something of everything with a stranger's words in every place. */
