@@ -98,6 +98,7 @@ const wallClockReaders = [
   "src/agent/cluster/open-cluster.ts",
   "src/agent/tls.ts",
   "src/cli/recover.ts",
+  "src/cli/tls-flags.ts",
   "src/log/local-log.ts",
   "src/replicated/log-time.ts",
   "src/replicated/peer-incoming.ts",

@@ -9,7 +9,7 @@
  * Never: decides anything a room could decide.
  */
 import { hostname } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
@@ -31,8 +31,9 @@ import { connectionLimits, descriptorReserve } from "./connections/connection-li
 import { descriptorLimit } from "./connections/descriptor-limit.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { Listener, type PeerDoors } from "./listener.ts";
+import { nextSteps } from "./next-steps.ts";
 import { NodeReadiness } from "./node-readiness.ts";
-import { OpsServer } from "./ops.ts";
+import { openOps } from "./ops-address.ts";
 import { PeerRights } from "./peer-rights.ts";
 import { reloader } from "./reload.ts";
 import { NodeTls } from "./tls.ts";
@@ -51,8 +52,8 @@ export interface AgentOptions {
 export interface Agent {
   /** `tailrace ready addr=… ops=… data=… pid=… url=…` */
   readonly readyLine: string;
-  /** A command to try. */
-  readonly pasteLine: string;
+  /** Lines for a person: the dashboard's address and a command to try. */
+  readonly nextSteps: string;
   readonly url: string;
   /** Resolves when the node is ready for the first time: it may have to wait for others. */
   readonly ready: Promise<void>;
@@ -114,9 +115,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   opening.defer(() => listener.close(0));
   if (config.gossipAddr !== undefined) await checkFree(config.gossipAddr);
   const ops = opening.use(
-    await OpsServer.open({
-      host: config.opsAddr.host,
-      port: config.opsAddr.port,
+    await openOps(config.opsAddr, config.addr.port, {
       ...(descriptors === undefined
         ? {}
         : { connectionsMax: Math.min(100, Math.ceil(descriptorReserve(descriptors) / 4)) }),
@@ -239,7 +238,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   return {
     readyLine: `tailrace ready addr=${addr} ops=${ops.address} data=${directory.path} pid=${process.pid} url=${url}`,
-    pasteLine: pasteLine(url, config),
+    nextSteps: nextSteps(url, config),
     url,
     ready,
     stopped,
@@ -261,7 +260,7 @@ function tlsOf(config: Config, { log, metrics }: NodeTelemetry, clock: Clock): N
     keyFile: peerTlsKeyFile ?? serverTlsKeyFile,
     caFile: peerTlsCaFile ?? serverTlsCaFile,
   };
-  return new NodeTls({
+  const made = new NodeTls({
     server,
     ...(ownPeer ? { peer } : {}),
     clientAuth: config.clientAuth,
@@ -269,13 +268,10 @@ function tlsOf(config: Config, { log, metrics }: NodeTelemetry, clock: Clock): N
     metrics,
     clock,
   });
-}
-
-/** A line that appends a record, to be pasted into a shell. */
-function pasteLine(url: string, config: Config): string {
-  const body = `-d '{"record":{"value":"TGV0J3MgR28gIzEK"}}'`;
-  if (config.serverTlsCertFile === undefined) return `curl -X POST ${url} ${body}`;
-  const ca = config.serverTlsCaFile ?? "ca.pem";
-  const beside = (name: string): string => join(dirname(ca), name); // Where tailrace certs puts it.
-  return `curl --cacert ${ca} --cert ${beside("root-client.pem")} --key ${beside("root-client-key.pem")} -X POST ${url} ${body}`;
+  const { problem } = made;
+  if (problem === undefined || config.allowExpiredCertificates) return made;
+  made[Symbol.dispose]();
+  throw new Fault("config", {
+    message: `${problem}, so no client would accept it: renew it, or start with --allow-expired-certificates`,
+  });
 }

@@ -38,5 +38,6 @@ export const commandFiles: Readonly<Record<string, () => Promise<CommandFile>>> 
   recover: () => import("./recover.ts"),
   certs: () => import("./certs.ts"),
   acl: () => import("./acl.ts"),
+  version: () => import("./version.ts"),
   completion: () => import("./completion.ts"),
 };

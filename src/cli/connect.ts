@@ -3,12 +3,11 @@
  *
  * Never: prints.
  */
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { ClientProtocol, NodeClient } from "../client/mod.ts";
-import { Fault } from "../fault.ts";
 import { isHostPort } from "../lib/host-port.ts";
 import { misuse } from "./exit.ts";
+import { readTls } from "./tls-flags.ts";
 
 export interface ConnectFlags {
   readonly addr: string;
@@ -24,10 +23,26 @@ export interface ConnectFlags {
 export function connectOptions(command: Command): Command {
   const { env } = process;
   return command
-    .option("--addr <host:port>", "the node (TAILRACE_ADDR)", env["TAILRACE_ADDR"] ?? "127.0.0.1:8080")
-    .option("--tls-ca-file <file>", "who signed the node's certificate, PEM", env["TAILRACE_TLS_CA_FILE"])
-    .option("--tls-cert-file <file>", "our certificate, PEM", env["TAILRACE_TLS_CERT_FILE"])
-    .option("--tls-key-file <file>", "its key, PEM", env["TAILRACE_TLS_KEY_FILE"])
+    .option(
+      "--addr <host:port>",
+      "the node (variable TAILRACE_ADDR)",
+      env["TAILRACE_ADDR"] ?? "127.0.0.1:8080",
+    )
+    .option(
+      "--tls-ca-file <file>",
+      "who signed the node's certificate, PEM (variable TAILRACE_TLS_CA_FILE)",
+      env["TAILRACE_TLS_CA_FILE"],
+    )
+    .option(
+      "--tls-cert-file <file>",
+      "the client's certificate, PEM (variable TAILRACE_TLS_CERT_FILE)",
+      env["TAILRACE_TLS_CERT_FILE"],
+    )
+    .option(
+      "--tls-key-file <file>",
+      "its key, PEM (variable TAILRACE_TLS_KEY_FILE)",
+      env["TAILRACE_TLS_KEY_FILE"],
+    )
     .option("--json", "JSON on standard output");
 }
 
@@ -36,18 +51,9 @@ export async function connect(flags: ConnectFlags): Promise<NodeClient> {
   const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
   if (!isHostPort(flags.addr)) throw misuse(`--addr must be HOST:PORT, not ${flags.addr}`);
   const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
-  const tls = secure ? { ca: read(tlsCaFile), cert: read(tlsCertFile), key: read(tlsKeyFile) } : undefined;
+  const tls = secure ? readTls(flags) : undefined;
   const { openClient } = await import("../client/mod.ts");
   const { protocol = "grpc" } = flags;
   // The node that was asked for and no other; a call that fails says so at once, while a tail goes on when it can.
   return openClient({ addr: flags.addr, tls, protocol, discover: false, limits: { attemptsMax: 1 } });
-}
-
-function read(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new Fault("config", { message: `cannot read ${path}`, cause });
-  }
 }

@@ -9,6 +9,7 @@ import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
 import { print, run } from "./exit.ts";
 import { plain } from "./plain.ts";
 import { bytesText, table } from "./table.ts";
+import { jsonLine } from "./terminal.ts";
 
 export function register(program: Command): void {
   connectOptions(program.command("describe").description("the extent of the log and its segments")).action(
@@ -20,7 +21,7 @@ async function describe(flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
   const found = await client.log.describe({});
   if (flags.json) {
-    await print(`${JSON.stringify(plain(DescribeResponseSchema, found))}\n`);
+    await print(jsonLine(plain(DescribeResponseSchema, found)));
     return;
   }
   const { lowestOffset, nextOffset, bytes, diskFreeBytes } = found;

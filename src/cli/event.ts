@@ -6,6 +6,7 @@
 import type { Command } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
 import { print, run } from "./exit.ts";
+import { jsonLine } from "./terminal.ts";
 
 interface EventFlags extends ConnectFlags {
   readonly coalesce?: boolean;
@@ -17,7 +18,7 @@ export function register(program: Command): void {
     .argument("[payload]", "at most 512 bytes, name included", "")
     .option("--coalesce", "receivers may keep only the newest of this name")
     .action((name: string, payload: string, flags: EventFlags) =>
-      run("event", () => event(name, payload, flags)),
+      run("event", () => event(name, payload, flags), "write"),
     );
 }
 
@@ -25,6 +26,6 @@ async function event(name: string, text: string, flags: EventFlags): Promise<und
   const payload = Buffer.from(text);
   using client = await connect(flags);
   await client.cluster.event({ name, payload, coalesce: flags.coalesce ?? false });
-  if (flags.json) await print(`${JSON.stringify({ name, payload_bytes: payload.length })}\n`);
+  if (flags.json) await print(jsonLine({ name, payload_bytes: payload.length }));
   else console.error(`event ${JSON.stringify(name)} is on its way`);
 }

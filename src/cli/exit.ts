@@ -6,6 +6,7 @@
  * Never: prints a stack for weather.
  */
 import { Fault, type FaultKind } from "../fault.ts";
+import { printable } from "./terminal.ts";
 
 export const exitStatus = {
   done: 0,
@@ -33,26 +34,34 @@ export function statusOf(fault: Fault): number {
   return byKind[fault.kind] ?? exitStatus.failed;
 }
 
-/** One line about a fault, facts and all. */
-export function lastWords(command: string, fault: Fault): string {
+/** One line about a fault, with its facts. */
+export function lastWords(command: string, fault: Fault, effect: "read" | "write" = "read"): string {
   const facts = Object.entries(fault.facts).filter(
-    ([name]) => !["unreachable", "usage", "field"].includes(name),
+    ([name]) => !["unreachable", "usage", "field", "code", "address"].includes(name),
   );
   const shown = facts.length === 0 ? "" : ` (${facts.map(([name, fact]) => `${name} ${fact}`).join(", ")})`;
-  const unknown = fault.written === "unknown" ? "; it is not known whether it was written" : "";
-  return `tailrace ${command}: ${fault.message}${shown}${unknown}`;
+  const isUnknown = effect === "write" && fault.written === "unknown";
+  const unknown = isUnknown ? "; it is not known whether it was written" : "";
+  return printable(`tailrace ${command}: ${fault.message}${shown}${unknown}`);
 }
 
-/** Runs a client command's work, and turns what it throws into an exit status. */
-export async function run(command: string, work: () => Promise<number | undefined>): Promise<void> {
+/**
+ * Runs a client command's work, and turns what it throws into an exit status. `effect` is "write" for commands that
+ * change the log or the cluster: only of those it matters whether the change was made.
+ */
+export async function run(
+  command: string,
+  work: () => Promise<number | undefined>,
+  effect: "read" | "write" = "read",
+): Promise<void> {
   process.on("SIGINT", () => process.exit(exitStatus.interrupted));
   quietWhenClosed();
   try {
     process.exitCode = (await work()) ?? exitStatus.done;
   } catch (reason) {
     const { faultOf } = await import("../client/mod.ts");
-    const fault = reason instanceof Fault ? reason : faultOf(reason);
-    console.error(lastWords(command, fault));
+    const fault = faultOf(reason, effect);
+    console.error(lastWords(command, fault, effect));
     process.exitCode = statusOf(fault);
   }
 }

@@ -6,16 +6,17 @@
 import type { Command } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
 import { print, run } from "./exit.ts";
+import { jsonLine } from "./terminal.ts";
 
 export function register(program: Command): void {
   connectOptions(
     program.command("leave").description("the node at --addr leaves its cluster, for good"),
-  ).action((flags: ConnectFlags) => run("leave", () => leave(flags)));
+  ).action((flags: ConnectFlags) => run("leave", () => leave(flags), "write"));
 }
 
 async function leave(flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
   const { id } = await client.cluster.status({}, { timeoutMs: 5_000 });
   await client.cluster.removeNode({ id }, { timeoutMs: 30_000 });
-  await print(`${JSON.stringify({ left: id })}\n`);
+  await print(jsonLine({ left: id }));
 }

@@ -3,9 +3,10 @@
  *
  * Never: knows what a command does.
  */
-import type { Command } from "commander";
+import type { Command, OutputConfiguration } from "commander";
 import { version } from "../agent/version.ts";
 import { commandFiles } from "./commands.ts";
+import { addExamples } from "./examples.ts";
 import { exitStatus } from "./exit.ts";
 
 /** Runs `tailrace ARGUMENTS`; the exit status is left in process.exitCode. */
@@ -16,14 +17,18 @@ export async function main(args: readonly string[]): Promise<void> {
   const { Command, CommanderError } = await import("commander");
   const program = new Command("tailrace")
     .description("a distributed, durable, append-only commit log: curl, the browser and gRPC on one port")
-    .version(version, "--version", "print the version")
+    .version(version, "-v, --version", "print the version")
     .exitOverride()
+    .configureOutput(prefixed("tailrace"))
     .showHelpAfterError("(tailrace --help)")
     .configureHelp({ sortSubcommands: false });
   const named = commandFiles[args[0] ?? ""];
   for (const load of named === undefined ? Object.values(commandFiles) : [named])
     (await load()).register(program);
-  for (const command of program.commands) overrideExit(command);
+  for (const command of program.commands) {
+    prepare(command);
+    addExamples(command);
+  }
   try {
     if (args.length === 0) program.help({ error: true });
     await program.parseAsync([...args], { from: "user" });
@@ -33,8 +38,13 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** A wrong use of a command is thrown to us, like one of the program's. */
-function overrideExit(command: Command): void {
-  command.exitOverride();
-  for (const inner of command.commands) overrideExit(inner);
+/** A wrong use of a command is thrown to us, and its message begins as all messages do. */
+function prepare(command: Command, above = "tailrace"): void {
+  const words = `${above} ${command.name()}`;
+  command.exitOverride().configureOutput(prefixed(words));
+  for (const inner of command.commands) prepare(inner, words);
 }
+
+const prefixed = (words: string): OutputConfiguration => ({
+  outputError: (text, write) => write(text.replace(/^error: /, `${words}: `)),
+});

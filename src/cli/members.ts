@@ -8,7 +8,8 @@ import { MemberSchema } from "../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
 import { print, run } from "./exit.ts";
 import { plain } from "./plain.ts";
-import { printable, table } from "./table.ts";
+import { table } from "./table.ts";
+import { jsonLine } from "./terminal.ts";
 
 const statuses = ["alive", "suspect", "leaving", "left", "failed"];
 
@@ -29,18 +30,16 @@ async function members(flags: MembersFlags): Promise<undefined> {
     (member) => status === undefined || member.status === status,
   );
   if (flags.json) {
-    for (const member of found) await print(`${JSON.stringify(plain(MemberSchema, member))}\n`);
+    for (const member of found) await print(jsonLine(plain(MemberSchema, member)));
     return;
   }
   const rows = found.map((member) => [
-    printable(member.name),
+    member.name,
     member.addr,
     member.status,
-    printable(
-      Object.entries(member.tags)
-        .map(([name, value]) => `${name}=${value}`)
-        .join(","),
-    ),
+    Object.entries(member.tags)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(","),
   ]);
   await print(table(["name", "address", "status", "tags"], rows));
 }

@@ -35,7 +35,7 @@ export function register(program: Command): void {
     .option("--key <text>", "the key of every record")
     .option("--header <k=v>", "a header of every record (repeatable)", collect, [])
     .option("--batch <n>", "send N records as one atomic batch")
-    .action((files: readonly string[], flags: Flags) => run("produce", () => produce(files, flags)));
+    .action((files: readonly string[], flags: Flags) => run("produce", () => produce(files, flags), "write"));
 }
 
 async function produce(files: readonly string[], flags: Flags): Promise<number> {

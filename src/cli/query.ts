@@ -9,7 +9,7 @@ import { QueryResponseSchema } from "../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
 import { print, run } from "./exit.ts";
 import { plain } from "./plain.ts";
-import { printable } from "./table.ts";
+import { jsonLine, printable } from "./terminal.ts";
 
 interface QueryFlags extends ConnectFlags {
   /** Milliseconds. */
@@ -47,7 +47,7 @@ async function query(name: string, payload: string, flags: QueryFlags): Promise<
   for await (const answer of client.cluster.query(request)) {
     if (answer.ack) acks++;
     else answers++;
-    if (flags.json) await print(`${JSON.stringify(plain(QueryResponseSchema, answer))}\n`);
+    if (flags.json) await print(jsonLine(plain(QueryResponseSchema, answer)));
     else if (!answer.ack) {
       const text = Buffer.from(answer.payload).toString("utf8");
       await print(`${printable(answer.from)}: ${printable(text)}\n`);

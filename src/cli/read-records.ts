@@ -17,6 +17,7 @@ export interface ReadFlags extends ConnectFlags {
   readonly follow?: boolean;
   readonly count?: string;
   readonly format: string;
+  readonly unsafeRaw?: true;
 }
 
 /** Adds --count and --format. */
@@ -27,7 +28,8 @@ export function readOptions(command: Command): Command {
       "--format <format>",
       "json, raw (value and a line end), hex, or text with %o %t %k %v %s %% \\n",
       "json",
-    );
+    )
+    .option("--unsafe-raw", "on a terminal too, print bytes as they are: a record may hold escape sequences");
 }
 
 /** Where to start, on the command line: an offset, start, end, -N, @milliseconds or a time. */
@@ -35,11 +37,10 @@ export const fromHelp =
   "an offset, start, end, -N for the last N, @milliseconds, or a time such as 2026-01-31T12:00:00Z";
 
 export async function readRecords(flags: ReadFlags): Promise<number> {
-  const toText = recordPrinter(flags.format);
+  const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true);
   const count = flags.count === undefined ? 0 : Number(flags.count);
   if (flags.count !== undefined && !(Number.isSafeInteger(count) && count >= 1)) {
-    console.error(`tailrace: --count takes a whole number from 1 on, not ${flags.count}`);
-    return exitStatus.usage;
+    throw misuse(`--count takes a whole number from 1 on, not ${flags.count}`);
   }
   const start = startOf(flags.from);
   using client = await connect(flags);

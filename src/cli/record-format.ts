@@ -7,38 +7,47 @@
  */
 import { type PlacedRecord, recordLine } from "../service/record-json.ts";
 import { misuse } from "./exit.ts";
+import { printableBytes, printableJson } from "./terminal.ts";
 
 export type RecordPrinter = (record: PlacedRecord) => string | Uint8Array;
 
 const newline = Buffer.from("\n");
 
-/** The printer of a --format. Throws Fault "config" for a format with an unknown letter. */
-export function recordPrinter(format: string): RecordPrinter {
+/**
+ * The printer of a --format. With `safe`, for a terminal, what the terminal would obey is spelled out.
+ *
+ * @throws Fault "config" for a format with an unknown letter
+ */
+export function recordPrinter(format: string, safe = false): RecordPrinter {
+  const shown = safe ? printableBytes : (bytes: Uint8Array) => bytes;
   switch (format) {
     case "json":
-      return (record) => `${recordLine(record)}\n`;
+      return safe
+        ? (record) => `${printableJson(recordLine(record))}\n`
+        : (record) => `${recordLine(record)}\n`;
     case "raw":
-      return ({ value }) => Buffer.concat([value, newline]);
+      return ({ value }) => Buffer.concat([toBytes(shown(value)), newline]);
     case "hex":
       return ({ value }) => `${Buffer.from(value).toString("hex")}\n`;
     default:
-      return custom(format);
+      return custom(format, shown);
   }
 }
 
 type Part = (record: PlacedRecord) => string | Uint8Array;
 
-const letters: Readonly<Record<string, Part>> = {
+const lettersOf = (shown: (bytes: Uint8Array) => string | Uint8Array): Readonly<Record<string, Part>> => ({
   o: ({ offset }) => String(offset),
   t: ({ timestampMs }) => String(timestampMs),
-  k: ({ key }) => key,
-  v: ({ value }) => value,
+  k: ({ key }) => shown(key),
+  v: ({ value }) => shown(value),
   s: ({ value }) => String(value.length),
   "%": () => "%",
-};
+});
 const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", "\\": "\\" };
 
-function custom(format: string): RecordPrinter {
+function custom(format: string, shown: (bytes: Uint8Array) => string | Uint8Array): RecordPrinter {
+  const letters = lettersOf(shown);
   if (!format.includes("%")) {
     throw misuse(`--format is json, raw, hex or text with % in it, not "${format}"`);
   }

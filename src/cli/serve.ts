@@ -5,6 +5,7 @@
  * Never: prints to standard output but the ready line and the line to paste.
  */
 import type { Command } from "commander";
+import { examplesText } from "./examples.ts";
 import { exitStatus, lastWords } from "./exit.ts";
 
 export function register(program: Command): void {
@@ -25,7 +26,9 @@ export async function serve(flags: readonly string[]): Promise<void> {
   const { Fault } = await import("../fault.ts");
   const { collectSeldom, printFlags, readConfig, startAgent } = await import("../agent/mod.ts");
   if (flags.some((flag) => flag === "--help" || flag === "-h")) {
-    process.stdout.write(`Usage: tailrace serve [flags]\n\n${printFlags()}\n${footer}`);
+    process.stdout.write(
+      `Usage: tailrace serve [flags]\n\n${printFlags()}\n${footer}${examplesText("serve")}`,
+    );
     return;
   }
   let config: ReturnType<typeof readConfig>["config"];
@@ -44,7 +47,7 @@ export async function serve(flags: readonly string[]): Promise<void> {
   try {
     const agent = await startAgent({ config, environment: process.env });
     onAgent(agent);
-    void agent.ready.then(() => process.stdout.write(`${agent.readyLine}\n${agent.pasteLine}\n`));
+    void agent.ready.then(() => process.stdout.write(`${agent.readyLine}\n${agent.nextSteps}\n`));
     // Nobody need listen to us for the node to serve.
     process.stdout.on("error", () => undefined);
     await agent.stopped;

@@ -4,11 +4,13 @@
  * Never: asks another node.
  */
 import type { Command } from "commander";
-import { ServerSchema } from "../gen/log/v1/log_pb.js";
+import { type Server, ServerSchema } from "../gen/log/v1/log_pb.js";
+import { lostQuorum } from "../service/quorum.ts";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
 import { print, run } from "./exit.ts";
 import { plain } from "./plain.ts";
 import { table } from "./table.ts";
+import { jsonLine, printable } from "./terminal.ts";
 
 export function register(program: Command): void {
   connectOptions(program.command("servers").description("the nodes of the cluster")).action(
@@ -20,16 +22,29 @@ async function servers(flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
   const found = await client.log.getServers({});
   if (flags.json) {
-    for (const server of found.servers) await print(`${JSON.stringify(plain(ServerSchema, server))}\n`);
+    for (const server of found.servers) await print(jsonLine(plain(ServerSchema, server)));
     return;
   }
   const rows = found.servers.map((server) => [
     server.id,
     server.rpcAddr,
     server.role,
+    healthText(server),
     Number(server.term),
     Number(server.lastOffset),
     Number(server.lag),
   ]);
-  await print(table(["id", "address", "role", "term", "last offset", "lag"], rows));
+  await print(table(["id", "address", "role", "health", "term", "last offset", "lag"], rows));
+  const quorum = lostQuorum(found.servers);
+  if (quorum !== undefined) console.error(printable(quorum));
+}
+
+/** Longer than any node runs: it was never heard from. */
+const neverMs = 2n ** 53n - 1n;
+
+/** `ok`, or for how long it has not answered. */
+export function healthText({ healthy, lastContactMs }: Pick<Server, "healthy" | "lastContactMs">): string {
+  if (healthy) return "ok";
+  if (lastContactMs === 0n || lastContactMs >= neverMs) return "no answer";
+  return `no answer for ${(Number(lastContactMs) / 1_000).toFixed(1)} s`;
 }

@@ -1,10 +1,9 @@
-/**
- * Rows for people: columns as wide as they need be, numbers to the right. Pure.
- *
- * Never: wraps.
- */
+/** Rows for people: columns as wide as they need be, numbers to the right. Pure. */
+import { printable } from "./terminal.ts";
 
-export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+/** Strings are another's text: what a terminal would obey is spelled out. */
+export function table(head: readonly string[], cells: readonly (readonly (string | number)[])[]): string {
+  const rows = cells.map((row) => row.map((cell) => (typeof cell === "string" ? printable(cell) : cell)));
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => String(row[column]).length)));
   const isNumber = head.map((_, column) => rows.every((row) => typeof row[column] === "number"));
@@ -25,9 +24,4 @@ const units = ["B", "KiB", "MiB", "GiB", "TiB"];
 export function bytesText(bytes: number): string {
   const unit = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
   return unit === 0 ? `${bytes} B` : `${(bytes / 2 ** (10 * unit)).toFixed(1)} ${units[unit]}`;
-}
-
-/** Another's text, fit for a terminal: control characters are shown, not obeyed. Line ends and tabs stay. */
-export function printable(text: string): string {
-  return text.replace(/[^\P{C}\n\t]/gu, (control) => `\\u{${control.codePointAt(0)?.toString(16)}}`);
 }

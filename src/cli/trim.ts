@@ -17,7 +17,7 @@ export function register(program: Command): void {
       .command("trim")
       .description("give up the records below an offset, for good")
       .requiredOption("--before <offset>", "the first offset to keep"),
-  ).action((flags: Flags) => run("trim", () => trim(flags)));
+  ).action((flags: Flags) => run("trim", () => trim(flags), "write"));
 }
 
 async function trim(flags: Flags): Promise<number> {

@@ -8,6 +8,7 @@ import { WhoAmIResponseSchema } from "../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "./connect.ts";
 import { print, run } from "./exit.ts";
 import { plain } from "./plain.ts";
+import { jsonLine } from "./terminal.ts";
 
 export function register(program: Command): void {
   connectOptions(program.command("whoami").description("who am I to this node, and what may I do?")).action(
@@ -20,7 +21,7 @@ async function whoami(flags: ConnectFlags): Promise<undefined> {
   const found = await client.cluster.whoAmI({});
   await print(
     flags.json
-      ? `${JSON.stringify(plain(WhoAmIResponseSchema, found))}\n`
+      ? jsonLine(plain(WhoAmIResponseSchema, found))
       : `${found.subject}: ${found.actions.join(", ") || "nothing"}\n`,
   );
 }

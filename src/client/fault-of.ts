@@ -7,6 +7,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Facts, Fault, type FaultKind, faultKinds } from "../fault.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { tlsFaultOf } from "./tls-faults.ts";
 
 /** Of a write, an error without ErrorInfo leaves the outcome unknown; a read writes nothing, whatever happens. */
 export type Effect = "read" | "write";
@@ -41,9 +42,6 @@ const neverConnected: readonly string[] = [
 const whileConnecting: readonly string[] = ["ETIMEDOUT", "ECONNRESET", "EPIPE"];
 const handshakeFailed = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
 
-/** The alert of a node that was shown no certificate: it read nothing of what we sent. */
-const certificateRequired = "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED";
-
 /** The fault that the far end meant. */
 export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
   if (reason instanceof Fault) return reason;
@@ -60,13 +58,14 @@ export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
       cause: error,
     });
   }
-  const code = connectionErrorOf(error);
-  if (code === certificateRequired) {
-    return new Fault("unauthenticated", {
-      message: "the node requires a client certificate",
-      cause: error,
-    });
+  const tls = causesOf(error)
+    .map(tlsFaultOf)
+    .find((found) => found !== undefined);
+  if (tls !== undefined) {
+    const facts: Facts = tls.kind === "unavailable" ? { unreachable: true } : {};
+    return new Fault(tls.kind, { message: tls.message, facts, cause: error });
   }
+  const code = connectionErrorOf(error);
   if (code !== undefined) {
     return new Fault("unavailable", {
       message: message.trim(),
@@ -83,7 +82,7 @@ export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
   }
   if (wasRefused(error)) return new Fault("unavailable", { message, cause: error });
   return new Fault(kindsByCode[error.code] ?? "unknown", {
-    message,
+    message: wasCut(error) ? cutMessage : message,
     facts: isProtocolError(error) ? { unreachable: true } : {},
     written: effect === "read" ? "no" : "unknown",
     cause: error,
@@ -160,6 +159,14 @@ function connectionErrorOf(error: unknown): string | undefined {
 /** RFC 9113 §8.7: a stream that was refused was not processed. */
 const wasRefused = (error: ConnectError): boolean =>
   error.code === Code.Unavailable && !error.isWireError && error.message.includes("REFUSED_STREAM");
+
+/** The node, or something between, closed the connection: Node resets its streams with CANCEL then. */
+const wasCut = (error: ConnectError): boolean =>
+  (error.code === Code.Canceled &&
+    error.rawMessage === "http/2 stream closed with error code CANCEL (0x8)") ||
+  causesOf(error).some((cause) => (cause as NodeJS.ErrnoException).code === "ECONNRESET");
+const cutMessage =
+  "the node closed the connection before it answered; when it did so at once, it may not trust the client certificate";
 
 /** GOAWAY with INADEQUATE_SECURITY before any stream: our nodes send it to whoever speaks plaintext to their TLS. */
 const isTooOpen = (error: unknown): boolean =>

@@ -226,6 +226,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
         role: node.role,
         lastOffset: BigInt(node.lastOffset),
         lag: BigInt(node.lag),
+        healthy: node.healthy,
+        lastContactMs: BigInt(Math.max(0, Math.round(node.lastContactMs))),
       }));
       return { servers };
     },

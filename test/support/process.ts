@@ -68,7 +68,8 @@ export function tailrace(
 export interface NodeProcess {
   readonly child: ChildProcess;
   readonly readyLine: string;
-  readonly pasteLine: string;
+  /** What it prints below: the dashboard and a command to try. */
+  readonly nextSteps: string;
   /** `host:port`. */
   readonly addr: string;
   readonly ops: string;
@@ -92,7 +93,8 @@ export async function startNode(
   descriptors?: number,
 ): Promise<NodeProcess> {
   const addr = flags.includes("--addr") ? [] : ["--addr", "127.0.0.1:0"];
-  const child = startCommand(["serve", ...addr, ...flags], env, command, descriptors);
+  const ops = flags.includes("--ops-addr") ? [] : ["--ops-addr", "127.0.0.1:0"];
+  const child = startCommand(["serve", ...addr, ...ops, ...flags], env, command, descriptors);
   let err = "";
   child.stderr?.on("data", (chunk: Buffer) => {
     err += chunk.toString("utf8");
@@ -103,11 +105,11 @@ export async function startNode(
     await end;
   });
   let out = "";
-  const [readyLine = "", pasteLine = ""] = await new Promise<string[]>((resolve, reject) => {
+  const [readyLine = "", ...steps] = await new Promise<string[]>((resolve, reject) => {
     child.stdout?.on("data", (chunk: Buffer) => {
       out += chunk.toString("utf8");
       const lines = out.split("\n");
-      if (lines.length > 2) resolve(lines);
+      if (lines.length > 3) resolve(lines);
     });
     end.then(() => reject(new Error(`the node ended before it was ready: ${err}`)));
   });
@@ -115,7 +117,7 @@ export async function startNode(
   return {
     child,
     readyLine,
-    pasteLine,
+    nextSteps: steps.join("\n").trimEnd(),
     addr: fact("addr"),
     ops: fact("ops"),
     url: fact("url"),

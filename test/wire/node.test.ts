@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { type AddressInfo, connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
+import type { TlsFiles } from "../../src/agent/tls-files.ts";
+import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
 import { openReal, run } from "../support/logs.ts";
 import { ended, root, startNode, tailrace } from "../support/process.ts";
@@ -21,8 +23,8 @@ test("a node says in one line where it is, takes records, and has them after SIG
     /^tailrace ready addr=127\.0\.0\.1:\d+ ops=127\.0\.0\.1:\d+ data=\S+ pid=\d+ url=http:\/\/127\.0\.0\.1:\d+$/,
   );
   assert.match(
-    first.pasteLine,
-    /^curl -X POST http:\/\/127\.0\.0\.1:\d+ -d '\{"record":\{"value":"[^"]+"\}\}'$/,
+    first.nextSteps,
+    /^dashboard: http:\/\/127\.0\.0\.1:\d+\/ui\/\nappend: {4}curl -X POST http:\/\/127\.0\.0\.1:\d+ -d '\{"record":\{"value":"[^"]+"\}\}'$/,
   );
   assert.equal(first.pid, first.child.pid);
   assert.equal((await post(first.url)).text, '{"offset":0}\n');
@@ -246,3 +248,58 @@ test("a wrong Node says so in one line", async (t) => {
     "tailrace needs Node >= 24, this is 20.20.2; npm start and npx tailrace bring their own\n",
   );
 });
+
+test("a node with an expired certificate refuses to start, unless it is told to", async (t) => {
+  const directory = scratch(t);
+  const authority = await testAuthority();
+  const expired = writeTlsFiles(
+    directory,
+    "server",
+    await authority.client("server", { agoMs: 7_200_000 }),
+    authority.issued,
+  );
+  const flags = ["--data-dir", join(directory, "data"), ...tlsFlags("server-tls", expired)];
+  const refused = await tailrace(["serve", "--addr", "127.0.0.1:0", ...flags]);
+  assert.equal(refused.status, 1);
+  assert.match(
+    refused.err,
+    /the server certificate has expired, on .*: renew it, or start with --allow-expired-certificates/,
+  );
+  const node = await startNode(t, [...flags, "--allow-expired-certificates"]);
+  assert.match(node.log(), /certificate has expired/);
+});
+
+test("a client command names what is wrong with its certificates", async (t) => {
+  const directory = scratch(t);
+  const authority = await testAuthority();
+  const other = await testAuthority("Other CA");
+  const files = async (name: string, from: typeof authority, agoMs = 0) =>
+    writeTlsFiles(directory, name, await from.client("root", { agoMs }), authority.issued);
+  const good = await files("good", authority);
+  const foreign = await files("foreign", other);
+  const expired = await files("expired", authority, 7_200_000);
+  const server = writeTlsFiles(directory, "server", await authority.node(), authority.issued);
+  const tls = await startNode(t, ["--data-dir", join(directory, "tls"), ...tlsFlags("server-tls", server)]);
+  const plain = await startNode(t, ["--data-dir", join(directory, "plain")]);
+  const cases: readonly (readonly [node: string, files: typeof good, status: number, message: RegExp])[] = [
+    [tls.addr, good, 0, /^$/],
+    [tls.addr, expired, 4, /expired\.pem expired on 20/],
+    [tls.addr, { ...good, keyFile: expired.keyFile }, 1, /expired-key\.pem is not the key of .*good\.pem/],
+    [tls.addr, { ...good, caFile: foreign.certFile }, 3, /not signed by the CA that was given/],
+    [tls.addr, { ...good, caFile: good.keyFile }, 1, /good-key\.pem holds no certificate/],
+    [tls.addr, foreign, 1, /it may not trust the client certificate/],
+    [plain.addr, good, 3, /perhaps its port is plaintext/],
+  ];
+  await Promise.all(
+    cases.map(async ([addr, client, status, message]) => {
+      const found = await tailrace(["consume", "--addr", addr, ...tlsFlags("tls", client)]);
+      assert.match(found.err, message);
+      assert.doesNotMatch(found.err, /whether it was written/);
+      assert.equal(found.status, status, found.err);
+    }),
+  );
+});
+
+const tlsFlags = (prefix: string, { certFile, keyFile, caFile }: TlsFiles): string[] => [
+  ...[`--${prefix}-cert-file`, certFile, `--${prefix}-key-file`, keyFile, `--${prefix}-ca-file`, caFile],
+];

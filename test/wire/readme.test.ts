@@ -45,7 +45,7 @@ test("the README's commands do what it says", requireProgram("curl"), async (t) 
   };
   assert.equal(manifest.scripts.start, "exec node src/cli/bin.cjs serve");
   const node = await startNode(t, ["--data-dir", join(scratch(t), "data")]);
-  const printed = `${node.readyLine}\n${node.pasteLine}\n`.replaceAll(node.addr, "127.0.0.1:8080");
+  const printed = `${node.readyLine}\n${node.nextSteps}\n`.replaceAll(node.addr, "127.0.0.1:8080");
   assert.match(printed, pattern(start.expected));
   assert.ok(rest.length >= 8);
   const environment = {

@@ -605,6 +605,20 @@ export declare type Server = Message<"log.v1.Server"> & {
    * @generated from field: uint64 lag = 7;
    */
   lag: bigint;
+
+  /**
+   * It answers, as far as this node knows.
+   *
+   * @generated from field: bool healthy = 8;
+   */
+  healthy: boolean;
+
+  /**
+   * Since this node last heard from it; 0 for itself.
+   *
+   * @generated from field: uint64 last_contact_ms = 9;
+   */
+  lastContactMs: bigint;
 };
 
 /**

@@ -1,0 +1,22 @@
+/** What a person does first with a node that is ready: the lines below the ready line. */
+import { dirname, join } from "node:path";
+import type { Config } from "./config/settings.ts";
+
+/** Two lines: the dashboard's address, and a command that appends a record. */
+export function nextSteps(
+  url: string,
+  config: Pick<Config, "serverTlsCertFile" | "serverTlsCaFile">,
+): string {
+  const body = `-d '{"record":{"value":"TGV0J3MgR28gIzEK"}}'`;
+  return `dashboard: ${url}/ui/\nappend:    ${curl(config)} -X POST ${url} ${body}`;
+}
+
+function curl({
+  serverTlsCertFile,
+  serverTlsCaFile,
+}: Pick<Config, "serverTlsCertFile" | "serverTlsCaFile">): string {
+  if (serverTlsCertFile === undefined) return "curl";
+  const ca = serverTlsCaFile ?? "ca.pem";
+  const beside = (name: string): string => join(dirname(ca), name); // Where `tailrace certs` puts it.
+  return `curl --cacert ${ca} --cert ${beside("root-client.pem")} --key ${beside("root-client-key.pem")}`;
+}

@@ -1,0 +1,62 @@
+/**
+ * One or two examples for the help of each command, by the command's words. A test checks that every command has some
+ * and that their flags exist.
+ */
+import type { Command } from "commander";
+
+export const examples: Readonly<Record<string, readonly string[]>> = {
+  serve: ["tailrace serve --data-dir ./data", "tailrace serve --addr 127.0.0.1:8081 --config-file node.yaml"],
+  produce: [
+    "echo hello | tailrace produce",
+    "tailrace produce photo.jpg --key photo --header type=image/jpeg",
+  ],
+  consume: [
+    "tailrace consume --from start --count 10",
+    "tailrace consume --from 2026-01-31T12:00:00Z --format '%o %v\\n'",
+  ],
+  tail: ["tailrace tail --format raw", "tailrace tail --from -10"],
+  describe: ["tailrace describe", "tailrace describe --json --addr 127.0.0.1:8081"],
+  trim: ["tailrace trim --before 1000"],
+  servers: ["tailrace servers", "tailrace servers --json"],
+  status: ["tailrace status --addr 127.0.0.1:8081", "tailrace status --json"],
+  transfer: ["tailrace transfer node-b"],
+  add: ["tailrace add 127.0.0.1:8084 --id node-d"],
+  remove: ["tailrace remove node-d"],
+  leave: ["tailrace leave --addr 127.0.0.1:8084"],
+  members: ["tailrace members --status failed"],
+  event: ["tailrace event deploy v42"],
+  query: ["tailrace query uptime --timeout 2s", "tailrace query uptime --node node-b"],
+  keygen: ["tailrace keygen"],
+  whoami: [
+    "tailrace whoami --tls-ca-file certs/ca.pem --tls-cert-file certs/root-client.pem --tls-key-file certs/root-client-key.pem",
+  ],
+  bench: ["tailrace bench", "tailrace bench --duration 10"],
+  dev: ["tailrace dev --nodes 3", "tailrace dev --nodes 1 --plaintext"],
+  config: ["tailrace config print --config-file node.yaml"],
+  "config print": ["tailrace config print --data-dir ./data"],
+  verify: ["tailrace verify ./data", "tailrace verify --compare a/data b/data"],
+  repair: ["tailrace repair ./data", "tailrace repair ./data --yes"],
+  backup: ["tailrace backup backups/today"],
+  restore: ["tailrace restore backups/today --data-dir ./data"],
+  recover: ["tailrace recover --data-dir ./data --force-config"],
+  certs: ["tailrace certs --host node-a.example.org", "tailrace certs --issue alice"],
+  acl: ["tailrace acl check root '*' produce --acl-policy-file certs/policy.csv"],
+  "acl check": ["tailrace acl check root '*' produce --acl-policy-file certs/policy.csv"],
+  completion: ["source <(tailrace completion bash)"],
+  version: ["tailrace version"],
+};
+
+/** The lines of help for a command's words; empty where there are no examples. */
+export function examplesText(words: string): string {
+  const lines = examples[words] ?? [];
+  return lines.length === 0
+    ? ""
+    : `\n${lines.length === 1 ? "Example" : "Examples"}:\n${lines.map((line) => `  ${line}\n`).join("")}`;
+}
+
+/** Adds its examples to the help of a command and of those below it. */
+export function addExamples(command: Command, above = ""): void {
+  const words = `${above} ${command.name()}`.trim();
+  command.addHelpText("after", examplesText(words));
+  for (const inner of command.commands) addExamples(inner, words);
+}
