@@ -101,7 +101,6 @@ const wallClockReaders = [
   "src/cli/tls-flags.ts",
   "src/log/local-log.ts",
   "src/replicated/log-time.ts",
-  "src/replicated/peer-incoming.ts",
   "src/replicated/peers.ts",
   "src/service/front.ts",
   "src/service/watch.ts",

@@ -5,8 +5,9 @@
  *             A node that is the only voter: its clock was not set within the hour.
  *   off       more than half of the other voters show another time
  *   set       the clock moved by more than a minute against the monotonic clock, and no majority confirms it yet
- *   ahead     only at the start of an only voter: the clock is more than an hour ahead of the newest record. The node
- *             was down, or its clock is wrong; that it cannot tell.
+ *   ahead     at the start, the clock was more than an hour ahead of the newest record: the node was down, or its clock
+ *             is wrong, and no majority confirms it. For an hour.
+ *   alone     an only voter that was one of several, which did not confirm its clock. For an hour.
  *   unknown   not compared yet
  *
  * Only a trusted clock lets anything expire by age. `successors` are the voters that are in a better position to lead:
@@ -27,10 +28,10 @@ const stampAheadMsMax = 10_000;
 const gapMsMax = 3_600_000;
 
 export interface ClockVerdict {
-  readonly kind: "trusted" | "off" | "set" | "ahead" | "unknown";
+  readonly kind: "trusted" | "off" | "set" | "ahead" | "alone" | "unknown";
   /** By name. */
   readonly successors: readonly string[];
-  /** For "set" and "ahead": by how much, and for how much longer it counts. */
+  /** For "set", "ahead" and "alone": by how much, and for how much longer it counts. */
   readonly byMs?: number;
   readonly leftMs?: number;
   /** How far the other voters' clocks are ahead of this one, where that is known. */
@@ -42,11 +43,19 @@ export class ClockTrust {
   readonly #own = new ClockLeaps();
   #others: readonly string[] = [];
   #gap: Leap | undefined;
+  #left: Leap | undefined;
   #wasOff = false;
 
-  /** The other voters, by name; empty for an only voter, and where the network does not tell. */
-  set others(names: readonly string[]) {
+  /** The other voters from now on, by name; none for an only voter, and where the network does not tell. */
+  compareWith(names: readonly string[], now: Moment): void {
+    if (names.length === 0 && this.#others.length > 0 && this.verdict(now).kind !== "trusted")
+      this.#left = { byMs: 0, atMs: now.monotonicMs };
     this.#others = names;
+  }
+
+  /** Was the clock not set within the last hour, as far as this node knows by itself? */
+  steady({ monotonicMs }: Moment): boolean {
+    return this.#held(monotonicMs) === undefined;
   }
 
   /** Once, at the start: `newestMs` is the timestamp at the end of the log, 0 for an empty one. */
@@ -68,7 +77,7 @@ export class ClockTrust {
     this.#own.look(now);
     const shown = this.#others.flatMap((peer) => {
       const wallMs = this.peers.wallMs(peer, now.monotonicMs);
-      return wallMs !== undefined && this.#steady(peer, now) ? [wallMs] : [];
+      return wallMs !== undefined && this.peers.steady(peer, now.monotonicMs) ? [wallMs] : [];
     });
     if (shown.length === 0 || shown.length + 1 < this.#quorum) return now.wallMs;
     // Of two, the later one: a single clock that is behind does not hold back the log's time.
@@ -77,21 +86,17 @@ export class ClockTrust {
   }
 
   #alone({ monotonicMs }: Moment): ClockVerdict {
-    const leap = this.#own.recent(monotonicMs, leapHoldMs);
-    if (leap !== undefined) return held("set", leap, monotonicMs);
-    const gap = this.#gap;
-    if (gap !== undefined && monotonicMs - gap.atMs < leapHoldMs) return held("ahead", gap, monotonicMs);
-    return { kind: "trusted", successors: [], offMs: {} };
+    return this.#held(monotonicMs) ?? { kind: "trusted", successors: [], offMs: {} };
   }
 
   #together(now: Moment): ClockVerdict {
     const boundMs = this.#wasOff ? offAgainMsMax : offMsMax;
     const known = this.#others.flatMap((name) => {
       const wallMs = this.peers.wallMs(name, now.monotonicMs);
-      return wallMs === undefined ? [] : [{ name, wallMs, steady: this.#steady(name, now) }];
+      return wallMs === undefined ? [] : [{ name, wallMs, steady: this.peers.steady(name, now.monotonicMs) }];
     });
     const leap = this.#own.recent(now.monotonicMs, leapHoldMs);
-    const own = { name: undefined, wallMs: now.wallMs, steady: leap === undefined };
+    const own = { name: undefined, wallMs: now.wallMs, steady: this.steady(now) };
     const agree = (a: number, b: number): boolean => Math.abs(a - b) <= boundMs;
     const isConfirmed = (one: { readonly name: string | undefined; readonly wallMs: number }): boolean => {
       const others = [own, ...known].filter(({ name, steady }) => name !== one.name && steady);
@@ -106,23 +111,32 @@ export class ClockTrust {
     const sinceMs = leap?.atMs ?? Number.NEGATIVE_INFINITY;
     const steady = off.filter((one) => one.steady && this.peers.heardSince(one.name, sinceMs));
     const confirmed = steady.filter(isConfirmed);
-    const better = confirmed.length > 0 || own.steady ? confirmed : steady;
+    const better = confirmed.length > 0 || leap === undefined ? confirmed : steady;
     const successors = better.map(({ name }) => name);
     if (off.length * 2 > this.#others.length) return { kind: "off", successors, offMs };
-    if (leap !== undefined) return { ...held("set", leap, now.monotonicMs), successors, offMs };
-    return { kind: "unknown", successors, offMs };
+    return { ...(this.#held(now.monotonicMs) ?? { kind: "unknown" }), successors, offMs };
+  }
+
+  /** Why this clock alone is not believed, if so. */
+  #held(nowMs: number): ClockVerdict | undefined {
+    const leap = this.#own.recent(nowMs, leapHoldMs);
+    if (leap !== undefined) return held("set", leap, nowMs);
+    const gap = recent(this.#gap, nowMs);
+    if (gap !== undefined) return held("ahead", gap, nowMs);
+    const left = recent(this.#left, nowMs);
+    return left === undefined ? undefined : held("alone", left, nowMs);
   }
 
   get #quorum(): number {
     return Math.floor((this.#others.length + 1) / 2) + 1;
   }
-
-  #steady(peer: string, { monotonicMs }: Moment): boolean {
-    return this.peers.steady(peer, monotonicMs);
-  }
 }
 
-function held(kind: "set" | "ahead", { byMs, atMs }: Leap, nowMs: number): ClockVerdict {
+function recent(event: Leap | undefined, nowMs: number): Leap | undefined {
+  return event !== undefined && nowMs - event.atMs < leapHoldMs ? event : undefined;
+}
+
+function held(kind: "set" | "ahead" | "alone", { byMs, atMs }: Leap, nowMs: number): ClockVerdict {
   return { kind, successors: [], byMs: Math.round(byMs), leftMs: leapHoldMs - (nowMs - atMs), offMs: {} };
 }
 
@@ -141,6 +155,8 @@ export function clockProblem({ kind, byMs = 0, leftMs = 0, offMs }: ClockVerdict
       return `the wall clock moved by ${signed(byMs)} against the monotonic clock: ${until} or until a majority confirms it`;
     case "ahead":
       return `the clock is ${seconds(byMs)} ahead of the newest record (the node was down, or its clock is wrong): ${until}`;
+    case "alone":
+      return `no other voter is left, and none confirmed the clock before: ${until}`;
     default:
       return undefined;
   }

@@ -29,7 +29,7 @@ export class LogTime {
 
   /** The other voters, by name. */
   compareWith(voters: readonly string[]): void {
-    this.trust.others = voters;
+    this.trust.compareWith(voters, this.#now());
     this.#at = undefined;
   }
 
@@ -53,6 +53,13 @@ export class LogTime {
   /** What is wrong with the clock; undefined where nothing is known to be. */
   get problem(): string | undefined {
     return clockProblem(this.verdict());
+  }
+
+  /** What this node tells its peers: its wall clock, and whether it was not set within the last hour. */
+  reading(): readonly [wallMs: number, steady: boolean] {
+    const now = this.#now();
+    this.verdict(now);
+    return [now.wallMs, this.trust.steady(now)];
   }
 
   /** The timestamp of a record that is made now. Not yet raised to that of the record before it. */

@@ -14,24 +14,26 @@ const freshMs = 30_000;
 const wallMsMax = 8.64e15;
 
 interface Reading {
-  wallMs: number;
-  atMs: number;
+  readonly wallMs: number;
+  readonly atMs: number;
+  readonly saysSteady: boolean;
   readonly leaps: ClockLeaps;
 }
 
 export class PeerClocks {
   readonly #readings = new Map<string, Reading>();
 
-  /** A peer's wall clock showed `theirWallMs` between `sentMs` and `nowMs` of this node's monotonic clock. */
-  heard(peer: string, theirWallMs: number, sentMs: number, nowMs: number): void {
+  /**
+   * A peer's wall clock showed `theirWallMs` between `sentMs` and `nowMs` of this node's monotonic clock. `saysSteady` is
+   * false if the peer itself noticed that its clock was set: this node may not have been there to see it.
+   */
+  heard(peer: string, theirWallMs: number, sentMs: number, nowMs: number, saysSteady = true): void {
     const roundTripMs = nowMs - sentMs;
     if (roundTripMs > roundTripMsMax) return;
     const wallMs = Math.min(Math.max(theirWallMs, 0), wallMsMax) + roundTripMs / 2;
-    const reading = this.#readings.get(peer) ?? { wallMs, atMs: nowMs, leaps: new ClockLeaps() };
-    reading.wallMs = wallMs;
-    reading.atMs = nowMs;
-    reading.leaps.look({ wallMs, monotonicMs: nowMs });
-    this.#readings.set(peer, reading);
+    const leaps = this.#readings.get(peer)?.leaps ?? new ClockLeaps();
+    leaps.look({ wallMs, monotonicMs: nowMs });
+    this.#readings.set(peer, { wallMs, atMs: nowMs, saysSteady, leaps });
   }
 
   forget(peer: string): void {
@@ -53,6 +55,8 @@ export class PeerClocks {
 
   /** Was it not set within the last hour, as far as is known? */
   steady(peer: string, nowMs: number): boolean {
-    return this.#readings.get(peer)?.leaps.recent(nowMs, leapHoldMs) === undefined;
+    const reading = this.#readings.get(peer);
+    if (reading === undefined) return true;
+    return reading.saysSteady && reading.leaps.recent(nowMs, leapHoldMs) === undefined;
   }
 }

@@ -24,6 +24,8 @@ import { PeerServer } from "./peer-server.ts";
 export interface DoorPorts {
   readonly options: PeerNetworkOptions;
   readonly limits: PeerLimits;
+  /** See LogTime. */
+  readonly reading: () => readonly [wallMs: number, steady: boolean];
   readonly logger: Logger;
   /** Undefined before one is attached. */
   readonly replica: () => PeerReplica | undefined;
@@ -66,6 +68,7 @@ export class PeerDoor {
       socket,
       clock: options.clock,
       handshakeMs,
+      reading: this.#ports.reading,
       // Answers only: as many may wait as may be asked for.
       bounds: { countMax: control.countMax, bytesMax: bulk.bytesMax },
       judge: (introduction) => this.#judge(introduction, allowed),

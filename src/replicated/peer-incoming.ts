@@ -30,6 +30,8 @@ export interface IncomingOptions {
   readonly clock: Clock;
   readonly bounds: QueueBounds;
   readonly handshakeMs: number;
+  /** See LogTime. */
+  readonly reading: () => readonly [wallMs: number, steady: boolean];
   /** What this node says of itself, and why the caller is refused, if so. */
   judge(introduction: Introduction): Refusal | undefined;
   /** Its welcome, once it is not refused. */
@@ -141,7 +143,7 @@ export class PeerIncoming {
     const { value } = unpackChecked(head);
     const [id] = Array.isArray(value) ? (value as unknown[]) : [];
     if (typeof id !== "number") throw malformed("head");
-    this.answer(encodeFrame("pong", pack([id, this.#options.clock.wallMs()])));
+    this.answer(encodeFrame("pong", pack([id, ...this.#options.reading()])));
   }
 }
 

@@ -213,7 +213,7 @@ export class PeerLink {
 
   #pong(side: Side, { head }: Frame): void {
     const { value } = unpackChecked(head);
-    const [id, wallMs] = Array.isArray(value) ? (value as unknown[]) : [];
+    const [id, wallMs, steady] = Array.isArray(value) ? (value as unknown[]) : [];
     if (typeof wallMs !== "number" || !Number.isFinite(wallMs)) throw malformed("head");
     const { ping } = side;
     if (ping === undefined || ping.id !== id) return;
@@ -221,7 +221,8 @@ export class PeerLink {
     // Behind records an answer is late, and says little.
     if (side !== this.#control) return;
     const { clock, clocks } = this.#options;
-    clocks.heard(this.callee.name, wallMs, ping.atMs, clock.monotonicMs());
+    // Nodes of older versions do not say whether their clock is steady.
+    clocks.heard(this.callee.name, wallMs, ping.atMs, clock.monotonicMs(), steady !== false);
   }
 
   #opened(side: Side, hello: PeerHello): void {

@@ -72,6 +72,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     this.#door = new PeerDoor({
       options,
       limits: this.#limits,
+      reading: () => this.time.reading(),
       logger: this.#logger,
       replica: () => this.#replica,
       roster: () => this.#roster,

@@ -16,7 +16,7 @@ export interface StartedCluster {
   readonly directory: string;
 }
 
-interface Options extends Partial<Pick<FleetOptions, "flags" | "proxied">> {
+interface Options extends Partial<Pick<FleetOptions, "flags" | "proxied" | "movesClocks">> {
   /** Answers at once, before the nodes have found each other. */
   readonly atOnce?: true;
 }

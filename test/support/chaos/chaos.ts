@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { prng } from "../../../src/lib/prng.ts";
-import { check, type Kept, type Violation } from "./checker.ts";
+import { check, type Violation } from "./checker.ts";
 import { makeCertificates } from "./credentials.ts";
 import { Doors } from "./doors.ts";
 import { Fleet } from "./fleet.ts";
@@ -62,6 +62,10 @@ export interface ChaosReport {
 }
 
 const limitMs = 120_000;
+/** Longer than any run, and less than a clock leaps. */
+const retentionHours = 1;
+/** A record may be stamped 10 s ahead of the other clocks; the rest is for what this machine is late. */
+const stampAheadMsMax = 20_000;
 const smallDiskBytes = 192 * 1024 * 1024;
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -82,12 +86,16 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await Fleet.open({
       directory,
       names,
+      movesClocks: true,
       places: new Map([...disks].map(([name, disk]) => [name, join(disk.path, "data")])),
       flags: [
         "--segment-store-bytes-max",
         "1MiB",
         "--shutdown-timeout",
         "2s",
+        // So that a wrong clock has something to trim.
+        "--retention-age",
+        `${retentionHours}h`,
         ...(credentials === undefined ? [] : [...credentials.server, ...credentials.policy]),
       ],
     }),
@@ -162,7 +170,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   await followed;
   told(`healed after ${Math.round(healedMs)} ms, ${end} records`);
 
-  const final: readonly Kept[] = await keptOn(doors.transport(chance.pick(fleet.nodes).addr, "grpc"));
+  const final = await keptOn(doors.transport(chance.pick(fleet.nodes).addr, "grpc"));
+  const lastMs = final.reduce((last, { timestampMs }) => Math.max(last, timestampMs), 0);
+  if (lastMs > Date.now() + stampAheadMsMax)
+    violations.push({ rule: "stamps", text: `a record is stamped ${new Date(lastMs).toISOString()}` });
   for (const node of fleet.nodes) await fleet.end(node, "SIGTERM");
   for (const text of fleet.deaths) violations.push({ rule: "death", text });
   for (const text of await wrongIn(

@@ -313,6 +313,18 @@ const reset: Fault = async (scene) => {
   return node.name;
 };
 
+/** The wall clock of a node is set, for a while: by more than records are kept for, and more often forward. */
+const clockLeap: Fault = async (scene) => {
+  const node = await victim(scene);
+  if (node === undefined) return undefined;
+  const hours = scene.chance.between(2, 48);
+  const byMs = (scene.chance.chance(0.7) ? hours : -hours) * 3_600_000;
+  node.clock.set(byMs);
+  await lasting(scene, 1_000, 5_000);
+  node.clock.set(0);
+  return `${node.name} by ${byMs / 3_600_000} h`;
+};
+
 /** What happens to processes and disks, and how often compared with the others. */
 export const processFaults: Readonly<Record<string, readonly [weight: number, fault: Fault]>> = {
   kill: [6, kill],
@@ -326,6 +338,7 @@ export const processFaults: Readonly<Record<string, readonly [weight: number, fa
   replace: [2, replace],
   guest: [1, guest],
   "full disk": [3, fullDisk],
+  "clock leap": [3, clockLeap],
 };
 
 /** What happens to the network. */

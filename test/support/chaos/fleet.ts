@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../free-port.ts";
+import { MovedClock } from "../moved-clock.ts";
 import { environment, root } from "../process.ts";
 import { Links } from "./links.ts";
 import type { Addresses } from "./world.ts";
@@ -23,6 +24,8 @@ export interface FleetNode {
   /** Where it listens, and where it says that it does. */
   readonly addr: string;
   readonly advertised: string;
+  /** The wall clock of its processes. */
+  readonly clock: MovedClock;
   child: ChildProcess | undefined;
   isPaused: boolean;
 }
@@ -35,6 +38,8 @@ export interface FleetOptions {
   readonly flags?: readonly string[];
   /** False: nodes reach each other without proxies between them. */
   readonly proxied?: false;
+  /** True: each node's `clock` moves the wall clock of its processes. */
+  readonly movesClocks?: true;
 }
 
 export class Fleet implements Addresses, AsyncDisposable {
@@ -83,6 +88,7 @@ export class Fleet implements Addresses, AsyncDisposable {
       directory: this.#options.places?.get(name) ?? join(this.#options.directory, name),
       addr,
       advertised: this.#isProxied ? await this.links.add(name, port, proxyPort) : addr,
+      clock: new MovedClock(join(this.#options.directory, `${name}.clock`)),
       child: undefined,
       isPaused: false,
     };
@@ -95,7 +101,7 @@ export class Fleet implements Addresses, AsyncDisposable {
     mkdirSync(node.directory, { recursive: true });
     const output = openSync(join(this.#options.directory, `${node.name}.log`), "a");
     const child = spawn(process.execPath, [bin, "serve", ...this.#flagsOf(node)], {
-      env: environment(),
+      env: { ...environment(), ...(this.#options.movesClocks === true ? node.clock.environment : {}) },
       cwd: root,
       stdio: ["ignore", output, output],
     });

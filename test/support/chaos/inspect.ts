@@ -12,13 +12,14 @@ import type { Kept } from "./checker.ts";
 import { nameIn } from "./values.ts";
 
 /** Every record that a node has, in the order in which it gives them. */
-export async function keptOn(node: Transport): Promise<Kept[]> {
+export async function keptOn(node: Transport): Promise<(Kept & { readonly timestampMs: number })[]> {
   const log = createClient(Log, node);
-  const kept: Kept[] = [];
+  const kept: (Kept & { readonly timestampMs: number })[] = [];
   const request = { stopAtEnd: true, readMode: ReadMode.LINEARIZABLE };
   for await (const { record } of log.consumeStream(request))
     if (record !== undefined) {
-      kept.push({ offset: Number(record.offset), value: nameIn(Buffer.from(record.value).toString()) });
+      const value = nameIn(Buffer.from(record.value).toString());
+      kept.push({ offset: Number(record.offset), value, timestampMs: Number(record.timestampMs) });
     }
   return kept;
 }

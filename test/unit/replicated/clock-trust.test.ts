@@ -12,12 +12,14 @@ class Voters {
   readonly trust = new ClockTrust();
   readonly off: Record<string, number> = { a: 0 };
   readonly silent = new Set<string>();
+  /** Others that say that their clocks were set. */
+  readonly unsteady = new Set<string>();
   monotonicMs = 1;
   #trueMs = start;
 
   constructor(...others: string[]) {
     for (const name of others) this.off[name] = 0;
-    this.trust.others = others;
+    this.trust.compareWith(others, this.now);
   }
 
   get now() {
@@ -52,7 +54,14 @@ class Voters {
       this.pass(second);
       for (const [name, offMs] of Object.entries(this.off)) {
         if (name === "a" || this.silent.has(name)) continue;
-        this.trust.peers.heard(name, this.#trueMs + offMs, this.monotonicMs, this.monotonicMs);
+        const { monotonicMs } = this;
+        this.trust.peers.heard(
+          name,
+          this.#trueMs + offMs,
+          monotonicMs,
+          monotonicMs,
+          !this.unsteady.has(name),
+        );
       }
       this.trust.verdict(this.now);
     }
@@ -216,6 +225,38 @@ describe("one of three voters", () => {
     voters.silent.add("b").add("c");
     voters.set(["a", -2 * hour - 5 * second]);
     assert.equal(voters.stampAheadMs, -5 * second);
+  });
+});
+
+describe("a voter that was not there when all clocks leapt", () => {
+  test("hears from the others that theirs were set, and lets nothing expire", () => {
+    const voters = new Voters("b", "c");
+    voters.unsteady.add("b").add("c");
+    assert.equal(voters.hear().kind, "unknown");
+    voters.unsteady.delete("c");
+    assert.equal(voters.hear().kind, "trusted");
+  });
+
+  test("and whose others were not either: all start, and find their newest record old", () => {
+    const voters = new Voters("b", "c");
+    voters.trust.begin(start - 2 * hour, voters.now);
+    assert.equal(voters.trust.steady(voters.now), false);
+    voters.unsteady.add("b").add("c");
+    assert.equal(voters.hear().kind, "ahead");
+    voters.unsteady.clear();
+    assert.equal(voters.hear().kind, "trusted");
+  });
+});
+
+describe("a voter that becomes the only one", () => {
+  test("is not trusted for an hour when the others did not confirm its clock", () => {
+    const voters = new Voters("b", "c").set(["a", 2 * hour]).hear();
+    voters.trust.compareWith([], voters.now);
+    assert.equal(voters.kind, "alone");
+    assert.equal(voters.pass(hour).kind, "trusted");
+    const confirmed = new Voters("b", "c").hear();
+    confirmed.trust.compareWith([], confirmed.now);
+    assert.equal(confirmed.kind, "trusted");
   });
 });
 

@@ -1,0 +1,112 @@
+/**
+ * Real processes whose wall clocks are moved (test/support/moved-clock.mjs): nothing is trimmed, no wait is cut short or
+ * drawn out, leadership goes to a node whose clock is right, and each node says what is wrong with its clock.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { openClient } from "../../src/client/mod.ts";
+import { Log } from "../../src/gen/log/v1/log_pb.js";
+import { curl } from "../support/curl.ts";
+import { scratchDirectory } from "../support/logs.ts";
+import { MovedClock } from "../support/moved-clock.ts";
+import { startNode } from "../support/process.ts";
+import { startCluster, within } from "../support/started-cluster.ts";
+
+const hour = 3_600_000;
+const day = 24 * hour;
+/** More than two rounds of upkeep, which runs a second after each append. */
+const upkeepMs = 3_000;
+
+const post = (url: string): ReturnType<typeof curl> =>
+  curl(`${url}/`, { method: "POST", body: '{"record":{"value":"dg=="}}' });
+
+/** Appends again and again for as long as upkeep takes to trim; the first record must be there all the time. */
+async function staysWhole(url: string): Promise<void> {
+  for (const until = performance.now() + upkeepMs; performance.now() < until; ) {
+    assert.equal((await post(url)).status, 200);
+    assert.equal((await curl(`${url}/?offset=0`)).status, 200);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+test("a single node whose clock leaps holds expiry and says so, and takes no wait for over or endless", async (t) => {
+  using scratch = scratchDirectory();
+  const clock = new MovedClock(join(scratch.path, "clock"));
+  const flags = [
+    "--data-dir",
+    join(scratch.path, "data"),
+    "--retention-age",
+    "1h",
+    "--ops-addr",
+    "127.0.0.1:0",
+  ];
+  const node = await startNode(t, flags, clock.environment);
+  const readyz = async (): Promise<string> => (await curl(`http://${node.ops}/readyz`)).text;
+  await post(node.url);
+  assert.equal(await readyz(), "ok\n");
+  for (const byMs of [2 * hour, -2 * hour]) {
+    // Calls that wait when the clock leaps: one is answered when its record comes, one when its own time is up.
+    const log = createClient(Log, createGrpcTransport({ baseUrl: node.url }));
+    const next = (await log.describe({})).nextOffset;
+    const waiting = log.consume({ offset: next, waitMs: 60_000 }, { timeoutMs: 60_000 });
+    const began = performance.now();
+    const timed = log.consume({ offset: next + 1_000n, waitMs: 60_000 }, { timeoutMs: 2_500 }).catch(() => {
+      return performance.now() - began;
+    });
+    clock.set(byMs);
+    await within("it says so", async () =>
+      /\[\+\]clock ok: the wall clock moved by [+-]7/.test(await readyz()),
+    );
+    await staysWhole(node.url);
+    assert.equal((await waiting).record?.offset, next);
+    const tookMs = await timed;
+    assert.ok(typeof tookMs === "number" && tookMs > 2_000 && tookMs < 30_000, `${String(tookMs)} ms`);
+    clock.set(0);
+    await within("it is trusted again", async () => (await readyz()) === "ok\n");
+  }
+  assert.equal(
+    node.log().match(/the wall clock moved by \+7\d+\.\d s against the monotonic clock/g)?.length,
+    1,
+  );
+  assert.equal(
+    node.log().match(/the wall clock moved by -7\d+\.\d s against the monotonic clock/g)?.length,
+    1,
+  );
+  await staysWhole(node.url);
+});
+
+test("a leader whose clock leaps forward by a day hands over, trims nothing and stamps no future times", async (t) => {
+  const { fleet, operator, directory } = await startCluster(t, 3, {
+    flags: ["--retention-age", "1h"],
+    movesClocks: true,
+  });
+  const urlOf = ({ addr }: { readonly addr: string }): string => `http://${addr}`;
+  await post(urlOf(fleet.nodes[0]!));
+  const leapt = new Set<string>();
+  for (let n = 0; n < 3; n++) {
+    const leader = (await operator.leader())!;
+    leapt.add(leader.name);
+    leader.clock.set(day);
+    await within("another node leads", async () => {
+      const now = await operator.leader();
+      return now !== undefined && now !== leader;
+    });
+    for (const node of fleet.nodes) await staysWhole(urlOf(node));
+    const log = readFileSync(join(directory, `${leader.name}.log`), "utf8");
+    assert.match(
+      log,
+      /the clock is more than 10\.0 s off most other voters \(n\d -86400\.0 s, n\d -86400\.0 s\)/,
+    );
+    leader.clock.set(0);
+  }
+  await using client = openClient({ addrs: fleet.nodes.map(({ addr }) => addr) });
+  let lastMs = 0;
+  for await (const { timestampMs } of client.consume({ from: "start", until: "end" }))
+    lastMs = timestampMs;
+  assert.ok(lastMs < Date.now() + 20_000, new Date(lastMs).toISOString());
+  assert.deepEqual(fleet.deaths, []);
+});
