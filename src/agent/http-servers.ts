@@ -26,9 +26,15 @@ import { type Http1Refusal, http1Bytes, refusalBody } from "./connections/refusa
 import { lastWords } from "./last-words.ts";
 import { RequestOrder } from "./request-order.ts";
 
+/** Hears of a connection whether it has requests under way. */
+export interface Activity {
+  busy(): void;
+  idle(): void;
+}
+
 export interface HttpServers {
-  /** Takes a connection that speaks this version; tells when it makes a request. */
-  serve(spoken: "http1" | "h2c", socket: Socket, caller: Caller, onRequest: () => void): void;
+  /** Takes a connection that speaks this version; answers how to end it when it is idle. */
+  serve(spoken: "http1" | "h2c", socket: Socket, caller: Caller, activity: Activity): () => void;
   /** No new requests: idle connections end, streams under way finish. */
   drain(): void;
 }
@@ -41,7 +47,10 @@ export type HttpLimits = H2Limits["times"];
 export const defaultHttpLimits: HttpLimits = defaultH2Limits.times;
 
 export function httpServers(front: Front, log: Logger, limits: HttpLimits = defaultHttpLimits): HttpServers {
-  const callers = new WeakMap<object, { readonly caller: Caller; readonly onRequest: () => void }>();
+  const callers = new WeakMap<
+    object,
+    { readonly caller: Caller; readonly activity: Activity; requests: number }
+  >();
   const orders = new WeakMap<object, RequestOrder>();
   const sessions = new Set<H2Session>();
   const lingering = new WeakSet<object>();
@@ -57,8 +66,8 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
       response.destroy();
       return;
     }
-    const { caller } = known;
-    known.onRequest();
+    const { caller, activity } = known;
+    if (known.requests++ === 0) activity.busy();
     const { socket, method } = request;
     let order = orders.get(socket);
     if (order === undefined) {
@@ -69,6 +78,7 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
     response.on("close", () =>
       guarded(socket, log, "an HTTP/1.1 connection failed and is ended", () => {
         if (draining) socket.destroySoon();
+        if (--known.requests === 0) activity.idle();
         done();
       }),
     );
@@ -128,24 +138,27 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
   http.emit("listening");
 
   return {
-    serve(spoken, socket, caller, onRequest) {
+    serve(spoken, socket, caller, activity) {
       if (spoken === "http1") {
-        callers.set(socket, { caller, onRequest });
+        callers.set(socket, { caller, activity, requests: 0 });
         http.emit("connection", socket);
-        return;
+        return () => socket.destroy();
       }
       const session: H2Session = new H2Session(socket, {
         clock: systemClock,
         log,
         limits: { ...defaultH2Limits, times: limits },
-        serve: (stream, headers) => {
-          onRequest();
-          front.stream(stream, headers, caller);
-        },
+        serve: (stream, headers) => front.stream(stream, headers, caller),
+        onBusy: (busy) => (busy ? activity.busy() : activity.idle()),
         onClose: () => sessions.delete(session),
       });
       sessions.add(session);
       if (draining) session.drain();
+      return () => {
+        session.drain();
+        // Once GOAWAY has left.
+        systemClock.soon(() => socket.destroy());
+      };
     },
     drain() {
       draining = true;

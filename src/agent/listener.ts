@@ -270,7 +270,14 @@ export class Listener {
     const named = fingerprint === "" ? undefined : subject;
     const refusal = this.#table.admitClient(connection, named, this.#clock.monotonicMs());
     if (refusal === undefined) {
-      this.#http?.serve(spoken, socket, caller, () => this.#table.asked(connection));
+      const end = this.#http?.serve(spoken, socket, caller, {
+        busy: () => this.#table.busy(connection),
+        idle: () => this.#table.idle(connection, this.#clock.monotonicMs()),
+      });
+      connection.end = (why) => {
+        this.#options.log.debug({ peer: caller.peer }, `connection closed, it ${why}`);
+        end?.();
+      };
       return;
     }
     this.#noteRefusal(caller.peer, refusal);

@@ -103,8 +103,9 @@ test("a front that throws ends the HTTP/1.1 connection, or resets the HTTP/2 str
   };
   const servers = httpServers(front, log);
   const caller = { identity: localIdentity, peer: "test", secure: false };
-  await using http1 = await listening((socket) => servers.serve("http1", socket, caller, () => undefined));
-  await using http2 = await listening((socket) => servers.serve("h2c", socket, caller, () => undefined));
+  const activity = { busy: () => undefined, idle: () => undefined };
+  await using http1 = await listening((socket) => servers.serve("http1", socket, caller, activity));
+  await using http2 = await listening((socket) => servers.serve("h2c", socket, caller, activity));
   await assert.rejects(curl(http1.url), /ECONNRESET|socket hang up/);
   assert.equal(await askH2(http2.url, "/"), 2);
   throws = false;

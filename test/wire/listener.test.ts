@@ -249,6 +249,38 @@ test("one address cannot take the places of others, and what says three bytes ma
   for (const socket of held) socket.destroy();
 });
 
+test("connections without a request make room, in either version of HTTP; one with a tail stays", async () => {
+  await using served = await serve({ connectionsMax: 3, stalledMs: 100 });
+  const keepAlive = await dial(served.port);
+  const ended = heard(keepAlive);
+  keepAlive.write(get.replace("close", "keep-alive"));
+  const idle = connectH2(served.url);
+  const asked = idle.request({ ":path": "/?offset=0" });
+  await once(asked, "response");
+  asked.resume();
+  await once(asked, "close");
+  const tailing = connectH2(served.url);
+  const tail = tailing.request({ ":path": "/tail", accept: "text/event-stream" });
+  await once(tail, "response");
+  const gone = once(idle, "goaway");
+  const others = [];
+  for (let at = 0; at < 2; at++) {
+    for (let taken = false; !taken; ) {
+      const socket = await dial(served.port);
+      socket.write(get.replace("close", "keep-alive"));
+      const [answer] = (await once(socket, "data")) as [Buffer];
+      taken = answer.includes("404");
+      if (taken) others.push(socket);
+      else await pause(20);
+    }
+  }
+  assert.match((await ended).toString(), /^HTTP\/1\.1 404 /);
+  assert.equal((await gone)[0], constants.NGHTTP2_NO_ERROR);
+  assert.equal(tail.closed, false);
+  for (const socket of others) socket.destroy();
+  tailing.destroy();
+});
+
 test("closing finishes a response under way and tells HTTP/2 to go away", async () => {
   const served = await serve();
   let commit: () => void = () => undefined;

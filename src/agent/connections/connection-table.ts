@@ -3,8 +3,8 @@
  *
  *   arriving → client | peer → gone        arriving: its first bytes or its handshake are not complete
  *
- * Clients have a limit together and one each: by address, and by the name in their certificate. One that asks for
- * nothing makes room for a newcomer once it has stalled. Peers of the cluster do not compete with clients: a place to
+ * Clients have a limit together and one each: by address, and by the name in their certificate. One without a request
+ * makes room for a newcomer once it has been so for a while. Peers of the cluster do not compete with clients: a place to
  * arrive, and places for peers, stay free however many clients there are.
  */
 import type { ConnectionLimits } from "./connection-limits.ts";
@@ -13,9 +13,10 @@ import type { ConnectionLimits } from "./connection-limits.ts";
 export class Connection {
   /** Who is at the other end: an address, or the network of an IPv6 address. */
   readonly client: string;
-  readonly sinceMs: number;
+  /** Since when it is here, or has no request. */
+  sinceMs: number;
   /** Closes it. */
-  readonly end: (why: string) => void;
+  end: (why: string) => void;
   place: "arriving" | "client" | "peer" | "gone" = "arriving";
   shares: readonly Share[] = [];
 
@@ -30,8 +31,8 @@ export class Connection {
 interface Share {
   readonly name: string;
   clients: number;
-  /** Those that have made no request yet, the oldest first. */
-  readonly silent: Set<Connection>;
+  /** Those without a request, the longest first. */
+  readonly idle: Set<Connection>;
 }
 
 export class ConnectionTable {
@@ -39,7 +40,7 @@ export class ConnectionTable {
   /** By client, the oldest first. */
   readonly #arriving = new Map<string, Set<Connection>>();
   readonly #shares = new Map<string, Share>();
-  readonly #silent = new Set<Connection>();
+  readonly #idle = new Set<Connection>();
   #size = 0;
   #clients = 0;
   #peers = 0;
@@ -71,11 +72,11 @@ export class ConnectionTable {
     for (const name of names) {
       const share = this.#shares.get(name);
       if (share === undefined || share.clients < perClientMax) continue;
-      if (!this.#endStalled(share.silent, nowMs)) {
+      if (!this.#endStalled(share.idle, nowMs)) {
         return `${name} has ${share.clients} connections, no client may have more (--connections-per-client-max)`;
       }
     }
-    if (this.#clients >= clientsMax && !this.#endStalled(this.#silent, nowMs)) {
+    if (this.#clients >= clientsMax && !this.#endStalled(this.#idle, nowMs)) {
       return `clients have ${this.#clients} connections, this node takes no more (--connections-max)`;
     }
     this.#stopArriving(connection);
@@ -83,10 +84,9 @@ export class ConnectionTable {
     connection.shares = names.map((name) => this.#share(name));
     for (const share of connection.shares) {
       share.clients++;
-      share.silent.add(connection);
     }
-    this.#silent.add(connection);
     this.#clients++;
+    this.idle(connection, nowMs);
     return undefined;
   }
 
@@ -99,10 +99,18 @@ export class ConnectionTable {
     return true;
   }
 
-  /** It has made a request. */
-  asked(connection: Connection): void {
-    if (!this.#silent.delete(connection)) return;
-    for (const share of connection.shares) share.silent.delete(connection);
+  /** It has a request under way. */
+  busy(connection: Connection): void {
+    if (!this.#idle.delete(connection)) return;
+    for (const share of connection.shares) share.idle.delete(connection);
+  }
+
+  /** It has none any more. */
+  idle(connection: Connection, nowMs: number): void {
+    if (connection.place !== "client") return;
+    connection.sinceMs = nowMs;
+    this.#idle.add(connection);
+    for (const share of connection.shares) share.idle.add(connection);
   }
 
   /** It is closed. */
@@ -123,7 +131,7 @@ export class ConnectionTable {
   }
 
   #stopClient(connection: Connection): void {
-    this.asked(connection);
+    this.busy(connection);
     this.#clients--;
     for (const share of connection.shares) if (--share.clients === 0) this.#shares.delete(share.name);
   }
@@ -131,16 +139,16 @@ export class ConnectionTable {
   #share(name: string): Share {
     const found = this.#shares.get(name);
     if (found !== undefined) return found;
-    const share: Share = { name, clients: 0, silent: new Set() };
+    const share: Share = { name, clients: 0, idle: new Set() };
     this.#shares.set(name, share);
     return share;
   }
 
-  /** Ends the oldest, if it has been silent for long enough. */
-  #endStalled(silent: ReadonlySet<Connection>, nowMs: number): boolean {
-    for (const oldest of silent) {
+  /** Ends the one that has been idle longest, if that is long enough. */
+  #endStalled(idle: ReadonlySet<Connection>, nowMs: number): boolean {
+    for (const oldest of idle) {
       if (nowMs - oldest.sinceMs < this.#limits.stalledMs) return false;
-      this.#end(oldest, "made no request while others waited");
+      this.#end(oldest, "had no request while others waited");
       return true;
     }
     return false;

@@ -714,9 +714,10 @@ export class H2Connection {
     for (let at = 0; at < payload.length; at += 6) {
       this.#onSetting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
     }
-    if (this.initialSendWindow > before) this.#wakeStarved();
+    // Before the DATA that the new window allows.
     writeFrameHead(this.out, 0, frameType.settings, frameFlag.ack, 0);
     this.#host.wantsToSend();
+    if (this.initialSendWindow > before) this.#wakeStarved();
   }
 
   #onSetting(name: number, value: number): void {

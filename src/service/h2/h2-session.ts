@@ -22,6 +22,8 @@ export interface H2SessionOptions {
   readonly limits?: H2Limits;
   /** Serves a request. */
   readonly serve: (stream: H2Stream, headers: IncomingHttpHeaders) => void;
+  /** The connection has requests under way, or none any more. */
+  readonly onBusy?: (busy: boolean) => void;
   readonly onClose: () => void;
 }
 
@@ -33,6 +35,7 @@ export class H2Session implements H2Host {
   #proceedDue = false;
   #congested = false;
   #ending = false;
+  #busy = false;
   #deadline: Timer | undefined;
   /** When it goes off; never later than what is due. */
   #deadlineMs = Infinity;
@@ -82,7 +85,7 @@ export class H2Session implements H2Host {
 
   readonly #flush = (): void => {
     this.#flushDue = false;
-    this.#watch();
+    this.#review();
     const { out } = this.connection;
     if (out.bytes === 0 || this.#socket.destroyed || this.#socket.writableEnded) return;
     if (this.#congested && !this.#ending) {
@@ -121,7 +124,7 @@ export class H2Session implements H2Host {
 
   /** More arrived than a turn takes: the socket waits, others have their turn. */
   #onTaken(all: boolean): void {
-    this.#watch();
+    this.#review();
     if (all || this.#proceedDue) return;
     this.#proceedDue = true;
     this.#socket.pause();
@@ -136,6 +139,16 @@ export class H2Session implements H2Host {
       this.#onTaken(all);
     });
   };
+
+  /** After every change: tells whether there are requests, and sets the timer. */
+  #review(): void {
+    const busy = this.connection.streams > 0;
+    if (busy !== this.#busy) {
+      this.#busy = busy;
+      this.#options.onBusy?.(busy);
+    }
+    this.#watch();
+  }
 
   /** Sets the timer if something is due before it goes off; what became due later is seen when it does. */
   #watch(): void {

@@ -35,7 +35,7 @@ class Door {
   /** A client that has made a request. */
   asking(address: string, subject?: string): string | undefined {
     const why = this.client(address, subject);
-    if (why === undefined) this.table.asked(this.last as Connection);
+    if (why === undefined) this.table.busy(this.last as Connection);
     return why;
   }
 }
@@ -59,7 +59,7 @@ test("one certificate has its share, from however many addresses it comes", () =
   assert.equal(door.asking("10.0.0.9", "writer"), undefined);
 });
 
-test("a client that asks for nothing makes room once it has stalled, and not before", () => {
+test("a client that never asks makes room once it has stalled, and not before", () => {
   const door = new Door();
   for (let at = 0; at < 4; at++) assert.equal(door.client("10.0.0.1"), undefined);
   const silent = door.last;
@@ -71,6 +71,26 @@ test("a client that asks for nothing makes room once it has stalled, and not bef
   assert.equal(door.ended[3], silent);
   assert.match(door.asking("10.0.0.1") ?? "", /^address/, "those that asked stay");
   assert.equal(door.table.clients, 4);
+});
+
+test("a client whose request has ended makes room, the one that ended first", () => {
+  const door = new Door();
+  const clients: Connection[] = [];
+  for (let at = 0; at < 4; at++) {
+    assert.equal(door.asking("10.0.0.1"), undefined);
+    clients.push(door.last as Connection);
+  }
+  door.nowMs = 10_000;
+  door.table.idle(clients[2] as Connection, 9_000);
+  door.table.idle(clients[0] as Connection, 9_500);
+  assert.match(door.asking("10.0.0.1") ?? "", /^address/, "not at once: it may have the next request ready");
+  door.nowMs = 11_400;
+  assert.equal(door.asking("10.0.0.1"), undefined);
+  assert.match(door.asking("10.0.0.1") ?? "", /^address/);
+  assert.deepEqual(door.ended, [clients[2]]);
+  door.table.busy(clients[0] as Connection);
+  door.nowMs = 60_000;
+  assert.match(door.asking("10.0.0.1") ?? "", /^address/);
 });
 
 test("peers find a place however many clients there are", () => {

@@ -134,15 +134,13 @@ test("SETTINGS with 2,730 window sizes costs its entries, not its entries times 
   assert.equal(metered.goneWith(), calm);
 });
 
-test("SETTINGS that raises the initial window wakes the streams that waited for theirs", () => {
+test("SETTINGS that raises the initial window is acknowledged and wakes the streams that waited for theirs", () => {
   const world = blocked(3, 0);
   world.feed(settings([4, 1000]));
   assert.deepEqual(
-    world
-      .sent()
-      .filter(({ type }) => type === 0)
-      .map(({ stream, payload }) => [stream, payload.length]),
+    world.sent().map(({ stream, payload }) => [stream, payload.length]),
     [
+      [0, 0],
       [1, 1000],
       [3, 1000],
       [5, 1000],
