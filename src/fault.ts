@@ -15,6 +15,10 @@ const kinds = {
   "out-of-range": { retry: false, sentence: "the offset is not in the log" },
   "offset-mismatch": { retry: false, sentence: "the log does not end at the expected offset" },
   "out-of-sequence": { retry: false, sentence: "the producer's sequence does not follow its last" },
+  "sequence-too-old": {
+    retry: false,
+    sentence: "the producer's sequence is older than the results that are kept",
+  },
   "producer-fenced": { retry: false, sentence: "a newer epoch of this producer exists" },
   "unknown-producer": { retry: false, sentence: "the producer is not known, or was forgotten" },
   "too-many-producers": { retry: false, sentence: "no room for another producer" },
@@ -30,6 +34,7 @@ const kinds = {
   "disk-full": { retry: true, sentence: "the disk is full" },
   deadline: { retry: false, sentence: "the deadline has passed" },
   canceled: { retry: false, sentence: "the caller went away" },
+  interrupted: { retry: false, sentence: "the leader changed before the outcome was known" },
   unknown: { retry: false, sentence: "the outcome is not known" },
   "disk-failed": { retry: false, sentence: "a write could not be made durable" },
   corrupt: { retry: false, sentence: "stored bytes are damaged" },

@@ -38,6 +38,15 @@ export interface ProducerStamp {
   readonly sequence: number;
 }
 
+/**
+ * What the appends of one stream have in common: their order in the log is the order of the calls, on whatever node and
+ * whoever leads. The first that fails ends the stream: those behind it fail, too, unless they were under way already.
+ */
+export interface AppendOrder {
+  /** Set by the owner once nobody waits any more: what was not sent by then is not appended. */
+  ended: boolean;
+}
+
 export interface AppendOptions {
   readonly producer?: ProducerStamp;
   /** Append only if the first record gets this offset, else Fault "offset-mismatch". */
@@ -47,6 +56,8 @@ export interface AppendOptions {
   /** Of the caller; for access checks and the trace where an append travels on to the leader. */
   readonly subject?: string;
   readonly traceparent?: string;
+  /** Append in order with all others that have the same object here. */
+  readonly order?: AppendOrder;
   /** Answer Fault "not-leader" with the leader's address rather than forward. */
   readonly forward?: false;
 }

@@ -168,7 +168,7 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
   };
 }
 
-const jsonType = { "content-type": "application/json", "x-content-type-options": "nosniff" };
+const jsonType = { "content-type": "application/json" };
 
 const notARequest = (message: string): Http1Refusal => ({ status: 400, code: "invalid_argument", message });
 

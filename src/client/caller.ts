@@ -69,6 +69,7 @@ const nodeFaults: readonly FaultKind[] = [
   "unavailable",
   "not-leader",
   "disk-failed",
+  "interrupted",
   "unknown",
   "deadline",
   "canceled",

@@ -17,9 +17,11 @@ export * from "./frame.ts";
 export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";
 export { LocalLog, type LocalLogOptions } from "./local-log.ts";
 export type { LogTelemetry } from "./log-meter.ts";
+
 export { checkLogStart } from "./log-start.ts";
 export { checkPayload } from "./payload.ts";
-export { outOfSequence, type ProducedBatch, ProducerTable, type Verdict } from "./producers.ts";
+export { keyOf, outOfSequence, type ProducedBatch, ProducerTable, type Verdict } from "./producers.ts";
+
 export { outOfRange } from "./reader.ts";
 export type { FrameGroup } from "./recent.ts";
 export * from "./record.ts";

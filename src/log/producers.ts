@@ -58,6 +58,8 @@ export class ProducerTable {
   /** In the order of their last append, so that expiry takes from the front. */
   readonly #committed = new Map<string, Producer>();
   readonly #perSubject = new Map<string, number>();
+  /** Called for each batch of a producer when it is committed; it must not change the log. */
+  onCommitted: ((stamp: ProducerStamp, batch: ProducedBatch) => void) | undefined;
   #overlay = new Map<string, Producer>();
   #tail: { readonly stamp: ProducerStamp; readonly batch: ProducedBatch }[] = [];
 
@@ -123,6 +125,7 @@ export class ProducerTable {
       if (batch.index > index) break;
       done++;
       this.#fold(stamp, batch, settings);
+      this.onCommitted?.(stamp, batch);
       const key = keyOf(stamp.subject, stamp.id);
       const above = this.#overlay.get(key);
       if (above !== undefined && last(above).index <= index) this.#overlay.delete(key);

@@ -78,6 +78,7 @@ export class SegmentedLog {
   /** Notified when more is committed, when the lowest offset rises, and at the close. */
   readonly changed = new Broadcast();
   state: LogState;
+  #onProduced: LogState["producers"]["onCommitted"];
   readonly #catalog: Catalog;
   readonly #files: SegmentFiles;
   readonly #meter: LogMeter | undefined;
@@ -378,6 +379,12 @@ export class SegmentedLog {
     this.#unsyncedIndexBytes = 0;
   }
 
+  /** Calls back for each batch of a producer when it is committed here, not for those that a snapshot brings. */
+  onProduced(listener: NonNullable<LogState["producers"]["onCommitted"]>): void {
+    this.#onProduced = listener;
+    this.state.producers.onCommitted = listener;
+  }
+
   /** Everything up to `index` is committed; shown as far as it is durable, the rest as soon as it is. */
   commitTo(index: RaftIndex): void {
     this.#wanted = Math.max(this.#wanted, index);
@@ -459,6 +466,7 @@ export class SegmentedLog {
     this.recent.clear();
     this.reader.forget();
     this.state = LogState.from(start.checkpoint);
+    this.state.producers.onCommitted = this.#onProduced;
     this.state.commitTo(this.#commit);
     this.#refreshBounds();
     this.changed.notify();

@@ -32,13 +32,39 @@ export class LeaderWatch {
     this.#changes.notify();
   }
 
+  /** Calls back at every change, until the answer is called. */
+  listen(changed: () => void): () => void {
+    this.#checkRoom();
+    let stop = (): void => {};
+    const again = (): void => {
+      stop = this.#changes.wait(() => {
+        again();
+        changed();
+      });
+    };
+    again();
+    return () => stop();
+  }
+
+  /** Where a write can go now: "here", or the name of another node. Undefined where it has to wait. */
+  target(): string | undefined {
+    const { ready, leads, leaderName } = this.#ports;
+    if (ready()) return "here";
+    return leads() ? undefined : leaderName();
+  }
+
+  /** Who leads, as far as is known: "here" for this node, ready or not. */
+  known(): string | undefined {
+    const { leads, leaderName } = this.#ports;
+    return leads() ? "here" : leaderName();
+  }
+
   /** "here", or who leads. Fault "unavailable" when there is no leader until `untilMs` of the monotonic clock. */
   async leader(untilMs: number): Promise<string> {
-    const { ready, leads, leaderName, clock } = this.#ports;
+    const { clock } = this.#ports;
     for (;;) {
-      if (ready()) return "here";
-      const name = leads() ? undefined : leaderName();
-      if (name !== undefined) return name;
+      const target = this.target();
+      if (target !== undefined) return target;
       if (clock.monotonicMs() >= untilMs) throw new Fault("unavailable", { message: "there is no leader" });
       await this.changed(untilMs);
     }
@@ -46,9 +72,7 @@ export class LeaderWatch {
 
   /** Resolves at the next change, or at `untilMs` of the monotonic clock. */
   changed(untilMs: number): Promise<void> {
-    if (this.#changes.size >= waitersMax) {
-      throw new Fault("overloaded", { message: "too many writes wait for a leader" });
-    }
+    this.#checkRoom();
     const { clock } = this.#ports;
     return new Promise((resolve) => {
       const timer = clock.after(Math.max(1, untilMs - clock.monotonicMs()), () => {
@@ -60,5 +84,9 @@ export class LeaderWatch {
         resolve();
       });
     });
+  }
+  #checkRoom(): void {
+    if (this.#changes.size < waitersMax) return;
+    throw new Fault("overloaded", { message: "too many writes wait for a leader" });
   }
 }

@@ -127,12 +127,24 @@ export class PeerLink {
     if (!lane.send(item)) this.#notSent(kind, isSnapshot);
   }
 
-  async append(run: RecordRun, options: AppendOptions, deadlineMs: number): Promise<Appended> {
-    return unpackAppended(await this.#bulk.requester.ask(appendQuestion(run, options), deadlineMs));
+  async append(
+    run: RecordRun,
+    options: AppendOptions,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Promise<Appended> {
+    const question = appendQuestion(run, options);
+    return unpackAppended(await this.#bulk.requester.ask(question, deadlineMs, signal));
   }
 
-  async trim(before: Offset, options: AppendOptions, deadlineMs: number): Promise<Offset> {
-    return unpackOffset(await this.#control.requester.ask(trimQuestion(before, options), deadlineMs));
+  async trim(
+    before: Offset,
+    options: AppendOptions,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Promise<Offset> {
+    const question = trimQuestion(before, options);
+    return unpackOffset(await this.#control.requester.ask(question, deadlineMs, signal));
   }
 
   /** What is large goes with what is large. Rejects with "unavailable" at once when the lane is not open. */

@@ -17,6 +17,8 @@ import { decodeAnswer, encodeRequest, type Question } from "./peer-requests.ts";
 interface Pending {
   readonly deadlineMs: number;
   sent: boolean;
+  /** Stops listening to the caller's signal. */
+  release: (() => void) | undefined;
   resolve(value: unknown): void;
   reject(fault: Fault): void;
 }
@@ -47,8 +49,11 @@ export class Requester {
     return this.#pending.size;
   }
 
-  /** Resolves with the answer. Rejects with the peer's fault, or one that says how far the request had come. */
-  ask(question: Question, deadlineMs: number): Promise<unknown> {
+  /**
+   * Resolves with the answer. Rejects with the peer's fault, or one that says how far the request had come. An abort ends
+   * the wait: a request that still stood in the queue is not sent any more, of another one the outcome is unknown.
+   */
+  ask(question: Question, deadlineMs: number, signal?: AbortSignal): Promise<unknown> {
     const { clock, send, reachable, requestsMax } = this.#options;
     return new Promise((resolve, reject) => {
       const remainingMs = deadlineMs - clock.monotonicMs();
@@ -57,7 +62,8 @@ export class Requester {
       if (this.#pending.size >= requestsMax) throw full();
       const id = ++this.#lastId;
       const frame = encodeRequest(id, question, remainingMs);
-      const pending: Pending = { deadlineMs, sent: false, resolve, reject };
+      if (signal?.aborted === true) throw withdrawn(false);
+      const pending: Pending = { deadlineMs, sent: false, release: undefined, resolve, reject };
       this.#pending.set(id, pending);
       const queued = send({
         ...frame,
@@ -70,6 +76,13 @@ export class Requester {
         this.#pending.delete(id);
         throw full();
       }
+      if (signal !== undefined) {
+        const withdraw = (): void => {
+          if (this.#take(id) !== undefined) reject(withdrawn(pending.sent));
+        };
+        signal.addEventListener("abort", withdraw);
+        pending.release = () => signal.removeEventListener("abort", withdraw);
+      }
       this.#arm();
     });
   }
@@ -77,10 +90,9 @@ export class Requester {
   /** Throws Fault "bad-request" for what is no answer. */
   answered(frame: Frame): void {
     const { id, value, fault } = decodeAnswer(frame);
-    const pending = this.#pending.get(id);
-    // Its time was up before.
+    const pending = this.#take(id);
+    // Its time was up before, or its caller does not wait any more.
     if (pending === undefined) return;
-    this.#pending.delete(id);
     if (fault === undefined) pending.resolve(value);
     else pending.reject(fault);
   }
@@ -89,10 +101,11 @@ export class Requester {
   lost(cause: Fault): void {
     const all = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { sent, reject } of all) {
+    for (const { sent, reject, release } of all) {
+      release?.();
       reject(
         sent
-          ? new Fault("unknown", {
+          ? new Fault("interrupted", {
               message: "the connection to the peer ended before it answered",
               written: "unknown",
               cause,
@@ -100,6 +113,14 @@ export class Requester {
           : new Fault("unavailable", { message: "the peer cannot be reached", cause }),
       );
     }
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(id);
+    pending.release?.();
+    return pending;
   }
 
   #arm(): void {
@@ -115,7 +136,7 @@ export class Requester {
     const now = this.#options.clock.monotonicMs();
     for (const [id, { deadlineMs, sent, reject }] of this.#pending) {
       if (deadlineMs > now) continue;
-      this.#pending.delete(id);
+      this.#take(id);
       reject(
         new Fault("deadline", {
           message: "the peer did not answer in time",
@@ -126,5 +147,13 @@ export class Requester {
     if (this.#pending.size > 0) this.#arm();
   }
 }
+
+const withdrawn = (sent: boolean): Fault =>
+  sent
+    ? new Fault("interrupted", {
+        message: "the leader changed before the one that was asked had answered",
+        written: "unknown",
+      })
+    : new Fault("unavailable", { message: "the leader changed before the request was sent" });
 
 const full = (): Fault => new Fault("overloaded", { message: "too many requests wait for the peer" });

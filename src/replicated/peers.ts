@@ -173,12 +173,17 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     return this.#roster.flatMap(({ name, peer }) => (successors.includes(name) ? [peer] : []));
   }
 
-  async append(leader: string, run: RecordRun, options: AppendOptions): Promise<Appended> {
-    return this.#linkTo(leader).append(run, options, this.#deadline(options));
+  async append(
+    leader: string,
+    run: RecordRun,
+    options: AppendOptions,
+    signal?: AbortSignal,
+  ): Promise<Appended> {
+    return this.#linkTo(leader).append(run, options, this.#deadline(options), signal);
   }
 
-  async trim(leader: string, before: Offset, options: AppendOptions): Promise<Offset> {
-    return this.#linkTo(leader).trim(before, options, this.#deadline(options));
+  async trim(leader: string, before: Offset, options: AppendOptions, signal?: AbortSignal): Promise<Offset> {
+    return this.#linkTo(leader).trim(before, options, this.#deadline(options), signal);
   }
 
   /** The other members and how the links to them stand. */

@@ -66,7 +66,15 @@ export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   readonly raft?: Partial<
     Omit<
       RaftNodeOptions,
-      "peer" | "clock" | "random" | "storage" | "transport" | "machine" | "onChange" | "onFailure"
+      | "peer"
+      | "clock"
+      | "random"
+      | "storage"
+      | "transport"
+      | "machine"
+      | "onChange"
+      | "onHandOver"
+      | "onFailure"
     >
   >;
 }
@@ -230,6 +238,7 @@ export class Replica implements AsyncDisposable {
       machine: this.#machine(),
       onPeerFault: (why, message) => this.#peerFault(why, message),
       onChange: (status) => this.#changed(status),
+      onHandOver: () => this.watch.notify(),
       onFailure: (cause) => this.#fail(this.#broken(cause)),
     });
     this.#node = node;

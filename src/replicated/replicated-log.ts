@@ -27,6 +27,7 @@ import type { RaftNode } from "../raft/mod.ts";
 import type {
   Appended,
   AppendOptions,
+  AppendOrder,
   BatchSlice,
   Bounds,
   CommitLog,
@@ -37,14 +38,21 @@ import type {
   RecordRun,
   Tail,
 } from "../vocabulary.ts";
+import { AppendStream, type AppendStreamPorts, patienceMs } from "./append-stream.ts";
+import { outcomeOf } from "./append-verdict.ts";
 import { type Appender, checkRun } from "./appender.ts";
+import { ForwardGate } from "./forward-gate.ts";
 import { FreshnessGate } from "./freshness.ts";
 import type { LeaderWatch } from "./leader-watch.ts";
+import { ProducedRuns } from "./produced-runs.ts";
 
-/** Sends a call to the leader. Rejects with a Fault that says whether the write may have happened. */
+/**
+ * Sends a call to the leader. Rejects with a Fault that says whether the write may have happened. An abort of `signal`
+ * ends the wait at once, with such a Fault as well.
+ */
 export interface Forwarder {
-  append(leader: string, run: RecordRun, options: AppendOptions): Promise<Appended>;
-  trim(leader: string, before: Offset, options: AppendOptions): Promise<Offset>;
+  append(leader: string, run: RecordRun, options: AppendOptions, signal?: AbortSignal): Promise<Appended>;
+  trim(leader: string, before: Offset, options: AppendOptions, signal?: AbortSignal): Promise<Offset>;
 }
 
 export interface ReplicatedLogOptions {
@@ -60,17 +68,17 @@ export interface ReplicatedLogOptions {
   readonly sync: SyncMode;
 }
 
-/** How long a write waits for a leader when it came without a deadline. */
-const leaderWaitMsMax = 4_000;
 /** Near the deadline an appended record is reported even if this node has not applied it yet. */
 const answerMarginMs = 20;
-const attemptsMax = 5;
+const trimAttemptsMax = 5;
 
 export class ReplicatedLog implements CommitLog {
   readonly log: SegmentedLog;
   readonly #options: ReplicatedLogOptions;
   readonly #appender: Appender;
   readonly #gate: FreshnessGate;
+  readonly #streams = new WeakMap<AppendOrder, AppendStream>();
+  readonly #streamPorts: AppendStreamPorts;
 
   constructor(options: ReplicatedLogOptions) {
     this.#options = options;
@@ -83,28 +91,48 @@ export class ReplicatedLog implements CommitLog {
       readIndex: () =>
         options.node()?.readIndex() ?? Promise.reject(new Fault("unavailable", { message: "not started" })),
     });
+    const produced = new ProducedRuns();
+    options.log.onProduced((stamp, batch) => produced.committed(stamp, batch));
+    this.#streamPorts = {
+      clock: options.clock,
+      watch: options.watch,
+      term: () => options.node()?.term ?? 0,
+      here: (run, asked) => this.#appender.append(run, asked),
+      there: (leader, run, asked, signal) => options.forwarder.append(leader, run, asked, signal),
+      shown: ({ firstOffset, count }, asked) =>
+        this.#seenHere((bounds) => bounds.next >= firstOffset + count, asked),
+      gate: new ForwardGate(),
+      produced,
+      notLeader: () => notLeader(options.node()),
+      unusable: () => this.#unusable(),
+    };
   }
 
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
+    const { order, producer, forward } = options;
     try {
-      if (this.#appender.ready) return this.#appender.append(run, options);
-      checkRun(run, options.producer?.subject);
-      this.#checkUsable();
-      // The caller's memory is its own again when this returns.
-      const copy = { bytes: Uint8Array.from(run.bytes), count: run.count };
-      return this.#elsewhere(
-        options,
-        () => this.#appender.append(copy, options),
-        async (leader) => {
-          const appended = await this.#options.forwarder.append(leader, copy, options);
-          const next = appended.firstOffset + appended.count;
-          await this.#seenHere((bounds) => bounds.next >= next, options);
-          return appended;
-        },
-      );
+      if (order === undefined && this.#appender.ready) return this.#appender.append(run, options);
+      checkRun(run, producer?.subject);
+      const fault = this.#unusable();
+      if (fault !== undefined) throw fault;
+      if (forward === false && order === undefined) {
+        // The caller's memory is its own again when this returns.
+        const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
+        return this.#onLeader(options, () => this.#appender.append(copy, options));
+      }
+      return this.#streamOf(order).append(run, options);
     } catch (fault) {
       return Promise.reject(fault as Error);
     }
+  }
+
+  #streamOf(order: AppendOrder | undefined): AppendStream {
+    if (order === undefined) return new AppendStream(this.#streamPorts);
+    const known = this.#streams.get(order);
+    if (known !== undefined) return known;
+    const stream = new AppendStream(this.#streamPorts, order);
+    this.#streams.set(order, stream);
+    return stream;
   }
 
   async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
@@ -135,17 +163,11 @@ export class ReplicatedLog implements CommitLog {
   }
 
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
-    this.#checkUsable();
+    const fault = this.#unusable();
+    if (fault !== undefined) throw fault;
     if (this.#appender.ready) return this.#trimHere(before);
-    return this.#elsewhere(
-      options,
-      () => this.#trimHere(before),
-      async (leader) => {
-        const lowest = await this.#options.forwarder.trim(leader, before, options);
-        await this.#seenHere((bounds) => bounds.lowest >= lowest, options);
-        return lowest;
-      },
-    );
+    if (options.forward === false) return this.#onLeader(options, () => this.#trimHere(before));
+    return this.#trimElsewhere(before, options);
   }
 
   async describe(): Promise<LogDescription> {
@@ -177,44 +199,54 @@ export class ReplicatedLog implements CommitLog {
     return this.log.bounds.lowest;
   }
 
-  /**
-   * Where this node is not the leader, or not yet ready: waits for a leader, then here or there. What certainly was
-   * not written is tried again; what may have been, only with a producer's sequence, which makes of two appends one.
-   */
-  async #elsewhere<T>(
-    options: AppendOptions,
-    here: () => Promise<T>,
-    there: (leader: string) => Promise<T>,
-  ): Promise<T> {
-    const { clock, node, watch } = this.#options;
-    if (node() === undefined) {
-      throw new Fault("unavailable", { message: "this node takes part in no cluster yet" });
-    }
-    const patience = clock.monotonicMs() + leaderWaitMsMax;
-    const until = Math.min(options.deadlineMs ?? patience, patience);
+  /** Waits until this node is ready to append, and does it then. Fault "not-leader" where another node leads. */
+  async #onLeader<T>(options: AppendOptions, work: () => Promise<T>): Promise<T> {
+    const leader = await this.#options.watch.leader(this.#patience(options));
+    if (leader !== "here") throw notLeader(this.#options.node());
+    return work();
+  }
+
+  /** A trim may be repeated in any case: a second one does nothing. So it goes to each new leader at once. */
+  async #trimElsewhere(before: Offset, options: AppendOptions): Promise<Offset> {
+    const { clock, watch, forwarder } = this.#options;
+    const until = this.#patience(options);
     let undecided: Fault | undefined;
     for (let attempt = 1; ; attempt++) {
+      const replaced = new AbortController();
+      let stop = (): void => {};
       try {
         if (attempt > 1) await watch.changed(Math.min(until, clock.monotonicMs() + 100 * (attempt - 1)));
         const leader = await watch.leader(until);
-        if (leader === "here") return await here();
-        if (options.forward === false) throw notLeader(node());
-        return await there(leader);
+        if (leader === "here") return await this.#trimHere(before);
+        stop = watch.listen(() => {
+          const known = watch.known();
+          if (known !== undefined && known !== leader) replaced.abort();
+        });
+        const lowest = await forwarder.trim(leader, before, options, replaced.signal);
+        await this.#seenHere((bounds) => bounds.lowest >= lowest, options);
+        return lowest;
       } catch (reason) {
         const fault = Fault.from(reason);
         if (fault.written === "unknown") undecided ??= fault;
-        const late = attempt >= attemptsMax || clock.monotonicMs() >= until;
-        if (options.forward === false) throw fault;
-        if (late || !mayRetry(fault, options)) throw outcome(fault, undecided);
+        const isLate = attempt >= trimAttemptsMax || clock.monotonicMs() >= until;
+        const mayRepeat = ["not-leader", "unavailable", "interrupted", "unknown"].includes(fault.kind);
+        if (isLate || !mayRepeat) throw outcomeOf(fault, undecided);
+      } finally {
+        stop();
       }
     }
   }
 
+  /** Until when a write waits for a leader. */
+  #patience({ deadlineMs }: AppendOptions): number {
+    const until = this.#options.clock.monotonicMs() + patienceMs;
+    return Math.min(deadlineMs ?? until, until);
+  }
+
   /** The answer of a forwarded write waits until this node shows it, or the caller's time is up. */
   async #seenHere(holds: (bounds: Bounds) => boolean, options: AppendOptions): Promise<void> {
-    const { clock } = this.#options;
-    const patience = clock.monotonicMs() + leaderWaitMsMax;
-    const deadlineMs = Math.min(options.deadlineMs ?? patience, patience) - answerMarginMs;
+    if (holds(this.log.bounds)) return;
+    const deadlineMs = this.#patience(options) - answerMarginMs;
     await this.#gate.until(holds, { deadlineMs }).catch(() => undefined);
   }
 
@@ -226,9 +258,12 @@ export class ReplicatedLog implements CommitLog {
     return voters.length === 1 && voters[0] === node.peer && votersOutgoing.length === 0;
   }
 
-  #checkUsable(): void {
-    if (this.log.failure !== undefined) throw new Fault("disk-failed", { cause: this.log.failure });
-    if (this.log.closed) throw new Fault("unavailable", { message: "the log is closed" });
+  /** Why this node takes no writes at all, if so. */
+  #unusable(): Fault | undefined {
+    if (this.log.failure !== undefined) return new Fault("disk-failed", { cause: this.log.failure });
+    if (this.log.closed) return new Fault("unavailable", { message: "the log is closed" });
+    if (this.#options.node() !== undefined) return undefined;
+    return new Fault("unavailable", { message: "this node takes part in no cluster yet" });
   }
 }
 
@@ -237,26 +272,4 @@ function notLeader(node: RaftNode | undefined): Fault {
   return leader === undefined
     ? new Fault("unavailable", { message: "there is no leader" })
     : new Fault("not-leader", { facts: { leader: leader.name, address: leader.address } });
-}
-
-/** Not leading any more, or not reached: another may lead by now. Lost on the way: only what a producer numbers. */
-function mayRetry(fault: Fault, { producer }: AppendOptions): boolean {
-  if (fault.written === "unknown") return producer !== undefined && fault.kind === "unknown";
-  return fault.kind === "not-leader" || fault.kind === "unavailable";
-}
-
-/**
- * How a write that was tried more than once has failed. One attempt that may have been written makes all of it so,
- * whatever the last one came to. A caller that asked for forwarding need not know who was not the leader.
- */
-function outcome(fault: Fault, undecided: Fault | undefined): Fault {
-  if (undecided !== undefined && fault.written === "no") {
-    return new Fault(fault.kind === "deadline" ? "deadline" : "unknown", {
-      message: "it was sent to a leader that did not answer, and could not be sent again",
-      written: "unknown",
-      cause: new AggregateError([undecided, fault]),
-    });
-  }
-  if (fault.kind !== "not-leader") return fault;
-  return new Fault("unavailable", { message: "the leader is changing", cause: fault });
 }

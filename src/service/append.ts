@@ -42,12 +42,16 @@ export function appendOptionsOf(
     ...(expectedOffset === undefined ? {} : { expectedOffset }),
     ...(call.deadlineMs === undefined ? {} : { deadlineMs: call.deadlineMs }),
     ...(traceparent === undefined ? {} : { traceparent }),
+    ...(call.order === undefined ? {} : { order: call.order }),
     ...(forward ? {} : { forward: false as const }),
   };
 }
 
-/** Appends, and resolves when durable. An abort leaves the append under way: then the outcome is "unknown". */
-export async function appendFor(
+/**
+ * Appends, and resolves when durable. An abort leaves the append under way: then the outcome is "unknown". Throws what is
+ * wrong with the request itself, before anything behind it is begun.
+ */
+export function appendFor(
   desk: AppendDesk,
   call: Call,
   request: AppendRequest,

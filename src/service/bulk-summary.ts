@@ -3,7 +3,6 @@
  *
  * Never: appends.
  */
-import { Fault } from "../fault.ts";
 import type { Appended, CommitLog } from "../vocabulary.ts";
 
 export class BulkSummary {
@@ -25,16 +24,8 @@ export class BulkSummary {
     return this;
   }
 
-  /** The same fault, saying what of the stream was appended before. */
-  withProgress(reason: unknown): Fault {
-    const fault = Fault.from(reason);
-    const facts = { ...fault.facts, records_before: this.records, batches_before: this.batches };
-    return new Fault(fault.kind, {
-      message: fault.message,
-      facts,
-      written: fault.written,
-      unexpected: fault.unexpected,
-      cause: fault.cause,
-    });
+  /** What was appended in order so far. */
+  get progress(): { readonly records_before: number; readonly batches_before: number } {
+    return { records_before: this.records, batches_before: this.batches };
   }
 }

@@ -13,6 +13,7 @@ import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Protocol, Telemetry, Call as TelemetryCall } from "../lib/telemetry.ts";
+import type { AppendOrder } from "../vocabulary.ts";
 import { codeName, codeOf } from "./errors.ts";
 
 /** What may be called, and what it takes. One object a method, made once. */
@@ -64,6 +65,8 @@ export class Call {
   /** As of its door, or set for a single call that may last: a server that stops ends it. */
   long: boolean;
   ended = false;
+  /** Of a stream of appends: keeps them in order, and ends with the call. */
+  order: AppendOrder | undefined;
 
   constructor(door: Door, caller: Caller, meta: CallMeta, telemetry: TelemetryCall) {
     this.door = door;
@@ -137,6 +140,7 @@ export class CallDesk {
 
   #end(call: Call, code: string, reason: unknown): void {
     call.ended = true;
+    if (call.order !== undefined) call.order.ended = true;
     call.onRevoked = undefined;
     this.#open.delete(call);
     call.telemetry.end(code, call.bytesIn, call.bytesOut, reason);

@@ -34,6 +34,7 @@ import { pipelined } from "./pipeline.ts";
 import { openRead, type ReadOptions, readSlices } from "./read.ts";
 import { ReadLimit } from "./read-limit.ts";
 import { readOne } from "./read-one.ts";
+import { streamFailure } from "./stream-failure.ts";
 import type { Traffic } from "./traffic.ts";
 import { watch } from "./watch.ts";
 
@@ -71,8 +72,6 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     const asked = appendRequestOf(request, call.subject, recordLimits, taken);
     return appendFor(options, call, asked, forward, signal);
   };
-  /** The same for streams: a fault is a rejection like any other, so that answers stay in order. */
-  const appendLater = async (...args: Parameters<typeof append>): Promise<Appended> => append(...args);
 
   const readOptions = (request: ConsumeRequest, signal: AbortSignal): ReadOptions => ({
     clock: options.clock,
@@ -106,12 +105,21 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     async *produceStream(requests, context) {
       const call = callOf(context);
       const signal = signalOf(call, context.signal);
+      call.order = { ended: false };
+      let acknowledged = 0;
       const acks = pipelined(
         unlessStopped(requests, signal),
-        (request) => appendLater(call, request, context, signal),
-        { pendingMax, pendingBytesMax, bytesOf: (request) => request.record?.value.length ?? 0 },
+        (request) => append(call, request, context, signal),
+        {
+          pendingMax,
+          pendingBytesMax,
+          bytesOf: (request) => request.record?.value.length ?? 0,
+          failure: (reason, behind) =>
+            streamFailure(faultOfOwn(reason), { records_before: acknowledged }, behind),
+        },
       );
       for await (const done of acks) {
+        acknowledged++;
         yield {
           offset: BigInt(done.firstOffset),
           timestampMs: BigInt(done.timestampMs),
@@ -123,22 +131,20 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     async produceBulk(requests, context) {
       const call = callOf(context);
       const signal = signalOf(call, context.signal);
+      call.order = { ended: false };
+      const summary = new BulkSummary();
       const acks = pipelined(
         withTaken(unlessStopped(requests, signal), context),
-        ({ request, taken }) => appendLater(call, request, context, signal, taken),
+        ({ request, taken }) => append(call, request, context, signal, taken),
         {
           pendingMax: 64,
           pendingBytesMax,
           bytesOf: ({ request, taken }) =>
             taken?.bytes.length ?? request.records.reduce((sum, { value }) => sum + value.length, 0),
+          failure: (reason, behind) => streamFailure(faultOfOwn(reason), summary.progress, behind),
         },
       );
-      const summary = new BulkSummary();
-      try {
-        for await (const done of acks) summary.add(done);
-      } catch (reason) {
-        throw summary.withProgress(faultOfOwn(reason));
-      }
+      for await (const done of acks) summary.add(done);
       const { firstOffset, records, batches, nextOffset } = await summary.done(log);
       return {
         firstOffset: BigInt(firstOffset),

@@ -9,6 +9,8 @@ export interface PipelineOptions<Input> {
   readonly pendingMax: number;
   readonly pendingBytesMax: number;
   readonly bytesOf: (input: Input) => number;
+  /** What is thrown for a failure: `behind` is what became of the work that was started after it. */
+  readonly failure?: (reason: unknown, behind: readonly PromiseSettledResult<unknown>[]) => unknown;
 }
 
 interface Piece<Output> {
@@ -17,8 +19,8 @@ interface Piece<Output> {
 }
 
 /**
- * The results of `start` for each input, in order. Ends with the first failure, of an input or of a result; work that
- * was started after it goes on unheard.
+ * The results of `start` for each input, in order. Ends with the first failure: of an input, of a start (nothing behind
+ * it is started then) or of a result. What was started behind it is waited for, since the failure may have to tell of it.
  */
 export async function* pipelined<Input, Output>(
   inputs: AsyncIterable<Input>,
@@ -39,11 +41,20 @@ export async function* pipelined<Input, Output>(
     bytes += size;
     wakeReader?.();
   };
+  const begin = (input: Input): boolean => {
+    try {
+      add(start(input), options.bytesOf(input));
+      return true;
+    } catch (reason) {
+      add(Promise.reject(reason), 0);
+      return false;
+    }
+  };
   const feed = async (): Promise<void> => {
     try {
       for await (const input of inputs) {
         if (stopped) return;
-        add(start(input), options.bytesOf(input));
+        if (!begin(input)) return;
         while (isFull() && !stopped) await new Promise<void>((resolve) => (wakeFeeder = resolve));
         if (stopped) return;
       }
@@ -63,7 +74,11 @@ export async function* pipelined<Input, Output>(
         await new Promise<void>((resolve) => (wakeReader = resolve));
         continue;
       }
-      const output = await piece.result;
+      const output = await piece.result.catch(async (reason: unknown) => {
+        stopped = true;
+        const behind = await Promise.allSettled(pending.slice(1).map(({ result }) => result));
+        throw options.failure === undefined ? reason : options.failure(reason, behind);
+      });
       pending.shift();
       bytes -= piece.bytes;
       wakeFeeder?.();

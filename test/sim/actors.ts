@@ -11,6 +11,7 @@ import { crashSome, cutOneWay, narrow, partition, refuse } from "./misfortunes.t
 import { often } from "./often.ts";
 import type { ConfChange, PeerChange, PeerId } from "./raft.ts";
 import { figureEight, rivals } from "./rivals.ts";
+import { startStreams } from "./stream-clients.ts";
 import { falter, handOverInVain, stall, strikeAtMoments } from "./strikes.ts";
 import type { SimNode, World } from "./world.ts";
 
@@ -19,6 +20,9 @@ export function startActors(world: World): void {
   for (let client = 1; client <= swarm.clients; client++)
     startClient(world, client, chance.stream(`client/${client}`));
   if (swarm.realLog) startLogClients(world, chance.stream("log-clients"));
+  if (swarm.realLog && swarm.streams) {
+    for (let id = 1; id <= 2; id++) startStreams(world, id, chance.stream(`streams/${id}`));
+  }
   const act = (name: string, enabled: boolean, meanMs: number, deed: (chance: Prng) => void): void => {
     const own = chance.stream(name);
     if (enabled) often(world, own, meanMs, () => deed(own));

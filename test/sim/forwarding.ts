@@ -13,14 +13,14 @@ import type { SimNode, World } from "./world.ts";
 
 export function forwarderOf(world: World, from: SimNode): Forwarder {
   return {
-    append: (leader, run, options) =>
-      exchange(world, from, leader, async (log, to) => {
+    append: (leader, run, { order: _, ...options }, signal) =>
+      exchange(world, from, leader, signal, async (log, to) => {
         const appended = await log.append(run, { ...options, forward: false });
         world.guard(() => durableOnMajority(world, to, appended.firstOffset));
         return appended;
       }),
-    trim: (leader, before, options) =>
-      exchange(world, from, leader, (log) => log.trim(before, { ...options, forward: false })),
+    trim: (leader, before, options, signal) =>
+      exchange(world, from, leader, signal, (log) => log.trim(before, { ...options, forward: false })),
   };
 }
 
@@ -28,6 +28,7 @@ function exchange<T>(
   world: World,
   from: SimNode,
   leader: string,
+  signal: AbortSignal | undefined,
   call: (log: ReplicatedLog, to: SimNode) => Promise<T>,
 ): Promise<T> {
   const { network, nodes } = world;
@@ -38,6 +39,11 @@ function exchange<T>(
     const refused = (): void => reject(new Fault("unavailable", { message: "the connection is refused" }));
     clock.after(world.swarm.patienceMs, () =>
       reject(new Fault("unknown", { message: "no answer from the leader", written: "unknown" })),
+    );
+    signal?.addEventListener("abort", () =>
+      clock.soon(() =>
+        reject(new Fault("interrupted", { message: "the leader was replaced", written: "unknown" })),
+      ),
     );
     if (to === undefined) {
       refused();

@@ -13,7 +13,15 @@ export interface Write {
   offset: number | undefined;
 }
 
+/** The records of one stream, in the order in which they were sent. */
+export interface StreamHistory {
+  readonly writes: readonly Write[];
+  /** With a producer's sequences: none may be left out. */
+  readonly isNumbered: boolean;
+}
+
 export class History {
+  readonly streams: StreamHistory[] = [];
   readonly #writes = new Map<string, Write>();
   /** Order of calls and answers: virtual time is too coarse. */
   #clock = 0;
@@ -102,6 +110,7 @@ export class History {
       }
     }
     this.#checkOrder(at);
+    for (const stream of this.streams) checkStream(stream, at, lowest);
   }
 
   /** Who was acknowledged before another was invoked has the lower offset. */
@@ -119,5 +128,33 @@ export class History {
       }
       if (outcome === "acked") earliestAnswer = Math.min(earliestAnswer, answered ?? earliestAnswer);
     }
+  }
+}
+
+/** The order of a stream is its order in the log, and of a numbered one nothing is left out before what is there. */
+function checkStream(
+  { writes, isNumbered }: StreamHistory,
+  at: ReadonlyMap<string, number>,
+  lowest: number,
+): void {
+  let last: { readonly value: string; readonly offset: number } | undefined;
+  let missing: string | undefined;
+  for (const { value, offset: acked } of writes) {
+    const offset = at.get(value);
+    const isTrimmed = acked !== undefined && acked < lowest;
+    if (offset === undefined) {
+      if (!isTrimmed && lowest === 0) missing ??= value;
+      continue;
+    }
+    if (last !== undefined && offset < last.offset) {
+      throw new Violation(
+        "stream-order",
+        `${value} is at ${offset}, ${last.value} before it at ${last.offset}`,
+      );
+    }
+    if (isNumbered && missing !== undefined) {
+      throw new Violation("stream-gap", `${value} is at ${offset}, but ${missing} before it is not there`);
+    }
+    last = { value, offset };
   }
 }

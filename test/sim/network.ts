@@ -20,6 +20,8 @@ export class SimNetwork {
   /** The transport's own knowledge of what became of a snapshot. */
   readonly #report: (snapshot: Message, delivered: boolean) => void;
   readonly #cut = new Set<string>();
+  /** When the last trip of a link arrives. */
+  readonly #trips = new Map<string, number>();
   /** Links that lose what is large, and how much of it they carry before. */
   readonly #narrow = new Map<string, number>();
 
@@ -72,12 +74,20 @@ export class SimNetwork {
     return left > 0;
   }
 
-  /** Something that is no message of Raft: it arrives late, or never. */
+  /**
+   * A request or an answer on a connection, not a message of Raft: it arrives late, or never, but not before one that
+   * was sent earlier.
+   */
   trip(from: PeerId, to: PeerId, arrive: () => void): void {
-    if (!this.faulty) this.#time.after(1, arrive);
-    else if (this.#cut.has(`${from}>${to}`)) this.counts.cut++;
-    else if (this.#chance.chance(this.#swarm.loss)) this.counts.lost++;
-    else this.#time.after(this.#delay(), arrive);
+    const link = `${from}>${to}`;
+    if (this.faulty && this.#cut.has(link)) this.counts.cut++;
+    else if (this.faulty && this.#chance.chance(this.#swarm.loss)) this.counts.lost++;
+    else {
+      const { now } = this.#time;
+      const due = Math.max(now + (this.faulty ? this.#delay() : 1), (this.#trips.get(link) ?? 0) + 0.001);
+      this.#trips.set(link, due);
+      this.#time.after(due - now, arrive);
+    }
   }
 
   #delay(): number {

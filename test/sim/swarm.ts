@@ -60,6 +60,8 @@ export interface Swarm {
   readonly tightLimits: boolean;
   /** A message for each entry, so that of several some arrive. */
   readonly smallMessages: boolean;
+  /** Clients that append streams. */
+  readonly streams: boolean;
 }
 
 export function drawSwarm(chance: Prng): Swarm {
@@ -103,5 +105,6 @@ export function drawSwarm(chance: Prng): Swarm {
     refusedConnections: maybe(0.4),
     tightLimits: maybe(0.3),
     smallMessages: maybe(0.3),
+    streams: maybe(0.5),
   };
 }

@@ -206,8 +206,20 @@ export class MemoryCluster implements AsyncDisposable {
       return replica;
     };
     return {
-      append: async (leader, run, options) => there(leader).log.append(run, { ...options, forward: false }),
-      trim: async (leader, before, options) => there(leader).log.trim(before, { ...options, forward: false }),
+      append: async (leader, run, { order: _, ...options }, signal) =>
+        unlessReplaced(there(leader).log.append(run, { ...options, forward: false }), signal),
+      trim: async (leader, before, options, signal) =>
+        unlessReplaced(there(leader).log.trim(before, { ...options, forward: false }), signal),
     };
   }
+}
+
+/** The answer, unless the caller stops waiting before. */
+export function unlessReplaced<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    answer.then(resolve, reject);
+    signal?.addEventListener("abort", () => {
+      reject(new Fault("interrupted", { message: "the leader was replaced", written: "unknown" }));
+    });
+  });
 }

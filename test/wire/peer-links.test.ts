@@ -432,7 +432,7 @@ describe("a forwarded append", () => {
     assert.equal(decodeRequest(peer.frames("bulk", "request")[0]!).verb, "append");
     peer.last("bulk").socket.destroy();
     const fault = await asked;
-    assert.equal(fault.kind, "unknown");
+    assert.equal(fault.kind, "interrupted");
     assert.equal(fault.written, "unknown");
     // It is never sent again by the network itself.
     await linked(a);

@@ -70,6 +70,8 @@ export interface RaftNodeOptions {
   readonly onPeerFault?: (why: PeerFaultReason, message: Message) => void;
   /** Role, term or leader changed. */
   readonly onChange?: (status: NodeStatus) => void;
+  /** A hand-over of leadership began, or came to its end. */
+  readonly onHandOver?: () => void;
   /** The storage failed: the node has stopped, and the process is to end. */
   readonly onFailure?: (cause: unknown) => void;
 }
@@ -109,6 +111,7 @@ export class RaftNode {
   #successionPause = 0;
   #askAgain = false;
   #seen: { term: Term; role: string; leader: PeerId };
+  #wasHandingOver = false;
 
   constructor(options: RaftNodeOptions) {
     this.#options = options;
@@ -436,6 +439,10 @@ export class RaftNode {
     this.#inTurn = false;
     const { term, role, leader } = this.#seen;
     if (this.#core.term !== term || this.#core.role !== role || this.#core.leader !== leader) this.#changed();
+    if (this.isHandingOver !== this.#wasHandingOver) {
+      this.#wasHandingOver = this.isHandingOver;
+      this.#options.onHandOver?.();
+    }
     if (this.#core.hasReady()) this.wake();
   }
 

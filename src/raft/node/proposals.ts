@@ -153,4 +153,4 @@ const notWritten = (): Fault =>
   new Fault("unavailable", { message: "another leader's entry took its place", written: "no" });
 
 const undecided = (message: string, cause?: unknown): Fault =>
-  new Fault("unknown", { message, written: "unknown", cause });
+  new Fault("interrupted", { message, written: "unknown", cause });

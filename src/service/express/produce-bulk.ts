@@ -1,10 +1,12 @@
 /**
  * ProduceBulk: batches in, one summary out. Each message is one atomic append; several are under way at once.
- * Bounded like a ProduceStream.
- *
- * Never: reorders batches, answers before the last one is durable.
+ * Bounded like a ProduceStream, and in order like one. The first batch that fails ends it, once it is known what became of
+ * those behind it.
  */
+import type { Appended } from "../../vocabulary.ts";
+import { requireRecords } from "../append-message.ts";
 import { BulkSummary } from "../bulk-summary.ts";
+import { streamFailure } from "../stream-failure.ts";
 import { EnvelopeReader } from "./envelope.ts";
 import type { ExpressCall } from "./express-call.ts";
 import type { Lane, Serve } from "./lane.ts";
@@ -29,6 +31,8 @@ class ProduceBulk {
   readonly #summary = new BulkSummary();
   /** Settles when all that was begun so far has, in order; its failure is the first. */
   #last: Promise<void> = Promise.resolve();
+  /** Those that are not in the summary yet, in order. */
+  #begun: Promise<Appended>[] = [];
   #pending = 0;
   #pendingBytes = 0;
   #inputOver = false;
@@ -44,9 +48,10 @@ class ProduceBulk {
   open(): void {
     const { stream, answer } = this.#express;
     answer.begin();
+    this.#express.call.order = { ended: false };
     guard(this.#express, (chunk) => this.#onChunk(chunk));
     stream.onEnd = () => this.#onEnd();
-    this.#express.explain = (reason) => this.#summary.withProgress(reason);
+    this.#express.explain = (reason) => streamFailure(reason, this.#summary.progress, []);
     this.#express.onEnd = () => {
       this.#inputOver = true;
     };
@@ -72,15 +77,18 @@ class ProduceBulk {
     const request = this.#request.read(bytes, start, end, recordsMin, recordsMax)
       ? this.#request
       : readSlowly(this.#lane, this.#express, manyRecords, bytes.subarray(start, end));
+    requireRecords(request.run);
     const size = request.run.bytes.length;
     this.#pending++;
     this.#pendingBytes += size;
     const append = startAppend(this.#lane, this.#express, request, this.#forward);
-    append.catch(() => undefined); // told in its turn, below
+    this.#begun.push(append);
+    append.catch(() => undefined); // reported in its turn, below
     this.#last = this.#last
       .then(() => append)
       .then((appended) => {
         this.#summary.add(appended);
+        this.#begun.shift();
         this.#pending--;
         this.#pendingBytes -= size;
         if (this.#pending === 0) this.#express.written = "no";
@@ -93,7 +101,11 @@ class ProduceBulk {
     if (this.#inputOver) return;
     this.#inputOver = true;
     if (this.#reader.pending > 0) this.#stopInput(cutShort(this.#reader.pending));
-    else this.#last.then(() => this.#finish()).catch((reason) => this.#express.fail(reason));
+    else
+      this.#last.then(
+        () => this.#finish().catch((reason) => this.#express.fail(reason)),
+        (reason) => this.#stopInput(reason),
+      );
   }
 
   async #finish(): Promise<void> {
@@ -101,12 +113,15 @@ class ProduceBulk {
     this.#express.finish(produceBulkResponse(firstOffset, records, batches, nextOffset));
   }
 
-  /** Fails the call once what came before is settled: the first failure in the order of the batches is told. */
+  /** Fails the call once all that was begun is settled, with the first failure in the order of the batches. */
   #stopInput(reason: unknown): void {
     this.#inputOver = true;
     this.#last.then(
       () => this.#express.fail(reason),
-      (earlier) => this.#express.fail(earlier),
+      async (earlier) => {
+        const behind = await Promise.allSettled(this.#begun.slice(1));
+        this.#express.fail(streamFailure(earlier, {}, behind));
+      },
     );
   }
 

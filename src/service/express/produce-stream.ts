@@ -4,14 +4,15 @@
  *   chunk → plain messages gathered into groups → appends under way (a queue) → acks, all that are due in one write
  *
  * Messages without producer or expectation that arrive together are appended as one run, at most a batch's worth, so
- * a thousand records cost one promise; each still gets an acknowledgement of its own. A message that fails ends the
- * stream after the acks before it; what was begun behind it goes on unheard.
- * Bounded: with too much under way, or acks that nobody takes, no more is read.
- *
- * Never: answers out of order.
+ * a thousand records cost one promise; each still gets an acknowledgement of its own. Their order in the log is the order
+ * of the messages, whatever happens to the leader (AppendOrder). A message that fails ends the stream, after the acks of
+ * those before it and once it is known what became of those behind it: the error says whether any was written.
+ * Bounded: with too much under way, or acks that the client does not take, no more is read.
  */
 import type { RecordRun } from "../../vocabulary.ts";
 import type { AppendRequest as Append } from "../append.ts";
+import { requireRecords } from "../append-message.ts";
+import { type Settled, streamFailure } from "../stream-failure.ts";
 import { EnvelopeReader } from "./envelope.ts";
 import type { ExpressCall } from "./express-call.ts";
 import type { Lane, Serve } from "./lane.ts";
@@ -51,6 +52,8 @@ class ProduceStream {
   #pendingRecords = 0;
   #pendingBytes = 0;
   #acksDue = false;
+  /** Records that were acknowledged. */
+  #acknowledged = 0;
   #inputOver = false;
   #blocked = false;
 
@@ -65,6 +68,8 @@ class ProduceStream {
   open(): void {
     const { stream, answer } = this.#express;
     answer.begin();
+    this.#express.call.order = { ended: false };
+    this.#express.explain = (reason) => streamFailure(reason, this.#progress, []);
     guard(this.#express, (chunk) => this.#onChunk(chunk));
     stream.onEnd = () => this.#onEnd();
     stream.onDrain = () => {
@@ -112,6 +117,7 @@ class ProduceStream {
   }
 
   #append(request: Append): void {
+    requireRecords(request.run);
     const pending = this.#enqueue(request.run);
     startAppend(this.#lane, this.#express, request, this.#forward).then(
       ({ firstOffset, timestampMs, duplicate }) => {
@@ -159,10 +165,11 @@ class ProduceStream {
     for (; this.#pending[due]?.settled && this.#pending[due]?.failure === undefined; due++) {
       records += (this.#pending[due] as Pending).count;
     }
+    this.#acknowledged += records;
     if (due > 0) this.#write(this.#pending.splice(0, due), records);
     const head = this.#pending[0];
     if (head?.failure !== undefined) {
-      this.#express.fail(head.failure);
+      this.#failWith(head.failure);
       return;
     }
     if (head === undefined) {
@@ -171,6 +178,22 @@ class ProduceStream {
     }
     this.#gate();
   };
+
+  /** Ends the stream with the first failure, once all that was begun behind it is settled. */
+  #failWith(failure: unknown): void {
+    this.#inputOver = true;
+    const behind = this.#pending.slice(1);
+    if (!behind.every(({ settled }) => settled)) return;
+    const outcomes = behind.map(
+      ({ failure: reason, count }): Settled =>
+        reason === undefined ? { status: "fulfilled", value: count } : { status: "rejected", reason },
+    );
+    this.#express.fail(streamFailure(failure, this.#progress, outcomes));
+  }
+
+  get #progress(): { readonly records_before: number } {
+    return { records_before: this.#acknowledged };
+  }
 
   #write(settled: readonly Pending[], records: number): void {
     const last = settled[settled.length - 1] as Pending;

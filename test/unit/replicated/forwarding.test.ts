@@ -52,14 +52,16 @@ describe("a write that a follower forwards", () => {
   test("may have been written if any attempt may have been, whatever the last one says", async () => {
     for (const last of [unavailable, new Fault("out-of-sequence"), new Fault("overloaded")]) {
       const [, kind, written] = told(await ends([unknown, last], { producer })) as unknown[];
-      assert.deepEqual([kind, written], ["unknown", "unknown"], last.kind);
+      assert.deepEqual([kind, written], ["interrupted", "unknown"], last.kind);
     }
     const late = await ends([unknown, new Fault("deadline")], { producer });
     assert.deepEqual(told(late), [2, "deadline", "unknown"]);
   });
 
   test("who was not the leader is nothing that a caller who asked for forwarding need know", async () => {
-    assert.deepEqual(told(await ends([notLeader], {})), [5, "unavailable", "no"]);
+    const [calls, ...end] = told(await ends([notLeader], {})) as unknown[];
+    assert.ok(Number(calls) > 1);
+    assert.deepEqual(end, ["unavailable", "no"]);
     const direct = await ends([appended], { forward: false });
     assert.deepEqual(told(direct), [0, "not-leader", "no"]);
   });

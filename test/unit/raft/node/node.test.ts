@@ -130,7 +130,7 @@ test("a leader that is cut off says unknown of what it could not commit", async 
   cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
   const seen = outcome(leader.node.proposeAndWait(text("a")));
   await cluster.run(10_000);
-  assert.equal(seen.fault?.kind, "unknown");
+  assert.equal(seen.fault?.kind, "interrupted");
   assert.equal(seen.fault?.written, "unknown");
   assert.equal(leader.node.isLeader, false);
 });
@@ -193,7 +193,7 @@ test("a storage that fails stops the node: unknown for who waits, silence for th
   cluster.hub.lost = ({ to }) => to === 1;
   const seen = outcome(leader.node.proposeAndWait(text("a")));
   await cluster.run(5);
-  assert.equal(seen.fault?.kind, "unknown");
+  assert.equal(seen.fault?.kind, "interrupted");
   assert.equal(leader.failure, cause);
   assert.equal(leader.node.status().stopped, true);
   cluster.hub.sent = [];
