@@ -12,6 +12,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { guarded } from "../lib/boundary.ts";
 import { systemClock } from "../lib/clock.ts";
+import { LoopTurns } from "../lib/loop-turns.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import {
   type Caller,
@@ -54,6 +55,7 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
   const orders = new WeakMap<object, RequestOrder>();
   const sessions = new Set<H2Session>();
   const lingering = new WeakSet<object>();
+  const turns = new LoopTurns(systemClock);
   let draining = false;
 
   const serveRequest = (
@@ -146,6 +148,7 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
       }
       const session: H2Session = new H2Session(socket, {
         clock: systemClock,
+        turns,
         log,
         limits: { ...defaultH2Limits, times: limits },
         serve: (stream, headers) => front.stream(stream, headers, caller),

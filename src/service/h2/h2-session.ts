@@ -7,6 +7,7 @@
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../../lib/clock.ts";
+import { LoopTurns } from "../../lib/loop-turns.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import { defaultH2Limits, H2Connection, type H2Host, type H2Limits } from "./h2-connection.ts";
 import type { H2Stream } from "./h2-stream.ts";
@@ -18,6 +19,8 @@ const lingerMs = 2000;
 
 export interface H2SessionOptions {
   readonly clock: Clock;
+  /** Shared by the sessions of a server. */
+  readonly turns?: LoopTurns;
   readonly log: Logger;
   readonly limits?: H2Limits;
   /** Serves a request. */
@@ -33,6 +36,10 @@ export class H2Session implements H2Host {
   readonly #options: H2SessionOptions;
   #flushDue = false;
   #proceedDue = false;
+  readonly #turns: LoopTurns;
+  /** The turn of the event loop that brought the last chunk, and when it brought its first. */
+  #turn = -1;
+  #turnSinceMs = 0;
   #congested = false;
   #ending = false;
   #busy = false;
@@ -44,7 +51,8 @@ export class H2Session implements H2Host {
     this.#socket = socket;
     this.#options = options;
     this.connection = new H2Connection(this, options.limits ?? defaultH2Limits);
-    socket.on("data", (chunk: Buffer) => this.#guard(() => this.#onTaken(this.connection.feed(chunk))));
+    this.#turns = options.turns ?? new LoopTurns(options.clock);
+    socket.on("data", (chunk: Buffer) => this.#guard(() => this.#onData(chunk)));
     socket.on("drain", () => this.#guard(() => this.#onDrain()));
     socket.on("end", () => this.#guard(() => this.#end()));
     socket.on("error", () => socket.destroy());
@@ -122,10 +130,21 @@ export class H2Session implements H2Host {
     };
   }
 
-  /** More arrived than a turn takes: the socket waits, others have their turn. */
+  #onData(chunk: Buffer): void {
+    const turn = this.#turns.number;
+    if (turn !== this.#turn) {
+      this.#turn = turn;
+      this.#turnSinceMs = this.monotonicMs();
+    }
+    this.#onTaken(this.connection.feed(chunk));
+  }
+
+  /** More arrived than a turn takes, in one chunk or in many: the socket waits, others have their turn. */
   #onTaken(all: boolean): void {
     this.#review();
-    if (all || this.#proceedDue) return;
+    if (this.#proceedDue) return;
+    const { turnMs } = this.#options.limits ?? defaultH2Limits;
+    if (all && this.monotonicMs() - this.#turnSinceMs < turnMs) return;
     this.#proceedDue = true;
     this.#socket.pause();
     this.#options.clock.soon(this.#proceed);
@@ -133,6 +152,7 @@ export class H2Session implements H2Host {
 
   readonly #proceed = (): void => {
     this.#proceedDue = false;
+    this.#turnSinceMs = this.monotonicMs();
     this.#guard(() => {
       const all = this.connection.proceed();
       if (all) this.#socket.resume();
