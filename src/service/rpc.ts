@@ -206,7 +206,7 @@ async function serve(
     }
     if (exchange.method === "GET") exchange.setHeader("cache-control", "no-store");
     if (answer.trailer !== undefined) mendGrpcMessage(answer.trailer);
-    await writeUniversal(answer, exchange);
+    await writeUniversal(answer, exchange, clock);
     code = codeOfResponse(answer);
   } catch (reason) {
     passage.reason ??= reason;

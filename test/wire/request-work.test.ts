@@ -3,6 +3,7 @@
  * process, serves the most expensive bodies that the limit in bytes allows.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:http2";
 import { monitorEventLoopDelay } from "node:perf_hooks";
@@ -10,6 +11,7 @@ import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ProduceBatchRequestSchema, ProduceBatchResponseSchema } from "../../src/gen/log/v1/log_pb.js";
+import { encodeRun } from "../../src/log/mod.ts";
 import { expressLane } from "../../src/service/express/lane.ts";
 import { type Served, serve } from "../support/serve.ts";
 
@@ -278,6 +280,36 @@ test("an unusual message of many fields on the express lane is refused by their 
         stream.end(envelope(message));
         assert.match(await said, says);
       });
+      assert.ok(delayMs < delayMsMax, `the event loop stood still for ${delayMs} ms`);
+    }
+  } finally {
+    session.destroy();
+  }
+});
+
+test("a reader that takes everything at once does not keep others waiting", async () => {
+  await using other = await serve({ express: expressLane });
+  const count = 40_000;
+  await other.log.append(encodeRun(Array.from({ length: count }, () => ({ value: new Uint8Array(10) }))));
+  const session = connect(other.url, { settings: { initialWindowSize: 2 ** 30 } });
+  await once(session, "connect");
+  session.setLocalWindowSize(2 ** 30);
+  const read = async (headers: Record<string, string>, body: Uint8Array): Promise<void> => {
+    const stream = session.request(headers, { endStream: false });
+    let bytes = 0;
+    stream.on("data", (chunk: Buffer) => (bytes += chunk.length));
+    stream.end(body);
+    await once(stream, "close");
+    assert.ok(bytes > 10 * count);
+  };
+  const post = { ":method": "POST", ":path": rpc("Log/ConsumeStream") };
+  try {
+    for (const [headers, body] of [
+      [{ ...post, "content-type": "application/connect+json" }, envelope(Buffer.from('{"stopAtEnd":true}'))],
+      [{ ...post, "content-type": "application/grpc", te: "trailers" }, envelope(Buffer.from("3801", "hex"))],
+      [{ ":path": `/tail?from=start&limit=${count}` }, Buffer.alloc(0)],
+    ] as const) {
+      const delayMs = await delayOf(() => read(headers, body));
       assert.ok(delayMs < delayMsMax, `the event loop stood still for ${delayMs} ms`);
     }
   } finally {

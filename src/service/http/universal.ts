@@ -4,6 +4,8 @@
  */
 import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { Clock } from "../../lib/clock.ts";
+import { Turns } from "../turns.ts";
 import type { Exchange, RequestHeaders, ResponseHeaders } from "./exchange.ts";
 
 /** The request as Connect's handlers take it. */
@@ -21,15 +23,25 @@ export function universalRequest(exchange: Exchange, contextValues: ContextValue
   };
 }
 
-/** Resolves when the last byte was handed to the connection, or the client has gone. */
-export async function writeUniversal(answer: UniversalServerResponse, exchange: Exchange): Promise<void> {
+/**
+ * Resolves when the last byte was handed to the connection, or the client has gone. A client that takes everything at
+ * once does not hold the event loop: there are turns between.
+ */
+export async function writeUniversal(
+  answer: UniversalServerResponse,
+  exchange: Exchange,
+  clock: Clock,
+): Promise<void> {
   const body = answer.body?.[Symbol.asyncIterator]();
+  const turns = new Turns(clock);
   try {
     if (body !== undefined) {
       for (let step = await body.next(); step.done !== true; step = await body.next()) {
         head(answer, exchange);
         const written = exchange.write(step.value);
         if (!(typeof written === "boolean" ? written : await written)) return;
+        const later = turns.next();
+        if (later !== undefined) await later;
       }
     }
     head(answer, exchange);
