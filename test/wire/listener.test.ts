@@ -12,7 +12,7 @@ import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
 import { frame } from "../support/h2-world.ts";
 import { scratch } from "../support/scratch.ts";
-import { serve } from "../support/serve.ts";
+import { type ServeOptions, serve } from "../support/serve.ts";
 
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -317,8 +317,8 @@ after(() => {
   for (const cleanup of cleanups) cleanup();
 });
 
-const tlsServer = (clientAuth: "require" | "optional" = "require") =>
-  serve({ tls: new NodeTls({ server: files, clientAuth }) });
+const tlsServer = (clientAuth: "require" | "optional" = "require", options: ServeOptions = {}) =>
+  serve({ tls: new NodeTls({ server: files, clientAuth }), ...options });
 async function dialTls(port: number, options: object): Promise<TLSSocket> {
   const socket = connectTls({ port, host: "127.0.0.1", servername: "localhost", ca: client.ca, ...options });
   await once(socket, "secureConnect");
@@ -400,4 +400,25 @@ test("a handshake that never ends holds nobody up", async () => {
   socket.write(get);
   assert.match((await heard(socket)).toString(), /^HTTP\/1\.1 404 /);
   for (const one of stalled) one.destroy();
+});
+
+test("one certificate has its share of connections, from however many addresses it comes", async () => {
+  await using served = await tlsServer("require", { connectionsMax: 6, perClientMax: 2, stalledMs: 60_000 });
+  const held = [];
+  for (const localAddress of ["127.0.0.2", "127.0.0.3"]) {
+    const socket = await dialTls(served.port, { ...client, localAddress });
+    socket.write(get.replace("close", "keep-alive"));
+    await once(socket, "data");
+    held.push(socket);
+  }
+  const third = await dialTls(served.port, { ...client, localAddress: "127.0.0.4" });
+  third.write(get);
+  assert.match((await heard(third)).toString(), /^HTTP\/1\.1 429 .*subject root has 2 connections/s);
+  const session = connectH2(`https://127.0.0.1:${served.port}`, { ...client, servername: "localhost" });
+  session.on("error", () => undefined);
+  const [code, , debug] = (await once(session, "goaway")) as [number, number, Buffer];
+  assert.equal(code, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  assert.match(debug.toString(), /subject root has 2 connections/);
+  session.destroy();
+  for (const socket of held) socket.destroy();
 });
