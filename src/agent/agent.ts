@@ -172,6 +172,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     recordBytesMax: config.recordBytesMax,
     requestBytesMax: config.requestBytesMax,
     express: expressLane,
+    opsAddress: ops.address,
     pages: createAssets({
       disk: systemDisk,
       directory: fileURLToPath(new URL("../../web/dist", import.meta.url)),

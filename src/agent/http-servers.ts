@@ -171,7 +171,7 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
   };
 }
 
-const jsonType = { "content-type": "application/json" };
+const jsonType = { "content-type": "application/json", "x-content-type-options": "nosniff" };
 
 const notARequest = (message: string): Http1Refusal => ({ status: 400, code: "invalid_argument", message });
 

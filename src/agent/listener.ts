@@ -362,7 +362,8 @@ export class Listener {
     const body = `${JSON.stringify({ code: "unauthenticated", message: fault.message, written: "no" })}\n`;
     const length = Buffer.byteLength(body);
     const head = `HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${length}`;
-    lastWords(socket, `${head}\r\nconnection: close\r\n\r\n${body}`, this.#clock);
+    const rest = "x-content-type-options: nosniff\r\nconnection: close";
+    lastWords(socket, `${head}\r\n${rest}\r\n\r\n${body}`, this.#clock);
   }
 }
 

@@ -127,6 +127,7 @@ export class OpsServer {
     const [pathname = "/", query = ""] = (request.url ?? "/").split("?", 2);
     const searchParams = new URLSearchParams(query);
     response.setHeader("cache-control", "no-store");
+    response.setHeader("x-content-type-options", "nosniff");
     response.setHeader("content-type", "text/plain; charset=utf-8");
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.writeHead(405, { allow: "GET, HEAD" }).end("only GET and HEAD\n");

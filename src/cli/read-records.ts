@@ -34,7 +34,7 @@ export function readOptions(command: Command): Command {
 
 /** Where to start, on the command line: an offset, start, end, -N, @milliseconds or a time. */
 export const fromHelp =
-  "an offset, start, end, -N for the last N, @milliseconds, or a time such as 2026-01-31T12:00:00Z";
+  "an offset, start, end, -N for the last N, @milliseconds, or a time of RFC 3339 such as 2026-01-31T12:00:00Z";
 
 export async function readRecords(flags: ReadFlags): Promise<number> {
   const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true);

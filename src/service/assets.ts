@@ -60,7 +60,6 @@ export function createAssets(options: AssetsOptions): (exchange: AssetExchange) 
 const plainHeaders = {
   "content-type": "text/plain; charset=utf-8",
   "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
 };
 
 function answer(exchange: AssetExchange, asset: Asset | undefined, options: AssetsOptions): void {
@@ -75,7 +74,6 @@ function answer(exchange: AssetExchange, asset: Asset | undefined, options: Asse
     "cache-control": asset.hashed ? "public, max-age=31536000, immutable" : "no-cache",
     etag,
     vary: "accept-encoding",
-    "x-content-type-options": "nosniff",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "content-security-policy": contentPolicy(options.connectOrigins()),

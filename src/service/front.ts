@@ -37,6 +37,8 @@ export interface FrontOptions {
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
   readonly express?: Express | undefined;
   readonly pages?: Pages | undefined;
+  /** Where probes and metrics are, as `host:port`: named to a caller who asks for them here. */
+  readonly opsAddress?: string | undefined;
 }
 
 /** Where the listener delivers. Neither method throws. */
@@ -62,14 +64,15 @@ export function createFront(options: FrontOptions): Front {
       exchange.send(204, shared === undefined ? { allow: "GET, POST" } : preflightHeaders, "");
       return undefined;
     }
-    const rpc = options.rpc(exchange, caller);
-    if (rpc !== undefined) return rpc;
+    // Before any route: a browser asks by a preflight for some content types only, and a page may have got around it.
     if (exchange.method !== "GET" && !mayChange(provenanceOf(exchange, caller, origin), origins)) {
       const message = `a page of ${quoted(origin ?? "another site")} may not do this; --cors-origins lists those that may`;
       noteStray(begin, exchange, caller, "permission_denied");
       refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
       return undefined;
     }
+    const rpc = options.rpc(exchange, caller);
+    if (rpc !== undefined) return rpc;
     if (path === "/") return chapterOne(exchange, caller, options.chapterOne);
     if (path === "/tail") return tail(exchange, caller, options.tail);
     const isPage = path === "/ui" || path.startsWith("/ui/");
@@ -84,9 +87,7 @@ export function createFront(options: FrontOptions): Front {
       ? new Fault("unimplemented", {
           message: `there is no service for ${quoted(path)}; grpcurl can list those that are`,
         })
-      : new Fault("not-found", {
-          message: `there is no ${quoted(path)} here, only /, /tail, /ui/ and the RPCs`,
-        });
+      : new Fault("not-found", { message: notHere(path, options.opsAddress) });
     refuse(exchange, { fault, status: 404 });
   };
 
@@ -152,6 +153,15 @@ export function createFront(options: FrontOptions): Front {
       if (!known || !express(stream, headers, caller)) request(new H2Exchange(stream, headers, date), caller);
     },
   };
+}
+
+const opsPaths: ReadonlySet<string> = new Set(["/livez", "/healthz", "/readyz", "/metrics", "/version"]);
+
+/** What the answer to an unknown path says; people look for probes and metrics on the port that they know. */
+function notHere(path: string, opsAddress: string | undefined): string {
+  if (!opsPaths.has(path)) return `there is no ${quoted(path)} here, only /, /tail, /ui/ and the RPCs`;
+  const where = opsAddress === undefined ? "the address of --ops-addr" : `http://${opsAddress}${path}`;
+  return `${path} is not on this port, it is at ${where}`;
 }
 
 /** A client of an RPC protocol, by its content type or by a path that only such a client asks for. */

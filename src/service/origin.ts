@@ -55,8 +55,12 @@ export interface Provenance {
   readonly self: string;
 }
 
-/** May a page from there change something here? Programs that are no browsers carry neither header. */
+/**
+ * May a page from there change something here? Programs that are not browsers send neither header. No page can set
+ * Sec-Fetch-Site itself; behind a proxy that speaks TLS it is what says that a page is this server's own.
+ */
 export function mayChange({ origin, fetchSite, self }: Provenance, rules: OriginRules): boolean {
+  if (fetchSite === "same-origin") return true;
   if (origin !== undefined) return origin === self || rules.origins.includes(origin);
   return fetchSite === undefined || fetchSite === "same-origin" || fetchSite === "none";
 }

@@ -46,6 +46,8 @@ export interface ServiceOptions {
   /** What changes the cluster, where there is somebody who can. */
   readonly operations?: ClusterOperations;
   readonly pages?: Pages | undefined;
+  /** Where probes and metrics are, as `host:port`. */
+  readonly opsAddress?: string | undefined;
   /** Makes the express lane out of what both lanes share. */
   readonly express?: ((shared: ExpressShared) => Express) | undefined;
   /** Default 15 s. */
@@ -140,6 +142,7 @@ export function createService(options: ServiceOptions): Service {
     telemetry,
     express: options.express?.(shared),
     pages: options.pages,
+    opsAddress: options.opsAddress,
   });
   const drain = (): void => desk.endLong(new Fault("unavailable", { message: "the server is stopping" }));
   return { front, traffic, desk, drain };

@@ -18,7 +18,7 @@ export interface ServeOptions
   extends Partial<
     Pick<
       ServiceOptions,
-      "log" | "origins" | "express" | "pages" | "heartbeatMs" | "answerMs" | "heldBytesMax"
+      "opsAddress" | "log" | "origins" | "express" | "pages" | "heartbeatMs" | "answerMs" | "heldBytesMax"
     >
   > {
   readonly access?: AccessControl;
@@ -92,6 +92,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     requestBytesMax: options.requestBytesMax ?? 4 * 1024 * 1024,
     ...(options.express === undefined ? {} : { express: options.express }),
     ...(options.pages === undefined ? {} : { pages: options.pages }),
+    opsAddress: options.opsAddress,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     ...(options.heldBytesMax === undefined ? {} : { heldBytesMax: options.heldBytesMax }),
     ...(options.answerMs === undefined ? {} : { answerMs: options.answerMs }),

@@ -44,6 +44,7 @@ export function http1Bytes(refusal: Http1Refusal): Buffer {
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     "content-type: application/json",
+    "x-content-type-options: nosniff",
     `content-length: ${body.length}`,
     ...headers,
     "connection: close",

@@ -24,14 +24,13 @@ const contentTypes: Readonly<Record<Framing, string>> = {
   "connect-stream": "application/connect+proto",
   "connect-unary": "application/proto",
 };
+/** As on every response of this server. */
+const noSniffing: [string, string] = ["x-content-type-options", "nosniff"];
 /** Headers of an answer that goes well; they change no table, so they are made once. */
 const heads = Object.fromEntries(
   Object.entries(contentTypes).map(([framing, type]) => [
     framing,
-    encodeBlock([
-      [":status", "200"],
-      ["content-type", type],
-    ]),
+    encodeBlock([[":status", "200"], ["content-type", type], noSniffing]),
   ]),
 ) as unknown as Readonly<Record<Framing, Uint8Array>>;
 const wellTrailers = encodeBlock([["grpc-status", "0"]]);
@@ -109,6 +108,7 @@ export class Answer {
         [":status", status],
         ["content-type", type],
         ["content-length", String(body.length)],
+        noSniffing,
       ]),
     );
     this.#stream.write(body);

@@ -65,7 +65,7 @@ export function recognise(
   timeoutMsMax: number,
 ): ExpressRequest | undefined {
   if (headers[":method"] !== "POST" || headers["expect"] !== undefined) return undefined;
-  if (headers["origin"] !== undefined) return undefined;
+  if (headers["origin"] !== undefined || isOtherSite(headers["sec-fetch-site"])) return undefined;
   const kind = kinds[headers["content-type"] ?? ""];
   if (kind === undefined || !fits(kind.framing, shape)) return undefined;
   for (const name of encodingHeaders) {
@@ -79,6 +79,11 @@ export function recognise(
   const timeoutMs = timeoutOf(headers, kind.protocol);
   if (Number.isNaN(timeoutMs) || (timeoutMs !== undefined && timeoutMs > timeoutMsMax)) return undefined;
   return { ...kind, timeoutMs };
+}
+
+/** A page of another site asks, by a header that only browsers send. */
+function isOtherSite(fetchSite: string | string[] | undefined): boolean {
+  return fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none";
 }
 
 function fits(framing: Framing, shape: MethodShape): boolean {

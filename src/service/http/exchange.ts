@@ -71,13 +71,16 @@ export function queryOf({ target }: Pick<Exchange, "target">): string {
 export const isBodyless = (method: string, status: number): boolean =>
   method === "HEAD" || status === 204 || status === 304;
 
+/** On every response: a browser takes it for what its content type says, and for nothing else. */
+const always: ResponseHeaders = { "x-content-type-options": "nosniff" };
+
 /** Fields of setHeader() and of respond() together: the latter replace the former, except that `vary` lists both. */
 export function mergedHeaders(set: ReadonlyMap<string, string>, headers: ResponseHeaders): ResponseHeaders {
-  if (set.size === 0) return headers;
+  if (set.size === 0) return { ...always, ...headers };
   const { vary } = headers;
   const before = set.get("vary");
   const both = vary === undefined || before === undefined ? {} : { vary: `${before}, ${vary}` };
-  return { ...Object.fromEntries(set), ...headers, ...both };
+  return { ...always, ...Object.fromEntries(set), ...headers, ...both };
 }
 
 /** What a client sent, for a message: at most 100 characters of it. */

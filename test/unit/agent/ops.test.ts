@@ -37,6 +37,22 @@ test("it lives, tells its version and its metrics, and names its paths", async (
   assert.equal((await get(ops, "/livez", { method: "POST" })).status, 405);
 });
 
+test("every response says nosniff, errors too", async () => {
+  await using ops = await open({ prometheus: () => Promise.reject(new Error("no")) });
+  for (const [path, method] of [
+    ["/livez", "GET"],
+    ["/readyz", "GET"],
+    ["/metrics", "GET"],
+    ["/version", "GET"],
+    ["/nothing", "GET"],
+    ["/livez", "POST"],
+  ]) {
+    const response = await fetch(`http://${ops.address}${path}`, { method: method ?? "GET" });
+    await response.text();
+    assert.equal(response.headers.get("x-content-type-options"), "nosniff", `${method} ${path}`);
+  }
+});
+
 test("ready when every check passes; a failed one is named with its reason", async () => {
   await using ops = await open({ checkMs: 20 });
   assert.deepEqual(await get(ops, "/readyz"), {

@@ -36,7 +36,9 @@ test("a change may come from the same origin, a listed one, or a program", () =>
   assert.equal(may(undefined, "same-origin"), true);
   assert.equal(may(undefined, "none"), true);
   assert.equal(may("https://log.example"), false);
-  assert.equal(may("http://log.example:8080", "same-origin"), false);
+  assert.equal(may("http://log.example:8080"), false);
+  assert.equal(may("https://proxy.example", "same-origin"), true);
+  assert.equal(may("https://proxy.example", "same-site"), false);
   assert.equal(may("null"), false);
   assert.equal(may(undefined, "same-site"), false);
   assert.equal(may(undefined, "cross-site"), false);

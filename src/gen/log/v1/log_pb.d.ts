@@ -54,6 +54,8 @@ export declare type Record = Message<"log.v1.Record"> & {
   key: Uint8Array;
 
   /**
+   * At most 1,024.
+   *
    * @generated from field: repeated log.v1.Header headers = 6;
    */
   headers: Header[];
@@ -193,6 +195,8 @@ export declare const ProduceResponseSchema: GenMessage<ProduceResponse>;
  */
 export declare type ProduceBatchRequest = Message<"log.v1.ProduceBatchRequest"> & {
   /**
+   * At most 65,536.
+   *
    * @generated from field: repeated log.v1.Record records = 1;
    */
   records: Record[];
