@@ -2,23 +2,17 @@
  * Large policies: they load and reload without holding the event loop, and a decision does not depend on their length.
  */
 import assert from "node:assert/strict";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { test } from "node:test";
 import { casbinLinesMax } from "../../../src/access/casbin-rules.ts";
 import { AccessControl, defaultModel, namedIdentity } from "../../../src/access/mod.ts";
 import { Fault } from "../../../src/fault.ts";
+import { longestTurnMs } from "../../support/longest-turn.ts";
 
 const lines = (count: number, line: (at: number) => string): string =>
   Array.from({ length: count }, (_, at) => line(at)).join("\n");
 
-/** The longest stall of the event loop in milliseconds while `work` runs. */
-async function stallMs(work: () => Promise<unknown>): Promise<number> {
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
-  await work();
-  delay.disable();
-  return delay.max / 1e6;
-}
+/** CPU time. The bar is 50 ms; a garbage collection of the whole test process may fall into a turn. */
+const turnMsMax = 150;
 
 test("a policy of 100,000 lines loads and reloads without a stall of the event loop", async () => {
   const access = await AccessControl.open({ policy: "p, root, *, produce" });
@@ -30,13 +24,13 @@ test("a policy of 100,000 lines loads and reloads without a stall of the event l
   ];
   for (const kind of kinds) {
     const policy = lines(100_000, kind);
-    const loading = stallMs(() => access.use({ policy }));
-    assert.ok((await loading) < 250, "the bar is 50 ms on a quiet machine");
-    const deciding = await stallMs(async () => {
+    const loading = longestTurnMs(() => access.use({ policy }));
+    assert.ok((await loading) < turnMsMax, `${await loading} ms`);
+    const deciding = await longestTurnMs(async () => {
       for (let at = 0; at < 100; at++) access.check(namedIdentity(`user-${at}`), "log-77-x", "consume");
       access.check(namedIdentity("one"), "log-99999-x", "produce");
     });
-    assert.ok(deciding < 250);
+    assert.ok(deciding < turnMsMax, `${deciding} ms`);
   }
   assert.equal(access.check(namedIdentity("user-5"), "*", "produce"), false);
 });
