@@ -105,8 +105,7 @@ test("a leader whose clock leaps forward by a day hands over, trims nothing and 
   }
   await using client = openClient({ addrs: fleet.nodes.map(({ addr }) => addr) });
   let lastMs = 0;
-  for await (const { timestampMs } of client.consume({ from: "start", until: "end" }))
-    lastMs = timestampMs;
+  for await (const { timestampMs } of client.consume({ from: "start", until: "end" })) lastMs = timestampMs;
   assert.ok(lastMs < Date.now() + 20_000, new Date(lastMs).toISOString());
   assert.deepEqual(fleet.deaths, []);
 });
