@@ -32,6 +32,7 @@ const kinds = {
   unreachable: { retry: false, sentence: "no node could be reached" },
   overloaded: { retry: true, sentence: "a limit is reached" },
   "disk-full": { retry: true, sentence: "the disk is full" },
+  "disk-busy": { retry: true, sentence: "the disk takes no writes now" },
   deadline: { retry: false, sentence: "the deadline has passed" },
   canceled: { retry: false, sentence: "the caller went away" },
   interrupted: { retry: false, sentence: "the leader changed before the outcome was known" },

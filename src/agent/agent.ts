@@ -180,7 +180,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }),
   });
   if (tls !== undefined) ops.addCheck({ name: "certificates", check: () => tls.problem ?? true });
-  ops.addCheck({ name: "log", check: () => (replica.full ? "the disk is full" : true) });
   ops.addCheck({ name: "stored", check: () => replica.storedLog.damage?.message ?? true });
   if (config.sync !== "always") {
     const note = `${config.sync}, acknowledged records can be lost`;

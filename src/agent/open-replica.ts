@@ -51,6 +51,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       address,
       sync: syncModeOf(config.sync),
       settings: settingsOf(config),
+      reserveBytes: config.reserveBytes,
       scrubBytesPerSecond: config.scrubBytesPerSecond,
       ...(options.time === undefined ? {} : { time: options.time }),
       transport,

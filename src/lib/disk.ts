@@ -3,9 +3,8 @@
  *
  * The law of durability that every implementation follows: bytes are durable after sync() of their file; a file's
  * name (created, renamed, removed) is durable after syncDirectory() of its directory; nothing else is.
- * Failures are Node-style errors with `code` (ENOSPC, EIO, ENOENT, …): the rooms turn them into Faults.
- *
- * Never: retries, caches, decides.
+ * Failures are Node-style errors with `code` (ENOSPC, EIO, ENOENT, …); the log turns them into Faults. troubleOf() says
+ * what a failure means for the bytes that are there already.
  */
 
 /** An open file. Positions and sizes are bytes. */
@@ -40,9 +39,12 @@ export interface Disk {
   /** Replaces `to` if it is there. Both lie in one directory. */
   rename(from: string, to: string): void;
   remove(path: string): void;
+  /** Makes the names in a directory durable. A failure to open it has `syscall` "open". */
   syncDirectory(directory: string): void;
   /** Bytes free for this process on the file system that holds `path`. */
   freeBytes(path: string): number;
+  /** The size of that file system in bytes, used and free. */
+  totalBytes(path: string): number;
 }
 
 /** The `code` of a disk's error ("ENOSPC"), or "" for anything else. */
@@ -53,3 +55,72 @@ export function errorCode(reason: unknown): string {
 
 /** Did it fail for want of room? */
 export const isNoSpace = (reason: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(errorCode(reason));
+
+/**
+ * What is on disk is not known any more: a sync failed, or a change of several steps stopped between two of them. Bytes that
+ * were written may be lost, also if a later sync succeeds, whatever the error's code is.
+ */
+export class DiskUncertain extends Error {
+  override readonly name = "DiskUncertain";
+
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/**
+ * What a failed operation means for the bytes that are on the disk already:
+ *
+ *   full   no room                      nothing is lost; the same operation works once there is room
+ *   busy   no descriptor, no memory,    nothing is lost; the same operation works once what it lacks is there again
+ *          no permission, interrupted
+ *   lost   anything else, each failed   bytes may be lost: nothing may be acknowledged after it
+ *          sync among it
+ *
+ * A write that fails as "full" or "busy" may have left a part of itself behind the end of the file; its caller cuts that
+ * off.
+ */
+export type DiskTrouble = "full" | "busy" | "lost";
+
+const busyCodes = new Set([
+  ...["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"],
+  ...["EACCES", "EPERM", "EINTR", "EAGAIN", "EBUSY", "ETXTBSY", "EFBIG"],
+]);
+
+export function troubleOf(reason: unknown): DiskTrouble {
+  if (reason instanceof DiskUncertain) return "lost";
+  if (isNoSpace(reason)) return "full";
+  return busyCodes.has(errorCode(reason)) ? "busy" : "lost";
+}
+
+/** sync(), whose failure is DiskUncertain. */
+export function syncFile(file: DiskFile): void {
+  certain(() => file.sync());
+}
+
+export async function syncFileAside(file: DiskFile): Promise<void> {
+  try {
+    await file.syncAsync();
+  } catch (cause) {
+    throw new DiskUncertain(cause);
+  }
+}
+
+/** syncDirectory(). Only a directory that could not even be opened is not DiskUncertain: no sync was tried. */
+export function syncNames(disk: Disk, directory: string): void {
+  try {
+    disk.syncDirectory(directory);
+  } catch (cause) {
+    if ((cause as { syscall?: unknown }).syscall === "open") throw cause;
+    throw new DiskUncertain(cause);
+  }
+}
+
+/** Does work that must not stop in its middle: whatever it throws is DiskUncertain. */
+export function certain<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw cause instanceof DiskUncertain ? cause : new DiskUncertain(cause);
+  }
+}

@@ -5,6 +5,7 @@
  * Never: is needed for correctness; only for a better lock, a cheaper reservation and a smaller heap.
  */
 import { createRequire } from "node:module";
+import { getSystemErrorName } from "node:util";
 
 export interface Native {
   /** True when the lock was taken, false when another process holds it. Throws an error with `code` else. */
@@ -46,10 +47,12 @@ function load(): Native {
   const munmap = libc.func("int munmap(void *addr, size_t length)");
   const fcntl = libc.func("int fcntl(int fd, int command, ...)");
   const { EAGAIN, ENOSPC, EINTR } = koffi.os.errno as Record<string, number>;
-  const failed = (call: string): Error =>
-    Object.assign(new Error(`${call} failed with errno ${koffi.errno()}`), {
-      code: koffi.errno() === ENOSPC ? "ENOSPC" : "EIO",
+  const failed = (call: string): Error => {
+    const errno = koffi.errno();
+    return Object.assign(new Error(`${call} failed with errno ${errno}`), {
+      code: getSystemErrorName(-errno),
     });
+  };
   const lockExclusiveNow = 2 | 4;
   const protectRead = 1;
   const mapShared = 1;

@@ -102,6 +102,10 @@ export const systemDisk: Disk = {
     const { bavail, bsize } = fs.statfsSync(path);
     return bavail * bsize;
   },
+  totalBytes(path) {
+    const { blocks, bsize } = fs.statfsSync(path);
+    return blocks * bsize;
+  },
 };
 
 function syncDirectory(directory: string): void {

@@ -79,6 +79,11 @@ export class GroupBuilder {
     return this.#drafts.length === 0;
   }
 
+  /** How many frames it makes. */
+  get batches(): number {
+    return this.#drafts.length;
+  }
+
   /** How many bytes each frame will have, in order. */
   frameSizes(): number[] {
     return this.#drafts.map(({ start, end }) => end - start);

@@ -26,10 +26,12 @@ import type {
 } from "../vocabulary.ts";
 import { AppendQueue, answer, type QueuedGroup, type QueueLimits } from "./append-queue.ts";
 import { checkSettings, encodeSettings, encodeTrim, type LogSettings, sameSettings } from "./command.ts";
+import { isRefusal } from "./disk-fault.ts";
 import { batchKind, batchRecordsMax, subjectBytesMax } from "./frame.ts";
 import { runBytesMax } from "./group-builder.ts";
+import { checkOffsetsLeft } from "./offset-limit.ts";
 import { outOfRange } from "./reader.ts";
-import { Reserve } from "./reserve.ts";
+import { defaultReserveBytes, Reserve } from "./reserve.ts";
 import { nextExpiryMs, retentionOffset } from "./retention.ts";
 import { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
 import { type SyncMode, SyncPolicy, syncModeText } from "./sync-policy.ts";
@@ -40,7 +42,7 @@ export interface LocalLogOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   readonly settings: LogSettings;
   /** Default "always". */
   readonly sync?: SyncMode;
-  /** Default: one segment and 64 MiB. 0 keeps no reserve. */
+  /** Default: defaultReserveBytes(). 0 keeps no reserve. */
   readonly reserveBytes?: number;
   /** Appends that may wait for the disk. */
   readonly queue?: QueueLimits;
@@ -91,8 +93,9 @@ export class LocalLog implements CommitLog {
     this.#clock = clock;
     this.#sync = options.sync ?? "always";
     this.log = SegmentedLog.open({ ...options, unsynced: this.#sync !== "always" });
-    const reserveBytes = options.reserveBytes ?? settings.segmentStoreBytesMax + 64 * 1024 * 1024;
-    if (reserveBytes > 0) this.#reserve = new Reserve(disk, clock, `${directory}/reserve`, reserveBytes);
+    const volumeBytes = disk.totalBytes(directory);
+    const bytes = options.reserveBytes ?? defaultReserveBytes(volumeBytes, settings.segmentStoreBytesMax);
+    if (bytes > 0) this.#reserve = new Reserve({ disk, clock, path: `${directory}/reserve`, bytes });
     this.#policy = options.syncPolicy ?? SyncPolicy.measure(disk, clock, directory);
     this.#queue = new AppendQueue(options.queue ?? defaultQueue);
     this.#turn = new SerialTurn(
@@ -151,7 +154,8 @@ export class LocalLog implements CommitLog {
         throw offsetMismatch(expectedOffset, this.log.bounds.next);
       });
     }
-    if (this.#reserve?.open === false) throw diskFull();
+    checkOffsetsLeft(this.#tailOffset(), run.count);
+    if (this.#reserve?.open === false) throw this.#reserve.fault();
     const { group, place } = this.#queue.add(run, producer, expectedOffset !== undefined, traceparent);
     this.#turn.request();
     return wait(group, place, run.count, false);
@@ -248,7 +252,7 @@ export class LocalLog implements CommitLog {
       if (!(reason instanceof Fault)) throw reason;
       fault = reason;
       if (this.log.failure !== undefined) this.#broken(reason, group);
-      else this.#rollBack();
+      else this.#rollBack(reason);
     }
     if (this.#failure !== undefined) return;
     this.log.commitTo(this.log.durableIndex);
@@ -292,14 +296,11 @@ export class LocalLog implements CommitLog {
     }
   }
 
-  /** The disk is full: what did not reach it is forgotten again. */
-  #rollBack(): void {
+  /** The disk took no more: what did not reach it is forgotten again. */
+  #rollBack({ message }: Fault): void {
     this.log.commitTo(this.log.durableIndex);
     this.log.truncateSuffix(this.log.durableIndex + 1);
-    this.#options.logger?.warn(
-      { free: this.#options.disk.freeBytes(this.#options.directory) },
-      "the disk is full",
-    );
+    this.#options.logger?.warn({ free: this.#options.disk.freeBytes(this.#options.directory) }, message);
   }
 
   /** A failed sync, or a broken invariant: nothing more is written, and nobody knows what became of the group. */
@@ -330,7 +331,11 @@ export class LocalLog implements CommitLog {
     const { log } = this;
     if (log.failure !== undefined || this.#closing) return;
     const settings = log.state.settings;
-    log.compact();
+    try {
+      log.compact();
+    } catch (reason) {
+      if (!isRefusal(reason)) throw reason; // refused by the disk: done another time
+    }
     const { retained } = log;
     const now = this.#expiryMs();
     const expiryMs = nextExpiryMs(retained, settings);
@@ -423,8 +428,6 @@ function checkRun(run: RecordRun, subject: string | undefined): void {
     throw new Fault("too-large", { message: `a producer's subject has at most ${subjectBytesMax} bytes` });
   }
 }
-
-const diskFull = (): Fault => new Fault("disk-full");
 
 function offsetMismatch(expected: Offset, next: Offset): Fault {
   return new Fault("offset-mismatch", {

@@ -13,12 +13,14 @@ export type { LogStart } from "./catalog.ts";
 export type { ChainEnd } from "./chain.ts";
 export { chainStart, checkLink, checkNext, endOfFrame } from "./chain.ts";
 export * from "./command.ts";
+export { diskFault, isRefusal } from "./disk-fault.ts";
 export * from "./frame.ts";
 export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";
 export { LocalLog, type LocalLogOptions } from "./local-log.ts";
 export type { LogTelemetry } from "./log-meter.ts";
 
 export { checkLogStart } from "./log-start.ts";
+export { checkInitialOffset, checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
 export { checkPayload } from "./payload.ts";
 export { keyOf, outOfSequence, type ProducedBatch, ProducerTable, type Verdict } from "./producers.ts";
 
@@ -29,7 +31,7 @@ export { withHeader } from "./record-header.ts";
 export * from "./record-walk.ts";
 export { groupBytesMax, type RecoveryReport } from "./recovery.ts";
 export { type RepairAction, type RepairOptions, type RepairPlan, repairLog } from "./repair.ts";
-export { Reserve } from "./reserve.ts";
+export { defaultReserveBytes, Reserve } from "./reserve.ts";
 export { nextExpiryMs, retentionOffset } from "./retention.ts";
 export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
 export { emptyCheckpoint, LogState, type StateCheckpoint, type StoredConfiguration } from "./state.ts";

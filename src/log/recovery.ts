@@ -181,7 +181,7 @@ function recoverLast(
     disk.syncDirectory(files.directory);
   }
   const receipts = report.indexRebuilt ? index.length : Math.min(found.receipts, index.length);
-  const active = new ActiveSegment(meta, index, files, { bytes: scan.position, end: scan.end, receipts });
+  const active = ActiveSegment.open(meta, index, files, { bytes: scan.position, end: scan.end, receipts });
   active.settleReceipts();
   if (listed.seal !== undefined) catalog.write(catalogChange.segment(meta));
   return { active, report };

@@ -34,6 +34,26 @@ export function mustRoll(fill: Fill, bytes: Uint8Array, at: number, settings: Lo
   );
 }
 
+/**
+ * Could one of so many batches, of so many bytes together, that come now begin a new segment? A trim of everything could
+ * too; it is not asked about here.
+ */
+export function couldRoll(
+  fill: Fill,
+  bytes: number,
+  batches: number,
+  timestampMs: number,
+  settings: LogSettings,
+): boolean {
+  const { base } = fill;
+  if (fill.entries === 0) return bytes > settings.segmentStoreBytesMax && batches > 1;
+  return (
+    fill.bytes + bytes > settings.segmentStoreBytesMax ||
+    (fill.entries + batches) * entryBytes > settings.segmentIndexBytesMax ||
+    timestampMs - base.timestampMs > ageMaxMs(settings)
+  );
+}
+
 const ageLeastMs = 1000;
 
 /** Records go by whole segments: one that spans more than the age they are kept for would keep some twice as long. */

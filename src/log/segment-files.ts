@@ -6,7 +6,7 @@
  *
  * Never: opens the active segment's files.
  */
-import type { Disk, DiskFile } from "../lib/disk.ts";
+import { type Disk, type DiskFile, syncFile } from "../lib/disk.ts";
 import type { MappedFile, Mapper } from "../lib/mapped-file.ts";
 import { DamageBook } from "./damage.ts";
 
@@ -106,14 +106,19 @@ export class SegmentFiles {
     }
   }
 
+  /** Creates a file that opening removes unless it was renamed. One of the same name that was left over is replaced. */
+  createTemporary(path: string): DiskFile {
+    if (this.disk.exists(path)) this.disk.remove(path);
+    return this.disk.open(path, "create");
+  }
+
   /** Writes a file anew under its name: complete, synced, then renamed over what was there. */
   replace(path: string, bytes: Uint8Array): void {
     const temporary = `${path}.tmp`;
-    if (this.disk.exists(temporary)) this.disk.remove(temporary);
-    const file = this.disk.open(temporary, "create");
+    const file = this.createTemporary(temporary);
     try {
       file.write(bytes, 0);
-      file.sync();
+      syncFile(file);
     } finally {
       file.close();
     }

@@ -8,13 +8,16 @@
  * Never: syncs what was written to the active segment, decides when to roll or how far to cut.
  */
 import { assert } from "../lib/assert.ts";
+import { certain, syncNames, troubleOf } from "../lib/disk.ts";
 import type { RaftIndex } from "../vocabulary.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
 import { type ChainEnd, endOfFrame } from "./chain.ts";
+import type { LogSettings } from "./command.ts";
 import { frameIndex } from "./frame.ts";
+import { NextSegment } from "./next-segment.ts";
 import { ActiveIndex } from "./offset-index.ts";
 import { readFrame } from "./reader.ts";
-import { type Fill, mustRoll } from "./roll.ts";
+import { couldRoll, type Fill, mustRoll } from "./roll.ts";
 import {
   ActiveSegment,
   baseOf,
@@ -44,6 +47,10 @@ export class SegmentSet {
   #sealed: readonly SealedSegment[];
   #active: ActiveSegment | undefined;
   #all: readonly Segment[] = [];
+  /** Files for the next roll, when they were made ahead. */
+  #next: NextSegment | undefined;
+  /** First indexes of the segments whose files are still to be removed. */
+  #doomed: readonly RaftIndex[] = [];
 
   constructor({ files, catalog, directoryId, start, sealed, active }: SegmentSetParts) {
     this.#files = files;
@@ -114,7 +121,8 @@ export class SegmentSet {
 
   /**
    * Seals the active segment, if it holds anything, and begins one for the frame at `at`. What was written must be
-   * synced. `broken` is told when a roll that failed could not be taken back: then nothing is known any more.
+   * synced. Throws what the disk throws, and then the active segment is the one it was; `broken` is told when that could
+   * not be restored: then nothing is known any more.
    */
   roll(
     bytes: Uint8Array,
@@ -137,67 +145,105 @@ export class SegmentSet {
       catalogChange.checkpoint(first, state.checkpointAt(before.index)),
       catalogChange.commit(commit),
     ];
+    const doomed = this.#doomed.filter((one) => one !== first);
+    // A segment that had this name may still wait for its removal, which must not take the new one.
+    if (doomed.length !== this.#doomed.length) changes.push(catalogChange.doomed(doomed));
+    const index = new ActiveIndex(baseOf(meta));
+    this.prepare();
+    const next = this.#next!;
+    this.#next = undefined;
+    let opened: ReturnType<NextSegment["name"]>;
     try {
       const seal = empty ? undefined : old.seal();
       const sealedMeta = seal === undefined ? undefined : { ...old!.meta, seal };
       if (sealedMeta !== undefined) changes.push(catalogChange.segment(sealedMeta));
-      this.#writeIndex(meta, new ActiveIndex(baseOf(meta)));
-      this.#files.replace(this.#files.storePath(first), new Uint8Array(0));
-      this.#files.disk.syncDirectory(this.#files.directory);
+      opened = next.name(first, indexBody(this.#directoryId, meta.before.crc, index));
       this.#catalog.write(...changes);
       if (sealedMeta !== undefined)
         this.#sealed = [...this.#sealed, new SealedSegment(sealedMeta, this.#files, this.#directoryId)];
     } catch (reason) {
+      next.close();
       if (!empty) quietly(() => old.unseal(), broken);
+      // An empty segment may have lost its files' names to those of the new one.
+      else if (old !== undefined) broken(reason);
       throw reason;
     }
-    old?.close();
-    this.#active = new ActiveSegment(meta, new ActiveIndex(baseOf(meta)), this.#files, {
-      bytes: 0,
-      end: meta.before,
-      receipts: 0,
-    });
+    this.#doomed = doomed;
+    const extent = { bytes: 0, end: meta.before, receipts: 0 };
+    this.#active = new ActiveSegment(meta, index, this.#files, extent, opened);
     this.#refresh();
+    old?.close();
   }
 
-  /** Cuts off everything from `from` on, durably; `end` is the end of what stays. */
+  /** Creates and opens the files of the next segment ahead of the roll. Throws what the disk throws: nothing was changed. */
+  prepare(): void {
+    this.#next ??= new NextSegment(this.#files);
+  }
+
+  /** Could a write of so many batches, of so many bytes together, roll? `ahead`: what is to be written before it. */
+  couldRoll(
+    ahead: { readonly bytes: number; readonly batches: number },
+    timestampMs: number,
+    settings: LogSettings,
+  ): boolean {
+    const active = this.#active;
+    return (
+      active === undefined || couldRoll(fillOf(active), ahead.bytes, ahead.batches, timestampMs, settings)
+    );
+  }
+
+  /**
+   * Cuts off everything from `from` on, durably; `end` is the end of what stays. What the disk refuses ("full", "busy")
+   * is refused before anything was changed.
+   */
   truncate(from: RaftIndex, end: ChainEnd): void {
     const gone = this.#all.filter(({ first }) => first >= from);
-    if (gone.length > 0) {
-      this.#active!.close();
-      this.#active = undefined;
-      const rest = this.#sealed.filter(({ first }) => first < from);
-      const changes: CatalogChanges[] = [];
-      if (rest.length === 0) {
-        const start = { end, checkpoint: this.start.checkpoint };
-        changes.push(catalogChange.start(start));
-        this.#start = start;
-      }
-      this.#removeFiles(gone, ...changes);
-      const last = rest.pop();
-      this.#sealed = rest;
-      if (last !== undefined) this.#active = this.#unseal(last);
-    }
+    if (gone.length > 0) this.#cutSegments(gone, from, end);
     const active = this.#active;
-    if (active !== undefined && from <= active.end.index) active.truncate(from - active.first, end);
+    if (active !== undefined && from <= active.end.index)
+      certain(() => active.truncate(from - active.first, end));
     this.#refresh();
+    this.cleanUp();
   }
 
-  /** Removes the first segments, which are sealed, for good. */
+  /** Removes whole segments from the end; the last one that stays becomes the active one. */
+  #cutSegments(gone: readonly Segment[], from: RaftIndex, end: ChainEnd): void {
+    const rest = this.#sealed.filter(({ first }) => first < from);
+    const last = rest.pop();
+    const reopened = last === undefined ? undefined : this.#unseal(last);
+    const start = last === undefined ? { end, checkpoint: this.start.checkpoint } : this.#start;
+    try {
+      this.#forget(
+        gone,
+        reopened === undefined ? catalogChange.start(start) : catalogChange.segment(reopened.meta),
+      );
+    } catch (reason) {
+      reopened?.close();
+      throw reason;
+    }
+    this.#active?.close();
+    this.#active = reopened;
+    this.#sealed = rest;
+    this.#start = start;
+  }
+
+  /** Removes the first segments, which are sealed. */
   removeFirst(count: number): void {
-    this.#removeFiles(this.#sealed.slice(0, count));
+    this.#forget(this.#sealed.slice(0, count));
     this.#sealed = this.#sealed.slice(count);
     this.#refresh();
+    this.cleanUp();
   }
 
-  /** Removes everything; the log begins anew behind `start`. `also` is written in the same transaction. */
+  /** Removes everything; the log begins again behind `start`. `also` is written in the same transaction. */
   reset(start: LogStart, also: CatalogChanges): void {
+    this.#forget(this.#all, catalogChange.start(start), catalogChange.commit(start.end.index), also);
     this.#active?.close();
     this.#active = undefined;
-    this.#removeFiles(this.#all, catalogChange.start(start), catalogChange.commit(start.end.index), also);
     this.#sealed = [];
     this.#start = start;
     this.#refresh();
+    this.cleanUp();
   }
 
   /** The segment that holds `index`, which must be here. */
@@ -226,6 +272,8 @@ export class SegmentSet {
 
   close(): void {
     this.#active?.close();
+    this.#next?.close();
+    this.#next = undefined;
     this.#files.close();
   }
 
@@ -242,7 +290,10 @@ export class SegmentSet {
     this.#files.replace(path, indexBody(this.#directoryId, meta.before.crc, index));
   }
 
-  /** Makes the last sealed segment the active one again: its index is copied, written anew and renamed. */
+  /**
+   * Opens the last sealed segment as an active one; its index is copied, written again without a footer and renamed. The
+   * catalog still calls it sealed: should it come to nothing, the index is built again from the store.
+   */
   #unseal(segment: SealedSegment): ActiveSegment {
     const meta: SegmentMeta = { ...segment.meta, seal: undefined };
     const index = new ActiveIndex(baseOf(meta));
@@ -254,20 +305,32 @@ export class SegmentSet {
     });
     this.#files.drop(segment.first);
     this.#writeIndex(meta, index);
-    this.#files.disk.syncDirectory(this.#files.directory);
-    this.#catalog.write(catalogChange.segment(meta));
+    syncNames(this.#files.disk, this.#files.directory);
     const at = { bytes: storeBytes, end: endOfSealed(segment), receipts: entries };
-    return new ActiveSegment(meta, index, this.#files, at);
+    return ActiveSegment.open(meta, index, this.#files, at);
   }
 
-  /** The catalog forgets them first and notes that their files must go; so a crash in between is finished later. */
-  #removeFiles(gone: readonly Segment[], ...changes: readonly CatalogChanges[]): void {
+  /** The catalog forgets them and notes that their files are to be removed, in one transaction. */
+  #forget(gone: readonly Segment[], ...changes: readonly CatalogChanges[]): void {
     const firsts = gone.map(({ first }) => first);
-    this.#catalog.write(...changes, ...firsts.map(catalogChange.removed), catalogChange.doomed(firsts));
-    for (const first of firsts) this.#files.remove(first);
+    const doomed = [...new Set([...this.#doomed, ...firsts])];
+    this.#catalog.write(...changes, ...firsts.map(catalogChange.removed), catalogChange.doomed(doomed));
+    this.#doomed = doomed;
     this.#files.damage.forget(firsts);
-    this.#files.disk.syncDirectory(this.#files.directory);
-    this.#catalog.write(catalogChange.doomed([]));
+  }
+
+  /** Removes the files of forgotten segments. What the disk refuses is left for the next time, or for the next opening. */
+  cleanUp(): void {
+    if (this.#doomed.length === 0) return;
+    try {
+      for (const first of this.#doomed) this.#files.remove(first);
+      syncNames(this.#files.disk, this.#files.directory);
+      this.#catalog.write(catalogChange.doomed([]));
+    } catch (reason) {
+      if (troubleOf(reason) === "lost") throw reason;
+      return;
+    }
+    this.#doomed = [];
   }
 }
 

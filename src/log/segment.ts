@@ -6,11 +6,12 @@
  *
  * Never: decides when to roll, trusts an index page it has not checked.
  */
-import type { Fault } from "../fault.ts";
+import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
-import type { DiskFile } from "../lib/disk.ts";
+import { type DiskFile, errorCode, syncFile, syncFileAside, syncNames, troubleOf } from "../lib/disk.ts";
 import type { Offset, RaftIndex, SegmentDescription } from "../vocabulary.ts";
 import { type ChainEnd, scanStore } from "./chain.ts";
+import { diskFault } from "./disk-fault.ts";
 import { frameBaseOffset, frameTerm, frameTimestampMs } from "./frame.ts";
 import {
   DamagedPage,
@@ -65,6 +66,23 @@ export interface Segment {
   damaged(position: number, why: string): Fault;
 }
 
+/** What a reader is told when the disk does not read. Bytes that cannot be read are damage, like those that are wrong. */
+function unreadable(segment: Segment, reason: unknown, position: number): unknown {
+  const code = errorCode(reason);
+  if (reason instanceof Fault || code === "") return reason;
+  if (code === "ENOENT") return segment.damaged(0, "missing");
+  if (troubleOf(reason) === "busy") return diskFault(reason);
+  return segment.damaged(position, "unreadable");
+}
+
+function readStore(segment: Segment, store: DiskFile, target: Uint8Array, position: number): number {
+  try {
+    return store.read(target, position);
+  } catch (reason) {
+    throw unreadable(segment, reason, position);
+  }
+}
+
 /** A header and the entries of `index`, as bytes of a file. */
 export function indexBody(directoryId: Uint8Array, previousCrc: number, index: ActiveIndex): Uint8Array {
   const { base } = index;
@@ -117,8 +135,7 @@ export class SealedSegment implements Segment {
       return find(this.#open());
     } catch (damage) {
       if (!(damage instanceof DamagedPage)) throw damage;
-      this.#rebuild();
-      return find(this.#open());
+      return find(this.#rebuild());
     }
   }
 
@@ -128,7 +145,7 @@ export class SealedSegment implements Segment {
       if (store.size() !== this.bytes) throw this.damaged(Math.min(store.size(), this.bytes), "length");
       this.#storeChecked = true;
     }
-    return store.read(target, position);
+    return readStore(this, store, target, position);
   }
 
   describe(): SegmentDescription {
@@ -157,22 +174,22 @@ export class SealedSegment implements Segment {
     }
   }
 
-  /** A store that somebody has taken away under a running node is damage like any other. */
   #store(): DiskFile {
     try {
       return this.#files.stores.get(this.path);
     } catch (reason) {
-      if ((reason as NodeJS.ErrnoException).code === "ENOENT") throw this.damaged(0, "missing");
-      throw reason;
+      throw unreadable(this, reason, 0);
     }
   }
 
+  /** Throws DamagedPage for an index that is to be built anew, and Fault "disk-busy" where only opening it failed. */
   #open(): SealedIndex {
     let file: ReturnType<SegmentFiles["indexes"]["get"]>;
     try {
       file = this.#files.indexes.get(this.#files.indexPath(this.first));
-    } catch {
-      throw new DamagedPage(); // missing or unreadable: what cannot be opened is built anew
+    } catch (reason) {
+      if (troubleOf(reason) === "busy") throw unreadable(this, reason, 0);
+      throw new DamagedPage(); // missing or unreadable
     }
     if (this.#index?.file === file) return this.#index.index;
     const seal = decodeFooter(file);
@@ -184,8 +201,11 @@ export class SealedSegment implements Segment {
     return index;
   }
 
-  /** The store is the truth: reads it whole and writes the index anew. */
-  #rebuild(): void {
+  /**
+   * The store is the truth: reads it whole and writes the index anew. Returns what it found, which serves also where the
+   * disk takes no file: then the next lookup builds it once more.
+   */
+  #rebuild(): OffsetIndex {
     const rebuilt = new ActiveIndex(baseOf(this.meta));
     const store = this.#store();
     const scan = scanStore(store, store.size(), this.meta.before, indexer(rebuilt));
@@ -193,13 +213,17 @@ export class SealedSegment implements Segment {
       throw this.damaged(scan.position, scan.flaw ?? "length");
     }
     const body = indexBody(this.#directoryId, this.meta.before.crc, rebuilt);
+    const path = this.#files.indexPath(this.first);
     this.#files.drop(this.first);
-    this.#files.replace(
-      this.#files.indexPath(this.first),
-      Buffer.concat([body, encodeFooter(body, this.seal)]),
-    );
-    this.#files.disk.syncDirectory(this.#files.directory);
-    this.#files.damage.rebuilt(this.#files.indexPath(this.first));
+    try {
+      this.#files.replace(path, Buffer.concat([body, encodeFooter(body, this.seal)]));
+      syncNames(this.#files.disk, this.#files.directory);
+    } catch (reason) {
+      if (troubleOf(reason) === "lost") throw reason;
+      return rebuilt;
+    }
+    this.#files.damage.rebuilt(path);
+    return rebuilt;
   }
 }
 
@@ -216,6 +240,14 @@ export function indexer(
   };
 }
 
+/** What an active segment holds when it is opened. */
+export interface ActiveExtent {
+  readonly bytes: number;
+  readonly end: ChainEnd;
+  /** Entries that stand in the index file. */
+  readonly receipts: number;
+}
+
 export class ActiveSegment implements Segment {
   readonly meta: SegmentMeta;
   readonly index: ActiveIndex;
@@ -230,18 +262,32 @@ export class ActiveSegment implements Segment {
   /** Entries that stand in the index file. */
   #receipts: number;
 
+  /** Opens both files. Throws what the disk throws, and then neither is left open. */
+  static open(meta: SegmentMeta, index: ActiveIndex, files: SegmentFiles, at: ActiveExtent): ActiveSegment {
+    const store = files.disk.open(files.storePath(firstOf(meta)), "write");
+    try {
+      const indexFile = files.disk.open(files.indexPath(firstOf(meta)), "write");
+      return new ActiveSegment(meta, index, files, at, { store, index: indexFile });
+    } catch (reason) {
+      store.close();
+      throw reason;
+    }
+  }
+
+  /** Takes over the two files, which are open for writing. */
   constructor(
     meta: SegmentMeta,
     index: ActiveIndex,
     files: SegmentFiles,
-    at: { readonly bytes: number; readonly end: ChainEnd; readonly receipts: number },
+    at: ActiveExtent,
+    opened: { readonly store: DiskFile; readonly index: DiskFile },
   ) {
     this.meta = meta;
     this.index = index;
     this.path = files.storePath(firstOf(meta));
     this.#files = files;
-    this.#store = files.disk.open(this.path, "write");
-    this.#indexFile = files.disk.open(files.indexPath(firstOf(meta)), "write");
+    this.#store = opened.store;
+    this.#indexFile = opened.index;
     this.bytes = at.bytes;
     this.end = at.end;
     this.#receipts = at.receipts;
@@ -270,7 +316,7 @@ export class ActiveSegment implements Segment {
   }
 
   read(target: Uint8Array, position: number): number {
-    return this.#store.read(target, position);
+    return readStore(this, this.#store, target, position);
   }
 
   describe(): SegmentDescription {
@@ -307,11 +353,11 @@ export class ActiveSegment implements Segment {
   }
 
   sync(): void {
-    this.#store.sync();
+    syncFile(this.#store);
   }
 
   syncAsync(): Promise<void> {
-    return this.#store.syncAsync();
+    return syncFileAside(this.#store);
   }
 
   /** Writes the entries of all frames so far, which must have been synced, to the index file. */
@@ -331,13 +377,13 @@ export class ActiveSegment implements Segment {
   }
 
   syncIndex(): void {
-    this.#indexFile.sync();
+    syncFile(this.#indexFile);
   }
 
   /** Whatever a failed write may have left behind the end is cut off. */
   cutBack(): void {
     this.#store.truncate(this.bytes);
-    this.#store.sync();
+    syncFile(this.#store);
   }
 
   /**
@@ -349,9 +395,9 @@ export class ActiveSegment implements Segment {
     this.index.truncate(k);
     this.#receipts = Math.min(this.#receipts, k);
     this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
-    this.#indexFile.sync();
+    syncFile(this.#indexFile);
     this.#store.truncate(bytes);
-    this.#store.sync();
+    syncFile(this.#store);
     this.bytes = bytes;
     this.end = end;
   }
@@ -374,14 +420,14 @@ export class ActiveSegment implements Segment {
     const footer = encodeFooter(body, seal);
     this.#indexFile.write(footer, body.length);
     this.#indexFile.truncate(body.length + footer.length);
-    this.#indexFile.sync();
+    syncFile(this.#indexFile);
     return seal;
   }
 
   /** Takes back a seal() after which the segment is still the active one: the footer must not pass for receipts. */
   unseal(): void {
     this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
-    this.#indexFile.sync();
+    syncFile(this.#indexFile);
   }
 
   close(): void {

@@ -8,8 +8,11 @@
  *   commitTo(index)    shown to readers, folded into the state
  *   truncateSuffix, compact, reset
  *
- * Invariant: commitIndex <= durableIndex <= end.index, and commitIndex never falls.
- * After a failed write or sync the log is poisoned: nothing is written any more, for its state is not known.
+ * Invariants: commitIndex <= durableIndex <= end.index, and commitIndex never falls. What the catalog calls committed is
+ * synced here, also where flush() was told that written is enough.
+ * After a failed sync, or a write of which bytes may be lost, the log is poisoned: nothing is written any more, for its
+ * state is not known. What the disk refuses for want of room, descriptors, memory or rights (see troubleOf) poisons
+ * nothing: Fault "disk-full" or "disk-busy", and the same call may be made again.
  *
  * One owner; flush(), truncateSuffix() and reset() one at a time (the owner's turn sees to that), stage() at any time.
  *
@@ -19,7 +22,7 @@ import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { Broadcast } from "../lib/broadcast.ts";
 import type { Clock } from "../lib/clock.ts";
-import { type Disk, errorCode, isNoSpace } from "../lib/disk.ts";
+import { type Disk, errorCode, troubleOf } from "../lib/disk.ts";
 import type { Mapper } from "../lib/mapped-file.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import type { Logger } from "../lib/telemetry.ts";
@@ -27,8 +30,10 @@ import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../voc
 import { Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
 import { type ChainEnd, checkNext, endOfFrame } from "./chain.ts";
 import { DamageBook, refusal } from "./damage.ts";
+import { diskFault } from "./disk-fault.ts";
 import { frameBytes } from "./frame.ts";
 import { LogMeter, type LogTelemetry } from "./log-meter.ts";
+import { checkInitialOffset } from "./offset-limit.ts";
 import { Reader } from "./reader.ts";
 import { type FrameGroup, lastOfGroup, Recent } from "./recent.ts";
 import { identify, type RecoveryReport, recover } from "./recovery.ts";
@@ -64,6 +69,8 @@ export interface SegmentedLogOptions {
   readonly scrubBytesPerSecond?: number;
   readonly clock?: Clock;
   readonly logger?: Logger;
+  /** Called when the disk begins to refuse writes: see refusal. */
+  readonly onRefusal?: () => void;
   /** Who is told of flushes and sizes. */
   readonly telemetry?: LogTelemetry | undefined;
 }
@@ -79,6 +86,7 @@ export class SegmentedLog {
   readonly changed = new Broadcast();
   state: LogState;
   #onProduced: LogState["producers"]["onCommitted"];
+  readonly #options: Pick<SegmentedLogOptions, "onRefusal">;
   readonly #catalog: Catalog;
   readonly #files: SegmentFiles;
   readonly #meter: LogMeter | undefined;
@@ -88,6 +96,12 @@ export class SegmentedLog {
   #staged: FrameGroup[] = [];
   #end: ChainEnd;
   #durable: RaftIndex;
+  /** The last index that is synced; #durable is ahead of it where written is enough. */
+  #synced: RaftIndex;
+  /** How often written batches were cut off or replaced. */
+  #cuts = 0;
+  /** Why the disk took nothing the last time; undefined since it took something again. */
+  #refusal: Fault | undefined;
   #commit: RaftIndex;
   #wanted: RaftIndex;
   #bounds: Bounds;
@@ -107,12 +121,14 @@ export class SegmentedLog {
     } catch (reason) {
       if (reason instanceof Fault || errorCode(reason) === "") throw reason;
       const message = `the log in ${options.directory} cannot be opened, ${(reason as Error).message}`;
-      throw new Fault(isNoSpace(reason) ? "disk-full" : "disk-failed", { message, cause: reason });
+      throw new Fault(troubleOf(reason) === "full" ? "disk-full" : "disk-failed", { message, cause: reason });
     }
   }
 
   private constructor(options: SegmentedLogOptions) {
-    const { directory, disk, store, mapper, newDirectoryId } = options;
+    const { directory, disk, store, mapper, newDirectoryId, initialOffset = 0 } = options;
+    checkInitialOffset(initialOffset);
+    this.#options = options;
     const logDirectory = `${directory}/log`;
     disk.makeDirectory(logDirectory);
     this.#catalog = new Catalog(store);
@@ -121,7 +137,7 @@ export class SegmentedLog {
       this.#catalog.write(catalogChange.damage(first, damage));
     }, options.logger);
     this.#files = new SegmentFiles(logDirectory, disk, mapper, options.openFilesMax ?? 64, book);
-    const start = initialStart(this.#catalog, options.initialOffset ?? 0);
+    const start = initialStart(this.#catalog, initialOffset);
     this.#floor = this.#catalog.commit();
     let state: LogState | undefined;
     const { sealed, active, report } = recover(
@@ -149,6 +165,7 @@ export class SegmentedLog {
     });
     this.#end = this.#set.end;
     this.#durable = this.#end.index;
+    this.#synced = this.#durable;
     if (this.#durable < this.#floor) {
       active?.close();
       const why = `it ends at index ${this.#durable}, but index ${this.#floor} was committed`;
@@ -195,6 +212,11 @@ export class SegmentedLog {
     return this.#durable;
   }
 
+  /** The last index that is synced. */
+  get syncedIndex(): RaftIndex {
+    return this.#synced;
+  }
+
   get commitIndex(): RaftIndex {
     return this.#commit;
   }
@@ -224,6 +246,11 @@ export class SegmentedLog {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Fault "disk-full" or "disk-busy" while the last attempt to write was refused by the disk. */
+  get refusal(): Fault | undefined {
+    return this.#refusal;
   }
 
   /** The first damage that was found in what is stored, by a reader or the scrub: Fault "corrupt". */
@@ -316,8 +343,51 @@ export class SegmentedLog {
   }
 
   /**
-   * Writes and syncs everything staged, without yielding. Throws Fault "disk-full" (the rest stays staged, what was
-   * written is durable: see durableIndex) or "disk-failed" (poisoned). `sync` false: written is enough.
+   * Makes the files ahead that a write of so many batches, of so many bytes together, could need. Returns Fault "disk-full"
+   * or "disk-busy" when the disk refuses that: whatever is not staged yet can then be refused as not written.
+   */
+  prepare(bytes: number, batches: number, nowMs: number): Fault | undefined {
+    if (this.#failure !== undefined || this.#closed) return undefined;
+    const ahead = { bytes, batches };
+    for (const group of this.#staged) {
+      ahead.bytes += group.bytes.length;
+      ahead.batches += group.positions.length - 1;
+    }
+    const timestampMs = Math.max(nowMs, this.#end.timestampMs);
+    if (!this.#set.couldRoll(ahead, timestampMs, this.state.settings)) return undefined;
+    return this.#tryPrepare();
+  }
+
+  /** Tries again what the disk refused, as far as nothing has to be written for it. Returns why it still refuses. */
+  retryRefused(): Fault | undefined {
+    if (this.#refusal === undefined || this.#failure !== undefined || this.#closed) return undefined;
+    // What is staged is written by its owner, who tries again by itself.
+    return this.#staged.length > 0 ? this.#refusal : this.#tryPrepare();
+  }
+
+  #tryPrepare(): Fault | undefined {
+    try {
+      this.#set.prepare();
+      this.#refusal = undefined;
+      return undefined;
+    } catch (reason) {
+      // Nothing was written yet, so no code means that bytes are lost.
+      const isLoss = troubleOf(reason) === "lost";
+      return this.#note(isLoss ? new Fault("disk-busy", { cause: reason }) : diskFault(reason));
+    }
+  }
+
+  /** The disk refuses writes, until it takes one again. */
+  #note(refusal: Fault): Fault {
+    const isNew = this.#refusal === undefined;
+    this.#refusal = refusal;
+    if (isNew) this.#options.onRefusal?.();
+    return refusal;
+  }
+
+  /**
+   * Writes and syncs everything staged, without yielding. Throws Fault "disk-full" or "disk-busy" (the rest stays staged,
+   * what was written is durable: see durableIndex) or "disk-failed" (poisoned). `sync` false: written is enough.
    */
   flushNow(sync = true): void {
     this.#checkUsable();
@@ -364,8 +434,19 @@ export class SegmentedLog {
     const { active } = this.#set;
     if (active === undefined || this.#failure !== undefined || this.#closed) return;
     const { index } = active.end;
+    const cuts = this.#cuts;
     await this.#syncAside(active);
+    // What was cut off meanwhile may have been replaced by what is only written.
+    if (cuts === this.#cuts) this.#synced = Math.max(this.#synced, index);
     if (this.#set.active?.end.index === index) this.#receipts();
+    this.#keepFloor();
+  }
+
+  /** Makes everything up to `index`, which is written, durable now: for what is about to be written elsewhere and needs it. */
+  syncTo(index: RaftIndex): void {
+    if (index <= this.#synced || this.#closed) return;
+    this.#checkUsable();
+    this.#syncActive();
   }
 
   /** Syncs the index of the active segment: worth doing when there is nothing else to do. */
@@ -395,32 +476,46 @@ export class SegmentedLog {
     this.#commit = to;
     this.#refreshBounds();
     this.reader.committed();
-    // Once a segment, the catalog learns that all before it is committed: opening need not look further back.
-    const boundary = (this.#set.active?.first ?? 1) - 1;
-    if (this.#floor < boundary && to >= boundary) this.#writeFloor(to);
+    this.#keepFloor();
     this.changed.notify();
   }
 
-  /** Cuts off everything from `from` on, durably. It must not be committed. */
+  /**
+   * Once a segment, the catalog learns that all before it is committed: opening need not look further back. It never learns
+   * of what is only written: after a power cut the log would end below what its catalog calls committed.
+   */
+  #keepFloor(): void {
+    const known = Math.min(this.#commit, this.#synced);
+    const boundary = (this.#set.active?.first ?? 1) - 1;
+    if (this.#floor < boundary && known >= boundary) this.#writeFloor(known);
+  }
+
+  /**
+   * Cuts off everything from `from` on, durably. It must not be committed. Throws Fault "disk-full" or "disk-busy", having
+   * changed nothing, or "disk-failed".
+   */
   truncateSuffix(from: RaftIndex): void {
     this.#checkUsable();
     assert(from > this.#commit, "a committed batch is never cut off");
     if (from > this.#end.index) return;
     const end = this.#endAt(from - 1);
+    // The disk first: what it refuses is refused with nothing changed.
+    if (from <= this.#durable) {
+      try {
+        this.#set.truncate(from, end);
+      } catch (reason) {
+        throw this.#refused(reason);
+      }
+      this.#durable = from - 1;
+      this.#cuts++;
+      this.#synced = Math.min(this.#synced, from - 1);
+      this.reader.forget();
+    }
     this.#staged = this.#staged.filter((group) => group.first < from);
     const tail = this.#staged.pop();
     this.recent.truncate(from);
     if (tail !== undefined) this.#staged.push(cutGroup(tail, from));
     this.#wanted = Math.min(this.#wanted, from - 1);
-    if (from <= this.#durable) {
-      try {
-        this.#set.truncate(from, end);
-      } catch (reason) {
-        throw this.#poison(reason);
-      }
-      this.#durable = from - 1;
-      this.reader.forget();
-    }
     this.#end = end;
     // The state below the cut may have been folded from a checkpoint above it.
     if (from > this.state.committedIndex) this.state.truncate(from);
@@ -430,7 +525,7 @@ export class SegmentedLog {
 
   /**
    * Removes sealed segments that hold nothing from the lowest offset on, and no index above `keepAfter` (what
-   * followers still need). Answers how many went.
+   * followers still need). Answers how many went. Throws Fault "disk-full" or "disk-busy", having changed nothing.
    */
   compact(keepAfter: RaftIndex = this.#commit): number {
     const { lowest } = this.#bounds;
@@ -440,8 +535,12 @@ export class SegmentedLog {
       if (nextOffset > lowest || last > Math.min(keepAfter, this.#commit) || last > this.#floor) break;
       count++;
     }
-    if (count === 0) return 0;
-    this.#set.removeFirst(count);
+    try {
+      if (count > 0) this.#set.removeFirst(count);
+      else this.#set.cleanUp();
+    } catch (reason) {
+      throw this.#refused(reason);
+    }
     this.#refreshBounds();
     return count;
   }
@@ -455,11 +554,13 @@ export class SegmentedLog {
     try {
       this.#set.reset(start, also);
     } catch (reason) {
-      throw this.#poison(reason);
+      throw this.#refused(reason);
     }
     this.#staged = [];
     this.#end = start.end;
     this.#durable = start.end.index;
+    this.#synced = this.#durable;
+    this.#cuts++;
     this.#commit = start.end.index;
     this.#wanted = this.#commit;
     this.#floor = this.#commit;
@@ -556,6 +657,7 @@ export class SegmentedLog {
     } catch (reason) {
       throw this.#poison(reason);
     }
+    this.#synced = Math.max(this.#synced, active.end.index);
     this.#meter?.synced(began);
   }
 
@@ -581,6 +683,8 @@ export class SegmentedLog {
     this.#staged.splice(0, groups.length);
     if (synced) this.#receipts();
     this.#durable = lastOfGroup(last);
+    if (synced) this.#synced = Math.max(this.#synced, this.#durable);
+    this.#refusal = undefined;
     if (this.#wanted > this.#commit) this.commitTo(this.#wanted);
   }
 
@@ -590,13 +694,15 @@ export class SegmentedLog {
       if (this.#unsyncedIndexBytes >= indexSyncBytes) this.syncIndex();
     } catch (reason) {
       // Without room for receipts the frames are none the less durable; the receipts follow when there is room.
-      if (!isNoSpace(reason)) throw this.#failure ?? this.#poison(reason);
+      if (troubleOf(reason) === "lost") throw this.#failure ?? this.#poison(reason);
     }
   }
 
-  /** No room: what was written whole is kept and made durable, a part of a frame is cut off again. */
+  /** What was written whole is kept and made durable, a part of a frame is cut off again. */
   #writeFailed(reason: unknown): never {
-    if (this.#failure !== undefined || !isNoSpace(reason)) throw this.#failure ?? this.#poison(reason);
+    if (this.#failure !== undefined || troubleOf(reason) === "lost") {
+      throw this.#failure ?? this.#poison(reason);
+    }
     const { active } = this.#set;
     if (active !== undefined) {
       try {
@@ -606,9 +712,17 @@ export class SegmentedLog {
       }
       this.#receipts();
       this.#durable = Math.max(this.#durable, active.end.index);
+      this.#synced = Math.max(this.#synced, active.end.index);
       this.#staged = this.#staged.filter((group) => lastOfGroup(group) > this.#durable);
     }
-    throw new Fault("disk-full", { cause: reason });
+    throw this.#refused(reason);
+  }
+
+  /** What to throw for an operation after which everything is as it was, unless bytes may be lost. */
+  #refused(reason: unknown): Fault {
+    if (this.#failure !== undefined || troubleOf(reason) === "lost")
+      return this.#failure ?? this.#poison(reason);
+    return this.#note(diskFault(reason));
   }
 
   #poison(reason: unknown): Fault {
@@ -649,8 +763,8 @@ export class SegmentedLog {
       this.#catalog.write(catalogChange.commit(index));
       this.#floor = index;
     } catch (reason) {
-      // Only a saving at the next opening: with no room it is left for the next segment.
-      if (!isNoSpace(reason)) throw this.#poison(reason);
+      // Only a saving at the next opening: what is refused is left for the next segment.
+      if (troubleOf(reason) === "lost") throw this.#poison(reason);
     }
   }
 
@@ -659,7 +773,7 @@ export class SegmentedLog {
     try {
       if (this.#failure === undefined) this.#catalog.write(catalogChange.scrubbed(scrubbed));
     } catch (reason) {
-      if (!isNoSpace(reason)) this.#poison(reason);
+      if (troubleOf(reason) === "lost") this.#poison(reason);
     }
   }
 

@@ -6,7 +6,7 @@
  * Never: decides whether to sync.
  */
 import type { Clock } from "../lib/clock.ts";
-import type { Disk } from "../lib/disk.ts";
+import type { Disk, DiskFile } from "../lib/disk.ts";
 
 /** When an append counts as durable: after fdatasync, after fdatasync at intervals, or when the OS pleases. */
 export type SyncMode = "always" | "never" | { readonly intervalMs: number };
@@ -31,10 +31,11 @@ export class SyncPolicy {
   /** Times a few small synced writes to a file of its own, which is removed again. */
   static measure(disk: Disk, clock: Clock, directory: string): SyncPolicy {
     const path = `${directory}/sync-probe.tmp`;
-    if (disk.exists(path)) disk.remove(path);
-    const file = disk.open(path, "create");
     const timesMs: number[] = [];
+    let file: DiskFile | undefined;
     try {
+      if (disk.exists(path)) disk.remove(path);
+      file = disk.open(path, "create");
       const block = new Uint8Array(4096);
       for (let probe = 0; probe < probes; probe++) {
         const started = clock.monotonicMs();
@@ -43,10 +44,10 @@ export class SyncPolicy {
         timesMs.push(clock.monotonicMs() - started);
       }
     } catch {
-      return new SyncPolicy(false); // a full disk cannot be measured
+      return new SyncPolicy(false); // a disk that takes no file cannot be measured
     } finally {
-      file.close();
-      disk.remove(path);
+      file?.close();
+      if (file !== undefined) disk.remove(path);
     }
     timesMs.sort((a, b) => a - b);
     return new SyncPolicy(timesMs[Math.floor(probes / 2)]! < cheapMs);

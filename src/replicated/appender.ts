@@ -19,6 +19,7 @@ import {
   answer,
   type BatchKind,
   batchRecordsMax,
+  checkOffsetsLeft,
   type QueuedGroup,
   type QueueLimits,
   type Reserve,
@@ -49,7 +50,7 @@ export interface Proposer {
 export interface AppenderOptions {
   readonly log: SegmentedLog;
   readonly clock: Clock;
-  readonly time: Pick<LogTime, "expiryMs">;
+  readonly time: Pick<LogTime, "expiryMs" | "stampMs">;
   readonly reserve: Reserve | undefined;
   readonly limits?: QueueLimits;
 }
@@ -113,7 +114,8 @@ export class Appender {
       // Only once all before it is settled is the end certain, and committed.
       return this.#refused(this.#lastGroup(), () => offsetMismatch(expectedOffset, this.#log.bounds.next));
     }
-    if (this.#reserve?.open === false) throw new Fault("disk-full");
+    checkOffsetsLeft(this.#tailOffset(), run.count);
+    if (this.#reserve?.open === false) throw this.#reserve.fault();
     const { group, place } = this.#queue.add(run, producer, expectedOffset !== undefined, traceparent);
     this.#node!.wake();
     return this.#wait(group, place, run.count, false, deadlineMs);
@@ -143,12 +145,26 @@ export class Appender {
       // An entry is sealed but not staged while older ones wait for the disk: then this waits too.
       (this.#flight.some((flight) => !flight.own.sealed) || this.#log.end.index === node.lastIndex)
     ) {
+      if (!this.#hasRoomForNext()) return;
       const group = this.#queue.take()!;
       const flight = new Flight(group, this);
       this.#flight.push(flight);
       const refused = node.propose(ownEntries(flight.own), flight);
       if (refused !== undefined) flight.failed(refused);
     }
+  }
+
+  /** Refuses what waits, as not written, when the disk would not take the next group. */
+  #hasRoomForNext(): boolean {
+    const [next] = this.#queue.groups;
+    // Commands may be how room is made: they are tried.
+    if (next?.hasRecords !== true) return true;
+    const { builder } = next;
+    const fault = this.#log.prepare(builder.usedBytes, builder.batches, this.#time.stampMs());
+    if (fault === undefined) return true;
+    if (fault.kind === "disk-full") this.#reserve?.filled();
+    this.#queue.fail(fault);
+    return false;
   }
 
   /** What was not proposed yet fails as not written. */

@@ -14,11 +14,11 @@
 import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
-import { isNoSpace } from "../lib/disk.ts";
 import {
   batchKind,
   type ChainEnd,
   checkLink,
+  diskFault,
   encodeFrame,
   endOfFrame,
   type GroupBuilder,
@@ -165,7 +165,13 @@ export class SegmentStorage implements RaftStorage {
 
   /** A committed change of configuration is in force. */
   saveConfiguration(index: RaftIndex, configuration: ConfState): void {
-    this.#state.saveConfiguration(index, configuration, this.#log.firstIndex - 1);
+    try {
+      // A configuration that is known in the catalog is known to be committed, and committed is what no crash takes back.
+      this.#log.syncTo(index);
+      this.#state.saveConfiguration(index, configuration, this.#log.firstIndex - 1);
+    } catch (cause) {
+      throw cause instanceof Fault ? cause : diskFault(cause);
+    }
   }
 
   /** Nothing is written any more; resolves when what was under way has ended. */
@@ -213,10 +219,10 @@ export class SegmentStorage implements RaftStorage {
     try {
       this.#state.saveVote(term, vote);
     } catch (cause) {
-      if (!isNoSpace(cause)) throw cause;
-      this.#reserve?.filled();
-      this.#reserve?.release();
-      throw new Fault("disk-full", { cause });
+      const fault = diskFault(cause);
+      if (fault.kind === "disk-failed") throw cause;
+      if (fault.kind === "disk-full") this.#makeRoom(fault);
+      throw fault;
     }
   }
 

@@ -14,6 +14,7 @@ import type { Prng } from "../lib/prng.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
 import {
   checkSettings,
+  defaultReserveBytes,
   type LogSettings,
   type QueueLimits,
   Reserve,
@@ -57,8 +58,8 @@ export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   readonly forwarder: Forwarder;
   /** Default "always". */
   readonly sync?: SyncMode;
-  /** Default: one segment and 64 MiB. 0 keeps no reserve. */
-  readonly reserveBytes?: number;
+  /** Default: defaultReserveBytes(). 0 keeps no reserve. */
+  readonly reserveBytes?: number | undefined;
   readonly queue?: QueueLimits;
   readonly syncPolicy?: SyncPolicy;
   readonly logger?: Logger;
@@ -93,6 +94,7 @@ export class Replica implements AsyncDisposable {
   readonly #appender: Appender;
   readonly #upkeep: Upkeep;
   readonly #reserve: Reserve | undefined;
+  readonly #obstacleListeners = new Set<() => void>();
   readonly #listeners = new Set<(status: NodeStatus) => void>();
   readonly #fail: (fault: Fault) => void;
   #node: RaftNode | undefined;
@@ -108,17 +110,19 @@ export class Replica implements AsyncDisposable {
 
   private constructor(options: ReplicaOptions) {
     this.#options = options;
-    const { clock, disk, directory, settings, store, sync = "always" } = options;
-    const log = SegmentedLog.open({ ...options, unsynced: sync !== "always" });
+    const { clock, disk, directory, store, sync = "always" } = options;
+    const log = SegmentedLog.open({
+      ...options,
+      unsynced: sync !== "always",
+      onRefusal: () => this.#obstructed(),
+    });
     this.time = options.time ?? new LogTime(clock, options.logger);
     this.time.begin(log.end.timestampMs);
     this.storedLog = log;
     this.state = new StableState(store);
     const text = directoryText(log.directoryId);
     this.identity = { name: options.name, directory: text, peer: peerOf(log.directoryId) };
-    const reserveBytes = options.reserveBytes ?? settings.segmentStoreBytesMax + 64 * 1024 * 1024;
-    this.#reserve =
-      reserveBytes > 0 ? new Reserve(disk, clock, `${directory}/reserve`, reserveBytes) : undefined;
+    this.#reserve = this.#openReserve();
     const policy = options.syncPolicy ?? SyncPolicy.measure(disk, clock, directory);
     this.#storage = new SegmentStorage({
       log,
@@ -191,9 +195,10 @@ export class Replica implements AsyncDisposable {
     return this.#appender.ready;
   }
 
-  /** True while records are refused because the disk is full. */
-  get full(): boolean {
-    return this.#reserve?.open === false;
+  /** Fault "disk-full" or "disk-busy" while records are refused because of this node's disk. Looks whether they still are. */
+  get obstacle(): Fault | undefined {
+    if (this.#reserve?.open === false) return this.#reserve.fault();
+    return this.storedLog.retryRefused();
   }
 
   /** This node as a member of a first configuration. */
@@ -223,6 +228,18 @@ export class Replica implements AsyncDisposable {
   onChange(listener: (status: NodeStatus) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Calls back when this node's disk begins to take no records (see obstacle); the answer ends it. */
+  onObstacle(listener: () => void): () => void {
+    this.#obstacleListeners.add(listener);
+    return () => this.#obstacleListeners.delete(listener);
+  }
+
+  #obstructed(): void {
+    const refusal = this.storedLog?.refusal;
+    if (refusal !== undefined) this.#logger.warn({ err: refusal }, refusal.message);
+    for (const listener of this.#obstacleListeners) listener();
   }
 
   /** Begins to take part. A node that is the only voter leads at once. */
@@ -263,6 +280,32 @@ export class Replica implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #openReserve(): Reserve | undefined {
+    const { disk, clock, directory, settings } = this.#options;
+    const volumeBytes = disk.totalBytes(directory);
+    const bytes =
+      this.#options.reserveBytes ?? defaultReserveBytes(volumeBytes, settings.segmentStoreBytesMax);
+    if (bytes === 0) return undefined;
+    const figures = (): object => ({
+      reserveBytes: bytes,
+      freeBytes: disk.freeBytes(directory),
+      volumeBytes,
+    });
+    this.#logger.info(figures(), "room is kept in reserve for a full disk");
+    return new Reserve({
+      disk,
+      clock,
+      path: `${directory}/reserve`,
+      bytes,
+      onChange: (full) => {
+        if (full) {
+          this.#logger.warn(figures(), "the disk is full: records are refused until there is room");
+          this.#obstructed();
+        } else this.#logger.info(figures(), "there is room again: records are taken");
+      },
+    });
   }
 
   #machine(): StateMachine {

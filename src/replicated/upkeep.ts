@@ -5,7 +5,7 @@
  * Never: removes what a follower that is alive still needs.
  */
 import type { Clock, Timer } from "../lib/clock.ts";
-import { nextExpiryMs, retentionOffset, type SegmentedLog } from "../log/mod.ts";
+import { isRefusal, nextExpiryMs, retentionOffset, type SegmentedLog } from "../log/mod.ts";
 import type { Offset, RaftIndex } from "../vocabulary.ts";
 import type { LogTime } from "./log-time.ts";
 
@@ -48,6 +48,8 @@ export class Upkeep {
       try {
         this.#work();
       } catch (reason) {
+        // What the disk refuses is done another time.
+        if (isRefusal(reason)) return;
         this.close();
         this.#options.failed(reason);
       }

@@ -39,6 +39,7 @@ const codes: Readonly<Record<FaultKind, Code>> = {
   unreachable: Code.Unavailable,
   overloaded: Code.ResourceExhausted,
   "disk-full": Code.ResourceExhausted,
+  "disk-busy": Code.Unavailable,
   deadline: Code.DeadlineExceeded,
   canceled: Code.Canceled,
   // Not "unavailable": gRPC clients retry that by themselves, and this may have been written.
@@ -74,6 +75,7 @@ const statuses: Readonly<Record<FaultKind, number>> = {
   unreachable: 503,
   overloaded: 429,
   "disk-full": 507,
+  "disk-busy": 503,
   deadline: 504,
   canceled: 499,
   interrupted: 504,
@@ -92,6 +94,7 @@ const retryDelayMs: Readonly<Partial<Record<FaultKind, number>>> = {
   unavailable: 250,
   overloaded: 500,
   "disk-full": 5_000,
+  "disk-busy": 500,
 };
 
 /**

@@ -196,6 +196,10 @@ export class SimDisk implements Disk {
     return Math.max(0, this.capacityBytes - this.#used());
   }
 
+  totalBytes(_path: string): number {
+    return this.capacityBytes;
+  }
+
   #used(): number {
     const inodes = new Set(
       [...this.#directories.values()].flatMap((directory) => [...directory.seen.values()]),

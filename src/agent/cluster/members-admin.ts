@@ -80,10 +80,13 @@ export class MembersAdmin {
     return this.#here(verb === "add" ? { verb, id, addr: String(addr) } : { verb, id });
   }
 
-  /** Leadership goes to another voter, if one is there to take it. Resolves in time, whatever becomes of it. */
-  async handOver(withinMs: number): Promise<void> {
+  /**
+   * Leadership goes to another voter, if one is there to take it, of those that `suits` names. Resolves in time, whatever
+   * becomes of it.
+   */
+  async handOver(withinMs: number, suits: (member: Member) => boolean = () => true): Promise<void> {
     const { replica, clock } = this.#options;
-    const to = this.#furthest();
+    const to = this.#furthest(suits);
     if (!replica.started || !replica.node.isLeader || to === undefined) return;
     const untilMs = clock.monotonicMs() + withinMs;
     replica.node.transferLeadership(to.peer);
@@ -193,8 +196,8 @@ export class MembersAdmin {
     });
   }
 
-  /** Of the other voters that answer, the one that has most. */
-  #furthest(): Member | undefined {
+  /** Of the other voters that answer and suit, the one that has most. */
+  #furthest(suits: (member: Member) => boolean = () => true): Member | undefined {
     const { replica } = this.#options;
     if (!replica.started) return undefined;
     const { progress, configuration } = replica.node.status();
@@ -204,6 +207,7 @@ export class MembersAdmin {
       const at = progress?.get(peer);
       if (peer === replica.identity.peer || at?.active !== true || !configuration.voters.includes(peer))
         continue;
+      if (!suits(member)) continue;
       if (best === undefined || at.match > best.match) best = { member, match: at.match };
     }
     return best?.member;

@@ -16,6 +16,7 @@ import type { Config } from "../config/settings.ts";
 import type { Gossip } from "../gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 import { type Founder, type FounderAnswer, startOf, type Verdict } from "./bootstrap.ts";
+import { DiskWatch, type RoomAnswer, roomVerb } from "./disk-watch.ts";
 import { type FounderReply, Founding } from "./founding.ts";
 import { LeaderReadiness } from "./leader-readiness.ts";
 import { MembersAdmin } from "./members-admin.ts";
@@ -57,6 +58,7 @@ export class NodeCluster implements Disposable {
   readonly #reconciler: Reconciler;
   readonly #founder: Founder;
   #readiness: LeaderReadiness | undefined;
+  #diskWatch: DiskWatch | undefined;
   #founding: Founding | undefined;
   #stopListening: () => void = () => undefined;
   #membership: "member" | "told" | "gone" | "waits" = "waits";
@@ -131,6 +133,7 @@ export class NodeCluster implements Disposable {
     if (verb === "adopt") return this.#adopt(body, from);
     if (verb === "removed") return this.#removed(body, from);
     if (verb === "extents") return this.extents.own();
+    if (verb === roomVerb) return this.#room();
     const answer = this.#members.answer(verb, body, from);
     if (answer !== undefined) return answer;
     throw new Fault("unimplemented", { message: `peers do not ask for ${verb} here` });
@@ -154,6 +157,7 @@ export class NodeCluster implements Disposable {
     this.#founding?.[Symbol.dispose]();
     this.#reconciler[Symbol.dispose]();
     this.#readiness?.[Symbol.dispose]();
+    this.#diskWatch?.[Symbol.dispose]();
   }
 
   // ————— belonging
@@ -225,12 +229,20 @@ export class NodeCluster implements Disposable {
   }
 
   #run(): void {
-    const { replica, readiness, clock } = this.#options;
+    const { replica, readiness, network, clock, logger } = this.#options;
     this.#membership = replica.configured ? "member" : "waits";
     if (!replica.configured) this.#wait(`this node waits to be added to cluster ${this.clusterId}`);
     this.#stopListening = replica.onChange(() => this.#noteMembership());
     replica.start();
     this.#readiness = new LeaderReadiness(replica, readiness, clock);
+    this.#diskWatch = new DiskWatch({
+      replica,
+      readiness,
+      ask: (at, verb, body, deadlineMs) => network.ask(at, verb, body, { deadlineMs }),
+      handOver: (withinMs, suits) => this.#members.handOver(withinMs, suits),
+      clock,
+      logger,
+    });
     // Not before there is another reason: it would be ready for a moment.
     if (this.#membership === "member") readiness.set(reason, undefined);
     this.#noteMembership();
@@ -285,6 +297,10 @@ export class NodeCluster implements Disposable {
 
   // ————— what other nodes ask
 
+  #room(): RoomAnswer {
+    return { takesRecords: this.#options.replica.obstacle === undefined };
+  }
+
   #founderReply(): FounderReply {
     const { replica, config } = this.#options;
     const { state, storedLog } = replica;
@@ -304,7 +320,8 @@ export class NodeCluster implements Disposable {
   #adopt(body: unknown, from: PeerHello): null {
     const { replica, config, logger } = this.#options;
     const { clusterId, startOffset } = body as Record<string, unknown>;
-    if (typeof clusterId !== "string" || clusterId === "" || typeof startOffset !== "number") {
+    const isOffset = typeof startOffset === "number" && Number.isSafeInteger(startOffset) && startOffset >= 0;
+    if (typeof clusterId !== "string" || clusterId === "" || !isOffset) {
       throw new Fault("bad-request", { message: "the order adopt is malformed" });
     }
     const known = replica.state.clusterId;

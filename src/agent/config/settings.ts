@@ -4,6 +4,7 @@
  *
  * Never: reads a flag, a variable or a file (see read-config); looks at two settings at once (see check-config).
  */
+import { initialOffsetMax } from "../../log/mod.ts";
 import {
   address,
   bytes,
@@ -126,7 +127,7 @@ export const settings = {
   segmentAgeMax: set("Log", duration(1, segmentAgeMost), day, "and at this age"),
   initialOffset: set(
     "Log",
-    integer(0, Number.MAX_SAFE_INTEGER),
+    integer(0, initialOffsetMax),
     0,
     "first offset of a new log; counts at bootstrap only",
   ),
@@ -137,6 +138,11 @@ export const settings = {
     syncMode,
     "always",
     "when appends are made durable; other than always, acknowledged records can be lost",
+  ),
+  reserveBytes: maybe(
+    "Log",
+    bytes(0),
+    "room kept for a full disk; a segment and 64MiB when not given, but at most 1/16 of the volume",
   ),
   scrubBytesPerSecond: set(
     "Log",

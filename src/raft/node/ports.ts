@@ -38,8 +38,8 @@ export interface RaftStorage extends LogStorage {
    * Makes the changes; they are visible to the readers of LogStorage when this returns. Answers nothing when they
    * are durable already, else a promise of that. One call at a time: the node waits for the promise.
    *
-   * Fails with Fault "disk-full" having changed nothing: it is tried again. Any other failure is final: what is
-   * durable is unknown, and the node stops.
+   * Fails with Fault "disk-full" or "disk-busy" so that the same call can be made again, and is. Any other failure is
+   * final: what is durable is unknown, and the node stops.
    */
   write(changes: StorageChanges): Promise<void> | undefined;
   /**

@@ -18,7 +18,7 @@ export interface WriterOptions {
   readonly durable: (works: readonly Message[]) => void;
   /** Nothing can be made durable any more. Called once. */
   readonly failed: (cause: unknown) => void;
-  /** The disk is full: retry() is to be called some time later. */
+  /** The disk took nothing, for want of room or of something else that may come back: retry() is to be called later. */
   readonly full: () => void;
 }
 
@@ -40,7 +40,7 @@ export class Writer {
     return !this.#busy && this.#queue.length === 0;
   }
 
-  /** The last write found the disk full. */
+  /** The disk took nothing at the last write. */
   get full(): boolean {
     return this.#blocked;
   }
@@ -80,7 +80,7 @@ export class Writer {
     }
   }
 
-  /** Tries again after the disk was full. */
+  /** Tries again after the disk took nothing. */
   retry(): void {
     if (!this.#blocked) return;
     this.#blocked = false;
@@ -130,7 +130,7 @@ export class Writer {
   }
 
   #refused(works: readonly Message[], cause: unknown): void {
-    if (cause instanceof Fault && cause.kind === "disk-full") {
+    if (cause instanceof Fault && (cause.kind === "disk-full" || cause.kind === "disk-busy")) {
       this.#queue = [...works, ...this.#queue];
       // What was to be saved was not: the next attempt must count the term and vote as news again.
       this.#saved = { term: -1, vote: -1, commit: 0 };

@@ -37,6 +37,7 @@ function diskOf(files: Map<string, string>): Disk {
     remove: refuse,
     syncDirectory: refuse,
     freeBytes: refuse,
+    totalBytes: refuse,
   };
 }
 

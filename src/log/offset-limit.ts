@@ -1,0 +1,28 @@
+/**
+ * Where offsets may begin and where they end: numbers of 53 bits, for that is what JSON and JavaScript carry. Pure.
+ */
+import { Fault } from "../fault.ts";
+import type { Offset } from "../vocabulary.ts";
+
+/** The largest first offset of a new log. It leaves as many offsets as it skips: 4.5 · 10^15. */
+export const initialOffsetMax: Offset = 2 ** 52;
+/** The offset behind the last record that a log can hold. */
+export const nextOffsetMax: Offset = Number.MAX_SAFE_INTEGER;
+
+/** Throws Fault "config" for a first offset that is not a whole number in 0 to initialOffsetMax. */
+export function checkInitialOffset(offset: number): void {
+  if (Number.isSafeInteger(offset) && offset >= 0 && offset <= initialOffsetMax) return;
+  throw new Fault("config", {
+    message: `the initial offset is ${offset}, it must be a whole number from 0 to ${initialOffsetMax}`,
+    facts: { value: offset, low: 0, high: initialOffsetMax },
+  });
+}
+
+/** Throws Fault "failed-precondition" where so many records do not fit behind `next` any more. */
+export function checkOffsetsLeft(next: Offset, records: number): void {
+  if (next + records <= nextOffsetMax) return;
+  throw new Fault("failed-precondition", {
+    message: `the log has ${nextOffsetMax - next} offsets left, too few for ${records} records`,
+    facts: { next, records, last: nextOffsetMax - 1 },
+  });
+}

@@ -1,0 +1,119 @@
+/**
+ * A disk in front of another that fails the operations that a test names, with the error code it names.
+ */
+import type { Disk, DiskFile } from "../../src/lib/disk.ts";
+
+export type DiskOperation =
+  | "open"
+  | "read"
+  | "write"
+  | "sync"
+  | "truncate"
+  | "rename"
+  | "remove"
+  | "open-directory"
+  | "sync-directory";
+
+/** The code to fail with, or undefined to let it pass. */
+export type Refuse = (operation: DiskOperation, path: string) => string | undefined;
+
+const syscalls: Readonly<Record<DiskOperation, string>> = {
+  open: "open",
+  read: "read",
+  write: "write",
+  sync: "fdatasync",
+  truncate: "ftruncate",
+  rename: "rename",
+  remove: "unlink",
+  "open-directory": "open",
+  "sync-directory": "fsync",
+};
+
+export class RefusingDisk implements Disk {
+  refuse: Refuse = () => undefined;
+  /** What was refused, in order. */
+  readonly refused: { readonly operation: DiskOperation; readonly path: string }[] = [];
+  readonly #disk: Disk;
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
+  open(path: string, mode: Parameters<Disk["open"]>[1]): DiskFile {
+    this.#look("open", path);
+    const file = this.#disk.open(path, mode);
+    return {
+      path: file.path,
+      size: () => file.size(),
+      read: (target, position) => {
+        this.#look("read", path);
+        return file.read(target, position);
+      },
+      write: (bytes, position) => {
+        this.#look("write", path);
+        file.write(bytes, position);
+      },
+      writeAsync: async (bytes, position) => {
+        this.#look("write", path);
+        await file.writeAsync(bytes, position);
+      },
+      sync: () => {
+        this.#look("sync", path);
+        file.sync();
+      },
+      syncAsync: async () => {
+        this.#look("sync", path);
+        await file.syncAsync();
+      },
+      truncate: (bytes) => {
+        this.#look("truncate", path);
+        file.truncate(bytes);
+      },
+      preallocate: (bytes) => file.preallocate(bytes),
+      close: () => file.close(),
+    };
+  }
+
+  exists(path: string): boolean {
+    return this.#disk.exists(path);
+  }
+
+  list(directory: string): string[] {
+    return this.#disk.list(directory);
+  }
+
+  makeDirectory(directory: string): void {
+    this.#disk.makeDirectory(directory);
+  }
+
+  rename(from: string, to: string): void {
+    this.#look("rename", to);
+    this.#disk.rename(from, to);
+  }
+
+  remove(path: string): void {
+    this.#look("remove", path);
+    this.#disk.remove(path);
+  }
+
+  syncDirectory(directory: string): void {
+    this.#look("open-directory", directory);
+    this.#look("sync-directory", directory);
+    this.#disk.syncDirectory(directory);
+  }
+
+  freeBytes(path: string): number {
+    return this.#disk.freeBytes(path);
+  }
+
+  totalBytes(path: string): number {
+    return this.#disk.totalBytes(path);
+  }
+
+  #look(operation: DiskOperation, path: string): void {
+    const code = this.refuse(operation, path);
+    if (code === undefined) return;
+    this.refused.push({ operation, path });
+    throw Object.assign(new Error(`${code}, ${operation} ${path}`), { code, syscall: syscalls[operation] });
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * What the disk refuses for want of something is not lost bytes: the log refuses the append as not written, keeps what it
+ * had, and goes on once the disk does. What may be lost poisons it.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { heapMapper } from "../../../src/lib/mapped-file.ts";
+import { GroupBuilder, type LocalLog, type LocalLogOptions } from "../../../src/log/mod.ts";
+import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
+import { type DiskOperation, RefusingDisk } from "../../support/refusing-disk.ts";
+
+const settings = { segmentStoreBytesMax: 400 };
+const value = (n: number): string => `${n}`.padStart(40, "v");
+
+async function opened(
+  name: string,
+  options: Partial<LocalLogOptions> = {},
+): Promise<{ machine: SimMachine; disk: RefusingDisk; log: LocalLog }> {
+  const machine = simMachine(name);
+  const disk = new RefusingDisk(machine.disk);
+  const log = await machine.open(settings, { disk, mapper: heapMapper(disk), recentBytesMax: 0, ...options });
+  return { machine, disk, log };
+}
+
+/** Appends until the disk refuses one; answers how many were taken and why the next was not. */
+async function untilRefused(log: LocalLog, from = 0): Promise<{ next: number; fault: Fault | undefined }> {
+  for (let n = from; n < from + 40; n++) {
+    try {
+      await log.append(run(value(n)));
+    } catch (reason) {
+      assert.ok(reason instanceof Fault, String(reason));
+      return { next: n, fault: reason };
+    }
+  }
+  return { next: from + 40, fault: undefined };
+}
+
+const upTo = (count: number): string[] => Array.from({ length: count }, (_, n) => value(n));
+const all = [
+  ["open", "EMFILE"],
+  ["open", "ENFILE"],
+  ["open", "ENOMEM"],
+  ["open", "EACCES"],
+  ["open", "EINTR"],
+  ["open", "ENOSPC"],
+  ["open-directory", "EMFILE"],
+  ["write", "EINTR"],
+  ["write", "EAGAIN"],
+  ["write", "ENOMEM"],
+  ["write", "ENOSPC"],
+  ["rename", "EACCES"],
+  ["rename", "ENOSPC"],
+] as const;
+
+describe("a disk that refuses", () => {
+  for (const [operation, code] of all) {
+    test(`${operation} with ${code} refuses the append as not written; the log goes on when the disk does`, async () => {
+      const { machine, disk, log } = await opened(`${operation} ${code}`);
+      await log.append(run(value(0)));
+      disk.refuse = (asked) => (asked === operation ? code : undefined);
+      const { next, fault } = await untilRefused(log, 1);
+      assert.ok(disk.refused.length > 0);
+      assert.equal(fault?.kind, code === "ENOSPC" ? "disk-full" : "disk-busy");
+      assert.equal(fault?.written, "no");
+      assert.equal(log.log.failure, undefined);
+      assert.equal(log.log.refusal?.kind, fault?.kind);
+      disk.refuse = () => undefined;
+      assert.deepEqual(await allValues(log), upTo(next));
+      assert.equal((await untilRefused(log, next)).fault, undefined);
+      assert.equal(log.log.refusal, undefined);
+      assert.deepEqual(await allValues(log), upTo(next + 40));
+      // All of it was durable when it was acknowledged.
+      machine.disk.odds = { keep: 0, tear: 0 };
+      machine.disk.crash();
+      const again = await machine.open(settings);
+      assert.deepEqual(await allValues(again), upTo(next + 40));
+      await again.close();
+    });
+  }
+
+  test("each open of a roll may be refused, and the next attempt rolls", async () => {
+    for (let refusedAt = 0; refusedAt < 4; refusedAt++) {
+      const { disk, log } = await opened(`nth open ${refusedAt}`);
+      await log.append(run(value(0)));
+      let count = 0;
+      disk.refuse = (asked) => (asked === "open" && count++ === refusedAt ? "EMFILE" : undefined);
+      const { next, fault } = await untilRefused(log, 1);
+      disk.refuse = () => undefined;
+      if (disk.refused.length > 0) assert.equal(fault?.kind, "disk-busy");
+      assert.equal((await untilRefused(log, next)).fault, undefined);
+      assert.deepEqual(await allValues(log), upTo(next + 40));
+      await log.close();
+    }
+  });
+
+  const losses: readonly (readonly [DiskOperation, string])[] = [
+    ["write", "EIO"],
+    ["write", "EROFS"],
+    ["sync", "EIO"],
+    ["sync", "ENOSPC"],
+    ["sync", "EINTR"],
+    ["sync", "EMFILE"],
+    ["sync-directory", "EIO"],
+    ["sync-directory", "ENOSPC"],
+    ["rename", "EIO"],
+  ];
+  for (const [operation, code] of losses) {
+    test(`${operation} with ${code} poisons the log, and the append is unknown`, async () => {
+      const { disk, log } = await opened(`${operation} ${code} lost`);
+      await log.append(run(value(0)));
+      disk.refuse = (asked) => (asked === operation ? code : undefined);
+      const { fault } = await untilRefused(log, 1);
+      assert.deepEqual([fault?.kind, fault?.written], ["disk-failed", "unknown"]);
+      assert.equal(log.log.failure?.kind, "disk-failed");
+      disk.refuse = () => undefined;
+      await assert.rejects(
+        log.append(run("no")),
+        (reason) => reason instanceof Fault && reason.written === "no",
+      );
+    });
+  }
+
+  test("prepare() says ahead that the next segment cannot be made, before anything is staged", async () => {
+    const { disk, log } = await opened("prepare");
+    for (let n = 0; n < 3; n++) await log.append(run(value(n)));
+    const left = settings.segmentStoreBytesMax - log.log.segments.at(-1)!.bytes;
+    disk.refuse = (asked) => (asked === "open" ? "EMFILE" : undefined);
+    assert.equal(log.log.prepare(left, 1, 0), undefined);
+    assert.equal(log.log.prepare(left + 1, 1, 0)?.kind, "disk-busy");
+    assert.equal(log.log.retryRefused()?.kind, "disk-busy");
+    disk.refuse = () => undefined;
+    assert.equal(log.log.retryRefused(), undefined);
+    assert.equal(log.log.refusal, undefined);
+    // What was made ahead is used: the roll opens nothing.
+    const segments = log.log.segments.length;
+    disk.refuse = (asked) => (asked === "open" ? "EMFILE" : undefined);
+    await log.append(run("x".repeat(left)));
+    assert.equal(log.log.segments.length, segments + 1);
+    await log.close();
+  });
+
+  test("a read that finds no descriptor is refused as not written, and works when there is one", async () => {
+    for (const code of ["EMFILE", "ENFILE", "ENOMEM", "EACCES"]) {
+      const { disk, log } = await opened(`read ${code}`, { openFilesMax: 1 });
+      for (let n = 0; n < 40; n++) await log.append(run(value(n)));
+      disk.refuse = (asked) => (asked === "open" ? code : undefined);
+      for (const offset of [0, 12, 24]) {
+        await assert.rejects(log.read(offset), (reason) => {
+          assert.ok(reason instanceof Fault, String(reason));
+          assert.deepEqual([reason.kind, reason.written, reason.retry], ["disk-busy", "no", true]);
+          return true;
+        });
+      }
+      assert.equal(log.log.damagedSegments, 0);
+      disk.refuse = () => undefined;
+      assert.deepEqual(await allValues(log), upTo(40));
+      await log.close();
+    }
+  });
+
+  test("bytes that cannot be read are damage, said as such", async () => {
+    const { disk, log } = await opened("read EIO");
+    for (let n = 0; n < 40; n++) await log.append(run(value(n)));
+    disk.refuse = (asked, path) => (asked === "read" && path.endsWith("1.store") ? "EIO" : undefined);
+    await assert.rejects(log.read(0), (reason) => reason instanceof Fault && reason.kind === "corrupt");
+    assert.equal(log.log.damagedSegments, 1);
+    await log.close();
+  });
+
+  test("a damaged index is served from the store also where no new one can be written", async () => {
+    const { machine, disk, log } = await opened("rebuilt");
+    for (let n = 0; n < 20; n++) await log.append(run(value(n)));
+    const { first } = log.log.sealed[0]!;
+    const path = `${simDirectory}/log/${String(first).padStart(20, "0")}.index`;
+    await log.close();
+    const again = await machine.open(settings, {
+      disk,
+      mapper: heapMapper(disk),
+      recentBytesMax: 0,
+      checkBytesMax: 0,
+    });
+    machine.disk.flipBit(path, 8 * 70);
+    disk.refuse = (asked, at) => (asked === "write" && at.endsWith(".tmp") ? "ENOSPC" : undefined);
+    assert.deepEqual(await allValues(again), upTo(20));
+    assert.ok(disk.refused.length > 0);
+    await again.close();
+  });
+
+  test("a trim whose files cannot be removed yet is done all the same, and they go later", async () => {
+    const { machine, disk, log } = await opened("removal");
+    for (let n = 0; n < 40; n++) await log.append(run(value(n)));
+    const stores = (): number =>
+      machine.disk.list(`${simDirectory}/log`).filter((name) => name.endsWith(".store")).length;
+    const before = stores();
+    disk.refuse = (asked) => (asked === "remove" ? "EACCES" : undefined);
+    await log.trim(30);
+    await log.append(run(value(40)));
+    assert.equal(log.log.failure, undefined);
+    assert.ok(stores() >= before);
+    disk.refuse = () => undefined;
+    await log.append(run(value(41)));
+    assert.ok(stores() < before);
+    await log.close();
+    const again = await machine.open(settings);
+    assert.equal((await again.bounds()).lowest, 30);
+    await again.close();
+  });
+});
+
+test("cutting off whole segments is refused with nothing changed, and done when the disk lets it", async () => {
+  for (let refusedAt = 0; refusedAt < 8; refusedAt++) {
+    const { machine, disk, log } = await opened(`cut ${refusedAt}`);
+    for (let n = 0; n < 6; n++) await log.append(run(value(n)));
+    const { log: segmented } = log;
+    const { commitIndex } = segmented;
+    // Not committed: staged and written as a follower's would be.
+    for (let n = 0; n < 12; n++) {
+      const builder = new GroupBuilder(1000);
+      builder.add(run(`uncommitted ${value(n)}`), undefined, true);
+      const sealed = builder.seal(segmented.end, 1, machine.clock.nowMs);
+      segmented.stageOwn(sealed.group, sealed.end);
+      segmented.flushNow();
+    }
+    const end = segmented.end;
+    const segments = segmented.segments.length;
+    let count = 0;
+    disk.refuse = (asked) =>
+      (asked === "open" || asked === "open-directory" || asked === "rename") && count++ === refusedAt
+        ? "EMFILE"
+        : undefined;
+    try {
+      segmented.truncateSuffix(commitIndex + 1);
+    } catch (reason) {
+      assert.ok(reason instanceof Fault && reason.kind === "disk-busy", String(reason));
+      assert.deepEqual(segmented.end, end);
+      assert.equal(segmented.segments.length, segments);
+      disk.refuse = () => undefined;
+      segmented.truncateSuffix(commitIndex + 1);
+    }
+    disk.refuse = () => undefined;
+    assert.equal(segmented.end.index, commitIndex);
+    assert.deepEqual(await allValues(log), upTo(6));
+    for (let n = 6; n < 20; n++) await log.append(run(value(n)));
+    await log.close();
+    const again = await machine.open(settings);
+    assert.deepEqual(await allValues(again), upTo(20));
+    await again.close();
+  }
+});
