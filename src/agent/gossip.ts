@@ -17,6 +17,7 @@ import { systemDisk } from "../lib/system-disk.ts";
 import type { Telemetry } from "../lib/telemetry.ts";
 import { endpointText, type Member, type Membership, open } from "../membership/mod.ts";
 import type { ClusterView } from "../vocabulary.ts";
+import { advertisedHost } from "./advertised-host.ts";
 import type { Config } from "./config/settings.ts";
 import { type Address, isWildcard, printAddress } from "./config/value.ts";
 import { answerStatus } from "./gossip-answers.ts";
@@ -60,7 +61,7 @@ export class Gossip {
     const own = { tags: options.tags };
     const shared = config.gossipAddr === undefined;
     const at = config.gossipAddr ?? bound;
-    const advertise = advertised(config, at);
+    const advertise = await advertised(options, at);
     try {
       const membership = await open({
         name: nodeName,
@@ -151,18 +152,18 @@ export class Gossip {
   }
 }
 
-/** What others are told, where it differs from what is bound. */
-function advertised(config: GossipOptions["config"], at: Address): string | undefined {
-  const { advertiseAddr, gossipAddr } = config;
+/** The address that others are told, where it differs from the one that is bound. Its name is waited for. */
+async function advertised(options: GossipOptions, at: Address): Promise<string | undefined> {
+  const { advertiseAddr, gossipAddr } = options.config;
+  if (advertiseAddr === undefined) return undefined;
+  if (gossipAddr !== undefined && !isWildcard(gossipAddr.host)) return undefined;
+  const host = await advertisedHost(advertiseAddr.host, {
+    clock: options.clock,
+    log: options.telemetry.log,
+  });
   if (gossipAddr === undefined) {
-    if (advertiseAddr === undefined) return undefined;
-    return printAddress({
-      host: advertiseAddr.host,
-      port: advertiseAddr.port === 0 ? at.port : advertiseAddr.port,
-    });
+    return printAddress({ host, port: advertiseAddr.port === 0 ? at.port : advertiseAddr.port });
   }
-  if (!isWildcard(gossipAddr.host) || advertiseAddr === undefined) return undefined;
-  const { host } = advertiseAddr;
   if (gossipAddr.port !== 0) return printAddress({ host, port: gossipAddr.port });
   // A port that is picked only now: membership puts it behind a host alone.
   return host.includes(":") ? `[${host}]` : host;

@@ -14,3 +14,4 @@ export { open } from "./open.ts";
 export type { MembershipOptions } from "./options.ts";
 export type { QueryRun } from "./query-run.ts";
 export { generateKey } from "./transport/chance.ts";
+export { resolveHost } from "./transport/resolve.ts";
