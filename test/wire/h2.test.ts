@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { connect } from "node:http2";
+import { once } from "node:events";
+import { type ClientHttp2Stream, connect, constants, type OutgoingHttpHeaders } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
@@ -130,4 +131,41 @@ test("requests that break the rules of HTTP/2 are reset with PROTOCOL_ERROR, and
     assert.equal(reset, false, String(fields));
   }
   client.close();
+});
+
+test("a gateway may cancel a thousand tails at once, again and again; its other stream goes on", {
+  timeout: 60_000,
+}, async () => {
+  await using served = await serve({ express: expressLane });
+  const session = connect(served.url);
+  let ended: string | undefined;
+  session.on("error", () => undefined);
+  session.on("goaway", (code) => (ended = `GOAWAY ${code}`));
+  const tail = (path: string, headers: OutgoingHttpHeaders, body?: Buffer): ClientHttp2Stream => {
+    const stream = session.request({ ":path": path, ...headers });
+    stream.on("error", () => undefined);
+    stream.resume();
+    stream.end(body);
+    return stream;
+  };
+  const sse = (): ClientHttp2Stream => tail("/tail", { accept: "text/event-stream" });
+  const grpc = (): ClientHttp2Stream =>
+    tail(
+      "/log.v1.Log/ConsumeStream",
+      { ":method": "POST", "content-type": "application/grpc", te: "trailers" },
+      Buffer.alloc(5),
+    );
+  const other = sse();
+  await once(other, "response");
+  for (const open of [sse, grpc, grpc]) {
+    const tails = Array.from({ length: 1000 }, open);
+    await Promise.all(tails.map((one) => once(one, "response")));
+    for (const one of tails) one.close(constants.NGHTTP2_CANCEL);
+    await Promise.all(tails.map((one) => once(one, "close")));
+  }
+  const heard = once(other, "data");
+  await served.log.append({ bytes: Buffer.from([0x0a, 0x00]), count: 1 });
+  await heard;
+  assert.equal(ended, undefined);
+  session.destroy();
 });
