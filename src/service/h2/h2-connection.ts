@@ -62,7 +62,7 @@ export const defaultH2Limits: H2Limits = {
   times: { headersMs: 10_000, requestMs: 300_000, idleMs: 65_000 },
   // All streams opened and reset at once, before any was served, and half of that again.
   frames: { burst: 3 * 1024, savedMax: 256 * 1024, perSecond: 50 },
-  servedMs: 100,
+  servedMs: 25,
   requestsPerTurn: 32,
   turnMs: 5,
 };
