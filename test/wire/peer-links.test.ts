@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { encodeRun } from "../../src/client/mod.ts";
 import { Fault } from "../../src/fault.ts";
 import { type Clock, delay, systemClock } from "../../src/lib/clock.ts";
 import { batchKind, encodeFrame as encodeLogFrame, frameCrc } from "../../src/log/mod.ts";
@@ -25,8 +26,7 @@ const mebibyte = 1024 * 1024;
 
 /** One entry of about this size. */
 function entry(index: number, bytes: number): Entry {
-  const payload = new Uint8Array(bytes);
-  payload[0] = 0x0a;
+  const payload = encodeRun([{ value: new Uint8Array(bytes) }]).bytes;
   const header = { index, term: 1, baseOffset: 0, timestampMs: 1, recordCount: 1, kind: batchKind.data };
   const frame = encodeLogFrame(header, payload, 0);
   assert.ok(frameCrc(frame, 0) > 0);
