@@ -85,7 +85,8 @@ describe("the lanes to a peer", () => {
       peer
         .last(kind)
         .frames.filter((frame) => ["message", "append", "snapshot"].includes(frame.kind))
-        .map((frame) => decodeMessage(frame).type);
+        // The data of this snapshot is no start of a log, so that it may be large.
+        .map((frame) => (frame.kind === "snapshot" ? frame.kind : decodeMessage(frame).type));
     assert.deepEqual(types("bulk"), ["append", "append", "snapshot"]);
     assert.deepEqual(types("control"), ["heartbeat", "vote"]);
     await until("Raft was told", () => a.told.snapshots.length === 1);
