@@ -90,7 +90,7 @@ async function* bare(
     }
   }
   const whole = gathered.take();
-  if (promised !== null && whole.length !== Number(promised)) {
+  if (promised !== null && /^\d{1,15}$/.test(promised) && whole.length !== Number(promised)) {
     const message = `protocol error: promised ${promised} bytes, received ${whole.length}`;
     throw new ConnectError(message, Code.InvalidArgument);
   }
