@@ -7,6 +7,7 @@
  */
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { Fault } from "../fault.ts";
 import {
   type ConsumeRequest,
   type ConsumeResponseSchema,
@@ -18,7 +19,7 @@ import {
 } from "../gen/log/v1/log_pb.js";
 import type { Clock } from "../lib/clock.ts";
 import type { Tracer } from "../lib/telemetry.ts";
-import { frameBytes, prefixBytes, RecordCursor, type RecordLimits } from "../log/mod.ts";
+import { frameBytes, frameRecordCount, prefixBytes, RecordCursor, type RecordLimits } from "../log/mod.ts";
 import type { Appended, ClusterView, CommitLog, RecordRun } from "../vocabulary.ts";
 import { appendFor, appendOptionsOf } from "./append.ts";
 import { appendRequestOf } from "./append-message.ts";
@@ -29,6 +30,7 @@ import { describe } from "./describe.ts";
 import { faultOfOwn } from "./early-error.ts";
 import { signalOf, unlessAborted } from "./ending.ts";
 import { frameLimit } from "./frame-limit.ts";
+import { sentBytesMax } from "./message-limits.ts";
 import { freshnessOf, numberOf, planOf, recordAt, startOf } from "./messages.ts";
 import { pipelined } from "./pipeline.ts";
 import { openRead, type ReadOptions, readSlices } from "./read.ts";
@@ -212,8 +214,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
           const run = frameLimit(event, read.from, limit);
           call.bytesOut += run.bytes.length;
           traffic.sent(run.records, run.bytes.length);
-          for (const message of messagesOf(run.bytes)) {
-            yield binary ? verbatim(message) : fromBinary(RecordBatchSchema, message);
+          for (const { message, records } of messagesOf(run.bytes)) {
+            yield binary ? verbatim(message) : decoded(message, records);
           }
           if (limit.isSpent) return;
         }
@@ -282,10 +284,23 @@ function markerOf(
 }
 
 /** The messages of `frame*`, without their prefixes. */
-function* messagesOf(frames: Uint8Array): Generator<Uint8Array> {
+function* messagesOf(frames: Uint8Array): Generator<{ message: Uint8Array; records: number }> {
   for (let at = 0; at < frames.length; at += frameBytes(frames, at)) {
-    yield frames.subarray(at + prefixBytes, at + frameBytes(frames, at));
+    const message = frames.subarray(at + prefixBytes, at + frameBytes(frames, at));
+    yield { message, records: frameRecordCount(frames, at) };
   }
+}
+
+/** `{"value":"","offset":"0","term":"0","type":0,"key":"","headers":[],"timestampMs":"0"},` */
+const jsonRecordBytesMin = 84;
+
+/** A batch for JSON. One that is too large for a message in any case is refused before it is decoded. */
+function decoded(message: Uint8Array, records: number): RecordBatch {
+  if (records * jsonRecordBytesMin <= sentBytesMax) return fromBinary(RecordBatchSchema, message);
+  throw new Fault("too-large", {
+    message: `a batch of ${records} records is more than ${sentBytesMax} bytes in JSON, read it in binary or by ConsumeStream`,
+    facts: { limit: sentBytesMax },
+  });
 }
 
 /**

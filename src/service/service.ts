@@ -27,6 +27,7 @@ import { createFront, type Express, type Front, type Pages } from "./front.ts";
 import { healthService } from "./health.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { type LogServiceOptions, logService } from "./log-service.ts";
+import { sentBytesMax } from "./message-limits.ts";
 import type { OriginRules } from "./origin.ts";
 import { reflection } from "./reflection.ts";
 import { rpcHandler, rpcService } from "./rpc.ts";
@@ -72,8 +73,6 @@ export interface Service {
   drain(): void;
 }
 
-/** No message sent is larger: gRPC clients refuse it. */
-const messageBytesMax = 4 * 1024 * 1024;
 /** What unfinished requests may hold in memory, all callers together. */
 const defaultHeldBytesMax = 256 * 1024 * 1024;
 
@@ -129,7 +128,7 @@ export function createService(options: ServiceOptions): Service {
       telemetry,
       held,
       readMaxBytes: requestBytesMax,
-      writeMaxBytes: messageBytesMax,
+      writeMaxBytes: sentBytesMax,
       recordLimits,
     },
   );

@@ -19,6 +19,7 @@ import { ReadLimit } from "./read-limit.ts";
 import { recordLine, type ValueFormat } from "./record-json.ts";
 import { parseTail } from "./tail-request.ts";
 import type { Traffic } from "./traffic.ts";
+import { Turns } from "./turns.ts";
 
 export interface TailOptions {
   readonly log: CommitLog;
@@ -117,6 +118,7 @@ async function stream(
   const plan = { start: asked.start, limits, stopAtEnd: false, freshness: {} };
   const read = await openRead(log, plan, signal);
   const limit = new ReadLimit(limits);
+  const turns = new Turns(clock);
   for await (const event of readSlices(read, {
     clock,
     signal,
@@ -133,6 +135,8 @@ async function stream(
       call.bytesOut += bytes.length;
       traffic.sent(records, bytes.length);
       if (!(await exchange.write(bytes))) return;
+      const later = turns.next();
+      if (later !== undefined) await later;
     }
     if (limit.isSpent) return;
   }

@@ -30,10 +30,14 @@ interface Answer {
   readonly text: string;
 }
 
-function ask(path: string, body: Uint8Array, headers: Record<string, string>): Promise<Answer> {
+function ask(
+  path: string,
+  body: Uint8Array,
+  headers: Record<string, string>,
+  url = served.url,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const url = `${served.url}${path}`;
-    const sent = httpRequest(url, { method: "POST", agent: false, headers }, (response) => {
+    const sent = httpRequest(`${url}${path}`, { method: "POST", agent: false, headers }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("end", () => {
@@ -302,6 +306,21 @@ test("a reader that takes everything at once does not keep others waiting", asyn
   } finally {
     session.destroy();
   }
+});
+
+test("a batch that is too large for a JSON message is refused before it is decoded", async () => {
+  await using other = await serve();
+  await other.log.append(encodeRun(Array.from({ length: 65_536 }, () => ({}))));
+  const type = { "content-type": "application/connect+json" };
+  const body = envelope(Buffer.from('{"stopAtEnd":true}'));
+  const turnMs = await longestTurnMs(async () => {
+    const answer = await ask(rpc("Log/ConsumeBatches"), body, type, other.url);
+    assert.match(
+      answer.text,
+      /resource_exhausted.*a batch of 65536 records is more than 4194304 bytes in JSON/s,
+    );
+  });
+  assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
 });
 
 test("a message sent byte by byte is put together", async () => {
