@@ -27,6 +27,9 @@ import type { Stamp } from "./wire.ts";
 /** One run of several made the whole batch fail: each is tried by itself. */
 const partFaults: readonly FaultKind[] = ["bad-record", "bad-request", "too-large"];
 
+/** What a server finds wrong with the sequence of a batch. */
+const sequenceFaults: readonly FaultKind[] = ["out-of-sequence", "unknown-producer", "sequence-too-old"];
+
 /** Runs travel together when they would give up at about the same time. */
 const patienceMs = 250;
 
@@ -189,11 +192,14 @@ export class Batcher<Ticket> {
 
   #failedStamped(batch: Batch<Ticket>, fault: Fault): void {
     const { kind, written } = fault;
-    if (written === "unknown") batch.inLimbo = true;
-    else if (kind === "producer-fenced") this.fail(fault);
-    else if (kind !== "out-of-sequence" && kind !== "unknown-producer") this.#refused(batch, fault);
-    else if (!batch.wasAlone || batch !== this.#live[0])
+    // What the server makes of a sequence is certain: it speaks of what earlier attempts may have written.
+    if (kind === "producer-fenced") this.fail(fault);
+    else if (!sequenceFaults.includes(kind)) {
+      if (written === "unknown") batch.inLimbo = true;
+      else this.#refused(batch, fault);
+    } else if (!batch.wasAlone || batch !== this.#live[0])
       batch.notBefore = 0; // it overtook one before it
+    else if (kind === "sequence-too-old") this.#drop(batch, fault);
     else if (batch.inLimbo || batch.attempts > 8) this.#drop(batch, fault);
     // The server has forgotten this producer, or knows another history of it: begin anew in a new epoch.
     else this.#openGap(batch.stamp!.sequence, true, kind === "unknown-producer");

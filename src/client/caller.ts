@@ -77,6 +77,14 @@ const nodeFaults: readonly FaultKind[] = [
 /** Of reads: worth another attempt. A read that was cut off in any way may simply be made again. */
 const readAgain: readonly FaultKind[] = [...nodeFaults, "overloaded", "corrupt"];
 
+/** Of writes: the same call will be answered so again, whatever is known of the write. */
+const final: readonly FaultKind[] = [
+  "out-of-sequence",
+  "sequence-too-old",
+  "unknown-producer",
+  "producer-fenced",
+];
+
 /** A damaged answer may be the node's or the network's; this often it is tried elsewhere. */
 const damagedMax = 3;
 
@@ -247,6 +255,7 @@ export function isSafe(
   { effect, repeatable }: Pick<CallOptions, "effect" | "repeatable">,
 ): boolean {
   if (effect === "read") return readAgain.includes(fault.kind);
+  if (final.includes(fault.kind)) return false;
   return fault.retry || (repeatable === true && fault.written === "unknown");
 }
 

@@ -13,7 +13,7 @@ import type { LogSettings } from "./command.ts";
 import type { BatchKind } from "./frame.ts";
 import { GroupBuilder } from "./group-builder.ts";
 import { GroupMemory } from "./group-memory.ts";
-import { keyOf, outOfSequence, type ProducedBatch, type ProducerTable } from "./producers.ts";
+import { fenced, keyOf, type ProducedBatch, type ProducerTable } from "./producers.ts";
 
 /** Somebody who waits for a group. */
 export interface Waiter {
@@ -151,8 +151,7 @@ export class AppendQueue {
       const queued = group.producers.get(key);
       if (queued === undefined) continue;
       if (expected === undefined) {
-        if (stamp.epoch < queued.epoch)
-          throw new Fault("producer-fenced", { facts: { epoch: queued.epoch } });
+        if (stamp.epoch < queued.epoch) throw fenced(queued.epoch);
         expected = stamp.epoch > queued.epoch ? 0 : queued.next;
         if (stamp.sequence === expected) return { append: true };
       }
@@ -169,7 +168,7 @@ export class AppendQueue {
     }
     const staged = table.duplicate(stamp, count);
     if (staged !== undefined) return { staged };
-    throw outOfSequence(expected, stamp.sequence);
+    throw table.refusal(stamp, expected);
   }
 
   #groupFor(runBytes: number): QueuedGroup {

@@ -2,8 +2,10 @@
  * The producer table: what makes a retry answer with the offsets of the first time. A fold over the log's batches,
  * so every node has the same one; `committed` plus an overlay of the tail that may still be cut. Pure.
  *
- * The sequence counts records. A batch of n records at sequence s covers s … s+n−1 and the next is s+n. A retry must
- * lie wholly inside one of the last five batches; then each record has the offset it had.
+ * The sequence counts records. A batch of n records at sequence s covers s … s+n−1 and the next is s+n. A retry is
+ * answered from the last five batches: its records must lie in one of them, or in several whose offsets have no gap
+ * between them. Then each record has the offset that it had. What is older is in the log, but its offset is not kept:
+ * "sequence-too-old".
  *
  * Invariant: the table is a function of the batches alone. Expiry goes by their timestamps, never by a clock; caps
  * are held by refusing new producers before their batch is made, never by forgetting others.
@@ -86,22 +88,45 @@ export class ProducerTable {
 
   /**
    * May `count` records of this producer follow now? Throws Fault "producer-fenced", "unknown-producer",
-   * "out-of-sequence" (with `expected`) or "too-many-producers"; none of them writes anything.
+   * "out-of-sequence" (with `expected`), "sequence-too-old" or "too-many-producers". None of them writes anything, but
+   * `written` is "unknown" where these records, or some of them, may be in the log since an earlier attempt.
    */
   check(stamp: ProducerStamp, count: number, nowMs: number, settings: LogSettings): Verdict {
     const known = this.#find(keyOf(stamp.subject, stamp.id));
     const forgotten = known === undefined || last(known).timestampMs + settings.producerAgeMaxMs < nowMs;
     if (forgotten) {
-      if (stamp.sequence !== 0) throw new Fault("unknown-producer", { facts: { sequence: stamp.sequence } });
+      if (stamp.sequence !== 0) throw unknownProducer(stamp.sequence);
       if (known === undefined) this.#checkRoom(stamp.subject, settings);
       return { append: true };
     }
-    if (stamp.epoch < known.epoch) throw new Fault("producer-fenced", { facts: { epoch: known.epoch } });
+    if (stamp.epoch < known.epoch) throw fenced(known.epoch);
     const expected = stamp.epoch > known.epoch ? 0 : last(known).sequence + last(known).count;
     if (stamp.sequence === expected) return { append: true };
     const duplicate = this.duplicate(stamp, count);
     if (duplicate !== undefined) return { duplicate };
-    throw outOfSequence(expected, stamp.sequence);
+    throw this.refusal(stamp, expected);
+  }
+
+  /** Why a sequence that is neither the next one nor a retry that can be answered is refused. */
+  refusal(stamp: ProducerStamp, expected: number): Fault {
+    const { sequence } = stamp;
+    const known = this.#find(keyOf(stamp.subject, stamp.id));
+    const oldest = known?.epoch === stamp.epoch ? known.batches[0] : undefined;
+    if (known === undefined || oldest === undefined || sequence >= oldest.sequence) {
+      return outOfSequence(expected, sequence);
+    }
+    const newest = last(known);
+    return new Fault("sequence-too-old", {
+      message: `sequence ${sequence} is in the log, but offsets are kept only from sequence ${oldest.sequence} on`,
+      facts: {
+        sequence,
+        expected,
+        oldest: oldest.sequence,
+        last_sequence: newest.sequence + newest.count - 1,
+        last_offset: newest.firstOffset + newest.count - 1,
+      },
+      written: "unknown",
+    });
   }
 
   /** What these records came to when they were appended the first time, if that is still remembered. */
@@ -217,21 +242,39 @@ function follow(before: Producer | undefined, stamp: ProducerStamp, batch: Produ
   return { subject, id, epoch, batches };
 }
 
+/** A sequence below the expected one is in the log, at least in part. */
 export function outOfSequence(expected: number, sequence: number): Fault {
   return new Fault("out-of-sequence", {
     message: `the producer's next sequence is ${expected}, not ${sequence}`,
     facts: { expected, sequence },
+    written: sequence < expected ? "unknown" : "no",
   });
 }
+
+/** The older epoch may have written it before it was fenced. */
+export const fenced = (epoch: number): Fault =>
+  new Fault("producer-fenced", { facts: { epoch }, written: "unknown" });
+
+/** It may have written it before it was forgotten. */
+const unknownProducer = (sequence: number): Fault =>
+  new Fault("unknown-producer", { facts: { sequence }, written: "unknown" });
 
 function findDuplicate(
   batches: readonly ProducedBatch[],
   sequence: number,
   count: number,
 ): ProducedBatch | undefined {
-  const found = batches.find(
-    (batch) => sequence >= batch.sequence && sequence + count <= batch.sequence + batch.count,
+  let at = batches.findIndex(
+    (batch) => sequence >= batch.sequence && sequence < batch.sequence + batch.count,
   );
-  if (found === undefined) return undefined;
-  return { ...found, sequence, count, firstOffset: found.firstOffset + (sequence - found.sequence) };
+  const first = batches[at];
+  if (first === undefined) return undefined;
+  let last = first;
+  while (last.sequence + last.count < sequence + count) {
+    const next = batches[++at];
+    if (next === undefined || next.firstOffset !== last.firstOffset + last.count) return undefined;
+    last = next;
+  }
+  const firstOffset = first.firstOffset + (sequence - first.sequence);
+  return { index: last.index, sequence, count, firstOffset, timestampMs: first.timestampMs };
 }

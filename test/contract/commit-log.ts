@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../src/fault.ts";
-import type { CommitLog, ProducerStamp } from "../../src/vocabulary.ts";
+import type { CommitLog, ProducerStamp, Written } from "../../src/vocabulary.ts";
 import { allValues, run, valueAt, valuesOf, whyNotFollow } from "../support/logs.ts";
 
 export interface OpenedLog extends AsyncDisposable {
@@ -16,14 +16,18 @@ export interface OpenedLog extends AsyncDisposable {
 type Case = (log: CommitLog) => Promise<void>;
 
 const isFault =
-  (kind: FaultKind, facts: Readonly<Record<string, unknown>> = {}) =>
+  (kind: FaultKind, facts: Readonly<Record<string, unknown>> = {}, written: Written = "no") =>
   (reason: unknown): boolean => {
     assert.ok(reason instanceof Fault, `not a Fault: ${String(reason)}`);
     assert.equal(reason.kind, kind);
-    assert.equal(reason.written, "no");
+    assert.equal(reason.written, written);
     for (const [name, value] of Object.entries(facts)) assert.equal(reason.facts[name], value, name);
     return true;
   };
+
+/** The fault that it ends with. */
+const failing = async (work: Promise<unknown>): Promise<Fault> =>
+  work.then(() => assert.fail("no fault"), Fault.from);
 
 const producer = (sequence: number, changes: Partial<ProducerStamp> = {}): { producer: ProducerStamp } => ({
   producer: { subject: "local", id: 77n, epoch: 1, sequence, ...changes },
@@ -151,25 +155,56 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual(await allValues(log), ["a", "b"]);
   },
 
-  "the last five batches answer retries, an older sequence is out of sequence": async (log) => {
+  "the last five batches answer retries; of an older sequence the offset is not known any more": async (
+    log,
+  ) => {
     for (let sequence = 0; sequence < 7; sequence++) await log.append(run(`${sequence}`), producer(sequence));
     for (let sequence = 2; sequence < 7; sequence++) {
       const again = await log.append(run(`${sequence}`), producer(sequence));
       assert.deepEqual([again.firstOffset, again.duplicate], [sequence, true]);
     }
-    await assert.rejects(log.append(run("1"), producer(1)), isFault("out-of-sequence", { expected: 7 }));
+    const facts = { sequence: 1, expected: 7, oldest: 2, last_sequence: 6, last_offset: 6 };
+    for (const count of [1, 3]) {
+      const values = Array.from({ length: count }, (_, at) => `${1 + at}`);
+      const old = await failing(log.append(run(...values), producer(1)));
+      assert.deepEqual([old.kind, old.written, old.facts], ["sequence-too-old", "unknown", facts]);
+    }
+  },
+
+  "a retry may cover several batches whose offsets follow one another": async (log) => {
+    for (let sequence = 0; sequence < 3; sequence++) await log.append(run(`${sequence}`), producer(sequence));
+    const again = await log.append(run("0", "1", "2"), producer(0));
+    assert.deepEqual([again.firstOffset, again.count, again.duplicate], [0, 3, true]);
+    await log.append(run("another's"));
+    await log.append(run("3"), producer(3));
+    const torn = await failing(log.append(run("2", "3"), producer(2)));
+    assert.deepEqual([torn.kind, torn.written], ["out-of-sequence", "unknown"]);
+  },
+
+  "written is no only of what certainly is not in the log": async (log) => {
+    await log.append(run("a", "b"), producer(0));
+    const ahead = await failing(log.append(run("d"), producer(3)));
+    assert.deepEqual([ahead.kind, ahead.written], ["out-of-sequence", "no"]);
+    const across = await failing(log.append(run("b", "c"), producer(1)));
+    assert.deepEqual([across.kind, across.written], ["out-of-sequence", "unknown"]);
+    await log.append(run("c"), producer(0, { epoch: 2 }));
+    const fenced = await failing(log.append(run("a", "b"), producer(0)));
+    assert.deepEqual([fenced.kind, fenced.written], ["producer-fenced", "unknown"]);
   },
 
   "a gap in the sequence is refused, and a run that covers more than was appended": async (log) => {
     await log.append(run("a", "b"), producer(0));
     await assert.rejects(log.append(run("d"), producer(3)), isFault("out-of-sequence", { expected: 2 }));
-    await assert.rejects(log.append(run("b", "c"), producer(1)), isFault("out-of-sequence", { expected: 2 }));
+    await assert.rejects(
+      log.append(run("b", "c"), producer(1)),
+      isFault("out-of-sequence", { expected: 2 }, "unknown"),
+    );
     assert.equal((await log.append(run("b"), producer(1))).firstOffset, 1);
     assert.deepEqual(await allValues(log), ["a", "b"]);
   },
 
   "a producer that is not known must begin at 0": async (log) => {
-    await assert.rejects(log.append(run("a"), producer(5)), isFault("unknown-producer"));
+    await assert.rejects(log.append(run("a"), producer(5)), isFault("unknown-producer", {}, "unknown"));
   },
 
   "a newer epoch fences the older one and begins at 0": async (log) => {
@@ -179,7 +214,10 @@ const cases: Readonly<Record<string, Case>> = {
       isFault("out-of-sequence", { expected: 0 }),
     );
     await log.append(run("b"), producer(0, { epoch: 2 }));
-    await assert.rejects(log.append(run("c"), producer(1)), isFault("producer-fenced", { epoch: 2 }));
+    await assert.rejects(
+      log.append(run("c"), producer(1)),
+      isFault("producer-fenced", { epoch: 2 }, "unknown"),
+    );
     assert.deepEqual(await allValues(log), ["a", "b"]);
   },
 

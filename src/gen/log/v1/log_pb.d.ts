@@ -102,6 +102,18 @@ export declare const HeaderSchema: GenMessage<Header>;
  * Makes appends idempotent: a retry with the same sequence is answered with
  * the offsets of the first time.
  *
+ * The offsets of the last five batches of a producer are kept. A batch here is
+ * one of the log's: an append with several records is one, and the server joins
+ * appends of one producer that arrive together. A retry must lie in those five.
+ * An older one is refused with the reason SEQUENCE_TOO_OLD and written "unknown":
+ * its records are in the log already. The metadata says so of everything up to
+ * "last_sequence", which has the offset "last_offset"; offsets are kept from the
+ * sequence "oldest" on. A client of ProduceStream or ProduceBulk that was cut
+ * off repeats from the first record that was not answered. If that is too old, it
+ * goes on at "last_sequence" + 1, and finds the offsets in between by reading:
+ * the batches of ConsumeBatches carry producer_id, producer_epoch and
+ * first_sequence.
+ *
  * @generated from message log.v1.Producer
  */
 export declare type Producer = Message<"log.v1.Producer"> & {
@@ -1604,7 +1616,11 @@ export declare const Log: GenService<{
   },
   /**
    * Appends each record as it arrives. Answers come in the order of the
-   * requests; many requests may be under way at once.
+   * requests; many requests may be under way at once. The order of the records
+   * in the log is the order of the requests, on every node and through changes
+   * of the leader. A stream that cannot go on in order ends: the metadata key
+   * "records_before" counts the records that were answered, and "written" is
+   * "no" only if none of the others was appended.
    *
    * @generated from rpc log.v1.Log.ProduceStream
    */
@@ -1625,7 +1641,7 @@ export declare const Log: GenService<{
   },
   /**
    * Loads many batches and answers one summary. Each batch is atomic, the
-   * stream as a whole is not.
+   * stream as a whole is not. In order, and ended, like a ProduceStream.
    *
    * @generated from rpc log.v1.Log.ProduceBulk
    */
