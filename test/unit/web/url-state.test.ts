@@ -62,7 +62,17 @@ test("a start is read as people write it", () => {
   assert.deepEqual(parseFrom("now"), { kind: "end" });
   assert.deepEqual(parseFrom("@1700000000000"), { kind: "time", atMs: 1_700_000_000_000 });
   assert.deepEqual(parseFrom("2026-11-21T03:00:00Z"), { kind: "time", atMs: Date.UTC(2026, 10, 21, 3) });
-  for (const wrong of ["", "x", "1.5", "99999999999999999", "-", "2026-13-45"]) {
+  for (const wrong of [
+    "",
+    "x",
+    "1.5",
+    "99999999999999999",
+    "-",
+    "2026-13-45",
+    "2026-02-30",
+    "2026-02-30T12:00:00Z",
+    "2025-02-29",
+  ]) {
     assert.equal(parseFrom(wrong), undefined, wrong);
   }
 });

@@ -56,8 +56,16 @@ export function parseFrom(text: string): From | undefined {
     return safe(-Number(digits), (count) => ({ kind: "last", count: Math.min(lastMax, Math.max(1, count)) }));
   }
   if (/^@\d{1,16}$/.test(digits)) return safe(Number(digits.slice(1)), (atMs) => ({ kind: "time", atMs }));
-  const atMs = /^\d{4}-\d\d/.test(word) ? Date.parse(word) : Number.NaN;
+  const atMs = hasRealDate(word) ? Date.parse(word) : Number.NaN;
   return Number.isNaN(atMs) || atMs < 0 ? undefined : { kind: "time", atMs };
+}
+
+/** Date.parse takes 2026-02-30 for 2 March. */
+function hasRealDate(word: string): boolean {
+  const [, year, month, day = "1"] = /^(\d{4})-(\d\d)(?:-(\d\d))?/.exec(word) ?? [];
+  if (year === undefined) return false;
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
+  return date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day);
 }
 
 const safe = (value: number, make: (value: number) => From): From | undefined =>
