@@ -11,13 +11,14 @@
  * Never: touches a socket or a clock, reads a message.
  */
 import type { IncomingHttpHeaders } from "node:http2";
+import { ConnectionError } from "./connection-error.ts";
 import { CutStreams } from "./cut-streams.ts";
 import { Deadlines, type TimeLimits } from "./deadlines.ts";
 import { type FrameBudget, FrameMeter, frameCharge, frameEarning, perUnit } from "./frame-meter.ts";
+import { FrameReader } from "./frame-reader.ts";
 import {
   errorCode,
   frameFlag,
-  frameHeadBytes,
   framePayloadMax,
   frameType,
   setting,
@@ -28,12 +29,10 @@ import {
 import { H2Stream } from "./h2-stream.ts";
 import { CompressionError, HpackDecoder } from "./hpack.ts";
 import { OutBuffer } from "./out-buffer.ts";
-import { PartialBytes } from "./partial-bytes.ts";
 import { areTrailers, requestHeaders } from "./request-headers.ts";
 
 const nothing: Buffer = Buffer.alloc(0);
 const none: readonly never[] = [];
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export interface H2Limits {
   readonly streamsMax: number;
@@ -84,15 +83,6 @@ export interface H2Host {
   close(): void;
 }
 
-/** Why the connection cannot go on. */
-class ConnectionError extends Error {
-  readonly code: number;
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
 export class H2Connection {
   readonly out = new OutBuffer();
   readonly #host: H2Host;
@@ -106,16 +96,15 @@ export class H2Connection {
   readonly #deadlines: Deadlines;
   /** Whole frames and header blocks so far. */
   #pieces = 0;
-  readonly #partial = new PartialBytes();
-  /** Arrived, and left for a later turn. */
-  #rest: Buffer = nothing;
+  readonly #reader = new FrameReader({
+    onFrame: (type, flags, id, payload) => this.#onFrame(type, flags, id, payload),
+    takesPieces: () => this.#settingsSeen && this.#block === undefined,
+    isFull: () => this.#closed || this.#turnIsOver,
+  });
   /** Requests begun or canceled in this turn. */
   #turnRequests = 0;
   #turn = 0;
   #nowMs: number;
-  /** The DATA frame whose payload is arriving: it is handed on in pieces rather than put together. */
-  readonly #data = { id: 0, flags: 0, left: 0 };
-  #prefaceDone = false;
   #settingsSeen = false;
   #lastStream = 0;
   /** The header block under way: CONTINUATION frames must follow without a break. */
@@ -183,27 +172,29 @@ export class H2Connection {
 
   /** Takes what arrived. False: a turn takes no more of it, and proceed() is due in a later one. */
   feed(chunk: Buffer): boolean {
-    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    return this.proceed();
+    return this.#read(chunk);
   }
 
   /** Takes what an earlier turn left. False as feed(). */
   proceed(): boolean {
-    const chunk = this.#rest;
-    this.#rest = nothing;
+    return this.#read(nothing);
+  }
+
+  #read(chunk: Buffer): boolean {
     if (this.#closed) return true;
     this.#turnRequests = 0;
     this.#turn++;
     this.#nowMs = this.#host.monotonicMs();
     try {
-      this.#take(chunk);
+      this.#reader.read(chunk);
     } catch (reason) {
       if (reason instanceof ConnectionError) this.#abort(reason.code, reason.message);
       else if (reason instanceof CompressionError) this.#abort(errorCode.compression, reason.message);
       else throw reason;
     }
-    if (this.#rest.length > 0) return false;
-    const incomplete = this.#partial.length > 0 || this.#block !== undefined || !this.#settingsSeen;
+    if (this.#closed) return true;
+    if (this.#reader.hasRest) return false;
+    const incomplete = this.#reader.hasPartial || this.#block !== undefined || !this.#settingsSeen;
     this.#deadlines.incomplete(incomplete ? this.#pieces : undefined, this.#nowMs);
     return true;
   }
@@ -368,91 +359,10 @@ export class H2Connection {
 
   // What the peer sends.
 
-  /** Whole frames are taken where they lie; only one that spans chunks and is not DATA is put together. */
-  #take(chunk: Buffer): void {
-    const partial = this.#partial;
-    let at = 0;
-    while (partial.length > 0 && at < chunk.length && !this.#closed) {
-      const part = chunk.subarray(at, at + this.#wanted(partial.view) - partial.length);
-      partial.add(part);
-      at += part.length;
-      if (partial.length === this.#wanted(partial.view)) this.#takeWhole(partial.take());
-    }
-    const rest = at === 0 ? chunk : chunk.subarray(at);
-    if (rest.length === 0 || this.#closed) return;
-    if (this.#turnIsOver) this.#rest = rest;
-    else this.#takeWhole(rest);
-  }
-
   get #turnIsOver(): boolean {
     const { requestsPerTurn, turnMs } = this.#limits;
     if (this.#turnRequests === 0) return false;
     return this.#turnRequests >= requestsPerTurn || this.#host.monotonicMs() - this.#nowMs >= turnMs;
-  }
-
-  /** How many bytes the piece that begins so has, as far as can be told: a frame's head, a frame, the preface. */
-  #wanted(begun: Buffer): number {
-    if (!this.#prefaceDone) return preface.length;
-    if (begun.length < frameHeadBytes || this.#comesInPieces(begun, 0)) return frameHeadBytes;
-    return frameHeadBytes + frameLength(begun, 0);
-  }
-
-  /** The frame whose head stands at `at` is DATA that may be handed on as it arrives. */
-  #comesInPieces(bytes: Buffer, at: number): boolean {
-    const isBare = bytes[at + 3] === frameType.data && !((bytes[at + 4] as number) & frameFlag.padded);
-    return isBare && this.#settingsSeen && this.#block === undefined;
-  }
-
-  /** Takes all that is whole, as far as the turn goes; a beginning is copied, so that the chunk it came in can go. */
-  #takeWhole(bytes: Buffer): void {
-    let at = this.#prefaceDone ? 0 : this.#takePreface(bytes);
-    if (!this.#prefaceDone) {
-      this.#partial.add(bytes);
-      return;
-    }
-    if (this.#data.left > 0) at = this.#takeData(bytes, at);
-    while (at + frameHeadBytes <= bytes.length && !this.#closed) {
-      if (this.#turnIsOver) {
-        this.#rest = bytes.subarray(at);
-        return;
-      }
-      const start = at + frameHeadBytes;
-      const end = start + frameLength(bytes, at);
-      const flags = bytes[at + 4] as number;
-      const id = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
-      if (end > bytes.length) {
-        if (!this.#comesInPieces(bytes, at)) break;
-        this.#data.id = id;
-        this.#data.flags = flags;
-        this.#data.left = end - start;
-        at = this.#takeData(bytes, start);
-      } else {
-        this.#onFrame(bytes[at + 3] as number, flags, id, bytes.subarray(start, end));
-        if (this.#block === undefined) this.#pieces++;
-        at = end;
-      }
-    }
-    if (at < bytes.length && !this.#closed) this.#partial.add(bytes.subarray(at));
-  }
-
-  /** Hands on the next piece of a DATA frame; answers where it ends. Its end of stream goes with the last one. */
-  #takeData(bytes: Buffer, at: number): number {
-    const data = this.#data;
-    const end = Math.min(bytes.length, at + data.left);
-    data.left -= end - at;
-    const flags = data.left > 0 ? data.flags & ~frameFlag.endStream : data.flags;
-    if (end > at) this.#onData(flags, data.id, bytes.subarray(at, end));
-    return end;
-  }
-
-  /** Answers how many bytes of the preface were there; throws as soon as it cannot be one. */
-  #takePreface(begun: Buffer): number {
-    const bytes = Math.min(begun.length, preface.length);
-    if (!begun.subarray(0, bytes).equals(preface.subarray(0, bytes))) {
-      throw new ConnectionError(errorCode.protocol, "not the preface of HTTP/2");
-    }
-    this.#prefaceDone = bytes === preface.length;
-    return bytes;
   }
 
   #onFrame(type: number, flags: number, id: number, payload: Buffer): void {
@@ -495,6 +405,7 @@ export class H2Connection {
       default:
         this.#charge(frameCharge.frame);
     }
+    if (this.#block === undefined) this.#pieces++;
   }
 
   #onData(flags: number, id: number, payload: Buffer): void {
@@ -858,13 +769,6 @@ export class H2Connection {
 
 /** A body was announced, and the request ends without one. */
 const lacksBody = (headers: IncomingHttpHeaders): boolean => Number(headers["content-length"] ?? 0) > 0;
-
-/** A frame's payload bytes by its head. */
-function frameLength(bytes: Buffer, at: number): number {
-  const length = bytes.readUIntBE(at, 3);
-  if (length > framePayloadMax) throw new ConnectionError(errorCode.frameSize, "a frame is too large");
-  return length;
-}
 
 /** The payload without its padding, whose length stands in its first byte; `skip` bytes more belong to its head. */
 function unpadded(payload: Buffer, skip: number): Buffer {
