@@ -34,7 +34,7 @@ export function register(program: Command): void {
         const { openPlace } = await import("./data-directory.ts");
         const { randomBytes } = await import("node:crypto");
         const { repairLog } = await import("../log/mod.ts");
-        const { isCountedOn, laterTermChanges, peerOf, strangerChanges } = await import(
+        const { isCountedOn, isDisowned, laterTermChanges, peerOf, strangerChanges } = await import(
           "../replicated/mod.ts"
         );
         const yes = options.yes === true;
@@ -47,6 +47,7 @@ export function register(program: Command): void {
         };
         const { actions, next, lost } = repairLog(opened.place, yes, {
           ...(options.keepIdentity === true ? {} : { identity }),
+          refused: isDisowned(store),
           unchanged: laterTermChanges(store),
         });
         if (options.json) {

@@ -41,6 +41,7 @@ export interface RepairAction {
     | "forget-commit"
     | "forget-value"
     | "accept-keys"
+    | "keep-identity"
     | "new-identity";
   readonly file: string;
   /** For a cut: from here on, so many bytes. */
@@ -69,6 +70,8 @@ interface Kept {
 export interface RepairOptions {
   /** For a directory that others count on. Without it the directory stays whose it is. */
   readonly identity?: NewIdentity;
+  /** The log is sound, and the directory's claim to its place is not: other nodes refuse it. */
+  readonly refused?: boolean;
   /** Written in the same transaction where the directory stays whose it is. */
   readonly unchanged?: CatalogChanges;
 }
@@ -108,7 +111,8 @@ class Repair {
   run(yes: boolean): RepairPlan {
     const report = verifyLog(this.#place);
     const reached = report.next;
-    if (report.findings.length === 0) return { actions: [], next: reached, lost: 0 };
+    const { refused = false } = this.#options;
+    if (report.findings.length === 0 && !refused) return { actions: [], next: reached, lost: 0 };
     const withoutCatalog = report.findings.some(({ file, kind }) => file === "meta" && kind === "catalog");
     const { whole } = this.#place.store;
     // A segment that no list knows, while keys have gone by themselves, is one whose key went.
@@ -127,6 +131,7 @@ class Repair {
     if (!whole) this.#note("accept-keys", "meta", 0, 0);
     const changed = this.#changedIdentity(lostCatalog);
     if (changed !== undefined) this.#note("new-identity", "meta", 0, 0);
+    else if (refused) this.#note("keep-identity", "meta", 0, 0);
     const next = last?.end.nextOffset ?? metas[0]?.before.nextOffset ?? 0;
     const known = metas.reduce((most, meta) => Math.max(most, this.#knownNext(meta)), reached);
     if (yes) this.#apply(kept, lostCatalog, forgotten, changed);

@@ -82,6 +82,8 @@ export class SegmentedLog {
   readonly recovery: RecoveryReport;
   readonly recent: Recent;
   readonly reader: Reader;
+  /** Did the process before this one not sync every group? Then a crash may have taken back what it acknowledged. */
+  readonly wasUnsynced: boolean;
   /** Notified when more is committed, when the lowest offset rises, and at the close. */
   readonly changed = new Broadcast();
   state: LogState;
@@ -179,7 +181,8 @@ export class SegmentedLog {
     this.#refreshBounds();
     this.reader = new Reader(this);
     const unsynced = options.unsynced ?? false;
-    if (this.#catalog.unsynced() !== unsynced) this.#catalog.write(catalogChange.unsynced(unsynced));
+    this.wasUnsynced = this.#catalog.unsynced();
+    if (this.wasUnsynced !== unsynced) this.#catalog.write(catalogChange.unsynced(unsynced));
     if (options.telemetry !== undefined) {
       this.#meter = new LogMeter(options.telemetry, this, () => disk.freeBytes(directory));
     }

@@ -28,7 +28,7 @@ export {
   type Snapshot,
   type Status,
 } from "./core/mod.ts";
-export { type NodeStatus, RaftNode, type RaftNodeOptions } from "./node/node.ts";
+export { type NodeStatus, type Promised, RaftNode, type RaftNodeOptions } from "./node/node.ts";
 export type {
   ProposalWaiter,
   RaftStorage,

@@ -63,6 +63,8 @@ export function forceConfiguration(
   );
   state.saveVote(term, self.peer);
   state.saveClusterId(clusterId);
+  // There is nobody left who could refuse it.
+  if (state.disowned !== undefined) state.saveDisowned(undefined);
   log.commitTo(index);
   return { removed, committed: tail, clusterId };
 }

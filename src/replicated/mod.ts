@@ -26,4 +26,11 @@ export {
 } from "./peers.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
-export { isCountedOn, laterTermChanges, StableState, strangerChanges } from "./stable-state.ts";
+export {
+  type Disowned,
+  isCountedOn,
+  isDisowned,
+  laterTermChanges,
+  StableState,
+  strangerChanges,
+} from "./stable-state.ts";

@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Member, Message, PeerId } from "../raft/mod.ts";
+import { type Holder, type IdentityGuard, seenVerb } from "./identity-guard.ts";
 import {
   encodeIntroduction,
   type Introduction,
@@ -35,7 +36,10 @@ export interface DoorPorts {
   /** Somebody has opened a lane of Raft's to this node: it is there, and wants to be answered. */
   readonly heardOf: (hello: PeerHello) => void;
   /** One of its connections has ended. */
-  readonly left: (peer: PeerId) => void;
+  readonly left: (peer: PeerId, hello: PeerHello) => void;
+  readonly guard: IdentityGuard;
+  /** This node takes no part: it lets no lane in. */
+  readonly outside: () => boolean;
   readonly refused: (reason: RefusalReason) => void;
   /** A line that strangers can cause. */
   readonly warn: (facts: object, fault: Fault, sentence: string) => void;
@@ -75,6 +79,9 @@ export class PeerDoor {
       welcome: ({ lane }) => encodeIntroduction("welcome", lane, options.self()),
       opened: (from, introduction) => this.#opened(from, introduction),
       message: (from, message) => this.#received(from, message),
+      pinged: ({ introduction }, promised) => {
+        if (introduction !== undefined) this.#ports.guard.heard(introduction.hello, promised);
+      },
       closed: (from, fault) => this.#ended(from, fault),
     });
     this.#incoming.add(incoming);
@@ -92,6 +99,21 @@ export class PeerDoor {
     for (const { peer, introduction } of this.#incoming)
       if (peer !== undefined && introduction !== undefined) hellos.set(peer, introduction.hello);
     return [...hellos.values()];
+  }
+
+  /** Open lanes of Raft's of this directory. */
+  holders(directory: string): Holder[] {
+    return [...this.#incoming].flatMap((incoming) => {
+      const { introduction, peer } = incoming;
+      const boot = introduction?.hello.boot;
+      if (peer === undefined || boot === undefined || introduction?.hello.directory !== directory) return [];
+      return [{ boot, signs: incoming.signs, close: (fault: Fault) => incoming.close(fault) }];
+    });
+  }
+
+  /** Ends all lanes of Raft's. */
+  endLanes(fault: Fault): void {
+    for (const incoming of [...this.#incoming]) if (incoming.peer !== undefined) incoming.close(fault);
   }
 
   /** Once a second. */
@@ -116,18 +138,19 @@ export class PeerDoor {
   }
 
   #judge(introduction: Introduction, allowed: (hello: PeerHello) => string | undefined): Refusal | undefined {
-    const { options, roster, refused } = this.#ports;
+    const { options, roster, refused, guard, outside } = this.#ports;
     const refusal = judgeCaller(introduction, {
       self: options.self(),
       directoryOf: (name) => roster().find((member) => member.name === name)?.directory,
       allowed,
+      claimed: (hello) => (outside() ? noPart : guard.claimed(hello)),
     });
     if (refusal !== undefined) refused(refusal.reason);
     return refusal;
   }
 
   #opened(incoming: PeerIncoming, { hello, lane }: Introduction): PeerServer {
-    const { options, limits, replica, heardOf } = this.#ports;
+    const { options, limits, replica, heardOf, guard } = this.#ports;
     const { clock, serve, authorize, begin } = options;
     if (lane !== "visit") {
       // One of each: an older one is what is left of a connection that the peer has given up.
@@ -142,13 +165,23 @@ export class PeerDoor {
       clock,
       from: hello,
       log: () => (replica()?.started === true ? replica()?.log : undefined),
-      service: serve,
+      service: {
+        ask: async (verb, body, from, signal) =>
+          verb === seenVerb ? guard.told(body, from) : serve.ask(verb, body, from, signal),
+      },
+      isMember: () => this.#isMember(hello),
       authorize,
       begin,
       answer: (frame) => incoming.answer(frame),
       requestsMax: limits.requestsMax,
       requestBytesMax: limits.requestBytesMax,
     });
+  }
+
+  /** Before this node knows a configuration, nobody is known not to belong. */
+  #isMember({ directory }: PeerHello): boolean {
+    const roster = this.#ports.roster();
+    return roster.length === 0 || roster.some((member) => member.directory === directory);
   }
 
   #received(incoming: PeerIncoming, message: Message): void {
@@ -165,7 +198,8 @@ export class PeerDoor {
 
   #ended(incoming: PeerIncoming, fault: Fault): void {
     this.#incoming.delete(incoming);
-    if (incoming.peer !== undefined) this.#ports.left(incoming.peer);
+    const { peer, introduction } = incoming;
+    if (peer !== undefined && introduction !== undefined) this.#ports.left(peer, introduction.hello);
     if (fault.kind === "unavailable" || fault.kind === "canceled") return;
     const { name, address } = incoming.caller?.hello ?? {};
     this.#ports.warn(
@@ -176,4 +210,5 @@ export class PeerDoor {
   }
 }
 
+const noPart: Refusal = { reason: "no-part", message: "this node takes no part in its cluster now" };
 const isPassedOn = ({ type }: Message): boolean => type === "read-index" || type === "transfer-leader";

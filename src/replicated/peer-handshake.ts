@@ -1,7 +1,7 @@
 /**
  * Who may be a peer: both ends introduce themselves before anything else is said. Pure.
  *
- *   caller     preamble hello ──────────►   judged: permission, protocol, group, cluster, directory
+ *   caller     preamble hello ──────────►   judged: permission, protocol, group, cluster, directory, boot number
  *              open ◄─────────── preamble welcome │ refusal{reason} and the end
  *
  * A lane of Raft's (control, bulk) needs one cluster id on both ends, and the directory that the configuration knows
@@ -12,6 +12,7 @@
  */
 import { Fault, type FaultKind } from "../fault.ts";
 import { fromHex } from "../lib/bytes.ts";
+import { type BootClaim, claimOf } from "./boot.ts";
 import { pack, peerOf } from "./entries.ts";
 import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./peer-codec.ts";
 import { unpackChecked } from "./peer-packed.ts";
@@ -35,6 +36,8 @@ export interface PeerHello {
   /** Where it is to be reached. */
   readonly address: string;
   readonly wallMs: number;
+  /** The boot number of its directory; undefined of a node of an earlier version: then nothing is known, or checked. */
+  readonly boot?: BootClaim;
 }
 
 /** What a connection is for: votes, heartbeats, answers; appends and forwarded records; a question or two. */
@@ -60,6 +63,14 @@ const reasons = {
   /** Somebody else answers where a member was expected. */
   "other-node": "failed-precondition",
   "too-many": "unavailable",
+  /** Its directory lacks what it has promised, or a later start of it was seen. */
+  "rolled-back": "foreign-directory",
+  /** Its directory is a copy of that of a member that is running. */
+  copy: "foreign-directory",
+  /** Another process with this directory may still be running: it is asked. */
+  "in-use": "unavailable",
+  /** This node takes no part itself. */
+  "no-part": "unavailable",
 } as const satisfies Record<string, FaultKind>;
 
 export type RefusalReason = keyof typeof reasons;
@@ -72,6 +83,10 @@ export interface Refusal {
 export const refusalFault = ({ reason, message }: Refusal): Fault =>
   new Fault(reasons[reason], { message, facts: { reason } });
 
+/** The same of a refusal that the other end has sent: it is about this node. */
+export const refusedByPeer = ({ reason, message }: Refusal): Fault =>
+  new Fault(reasons[reason], { message, facts: { reason, refusedByPeer: true } });
+
 /** What the judging end knows. */
 export interface Judge {
   readonly self: PeerHello;
@@ -79,6 +94,8 @@ export interface Judge {
   directoryOf(name: string): string | undefined;
   /** Why this node may not be a peer here, if so. */
   allowed(hello: PeerHello): string | undefined;
+  /** Why its claim to its directory does not hold, if so. Where it holds, it is accepted. */
+  claimed?(hello: PeerHello): Refusal | undefined;
 }
 
 /** Why a caller is not let in, if so. */
@@ -99,7 +116,7 @@ export function judgeCaller(caller: Introduction, judge: Judge): Refusal | undef
       message: `the member ${hello.name} has directory ${known}, the caller ${hello.directory}`,
     };
   }
-  return undefined;
+  return judge.claimed?.(hello);
 }
 
 /** Why a node that answered is not spoken with, if so. `expected` is the member that was called. */
@@ -107,6 +124,7 @@ export function judgeAnswerer(
   answerer: Introduction,
   self: PeerHello,
   expected: Pick<PeerHello, "name" | "directory"> | undefined,
+  claimed?: Judge["claimed"],
 ): Refusal | undefined {
   const refusal = judgeEither(answerer, self);
   if (refusal !== undefined || expected === undefined) return refusal;
@@ -120,7 +138,7 @@ export function judgeAnswerer(
       message: `the member ${name} has directory ${expected.directory}, the node that answers ${directory}`,
     };
   }
-  return undefined;
+  return claimed?.(answerer.hello);
 }
 
 function judgeEither({ protocol, group, hello }: Introduction, self: PeerHello): Refusal | undefined {
@@ -164,7 +182,8 @@ export function encodeRefusal({ reason, message }: Refusal): EncodedFrame {
 export function decodeIntroduction({ head }: Frame): Introduction {
   const { value } = unpackChecked(head);
   const { protocol, group, lane, hello } = fieldsOf(value);
-  const { name, directory, clusterId, configured, version, address, wallMs } = fieldsOf(hello);
+  const { name, directory, clusterId, configured, version, address, wallMs, boot } = fieldsOf(hello);
+  const claim = boot === undefined ? undefined : claimOf(boot);
   if (
     typeof protocol !== "number" ||
     !isText(group) ||
@@ -177,7 +196,8 @@ export function decodeIntroduction({ head }: Frame): Introduction {
     !isText(version) ||
     !isText(address) ||
     typeof wallMs !== "number" ||
-    !Number.isFinite(wallMs)
+    !Number.isFinite(wallMs) ||
+    (boot !== undefined && claim === undefined)
   ) {
     throw malformed("head");
   }
@@ -185,7 +205,10 @@ export function decodeIntroduction({ head }: Frame): Introduction {
     protocol,
     group,
     lane,
-    hello: { name, directory, clusterId, configured, version, address, wallMs },
+    hello: {
+      ...{ name, directory, clusterId, configured, version, address, wallMs },
+      ...(claim === undefined ? {} : { boot: claim }),
+    },
   };
 }
 

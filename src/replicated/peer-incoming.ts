@@ -8,6 +8,7 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
 import type { Message, PeerId } from "../raft/mod.ts";
+import { isCount, type Position } from "./boot.ts";
 import { pack } from "./entries.ts";
 import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./peer-codec.ts";
 import { PeerConnection } from "./peer-connection.ts";
@@ -39,6 +40,8 @@ export interface IncomingOptions {
   /** It was let in: who answers its questions. */
   opened(incoming: PeerIncoming, introduction: Introduction): PeerServer;
   message(incoming: PeerIncoming, message: Message): void;
+  /** It is there, and says how far it has promised to have the log. */
+  pinged(incoming: PeerIncoming, promised: Position): void;
   closed(incoming: PeerIncoming, fault: Fault): void;
 }
 
@@ -54,6 +57,8 @@ export class PeerIncoming {
   #peer: PeerId | undefined;
   #server: PeerServer | undefined;
   #silentTicks = 0;
+  /** Pings so far. The second one from now on was sent after now: a ping waits for the pong of the one before. */
+  signs = 0;
 
   constructor(options: IncomingOptions) {
     this.#options = options;
@@ -141,8 +146,10 @@ export class PeerIncoming {
 
   #pong({ head }: Frame): void {
     const { value } = unpackChecked(head);
-    const [id] = Array.isArray(value) ? (value as unknown[]) : [];
-    if (typeof id !== "number") throw malformed("head");
+    const [id, term = 0, index = 0] = Array.isArray(value) ? (value as unknown[]) : [];
+    if (typeof id !== "number" || !isCount(term) || !isCount(index)) throw malformed("head");
+    this.signs++;
+    this.#options.pinged(this, { term, index });
     this.answer(encodeFrame("pong", pack([id, ...this.#options.reading()])));
   }
 }

@@ -24,7 +24,9 @@ import {
   judgeAnswerer,
   type LaneName,
   type PeerHello,
+  type Refusal,
   refusalFault,
+  refusedByPeer,
 } from "./peer-handshake.ts";
 import type { Outgoing, QueueBounds } from "./peer-queue.ts";
 
@@ -41,6 +43,8 @@ export interface LanePorts {
   readonly self: () => PeerHello;
   readonly dial: (address: string, name: string | undefined) => Duplex;
   readonly handshakeMs: number;
+  /** See Judge. */
+  readonly claimed?: (hello: PeerHello) => Refusal | undefined;
 }
 
 export interface LaneOptions extends LanePorts {
@@ -160,13 +164,13 @@ export class PeerLane {
       return;
     }
     if (frame.kind === "refusal") {
-      connection.close(refusalFault(decodeRefusal(frame)));
+      connection.close(refusedByPeer(decodeRefusal(frame)));
       return;
     }
     if (frame.kind !== "welcome") throw malformed("unexpected");
-    const { clock, self, callee, onOpen } = this.#options;
+    const { clock, self, callee, onOpen, claimed } = this.#options;
     const introduction = decodeIntroduction(frame);
-    const refusal = judgeAnswerer(introduction, self(), callee);
+    const refusal = judgeAnswerer(introduction, self(), callee, claimed);
     if (refusal !== undefined) {
       connection.close(refusalFault(refusal));
       return;

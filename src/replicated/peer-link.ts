@@ -11,6 +11,7 @@
 import { Fault } from "../fault.ts";
 import type { Message } from "../raft/mod.ts";
 import type { Appended, AppendOptions, Offset, RecordRun } from "../vocabulary.ts";
+import type { Position } from "./boot.ts";
 import { pack } from "./entries.ts";
 import type { PeerClocks } from "./peer-clocks.ts";
 import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./peer-codec.ts";
@@ -37,6 +38,8 @@ export interface LinkEvents {
   snapshot(delivered: boolean): void;
   opened(lane: LaneKind, hello: PeerHello): void;
   lost(lane: LaneKind, fault: Fault, wasOpen: boolean): void;
+  /** It refuses this node's claim to its directory. */
+  disowned(fault: Fault): void;
   dropped(lane: LaneKind): void;
   /** A message is larger than peers take. */
   unsendable(fault: Fault): void;
@@ -47,6 +50,8 @@ export type LaneKind = "control" | "bulk";
 export interface LinkOptions extends LanePorts {
   readonly callee: Callee;
   readonly clocks: PeerClocks;
+  /** How far this node has promised to have the log: told with every ping. */
+  readonly promised?: () => Position;
   readonly events: LinkEvents;
   readonly control: QueueBounds;
   readonly bulk: QueueBounds;
@@ -77,6 +82,8 @@ export class PeerLink {
   #refused: Fault | undefined;
   #unreachable = false;
   #pings = 0;
+  /** Pongs so far. The second one from now on answers a ping that was sent after now. */
+  signs = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -175,6 +182,12 @@ export class PeerLink {
     }
   }
 
+  /** Ends both connections; others are tried. */
+  drop(fault: Fault): void {
+    this.#control.lane.drop(fault);
+    this.#bulk.lane.drop(fault);
+  }
+
   close(): void {
     this.#control.lane.close();
     this.#bulk.lane.close();
@@ -220,7 +233,8 @@ export class PeerLink {
 
   #ping(side: Side): void {
     const ping = { id: ++this.#pings, atMs: this.#options.clock.monotonicMs() };
-    if (side.lane.send(encodeFrame("ping", pack([ping.id])))) side.ping = ping;
+    const { term = 0, index = 0 } = this.#options.promised?.() ?? {};
+    if (side.lane.send(encodeFrame("ping", pack([ping.id, term, index])))) side.ping = ping;
   }
 
   #pong(side: Side, { head }: Frame): void {
@@ -230,6 +244,7 @@ export class PeerLink {
     const { ping } = side;
     if (ping === undefined || ping.id !== id) return;
     side.ping = undefined;
+    this.signs++;
     // Behind records an answer is late, and says little.
     if (side !== this.#control) return;
     const { clock, clocks } = this.#options;
@@ -252,6 +267,7 @@ export class PeerLink {
     const { events } = this.#options;
     side.requester.lost(fault);
     if (fault.kind !== "unavailable") this.#refused = fault;
+    if (isDisowning(fault)) events.disowned(fault);
     events.lost(side.kind, fault, wasOpen);
     if (fault.facts["code"] === "ECONNREFUSED") events.gone();
     // Also when it never opened: something may have waited for that.
@@ -274,4 +290,8 @@ export class PeerLink {
       this.#options.events.unreachable();
     });
   }
+}
+
+function isDisowning({ facts }: Fault): boolean {
+  return facts["refusedByPeer"] === true && (facts["reason"] === "rolled-back" || facts["reason"] === "copy");
 }

@@ -4,11 +4,13 @@
  * Never: does anything.
  */
 import type { Duplex } from "node:stream";
+import type { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Prng } from "../lib/prng.ts";
 import type { Logger, Metrics } from "../lib/telemetry.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type { CommitLog } from "../vocabulary.ts";
+import type { BootBook } from "./boot-book.ts";
 import type { PeerHello } from "./peer-handshake.ts";
 import type { QueueBounds } from "./peer-queue.ts";
 import type { ForwardedCall, ForwardedCaller, ForwardedStart, PeerService } from "./peer-server.ts";
@@ -30,6 +32,11 @@ export interface PeerNetworkOptions {
   readonly authorize?: (caller: ForwardedCaller, action: "produce" | "trim") => void;
   /** Told of every write that came in elsewhere and is done here: it is a call here too. */
   readonly begin?: (start: ForwardedStart) => ForwardedCall;
+  /**
+   * Members refuse this node's claim to its directory, as `by` says. The network takes no part any more: no lane is
+   * open, none is let in.
+   */
+  readonly onDisowned?: (fault: Fault, by: string) => void;
   readonly limits?: Partial<PeerLimits>;
 }
 
@@ -37,8 +44,11 @@ export interface PeerNetworkOptions {
 export interface PeerReplica {
   readonly started: boolean;
   /** There is none before it is started. */
-  readonly node: Pick<RaftNode, "receive" | "reportUnreachable" | "connectionRefused" | "reportSnapshot">;
+  readonly node: Pick<RaftNode, "receive" | "reportUnreachable" | "connectionRefused" | "reportSnapshot"> &
+    Partial<Pick<RaftNode, "forgetProgress" | "promised" | "promisedBy" | "leader" | "isLeader">>;
   readonly log: Pick<CommitLog, "append" | "trim">;
+  /** Boot numbers of this node and of the others. */
+  readonly boots?: BootBook;
 }
 
 export interface PeerLimits {

@@ -22,6 +22,7 @@ export interface ReportPorts {
   readonly logger: Logger;
   /** A line that a peer can cause at will. */
   readonly warn: (facts: object, fault: Fault, sentence: string) => void;
+  readonly disowned: (fault: Fault) => void;
 }
 
 export function linkReports(ports: ReportPorts): LinkEvents {
@@ -33,6 +34,9 @@ export function linkReports(ports: ReportPorts): LinkEvents {
     unreachable: () => node()?.reportUnreachable(peer),
     gone: () => node()?.connectionRefused(peer),
     snapshot: (delivered) => node()?.reportSnapshot(peer, delivered),
+    disowned: (fault) => {
+      if (link() !== undefined) ports.disowned(fault);
+    },
     dropped: (lane) => meter.dropped(lane),
     unsendable: (fault) => warn(facts, fault, "a message to a peer is larger than peers take"),
     opened: (lane) => {

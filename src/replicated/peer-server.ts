@@ -60,6 +60,8 @@ export interface PeerServerOptions {
   /** Undefined before this node has one. */
   readonly log: () => Pick<CommitLog, "append" | "trim"> | undefined;
   readonly service: PeerService;
+  /** Is the node that asks a member of this one's configuration? Only members write here for others. */
+  readonly isMember?: () => boolean;
   /** Throws the Fault that refuses the caller. */
   readonly authorize: ((caller: ForwardedCaller, action: "produce" | "trim") => void) | undefined;
   /** Told of each append and trim. */
@@ -149,7 +151,13 @@ export class PeerServer {
   }
 
   #logFor(request: Request, action: "produce" | "trim"): Pick<CommitLog, "append" | "trim"> {
-    const { authorize, log } = this.#options;
+    const { authorize, log, from, isMember } = this.#options;
+    if (isMember?.() === false) {
+      throw new Fault("failed-precondition", {
+        message: `${from.name} is not a member of this cluster, it takes no writes`,
+        facts: { node: from.name },
+      });
+    }
     // Whoever has no name is nobody: what nobody may do is for the policy to say.
     authorize?.({ subject: request.options.subject ?? anonymousSubject, isPeer: false }, action);
     const found = log();

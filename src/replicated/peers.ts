@@ -16,6 +16,8 @@ import { RateGate } from "../lib/rate-gate.ts";
 import { type Logger, noLogger, noMetrics } from "../lib/telemetry.ts";
 import type { ConfState, Member, Message, PeerId, RaftTransport } from "../raft/mod.ts";
 import type { Appended, AppendOptions, Offset, RecordRun } from "../vocabulary.ts";
+import { noPosition } from "./boot.ts";
+import { type Holder, IdentityGuard } from "./identity-guard.ts";
 import { LogTime } from "./log-time.ts";
 import { PeerDoor } from "./peer-door.ts";
 import { type PeerHello, peerOfHello } from "./peer-handshake.ts";
@@ -37,6 +39,10 @@ export type { PeerHello } from "./peer-handshake.ts";
 export type { PeerLimits, PeerNetworkOptions, PeerReplica, PeerStatus } from "./peer-options.ts";
 export type { ForwardedCall, ForwardedCaller, ForwardedStart, PeerService } from "./peer-server.ts";
 
+/** A boot that was silent for so many ticks lets a later one take its place. */
+const silentTicks = 3.5;
+/** How far members have promised to have the log is stored so often. */
+const keepTicks = 10;
 /** Lines a second that strangers can cause. */
 const strangersLinesPerSecond = 2;
 
@@ -47,6 +53,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   readonly #limits: PeerLimits;
   readonly #logger: Logger;
   readonly #meter: PeerMeter;
+  readonly #guard: IdentityGuard;
   readonly #door: PeerDoor;
   readonly #links = new Map<PeerId, PeerLink>();
   /** Members that said, themselves, that they serve elsewhere than the configuration has it. */
@@ -58,6 +65,10 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   #peer: PeerId | undefined;
   #visits = 0;
   #timer: Timer | undefined;
+  /** It takes no part: the others refuse its claim to its directory. */
+  #outside = false;
+  #ticks = 0;
+  #keepDue = false;
   #closed = false;
 
   constructor(options: PeerNetworkOptions) {
@@ -69,6 +80,16 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       peers: () => this.peers(),
       queuedBytes: (lane) => [...this.#links.values()].reduce((sum, link) => sum + link.queuedBytes(lane), 0),
     });
+    this.#guard = new IdentityGuard({
+      clock: options.clock,
+      logger: this.#logger,
+      replica: () => this.#replica,
+      roster: () => this.#roster,
+      self: () => options.self(),
+      holders: (directory) => this.#holders(directory),
+      ask: (address, verb, body) => this.ask(address, verb, body),
+      silentMs: silentTicks * this.#limits.tickMs,
+    });
     this.#door = new PeerDoor({
       options,
       limits: this.#limits,
@@ -78,7 +99,13 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       roster: () => this.#roster,
       peer: () => this.#peer,
       heardOf: (hello) => this.#answerTo(hello),
-      left: (peer) => this.#forget(peer),
+      left: (peer, hello) => {
+        this.#guard.left(hello);
+        this.#keep();
+        this.#forget(peer);
+      },
+      guard: this.#guard,
+      outside: () => this.#outside,
       refused: (reason) => this.#meter.refused(reason),
       warn: (...line) => this.#warn(...line),
     });
@@ -139,18 +166,21 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
 
   members(configuration: ConfState): void {
     this.#roster = configuration.roster?.members ?? [];
-    if (this.#closed) return;
-    const { directory } = this.#options.self();
+    if (this.#closed || this.#outside) return;
+    const { directory, address: own } = this.#options.self();
     const voters = new Set([...configuration.voters, ...configuration.votersOutgoing]);
     this.time.compareWith(
       this.#roster.flatMap((member) =>
         voters.has(member.peer) && member.directory !== directory ? [member.name] : [],
       ),
     );
+    this.#rememberMembers();
     this.#peer = peerOfHello({ directory });
     const wanted = new Map<PeerId, Member>();
     for (const member of this.#roster) {
-      if (member.directory !== directory) wanted.set(member.peer, this.#whereIs(member));
+      // What is said to be at this node's own address was there before it, or is there no more.
+      if (member.directory === directory || member.address === own) continue;
+      wanted.set(member.peer, this.#whereIs(member));
     }
     for (const peer of this.#elsewhere.keys()) if (!wanted.has(peer)) this.#elsewhere.delete(peer);
     for (const [peer, link] of this.#links) {
@@ -162,9 +192,9 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     for (const [peer, member] of wanted) this.#links.set(peer, this.#link(member));
   }
 
-  /** False while another voter's clock is known to be better. */
+  /** False while another voter's clock is known to be better, and where the others refuse this node. */
   mayCampaign(): boolean {
-    return this.time.verdict().successors.length === 0;
+    return !this.#outside && this.time.verdict().successors.length === 0;
   }
 
   /** Voters whose clock is known to be better than this node's. */
@@ -208,6 +238,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     this.#timer?.cancel();
+    this.#keep();
     this.#meter[Symbol.dispose]();
     for (const [peer, link] of [...this.#links]) this.#remove(peer, link);
     this.#door.close();
@@ -223,6 +254,9 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       dial,
       callee: { name, directory, address },
       clocks: this.time.trust.peers,
+      claimed: (hello) => this.#guard.claimed(hello),
+      promised: () =>
+        (this.#replica?.started === true ? this.#replica.node.promised : undefined) ?? noPosition,
       events: linkReports({
         peer,
         facts: { peer: name, address },
@@ -231,9 +265,66 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
         meter: this.#meter,
         logger: this.#logger,
         warn: (...line) => this.#warn(...line),
+        disowned: (fault) => this.#disowned(fault, peer, name),
       }),
     });
     return link;
+  }
+
+  /** Connections on which boots of this directory speak, either way. */
+  #holders(directory: string): Holder[] {
+    const found = this.#door.holders(directory);
+    for (const link of this.#links.values()) {
+      const boot = link.hello?.boot;
+      if (link.callee.directory !== directory || !link.connected || boot === undefined) continue;
+      found.push({ boot, signs: link.signs, close: (fault) => link.drop(fault) });
+    }
+    return found;
+  }
+
+  /**
+   * A member refuses this node's claim to its directory. While a leader that accepts it leads, the refusal is that
+   * member's mistake, and the leader settles it.
+   */
+  #disowned(fault: Fault, by: PeerId, name: string): void {
+    if (this.#outside || this.#closed) return;
+    const node = this.#replica?.started === true ? this.#replica.node : undefined;
+    const leader = node?.leader?.peer;
+    if (node?.isLeader === true) return;
+    if (leader !== undefined && leader !== by && this.#links.get(leader)?.connected === true) return;
+    this.takeNoPart();
+    this.#options.onDisowned?.(fault, name);
+  }
+
+  /** Takes no part from now on: the other members refuse this node, or did before it was started. */
+  takeNoPart(): void {
+    this.#outside = true;
+    for (const [peer, link] of [...this.#links]) this.#remove(peer, link);
+    this.#door.endLanes(new Fault("unavailable", { message: "this node takes no part in its cluster" }));
+  }
+
+  #rememberMembers(): void {
+    try {
+      this.#replica?.boots?.members(this.#roster.map((member) => member.directory));
+    } catch (reason) {
+      this.#logger.warn({ err: reason }, "the boot numbers of the members could not be stored");
+    }
+  }
+
+  /** Stores how far the members have promised to have the log; nothing where that is stored already. */
+  #keep(): void {
+    try {
+      this.#keepDue = false;
+      this.#guard.keep();
+    } catch (reason) {
+      this.#keepDue = true;
+      this.#logger.warn({ err: reason }, "what the members have promised could not be stored");
+    }
+  }
+
+  /** Why the node that has said this is not followed as the member whose directory it has, if so. */
+  doubts(hello: PeerHello): string | undefined {
+    return this.#guard.doubts(hello);
   }
 
   /**
@@ -343,5 +434,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     for (const link of this.#links.values()) link.tick();
     this.#door.tick();
     this.time.verdict();
+    this.#ticks++;
+    if (this.#keepDue || this.#ticks % keepTicks === 0) this.#keep();
   }
 }

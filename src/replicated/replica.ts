@@ -10,6 +10,7 @@
 import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
+import { isNoSpace } from "../lib/disk.ts";
 import type { Prng } from "../lib/prng.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
 import {
@@ -36,6 +37,8 @@ import {
 } from "../raft/mod.ts";
 import type { NodeId } from "../vocabulary.ts";
 import { Appender, type Proposer } from "./appender.ts";
+import { type BootClaim, nextBoot, type StoredBoot } from "./boot.ts";
+import { BootBook } from "./boot-book.ts";
 import { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
 import { LeaderWatch } from "./leader-watch.ts";
 import { LogTime } from "./log-time.ts";
@@ -85,6 +88,7 @@ export class Replica implements AsyncDisposable {
   readonly storedLog: SegmentedLog;
   readonly log: ReplicatedLog;
   readonly state: StableState;
+  readonly boots: BootBook;
   readonly watch: LeaderWatch;
   readonly time: LogTime;
   /** Resolves when nothing can be made durable any more: the process had better end, and not with 0. */
@@ -97,6 +101,8 @@ export class Replica implements AsyncDisposable {
   readonly #obstacleListeners = new Set<() => void>();
   readonly #listeners = new Set<(status: NodeStatus) => void>();
   readonly #fail: (fault: Fault) => void;
+  /** Why this node is not a member of its cluster and takes no writes, if so; set by its owner. */
+  outside: Fault | undefined;
   #node: RaftNode | undefined;
   readonly #toldFaults = new Set<string>();
   #settledTerm = 0;
@@ -155,6 +161,7 @@ export class Replica implements AsyncDisposable {
       appender: this.#appender,
       watch: this.watch,
       forwarder: options.forwarder,
+      outside: () => this.outside,
       clock,
       disk,
       directory,
@@ -172,7 +179,38 @@ export class Replica implements AsyncDisposable {
         this.#fail(this.#broken(reason));
       },
     });
+    this.boots = new BootBook(this.#boot(sync !== "always"), this.state);
     this.#report();
+  }
+
+  /** Begins a boot: durable before this node speaks to anyone. Throws Fault "disk-full". */
+  #boot(unsynced: boolean): BootClaim {
+    const { random } = this.#options;
+    const before = this.state.boot;
+    const chance = random.stream(`boot/${before?.count ?? 0}`);
+    const nonce = [chance.uint32(), chance.uint32()]
+      .map((half) => half.toString(16).padStart(8, "0"))
+      .join("");
+    const boot = nextBoot(before, nonce);
+    try {
+      this.state.saveBoot(boot);
+    } catch (cause) {
+      if (!isNoSpace(cause)) throw cause;
+      this.#reserve?.release();
+      this.#saveBootNow(boot);
+    }
+    const { end, wasUnsynced } = this.storedLog;
+    const term = Math.max(this.state.vote?.term ?? 0, end.term);
+    return { ...boot, start: { term, index: end.index }, lossy: unsynced || wasUnsynced };
+  }
+
+  #saveBootNow(boot: StoredBoot): void {
+    try {
+      this.state.saveBoot(boot);
+    } catch (cause) {
+      if (!isNoSpace(cause)) throw cause;
+      throw new Fault("disk-full", { message: "the disk is full, the boot number cannot be written", cause });
+    }
   }
 
   /** The Raft node. There is none before start(). */

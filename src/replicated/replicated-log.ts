@@ -62,6 +62,8 @@ export interface ReplicatedLogOptions {
   readonly appender: Appender;
   readonly watch: LeaderWatch;
   readonly forwarder: Forwarder;
+  /** Why this node takes no writes, not even for others, if so. */
+  readonly outside?: () => Fault | undefined;
   readonly clock: Clock;
   readonly disk: Disk;
   readonly directory: string;
@@ -260,6 +262,8 @@ export class ReplicatedLog implements CommitLog {
 
   /** Why this node takes no writes at all, if so. */
   #unusable(): Fault | undefined {
+    const outside = this.#options.outside?.();
+    if (outside !== undefined) return outside;
     if (this.log.failure !== undefined) return new Fault("disk-failed", { cause: this.log.failure });
     if (this.log.closed) return new Fault("unavailable", { message: "the log is closed" });
     if (this.#options.node() !== undefined) return undefined;

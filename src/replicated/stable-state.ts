@@ -5,6 +5,9 @@
  *   raft/configuration/<index>     ConfState with roster   in force from that index on; 20 digits
  *   cluster-id                     text
  *   restored-from                  text: of the cluster whose backup this directory was made of, until it belongs to one
+ *   boot/own                       StoredBoot: the last start of this directory; absent before the first
+ *   boot/seen/<directory>          SeenBoot: the newest start of a member that was accepted here
+ *   boot/disowned                  Disowned: other members refuse this directory as rolled back or copied
  *
  * Never: forgets a configuration that a snapshot could still need.
  */
@@ -12,13 +15,24 @@ import { Fault } from "../fault.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import { type ConfState, emptyConfState, type HardState, nobody, type PeerId } from "../raft/mod.ts";
 import type { RaftIndex } from "../vocabulary.ts";
+import { nextLife, type SeenBoot, type StoredBoot, seenOf, storedBootOf } from "./boot.ts";
 
 const stateKey = "raft/state";
 const configurationPrefix = "raft/configuration/";
 const clusterKey = "cluster-id";
 const restoredKey = "restored-from";
+const bootKey = "boot/own";
+const seenPrefix = "boot/seen/";
+const disownedKey = "boot/disowned";
 const keyOf = (index: RaftIndex): string => configurationPrefix + String(index).padStart(20, "0");
 const indexOf = (key: string): RaftIndex => Number(key.slice(configurationPrefix.length));
+
+/** Why the other members refuse this directory, and who said so. */
+export interface Disowned {
+  readonly reason: string;
+  readonly message: string;
+  readonly by: string;
+}
 
 export class StableState {
   readonly #store: StableStore;
@@ -89,6 +103,44 @@ export class StableState {
     this.#store.write({ [clusterKey]: id });
   }
 
+  /** The last start of this directory. Throws Fault "corrupt". */
+  get boot(): StoredBoot | undefined {
+    return storedBootOf(this.#store.get(bootKey));
+  }
+
+  saveBoot(boot: StoredBoot): void {
+    this.#store.write({ [bootKey]: boot });
+  }
+
+  /** By directory. What is damaged is as if it had never been seen. */
+  seenBoots(): Map<string, SeenBoot> {
+    const found = new Map<string, SeenBoot>();
+    for (const key of this.#store.keys(seenPrefix)) {
+      const seen = seenOf(readable(() => this.#store.get(key)));
+      if (seen !== undefined) found.set(key.slice(seenPrefix.length), seen);
+    }
+    return found;
+  }
+
+  /** Undefined forgets. */
+  saveSeenBoots(seen: Readonly<Record<string, SeenBoot | undefined>>): void {
+    const changes: Record<string, unknown> = {};
+    for (const [directory, one] of Object.entries(seen)) changes[seenPrefix + directory] = one;
+    this.#store.write(changes);
+  }
+
+  get disowned(): Disowned | undefined {
+    const found = readable(() => this.#store.get(disownedKey)) as Partial<Disowned> | undefined;
+    if (found === undefined) return undefined;
+    const { reason = "", message = "", by = "" } = found;
+    return { reason, message, by };
+  }
+
+  /** Undefined once this directory is accepted as it is. */
+  saveDisowned(disowned: Disowned | undefined): void {
+    this.#store.write({ [disownedKey]: disowned });
+  }
+
   get restoredFrom(): string | undefined {
     const id = this.#store.get(restoredKey);
     return typeof id === "string" && id !== "" ? id : undefined;
@@ -107,15 +159,24 @@ export function strangerChanges(store: StableStore): Record<string, unknown> {
   const changes: Record<string, unknown> = {};
   for (const key of store.keys(configurationPrefix)) changes[key] = undefined;
   if (readable(() => store.get(stateKey)) === undefined) changes[stateKey] = { term: 0, vote: nobody };
-  return changes;
+  // Another directory has boots of its own.
+  return { ...changes, [bootKey]: undefined, [disownedKey]: undefined };
 }
 
 /**
- * What a member writes that stays itself although it has lost a part of its log: it enters a new term, in which it has
- * voted for nobody. A leader of the old one counts on what is gone; in the new one somebody has to be elected first, who
- * finds out what this member has (Raft §5.3).
+ * What a member writes that keeps its identity although it has lost a part of its log. It begins a new life: peers
+ * accept it without what it had promised, and a leader counts only what it acknowledges from then on. It also enters a
+ * new term, in which it has voted for no one, since what it voted may be lost too.
  */
 export function laterTermChanges(store: StableStore): Record<string, unknown> {
+  const boot = readable(() => storedBootOf(store.get(bootKey)));
+  return { ...laterTerm(store), [bootKey]: nextLife(boot), [disownedKey]: undefined };
+}
+
+/** Do the other members refuse this directory? */
+export const isDisowned = (store: StableStore): boolean => store.keys(disownedKey).length > 0;
+
+function laterTerm(store: StableStore): Record<string, unknown> {
   const state = readable(() => store.get(stateKey)) as Pick<HardState, "term" | "vote"> | undefined;
   return state === undefined ? {} : { [stateKey]: { term: state.term + 1, vote: nobody } };
 }

@@ -10,7 +10,14 @@ import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import { chainStart, emptyCheckpoint } from "../../log/mod.ts";
-import { backupParts, type PeerHello, type PeerNetwork, peerOf, type Replica } from "../../replicated/mod.ts";
+import {
+  backupParts,
+  type Disowned,
+  type PeerHello,
+  type PeerNetwork,
+  peerOf,
+  type Replica,
+} from "../../replicated/mod.ts";
 import type { ClusterAdmin } from "../../service/mod.ts";
 import type { Config } from "../config/settings.ts";
 import type { Gossip } from "../gossip.ts";
@@ -30,7 +37,8 @@ export interface NodeClusterOptions {
   >;
   readonly replica: Replica;
   readonly self: () => PeerHello;
-  readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach" | "moved">;
+  readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach" | "moved"> &
+    Partial<Pick<PeerNetwork, "doubts" | "takeNoPart">>;
   readonly gossip: Pick<Gossip, "members" | "membership" | "adopt">;
   readonly readiness: NodeReadiness;
   readonly demand: (caller: Caller, object: string, action: "admin") => void;
@@ -82,6 +90,7 @@ export class NodeCluster implements Disposable {
         }),
       probe,
       ask,
+      doubts: (hello) => network.doubts?.(hello),
       clock,
       logger,
     });
@@ -106,6 +115,11 @@ export class NodeCluster implements Disposable {
   start(): void {
     const { replica, config } = this.#options;
     const { state, storedLog } = replica;
+    if (state.disowned !== undefined) {
+      this.#options.network.takeNoPart?.();
+      this.#standAside(state.disowned);
+      return;
+    }
     const start = startOf({
       configured: replica.configured,
       clusterId: state.clusterId,
@@ -142,8 +156,46 @@ export class NodeCluster implements Disposable {
   /** Is no member any more by its own wish, and says so to everybody. The process goes on until it is stopped. */
   async leave(): Promise<void> {
     await this.#members.leave();
-    this.#options.readiness.set(reason, "this node has left its cluster");
+    this.#isOut("this node has left its cluster");
     await this.#options.gossip.membership.leave();
+  }
+
+  /**
+   * The other members refuse this directory as rolled back or copied. The node stays up and is not ready: to end would
+   * be to be started again, and again. It is remembered, until the directory was emptied or repaired.
+   */
+  disowned({ message, facts }: Fault, by: string): void {
+    const disowned = { reason: String(facts["reason"]), message, by };
+    try {
+      this.#options.replica.state.saveDisowned(disowned);
+    } catch (err) {
+      this.#options.logger.warn({ err }, "that this directory is refused could not be stored");
+    }
+    this.#standAside(disowned);
+  }
+
+  #standAside({ message, by }: Disowned): void {
+    const { replica, readiness, logger } = this.#options;
+    logger.error(
+      { by, why: message },
+      "this node takes no part: the other members refuse its data directory",
+    );
+    readiness.set("identity", `this node takes no part in its cluster, ${message}`);
+    replica.outside = new Fault("failed-precondition", {
+      message: `this node takes no part in its cluster, ${message}`,
+      facts: this.#memberFacts(),
+    });
+  }
+
+  /** Where the members are, for a caller that has asked a node that is none. */
+  #memberFacts(): Record<string, string> {
+    const { replica } = this.#options;
+    const configuration = replica.started
+      ? replica.node.configuration
+      : replica.state.configurationAt(Number.MAX_SAFE_INTEGER);
+    const members = configuration.roster?.members ?? [];
+    const others = members.filter(({ directory }) => directory !== replica.identity.directory);
+    return others.length === 0 ? {} : { members: others.map(({ address }) => address).join(" ") };
   }
 
   /** A leader that is about to stop gives leadership away, if somebody takes it in time. */
@@ -264,14 +316,18 @@ export class NodeCluster implements Disposable {
     if (!back && this.#membership !== "waits") return;
     this.#membership = "member";
     readiness.set(reason, undefined);
+    replica.outside = undefined;
   }
 
   #isOut(why: string): void {
-    const { readiness, logger } = this.#options;
+    const { readiness, logger, replica } = this.#options;
     if (this.#membership === "told" || this.#membership === "gone") return;
     this.#membership = "told";
     logger.warn({}, why);
     readiness.set(reason, why);
+    const facts = this.#memberFacts();
+    const where = facts["members"] === undefined ? "" : `, its members are at ${facts["members"]}`;
+    replica.outside = new Fault("failed-precondition", { message: `${why}${where}`, facts });
   }
 
   #tellId(): void {

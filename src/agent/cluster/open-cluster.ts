@@ -10,7 +10,13 @@ import { Fault } from "../../fault.ts";
 import { systemSeed } from "../../lib/chance.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { prng } from "../../lib/prng.ts";
-import { type PeerHello, PeerNetwork, type PeerService, type Replica } from "../../replicated/mod.ts";
+import {
+  type PeerHello,
+  PeerNetwork,
+  type PeerNetworkOptions,
+  type PeerService,
+  type Replica,
+} from "../../replicated/mod.ts";
 import type { NodeTelemetry } from "../../telemetry/mod.ts";
 import type { ClusterView } from "../../vocabulary.ts";
 import type { Config } from "../config/settings.ts";
@@ -56,6 +62,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   await using opening = new AsyncDisposableStack();
   // Whoever asks before there is a cluster to answer for is told to come back.
   let answer: PeerService["ask"] = () => Promise.reject(new Fault("unavailable"));
+  let disowned: NonNullable<PeerNetworkOptions["onDisowned"]> = () => undefined;
   let self: () => PeerHello = () => {
     throw new Fault("unavailable");
   };
@@ -66,6 +73,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       serve: { ask: (...asked) => answer(...asked) },
       authorize: (caller, action) => access.demand(caller, theLog, action),
       begin: forwardedCalls(telemetry),
+      onDisowned: (...why) => disowned(...why),
       clock,
       random: prng(systemSeed()),
       logger,
@@ -85,6 +93,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     configured: replica.configured,
     address: rpcAddr,
     wallMs: clock.wallMs(),
+    boot: replica.boots.claim,
   });
   const tags = { ...own, clusterId: state.clusterId, rpcAddr };
   const gossip = opening.use(
@@ -106,6 +115,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     }),
   );
   answer = (verb, body, from) => node.ask(verb, body, from);
+  disowned = (fault, by) => node.disowned(fault, by);
   const view = clusterViewOf({
     replica,
     clusterId: () => node.clusterId,

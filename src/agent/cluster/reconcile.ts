@@ -34,6 +34,8 @@ export interface ReconcileView {
   readonly progress: ReadonlyMap<PeerId, MemberProgress>;
   /** What was said in handshakes, a moment ago, by whoever is not known as it is. */
   readonly hellos: readonly PeerHello[];
+  /** Why a node is not followed as the member whose data directory it has, if so. */
+  readonly doubts?: (hello: PeerHello) => string | undefined;
   /** The number a directory has in Raft. */
   readonly peerOf: (directory: string) => PeerId;
 }
@@ -115,6 +117,8 @@ function changeOfKnown(
     return { why: "adopted", name: hello.name, adopt: hello, change: undefined };
   }
   if (known.name === hello.name && known.address === hello.address) return undefined;
+  const doubts = view.doubts?.(hello);
+  if (doubts !== undefined) return refuse(doubts);
   const member = memberOf(view, hello);
   const changes = [{ action: "update", peer: known.peer }] as const;
   return {

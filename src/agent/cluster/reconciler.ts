@@ -31,6 +31,8 @@ export interface ReconcilerOptions {
   readonly onGossip: (listener: () => void) => () => void;
   readonly probe: (address: string) => Promise<PeerHello>;
   readonly ask: (address: string, verb: string, body: unknown) => Promise<unknown>;
+  /** Why a node is not followed as the member whose data directory it has, if so. */
+  readonly doubts?: (hello: PeerHello) => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -84,6 +86,7 @@ export class Reconciler implements Disposable {
       configuration,
       progress: progress ?? new Map(),
       hellos,
+      doubts: (hello) => this.#options.doubts?.(hello),
       peerOf: (directory) => peerOf(Buffer.from(directory, "hex")),
     };
   }

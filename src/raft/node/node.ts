@@ -82,6 +82,12 @@ export interface NodeStatus extends Status {
   readonly stopped: boolean;
 }
 
+/** Everything up to `index` is durable here, as the leader of `term` has it. */
+export interface Promised {
+  readonly term: Term;
+  readonly index: RaftIndex;
+}
+
 const mebibyte = 1024 * 1024;
 
 /** So many ticks are one while nothing is waited for: ten wakes a second, not a hundred, of a node that idles. */
@@ -98,6 +104,7 @@ export class RaftNode {
   readonly #tickMs: number;
   readonly #messageBytesMax: number;
   #configuration: ConfState;
+  #promised: Promised = { term: 0, index: 0 };
   #now = 0;
   #timer: Timer | undefined;
   #scheduled = false;
@@ -222,6 +229,17 @@ export class RaftNode {
 
   get leader(): Member | undefined {
     return this.#roster.member(this.#core.leader);
+  }
+
+  /** The furthest that this node has told others it has, since it was started. */
+  get promised(): Promised {
+    return this.#promised;
+  }
+
+  /** What this peer has acknowledged to this node as its leader, if it did. */
+  promisedBy(peer: PeerId): Promised | undefined {
+    const match = this.#core.progressOf(peer)?.match ?? 0;
+    return match === 0 ? undefined : { term: this.#core.term, index: match };
   }
 
   /** Who is in it and who they are, as applied here. */
@@ -510,12 +528,23 @@ export class RaftNode {
         this.#proposals.coveredBy(snapshot.index);
       }
       for (const response of responses) {
+        this.#promise(response);
         if (response.to === this.#core.id) this.#core.step(response);
         else this.#options.transport.send(response);
       }
     }
     this.#reads.appliedTo(this.#core.applied);
     this.#turn();
+  }
+
+  /** What leaves only once it is durable: an acknowledgment, a vote, a request for votes. */
+  #promise({ type, reject, term, index }: Message): void {
+    const isAnswer = type === "append-response";
+    if (reject || !(isAnswer || type === "vote" || type === "vote-response")) return;
+    const at = isAnswer ? index : 0;
+    const before = this.#promised;
+    if (term > before.term || (term === before.term && at > before.index))
+      this.#promised = { term, index: at };
   }
 
   /** Queued proposals go to the core in appends of up to messageBytesMax; a change goes alone. */

@@ -4,7 +4,14 @@ import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import type { StableStore } from "../../../src/lib/stable-store.ts";
 import { emptyConfState } from "../../../src/raft/mod.ts";
-import { isCountedOn, laterTermChanges, StableState, strangerChanges } from "../../../src/replicated/mod.ts";
+import { nextBoot } from "../../../src/replicated/boot.ts";
+import {
+  isCountedOn,
+  isDisowned,
+  laterTermChanges,
+  StableState,
+  strangerChanges,
+} from "../../../src/replicated/mod.ts";
 import { SimDisk } from "../../support/sim-disk.ts";
 import { SimStableStore } from "../../support/sim-stable-store.ts";
 
@@ -61,6 +68,22 @@ test("a member that stays itself with less than it acknowledged enters a new ter
   store.write(laterTermChanges(store));
   const state = new StableState(store);
   assert.deepEqual([state.configured, state.vote], [true, { term: 5, vote: 0 }]);
-  assert.deepEqual(laterTermChanges(emptyStore()), {});
-  assert.deepEqual(laterTermChanges(spoilt(store, "raft/state")), {});
+  assert.equal(state.boot?.life, 1, "peers accept it without what it had promised");
+  assert.equal("raft/state" in laterTermChanges(emptyStore()), false);
+  assert.equal("raft/state" in laterTermChanges(spoilt(store, "raft/state")), false);
+});
+
+test("a directory without a boot number opens, and a repair ends what the other members have refused", () => {
+  const store = memberStore([1, 2]);
+  const state = new StableState(store);
+  assert.deepEqual([state.boot, state.disowned, state.seenBoots().size], [undefined, undefined, 0]);
+  state.saveBoot(nextBoot(state.boot, "00000000000000aa"));
+  state.saveDisowned({ reason: "copy", message: "why", by: "n2" });
+  assert.equal(isDisowned(store), true);
+  for (const changes of [laterTermChanges(store), strangerChanges(store)]) {
+    state.saveDisowned({ reason: "copy", message: "why", by: "n2" });
+    store.write(changes);
+    assert.equal(isDisowned(store), false);
+  }
+  assert.equal(state.boot, undefined, "another directory begins with its own");
 });
