@@ -27,7 +27,10 @@ export interface LogSettings {
   /** Producers remembered, of all subjects and of one. */
   readonly producersMax: number;
   readonly producersPerSubjectMax: number;
-  /** A producer is forgotten when the log's time has gone on by this much since its last append. */
+  /**
+   * A producer is forgotten when the log's time has gone on by this much since its last append, and that is not among
+   * the latest 256 entries.
+   */
   readonly producerAgeMaxMs: number;
 }
 

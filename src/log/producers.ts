@@ -7,7 +7,7 @@
  * between them. Then each record has the offset that it had. What is older is in the log, but its offset is not kept:
  * "sequence-too-old".
  *
- * Invariant: the table is a function of the batches alone. Expiry goes by their timestamps, never by a clock; caps
+ * Invariant: the table is a function of the batches alone. Expiry goes by their timestamps and their distance, never by a clock; caps
  * are held by refusing new producers before their batch is made, never by forgetting others.
  *
  * Never: refuses in the fold (what is in the log is so), waits.
@@ -18,6 +18,8 @@ import type { LogSettings } from "./command.ts";
 
 /** How many batches of a producer a retry is answered from. */
 export const rememberedResults = 5;
+/** So few that their producers leave room for new ones. */
+const latestEntries = 256;
 
 /** A batch that a producer appended. */
 export interface ProducedBatch {
@@ -63,6 +65,8 @@ export class ProducerTable {
   /** Called for each batch of a producer when it is committed; it must not change the log. */
   onCommitted: ((stamp: ProducerStamp, batch: ProducedBatch) => void) | undefined;
   #overlay = new Map<string, Producer>();
+  /** The index of the newest batch of any producer. */
+  #newest: RaftIndex = 0;
   #tail: { readonly stamp: ProducerStamp; readonly batch: ProducedBatch }[] = [];
 
   constructor(rows: readonly ProducerRow[] = []) {
@@ -93,8 +97,7 @@ export class ProducerTable {
    */
   check(stamp: ProducerStamp, count: number, nowMs: number, settings: LogSettings): Verdict {
     const known = this.#find(keyOf(stamp.subject, stamp.id));
-    const forgotten = known === undefined || last(known).timestampMs + settings.producerAgeMaxMs < nowMs;
-    if (forgotten) {
+    if (known === undefined || isForgotten(known, { index: this.#newest, timestampMs: nowMs }, settings)) {
       if (stamp.sequence !== 0) throw unknownProducer(stamp.sequence);
       if (known === undefined) this.#checkRoom(stamp.subject, settings);
       return { append: true };
@@ -138,6 +141,7 @@ export class ProducerTable {
 
   /** A batch was put at the end of the log; it may still be cut off. */
   stage(stamp: ProducerStamp, batch: ProducedBatch): void {
+    this.#newest = Math.max(this.#newest, batch.index);
     this.#tail.push({ stamp, batch });
     const key = keyOf(stamp.subject, stamp.id);
     this.#overlay.set(key, follow(this.#find(key), stamp, batch));
@@ -195,7 +199,7 @@ export class ProducerTable {
 
   #fold(stamp: ProducerStamp, batch: ProducedBatch, settings: LogSettings): void {
     for (const [key, producer] of this.#committed) {
-      if (last(producer).timestampMs + settings.producerAgeMaxMs >= batch.timestampMs) break;
+      if (!isForgotten(producer, batch, settings)) break;
       this.#remove(key, producer);
     }
     this.#put(follow(this.#committed.get(keyOf(stamp.subject, stamp.id)), stamp, batch));
@@ -203,6 +207,7 @@ export class ProducerTable {
 
   #put(producer: Producer): void {
     const key = keyOf(producer.subject, producer.id);
+    this.#newest = Math.max(this.#newest, last(producer).index);
     const before = this.#committed.get(key);
     if (before !== undefined) this.#remove(key, before);
     this.#committed.set(key, producer);
@@ -229,6 +234,20 @@ export class ProducerTable {
     const limit = own < producersPerSubjectMax ? producersMax : producersPerSubjectMax;
     throw new Fault("too-many-producers", { facts: { limit } });
   }
+}
+
+/**
+ * Too old at that point of the log. One of the latest entries is never too old: a node without peers stamps records by
+ * its own clock, and where that is set by weeks, the producers that are at work must not be forgotten.
+ */
+function isForgotten(
+  producer: Producer,
+  at: Pick<ProducedBatch, "index" | "timestampMs">,
+  { producerAgeMaxMs, producersPerSubjectMax }: LogSettings,
+): boolean {
+  const { index, timestampMs } = last(producer);
+  const latest = Math.min(latestEntries, Math.floor(producersPerSubjectMax / 4));
+  return timestampMs + producerAgeMaxMs < at.timestampMs && at.index - index >= latest;
 }
 
 /** What `batch` makes of the producer. A higher epoch begins anew; so does a sequence with a gap. */

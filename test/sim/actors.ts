@@ -5,6 +5,7 @@
  */
 import type { Prng } from "../../src/lib/prng.ts";
 import { startClient } from "./clients.ts";
+import { compareClocks, leap } from "./clock-leaps.ts";
 import { memberOf } from "./identity.ts";
 import { startLogClients } from "./log-clients.ts";
 import { crashSome, cutOneWay, narrow, partition, refuse } from "./misfortunes.ts";
@@ -51,13 +52,15 @@ export function startActors(world: World): void {
   act("removal", swarm.churn, 2000, (own) => removeLeader(world, own));
   act("churn", swarm.churn, 1200, (own) => changeConfiguration(world, own));
   act("transfer", swarm.transfers, 1500, (own) => transfer(world, own));
+  if (swarm.clockLeaps && swarm.realLog) compareClocks(world);
+  act("clock-leap", swarm.clockLeaps, 3000, (own) => leap(world, own));
   act("compaction", swarm.compaction, 700, (own) => {
     const made = world.pickUp(own);
     if (made !== undefined) world.mortal(made, () => made.replica.compact());
   });
   act("trim", swarm.compaction, 1500, (own) => {
     const made = own.chance(0.5) ? world.leader() : world.pickUp(own);
-    if (!world.quiet) made?.replica.trim();
+    if (!world.quiet && made !== undefined) world.watch.trimmedTo(made.replica.trim());
   });
   act("refused", swarm.refusedConnections, 1500, (own) => refuse(world, own));
 }

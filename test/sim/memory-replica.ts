@@ -57,6 +57,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
   #values: string[] = [];
   appliedIndex: RaftIndex = 0;
   readonly lowest = 0;
+  readonly time = undefined;
   #offsets = new Map<RaftIndex, number>();
   #node: RaftNode | undefined;
   #surroundings: Surroundings;
@@ -253,7 +254,9 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     this.#node?.read({ ready: () => then(this.next), failed: () => {} });
   }
 
-  trim(): void {}
+  trim(): number {
+    return 0;
+  }
 
   compact(): void {
     const index = this.appliedIndex - this.#chance.between(0, 20);

@@ -17,19 +17,19 @@ import {
   RecordCursor,
   SyncPolicy,
 } from "../../src/log/mod.ts";
-import { type Forwarder, Replica, type ReplicatedLog } from "../../src/replicated/mod.ts";
+import { type Forwarder, LogTime, Replica, type ReplicatedLog } from "../../src/replicated/mod.ts";
 import type { ProducerStamp, RecordRun } from "../../src/vocabulary.ts";
 import { SimDisk, SimulatedCrash } from "../support/sim-disk.ts";
 import { SimStableStore } from "../support/sim-stable-store.ts";
-import { directoryId, memberOf } from "./identity.ts";
+import { directoryId, memberOf, nameOf, peerNamed } from "./identity.ts";
 import type { PeerId, RaftIndex, RaftNode } from "./raft.ts";
 import type { Answer, Applied, ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
 
 const directory = "/data";
 const chunkBytes = 1 << 20;
 
-/** Small segments, so that there are many. */
-const settings = { ...defaultSettings, segmentStoreBytesMax: 2000 };
+/** Small segments, so that there are many. Records are kept for longer than any run takes. */
+const settings = { ...defaultSettings, segmentStoreBytesMax: 2000, retentionAgeMs: 3_600_000 };
 const reserveBytes = 3000;
 
 /** What outlives the process. */
@@ -70,6 +70,7 @@ export class RealReplica implements SimReplica {
   readonly #surroundings: Surroundings;
   readonly #replica: Replica;
   readonly #powerCuts: number;
+  readonly time: LogTime;
   #seen: RaftIndex;
 
   /** `first` are the members that begin the cluster, if this is one of them. */
@@ -81,6 +82,9 @@ export class RealReplica implements SimReplica {
     machine.clock = clock;
     machine.waits = [];
     this.#powerCuts = disk.counts.crash;
+    const own = new MortalClock(clock, failed);
+    const time = new LogTime(own);
+    this.time = time;
     this.#replica = Replica.open({
       directory,
       disk,
@@ -88,13 +92,22 @@ export class RealReplica implements SimReplica {
       mapper: heapMapper(disk),
       newDirectoryId: directoryId(peer),
       recentBytesMax: 1500,
-      clock: new MortalClock(clock, failed),
+      clock: own,
+      time,
       random,
       name: memberOf(peer).name,
       address: memberOf(peer).address,
       settings,
       reserveBytes,
-      transport: { send, members: () => {} },
+      transport: {
+        send,
+        members: ({ voters, votersOutgoing }) =>
+          time.compareWith(
+            [...new Set([...voters, ...votersOutgoing])].filter((one) => one !== peer).map(nameOf),
+          ),
+        mayCampaign: () => time.verdict().successors.length === 0,
+        successors: () => time.verdict().successors.map(peerNamed),
+      },
       forwarder,
       syncPolicy: new SimSyncPolicy(machine),
       raft: { ...limits, observe },
@@ -196,9 +209,10 @@ export class RealReplica implements SimReplica {
     );
   }
 
-  trim(): void {
-    const { lowest, next } = this;
-    this.log.trim(Math.floor((lowest + next) / 2)).catch(() => {});
+  trim(): number {
+    const before = Math.floor((this.lowest + this.next) / 2);
+    this.log.trim(before).catch(() => {});
+    return before;
   }
 
   compact(): void {

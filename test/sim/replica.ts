@@ -6,7 +6,7 @@
  */
 import type { Clock } from "../../src/lib/clock.ts";
 import type { Prng } from "../../src/lib/prng.ts";
-import type { ReplicatedLog } from "../../src/replicated/mod.ts";
+import type { LogTime, ReplicatedLog } from "../../src/replicated/mod.ts";
 import type { ProducerStamp } from "../../src/vocabulary.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "./raft.ts";
 
@@ -74,8 +74,10 @@ export interface SimReplica {
   append(value: string, answer: Answer, producer?: ProducerStamp): void;
   /** Calls back with the end of the log as it is for everybody; not at all when that could not be found out. */
   linearizableEnd(then: (next: number) => void): void;
-  /** Gives up about half of what it has. */
-  trim(): void;
+  /** Gives up about half of what it has; the offset before which nothing is wanted. */
+  trim(): number;
+  /** Where a real node compares its clock with others; a bare one has none. */
+  readonly time: LogTime | undefined;
   /** Gives up what is applied and not wanted. */
   compact(): void;
   /** The power is to go in the middle of what the disk does next. */

@@ -96,6 +96,7 @@ async function heal(world: World): Promise<void> {
   for (const made of world.nodes.values()) {
     made.faults.fullUntil = 0;
     made.faults.failNext = false;
+    world.setClock(made, 0);
     world.restart(made);
   }
   const end = world.time.now + healMs;

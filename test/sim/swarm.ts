@@ -44,6 +44,8 @@ export interface Swarm {
   readonly powerCuts: boolean;
   readonly pauses: boolean;
   readonly clockDrift: boolean;
+  /** Wall clocks that are set, by more than records are kept for. */
+  readonly clockLeaps: boolean;
   // Disks.
   readonly syncMs: number;
   readonly slowSyncs: boolean;
@@ -106,5 +108,6 @@ export function drawSwarm(chance: Prng): Swarm {
     tightLimits: maybe(0.3),
     smallMessages: maybe(0.3),
     streams: maybe(0.5),
+    clockLeaps: maybe(0.3),
   };
 }

@@ -79,6 +79,12 @@ export class Watch {
     return seen;
   }
 
+  /** A client asked for a trim of everything before this offset. */
+  trimmedTo(before: number): void {
+    this.#trimmedTo = Math.max(this.#trimmedTo, before);
+  }
+  #trimmedTo = 0;
+
   /** A node starts, for the first time or again. */
   started(node: Watched): void {
     const seen = this.#of(node.peer);
@@ -283,6 +289,13 @@ export class Watch {
     }
     if (committed > seen.committed) this.#newCommit(node, seen.committed, committed);
     seen.committed = committed;
+    const { lowest } = node.replica;
+    // No run takes as long as records are kept.
+    if (lowest > this.#trimmedTo)
+      this.#fail(
+        "trimmed-too-young",
+        `${node.peer} begins at ${lowest}, a trim was asked for to ${this.#trimmedTo}`,
+      );
     if (seen.configurations.at(-1)?.configuration !== node.configuration) {
       seen.configurations.push({ since: seen.applied, configuration: node.configuration });
     }

@@ -32,6 +32,8 @@ export interface SimNode {
   readonly peer: PeerId;
   readonly faults: ReplicaFaults & { fullUntil: number; stallsUntil: number };
   clock: VirtualClock;
+  /** What its wall clock was set by. */
+  setByMs: number;
   replica: SimReplica;
   /** undefined while it is down. */
   node: RaftNode | undefined;
@@ -86,7 +88,8 @@ export class World {
     const made: SimNode = {
       peer,
       faults,
-      clock: this.#clock(),
+      clock: this.#clock(0),
+      setByMs: 0,
       replica: undefined as never,
       node: undefined,
       watched: undefined as never,
@@ -118,9 +121,9 @@ export class World {
     return faults;
   }
 
-  #clock(): VirtualClock {
+  #clock(offsetMs: number): VirtualClock {
     const rate = this.swarm.clockDrift ? 0.9 + this.chance.float() * 0.2 : 1;
-    return this.time.clock({ rate });
+    return this.time.clock({ rate, offsetMs });
   }
 
   /** Nobody is to write any more. */
@@ -214,8 +217,14 @@ export class World {
     made.clock.stop();
     void made.node.close().catch(() => {});
     made.node = undefined;
-    made.clock = this.#clock();
+    made.clock = this.#clock(made.setByMs);
     made.replica = made.replica.reopen(this.#surroundings(made), powerCut);
+  }
+
+  /** Its wall clock is set: it shows the true time and this. */
+  setClock(made: SimNode, byMs: number): void {
+    made.setByMs = byMs;
+    made.clock.offsetMs = byMs;
   }
 
   restart(made: SimNode): void {

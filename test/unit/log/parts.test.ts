@@ -197,6 +197,20 @@ describe("the producer table", () => {
     assert.deepEqual(new ProducerTable(table.rows()).rows(), table.rows());
   });
 
+  test("a leap of the log's time does not make it forget the producers of the latest entries", () => {
+    const roomy = { ...settings, producersMax: 10_000, producersPerSubjectMax: 1_000 };
+    const table = new ProducerTable();
+    table.stage(stamp(1, 0), batch(1, 0, 1000));
+    table.stage(stamp(2, 0), batch(2, 0, 1_000_000));
+    table.commitTo(2, roomy);
+    assert.deepEqual(table.check(stamp(1, 1), 1, 1_000_000, roomy), { append: true });
+    assert.deepEqual(table.check(stamp(1, 0), 1, 1_000_000, roomy), { duplicate: batch(1, 0, 1000) });
+    table.stage(stamp(2, 1), batch(251, 1, 1_000_000));
+    assert.throws(() => table.check(stamp(1, 1), 1, 1_000_000, roomy), isFault("unknown-producer"));
+    table.commitTo(251, roomy);
+    assert.equal(table.size, 1);
+  });
+
   test("remembers five batches", () => {
     const table = new ProducerTable();
     for (let n = 0; n < 9; n++) table.stage(stamp(1, n), batch(n + 1, n));
