@@ -38,31 +38,40 @@ export interface ClockVerdict {
   readonly offMs: Readonly<Record<string, number>>;
 }
 
+interface Doubt extends Leap {
+  readonly kind: "set" | "ahead" | "alone";
+}
+
 export class ClockTrust {
   readonly peers = new PeerClocks();
   readonly #own = new ClockLeaps();
   #others: readonly string[] = [];
-  #gap: Leap | undefined;
-  #left: Leap | undefined;
+  /** Why this clock alone is not believed, besides a leap of its own. */
+  #doubt: Doubt | undefined;
   #wasOff = false;
 
   /** The other voters from now on, by name; none for an only voter, and where the network does not tell. */
   compareWith(names: readonly string[], now: Moment): void {
     if (names.length === 0 && this.#others.length > 0 && this.verdict(now).kind !== "trusted")
-      this.#left = { byMs: 0, atMs: now.monotonicMs };
+      this.#doubt = { kind: "alone", byMs: 0, atMs: now.monotonicMs };
     this.#others = names;
   }
 
-  /** Was the clock not set within the last hour, as far as this node knows by itself? */
-  steady({ monotonicMs }: Moment): boolean {
-    return this.#held(monotonicMs) === undefined;
+  /** What the clock was set by within the last hour, as far as this node knows by itself; undefined: it was not. */
+  setByMs({ monotonicMs }: Moment): number | undefined {
+    return this.#held(monotonicMs)?.byMs;
   }
 
-  /** Once, at the start: `newestMs` is the timestamp at the end of the log, 0 for an empty one. */
-  begin(newestMs: number, now: Moment): void {
+  /**
+   * Once, at the start. `newestMs` is the timestamp at the end of the log, 0 for an empty one; `setByMs` is what the
+   * clock had leapt by, within the hour before the last process ended.
+   */
+  begin(newestMs: number, setByMs: number | undefined, now: Moment): void {
     this.#own.look(now);
+    const atMs = now.monotonicMs;
     const byMs = now.wallMs - newestMs;
-    if (newestMs > 0 && byMs > gapMsMax) this.#gap = { byMs, atMs: now.monotonicMs };
+    if (setByMs !== undefined) this.#doubt = { kind: "set", byMs: setByMs, atMs };
+    else if (newestMs > 0 && byMs > gapMsMax) this.#doubt = { kind: "ahead", byMs, atMs };
   }
 
   verdict(now: Moment): ClockVerdict {
@@ -96,7 +105,7 @@ export class ClockTrust {
       return wallMs === undefined ? [] : [{ name, wallMs, steady: this.peers.steady(name, now.monotonicMs) }];
     });
     const leap = this.#own.recent(now.monotonicMs, leapHoldMs);
-    const own = { name: undefined, wallMs: now.wallMs, steady: this.steady(now) };
+    const own = { name: undefined, wallMs: now.wallMs, steady: this.setByMs(now) === undefined };
     const agree = (a: number, b: number): boolean => Math.abs(a - b) <= boundMs;
     const isConfirmed = (one: { readonly name: string | undefined; readonly wallMs: number }): boolean => {
       const others = [own, ...known].filter(({ name, steady }) => name !== one.name && steady);
@@ -121,10 +130,10 @@ export class ClockTrust {
   #held(nowMs: number): ClockVerdict | undefined {
     const leap = this.#own.recent(nowMs, leapHoldMs);
     if (leap !== undefined) return held("set", leap, nowMs);
-    const gap = recent(this.#gap, nowMs);
-    if (gap !== undefined) return held("ahead", gap, nowMs);
-    const left = recent(this.#left, nowMs);
-    return left === undefined ? undefined : held("alone", left, nowMs);
+    const doubt = this.#doubt;
+    return doubt === undefined || nowMs - doubt.atMs >= leapHoldMs
+      ? undefined
+      : held(doubt.kind, doubt, nowMs);
   }
 
   get #quorum(): number {
@@ -132,11 +141,7 @@ export class ClockTrust {
   }
 }
 
-function recent(event: Leap | undefined, nowMs: number): Leap | undefined {
-  return event !== undefined && nowMs - event.atMs < leapHoldMs ? event : undefined;
-}
-
-function held(kind: "set" | "ahead" | "alone", { byMs, atMs }: Leap, nowMs: number): ClockVerdict {
+function held(kind: Doubt["kind"], { byMs, atMs }: Leap, nowMs: number): ClockVerdict {
   return { kind, successors: [], byMs: Math.round(byMs), leftMs: leapHoldMs - (nowMs - atMs), offMs: {} };
 }
 

@@ -2,6 +2,7 @@
  * The time of the log: what records are stamped with and what expires by age. Reads the clock for ClockTrust, and
  * reports when the verdict on it changes.
  */
+import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Moment } from "../lib/clock-leap.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
@@ -13,10 +14,18 @@ const readingMsMax = 1_000;
 const verdictMs = 100;
 const verdictMovedMsMax = 1_000;
 
+/** What outlives the process. */
+export interface ClockNotes {
+  readonly clockSetByMs: number | undefined;
+  saveClockSet(byMs: number | undefined): void;
+}
+
 export class LogTime {
   readonly trust = new ClockTrust();
   readonly #clock: Clock;
   readonly #logger: Logger;
+  #notes: ClockNotes | undefined;
+  #noted: number | undefined;
   #last: ClockVerdict | undefined;
   /** When it was made, as long as it holds. */
   #at: Moment | undefined;
@@ -34,8 +43,10 @@ export class LogTime {
   }
 
   /** Once, when the log is open: `newestMs` is the timestamp at its end. */
-  begin(newestMs: number): void {
-    this.trust.begin(newestMs, this.#now());
+  begin(newestMs: number, notes: ClockNotes): void {
+    this.#notes = notes;
+    this.#noted = notes.clockSetByMs;
+    this.trust.begin(newestMs, this.#noted, this.#now());
     this.verdict();
   }
 
@@ -46,6 +57,7 @@ export class LogTime {
     const verdict = this.trust.verdict(now);
     this.#last = verdict;
     this.#at = now;
+    this.#note(now);
     if (verdict.kind !== (last?.kind ?? "trusted")) this.#changed(verdict);
     return verdict;
   }
@@ -59,18 +71,37 @@ export class LogTime {
   reading(): readonly [wallMs: number, steady: boolean] {
     const now = this.#now();
     this.verdict(now);
-    return [now.wallMs, this.trust.steady(now)];
+    return [now.wallMs, this.trust.setByMs(now) === undefined];
   }
 
   /** The timestamp of a record that is made now. Not yet raised to that of the record before it. */
   stampMs(): number {
-    return this.trust.stampMs(this.#now());
+    const now = this.#now();
+    const stampMs = this.trust.stampMs(now);
+    this.#note(now);
+    return stampMs;
   }
 
   /** The time by which something may expire; undefined while the clock is not trusted. */
   expiryMs(): number | undefined {
     const now = this.#now();
     return this.verdict(now).kind === "trusted" ? now.wallMs : undefined;
+  }
+
+  /**
+   * Notes durably that the clock was set, before a record is stamped by it: a process that starts within the hour could
+   * not tell by the newest record any more.
+   */
+  #note(now: Moment): void {
+    const byMs = this.trust.setByMs(now);
+    if ((byMs === undefined) === (this.#noted === undefined) || this.#notes === undefined) return;
+    try {
+      this.#notes.saveClockSet(byMs);
+      this.#noted = byMs;
+    } catch (reason) {
+      // The disk refused it, and will say so elsewhere. What is not noted is tried again.
+      if (!(reason instanceof Fault) && !(reason instanceof Error && "code" in reason)) throw reason;
+    }
   }
 
   #changed(verdict: ClockVerdict): void {

@@ -123,9 +123,9 @@ export class Replica implements AsyncDisposable {
       onRefusal: () => this.#obstructed(),
     });
     this.time = options.time ?? new LogTime(clock, options.logger);
-    this.time.begin(log.end.timestampMs);
     this.storedLog = log;
     this.state = new StableState(store);
+    this.time.begin(log.end.timestampMs, this.state);
     const text = directoryText(log.directoryId);
     this.identity = { name: options.name, directory: text, peer: peerOf(log.directoryId) };
     this.#reserve = this.#openReserve();

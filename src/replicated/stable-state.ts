@@ -4,6 +4,7 @@
  *   raft/state                     { term, vote }          one transaction, durable before any answer in that term
  *   raft/configuration/<index>     ConfState with roster   in force from that index on; 20 digits
  *   cluster-id                     text
+ *   clock-set                      milliseconds that the clock was set by, within the hour (log-time.ts)
  *   restored-from                  text: of the cluster whose backup this directory was made of, until it belongs to one
  *   boot/own                       StoredBoot: the last start of this directory; absent before the first
  *   boot/seen/<directory>          SeenBoot: the newest start of a member that was accepted here
@@ -24,6 +25,7 @@ const restoredKey = "restored-from";
 const bootKey = "boot/own";
 const seenPrefix = "boot/seen/";
 const disownedKey = "boot/disowned";
+const clockKey = "clock-set";
 const keyOf = (index: RaftIndex): string => configurationPrefix + String(index).padStart(20, "0");
 const indexOf = (key: string): RaftIndex => Number(key.slice(configurationPrefix.length));
 
@@ -139,6 +141,15 @@ export class StableState {
   /** Undefined once this directory is accepted as it is. */
   saveDisowned(disowned: Disowned | undefined): void {
     this.#store.write({ [disownedKey]: disowned });
+  }
+
+  get clockSetByMs(): number | undefined {
+    const byMs = this.#store.get(clockKey);
+    return typeof byMs === "number" ? byMs : undefined;
+  }
+
+  saveClockSet(byMs: number | undefined): void {
+    this.#store.write({ [clockKey]: byMs });
   }
 
   get restoredFrom(): string | undefined {

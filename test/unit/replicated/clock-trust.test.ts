@@ -110,10 +110,19 @@ describe("an only voter", () => {
     ];
     for (const [ageMs, kind] of cases) {
       const alone = new Voters();
-      alone.trust.begin(start - ageMs, alone.now);
+      alone.trust.begin(start - ageMs, undefined, alone.now);
       assert.equal(alone.kind, kind);
       assert.equal(alone.pass(hour).kind, "trusted");
     }
+  });
+
+  test("that starts again within the hour after its clock was set waits for another hour", () => {
+    const alone = new Voters();
+    alone.trust.begin(start, 2 * hour, alone.now);
+    assert.equal(alone.kind, "set");
+    assert.equal(alone.trust.setByMs(alone.now), 2 * hour);
+    assert.equal(alone.pass(hour).kind, "trusted");
+    assert.equal(alone.trust.setByMs(alone.now), undefined);
   });
 
   test("stamps records by its clock, wrong or not", () => {
@@ -210,7 +219,7 @@ describe("one of three voters", () => {
 
   test("starts with a wrong clock: off as soon as both others are heard", () => {
     const voters = new Voters("b", "c").set(["a", -2 * hour]);
-    voters.trust.begin(start, voters.now);
+    voters.trust.begin(start, undefined, voters.now);
     voters.silent.add("c");
     assert.equal(voters.hear().kind, "unknown");
     voters.silent.clear();
@@ -239,8 +248,8 @@ describe("a voter that was not there when all clocks leapt", () => {
 
   test("and whose others were not either: all start, and find their newest record old", () => {
     const voters = new Voters("b", "c");
-    voters.trust.begin(start - 2 * hour, voters.now);
-    assert.equal(voters.trust.steady(voters.now), false);
+    voters.trust.begin(start - 2 * hour, undefined, voters.now);
+    assert.equal(voters.trust.setByMs(voters.now), 2 * hour);
     voters.unsteady.add("b").add("c");
     assert.equal(voters.hear().kind, "ahead");
     voters.unsteady.clear();
@@ -325,7 +334,7 @@ test("a problem is said with its figures", () => {
     "the wall clock moved by -90.0 s against the monotonic clock: nothing expires by age for another 3600.0 s or until a majority confirms it",
   );
   const late = new Voters();
-  late.trust.begin(start - 2 * hour, late.now);
+  late.trust.begin(start - 2 * hour, undefined, late.now);
   assert.match(
     clockProblem(late.trust.verdict(late.now))!,
     /^the clock is 7200\.0 s ahead of the newest record/,
