@@ -479,6 +479,32 @@ describe("a forwarded append", () => {
     assert.equal(peer.frames("bulk", "request").length, 1);
   });
 
+  test("given up: unknown once sent, not written while it waited; and then it does not go any more", async () => {
+    await using world = await pair({ limits: { bulk: { countMax: 1_000, bytesMax: 64 * mebibyte } } });
+    const { a, peer, from, to } = world;
+    const first = new AbortController();
+    const sent = faultOf(a.network.append("b", run("x"), {}, first.signal));
+    await until("it is there", () => peer.frames("bulk", "request").length === 1);
+    first.abort();
+    assert.deepEqual([(await sent).kind, (await sent).written], ["interrupted", "unknown"]);
+    peer.last("bulk").socket.pause();
+    for (let n = 0; n < 16; n++) {
+      a.network.send(message("append", to, { from, term: 1, entries: [entry(1, 3 * mebibyte)] }));
+    }
+    await delay(systemClock, 50);
+    const second = new AbortController();
+    const waited = faultOf(a.network.append("b", run("x"), {}, second.signal));
+    await delay(systemClock, 20);
+    second.abort();
+    assert.deepEqual([(await waited).kind, (await waited).written], ["unavailable", "no"]);
+    const late = await faultOf(a.network.append("b", run("x"), {}, second.signal));
+    assert.equal(late.written, "no");
+    peer.last("bulk").socket.resume();
+    await until("the rest is there", () => peer.frames("bulk", "append").length === 16);
+    await delay(systemClock, 20);
+    assert.equal(peer.frames("bulk", "request").length, 1);
+  });
+
   test("an answer that makes no sense leaves the outcome unknown", async () => {
     await using world = await pair({}, (peer) => {
       peer.answers = ["what?"];

@@ -63,3 +63,37 @@ test("a failure of the input comes after the results of what was read", async ()
   }, /input/);
   assert.deepEqual(got, [1, 2]);
 });
+
+test("a failure waits for what was started behind it, and may tell of it", async () => {
+  const ends: (() => void)[] = [];
+  const work = (n: number) =>
+    n === 1
+      ? Promise.reject(new Error("first"))
+      : new Promise<number>((resolve) => {
+          if (n === 0) resolve(n);
+          else ends.push(() => resolve(n));
+        });
+  const failure = (reason: unknown, behind: readonly PromiseSettledResult<unknown>[]) =>
+    new Error(`${(reason as Error).message}, and ${behind.map(({ status }) => status).join()}`);
+  const got: number[] = [];
+  const reading = (async () => {
+    for await (const n of pipelined(numbers(3), work, { ...options, failure })) got.push(n);
+  })();
+  while (ends.length < 1) await new Promise(setImmediate);
+  ends[0]?.();
+  await assert.rejects(reading, /^Error: first, and fulfilled$/);
+  assert.deepEqual(got, [0]);
+});
+
+test("an input that cannot be started ends it, and nothing behind it is started", async () => {
+  const started: number[] = [];
+  const work = (n: number): Promise<number> => {
+    if (n === 2) throw new Error("not this one");
+    started.push(n);
+    return Promise.resolve(n);
+  };
+  await assert.rejects(async () => {
+    for await (const _ of pipelined(numbers(10), work, options));
+  }, /not this one/);
+  assert.deepEqual(started, [0, 1]);
+});
