@@ -81,6 +81,8 @@ export class AppendStream {
   #stopListening: (() => void) | undefined;
   #timer: Timer | undefined;
   #isDue = false;
+  /** Waits for room in the gate: others are under way, and that is progress. */
+  #isInLine = false;
 
   constructor(ports: AppendStreamPorts, stream?: { readonly ended: boolean }) {
     this.#ports = ports;
@@ -169,6 +171,7 @@ export class AppendStream {
       if (fault !== undefined) this.#giveUpWaiting(fault);
     }
     let isFull = false;
+    let hasSent = false;
     for (;;) {
       const leader = watch.target();
       if (leader !== undefined && leader !== "here" && this.#order.first?.options.forward === false) {
@@ -184,9 +187,12 @@ export class AppendStream {
       const flight = this.#order.next(target);
       if (flight === undefined) break;
       this.#send(flight, leader);
+      hasSent = true;
     }
+    // Who had its turn goes to the end of the line.
+    if (hasSent || !isFull) gate.stepOut(this.#pump);
     if (isFull) gate.wait(this.#pump);
-    else gate.stepOut(this.#pump);
+    this.#isInLine = isFull;
     this.#arm();
   };
 
@@ -203,6 +209,7 @@ export class AppendStream {
     if (now >= (first.options.deadlineMs ?? Number.POSITIVE_INFINITY)) {
       return new Fault("deadline", { message: "no leader took the append in time" });
     }
+    if (this.#isInLine) return undefined;
     const isOver = now >= this.#progressMs + patienceMs || this.#attempts >= attemptsMax;
     if (!isOver) return undefined;
     return this.#refusal ?? new Fault("unavailable", { message: "there is no leader" });
@@ -373,11 +380,11 @@ export class AppendStream {
     const isIdle = flights.size === 0 && this.#here === 0;
     if (!isIdle) return;
     const due = Math.min(
-      this.#progressMs + patienceMs,
+      this.#isInLine ? Number.POSITIVE_INFINITY : this.#progressMs + patienceMs,
       first?.options.deadlineMs ?? Number.POSITIVE_INFINITY,
       this.#notBefore > now ? this.#notBefore : Number.POSITIVE_INFINITY,
     );
-    this.#timer = clock.after(Math.max(1, due - now), this.#pump);
+    if (due < Number.POSITIVE_INFINITY) this.#timer = clock.after(Math.max(1, due - now), this.#pump);
   }
 }
 

@@ -36,6 +36,7 @@ import { pipelined } from "./pipeline.ts";
 import { openRead, type ReadOptions, readSlices } from "./read.ts";
 import { ReadLimit } from "./read-limit.ts";
 import { readOne } from "./read-one.ts";
+import type { StreamBudget } from "./stream-budget.ts";
 import { streamFailure } from "./stream-failure.ts";
 import type { Traffic } from "./traffic.ts";
 import { watch } from "./watch.ts";
@@ -48,6 +49,7 @@ export interface LogServiceOptions {
   readonly tracer: Tracer;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
+  readonly budget: StreamBudget;
   readonly clusterVersion: string;
   /** How often a stream that asked for markers hears that it is alive. */
   readonly heartbeatMs: number;
@@ -55,7 +57,6 @@ export interface LogServiceOptions {
 
 /** Appends of one stream under way at once. */
 const pendingMax = 4096;
-const pendingBytesMax = 8 * 1024 * 1024;
 
 /** The header by which a caller asks not to be forwarded to the leader. */
 export const forwardHeader = "tailrace-forward";
@@ -114,7 +115,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
         (request) => append(call, request, context, signal),
         {
           pendingMax,
-          pendingBytesMax,
+          budget: options.budget,
           bytesOf: (request) => request.record?.value.length ?? 0,
           failure: (reason, behind) =>
             streamFailure(faultOfOwn(reason), { records_before: acknowledged }, behind),
@@ -140,7 +141,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
         ({ request, taken }) => append(call, request, context, signal, taken),
         {
           pendingMax: 64,
-          pendingBytesMax,
+          budget: options.budget,
           bytesOf: ({ request, taken }) =>
             taken?.bytes.length ?? request.records.reduce((sum, { value }) => sum + value.length, 0),
           failure: (reason, behind) => streamFailure(faultOfOwn(reason), summary.progress, behind),

@@ -1,13 +1,15 @@
 /**
  * Many pieces of work under way at once, started in order and answered in order: what ProduceStream and ProduceBulk
- * are made of. Bounded by pieces and by bytes; when full, no more input is taken.
+ * are made of. Bounded by pieces and by bytes (StreamBudget); when full, no more input is taken.
  *
  * Never: reorders, drops, starts anything after a failure.
  */
 
+import type { StreamBudget } from "./stream-budget.ts";
+
 export interface PipelineOptions<Input> {
   readonly pendingMax: number;
-  readonly pendingBytesMax: number;
+  readonly budget: StreamBudget;
   readonly bytesOf: (input: Input) => number;
   /** What is thrown for a failure: `behind` is what became of the work that was started after it. */
   readonly failure?: (reason: unknown, behind: readonly PromiseSettledResult<unknown>[]) => unknown;
@@ -28,17 +30,16 @@ export async function* pipelined<Input, Output>(
   options: PipelineOptions<Input>,
 ): AsyncGenerator<Output, void, undefined> {
   const pending: Piece<Output>[] = [];
-  let bytes = 0;
+  using share = options.budget.open();
   let fed = false;
   let stopped = false;
   let wakeFeeder: (() => void) | undefined;
   let wakeReader: (() => void) | undefined;
-  const isFull = (): boolean =>
-    pending.length >= options.pendingMax || (pending.length > 0 && bytes >= options.pendingBytesMax);
+  const isFull = (): boolean => pending.length >= options.pendingMax || (pending.length > 0 && share.isFull);
   const add = (result: Promise<Output>, size: number): void => {
     result.catch(() => undefined);
     pending.push({ result, bytes: size });
-    bytes += size;
+    share.begin(size);
     wakeReader?.();
   };
   const begin = (input: Input): boolean => {
@@ -80,7 +81,7 @@ export async function* pipelined<Input, Output>(
         throw options.failure === undefined ? reason : options.failure(reason, behind);
       });
       pending.shift();
-      bytes -= piece.bytes;
+      share.end(piece.bytes);
       wakeFeeder?.();
       yield output;
     }

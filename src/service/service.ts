@@ -31,6 +31,7 @@ import { sentBytesMax } from "./message-limits.ts";
 import type { OriginRules } from "./origin.ts";
 import { reflection } from "./reflection.ts";
 import { rpcHandler, rpcService } from "./rpc.ts";
+import { StreamBudget } from "./stream-budget.ts";
 import { Traffic } from "./traffic.ts";
 
 export interface ServiceOptions {
@@ -99,6 +100,7 @@ export function createService(options: ServiceOptions): Service {
     desk,
     requestBytesMax,
     held,
+    budget: new StreamBudget(),
     clusterVersion: options.version,
   };
   const services = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha];

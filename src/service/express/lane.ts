@@ -13,6 +13,7 @@ import { type Call, type CallDesk, type Caller, type Door, traceRecordHeader } f
 import { logDoors } from "../doors.ts";
 import type { HeldBytes } from "../held-bytes.ts";
 import { forwardHeader } from "../log-service.ts";
+import type { StreamBudget } from "../stream-budget.ts";
 import type { Traffic } from "../traffic.ts";
 import { Answer } from "./answer.ts";
 import { consume } from "./consume.ts";
@@ -35,6 +36,7 @@ export interface LaneOptions {
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
   readonly held: HeldBytes;
+  readonly budget: StreamBudget;
   readonly heartbeatMs: number;
 }
 

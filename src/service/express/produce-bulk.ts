@@ -6,6 +6,7 @@
 import type { Appended } from "../../vocabulary.ts";
 import { requireRecords } from "../append-message.ts";
 import { BulkSummary } from "../bulk-summary.ts";
+import type { StreamShare } from "../stream-budget.ts";
 import { streamFailure } from "../stream-failure.ts";
 import { EnvelopeReader } from "./envelope.ts";
 import type { ExpressCall } from "./express-call.ts";
@@ -15,7 +16,6 @@ import { AppendRequest } from "./request-codec.ts";
 import { produceBulkResponse } from "./response-codec.ts";
 import { checkFlags, cutShort, guard } from "./unary-body.ts";
 
-const pendingBytesMax = 8 * 1024 * 1024;
 const pendingMax = 64;
 
 export const produceBulk: Serve = (lane, express, forward) => {
@@ -34,13 +34,14 @@ class ProduceBulk {
   /** Those that are not in the summary yet, in order. */
   #begun: Promise<Appended>[] = [];
   #pending = 0;
-  #pendingBytes = 0;
+  readonly #share: StreamShare;
   #inputOver = false;
 
   constructor(lane: Lane, express: ExpressCall, forward: boolean) {
     this.#lane = lane;
     this.#express = express;
     this.#forward = forward;
+    this.#share = lane.budget.open();
     this.#reader = new EnvelopeReader(lane.requestBytesMax, express.held);
     this.#request = new AppendRequest(lane.recordLimits, express.call.subject);
   }
@@ -54,6 +55,7 @@ class ProduceBulk {
     this.#express.explain = (reason) => streamFailure(reason, this.#summary.progress, []);
     this.#express.onEnd = () => {
       this.#inputOver = true;
+      this.#share[Symbol.dispose]();
     };
   }
 
@@ -80,7 +82,7 @@ class ProduceBulk {
     requireRecords(request.run);
     const size = request.run.bytes.length;
     this.#pending++;
-    this.#pendingBytes += size;
+    this.#share.begin(size);
     const append = startAppend(this.#lane, this.#express, request, this.#forward);
     this.#begun.push(append);
     append.catch(() => undefined); // reported in its turn, below
@@ -90,7 +92,7 @@ class ProduceBulk {
         this.#summary.add(appended);
         this.#begun.shift();
         this.#pending--;
-        this.#pendingBytes -= size;
+        this.#share.end(size);
         if (this.#pending === 0) this.#express.written = "no";
         this.#gate();
       });
@@ -128,7 +130,7 @@ class ProduceBulk {
   #gate(): void {
     const { stream, over } = this.#express;
     if (over) return;
-    if (this.#pending >= pendingMax || this.#pendingBytes >= pendingBytesMax) stream.pause();
+    if (this.#pending >= pendingMax || this.#share.isFull) stream.pause();
     else stream.resume();
   }
 }

@@ -12,6 +12,7 @@
 import type { RecordRun } from "../../vocabulary.ts";
 import type { AppendRequest as Append } from "../append.ts";
 import { requireRecords } from "../append-message.ts";
+import type { StreamShare } from "../stream-budget.ts";
 import { type Settled, streamFailure } from "../stream-failure.ts";
 import { EnvelopeReader } from "./envelope.ts";
 import type { ExpressCall } from "./express-call.ts";
@@ -22,9 +23,8 @@ import { ackBytes, writeProduceResponse } from "./response-codec.ts";
 import { RunGroup } from "./run-group.ts";
 import { attempt, checkFlags, cutShort, guard } from "./unary-body.ts";
 
-/** Records and bytes under way at once on one stream. */
+/** Records under way at once on one stream; for bytes see StreamBudget. */
 const pendingRecordsMax = 65_536;
-const pendingBytesMax = 8 * 1024 * 1024;
 
 /** Messages appended together, and what became of them. */
 interface Pending {
@@ -50,7 +50,7 @@ class ProduceStream {
   readonly #group = new RunGroup();
   #pending: Pending[] = [];
   #pendingRecords = 0;
-  #pendingBytes = 0;
+  readonly #share: StreamShare;
   #acksDue = false;
   /** Records that were acknowledged. */
   #acknowledged = 0;
@@ -61,6 +61,7 @@ class ProduceStream {
     this.#lane = lane;
     this.#express = express;
     this.#forward = forward;
+    this.#share = lane.budget.open();
     this.#reader = new EnvelopeReader(lane.requestBytesMax, express.held);
     this.#request = new AppendRequest(lane.recordLimits, express.call.subject);
   }
@@ -79,6 +80,7 @@ class ProduceStream {
     this.#express.onEnd = () => {
       this.#inputOver = true;
       this.#pending = [];
+      this.#share[Symbol.dispose]();
     };
   }
 
@@ -145,7 +147,7 @@ class ProduceStream {
     };
     this.#pending.push(pending);
     this.#pendingRecords += pending.count;
-    this.#pendingBytes += pending.bytes;
+    this.#share.begin(pending.bytes);
     return pending;
   }
 
@@ -204,7 +206,7 @@ class ProduceStream {
         at = writeProduceResponse(bytes, at, firstOffset + ordinal, timestampMs, duplicate);
       }
       this.#pendingRecords -= count;
-      this.#pendingBytes -= size;
+      this.#share.end(size);
     }
     if (!this.#express.answer.write(bytes.subarray(0, at))) this.#blocked = true;
   }
@@ -231,7 +233,7 @@ class ProduceStream {
   #gate(): void {
     const { stream, over } = this.#express;
     if (over) return;
-    const full = this.#pendingRecords >= pendingRecordsMax || this.#pendingBytes >= pendingBytesMax;
+    const full = this.#pendingRecords >= pendingRecordsMax || this.#share.isFull;
     if (full || this.#blocked) stream.pause();
     else stream.resume();
   }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pipelined } from "../../../src/service/pipeline.ts";
+import { StreamBudget } from "../../../src/service/stream-budget.ts";
 
-const options = { pendingMax: 4, pendingBytesMax: 1000, bytesOf: () => 1 };
+const limits = { totalBytesMax: 1_000_000, streamBytesMax: 100_000, streamBytesMin: 1_000 };
+const options = { pendingMax: 4, budget: new StreamBudget(limits), bytesOf: () => 1 };
 
 async function* numbers(upTo: number): AsyncGenerator<number> {
   for (let at = 0; at < upTo; at++) yield at;
@@ -19,9 +21,16 @@ test("results come in the order of the inputs, however long each takes", async (
 });
 
 test("no more than so many are under way, by count and by bytes", async () => {
-  for (const [limits, most] of [
+  for (const [bounds, most] of [
     [options, 4],
-    [{ pendingMax: 100, pendingBytesMax: 20, bytesOf: () => 10 }, 2],
+    [
+      {
+        pendingMax: 100,
+        budget: new StreamBudget({ ...limits, streamBytesMax: 20_000 }),
+        bytesOf: () => 10_000,
+      },
+      2,
+    ],
   ] as const) {
     let busy = 0;
     let highest = 0;
@@ -31,7 +40,7 @@ test("no more than so many are under way, by count and by bytes", async () => {
       busy--;
       return n;
     };
-    for await (const _ of pipelined(numbers(50), work, limits));
+    for await (const _ of pipelined(numbers(50), work, bounds));
     assert.ok(highest <= most && highest > 1, `${highest} at once`);
   }
 });
