@@ -323,7 +323,11 @@ export class AppendStream {
     if (leader !== undefined) {
       this.#progressMs = clock.monotonicMs();
       for (const [{ target, runs }, way] of [...this.#ways]) {
-        if (leaderOf(target) === leader) continue;
+        if (leaderOf(target) === leader) {
+          way.grace?.cancel();
+          way.grace = undefined;
+          continue;
+        }
         // Raft itself decides soon what becomes of a plain append that this node has proposed.
         if (runs.every(({ options }) => isRepeatable(options))) way.giveUp();
         else if (leaderOf(target) !== "here") way.grace ??= clock.after(graceMs, () => way.giveUp());
@@ -362,7 +366,8 @@ export class AppendStream {
     run.unobserve?.();
     if (run.settled) return;
     this.#order.settle(run, false);
-    run.reject(outcomeOf(fault, run.undecided));
+    const wantsLeader = run.options.forward === false && fault.kind === "not-leader";
+    run.reject(wantsLeader ? fault : outcomeOf(fault, run.undecided));
   }
 
   /** A timer for what waits; none, and no listening, when nothing does. */

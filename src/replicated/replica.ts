@@ -312,6 +312,8 @@ export class Replica implements AsyncDisposable {
       await this.#node?.close();
       await this.#storage.close();
       this.storedLog.close();
+      // Appends that wait for a leader end now.
+      this.watch.notify();
     })();
     return this.#closed;
   }

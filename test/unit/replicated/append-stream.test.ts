@@ -290,6 +290,24 @@ describe("a single append that a follower forwards", () => {
     assert.equal(offsetOf(await append), 1);
   });
 
+  test("is waited for when a leader that was replaced for a moment leads again", async () => {
+    const node = new Node();
+    const append = node.stream().append(run("x"), {});
+    await settle();
+    node.lead("b");
+    node.lead("a");
+    await node.pass(2 * graceMs);
+    node.sent[0]!.ok(2);
+    assert.equal(offsetOf(await append), 2);
+  });
+
+  test("is not forwarded when its caller does not want that", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    await assert.rejects(stream.append(run("x"), { forward: false }), isFault("not-leader"));
+    assert.deepEqual(node.told, []);
+  });
+
   test("survives two quick changes of leader", async () => {
     const node = new Node();
     const append = node.stream().append(run("x"), producer(0));
