@@ -123,6 +123,8 @@ export interface Tail {
    * then the slice is the caller's alone, and good until the caller uses its room again.
    */
   take(maxBytes?: number, room?: Uint8Array): BatchSlice | undefined;
+  /** Bytes of the batch that take() begins with, without reading it; 0 at the end, or where take() would throw. */
+  nextBytes?(): number;
   /** Resolves when take() has something, or with false once the tail is disposed or the log closed. */
   ready(): Promise<boolean>;
   /** Frees everything at once; a pending ready() resolves with false. */

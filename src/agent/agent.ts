@@ -19,6 +19,7 @@ import {
   createAssets,
   createService,
   expressLane,
+  MemoryBudget,
   membershipOperations,
 } from "../service/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
@@ -31,10 +32,18 @@ import { connectionLimits, descriptorReserve } from "./connections/connection-li
 import { descriptorLimit } from "./connections/descriptor-limit.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { Listener, type PeerDoors } from "./listener.ts";
+import {
+  checkMemory,
+  defaultBudgetBytes,
+  machineMemory,
+  memoryBytesAdvised,
+  sizeShare,
+} from "./machine-memory.ts";
 import { nextSteps } from "./next-steps.ts";
 import { NodeReadiness } from "./node-readiness.ts";
 import { openOps } from "./ops-address.ts";
 import { PeerRights } from "./peer-rights.ts";
+import { mapLargeBlocks, Reclaim } from "./reclaim.ts";
 import { reloader } from "./reload.ts";
 import { NodeTls } from "./tls.ts";
 import { version } from "./version.ts";
@@ -82,6 +91,19 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }),
   );
   const { log: logger } = telemetry;
+  const machine = machineMemory();
+  const budgetBytes = config.memoryBudgetBytes ?? defaultBudgetBytes(machine);
+  checkMemory(machine, budgetBytes);
+  logger.info({ ...machine, budgetBytes }, "memory");
+  if (machine.limitBytes < memoryBytesAdvised) {
+    logger.warn(
+      { ...machine, advisedBytes: memoryBytesAdvised },
+      "little memory, heavy load may end this node",
+    );
+  }
+  mapLargeBlocks(machine);
+  const reclaim = opening.use(new Reclaim({ machine, clock, onLooked: () => memory.collected() }));
+  const memory = new MemoryBudget({ limit: budgetBytes, clock, onGarbage: reclaim.look });
   const tls = tlsOf(config, telemetry, clock);
   if (tls !== undefined) opening.use(tls);
   const trustPlaintext = tls === undefined && config.allowPlaintext && !isLoopback(config.addr.host);
@@ -109,6 +131,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     tls,
     udp: config.gossipAddr === undefined,
     connections,
+    memory,
     log: logger,
     clock,
   });
@@ -145,6 +168,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       readiness,
       telemetry,
       clock,
+      sizeShare: sizeShare(machine),
     }),
   );
   const { replica, gossip, network, node, view: cluster } = opened;
@@ -169,6 +193,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       hosts: [...config.allowHosts, advertised.host],
     },
     version,
+    memory,
     recordBytesMax: config.recordBytesMax,
     requestBytesMax: config.requestBytesMax,
     express: expressLane,

@@ -8,11 +8,15 @@
  * Never: changes what is kept, only when it is looked for.
  */
 import { setFlagsFromString } from "node:v8";
+import type { MachineMemory } from "./machine-memory.ts";
 
+/** With less memory, garbage is collected as early as V8 does by itself. */
+const seldomBytesLeast = 1024 * 2 ** 20;
 /** The first Node whose V8 knows the flags; an unknown one is complained of on standard error. */
 const nodeMin = 26;
 
-export function collectSeldom(): void {
+export function collectSeldom({ limitBytes }: MachineMemory): void {
+  if (limitBytes < seldomBytesLeast) return;
   if (Number(process.versions.node.split(".")[0]) < nodeMin) return;
   setFlagsFromString("--external-memory-accounted-in-global-limit");
   setFlagsFromString("--external-memory-max-growing-factor=2");

@@ -20,6 +20,7 @@ import {
   type Front,
   type H2Limits,
   H2Session,
+  type MemoryBudget,
   NodeExchange,
   requestTarget,
 } from "../service/mod.ts";
@@ -47,7 +48,12 @@ export type HttpLimits = H2Limits["times"];
 
 export const defaultHttpLimits: HttpLimits = defaultH2Limits.times;
 
-export function httpServers(front: Front, log: Logger, limits: HttpLimits = defaultHttpLimits): HttpServers {
+export function httpServers(
+  front: Front,
+  log: Logger,
+  limits: HttpLimits = defaultHttpLimits,
+  memory?: MemoryBudget,
+): HttpServers {
   const callers = new WeakMap<
     object,
     { readonly caller: Caller; readonly activity: Activity; requests: number }
@@ -87,7 +93,8 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
     const place = requestTarget(request);
     const wrong = "wrong" in place ? notARequest(place.wrong) : wrongWith(request);
     const { target, authority } = "wrong" in place ? { target: "/", authority: undefined } : place;
-    const options = { target, authority, clock: systemClock, expectsContinue };
+    const { secure } = caller;
+    const options = { target, authority, clock: systemClock, memory, secure, expectsContinue };
     const exchange = new NodeExchange(request, response, options);
     if (draining || wrong !== undefined) exchange.setHeader("connection", "close");
     const inTime = order.add(method === "POST" && wrong === undefined, () => {
@@ -151,6 +158,8 @@ export function httpServers(front: Front, log: Logger, limits: HttpLimits = defa
         turns,
         log,
         limits: { ...defaultH2Limits, times: limits },
+        memory,
+        secure: caller.secure,
         serve: (stream, headers) => front.stream(stream, headers, caller),
         onBusy: (busy) => (busy ? activity.busy() : activity.idle()),
         onClose: () => sessions.delete(session),

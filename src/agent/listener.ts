@@ -23,7 +23,7 @@ import { Fault } from "../fault.ts";
 import { guarded } from "../lib/boundary.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/telemetry.ts";
-import type { Caller, Front } from "../service/mod.ts";
+import type { Caller, Front, MemoryBudget } from "../service/mod.ts";
 import { bind } from "./bind.ts";
 import { type Address, isLoopback } from "./config/value.ts";
 import type { ConnectionLimits } from "./connections/connection-limits.ts";
@@ -58,6 +58,8 @@ export interface ListenerOptions {
   /** The same number must be free for UDP. */
   readonly udp?: boolean;
   readonly connections: ConnectionLimits;
+  /** Counts what connections take by themselves; without room a new one is turned away. */
+  readonly memory?: MemoryBudget | undefined;
   readonly log: Logger;
   readonly clock?: Clock;
   readonly http?: HttpLimits;
@@ -68,6 +70,10 @@ export interface ListenerOptions {
   /** Handshakes under way at once; more are turned away, or take the place of one that has stalled. Default 512. */
   readonly handshakesMax?: number;
 }
+
+/** What a connection takes by itself, in plaintext and with TLS. */
+const connectionBytes = 16 * 1024;
+const secureConnectionBytes = 64 * 1024;
 
 /** ALPN of the link between nodes. */
 const raftProtocol = "tailrace-raft";
@@ -127,7 +133,8 @@ export class Listener {
 
   /** Begins to serve, those that came before included. */
   start(front: Front, doors: PeerDoors = {}): void {
-    this.#http = httpServers(front, this.#options.log, this.#options.http ?? defaultHttpLimits);
+    const { log, http, memory } = this.#options;
+    this.#http = httpServers(front, log, http ?? defaultHttpLimits, memory);
     this.#doors = doors;
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
@@ -268,8 +275,15 @@ export class Listener {
     }
     const { subject, fingerprint } = caller.identity;
     const named = fingerprint === "" ? undefined : subject;
-    const refusal = this.#table.admitClient(connection, named, this.#clock.monotonicMs());
+    const { memory } = this.#options;
+    const bytes = caller.secure ? secureConnectionBytes : connectionBytes;
+    const refusal =
+      memory === undefined || memory.mayStand(bytes)
+        ? this.#table.admitClient(connection, named, this.#clock.monotonicMs())
+        : "connections hold all the memory that they may";
     if (refusal === undefined) {
+      memory?.count("standing", bytes);
+      socket.once("close", () => memory?.count("standing", -bytes));
       const end = this.#http?.serve(spoken, socket, caller, {
         busy: () => this.#table.busy(connection),
         idle: () => this.#table.idle(connection, this.#clock.monotonicMs()),

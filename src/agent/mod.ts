@@ -8,4 +8,5 @@ export { type ConfigInput, readConfig, type SourcedConfig } from "./config/read-
 export type { Config } from "./config/settings.ts";
 export { serveFlags } from "./config/settings.ts";
 export { hint } from "./config/suggest.ts";
+export { derivedSettings, machineMemory } from "./machine-memory.ts";
 export { version } from "./version.ts";

@@ -24,7 +24,11 @@ export interface OpenReplicaOptions
   readonly directory: DataDirectory;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
+  /** Of the log's caches and queues, as a part of their full size. */
+  readonly sizeShare: number;
 }
+
+const MiB = 2 ** 20;
 
 /** Throws Fault "config", "foreign-directory", "unsupported-version" and "corrupt". */
 export function openReplica(options: OpenReplicaOptions): Replica {
@@ -54,6 +58,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       reserveBytes: config.reserveBytes,
       scrubBytesPerSecond: config.scrubBytesPerSecond,
       ...(options.time === undefined ? {} : { time: options.time }),
+      ...sizesOf(options.sizeShare),
       transport,
       forwarder,
       logger,
@@ -88,6 +93,16 @@ function membersIn(store: DataDirectory["store"]): number {
     if (reason instanceof Fault) return 0;
     throw reason;
   }
+}
+
+/** Caches and queues by the memory of the machine; a queue holds a few of the largest messages at least. */
+function sizesOf(share: number): Pick<ReplicaOptions, "recentBytesMax" | "cacheBytesMax" | "queue" | "raft"> {
+  return {
+    recentBytesMax: 16 * MiB * share,
+    cacheBytesMax: 8 * MiB * share,
+    queue: { bytesMax: Math.max(16 * MiB, 32 * MiB * share), appendsMax: 65_536 },
+    raft: { uncommittedBytesMax: Math.max(32 * MiB, 64 * MiB * share) },
+  };
 }
 
 function settingsOf(config: Config): LogSettings {

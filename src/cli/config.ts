@@ -22,11 +22,12 @@ export function register(program: Command): void {
 }
 
 async function printSettings(flags: readonly string[]): Promise<void> {
-  const { printConfig, readConfig } = await import("../agent/mod.ts");
+  const { derivedSettings, machineMemory, printConfig, readConfig } = await import("../agent/mod.ts");
   quietWhenClosed();
   try {
     const readFile = (path: string): string => readFileSync(path, "utf8");
-    process.stdout.write(printConfig(readConfig({ flags, environment: process.env, readFile })));
+    const found = readConfig({ flags, environment: process.env, readFile });
+    process.stdout.write(printConfig(found, derivedSettings(machineMemory())));
   } catch (reason) {
     console.error(lastWords("config print", Fault.from(reason)));
     process.exitCode = exitStatus.usage;

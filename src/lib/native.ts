@@ -1,5 +1,5 @@
 /**
- * The few calls of the C library that Node does not offer, through koffi: flock, fallocate, mmap, fcntl. A rim.
+ * The few calls of the C library that Node does not offer, through koffi: flock, fallocate, mmap, fcntl, malloc. A rim.
  * Where koffi cannot load (another libc, another system), native() is undefined and each user has its other way.
  *
  * Never: is needed for correctness; only for a better lock, a cheaper reservation and a smaller heap.
@@ -19,6 +19,10 @@ export interface Native {
   hasWriter?(descriptor: number): boolean | undefined;
   /** Maps a file read-only. The view must not be touched after unmap(). */
   map(descriptor: number, bytes: number): { readonly view: ArrayBuffer; unmap(): void };
+  /** Makes malloc map each block of at least so many bytes by itself, so that it goes back to the system when freed. */
+  mapBlocksFrom(bytes: number): void;
+  /** Gives memory that malloc keeps for later back to the system. */
+  trim(): void;
 }
 
 let loaded: Native | undefined;
@@ -46,6 +50,7 @@ function load(): Native {
   const mmap = libc.func("void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64 offset)");
   const munmap = libc.func("int munmap(void *addr, size_t length)");
   const fcntl = libc.func("int fcntl(int fd, int command, ...)");
+  const malloc = process.platform === "linux" ? glibcMalloc(libc) : undefined;
   const { EAGAIN, ENOSPC, EINTR } = koffi.os.errno as Record<string, number>;
   const failed = (call: string): Error => {
     const errno = koffi.errno();
@@ -86,6 +91,12 @@ function load(): Native {
       }
       return true;
     },
+    mapBlocksFrom(bytes) {
+      malloc?.mallopt(mallocMapThreshold, bytes);
+    },
+    trim() {
+      malloc?.trim(0);
+    },
     map(descriptor, bytes) {
       const address: unknown = mmap(null, bytes, protectRead, mapShared, descriptor, 0);
       if (address === null || BigInt.asIntN(64, koffi.address(address)) === -1n) throw failed("mmap");
@@ -98,4 +109,23 @@ function load(): Native {
       };
     },
   };
+}
+
+/** M_MMAP_THRESHOLD of glibc. */
+const mallocMapThreshold = -3;
+
+interface Malloc {
+  mallopt(setting: number, value: number): number;
+  trim(padBytes: number): number;
+}
+
+/** Of glibc alone; other libraries return memory in ways of their own. */
+function glibcMalloc(libc: ReturnType<typeof import("koffi").load>): Malloc | undefined {
+  try {
+    const mallopt = libc.func("int mallopt(int param, int value)");
+    const trim = libc.func("int malloc_trim(size_t pad)");
+    return { mallopt: (setting, value) => mallopt(setting, value), trim: (padBytes) => trim(padBytes) };
+  } catch {
+    return undefined;
+  }
 }

@@ -26,7 +26,7 @@ import type { Segment } from "./segment.ts";
 
 /** How much is read from a segment at once. */
 const chunkBytes = 256 * 1024;
-const cacheBytesMax = 8 * 1024 * 1024;
+const cacheBytesDefault = 8 * 1024 * 1024;
 
 /** What the reader looks at; the log changes it. */
 export interface Readable {
@@ -39,12 +39,16 @@ export interface Readable {
 
 export class Reader {
   readonly #log: Readable;
-  readonly #frames = new SliceCache(cacheBytesMax);
-  readonly #chunks = new SliceCache(cacheBytesMax);
-  readonly #merged = new SliceCache(cacheBytesMax);
+  readonly #frames: SliceCache;
+  readonly #chunks: SliceCache;
+  readonly #merged: SliceCache;
 
-  constructor(log: Readable) {
+  /** Each of the caches holds at most so many bytes. */
+  constructor(log: Readable, cacheBytesMax = cacheBytesDefault) {
     this.#log = log;
+    this.#frames = new SliceCache(cacheBytesMax);
+    this.#chunks = new SliceCache(cacheBytesMax);
+    this.#merged = new SliceCache(cacheBytesMax);
   }
 
   /** The batch that holds the record at `offset`. Throws Fault "out-of-range" and "corrupt". */
@@ -67,20 +71,38 @@ export class Reader {
     return slice;
   }
 
+  /** Bytes of the batch that holds the record at `offset`, which is not read for it; 0 when it is not in the log. */
+  batchBytes(offset: Offset): number {
+    const { lowest, next } = this.#log.bounds;
+    if (offset < lowest || offset >= next) return 0;
+    const recent = this.#log.recent.sliceAt(offset);
+    if (recent !== undefined) return frameSlice(recent, offset).frames.length;
+    const [segment, k] = this.#find(offset);
+    return segment.lookup(
+      (index) => (k + 1 < index.length ? index.position(k + 1) : segment.bytes) - index.position(k),
+    );
+  }
+
   /**
    * Whole batches from the one that holds `offset` on, about `maxBytes` of them; undefined at the end. Throws Fault
    * "out-of-range" below the lowest offset or above the end, and "corrupt". What must be read from a disk is read into
-   * `room`, where it fits, and then not kept.
+   * `room`, where it fits, and then not kept. With `maxBytes` 0 it is read().
    */
   take(offset: Offset, maxBytes: number, room?: Uint8Array): BatchSlice | undefined {
     const { lowest, next } = this.#log.bounds;
     if (offset === next) return undefined;
     if (offset < lowest || offset > next) throw outOfRange(offset, this.#log.bounds);
+    if (maxBytes === 0) return this.read(offset);
     const slices = this.#log.recent.slicesFrom(offset, maxBytes);
     if (slices.length === 0) return this.#takeFromDisk(offset, maxBytes, room);
-    if (slices.length === 1) return cut(slices[0]!, offset, maxBytes);
+    if (slices.length === 1 && isWhole(slices[0]!, offset, maxBytes)) return slices[0];
     const known = this.#merged.get(offset);
-    if (known !== undefined && known.frames.length <= maxBytes) return known;
+    if (known !== undefined && (known.frames.length <= maxBytes || isOneFrame(known))) return known;
+    if (slices.length === 1) {
+      const part = cut(slices[0]!, offset, maxBytes);
+      this.#merged.put(offset, part);
+      return part;
+    }
     const merged = {
       frames: Buffer.concat([
         frameOnward(slices[0]!, offset),
@@ -141,7 +163,7 @@ export class Reader {
 
   #takeFromDisk(offset: Offset, maxBytes: number, room: Uint8Array | undefined): BatchSlice {
     const cached = this.#chunks.get(offset);
-    if (cached !== undefined && cached.frames.length <= maxBytes) return cached;
+    if (cached !== undefined && (cached.frames.length <= maxBytes || isOneFrame(cached))) return cached;
     const [segment, k] = this.#find(offset);
     const [position, bytes] = segment.lookup((index) => [
       index.position(k),
@@ -259,9 +281,15 @@ function frameOnward(slice: BatchSlice, offset: Offset): Uint8Array {
   return slice.frames.subarray(at);
 }
 
-/** The same object when it fits and begins at `offset`, so that work on it is shared; else whole frames of it. */
+/** True when all of the slice is to be handed out: the same object to all readers, so that work on it is shared. */
+function isWhole(slice: BatchSlice, offset: Offset, maxBytes: number): boolean {
+  return slice.firstOffset === offset && (slice.frames.length <= maxBytes || isOneFrame(slice));
+}
+
+const isOneFrame = ({ frames }: BatchSlice): boolean => frameBytes(frames, 0) === frames.length;
+
+/** Whole frames of the slice from the one that holds `offset` on, at least one. */
 function cut(slice: BatchSlice, offset: Offset, maxBytes: number): BatchSlice {
-  if (slice.firstOffset === offset && slice.frames.length <= maxBytes) return slice;
   const frames = frameOnward(slice, offset);
   let end = frameBytes(frames, 0);
   let nextOffset = frameNextOffset(frames, 0);

@@ -59,6 +59,8 @@ export interface SegmentedLogOptions {
   readonly initialOffset?: Offset;
   /** Frames kept in memory, bytes. */
   readonly recentBytesMax?: number;
+  /** Each of three caches of what was read from segments. Default 8 MiB. */
+  readonly cacheBytesMax?: number;
   /** Open store files and mappings, each. */
   readonly openFilesMax?: number;
   /** The node is allowed to run without syncing every group: a crash may tear more than one. */
@@ -179,7 +181,7 @@ export class SegmentedLog {
     this.#wanted = this.#commit;
     this.#bounds = { lowest: 0, next: 0 };
     this.#refreshBounds();
-    this.reader = new Reader(this);
+    this.reader = new Reader(this, options.cacheBytesMax);
     const unsynced = options.unsynced ?? false;
     this.wasUnsynced = this.#catalog.unsynced();
     if (this.wasUnsynced !== unsynced) this.#catalog.write(catalogChange.unsynced(unsynced));

@@ -46,6 +46,10 @@ export class LogTail implements Tail {
     return slice;
   }
 
+  nextBytes(): number {
+    return this.#disposed || this.#log.closed ? 0 : this.#log.reader.batchBytes(this.#position);
+  }
+
   ready(): Promise<boolean> {
     if (this.#disposed || this.#log.closed) return Promise.resolve(false);
     if (this.#hasSomething()) return Promise.resolve(true);

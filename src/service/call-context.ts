@@ -7,10 +7,15 @@ import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { assert } from "../lib/assert.ts";
 import type { RecordRun } from "../vocabulary.ts";
 import type { Call, Caller } from "./call.ts";
+import type { Exchange } from "./http/exchange.ts";
+import type { MemoryShare } from "./memory/memory-share.ts";
 
 /** What travels with one request through Connect. */
 export interface Passage {
   readonly caller: Caller;
+  readonly exchange: Exchange;
+  /** What the answer takes until it has been written. */
+  readonly answer: MemoryShare;
   /** Set once the call has begun, that is when access was granted. */
   call: Call | undefined;
   /** Our own code ran; until then every error is Connect's. */
@@ -22,6 +27,13 @@ export interface Passage {
 }
 
 export const passageKey = createContextKey<Passage | undefined>(undefined);
+
+/** What travels with the request that a handler serves. */
+export function passageOf(context: HandlerContext): Passage {
+  const passage = context.values.get(passageKey);
+  assert(passage !== undefined, "a handler runs within a request");
+  return passage;
+}
 
 /** The call that a handler serves. */
 export function callOf(context: HandlerContext): Call {

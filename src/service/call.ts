@@ -15,6 +15,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Protocol, Telemetry, Call as TelemetryCall } from "../lib/telemetry.ts";
 import type { AppendOrder } from "../vocabulary.ts";
 import { codeName, codeOf } from "./errors.ts";
+import type { MemoryBudget } from "./memory/memory-budget.ts";
 
 /** What may be called, and what it takes. One object a method, made once. */
 export interface Door {
@@ -67,6 +68,9 @@ export class Call {
   ended = false;
   /** Of a stream of appends: keeps them in order, and ends with the call. */
   order: AppendOrder | undefined;
+  /** Counted in the memory budget, bytes; and among the calls of its connection that cannot last. */
+  counted = 0;
+  countedAlone = false;
 
   constructor(door: Door, caller: Caller, meta: CallMeta, telemetry: TelemetryCall) {
     this.door = door;
@@ -86,13 +90,20 @@ export interface CallDeskOptions {
   readonly access: Pick<AccessControl, "check" | "demand" | "authenticated" | "onReload">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
+  /** Counts what a call takes by itself, without its messages. */
+  readonly memory?: MemoryBudget | undefined;
 }
+
+/** A call with its stream, timers and closures: about 16 KiB was measured for a tail that waits. */
+const callBytes = 16 * 1024;
 
 /** Where calls begin and end. */
 export class CallDesk {
   readonly #options: CallDeskOptions;
   readonly #open = new Set<Call>();
   readonly #stopListening: () => void;
+  /** What the calls of a connection that cannot last take, bytes. */
+  readonly #counted = new WeakMap<Caller, number>();
 
   constructor(options: CallDeskOptions) {
     this.#options = options;
@@ -104,7 +115,7 @@ export class CallDesk {
     return this.#open.size;
   }
 
-  /** Begins a call. Throws Fault "unauthenticated" or "permission-denied", having ended it. */
+  /** Begins a call. Throws Fault "unauthenticated", "permission-denied" or "overloaded", having ended it. */
   beginCall(door: Door, caller: Caller, meta: CallMeta): Call {
     const telemetry = this.#options.telemetry.begin({
       method: door.name,
@@ -118,6 +129,7 @@ export class CallDesk {
     const call = new Call(door, caller, meta, telemetry);
     try {
       this.#demand(call);
+      this.#count(call);
     } catch (reason) {
       this.endCall(call, reason);
       throw reason;
@@ -143,7 +155,34 @@ export class CallDesk {
     if (call.order !== undefined) call.order.ended = true;
     call.onRevoked = undefined;
     this.#open.delete(call);
+    if (call.counted > 0) this.#giveBack(call);
     call.telemetry.end(code, call.bytesIn, call.bytesOut, reason);
+  }
+
+  /**
+   * Calls that can last take half of the budget at most, so that there is always room for those that do not; and of
+   * these, one connection has a sixteenth of it at most while more than a quarter is taken.
+   */
+  #count(call: Call): void {
+    const { memory } = this.#options;
+    if (memory === undefined) return;
+    const { caller } = call;
+    const before = this.#counted.get(caller) ?? 0;
+    const fits = call.long
+      ? memory.mayStand(callBytes)
+      : memory.fits(callBytes, callBytes) && (!memory.busy || before < memory.limit / 16);
+    if (!fits) throw memory.refusal("standing");
+    if (!call.long) this.#counted.set(caller, before + callBytes);
+    call.counted = callBytes;
+    call.countedAlone = !call.long;
+    memory.count("standing", callBytes);
+  }
+
+  #giveBack(call: Call): void {
+    const { caller, counted } = call;
+    call.counted = 0;
+    this.#options.memory?.count("standing", -counted);
+    if (call.countedAlone) this.#counted.set(caller, (this.#counted.get(caller) ?? 0) - counted);
   }
 
   #demand(call: Call): void {

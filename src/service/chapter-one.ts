@@ -13,16 +13,17 @@ import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./cha
 import { getDoor, postDoor } from "./doors.ts";
 import { signalOf } from "./ending.ts";
 import { httpErrorOf } from "./errors.ts";
-import type { HeldBytes } from "./held-bytes.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./http/exchange.ts";
 import { readBody } from "./http/read-body.ts";
 import { forwardHeader } from "./log-service.ts";
+import type { MemoryBudget } from "./memory/memory-budget.ts";
 import { readOne } from "./read-one.ts";
+import { memoryWaitMs } from "./read-room.ts";
 import { chapterOneLine } from "./record-json.ts";
 
 export interface ChapterOneOptions extends AppendDesk {
   readonly desk: CallDesk;
-  readonly held: HeldBytes;
+  readonly held: MemoryBudget;
   /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
   readonly answerMs?: number;
 }
@@ -86,7 +87,10 @@ async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): 
   }
   using limit = limitOf(exchange, call, options);
   const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs: call.deadlineMs ?? 0 } };
-  const { slice } = await readOne(options.log, plan, options.clock, limit.signal);
+  const { held: memory, clock } = options;
+  using share = memory.share("out");
+  const room = { sink: exchange, memory, clock, signal: limit.signal, share, waitMs: memoryWaitMs };
+  const { slice } = await readOne(options.log, plan, room);
   const cursor = new RecordCursor(slice.frames, offset);
   cursor.next();
   const bytes = cursor.end - cursor.start;

@@ -15,6 +15,11 @@ export class GatheredBytes {
     return this.#length;
   }
 
+  /** Memory that it takes, bytes. */
+  get room(): number {
+    return this.#only?.length ?? this.#room.length;
+  }
+
   /** `bytes` must not change before take(). */
   add(bytes: Uint8Array): void {
     if (this.#length === 0) this.#only = bytes;

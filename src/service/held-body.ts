@@ -10,12 +10,12 @@ import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { connectErrorOf } from "./errors.ts";
-import type { HeldShare } from "./held-bytes.ts";
+import type { MemoryShare } from "./memory/memory-share.ts";
 
 const envelopeBytes = 5;
 
 export interface BodyLimits {
-  readonly share: HeldShare;
+  readonly share: MemoryShare;
   readonly clock: Clock;
   /** Point on the monotonic clock; asked once the call has begun. Undefined: the body may take any time. */
   readonly deadlineMs: () => number | undefined;
@@ -55,6 +55,7 @@ async function* wholeBody(body: AsyncIterable<Uint8Array>, limits: BodyLimits): 
       if (step.done === true) return;
       total += step.value.length;
       share.hold(total);
+      share.progress(step.value.length);
       yield step.value;
     }
   } catch (reason) {
@@ -75,6 +76,7 @@ async function* streamBody(
   for await (const chunk of body) {
     const oversized = messages.follow(chunk);
     share.hold(messages.gathered);
+    share.progress(chunk.length);
     if (oversized > 0) yield chunk.subarray(0, oversized);
     yield oversized > 0 ? chunk.subarray(oversized) : chunk;
   }

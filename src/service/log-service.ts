@@ -25,17 +25,19 @@ import { appendFor, appendOptionsOf } from "./append.ts";
 import { appendRequestOf } from "./append-message.ts";
 import { BulkSummary } from "./bulk-summary.ts";
 import type { Call } from "./call.ts";
-import { callOf, takenRun } from "./call-context.ts";
+import { callOf, passageOf, takenRun } from "./call-context.ts";
 import { describe } from "./describe.ts";
 import { faultOfOwn } from "./early-error.ts";
 import { signalOf, unlessAborted } from "./ending.ts";
 import { frameLimit } from "./frame-limit.ts";
+import type { MemoryBudget } from "./memory/memory-budget.ts";
 import { sentBytesMax } from "./message-limits.ts";
 import { freshnessOf, numberOf, planOf, recordAt, startOf } from "./messages.ts";
 import { pipelined } from "./pipeline.ts";
 import { openRead, type ReadOptions, readSlices } from "./read.ts";
 import { ReadLimit } from "./read-limit.ts";
 import { readOne } from "./read-one.ts";
+import { memoryWaitMs, ReadHold } from "./read-room.ts";
 import type { StreamBudget } from "./stream-budget.ts";
 import { streamFailure } from "./stream-failure.ts";
 import type { Traffic } from "./traffic.ts";
@@ -51,10 +53,13 @@ export interface LogServiceOptions {
   readonly requestBytesMax: number;
   readonly budget: StreamBudget;
   readonly clusterVersion: string;
+  readonly held: MemoryBudget;
   /** How often a stream that asked for markers hears that it is alive. */
   readonly heartbeatMs: number;
 }
 
+/** Times that a record exists while Connect encodes it: as stored, as JSON's text, and as the message's bytes. */
+const encodedCopies = 3;
 /** Appends of one stream under way at once. */
 const pendingMax = 4096;
 
@@ -62,7 +67,7 @@ const pendingMax = 4096;
 export const forwardHeader = "tailrace-forward";
 
 export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> {
-  const { log, cluster, traffic, recordLimits } = options;
+  const { log, cluster, traffic, recordLimits, held: memory } = options;
 
   const append = (
     call: Call,
@@ -76,11 +81,21 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     return appendFor(options, call, asked, forward, signal);
   };
 
-  const readOptions = (request: ConsumeRequest, signal: AbortSignal): ReadOptions => ({
-    clock: options.clock,
-    signal,
-    heartbeatMs: request.markers ? options.heartbeatMs : undefined,
-  });
+  const readOptions = (
+    request: ConsumeRequest,
+    context: HandlerContext,
+    signal: AbortSignal,
+  ): ReadOptions => {
+    const { exchange } = passageOf(context);
+    return {
+      clock: options.clock,
+      signal,
+      heartbeatMs: request.markers ? options.heartbeatMs : undefined,
+      sink: exchange,
+      memory,
+      hold: new ReadHold(memory, { keeps: true, cut: () => exchange.destroy() }),
+    };
+  };
 
   return {
     async produce(request, context) {
@@ -163,9 +178,12 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       call.long = request.waitMs > 0;
       const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
       const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
-      const { slice, offset } = await readOne(log, plan, options.clock, signal);
+      const { exchange: sink, answer } = passageOf(context);
+      const room = { sink, memory, clock: options.clock, signal, share: answer, waitMs: memoryWaitMs };
+      const { slice, offset } = await readOne(log, plan, room);
       const cursor = new RecordCursor(slice.frames, offset);
       cursor.next();
+      answer.hold(Math.min(encodedCopies * (cursor.end - cursor.start), memory.limit / 2));
       call.bytesOut += cursor.end - cursor.start;
       traffic.sent(1, cursor.end - cursor.start);
       return { record: recordAt(cursor) };
@@ -179,7 +197,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       let next = read.from;
       traffic.tails++;
       try {
-        for await (const event of readSlices(read, readOptions(request, signal))) {
+        const reading = readOptions(request, context, signal);
+        for await (const event of readSlices(read, reading)) {
           if (typeof event === "string") {
             if (request.markers) yield markerOf(event, next);
             continue;
@@ -191,6 +210,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
             next = cursor.offset + 1;
             traffic.sent(1, cursor.end - cursor.start);
             yield { record: recordAt(cursor) };
+            reading.hold.progress(cursor.end - cursor.start);
           }
           if (limit.isSpent) return;
         }
@@ -207,16 +227,15 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       const limit = new ReadLimit(read.limits);
       traffic.tails++;
       try {
-        for await (const event of readSlices(read, {
-          ...readOptions(request, signal),
-          heartbeatMs: undefined,
-        })) {
+        const reading = { ...readOptions(request, context, signal), heartbeatMs: undefined };
+        for await (const event of readSlices(read, reading)) {
           if (typeof event === "string") continue;
           const run = frameLimit(event, read.from, limit);
           call.bytesOut += run.bytes.length;
           traffic.sent(run.records, run.bytes.length);
           for (const { message, records } of messagesOf(run.bytes)) {
             yield binary ? verbatim(message) : decoded(message, records);
+            reading.hold.progress(message.length);
           }
           if (limit.isSpent) return;
         }

@@ -1,6 +1,7 @@
 /**
  * The service room: every RPC and every HTTP door of a log, behind one front. See DESIGN.md.
  */
+
 export { adminOperations, type BackupPart, type ClusterAdmin } from "./admin-operations.ts";
 export { type AppendDesk, type AppendRequest, appendFor, appendOptionsOf } from "./append.ts";
 export { type AssetsOptions, createAssets } from "./assets.ts";
@@ -17,6 +18,7 @@ export type { H2Stream } from "./h2/h2-stream.ts";
 export type { Exchange } from "./http/exchange.ts";
 export { NodeExchange, requestTarget } from "./http/node-exchange.ts";
 export { membershipOperations } from "./membership-operations.ts";
+export { MemoryBudget } from "./memory/memory-budget.ts";
 export type { OriginRules } from "./origin.ts";
 export { createService, type ExpressShared, type Service, type ServiceOptions } from "./service.ts";
 export { Traffic } from "./traffic.ts";

@@ -1,12 +1,12 @@
 /**
- * One record, waited for when asked: what Consume and `GET /` do.
- *
- * Never: waits longer than asked, polls.
+ * One record, waited for when asked: what Consume and `GET /` do. A record that is in the log is not read before its
+ * client takes something and there is memory for it: a thousand callers that wait hold nothing.
  */
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BatchSlice, CommitLog, Freshness, Offset, ReadStart } from "../vocabulary.ts";
 import { faultOfAbort, unlessAborted } from "./ending.ts";
+import { holdWhenRoom, type SingleRead } from "./read-room.ts";
 
 export interface ReadOnePlan {
   readonly start: ReadStart;
@@ -15,16 +15,20 @@ export interface ReadOnePlan {
   readonly freshness: Freshness;
 }
 
-/** The slice that holds the record, and its offset. Throws Fault "out-of-range" with lowest and next. */
+/**
+ * The slice that holds the record, and its offset.
+ * @throws Fault "out-of-range" with lowest and next; "overloaded" when there is no memory for it in time
+ */
 export async function readOne(
   log: CommitLog,
   plan: ReadOnePlan,
-  clock: Clock,
-  signal: AbortSignal,
+  room: SingleRead,
 ): Promise<{ readonly slice: BatchSlice; readonly offset: Offset }> {
   const { start, waitMs, freshness } = plan;
+  const { clock, signal } = room;
   const offset =
     "offset" in start ? start.offset : await unlessAborted(log.seek(start, freshness), signal, "no");
+  await holdWhenRoom(room, batchBytes(log, offset));
   try {
     return { slice: await unlessAborted(log.read(offset, freshness), signal, "no"), offset };
   } catch (reason) {
@@ -35,6 +39,16 @@ export async function readOne(
     const slice = await waitFor(log, offset, Math.min(offset, next), waitMs, clock, signal);
     // The log may have grown meanwhile: the fault of this read names the end as it is now.
     return { slice: slice ?? (await unlessAborted(log.read(offset, { mode: "any" }), signal, "no")), offset };
+  }
+}
+
+/** Bytes of the batch that holds the record; 0 where this node does not have it yet, or cannot know. */
+function batchBytes(log: CommitLog, offset: Offset): number {
+  try {
+    using tail = log.follow(offset);
+    return tail.nextBytes?.() ?? 0;
+  } catch {
+    return 0; // read() says what is wrong
   }
 }
 

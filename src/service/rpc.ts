@@ -27,10 +27,10 @@ import { codeName, connectErrorOf } from "./errors.ts";
 import { mendGrpcMessage } from "./grpc-message.ts";
 import { fromText, isGrpcWebText, toText } from "./grpc-web-text.ts";
 import { heldBody } from "./held-body.ts";
-import type { HeldBytes } from "./held-bytes.ts";
 import { type Exchange, pathOf } from "./http/exchange.ts";
 import { universalRequest, writeUniversal } from "./http/universal.ts";
 import { jsonOptions } from "./json-options.ts";
+import { type MemoryBudget, stalledFault } from "./memory/memory-budget.ts";
 import { refuseRpc } from "./refuse.ts";
 import { boundWork, type TakenRuns } from "./request-work.ts";
 import { noteStray } from "./stray.ts";
@@ -39,7 +39,7 @@ export interface RpcOptions {
   readonly desk: CallDesk;
   readonly clock: Clock;
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
-  readonly held: HeldBytes;
+  readonly held: MemoryBudget;
   /** Largest message taken and sent, bytes. */
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
@@ -172,8 +172,16 @@ async function serve(
   { desk, telemetry, held, clock, readMaxBytes, recordLimits }: RpcOptions,
 ): Promise<void> {
   const taken: TakenRuns = new Map();
-  const passage: Passage = { caller, call: undefined, reached: false, reason: undefined, taken };
-  const share = held.share();
+  const share = held.share("in", () => exchange.failBody(stalledFault()));
+  const passage: Passage = {
+    caller,
+    exchange,
+    answer: held.share("out", () => exchange.destroy()),
+    call: undefined,
+    reached: false,
+    reason: undefined,
+    taken,
+  };
   let code = "canceled";
   try {
     const asked = universalRequest(exchange, createContextValues().set(passageKey, passage));
@@ -215,6 +223,7 @@ async function serve(
     else exchange.destroy();
   } finally {
     share.hold(0);
+    passage.answer.hold(0);
     if (passage.call !== undefined) {
       if (passage.reason !== undefined) desk.endCall(passage.call, passage.reason);
       else desk.endCallWithCode(passage.call, code);

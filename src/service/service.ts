@@ -25,13 +25,15 @@ import { observeCluster } from "./cluster-metrics.ts";
 import { type ClusterOperations, clusterService, type Readiness } from "./cluster-service.ts";
 import { createFront, type Express, type Front, type Pages } from "./front.ts";
 import { healthService } from "./health.ts";
-import { HeldBytes } from "./held-bytes.ts";
 import { type LogServiceOptions, logService } from "./log-service.ts";
+import { MemoryBudget } from "./memory/memory-budget.ts";
+import { observeMemory } from "./memory/memory-metrics.ts";
 import { sentBytesMax } from "./message-limits.ts";
 import type { OriginRules } from "./origin.ts";
 import { reflection } from "./reflection.ts";
 import { rpcHandler, rpcService } from "./rpc.ts";
-import { StreamBudget } from "./stream-budget.ts";
+import { defaultStreamBudget, StreamBudget } from "./stream-budget.ts";
+import { SharedText } from "./tail-text.ts";
 import { Traffic } from "./traffic.ts";
 
 export interface ServiceOptions {
@@ -54,8 +56,8 @@ export interface ServiceOptions {
   readonly express?: ((shared: ExpressShared) => Express) | undefined;
   /** Default 15 s. */
   readonly heartbeatMs?: number;
-  /** What unfinished requests may hold in memory, all callers together. Default 256 MiB. */
-  readonly heldBytesMax?: number;
+  /** Memory of requests and answers under way, all callers together. Default: one of 256 MiB. */
+  readonly memory?: MemoryBudget | undefined;
   /** How long chapter 1's routes may take. Default 30 s. */
   readonly answerMs?: number;
 }
@@ -63,7 +65,6 @@ export interface ServiceOptions {
 /** What an express lane needs to behave as Connect's handlers do. */
 export interface ExpressShared extends LogServiceOptions {
   readonly desk: CallDesk;
-  readonly held: HeldBytes;
 }
 
 export interface Service {
@@ -74,16 +75,17 @@ export interface Service {
   drain(): void;
 }
 
-/** What unfinished requests may hold in memory, all callers together. */
-const defaultHeldBytesMax = 256 * 1024 * 1024;
+/** Without a setting. */
+const memoryBytesDefault = 256 * 1024 * 1024;
 
 export function createService(options: ServiceOptions): Service {
   const { log, cluster, access, readiness, clock, telemetry, requestBytesMax } = options;
   const heartbeatMs = options.heartbeatMs ?? 15_000;
   const traffic = new Traffic(telemetry.metrics);
   observeCluster(telemetry.metrics, cluster);
-  const desk = new CallDesk({ access, telemetry, clock });
-  const held = new HeldBytes(options.heldBytesMax ?? defaultHeldBytesMax);
+  const held = options.memory ?? new MemoryBudget({ limit: memoryBytesDefault, clock });
+  observeMemory(telemetry.metrics, held);
+  const desk = new CallDesk({ access, telemetry, clock, memory: held });
   const recordLimits = {
     recordBytesMax: options.recordBytesMax,
     recordsMax: batchRecordsMax,
@@ -100,7 +102,10 @@ export function createService(options: ServiceOptions): Service {
     desk,
     requestBytesMax,
     held,
-    budget: new StreamBudget(),
+    budget: new StreamBudget({
+      ...defaultStreamBudget,
+      totalBytesMax: Math.min(defaultStreamBudget.totalBytesMax, held.limit / 4),
+    }),
     clusterVersion: options.version,
   };
   const services = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha];
@@ -137,7 +142,7 @@ export function createService(options: ServiceOptions): Service {
   const front = createFront({
     rpc,
     chapterOne: { ...shared, answerMs: options.answerMs ?? 30_000 },
-    tail: { log, clock, desk, traffic, pingMs: heartbeatMs },
+    tail: { log, clock, desk, traffic, memory: held, text: new SharedText(), pingMs: heartbeatMs },
     origins: options.origins,
     clock,
     telemetry,

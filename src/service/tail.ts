@@ -6,7 +6,6 @@
  */
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
-import { decodeRecord, RecordCursor } from "../log/mod.ts";
 import type { BatchSlice, CommitLog } from "../vocabulary.ts";
 import type { Call, CallDesk, Caller } from "./call.ts";
 import { metaOf } from "./chapter-one.ts";
@@ -14,10 +13,12 @@ import { tailDoor } from "./doors.ts";
 import { signalOf } from "./ending.ts";
 import { errorObject, httpErrorOf } from "./errors.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./http/exchange.ts";
-import { openRead, readSlices } from "./read.ts";
+import type { MemoryBudget } from "./memory/memory-budget.ts";
+import { followSlices, openRead } from "./read.ts";
 import { ReadLimit } from "./read-limit.ts";
-import { recordLine, type ValueFormat } from "./record-json.ts";
+import { ReadHold } from "./read-room.ts";
 import { parseTail } from "./tail-request.ts";
+import { type SharedText, type TextForm, textPieces } from "./tail-text.ts";
 import type { Traffic } from "./traffic.ts";
 import { Turns } from "./turns.ts";
 
@@ -26,21 +27,24 @@ export interface TailOptions {
   readonly clock: Clock;
   readonly desk: CallDesk;
   readonly traffic: Traffic;
+  readonly memory: MemoryBudget;
+  /** Text that several tails send. */
+  readonly text: SharedText;
   /** How often an idle stream shows that it is alive. */
   readonly pingMs: number;
 }
 
 /** How one of the two forms writes things. */
-interface Form {
+interface Form extends TextForm {
   readonly contentType: string;
   readonly opening: string;
   readonly ping: string;
   readonly ending: string;
-  record(offset: number, line: string): string;
   error(line: string): string;
 }
 
 const events: Form = {
+  name: "events",
   contentType: "text/event-stream",
   opening: "retry: 2000\n\n",
   ping: ": ping\n\n",
@@ -50,6 +54,7 @@ const events: Form = {
 };
 
 const lines: Form = {
+  name: "lines",
   contentType: "application/x-ndjson",
   opening: "",
   ping: "\n",
@@ -58,8 +63,8 @@ const lines: Form = {
   error: (line) => `{"error":${line}}\n`,
 };
 
-/** About how much is gathered before it is written. */
-const chunkBytes = 64 * 1024;
+/** About how much is read at once. */
+const sliceBytes = 64 * 1024;
 
 /** Serves `/tail`. */
 export async function tail(exchange: Exchange, caller: Caller, options: TailOptions): Promise<void> {
@@ -112,52 +117,35 @@ async function stream(
   asked: ReturnType<typeof parseTail>,
   call: Call,
   signal: AbortSignal,
-  { log, clock, traffic, pingMs }: TailOptions,
+  { log, clock, traffic, pingMs, memory, text }: TailOptions,
 ): Promise<void> {
   const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
   const plan = { start: asked.start, limits, stopAtEnd: false, freshness: {} };
   const read = await openRead(log, plan, signal);
   const limit = new ReadLimit(limits);
   const turns = new Turns(clock);
-  for await (const event of readSlices(read, {
-    clock,
-    signal,
-    heartbeatMs: pingMs,
-    sliceBytes: chunkBytes,
-  })) {
-    if (event === "caught-up") continue;
-    if (event === "heartbeat") {
-      if (!(await exchange.write(Buffer.from(form.ping)))) return;
-      continue;
-    }
-    for (const { text, records } of chunksOf(event, read.from, limit, form, asked.format)) {
-      const bytes = Buffer.from(text);
+  const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });
+  const heartbeatMs = pingMs;
+  const send = async (slice: BatchSlice): Promise<boolean> => {
+    const isShared = asked.limit === 0 && read.from <= slice.firstOffset;
+    const pieces = isShared
+      ? text.pieces(slice, form, asked.format)
+      : textPieces(slice, read.from, limit, form, asked.format);
+    for (const { bytes, records } of pieces) {
       call.bytesOut += bytes.length;
       traffic.sent(records, bytes.length);
-      if (!(await exchange.write(bytes))) return;
+      const written = exchange.write(bytes);
+      hold.rendered();
+      if (!(await written)) return false;
+      hold.progress(bytes.length);
       const later = turns.next();
       if (later !== undefined) await later;
     }
-    if (limit.isSpent) return;
-  }
-}
-
-/** A slice's records as text, in pieces that are worth a write each. */
-function* chunksOf(slice: BatchSlice, from: number, limit: ReadLimit, form: Form, format: ValueFormat) {
-  const cursor = new RecordCursor(slice.frames, from);
-  let text = "";
-  let records = 0;
-  while (cursor.next()) {
-    if (!limit.take(slice.frames, cursor.start, cursor.end, cursor.offset)) break;
-    const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
-    const { offset, timestampMs } = cursor;
-    text += form.record(offset, recordLine({ ...parts, offset, timestampMs }, format));
-    records++;
-    if (text.length >= chunkBytes) {
-      yield { text, records };
-      text = "";
-      records = 0;
-    }
-  }
-  if (records > 0) yield { text, records };
+    return !limit.isSpent;
+  };
+  const options = { clock, signal, heartbeatMs, sliceBytes, sink: exchange, memory, hold };
+  await followSlices(read, options, async (event) => {
+    if (event === "caught-up") return true;
+    return event === "heartbeat" ? exchange.write(Buffer.from(form.ping)) : send(event);
+  });
 }

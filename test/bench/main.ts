@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { collectSeldom } from "../../src/agent/collector.ts";
+import { machineMemory } from "../../src/agent/machine-memory.ts";
 
 interface Suite {
   run(only: readonly string[]): Promise<void>;
@@ -19,7 +20,7 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
 };
 
 // As every node does: a log that is measured in this process would else be measured with another collector.
-collectSeldom();
+collectSeldom(machineMemory());
 const { positionals } = parseArgs({ allowPositionals: true });
 const [name, ...only] = positionals;
 for (const [suite, load] of Object.entries(suites)) {

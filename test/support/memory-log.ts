@@ -119,6 +119,7 @@ export class MemoryLog implements CommitLog {
         if (slice !== undefined) position = slice.nextOffset;
         return slice;
       },
+      nextBytes: () => (position < this.#lowest ? 0 : (peek()?.frames.length ?? 0)),
       ready: () =>
         new Promise((resolve) => {
           if (!open) return resolve(false);

@@ -10,17 +10,17 @@ import { Listener, type PeerDoors, type TlsSource } from "../../src/agent/listen
 
 import { systemClock } from "../../src/lib/clock.ts";
 import { noTelemetry, type Telemetry } from "../../src/lib/telemetry.ts";
+import { MemoryBudget } from "../../src/service/memory/memory-budget.ts";
 import { createService, type Service, type ServiceOptions } from "../../src/service/mod.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { singleView } from "./single-view.ts";
 
 export interface ServeOptions
   extends Partial<
-    Pick<
-      ServiceOptions,
-      "opsAddress" | "log" | "origins" | "express" | "pages" | "heartbeatMs" | "answerMs" | "heldBytesMax"
-    >
+    Pick<ServiceOptions, "opsAddress" | "log" | "origins" | "express" | "pages" | "heartbeatMs" | "answerMs">
   > {
+  /** The memory budget's limit, bytes. */
+  readonly memoryBytesMax?: number;
   readonly access?: AccessControl;
   readonly telemetry?: Telemetry;
   readonly tls?: TlsSource;
@@ -37,6 +37,7 @@ export interface ServeOptions
 
 export interface Served extends AsyncDisposable {
   readonly service: Service;
+  readonly memory: MemoryBudget;
   readonly listener: Listener;
   readonly log: MemoryLog;
   readonly port: number;
@@ -48,9 +49,11 @@ export interface Served extends AsyncDisposable {
 
 export async function serve(options: ServeOptions = {}): Promise<Served> {
   const log = options.log ?? new MemoryLog();
+  const memory = new MemoryBudget({ limit: options.memoryBytesMax ?? 256 * 2 ** 20, clock: systemClock });
   const listener = await Listener.bind({
     address: { host: "127.0.0.1", port: 0 },
     tls: options.tls,
+    memory,
     connections: {
       ...connectionLimits({
         connectionsMax: options.connectionsMax ?? 1024,
@@ -94,12 +97,13 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     ...(options.pages === undefined ? {} : { pages: options.pages }),
     opsAddress: options.opsAddress,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
-    ...(options.heldBytesMax === undefined ? {} : { heldBytesMax: options.heldBytesMax }),
+    memory,
     ...(options.answerMs === undefined ? {} : { answerMs: options.answerMs }),
   });
   listener.start(service.front, options.doors);
   return {
     service,
+    memory,
     listener,
     log: log as MemoryLog,
     port,

@@ -136,9 +136,9 @@ for (const open of [false, true]) {
 test("when unfinished requests hold all the memory that they may, streams are told so, and how far they came", {
   timeout: 300_000,
 }, async () => {
-  const options = { heldBytesMax: 20_000 };
+  const options = { memoryBytesMax: 200_000 };
   const lanes = [await openLane(true, options), await openLane(false, options)];
-  const begun = envelope(Buffer.alloc(60_000)).subarray(0, 50_000);
+  const begun = envelope(Buffer.alloc(160_000)).subarray(0, 150_000);
   for (const [method, whole] of [
     ["produceBulk", batch],
     ["produceStream", single],

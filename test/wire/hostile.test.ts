@@ -123,7 +123,7 @@ for (const [lane, options] of Object.entries(lanes)) {
     });
 
     test("unfinished messages on many streams hold no more memory than they may together", async () => {
-      await using opened = await open({ heldBytesMax: 2_000_000 });
+      await using opened = await open({ memoryBytesMax: 2_000_000 });
       const { served, session } = opened;
       const begun = frame(Buffer.alloc(400_000), 0, 400_001);
       const refused: string[] = [];

@@ -44,6 +44,8 @@ export interface OpenClusterOptions {
   readonly readiness: NodeReadiness;
   readonly telemetry: NodeTelemetry;
   readonly clock: Clock;
+  /** Of the log's caches and queues, as a part of their full size. */
+  readonly sizeShare: number;
 }
 
 export interface OpenedCluster extends AsyncDisposable {
@@ -82,7 +84,16 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   );
   const links = { transport: network, forwarder: network, time: network.time };
   const replica = opening.use(
-    openReplica({ config, directory, telemetry, clock, name: nodeName, address: rpcAddr, ...links }),
+    openReplica({
+      config,
+      directory,
+      telemetry,
+      clock,
+      sizeShare: options.sizeShare,
+      name: nodeName,
+      address: rpcAddr,
+      ...links,
+    }),
   );
   const { state, identity } = replica;
   const own = { directory: identity.directory, version };

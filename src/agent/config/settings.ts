@@ -154,6 +154,11 @@ export const settings = {
 
   recordBytesMax: set("Limits", bytes(1, recordBytesMost), MiB, "largest record"),
   requestBytesMax: set("Limits", bytes(1024, 4 * MiB), 4 * MiB, "largest message"),
+  memoryBudgetBytes: maybe(
+    "Limits",
+    bytes(8 * MiB),
+    "memory for requests and answers under way; a quarter of what the process may use when not given",
+  ),
   connectionsMax: set("Limits", integer(1, 1_000_000), 16_384, "connections of clients at once"),
   connectionsPerClientMax: set(
     "Limits",

@@ -1,15 +1,15 @@
 /**
  * ConsumeStream and ConsumeBatches: follow the log and write what is there, whole slices at a time. At the end a tail
  * waits for the log and costs nothing; woken, it flushes with all the others in the pacer's next turn. A client that
- * reads slowly holds up nobody: its tail takes nothing until the stream has drained.
- *
- * Never: queues slices, polls.
+ * reads slowly holds up no other: its tail takes nothing from the log until the stream has window again, the socket
+ * takes bytes, and the memory budget has room (read-room.ts).
  */
 import type { BatchSlice, Tail } from "../../vocabulary.ts";
 import { frameLimit } from "../frame-limit.ts";
 import { planOf } from "../messages.ts";
 import { type OpenRead, openRead } from "../read.ts";
 import { noLimits, ReadLimit } from "../read-limit.ts";
+import { mayRead, whenReadable } from "../read-room.ts";
 import { decodeConsume } from "./consume.ts";
 import type { ExpressCall } from "./express-call.ts";
 import type { Lane, Serve } from "./lane.ts";
@@ -81,6 +81,8 @@ class Follower {
   /** Told that it has caught up, since the last record. */
   #told = false;
   #heartbeatAt: { cancel(): void } | undefined;
+  /** Takes back that it waits for window or memory. */
+  #stopWaiting: (() => void) | undefined;
 
   constructor(lane: Lane, express: ExpressCall, read: OpenRead, cut: Cut, markers: boolean) {
     this.#lane = lane;
@@ -102,6 +104,7 @@ class Follower {
     this.#express.onEnd = () => {
       traffic.tails--;
       this.#heartbeatAt?.cancel();
+      this.#stopWaiting?.();
       this.#tail[Symbol.dispose]();
       this.#rooms = this.#rooms?.giveBack();
     };
@@ -122,6 +125,10 @@ class Follower {
   #send(): void {
     let written = 0;
     while (this.#tail.position < this.#endOffset) {
+      if (!mayRead(this.#express.stream, this.#lane.held, this.#nextBytes)) {
+        this.#waitToRead();
+        return;
+      }
       const slice = this.#tail.take(sliceBytes, this.#rooms?.room);
       if (slice === undefined) {
         this.#rest();
@@ -130,6 +137,7 @@ class Follower {
       const within = !this.#counts && slice.nextOffset <= this.#endOffset;
       const room = this.#sendPortion(this.#cut(slice, this.#next, within ? undefined : this.#limit));
       written += slice.frames.length;
+      if (slice.frames.buffer !== this.#rooms?.room?.buffer) this.#lane.held.spend(slice.frames.length);
       if (this.#limit.isSpent) {
         this.#express.end();
         return;
@@ -141,6 +149,17 @@ class Follower {
     }
     if (this.#endsAtEnd) this.#tellCaughtUp();
     this.#express.end();
+  }
+
+  readonly #nextBytes = (): number => this.#tail.nextBytes?.() ?? 0;
+
+  #waitToRead(): void {
+    const { clock, held } = this.#lane;
+    this.#rooms = this.#rooms?.giveBack();
+    this.#stopWaiting = whenReadable(this.#express.stream, held, this.#nextBytes, () => {
+      this.#stopWaiting = undefined;
+      clock.soon(() => this.flush());
+    });
   }
 
   /** False when the stream wants to drain first. */
@@ -206,7 +225,9 @@ class Follower {
     this.#heartbeatAt = this.#lane.clock.after(this.#lane.heartbeatMs, () => {
       this.#heartbeatAt = undefined;
       if (this.#express.over) return;
-      this.#express.answer.write(markerResponse("heartbeat", this.#next));
+      if (this.#express.stream.room > 0) {
+        this.#express.answer.write(markerResponse("heartbeat", this.#next));
+      }
       this.#scheduleHeartbeat();
     });
   }

@@ -10,7 +10,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { readU32be } from "../../lib/bytes.ts";
-import type { HeldShare } from "../held-bytes.ts";
+import type { MemoryShare } from "../memory/memory-share.ts";
 
 export const envelopeBytes = 5;
 
@@ -27,13 +27,13 @@ export class EnvelopeReader {
   /** Its flag byte. */
   flags = 0;
   readonly #messageBytesMax: number;
-  readonly #held: HeldShare;
+  readonly #held: MemoryShare;
   #at = 0;
   /** Where messages that span chunks are put together; `bytes` is then its filled part. */
   #joined: Uint8Array = empty;
 
   /** `held` counts the room for what is incomplete. */
-  constructor(messageBytesMax: number, held: HeldShare) {
+  constructor(messageBytesMax: number, held: MemoryShare) {
     this.#messageBytesMax = messageBytesMax;
     this.#held = held;
   }
@@ -43,6 +43,7 @@ export class EnvelopeReader {
    * "overloaded" when the incomplete messages of all callers leave no room for this one.
    */
   push(chunk: Uint8Array): void {
+    this.#held.progress(chunk.length);
     const rest = this.bytes.length - this.#at;
     if (rest > 0) {
       this.#join(chunk, rest);

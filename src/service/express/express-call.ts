@@ -9,8 +9,9 @@ import type { Timer } from "../../lib/clock.ts";
 import type { Written } from "../../vocabulary.ts";
 import type { Call, CallDesk } from "../call.ts";
 import { whileWriting } from "../ending.ts";
-import type { HeldShare } from "../held-bytes.ts";
 import { requestLate } from "../http/exchange.ts";
+import { type MemoryBudget, stalledFault } from "../memory/memory-budget.ts";
+import type { MemoryShare } from "../memory/memory-share.ts";
 import { Answer } from "./answer.ts";
 import type { LaneStream } from "./lane-stream.ts";
 import type { ExpressRequest } from "./recognise.ts";
@@ -21,7 +22,7 @@ export class ExpressCall {
   readonly call: Call;
   readonly answer: Answer;
   /** Counts what is held of the request; given back when the call ends. */
-  readonly held: HeldShare;
+  readonly held: MemoryShare;
   /** What is known of the write when the call is cut short. */
   written: Written = "no";
   /** What to tell of a failure besides. */
@@ -31,6 +32,8 @@ export class ExpressCall {
   readonly #desk: CallDesk;
   #deadline: Timer | undefined;
   #over = false;
+  /** What the call takes by itself, where it may be ended for it. */
+  readonly #standing: MemoryShare | undefined;
 
   /** `call` has begun at `desk`; `deadline` will call back when its time is up. */
   constructor(
@@ -38,14 +41,18 @@ export class ExpressCall {
     request: ExpressRequest,
     call: Call,
     desk: CallDesk,
-    held: HeldShare,
+    memory: MemoryBudget,
     deadline: ((expire: () => void) => Timer) | undefined,
   ) {
     this.stream = stream;
     this.request = request;
     this.call = call;
     this.#desk = desk;
-    this.held = held;
+    this.held = memory.share("in", this.#cutShort);
+    if (memory.busy && !call.long) {
+      this.#standing = memory.share("standing", this.#cutShort);
+      this.#standing.attribute(call.counted);
+    }
     this.answer = new Answer(stream, request);
     stream.onClose = this.#onClose;
     stream.onLate = () => this.fail(requestLate());
@@ -80,6 +87,11 @@ export class ExpressCall {
     this.#settle(reason);
   }
 
+  /** Memory is short, and nothing has moved here for a while. An append that has begun is not given up. */
+  readonly #cutShort = (): void => {
+    if (this.written === "no") this.fail(stalledFault());
+  };
+
   readonly #onClose = (): void => {
     if (this.#begin()) this.#settle(new Fault("canceled", { written: this.written }));
   };
@@ -95,6 +107,7 @@ export class ExpressCall {
     this.#deadline?.cancel();
     this.#deadline = undefined;
     this.held.hold(0);
+    this.#standing?.attribute(0);
     this.#desk.endCall(this.call, reason);
     const { onEnd } = this;
     this.onEnd = undefined;

@@ -16,6 +16,8 @@ export interface LaneStream {
   /** The stream is over, in whatever way; nothing follows. */
   onClose: (() => void) | undefined;
   readonly closed: boolean;
+  /** Bytes that can leave at once; 0 without window, while the socket is full, or while something waits. */
+  readonly room: number;
   readonly headersSent: boolean;
   /** Sends a header block of encodeBlock(). */
   respond(block: Uint8Array): void;
@@ -26,6 +28,8 @@ export interface LaneStream {
    * again; never when the stream is over before. To be asked in the turn of a write() of at least a byte.
    */
   whenSent(callback: () => void): void;
+  /** Calls back once when `room` is above 0 again; never when the stream is over before. To be asked when it is 0. */
+  whenRoom(callback: () => void): void;
   /** Ends the answer, with a block of trailers when given. */
   end(trailers?: Uint8Array): void;
   /** Lets the client send no more than it may already. */

@@ -11,8 +11,8 @@ import type { RecordLimits } from "../../log/mod.ts";
 import type { CommitLog } from "../../vocabulary.ts";
 import { type Call, type CallDesk, type Caller, type Door, traceRecordHeader } from "../call.ts";
 import { logDoors } from "../doors.ts";
-import type { HeldBytes } from "../held-bytes.ts";
 import { forwardHeader } from "../log-service.ts";
+import type { MemoryBudget } from "../memory/memory-budget.ts";
 import type { StreamBudget } from "../stream-budget.ts";
 import type { Traffic } from "../traffic.ts";
 import { Answer } from "./answer.ts";
@@ -35,7 +35,7 @@ export interface LaneOptions {
   readonly tracer: Tracer;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
-  readonly held: HeldBytes;
+  readonly held: MemoryBudget;
   readonly budget: StreamBudget;
   readonly heartbeatMs: number;
 }
@@ -117,7 +117,7 @@ function begin(
   }
   const deadline =
     timeoutMs === undefined ? undefined : (expire: () => void) => lane.clock.after(timeoutMs, expire);
-  return new ExpressCall(stream, request, call, lane.desk, lane.held.share(), deadline);
+  return new ExpressCall(stream, request, call, lane.desk, lane.held, deadline);
 }
 
 const single = (value: string | string[] | undefined): string | undefined =>

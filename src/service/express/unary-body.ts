@@ -49,6 +49,7 @@ function readBare(
   let room: Uint8Array = body;
   guard(express, (chunk) => {
     const total = body.length + chunk.length;
+    express.held.progress(chunk.length);
     if (total > messageBytesMax) {
       throw tooLarge(messageBytesMax);
     }

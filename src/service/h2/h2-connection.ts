@@ -11,6 +11,7 @@
  * Never: touches a socket or a clock, reads a message.
  */
 import type { IncomingHttpHeaders } from "node:http2";
+import type { MemoryBudget } from "../memory/memory-budget.ts";
 import { ConnectionError } from "./connection-error.ts";
 import { CutStreams } from "./cut-streams.ts";
 import { Deadlines, type TimeLimits } from "./deadlines.ts";
@@ -69,6 +70,10 @@ export const defaultH2Limits: H2Limits = {
 /** A DATA frame that a window cut to less than this is charged: the peer grants window in crumbs. */
 const crumbBytes = 256;
 
+/** Gathered in one turn before it is handed to the socket: more waits in its streams. Less while memory is tight. */
+const gatheredBytesMax = 2 * 1024 * 1024;
+const gatheredBytesTight = 64 * 1024;
+
 /** What the connection asks of its surroundings. */
 export interface H2Host {
   /** A request has begun; its stream calls back as its body arrives. */
@@ -85,6 +90,8 @@ export interface H2Host {
 
 export class H2Connection {
   readonly out = new OutBuffer();
+  /** Where bytes that wait for window or socket are counted. */
+  readonly memory: MemoryBudget | undefined;
   readonly #host: H2Host;
   readonly #limits: H2Limits;
   readonly #hpack: HpackDecoder;
@@ -128,9 +135,12 @@ export class H2Connection {
   /** Streams whose server wants to know when what it wrote is sent. */
   readonly #unsent = new Set<H2Stream>();
   #congested = false;
+  /** Streams wait because enough is gathered for this turn. */
+  #isFull = false;
 
-  constructor(host: H2Host, limits: H2Limits = defaultH2Limits) {
+  constructor(host: H2Host, limits: H2Limits = defaultH2Limits, memory?: MemoryBudget) {
     this.#host = host;
+    this.memory = memory;
     this.#limits = limits;
     this.#hpack = new HpackDecoder(limits.headerListBytesMax);
     this.#nowMs = host.monotonicMs();
@@ -234,6 +244,13 @@ export class H2Connection {
     if (!is) this.#sendReady();
   }
 
+  /** What was gathered has been handed to the socket, which has room for more. */
+  flushed(): void {
+    if (!this.#isFull || this.#congested) return;
+    this.#isFull = false;
+    this.#sendReady();
+  }
+
   /** Who is to be told once all that take() hands out now is sent. */
   takeSent(): readonly (() => void)[] {
     if (this.#unsent.size === 0) return none;
@@ -271,12 +288,25 @@ export class H2Connection {
 
   /** How much of this a stream may send now, given its own window; it is spent. */
   spend(wanted: number, streamWindow: number): number {
-    if (this.#congested || this.#closed) return 0;
+    if (this.#congested || this.#closed || !this.#mayGather()) return 0;
     const bytes = Math.min(wanted, streamWindow, this.#sendWindow, framePayloadMax);
     if (bytes <= 0) return 0;
     this.#sendWindow -= bytes;
     if (bytes < wanted && bytes < crumbBytes) this.#meter.owe(frameEarning.dataSent + frameCharge.frame);
     return bytes;
+  }
+
+  /** How much a stream with this window could send now. */
+  room(streamWindow: number): number {
+    if (this.#congested || this.#closed || !this.#mayGather()) return 0;
+    return Math.max(0, Math.min(streamWindow, this.#sendWindow));
+  }
+
+  #mayGather(): boolean {
+    const bytesMax = this.memory?.tight === true ? gatheredBytesTight : gatheredBytesMax;
+    if (this.out.bytes < bytesMax) return true;
+    this.#isFull = true;
+    return false;
   }
 
   /** Sends a piece of body that was paid for by spend(). */
@@ -716,7 +746,7 @@ export class H2Connection {
    */
   #sendReady(): void {
     for (const stream of this.#ready) {
-      if (this.#sendWindow <= 0 || this.#congested || this.#closed) return;
+      if (this.#sendWindow <= 0 || this.#congested || this.#closed || !this.#mayGather()) return;
       this.#ready.delete(stream);
       stream.flush();
     }

@@ -9,11 +9,13 @@ import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import { LoopTurns } from "../../lib/loop-turns.ts";
 import type { Logger } from "../../lib/telemetry.ts";
+import type { MemoryBudget } from "../memory/memory-budget.ts";
+import { UnsentBytes } from "../memory/unsent-bytes.ts";
 import { defaultH2Limits, H2Connection, type H2Host, type H2Limits } from "./h2-connection.ts";
 import type { H2Stream } from "./h2-stream.ts";
 
 /** Gathered while the socket takes nothing; a peer that makes us owe it more is cut off. */
-const owedBytesMax = 4 * 1024 * 1024;
+const owedBytesMax = 1024 * 1024;
 /** For the last bytes to leave once the connection is over. */
 const lingerMs = 2000;
 
@@ -23,6 +25,10 @@ export interface H2SessionOptions {
   readonly turns?: LoopTurns;
   readonly log: Logger;
   readonly limits?: H2Limits;
+  /** Where what the socket has not taken yet is counted. */
+  readonly memory?: MemoryBudget | undefined;
+  /** The socket encrypts: bytes on their way exist three times. */
+  readonly secure?: boolean;
   /** Serves a request. */
   readonly serve: (stream: H2Stream, headers: IncomingHttpHeaders) => void;
   /** The connection has requests under way, or none any more. */
@@ -46,12 +52,20 @@ export class H2Session implements H2Host {
   #deadline: Timer | undefined;
   /** When it goes off; never later than what is due. */
   #deadlineMs = Infinity;
+  readonly #unsent: UnsentBytes;
 
   constructor(socket: Duplex, options: H2SessionOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.connection = new H2Connection(this, options.limits ?? defaultH2Limits);
+    this.connection = new H2Connection(this, options.limits ?? defaultH2Limits, options.memory);
     this.#turns = options.turns ?? new LoopTurns(options.clock);
+    this.#unsent = new UnsentBytes({
+      memory: options.memory,
+      pending: () => socket.writableLength,
+      gathered: () => this.connection.out.bytes,
+      secure: options.secure === true,
+      cut: () => socket.destroy(),
+    });
     socket.on("data", (chunk: Buffer) => this.#guard(() => this.#onData(chunk)));
     socket.on("drain", () => this.#guard(() => this.#onDrain()));
     socket.on("end", () => this.#guard(() => this.#end()));
@@ -98,6 +112,7 @@ export class H2Session implements H2Host {
     if (out.bytes === 0 || this.#socket.destroyed || this.#socket.writableEnded) return;
     if (this.#congested && !this.#ending) {
       if (out.bytes > owedBytesMax) this.#socket.destroy();
+      else this.#unsent.update();
       return;
     }
     const chunks = out.take();
@@ -110,10 +125,12 @@ export class H2Session implements H2Host {
       room = this.#socket.write(chunks[at] as Uint8Array, told);
     }
     if (chunks.length > 1) this.#socket.uncork();
+    this.#unsent.wrote(chunks);
     if (!room && !this.#congested) {
       this.#congested = true;
       this.connection.congested(true);
     }
+    this.connection.flushed();
   };
 
   /**
@@ -190,6 +207,7 @@ export class H2Session implements H2Host {
 
   #onDrain(): void {
     this.#congested = false;
+    this.#unsent.update();
     this.connection.congested(false);
     this.#flush();
   }
@@ -208,6 +226,7 @@ export class H2Session implements H2Host {
     this.#deadline?.cancel();
     this.#deadlineMs = -Infinity;
     this.#guard(() => this.connection.hangUp());
+    this.#unsent.close();
     this.#options.onClose();
   }
 

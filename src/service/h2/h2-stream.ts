@@ -3,11 +3,14 @@
  * through respond, write, end and reset; nothing of the request is kept here, it is handed on as it arrives.
  *
  * What cannot be sent for want of window waits here, bounded by its writer: write() answers false from a mark on, and
- * onDrain says when it has gone out.
+ * onDrain says when it has gone out. A writer that can wait asks for `room` first and writes when whenRoom() calls
+ * back. Waiting bytes are pinned in the memory budget; while that is short, a stream whose bytes do not move is reset.
  *
  * Never: interprets a body.
  */
 
+import type { MemoryBudget } from "../memory/memory-budget.ts";
+import type { MemoryShare } from "../memory/memory-share.ts";
 import { errorCode, windowMax } from "./frames.ts";
 import type { H2Connection } from "./h2-connection.ts";
 
@@ -48,6 +51,10 @@ export class H2Stream {
   #trailers: Uint8Array | undefined;
   #wantsDrain = false;
   #onSent: (() => void) | undefined;
+  #onRoom: (() => void) | undefined;
+  /** Entries of #waiting, from the first on, that are pinned in the budget. */
+  #pinned = 0;
+  #share: MemoryShare | undefined;
 
   constructor(
     connection: H2Connection,
@@ -99,6 +106,24 @@ export class H2Stream {
     if (this.closed) return;
     this.#onSent = callback;
     this.#connection.awaitSent(this);
+  }
+
+  /** Where the bytes of the stream are counted. */
+  get memory(): MemoryBudget | undefined {
+    return this.#connection.memory;
+  }
+
+  /** Bytes that can leave at once: by both windows, the socket, and what is gathered or waits already. */
+  get room(): number {
+    if (this.closed || this.#waiting.length > 0) return 0;
+    return this.#connection.room(this.sendWindow);
+  }
+
+  /** Calls back once when `room` is above 0 again; never when the stream is over before. To be asked when it is 0. */
+  whenRoom(callback: () => void): void {
+    if (this.closed) return;
+    this.#onRoom = callback;
+    this.#connection.block(this, this.sendWindow <= 0);
   }
 
   /** Ends the answer, with trailers when given. */
@@ -215,18 +240,21 @@ export class H2Stream {
       const bytes = this.#connection.spend(head.length, sendWindow);
       if (bytes === 0) {
         this.#connection.block(this, sendWindow <= 0);
+        this.#pinWaiting();
         return;
       }
       this.granted -= bytes;
       this.#waitingBytes -= bytes;
+      this.#share?.progress(bytes);
       const whole = bytes === head.length;
-      if (whole) this.#waiting.shift();
+      if (whole) this.#shift(head);
       else this.#waiting[0] = head.subarray(bytes);
       const last = this.#ended && this.#trailers === undefined && this.#waiting.length === 0;
       this.#connection.sendData(this.id, whole ? head : head.subarray(0, bytes), last);
       if (last) this.#answered();
     }
     if (this.closed) return;
+    this.#share?.attribute(0);
     if (this.#ended) this.#sendEnd();
     else if (this.#wantsDrain) {
       this.#wantsDrain = false;
@@ -236,15 +264,55 @@ export class H2Stream {
         this.#connection.streamFailed(this, reason);
       }
     }
+    this.#tellRoom();
+  }
+
+  #tellRoom(): void {
+    if (this.#onRoom === undefined || this.closed) return;
+    if (this.room === 0) {
+      this.#connection.block(this, this.sendWindow <= 0);
+      return;
+    }
+    const callback = this.#onRoom;
+    this.#onRoom = undefined;
+    callback();
+  }
+
+  /** Counts what waits in the budget: buffers that other streams wait with as well count once. */
+  #pinWaiting(): void {
+    const { memory } = this;
+    if (memory === undefined) return;
+    this.#share ??= memory.share("out", () => this.reset(errorCode.enhanceYourCalm));
+    for (; this.#pinned < this.#waiting.length; this.#pinned++) {
+      memory.pin((this.#waiting[this.#pinned] as Uint8Array).buffer);
+    }
+    this.#share.attribute(this.#waitingBytes);
+  }
+
+  #shift(head: Uint8Array): void {
+    this.#waiting.shift();
+    if (this.#pinned === 0) return;
+    this.#pinned--;
+    this.memory?.unpin(head.buffer);
+  }
+
+  #dropWaiting(): void {
+    const { memory } = this;
+    for (let at = 0; at < this.#pinned; at++) memory?.unpin((this.#waiting[at] as Uint8Array).buffer);
+    this.#pinned = 0;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#share?.attribute(0);
   }
 
   /** The stream is over; nobody is told but its server. */
   over(): void {
     if (this.closed) return;
     this.closed = true;
-    this.#waiting = [];
+    this.#dropWaiting();
     const { onClose } = this;
-    this.onData = this.onEnd = this.onDrain = this.onLate = this.onClose = this.#onSent = undefined;
+    this.onData = this.onEnd = this.onDrain = this.onLate = this.onClose = undefined;
+    this.#onSent = this.#onRoom = undefined;
     try {
       onClose?.();
     } catch (reason) {

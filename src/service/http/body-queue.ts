@@ -3,6 +3,9 @@
  * with `for await`. Bounded by the connection: pause() is called while the reader is behind. Pure.
  */
 
+import { type MemoryBudget, stalledFault } from "../memory/memory-budget.ts";
+import type { MemoryShare } from "../memory/memory-share.ts";
+
 /** From so many unread bytes on the sender is asked to pause. */
 const highWaterBytes = 64 * 1024;
 
@@ -16,6 +19,8 @@ const ended: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #source: BodySource;
+  /** Counts what is unread. */
+  readonly #unread: MemoryShare | undefined;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   #paused = false;
@@ -23,8 +28,10 @@ export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
   #failure: unknown;
   #waiting: PromiseWithResolvers<IteratorResult<Uint8Array, undefined>>[] = [];
 
-  constructor(source: BodySource) {
+  /** `memory` counts what is unread; a body whose reader does not go on while memory is short fails. */
+  constructor(source: BodySource, memory?: MemoryBudget) {
     this.#source = source;
+    this.#unread = memory?.share("in", () => this.fail(stalledFault()));
   }
 
   /** The last piece has arrived. */
@@ -41,6 +48,7 @@ export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
     }
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
+    this.#unread?.count(this.#bytes);
     if (this.#bytes >= highWaterBytes && !this.#paused) {
       this.#paused = true;
       this.#source.pause();
@@ -66,6 +74,8 @@ export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) {
       this.#bytes -= chunk.length;
+      this.#unread?.progress(chunk.length);
+      this.#unread?.count(this.#bytes);
       if (this.#paused && this.#bytes < highWaterBytes) {
         this.#paused = false;
         this.#source.resume();
@@ -104,5 +114,6 @@ export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
   #clear(): void {
     this.#chunks = [];
     this.#bytes = 0;
+    this.#unread?.count(0);
   }
 }

@@ -27,6 +27,12 @@ export interface Exchange {
    * it takes too long.
    */
   readonly body: AsyncIterable<Uint8Array>;
+  /** The rest of the body is not waited for: its reader gets `reason`. */
+  failBody(reason: unknown): void;
+  /** Bytes that can leave at once; 0 while the client takes nothing. */
+  readonly room: number;
+  /** Calls back once when `room` is above 0 again; never when the exchange is over before. To be asked when it is 0. */
+  whenRoom(callback: () => void): void;
   /** Aborted when the client goes away before the response has ended. */
   readonly signal: AbortSignal;
   readonly headersSent: boolean;

@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import { errorCode } from "../h2/frames.ts";
 import type { H2Stream } from "../h2/h2-stream.ts";
 import { encodeBlock } from "../h2/hpack.ts";
+import type { MemoryShare } from "../memory/memory-share.ts";
 import { mendAuthority } from "../origin.ts";
 import { BodyQueue } from "./body-queue.ts";
 import {
@@ -25,6 +26,9 @@ const connectionFields: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** What a request takes in memory besides the text of its headers. */
+const requestBytes = 2 * 1024;
+
 const continueBlock = encodeBlock([[":status", "100"]]);
 
 export class H2Exchange implements Exchange {
@@ -44,6 +48,8 @@ export class H2Exchange implements Exchange {
   #closed = false;
   #bodyless = false;
   #waiting: ((open: boolean) => void)[] = [];
+  /** What the request's headers take. */
+  readonly #head: MemoryShare | undefined;
 
   constructor(stream: H2Stream, headers: IncomingHttpHeaders, date: () => string) {
     this.#stream = stream;
@@ -54,7 +60,9 @@ export class H2Exchange implements Exchange {
     const authority = headers[":authority"] ?? headers.host;
     this.authority = authority === undefined ? undefined : mendAuthority(authority);
     this.#expectsContinue = headers.expect?.toLowerCase() === "100-continue";
-    this.#body = new BodyQueue(stream);
+    this.#body = new BodyQueue(stream, stream.memory);
+    this.#head = stream.memory?.share("in");
+    this.#head?.count(headBytes(headers));
     stream.onData = (chunk) => {
       this.#expectsContinue = false;
       this.#body.push(chunk);
@@ -85,6 +93,18 @@ export class H2Exchange implements Exchange {
 
   get closed(): boolean {
     return this.#ended || this.#closed;
+  }
+
+  get room(): number {
+    return this.closed ? 0 : this.#stream.room;
+  }
+
+  whenRoom(callback: () => void): void {
+    this.#stream.whenRoom(callback);
+  }
+
+  failBody(reason: unknown): void {
+    this.#body.fail(reason);
   }
 
   setHeader(name: string, value: string): void {
@@ -128,6 +148,7 @@ export class H2Exchange implements Exchange {
 
   #onClose(): void {
     this.#closed = true;
+    this.#head?.count(0);
     this.#settle(false);
     if (this.#ended) {
       void this.#body.return();
@@ -141,4 +162,11 @@ export class H2Exchange implements Exchange {
   #settle(open: boolean): void {
     for (const resolve of this.#waiting.splice(0)) resolve(open);
   }
+}
+
+/** What the head of a request takes in memory, about. */
+function headBytes(headers: IncomingHttpHeaders): number {
+  let bytes = requestBytes;
+  for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0);
+  return bytes;
 }

@@ -7,17 +7,26 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../lib/clock.ts";
+import type { MemoryBudget } from "../memory/memory-budget.ts";
+import type { MemoryShare } from "../memory/memory-share.ts";
+import { UnsentBytes } from "../memory/unsent-bytes.ts";
 import { BodyQueue } from "./body-queue.ts";
 import { clientGone, type Exchange, isBodyless, mergedHeaders, type ResponseHeaders } from "./exchange.ts";
 
 /** For a client to take the response and to stop sending. */
 const lingerMs = 2000;
 const lingerBytesMax = 16 * 1024 * 1024;
+/** What a request takes in memory besides the text of its headers. */
+const requestBytes = 2 * 1024;
 /** So much of a body is read to its end to keep a connection. */
 const keptBytesMax = 256 * 1024;
 
 export interface NodeExchangeOptions {
   readonly clock: Clock;
+  /** Where bytes that are unread, and those that the client has not taken, are counted. */
+  readonly memory?: MemoryBudget | undefined;
+  /** The connection encrypts: bytes on their way exist three times. */
+  readonly secure?: boolean;
   /** From requestTarget(). */
   readonly target: string;
   readonly authority: string | undefined;
@@ -45,6 +54,11 @@ export class NodeExchange implements Exchange {
   /** The connection ends with the response. */
   #closes = false;
   #waiting: ((open: boolean) => void)[] = [];
+  #onRoom: (() => void) | undefined;
+  /** Of the response, what the socket has not taken yet. */
+  readonly #unsent: UnsentBytes;
+  /** What the request's headers take. */
+  readonly #head: MemoryShare | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, options: NodeExchangeOptions) {
     this.#request = request;
@@ -56,11 +70,25 @@ export class NodeExchange implements Exchange {
     this.authority = options.authority;
     this.headers = request.headers;
     this.#expectsContinue = options.expectsContinue;
-    this.#body = new BodyQueue({ pause: () => request.pause(), resume: () => request.resume() });
+    const { memory } = options;
+    this.#body = new BodyQueue({ pause: () => request.pause(), resume: () => request.resume() }, memory);
+    this.#unsent = new UnsentBytes({
+      memory,
+      pending: () => response.writableLength,
+      secure: options.secure === true,
+      cut: () => request.socket.destroy(),
+    });
+    this.#head = memory?.share("in");
+    this.#head?.count(headBytes(request));
     // Without a listener an error of either would end the process.
     request.on("error", () => undefined);
     response.on("error", () => undefined);
-    response.on("drain", () => this.#settle(true));
+    response.on("drain", () => {
+      this.#unsent.update();
+      this.#settle(true);
+      this.#tellRoom();
+    });
+    response.on("finish", () => this.#unsent.update());
     response.on("close", () => this.#onClose());
   }
 
@@ -97,6 +125,19 @@ export class NodeExchange implements Exchange {
     return this.#ended || this.#response.destroyed || this.#response.closed;
   }
 
+  get room(): number {
+    const { writableNeedDrain, writableHighWaterMark, writableLength } = this.#response;
+    return this.closed || writableNeedDrain ? 0 : Math.max(1, writableHighWaterMark - writableLength);
+  }
+
+  whenRoom(callback: () => void): void {
+    this.#onRoom = callback;
+  }
+
+  failBody(reason: unknown): void {
+    this.#body.fail(reason);
+  }
+
   setHeader(name: string, value: string): void {
     this.#set.set(name, value);
   }
@@ -113,7 +154,9 @@ export class NodeExchange implements Exchange {
   write(chunk: Uint8Array): boolean | Promise<boolean> {
     if (this.closed) return false;
     this.#written = true;
-    if (this.#response.write(chunk)) return true;
+    const room = this.#response.write(chunk);
+    this.#unsent.wrote([chunk]);
+    if (room) return true;
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -145,6 +188,12 @@ export class NodeExchange implements Exchange {
     this.#response.writeHead(status, isLast ? { ...merged, connection: "close" } : { ...merged });
   }
 
+  #tellRoom(): void {
+    const callback = this.#onRoom;
+    this.#onRoom = undefined;
+    callback?.();
+  }
+
   /** Of the request, bytes that may still come. */
   #restMax(): number {
     if (this.headers["transfer-encoding"] !== undefined) return Number.POSITIVE_INFINITY;
@@ -161,12 +210,15 @@ export class NodeExchange implements Exchange {
     void this.#body.return();
     if (request.complete) {
       response.end(body);
+      if (body !== undefined) this.#unsent.wrote([body]);
       request.resume();
     } else if (this.#closes) {
       if (body !== undefined && body.length > 0) response.write(body);
+      if (body !== undefined) this.#unsent.wrote([body]);
       this.#discardRest(() => response.end());
     } else {
       response.end(body);
+      if (body !== undefined) this.#unsent.wrote([body]);
       this.#discardRest((whole) => {
         if (!whole) request.socket.destroy();
       });
@@ -199,6 +251,9 @@ export class NodeExchange implements Exchange {
   }
 
   #onClose(): void {
+    this.#unsent.close();
+    this.#head?.count(0);
+    this.#onRoom = undefined;
     this.#settle(false);
     if (this.#ended) return;
     const reason = clientGone();
@@ -232,4 +287,11 @@ export function requestTarget(
   if (authority === "") return { wrong: "the target is neither a path nor a URL" };
   const rest = url.slice(start + authority.length);
   return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
+}
+
+/** What the head of a request takes in memory, about: names and values twice, as they came and by name. */
+function headBytes({ rawHeaders, url = "" }: IncomingMessage): number {
+  let bytes = requestBytes + url.length;
+  for (const text of rawHeaders) bytes += 2 * text.length;
+  return bytes;
 }

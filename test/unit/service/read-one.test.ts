@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { encodeRun } from "../../../src/log/mod.ts";
+import { MemoryBudget } from "../../../src/service/memory/memory-budget.ts";
 import { readOne } from "../../../src/service/read-one.ts";
 import { MemoryLog } from "../../support/memory-log.ts";
 import { VirtualTime } from "../../support/virtual-clock.ts";
@@ -13,7 +14,10 @@ test("a wait that ends without the record names the end of the log as it is then
   const append = () => log.append(encodeRun([{ value: new Uint8Array(1) }]), { subject: "ann" });
   await append();
   const plan = { start: { offset: 5 }, waitMs: 1000, freshness: {} };
-  const answer = readOne(log, plan, clock, new AbortController().signal);
+  const memory = new MemoryBudget({ limit: 2 ** 20, clock });
+  const sink = { room: 1, whenRoom: () => undefined };
+  const room = { sink, memory, clock, signal: new AbortController().signal, share: memory.share("out") };
+  const answer = readOne(log, plan, room);
   const ended = answer.then(
     () => "a record",
     (reason: unknown) => (reason instanceof Fault ? { kind: reason.kind, ...reason.facts } : reason),

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Fault } from "../../../../src/fault.ts";
+import { systemClock } from "../../../../src/lib/clock.ts";
 import { EnvelopeReader } from "../../../../src/service/express/envelope.ts";
-import { HeldBytes } from "../../../../src/service/held-bytes.ts";
+import { MemoryBudget } from "../../../../src/service/memory/memory-budget.ts";
 
 const envelope = (message: Uint8Array, flags = 0): Buffer => {
   const prefix = Buffer.alloc(5);
@@ -17,7 +18,10 @@ test("messages come out whole however the body is cut into chunks", () => {
   fc.assert(
     fc.property(messages, fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1 }), (sent, cuts) => {
       const body = Buffer.concat(sent.map((message, at) => envelope(message, at % 2)));
-      const reader = new EnvelopeReader(1000, new HeldBytes(1e9).share());
+      const reader = new EnvelopeReader(
+        1000,
+        new MemoryBudget({ limit: 1e9, clock: systemClock }).share("in"),
+      );
       const got: string[] = [];
       for (let at = 0, turn = 0; at < body.length; turn++) {
         const end = at + (cuts[turn % cuts.length] as number);
@@ -39,7 +43,7 @@ test("messages come out whole however the body is cut into chunks", () => {
 });
 
 test("a length beyond the limit is refused before the message arrives", () => {
-  const reader = new EnvelopeReader(100, new HeldBytes(1e9).share());
+  const reader = new EnvelopeReader(100, new MemoryBudget({ limit: 1e9, clock: systemClock }).share("in"));
   reader.push(Buffer.from([0, 0, 0, 0, 101]));
   assert.throws(
     () => reader.take(),
@@ -50,7 +54,10 @@ test("a length beyond the limit is refused before the message arrives", () => {
 test("a large message in small chunks is put together by doubling, not by copying it each time", () => {
   const message = Buffer.alloc(4 * 1024 * 1024, 7);
   const body = envelope(message);
-  const reader = new EnvelopeReader(message.length, new HeldBytes(1e9).share());
+  const reader = new EnvelopeReader(
+    message.length,
+    new MemoryBudget({ limit: 1e9, clock: systemClock }).share("in"),
+  );
   let moves = 0;
   let room = reader.bytes.buffer;
   for (let at = 0; at < body.length; at += 1024) {
@@ -65,9 +72,9 @@ test("a large message in small chunks is put together by doubling, not by copyin
 });
 
 test("incomplete messages count together, are refused beyond the limit, and count no more once whole", () => {
-  const held = new HeldBytes(1_000_000);
+  const held = new MemoryBudget({ limit: 1_100_000, clock: systemClock });
   const begun = envelope(Buffer.alloc(200_000));
-  const readers = [0, 1, 2].map(() => new EnvelopeReader(4_000_000, held.share()));
+  const readers = [0, 1, 2].map(() => new EnvelopeReader(4_000_000, held.share("in")));
   const push = (reader: EnvelopeReader, from: number, to: number): boolean => {
     reader.push(begun.subarray(from, to));
     return reader.take();

@@ -1,0 +1,81 @@
+/**
+ * Collects garbage when memory runs low. V8 looks for Buffers that are no longer used after every 64 MiB of new ones, or
+ * later (collector.ts), and not at all while a node is idle: too late where 256 MiB are all there is, and memory would
+ * not return after a peak.
+ *
+ * It looks when the memory budget has seen some traffic or has fallen, never by itself.
+ */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import type { Clock, Timer } from "../lib/clock.ts";
+import { native } from "../lib/native.ts";
+import type { MachineMemory } from "./machine-memory.ts";
+
+/** From this part of the limit on garbage is collected. */
+const collectFrom = 0.6;
+/** Between two collections: one takes 10 to 50 ms. */
+const pauseMsMin = 300;
+/** With less memory, blocks from this size on go back to the system at once when they are freed. */
+const mapBlocksBytes = 128 * 1024;
+const smallMachineBytes = 1024 * 2 ** 20;
+
+export interface ReclaimOptions {
+  readonly machine: MachineMemory;
+  readonly clock: Clock;
+  /** Resident memory now, bytes. */
+  readonly residentBytes?: () => number;
+  /** Collects garbage and gives freed memory back. */
+  readonly collect?: () => void;
+  /** Called after each look: garbage was collected, or need not be. */
+  readonly onLooked: () => void;
+}
+
+export class Reclaim {
+  readonly #limitBytes: number;
+  readonly #clock: Clock;
+  readonly #residentBytes: () => number;
+  readonly #collect: () => void;
+  readonly #onLooked: () => void;
+  #timer: Timer | undefined;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  constructor({ machine, clock, residentBytes, collect, onLooked }: ReclaimOptions) {
+    this.#limitBytes = machine.limitBytes;
+    this.#clock = clock;
+    this.#residentBytes = residentBytes ?? (() => process.memoryUsage.rss());
+    this.#collect = collect ?? collectNow();
+    this.#onLooked = onLooked;
+  }
+
+  /** Memory was used or given back: looks soon whether garbage is to be collected. */
+  readonly look = (): void => {
+    if (this.#timer !== undefined) return;
+    const pauseMs = this.#lastMs + pauseMsMin - this.#clock.monotonicMs();
+    this.#timer = this.#clock.after(Math.max(0, pauseMs), () => {
+      this.#timer = undefined;
+      if (this.#residentBytes() >= collectFrom * this.#limitBytes) {
+        this.#collect();
+        this.#lastMs = this.#clock.monotonicMs();
+      }
+      this.#onLooked();
+    });
+  };
+
+  [Symbol.dispose](): void {
+    this.#timer?.cancel();
+  }
+}
+
+/** On a machine with little memory: large blocks of malloc are not kept for later. */
+export function mapLargeBlocks({ limitBytes }: MachineMemory): void {
+  if (limitBytes < smallMachineBytes) native()?.mapBlocksFrom(mapBlocksBytes);
+}
+
+function collectNow(): () => void {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  return () => {
+    collect();
+    native()?.trim();
+  };
+}
