@@ -94,13 +94,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const machine = machineMemory();
   const budgetBytes = config.memoryBudgetBytes ?? defaultBudgetBytes(machine);
   checkMemory(machine, budgetBytes);
-  logger.info({ ...machine, budgetBytes }, "memory");
-  if (machine.limitBytes < memoryBytesAdvised) {
-    logger.warn(
-      { ...machine, advisedBytes: memoryBytesAdvised },
-      "little memory, heavy load may end this node",
-    );
-  }
   mapLargeBlocks(machine);
   const reclaim = opening.use(new Reclaim({ machine, clock, onLooked: () => memory.collected() }));
   const memory = new MemoryBudget({ limit: budgetBytes, clock, onGarbage: reclaim.look });
@@ -234,8 +227,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const url = `${scheme}://${printAddress(reachable)}`;
   const addr = printAddress(listener.address);
   const ready = readiness.ready();
+  if (machine.limitBytes < memoryBytesAdvised) {
+    const facts = { ...machine, advisedBytes: memoryBytesAdvised };
+    logger.warn(facts, "little memory, heavy load may end this node");
+  }
   void ready.then(() => {
-    logger.info({ addr, clusterId: node.clusterId, directory: directory.path, sync: config.sync }, "ready");
+    const { clusterId } = node;
+    const memoryFacts = { memoryBytes: machine.limitBytes, memoryBudgetBytes: budgetBytes };
+    logger.info({ addr, clusterId, directory: directory.path, sync: config.sync, ...memoryFacts }, "ready");
   });
 
   const owned = opening.move();
