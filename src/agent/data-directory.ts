@@ -6,12 +6,15 @@
  *
  * Never: creates anything in a directory it then refuses.
  */
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Fault } from "../fault.ts";
 import { lockDirectory } from "../lib/directory-lock.ts";
+import { errorCode } from "../lib/disk.ts";
 import { openLmdbStore } from "../lib/lmdb-store.ts";
 import type { StableStore } from "../lib/stable-store.ts";
+import { syncParent, systemDisk } from "../lib/system-disk.ts";
+import { checkCatalogFile } from "../log/mod.ts";
 
 export interface DataDirectory extends AsyncDisposable {
   readonly path: string;
@@ -28,6 +31,7 @@ const isNeighbour = (path: string): boolean =>
 /** Throws Fault "config", "locked", "foreign-directory" and "corrupt". */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   checkDirectory(path);
+  checkCatalogFile(systemDisk, path);
   await using stack = new AsyncDisposableStack();
   make(path);
   stack.use(await lockDirectory(path));
@@ -91,17 +95,16 @@ function checkParent(parent: string): void {
   }
 }
 
-/** Makes a directory and those above it, or none of them. (Node's recursive mkdir never ends below /proc.) */
+/**
+ * Makes a directory, if it is not there, and its name durable in any case: whoever made it may have ended before that. A
+ * power cut must not take the catalog and leave the segments.
+ */
 function make(directory: string): void {
-  const missing: string[] = [];
-  for (let path = directory; !existsSync(path); path = dirname(path)) missing.unshift(path);
-  for (const [at, path] of missing.entries()) {
-    try {
-      mkdirSync(path);
-    } catch (cause) {
-      for (const made of missing.slice(0, at).reverse()) rmdirSync(made);
-      throw cannot(path, `cannot be made (${(cause as NodeJS.ErrnoException).code})`, cause);
-    }
+  try {
+    systemDisk.makeDirectory(directory);
+    syncParent(directory);
+  } catch (cause) {
+    throw cannot(directory, `cannot be made (${errorCode(cause)})`, cause);
   }
 }
 

@@ -3,13 +3,13 @@
  *
  * Never: creates a data directory.
  */
-import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import { lockDirectory } from "../lib/directory-lock.ts";
 import { lmdbIsSound, openLmdbStore } from "../lib/lmdb-store.ts";
 import type { StableStore } from "../lib/stable-store.ts";
-import { systemDisk } from "../lib/system-disk.ts";
+import { syncParent, systemDisk } from "../lib/system-disk.ts";
 import type { LogPlace } from "../log/mod.ts";
 
 export interface OpenedPlace extends AsyncDisposable {
@@ -25,7 +25,7 @@ export async function openPlace(directory: string, readOnly: boolean): Promise<O
   try {
     const meta = join(directory, "meta");
     const there = usable(join(meta, "data.mdb"), readOnly);
-    if (!there && !readOnly) mkdirSync(meta, { recursive: true });
+    if (!there && !readOnly) systemDisk.makeDirectory(meta);
     const store = there || !readOnly ? openLmdbStore(meta, { readOnly, salvage: true }) : nothing;
     return {
       place: { directory, disk: systemDisk, store },
@@ -47,7 +47,10 @@ export async function openPlace(directory: string, readOnly: boolean): Promise<O
 function usable(path: string, readOnly: boolean): boolean {
   if (!existsSync(path) || statSync(path).size === 0) return false;
   if (lmdbIsSound(path)) return true;
-  if (!readOnly) renameSync(path, `${path}.cut`);
+  if (!readOnly) {
+    renameSync(path, `${path}.cut`);
+    syncParent(path);
+  }
   return false;
 }
 

@@ -37,11 +37,11 @@ const whole =
   };
 
 async function dev({ nodes, basePort, dir, plaintext }: Flags): Promise<number> {
-  const { mkdirSync } = await import("node:fs");
+  const { systemDisk } = await import("../lib/system-disk.ts");
   const { join, resolve } = await import("node:path");
   const { DevNodes } = await import("./dev-nodes.ts");
   const home = resolve(dir ?? `data/dev-${basePort}`);
-  mkdirSync(home, { recursive: true });
+  systemDisk.makeDirectory(home);
   const certs = plaintext ? undefined : join(home, "certs");
   if (certs !== undefined) await makeCertificates(certs);
   await using running = new DevNodes({ home, nodes, basePort, certs });

@@ -34,7 +34,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   dev: ["tailrace dev --nodes 3", "tailrace dev --nodes 1 --plaintext"],
   config: ["tailrace config print --config-file node.yaml"],
   "config print": ["tailrace config print --data-dir ./data"],
-  verify: ["tailrace verify ./data", "tailrace verify --compare a/data b/data"],
+  verify: ["tailrace verify ./data", "tailrace verify ./backup", "tailrace verify --compare a/data b/data"],
   repair: ["tailrace repair ./data", "tailrace repair ./data --yes"],
   backup: ["tailrace backup backups/today"],
   restore: ["tailrace restore backups/today --data-dir ./data"],

@@ -10,7 +10,7 @@ import { openLmdbStore } from "../lib/lmdb-store.ts";
 import { heapMapper } from "../lib/mapped-file.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import { systemDisk } from "../lib/system-disk.ts";
-import { SegmentedLog } from "../log/mod.ts";
+import { checkCatalogFile, SegmentedLog } from "../log/mod.ts";
 
 export interface OfflineLog extends AsyncDisposable {
   readonly log: SegmentedLog;
@@ -19,6 +19,7 @@ export interface OfflineLog extends AsyncDisposable {
 
 /** The directory and its `meta` exist. Throws Fault "locked" and what opening a log throws. */
 export async function openOffline(directory: string): Promise<OfflineLog> {
+  checkCatalogFile(systemDisk, directory);
   await using stack = new AsyncDisposableStack();
   stack.use(await lockDirectory(directory));
   const store = openLmdbStore(join(directory, "meta"));

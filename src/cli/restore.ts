@@ -23,11 +23,12 @@ export function register(program: Command): void {
 }
 
 async function restore(backup: string, { dataDir, newCluster }: Flags): Promise<number> {
-  const { existsSync, mkdirSync, readdirSync, rmSync } = await import("node:fs");
+  const { existsSync, readdirSync, rmSync } = await import("node:fs");
   const { join } = await import("node:path");
   const { Fault } = await import("../fault.ts");
   const { restoreFrames, StableState } = await import("../replicated/mod.ts");
   const { BackupDirectory } = await import("./backup-directory.ts");
+  const { systemDisk } = await import("../lib/system-disk.ts");
   const { openOffline } = await import("./offline-log.ts");
   const source = BackupDirectory.open(backup);
   const snapshot = source.snapshot();
@@ -35,7 +36,7 @@ async function restore(backup: string, { dataDir, newCluster }: Flags): Promise<
     throw new Fault("foreign-directory", { message: `${dataDir} is not empty` });
   }
   const isNew = !existsSync(dataDir);
-  mkdirSync(join(dataDir, "meta"), { recursive: true });
+  systemDisk.makeDirectory(join(dataDir, "meta"));
   let next: number;
   try {
     await using opened = await openOffline(dataDir);

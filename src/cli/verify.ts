@@ -1,9 +1,11 @@
 /**
- * `tailrace verify DIR`: looks through a data directory offline. `--compare` holds several against each other.
+ * `tailrace verify DIR`: looks through a data directory offline, or a backup. `--compare` holds several data directories
+ * against each other.
  *
  * Never: changes a byte.
  */
 import type { Command } from "commander";
+import type { VerifyReport } from "../log/mod.ts";
 import { exitStatus, run } from "./exit.ts";
 
 interface Options {
@@ -14,8 +16,10 @@ interface Options {
 export function register(program: Command): void {
   program
     .command("verify")
-    .description("check every checksum, index entry and offset of a data directory, offline")
-    .argument("<directory...>", "data directory; several with --compare")
+    .description(
+      "check every checksum, record, index entry and offset of a data directory or a backup, offline",
+    )
+    .argument("<directory...>", "data directory, or one that tailrace backup wrote; several with --compare")
     .option("--json", "one JSON object instead of lines")
     .option("--compare", "are the records that all of them hold the same?")
     .action(async (directories: string[], options: Options) => {
@@ -26,26 +30,15 @@ export function register(program: Command): void {
 }
 
 async function verify(directories: readonly string[], { json }: Options): Promise<number> {
-  const { openPlace } = await import("./data-directory.ts");
-  const { verifyLog } = await import("../log/mod.ts");
   let status: number = exitStatus.done;
   for (const directory of directories) {
-    await using opened = await openPlace(directory, true);
-    const { records, lowest, next, bytes, findings, torn } = verifyLog(opened.place);
+    const report = (await isBackup(directory)) ? await backupReport(directory) : await logReport(directory);
+    const { records, lowest, next, bytes, findings, torn } = report;
     const ok = findings.length === 0;
     if (!ok) status = exitStatus.corrupt;
     if (json) {
-      print(
-        JSON.stringify({
-          ok,
-          records,
-          lowest,
-          next,
-          bytes,
-          findings,
-          ...(torn === undefined ? {} : { torn }),
-        }),
-      );
+      const found = torn === undefined ? {} : { torn };
+      print(JSON.stringify({ ok, records, lowest, next, bytes, findings, ...found }));
       continue;
     }
     if (torn !== undefined) {
@@ -56,9 +49,46 @@ async function verify(directories: readonly string[], { json }: Options): Promis
     }
     for (const { file, position, kind } of findings) print(`${file} ${position} ${kind}`);
     if (ok) print(`ok records=${records} lowest=${lowest} next=${next} bytes=${bytes}`);
-    else process.stderr.write(`damaged; see what a repair would cut: tailrace repair ${directory}\n`);
+    else process.stderr.write(`damaged; ${report.advice}\n`);
   }
   return status;
+}
+
+type Report = Pick<VerifyReport, "records" | "lowest" | "next" | "bytes" | "findings" | "torn"> & {
+  /** What can be done about findings. */
+  readonly advice: string;
+};
+
+async function logReport(directory: string): Promise<Report> {
+  const { openPlace } = await import("./data-directory.ts");
+  const { verifyLog } = await import("../log/mod.ts");
+  await using opened = await openPlace(directory, true);
+  const advice = `see what a repair would cut: tailrace repair ${directory}`;
+  return { ...verifyLog(opened.place), advice };
+}
+
+/** A directory with a snapshot and without a log. */
+async function isBackup(directory: string): Promise<boolean> {
+  const { existsSync } = await import("node:fs");
+  const { join } = await import("node:path");
+  const { BackupDirectory } = await import("./backup-directory.ts");
+  return BackupDirectory.isIn(directory) && !existsSync(join(directory, "log"));
+}
+
+async function backupReport(directory: string): Promise<Report> {
+  const { Fault } = await import("../fault.ts");
+  const { BackupDirectory } = await import("./backup-directory.ts");
+  const { verifyBackup } = await import("../replicated/mod.ts");
+  const advice = "restore refuses this backup, make another with tailrace backup";
+  const source = BackupDirectory.open(directory);
+  try {
+    return { ...verifyBackup(source.snapshot(), source), torn: undefined, advice };
+  } catch (reason) {
+    if (!(reason instanceof Fault) || reason.kind !== "corrupt") throw reason;
+    process.stderr.write(`${reason.message}\n`);
+    const findings = [{ file: "snapshot", position: 0, kind: "unreadable" }];
+    return { records: 0, lowest: 0, next: 0, bytes: 0, findings, torn: undefined, advice };
+  }
 }
 
 async function compare(named: readonly string[], { json }: Options): Promise<number> {

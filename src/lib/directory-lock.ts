@@ -29,7 +29,7 @@ export async function lockDirectory(
 }
 
 function lockByFlock(directory: string, path: string): () => Promise<void> {
-  const descriptor = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o640);
+  const descriptor = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
   try {
     if (native()?.lock(descriptor) !== true) throw locked(directory, path);
     fs.ftruncateSync(descriptor);
@@ -59,7 +59,7 @@ async function lockBySocket(directory: string, path: string): Promise<() => Prom
     if (!(await listens(server, address))) throw locked(directory, path);
   }
   server.unref();
-  fs.writeFileSync(path, `${process.pid}\n`);
+  fs.writeFileSync(path, `${process.pid}\n`, { mode: 0o600 });
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 

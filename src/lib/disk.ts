@@ -34,7 +34,7 @@ export interface Disk {
   exists(path: string): boolean;
   /** Names in a directory, sorted. ENOENT when there is no such directory. */
   list(directory: string): string[];
-  /** Creates the directory and those above it; no error when it is there. Durable once its parent was synced. */
+  /** Creates the directory and those above it, durably; no error when it is there. */
   makeDirectory(directory: string): void;
   /** Replaces `to` if it is there. Both lie in one directory. */
   rename(from: string, to: string): void;

@@ -15,7 +15,7 @@ import { readU32le, writeU32le } from "./bytes.ts";
 import { crc32 } from "./checksum.ts";
 import { type LmdbFlaw, lmdbFlaw } from "./lmdb-pages.ts";
 import type { StableStore } from "./stable-store.ts";
-import { systemDisk } from "./system-disk.ts";
+import { systemDisk, takeFromOthers } from "./system-disk.ts";
 
 /** The part of lmdb used here; its own declarations do not compile as a module. */
 interface Database {
@@ -56,6 +56,7 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
   const file = `${directory}/data.mdb`;
   const flaw = flawOf(file);
   if (flaw !== undefined) throw damaged(file, flaw, "its pages are not as LMDB wrote them");
+  const isNew = !systemDisk.exists(file);
   const { open } = createRequire(import.meta.url)("lmdb") as Lmdb;
   const database = open({
     path: directory,
@@ -66,6 +67,7 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
     // LMDB's own order: pages, sync, header. The other one writes an unsynced header first, for asynchronous puts.
     overlappingSync: false,
   });
+  if (isNew) keepToOwner(directory);
   const census = new KeyCensus(database);
   if (!census.whole && !salvage) {
     void database.close();
@@ -99,6 +101,12 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
     },
     close: () => database.close(),
   };
+}
+
+/** LMDB makes files that others may read, and leaves their names to the file system. */
+function keepToOwner(directory: string): void {
+  for (const name of ["data.mdb", "lock.mdb"]) takeFromOthers(`${directory}/${name}`);
+  systemDisk.syncDirectory(directory);
 }
 
 /** LMDB gives the system's errors by number; disks, by name. And it calls a write that found half its room EIO. */

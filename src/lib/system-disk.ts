@@ -4,8 +4,8 @@
  * Never: swallows an error, writes a part and calls it done.
  */
 import * as fs from "node:fs";
-import { dirname } from "node:path";
-import type { Disk, DiskFile, OpenMode } from "./disk.ts";
+import { dirname, resolve } from "node:path";
+import { type Disk, type DiskFile, errorCode, type OpenMode } from "./disk.ts";
 import { native } from "./native.ts";
 
 const flags: Record<OpenMode, number> = {
@@ -14,13 +14,17 @@ const flags: Record<OpenMode, number> = {
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 };
 
+/** What is made here is for its owner alone, whatever the umask: records, keys of gossip, who may do what. */
+export const ownerFile = 0o600;
+export const ownerDirectory = 0o700;
+
 class SystemFile implements DiskFile {
   readonly path: string;
   readonly #descriptor: number;
 
   constructor(path: string, mode: OpenMode) {
     this.path = path;
-    this.#descriptor = fs.openSync(path, flags[mode], 0o640);
+    this.#descriptor = fs.openSync(path, flags[mode], ownerFile);
   }
 
   size(): number {
@@ -90,11 +94,7 @@ export const systemDisk: Disk = {
   open: (path, mode) => new SystemFile(path, mode),
   exists: (path) => fs.existsSync(path),
   list: (directory) => fs.readdirSync(directory).sort(),
-  makeDirectory(directory) {
-    const made = fs.mkdirSync(directory, { recursive: true, mode: 0o750 });
-    if (made === undefined) return;
-    for (let at = directory; at.length >= made.length; at = dirname(at)) syncDirectory(dirname(at));
-  },
+  makeDirectory,
   rename: (from, to) => fs.renameSync(from, to),
   remove: (path) => fs.unlinkSync(path),
   syncDirectory,
@@ -107,6 +107,38 @@ export const systemDisk: Disk = {
     return blocks * bsize;
   },
 };
+
+/** Makes a directory and those above it, or none of them. (Node's recursive mkdir never ends below /proc.) */
+function makeDirectory(directory: string): void {
+  const missing: string[] = [];
+  for (let path = directory; !fs.existsSync(path); path = dirname(path)) missing.unshift(path);
+  for (const [at, path] of missing.entries()) {
+    try {
+      fs.mkdirSync(path, ownerDirectory);
+    } catch (reason) {
+      for (const made of missing.slice(0, at).reverse()) fs.rmdirSync(made);
+      throw reason;
+    }
+  }
+  for (const path of missing) syncParent(path);
+}
+
+/** Gives a file that something else has made, if it is there, to its owner alone. */
+export function takeFromOthers(path: string): void {
+  if (fs.existsSync(path)) fs.chmodSync(path, ownerFile);
+}
+
+/**
+ * Makes the name of a file or directory durable. A parent that this process may write to but not read cannot be opened for
+ * a sync; then the name is left to the file system.
+ */
+export function syncParent(path: string): void {
+  try {
+    systemDisk.syncDirectory(dirname(resolve(path)));
+  } catch (reason) {
+    if (errorCode(reason) !== "EACCES") throw reason;
+  }
+}
 
 function syncDirectory(directory: string): void {
   const descriptor = fs.openSync(directory, fs.constants.O_RDONLY);

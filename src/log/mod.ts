@@ -10,8 +10,9 @@ export {
   type QueueVerdict,
 } from "./append-queue.ts";
 export type { LogStart } from "./catalog.ts";
+export { checkCatalogFile } from "./catalog-file.ts";
 export type { ChainEnd } from "./chain.ts";
-export { chainStart, checkLink, checkNext, endOfFrame } from "./chain.ts";
+export { chainStart, checkLink, checkNext, endOfFrame, scanStore } from "./chain.ts";
 export * from "./command.ts";
 export { diskFault, isRefusal } from "./disk-fault.ts";
 export * from "./frame.ts";

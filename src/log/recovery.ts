@@ -19,6 +19,7 @@ import type { Disk, DiskFile } from "../lib/disk.ts";
 import { heapMapper } from "../lib/mapped-file.ts";
 import type { RaftIndex } from "../vocabulary.ts";
 import { type Catalog, catalogChange } from "./catalog.ts";
+import { catalogGone } from "./catalog-file.ts";
 import { isForged, type Scan, scanStore } from "./chain.ts";
 import { refusal } from "./damage.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes, indexVersion } from "./index-file.ts";
@@ -55,23 +56,13 @@ export interface Recovered {
   readonly report: RecoveryReport;
 }
 
-/** The directory's id, checked or made. Throws "foreign-directory" for segment files without their catalog. */
+/** The directory's id, checked or made. Throws Fault "corrupt" for segment files without their catalog. */
 export function identify(disk: Disk, directory: string, catalog: Catalog, newId: Uint8Array): Uint8Array {
   const known = catalog.directoryId();
   if (known !== undefined) return known;
   const logDirectory = `${directory}/log`;
   const strays = disk.list(logDirectory).filter((name) => firstIndexOf(name, "store") !== undefined);
-  if (strays.length > 0) {
-    throw new Fault("foreign-directory", {
-      message: `${logDirectory} holds ${strays.length} segments, but the catalog that belongs to them in ${directory}/meta is gone; nothing was changed. See what a repair would do: tailrace repair ${directory}`,
-      facts: {
-        file: `${directory}/meta`,
-        position: 0,
-        why: "no-catalog",
-        repair: `tailrace repair ${directory}`,
-      },
-    });
-  }
+  if (strays.length > 0) throw catalogGone(directory, strays.length);
   catalog.write(catalogChange.directory(newId));
   return newId;
 }

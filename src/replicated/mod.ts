@@ -35,3 +35,4 @@ export {
   StableState,
   strangerChanges,
 } from "./stable-state.ts";
+export { type BackupReport, verifyBackup } from "./verify-backup.ts";

@@ -4,9 +4,10 @@
  *
  * Never: loses the process because the disk is full; it stops writing and says so once.
  */
-import { closeSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, openSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock, Timer } from "../lib/clock.ts";
+import { ownerFile, systemDisk } from "../lib/system-disk.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Instruments } from "./instruments.ts";
 import type { SpanRecord } from "./tracing.ts";
@@ -27,7 +28,7 @@ export function openDebugFiles(
   clock: Clock,
   log: Logger,
 ): DebugFiles {
-  mkdirSync(directory, { recursive: true });
+  systemDisk.makeDirectory(directory);
   const metrics = new LineFile(join(directory, "metrics.jsonl"), log);
   const traces = new LineFile(join(directory, "traces.jsonl"), log);
   let timer: Timer | undefined;
@@ -53,6 +54,13 @@ export function openDebugFiles(
   };
 }
 
+/** Spans tell who did what: the files are for their owner alone, also one that was there already. */
+function openForOwner(path: string): number {
+  const descriptor = openSync(path, "w", ownerFile);
+  fchmodSync(descriptor, ownerFile);
+  return descriptor;
+}
+
 class LineFile {
   readonly #path: string;
   readonly #log: Logger;
@@ -62,7 +70,7 @@ class LineFile {
   constructor(path: string, log: Logger) {
     this.#path = path;
     this.#log = log;
-    this.#descriptor = openSync(path, "w");
+    this.#descriptor = openForOwner(path);
   }
 
   write(line: object): void {
@@ -80,7 +88,7 @@ class LineFile {
     closeSync(descriptor);
     this.#descriptor = undefined;
     renameSync(this.#path, `${this.#path}.1`);
-    this.#descriptor = openSync(this.#path, "w");
+    this.#descriptor = openForOwner(this.#path);
     this.#bytes = 0;
   }
 

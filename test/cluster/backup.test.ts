@@ -48,6 +48,10 @@ test("a backup holds what is committed, a later one brings what is new, and a no
   assert.ok(Number(json(second.out)["bytes"]) < Number(json(first.out)["bytes"]));
   assert.ok(readdirSync(backup).includes("snapshot"));
 
+  const verified = await tailrace(["verify", backup]);
+  assert.deepEqual([verified.status, verified.err], [0, ""]);
+  assert.match(verified.out, /^ok records=220 lowest=0 next=220 bytes=\d+\n$/);
+
   // A cluster of its own: the same records at the same offsets.
   const alone = join(directory, "alone");
   const restored = await tailrace(["restore", backup, "--data-dir", alone, "--new-cluster"]);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { batchKind, chainStart, encodeFrame, endOfFrame, frameBytes } from "../../src/log/mod.ts";
 import { curl } from "../support/curl.ts";
 import { type NodeProcess, startNode, tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
@@ -126,6 +127,54 @@ test("damage under a running node is found by the scrub: told, refused, the rest
   assert.equal((await read(repaired, 0)).status, 200);
   assert.equal((await curl(`http://${repaired.ops}/readyz`)).status, 200);
 });
+
+test("a lost catalog refuses to start with 5 and makes nothing; a record that passes its frame's end is found by verify", async (t) => {
+  const directory = join(scratch(t), "data");
+  await filled(t, directory);
+  const meta = join(directory, "meta");
+  renameSync(meta, join(dirname(directory), "meta"));
+  const names = (): string[] => (readdirSync(directory, { recursive: true }) as string[]).sort();
+  const before = names();
+  const serve = [
+    "serve",
+    "--data-dir",
+    directory,
+    "--addr",
+    "127.0.0.1:0",
+    "--ops-addr",
+    "127.0.0.1:0",
+    ...small,
+  ];
+  const lost = await tailrace(serve);
+  assert.equal(lost.status, 5, lost.err);
+  assert.match(lost.err, /catalog .* is gone; nothing was changed/);
+  assert.deepEqual(names(), before);
+  renameSync(join(dirname(directory), "meta"), meta);
+
+  const store = readdirSync(join(directory, "log"))
+    .filter((name) => name.endsWith(".store"))
+    .at(-1)!;
+  const path = join(directory, "log", store);
+  const { position, frame } = forgedFrame(readFileSync(path));
+  appendFileSync(path, frame);
+  const verified = await tailrace(["verify", directory]);
+  assert.deepEqual([verified.status, verified.out], [5, `${store} ${position} records\n`]);
+  const refused = await tailrace(serve);
+  assert.equal(refused.status, 5, refused.err);
+  assert.match(refused.err, new RegExp(`damaged at byte ${position} \\(records\\); nothing was changed`));
+});
+
+/** A frame that follows the last one of a store, with a right checksum and a record whose length passes its end. */
+function forgedFrame(bytes: Uint8Array): { readonly position: number; readonly frame: Uint8Array } {
+  let end = chainStart;
+  for (let at = 0; at < bytes.length; at += frameBytes(bytes, at)) end = endOfFrame(bytes, at);
+  const { index, term, nextOffset: baseOffset, timestampMs } = end;
+  const header = { index: index + 1, term, baseOffset, timestampMs, recordCount: 1, kind: batchKind.data };
+  return {
+    position: bytes.length,
+    frame: encodeFrame(header, Uint8Array.of(0x0a, 0x7f, 0x0a, 1, 65), end.crc),
+  };
+}
 
 test("comparing needs two directories, and one named twice is one", async (t) => {
   const directory = join(scratch(t), "data");

@@ -2,10 +2,12 @@
  * Which directories a node takes for its own, and which it leaves as they are.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openDataDirectory } from "../../../src/agent/data-directory.ts";
+import { systemDisk } from "../../../src/lib/system-disk.ts";
+import { openAlone } from "../../support/replicas.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const openAndClose = async (path: string): Promise<void> => {
@@ -31,4 +33,56 @@ test("the directories of other nodes, and of a cluster of tailrace dev, may lie 
   await openAndClose(join(strange, "a"));
   mkdirSync(join(strange, "photos"));
   await assert.rejects(openAndClose(strange), /holds files that are not a log's, such as photos/);
+});
+
+/** All names below a directory, with their modes. */
+const tree = (home: string): string[] =>
+  (readdirSync(home, { recursive: true }) as string[])
+    .sort()
+    .map((name) => `${name} ${(statSync(join(home, name)).mode & 0o777).toString(8)}`);
+
+test("what a node makes is readable by its owner alone, whatever the umask", async (t) => {
+  const before = process.umask(0o022);
+  t.after(() => process.umask(before));
+  const home = join(scratch(t), "deep", "data");
+  await openAndClose(home);
+  const replica = await openAlone(home);
+  await replica[Symbol.asyncDispose]();
+  const found = [`. ${(statSync(home).mode & 0o777).toString(8)}`, ...tree(home)];
+  assert.ok(found.length > 6);
+  for (const line of found) assert.match(line, /^(\.|log|meta) 700$|[^ ] 600$/, line);
+});
+
+test("a data directory and its catalog are named durably before anything relies on them", async (t) => {
+  const home = join(scratch(t), "deep", "data");
+  const synced = t.mock.method(systemDisk, "syncDirectory");
+  const paths = (): unknown[] => synced.mock.calls.map(({ arguments: [path] }) => path);
+  await openAndClose(home);
+  const first = paths();
+  for (const path of [dirname(dirname(home)), dirname(home), home, join(home, "meta")]) {
+    assert.ok(first.includes(path), `${path} of ${first.join()}`);
+  }
+  assert.ok(first.lastIndexOf(join(home, "meta")) > first.indexOf(dirname(home)));
+  // Made by a process that was killed before it had synced them: the next one does.
+  synced.mock.resetCalls();
+  await openAndClose(home);
+  for (const path of [dirname(home), home]) assert.ok(paths().includes(path));
+});
+
+test("segments without their catalog are refused as damage, and nothing is made beside them", async (t) => {
+  for (const gone of ["meta", "meta/data.mdb"]) {
+    const home = scratch(t);
+    const replica = await openAlone(home);
+    await replica[Symbol.asyncDispose]();
+    rmSync(join(home, gone), { recursive: true });
+    const before = tree(home);
+    await assert.rejects(openAndClose(home), {
+      kind: "corrupt",
+      message: /catalog .* is gone; nothing was changed/,
+    });
+    assert.deepEqual(tree(home), before);
+    mkdirSync(join(home, "meta"), { recursive: true });
+    writeFileSync(join(home, "meta", "data.mdb"), "");
+    await assert.rejects(openAndClose(home), { kind: "corrupt" });
+  }
 });
