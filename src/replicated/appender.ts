@@ -116,6 +116,9 @@ export class Appender {
     }
     checkOffsetsLeft(this.#tailOffset(), run.count);
     if (this.#reserve?.open === false) throw this.#reserve.fault();
+    // What was accepted before waits for the disk: more would only wait behind it.
+    const refusal = this.#log.retryRefused();
+    if (refusal !== undefined) throw refusal;
     const { group, place } = this.#queue.add(run, producer, expectedOffset !== undefined, traceparent);
     this.#node!.wake();
     return this.#wait(group, place, run.count, false, deadlineMs);

@@ -11,7 +11,9 @@ import type { Replica } from "../../replicated/mod.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 
 export interface DiskWatchOptions {
-  readonly replica: Pick<Replica, "obstacle" | "onObstacle" | "node" | "identity">;
+  readonly replica: Pick<Replica, "obstacle" | "onObstacle" | "identity"> & {
+    readonly node: Pick<Replica["node"], "isLeader" | "configuration">;
+  };
   readonly readiness: Pick<NodeReadiness, "set">;
   /** Asks another node, within a deadline of the monotonic clock. */
   readonly ask: (address: string, verb: string, body: unknown, deadlineMs: number) => Promise<unknown>;

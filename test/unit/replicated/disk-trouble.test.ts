@@ -71,6 +71,8 @@ describe("a disk that refuses", () => {
     const settled = Promise.allSettled(appends);
     await until("the log was refused", () => replica.obstacle !== undefined);
     assert.equal(replica.storedLog.failure, undefined);
+    // What comes meanwhile does not wait behind it.
+    await assert.rejects(replica.log.append(run("x")), { kind: "disk-busy", written: "no" });
     disk.refuse = () => undefined;
     const ends = await settled;
     const written = ends.flatMap(({ status }, n) => (status === "fulfilled" ? [value(n)] : []));
