@@ -44,6 +44,10 @@ test("who was away when it was removed is told so, and an order that a follower 
   await eventually(`${away.name} says why it is not ready`, async () =>
     (await cluster.unready(away))?.includes("was removed from its cluster"),
   );
+  const refused = await tailrace(["produce", ...cluster.clientFlags(away)], { input: "x\n" });
+  assert.notEqual(refused.status, 0);
+  assert.match(refused.err, /was removed from its cluster, its members are at [^\n]*127\.0\.0\.1/);
+  assert.match(refused.err, new RegExp(leader.addr));
   const added = await tailrace(["add", away.addr, ...cluster.clientFlags(leader)]);
   assert.equal(added.status, 0, added.err);
   await cluster.whole();

@@ -8,7 +8,7 @@ import { type Entry, emptyConfState, type Message, message } from "../../src/raf
 import { entryOf } from "../../src/replicated/entries.ts";
 import { decodeMessage } from "../../src/replicated/peer-messages.ts";
 import { decodeRequest } from "../../src/replicated/peer-requests.ts";
-import { FakeCaller, FakePeer, numberOf } from "../support/fake-peer.ts";
+import { FakeCaller, FakePeer, helloOf, numberOf } from "../support/fake-peer.ts";
 import { run } from "../support/logs.ts";
 import { openPeer, type PeerNode } from "../support/peer-node.ts";
 import { until } from "../support/replicas.ts";
@@ -549,5 +549,29 @@ describe("a forwarded append", () => {
       answers.map(({ firstOffset }) => firstOffset),
       Array.from({ length: 500 }, (_, at) => at),
     );
+  });
+});
+
+describe("who belongs", () => {
+  test("a node does not dial its own address, where a member was that it replaces", async () => {
+    await using a = await openPeer("a");
+    const former = { ...helloOf("a", a.address), directory: "5c".repeat(16) };
+    a.know(former);
+    assert.deepEqual(a.network.peers(), []);
+    assert.ok(a.lines.every(({ message: text }) => !/itself|cannot be linked/.test(text)));
+  });
+
+  test("a leader takes no forwarded writes from a node that its configuration does not name", async () => {
+    await using a = await openPeer("a");
+    await using b = await openPeer("b");
+    await using c = await openPeer("c");
+    b.know(c.hello);
+    a.know(b.hello);
+    await linked(a);
+    const fault = await faultOf(a.network.append("b", run("x"), {}));
+    assert.deepEqual([fault.kind, fault.written], ["failed-precondition", "no"]);
+    assert.match(fault.message, /a is not a member/);
+    b.know(a.hello, c.hello);
+    await a.network.append("b", run("x"), {});
   });
 });

@@ -4,6 +4,7 @@
  *
  * Never: decides (see bootstrap.ts); asks two rounds at once.
  */
+import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import {
   type Founder,
@@ -18,6 +19,35 @@ import {
 export interface FounderReply {
   readonly self: Founder;
   readonly answer: FounderAnswer;
+}
+
+const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+const isText = (value: unknown): value is string =>
+  typeof value === "string" && value.length > 0 && value.length <= 255;
+
+function isFounder(value: unknown): value is Founder {
+  const { name, directory, address } = fieldsOf(value);
+  return isText(name) && isText(address) && typeof directory === "string" && /^[0-9a-f]{32}$/.test(directory);
+}
+
+const areFounders = (value: unknown): value is readonly Founder[] =>
+  Array.isArray(value) && value.length <= 1_024 && value.every(isFounder);
+
+function isAnswer(value: unknown): value is FounderAnswer {
+  const { kind, name, clusterId, founders, view } = fieldsOf(value);
+  if (kind === "holds") return isText(name);
+  if (kind === "begun") return typeof clusterId === "string" && areFounders(founders);
+  const { expect, startOffset, clusterId: wanted, founders: seen } = fieldsOf(view);
+  const isView = [expect, startOffset].every((one) => Number.isSafeInteger(one)) && areFounders(seen);
+  return kind === "view" && isView && (wanted === undefined || isText(wanted));
+}
+
+/** What another node has answered. Throws Fault "bad-request" for a malformed answer. */
+export function founderReplyOf(value: unknown): FounderReply {
+  const { self, answer } = fieldsOf(value);
+  if (isFounder(self) && isAnswer(answer)) return { self, answer };
+  throw new Fault("bad-request", { message: "the answer of a node that begins a cluster is malformed" });
 }
 
 export interface FoundingOptions {

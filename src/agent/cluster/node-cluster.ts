@@ -24,7 +24,7 @@ import type { Gossip } from "../gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 import { type Founder, type FounderAnswer, startOf, type Verdict } from "./bootstrap.ts";
 import { DiskWatch, type RoomAnswer, roomVerb } from "./disk-watch.ts";
-import { type FounderReply, Founding } from "./founding.ts";
+import { type FounderReply, Founding, founderReplyOf } from "./founding.ts";
 import { LeaderReadiness } from "./leader-readiness.ts";
 import { MembersAdmin } from "./members-admin.ts";
 import { type Candidate, Reconciler } from "./reconciler.ts";
@@ -258,7 +258,7 @@ export class NodeCluster implements Disposable {
       self: this.#founder,
       wants: { expect, startOffset: config.initialOffset, clusterId: config.clusterId },
       addresses: () => this.#candidates().map(({ address }) => address),
-      ask: async (address) => (await network.ask(address, "founders", {})) as FounderReply,
+      ask: async (address) => founderReplyOf(await network.ask(address, "founders", {})),
       idOf: clusterIdOf,
       clock,
       told: (verdict) => this.#judged(verdict),

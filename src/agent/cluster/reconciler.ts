@@ -8,8 +8,10 @@
 import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/telemetry.ts";
+import type { Member } from "../../raft/mod.ts";
 import { type PeerHello, peerOf, type Replica } from "../../replicated/mod.ts";
 import { type BroughtEnd, isBeginningOf } from "./beginning.ts";
+import { ProbePlan } from "./probe-plan.ts";
 import { type NextStep, type Reconciled, type ReconcileView, type Refusal, reconcile } from "./reconcile.ts";
 
 /** Somebody of ours, as gossip has it, or as it says itself: a hint. */
@@ -39,13 +41,13 @@ export interface ReconcilerOptions {
 
 const everyMs = 30_000;
 const soonMs = 250;
-const probesMax = 16;
 
 export class Reconciler implements Disposable {
   readonly #options: ReconcilerOptions;
   readonly #stops: (() => void)[];
   /** Reasons told already, by address: each is told once until it changes. */
   readonly #told = new Map<string, string>();
+  readonly #plan = new ProbePlan();
   #timer: Timer | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
   #running = false;
@@ -185,28 +187,41 @@ export class Reconciler implements Disposable {
     }
   }
 
-  /** Speaks with everybody who is not known just as gossip has it. */
+  /** Speaks with nodes that are not known just as gossip has them, within the limits of the plan. */
   async #hellos(): Promise<PeerHello[]> {
-    const { candidates, probe, replica } = this.#options;
+    const { candidates, probe, replica, clock } = this.#options;
+    const self = this.#options.self();
     const members = replica.node.configuration.roster?.members ?? [];
     const clusterId = replica.state.clusterId;
-    const unknown = candidates().filter((candidate) => {
-      const known = members.find(({ directory }) => directory === candidate.directory);
+    const [byDirectory, names] = [new Map<string, Member>(), new Set<string>()];
+    for (const member of members) {
+      byDirectory.set(member.directory, member);
+      names.add(member.name);
+    }
+    const doubtful = candidates().flatMap((candidate) => {
+      const known = byDirectory.get(candidate.directory);
       const same = known?.name === candidate.name && known.address === candidate.address;
-      return !same || candidate.clusterId !== clusterId;
+      if ((same && candidate.clusterId === clusterId) || candidate.address === self.address) return [];
+      return [{ ...candidate, isMember: known !== undefined || names.has(candidate.name) }];
     });
-    const found = await Promise.allSettled(unknown.slice(0, probesMax).map(({ address }) => probe(address)));
-    let unreached = false;
+    const unknown = this.#plan.choose(doubtful, clock.monotonicMs());
+    const found = await Promise.allSettled(unknown.map(({ address }) => probe(address)));
+    const now = clock.monotonicMs();
+    let unreached = unknown.length < doubtful.length;
     const others = found.flatMap((one, at) => {
-      if (one.status === "fulfilled") return [one.value];
-      const fault = Fault.from(one.reason);
       const { name, address } = unknown[at]!;
+      if (one.status === "fulfilled") {
+        this.#plan.answered(address, now);
+        return [one.value];
+      }
+      this.#plan.failed(address, now);
+      const fault = Fault.from(one.reason);
       if (fault.kind === "unavailable") unreached = true;
       else this.#refused(name, address, fault.message);
       return [];
     });
     this.#unreached = unreached ? this.#unreached + 1 : 0;
-    return [this.#options.self(), ...others];
+    return [self, ...others];
   }
 
   #refused(name: string, address: string, why: string): void {
