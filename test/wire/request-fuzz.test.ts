@@ -1,0 +1,34 @@
+/** A second or two of what test/long/request-fuzz does for minutes against a process. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { noLogger, noTelemetry } from "../../src/lib/telemetry.ts";
+import { expressLane } from "../../src/service/mod.ts";
+import { fuzzRequests, isServed } from "../support/request-fuzz.ts";
+import { serve } from "../support/serve.ts";
+
+test("requests of every kind, broken and cut anywhere, reach no boundary and leave no call behind", {
+  timeout: 120_000,
+}, async () => {
+  const failures: unknown[] = [];
+  const log = { ...noLogger, error: (facts: object) => void failures.push(facts) };
+  await using served = await serve({ express: expressLane, telemetry: { ...noTelemetry, log } });
+  const report = await fuzzRequests(
+    { port: served.port },
+    {
+      seed: "fixed",
+      casesMax: 4000,
+      secondsMax: 3,
+      // One thread both asks and answers here.
+      parallel: 6,
+      requestsMax: 20,
+      check: () => isServed(served.url),
+    },
+  );
+  console.log(JSON.stringify(report));
+  assert.ok(report.cases > 100 && report.answered > 0);
+  assert.deepEqual(failures, []);
+  for (let tries = 0; served.service.desk.openCalls > 0 || served.log.openTails > 0; tries++) {
+    assert.ok(tries < 2000, "calls are left behind");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+});
