@@ -26,7 +26,7 @@ import {
 } from "../service/mod.ts";
 import { type Http1Refusal, http1Bytes, refusalBody } from "./connections/refusal.ts";
 import { lastWords } from "./last-words.ts";
-import { RequestOrder } from "./request-order.ts";
+import { RequestOrder, waitingMaxDefault } from "./request-order.ts";
 
 /** Hears of a connection whether it has requests under way. */
 export interface Activity {
@@ -41,6 +41,7 @@ export interface HttpServers {
   drain(): void;
 }
 
+const waitingMaxBusy = 16;
 const headerBytesMax = 16 * 1024;
 
 /** The same for both versions of HTTP. */
@@ -58,6 +59,8 @@ export function httpServers(
     object,
     { readonly caller: Caller; readonly activity: Activity; requests: number }
   >();
+  /** Requests that wait on one connection: few while memory is short. */
+  const waitingMax = (): number => (memory?.busy === true ? waitingMaxBusy : waitingMaxDefault);
   const orders = new WeakMap<object, RequestOrder>();
   const sessions = new Set<H2Session>();
   const lingering = new WeakSet<object>();
@@ -79,7 +82,7 @@ export function httpServers(
     const { socket, method } = request;
     let order = orders.get(socket);
     if (order === undefined) {
-      order = new RequestOrder();
+      order = new RequestOrder(waitingMax);
       orders.set(socket, order);
     }
     const { done } = order;

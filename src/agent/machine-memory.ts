@@ -2,7 +2,7 @@
  * How much memory this process may use, and what of it the node uses for what.
  *
  *   limit   := the least of physical memory, every cgroup's limit from this process up (v1 and v2), and V8's heap
- *   budget  := limit / 4, at most 1 GiB       requests and answers under way (service/memory)
+ *   budget  := limit / 5, at most 1 GiB       requests and answers under way (service/memory)
  *
  * The rest is for the code, the newest records and caches, the queue of appends, and garbage not yet collected.
  */
@@ -45,7 +45,7 @@ export function machineMemory(): MachineMemory {
 
 /** The default of --memory-budget-bytes. Pure. */
 export function defaultBudgetBytes({ limitBytes, heapBytes }: MachineMemory): number {
-  return Math.floor(Math.min(limitBytes / 4, heapBytes / 2, budgetBytesMost));
+  return Math.floor(Math.min(limitBytes / 5, heapBytes / 2, budgetBytesMost));
 }
 
 /** What holds where a setting that the machine decides is absent, as text. Pure. */

@@ -13,8 +13,10 @@ import type { MachineMemory } from "./machine-memory.ts";
 
 /** From this part of the limit on garbage is collected. */
 const collectFrom = 0.6;
-/** Between two collections: one takes 10 to 50 ms. */
-const pauseMsMin = 300;
+/** Between two collections, and between two while memory is nearly used up: one takes 10 to 50 ms. */
+const pauseMs = 300;
+const shortPauseMs = 100;
+const shortFrom = 0.8;
 /** With less memory, blocks from this size on go back to the system at once when they are freed. */
 const mapBlocksBytes = 128 * 1024;
 const smallMachineBytes = 1024 * 2 ** 20;
@@ -50,8 +52,9 @@ export class Reclaim {
   /** Memory was used or given back: looks soon whether garbage is to be collected. */
   readonly look = (): void => {
     if (this.#timer !== undefined) return;
-    const pauseMs = this.#lastMs + pauseMsMin - this.#clock.monotonicMs();
-    this.#timer = this.#clock.after(Math.max(0, pauseMs), () => {
+    const isShort = this.#residentBytes() >= shortFrom * this.#limitBytes;
+    const dueMs = this.#lastMs + (isShort ? shortPauseMs : pauseMs);
+    this.#timer = this.#clock.after(Math.max(0, dueMs - this.#clock.monotonicMs()), () => {
       this.#timer = undefined;
       if (this.#residentBytes() >= collectFrom * this.#limitBytes) {
         this.#collect();

@@ -6,8 +6,8 @@
  * Never: reorders answers; Node keeps those in order.
  */
 
-/** More are not kept: who asks on and on without an answer is hung up on. */
-const waitingMax = 256;
+/** More are not kept: a client that asks on and on without reading an answer is disconnected. */
+export const waitingMaxDefault = 256;
 
 interface Waiting {
   readonly appends: boolean;
@@ -15,13 +15,19 @@ interface Waiting {
 }
 
 export class RequestOrder {
+  readonly #waitingMax: () => number;
   #underWay = 0;
   #waiting: Waiting[] = [];
+
+  /** `waitingMax` is asked for each request. */
+  constructor(waitingMax: () => number = () => waitingMaxDefault) {
+    this.#waitingMax = waitingMax;
+  }
 
   /** Serves it now or in its turn; false when too many wait. done() must follow once for each. */
   add(appends: boolean, serve: () => void): boolean {
     if (this.#underWay > 0 && (!appends || this.#waiting.length > 0)) {
-      if (this.#waiting.length >= waitingMax) return false;
+      if (this.#waiting.length >= this.#waitingMax()) return false;
       this.#waiting.push({ appends, serve });
       return true;
     }

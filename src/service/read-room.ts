@@ -5,7 +5,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { BatchSlice } from "../vocabulary.ts";
 import { faultOfAbort } from "./ending.ts";
-import type { MemoryBudget } from "./memory/memory-budget.ts";
+import { type MemoryBudget, smallBytes } from "./memory/memory-budget.ts";
 import type { MemoryShare } from "./memory/memory-share.ts";
 
 /** Where an answer goes: an exchange, or a stream. */
@@ -32,9 +32,10 @@ const renderedBytes = (bytes: number): number => Math.ceil(bytes * (1 + rendered
 /** True when the next batch, of `nextBytes()`, may be read. */
 export function mayRead(sink: Sink, memory: MemoryBudget, nextBytes: () => number): boolean {
   const { room } = sink;
-  if (room === 0 || memory.wantsCollection) return false;
-  if (!memory.short) return true;
+  if (room === 0) return false;
+  if (!memory.short && !memory.wantsCollection) return true;
   const bytes = renderedBytes(nextBytes());
+  if (bytes > smallBytes && memory.wantsCollection) return false;
   return bytes <= room || memory.fits(bytes, bytes);
 }
 
@@ -80,7 +81,8 @@ export async function holdWhenRoom({ share, ...options }: SingleRead, wanted: nu
   // What is larger than the budget allows goes alone.
   const bytes = Math.min(wanted, memory.limit / 2);
   const nextBytes = (): number => bytes;
-  while (sink.room === 0 || memory.wantsCollection || !memory.fits(bytes, bytes)) {
+  const mustWait = (): boolean => bytes > smallBytes && memory.wantsCollection;
+  while (sink.room === 0 || mustWait() || !memory.fits(bytes, bytes)) {
     await waitToRead({ ...options, nextBytes });
   }
   share.hold(bytes);

@@ -4,7 +4,8 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 
 export interface MemoryCgroup {
-  add(pid: number): void;
+  /** The file that a process writes its id to, to be in it. */
+  readonly processes: string;
   /** The most memory that was in use, bytes; undefined where the kernel does not say. */
   peakBytes(): number | undefined;
   remove(): void;
@@ -30,7 +31,7 @@ export function memoryCgroup(name: string, limitBytes: number): MemoryCgroup | u
       continue;
     }
     return {
-      add: (pid) => writeFileSync(`${folder}/cgroup.procs`, String(pid)),
+      processes: `${folder}/cgroup.procs`,
       peakBytes() {
         try {
           return Number(readFileSync(`${folder}/${peak}`, "utf8"));

@@ -17,7 +17,7 @@ import { clientGone, type Exchange, isBodyless, mergedHeaders, type ResponseHead
 const lingerMs = 2000;
 const lingerBytesMax = 16 * 1024 * 1024;
 /** What a request takes in memory besides the text of its headers. */
-const requestBytes = 2 * 1024;
+const requestBytes = 8 * 1024;
 /** So much of a body is read to its end to keep a connection. */
 const keptBytesMax = 256 * 1024;
 

@@ -2,12 +2,10 @@
  * The memory that requests and answers of all callers may hold together, in bytes. Single messages, streams and
  * connections have limits of their own, but thousands of them have no sum: this is the sum.
  *
- *   0 ──────────── 1/2 ─────── 3/4 ─────────── limit
- *   standing ≤ 1/2    large ≤ 3/4     small ≤ limit        standing: idle connections and streams
- *
  * A share of at most `smallBytes` may use all of the budget, a larger one three quarters of it: small requests go on
- * while large ones are refused. Above `pressure` (5/8) shares that made no progress for `stalledMs` are cut, the
- * largest first, until the budget is below it again. Nothing runs while the budget is not short.
+ * while large ones are refused. Connections and calls that can last take half of it at most, and none of its last eighth.
+ * Above five eighths, shares that made no progress for `stalledMs` are cut, the largest first, until the budget is below
+ * that again. Nothing runs while the budget is not short.
  *
  * Memory that several shares refer to (one buffer sent to a thousand tails) is pinned by its ArrayBuffer and counts once.
  */
@@ -70,6 +68,7 @@ export class MemoryBudget {
   readonly #onGarbage: () => void;
   /** Bytes that became garbage, or will, since collected() was called; and the most that were held since then. */
   #garbage = 0;
+  #readGarbage = 0;
   #peak = 0;
   readonly #held = { in: 0, out: 0, standing: 0 };
   readonly #pins = new Map<ArrayBufferLike, number>();
@@ -119,7 +118,7 @@ export class MemoryBudget {
 
   /** True when one more connection or stream may stand. */
   mayStand(bytes: number): boolean {
-    return this.#held.standing + bytes <= this.limit / 2 && this.#total + bytes <= this.limit;
+    return this.#held.standing + bytes <= this.limit / 2 && this.#total + bytes <= (this.limit * 7) / 8;
   }
 
   /**
@@ -164,6 +163,12 @@ export class MemoryBudget {
 
   /** So many bytes were allocated for an answer, and will be garbage soon, besides what is counted. */
   spend(bytes: number): void {
+    this.#readGarbage += bytes;
+    this.waste(bytes);
+  }
+
+  /** The same for a request: no read waits for it. */
+  waste(bytes: number): void {
     this.#garbage += bytes;
     if (this.#garbage > this.limit / 4) this.#onGarbage();
   }
@@ -171,12 +176,13 @@ export class MemoryBudget {
   /** Garbage was collected, or there is memory enough without. */
   collected(): void {
     this.#garbage = 0;
+    this.#readGarbage = 0;
     if (this.#waitingSmall.size > 0 || this.#waitingLarge.size > 0) this.#wakeSoon();
   }
 
-  /** Nothing more is to be read or rendered before garbage was collected. */
+  /** Nothing large is to be read or rendered before garbage was collected. */
   get wantsCollection(): boolean {
-    return this.#garbage > this.limit / 2;
+    return this.#readGarbage > this.limit / 2;
   }
 
   // What shares do.
@@ -262,7 +268,8 @@ export class MemoryBudget {
     let woken = 0;
     for (const queue of [this.#waitingSmall, this.#waitingLarge]) {
       for (const waiter of queue) {
-        if (this.wantsCollection || !this.fits(waiter.bytes, waiter.bytes)) break;
+        if (waiter.bytes > smallBytes && this.wantsCollection) break;
+        if (!this.fits(waiter.bytes, waiter.bytes)) break;
         if (woken++ === wokenMax) {
           this.#wakeSoon();
           return;

@@ -40,7 +40,11 @@ export class MemoryShare implements Cuttable, Disposable {
   hold(bytes: number): void {
     const more = bytes - this.bytes;
     if (more === 0) return;
-    if (more > 0 && !this.#budget.fits(more, bytes)) throw this.#budget.refusal(this.#flow);
+    if (more > 0) {
+      if (!this.#budget.fits(more, bytes)) throw this.#budget.refusal(this.#flow);
+      // What grows is copied into more room, and came in pieces.
+      this.#budget.waste(more);
+    }
     this.count(bytes);
   }
 

@@ -50,18 +50,18 @@ test("without cgroups, or without a limit, there is none", () => {
   assert.equal(cgroupLimit(reader(unlimited)), undefined);
 });
 
-test("the budget is a quarter of the memory, half of V8's heap at most, and 1 GiB at most", () => {
+test("the budget is a fifth of the memory, half of V8's heap at most, and 1 GiB at most", () => {
   const machine = (limit: number, heap: number) => ({
     limitBytes: limit * MiB,
     source: "machine" as const,
     heapBytes: heap * MiB,
   });
-  assert.equal(defaultBudgetBytes(machine(256, 260)), 64 * MiB);
+  assert.equal(defaultBudgetBytes(machine(255, 260)), 51 * MiB);
   assert.equal(defaultBudgetBytes(machine(2048, 400)), 200 * MiB);
   assert.equal(defaultBudgetBytes(machine(64 * 1024, 4096)), 1024 * MiB);
   assert.equal(sizeShare(machine(256, 260)), 1 / 4);
   assert.equal(sizeShare(machine(64 * 1024, 4096)), 1);
-  assert.match(derivedSettings(machine(256, 260)).memoryBudgetBytes, /^64MiB\b/);
+  assert.match(derivedSettings(machine(255, 260)).memoryBudgetBytes, /^51MiB\b/);
 });
 
 test("too little memory, and a budget of more than half of it, are refused", () => {
