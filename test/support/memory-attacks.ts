@@ -86,7 +86,7 @@ async function h2(port: number, attack: H2Attack): Promise<() => void> {
     for (let stream = 0; stream < attack.streams; stream++) {
       const id = 1 + 2 * stream;
       const body = attack.body(one * attack.streams + stream);
-      await write(socket, frame(type.headers, body === undefined ? 5 : 4, id, headerBlock(fields)));
+      await write(socket, frame(type.headers, body === undefined ? 5 : 4, id, headerBlock(attack.fields)));
       if (body !== undefined) await write(socket, frame(type.data, 1, id, body));
     }
     if (attack.drip !== undefined) {
