@@ -2,7 +2,7 @@
  * A node that does as it is told, for the states that a healthy server does not show: log.v1 by Connect's own handler
  * over records in memory, on HTTP/1.1. The flows are tested against the real server.
  */
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,13 +18,21 @@ import {
   type RecordSchema,
 } from "../../../src/gen/log/v1/log_pb.js";
 import { systemDisk } from "../../../src/lib/system-disk.ts";
-import { createAssets } from "../../../src/service/assets.ts";
+import { type AssetExchange, createAssets } from "../../../src/service/assets.ts";
 
 export type RecordInit = MessageInitShape<typeof RecordSchema>;
 type NodeInit = MessageInitShape<typeof NodeStateSchema>;
 type ClusterInit = { nodeId: string; leaderId: string; term: bigint; hasQuorum: boolean; nodes: NodeInit[] };
 
 export type Value = string | Uint8Array | RecordInit;
+
+/** A request for a page, as the assets serve it. */
+const pageExchange = (request: IncomingMessage, response: ServerResponse): AssetExchange => ({
+  method: request.method ?? "GET",
+  target: request.url ?? "/",
+  headers: request.headers,
+  send: (status, headers, body) => void response.writeHead(status, headers).end(body),
+});
 
 export class FakeNode {
   readonly records: RecordInit[] = [];
@@ -78,7 +86,7 @@ export class FakeNode {
         );
       }
       if (request.method === "OPTIONS") response.writeHead(204).end();
-      else if (!pages(request, response)) rpc(request, response);
+      else if (!pages(pageExchange(request, response))) rpc(request, response);
     });
     this.#server.listen(this.#port, "127.0.0.1");
     await new Promise((resolve) => this.#server?.once("listening", resolve));
