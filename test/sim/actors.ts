@@ -62,6 +62,9 @@ export function startActors(world: World): void {
     const made = own.chance(0.5) ? world.leader() : world.pickUp(own);
     if (!world.quiet && made !== undefined) world.watch.trimmedTo(made.replica.trim());
   });
+  // Where operators take others out meanwhile, too few would be left.
+  const rollsBack = swarm.rollbacks && swarm.realLog && !swarm.churn;
+  act("rollback", rollsBack, 400, (own) => world.identity.rollBackSome(own));
   act("refused", swarm.refusedConnections, 1500, (own) => refuse(world, own));
 }
 

@@ -31,12 +31,21 @@ function ask(world: World, from: SimNode, to: SimNode): void {
     const { time } = to.replica;
     if (to.node === undefined || time === undefined) return;
     to.clock.soon(() => {
-      const [wallMs, steady] = time.reading();
-      network.trip(to.peer, from.peer, () =>
-        clock.soon(() => {
-          from.replica.time?.trust.peers.heard(nameOf(to.peer), wallMs, sentMs, clock.monotonicMs(), steady);
-        }),
-      );
+      // The power may go in what a reading writes.
+      world.mortal(to, () => {
+        const [wallMs, steady] = time.reading();
+        network.trip(to.peer, from.peer, () =>
+          clock.soon(() => {
+            from.replica.time?.trust.peers.heard(
+              nameOf(to.peer),
+              wallMs,
+              sentMs,
+              clock.monotonicMs(),
+              steady,
+            );
+          }),
+        );
+      });
     });
   });
 }
@@ -48,7 +57,9 @@ export function leap(world: World, chance: Prng): void {
   const leader = world.leader();
   const one = leader !== undefined && chance.chance(0.6) ? leader : chance.pick(all);
   const chosen = chance.chance(0.2) ? all : [one];
-  const byMs = chance.between(2, 400) * 3_600_000 * (chance.chance(0.7) ? 1 : -1);
+  // Where all clocks agree, time has passed: more than a week of it, and producers are forgotten.
+  const hours = chance.between(2, chosen.length === all.length ? 160 : 400);
+  const byMs = hours * 3_600_000 * (chance.chance(0.7) ? 1 : -1);
   world.story.happen(`the clocks of ${chosen.map(({ peer }) => peer)} are set by ${byMs / 3_600_000} h`);
   world.story.mark("clock-leap");
   for (const made of chosen) world.setClock(made, byMs);

@@ -131,6 +131,10 @@ export class SimNetwork {
     this.#narrow.delete(`${from}>${to}`);
   }
 
+  isCut(from: PeerId, to: PeerId): boolean {
+    return this.#cut.has(`${from}>${to}`);
+  }
+
   mend(): void {
     this.#cut.clear();
     this.#narrow.clear();

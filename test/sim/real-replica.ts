@@ -5,6 +5,7 @@
  *
  * Never: corrects what the replica does.
  */
+
 import type { Clock, Timer } from "../../src/lib/clock.ts";
 import { heapMapper } from "../../src/lib/mapped-file.ts";
 import type { Prng } from "../../src/lib/prng.ts";
@@ -17,13 +18,14 @@ import {
   RecordCursor,
   SyncPolicy,
 } from "../../src/log/mod.ts";
+import type { BootBook } from "../../src/replicated/boot-book.ts";
 import { type Forwarder, LogTime, Replica, type ReplicatedLog } from "../../src/replicated/mod.ts";
 import type { ProducerStamp, RecordRun } from "../../src/vocabulary.ts";
 import { SimDisk, SimulatedCrash } from "../support/sim-disk.ts";
 import { SimStableStore } from "../support/sim-stable-store.ts";
 import { directoryId, memberOf, nameOf, peerNamed } from "./identity.ts";
 import type { PeerId, RaftIndex, RaftNode } from "./raft.ts";
-import type { Answer, Applied, ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
+import type { Answer, Applied, Copy, ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
 
 const directory = "/data";
 const chunkBytes = 1 << 20;
@@ -101,10 +103,12 @@ export class RealReplica implements SimReplica {
       reserveBytes,
       transport: {
         send,
-        members: ({ voters, votersOutgoing }) =>
+        members: ({ voters, votersOutgoing, roster }) => {
+          this.#replica.boots.members((roster?.members ?? []).map((member) => member.directory));
           time.compareWith(
             [...new Set([...voters, ...votersOutgoing])].filter((one) => one !== peer).map(nameOf),
-          ),
+          );
+        },
         mayCampaign: () => time.verdict().successors.length === 0,
         successors: () => time.verdict().successors.map(peerNamed),
       },
@@ -115,6 +119,20 @@ export class RealReplica implements SimReplica {
     if (first.length > 0 && !this.#replica.configured) this.#replica.bootstrap(first.map(memberOf));
     this.#seen = this.firstIndex - 1;
     this.#tell(surroundings.recovered);
+  }
+
+  get boots(): BootBook {
+    return this.#replica.boots;
+  }
+
+  copy(): Copy {
+    const { disk, store } = this.#machine;
+    return { disk: disk.image(), store: store.image() };
+  }
+
+  rollBack({ disk, store }: Copy): void {
+    this.#machine.disk.putBack(disk);
+    this.#machine.store.putBack(store);
   }
 
   get log(): ReplicatedLog {

@@ -4,10 +4,13 @@
  *
  * Never: an implementation.
  */
+
 import type { Clock } from "../../src/lib/clock.ts";
 import type { Prng } from "../../src/lib/prng.ts";
+import type { BootBook } from "../../src/replicated/boot-book.ts";
 import type { LogTime, ReplicatedLog } from "../../src/replicated/mod.ts";
 import type { ProducerStamp } from "../../src/vocabulary.ts";
+import type { DiskImage } from "../support/sim-disk.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "./raft.ts";
 
 /** What an applied entry added: nothing, or values from an offset on. */
@@ -44,6 +47,12 @@ export interface Surroundings {
   readonly restored: (index: RaftIndex) => void;
 }
 
+/** A data directory as it was at one moment. */
+export interface Copy {
+  readonly disk: DiskImage;
+  readonly store: ReadonlyMap<string, unknown>;
+}
+
 /** How an append ended. */
 export interface Answer {
   acked(offset: number): void;
@@ -66,6 +75,11 @@ export interface SimReplica {
   };
   /** Where clients of a real node call; a bare one has none. */
   readonly log: ReplicatedLog | undefined;
+  /** Boot numbers, of a real node. */
+  readonly boots?: BootBook;
+  /** Its directory, of a real node; and back to it, while its process is down. */
+  copy?(): Copy;
+  rollBack?(copy: Copy): void;
 
   /** Takes part from now on. */
   start(): RaftNode;

@@ -58,6 +58,8 @@ export interface Swarm {
   readonly transfers: boolean;
   readonly compaction: boolean;
   readonly refusedConnections: boolean;
+  /** A data directory is put back to an older copy. */
+  readonly rollbacks: boolean;
   /** Small limits, so that windows and groups fill up. */
   readonly tightLimits: boolean;
   /** A message for each entry, so that of several some arrive. */
@@ -107,6 +109,7 @@ export function drawSwarm(chance: Prng): Swarm {
     refusedConnections: maybe(0.4),
     tightLimits: maybe(0.3),
     smallMessages: maybe(0.3),
+    rollbacks: maybe(0.6),
     streams: maybe(0.5),
     clockLeaps: maybe(0.3),
   };

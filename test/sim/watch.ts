@@ -65,6 +65,7 @@ export class Watch {
   readonly #entries = new Map<string, string>();
   readonly #granted = new Map<string, Set<PeerId>>();
   readonly #seen = new Map<PeerId, Seen>();
+  readonly #rolledBack = new Set<PeerId>();
 
   #fail(invariant: string, detail: string): never {
     throw new Violation(invariant, detail);
@@ -84,6 +85,13 @@ export class Watch {
     this.#trimmedTo = Math.max(this.#trimmedTo, before);
   }
   #trimmedTo = 0;
+
+  /** Its disk was put back to an older copy: what it promised is gone, and no fault of its own. */
+  rolledBack(peer: PeerId): void {
+    this.#highestVote.delete(peer);
+    this.#seen.delete(peer);
+    this.#rolledBack.add(peer);
+  }
 
   /** A node starts, for the first time or again. */
   started(node: Watched): void {
@@ -266,6 +274,8 @@ export class Watch {
   acknowledged(node: Watched, index: RaftIndex, replicas: ReadonlyMap<PeerId, SimReplica>): void {
     const term = this.applied.get(index)?.term;
     const durable = (peer: PeerId): boolean => {
+      // It had acknowledged it, perhaps; a quorum with it still counts, for nobody counts on it any more.
+      if (this.#rolledBack.has(peer)) return true;
       const image = replicas.get(peer)?.durable;
       if (image === undefined || image.lastIndex < index) return false;
       const found = image.term(index);

@@ -10,6 +10,7 @@ import { SimulatedCrash } from "../support/sim-disk.ts";
 import { type VirtualClock, VirtualTime } from "../support/virtual-clock.ts";
 import { forwarderOf } from "./forwarding.ts";
 import { History } from "./history.ts";
+import { Identity } from "./identities.ts";
 import { memberOf } from "./identity.ts";
 import { MemoryReplica } from "./memory-replica.ts";
 import { isMoment } from "./moments.ts";
@@ -26,7 +27,7 @@ import { newMachine, RealReplica } from "./real-replica.ts";
 import type { ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
 import { Story } from "./story.ts";
 import { drawSwarm, type Swarm } from "./swarm.ts";
-import { Watch, type Watched } from "./watch.ts";
+import { Violation, Watch, type Watched } from "./watch.ts";
 
 export interface SimNode {
   readonly peer: PeerId;
@@ -56,6 +57,7 @@ export class World {
   onMoment: (made: SimNode, rare: boolean) => void = () => {};
   /** Leaders are taking turns (see rivals). */
   dancing = false;
+  readonly identity = new Identity(this);
   #values = 0;
   #failure: unknown;
 
@@ -131,6 +133,10 @@ export class World {
     return this.healed || this.time.now > this.swarm.chaosMs - this.swarm.quietMs;
   }
 
+  surroundingsOf(made: SimNode): Surroundings {
+    return this.#surroundings(made);
+  }
+
   /** Everything that the next process of this node is to have around it. */
   #surroundings(made: SimNode): Surroundings {
     const { swarm, time, watch } = this;
@@ -156,6 +162,7 @@ export class World {
       },
       send: (message) => {
         if (made.node !== undefined) watch.sent(made.watched, message);
+        this.identity.sends(made, message);
         this.network.send(message);
       },
       observe: (event) => this.#observe(made, event),
@@ -182,6 +189,12 @@ export class World {
     if (made.node === undefined) return;
     this.story.tell(() => `${made.peer} ${describe(event)}`);
     this.guard(() => this.watch.event(made.watched, event));
+    // Nobody lies here: whoever has lost what it promised is refused before it can say anything.
+    if (event.kind === "peer-fault") {
+      this.guard(() => {
+        throw new Violation("peer-fault", `${made.peer}: ${event.why} of ${event.message.from}`);
+      });
+    }
     if (isMoment(event)) this.onMoment(made, event.kind !== "became");
   }
 
@@ -206,6 +219,7 @@ export class World {
         `${message.entries.length > 0 ? ` +${message.entries.length}` : ""}${message.reject ? " refused" : ""}` +
         `${message.commit > 0 ? ` commit ${message.commit}` : ""}`,
     );
+    if (!this.identity.mayHear(target, message)) return;
     target.node?.receive(message, memberOf(message.from).directory);
   }
 
@@ -214,6 +228,7 @@ export class World {
     if (made.node === undefined) return;
     this.story.happen(`${made.peer} ${powerCut ? "loses power" : "is killed"}`);
     this.story.mark(powerCut ? "power-cut" : "kill");
+    this.identity.leaves(made);
     made.clock.stop();
     void made.node.close().catch(() => {});
     made.node = undefined;
@@ -228,7 +243,7 @@ export class World {
   }
 
   restart(made: SimNode): void {
-    if (made.node !== undefined) return;
+    if (made.node !== undefined || this.identity.out.has(made.peer)) return;
     this.story.happen(`${made.peer} starts`);
     this.#start(made);
   }

@@ -60,6 +60,11 @@ export interface SimDiskOptions {
   readonly delay?: () => Promise<void>;
 }
 
+export interface DiskImage {
+  readonly directories: readonly string[];
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
 export class SimDisk implements Disk {
   readonly faults = { syncFails: 0, writeFails: 0, readFails: 0 };
   /** How often each operation took place. */
@@ -101,6 +106,29 @@ export class SimDisk implements Disk {
       }
       directory.seen = new Map(directory.durable);
       directory.pending = [];
+    }
+  }
+
+  /** All that a process sees now, as a disk image: what is not synced is in it. */
+  image(): DiskImage {
+    const files = new Map<string, Uint8Array>();
+    for (const [path, { seen }] of this.#directories) {
+      for (const [name, inode] of seen) files.set(`${path}/${name}`, inode.seen.copy());
+    }
+    return { directories: [...this.#directories.keys()], files };
+  }
+
+  /** Puts an image in the place of everything; all of it is durable. No process may run. */
+  putBack({ directories, files }: DiskImage): void {
+    this.#directories = new Map();
+    for (const path of directories) this.makeDirectory(path);
+    for (const [path, bytes] of files) {
+      const [seen, durable] = [new Bytes(), new Bytes()];
+      for (const one of [seen, durable]) one.apply({ position: 0, bytes });
+      const inode: Inode = { seen, durable, pending: [] };
+      const directory = this.#directory(path);
+      directory.seen.set(basename(path), inode);
+      directory.durable.set(basename(path), inode);
     }
   }
 

@@ -39,6 +39,15 @@ export class SimStableStore implements StableStore {
     return this.#whole;
   }
 
+  /** A copy of everything, and the way back to it. */
+  image(): ReadonlyMap<string, unknown> {
+    return structuredClone(this.#values);
+  }
+
+  putBack(image: ReadonlyMap<string, unknown>): void {
+    this.#values = new Map(structuredClone(image));
+  }
+
   /** A key becomes another, or is gone, and nobody wrote it. */
   loseKey(key: string, becomes?: string): void {
     if (becomes !== undefined) this.#values.set(becomes, this.#values.get(key));

@@ -141,6 +141,68 @@ const damage: Fault = async (scene) => {
   return `${node.name}, ${at}${(await whole(scene)) ? "" : " (not whole yet)"}`;
 };
 
+const refusal = "the other members refuse its data directory";
+
+/** Has this node, or twin, said since then that the others refuse it? Waits for long enough. */
+async function isRefused({ fleet }: Scene, name: string, since: number, limitMs: number): Promise<boolean> {
+  const never = new AbortController().signal;
+  for (const last = performance.now() + limitMs; performance.now() < last; await pause(200, never)) {
+    if (fleet.logSince(name, since).includes(refusal)) return true;
+  }
+  return false;
+}
+
+/** A directory is put back to an older copy of itself: of this run of the process, or of the one before. */
+const rollback: Fault = async (scene) => {
+  const { fleet, chance, signal } = scene;
+  if (!(await isCalm(scene))) return undefined;
+  const node = await victim(scene);
+  if (node === undefined || signal.aborted) return undefined;
+  const copy = fleet.copy(node);
+  const restarts = chance.chance(0.4);
+  if (restarts) {
+    await fleet.end(node, "SIGKILL");
+    await fleet.start(node);
+    await whole(scene, 15_000);
+  }
+  await lasting(scene, 2_000, 4_000);
+  await fleet.end(node, "SIGKILL");
+  fleet.putBack(node, copy);
+  const since = fleet.logged(node.name);
+  await fleet.start(node);
+  const refused = await isRefused(scene, node.name, since, 45_000);
+  // With the network cut it may have had nothing to lose.
+  if (!refused && restarts)
+    fleet.deaths.push(`${node.name} was rolled back, and the others have accepted it`);
+  await fleet.end(node, "SIGKILL");
+  if (refused && chance.chance(0.5)) {
+    const { status, out, err } = await tailrace(["repair", node.directory, "--yes"]);
+    if (status !== 0) fleet.deaths.push(`${node.name} could not be repaired: ${out}${err}`);
+  } else fleet.wipe(node);
+  await fleet.start(node);
+  const how = `${restarts ? ", with a start between" : ""}${refused ? "" : ", with nothing lost"}`;
+  return `${node.name}${how}${(await whole(scene)) ? "" : " (not whole yet)"}`;
+};
+
+/** A copy of a running member's directory is started beside it. */
+const twin: Fault = async (scene) => {
+  const { fleet, signal } = scene;
+  if (!(await isCalm(scene))) return undefined;
+  const node = await victim(scene);
+  if (node === undefined || signal.aborted) return undefined;
+  const copy = fleet.copy(node);
+  const name = `${node.name}-twin`;
+  const since = fleet.logged(name);
+  const second = await fleet.twin(node, copy);
+  const refused = await isRefused(scene, name, since, 45_000);
+  await lasting(scene, 500, 2_000);
+  const death = await fleet.endTwin(second);
+  fleet.discard(copy);
+  if (death !== undefined) fleet.deaths.push(`the twin of ${node.name} ended with ${death}`);
+  else if (!refused) fleet.deaths.push(`the twin of ${node.name} was not refused`);
+  return node.name;
+};
+
 /** Of a sealed segment, where there is one; answers which and where. */
 function flipBit(directory: string, chance: Prng): string | undefined {
   const stores = readdirSync(directory)
@@ -335,6 +397,8 @@ export const processFaults: Readonly<Record<string, readonly [weight: number, fa
   transfer: [4, transfer],
   wipe: [2, wipe],
   damage: [1, damage],
+  rollback: [1, rollback],
+  twin: [1, twin],
   replace: [2, replace],
   guest: [1, guest],
   "full disk": [3, fullDisk],

@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, openSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../free-port.ts";
 import { MovedClock } from "../moved-clock.ts";
@@ -49,9 +49,11 @@ export class Fleet implements Addresses, AsyncDisposable {
   readonly deaths: string[] = [];
   readonly #options: FleetOptions;
 
+  readonly #twins = new Set<FleetNode>();
+
   /** Whatever becomes of the run, no node outlives it. */
   readonly #last = (): void => {
-    for (const { child } of this.nodes) child?.kill("SIGKILL");
+    for (const { child } of [...this.nodes, ...this.#twins]) child?.kill("SIGKILL");
   };
 
   private constructor(options: FleetOptions) {
@@ -150,6 +152,69 @@ export class Fleet implements Addresses, AsyncDisposable {
     rmSync(node.directory, { recursive: true, force: true });
   }
 
+  /** The node's directory as it is at one moment, beside. The process stands still meanwhile. */
+  copy(node: FleetNode): string {
+    const copy = join(this.#options.directory, `${node.name}-copy`);
+    const runs = !node.isPaused;
+    this.pause(node);
+    rmSync(copy, { recursive: true, force: true });
+    cpSync(node.directory, copy, { recursive: true, filter: (path) => !path.endsWith("lock.socket") });
+    if (runs) this.resume(node);
+    return copy;
+  }
+
+  /** Puts a copy in the place of the directory. The process must have ended. */
+  putBack(node: FleetNode, copy: string): void {
+    this.wipe(node);
+    cpSync(copy, node.directory, { recursive: true });
+    rmSync(copy, { recursive: true });
+  }
+
+  discard(copy: string): void {
+    rmSync(copy, { recursive: true, force: true });
+  }
+
+  /** A second process for the same member, with this copy of its directory. It counts as no node of the run. */
+  async twin(node: FleetNode, copy: string): Promise<FleetNode> {
+    const addr = `127.0.0.1:${await freePort()}`;
+    const made: FleetNode = { ...node, directory: copy, addr, advertised: addr, child: undefined };
+    const output = openSync(this.#logOf(`${node.name}-twin`), "a");
+    made.child = spawn(process.execPath, [bin, "serve", ...this.#flagsOf(made)], {
+      env: environment(),
+      cwd: root,
+      stdio: ["ignore", output, output],
+    });
+    this.#twins.add(made);
+    return made;
+  }
+
+  /** Ends a twin; answers how it ended by itself before, if it did. */
+  async endTwin(twin: FleetNode): Promise<string | undefined> {
+    const { child } = twin;
+    this.#twins.delete(twin);
+    if (child === undefined) return undefined;
+    const { exitCode, signalCode } = child;
+    if (exitCode !== null || signalCode !== null) return String(exitCode ?? signalCode);
+    const gone = once(child, "exit");
+    child.kill("SIGKILL");
+    await gone;
+    return undefined;
+  }
+
+  /** How much a node, or its twin, has logged so far, in bytes. */
+  logged(name: string): number {
+    return existsSync(this.#logOf(name)) ? statSync(this.#logOf(name)).size : 0;
+  }
+
+  /** What it has logged since. */
+  logSince(name: string, bytes: number): string {
+    return existsSync(this.#logOf(name)) ? readFileSync(this.#logOf(name)).subarray(bytes).toString() : "";
+  }
+
+  #logOf(name: string): string {
+    return join(this.#options.directory, `${name}.log`);
+  }
+
   /** The node is no part of the run any more. */
   async retire(node: FleetNode): Promise<void> {
     await this.end(node, "SIGKILL");
@@ -157,6 +222,7 @@ export class Fleet implements Addresses, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const twin of [...this.#twins]) await this.endTwin(twin);
     for (const node of this.nodes) await this.end(node, "SIGKILL");
     process.off("exit", this.#last);
     await this.links[Symbol.asyncDispose]();
