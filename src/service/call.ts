@@ -34,6 +34,8 @@ export interface Caller {
   readonly peer: string;
   /** Came over TLS. */
   readonly secure: boolean;
+  /** What its calls that cannot last take, bytes. The call desk's. */
+  callBytes?: number;
 }
 
 /** What a request says about itself besides its message. */
@@ -102,8 +104,6 @@ export class CallDesk {
   readonly #options: CallDeskOptions;
   readonly #open = new Set<Call>();
   readonly #stopListening: () => void;
-  /** What the calls of a connection that cannot last take, bytes. */
-  readonly #counted = new WeakMap<Caller, number>();
 
   constructor(options: CallDeskOptions) {
     this.#options = options;
@@ -167,12 +167,12 @@ export class CallDesk {
     const { memory } = this.#options;
     if (memory === undefined) return;
     const { caller } = call;
-    const before = this.#counted.get(caller) ?? 0;
+    const before = caller.callBytes ?? 0;
     const fits = call.long
       ? memory.mayStand(callBytes)
       : memory.fits(callBytes, callBytes) && (!memory.busy || before < memory.limit / 16);
     if (!fits) throw memory.refusal("standing");
-    if (!call.long) this.#counted.set(caller, before + callBytes);
+    if (!call.long) caller.callBytes = before + callBytes;
     call.counted = callBytes;
     call.countedAlone = !call.long;
     memory.count("standing", callBytes);
@@ -182,7 +182,7 @@ export class CallDesk {
     const { caller, counted } = call;
     call.counted = 0;
     this.#options.memory?.count("standing", -counted);
-    if (call.countedAlone) this.#counted.set(caller, (this.#counted.get(caller) ?? 0) - counted);
+    if (call.countedAlone) caller.callBytes = (caller.callBytes ?? 0) - counted;
   }
 
   #demand(call: Call): void {
