@@ -21,13 +21,21 @@ export interface UnsentOptions {
   readonly cut: () => void;
 }
 
+/** A piece that the socket was given. Its buffer is pinned; text has none. */
+interface Given {
+  readonly bytes: number;
+  readonly buffer: ArrayBufferLike | undefined;
+}
+
 export class UnsentBytes {
   readonly #memory: MemoryBudget | undefined;
   readonly #pending: () => number;
   readonly #gathered: () => number;
   readonly #copies: number;
   readonly #share: MemoryShare | undefined;
-  #pinned: ArrayBufferLike[] = [];
+  /** What the socket may still hold, the oldest first, and its bytes. */
+  #given: Given[] = [];
+  #givenBytes = 0;
   /** Counted besides the pinned buffers. */
   #copied = 0;
   #textBytes = 0;
@@ -45,28 +53,30 @@ export class UnsentBytes {
 
   /** The socket was given these. Text is no buffer that others could share: it counts by its length. */
   wrote(chunks: readonly (Uint8Array | string)[]): void {
-    const { length } = this.#pinned;
-    if (this.#share === undefined || (this.#pending() === 0 && length === 0 && this.#copied === 0)) return;
+    if (this.#share === undefined) return;
+    if (this.#pending() === 0 && this.#given.length === 0 && this.#copied === 0) return;
+    let written = 0;
     for (const chunk of chunks) {
-      if (typeof chunk === "string") {
-        this.#textBytes += chunk.length;
-      } else {
-        this.#pinned.push(chunk.buffer);
-        this.#memory?.pin(chunk.buffer);
-      }
+      const buffer = typeof chunk === "string" ? undefined : chunk.buffer;
+      if (buffer === undefined) this.#textBytes += chunk.length;
+      else this.#memory?.pin(buffer);
+      this.#given.push({ bytes: chunk.length, buffer });
+      written += chunk.length;
     }
-    this.update();
+    this.#givenBytes += written;
+    this.update(written);
   }
 
-  /** The socket took some, perhaps. Answers what it still holds, bytes. */
-  update(): number {
+  /** The socket may have taken some, and was given `written` bytes more. Returns what it still holds, bytes. */
+  update(written = 0): number {
     const share = this.#share;
     if (share === undefined) return 0;
     const bytes = this.#pending();
-    if (bytes < share.bytes) share.progress(share.bytes - bytes);
-    else if (bytes > share.bytes) share.expect(bytes - share.bytes);
+    const taken = share.bytes + written - bytes;
+    if (taken > 0) share.progress(taken);
+    if (bytes > share.bytes) share.expect(bytes - share.bytes);
     share.attribute(bytes);
-    if (bytes === 0) this.#forget();
+    this.#release(bytes);
     const copied = bytes === 0 ? 0 : bytes * this.#copies + this.#textBytes + this.#gathered();
     this.#memory?.count("out", copied - this.#copied);
     this.#copied = copied;
@@ -76,14 +86,24 @@ export class UnsentBytes {
   /** The connection is over. */
   close(): void {
     this.#share?.attribute(0);
-    this.#forget();
+    this.#release(0);
     this.#memory?.count("out", -this.#copied);
     this.#copied = 0;
   }
 
-  #forget(): void {
-    for (const buffer of this.#pinned) this.#memory?.unpin(buffer);
-    this.#pinned = [];
-    this.#textBytes = 0;
+  /**
+   * Lets go of all pieces but the newest ones that make up the `held` bytes. A connection that always has a little on its
+   * way never says that it holds nothing.
+   */
+  #release(held: number): void {
+    let gone = 0;
+    for (const { bytes, buffer } of this.#given) {
+      if (held > 0 && this.#givenBytes - bytes < held) break;
+      this.#givenBytes -= bytes;
+      if (buffer === undefined) this.#textBytes -= bytes;
+      else this.#memory?.unpin(buffer);
+      gone++;
+    }
+    if (gone > 0) this.#given.splice(0, gone);
   }
 }
