@@ -76,6 +76,25 @@ export class BackupDirectory {
       .map(({ file }) => file);
   }
 
+  /**
+   * Throws Fault "failed-precondition" when `next` may not replace the copy that is here: it is of another cluster, or
+   * ends earlier. Called before anything is written.
+   */
+  checkSuccessor(next: BackupSnapshot): void {
+    if (!BackupDirectory.isIn(this.#path)) return;
+    const held = this.snapshot();
+    const advice = "nothing was changed; give another directory";
+    if (held.clusterId !== next.clusterId) {
+      throw new Fault("failed-precondition", {
+        message: `${this.#path} holds a backup of cluster ${held.clusterId}, and the node is of cluster ${next.clusterId || "none"}: ${advice}`,
+      });
+    }
+    if (next.index >= held.index) return;
+    throw new Fault("failed-precondition", {
+      message: `${this.#path} holds a backup up to index ${held.index}, and the node's log is committed up to ${next.index} only: ${advice}`,
+    });
+  }
+
   /** A part of a file, in order from its beginning. */
   write(file: string, position: number, fileBytes: number, data: Uint8Array): void {
     const part = `${this.#pathOf(file)}.part`;

@@ -11,6 +11,7 @@ import { systemDisk } from "../../../src/lib/system-disk.ts";
 import { chainStart, defaultSettings, emptyCheckpoint } from "../../../src/log/mod.ts";
 import { emptyConfState } from "../../../src/raft/mod.ts";
 import { pack } from "../../../src/replicated/entries.ts";
+import { readSnapshot } from "../../../src/replicated/mod.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const name = `${"1".padStart(20, "0")}-${"2".padStart(20, "0")}.frames`;
@@ -104,4 +105,22 @@ test("a backup is its owner's alone, and its files are durable before the snapsh
   assert.equal(readFileSync(join(at, name), "utf8"), "abcdef");
   assert.equal(statSync(at).mode & 0o777, 0o700);
   for (const file of readdirSync(at)) assert.equal(statSync(join(at, file)).mode & 0o777, 0o600, file);
+});
+
+test("a copy of another cluster, or one that ends earlier, does not replace the one that is there", (t) => {
+  const at = join(scratch(t), "backup");
+  const target = BackupDirectory.openOrMake(at);
+  const next = (changed: object): ReturnType<typeof readSnapshot> => readSnapshot(manifest(changed));
+  target.checkSuccessor(next({ clusterId: "any" }));
+  writeFileSync(join(at, "snapshot"), manifest());
+  target.checkSuccessor(next({}));
+  assert.throws(() => target.checkSuccessor(next({ clusterId: "other" })), {
+    kind: "failed-precondition",
+    message: /holds a backup of cluster c, and the node is of cluster other: nothing was changed/,
+  });
+  assert.throws(() => target.checkSuccessor(next({ index: 0, files: [] })), {
+    kind: "failed-precondition",
+    message: /up to index 2, and the node's log is committed up to 0 only: nothing was changed/,
+  });
+  assert.deepEqual(readFileSync(join(at, "snapshot")), Buffer.from(manifest()));
 });
