@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { Fault } from "../fault.ts";
 import { lockDirectory } from "../lib/directory-lock.ts";
 import { errorCode } from "../lib/disk.ts";
-import { openLmdbStore } from "../lib/lmdb-store.ts";
+import { checkRoomForStore, openLmdbStore } from "../lib/lmdb-store.ts";
 import type { StableStore } from "../lib/stable-store.ts";
 import { syncParent, systemDisk } from "../lib/system-disk.ts";
 import { checkCatalogFile } from "../log/mod.ts";
@@ -28,10 +28,11 @@ const ours = ["gossip", "gossip.next", "lock", "lock.socket", "log", "meta", "re
 const isNeighbour = (path: string): boolean =>
   ["meta", "n1/meta"].some((inner) => existsSync(join(path, inner, "data.mdb")));
 
-/** Throws Fault "config", "locked", "foreign-directory" and "corrupt". */
+/** Throws Fault "config", "locked", "foreign-directory", "disk-full" and "corrupt". */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   checkDirectory(path);
   checkCatalogFile(systemDisk, path);
+  if (!existsSync(join(path, "meta", "data.mdb"))) checkRoomForStore(nearest(path), path);
   await using stack = new AsyncDisposableStack();
   make(path);
   stack.use(await lockDirectory(path));
@@ -80,7 +81,7 @@ function checkDirectory(directory: string): void {
   const foreign = names.find((name) => !ours.includes(name) && !isNeighbour(join(directory, name)));
   if (foreign === undefined) return;
   throw new Fault("foreign-directory", {
-    message: `${directory} holds files that are not a log's, such as ${foreign}`,
+    message: `${directory} holds files that are not a log's, such as ${foreign}; give --data-dir a directory that is empty or does not exist`,
   });
 }
 
@@ -93,6 +94,11 @@ function checkParent(parent: string): void {
     if (code === "ENOENT" && dirname(parent) !== parent) checkParent(dirname(parent));
     else throw cannot(parent, `does not let us make a data directory in it (${code})`, reason);
   }
+}
+
+/** The directory itself, or the nearest above it that exists. */
+function nearest(directory: string): string {
+  return existsSync(directory) || dirname(directory) === directory ? directory : nearest(dirname(directory));
 }
 
 /**

@@ -34,6 +34,14 @@ export function statusOf(fault: Fault): number {
   return byKind[fault.kind] ?? exitStatus.failed;
 }
 
+/** The fault of an error of the system, such as a full disk; undefined for anything else, which is a defect of ours. */
+export function systemFault(reason: unknown): Fault | undefined {
+  if (!(reason instanceof Error)) return undefined;
+  const { code, syscall } = reason as NodeJS.ErrnoException;
+  if (typeof code !== "string" || typeof syscall !== "string") return undefined;
+  return new Fault("unknown", { message: reason.message, cause: reason });
+}
+
 /** One line about a fault, with its facts. */
 export function lastWords(command: string, fault: Fault, effect: "read" | "write" = "read"): string {
   const facts = Object.entries(fault.facts).filter(

@@ -6,7 +6,7 @@
  */
 import type { Command } from "commander";
 import { examplesText } from "./examples.ts";
-import { exitStatus, lastWords } from "./exit.ts";
+import { exitStatus, lastWords, systemFault } from "./exit.ts";
 
 export function register(program: Command): void {
   program
@@ -55,9 +55,10 @@ export async function serve(flags: readonly string[]): Promise<void> {
     await agent.stopped;
     process.exit(process.exitCode ?? exitStatus.done);
   } catch (reason) {
-    if (!(reason instanceof Fault)) throw reason;
-    console.error(lastWords("serve", reason));
-    process.exit(reason.kind === "corrupt" ? exitStatus.corrupt : exitStatus.failed);
+    const fault = reason instanceof Fault ? reason : systemFault(reason);
+    if (fault === undefined) throw reason;
+    console.error(lastWords("serve", fault));
+    process.exit(fault.kind === "corrupt" ? exitStatus.corrupt : exitStatus.failed);
   }
 }
 

@@ -32,8 +32,10 @@ function lockByFlock(directory: string, path: string): () => Promise<void> {
   const descriptor = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
   try {
     if (native()?.lock(descriptor) !== true) throw locked(directory, path);
-    fs.ftruncateSync(descriptor);
-    fs.writeSync(descriptor, `${process.pid}\n`, 0);
+    notePid(() => {
+      fs.ftruncateSync(descriptor);
+      fs.writeSync(descriptor, `${process.pid}\n`, 0);
+    });
   } catch (fault) {
     fs.closeSync(descriptor);
     throw fault;
@@ -59,8 +61,17 @@ async function lockBySocket(directory: string, path: string): Promise<() => Prom
     if (!(await listens(server, address))) throw locked(directory, path);
   }
   server.unref();
-  fs.writeFileSync(path, `${process.pid}\n`, { mode: 0o600 });
+  notePid(() => fs.writeFileSync(path, `${process.pid}\n`, { mode: 0o600 }));
   return () => new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** The lock holds without the number, so a full disk does not stop whoever has it. */
+function notePid(write: () => void): void {
+  try {
+    write();
+  } catch {
+    // Only the message to the next one is shorter.
+  }
 }
 
 function listens(server: net.Server, address: string): Promise<boolean> {

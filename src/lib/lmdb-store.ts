@@ -57,6 +57,7 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
   const flaw = flawOf(file);
   if (flaw !== undefined) throw damaged(file, flaw, "its pages are not as LMDB wrote them");
   const isNew = !systemDisk.exists(file);
+  if (isNew && !readOnly) checkRoomForStore(directory, directory);
   const { open } = createRequire(import.meta.url)("lmdb") as Lmdb;
   const database = open({
     path: directory,
@@ -101,6 +102,27 @@ export function openLmdbStore(directory: string, options: LmdbOptions = {}): Sta
     },
     close: () => database.close(),
   };
+}
+
+/** Room that a new store needs on its volume. */
+const newStoreBytes = 1024 * 1024;
+
+/**
+ * Throws Fault "disk-full" when the volume of `directory`, which exists, has no room for a new store, of `place` in the
+ * message. LMDB must not find out: a failed write while it makes its file ends the process.
+ */
+export function checkRoomForStore(directory: string, place: string): void {
+  let free: number;
+  try {
+    free = systemDisk.freeBytes(directory);
+  } catch {
+    return; // A file system that does not tell its room.
+  }
+  if (free >= newStoreBytes) return;
+  throw new Fault("disk-full", {
+    message: `the disk is full: a new store in ${place} needs ${newStoreBytes / 1024} KiB, and ${Math.floor(free / 1024)} KiB are free. Nothing was created; free some space, or choose another volume`,
+    facts: { needed: newStoreBytes, freeBytes: free },
+  });
 }
 
 /** LMDB makes files that others may read, and leaves their names to the file system. */

@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openDataDirectory } from "../../../src/agent/data-directory.ts";
 import { systemDisk } from "../../../src/lib/system-disk.ts";
+import { SmallDisk } from "../../support/chaos/full-disk.ts";
 import { openAlone } from "../../support/replicas.ts";
 import { scratch } from "../../support/scratch.ts";
 
@@ -85,4 +86,20 @@ test("segments without their catalog are refused as damage, and nothing is made 
     writeFileSync(join(home, "meta", "data.mdb"), "");
     await assert.rejects(openAndClose(home), { kind: "corrupt" });
   }
+});
+
+test("on a full disk no new directory is begun, and nothing is made", async (t) => {
+  const home = scratch(t);
+  using disk = SmallDisk.mount(join(home, "small"), 1024 * 1024 - 4096);
+  if (disk === undefined) {
+    console.error("SKIPPED: mounting a small file system is not allowed here, so nothing was tested");
+    return t.skip("needs root, to mount a small file system");
+  }
+  const refused = {
+    kind: "disk-full",
+    message: /needs 1024 KiB, and \d+ KiB are free\. Nothing was created/,
+  };
+  await assert.rejects(openAndClose(join(disk.path, "data")), refused);
+  await assert.rejects(openAndClose(disk.path), refused);
+  assert.deepEqual(readdirSync(disk.path), []);
 });

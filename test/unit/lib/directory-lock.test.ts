@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -43,4 +43,13 @@ test("a path too long for a socket is locked all the same", async () => {
   mkdirSync(directory);
   await using _lock = await lockDirectory(directory, true);
   await assert.rejects(lockDirectory(directory, true), isLocked);
+});
+
+test("a full disk, which takes no process number, does not keep the lock from being taken", async () => {
+  const directory = join(scratch, "full");
+  mkdirSync(directory);
+  symlinkSync("/dev/full", join(directory, "lock"));
+  for (const useSocket of [false, true]) {
+    await using _lock = await lockDirectory(directory, useSocket);
+  }
 });
