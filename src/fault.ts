@@ -60,6 +60,22 @@ export interface FaultOptions {
   readonly unexpected?: boolean;
 }
 
+/** Messages and facts hold what a caller sent: an answer must not grow with it. */
+const textCharsMax = 2000;
+
+/** The text, cut when it is too long, and without half characters: encodeURIComponent refuses these. */
+function bounded(text: string): string {
+  return (text.length <= textCharsMax ? text : `${text.slice(0, textCharsMax)}…`).toWellFormed();
+}
+
+function boundedFacts(facts: Facts): Facts {
+  const entries = Object.entries(facts);
+  if (entries.every(([, value]) => typeof value !== "string" || value === bounded(value))) return facts;
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === "string" ? bounded(value) : value]),
+  );
+}
+
 /** An expected failure. Throw one rather than any other Error. */
 export class Fault extends Error {
   override readonly name = "Fault";
@@ -70,11 +86,11 @@ export class Fault extends Error {
 
   constructor(kind: FaultKind, options: FaultOptions = {}) {
     super(
-      options.message ?? kinds[kind].sentence,
+      bounded(options.message ?? kinds[kind].sentence),
       options.cause === undefined ? {} : { cause: options.cause },
     );
     this.kind = kind;
-    this.facts = options.facts ?? {};
+    this.facts = boundedFacts(options.facts ?? {});
     this.written = options.written ?? "no";
     this.unexpected = options.unexpected ?? false;
   }

@@ -19,6 +19,7 @@ import {
   walkRecords,
 } from "../log/mod.ts";
 import type { RecordRun } from "../vocabulary.ts";
+import { noTextNames } from "./json-names.ts";
 import { type JsonShape, jsonLimits, scanJson } from "./json-scan.ts";
 import { messageFieldsMax } from "./message-limits.ts";
 
@@ -72,7 +73,11 @@ export async function splitJson(
   turn: () => Promise<void>,
 ): Promise<SplitAppend | undefined> {
   const list = { name: "records", elementsMax: limits.recordsMax, elementValuesMax };
-  const shape = scanJson(message, { ...jsonLimits, list });
+  const shape = scanJson(message, {
+    ...jsonLimits,
+    list,
+    noText: noTextNames(ProduceBatchRequestSchema),
+  });
   if (shape === undefined || shape.elements.length === 0) return undefined;
   const bytes = Buffer.from(message.buffer, message.byteOffset, message.length);
   const { elements } = shape;

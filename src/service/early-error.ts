@@ -6,7 +6,7 @@
  * Never: touches an error that has details, or the answer of a handler that ran.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { encodeEnvelope, type UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { type Compression, encodeEnvelope, type UniversalServerResponse } from "@connectrpc/connect/protocol";
 import {
   codeToHttpStatus,
   endStreamFromJson,
@@ -45,17 +45,52 @@ export function faultOfOwn(reason: unknown): unknown {
   });
 }
 
-/** The same answer, its error mended if it has one without details. For calls whose handler never ran. */
+/**
+ * What made Connect fail before a handler ran: nothing was written. Connect cannot state an error whose message holds
+ * half of a surrogate pair, as that of a JSON text may.
+ */
+export function faultOfEarly(thrown: unknown): Fault {
+  if (thrown instanceof URIError) {
+    return new Fault("bad-request", { message: "the message cannot be decoded", cause: thrown });
+  }
+  const reason = faultOfOwn(thrown);
+  if (reason instanceof Fault && reason.written === "no") return reason;
+  return new Fault("unknown", {
+    message: "the request could not be served",
+    unexpected: true,
+    cause: thrown,
+  });
+}
+
+/**
+ * The same answer, its error mended if it has one without details. For calls whose handler never ran. Connect
+ * compresses long errors too: these are sent as they are.
+ */
 export async function mendEarlyError(
   answer: UniversalServerResponse,
   requestType: string | null,
+  compressions: readonly Compression[],
 ): Promise<UniversalServerResponse> {
   const type = requestType ?? "";
+  const plain: Decompress = (bytes, header) => {
+    const name = answer.header?.get(header);
+    const compression = compressions.find((known) => known.name === name);
+    return compression === undefined ? bytes : compression.decompress(bytes, errorBytesMax);
+  };
   if (answer.trailer !== undefined) return mendTrailer(answer, answer.trailer);
-  if (type.startsWith("application/grpc-web")) return mendEnd(answer, trailersFlag, grpcWebEnd);
-  if (type.startsWith("application/connect+")) return mendEnd(answer, endStreamFlag, connectEnd);
-  return answer.status < 400 ? answer : mendUnary(answer);
+  if (type.startsWith("application/grpc-web"))
+    return mendEnd(answer, trailersFlag, grpcWebEnd, (bytes) => plain(bytes, "grpc-encoding"));
+  if (type.startsWith("application/connect+"))
+    return mendEnd(answer, endStreamFlag, connectEnd, (bytes) => plain(bytes, "connect-content-encoding"));
+  return answer.status < 400 ? answer : mendUnary(answer, plain);
 }
+
+/** An error repeats no more than a request held, several times. */
+const errorBytesMax = 64 * 1024 * 1024;
+const compressedFlag = 0x01;
+
+/** The bytes, decompressed as this header of the answer says. */
+type Decompress = (bytes: Uint8Array, header: string) => Uint8Array | Promise<Uint8Array>;
 
 function mended(error: ConnectError): ConnectError {
   return connectErrorOf(faultOfOwn(error));
@@ -67,13 +102,18 @@ function mendTrailer(answer: UniversalServerResponse, trailer: Headers): Univers
   return answer;
 }
 
-async function mendUnary(answer: UniversalServerResponse): Promise<UniversalServerResponse> {
-  const bytes = await collect(answer.body);
+async function mendUnary(
+  answer: UniversalServerResponse,
+  plain: Decompress,
+): Promise<UniversalServerResponse> {
+  const sent = await collect(answer.body);
+  const bytes = await plain(sent, "content-encoding");
   const error = errorFromJsonBytes(bytes, undefined, new ConnectError("not an error", Code.Unknown));
-  if (error.details.length > 0) return { ...answer, body: once(bytes) };
+  if (error.details.length > 0) return { ...answer, body: once(sent) };
   const better = mended(error);
   const body = errorToJsonBytes(better, jsonOptions);
   const header = new Headers(answer.header);
+  header.delete("content-encoding");
   header.set("content-length", String(body.length));
   return { ...answer, status: codeToHttpStatus(better.code), header, body: once(body) };
 }
@@ -85,9 +125,13 @@ async function mendEnd(
   answer: UniversalServerResponse,
   flag: number,
   mend: MendEnd,
+  plain: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>,
 ): Promise<UniversalServerResponse> {
   const bytes = await collect(answer.body);
-  const better = bytes[0] === flag ? mend(bytes.subarray(prefixBytes)) : undefined;
+  const first = bytes[0] ?? 0;
+  const content = bytes.subarray(prefixBytes);
+  const isEnd = (first & ~compressedFlag) === flag;
+  const better = isEnd ? mend(first === flag ? content : await plain(content)) : undefined;
   return { ...answer, body: once(better === undefined ? bytes : encodeEnvelope(flag, better)) };
 }
 

@@ -16,10 +16,18 @@ export interface JsonLimits {
   readonly list?: { readonly name: string; readonly elementsMax: number; readonly elementValuesMax: number };
   /** Notes the first key that occurs twice in one object. */
   readonly findDuplicate?: boolean;
+  /**
+   * Members that hold no text: a number may stand in a string, which the decoder reads as a BigInt, and repeats in its
+   * error. A long one is refused. So is a whole text that is a long string.
+   */
+  readonly noText?: ReadonlySet<string>;
 }
 
 /** What one request may hold, whatever its size in bytes. */
 export const jsonLimits: JsonLimits = { depthMax: 100, valuesMax: 32_768 };
+
+/** Characters of a string that stands for a number: all digits of any, and white space. */
+const numberCharsMax = 128;
 
 /** From the first byte of a value to behind its last. */
 export interface Span {
@@ -80,6 +88,9 @@ class Scan {
   #name = "";
   #start = 0;
   #elementStart = 0;
+  /** The key of the member that began last: its first byte and behind its last. */
+  #keyStart = 0;
+  #keyEnd = 0;
 
   constructor(bytes: Uint8Array, limits: JsonLimits) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -121,9 +132,11 @@ class Scan {
     if (this.#depth === 1 && this.#open[1] === 1) this.#start = this.#at;
     if (this.#depth === 2 && this.#inList) this.#elementStart = this.#at;
     if (byte === openObject || byte === openList) return this.#enter(byte === openObject);
+    const start = this.#at;
     if (byte === quote) this.#at = this.#stringEnd(this.#at);
     else if (!this.#word()) return false;
     if (this.#at < 0) return false;
+    if (byte === quote && this.#at - start > numberCharsMax + 2) this.#checkText();
     this.#ended();
     return true;
   }
@@ -168,6 +181,8 @@ class Scan {
     if (this.#bytes[this.#at] !== quote) return false;
     const end = this.#stringEnd(this.#at);
     if (end < 0) return false;
+    this.#keyStart = this.#at;
+    this.#keyEnd = end;
     const keys = this.#keys[this.#depth];
     if (this.#depth === 1 || keys !== undefined) {
       const key = this.#key(this.#at, end);
@@ -184,6 +199,18 @@ class Scan {
     if (this.#bytes[this.#at] !== colon) return false;
     this.#at++;
     return this.#value();
+  }
+
+  /** A long string is the value of the member that began last. */
+  #checkText(): void {
+    const { noText } = this.#limits;
+    if (noText === undefined) return;
+    const name = this.#depth === 0 ? undefined : this.#key(this.#keyStart, this.#keyEnd);
+    if (name !== undefined && !noText.has(name)) return;
+    const what = name === undefined ? "the message" : name;
+    throw new Fault("bad-request", {
+      message: `${what} is a string of more than ${numberCharsMax} characters, and no text is expected here`,
+    });
   }
 
   #key(start: number, end: number): string | undefined {

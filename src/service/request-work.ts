@@ -20,6 +20,7 @@ import type { RecordRun } from "../vocabulary.ts";
 import { splitBinary, splitJson } from "./append-split.ts";
 import { connectErrorOf } from "./errors.ts";
 import { GatheredBytes } from "./gathered-bytes.ts";
+import { noTextNames } from "./json-names.ts";
 import { jsonLimits, scanJson } from "./json-scan.ts";
 import { checkFields, uncheckedBytesMax } from "./message-limits.ts";
 import { MessageSplitter } from "./message-splitter.ts";
@@ -167,7 +168,7 @@ class Bounds {
         taken.set(number, split.run);
         return split.rest;
       }
-    } else if (this.#isJson) scanJson(message, jsonLimits);
+    } else if (this.#isJson) scanJson(message, { ...jsonLimits, noText: noTextNames(method.input) });
     if (!this.#isJson) checkFields(method.input, message);
     return message;
   }

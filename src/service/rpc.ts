@@ -13,7 +13,8 @@ import {
   type HandlerContext,
   type ServiceImpl,
 } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { Compression, UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -22,8 +23,8 @@ import type { RecordLimits } from "../log/mod.ts";
 import { type CallDesk, type Caller, traceRecordHeader } from "./call.ts";
 import { type Passage, passageKey } from "./call-context.ts";
 import { doorOfPath } from "./doors.ts";
-import { faultOfOwn, mendEarlyError } from "./early-error.ts";
-import { codeName, connectErrorOf } from "./errors.ts";
+import { faultOfEarly, faultOfOwn, mendEarlyError } from "./early-error.ts";
+import { codeName, codeOf, connectErrorOf } from "./errors.ts";
 import { mendGrpcMessage } from "./grpc-message.ts";
 import { fromText, isGrpcWebText, toText } from "./grpc-web-text.ts";
 import { heldBody } from "./held-body.ts";
@@ -31,7 +32,7 @@ import { type Exchange, pathOf } from "./http/exchange.ts";
 import { universalRequest, writeUniversal } from "./http/universal.ts";
 import { jsonOptions } from "./json-options.ts";
 import { type MemoryBudget, stalledFault } from "./memory/memory-budget.ts";
-import { refuseRpc } from "./refuse.ts";
+import { refuse, refuseRpc } from "./refuse.ts";
 import { boundWork, type TakenRuns } from "./request-work.ts";
 import { noteStray } from "./stray.ts";
 
@@ -62,6 +63,19 @@ export const rpcService = <T extends DescService>(
 
 const compressions = [compressionGzip, compressionBrotli];
 
+/** A message in a URL: as much as the URL itself may hold. */
+const queryBytesMax = 16 * 1024;
+/**
+ * Connect itself decompresses the message of a GET and nothing else, since boundWork() does it for all bodies. A few
+ * bytes in a URL must not become a message that takes long to parse.
+ */
+const queryCompressions = compressions.map(
+  (compression): Compression => ({
+    ...compression,
+    decompress: (bytes, bytesMax) => compression.decompress(bytes, Math.min(bytesMax, queryBytesMax)),
+  }),
+);
+
 /** setTimeout's most; a caller that asks for longer gets no deadline at all. */
 const timeoutMsMax = 2 ** 31 - 1;
 
@@ -70,7 +84,7 @@ export type RpcHandler = (exchange: Exchange, caller: Caller) => Promise<void> |
 
 export function rpcHandler(services: readonly RpcService[], options: RpcOptions): RpcHandler {
   const router = createConnectRouter({
-    acceptCompression: [...compressions],
+    acceptCompression: queryCompressions,
     readMaxBytes: options.readMaxBytes,
     writeMaxBytes: options.writeMaxBytes,
     jsonOptions,
@@ -204,7 +218,7 @@ async function serve(
     });
     let answer = await handler(binary);
     if (!passage.reached && answer.body !== undefined) {
-      answer = await mendEarlyError(answer, binary.header.get("content-type"));
+      answer = await mendEarlyError(answer, binary.header.get("content-type"), compressions);
     }
     if (text) answer = toText(answer);
     if (answer.body === undefined && answer.status >= 400) {
@@ -219,8 +233,13 @@ async function serve(
   } catch (reason) {
     passage.reason ??= reason;
     telemetry.log.debug({ err: reason, path: handler.requestPath }, "an RPC ended early");
-    if (!exchange.headersSent) refuseRpc(exchange, 500);
-    else exchange.destroy();
+    if (exchange.headersSent) exchange.destroy();
+    else if (passage.reached) refuseRpc(exchange, 500);
+    else {
+      const fault = faultOfEarly(reason);
+      passage.reason = fault;
+      refuse(exchange, { fault, status: codeToHttpStatus(codeOf(fault)) });
+    }
   } finally {
     share.hold(0);
     passage.answer.hold(0);

@@ -101,3 +101,36 @@ test("a bulk load whose batch is too large is the caller's mistake", async () =>
   const { reason, metadata } = error.details[0]?.debug ?? assert.fail("no details");
   assert.deepEqual([error.code, reason, metadata.written], ["resource_exhausted", "TOO_LARGE", "no"]);
 });
+
+test("an error that is long enough to be compressed", async () => {
+  await using served = await serve();
+  const wrong = `{"offset":"${"z".repeat(2000)}"}`;
+  for (const [path, type, body, accept] of [
+    ["Consume", "application/json", Buffer.from(wrong), "accept-encoding"],
+    ["ConsumeStream", "application/connect+json", envelope(wrong), "connect-accept-encoding"],
+    ["Consume", "application/grpc-web+json", envelope(wrong), "grpc-accept-encoding"],
+  ] as const) {
+    const answer = await fetch(`${served.url}/log.v1.Log/${path}`, {
+      method: "POST",
+      body: new Uint8Array(body),
+      headers: { "content-type": type, [accept]: "gzip" },
+    });
+    const text = await answer.text();
+    assert.match(text, /invalid_argument|grpc-status: 3/, type);
+    assert.match(text, /"written":"no"|grpc-status-details-bin/, type);
+  }
+});
+
+test("an error whose message holds half of a surrogate pair is the caller's mistake in gRPC too", async () => {
+  await using served = await serve();
+  for (const wrong of ['{"offset":"\\ud800"}', "\u{1f600}"]) {
+    const answer = await fetch(`${served.url}/log.v1.Log/Consume`, {
+      method: "POST",
+      body: new Uint8Array(envelope(wrong)),
+      headers: { "content-type": "application/grpc-web+json" },
+    });
+    const text = await answer.text();
+    const status = answer.headers.get("grpc-status") ?? /grpc-status: (\d+)/.exec(text)?.[1];
+    assert.equal(status, "3", wrong);
+  }
+});

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:http2";
 import { after, before, test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ProduceBatchRequestSchema, ProduceBatchResponseSchema } from "../../src/gen/log/v1/log_pb.js";
 import { encodeRun } from "../../src/log/mod.ts";
@@ -171,6 +171,48 @@ for (const { name, path, headers, body, status, says } of refused) {
     assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
   });
 }
+
+const long = (text: string): Buffer => Buffer.from(text.repeat(4_000_000 / text.length));
+const holdsNoText = [
+  ["a number of four million digits in a string", "Log/Consume", "offset"],
+  ["a long name of an enum", "Log/Consume", "readMode"],
+  ["a long string in place of a message", "Log/Produce", "record"],
+] as const;
+for (const [name, method, member] of holdsNoText) {
+  test(`${name} is refused before it is decoded, and the answer does not repeat it`, async () => {
+    const body = Buffer.concat([Buffer.from(`{"${member}":"`), long("9"), Buffer.from('"}')]);
+    const turnMs = await longestTurnMs(async () => {
+      const answer = await ask(rpc(method), body, json);
+      assert.equal(answer.status, 400);
+      assert.match(answer.text, /more than 128 characters, and no text is expected/);
+      assert.ok(answer.body.length < 4096, `${answer.body.length}`);
+    });
+    assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
+  });
+}
+
+test("a key of two million characters is not repeated in the answer", async () => {
+  const key = long("k").subarray(0, 2_000_000);
+  const answer = await ask("/", Buffer.from(`{"${key}":1,"${key}":2}`), {});
+  assert.equal(answer.status, 400);
+  assert.ok(answer.body.length < 4096, `${answer.body.length}`);
+});
+
+test("a few bytes in the URL of a GET do not become a message that takes long to decode", async () => {
+  for (const [compression, compress] of [
+    ["br", brotliCompressSync],
+    ["gzip", gzipSync],
+  ] as const) {
+    const message = compress(`{"a":${"[".repeat(1_000_000)}${"]".repeat(1_000_000)}}`).toString("base64url");
+    const path = `${rpc("Log/Describe")}?connect=v1&encoding=json&base64=1&compression=${compression}&message=${message}`;
+    const turnMs = await longestTurnMs(async () => {
+      const answer = await fetch(`${served.url}${path}`);
+      assert.equal(answer.status, 429);
+      assert.match(await answer.text(), /a message of more than 16384 bytes/);
+    });
+    assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
+  }
+});
 
 test("4 MiB of JSON records of 100 bytes are appended over several turns", async () => {
   const value = Buffer.alloc(100, "v").toString("base64");

@@ -84,3 +84,15 @@ test("codes are spelled as Connect spells them", () => {
   assert.equal(codeName(Code.Canceled), "canceled");
   assert.equal(codeName(Code.DataLoss), "data_loss");
 });
+
+test("an answer neither grows with what a caller sent nor holds half of a character", () => {
+  const fault = new Fault("bad-request", {
+    message: `${"x".repeat(1999)}\u{1f600} tail`,
+    facts: { field: "f".repeat(1_000_000), limit: 3 },
+  });
+  assert.ok(fault.message.isWellFormed());
+  assert.ok(fault.message.length < 2100);
+  assert.ok(String(fault.facts["field"]).length < 2100);
+  assert.equal(fault.facts["limit"], 3);
+  assert.doesNotThrow(() => encodeURIComponent(connectErrorOf(fault).message));
+});
