@@ -50,10 +50,10 @@ export function checkNext(
   limit: number,
   end: ChainEnd,
 ): ChainFlaw | undefined {
-  return checkFrame(bytes, at, limit) ?? checkLink(bytes, at, end);
+  return checkFrame(bytes, at, limit) ?? checkLink(bytes, at, end) ?? checkPayload(bytes, at);
 }
 
-/** The same of a frame that is known to be sound by itself. */
+/** The same of a frame that is known to be sound by itself, records and all. */
 export function checkLink(bytes: Uint8Array, at: number, end: ChainEnd): ChainFlaw | undefined {
   if (framePreviousCrc(bytes, at) !== end.crc) return "chain";
   if (frameIndex(bytes, at) !== end.index + 1) return "index";
@@ -61,7 +61,7 @@ export function checkLink(bytes: Uint8Array, at: number, end: ChainEnd): ChainFl
   // The first batch of all says where offsets begin.
   if (frameBaseOffset(bytes, at) !== end.nextOffset && end.index > 0) return "offset";
   if (frameTimestampMs(bytes, at) < end.timestampMs) return "time";
-  return checkPayload(bytes, at);
+  return undefined;
 }
 
 /** The end of the log once the frame at `at` was added. */
