@@ -84,8 +84,20 @@ export class DiskWatch implements Disposable {
   }
 
   async #handOver(): Promise<void> {
-    const { replica, handOver, clock, logger } = this.#options;
+    const { clock, logger } = this.#options;
     this.#isHandingOver = true;
+    try {
+      await this.#handOverToRoom();
+    } catch (err) {
+      logger.warn({ err }, "leadership could not be handed over, it is tried again");
+    }
+    this.#isHandingOver = false;
+    this.#notBeforeMs = clock.monotonicMs() + this.#pauseMs;
+    this.#pauseMs = Math.min(pauseMs.longest, 2 * this.#pauseMs);
+  }
+
+  async #handOverToRoom(): Promise<void> {
+    const { replica, handOver, logger } = this.#options;
     const suited = await this.#withRoom();
     const names = [...suited];
     if (!this.#closed && names.length > 0) {
@@ -94,9 +106,6 @@ export class DiskWatch implements Disposable {
     } else if (!this.#closed && replica.node.configuration.voters.length > 1) {
       logger.warn({}, "this node's disk takes no records, and no other voter says that its disk does");
     }
-    this.#isHandingOver = false;
-    this.#notBeforeMs = clock.monotonicMs() + this.#pauseMs;
-    this.#pauseMs = Math.min(pauseMs.longest, 2 * this.#pauseMs);
   }
 
   /** Names of the other voters that answer and say that they take records. */

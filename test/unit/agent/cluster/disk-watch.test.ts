@@ -17,7 +17,7 @@ const configuration = { ...emptyConfState, voters: [1, 2, 3], roster: { members,
 const full = new Fault("disk-full", { message: "the disk is full, 1 MiB of 100 MiB are free" });
 
 /** A leader among three, whose disk and whose peers' answers are told; and what it did. */
-function scene(answers: Record<string, unknown>) {
+function scene(answers: Record<string, unknown>, failsToHandOver = false) {
   const clock = new StillClock();
   const told: { reason: string | undefined; asked: string[]; suited: string[][]; isLeader: boolean } = {
     reason: undefined,
@@ -54,6 +54,7 @@ function scene(answers: Record<string, unknown>) {
     },
     handOver: async (_, suits) => {
       told.suited.push(members.filter(suits).map(({ name }) => name));
+      if (failsToHandOver) throw new Fault("overloaded");
     },
     clock,
     logger: noLogger,
@@ -110,5 +111,14 @@ test("where no other disk takes records the leader stays, and asks again after a
   assert.ok(first > 4 && first < 20, String(first));
   await pass(600_000);
   assert.ok(told.asked.length - first <= 22, String(told.asked.length - first));
+  watch[Symbol.dispose]();
+});
+
+test("a hand-over that fails is tried again, and ends nothing", async () => {
+  const { told, watch, become, pass } = scene({ "n3:1": { takesRecords: true } }, true);
+  await become(full);
+  assert.deepEqual(told.suited, [["n3"]]);
+  await pass(5_000);
+  assert.ok(told.suited.length > 1, String(told.suited.length));
   watch[Symbol.dispose]();
 });
