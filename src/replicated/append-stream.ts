@@ -128,9 +128,18 @@ export class AppendStream {
   readonly #hereFailed = (reason: unknown): void => {
     this.#here--;
     this.#fail(Fault.from(reason));
+    this.#arm();
   };
 
   #queue(run: RecordRun, options: AppendOptions): Promise<Appended> {
+    try {
+      this.#stopListening ??= this.#ports.watch.listen(() => this.#leaderChanged());
+    } catch (reason) {
+      // Not queued: what is answered as not written must not be sent later.
+      const fault = Fault.from(reason);
+      this.#fail(fault);
+      return Promise.reject(fault);
+    }
     const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
     return new Promise((resolve, reject) => {
       const now = this.#ports.clock.monotonicMs();
@@ -147,7 +156,6 @@ export class AppendStream {
         unobserve: undefined,
       };
       this.#order.add(waiting);
-      this.#stopListening ??= this.#ports.watch.listen(() => this.#leaderChanged());
       this.#pumpSoon();
     });
   }

@@ -197,6 +197,47 @@ describe("a stream that a follower forwards", () => {
     assert.equal(node.sent.length, 2);
   });
 
+  test("that finds no room to wait for a leader is not written later", async () => {
+    const node = new Node();
+    const listen = node.watch.listen.bind(node.watch);
+    node.watch.listen = () => {
+      throw new Fault("overloaded");
+    };
+    const stream = node.stream({ ended: false });
+    await assert.rejects(stream.append(run("x"), {}), { kind: "overloaded", written: "no" });
+    node.watch.listen = listen;
+    await assert.rejects(stream.append(run("y"), {}), { kind: "unavailable", written: "no" });
+    await node.pass(1_000);
+    assert.deepEqual(node.told, []);
+  });
+
+  test("listens to the leader no longer than something waits, also after a failure on this node", async () => {
+    const node = new Node();
+    let listeners = 0;
+    const listen = node.watch.listen.bind(node.watch);
+    node.watch.listen = (changed) => {
+      listeners++;
+      const stop = listen(changed);
+      return () => {
+        listeners--;
+        stop();
+      };
+    };
+    node.lead("here");
+    const stream = node.stream({ ended: false });
+    const first = assert.rejects(stream.append(run("x"), {}), isFault("out-of-sequence"));
+    node.lead("b");
+    const second = assert.rejects(stream.append(run("y"), {}), isFault("unavailable"));
+    await settle();
+    assert.equal(listeners, 1);
+    node.sent[0]!.fail(new Fault("out-of-sequence"));
+    await first;
+    await second;
+    await settle();
+    assert.equal(listeners, 0);
+    assert.deepEqual(node.told, ["here:x"]);
+  });
+
   test("waits when the leader has no room, instead of failing", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
