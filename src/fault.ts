@@ -46,6 +46,10 @@ const kinds = {
 } as const satisfies Record<string, { retry: boolean; sentence: string }>;
 
 export type FaultKind = keyof typeof kinds;
+
+/** Does this kind invite clients to repeat the call? Of such a fault nothing may have been written. */
+export const invitesRetry = (kind: FaultKind): boolean => kinds[kind].retry;
+
 export type Facts = Readonly<Record<string, string | number | boolean>>;
 
 export interface FaultOptions {
@@ -97,7 +101,7 @@ export class Fault extends Error {
 
   /** May the same call be repeated as it is? Only ever true when nothing was written. */
   get retry(): boolean {
-    return kinds[this.kind].retry && this.written === "no";
+    return invitesRetry(this.kind) && this.written === "no";
   }
 
   /** The fault itself, or what was thrown wrapped as "unknown" with the cause kept for the log. */

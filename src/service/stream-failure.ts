@@ -3,20 +3,16 @@
  * acknowledged before it, and whether anything of the rest may have been written. Pure.
  */
 
-import type { Facts } from "../fault.ts";
-import { Fault, type FaultKind } from "../fault.ts";
+import { type Facts, Fault, invitesRetry } from "../fault.ts";
 
 /** What became of the appends that were under way behind the first failure. */
 export type Settled = PromiseSettledResult<unknown>;
-
-/** Kinds that promise that nothing was written: with anything else they would mislead a client that repeats by itself. */
-const certainKinds: readonly FaultKind[] = ["unavailable", "not-leader", "overloaded", "disk-full"];
 
 /** `before` says what was acknowledged before the failure. `behind` are the appends that were begun after it. */
 export function streamFailure(reason: unknown, before: Facts, behind: readonly Settled[]): Fault {
   const fault = Fault.from(reason);
   const isUnknown = fault.written === "unknown" || behind.some(mayHaveWritten);
-  const kind = isUnknown && certainKinds.includes(fault.kind) ? "interrupted" : fault.kind;
+  const kind = isUnknown && invitesRetry(fault.kind) ? "interrupted" : fault.kind;
   return new Fault(kind, {
     message: fault.message,
     facts: { ...fault.facts, ...before },

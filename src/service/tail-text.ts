@@ -57,6 +57,8 @@ export function* textPieces(
 class SliceText {
   readonly #source: Generator<TextPiece, void, undefined>;
   readonly #made: TextPiece[] = [];
+  /** What the source threw: it would seem to have ended to the next reader. */
+  #failure: { readonly reason: unknown } | undefined;
   bytes: number;
 
   constructor(slice: BatchSlice, form: TextForm, format: ValueFormat) {
@@ -66,12 +68,22 @@ class SliceText {
 
   piece(at: number): TextPiece | undefined {
     while (this.#made.length <= at) {
-      const step = this.#source.next();
-      if (step.done === true) return undefined;
-      this.#made.push(step.value);
-      this.bytes += step.value.bytes.length;
+      const made = this.#next();
+      if (made === undefined) return undefined;
+      this.#made.push(made);
+      this.bytes += made.bytes.length;
     }
     return this.#made[at];
+  }
+
+  #next(): TextPiece | undefined {
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    try {
+      return this.#source.next().value ?? undefined;
+    } catch (reason) {
+      this.#failure = { reason };
+      throw reason;
+    }
   }
 }
 

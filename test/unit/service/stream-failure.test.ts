@@ -21,7 +21,7 @@ test("a stream says no only if nothing behind the failure was written, or may ha
 });
 
 test("a kind that invites clients to repeat is not told when something may have been written", () => {
-  for (const kind of ["unavailable", "not-leader", "overloaded", "disk-full"] as const) {
+  for (const kind of ["unavailable", "not-leader", "overloaded", "disk-full", "disk-busy"] as const) {
     assert.equal(streamFailure(new Fault(kind), {}, []).kind, kind);
     assert.equal(streamFailure(new Fault(kind), {}, [written]).kind, "interrupted");
   }
