@@ -4,7 +4,7 @@
  */
 import type * as Casbin from "casbin";
 import { Fault } from "../fault.ts";
-import { pauseEvery } from "../lib/pause-every.ts";
+import { Turns } from "../lib/turns.ts";
 import type { PolicyLine } from "./policy.ts";
 import { RoleGraph } from "./role-graph.ts";
 
@@ -35,10 +35,10 @@ export async function casbinRules(
     });
   }
   try {
-    const pause = pauseEvery(linesPerSlice);
+    const turns = new Turns();
     for (const { kind, fields } of lines) {
       model.addPolicy(kind.slice(0, 1), kind, [...fields]);
-      await pause();
+      await turns.next();
     }
     const enforcer = await casbin.newEnforcer(model);
     for (const kind of model.model.get("g")?.keys() ?? []) {
@@ -65,9 +65,6 @@ export async function casbinRules(
     throw new Fault("config", { message: `${modelName} and ${policyName} do not make rules`, cause });
   }
 }
-
-/** Casbin compares a new line with all lines before it, about 1 µs each. */
-const linesPerSlice = 50;
 
 /** The fields of the first rule of each kind. */
 const firstOfEachKind = (lines: readonly PolicyLine[]): (readonly string[])[] => [

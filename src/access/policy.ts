@@ -7,7 +7,7 @@
  * A long file is read in slices with a pause after each, so that reading it does not hold the event loop.
  */
 import { Fault } from "../fault.ts";
-import { pauseEvery } from "../lib/pause-every.ts";
+import { Turns } from "../lib/turns.ts";
 import { actions, isAction } from "./identity.ts";
 
 export interface PolicyLine {
@@ -38,7 +38,7 @@ export type Shape = ReadonlyMap<string, LineShape>;
  */
 export async function parsePolicy(text: string, shape: Shape, name = "policy"): Promise<PolicyLine[]> {
   const lines: PolicyLine[] = [];
-  const pause = pauseEvery(linesPerSlice);
+  const turns = new Turns();
   let number = 0;
   for (let start = 0; start <= text.length; ) {
     const newline = text.indexOf("\n", start);
@@ -47,13 +47,10 @@ export async function parsePolicy(text: string, shape: Shape, name = "policy"): 
     const line = parseLine(text.slice(start, end).trim(), number, shape, name);
     if (line !== undefined) lines.push(line);
     start = end + 1;
-    await pause();
+    await turns.next();
   }
   return lines;
 }
-
-/** About 2 ms of work. */
-const linesPerSlice = 2_000;
 
 function parseLine(trimmed: string, line: number, shape: Shape, name: string): PolicyLine | undefined {
   if (trimmed === "" || trimmed.startsWith("#")) return undefined;

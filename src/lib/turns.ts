@@ -1,29 +1,33 @@
 /**
- * Lets other work go on between the pieces of a long one. An `await` of what is settled already is no turn of the event
- * loop: a loop of such awaits holds it like a loop without.
+ * Lets other work run between the pieces of a long computation. An `await` of a promise that is settled already is not a
+ * turn of the event loop: a loop of such awaits holds it like a loop without.
  */
-import type { Clock } from "../lib/clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 
 /** How long a piece may be before the rest waits for another turn. */
 const pieceMs = 8;
+
+/** Resolves in a later turn of the event loop. */
+export const nextTurn = (clock: Pick<Clock, "soon">): Promise<void> =>
+  new Promise((resolve) => clock.soon(resolve));
 
 export class Turns {
   readonly #clock: Clock;
   #sinceMs: number;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock = systemClock) {
     this.#clock = clock;
     this.#sinceMs = clock.monotonicMs();
   }
 
-  /** Asked after each piece. Undefined: go on. Else it resolves in a later turn of the event loop. */
+  /** Asked after each piece. Undefined: go on. Otherwise it resolves in a later turn of the event loop. */
   next(): Promise<void> | undefined {
     if (this.#clock.monotonicMs() - this.#sinceMs < pieceMs) return undefined;
-    return new Promise((resolve) =>
-      this.#clock.soon(() => {
-        this.#sinceMs = this.#clock.monotonicMs();
-        resolve();
-      }),
-    );
+    return this.#later();
+  }
+
+  async #later(): Promise<void> {
+    await nextTurn(this.#clock);
+    this.#sinceMs = this.#clock.monotonicMs();
   }
 }

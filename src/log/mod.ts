@@ -12,19 +12,17 @@ export {
 export type { LogStart } from "./catalog.ts";
 export { checkCatalogFile } from "./catalog-file.ts";
 export type { ChainEnd } from "./chain.ts";
-export { chainStart, checkLink, checkNext, endOfFrame, scanStore } from "./chain.ts";
+export { chainStart, checkLink, endOfFrame, scanStore } from "./chain.ts";
 export * from "./command.ts";
 export { diskFault, isRefusal } from "./disk-fault.ts";
 export * from "./frame.ts";
 export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";
 export { LocalLog, type LocalLogOptions } from "./local-log.ts";
 export type { LogTelemetry } from "./log-meter.ts";
-
 export { checkLogStart } from "./log-start.ts";
 export { checkInitialOffset, checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
 export { checkPayload } from "./payload.ts";
 export { keyOf, outOfSequence, type ProducedBatch, ProducerTable, type Verdict } from "./producers.ts";
-
 export { outOfRange } from "./reader.ts";
 export type { FrameGroup } from "./recent.ts";
 export * from "./record.ts";

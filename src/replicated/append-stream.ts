@@ -16,7 +16,7 @@ import type { Appended, AppendOptions, RecordRun } from "../vocabulary.ts";
 import { type AppendVerdict, isRepeatable, outcomeOf, verdictOf } from "./append-verdict.ts";
 import type { ForwardGate } from "./forward-gate.ts";
 import type { LeaderWatch } from "./leader-watch.ts";
-import { type Flight, OrderedRuns, type QueuedRun } from "./ordered-runs.ts";
+import { type Flight, joinedRun, OrderedRuns, type QueuedRun } from "./ordered-runs.ts";
 import type { ProducedRuns } from "./produced-runs.ts";
 
 export interface AppendStreamPorts {
@@ -147,7 +147,6 @@ export class AppendStream {
       const waiting: WaitingRun = {
         run: copy,
         options,
-        attempts: 0,
         overtaken: false,
         settled: false,
         undecided: undefined,
@@ -226,7 +225,7 @@ export class AppendStream {
   #send(flight: Flight<WaitingRun>, leader: string): void {
     const { here, there, gate, produced } = this.#ports;
     const [first] = flight.runs as readonly [WaitingRun, ...WaitingRun[]];
-    const run = joined(flight);
+    const run = joinedRun(flight);
     const abort = new AbortController();
     const way: Way = { giveUp: () => undefined, grace: undefined };
     this.#ways.set(flight, way);
@@ -409,16 +408,3 @@ const replacedHere = (): Fault =>
 
 const behind = (cause: Fault): Fault =>
   new Fault("unavailable", { message: "an append before this one on the stream failed", cause });
-
-function joined({ runs, bytes: length }: Flight<WaitingRun>): RecordRun {
-  if (runs.length === 1) return runs[0]!.run;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  let count = 0;
-  for (const { run } of runs) {
-    bytes.set(run.bytes, at);
-    at += run.bytes.length;
-    count += run.count;
-  }
-  return { bytes, count };
-}

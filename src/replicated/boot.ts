@@ -14,6 +14,7 @@
  * start had everything that was promised. DESIGN.md, "Identity", says what this detects and what it cannot.
  */
 import { Fault } from "../fault.ts";
+import { fieldsOf } from "../lib/fields.ts";
 import type { RaftIndex, Term } from "../vocabulary.ts";
 
 export interface BootNumber {
@@ -129,8 +130,6 @@ export const isCount = (value: unknown): value is number =>
 const isNonce = (value: unknown): value is string => typeof value === "string" && noncePattern.test(value);
 const areNonces = (value: unknown, max: number): value is readonly string[] =>
   Array.isArray(value) && value.length <= max && value.every(isNonce);
-const fieldsOf = (value: unknown): Record<string, unknown> =>
-  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 
 function positionOf(value: unknown): Position | undefined {
   const { term, index } = fieldsOf(value);

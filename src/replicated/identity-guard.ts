@@ -11,6 +11,7 @@
  */
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { fieldsOf } from "../lib/fields.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Member, PeerId } from "../raft/mod.ts";
 import {
@@ -311,6 +312,3 @@ function sentenceOf(flaw: ClaimFlaw, name: string): string {
   }[flaw];
   return `${what}. Stop it, then empty its data directory or run tailrace repair on it with --yes, and start it with the same flags`;
 }
-
-const fieldsOf = (value: unknown): Record<string, unknown> =>
-  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};

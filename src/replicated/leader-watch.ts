@@ -85,6 +85,7 @@ export class LeaderWatch {
       });
     });
   }
+
   #checkRoom(): void {
     if (this.#changes.size < waitersMax) return;
     throw new Fault("overloaded", { message: "too many writes wait for a leader" });

@@ -13,12 +13,11 @@
  * - A run that was refused after a later one was written is `overtaken`: it cannot be written in order any more.
  */
 import type { AppendOptions, RecordRun } from "../vocabulary.ts";
+import { isRepeatable } from "./append-verdict.ts";
 
 export interface QueuedRun {
   readonly run: RecordRun;
   readonly options: AppendOptions;
-  /** How often it was sent. */
-  attempts: number;
   /** A later run of the stream was written while this one was not. */
   overtaken: boolean;
   settled: boolean;
@@ -104,10 +103,7 @@ export class OrderedRuns<Run extends QueuedRun> {
     }
     const runs = this.#join();
     let bytes = 0;
-    for (const one of runs) {
-      one.attempts++;
-      bytes += one.run.bytes.length;
-    }
+    for (const one of runs) bytes += one.run.bytes.length;
     const flight = { target, runs, bytes };
     this.#unsent += runs.length;
     this.#target = target;
@@ -172,7 +168,8 @@ export class OrderedRuns<Run extends QueuedRun> {
   #join(): Run[] {
     const first = this.#firstUnsent()!;
     const runs = [first];
-    if (!isPlain(first.options)) return runs;
+    // One with a condition travels alone.
+    if (isRepeatable(first.options)) return runs;
     const { joinedBytesMax, joinedRecordsMax } = this.#limits;
     let bytes = first.run.bytes.length;
     let count = first.run.count;
@@ -188,9 +185,22 @@ export class OrderedRuns<Run extends QueuedRun> {
   }
 }
 
-/** May it travel with others? One with a condition stands for itself. */
-const isPlain = ({ producer, expectedOffset }: AppendOptions): boolean =>
-  producer === undefined && expectedOffset === undefined;
-
 const isAlike = (a: AppendOptions, b: AppendOptions): boolean =>
-  isPlain(b) && a.deadlineMs === b.deadlineMs && a.subject === b.subject && a.traceparent === b.traceparent;
+  !isRepeatable(b) &&
+  a.deadlineMs === b.deadlineMs &&
+  a.subject === b.subject &&
+  a.traceparent === b.traceparent;
+
+/** The runs of a flight as one. */
+export function joinedRun({ runs, bytes: length }: Flight<QueuedRun>): RecordRun {
+  if (runs.length === 1) return runs[0]!.run;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  let count = 0;
+  for (const { run } of runs) {
+    bytes.set(run.bytes, at);
+    at += run.bytes.length;
+    count += run.count;
+  }
+  return { bytes, count };
+}

@@ -12,6 +12,7 @@
  */
 import { Fault, type FaultKind } from "../fault.ts";
 import { fromHex } from "../lib/bytes.ts";
+import { fieldsOf } from "../lib/fields.ts";
 import { type BootClaim, claimOf } from "./boot.ts";
 import { pack, peerOf } from "./entries.ts";
 import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./peer-codec.ts";
@@ -219,8 +220,5 @@ export function decodeRefusal({ head }: Frame): Refusal {
   // A reason that only a later version knows is still a refusal.
   return { reason: reason in reasons ? (reason as RefusalReason) : "not-permitted", message };
 }
-
-const fieldsOf = (value: unknown): Record<string, unknown> =>
-  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 const isText = (value: unknown): value is string =>
   typeof value === "string" && value.length > 0 && value.length <= 255;

@@ -38,6 +38,7 @@ export class ProducedRuns {
 
   /** A batch of this producer was committed here. */
   committed(stamp: ProducerStamp, batch: ProducedBatch): void {
+    if (this.#watched.size === 0) return;
     const bySequence = this.#watched.get(keyOf(stamp.subject, stamp.id));
     if (bySequence === undefined) return;
     const end = batch.sequence + batch.count;

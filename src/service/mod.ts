@@ -1,7 +1,6 @@
 /**
  * The service room: every RPC and every HTTP door of a log, behind one front. See DESIGN.md.
  */
-
 export { adminOperations, type BackupPart, type ClusterAdmin } from "./admin-operations.ts";
 export { type AppendDesk, type AppendRequest, appendFor, appendOptionsOf } from "./append.ts";
 export { type AssetsOptions, createAssets } from "./assets.ts";
@@ -14,7 +13,6 @@ export type { Express, Front, Pages } from "./front.ts";
 export { encodeGrpcMessage } from "./grpc-message.ts";
 export { defaultH2Limits, type H2Limits } from "./h2/h2-connection.ts";
 export { H2Session } from "./h2/h2-session.ts";
-export type { H2Stream } from "./h2/h2-stream.ts";
 export type { Exchange } from "./http/exchange.ts";
 export { NodeExchange, requestTarget } from "./http/node-exchange.ts";
 export { membershipOperations } from "./membership-operations.ts";

@@ -15,6 +15,7 @@ import { type Compression, encodeEnvelope, type UniversalServerRequest } from "@
 import { Fault } from "../fault.ts";
 import { ProduceBatchRequestSchema } from "../gen/log/v1/log_pb.js";
 import type { Clock } from "../lib/clock.ts";
+import { nextTurn } from "../lib/turns.ts";
 import type { RecordLimits } from "../log/mod.ts";
 import type { RecordRun } from "../vocabulary.ts";
 import { splitBinary, splitJson } from "./append-split.ts";
@@ -110,7 +111,7 @@ async function* enveloped(
   for await (const chunk of body) {
     for (const piece of splitter.push(chunk)) {
       if (piece.kind === "bytes") yield piece.bytes;
-      else if (piece.kind === "turn") await turn(clock);
+      else if (piece.kind === "turn") await nextTurn(clock);
       else {
         const isCompressed = (piece.flags & compressedFlag) !== 0;
         const message = await bounds.bounded(piece.bytes, isCompressed, piece.number);
@@ -162,7 +163,7 @@ class Bounds {
     const isBatch = method.input.typeName === ProduceBatchRequestSchema.typeName;
     if (isBatch) {
       const split = this.#isJson
-        ? await splitJson(message, recordLimits, () => turn(clock))
+        ? await splitJson(message, recordLimits, () => nextTurn(clock))
         : splitBinary(message, recordLimits);
       if (split !== undefined) {
         taken.set(number, split.run);
@@ -173,8 +174,6 @@ class Bounds {
     return message;
   }
 }
-
-const turn = (clock: Clock): Promise<void> => new Promise((resolve) => clock.soon(resolve));
 
 /** A record that protobuf-es cannot read. */
 function notDecoded(reason: unknown): Fault {

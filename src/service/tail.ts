@@ -6,6 +6,7 @@
  */
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { Turns } from "../lib/turns.ts";
 import type { BatchSlice, CommitLog } from "../vocabulary.ts";
 import type { Call, CallDesk, Caller } from "./call.ts";
 import { metaOf } from "./chapter-one.ts";
@@ -20,7 +21,6 @@ import { ReadHold } from "./read-room.ts";
 import { parseTail } from "./tail-request.ts";
 import { type SharedText, type TextForm, textPieces } from "./tail-text.ts";
 import type { Traffic } from "./traffic.ts";
-import { Turns } from "./turns.ts";
 
 export interface TailOptions {
   readonly log: CommitLog;

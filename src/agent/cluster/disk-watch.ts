@@ -5,6 +5,7 @@
  * It looks twice a second while the disk takes nothing, and not at all otherwise.
  */
 import type { Clock, Timer } from "../../lib/clock.ts";
+import { fieldsOf } from "../../lib/fields.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import type { Member } from "../../raft/mod.ts";
 import type { Replica } from "../../replicated/mod.ts";
@@ -123,6 +124,4 @@ export class DiskWatch implements Disposable {
   }
 }
 
-function takesRecords(answer: unknown): boolean {
-  return typeof answer === "object" && answer !== null && (answer as RoomAnswer).takesRecords === true;
-}
+const takesRecords = (answer: unknown): boolean => fieldsOf(answer)["takesRecords"] === true;

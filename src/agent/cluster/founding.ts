@@ -6,6 +6,7 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/clock.ts";
+import { fieldsOf } from "../../lib/fields.ts";
 import {
   type Founder,
   type FounderAnswer,
@@ -21,8 +22,6 @@ export interface FounderReply {
   readonly answer: FounderAnswer;
 }
 
-const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 const isText = (value: unknown): value is string =>
   typeof value === "string" && value.length > 0 && value.length <= 255;
 

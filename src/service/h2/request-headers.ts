@@ -4,8 +4,8 @@
 import type { IncomingHttpHeaders } from "node:http2";
 
 const pseudo: ReadonlySet<string> = new Set([":method", ":scheme", ":path", ":authority"]);
-/** They belong to HTTP/1.1's connections; a request that has one is malformed. */
-const connectionFields: ReadonlySet<string> = new Set([
+/** Fields of HTTP/1.1 connections. HTTP/2 forbids them: a request that has one is malformed (RFC 9113 §8.2.2). */
+export const connectionFields: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",

@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import { errorCode } from "../h2/frames.ts";
 import type { H2Stream } from "../h2/h2-stream.ts";
 import { encodeBlock } from "../h2/hpack.ts";
+import { connectionFields } from "../h2/request-headers.ts";
 import type { MemoryShare } from "../memory/memory-share.ts";
 import { mendAuthority } from "../origin.ts";
 import { BodyQueue } from "./body-queue.ts";
@@ -16,15 +17,6 @@ import {
   type ResponseHeaders,
   requestLate,
 } from "./exchange.ts";
-
-/** Fields of HTTP/1.1 connections; HTTP/2 forbids them (RFC 9113 §8.2.2). */
-const connectionFields: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 /** What a request takes in memory besides the text of its headers. */
 const requestBytes = 2 * 1024;

@@ -5,7 +5,7 @@
 import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Clock } from "../../lib/clock.ts";
-import { Turns } from "../turns.ts";
+import { Turns } from "../../lib/turns.ts";
 import type { Exchange, RequestHeaders, ResponseHeaders } from "./exchange.ts";
 
 /** The request as Connect's handlers take it. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../../src/lib/clock.ts";
-import { Turns } from "../../../src/service/turns.ts";
+import { Turns } from "../../../src/lib/turns.ts";
 
 test("a short piece goes on, a long one waits for a later turn of the event loop", async () => {
   let nowMs = 0;
@@ -15,5 +15,5 @@ test("a short piece goes on, a long one waits for a later turn of the event loop
   assert.ok(later !== undefined);
   await later;
   assert.equal(others, 1);
-  assert.equal(turns.next(), undefined, "the time begins anew");
+  assert.equal(turns.next(), undefined, "a new piece has begun");
 });

@@ -12,7 +12,7 @@ interface Named extends QueuedRun {
 
 function named(name: string, options: AppendOptions = numbered, bytes = 1): Named {
   const run = { bytes: new Uint8Array(bytes), count: 1 };
-  return { name, run, options, attempts: 0, overtaken: false, settled: false };
+  return { name, run, options, overtaken: false, settled: false };
 }
 
 function filled(...runs: readonly Named[]): OrderedRuns<Named> {
