@@ -150,7 +150,8 @@ export function createFront(options: FrontOptions): Front {
     stream(stream, headers, caller) {
       if (doorOfPath(headers[":path"] ?? "")?.long === true) stream.allowLongRequest();
       const known = express !== undefined && knows(headers[":authority"] ?? headers.host, caller);
-      if (!known || !express(stream, headers, caller)) request(new H2Exchange(stream, headers, date), caller);
+      if (known && express(stream, headers, caller)) stream.isLight = true;
+      else request(new H2Exchange(stream, headers, date), caller);
     },
   };
 }

@@ -49,7 +49,10 @@ export interface H2Limits {
    * the reset is free. A reset right behind its request is not.
    */
   readonly servedMs: number;
-  /** Requests that one turn of the event loop begins or sees canceled, and for how long it begins them. */
+  /**
+   * Requests that one turn of the event loop begins or sees canceled, and for how long it begins them. A turn begins
+   * `lightPerRequest` times as many whose stream is light, and reads no clock for them.
+   */
   readonly requestsPerTurn: number;
   readonly turnMs: number;
 }
@@ -66,6 +69,9 @@ export const defaultH2Limits: H2Limits = {
   requestsPerTurn: 32,
   turnMs: 5,
 };
+
+/** So many light requests are as much work as one other. */
+const lightPerRequest = 8;
 
 /** A DATA frame that a window cut to less than this is charged: the peer grants window in crumbs. */
 const crumbBytes = 256;
@@ -106,10 +112,12 @@ export class H2Connection {
   readonly #reader = new FrameReader({
     onFrame: (type, flags, id, payload) => this.#onFrame(type, flags, id, payload),
     takesPieces: () => this.#settingsSeen && this.#block === undefined,
-    isFull: () => this.#closed || this.#turnIsOver,
+    isFull: () => this.#closed || this.#isTurnOver(),
   });
-  /** Requests begun or canceled in this turn. */
-  #turnRequests = 0;
+  /** Work of this turn, in light requests; whether other work was done since the clock was read; no more is taken. */
+  #turnWork = 0;
+  #turnLook = false;
+  #turnIsOver = false;
   #turn = 0;
   #nowMs: number;
   #settingsSeen = false;
@@ -192,7 +200,9 @@ export class H2Connection {
 
   #read(chunk: Buffer): boolean {
     if (this.#closed) return true;
-    this.#turnRequests = 0;
+    this.#turnWork = 0;
+    this.#turnLook = false;
+    this.#turnIsOver = false;
     this.#turn++;
     this.#nowMs = this.#host.monotonicMs();
     try {
@@ -372,13 +382,14 @@ export class H2Connection {
 
   /** Ends a stream for a mistake that its client made on it. Throws when there were too many. */
   endForMistake(stream: H2Stream, code: number): void {
-    this.#turnRequests++;
     stream.cutOff(code);
     this.#forget(stream);
     this.#charge(frameCharge.reset);
   }
 
   #forget(stream: H2Stream): void {
+    // What ends while its connection is read was refused, has failed or was canceled: no light request does.
+    this.#worked(lightPerRequest);
     this.#streams.delete(stream.id);
     this.#ready.delete(stream);
     this.#starved.delete(stream);
@@ -389,10 +400,20 @@ export class H2Connection {
 
   // What the peer sends.
 
-  get #turnIsOver(): boolean {
+  /** Once true, it stays so until the next turn. Called for every frame. */
+  #isTurnOver(): boolean {
     const { requestsPerTurn, turnMs } = this.#limits;
-    if (this.#turnRequests === 0) return false;
-    return this.#turnRequests >= requestsPerTurn || this.#host.monotonicMs() - this.#nowMs >= turnMs;
+    if (this.#turnWork >= requestsPerTurn * lightPerRequest) return true;
+    if (!this.#turnLook) return this.#turnIsOver;
+    this.#turnLook = false;
+    this.#turnIsOver ||= this.#host.monotonicMs() - this.#nowMs >= turnMs;
+    return this.#turnIsOver;
+  }
+
+  /** Work of this turn that is as much as a request which is not light. */
+  #worked(units: number): void {
+    this.#turnWork += units;
+    this.#turnLook = true;
   }
 
   #onFrame(type: number, flags: number, id: number, payload: Buffer): void {
@@ -529,7 +550,7 @@ export class H2Connection {
       return;
     }
     this.#lastStream = id;
-    this.#turnRequests++;
+    this.#turnWork++;
     const headers = this.#headersOf(block);
     if (typeof headers === "string") this.#charge(Math.floor(block.length / perUnit.refusedBytes));
     if (headers === "malformed" || (headers !== "too-large" && endStream && lacksBody(headers))) {
@@ -558,6 +579,7 @@ export class H2Connection {
     } catch (reason) {
       this.streamFailed(stream, reason);
     }
+    if (!stream.isLight) this.#worked(lightPerRequest - 1);
     if (endStream && !stream.closed) stream.receive(nothing, 0, true);
   }
 
@@ -591,6 +613,7 @@ export class H2Connection {
 
   /** Its body may be on its way already. */
   #refuseNew(id: number, endStream: boolean, code: number): void {
+    this.#worked(lightPerRequest - 1);
     if (!endStream) this.#cut.add(id, this.#limits.streamWindow);
     this.#refuse(id, code);
   }
@@ -629,7 +652,6 @@ export class H2Connection {
     this.#charge(frameCharge.reset);
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
-    this.#turnRequests++;
     if (this.#wasServed(stream)) this.#meter.earn(frameEarning.servedReset);
     this.#abandoned.add(id, 0);
     stream.over();

@@ -30,6 +30,8 @@ export class H2Stream {
   /** The stream is over, in whatever way; nothing follows. */
   onClose: (() => void) | undefined;
   headersSent = false;
+  /** Set by a server to which the request is little work: a turn of the connection begins more of these. */
+  isLight = false;
   /** Over on both sides, or cut. */
   closed = false;
   /** When its request came: monotonic, and the turn of the connection. */

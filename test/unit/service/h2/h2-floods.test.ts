@@ -194,6 +194,42 @@ test("a turn begins no more than so many requests; the rest of the chunk waits f
   assert.equal(world.connection.streams, 0);
 });
 
+/** How many streams there were after each turn of reading so many requests in one chunk. */
+function turnsOf(world: World, requests: number): number[] {
+  const chunk = Buffer.concat(Array.from({ length: requests }, (_, at) => headers(2 * at + 1)));
+  const seen: number[] = [];
+  for (let all = world.connection.feed(chunk); ; all = world.connection.proceed()) {
+    seen.push(world.streams.length);
+    if (all) return seen;
+  }
+}
+
+test("a turn begins eight times as many light requests, and however long they took", () => {
+  const world = new World({ requestsPerTurn: 10, turnMs: 5 });
+  world.serve = (stream) => {
+    stream.isLight = true;
+    world.nowMs += 1;
+  };
+  assert.deepEqual(turnsOf(world, 200), [80, 160, 200]);
+});
+
+test("a light request that is answered in the turn that began it is light no more", () => {
+  const world = new World({ requestsPerTurn: 10 });
+  world.serve = (stream) => {
+    stream.isLight = true;
+    stream.respond(ok);
+    stream.end();
+  };
+  assert.deepEqual(turnsOf(world, 20), [9, 18, 20]);
+  const slow = new World({ requestsPerTurn: 100, turnMs: 5 });
+  slow.serve = (stream) => {
+    stream.isLight = true;
+    stream.reset(0);
+    slow.nowMs += 3;
+  };
+  assert.deepEqual(turnsOf(slow, 5), [2, 4, 5]);
+});
+
 test("a client may cancel a thousand streams at once, again and again, when they were being served", () => {
   for (const serve of [
     (world: World, stream: H2Stream) => {
