@@ -11,7 +11,7 @@ import { type AppendDesk, appendFor } from "./append.ts";
 import { type Call, type CallDesk, type Caller, traceRecordHeader } from "./call.ts";
 import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./chapter-one-json.ts";
 import { getDoor, postDoor } from "./doors.ts";
-import { signalOf } from "./ending.ts";
+import { endOf } from "./ending.ts";
 import { httpErrorOf } from "./errors.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./http/exchange.ts";
 import { readBody } from "./http/read-body.ts";
@@ -106,11 +106,10 @@ function limitOf(
   call: Call,
   { clock }: ChapterOneOptions,
 ): Disposable & { readonly signal: AbortSignal } {
-  const late = new AbortController();
+  const end = endOf(call, exchange.signal);
   const leftMs = (call.deadlineMs ?? 0) - clock.monotonicMs();
-  const timer = clock.after(leftMs, () => late.abort(new Fault("deadline")));
-  const signal = signalOf(call, AbortSignal.any([exchange.signal, late.signal]));
-  return { signal, [Symbol.dispose]: () => timer.cancel() };
+  const timer = clock.after(leftMs, () => end.abort(new Fault("deadline")));
+  return { signal: end.signal, [Symbol.dispose]: () => timer.cancel() };
 }
 
 /** A browser that asks for a page, not a program that asks for a record. */
