@@ -64,4 +64,12 @@ export class ClockLeaps {
   recent(monotonicMs: number, withinMs: number): Leap | undefined {
     return this.#last !== undefined && monotonicMs - this.#last.atMs < withinMs ? this.#last : undefined;
   }
+
+  /**
+   * What the wall clock would show without its leaps, as long as the last one is recent. Undefined: it did not leap, or
+   * it came back.
+   */
+  withoutLeapsMs(monotonicMs: number, withinMs: number): number | undefined {
+    return this.recent(monotonicMs, withinMs) === undefined ? undefined : this.#beforeMs + monotonicMs;
+  }
 }

@@ -243,7 +243,7 @@ export class LocalLog implements CommitLog {
   async #write(group: QueuedGroup): Promise<void> {
     this.#current = group;
     const base = this.log.end.nextOffset;
-    const { group: frames, end, timestampMs } = group.builder.seal(this.log.end, term, this.#clock.wallMs());
+    const { group: frames, end, timestampMs } = group.builder.seal(this.log.end, term, this.#stampMs());
     let fault: Fault | undefined;
     try {
       this.log.stageOwn(frames, end);
@@ -352,6 +352,14 @@ export class LocalLog implements CommitLog {
       const delayMs = now === undefined ? expiryLookMsMax : Math.min(expiryMs - now, expiryLookMsMax);
       this.#later("expiry", Math.max(1000, delayMs), () => {});
     }
+  }
+
+  /** For an hour after the clock was set back, what it would show otherwise: no record is to expire early. */
+  #stampMs(): number {
+    const wallMs = this.#clock.wallMs();
+    const monotonicMs = this.#clock.monotonicMs();
+    this.#leaps.look({ wallMs, monotonicMs });
+    return Math.max(wallMs, Math.floor(this.#leaps.withoutLeapsMs(monotonicMs, leapHoldMs) ?? 0));
   }
 
   /** The time by which something may expire; undefined for an hour after the clock was set. */

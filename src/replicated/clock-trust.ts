@@ -14,6 +14,10 @@
  * whose clock a majority confirms, or, where there is no majority, whose clock was not set when this node's was. Without
  * a successor the node leads on: a log with doubtful times is better than none.
  *
+ * Expiry goes by the stamps of records, so a stamp that is too early makes a record expire too early once the clock is
+ * trusted again. While the clock is not trusted, a record is therefore stamped no earlier than the clock would show
+ * without the leaps of the last hour, and never more than 10 s before what a majority shows.
+ *
  * What this cannot see: a majority that is wrong in the same way for more than an hour, and a clock that is wrong from
  * the start on a node without peers.
  */
@@ -23,8 +27,8 @@ import { PeerClocks } from "./peer-clocks.ts";
 const offMsMax = 10_000;
 /** Once a clock is off, it has to come closer, or it would be off and right again by turns. */
 const offAgainMsMax = 8_000;
-/** A record is stamped at most this far ahead of the clocks of the others. */
-const stampAheadMsMax = 10_000;
+/** A record is stamped at most this far ahead of the clocks of the others, and at most this far behind a majority. */
+const stampOffMsMax = 10_000;
 const gapMsMax = 3_600_000;
 
 export interface ClockVerdict {
@@ -48,6 +52,8 @@ export class ClockTrust {
   #others: readonly string[] = [];
   /** Why this clock alone is not believed, besides a leap of its own. */
   #doubt: Doubt | undefined;
+  /** At the start: what the clock would show without the leaps that the last process noted. */
+  #begun: Moment | undefined;
   #wasOff = false;
 
   /** The other voters from now on, by name; none for an only voter, and where the network does not tell. */
@@ -62,14 +68,25 @@ export class ClockTrust {
     return this.#held(monotonicMs)?.byMs;
   }
 
+  /** What the clock would show without its leaps of the last hour. Undefined: none is known. */
+  withoutLeapsMs({ monotonicMs }: Moment): number | undefined {
+    const begun = this.#begun;
+    if (begun !== undefined && monotonicMs - begun.monotonicMs < leapHoldMs)
+      return begun.wallMs + (monotonicMs - begun.monotonicMs);
+    return this.#own.withoutLeapsMs(monotonicMs, leapHoldMs);
+  }
+
   /**
    * Once, at the start. `newestMs` is the timestamp at the end of the log, 0 for an empty one; `setByMs` is what the
-   * clock had leapt by, within the hour before the last process ended.
+   * clock had leapt by, within the hour before the last process ended; `withoutLeapsMs` is what it would have shown
+   * without that when the leap was noted: at least as much time has passed since.
    */
-  begin(newestMs: number, setByMs: number | undefined, now: Moment): void {
+  begin(newestMs: number, setByMs: number | undefined, now: Moment, withoutLeapsMs?: number): void {
     this.#own.look(now);
     const atMs = now.monotonicMs;
     const byMs = now.wallMs - newestMs;
+    if (setByMs !== undefined && withoutLeapsMs !== undefined)
+      this.#begun = { wallMs: withoutLeapsMs, monotonicMs: atMs };
     if (setByMs !== undefined) this.#doubt = { kind: "set", byMs: setByMs, atMs };
     else if (newestMs > 0 && byMs > gapMsMax) this.#doubt = { kind: "ahead", byMs, atMs };
   }
@@ -88,10 +105,22 @@ export class ClockTrust {
       const wallMs = this.peers.wallMs(peer, now.monotonicMs);
       return wallMs !== undefined && this.peers.steady(peer, now.monotonicMs) ? [wallMs] : [];
     });
-    if (shown.length === 0 || shown.length + 1 < this.#quorum) return now.wallMs;
+    const ownMs = this.#stampByOwnMs(now);
+    if (shown.length === 0 || shown.length + 1 < this.#quorum) return ownMs;
+    shown.sort((a, b) => a - b);
     // Of two, the later one: a single clock that is behind does not hold back the log's time.
-    const theirs = shown.sort((a, b) => a - b)[shown.length >> 1] as number;
-    return Math.max(0, Math.floor(Math.min(now.wallMs, theirs + stampAheadMsMax)));
+    const latestMs = (shown[shown.length >> 1] as number) + stampOffMsMax;
+    // What a majority shows at least. This clock is not counted: it matters only where it shows less.
+    const earliestMs = (shown.at(-this.#quorum) ?? Number.NEGATIVE_INFINITY) - stampOffMsMax;
+    return Math.max(0, Math.floor(Math.min(Math.max(ownMs, earliestMs), latestMs)));
+  }
+
+  /** This clock, or what it would show without its leaps, if that is later and the clock is not trusted. */
+  #stampByOwnMs(now: Moment): number {
+    const { wallMs } = now;
+    const withoutLeapsMs = this.withoutLeapsMs(now);
+    if (withoutLeapsMs === undefined || withoutLeapsMs <= wallMs) return wallMs;
+    return this.verdict(now).kind === "trusted" ? wallMs : Math.floor(withoutLeapsMs);
   }
 
   #alone({ monotonicMs }: Moment): ClockVerdict {

@@ -17,7 +17,9 @@ const verdictMovedMsMax = 1_000;
 /** What outlives the process. */
 export interface ClockNotes {
   readonly clockSetByMs: number | undefined;
-  saveClockSet(byMs: number | undefined): void;
+  /** What the clock would have shown without that, when it was noted. Undefined in an older note. */
+  readonly clockWithoutLeapsMs: number | undefined;
+  saveClockSet(byMs: number | undefined, withoutLeapsMs: number | undefined): void;
 }
 
 export class LogTime {
@@ -46,7 +48,7 @@ export class LogTime {
   begin(newestMs: number, notes: ClockNotes): void {
     this.#notes = notes;
     this.#noted = notes.clockSetByMs;
-    this.trust.begin(newestMs, this.#noted, this.#now());
+    this.trust.begin(newestMs, this.#noted, this.#now(), notes.clockWithoutLeapsMs);
     this.verdict();
   }
 
@@ -96,7 +98,7 @@ export class LogTime {
     const byMs = this.trust.setByMs(now);
     if ((byMs === undefined) === (this.#noted === undefined) || this.#notes === undefined) return;
     try {
-      this.#notes.saveClockSet(byMs);
+      this.#notes.saveClockSet(byMs, byMs === undefined ? undefined : this.trust.withoutLeapsMs(now));
       this.#noted = byMs;
     } catch (reason) {
       // The disk refused it, and will say so elsewhere. What is not noted is tried again.

@@ -5,6 +5,7 @@
  *   raft/configuration/<index>     ConfState with roster   in force from that index on; 20 digits
  *   cluster-id                     text
  *   clock-set                      milliseconds that the clock was set by, within the hour (log-time.ts)
+ *   clock-without-leaps            what the clock would have shown without that, when it was noted, ms since 1970
  *   restored-from                  text: of the cluster whose backup this directory was made of, until it belongs to one
  *   boot/own                       StoredBoot: the last start of this directory; absent before the first
  *   boot/seen/<directory>          SeenBoot: the newest start of a member that was accepted here
@@ -26,6 +27,9 @@ const bootKey = "boot/own";
 const seenPrefix = "boot/seen/";
 const disownedKey = "boot/disowned";
 const clockKey = "clock-set";
+const clockWithoutLeapsKey = "clock-without-leaps";
+/** The last moment that a Date can hold. */
+const dateMsMax = 8.64e15;
 const keyOf = (index: RaftIndex): string => configurationPrefix + String(index).padStart(20, "0");
 const indexOf = (key: string): RaftIndex => Number(key.slice(configurationPrefix.length));
 
@@ -148,8 +152,13 @@ export class StableState {
     return typeof byMs === "number" ? byMs : undefined;
   }
 
-  saveClockSet(byMs: number | undefined): void {
-    this.#store.write({ [clockKey]: byMs });
+  get clockWithoutLeapsMs(): number | undefined {
+    const wallMs = this.#store.get(clockWithoutLeapsKey);
+    return typeof wallMs === "number" && wallMs >= 0 && wallMs <= dateMsMax ? wallMs : undefined;
+  }
+
+  saveClockSet(byMs: number | undefined, withoutLeapsMs: number | undefined): void {
+    this.#store.write({ [clockKey]: byMs, [clockWithoutLeapsKey]: withoutLeapsMs });
   }
 
   get restoredFrom(): string | undefined {

@@ -2,7 +2,8 @@
  * Wall clocks that are set, by more than records are kept for, and nodes that compare theirs, as PeerLink does.
  *
  * One node's clock is off at a time, or those of all: a majority that is wrong by itself cannot be told from one that is
- * right.
+ * right. Each leap is undone within seconds, far below the hour after which a clock that was set is believed: none may
+ * make a record expire, neither by the clock at the time nor by the stamp that the record got.
  */
 import type { Prng } from "../../src/lib/prng.ts";
 import { nameOf } from "./identity.ts";

@@ -300,7 +300,7 @@ export class Watch {
     if (committed > seen.committed) this.#newCommit(node, seen.committed, committed);
     seen.committed = committed;
     const { lowest } = node.replica;
-    // No run takes as long as records are kept.
+    // No run takes as long as records are kept: whatever the clocks are set to meanwhile, no record gets too old.
     if (lowest > this.#trimmedTo)
       this.#fail(
         "trimmed-too-young",

@@ -74,6 +74,24 @@ test("a clock that comes back within the hour has not leapt, however many leaps 
   assert.notEqual(clocks.leaps.last, undefined);
 });
 
+test("what the clock would show without its leaps is known for an hour, and until it comes back", () => {
+  const clocks = new Clocks().pass(second);
+  const { leaps } = clocks;
+  const shown = (): number | undefined => leaps.withoutLeapsMs(clocks.monotonicMs, hour);
+  assert.equal(shown(), undefined);
+  const trueMs = clocks.wallMs;
+  clocks.pass(0, -33 * hour).look();
+  assert.equal(shown(), trueMs);
+  clocks.pass(30 * minute, 40 * minute).look();
+  assert.equal(shown(), trueMs + 30 * minute);
+  clocks.pass(0, 33 * hour - 10 * minute).look();
+  assert.equal(shown(), undefined);
+  clocks.pass(0, -33 * hour).look();
+  assert.notEqual(shown(), undefined);
+  clocks.pass(hour).look();
+  assert.equal(shown(), undefined);
+});
+
 test("a leap is recent for as long as is asked, and a correction after the hour is another leap", () => {
   const clocks = new Clocks()
     .pass(second, 2 * hour)

@@ -125,8 +125,34 @@ describe("an only voter", () => {
     assert.equal(alone.trust.setByMs(alone.now), undefined);
   });
 
-  test("stamps records by its clock, wrong or not", () => {
+  test("stamps records by its clock, and by what it would show otherwise for an hour after it was set back", () => {
     assert.equal(new Voters().hear().set(["a", 2 * hour]).stampAheadMs, 2 * hour);
+    const alone = new Voters().hear().set(["a", -33 * hour]);
+    assert.equal(alone.stampAheadMs, 0);
+    assert.equal(alone.pass(30 * minute).stampAheadMs, 0);
+    assert.equal(alone.set(["a", 33 * hour]).kind, "trusted");
+    assert.equal(alone.stampAheadMs, 0);
+    const corrected = new Voters().hear().set(["a", -33 * hour]);
+    assert.equal(corrected.stampAheadMs, 0);
+    assert.equal(corrected.pass(hour).stampAheadMs, -33 * hour);
+    const undone = new Voters()
+      .hear()
+      .set(["a", 2 * hour])
+      .hear();
+    assert.equal(undone.set(["a", -2 * hour - minute]).stampAheadMs, 0);
+  });
+
+  test("that starts again after its clock was set back stamps no record before the time that was noted", () => {
+    for (const [offMs, aheadMs] of [
+      [-33 * hour, -5 * minute], // still behind: the five minutes since the note are not known
+      [0, 0], // it came back meanwhile
+    ] as const) {
+      const alone = new Voters().set(["a", offMs]);
+      alone.trust.begin(0, -33 * hour, alone.now, start - 5 * minute);
+      assert.equal(alone.stampAheadMs, aheadMs);
+      assert.equal(alone.pass(minute).stampAheadMs, aheadMs);
+      assert.equal(alone.pass(hour).stampAheadMs, offMs);
+    }
   });
 });
 
@@ -204,6 +230,41 @@ describe("one of three voters", () => {
     assert.equal(voters.successors, "");
     voters.pass(hour).hear();
     assert.equal(voters.kind, "trusted");
+  });
+
+  test("stamps by what its clock would show otherwise where all are set back, and are right again a moment later", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.set(["a", -33 * hour], ["b", -33 * hour], ["c", -33 * hour]);
+    assert.equal(voters.stampAheadMs, 0);
+    voters.unsteady.add("b").add("c");
+    voters.hear();
+    assert.equal(voters.kind, "set");
+    assert.equal(voters.stampAheadMs, 0);
+    voters.set(["a", 33 * hour], ["b", 33 * hour], ["c", 33 * hour]).unsteady.clear();
+    voters.hear(2);
+    assert.equal(voters.kind, "trusted");
+    assert.equal(voters.stampAheadMs, 0);
+  });
+
+  test("stamps by its clock as it is once a majority confirms that it was set back rightly", () => {
+    const voters = new Voters("b", "c").set(["a", 2 * hour]).hear();
+    assert.equal(voters.kind, "off");
+    voters.set(["a", -2 * hour]).hear();
+    assert.equal(voters.kind, "trusted");
+    assert.equal(voters.stampAheadMs, 0);
+  });
+
+  test("stamps records at most 10 s before a majority of the voters, and one alone raises no stamps", () => {
+    const voters = new Voters("b", "c").set(["a", -2 * hour]).hear();
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.stampAheadMs, -10 * second);
+    const two = new Voters("b", "c").set(["a", -2 * hour], ["c", 400 * hour]).hear();
+    assert.equal(two.stampAheadMs, -10 * second);
+    const one = new Voters("b", "c").set(["a", -2 * hour]);
+    one.silent.add("c");
+    assert.equal(one.hear().stampAheadMs, -2 * hour);
+    const ahead = new Voters("b", "c").set(["b", 400 * hour]).hear();
+    assert.equal(ahead.stampAheadMs, 0);
   });
 
   test("that was suspended lets nothing expire for an hour, and may lead", () => {

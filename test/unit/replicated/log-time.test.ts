@@ -15,10 +15,12 @@ function logTime(setByMs?: number) {
   const { log, lines } = logLines();
   const notes = {
     clockSetByMs: setByMs,
+    clockWithoutLeapsMs: undefined as number | undefined,
     fails: undefined as Fault | undefined,
-    saveClockSet(byMs: number | undefined): void {
+    saveClockSet(byMs: number | undefined, withoutLeapsMs: number | undefined): void {
       if (notes.fails !== undefined) throw notes.fails;
       notes.clockSetByMs = byMs;
+      notes.clockWithoutLeapsMs = withoutLeapsMs;
     },
   } satisfies ClockNotes & { fails: Fault | undefined };
   const made = new LogTime(clock, log);
@@ -54,6 +56,23 @@ describe("the log's time", () => {
     clock.offsetMs = 0;
     pass(minute);
     assert.equal(notes.clockSetByMs, undefined);
+  });
+
+  test("stamps by what a clock that was set back would show otherwise, and so does the next process", () => {
+    const { made, clock, notes, pass } = logTime();
+    const trueMs = clock.wallMs();
+    clock.offsetMs = -33 * hour;
+    assert.equal(made.stampMs(), trueMs);
+    assert.equal(notes.clockWithoutLeapsMs, trueMs);
+    const next = new LogTime(clock);
+    next.begin(0, notes);
+    assert.equal(next.stampMs(), trueMs);
+    pass(minute);
+    assert.equal(made.stampMs(), trueMs + minute);
+    clock.offsetMs = 0;
+    pass(minute);
+    assert.equal(made.expiryMs(), trueMs + 2 * minute);
+    assert.equal(notes.clockWithoutLeapsMs, undefined);
   });
 
   test("begins in doubt where the process before it noted a leap", () => {

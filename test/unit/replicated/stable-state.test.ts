@@ -87,3 +87,17 @@ test("a directory without a boot number opens, and a repair ends what the other 
   }
   assert.equal(state.boot, undefined, "another directory begins with its own");
 });
+
+test("a clock that was set is noted with its time; without one, or with one that no Date can hold, the time is unknown", () => {
+  const store = emptyStore();
+  const state = new StableState(store);
+  state.saveClockSet(-60_000, 1_700_000_000_000.5);
+  assert.equal(new StableState(store).clockSetByMs, -60_000);
+  assert.equal(new StableState(store).clockWithoutLeapsMs, 1_700_000_000_000.5);
+  state.saveClockSet(undefined, undefined);
+  assert.deepEqual(store.keys("clock"), []);
+  for (const wild of [undefined, "now", -1, 8.64e15 + 2, Number.NaN]) {
+    store.write({ "clock-set": 1, "clock-without-leaps": wild });
+    assert.equal(state.clockWithoutLeapsMs, undefined);
+  }
+});
