@@ -60,6 +60,8 @@ export interface AppendOptions {
   readonly order?: AppendOrder;
   /** Answer Fault "not-leader" with the leader's address rather than forward. */
   readonly forward?: false;
+  /** Another node sent it, and bounds what it sends: without room it waits its turn, in order with all such. */
+  readonly forwarded?: true;
 }
 
 /** What an append came to, once it is durable and committed. */

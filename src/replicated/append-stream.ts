@@ -253,7 +253,9 @@ export class AppendStream {
     try {
       sent = isHere ? here(run, first.options) : there(leader, run, first.options, abort.signal);
     } catch (reason) {
-      sent = Promise.reject(reason);
+      // Now, or a smaller run behind this one might find the room that this one lacked.
+      ended(() => this.#lost(flight, Fault.from(reason)));
+      return;
     }
     sent.then(
       (appended) => ended(() => this.#written(flight, appended, !isHere)),

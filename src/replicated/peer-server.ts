@@ -167,7 +167,8 @@ export class PeerServer {
 
   #optionsOf({ options, remainingMs }: Request, traceparent: string | undefined): AppendOptions {
     const deadlineMs = this.#options.clock.monotonicMs() + remainingMs;
-    return { ...options, ...(traceparent === undefined ? {} : { traceparent }), deadlineMs, forward: false };
+    const trace = traceparent === undefined ? {} : { traceparent };
+    return { ...options, ...trace, deadlineMs, forward: false, forwarded: true };
   }
 
   async #ask(request: Request): Promise<unknown> {

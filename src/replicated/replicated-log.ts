@@ -38,6 +38,7 @@ import type {
   RecordRun,
   Tail,
 } from "../vocabulary.ts";
+import { AppendLine } from "./append-line.ts";
 import { AppendStream, type AppendStreamPorts, patienceMs } from "./append-stream.ts";
 import { outcomeOf } from "./append-verdict.ts";
 import { type Appender, checkRun } from "./appender.ts";
@@ -79,6 +80,8 @@ export class ReplicatedLog implements CommitLog {
   readonly #options: ReplicatedLogOptions;
   readonly #appender: Appender;
   readonly #gate: FreshnessGate;
+  /** What other nodes have sent here. */
+  readonly #line: AppendLine;
   readonly #streams = new WeakMap<AppendOrder, AppendStream>();
   readonly #streamPorts: AppendStreamPorts;
 
@@ -92,6 +95,13 @@ export class ReplicatedLog implements CommitLog {
       alone: () => this.#alone,
       readIndex: () =>
         options.node()?.readIndex() ?? Promise.reject(new Fault("unavailable", { message: "not started" })),
+    });
+    this.#line = new AppendLine({
+      clock: options.clock,
+      here: (run, asked) => this.#appender.append(run, asked),
+      ready: () => this.#appender.ready,
+      leads: () => options.watch.known() === "here",
+      notLeader: () => notLeader(options.node()),
     });
     const produced = new ProducedRuns();
     options.log.onProduced((stamp, batch) => produced.committed(stamp, batch));
@@ -113,19 +123,24 @@ export class ReplicatedLog implements CommitLog {
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
     const { order, producer, forward } = options;
     try {
-      if (order === undefined && this.#appender.ready) return this.#appender.append(run, options);
+      if (order === undefined && this.#appender.ready) return this.#here(run, options);
       checkRun(run, producer?.subject);
       const fault = this.#unusable();
       if (fault !== undefined) throw fault;
       if (forward === false && order === undefined) {
         // The caller's memory is its own again when this returns.
         const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
-        return this.#onLeader(options, () => this.#appender.append(copy, options));
+        return this.#onLeader(options, () => this.#here(copy, options));
       }
       return this.#streamOf(order).append(run, options);
     } catch (fault) {
       return Promise.reject(fault as Error);
     }
+  }
+
+  /** An append of its own, without an order, on this node, which is ready. Throws Fault. */
+  #here(run: RecordRun, options: AppendOptions): Promise<Appended> {
+    return options.forwarded === true ? this.#line.append(run, options) : this.#appender.append(run, options);
   }
 
   #streamOf(order: AppendOrder | undefined): AppendStream {

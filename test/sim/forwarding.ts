@@ -15,7 +15,7 @@ export function forwarderOf(world: World, from: SimNode): Forwarder {
   return {
     append: (leader, run, { order: _, ...options }, signal) =>
       exchange(world, from, leader, signal, async (log, to) => {
-        const appended = await log.append(run, { ...options, forward: false });
+        const appended = await log.append(run, { ...options, forward: false, forwarded: true });
         world.guard(() => durableOnMajority(world, to, appended.firstOffset));
         return appended;
       }),

@@ -207,7 +207,10 @@ export class MemoryCluster implements AsyncDisposable {
     };
     return {
       append: async (leader, run, { order: _, ...options }, signal) =>
-        unlessReplaced(there(leader).log.append(run, { ...options, forward: false }), signal),
+        unlessReplaced(
+          there(leader).log.append(run, { ...options, forward: false, forwarded: true }),
+          signal,
+        ),
       trim: async (leader, before, options, signal) =>
         unlessReplaced(there(leader).log.trim(before, { ...options, forward: false }), signal),
     };

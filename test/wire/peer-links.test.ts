@@ -365,7 +365,14 @@ describe("a forwarded append", () => {
       {
         bytes: Buffer.from(records.bytes),
         count: 2,
-        options: { producer, expectedOffset: 7, subject: "alice", traceparent: "00-1-2-01", forward: false },
+        options: {
+          producer,
+          expectedOffset: 7,
+          subject: "alice",
+          traceparent: "00-1-2-01",
+          forward: false,
+          forwarded: true,
+        },
       },
     ]);
     assert.equal(await a.network.trim("b", 5, { subject: "bob" }), 5);

@@ -40,6 +40,8 @@ class Node {
   #leader: string | undefined = "a";
   #term = 1;
   unusable: Fault | undefined;
+  /** What this node itself has no room for, if it leads. */
+  tooLarge: string | undefined;
 
   constructor() {
     this.watch = new LeaderWatch({
@@ -75,6 +77,9 @@ class Node {
   }
 
   #send(leader: string, { bytes, count }: RecordRun, signal?: AbortSignal): Promise<Appended> {
+    const { tooLarge } = this;
+    if (leader === "here" && tooLarge !== undefined && Buffer.from(bytes).includes(tooLarge))
+      throw new Fault("overloaded");
     return new Promise((resolve, reject) => {
       const sent: Sent = {
         leader,
@@ -145,6 +150,28 @@ describe("a stream that a follower forwards", () => {
     node.sent[4]!.ok(2);
     node.sent[5]!.ok(3);
     assert.deepEqual((await Promise.all([...first, later])).map(offsetOf), [0, 1, 2, 3]);
+  });
+
+  test("waits in order on a leader that lacks room for one of its runs, also where the next one would fit", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    const first = stream.append(run("x"), producer(0));
+    await settle();
+    const rest = [1, 2].map((sequence) => stream.append(run("?yz"[sequence]!), producer(sequence)));
+    node.tooLarge = "y";
+    node.lead("here");
+    await settle();
+    node.sent.at(-1)!.ok(0);
+    await node.pass(50);
+    assert.deepEqual(node.told, ["a:x", "here:x"]);
+    node.tooLarge = undefined;
+    await node.pass(1_000);
+    assert.deepEqual(node.told.slice(2), ["here:y"]);
+    node.sent.at(-1)!.ok(1);
+    await settle();
+    assert.deepEqual(node.told.slice(3), ["here:z"]);
+    node.sent.at(-1)!.ok(2);
+    assert.deepEqual((await Promise.all([first, ...rest])).map(offsetOf), [0, 1, 2]);
   });
 
   test("of plain records ends as unknown when a leader is replaced that does not answer any more", async () => {
