@@ -6,6 +6,7 @@
  *   claim that holds, and another boot of the   "in-use" while that boot is asked: two signs of life that it gave
  *   same directory has a connection here        after the claim prove a copy; silence ends its connections
  *   claim that holds otherwise                  its boot is stored, then it is let in
+ *   no claim: an earlier version                let in, unless a boot of that directory has a connection and is alive
  *
  * The leader's word counts where two members have seen different things.
  */
@@ -75,7 +76,8 @@ export class IdentityGuard {
   claimed(hello: PeerHello): Refusal | undefined {
     const { boot, directory } = hello;
     const boots = this.#boots;
-    if (boots === undefined || boot === undefined) return undefined;
+    if (boots === undefined) return undefined;
+    if (boot === undefined) return this.#held(boots, hello, undefined);
     const flaw = boots.flawOf(directory, boot, this.#promisedBy(hello));
     try {
       if (flaw !== undefined) return this.#refused(boots, hello, boot, flaw);
@@ -96,8 +98,8 @@ export class IdentityGuard {
   doubts(hello: PeerHello): string | undefined {
     const { boot, directory } = hello;
     const boots = this.#boots;
-    if (boots === undefined || boot === undefined) return undefined;
-    const flaw = boots.flawOf(directory, boot, this.#promisedBy(hello));
+    if (boots === undefined) return undefined;
+    const flaw = boot && boots.flawOf(directory, boot, this.#promisedBy(hello));
     if (flaw !== undefined) return sentenceOf(flaw, hello.name);
     return this.#others(directory, boot).length > 0
       ? "the member with its data directory still answers"
@@ -184,12 +186,15 @@ export class IdentityGuard {
     return { reason: flaw === "copy" ? "copy" : "rolled-back", message };
   }
 
-  /** Another boot of the same directory has a connection here: is it alive? */
-  #held(boots: BootBook, hello: PeerHello, boot: BootClaim): Refusal | undefined {
+  /**
+   * Another boot of the same directory has a connection here: is it alive? Of an earlier version, which says no boot
+   * number, that is all that can be checked.
+   */
+  #held(boots: BootBook, hello: PeerHello, boot: BootClaim | undefined): Refusal | undefined {
     const { clock, silentMs, logger } = this.#ports;
     const { directory, name, address } = hello;
     const others = this.#others(directory, boot);
-    const key = `${directory} ${boot.nonce}`;
+    const key = `${directory} ${boot?.nonce ?? address}`;
     if (others.length === 0) {
       this.#challenges.delete(key);
       return undefined;
@@ -201,7 +206,7 @@ export class IdentityGuard {
       const before = challenge.signs.get(holder.boot);
       if (before === undefined) challenge.signs.set(holder.boot, holder.signs);
       else if (holder.signs - before >= signsOfCopy) {
-        boots.copyFound(directory, boot.nonce);
+        if (boot !== undefined) boots.copyFound(directory, boot.nonce);
         this.#challenges.delete(key);
         logger.error({ member: name, address }, "a copy of a running member's data directory was started");
         return this.#refusal(hello, "copy");
@@ -229,8 +234,8 @@ export class IdentityGuard {
     return made;
   }
 
-  #others(directory: string, { nonce }: BootClaim): readonly Holder[] {
-    return this.#ports.holders(directory).filter((holder) => holder.boot.nonce !== nonce);
+  #others(directory: string, boot: BootClaim | undefined): readonly Holder[] {
+    return this.#ports.holders(directory).filter((holder) => holder.boot.nonce !== boot?.nonce);
   }
 
   // ————— settling with the others

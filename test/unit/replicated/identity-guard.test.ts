@@ -120,6 +120,24 @@ test("a peer of an earlier version, that says no boot number, is let in", () => 
   assert.equal(node.guard.claimed(helloOf("b", undefined)), undefined);
 });
 
+test("an earlier version's claim to the directory of a member that answers is refused, not followed", () => {
+  const time = new VirtualTime();
+  const node = new Node("a", time);
+  assert.equal(node.reason(claimOf(first)), undefined);
+  const holder = node.connect(claimOf(first));
+  const old = helloOf("b", undefined);
+  assert.match(node.guard.doubts(old) ?? "", /still answers/);
+  assert.equal(node.guard.claimed(old)?.reason, "in-use");
+  holder.signs += 2;
+  assert.equal(node.guard.claimed(old)?.reason, "copy");
+  assert.equal(node.reason(claimOf(first)), undefined, "the member itself goes on");
+  assert.equal(holder.closed, false);
+  assert.equal(node.guard.claimed(old)?.reason, "in-use");
+  time.now += 3_500;
+  assert.equal(node.guard.claimed(old), undefined, "a silent one is replaced");
+  assert.equal(holder.closed, true);
+});
+
 test("a member that comes back without what it acknowledged to this leader is refused, and counts for nothing", () => {
   const node = new Node("a", new VirtualTime());
   assert.equal(node.reason(claimOf(first)), undefined);
