@@ -39,11 +39,12 @@ export interface ProducerStamp {
 }
 
 /**
- * What the appends of one stream have in common: their order in the log is the order of the calls, on whatever node and
- * whoever leads. The first that fails ends the stream: those behind it fail, too, unless they were under way already.
+ * What the appends of one stream have in common: their order in the log is the order of the calls, on every node and
+ * through changes of the leader. The first that fails ends the stream: those behind it fail too, unless they were under
+ * way already.
  */
 export interface AppendOrder {
-  /** Set by the owner once nobody waits any more: what was not sent by then is not appended. */
+  /** Set by the owner once no caller waits: what was not sent by then is not appended. */
   ended: boolean;
 }
 

@@ -102,8 +102,8 @@ function nearest(directory: string): string {
 }
 
 /**
- * Makes a directory, if it is not there, and its name durable in any case: whoever made it may have ended before that. A
- * power cut must not take the catalog and leave the segments.
+ * Makes a directory, if it is not there, and its name durable in any case: the process that made it may have ended before
+ * that. A power cut must not take the catalog and leave the segments.
  */
 function make(directory: string): void {
   try {

@@ -108,9 +108,9 @@ export function httpServers(
     if (!inTime) socket.destroy();
   };
 
-  /** Answers a request that is none, and ends the connection. */
+  /** Answers what is not a request, and ends the connection. */
   const refuse = (socket: Duplex, refusal: Http1Refusal): void => {
-    // What comes behind a request that is no request is none either.
+    // What follows a malformed request cannot be read as a request.
     if (lingering.has(socket)) return;
     lingering.add(socket);
     lastWords(socket, http1Bytes(refusal), systemClock);
@@ -140,7 +140,7 @@ export function httpServers(
   );
   http.on("clientError", (error: NodeJS.ErrnoException, socket) =>
     guarded(socket, log, "an HTTP/1.1 connection failed and is ended", () => {
-      // More errors of a connection that is being ended are no news.
+      // The connection is being ended already.
       if (lingering.has(socket)) return;
       if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
       else refuse(socket, refusalOf(error.code));

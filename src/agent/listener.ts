@@ -298,7 +298,7 @@ export class Listener {
     lastWords(socket, refusalBytes(spoken, tooManyConnections(refusal)), this.#clock);
   }
 
-  /** Anybody can cause these lines: one a second, with how many it stands for. */
+  /** Any client can cause these lines: one a second, with how many refusals it stands for. */
   #noteRefusal(peer: string, reason: string): void {
     this.#refused++;
     const nowMs = this.#clock.monotonicMs();

@@ -10,7 +10,7 @@ import { jsonLine } from "./terminal.ts";
 
 export function register(program: Command): void {
   connectOptions(
-    program.command("leave").description("the node at --addr leaves its cluster, for good"),
+    program.command("leave").description("the node at --addr leaves its cluster forever"),
   ).action((flags: ConnectFlags) => run("leave", () => leave(flags), "write"));
 }
 

@@ -1,5 +1,6 @@
 /**
- * `tailrace status`: is the node ready? Text on a terminal, else one line of JSON. Exit 0 when it is, 1 when not; fit for a container's health check.
+ * `tailrace status`: is the node ready? Text on a terminal, else one line of JSON. Exit 0 when it is, 1 when not; fit for
+ * a container's health check.
  *
  * Never: waits for it to become ready.
  */

@@ -26,5 +26,5 @@ export const jsonLine = (object: unknown): string => `${printableJson(JSON.strin
 
 const decoder = new TextDecoder();
 
-/** Bytes as printable text; what is no UTF-8 is shown as the replacement character. */
+/** Bytes as printable text; malformed UTF-8 is shown as the replacement character. */
 export const printableBytes = (bytes: Uint8Array): string => printable(decoder.decode(bytes));

@@ -15,7 +15,7 @@ export function register(program: Command): void {
   connectOptions(
     program
       .command("trim")
-      .description("give up the records below an offset, for good")
+      .description("delete the records below an offset")
       .requiredOption("--before <offset>", "the first offset to keep"),
   ).action((flags: Flags) => run("trim", () => trim(flags), "write"));
 }

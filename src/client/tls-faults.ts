@@ -17,7 +17,7 @@ const wrongAuthority = distrusted(
   "the node's certificate is not signed by the CA that was given (--tls-ca-file)",
 );
 const noTls = distrusted(
-  "the node closed the connection during the TLS handshake; perhaps its port is plaintext: call it without certificates",
+  "the node closed the connection during the TLS handshake; if its port is plaintext, call it without certificates",
 );
 
 const byCode: Readonly<Record<string, TlsFault>> = {

@@ -5,7 +5,7 @@ import { Fault } from "../fault.ts";
 import { type Disk, errorCode } from "../lib/disk.ts";
 import { firstIndexOf } from "./segment-files.ts";
 
-/** Fault "corrupt" for segments without their catalog; nothing was changed by whoever throws it. */
+/** Fault "corrupt" for segments without their catalog. It says that nothing was changed: throw it before any change. */
 export function catalogGone(directory: string, segments: number): Fault {
   const repair = `tailrace repair ${directory}`;
   return new Fault("corrupt", {

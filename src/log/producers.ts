@@ -7,8 +7,8 @@
  * between them. Then each record has the offset that it had. What is older is in the log, but its offset is not kept:
  * "sequence-too-old".
  *
- * Invariant: the table is a function of the batches alone. Expiry goes by their timestamps and their distance, never by a clock; caps
- * are held by refusing new producers before their batch is made, never by forgetting others.
+ * Invariant: the table is a function of the batches alone. Expiry goes by their timestamps and their distance, never by a
+ * clock; caps are held by refusing new producers before their batch is made, never by forgetting others.
  *
  * Never: refuses in the fold (what is in the log is so), waits.
  */
@@ -18,7 +18,7 @@ import type { LogSettings } from "./command.ts";
 
 /** How many batches of a producer a retry is answered from. */
 export const rememberedResults = 5;
-/** So few that their producers leave room for new ones. */
+/** Producers of the latest entries are never forgotten; of so few, there is room for new ones beside them. */
 const latestEntries = 256;
 
 /** A batch that a producer appended. */

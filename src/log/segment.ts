@@ -182,7 +182,7 @@ export class SealedSegment implements Segment {
     }
   }
 
-  /** Throws DamagedPage for an index that is to be built anew, and Fault "disk-busy" where only opening it failed. */
+  /** Throws DamagedPage for an index that is to be built again, and Fault "disk-busy" where only opening it failed. */
   #open(): SealedIndex {
     let file: ReturnType<SegmentFiles["indexes"]["get"]>;
     try {
@@ -202,8 +202,8 @@ export class SealedSegment implements Segment {
   }
 
   /**
-   * The store is the truth: reads it whole and writes the index anew. Returns what it found, which serves also where the
-   * disk takes no file: then the next lookup builds it once more.
+   * Reads the whole store and writes the index again. Returns the index, which can be used also where the disk takes no
+   * file: then the next lookup builds it once more.
    */
   #rebuild(): OffsetIndex {
     const rebuilt = new ActiveIndex(baseOf(this.meta));

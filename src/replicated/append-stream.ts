@@ -196,7 +196,7 @@ export class AppendStream {
       this.#send(flight, leader);
       hasSent = true;
     }
-    // Who had its turn goes to the end of the line.
+    // A stream that had its turn goes to the end of the line.
     if (hasSent || !isFull) gate.stepOut(this.#pump);
     if (isFull) gate.wait(this.#pump);
     this.#isInLine = isFull;

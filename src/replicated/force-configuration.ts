@@ -63,7 +63,7 @@ export function forceConfiguration(
   );
   state.saveVote(term, self.peer);
   state.saveClusterId(clusterId);
-  // There is nobody left who could refuse it.
+  // No member is left that could refuse it.
   if (state.disowned !== undefined) state.saveDisowned(undefined);
   log.commitTo(index);
   return { removed, committed: tail, clusterId };

@@ -2,7 +2,7 @@
  * How much of this node's appends may be under way to leaders at once. The limits stay below what a lane queues and what
  * a leader answers for one connection, so that appends wait here instead of being refused there. Pure.
  *
- * Who finds no room waits in line and is called once there is room for one.
+ * A caller that finds no room waits in line and is called once there is room for one.
  */
 export interface GateLimits {
   readonly requestsMax: number;
@@ -28,7 +28,7 @@ export class ForwardGate {
     return this.#requests < this.#limits.requestsMax && this.#bytes < this.#limits.bytesMax;
   }
 
-  /** Is it open, and nobody else in line before this caller? */
+  /** Is it open, and does no other stand in line before this caller? */
   isOpenTo(caller: () => void): boolean {
     if (!this.open) return false;
     const [first] = this.#line;

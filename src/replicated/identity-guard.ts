@@ -108,7 +108,7 @@ export class IdentityGuard {
 
   /**
    * A connection of this member has ended: the caller stores what it has promised. A leader, which knows that best, tells
-   * the others, for they may be all that is left when the member comes back.
+   * the others: it may be gone itself when the member comes back.
    */
   left(hello: PeerHello): void {
     const { boot, directory } = hello;

@@ -178,7 +178,7 @@ export class PeerDoor {
     });
   }
 
-  /** Before this node knows a configuration, nobody is known not to belong. */
+  /** Before this node knows a configuration, every node may be a member. */
   #isMember({ directory }: PeerHello): boolean {
     const roster = this.#ports.roster();
     return roster.length === 0 || roster.some((member) => member.directory === directory);

@@ -50,7 +50,7 @@ export type LaneKind = "control" | "bulk";
 export interface LinkOptions extends LanePorts {
   readonly callee: Callee;
   readonly clocks: PeerClocks;
-  /** How far this node has promised to have the log: told with every ping. */
+  /** How far this node has promised to have the log: sent with every ping. */
   readonly promised?: () => Position;
   readonly events: LinkEvents;
   readonly control: QueueBounds;

@@ -108,7 +108,7 @@ export function codeOf(fault: Fault): Code {
   return code === Code.Unavailable && fault.written === "unknown" ? Code.Unknown : code;
 }
 
-/** The write was under way when its outcome could not be learned any more. Neither a bug nor a broken disk. */
+/** The write was under way, and its outcome cannot be learned. Neither a bug nor a broken disk. */
 function isCutOff({ kind, written, unexpected }: Fault): boolean {
   if (written === "no" || unexpected) return false;
   return kind === "unknown" || kind === "unavailable" || kind === "not-leader";

@@ -14,7 +14,7 @@ import { jsonOptions } from "./json-options.ts";
 export interface Refusal {
   /** What every client is told. */
   readonly fault: Fault;
-  /** The status of HTTP, for clients that are told by it. */
+  /** The status of HTTP, for clients that read the outcome from it. */
   readonly status: number;
   readonly headers?: ResponseHeaders;
 }
@@ -53,7 +53,7 @@ export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refu
   }
 }
 
-/** A client that did not get the protocol right is told by the status of HTTP. */
+/** A client that made a mistake in the protocol gets the status of HTTP. */
 function framingOf(type: string, status: number): Framing {
   const [, web] = /^application\/grpc(-web(?:-text)?)?(?=[+; ]|$)/i.exec(type) ?? [];
   if (status === 505) return "plain";

@@ -59,7 +59,7 @@ export class StreamShare implements Disposable {
     return bytes >= limits.totalBytesMax && this.#bytes >= limits.streamBytesMin;
   }
 
-  /** The stream is over: it has nothing under way that anybody waits for. */
+  /** The stream is over: no client waits for what is under way. */
   [Symbol.dispose](): void {
     this.#add(-this.#bytes);
     this.#isOver = true;

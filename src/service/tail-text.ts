@@ -1,6 +1,6 @@
 /**
  * Slices as the text of `/tail`, in pieces that are worth a write each. What many tails at the end of the log would
- * render alike is rendered once, piece by piece, and kept for a moment: the last slices, bounded in bytes.
+ * render alike is rendered once, piece by piece, and kept: the newest slices, at most 64 and 8 MiB with their text.
  */
 import { decodeRecord, RecordCursor } from "../log/mod.ts";
 import type { BatchSlice, Offset } from "../vocabulary.ts";
@@ -117,7 +117,7 @@ export class SharedText {
     return text;
   }
 
-  /** Forgets the oldest; a tail that still sends it goes on with what it has. */
+  /** Forgets the oldest slices. A tail that still sends one holds it. */
   #evict(): void {
     let bytes = 0;
     for (const forms of this.#kept.values()) for (const text of forms.values()) bytes += text.bytes;

@@ -21,13 +21,13 @@ interface Sender {
 }
 
 export class Identity {
-  /** Refused for good. */
+  /** Refused until the directory is emptied or repaired. */
   readonly out = new Set<PeerId>();
   readonly #world: World;
   readonly #senders = new WeakMap<Message, Sender>();
   /** Process that judges → nonces that it has let in. */
   readonly #admitted = new WeakMap<SimReplica, Set<string>>();
-  /** Furthest that each process of a node has promised to anybody who heard it, by its nonce. */
+  /** Furthest that each process of a node has promised to any node that heard it, by its nonce. */
   readonly #promises = new Map<PeerId, Map<string, Position>>();
   readonly #copies = new Map<PeerId, Copy>();
 
@@ -144,7 +144,7 @@ export class Identity {
     return this.#world;
   }
 
-  /** Keeps a copy of somebody's directory, or puts one back where that must be noticed. */
+  /** Keeps a copy of a node's directory, or puts one back where that must be noticed. */
   rollBackSome(chance: Prng): void {
     const { world } = this;
     const made = world.pickUp(chance);

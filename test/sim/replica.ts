@@ -88,7 +88,7 @@ export interface SimReplica {
   append(value: string, answer: Answer, producer?: ProducerStamp): void;
   /** Calls back with the end of the log as it is for everybody; not at all when that could not be found out. */
   linearizableEnd(then: (next: number) => void): void;
-  /** Gives up about half of what it has; the offset before which nothing is wanted. */
+  /** Trims about half of its records. Returns the lowest offset that stays. */
   trim(): number;
   /** Where a real node compares its clock with others; a bare one has none. */
   readonly time: LogTime | undefined;

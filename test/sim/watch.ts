@@ -274,7 +274,7 @@ export class Watch {
   acknowledged(node: Watched, index: RaftIndex, replicas: ReadonlyMap<PeerId, SimReplica>): void {
     const term = this.applied.get(index)?.term;
     const durable = (peer: PeerId): boolean => {
-      // It had acknowledged it, perhaps; a quorum with it still counts, for nobody counts on it any more.
+      // It may have acknowledged it. A quorum with it still counts: no leader counts on this node now.
       if (this.#rolledBack.has(peer)) return true;
       const image = replicas.get(peer)?.durable;
       if (image === undefined || image.lastIndex < index) return false;

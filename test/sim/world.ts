@@ -189,7 +189,7 @@ export class World {
     if (made.node === undefined) return;
     this.story.tell(() => `${made.peer} ${describe(event)}`);
     this.guard(() => this.watch.event(made.watched, event));
-    // Nobody lies here: whoever has lost what it promised is refused before it can say anything.
+    // No node lies here: one that has lost what it promised is refused before it can say anything.
     if (event.kind === "peer-fault") {
       this.guard(() => {
         throw new Violation("peer-fault", `${made.peer}: ${event.why} of ${event.message.from}`);

@@ -14,7 +14,7 @@ import { mutate } from "./fuzz.ts";
 
 export interface Drawn {
   readonly bytes: Buffer;
-  /** Requests begun in it; a connection that is none counts as one. */
+  /** Requests begun in it; a connection without any counts as one. */
   readonly cases: number;
 }
 

@@ -93,7 +93,7 @@ test("requests that break the rules of HTTP/2 are reset with PROTOCOL_ERROR, and
     "a path with a space": [[":path", "/a b"], ...without(":path")],
     "an asterisk for GET": [[":path", "*"], ...without(":path")],
     "a method that is no token": [[":method", "G T"], ...without(":method")],
-    "a scheme that is none": [[":scheme", "/"], ...without(":scheme")],
+    "a malformed scheme": [[":scheme", "/"], ...without(":scheme")],
     "user information": [[":authority", "me@localhost"], ...without(":authority")],
     "a host that is not the authority": withField("host", "elsewhere"),
     "upper case": withField("X-Upper", "1"),

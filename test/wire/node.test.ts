@@ -288,7 +288,7 @@ test("a client command names what is wrong with its certificates", async (t) => 
     [tls.addr, { ...good, caFile: foreign.certFile }, 3, /not signed by the CA that was given/],
     [tls.addr, { ...good, caFile: good.keyFile }, 1, /good-key\.pem holds no certificate/],
     [tls.addr, foreign, 1, /it may not trust the client certificate/],
-    [plain.addr, good, 3, /perhaps its port is plaintext/],
+    [plain.addr, good, 3, /if its port is plaintext/],
   ];
   await Promise.all(
     cases.map(async ([addr, client, status, message]) => {

@@ -1,6 +1,6 @@
 /**
  * What a node does while its own disk takes no records (no room, no descriptor): it says so in its readiness, and a leader
- * hands over to a voter whose disk does. When nobody has room the leader stays, and asks again after a growing pause.
+ * hands over to a voter whose disk does. When no other voter has room the leader stays, and asks again after a growing pause.
  *
  * It looks twice a second while the disk takes nothing, and not at all otherwise.
  */

@@ -187,7 +187,7 @@ export class NodeCluster implements Disposable {
     });
   }
 
-  /** Where the members are, for a caller that has asked a node that is none. */
+  /** Where the members are, for a caller that has asked a node that is not a member. */
   #memberFacts(): Record<string, string> {
     const { replica } = this.#options;
     const configuration = replica.started

@@ -105,7 +105,7 @@ export class ConnectionTable {
     for (const share of connection.shares) share.idle.delete(connection);
   }
 
-  /** It has none any more. */
+  /** It has no request under way. */
   idle(connection: Connection, nowMs: number): void {
     if (connection.place !== "client") return;
     connection.sinceMs = nowMs;

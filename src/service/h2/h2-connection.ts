@@ -623,7 +623,7 @@ export class H2Connection {
     this.sendReset(id, code);
   }
 
-  /** No frame but HEADERS and PRIORITY may name it: nobody has opened it, and servers' ids we never use. */
+  /** Only HEADERS and PRIORITY may name it: the client has not opened it, or its id is one of a server's. */
   #isIdle(id: number): boolean {
     return id > this.#lastStream || id % 2 === 0;
   }

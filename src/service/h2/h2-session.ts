@@ -31,7 +31,7 @@ export interface H2SessionOptions {
   readonly secure?: boolean;
   /** Serves a request. */
   readonly serve: (stream: H2Stream, headers: IncomingHttpHeaders) => void;
-  /** The connection has requests under way, or none any more. */
+  /** The connection has requests under way, or has none. */
   readonly onBusy?: (busy: boolean) => void;
   readonly onClose: () => void;
 }

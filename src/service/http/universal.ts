@@ -1,6 +1,6 @@
 /**
  * Connect's requests and responses over an Exchange, at the client's pace: a slow client holds up its own handler and
- * nobody else.
+ * no other.
  */
 import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";

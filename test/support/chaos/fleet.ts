@@ -206,7 +206,7 @@ export class Fleet implements Addresses, AsyncDisposable {
     return existsSync(this.#logOf(name)) ? statSync(this.#logOf(name)).size : 0;
   }
 
-  /** What it has logged since. */
+  /** What it logged after that. */
   logSince(name: string, bytes: number): string {
     return existsSync(this.#logOf(name)) ? readFileSync(this.#logOf(name)).subarray(bytes).toString() : "";
   }

@@ -52,7 +52,7 @@ test("a manifest that names a file outside the backup, or one that is not its ow
   const wrong: [string, object, object][] = [
     ["no first", {}, { first: undefined }],
     ["a negative size", {}, { bytes: -1 }],
-    ["a size that is none", {}, { bytes: 1e300 }],
+    ["a malformed size", {}, { bytes: 1e300 }],
     ["a gap", { index: 3 }, { first: 2, last: 3, file: name.replace(/1-/, "2-").replace("2.f", "3.f") }],
     ["an end before the index", { index: 3 }, {}],
     ["no start", { start: undefined }, {}],

@@ -164,7 +164,7 @@ test("what a member has promised is stored when its connection ends, so that a l
   assert.equal(restarted.reason(claimOf(nextBoot(first, nonce(7)), start(77, 2))), undefined);
 });
 
-test("while a member answers, a second process with its directory is asked to wait, then refused as a copy for good", () => {
+test("while a member answers, a second process with its directory is asked to wait, then refused as a copy", () => {
   const time = new VirtualTime();
   const node = new Node("a", time);
   assert.equal(node.reason(claimOf(first)), undefined);

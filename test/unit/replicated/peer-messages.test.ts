@@ -209,7 +209,7 @@ describe("Raft's messages between peers", () => {
       ],
       ["a checkpoint from the future", { end, checkpoint: { ...checkpoint, index: 6 } }],
       ["producers without batches", { end, checkpoint: { ...checkpoint, producers: [["s", 1n, 0, []]] } }],
-      ["a producer that is none", { end, checkpoint: { ...checkpoint, producers: [null] } }],
+      ["a malformed producer", { end, checkpoint: { ...checkpoint, producers: [null] } }],
       [
         "a configuration without a command",
         { end, checkpoint: { ...checkpoint, configuration: { index: 1 } } },
@@ -252,7 +252,7 @@ describe("Raft's messages between peers", () => {
           7,
         ),
       ],
-      ["a trim that is none", encodeLogFrame({ ...command, kind: batchKind.trim }, Uint8Array.of(9, 9), 7)],
+      ["a malformed trim", encodeLogFrame({ ...command, kind: batchKind.trim }, Uint8Array.of(9, 9), 7)],
       [
         "a change of nothing",
         encodeLogFrame(

@@ -7,7 +7,7 @@ import { frame, headers, preface, request, settings, u32, World } from "../../..
 const limits = { headersMs: 10, requestMs: 300, idleMs: 60 };
 const now = (ms: number) => () => ms;
 
-test("a piece is late from its first byte on, whatever comes of it; the next one begins anew", () => {
+test("a piece is late from its first byte on, whatever arrives of it; the time of the next one begins with it", () => {
   const deadlines = new Deadlines(limits, 0);
   deadlines.opened();
   assert.equal(deadlines.dueMs, 10);

@@ -146,7 +146,7 @@ test("SETTINGS that raises the initial window is acknowledged and wakes the stre
       [5, 1000],
     ],
   );
-  // What was sent stays spent: a smaller window is a negative one, and wakes nobody until it is made up for.
+  // What was sent stays spent: a smaller window is negative, and wakes no stream until it is above 0 again.
   world.feed(settings([4, 100]), settings([4, 900]));
   assert.equal(world.sent().filter(({ type }) => type === 0).length, 0);
   world.feed(settings([4, 1001]));
