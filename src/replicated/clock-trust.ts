@@ -101,15 +101,11 @@ export class ClockTrust {
   /** What a record made now is stamped with, before it is raised to the stamp of the record before it. */
   stampMs(now: Moment): number {
     this.#own.look(now);
-    const shown = this.#others.flatMap((peer) => {
-      const wallMs = this.peers.wallMs(peer, now.monotonicMs);
-      return wallMs !== undefined && this.peers.steady(peer, now.monotonicMs) ? [wallMs] : [];
-    });
+    const steady = this.#others.filter((peer) => this.peers.steady(peer, now.monotonicMs));
+    const shown = this.#shown(steady, now);
     const ownMs = this.#stampByOwnMs(now);
-    if (shown.length === 0 || shown.length + 1 < this.#quorum) return ownMs;
-    shown.sort((a, b) => a - b);
-    // Of two, the later one: a single clock that is behind does not hold back the log's time.
-    const latestMs = (shown[shown.length >> 1] as number) + stampOffMsMax;
+    if (shown.length === 0 || shown.length + 1 < this.#quorum) return this.#stampAmongDoubtsMs(ownMs, now);
+    const latestMs = middleOf(shown) + stampOffMsMax;
     // What a majority shows at least. This clock is not counted: it matters only where it shows less.
     const earliestMs = (shown.at(-this.#quorum) ?? Number.NEGATIVE_INFINITY) - stampOffMsMax;
     return Math.max(0, Math.floor(Math.min(Math.max(ownMs, earliestMs), latestMs)));
@@ -121,6 +117,24 @@ export class ClockTrust {
     const withoutLeapsMs = this.withoutLeapsMs(now);
     if (withoutLeapsMs === undefined || withoutLeapsMs <= wallMs) return wallMs;
     return this.verdict(now).kind === "trusted" ? wallMs : Math.floor(withoutLeapsMs);
+  }
+
+  /**
+   * Too few clocks are known that did not leap. If this one leapt forward and most others contradict it, theirs limit
+   * the stamp all the same, but not to before what this clock would show without its leaps.
+   */
+  #stampAmongDoubtsMs(ownMs: number, now: Moment): number {
+    const withoutLeapsMs = this.withoutLeapsMs(now);
+    if (withoutLeapsMs === undefined || withoutLeapsMs >= ownMs || this.verdict(now).kind !== "off")
+      return ownMs;
+    const othersMs = middleOf(this.#shown(this.#others, now)) + stampOffMsMax;
+    return Math.floor(Math.min(ownMs, Math.max(othersMs, withoutLeapsMs)));
+  }
+
+  /** What the clocks of these show, where it is known, earliest first. */
+  #shown(names: readonly string[], now: Moment): number[] {
+    const shown = names.map((name) => this.peers.wallMs(name, now.monotonicMs));
+    return shown.filter((wallMs) => wallMs !== undefined).sort((a, b) => a - b);
   }
 
   #alone({ monotonicMs }: Moment): ClockVerdict {
@@ -169,6 +183,9 @@ export class ClockTrust {
     return Math.floor((this.#others.length + 1) / 2) + 1;
   }
 }
+
+/** Of two, the later one: a single clock that is behind does not hold back the log's time. */
+const middleOf = (shown: readonly number[]): number => shown[shown.length >> 1] as number;
 
 function held(kind: Doubt["kind"], { byMs, atMs }: Leap, nowMs: number): ClockVerdict {
   return { kind, successors: [], byMs: Math.round(byMs), leftMs: leapHoldMs - (nowMs - atMs), offMs: {} };

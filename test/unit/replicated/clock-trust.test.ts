@@ -267,6 +267,19 @@ describe("one of three voters", () => {
     assert.equal(ahead.stampAheadMs, 0);
   });
 
+  test("that leaps forward while the others' clocks are in doubt is limited by them, though not to before its own time", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.unsteady.add("b").add("c");
+    voters.hear().set(["a", 255 * hour]);
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.stampAheadMs, 10 * second);
+    voters.set(["b", -33 * hour], ["c", -33 * hour]).hear();
+    assert.equal(voters.stampAheadMs, 0);
+    voters.set(["b", 288 * hour], ["c", 288 * hour]).hear();
+    assert.equal(voters.kind, "set");
+    assert.equal(voters.stampAheadMs, 255 * hour);
+  });
+
   test("that was suspended lets nothing expire for an hour, and may lead", () => {
     const voters = new Voters("b", "c")
       .hear()
