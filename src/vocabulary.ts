@@ -204,6 +204,8 @@ export interface ClusterView {
   readonly leaderId: NodeId | undefined;
   readonly hasQuorum: boolean;
   nodes(): readonly NodeView[];
+  /** Why members that can be reached refuse this node, or it them; empty where nobody does. */
+  refusals?(): readonly string[];
   /** Resolves when nodes() is as fresh as it gets: at once, or when the leader answered or did not in time. */
   fresh?(): Promise<void>;
   /** Calls back on every change of role, term, members or membership; the answer ends it. */

@@ -21,6 +21,7 @@ import {
   expressLane,
   MemoryBudget,
   membershipOperations,
+  reasonsNotReady,
 } from "../service/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
@@ -210,7 +211,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     check: () => (time.verdict().successors.length === 0 ? true : (time.problem ?? true)),
     note: () => time.problem,
   });
-  ops.addCheck({ name: "serving", check: () => readiness.reasons().join("; ") || true });
+  ops.addCheck({ name: "serving", check: () => reasonsNotReady(cluster, readiness).join("; ") || true });
   const rights = opening.use(new PeerRights(access.access, logger));
   const doors: PeerDoors = {
     ...gossip.doors,

@@ -129,6 +129,7 @@ export class Gossip {
         return view.hasQuorum;
       },
       nodes: () => view.nodes(),
+      refusals: () => view.refusals?.() ?? [],
       fresh: async () => view.fresh?.(),
       onChange(listener) {
         const stopView = view.onChange(listener);

@@ -35,8 +35,10 @@ async function servers(flags: ConnectFlags): Promise<undefined> {
     Number(server.lag),
   ]);
   await print(table(["id", "address", "role", "health", "term", "last offset", "lag"], rows));
-  const quorum = lostQuorum(found.servers);
-  if (quorum !== undefined) console.error(printable(quorum));
+  if (lostQuorum(found.servers) === undefined) return;
+  // The node may know better than to count: its members may be there, and refuse it.
+  const { reasons } = await client.cluster.status({});
+  for (const reason of reasons) console.error(printable(reason));
 }
 
 /** Longer than any node runs: it was never heard from. */

@@ -15,7 +15,7 @@ import type { Clock, Timer } from "../lib/clock.ts";
 import type { Appended, AppendOptions, RecordRun } from "../vocabulary.ts";
 import { type AppendVerdict, isRepeatable, outcomeOf, verdictOf } from "./append-verdict.ts";
 import type { ForwardGate } from "./forward-gate.ts";
-import type { LeaderWatch } from "./leader-watch.ts";
+import { type LeaderWatch, noLeader } from "./leader-watch.ts";
 import { type Flight, joinedRun, OrderedRuns, type QueuedRun } from "./ordered-runs.ts";
 import type { ProducedRuns } from "./produced-runs.ts";
 
@@ -219,7 +219,7 @@ export class AppendStream {
     if (this.#isInLine) return undefined;
     const isOver = now >= this.#progressMs + patienceMs || this.#attempts >= attemptsMax;
     if (!isOver) return undefined;
-    return this.#refusal ?? new Fault("unavailable", { message: "there is no leader" });
+    return this.#refusal ?? new Fault("unavailable", { message: noLeader });
   }
 
   #send(flight: Flight<WaitingRun>, leader: string): void {

@@ -7,6 +7,9 @@ import { Fault } from "../fault.ts";
 import { Broadcast } from "../lib/broadcast.ts";
 import type { Clock } from "../lib/clock.ts";
 
+/** What a write hears that waited for a leader in vain. */
+export const noLeader = "there is no leader; tailrace status says why";
+
 export interface LeaderWatchPorts {
   readonly clock: Clock;
   /** Is this node the leader, and ready to append? */
@@ -65,7 +68,7 @@ export class LeaderWatch {
     for (;;) {
       const target = this.target();
       if (target !== undefined) return target;
-      if (clock.monotonicMs() >= untilMs) throw new Fault("unavailable", { message: "there is no leader" });
+      if (clock.monotonicMs() >= untilMs) throw new Fault("unavailable", { message: noLeader });
       await this.changed(untilMs);
     }
   }

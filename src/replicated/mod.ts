@@ -13,6 +13,7 @@ export {
 } from "./backup.ts";
 export { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
 export { type Forced, forceConfiguration } from "./force-configuration.ts";
+export { noLeader } from "./leader-watch.ts";
 export { LogTime } from "./log-time.ts";
 export {
   type ForwardedCall,

@@ -111,6 +111,12 @@ export class PeerLink {
     return this.#refused?.message;
   }
 
+  /** The reason of that in one word, such as `other-cluster`. */
+  get refusedFor(): string | undefined {
+    const reason = this.#refused?.facts["reason"];
+    return typeof reason === "string" ? reason : undefined;
+  }
+
   queuedBytes(kind: LaneKind): number {
     return (kind === "control" ? this.#control : this.#bulk).lane.queuedBytes;
   }
@@ -267,6 +273,7 @@ export class PeerLink {
     const { events } = this.#options;
     side.requester.lost(fault);
     if (fault.kind !== "unavailable") this.#refused = fault;
+    else if (fault.facts["code"] === "ECONNREFUSED") this.#refused = undefined; // Nobody is there to refuse now.
     if (isDisowning(fault)) events.disowned(fault);
     events.lost(side.kind, fault, wasOpen);
     if (fault.facts["code"] === "ECONNREFUSED") events.gone();

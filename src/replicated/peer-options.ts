@@ -105,4 +105,6 @@ export interface PeerStatus {
   readonly clockOffMs: number | undefined;
   /** Why it, or this node, refuses the link. */
   readonly refused: string | undefined;
+  /** The reason of that in one word, such as `other-cluster`. */
+  readonly refusedFor: string | undefined;
 }

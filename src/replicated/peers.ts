@@ -223,7 +223,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     const wallMs = clock.wallMs();
     const offMs = (theirs: number | undefined): number | undefined =>
       theirs === undefined ? undefined : theirs - wallMs;
-    return this.#memberLinks().map(({ callee, connected, heardMs, hello, refused }) => ({
+    return this.#memberLinks().map(({ callee, connected, heardMs, hello, refused, refusedFor }) => ({
       name: callee.name,
       address: callee.address,
       connected,
@@ -231,6 +231,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       hello,
       clockOffMs: offMs(this.time.trust.peers.wallMs(callee.name, now)),
       refused,
+      refusedFor,
     }));
   }
 

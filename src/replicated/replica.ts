@@ -103,6 +103,8 @@ export class Replica implements AsyncDisposable {
   readonly #fail: (fault: Fault) => void;
   /** Why this node is not a member of its cluster and takes no writes, if so; set by its owner. */
   outside: Fault | undefined;
+  /** What this node waits for before it takes part in a cluster, if anything; set by its owner. */
+  waitsFor: string | undefined;
   #node: RaftNode | undefined;
   readonly #toldFaults = new Set<string>();
   #settledTerm = 0;
@@ -162,6 +164,7 @@ export class Replica implements AsyncDisposable {
       watch: this.watch,
       forwarder: options.forwarder,
       outside: () => this.outside,
+      waitsFor: () => this.waitsFor,
       clock,
       disk,
       directory,

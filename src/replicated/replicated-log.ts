@@ -44,7 +44,7 @@ import { outcomeOf } from "./append-verdict.ts";
 import { type Appender, checkRun } from "./appender.ts";
 import { ForwardGate } from "./forward-gate.ts";
 import { FreshnessGate } from "./freshness.ts";
-import type { LeaderWatch } from "./leader-watch.ts";
+import { type LeaderWatch, noLeader } from "./leader-watch.ts";
 import { ProducedRuns } from "./produced-runs.ts";
 
 /**
@@ -65,6 +65,8 @@ export interface ReplicatedLogOptions {
   readonly forwarder: Forwarder;
   /** Why this node takes no writes, not even for others, if so. */
   readonly outside?: () => Fault | undefined;
+  /** What it waits for while it has no node yet, if that is known. */
+  readonly waitsFor?: () => string | undefined;
   readonly clock: Clock;
   readonly disk: Disk;
   readonly directory: string;
@@ -282,13 +284,15 @@ export class ReplicatedLog implements CommitLog {
     if (this.log.failure !== undefined) return new Fault("disk-failed", { cause: this.log.failure });
     if (this.log.closed) return new Fault("unavailable", { message: "the log is closed" });
     if (this.#options.node() !== undefined) return undefined;
-    return new Fault("unavailable", { message: "this node takes part in no cluster yet" });
+    const why = this.#options.waitsFor?.();
+    const message = `this node takes part in no cluster yet${why === undefined ? "" : `: ${why}`}`;
+    return new Fault("unavailable", { message });
   }
 }
 
 function notLeader(node: RaftNode | undefined): Fault {
   const leader = node?.leader;
   return leader === undefined
-    ? new Fault("unavailable", { message: "there is no leader" })
+    ? new Fault("unavailable", { message: noLeader })
     : new Fault("not-leader", { facts: { leader: leader.name, address: leader.address } });
 }

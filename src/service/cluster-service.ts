@@ -9,7 +9,7 @@ import type { AccessControl } from "../access/mod.ts";
 import type { Cluster } from "../gen/log/v1/log_pb.js";
 import type { ClusterView } from "../vocabulary.ts";
 import { callOf } from "./call-context.ts";
-import { lostQuorum } from "./quorum.ts";
+import { reasonsNotReady } from "./unready.ts";
 
 /** Is the node ready to serve? */
 export interface Readiness {
@@ -36,8 +36,7 @@ export function clusterService(options: ClusterServiceOptions): Partial<ServiceI
     status() {
       const nodes = cluster.nodes();
       const own = nodes.find(({ id }) => id === cluster.nodeId);
-      const quorum = cluster.leaderId === undefined ? lostQuorum(nodes) : undefined;
-      const reasons = [...readiness.reasons(), ...(quorum === undefined ? [] : [quorum])];
+      const reasons = [...reasonsNotReady(cluster, readiness)];
       return {
         id: cluster.nodeId,
         role: own?.role ?? "learner",

@@ -20,3 +20,4 @@ export { MemoryBudget } from "./memory/memory-budget.ts";
 export type { OriginRules } from "./origin.ts";
 export { createService, type ExpressShared, type Service, type ServiceOptions } from "./service.ts";
 export { Traffic } from "./traffic.ts";
+export { reasonsNotReady } from "./unready.ts";

@@ -32,6 +32,8 @@ export interface ClusterViewOptions {
   readonly version: string;
   readonly acquaintance?: (name: NodeId) => Acquaintance | undefined;
   readonly told?: (name: NodeId) => ToldExtent | undefined;
+  /** Why members refuse this node's links, or it theirs. */
+  readonly refusals?: () => readonly string[];
   /** Resolves when what is told is not old, or cannot be had. */
   readonly fresh?: () => Promise<void>;
 }
@@ -61,6 +63,7 @@ export function clusterViewOf(options: ClusterViewOptions): ClusterView {
       const others = members.filter(({ peer }) => peer !== replica.identity.peer);
       return [own, ...others.map((member) => otherView(options, member, now!))].sort(byId);
     },
+    refusals: () => options.refusals?.() ?? [],
     ...(options.fresh === undefined ? {} : { fresh: options.fresh }),
     onChange: (listener) => tellChanges(options, listener),
   };

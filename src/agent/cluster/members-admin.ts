@@ -8,7 +8,7 @@ import { type Caller, theLog } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Member } from "../../raft/mod.ts";
-import type { PeerHello, Replica } from "../../replicated/mod.ts";
+import { noLeader, type PeerHello, type Replica } from "../../replicated/mod.ts";
 import { whyNotRemove } from "./reconcile.ts";
 import type { Reconciler } from "./reconciler.ts";
 
@@ -106,7 +106,7 @@ export class MembersAdmin {
   async #askLeader(verb: string, body: object): Promise<unknown> {
     const { replica, ask, clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + orderMs;
-    let last = new Fault("unavailable", { message: "there is no leader" });
+    let last = new Fault("unavailable", { message: noLeader });
     for (;;) {
       const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
       try {

@@ -274,7 +274,8 @@ export class NodeCluster implements Disposable {
   }
 
   #wait(why: string): void {
-    const { readiness, logger } = this.#options;
+    const { readiness, logger, replica } = this.#options;
+    replica.waitsFor = why;
     if (readiness.reasons().includes(why)) return;
     logger.info({ why }, "not in a cluster yet");
     readiness.set(reason, why);

@@ -134,6 +134,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     version,
     acquaintance: (name) => acquaintanceOf(network, name),
     told: (name) => node.extents.of(name),
+    refusals: () => refusalsOf(network, replica),
     fresh: () => node.extents.fresh(),
   });
   const watched = gossip.watched(view);
@@ -154,6 +155,16 @@ function acquaintanceOf(network: PeerNetwork, name: string): Acquaintance | unde
   // A number that messages can carry, where nothing was heard ever.
   const lastContactMs = Math.min(peer.silentMs, Number.MAX_SAFE_INTEGER);
   return { version: peer.hello?.version ?? "", lastContactMs, alive: peer.connected };
+}
+
+/** Why this node takes no part, or which members do not speak with it because they belong to another cluster. */
+function refusalsOf(network: PeerNetwork, replica: Replica): string[] {
+  if (replica.outside !== undefined) return [replica.outside.message];
+  const others = network.peers().filter(({ refusedFor }) => refusedFor === "other-cluster");
+  if (others.length === 0) return [];
+  return [
+    `${others.map(({ refused }) => refused).join("; ")}. When their cluster was made anew, by tailrace recover or of a backup, start this node with an empty data directory and the same flags; keep the old directory until its records are found there`,
+  ];
 }
 
 /** One id, of the form of a UUID, wherever the same directories begin a cluster. */
