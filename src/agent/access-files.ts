@@ -66,6 +66,6 @@ function read(path: string, flag: string): string {
     return readFileSync(path, "utf8");
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? "error";
-    throw new Fault("config", { message: `${flag} cannot be read`, facts: { path, code }, cause });
+    throw new Fault("config", { message: `--${flag} ${path} cannot be read (${code})`, cause });
   }
 }

@@ -40,12 +40,17 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "has a host name that does not resolve",
 };
 
+/** Why an address cannot be listened on, in words that follow it. */
+export const listenFailure = (cause: unknown): string => {
+  const code = (cause as NodeJS.ErrnoException).code ?? "error";
+  return reasons[code] ?? `cannot be listened on (${code})`;
+};
+
 function listen(server: Server, address: Address): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException): void => {
       server.off("listening", onListening);
-      const reason = reasons[cause.code ?? ""] ?? `cannot be listened on (${cause.code})`;
-      reject(new Fault("config", { message: `${printAddress(address)} ${reason}`, cause }));
+      reject(new Fault("config", { message: `${printAddress(address)} ${listenFailure(cause)}`, cause }));
     };
     const onListening = (): void => {
       server.off("error", onError);

@@ -15,6 +15,8 @@ import type { AddressInfo } from "node:net";
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock, within } from "../lib/clock.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
+import { listenFailure } from "./bind.ts";
+import { printAddress } from "./config/value.ts";
 
 /** One thing that must hold for the node to be sent traffic. */
 export interface ReadinessCheck {
@@ -77,8 +79,8 @@ export class OpsServer {
       ops.#server.listen(port, host);
       await once(ops.#server, "listening");
     } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code ?? "error";
-      throw new Fault("config", { message: `ops-addr ${host} port ${port} cannot be had (${code})`, cause });
+      const message = `--ops-addr ${printAddress({ host, port })} ${listenFailure(cause)}`;
+      throw new Fault("config", { message, cause });
     }
     return ops;
   }

@@ -42,15 +42,30 @@ export function systemFault(reason: unknown): Fault | undefined {
   return new Fault("unknown", { message: reason.message, cause: reason });
 }
 
-/** One line about a fault, with its facts. */
+/** One line about a fault, with its facts where its message does not name them. */
 export function lastWords(command: string, fault: Fault, effect: "read" | "write" = "read"): string {
   const facts = Object.entries(fault.facts).filter(
-    ([name]) => !["unreachable", "usage", "field", "code", "address"].includes(name),
+    ([name, fact]) =>
+      !unsaid.includes(name) && !(oftenSaid.includes(name) && fault.message.includes(String(fact))),
   );
   const shown = facts.length === 0 ? "" : ` (${facts.map(([name, fact]) => `${name} ${fact}`).join(", ")})`;
-  const isUnknown = effect === "write" && fault.written === "unknown";
-  const unknown = isUnknown ? "; it is not known whether it was written" : "";
-  return printable(`tailrace ${command}: ${fault.message}${shown}${unknown}`);
+  return printable(
+    `tailrace ${command}: ${fault.message}${shown}${effect === "write" ? outcome(fault) : ""}`,
+  );
+}
+
+/** Facts for programs: the message, the exit status or the outcome says them. */
+const unsaid = ["unreachable", "usage", "field", "code", "address", "records_before", "batches_before"];
+
+/** Facts that messages name as a rule. */
+const oftenSaid = ["members", "directory", "pid", "path"];
+
+/** What became of a write, where that is not plain: after a stream of records some are in the log. */
+function outcome({ written, facts }: Fault): string {
+  if (written === "unknown") return "; it is not known whether it was written";
+  const before = facts["records_before"];
+  if (typeof before !== "number") return "";
+  return before === 0 ? "; nothing was written" : `; ${before} records were written before, and none after`;
 }
 
 /**

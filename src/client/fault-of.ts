@@ -38,6 +38,14 @@ const neverConnected: readonly string[] = [
   "ENETUNREACH",
   "EAI_AGAIN",
 ];
+/** What a code means, for people; the code stays beside it. */
+const connectionAdvice: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens at this address; is the node running there?",
+  ENOTFOUND: "the host name does not resolve",
+  EAI_AGAIN: "the host name could not be looked up now",
+  EHOSTUNREACH: "no route leads to this host",
+  ENETUNREACH: "no route leads to this network",
+};
 /** Codes that a connection under way can also end with; only while connecting do they mean that nothing was sent. */
 const whileConnecting: readonly string[] = ["ETIMEDOUT", "ECONNRESET", "EPIPE"];
 const handshakeFailed = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
@@ -67,8 +75,9 @@ export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
   }
   const code = connectionErrorOf(error);
   if (code !== undefined) {
+    const advice = connectionAdvice[code];
     return new Fault("unavailable", {
-      message: message.trim(),
+      message: advice === undefined ? message.trim() : `${message.trim()}: ${advice}`,
       facts: { unreachable: true, code },
       cause: error,
     });
@@ -81,9 +90,10 @@ export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
     });
   }
   if (wasRefused(error)) return new Fault("unavailable", { message, cause: error });
+  const isOther = isProtocolError(error);
   return new Fault(kindsByCode[error.code] ?? "unknown", {
-    message: wasCut(error) ? cutMessage : message,
-    facts: isProtocolError(error) ? { unreachable: true } : {},
+    message: isOther ? otherProtocolMessage : wasCut(error) ? cutMessage : message,
+    facts: isOther ? { unreachable: true } : {},
     written: effect === "read" ? "no" : "unknown",
     cause: error,
   });
@@ -166,7 +176,9 @@ const wasCut = (error: ConnectError): boolean =>
     error.rawMessage === "http/2 stream closed with error code CANCEL (0x8)") ||
   causesOf(error).some((cause) => (cause as NodeJS.ErrnoException).code === "ECONNRESET");
 const cutMessage =
-  "the node closed the connection before it answered; when it did so at once, it may not trust the client certificate";
+  "the node closed the connection before it answered; when it did so at once, it may not trust the client certificate, or something else listens at this address";
+const otherProtocolMessage =
+  "what answers at this address does not speak HTTP/2: a node does on the port of its --addr, and not on its ops port";
 
 /** GOAWAY with INADEQUATE_SECURITY before any stream: our nodes send it to whoever speaks plaintext to their TLS. */
 const isTooOpen = (error: unknown): boolean =>

@@ -88,7 +88,7 @@ export class Reserve {
     } catch {
       // The figures are for people; without them the message is only shorter.
     }
-    const message = `the disk is full${room} and ${inMebibytes(this.bytes)} are to be kept in reserve`;
+    const message = `the disk is full${room} and ${inMebibytes(this.bytes)} are to be kept in reserve; free some space, or trim the log`;
     return new Fault("disk-full", { message, facts });
   }
 

@@ -157,7 +157,7 @@ export const settings = {
   memoryBudgetBytes: maybe(
     "Limits",
     bytes(8 * MiB),
-    "memory for requests and answers under way; a fifth of what the process may use when not given",
+    "memory for requests and answers under way; a fifth of what the process may use, at most 1GiB, when not given",
   ),
   connectionsMax: set("Limits", integer(1, 1_000_000), 16_384, "connections of clients at once"),
   connectionsPerClientMax: set(

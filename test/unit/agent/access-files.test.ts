@@ -84,7 +84,7 @@ test("files that are not there, and a model alone, refuse to open", async (t) =>
     thrown instanceof Fault && thrown.kind === "config" && pattern.test(thrown.message);
   await assert.rejects(
     openAccess({ policyFile: path("none.csv") }),
-    config(/acl-policy-file cannot be read/),
+    config(/--acl-policy-file .+ cannot be read \(ENOENT\)/),
   );
   await assert.rejects(openAccess({ modelFile: path("m.conf") }), config(/needs acl-policy-file/));
 });

@@ -133,6 +133,9 @@ test("an address that is taken is a config fault", async () => {
   const port = Number(ops.address.split(":")[1]);
   await assert.rejects(
     open({ port }),
-    (thrown) => thrown instanceof Fault && thrown.kind === "config" && /EADDRINUSE/.test(thrown.message),
+    (thrown) =>
+      thrown instanceof Fault &&
+      thrown.kind === "config" &&
+      /^--ops-addr 127\.0\.0\.1:\d+ is in use$/.test(thrown.message),
   );
 });

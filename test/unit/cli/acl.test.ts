@@ -74,6 +74,6 @@ test("an unknown action is a usage error that lists the actions", async (t) => {
 
 test("a policy that cannot be read is said in one line, exit 1", async (t) => {
   const { out, status } = await check(t, "root", "*", "produce", "--acl-policy-file", "no-such-file.csv");
-  assert.equal(out, "tailrace acl: acl-policy-file cannot be read");
+  assert.equal(out, "tailrace acl: --acl-policy-file no-such-file.csv cannot be read (ENOENT)");
   assert.equal(status, 1);
 });

@@ -45,3 +45,20 @@ test("only a command that writes says that the outcome of a write is unknown", (
   );
   assert.equal(lastWords("consume", fault), "tailrace consume: cut");
 });
+
+test("a stream of appends that ends early says in words what was written, and no fact twice", () => {
+  const cut = (before: number, written: "no" | "unknown"): string =>
+    lastWords(
+      "produce",
+      new Fault("unavailable", { message: "no leader", facts: { records_before: before }, written }),
+      "write",
+    );
+  assert.equal(cut(0, "no"), "tailrace produce: no leader; nothing was written");
+  assert.equal(cut(7, "no"), "tailrace produce: no leader; 7 records were written before, and none after");
+  assert.equal(cut(7, "unknown"), "tailrace produce: no leader; it is not known whether it was written");
+  const removed = new Fault("failed-precondition", {
+    message: "removed, its members are at a:1 b:1",
+    facts: { members: "a:1 b:1", lowest: 1 },
+  });
+  assert.equal(lastWords("trim", removed), "tailrace trim: removed, its members are at a:1 b:1 (lowest 1)");
+});

@@ -63,6 +63,22 @@ test("a door that asks for TLS, or for a certificate, says so and nothing was wr
   assert.doesNotMatch(faultOf(node("ERR_SSL_OTHER", "a line\n")).message, /\n/);
 });
 
+test("a wrong address says in words what is wrong with it, the code included", () => {
+  const node = (code: string): ConnectError =>
+    new ConnectError(
+      "failed",
+      Code.Unavailable,
+      undefined,
+      undefined,
+      Object.assign(new Error(code), { code }),
+    );
+  assert.match(faultOf(node("ECONNREFUSED")).message, /nothing listens at this address; is the node running/);
+  assert.match(faultOf(node("ENOTFOUND")).message, /the host name does not resolve/);
+  const other = faultOf(node("ERR_HTTP2_ERROR"));
+  assert.match(other.message, /does not speak HTTP\/2: a node does on the port of its --addr/);
+  assert.equal(other.facts["unreachable"], true);
+});
+
 test("a stream that the peer refused was not processed", () => {
   const refused = new ConnectError(
     "http/2 stream closed with error code REFUSED_STREAM (0x7)",
