@@ -96,7 +96,8 @@ async function* bare(
     const message = `protocol error: promised ${promised} bytes, received ${whole.length}`;
     throw new ConnectError(message, Code.InvalidArgument);
   }
-  yield bounds.applyTo(whole.length, true) ? await bounds.bounded(whole, true, 0) : whole;
+  const { decompresses } = bounds;
+  yield bounds.applyTo(whole.length, decompresses) ? await bounds.bounded(whole, decompresses, 0) : whole;
 }
 
 /** A body of messages with prefixes. */
@@ -134,10 +135,14 @@ class Bounds {
     this.#compression = compression;
   }
 
+  /** The request names an encoding that is known here. */
+  get decompresses(): boolean {
+    return this.#compression !== undefined;
+  }
+
   /** Must a message of so many bytes be looked at? One that is compressed in an unknown way is Connect's to refuse. */
   applyTo(length: number, isCompressed: boolean): boolean {
-    if (isCompressed && this.#compression !== undefined) return true;
-    return length > uncheckedBytesMax;
+    return isCompressed ? this.decompresses : length > uncheckedBytesMax;
   }
 
   /** The message to be decoded instead, not compressed. Throws what the reader of the body is to get. */

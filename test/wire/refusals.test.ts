@@ -162,6 +162,13 @@ test("a compressed message without an encoding is internal, in either lane and e
     const answer = await askH2("/log.v1.Log/ConsumeStream", { "content-type": type }, envelope("{}", 1));
     assert.equal(endOfStream(answer.body).code, "internal", type);
   }
+  const batch = JSON.stringify({ records: [{ value: "QUFB".repeat(2_000) }] });
+  const large = await askH2(
+    "/log.v1.Log/ProduceBulk",
+    { "content-type": "application/connect+json" },
+    envelope(batch, 1),
+  );
+  assert.equal(endOfStream(large.body).code, "internal", "also a large one");
   const web = await askH2(
     "/log.v1.Log/Describe",
     { "content-type": "application/grpc-web" },

@@ -60,6 +60,18 @@ test("a small message, and one in a type or encoding that Connect refuses, passe
   assert.equal((await bounded(long, [batch])).header.get("content-length"), `${bytesMax + 1}`);
 });
 
+test("a message that says it is compressed, without a known encoding, passes as it is, however large", async () => {
+  for (const message of [Buffer.from("0a020a00", "hex"), batch]) {
+    const prefix = Buffer.from([1, 0, 0, 0, 0]);
+    prefix.writeUInt32BE(message.length, 1);
+    const whole = Buffer.concat([prefix, message]);
+    for (const type of ["application/grpc+proto", "application/grpc-web+proto", "application/connect+json"]) {
+      const { body, taken } = await bounded({ "content-type": type }, [whole], Log.method.produceBulk);
+      assert.deepEqual([body, taken.size], [whole, 0], type);
+    }
+  }
+});
+
 test("the records of a large batch are taken out, compressed or not, and the rest is left to Connect", async () => {
   for (const [headers, body] of [
     [{ "content-type": "application/proto", "content-length": `${batch.length}` }, batch],
