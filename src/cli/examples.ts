@@ -25,7 +25,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   leave: ["tailrace leave --addr 127.0.0.1:8084"],
   members: ["tailrace members --status failed"],
   event: ["tailrace event deploy v42"],
-  query: ["tailrace query uptime --timeout 2s", "tailrace query uptime --node node-b"],
+  query: ["tailrace query tailrace-status --timeout 2s", "tailrace query tailrace-status --node node-b"],
   keygen: ["tailrace keygen"],
   whoami: [
     "tailrace whoami --tls-ca-file certs/ca.pem --tls-cert-file certs/root-client.pem --tls-key-file certs/root-client-key.pem",

@@ -23,7 +23,10 @@ const addNode = (name: string, before: readonly string[]): readonly string[] => 
 
 export function register(program: Command): void {
   connectOptions(program.command("query").description("ask all members and print their answers"))
-    .argument("<name>", "what is asked")
+    .argument(
+      "<name>",
+      "what is asked; a node answers tailrace-status, other names are for your own Serf agents",
+    )
     .argument("[payload]", "at most 1024 bytes, name and filters included", "")
     .option("--timeout <duration>", "how long to wait for answers, such as 2s", timeoutOf)
     .option("--node <name>", "only this member; may be repeated", addNode, [])

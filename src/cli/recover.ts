@@ -61,7 +61,7 @@ async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
   );
   const names = removed.map(({ name }) => name).sort();
   await print(
-    `${JSON.stringify({ node: own.name, clusterId, removed: names, committed, next: log.bounds.next })}\n`,
+    `${JSON.stringify({ node: own.name, clusterId, removed: names, newlyCommitted: committed, next: log.bounds.next })}\n`,
   );
   return exitStatus.done;
 }

@@ -117,6 +117,7 @@ test("after a majority is lost, one node is made a cluster of its own, and other
   const forced = await tailrace(["recover", "--force-config", "--data-dir", one.directory]);
   assert.equal(forced.status, 0, forced.err);
   assert.deepEqual(json(forced.out)["removed"], ["n2", "n3"]);
+  assert.equal(typeof json(forced.out)["newlyCommitted"], "number");
   cluster.start(one);
   await cluster.ready(one);
   assert.deepEqual(await read(cluster, one), upTo(20));

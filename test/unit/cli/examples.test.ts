@@ -1,5 +1,6 @@
 /** Every command's help has examples, and their flags exist. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Command } from "commander";
 import { serveFlags } from "../../../src/agent/mod.ts";
@@ -37,4 +38,12 @@ test("the flags of the examples exist", () => {
     }
   }
   assert.deepEqual(wrong, []);
+});
+
+test("the query of the examples is one that a node answers", () => {
+  const answered = readFileSync(new URL("../../../src/agent/gossip-answers.ts", import.meta.url), "utf8");
+  for (const line of examples["query"] ?? []) {
+    const [, , name = ""] = line.split(" ");
+    assert.ok(answered.includes(`"${name}"`), line);
+  }
 });
