@@ -77,7 +77,11 @@ export function walkElements(
         facts: { record: count, bytes: length, limit: limits.recordBytesMax },
       });
     }
-    if (!walkRecord(bytes, body, body + length, at - start, count, limits.headersMax)) asIs = false;
+    if (
+      !isBareValue(bytes, body, body + length) &&
+      !walkRecord(bytes, body, body + length, at - start, count, limits.headersMax)
+    )
+      asIs = false;
     at = body + length;
     count++;
     if (count > limits.recordsMax) throw tooManyRecords(limits.recordsMax);
@@ -99,6 +103,18 @@ export function walkRecords(bytes: Uint8Array, limits: RecordLimits = defaultRec
   walkElements(bytes, 0, bytes.length, limits, walk);
   if (walk.end !== bytes.length) throw bad("a byte that begins no record", walk.end, walk.count);
   return storedRun(bytes, 0, walk);
+}
+
+/**
+ * The record in `at … end` is a value and nothing else, of less than 16 KiB, as most are. What is not recognised here may
+ * be one still: walkRecord() tells.
+ */
+function isBareValue(bytes: Uint8Array, at: number, end: number): boolean {
+  if (bytes[at] !== valueTag) return false;
+  const low = bytes[at + 1]!;
+  if (low < 0x80) return at + 2 + low === end;
+  const high = bytes[at + 2]!;
+  return high > 0 && high < 0x80 && at + 3 + (low - 0x80) + high * 0x80 === end;
 }
 
 /** True when the record at `start … end` may be stored as it is. `position` and `record` are for the fault. */

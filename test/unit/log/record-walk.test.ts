@@ -180,3 +180,29 @@ test("a cursor starts at an offset inside a batch and passes frames without reco
   while (cursor.next()) offsets.push(cursor.offset);
   assert.deepEqual(offsets, [5, 6, 7]);
 });
+
+test("a record that is a value alone is whole at every length of its length, and not with a byte more or less", () => {
+  const varint = (value: number): number[] =>
+    value < 0x80
+      ? [value]
+      : value < 0x4000
+        ? [(value & 0x7f) | 0x80, value >> 7]
+        : [(value & 0x7f) | 0x80, ((value >> 7) & 0x7f) | 0x80, value >> 14];
+  const run = (length: number, claimed: number): Uint8Array => {
+    const body = [0x0a, ...varint(claimed), ...new Array<number>(length).fill(0x7f)];
+    return Uint8Array.from([0x0a, ...varint(body.length), ...body]);
+  };
+  for (const length of [0, 1, 2, 126, 127, 128, 129, 255, 16_380, 16_383, 16_384, 16_390]) {
+    const bytes = run(length, length);
+    const walked = walkRecords(bytes, defaultRecordLimits);
+    assert.deepEqual([walked.count, walked.bytes], [1, bytes]);
+    assert.throws(() => walkRecords(run(length, length + 1), defaultRecordLimits), kind("bad-record"));
+    // What is left behind a value that is too short is a field of number 15.
+    if (length > 0) {
+      assert.throws(() => walkRecords(run(length, length - 1), defaultRecordLimits), kind("bad-record"));
+    }
+  }
+  // Two records, of which the first ends inside the second.
+  const cut = Uint8Array.from([0x0a, 3, 0x0a, 2, 1, 0x0a, 3, 0x0a, 1, 1]);
+  assert.throws(() => walkRecords(cut, defaultRecordLimits), kind("bad-record"));
+});
