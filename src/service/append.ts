@@ -28,6 +28,8 @@ export interface AppendRequest {
   readonly expectedOffset?: number | undefined;
 }
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** The log's options for a call. `forward` false: answer "not-leader" rather than forward. */
 export function appendOptionsOf(
   call: Call,
@@ -36,15 +38,15 @@ export function appendOptionsOf(
   traceparent = call.telemetry.traceparent,
 ): AppendOptions {
   const { producer, expectedOffset } = request;
-  return {
-    subject: call.subject,
-    ...(producer === undefined ? {} : { producer }),
-    ...(expectedOffset === undefined ? {} : { expectedOffset }),
-    ...(call.deadlineMs === undefined ? {} : { deadlineMs: call.deadlineMs }),
-    ...(traceparent === undefined ? {} : { traceparent }),
-    ...(call.order === undefined ? {} : { order: call.order }),
-    ...(forward ? {} : { forward: false as const }),
-  };
+  // Without spreads of conditions: they would make an object each, for every append.
+  const options: Writable<AppendOptions> = { subject: call.subject };
+  if (producer !== undefined) options.producer = producer;
+  if (expectedOffset !== undefined) options.expectedOffset = expectedOffset;
+  if (call.deadlineMs !== undefined) options.deadlineMs = call.deadlineMs;
+  if (traceparent !== undefined) options.traceparent = traceparent;
+  if (call.order !== undefined) options.order = call.order;
+  if (!forward) options.forward = false;
+  return options;
 }
 
 /**

@@ -16,6 +16,7 @@ import type { Protocol, Telemetry, Call as TelemetryCall } from "../lib/telemetr
 import type { AppendOrder } from "../vocabulary.ts";
 import { codeName, codeOf } from "./errors.ts";
 import type { MemoryBudget } from "./memory/memory-budget.ts";
+import { type Listed, OpenCalls } from "./open-calls.ts";
 
 /** What may be called, and what it takes. One object a method, made once. */
 export interface Door {
@@ -54,7 +55,7 @@ export interface CallMeta {
 export const traceRecordHeader = "tailrace-trace-record";
 
 /** A call under way. */
-export class Call {
+export class Call implements Listed<Call> {
   readonly door: Door;
   readonly caller: Caller;
   readonly deadlineMs: number | undefined;
@@ -68,6 +69,8 @@ export class Call {
   /** As of its door, or set for a single call that may last: a server that stops ends it. */
   long: boolean;
   ended = false;
+  before: Call | undefined;
+  behind: Call | undefined;
   /** Of a stream of appends: keeps them in order, and ends with the call. */
   order: AppendOrder | undefined;
   /** Counted in the memory budget, bytes; and among the calls of its connection that cannot last. */
@@ -102,7 +105,7 @@ const callBytes = 16 * 1024;
 /** Where calls begin and end. */
 export class CallDesk {
   readonly #options: CallDeskOptions;
-  readonly #open = new Set<Call>();
+  readonly #open = new OpenCalls<Call>();
   readonly #stopListening: () => void;
 
   constructor(options: CallDeskOptions) {
@@ -199,11 +202,11 @@ export class CallDesk {
 
   /** Ends every long call with this fault. */
   endLong(fault: Fault): void {
-    for (const call of [...this.#open]) if (call.long) call.onRevoked?.(fault);
+    for (const call of this.#open.all()) if (call.long) call.onRevoked?.(fault);
   }
 
   #askAgain(): void {
-    for (const call of [...this.#open]) {
+    for (const call of this.#open.all()) {
       try {
         this.#demand(call);
       } catch (reason) {

@@ -26,9 +26,11 @@ const expectedOffsetTag = 0x18;
 /** Of field number 4. */
 const firstUnknownTag = 0x20;
 
+const noRun: RecordRun = { bytes: new Uint8Array(0), count: 0 };
+
 /** What was read. One object serves a whole stream: the fields hold until the next read. */
 export class AppendRequest {
-  run: RecordRun = { bytes: new Uint8Array(0), count: 0 };
+  run: RecordRun = noRun;
   producer: ProducerStamp | undefined;
   expectedOffset: number | undefined;
   readonly #walk: Walk = { end: 0, count: 0, asIs: true };
@@ -48,7 +50,8 @@ export class AppendRequest {
   read(bytes: Uint8Array, start: number, end: number, recordsMin: number, recordsMax: number): boolean {
     this.producer = undefined;
     this.expectedOffset = undefined;
-    const runs: RecordRun[] = [];
+    let run: RecordRun | undefined;
+    let runs: RecordRun[] | undefined;
     let count = 0;
     let unknown = 0;
     let at = start;
@@ -59,7 +62,12 @@ export class AppendRequest {
         count += this.#walk.count;
         if (count < recordsMin || count > recordsMax) return false;
         if (count > this.#limits.recordsMax) throw tooManyRecords(this.#limits.recordsMax);
-        runs.push(storedRun(bytes, at, this.#walk));
+        const next = storedRun(bytes, at, this.#walk);
+        if (run !== undefined) {
+          runs ??= [run];
+          runs.push(next);
+        }
+        run ??= next;
         at = this.#walk.end;
       } else if (tag === producerTag && this.producer === undefined) {
         at = this.#readProducer(bytes, at + 1, end);
@@ -72,8 +80,8 @@ export class AppendRequest {
       }
       if (at < 0) return false;
     }
-    this.run = runs.length === 1 ? (runs[0] as RecordRun) : joined(runs, count);
-    return runs.length > 0;
+    this.run = runs === undefined ? (run ?? noRun) : joined(runs, count);
+    return run !== undefined;
   }
 
   /** Answers the position behind the producer, or −1 when it is unusual. */

@@ -120,6 +120,7 @@ export class H2Connection {
   #turnIsOver = false;
   #turn = 0;
   #nowMs: number;
+  readonly #now = (): number => this.#host.monotonicMs();
   #settingsSeen = false;
   #lastStream = 0;
   /** The header block under way: CONTINUATION frames must follow without a break. */
@@ -394,7 +395,7 @@ export class H2Connection {
     this.#ready.delete(stream);
     this.#starved.delete(stream);
     this.#unsent.delete(stream);
-    this.#deadlines.closed(stream.id, this.#streams.size, () => this.#host.monotonicMs());
+    this.#deadlines.closed(stream.id, this.#streams.size, this.#now);
     this.#endIfDrained();
   }
 
@@ -567,7 +568,8 @@ export class H2Connection {
     const stream = new H2Stream(
       this,
       id,
-      { turn: this.#turn, ms: this.#nowMs },
+      this.#turn,
+      this.#nowMs,
       this.#limits.streamWindow,
       length === undefined ? undefined : Number(length),
     );

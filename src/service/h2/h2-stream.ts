@@ -61,14 +61,15 @@ export class H2Stream {
   constructor(
     connection: H2Connection,
     id: number,
-    opened: { readonly ms: number; readonly turn: number },
+    openedTurn: number,
+    openedMs: number,
     receiveWindow: number,
     contentLength: number | undefined,
   ) {
     this.#connection = connection;
     this.id = id;
-    this.openedMs = opened.ms;
-    this.openedTurn = opened.turn;
+    this.openedTurn = openedTurn;
+    this.openedMs = openedMs;
     this.#receiveWindow = receiveWindow;
     this.#receiveWindowMax = receiveWindow;
     this.#expected = contentLength;
