@@ -19,9 +19,9 @@ export interface AppendLinePorts {
   readonly here: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
   /** May this node append now? */
   readonly ready: () => boolean;
-  /** Does it lead still, ready or not? */
+  /** Does it lead still, ready or not? False for a node that takes no appends at all any more. */
   readonly leads: () => boolean;
-  /** For an append whose turn comes on a node that does not lead any more. */
+  /** For an append whose turn comes on a node that does not lead any more, or takes none. */
   readonly notLeader: () => Fault;
 }
 

@@ -102,8 +102,8 @@ export class ReplicatedLog implements CommitLog {
       clock: options.clock,
       here: (run, asked) => this.#appender.append(run, asked),
       ready: () => this.#appender.ready,
-      leads: () => options.watch.known() === "here",
-      notLeader: () => notLeader(options.node()),
+      leads: () => this.#unusable() === undefined && options.watch.known() === "here",
+      notLeader: () => this.#unusable() ?? notLeader(options.node()),
     });
     const produced = new ProducedRuns();
     options.log.onProduced((stamp, batch) => produced.committed(stamp, batch));

@@ -133,6 +133,20 @@ describe("a cluster over sockets", () => {
     }
   });
 
+  test("what waits for room on a node that closes is refused as not written, and for that reason", async () => {
+    await using cluster = await SocketCluster.open(1, {
+      replica: { queue: { bytesMax: 1_024, appendsMax: 4 } },
+    });
+    const { replica } = (await cluster.leader()).up!;
+    const ends = Array.from({ length: 20 }, () =>
+      replica.log.append(run("x".repeat(900)), { forward: false, forwarded: true }).catch(Fault.from),
+    );
+    await replica.close();
+    const last = (await Promise.all(ends)).at(-1);
+    assert.ok(last instanceof Fault);
+    assert.deepEqual([last.kind, last.written], ["unavailable", "no"]);
+  });
+
   test("a follower that lacks what was trimmed gets the log's start, then entries, over the bulk lane", async () => {
     await using cluster = await SocketCluster.open(3, { settings: { segmentStoreBytesMax: 600 } });
     const leader = await cluster.leader();
