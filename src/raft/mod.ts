@@ -28,7 +28,7 @@ export {
   type Snapshot,
   type Status,
 } from "./core/mod.ts";
-export { type NodeStatus, type Promised, RaftNode, type RaftNodeOptions } from "./node/node.ts";
+export { type NodeStatus, RaftNode, type RaftNodeOptions } from "./node/node.ts";
 export type {
   ProposalWaiter,
   RaftStorage,
@@ -36,4 +36,5 @@ export type {
   StateMachine,
   StorageChanges,
 } from "./node/ports.ts";
+export { type Promised, promiseIn } from "./node/promise.ts";
 export type { ReadWaiter } from "./node/reads.ts";

@@ -6,6 +6,7 @@
  *
  * Kept for members of the configuration only; of others for as long as the process lives, and not of many.
  */
+import { isDeepStrictEqual } from "node:util";
 import { isNoSpace } from "../lib/disk.ts";
 import {
   accepted,
@@ -77,7 +78,9 @@ export class BootBook {
   /** What another member has seen. */
   learn(directory: string, other: SeenBoot): void {
     const seen = this.#seen.get(directory);
-    this.#put(directory, seen === undefined ? other : merged(seen, other));
+    const both = seen === undefined ? other : merged(seen, other);
+    const isNews = seen === undefined || !isDeepStrictEqual(both, seen);
+    if (isNews || this.#unsaved.has(directory)) this.#put(directory, both);
   }
 
   /** Stores what is not stored yet. Without room on the disk it is left for the next time. */

@@ -7,6 +7,7 @@
  *   same directory has a connection here        after the claim prove a copy; silence ends its connections
  *   claim that holds otherwise                  its boot is stored, then it is let in
  *   no claim: an earlier version                let in, unless a boot of that directory has a connection and is alive
+ *   a member is lost, or linked to anew         the others are told what this node has seen of it, or it of the others
  *
  * The leader's word counts where two members have seen different things.
  */
@@ -14,11 +15,14 @@ import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { fieldsOf } from "../lib/fields.ts";
 import type { Logger } from "../lib/telemetry.ts";
-import type { Member, PeerId } from "../raft/mod.ts";
+import { type Member, type Message, type PeerId, promiseIn } from "../raft/mod.ts";
 import {
   type BootClaim,
+  type BootNumber,
   type ClaimFlaw,
   flawOf,
+  isCount,
+  isSameBoot,
   noPosition,
   type Position,
   type SeenBoot,
@@ -57,6 +61,14 @@ interface Challenge {
   lastMs: number;
   readonly signs: Map<Holder["boot"], number>;
 }
+
+/** The flaw that is told where there is none: what was seen, and nothing else. */
+const news = "left";
+const newsOf = (seen: SeenBoot): { refused: string; flaw: string; seen: SeenBoot } => ({
+  refused: "",
+  flaw: news,
+  seen,
+});
 
 const challengesMax = 64;
 const reportEveryMs = 1_000;
@@ -107,18 +119,33 @@ export class IdentityGuard {
   }
 
   /**
-   * A connection of this member has ended: the caller stores what it has promised. A leader, which knows that best, tells
-   * the others: it may be gone itself when the member comes back.
+   * A connection of this member has ended: the caller stores what it has promised. The others are told: they may not
+   * have heard of all of it, and may be the first, or the only ones, to judge the member when it comes back.
    */
   left(hello: PeerHello): void {
     const { boot, directory } = hello;
     if (boot === undefined) return;
-    const promised = this.#promisedBy(hello);
-    this.#boots?.heard(directory, boot, promised);
+    this.#boots?.heard(directory, boot, this.#promisedBy(hello));
     const seen = this.#boots?.seen(directory);
-    if (this.#node?.isLeader === true && seen !== undefined && this.#isDue(directory)) {
-      void this.#tell(this.#except(directory), directory, { refused: "", flaw: "left", seen });
+    if (seen === undefined || !this.#isMember(directory)) return;
+    const { term, index } = seen.promised;
+    if (!this.#isDue(`${directory} ${seen.nonce} ${term} ${index}`)) return;
+    void this.#tell(this.#except(directory), directory, newsOf(seen));
+  }
+
+  /** Linked to a member: it is told what was seen of the other members, which it may have been cut off from. */
+  met(directory: string, address: string): void {
+    for (const other of this.#except(directory)) {
+      const seen = this.#boots?.seen(other.directory);
+      if (seen !== undefined) void this.#tell([{ directory, address }], other.directory, newsOf(seen));
     }
+  }
+
+  /** A message of Raft's from it: what it promises is noted, since votes and acknowledgments may be counted here. */
+  received({ boot, directory }: PeerHello, message: Message): void {
+    const promised = boot === undefined || boot.lossy ? undefined : promiseIn(message);
+    if (boot === undefined || promised === undefined) return;
+    if (isCount(promised.term) && isCount(promised.index)) this.#boots?.heard(directory, boot, promised);
   }
 
   /** It says how far it has promised to have the log. */
@@ -151,6 +178,10 @@ export class IdentityGuard {
     }
     const boots = this.#boots;
     if (boots === undefined) return { seen: undefined };
+    if (flaw === news) {
+      this.#takeOver(boots, directory, record, from.directory);
+      return { seen: boots.seen(directory) };
+    }
     const holders = this.#ports.holders(directory);
     const own = boots.seen(directory);
     const isAlive = holders.some(({ boot }) => boot.nonce === refused);
@@ -268,16 +299,40 @@ export class IdentityGuard {
     return true;
   }
 
-  async #tell(asked: readonly Member[], directory: string, what: object): Promise<void> {
+  async #tell(
+    asked: readonly Pick<Member, "directory" | "address">[],
+    directory: string,
+    what: { readonly refused: string; readonly flaw: string; readonly seen: SeenBoot },
+  ): Promise<void> {
     const { ask } = this.#ports;
     await Promise.allSettled(
-      asked.map(async ({ address }) => {
-        const answer = seenOf(fieldsOf(await ask(address, seenVerb, { directory, ...what }))["seen"]);
-        if (answer === undefined) return;
-        this.#boots?.learn(directory, answer);
-        this.#recheck(directory);
+      asked.map(async (member) => {
+        const answer = seenOf(fieldsOf(await ask(member.address, seenVerb, { directory, ...what }))["seen"]);
+        const boots = this.#boots;
+        if (answer === undefined || boots === undefined) return;
+        if (what.flaw === news) this.#takeOver(boots, directory, answer, member.directory);
+        else {
+          boots.learn(directory, answer);
+          this.#recheck(directory);
+        }
       }),
     );
+  }
+
+  /**
+   * What another member has seen, where nobody was refused. While a boot of the directory speaks here, another one that
+   * is not earlier may be a copy's: then the leader's word alone counts.
+   */
+  #takeOver(boots: BootBook, directory: string, record: SeenBoot, from: string): void {
+    const own = boots.seen(directory);
+    const holders = this.#ports.holders(directory);
+    const isHeld = own !== undefined && holders.some(({ boot }) => isSameBoot(boot, own));
+    if (isHeld && followsOrRivals(record, own) && this.#node?.leader?.directory !== from) return;
+    for (const { boot } of holders) {
+      if (flawOf(boot, record) === "lost-entries") boots.copyFound(directory, boot.nonce);
+    }
+    boots.learn(directory, record);
+    this.#recheck(directory);
   }
 
   /** Ends the connections of boots that do not hold any more. */
@@ -307,6 +362,10 @@ export class IdentityGuard {
     return replica?.started === true ? replica.node : undefined;
   }
 }
+
+/** Another boot, and not one before. */
+const followsOrRivals = (one: BootNumber, own: BootNumber): boolean =>
+  !isSameBoot(one, own) && (one.life === own.life ? one.count >= own.count : one.life > own.life);
 
 /** What is wrong, without a subject, and both ways back. */
 function sentenceOf(flaw: ClaimFlaw, name: string): string {

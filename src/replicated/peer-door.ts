@@ -190,7 +190,10 @@ export class PeerDoor {
     const found = replica();
     if (introduction === undefined || found?.started !== true || message.to !== peer()) return;
     const sender = incoming.peer;
-    if (message.from === sender) found.node.receive(message, introduction.hello.directory);
+    if (message.from === sender) {
+      this.#ports.guard.received(introduction.hello, message);
+      found.node.receive(message, introduction.hello.directory);
+    }
     // A member may pass on another's wish, and only such: for a read, or for a change of leader.
     else if (isPassedOn(message) && roster().some((member) => member.peer === sender))
       found.node.receive(message);

@@ -23,6 +23,8 @@ export interface ReportPorts {
   /** A line that a peer can cause at will. */
   readonly warn: (facts: object, fault: Fault, sentence: string) => void;
   readonly disowned: (fault: Fault) => void;
+  /** Both lanes are open. */
+  readonly linked: () => void;
 }
 
 export function linkReports(ports: ReportPorts): LinkEvents {
@@ -44,6 +46,7 @@ export function linkReports(ports: ReportPorts): LinkEvents {
       if (link()?.connected !== true) return;
       trouble = undefined;
       logger.info(facts, "linked to a peer");
+      ports.linked();
     },
     lost: (lane, fault, wasOpen) => {
       if (link() === undefined) return;

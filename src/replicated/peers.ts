@@ -266,6 +266,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
         meter: this.#meter,
         logger: this.#logger,
         warn: (...line) => this.#warn(...line),
+        linked: () => this.#guard.met(directory, address),
         disowned: (fault) => this.#disowned(fault, peer, name),
       }),
     });

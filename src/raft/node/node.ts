@@ -34,6 +34,7 @@ import {
   type Term,
 } from "../core/mod.ts";
 import type { ProposalWaiter, RaftStorage, RaftTransport, StateMachine } from "./ports.ts";
+import { type Promised, promiseIn } from "./promise.ts";
 import { Proposals, type Queued } from "./proposals.ts";
 import { Reads, type ReadWaiter } from "./reads.ts";
 import { RosterBook } from "./roster.ts";
@@ -80,12 +81,6 @@ export interface NodeStatus extends Status {
   readonly leaderMember: Member | undefined;
   readonly diskFull: boolean;
   readonly stopped: boolean;
-}
-
-/** Everything up to `index` is durable here, as the leader of `term` has it. */
-export interface Promised {
-  readonly term: Term;
-  readonly index: RaftIndex;
 }
 
 const mebibyte = 1024 * 1024;
@@ -538,13 +533,11 @@ export class RaftNode {
   }
 
   /** What leaves only once it is durable: an acknowledgment, a vote, a request for votes. */
-  #promise({ type, reject, term, index }: Message): void {
-    const isAnswer = type === "append-response";
-    if (reject || !(isAnswer || type === "vote" || type === "vote-response")) return;
-    const at = isAnswer ? index : 0;
+  #promise(message: Message): void {
+    const made = promiseIn(message);
     const before = this.#promised;
-    if (term > before.term || (term === before.term && at > before.index))
-      this.#promised = { term, index: at };
+    if (made === undefined || made.term < before.term) return;
+    if (made.term > before.term || made.index > before.index) this.#promised = made;
   }
 
   /** Queued proposals go to the core in appends of up to messageBytesMax; a change goes alone. */

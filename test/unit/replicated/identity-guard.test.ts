@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noLogger } from "../../../src/lib/telemetry.ts";
-import type { Member } from "../../../src/raft/mod.ts";
+import { type Member, message } from "../../../src/raft/mod.ts";
 import { type BootClaim, nextBoot, type Position, type StoredBoot } from "../../../src/replicated/boot.ts";
 import { BootBook } from "../../../src/replicated/boot-book.ts";
 import { type Holder, IdentityGuard } from "../../../src/replicated/identity-guard.ts";
@@ -162,6 +162,101 @@ test("what a member has promised is stored when its connection ends, so that a l
   const restarted = new Node("a", time, node.store);
   assert.equal(restarted.reason(claimOf(second, start(76, 2))), "rolled-back");
   assert.equal(restarted.reason(claimOf(nextBoot(first, nonce(7)), start(77, 2))), undefined);
+});
+
+test("what a member promises in a vote or an acknowledgment is known at once to the node that received it", () => {
+  const at = { term: 4, index: 17 };
+  const cases = [
+    { sent: message("vote-response", 1, { term: 4 }), before: start(99, 3), after: start(0, 4) },
+    { sent: message("vote", 1, at), before: start(99, 3), after: start(0, 4) },
+    { sent: message("append-response", 1, at), before: start(16, 4), after: start(17, 4) },
+  ];
+  for (const { sent, before, after } of cases) {
+    const node = new Node("a", new VirtualTime());
+    assert.equal(node.reason(claimOf(first)), undefined);
+    node.guard.received(helloOf("b", claimOf(first)), message("append-response", 1, { ...at, reject: true }));
+    node.guard.received(helloOf("b", claimOf(first)), message("pre-vote-response", 1, at));
+    assert.equal(node.guard.doubts(helloOf("b", claimOf(second, before))), undefined);
+    node.guard.received(helloOf("b", claimOf(first)), sent);
+    assert.match(node.guard.doubts(helloOf("b", claimOf(second, before))) ?? "", /rolled back/);
+    assert.equal(node.reason(claimOf(second, after)), undefined);
+  }
+});
+
+test("what a node that acknowledges before it is durable has promised is not held against it", () => {
+  const node = new Node("a", new VirtualTime());
+  const lossy = { ...claimOf(first), lossy: true };
+  assert.equal(node.reason(lossy), undefined);
+  node.guard.received(helloOf("b", lossy), message("append-response", 1, { term: 4, index: 17 }));
+  assert.deepEqual(node.boots.seen(directoryOf("b"))?.promised, start(0));
+});
+
+test("a member that loses another tells all the rest what that had promised, and again once it is more", async () => {
+  const time = new VirtualTime();
+  const [judge, knower] = [new Node("a", time), new Node("c", time)];
+  knower.answer = (_, body) => judge.guard.told(body, helloOf("c", undefined));
+  assert.equal(knower.reason(claimOf(first)), undefined);
+  const hello = helloOf("b", claimOf(first));
+  for (const index of [12, 12, 17]) {
+    knower.guard.received(hello, message("append-response", 1, { term: 2, index }));
+    knower.guard.left(hello);
+  }
+  await new Promise(setImmediate);
+  assert.deepEqual(
+    knower.asked.map(({ address }) => address),
+    ["a:1", "a:1"],
+    "once for each that is news",
+  );
+  assert.equal(judge.reason(claimOf(second, start(16, 2))), "rolled-back", "it has never met it before");
+});
+
+test("a member that was cut off tells those it is linked to what it has seen of the others", async () => {
+  const time = new VirtualTime();
+  const [judge, knower] = [new Node("a", time), new Node("c", time)];
+  knower.answer = (_, body) => judge.guard.told(body, helloOf("c", undefined));
+  assert.equal(knower.reason(claimOf(first)), undefined);
+  knower.guard.heard(helloOf("b", claimOf(first)), { term: 2, index: 109 });
+  const rolledBack = claimOf(second, start(93, 2));
+  assert.equal(judge.reason(rolledBack), undefined, "nobody has told it yet");
+  const connection = judge.connect(rolledBack);
+  knower.guard.met(directoryOf("a"), "a:1");
+  await new Promise(setImmediate);
+  assert.deepEqual(
+    knower.asked.map(({ address }) => address),
+    ["a:1"],
+  );
+  assert.equal(connection.closed, true);
+  assert.equal(judge.reason(rolledBack), "copy");
+});
+
+test("what another member tells is written once, however often it is told", () => {
+  const node = new Node("a", new VirtualTime());
+  let writes = 0;
+  const write = node.store.write.bind(node.store);
+  node.store.write = (changes) => {
+    writes++;
+    write(changes);
+  };
+  const { life, count, nonce } = first;
+  const seen = { life, count, nonce, promised: start(50), copies: [] };
+  const body = { directory: directoryOf("b"), refused: "", flaw: "left", seen };
+  for (let times = 0; times < 3; times++) node.guard.told(body, helloOf("c", undefined));
+  assert.equal(writes, 1);
+});
+
+test("a later boot that another member has seen ends no connection here, unless the leader says so", () => {
+  const node = new Node("a", new VirtualTime());
+  assert.equal(node.reason(claimOf(first)), undefined);
+  const connection = node.connect(claimOf(first));
+  const { life, count, nonce } = second;
+  const seen = { life, count, nonce, promised: start(50), copies: [] };
+  const body = { directory: directoryOf("b"), refused: "", flaw: "left", seen };
+  const answer = node.guard.told(body, helloOf("c", undefined));
+  assert.equal(connection.closed, false);
+  assert.equal(answer.seen?.nonce, first.nonce);
+  node.leader = members[2];
+  node.guard.told(body, helloOf("c", undefined));
+  assert.equal(connection.closed, true);
 });
 
 test("while a member answers, a second process with its directory is asked to wait, then refused as a copy", () => {
