@@ -64,6 +64,7 @@ export function startActors(world: World): void {
   });
   // Where operators take others out meanwhile, too few would be left.
   const rollsBack = swarm.rollbacks && swarm.realLog && !swarm.churn;
+  if (rollsBack) world.identity.startPings();
   act("rollback", rollsBack, 400, (own) => world.identity.rollBackSome(own));
   act("refused", swarm.refusedConnections, 1500, (own) => refuse(world, own));
 }
