@@ -14,6 +14,7 @@ import { guarded } from "../lib/boundary.ts";
 import { systemClock } from "../lib/clock.ts";
 import { LoopTurns } from "../lib/loop-turns.ts";
 import type { Logger } from "../lib/telemetry.ts";
+import { workTurns } from "../lib/work-turns.ts";
 import {
   type Caller,
   defaultH2Limits,
@@ -65,6 +66,7 @@ export function httpServers(
   const sessions = new Set<H2Session>();
   const lingering = new WeakSet<object>();
   const turns = new LoopTurns(systemClock);
+  const work = workTurns(systemClock);
   let draining = false;
 
   const serveRequest = (
@@ -101,9 +103,13 @@ export function httpServers(
     const exchange = new NodeExchange(request, response, options);
     if (draining || wrong !== undefined) exchange.setHeader("connection", "close");
     const inTime = order.add(method === "POST" && wrong === undefined, () => {
-      if (socket.destroyed) return;
-      if (wrong === undefined) front.request(exchange, caller);
-      else exchange.send(wrong.status, jsonType, refusalBody(wrong));
+      const serve = (): void => {
+        if (socket.destroyed) return;
+        if (wrong === undefined) front.request(exchange, caller);
+        else exchange.send(wrong.status, jsonType, refusalBody(wrong));
+      };
+      if (work.mayBegin()) serve();
+      else work.wait(() => guarded(socket, log, "an HTTP/1.1 connection failed and is ended", serve));
     });
     if (!inTime) socket.destroy();
   };

@@ -11,7 +11,7 @@
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock, within } from "../lib/clock.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
@@ -50,11 +50,16 @@ export interface CheckResult {
   readonly note?: string;
 }
 
+/** Requests that a client may send ahead of their answers. */
+const waitingMax = 16;
+
 export class OpsServer {
   readonly #options: OpsOptions;
   readonly #clock: Clock;
   readonly #server: Server;
   readonly #checks = new Map<string, ReadinessCheck>();
+  /** Requests of a connection that are not answered. */
+  readonly #waiting = new WeakMap<Socket, number>();
   #scrape: Promise<string> | undefined;
   #draining = false;
 
@@ -62,6 +67,7 @@ export class OpsServer {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+      if (!this.#admit(request.socket, response)) return;
       this.#answer(request, response).catch((err: unknown) => {
         (options.log ?? noLogger).error({ err, url: request.url }, "ops request failed");
         if (!response.headersSent) response.statusCode = 500;
@@ -123,6 +129,15 @@ export class OpsServer {
     } catch (error) {
       return { name, ok: false, reason: error instanceof Error ? error.message : String(error) };
     }
+  }
+
+  /** Ends a connection that asks on and on without reading an answer: each may be a page of metrics. */
+  #admit(socket: Socket, response: ServerResponse): boolean {
+    const waiting = (this.#waiting.get(socket) ?? 0) + 1;
+    this.#waiting.set(socket, waiting);
+    response.on("close", () => this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1));
+    if (waiting > waitingMax) socket.destroy();
+    return waiting <= waitingMax;
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

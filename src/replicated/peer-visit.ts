@@ -43,7 +43,7 @@ export function visit(
       connection.close(fault);
     };
     const connection = new PeerConnection({
-      socket: dial(address, undefined),
+      socket: dialled(dial, address),
       bounds,
       onFrame: (frame) => {
         if (hello !== undefined) {
@@ -93,6 +93,16 @@ export function visit(
     if (question !== undefined)
       requester.ask(question, deadlineMs).then(done, (reason) => end(Fault.from(reason)));
   });
+}
+
+/** An address that nobody can have is no bug: nothing was asked yet. */
+function dialled(dial: VisitPorts["dial"], address: string): ReturnType<VisitPorts["dial"]> {
+  try {
+    return dial(address, undefined);
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause;
+    throw new Fault("unavailable", { message: `${address} cannot be dialled`, cause });
+  }
 }
 
 /** "unavailable" says who is. */

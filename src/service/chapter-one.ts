@@ -5,6 +5,7 @@
  * Never: answers HTML; a browser is sent to the dashboard.
  */
 import { Fault } from "../fault.ts";
+import { workTurns } from "../lib/work-turns.ts";
 import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../log/mod.ts";
 import type { Offset } from "../vocabulary.ts";
 import { type AppendDesk, appendFor } from "./append.ts";
@@ -68,6 +69,7 @@ export async function chapterOne(
 async function post(exchange: Exchange, call: Call, options: ChapterOneOptions): Promise<string> {
   plainEncodingOnly(exchange);
   const body = await readBody(exchange, options.requestBytesMax, options.held);
+  await workTurns(options.clock).next();
   const record = plainRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(exchange, forwardHeader) !== "no";
@@ -128,7 +130,9 @@ async function askedOffset(exchange: Exchange, options: ChapterOneOptions): Prom
     throw new Fault("bad-request", { message: "offset is given more than once", facts: { field: "offset" } });
   }
   if (asked[0] !== undefined) return parseOffset(asked[0]);
-  return body.length === 0 ? undefined : offsetOf(parseBody(body));
+  if (body.length === 0) return undefined;
+  await workTurns(options.clock).next();
+  return offsetOf(parseBody(body));
 }
 
 function plainEncodingOnly(exchange: Exchange): void {

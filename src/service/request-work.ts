@@ -15,7 +15,7 @@ import { type Compression, encodeEnvelope, type UniversalServerRequest } from "@
 import { Fault } from "../fault.ts";
 import { ProduceBatchRequestSchema } from "../gen/log/v1/log_pb.js";
 import type { Clock } from "../lib/clock.ts";
-import { nextTurn } from "../lib/turns.ts";
+import { workTurns } from "../lib/work-turns.ts";
 import type { RecordLimits } from "../log/mod.ts";
 import type { RecordRun } from "../vocabulary.ts";
 import { splitBinary, splitJson } from "./append-split.ts";
@@ -97,7 +97,11 @@ async function* bare(
     throw new ConnectError(message, Code.InvalidArgument);
   }
   const { decompresses } = bounds;
-  yield bounds.applyTo(whole.length, decompresses) ? await bounds.bounded(whole, decompresses, 0) : whole;
+  const message = bounds.applyTo(whole.length, decompresses)
+    ? await bounds.bounded(whole, decompresses, 0)
+    : whole;
+  await workTurns(bounds.clock).next();
+  yield message;
 }
 
 /** A body of messages with prefixes. */
@@ -112,10 +116,11 @@ async function* enveloped(
   for await (const chunk of body) {
     for (const piece of splitter.push(chunk)) {
       if (piece.kind === "bytes") yield piece.bytes;
-      else if (piece.kind === "turn") await nextTurn(clock);
+      else if (piece.kind === "turn") await later(clock);
       else {
         const isCompressed = (piece.flags & compressedFlag) !== 0;
         const message = await bounds.bounded(piece.bytes, isCompressed, piece.number);
+        await workTurns(clock).next();
         yield encodeEnvelope(piece.flags & ~compressedFlag, message);
       }
     }
@@ -125,12 +130,14 @@ async function* enveloped(
 
 /** What one request's messages must keep. */
 class Bounds {
+  readonly clock: Clock;
   readonly #options: WorkOptions;
   readonly #isJson: boolean;
   readonly #compression: Compression | undefined;
 
   constructor(options: WorkOptions, isJson: boolean, compression: Compression | undefined) {
     this.#options = options;
+    this.clock = options.clock;
     this.#isJson = isJson;
     this.#compression = compression;
   }
@@ -148,11 +155,13 @@ class Bounds {
   /** The message to be decoded instead, not compressed. Throws what the reader of the body is to get. */
   async bounded(message: Uint8Array, isCompressed: boolean, number: number): Promise<Uint8Array> {
     const { method, messageBytesMax } = this.#options;
+    // The look below is a piece of work, and many bodies can be decompressed in one turn.
     const plain =
       isCompressed && this.#compression !== undefined
         ? await this.#compression.decompress(message, messageBytesMax)
         : message;
     if (plain.length <= uncheckedBytesMax) return plain;
+    await workTurns(this.clock).next();
     try {
       return await this.#look(plain, number);
     } catch (reason) {
@@ -168,7 +177,7 @@ class Bounds {
     const isBatch = method.input.typeName === ProduceBatchRequestSchema.typeName;
     if (isBatch) {
       const split = this.#isJson
-        ? await splitJson(message, recordLimits, () => nextTurn(clock))
+        ? await splitJson(message, recordLimits, () => later(clock))
         : splitBinary(message, recordLimits);
       if (split !== undefined) {
         taken.set(number, split.run);
@@ -179,6 +188,9 @@ class Bounds {
     return message;
   }
 }
+
+/** A later turn of the event loop, when there is time. */
+const later = (clock: Clock): Promise<void> => new Promise((resolve) => workTurns(clock).wait(resolve));
 
 /** A record that protobuf-es cannot read. */
 function notDecoded(reason: unknown): Fault {

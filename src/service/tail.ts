@@ -6,7 +6,7 @@
  */
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/clock.ts";
-import { Turns } from "../lib/turns.ts";
+import { workTurns } from "../lib/work-turns.ts";
 import type { BatchSlice, CommitLog } from "../vocabulary.ts";
 import type { Call, CallDesk, Caller } from "./call.ts";
 import { metaOf } from "./chapter-one.ts";
@@ -123,7 +123,7 @@ async function stream(
   const plan = { start: asked.start, limits, stopAtEnd: false, freshness: {} };
   const read = await openRead(log, plan, signal);
   const limit = new ReadLimit(limits);
-  const turns = new Turns(clock);
+  const turns = workTurns(clock);
   const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });
   const heartbeatMs = pingMs;
   const send = async (slice: BatchSlice): Promise<boolean> => {

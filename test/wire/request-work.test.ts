@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:http2";
 import { after, before, test } from "node:test";
+import { Worker } from "node:worker_threads";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ProduceBatchRequestSchema, ProduceBatchResponseSchema } from "../../src/gen/log/v1/log_pb.js";
@@ -384,4 +385,75 @@ test("a message sent byte by byte is put together", async () => {
   });
   assert.match(answer, /"records":"1000"/);
   assert.equal(served.log.next, before + 1000);
+});
+
+/**
+ * Sends the same on many connections at once, from a thread of its own; resolves when each has brought so many
+ * responses with status 200.
+ */
+async function flood(connections: number, bytes: Buffer, count: number): Promise<void> {
+  const work = `
+    const { connect } = require("node:net");
+    const { workerData: { port, connections, bytes, count }, parentPort } = require("node:worker_threads");
+    let open = 0;
+    let left = connections;
+    const sockets = Array.from({ length: connections }, () => {
+      const socket = connect(port, "127.0.0.1", () => {
+        if (++open === connections) for (const one of sockets) one.write(bytes);
+      });
+      let text = "";
+      socket.setEncoding("latin1").on("data", (chunk) => {
+        text += chunk;
+        if (text.split("HTTP/1.1 200").length <= count) return;
+        text = "";
+        if (--left > 0) return;
+        for (const one of sockets) one.destroy();
+        parentPort.postMessage("done");
+      });
+      return socket;
+    });`;
+  const port = Number(new URL(served.url).port);
+  const worker = new Worker(work, { eval: true, workerData: { port, connections, bytes, count } });
+  await once(worker, "message");
+  await worker.terminate();
+}
+
+/** Of HTTP/1.1, so many times. */
+const pipelined = (path: string, type: string, body: string, times: number): Buffer =>
+  Buffer.from(
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n${body}`.repeat(
+      times,
+    ),
+  );
+
+test("records of many headers on 200 connections at once do not hold the event loop together", async () => {
+  const body = `{"record":{"headers":[${many('{"key":"a"}', 1000)}]}}`;
+  const bytes = pipelined("/", "application/json", body, 2);
+  const turnMs = await longestTurnMs(() => flood(200, bytes, 2));
+  assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
+});
+
+test("many streams of reflection do not hold the event loop together", async () => {
+  const session = connect(served.url);
+  try {
+    const question = envelope(Buffer.concat([Buffer.from([0x22, 10]), Buffer.from("log.v1.Log")]));
+    const turnMs = await longestTurnMs(() =>
+      Promise.all(
+        Array.from({ length: 200 }, async () => {
+          const stream = session.request({
+            ":method": "POST",
+            ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "content-type": "application/grpc",
+            te: "trailers",
+          });
+          stream.end(Buffer.concat(Array<Buffer>(5).fill(question)));
+          stream.resume();
+          await once(stream, "end");
+        }),
+      ),
+    );
+    assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
+  } finally {
+    session.close();
+  }
 });

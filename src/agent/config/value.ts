@@ -142,7 +142,7 @@ export const syncMode: Kind<string> = {
 export const address: Kind<Address> = {
   placeholder: "HOST:PORT",
   parse(found) {
-    const parts = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(found);
+    const parts = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^:[\]\s/\p{Cc}]*)):(\d{1,5})$/u.exec(found);
     const port = Number(parts?.[3] ?? Number.NaN);
     if (parts === null || !(port <= 65_535)) return reject("HOST:PORT, such as 127.0.0.1:8080", found);
     return { host: parts[1] ?? parts[2] ?? "", port };

@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import { LoopTurns } from "../../lib/loop-turns.ts";
 import type { Logger } from "../../lib/telemetry.ts";
+import { type WorkTurns, workTurns } from "../../lib/work-turns.ts";
 import type { MemoryBudget } from "../memory/memory-budget.ts";
 import { UnsentBytes } from "../memory/unsent-bytes.ts";
 import { defaultH2Limits, H2Connection, type H2Host, type H2Limits } from "./h2-connection.ts";
@@ -46,6 +47,9 @@ export class H2Session implements H2Host {
   /** The turn of the event loop that brought the last chunk, and when it brought its first. */
   #turn = -1;
   #turnSinceMs = 0;
+  readonly #work: WorkTurns;
+  /** Arrived when there was no time for it. */
+  #held: Buffer | undefined;
   #congested = false;
   #ending = false;
   #busy = false;
@@ -58,6 +62,7 @@ export class H2Session implements H2Host {
     this.#socket = socket;
     this.#options = options;
     this.connection = new H2Connection(this, options.limits ?? defaultH2Limits, options.memory);
+    this.#work = workTurns(options.clock);
     this.#turns = options.turns ?? new LoopTurns(options.clock);
     this.#unsent = new UnsentBytes({
       memory: options.memory,
@@ -148,6 +153,11 @@ export class H2Session implements H2Host {
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#held !== undefined || !this.#work.mayBegin()) {
+      this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+      if (!this.#proceedDue) this.#proceedLater();
+      return;
+    }
     const turn = this.#turns.number;
     if (turn !== this.#turn) {
       this.#turn = turn;
@@ -162,16 +172,22 @@ export class H2Session implements H2Host {
     if (this.#proceedDue) return;
     const { turnMs } = this.#options.limits ?? defaultH2Limits;
     if (all && this.monotonicMs() - this.#turnSinceMs < turnMs) return;
+    this.#proceedLater();
+  }
+
+  #proceedLater(): void {
     this.#proceedDue = true;
     this.#socket.pause();
-    this.#options.clock.soon(this.#proceed);
+    this.#work.wait(this.#proceed);
   }
 
   readonly #proceed = (): void => {
     this.#proceedDue = false;
     this.#turnSinceMs = this.monotonicMs();
     this.#guard(() => {
-      const all = this.connection.proceed();
+      const held = this.#held;
+      this.#held = undefined;
+      const all = held === undefined ? this.connection.proceed() : this.connection.feed(held);
       if (all) this.#socket.resume();
       this.#onTaken(all);
     });

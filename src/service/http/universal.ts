@@ -5,7 +5,7 @@
 import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Clock } from "../../lib/clock.ts";
-import { Turns } from "../../lib/turns.ts";
+import { workTurns } from "../../lib/work-turns.ts";
 import type { Exchange, RequestHeaders, ResponseHeaders } from "./exchange.ts";
 
 /** The request as Connect's handlers take it. */
@@ -33,7 +33,7 @@ export async function writeUniversal(
   clock: Clock,
 ): Promise<void> {
   const body = answer.body?.[Symbol.asyncIterator]();
-  const turns = new Turns(clock);
+  const turns = workTurns(clock);
   try {
     if (body !== undefined) {
       for (let step = await body.next(); step.done !== true; step = await body.next()) {

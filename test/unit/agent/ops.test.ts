@@ -139,3 +139,17 @@ test("an address that is taken is a config fault", async () => {
       /^--ops-addr 127\.0\.0\.1:\d+ is in use$/.test(thrown.message),
   );
 });
+
+test("a client that asks on and on without reading is disconnected", async () => {
+  await using ops = await open();
+  const { hostname, port } = new URL(`http://${ops.address}`);
+  const socket = connect(Number(port), hostname);
+  socket.on("error", () => undefined);
+  socket.write("GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(2000));
+  let answers = 0;
+  socket.setEncoding("latin1").on("data", (text: string) => {
+    answers += text.split("HTTP/1.1 200").length - 1;
+  });
+  await new Promise((resolve) => socket.on("close", resolve));
+  assert.ok(answers < 2000, `${answers}`);
+});

@@ -32,7 +32,19 @@ test("durations add up their parts and know no other", () => {
 });
 
 test("addresses need a port, and brackets around what has colons", () => {
-  for (const bad of ["", "a", "a:", "a:b", "a:65536", "::1:80", "a b:1", "http://a:1", "a:1/"]) {
+  for (const bad of [
+    "",
+    "a",
+    "a:",
+    "a:b",
+    "a:65536",
+    "::1:80",
+    "a b:1",
+    "http://a:1",
+    "a:1/",
+    "\0:1",
+    "a\x1b[1:1",
+  ]) {
     assert.throws(() => address.parse(bad), /expected HOST:PORT/, bad);
   }
 });

@@ -84,6 +84,7 @@ test("no timer runs while only tails are open, and whether there are requests is
     [65_000],
   );
   world.socket.emit("data", headers(1, true));
+  world.nextTurn();
   const [timer] = world.timers.splice(0);
   world.nowMs = 65_000;
   timer?.callback();
