@@ -18,6 +18,7 @@ import { type ConsumeOptions, consume } from "./consume.ts";
 import { type ClientLimits, defaultLimits, runBytesMax } from "./limits.ts";
 import { LogClient } from "./log-client.ts";
 import type { BytesLike, NewRecord } from "./new-record.ts";
+import { optionsOf } from "./options.ts";
 import type { KnownServer } from "./picker.ts";
 import { type ProduceStreamOptions, produceStream } from "./produce-stream.ts";
 import { Producer } from "./producer.ts";
@@ -118,7 +119,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
       lingerMs = 1,
       batchRecordsMax = 10_000,
       batchBytesMax = 1024 * 1024,
-    } = settings;
+    } = optionsOf<ProducerSettings>(settings);
     const producer = new Producer({
       caller: this.#caller,
       clock: this.#clock,
@@ -155,7 +156,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
 
   /** Records one by one, from wherever the options say. */
   consume(options?: ConsumeOptions): AsyncGenerator<LogRecord, void, undefined> {
-    return consume(this.commitLog, options);
+    return consume(this.commitLog, optionsOf(options));
   }
 
   /** One record a message, acknowledged in order. Not in browsers, which cannot stream a request. */

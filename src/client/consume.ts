@@ -7,6 +7,7 @@
 import { Fault } from "../fault.ts";
 import type { CommitLog, Freshness, Offset, ReadStart } from "../vocabulary.ts";
 import { type LogRecord, recordsOf } from "./batch.ts";
+import { signalOf } from "./options.ts";
 import { type ReadFrom, readStartOf } from "./read-from.ts";
 
 export interface ConsumeOptions {
@@ -23,7 +24,7 @@ export async function* consume(
   log: CommitLog,
   options: ConsumeOptions = {},
 ): AsyncGenerator<LogRecord, void, undefined> {
-  const { signal } = options;
+  const signal = signalOf(options.signal);
   const freshness: Freshness = { ...options.freshness, ...(signal === undefined ? {} : { signal }) };
   const from = await startOf(log, readStartOf(options.from ?? "end"), freshness);
   const until = await endOf(log, options.until, freshness);

@@ -17,6 +17,7 @@ import { faultOf, retryDelayOf } from "./fault-of.ts";
 import { runBytesMax } from "./limits.ts";
 import { appendedOf } from "./messages.ts";
 import type { BytesLike, NewRecord } from "./new-record.ts";
+import { optionsOf, signalOf } from "./options.ts";
 import { encodeRun } from "./record.ts";
 import { copyBytes } from "./slab.ts";
 import { checkDeadline } from "./waiting.ts";
@@ -80,7 +81,7 @@ export class Producer implements AsyncDisposable {
    * first. No other send is affected.
    */
   async send(record: NewRecord | BytesLike, options: SendOptions = {}): Promise<Appended> {
-    return this.#add(encodeRun([record]), undefined, options.signal);
+    return this.#add(encodeRun([record]), undefined, signalOf(optionsOf(options).signal));
   }
 
   /**

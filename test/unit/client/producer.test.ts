@@ -74,6 +74,19 @@ test("a full queue refuses, and room() resolves when there is some again", async
   await producer.send({ value: "y".repeat(200) });
 });
 
+test("what is no signal and no options is refused before the record is taken, null is none", async () => {
+  const cluster = new FakeCluster("a:1");
+  using client = cluster.client();
+  await using producer = client.producer();
+  for (const signal of [42, "x", {}, () => 1]) {
+    await assert.rejects(producer.send("a", { signal } as never), { kind: "bad-request", written: "no" });
+  }
+  await assert.rejects(producer.send("a", 42 as never), { kind: "bad-request" });
+  await producer.send("b", { signal: null } as never);
+  await producer.send("c", null as never);
+  assert.equal((await cluster.log.bounds()).next, 2);
+});
+
 test("flush sends what lingers, and resolves when it is settled", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
