@@ -58,8 +58,9 @@ export function leap(world: World, chance: Prng): void {
   const leader = world.leader();
   const one = leader !== undefined && chance.chance(0.6) ? leader : chance.pick(all);
   const chosen = chance.chance(0.2) ? all : [one];
-  // Where all clocks agree, time has passed: more than a week of it, and producers are forgotten.
-  const hours = chance.between(2, chosen.length === all.length ? 160 : 400);
+  // Where all clocks agree, time has passed: more than a week of it, and producers are forgotten. So it is for an only
+  // voter, which stamps records by its own clock whatever that shows; a change may leave any voter to be the only one.
+  const hours = chance.between(2, chosen.length === all.length || world.swarm.churn ? 160 : 400);
   const byMs = hours * 3_600_000 * (chance.chance(0.7) ? 1 : -1);
   world.story.happen(`the clocks of ${chosen.map(({ peer }) => peer)} are set by ${byMs / 3_600_000} h`);
   world.story.mark("clock-leap");
