@@ -60,10 +60,11 @@ export class Identity {
     const { made, replica, claim, promised } = sender;
     if (this.out.has(made.peer) || this.out.has(target.peer)) return false;
     const { directory } = memberOf(made.peer);
-    // Of a process that is gone: its connection was let in, or was not.
+    // Of a process that is gone: its connection was let in, or was not, and has ended where a later process was let in.
     const isGone = made.replica !== replica || made.node === undefined;
     if (isGone) {
       if (this.#admitted.get(target.replica)?.has(claim.nonce) !== true) return false;
+      if (target.replica.boots?.seen(directory)?.nonce !== claim.nonce) return false;
     } else if (!this.#link(made, target)) return false;
     if (promised === undefined) return true;
     target.replica.boots?.heard(directory, claim, promised);
