@@ -113,9 +113,11 @@ test("a line about an error is bounded, whatever was thrown", async () => {
     .map((line) => line.length);
   assert.ok(Math.max(...sizes) < 12_000, `${sizes}`);
   assert.ok((sizes[0] ?? 0) < 400, `an abort is told in ${sizes[0]} characters`);
-  const [abort, fault] = lines().map(({ err }) => err as Record<string, unknown>);
+  const [abort, fault, error] = lines().map(({ err }) => err as Record<string, unknown>);
   assert.deepEqual(abort?.["cause"], { type: "AbortError", message: "This operation was aborted" });
-  assert.match(String(fault?.["message"]), /^x{1024}… \(100000 characters\)$/);
+  // A fault cuts its own text first, at 2,000 characters.
+  assert.match(String(fault?.["message"]), /^x{1024}… \(200\d characters\)$/);
+  assert.match(String(error?.["message"]), /^x{1024}… \(100000 characters\)$/);
 });
 
 test("an error of the system is told by its code, a bug inside a fault by its stack", async () => {
