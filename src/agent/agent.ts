@@ -136,6 +136,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       ...(descriptors === undefined
         ? {}
         : { connectionsMax: Math.min(100, Math.ceil(descriptorReserve(descriptors) / 4)) }),
+      hosts: config.allowHosts,
       prometheus: () => telemetry.prometheus(),
       version: { version, node: process.version },
       log: logger,

@@ -15,8 +15,9 @@ import type { AddressInfo, Socket } from "node:net";
 import { Fault } from "../fault.ts";
 import { type Clock, systemClock, within } from "../lib/clock.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
+import { isKnownHost } from "../service/mod.ts";
 import { listenFailure } from "./bind.ts";
-import { printAddress } from "./config/value.ts";
+import { isLoopback, printAddress } from "./config/value.ts";
 
 /** One thing that must hold for the node to be sent traffic. */
 export interface ReadinessCheck {
@@ -41,6 +42,8 @@ export interface OpsOptions {
   readonly checkMs?: number;
   /** Connections at once. Default 100. */
   readonly connectionsMax?: number;
+  /** Names by which the port may be called on loopback, besides localhost and addresses. Default none. */
+  readonly hosts?: readonly string[];
 }
 
 export interface CheckResult {
@@ -140,6 +143,15 @@ export class OpsServer {
     return waiting <= waitingMax;
   }
 
+  /**
+   * On loopback only pages of this machine's own browsers can come from afar, by a name that was made to point here
+   * (DNS rebinding). Elsewhere probes and scrapers use the names of their own network.
+   */
+  #isKnown(authority: string | undefined): boolean {
+    const { host = "127.0.0.1", hosts = [] } = this.#options;
+    return !isLoopback(host) || authority === undefined || isKnownHost(authority, { hosts, origins: [] });
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [pathname = "/", query = ""] = (request.url ?? "/").split("?", 2);
     const searchParams = new URLSearchParams(query);
@@ -148,6 +160,12 @@ export class OpsServer {
     response.setHeader("content-type", "text/plain; charset=utf-8");
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.writeHead(405, { allow: "GET, HEAD" }).end("only GET and HEAD\n");
+      return;
+    }
+    if (!this.#isKnown(request.headers.host)) {
+      response
+        .writeHead(403)
+        .end("this server is not called that; use localhost or an address, or --allow-hosts\n");
       return;
     }
     switch (pathname) {

@@ -13,6 +13,7 @@ import type { Caller } from "./caller.ts";
 import { faultOf } from "./fault-of.ts";
 import { numberOf } from "./messages.ts";
 import type { BytesLike, NewRecord } from "./new-record.ts";
+import { optionsOf, signalOf } from "./options.ts";
 import { encodeRun } from "./record.ts";
 import { anySignal, canceled, reasonOf } from "./waiting.ts";
 
@@ -29,16 +30,18 @@ export interface ProduceStreamOptions {
 export async function* produceStream(
   caller: Caller,
   records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
-  options: ProduceStreamOptions = {},
+  given: ProduceStreamOptions = {},
 ): AsyncGenerator<Appended, void, undefined> {
+  const options = optionsOf<ProduceStreamOptions>(given);
   const { window = 1024 } = options;
+  const own = signalOf(options.signal);
   if (!(Number.isInteger(window) && window > 0)) {
     throw new Fault("bad-request", {
       message: `window must be a whole number above 0, not ${String(window)}`,
     });
   }
   const cut = new AbortController();
-  const signal = anySignal(cut.signal, caller.closing, options.signal);
+  const signal = anySignal(cut.signal, caller.closing, own);
   let sent = 0;
   let acked = 0;
   let wake: (() => void) | undefined;
@@ -72,7 +75,7 @@ export async function* produceStream(
       yield { firstOffset: numberOf(offset), count: 1, timestampMs: numberOf(timestampMs), duplicate };
     }
   } catch (reason) {
-    const aborted = options.signal?.aborted === true ? canceled(options.signal) : undefined;
+    const aborted = own?.aborted === true ? canceled(own) : undefined;
     if (badInput !== undefined && !(badInput.reason instanceof Fault) && sent === acked)
       throw badInput.reason;
     const fault = aborted ?? faultOf(badInput?.reason ?? reason);
@@ -82,7 +85,7 @@ export async function* produceStream(
     const isCertain =
       sent === acked || (sent - acked === 1 && badInput === undefined && aborted === undefined);
     const written = isCertain ? fault.written : "unknown";
-    if (written === "no" && aborted !== undefined) throw reasonOf(aborted, options.signal);
+    if (written === "no" && aborted !== undefined) throw reasonOf(aborted, own);
     throw new Fault(kind, { message, facts: { ...facts, acked }, written, cause: fault });
   } finally {
     cut.abort();

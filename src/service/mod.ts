@@ -17,7 +17,7 @@ export type { Exchange } from "./http/exchange.ts";
 export { NodeExchange, requestTarget } from "./http/node-exchange.ts";
 export { membershipOperations } from "./membership-operations.ts";
 export { MemoryBudget } from "./memory/memory-budget.ts";
-export type { OriginRules } from "./origin.ts";
+export { isKnownHost, type OriginRules } from "./origin.ts";
 export { createService, type ExpressShared, type Service, type ServiceOptions } from "./service.ts";
 export { Traffic } from "./traffic.ts";
 export { reasonsNotReady } from "./unready.ts";

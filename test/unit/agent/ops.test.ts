@@ -37,6 +37,24 @@ test("it lives, tells its version and its metrics, and names its paths", async (
   assert.equal((await get(ops, "/livez", { method: "POST" })).status, 405);
 });
 
+test("on loopback it is not called by a foreign name, elsewhere by any", async () => {
+  const statusFor = async (ops: OpsServer, host: string): Promise<string> => {
+    const port = Number(ops.address.split(":").at(-1));
+    const socket = connect(port, "127.0.0.1");
+    socket.write(`GET /metrics HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+    let text = "";
+    for await (const chunk of socket) text += String(chunk);
+    return text.split(" ")[1] ?? "";
+  };
+  await using loopback = await open({ hosts: ["ops.example"] });
+  assert.equal(await statusFor(loopback, "evil.example"), "403");
+  for (const host of ["localhost:9080", "127.0.0.1", "[::1]:9080", "ops.example:9080"]) {
+    assert.equal(await statusFor(loopback, host), "200", host);
+  }
+  await using elsewhere = await open({ host: "0.0.0.0" });
+  assert.equal(await statusFor(elsewhere, "tailrace-0.tailrace:9080"), "200");
+});
+
 test("every response says nosniff, errors too", async () => {
   await using ops = await open({ prometheus: () => Promise.reject(new Error("no")) });
   for (const [path, method] of [

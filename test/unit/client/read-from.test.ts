@@ -59,6 +59,8 @@ test("consume begins there, and refuses what is no start, no end, no mode and no
   await assert.rejects(client.commitLog.read(0, { mode: "newest" as never }), { kind: "bad-request" });
   await assert.rejects(client.commitLog.append(undefined as never), { kind: "bad-request" });
   await assert.rejects(client.produceStream([], { window: 0 }).next(), { kind: "bad-request" });
+  assert.equal((await client.produceStream([], null as never).next()).done, true);
+  await assert.rejects(client.produceStream([], { signal: 5 as never }).next(), { kind: "bad-request" });
   assert.throws(() => client.producer({ id: 5 as never }), { kind: "config" });
   assert.throws(() => client.producer({ lingerMs: "5" as never }), { kind: "config" });
   assert.throws(() => client.producer({ epoch: 1.5 }), { kind: "config" });
