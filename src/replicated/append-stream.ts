@@ -52,6 +52,8 @@ const attemptsMax = 20;
 
 interface WaitingRun extends QueuedRun {
   undecided: Fault | undefined;
+  /** Why it was last refused while no unsettled run of its stream stood before it. */
+  refusal: Fault | undefined;
   resolve(appended: Appended): void;
   reject(fault: Fault): void;
   unobserve: (() => void) | undefined;
@@ -77,7 +79,6 @@ export class AppendStream {
   #attempts = 0;
   /** Nothing is sent before, but when the leader changes. */
   #notBefore = 0;
-  #refusal: Fault | undefined;
   #stopListening: (() => void) | undefined;
   #timer: Timer | undefined;
   #isDue = false;
@@ -150,6 +151,7 @@ export class AppendStream {
         overtaken: false,
         settled: false,
         undecided: undefined,
+        refusal: undefined,
         resolve,
         reject,
         unobserve: undefined,
@@ -210,7 +212,7 @@ export class AppendStream {
     if (first.overtaken) {
       return new Fault("unavailable", {
         message: "a later append of the stream was written, so this one cannot be in order",
-        cause: this.#refusal,
+        cause: first.refusal,
       });
     }
     if (now >= (first.options.deadlineMs ?? Number.POSITIVE_INFINITY)) {
@@ -219,7 +221,7 @@ export class AppendStream {
     if (this.#isInLine) return undefined;
     const isOver = now >= this.#progressMs + patienceMs || this.#attempts >= attemptsMax;
     if (!isOver) return undefined;
-    return this.#refusal ?? new Fault("unavailable", { message: noLeader });
+    return first.refusal ?? new Fault("unavailable", { message: noLeader });
   }
 
   #send(flight: Flight<WaitingRun>, leader: string): void {
@@ -297,10 +299,11 @@ export class AppendStream {
       this.#pump();
       return;
     }
+    const isFirst = first === this.#order.first;
     const verdict = verdictOf({
       fault,
       options: first.options,
-      isFirst: first === this.#order.first,
+      isFirst,
       isStream: this.#stream !== undefined,
       undecided: first.undecided,
     });
@@ -308,14 +311,15 @@ export class AppendStream {
     if (verdict === "end") {
       this.#end(flight.runs, fault);
     } else {
-      this.#again(flight, fault, verdict);
+      // A run behind the first may be refused only because the first is missing.
+      if (isFirst) first.refusal = fault;
+      this.#again(flight, verdict);
     }
     this.#pump();
   }
 
   /** It will be sent again: at once to another leader, after a while to the same. */
-  #again({ target }: Flight<WaitingRun>, fault: Fault, verdict: AppendVerdict): void {
-    this.#refusal = fault;
+  #again({ target }: Flight<WaitingRun>, verdict: AppendVerdict): void {
     // All that was under way together is one attempt.
     if (this.#ways.size > 0) return;
     this.#attempts++;
@@ -348,7 +352,6 @@ export class AppendStream {
   #progress(): void {
     this.#progressMs = this.#ports.clock.monotonicMs();
     this.#attempts = 0;
-    this.#refusal = undefined;
   }
 
   /** Ends the stream, for the reason that these runs failed. */

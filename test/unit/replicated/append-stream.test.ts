@@ -224,6 +224,36 @@ describe("a stream that a follower forwards", () => {
     assert.equal(node.sent.length, 2);
   });
 
+  test("tells its first record why that one was refused, not why a later one was", async () => {
+    const cases = [
+      { first: new Fault("overloaded"), kind: "overloaded", written: "no" },
+      { first: notLeader, kind: "unavailable", written: "no" },
+      { first: lost, kind: "interrupted", written: "unknown" },
+    ] as const;
+    for (const { first: refusal, kind, written } of cases) {
+      const node = new Node();
+      const stream = node.stream({ ended: false });
+      const results = [0, 1, 2].map((sequence) =>
+        stream.append(run("xyz"[sequence]!), producer(sequence)).catch(Fault.from),
+      );
+      await settle();
+      assert.deepEqual(node.told, ["a:x", "a:y", "a:z"]);
+      node.sent[0]!.fail(refusal);
+      await settle();
+      node.lead(undefined);
+      // They are refused because the first is missing.
+      node.sent[1]!.fail(new Fault("unknown-producer", { facts: { sequence: 1 }, written: "unknown" }));
+      node.sent[2]!.fail(new Fault("out-of-sequence", { facts: { expected: 0, sequence: 2 } }));
+      await node.pass(patienceMs + 100);
+      const [first, ...rest] = await Promise.all(results);
+      assert.ok(first instanceof Fault);
+      assert.deepEqual([first.kind, first.written], [kind, written]);
+      for (const one of rest)
+        assert.ok(one instanceof Fault && ["unavailable", "interrupted"].includes(one.kind));
+      assert.equal(node.sent.length, 3);
+    }
+  });
+
   test("that finds no room to wait for a leader is not written later", async () => {
     const node = new Node();
     const listen = node.watch.listen.bind(node.watch);
