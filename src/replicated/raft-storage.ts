@@ -150,8 +150,18 @@ export class SegmentStorage implements RaftStorage {
 
   follows(first: Entry, previous: Entry | undefined): boolean {
     const { bytes, index } = first;
-    const end = previous === undefined ? this.#log.endAt(index - 1) : endOfFrame(previous.bytes, 0);
-    return checkLink(bytes, 0, end) === undefined;
+    const end = previous === undefined ? this.#readableEnd(index - 1) : endOfFrame(previous.bytes, 0);
+    return end === undefined || checkLink(bytes, 0, end) === undefined;
+  }
+
+  /** The end behind an entry; undefined when it cannot be read. The write that follows then says what is wrong. */
+  #readableEnd(index: RaftIndex): ChainEnd | undefined {
+    try {
+      return this.#log.endAt(index);
+    } catch (reason) {
+      if (reason instanceof Fault) return undefined;
+      throw reason;
+    }
   }
 
   write(changes: StorageChanges): Promise<void> | undefined {

@@ -220,7 +220,8 @@ export class World {
         `${message.commit > 0 ? ` commit ${message.commit}` : ""}`,
     );
     if (!this.identity.mayHear(target, message)) return;
-    target.node?.receive(message, memberOf(message.from).directory);
+    // A follower reads what a new entry must follow, and the power may go in that.
+    this.mortal(target, () => target.node?.receive(message, memberOf(message.from).directory));
   }
 
   /** The process dies. With a power cut, so does what its disk had not synced. */

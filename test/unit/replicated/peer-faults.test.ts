@@ -1,6 +1,7 @@
 /** What a peer sends for Raft and cannot be neither ends a replica nor reaches its log. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
 import { batchKind, encodeFrame, endOfFrame } from "../../../src/log/mod.ts";
 import { message } from "../../../src/raft/mod.ts";
 import { entryOf } from "../../../src/replicated/entries.ts";
@@ -51,4 +52,38 @@ test("entries that match by index and term but not by content are refused, and t
   const now = await cluster.leader();
   await now.replica!.log.append(run("and then"));
   await until("it goes on", () => storedLog.commitIndex === now.replica!.storedLog.commitIndex);
+});
+
+test("an append behind an entry that cannot be read is left to the write to judge, and nothing is thrown at the peer", async (t) => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  await leader.replica!.log.append(run("record"));
+  const [victim] = cluster.followers(leader);
+  const { storedLog, node } = victim!.replica!;
+  await until("it has everything", () => storedLog.commitIndex === leader.replica!.storedLog.commitIndex);
+  cluster.isolate(victim!.name);
+  const { end } = storedLog;
+  const header = {
+    index: end.index + 1,
+    term: node.term,
+    baseOffset: end.nextOffset,
+    timestampMs: end.timestampMs,
+    recordCount: 0,
+    kind: batchKind.noOp,
+  };
+  const read = t.mock.method(storedLog, "endAt", () => {
+    throw new Fault("corrupt");
+  });
+  node.receive(
+    message("append", node.peer, {
+      from: leader.replica!.identity.peer,
+      term: node.term,
+      index: end.index,
+      logTerm: end.term,
+      entries: [entryOf(encodeFrame(header, new Uint8Array(0), end.crc))],
+    }),
+  );
+  assert.equal(read.mock.callCount(), 1);
+  read.mock.restore();
+  await until("it is written", () => storedLog.end.index === end.index + 1);
 });
