@@ -1,8 +1,8 @@
 /**
  * From a verified certificate to an identity, or the reason why not. Pure.
  *
- * The subject is the common name: exactly one, all of it visible (no control, format or private characters, no line
- * ends, no blanks around it), so that it reads in a log and in a policy as what it is; and not a name that stands for
+ * The subject is the common name: exactly one, all of it visible (no control, format, private or ignorable
+ * characters, no line ends, no blanks around it), so that it reads in a log and in a policy as what it is; and not a name that stands for
  * having no certificate.
  *
  * Never: verifies validity or purpose (TLS did, at the handshake).
@@ -21,8 +21,11 @@ export type Refusal =
   | "invalid";
 
 const subjectCharsMax = 256;
-/** Control, format (zero width, text direction), halves of characters, private use; ends of lines and paragraphs. */
-const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u;
+/**
+ * Control, format (zero width, text direction), halves of characters, private use; ends of lines and paragraphs; what
+ * Unicode displays as nothing (fillers, variation selectors).
+ */
+const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 
 /** The identity of `leaf`, or "bad name". `peerAuthorities` decide whether a node's name makes it a peer. */
 export function identityFrom(

@@ -66,6 +66,8 @@ export class Call implements Listed<Call> {
   bytesOut = 0;
   /** Ends the call with this fault. Set by the code that serves it, as soon as it waits for something. */
   onRevoked: ((fault: Fault) => void) | undefined;
+  /** Why the rules, changed since the call began, do not allow it any more. Read before the call's work begins. */
+  revoked: Fault | undefined;
   /** As of its door, or set for a single call that may last: a server that stops ends it. */
   long: boolean;
   ended = false;
@@ -88,6 +90,11 @@ export class Call implements Listed<Call> {
 
   get subject(): string {
     return this.caller.identity.subject;
+  }
+
+  /** Throws when the call was revoked, as while its request was read: nothing ended it then. */
+  requireAllowed(): void {
+    if (this.revoked !== undefined) throw this.revoked;
   }
 }
 
@@ -209,8 +216,10 @@ export class CallDesk {
     for (const call of this.#open.all()) {
       try {
         this.#demand(call);
+        call.revoked = undefined;
       } catch (reason) {
         assert(reason instanceof Fault);
+        call.revoked = reason;
         call.onRevoked?.(reason);
       }
     }

@@ -102,12 +102,16 @@ async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): 
   return chapterOneLine({ ...parts, offset, timestampMs: cursor.timestampMs });
 }
 
-/** Aborted when the deadline has passed, when the client has gone, and when the call is revoked. */
+/**
+ * Aborted when the deadline has passed, when the client has gone, and when the call is revoked. Throws when it was
+ * revoked while its body was read.
+ */
 function limitOf(
   exchange: Exchange,
   call: Call,
   { clock }: ChapterOneOptions,
 ): Disposable & { readonly signal: AbortSignal } {
+  call.requireAllowed();
   const end = endOf(call, exchange.signal);
   const leftMs = (call.deadlineMs ?? 0) - clock.monotonicMs();
   const timer = clock.after(leftMs, () => end.abort(new Fault("deadline")));

@@ -31,7 +31,8 @@ export const signalOf = (call: Call, outer: AbortSignal): AbortSignal => endOf(c
 export function endOf(call: Call, outer: AbortSignal): AbortController {
   const end = new AbortController();
   call.onRevoked = (fault) => end.abort(fault);
-  if (outer.aborted) end.abort(outer.reason);
+  if (call.revoked !== undefined) end.abort(call.revoked);
+  else if (outer.aborted) end.abort(outer.reason);
   else outer.addEventListener("abort", () => end.abort(outer.reason), { once: true });
   return end;
 }

@@ -21,7 +21,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Protocol, Telemetry } from "../lib/telemetry.ts";
 import type { RecordLimits } from "../log/mod.ts";
 import { type CallDesk, type Caller, traceRecordHeader } from "./call.ts";
-import { type Passage, passageKey } from "./call-context.ts";
+import { callOf, type Passage, passageKey } from "./call-context.ts";
 import { doorOfPath } from "./doors.ts";
 import { faultOfEarly, faultOfOwn, mendEarlyError } from "./early-error.ts";
 import { codeName, codeOf, connectErrorOf } from "./errors.ts";
@@ -128,6 +128,7 @@ function guarded(work: AnyMethod) {
   return async (input: unknown, context: HandlerContext): Promise<unknown> => {
     reached(context);
     try {
+      callOf(context).requireAllowed();
       return await work(input, context);
     } catch (reason) {
       throw noted(context, reason);
@@ -139,6 +140,7 @@ function guardedStream(work: AnyMethod) {
   return async function* (input: unknown, context: HandlerContext): AsyncGenerator<unknown> {
     reached(context);
     try {
+      callOf(context).requireAllowed();
       yield* work(input, context) as AsyncIterable<unknown>;
     } catch (reason) {
       throw noted(context, reason);

@@ -1,13 +1,17 @@
 /**
  * A policy edited on disk: the next call obeys it within a second, and a running stream of a subject that lost the
- * right ends with permission_denied, while the stream of one that kept it goes on.
+ * right ends with permission_denied, while the stream of one that kept it goes on. A request whose right was taken
+ * while its body was on the way appends nothing.
  */
 import assert from "node:assert/strict";
 import { renameSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { AccessControl } from "../../src/access/mod.ts";
 import { openAccess } from "../../src/agent/access-files.ts";
 import { NodeTls } from "../../src/agent/tls.ts";
 import type { Issued } from "../../src/cli/certs/build.ts";
@@ -90,4 +94,40 @@ test("an edited policy is obeyed within a second, by running streams too", {
   }
   await assert.rejects(root.produce({ record: {} }), (error) => codeOf(error) === Code.PermissionDenied);
   assert.equal((await alice.consume({ offset: 0n })).record?.offset, 0n);
+});
+
+test("a request whose right was taken while its body was on the way is denied and appends nothing", {
+  timeout: 60_000,
+}, async (t) => {
+  const authority = await testAuthority();
+  using tls = new NodeTls({
+    server: writeTlsFiles(scratch(t), "server", await authority.node(), authority.issued),
+    clientAuth: "require",
+  });
+  const access = new AccessControl();
+  await access.use({ policy: "p, root, *, produce\np, root, *, trim\n" });
+  await using served = await serve({ tls, access });
+  const { certificatePem: cert, keyPem: key } = await authority.client("root");
+  const body = Buffer.from('{"record":{"value":"YQ=="}}');
+  const answers = ["/", "/log.v1.Log/Produce", "/log.v1.Log/Trim"].map((path) => {
+    const sent = path.endsWith("Trim") ? Buffer.from('{"beforeOffset":"0"}') : body;
+    const headers = { "content-type": "application/json", "content-length": sent.length };
+    const options = { method: "POST", headers, ca: authority.issued.certificatePem, cert, key, agent: false };
+    const asked = request(`${served.url}${path}`, options);
+    asked.write(sent.subarray(0, 5));
+    const answered = new Promise<string>((resolve, reject) => {
+      asked.once("error", reject);
+      asked.once("response", (response) =>
+        text(response).then((said) => resolve(`${response.statusCode} ${said}`), reject),
+      );
+    });
+    return { asked, answered, rest: sent.subarray(5), path };
+  });
+  while (served.service.desk.openCalls < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+  await access.use({ policy: "p, root, *, consume\n" });
+  for (const { asked, answered, rest, path } of answers) {
+    asked.end(rest);
+    assert.match(await answered, /^403 .*permission_denied/, path);
+  }
+  assert.equal((await served.log.describe()).next, 0);
 });

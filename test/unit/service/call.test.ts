@@ -6,7 +6,7 @@ import { systemClock } from "../../../src/lib/clock.ts";
 import { type CallStart, noTelemetry } from "../../../src/lib/telemetry.ts";
 import { CallDesk } from "../../../src/service/call.ts";
 import { clusterDoors, doorOfPath, logDoors } from "../../../src/service/doors.ts";
-import { faultOfAbort, signalOf, unlessAborted } from "../../../src/service/ending.ts";
+import { endOf, faultOfAbort, signalOf, unlessAborted } from "../../../src/service/ending.ts";
 
 function desk(access = new AccessControl()) {
   const ended: string[] = [];
@@ -71,6 +71,22 @@ test("every call under way is checked again when the rules change, whatever it w
   assert.equal(calls.openCalls, 0);
   await access.use({ policy: "# none\n" });
   assert.deepEqual(revoked, []);
+});
+
+test("a call that lost its right before it waited does not begin its work, unless it has the right again", async () => {
+  const { calls, access } = desk();
+  const rules = "p, root, *, produce\n";
+  await access.use({ policy: rules });
+  const call = calls.beginCall(logDoors.produce, caller("root"), meta);
+  call.requireAllowed();
+  await access.use({ policy: "p, root, *, consume\n" });
+  assert.throws(() => call.requireAllowed(), { kind: "permission-denied", written: "no" });
+  const { signal } = endOf(call, new AbortController().signal);
+  assert.equal(faultOfAbort(signal).kind, "permission-denied");
+  await access.use({ policy: rules });
+  call.requireAllowed();
+  assert.ok(!signalOf(call, new AbortController().signal).aborted);
+  calls.endCall(call);
 });
 
 test("a server that stops ends the calls that may last, a long poll among them", () => {
