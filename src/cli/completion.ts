@@ -4,7 +4,6 @@
  * Never: asks a node.
  */
 import { Argument, Command } from "commander";
-import { quietWhenClosed } from "./exit.ts";
 
 export function register(program: Command): void {
   program
@@ -12,7 +11,6 @@ export function register(program: Command): void {
     .description("print a completion script, for example: source <(tailrace completion bash)")
     .addArgument(new Argument("<shell>", "which shell").choices(["bash", "zsh", "fish"]))
     .action(async (shell: "bash" | "zsh" | "fish") => {
-      quietWhenClosed();
       const words = await wordsByCommand();
       process.stdout.write(shell === "fish" ? fish(words) : bash(words, shell === "zsh"));
     });

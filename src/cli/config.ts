@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { Fault } from "../fault.ts";
-import { exitStatus, lastWords, quietWhenClosed } from "./exit.ts";
+import { exitStatus, lastWords } from "./exit.ts";
 
 export function register(program: Command): void {
   program
@@ -23,7 +23,6 @@ export function register(program: Command): void {
 
 async function printSettings(flags: readonly string[]): Promise<void> {
   const { derivedSettings, machineMemory, printConfig, readConfig } = await import("../agent/mod.ts");
-  quietWhenClosed();
   try {
     const readFile = (path: string): string => readFileSync(path, "utf8");
     const found = readConfig({ flags, environment: process.env, readFile });

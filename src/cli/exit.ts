@@ -78,7 +78,6 @@ export async function run(
   effect: "read" | "write" = "read",
 ): Promise<void> {
   process.on("SIGINT", () => process.exit(exitStatus.interrupted));
-  quietWhenClosed();
   try {
     process.exitCode = (await work()) ?? exitStatus.done;
   } catch (reason) {
@@ -89,12 +88,18 @@ export async function run(
   }
 }
 
-/** `| head` closes our output: then there is nothing more to do, and nothing went wrong. */
+/**
+ * `| head` closes our output: then there is nothing more to do, and nothing went wrong. Output that cannot be written
+ * for another reason, such as a full disk, ends the command with a line about it.
+ */
 export function quietWhenClosed(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(exitStatus.done);
-    throw error;
+    console.error(`tailrace: standard output cannot be written: ${error.message}`);
+    process.exit(exitStatus.failed);
   });
+  // Nobody reads what is said there any more: no reason to end the work.
+  process.stderr.on("error", () => undefined);
 }
 
 /** Prints to standard output, waiting while the reader is slow. */

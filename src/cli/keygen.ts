@@ -4,7 +4,7 @@
  * Never: keeps it, asks a node.
  */
 import type { Command } from "commander";
-import { print, quietWhenClosed } from "./exit.ts";
+import { print } from "./exit.ts";
 
 export function register(program: Command): void {
   program
@@ -12,7 +12,6 @@ export function register(program: Command): void {
     .description("make a gossip key, for --encrypt on every node")
     .option("--json", "JSON on standard output")
     .action(async ({ json }: { readonly json?: boolean }) => {
-      quietWhenClosed();
       const { generateKey } = await import("../membership/mod.ts");
       const key = generateKey();
       await print(json ? `${JSON.stringify({ key })}\n` : `${key}\n`);

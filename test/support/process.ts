@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const bin = join(root, "src/cli/bin.cjs");
+export const bin = join(root, "src/cli/bin.cjs");
 const bugLoader = pathToFileURL(join(root, "test/support/bug-loader.mjs")).href;
 
 export interface Ended {

@@ -1,12 +1,13 @@
 /** The client commands as processes, against a server in this one: formats, order, exit statuses. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { Fault } from "../../src/fault.ts";
 import { expressLane } from "../../src/service/mod.ts";
-import { ended, startCommand, tailrace } from "../support/process.ts";
+import { bin, ended, environment, startCommand, tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { type Served, serve } from "../support/serve.ts";
 
@@ -104,6 +105,29 @@ test("a closed standard output ends a command quietly with 0", async () => {
   consume.stdout?.once("data", () => consume.stdout?.destroy());
   const { status, err } = await end;
   assert.deepEqual([status, err], [0, ""]);
+});
+
+test("help whose reader has gone ends quietly with 0, and a wrong use whose complaint nobody reads with 2", async () => {
+  const help = startCommand(["certs", "--help"]);
+  help.stdout?.destroy();
+  const { status, err } = await ended(help);
+  assert.deepEqual([status, err], [0, ""]);
+  const wrong = startCommand(["describe", "--frobnicate"]);
+  wrong.stderr?.destroy();
+  assert.equal((await ended(wrong)).status, 2);
+});
+
+test("a standard output that cannot be written, as on a full disk, ends a command with one line and 1", {
+  skip: !existsSync("/dev/full"),
+}, async () => {
+  for (const args of [["keygen"], ["--help"], ["describe", "--addr", addr]]) {
+    const child = spawn("sh", ["-c", 'exec "$0" "$@" >/dev/full', process.execPath, bin, ...args], {
+      env: environment(),
+    });
+    const { status, err } = await ended(child);
+    assert.equal(status, 1, args.join(" "));
+    assert.match(err, /^tailrace: standard output cannot be written: ENOSPC.*\n$/);
+  }
 });
 
 test("describe, trim, servers, status and whoami say what they found", async () => {
