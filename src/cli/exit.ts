@@ -98,7 +98,7 @@ export function quietWhenClosed(): void {
     console.error(`tailrace: standard output cannot be written: ${error.message}`);
     process.exit(exitStatus.failed);
   });
-  // Nobody reads what is said there any more: no reason to end the work.
+  // A closed standard error loses messages. The command still finishes its work.
   process.stderr.on("error", () => undefined);
 }
 

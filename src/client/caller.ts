@@ -77,7 +77,7 @@ const nodeFaults: readonly FaultKind[] = [
 /** Of reads: worth another attempt. A read that was cut off in any way may simply be made again. */
 const readAgain: readonly FaultKind[] = [...nodeFaults, "overloaded", "corrupt"];
 
-/** Of writes: the same call will be answered so again, whatever is known of the write. */
+/** Faults of writes that a repeated call would get again, also when the outcome of the write is unknown. */
 const final: readonly FaultKind[] = [
   "out-of-sequence",
   "sequence-too-old",

@@ -65,7 +65,7 @@ async function lockBySocket(directory: string, path: string): Promise<() => Prom
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** The lock holds without the number, so a full disk does not stop whoever has it. */
+/** The lock holds without the number, so a full disk does not stop the process that holds it. */
 function notePid(write: () => void): void {
   try {
     write();

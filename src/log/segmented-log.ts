@@ -349,7 +349,7 @@ export class SegmentedLog {
 
   /**
    * Makes the files ahead that a write of so many batches, of so many bytes together, could need. Returns Fault "disk-full"
-   * or "disk-busy" when the disk refuses that: whatever is not staged yet can then be refused as not written.
+   * or "disk-busy" when the disk refuses that: what is not staged yet can then be refused as not written.
    */
   prepare(bytes: number, batches: number, nowMs: number): Fault | undefined {
     if (this.#failure !== undefined || this.#closed) return undefined;

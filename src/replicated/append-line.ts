@@ -1,7 +1,7 @@
 /**
  * Appends that another node has sent here, on the leader: without room they wait, in the order in which they came.
  *
- *   append → nobody waits, and there is room: straight to the appender
+ *   append → no append waits, and there is room: straight to the appender
  *          → otherwise: in line → room again → the appender
  *
  * A refusal would break the order of a stream: what it sent behind the refused append is on its way already, and might

@@ -7,7 +7,8 @@
  *   same directory has a connection here        after the claim prove a copy; silence ends its connections
  *   claim that holds otherwise                  its boot is stored, then it is let in
  *   no claim: an earlier version                let in, unless a boot of that directory has a connection and is alive
- *   a member is lost, or linked to anew         the others are told what this node has seen of it, or it of the others
+ *   a member is lost                            the others are told what this node has seen of it
+ *   a member connects again                     it is told what this node has seen of the others
  *
  * The leader's word counts where two members have seen different things.
  */
