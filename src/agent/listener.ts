@@ -278,7 +278,7 @@ export class Listener {
     const { memory } = this.#options;
     const bytes = caller.secure ? secureConnectionBytes : connectionBytes;
     const refusal =
-      memory === undefined || memory.mayStand(bytes)
+      memory === undefined || memory.mayConnect(bytes)
         ? this.#table.admitClient(connection, named, this.#clock.monotonicMs())
         : "connections hold all the memory that they may";
     if (refusal === undefined) {

@@ -39,6 +39,7 @@ for (const name of [
     }, 2);
     const close = await attack.begin(served.port);
     try {
+      await settled(() => served.memory.bytes);
       for (let tries = 0; !(await append(served.url)); tries++) {
         assert.ok(tries < 500, "a small append is refused for ever");
         await delay(10);
@@ -53,6 +54,15 @@ for (const name of [
       await delay(10);
     }
   });
+}
+
+/** Waits until what was sent has arrived: until the value stays the same for a while. */
+async function settled(value: () => number): Promise<void> {
+  for (let same = 0, before = value(), tries = 0; same < 5 && tries < 100; tries++) {
+    await delay(20);
+    same = value() === before ? same + 1 : 0;
+    before = value();
+  }
 }
 
 async function append(url: string): Promise<boolean> {

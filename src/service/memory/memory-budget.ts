@@ -3,8 +3,8 @@
  * connections have limits of their own, but thousands of them have no sum: this is the sum.
  *
  * A share of at most `smallBytes` may use all of the budget, a larger one three quarters of it: small requests go on
- * while large ones are refused. Connections and calls that can last take half of it at most, and none of its last eighth.
- * Above five eighths, shares that made no progress for `stalledMs` are cut, the largest first, until the budget is below
+ * while large ones are refused. Calls that can last may take half of it, connections and such calls together nine
+ * sixteenths; neither takes any of its last eighth. Above five eighths, shares that made no progress for `stalledMs` are cut, the largest first, until the budget is below
  * that again. Nothing runs while the budget is not short.
  *
  * Memory that several shares refer to (one buffer sent to a thousand tails) is pinned by its ArrayBuffer and counts once.
@@ -116,9 +116,18 @@ export class MemoryBudget {
     return this.#total + more <= (this.limit * 3) / 4;
   }
 
-  /** True when one more connection or stream may stand. */
+  /** True when one more call that can last may begin. */
   mayStand(bytes: number): boolean {
-    return this.#held.standing + bytes <= this.limit / 2 && this.#total + bytes <= (this.limit * 7) / 8;
+    return this.#mayStand(bytes, this.limit / 2);
+  }
+
+  /** True when one more connection may be served. Calls that last leave room for connections. */
+  mayConnect(bytes: number): boolean {
+    return this.#mayStand(bytes, (this.limit * 9) / 16);
+  }
+
+  #mayStand(bytes: number, most: number): boolean {
+    return this.#held.standing + bytes <= most && this.#total + bytes <= (this.limit * 7) / 8;
   }
 
   /**

@@ -51,6 +51,9 @@ test("what stands by itself takes half of the budget at most", () => {
   for (; memory.mayStand(16 * KiB); count++) memory.count("standing", 16 * KiB);
   assert.equal(count, limit / 2 / (16 * KiB));
   memory.share("in").hold(smallBytes);
+  assert.equal(memory.mayConnect(16 * KiB), true, "calls leave room for connections");
+  for (; memory.mayConnect(16 * KiB); count++) memory.count("standing", 16 * KiB);
+  assert.equal(memory.short, false, "connections that do nothing make nothing short");
 });
 
 test("one buffer that many wait with counts once, until the last of them lets it go", () => {
