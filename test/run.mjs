@@ -22,12 +22,17 @@ const bin = (name) => join(root, "node_modules/.bin", name);
  */
 const suite = (folder, atOnce, shards) => ({ files: `test/${folder}/**/*.test.ts`, atOnce, shards });
 
-/** Stage name → a command, or a folder of tests. */
+/** Stage name → a command, several commands, or a folder of tests. */
 const stages = {
   types: [bin("tsc"), "--pretty"],
   "types-web": [bin("tsc"), "--pretty", "-p", "web/tsconfig.json"],
   "types-browser": [bin("tsc"), "--pretty", "-p", "test/browser/tsconfig.json"],
-  lint: [bin("biome"), "check", "--error-on-warnings", "."],
+  lint: {
+    commands: [
+      [bin("biome"), "check", "--error-on-warnings", "."],
+      [bin("knip"), "--no-progress"],
+    ],
+  },
   house: { files: "test/*.test.ts", atOnce: 2 },
   // What tests start as processes starts from dist/ in two thirds of the time that it takes from the sources.
   build: [process.execPath, "src/build.mjs", "--if-stale"],
@@ -74,7 +79,7 @@ async function run(name, isHeld) {
   const started = Date.now();
   const head = `\n== ${name}`;
   console.log(isHeld ? `${head} begins` : head);
-  const commands = Array.isArray(stage) ? [stage] : testCommands(stage);
+  const commands = Array.isArray(stage) ? [stage] : (stage.commands ?? testCommands(stage));
   const waiting = commands.values();
   const told = [];
   let ok = true;

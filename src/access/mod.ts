@@ -19,4 +19,4 @@ export {
   theLog,
 } from "./identity.ts";
 export { defaultModel } from "./model.ts";
-export { compileRules, type PolicySource, type Rules } from "./rules.ts";
+export type { PolicySource } from "./rules.ts";

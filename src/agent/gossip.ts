@@ -45,7 +45,7 @@ export interface GossipMember extends Member {
 }
 
 /** The snapshot's name in the data directory. */
-export const snapshotFile = "gossip";
+const snapshotFile = "gossip";
 
 export class Gossip {
   readonly membership: Membership;

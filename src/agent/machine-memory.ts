@@ -15,7 +15,7 @@ import { bytes } from "./config/value.ts";
 const MiB = 2 ** 20;
 
 /** Below this a node does not start. */
-export const memoryBytesLeast = 128 * MiB;
+const memoryBytesLeast = 128 * MiB;
 /** Tested down to here; below it a node warns at its start. */
 export const memoryBytesAdvised = 256 * MiB;
 const budgetBytesMost = 1024 * MiB;

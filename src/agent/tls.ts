@@ -34,7 +34,7 @@ import { readTlsFiles, sameMaterial, type TlsFiles, type TlsMaterial } from "./t
 /** ALPN of the link between nodes. */
 export const peerProtocol = "tailrace-raft";
 /** The server name a node asks for when it calls a peer. */
-export const peerServerName = "peer.tailrace";
+const peerServerName = "peer.tailrace";
 
 export interface NodeTlsOptions {
   readonly server: TlsFiles;

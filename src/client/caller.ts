@@ -250,17 +250,14 @@ export class Caller implements Disposable {
 }
 
 /** May the same call be made again? */
-export function isSafe(
-  fault: Fault,
-  { effect, repeatable }: Pick<CallOptions, "effect" | "repeatable">,
-): boolean {
+function isSafe(fault: Fault, { effect, repeatable }: Pick<CallOptions, "effect" | "repeatable">): boolean {
   if (effect === "read") return readAgain.includes(fault.kind);
   if (final.includes(fault.kind)) return false;
   return fault.retry || (repeatable === true && fault.written === "unknown");
 }
 
 /** The same fault for a call of which an earlier attempt may have written. */
-export function asUnknown(fault: Fault): Fault {
+function asUnknown(fault: Fault): Fault {
   if (fault.written === "unknown") return fault;
   return new Fault(fault.kind, {
     message: fault.message,

@@ -9,7 +9,7 @@
  */
 import type { DescMethodServerStreaming, Message } from "@bufbuild/protobuf";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
+import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import {
   type ConsumeRequestSchema,
   Log,
@@ -27,9 +27,6 @@ export const consumeBatches: DescMethodServerStreaming<typeof ConsumeRequestSche
   ...Log.method.consumeBatches,
   output: EmptySchema,
 };
-
-/** A message of which no field is known. */
-export type Unread = Empty;
 
 const recordsField = { no: 1, wireType: 2 } as const;
 const recordsTag = 0x0a;
@@ -52,7 +49,7 @@ export function produceBatchRequest(
   return request;
 }
 
-export const producerOf = ({ id, epoch, sequence }: Stamp): MessageInitShape<typeof ProducerSchema> => ({
+const producerOf = ({ id, epoch, sequence }: Stamp): MessageInitShape<typeof ProducerSchema> => ({
   id,
   epoch,
   sequence: wholeOf("sequence", sequence),

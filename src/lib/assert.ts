@@ -10,8 +10,3 @@ export class AssertionFailed extends Error {
 export function assert(condition: unknown, message = "broken invariant"): asserts condition {
   if (!condition) throw new AssertionFailed(message);
 }
-
-/** For the default of an exhaustive switch: does not compile while a case is missing. */
-export function unreachable(value: never): never {
-  throw new AssertionFailed(`unreachable: ${String(value)}`);
-}

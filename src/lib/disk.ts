@@ -60,7 +60,7 @@ export const isNoSpace = (reason: unknown): boolean => ["ENOSPC", "EDQUOT"].incl
  * What is on disk is not known any more: a sync failed, or a change of several steps stopped between two of them. Bytes that
  * were written may be lost, also if a later sync succeeds, whatever the error's code is.
  */
-export class DiskUncertain extends Error {
+class DiskUncertain extends Error {
   override readonly name = "DiskUncertain";
 
   constructor(cause: unknown) {

@@ -16,7 +16,7 @@ const flags: Record<OpenMode, number> = {
 
 /** What is made here is for its owner alone, whatever the umask: records, keys of gossip, who may do what. */
 export const ownerFile = 0o600;
-export const ownerDirectory = 0o700;
+const ownerDirectory = 0o700;
 
 class SystemFile implements DiskFile {
   readonly path: string;

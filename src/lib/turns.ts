@@ -8,8 +8,7 @@ import { type Clock, systemClock } from "./clock.ts";
 const pieceMs = 8;
 
 /** Resolves in a later turn of the event loop. */
-export const nextTurn = (clock: Pick<Clock, "soon">): Promise<void> =>
-  new Promise((resolve) => clock.soon(resolve));
+const nextTurn = (clock: Pick<Clock, "soon">): Promise<void> => new Promise((resolve) => clock.soon(resolve));
 
 export class Turns {
   readonly #clock: Clock;

@@ -22,7 +22,7 @@ import type { NotedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
 import { emptyCheckpoint, type StateCheckpoint } from "./state.ts";
 
-export const directoryFormat = 1;
+const directoryFormat = 1;
 
 /** The log before its first segment: empty, or what a snapshot left. */
 export interface LogStart {

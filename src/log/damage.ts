@@ -25,7 +25,7 @@ export interface Damage {
 const repairOf = (path: string): string => `tailrace repair ${dirname(dirname(path))}`;
 
 /** For whoever wanted to read there. The sentence has no path: it travels to clients. */
-export function damageFault({ path, position, why }: Damage): Fault {
+function damageFault({ path, position, why }: Damage): Fault {
   const file = basename(path);
   return new Fault("corrupt", {
     message: `${file} is damaged at byte ${position} (${why})`,

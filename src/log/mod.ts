@@ -7,7 +7,6 @@ export {
   answer,
   type QueuedGroup,
   type QueueLimits,
-  type QueueVerdict,
 } from "./append-queue.ts";
 export type { LogStart } from "./catalog.ts";
 export { checkCatalogFile } from "./catalog-file.ts";
@@ -18,28 +17,25 @@ export { diskFault, isRefusal } from "./disk-fault.ts";
 export * from "./frame.ts";
 export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";
 export { LocalLog, type LocalLogOptions } from "./local-log.ts";
-export type { LogTelemetry } from "./log-meter.ts";
 export { checkLogStart } from "./log-start.ts";
-export { checkInitialOffset, checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
+export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
 export { checkPayload } from "./payload.ts";
-export { keyOf, outOfSequence, type ProducedBatch, ProducerTable, type Verdict } from "./producers.ts";
+export { keyOf, type ProducedBatch, ProducerTable } from "./producers.ts";
 export { outOfRange } from "./reader.ts";
-export type { FrameGroup } from "./recent.ts";
 export * from "./record.ts";
 export { withHeader } from "./record-header.ts";
 export * from "./record-walk.ts";
-export { groupBytesMax, type RecoveryReport } from "./recovery.ts";
-export { type RepairAction, type RepairOptions, type RepairPlan, repairLog } from "./repair.ts";
+export { groupBytesMax } from "./recovery.ts";
+export { repairLog } from "./repair.ts";
 export { defaultReserveBytes, Reserve } from "./reserve.ts";
 export { nextExpiryMs, retentionOffset } from "./retention.ts";
 export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
-export { emptyCheckpoint, LogState, type StateCheckpoint, type StoredConfiguration } from "./state.ts";
+export { emptyCheckpoint, LogState } from "./state.ts";
 export { type SyncMode, SyncPolicy, syncModeText } from "./sync-policy.ts";
 export { LogTail } from "./tail.ts";
 export {
   compareLogs,
   type Finding,
-  hashRecords,
   type LogPlace,
   type VerifyReport,
   verifyLog,

@@ -7,7 +7,7 @@ import type { Offset } from "../vocabulary.ts";
 /** The largest first offset of a new log. It leaves as many offsets as it skips: 4.5 · 10^15. */
 export const initialOffsetMax: Offset = 2 ** 52;
 /** The offset behind the last record that a log can hold. */
-export const nextOffsetMax: Offset = Number.MAX_SAFE_INTEGER;
+const nextOffsetMax: Offset = Number.MAX_SAFE_INTEGER;
 
 /** Throws Fault "config" for a first offset that is not a whole number in 0 to initialOffsetMax. */
 export function checkInitialOffset(offset: number): void {

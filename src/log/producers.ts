@@ -262,7 +262,7 @@ function follow(before: Producer | undefined, stamp: ProducerStamp, batch: Produ
 }
 
 /** A sequence below the expected one is in the log, at least in part. */
-export function outOfSequence(expected: number, sequence: number): Fault {
+function outOfSequence(expected: number, sequence: number): Fault {
   return new Fault("out-of-sequence", {
     message: `the producer's next sequence is ${expected}, not ${sequence}`,
     facts: { expected, sequence },

@@ -301,7 +301,7 @@ export function unreadableKeys(store: StableStore): string[] {
  * The SHA-256 of the records `from … to−1` with their offsets, terms and times: equal on nodes that hold the same
  * log, wherever their files begin. The directory must have been verified.
  */
-export function hashRecords(place: LogPlace, from: Offset, to: Offset): string {
+function hashRecords(place: LogPlace, from: Offset, to: Offset): string {
   const hash = createHash("sha256");
   verifyLog(place, (bytes, at) => {
     if (frameKind(bytes, at) !== batchKind.data) return;

@@ -11,8 +11,6 @@ export {
   emptyConfState,
   type HardState,
   type InitialState,
-  type LogStorage,
-  limitBytes,
   type Member,
   type Message,
   type MessageType,
@@ -21,12 +19,9 @@ export {
   type PeerChange,
   type PeerFaultReason,
   type PeerId,
-  type Progress,
   proposal,
-  type RaftRole,
   type Roster,
   type Snapshot,
-  type Status,
 } from "./core/mod.ts";
 export { type NodeStatus, RaftNode, type RaftNodeOptions } from "./node/node.ts";
 export type {
@@ -36,5 +31,4 @@ export type {
   StateMachine,
   StorageChanges,
 } from "./node/ports.ts";
-export { type Promised, promiseIn } from "./node/promise.ts";
-export type { ReadWaiter } from "./node/reads.ts";
+export { promiseIn } from "./node/promise.ts";

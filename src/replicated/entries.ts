@@ -11,7 +11,7 @@
  */
 import { Packr } from "msgpackr";
 import { Fault } from "../fault.ts";
-import { batchKind, frameBytes, frameCommand, frameIndex, frameKind, frameTerm } from "../log/mod.ts";
+import { batchKind, frameCommand, frameIndex, frameKind, frameTerm } from "../log/mod.ts";
 import type { ConfChange, Entry } from "../raft/mod.ts";
 import type { NodeId } from "../vocabulary.ts";
 import { isChange } from "./configuration-check.ts";
@@ -48,17 +48,6 @@ export function entryOf(frame: Uint8Array): Entry {
     bytes: frame,
     change: kind === batchKind.configuration ? decodeChange(frameCommand(frame, 0)) : undefined,
   };
-}
-
-/** The entries in a buffer of whole frames, each a view of it. */
-export function entriesOf(frames: Uint8Array): Entry[] {
-  const entries: Entry[] = [];
-  for (let at = 0; at < frames.length; ) {
-    const length = frameBytes(frames, at);
-    entries.push(entryOf(frames.subarray(at, at + length)));
-    at += length;
-  }
-  return entries;
 }
 
 /**

@@ -10,7 +10,7 @@ export interface GateLimits {
 }
 
 /** Half of what PeerLimits allow for one lane. */
-export const defaultGateLimits: GateLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
+const defaultGateLimits: GateLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
 
 export class ForwardGate {
   readonly #limits: GateLimits;

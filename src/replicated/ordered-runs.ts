@@ -39,7 +39,7 @@ export interface OrderLimits {
   readonly joinedRecordsMax: number;
 }
 
-export const defaultOrderLimits: OrderLimits = {
+const defaultOrderLimits: OrderLimits = {
   flightsMax: 32,
   bytesMax: 8 * 1024 * 1024,
   joinedBytesMax: 64 * 1024,

@@ -37,7 +37,7 @@ import type { Forwarder } from "./replicated-log.ts";
 
 export type { PeerHello } from "./peer-handshake.ts";
 export type { PeerLimits, PeerNetworkOptions, PeerReplica, PeerStatus } from "./peer-options.ts";
-export type { ForwardedCall, ForwardedCaller, ForwardedStart, PeerService } from "./peer-server.ts";
+export type { ForwardedCall, ForwardedStart, PeerService } from "./peer-server.ts";
 
 /** A boot that was silent for so many ticks lets a later one take its place. */
 const silentTicks = 3.5;

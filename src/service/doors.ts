@@ -54,18 +54,18 @@ export const clusterDoors = doors<MethodName<typeof Cluster>>("log.v1.Cluster", 
   whoAmI: "anybody",
 });
 
-export const healthDoors = doors("grpc.health.v1.Health", {
+const healthDoors = doors("grpc.health.v1.Health", {
   check: "anybody",
   list: "anybody",
   watch: "anybody long",
 });
 
-export const reflectionDoor: Door = {
+const reflectionDoor: Door = {
   name: "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
   action: "describe",
   long: true,
 };
-export const reflectionAlphaDoor: Door = {
+const reflectionAlphaDoor: Door = {
   ...reflectionDoor,
   name: "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 };

@@ -14,7 +14,7 @@ import {
 } from "../gen/google/rpc/error_details_pb.js";
 
 /** The domain of every ErrorInfo. */
-export const errorDomain = "tailrace";
+const errorDomain = "tailrace";
 
 const codes: Readonly<Record<FaultKind, Code>> = {
   "bad-request": Code.InvalidArgument,
@@ -120,12 +120,12 @@ export function codeName(code: Code): string {
 }
 
 /** `out-of-range` → `OUT_OF_RANGE`: ErrorInfo.reason. */
-export function reasonOf(kind: FaultKind): string {
+function reasonOf(kind: FaultKind): string {
   return kind.toUpperCase().replaceAll("-", "_");
 }
 
 /** Facts of a fault as ErrorInfo.metadata has them, `written` among them. */
-export function metadataOf(fault: Fault): Record<string, string> {
+function metadataOf(fault: Fault): Record<string, string> {
   const metadata: Record<string, string> = { written: fault.written };
   for (const [name, fact] of Object.entries(fault.facts)) metadata[name] = String(fact);
   return metadata;

@@ -12,7 +12,7 @@ import { readVarint, varintEnd } from "../lib/bytes.ts";
 /** Fields of one message, those of nested messages included. */
 export const messageFieldsMax = 32_768;
 /** Messages, and unknown groups, inside each other. */
-export const messageDepthMax = 32;
+const messageDepthMax = 32;
 /** No message sent is larger: gRPC clients refuse it. */
 export const sentBytesMax = 4 * 1024 * 1024;
 /** A message of so few bytes is decoded without a look: it cannot hold enough fields to matter. */

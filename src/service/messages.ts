@@ -13,14 +13,7 @@ import {
   type RecordSchema,
 } from "../gen/log/v1/log_pb.js";
 import { decodeRecord, encodeRun, type RecordCursor, type RecordLimits, walkRecords } from "../log/mod.ts";
-import type {
-  Freshness,
-  ReadMode as Mode,
-  Offset,
-  ProducerStamp,
-  ReadStart,
-  RecordRun,
-} from "../vocabulary.ts";
+import type { Freshness, ReadMode as Mode, ProducerStamp, ReadStart, RecordRun } from "../vocabulary.ts";
 import type { ReadPlan } from "./read.ts";
 
 /** A 64-bit number of a request as a plain one. Throws Fault "bad-request" above 2^53 − 1. */
@@ -110,9 +103,4 @@ export function recordAt(cursor: RecordCursor): MessageInitShape<typeof RecordSc
     term: BigInt(cursor.term),
     timestampMs: BigInt(cursor.timestampMs),
   };
-}
-
-/** The fault for a read at `offset` of a log that holds `lowest … next − 1`. */
-export function outOfRange(requested: Offset, lowest: Offset, next: Offset): Fault {
-  return new Fault("out-of-range", { facts: { requested, lowest, next } });
 }

@@ -6,10 +6,10 @@ import {
   ProduceRequestSchema,
 } from "../../src/gen/log/v1/log_pb.js";
 
-export const recordBytes = 100;
+const recordBytes = 100;
 const value = Buffer.alloc(recordBytes, "tailrace ");
 
-export function envelope(message: Uint8Array): Buffer {
+function envelope(message: Uint8Array): Buffer {
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);

@@ -35,7 +35,7 @@ const u32 = (value: number): Buffer => {
   return bytes;
 };
 
-export function enveloped(message: Uint8Array): Buffer {
+function enveloped(message: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([0]), u32(message.length), message]);
 }
 

@@ -4,13 +4,7 @@
  * Never: durable.
  */
 import { Fault } from "../../src/fault.ts";
-import {
-  batchKind,
-  encodeFrame,
-  frameBaseOffset,
-  frameNextOffset,
-  frameTimestampMs,
-} from "../../src/log/mod.ts";
+import { batchKind, encodeFrame, frameTimestampMs } from "../../src/log/mod.ts";
 import type {
   Appended,
   AppendOptions,
@@ -170,9 +164,3 @@ export class MemoryLog implements CommitLog {
     return new Fault("out-of-range", { facts: { requested, lowest: this.#lowest, next: this.#next } });
   }
 }
-
-/** Offsets of the records in a slice, for asserts. */
-export const extentOf = ({ frames }: BatchSlice): readonly [Offset, Offset] => [
-  frameBaseOffset(frames, 0),
-  frameNextOffset(frames, 0),
-];

@@ -218,7 +218,7 @@ export class MemoryCluster implements AsyncDisposable {
 }
 
 /** The answer, unless the caller stops waiting before. */
-export function unlessReplaced<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+function unlessReplaced<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     answer.then(resolve, reject);
     signal?.addEventListener("abort", () => {

@@ -20,7 +20,7 @@ export function requireProgram(name: string): { skip?: string } {
 }
 
 /** Where the program is, if it is on the PATH. */
-export function findProgram(name: string): string | undefined {
+function findProgram(name: string): string | undefined {
   return (process.env["PATH"] ?? "")
     .split(delimiter)
     .map((directory) => join(directory, name))

@@ -80,7 +80,7 @@ function parseArgument(word: string, line: number): Argument {
 }
 
 /** How an output stands in a file. */
-export function outputLines(output: string): string[] {
+function outputLines(output: string): string[] {
   const lines = trimEnd(output).split("\n");
   if (output === "") return [];
   return lines.some((line) => line.trim() === "") ? [separator, ...lines, separator, separator] : lines;

@@ -67,7 +67,7 @@ function target(id: PeerId): string {
 }
 
 /** `v1 l2 r3 u4`. */
-export function changesText(changes: readonly PeerChange[]): string {
+function changesText(changes: readonly PeerChange[]): string {
   return changes.map(({ action, peer }) => `${letters[action]}${peer}`).join(" ");
 }
 
@@ -139,7 +139,7 @@ function quoteCharacter(character: string): string {
     : `\\U${code.toString(16).padStart(8, "0")}`;
 }
 
-export function entryText({ term, index, bytes, change }: Entry): string {
+function entryText({ term, index, bytes, change }: Entry): string {
   if (change === undefined) return `${term}/${index} EntryNormal ${quote(bytes)}`;
   const type = (change as TranscriptChange).v1 === true ? "EntryConfChange" : "EntryConfChangeV2";
   const changes = changesText(change.changes);
@@ -150,7 +150,7 @@ export function entriesText(entries: readonly Entry[]): string {
   return entries.map((entry) => `${entryText(entry)}\n`).join("");
 }
 
-export function hardStateText({ term, vote, commit }: HardState): string {
+function hardStateText({ term, vote, commit }: HardState): string {
   return `Term:${term}${vote === 0 ? "" : ` Vote:${vote}`} Commit:${commit}`;
 }
 
@@ -203,7 +203,7 @@ export function readyText(ready: Ready): string {
   return text === "" ? "<empty Ready>" : `Ready MustSync=${ready.mustSync}:\n${text}`;
 }
 
-export function majorityText(voters: ReadonlySet<PeerId>): string {
+function majorityText(voters: ReadonlySet<PeerId>): string {
   return `(${[...voters].sort((a, b) => a - b).join(" ")})`;
 }
 

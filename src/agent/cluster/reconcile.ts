@@ -209,7 +209,7 @@ function memberOf({ peerOf }: ReconcileView, { name, directory, address }: PeerH
 type Quorate = Pick<ReconcileView, "configuration" | "leader" | "progress">;
 
 /** Would the voters that answer be a majority without this one? */
-export function healthyWithout(view: Quorate, peer: PeerId): boolean {
+function healthyWithout(view: Quorate, peer: PeerId): boolean {
   const rest = view.configuration.voters.filter((voter) => voter !== peer);
   return rest.length > 0 && isMajority(active(view, rest), rest.length);
 }

@@ -107,7 +107,7 @@ export function parseDuration(found: string): number | undefined {
 }
 
 /** The shortest text with one unit. */
-export function printDuration(milliseconds: number): string {
+function printDuration(milliseconds: number): string {
   const unit = (["h", "m", "s", "ms"] as const).find((name) => milliseconds % durationUnits[name] === 0);
   return milliseconds === 0 || unit === undefined ? "0" : `${milliseconds / durationUnits[unit]}${unit}`;
 }

@@ -35,8 +35,8 @@ export interface MadeFile {
 }
 
 /** So that a node's certificate is a peer without a policy line. */
-export const nodeUri = "urn:tailrace:node:*";
-export const defaultP12Password = "tailrace";
+const nodeUri = "urn:tailrace:node:*";
+const defaultP12Password = "tailrace";
 
 /** Makes and writes what is missing, or all with force. Throws Fault "config" before anything was written. */
 export async function makeCertificates(options: CertsOptions): Promise<MadeFile[]> {

@@ -158,7 +158,7 @@ export class Fields {
 }
 
 /** The longest name or other text that is believed. Serf itself allows names of 128 bytes. */
-export const textBytesMax = 255;
+const textBytesMax = 255;
 
 const empty = Buffer.alloc(0);
 const nothing = new Fields(new Map());

@@ -396,7 +396,7 @@ function differs(record: NodeRecord, claim: Omit<Alive, "kind">): boolean {
  * Do we speak their versions, and they ours? A cluster has one version of the protocol. Whoever lets in a member of
  * another, or of none, is refused by every agent with whom it exchanges its view.
  */
-export function compatible(versions: Buffer): boolean {
+function compatible(versions: Buffer): boolean {
   if (versions.length !== ourVersions.length) return false;
   const [pmin = 0, pmax = 0, pcur = 0, dmin = 0, dmax = 0, dcur = 0] = versions;
   const [, , ourPcur = 0, ourDmin = 0, ourDmax = 0, ourDcur = 0] = ourVersions;

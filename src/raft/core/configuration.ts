@@ -71,7 +71,7 @@ export function fromConfState(state: ConfState): Configuration {
 }
 
 /** Does this change go through a joint configuration, and is that one left without being told? */
-export function jointness(change: ConfChange): "simple" | "joint" | "joint-auto-leave" | "leave" {
+function jointness(change: ConfChange): "simple" | "joint" | "joint-auto-leave" | "leave" {
   if (change.transition === "explicit") return "joint";
   if (change.transition === "implicit") return "joint-auto-leave";
   if (change.changes.length === 0) return "leave";

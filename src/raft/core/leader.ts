@@ -51,7 +51,7 @@ export function checkQuorum(raft: Raft): void {
   for (const [peer, progress] of raft.tracker.progress) if (peer !== raft.id) progress.active = false;
 }
 
-export function propose(raft: Raft, proposed: readonly Entry[]): StepRefusal | undefined {
+function propose(raft: Raft, proposed: readonly Entry[]): StepRefusal | undefined {
   // Removed from the configuration, but leader still: what it appends might never be committed.
   if (!raft.tracker.progress.has(raft.id)) return "proposal-dropped";
   if (raft.transferee !== nobody) {

@@ -7,7 +7,7 @@ export * from "./config.ts";
 export * from "./configuration.ts";
 export * from "./events.ts";
 export type { RaftLog } from "./log.ts";
-export { Inflights, Progress, type ProgressState } from "./progress.ts";
+export { Inflights, Progress } from "./progress.ts";
 export * from "./quorum.ts";
 export * from "./ready.ts";
 export * from "./storage.ts";

@@ -49,7 +49,7 @@ export type Duty =
   | { readonly kind: "close" }
   | { readonly kind: "wait"; readonly delayMs: number };
 
-export const firstDelayMs = 250;
+const firstDelayMs = 250;
 export const delayMsMax = 10_000;
 /** A node that is behind answers "beyond the end": this often another one is asked before it is believed. */
 export const beyondTriesMax = 4;

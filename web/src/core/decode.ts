@@ -15,7 +15,7 @@ export const formatChoices: readonly FormatChoice[] = ["auto", "json", "text", "
 /** Characters that a row shows at most. */
 export const previewLength = 280;
 /** Larger values are not parsed as a whole (they are shown as text). */
-export const parseBytesMax = 4 << 20;
+const parseBytesMax = 4 << 20;
 
 const strict = new TextDecoder("utf-8", { fatal: true });
 const lenient = new TextDecoder();
@@ -98,7 +98,7 @@ export function preview(value: Uint8Array, choice: FormatChoice): string {
 }
 
 /** JSON text, or undefined when it nests too deeply for the engine. */
-export function safeJson(value: unknown, indent?: number): string | undefined {
+function safeJson(value: unknown, indent?: number): string | undefined {
   try {
     return JSON.stringify(value, undefined, indent);
   } catch {

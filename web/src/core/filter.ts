@@ -73,7 +73,7 @@ function textFilter(pattern: RegExp, format: FormatChoice): Filter {
 }
 
 /** Where the pattern is found in the line. */
-export function marksIn(line: string, pattern: RegExp): Marks {
+function marksIn(line: string, pattern: RegExp): Marks {
   const marks: [number, number][] = [];
   pattern.lastIndex = 0;
   for (let hit = pattern.exec(line); hit !== null && marks.length < marksMax; hit = pattern.exec(line)) {

@@ -19,8 +19,8 @@ export interface Draft {
   readonly rate: number;
 }
 
-export const countMax = 1_000_000;
-export const rateMax = 20_000;
+const countMax = 1_000_000;
+const rateMax = 20_000;
 /** Bytes of values in one request at most: far below what a server takes. */
 const batchBytesMax = 512 << 10;
 const batchRecordsMax = 1_000;

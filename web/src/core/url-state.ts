@@ -71,7 +71,7 @@ function hasRealDate(word: string): boolean {
 const safe = (value: number, make: (value: number) => From): From | undefined =>
   Number.isSafeInteger(value) ? make(value) : undefined;
 
-export function formatFrom(from: From): string {
+function formatFrom(from: From): string {
   switch (from.kind) {
     case "offset":
       return String(from.offset);

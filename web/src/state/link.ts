@@ -12,7 +12,7 @@ import { after, chance, nowMs } from "../rim/timing.ts";
 export type Reading = (node: string, signal: AbortSignal) => Promise<StreamFailure | undefined>;
 
 /** Streams are closed in a tab that nobody has looked at for this long. */
-export const hiddenMsMax = 60_000;
+const hiddenMsMax = 60_000;
 
 export class Link {
   readonly cursor;

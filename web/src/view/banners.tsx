@@ -159,7 +159,7 @@ interface BannerProps {
   readonly children: ComponentChildren;
 }
 
-export function Banner({ tone, title, children }: BannerProps) {
+function Banner({ tone, title, children }: BannerProps) {
   return (
     <div class={`banner banner-${tone}`} role={tone === "bad" ? "alert" : "status"}>
       <strong>{title}</strong>

@@ -15,7 +15,7 @@ import { tail } from "../state/app.ts";
 export const said = signal("");
 let cancel = (): void => {};
 
-export function say(text: string): void {
+function say(text: string): void {
   said.value = text;
   cancel();
   cancel = after(2000, () => {

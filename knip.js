@@ -1,0 +1,38 @@
+/**
+ * What counts as used, for the two runs of knip in the lint stage.
+ *
+ *   knip                every program, test and benchmark uses; an export that no other file imports is dead
+ *   knip --production   only the programs use; an export is dead too if only tests import it and its own file does not
+ *                       use it
+ *
+ * A pattern that ends in "!" also counts in the second run. Types that an exported signature names may stay exported.
+ */
+const isProduction = process.argv.includes("--production");
+
+export default {
+  // Entries that package.json does not name.
+  entry: [
+    "src/cli/main.ts!",
+    "web/src/rim/filter-worker.ts!",
+    "web/binary-only.js",
+    "test/**/*.test.ts",
+    "test/{cluster,sim,transcript}/main.ts",
+    "test/bench/{main,canned-*,raft-core,raw-read}.ts",
+    "test/support/{bug-loader,moved-clock}.mjs",
+    "test/support/kill-writer.ts",
+  ],
+  project: [
+    "src/**/*.{ts,mjs,cjs}!",
+    "!src/{gen/**,build.mjs}!",
+    "web/src/**/*.{ts,tsx}!",
+    "web/*.{js,mjs,ts}",
+    "test/**/*.{ts,mjs}",
+  ],
+  ignoreExportsUsedInFile: isProduction || { interface: true, type: true },
+  // Loaded by require from bin.cjs and build.mjs.
+  ignoreIssues: { "src/cli/stamp.cjs": ["exports"] },
+  // Loaded by createRequire or by Vite from a name that knip does not follow.
+  ignoreDependencies: ["axe-core", "lmdb"],
+  // Programs of the machine; a test that needs one is skipped without it (test/support/require-program.ts).
+  ignoreBinaries: ["cfssl", "mkfifo", "mount", "openssl", "prlimit", "promtool", "serf", "umount"],
+};
