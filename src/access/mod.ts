@@ -18,5 +18,4 @@ export {
   nodeNamesOf,
   theLog,
 } from "./identity.ts";
-export { defaultModel } from "./model.ts";
 export type { PolicySource } from "./rules.ts";

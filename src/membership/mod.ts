@@ -6,7 +6,6 @@
 export { endpointText } from "./codec/address.ts";
 export type { Tags } from "./codec/tags.ts";
 export type { Admission, Member, MemberStatus } from "./core/duties.ts";
-export { lanTiming, localTiming } from "./core/timing.ts";
 export type { Membership, MembershipEvent } from "./membership.ts";
 export { open } from "./open.ts";
 export { generateKey } from "./transport/chance.ts";

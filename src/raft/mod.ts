@@ -6,7 +6,6 @@
 export {
   type ConfChange,
   type ConfState,
-  type CoreEvent,
   type Entry,
   emptyConfState,
   type HardState,
@@ -19,7 +18,6 @@ export {
   type PeerChange,
   type PeerFaultReason,
   type PeerId,
-  proposal,
   type Roster,
   type Snapshot,
 } from "./core/mod.ts";

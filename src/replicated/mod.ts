@@ -13,7 +13,6 @@ export {
 export { directoryText, peerOf } from "./entries.ts";
 export { forceConfiguration } from "./force-configuration.ts";
 export { noLeader } from "./leader-watch.ts";
-export { LogTime } from "./log-time.ts";
 export {
   type ForwardedCall,
   type ForwardedStart,
@@ -23,7 +22,6 @@ export {
   type PeerService,
 } from "./peers.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
-export { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
 export {
   type Disowned,
   isCountedOn,

@@ -3,6 +3,4 @@
  *
  * Never: imported by the rooms it listens to; they speak through src/lib/telemetry.ts.
  */
-export { Instruments } from "./instruments.ts";
 export { type NodeTelemetry, openTelemetry } from "./telemetry.ts";
-export { parseTraceparent } from "./trace-context.ts";

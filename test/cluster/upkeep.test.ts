@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { localTiming, type Membership, open } from "../../src/membership/mod.ts";
+import { type Membership, open } from "../../src/membership/mod.ts";
 import { type ClusterNode, eventually, pause, TestCluster, type TestContext } from "../support/cluster.ts";
 import { curl } from "../support/curl.ts";
+import { localTiming } from "../support/local-timing.ts";
 import { tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 

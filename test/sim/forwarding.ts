@@ -5,7 +5,7 @@
  * Never: says that nothing was written of what may have arrived.
  */
 import { Fault } from "../../src/fault.ts";
-import type { Forwarder, ReplicatedLog } from "../../src/replicated/mod.ts";
+import type { Forwarder, ReplicatedLog } from "../../src/replicated/replicated-log.ts";
 import type { Offset } from "../../src/vocabulary.ts";
 import { peerNamed } from "./identity.ts";
 import { isDead } from "./real-replica.ts";

@@ -6,7 +6,7 @@
  */
 import { Fault } from "../../src/fault.ts";
 import type { Prng } from "../../src/lib/prng.ts";
-import type { ReplicatedLog } from "../../src/replicated/mod.ts";
+import type { ReplicatedLog } from "../../src/replicated/replicated-log.ts";
 import type { Bounds, Freshness, Offset, Tail } from "../../src/vocabulary.ts";
 import { acknowledged } from "./clients.ts";
 import type { Write } from "./history.ts";

@@ -19,7 +19,9 @@ import {
   SyncPolicy,
 } from "../../src/log/mod.ts";
 import type { BootBook } from "../../src/replicated/boot-book.ts";
-import { type Forwarder, LogTime, Replica, type ReplicatedLog } from "../../src/replicated/mod.ts";
+import { LogTime } from "../../src/replicated/log-time.ts";
+import { Replica } from "../../src/replicated/mod.ts";
+import type { Forwarder, ReplicatedLog } from "../../src/replicated/replicated-log.ts";
 import type { ProducerStamp, RecordRun } from "../../src/vocabulary.ts";
 import { SimDisk, SimulatedCrash } from "../support/sim-disk.ts";
 import { SimStableStore } from "../support/sim-stable-store.ts";

@@ -8,7 +8,8 @@
 import type { Clock } from "../../src/lib/clock.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import type { BootBook } from "../../src/replicated/boot-book.ts";
-import type { LogTime, ReplicatedLog } from "../../src/replicated/mod.ts";
+import type { LogTime } from "../../src/replicated/log-time.ts";
+import type { ReplicatedLog } from "../../src/replicated/replicated-log.ts";
 import type { ProducerStamp } from "../../src/vocabulary.ts";
 import type { DiskImage } from "../support/sim-disk.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "./raft.ts";

@@ -24,8 +24,9 @@ import {
   RecordBatchSchema,
 } from "../../src/gen/log/v1/log_pb.js";
 import { crc32 } from "../../src/lib/checksum.ts";
-import { defaultSettings, encodeRun, ProducerTable } from "../../src/log/mod.ts";
-import { connectErrorOf } from "../../src/service/mod.ts";
+import { defaultSettings, encodeRun } from "../../src/log/mod.ts";
+import { ProducerTable } from "../../src/log/producers.ts";
+import { connectErrorOf } from "../../src/service/errors.ts";
 import type { Appended, Role } from "../../src/vocabulary.ts";
 import { MemoryLog } from "./memory-log.ts";
 

@@ -13,7 +13,8 @@ import { prng } from "../../src/lib/prng.ts";
 import { systemDisk } from "../../src/lib/system-disk.ts";
 import { defaultSettings, type LogSettings, SyncPolicy } from "../../src/log/mod.ts";
 import type { Message, RaftTransport } from "../../src/raft/mod.ts";
-import { type Forwarder, Replica, type ReplicaOptions } from "../../src/replicated/mod.ts";
+import { Replica, type ReplicaOptions } from "../../src/replicated/mod.ts";
+import type { Forwarder } from "../../src/replicated/replicated-log.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { SimStableStore } from "./sim-stable-store.ts";
 

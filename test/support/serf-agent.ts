@@ -9,15 +9,10 @@ import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import {
-  endpointText,
-  localTiming,
-  type Membership,
-  type MembershipEvent,
-  open,
-} from "../../src/membership/mod.ts";
+import { endpointText, type Membership, type MembershipEvent, open } from "../../src/membership/mod.ts";
 import type { MembershipOptions } from "../../src/membership/options.ts";
 import { freePort } from "./free-port.ts";
+import { localTiming } from "./local-timing.ts";
 
 type Context = { after(work: () => void | Promise<void>): void };
 

@@ -11,7 +11,8 @@ import { Listener, type PeerDoors, type TlsSource } from "../../src/agent/listen
 import { systemClock } from "../../src/lib/clock.ts";
 import { noTelemetry, type Telemetry } from "../../src/lib/telemetry.ts";
 import { MemoryBudget } from "../../src/service/memory/memory-budget.ts";
-import { createService, type Service, type ServiceOptions } from "../../src/service/mod.ts";
+import { createService } from "../../src/service/mod.ts";
+import type { Service, ServiceOptions } from "../../src/service/service.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { singleView } from "./single-view.ts";
 

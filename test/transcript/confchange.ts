@@ -10,8 +10,8 @@ import {
   enterJoint,
   leaveJoint,
   simple,
-  Tracker,
 } from "../../src/raft/core/mod.ts";
+import { Tracker } from "../../src/raft/core/tracker.ts";
 import { type Command, oneValue } from "./datadriven.ts";
 import { configurationText, parseChanges, progressMapText } from "./render.ts";
 

@@ -4,7 +4,9 @@
  *
  * Never: is used outside tests.
  */
-import type { ConfChange, ConfChangeProblem, CoreEvent, PeerId, RaftLog } from "../../src/raft/core/mod.ts";
+
+import type { RaftLog } from "../../src/raft/core/log.ts";
+import type { ConfChange, ConfChangeProblem, CoreEvent, PeerId } from "../../src/raft/core/mod.ts";
 import { configurationText, confStateText, hex, messageNames, progressText } from "./render.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";

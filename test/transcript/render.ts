@@ -16,11 +16,11 @@ import {
   type MessageType,
   type PeerChange,
   type PeerId,
-  type Progress,
   type RaftRole,
   type Ready,
   type Snapshot,
 } from "../../src/raft/core/mod.ts";
+import type { Progress } from "../../src/raft/core/progress.ts";
 
 /** A change as it was proposed: transcripts tell the older form, one change and no transition, apart. */
 export interface TranscriptChange extends ConfChange {

@@ -24,7 +24,7 @@ import type { Issued } from "../../src/cli/certs/build.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.js";
 import { encodeRun } from "../../src/log/mod.ts";
 import { expressLane } from "../../src/service/mod.ts";
-import { Instruments } from "../../src/telemetry/mod.ts";
+import { Instruments } from "../../src/telemetry/instruments.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { root } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";

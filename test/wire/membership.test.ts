@@ -8,8 +8,9 @@ import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { systemDisk } from "../../src/lib/system-disk.ts";
 import { encodePushPull } from "../../src/membership/codec/push-pull.ts";
-import { endpointText, generateKey, localTiming, open } from "../../src/membership/mod.ts";
+import { endpointText, generateKey, open } from "../../src/membership/mod.ts";
 import { freePort } from "../support/free-port.ts";
+import { localTiming } from "../support/local-timing.ts";
 import { scratch } from "../support/scratch.ts";
 import { startMember, statusOf, until } from "../support/serf-agent.ts";
 

@@ -70,10 +70,6 @@ export function decodePushPull(bytes: Buffer, nodesMax: number): PushPull {
   };
 }
 
-export function encodeError(text: string): Buffer {
-  return new MsgpackWriter().byte(messageType.err).map(1).text("Error").text(text).finish();
-}
-
 /** The text of an err message, type byte included, cut to a length fit for a log line. */
 export function decodeError(bytes: Buffer): string {
   return new MsgpackReader(bytes, 1).fields().raw("Error", bytes.length).toString("utf8").slice(0, 200);

@@ -66,22 +66,6 @@ export const lanTiming: Timing = {
   stallMs: 300,
 };
 
-/** For tests and one-machine clusters: the same protocol, about five times as fast. */
-export const localTiming: Timing = {
-  ...lanTiming,
-  probeIntervalMs: 250,
-  probeTimeoutMs: 120,
-  suspicionMult: 3,
-  gossipIntervalMs: 50,
-  gossipToTheDeadMs: 6_000,
-  reclaimMs: 2_000,
-  pushPullIntervalMs: 5_000,
-  settleMs: 500,
-  reconnectIntervalMs: 2_000,
-  broadcastTimeoutMs: 2_000,
-  leavePropagateMs: 150,
-};
-
 /** How often one message is passed on by each member, in a cluster of `members`. */
 export function retransmitLimit(timing: Timing, members: number): number {
   return timing.retransmitMult * Math.ceil(Math.log10(members + 1));

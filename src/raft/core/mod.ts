@@ -6,10 +6,7 @@
 export * from "./config.ts";
 export * from "./configuration.ts";
 export * from "./events.ts";
-export type { RaftLog } from "./log.ts";
-export { Inflights, Progress } from "./progress.ts";
 export * from "./quorum.ts";
 export * from "./ready.ts";
 export * from "./storage.ts";
-export { Tracker } from "./tracker.ts";
 export * from "./types.ts";

@@ -9,11 +9,11 @@ import {
   type Action,
   actions,
   anonymousIdentity,
-  defaultModel,
   localIdentity,
   namedIdentity,
   type PolicySource,
 } from "../../../src/access/mod.ts";
+import { defaultModel } from "../../../src/access/model.ts";
 import { Fault } from "../../../src/fault.ts";
 
 const data = (name: string): string => readFileSync(new URL(`data/${name}`, import.meta.url), "utf8");

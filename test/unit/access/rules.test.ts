@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { casbinLinesMax } from "../../../src/access/casbin-rules.ts";
-import { AccessControl, defaultModel, namedIdentity } from "../../../src/access/mod.ts";
+import { AccessControl, namedIdentity } from "../../../src/access/mod.ts";
+import { defaultModel } from "../../../src/access/model.ts";
 import { Fault } from "../../../src/fault.ts";
 import { longestTurnMs } from "../../support/longest-turn.ts";
 

@@ -15,7 +15,7 @@ import { NodeTls, type NodeTlsOptions, peerProtocol } from "../../../src/agent/t
 import { type Issued, issue } from "../../../src/cli/certs/build.ts";
 import { cfsslDefaults, readProfiles, readRequest } from "../../../src/cli/certs/cfssl.ts";
 import { Fault } from "../../../src/fault.ts";
-import { Instruments } from "../../../src/telemetry/mod.ts";
+import { Instruments } from "../../../src/telemetry/instruments.ts";
 import { type TestAuthority, testAuthority, writeTlsFiles } from "../../support/certificates.ts";
 import { logLines } from "../../support/log-lines.ts";
 import { requireProgram } from "../../support/require-program.ts";

@@ -9,7 +9,8 @@ import type { Batch, BatcherSettings, Outcome } from "../../../src/client/batche
 import { encodeRun } from "../../../src/client/record.ts";
 import { Fault } from "../../../src/fault.ts";
 import { type Prng, prng } from "../../../src/lib/prng.ts";
-import { defaultSettings, ProducerTable } from "../../../src/log/mod.ts";
+import { defaultSettings } from "../../../src/log/mod.ts";
+import { ProducerTable } from "../../../src/log/producers.ts";
 import type { Appended, RecordRun } from "../../../src/vocabulary.ts";
 
 const settings = (changes: Partial<BatcherSettings> = {}): BatcherSettings => ({

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { faultOf, retryDelayOf } from "../../../src/client/fault-of.ts";
 import { Fault, faultKinds } from "../../../src/fault.ts";
-import { connectErrorOf } from "../../../src/service/mod.ts";
+import { connectErrorOf } from "../../../src/service/errors.ts";
 
 test("every fault that a service sends arrives as the same fault", () => {
   for (const kind of faultKinds) {

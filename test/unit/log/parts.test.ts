@@ -24,11 +24,11 @@ import {
   GroupBuilder,
   LogState,
   nextExpiryMs,
-  ProducerTable,
   retentionOffset,
   runBytesMax,
 } from "../../../src/log/mod.ts";
 import { ActiveIndex, wholeBatchBytes } from "../../../src/log/offset-index.ts";
+import { ProducerTable } from "../../../src/log/producers.ts";
 import { mustRoll } from "../../../src/log/roll.ts";
 import type { ProducerStamp } from "../../../src/vocabulary.ts";
 import { run } from "../../support/logs.ts";

@@ -9,9 +9,9 @@ import {
   frameBytes,
   frameCrc,
   GroupBuilder,
-  groupBytesMax,
   SegmentedLog,
 } from "../../../src/log/mod.ts";
+import { groupBytesMax } from "../../../src/log/recovery.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
 
 const store = `${simDirectory}/log/00000000000000000001.store`;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { type Clock, systemClock } from "../../../src/lib/clock.ts";
-import type { Forwarder } from "../../../src/replicated/mod.ts";
+import type { Forwarder } from "../../../src/replicated/replicated-log.ts";
 import type { Appended, AppendOptions } from "../../../src/vocabulary.ts";
 import { run } from "../../support/logs.ts";
 import { MemoryCluster } from "../../support/replicas.ts";

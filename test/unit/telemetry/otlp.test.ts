@@ -11,7 +11,8 @@ import { Code, ConnectError, createClient, createRouterTransport } from "@connec
 import * as otel from "@opentelemetry/api";
 import { Log } from "../../../src/gen/log/v1/log_pb.js";
 import { clientInterceptor } from "../../../src/telemetry/client-interceptor.ts";
-import { openTelemetry, parseTraceparent } from "../../../src/telemetry/mod.ts";
+import { openTelemetry } from "../../../src/telemetry/mod.ts";
+import { parseTraceparent } from "../../../src/telemetry/trace-context.ts";
 import { openCollector } from "../../support/otlp-collector.ts";
 
 const silent = () => new Writable({ write: (_chunk, _encoding, done) => done() });

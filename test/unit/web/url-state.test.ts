@@ -5,7 +5,7 @@ import { formatChoices } from "../../../web/src/core/decode.ts";
 import { timeStyles } from "../../../web/src/core/format.ts";
 import {
   asPlace,
-  defaultState,
+  defaultFrom,
   type From,
   formatUrl,
   lastMax,
@@ -14,6 +14,17 @@ import {
   reloadFrom,
   type UrlState,
 } from "../../../web/src/core/url-state.ts";
+
+const defaultState: UrlState = {
+  from: defaultFrom,
+  live: false,
+  query: "",
+  mode: "text",
+  format: "auto",
+  time: "local",
+  open: undefined,
+  view: "tail",
+};
 
 const from: fc.Arbitrary<From> = fc.oneof(
   fc.constantFrom<From>({ kind: "end" }, { kind: "start" }),

@@ -6,7 +6,6 @@ import {
   anchoredScroll,
   atEnd,
   endScroll,
-  heightMax,
   revealScroll,
   visibleWindow,
 } from "../../../web/src/core/window.ts";
@@ -46,5 +45,7 @@ test("revealing a row scrolls by no more than is needed", () => {
 });
 
 test("the tallest list is one that browsers can scroll exactly", () => {
+  // Browsers lose precision in taller elements.
+  const heightMax = 16_000_000;
   assert.ok(ringLimits.recordsMax * 46 < heightMax);
 });

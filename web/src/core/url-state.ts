@@ -34,16 +34,6 @@ export interface UrlState {
 
 export const lastMax = 50_000;
 export const defaultFrom: From = { kind: "last", count: 200 };
-export const defaultState: UrlState = {
-  from: defaultFrom,
-  live: false,
-  query: "",
-  mode: "text",
-  format: "auto",
-  time: "local",
-  open: undefined,
-  view: "tail",
-};
 
 /** What people type: an offset, −N, end, start, @unix-ms or a date. Undefined when it is none of them. */
 export function parseFrom(text: string): From | undefined {

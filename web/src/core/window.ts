@@ -5,9 +5,6 @@
  * Never: touches an element.
  */
 
-/** Browsers lose precision in taller elements; 50,000 rows of 26 px stay far below. */
-export const heightMax = 16_000_000;
-
 export interface Window {
   /** Index of the first item to draw. */
   readonly start: number;

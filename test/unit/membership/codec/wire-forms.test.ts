@@ -11,13 +11,10 @@ import {
   encodeIndirectPing,
   encodePing,
   type Message,
+  messageType,
 } from "../../../../src/membership/codec/messages.ts";
-import {
-  decodeError,
-  decodePushPull,
-  encodeError,
-  encodePushPull,
-} from "../../../../src/membership/codec/push-pull.ts";
+import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
+import { decodeError, decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
 import {
   decodeSerf,
   encodeIntent,
@@ -140,7 +137,8 @@ test("every message comes out as it went in", () => {
   } as const;
   serf.push([encodeQuery(query), query]);
   for (const [encoded, message] of serf) assert.deepEqual(decodeSerf(encoded), message);
-  assert.equal(decodeError(encodeError("no")), "no");
+  const error = new MsgpackWriter().byte(messageType.err).map(1).text("Error").text("no").finish();
+  assert.equal(decodeError(error), "no");
 });
 
 test("tags are Serf's, and Meta without the mark is a role", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Inflights, Progress } from "../../../../src/raft/core/mod.ts";
+import { Inflights, Progress } from "../../../../src/raft/core/progress.ts";
 
 const progress = (match: number, next: number, windowMax = 4): Progress => {
   const one = new Progress(next, new Inflights(windowMax, 0), false, true);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { type Entry, message, proposal } from "../../../../src/raft/mod.ts";
+import { proposal } from "../../../../src/raft/core/types.ts";
+import { type Entry, message } from "../../../../src/raft/mod.ts";
 import { MemoryCluster, memberOf } from "../../../support/memory-cluster.ts";
 
 const text = (value: string): readonly Entry[] => [proposal(Buffer.from(value))];
