@@ -4,7 +4,7 @@
  *
  * Never: knows a protocol's codes (the service maps kinds to codes, exhaustively), is subclassed.
  */
-import type { Written } from "./vocabulary.ts";
+import type { Written } from "./types.ts";
 
 /** Kind of fault → may the same call be repeated as it is, and what it means when nothing else is said. */
 const kinds = {

@@ -18,33 +18,39 @@ const sources = globSync("src/**/*.ts", { cwd: root, exclude: (name) => name.inc
   .sort();
 
 /** What each room may enter, besides itself and the ground floor. */
-const ground = ["lib", "gen", "vocabulary.ts", "fault.ts"];
+const ground = ["lib", "gen", "types.ts", "fault.ts"];
 const below: Readonly<Record<string, readonly string[]>> = {
   lib: [],
-  log: [],
+  store: [],
+  memory: [],
+  access: [],
   raft: [],
   membership: [],
-  access: [],
   telemetry: [],
-  replicated: ["log", "raft", "membership", "access"],
-  service: ["replicated", "log", "raft", "membership", "access"],
   client: [],
-  agent: ["service", "telemetry", "replicated", "log", "raft", "membership", "access", "client"],
-  cli: ["agent", "client", "telemetry", "service", "replicated", "log", "raft", "membership", "access"],
+  log: ["store"],
+  http2: ["memory"],
+  replication: ["log", "raft", "store"],
+  peer: ["replication", "log", "raft", "access"],
+  api: ["http2", "memory", "log", "membership", "access"],
+  server: ["api", "http2", "memory", "access"],
+  agent: [
+    ...["server", "api", "http2", "memory", "peer", "replication", "log", "raft"],
+    ...["membership", "access", "store", "telemetry", "client"],
+  ],
+  cli: ["agent", "api", "client", "telemetry", "replication", "log", "membership", "store", "access"],
 };
 
 /** Rims: the only files that may touch the outside world. A trailing slash means all of a folder. */
 const rims = [
-  "src/lib/clock.ts",
-  "src/lib/system-disk.ts",
-  "src/lib/mapped-file.ts",
-  "src/lib/stable-store.ts",
-  "src/lib/directory-lock.ts",
-  "src/membership/transport.ts",
+  "src/lib/time/clock.ts",
+  "src/lib/disk/system-disk.ts",
+  "src/lib/disk/mapped-file.ts",
+  "src/lib/disk/directory-lock.ts",
+  "src/lib/file-watch/",
+  "src/store/",
   "src/membership/transport/",
-  "src/replicated/stable-store.ts",
-  "src/replicated/peer-transport.ts",
-  "src/replicated/peer-transport/",
+  "src/server/",
   "src/agent/",
   "src/cli/",
   "src/telemetry/",
@@ -52,12 +58,12 @@ const rims = [
 
 const outside = /^node:(fs|net|tls|dgram|http|http2|https|child_process|worker_threads|cluster|os|dns)(\/|$)/;
 /** Of these rooms, sockets and servers are the very matter; disk, process and chance still are not. */
-const socketRooms = ["service", "client"];
+const socketRooms = ["api", "client", "http2", "memory"];
 const socketModules = /^node:(net|tls|http|http2|https)$/;
 const bannedCalls: readonly (readonly [RegExp, string])[] = [
-  [/\bDate\.now\(|new Date\(\)/, "take the time from a Clock (src/lib/clock.ts)"],
-  [/\bperformance\.now\(/, "take the time from a Clock (src/lib/clock.ts)"],
-  [/\bset(Timeout|Interval|Immediate)\(/, "take timers from a Clock (src/lib/clock.ts)"],
+  [/\bDate\.now\(|new Date\(\)/, "take the time from a Clock (src/lib/time/clock.ts)"],
+  [/\bperformance\.now\(/, "take the time from a Clock (src/lib/time/clock.ts)"],
+  [/\bset(Timeout|Interval|Immediate)\(/, "take timers from a Clock (src/lib/time/clock.ts)"],
   [/\bMath\.random\(/, "draw from a Prng that is handed in (src/lib/prng.ts)"],
   [/\brandom(Bytes|UUID|FillSync|Int)\(/, "have chance handed in"],
   [/\bprocess\.(env|exit|on|kill|argv|cwd)\b/, "leave the process to the agent and the command line"],
@@ -96,22 +102,22 @@ test("imports run downwards and enter rooms by mod.ts", () => {
 /** What is stored, shown or compared with a certificate; and the readings that clock-trust.ts judges. */
 const wallClockReaders = [
   "src/agent/cluster/open-cluster.ts",
-  "src/agent/tls.ts",
-  "src/cli/recover.ts",
+  "src/server/tls.ts",
+  "src/cli/commands/recover.ts",
   "src/cli/tls-flags.ts",
   "src/log/local-log.ts",
-  "src/replicated/log-time.ts",
-  "src/replicated/peers.ts",
-  "src/service/front.ts",
-  "src/service/watch.ts",
+  "src/replication/time/log-time.ts",
+  "src/peer/peers.ts",
+  "src/api/http/router.ts",
+  "src/api/methods/watch.ts",
   "src/telemetry/debug-files.ts",
   "src/telemetry/otel-metrics.ts",
 ];
 /** Read the machine's clock themselves: the ages of certificates, and durations of the process. */
 const clockReaders = [
-  "src/lib/clock.ts",
+  "src/lib/time/clock.ts",
   "src/cli/certs/files.ts",
-  "src/cli/serve.ts",
+  "src/cli/commands/serve.ts",
   "src/telemetry/client-interceptor.ts",
   "src/telemetry/tracing.ts",
   "web/src/rim/timing.ts",
@@ -126,7 +132,7 @@ test("the wall clock is read only for what is stored or shown: every wait goes b
       !clockReaders.includes(file) &&
       /\bDate\.now\b|new Date\(\)|\bperformance\.now\(|\bperformance\.timeOrigin\b/.test(code)
     )
-      wrong.push(`${file} reads the machine's clock: take the time from a Clock (src/lib/clock.ts)`);
+      wrong.push(`${file} reads the machine's clock: take the time from a Clock (src/lib/time/clock.ts)`);
     if (!wallClockReaders.includes(file) && /\.wallMs\(\)/.test(code))
       wrong.push(`${file} reads the wall clock: a wait or a deadline goes by monotonicMs()`);
   }
@@ -150,7 +156,7 @@ test("only rims touch disk, socket, process, clock and chance", () => {
 
 test("a core neither awaits nor promises", () => {
   const wrong = sources
-    .filter((file) => file.includes("/core/"))
+    .filter((file) => /\/(core|swim|serf)\//.test(file))
     .filter((file) => /\b(async|await|Promise)\b/.test(codeOf(file)))
     .map((file) => `${file}: a core is synchronous; let the driver wait`);
   assert.deepEqual(wrong, []);

@@ -4,7 +4,7 @@
  */
 import type * as Casbin from "casbin";
 import { Fault } from "../fault.ts";
-import { Turns } from "../lib/turns.ts";
+import { Turns } from "../lib/time/turns.ts";
 import type { PolicyLine } from "./policy.ts";
 import { RoleGraph } from "./role-graph.ts";
 

@@ -7,7 +7,7 @@
  * A long file is read in slices with a pause after each, so that reading it does not hold the event loop.
  */
 import { Fault } from "../fault.ts";
-import { Turns } from "../lib/turns.ts";
+import { Turns } from "../lib/time/turns.ts";
 import { actions, isAction } from "./identity.ts";
 
 export interface PolicyLine {

@@ -9,7 +9,7 @@
  * Casbin evaluates each rule for each decision: 2 ms at 1,000 rules. Here a decision looks at the rules of the subject
  * and of its roles. Casbin is the oracle of the tests: the decisions and the rules behind them are the same.
  */
-import { Turns } from "../lib/turns.ts";
+import { Turns } from "../lib/time/turns.ts";
 import type { PolicyLine } from "./policy.ts";
 import { RoleGraph } from "./role-graph.ts";
 

@@ -6,8 +6,8 @@ import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { AccessControl, type AccessOptions, type PolicySource } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
+import { type FileWatch, watchFiles } from "../lib/file-watch/file-watch.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
-import { type FileWatch, watchFiles } from "./file-watch.ts";
 
 export interface AccessFiles {
   readonly modelFile?: string | undefined;

@@ -11,42 +11,46 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Fault } from "../fault.ts";
-import { type Clock, systemClock } from "../lib/clock.ts";
-import { systemDisk } from "../lib/system-disk.ts";
 import {
   adminOperations,
   createAssets,
   createService,
   expressLane,
-  MemoryBudget,
   membershipOperations,
   reasonsNotReady,
-} from "../service/mod.ts";
+} from "../api/mod.ts";
+import { Fault } from "../fault.ts";
+import { systemDisk } from "../lib/disk/system-disk.ts";
+import { type Clock, systemClock } from "../lib/time/clock.ts";
+import { isLoopback, printAddress } from "../lib/value-kind.ts";
+import { MemoryBudget } from "../memory/mod.ts";
+import {
+  checkFree,
+  connectionLimits,
+  descriptorLimit,
+  descriptorReserve,
+  Listener,
+  NodeTls,
+  openOps,
+  type PeerDoors,
+} from "../server/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
-import { checkFree } from "./bind.ts";
 import { openCluster } from "./cluster/open-cluster.ts";
 import type { Config } from "./config/settings.ts";
-import { isLoopback, printAddress } from "./config/value.ts";
-import { connectionLimits, descriptorReserve } from "./connections/connection-limits.ts";
-import { descriptorLimit } from "./connections/descriptor-limit.ts";
 import { openDataDirectory } from "./data-directory.ts";
-import { Listener, type PeerDoors } from "./listener.ts";
 import {
   checkMemory,
   defaultBudgetBytes,
   machineMemory,
   memoryBytesAdvised,
   sizeShare,
-} from "./machine-memory.ts";
+} from "./memory/machine-memory.ts";
+import { mapLargeBlocks, Reclaim } from "./memory/reclaim.ts";
 import { nextSteps } from "./next-steps.ts";
 import { NodeReadiness } from "./node-readiness.ts";
-import { openOps } from "./ops-address.ts";
 import { PeerRights } from "./peer-rights.ts";
-import { mapLargeBlocks, Reclaim } from "./reclaim.ts";
 import { reloader } from "./reload.ts";
-import { NodeTls } from "./tls.ts";
 import { version } from "./version.ts";
 
 /** How long a stopping leader waits for another to take over. */

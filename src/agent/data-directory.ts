@@ -9,12 +9,11 @@
 import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Fault } from "../fault.ts";
-import { lockDirectory } from "../lib/directory-lock.ts";
-import { errorCode } from "../lib/disk.ts";
-import { checkRoomForStore, openLmdbStore } from "../lib/lmdb-store.ts";
-import type { StableStore } from "../lib/stable-store.ts";
-import { syncParent, systemDisk } from "../lib/system-disk.ts";
+import { lockDirectory } from "../lib/disk/directory-lock.ts";
+import { errorCode } from "../lib/disk/disk.ts";
+import { syncParent, systemDisk } from "../lib/disk/system-disk.ts";
 import { checkCatalogFile } from "../log/mod.ts";
+import { checkRoomForStore, openLmdbStore, type StableStore } from "../store/mod.ts";
 
 export interface DataDirectory extends AsyncDisposable {
   readonly path: string;

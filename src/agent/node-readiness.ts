@@ -3,7 +3,7 @@
  *
  * Never: asks anybody; whoever knows a reason tells it.
  */
-import type { Readiness } from "../service/mod.ts";
+import type { Readiness } from "../api/mod.ts";
 
 export class NodeReadiness implements Readiness {
   readonly #reasons = new Map<string, string>();

@@ -7,15 +7,15 @@
 import { randomBytes } from "node:crypto";
 import { Fault } from "../fault.ts";
 import { systemSeed } from "../lib/chance.ts";
-import type { Clock } from "../lib/clock.ts";
-import { heapMapper, systemMapper } from "../lib/mapped-file.ts";
+import { heapMapper, systemMapper } from "../lib/disk/mapped-file.ts";
+import { systemDisk } from "../lib/disk/system-disk.ts";
 import { prng } from "../lib/prng.ts";
-import { systemDisk } from "../lib/system-disk.ts";
 import type { Telemetry } from "../lib/telemetry.ts";
+import type { Clock } from "../lib/time/clock.ts";
+import { parseDuration } from "../lib/value-kind.ts";
 import { defaultSettings, type LogSettings, type SyncMode } from "../log/mod.ts";
-import { Replica, type ReplicaOptions, StableState } from "../replicated/mod.ts";
+import { Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
 import type { Config } from "./config/settings.ts";
-import { parseDuration } from "./config/value.ts";
 import { type DataDirectory, withRepair } from "./data-directory.ts";
 
 export interface OpenReplicaOptions

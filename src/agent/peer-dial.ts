@@ -6,9 +6,8 @@
 import { connect as connectNet } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
-import { address as addressKind } from "./config/value.ts";
-import { raftMarker } from "./sniff.ts";
-import { type NodeTls, peerProtocol } from "./tls.ts";
+import { address as addressKind } from "../lib/value-kind.ts";
+import { type NodeTls, peerProtocol, raftMarker } from "../server/mod.ts";
 
 /** For PeerNetwork. What goes wrong is an event of the socket. */
 export function peerDial(

@@ -22,9 +22,9 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { Fault } from "../fault.ts";
-import { errorCode } from "../lib/disk.ts";
-import { ownerFile, systemDisk } from "../lib/system-disk.ts";
-import { type BackupSnapshot, readSnapshot, snapshotFile } from "../replicated/mod.ts";
+import { errorCode } from "../lib/disk/disk.ts";
+import { ownerFile, systemDisk } from "../lib/disk/system-disk.ts";
+import { type BackupSnapshot, readSnapshot, snapshotFile } from "../replication/mod.ts";
 
 const ours = /^(snapshot|\d{20}-\d{20}\.frames)(\.part)?$/;
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;

@@ -6,11 +6,11 @@
 import { accessSync, constants, existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
-import { lockDirectory } from "../lib/directory-lock.ts";
-import { lmdbIsSound, openLmdbStore } from "../lib/lmdb-store.ts";
-import type { StableStore } from "../lib/stable-store.ts";
-import { syncParent, systemDisk } from "../lib/system-disk.ts";
+import { lockDirectory } from "../lib/disk/directory-lock.ts";
+import { syncParent, systemDisk } from "../lib/disk/system-disk.ts";
 import type { LogPlace } from "../log/mod.ts";
+import { lmdbIsSound, openLmdbStore } from "../store/lmdb-store.ts";
+import type { StableStore } from "../store/stable-store.ts";
 
 export interface OpenedPlace extends AsyncDisposable {
   readonly place: LogPlace;

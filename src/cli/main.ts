@@ -13,7 +13,7 @@ import { exitStatus, quietWhenClosed } from "./exit.ts";
 export async function main(args: readonly string[]): Promise<void> {
   const [first, ...flags] = args;
   // A node reads its own flags: it starts without what finds commands.
-  if (first === "serve") return (await import("./serve.ts")).serve(flags);
+  if (first === "serve") return (await import("./commands/serve.ts")).serve(flags);
   quietWhenClosed();
   const { Command, CommanderError } = await import("commander");
   const program = new Command("tailrace")

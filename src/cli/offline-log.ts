@@ -5,12 +5,12 @@
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { lockDirectory } from "../lib/directory-lock.ts";
-import { openLmdbStore } from "../lib/lmdb-store.ts";
-import { heapMapper } from "../lib/mapped-file.ts";
-import type { StableStore } from "../lib/stable-store.ts";
-import { systemDisk } from "../lib/system-disk.ts";
+import { lockDirectory } from "../lib/disk/directory-lock.ts";
+import { heapMapper } from "../lib/disk/mapped-file.ts";
+import { systemDisk } from "../lib/disk/system-disk.ts";
 import { checkCatalogFile, SegmentedLog } from "../log/mod.ts";
+import { openLmdbStore } from "../store/lmdb-store.ts";
+import type { StableStore } from "../store/stable-store.ts";
 
 export interface OfflineLog extends AsyncDisposable {
   readonly log: SegmentedLog;

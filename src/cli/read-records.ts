@@ -5,9 +5,9 @@
  * Never: decides where to start by itself.
  */
 import type { Command } from "commander";
+import { parseFrom } from "../api/http/tail-request.ts";
 import { Fault } from "../fault.ts";
-import { parseFrom } from "../service/tail-request.ts";
-import type { ReadStart } from "../vocabulary.ts";
+import type { ReadStart } from "../types.ts";
 import { type ConnectFlags, connect } from "./connect.ts";
 import { exitStatus, misuse, print } from "./exit.ts";
 import { recordPrinter } from "./record-format.ts";

@@ -5,7 +5,7 @@
  *
  * Never: loses a byte: raw and %k, %v are the bytes themselves.
  */
-import { type PlacedRecord, recordLine } from "../service/record-json.ts";
+import { type PlacedRecord, recordLine } from "../api/http/record-json.ts";
 import { misuse } from "./exit.ts";
 import { printableBytes, printableJson } from "./terminal.ts";
 

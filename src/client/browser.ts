@@ -11,8 +11,8 @@ import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
 import { systemSeed } from "../lib/chance.ts";
 import { crc32ByTable } from "../lib/crc-table.ts";
+import type { Connection } from "./calls/connections.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
-import type { Connection } from "./connections.ts";
 
 export interface BrowserClientOptions extends CommonOptions {
   /** Where the nodes are, as `https://host:port`. */

@@ -7,21 +7,21 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { Fault } from "../fault.ts";
 import { Cluster, Log } from "../gen/log/v1/log_pb.js";
-import { type Clock, systemClock } from "../lib/clock.ts";
 import { type Prng, prng } from "../lib/prng.ts";
-import type { Appended, Freshness } from "../vocabulary.ts";
-import { type BackoffSettings, defaultBackoff } from "./backoff.ts";
-import type { Crc32, LogRecord } from "./batch.ts";
-import { Caller } from "./caller.ts";
-import type { Dial } from "./connections.ts";
-import { type ConsumeOptions, consume } from "./consume.ts";
+import { type Clock, systemClock } from "../lib/time/clock.ts";
+import type { Appended, Freshness } from "../types.ts";
+import { type BackoffSettings, defaultBackoff } from "./calls/backoff.ts";
+import { Caller } from "./calls/caller.ts";
+import type { Dial } from "./calls/connections.ts";
+import type { KnownServer } from "./calls/node-picker.ts";
+import { type ConsumeOptions, consume } from "./consume/consume.ts";
 import { type ClientLimits, defaultLimits, runBytesMax } from "./limits.ts";
 import { LogClient } from "./log-client.ts";
-import type { BytesLike, NewRecord } from "./new-record.ts";
 import { optionsOf } from "./options.ts";
-import type { KnownServer } from "./picker.ts";
-import { type ProduceStreamOptions, produceStream } from "./produce-stream.ts";
-import { Producer } from "./producer.ts";
+import type { Crc32, LogRecord } from "./produce/batch.ts";
+import type { BytesLike, NewRecord } from "./produce/new-record.ts";
+import { type ProduceStreamOptions, produceStream } from "./produce/produce-stream.ts";
+import { Producer } from "./produce/producer.ts";
 
 /** What does not depend on the platform. */
 export interface CommonOptions {

@@ -10,8 +10,8 @@
 import { createClient } from "@connectrpc/connect";
 import { Fault } from "../fault.ts";
 import { Log } from "../gen/log/v1/log_pb.js";
-import type { Clock } from "../lib/clock.ts";
 import type { Prng } from "../lib/prng.ts";
+import type { Clock } from "../lib/time/clock.ts";
 import type {
   Appended,
   AppendOptions,
@@ -24,18 +24,18 @@ import type {
   ReadStart,
   RecordRun,
   Tail,
-} from "../vocabulary.ts";
-import type { BackoffSettings } from "./backoff.ts";
-import { type Crc32, checkBatch } from "./batch.ts";
-import type { Attempt, Caller, CallOptions } from "./caller.ts";
+} from "../types.ts";
+import { checkDeadline } from "./calls/abortable-wait.ts";
+import type { BackoffSettings } from "./calls/backoff.ts";
+import type { Attempt, Caller, CallOptions } from "./calls/caller.ts";
+import { readStartOf } from "./consume/read-from.ts";
+import { RemoteTail } from "./consume/tail.ts";
 import type { ClientLimits } from "./limits.ts";
 import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit, wholeOf } from "./messages.ts";
-import { callOptions, checkRun, Producer } from "./producer.ts";
-import { readStartOf } from "./read-from.ts";
+import { type Crc32, checkBatch } from "./produce/batch.ts";
+import { callOptions, checkRun, Producer } from "./produce/producer.ts";
+import { copyBytes } from "./produce/slab-allocator.ts";
 import { Session } from "./session.ts";
-import { copyBytes } from "./slab.ts";
-import { RemoteTail } from "./tail.ts";
-import { checkDeadline } from "./waiting.ts";
 import { consumeBatches, frameOf, produceBatchRequest } from "./wire.ts";
 
 export interface LogClientOptions {

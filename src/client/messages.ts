@@ -11,14 +11,7 @@ import {
   type ProduceBatchResponse,
   ReadMode,
 } from "../gen/log/v1/log_pb.js";
-import type {
-  Appended,
-  Freshness,
-  LogDescription,
-  ReadMode as Mode,
-  Offset,
-  ReadStart,
-} from "../vocabulary.ts";
+import type { Appended, Freshness, LogDescription, ReadMode as Mode, Offset, ReadStart } from "../types.ts";
 
 export type ConsumeInit = MessageInitShape<typeof ConsumeRequestSchema>;
 

@@ -4,7 +4,7 @@
  * Never: imports a room of the server.
  */
 
+export type { SessionSettings } from "./calls/http2-sessions.ts";
 export type { ClientOptions, ClientProtocol, ClientTls } from "./open-client.ts";
 export { openClient } from "./open-client.ts";
-export type { SessionSettings } from "./sessions.ts";
 export * from "./shared.ts";

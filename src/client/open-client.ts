@@ -14,10 +14,10 @@ import { Fault } from "../fault.ts";
 import { systemSeed } from "../lib/chance.ts";
 import { crc32 } from "../lib/checksum.ts";
 import { isHostPort } from "../lib/host-port.ts";
+import type { Connection } from "./calls/connections.ts";
+import { defaultSessions, type SessionSettings, Sessions } from "./calls/http2-sessions.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
-import type { Connection } from "./connections.ts";
 import { messageBytesMax } from "./limits.ts";
-import { defaultSessions, type SessionSettings, Sessions } from "./sessions.ts";
 
 /** PEM texts; with any of them, or none but an empty object, the connection is TLS. */
 export interface ClientTls {

@@ -3,7 +3,7 @@
  *
  * Never: goes back.
  */
-import type { Appended, Offset } from "../vocabulary.ts";
+import type { Appended, Offset } from "../types.ts";
 
 export class Session {
   #next: Offset = 0;

@@ -18,19 +18,19 @@ export type {
   ReadStart,
   RecordRun,
   Tail,
-} from "../vocabulary.ts";
-export { type Crc32, type LogRecord, recordsOf } from "./batch.ts";
+} from "../types.ts";
+export type { Connection, Dial } from "./calls/connections.ts";
+export { faultOf } from "./calls/fault-of.ts";
+export type { KnownServer } from "./calls/node-picker.ts";
 /** The same as the whole client: what commands need of it. */
 export type { TailraceClient as NodeClient } from "./client.ts";
 export { type CommonOptions, type Platform, type ProducerSettings, TailraceClient } from "./client.ts";
-export type { Connection, Dial } from "./connections.ts";
-export { type ConsumeOptions, consume } from "./consume.ts";
-export { faultOf } from "./fault-of.ts";
+export { type ConsumeOptions, consume } from "./consume/consume.ts";
+export type { ReadFrom } from "./consume/read-from.ts";
+export { encodeRun, type RecordHeader, type RecordParts, traceparentOf } from "./consume/record.ts";
 export type { ClientLimits } from "./limits.ts";
 export type { LogClient } from "./log-client.ts";
-export type { BytesLike, NewRecord } from "./new-record.ts";
-export type { KnownServer } from "./picker.ts";
-export type { ProduceStreamOptions } from "./produce-stream.ts";
-export type { Producer, SendOptions } from "./producer.ts";
-export type { ReadFrom } from "./read-from.ts";
-export { encodeRun, type RecordHeader, type RecordParts, traceparentOf } from "./record.ts";
+export { type Crc32, type LogRecord, recordsOf } from "./produce/batch.ts";
+export type { BytesLike, NewRecord } from "./produce/new-record.ts";
+export type { ProduceStreamOptions } from "./produce/produce-stream.ts";
+export type { Producer, SendOptions } from "./produce/producer.ts";

@@ -19,7 +19,7 @@ import {
 } from "../gen/log/v1/log_pb.js";
 import { assert } from "../lib/assert.ts";
 import { varintBytes, writeU32be, writeVarint } from "../lib/bytes.ts";
-import type { AppendOptions, RecordRun } from "../vocabulary.ts";
+import type { AppendOptions, RecordRun } from "../types.ts";
 import { wholeOf } from "./messages.ts";
 
 /** ConsumeBatches, its answers unread. */

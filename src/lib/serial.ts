@@ -5,7 +5,7 @@
  *
  * Never: swallows what the work throws (it goes to `failed`, and the turn stops for good).
  */
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./time/clock.ts";
 
 export class SerialTurn {
   readonly #clock: Clock;

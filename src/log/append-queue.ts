@@ -8,9 +8,9 @@
  * Never: writes, seals.
  */
 import { Fault } from "../fault.ts";
-import type { Appended, Offset, ProducerStamp, RecordRun } from "../vocabulary.ts";
-import type { LogSettings } from "./command.ts";
-import type { BatchKind } from "./frame.ts";
+import type { Appended, Offset, ProducerStamp, RecordRun } from "../types.ts";
+import type { LogSettings } from "./frame/command.ts";
+import type { BatchKind } from "./frame/frame.ts";
 import { GroupBuilder } from "./group-builder.ts";
 import { GroupMemory } from "./group-memory.ts";
 import { fenced, keyOf, type ProducedBatch, type ProducerTable } from "./producers.ts";

@@ -9,12 +9,12 @@
  */
 import { assert } from "../lib/assert.ts";
 import { varintBytes, writeVarint } from "../lib/bytes.ts";
-import type { ProducerStamp, RecordRun, Term } from "../vocabulary.ts";
-import type { ChainEnd } from "./chain.ts";
-import { type BatchKind, batchKind, frameBytesMax, headBytes, writeHead } from "./frame.ts";
+import type { ProducerStamp, RecordRun, Term } from "../types.ts";
+import type { ChainEnd } from "./frame/chain.ts";
+import { type BatchKind, batchKind, frameBytesMax, headBytes, writeHead } from "./frame/frame.ts";
 import { GroupMemory } from "./group-memory.ts";
-import type { FrameGroup } from "./recent.ts";
-import { groupBytesMax } from "./recovery.ts";
+import type { FrameGroup } from "./recent-frames.ts";
+import { groupBytesMax } from "./recovery/recovery.ts";
 
 /** A batch of several appends is at most this large; one append alone may be larger. */
 const coalescedBytesMax = 64 * 1024;

@@ -7,10 +7,10 @@
  * Never: acknowledges before the sync (unless --sync says so), shows what is not committed.
  */
 import { Fault } from "../fault.ts";
-import type { Clock, Timer } from "../lib/clock.ts";
-import { ClockLeaps, leapHoldMs } from "../lib/clock-leap.ts";
 import { SerialTurn } from "../lib/serial.ts";
 import type { Logger } from "../lib/telemetry.ts";
+import type { Clock, Timer } from "../lib/time/clock.ts";
+import { ClockLeaps, leapHoldMs } from "../lib/time/clock-leap.ts";
 import type {
   Appended,
   AppendOptions,
@@ -23,18 +23,24 @@ import type {
   ReadStart,
   RecordRun,
   Tail,
-} from "../vocabulary.ts";
+} from "../types.ts";
 import { AppendQueue, answer, type QueuedGroup, type QueueLimits } from "./append-queue.ts";
-import { checkSettings, encodeSettings, encodeTrim, type LogSettings, sameSettings } from "./command.ts";
-import { isRefusal } from "./disk-fault.ts";
-import { batchKind, batchRecordsMax, subjectBytesMax } from "./frame.ts";
+import {
+  checkSettings,
+  encodeSettings,
+  encodeTrim,
+  type LogSettings,
+  sameSettings,
+} from "./frame/command.ts";
+import { batchKind, batchRecordsMax, subjectBytesMax } from "./frame/frame.ts";
 import { runBytesMax } from "./group-builder.ts";
 import { checkOffsetsLeft } from "./offset-limit.ts";
 import { outOfRange } from "./reader.ts";
-import { defaultReserveBytes, Reserve } from "./reserve.ts";
-import { nextExpiryMs, retentionOffset } from "./retention.ts";
+import { isRefusal } from "./segment/disk-fault.ts";
+import { defaultReserveBytes, Reserve } from "./segment/reserve.ts";
+import { nextExpiryMs, retentionOffset } from "./segment/retention.ts";
+import { type SyncMode, SyncPolicy, syncModeText } from "./segment/sync-policy.ts";
 import { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
-import { type SyncMode, SyncPolicy, syncModeText } from "./sync-policy.ts";
 import { LogTail } from "./tail.ts";
 
 export interface LocalLogOptions extends Omit<SegmentedLogOptions, "unsynced"> {

@@ -6,12 +6,13 @@
  *
  * Never: throws, reads anything while nobody looks.
  */
-import type { Clock } from "../lib/clock.ts";
+
 import { type Metrics, type Span, secondsBoundaries, type Tracer } from "../lib/telemetry.ts";
-import type { Bounds, Offset } from "../vocabulary.ts";
-import type { FrameGroup } from "./recent.ts";
-import type { RecoveryReport } from "./recovery.ts";
-import type { Scrubbed } from "./scrub.ts";
+import type { Clock } from "../lib/time/clock.ts";
+import type { Bounds, Offset } from "../types.ts";
+import type { FrameGroup } from "./recent-frames.ts";
+import type { RecoveryReport } from "./recovery/recovery.ts";
+import type { Scrubbed } from "./recovery/scrub.ts";
 
 /** Who listens. */
 export interface LogTelemetry {

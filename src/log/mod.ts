@@ -8,34 +8,34 @@ export {
   type QueuedGroup,
   type QueueLimits,
 } from "./append-queue.ts";
-export type { LogStart } from "./catalog.ts";
-export { checkCatalogFile } from "./catalog-file.ts";
-export type { ChainEnd } from "./chain.ts";
-export { chainStart, checkLink, endOfFrame, scanStore } from "./chain.ts";
-export * from "./command.ts";
-export { diskFault, isRefusal } from "./disk-fault.ts";
-export * from "./frame.ts";
+export type { ChainEnd } from "./frame/chain.ts";
+export { chainStart, checkLink, endOfFrame, scanStore } from "./frame/chain.ts";
+export * from "./frame/command.ts";
+export * from "./frame/frame.ts";
+export { checkPayload } from "./frame/payload.ts";
+export * from "./frame/record.ts";
+export { withHeader } from "./frame/record-header.ts";
+export * from "./frame/record-walk.ts";
 export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";
 export { LocalLog, type LocalLogOptions } from "./local-log.ts";
-export { checkLogStart } from "./log-start.ts";
+export { emptyCheckpoint, LogState } from "./log-state.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
-export { checkPayload } from "./payload.ts";
 export { keyOf, type ProducedBatch } from "./producers.ts";
 export { outOfRange } from "./reader.ts";
-export * from "./record.ts";
-export { withHeader } from "./record-header.ts";
-export * from "./record-walk.ts";
-export { repairLog } from "./repair.ts";
-export { defaultReserveBytes, Reserve } from "./reserve.ts";
-export { nextExpiryMs, retentionOffset } from "./retention.ts";
-export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
-export { emptyCheckpoint, LogState } from "./state.ts";
-export { type SyncMode, SyncPolicy, syncModeText } from "./sync-policy.ts";
-export { LogTail } from "./tail.ts";
+export { checkLogStart } from "./recovery/log-start.ts";
+export { repairLog } from "./recovery/repair.ts";
 export {
   compareLogs,
   type Finding,
   type LogPlace,
   type VerifyReport,
   verifyLog,
-} from "./verify.ts";
+} from "./recovery/verify.ts";
+export type { LogStart } from "./segment/catalog.ts";
+export { checkCatalogFile } from "./segment/catalog-file.ts";
+export { diskFault, isRefusal } from "./segment/disk-fault.ts";
+export { defaultReserveBytes, Reserve } from "./segment/reserve.ts";
+export { nextExpiryMs, retentionOffset } from "./segment/retention.ts";
+export { type SyncMode, SyncPolicy, syncModeText } from "./segment/sync-policy.ts";
+export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
+export { LogTail } from "./tail.ts";

@@ -2,7 +2,7 @@
  * Where offsets may begin and where they end: numbers of 53 bits, for that is what JSON and JavaScript carry. Pure.
  */
 import { Fault } from "../fault.ts";
-import type { Offset } from "../vocabulary.ts";
+import type { Offset } from "../types.ts";
 
 /** The largest first offset of a new log. It leaves as many offsets as it skips: 4.5 · 10^15. */
 export const initialOffsetMax: Offset = 2 ** 52;

@@ -13,8 +13,8 @@
  * Never: refuses in the fold (what is in the log is so), waits.
  */
 import { Fault } from "../fault.ts";
-import type { Offset, ProducerStamp, RaftIndex } from "../vocabulary.ts";
-import type { LogSettings } from "./command.ts";
+import type { Offset, ProducerStamp, RaftIndex } from "../types.ts";
+import type { LogSettings } from "./frame/command.ts";
 
 /** How many batches of a producer a retry is answered from. */
 export const rememberedResults = 5;

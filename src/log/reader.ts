@@ -6,8 +6,8 @@
  * Never: shows a record above the commit, waits, writes.
  */
 import { Fault } from "../fault.ts";
-import type { BatchSlice, Bounds, Offset, RaftIndex } from "../vocabulary.ts";
-import type { ChainFlaw } from "./chain.ts";
+import type { BatchSlice, Bounds, Offset, RaftIndex } from "../types.ts";
+import type { ChainFlaw } from "./frame/chain.ts";
 import {
   batchKind,
   checkFrame,
@@ -18,11 +18,11 @@ import {
   frameKind,
   frameNextOffset,
   prefixBytes,
-} from "./frame.ts";
-import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "./offset-index.ts";
-import { checkPayload } from "./payload.ts";
-import { frameSlice, type Recent } from "./recent.ts";
-import type { Segment } from "./segment.ts";
+} from "./frame/frame.ts";
+import { checkPayload } from "./frame/payload.ts";
+import { frameSlice, type Recent } from "./recent-frames.ts";
+import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "./segment/offset-index.ts";
+import type { Segment } from "./segment/segment.ts";
 
 /** How much is read from a segment at once. */
 const chunkBytes = 256 * 1024;

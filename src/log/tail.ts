@@ -6,7 +6,7 @@
  */
 import { assert } from "../lib/assert.ts";
 import type { Broadcast } from "../lib/broadcast.ts";
-import type { BatchSlice, Bounds, Offset, Tail } from "../vocabulary.ts";
+import type { BatchSlice, Bounds, Offset, Tail } from "../types.ts";
 import { outOfRange, type Reader } from "./reader.ts";
 
 /** What a tail looks at. */

@@ -4,16 +4,16 @@
  * Never: decides; polls (the timer is set for the core's next deadline and no other).
  */
 import { Fault } from "../fault.ts";
-import type { Clock, Timer } from "../lib/clock.ts";
+import type { Clock, Timer } from "../lib/time/clock.ts";
 import { type Endpoint, sameEndpoint } from "./codec/address.ts";
 import type { Tags } from "./codec/tags.ts";
-import type { Counters, Member, Notice } from "./core/duties.ts";
-import { MembershipCore } from "./core/membership-core.ts";
-import type { QueryAnswer, QueryOptions } from "./core/queries.ts";
-import { lanTiming } from "./core/timing.ts";
+import { MembershipCore } from "./membership-core.ts";
 import { defaults, type MembershipOptions } from "./options.ts";
 import { QueryRun } from "./query-run.ts";
+import type { QueryAnswer, QueryOptions } from "./serf/queries.ts";
 import { Snapshot } from "./snapshot.ts";
+import type { Counters, Member, Notice } from "./swim/duties.ts";
+import { lanTiming } from "./swim/timing.ts";
 import { randomPrng } from "./transport/chance.ts";
 import { resolveEndpoint } from "./transport/resolve.ts";
 import type { AcceptedSocket, Transport } from "./transport/transport.ts";

@@ -5,8 +5,8 @@
  */
 export { endpointText } from "./codec/address.ts";
 export type { Tags } from "./codec/tags.ts";
-export type { Admission, Member, MemberStatus } from "./core/duties.ts";
 export type { Membership, MembershipEvent } from "./membership.ts";
 export { open } from "./open.ts";
+export type { Admission, Member, MemberStatus } from "./swim/duties.ts";
 export { generateKey } from "./transport/chance.ts";
 export { resolveHost } from "./transport/resolve.ts";

@@ -4,7 +4,7 @@
  * Never: joins.
  */
 import { Fault } from "../fault.ts";
-import { systemClock } from "../lib/clock.ts";
+import { systemClock } from "../lib/time/clock.ts";
 import { Keyring } from "./codec/keyring.ts";
 import { packetOverheadBytes, type Wrapping } from "./codec/packet.ts";
 import { Membership } from "./membership.ts";

@@ -3,12 +3,13 @@
  *
  * Never: reads a flag or a file.
  */
-import type { Clock } from "../lib/clock.ts";
-import type { Disk } from "../lib/disk.ts";
+
+import type { Disk } from "../lib/disk/disk.ts";
 import type { Prng } from "../lib/prng.ts";
+import type { Clock } from "../lib/time/clock.ts";
 import type { Tags } from "./codec/tags.ts";
-import type { Admission } from "./core/duties.ts";
-import type { Timing } from "./core/timing.ts";
+import type { Admission } from "./swim/duties.ts";
+import type { Timing } from "./swim/timing.ts";
 import type { StreamLimits } from "./transport/streams.ts";
 import type { Transport, TransportOptions } from "./transport/transport.ts";
 

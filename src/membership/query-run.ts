@@ -6,7 +6,7 @@
  *
  * Never: asks twice.
  */
-import type { QueryAnswer } from "./core/queries.ts";
+import type { QueryAnswer } from "./serf/queries.ts";
 
 /** Starts the query; answers how to stop it. */
 export type StartQuery = (answer: (answer: QueryAnswer) => void, done: () => void) => () => void;

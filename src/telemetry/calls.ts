@@ -9,8 +9,6 @@
  * Never: throws, knows a protocol's bytes, logs a record.
  */
 import { Fault } from "../fault.ts";
-import type { Clock } from "../lib/clock.ts";
-import { RateGate } from "../lib/rate-gate.ts";
 import {
   type Attributes,
   type AttributeValue,
@@ -23,6 +21,8 @@ import {
   type SpanOptions,
   secondsBoundaries,
 } from "../lib/telemetry.ts";
+import type { Clock } from "../lib/time/clock.ts";
+import { RateGate } from "../lib/time/rate-gate.ts";
 import type { NodeLogger } from "./logger.ts";
 import { formatTraceparent, parseTraceparent } from "./trace-context.ts";
 import type { OtelSpan, OtelTracer } from "./tracing.ts";

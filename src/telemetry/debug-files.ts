@@ -6,9 +6,9 @@
  */
 import { closeSync, fchmodSync, openSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock, Timer } from "../lib/clock.ts";
-import { ownerFile, systemDisk } from "../lib/system-disk.ts";
+import { ownerFile, systemDisk } from "../lib/disk/system-disk.ts";
 import type { Logger } from "../lib/telemetry.ts";
+import type { Clock, Timer } from "../lib/time/clock.ts";
 import type { Instruments } from "./instruments.ts";
 import type { SpanRecord } from "./tracing.ts";
 

@@ -14,8 +14,8 @@ import {
   type MetricData,
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
-import type { Clock } from "../lib/clock.ts";
 import type { Attributes } from "../lib/telemetry.ts";
+import type { Clock } from "../lib/time/clock.ts";
 import type { HistogramPoint, Instruments, MetricPoint, MetricSnapshot } from "./instruments.ts";
 
 type HrTime = [number, number];

@@ -14,8 +14,8 @@ import {
   type PushMetricExporter,
 } from "@opentelemetry/sdk-metrics";
 import { startNodeSdk } from "@opentelemetry/sdk-node";
-import { type Clock, within } from "../lib/clock.ts";
 import type { Attributes, Logger } from "../lib/telemetry.ts";
+import { type Clock, within } from "../lib/time/clock.ts";
 import type { Asked } from "./environment.ts";
 import type { Instruments } from "./instruments.ts";
 import { InstrumentProducer } from "./otel-metrics.ts";

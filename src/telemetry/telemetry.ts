@@ -7,7 +7,6 @@
  * Never: waits for an exporter on a call's way.
  */
 import { randomBytes } from "node:crypto";
-import { type Clock, systemClock } from "../lib/clock.ts";
 import {
   type Attributes,
   type Call,
@@ -18,6 +17,7 @@ import {
   type Telemetry,
   type Tracer,
 } from "../lib/telemetry.ts";
+import { type Clock, systemClock } from "../lib/time/clock.ts";
 import { Calls } from "./calls.ts";
 import { type DebugFiles, openDebugFiles } from "./debug-files.ts";
 import { askedBy, type Environment } from "./environment.ts";

@@ -4,8 +4,8 @@
  * Never: asserts anything; a figure is for reading.
  */
 import { parseArgs } from "node:util";
-import { collectSeldom } from "../../src/agent/collector.ts";
-import { machineMemory } from "../../src/agent/machine-memory.ts";
+import { collectSeldom } from "../../src/agent/memory/gc-flags.ts";
+import { machineMemory } from "../../src/agent/memory/machine-memory.ts";
 
 interface Suite {
   run(only: readonly string[]): Promise<void>;

@@ -6,7 +6,7 @@
  * Never: asserts anything.
  */
 import { join } from "node:path";
-import type { CommitLog } from "../../src/vocabulary.ts";
+import type { CommitLog } from "../../src/types.ts";
 import { run as makeRun, openReal, scratchDirectory } from "../support/logs.ts";
 import { openAlone } from "../support/replicas.ts";
 import { SocketCluster } from "../support/socket-cluster.ts";

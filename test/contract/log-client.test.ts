@@ -3,9 +3,9 @@
  * and as a browser does it, with fetch.
  */
 import { after, before } from "node:test";
-import { NodeTls } from "../../src/agent/tls.ts";
 import { openClient as openInBrowser } from "../../src/client/browser.ts";
 import { type ClientProtocol, openClient, type TailraceClient } from "../../src/client/mod.ts";
+import { NodeTls } from "../../src/server/tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { openReal, scratchDirectory } from "../support/logs.ts";
 import { type Served, serve } from "../support/serve.ts";

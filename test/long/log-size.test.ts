@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { Disk, DiskFile, OpenMode } from "../../src/lib/disk.ts";
-import { systemDisk } from "../../src/lib/system-disk.ts";
+import type { Disk, DiskFile, OpenMode } from "../../src/lib/disk/disk.ts";
+import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { RecordCursor } from "../../src/log/mod.ts";
 import { openReal, run, scratchDirectory } from "../support/logs.ts";
 

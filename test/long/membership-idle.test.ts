@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lanTiming } from "../../src/membership/core/timing.ts";
+import { lanTiming } from "../../src/membership/swim/timing.ts";
 import { startMember, until } from "../support/serf-agent.ts";
 
 for (const { size, coreShareMax } of [

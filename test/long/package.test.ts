@@ -103,6 +103,6 @@ test("the repository runs compiled code only while it is of these very sources",
   const main = join(copy, "dist/cli/main.js");
   writeFileSync(main, `console.log("compiled");\n${readFileSync(main, "utf8")}`);
   assert.equal(await version(), `compiled\n${current}\n`);
-  appendFileSync(join(copy, "src/service/tail.ts"), "\n");
+  appendFileSync(join(copy, "src/api/http/http-tail.ts"), "\n");
   assert.equal(await version(), `${current}\n`);
 });

@@ -1,6 +1,6 @@
 /** Tails that are dropped and reset, by the thousand; test/wire/hostile.test.ts has fewer. */
 import { test } from "node:test";
-import { expressLane } from "../../src/service/mod.ts";
+import { expressLane } from "../../src/api/mod.ts";
 import { dropTails, resetTails } from "../support/dropped-tails.ts";
 
 for (const [lane, options] of Object.entries({ reference: {}, express: { express: expressLane } })) {

@@ -5,8 +5,8 @@
  * Never: says that nothing was written of what may have arrived.
  */
 import { Fault } from "../../src/fault.ts";
-import type { Forwarder, ReplicatedLog } from "../../src/replicated/replicated-log.ts";
-import type { Offset } from "../../src/vocabulary.ts";
+import type { Forwarder, ReplicatedLog } from "../../src/replication/replicated-log.ts";
+import type { Offset } from "../../src/types.ts";
 import { peerNamed } from "./identity.ts";
 import { isDead } from "./real-replica.ts";
 import type { SimNode, World } from "./world.ts";

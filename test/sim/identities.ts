@@ -11,7 +11,13 @@
  * A process that is refused takes no part any more; an operator takes it out of the configuration.
  */
 import type { Prng } from "../../src/lib/prng.ts";
-import { type BootClaim, furthest, isBefore, noPosition, type Position } from "../../src/replicated/boot.ts";
+import {
+  type BootClaim,
+  furthest,
+  isBefore,
+  noPosition,
+  type Position,
+} from "../../src/replication/identity/boot.ts";
 import { memberOf } from "./identity.ts";
 import { type Message, type PeerId, promiseIn } from "./raft.ts";
 import type { Copy, SimReplica } from "./replica.ts";
@@ -250,7 +256,7 @@ export class Identity {
    * Keeps a copy of a node's directory, or puts one back where that must be noticed: the network is whole, all nodes are
    * up, and one of them knows all that the directory has promised. It tells the others when the process ends, so it need
    * not be there when the directory comes back. No node knows it where a promise is less than a second old and its receiver
-   * was started since: that cannot be detected (src/replicated/DESIGN.md). The same holds where the power goes while the
+   * was started since: that cannot be detected (src/replication/DESIGN.md). The same holds where the power goes while the
    * others write down what they are told.
    */
   rollBackSome(chance: Prng): void {

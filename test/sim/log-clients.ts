@@ -6,8 +6,8 @@
  */
 import { Fault } from "../../src/fault.ts";
 import type { Prng } from "../../src/lib/prng.ts";
-import type { ReplicatedLog } from "../../src/replicated/replicated-log.ts";
-import type { Bounds, Freshness, Offset, Tail } from "../../src/vocabulary.ts";
+import type { ReplicatedLog } from "../../src/replication/replicated-log.ts";
+import type { Bounds, Freshness, Offset, Tail } from "../../src/types.ts";
 import { acknowledged } from "./clients.ts";
 import type { Write } from "./history.ts";
 import { often } from "./often.ts";

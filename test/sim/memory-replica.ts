@@ -5,8 +5,8 @@
  * Never: draws chance but from the generator it is given.
  */
 import { Fault } from "../../src/fault.ts";
-import type { Clock } from "../../src/lib/clock.ts";
 import type { Prng } from "../../src/lib/prng.ts";
+import type { Clock } from "../../src/lib/time/clock.ts";
 import { MemoryLogStorage } from "../support/memory-log-storage.ts";
 import {
   type ConfState,

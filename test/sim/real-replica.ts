@@ -6,9 +6,9 @@
  * Never: corrects what the replica does.
  */
 
-import type { Clock, Timer } from "../../src/lib/clock.ts";
-import { heapMapper } from "../../src/lib/mapped-file.ts";
+import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
 import type { Prng } from "../../src/lib/prng.ts";
+import type { Clock, Timer } from "../../src/lib/time/clock.ts";
 import {
   defaultSettings,
   encodeRun,
@@ -18,11 +18,11 @@ import {
   RecordCursor,
   SyncPolicy,
 } from "../../src/log/mod.ts";
-import type { BootBook } from "../../src/replicated/boot-book.ts";
-import { LogTime } from "../../src/replicated/log-time.ts";
-import { Replica } from "../../src/replicated/mod.ts";
-import type { Forwarder, ReplicatedLog } from "../../src/replicated/replicated-log.ts";
-import type { ProducerStamp, RecordRun } from "../../src/vocabulary.ts";
+import type { BootBook } from "../../src/replication/identity/boot-book.ts";
+import { Replica } from "../../src/replication/mod.ts";
+import type { Forwarder, ReplicatedLog } from "../../src/replication/replicated-log.ts";
+import { LogTime } from "../../src/replication/time/log-time.ts";
+import type { ProducerStamp, RecordRun } from "../../src/types.ts";
 import { SimDisk, SimulatedCrash } from "../support/sim-disk.ts";
 import { SimStableStore } from "../support/sim-stable-store.ts";
 import { directoryId, memberOf, nameOf, peerNamed } from "./identity.ts";

@@ -5,12 +5,12 @@
  * Never: an implementation.
  */
 
-import type { Clock } from "../../src/lib/clock.ts";
 import type { Prng } from "../../src/lib/prng.ts";
-import type { BootBook } from "../../src/replicated/boot-book.ts";
-import type { LogTime } from "../../src/replicated/log-time.ts";
-import type { ReplicatedLog } from "../../src/replicated/replicated-log.ts";
-import type { ProducerStamp } from "../../src/vocabulary.ts";
+import type { Clock } from "../../src/lib/time/clock.ts";
+import type { BootBook } from "../../src/replication/identity/boot-book.ts";
+import type { ReplicatedLog } from "../../src/replication/replicated-log.ts";
+import type { LogTime } from "../../src/replication/time/log-time.ts";
+import type { ProducerStamp } from "../../src/types.ts";
 import type { DiskImage } from "../support/sim-disk.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "./raft.ts";
 

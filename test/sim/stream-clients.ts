@@ -4,7 +4,7 @@
  */
 import { Fault } from "../../src/fault.ts";
 import type { Prng } from "../../src/lib/prng.ts";
-import type { AppendOrder } from "../../src/vocabulary.ts";
+import type { AppendOrder } from "../../src/types.ts";
 import { acknowledged } from "./clients.ts";
 import type { Write } from "./history.ts";
 import { isDead, runOf } from "./real-replica.ts";

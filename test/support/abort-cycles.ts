@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { expressLane } from "../../src/service/mod.ts";
+import { expressLane } from "../../src/api/mod.ts";
 import { grpcHeaders, H2Client } from "../bench/h2-client.ts";
 import { consumeFrom, paths, produceOne } from "../bench/messages.ts";
 import { curl } from "./curl.ts";

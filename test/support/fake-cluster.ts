@@ -12,6 +12,7 @@ import {
   type ServiceImpl,
   type Transport,
 } from "@connectrpc/connect";
+import { connectErrorOf } from "../../src/api/calls/error-mapping.ts";
 import type { CommonOptions } from "../../src/client/client.ts";
 import { type Dial, TailraceClient } from "../../src/client/shared.ts";
 import { Fault } from "../../src/fault.ts";
@@ -26,8 +27,7 @@ import {
 import { crc32 } from "../../src/lib/checksum.ts";
 import { defaultSettings, encodeRun } from "../../src/log/mod.ts";
 import { ProducerTable } from "../../src/log/producers.ts";
-import { connectErrorOf } from "../../src/service/errors.ts";
-import type { Appended, Role } from "../../src/vocabulary.ts";
+import type { Appended, Role } from "../../src/types.ts";
 import { MemoryLog } from "./memory-log.ts";
 
 /** What happens to the next append that reaches a node. */

@@ -3,15 +3,15 @@
  * with its sockets what no real peer would.
  */
 import { connect, type Server, type Socket } from "node:net";
-import { pack, peerOf, unpack } from "../../src/replicated/entries.ts";
-import { encodeFrame, type Frame, FrameReader, preamble } from "../../src/replicated/peer-codec.ts";
+import { encodeFrame, type Frame, FrameReader, preamble } from "../../src/peer/frame-codec.ts";
 import {
   decodeIntroduction,
   encodeIntroduction,
   type LaneName,
   type PeerHello,
-} from "../../src/replicated/peer-handshake.ts";
-import { decodeRequest, encodeAnswer } from "../../src/replicated/peer-requests.ts";
+} from "../../src/peer/handshake.ts";
+import { decodeRequest, encodeAnswer } from "../../src/peer/requests.ts";
+import { pack, peerOf, unpack } from "../../src/replication/entries.ts";
 import { listen, portOf } from "./socket-cluster.ts";
 
 export interface FakeLane {

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { expressLane } from "../../src/api/mod.ts";
 import { Fault } from "../../src/fault.ts";
 import {
   ConsumeRequestSchema,
@@ -15,7 +16,6 @@ import {
 } from "../../src/gen/log/v1/log_pb.js";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import { RecordCursor, walkRecords } from "../../src/log/mod.ts";
-import { expressLane } from "../../src/service/mod.ts";
 import { grpcHeaders, H2Client } from "../bench/h2-client.ts";
 import { type Served, serve } from "./serve.ts";
 

@@ -15,9 +15,9 @@ import { createHash, type Hash } from "node:crypto";
 import { Fault } from "../../src/fault.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import type { Endpoint } from "../../src/membership/codec/address.ts";
-import type { DialDuty, Member, Notice, PacketDuty } from "../../src/membership/core/duties.ts";
-import { MembershipCore } from "../../src/membership/core/membership-core.ts";
-import { lanTiming, type Timing } from "../../src/membership/core/timing.ts";
+import { MembershipCore } from "../../src/membership/membership-core.ts";
+import type { DialDuty, Member, Notice, PacketDuty } from "../../src/membership/swim/duties.ts";
+import { lanTiming, type Timing } from "../../src/membership/swim/timing.ts";
 
 export interface NetworkOptions {
   readonly loss: number;

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
-import { systemDisk } from "../../src/lib/system-disk.ts";
 import { verifyLog } from "../../src/log/mod.ts";
 import { allValues, openReal, scratchDirectory } from "./logs.ts";
 

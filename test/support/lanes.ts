@@ -14,6 +14,7 @@ import {
   toBinary,
   toJson,
 } from "@bufbuild/protobuf";
+import { expressLane } from "../../src/api/fast-path/fast-path.ts";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
 import {
   ConsumeRequestSchema,
@@ -25,7 +26,6 @@ import {
   ProduceResponseSchema,
   RecordBatchSchema,
 } from "../../src/gen/log/v1/log_pb.js";
-import { expressLane } from "../../src/service/express/lane.ts";
 import { type Served, type ServeOptions, serve } from "./serve.ts";
 
 /** A server with one of the lanes, and a client of it. */

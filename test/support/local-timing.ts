@@ -1,5 +1,5 @@
 /** Gossip timing for tests: the same protocol as on a local network, about five times as fast. */
-import { lanTiming, type Timing } from "../../src/membership/core/timing.ts";
+import { lanTiming, type Timing } from "../../src/membership/swim/timing.ts";
 
 export const localTiming: Timing = {
   ...lanTiming,

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
 import { type LocalLog, type LogSettings, SyncPolicy } from "../../src/log/mod.ts";
-import type { AppendOptions, Offset } from "../../src/vocabulary.ts";
+import type { AppendOptions, Offset } from "../../src/types.ts";
 import { allValues, run, type SimMachine, simMachine, valueAt } from "./logs.ts";
 
 export type Step =

@@ -6,13 +6,11 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Clock, systemClock } from "../../src/lib/clock.ts";
-import type { Disk } from "../../src/lib/disk.ts";
-import { openLmdbStore } from "../../src/lib/lmdb-store.ts";
-import { heapMapper, systemMapper } from "../../src/lib/mapped-file.ts";
+import type { Disk } from "../../src/lib/disk/disk.ts";
+import { heapMapper, systemMapper } from "../../src/lib/disk/mapped-file.ts";
+import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
-import type { StableStore } from "../../src/lib/stable-store.ts";
-import { systemDisk } from "../../src/lib/system-disk.ts";
+import { type Clock, systemClock } from "../../src/lib/time/clock.ts";
 import {
   decodeRecord,
   defaultSettings,
@@ -23,7 +21,9 @@ import {
   RecordCursor,
   SyncPolicy,
 } from "../../src/log/mod.ts";
-import type { BatchSlice, CommitLog, Offset, RecordRun } from "../../src/vocabulary.ts";
+import { openLmdbStore } from "../../src/store/lmdb-store.ts";
+import type { StableStore } from "../../src/store/stable-store.ts";
+import type { BatchSlice, CommitLog, Offset, RecordRun } from "../../src/types.ts";
 import { SimDisk, type SimDiskOptions } from "./sim-disk.ts";
 import { SimStableStore } from "./sim-stable-store.ts";
 

@@ -16,7 +16,7 @@ import type {
   ReadStart,
   RecordRun,
   Tail,
-} from "../../src/vocabulary.ts";
+} from "../../src/types.ts";
 
 export class MemoryLog implements CommitLog {
   readonly #slices: BatchSlice[] = [];

@@ -4,7 +4,7 @@
  *
  * Never: draws chance.
  */
-import type { Clock } from "../../src/lib/clock.ts";
+import type { Clock } from "../../src/lib/time/clock.ts";
 import type {
   ConfState,
   Entry,

@@ -2,17 +2,17 @@
  * A network of peers with a port of its own and, in place of a replica, something that notes what it is told.
  */
 import type { Server, Socket } from "node:net";
-import { systemClock } from "../../src/lib/clock.ts";
 import { prng } from "../../src/lib/prng.ts";
-import { emptyConfState, type Message } from "../../src/raft/mod.ts";
+import { systemClock } from "../../src/lib/time/clock.ts";
 import {
   type PeerHello,
   PeerNetwork,
   type PeerNetworkOptions,
   type PeerService,
-} from "../../src/replicated/mod.ts";
-import type { PeerReplica } from "../../src/replicated/peers.ts";
-import type { Appended, AppendOptions, RecordRun } from "../../src/vocabulary.ts";
+} from "../../src/peer/mod.ts";
+import type { PeerReplica } from "../../src/peer/peers.ts";
+import { emptyConfState, type Message } from "../../src/raft/mod.ts";
+import type { Appended, AppendOptions, RecordRun } from "../../src/types.ts";
 import { helloOf, memberOf } from "./fake-peer.ts";
 import { type LogLine, logLines } from "./log-lines.ts";
 import { dialPlain, listen, portOf } from "./socket-cluster.ts";

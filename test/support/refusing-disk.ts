@@ -1,7 +1,7 @@
 /**
  * A disk in front of another that fails the operations that a test names, with the error code it names.
  */
-import type { Disk, DiskFile } from "../../src/lib/disk.ts";
+import type { Disk, DiskFile } from "../../src/lib/disk/disk.ts";
 
 export type DiskOperation =
   | "open"

@@ -8,8 +8,8 @@ import {
   ProduceBatchRequestSchema,
   ProduceRequestSchema,
 } from "../../src/gen/log/v1/log_pb.js";
+import { encodeBlock } from "../../src/http2/hpack.ts";
 import type { Prng } from "../../src/lib/prng.ts";
-import { encodeBlock } from "../../src/service/h2/hpack.ts";
 import { mutate } from "./fuzz.ts";
 
 export interface Drawn {

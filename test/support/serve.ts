@@ -4,15 +4,15 @@
  * Never: listens anywhere else.
  */
 import { AccessControl } from "../../src/access/mod.ts";
-import { connectionLimits } from "../../src/agent/connections/connection-limits.ts";
-import type { HttpLimits } from "../../src/agent/http-servers.ts";
-import { Listener, type PeerDoors, type TlsSource } from "../../src/agent/listener.ts";
-
-import { systemClock } from "../../src/lib/clock.ts";
+import { createService } from "../../src/api/mod.ts";
+import type { Service, ServiceOptions } from "../../src/api/service.ts";
 import { noTelemetry, type Telemetry } from "../../src/lib/telemetry.ts";
-import { MemoryBudget } from "../../src/service/memory/memory-budget.ts";
-import { createService } from "../../src/service/mod.ts";
-import type { Service, ServiceOptions } from "../../src/service/service.ts";
+
+import { systemClock } from "../../src/lib/time/clock.ts";
+import { MemoryBudget } from "../../src/memory/memory-budget.ts";
+import { connectionLimits } from "../../src/server/connections/connection-limits.ts";
+import type { HttpLimits } from "../../src/server/http-servers.ts";
+import { Listener, type PeerDoors, type TlsSource } from "../../src/server/listener.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { singleView } from "./single-view.ts";
 

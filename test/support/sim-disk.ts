@@ -17,7 +17,7 @@
  * Which faults a log must survive is said by the tests that switch them on.
  */
 import { basename, dirname } from "node:path";
-import type { Disk, DiskFile, OpenMode } from "../../src/lib/disk.ts";
+import type { Disk, DiskFile, OpenMode } from "../../src/lib/disk/disk.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 
 /** Thrown at the operation that a power cut interrupts, and by every dead file. Never a Fault: nobody survives it. */

@@ -2,7 +2,7 @@
  * A stable store in memory: atomic and durable as the port says, and a power cut of its disk may strike just before
  * or just after a write takes effect.
  */
-import type { StableStore } from "../../src/lib/stable-store.ts";
+import type { StableStore } from "../../src/store/stable-store.ts";
 import type { SimDisk } from "./sim-disk.ts";
 
 export class SimStableStore implements StableStore {

@@ -3,7 +3,7 @@
  *
  * Never: knows another node.
  */
-import type { ClusterView, NodeView, Offset, RaftIndex } from "../../src/vocabulary.ts";
+import type { ClusterView, NodeView, Offset, RaftIndex } from "../../src/types.ts";
 
 export interface SingleViewOptions {
   /** How far the log goes now. */

@@ -7,22 +7,20 @@ import { mkdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import { systemClock } from "../../src/lib/clock.ts";
-import { openLmdbStore } from "../../src/lib/lmdb-store.ts";
-import { heapMapper, systemMapper } from "../../src/lib/mapped-file.ts";
+import { heapMapper, systemMapper } from "../../src/lib/disk/mapped-file.ts";
+import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { prng } from "../../src/lib/prng.ts";
-import { systemDisk } from "../../src/lib/system-disk.ts";
 import type { Logger } from "../../src/lib/telemetry.ts";
+import { systemClock } from "../../src/lib/time/clock.ts";
 import { defaultSettings, type LogSettings, SyncPolicy } from "../../src/log/mod.ts";
 import {
-  directoryText,
   type PeerHello,
   PeerNetwork,
   type PeerNetworkOptions,
   type PeerService,
-  Replica,
-  type ReplicaOptions,
-} from "../../src/replicated/mod.ts";
+} from "../../src/peer/mod.ts";
+import { directoryText, Replica, type ReplicaOptions } from "../../src/replication/mod.ts";
+import { openLmdbStore } from "../../src/store/lmdb-store.ts";
 import { until } from "./replicas.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { SimStableStore } from "./sim-stable-store.ts";

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
-import { heapMapper } from "../../src/lib/mapped-file.ts";
+import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
 import {
   batchKind,
   chainStart,

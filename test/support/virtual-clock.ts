@@ -4,7 +4,7 @@
  *
  * Never: looks at the real time.
  */
-import type { Clock, Timer } from "../../src/lib/clock.ts";
+import type { Clock, Timer } from "../../src/lib/time/clock.ts";
 
 interface Event {
   readonly at: number;

@@ -12,7 +12,6 @@ import { fileURLToPath } from "node:url";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
 import { AccessControl, theLog } from "../../src/access/mod.ts";
-import { NodeTls, peerProtocol } from "../../src/agent/tls.ts";
 import type { Issued } from "../../src/cli/certs/build.ts";
 import {
   HealthCheckRequestSchema,
@@ -20,6 +19,7 @@ import {
 } from "../../src/gen/grpc/health/v1/health_pb.js";
 import { ProduceRequestSchema, ProduceResponseSchema } from "../../src/gen/log/v1/log_pb.js";
 import { noTelemetry } from "../../src/lib/telemetry.ts";
+import { NodeTls, peerProtocol } from "../../src/server/tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { logLines } from "../support/log-lines.ts";
 import { requireProgram } from "../support/require-program.ts";

@@ -8,10 +8,11 @@ import { connect as connectH2 } from "node:http2";
 import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { localIdentity } from "../../src/access/mod.ts";
-import { httpServers } from "../../src/agent/http-servers.ts";
-import { systemClock } from "../../src/lib/clock.ts";
+import type { Front } from "../../src/api/mod.ts";
+import { H2Session } from "../../src/http2/mod.ts";
 import { noLogger, noTelemetry } from "../../src/lib/telemetry.ts";
-import { type Front, H2Session } from "../../src/service/mod.ts";
+import { systemClock } from "../../src/lib/time/clock.ts";
+import { httpServers } from "../../src/server/http-servers.ts";
 import { curl } from "../support/curl.ts";
 import { serve } from "../support/serve.ts";
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { defaultSessions, Sessions } from "../../src/client/sessions.ts";
+import { defaultSessions, Sessions } from "../../src/client/calls/http2-sessions.ts";
 
 test("a connection that a node closes between two calls is replaced, whenever the next call comes", async (t) => {
   const server = createServer();

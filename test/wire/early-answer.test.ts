@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { expressLane } from "../../src/service/mod.ts";
+import { expressLane } from "../../src/api/mod.ts";
 import { serve } from "../support/serve.ts";
 
 const oversized = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);

@@ -9,9 +9,10 @@ import { type ClientHttp2Stream, connect, constants, type OutgoingHttpHeaders } 
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { systemClock } from "../../src/lib/clock.ts";
+import { expressLane } from "../../src/api/mod.ts";
+import { H2Session } from "../../src/http2/mod.ts";
 import { noLogger } from "../../src/lib/telemetry.ts";
-import { expressLane, H2Session } from "../../src/service/mod.ts";
+import { systemClock } from "../../src/lib/time/clock.ts";
 import { H2Client, headerBlock } from "../bench/h2-client.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { serve } from "../support/serve.ts";

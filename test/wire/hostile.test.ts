@@ -10,7 +10,7 @@ import {
 import { connect, type Socket } from "node:net";
 import { suite, test } from "node:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { expressLane } from "../../src/service/mod.ts";
+import { expressLane } from "../../src/api/mod.ts";
 import { curl } from "../support/curl.ts";
 import { dropTails, resetTails } from "../support/dropped-tails.ts";
 import { type Served, type ServeOptions, serve } from "../support/serve.ts";

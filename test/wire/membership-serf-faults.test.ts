@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prng } from "../../src/lib/prng.ts";
-import { lanTiming } from "../../src/membership/core/timing.ts";
+import { lanTiming } from "../../src/membership/swim/timing.ts";
 import { freePort } from "../support/free-port.ts";
 import { lossyRelay, lossyTransport } from "../support/lossy-relay.ts";
 import { requireProgram } from "../support/require-program.ts";

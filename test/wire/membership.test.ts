@@ -6,7 +6,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
-import { systemDisk } from "../../src/lib/system-disk.ts";
+import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { encodePushPull } from "../../src/membership/codec/push-pull.ts";
 import { endpointText, generateKey, open } from "../../src/membership/mod.ts";
 import { freePort } from "../support/free-port.ts";

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { expressLane } from "../../src/api/mod.ts";
 import { encodeRun } from "../../src/log/mod.ts";
-import { expressLane } from "../../src/service/mod.ts";
 import { attacks } from "../support/memory-attacks.ts";
 import { type Served, serve } from "../support/serve.ts";
 

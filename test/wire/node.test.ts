@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { type AddressInfo, connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
-import type { TlsFiles } from "../../src/agent/tls-files.ts";
+import type { TlsFiles } from "../../src/server/tls-files.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
 import { openReal, run } from "../support/logs.ts";

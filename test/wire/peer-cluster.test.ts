@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../src/fault.ts";
-import { delay, systemClock } from "../../src/lib/clock.ts";
+import { delay, systemClock } from "../../src/lib/time/clock.ts";
 import { logLines } from "../support/log-lines.ts";
 import { allValues, run } from "../support/logs.ts";
 import { openPeer } from "../support/peer-node.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../src/fault.ts";
-import { delay, systemClock } from "../../src/lib/clock.ts";
 import { prng } from "../../src/lib/prng.ts";
+import { delay, systemClock } from "../../src/lib/time/clock.ts";
+import { encodeFrame, preamble } from "../../src/peer/frame-codec.ts";
+import { encodeMessage } from "../../src/peer/messages.ts";
 import { message } from "../../src/raft/mod.ts";
-import { pack } from "../../src/replicated/entries.ts";
-import { encodeFrame, preamble } from "../../src/replicated/peer-codec.ts";
-import { encodeMessage } from "../../src/replicated/peer-messages.ts";
+import { pack } from "../../src/replication/entries.ts";
 import { FakeCaller, FakePeer, helloOf, numberOf } from "../support/fake-peer.ts";
 import { openPeer } from "../support/peer-node.ts";
 import { until } from "../support/replicas.ts";

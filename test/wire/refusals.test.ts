@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { type ClientHttp2Session, connect as connectH2, type IncomingHttpHeaders } from "node:http2";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
-import { expressLane } from "../../src/service/mod.ts";
+import { expressLane } from "../../src/api/mod.ts";
 import { curl } from "../support/curl.ts";
 import { type Served, serve } from "../support/serve.ts";
 

@@ -1,8 +1,8 @@
 /** A second or two of what test/long/request-fuzz does for minutes against a process. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { expressLane } from "../../src/api/mod.ts";
 import { noLogger, noTelemetry } from "../../src/lib/telemetry.ts";
-import { expressLane } from "../../src/service/mod.ts";
 import { fuzzRequests, isServed } from "../support/request-fuzz.ts";
 import { serve } from "../support/serve.ts";
 

@@ -10,9 +10,9 @@ import { after, before, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { expressLane } from "../../src/api/fast-path/fast-path.ts";
 import { ProduceBatchRequestSchema, ProduceBatchResponseSchema } from "../../src/gen/log/v1/log_pb.js";
 import { encodeRun } from "../../src/log/mod.ts";
-import { expressLane } from "../../src/service/express/lane.ts";
 import { longestTurnMs } from "../support/longest-turn.ts";
 import { type Served, serve } from "../support/serve.ts";
 

@@ -10,11 +10,11 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
+import { expressLane } from "../../src/api/mod.ts";
 import { faultOf } from "../../src/client/mod.ts";
 import type { Fault } from "../../src/fault.ts";
 import { type ConsumeResponse, Log, ReadMode, type WatchEvent } from "../../src/gen/log/v1/log_pb.js";
-import { expressLane } from "../../src/service/mod.ts";
-import type { Freshness } from "../../src/vocabulary.ts";
+import type { Freshness } from "../../src/types.ts";
 import { curl } from "../support/curl.ts";
 import { type Served, type ServeOptions, serve } from "../support/serve.ts";
 

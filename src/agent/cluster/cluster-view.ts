@@ -5,9 +5,9 @@
  * Never: asks anybody while it is looked at.
  */
 import type { Member, NodeStatus } from "../../raft/mod.ts";
-import type { Replica } from "../../replicated/mod.ts";
-import type { ClusterChange, ClusterView, NodeId, NodeView, Offset, Role } from "../../vocabulary.ts";
-import { extentAt } from "./told-extents.ts";
+import type { Replica } from "../../replication/mod.ts";
+import type { ClusterChange, ClusterView, NodeId, NodeView, Offset, Role } from "../../types.ts";
+import { extentAt } from "./leader-progress-cache.ts";
 
 /** What is known of another node by other ways than Raft. */
 export interface Acquaintance {

@@ -4,11 +4,12 @@
  *
  * It looks twice a second while the disk takes nothing, and not at all otherwise.
  */
-import type { Clock, Timer } from "../../lib/clock.ts";
+
 import { fieldsOf } from "../../lib/fields.ts";
 import type { Logger } from "../../lib/telemetry.ts";
+import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Member } from "../../raft/mod.ts";
-import type { Replica } from "../../replicated/mod.ts";
+import type { Replica } from "../../replication/mod.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 
 export interface DiskWatchOptions {

@@ -4,9 +4,10 @@
  *
  * Never: decides whether it is allowed.
  */
+
+import { codeName, codeOf } from "../../api/mod.ts";
 import type { Telemetry } from "../../lib/telemetry.ts";
-import type { ForwardedCall, ForwardedStart } from "../../replicated/mod.ts";
-import { codeName, codeOf } from "../../service/mod.ts";
+import type { ForwardedCall, ForwardedStart } from "../../peer/mod.ts";
 
 export function forwardedCalls(
   telemetry: Pick<Telemetry, "begin">,

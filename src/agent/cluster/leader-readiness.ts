@@ -4,8 +4,8 @@
  *
  * Never: polls once it has caught up.
  */
-import type { Clock, Timer } from "../../lib/clock.ts";
-import type { Replica } from "../../replicated/mod.ts";
+import type { Clock, Timer } from "../../lib/time/clock.ts";
+import type { Replica } from "../../replication/mod.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 
 const graceMs = 3_000;

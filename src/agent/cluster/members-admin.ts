@@ -6,9 +6,10 @@
  */
 import { type Caller, theLog } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import type { PeerHello } from "../../peer/mod.ts";
 import type { Member } from "../../raft/mod.ts";
-import { noLeader, type PeerHello, type Replica } from "../../replicated/mod.ts";
+import { noLeader, type Replica } from "../../replication/mod.ts";
 import { whyNotRemove } from "./reconcile.ts";
 import type { Reconciler } from "./reconciler.ts";
 

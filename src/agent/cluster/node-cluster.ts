@@ -6,29 +6,23 @@
  * Never: decides (bootstrap.ts, reconcile.ts do); believes gossip without asking the node itself.
  */
 import type { Caller } from "../../access/mod.ts";
+import type { ClusterAdmin } from "../../api/mod.ts";
 import { Fault } from "../../fault.ts";
-import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/telemetry.ts";
+import type { Clock } from "../../lib/time/clock.ts";
 import { chainStart, emptyCheckpoint } from "../../log/mod.ts";
-import {
-  backupParts,
-  type Disowned,
-  type PeerHello,
-  type PeerNetwork,
-  peerOf,
-  type Replica,
-} from "../../replicated/mod.ts";
-import type { ClusterAdmin } from "../../service/mod.ts";
+import type { PeerHello, PeerNetwork } from "../../peer/mod.ts";
+import { backupParts, type Disowned, peerOf, type Replica } from "../../replication/mod.ts";
 import type { Config } from "../config/settings.ts";
-import type { Gossip } from "../gossip.ts";
+import type { Gossip } from "../gossip/gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 import { type Founder, type FounderAnswer, startOf, type Verdict } from "./bootstrap.ts";
+import { type FounderReply, Founding, founderReplyOf } from "./bootstrap-poller.ts";
 import { DiskWatch, type RoomAnswer, roomVerb } from "./disk-watch.ts";
-import { type FounderReply, Founding, founderReplyOf } from "./founding.ts";
+import { ToldExtents } from "./leader-progress-cache.ts";
 import { LeaderReadiness } from "./leader-readiness.ts";
 import { MembersAdmin } from "./members-admin.ts";
 import { type Candidate, Reconciler } from "./reconciler.ts";
-import { ToldExtents } from "./told-extents.ts";
 
 export interface NodeClusterOptions {
   readonly config: Pick<

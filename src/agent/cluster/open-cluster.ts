@@ -8,25 +8,20 @@ import { createHash, randomUUID } from "node:crypto";
 import { type AccessControl, theLog } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import { systemSeed } from "../../lib/chance.ts";
-import type { Clock } from "../../lib/clock.ts";
 import { prng } from "../../lib/prng.ts";
-import {
-  type PeerHello,
-  PeerNetwork,
-  type PeerNetworkOptions,
-  type PeerService,
-  type Replica,
-} from "../../replicated/mod.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import type { Address } from "../../lib/value-kind.ts";
+import { type PeerHello, PeerNetwork, type PeerNetworkOptions, type PeerService } from "../../peer/mod.ts";
+import type { Replica } from "../../replication/mod.ts";
+import type { NodeTls } from "../../server/mod.ts";
 import type { NodeTelemetry } from "../../telemetry/mod.ts";
-import type { ClusterView } from "../../vocabulary.ts";
+import type { ClusterView } from "../../types.ts";
 import type { Config } from "../config/settings.ts";
-import type { Address } from "../config/value.ts";
 import type { DataDirectory } from "../data-directory.ts";
-import { Gossip } from "../gossip.ts";
+import { Gossip } from "../gossip/gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 import { openReplica } from "../open-replica.ts";
 import { peerDial } from "../peer-dial.ts";
-import type { NodeTls } from "../tls.ts";
 import { version } from "../version.ts";
 import { type Acquaintance, clusterViewOf } from "./cluster-view.ts";
 import { forwardedCalls } from "./forwarded-calls.ts";

@@ -16,8 +16,9 @@
  *
  * Never: trusts a tag; removes a member for being away.
  */
+
+import type { PeerHello } from "../../peer/mod.ts";
 import type { ConfChange, ConfState, Member, PeerId } from "../../raft/mod.ts";
-import type { PeerHello } from "../../replicated/mod.ts";
 
 /** How far a member is, as the leader sees it. */
 export interface MemberProgress {

@@ -6,11 +6,12 @@
  * Never: decides (see reconcile.ts); works on a node that does not lead.
  */
 import { Fault } from "../../fault.ts";
-import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/telemetry.ts";
+import type { Clock, Timer } from "../../lib/time/clock.ts";
+import type { PeerHello } from "../../peer/mod.ts";
 import type { Member } from "../../raft/mod.ts";
-import { type PeerHello, peerOf, type Replica } from "../../replicated/mod.ts";
-import { type BroughtEnd, isBeginningOf } from "./beginning.ts";
+import { peerOf, type Replica } from "../../replication/mod.ts";
+import { type BroughtEnd, isBeginningOf } from "./log-prefix.ts";
 import { ProbePlan } from "./probe-plan.ts";
 import { type NextStep, type Reconciled, type ReconcileView, type Refusal, reconcile } from "./reconcile.ts";
 

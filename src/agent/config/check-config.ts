@@ -4,9 +4,9 @@
  * Never: touches a file; files are opened, and judged, by those who need them.
  */
 import { Fault } from "../../fault.ts";
+import { isLoopback, isWildcard } from "../../lib/value-kind.ts";
 import type { Config, SettingName } from "./settings.ts";
 import { keyOf } from "./settings.ts";
-import { isLoopback, isWildcard } from "./value.ts";
 
 /** Throws Fault "config" when two settings do not go together. */
 export function checkConfig(config: Config): void {

@@ -4,7 +4,7 @@
  *
  * Never: reads a flag, a variable or a file (see read-config); looks at two settings at once (see check-config).
  */
-import { initialOffsetMax } from "../../log/mod.ts";
+
 import {
   address,
   bytes,
@@ -17,7 +17,8 @@ import {
   path,
   syncMode,
   text,
-} from "./value.ts";
+} from "../../lib/value-kind.ts";
+import { initialOffsetMax } from "../../log/mod.ts";
 
 export type Group = "Node" | "Cluster" | "Security" | "Log" | "Limits" | "Running";
 

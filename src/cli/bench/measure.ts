@@ -5,7 +5,7 @@
  * Never: counts what was not acknowledged.
  */
 import { Fault, type TailraceClient } from "../../client/mod.ts";
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/time/clock.ts";
 import { Histogram } from "./histogram.ts";
 import type { LoadSettings, Workload } from "./workloads.ts";
 

@@ -10,7 +10,7 @@
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Fault } from "../../fault.ts";
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/time/clock.ts";
 import type { Endpoint } from "../codec/address.ts";
 import type { Wrapping } from "../codec/packet.ts";
 import { StreamReader, sealStream } from "../codec/stream.ts";

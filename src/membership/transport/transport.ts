@@ -5,10 +5,10 @@
  */
 import type { Socket } from "node:net";
 import type { Fault } from "../../fault.ts";
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/time/clock.ts";
 import type { Endpoint } from "../codec/address.ts";
 import { openPacket, sealPacket, type Wrapping } from "../codec/packet.ts";
-import type { DialDuty, PacketDuty } from "../core/duties.ts";
+import type { DialDuty, PacketDuty } from "../swim/duties.ts";
 import { type Datagrams, faultOf, openDatagrams } from "./datagrams.ts";
 import { type StreamLimits, Streams } from "./streams.ts";
 

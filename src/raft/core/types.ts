@@ -6,9 +6,9 @@
  *
  * Never: does anything.
  */
-import type { NodeId, RaftIndex, Term } from "../../vocabulary.ts";
+import type { NodeId, RaftIndex, Term } from "../../types.ts";
 
-export type { RaftIndex, Term } from "../../vocabulary.ts";
+export type { RaftIndex, Term } from "../../types.ts";
 
 /** A member's number, from 1. */
 export type PeerId = number;

@@ -12,7 +12,7 @@
 
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
-import type { Clock, Timer } from "../../lib/clock.ts";
+import type { Clock, Timer } from "../../lib/time/clock.ts";
 import {
   appendThread,
   applyThread,

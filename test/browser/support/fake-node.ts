@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { type AssetExchange, createAssets } from "../../../src/api/http/static-files.ts";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
   Cluster,
@@ -17,8 +18,7 @@ import {
   type NodeStateSchema,
   type RecordSchema,
 } from "../../../src/gen/log/v1/log_pb.js";
-import { systemDisk } from "../../../src/lib/system-disk.ts";
-import { type AssetExchange, createAssets } from "../../../src/service/assets.ts";
+import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 
 export type RecordInit = MessageInitShape<typeof RecordSchema>;
 type NodeInit = MessageInitShape<typeof NodeStateSchema>;

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lanTiming, retransmitLimit, suspicionBounds } from "../../../src/membership/core/timing.ts";
+import { lanTiming, retransmitLimit, suspicionBounds } from "../../../src/membership/swim/timing.ts";
 import { GossipSim } from "../../support/gossip-sim.ts";
 
 test("one hundred members find each other through one of them, in spite of loss, delay and duplication", (t) => {

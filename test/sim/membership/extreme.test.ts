@@ -17,14 +17,14 @@ import {
   ourVersions,
 } from "../../../src/membership/codec/messages.ts";
 import { encodePushPull, type PushPullNode } from "../../../src/membership/codec/push-pull.ts";
+import { encodeTags } from "../../../src/membership/codec/tags.ts";
 import {
   encodeIntent,
   encodeQuery,
   encodeQueryResponse,
   encodeUserEvent,
-} from "../../../src/membership/codec/serf-messages.ts";
-import { encodeSerfState } from "../../../src/membership/codec/serf-state.ts";
-import { encodeTags } from "../../../src/membership/codec/tags.ts";
+} from "../../../src/membership/serf/serf-messages.ts";
+import { encodeSerfState } from "../../../src/membership/serf/serf-state.ts";
 import { GossipSim } from "../../support/gossip-sim.ts";
 
 const times = [0, 1, 2, 511, 512, 513, 1_000, 2 ** 31, 2 ** 32, 2 ** 40, 2 ** 47];

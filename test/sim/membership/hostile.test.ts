@@ -18,10 +18,10 @@ import {
 } from "../../../src/membership/codec/messages.ts";
 import { openPacket, sealPacket, type Wrapping } from "../../../src/membership/codec/packet.ts";
 import { encodePushPull } from "../../../src/membership/codec/push-pull.ts";
-import { encodeIntent, encodeQuery, encodeUserEvent } from "../../../src/membership/codec/serf-messages.ts";
-import { encodeSerfState } from "../../../src/membership/codec/serf-state.ts";
 import { StreamReader } from "../../../src/membership/codec/stream.ts";
 import { encodeTags } from "../../../src/membership/codec/tags.ts";
+import { encodeIntent, encodeQuery, encodeUserEvent } from "../../../src/membership/serf/serf-messages.ts";
+import { encodeSerfState } from "../../../src/membership/serf/serf-state.ts";
 import { GossipSim, type SimMember } from "../../support/gossip-sim.ts";
 
 const incarnations = [0, 1, 2, 5, 1_000, 2 ** 24, 2 ** 31 - 2 ** 20, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];

@@ -12,8 +12,8 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
+import { Sessions } from "../../../src/client/calls/http2-sessions.ts";
 import { type ClientTls, openClient, type TailraceClient } from "../../../src/client/mod.ts";
-import { Sessions } from "../../../src/client/sessions.ts";
 
 export type Protocol = "grpc" | "grpc-web" | "connect" | "json";
 

@@ -5,7 +5,7 @@
  * Never: judges (checker.ts does), sees more of a node than a client does.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import type { Written } from "../../../src/vocabulary.ts";
+import type { Written } from "../../../src/types.ts";
 
 /** How an operation failed. */
 export interface Failure {

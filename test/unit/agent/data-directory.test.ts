@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openDataDirectory } from "../../../src/agent/data-directory.ts";
-import { systemDisk } from "../../../src/lib/system-disk.ts";
+import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { SmallDisk } from "../../support/chaos/full-disk.ts";
 import { openAlone } from "../../support/replicas.ts";
 import { scratch } from "../../support/scratch.ts";

@@ -7,11 +7,11 @@ import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileS
 import { join } from "node:path";
 import { test } from "node:test";
 import { BackupDirectory } from "../../../src/cli/backup-directory.ts";
-import { systemDisk } from "../../../src/lib/system-disk.ts";
+import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { chainStart, defaultSettings, emptyCheckpoint } from "../../../src/log/mod.ts";
 import { emptyConfState } from "../../../src/raft/mod.ts";
-import { pack } from "../../../src/replicated/entries.ts";
-import { readSnapshot } from "../../../src/replicated/mod.ts";
+import { pack } from "../../../src/replication/entries.ts";
+import { readSnapshot } from "../../../src/replication/mod.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const name = `${"1".padStart(20, "0")}-${"2".padStart(20, "0")}.frames`;

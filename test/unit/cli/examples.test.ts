@@ -41,7 +41,10 @@ test("the flags of the examples exist", () => {
 });
 
 test("the query of the examples is one that a node answers", () => {
-  const answered = readFileSync(new URL("../../../src/agent/gossip-answers.ts", import.meta.url), "utf8");
+  const answered = readFileSync(
+    new URL("../../../src/agent/gossip/gossip-answers.ts", import.meta.url),
+    "utf8",
+  );
   for (const line of examples["query"] ?? []) {
     const [, , name = ""] = line.split(" ");
     assert.ok(answered.includes(`"${name}"`), line);

@@ -20,7 +20,7 @@ test("the package offers the client under its own name, for Node and for browser
     'const { clientInterceptor } = await import("tailrace/telemetry"); console.log(typeof clientInterceptor())',
   );
   assert.equal(kind, "function\n");
-  const { err } = await run('await import("tailrace/src/client/caller.ts")');
+  const { err } = await run('await import("tailrace/src/client/calls/caller.ts")');
   assert.match(err, /ERR_PACKAGE_PATH_NOT_EXPORTED/);
 });
 

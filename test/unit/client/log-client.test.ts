@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
-import type { ProducerStamp, Written } from "../../../src/vocabulary.ts";
+import type { ProducerStamp, Written } from "../../../src/types.ts";
 import { askedFor, FakeCluster } from "../../support/fake-cluster.ts";
 import { run, valuesOf } from "../../support/logs.ts";
+import { until } from "../../support/until.ts";
 
 const isFault =
   (kind: FaultKind, written: Written) =>
@@ -237,7 +238,7 @@ test("a closed client refuses, and what it had under way is unknown", async () =
   const appending = client.commitLog.append(run("x"));
   const tail = client.commitLog.follow(0);
   const ready = tail.ready();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("the append is at the node", () => cluster.node("a:1").mishaps.length === 0);
   client[Symbol.dispose]();
   await assert.rejects(appending, isFault("canceled", "unknown"));
   assert.equal(await ready, false);

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { type Disk, errorCode } from "../../../src/lib/disk.ts";
-import { openLmdbStore } from "../../../src/lib/lmdb-store.ts";
+import { type Disk, errorCode } from "../../../src/lib/disk/disk.ts";
+import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
-import type { StableStore } from "../../../src/lib/stable-store.ts";
-import { systemDisk } from "../../../src/lib/system-disk.ts";
+import { openLmdbStore } from "../../../src/store/lmdb-store.ts";
+import type { StableStore } from "../../../src/store/stable-store.ts";
 import { SimDisk } from "../../support/sim-disk.ts";
 import { SimStableStore } from "../../support/sim-stable-store.ts";
 

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
-import { heapMapper, systemMapper } from "../../../src/lib/mapped-file.ts";
-import { systemDisk } from "../../../src/lib/system-disk.ts";
-import { scanStore } from "../../../src/log/chain.ts";
-import { defaultSettings } from "../../../src/log/command.ts";
+import { heapMapper, systemMapper } from "../../../src/lib/disk/mapped-file.ts";
+import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
+import { scanStore } from "../../../src/log/frame/chain.ts";
+import { defaultSettings } from "../../../src/log/frame/command.ts";
 import {
   type ChainEnd,
   chainStart,
@@ -15,8 +15,8 @@ import {
   RecordCursor,
   verifyLog,
 } from "../../../src/log/mod.ts";
-import { ActiveIndex, firstAtOrAfter, lastAtOrBefore } from "../../../src/log/offset-index.ts";
-import { mustRoll } from "../../../src/log/roll.ts";
+import { ActiveIndex, firstAtOrAfter, lastAtOrBefore } from "../../../src/log/segment/offset-index.ts";
+import { mustRoll } from "../../../src/log/segment/roll-policy.ts";
 import {
   allValues,
   openReal,

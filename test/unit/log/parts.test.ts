@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
 import { Broadcast } from "../../../src/lib/broadcast.ts";
-import { systemClock } from "../../../src/lib/clock.ts";
 import { SerialTurn } from "../../../src/lib/serial.ts";
-import { checkSettings } from "../../../src/log/command.ts";
+import { systemClock } from "../../../src/lib/time/clock.ts";
+import { checkSettings } from "../../../src/log/frame/command.ts";
 import { GroupMemory } from "../../../src/log/group-memory.ts";
 import {
   batchKind,
@@ -27,10 +27,10 @@ import {
   retentionOffset,
   runBytesMax,
 } from "../../../src/log/mod.ts";
-import { ActiveIndex, wholeBatchBytes } from "../../../src/log/offset-index.ts";
 import { ProducerTable } from "../../../src/log/producers.ts";
-import { mustRoll } from "../../../src/log/roll.ts";
-import type { ProducerStamp } from "../../../src/vocabulary.ts";
+import { ActiveIndex, wholeBatchBytes } from "../../../src/log/segment/offset-index.ts";
+import { mustRoll } from "../../../src/log/segment/roll-policy.ts";
+import type { ProducerStamp } from "../../../src/types.ts";
 import { run } from "../../support/logs.ts";
 
 const isFault =

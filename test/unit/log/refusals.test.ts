@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
-import { heapMapper } from "../../../src/lib/mapped-file.ts";
+import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
 import { GroupBuilder, type LocalLog, type LocalLogOptions } from "../../../src/log/mod.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
 import { type DiskOperation, RefusingDisk } from "../../support/refusing-disk.ts";

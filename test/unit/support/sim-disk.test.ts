@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorCode } from "../../../src/lib/disk.ts";
+import { errorCode } from "../../../src/lib/disk/disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import { SimDisk, SimulatedCrash } from "../../support/sim-disk.ts";
 

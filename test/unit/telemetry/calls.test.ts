@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
-import type { Clock } from "../../../src/lib/clock.ts";
 import type { CallStart } from "../../../src/lib/telemetry.ts";
+import type { Clock } from "../../../src/lib/time/clock.ts";
 import { Calls } from "../../../src/telemetry/calls.ts";
 import { type HistogramPoint, Instruments } from "../../../src/telemetry/instruments.ts";
 import type { LogLevel } from "../../../src/telemetry/logger.ts";

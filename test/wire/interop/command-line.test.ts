@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expressLane } from "../../../src/service/mod.ts";
+import { expressLane } from "../../../src/api/mod.ts";
 import { requireProgram } from "../../support/require-program.ts";
 import { jsonValues, runProgram } from "../../support/run-program.ts";
 import { serve } from "../../support/serve.ts";

@@ -12,6 +12,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { expressLane } from "../../../src/api/mod.ts";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../../src/gen/google/rpc/status_pb.js";
 import {
@@ -20,7 +21,6 @@ import {
   HealthCheckResponse_ServingStatus as Serving,
 } from "../../../src/gen/grpc/health/v1/health_pb.js";
 import { Cluster, Log } from "../../../src/gen/log/v1/log_pb.js";
-import { expressLane } from "../../../src/service/mod.ts";
 import { type ServeOptions, serve } from "../../support/serve.ts";
 
 const writes =

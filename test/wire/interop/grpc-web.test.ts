@@ -10,8 +10,8 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import grpcWeb from "grpc-web";
+import { expressLane } from "../../../src/api/mod.ts";
 import { Log } from "../../../src/gen/log/v1/log_pb.js";
-import { expressLane } from "../../../src/service/mod.ts";
 import { type ServeOptions, serve } from "../../support/serve.ts";
 import { Xhr } from "../../support/xhr.ts";
 

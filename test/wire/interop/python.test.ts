@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { expressLane } from "../../../src/service/mod.ts";
+import { expressLane } from "../../../src/api/mod.ts";
 import { runProgram } from "../../support/run-program.ts";
 import { serve } from "../../support/serve.ts";
 

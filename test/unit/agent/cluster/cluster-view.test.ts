@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Acquaintance, clusterViewOf } from "../../../../src/agent/cluster/cluster-view.ts";
-import { extentAt, ToldExtents } from "../../../../src/agent/cluster/told-extents.ts";
-import type { ClusterChange } from "../../../../src/vocabulary.ts";
+import { extentAt, ToldExtents } from "../../../../src/agent/cluster/leader-progress-cache.ts";
+import type { ClusterChange } from "../../../../src/types.ts";
 import { run, StillClock } from "../../../support/logs.ts";
 import { MemoryCluster, type MemoryNode, until } from "../../../support/replicas.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NodeCluster, type NodeClusterOptions } from "../../../../src/agent/cluster/node-cluster.ts";
-import { systemClock } from "../../../../src/lib/clock.ts";
-import type { PeerHello } from "../../../../src/replicated/mod.ts";
+import { systemClock } from "../../../../src/lib/time/clock.ts";
+import type { PeerHello } from "../../../../src/peer/mod.ts";
 
 const nothing = (): void => undefined;
 

@@ -21,9 +21,9 @@ import {
   type Wrapping,
 } from "../../../../src/membership/codec/packet.ts";
 import { decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
-import { decodeSerfState, encodeSerfState } from "../../../../src/membership/codec/serf-state.ts";
 import { StreamReader, sealStream } from "../../../../src/membership/codec/stream.ts";
 import { encodeTags } from "../../../../src/membership/codec/tags.ts";
+import { decodeSerfState, encodeSerfState } from "../../../../src/membership/serf/serf-state.ts";
 import { lzwEncode } from "../../../support/lzw-encode.ts";
 
 const plain: Wrapping = { keyring: undefined, label: "" };

@@ -15,6 +15,7 @@ import {
 } from "../../../../src/membership/codec/messages.ts";
 import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
 import { decodeError, decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
+import { decodeTags, encodeTags } from "../../../../src/membership/codec/tags.ts";
 import {
   decodeSerf,
   encodeIntent,
@@ -22,9 +23,8 @@ import {
   encodeQueryResponse,
   encodeUserEvent,
   type SerfMessage,
-} from "../../../../src/membership/codec/serf-messages.ts";
-import { decodeSerfState, encodeSerfState } from "../../../../src/membership/codec/serf-state.ts";
-import { decodeTags, encodeTags } from "../../../../src/membership/codec/tags.ts";
+} from "../../../../src/membership/serf/serf-messages.ts";
+import { decodeSerfState, encodeSerfState } from "../../../../src/membership/serf/serf-state.ts";
 
 /** Text in quotes stands for itself, everything else is hex. */
 function bytes(form: string): Buffer {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
 import type { Fault } from "../../../../src/fault.ts";
-import { systemClock } from "../../../../src/lib/clock.ts";
+import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { openTransport } from "../../../../src/membership/transport/transport.ts";
 
 const open = async () => {

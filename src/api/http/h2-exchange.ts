@@ -1,0 +1,161 @@
+/**
+ * An Exchange on a stream of our own HTTP/2.
+ */
+import type { IncomingHttpHeaders } from "node:http2";
+import { connectionFields, encodeBlock, errorCode, type H2Stream } from "../../http2/mod.ts";
+import type { MemoryShare } from "../../memory/mod.ts";
+import { BodyQueue } from "./body-queue.ts";
+import {
+  clientGone,
+  type Exchange,
+  isBodyless,
+  mergedHeaders,
+  type ResponseHeaders,
+  requestLate,
+} from "./exchange.ts";
+import { mendAuthority } from "./origin-rules.ts";
+
+/** What a request takes in memory besides the text of its headers. */
+const requestBytes = 2 * 1024;
+
+const continueBlock = encodeBlock([[":status", "100"]]);
+
+export class H2Exchange implements Exchange {
+  readonly httpVersion = "2.0";
+  readonly method: string;
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly authority: string | undefined;
+  readonly #stream: H2Stream;
+  readonly #body: BodyQueue;
+  /** The value of the field `date`. */
+  readonly #date: () => string;
+  readonly #set = new Map<string, string>();
+  #expectsContinue: boolean;
+  #gone: AbortController | undefined;
+  #ended = false;
+  #closed = false;
+  #bodyless = false;
+  #waiting: ((open: boolean) => void)[] = [];
+  /** What the request's headers take. */
+  readonly #head: MemoryShare | undefined;
+
+  constructor(stream: H2Stream, headers: IncomingHttpHeaders, date: () => string) {
+    this.#stream = stream;
+    this.#date = date;
+    this.headers = headers;
+    this.method = headers[":method"] ?? "";
+    this.target = headers[":path"] ?? "";
+    const authority = headers[":authority"] ?? headers.host;
+    this.authority = authority === undefined ? undefined : mendAuthority(authority);
+    this.#expectsContinue = headers.expect?.toLowerCase() === "100-continue";
+    this.#body = new BodyQueue(stream, stream.memory);
+    this.#head = stream.memory?.share("in");
+    this.#head?.count(headBytes(headers));
+    stream.onData = (chunk) => {
+      this.#expectsContinue = false;
+      this.#body.push(chunk);
+    };
+    stream.onEnd = () => this.#body.finish();
+    stream.onDrain = () => this.#settle(true);
+    stream.onLate = () => this.#body.fail(requestLate());
+    stream.onClose = () => this.#onClose();
+  }
+
+  get body(): AsyncIterable<Uint8Array> {
+    if (this.#expectsContinue) {
+      this.#expectsContinue = false;
+      this.#stream.inform(continueBlock);
+    }
+    return this.#body;
+  }
+
+  get signal(): AbortSignal {
+    this.#gone ??= new AbortController();
+    if (this.#closed && !this.#ended) this.#gone.abort(clientGone());
+    return this.#gone.signal;
+  }
+
+  get headersSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  get closed(): boolean {
+    return this.#ended || this.#closed;
+  }
+
+  get room(): number {
+    return this.closed ? 0 : this.#stream.room;
+  }
+
+  whenRoom(callback: () => void): void {
+    this.#stream.whenRoom(callback);
+  }
+
+  failBody(reason: unknown): void {
+    this.#body.fail(reason);
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#set.set(name, value);
+  }
+
+  respond(status: number, headers: ResponseHeaders): void {
+    if (this.closed || this.headersSent) return;
+    this.#bodyless = isBodyless(this.method, status);
+    const fields: [string, string][] = [[":status", String(status)]];
+    for (const field of Object.entries(mergedHeaders(this.#set, headers))) {
+      if (!connectionFields.has(field[0])) fields.push(field);
+    }
+    fields.push(["date", this.#date()]);
+    this.#stream.respond(encodeBlock(fields));
+  }
+
+  write(chunk: Uint8Array): boolean | Promise<boolean> {
+    if (this.closed) return false;
+    if (this.#bodyless || this.#stream.write(chunk)) return true;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  end(trailers?: ResponseHeaders): void {
+    if (this.closed) return;
+    this.#ended = true;
+    this.#stream.end(trailers === undefined ? undefined : encodeBlock(Object.entries(trailers)));
+  }
+
+  send(status: number, headers: ResponseHeaders, body: string | Uint8Array): void {
+    if (this.closed || this.headersSent) return;
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    this.respond(status, status === 204 ? headers : { ...headers, "content-length": String(bytes.length) });
+    if (bytes.length > 0) void this.write(bytes);
+    this.end();
+  }
+
+  destroy(): void {
+    this.#stream.reset(errorCode.internal);
+  }
+
+  #onClose(): void {
+    this.#closed = true;
+    this.#head?.count(0);
+    this.#settle(false);
+    if (this.#ended) {
+      void this.#body.return();
+      return;
+    }
+    const reason = clientGone();
+    this.#body.fail(reason);
+    this.#gone?.abort(reason);
+  }
+
+  #settle(open: boolean): void {
+    for (const resolve of this.#waiting.splice(0)) resolve(open);
+  }
+}
+
+/** What the head of a request takes in memory, about. */
+function headBytes(headers: IncomingHttpHeaders): number {
+  let bytes = requestBytes;
+  for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0);
+  return bytes;
+}

@@ -1,0 +1,167 @@
+/**
+ * The routes of the book's first chapter: `POST /` appends a record, `GET /` reads one. One line of JSON each way,
+ * whatever the content type, since curl sends a form's.
+ *
+ * Never: answers HTML; a browser is sent to the dashboard.
+ */
+import { Fault } from "../../fault.ts";
+import { workTurns } from "../../lib/time/work-turns.ts";
+import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../../log/mod.ts";
+import type { MemoryBudget } from "../../memory/mod.ts";
+import type { Offset } from "../../types.ts";
+import { endOf } from "../calls/abort.ts";
+import { type Call, type CallDesk, type Caller, traceRecordHeader } from "../calls/call-tracker.ts";
+import { httpErrorOf } from "../calls/error-mapping.ts";
+import { getDoor, postDoor } from "../calls/method-permissions.ts";
+import { forwardHeader } from "../connect/log-service.ts";
+import { type AppendDesk, appendFor } from "../methods/append.ts";
+import { memoryWaitMs } from "../methods/read-admission.ts";
+import { readOne } from "../methods/read-one.ts";
+import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
+import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./produce-consume-json.ts";
+import { readBody } from "./read-body.ts";
+import { chapterOneLine } from "./record-json.ts";
+
+export interface ChapterOneOptions extends AppendDesk {
+  readonly desk: CallDesk;
+  readonly held: MemoryBudget;
+  /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
+  readonly answerMs?: number;
+}
+
+const answerMsDefault = 30_000;
+
+const jsonHeaders = { "content-type": "application/json", "cache-control": "no-store" };
+
+/** Serves `/`. */
+export async function chapterOne(
+  exchange: Exchange,
+  caller: Caller,
+  options: ChapterOneOptions,
+): Promise<void> {
+  const { method } = exchange;
+  if (method !== "GET" && method !== "POST") {
+    const message = `${quoted(method)} is not for /, POST appends a record and GET reads one`;
+    const body = JSON.stringify({ code: "unimplemented", message, written: "no" });
+    exchange.send(405, { ...jsonHeaders, allow: "GET, POST" }, `${body}\n`);
+    return;
+  }
+  if (isPageRequest(exchange)) {
+    exchange.send(303, { location: "/ui/", "cache-control": "no-store" }, "");
+    return;
+  }
+  let call: Call | undefined;
+  try {
+    const deadlineMs = options.clock.monotonicMs() + (options.answerMs ?? answerMsDefault);
+    const meta = { ...metaOf(exchange), deadlineMs };
+    call = options.desk.beginCall(method === "POST" ? postDoor : getDoor, caller, meta);
+    const line = method === "POST" ? await post(exchange, call, options) : await get(exchange, call, options);
+    if (method === "POST") call.bytesOut += line.length;
+    exchange.send(200, jsonHeaders, line);
+    options.desk.endCall(call);
+  } catch (reason) {
+    if (call !== undefined) options.desk.endCall(call, reason);
+    const { status, headers, body } = httpErrorOf(reason, leaderLocation(exchange, caller, reason));
+    exchange.send(status, headers, body);
+  }
+}
+
+async function post(exchange: Exchange, call: Call, options: ChapterOneOptions): Promise<string> {
+  plainEncodingOnly(exchange);
+  const body = await readBody(exchange, options.requestBytesMax, options.held);
+  await workTurns(options.clock).next();
+  const record = plainRecordOf(body) ?? recordOf(parseBody(body));
+  const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
+  const forward = headerOf(exchange, forwardHeader) !== "no";
+  using limit = limitOf(exchange, call, options);
+  const { firstOffset } = await appendFor(options, call, { run }, forward, limit.signal);
+  return `{"offset":${firstOffset}}\n`;
+}
+
+async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): Promise<string> {
+  plainEncodingOnly(exchange);
+  const offset = await askedOffset(exchange, options);
+  if (offset === undefined) {
+    throw new Fault("bad-request", {
+      message: 'which record? Send {"offset":0} as the body, or GET /?offset=0',
+      facts: { field: "offset" },
+    });
+  }
+  using limit = limitOf(exchange, call, options);
+  const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs: call.deadlineMs ?? 0 } };
+  const { held: memory, clock } = options;
+  using share = memory.share("out");
+  const room = { sink: exchange, memory, clock, signal: limit.signal, share, waitMs: memoryWaitMs };
+  const { slice } = await readOne(options.log, plan, room);
+  const cursor = new RecordCursor(slice.frames, offset);
+  cursor.next();
+  const bytes = cursor.end - cursor.start;
+  call.bytesOut += bytes;
+  options.traffic.sent(1, bytes);
+  const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
+  return chapterOneLine({ ...parts, offset, timestampMs: cursor.timestampMs });
+}
+
+/**
+ * Aborted when the deadline has passed, when the client has gone, and when the call is revoked. Throws when it was
+ * revoked while its body was read.
+ */
+function limitOf(
+  exchange: Exchange,
+  call: Call,
+  { clock }: ChapterOneOptions,
+): Disposable & { readonly signal: AbortSignal } {
+  call.requireAllowed();
+  const end = endOf(call, exchange.signal);
+  const leftMs = (call.deadlineMs ?? 0) - clock.monotonicMs();
+  const timer = clock.after(leftMs, () => end.abort(new Fault("deadline")));
+  return { signal: end.signal, [Symbol.dispose]: () => timer.cancel() };
+}
+
+/** A browser that asks for a page, not a program that asks for a record. */
+function isPageRequest(exchange: Exchange): boolean {
+  const { method, target, headers } = exchange;
+  const bare = headers["content-length"] === undefined && headers["transfer-encoding"] === undefined;
+  const accept = headerOf(exchange, "accept") ?? "";
+  return method === "GET" && !target.includes("?") && bare && /\btext\/html\b/.test(accept);
+}
+
+/** The offset asked for, by query or by body; undefined when there is neither. */
+async function askedOffset(exchange: Exchange, options: ChapterOneOptions): Promise<Offset | undefined> {
+  const asked = new URLSearchParams(queryOf(exchange)).getAll("offset");
+  const body = await readBody(exchange, options.requestBytesMax, options.held);
+  if (asked.length > 1 || (asked.length === 1 && body.length > 0)) {
+    throw new Fault("bad-request", { message: "offset is given more than once", facts: { field: "offset" } });
+  }
+  if (asked[0] !== undefined) return parseOffset(asked[0]);
+  if (body.length === 0) return undefined;
+  await workTurns(options.clock).next();
+  return offsetOf(parseBody(body));
+}
+
+function plainEncodingOnly(exchange: Exchange): void {
+  const encoding = headerOf(exchange, "content-encoding") ?? "identity";
+  if (encoding !== "identity") {
+    throw new Fault("bad-request", {
+      message: `content-encoding ${quoted(encoding)} is not understood here, send it plain`,
+    });
+  }
+}
+
+/** What a plain HTTP request says about itself. */
+export function metaOf(exchange: Exchange) {
+  return {
+    protocol: "http" as const,
+    traceparent: headerOf(exchange, "traceparent"),
+    tracestate: headerOf(exchange, "tracestate"),
+    requestId: headerOf(exchange, "x-request-id"),
+    traceRecords: headerOf(exchange, traceRecordHeader) === "yes",
+  };
+}
+
+/** Where the leader would serve the same request, when the fault names it. */
+function leaderLocation(exchange: Exchange, caller: Caller, reason: unknown): string | undefined {
+  const address = reason instanceof Fault ? reason.facts["address"] : undefined;
+  if (typeof address !== "string") return undefined;
+  return `${caller.secure ? "https" : "http"}://${address}${exchange.target}`;
+}

@@ -1,0 +1,151 @@
+/**
+ * `GET /tail`: the log as it grows, for EventSource (server-sent events) and for curl (also one JSON object a line).
+ * At the caller's pace: while the caller does not read, nothing is read for it.
+ *
+ * Never: compresses, skips, polls.
+ */
+import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import { workTurns } from "../../lib/time/work-turns.ts";
+import type { MemoryBudget } from "../../memory/mod.ts";
+import type { BatchSlice, CommitLog } from "../../types.ts";
+import { signalOf } from "../calls/abort.ts";
+import type { Call, CallDesk, Caller } from "../calls/call-tracker.ts";
+import { errorObject, httpErrorOf } from "../calls/error-mapping.ts";
+import { tailDoor } from "../calls/method-permissions.ts";
+import type { Traffic } from "../calls/traffic.ts";
+import { followSlices, openRead } from "../methods/read.ts";
+import { ReadHold } from "../methods/read-admission.ts";
+import { ReadLimit } from "../methods/read-limit.ts";
+import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
+import { metaOf } from "./http-produce-consume.ts";
+import { parseTail } from "./tail-request.ts";
+import { type SharedText, type TextForm, textPieces } from "./tail-text.ts";
+
+export interface TailOptions {
+  readonly log: CommitLog;
+  readonly clock: Clock;
+  readonly desk: CallDesk;
+  readonly traffic: Traffic;
+  readonly memory: MemoryBudget;
+  /** Text that several tails send. */
+  readonly text: SharedText;
+  /** How often an idle stream shows that it is alive. */
+  readonly pingMs: number;
+}
+
+/** How one of the two forms writes things. */
+interface Form extends TextForm {
+  readonly contentType: string;
+  readonly opening: string;
+  readonly ping: string;
+  readonly ending: string;
+  error(line: string): string;
+}
+
+const events: Form = {
+  name: "events",
+  contentType: "text/event-stream",
+  opening: "retry: 2000\n\n",
+  ping: ": ping\n\n",
+  ending: "event: end\ndata: {}\n\n",
+  record: (offset, line) => `id: ${offset}\ndata: ${line}\n\n`,
+  error: (line) => `event: error\ndata: ${line}\n\n`,
+};
+
+const lines: Form = {
+  name: "lines",
+  contentType: "application/x-ndjson",
+  opening: "",
+  ping: "\n",
+  ending: "",
+  record: (_offset, line) => `${line}\n`,
+  error: (line) => `{"error":${line}}\n`,
+};
+
+/** About how much is read at once. */
+const sliceBytes = 64 * 1024;
+
+/** Serves `/tail`. */
+export async function tail(exchange: Exchange, caller: Caller, options: TailOptions): Promise<void> {
+  const { desk, traffic } = options;
+  if (exchange.method !== "GET") {
+    const message = `${quoted(exchange.method)} is not for /tail, use GET`;
+    const body = `${JSON.stringify({ code: "unimplemented", message, written: "no" })}\n`;
+    exchange.send(405, { "content-type": "application/json", allow: "GET" }, body);
+    return;
+  }
+  const form = /\bapplication\/x-ndjson\b/.test(headerOf(exchange, "accept") ?? "") ? lines : events;
+  let call: Call | undefined;
+  try {
+    call = desk.beginCall(tailDoor, caller, metaOf(exchange));
+    const asked = parseTail(queryOf(exchange), headerOf(exchange, "last-event-id"));
+    const signal = signalOf(call, exchange.signal);
+    exchange.respond(200, {
+      "content-type": form.contentType,
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+    });
+    if (form.opening !== "") void exchange.write(Buffer.from(form.opening));
+    traffic.tails++;
+    try {
+      await stream(exchange, form, asked, call, signal, options);
+    } finally {
+      traffic.tails--;
+    }
+    endWith(exchange, form.ending);
+    desk.endCall(call);
+  } catch (reason) {
+    const fault = Fault.from(reason);
+    if (call !== undefined) desk.endCall(call, fault);
+    if (exchange.headersSent) endWith(exchange, form.error(JSON.stringify(errorObject(fault))));
+    else {
+      const { status, headers, body } = httpErrorOf(fault);
+      exchange.send(status, headers, body);
+    }
+  }
+}
+
+function endWith(exchange: Exchange, text: string): void {
+  if (text !== "") void exchange.write(Buffer.from(text));
+  exchange.end();
+}
+
+async function stream(
+  exchange: Exchange,
+  form: Form,
+  asked: ReturnType<typeof parseTail>,
+  call: Call,
+  signal: AbortSignal,
+  { log, clock, traffic, pingMs, memory, text }: TailOptions,
+): Promise<void> {
+  const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
+  const plan = { start: asked.start, limits, stopAtEnd: false, freshness: {} };
+  const read = await openRead(log, plan, signal);
+  const limit = new ReadLimit(limits);
+  const turns = workTurns(clock);
+  const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });
+  const heartbeatMs = pingMs;
+  const send = async (slice: BatchSlice): Promise<boolean> => {
+    const isShared = asked.limit === 0 && read.from <= slice.firstOffset;
+    const pieces = isShared
+      ? text.pieces(slice, form, asked.format)
+      : textPieces(slice, read.from, limit, form, asked.format);
+    for (const { bytes, records } of pieces) {
+      call.bytesOut += bytes.length;
+      traffic.sent(records, bytes.length);
+      const written = exchange.write(bytes);
+      hold.rendered();
+      if (!(await written)) return false;
+      hold.progress(bytes.length);
+      const later = turns.next();
+      if (later !== undefined) await later;
+    }
+    return !limit.isSpent;
+  };
+  const options = { clock, signal, heartbeatMs, sliceBytes, sink: exchange, memory, hold };
+  await followSlices(read, options, async (event) => {
+    if (event === "caught-up") return true;
+    return event === "heartbeat" ? exchange.write(Buffer.from(form.ping)) : send(event);
+  });
+}

@@ -1,0 +1,295 @@
+/**
+ * An Exchange on Node's HTTP/1.1 server.
+ *
+ * A response may end before its request has arrived whole. Then the rest of the request is read and discarded, for a
+ * while: a connection with bytes unread could serve no other request, and closing it would reset it, which can
+ * overtake the response. If much is still to come, or it is not known how much, the response says `connection: close`.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../../lib/time/clock.ts";
+import { type MemoryBudget, type MemoryShare, UnsentBytes } from "../../memory/mod.ts";
+import { BodyQueue } from "./body-queue.ts";
+import { clientGone, type Exchange, isBodyless, mergedHeaders, type ResponseHeaders } from "./exchange.ts";
+
+/** For a client to take the response and to stop sending. */
+const lingerMs = 2000;
+const lingerBytesMax = 16 * 1024 * 1024;
+/** What a request takes in memory besides the text of its headers. */
+const requestBytes = 8 * 1024;
+/** So much of a body is read to its end to keep a connection. */
+const keptBytesMax = 256 * 1024;
+
+export interface NodeExchangeOptions {
+  readonly clock: Clock;
+  /** Where bytes that are unread, and those that the client has not taken, are counted. */
+  readonly memory?: MemoryBudget | undefined;
+  /** The connection encrypts: bytes on their way exist three times. */
+  readonly secure?: boolean;
+  /** From requestTarget(). */
+  readonly target: string;
+  readonly authority: string | undefined;
+  /** The client waits for `100 Continue`, which Node has not sent. */
+  readonly expectsContinue: boolean;
+}
+
+export class NodeExchange implements Exchange {
+  readonly httpVersion: "1.0" | "1.1";
+  readonly method: string;
+  readonly target: string;
+  readonly authority: string | undefined;
+  readonly headers: IncomingMessage["headers"];
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #clock: Clock;
+  readonly #set = new Map<string, string>();
+  readonly #body: BodyQueue;
+  #reading = false;
+  #discarding = false;
+  #expectsContinue: boolean;
+  #gone: AbortController | undefined;
+  #ended = false;
+  #written = false;
+  /** The connection ends with the response. */
+  #closes = false;
+  #waiting: ((open: boolean) => void)[] = [];
+  #onRoom: (() => void) | undefined;
+  /** Of the response, what the socket has not taken yet. */
+  readonly #unsent: UnsentBytes;
+  /** What the request's headers take. */
+  readonly #head: MemoryShare | undefined;
+
+  constructor(request: IncomingMessage, response: ServerResponse, options: NodeExchangeOptions) {
+    this.#request = request;
+    this.#response = response;
+    this.#clock = options.clock;
+    this.httpVersion = request.httpVersion === "1.0" ? "1.0" : "1.1";
+    this.method = request.method ?? "";
+    this.target = options.target;
+    this.authority = options.authority;
+    this.headers = request.headers;
+    this.#expectsContinue = options.expectsContinue;
+    const { memory } = options;
+    this.#body = new BodyQueue({ pause: () => request.pause(), resume: () => request.resume() }, memory);
+    this.#unsent = new UnsentBytes({
+      memory,
+      pending: () => response.writableLength,
+      secure: options.secure === true,
+      cut: () => request.socket.destroy(),
+    });
+    this.#head = memory?.share("in");
+    this.#head?.count(headBytes(request));
+    // Without a listener an error of either would end the process.
+    request.on("error", () => undefined);
+    response.on("error", () => undefined);
+    response.on("drain", () => {
+      this.#unsent.update();
+      this.#settle(true);
+      this.#tellRoom();
+    });
+    response.on("finish", () => this.#unsent.update());
+    response.on("close", () => this.#onClose());
+  }
+
+  get body(): AsyncIterable<Uint8Array> {
+    if (this.#expectsContinue && !this.#response.headersSent) {
+      this.#expectsContinue = false;
+      this.#response.writeContinue();
+    }
+    if (!this.#reading && !this.#discarding) {
+      this.#reading = true;
+      const request = this.#request;
+      request.on("data", (chunk: Buffer) => this.#body.push(chunk));
+      request.on("end", () => this.#body.finish());
+      request.on("close", () => {
+        if (!request.complete) this.#body.fail(clientGone());
+      });
+    }
+    return this.#body;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#gone === undefined) {
+      this.#gone = new AbortController();
+      if (this.#response.closed && !this.#ended) this.#gone.abort(clientGone());
+    }
+    return this.#gone.signal;
+  }
+
+  get headersSent(): boolean {
+    return this.#response.headersSent;
+  }
+
+  get closed(): boolean {
+    return this.#ended || this.#response.destroyed || this.#response.closed;
+  }
+
+  get room(): number {
+    const { writableNeedDrain, writableHighWaterMark, writableLength } = this.#response;
+    return this.closed || writableNeedDrain ? 0 : Math.max(1, writableHighWaterMark - writableLength);
+  }
+
+  whenRoom(callback: () => void): void {
+    this.#onRoom = callback;
+  }
+
+  failBody(reason: unknown): void {
+    this.#body.fail(reason);
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#set.set(name, value);
+  }
+
+  respond(status: number, headers: ResponseHeaders): void {
+    if (this.closed || this.headersSent) return;
+    this.#writeHead(status, headers);
+    // They leave with the first piece of the body, or by themselves when it takes its time.
+    queueMicrotask(() => {
+      if (!this.#written && !this.closed) this.#response.flushHeaders();
+    });
+  }
+
+  write(chunk: Uint8Array): boolean | Promise<boolean> {
+    if (this.closed) return false;
+    this.#written = true;
+    const room = this.#response.write(chunk);
+    this.#unsent.wrote([chunk]);
+    if (room) return true;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  end(trailers?: ResponseHeaders): void {
+    if (this.closed) return;
+    this.#ended = true;
+    if (trailers !== undefined) this.#response.addTrailers({ ...trailers });
+    this.#finish(undefined);
+  }
+
+  send(status: number, headers: ResponseHeaders, body: string | Uint8Array): void {
+    if (this.closed || this.headersSent) return;
+    const length = String(Buffer.byteLength(body));
+    this.#writeHead(status, status === 204 ? headers : { ...headers, "content-length": length });
+    this.#ended = true;
+    // A string leaves in one write with the headers.
+    this.#finish(isBodyless(this.method, status) ? "" : body);
+  }
+
+  destroy(): void {
+    this.#response.destroy();
+  }
+
+  #writeHead(status: number, headers: ResponseHeaders): void {
+    const merged = mergedHeaders(this.#set, headers);
+    const rest = this.#request.complete ? 0 : this.#restMax();
+    const isLast = rest > 0 && (this.#expectsContinue || rest > keptBytesMax);
+    this.#closes = isLast || merged["connection"] === "close" || !this.#response.shouldKeepAlive;
+    this.#response.writeHead(status, isLast ? { ...merged, connection: "close" } : { ...merged });
+  }
+
+  #tellRoom(): void {
+    const callback = this.#onRoom;
+    this.#onRoom = undefined;
+    callback?.();
+  }
+
+  /** Of the request, bytes that may still come. */
+  #restMax(): number {
+    if (this.headers["transfer-encoding"] !== undefined) return Number.POSITIVE_INFINITY;
+    return Number(this.headers["content-length"] ?? 0);
+  }
+
+  /**
+   * Ends the response. If the connection ends with it, Node closes the socket at once, so the end is put off until the
+   * rest of the request has been read.
+   */
+  #finish(body: string | Uint8Array | undefined): void {
+    const request = this.#request;
+    const response = this.#response;
+    void this.#body.return();
+    if (request.complete) {
+      response.end(body);
+      if (body !== undefined) this.#unsent.wrote([body]);
+      request.resume();
+    } else if (this.#closes) {
+      if (body !== undefined && body.length > 0) response.write(body);
+      if (body !== undefined) this.#unsent.wrote([body]);
+      this.#discardRest(() => response.end());
+    } else {
+      response.end(body);
+      if (body !== undefined) this.#unsent.wrote([body]);
+      this.#discardRest((whole) => {
+        if (!whole) request.socket.destroy();
+      });
+    }
+  }
+
+  /** Reads the rest of the request. Calls back at its end, or with false when that takes too long or too much. */
+  #discardRest(onEnd: (whole: boolean) => void): void {
+    const request = this.#request;
+    this.#discarding = true;
+    let bytes = 0;
+    const done = (whole: boolean): void => {
+      timer.cancel();
+      request.off("data", count);
+      request.off("end", whenWhole);
+      request.off("close", whenClosed);
+      onEnd(whole);
+    };
+    const whenWhole = (): void => done(true);
+    const whenClosed = (): void => done(request.complete);
+    const count = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes > lingerBytesMax) done(false);
+    };
+    const timer = this.#clock.after(lingerMs, () => done(false));
+    request.on("data", count);
+    request.once("end", whenWhole);
+    request.once("close", whenClosed);
+    request.resume();
+  }
+
+  #onClose(): void {
+    this.#unsent.close();
+    this.#head?.count(0);
+    this.#onRoom = undefined;
+    this.#settle(false);
+    if (this.#ended) return;
+    const reason = clientGone();
+    this.#body.fail(reason);
+    this.#gone?.abort(reason);
+  }
+
+  #settle(open: boolean): void {
+    for (const resolve of this.#waiting.splice(0)) resolve(open);
+  }
+}
+
+/**
+ * The target and the authority of a request, or what is wrong with them. A target in absolute form (RFC 9112 §3.2.2)
+ * carries the authority that counts.
+ */
+export function requestTarget(
+  request: IncomingMessage,
+): { readonly target: string; readonly authority: string | undefined } | { readonly wrong: string } {
+  const { url = "/", rawHeaders } = request;
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  if (hosts > 1) return { wrong: "the host is given more than once" };
+  if (url.startsWith("/") || url === "*") return { target: url, authority: request.headers.host };
+  const start = /^https?:\/\//i.exec(url)?.[0].length ?? url.length;
+  const length = url.slice(start).search(/[/?#]/);
+  const authority = length < 0 ? url.slice(start) : url.slice(start, start + length);
+  if (authority === "") return { wrong: "the target is neither a path nor a URL" };
+  const rest = url.slice(start + authority.length);
+  return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
+}
+
+/** What the head of a request takes in memory, about: names and values twice, as they came and by name. */
+function headBytes({ rawHeaders, url = "" }: IncomingMessage): number {
+  let bytes = requestBytes + url.length;
+  for (const text of rawHeaders) bytes += 2 * text.length;
+  return bytes;
+}

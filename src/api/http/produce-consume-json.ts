@@ -1,0 +1,139 @@
+/**
+ * The JSON bodies of chapter 1's routes: strict where a mistake would lose data, lenient where the book is. Pure.
+ *
+ *   POST /   {"record": {"value": base64?, "key": base64?, "headers": [{"key": text, "value": base64?}]?}}
+ *   GET /    {"offset": 0 … 2^53−1}
+ *
+ * Unknown fields are ignored, and so are the offset, term and type that a client may send. Nothing is coerced: a
+ * string is not a number, and 1.0 is not an offset. Depth and number of values are bounded before the body is parsed.
+ */
+import { Fault } from "../../fault.ts";
+import type { NewRecord, RecordHeader } from "../../log/mod.ts";
+import type { Offset } from "../../types.ts";
+import { jsonLimits, scanJson } from "../request-limits/json-scan.ts";
+import { parseBase64 } from "./record-json.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const reject = (message: string, field?: string): never => {
+  throw new Fault("bad-request", { message, ...(field === undefined ? {} : { facts: { field } }) });
+};
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The object in a body, parsed. */
+export interface JsonBody {
+  readonly tree: Json;
+  /** The text of a member of the outermost object, as it was sent; undefined when there is none. */
+  textOf(member: string): string | undefined;
+}
+
+const limits = { ...jsonLimits, findDuplicate: true };
+
+/** The object in a body. Throws Fault "bad-request", and "too-large" for too many values (json-scan.ts). */
+export function parseBody(body: Uint8Array): JsonBody {
+  if (body.length === 0) reject("the body is empty, expected a JSON object");
+  const shape = scanJson(body, limits);
+  if (shape === undefined) return reject("the body is not valid JSON");
+  let tree: unknown;
+  try {
+    tree = JSON.parse(utf8.decode(body));
+  } catch {
+    return reject("the body is not valid JSON");
+  }
+  if (!isObject(tree)) return reject("the body must be a JSON object");
+  if (shape.duplicate !== undefined) reject(`the key "${shape.duplicate}" occurs twice in one object`);
+  return {
+    tree,
+    textOf(member) {
+      const span = shape.members.get(member);
+      return span === undefined ? undefined : utf8.decode(body.subarray(span.start, span.end));
+    },
+  };
+}
+
+const plainHead = '{"record":{"value":"';
+const plainTail = '"}}';
+
+/**
+ * The record of a body that is exactly `{"record":{"value":"…"}}`, as programs send it; undefined for any other, which
+ * then is parsed.
+ */
+export function plainRecordOf(body: Buffer): NewRecord | undefined {
+  if (body.length < plainHead.length + plainTail.length) return undefined;
+  const text = body.toString("latin1");
+  if (!text.startsWith(plainHead) || !text.endsWith(plainTail)) return undefined;
+  const value = parseBase64(text.slice(plainHead.length, -plainTail.length));
+  return value === undefined ? undefined : { value };
+}
+
+/** The record of a `POST /`. */
+export function recordOf({ tree }: JsonBody): NewRecord {
+  const record = tree["record"];
+  if (record === undefined || record === null) return reject("record is missing", "record");
+  if (!isObject(record)) return reject("record must be an object", "record");
+  return {
+    value: bytesOf(record["value"], "record.value"),
+    key: bytesOf(record["key"], "record.key"),
+    headers: headersOf(record["headers"]),
+  };
+}
+
+/** The offset of a `GET /` with a body. */
+export function offsetOf({ tree, textOf }: JsonBody): Offset {
+  const offset = tree["offset"];
+  if (offset === undefined) return reject("offset is missing", "offset");
+  if (typeof offset !== "number")
+    return reject(`offset must be a whole number, not ${shown(offset)}`, "offset");
+  return parseOffset(textOf("offset") ?? "");
+}
+
+/** What was found instead, in a few words. */
+function shown(value: unknown): string {
+  if (typeof value === "string")
+    return value.length > 40 ? "a string" : `the string ${JSON.stringify(value)}`;
+  if (value === null || typeof value === "boolean") return String(value);
+  return Array.isArray(value) ? "a list" : "an object";
+}
+
+/** The text of a whole number in 0 … 2^53−1. Throws Fault "bad-request". */
+export function parseOffset(text: string): Offset {
+  const offset = /^(0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(offset)) return offset;
+  return reject(`offset must be a whole number in 0 to ${Number.MAX_SAFE_INTEGER}`, "offset");
+}
+
+function bytesOf(value: unknown, field: string): Uint8Array {
+  if (value === undefined || value === null) return new Uint8Array(0);
+  if (typeof value !== "string") return reject(`${field} must be a base64 string`, field);
+  // Line ends inside are accepted, as by the book's server: base64(1) prints them.
+  const bytes = parseBase64(withoutLineEnds(value));
+  return bytes ?? reject(`${field} is not valid base64, which is in the standard alphabet and padded`, field);
+}
+
+/** The same text without CR and LF. A regular expression would make a string of each part between two of them. */
+function withoutLineEnds(text: string): string {
+  if (!text.includes("\n") && !text.includes("\r")) return text;
+  const bytes = Buffer.from(text);
+  let to = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!;
+    if (byte !== 0x0a && byte !== 0x0d) bytes[to++] = byte;
+  }
+  return bytes.toString("utf8", 0, to);
+}
+
+function headersOf(value: unknown): readonly RecordHeader[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) return reject("record.headers must be a list", "record.headers");
+  return value.map((header: unknown, at): RecordHeader => {
+    const field = `record.headers.${at}`;
+    if (!isObject(header)) return reject(`${field} must be an object`, field);
+    const key = header["key"] ?? "";
+    if (typeof key !== "string" || !key.isWellFormed()) return reject(`${field}.key must be text`, field);
+    return { key, value: bytesOf(header["value"], `${field}.value`) };
+  });
+}

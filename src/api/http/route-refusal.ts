@@ -1,0 +1,97 @@
+/**
+ * Responses to requests that reach no method and no route, in the protocol of the client: a gRPC status, the end of a
+ * Connect stream, or an HTTP status with one line of JSON. The body of the request is not read.
+ */
+
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { endStreamToJson } from "@connectrpc/connect/protocol-connect";
+import { Fault } from "../../fault.ts";
+import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
+import { grpcStatusOf } from "../connect/grpc-message.ts";
+import { jsonOptions } from "../connect/json-options.ts";
+import { type Exchange, headerOf, pathOf, quoted, type ResponseHeaders } from "./exchange.ts";
+
+export interface Refusal {
+  /** What every client is told. */
+  readonly fault: Fault;
+  /** The status of HTTP, for clients that read the outcome from it. */
+  readonly status: number;
+  readonly headers?: ResponseHeaders;
+}
+
+type Framing = "grpc" | "grpc-web" | "connect-stream" | "plain";
+
+const endStreamFlag = 0x02;
+
+/** Ends the exchange with the refusal. */
+export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refusal): void {
+  const type = headerOf(exchange, "content-type") ?? "";
+  const noStore = { "cache-control": "no-store", ...headers };
+  switch (framingOf(type, status)) {
+    case "grpc":
+      exchange.respond(200, { ...headers, "content-type": "application/grpc" });
+      exchange.end(Object.fromEntries(grpcStatusOf(connectErrorOf(fault))));
+      return;
+    case "grpc-web": {
+      // Trailers-only: without a message, the trailers may stand among the headers.
+      const trailers = Object.fromEntries(grpcStatusOf(connectErrorOf(fault)));
+      const mode = type.startsWith("application/grpc-web-text") ? "grpc-web-text" : "grpc-web";
+      exchange.send(200, { ...noStore, "content-type": `application/${mode}+proto`, ...trailers }, "");
+      return;
+    }
+    case "connect-stream": {
+      const end = endStreamToJson(new Headers(), connectErrorOf(fault), jsonOptions);
+      const body = encodeEnvelope(endStreamFlag, Buffer.from(JSON.stringify(end)));
+      exchange.send(200, { ...noStore, "content-type": type }, body);
+      return;
+    }
+    case "plain": {
+      const { message, written } = fault;
+      const body = `${JSON.stringify({ code: codeName(codeOf(fault)), message, written })}\n`;
+      exchange.send(status, { ...noStore, "content-type": "application/json" }, body);
+    }
+  }
+}
+
+/** A client that made a mistake in the protocol gets the status of HTTP. */
+function framingOf(type: string, status: number): Framing {
+  const [, web] = /^application\/grpc(-web(?:-text)?)?(?=[+; ]|$)/i.exec(type) ?? [];
+  if (status === 505) return "plain";
+  if (/^application\/grpc(?=[-+; ]|$)/i.test(type)) return web === undefined ? "grpc" : "grpc-web";
+  if (status === 415 || status === 405) return "plain";
+  return /^application\/connect\+(json|proto)$/.test(type) ? "connect-stream" : "plain";
+}
+
+/** Refuses what Connect's handlers answer with nothing but a status. */
+export function refuseRpc(exchange: Exchange, status: number, allowed: readonly string[] = ["POST"]): void {
+  const headers: Record<string, string> = {};
+  if (status === 405) headers["allow"] = allowed.join(", ");
+  if (status === 505) headers["connection"] = "close";
+  refuse(exchange, { fault: faultOf(exchange, status), status, headers });
+}
+
+function faultOf(exchange: Exchange, status: number): Fault {
+  const path = quoted(pathOf(exchange));
+  switch (status) {
+    case 404:
+      return new Fault("unimplemented", {
+        message: `there is no method ${path}; grpcurl and buf curl can list them`,
+      });
+    case 405:
+      return new Fault("unimplemented", {
+        message: `${quoted(exchange.method)} is not for ${path}; use POST`,
+      });
+    case 415:
+      // Code "unknown", as Connect's specification maps this status and as gRPC servers answer an unknown codec.
+      return new Fault("unknown", {
+        message:
+          `content type ${quoted(headerOf(exchange, "content-type") ?? "(none)")} does not suit ${path}; ` +
+          "unary methods take application/json (curl -H 'content-type: application/json'), " +
+          "streams take application/connect+json; for a live stream with curl there is GET /tail",
+      });
+    case 505:
+      return new Fault("bad-request", { message: `${path} streams both ways and needs HTTP/2` });
+    default:
+      return new Fault("unknown", { message: "the request could not be served", written: "unknown" });
+  }
+}

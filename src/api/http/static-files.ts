@@ -1,0 +1,170 @@
+/**
+ * The dashboard's files at /ui/. They are read once, into memory, when the first page is asked for; a request's path
+ * is only ever looked up among them, so it cannot name anything else. Names with a hash are kept by browsers for
+ * ever, the others are revalidated by ETag; a compressed twin (.br, .gz) made by the build is sent to who takes it.
+ *
+ * Where the page was not built, every answer is 503 and says what to run; the next request looks again.
+ *
+ * Never: compresses, follows a link, allows a script or a connection from elsewhere.
+ */
+import { createHash } from "node:crypto";
+import type { Disk } from "../../lib/disk/disk.ts";
+import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./exchange.ts";
+
+/** What the pages need of an exchange. */
+export type AssetExchange = Pick<Exchange, "method" | "target" | "headers" | "send">;
+
+export interface AssetsOptions {
+  readonly disk: Disk;
+  /** Where `npm run build:web` puts its files. */
+  readonly directory: string;
+  /** Origins of the other nodes, e.g. `https://10.0.0.2:8400`: the page goes on there when this node is gone. */
+  connectOrigins(): readonly string[];
+}
+
+interface Asset {
+  readonly type: string;
+  readonly hashed: boolean;
+  readonly etag: string;
+  readonly plain: Uint8Array;
+  readonly br: Uint8Array | undefined;
+  readonly gzip: Uint8Array | undefined;
+}
+
+type Assets = ReadonlyMap<string, Asset>;
+
+const command = "npm run build:web";
+const types: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
+/** Answers requests below /ui; false for any other path. */
+export function createAssets(options: AssetsOptions): (exchange: AssetExchange) => boolean {
+  let loaded: Assets | undefined;
+  return (exchange) => {
+    const path = pathOf(exchange);
+    if (path !== "/ui" && !path.startsWith("/ui/")) return false;
+    loaded ??= load(options);
+    if (exchange.method !== "GET" && exchange.method !== "HEAD") {
+      exchange.send(405, { ...plainHeaders, allow: "GET, HEAD" }, "the dashboard is only read\n");
+    } else if (loaded === undefined) notBuilt(exchange);
+    else if (path === "/ui") exchange.send(308, { ...plainHeaders, location: "/ui/" }, "");
+    else answer(exchange, loaded.get(path.slice("/ui/".length) || "index.html"), options);
+    return true;
+  };
+}
+
+const plainHeaders = {
+  "content-type": "text/plain; charset=utf-8",
+  "cache-control": "no-store",
+};
+
+function answer(exchange: AssetExchange, asset: Asset | undefined, options: AssetsOptions): void {
+  if (asset === undefined) {
+    exchange.send(404, plainHeaders, "there is no such file in the dashboard; it begins at /ui/\n");
+    return;
+  }
+  const [encoding, bytes] = chosen(asset, headerOf(exchange, "accept-encoding") ?? "");
+  const etag = encoding === undefined ? `"${asset.etag}"` : `"${asset.etag}-${encoding}"`;
+  const headers: ResponseHeaders = {
+    "content-type": asset.type,
+    "cache-control": asset.hashed ? "public, max-age=31536000, immutable" : "no-cache",
+    etag,
+    vary: "accept-encoding",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": contentPolicy(options.connectOrigins()),
+    ...(encoding === undefined ? {} : { "content-encoding": encoding }),
+  };
+  const known = (headerOf(exchange, "if-none-match") ?? "")
+    .split(",")
+    .map((tag) => tag.trim().replace(/^W\//, ""));
+  const isKnown = known.includes(etag) || known.includes("*");
+  exchange.send(isKnown ? 304 : 200, headers, bytes);
+}
+
+/** Scripts, styles and workers from here only, nothing inline; calls to here and to the cluster's other nodes. */
+export function contentPolicy(connectOrigins: readonly string[]): string {
+  const elsewhere = connectOrigins.filter((origin) => /^https?:\/\/[\w.:[\]-]+$/.test(origin));
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "worker-src 'self'",
+    `connect-src ${["'self'", ...elsewhere].join(" ")}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}
+
+function chosen(asset: Asset, accepted: string): readonly ["br" | "gzip" | undefined, Uint8Array] {
+  const takes = (name: string): boolean =>
+    accepted.split(",").some((part) => {
+      const [coding, ...parameters] = part
+        .toLowerCase()
+        .split(";")
+        .map((piece) => piece.trim());
+      return coding === name && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+    });
+  if (asset.br !== undefined && takes("br")) return ["br", asset.br];
+  if (asset.gzip !== undefined && takes("gzip")) return ["gzip", asset.gzip];
+  return [undefined, asset.plain];
+}
+
+/** All files by their path below /ui/, or undefined when the page was not built. */
+function load({ disk, directory }: AssetsOptions): Assets | undefined {
+  if (!disk.exists(`${directory}/index.html`)) return undefined;
+  const folder = (below: string): [string, string][] =>
+    disk.exists(`${directory}/${below}`)
+      ? disk.list(`${directory}/${below}`).map((name) => [`${below}${name}`, `${directory}/${below}${name}`])
+      : [];
+  const files = new Map([...folder(""), ...folder("assets/")]);
+  const assets = new Map<string, Asset>();
+  for (const [name, file] of files) {
+    const type = types[name.split(".").at(-1) ?? ""];
+    if (type === undefined) continue;
+    const plain = readWhole(disk, file);
+    const twin = (suffix: string): Uint8Array | undefined => {
+      const path = files.get(`${name}.${suffix}`);
+      return path === undefined ? undefined : readWhole(disk, path);
+    };
+    const etag = createHash("sha256").update(plain).digest("base64url").slice(0, 22);
+    assets.set(name, {
+      type,
+      hashed: name.startsWith("assets/"),
+      etag,
+      plain,
+      br: twin("br"),
+      gzip: twin("gz"),
+    });
+  }
+  return assets;
+}
+
+function readWhole(disk: Disk, path: string): Uint8Array {
+  const file = disk.open(path, "read");
+  try {
+    const bytes = new Uint8Array(file.size());
+    return bytes.subarray(0, file.read(bytes, 0));
+  } finally {
+    file.close();
+  }
+}
+
+function notBuilt(exchange: AssetExchange): void {
+  const message = `the dashboard is not built on this node; run ${command} and reload`;
+  if ((headerOf(exchange, "accept") ?? "").includes("text/html")) {
+    const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tailrace</title><h1>The dashboard is not built</h1><p>Run this in the directory of the package, then reload:</p><pre>${command}</pre><p>The log itself is served all the same.</p></html>\n`;
+    const headers = { ...plainHeaders, "content-type": "text/html; charset=utf-8", "retry-after": "5" };
+    exchange.send(503, { ...headers, "content-security-policy": "default-src 'none'" }, page);
+  } else {
+    const body = JSON.stringify({ code: "unavailable", message, command, written: "no" });
+    const headers = { ...plainHeaders, "content-type": "application/json", "retry-after": "5" };
+    exchange.send(503, headers, `${body}\n`);
+  }
+}

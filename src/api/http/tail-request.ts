@@ -1,0 +1,74 @@
+/**
+ * What a `GET /tail` asks for. Pure.
+ *
+ *   from   := N | start | end | -N | @unix-ms | RFC 3339 (rfc3339.ts)      default end
+ *   limit  := N (1 …)      format := base64 | text | json
+ *
+ * Never: ignores what it does not understand.
+ */
+import { Fault } from "../../fault.ts";
+import type { ReadStart } from "../../types.ts";
+import { parseOffset } from "./produce-consume-json.ts";
+import type { ValueFormat } from "./record-json.ts";
+import { parseRfc3339 } from "./rfc3339.ts";
+
+export interface TailRequest {
+  readonly start: ReadStart;
+  /** Records to send; 0 is no limit. */
+  readonly limit: number;
+  readonly format: ValueFormat;
+}
+
+/** How much of a text that is refused is repeated. */
+const shownCharsMax = 64;
+
+const reject = (message: string, field: string): never => {
+  throw new Fault("bad-request", { message, facts: { field } });
+};
+
+/** Throws Fault "bad-request". `lastEventId` wins over from: the read goes on behind it. */
+export function parseTail(query: string, lastEventId: string | undefined): TailRequest {
+  const params = new URLSearchParams(query);
+  for (const name of params.keys()) {
+    if (!["from", "limit", "format"].includes(name)) {
+      return reject(`there is no parameter ${name}, only from, limit and format`, name);
+    }
+    if (params.getAll(name).length > 1) return reject(`${name} is given more than once`, name);
+  }
+  const format = params.get("format") ?? "base64";
+  if (format !== "base64" && format !== "text" && format !== "json") {
+    return reject(`format must be base64, text or json, not "${format}"`, "format");
+  }
+  const limit = params.get("limit");
+  if (limit !== null && !(/^[1-9]\d*$/.test(limit) && Number.isSafeInteger(Number(limit)))) {
+    return reject("limit must be a whole number from 1 on", "limit");
+  }
+  // A plus sign in a query is a space, and a caller who writes +02:00 means the plus sign.
+  const start =
+    lastEventId === undefined || lastEventId === ""
+      ? parseFrom((params.get("from") ?? "end").replace(/ (?=\d\d:\d\d$)/, "+"))
+      : { offset: parseLastEventId(lastEventId) + 1 };
+  return { start, limit: Number(limit ?? 0), format };
+}
+
+function parseLastEventId(text: string): number {
+  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text) + 1)) return Number(text);
+  return reject(`Last-Event-ID must be the offset of the last record seen, not "${text}"`, "Last-Event-ID");
+}
+
+/** Where to start, as people write it; the command line uses it too. Throws Fault "bad-request". */
+export function parseFrom(from: string): ReadStart {
+  if (from === "end") return { end: true };
+  if (from === "start") return { fromTimeMs: 0 };
+  if (/^\d+$/.test(from)) return { offset: parseOffset(from) };
+  if (/^-\d+$/.test(from)) return { last: parseOffset(from.slice(1)) };
+  if (/^@\d+$/.test(from)) return { fromTimeMs: parseOffset(from.slice(1)) };
+  const timeMs = parseRfc3339(from);
+  // Every record is younger than 1970.
+  if (timeMs !== undefined) return { fromTimeMs: Math.max(0, timeMs) };
+  const found = from.length > shownCharsMax ? `${from.slice(0, shownCharsMax)}…` : from;
+  const hint = /^\d{4}-\d\d-\d\d/.test(from)
+    ? "a time must be a date that exists and a time of day with a zone, such as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00.5+01:00"
+    : "from must be an offset, start, end, -N for the last N, @milliseconds or a time such as 2026-01-31T12:00:00Z";
+  return reject(`${hint}, not "${found}"`, "from");
+}

@@ -1,0 +1,56 @@
+/**
+ * The log and the cluster as messages: for Describe, GetServers and Watch.
+ *
+ * Never: waits for anything but the log's own description.
+ */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { ClusterStateSchema, DescribeResponseSchema } from "../../gen/log/v1/log_pb.js";
+import type { ClusterView, CommitLog } from "../../types.ts";
+
+export async function describe(
+  log: CommitLog,
+  cluster: ClusterView,
+  version: string,
+): Promise<MessageInitShape<typeof DescribeResponseSchema>> {
+  const found = await log.describe();
+  return {
+    lowestOffset: BigInt(found.lowest),
+    nextOffset: BigInt(found.next),
+    bytes: BigInt(found.bytes),
+    segments: found.segments.map((segment) => ({
+      baseOffset: BigInt(segment.baseOffset),
+      nextOffset: BigInt(segment.nextOffset),
+      bytes: BigInt(segment.bytes),
+      indexEntries: BigInt(segment.indexEntries),
+      sealed: segment.sealed,
+      firstTimestampMs: BigInt(segment.firstTimestampMs),
+      lastTimestampMs: BigInt(segment.lastTimestampMs),
+    })),
+    nodeId: cluster.nodeId,
+    clusterId: cluster.clusterId,
+    version,
+    sync: found.sync,
+    diskFreeBytes: BigInt(found.diskFreeBytes),
+  };
+}
+
+export function clusterStateOf(cluster: ClusterView): MessageInitShape<typeof ClusterStateSchema> {
+  return {
+    nodeId: cluster.nodeId,
+    leaderId: cluster.leaderId ?? "",
+    term: BigInt(cluster.term),
+    hasQuorum: cluster.hasQuorum,
+    nodes: cluster.nodes().map((node) => ({
+      id: node.id,
+      rpcAddr: node.rpcAddr,
+      role: node.role,
+      commitIndex: BigInt(node.commitIndex),
+      appliedIndex: BigInt(node.appliedIndex),
+      lag: BigInt(node.lag),
+      lastContactMs: BigInt(Math.max(0, Math.round(node.lastContactMs))),
+      version: node.version,
+      healthy: node.healthy,
+      lastOffset: BigInt(node.lastOffset),
+    })),
+  };
+}

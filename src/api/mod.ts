@@ -1,0 +1,14 @@
+/** The API module: every RPC and HTTP route of a log, behind one router. See DESIGN.md. */
+
+export type { Caller } from "./calls/call-tracker.ts";
+export { codeName, codeOf } from "./calls/error-mapping.ts";
+export { expressLane } from "./fast-path/fast-path.ts";
+export { NodeExchange, requestTarget } from "./http/node-exchange.ts";
+export { isKnownHost } from "./http/origin-rules.ts";
+export type { Front } from "./http/router.ts";
+export { createAssets } from "./http/static-files.ts";
+export { adminOperations, type ClusterAdmin } from "./methods/admin-operations.ts";
+export type { Readiness } from "./methods/cluster-service.ts";
+export { membershipOperations } from "./methods/membership-operations.ts";
+export { createService } from "./service.ts";
+export { reasonsNotReady } from "./unready.ts";

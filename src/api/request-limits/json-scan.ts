@@ -1,0 +1,273 @@
+/**
+ * Looks at JSON bytes once, before they are parsed: bounds depth and number of values, finds repeated keys and where
+ * the members of the outermost object lie. Pure.
+ *
+ * The structure (brackets, commas, colons, keys) is checked. Numbers, words and the inside of strings are left to
+ * JSON.parse, whose work is then bounded. Time is linear in the bytes, memory in the limits.
+ */
+import { Fault } from "../../fault.ts";
+
+export interface JsonLimits {
+  /** Arrays and objects inside each other. */
+  readonly depthMax: number;
+  /** Values of all kinds, arrays and objects included. */
+  readonly valuesMax: number;
+  /** A list of the outermost object whose elements are counted apart, each with a limit of its own. */
+  readonly list?: { readonly name: string; readonly elementsMax: number; readonly elementValuesMax: number };
+  /** Notes the first key that occurs twice in one object. */
+  readonly findDuplicate?: boolean;
+  /**
+   * Members that hold no text: a number may stand in a string, which the decoder reads as a BigInt, and repeats in its
+   * error. A long one is refused. So is a whole text that is a long string.
+   */
+  readonly noText?: ReadonlySet<string>;
+}
+
+/** What one request may hold, whatever its size in bytes. */
+export const jsonLimits: JsonLimits = { depthMax: 100, valuesMax: 32_768 };
+
+/** Characters of a string that stands for a number: all digits of any, and white space. */
+const numberCharsMax = 128;
+
+/** From the first byte of a value to behind its last. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface JsonShape {
+  /** The members of the outermost object, by name; the last of one name. */
+  readonly members: ReadonlyMap<string, Span>;
+  /** Start and end of each element of `list`, one after the other. Of several members of that name, the last. */
+  readonly elements: readonly number[];
+  /** Every member that is such a list, in order. */
+  readonly lists: readonly Span[];
+  readonly duplicate: string | undefined;
+}
+
+/**
+ * The shape of one JSON text; undefined when its structure is not JSON's. A byte order mark in front is passed over,
+ * as TextDecoder does. Throws as soon as a limit is passed: Fault "bad-request" for the depth, "too-large" for a
+ * number of values.
+ */
+export function scanJson(bytes: Uint8Array, limits: JsonLimits): JsonShape | undefined {
+  return new Scan(bytes, limits).run();
+}
+
+const quote = 0x22;
+const comma = 0x2c;
+const colon = 0x3a;
+const openList = 0x5b;
+const backslash = 0x5c;
+const closeList = 0x5d;
+const openObject = 0x7b;
+const closeObject = 0x7d;
+
+/** 1: white space; 2: ends a number or word. */
+const kindOf = new Uint8Array(256);
+for (const white of [0x20, 0x09, 0x0a, 0x0d]) kindOf[white] = 1;
+for (const end of [quote, comma, colon, openList, closeList, openObject, closeObject]) kindOf[end] = 2;
+
+class Scan {
+  readonly #bytes: Buffer;
+  readonly #limits: JsonLimits;
+  readonly #members = new Map<string, Span>();
+  readonly #lists: Span[] = [];
+  #elements: number[] = [];
+  #duplicate: string | undefined;
+  /** For each open array 0, for each open object 1. */
+  readonly #open: Uint8Array;
+  readonly #keys: (Set<string> | undefined)[] = [];
+  #depth = 0;
+  #values = 0;
+  /** Values of the element of `list` under way. */
+  #elementValues = 0;
+  #inList = false;
+  #at = 0;
+  /** The member of the outermost object under way, and where its value starts. */
+  #name = "";
+  #start = 0;
+  #elementStart = 0;
+  /** The key of the member that began last: its first byte and behind its last. */
+  #keyStart = 0;
+  #keyEnd = 0;
+
+  constructor(bytes: Uint8Array, limits: JsonLimits) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#limits = limits;
+    this.#open = new Uint8Array(limits.depthMax + 1);
+  }
+
+  run(): JsonShape | undefined {
+    const bytes = this.#bytes;
+    if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) this.#at = 3;
+    if (!this.#value()) return undefined;
+    while (this.#depth > 0) if (!this.#step()) return undefined;
+    this.#skipWhite();
+    if (this.#at < bytes.length) return undefined;
+    return {
+      members: this.#members,
+      elements: this.#elements,
+      lists: this.#lists,
+      duplicate: this.#duplicate,
+    };
+  }
+
+  /** Goes on behind a value: to the next one, or out of the array or object. */
+  #step(): boolean {
+    this.#skipWhite();
+    const byte = this.#bytes[this.#at];
+    const inObject = this.#open[this.#depth] === 1;
+    if (byte === (inObject ? closeObject : closeList)) return this.#close();
+    if (byte !== comma) return false;
+    this.#at++;
+    return inObject ? this.#member() : this.#value();
+  }
+
+  /** A value; of an array or object, the beginning up to the first value inside. */
+  #value(): boolean {
+    this.#skipWhite();
+    const byte = this.#bytes[this.#at];
+    this.#count();
+    if (this.#depth === 1 && this.#open[1] === 1) this.#start = this.#at;
+    if (this.#depth === 2 && this.#inList) this.#elementStart = this.#at;
+    if (byte === openObject || byte === openList) return this.#enter(byte === openObject);
+    const start = this.#at;
+    if (byte === quote) this.#at = this.#stringEnd(this.#at);
+    else if (!this.#word()) return false;
+    if (this.#at < 0) return false;
+    if (byte === quote && this.#at - start > numberCharsMax + 2) this.#checkText();
+    this.#ended();
+    return true;
+  }
+
+  #enter(isObject: boolean): boolean {
+    const { depthMax, list, findDuplicate } = this.#limits;
+    if (this.#depth === depthMax) throw tooDeep(depthMax);
+    this.#open[++this.#depth] = isObject ? 1 : 0;
+    if (isObject && findDuplicate === true) this.#keys[this.#depth] = new Set();
+    if (this.#depth === 2 && !isObject && this.#open[1] === 1 && this.#name === list?.name) {
+      this.#inList = true;
+      this.#elements = [];
+    }
+    this.#at++;
+    this.#skipWhite();
+    const byte = this.#bytes[this.#at];
+    if (byte === (isObject ? closeObject : closeList)) return this.#close();
+    return isObject ? this.#member() : this.#value();
+  }
+
+  #close(): boolean {
+    this.#at++;
+    this.#keys[this.#depth] = undefined;
+    this.#depth--;
+    if (this.#depth === 1 && this.#inList) {
+      this.#inList = false;
+      this.#lists.push({ start: this.#start, end: this.#at });
+    }
+    this.#ended();
+    return true;
+  }
+
+  /** A value has ended at `#at`. */
+  #ended(): void {
+    if (this.#depth === 1 && this.#open[1] === 1) {
+      this.#members.set(this.#name, { start: this.#start, end: this.#at });
+    } else if (this.#depth === 2 && this.#inList) this.#elements.push(this.#elementStart, this.#at);
+  }
+
+  #member(): boolean {
+    this.#skipWhite();
+    if (this.#bytes[this.#at] !== quote) return false;
+    const end = this.#stringEnd(this.#at);
+    if (end < 0) return false;
+    this.#keyStart = this.#at;
+    this.#keyEnd = end;
+    const keys = this.#keys[this.#depth];
+    if (this.#depth === 1 || keys !== undefined) {
+      const key = this.#key(this.#at, end);
+      if (key === undefined) return false;
+      if (this.#depth === 1) {
+        this.#name = key;
+        if (key === this.#limits.list?.name) this.#elements = [];
+      }
+      if (keys?.has(key) === true) this.#duplicate ??= key;
+      keys?.add(key);
+    }
+    this.#at = end;
+    this.#skipWhite();
+    if (this.#bytes[this.#at] !== colon) return false;
+    this.#at++;
+    return this.#value();
+  }
+
+  /** A long string is the value of the member that began last. */
+  #checkText(): void {
+    const { noText } = this.#limits;
+    if (noText === undefined) return;
+    const name = this.#depth === 0 ? undefined : this.#key(this.#keyStart, this.#keyEnd);
+    if (name !== undefined && !noText.has(name)) return;
+    const what = name === undefined ? "the message" : name;
+    throw new Fault("bad-request", {
+      message: `${what} is a string of more than ${numberCharsMax} characters, and no text is expected here`,
+    });
+  }
+
+  #key(start: number, end: number): string | undefined {
+    try {
+      return JSON.parse(this.#bytes.toString("utf8", start, end)) as string;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #count(): void {
+    const { valuesMax, list } = this.#limits;
+    if (!this.#inList || list === undefined) {
+      if (++this.#values > valuesMax) throw tooMany("JSON values in one request", valuesMax);
+      return;
+    }
+    if (this.#depth === 2) {
+      this.#elementValues = 0;
+      if (this.#elements.length / 2 >= list.elementsMax) {
+        throw tooMany(`${list.name} in one request`, list.elementsMax);
+      }
+    }
+    if (++this.#elementValues > list.elementValuesMax) {
+      throw tooMany(`JSON values in one of the ${list.name}`, list.elementValuesMax);
+    }
+  }
+
+  /** Steps over a number or word. */
+  #word(): boolean {
+    const from = this.#at;
+    while (this.#at < this.#bytes.length && kindOf[this.#bytes[this.#at]!] === 0) this.#at++;
+    return this.#at > from;
+  }
+
+  /** Behind the closing quote of the string at `at`, or −1. */
+  #stringEnd(at: number): number {
+    const bytes = this.#bytes;
+    for (let from = at + 1; from < bytes.length; from++) {
+      const byte = bytes[from]!;
+      if (byte === quote) return from + 1;
+      if (byte === backslash) from++;
+    }
+    return -1;
+  }
+
+  #skipWhite(): void {
+    while (this.#at < this.#bytes.length && kindOf[this.#bytes[this.#at]!] === 1) this.#at++;
+  }
+}
+
+function tooDeep(limit: number): Fault {
+  return new Fault("bad-request", {
+    message: `the JSON is nested deeper than ${limit} levels`,
+    facts: { limit },
+  });
+}
+
+function tooMany(what: string, limit: number): Fault {
+  return new Fault("too-large", { message: `more than ${limit} ${what}`, facts: { limit } });
+}

@@ -1,0 +1,123 @@
+/**
+ * Finds the messages in a body of messages with prefixes, and takes out those that must be looked at. Pure.
+ *
+ *   body := (flags:u8  length:u32be  message)*
+ *
+ * All other bytes are passed on as they are. So is everything from a message on that is longer than allowed, and what
+ * is incomplete at the end: the reader behind finds the same fault.
+ */
+import { readU32be } from "../../lib/bytes.ts";
+import { GatheredBytes } from "./gathered-bytes.ts";
+
+export type Piece =
+  /** To be passed on. */
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  /** A message taken out, the `number`th of the body from 0. */
+  | { readonly kind: "message"; readonly bytes: Buffer; readonly flags: number; readonly number: number }
+  /** Many messages were passed on since the last: other work should get a turn. */
+  | { readonly kind: "turn" };
+
+const prefixBytes = 5;
+/** Messages between two turns. */
+const turnMessagesMax = 512;
+
+export class MessageSplitter {
+  readonly #isTaken: (length: number, flags: number) => boolean;
+  readonly #bytesMax: number;
+  readonly #prefix = new Uint8Array(prefixBytes);
+  #prefixed = 0;
+  /** Of the message under way, bytes to come. */
+  #left = 0;
+  #taken: GatheredBytes | undefined;
+  #number = 0;
+  #sinceTurn = 0;
+  #passesAll = false;
+
+  /** `isTaken` decides by length and flags; a message of more than `bytesMax` is not asked about. */
+  constructor(bytesMax: number, isTaken: (length: number, flags: number) => boolean) {
+    this.#bytesMax = bytesMax;
+    this.#isTaken = isTaken;
+  }
+
+  *push(chunk: Uint8Array): Generator<Piece> {
+    /** From here to `at` the bytes are passed on, once something else comes between. */
+    let from = 0;
+    let at = 0;
+    while (at < chunk.length && !this.#passesAll) {
+      if (this.#left > 0) {
+        const bytes = Math.min(this.#left, chunk.length - at);
+        this.#left -= bytes;
+        at += bytes;
+        if (this.#taken !== undefined) {
+          this.#taken.add(chunk.subarray(at - bytes, at));
+          from = at;
+        }
+      } else {
+        const start = at;
+        at = this.#readPrefix(chunk, at);
+        const isWhole = this.#prefixed === prefixBytes;
+        if (!isWhole || this.#begins()) {
+          yield* passed(chunk, from, start);
+          from = at;
+        } else if (at - start < prefixBytes) {
+          // The rest of it came with the chunk before.
+          yield { kind: "bytes", bytes: this.#prefix.slice() };
+          from = at;
+        }
+        if (!isWhole) break;
+      }
+      if (this.#left > 0 || this.#passesAll) continue;
+      if (this.#taken !== undefined) yield this.#message(this.#taken);
+      this.#prefixed = 0;
+      this.#number++;
+      if (++this.#sinceTurn < turnMessagesMax) continue;
+      this.#sinceTurn = 0;
+      yield* passed(chunk, from, at);
+      from = at;
+      yield { kind: "turn" };
+    }
+    yield* passed(chunk, from, chunk.length);
+  }
+
+  /** What is incomplete at the end of the body. */
+  *end(): Generator<Piece> {
+    const isHeld = this.#taken !== undefined || this.#prefixed < prefixBytes;
+    if (isHeld && !this.#passesAll) yield* passed(this.#prefix, 0, this.#prefixed);
+    if (this.#taken !== undefined && this.#taken.length > 0) {
+      yield { kind: "bytes", bytes: this.#taken.take() };
+    }
+  }
+
+  #readPrefix(chunk: Uint8Array, start: number): number {
+    let at = start;
+    while (at < chunk.length && this.#prefixed < prefixBytes) this.#prefix[this.#prefixed++] = chunk[at++]!;
+    return at;
+  }
+
+  /** Begins the message of the prefix; true when it is taken out. */
+  #begins(): boolean {
+    const length = readU32be(this.#prefix, 1);
+    if (length > this.#bytesMax) {
+      this.#passesAll = true;
+      return false;
+    }
+    this.#left = length;
+    if (!this.#isTaken(length, this.#prefix[0]!)) return false;
+    this.#taken = new GatheredBytes();
+    return true;
+  }
+
+  #message(taken: GatheredBytes): Piece {
+    this.#taken = undefined;
+    return { kind: "message", bytes: taken.take(), flags: this.#prefix[0]!, number: this.#number };
+  }
+}
+
+function* passed(bytes: Uint8Array, from: number, to: number): Generator<Piece> {
+  // A prefix is used again.
+  if (to > from)
+    yield {
+      kind: "bytes",
+      bytes: bytes.length === prefixBytes ? bytes.slice(from, to) : bytes.subarray(from, to),
+    };
+}

@@ -1,0 +1,154 @@
+/**
+ * The service put together: a log, a cluster view and the rules in, a front for the listener out.
+ *
+ * Never: opens or closes what it was given.
+ */
+import type { AccessControl } from "../access/mod.ts";
+import { Fault } from "../fault.ts";
+import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.js";
+import { file_grpc_health_v1_health, Health } from "../gen/grpc/health/v1/health_pb.js";
+import {
+  file_grpc_reflection_v1_reflection,
+  ServerReflection,
+} from "../gen/grpc/reflection/v1/reflection_pb.js";
+import {
+  file_grpc_reflection_v1alpha_reflection,
+  ServerReflection as ServerReflectionAlpha,
+} from "../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { Cluster, file_log_v1_log, Log } from "../gen/log/v1/log_pb.js";
+import type { Telemetry } from "../lib/telemetry.ts";
+import type { Clock } from "../lib/time/clock.ts";
+import { batchRecordsMax, recordHeadersMax } from "../log/mod.ts";
+import { MemoryBudget, observeMemory } from "../memory/mod.ts";
+import type { ClusterView, CommitLog } from "../types.ts";
+import { CallDesk } from "./calls/call-tracker.ts";
+import { Traffic } from "./calls/traffic.ts";
+import { observeCluster } from "./cluster-metrics.ts";
+import { type LogServiceOptions, logService } from "./connect/log-service.ts";
+import { rpcHandler, rpcService } from "./connect/rpc-routes.ts";
+import { healthService } from "./health.ts";
+import type { OriginRules } from "./http/origin-rules.ts";
+import { createFront, type Express, type Front, type Pages } from "./http/router.ts";
+import { SharedText } from "./http/tail-text.ts";
+import { type ClusterOperations, clusterService, type Readiness } from "./methods/cluster-service.ts";
+import { defaultStreamBudget, StreamBudget } from "./methods/stream-budget.ts";
+import { reflection } from "./reflection.ts";
+import { sentBytesMax } from "./request-limits/message-limits.ts";
+
+export interface ServiceOptions {
+  readonly log: CommitLog;
+  readonly cluster: ClusterView;
+  readonly access: Pick<AccessControl, "check" | "demand" | "authenticated" | "onReload" | "actionsOf">;
+  readonly readiness: Readiness;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly origins: OriginRules;
+  readonly version: string;
+  readonly recordBytesMax: number;
+  readonly requestBytesMax: number;
+  /** What changes the cluster, where there is somebody who can. */
+  readonly operations?: ClusterOperations;
+  readonly pages?: Pages | undefined;
+  /** Where probes and metrics are, as `host:port`. */
+  readonly opsAddress?: string | undefined;
+  /** Makes the express lane out of what both lanes share. */
+  readonly express?: ((shared: ExpressShared) => Express) | undefined;
+  /** Default 15 s. */
+  readonly heartbeatMs?: number;
+  /** Memory of requests and answers under way, all callers together. Default: one of 256 MiB. */
+  readonly memory?: MemoryBudget | undefined;
+  /** How long chapter 1's routes may take. Default 30 s. */
+  readonly answerMs?: number;
+}
+
+/** What an express lane needs to behave as Connect's handlers do. */
+export interface ExpressShared extends LogServiceOptions {
+  readonly desk: CallDesk;
+}
+
+export interface Service {
+  readonly front: Front;
+  readonly traffic: Traffic;
+  readonly desk: CallDesk;
+  /** Ends every long call with Fault "unavailable", so that callers go elsewhere. Short ones finish by themselves. */
+  drain(): void;
+}
+
+/** Without a setting. */
+const memoryBytesDefault = 256 * 1024 * 1024;
+
+export function createService(options: ServiceOptions): Service {
+  const { log, cluster, access, readiness, clock, telemetry, requestBytesMax } = options;
+  const heartbeatMs = options.heartbeatMs ?? 15_000;
+  const traffic = new Traffic(telemetry.metrics);
+  observeCluster(telemetry.metrics, cluster);
+  const held = options.memory ?? new MemoryBudget({ limit: memoryBytesDefault, clock });
+  observeMemory(telemetry.metrics, held);
+  const desk = new CallDesk({ access, telemetry, clock, memory: held });
+  const recordLimits = {
+    recordBytesMax: options.recordBytesMax,
+    recordsMax: batchRecordsMax,
+    headersMax: recordHeadersMax,
+  };
+  const shared: ExpressShared = {
+    log,
+    cluster,
+    clock,
+    traffic,
+    tracer: telemetry.tracer,
+    recordLimits,
+    heartbeatMs,
+    desk,
+    requestBytesMax,
+    held,
+    budget: new StreamBudget({
+      ...defaultStreamBudget,
+      totalBytesMax: Math.min(defaultStreamBudget.totalBytesMax, held.limit / 4),
+    }),
+    clusterVersion: options.version,
+  };
+  const services = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha];
+  const names = services.map(({ typeName }) => typeName);
+  const files = [
+    file_log_v1_log,
+    file_grpc_health_v1_health,
+    file_grpc_reflection_v1_reflection,
+    file_grpc_reflection_v1alpha_reflection,
+    file_google_rpc_error_details,
+  ];
+  const serverReflectionInfo = reflection(files, names);
+  const rpc = rpcHandler(
+    [
+      rpcService(Log, logService(shared)),
+      rpcService(
+        Cluster,
+        clusterService({ cluster, access, readiness, operations: options.operations ?? {} }),
+      ),
+      rpcService(Health, healthService(readiness, names)),
+      rpcService(ServerReflection, { serverReflectionInfo }),
+      rpcService(ServerReflectionAlpha, { serverReflectionInfo }),
+    ],
+    {
+      desk,
+      clock,
+      telemetry,
+      held,
+      readMaxBytes: requestBytesMax,
+      writeMaxBytes: sentBytesMax,
+      recordLimits,
+    },
+  );
+  const front = createFront({
+    rpc,
+    chapterOne: { ...shared, answerMs: options.answerMs ?? 30_000 },
+    tail: { log, clock, desk, traffic, memory: held, text: new SharedText(), pingMs: heartbeatMs },
+    origins: options.origins,
+    clock,
+    telemetry,
+    express: options.express?.(shared),
+    pages: options.pages,
+    opsAddress: options.opsAddress,
+  });
+  const drain = (): void => desk.endLong(new Fault("unavailable", { message: "the server is stopping" }));
+  return { front, traffic, desk, drain };
+}

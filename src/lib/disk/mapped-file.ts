@@ -1,0 +1,94 @@
+/**
+ * Read-only files of which words are picked at random: memory-mapped where koffi can, else read into the heap. A
+ * rim: touching a mapping after munmap, or past a file that was cut short, kills the process, so only this file
+ * touches a view, and it hands out numbers and copies.
+ *
+ * Never: maps a file that something still writes to or may cut.
+ */
+import * as fs from "node:fs";
+import { assert } from "../assert.ts";
+import { readU32le } from "../bytes.ts";
+import { crc32 } from "../checksum.ts";
+import type { Disk } from "./disk.ts";
+import { native } from "./native.ts";
+
+/** Positions are bytes from the beginning of the file. Every call asserts that they lie inside. */
+export interface MappedFile {
+  readonly bytes: number;
+  /** Little-endian. */
+  u32(at: number): number;
+  crc32(start: number, end: number): number;
+  copy(start: number, end: number): Uint8Array;
+  /** Gives the memory back; no call may follow. */
+  close(): void;
+}
+
+/** Opens files for reading at random. Throws what the disk throws. */
+export type Mapper = (path: string) => MappedFile;
+
+class View implements MappedFile {
+  readonly bytes: number;
+  #view: Uint8Array | undefined;
+  readonly #unmap: () => void;
+
+  constructor(view: Uint8Array, unmap: () => void) {
+    this.bytes = view.length;
+    this.#view = view;
+    this.#unmap = unmap;
+  }
+
+  u32(at: number): number {
+    return readU32le(this.#inside(at, at + 4), at);
+  }
+
+  crc32(start: number, end: number): number {
+    return crc32(this.#inside(start, end), start, end);
+  }
+
+  copy(start: number, end: number): Uint8Array {
+    return Uint8Array.from(this.#inside(start, end).subarray(start, end));
+  }
+
+  close(): void {
+    this.#inside(0, 0);
+    this.#view = undefined;
+    this.#unmap();
+  }
+
+  #inside(start: number, end: number): Uint8Array {
+    assert(this.#view !== undefined, "a mapping was touched after it was closed");
+    assert(start >= 0 && start <= end && end <= this.bytes, "outside the mapping");
+    return this.#view;
+  }
+}
+
+/** Files read whole into the heap, from any disk. */
+export function heapMapper(disk: Disk): Mapper {
+  return (path) => {
+    const file = disk.open(path, "read");
+    try {
+      const bytes = new Uint8Array(file.size());
+      const found = file.read(bytes, 0);
+      return new View(bytes.subarray(0, found), () => {});
+    } finally {
+      file.close();
+    }
+  };
+}
+
+/** Files of the system's disk, mapped; undefined where mapping is not to be had. */
+export function systemMapper(): Mapper | undefined {
+  const calls = native();
+  if (calls === undefined) return undefined;
+  return (path) => {
+    const descriptor = fs.openSync(path, fs.constants.O_RDONLY);
+    try {
+      const bytes = fs.fstatSync(descriptor).size;
+      if (bytes === 0) return new View(new Uint8Array(0), () => {});
+      const { view, unmap } = calls.map(descriptor, bytes);
+      return new View(new Uint8Array(view), unmap);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  };
+}

@@ -1,0 +1,256 @@
+/**
+ * One batch as a frame: on disk, between nodes and in a gRPC answer the same bytes. Pure.
+ *
+ *   frame  := 0x00  length:u32be  RecordBatch         length counts what follows it
+ *   batch  := header [producer] (records | command)   protobuf, every header field written, also when zero
+ *   header := crc32 previous_crc32 index term base_offset timestamp_ms record_count kind group_id
+ *   producer := producer_id producer_epoch first_sequence producer_subject
+ *
+ * crc32 covers every byte of the frame but its own four. previous_crc32 is that of the batch before, so that the
+ * frames form a chain. Each header field has one constant place; FORMAT.md has the table.
+ *
+ * Never: looks inside a record (record-walk and record do), knows a file.
+ */
+import { assert } from "../../lib/assert.ts";
+import {
+  readBigU64le,
+  readU32be,
+  readU32le,
+  readU64le,
+  readVarint,
+  varintBytes,
+  varintEnd,
+  writeBigU64le,
+  writeU32be,
+  writeU32le,
+  writeU64le,
+  writeVarint,
+} from "../../lib/bytes.ts";
+import { crc32 } from "../../lib/checksum.ts";
+import type { Offset, ProducerStamp, RaftIndex, Term } from "../../types.ts";
+
+/** The gRPC prefix: a flag byte, then the length. */
+export const prefixBytes = 5;
+/** Prefix and header: where a frame without a producer has its first record. */
+export const headerBytes = 63;
+/** A batch is at most this large as a frame, so that no message exceeds 4 MiB. */
+export const frameBytesMax = 4 * 1024 * 1024 - 64 * 1024;
+/** Records in one batch. */
+export const batchRecordsMax = 65_536;
+/** Terms have 32 bits in an index entry. */
+export const termMax = 0xffff_ffff;
+/** Bytes of a producer's subject. */
+export const subjectBytesMax = 255;
+
+export const batchKind = { data: 0, noOp: 1, configuration: 2, trim: 3, settings: 4 } as const;
+export type BatchKind = (typeof batchKind)[keyof typeof batchKind];
+
+/** Where each field's value stands; its tag is the byte before. */
+const place = {
+  crc: 6,
+  previousCrc: 11,
+  index: 16,
+  term: 25,
+  baseOffset: 34,
+  timestamp: 43,
+  recordCount: 52,
+  kind: 57,
+  group: 59,
+  producerId: 64,
+  producerEpoch: 73,
+  firstSequence: 78,
+  subject: 87,
+} as const;
+
+/** Tag bytes at their places: field number << 3 | wire type. */
+const headerTags: readonly (readonly [at: number, tag: number])[] = [
+  [place.crc - 1, 0x15],
+  [place.previousCrc - 1, 0x1d],
+  [place.index - 1, 0x21],
+  [place.term - 1, 0x29],
+  [place.baseOffset - 1, 0x31],
+  [place.timestamp - 1, 0x39],
+  [place.recordCount - 1, 0x45],
+  [place.kind - 1, 0x48],
+  [place.group - 1, 0x55],
+];
+const producerTag = 0x59;
+const producerTags: readonly (readonly [at: number, tag: number])[] = [
+  [place.producerId - 1, producerTag],
+  [place.producerEpoch - 1, 0x65],
+  [place.firstSequence - 1, 0x69],
+  [place.subject - 1, 0x72],
+];
+export const commandTag = 0x7a;
+
+/** What a batch's header says, its chain values left out. */
+export interface BatchHeader {
+  readonly index: RaftIndex;
+  readonly term: Term;
+  readonly baseOffset: Offset;
+  readonly timestampMs: number;
+  readonly recordCount: number;
+  readonly kind: BatchKind;
+}
+
+/** The whole frame's length; the prefix must be there. */
+export const frameBytes = (bytes: Uint8Array, at: number): number => prefixBytes + readU32be(bytes, at + 1);
+export const frameCrc = (bytes: Uint8Array, at: number): number => readU32le(bytes, at + place.crc);
+export const framePreviousCrc = (bytes: Uint8Array, at: number): number =>
+  readU32le(bytes, at + place.previousCrc);
+export const frameIndex = (bytes: Uint8Array, at: number): RaftIndex => readU64le(bytes, at + place.index);
+export const frameTerm = (bytes: Uint8Array, at: number): Term => readU64le(bytes, at + place.term);
+export const frameBaseOffset = (bytes: Uint8Array, at: number): Offset =>
+  readU64le(bytes, at + place.baseOffset);
+export const frameTimestampMs = (bytes: Uint8Array, at: number): number =>
+  readU64le(bytes, at + place.timestamp);
+export const frameRecordCount = (bytes: Uint8Array, at: number): number =>
+  readU32le(bytes, at + place.recordCount);
+export const frameKind = (bytes: Uint8Array, at: number): BatchKind => bytes[at + place.kind] as BatchKind;
+export const frameNextOffset = (bytes: Uint8Array, at: number): Offset =>
+  frameBaseOffset(bytes, at) + frameRecordCount(bytes, at);
+
+export function frameHeader(bytes: Uint8Array, at: number): BatchHeader {
+  return {
+    index: frameIndex(bytes, at),
+    term: frameTerm(bytes, at),
+    baseOffset: frameBaseOffset(bytes, at),
+    timestampMs: frameTimestampMs(bytes, at),
+    recordCount: frameRecordCount(bytes, at),
+    kind: frameKind(bytes, at),
+  };
+}
+
+/** Where the records (or the command) begin, relative to the file or buffer, of a frame that was checked. */
+export function framePayload(bytes: Uint8Array, at: number): number {
+  if (bytes[at + headerBytes] !== producerTag) return at + headerBytes;
+  const from = at + place.subject;
+  return varintEnd(bytes, from, from + 10) + readVarint(bytes, from, from + 10);
+}
+
+/** The producer of all the frame's records; its sequence is that of the first one. */
+export function frameProducer(bytes: Uint8Array, at: number): ProducerStamp | undefined {
+  if (bytes[at + headerBytes] !== producerTag) return undefined;
+  const payload = framePayload(bytes, at);
+  const from = varintEnd(bytes, at + place.subject, payload);
+  return {
+    subject: Buffer.from(bytes.buffer, bytes.byteOffset + from, payload - from).toString("utf8"),
+    id: readBigU64le(bytes, at + place.producerId),
+    epoch: readU32le(bytes, at + place.producerEpoch),
+    sequence: readU64le(bytes, at + place.firstSequence),
+  };
+}
+
+/** The command of a frame without records; empty where there is none. */
+export function frameCommand(bytes: Uint8Array, at: number): Uint8Array {
+  const end = at + frameBytes(bytes, at);
+  const payload = framePayload(bytes, at);
+  if (payload >= end || bytes[payload] !== commandTag) return new Uint8Array(0);
+  const body = varintEnd(bytes, payload + 1, end);
+  return body < 0 ? new Uint8Array(0) : bytes.subarray(body, end);
+}
+
+/** How many bytes stand before the first record of a batch of this producer. */
+export function headBytes(producer: ProducerStamp | undefined): number {
+  if (producer === undefined) return headerBytes;
+  const subject = Buffer.byteLength(producer.subject);
+  assert(subject <= subjectBytesMax, "subject too long");
+  return place.subject + varintBytes(subject) + subject;
+}
+
+/**
+ * Writes prefix, header and producer block at `at`, around a payload that stands already at
+ * `at + headBytes(producer) … end`, and seals the frame. Answers its CRC: the next one's previousCrc.
+ */
+export function writeHead(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  header: BatchHeader,
+  previousCrc: number,
+  producer?: ProducerStamp,
+): number {
+  assert(end - at <= frameBytesMax, "frame too large");
+  bytes[at] = 0;
+  writeU32be(bytes, at + 1, end - at - prefixBytes);
+  for (const [tagAt, tag] of headerTags) bytes[at + tagAt] = tag;
+  writeU32le(bytes, at + place.previousCrc, previousCrc);
+  writeU64le(bytes, at + place.index, header.index);
+  writeU64le(bytes, at + place.term, header.term);
+  writeU64le(bytes, at + place.baseOffset, header.baseOffset);
+  writeU64le(bytes, at + place.timestamp, header.timestampMs);
+  writeU32le(bytes, at + place.recordCount, header.recordCount);
+  bytes[at + place.kind] = header.kind;
+  writeU32le(bytes, at + place.group, 0);
+  if (producer !== undefined) writeProducer(bytes, at, producer);
+  const crc = computeCrc(bytes, at, end);
+  writeU32le(bytes, at + place.crc, crc);
+  return crc;
+}
+
+function writeProducer(bytes: Uint8Array, at: number, producer: ProducerStamp): void {
+  for (const [tagAt, tag] of producerTags) bytes[at + tagAt] = tag;
+  writeBigU64le(bytes, at + place.producerId, producer.id);
+  writeU32le(bytes, at + place.producerEpoch, producer.epoch);
+  writeU64le(bytes, at + place.firstSequence, producer.sequence);
+  const subject = Buffer.from(producer.subject);
+  bytes.set(subject, writeVarint(bytes, at + place.subject, subject.length));
+}
+
+/** A frame of its own: for commands, and for tests. `payload` is records or, for other kinds, the bare command. */
+export function encodeFrame(
+  header: BatchHeader,
+  payload: Uint8Array,
+  previousCrc: number,
+  producer?: ProducerStamp,
+): Uint8Array {
+  const command = header.kind !== batchKind.data && payload.length > 0;
+  const head = headBytes(producer);
+  const frame = new Uint8Array(head + (command ? 1 + varintBytes(payload.length) : 0) + payload.length);
+  let at = head;
+  if (command) {
+    frame[at] = commandTag;
+    at = writeVarint(frame, at + 1, payload.length);
+  }
+  frame.set(payload, at);
+  writeHead(frame, 0, frame.length, header, previousCrc, producer);
+  return frame;
+}
+
+function computeCrc(bytes: Uint8Array, at: number, end: number): number {
+  return crc32(bytes, at + place.crc + 4, end, crc32(bytes, at, at + place.crc));
+}
+
+/** What may be wrong with a frame. */
+export type FrameFlaw = "short" | "length" | "header" | "checksum" | "fields";
+
+/**
+ * Checks the frame at `at`, of which `end` is the end of what is at hand: "short" when it does not lie there whole.
+ * Answers undefined when it is sound; then every accessor above may be used on it.
+ */
+export function checkFrame(bytes: Uint8Array, at: number, end: number): FrameFlaw | undefined {
+  if (at + prefixBytes > end) return "short";
+  const length = frameBytes(bytes, at);
+  if (bytes[at] !== 0 || length < headerBytes || length > frameBytesMax) return "length";
+  if (at + length > end) return "short";
+  for (const [tagAt, tag] of headerTags) if (bytes[at + tagAt] !== tag) return "header";
+  if (frameCrc(bytes, at) !== computeCrc(bytes, at, at + length)) return "checksum";
+  return checkFields(bytes, at, at + length) ? undefined : "fields";
+}
+
+/** Only a frame made elsewhere, or forged with a right checksum, fails here. */
+function checkFields(bytes: Uint8Array, at: number, end: number): boolean {
+  const { index, term, baseOffset, timestampMs, recordCount, kind } = frameHeader(bytes, at);
+  const safe = Number.isSafeInteger;
+  if (!safe(index) || term > termMax || !safe(baseOffset + recordCount) || !safe(timestampMs)) return false;
+  if (kind > batchKind.settings || recordCount > batchRecordsMax) return false;
+  if ((kind === batchKind.data) !== recordCount > 0) return false;
+  if (bytes[at + headerBytes] !== producerTag) return true;
+  if (at + place.subject > end) return false;
+  for (const [tagAt, tag] of producerTags) if (bytes[at + tagAt] !== tag) return false;
+  if (!safe(readU64le(bytes, at + place.firstSequence) + recordCount)) return false;
+  const subject = readVarint(bytes, at + place.subject, end);
+  return (
+    subject >= 0 && subject <= subjectBytesMax && varintEnd(bytes, at + place.subject, end) + subject <= end
+  );
+}

@@ -1,0 +1,59 @@
+/**
+ * Checks what lies behind the header of a frame: every record of a data batch, the command of any other. Pure.
+ *
+ * A checksum says that bytes are as they were written, not that they were written by a correct program. What passes here
+ * can be walked by every reader: each record and each field ends where its length says, inside its frame.
+ */
+import { Fault } from "../../fault.ts";
+import { readVarint, varintEnd } from "../../lib/bytes.ts";
+import { decodeSettings, decodeTrim } from "./command.ts";
+import {
+  batchKind,
+  batchRecordsMax,
+  commandTag,
+  frameBytes,
+  frameBytesMax,
+  frameCommand,
+  frameKind,
+  framePayload,
+  frameRecordCount,
+} from "./frame.ts";
+import { type RecordLimits, type Walk, walkElements } from "./record-walk.ts";
+
+/** "records": a record is malformed, or there are not as many as the header says. "command": the command is malformed. */
+export type PayloadFlaw = "records" | "command";
+
+const limits: RecordLimits = { recordBytesMax: frameBytesMax, recordsMax: batchRecordsMax };
+const walk: Walk = { end: 0, count: 0, asIs: true };
+
+/** Checks the frame at `at`, which checkFrame() found sound. Returns undefined if its payload is well-formed. */
+export function checkPayload(bytes: Uint8Array, at: number): PayloadFlaw | undefined {
+  const end = at + frameBytes(bytes, at);
+  try {
+    if (frameKind(bytes, at) === batchKind.data) return checkRecords(bytes, at, end);
+    return checkCommand(bytes, at, end);
+  } catch (reason) {
+    if (!(reason instanceof Fault)) throw reason;
+    return frameKind(bytes, at) === batchKind.data ? "records" : "command";
+  }
+}
+
+/** Stored records hold fields 1, 5 and 6 and nothing else: what the walk would have to strip was never stored. */
+function checkRecords(bytes: Uint8Array, at: number, end: number): PayloadFlaw | undefined {
+  walkElements(bytes, framePayload(bytes, at), end, limits, walk);
+  const sound = walk.end === end && walk.count === frameRecordCount(bytes, at) && walk.asIs;
+  return sound ? undefined : "records";
+}
+
+function checkCommand(bytes: Uint8Array, at: number, end: number): PayloadFlaw | undefined {
+  const from = framePayload(bytes, at);
+  if (from < end) {
+    const body = varintEnd(bytes, from + 1, end);
+    if (bytes[from] !== commandTag || body < 0 || readVarint(bytes, from + 1, end) !== end - body)
+      return "command";
+  }
+  const kind = frameKind(bytes, at);
+  if (kind === batchKind.trim) decodeTrim(frameCommand(bytes, at));
+  if (kind === batchKind.settings) decodeSettings(frameCommand(bytes, at));
+  return undefined;
+}

@@ -1,0 +1,224 @@
+/**
+ * The record walk: looks at every byte of a run of records once, without decoding any, so that what is stored can
+ * be trusted by every reader. Pure.
+ *
+ *   run     := element*          element := 0x0a length record        (the bytes of `repeated Record = 1`)
+ *   stored  := value? key? header*                fields 1, 5 and 6; last one wins, as in protobuf
+ *
+ * Everything else that a client sends inside a record (offset 2, term 3, type 4, timestamp 7, and numbers nobody
+ * has given a meaning yet) is the server's to say: a run that holds any of it is copied without it. Groups, wire
+ * types that do not fit, lengths that pass their end, and header names that are not UTF-8 are refused.
+ *
+ * Never: builds a record, changes the bytes it was given.
+ */
+import { isUtf8 } from "node:buffer";
+import { Fault } from "../../fault.ts";
+import { delimitedEnd, readVarint, varintBytes, varintEnd } from "../../lib/bytes.ts";
+import type { RecordRun } from "../../types.ts";
+import { batchRecordsMax } from "./frame.ts";
+import {
+  headerKeyTag,
+  headersTag,
+  headerValueTag,
+  keyTag,
+  recordTag,
+  skipField,
+  stripRun,
+  valueTag,
+} from "./record-strip.ts";
+
+export { recordTag, skipField };
+
+export interface RecordLimits {
+  /** One record's body: value, key and headers with their tags. */
+  readonly recordBytesMax: number;
+  /** Records in one run; at most batchRecordsMax. */
+  readonly recordsMax: number;
+  /** Headers in one record. Undefined: no limit, for records that were stored before there was one. */
+  readonly headersMax?: number;
+}
+
+/** What the service takes from clients. A reader makes an object of each header. */
+export const recordHeadersMax = 1024;
+
+export const defaultRecordLimits: RecordLimits = { recordBytesMax: 1024 * 1024, recordsMax: batchRecordsMax };
+
+/** What a walk found: a reusable object, so that the hot path allocates nothing. */
+export interface Walk {
+  /** Behind the last element. */
+  end: number;
+  count: number;
+  /** True when the elements may be stored as they are. */
+  asIs: boolean;
+}
+
+/**
+ * Walks the elements from `start` on, up to `end` or the first byte that is not an element's tag, and notes in
+ * `walk` where that was. Throws Fault "bad-record" (with `position` and `record`) and "too-large".
+ */
+export function walkElements(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  limits: RecordLimits,
+  walk: Walk,
+): void {
+  let at = start;
+  let count = 0;
+  let asIs = true;
+  while (at < end && bytes[at] === recordTag) {
+    const length = readVarint(bytes, at + 1, end);
+    const body = varintEnd(bytes, at + 1, end);
+    if (length < 0 || body < 0 || length > end - body)
+      throw bad("its length passes the end", at - start, count);
+    if (length > limits.recordBytesMax) {
+      throw new Fault("too-large", {
+        message: `record ${count} has ${length} bytes, the limit is ${limits.recordBytesMax}`,
+        facts: { record: count, bytes: length, limit: limits.recordBytesMax },
+      });
+    }
+    if (
+      !isBareValue(bytes, body, body + length) &&
+      !walkRecord(bytes, body, body + length, at - start, count, limits.headersMax)
+    )
+      asIs = false;
+    at = body + length;
+    count++;
+    if (count > limits.recordsMax) throw tooManyRecords(limits.recordsMax);
+  }
+  walk.end = at;
+  walk.count = count;
+  walk.asIs = asIs;
+}
+
+/** The run that `walk` found at `start`: the bytes themselves, or a copy without what may not be stored. */
+export function storedRun(bytes: Uint8Array, start: number, walk: Walk): RecordRun {
+  const run = bytes.subarray(start, walk.end);
+  return { bytes: walk.asIs ? run : stripRun(run), count: walk.count };
+}
+
+/** Walks bytes that are elements and nothing else. Throws Fault "bad-record" and "too-large". */
+export function walkRecords(bytes: Uint8Array, limits: RecordLimits = defaultRecordLimits): RecordRun {
+  const walk: Walk = { end: 0, count: 0, asIs: true };
+  walkElements(bytes, 0, bytes.length, limits, walk);
+  if (walk.end !== bytes.length) throw bad("a byte that begins no record", walk.end, walk.count);
+  return storedRun(bytes, 0, walk);
+}
+
+/**
+ * The record in `at … end` is a value and nothing else, of less than 16 KiB, as most are. What is not recognised here may
+ * be one still: walkRecord() tells.
+ */
+function isBareValue(bytes: Uint8Array, at: number, end: number): boolean {
+  if (bytes[at] !== valueTag) return false;
+  const low = bytes[at + 1]!;
+  if (low < 0x80) return at + 2 + low === end;
+  const high = bytes[at + 2]!;
+  return high > 0 && high < 0x80 && at + 3 + (low - 0x80) + high * 0x80 === end;
+}
+
+/** True when the record at `start … end` may be stored as it is. `position` and `record` are for the fault. */
+function walkRecord(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  position: number,
+  record: number,
+  headersMax: number | undefined,
+): boolean {
+  let asIs = true;
+  let headers = 0;
+  let at = start;
+  while (at < end) {
+    const tag = bytes[at]!;
+    if (tag === valueTag || tag === keyTag || tag === headersTag) {
+      const next = delimitedEnd(bytes, at + 1, end);
+      if (next < 0) throw bad("a field passes the end", position, record);
+      if (tag === headersTag) {
+        if (++headers > (headersMax ?? headers)) throw tooManyHeaders(record, headersMax);
+        const body = varintEnd(bytes, at + 1, end);
+        if (!walkHeader(bytes, body, next, position, record)) asIs = false;
+      }
+      at = next;
+    } else {
+      asIs = false;
+      const next = skipField(bytes, at, end);
+      const field = tag < 0x80 ? tag : readVarint(bytes, at, end);
+      if (next < 0) throw bad("a field is malformed", position, record);
+      if (mismatched(field, recordWireTypes)) throw bad("a field has the wrong wire type", position, record);
+      if (field === valueTag || field === keyTag || field === headersTag) {
+        throw bad("a tag is longer than it need be", position, record);
+      }
+      at = next;
+    }
+  }
+  return asIs;
+}
+
+/** Field number → wire type of the fields that Record knows. */
+const recordWireTypes = [-1, 2, 0, 0, 0, 2, 2, 0];
+const headerWireTypes = [-1, 2, 2];
+
+function mismatched(tag: number, wireTypes: readonly number[]): boolean {
+  const expected = wireTypes[tag >>> 3];
+  return expected !== undefined && expected !== (tag & 7);
+}
+
+function walkHeader(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  position: number,
+  record: number,
+): boolean {
+  let asIs = true;
+  let at = start;
+  while (at < end) {
+    const tag = bytes[at]!;
+    const known = tag === headerKeyTag || tag === headerValueTag;
+    const next = known ? delimitedEnd(bytes, at + 1, end) : skipField(bytes, at, end);
+    if (next < 0) throw bad("a header is malformed", position, record);
+    if (tag === headerKeyTag && !isText(bytes, varintEnd(bytes, at + 1, end), next)) {
+      throw bad("a header's name is not UTF-8", position, record);
+    }
+    if (!known) {
+      asIs = false;
+      const field = tag < 0x80 ? tag : readVarint(bytes, at, end);
+      if (mismatched(field, headerWireTypes)) throw bad("a header has the wrong wire type", position, record);
+      if (field === headerKeyTag || field === headerValueTag) {
+        throw bad("a tag is longer than it need be", position, record);
+      }
+    }
+    at = next;
+  }
+  return asIs;
+}
+
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(at, end));
+  return true;
+}
+
+/** The fault for a request of more records than a batch holds. */
+export function tooManyRecords(limit: number): Fault {
+  return new Fault("too-large", { message: `more than ${limit} records in one request`, facts: { limit } });
+}
+
+function tooManyHeaders(record: number, limit = 0): Fault {
+  return new Fault("too-large", {
+    message: `record ${record} has more than ${limit} headers`,
+    facts: { record, limit },
+  });
+}
+
+function bad(why: string, position: number, record: number): Fault {
+  return new Fault("bad-record", {
+    message: `record ${record} is malformed, ${why}`,
+    facts: { record, position },
+  });
+}
+
+/** The size of an element whose record body has this many bytes. */
+export function elementBytes(bodyBytes: number): number {
+  return 1 + varintBytes(bodyBytes) + bodyBytes;
+}

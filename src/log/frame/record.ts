@@ -1,0 +1,190 @@
+/**
+ * Records inside frames: a cursor that walks a slice without decoding, and a codec for those who want the parts.
+ * Pure. Frames are checked before (checkFrame, checkPayload); still every step here ends inside the bytes it was given and
+ * moves forward, so that bytes that passed no check cost an error and never a loop.
+ */
+import { Fault } from "../../fault.ts";
+import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
+import type { Offset, RecordRun, Term } from "../../types.ts";
+import {
+  batchKind,
+  frameBaseOffset,
+  frameBytes,
+  frameKind,
+  framePayload,
+  frameTerm,
+  frameTimestampMs,
+  headerBytes as headBytesMin,
+} from "./frame.ts";
+import { recordTag } from "./record-walk.ts";
+
+export interface RecordHeader {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** A record taken apart. The byte arrays are views of what it was decoded from. */
+export interface RecordParts {
+  readonly value: Uint8Array;
+  readonly key: Uint8Array;
+  readonly headers: readonly RecordHeader[];
+}
+
+/**
+ * Goes through the records of `frame*`, from `from` on when given: `while (cursor.next()) …`. The fields are those
+ * of the record it stands on. Frames without records are passed over.
+ */
+export class RecordCursor {
+  readonly frames: Uint8Array;
+  offset: Offset = 0;
+  term: Term = 0;
+  timestampMs = 0;
+  /** Of the element, its tag and length included. */
+  elementStart = 0;
+  /** Of the record's stored bytes: the element without tag and length. */
+  start = 0;
+  end = 0;
+  readonly #from: Offset;
+  #frameEnd = 0;
+  #next = 0;
+
+  constructor(frames: Uint8Array, from: Offset = 0) {
+    this.frames = frames;
+    this.#from = from;
+  }
+
+  /** Steps to the next record; false behind the last. Throws Fault "corrupt" where a record passes its frame's end. */
+  next(): boolean {
+    do {
+      while (this.#next >= this.#frameEnd) if (!this.#enterFrame()) return false;
+      const { frames } = this;
+      this.elementStart = this.#next;
+      this.start = varintEnd(frames, this.#next + 1, this.#frameEnd);
+      this.end = delimitedEnd(frames, this.#next + 1, this.#frameEnd);
+      if (this.end < 0 || frames[this.#next] !== recordTag) throw malformed(this.offset + 1);
+      this.#next = this.end;
+      this.offset++;
+    } while (this.offset < this.#from);
+    return true;
+  }
+
+  #enterFrame(): boolean {
+    const { frames } = this;
+    const at = this.#frameEnd;
+    if (at >= frames.length) return false;
+    const end = at + frameBytes(frames, at);
+    if (at + headBytesMin > frames.length || end > frames.length) throw malformed(this.offset + 1);
+    this.#frameEnd = end;
+    this.#next = frameKind(frames, at) === batchKind.data ? framePayload(frames, at) : this.#frameEnd;
+    this.offset = frameBaseOffset(frames, at) - 1;
+    this.term = frameTerm(frames, at);
+    this.timestampMs = frameTimestampMs(frames, at);
+    return true;
+  }
+}
+
+const malformed = (offset: Offset): Fault =>
+  new Fault("corrupt", {
+    message: `the record at offset ${offset} is malformed, it does not end where its length says`,
+    facts: { offset, why: "records" },
+  });
+
+const fieldPassesEnd = (): Fault =>
+  new Fault("corrupt", { message: "a field of a record passes its end", facts: { why: "records" } });
+
+/** The parts of the stored record at `start … end`. Throws Fault "corrupt" when a field passes its end. */
+export function decodeRecord(bytes: Uint8Array, start: number, end: number): RecordParts {
+  let value = empty;
+  let key = empty;
+  const headers: RecordHeader[] = [];
+  for (let at = start; at < end; ) {
+    const body = varintEnd(bytes, at + 1, end);
+    const next = delimitedEnd(bytes, at + 1, end);
+    if (next < 0) throw fieldPassesEnd();
+    if (bytes[at] === 0x0a) value = bytes.subarray(body, next);
+    else if (bytes[at] === 0x2a) key = bytes.subarray(body, next);
+    else headers.push(decodeHeader(bytes, body, next));
+    at = next;
+  }
+  return { value, key, headers };
+}
+
+const empty: Uint8Array = new Uint8Array(0);
+
+function decodeHeader(bytes: Uint8Array, start: number, end: number): RecordHeader {
+  let key = "";
+  let value = empty;
+  for (let at = start; at < end; ) {
+    const body = varintEnd(bytes, at + 1, end);
+    const next = delimitedEnd(bytes, at + 1, end);
+    if (next < 0) throw fieldPassesEnd();
+    if (bytes[at] === 0x0a)
+      key = Buffer.from(bytes.buffer, bytes.byteOffset + body, next - body).toString("utf8");
+    else value = bytes.subarray(body, next);
+    at = next;
+  }
+  return { key, value };
+}
+
+/** What encodeRun takes: a record as a caller has it. */
+export interface NewRecord {
+  readonly value?: Uint8Array;
+  readonly key?: Uint8Array;
+  readonly headers?: readonly RecordHeader[];
+}
+
+/** A run that needs no walk, because it is made here: canonical protobuf, empty fields left out. */
+export function encodeRun(records: readonly NewRecord[]): RecordRun {
+  if (records.length === 1) {
+    const { value, key, headers } = records[0]!;
+    if (value !== undefined && (key?.length ?? 0) === 0 && (headers?.length ?? 0) === 0) return runOf(value);
+  }
+  const bodies = records.map(bodyBytes);
+  let total = 0;
+  for (const body of bodies) total += delimitedBytes(body);
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const [ordinal, record] of records.entries()) {
+    bytes[at] = recordTag;
+    at = writeVarint(bytes, at + 1, bodies[ordinal]!);
+    at = writeField(bytes, at, 0x0a, record.value);
+    at = writeField(bytes, at, 0x2a, record.key);
+    for (const header of record.headers ?? []) {
+      const key = Buffer.from(header.key);
+      bytes[at] = 0x32;
+      at = writeVarint(bytes, at + 1, headerBytes(key.length, header.value.length));
+      at = writeField(bytes, at, 0x0a, key);
+      at = writeField(bytes, at, 0x12, header.value);
+    }
+  }
+  return { bytes, count: records.length };
+}
+
+const delimitedBytes = (length: number): number => 1 + varintBytes(length) + length;
+/** A run of one record that is a value and nothing else, as most are. */
+function runOf(value: Uint8Array): RecordRun {
+  const body = fieldBytes(value.length);
+  const bytes = new Uint8Array(delimitedBytes(body));
+  bytes[0] = recordTag;
+  writeField(bytes, writeVarint(bytes, 1, body), 0x0a, value);
+  return { bytes, count: 1 };
+}
+
+const fieldBytes = (length: number): number => (length === 0 ? 0 : delimitedBytes(length));
+const headerBytes = (key: number, value: number): number => fieldBytes(key) + fieldBytes(value);
+
+function bodyBytes(record: NewRecord): number {
+  let total = fieldBytes(record.value?.length ?? 0) + fieldBytes(record.key?.length ?? 0);
+  for (const { key, value } of record.headers ?? []) {
+    total += delimitedBytes(headerBytes(Buffer.byteLength(key), value.length));
+  }
+  return total;
+}
+
+function writeField(bytes: Uint8Array, at: number, tag: number, value: Uint8Array | undefined): number {
+  if (value === undefined || value.length === 0) return at;
+  bytes[at] = tag;
+  const body = writeVarint(bytes, at + 1, value.length);
+  bytes.set(value, body);
+  return body + value.length;
+}

@@ -1,0 +1,223 @@
+/**
+ * The newest frames, in memory: what peers and caught-up tails are sent without touching the disk.
+ *
+ * Frames come in groups, each one buffer as it is written to disk. Once a group is committed its data frames are
+ * handed out as slices, one object for all tails. Bounded in bytes and groups; the oldest go first, but never what
+ * is not yet on disk.
+ *
+ * Never: copies frames.
+ */
+import type { BatchSlice, Offset, RaftIndex, Term } from "../types.ts";
+import {
+  batchKind,
+  frameBaseOffset,
+  frameBytes,
+  frameKind,
+  frameNextOffset,
+  frameTerm,
+} from "./frame/frame.ts";
+
+/** Frames in one buffer, one after another. `positions[k]` is where frame first+k begins; one more for the end. */
+export interface FrameGroup {
+  readonly bytes: Uint8Array;
+  readonly positions: readonly number[];
+  readonly first: RaftIndex;
+  /** Traceparents of the appends in it, as far as they have one. */
+  readonly traces?: readonly string[] | undefined;
+}
+
+export const lastOfGroup = (group: FrameGroup): RaftIndex => group.first + group.positions.length - 2;
+
+/** A slice that is handed to tails is cut near this size. */
+const sliceBytes = 256 * 1024;
+
+export class Recent {
+  readonly #bytesMax: number;
+  readonly #groupsMax: number;
+  #groups: FrameGroup[] = [];
+  #slices: BatchSlice[] = [];
+  #bytes = 0;
+
+  constructor(bytesMax: number, groupsMax = 4096) {
+    this.#bytesMax = bytesMax;
+    this.#groupsMax = groupsMax;
+  }
+
+  /** Adds frames behind the last; `durable` is the last index on disk, which may be forgotten. */
+  add(group: FrameGroup, durable: RaftIndex): void {
+    this.#groups.push(group);
+    this.#bytes += group.bytes.length;
+    if (this.#bytes > this.#bytesMax || this.#groups.length > this.#groupsMax) this.#evict(durable);
+  }
+
+  /** Makes slices of the frames `from … to`, now committed. */
+  expose(from: RaftIndex, to: RaftIndex): void {
+    for (let g = this.#groupOf(from); g >= 0 && g < this.#groups.length; g++) {
+      const group = this.#groups[g]!;
+      if (group.first > to) break;
+      const low = Math.max(from, group.first) - group.first;
+      const high = Math.min(to, lastOfGroup(group)) - group.first;
+      for (const slice of dataSlices(group, low, high)) this.#slices.push(slice);
+    }
+  }
+
+  /** The slice that holds this committed offset, if it is still here. */
+  sliceAt(offset: Offset): BatchSlice | undefined {
+    const slice = this.#slices[this.#sliceIndex(offset)];
+    return slice !== undefined && offset >= slice.firstOffset && offset < slice.nextOffset
+      ? slice
+      : undefined;
+  }
+
+  /** The slices from the one that holds `offset` on, as long as they fit in `maxBytes` together; at least one. */
+  slicesFrom(offset: Offset, maxBytes: number): BatchSlice[] {
+    if (this.sliceAt(offset) === undefined) return [];
+    const found: BatchSlice[] = [];
+    let bytes = 0;
+    for (let at = this.#sliceIndex(offset); at < this.#slices.length; at++) {
+      const slice = this.#slices[at]!;
+      bytes += slice.frames.length;
+      const gap = found.length > 0 && found[found.length - 1]!.nextOffset !== slice.firstOffset;
+      if (gap || (bytes > maxBytes && found.length > 0)) break;
+      found.push(slice);
+    }
+    return found;
+  }
+
+  /** Frames from `from` on, each by itself, while they fit in `maxBytes`; at least one. Empty: not here. */
+  frames(from: RaftIndex, to: RaftIndex, maxBytes: number): Uint8Array[] {
+    const found: Uint8Array[] = [];
+    let bytes = 0;
+    let index = from;
+    for (let g = this.#groupOf(from); g >= 0 && g < this.#groups.length && index <= to; g++) {
+      const group = this.#groups[g]!;
+      for (; index <= Math.min(to, lastOfGroup(group)); index++) {
+        const frame = frameOf(group, index);
+        bytes += frame.length;
+        if (bytes > maxBytes && found.length > 0) return found;
+        found.push(frame);
+      }
+    }
+    return found;
+  }
+
+  term(index: RaftIndex): Term | undefined {
+    const group = this.#groups[this.#groupOf(index)];
+    return group === undefined ? undefined : frameTerm(group.bytes, group.positions[index - group.first]!);
+  }
+
+  /** One frame, or undefined when it is not here. */
+  frame(index: RaftIndex): Uint8Array | undefined {
+    const group = this.#groups[this.#groupOf(index)];
+    return group === undefined ? undefined : frameOf(group, index);
+  }
+
+  /** Frames from `from` on were cut off. None of them was committed. */
+  truncate(from: RaftIndex): void {
+    while (this.#groups.length > 0) {
+      const group = this.#groups[this.#groups.length - 1]!;
+      if (lastOfGroup(group) < from) break;
+      this.#groups.pop();
+      this.#bytes -= group.bytes.length;
+      if (group.first >= from) continue;
+      const positions = group.positions.slice(0, from - group.first + 1);
+      const bytes = group.bytes.subarray(0, positions[positions.length - 1]!);
+      this.#groups.push({ bytes, positions, first: group.first });
+      this.#bytes += bytes.length;
+      break;
+    }
+  }
+
+  clear(): void {
+    this.#groups = [];
+    this.#slices = [];
+    this.#bytes = 0;
+  }
+
+  #evict(durable: RaftIndex): void {
+    // A quarter goes at once, so that the arrays are shifted rarely.
+    let drop = 0;
+    while (
+      drop < this.#groups.length - 1 &&
+      (this.#bytes > 0.75 * this.#bytesMax || this.#groups.length - drop > 0.75 * this.#groupsMax) &&
+      lastOfGroup(this.#groups[drop]!) <= durable
+    ) {
+      this.#bytes -= this.#groups[drop]!.bytes.length;
+      drop++;
+    }
+    this.#groups.splice(0, drop);
+    const oldest = this.#groups[0];
+    if (oldest === undefined) return;
+    const kept = frameBaseOffset(oldest.bytes, 0);
+    const stale = this.#slices.findIndex((slice) => slice.firstOffset >= kept);
+    this.#slices.splice(0, stale < 0 ? this.#slices.length : stale);
+  }
+
+  /** The group that holds this index, or −1. */
+  #groupOf(index: RaftIndex): number {
+    let [low, high] = [0, this.#groups.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#groups[middle]!.first <= index) low = middle + 1;
+      else high = middle;
+    }
+    const group = this.#groups[low - 1];
+    return group !== undefined && index <= lastOfGroup(group) ? low - 1 : -1;
+  }
+
+  #sliceIndex(offset: Offset): number {
+    let [low, high] = [0, this.#slices.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#slices[middle]!.firstOffset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+}
+
+function frameOf(group: FrameGroup, index: RaftIndex): Uint8Array {
+  const k = index - group.first;
+  return group.bytes.subarray(group.positions[k]!, group.positions[k + 1]!);
+}
+
+/** The data frames `low … high` of a group as slices, broken at control frames and near sliceBytes. */
+function dataSlices(group: FrameGroup, low: number, high: number): BatchSlice[] {
+  const { bytes, positions } = group;
+  const slices: BatchSlice[] = [];
+  for (let k = low; k <= high; ) {
+    const start = positions[k]!;
+    if (frameKind(bytes, start) !== batchKind.data) {
+      k++;
+      continue;
+    }
+    let lastAt = start;
+    while (
+      k <= high &&
+      frameKind(bytes, positions[k]!) === batchKind.data &&
+      (positions[k] === start || positions[k + 1]! - start <= sliceBytes)
+    ) {
+      lastAt = positions[k]!;
+      k++;
+    }
+    slices.push({
+      frames: bytes.subarray(start, positions[k]!),
+      firstOffset: frameBaseOffset(bytes, start),
+      nextOffset: frameNextOffset(bytes, lastAt),
+    });
+  }
+  return slices;
+}
+
+/** The frame of `slice` that holds `offset`, as a slice of its own. */
+export function frameSlice(slice: BatchSlice, offset: Offset): BatchSlice {
+  const { frames } = slice;
+  for (let at = 0; at < frames.length; at += frameBytes(frames, at)) {
+    const nextOffset = frameNextOffset(frames, at);
+    if (offset >= nextOffset) continue;
+    const length = frameBytes(frames, at);
+    if (length === frames.length) return slice;
+    return { frames: frames.subarray(at, at + length), firstOffset: frameBaseOffset(frames, at), nextOffset };
+  }
+  return slice;
+}

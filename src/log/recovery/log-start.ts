@@ -1,0 +1,78 @@
+/**
+ * Checks a value that claims to be the start of a log: what a leader's snapshot and a backup carry. Pure.
+ *
+ * A start is taken in whole, without frames that could contradict it, so every number in it is checked here.
+ */
+import { Fault } from "../../fault.ts";
+import type { ChainEnd } from "../frame/chain.ts";
+import { checkSettings, type LogSettings } from "../frame/command.ts";
+import { subjectBytesMax, termMax } from "../frame/frame.ts";
+import type { StateCheckpoint, StoredConfiguration } from "../log-state.ts";
+import { type ProducerRow, rememberedResults } from "../producers.ts";
+import type { LogStart } from "../segment/catalog.ts";
+
+/** Returns the value as a LogStart. Throws Fault "corrupt", with the part that is wrong, when it is not one. */
+export function checkLogStart(value: unknown): LogStart {
+  const start = fieldsOf<LogStart>(value, "start");
+  const end = fieldsOf<ChainEnd>(start.end, "end");
+  for (const field of ["index", "nextOffset", "timestampMs"] as const) demand(isWhole(end[field]), field);
+  demand(isWhole(end.term, termMax), "term");
+  demand(isWhole(end.crc, 0xffff_ffff), "crc");
+  const { index, lowest, settings, configuration, producers } = fieldsOf<StateCheckpoint>(
+    start.checkpoint,
+    "checkpoint",
+  );
+  demand(isWhole(index) && isWhole(lowest) && index <= (end.index as number), "checkpoint");
+  checkStoredSettings(settings);
+  if (configuration !== undefined && configuration !== null) {
+    const stored = fieldsOf<StoredConfiguration>(configuration, "configuration");
+    demand(isWhole(stored.index) && stored.command instanceof Uint8Array, "configuration");
+  }
+  demand(Array.isArray(producers) && producers.every(isProducerRow), "producers");
+  return value as LogStart;
+}
+
+function checkStoredSettings(value: unknown): void {
+  fieldsOf<LogSettings>(value, "settings");
+  try {
+    checkSettings(value as LogSettings);
+  } catch (cause) {
+    throw malformed("settings", cause);
+  }
+}
+
+/** Numbers that msgpack gives back as bigints are producers' ids alone. */
+function isProducerRow(value: unknown): value is ProducerRow {
+  if (!Array.isArray(value)) return false;
+  const [subject, id, epoch, batches] = value as unknown[];
+  return (
+    typeof subject === "string" &&
+    Buffer.byteLength(subject) <= subjectBytesMax &&
+    (typeof id === "bigint" || isWhole(id)) &&
+    isWhole(epoch, 0xffff_ffff) &&
+    Array.isArray(batches) &&
+    batches.length > 0 &&
+    batches.length <= rememberedResults &&
+    batches.every((batch) => Array.isArray(batch) && batch.length === 5 && batch.every((one) => isWhole(one)))
+  );
+}
+
+const isWhole = (value: unknown, most: number = Number.MAX_SAFE_INTEGER): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most;
+
+function fieldsOf<T>(value: unknown, part: string): { readonly [K in keyof T]?: unknown } {
+  demand(typeof value === "object" && value !== null && !Array.isArray(value), part);
+  return value as { readonly [K in keyof T]?: unknown };
+}
+
+function demand(holds: boolean, part: string): void {
+  if (!holds) throw malformed(part);
+}
+
+function malformed(part: string, cause?: unknown): Fault {
+  return new Fault("corrupt", {
+    message: `the start of a log is malformed (${part})`,
+    facts: { why: "start", part },
+    cause,
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * Is the catalog there that the segments of a directory belong to? Asked before anything is created in the directory.
+ */
+import { Fault } from "../../fault.ts";
+import { type Disk, errorCode } from "../../lib/disk/disk.ts";
+import { firstIndexOf } from "./segment-files.ts";
+
+/** Fault "corrupt" for segments without their catalog. It says that nothing was changed: throw it before any change. */
+export function catalogGone(directory: string, segments: number): Fault {
+  const repair = `tailrace repair ${directory}`;
+  return new Fault("corrupt", {
+    message: `${directory}/log holds ${segments} segments, but the catalog that belongs to them in ${directory}/meta is gone; nothing was changed. See what a repair would do: ${repair}`,
+    facts: { file: `${directory}/meta`, position: 0, why: "no-catalog", repair },
+  });
+}
+
+/** Throws Fault "corrupt" for a data directory that holds segments and no catalog. Reads only. */
+export function checkCatalogFile(disk: Disk, directory: string): void {
+  const segments = storesIn(disk, `${directory}/log`);
+  if (segments > 0 && isEmpty(disk, `${directory}/meta/data.mdb`)) throw catalogGone(directory, segments);
+}
+
+function storesIn(disk: Disk, logDirectory: string): number {
+  try {
+    return disk.list(logDirectory).filter((name) => firstIndexOf(name, "store") !== undefined).length;
+  } catch (reason) {
+    if (["ENOENT", "ENOTDIR", "EACCES"].includes(errorCode(reason))) return 0;
+    throw reason;
+  }
+}
+
+/** A file that is not there is empty. */
+function isEmpty(disk: Disk, path: string): boolean {
+  if (!disk.exists(path)) return true;
+  const file = disk.open(path, "read");
+  try {
+    return file.size() === 0;
+  } finally {
+    file.close();
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * What the stable store holds of the log: the directory's identity, its list of segments, the state as of each
+ * segment's beginning, where the log starts, what was committed, and which files are about to go.
+ *
+ *   log/directory            { format, id }
+ *   log/start                { end, checkpoint }     the log before its first segment
+ *   log/segment/<first>      SegmentMeta             <first>: 20 digits
+ *   log/checkpoint/<first>   StateCheckpoint         the state before the segment's first batch
+ *   log/commit               the highest index known to be committed at some time
+ *   log/damage/<first>       NotedDamage             found while the log ran; refuses to start while it is there
+ *   log/scrubbed             first index of the segment that the scrub looked at last
+ *   log/doomed               first indexes of segments whose files are to be removed
+ *   log/unsynced             true while a node runs that does not sync every group
+ *
+ * Never: touches the segment files.
+ */
+import { Fault } from "../../fault.ts";
+import type { StableStore } from "../../store/mod.ts";
+import type { RaftIndex } from "../../types.ts";
+import { type ChainEnd, chainStart } from "../frame/chain.ts";
+import { emptyCheckpoint, type StateCheckpoint } from "../log-state.ts";
+import type { NotedDamage } from "../recovery/damage.ts";
+import { firstOf, type SegmentMeta } from "./segment.ts";
+
+const directoryFormat = 1;
+
+/** The log before its first segment: empty, or what a snapshot left. */
+export interface LogStart {
+  readonly end: ChainEnd;
+  readonly checkpoint: StateCheckpoint;
+}
+
+/** Changes for one atomic write. */
+export type CatalogChanges = Record<string, unknown>;
+
+const segmentPrefix = "log/segment/";
+const damagePrefix = "log/damage/";
+const pad = (first: RaftIndex): string => String(first).padStart(20, "0");
+
+export class Catalog {
+  readonly #store: StableStore;
+
+  constructor(store: StableStore) {
+    this.#store = store;
+  }
+
+  /** All or nothing, durable on return. */
+  write(...changes: readonly CatalogChanges[]): void {
+    this.#store.write(Object.assign({}, ...changes) as CatalogChanges);
+  }
+
+  /** The directory's id; undefined when nothing was ever stored. Throws Fault "unsupported-version". */
+  directoryId(): Uint8Array | undefined {
+    const found = this.#store.get("log/directory") as { format: number; id: Uint8Array } | undefined;
+    if (found === undefined) return undefined;
+    if (found.format !== directoryFormat) {
+      throw new Fault("unsupported-version", {
+        message: `the directory has format ${found.format}, this version reads format ${directoryFormat}`,
+        facts: { found: found.format, expected: directoryFormat },
+      });
+    }
+    return Uint8Array.from(found.id);
+  }
+
+  start(): LogStart {
+    return (
+      (this.#store.get("log/start") as LogStart | undefined) ?? {
+        end: chainStart,
+        checkpoint: emptyCheckpoint,
+      }
+    );
+  }
+
+  /** In the order of the log. Throws Fault "corrupt" when a value is gone, or is not the one of its key. */
+  segments(): SegmentMeta[] {
+    return this.#store.keys(segmentPrefix).map((key) => {
+      const meta = this.#store.get(key) as SegmentMeta | undefined;
+      if (meta !== undefined && key === segmentPrefix + pad(firstOf(meta))) return meta;
+      throw new Fault("corrupt", {
+        message: `the catalog is damaged, ${key} ${meta === undefined ? "has no value" : `holds segment ${firstOf(meta)}`}`,
+        facts: { file: "meta", position: 0, why: "catalog", key },
+      });
+    });
+  }
+
+  checkpoint(first: RaftIndex): StateCheckpoint | undefined {
+    return this.#store.get(`log/checkpoint/${pad(first)}`) as StateCheckpoint | undefined;
+  }
+
+  commit(): RaftIndex {
+    return (this.#store.get("log/commit") as RaftIndex | undefined) ?? 0;
+  }
+
+  /** First indexes of the segments that were found damaged. */
+  damaged(): RaftIndex[] {
+    return this.#store.keys(damagePrefix).map((key) => Number(key.slice(damagePrefix.length)));
+  }
+
+  scrubbed(): RaftIndex {
+    return (this.#store.get("log/scrubbed") as RaftIndex | undefined) ?? 0;
+  }
+
+  doomed(): RaftIndex[] {
+    return (this.#store.get("log/doomed") as RaftIndex[] | undefined) ?? [];
+  }
+
+  unsynced(): boolean {
+    return this.#store.get("log/unsynced") === true;
+  }
+}
+
+export const catalogChange = {
+  directory: (id: Uint8Array): CatalogChanges => ({ "log/directory": { format: directoryFormat, id } }),
+  start: (start: LogStart): CatalogChanges => ({ "log/start": start }),
+  segment: (meta: SegmentMeta): CatalogChanges => ({ [segmentPrefix + pad(firstOf(meta))]: meta }),
+  checkpoint: (first: RaftIndex, checkpoint: StateCheckpoint): CatalogChanges => ({
+    [`log/checkpoint/${pad(first)}`]: checkpoint,
+  }),
+  removed: (first: RaftIndex): CatalogChanges => ({
+    [segmentPrefix + pad(first)]: undefined,
+    [`log/checkpoint/${pad(first)}`]: undefined,
+    [damagePrefix + pad(first)]: undefined,
+  }),
+  damage: (first: RaftIndex, damage: NotedDamage | undefined): CatalogChanges => ({
+    [damagePrefix + pad(first)]: damage,
+  }),
+  scrubbed: (first: RaftIndex): CatalogChanges => ({ "log/scrubbed": first }),
+  commit: (index: RaftIndex): CatalogChanges => ({ "log/commit": index }),
+  doomed: (firsts: readonly RaftIndex[]): CatalogChanges => ({
+    "log/doomed": firsts.length === 0 ? undefined : firsts,
+  }),
+  unsynced: (unsynced: boolean): CatalogChanges => ({ "log/unsynced": unsynced ? true : undefined }),
+};

@@ -1,0 +1,68 @@
+/**
+ * The snapshot file's lines, as Serf writes them:
+ *
+ *   alive: NAME ADDR · not-alive: NAME · clock: N · event-clock: N · query-clock: N · leave
+ *
+ * A later line outdoes an earlier one. A torn last line, and one that is not known or cannot be, is skipped.
+ *
+ * Never: touches a file.
+ */
+import { type Endpoint, endpointText, parseHostPort } from "../codec/address.ts";
+import { lamportHonestMax } from "./serf-messages.ts";
+
+export interface SnapshotState {
+  /** Members that were alive at the end, by name. */
+  readonly alive: ReadonlyMap<string, Endpoint>;
+  readonly clocks: { readonly member: number; readonly event: number; readonly query: number };
+  /** True when the last thing that happened was to leave. */
+  readonly left: boolean;
+}
+
+export const snapshotLine = {
+  alive: (name: string, at: Endpoint): string => `alive: ${name} ${endpointText(at)}\n`,
+  notAlive: (name: string): string => `not-alive: ${name}\n`,
+  clocks: (clocks: SnapshotState["clocks"]): string =>
+    `clock: ${clocks.member}\nevent-clock: ${clocks.event}\nquery-clock: ${clocks.query}\n`,
+  leave: (): string => "leave\n",
+};
+
+export function parseSnapshot(text: string): SnapshotState {
+  const alive = new Map<string, Endpoint>();
+  const clocks = { member: 0, event: 0, query: 0 };
+  let left = false;
+  for (const line of text.slice(0, text.lastIndexOf("\n") + 1).split("\n")) {
+    const [word, rest] = split(line, ": ");
+    if (word === "alive") {
+      const at = rest.lastIndexOf(" ");
+      const endpoint = readEndpoint(rest.slice(at + 1));
+      if (at > 0 && endpoint !== undefined) alive.set(rest.slice(0, at), endpoint);
+      left = false;
+    } else if (word === "not-alive") alive.delete(rest);
+    else if (word === "clock") clocks.member = count(rest, clocks.member);
+    else if (word === "event-clock") clocks.event = count(rest, clocks.event);
+    else if (word === "query-clock") clocks.query = count(rest, clocks.query);
+    else if (word === "leave") {
+      alive.clear();
+      left = true;
+    }
+  }
+  return { alive, clocks, left };
+}
+
+function split(line: string, mark: string): [string, string] {
+  const at = line.indexOf(mark);
+  return at < 0 ? [line, ""] : [line.slice(0, at), line.slice(at + mark.length)];
+}
+
+/** A time that cannot be is none: with it, nobody would understand us. */
+function count(text: string, otherwise: number): number {
+  return /^\d{1,15}$/.test(text) && Number(text) <= lamportHonestMax ? Number(text) : otherwise;
+}
+
+function readEndpoint(text: string): Endpoint | undefined {
+  try {
+    return parseHostPort(text, 0);
+  } catch {
+    return undefined;
+  }
+}

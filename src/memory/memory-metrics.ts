@@ -1,0 +1,39 @@
+/** The memory budget as metrics. */
+import type { Metrics } from "../lib/telemetry.ts";
+import type { Flow, MemoryBudget } from "./memory-budget.ts";
+
+const flows: readonly Flow[] = ["in", "out", "standing"];
+
+export function observeMemory(metrics: Metrics, memory: MemoryBudget): void {
+  const each = (value: (flow: Flow) => number) =>
+    flows.map((flow) => ({ value: value(flow), attributes: { "tailrace.flow": flow } }));
+  metrics.gauge(
+    "tailrace.memory.held",
+    {
+      description: "Memory that requests (in), answers (out), connections and calls (standing) hold",
+      unit: "By",
+    },
+    () => each((flow) => memory.held(flow)),
+  );
+  metrics.gauge(
+    "tailrace.memory.limit",
+    { description: "Memory that requests, answers, connections and calls may hold", unit: "By" },
+    () => memory.limit,
+  );
+  metrics.total(
+    "tailrace.memory.refused",
+    {
+      description: "Requests refused, and answers not begun, because the memory budget was used up",
+      unit: "{request}",
+    },
+    () => each((flow) => memory.refused[flow]),
+  );
+  metrics.total(
+    "tailrace.memory.cut",
+    {
+      description: "Requests and answers ended because they made no progress while memory was short",
+      unit: "{request}",
+    },
+    () => memory.cuts,
+  );
+}

@@ -1,0 +1,108 @@
+/**
+ * Checks a copy of the log: every frame of every file that its snapshot names, along the chain. Reads only, and goes on
+ * behind what it finds.
+ */
+import {
+  batchKind,
+  type ChainEnd,
+  type Finding,
+  frameBaseOffset,
+  frameCommand,
+  frameKind,
+  framePreviousCrc,
+  frameRecordCount,
+  headerBytes,
+  LogState,
+  scanStore,
+} from "../../log/mod.ts";
+import type { Bounds } from "../../types.ts";
+import { decodeChange } from "../entries.ts";
+import type { BackupFile, BackupSnapshot } from "./backup.ts";
+
+/** The files of a copy. */
+export interface BackupSource {
+  /** Undefined where there is no such file. */
+  size(file: string): number | undefined;
+  /** At most so many bytes; fewer only at the file's end. */
+  read(file: string, position: number, bytes: number): Uint8Array;
+}
+
+export interface BackupReport extends Bounds {
+  readonly records: number;
+  /** Of sound frames. */
+  readonly bytes: number;
+  readonly findings: readonly Finding[];
+}
+
+export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): BackupReport {
+  const findings: Finding[] = [];
+  const state = LogState.from(snapshot.start.checkpoint);
+  let end: ChainEnd | undefined = snapshot.start.end;
+  let next = end.nextOffset;
+  let bytes = 0;
+  for (const listed of snapshot.files) {
+    const { file } = listed;
+    const size = source.size(file);
+    if (size === undefined) {
+      findings.push({ file, position: 0, kind: "missing" });
+      end = undefined;
+      continue;
+    }
+    if (size !== listed.bytes)
+      findings.push({ file, position: Math.min(size, listed.bytes), kind: "length" });
+    const scan = scanFile(listed, source, end, state);
+    bytes += scan.position;
+    if (scan.flaw !== undefined) findings.push({ file, position: scan.position, kind: scan.flaw });
+    else if (scan.end.index !== listed.last) findings.push({ file, position: scan.position, kind: "index" });
+    const whole = scan.flaw === undefined && size === listed.bytes && scan.end.index === listed.last;
+    end = whole ? scan.end : undefined;
+    next = scan.end.nextOffset;
+  }
+  state.commitTo(snapshot.index);
+  const lowest = Math.min(next, Math.max(state.lowest, snapshot.start.end.nextOffset));
+  return { records: next - lowest, bytes, lowest, next, findings };
+}
+
+/** `before` is undefined behind damage: then the file is checked from what its own first frame says. */
+function scanFile(
+  { file, first, bytes }: BackupFile,
+  source: BackupSource,
+  before: ChainEnd | undefined,
+  state: LogState,
+): ReturnType<typeof scanStore> {
+  const reader = {
+    read(target: Uint8Array, position: number): number {
+      const found = source.read(file, position, target.length);
+      target.set(found);
+      return found.length;
+    },
+  };
+  return scanStore(
+    reader,
+    bytes,
+    before ?? startOf(source.read(file, 0, headerBytes), first),
+    (frames, at) => {
+      if (frameKind(frames, at) === batchKind.configuration) {
+        try {
+          decodeChange(frameCommand(frames, at));
+        } catch {
+          return "command";
+        }
+      }
+      // Behind damage the state is not that of the log any more; only what is trimmed is asked of it.
+      if (before !== undefined) state.stage(frames, at);
+      return undefined;
+    },
+  );
+}
+
+function startOf(head: Uint8Array, first: number): ChainEnd {
+  const known = head.length >= headerBytes && frameRecordCount(head, 0) >= 0;
+  return {
+    index: first - 1,
+    term: 0,
+    nextOffset: known ? frameBaseOffset(head, 0) : 0,
+    timestampMs: 0,
+    crc: known ? framePreviousCrc(head, 0) : 0,
+  };
+}

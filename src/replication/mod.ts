@@ -1,0 +1,40 @@
+/** The replication module: Raft over the segmented log. See DESIGN.md. */
+export {
+  type BackupSnapshot,
+  backupParts,
+  readSnapshot,
+  restoreFrames,
+  snapshotFile,
+} from "./backup/backup.ts";
+export { verifyBackup } from "./backup/verify-backup.ts";
+export { isPlainPacked, unpackChecked } from "./checked-msgpack.ts";
+export { isConfiguration, isWhole } from "./configuration-check.ts";
+export { directoryText, entryOf, pack, peerOf } from "./entries.ts";
+export { forceConfiguration } from "./force-configuration.ts";
+export {
+  type BootClaim,
+  type BootNumber,
+  type ClaimFlaw,
+  claimOf,
+  flawOf,
+  isCount,
+  isSameBoot,
+  noPosition,
+  type Position,
+  type SeenBoot,
+  seenOf,
+} from "./identity/boot.ts";
+export type { BootBook } from "./identity/boot-book.ts";
+export { noLeader } from "./leader-watch.ts";
+export { Replica, type ReplicaOptions } from "./replica.ts";
+export type { Forwarder } from "./replicated-log.ts";
+export {
+  type Disowned,
+  isCountedOn,
+  isDisowned,
+  laterTermChanges,
+  StableState,
+  strangerChanges,
+} from "./stable-state.ts";
+export { LogTime } from "./time/log-time.ts";
+export type { PeerClocks } from "./time/peer-clocks.ts";

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admissionOf, nodeTagsOf, tagsOf } from "../../../../src/agent/gossip/gossip-tags.ts";
+import { encodeTags } from "../../../../src/membership/codec/tags.ts";
+
+const node = {
+  clusterId: "e37a22c1-f085-4637-a844-3bbebaf07102",
+  rpcAddr: "10.1.2.3:8080",
+  directory: "5c5ade2e30eea3845bd793ce23fd5bb3",
+  version: "0.1.0",
+};
+
+test("what a node says of itself is read back, with a cluster and without", () => {
+  assert.deepEqual(nodeTagsOf(tagsOf(node)), node);
+  const waiting = { ...node, clusterId: undefined };
+  assert.deepEqual(nodeTagsOf(tagsOf(waiting)), waiting);
+  assert.equal("cluster" in tagsOf(waiting), false);
+});
+
+test("the tags of a node with long names fit into a member's meta", () => {
+  const long = { ...node, rpcAddr: `${"n".repeat(253)}:65535` };
+  assert.ok(encodeTags(tagsOf(long)).length <= 512);
+});
+
+test("a member with another role, or half of the tags, is an observer", () => {
+  const { directory, ...half } = tagsOf(node);
+  assert.equal(typeof directory, "string");
+  for (const tags of [{}, { role: "web" }, { ...tagsOf(node), role: "web" }, half])
+    assert.equal(nodeTagsOf(tags), undefined);
+});
+
+test("only a node of another cluster is kept out, and only by one that is in a cluster", () => {
+  let own: string | undefined = node.clusterId;
+  const admission = admissionOf(() => own);
+  const foreign = tagsOf({ ...node, clusterId: "other" });
+  assert.equal(admission("a", tagsOf(node)), undefined);
+  assert.equal(admission("a", tagsOf({ ...node, clusterId: undefined })), undefined);
+  assert.equal(admission("a", { role: "web", cluster: "other" }), undefined);
+  const refused = admission("a", foreign);
+  assert.equal(refused?.kind, "failed-precondition");
+  assert.deepEqual(refused?.facts, { name: "a", cluster: "other", ownCluster: node.clusterId });
+  own = undefined;
+  assert.equal(admission("a", foreign), undefined);
+});

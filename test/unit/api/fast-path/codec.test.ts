@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { envelopeBytes } from "../../../../src/api/fast-path/envelope.ts";
+import { AppendRequest } from "../../../../src/api/fast-path/request-codec.ts";
+import {
+  consumeResponseBytes,
+  markerResponse,
+  produceBatchResponse,
+  produceBulkResponse,
+  writeConsumeResponse,
+  writeProduceResponse,
+} from "../../../../src/api/fast-path/response-codec.ts";
+import {
+  ConsumeResponseSchema,
+  ProduceBatchRequestSchema,
+  ProduceBatchResponseSchema,
+  ProduceBulkResponseSchema,
+  ProduceRequestSchema,
+  ProduceResponseSchema,
+  RecordBatchSchema,
+  type Record as RecordMessage,
+} from "../../../../src/gen/log/v1/log_pb.js";
+import { readU32be } from "../../../../src/lib/bytes.ts";
+import { defaultRecordLimits, encodeFrame, encodeRun, RecordCursor } from "../../../../src/log/mod.ts";
+
+const bytes = fc.uint8Array({ maxLength: 300 });
+const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
+const safe = fc.bigInt({ min: 0n, max: BigInt(Number.MAX_SAFE_INTEGER) });
+const record = fc.record({
+  value: bytes,
+  key: bytes,
+  offset: u64,
+  term: u64,
+  type: fc.nat(),
+  timestampMs: u64,
+  headers: fc.array(fc.record({ key: fc.string({ unit: "binary", maxLength: 20 }), value: bytes }), {
+    maxLength: 4,
+  }),
+});
+const producer = fc.option(
+  fc.record({ id: u64, epoch: fc.integer({ min: 0, max: 0xffff_ffff }), sequence: safe }),
+  { nil: undefined },
+);
+const request = fc.record({ producer, expectedOffset: fc.option(safe, { nil: undefined }) });
+
+/** What is kept of a client's record. */
+const kept = ({ value, key, headers }: Pick<RecordMessage, "value" | "key" | "headers">) => ({
+  value: Buffer.from(value).toString("hex"),
+  key: Buffer.from(key).toString("hex"),
+  headers: headers.map((header) => [header.key, Buffer.from(header.value).toString("hex")]),
+});
+
+function checkAppend(read: AppendRequest, sent: { producer: unknown; expectedOffset: unknown }): void {
+  const stamp = read.producer;
+  const got = stamp && { id: stamp.id, epoch: stamp.epoch, sequence: BigInt(stamp.sequence) };
+  assert.deepEqual(got, sent.producer === undefined ? undefined : { ...(sent.producer as object) });
+  assert.equal(stamp?.subject, sent.producer === undefined ? undefined : "ann");
+  assert.equal(
+    read.expectedOffset,
+    sent.expectedOffset === undefined ? undefined : Number(sent.expectedOffset),
+  );
+}
+
+test("a ProduceRequest means the same to the codec as to protobuf-es", () => {
+  const read = new AppendRequest(defaultRecordLimits, "ann");
+  fc.assert(
+    fc.property(record, request, fc.nat(20), (one, rest, before) => {
+      const message = create(ProduceRequestSchema, { record: one, ...rest } as never);
+      const encoded = new Uint8Array([...new Uint8Array(before), ...toBinary(ProduceRequestSchema, message)]);
+      assert.ok(read.read(encoded, before, encoded.length, 1, 1));
+      checkAppend(read, rest);
+      const [stored] = fromBinary(RecordBatchSchema, read.run.bytes).records;
+      assert.equal(read.run.count, 1);
+      assert.deepEqual(kept(stored as RecordMessage), kept(message.record as RecordMessage));
+      assert.deepEqual([stored?.offset, stored?.term, stored?.type, stored?.timestampMs], [0n, 0n, 0, 0n]);
+    }),
+    { seed: 1, numRuns: 500 },
+  );
+});
+
+test("a ProduceBatchRequest means the same to the codec as to protobuf-es", () => {
+  const read = new AppendRequest(defaultRecordLimits, "ann");
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 1, maxLength: 8 }), request, (records, rest) => {
+      const message = create(ProduceBatchRequestSchema, { records, ...rest } as never);
+      const encoded = toBinary(ProduceBatchRequestSchema, message);
+      assert.ok(read.read(encoded, 0, encoded.length, 1, Number.MAX_SAFE_INTEGER));
+      checkAppend(read, rest);
+      const stored = fromBinary(RecordBatchSchema, read.run.bytes).records;
+      assert.equal(read.run.count, records.length);
+      assert.deepEqual(stored.map(kept), message.records.map(kept));
+    }),
+    { seed: 2, numRuns: 300 },
+  );
+});
+
+test("the fields of a request may come in any order", () => {
+  const read = new AppendRequest(defaultRecordLimits, "ann");
+  const part = (init: object): Uint8Array =>
+    toBinary(ProduceRequestSchema, create(ProduceRequestSchema, init as never));
+  const parts = [
+    part({ record: { value: Buffer.from("x") } }),
+    part({ producer: { id: 7n, epoch: 1, sequence: 3n } }),
+    part({ expectedOffset: 9n }),
+  ];
+  for (const order of [
+    [0, 1, 2],
+    [2, 1, 0],
+    [1, 0, 2],
+  ]) {
+    const encoded = Buffer.concat(order.map((at) => parts[at] as Uint8Array));
+    assert.ok(read.read(encoded, 0, encoded.length, 1, 1));
+    checkAppend(read, { producer: { id: 7n, epoch: 1, sequence: 3n }, expectedOffset: 9n });
+  }
+});
+
+test("unusual messages are left to protobuf-es", () => {
+  const read = new AppendRequest(defaultRecordLimits, "ann");
+  const one = Buffer.from([0x0a, 0x02, 0x0a, 0x00]);
+  const cases: Record<string, Uint8Array> = {
+    "no record": Buffer.alloc(0),
+    "two records": Buffer.concat([one, one]),
+    "an unknown group": Buffer.concat([one, Buffer.from([0x23, 0x24])]),
+    "more unknown fields than a message may have": Buffer.concat([one, Buffer.alloc(65_538, "\x20\x00")]),
+    "two expectations": Buffer.concat([one, Buffer.from([0x18, 0x01, 0x18, 0x02])]),
+    "an expectation above 2^53": Buffer.concat([one, Buffer.from("18ffffffffffffffff7f", "hex")]),
+    "a producer's unknown field": Buffer.concat([one, Buffer.from([0x12, 0x02, 0x20, 0x01])]),
+    "a producer cut off": Buffer.concat([one, Buffer.from([0x12, 0x05, 0x08])]),
+    "an epoch above 32 bits": Buffer.concat([one, Buffer.from("12061080808080 20".replace(" ", ""), "hex")]),
+  };
+  for (const [name, message] of Object.entries(cases)) {
+    assert.equal(read.read(message, 0, message.length, 1, 1), false, name);
+  }
+});
+
+test("unknown fields are passed over, and records that stand in several runs are one batch", () => {
+  const read = new AppendRequest(defaultRecordLimits, "ann");
+  const message = Buffer.from("2001" + "0a020a00" + "220161" + "1801" + "0a030a0107" + "2d00000000", "hex");
+  assert.equal(read.read(message, 0, message.length, 1, 99), true);
+  assert.equal(read.expectedOffset, 1);
+  const slow = fromBinary(ProduceBatchRequestSchema, message).records;
+  const found = fromBinary(ProduceBatchRequestSchema, read.run.bytes).records;
+  assert.equal(read.run.count, 2);
+  assert.deepEqual(
+    found.map(({ value }) => [...value]),
+    slow.map(({ value }) => [...value]),
+  );
+  const full = Buffer.alloc(2 * 65_536, Buffer.from("0a00", "hex"));
+  const many = Buffer.concat([full, Buffer.from("20000a00", "hex")]);
+  assert.throws(() => read.read(many, 0, many.length, 1, Number.MAX_SAFE_INTEGER), /more than 65536 records/);
+});
+
+/** The message of an envelope, whose length must be right. */
+function opened(envelope: Uint8Array): Uint8Array {
+  assert.equal(envelope[0], 0);
+  assert.equal(readU32be(envelope, 1), envelope.length - envelopeBytes);
+  return envelope.subarray(envelopeBytes);
+}
+
+test("answers decode to what was meant, zeros and 2^53 − 1 included", () => {
+  const number = fc.oneof(fc.constantFrom(0, 1, Number.MAX_SAFE_INTEGER), fc.maxSafeNat());
+  fc.assert(
+    fc.property(
+      number,
+      number,
+      fc.integer({ min: 1, max: 0xffff_ffff }),
+      fc.boolean(),
+      (a, b, count, duplicate) => {
+        const out = new Uint8Array(64);
+        const ack = out.subarray(3, writeProduceResponse(out, 3, a, b, duplicate));
+        const produced = fromBinary(ProduceResponseSchema, opened(ack));
+        assert.deepEqual(
+          [produced.offset, produced.timestampMs, produced.duplicate],
+          [BigInt(a), BigInt(b), duplicate],
+        );
+        const batch = fromBinary(
+          ProduceBatchResponseSchema,
+          opened(produceBatchResponse({ firstOffset: a, count, timestampMs: b, duplicate })),
+        );
+        assert.deepEqual(
+          [batch.firstOffset, batch.count, batch.timestampMs, batch.duplicate],
+          [BigInt(a), count, BigInt(b), duplicate],
+        );
+        const bulk = fromBinary(ProduceBulkResponseSchema, opened(produceBulkResponse(a, b, count, a)));
+        assert.deepEqual(
+          [bulk.firstOffset, bulk.records, bulk.batches, bulk.nextOffset],
+          [BigInt(a), BigInt(b), BigInt(count), BigInt(a)],
+        );
+        const marker = fromBinary(ConsumeResponseSchema, opened(markerResponse("caught-up", a)));
+        assert.deepEqual(
+          [marker.caughtUp, marker.heartbeat, marker.endOffset, marker.record],
+          [true, false, BigInt(a), undefined],
+        );
+        const beat = fromBinary(ConsumeResponseSchema, opened(markerResponse("heartbeat", a)));
+        assert.deepEqual([beat.caughtUp, beat.heartbeat], [false, true]);
+      },
+    ),
+    { seed: 3, numRuns: 300 },
+  );
+});
+
+test("a stored record goes out with its place and decodes whole", () => {
+  const records = fc.array(fc.record({ value: bytes, key: bytes }), { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(records, fc.maxSafeNat(), fc.nat(), fc.maxSafeNat(), (made, base, term, timestampMs) => {
+      const baseOffset = Math.min(base, Number.MAX_SAFE_INTEGER - 10);
+      const run = encodeRun(made);
+      const header = { index: 1, term, baseOffset, timestampMs, recordCount: run.count, kind: 0 } as const;
+      const cursor = new RecordCursor(encodeFrame(header, run.bytes, 0));
+      for (const [ordinal, one] of made.entries()) {
+        assert.ok(cursor.next());
+        const out = new Uint8Array(consumeResponseBytes(cursor));
+        assert.equal(writeConsumeResponse(out, 0, cursor), out.length);
+        const { record: got } = fromBinary(ConsumeResponseSchema, opened(out));
+        assert.deepEqual(
+          [got?.offset, got?.term, got?.timestampMs, got?.type],
+          [BigInt(baseOffset + ordinal), BigInt(term), BigInt(timestampMs), 0],
+        );
+        assert.deepEqual(kept(got as RecordMessage), kept({ ...one, headers: [] }));
+      }
+    }),
+    { seed: 4, numRuns: 300 },
+  );
+});

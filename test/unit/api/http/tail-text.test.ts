@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SharedText, type TextForm } from "../../../../src/api/http/tail-text.ts";
+import { batchKind, encodeFrame, encodeRun, frameNextOffset } from "../../../../src/log/mod.ts";
+import type { BatchSlice } from "../../../../src/types.ts";
+
+const form: TextForm = { name: "lines", record: (_offset, line) => `${line}\n` };
+
+function sliceOf(values: readonly string[], baseOffset = 0): BatchSlice {
+  const { bytes, count } = encodeRun(values.map((value) => ({ value: Buffer.from(value) })));
+  const header = { index: 1, term: 1, baseOffset, timestampMs: 5, recordCount: count, kind: batchKind.data };
+  const frames = encodeFrame(header, bytes, 0);
+  return { frames, firstOffset: baseOffset, nextOffset: frameNextOffset(frames, 0) };
+}
+
+const textOf = (shared: SharedText, slice: BatchSlice): string =>
+  [...shared.pieces(slice, form, "text")].map(({ bytes }) => bytes.toString()).join("");
+
+test("what several tails send alike is rendered once", () => {
+  const shared = new SharedText();
+  const slice = sliceOf(["a", "b"]);
+  const [first] = shared.pieces(slice, form, "text");
+  const [second] = shared.pieces(slice, form, "text");
+  assert.equal(first?.records, 2);
+  assert.equal(first?.bytes, second?.bytes);
+});
+
+test("a slice that cannot be rendered fails for every tail, and never looks shorter", () => {
+  const shared = new SharedText();
+  const slice = sliceOf(["a", "b"]);
+  // The length of the last record.
+  slice.frames[slice.frames.length - 4] = 0x7f;
+  for (let reader = 0; reader < 2; reader++) {
+    assert.throws(() => textOf(shared, slice), { name: "Fault", kind: "corrupt" });
+  }
+});
+
+test("the text of few slices is kept, however many are sent", () => {
+  const shared = new SharedText();
+  const slices = Array.from({ length: 100 }, (_, at) => sliceOf(["a"], at));
+  const texts = slices.map((slice) => [...shared.pieces(slice, form, "text")][0]?.bytes);
+  const [oldest] = shared.pieces(slices[0]!, form, "text");
+  const [newest] = shared.pieces(slices[99]!, form, "text");
+  assert.notEqual(oldest?.bytes, texts[0]);
+  assert.equal(newest?.bytes, texts[99]);
+});

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readOne } from "../../../../src/api/methods/read-one.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { encodeRun } from "../../../../src/log/mod.ts";
+import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
+import { MemoryLog } from "../../../support/memory-log.ts";
+import { VirtualTime } from "../../../support/virtual-clock.ts";
+
+test("a wait that ends without the record names the end of the log as it is then, not as it was before", async () => {
+  const log = new MemoryLog();
+  const time = new VirtualTime();
+  const clock = time.clock();
+  const append = () => log.append(encodeRun([{ value: new Uint8Array(1) }]), { subject: "ann" });
+  await append();
+  const plan = { start: { offset: 5 }, waitMs: 1000, freshness: {} };
+  const memory = new MemoryBudget({ limit: 2 ** 20, clock });
+  const sink = { room: 1, whenRoom: () => undefined };
+  const room = { sink, memory, clock, signal: new AbortController().signal, share: memory.share("out") };
+  const answer = readOne(log, plan, room);
+  const ended = answer.then(
+    () => "a record",
+    (reason: unknown) => (reason instanceof Fault ? { kind: reason.kind, ...reason.facts } : reason),
+  );
+  await new Promise(setImmediate);
+  await append();
+  await append();
+  assert.ok(time.step());
+  assert.deepEqual(await ended, { kind: "out-of-range", requested: 5, lowest: 0, next: 3 });
+});

@@ -1,0 +1,21 @@
+/** When a quorum counts as lost, and what is said of it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { lostQuorum } from "../../../src/api/quorum-advice.ts";
+
+const voter = (id: string, healthy: boolean, role = "follower") => ({ id, role, healthy });
+
+test("a majority that answers is a quorum, learners do not count", () => {
+  assert.equal(lostQuorum([voter("a", true, "leader"), voter("b", true), voter("c", false)]), undefined);
+  assert.equal(lostQuorum([voter("a", true, "leader")]), undefined);
+  assert.equal(lostQuorum([]), undefined);
+  assert.match(
+    lostQuorum([
+      voter("a", true, "candidate"),
+      voter("b", false),
+      voter("c", false),
+      voter("d", true, "learner"),
+    ]) ?? "",
+    /^quorum lost: 1 of 3 voters answers, 2 are needed to write; start b, c again, or/,
+  );
+});

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { fromBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { compressionGzip } from "@connectrpc/connect-node";
+import { boundWork, type TakenRuns } from "../../../../src/api/request-limits/request-work.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { Log, ProduceBatchRequestSchema } from "../../../../src/gen/log/v1/log_pb.js";
+import { systemClock } from "../../../../src/lib/time/clock.ts";
+import { defaultRecordLimits } from "../../../../src/log/mod.ts";
+
+const bytesMax = 100_000;
+
+async function bounded(
+  headers: Record<string, string>,
+  chunks: readonly Uint8Array[],
+  method = Log.method.produceBatch as (typeof Log.method)[keyof typeof Log.method],
+) {
+  const taken: TakenRuns = new Map();
+  const request: UniversalServerRequest = {
+    httpVersion: "1.1",
+    url: "http://localhost/",
+    method: "POST",
+    header: new Headers(headers),
+    body: (async function* () {
+      yield* chunks;
+    })(),
+    signal: new AbortController().signal,
+  };
+  boundWork(request, {
+    method,
+    taken,
+    recordLimits: defaultRecordLimits,
+    clock: systemClock,
+    messageBytesMax: bytesMax,
+    compressions: [compressionGzip],
+  });
+  const out: Uint8Array[] = [];
+  for await (const chunk of request.body as AsyncIterable<Uint8Array>) out.push(chunk);
+  return { header: request.header, body: Buffer.concat(out), taken };
+}
+
+const repeat = (hex: string, count: number): Buffer =>
+  Buffer.alloc((hex.length / 2) * count, Buffer.from(hex, "hex"));
+const batch = Buffer.concat([repeat("0a030a0141", 2000), Buffer.from("1807", "hex")]);
+
+test("a small message, and one in a type or encoding that Connect refuses, passes as it is", async () => {
+  const small = Buffer.from("0a020a00", "hex");
+  assert.deepEqual((await bounded({ "content-type": "application/proto" }, [small])).body, small);
+  for (const headers of [
+    { "content-type": "text/plain" },
+    { "content-type": "application/proto", "content-encoding": "zstd" },
+    { "content-type": "application/json; charset=utf-16" },
+  ]) {
+    assert.equal((await bounded(headers, [small, small])).body.length, 8, JSON.stringify(headers));
+  }
+  const long = { "content-type": "application/proto", "content-length": `${bytesMax + 1}` };
+  assert.equal((await bounded(long, [batch])).header.get("content-length"), `${bytesMax + 1}`);
+});
+
+test("a message that says it is compressed, without a known encoding, passes as it is, however large", async () => {
+  for (const message of [Buffer.from("0a020a00", "hex"), batch]) {
+    const prefix = Buffer.from([1, 0, 0, 0, 0]);
+    prefix.writeUInt32BE(message.length, 1);
+    const whole = Buffer.concat([prefix, message]);
+    for (const type of ["application/grpc+proto", "application/grpc-web+proto", "application/connect+json"]) {
+      const { body, taken } = await bounded({ "content-type": type }, [whole], Log.method.produceBulk);
+      assert.deepEqual([body, taken.size], [whole, 0], type);
+    }
+  }
+});
+
+test("the records of a large batch are taken out, compressed or not, and the rest is left to Connect", async () => {
+  for (const [headers, body] of [
+    [{ "content-type": "application/proto", "content-length": `${batch.length}` }, batch],
+    [{ "content-type": "application/proto", "content-encoding": "gzip" }, gzipSync(batch)],
+  ] as const) {
+    const {
+      body: rest,
+      taken,
+      header,
+    } = await bounded({ ...headers }, [body.subarray(0, 7), body.subarray(7)]);
+    assert.equal(taken.get(0)?.count, 2000);
+    const message = fromBinary(ProduceBatchRequestSchema, rest);
+    assert.deepEqual([message.records.length, message.expectedOffset], [0, 7n]);
+    assert.equal(header.get("content-encoding"), null);
+  }
+});
+
+test("a body shorter or longer than promised is refused as Connect would, one above the limit is passed on", async () => {
+  const headers = { "content-type": "application/proto", "content-length": "9" };
+  await assert.rejects(
+    bounded(headers, [Buffer.alloc(8)]),
+    (reason) =>
+      reason instanceof ConnectError &&
+      reason.code === Code.InvalidArgument &&
+      /promised 9 bytes, received 8/.test(reason.message),
+  );
+  const above = await bounded({ "content-type": "application/proto" }, [
+    Buffer.alloc(bytesMax),
+    Buffer.alloc(5),
+  ]);
+  assert.equal(above.body.length, bytesMax + 5);
+});
+
+test("what is refused reaches the reader that reads the body: an error of Connect, or a fault for a stream's handler", async () => {
+  const many = repeat("7800", 40_000);
+  await assert.rejects(bounded({ "content-type": "application/proto" }, [many]), ConnectError);
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(many.length, 1);
+  const type = { "content-type": "application/connect+proto" };
+  await assert.rejects(
+    bounded(type, [prefix, many], Log.method.produceStream),
+    (reason) => reason instanceof Fault && reason.kind === "too-large",
+  );
+  await assert.rejects(bounded(type, [prefix, many], Log.method.consumeStream), ConnectError);
+});

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type KnownServer, Picker } from "../../../../src/client/calls/node-picker.ts";
+import { Fault } from "../../../../src/fault.ts";
+import type { Role } from "../../../../src/types.ts";
+
+const server = (addr: string, role: Role, term = 1): KnownServer => ({
+  id: addr,
+  addr,
+  role,
+  isLeader: role === "leader",
+  term,
+});
+const three = [server("a:1", "leader"), server("b:1", "follower"), server("c:1", "follower")];
+const picks = (picker: Picker, purpose: "append" | "read", times: number, nowMs = 0): string[] =>
+  Array.from({ length: times }, () => picker.pick(purpose, nowMs));
+
+test("picker: no subconn available", () => {
+  assert.throws(
+    () => new Picker([]).pick("append", 0),
+    (reason) => reason instanceof Fault && reason.kind === "unavailable" && reason.written === "no",
+  );
+});
+
+test("picker: produces to leader", () => {
+  const picker = new Picker(["b:1"]);
+  picker.update(three);
+  assert.deepEqual(picks(picker, "append", 5), Array(5).fill("a:1"));
+});
+
+test("picker: consumes from followers", () => {
+  const picker = new Picker(["a:1"]);
+  picker.update(three);
+  assert.deepEqual(picks(picker, "read", 4), ["b:1", "c:1", "b:1", "c:1"]);
+});
+
+test("a leader alone serves reads too, and learners only when there is nobody else", () => {
+  const picker = new Picker(["a:1"]);
+  picker.update([server("a:1", "leader"), server("l:1", "learner")]);
+  assert.deepEqual(picks(picker, "read", 3), ["a:1", "a:1", "a:1"]);
+  picker.failed("a:1", 10);
+  assert.deepEqual(picks(picker, "read", 2), ["l:1", "l:1"]);
+});
+
+test("before anything is known the seeds are tried in turn", () => {
+  const picker = new Picker(["a:1", "b:1"]);
+  assert.deepEqual(picks(picker, "append", 3), ["a:1", "b:1", "a:1"]);
+});
+
+test("a node that failed rests until its time; an append goes elsewhere meanwhile, for nodes forward", () => {
+  const picker = new Picker(["a:1"]);
+  picker.update(three);
+  picker.failed("a:1", 100);
+  assert.deepEqual(new Set(picks(picker, "append", 4, 99)), new Set(["b:1", "c:1"]));
+  assert.deepEqual(picks(picker, "append", 2, 100), ["a:1", "a:1"]);
+  picker.failed("b:1", 200);
+  assert.deepEqual(picks(picker, "read", 3, 150), ["c:1", "c:1", "c:1"]);
+  picker.succeeded("b:1");
+  assert.equal(new Set(picks(picker, "read", 2, 150)).size, 2);
+});
+
+test("when all rest the one that wakes first is tried, and the seeds are not forgotten", () => {
+  const picker = new Picker(["seed:1"]);
+  picker.update(three);
+  for (const [addr, untilMs] of [
+    ["a:1", 50],
+    ["b:1", 40],
+    ["c:1", 60],
+  ] as const)
+    picker.failed(addr, untilMs);
+  assert.equal(picker.pick("append", 0), "seed:1");
+  picker.failed("seed:1", 45);
+  assert.equal(picker.pick("append", 0), "b:1");
+});
+
+test("a node of the past does not unseat a newer leader, unless that one fails", () => {
+  const picker = new Picker(["a:1"]);
+  picker.update([server("a:1", "follower", 5), server("b:1", "leader", 5)]);
+  picker.update([server("a:1", "leader", 4), server("b:1", "follower", 4)]);
+  assert.equal(picker.leader, "b:1");
+  picker.failed("b:1", 100);
+  picker.update([server("a:1", "leader", 4), server("b:1", "follower", 4)]);
+  assert.equal(picker.leader, "a:1");
+});
+
+test("a node that names the leader is believed", () => {
+  const picker = new Picker(["a:1"]);
+  picker.update(three);
+  picker.setLeader("c:1", "10.0.0.3:1");
+  assert.equal(picker.pick("append", 0), "c:1", "by its name, at the address that the servers told");
+  picker.setLeader("d", "d:1");
+  assert.equal(picker.pick("append", 0), "d:1", "a node that is new, at the address that came with it");
+  picker.setLeader(undefined);
+  assert.notEqual(picker.pick("append", 0), undefined);
+});

@@ -1,0 +1,366 @@
+/**
+ * The batcher by itself: limits and linger step by step, then whole lives against a server with the real producer
+ * table over a network that loses, delays and delivers long after the sender gave up.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Batch, BatcherSettings, Outcome } from "../../../../src/client/consume/batches.ts";
+import { encodeRun } from "../../../../src/client/consume/record.ts";
+import { Batcher } from "../../../../src/client/produce/batcher.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { type Prng, prng } from "../../../../src/lib/prng.ts";
+import { defaultSettings } from "../../../../src/log/mod.ts";
+import { ProducerTable } from "../../../../src/log/producers.ts";
+import type { Appended, RecordRun } from "../../../../src/types.ts";
+
+const settings = (changes: Partial<BatcherSettings> = {}): BatcherSettings => ({
+  recordsMax: 4,
+  bytesMax: 1_000,
+  lingerMs: 10,
+  inFlightMax: 2,
+  queueBytesMax: 5_000,
+  deliveryMs: 1_000,
+  ...changes,
+});
+const one = (text = "x"): RecordRun => encodeRun([{ value: text }]);
+const appended = (firstOffset: number, count: number): Appended => ({
+  firstOffset,
+  count,
+  timestampMs: 1,
+  duplicate: false,
+});
+const stamped = { producer: { id: 5n, epoch: 0 } };
+
+test("a batch lingers for more, but goes at once when full or asked to", () => {
+  const batcher = new Batcher<number>(settings());
+  batcher.add(one(), 0, 100);
+  assert.equal(batcher.next(109), undefined);
+  assert.equal(batcher.wakeAt(), 110);
+  assert.equal(batcher.next(110)!.count, 1);
+  for (let n = 1; n <= 4; n++) batcher.add(one(), n, 120);
+  assert.equal(batcher.next(120)!.count, 4, "full by records");
+  assert.equal(batcher.next(1e9), undefined, "two are in flight");
+});
+
+test("asked to flush, what is open does not linger, what comes later does", () => {
+  const batcher = new Batcher<number>(settings());
+  batcher.add(one(), 0, 0);
+  batcher.flush();
+  assert.equal(batcher.next(0)!.count, 1);
+  batcher.add(one(), 1, 0);
+  assert.equal(batcher.next(0), undefined);
+});
+
+test("a batch is bounded by bytes, and a run that is larger goes alone", () => {
+  const batcher = new Batcher<number>(settings({ inFlightMax: 9 }));
+  batcher.add(one("a".repeat(600)), 0, 0);
+  batcher.add(one("b".repeat(600)), 1, 0);
+  batcher.add(one("c".repeat(2_000)), 2, 0);
+  batcher.flush();
+  const counts: number[] = [];
+  for (let batch = batcher.next(0); batch !== undefined; batch = batcher.next(0))
+    counts.push(batch.items.length);
+  assert.deepEqual(counts, [1, 1, 1]);
+});
+
+test("a full queue refuses, and takes again once something is settled", () => {
+  const batcher = new Batcher<number>(settings({ queueBytesMax: 100, lingerMs: 0 }));
+  batcher.add(one("a".repeat(500)), 0, 0);
+  assert.throws(
+    () => batcher.add(one(), 1, 0),
+    (reason) => reason instanceof Fault && reason.kind === "overloaded" && reason.written === "no",
+  );
+  const batch = batcher.next(0)!;
+  batcher.acked(batch, appended(0, 1));
+  assert.equal(batcher.bytes, 0);
+  batcher.add(one(), 1, 0);
+});
+
+test("sequences count records, and each run learns its own offset", () => {
+  const batcher = new Batcher<string>(settings({ ...stamped, lingerMs: 0 }));
+  batcher.add(encodeRun([{}, {}]), "two", 0);
+  batcher.add(one(), "one", 0);
+  const first = batcher.next(0)!;
+  assert.deepEqual(first.stamp, { id: 5n, epoch: 0, sequence: 0 });
+  batcher.add(one(), "next", 0);
+  assert.equal(batcher.next(0)!.stamp!.sequence, 3);
+  batcher.acked(first, appended(40, 3));
+  assert.deepEqual(
+    batcher
+      .takeOutcomes()
+      .map((outcome) => [outcome.ticket, "appended" in outcome && outcome.appended.firstOffset]),
+    [
+      ["two", 40],
+      ["one", 42],
+    ],
+  );
+});
+
+test("an unknown outcome is tried again with the same sequence, before anything new", () => {
+  const batcher = new Batcher<number>(settings({ ...stamped, lingerMs: 0 }));
+  batcher.add(one(), 0, 0);
+  const batch = batcher.next(0)!;
+  batcher.failed(batch, new Fault("unknown", { written: "unknown" }), 50);
+  batcher.add(one(), 1, 0);
+  assert.equal(batcher.next(49), undefined);
+  assert.equal(batcher.wakeAt(), 50);
+  assert.equal(batcher.next(50), batch);
+  assert.equal(batch.stamp!.sequence, 0);
+  assert.equal(batcher.next(50), undefined, "nothing new while one is tried again");
+  batcher.acked(batch, appended(0, 1));
+  assert.equal(batcher.next(51)!.stamp!.sequence, 1);
+});
+
+test("without a producer an unknown outcome is final, and what was not written is tried again", () => {
+  const batcher = new Batcher<number>(settings({ lingerMs: 0, inFlightMax: 1 }));
+  batcher.add(one(), 0, 0);
+  const batch = batcher.next(0)!;
+  assert.equal(batch.stamp, undefined);
+  batcher.failed(batch, new Fault("unavailable"), 10);
+  assert.equal(batcher.next(10), batch);
+  batcher.failed(batch, new Fault("unknown", { written: "unknown" }), 20);
+  const [outcome] = batcher.takeOutcomes();
+  assert.ok(outcome !== undefined && "fault" in outcome && outcome.fault.written === "unknown");
+  assert.ok(batcher.isIdle);
+});
+
+test("given up after an unknown outcome it says unknown, and a new epoch fences what may be under way", () => {
+  const batcher = new Batcher<number>(settings({ ...stamped, lingerMs: 0 }));
+  batcher.add(one(), 0, 0);
+  const batch = batcher.next(0)!;
+  batcher.failed(batch, new Fault("unknown", { written: "unknown" }), 5);
+  assert.equal(batcher.next(1_000), undefined);
+  const [outcome] = batcher.takeOutcomes();
+  assert.ok(outcome !== undefined && "fault" in outcome);
+  assert.deepEqual([outcome.fault.kind, outcome.fault.written], ["deadline", "unknown"]);
+  batcher.add(one(), 1, 1_000);
+  assert.deepEqual(batcher.next(1_000)!.stamp, { id: 5n, epoch: 1, sequence: 0 });
+});
+
+test("one bad run does not take the others of its batch down", () => {
+  const batcher = new Batcher<string>(settings({ ...stamped, lingerMs: 0, inFlightMax: 1 }));
+  for (const name of ["a", "bad", "c"]) batcher.add(one(name), name, 0);
+  const batch = batcher.next(0)!;
+  batcher.failed(batch, new Fault("bad-record"), 0);
+  const seen: unknown[] = [];
+  for (let part = batcher.next(0), offset = 0; part !== undefined; part = batcher.next(0)) {
+    const [{ ticket }] = part.items as unknown as [{ ticket: string }];
+    seen.push([ticket, part.stamp!.sequence]);
+    if (ticket === "bad") batcher.failed(part, new Fault("bad-record"), 0);
+    else batcher.acked(part, appended(offset++, 1));
+  }
+  assert.deepEqual(seen, [
+    ["a", 0],
+    ["bad", 1],
+    ["c", 1],
+  ]);
+});
+
+test("a run with little time gives up alone, behind one that has more", () => {
+  const batcher = new Batcher<string>(settings({ lingerMs: 0, inFlightMax: 1 }));
+  batcher.add(one(), "patient", 0, 900);
+  const batch = batcher.next(0)!;
+  batcher.add(one(), "patient too", 0, 900);
+  batcher.add(one(), "hasty", 0, 300);
+  batcher.failed(batch, new Fault("unavailable"), 500);
+  assert.equal(batcher.wakeAt(), 300);
+  assert.equal(batcher.next(300), undefined);
+  const outcomes = batcher.takeOutcomes();
+  assert.deepEqual(
+    outcomes.map((outcome) => [
+      outcome.ticket,
+      "fault" in outcome && [outcome.fault.kind, outcome.fault.written],
+    ]),
+    [["hasty", ["deadline", "no"]]],
+  );
+  assert.equal(batcher.next(500), batch);
+});
+
+test("a fenced producer is over: everything fails, and so does whatever comes", () => {
+  const batcher = new Batcher<number>(settings({ ...stamped, lingerMs: 0 }));
+  batcher.add(one(), 0, 0);
+  const batch = batcher.next(0)!;
+  batcher.add(one(), 1, 0);
+  batcher.failed(batch, new Fault("producer-fenced"), 0);
+  assert.deepEqual(
+    batcher
+      .takeOutcomes()
+      .map((outcome) => "fault" in outcome && [outcome.fault.kind, outcome.fault.written]),
+    [
+      ["producer-fenced", "no"],
+      ["producer-fenced", "no"],
+    ],
+  );
+  assert.throws(() => batcher.add(one(), 2, 0), /newer epoch/);
+});
+
+// Whole lives. One step is one millisecond.
+
+interface Life {
+  readonly log: { readonly run: number; readonly part: number }[];
+  readonly outcomes: Map<number, Outcome<number>>;
+  readonly added: number;
+  readonly epochs: number;
+}
+
+function live(chance: Prng, isStamped: boolean): Life {
+  const inFlightMax = isStamped ? chance.between(1, 5) : 1;
+  const limits = settings({
+    recordsMax: chance.between(1, 8),
+    lingerMs: chance.between(0, 5),
+    inFlightMax,
+    queueBytesMax: 4_000,
+    deliveryMs: chance.between(60, 400),
+    ...(isStamped ? stamped : {}),
+  });
+  const batcher = new Batcher<number>(limits);
+  const server = new Server(chance, isStamped);
+  const loss = chance.pick([0, 0.05, 0.3]);
+  const outcomes = new Map<number, Outcome<number>>();
+  const due: { readonly at: number; readonly event: () => void }[] = [];
+  let nowMs = 0;
+  let added = 0;
+  let flying = 0;
+  const later = (event: () => void, delayMs = chance.between(0, 15)): void => {
+    due.push({ at: nowMs + delayMs, event });
+  };
+  const fly = (batch: Batch<number>): void => {
+    flying++;
+    assert.ok(flying <= inFlightMax, "more in flight than allowed");
+    assert.ok(batch.items.length === 1 || batch.count <= limits.recordsMax);
+    const { stamp, items } = batch;
+    let isOver = false;
+    const end = (work: () => void): void => {
+      if (isOver) return;
+      isOver = true;
+      flying--;
+      if (batcher.owns(batch)) work();
+    };
+    const again = nowMs + chance.between(0, 20);
+    const arrive = (): void => {
+      const answer = server.append(
+        stamp,
+        items.map(({ ticket, run }) => ({ ticket, count: run.count })),
+        nowMs,
+      );
+      if (chance.chance(loss)) return;
+      later(() =>
+        end(() => {
+          if (answer instanceof Fault) batcher.failed(batch, answer, again);
+          else batcher.acked(batch, answer);
+        }),
+      );
+    };
+    if (!chance.chance(loss)) later(arrive, chance.chance(0.1) ? chance.between(40, 200) : undefined);
+    later(() => end(() => batcher.failed(batch, new Fault("unknown", { written: "unknown" }), again)), 40);
+  };
+  for (; nowMs < 3_000; nowMs++) {
+    for (const { event } of due.filter(({ at }) => at === nowMs)) event();
+    if (nowMs < 600 && chance.chance(nowMs % 200 < 120 ? 0.3 : 0)) {
+      const run = encodeRun(Array.from({ length: chance.between(1, 3) }, () => ({ value: "x".repeat(20) })));
+      const expiresAt = chance.chance(0.2) ? nowMs + chance.between(20, 600) : undefined;
+      if (batcher.hasRoom(run.bytes.length)) batcher.add(run, added++, nowMs, expiresAt);
+    }
+    if (chance.chance(0.01)) batcher.flush();
+    // A server forgets after days: by then nothing is under way any more.
+    const isQuiet = batcher.isIdle && !due.some(({ at }) => at > nowMs);
+    if (isStamped && isQuiet && chance.chance(0.1)) server.forget();
+    for (let batch = batcher.next(nowMs); batch !== undefined; batch = batcher.next(nowMs)) fly(batch);
+    for (const outcome of batcher.takeOutcomes()) {
+      assert.ok(!outcomes.has(outcome.ticket), "settled twice");
+      outcomes.set(outcome.ticket, outcome);
+    }
+    const wakeAt = batcher.wakeAt();
+    assert.ok(batcher.isIdle || flying > 0 || (wakeAt !== undefined && wakeAt > nowMs), "it sleeps for ever");
+    assert.ok(batcher.bytes <= limits.queueBytesMax);
+  }
+  assert.ok(batcher.isIdle, "something was never settled");
+  assert.equal(batcher.bytes, 0);
+  return { log: server.log, outcomes, added, epochs: batcher.epoch };
+}
+
+/** A log with the producer table that nodes have. */
+class Server {
+  readonly log: { readonly run: number; readonly part: number }[] = [];
+  readonly #chance: Prng;
+  readonly #trouble: number;
+  #table = new ProducerTable();
+  #index = 0;
+
+  constructor(chance: Prng, isStamped: boolean) {
+    this.#chance = chance;
+    this.#trouble = chance.pick([0, 0.1, isStamped ? 0.4 : 0.2]);
+  }
+
+  forget(): void {
+    this.#table = new ProducerTable();
+  }
+
+  append(
+    stamp: Batch<number>["stamp"],
+    items: readonly { readonly ticket: number; readonly count: number }[],
+    nowMs: number,
+  ): Appended | Fault {
+    if (this.#chance.chance(this.#trouble)) return new Fault("unavailable");
+    if (items.some(({ ticket }) => ticket % 23 === 7)) return new Fault("bad-record");
+    const count = items.reduce((sum, item) => sum + item.count, 0);
+    const who = stamp === undefined ? undefined : { ...stamp, subject: "s" };
+    try {
+      if (who !== undefined) {
+        const verdict = this.#table.check(who, count, nowMs, defaultSettings);
+        if ("duplicate" in verdict) {
+          return { ...appended(verdict.duplicate.firstOffset, count), duplicate: true };
+        }
+      }
+    } catch (fault) {
+      return Fault.from(fault);
+    }
+    const firstOffset = this.log.length;
+    for (const { ticket, count: parts } of items) {
+      for (let part = 0; part < parts; part++) this.log.push({ run: ticket, part });
+    }
+    if (who !== undefined) {
+      const batch = { index: ++this.#index, sequence: who.sequence, count, firstOffset, timestampMs: nowMs };
+      this.#table.stage(who, batch);
+      this.#table.commitTo(this.#index, defaultSettings);
+    }
+    return appended(firstOffset, count);
+  }
+}
+
+for (const isStamped of [true, false]) {
+  test(`over a bad network ${isStamped ? "a producer appends exactly once and in order" : "nothing is doubled"}`, () => {
+    let acked = 0;
+    let refused = 0;
+    let unknown = 0;
+    let epochs = 0;
+    for (let seed = 0; seed < 150; seed++) {
+      const { log, outcomes, added, epochs: raised } = live(prng(`batcher ${isStamped} ${seed}`), isStamped);
+      epochs += raised;
+      assert.equal(outcomes.size, added, `seed ${seed}`);
+      const places = new Map<number, number[]>();
+      for (const [offset, { run }] of log.entries()) places.set(run, [...(places.get(run) ?? []), offset]);
+      let last = -1;
+      for (let ticket = 0; ticket < added; ticket++) {
+        const outcome = outcomes.get(ticket)!;
+        const found = places.get(ticket) ?? [];
+        const first = log.findIndex(({ run }) => run === ticket);
+        const isWhole = found.every((offset, part) => offset === first + part && log[offset]!.part === part);
+        assert.ok(isWhole, `seed ${seed}: run ${ticket} is doubled or torn`);
+        if ("appended" in outcome) {
+          acked++;
+          assert.equal(outcome.appended.firstOffset, first, `seed ${seed}: run ${ticket} lies elsewhere`);
+          assert.equal(outcome.appended.count, found.length);
+        } else if (outcome.fault.written === "no") {
+          refused++;
+          assert.equal(first, -1, `seed ${seed}: run ${ticket} was written after all`);
+        } else unknown++;
+        if (first < 0 || (!isStamped && !("appended" in outcome))) continue;
+        assert.ok(first > last, `seed ${seed}: run ${ticket} is out of order`);
+        last = first;
+      }
+    }
+    assert.ok(acked > 3_000 && refused > 300 && unknown > 50, `too tame: ${acked} ${refused} ${unknown}`);
+    if (isStamped) assert.ok(epochs > 10, `epochs were raised only ${epochs} times`);
+  });
+}

@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemClock } from "../../../../src/lib/time/clock.ts";
+import { LoopTurns } from "../../../../src/lib/time/loop-turns.ts";
+
+test("a turn has one number, the next one another", async () => {
+  const turns = new LoopTurns(systemClock);
+  const first = turns.number;
+  await Promise.resolve();
+  assert.equal(turns.number, first);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(turns.number, first + 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.notEqual(turns.number, first);
+});

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BroadcastQueue } from "../../../../src/membership/swim/broadcast-queue.ts";
+
+const word = (text: string): Buffer => Buffer.from(text);
+const texts = (taken: readonly Buffer[]): string[] => taken.map(String);
+
+test("what was sent least goes first, among equals the newest, until each was sent often enough", () => {
+  const queue = new BroadcastQueue(10);
+  let done = 0;
+  queue.add(word("a"), undefined, () => done++);
+  queue.add(word("b"));
+  assert.deepEqual(texts(queue.take(1, 0, 2)), ["b"]);
+  assert.deepEqual(texts(queue.take(1, 0, 2)), ["a"]);
+  queue.add(word("c"));
+  assert.deepEqual(texts(queue.take(3, 0, 2)), ["c", "b", "a"]);
+  assert.equal(done, 1);
+  assert.deepEqual(texts(queue.take(3, 0, 2)), ["c"]);
+  assert.equal(queue.length, 0);
+});
+
+test("a newer message about the same subject replaces the older, which is done with", () => {
+  const queue = new BroadcastQueue(10);
+  const done: string[] = [];
+  queue.add(word("old"), "m1", () => done.push("old"));
+  queue.add(word("new"), "m1", () => done.push("new"));
+  assert.deepEqual(done, ["old"]);
+  assert.deepEqual(texts(queue.take(100, 0, 9)), ["new"]);
+});
+
+test("what goes to mere names counts a quarter of what goes to those who listen", () => {
+  const queue = new BroadcastQueue(10);
+  queue.add(word("a"));
+  for (let copy = 0; copy < 4; copy++) assert.deepEqual(texts(queue.take(1, 0, 2, 255, false)), ["a"]);
+  assert.deepEqual(texts(queue.take(1, 0, 2)), ["a"]);
+  assert.equal(queue.length, 0);
+  queue.add(word("b"));
+  for (let copy = 0; copy < 8; copy++) queue.take(1, 0, 2, 255, false);
+  assert.equal(queue.length, 0);
+});
+
+test("what does not fit is passed over for what does", () => {
+  const queue = new BroadcastQueue(10);
+  queue.add(word("tiny"));
+  queue.add(word("very large"));
+  assert.deepEqual(texts(queue.take(8, 2, 9)), ["tiny"]);
+  assert.deepEqual(texts(queue.take(100, 2, 9, 1)), ["very large"]);
+});
+
+test("a full queue drops what was sent most", () => {
+  const queue = new BroadcastQueue(2);
+  queue.add(word("a"));
+  queue.take(1, 0, 9);
+  queue.add(word("b"));
+  queue.add(word("c"));
+  assert.deepEqual(texts(queue.take(9, 0, 9)).sort(), ["b", "c"]);
+  assert.equal(queue.overflow, 1);
+});

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MemoryBudget } from "../../../src/memory/memory-budget.ts";
+import { UnsentBytes } from "../../../src/memory/unsent-bytes.ts";
+import { VirtualTime } from "../../support/virtual-clock.ts";
+
+const KiB = 1024;
+
+/** A connection whose socket holds what the test says. */
+function connection({ secure = false } = {}) {
+  const memory = new MemoryBudget({ limit: 1024 * KiB, clock: new VirtualTime().clock() });
+  const socket = { pending: 0 };
+  const unsent = new UnsentBytes({ memory, pending: () => socket.pending, secure, cut: () => {} });
+  return { memory, socket, unsent };
+}
+
+const piece = (bytes: number): Uint8Array => new Uint8Array(4 * KiB).subarray(0, bytes);
+
+test("pieces that have left are not counted any more, though the socket always holds the newest", () => {
+  const { memory, socket, unsent } = connection({ secure: true });
+  socket.pending = 100;
+  for (let write = 0; write < 1000; write++) unsent.wrote([piece(100)]);
+  assert.equal(memory.held("out"), 4 * KiB + 2 * 100);
+  unsent.close();
+  assert.equal(memory.held("out"), 0);
+});
+
+test("what the socket holds besides the pieces keeps no more of them than its bytes", () => {
+  const { memory, socket, unsent } = connection();
+  socket.pending = 100 + 8;
+  for (let write = 0; write < 1000; write++) unsent.wrote([piece(100)]);
+  assert.equal(memory.held("out"), 2 * 4 * KiB);
+});
+
+test("every piece of a socket that takes nothing is counted until it leaves", () => {
+  const { memory, socket, unsent } = connection();
+  for (let write = 1; write <= 10; write++) {
+    socket.pending = write * 100;
+    unsent.wrote([piece(100)]);
+  }
+  assert.equal(memory.held("out"), 10 * 4 * KiB);
+  socket.pending = 450;
+  unsent.update();
+  assert.equal(memory.held("out"), 5 * 4 * KiB);
+  socket.pending = 0;
+  unsent.update();
+  assert.equal(memory.held("out"), 0);
+});
+
+test("text counts by its length while it is held", () => {
+  const { memory, socket, unsent } = connection();
+  socket.pending = 10;
+  for (let write = 0; write < 100; write++) unsent.wrote(["0123456789"]);
+  assert.equal(memory.held("out"), 10);
+});
+
+test("while memory is short, a client that takes as much as it is given is not cut", () => {
+  const time = new VirtualTime();
+  const memory = new MemoryBudget({ limit: 1024 * KiB, clock: time.clock(), stalledMs: 500 });
+  let cut = false;
+  const socket = { pending: 32 * KiB };
+  const unsent = new UnsentBytes({
+    memory,
+    pending: () => socket.pending,
+    secure: false,
+    cut: () => {
+      cut = true;
+    },
+  });
+  memory.count("standing", 700 * KiB);
+  let writes = 0;
+  const write = (): void => {
+    unsent.wrote([new Uint8Array(32 * KiB)]);
+    if (++writes < 20) time.after(100, write);
+  };
+  write();
+  while (writes < 20) time.step();
+  assert.equal(cut, false);
+});

@@ -1,0 +1,453 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Fault, type FaultKind } from "../../../../src/fault.ts";
+import { AppendStream, graceMs, patienceMs } from "../../../../src/replication/append/append-stream.ts";
+import { ForwardGate } from "../../../../src/replication/append/forward-gate.ts";
+import { ProducedRuns } from "../../../../src/replication/append/produced-runs.ts";
+import { LeaderWatch } from "../../../../src/replication/leader-watch.ts";
+import type { Appended, AppendOptions, RecordRun } from "../../../../src/types.ts";
+import { run } from "../../../support/logs.ts";
+import { VirtualTime } from "../../../support/virtual-clock.ts";
+
+const producer = (sequence: number): AppendOptions => ({
+  producer: { subject: "s", id: 1n, epoch: 0, sequence },
+});
+const isFault =
+  (kind: FaultKind) =>
+  (reason: unknown): boolean => {
+    assert.equal(Fault.from(reason).kind, kind);
+    return true;
+  };
+const lost = new Fault("interrupted", { written: "unknown" });
+const notLeader = new Fault("not-leader");
+
+interface Sent {
+  readonly leader: string;
+  readonly text: string;
+  readonly count: number;
+  readonly ok: (firstOffset: number) => void;
+  readonly fail: (fault: Fault) => void;
+  aborted: boolean;
+}
+
+/** A node whose leader is `leader`, and what it sends there, or appends itself. */
+class Node {
+  readonly time = new VirtualTime();
+  readonly clock = this.time.clock();
+  readonly produced = new ProducedRuns();
+  readonly sent: Sent[] = [];
+  readonly watch: LeaderWatch;
+  #leader: string | undefined = "a";
+  #term = 1;
+  unusable: Fault | undefined;
+  /** What this node itself has no room for, if it leads. */
+  tooLarge: string | undefined;
+
+  constructor() {
+    this.watch = new LeaderWatch({
+      clock: this.clock,
+      ready: () => this.#leader === "here",
+      leads: () => this.#leader === "here",
+      leaderName: () => this.#leader,
+    });
+  }
+
+  lead(leader: string | undefined): void {
+    this.#leader = leader;
+    this.#term++;
+    this.watch.notify();
+  }
+
+  stream(order?: { ended: boolean }): AppendStream {
+    return new AppendStream(
+      {
+        clock: this.clock,
+        watch: this.watch,
+        term: () => this.#term,
+        here: (given) => this.#send("here", given),
+        there: (leader, given, _, signal) => this.#send(leader, given, signal),
+        shown: () => Promise.resolve(),
+        gate: new ForwardGate(),
+        produced: this.produced,
+        notLeader: () => notLeader,
+        unusable: () => this.unusable,
+      },
+      order,
+    );
+  }
+
+  #send(leader: string, { bytes, count }: RecordRun, signal?: AbortSignal): Promise<Appended> {
+    const { tooLarge } = this;
+    if (leader === "here" && tooLarge !== undefined && Buffer.from(bytes).includes(tooLarge))
+      throw new Fault("overloaded");
+    return new Promise((resolve, reject) => {
+      const sent: Sent = {
+        leader,
+        text: Buffer.from(bytes)
+          .toString("latin1")
+          .replace(/[^a-z]/g, ""),
+        count,
+        ok: (firstOffset) => resolve({ firstOffset, count, timestampMs: 1, duplicate: false }),
+        fail: reject,
+        aborted: false,
+      };
+      signal?.addEventListener("abort", () => {
+        sent.aborted = true;
+        reject(lost);
+      });
+      this.sent.push(sent);
+    });
+  }
+
+  /** What was sent and where, so far. */
+  get told(): string[] {
+    return this.sent.map(({ leader, text }) => `${leader}:${text}`);
+  }
+
+  async pass(ms: number): Promise<void> {
+    const end = this.time.now + ms;
+    await settle();
+    while (this.time.next !== undefined && this.time.next <= end) {
+      this.time.step();
+      await settle();
+    }
+    this.time.now = end;
+  }
+}
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const offsetOf = ({ firstOffset }: Appended): number => firstOffset;
+
+describe("a stream that a follower forwards", () => {
+  test("joins plain records that wait, and answers each with its own offset", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    const all = Promise.all(["x", "y", "z"].map((text) => stream.append(run(text), {})));
+    await settle();
+    assert.deepEqual(node.told, ["a:xyz"]);
+    node.sent[0]!.ok(7);
+    assert.deepEqual((await all).map(offsetOf), [7, 8, 9]);
+  });
+
+  test("goes on in order at the next leader when the first one took nothing of the rest", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    const first = [0, 1, 2].map((sequence) => stream.append(run("xyz"[sequence]!), producer(sequence)));
+    await settle();
+    assert.deepEqual(node.told, ["a:x", "a:y", "a:z"]);
+    node.sent[0]!.ok(0);
+    node.sent[1]!.fail(notLeader);
+    await settle();
+    const later = stream.append(run("w"), producer(3));
+    node.lead("b");
+    await settle();
+    // What had been sent to a was given up; the first that is not written goes to b alone.
+    assert.equal(node.sent[2]!.aborted, true);
+    assert.deepEqual(node.told.slice(3), ["b:y"]);
+    node.sent[3]!.ok(1);
+    await settle();
+    assert.deepEqual(node.told.slice(4), ["b:z", "b:w"]);
+    node.sent[4]!.ok(2);
+    node.sent[5]!.ok(3);
+    assert.deepEqual((await Promise.all([...first, later])).map(offsetOf), [0, 1, 2, 3]);
+  });
+
+  test("waits in order on a leader that lacks room for one of its runs, also where the next one would fit", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    const first = stream.append(run("x"), producer(0));
+    await settle();
+    const rest = [1, 2].map((sequence) => stream.append(run("?yz"[sequence]!), producer(sequence)));
+    node.tooLarge = "y";
+    node.lead("here");
+    await settle();
+    node.sent.at(-1)!.ok(0);
+    await node.pass(50);
+    assert.deepEqual(node.told, ["a:x", "here:x"]);
+    node.tooLarge = undefined;
+    await node.pass(1_000);
+    assert.deepEqual(node.told.slice(2), ["here:y"]);
+    node.sent.at(-1)!.ok(1);
+    await settle();
+    assert.deepEqual(node.told.slice(3), ["here:z"]);
+    node.sent.at(-1)!.ok(2);
+    assert.deepEqual((await Promise.all([first, ...rest])).map(offsetOf), [0, 1, 2]);
+  });
+
+  test("of plain records ends as unknown when a leader is replaced that does not answer any more", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    const first = assert.rejects(stream.append(run("x"), {}), isFault("interrupted"));
+    await settle();
+    const second = assert.rejects(stream.append(run("y"), { traceparent: "t" }), isFault("interrupted"));
+    await settle();
+    node.lead(undefined);
+    await node.pass(2_000);
+    node.lead("b");
+    await node.pass(graceMs - 10);
+    assert.equal(node.sent[0]!.aborted, false);
+    await node.pass(20);
+    await first;
+    await second;
+    assert.deepEqual(node.told, ["a:x", "a:y"]);
+    await assert.rejects(stream.append(run("z"), {}), isFault("unavailable"));
+  });
+
+  test("of plain records goes on when the replaced leader still answers", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    const first = stream.append(run("x"), {});
+    await settle();
+    node.lead("b");
+    const second = stream.append(run("y"), {});
+    await node.pass(graceMs / 2);
+    assert.deepEqual(node.told, ["a:x"]);
+    node.sent[0]!.ok(4);
+    await settle();
+    assert.deepEqual(node.told, ["a:x", "b:y"]);
+    node.sent[1]!.ok(5);
+    assert.deepEqual([offsetOf(await first), offsetOf(await second)], [4, 5]);
+  });
+
+  test("does not write a record that was refused after a later one was written", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    const first = assert.rejects(stream.append(run("x"), {}), isFault("unavailable"));
+    await settle();
+    const second = stream.append(run("y"), {});
+    await settle();
+    node.sent[0]!.fail(new Fault("overloaded"));
+    node.sent[1]!.ok(0);
+    await node.pass(1_000);
+    await first;
+    assert.equal(offsetOf(await second), 0);
+    assert.equal(node.sent.length, 2);
+  });
+
+  test("tells its first record why that one was refused, not why a later one was", async () => {
+    const cases = [
+      { first: new Fault("overloaded"), kind: "overloaded", written: "no" },
+      { first: notLeader, kind: "unavailable", written: "no" },
+      { first: lost, kind: "interrupted", written: "unknown" },
+    ] as const;
+    for (const { first: refusal, kind, written } of cases) {
+      const node = new Node();
+      const stream = node.stream({ ended: false });
+      const results = [0, 1, 2].map((sequence) =>
+        stream.append(run("xyz"[sequence]!), producer(sequence)).catch(Fault.from),
+      );
+      await settle();
+      assert.deepEqual(node.told, ["a:x", "a:y", "a:z"]);
+      node.sent[0]!.fail(refusal);
+      await settle();
+      node.lead(undefined);
+      // They are refused because the first is missing.
+      node.sent[1]!.fail(new Fault("unknown-producer", { facts: { sequence: 1 }, written: "unknown" }));
+      node.sent[2]!.fail(new Fault("out-of-sequence", { facts: { expected: 0, sequence: 2 } }));
+      await node.pass(patienceMs + 100);
+      const [first, ...rest] = await Promise.all(results);
+      assert.ok(first instanceof Fault);
+      assert.deepEqual([first.kind, first.written], [kind, written]);
+      for (const one of rest)
+        assert.ok(one instanceof Fault && ["unavailable", "interrupted"].includes(one.kind));
+      assert.equal(node.sent.length, 3);
+    }
+  });
+
+  test("that finds no room to wait for a leader is not written later", async () => {
+    const node = new Node();
+    const listen = node.watch.listen.bind(node.watch);
+    node.watch.listen = () => {
+      throw new Fault("overloaded");
+    };
+    const stream = node.stream({ ended: false });
+    await assert.rejects(stream.append(run("x"), {}), { kind: "overloaded", written: "no" });
+    node.watch.listen = listen;
+    await assert.rejects(stream.append(run("y"), {}), { kind: "unavailable", written: "no" });
+    await node.pass(1_000);
+    assert.deepEqual(node.told, []);
+  });
+
+  test("listens to the leader no longer than something waits, also after a failure on this node", async () => {
+    const node = new Node();
+    let listeners = 0;
+    const listen = node.watch.listen.bind(node.watch);
+    node.watch.listen = (changed) => {
+      listeners++;
+      const stop = listen(changed);
+      return () => {
+        listeners--;
+        stop();
+      };
+    };
+    node.lead("here");
+    const stream = node.stream({ ended: false });
+    const first = assert.rejects(stream.append(run("x"), {}), isFault("out-of-sequence"));
+    node.lead("b");
+    const second = assert.rejects(stream.append(run("y"), {}), isFault("unavailable"));
+    await settle();
+    assert.equal(listeners, 1);
+    node.sent[0]!.fail(new Fault("out-of-sequence"));
+    await first;
+    await second;
+    await settle();
+    assert.equal(listeners, 0);
+    assert.deepEqual(node.told, ["here:x"]);
+  });
+
+  test("waits when the leader has no room, instead of failing", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    const append = stream.append(run("x"), {});
+    await settle();
+    node.sent[0]!.fail(new Fault("overloaded"));
+    await node.pass(500);
+    node.sent[1]!.ok(3);
+    assert.equal(offsetOf(await append), 3);
+  });
+
+  test("sends nothing more once its caller has gone", async () => {
+    const node = new Node();
+    const order = { ended: false };
+    const stream = node.stream(order);
+    node.lead(undefined);
+    const append = assert.rejects(stream.append(run("x"), {}), isFault("canceled"));
+    await settle();
+    order.ended = true;
+    node.lead("b");
+    await append;
+    assert.deepEqual(node.told, []);
+  });
+
+  test("begun on a leader does not go on elsewhere before what is under way there is settled", async () => {
+    const node = new Node();
+    node.lead("here");
+    const stream = node.stream({ ended: false });
+    const first = stream.append(run("x"), {});
+    node.lead("b");
+    const second = stream.append(run("y"), {});
+    await node.pass(100);
+    assert.deepEqual(node.told, ["here:x"]);
+    node.sent[0]!.ok(0);
+    await settle();
+    node.sent[1]!.ok(1);
+    assert.deepEqual([offsetOf(await first), offsetOf(await second)], [0, 1]);
+    assert.deepEqual(node.told, ["here:x", "b:y"]);
+  });
+
+  test("of which a record on the leader failed appends nothing behind it", async () => {
+    const node = new Node();
+    node.lead("here");
+    const stream = node.stream({ ended: false });
+    const first = assert.rejects(stream.append(run("x"), {}), isFault("interrupted"));
+    node.sent[0]!.fail(lost);
+    await first;
+    node.lead("b");
+    await assert.rejects(stream.append(run("y"), {}), isFault("unavailable"));
+    assert.deepEqual(node.told, ["here:x"]);
+  });
+});
+
+describe("a single append that a follower forwards", () => {
+  test("with a sequence or an expected offset goes to the new leader at once, this node itself included", async () => {
+    for (const options of [producer(0), { expectedOffset: 4 }]) {
+      for (const next of ["b", "here"]) {
+        const node = new Node();
+        const append = node.stream().append(run("x"), options);
+        await settle();
+        node.lead(undefined);
+        await node.pass(1_000);
+        assert.deepEqual(node.told, ["a:x"]);
+        node.lead(next);
+        await node.pass(0);
+        assert.deepEqual(node.told, ["a:x", `${next}:x`]);
+        node.sent[1]!.ok(4);
+        assert.equal(offsetOf(await append), 4);
+      }
+    }
+  });
+
+  test("without one ends as unknown soon after this node itself leads", async () => {
+    const node = new Node();
+    const append = assert.rejects(node.stream().append(run("x"), {}), isFault("interrupted"));
+    await settle();
+    node.lead("here");
+    await node.pass(graceMs + 1);
+    await append;
+    assert.deepEqual(node.told, ["a:x"]);
+  });
+
+  test("is waited for as long as the same leader goes on", async () => {
+    const node = new Node();
+    const append = node.stream().append(run("x"), {});
+    await settle();
+    node.lead(undefined);
+    node.lead("a");
+    await node.pass(5_000);
+    node.sent[0]!.ok(1);
+    assert.equal(offsetOf(await append), 1);
+  });
+
+  test("is waited for when a leader that was replaced for a moment leads again", async () => {
+    const node = new Node();
+    const append = node.stream().append(run("x"), {});
+    await settle();
+    node.lead("b");
+    node.lead("a");
+    await node.pass(2 * graceMs);
+    node.sent[0]!.ok(2);
+    assert.equal(offsetOf(await append), 2);
+  });
+
+  test("is not forwarded when its caller does not want that", async () => {
+    const node = new Node();
+    const stream = node.stream({ ended: false });
+    await assert.rejects(stream.append(run("x"), { forward: false }), isFault("not-leader"));
+    assert.deepEqual(node.told, []);
+  });
+
+  test("survives two quick changes of leader", async () => {
+    const node = new Node();
+    const append = node.stream().append(run("x"), producer(0));
+    await settle();
+    node.lead("b");
+    node.lead("c");
+    await node.pass(0);
+    assert.deepEqual(node.told.at(-1), "c:x");
+    node.sent.at(-1)!.ok(9);
+    assert.equal(offsetOf(await append), 9);
+  });
+
+  test("with a sequence is written once this node's own log shows it, whatever became of the answer", async () => {
+    const node = new Node();
+    const append = node.stream().append(run("x"), producer(5));
+    await settle();
+    node.lead(undefined);
+    const batch = { index: 3, sequence: 2, count: 8, firstOffset: 40, timestampMs: 6 };
+    node.produced.committed({ subject: "s", id: 1n, epoch: 0, sequence: 2 }, batch);
+    assert.deepEqual(await append, { firstOffset: 43, count: 1, timestampMs: 6, duplicate: false });
+  });
+
+  test("waits for a leader as long as it may, and was not written then", async () => {
+    const node = new Node();
+    node.lead(undefined);
+    const append = assert.rejects(node.stream().append(run("x"), {}), isFault("unavailable"));
+    const deadlineMs = node.clock.monotonicMs() + 100;
+    const late = assert.rejects(node.stream().append(run("x"), { deadlineMs }), isFault("deadline"));
+    await node.pass(101);
+    await late;
+    await node.pass(patienceMs);
+    await append;
+    assert.deepEqual(node.told, []);
+  });
+
+  test("is refused when the node stops", async () => {
+    const node = new Node();
+    node.lead(undefined);
+    const append = assert.rejects(node.stream().append(run("x"), {}), isFault("unavailable"));
+    await settle();
+    node.unusable = new Fault("unavailable", { message: "the log is closed" });
+    node.watch.notify();
+    await append;
+  });
+});

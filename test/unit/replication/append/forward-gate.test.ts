@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ForwardGate } from "../../../../src/replication/append/forward-gate.ts";
+
+test("who finds no room waits in line, and is called when there is some, the first one first", async () => {
+  const gate = new ForwardGate({ requestsMax: 2, bytesMax: 10 });
+  const went: string[] = [];
+  const caller = (name: string) => {
+    const call = (): void => {
+      if (!gate.isOpenTo(call)) {
+        gate.wait(call);
+        return;
+      }
+      gate.enter(6);
+      went.push(name);
+      gate.stepOut(call);
+    };
+    return call;
+  };
+  for (const name of ["a", "b", "c", "d"]) caller(name)();
+  assert.deepEqual(went, ["a", "b"]);
+  gate.leave(6);
+  caller("e")();
+  await null;
+  assert.deepEqual(went, ["a", "b", "c"]);
+  gate.leave(6);
+  gate.leave(6);
+  await new Promise(setImmediate);
+  assert.deepEqual(went, ["a", "b", "c", "d", "e"]);
+});

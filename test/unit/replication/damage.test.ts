@@ -1,0 +1,49 @@
+/** What a member does whose stored bytes are damaged: nobody is given them, and the others go on. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { repairLog } from "../../../src/log/mod.ts";
+import { laterTermChanges } from "../../../src/replication/mod.ts";
+import { allValues, run } from "../../support/logs.ts";
+import { MemoryCluster, until } from "../../support/replicas.ts";
+
+test("a leader that is asked for what is damaged hands over, and whoever lacked it gets it from another", async () => {
+  // Nothing is kept in memory: what a follower lacks is read from the disk.
+  await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 }, { recentBytesMax: 1 });
+  const leader = await cluster.leader();
+  const [late, other] = cluster.followers(leader) as [(typeof cluster.nodes)[0], (typeof cluster.nodes)[0]];
+  await leader.replica!.log.append(run("a"));
+  await until("the late one has the first", () => late.replica!.storedLog.bounds.next === 1);
+  await cluster.crash(late);
+  const values = Array.from({ length: 40 }, (_, n) => `v${n}`);
+  for (const value of values) await leader.replica!.log.append(run(value));
+  await until("the other has them all", () => other.replica!.storedLog.bounds.next === 41);
+  leader.disk.flipBit(leader.replica!.storedLog.sealed[2]!.path, 800);
+  cluster.reopen(late).start();
+  await until("the late one has them all", () => late.replica!.storedLog.bounds.next === 41);
+  assert.deepEqual(await allValues(late.replica!.log), ["a", ...values]);
+  assert.ok(!leader.replica!.node.isLeader);
+  assert.equal(leader.replica!.storedLog.damagedSegments, 1);
+  const next = [late, other].find(({ replica }) => replica!.node.isLeader);
+  assert.equal((await next!.replica!.log.append(run("more"))).firstOffset, 41);
+  await until("it follows", () => leader.replica!.storedLog.bounds.next === 42);
+});
+
+test("one of two that was repaired comes back while the other still leads and counts on what was cut", async () => {
+  await using cluster = await MemoryCluster.open(2, { segmentStoreBytesMax: 500 });
+  const leader = await cluster.leader();
+  const [hurt] = cluster.followers(leader) as [(typeof cluster.nodes)[0]];
+  const values = Array.from({ length: 40 }, (_, n) => `v${n}`);
+  for (const value of values) await leader.replica!.log.append(run(value));
+  await until("both have them all", () => hurt.replica!.storedLog.bounds.next === 40);
+  const { path } = hurt.replica!.storedLog.sealed[2]!;
+  await cluster.crash(hurt);
+  hurt.disk.flipBit(path, 800);
+  const place = { directory: "/data", disk: hurt.disk, store: hurt.store };
+  const { lost } = repairLog(place, true, { unchanged: laterTermChanges(hurt.store) });
+  assert.ok(lost > 0);
+  // At once: within its election timeout the other has not noticed.
+  cluster.reopen(hurt).start();
+  await until("it has them all", () => hurt.replica!.storedLog.bounds.next === 40);
+  assert.deepEqual(await allValues(hurt.replica!.log), values);
+  assert.equal((await (await cluster.leader()).replica!.log.append(run("more"))).firstOffset, 40);
+});

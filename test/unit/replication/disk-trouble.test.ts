@@ -1,0 +1,130 @@
+/**
+ * A node whose own disk refuses writes: what its callers are told, what it says of itself, and that it goes on.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
+import { prng } from "../../../src/lib/prng.ts";
+import { allValues, run } from "../../support/logs.ts";
+import { RefusingDisk } from "../../support/refusing-disk.ts";
+import { MemoryCluster, until } from "../../support/replicas.ts";
+import { SimDisk } from "../../support/sim-disk.ts";
+
+const settings = { segmentStoreBytesMax: 2000 };
+const value = (n: number): string => `${n}`.padStart(100, "v");
+
+async function alone(): Promise<{ cluster: MemoryCluster; disk: RefusingDisk }> {
+  const disk = new RefusingDisk(new SimDisk(prng("alone").stream("disk")));
+  const cluster = await MemoryCluster.open(1, settings, {
+    disk,
+    mapper: heapMapper(disk),
+    recentBytesMax: 0,
+  });
+  return { cluster, disk };
+}
+
+describe("a disk that refuses", () => {
+  for (const code of ["EMFILE", "ENFILE", "ENOMEM", "EACCES", "EINTR"]) {
+    test(`every append that ${code} keeps from the disk is refused as not written, and taken again later`, async () => {
+      const { cluster, disk } = await alone();
+      await using _ = cluster;
+      const { replica } = await cluster.leader();
+      assert.ok(replica !== undefined);
+      let obstacles = 0;
+      replica.onObstacle(() => obstacles++);
+      disk.refuse = (asked) => (asked === "open" ? code : undefined);
+      const written: string[] = [];
+      const refused: Fault[] = [];
+      for (let n = 0; n < 40; n++) {
+        await replica.log.append(run(value(n))).then(
+          () => written.push(value(n)),
+          (reason: Fault) => refused.push(reason),
+        );
+      }
+      assert.ok(written.length > 0 && refused.length > 0);
+      for (const fault of refused) {
+        assert.deepEqual([fault.kind, fault.written, fault.retry], ["disk-busy", "no", true]);
+        assert.match(fault.message, new RegExp(code));
+      }
+      assert.equal(obstacles, 1);
+      assert.equal(replica.obstacle?.kind, "disk-busy");
+      assert.equal(replica.storedLog.failure, undefined);
+      disk.refuse = () => undefined;
+      assert.equal(replica.obstacle, undefined);
+      for (let n = 40; n < 80; n++) {
+        await replica.log.append(run(value(n)));
+        written.push(value(n));
+      }
+      assert.deepEqual(await allValues(replica.log), written);
+    });
+  }
+
+  test("what was accepted before is written as soon as the disk takes it", async () => {
+    const { cluster, disk } = await alone();
+    await using _ = cluster;
+    const { replica } = await cluster.leader();
+    assert.ok(replica !== undefined);
+    // A rename is refused: no opening ahead finds that out.
+    disk.refuse = (asked) => (asked === "rename" ? "EACCES" : undefined);
+    const appends = Array.from({ length: 30 }, (_, n) => replica.log.append(run(value(n))));
+    const settled = Promise.allSettled(appends);
+    await until("the log was refused", () => replica.obstacle !== undefined);
+    assert.equal(replica.storedLog.failure, undefined);
+    // What comes meanwhile does not wait behind it.
+    await assert.rejects(replica.log.append(run("x")), { kind: "disk-busy", written: "no" });
+    disk.refuse = () => undefined;
+    const ends = await settled;
+    const written = ends.flatMap(({ status }, n) => (status === "fulfilled" ? [value(n)] : []));
+    assert.deepEqual(await allValues(replica.log), written);
+    assert.equal(replica.obstacle, undefined);
+  });
+
+  test("a full disk is refused with its figures", async () => {
+    const sim = new SimDisk(prng("full").stream("disk"), { capacityBytes: 100_000 });
+    await using cluster = await MemoryCluster.open(1, settings, {
+      disk: sim,
+      mapper: heapMapper(sim),
+      reserveBytes: 20_000,
+    });
+    const { replica } = await cluster.leader();
+    assert.ok(replica !== undefined);
+    const faults: Fault[] = [];
+    for (let n = 0; n < 1_000 && faults.length === 0; n++) {
+      await replica.log.append(run(value(n))).catch((reason: Fault) => faults.push(reason));
+    }
+    const refused = await replica.log.append(run("x")).catch((reason: Fault) => reason);
+    assert.ok(refused instanceof Fault);
+    assert.deepEqual([refused.kind, refused.written], ["disk-full", "no"]);
+    const { freeBytes, volumeBytes, reserveBytes } = refused.facts;
+    assert.deepEqual([volumeBytes, reserveBytes], [100_000, 20_000]);
+    assert.equal(typeof freeBytes, "number");
+    assert.match(
+      refused.message,
+      /the disk is full, .* MiB of .* MiB are free and .* MiB are to be kept in reserve/,
+    );
+    assert.equal(replica.obstacle?.kind, "disk-full");
+  });
+});
+
+test("with --sync interval, a configuration is durable in the log before the catalog calls it committed", async () => {
+  await using cluster = await MemoryCluster.open(1, settings, { sync: { intervalMs: 3_600_000 } });
+  const node = await cluster.leader();
+  const { replica } = node;
+  assert.ok(replica !== undefined);
+  await replica.log.append(run("a"));
+  await replica.node.proposeChange({
+    transition: "auto",
+    changes: [{ action: "learner", peer: 77 }],
+    members: [{ peer: 77, name: "l", directory: "d", address: "l:1" }],
+  });
+  const { configurationIndex } = replica.state;
+  assert.ok(configurationIndex > 0);
+  assert.ok(replica.storedLog.syncedIndex >= configurationIndex);
+  await replica.log.append(run("b"));
+  node.disk.odds = { keep: 0, tear: 0 };
+  await cluster.crash(node);
+  const again = cluster.reopen(node);
+  assert.ok(again.storedLog.end.index >= configurationIndex);
+  assert.deepEqual(await allValues(again.log), ["a"]);
+});

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { type Clock, systemClock } from "../../../src/lib/time/clock.ts";
+import type { Forwarder } from "../../../src/replication/replicated-log.ts";
+import type { Appended, AppendOptions } from "../../../src/types.ts";
+import { run } from "../../support/logs.ts";
+import { MemoryCluster } from "../../support/replicas.ts";
+
+const appended: Appended = { firstOffset: 0, count: 1, timestampMs: 1, duplicate: false };
+const unknown = new Fault("unknown", { written: "unknown" });
+const unavailable = new Fault("unavailable");
+const notLeader = new Fault("not-leader", { facts: { leader: "elsewhere" } });
+const producer = { subject: "s", id: 1n, epoch: 0, sequence: 0 };
+
+/** Ten seconds of it are one of the machine's: a follower tries for four seconds. */
+const fast: Clock = {
+  ...systemClock,
+  wallMs: () => 1_700_000_000_000 + Math.floor(fast.monotonicMs()),
+  monotonicMs: () => 10 * systemClock.monotonicMs(),
+  after: (delayMs, callback, hold) => systemClock.after(delayMs / 10, callback, hold),
+};
+const raft = { tickMs: 50, electionTicks: 20, heartbeatTicks: 4 };
+
+/** What a follower makes of a forwarder that ends so, attempt by attempt, and how often it was called. */
+async function ends(
+  attempts: readonly (Fault | Appended)[],
+  options: AppendOptions,
+): Promise<{ calls: number; end: Fault | Appended }> {
+  let calls = 0;
+  const forwarder: Forwarder = {
+    append: async () => {
+      const end = attempts[Math.min(calls++, attempts.length - 1)]!;
+      if (end instanceof Fault) throw end;
+      return end;
+    },
+    trim: async () => 0,
+  };
+  await using cluster = await MemoryCluster.open(3, {}, { forwarder, clock: fast, raft });
+  const [follower] = cluster.followers(await cluster.leader());
+  const deadlineMs = fast.monotonicMs() + 60_000;
+  const end = await follower!.replica!.log.append(run("x"), { deadlineMs, ...options }).catch(Fault.from);
+  return { calls, end };
+}
+
+const told = ({ calls, end }: { calls: number; end: Fault | Appended }): unknown =>
+  end instanceof Fault ? [calls, end.kind, end.written] : [calls, "appended"];
+
+describe("a write that a follower forwards", () => {
+  test("is tried again where it certainly was not written, by whatever leads then", async () => {
+    assert.deepEqual(told(await ends([unavailable, notLeader, appended], {})), [3, "appended"]);
+  });
+
+  test("is not sent again once it may have been written", async () => {
+    assert.deepEqual(told(await ends([unknown, appended], {})), [1, "unknown", "unknown"]);
+  });
+
+  test("is sent again all the same with a producer's sequence, which makes one of two", async () => {
+    assert.deepEqual(told(await ends([unknown, unavailable, appended], { producer })), [3, "appended"]);
+  });
+
+  test("may have been written if any attempt may have been, whatever the last one says", async () => {
+    for (const last of [unavailable, new Fault("out-of-sequence"), new Fault("overloaded")]) {
+      const [, kind, written] = told(await ends([unknown, last], { producer })) as unknown[];
+      assert.deepEqual([kind, written], ["interrupted", "unknown"], last.kind);
+    }
+    const late = await ends([unknown, new Fault("deadline")], { producer });
+    assert.deepEqual(told(late), [2, "deadline", "unknown"]);
+  });
+
+  test("who was not the leader is nothing that a caller who asked for forwarding need know", async () => {
+    const [calls, ...end] = told(await ends([notLeader], {})) as unknown[];
+    assert.ok(Number(calls) > 1);
+    assert.deepEqual(end, ["unavailable", "no"]);
+    const direct = await ends([appended], { forward: false });
+    assert.deepEqual(told(direct), [0, "not-leader", "no"]);
+  });
+});

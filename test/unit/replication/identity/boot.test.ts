@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  accepted,
+  type BootClaim,
+  claimOf,
+  earlierMax,
+  flawOf,
+  merged,
+  nextBoot,
+  nextLife,
+  type Position,
+  type SeenBoot,
+  type StoredBoot,
+  seenOf,
+  withCopy,
+} from "../../../../src/replication/identity/boot.ts";
+
+const nonce = (n: number): string => n.toString(16).padStart(16, "0");
+const claim = (boot: StoredBoot, start: Position = { term: 0, index: 0 }, lossy = false): BootClaim => ({
+  ...boot,
+  start,
+  lossy,
+});
+
+/** Boots of one directory, one after another, with these nonces. */
+function boots(...nonces: number[]): StoredBoot[] {
+  const made: StoredBoot[] = [];
+  for (const one of nonces) made.push(nextBoot(made.at(-1), nonce(one)));
+  return made;
+}
+
+const seenAfter = (boot: StoredBoot, promised: Position = { term: 0, index: 0 }): SeenBoot => ({
+  ...accepted(claim(boot), undefined),
+  promised,
+});
+
+test("the same boot and every later one that follows from it hold, also where starts between were not seen", () => {
+  const all = boots(1, 2, 3, 4, 5);
+  const seen = seenAfter(all[1]!);
+  for (const later of all.slice(1)) assert.equal(flawOf(claim(later), seen), undefined);
+});
+
+test("a start of an older copy is an older boot, whatever nonce it has", () => {
+  const [first, second, third] = boots(1, 2, 3);
+  const seen = seenAfter(third!);
+  assert.equal(flawOf(claim(first!), seen), "older-boot");
+  assert.equal(flawOf(claim(second!), seen), "older-boot");
+  const again = nextBoot(first, nonce(9));
+  assert.equal(flawOf(claim(again), seen), "older-boot");
+});
+
+test("an older copy does not get past the others by starting often", () => {
+  const [first, , third] = boots(1, 2, 3);
+  const seen = seenAfter(third!);
+  let fork = first!;
+  for (let n = 0; n < earlierMax; n++) {
+    fork = nextBoot(fork, nonce(100 + n));
+    assert.notEqual(flawOf(claim(fork), seen), undefined, `after ${n + 1} starts`);
+  }
+});
+
+test("a number known under another nonce is that of a copy, and so is what follows from it", () => {
+  const [first, second] = boots(1, 2);
+  const seen = seenAfter(second!);
+  const twin = nextBoot(first, nonce(9));
+  assert.equal(flawOf(claim(twin), seen), "copy");
+  assert.equal(flawOf(claim(nextBoot(twin, nonce(10))), seen), "copy");
+});
+
+test("a boot that was found to be of a copy stays so, with all that follow from it", () => {
+  const [first] = boots(1);
+  const twin = nextBoot(first, nonce(9));
+  const seen = withCopy(seenAfter(first!), twin.nonce);
+  assert.equal(flawOf(claim(twin), seen), "copy");
+  assert.equal(flawOf(claim(nextBoot(twin, nonce(10))), seen), "copy");
+  assert.equal(flawOf(claim(nextBoot(first, nonce(11))), seen), undefined);
+});
+
+test("a log that at the start lacks what was promised has lost it; one that was replaced in a later term has not", () => {
+  const [first, second] = boots(1, 2);
+  const seen = seenAfter(first!, { term: 5, index: 145 });
+  const flaw = (term: number, index: number): unknown => flawOf(claim(second!, { term, index }), seen);
+  assert.equal(flaw(5, 144), "lost-entries");
+  assert.equal(flaw(4, 200), "lost-entries", "it has forgotten a term");
+  assert.equal(flaw(5, 145), undefined);
+  assert.equal(flaw(6, 3), undefined);
+  assert.equal(flawOf(claim(second!, { term: 5, index: 144 }, true), seen), undefined, "--sync interval");
+});
+
+test("a repair begins a new life, which is accepted without the promises of the last; the old one never again", () => {
+  const [first, second] = boots(1, 2);
+  const seen = withCopy(seenAfter(second!, { term: 5, index: 145 }), nonce(9));
+  const repaired = nextBoot(nextLife(first), nonce(20));
+  assert.deepEqual([repaired.life, repaired.count, repaired.earlier], [1, 1, []]);
+  const again = claim(repaired, { term: 6, index: 100 });
+  assert.equal(flawOf(again, seen), undefined);
+  const now = accepted(again, seen);
+  assert.deepEqual(now.promised, { term: 6, index: 100 });
+  assert.equal(flawOf(claim(second!, { term: 9, index: 900 }), now), "older-boot");
+});
+
+test("what two members have seen is put together: the later boot, the furthest promise, all copies", () => {
+  const [first, second] = boots(1, 2);
+  const one = seenAfter(first!, { term: 5, index: 145 });
+  const other = withCopy(seenAfter(second!, { term: 4, index: 10 }), nonce(9));
+  const expected = { ...other, promised: { term: 5, index: 145 } };
+  assert.deepEqual(merged(one, other), expected);
+  assert.deepEqual(merged(other, one), expected);
+  const misled = seenAfter(nextBoot(first, nonce(9)), { term: 7, index: 1 });
+  assert.equal(merged(misled, other).nonce, second!.nonce, "it had taken a copy for the member");
+  assert.deepEqual(merged(other, misled), other);
+});
+
+test("claims and records that a peer sends are taken whole or not at all", () => {
+  const [first] = boots(1);
+  const good = claim(first!, { term: 1, index: 2 });
+  assert.deepEqual(claimOf({ ...good, more: 1 }), good);
+  const seen = seenAfter(first!);
+  assert.deepEqual(seenOf(seen), seen);
+  const wrong: unknown[] = [
+    undefined,
+    5,
+    { ...good, nonce: "zz" },
+    { ...good, count: -1 },
+    { ...good, count: 2 ** 60 },
+    { ...good, start: undefined },
+    { ...good, earlier: Array.from({ length: earlierMax + 1 }, () => nonce(1)) },
+    { ...good, lossy: 1 },
+  ];
+  for (const one of wrong) assert.equal(claimOf(one), undefined, JSON.stringify(one));
+  assert.equal(seenOf({ ...seen, copies: [1] }), undefined);
+  assert.equal(seenOf({ ...seen, promised: { term: 1 } }), undefined);
+});

@@ -1,0 +1,89 @@
+/** What a peer sends for Raft and cannot be neither ends a replica nor reaches its log. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { batchKind, encodeFrame, endOfFrame } from "../../../src/log/mod.ts";
+import { message } from "../../../src/raft/mod.ts";
+import { entryOf } from "../../../src/replication/entries.ts";
+import { run } from "../../support/logs.ts";
+import { MemoryCluster, until } from "../../support/replicas.ts";
+
+test("entries that match by index and term but not by content are refused, and the replica goes on", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  for (let at = 0; at < 5; at++) await leader.replica!.log.append(run(`record ${at}`));
+  const [victim] = cluster.followers(leader);
+  const { storedLog, node } = victim!.replica!;
+  await until("it has everything", () => storedLog.commitIndex === leader.replica!.storedLog.commitIndex);
+  cluster.isolate(victim!.name);
+  const { end } = storedLog;
+  const { term } = node;
+  const [own] = storedLog.entries(end.index, 1, end.index);
+  const wrong = [
+    ["another chain", { ...end, crc: end.crc ^ 1 }],
+    ["another offset", { ...end, nextOffset: end.nextOffset + 3 }],
+    ["an earlier time", { ...end, timestampMs: 0 }],
+  ] as const;
+  for (const [what, behind] of wrong) {
+    const header = {
+      index: end.index + 1,
+      term,
+      baseOffset: behind.nextOffset,
+      timestampMs: behind.timestampMs,
+      recordCount: 0,
+      kind: batchKind.noOp,
+    };
+    const bytes = encodeFrame(header, new Uint8Array(0), behind.crc);
+    const append = message("append", node.peer, {
+      from: leader.replica!.identity.peer,
+      term,
+      index: end.index,
+      logTerm: end.term,
+      entries: [entryOf(bytes)],
+    });
+    node.receive(append);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(storedLog.end.index, end.index, what);
+    assert.equal(storedLog.failure, undefined, what);
+  }
+  assert.deepEqual(endOfFrame(own!, 0), end);
+  cluster.heal();
+  await leader.replica!.log.append(run("afterwards")).catch(() => undefined);
+  const now = await cluster.leader();
+  await now.replica!.log.append(run("and then"));
+  await until("it goes on", () => storedLog.commitIndex === now.replica!.storedLog.commitIndex);
+});
+
+test("an append behind an entry that cannot be read is left to the write to judge, and nothing is thrown at the peer", async (t) => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  await leader.replica!.log.append(run("record"));
+  const [victim] = cluster.followers(leader);
+  const { storedLog, node } = victim!.replica!;
+  await until("it has everything", () => storedLog.commitIndex === leader.replica!.storedLog.commitIndex);
+  cluster.isolate(victim!.name);
+  const { end } = storedLog;
+  const header = {
+    index: end.index + 1,
+    term: node.term,
+    baseOffset: end.nextOffset,
+    timestampMs: end.timestampMs,
+    recordCount: 0,
+    kind: batchKind.noOp,
+  };
+  const read = t.mock.method(storedLog, "endAt", () => {
+    throw new Fault("corrupt");
+  });
+  node.receive(
+    message("append", node.peer, {
+      from: leader.replica!.identity.peer,
+      term: node.term,
+      index: end.index,
+      logTerm: end.term,
+      entries: [entryOf(encodeFrame(header, new Uint8Array(0), end.crc))],
+    }),
+  );
+  assert.equal(read.mock.callCount(), 1);
+  read.mock.restore();
+  await until("it is written", () => storedLog.end.index === end.index + 1);
+});

@@ -1,0 +1,79 @@
+/**
+ * What the simulator found in the replica, each in its smallest form: restarts below a configuration, joining a
+ * trimmed log, refusals by a leader that is none any more.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { directoryText } from "../../../src/replication/mod.ts";
+import { run } from "../../support/logs.ts";
+import { MemoryCluster, until } from "../../support/replicas.ts";
+
+test("a restart begins at the last configuration that was in force, however little the log knows of its commit", async () => {
+  await using cluster = await MemoryCluster.open(1);
+  const [node] = cluster.nodes;
+  assert.ok(node !== undefined);
+  for (let at = 0; at < 5; at++) await node.replica?.log.append(run(`before ${at}`));
+  const peer = 9;
+  const member = { peer, name: "other", directory: directoryText(new Uint8Array(16)), address: "other:1" };
+  const index = await node.replica?.node.proposeChange({
+    transition: "auto",
+    changes: [{ action: "learner", peer }],
+    members: [member],
+  });
+  await cluster.crash(node);
+  const reopened = cluster.reopen(node);
+  assert.equal(reopened.storedLog.commitIndex, index);
+  reopened.start();
+  assert.deepEqual(reopened.node.configuration.learners, [peer]);
+});
+
+test("a node joins a log whose beginning was trimmed before it came", async () => {
+  await using cluster = await MemoryCluster.open(1, { segmentStoreBytesMax: 1000 });
+  const [node] = cluster.nodes;
+  const first = node?.replica;
+  assert.ok(first !== undefined);
+  for (let at = 0; at < 60; at++) await first.log.append(run(`record ${at}`));
+  await first.log.trim(40);
+  assert.ok(first.storedLog.compact() > 0);
+  const added = cluster.add("late").replica;
+  assert.ok(added !== undefined);
+  added.start();
+  const { member } = added;
+  await first.node.proposeChange({
+    transition: "auto",
+    changes: [{ action: "learner", peer: member.peer }],
+    members: [member],
+  });
+  const { next } = await first.log.bounds();
+  await until("the new node has all records", () => added.storedLog.bounds.next === next);
+  assert.equal(added.storedLog.bounds.lowest, 40);
+  await until("it knows itself a learner", () => added.node.configuration.learners.includes(member.peer));
+});
+
+test("a leader that is cut off refuses no producer and no condition by what it has: it is unavailable", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  const log = leader.replica?.log;
+  assert.ok(log !== undefined);
+  const producer = { subject: "test", id: 1n, epoch: 0, sequence: 0 };
+  await log.append(run("first"), { producer });
+  cluster.isolate(leader.name);
+  const early = { ...producer, sequence: 2 };
+  await assert.rejects(log.append(run("third"), { producer: early, forward: false }), {
+    kind: "unavailable",
+  });
+});
+
+test("a leader that is heard refuses what stands in the way, and says what would not", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const log = (await cluster.leader()).replica?.log;
+  assert.ok(log !== undefined);
+  const producer = { subject: "test", id: 1n, epoch: 0, sequence: 0 };
+  const { firstOffset } = await log.append(run("first"), { producer });
+  const early = { ...producer, sequence: 2 };
+  await assert.rejects(log.append(run("third"), { producer: early }), { kind: "out-of-sequence" });
+  await assert.rejects(log.append(run("second"), { expectedOffset: firstOffset }), {
+    kind: "offset-mismatch",
+    facts: { expected: firstOffset, next: firstOffset + 1 },
+  });
+});

@@ -1,0 +1,417 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { ClockTrust, clockProblem } from "../../../../src/replication/time/clock-trust.ts";
+
+const second = 1_000;
+const minute = 60_000;
+const hour = 3_600_000;
+const start = 1_700_000_000_000;
+
+/** A voter "a" and the others, whose clocks can be moved; it hears from all of them once a second. */
+class Voters {
+  readonly trust = new ClockTrust();
+  readonly off: Record<string, number> = { a: 0 };
+  readonly silent = new Set<string>();
+  /** Others that say that their clocks were set. */
+  readonly unsteady = new Set<string>();
+  monotonicMs = 1;
+  #trueMs = start;
+
+  constructor(...others: string[]) {
+    for (const name of others) this.off[name] = 0;
+    this.trust.compareWith(others, this.now);
+  }
+
+  get now() {
+    return { wallMs: this.#trueMs + this.off["a"]!, monotonicMs: this.monotonicMs };
+  }
+  get kind(): string {
+    return this.trust.verdict(this.now).kind;
+  }
+  get successors(): string {
+    return this.trust.verdict(this.now).successors.join();
+  }
+  /** How far ahead of the true time a record is stamped. */
+  get stampAheadMs(): number {
+    return this.trust.stampMs(this.now) - this.#trueMs;
+  }
+
+  /** Moves clocks, without anything heard or looked at since. */
+  set(...moved: [name: string, byMs: number][]): this {
+    for (const [name, byMs] of moved) this.off[name]! += byMs;
+    return this;
+  }
+
+  pass(ms: number): this {
+    this.monotonicMs += ms;
+    this.#trueMs += ms;
+    return this;
+  }
+
+  /** A second passes and the others are heard. */
+  hear(times = 1): this {
+    for (let n = 0; n < times; n++) {
+      this.pass(second);
+      for (const [name, offMs] of Object.entries(this.off)) {
+        if (name === "a" || this.silent.has(name)) continue;
+        const { monotonicMs } = this;
+        this.trust.peers.heard(
+          name,
+          this.#trueMs + offMs,
+          monotonicMs,
+          monotonicMs,
+          !this.unsteady.has(name),
+        );
+      }
+      this.trust.verdict(this.now);
+    }
+    return this;
+  }
+
+  /** This machine is suspended: its monotonic clock stands still. */
+  suspend(ms: number): this {
+    this.#trueMs += ms;
+    return this;
+  }
+}
+
+describe("an only voter", () => {
+  test("is trusted, and for an hour after its clock was set it is not", () => {
+    for (const byMs of [2 * hour, -2 * hour]) {
+      const alone = new Voters().hear(3);
+      assert.equal(alone.kind, "trusted");
+      alone.set(["a", byMs]);
+      assert.equal(alone.kind, "set");
+      assert.equal(alone.successors, "");
+      alone.pass(hour - second);
+      assert.equal(alone.kind, "set");
+      alone.pass(second);
+      assert.equal(alone.kind, "trusted");
+    }
+  });
+
+  test("that is set back to where it was is trusted again", () => {
+    const alone = new Voters().hear();
+    alone
+      .set(["a", 2 * hour])
+      .hear()
+      .pass(30 * minute)
+      .set(["a", -2 * hour + minute]);
+    assert.equal(alone.kind, "set");
+    assert.equal(alone.set(["a", -minute]).kind, "trusted");
+  });
+
+  test("that starts more than an hour after the newest record cannot tell why, and waits for an hour", () => {
+    const cases: [ageMs: number, kind: string][] = [
+      [2 * hour, "ahead"],
+      [30 * minute, "trusted"],
+      [-2 * hour, "trusted"],
+      [start, "trusted"], // an empty log
+    ];
+    for (const [ageMs, kind] of cases) {
+      const alone = new Voters();
+      alone.trust.begin(start - ageMs, undefined, alone.now);
+      assert.equal(alone.kind, kind);
+      assert.equal(alone.pass(hour).kind, "trusted");
+    }
+  });
+
+  test("that starts again within the hour after its clock was set waits for another hour", () => {
+    const alone = new Voters();
+    alone.trust.begin(start, 2 * hour, alone.now);
+    assert.equal(alone.kind, "set");
+    assert.equal(alone.trust.setByMs(alone.now), 2 * hour);
+    assert.equal(alone.pass(hour).kind, "trusted");
+    assert.equal(alone.trust.setByMs(alone.now), undefined);
+  });
+
+  test("stamps records by its clock, and by what it would show otherwise for an hour after it was set back", () => {
+    assert.equal(new Voters().hear().set(["a", 2 * hour]).stampAheadMs, 2 * hour);
+    const alone = new Voters().hear().set(["a", -33 * hour]);
+    assert.equal(alone.stampAheadMs, 0);
+    assert.equal(alone.pass(30 * minute).stampAheadMs, 0);
+    assert.equal(alone.set(["a", 33 * hour]).kind, "trusted");
+    assert.equal(alone.stampAheadMs, 0);
+    const corrected = new Voters().hear().set(["a", -33 * hour]);
+    assert.equal(corrected.stampAheadMs, 0);
+    assert.equal(corrected.pass(hour).stampAheadMs, -33 * hour);
+    const undone = new Voters()
+      .hear()
+      .set(["a", 2 * hour])
+      .hear();
+    assert.equal(undone.set(["a", -2 * hour - minute]).stampAheadMs, 0);
+  });
+
+  test("that starts again after its clock was set back stamps no record before the time that was noted", () => {
+    for (const [offMs, aheadMs] of [
+      [-33 * hour, -5 * minute], // still behind: the five minutes since the note are not known
+      [0, 0], // it came back meanwhile
+    ] as const) {
+      const alone = new Voters().set(["a", offMs]);
+      alone.trust.begin(0, -33 * hour, alone.now, start - 5 * minute);
+      assert.equal(alone.stampAheadMs, aheadMs);
+      assert.equal(alone.pass(minute).stampAheadMs, aheadMs);
+      assert.equal(alone.pass(hour).stampAheadMs, offMs);
+    }
+  });
+});
+
+describe("one of three voters", () => {
+  test("is trusted once a majority shows its time within 10 s, and unknown before", () => {
+    const voters = new Voters("b", "c");
+    assert.equal(voters.kind, "unknown");
+    assert.equal(voters.successors, "");
+    voters.silent.add("c");
+    assert.equal(voters.hear().kind, "trusted");
+    voters.silent.add("b");
+    assert.equal(voters.pass(31 * second).kind, "unknown");
+    assert.equal(voters.successors, "");
+  });
+
+  test("whose clock leaps is off at once; the others should lead once they are heard to be as they were", () => {
+    for (const byMs of [2 * hour, -2 * hour, 11 * second, -11 * second]) {
+      const voters = new Voters("b", "c").hear().set(["a", byMs]);
+      assert.equal(voters.kind, "off", `${byMs}`);
+      assert.equal(voters.successors, Math.abs(byMs) > minute ? "" : "b,c");
+      voters.hear();
+      assert.equal(voters.successors, "b,c");
+      voters.set(["a", -byMs]);
+      assert.equal(voters.kind, "trusted");
+    }
+  });
+
+  test("does not change its mind around the limit", () => {
+    const voters = new Voters("b", "c").hear().set(["a", 10.5 * second]);
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.set(["a", -second]).kind, "off");
+    assert.equal(voters.set(["a", -2 * second]).kind, "trusted");
+    assert.equal(voters.set(["a", 2 * second]).kind, "trusted");
+  });
+
+  test("is trusted when the other that it agrees with was not set, whatever the third shows", () => {
+    const voters = new Voters("b", "c").hear();
+    for (const absurd of [hour, -hour, Number.MAX_VALUE, -Number.MAX_VALUE, 0]) {
+      voters.off["c"] = absurd;
+      assert.equal(voters.hear().kind, "trusted");
+      assert.equal(voters.successors, "");
+      assert.ok(voters.stampAheadMs <= 10 * second && voters.stampAheadMs >= 0);
+    }
+  });
+
+  test("that is right while the two others leap together lets nothing expire, and leads on", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.set(["b", 2 * hour], ["c", 2 * hour]).hear();
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.successors, "");
+    assert.equal(voters.stampAheadMs, 0);
+  });
+
+  test("that leaps together with another hands over to the third, which did not", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.set(["a", 2 * hour], ["b", 2 * hour]).hear(2);
+    assert.notEqual(voters.kind, "trusted");
+    assert.equal(voters.successors, "c");
+    assert.equal(voters.stampAheadMs, 10 * second);
+  });
+
+  test("leads on where all three disagree, and nothing expires", () => {
+    const voters = new Voters("b", "c").set(["b", hour], ["c", 2 * hour]).hear();
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.successors, "");
+  });
+
+  test("leads on where all leap together, and nothing expires for an hour", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.set(["a", 2 * hour], ["b", 2 * hour], ["c", 2 * hour]);
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.successors, "");
+    voters.hear();
+    assert.equal(voters.kind, "set");
+    assert.equal(voters.successors, "");
+    voters.pass(hour).hear();
+    assert.equal(voters.kind, "trusted");
+  });
+
+  test("stamps by what its clock would show otherwise where all are set back, and are right again a moment later", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.set(["a", -33 * hour], ["b", -33 * hour], ["c", -33 * hour]);
+    assert.equal(voters.stampAheadMs, 0);
+    voters.unsteady.add("b").add("c");
+    voters.hear();
+    assert.equal(voters.kind, "set");
+    assert.equal(voters.stampAheadMs, 0);
+    voters.set(["a", 33 * hour], ["b", 33 * hour], ["c", 33 * hour]).unsteady.clear();
+    voters.hear(2);
+    assert.equal(voters.kind, "trusted");
+    assert.equal(voters.stampAheadMs, 0);
+  });
+
+  test("stamps by its clock as it is once a majority confirms that it was set back rightly", () => {
+    const voters = new Voters("b", "c").set(["a", 2 * hour]).hear();
+    assert.equal(voters.kind, "off");
+    voters.set(["a", -2 * hour]).hear();
+    assert.equal(voters.kind, "trusted");
+    assert.equal(voters.stampAheadMs, 0);
+  });
+
+  test("stamps records at most 10 s before a majority of the voters, and one alone raises no stamps", () => {
+    const voters = new Voters("b", "c").set(["a", -2 * hour]).hear();
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.stampAheadMs, -10 * second);
+    const two = new Voters("b", "c").set(["a", -2 * hour], ["c", 400 * hour]).hear();
+    assert.equal(two.stampAheadMs, -10 * second);
+    const one = new Voters("b", "c").set(["a", -2 * hour]);
+    one.silent.add("c");
+    assert.equal(one.hear().stampAheadMs, -2 * hour);
+    const ahead = new Voters("b", "c").set(["b", 400 * hour]).hear();
+    assert.equal(ahead.stampAheadMs, 0);
+  });
+
+  test("that leaps forward while the others' clocks are in doubt is limited by them, though not to before its own time", () => {
+    const voters = new Voters("b", "c").hear();
+    voters.unsteady.add("b").add("c");
+    voters.hear().set(["a", 255 * hour]);
+    assert.equal(voters.kind, "off");
+    assert.equal(voters.stampAheadMs, 10 * second);
+    voters.set(["b", -33 * hour], ["c", -33 * hour]).hear();
+    assert.equal(voters.stampAheadMs, 0);
+    voters.set(["b", 288 * hour], ["c", 288 * hour]).hear();
+    assert.equal(voters.kind, "set");
+    assert.equal(voters.stampAheadMs, 255 * hour);
+  });
+
+  test("that was suspended lets nothing expire for an hour, and may lead", () => {
+    const voters = new Voters("b", "c")
+      .hear()
+      .suspend(2 * hour)
+      .hear();
+    assert.equal(voters.kind, "set");
+    assert.equal(voters.successors, "");
+    voters.pass(hour).hear();
+    assert.equal(voters.kind, "trusted");
+  });
+
+  test("starts with a wrong clock: off as soon as both others are heard", () => {
+    const voters = new Voters("b", "c").set(["a", -2 * hour]);
+    voters.trust.begin(start, undefined, voters.now);
+    voters.silent.add("c");
+    assert.equal(voters.hear().kind, "unknown");
+    voters.silent.clear();
+    assert.equal(voters.hear().kind, "off");
+    assert.equal(voters.successors, "b,c");
+  });
+
+  test("stamps records at most 10 s ahead of the others, at once after a leap", () => {
+    const voters = new Voters("b", "c").hear().set(["a", 2 * hour]);
+    assert.equal(voters.stampAheadMs, 10 * second);
+    assert.equal(voters.pass(20 * second).stampAheadMs, 10 * second);
+    voters.silent.add("b").add("c");
+    voters.set(["a", -2 * hour - 5 * second]);
+    assert.equal(voters.stampAheadMs, -5 * second);
+  });
+});
+
+describe("a voter that was not there when all clocks leapt", () => {
+  test("hears from the others that theirs were set, and lets nothing expire", () => {
+    const voters = new Voters("b", "c");
+    voters.unsteady.add("b").add("c");
+    assert.equal(voters.hear().kind, "unknown");
+    voters.unsteady.delete("c");
+    assert.equal(voters.hear().kind, "trusted");
+  });
+
+  test("and whose others were not either: all start, and find their newest record old", () => {
+    const voters = new Voters("b", "c");
+    voters.trust.begin(start - 2 * hour, undefined, voters.now);
+    assert.equal(voters.trust.setByMs(voters.now), 2 * hour);
+    voters.unsteady.add("b").add("c");
+    assert.equal(voters.hear().kind, "ahead");
+    voters.unsteady.clear();
+    assert.equal(voters.hear().kind, "trusted");
+  });
+});
+
+describe("a voter that becomes the only one", () => {
+  test("is not trusted for an hour when the others did not confirm its clock", () => {
+    const voters = new Voters("b", "c").set(["a", 2 * hour]).hear();
+    voters.trust.compareWith([], voters.now);
+    assert.equal(voters.kind, "alone");
+    assert.equal(voters.pass(hour).kind, "trusted");
+    const confirmed = new Voters("b", "c").hear();
+    confirmed.trust.compareWith([], confirmed.now);
+    assert.equal(confirmed.kind, "trusted");
+  });
+});
+
+describe("three voters of which one after the other leaps and comes back", () => {
+  test("hand over each time, and stamp no future times", () => {
+    const voters = new Voters("b", "c").hear();
+    for (const name of ["a", "b", "c", "a", "c", "b", "a"]) {
+      voters.set([name, 2 * hour]).hear(2);
+      assert.equal(voters.kind, name === "a" ? "off" : "trusted");
+      assert.equal(voters.successors, name === "a" ? "b,c" : "");
+      assert.ok(voters.stampAheadMs <= 10 * second);
+      voters.set([name, -2 * hour]).hear(2);
+      assert.equal(voters.kind, "trusted");
+    }
+  });
+});
+
+describe("one of two voters", () => {
+  test("that disagree: nothing expires, and the one whose clock was set hands over", () => {
+    const set = new Voters("b")
+      .hear()
+      .set(["a", 2 * hour])
+      .hear(2);
+    assert.equal(set.kind, "off");
+    assert.equal(set.successors, "b");
+    assert.equal(set.stampAheadMs, 10 * second);
+    const other = new Voters("b")
+      .hear()
+      .set(["b", 2 * hour])
+      .hear();
+    assert.equal(other.kind, "off");
+    assert.equal(other.successors, "");
+    assert.equal(other.stampAheadMs, 0);
+    const ever = new Voters("b").set(["b", 2 * hour]).hear();
+    assert.equal(ever.kind, "off");
+    assert.equal(ever.successors, "");
+  });
+});
+
+describe("one of five voters", () => {
+  test("needs two others that agree with it, and one reachable voter limits no stamps", () => {
+    const voters = new Voters("b", "c", "d", "e");
+    for (const name of ["c", "d", "e"]) voters.silent.add(name);
+    voters.set(["b", -2 * hour]).hear();
+    assert.equal(voters.kind, "unknown");
+    assert.equal(voters.stampAheadMs, 0);
+    voters.silent.delete("c");
+    assert.equal(voters.hear().kind, "unknown");
+    voters.silent.delete("d");
+    assert.equal(voters.hear().kind, "trusted");
+    voters.set(["d", hour]).hear();
+    voters.silent.delete("e");
+    assert.equal(voters.hear().kind, "trusted");
+  });
+});
+
+test("a problem is said with its figures", () => {
+  const voters = new Voters("b", "c").hear().set(["a", 2 * hour]);
+  assert.equal(
+    clockProblem(voters.trust.verdict(voters.now)),
+    "the clock is more than 10.0 s off most other voters (b -7200.0 s, c -7200.0 s): nothing expires by age",
+  );
+  const alone = new Voters().hear().set(["a", -90 * second]);
+  assert.equal(
+    clockProblem(alone.trust.verdict(alone.now)),
+    "the wall clock moved by -90.0 s against the monotonic clock: nothing expires by age for another 3600.0 s or until a majority confirms it",
+  );
+  const late = new Voters();
+  late.trust.begin(start - 2 * hour, undefined, late.now);
+  assert.match(
+    clockProblem(late.trust.verdict(late.now))!,
+    /^the clock is 7200\.0 s ahead of the newest record/,
+  );
+  assert.equal(clockProblem(new Voters().trust.verdict(new Voters().now)), undefined);
+});

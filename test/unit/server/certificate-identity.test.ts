@@ -1,0 +1,22 @@
+/**
+ * Reading alternative names: no value can pose as another.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { alternativeNames, refusalOf } from "../../../src/server/certificate-identity.ts";
+
+test("names are told apart, quoted ones included", () => {
+  assert.deepEqual(alternativeNames("DNS:localhost, IP Address:127.0.0.1, URI:urn:tailrace:node:*"), [
+    "DNS:localhost",
+    "IP Address:127.0.0.1",
+    "URI:urn:tailrace:node:*",
+  ]);
+  assert.deepEqual(alternativeNames(""), []);
+  const evil = `DNS:${JSON.stringify("x, URI:urn:tailrace:node:*")}, DNS:${JSON.stringify('a", URI:b')}`;
+  assert.deepEqual(alternativeNames(evil), ["DNS:x, URI:urn:tailrace:node:*", 'DNS:a", URI:b']);
+});
+
+test("codes nobody foresaw are invalid, not accepted", () => {
+  assert.equal(refusalOf("CERT_HAS_EXPIRED"), "expired");
+  assert.equal(refusalOf("SOMETHING_NEW"), "invalid");
+});
