@@ -36,7 +36,10 @@ export interface AccessOptions {
   readonly cachedPairsMax?: number;
 }
 
-type BuiltIn = { readonly allowed: boolean; readonly because: string };
+interface BuiltIn {
+  readonly allowed: boolean;
+  readonly because: string;
+}
 
 export class AccessControl {
   readonly #trustPlaintext: boolean;

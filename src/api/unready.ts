@@ -4,6 +4,7 @@
  * Never: says how to bring a lost quorum back to a node whose members answer it, and refuse it.
  */
 import type { ClusterView } from "../types.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { Readiness } from "./methods/cluster-service.ts";
 import { lostQuorum } from "./quorum-advice.ts";
 

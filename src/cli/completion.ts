@@ -18,6 +18,7 @@ export function register(program: Command): void {
 
 /** Command → its flags and the commands below it. */
 async function wordsByCommand(): Promise<ReadonlyMap<string, readonly string[]>> {
+  // biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
   const { commandFiles } = await import("./commands.ts");
   const { serveFlags } = await import("../agent/mod.ts");
   const program = new Command("tailrace");

@@ -30,6 +30,7 @@ import {
 import { CompressionError, HpackDecoder } from "./hpack.ts";
 import { OutBuffer } from "./out-buffer.ts";
 import { areTrailers, requestHeaders } from "./request-headers.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { H2Stream } from "./stream.ts";
 
 const nothing: Buffer = Buffer.alloc(0);

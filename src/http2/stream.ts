@@ -10,6 +10,7 @@
  */
 
 import type { MemoryBudget, MemoryShare } from "../memory/mod.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { H2Connection } from "./connection.ts";
 import { errorCode, windowMax } from "./frames.ts";
 

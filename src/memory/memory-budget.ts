@@ -11,6 +11,7 @@
  */
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { MemoryShare } from "./memory-share.ts";
 
 /** Which way the bytes go: requests, answers, or neither (connections and streams by themselves). */

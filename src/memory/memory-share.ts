@@ -1,5 +1,6 @@
 /** What one request, answer or connection holds of the memory budget. */
 import type { Clock } from "../lib/time/clock.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { Cuttable, Flow, MemoryBudget } from "./memory-budget.ts";
 
 /** A share of less is not worth cutting, bytes. */

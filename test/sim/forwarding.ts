@@ -9,6 +9,7 @@ import type { Forwarder, ReplicatedLog } from "../../src/replication/replicated-
 import type { Offset } from "../../src/types.ts";
 import { peerNamed } from "./identity.ts";
 import { isDead } from "./real-replica.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { SimNode, World } from "./world.ts";
 
 export function forwarderOf(world: World, from: SimNode): Forwarder {

@@ -22,6 +22,7 @@ import { memberOf } from "./identity.ts";
 import { type Message, type PeerId, promiseIn } from "./raft.ts";
 import type { Copy, SimReplica } from "./replica.ts";
 import { Violation } from "./watch.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { SimNode, World } from "./world.ts";
 
 /** What the sender of a message says of itself. */

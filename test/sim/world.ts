@@ -8,8 +8,10 @@ import { Fault } from "../../src/fault.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import { SimulatedCrash } from "../support/sim-disk.ts";
 import { type VirtualClock, VirtualTime } from "../support/virtual-clock.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { forwarderOf } from "./forwarding.ts";
 import { History } from "./history.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { Identity } from "./identities.ts";
 import { memberOf } from "./identity.ts";
 import { MemoryReplica } from "./memory-replica.ts";

@@ -14,7 +14,9 @@ import type { MembershipOptions } from "../../src/membership/options.ts";
 import { freePort } from "./free-port.ts";
 import { localTiming } from "./local-timing.ts";
 
-type Context = { after(work: () => void | Promise<void>): void };
+interface Context {
+  after(work: () => void | Promise<void>): void;
+}
 
 export interface AgentOptions {
   readonly name: string;

@@ -127,9 +127,10 @@ test("a record carries its trace when asked to, by either lane, and its own trac
 /** The headers of every record from an offset on, as the log holds them. */
 async function headersFrom({ log }: Served, from: number): Promise<unknown[]> {
   const found: unknown[] = [];
-  for (const { next } = await log.bounds(); from < next; from++) {
-    const { frames } = await log.read(from);
-    const cursor = new RecordCursor(frames, from);
+  const { next } = await log.bounds();
+  for (let at = from; at < next; at++) {
+    const { frames } = await log.read(at);
+    const cursor = new RecordCursor(frames, at);
     cursor.next();
     const { headers } = decodeRecord(frames, cursor.start, cursor.end);
     found.push(headers.map((header) => [header.key, Buffer.from(header.value).toString()]));

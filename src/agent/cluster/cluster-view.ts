@@ -7,6 +7,7 @@
 import type { Member, NodeStatus } from "../../raft/mod.ts";
 import type { Replica } from "../../replication/mod.ts";
 import type { ClusterChange, ClusterView, NodeId, NodeView, Offset, Role } from "../../types.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { extentAt } from "./leader-progress-cache.ts";
 
 /** What is known of another node by other ways than Raft. */

@@ -7,6 +7,7 @@
 import { type Clock, within } from "../../lib/time/clock.ts";
 import type { Replica } from "../../replication/mod.ts";
 import type { NodeId } from "../../types.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { ToldExtent } from "./cluster-view.ts";
 
 export interface ToldExtentsOptions {

@@ -11,8 +11,10 @@ import { type OpenRead, openRead } from "../methods/read.ts";
 import { mayRead, whenReadable } from "../methods/read-admission.ts";
 import { noLimits, ReadLimit } from "../methods/read-limit.ts";
 import type { ReadRooms } from "./buffer-pool.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { decodeConsume } from "./consume.ts";
 import type { ExpressCall } from "./fast-call.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { Lane, Serve } from "./fast-path.ts";
 import { render, renderWhole } from "./rendering.ts";
 import { markerResponse } from "./response-codec.ts";

@@ -12,6 +12,7 @@ import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
 import { checkFields } from "../request-limits/message-limits.ts";
 import type { ExpressCall } from "./fast-call.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { Lane, Serve } from "./fast-path.ts";
 import { consumeResponseBytes, writeConsumeResponse } from "./response-codec.ts";
 import { readUnary } from "./unary-body.ts";

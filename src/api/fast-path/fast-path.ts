@@ -23,13 +23,18 @@ import { forwardHeader } from "../connect/log-service.ts";
 import type { StreamBudget } from "../methods/stream-budget.ts";
 import { Answer } from "./answer.ts";
 import { RoomLender } from "./buffer-pool.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { consume } from "./consume.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { consumeBatches, consumeStream } from "./consume-stream.ts";
 import { ExpressCall } from "./fast-call.ts";
 import type { LaneStream } from "./fast-stream.ts";
 import { Pacer } from "./pacer.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { produce, produceBatch } from "./produce.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { produceBulk } from "./produce-bulk.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { produceStream } from "./produce-stream.ts";
 import { type ExpressRequest, type MethodShape, recognise } from "./recognize.ts";
 

@@ -16,7 +16,9 @@ import type { StreamShare } from "../methods/stream-budget.ts";
 import { type Settled, streamFailure } from "../methods/stream-failure.ts";
 import { EnvelopeReader } from "./envelope.ts";
 import type { ExpressCall } from "./fast-call.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { Lane, Serve } from "./fast-path.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { oneRecord, readSlowly, startAppend } from "./produce.ts";
 import { AppendRequest } from "./request-codec.ts";
 import { ackBytes, writeProduceResponse } from "./response-codec.ts";

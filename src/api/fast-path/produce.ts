@@ -10,6 +10,7 @@ import { type AppendRequest as Append, appendTo } from "../methods/append.ts";
 import { appendRequestOf, requireRecords, undecodable } from "../methods/append-message.ts";
 import { checkFields } from "../request-limits/message-limits.ts";
 import type { ExpressCall } from "./fast-call.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { Lane, Serve } from "./fast-path.ts";
 import { AppendRequest } from "./request-codec.ts";
 import { ackBytesMax, produceBatchResponse, writeProduceResponse } from "./response-codec.ts";

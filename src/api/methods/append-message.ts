@@ -7,6 +7,7 @@ import { Fault } from "../../fault.ts";
 import type { ProduceBatchRequest, ProduceRequest } from "../../gen/log/v1/log_pb.js";
 import type { RecordLimits } from "../../log/mod.ts";
 import type { RecordRun } from "../../types.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { AppendRequest } from "./append.ts";
 import { numberOf, runOf, stampOf } from "./messages.ts";
 

@@ -12,6 +12,7 @@ import type { Appended, AppendOptions, CommitLog, ProducerStamp, RecordRun } fro
 import { unlessAborted } from "../calls/abort.ts";
 import type { Call } from "../calls/call-tracker.ts";
 import type { Traffic } from "../calls/traffic.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { requireRecords } from "./append-message.ts";
 
 export interface AppendDesk {

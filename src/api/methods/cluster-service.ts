@@ -9,6 +9,7 @@ import type { AccessControl } from "../../access/mod.ts";
 import type { Cluster } from "../../gen/log/v1/log_pb.js";
 import type { ClusterView } from "../../types.ts";
 import { callOf } from "../calls/call-context.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { reasonsNotReady } from "../unready.ts";
 
 /** Is the node ready to serve? */

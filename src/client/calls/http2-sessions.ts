@@ -62,7 +62,7 @@ export class Sessions extends Http2SessionManager {
     const timer = systemClock.after(this.#connectMs, () => {
       if (this.state() === "connecting") this.abort(timedOut(this.authority, this.#connectMs));
     });
-    this.connect().then(() => {
+    void this.connect().then(() => {
       timer.cancel();
       this.#isTimed = false;
     });

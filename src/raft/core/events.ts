@@ -5,6 +5,7 @@
  * Never: is needed for the protocol; holds a sentence.
  */
 import type { Configuration } from "./configuration.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { RaftLog } from "./log.ts";
 import type { Progress } from "./progress.ts";
 import type {

@@ -9,6 +9,7 @@
  * Never: writes to storage; moves committed or applied back.
  */
 import { assert } from "../../lib/assert.ts";
+// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { LogEvent } from "./events.ts";
 import type { LogStorage } from "./storage.ts";
 import { type Entry, limitBytes, type RaftIndex, type Snapshot, type Term, totalBytes } from "./types.ts";

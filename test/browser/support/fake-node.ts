@@ -22,7 +22,13 @@ import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 
 export type RecordInit = MessageInitShape<typeof RecordSchema>;
 type NodeInit = MessageInitShape<typeof NodeStateSchema>;
-type ClusterInit = { nodeId: string; leaderId: string; term: bigint; hasQuorum: boolean; nodes: NodeInit[] };
+interface ClusterInit {
+  nodeId: string;
+  leaderId: string;
+  term: bigint;
+  hasQuorum: boolean;
+  nodes: NodeInit[];
+}
 
 export type Value = string | Uint8Array | RecordInit;
 
