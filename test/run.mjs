@@ -1,13 +1,14 @@
 /**
- * Runs the checks that `npm test` stands for, a few side by side, and stops at the first group in which one fails.
+ * Runs the stages of `npm test`, a few side by side, and stops after the first group with a failure.
  *
- *   node test/run.mjs                 all of them
- *   node test/run.mjs types unit      these only, one after the other
- *   node test/run.mjs --long          the long ones
+ *   node test/run.mjs                   every stage but the long ones
+ *   node test/run.mjs --check           types, lint, house and unit
+ *   node test/run.mjs --long            the long stage
+ *   node test/run.mjs types unit        these stages, one after the other
+ *   node test/run.mjs unit raft/core    of its test files, those whose path contains "raft/core"
+ *   node test/run.mjs unit backoff --test-name-pattern=jitter    options are passed to node --test
  *
- * The tests are TypeScript, run by node:test through tsx; what Node makes of it is kept in node_modules/.cache.
- *
- * Never: checks anything itself.
+ * The tests are TypeScript, run by node:test through tsx. Node's compile cache is in node_modules/.cache.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -17,8 +18,8 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bin = (name) => join(root, "node_modules/.bin", name);
 /**
- * The tests of a folder, so many processes at a time: one for each file or, in shards, one for a share of the files. Where
- * files are many and small, starting a process for each costs twice what its tests cost.
+ * The tests of a folder, with at most `atOnce` processes at a time. Without `shards` each file has its own process. With
+ * `shards` that many processes share the files, which halves the cost of many small files.
  */
 const suite = (folder, atOnce, shards) => ({ files: `test/${folder}/**/*.test.ts`, atOnce, shards });
 
@@ -31,10 +32,11 @@ const stages = {
     commands: [
       [bin("biome"), "check", "--error-on-warnings", "."],
       [bin("knip"), "--no-progress"],
+      [bin("knip"), "--no-progress", "--production"],
     ],
   },
   house: { files: "test/*.test.ts", atOnce: 2 },
-  // What tests start as processes starts from dist/ in two thirds of the time that it takes from the sources.
+  // Programs that tests start are up in two thirds of the time from dist/ as from the sources.
   build: [process.execPath, "src/build.mjs", "--if-stale"],
   unit: suite("unit", 3, 9),
   contract: suite("contract", 2),
@@ -45,12 +47,13 @@ const stages = {
   cluster: suite("cluster", 2),
   long: suite("long", 1),
 };
+const checks = [["types"], ["types-web"], ["types-browser"], ["lint"], ["house"]];
 /**
- * One group after the other; the lanes of a group side by side, each one stage after the other. For two cores: what
- * computes beside what waits. The simulator has a clock of its own.
+ * Groups run one after the other; the lanes of a group run side by side, and the stages of a lane one after the other.
+ * Chosen for two cores: stages that compute run beside stages that wait.
  */
 const groups = [
-  [["types"], ["types-web"], ["types-browser"], ["lint"], ["house"], ["build"]],
+  [...checks, ["build"]],
   [["unit"], ["transcript"]],
   [
     ["contract", "sim", "browser"],
@@ -58,47 +61,57 @@ const groups = [
   ],
 ];
 
-const asked = process.argv.slice(2).filter((name) => name !== "--long");
-const isLong = process.argv.includes("--long");
-const chosen = asked.length > 0 ? [[asked]] : isLong ? [[["long"]]] : groups;
-for (const lanes of chosen) {
+const words = process.argv.slice(2).filter((word) => word !== "--long" && word !== "--check");
+const asked = words.filter((word) => word in stages);
+const options = words.filter((word) => word.startsWith("-"));
+const filters = words.filter((word) => !asked.includes(word) && !options.includes(word));
+if (asked.length === 0 && words.length > 0) {
+  console.error(`no stage "${words[0]}"; the stages are ${Object.keys(stages).join(", ")}`);
+  process.exit(1);
+}
+for (const lanes of chosenGroups()) {
   const ended = await Promise.all(lanes.map((names) => runInTurn(names, lanes.length > 1)));
   if (!ended.every(Boolean)) process.exit(1);
 }
 
-/** Answers whether all went well; after one that did not the rest is not begun. */
+function chosenGroups() {
+  if (asked.length > 0) return [[asked]];
+  if (process.argv.includes("--long")) return [[["long"]]];
+  return process.argv.includes("--check") ? [checks, [["unit"]]] : groups;
+}
+
+/** Resolves to whether all stages passed. Stops after the first that failed. */
 async function runInTurn(names, isHeld) {
   for (const name of names) if (!(await run(name, isHeld))) return false;
   return true;
 }
 
-/** Answers whether it went well. Of several at once, each tells all it has to tell when it ends. */
+/** Resolves to whether the stage passed. A stage that runs beside others prints its output when it ends. */
 async function run(name, isHeld) {
   const stage = stages[name];
-  if (stage === undefined) throw new Error(`no stage ${name}; there are ${Object.keys(stages).join(", ")}`);
   const started = Date.now();
   const head = `\n== ${name}`;
   console.log(isHeld ? `${head} begins` : head);
   const commands = Array.isArray(stage) ? [stage] : (stage.commands ?? testCommands(stage));
   const waiting = commands.values();
-  const told = [];
+  const output = [];
   let ok = true;
   const work = async () => {
     for (const command of waiting) {
       const ended = await execute(command, isHeld || commands.length > 1);
       ok &&= ended.ok;
-      if (isHeld) told.push(ended.text);
+      if (isHeld) output.push(ended.text);
       else process.stdout.write(ended.text);
     }
   };
   await Promise.all(Array.from({ length: stage.shards === undefined ? 1 : stage.atOnce }, work));
-  if (isHeld) process.stdout.write(`${head}\n${told.join("")}`);
+  if (isHeld) process.stdout.write(`${head}\n${output.join("")}`);
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   console.log(`== ${name} ${ok ? "ok" : "FAILED"} in ${seconds} s`);
   return ok;
 }
 
-/** Resolves to whether it went well and, where that was held, what it told. */
+/** Resolves to whether the command passed and, if `isHeld`, its output. */
 function execute([file, ...args], isHeld) {
   const { NODE_COMPILE_CACHE = join(root, "node_modules/.cache/node") } = process.env;
   const child = spawn(file, args, {
@@ -106,21 +119,27 @@ function execute([file, ...args], isHeld) {
     stdio: isHeld ? ["inherit", "pipe", "pipe"] : "inherit",
     env: { ...process.env, NODE_COMPILE_CACHE },
   });
-  const told = [];
-  child.stdout?.on("data", (chunk) => told.push(chunk));
-  child.stderr?.on("data", (chunk) => told.push(chunk));
+  const output = [];
+  child.stdout?.on("data", (chunk) => output.push(chunk));
+  child.stderr?.on("data", (chunk) => output.push(chunk));
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (status) => resolve({ ok: status === 0, text: Buffer.concat(told) }));
+    child.on("close", (status) => resolve({ ok: status === 0, text: Buffer.concat(output) }));
   });
 }
 
-/** A process for each file; or, in shards, one for many files. */
+/** One command for all files or, in shards, one for each shard. */
 function testCommands({ files, atOnce, shards }) {
-  const found = globSync(files, { cwd: root }).sort();
-  if (found.length === 0) return [];
-  const start = [process.execPath, "--import", "tsx", "--test", "--test-timeout=900000"];
-  if (shards === undefined) return [[...start, `--test-concurrency=${atOnce}`, ...found]];
+  const found = globSync(files, { cwd: root })
+    .sort()
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
+  if (found.length === 0 && filters.length > 0) {
+    console.error(`no file of ${files} has ${filters.join(" or ")} in its path`);
+    process.exit(1);
+  }
+  const start = [process.execPath, "--import", "tsx", "--test", "--test-timeout=900000", ...options];
+  if (shards === undefined || filters.length > 0)
+    return [[...start, `--test-concurrency=${atOnce}`, ...found]];
   return Array.from({ length: shards }, (_, at) => [
     ...start,
     "--test-isolation=none",
