@@ -21,7 +21,7 @@ import type { Clock } from "../lib/time/clock.ts";
 import { batchRecordsMax, recordHeadersMax } from "../log/mod.ts";
 import { MemoryBudget, observeMemory } from "../memory/mod.ts";
 import type { ClusterView, CommitLog } from "../types.ts";
-import { CallDesk } from "./calls/call-tracker.ts";
+import { CallTracker } from "./calls/call-tracker.ts";
 import { Traffic } from "./calls/traffic.ts";
 import { observeCluster } from "./cluster-metrics.ts";
 import { type LogServiceOptions, logService } from "./connect/log-service.ts";
@@ -63,13 +63,13 @@ export interface ServiceOptions {
 
 /** What an express lane needs to behave as Connect's handlers do. */
 export interface ExpressShared extends LogServiceOptions {
-  readonly desk: CallDesk;
+  readonly calls: CallTracker;
 }
 
 export interface Service {
   readonly front: Front;
   readonly traffic: Traffic;
-  readonly desk: CallDesk;
+  readonly calls: CallTracker;
   /** Ends every long call with Fault "unavailable", so that callers go elsewhere. Short ones finish by themselves. */
   drain(): void;
 }
@@ -84,7 +84,7 @@ export function createService(options: ServiceOptions): Service {
   observeCluster(telemetry.metrics, cluster);
   const held = options.memory ?? new MemoryBudget({ limit: memoryBytesDefault, clock });
   observeMemory(telemetry.metrics, held);
-  const desk = new CallDesk({ access, telemetry, clock, memory: held });
+  const calls = new CallTracker({ access, telemetry, clock, memory: held });
   const recordLimits = {
     recordBytesMax: options.recordBytesMax,
     recordsMax: batchRecordsMax,
@@ -98,7 +98,7 @@ export function createService(options: ServiceOptions): Service {
     tracer: telemetry.tracer,
     recordLimits,
     heartbeatMs,
-    desk,
+    calls,
     requestBytesMax,
     held,
     budget: new StreamBudget({
@@ -129,7 +129,7 @@ export function createService(options: ServiceOptions): Service {
       rpcService(ServerReflectionAlpha, { serverReflectionInfo }),
     ],
     {
-      desk,
+      calls,
       clock,
       telemetry,
       held,
@@ -141,7 +141,7 @@ export function createService(options: ServiceOptions): Service {
   const front = createFront({
     rpc,
     chapterOne: { ...shared, answerMs: options.answerMs ?? 30_000 },
-    tail: { log, clock, desk, traffic, memory: held, text: new SharedText(), pingMs: heartbeatMs },
+    tail: { log, clock, calls, traffic, memory: held, text: new SharedText(), pingMs: heartbeatMs },
     origins: options.origins,
     clock,
     telemetry,
@@ -149,6 +149,6 @@ export function createService(options: ServiceOptions): Service {
     pages: options.pages,
     opsAddress: options.opsAddress,
   });
-  const drain = (): void => desk.endLong(new Fault("unavailable", { message: "the server is stopping" }));
-  return { front, traffic, desk, drain };
+  const drain = (): void => calls.endLong(new Fault("unavailable", { message: "the server is stopping" }));
+  return { front, traffic, calls, drain };
 }

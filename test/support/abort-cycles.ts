@@ -33,7 +33,7 @@ export async function abortCycles(cycles: number): Promise<Leftovers> {
   const heap = await heapWhenQuiet(served);
   return {
     tails: served.log.openTails,
-    calls: served.service.desk.openCalls,
+    calls: served.service.calls.openCalls,
     connections: served.listener.connections,
     heapGrowth: heap - settled,
   };

@@ -61,7 +61,7 @@ function openTail(session: ClientHttp2Session) {
 
 async function nothingIsLeft({ log, service, listener }: Served): Promise<void> {
   const isQuiet = (): boolean =>
-    service.desk.openCalls === 0 && log.openTails === 0 && listener.connections < 5;
+    service.calls.openCalls === 0 && log.openTails === 0 && listener.connections < 5;
   for (let tries = 0; !isQuiet() && tries < 10_000; tries++) await pause();
   assert.ok(isQuiet(), "calls, tails or connections are left behind");
   assert.equal(service.traffic.tails, 0);

@@ -179,7 +179,7 @@ test("a probe that comes to the main port is told where probes and metrics are",
 
 /** Resolves once a call has begun and waits. */
 async function underWay(): Promise<void> {
-  while (served.service.desk.openCalls === 0) await new Promise(setImmediate);
+  while (served.service.calls.openCalls === 0) await new Promise(setImmediate);
   for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
 }
 

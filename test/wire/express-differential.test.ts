@@ -64,7 +64,7 @@ async function compare(
     answers.push(answer);
   }
   assert.equal((await express.served.log.bounds()).next, (await reference.served.log.bounds()).next);
-  assert.equal(express.served.service.desk.openCalls, reference.served.service.desk.openCalls);
+  assert.equal(express.served.service.calls.openCalls, reference.served.service.calls.openCalls);
   return answers;
 }
 

@@ -69,7 +69,7 @@ async function isWell(served: Served, next: number): Promise<void> {
   assert.equal(served.log.next, next);
   const answer = await curl(served.url, { method: "POST", body: '{"record":{}}' });
   assert.equal(answer.text, `{"offset":${next}}\n`);
-  for (let tries = 0; served.service.desk.openCalls > 0 || served.log.openTails > 0; tries++) {
+  for (let tries = 0; served.service.calls.openCalls > 0 || served.log.openTails > 0; tries++) {
     assert.ok(tries < 2000, "calls are left behind");
     await pause(5);
   }

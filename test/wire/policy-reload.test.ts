@@ -69,7 +69,7 @@ test("an edited policy is obeyed within a second, by running streams too", {
     ),
   );
   const rootPoll = root.consume(longPoll);
-  while (served.service.desk.openCalls < 5) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (served.service.calls.openCalls < 5) await new Promise((resolve) => setTimeout(resolve, 20));
 
   const editedMs = performance.now();
   write("p, root, *, produce\np, root, *, consume\n");
@@ -123,7 +123,7 @@ test("a request whose right was taken while its body was on the way is denied an
     });
     return { asked, answered, rest: sent.subarray(5), path };
   });
-  while (served.service.desk.openCalls < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (served.service.calls.openCalls < 3) await new Promise((resolve) => setTimeout(resolve, 20));
   await access.use({ policy: "p, root, *, consume\n" });
   for (const { asked, answered, rest, path } of answers) {
     asked.end(rest);

@@ -27,7 +27,7 @@ test("requests of every kind, broken and cut anywhere, reach no boundary and lea
   console.log(JSON.stringify(report));
   assert.ok(report.cases > 100 && report.answered > 0);
   assert.deepEqual(failures, []);
-  for (let tries = 0; served.service.desk.openCalls > 0 || served.log.openTails > 0; tries++) {
+  for (let tries = 0; served.service.calls.openCalls > 0 || served.log.openTails > 0; tries++) {
     assert.ok(tries < 2000, "calls are left behind");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

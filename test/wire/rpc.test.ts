@@ -291,7 +291,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
           await waiting;
           await until(() => served.log.openTails === 0);
         }
-        assert.equal(served.service.desk.openCalls, 0);
+        assert.equal(served.service.calls.openCalls, 0);
         assert.equal(served.service.traffic.tails, 0);
       });
 

@@ -177,7 +177,7 @@ test("callers that vanish are freed, thousand after thousand", async () => {
     for (const tail of tails) tail.close();
   }
   await tailsGone(served.log);
-  assert.equal(served.service.desk.openCalls, 0);
+  assert.equal(served.service.calls.openCalls, 0);
   assert.equal(served.service.traffic.tails, 0);
 });
 

@@ -34,7 +34,7 @@ export interface Caller {
   readonly peer: string;
   /** Came over TLS. */
   readonly secure: boolean;
-  /** What its calls that cannot last take, bytes. The call desk's. */
+  /** What its calls that cannot last take, bytes. Written by CallTracker. */
   callBytes?: number;
 }
 
@@ -97,7 +97,7 @@ export class Call implements Listed<Call> {
   }
 }
 
-export interface CallDeskOptions {
+export interface CallTrackerOptions {
   readonly access: Pick<AccessControl, "check" | "demand" | "authenticated" | "onReload">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -109,12 +109,12 @@ export interface CallDeskOptions {
 const callBytes = 16 * 1024;
 
 /** Where calls begin and end. */
-export class CallDesk {
-  readonly #options: CallDeskOptions;
+export class CallTracker {
+  readonly #options: CallTrackerOptions;
   readonly #open = new OpenCalls<Call>();
   readonly #stopListening: () => void;
 
-  constructor(options: CallDeskOptions) {
+  constructor(options: CallTrackerOptions) {
     this.#options = options;
     this.#stopListening = options.access.onReload(() => this.#askAgain());
   }

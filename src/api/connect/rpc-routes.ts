@@ -22,7 +22,7 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import { type MemoryBudget, stalledFault } from "../../memory/mod.ts";
 import { callOf, type Passage, passageKey } from "../calls/call-context.ts";
-import { type CallDesk, type Caller, traceRecordHeader } from "../calls/call-tracker.ts";
+import { type Caller, type CallTracker, traceRecordHeader } from "../calls/call-tracker.ts";
 import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
 import { doorOfPath } from "../calls/method-permissions.ts";
 import { type Exchange, pathOf } from "../http/exchange.ts";
@@ -37,7 +37,7 @@ import { jsonOptions } from "./json-options.ts";
 import { universalRequest, writeUniversal } from "./universal-handlers.ts";
 
 export interface RpcOptions {
-  readonly desk: CallDesk;
+  readonly calls: CallTracker;
   readonly clock: Clock;
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
   readonly held: MemoryBudget;
@@ -161,14 +161,14 @@ function noted(context: HandlerContext, thrown: unknown): unknown {
   return connectErrorOf(reason);
 }
 
-function beginCall(context: HandlerContext, { desk, clock }: RpcOptions): void {
+function beginCall(context: HandlerContext, { calls, clock }: RpcOptions): void {
   const passage = context.values.get(passageKey);
   const door = doorOfPath(`/${context.service.typeName}/${context.method.name}`);
   if (passage === undefined || door === undefined) throw connectErrorOf(new Fault("unimplemented"));
   const timeoutMs = context.timeoutMs();
   const header = (name: string): string | undefined => context.requestHeader.get(name) ?? undefined;
   try {
-    passage.call = desk.beginCall(door, passage.caller, {
+    passage.call = calls.beginCall(door, passage.caller, {
       protocol: context.protocolName as Protocol,
       deadlineMs: timeoutMs === undefined ? undefined : clock.monotonicMs() + timeoutMs,
       traceparent: header("traceparent"),
@@ -185,7 +185,7 @@ async function serve(
   handler: UniversalHandler,
   exchange: Exchange,
   caller: Caller,
-  { desk, telemetry, held, clock, readMaxBytes, recordLimits }: RpcOptions,
+  { calls, telemetry, held, clock, readMaxBytes, recordLimits }: RpcOptions,
 ): Promise<void> {
   const taken: TakenRuns = new Map();
   const share = held.share("in", () => exchange.failBody(stalledFault()));
@@ -246,8 +246,8 @@ async function serve(
     share.hold(0);
     passage.answer.hold(0);
     if (passage.call !== undefined) {
-      if (passage.reason !== undefined) desk.endCall(passage.call, passage.reason);
-      else desk.endCallWithCode(passage.call, code);
+      if (passage.reason !== undefined) calls.endCall(passage.call, passage.reason);
+      else calls.endCallWithCode(passage.call, code);
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * One call in the express lane: its stream, its answer and its beginning and end at the desk. However it ends (well,
+ * One call in the express lane: its stream, its answer and its place in the call tracker. However it ends (well,
  * with an error, by deadline, revoked, the client gone), it ends once and `onEnd` frees what it holds.
  *
  * Never: knows a method's messages.
@@ -9,7 +9,7 @@ import type { Timer } from "../../lib/time/clock.ts";
 import { type MemoryBudget, type MemoryShare, stalledFault } from "../../memory/mod.ts";
 import type { Written } from "../../types.ts";
 import { whileWriting } from "../calls/abort.ts";
-import type { Call, CallDesk } from "../calls/call-tracker.ts";
+import type { Call, CallTracker } from "../calls/call-tracker.ts";
 import { requestLate } from "../http/exchange.ts";
 import { Answer } from "./answer.ts";
 import type { LaneStream } from "./fast-stream.ts";
@@ -28,25 +28,25 @@ export class ExpressCall {
   explain: ((reason: unknown) => unknown) | undefined;
   /** Called once when the call ends, to free what it holds. */
   onEnd: (() => void) | undefined;
-  readonly #desk: CallDesk;
+  readonly #calls: CallTracker;
   #deadline: Timer | undefined;
   #over = false;
   /** What the call takes by itself, where it may be ended for it. */
   readonly #standing: MemoryShare | undefined;
 
-  /** `call` has begun at `desk`; `deadline` will call back when its time is up. */
+  /** `call` has begun at `calls`; `deadline` will call back when its time is up. */
   constructor(
     stream: LaneStream,
     request: ExpressRequest,
     call: Call,
-    desk: CallDesk,
+    calls: CallTracker,
     memory: MemoryBudget,
     deadline: ((expire: () => void) => Timer) | undefined,
   ) {
     this.stream = stream;
     this.request = request;
     this.call = call;
-    this.#desk = desk;
+    this.#calls = calls;
     this.held = memory.share("in", this.#cutShort);
     if (memory.busy && !call.long) {
       this.#standing = memory.share("standing", this.#cutShort);
@@ -107,7 +107,7 @@ export class ExpressCall {
     this.#deadline = undefined;
     this.held.hold(0);
     this.#standing?.attribute(0);
-    this.#desk.endCall(this.call, reason);
+    this.#calls.endCall(this.call, reason);
     const { onEnd } = this;
     this.onEnd = undefined;
     onEnd?.();

@@ -12,8 +12,8 @@ import type { MemoryBudget } from "../../memory/mod.ts";
 import type { CommitLog } from "../../types.ts";
 import {
   type Call,
-  type CallDesk,
   type Caller,
+  type CallTracker,
   type Door,
   traceRecordHeader,
 } from "../calls/call-tracker.ts";
@@ -40,7 +40,7 @@ import { type ExpressRequest, type MethodShape, recognise } from "./recognize.ts
 
 export interface LaneOptions {
   readonly log: CommitLog;
-  readonly desk: CallDesk;
+  readonly calls: CallTracker;
   readonly clock: Clock;
   readonly traffic: Traffic;
   readonly tracer: Tracer;
@@ -114,7 +114,7 @@ function begin(
   const { timeoutMs } = request;
   let call: Call;
   try {
-    call = lane.desk.beginCall(door, caller, {
+    call = lane.calls.beginCall(door, caller, {
       protocol: request.protocol,
       deadlineMs: timeoutMs === undefined ? undefined : lane.clock.monotonicMs() + timeoutMs,
       traceparent: single(headers["traceparent"]),
@@ -128,7 +128,7 @@ function begin(
   }
   const deadline =
     timeoutMs === undefined ? undefined : (expire: () => void) => lane.clock.after(timeoutMs, expire);
-  return new ExpressCall(stream, request, call, lane.desk, lane.held, deadline);
+  return new ExpressCall(stream, request, call, lane.calls, lane.held, deadline);
 }
 
 const single = (value: string | string[] | undefined): string | undefined =>

@@ -10,11 +10,11 @@ import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../../log/mo
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { Offset } from "../../types.ts";
 import { endOf } from "../calls/abort.ts";
-import { type Call, type CallDesk, type Caller, traceRecordHeader } from "../calls/call-tracker.ts";
+import { type Call, type Caller, type CallTracker, traceRecordHeader } from "../calls/call-tracker.ts";
 import { httpErrorOf } from "../calls/error-mapping.ts";
 import { getDoor, postDoor } from "../calls/method-permissions.ts";
 import { forwardHeader } from "../connect/log-service.ts";
-import { type AppendDesk, appendFor } from "../methods/append.ts";
+import { type AppendContext, appendFor } from "../methods/append.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
@@ -22,8 +22,8 @@ import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./pro
 import { readBody } from "./read-body.ts";
 import { chapterOneLine } from "./record-json.ts";
 
-export interface ChapterOneOptions extends AppendDesk {
-  readonly desk: CallDesk;
+export interface ChapterOneOptions extends AppendContext {
+  readonly calls: CallTracker;
   readonly held: MemoryBudget;
   /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
   readonly answerMs?: number;
@@ -54,13 +54,13 @@ export async function chapterOne(
   try {
     const deadlineMs = options.clock.monotonicMs() + (options.answerMs ?? answerMsDefault);
     const meta = { ...metaOf(exchange), deadlineMs };
-    call = options.desk.beginCall(method === "POST" ? postDoor : getDoor, caller, meta);
+    call = options.calls.beginCall(method === "POST" ? postDoor : getDoor, caller, meta);
     const line = method === "POST" ? await post(exchange, call, options) : await get(exchange, call, options);
     if (method === "POST") call.bytesOut += line.length;
     exchange.send(200, jsonHeaders, line);
-    options.desk.endCall(call);
+    options.calls.endCall(call);
   } catch (reason) {
-    if (call !== undefined) options.desk.endCall(call, reason);
+    if (call !== undefined) options.calls.endCall(call, reason);
     const { status, headers, body } = httpErrorOf(reason, leaderLocation(exchange, caller, reason));
     exchange.send(status, headers, body);
   }

@@ -10,7 +10,7 @@ import { workTurns } from "../../lib/time/work-turns.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { BatchSlice, CommitLog } from "../../types.ts";
 import { signalOf } from "../calls/abort.ts";
-import type { Call, CallDesk, Caller } from "../calls/call-tracker.ts";
+import type { Call, Caller, CallTracker } from "../calls/call-tracker.ts";
 import { errorObject, httpErrorOf } from "../calls/error-mapping.ts";
 import { tailDoor } from "../calls/method-permissions.ts";
 import type { Traffic } from "../calls/traffic.ts";
@@ -25,7 +25,7 @@ import { type SharedText, type TextForm, textPieces } from "./tail-text.ts";
 export interface TailOptions {
   readonly log: CommitLog;
   readonly clock: Clock;
-  readonly desk: CallDesk;
+  readonly calls: CallTracker;
   readonly traffic: Traffic;
   readonly memory: MemoryBudget;
   /** Text that several tails send. */
@@ -68,7 +68,7 @@ const sliceBytes = 64 * 1024;
 
 /** Serves `/tail`. */
 export async function tail(exchange: Exchange, caller: Caller, options: TailOptions): Promise<void> {
-  const { desk, traffic } = options;
+  const { calls, traffic } = options;
   if (exchange.method !== "GET") {
     const message = `${quoted(exchange.method)} is not for /tail, use GET`;
     const body = `${JSON.stringify({ code: "unimplemented", message, written: "no" })}\n`;
@@ -78,7 +78,7 @@ export async function tail(exchange: Exchange, caller: Caller, options: TailOpti
   const form = /\bapplication\/x-ndjson\b/.test(headerOf(exchange, "accept") ?? "") ? lines : events;
   let call: Call | undefined;
   try {
-    call = desk.beginCall(tailDoor, caller, metaOf(exchange));
+    call = calls.beginCall(tailDoor, caller, metaOf(exchange));
     const asked = parseTail(queryOf(exchange), headerOf(exchange, "last-event-id"));
     const signal = signalOf(call, exchange.signal);
     exchange.respond(200, {
@@ -94,10 +94,10 @@ export async function tail(exchange: Exchange, caller: Caller, options: TailOpti
       traffic.tails--;
     }
     endWith(exchange, form.ending);
-    desk.endCall(call);
+    calls.endCall(call);
   } catch (reason) {
     const fault = Fault.from(reason);
-    if (call !== undefined) desk.endCall(call, fault);
+    if (call !== undefined) calls.endCall(call, fault);
     if (exchange.headersSent) endWith(exchange, form.error(JSON.stringify(errorObject(fault))));
     else {
       const { status, headers, body } = httpErrorOf(fault);

@@ -15,7 +15,7 @@ import type { Traffic } from "../calls/traffic.ts";
 // biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import { requireRecords } from "./append-message.ts";
 
-export interface AppendDesk {
+export interface AppendContext {
   readonly log: CommitLog;
   readonly clock: Clock;
   readonly traffic: Traffic;
@@ -56,20 +56,20 @@ export function appendOptionsOf(
  * wrong with the request itself, before anything behind it is begun.
  */
 export function appendFor(
-  desk: AppendDesk,
+  context: AppendContext,
   call: Call,
   request: AppendRequest,
   forward: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Appended> {
   requireRecords(request.run);
-  const work = appendTo(desk, call, request, forward);
+  const work = appendTo(context, call, request, forward);
   return signal === undefined ? work : unlessAborted(work, signal, "unknown");
 }
 
 /** Appends and counts. The run's memory is the caller's again once this has returned its promise. */
 export async function appendTo(
-  desk: AppendDesk,
+  context: AppendContext,
   call: Call,
   request: AppendRequest,
   forward: boolean,
@@ -77,16 +77,16 @@ export async function appendTo(
   const { run } = request;
   const bytes = run.bytes.length;
   call.bytesIn += bytes;
-  const began = desk.clock.monotonicMs();
-  const appended = await (desk.tracer.on || call.traceRecords
-    ? appendTraced(desk, call, request, forward)
-    : desk.log.append(run, appendOptionsOf(call, request, forward)));
-  if (!appended.duplicate) desk.traffic.appended(run.count, bytes, desk.clock.monotonicMs() - began);
+  const began = context.clock.monotonicMs();
+  const appended = await (context.tracer.on || call.traceRecords
+    ? appendTraced(context, call, request, forward)
+    : context.log.append(run, appendOptionsOf(call, request, forward)));
+  if (!appended.duplicate) context.traffic.appended(run.count, bytes, context.clock.monotonicMs() - began);
   return appended;
 }
 
 async function appendTraced(
-  { tracer, log, recordLimits, requestBytesMax }: AppendDesk,
+  { tracer, log, recordLimits, requestBytesMax }: AppendContext,
   call: Call,
   request: AppendRequest,
   forward: boolean,

@@ -7,13 +7,13 @@ import {
   namedIdentity,
 } from "../../../../src/access/mod.ts";
 import { endOf, faultOfAbort, signalOf, unlessAborted } from "../../../../src/api/calls/abort.ts";
-import { CallDesk } from "../../../../src/api/calls/call-tracker.ts";
+import { CallTracker } from "../../../../src/api/calls/call-tracker.ts";
 import { clusterDoors, doorOfPath, logDoors } from "../../../../src/api/calls/method-permissions.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { type CallStart, noTelemetry } from "../../../../src/lib/telemetry.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 
-function desk(access = new AccessControl()) {
+function openTracker(access = new AccessControl()) {
   const ended: string[] = [];
   const telemetry = {
     ...noTelemetry,
@@ -23,13 +23,13 @@ function desk(access = new AccessControl()) {
         ended.push(`${start.method} ${start.subject} ${code} ${bytesIn} ${bytesOut}`),
     }),
   };
-  return { ended, calls: new CallDesk({ access, telemetry, clock: systemClock }), access };
+  return { ended, calls: new CallTracker({ access, telemetry, clock: systemClock }), access };
 }
 const caller = (subject: string) => ({ identity: namedIdentity(subject), peer: "p", secure: true });
 const meta = { protocol: "grpc" } as const;
 
 test("a call ends once, with its code and its bytes", () => {
-  const { calls, ended } = desk();
+  const { calls, ended } = openTracker();
   const call = calls.beginCall(logDoors.produce, caller("root"), meta);
   call.bytesIn = 3;
   calls.endCall(call);
@@ -41,7 +41,7 @@ test("a call ends once, with its code and its bytes", () => {
 });
 
 test("who may not is refused before anything happens, and that is told too", () => {
-  const { calls, ended } = desk();
+  const { calls, ended } = openTracker();
   assert.throws(() => calls.beginCall(clusterDoors.addNode, caller("root"), meta), {
     kind: "permission-denied",
   });
@@ -57,7 +57,7 @@ test("who may not is refused before anything happens, and that is told too", () 
 });
 
 test("every call under way is checked again when the rules change, whatever it waits for", async () => {
-  const { calls, access } = desk();
+  const { calls, access } = openTracker();
   await access.use({ policy: "p, root, *, consume\np, root, *, produce\n" });
   const open = [logDoors.consumeStream, logDoors.consume, logDoors.produce].map((door) =>
     calls.beginCall(door, caller("root"), meta),
@@ -79,7 +79,7 @@ test("every call under way is checked again when the rules change, whatever it w
 });
 
 test("a call that lost its right before it waited does not begin its work, unless it has the right again", async () => {
-  const { calls, access } = desk();
+  const { calls, access } = openTracker();
   const rules = "p, root, *, produce\n";
   await access.use({ policy: rules });
   const call = calls.beginCall(logDoors.produce, caller("root"), meta);
@@ -95,7 +95,7 @@ test("a call that lost its right before it waited does not begin its work, unles
 });
 
 test("a server that stops ends the calls that may last, a long poll among them", () => {
-  const { calls } = desk();
+  const { calls } = openTracker();
   const ended: string[] = [];
   const begin = (name: string, door: typeof logDoors.consume, long: boolean): void => {
     const call = calls.beginCall(door, caller("root"), meta);
@@ -110,7 +110,7 @@ test("a server that stops ends the calls that may last, a long poll among them",
 });
 
 test("a revoked call aborts what it waits for, and a write under way is then unknown", async () => {
-  const { calls } = desk();
+  const { calls } = openTracker();
   const call = calls.beginCall(logDoors.produceStream, caller("root"), meta);
   const signal = signalOf(call, new AbortController().signal);
   const waiting = unlessAborted(new Promise(() => undefined), signal, "unknown");
