@@ -8,7 +8,7 @@ import {
   ProduceBatchRequestSchema,
   ProduceRequestSchema,
 } from "../../src/gen/log/v1/log_pb.js";
-import { encodeBlock } from "../../src/http2/hpack.ts";
+import { encodeBlock } from "../../src/http2/hpack/hpack-decoder.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import { mutate } from "./fuzz.ts";
 

@@ -6,11 +6,11 @@ import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { expressLane } from "../../src/api/mod.ts";
-import { encodeBlock } from "../../src/http2/hpack.ts";
+import { encodeBlock } from "../../src/http2/hpack/hpack-decoder.ts";
 import { NodeTls, peerProtocol } from "../../src/server/tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
-import { frame } from "../support/h2-world.ts";
+import { frame } from "../support/h2-harness.ts";
 import { scratch } from "../support/scratch.ts";
 import { type ServeOptions, serve } from "../support/serve.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PartialBytes } from "../../../src/http2/partial-bytes.ts";
+import { PartialBytes } from "../../../../src/http2/frames/partial-bytes.ts";
 
 test("bytes that come in pieces are handed out as one, and the rest begins empty", () => {
   const partial = new PartialBytes();

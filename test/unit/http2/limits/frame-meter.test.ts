@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FrameMeter } from "../../../src/http2/frame-meter.ts";
+import { FrameMeter } from "../../../../src/http2/limits/frame-meter.ts";
 
 const budget = { burst: 10, savedMax: 30, perSecond: 2 };
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Deadlines } from "../../../src/http2/deadlines.ts";
-import { encodeBlock } from "../../../src/http2/hpack.ts";
-import { frame, headers, preface, request, settings, u32, World } from "../../support/h2-world.ts";
+import { encodeBlock } from "../../../../src/http2/hpack/hpack-decoder.ts";
+import { Deadlines } from "../../../../src/http2/limits/deadlines.ts";
+import { frame, headers, preface, request, settings, u32, World } from "../../../support/h2-harness.ts";
 
 const limits = { headersMs: 10, requestMs: 300, idleMs: 60 };
 const now = (ms: number) => () => ms;

@@ -12,11 +12,8 @@
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { MemoryBudget } from "../memory/mod.ts";
-import { ConnectionError } from "./connection-error.ts";
-import { CutStreams } from "./cut-streams.ts";
-import { Deadlines, type TimeLimits } from "./deadlines.ts";
-import { type FrameBudget, FrameMeter, frameCharge, frameEarning, perUnit } from "./frame-meter.ts";
-import { FrameReader } from "./frame-reader.ts";
+import { ConnectionError } from "./frames/connection-error.ts";
+import { FrameReader } from "./frames/frame-reader.ts";
 import {
   errorCode,
   frameFlag,
@@ -26,12 +23,15 @@ import {
   windowMax,
   writeFrameHead,
   writeU32Frame,
-} from "./frames.ts";
-import { CompressionError, HpackDecoder } from "./hpack.ts";
-import { OutBuffer } from "./out-buffer.ts";
-import { areTrailers, requestHeaders } from "./request-headers.ts";
+} from "./frames/frames.ts";
+import { OutBuffer } from "./frames/out-buffer.ts";
 // biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import { H2Stream } from "./stream.ts";
+import { H2Stream } from "./h2-stream.ts";
+import { CompressionError, HpackDecoder } from "./hpack/hpack-decoder.ts";
+import { Deadlines, type TimeLimits } from "./limits/deadlines.ts";
+import { type FrameBudget, FrameMeter, frameCharge, frameEarning, perUnit } from "./limits/frame-meter.ts";
+import { CutStreams } from "./limits/reset-streams.ts";
+import { areTrailers, requestHeaders } from "./request-headers.ts";
 
 const nothing: Buffer = Buffer.alloc(0);
 const none: readonly never[] = [];

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { Duplex } from "node:stream";
 import { test } from "node:test";
-import { H2Session } from "../../../src/http2/session.ts";
+import { H2Session } from "../../../src/http2/h2-session.ts";
 import { noLogger } from "../../../src/lib/telemetry.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
-import { frame, headers, preface, settings } from "../../support/h2-world.ts";
+import { frame, headers, preface, settings } from "../../support/h2-harness.ts";
 
 /** A session on a socket that the test speaks for, with a clock that it moves. */
 class World {

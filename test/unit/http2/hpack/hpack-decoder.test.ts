@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { CompressionError, encodeBlock, HpackDecoder } from "../../../src/http2/hpack.ts";
+import { CompressionError, encodeBlock, HpackDecoder } from "../../../../src/http2/hpack/hpack-decoder.ts";
 
 const decode = (decoder: HpackDecoder, hex: string) =>
   decoder.decode(Buffer.from(hex.replaceAll(" ", ""), "hex"));

@@ -11,8 +11,8 @@ import type { Clock, Timer } from "../lib/time/clock.ts";
 import { LoopTurns } from "../lib/time/loop-turns.ts";
 import { type WorkTurns, workTurns } from "../lib/time/work-turns.ts";
 import { type MemoryBudget, UnsentBytes } from "../memory/mod.ts";
-import { defaultH2Limits, H2Connection, type H2Host, type H2Limits } from "./connection.ts";
-import type { H2Stream } from "./stream.ts";
+import { defaultH2Limits, H2Connection, type H2Host, type H2Limits } from "./h2-connection.ts";
+import type { H2Stream } from "./h2-stream.ts";
 
 /** Gathered while the socket takes nothing; a peer that makes us owe it more is cut off. */
 const owedBytesMax = 1024 * 1024;

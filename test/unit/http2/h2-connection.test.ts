@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeBlock } from "../../../src/http2/hpack.ts";
-import type { H2Stream } from "../../../src/http2/stream.ts";
-import { budget, frame, headers, request, settings, u32, World } from "../../support/h2-world.ts";
+import type { H2Stream } from "../../../src/http2/h2-stream.ts";
+import { encodeBlock } from "../../../src/http2/hpack/hpack-decoder.ts";
+import { budget, frame, headers, request, settings, u32, World } from "../../support/h2-harness.ts";
 
 test("a request comes out and its answer goes out, trailers last", () => {
   const world = new World();

@@ -1,9 +1,9 @@
 /** Frames made to cost the server work (RFC 9113 §10.5), and clients whose frames look alike and are honest. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeBlock } from "../../../src/http2/hpack.ts";
-import type { H2Stream } from "../../../src/http2/stream.ts";
-import { budget, frame, headers, settings, u32, World } from "../../support/h2-world.ts";
+import type { H2Stream } from "../../../src/http2/h2-stream.ts";
+import { encodeBlock } from "../../../src/http2/hpack/hpack-decoder.ts";
+import { budget, frame, headers, settings, u32, World } from "../../support/h2-harness.ts";
 
 const calm = 11;
 const ok = encodeBlock([[":status", "200"]]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FrameReader } from "../../../src/http2/frame-reader.ts";
-import { frame, preface } from "../../support/h2-world.ts";
+import { FrameReader } from "../../../../src/http2/frames/frame-reader.ts";
+import { frame, preface } from "../../../support/h2-harness.ts";
 
 /** What a reader handed on, pieces of one DATA frame joined. */
 class Sink {

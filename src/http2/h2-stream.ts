@@ -10,9 +10,9 @@
  */
 
 import type { MemoryBudget, MemoryShare } from "../memory/mod.ts";
+import { errorCode, windowMax } from "./frames/frames.ts";
 // biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { H2Connection } from "./connection.ts";
-import { errorCode, windowMax } from "./frames.ts";
+import type { H2Connection } from "./h2-connection.ts";
 
 /** Waiting bytes from which on write() asks its writer to pause. */
 const highWaterBytes = 64 * 1024;
