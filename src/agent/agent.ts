@@ -222,7 +222,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...gossip.doors,
     raft: (socket, identity) => network.accept(socket, rights.of(socket, identity)),
   };
-  listener.start(service.front, doors);
+  listener.start(service.router, doors);
   gossip.start();
   node.start();
   readiness.set("node", undefined);

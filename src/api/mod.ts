@@ -5,7 +5,7 @@ export { codeName, codeOf } from "./calls/error-mapping.ts";
 export { expressLane } from "./fast-path/fast-path.ts";
 export { NodeExchange, requestTarget } from "./http/node-exchange.ts";
 export { isKnownHost } from "./http/origin-rules.ts";
-export type { Front } from "./http/router.ts";
+export type { Router } from "./http/router.ts";
 export { createAssets } from "./http/static-files.ts";
 export { adminOperations, type ClusterAdmin } from "./methods/admin-operations.ts";
 export type { Readiness } from "./methods/cluster-service.ts";

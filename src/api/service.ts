@@ -1,5 +1,5 @@
 /**
- * The service put together: a log, a cluster view and the rules in, a front for the listener out.
+ * The service put together: a log, a cluster view and the rules in, a router for the listener out.
  *
  * Never: opens or closes what it was given.
  */
@@ -28,8 +28,8 @@ import { type LogServiceOptions, logService } from "./connect/log-service.ts";
 import { rpcHandler, rpcService } from "./connect/rpc-routes.ts";
 import { healthService } from "./health.ts";
 import type { OriginRules } from "./http/origin-rules.ts";
-import { createFront, type Express, type Front, type Pages } from "./http/router.ts";
-import { SharedText } from "./http/tail-text.ts";
+import { createRouter, type Express, type Pages, type Router } from "./http/router.ts";
+import { TailTextCache } from "./http/tail-text.ts";
 import { type ClusterOperations, clusterService, type Readiness } from "./methods/cluster-service.ts";
 import { defaultStreamBudget, StreamBudget } from "./methods/stream-budget.ts";
 import { reflection } from "./reflection.ts";
@@ -67,7 +67,7 @@ export interface ExpressShared extends LogServiceOptions {
 }
 
 export interface Service {
-  readonly front: Front;
+  readonly router: Router;
   readonly traffic: Traffic;
   readonly calls: CallTracker;
   /** Ends every long call with Fault "unavailable", so that callers go elsewhere. Short ones finish by themselves. */
@@ -138,10 +138,10 @@ export function createService(options: ServiceOptions): Service {
       recordLimits,
     },
   );
-  const front = createFront({
+  const router = createRouter({
     rpc,
-    chapterOne: { ...shared, answerMs: options.answerMs ?? 30_000 },
-    tail: { log, clock, calls, traffic, memory: held, text: new SharedText(), pingMs: heartbeatMs },
+    produceConsume: { ...shared, answerMs: options.answerMs ?? 30_000 },
+    tail: { log, clock, calls, traffic, memory: held, text: new TailTextCache(), pingMs: heartbeatMs },
     origins: options.origins,
     clock,
     telemetry,
@@ -150,5 +150,5 @@ export function createService(options: ServiceOptions): Service {
     opsAddress: options.opsAddress,
   });
   const drain = (): void => calls.endLong(new Fault("unavailable", { message: "the server is stopping" }));
-  return { front, traffic, calls, drain };
+  return { router, traffic, calls, drain };
 }

@@ -10,7 +10,7 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Caller, type Front, NodeExchange, requestTarget } from "../api/mod.ts";
+import { type Caller, NodeExchange, type Router, requestTarget } from "../api/mod.ts";
 import { defaultH2Limits, type H2Limits, H2Session } from "../http2/mod.ts";
 import { guarded } from "../lib/boundary.ts";
 import type { Logger } from "../lib/telemetry.ts";
@@ -44,7 +44,7 @@ export type HttpLimits = H2Limits["times"];
 export const defaultHttpLimits: HttpLimits = defaultH2Limits.times;
 
 export function httpServers(
-  front: Front,
+  router: Router,
   log: Logger,
   limits: HttpLimits = defaultHttpLimits,
   memory?: MemoryBudget,
@@ -98,7 +98,7 @@ export function httpServers(
     const inTime = order.add(method === "POST" && wrong === undefined, () => {
       const serve = (): void => {
         if (socket.destroyed) return;
-        if (wrong === undefined) front.request(exchange, caller);
+        if (wrong === undefined) router.request(exchange, caller);
         else exchange.send(wrong.status, jsonType, refusalBody(wrong));
       };
       if (work.mayBegin()) serve();
@@ -162,7 +162,7 @@ export function httpServers(
         limits: { ...defaultH2Limits, times: limits },
         memory,
         secure: caller.secure,
-        serve: (stream, headers) => front.stream(stream, headers, caller),
+        serve: (stream, headers) => router.stream(stream, headers, caller),
         onBusy: (busy) => (busy ? activity.busy() : activity.idle()),
         onClose: () => sessions.delete(session),
       });

@@ -19,7 +19,7 @@ import {
   type Server as TlsServer,
 } from "node:tls";
 import { anonymousIdentity, type Identity, localIdentity } from "../access/mod.ts";
-import type { Caller, Front } from "../api/mod.ts";
+import type { Caller, Router } from "../api/mod.ts";
 import { Fault } from "../fault.ts";
 import { guarded } from "../lib/boundary.ts";
 import type { Logger } from "../lib/telemetry.ts";
@@ -133,9 +133,9 @@ export class Listener {
   }
 
   /** Begins to serve, those that came before included. */
-  start(front: Front, doors: PeerDoors = {}): void {
+  start(router: Router, doors: PeerDoors = {}): void {
     const { log, http, memory } = this.#options;
-    this.#http = httpServers(front, log, http ?? defaultHttpLimits, memory);
+    this.#http = httpServers(router, log, http ?? defaultHttpLimits, memory);
     this.#doors = doors;
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;

@@ -101,7 +101,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     memory,
     ...(options.answerMs === undefined ? {} : { answerMs: options.answerMs }),
   });
-  listener.start(service.front, options.doors);
+  listener.start(service.router, options.doors);
   return {
     service,
     memory,

@@ -8,7 +8,7 @@ import { connect as connectH2 } from "node:http2";
 import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { localIdentity } from "../../src/access/mod.ts";
-import type { Front } from "../../src/api/mod.ts";
+import type { Router } from "../../src/api/mod.ts";
 import { H2Session } from "../../src/http2/mod.ts";
 import { noLogger, noTelemetry } from "../../src/lib/telemetry.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
@@ -95,14 +95,14 @@ test("a route that throws behind its headers cuts the response short", async () 
   assert.equal(lines.length, 2);
 });
 
-test("a front that throws ends the HTTP/1.1 connection, or resets the HTTP/2 stream", async () => {
+test("a router that throws ends the HTTP/1.1 connection, or resets the HTTP/2 stream", async () => {
   const { lines, log } = errorLines();
   let throws = true;
-  const front: Front = {
+  const router: Router = {
     request: (exchange) => (throws ? boom() : exchange.send(200, {}, "well")),
     stream: (stream) => (throws ? boom() : stream.reset(8)),
   };
-  const servers = httpServers(front, log);
+  const servers = httpServers(router, log);
   const caller = { identity: localIdentity, peer: "test", secure: false };
   const activity = { busy: () => undefined, idle: () => undefined };
   await using http1 = await listening((socket) => servers.serve("http1", socket, caller, activity));

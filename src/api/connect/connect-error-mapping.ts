@@ -32,7 +32,7 @@ const kinds: Readonly<Partial<Record<Code, FaultKind>>> = {
 };
 
 /** What was thrown, as a Fault where it is an error of Connect's own. */
-export function faultOfOwn(reason: unknown): unknown {
+export function faultOfConnectError(reason: unknown): unknown {
   if (!(reason instanceof ConnectError) || reason.details.length > 0) return reason;
   if (/^received compressed envelope/.test(reason.rawMessage)) {
     return new Fault("unexpected-compression", { cause: reason });
@@ -49,11 +49,11 @@ export function faultOfOwn(reason: unknown): unknown {
  * What made Connect fail before a handler ran: nothing was written. Connect cannot state an error whose message holds
  * half of a surrogate pair, as that of a JSON text may.
  */
-export function faultOfEarly(thrown: unknown): Fault {
+export function faultBeforeHandler(thrown: unknown): Fault {
   if (thrown instanceof URIError) {
     return new Fault("bad-request", { message: "the message cannot be decoded", cause: thrown });
   }
-  const reason = faultOfOwn(thrown);
+  const reason = faultOfConnectError(thrown);
   if (reason instanceof Fault && reason.written === "no") return reason;
   return new Fault("unknown", {
     message: "the request could not be served",
@@ -66,7 +66,7 @@ export function faultOfEarly(thrown: unknown): Fault {
  * The same answer, its error mended if it has one without details. For calls whose handler never ran. Connect
  * compresses long errors too: these are sent as they are.
  */
-export async function mendEarlyError(
+export async function completeConnectError(
   answer: UniversalServerResponse,
   requestType: string | null,
   compressions: readonly Compression[],
@@ -93,7 +93,7 @@ const compressedFlag = 0x01;
 type Decompress = (bytes: Uint8Array, header: string) => Uint8Array | Promise<Uint8Array>;
 
 function mended(error: ConnectError): ConnectError {
-  return connectErrorOf(faultOfOwn(error));
+  return connectErrorOf(faultOfConnectError(error));
 }
 
 function mendTrailer(answer: UniversalServerResponse, trailer: Headers): UniversalServerResponse {

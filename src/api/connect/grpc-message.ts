@@ -22,7 +22,7 @@ export function grpcStatusOf(error: ConnectError): [name: string, value: string]
 }
 
 /** Encodes the message in gRPC's trailers anew. */
-export function mendGrpcMessage(trailer: Headers): void {
+export function reencodeGrpcMessage(trailer: Headers): void {
   const encoded = trailer.get("grpc-message");
   if (encoded?.includes("%")) trailer.set("grpc-message", encodeGrpcMessage(decodeURIComponent(encoded)));
 }

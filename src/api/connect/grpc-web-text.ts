@@ -16,14 +16,14 @@ export function isGrpcWebText(contentType: string | null): boolean {
 }
 
 /** The request in binary mode. */
-export function fromText(request: UniversalServerRequest): UniversalServerRequest {
+export function binaryRequest(request: UniversalServerRequest): UniversalServerRequest {
   const header = new Headers(request.header);
   header.set("content-type", "application/grpc-web+proto");
   return { ...request, header, body: decoded(request.body as AsyncIterable<Uint8Array>) };
 }
 
 /** The answer in text mode. */
-export function toText(response: UniversalServerResponse): UniversalServerResponse {
+export function textResponse(response: UniversalServerResponse): UniversalServerResponse {
   const header = new Headers(response.header);
   header.set("content-type", "application/grpc-web-text+proto");
   return { ...response, header, ...(response.body === undefined ? {} : { body: encoded(response.body) }) };

@@ -41,7 +41,7 @@ import type { StreamBudget } from "../methods/stream-budget.ts";
 import { streamFailure } from "../methods/stream-failure.ts";
 import { watch } from "../methods/watch.ts";
 import { sentBytesMax } from "../request-limits/message-limits.ts";
-import { faultOfOwn } from "./connect-error-mapping.ts";
+import { faultOfConnectError } from "./connect-error-mapping.ts";
 
 export interface LogServiceOptions {
   readonly log: CommitLog;
@@ -133,7 +133,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
           budget: options.budget,
           bytesOf: (request) => request.record?.value.length ?? 0,
           failure: (reason, behind) =>
-            streamFailure(faultOfOwn(reason), { records_before: acknowledged }, behind),
+            streamFailure(faultOfConnectError(reason), { records_before: acknowledged }, behind),
         },
       );
       for await (const done of acks) {
@@ -159,7 +159,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
           budget: options.budget,
           bytesOf: ({ request, taken }) =>
             taken?.bytes.length ?? request.records.reduce((sum, { value }) => sum + value.length, 0),
-          failure: (reason, behind) => streamFailure(faultOfOwn(reason), summary.progress, behind),
+          failure: (reason, behind) => streamFailure(faultOfConnectError(reason), summary.progress, behind),
         },
       );
       for await (const done of acks) summary.add(done);

@@ -27,12 +27,12 @@ import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
 import { doorOfPath } from "../calls/method-permissions.ts";
 import { type Exchange, pathOf } from "../http/exchange.ts";
 import { refuse, refuseRpc } from "../http/route-refusal.ts";
-import { noteStray } from "../http/unrouted-requests.ts";
-import { heldBody } from "../request-limits/request-body-limits.ts";
+import { recordUnroutedRequest } from "../http/unrouted-requests.ts";
+import { limitRequestBody } from "../request-limits/request-body-limits.ts";
 import { boundWork, type TakenRuns } from "../request-limits/request-work.ts";
-import { faultOfEarly, faultOfOwn, mendEarlyError } from "./connect-error-mapping.ts";
-import { mendGrpcMessage } from "./grpc-message.ts";
-import { fromText, isGrpcWebText, toText } from "./grpc-web-text.ts";
+import { completeConnectError, faultBeforeHandler, faultOfConnectError } from "./connect-error-mapping.ts";
+import { reencodeGrpcMessage } from "./grpc-message.ts";
+import { binaryRequest, isGrpcWebText, textResponse } from "./grpc-web-text.ts";
 import { jsonOptions } from "./json-options.ts";
 import { universalRequest, writeUniversal } from "./universal-handlers.ts";
 
@@ -98,7 +98,7 @@ export function rpcHandler(services: readonly RpcService[], options: RpcOptions)
     const handler = handlers.get(path);
     if (handler !== undefined) return serve(handler, exchange, caller, options);
     if (!prefixes.has(path.slice(0, path.lastIndexOf("/")))) return undefined;
-    noteStray(options.telemetry.begin, exchange, caller, "unimplemented");
+    recordUnroutedRequest(options.telemetry.begin, exchange, caller, "unimplemented");
     refuseRpc(exchange, 404);
     return Promise.resolve();
   };
@@ -156,7 +156,7 @@ function reached(context: HandlerContext): void {
 /** The error to send; what was thrown is kept for the end of the call. */
 function noted(context: HandlerContext, thrown: unknown): unknown {
   const passage = context.values.get(passageKey);
-  const reason = faultOfOwn(thrown);
+  const reason = faultOfConnectError(thrown);
   if (passage !== undefined) passage.reason = reason;
   return connectErrorOf(reason);
 }
@@ -203,8 +203,8 @@ async function serve(
     const asked = universalRequest(exchange, createContextValues().set(passageKey, passage));
     dropEndlessTimeout(asked.header);
     const text = isGrpcWebText(asked.header.get("content-type"));
-    const binary = text ? fromText(asked) : asked;
-    heldBody(binary, handler.method.methodKind, {
+    const binary = text ? binaryRequest(asked) : asked;
+    limitRequestBody(binary, handler.method.methodKind, {
       share,
       clock,
       deadlineMs: () => passage.call?.deadlineMs,
@@ -220,16 +220,16 @@ async function serve(
     });
     let answer = await handler(binary);
     if (!passage.reached && answer.body !== undefined) {
-      answer = await mendEarlyError(answer, binary.header.get("content-type"), compressions);
+      answer = await completeConnectError(answer, binary.header.get("content-type"), compressions);
     }
-    if (text) answer = toText(answer);
+    if (text) answer = textResponse(answer);
     if (answer.body === undefined && answer.status >= 400) {
       refuseRpc(exchange, answer.status, handler.allowedMethods);
       code = codeName(answer.status === 415 ? Code.Unknown : Code.InvalidArgument);
       return;
     }
     if (exchange.method === "GET") exchange.setHeader("cache-control", "no-store");
-    if (answer.trailer !== undefined) mendGrpcMessage(answer.trailer);
+    if (answer.trailer !== undefined) reencodeGrpcMessage(answer.trailer);
     await writeUniversal(answer, exchange, clock);
     code = codeOfResponse(answer);
   } catch (reason) {
@@ -238,7 +238,7 @@ async function serve(
     if (exchange.headersSent) exchange.destroy();
     else if (passage.reached) refuseRpc(exchange, 500);
     else {
-      const fault = faultOfEarly(reason);
+      const fault = faultBeforeHandler(reason);
       passage.reason = fault;
       refuse(exchange, { fault, status: codeToHttpStatus(codeOf(fault)) });
     }

@@ -10,7 +10,7 @@ import { type MemoryBudget, type MemoryShare, stalledFault } from "../../memory/
 import type { Written } from "../../types.ts";
 import { whileWriting } from "../calls/abort.ts";
 import type { Call, CallTracker } from "../calls/call-tracker.ts";
-import { requestLate } from "../http/exchange.ts";
+import { requestTimedOut } from "../http/exchange.ts";
 import { Answer } from "./answer.ts";
 import type { LaneStream } from "./fast-stream.ts";
 import type { ExpressRequest } from "./recognize.ts";
@@ -54,7 +54,7 @@ export class ExpressCall {
     }
     this.answer = new Answer(stream, request);
     stream.onClose = this.#onClose;
-    stream.onLate = () => this.fail(requestLate());
+    stream.onLate = () => this.fail(requestTimedOut());
     call.onRevoked = (fault) => this.fail(whileWriting(fault, this.written));
     this.#deadline = deadline?.(() => this.fail(new Fault("deadline", { written: this.written })));
   }

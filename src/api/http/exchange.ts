@@ -93,8 +93,8 @@ export function mergedHeaders(set: ReadonlyMap<string, string>, headers: Respons
 export const quoted = (text: string): string => (text.length <= 100 ? text : `${text.slice(0, 100)}…`);
 
 /** The reason of a signal or a body whose client has gone. */
-export const clientGone = (): Fault => new Fault("canceled", { message: "the client has gone" });
+export const clientDisconnected = (): Fault => new Fault("canceled", { message: "the client has gone" });
 
 /** The reason of a body that is not complete by its time limit. A request that is not complete writes nothing. */
-export const requestLate = (): Fault =>
+export const requestTimedOut = (): Fault =>
   new Fault("deadline", { message: "the request came too slowly", written: "no" });

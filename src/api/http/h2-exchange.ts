@@ -6,14 +6,14 @@ import { connectionFields, encodeBlock, errorCode, type H2Stream } from "../../h
 import type { MemoryShare } from "../../memory/mod.ts";
 import { BodyQueue } from "./body-queue.ts";
 import {
-  clientGone,
+  clientDisconnected,
   type Exchange,
   isBodyless,
   mergedHeaders,
   type ResponseHeaders,
-  requestLate,
+  requestTimedOut,
 } from "./exchange.ts";
-import { mendAuthority } from "./origin-rules.ts";
+import { bracketIpv6 } from "./origin-rules.ts";
 
 /** What a request takes in memory besides the text of its headers. */
 const requestBytes = 2 * 1024;
@@ -47,7 +47,7 @@ export class H2Exchange implements Exchange {
     this.method = headers[":method"] ?? "";
     this.target = headers[":path"] ?? "";
     const authority = headers[":authority"] ?? headers.host;
-    this.authority = authority === undefined ? undefined : mendAuthority(authority);
+    this.authority = authority === undefined ? undefined : bracketIpv6(authority);
     this.#expectsContinue = headers.expect?.toLowerCase() === "100-continue";
     this.#body = new BodyQueue(stream, stream.memory);
     this.#head = stream.memory?.share("in");
@@ -58,7 +58,7 @@ export class H2Exchange implements Exchange {
     };
     stream.onEnd = () => this.#body.finish();
     stream.onDrain = () => this.#settle(true);
-    stream.onLate = () => this.#body.fail(requestLate());
+    stream.onLate = () => this.#body.fail(requestTimedOut());
     stream.onClose = () => this.#onClose();
   }
 
@@ -72,7 +72,7 @@ export class H2Exchange implements Exchange {
 
   get signal(): AbortSignal {
     this.#gone ??= new AbortController();
-    if (this.#closed && !this.#ended) this.#gone.abort(clientGone());
+    if (this.#closed && !this.#ended) this.#gone.abort(clientDisconnected());
     return this.#gone.signal;
   }
 
@@ -143,7 +143,7 @@ export class H2Exchange implements Exchange {
       void this.#body.return();
       return;
     }
-    const reason = clientGone();
+    const reason = clientDisconnected();
     this.#body.fail(reason);
     this.#gone?.abort(reason);
   }

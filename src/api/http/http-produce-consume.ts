@@ -20,9 +20,9 @@ import { readOne } from "../methods/read-one.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
 import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./produce-consume-json.ts";
 import { readBody } from "./read-body.ts";
-import { chapterOneLine } from "./record-json.ts";
+import { consumeResponseLine } from "./record-json.ts";
 
-export interface ChapterOneOptions extends AppendContext {
+export interface ProduceConsumeOptions extends AppendContext {
   readonly calls: CallTracker;
   readonly held: MemoryBudget;
   /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
@@ -34,10 +34,10 @@ const answerMsDefault = 30_000;
 const jsonHeaders = { "content-type": "application/json", "cache-control": "no-store" };
 
 /** Serves `/`. */
-export async function chapterOne(
+export async function serveProduceConsume(
   exchange: Exchange,
   caller: Caller,
-  options: ChapterOneOptions,
+  options: ProduceConsumeOptions,
 ): Promise<void> {
   const { method } = exchange;
   if (method !== "GET" && method !== "POST") {
@@ -66,7 +66,7 @@ export async function chapterOne(
   }
 }
 
-async function post(exchange: Exchange, call: Call, options: ChapterOneOptions): Promise<string> {
+async function post(exchange: Exchange, call: Call, options: ProduceConsumeOptions): Promise<string> {
   plainEncodingOnly(exchange);
   const body = await readBody(exchange, options.requestBytesMax, options.held);
   await workTurns(options.clock).next();
@@ -78,7 +78,7 @@ async function post(exchange: Exchange, call: Call, options: ChapterOneOptions):
   return `{"offset":${firstOffset}}\n`;
 }
 
-async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): Promise<string> {
+async function get(exchange: Exchange, call: Call, options: ProduceConsumeOptions): Promise<string> {
   plainEncodingOnly(exchange);
   const offset = await askedOffset(exchange, options);
   if (offset === undefined) {
@@ -99,7 +99,7 @@ async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): 
   call.bytesOut += bytes;
   options.traffic.sent(1, bytes);
   const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
-  return chapterOneLine({ ...parts, offset, timestampMs: cursor.timestampMs });
+  return consumeResponseLine({ ...parts, offset, timestampMs: cursor.timestampMs });
 }
 
 /**
@@ -109,7 +109,7 @@ async function get(exchange: Exchange, call: Call, options: ChapterOneOptions): 
 function limitOf(
   exchange: Exchange,
   call: Call,
-  { clock }: ChapterOneOptions,
+  { clock }: ProduceConsumeOptions,
 ): Disposable & { readonly signal: AbortSignal } {
   call.requireAllowed();
   const end = endOf(call, exchange.signal);
@@ -127,7 +127,7 @@ function isPageRequest(exchange: Exchange): boolean {
 }
 
 /** The offset asked for, by query or by body; undefined when there is neither. */
-async function askedOffset(exchange: Exchange, options: ChapterOneOptions): Promise<Offset | undefined> {
+async function askedOffset(exchange: Exchange, options: ProduceConsumeOptions): Promise<Offset | undefined> {
   const asked = new URLSearchParams(queryOf(exchange)).getAll("offset");
   const body = await readBody(exchange, options.requestBytesMax, options.held);
   if (asked.length > 1 || (asked.length === 1 && body.length > 0)) {

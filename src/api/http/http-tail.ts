@@ -20,7 +20,7 @@ import { ReadLimit } from "../methods/read-limit.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
 import { metaOf } from "./http-produce-consume.ts";
 import { parseTail } from "./tail-request.ts";
-import { type SharedText, type TextForm, textPieces } from "./tail-text.ts";
+import { type TailTextCache, type TextForm, textPieces } from "./tail-text.ts";
 
 export interface TailOptions {
   readonly log: CommitLog;
@@ -29,7 +29,7 @@ export interface TailOptions {
   readonly traffic: Traffic;
   readonly memory: MemoryBudget;
   /** Text that several tails send. */
-  readonly text: SharedText;
+  readonly text: TailTextCache;
   /** How often an idle stream shows that it is alive. */
   readonly pingMs: number;
 }

@@ -9,7 +9,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../lib/time/clock.ts";
 import { type MemoryBudget, type MemoryShare, UnsentBytes } from "../../memory/mod.ts";
 import { BodyQueue } from "./body-queue.ts";
-import { clientGone, type Exchange, isBodyless, mergedHeaders, type ResponseHeaders } from "./exchange.ts";
+import {
+  clientDisconnected,
+  type Exchange,
+  isBodyless,
+  mergedHeaders,
+  type ResponseHeaders,
+} from "./exchange.ts";
 
 /** For a client to take the response and to stop sending. */
 const lingerMs = 2000;
@@ -101,7 +107,7 @@ export class NodeExchange implements Exchange {
       request.on("data", (chunk: Buffer) => this.#body.push(chunk));
       request.on("end", () => this.#body.finish());
       request.on("close", () => {
-        if (!request.complete) this.#body.fail(clientGone());
+        if (!request.complete) this.#body.fail(clientDisconnected());
       });
     }
     return this.#body;
@@ -110,7 +116,7 @@ export class NodeExchange implements Exchange {
   get signal(): AbortSignal {
     if (this.#gone === undefined) {
       this.#gone = new AbortController();
-      if (this.#response.closed && !this.#ended) this.#gone.abort(clientGone());
+      if (this.#response.closed && !this.#ended) this.#gone.abort(clientDisconnected());
     }
     return this.#gone.signal;
   }
@@ -254,7 +260,7 @@ export class NodeExchange implements Exchange {
     this.#onRoom = undefined;
     this.#settle(false);
     if (this.#ended) return;
-    const reason = clientGone();
+    const reason = clientDisconnected();
     this.#body.fail(reason);
     this.#gone?.abort(reason);
   }

@@ -102,7 +102,7 @@ function isDigits(text: string, from: number): boolean {
 const bareIpv6CharsMax = 64;
 
 /** Node's own HTTP/2 client leaves out the brackets around an IPv6 address: `::1:80` → `[::1]:80`. */
-export function mendAuthority(authority: string): string {
+export function bracketIpv6(authority: string): string {
   if (authority.length > bareIpv6CharsMax) return authority;
   const host = beforePort(authority);
   if (host === undefined || isIP(host) !== 6 || host.includes("%")) return authority;

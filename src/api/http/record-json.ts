@@ -34,7 +34,7 @@ export function recordLine(record: PlacedRecord, format: ValueFormat = "base64")
 }
 
 /** Chapter 1's answer: `{"record":{"value":"…","offset":0}}`, the rest only when there is a key or a header. */
-export function chapterOneLine(record: PlacedRecord): string {
+export function consumeResponseLine(record: PlacedRecord): string {
   const { value, offset, key, headers } = record;
   if (key.length === 0 && headers.length === 0)
     return `{"record":{"value":"${base64(value)}","offset":${offset}}}\n`;

@@ -17,20 +17,20 @@ import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { LaneStream } from "../fast-path/fast-stream.ts";
 import { type Exchange, headerOf, pathOf, quoted } from "./exchange.ts";
 import { H2Exchange } from "./h2-exchange.ts";
-import { type ChapterOneOptions, chapterOne } from "./http-produce-consume.ts";
+import { type ProduceConsumeOptions, serveProduceConsume } from "./http-produce-consume.ts";
 import { type TailOptions, tail } from "./http-tail.ts";
 import { corsHeaders, isKnownHost, mayChange, type OriginRules, preflightHeaders } from "./origin-rules.ts";
 import { refuse } from "./route-refusal.ts";
-import { noteStray } from "./unrouted-requests.ts";
+import { recordUnroutedRequest } from "./unrouted-requests.ts";
 
 /** Takes a stream and answers true, or leaves it alone and answers false: then Connect serves it. */
 export type Express = (stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
 /** Serves a page of the dashboard, or answers false. */
 export type Pages = (exchange: Exchange) => boolean;
 
-export interface FrontOptions {
+export interface RouterOptions {
   readonly rpc: RpcHandler;
-  readonly chapterOne: ChapterOneOptions;
+  readonly produceConsume: ProduceConsumeOptions;
   readonly tail: TailOptions;
   readonly origins: OriginRules;
   readonly clock: Clock;
@@ -42,14 +42,14 @@ export interface FrontOptions {
 }
 
 /** Where the listener delivers. Neither method throws. */
-export interface Front {
+export interface Router {
   /** A request over HTTP/1.1. */
   request(exchange: Exchange, caller: Caller): void;
   /** A stream of HTTP/2 that has just been opened. Its headers may be shared with other streams. */
   stream(stream: H2Stream, headers: IncomingHttpHeaders, caller: Caller): void;
 }
 
-export function createFront(options: FrontOptions): Front {
+export function createRouter(options: RouterOptions): Router {
   const { origins, express } = options;
   const { begin, log } = options.telemetry;
   const date = httpDate(options.clock);
@@ -67,13 +67,13 @@ export function createFront(options: FrontOptions): Front {
     // Before any route: a browser asks by a preflight for some content types only, and a page may have got around it.
     if (exchange.method !== "GET" && !mayChange(provenanceOf(exchange, caller, origin), origins)) {
       const message = `a page of ${quoted(origin ?? "another site")} may not do this; --cors-origins lists those that may`;
-      noteStray(begin, exchange, caller, "permission_denied");
+      recordUnroutedRequest(begin, exchange, caller, "permission_denied");
       refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
       return undefined;
     }
     const rpc = options.rpc(exchange, caller);
     if (rpc !== undefined) return rpc;
-    if (path === "/") return chapterOne(exchange, caller, options.chapterOne);
+    if (path === "/") return serveProduceConsume(exchange, caller, options.produceConsume);
     if (path === "/tail") return tail(exchange, caller, options.tail);
     const isPage = path === "/ui" || path.startsWith("/ui/");
     if (!isPage || !options.pages?.(exchange)) refuseUnknown(exchange, caller, path);
@@ -82,7 +82,7 @@ export function createFront(options: FrontOptions): Front {
 
   const refuseUnknown = (exchange: Exchange, caller: Caller, path: string): void => {
     const isRpc = isRpcRequest(exchange, path);
-    noteStray(begin, exchange, caller, isRpc ? "unimplemented" : "not_found");
+    recordUnroutedRequest(begin, exchange, caller, isRpc ? "unimplemented" : "not_found");
     const fault = isRpc
       ? new Fault("unimplemented", {
           message: `there is no service for ${quoted(path)}; grpcurl can list those that are`,
@@ -103,7 +103,7 @@ export function createFront(options: FrontOptions): Front {
   const answer = (exchange: Exchange, caller: Caller): Promise<void> | undefined => {
     if (!knows(exchange.authority, caller)) {
       const message = `this server is not called "${quoted(exchange.authority ?? "")}"; use localhost or an address, or --allow-hosts`;
-      noteStray(begin, exchange, caller, "permission_denied");
+      recordUnroutedRequest(begin, exchange, caller, "permission_denied");
       refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
       return undefined;
     }

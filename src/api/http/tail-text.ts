@@ -87,7 +87,7 @@ class SliceText {
   }
 }
 
-export class SharedText {
+export class TailTextCache {
   /** By slice and form; the newest last. */
   readonly #kept = new Map<BatchSlice, Map<string, SliceText>>();
 

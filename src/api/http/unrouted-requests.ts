@@ -13,7 +13,7 @@ import { metaOf } from "./http-produce-consume.ts";
 const verbs: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** Notes that it was refused with this code. */
-export function noteStray(
+export function recordUnroutedRequest(
   begin: Telemetry["begin"],
   exchange: Exchange,
   caller: Caller,

@@ -26,7 +26,7 @@ export interface BodyLimits {
  * Makes the body count on the share; its reader gets Fault "overloaded" when there is no room, and "deadline". Streams
  * see to their deadline themselves.
  */
-export function heldBody(
+export function limitRequestBody(
   request: UniversalServerRequest,
   kind: DescMethod["methodKind"],
   limits: BodyLimits,

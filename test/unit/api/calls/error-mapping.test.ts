@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeName, codeOf, connectErrorOf, httpErrorOf } from "../../../../src/api/calls/error-mapping.ts";
-import { encodeGrpcMessage, mendGrpcMessage } from "../../../../src/api/connect/grpc-message.ts";
+import { encodeGrpcMessage, reencodeGrpcMessage } from "../../../../src/api/connect/grpc-message.ts";
 import { Fault, faultKinds } from "../../../../src/fault.ts";
 
 test("every kind of fault has a code, a status and an ErrorInfo that says what was written", () => {
@@ -50,7 +50,7 @@ test("a gRPC message survives decodeURI, which is how grpc-js reads it", () => {
   assert.equal(decodeURI(encodeGrpcMessage(text)), text);
   assert.match(encodeGrpcMessage(text), /^[\x20-\x7e]+$/);
   const trailer = new Headers({ "grpc-message": encodeURIComponent("a: b, c") });
-  mendGrpcMessage(trailer);
+  reencodeGrpcMessage(trailer);
   assert.equal(trailer.get("grpc-message"), "a: b, c");
 });
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  bracketIpv6,
   corsHeaders,
   isKnownHost,
   mayChange,
-  mendAuthority,
   preflightHeaders,
 } from "../../../../src/api/http/origin-rules.ts";
 
@@ -61,10 +61,10 @@ test("names that a rebound page could have are not known", () => {
 });
 
 test("an IPv6 authority without its brackets, as Node's client sends it, gets them; all others stay", () => {
-  assert.equal(mendAuthority("::1:8080"), "[::1]:8080");
-  assert.equal(mendAuthority("fe80::1:2:3:80"), "[fe80::1:2:3]:80");
+  assert.equal(bracketIpv6("::1:8080"), "[::1]:8080");
+  assert.equal(bracketIpv6("fe80::1:2:3:80"), "[fe80::1:2:3]:80");
   for (const right of ["[::1]:8080", "localhost:80", "127.0.0.1:80", "log.example", "x:y:80", ":80", ""])
-    assert.equal(mendAuthority(right), right);
+    assert.equal(bracketIpv6(right), right);
 });
 
 test("authorities of 16,000 colons, digits or brackets cost no more than their length", () => {
@@ -72,7 +72,7 @@ test("authorities of 16,000 colons, digits or brackets cost no more than their l
   for (let round = 0; round < 200; round++) {
     for (const long of [":", "1", ":1", "a:", "[", "[:", "]:1", "f:"]) {
       const authority = `${long.repeat(16_000 / long.length)}x:80`;
-      assert.equal(mendAuthority(authority), authority);
+      assert.equal(bracketIpv6(authority), authority);
       assert.equal(isKnownHost(authority, rules), false);
     }
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SharedText, type TextForm } from "../../../../src/api/http/tail-text.ts";
+import { TailTextCache, type TextForm } from "../../../../src/api/http/tail-text.ts";
 import { batchKind, encodeFrame, encodeRun, frameNextOffset } from "../../../../src/log/mod.ts";
 import type { BatchSlice } from "../../../../src/types.ts";
 
@@ -13,11 +13,11 @@ function sliceOf(values: readonly string[], baseOffset = 0): BatchSlice {
   return { frames, firstOffset: baseOffset, nextOffset: frameNextOffset(frames, 0) };
 }
 
-const textOf = (shared: SharedText, slice: BatchSlice): string =>
+const textOf = (shared: TailTextCache, slice: BatchSlice): string =>
   [...shared.pieces(slice, form, "text")].map(({ bytes }) => bytes.toString()).join("");
 
 test("what several tails send alike is rendered once", () => {
-  const shared = new SharedText();
+  const shared = new TailTextCache();
   const slice = sliceOf(["a", "b"]);
   const [first] = shared.pieces(slice, form, "text");
   const [second] = shared.pieces(slice, form, "text");
@@ -26,7 +26,7 @@ test("what several tails send alike is rendered once", () => {
 });
 
 test("a slice that cannot be rendered fails for every tail, and never looks shorter", () => {
-  const shared = new SharedText();
+  const shared = new TailTextCache();
   const slice = sliceOf(["a", "b"]);
   // The length of the last record.
   slice.frames[slice.frames.length - 4] = 0x7f;
@@ -36,7 +36,7 @@ test("a slice that cannot be rendered fails for every tail, and never looks shor
 });
 
 test("the text of few slices is kept, however many are sent", () => {
-  const shared = new SharedText();
+  const shared = new TailTextCache();
   const slices = Array.from({ length: 100 }, (_, at) => sliceOf(["a"], at));
   const texts = slices.map((slice) => [...shared.pieces(slice, form, "text")][0]?.bytes);
   const [oldest] = shared.pieces(slices[0]!, form, "text");
