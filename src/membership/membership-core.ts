@@ -13,14 +13,14 @@ import { Fault } from "../fault.ts";
 import { type Endpoint, endpointText } from "./codec/address.ts";
 import { decodeMessage, messageType } from "./codec/messages.ts";
 import { MsgpackReader, malformed } from "./codec/msgpack-reader.ts";
-import { readTags, type Tags } from "./codec/tags.ts";
+import { readTags, type Tags } from "./serf/tags.ts";
 import type { QueryListener, QueryOptions } from "./serf/queries.ts";
 import { type Clocks, Serf } from "./serf/serf.ts";
 import { Awareness } from "./swim/awareness.ts";
 import type { Admission, Counters, Duties, Member } from "./swim/duties.ts";
-import { Exchange } from "./swim/exchange.ts";
-import { Gossiper } from "./swim/gossiper.ts";
-import { Rumours } from "./swim/member-claims.ts";
+import { Exchange } from "./swim/push-pull-sync.ts";
+import { Gossiper } from "./swim/broadcaster.ts";
+import { Rumours } from "./swim/member-states.ts";
 import { Prober } from "./swim/prober.ts";
 import { type DialOutcome, World, type WorldOptions } from "./swim/swim-context.ts";
 

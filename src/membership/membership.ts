@@ -6,15 +6,15 @@
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
 import { type Endpoint, sameEndpoint } from "./codec/address.ts";
-import type { Tags } from "./codec/tags.ts";
+import type { Tags } from "./serf/tags.ts";
 import { MembershipCore } from "./membership-core.ts";
 import { defaults, type MembershipOptions } from "./options.ts";
-import { QueryRun } from "./query-run.ts";
+import { QueryRun } from "./query-responses.ts";
 import type { QueryAnswer, QueryOptions } from "./serf/queries.ts";
-import { Snapshot } from "./snapshot.ts";
+import { Snapshot } from "./serf/snapshot.ts";
 import type { Counters, Member, Notice } from "./swim/duties.ts";
 import { lanTiming } from "./swim/timing.ts";
-import { randomPrng } from "./transport/chance.ts";
+import { randomPrng } from "./transport/random.ts";
 import { resolveEndpoint } from "./transport/resolve.ts";
 import type { AcceptedSocket, Transport } from "./transport/transport.ts";
 

@@ -9,7 +9,7 @@ import { Keyring } from "./codec/keyring.ts";
 import { packetOverheadBytes, type Wrapping } from "./codec/packet.ts";
 import { Membership } from "./membership.ts";
 import { defaults, type MembershipOptions } from "./options.ts";
-import { randomNonce } from "./transport/chance.ts";
+import { randomNonce } from "./transport/random.ts";
 import { resolveEndpoint, resolveHost } from "./transport/resolve.ts";
 import { openTransport } from "./transport/transport.ts";
 

@@ -7,7 +7,7 @@
 import type { Disk } from "../lib/disk/disk.ts";
 import type { Prng } from "../lib/prng.ts";
 import type { Clock } from "../lib/time/clock.ts";
-import type { Tags } from "./codec/tags.ts";
+import type { Tags } from "./serf/tags.ts";
 import type { Admission } from "./swim/duties.ts";
 import type { Timing } from "./swim/timing.ts";
 import type { StreamLimits } from "./transport/streams.ts";

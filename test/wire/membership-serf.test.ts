@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { type Alive, encodeAlive, ourVersions } from "../../src/membership/codec/messages.ts";
-import { encodeTags } from "../../src/membership/codec/tags.ts";
+import { encodeTags } from "../../src/membership/serf/tags.ts";
 import { generateKey } from "../../src/membership/mod.ts";
 import { freePort } from "../support/free-port.ts";
 import { requireProgram } from "../support/require-program.ts";

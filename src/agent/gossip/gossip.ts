@@ -21,11 +21,11 @@ import type { PeerDoors } from "../../server/mod.ts";
 import type { ClusterView } from "../../types.ts";
 import type { Config } from "../config/settings.ts";
 import { advertisedHost } from "./advertised-host.ts";
-import { answerStatus } from "./gossip-answers.ts";
+import { answerStatus } from "./status-query.ts";
 import { logGossip } from "./gossip-log.ts";
 import { measureGossip } from "./gossip-metrics.ts";
-import { Seeds } from "./gossip-seeds.ts";
-import { admissionOf, type NodeTags, nodeTagsOf, tagsOf } from "./gossip-tags.ts";
+import { Seeds } from "./seed-joiner.ts";
+import { admissionOf, type NodeTags, nodeTagsOf, tagsOf } from "./node-tags.ts";
 
 export interface GossipOptions {
   readonly config: Pick<Config, "advertiseAddr" | "gossipAddr" | "encrypt" | "startJoinAddrs">;

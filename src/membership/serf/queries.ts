@@ -8,13 +8,13 @@
 import { Fault } from "../../fault.ts";
 import type { Endpoint } from "../codec/address.ts";
 import { encodeUser } from "../codec/messages.ts";
-import type { Tags } from "../codec/tags.ts";
+import type { Tags } from "./tags.ts";
 import type { IncomingQuery } from "../swim/duties.ts";
-import type { Gossiper } from "../swim/gossiper.ts";
+import type { Gossiper } from "../swim/broadcaster.ts";
 import type { Alarm } from "../swim/schedule.ts";
 import type { World } from "../swim/swim-context.ts";
 import { queryTimeoutMs } from "../swim/timing.ts";
-import { LamportClock } from "./lamport.ts";
+import { LamportClock } from "./lamport-clock.ts";
 import type { QueryFilter } from "./query-filter.ts";
 import type { QueryMessage, QueryResponseMessage } from "./serf-messages.ts";
 import { encodeQuery, encodeQueryResponse, queryBytesMax } from "./serf-messages.ts";

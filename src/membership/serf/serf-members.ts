@@ -7,11 +7,11 @@
  * Never: forgets a member that takes part.
  */
 import type { Endpoint } from "../codec/address.ts";
-import { readTags, type Tags } from "../codec/tags.ts";
+import { readTags, type Tags } from "./tags.ts";
 import type { Member, MemberStatus, Notice } from "../swim/duties.ts";
 import type { NodeRecord } from "../swim/node-table.ts";
 import type { World } from "../swim/swim-context.ts";
-import { LamportClock } from "./lamport.ts";
+import { LamportClock } from "./lamport-clock.ts";
 import type { Intent } from "./serf-messages.ts";
 
 export interface SerfMember {

@@ -5,9 +5,9 @@
  */
 import { Fault } from "../../fault.ts";
 import { encodeUser } from "../codec/messages.ts";
-import { encodeTags, type Tags } from "../codec/tags.ts";
-import type { Exchange } from "../swim/exchange.ts";
-import type { Gossiper } from "../swim/gossiper.ts";
+import { encodeTags, type Tags } from "./tags.ts";
+import type { Exchange } from "../swim/push-pull-sync.ts";
+import type { Gossiper } from "../swim/broadcaster.ts";
 import type { World } from "../swim/swim-context.ts";
 import { encodeConflictResponse } from "./conflict-response.ts";
 import { passesFilters, Queries, type QueryListener, type QueryOptions } from "./queries.ts";

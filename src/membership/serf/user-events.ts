@@ -7,7 +7,7 @@
  * Never: delivers an event of before our own join when asked to ignore those.
  */
 
-import { LamportClock } from "./lamport.ts";
+import { LamportClock } from "./lamport-clock.ts";
 import { encodeUserEvent, type UserEvent } from "./serf-messages.ts";
 import type { EventsAt } from "./serf-state.ts";
 

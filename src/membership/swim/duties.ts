@@ -5,7 +5,7 @@
  */
 import type { Fault } from "../../fault.ts";
 import type { Endpoint } from "../codec/address.ts";
-import type { Tags } from "../codec/tags.ts";
+import type { Tags } from "../serf/tags.ts";
 
 /** One datagram. Best effort: the driver need not tell whether it went out. */
 export interface PacketDuty {

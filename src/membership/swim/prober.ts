@@ -18,8 +18,8 @@ import {
   encodePing,
 } from "../codec/messages.ts";
 import type { Awareness } from "./awareness.ts";
-import type { Gossiper } from "./gossiper.ts";
-import type { Rumours } from "./member-claims.ts";
+import type { Gossiper } from "./broadcaster.ts";
+import type { Rumours } from "./member-states.ts";
 import { living, type NodeRecord } from "./node-table.ts";
 import type { World } from "./swim-context.ts";
 

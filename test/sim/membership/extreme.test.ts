@@ -17,7 +17,7 @@ import {
   ourVersions,
 } from "../../../src/membership/codec/messages.ts";
 import { encodePushPull, type PushPullNode } from "../../../src/membership/codec/push-pull.ts";
-import { encodeTags } from "../../../src/membership/codec/tags.ts";
+import { encodeTags } from "../../../src/membership/serf/tags.ts";
 import {
   encodeIntent,
   encodeQuery,

@@ -19,7 +19,7 @@ import {
 import { openPacket, sealPacket, type Wrapping } from "../../../src/membership/codec/packet.ts";
 import { encodePushPull } from "../../../src/membership/codec/push-pull.ts";
 import { StreamReader } from "../../../src/membership/codec/stream.ts";
-import { encodeTags } from "../../../src/membership/codec/tags.ts";
+import { encodeTags } from "../../../src/membership/serf/tags.ts";
 import { encodeIntent, encodeQuery, encodeUserEvent } from "../../../src/membership/serf/serf-messages.ts";
 import { encodeSerfState } from "../../../src/membership/serf/serf-state.ts";
 import { GossipSim, type SimMember } from "../../support/gossip-sim.ts";

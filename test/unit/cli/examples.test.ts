@@ -42,7 +42,7 @@ test("the flags of the examples exist", () => {
 
 test("the query of the examples is one that a node answers", () => {
   const answered = readFileSync(
-    new URL("../../../src/agent/gossip/gossip-answers.ts", import.meta.url),
+    new URL("../../../src/agent/gossip/status-query.ts", import.meta.url),
     "utf8",
   );
   for (const line of examples["query"] ?? []) {

@@ -22,7 +22,7 @@ import {
 } from "../../../../src/membership/codec/packet.ts";
 import { decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
 import { StreamReader, sealStream } from "../../../../src/membership/codec/stream.ts";
-import { encodeTags } from "../../../../src/membership/codec/tags.ts";
+import { encodeTags } from "../../../../src/membership/serf/tags.ts";
 import { decodeSerfState, encodeSerfState } from "../../../../src/membership/serf/serf-state.ts";
 import { lzwEncode } from "../../../support/lzw-encode.ts";
 

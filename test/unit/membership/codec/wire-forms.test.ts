@@ -15,7 +15,7 @@ import {
 } from "../../../../src/membership/codec/messages.ts";
 import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
 import { decodeError, decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
-import { decodeTags, encodeTags } from "../../../../src/membership/codec/tags.ts";
+import { decodeTags, encodeTags } from "../../../../src/membership/serf/tags.ts";
 import {
   decodeSerf,
   encodeIntent,

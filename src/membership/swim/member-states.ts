@@ -21,7 +21,7 @@ import {
 } from "../codec/messages.ts";
 import type { NodeState, PushPullNode } from "../codec/push-pull.ts";
 import type { Awareness } from "./awareness.ts";
-import type { Gossiper } from "./gossiper.ts";
+import type { Gossiper } from "./broadcaster.ts";
 import { incarnationMax, isForged, plausibleAccusation, plausibleClaim } from "./incarnation.ts";
 import { living, type NodeRecord } from "./node-table.ts";
 import type { World } from "./swim-context.ts";

@@ -8,7 +8,7 @@ import type { Endpoint } from "../codec/address.ts";
 import { decodeMessage, encodeAck, messageType } from "../codec/messages.ts";
 import { malformed } from "../codec/msgpack-reader.ts";
 import { decodeError, decodePushPull, encodePushPull } from "../codec/push-pull.ts";
-import type { Rumours } from "./member-claims.ts";
+import type { Rumours } from "./member-states.ts";
 import type { NodeRecord } from "./node-table.ts";
 import type { Alarm } from "./schedule.ts";
 import type { World } from "./swim-context.ts";

@@ -6,12 +6,12 @@
  *
  * Never: is needed to be right.
  */
-import { Fault } from "../fault.ts";
-import type { Disk, DiskFile } from "../lib/disk/disk.ts";
-import type { Endpoint } from "./codec/address.ts";
-import type { Clocks } from "./serf/serf.ts";
-import { parseSnapshot, type SnapshotState, snapshotLine } from "./serf/snapshot-lines.ts";
-import type { Member, Notice } from "./swim/duties.ts";
+import { Fault } from "../../fault.ts";
+import type { Disk, DiskFile } from "../../lib/disk/disk.ts";
+import type { Endpoint } from "../codec/address.ts";
+import type { Clocks } from "./serf.ts";
+import { parseSnapshot, type SnapshotState, snapshotLine } from "./snapshot-lines.ts";
+import type { Member, Notice } from "../swim/duties.ts";
 
 const compactBytes = 131_072;
 /** A file larger than this is not ours. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admissionOf, nodeTagsOf, tagsOf } from "../../../../src/agent/gossip/gossip-tags.ts";
-import { encodeTags } from "../../../../src/membership/codec/tags.ts";
+import { admissionOf, nodeTagsOf, tagsOf } from "../../../../src/agent/gossip/node-tags.ts";
+import { encodeTags } from "../../../../src/membership/serf/tags.ts";
 
 const node = {
   clusterId: "e37a22c1-f085-4637-a844-3bbebaf07102",

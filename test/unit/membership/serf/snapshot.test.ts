@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Fault } from "../../../src/fault.ts";
-import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
-import { parseSnapshot } from "../../../src/membership/serf/snapshot-lines.ts";
-import { Snapshot } from "../../../src/membership/snapshot.ts";
-import type { Member } from "../../../src/membership/swim/duties.ts";
-import { scratch } from "../../support/scratch.ts";
+import type { Fault } from "../../../../src/fault.ts";
+import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
+import { parseSnapshot } from "../../../../src/membership/serf/snapshot-lines.ts";
+import { Snapshot } from "../../../../src/membership/serf/snapshot.ts";
+import type { Member } from "../../../../src/membership/swim/duties.ts";
+import { scratch } from "../../../support/scratch.ts";
 
 const member = (name: string, port: number): Member => ({
   name,

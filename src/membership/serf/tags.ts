@@ -5,9 +5,9 @@
  * Never: gives a tag a meaning.
  */
 import { Fault } from "../../fault.ts";
-import { metaBytesMax } from "./messages.ts";
-import { MsgpackReader, malformed, utf8 } from "./msgpack-reader.ts";
-import { MsgpackWriter } from "./msgpack-writer.ts";
+import { metaBytesMax } from "../codec/messages.ts";
+import { MsgpackReader, malformed, utf8 } from "../codec/msgpack-reader.ts";
+import { MsgpackWriter } from "../codec/msgpack-writer.ts";
 
 export type Tags = Readonly<Record<string, string>>;
 
