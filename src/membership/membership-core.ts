@@ -13,18 +13,18 @@ import { Fault } from "../fault.ts";
 import { type Endpoint, endpointText } from "./codec/address.ts";
 import { decodeMessage, messageType } from "./codec/messages.ts";
 import { MsgpackReader, malformed } from "./codec/msgpack-reader.ts";
-import { readTags, type Tags } from "./serf/tags.ts";
 import type { QueryListener, QueryOptions } from "./serf/queries.ts";
 import { type Clocks, Serf } from "./serf/serf.ts";
+import { readTags, type Tags } from "./serf/tags.ts";
 import { Awareness } from "./swim/awareness.ts";
-import type { Admission, Counters, Duties, Member } from "./swim/duties.ts";
-import { Exchange } from "./swim/push-pull-sync.ts";
-import { Gossiper } from "./swim/broadcaster.ts";
-import { Rumours } from "./swim/member-states.ts";
+import { Broadcaster } from "./swim/broadcaster.ts";
+import type { Admission, Counters, Member, Ready } from "./swim/duties.ts";
+import { MemberStates } from "./swim/member-states.ts";
 import { Prober } from "./swim/prober.ts";
-import { type DialOutcome, World, type WorldOptions } from "./swim/swim-context.ts";
+import { PushPullSync } from "./swim/push-pull-sync.ts";
+import { type DialResult, SwimContext, type SwimContextOptions } from "./swim/swim-context.ts";
 
-export interface CoreOptions extends WorldOptions {
+export interface CoreOptions extends SwimContextOptions {
   readonly tags: Tags;
   /** Absent: everybody may be a member. */
   readonly admission?: Admission;
@@ -36,12 +36,12 @@ const noticeMs = 10_000;
 const noticesMax = 1_024;
 
 export class MembershipCore {
-  readonly #world: World;
-  readonly #gossiper: Gossiper;
+  readonly #world: SwimContext;
+  readonly #gossiper: Broadcaster;
   readonly #awareness: Awareness;
-  readonly #rumours: Rumours;
+  readonly #rumours: MemberStates;
   readonly #prober: Prober;
-  readonly #exchange: Exchange;
+  readonly #exchange: PushPullSync;
   readonly #serf: Serf;
   readonly #conflictMs = new Map<string, number>();
   readonly #refusedMs = new Map<string, number>();
@@ -50,14 +50,14 @@ export class MembershipCore {
   #refusedNow = new Map<string, Fault>();
 
   constructor(options: CoreOptions) {
-    const world = new World(options);
+    const world = new SwimContext(options);
     this.#world = world;
     this.#admission = options.admission;
-    this.#gossiper = new Gossiper(world);
-    this.#awareness = new Awareness(options.timing.awarenessMax);
+    this.#gossiper = new Broadcaster(world);
+    this.#awareness = new Awareness(options.timing.healthScoreMax);
     const serf = new Serf(world, this.#gossiper, options.clocks ?? { member: 0, event: 0, query: 0 });
     this.#serf = serf;
-    this.#rumours = new Rumours(world, this.#gossiper, this.#awareness, {
+    this.#rumours = new MemberStates(world, this.#gossiper, this.#awareness, {
       arrived: (record) => serf.members.arrived(record),
       changed: (record) => serf.members.changed(record),
       gone: (record) => serf.members.gone(record.name),
@@ -68,7 +68,7 @@ export class MembershipCore {
     this.#prober = new Prober(world, this.#gossiper, this.#awareness, this.#rumours);
     this.#rumours.check = (record, accusation, done, patient) =>
       this.#prober.check(record, accusation, done, patient);
-    this.#exchange = new Exchange(world, this.#rumours, serf);
+    this.#exchange = new PushPullSync(world, this.#rumours, serf);
     this.#rumours.announce(serf.encodeTags(options.tags));
     this.#prober.start();
     this.#exchange.start();
@@ -90,7 +90,7 @@ export class MembershipCore {
   }
 
   /** The messages of one datagram. What is not understood is counted and dropped. */
-  step(nowMs: number, from: Endpoint, messages: readonly Buffer[]): void {
+  handlePacket(nowMs: number, from: Endpoint, messages: readonly Buffer[]): void {
     this.#world.schedule.observe(nowMs);
     this.#world.counters.packetsIn++;
     for (const bytes of messages) {
@@ -104,7 +104,7 @@ export class MembershipCore {
   }
 
   /** The answer to a message that came on a stream; undefined: none. Throws Fault "bad-request". */
-  answer(nowMs: number, from: Endpoint, request: Buffer): Buffer | undefined {
+  handleStream(nowMs: number, from: Endpoint, request: Buffer): Buffer | undefined {
     this.#world.schedule.observe(nowMs);
     if (request[0] !== messageType.user) return this.#exchange.answer(request);
     const reader = new MsgpackReader(request, 1);
@@ -116,11 +116,11 @@ export class MembershipCore {
   }
 
   /** Reports the outcome of a dial duty. */
-  dialed(nowMs: number, id: number, outcome: DialOutcome): void {
+  dialDone(nowMs: number, id: number, outcome: DialResult): void {
     this.#world.schedule.observe(nowMs);
     this.#refusedNow.clear();
     try {
-      this.#world.dialed(id, outcome);
+      this.#world.dialDone(id, outcome);
     } catch (reason) {
       if (!(reason instanceof Fault)) throw reason;
       this.#world.counters.malformed++;
@@ -128,7 +128,7 @@ export class MembershipCore {
   }
 
   /** What the driver has to do now. */
-  ready(): Duties {
+  ready(): Ready {
     return this.#world.take();
   }
 
@@ -140,7 +140,7 @@ export class MembershipCore {
     this.#world.schedule.observe(nowMs);
     const conflicts = this.#world.counters.conflicts;
     this.#serf.ignoreOld(ignoreOld);
-    this.#exchange.with(to, true, (fault) => {
+    this.#exchange.exchange(to, true, (fault) => {
       this.#serf.ignoreOld(false);
       const taken = this.#world.counters.conflicts > conflicts && this.#conflictMs.has(this.#world.self.name);
       const refused = this.#refusedNow.get(endpointText(to));
@@ -242,7 +242,7 @@ export class MembershipCore {
     return {
       awareness: this.#awareness.score,
       stalls: this.#world.schedule.stalls,
-      waiting: this.#gossiper.waiting,
+      waiting: this.#gossiper.queued,
     };
   }
 

@@ -6,13 +6,13 @@
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
 import { type Endpoint, sameEndpoint } from "./codec/address.ts";
-import type { Tags } from "./serf/tags.ts";
 import { MembershipCore } from "./membership-core.ts";
 import { defaults, type MembershipOptions } from "./options.ts";
-import { QueryRun } from "./query-responses.ts";
-import type { QueryAnswer, QueryOptions } from "./serf/queries.ts";
+import { QueryResponses } from "./query-responses.ts";
+import type { QueryOptions, QueryResponse } from "./serf/queries.ts";
 import { Snapshot } from "./serf/snapshot.ts";
-import type { Counters, Member, Notice } from "./swim/duties.ts";
+import type { Tags } from "./serf/tags.ts";
+import type { Counters, Member, SerfEvent } from "./swim/duties.ts";
 import { lanTiming } from "./swim/timing.ts";
 import { randomPrng } from "./transport/random.ts";
 import { resolveEndpoint } from "./transport/resolve.ts";
@@ -20,7 +20,7 @@ import type { AcceptedSocket, Transport } from "./transport/transport.ts";
 
 /** Notices of the core, and what went wrong beside it. */
 export type MembershipEvent =
-  | Notice
+  | SerfEvent
   /** Something came in that was not understood or not allowed; or the snapshot cannot be kept. */
   | { readonly kind: "problem"; readonly fault: Fault; readonly from: Endpoint | undefined };
 
@@ -74,8 +74,8 @@ export class Membership {
       ...(this.#snapshot === undefined ? {} : { clocks: this.#snapshot.former.clocks }),
     });
     transport.start({
-      packet: (from, messages) => this.#drive((now) => this.#core.step(now, from, messages)),
-      stream: (from, message) => this.#drive((now) => this.#core.answer(now, from, message)),
+      packet: (from, messages) => this.#drive((now) => this.#core.handlePacket(now, from, messages)),
+      stream: (from, message) => this.#drive((now) => this.#core.handleStream(now, from, message)),
       refused: (from, fault) => this.#problem(fault, from),
     });
     this.#drive(() => {});
@@ -154,9 +154,9 @@ export class Membership {
   }
 
   /** Asks all members, ourselves included. Throws Fault "too-large", "overloaded" or "bad-request". */
-  query(name: string, payload: Uint8Array, options: QueryOptions = {}): QueryRun {
+  query(name: string, payload: Uint8Array, options: QueryOptions = {}): QueryResponses {
     this.#assertOpen();
-    return new QueryRun((answer: (answer: QueryAnswer) => void, done: () => void) => {
+    return new QueryResponses((answer: (answer: QueryResponse) => void, done: () => void) => {
       const stop = this.#drive((now) => this.#core.query(now, name, payload, options, { answer, done }));
       return () => this.#drive(stop);
     });
@@ -235,12 +235,12 @@ export class Membership {
     for (const packet of duties.packets) this.#transport.send(packet);
     for (const dial of duties.dials) {
       this.#transport.dial(dial).then(
-        (reply) => this.#driveSafely((now) => this.#core.dialed(now, dial.id, reply)),
-        (reason) => this.#driveSafely((now) => this.#core.dialed(now, dial.id, Fault.from(reason))),
+        (reply) => this.#driveSafely((now) => this.#core.dialDone(now, dial.id, reply)),
+        (reason) => this.#driveSafely((now) => this.#core.dialDone(now, dial.id, Fault.from(reason))),
       );
     }
     this.#arm();
-    for (const notice of duties.notices) this.#tell(notice);
+    for (const notice of duties.events) this.#tell(notice);
   }
 
   #arm(): void {
@@ -254,7 +254,7 @@ export class Membership {
     });
   }
 
-  #tell(notice: Notice): void {
+  #tell(notice: SerfEvent): void {
     if (this.#snapshot !== undefined && this.#left === undefined) {
       this.#snapshot.notice(notice, this.name);
       this.#clockLine ??= this.#clock.after(clockLineMs, () => {
@@ -266,7 +266,7 @@ export class Membership {
   }
 
   /** An answer may come much later than its question: then it must set off by itself. */
-  #answerable(query: Extract<Notice, { kind: "query" }>["query"]): typeof query {
+  #answerable(query: Extract<SerfEvent, { kind: "query" }>["query"]): typeof query {
     return {
       ...query,
       respond: (payload) =>

@@ -6,7 +6,7 @@
 import { Fault } from "../fault.ts";
 import { systemClock } from "../lib/time/clock.ts";
 import { Keyring } from "./codec/keyring.ts";
-import { packetOverheadBytes, type Wrapping } from "./codec/packet.ts";
+import { packetOverheadBytes, type WireOptions } from "./codec/packet.ts";
 import { Membership } from "./membership.ts";
 import { defaults, type MembershipOptions } from "./options.ts";
 import { randomNonce } from "./transport/random.ts";
@@ -14,7 +14,7 @@ import { resolveEndpoint, resolveHost } from "./transport/resolve.ts";
 import { openTransport } from "./transport/transport.ts";
 
 /** Opens gossip on an address. Throws Fault "config" on wrong options, "unavailable" when the port is taken. */
-export async function open(options: MembershipOptions): Promise<Membership> {
+export async function openMembership(options: MembershipOptions): Promise<Membership> {
   const clock = options.clock ?? systemClock;
   if (!/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u.test(options.name) || Buffer.byteLength(options.name) > 128) {
     throw new Fault("config", {
@@ -22,7 +22,7 @@ export async function open(options: MembershipOptions): Promise<Membership> {
       facts: { name: options.name },
     });
   }
-  const wrapping: Wrapping = {
+  const wrapping: WireOptions = {
     keyring: options.keys === undefined ? undefined : new Keyring(options.keys, randomNonce),
     label: options.label ?? "",
   };
@@ -31,7 +31,7 @@ export async function open(options: MembershipOptions): Promise<Membership> {
     host,
     port: options.port,
     listen: options.listen ?? true,
-    wrapping,
+    wire: wrapping,
     limits: { ...defaults.streams, ...options.streams },
     clock,
   });

@@ -6,13 +6,13 @@
  *
  * Never: asks twice.
  */
-import type { QueryAnswer } from "./serf/queries.ts";
+import type { QueryResponse } from "./serf/queries.ts";
 
 /** Starts the query; answers how to stop it. */
-export type StartQuery = (answer: (answer: QueryAnswer) => void, done: () => void) => () => void;
+export type StartQuery = (answer: (answer: QueryResponse) => void, done: () => void) => () => void;
 
-export class QueryRun implements AsyncIterableIterator<QueryAnswer> {
-  readonly #waiting: QueryAnswer[] = [];
+export class QueryResponses implements AsyncIterableIterator<QueryResponse> {
+  readonly #waiting: QueryResponse[] = [];
   #wake: (() => void) | undefined;
   #over = false;
   readonly #stop: () => void;
@@ -30,7 +30,7 @@ export class QueryRun implements AsyncIterableIterator<QueryAnswer> {
     );
   }
 
-  async next(): Promise<IteratorResult<QueryAnswer>> {
+  async next(): Promise<IteratorResult<QueryResponse>> {
     while (this.#waiting.length === 0 && !this.#over) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -40,7 +40,7 @@ export class QueryRun implements AsyncIterableIterator<QueryAnswer> {
     return value === undefined ? { done: true, value: undefined } : { done: false, value };
   }
 
-  async return(): Promise<IteratorResult<QueryAnswer>> {
+  async return(): Promise<IteratorResult<QueryResponse>> {
     this.stop();
     return { done: true, value: undefined };
   }

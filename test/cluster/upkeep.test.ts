@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Membership, open } from "../../src/membership/mod.ts";
+import { type Membership, openMembership } from "../../src/membership/mod.ts";
 import { type ClusterNode, eventually, pause, TestCluster, type TestContext } from "../support/cluster.ts";
 import { curl } from "../support/curl.ts";
 import { localTiming } from "../support/local-timing.ts";
@@ -23,7 +23,7 @@ const valueAt = async (node: ClusterNode, offset: number): Promise<string> => {
 
 /** Somebody in gossip who is none of ours, as an operator's agent is. */
 async function observer(t: TestContext, name: string, seeds: readonly string[]): Promise<Membership> {
-  const membership = await open({ name, host: "127.0.0.1", port: 0, timing: localTiming });
+  const membership = await openMembership({ name, host: "127.0.0.1", port: 0, timing: localTiming });
   t.after(() => membership[Symbol.asyncDispose]());
   await membership.join(seeds);
   return membership;

@@ -16,7 +16,7 @@ import { Fault } from "../../src/fault.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import type { Endpoint } from "../../src/membership/codec/address.ts";
 import { MembershipCore } from "../../src/membership/membership-core.ts";
-import type { DialDuty, Member, Notice, PacketDuty } from "../../src/membership/swim/duties.ts";
+import type { Member, OutgoingDial, OutgoingPacket, SerfEvent } from "../../src/membership/swim/duties.ts";
 import { lanTiming, type Timing } from "../../src/membership/swim/timing.ts";
 
 export interface NetworkOptions {
@@ -28,7 +28,7 @@ export interface NetworkOptions {
 export interface Seen {
   readonly atMs: number;
   readonly by: string;
-  readonly notice: Notice;
+  readonly notice: SerfEvent;
 }
 
 export class SimMember {
@@ -74,7 +74,7 @@ export class GossipSim {
   #order = 0;
   #islands = new Map<string, number>();
   /** Looks at, and may change or swallow, every datagram. */
-  tap: (from: SimMember, packet: PacketDuty) => boolean = () => true;
+  tap: (from: SimMember, packet: OutgoingPacket) => boolean = () => true;
 
   constructor(seed: number | string, network: Partial<NetworkOptions> = {}, timing: Partial<Timing> = {}) {
     this.#chance = prng(seed);
@@ -213,7 +213,7 @@ export class GossipSim {
     return by.core.members().find(({ name }) => name === of.name)?.status;
   }
 
-  notices(kind: Notice["kind"]): Seen[] {
+  notices(kind: SerfEvent["kind"]): Seen[] {
     return this.seen.filter(({ notice }) => notice.kind === kind);
   }
 
@@ -224,7 +224,7 @@ export class GossipSim {
 
   /** A datagram from nowhere, as an attacker may send it. */
   inject(to: SimMember, messages: readonly Buffer[]): void {
-    this.act(to, (now) => to.core.step(now, { host: "6.6.6.6", port: 666 }, messages));
+    this.act(to, (now) => to.core.handlePacket(now, { host: "6.6.6.6", port: 666 }, messages));
   }
 
   #newCore(name: string, at: Endpoint, nowMs: number, life: number): MembershipCore {
@@ -245,7 +245,7 @@ export class GossipSim {
     const duties = member.core.ready();
     for (const packet of duties.packets) this.#send(member, packet);
     for (const dial of duties.dials) this.#dial(member, dial);
-    for (const notice of duties.notices) {
+    for (const notice of duties.events) {
       this.seen.push({ atMs: this.nowMs, by: member.name, notice });
       const about = "member" in notice ? notice.member.name : "";
       this.#hash.update(`${this.nowMs} ${member.name} ${notice.kind} ${about}\n`);
@@ -264,7 +264,7 @@ export class GossipSim {
     this.act(member, (now) => member.core.tick(now));
   }
 
-  #send(from: SimMember, packet: PacketDuty): void {
+  #send(from: SimMember, packet: OutgoingPacket): void {
     const size = packet.parts.reduce((sum, part) => sum + part.length, 0);
     assert.ok(
       size + (packet.parts.length > 1 ? 2 + 2 * packet.parts.length : 0) <= 1_400,
@@ -282,12 +282,12 @@ export class GossipSim {
     }
   }
 
-  #arrive(from: SimMember, to: SimMember, packet: PacketDuty): void {
+  #arrive(from: SimMember, to: SimMember, packet: OutgoingPacket): void {
     if (!to.up || this.#whenRunning(to, () => this.#arrive(from, to, packet))) return;
-    this.act(to, (now) => to.core.step(now, from.at, packet.parts));
+    this.act(to, (now) => to.core.handlePacket(now, from.at, packet.parts));
   }
 
-  #dial(from: SimMember, dial: DialDuty): void {
+  #dial(from: SimMember, dial: OutgoingDial): void {
     const to = this.#byPort.get(dial.to.port);
     const life = from.life;
     let over = false;
@@ -295,7 +295,7 @@ export class GossipSim {
       if (over || !from.up || from.life !== life) return;
       if (this.#whenRunning(from, () => report(outcome))) return;
       over = true;
-      this.act(from, (now) => from.core.dialed(now, dial.id, outcome));
+      this.act(from, (now) => from.core.dialDone(now, dial.id, outcome));
     };
     this.#at(this.nowMs + dial.timeoutMs / from.rate, () => report(new Fault("deadline")));
     if (to === undefined || !this.#connected(from, to)) return;
@@ -304,7 +304,7 @@ export class GossipSim {
       let reply: Buffer | Fault = new Fault("unavailable");
       if (to.up) {
         this.act(to, (now) => {
-          reply = to.core.answer(now, from.at, dial.request) ?? reply;
+          reply = to.core.handleStream(now, from.at, dial.request) ?? reply;
         });
       }
       if (this.#connected(from, to)) this.#at(this.nowMs + this.#delay() * 2, () => report(reply));

@@ -9,7 +9,12 @@ import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { endpointText, type Membership, type MembershipEvent, open } from "../../src/membership/mod.ts";
+import {
+  endpointText,
+  type Membership,
+  type MembershipEvent,
+  openMembership,
+} from "../../src/membership/mod.ts";
 import type { MembershipOptions } from "../../src/membership/options.ts";
 import { freePort } from "./free-port.ts";
 import { localTiming } from "./local-timing.ts";
@@ -133,7 +138,7 @@ export async function startMember(
   t: Context,
   options: Pick<MembershipOptions, "name"> & Partial<MembershipOptions>,
 ): Promise<{ member: Membership; addr: string; events: MembershipEvent[] }> {
-  const member = await open({
+  const member = await openMembership({
     host: "127.0.0.1",
     port: 0,
     timing: options.timing ?? localTiming,

@@ -8,9 +8,9 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { type Alive, encodeAlive, ourVersions } from "../../src/membership/codec/messages.ts";
-import { encodeTags } from "../../src/membership/serf/tags.ts";
+import { type Alive, encodeAlive, protocolVersions } from "../../src/membership/codec/messages.ts";
 import { generateKey } from "../../src/membership/mod.ts";
+import { encodeTags } from "../../src/membership/serf/tags.ts";
 import { freePort } from "../support/free-port.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
@@ -126,7 +126,7 @@ test("whatever a stranger says of members that never were, agents still join us"
       node: `ghost-${count}`,
       at,
       meta: encodeTags({}),
-      versions: ourVersions,
+      versions: protocolVersions,
     };
     udp.send(encodeAlive({ ...honest, ...claim }), ours.member.at.port, "127.0.0.1");
   });

@@ -8,7 +8,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { encodePushPull } from "../../src/membership/codec/push-pull.ts";
-import { endpointText, generateKey, open } from "../../src/membership/mod.ts";
+import { endpointText, generateKey, openMembership } from "../../src/membership/mod.ts";
 import { freePort } from "../support/free-port.ts";
 import { localTiming } from "../support/local-timing.ts";
 import { scratch } from "../support/scratch.ts";
@@ -104,18 +104,20 @@ test("a taken port, wrong keys and names, and all interfaces without an address 
   const one = await startMember(t, { name: "one" });
   const host = "127.0.0.1";
   const { port } = one.member.at;
-  await assert.rejects(open({ name: "two", host, port }), {
+  await assert.rejects(openMembership({ name: "two", host, port }), {
     kind: "unavailable",
     facts: { host, port, code: "EADDRINUSE" },
   });
   const udp = createSocket("udp4").bind(0, host);
   await once(udp, "listening");
   t.after(() => udp.close());
-  await assert.rejects(open({ name: "two", host, port: udp.address().port }), { kind: "unavailable" });
-  await assert.rejects(open({ name: "", host, port: 0 }), { kind: "config" });
-  await assert.rejects(open({ name: "x", host, port: 0, keys: ["short"] }), { kind: "config" });
-  await assert.rejects(open({ name: "x", host: "0.0.0.0", port: 0 }), { kind: "config" });
-  await assert.rejects(open({ name: "x", host, port: 0, tags: { a: "b".repeat(600) } }), {
+  await assert.rejects(openMembership({ name: "two", host, port: udp.address().port }), {
+    kind: "unavailable",
+  });
+  await assert.rejects(openMembership({ name: "", host, port: 0 }), { kind: "config" });
+  await assert.rejects(openMembership({ name: "x", host, port: 0, keys: ["short"] }), { kind: "config" });
+  await assert.rejects(openMembership({ name: "x", host: "0.0.0.0", port: 0 }), { kind: "config" });
+  await assert.rejects(openMembership({ name: "x", host, port: 0, tags: { a: "b".repeat(600) } }), {
     kind: "too-large",
   });
 });

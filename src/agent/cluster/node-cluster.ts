@@ -33,7 +33,7 @@ export interface NodeClusterOptions {
   readonly self: () => PeerHello;
   readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach" | "moved"> &
     Partial<Pick<PeerNetwork, "doubts" | "takeNoPart">>;
-  readonly gossip: Pick<Gossip, "members" | "membership" | "adopt">;
+  readonly gossip: Pick<Gossip, "members" | "membership" | "setClusterId">;
   readonly readiness: NodeReadiness;
   readonly demand: (caller: Caller, object: string, action: "admin") => void;
   readonly clock: Clock;
@@ -328,7 +328,7 @@ export class NodeCluster implements Disposable {
   #tellId(): void {
     const { gossip, logger } = this.#options;
     gossip
-      .adopt(this.clusterId)
+      .setClusterId(this.clusterId)
       .catch((err: unknown) => logger.warn({ err }, "gossip was not told the cluster"));
   }
 

@@ -132,7 +132,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     refusals: () => refusalsOf(network, replica),
     fresh: () => node.extents.fresh(),
   });
-  const watched = gossip.watched(view);
+  const watched = gossip.withGossip(view);
   const owned = opening.move();
   return {
     network,

@@ -16,16 +16,16 @@ import { systemDisk } from "../../lib/disk/system-disk.ts";
 import type { Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { type Address, isWildcard, printAddress } from "../../lib/value-kind.ts";
-import { endpointText, type Member, type Membership, open } from "../../membership/mod.ts";
+import { endpointText, type Member, type Membership, openMembership } from "../../membership/mod.ts";
 import type { PeerDoors } from "../../server/mod.ts";
 import type { ClusterView } from "../../types.ts";
 import type { Config } from "../config/settings.ts";
 import { advertisedHost } from "./advertised-host.ts";
-import { answerStatus } from "./status-query.ts";
 import { logGossip } from "./gossip-log.ts";
 import { measureGossip } from "./gossip-metrics.ts";
-import { Seeds } from "./seed-joiner.ts";
-import { admissionOf, type NodeTags, nodeTagsOf, tagsOf } from "./node-tags.ts";
+import { clusterAdmission, encodeNodeTags, type NodeTags, parseNodeTags } from "./node-tags.ts";
+import { SeedJoiner } from "./seed-joiner.ts";
+import { answerStatus } from "./status-query.ts";
 
 export interface GossipOptions {
   readonly config: Pick<Config, "advertiseAddr" | "gossipAddr" | "encrypt" | "startJoinAddrs">;
@@ -51,7 +51,7 @@ export class Gossip {
   readonly membership: Membership;
   /** For the listener: what comes to the one port, unless gossip has a port of its own. */
   readonly doors: Pick<PeerDoors, "gossip">;
-  readonly #seeds: Seeds;
+  readonly #seeds: SeedJoiner;
   readonly #stops: (() => void)[];
   readonly #own: { tags: NodeTags };
 
@@ -63,13 +63,13 @@ export class Gossip {
     const at = config.gossipAddr ?? bound;
     const advertise = await advertised(options, at);
     try {
-      const membership = await open({
+      const membership = await openMembership({
         name: nodeName,
         host: at.host === "" ? "::" : at.host,
         port: at.port,
         listen: !shared,
-        tags: tagsOf(own.tags),
-        admission: admissionOf(() => own.tags.clusterId),
+        tags: encodeNodeTags(own.tags),
+        admission: clusterAdmission(() => own.tags.clusterId),
         snapshot: { disk: systemDisk, path: join(directory, snapshotFile) },
         clock,
         ...(advertise === undefined ? {} : { advertise }),
@@ -88,7 +88,7 @@ export class Gossip {
     this.#own = own;
     this.doors = config.gossipAddr === undefined ? { gossip: (socket) => membership.accept(socket) } : {};
     const seeds = config.startJoinAddrs.map(printAddress);
-    this.#seeds = new Seeds({ membership, seeds, clock, log: telemetry.log });
+    this.#seeds = new SeedJoiner({ membership, seeds, clock, log: telemetry.log });
     this.#stops = [logGossip(membership, telemetry.log, clock), measureGossip(membership, telemetry.metrics)];
   }
 
@@ -99,17 +99,17 @@ export class Gossip {
 
   /** Everybody, ourselves included. */
   members(): readonly GossipMember[] {
-    return this.membership.members().map((member) => ({ ...member, node: nodeTagsOf(member.tags) }));
+    return this.membership.members().map((member) => ({ ...member, node: parseNodeTags(member.tags) }));
   }
 
   /** From now on of this cluster: tells the others, and keeps nodes of other clusters out. */
-  async adopt(clusterId: string): Promise<void> {
+  async setClusterId(clusterId: string): Promise<void> {
     this.#own.tags = { ...this.#own.tags, clusterId };
-    await this.membership.setTags(tagsOf(this.#own.tags));
+    await this.membership.setTags(encodeNodeTags(this.#own.tags));
   }
 
   /** The same view, whose changes are those of gossip as well; it is also what the node answers when gossip asks. */
-  watched(view: ClusterView): ClusterView {
+  withGossip(view: ClusterView): ClusterView {
     const { membership } = this;
     this.#stops.push(answerStatus(membership, view));
     return {

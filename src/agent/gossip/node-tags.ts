@@ -25,7 +25,7 @@ export interface NodeTags {
   readonly version: string;
 }
 
-export function tagsOf({ clusterId, rpcAddr, directory, version }: NodeTags): Tags {
+export function encodeNodeTags({ clusterId, rpcAddr, directory, version }: NodeTags): Tags {
   return {
     role: nodeRole,
     ...(clusterId === undefined ? {} : { cluster: clusterId }),
@@ -36,17 +36,17 @@ export function tagsOf({ clusterId, rpcAddr, directory, version }: NodeTags): Ta
 }
 
 /** What a member says it is; undefined: an observer, which never becomes a learner or a voter. */
-export function nodeTagsOf(tags: Tags): NodeTags | undefined {
+export function parseNodeTags(tags: Tags): NodeTags | undefined {
   const { role, cluster, rpc_addr: rpcAddr, directory, version } = tags;
   if (role !== nodeRole || rpcAddr === undefined || directory === undefined) return undefined;
   return { clusterId: cluster, rpcAddr, directory, version: version ?? "" };
 }
 
 /** Keeps nodes of other clusters out. A node that is in none yet keeps nobody out. */
-export function admissionOf(ownClusterId: () => string | undefined): Admission {
+export function clusterAdmission(ownClusterId: () => string | undefined): Admission {
   return (name, tags) => {
     const own = ownClusterId();
-    const theirs = nodeTagsOf(tags)?.clusterId;
+    const theirs = parseNodeTags(tags)?.clusterId;
     if (own === undefined || theirs === undefined || theirs === own) return undefined;
     return new Fault("failed-precondition", {
       message: "a node of another cluster is not let into this one",

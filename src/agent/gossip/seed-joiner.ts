@@ -15,7 +15,7 @@ import type { Membership } from "../../membership/mod.ts";
 const firstDelayMs = 1_000;
 const delayMsMax = 30_000;
 
-export interface SeedsOptions {
+export interface SeedJoinerOptions {
   readonly membership: Pick<Membership, "join" | "rejoin" | "members" | "name" | "onEvent">;
   /** `host:port` each. */
   readonly seeds: readonly string[];
@@ -23,15 +23,15 @@ export interface SeedsOptions {
   readonly log: Logger;
 }
 
-export class Seeds {
-  readonly #options: SeedsOptions;
+export class SeedJoiner {
+  readonly #options: SeedJoinerOptions;
   readonly #stopListening: () => void;
   #timer: Timer | undefined;
   #trying = false;
   #delayMs = firstDelayMs;
   #closed = false;
 
-  constructor(options: SeedsOptions) {
+  constructor(options: SeedJoinerOptions) {
     this.#options = options;
     this.#stopListening = options.membership.onEvent(({ kind }) => {
       if (kind === "failed" || kind === "left" || kind === "reaped") this.#again();

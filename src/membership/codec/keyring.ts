@@ -13,7 +13,7 @@ import { Fault } from "../../fault.ts";
 export type RandomBytes = (count: number) => Uint8Array;
 
 /** What sealing adds, bytes. */
-export const sealBytes = 1 + 12 + 16;
+export const encryptionOverheadBytes = 1 + 12 + 16;
 
 const version = 1;
 
@@ -29,7 +29,7 @@ export class Keyring {
   }
 
   /** Seals with the primary key; `label` is bound to it but not contained. */
-  seal(plain: Uint8Array, label: Uint8Array): Buffer {
+  encrypt(plain: Uint8Array, label: Uint8Array): Buffer {
     const key = this.#keys[0] as Buffer;
     const nonce = this.#random(12);
     const cipher = createCipheriv(algorithm(key), key, nonce, { authTagLength: 16 });
@@ -39,9 +39,9 @@ export class Keyring {
   }
 
   /** Opens what was sealed with any key of the ring; undefined when none fits or the bytes were changed. */
-  open(sealed: Uint8Array, label: Uint8Array): Buffer | undefined {
+  decrypt(sealed: Uint8Array, label: Uint8Array): Buffer | undefined {
     const format = sealed[0];
-    if (sealed.length < sealBytes || (format !== version && format !== 0)) return;
+    if (sealed.length < encryptionOverheadBytes || (format !== version && format !== 0)) return;
     for (const key of this.#keys) {
       const plain = openWith(key, sealed, label);
       if (plain === undefined) continue;

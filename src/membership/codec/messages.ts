@@ -31,10 +31,10 @@ export const messageType = {
 /** Largest Meta of a member, bytes; the tags of a Serf agent must fit. */
 export const metaBytesMax = 512;
 /** What we speak: memberlist 1 to 5 (now 2), Serf 2 to 5 (now 5), in memberlist's order of six bytes. */
-export const ourVersions: Buffer = Buffer.from([1, 5, 2, 2, 5, 5]);
+export const protocolVersions: Buffer = Buffer.from([1, 5, 2, 2, 5, 5]);
 
 /** Who asks, so that the answer finds the way back whatever the packet's own source address is. */
-export interface Source extends Endpoint {
+export interface Sender extends Endpoint {
   readonly name: string;
 }
 
@@ -43,7 +43,7 @@ export interface Ping {
   readonly seqNo: number;
   /** Whom it is meant for; empty = whoever hears it. */
   readonly node: string;
-  readonly source: Source | undefined;
+  readonly source: Sender | undefined;
 }
 
 export interface IndirectPing {
@@ -53,7 +53,7 @@ export interface IndirectPing {
   readonly node: string;
   /** True when a nackResp is wanted if the target stays silent. */
   readonly nack: boolean;
-  readonly source: Source | undefined;
+  readonly source: Sender | undefined;
 }
 
 export interface Ack {
@@ -62,7 +62,7 @@ export interface Ack {
 }
 
 /** A member under suspicion, or dead. `from` equal to `node` in a death: it leaves by its own will. */
-export interface Accusation {
+export interface SuspectOrDead {
   readonly kind: "suspect" | "dead";
   readonly incarnation: number;
   readonly node: string;
@@ -84,7 +84,7 @@ export interface UserMessage {
   readonly body: Buffer;
 }
 
-export type Message = Ping | IndirectPing | Ack | Accusation | Alive | UserMessage;
+export type Message = Ping | IndirectPing | Ack | SuspectOrDead | Alive | UserMessage;
 
 const u32Max = 0xffff_ffff;
 const portMax = 65_535;
@@ -109,7 +109,7 @@ export function decodeMessage(bytes: Buffer): Message {
       return {
         kind: "indirect-ping",
         seqNo: fields.uint("SeqNo", u32Max),
-        target: endpoint(fields, "Target"),
+        target: readEndpoint(fields, "Target"),
         node: fields.text("Node"),
         nack: fields.bool("Nack"),
         source: source(fields),
@@ -127,7 +127,7 @@ export function decodeMessage(bytes: Buffer): Message {
       return {
         kind: type === messageType.suspect ? "suspect" : "dead",
         incarnation: fields.uint("Incarnation", u32Max),
-        node: nodeName(fields, "Node"),
+        node: readNodeName(fields, "Node"),
         from: fields.text("From"),
       };
     }
@@ -142,22 +142,22 @@ function decodeAlive(fields: Fields): Alive {
   return {
     kind: "alive",
     incarnation: fields.uint("Incarnation", u32Max),
-    node: nodeName(fields, "Node"),
-    at: endpoint(fields, "Addr"),
+    node: readNodeName(fields, "Node"),
+    at: readEndpoint(fields, "Addr"),
     meta: fields.raw("Meta", metaBytesMax),
-    versions: versionsOf(fields),
+    versions: readVersions(fields),
   };
 }
 
 /** The six version bytes of an alive message or a push/pull entry. */
-export function versionsOf(fields: Fields): Buffer {
+export function readVersions(fields: Fields): Buffer {
   const versions = fields.raw("Vsn", 6);
   if (versions.length !== 0 && versions.length !== 6) throw malformed("Vsn is not six bytes");
   return versions;
 }
 
 /** A member's name: never empty, and without control characters, which would forge lines in files and logs. */
-export function nodeName(fields: Fields, key: string): string {
+export function readNodeName(fields: Fields, key: string): string {
   const name = fields.text(key);
   if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) throw malformed(`${key} has control characters`);
   if (name === "") throw malformed(`${key} is empty`);
@@ -165,33 +165,33 @@ export function nodeName(fields: Fields, key: string): string {
 }
 
 /** An address in the field `key` and the port beside it. */
-export function endpoint(fields: Fields, key: string): Endpoint {
+export function readEndpoint(fields: Fields, key: string): Endpoint {
   const host = addressText(fields.raw(key, 16));
   const port = fields.uint("Port", portMax);
   if (host === undefined || port === 0) throw malformed("an address is missing");
   return { host, port };
 }
 
-function source(fields: Fields): Source | undefined {
+function source(fields: Fields): Sender | undefined {
   const host = addressText(fields.raw("SourceAddr", 16));
   const port = fields.uint("SourcePort", portMax);
   return host === undefined || port === 0 ? undefined : { host, port, name: fields.text("SourceNode") };
 }
 
-export function encodePing(seqNo: number, node: string, from: Source): Buffer {
+export function encodePing(seqNo: number, node: string, from: Sender): Buffer {
   const writer = new MsgpackWriter().byte(messageType.ping).map(5);
   writer.text("Node").text(node).text("SeqNo").uint(seqNo);
   return writeSource(writer, from).finish();
 }
 
-export function encodeIndirectPing(seqNo: number, node: string, target: Endpoint, from: Source): Buffer {
+export function encodeIndirectPing(seqNo: number, node: string, target: Endpoint, from: Sender): Buffer {
   const writer = new MsgpackWriter().byte(messageType.indirectPing).map(8);
   writer.text("Nack").bool(true).text("Node").text(node).text("Port").uint(target.port);
   writer.text("SeqNo").uint(seqNo);
   return writeSource(writer, from).text("Target").raw(addressBytes(target.host)).finish();
 }
 
-function writeSource(writer: MsgpackWriter, from: Source): MsgpackWriter {
+function writeSource(writer: MsgpackWriter, from: Sender): MsgpackWriter {
   writer.text("SourceAddr").raw(addressBytes(from.host)).text("SourceNode").text(from.name);
   return writer.text("SourcePort").uint(from.port);
 }
@@ -202,7 +202,7 @@ export function encodeAck(kind: "ack" | "nack", seqNo: number): Buffer {
   return writer.map(1).text("SeqNo").uint(seqNo).finish();
 }
 
-export function encodeAccusation(accusation: Accusation): Buffer {
+export function encodeSuspectOrDead(accusation: SuspectOrDead): Buffer {
   const writer = new MsgpackWriter().byte(messageType[accusation.kind]).map(3);
   writer.text("From").text(accusation.from).text("Incarnation").uint(accusation.incarnation);
   return writer.text("Node").text(accusation.node).finish();
@@ -215,6 +215,6 @@ export function encodeAlive(alive: Omit<Alive, "kind">): Buffer {
   return writer.text("Vsn").raw(alive.versions).finish();
 }
 
-export function encodeUser(body: Uint8Array): Buffer {
+export function encodeUserMessage(body: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([messageType.user]), body]);
 }

@@ -10,13 +10,13 @@
 import { crc32 } from "node:zlib";
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
-import { type Keyring, sealBytes } from "./keyring.ts";
+import { encryptionOverheadBytes, type Keyring } from "./keyring.ts";
 import { lzwDecode } from "./lzw.ts";
 import { messageType } from "./messages.ts";
 import { MsgpackReader, malformed } from "./msgpack-reader.ts";
 
 /** How a cluster wraps its traffic. */
-export interface Wrapping {
+export interface WireOptions {
   /** Undefined: plaintext. */
   readonly keyring: Keyring | undefined;
   /** Up to 255 bytes of text; empty: none, as the Serf agent has it. */
@@ -29,9 +29,9 @@ const partsMax = 255;
 const ratioMax = 64;
 
 /** What the layers of a datagram may cost at most, without those of the parts. */
-export function packetOverheadBytes(wrapping: Wrapping): number {
+export function packetOverheadBytes(wrapping: WireOptions): number {
   const label = labelHeader(wrapping.label).length;
-  return label + 5 + (wrapping.keyring === undefined ? 0 : sealBytes);
+  return label + 5 + (wrapping.keyring === undefined ? 0 : encryptionOverheadBytes);
 }
 
 /** What the compound layer costs for so many parts. */
@@ -40,7 +40,7 @@ export function compoundBytes(parts: number): number {
 }
 
 /** One datagram from 1 to 255 messages. `crc`: the receiver is known to understand the checksum. */
-export function sealPacket(parts: readonly Uint8Array[], wrapping: Wrapping, crc: boolean): Buffer {
+export function encodePacket(parts: readonly Uint8Array[], wrapping: WireOptions, crc: boolean): Buffer {
   assert(parts.length > 0 && parts.length <= partsMax);
   let packet = parts.length === 1 ? Buffer.from(parts[0] as Uint8Array) : compound(parts);
   if (crc) {
@@ -49,14 +49,14 @@ export function sealPacket(parts: readonly Uint8Array[], wrapping: Wrapping, crc
     header.writeUInt32BE(crc32(packet), 1);
     packet = Buffer.concat([header, packet]);
   }
-  if (wrapping.keyring !== undefined) packet = wrapping.keyring.seal(packet, Buffer.from(wrapping.label));
+  if (wrapping.keyring !== undefined) packet = wrapping.keyring.encrypt(packet, Buffer.from(wrapping.label));
   return wrapping.label === "" ? packet : Buffer.concat([labelHeader(wrapping.label), packet]);
 }
 
 /** The messages of a datagram. Throws Fault "bad-request", or "permission-denied" for a wrong label or key. */
-export function openPacket(datagram: Buffer, wrapping: Wrapping): Buffer[] {
+export function decodePacket(datagram: Buffer, wrapping: WireOptions): Buffer[] {
   const sealed = stripLabel(datagram, wrapping.label);
-  const packet = wrapping.keyring === undefined ? sealed : open(wrapping.keyring, sealed, wrapping.label);
+  const packet = wrapping.keyring === undefined ? sealed : decrypt(wrapping.keyring, sealed, wrapping.label);
   const unpacked: Unpacked = { messages: [], bytesLeft: unpackedBytesMax };
   unpack(packet, 0, unpacked);
   return unpacked.messages;
@@ -148,8 +148,8 @@ export function stripLabel(bytes: Buffer, label: string): Buffer {
 }
 
 /** Opens a sealed part. Throws Fault "permission-denied" when no key fits. */
-export function open(keyring: Keyring, sealed: Uint8Array, aad: string | Uint8Array): Buffer {
-  const plain = keyring.open(sealed, typeof aad === "string" ? Buffer.from(aad) : aad);
+export function decrypt(keyring: Keyring, sealed: Uint8Array, aad: string | Uint8Array): Buffer {
+  const plain = keyring.decrypt(sealed, typeof aad === "string" ? Buffer.from(aad) : aad);
   if (plain === undefined) {
     throw new Fault("permission-denied", { message: "no gossip key fits, or the bytes were changed" });
   }

@@ -7,7 +7,7 @@
  * Never: decides what to believe of it.
  */
 import { addressBytes, type Endpoint } from "./address.ts";
-import { endpoint, messageType, metaBytesMax, nodeName, versionsOf } from "./messages.ts";
+import { messageType, metaBytesMax, readEndpoint, readNodeName, readVersions } from "./messages.ts";
 import { MsgpackReader, malformed } from "./msgpack-reader.ts";
 import { MsgpackWriter } from "./msgpack-writer.ts";
 
@@ -53,12 +53,12 @@ export function decodePushPull(bytes: Buffer, nodesMax: number): PushPull {
   for (let read = 0; read < count; read++) {
     const fields = reader.fields();
     nodes.push({
-      name: nodeName(fields, "Name"),
-      at: endpoint(fields, "Addr"),
+      name: readNodeName(fields, "Name"),
+      at: readEndpoint(fields, "Addr"),
       meta: fields.raw("Meta", metaBytesMax),
       incarnation: fields.uint("Incarnation", 0xffff_ffff),
       state: states[fields.uint("State", states.length - 1)] as NodeState,
-      versions: versionsOf(fields),
+      versions: readVersions(fields),
     });
   }
   const userState = bytes.subarray(reader.position);

@@ -9,26 +9,26 @@
  * Never: keeps more than `bytesMax`; scans a byte twice.
  */
 import { Fault } from "../../fault.ts";
-import { sealBytes } from "./keyring.ts";
+import { encryptionOverheadBytes } from "./keyring.ts";
 import { messageType } from "./messages.ts";
 import { MsgpackReader, malformed } from "./msgpack-reader.ts";
 import { tokenAt } from "./msgpack-token.ts";
-import { decompress, labelHeader, open, stripLabel, type Wrapping } from "./packet.ts";
+import { decompress, decrypt, labelHeader, stripLabel, type WireOptions } from "./packet.ts";
 
 /** One message as it goes on a stream. */
-export function sealStream(message: Uint8Array, wrapping: Wrapping): Buffer {
+export function encodeStreamMessage(message: Uint8Array, wrapping: WireOptions): Buffer {
   const label = labelHeader(wrapping.label);
   if (wrapping.keyring === undefined) return Buffer.concat([label, message]);
   const header = Buffer.alloc(5);
   header[0] = messageType.encrypt;
-  header.writeUInt32BE(message.length + sealBytes, 1);
+  header.writeUInt32BE(message.length + encryptionOverheadBytes, 1);
   const aad = Buffer.concat([header, Buffer.from(wrapping.label)]);
-  return Buffer.concat([label, header, wrapping.keyring.seal(message, aad)]);
+  return Buffer.concat([label, header, wrapping.keyring.encrypt(message, aad)]);
 }
 
 /** Gathers one message from the chunks of a stream. */
 export class StreamReader {
-  readonly #wrapping: Wrapping;
+  readonly #wrapping: WireOptions;
   readonly #bytesMax: number;
   #chunks: Buffer = Buffer.alloc(0);
   #length = 0;
@@ -36,13 +36,13 @@ export class StreamReader {
   #sealedBytes: number | undefined;
   readonly #scan = new MessageScan();
 
-  constructor(wrapping: Wrapping, bytesMax: number) {
+  constructor(wrapping: WireOptions, bytesMax: number) {
     this.#wrapping = wrapping;
     this.#bytesMax = bytesMax;
   }
 
   /** Memory it keeps until the message is whole. */
-  get heldBytes(): number {
+  get bufferedBytes(): number {
     return this.#chunks.length;
   }
 
@@ -72,8 +72,8 @@ export class StreamReader {
     if (this.#sealedBytes > this.#bytesMax) throw tooLarge(this.#bytesMax);
     if (body.length < 5 + this.#sealedBytes) return undefined;
     const aad = Buffer.concat([body.subarray(0, 5), Buffer.from(this.#wrapping.label)]);
-    const keyring = this.#wrapping.keyring as NonNullable<Wrapping["keyring"]>;
-    const plain = open(keyring, body.subarray(5, 5 + this.#sealedBytes), aad);
+    const keyring = this.#wrapping.keyring as NonNullable<WireOptions["keyring"]>;
+    const plain = decrypt(keyring, body.subarray(5, 5 + this.#sealedBytes), aad);
     return plain[0] === messageType.compress ? decompress(plain, this.#bytesMax) : plain;
   }
 

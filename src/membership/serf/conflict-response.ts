@@ -8,8 +8,8 @@
  */
 import { addressBytes, type Endpoint } from "../codec/address.ts";
 import { MsgpackWriter } from "../codec/msgpack-writer.ts";
-import type { Tags } from "./tags.ts";
 import { serfType } from "./serf-messages.ts";
+import type { Tags } from "./tags.ts";
 
 const statuses = { alive: 1, leaving: 2, left: 3, failed: 4 } as const;
 

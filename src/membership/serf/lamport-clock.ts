@@ -5,7 +5,7 @@
  * beyond `lamportHonestMax`, because of whatever.
  */
 
-import { lamportHonestMax } from "./serf-messages.ts";
+import { lamportPlausibleMax } from "./serf-messages.ts";
 
 const leapMax = 2 ** 32;
 
@@ -33,8 +33,8 @@ export class LamportClock {
   }
 
   /** As witness, however far ahead: the clock of a member whom we asked. Who is far behind would stay so for ever. */
-  adopt(seen: number): void {
-    if (seen <= lamportHonestMax) this.#time = Math.max(this.#time, seen + 1);
+  witnessTrusted(seen: number): void {
+    if (seen <= lamportPlausibleMax) this.#time = Math.max(this.#time, seen + 1);
     else this.witness(seen);
   }
 }

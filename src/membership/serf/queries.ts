@@ -7,18 +7,18 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Endpoint } from "../codec/address.ts";
-import { encodeUser } from "../codec/messages.ts";
-import type { Tags } from "./tags.ts";
+import { encodeUserMessage } from "../codec/messages.ts";
+import type { Broadcaster } from "../swim/broadcaster.ts";
 import type { IncomingQuery } from "../swim/duties.ts";
-import type { Gossiper } from "../swim/broadcaster.ts";
 import type { Alarm } from "../swim/schedule.ts";
-import type { World } from "../swim/swim-context.ts";
+import type { SwimContext } from "../swim/swim-context.ts";
 import { queryTimeoutMs } from "../swim/timing.ts";
 import { LamportClock } from "./lamport-clock.ts";
 import type { QueryFilter } from "./query-filter.ts";
 import type { QueryMessage, QueryResponseMessage } from "./serf-messages.ts";
 import { encodeQuery, encodeQueryResponse, queryBytesMax } from "./serf-messages.ts";
 import { compileTagExpression } from "./tag-expression.ts";
+import type { Tags } from "./tags.ts";
 
 export interface QueryOptions {
   /** Default: 16 gossip intervals, more in larger clusters. */
@@ -31,7 +31,7 @@ export interface QueryOptions {
   readonly ack?: boolean;
 }
 
-export interface QueryAnswer {
+export interface QueryResponse {
   readonly from: string;
   /** True for an acknowledgement of receipt, without a payload. */
   readonly ack: boolean;
@@ -40,7 +40,7 @@ export interface QueryAnswer {
 
 /** Who asked hears the answers as they come, and once that it is over. */
 export interface QueryListener {
-  answer(answer: QueryAnswer): void;
+  answer(answer: QueryResponse): void;
   done(): void;
 }
 
@@ -61,14 +61,14 @@ const timeoutMsMax = 3_600_000;
 
 export class Queries {
   readonly clock: LamportClock;
-  readonly #world: World;
-  readonly #gossiper: Gossiper;
+  readonly #world: SwimContext;
+  readonly #gossiper: Broadcaster;
   readonly #asking = new Map<number, Asking>();
   readonly #seen = new Map<number, { lTime: number; ids: Set<number> }>();
   #seenCount = 0;
   #since: number;
 
-  constructor(world: World, gossiper: Gossiper, time: number) {
+  constructor(world: SwimContext, gossiper: Broadcaster, time: number) {
     this.#world = world;
     this.#gossiper = gossiper;
     this.clock = new LamportClock(time);
@@ -117,7 +117,7 @@ export class Queries {
     const alarm = schedule.after(timeoutMs, stop);
     const { id, lTime } = query;
     this.#asking.set(id, { lTime, id, listener, answered: new Set(), acked: new Set(), alarm });
-    this.#gossiper.spread("query", encodeUser(bytes));
+    this.#gossiper.broadcast("query", encodeUserMessage(bytes));
     return { query, stop };
   }
 
@@ -202,7 +202,7 @@ export class Queries {
       return;
     }
     const bytes = encodeQueryResponse({ kind: "query-response", id, lTime, from: self.name, ack, payload });
-    this.#gossiper.send(to, [encodeUser(bytes)], table.get(query.from));
+    this.#gossiper.send(to, [encodeUserMessage(bytes)], table.get(query.from));
   }
 }
 

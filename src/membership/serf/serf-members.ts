@@ -7,12 +7,12 @@
  * Never: forgets a member that takes part.
  */
 import type { Endpoint } from "../codec/address.ts";
-import { readTags, type Tags } from "./tags.ts";
-import type { Member, MemberStatus, Notice } from "../swim/duties.ts";
+import type { Member, MemberStatus, SerfEvent } from "../swim/duties.ts";
 import type { NodeRecord } from "../swim/node-table.ts";
-import type { World } from "../swim/swim-context.ts";
+import type { SwimContext } from "../swim/swim-context.ts";
 import { LamportClock } from "./lamport-clock.ts";
 import type { Intent } from "./serf-messages.ts";
+import { readTags, type Tags } from "./tags.ts";
 
 export interface SerfMember {
   readonly name: string;
@@ -36,11 +36,11 @@ const intentsMax = 1_024;
 
 export class SerfMembers {
   readonly clock: LamportClock;
-  readonly #world: World;
+  readonly #world: SwimContext;
   readonly #members = new Map<string, SerfMember>();
   readonly #intents = new Map<string, KeptIntent>();
 
-  constructor(world: World, time: number) {
+  constructor(world: SwimContext, time: number) {
     this.#world = world;
     this.clock = new LamportClock(time);
   }
@@ -134,7 +134,7 @@ export class SerfMembers {
   /** Forgets who is gone for long, intents that nobody followed, and leaves that came to nothing. */
   reap(): void {
     const now = this.#world.schedule.nowMs;
-    const { intentMs, reclaimMs, tombstoneMs } = this.#world.timing;
+    const { recentIntentMs: intentMs, deadNodeReclaimMs: reclaimMs, tombstoneMs } = this.#world.timing;
     for (const member of [...this.#members.values()]) {
       // A leave is over in some ten seconds. One that was not meant may have passed its member by, unrefuted.
       const stays = member.status === "leaving" && now - member.goneMs > reclaimMs;
@@ -190,7 +190,7 @@ export class SerfMembers {
     return oldest !== undefined;
   }
 
-  #tell(kind: Extract<Notice, { member: Member }>["kind"], name: string): void {
+  #tell(kind: Extract<SerfEvent, { member: Member }>["kind"], name: string): void {
     const member = this.#members.get(name);
     if (member !== undefined) this.#world.tell({ kind, member: this.show(member) });
   }

@@ -8,7 +8,7 @@
  * Never: knows a clock or a member.
  */
 import { addressBytes, addressText, type Endpoint } from "../codec/address.ts";
-import { nodeName } from "../codec/messages.ts";
+import { readNodeName } from "../codec/messages.ts";
 import { type Fields, MsgpackReader, malformed, nanosecondsMax } from "../codec/msgpack-reader.ts";
 import { MsgpackWriter } from "../codec/msgpack-writer.ts";
 import { decodeFilters, encodeFilter, type QueryFilter } from "./query-filter.ts";
@@ -80,10 +80,10 @@ export type SerfMessage =
 /** Lamport times above this are not believed: no cluster ever counts so far. */
 export const lamportMax = 2 ** 48;
 /** No honest cluster comes near it. Who starts from here can still speak for ever. */
-export const lamportHonestMax = lamportMax / 2;
+export const lamportPlausibleMax = lamportMax / 2;
 
 /** Throws Fault "bad-request". */
-export function decodeSerf(bytes: Buffer): SerfMessage {
+export function decodeSerfMessage(bytes: Buffer): SerfMessage {
   const type = bytes[0];
   if (type === undefined) throw malformed("it is empty");
   if (type > serfType.queryResponse || type === serfType.pushPull) return { kind: "other", type };
@@ -95,7 +95,7 @@ export function decodeSerf(bytes: Buffer): SerfMessage {
       return {
         kind: type === serfType.leave ? "leave" : "join",
         lTime,
-        node: nodeName(fields, "Node"),
+        node: readNodeName(fields, "Node"),
         prune: fields.bool("Prune"),
       };
     case serfType.userEvent:
@@ -113,7 +113,7 @@ export function decodeSerf(bytes: Buffer): SerfMessage {
         kind: "query-response",
         lTime,
         id: fields.uint("ID", 0xffff_ffff),
-        from: nodeName(fields, "From"),
+        from: readNodeName(fields, "From"),
         ack: (fields.uint("Flags") & 1) === 1,
         payload: fields.raw("Payload", queryBytesMax * 8),
       };

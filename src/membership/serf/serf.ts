@@ -4,17 +4,17 @@
  * Never: probes; decides what an event or a query means.
  */
 import { Fault } from "../../fault.ts";
-import { encodeUser } from "../codec/messages.ts";
-import { encodeTags, type Tags } from "./tags.ts";
-import type { Exchange } from "../swim/push-pull-sync.ts";
-import type { Gossiper } from "../swim/broadcaster.ts";
-import type { World } from "../swim/swim-context.ts";
+import { encodeUserMessage } from "../codec/messages.ts";
+import type { Broadcaster } from "../swim/broadcaster.ts";
+import type { PushPullSync } from "../swim/push-pull-sync.ts";
+import type { SwimContext } from "../swim/swim-context.ts";
 import { encodeConflictResponse } from "./conflict-response.ts";
 import { passesFilters, Queries, type QueryListener, type QueryOptions } from "./queries.ts";
 import { SerfMembers } from "./serf-members.ts";
 import type { Intent, QueryMessage, SerfMessage, UserEvent } from "./serf-messages.ts";
-import { decodeSerf, encodeIntent, userEventBytesMax } from "./serf-messages.ts";
+import { decodeSerfMessage, encodeIntent, userEventBytesMax } from "./serf-messages.ts";
 import { decodeSerfState, encodeSerfState } from "./serf-state.ts";
+import { encodeTags, type Tags } from "./tags.ts";
 import { UserEvents } from "./user-events.ts";
 
 /** Where the clocks stood when a former life of this member ended; zeros at first. */
@@ -31,13 +31,13 @@ export class Serf {
   readonly members: SerfMembers;
   readonly #events: UserEvents;
   readonly #queries: Queries;
-  readonly #world: World;
-  readonly #gossiper: Gossiper;
+  readonly #world: SwimContext;
+  readonly #gossiper: Broadcaster;
   #leaving = false;
   /** While joining: do not deliver what happened before. */
   #ignoreOld = false;
 
-  constructor(world: World, gossiper: Gossiper, clocks: Clocks) {
+  constructor(world: SwimContext, gossiper: Broadcaster, clocks: Clocks) {
     this.#world = world;
     this.#gossiper = gossiper;
     this.members = new SerfMembers(world, clocks.member + 1);
@@ -54,7 +54,7 @@ export class Serf {
     };
   }
 
-  start(exchange: Exchange): void {
+  start(exchange: PushPullSync): void {
     const { schedule, timing } = this.#world;
     const reap = (): void => {
       this.members.reap();
@@ -70,7 +70,7 @@ export class Serf {
 
   /** A user message of memberlist. Throws Fault "bad-request". */
   receive(body: Buffer): void {
-    const message = decodeSerf(body);
+    const message = decodeSerfMessage(body);
     if (this.#handle(message)) this.#passOn(message, body);
   }
 
@@ -96,7 +96,7 @@ export class Serf {
     ] as const;
     for (const [clock, next] of clocks) {
       // Their clock stands at the time of the next thing to happen.
-      if (asked) clock.adopt(Math.max(0, next - 1));
+      if (asked) clock.witnessTrusted(Math.max(0, next - 1));
       else clock.witness(Math.max(0, next - 1));
     }
     const left = new Set(state.left);
@@ -160,7 +160,7 @@ export class Serf {
     }
     const { event, bytes } = this.#events.create(name, Buffer.from(payload), coalesce);
     this.#handle(event);
-    this.#gossiper.spread("event", encodeUser(bytes));
+    this.#gossiper.broadcast("event", encodeUserMessage(bytes));
   }
 
   query(name: string, payload: Uint8Array, options: QueryOptions, listener: QueryListener): () => void {
@@ -235,7 +235,7 @@ export class Serf {
 
   #intend(intent: Intent, onDone?: () => void): void {
     this.#handleOwn(intent);
-    this.#gossiper.spread("intent", encodeUser(encodeIntent(intent)), undefined, onDone);
+    this.#gossiper.broadcast("intent", encodeUserMessage(encodeIntent(intent)), undefined, onDone);
   }
 
   #handleOwn(intent: Intent): void {
@@ -247,17 +247,17 @@ export class Serf {
   #passOn(message: SerfMessage, body: Buffer): void {
     const topic =
       message.kind === "user-event" ? "event" : message.kind === "query" ? "query" : ("intent" as const);
-    if (body.length + 5 <= this.#world.packetBytes) this.#gossiper.spread(topic, encodeUser(body));
+    if (body.length + 5 <= this.#world.packetBytes) this.#gossiper.broadcast(topic, encodeUserMessage(body));
   }
 
   /** Tries one of the failed again, more often the more have failed. */
-  #reconnect(exchange: Exchange): void {
+  #reconnect(exchange: PushPullSync): void {
     if (this.#leaving) return;
     const { prng, self } = this.#world;
     const all = [...this.members.all()].filter((member) => member.name !== self.name);
     const failed = all.filter((member) => member.status === "failed");
     const alive = all.filter((member) => member.status === "alive").length;
     if (failed.length === 0 || !prng.chance(failed.length / Math.max(1, alive))) return;
-    exchange.with(prng.pick(failed).at, false, () => {});
+    exchange.exchange(prng.pick(failed).at, false, () => {});
   }
 }

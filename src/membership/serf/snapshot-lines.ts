@@ -8,7 +8,7 @@
  * Never: touches a file.
  */
 import { type Endpoint, endpointText, parseHostPort } from "../codec/address.ts";
-import { lamportHonestMax } from "./serf-messages.ts";
+import { lamportPlausibleMax } from "./serf-messages.ts";
 
 export interface SnapshotState {
   /** Members that were alive at the end, by name. */
@@ -56,7 +56,7 @@ function split(line: string, mark: string): [string, string] {
 
 /** A time that cannot be is none: with it, nobody would understand us. */
 function count(text: string, otherwise: number): number {
-  return /^\d{1,15}$/.test(text) && Number(text) <= lamportHonestMax ? Number(text) : otherwise;
+  return /^\d{1,15}$/.test(text) && Number(text) <= lamportPlausibleMax ? Number(text) : otherwise;
 }
 
 function readEndpoint(text: string): Endpoint | undefined {

@@ -9,9 +9,9 @@
 import { Fault } from "../../fault.ts";
 import type { Disk, DiskFile } from "../../lib/disk/disk.ts";
 import type { Endpoint } from "../codec/address.ts";
+import type { Member, SerfEvent } from "../swim/duties.ts";
 import type { Clocks } from "./serf.ts";
 import { parseSnapshot, type SnapshotState, snapshotLine } from "./snapshot-lines.ts";
-import type { Member, Notice } from "../swim/duties.ts";
 
 const compactBytes = 131_072;
 /** A file larger than this is not ours. */
@@ -40,7 +40,7 @@ export class Snapshot {
   }
 
   /** Takes note of a change; our own name is not written. */
-  notice(notice: Notice, self: string): void {
+  notice(notice: SerfEvent, self: string): void {
     if (!("member" in notice) || notice.member.name === self) return;
     const { member } = notice;
     if (notice.kind === "joined" || notice.kind === "updated") this.#joined(member);

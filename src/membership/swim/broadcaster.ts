@@ -8,8 +8,8 @@ import { assert } from "../../lib/assert.ts";
 import { type Endpoint, sameEndpoint } from "../codec/address.ts";
 import { compoundBytes } from "../codec/packet.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
-import { living, type NodeRecord } from "./node-table.ts";
-import type { World } from "./swim-context.ts";
+import { isLive, type NodeRecord } from "./node-table.ts";
+import type { SwimContext } from "./swim-context.ts";
 import { retransmitLimit } from "./timing.ts";
 
 /** In the order in which they get room in a packet. */
@@ -24,12 +24,12 @@ const entriesMax: Readonly<Record<Topic, number>> = {
   event: 1_024,
 };
 
-export class Gossiper {
-  readonly #world: World;
+export class Broadcaster {
+  readonly #world: SwimContext;
   readonly #queues: Readonly<Record<Topic, BroadcastQueue>>;
   #armed = false;
 
-  constructor(world: World) {
+  constructor(world: SwimContext) {
     this.#world = world;
     this.#queues = {
       membership: new BroadcastQueue(entriesMax.membership),
@@ -40,7 +40,7 @@ export class Gossiper {
   }
 
   /** Messages that wait to be spread. */
-  get waiting(): number {
+  get queued(): number {
     return topics.reduce((sum, topic) => sum + this.#queues[topic].length, 0);
   }
 
@@ -48,7 +48,7 @@ export class Gossiper {
    * Tells everybody. A newer message about the same subject replaces this one; `onDone` is called once it was passed
    * on often enough, was replaced, or when there is nobody to tell.
    */
-  spread(topic: Topic, message: Buffer, subject?: string, onDone?: () => void): void {
+  broadcast(topic: Topic, message: Buffer, subject?: string, onDone?: () => void): void {
     assert(message.length + 4 <= this.#world.packetBytes, "a broadcast must fit into a packet");
     this.#queues[topic].add(message, subject, onDone);
     if (!this.#armed) this.#arm(this.#world.prng.float());
@@ -66,7 +66,11 @@ export class Gossiper {
     }
     const size = messages.reduce((sum, message) => sum + message.length, 0);
     const left = this.#world.packetBytes - size - compoundBytes(messages.length + 1) + 2;
-    this.#world.send(to, [...messages, ...this.#take(left, 250, known.heard)], (known.versions[1] ?? 0) >= 5);
+    this.#world.send(
+      to,
+      [...messages, ...this.#take(left, 250, known.verified)],
+      (known.versions[1] ?? 0) >= 5,
+    );
   }
 
   #arm(share: number): void {
@@ -79,19 +83,19 @@ export class Gossiper {
     const now = world.schedule.nowMs;
     const hears = (record: NodeRecord): boolean =>
       record.name !== world.self.name &&
-      (living(record) ||
-        (record.state === "dead" && now - record.changedMs < world.timing.gossipToTheDeadMs));
+      (isLive(record) ||
+        (record.state === "dead" && now - record.stateChangedMs < world.timing.gossipToTheDeadMs));
     // Mere names must not take the place of those who listen.
     const { gossipNodes } = world.timing;
-    const hearers = world.table.sample(gossipNodes, (record) => record.heard && hears(record));
+    const hearers = world.table.sample(gossipNodes, (record) => record.verified && hears(record));
     const more = Math.max(1, gossipNodes - hearers.length);
-    hearers.push(...world.table.sample(more, (record) => !record.heard && hears(record)));
+    hearers.push(...world.table.sample(more, (record) => !record.verified && hears(record)));
     for (const record of hearers) {
-      const parts = this.#take(world.packetBytes - 2, 255, record.heard);
+      const parts = this.#take(world.packetBytes - 2, 255, record.verified);
       if (parts.length > 0) world.send(record.at, parts, (record.versions[1] ?? 0) >= 5);
     }
     if (hearers.length === 0) this.#dropAll();
-    if (this.waiting > 0) this.#arm(1);
+    if (this.queued > 0) this.#arm(1);
     else this.#armed = false;
   }
 

@@ -8,7 +8,7 @@ import type { Endpoint } from "../codec/address.ts";
 import type { Tags } from "../serf/tags.ts";
 
 /** One datagram. Best effort: the driver need not tell whether it went out. */
-export interface PacketDuty {
+export interface OutgoingPacket {
   readonly to: Endpoint;
   /** Messages, to be sealed into one datagram. */
   readonly parts: readonly Buffer[];
@@ -17,17 +17,17 @@ export interface PacketDuty {
 }
 
 /** One message there and one back on a stream. The driver reports the outcome by `dialed(id, …)`, always. */
-export interface DialDuty {
+export interface OutgoingDial {
   readonly id: number;
   readonly to: Endpoint;
   readonly request: Buffer;
   readonly timeoutMs: number;
 }
 
-export interface Duties {
-  readonly packets: readonly PacketDuty[];
-  readonly dials: readonly DialDuty[];
-  readonly notices: readonly Notice[];
+export interface Ready {
+  readonly packets: readonly OutgoingPacket[];
+  readonly dials: readonly OutgoingDial[];
+  readonly events: readonly SerfEvent[];
 }
 
 /** Serf's view of a member; "suspect" is an alive one that does not answer. */
@@ -49,7 +49,7 @@ export interface IncomingQuery {
   respond(payload: Uint8Array): boolean;
 }
 
-export type Notice =
+export type SerfEvent =
   | { readonly kind: "joined" | "left" | "failed" | "updated" | "reaped"; readonly member: Member }
   | {
       readonly kind: "user-event";

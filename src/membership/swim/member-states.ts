@@ -13,18 +13,18 @@
  */
 import { type Endpoint, isUnicast, sameEndpoint } from "../codec/address.ts";
 import {
-  type Accusation,
   type Alive,
-  encodeAccusation,
   encodeAlive,
-  ourVersions,
+  encodeSuspectOrDead,
+  protocolVersions,
+  type SuspectOrDead,
 } from "../codec/messages.ts";
 import type { NodeState, PushPullNode } from "../codec/push-pull.ts";
 import type { Awareness } from "./awareness.ts";
-import type { Gossiper } from "./broadcaster.ts";
+import type { Broadcaster } from "./broadcaster.ts";
 import { incarnationMax, isForged, plausibleAccusation, plausibleClaim } from "./incarnation.ts";
-import { living, type NodeRecord } from "./node-table.ts";
-import type { World } from "./swim-context.ts";
+import { isLive, type NodeRecord } from "./node-table.ts";
+import type { SwimContext } from "./swim-context.ts";
 import { suspicionBounds, suspicionTimeoutMs } from "./timing.ts";
 
 /** What the layer above learns, and what it is asked. */
@@ -48,9 +48,9 @@ type Source = "gossip" | "asked" | "own";
 /** Who said that it leaves is asked so often whether it still answers: an agent does for some seconds. */
 const farewellChecks = 6;
 
-export class Rumours {
-  readonly #world: World;
-  readonly #gossiper: Gossiper;
+export class MemberStates {
+  readonly #world: SwimContext;
+  readonly #gossiper: Broadcaster;
   readonly #awareness: Awareness;
   readonly #listener: RumourListener;
   /**
@@ -66,7 +66,7 @@ export class Rumours {
   #incarnation = 0;
   #leaving = false;
 
-  constructor(world: World, gossiper: Gossiper, awareness: Awareness, listener: RumourListener) {
+  constructor(world: SwimContext, gossiper: Broadcaster, awareness: Awareness, listener: RumourListener) {
     this.#world = world;
     this.#gossiper = gossiper;
     this.#awareness = awareness;
@@ -80,7 +80,7 @@ export class Rumours {
   /** Says that we are here, with this meta: at the start, and whenever it changes. */
   announce(meta: Buffer, onDone?: () => void): void {
     const { self, table } = this.#world;
-    const record = table.get(self.name) ?? this.#insert(self.name, self, meta, ourVersions);
+    const record = table.get(self.name) ?? this.#insert(self.name, self, meta, protocolVersions);
     if (record === undefined || this.#leaving) return;
     const first = this.#incarnation === 0;
     record.incarnation = ++this.#incarnation;
@@ -96,13 +96,18 @@ export class Rumours {
     this.#leaving = true;
     const { name } = this.#world.self;
     const record = this.#world.table.get(name);
-    if (record === undefined || !living(record)) {
+    if (record === undefined || !isLive(record)) {
       onDone();
       return;
     }
     this.#become(record, "left");
-    const accusation: Accusation = { kind: "dead", incarnation: record.incarnation, node: name, from: name };
-    this.#gossiper.spread("membership", encodeAccusation(accusation), name, onDone);
+    const accusation: SuspectOrDead = {
+      kind: "dead",
+      incarnation: record.incarnation,
+      node: name,
+      from: name,
+    };
+    this.#gossiper.broadcast("membership", encodeSuspectOrDead(accusation), name, onDone);
   }
 
   alive(claim: Omit<Alive, "kind">, source: Source = "gossip"): void {
@@ -148,16 +153,16 @@ export class Rumours {
   }
 
   /** Somebody got no answer from a member; `ours`: we did ourselves, just now. */
-  suspect(accusation: Accusation, ours = false): void {
+  suspect(accusation: SuspectOrDead, ours = false): void {
     const record = this.#accused(accusation);
-    if (record === undefined || !living(record)) return;
+    if (record === undefined || !isLive(record)) return;
     const { schedule, self } = this.#world;
     if (record.name === self.name) this.#refute(record, accusation.incarnation);
     else if (record.suspicion !== undefined) this.#confirm(record, accusation);
-    else if (ours || schedule.nowMs >= record.vouchedMs) this.#doubt(record, accusation);
+    else if (ours || schedule.nowMs >= record.trustedUntilMs) this.#doubt(record, accusation);
   }
 
-  #doubt(record: NodeRecord, accusation: Accusation): void {
+  #doubt(record: NodeRecord, accusation: SuspectOrDead): void {
     this.#world.counters.suspicions++;
     const { schedule, table, timing } = this.#world;
     record.incarnation = accusation.incarnation;
@@ -169,21 +174,25 @@ export class Rumours {
       bounds,
       alarm: schedule.after(this.#untilExpiry(suspicionTimeoutMs(bounds, 0)), () => this.#expire(record)),
     };
-    this.#gossiper.spread("membership", encodeAccusation({ ...accusation, kind: "suspect" }), record.name);
+    this.#gossiper.broadcast(
+      "membership",
+      encodeSuspectOrDead({ ...accusation, kind: "suspect" }),
+      record.name,
+    );
   }
 
   /** Somebody says that a member is dead, or the member itself that it leaves. */
-  dead(accusation: Accusation): void {
+  dead(accusation: SuspectOrDead): void {
     const record = this.#accused(accusation);
-    if (record === undefined || !living(record)) return;
+    if (record === undefined || !isLive(record)) return;
     if (record.name === this.#world.self.name) {
       if (!this.#leaving) this.#refute(record, accusation.incarnation);
       return;
     }
-    if (record.burial !== undefined) return;
+    if (record.deathCheck !== undefined) return;
     if (accusation.from === record.name && this.#listener.isLeaving(record.name)) {
       // Said by the member itself, after it announced it: the others hear of it at once.
-      this.#gossiper.spread("membership", encodeAccusation(accusation), record.name);
+      this.#gossiper.broadcast("membership", encodeSuspectOrDead(accusation), record.name);
       this.#farewell(record, accusation, farewellChecks);
       return;
     }
@@ -201,19 +210,19 @@ export class Rumours {
   }
 
   /** Who leaves soon answers no more; who goes on answering was slandered, and takes it back as soon as it hears. */
-  #farewell(record: NodeRecord, accusation: Accusation, checks: number): void {
+  #farewell(record: NodeRecord, accusation: SuspectOrDead, checks: number): void {
     this.#examine(record, accusation, true, (answered) => {
       if (!answered) this.#bury(record, accusation);
       else if (checks > 1) {
         const { schedule, timing } = this.#world;
         const next = schedule.after(timing.probeIntervalMs, () => {
-          record.burial = undefined;
+          record.deathCheck = undefined;
           this.#farewell(record, accusation, checks - 1);
         });
-        record.burial = {
+        record.deathCheck = {
           cancel: () => {
             next.cancel();
-            record.burial = undefined;
+            record.deathCheck = undefined;
           },
         };
       }
@@ -223,23 +232,23 @@ export class Rumours {
   /** Asks the accused itself. `then` is not called when meanwhile it refuted or changed its state. */
   #examine(
     record: NodeRecord,
-    accusation: Accusation,
+    accusation: SuspectOrDead,
     patient: boolean,
     then: (answered: boolean) => void,
   ): void {
     const incarnation = Math.max(record.incarnation, accusation.incarnation);
     const burial = {
       cancel: (): void => {
-        record.burial = undefined;
+        record.deathCheck = undefined;
       },
     };
-    record.burial = burial;
+    record.deathCheck = burial;
     const done = (answered: boolean): void => {
-      if (record.burial !== burial || this.#world.table.get(record.name) !== record) return;
-      record.burial = undefined;
-      if (living(record) && record.incarnation <= incarnation) then(answered);
+      if (record.deathCheck !== burial || this.#world.table.get(record.name) !== record) return;
+      record.deathCheck = undefined;
+      if (isLive(record) && record.incarnation <= incarnation) then(answered);
     };
-    this.check(record, encodeAccusation(accusation), done, patient);
+    this.check(record, encodeSuspectOrDead(accusation), done, patient);
   }
 
   /** Takes in another's whole view; `asked` is where we asked for it. */
@@ -260,7 +269,7 @@ export class Rumours {
   /** Who answered an exchange of ours at the address where it says it is. */
   #answered({ name, at }: PushPullNode): void {
     const record = this.#world.table.get(name);
-    if (record !== undefined && sameEndpoint(record.at, at)) record.heard = true;
+    if (record !== undefined && sameEndpoint(record.at, at)) record.verified = true;
   }
 
   /** Our view for others. */
@@ -275,7 +284,7 @@ export class Rumours {
     }));
   }
 
-  #accused(accusation: Accusation): NodeRecord | undefined {
+  #accused(accusation: SuspectOrDead): NodeRecord | undefined {
     const record = this.#world.table.get(accusation.node);
     if (record === undefined || accusation.incarnation < record.incarnation) return undefined;
     if (!plausibleAccusation(accusation.incarnation, record.incarnation)) {
@@ -293,23 +302,23 @@ export class Rumours {
       versions: Buffer.from(versions),
       incarnation: 0,
       state: "dead",
-      changedMs: this.#world.schedule.nowMs,
+      stateChangedMs: this.#world.schedule.nowMs,
       suspicion: undefined,
-      heard: name === this.#world.self.name,
-      vouchedMs: 0,
-      burial: undefined,
+      verified: name === this.#world.self.name,
+      trustedUntilMs: 0,
+      deathCheck: undefined,
     };
     return this.#world.table.add(record) ? record : undefined;
   }
 
   #mayReclaim(record: NodeRecord): boolean {
     if (record.state === "left") return true;
-    const deadMs = this.#world.schedule.nowMs - record.changedMs;
-    return record.state === "dead" && deadMs > this.#world.timing.reclaimMs;
+    const deadMs = this.#world.schedule.nowMs - record.stateChangedMs;
+    return record.state === "dead" && deadMs > this.#world.timing.deadNodeReclaimMs;
   }
 
   #believeAlive(record: NodeRecord, claim: Omit<Alive, "kind">): void {
-    const back = !living(record);
+    const back = !isLive(record);
     const meta = Buffer.from(claim.meta);
     const changed = !meta.equals(record.meta);
     record.at = { host: claim.at.host, port: claim.at.port };
@@ -323,7 +332,12 @@ export class Rumours {
   }
 
   #spreadAlive(record: NodeRecord, onDone?: () => void): void {
-    this.#gossiper.spread("membership", encodeAlive({ ...record, node: record.name }), record.name, onDone);
+    this.#gossiper.broadcast(
+      "membership",
+      encodeAlive({ ...record, node: record.name }),
+      record.name,
+      onDone,
+    );
   }
 
   #refute(record: NodeRecord, accused: number): void {
@@ -335,7 +349,7 @@ export class Rumours {
   }
 
   /** One more independent voice shortens the suspicion. */
-  #confirm(record: NodeRecord, accusation: Accusation): void {
+  #confirm(record: NodeRecord, accusation: SuspectOrDead): void {
     const { schedule, table } = this.#world;
     const suspicion = record.suspicion;
     if (suspicion === undefined || suspicion.from.has(accusation.from)) return;
@@ -346,7 +360,7 @@ export class Rumours {
     const lifeMs = suspicionTimeoutMs(suspicion.bounds, suspicion.from.size - 1);
     const left = suspicion.sinceMs + lifeMs - schedule.nowMs;
     suspicion.alarm = schedule.after(this.#untilExpiry(left), () => this.#expire(record));
-    this.#gossiper.spread("membership", encodeAccusation(accusation), record.name);
+    this.#gossiper.broadcast("membership", encodeSuspectOrDead(accusation), record.name);
   }
 
   /** The suspicion's time is nearly over: whoever answers us now is alive, whatever is said about it. */
@@ -354,14 +368,14 @@ export class Rumours {
     if (record.state !== "suspect" || this.#world.table.get(record.name) !== record) return;
     const { name: from } = this.#world.self;
     const accusation = { kind: "dead", incarnation: record.incarnation, node: record.name, from } as const;
-    record.burial?.cancel();
+    record.deathCheck?.cancel();
     this.#examine(record, { ...accusation, kind: "suspect" }, false, (answered) => {
       if (!answered) {
         this.#bury(record, accusation);
         return;
       }
       // Without a pause in which we do not listen, members would pass one unrefuted word on to each other for ever.
-      record.vouchedMs = this.#world.schedule.nowMs + this.#world.timing.gossipToTheDeadMs;
+      record.trustedUntilMs = this.#world.schedule.nowMs + this.#world.timing.gossipToTheDeadMs;
       this.#become(record, "alive");
     });
   }
@@ -371,18 +385,18 @@ export class Rumours {
     return Math.max(0, lifeMs - this.#world.timing.probeTimeoutMs);
   }
 
-  #bury(record: NodeRecord, accusation: Accusation): void {
+  #bury(record: NodeRecord, accusation: SuspectOrDead): void {
     record.incarnation = accusation.incarnation;
     this.#become(record, accusation.from === record.name ? "left" : "dead");
-    this.#gossiper.spread("membership", encodeAccusation(accusation), record.name);
+    this.#gossiper.broadcast("membership", encodeSuspectOrDead(accusation), record.name);
     this.#listener.gone(record);
   }
 
   #become(record: NodeRecord, state: NodeState): void {
     record.suspicion?.alarm.cancel();
     record.suspicion = undefined;
-    record.burial?.cancel();
-    if (record.state !== state) record.changedMs = this.#world.schedule.nowMs;
+    record.deathCheck?.cancel();
+    if (record.state !== state) record.stateChangedMs = this.#world.schedule.nowMs;
     record.state = state;
   }
 }
@@ -397,9 +411,9 @@ function differs(record: NodeRecord, claim: Omit<Alive, "kind">): boolean {
  * another, or of none, is refused by every agent with whom it exchanges its view.
  */
 function compatible(versions: Buffer): boolean {
-  if (versions.length !== ourVersions.length) return false;
+  if (versions.length !== protocolVersions.length) return false;
   const [pmin = 0, pmax = 0, pcur = 0, dmin = 0, dmax = 0, dcur = 0] = versions;
-  const [, , ourPcur = 0, ourDmin = 0, ourDmax = 0, ourDcur = 0] = ourVersions;
+  const [, , ourPcur = 0, ourDmin = 0, ourDmax = 0, ourDcur = 0] = protocolVersions;
   const protocol = pmin <= pcur && pcur <= pmax && pcur === ourPcur;
   const delegate = dmin <= dcur && dcur <= dmax && ourDmin <= dcur && dcur <= ourDmax;
   return protocol && delegate && dmin <= ourDcur && ourDcur <= dmax;

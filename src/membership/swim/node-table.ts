@@ -27,14 +27,14 @@ export interface NodeRecord {
   incarnation: number;
   state: NodeState;
   /** Core time of the last change of state. */
-  changedMs: number;
+  stateChangedMs: number;
   suspicion: Suspicion | undefined;
   /** It answered a ping or an exchange of ours, or pinged us from its own address: no mere name. */
-  heard: boolean;
+  verified: boolean;
   /** Until then (core time) only our own doubts count: it answered us when its time as a suspect was over. */
-  vouchedMs: number;
+  trustedUntilMs: number;
   /** Set while another's claim that it is dead is being checked. */
-  burial: Alarm | undefined;
+  deathCheck: Alarm | undefined;
 }
 
 export class NodeTable {
@@ -62,9 +62,9 @@ export class NodeTable {
   }
 
   /** Members that take part: alive or suspect, ourselves included. */
-  get livingCount(): number {
+  get liveCount(): number {
     let count = 0;
-    for (const record of this.#records.values()) if (living(record)) count++;
+    for (const record of this.#records.values()) if (isLive(record)) count++;
     return count;
   }
 
@@ -110,7 +110,8 @@ export class NodeTable {
   #makeRoom(): boolean {
     let oldest: NodeRecord | undefined;
     for (const record of this.#records.values()) {
-      if (!living(record) && (oldest === undefined || record.changedMs < oldest.changedMs)) oldest = record;
+      if (!isLive(record) && (oldest === undefined || record.stateChangedMs < oldest.stateChangedMs))
+        oldest = record;
     }
     if (oldest === undefined) return false;
     this.#records.delete(oldest.name);
@@ -121,6 +122,6 @@ export class NodeTable {
   }
 }
 
-export function living(record: NodeRecord): boolean {
+export function isLive(record: NodeRecord): boolean {
   return record.state === "alive" || record.state === "suspect";
 }

@@ -12,16 +12,16 @@ import { type Endpoint, sameEndpoint } from "../codec/address.ts";
 import type { Ack, IndirectPing, Ping } from "../codec/messages.ts";
 import {
   decodeMessage,
-  encodeAccusation,
   encodeAck,
   encodeIndirectPing,
   encodePing,
+  encodeSuspectOrDead,
 } from "../codec/messages.ts";
 import type { Awareness } from "./awareness.ts";
-import type { Gossiper } from "./broadcaster.ts";
-import type { Rumours } from "./member-states.ts";
-import { living, type NodeRecord } from "./node-table.ts";
-import type { World } from "./swim-context.ts";
+import type { Broadcaster } from "./broadcaster.ts";
+import type { MemberStates } from "./member-states.ts";
+import { isLive, type NodeRecord } from "./node-table.ts";
+import type { SwimContext } from "./swim-context.ts";
 
 interface Awaited {
   readonly onAck: () => void;
@@ -32,17 +32,17 @@ const relaysMax = 256;
 const hearsayProbes = 8;
 
 export class Prober {
-  readonly #world: World;
-  readonly #gossiper: Gossiper;
+  readonly #world: SwimContext;
+  readonly #gossiper: Broadcaster;
   readonly #awareness: Awareness;
-  readonly #rumours: Rumours;
+  readonly #rumours: MemberStates;
   readonly #awaited = new Map<number, Awaited>();
   #seqNo: number;
   #relays = 0;
   /** Probes under way of members known by hearsay. */
   #hearsay = 0;
 
-  constructor(world: World, gossiper: Gossiper, awareness: Awareness, rumours: Rumours) {
+  constructor(world: SwimContext, gossiper: Broadcaster, awareness: Awareness, rumours: MemberStates) {
     this.#world = world;
     this.#gossiper = gossiper;
     this.#awareness = awareness;
@@ -60,7 +60,7 @@ export class Prober {
     if (this.#rumours.left || (message.node !== "" && message.node !== self.name)) return;
     const to = message.source ?? from;
     const known = message.source === undefined ? undefined : table.get(message.source.name);
-    if (known !== undefined && sameEndpoint(known.at, from)) known.heard = true;
+    if (known !== undefined && sameEndpoint(known.at, from)) known.verified = true;
     this.#gossiper.send(to, [encodeAck("ack", message.seqNo)], known);
   }
 
@@ -108,7 +108,7 @@ export class Prober {
     let over = false;
     const finish = (answered: boolean): void => {
       over = true;
-      if (answered) record.heard = true;
+      if (answered) record.verified = true;
       for (const alarm of alarms) alarm.cancel();
       this.#awaited.delete(seqNo);
       done(answered);
@@ -138,9 +138,12 @@ export class Prober {
   #round(): void {
     const { schedule, self, table, timing } = this.#world;
     const started = schedule.nowMs;
-    const fit = (record: NodeRecord): boolean => record.name !== self.name && living(record) && record.heard;
+    const fit = (record: NodeRecord): boolean =>
+      record.name !== self.name && isLive(record) && record.verified;
     const forget = (record: NodeRecord): boolean =>
-      !living(record) && record.name !== self.name && started - record.changedMs > timing.gossipToTheDeadMs;
+      !isLive(record) &&
+      record.name !== self.name &&
+      started - record.stateChangedMs > timing.gossipToTheDeadMs;
     const target = this.#rumours.left ? undefined : table.nextInRound(fit, forget);
     const again = (): void => {
       schedule.after(started + timing.probeIntervalMs - schedule.nowMs, () => this.#round());
@@ -153,7 +156,7 @@ export class Prober {
   /** A new batch once the last one is through. */
   #probeHearsay(): void {
     if (this.#hearsay > 0) return;
-    const targets = this.#world.table.sample(hearsayProbes, (record) => living(record) && !record.heard);
+    const targets = this.#world.table.sample(hearsayProbes, (record) => isLive(record) && !record.verified);
     this.#hearsay = targets.length;
     for (const target of targets) {
       this.#probe(target, () => {
@@ -174,8 +177,8 @@ export class Prober {
     };
     const seqNo = this.#expect({
       onAck: () => {
-        if (target.heard) this.#awareness.apply(-1);
-        target.heard = true;
+        if (target.verified) this.#awareness.apply(-1);
+        target.verified = true;
         finish();
       },
       onNack: () => {
@@ -193,18 +196,18 @@ export class Prober {
     const end = schedule.after(endMs, () => {
       finish();
       if (byTcp) {
-        target.heard = true;
+        target.verified = true;
         return;
       }
       // Those asked were silent too: then the fault may well be ours.
-      if (target.heard) this.#awareness.apply(nacksWanted === 0 ? 1 : Math.max(0, nacksWanted - nacks));
+      if (target.verified) this.#awareness.apply(nacksWanted === 0 ? 1 : Math.max(0, nacksWanted - nacks));
       const { incarnation, name: node } = target;
       this.#rumours.suspect({ kind: "suspect", incarnation, node, from: self.name }, true);
     });
     const messages = [encodePing(seqNo, target.name, self)];
     if (target.state === "suspect") {
       const { incarnation, name: node } = target;
-      messages.push(encodeAccusation({ kind: "suspect", incarnation, node, from: self.name }));
+      messages.push(encodeSuspectOrDead({ kind: "suspect", incarnation, node, from: self.name }));
     }
     this.#gossiper.send(target.at, messages, target);
   }
@@ -214,7 +217,7 @@ export class Prober {
     const { self, table, timing } = this.#world;
     const fit = (record: NodeRecord): boolean =>
       record.state === "alive" &&
-      record.heard &&
+      record.verified &&
       record.name !== self.name &&
       !sameEndpoint(record.at, target.at);
     const asked = table.sample(timing.indirectProbes, fit);

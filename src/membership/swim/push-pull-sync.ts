@@ -8,14 +8,14 @@ import type { Endpoint } from "../codec/address.ts";
 import { decodeMessage, encodeAck, messageType } from "../codec/messages.ts";
 import { malformed } from "../codec/msgpack-reader.ts";
 import { decodeError, decodePushPull, encodePushPull } from "../codec/push-pull.ts";
-import type { Rumours } from "./member-states.ts";
+import type { MemberStates } from "./member-states.ts";
 import type { NodeRecord } from "./node-table.ts";
 import type { Alarm } from "./schedule.ts";
-import type { World } from "./swim-context.ts";
-import { pushPullScaleMs } from "./timing.ts";
+import type { SwimContext } from "./swim-context.ts";
+import { pushPullIntervalMs } from "./timing.ts";
 
 /** The layer above's share of the state. */
-export interface StateKeeper {
+export interface StateDelegate {
   localState(): Buffer;
   /** `asked`: it is the answer to a request of ours. */
   mergeState(state: Buffer, asked: boolean): void;
@@ -24,13 +24,13 @@ export interface StateKeeper {
 /** More members than this in one message are not believed. */
 const nodesMax = 8_192;
 
-export class Exchange {
-  readonly #world: World;
-  readonly #rumours: Rumours;
-  readonly #keeper: StateKeeper;
+export class PushPullSync {
+  readonly #world: SwimContext;
+  readonly #rumours: MemberStates;
+  readonly #keeper: StateDelegate;
   #settling: Alarm | undefined;
 
-  constructor(world: World, rumours: Rumours, keeper: StateKeeper) {
+  constructor(world: SwimContext, rumours: MemberStates, keeper: StateDelegate) {
     this.#world = world;
     this.#rumours = rumours;
     this.#keeper = keeper;
@@ -42,7 +42,7 @@ export class Exchange {
   }
 
   /** Exchanges state with whoever is at this address. `done` gets a Fault, or undefined when all went well. */
-  with(to: Endpoint, join: boolean, done: (fault: Fault | undefined) => void): void {
+  exchange(to: Endpoint, join: boolean, done: (fault: Fault | undefined) => void): void {
     this.#world.dial(to, this.#state(join), this.#world.timing.streamTimeoutMs, (outcome) => {
       if (outcome instanceof Fault) return done(outcome);
       try {
@@ -75,7 +75,7 @@ export class Exchange {
   #round(): void {
     this.#withAnyone();
     const { schedule, table, timing } = this.#world;
-    schedule.after(pushPullScaleMs(timing, table.size), () => this.#round());
+    schedule.after(pushPullIntervalMs(timing, table.size), () => this.#round());
   }
 
   /**
@@ -84,7 +84,7 @@ export class Exchange {
    */
   #settle(): void {
     this.#settling?.cancel();
-    this.#settling = this.#world.schedule.after(this.#world.timing.settleMs, () => this.#withAnyone());
+    this.#settling = this.#world.schedule.after(this.#world.timing.postJoinSyncMs, () => this.#withAnyone());
   }
 
   #withAnyone(): void {
@@ -92,8 +92,8 @@ export class Exchange {
     if (this.#rumours.left) return;
     const fit = (record: NodeRecord): boolean => record.name !== self.name && record.state === "alive";
     // Mere names, from whom nobody heard yet, come after those who answer.
-    const partner = table.sample(1, (record) => record.heard && fit(record))[0] ?? table.sample(1, fit)[0];
-    if (partner !== undefined) this.with(partner.at, false, () => {});
+    const partner = table.sample(1, (record) => record.verified && fit(record))[0] ?? table.sample(1, fit)[0];
+    if (partner !== undefined) this.exchange(partner.at, false, () => {});
   }
 
   #state(join: boolean): Buffer {

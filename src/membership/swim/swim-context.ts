@@ -7,21 +7,21 @@
 import { Fault } from "../../fault.ts";
 import type { Prng } from "../../lib/prng.ts";
 import { type Endpoint, isUnicast } from "../codec/address.ts";
-import type { Source } from "../codec/messages.ts";
+import type { Sender } from "../codec/messages.ts";
 import {
   type Counters,
-  type DialDuty,
-  type Duties,
   dialsMax,
-  type Notice,
   newCounters,
-  type PacketDuty,
+  type OutgoingDial,
+  type OutgoingPacket,
+  type Ready,
+  type SerfEvent,
 } from "./duties.ts";
 import { NodeTable } from "./node-table.ts";
 import { Schedule } from "./schedule.ts";
 import type { Timing } from "./timing.ts";
 
-export interface WorldOptions {
+export interface SwimContextOptions {
   /** Our name and the address that others reach us at. */
   readonly name: string;
   readonly at: Endpoint;
@@ -35,10 +35,10 @@ export interface WorldOptions {
 }
 
 /** The answer to a dial: one message, or why there is none. */
-export type DialOutcome = Buffer | Fault;
+export type DialResult = Buffer | Fault;
 
-export class World {
-  readonly self: Source;
+export class SwimContext {
+  readonly self: Sender;
   readonly timing: Timing;
   readonly prng: Prng;
   readonly packetBytes: number;
@@ -46,13 +46,13 @@ export class World {
   readonly schedule: Schedule;
   readonly table: NodeTable;
   readonly counters: Counters = newCounters();
-  #packets: PacketDuty[] = [];
-  #dials: DialDuty[] = [];
-  #notices: Notice[] = [];
+  #packets: OutgoingPacket[] = [];
+  #dials: OutgoingDial[] = [];
+  #notices: SerfEvent[] = [];
   #dialId = 0;
-  readonly #dialing = new Map<number, (outcome: DialOutcome) => void>();
+  readonly #dialing = new Map<number, (outcome: DialResult) => void>();
 
-  constructor(options: WorldOptions) {
+  constructor(options: SwimContextOptions) {
     this.self = { name: options.name, ...options.at };
     this.timing = options.timing;
     this.prng = options.prng;
@@ -74,7 +74,7 @@ export class World {
   }
 
   /** One message there, one back. `done` is called exactly once, at once when too many are under way. */
-  dial(to: Endpoint, request: Buffer, timeoutMs: number, done: (outcome: DialOutcome) => void): void {
+  dial(to: Endpoint, request: Buffer, timeoutMs: number, done: (outcome: DialResult) => void): void {
     if (this.#dialing.size >= dialsMax) {
       this.counters.overflow++;
       done(new Fault("overloaded", { message: "too many gossip streams are under way" }));
@@ -85,19 +85,19 @@ export class World {
     this.#dials.push({ id, to: { host: to.host, port: to.port }, request, timeoutMs });
   }
 
-  dialed(id: number, outcome: DialOutcome): void {
+  dialDone(id: number, outcome: DialResult): void {
     const done = this.#dialing.get(id);
     this.#dialing.delete(id);
     done?.(outcome);
   }
 
-  tell(notice: Notice): void {
+  tell(notice: SerfEvent): void {
     this.#notices.push(notice);
   }
 
   /** Hands over what has piled up. */
-  take(): Duties {
-    const duties = { packets: this.#packets, dials: this.#dials, notices: this.#notices };
+  take(): Ready {
+    const duties = { packets: this.#packets, dials: this.#dials, events: this.#notices };
     this.#packets = [];
     this.#dials = [];
     this.#notices = [];

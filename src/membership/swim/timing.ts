@@ -16,23 +16,23 @@ export interface Timing {
   readonly tcpPing: boolean;
   readonly suspicionMult: number;
   readonly suspicionMaxTimeoutMult: number;
-  readonly awarenessMax: number;
+  readonly healthScoreMax: number;
   readonly gossipIntervalMs: number;
   readonly gossipNodes: number;
   /** The dead still get gossip for so long, that they may learn of it and refute. */
   readonly gossipToTheDeadMs: number;
   /** A dead member's name may be taken at another address after so long. */
-  readonly reclaimMs: number;
+  readonly deadNodeReclaimMs: number;
   readonly retransmitMult: number;
   readonly pushPullIntervalMs: number;
   /** Who joined exchanges state once more after so long: what was spread while it came is known to others by then. */
-  readonly settleMs: number;
+  readonly postJoinSyncMs: number;
   readonly streamTimeoutMs: number;
   /** Serf: failed and left members are kept so long. */
   readonly tombstoneMs: number;
   readonly reapIntervalMs: number;
   readonly reconnectIntervalMs: number;
-  readonly intentMs: number;
+  readonly recentIntentMs: number;
   readonly broadcastTimeoutMs: number;
   readonly leavePropagateMs: number;
   readonly queryTimeoutMult: number;
@@ -47,19 +47,19 @@ export const lanTiming: Timing = {
   tcpPing: true,
   suspicionMult: 4,
   suspicionMaxTimeoutMult: 6,
-  awarenessMax: 8,
+  healthScoreMax: 8,
   gossipIntervalMs: 200,
   gossipNodes: 3,
   gossipToTheDeadMs: 30_000,
-  reclaimMs: 30_000,
+  deadNodeReclaimMs: 30_000,
   retransmitMult: 4,
   pushPullIntervalMs: 30_000,
-  settleMs: 2_000,
+  postJoinSyncMs: 2_000,
   streamTimeoutMs: 10_000,
   tombstoneMs: 24 * 3_600_000,
   reapIntervalMs: 15_000,
   reconnectIntervalMs: 30_000,
-  intentMs: 5 * 60_000,
+  recentIntentMs: 5 * 60_000,
   broadcastTimeoutMs: 5_000,
   leavePropagateMs: 1_000,
   queryTimeoutMult: 16,
@@ -94,7 +94,7 @@ export function suspicionTimeoutMs(
 }
 
 /** Above 32 members a full exchange is rarer, so that its cost to the cluster grows slower. */
-export function pushPullScaleMs(timing: Timing, members: number): number {
+export function pushPullIntervalMs(timing: Timing, members: number): number {
   if (members <= 32) return timing.pushPullIntervalMs;
   return timing.pushPullIntervalMs * (Math.ceil(Math.log2(members) - 5) + 1);
 }

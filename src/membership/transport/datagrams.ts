@@ -58,13 +58,13 @@ function wrap(socket: Socket): Datagrams {
   };
   socket.on("error", () => {});
   socket.on("message", (bytes, from) => {
-    datagrams.onDatagram({ host: plain(from.address), port: from.port }, bytes);
+    datagrams.onDatagram({ host: normalizeAddress(from.address), port: from.port }, bytes);
   });
   return datagrams;
 }
 
 /** Node may write IPv4 in IPv6, or a zone behind the address; the protocol knows neither. */
-export function plain(address: string): string {
+export function normalizeAddress(address: string): string {
   const bare = address.split("%")[0] as string;
   return bare.includes(":") && !bare.includes(".")
     ? (addressText(addressBytes(bare)) ?? bare)

@@ -12,9 +12,9 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Endpoint } from "../codec/address.ts";
-import type { Wrapping } from "../codec/packet.ts";
-import { StreamReader, sealStream } from "../codec/stream.ts";
-import { bindFault, faultOf, plain } from "./datagrams.ts";
+import type { WireOptions } from "../codec/packet.ts";
+import { encodeStreamMessage, StreamReader } from "../codec/stream.ts";
+import { bindFault, faultOf, normalizeAddress } from "./datagrams.ts";
 
 export interface StreamLimits {
   readonly bytesMax: number;
@@ -37,7 +37,7 @@ interface Inbound {
 
 export class Streams {
   readonly #clock: Clock;
-  readonly #wrapping: Wrapping;
+  readonly #wrapping: WireOptions;
   readonly #limits: StreamLimits;
   readonly #open = new Set<Socket>();
   /** Accepted and open, the oldest first. */
@@ -47,7 +47,7 @@ export class Streams {
   #closed = false;
   handlers: StreamHandlers = { answer: () => undefined, refused: () => {} };
 
-  constructor(clock: Clock, wrapping: Wrapping, limits: StreamLimits) {
+  constructor(clock: Clock, wrapping: WireOptions, limits: StreamLimits) {
     this.#clock = clock;
     this.#wrapping = wrapping;
     this.#limits = limits;
@@ -70,7 +70,7 @@ export class Streams {
 
   /** Serves a socket whose first byte is memberlist's; bytes read already were put back into it. */
   accept(socket: Socket): void {
-    const from = { host: plain(socket.remoteAddress ?? "0.0.0.0"), port: socket.remotePort ?? 0 };
+    const from = { host: normalizeAddress(socket.remoteAddress ?? "0.0.0.0"), port: socket.remotePort ?? 0 };
     if (this.#closed) {
       socket.destroy();
       return;
@@ -91,7 +91,7 @@ export class Streams {
   /** Sends one message and answers what comes back. Throws Fault "unavailable", "deadline", or of a bad answer. */
   async exchange(to: Endpoint, request: Buffer, timeoutMs: number): Promise<Buffer> {
     const socket = connect({ host: to.host, port: to.port, noDelay: true });
-    socket.once("connect", () => socket.write(sealStream(request, this.#wrapping)));
+    socket.once("connect", () => socket.write(encodeStreamMessage(request, this.#wrapping)));
     try {
       return await this.#receive(socket, timeoutMs);
     } finally {
@@ -148,7 +148,7 @@ export class Streams {
         socket.end();
         return;
       }
-      const bytes = sealStream(reply, this.#wrapping);
+      const bytes = encodeStreamMessage(reply, this.#wrapping);
       socket.end(bytes);
       // Whoever does not read makes us keep it.
       this.#hold(inbound, bytes.length);
@@ -180,7 +180,7 @@ export class Streams {
         try {
           const message = reader.push(chunk);
           done = message !== undefined;
-          hold?.(done ? 0 : reader.heldBytes);
+          hold?.(done ? 0 : reader.bufferedBytes);
           if (message !== undefined) resolve(message);
         } catch (reason) {
           done = true;

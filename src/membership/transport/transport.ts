@@ -7,8 +7,8 @@ import type { Socket } from "node:net";
 import type { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Endpoint } from "../codec/address.ts";
-import { openPacket, sealPacket, type Wrapping } from "../codec/packet.ts";
-import type { DialDuty, PacketDuty } from "../swim/duties.ts";
+import { decodePacket, encodePacket, type WireOptions } from "../codec/packet.ts";
+import type { OutgoingDial, OutgoingPacket } from "../swim/duties.ts";
 import { type Datagrams, faultOf, openDatagrams } from "./datagrams.ts";
 import { type StreamLimits, Streams } from "./streams.ts";
 
@@ -21,7 +21,7 @@ export interface TransportOptions {
   readonly port: number;
   /** False: streams come only through accept(), from the mux of the one port, which must be bound already. */
   readonly listen: boolean;
-  readonly wrapping: Wrapping;
+  readonly wire: WireOptions;
   readonly limits: StreamLimits;
   readonly clock: Clock;
 }
@@ -39,9 +39,9 @@ export interface Transport {
   readonly bound: Endpoint;
   /** From here on, what comes in is handed over. */
   start(handlers: TransportHandlers): void;
-  send(packet: PacketDuty): void;
+  send(packet: OutgoingPacket): void;
   /** Resolves with the answer; rejects with a Fault. */
-  dial(dial: DialDuty): Promise<Buffer>;
+  dial(dial: OutgoingDial): Promise<Buffer>;
   accept(socket: AcceptedSocket): void;
   close(): Promise<void>;
 }
@@ -51,7 +51,7 @@ const bindAttemptsMax = 20;
 /** Throws Fault "unavailable" when the port is taken. */
 export async function openTransport(options: TransportOptions): Promise<Transport> {
   for (let attempt = 1; ; attempt++) {
-    const streams = new Streams(options.clock, options.wrapping, options.limits);
+    const streams = new Streams(options.clock, options.wire, options.limits);
     try {
       const port = options.listen ? await streams.listen(options.host, options.port) : options.port;
       return wrap(options, await openDatagrams(options.host, port), streams);
@@ -64,21 +64,21 @@ export async function openTransport(options: TransportOptions): Promise<Transpor
 }
 
 function wrap(options: TransportOptions, datagrams: Datagrams, streams: Streams): Transport {
-  const { wrapping } = options;
+  const { wire: wrapping } = options;
   return {
     bound: { host: options.host, port: datagrams.port },
     start(handlers) {
       streams.handlers = { answer: handlers.stream, refused: handlers.refused };
       datagrams.onDatagram = (from, bytes) => {
         try {
-          handlers.packet(from, openPacket(bytes, wrapping));
+          handlers.packet(from, decodePacket(bytes, wrapping));
         } catch (reason) {
           handlers.refused(from, faultOf(reason));
         }
       };
     },
     send(packet) {
-      datagrams.send(packet.to, sealPacket(packet.parts, wrapping, packet.crc));
+      datagrams.send(packet.to, encodePacket(packet.parts, wrapping, packet.crc));
     },
     dial: (dial) => streams.exchange(dial.to, dial.request, dial.timeoutMs),
     accept: (socket) => streams.accept(socket),

@@ -8,16 +8,15 @@ import { Fault } from "../../../src/fault.ts";
 import { type Prng, prng } from "../../../src/lib/prng.ts";
 import type { Endpoint } from "../../../src/membership/codec/address.ts";
 import {
-  encodeAccusation,
   encodeAck,
   encodeAlive,
   encodeIndirectPing,
   encodePing,
-  encodeUser,
-  ourVersions,
+  encodeSuspectOrDead,
+  encodeUserMessage,
+  protocolVersions,
 } from "../../../src/membership/codec/messages.ts";
 import { encodePushPull, type PushPullNode } from "../../../src/membership/codec/push-pull.ts";
-import { encodeTags } from "../../../src/membership/serf/tags.ts";
 import {
   encodeIntent,
   encodeQuery,
@@ -25,6 +24,7 @@ import {
   encodeUserEvent,
 } from "../../../src/membership/serf/serf-messages.ts";
 import { encodeSerfState } from "../../../src/membership/serf/serf-state.ts";
+import { encodeTags } from "../../../src/membership/serf/tags.ts";
 import { GossipSim } from "../../support/gossip-sim.ts";
 
 const times = [0, 1, 2, 511, 512, 513, 1_000, 2 ** 31, 2 ** 32, 2 ** 40, 2 ** 47];
@@ -71,18 +71,18 @@ class Attacker {
         return encodeAck(c.chance(0.5) ? "ack" : "nack", n);
       case 3:
       case 4:
-        return encodeAccusation({ kind: c.chance(0.5) ? "suspect" : "dead", incarnation, node, from });
+        return encodeSuspectOrDead({ kind: c.chance(0.5) ? "suspect" : "dead", incarnation, node, from });
       case 5:
       case 6:
         return encodeAlive(this.#claim());
       case 7:
-        return encodeUser(encodeIntent(this.#intent()));
+        return encodeUserMessage(encodeIntent(this.#intent()));
       case 8:
-        return encodeUser(
+        return encodeUserMessage(
           encodeUserEvent({ ...this.#event(), kind: "user-event", lTime: c.pick(times), coalesce: true }),
         );
       case 9:
-        return encodeUser(
+        return encodeUserMessage(
           encodeQuery({
             ...{
               kind: "query",
@@ -98,7 +98,7 @@ class Attacker {
           }),
         );
       default:
-        return encodeUser(
+        return encodeUserMessage(
           encodeQueryResponse({
             ...{ kind: "query-response", lTime: c.pick(times), id: n, from, ack: c.chance(0.5) },
             payload: this.#bytes(900),
@@ -141,7 +141,13 @@ class Attacker {
       at: c.pick(this.#hosts),
       incarnation: c.pick(numbers),
       meta: c.pick(metas),
-      versions: c.pick([ourVersions, ourVersions, Buffer.alloc(0), Buffer.alloc(6), Buffer.alloc(6, 255)]),
+      versions: c.pick([
+        protocolVersions,
+        protocolVersions,
+        Buffer.alloc(0),
+        Buffer.alloc(6),
+        Buffer.alloc(6, 255),
+      ]),
     };
   }
 
@@ -177,7 +183,7 @@ for (const seed of ["extreme-1", "extreme-2", "extreme-3"]) {
       if (turn % 4 === 0) {
         sim.act(target, (now) => {
           try {
-            target.core.answer(now, { host: "10.9.8.7", port: 9 }, attacker.state());
+            target.core.handleStream(now, { host: "10.9.8.7", port: 9 }, attacker.state());
           } catch (reason) {
             assert.ok(reason instanceof Fault, String(reason));
             refused++;

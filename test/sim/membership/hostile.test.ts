@@ -9,19 +9,19 @@ import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import { Keyring } from "../../../src/membership/codec/keyring.ts";
 import {
-  encodeAccusation,
   encodeAlive,
   encodeIndirectPing,
   encodePing,
-  encodeUser,
-  ourVersions,
+  encodeSuspectOrDead,
+  encodeUserMessage,
+  protocolVersions,
 } from "../../../src/membership/codec/messages.ts";
-import { openPacket, sealPacket, type Wrapping } from "../../../src/membership/codec/packet.ts";
+import { decodePacket, encodePacket, type WireOptions } from "../../../src/membership/codec/packet.ts";
 import { encodePushPull } from "../../../src/membership/codec/push-pull.ts";
 import { StreamReader } from "../../../src/membership/codec/stream.ts";
-import { encodeTags } from "../../../src/membership/serf/tags.ts";
 import { encodeIntent, encodeQuery, encodeUserEvent } from "../../../src/membership/serf/serf-messages.ts";
 import { encodeSerfState } from "../../../src/membership/serf/serf-state.ts";
+import { encodeTags } from "../../../src/membership/serf/tags.ts";
 import { GossipSim, type SimMember } from "../../support/gossip-sim.ts";
 
 const incarnations = [0, 1, 2, 5, 1_000, 2 ** 24, 2 ** 31 - 2 ** 20, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
@@ -42,10 +42,10 @@ test("forged suspicions and deaths, of any incarnation and in anybody's name, do
       const from = (sim.members[(at + 3) % 7] as SimMember).name;
       for (const target of sim.members) {
         sim.inject(target, [
-          encodeAccusation({ kind: "suspect", incarnation, node: victim.name, from }),
-          encodeAccusation({ kind: "suspect", incarnation, node: victim.name, from: "nobody" }),
-          encodeAccusation({ kind: "dead", incarnation, node: victim.name, from }),
-          encodeAccusation({ kind: "dead", incarnation, node: victim.name, from: victim.name }),
+          encodeSuspectOrDead({ kind: "suspect", incarnation, node: victim.name, from }),
+          encodeSuspectOrDead({ kind: "suspect", incarnation, node: victim.name, from: "nobody" }),
+          encodeSuspectOrDead({ kind: "dead", incarnation, node: victim.name, from }),
+          encodeSuspectOrDead({ kind: "dead", incarnation, node: victim.name, from: victim.name }),
         ]);
       }
     }
@@ -67,8 +67,8 @@ test("a force-leave of a live member, and a forged leave of it, are refuted", ()
   for (const lTime of [1, 1_000, 2 ** 40, 2 ** 47]) {
     for (const target of sim.members) {
       sim.inject(target, [
-        encodeUser(encodeIntent({ kind: "leave", lTime, node: victim.name, prune: true })),
-        encodeAccusation({ kind: "dead", incarnation: 50, node: victim.name, from: victim.name }),
+        encodeUserMessage(encodeIntent({ kind: "leave", lTime, node: victim.name, prune: true })),
+        encodeSuspectOrDead({ kind: "dead", incarnation: 50, node: victim.name, from: victim.name }),
       ]);
     }
     live(sim);
@@ -76,8 +76,8 @@ test("a force-leave of a live member, and a forged leave of it, are refuted", ()
   // To one member alone, that believes it with the intent before it: it asks, and the victim takes it back.
   for (const target of sim.members.filter((member) => member !== victim)) {
     sim.inject(target, [
-      encodeUser(encodeIntent({ kind: "leave", lTime: 2 ** 20, node: victim.name, prune: false })),
-      encodeAccusation({ kind: "dead", incarnation: 500, node: victim.name, from: victim.name }),
+      encodeUserMessage(encodeIntent({ kind: "leave", lTime: 2 ** 20, node: victim.name, prune: false })),
+      encodeSuspectOrDead({ kind: "dead", incarnation: 500, node: victim.name, from: victim.name }),
     ]);
     live(sim);
   }
@@ -97,7 +97,7 @@ test("a name claimed for another address is reported, and ignored while its owne
           node: victim.name,
           at,
           meta: encodeTags({}),
-          versions: ourVersions,
+          versions: protocolVersions,
         }),
       ]);
     }
@@ -123,7 +123,7 @@ test("an address that is everybody's or nobody's takes no newcomer's name", () =
     for (const target of sim.members) {
       const at = { host, port: 4 + turn };
       sim.inject(target, [
-        encodeAlive({ incarnation: 1, node, at, meta: encodeTags({}), versions: ourVersions }),
+        encodeAlive({ incarnation: 1, node, at, meta: encodeTags({}), versions: protocolVersions }),
       ]);
     }
     sim.join(sim.add(node), sim.members[0] as SimMember);
@@ -154,7 +154,7 @@ test("forged tags of a live member are taken back by its owner", () => {
   assert.ok(target && victim);
   const meta = encodeTags({ cluster: "evil" });
   sim.inject(target, [
-    encodeAlive({ incarnation: 40, node: victim.name, at: victim.at, meta, versions: ourVersions }),
+    encodeAlive({ incarnation: 40, node: victim.name, at: victim.at, meta, versions: protocolVersions }),
   ]);
   assert.equal(target.core.members().find(({ name }) => name === victim.name)?.tags["cluster"], "evil");
   sim.run(10_000);
@@ -192,7 +192,7 @@ test("clocks that forged times drove far ahead leave no newcomer behind", () => 
   for (const lTime of [1, 2, 3].map((leaps) => leaps * (2 ** 32 - 10))) {
     for (const target of sim.members) {
       sim.inject(target, [
-        encodeUser(encodeIntent({ kind: "join", lTime, node: member.name, prune: false })),
+        encodeUserMessage(encodeIntent({ kind: "join", lTime, node: member.name, prune: false })),
       ]);
     }
     sim.run(1_000);
@@ -230,7 +230,7 @@ test("a query may filter by any tag and any expression; none of them is our engi
       name: `by ${tag}`,
       payload: Buffer.alloc(0),
     } as const;
-    sim.inject(target, [encodeUser(encodeQuery(query))]);
+    sim.inject(target, [encodeUserMessage(encodeQuery(query))]);
     return query.name;
   });
   const heard = sim
@@ -258,7 +258,7 @@ test("a name with control characters is no name", () => {
   for (const node of ["a\nalive: evil 6.6.6.6:6", "\u001b[2J", "a\u2028b", "a\u0000"]) {
     const at = { host: "10.0.0.9", port: 9 };
     sim.inject(target, [
-      encodeAlive({ incarnation: 1, node, at, meta: encodeTags({}), versions: ourVersions }),
+      encodeAlive({ incarnation: 1, node, at, meta: encodeTags({}), versions: protocolVersions }),
     ]);
   }
   assert.equal(target.core.members().length, 2);
@@ -275,8 +275,8 @@ test("floods of new names, events, queries and intents fill nothing up", () => {
     const name = `ghost-${count}`;
     const at = { host: "10.9.9.9", port: 1 + (count % 60_000) };
     sim.inject(target, [
-      encodeAlive({ incarnation: 1, node: name, at, meta, versions: ourVersions }),
-      encodeUser(
+      encodeAlive({ incarnation: 1, node: name, at, meta, versions: protocolVersions }),
+      encodeUserMessage(
         encodeIntent({
           kind: count % 2 === 0 ? "leave" : "join",
           lTime: 5 + count,
@@ -284,10 +284,10 @@ test("floods of new names, events, queries and intents fill nothing up", () => {
           prune: false,
         }),
       ),
-      encodeUser(
+      encodeUserMessage(
         encodeUserEvent({ kind: "user-event", lTime: 5 + (count % 700), name, payload, coalesce: false }),
       ),
-      encodeUser(
+      encodeUserMessage(
         encodeQuery({
           kind: "query",
           lTime: 5 + (count % 700),
@@ -330,7 +330,7 @@ test("thousands of names that never were do not keep us from noticing that a mem
         node: `ghost-${count}`,
         at,
         meta: encodeTags({}),
-        versions: ourVersions,
+        versions: protocolVersions,
       }),
     ]);
   }
@@ -353,7 +353,7 @@ test("no datagram, whatever its bytes, does more than be counted", () => {
   const chance = prng("fuzz");
   const sim = GossipSim.cluster("fuzz", 3);
   const target = sim.members[0] as SimMember;
-  const plain: Wrapping = { keyring: undefined, label: "" };
+  const plain: WireOptions = { keyring: undefined, label: "" };
   const at = { host: "10.0.0.1", port: 1 };
   const state = {
     lTime: 9,
@@ -365,13 +365,17 @@ test("no datagram, whatever its bytes, does more than be counted", () => {
   };
   const samples = [
     encodePing(1, "m0", { name: "m1", ...at }),
-    encodeAccusation({ kind: "dead", incarnation: 1, node: "m1", from: "m2" }),
-    encodeAlive({ incarnation: 2, node: "m1", at, meta: encodeTags({ a: "b" }), versions: ourVersions }),
-    encodeUser(encodeIntent({ kind: "leave", lTime: 3, node: "m1", prune: false })),
-    encodeUser(
+    encodeSuspectOrDead({ kind: "dead", incarnation: 1, node: "m1", from: "m2" }),
+    encodeAlive({ incarnation: 2, node: "m1", at, meta: encodeTags({ a: "b" }), versions: protocolVersions }),
+    encodeUserMessage(encodeIntent({ kind: "leave", lTime: 3, node: "m1", prune: false })),
+    encodeUserMessage(
       encodeUserEvent({ kind: "user-event", lTime: 3, name: "e", payload: Buffer.from("p"), coalesce: true }),
     ),
-    sealPacket([encodePing(1, "m0", { name: "m1", ...at }), encodeUser(Buffer.from("x"))], plain, true),
+    encodePacket(
+      [encodePing(1, "m0", { name: "m1", ...at }), encodeUserMessage(Buffer.from("x"))],
+      plain,
+      true,
+    ),
     encodePushPull({ join: true, nodes: [], userState: encodeSerfState(state) }),
   ];
   let [understood, refused] = [0, 0];
@@ -381,9 +385,9 @@ test("no datagram, whatever its bytes, does more than be counted", () => {
       bytes[chance.between(0, bytes.length - 1)] = chance.between(0, 255);
     const datagram = chance.chance(0.3) ? bytes.subarray(0, chance.between(0, bytes.length)) : bytes;
     try {
-      sim.inject(target, openPacket(datagram, plain));
+      sim.inject(target, decodePacket(datagram, plain));
       const message = new StreamReader(plain, 65_536).push(datagram);
-      if (message !== undefined) sim.act(target, (now) => target.core.answer(now, at, message));
+      if (message !== undefined) sim.act(target, (now) => target.core.handleStream(now, at, message));
       understood++;
     } catch (reason) {
       assert.ok(reason instanceof Fault, String(reason));
@@ -396,7 +400,7 @@ test("no datagram, whatever its bytes, does more than be counted", () => {
 
 test("random bytes under the right key are as harmless as under none", () => {
   const chance = prng("keyed");
-  const wrapping: Wrapping = {
+  const wrapping: WireOptions = {
     keyring: new Keyring([Buffer.alloc(32, 1).toString("base64")], randomBytes),
     label: "",
   };
@@ -406,7 +410,7 @@ test("random bytes under the right key are as harmless as under none", () => {
     const bytes = Buffer.from(Array.from({ length: chance.between(1, 80) }, () => chance.between(0, 255)));
     bytes[0] = chance.between(0, 13);
     try {
-      sim.inject(target, openPacket(sealPacket([bytes], wrapping, false), wrapping));
+      sim.inject(target, decodePacket(encodePacket([bytes], wrapping, false), wrapping));
     } catch (reason) {
       assert.ok(reason instanceof Fault, String(reason));
     }
@@ -423,7 +427,7 @@ test("an incarnation that nobody can outbid keeps neither forged tags nor its me
       node: victim.name,
       at: victim.at,
       meta: encodeTags({ forged: "yes" }),
-      versions: ourVersions,
+      versions: protocolVersions,
     });
     // A newcomer believes what it is told of a member that it does not know.
     const newcomer = sim.add(`new-${top}`);
@@ -441,7 +445,7 @@ test("an incarnation that nobody can outbid keeps neither forged tags nor its me
     sim.partition(others, [victim]);
     for (const target of others) {
       const accusation = { incarnation: top, node: victim.name, from: first.name };
-      sim.inject(target, [forged, encodeAccusation({ kind: "dead", ...accusation })]);
+      sim.inject(target, [forged, encodeSuspectOrDead({ kind: "dead", ...accusation })]);
     }
     assert.ok(sim.runUntil(() => others.every((member) => sim.view(member, victim) === "failed"), 60_000));
     sim.heal();
@@ -460,7 +464,7 @@ test("a forged death is not believed for the loss of a datagram", () => {
     for (const target of sim.members) {
       const from = (sim.members[(turn + 1) % 6] as SimMember).name;
       const accusation = { incarnation: 2 + turn, node: victim.name, from };
-      sim.inject(target, [encodeAccusation({ kind: "dead", ...accusation })]);
+      sim.inject(target, [encodeSuspectOrDead({ kind: "dead", ...accusation })]);
     }
     sim.run(2_000);
   }
@@ -477,8 +481,8 @@ test("a forged death of a member that is busy for two seconds does not evict it"
       const from = (sim.members[(turn + 1) % 5] as SimMember).name;
       const accusation = { incarnation: 2 + turn, node: victim.name, from };
       sim.inject(target, [
-        encodeAccusation({ kind: "suspect", ...accusation }),
-        encodeAccusation({ kind: "dead", ...accusation }),
+        encodeSuspectOrDead({ kind: "suspect", ...accusation }),
+        encodeSuspectOrDead({ kind: "dead", ...accusation }),
       ]);
     }
     sim.run(5_000);

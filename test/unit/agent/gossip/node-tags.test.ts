@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admissionOf, nodeTagsOf, tagsOf } from "../../../../src/agent/gossip/node-tags.ts";
+import { clusterAdmission, encodeNodeTags, parseNodeTags } from "../../../../src/agent/gossip/node-tags.ts";
 import { encodeTags } from "../../../../src/membership/serf/tags.ts";
 
 const node = {
@@ -11,30 +11,30 @@ const node = {
 };
 
 test("what a node says of itself is read back, with a cluster and without", () => {
-  assert.deepEqual(nodeTagsOf(tagsOf(node)), node);
+  assert.deepEqual(parseNodeTags(encodeNodeTags(node)), node);
   const waiting = { ...node, clusterId: undefined };
-  assert.deepEqual(nodeTagsOf(tagsOf(waiting)), waiting);
-  assert.equal("cluster" in tagsOf(waiting), false);
+  assert.deepEqual(parseNodeTags(encodeNodeTags(waiting)), waiting);
+  assert.equal("cluster" in encodeNodeTags(waiting), false);
 });
 
 test("the tags of a node with long names fit into a member's meta", () => {
   const long = { ...node, rpcAddr: `${"n".repeat(253)}:65535` };
-  assert.ok(encodeTags(tagsOf(long)).length <= 512);
+  assert.ok(encodeTags(encodeNodeTags(long)).length <= 512);
 });
 
 test("a member with another role, or half of the tags, is an observer", () => {
-  const { directory, ...half } = tagsOf(node);
+  const { directory, ...half } = encodeNodeTags(node);
   assert.equal(typeof directory, "string");
-  for (const tags of [{}, { role: "web" }, { ...tagsOf(node), role: "web" }, half])
-    assert.equal(nodeTagsOf(tags), undefined);
+  for (const tags of [{}, { role: "web" }, { ...encodeNodeTags(node), role: "web" }, half])
+    assert.equal(parseNodeTags(tags), undefined);
 });
 
 test("only a node of another cluster is kept out, and only by one that is in a cluster", () => {
   let own: string | undefined = node.clusterId;
-  const admission = admissionOf(() => own);
-  const foreign = tagsOf({ ...node, clusterId: "other" });
-  assert.equal(admission("a", tagsOf(node)), undefined);
-  assert.equal(admission("a", tagsOf({ ...node, clusterId: undefined })), undefined);
+  const admission = clusterAdmission(() => own);
+  const foreign = encodeNodeTags({ ...node, clusterId: "other" });
+  assert.equal(admission("a", encodeNodeTags(node)), undefined);
+  assert.equal(admission("a", encodeNodeTags({ ...node, clusterId: undefined })), undefined);
   assert.equal(admission("a", { role: "web", cluster: "other" }), undefined);
   const refused = admission("a", foreign);
   assert.equal(refused?.kind, "failed-precondition");

@@ -10,27 +10,27 @@ import { lzwDecode } from "../../../../src/membership/codec/lzw.ts";
 import {
   decodeMessage,
   encodePing,
-  encodeUser,
-  ourVersions,
+  encodeUserMessage,
+  protocolVersions,
 } from "../../../../src/membership/codec/messages.ts";
 import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
 import {
-  openPacket,
+  decodePacket,
+  encodePacket,
   packetOverheadBytes,
-  sealPacket,
-  type Wrapping,
+  type WireOptions,
 } from "../../../../src/membership/codec/packet.ts";
 import { decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
-import { StreamReader, sealStream } from "../../../../src/membership/codec/stream.ts";
-import { encodeTags } from "../../../../src/membership/serf/tags.ts";
+import { encodeStreamMessage, StreamReader } from "../../../../src/membership/codec/stream.ts";
 import { decodeSerfState, encodeSerfState } from "../../../../src/membership/serf/serf-state.ts";
+import { encodeTags } from "../../../../src/membership/serf/tags.ts";
 import { lzwEncode } from "../../../support/lzw-encode.ts";
 
-const plain: Wrapping = { keyring: undefined, label: "" };
+const plain: WireOptions = { keyring: undefined, label: "" };
 const key = (bytes: number): string => Buffer.alloc(bytes, bytes).toString("base64");
 const ring = (...keys: string[]): Keyring => new Keyring(keys, randomBytes);
 const me = { name: "me", host: "10.0.0.1", port: 7946 };
-const wrappings: Wrapping[] = [
+const wrappings: WireOptions[] = [
   plain,
   { keyring: undefined, label: "blue" },
   ...[16, 24, 32].map((bytes) => ({ keyring: ring(key(bytes)), label: "" })),
@@ -40,12 +40,16 @@ const compress = (bytes: Uint8Array): Buffer =>
   new MsgpackWriter().byte(9).map(2).text("Algo").uint(0).text("Buf").raw(lzwEncode(bytes)).finish();
 
 test("a datagram comes out as the messages that went in, whatever the wrapping", () => {
-  const parts = [encodePing(1, "a", me), encodeUser(Buffer.from("hello")), encodeUser(Buffer.alloc(300, 7))];
+  const parts = [
+    encodePing(1, "a", me),
+    encodeUserMessage(Buffer.from("hello")),
+    encodeUserMessage(Buffer.alloc(300, 7)),
+  ];
   for (const wrapping of wrappings) {
     for (const count of [1, 2, 3]) {
       for (const crc of [false, true]) {
-        const sealed = sealPacket(parts.slice(0, count), wrapping, crc);
-        assert.deepEqual(openPacket(sealed, wrapping), parts.slice(0, count));
+        const sealed = encodePacket(parts.slice(0, count), wrapping, crc);
+        assert.deepEqual(decodePacket(sealed, wrapping), parts.slice(0, count));
         const size = parts.slice(0, count).reduce((sum, part) => sum + part.length, 0);
         assert.ok(sealed.length <= size + packetOverheadBytes(wrapping) + 2 + 2 * count);
       }
@@ -54,43 +58,43 @@ test("a datagram comes out as the messages that went in, whatever the wrapping",
 });
 
 test("a flipped bit is found by the checksum, or by the seal", () => {
-  const message = encodeUser(Buffer.from("the quick brown fox"));
+  const message = encodeUserMessage(Buffer.from("the quick brown fox"));
   for (const wrapping of [plain, { keyring: ring(key(32)), label: "" }]) {
-    const sealed = sealPacket([message], wrapping, true);
+    const sealed = encodePacket([message], wrapping, true);
     for (let at = 1; at < sealed.length; at++) {
       const damaged = Buffer.from(sealed);
       damaged[at] = (damaged[at] as number) ^ 0x10;
-      assert.throws(() => openPacket(damaged, wrapping), { name: "Fault" }, `byte ${at}`);
+      assert.throws(() => decodePacket(damaged, wrapping), { name: "Fault" }, `byte ${at}`);
     }
   }
 });
 
 test("with a key, plaintext and other keys are refused; a ring opens what any of its keys sealed", () => {
-  const message = encodeUser(Buffer.from("x"));
+  const message = encodeUserMessage(Buffer.from("x"));
   const [old, fresh] = [key(16), key(32)];
-  const both: Wrapping = { keyring: ring(fresh, old), label: "" };
+  const both: WireOptions = { keyring: ring(fresh, old), label: "" };
   const refused = { kind: "permission-denied" };
-  assert.throws(() => openPacket(sealPacket([message], plain, true), both), refused);
-  const sealedOld = sealPacket([message], { keyring: ring(old), label: "" }, true);
-  assert.deepEqual(openPacket(sealedOld, both), [message]);
-  assert.throws(() => openPacket(sealedOld, { keyring: ring(fresh), label: "" }), refused);
+  assert.throws(() => decodePacket(encodePacket([message], plain, true), both), refused);
+  const sealedOld = encodePacket([message], { keyring: ring(old), label: "" }, true);
+  assert.deepEqual(decodePacket(sealedOld, both), [message]);
+  assert.throws(() => decodePacket(sealedOld, { keyring: ring(fresh), label: "" }), refused);
   // A sealed datagram has no type byte: without a key it looks like an indirect ping, and fails as one.
-  assert.throws(() => openPacket(sealPacket([message], both, true), plain).map(decodeMessage), {
+  assert.throws(() => decodePacket(encodePacket([message], both, true), plain).map(decodeMessage), {
     name: "Fault",
   });
 });
 
 test("another cluster's label is refused, on datagrams and on streams", () => {
-  const blue: Wrapping = { keyring: ring(key(32)), label: "blue" };
+  const blue: WireOptions = { keyring: ring(key(32)), label: "blue" };
   const message = encodePing(1, "a", me);
   for (const label of ["", "green", "blu", "blues"]) {
     const other = { ...blue, label };
     assert.throws(
-      () => openPacket(sealPacket([message], other, false), blue),
+      () => decodePacket(encodePacket([message], other, false), blue),
       { kind: "permission-denied" },
       label,
     );
-    assert.throws(() => new StreamReader(blue, 10_000).push(sealStream(message, other)), {
+    assert.throws(() => new StreamReader(blue, 10_000).push(encodeStreamMessage(message, other)), {
       kind: "permission-denied",
     });
   }
@@ -123,7 +127,7 @@ test("an LZW bomb stops at the limit, and any bytes at all end in a result or a 
   const bomb = lzwEncode(Buffer.alloc(1_000_000));
   assert.ok(bomb.length < 3_000);
   assert.throws(() => lzwDecode(bomb, 65_536), { kind: "bad-request" });
-  assert.throws(() => openPacket(compress(Buffer.alloc(1_000_000)), plain), { kind: "bad-request" });
+  assert.throws(() => decodePacket(compress(Buffer.alloc(1_000_000)), plain), { kind: "bad-request" });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (input) => {
       try {
@@ -152,7 +156,7 @@ test("a few bytes do not buy much work: bombs of values, of parts, and of stream
   const part = compress(values(60_000));
   const parts = Array.from({ length: 100 }, () => part);
   assert.ok(part.length < 600);
-  assert.throws(() => openPacket(sealPacket(parts, plain, false), plain), /more than the limit/);
+  assert.throws(() => decodePacket(encodePacket(parts, plain, false), plain), /more than the limit/);
   // On a stream the limit is higher, but what a member's state cannot shrink to is no state.
   const reader = new StreamReader(plain, 8 * 1024 * 1024);
   assert.throws(() => reader.push(compress(Buffer.alloc(8_000_000, 0xa0))), /more than the limit/);
@@ -167,7 +171,7 @@ test("a whole cluster's state, compressed, is not taken for a bomb", () => {
     meta: encodeTags({ role: "tailrace", cluster: "e37a22c1-f085-4637-a844-3bbebaf07102", version: "0.1.0" }),
     incarnation: 1,
     state: "alive" as const,
-    versions: ourVersions,
+    versions: protocolVersions,
   }));
   const statusLTimes = new Map(nodes.map(({ name }) => [name, 1] as const));
   const userState = encodeSerfState({
@@ -187,18 +191,18 @@ test("a whole cluster's state, compressed, is not taken for a bomb", () => {
 });
 
 test("compression is undone under a checksum and inside compounds, but not without end", () => {
-  const message = encodeUser(Buffer.from("aaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
-  assert.deepEqual(openPacket(compress(message), plain), [message]);
-  assert.deepEqual(openPacket(sealPacket([compress(message), message], plain, true), plain), [
+  const message = encodeUserMessage(Buffer.from("aaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+  assert.deepEqual(decodePacket(compress(message), plain), [message]);
+  assert.deepEqual(decodePacket(encodePacket([compress(message), message], plain, true), plain), [
     message,
     message,
   ]);
   let nested: Buffer = message;
   for (let depth = 0; depth < 6; depth++) nested = compress(nested);
-  assert.throws(() => openPacket(nested, plain), { kind: "bad-request" });
+  assert.throws(() => decodePacket(nested, plain), { kind: "bad-request" });
   let boxes: Buffer = message;
-  for (let depth = 0; depth < 6; depth++) boxes = sealPacket([boxes, boxes], plain, false);
-  assert.throws(() => openPacket(boxes, plain), { kind: "bad-request" });
+  for (let depth = 0; depth < 6; depth++) boxes = encodePacket([boxes, boxes], plain, false);
+  assert.throws(() => decodePacket(boxes, plain), { kind: "bad-request" });
 });
 
 test("a stream's message is found whole, however the bytes are cut, and not before its last byte", () => {
@@ -217,7 +221,7 @@ test("a stream's message is found whole, however the bytes are cut, and not befo
   ]);
   for (const wrapping of wrappings) {
     for (const message of [state, encodePing(5, "a", me), user, compress(state)]) {
-      const sealed = sealStream(message, wrapping);
+      const sealed = encodeStreamMessage(message, wrapping);
       for (const size of [1, 7, 1_000_000]) {
         const reader = new StreamReader(wrapping, 100_000);
         let got: Buffer | undefined;
@@ -251,7 +255,7 @@ test("a stream that promises too much is refused at once", () => {
   ]) {
     assert.throws(() => new StreamReader(plain, 100_000).push(bytes), { name: "Fault" });
   }
-  const sealed: Wrapping = { keyring: ring(key(32)), label: "" };
+  const sealed: WireOptions = { keyring: ring(key(32)), label: "" };
   assert.throws(() => new StreamReader(sealed, 100_000).push(Buffer.from("0affffffff", "hex")), {
     kind: "too-large",
   });

@@ -5,19 +5,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   decodeMessage,
-  encodeAccusation,
   encodeAck,
   encodeAlive,
   encodeIndirectPing,
   encodePing,
+  encodeSuspectOrDead,
   type Message,
   messageType,
 } from "../../../../src/membership/codec/messages.ts";
 import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
 import { decodeError, decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
-import { decodeTags, encodeTags } from "../../../../src/membership/serf/tags.ts";
 import {
-  decodeSerf,
+  decodeSerfMessage,
   encodeIntent,
   encodeQuery,
   encodeQueryResponse,
@@ -25,6 +24,7 @@ import {
   type SerfMessage,
 } from "../../../../src/membership/serf/serf-messages.ts";
 import { decodeSerfState, encodeSerfState } from "../../../../src/membership/serf/serf-state.ts";
+import { decodeTags, encodeTags } from "../../../../src/membership/serf/tags.ts";
 
 /** Text in quotes stands for itself, everything else is hex. */
 function bytes(form: string): Buffer {
@@ -58,7 +58,7 @@ test("a leave is the captured intent and the captured death", () => {
     intent.toString("hex"),
     bytes('00 83 a5"LTime" 02 a4"Node" a4"beta" a5"Prune" c2').toString("hex"),
   );
-  const dead = encodeAccusation({ kind: "dead", incarnation: 1, node: "beta", from: "beta" });
+  const dead = encodeSuspectOrDead({ kind: "dead", incarnation: 1, node: "beta", from: "beta" });
   assert.equal(
     dead.toString("hex"),
     bytes('05 83 a4"From" a4"beta" ab"Incarnation" 01 a4"Node" a4"beta"').toString("hex"),
@@ -98,7 +98,7 @@ test("every message comes out as it went in", () => {
     ],
     [encodeAck("nack", 0xffff_ffff), { kind: "nack", seqNo: 0xffff_ffff }],
     [
-      encodeAccusation({ kind: "suspect", incarnation: 70_000, node: "ä", from: "b" }),
+      encodeSuspectOrDead({ kind: "suspect", incarnation: 70_000, node: "ä", from: "b" }),
       { kind: "suspect", incarnation: 70_000, node: "ä", from: "b" },
     ],
     [
@@ -136,7 +136,7 @@ test("every message comes out as it went in", () => {
     payload,
   } as const;
   serf.push([encodeQuery(query), query]);
-  for (const [encoded, message] of serf) assert.deepEqual(decodeSerf(encoded), message);
+  for (const [encoded, message] of serf) assert.deepEqual(decodeSerfMessage(encoded), message);
   const error = new MsgpackWriter().byte(messageType.err).map(1).text("Error").text("no").finish();
   assert.equal(decodeError(error), "no");
 });

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Fault } from "../../../../src/fault.ts";
 import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
-import { parseSnapshot } from "../../../../src/membership/serf/snapshot-lines.ts";
 import { Snapshot } from "../../../../src/membership/serf/snapshot.ts";
+import { parseSnapshot } from "../../../../src/membership/serf/snapshot-lines.ts";
 import type { Member } from "../../../../src/membership/swim/duties.ts";
 import { scratch } from "../../../support/scratch.ts";
 

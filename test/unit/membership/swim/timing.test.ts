@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   lanTiming,
-  pushPullScaleMs,
+  pushPullIntervalMs,
   retransmitLimit,
   suspicionBounds,
   suspicionTimeoutMs,
@@ -16,7 +16,7 @@ test("the formulas give memberlist's figures", () => {
   assert.deepEqual(suspicionBounds(lanTiming, 3), { minMs: 4_000, maxMs: 24_000, confirmations: 0 });
   assert.deepEqual(suspicionBounds(lanTiming, 100), { minMs: 8_000, maxMs: 48_000, confirmations: 2 });
   assert.deepEqual(
-    [2, 32, 33, 64, 65, 128].map((members) => pushPullScaleMs(lanTiming, members) / 30_000),
+    [2, 32, 33, 64, 65, 128].map((members) => pushPullIntervalMs(lanTiming, members) / 30_000),
     [1, 1, 2, 2, 3, 3],
   );
 });

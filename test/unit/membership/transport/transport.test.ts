@@ -12,7 +12,7 @@ const open = async () => {
     host: "127.0.0.1",
     port: 0,
     listen: true,
-    wrapping: { label: "", keyring: undefined },
+    wire: { label: "", keyring: undefined },
     limits: { bytesMax: 1000, inboundMax: 4, inboundBytesMax: 4000, timeoutMs: 5000 },
     clock: systemClock,
   });
