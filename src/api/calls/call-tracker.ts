@@ -7,7 +7,7 @@
  * Cost: one object a call; a decision that was made before is one look-up. Open calls are kept in a set. When the rules
  * change, access is checked again for each, whatever it waits for: a record, a leader, a quorum.
  */
-import { type AccessControl, type Action, type Identity, theLog } from "../../access/mod.ts";
+import { type AccessControl, type Identity, theLog } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Protocol, Telemetry, Call as TelemetryCall } from "../../lib/telemetry.ts";
@@ -15,17 +15,8 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { AppendOrder } from "../../types.ts";
 import { codeName, codeOf } from "./error-mapping.ts";
+import type { MethodPermission } from "./method-permissions.ts";
 import { type Listed, OpenCalls } from "./open-calls.ts";
-
-/** What may be called, and what it takes. One object a method, made once. */
-export interface Door {
-  /** `log.v1.Log/Produce`, `POST /`. */
-  readonly name: string;
-  /** What the caller must be allowed; undefined: anybody authenticated. */
-  readonly action: Action | undefined;
-  /** True for calls that can last: a server that stops ends them. */
-  readonly long: boolean;
-}
 
 /** One end of a connection, the same object for all its calls. */
 export interface Caller {
@@ -55,7 +46,7 @@ export const traceRecordHeader = "tailrace-trace-record";
 
 /** A call under way. */
 export class Call implements Listed<Call> {
-  readonly door: Door;
+  readonly permission: MethodPermission;
   readonly caller: Caller;
   readonly deadlineMs: number | undefined;
   readonly traceRecords: boolean;
@@ -67,7 +58,7 @@ export class Call implements Listed<Call> {
   onRevoked: ((fault: Fault) => void) | undefined;
   /** Why the rules, changed since the call began, do not allow it any more. Read before the call's work begins. */
   revoked: Fault | undefined;
-  /** As of its door, or set for a single call that may last: a server that stops ends it. */
+  /** As of its method, or set for a single call that may last: a server that stops ends it. */
   long: boolean;
   ended = false;
   before: Call | undefined;
@@ -78,13 +69,13 @@ export class Call implements Listed<Call> {
   counted = 0;
   countedAlone = false;
 
-  constructor(door: Door, caller: Caller, meta: CallMeta, telemetry: TelemetryCall) {
-    this.door = door;
+  constructor(permission: MethodPermission, caller: Caller, meta: CallMeta, telemetry: TelemetryCall) {
+    this.permission = permission;
     this.caller = caller;
     this.deadlineMs = meta.deadlineMs;
     this.traceRecords = meta.traceRecords ?? false;
     this.telemetry = telemetry;
-    this.long = door.long;
+    this.long = permission.long;
   }
 
   get subject(): string {
@@ -125,9 +116,9 @@ export class CallTracker {
   }
 
   /** Begins a call. Throws Fault "unauthenticated", "permission-denied" or "overloaded", having ended it. */
-  beginCall(door: Door, caller: Caller, meta: CallMeta): Call {
+  beginCall(permission: MethodPermission, caller: Caller, meta: CallMeta): Call {
     const telemetry = this.#options.telemetry.begin({
-      method: door.name,
+      method: permission.name,
       protocol: meta.protocol,
       subject: caller.identity.subject,
       peer: caller.peer,
@@ -135,7 +126,7 @@ export class CallTracker {
       tracestate: meta.tracestate,
       requestId: meta.requestId,
     });
-    const call = new Call(door, caller, meta, telemetry);
+    const call = new Call(permission, caller, meta, telemetry);
     try {
       this.#demand(call);
       this.#count(call);
@@ -197,7 +188,7 @@ export class CallTracker {
   #demand(call: Call): void {
     const { access } = this.#options;
     const { identity } = call.caller;
-    if (call.door.action !== undefined) access.demand(identity, theLog, call.door.action);
+    if (call.permission.action !== undefined) access.demand(identity, theLog, call.permission.action);
     else if (!access.authenticated(identity)) throw new Fault("unauthenticated");
   }
 

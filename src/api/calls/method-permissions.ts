@@ -1,34 +1,43 @@
 /**
- * Every method and route with what it takes (INTERFACE, "Who may do what"). Exhaustive over the contract: a method
- * without a door does not compile.
- *
- * Never: decides who may.
+ * The permission that each RPC and HTTP route requires. The table of log.v1 is exhaustive: a method of the contract
+ * without an entry does not compile. AccessControl decides who has a permission; this file only says which one is needed.
  */
 import type { Action } from "../../access/mod.ts";
 import type { Cluster, Log } from "../../gen/log/v1/log_pb.js";
-import type { Door } from "./call-tracker.ts";
 
-type MethodName<Service extends { method: object }> = Extract<keyof Service["method"], string>;
-
-const upper = (name: string): string => `${name[0]?.toUpperCase()}${name.slice(1)}`;
-
-function doors<Name extends string>(
-  service: string,
-  table: Record<Name, Action | "anybody" | `${Action} long` | "anybody long">,
-): Readonly<Record<Name, Door>> {
-  const made = Object.entries<string>(table).map(([name, rule]) => {
-    const [action, long] = rule.split(" ") as [Action | "anybody", string | undefined];
-    const door: Door = {
-      name: `${service}/${upper(name)}`,
-      action: action === "anybody" ? undefined : action,
-      long: long === "long",
-    };
-    return [name, door] as const;
-  });
-  return Object.fromEntries(made) as Readonly<Record<Name, Door>>;
+/** What a method is called and what it requires. There is one object per method. */
+export interface MethodPermission {
+  /** `log.v1.Log/Produce`, `POST /`. */
+  readonly name: string;
+  /** The action that the caller must be allowed. Undefined: any authenticated caller may call. */
+  readonly action: Action | undefined;
+  /** True for calls without a bound on their duration. A server that stops ends them. */
+  readonly long: boolean;
 }
 
-export const logDoors = doors<MethodName<typeof Log>>("log.v1.Log", {
+type MethodName<Service extends { method: object }> = Extract<keyof Service["method"], string>;
+/** An action, or "authenticated" for methods that need none; with " long" for calls of unbounded duration. */
+type Rule = Action | "authenticated" | `${Action} long` | "authenticated long";
+
+const capitalized = (name: string): string => `${name[0]?.toUpperCase()}${name.slice(1)}`;
+
+function permissionsOf<Name extends string>(
+  service: string,
+  rules: Record<Name, Rule>,
+): Readonly<Record<Name, MethodPermission>> {
+  const entries = Object.entries<string>(rules).map(([name, rule]) => {
+    const [action, long] = rule.split(" ") as [Action | "authenticated", string | undefined];
+    const permission: MethodPermission = {
+      name: `${service}/${capitalized(name)}`,
+      action: action === "authenticated" ? undefined : action,
+      long: long === "long",
+    };
+    return [name, permission] as const;
+  });
+  return Object.fromEntries(entries) as Readonly<Record<Name, MethodPermission>>;
+}
+
+export const logPermissions = permissionsOf<MethodName<typeof Log>>("log.v1.Log", {
   produce: "produce",
   consume: "consume",
   consumeStream: "consume long",
@@ -36,13 +45,13 @@ export const logDoors = doors<MethodName<typeof Log>>("log.v1.Log", {
   produceBatch: "produce",
   produceBulk: "produce long",
   consumeBatches: "consume long",
-  getServers: "anybody",
+  getServers: "authenticated",
   describe: "describe",
   trim: "trim",
   watch: "describe long",
 });
 
-export const clusterDoors = doors<MethodName<typeof Cluster>>("log.v1.Cluster", {
+export const clusterPermissions = permissionsOf<MethodName<typeof Cluster>>("log.v1.Cluster", {
   members: "describe",
   event: "admin",
   query: "admin long",
@@ -50,40 +59,40 @@ export const clusterDoors = doors<MethodName<typeof Cluster>>("log.v1.Cluster", 
   removeNode: "admin",
   transferLeadership: "admin",
   backup: "admin long",
-  status: "anybody",
-  whoAmI: "anybody",
+  status: "authenticated",
+  whoAmI: "authenticated",
 });
 
-const healthDoors = doors("grpc.health.v1.Health", {
-  check: "anybody",
-  list: "anybody",
-  watch: "anybody long",
+const healthPermissions = permissionsOf("grpc.health.v1.Health", {
+  check: "authenticated",
+  list: "authenticated",
+  watch: "authenticated long",
 });
 
-const reflectionDoor: Door = {
+const reflectionPermission: MethodPermission = {
   name: "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
   action: "describe",
   long: true,
 };
-const reflectionAlphaDoor: Door = {
-  ...reflectionDoor,
+const reflectionAlphaPermission: MethodPermission = {
+  ...reflectionPermission,
   name: "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 };
 
-export const postDoor: Door = { name: "POST /", action: "produce", long: false };
-export const getDoor: Door = { name: "GET /", action: "consume", long: false };
-export const tailDoor: Door = { name: "GET /tail", action: "consume", long: true };
+export const postPermission: MethodPermission = { name: "POST /", action: "produce", long: false };
+export const getPermission: MethodPermission = { name: "GET /", action: "consume", long: false };
+export const tailPermission: MethodPermission = { name: "GET /tail", action: "consume", long: true };
 
-const all: readonly Door[] = [
-  ...Object.values(logDoors),
-  ...Object.values(clusterDoors),
-  ...Object.values(healthDoors),
-  reflectionDoor,
-  reflectionAlphaDoor,
+const rpcPermissions: readonly MethodPermission[] = [
+  ...Object.values(logPermissions),
+  ...Object.values(clusterPermissions),
+  ...Object.values(healthPermissions),
+  reflectionPermission,
+  reflectionAlphaPermission,
 ];
-const byPath = new Map(all.map((door) => [`/${door.name}`, door]));
+const byPath = new Map(rpcPermissions.map((permission) => [`/${permission.name}`, permission]));
 
-/** The door of an RPC path such as `/log.v1.Log/Produce`. */
-export function doorOfPath(path: string): Door | undefined {
+/** Returns what an RPC path such as `/log.v1.Log/Produce` requires; undefined for a path that is no RPC of ours. */
+export function permissionOfPath(path: string): MethodPermission | undefined {
   return byPath.get(path);
 }

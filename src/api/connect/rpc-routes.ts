@@ -24,7 +24,7 @@ import { type MemoryBudget, stalledFault } from "../../memory/mod.ts";
 import { callOf, type Passage, passageKey } from "../calls/call-context.ts";
 import { type Caller, type CallTracker, traceRecordHeader } from "../calls/call-tracker.ts";
 import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
-import { doorOfPath } from "../calls/method-permissions.ts";
+import { permissionOfPath } from "../calls/method-permissions.ts";
 import { type Exchange, pathOf } from "../http/exchange.ts";
 import { refuse, refuseRpc } from "../http/route-refusal.ts";
 import { recordUnroutedRequest } from "../http/unrouted-requests.ts";
@@ -163,12 +163,12 @@ function noted(context: HandlerContext, thrown: unknown): unknown {
 
 function beginCall(context: HandlerContext, { calls, clock }: RpcOptions): void {
   const passage = context.values.get(passageKey);
-  const door = doorOfPath(`/${context.service.typeName}/${context.method.name}`);
-  if (passage === undefined || door === undefined) throw connectErrorOf(new Fault("unimplemented"));
+  const permission = permissionOfPath(`/${context.service.typeName}/${context.method.name}`);
+  if (passage === undefined || permission === undefined) throw connectErrorOf(new Fault("unimplemented"));
   const timeoutMs = context.timeoutMs();
   const header = (name: string): string | undefined => context.requestHeader.get(name) ?? undefined;
   try {
-    passage.call = calls.beginCall(door, passage.caller, {
+    passage.call = calls.beginCall(permission, passage.caller, {
       protocol: context.protocolName as Protocol,
       deadlineMs: timeoutMs === undefined ? undefined : clock.monotonicMs() + timeoutMs,
       traceparent: header("traceparent"),

@@ -10,14 +10,8 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { CommitLog } from "../../types.ts";
-import {
-  type Call,
-  type Caller,
-  type CallTracker,
-  type Door,
-  traceRecordHeader,
-} from "../calls/call-tracker.ts";
-import { logDoors } from "../calls/method-permissions.ts";
+import { type Call, type Caller, type CallTracker, traceRecordHeader } from "../calls/call-tracker.ts";
+import { logPermissions, type MethodPermission } from "../calls/method-permissions.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { forwardHeader } from "../connect/log-service.ts";
 import type { StreamBudget } from "../methods/stream-budget.ts";
@@ -64,7 +58,7 @@ export interface Lane extends LaneOptions {
 export type Serve = (lane: Lane, express: ExpressCall, forward: boolean) => void;
 
 interface Method {
-  readonly door: Door;
+  readonly permission: MethodPermission;
   readonly shape: MethodShape;
   readonly serve: Serve;
 }
@@ -76,14 +70,14 @@ const bothStreams: MethodShape = { requestStream: true, responseStream: true };
 
 const methods = new Map<string, Method>(
   [
-    { door: logDoors.produce, shape: unary, serve: produce },
-    { door: logDoors.produceBatch, shape: unary, serve: produceBatch },
-    { door: logDoors.produceStream, shape: bothStreams, serve: produceStream },
-    { door: logDoors.produceBulk, shape: clientStream, serve: produceBulk },
-    { door: logDoors.consume, shape: unary, serve: consume },
-    { door: logDoors.consumeStream, shape: serverStream, serve: consumeStream },
-    { door: logDoors.consumeBatches, shape: serverStream, serve: consumeBatches },
-  ].map((method) => [`/${method.door.name}`, method]),
+    { permission: logPermissions.produce, shape: unary, serve: produce },
+    { permission: logPermissions.produceBatch, shape: unary, serve: produceBatch },
+    { permission: logPermissions.produceStream, shape: bothStreams, serve: produceStream },
+    { permission: logPermissions.produceBulk, shape: clientStream, serve: produceBulk },
+    { permission: logPermissions.consume, shape: unary, serve: consume },
+    { permission: logPermissions.consumeStream, shape: serverStream, serve: consumeStream },
+    { permission: logPermissions.consumeBatches, shape: serverStream, serve: consumeBatches },
+  ].map((method) => [`/${method.permission.name}`, method]),
 );
 
 /** Takes a stream, or answers false and leaves it untouched. */
@@ -96,7 +90,7 @@ export function expressLane(options: LaneOptions): ExpressLane {
     if (method === undefined) return false;
     const request = recognise(headers, method.shape, timeoutMsMax);
     if (request === undefined) return false;
-    const express = begin(lane, method.door, stream, headers, caller, request);
+    const express = begin(lane, method.permission, stream, headers, caller, request);
     if (express !== undefined) method.serve(lane, express, headers[forwardHeader] !== "no");
     return true;
   };
@@ -105,7 +99,7 @@ export function expressLane(options: LaneOptions): ExpressLane {
 /** Begins the call, or answers it with why not. */
 function begin(
   lane: Lane,
-  door: Door,
+  permission: MethodPermission,
   stream: LaneStream,
   headers: IncomingHttpHeaders,
   caller: Caller,
@@ -114,7 +108,7 @@ function begin(
   const { timeoutMs } = request;
   let call: Call;
   try {
-    call = lane.calls.beginCall(door, caller, {
+    call = lane.calls.beginCall(permission, caller, {
       protocol: request.protocol,
       deadlineMs: timeoutMs === undefined ? undefined : lane.clock.monotonicMs() + timeoutMs,
       traceparent: single(headers["traceparent"]),

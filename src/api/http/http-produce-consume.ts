@@ -12,7 +12,7 @@ import type { Offset } from "../../types.ts";
 import { endOf } from "../calls/abort.ts";
 import { type Call, type Caller, type CallTracker, traceRecordHeader } from "../calls/call-tracker.ts";
 import { httpErrorOf } from "../calls/error-mapping.ts";
-import { getDoor, postDoor } from "../calls/method-permissions.ts";
+import { getPermission, postPermission } from "../calls/method-permissions.ts";
 import { forwardHeader } from "../connect/log-service.ts";
 import { type AppendContext, appendFor } from "../methods/append.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
@@ -54,7 +54,7 @@ export async function serveProduceConsume(
   try {
     const deadlineMs = options.clock.monotonicMs() + (options.answerMs ?? answerMsDefault);
     const meta = { ...metaOf(exchange), deadlineMs };
-    call = options.calls.beginCall(method === "POST" ? postDoor : getDoor, caller, meta);
+    call = options.calls.beginCall(method === "POST" ? postPermission : getPermission, caller, meta);
     const line = method === "POST" ? await post(exchange, call, options) : await get(exchange, call, options);
     if (method === "POST") call.bytesOut += line.length;
     exchange.send(200, jsonHeaders, line);

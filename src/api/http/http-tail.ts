@@ -12,7 +12,7 @@ import type { BatchSlice, CommitLog } from "../../types.ts";
 import { signalOf } from "../calls/abort.ts";
 import type { Call, Caller, CallTracker } from "../calls/call-tracker.ts";
 import { errorObject, httpErrorOf } from "../calls/error-mapping.ts";
-import { tailDoor } from "../calls/method-permissions.ts";
+import { tailPermission } from "../calls/method-permissions.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { followSlices, openRead } from "../methods/read.ts";
 import { ReadHold } from "../methods/read-admission.ts";
@@ -78,7 +78,7 @@ export async function tail(exchange: Exchange, caller: Caller, options: TailOpti
   const form = /\bapplication\/x-ndjson\b/.test(headerOf(exchange, "accept") ?? "") ? lines : events;
   let call: Call | undefined;
   try {
-    call = calls.beginCall(tailDoor, caller, metaOf(exchange));
+    call = calls.beginCall(tailPermission, caller, metaOf(exchange));
     const asked = parseTail(queryOf(exchange), headerOf(exchange, "last-event-id"));
     const signal = signalOf(call, exchange.signal);
     exchange.respond(200, {

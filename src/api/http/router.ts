@@ -12,7 +12,7 @@ import type { H2Stream } from "../../http2/mod.ts";
 import type { Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Caller } from "../calls/call-tracker.ts";
-import { doorOfPath } from "../calls/method-permissions.ts";
+import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { LaneStream } from "../fast-path/fast-stream.ts";
 import { type Exchange, headerOf, pathOf, quoted } from "./exchange.ts";
@@ -148,7 +148,7 @@ export function createRouter(options: RouterOptions): Router {
   return {
     request,
     stream(stream, headers, caller) {
-      if (doorOfPath(headers[":path"] ?? "")?.long === true) stream.allowLongRequest();
+      if (permissionOfPath(headers[":path"] ?? "")?.long === true) stream.allowLongRequest();
       const known = express !== undefined && knows(headers[":authority"] ?? headers.host, caller);
       if (known && express(stream, headers, caller)) stream.isLight = true;
       else request(new H2Exchange(stream, headers, date), caller);

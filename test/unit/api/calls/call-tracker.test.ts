@@ -8,7 +8,11 @@ import {
 } from "../../../../src/access/mod.ts";
 import { endOf, faultOfAbort, signalOf, unlessAborted } from "../../../../src/api/calls/abort.ts";
 import { CallTracker } from "../../../../src/api/calls/call-tracker.ts";
-import { clusterDoors, doorOfPath, logDoors } from "../../../../src/api/calls/method-permissions.ts";
+import {
+  clusterPermissions,
+  logPermissions,
+  permissionOfPath,
+} from "../../../../src/api/calls/method-permissions.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { type CallStart, noTelemetry } from "../../../../src/lib/telemetry.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
@@ -30,26 +34,26 @@ const meta = { protocol: "grpc" } as const;
 
 test("a call ends once, with its code and its bytes", () => {
   const { calls, ended } = openTracker();
-  const call = calls.beginCall(logDoors.produce, caller("root"), meta);
+  const call = calls.beginCall(logPermissions.produce, caller("root"), meta);
   call.bytesIn = 3;
   calls.endCall(call);
   calls.endCall(call, new Fault("unknown"));
   calls.endCallWithCode(call, "canceled");
-  const failed = calls.beginCall(logDoors.consume, caller("root"), meta);
+  const failed = calls.beginCall(logPermissions.consume, caller("root"), meta);
   calls.endCall(failed, new Fault("out-of-range"));
   assert.deepEqual(ended, ["log.v1.Log/Produce root ok 3 0", "log.v1.Log/Consume root out_of_range 0 0"]);
 });
 
 test("who may not is refused before anything happens, and that is told too", () => {
   const { calls, ended } = openTracker();
-  assert.throws(() => calls.beginCall(clusterDoors.addNode, caller("root"), meta), {
+  assert.throws(() => calls.beginCall(clusterPermissions.addNode, caller("root"), meta), {
     kind: "permission-denied",
   });
   const nobody = { identity: anonymousIdentity, peer: "p", secure: true };
-  assert.throws(() => calls.beginCall(logDoors.produce, nobody, meta), { kind: "unauthenticated" });
-  assert.throws(() => calls.beginCall(logDoors.getServers, nobody, meta), { kind: "unauthenticated" });
+  assert.throws(() => calls.beginCall(logPermissions.produce, nobody, meta), { kind: "unauthenticated" });
+  assert.throws(() => calls.beginCall(logPermissions.getServers, nobody, meta), { kind: "unauthenticated" });
   const local = { identity: localIdentity, peer: "p", secure: false };
-  calls.endCall(calls.beginCall(clusterDoors.addNode, local, meta));
+  calls.endCall(calls.beginCall(clusterPermissions.addNode, local, meta));
   assert.deepEqual(
     ended.map((line) => line.split(" ")[2]),
     ["permission_denied", "unauthenticated", "unauthenticated", "ok"],
@@ -59,11 +63,11 @@ test("who may not is refused before anything happens, and that is told too", () 
 test("every call under way is checked again when the rules change, whatever it waits for", async () => {
   const { calls, access } = openTracker();
   await access.use({ policy: "p, root, *, consume\np, root, *, produce\n" });
-  const open = [logDoors.consumeStream, logDoors.consume, logDoors.produce].map((door) =>
-    calls.beginCall(door, caller("root"), meta),
+  const open = [logPermissions.consumeStream, logPermissions.consume, logPermissions.produce].map(
+    (permission) => calls.beginCall(permission, caller("root"), meta),
   );
   const revoked: string[] = [];
-  for (const call of open) call.onRevoked = (fault) => revoked.push(`${call.door.name} ${fault.kind}`);
+  for (const call of open) call.onRevoked = (fault) => revoked.push(`${call.permission.name} ${fault.kind}`);
   await access.use({ policy: "p, root, *, consume\n" });
   assert.deepEqual(revoked.splice(0), ["log.v1.Log/Produce permission-denied"]);
   await access.use({ policy: "p, root, *, produce\n" });
@@ -82,7 +86,7 @@ test("a call that lost its right before it waited does not begin its work, unles
   const { calls, access } = openTracker();
   const rules = "p, root, *, produce\n";
   await access.use({ policy: rules });
-  const call = calls.beginCall(logDoors.produce, caller("root"), meta);
+  const call = calls.beginCall(logPermissions.produce, caller("root"), meta);
   call.requireAllowed();
   await access.use({ policy: "p, root, *, consume\n" });
   assert.throws(() => call.requireAllowed(), { kind: "permission-denied", written: "no" });
@@ -97,21 +101,21 @@ test("a call that lost its right before it waited does not begin its work, unles
 test("a server that stops ends the calls that may last, a long poll among them", () => {
   const { calls } = openTracker();
   const ended: string[] = [];
-  const begin = (name: string, door: typeof logDoors.consume, long: boolean): void => {
-    const call = calls.beginCall(door, caller("root"), meta);
+  const begin = (name: string, permission: typeof logPermissions.consume, long: boolean): void => {
+    const call = calls.beginCall(permission, caller("root"), meta);
     call.long ||= long;
     call.onRevoked = ({ kind }) => ended.push(`${name} ${kind}`);
   };
-  begin("tail", logDoors.consumeStream, false);
-  begin("read", logDoors.consume, false);
-  begin("long poll", logDoors.consume, true);
+  begin("tail", logPermissions.consumeStream, false);
+  begin("read", logPermissions.consume, false);
+  begin("long poll", logPermissions.consume, true);
   calls.endLong(new Fault("unavailable"));
   assert.deepEqual(ended, ["tail unavailable", "long poll unavailable"]);
 });
 
 test("a revoked call aborts what it waits for, and a write under way is then unknown", async () => {
   const { calls } = openTracker();
-  const call = calls.beginCall(logDoors.produceStream, caller("root"), meta);
+  const call = calls.beginCall(logPermissions.produceStream, caller("root"), meta);
   const signal = signalOf(call, new AbortController().signal);
   const waiting = unlessAborted(new Promise(() => undefined), signal, "unknown");
   calls.endLong(new Fault("unavailable"));
@@ -120,11 +124,11 @@ test("a revoked call aborts what it waits for, and a write under way is then unk
   assert.equal(await unlessAborted(Promise.resolve(7), new AbortController().signal, "no"), 7);
 });
 
-test("every method of the contract has a door, and paths lead to them", () => {
-  assert.equal(doorOfPath("/log.v1.Log/ProduceBatch"), logDoors.produceBatch);
-  assert.equal(doorOfPath("/log.v1.Cluster/WhoAmI")?.action, undefined);
-  assert.equal(doorOfPath("/log.v1.Log/Trim")?.action, "trim");
-  assert.equal(doorOfPath("/log.v1.Log/Watch")?.action, "describe");
-  assert.equal(doorOfPath("/log.v1.Log/Nope"), undefined);
-  assert.equal(doorOfPath("/grpc.health.v1.Health/Check")?.action, undefined);
+test("every method of the contract has a permission, and paths lead to them", () => {
+  assert.equal(permissionOfPath("/log.v1.Log/ProduceBatch"), logPermissions.produceBatch);
+  assert.equal(permissionOfPath("/log.v1.Cluster/WhoAmI")?.action, undefined);
+  assert.equal(permissionOfPath("/log.v1.Log/Trim")?.action, "trim");
+  assert.equal(permissionOfPath("/log.v1.Log/Watch")?.action, "describe");
+  assert.equal(permissionOfPath("/log.v1.Log/Nope"), undefined);
+  assert.equal(permissionOfPath("/grpc.health.v1.Health/Check")?.action, undefined);
 });
