@@ -1,6 +1,6 @@
 /** The API module: every RPC and HTTP route of a log, behind one router. See DESIGN.md. */
 
-export type { Caller } from "./calls/call-tracker.ts";
+export type { ClientConnection } from "./calls/call-tracker.ts";
 export { codeName, codeOf } from "./calls/error-mapping.ts";
 export { expressLane } from "./fast-path/fast-path.ts";
 export { NodeExchange, requestTarget } from "./http/node-exchange.ts";

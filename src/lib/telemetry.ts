@@ -105,7 +105,7 @@ export interface CallStart {
 }
 
 /** A call under way. Whoever began it ends it, once, however it ends. */
-export interface Call {
+export interface CallTelemetry {
   /** As sent by the caller, else made here. Safe to put into a header. */
   readonly requestId: string;
   /** To hand on with what the call causes: its own span where recorded, else the caller's. */
@@ -121,7 +121,7 @@ export interface Telemetry {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
-  begin(start: CallStart): Call;
+  begin(start: CallStart): CallTelemetry;
 }
 
 const nothing = (): void => {};
@@ -151,7 +151,7 @@ export const noTracer: Tracer = {
   span: (_name, { parent } = {}) => (parent === undefined ? noSpan : { ...noSpan, traceparent: parent }),
 };
 
-const noCall: Call = { requestId: "-", traceparent: undefined, tag: nothing, end: nothing };
+const noCall: CallTelemetry = { requestId: "-", traceparent: undefined, tag: nothing, end: nothing };
 
 export const noTelemetry: Telemetry = {
   log: noLogger,

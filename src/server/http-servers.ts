@@ -10,7 +10,7 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Caller, NodeExchange, type Router, requestTarget } from "../api/mod.ts";
+import { type ClientConnection, NodeExchange, type Router, requestTarget } from "../api/mod.ts";
 import { defaultH2Limits, type H2Limits, H2Session } from "../http2/mod.ts";
 import { guarded } from "../lib/boundary.ts";
 import type { Logger } from "../lib/telemetry.ts";
@@ -30,7 +30,7 @@ export interface Activity {
 
 export interface HttpServers {
   /** Takes a connection that speaks this version; answers how to end it when it is idle. */
-  serve(spoken: "http1" | "h2c", socket: Socket, caller: Caller, activity: Activity): () => void;
+  serve(spoken: "http1" | "h2c", socket: Socket, caller: ClientConnection, activity: Activity): () => void;
   /** No new requests: idle connections end, streams under way finish. */
   drain(): void;
 }
@@ -51,7 +51,7 @@ export function httpServers(
 ): HttpServers {
   const callers = new WeakMap<
     object,
-    { readonly caller: Caller; readonly activity: Activity; requests: number }
+    { readonly caller: ClientConnection; readonly activity: Activity; requests: number }
   >();
   /** Requests that wait on one connection: few while memory is short. */
   const waitingMax = (): number => (memory?.busy === true ? waitingMaxBusy : waitingMaxDefault);

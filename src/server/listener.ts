@@ -19,7 +19,7 @@ import {
   type Server as TlsServer,
 } from "node:tls";
 import { anonymousIdentity, type Identity, localIdentity } from "../access/mod.ts";
-import type { Caller, Router } from "../api/mod.ts";
+import type { ClientConnection, Router } from "../api/mod.ts";
 import { Fault } from "../fault.ts";
 import { guarded } from "../lib/boundary.ts";
 import type { Logger } from "../lib/telemetry.ts";
@@ -268,7 +268,7 @@ export class Listener {
   }
 
   /** Hands a client over, or tells it that there are too many. */
-  #serve(spoken: "http1" | "h2c", socket: Socket, caller: Caller): void {
+  #serve(spoken: "http1" | "h2c", socket: Socket, caller: ClientConnection): void {
     const connection = this.#connections.get(caller.peer);
     if (connection === undefined) {
       socket.destroy();

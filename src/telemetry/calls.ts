@@ -12,8 +12,8 @@ import { Fault } from "../fault.ts";
 import {
   type Attributes,
   type AttributeValue,
-  type Call,
   type CallStart,
+  type CallTelemetry,
   type Counter,
   type Histogram,
   type Metrics,
@@ -87,7 +87,7 @@ export class Calls {
     );
   }
 
-  begin(start: CallStart): Call {
+  begin(start: CallStart): CallTelemetry {
     const meter = this.#meters.get(start.method)?.[start.protocol] ?? this.#makeMeter(start);
     meter.active++;
     return new CallUnderWay(this, meter, start, this.#span(start));
@@ -181,7 +181,7 @@ class CallMeter {
   }
 }
 
-class CallUnderWay implements Call {
+class CallUnderWay implements CallTelemetry {
   readonly #calls: Calls;
   readonly #meter: CallMeter;
   readonly #start: CallStart;

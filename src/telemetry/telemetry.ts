@@ -9,8 +9,8 @@
 import { randomBytes } from "node:crypto";
 import {
   type Attributes,
-  type Call,
   type CallStart,
+  type CallTelemetry,
   noMetrics,
   noTelemetry,
   noTracer,
@@ -87,7 +87,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
     metrics,
     tracer: (tracer ?? noTracer) satisfies Tracer,
     // A caller's trace is checked in any case, for it is handed on.
-    begin: (start: CallStart): Call =>
+    begin: (start: CallStart): CallTelemetry =>
       quiet && start.traceparent === undefined ? noTelemetry.begin(start) : calls.begin(start),
     async prometheus() {
       scrape ??= import("./otel-metrics.ts").then(({ InstrumentProducer, prometheusText }) =>

@@ -8,11 +8,11 @@ import { assert } from "../../lib/assert.ts";
 import type { MemoryShare } from "../../memory/mod.ts";
 import type { RecordRun } from "../../types.ts";
 import type { Exchange } from "../http/exchange.ts";
-import type { Call, Caller } from "./call-tracker.ts";
+import type { Call, ClientConnection } from "./call-tracker.ts";
 
 /** What travels with one request through Connect. */
-export interface Passage {
-  readonly caller: Caller;
+export interface RequestContext {
+  readonly client: ClientConnection;
   readonly exchange: Exchange;
   /** What the answer takes until it has been written. */
   readonly answer: MemoryShare;
@@ -26,25 +26,25 @@ export interface Passage {
   readonly taken: Map<number, RecordRun>;
 }
 
-export const passageKey = createContextKey<Passage | undefined>(undefined);
+export const requestContextKey = createContextKey<RequestContext | undefined>(undefined);
 
 /** What travels with the request that a handler serves. */
-export function passageOf(context: HandlerContext): Passage {
-  const passage = context.values.get(passageKey);
-  assert(passage !== undefined, "a handler runs within a request");
-  return passage;
+export function requestContextOf(context: HandlerContext): RequestContext {
+  const requestContext = context.values.get(requestContextKey);
+  assert(requestContext !== undefined, "a handler runs within a request");
+  return requestContext;
 }
 
 /** The call that a handler serves. */
 export function callOf(context: HandlerContext): Call {
-  const call = context.values.get(passageKey)?.call;
+  const call = context.values.get(requestContextKey)?.call;
   assert(call !== undefined, "a handler runs within a call");
   return call;
 }
 
 /** The records that were taken out of the message of this number, if they were. They are given once. */
 export function takenRun(context: HandlerContext, message: number): RecordRun | undefined {
-  const taken = context.values.get(passageKey)?.taken;
+  const taken = context.values.get(requestContextKey)?.taken;
   const run = taken?.get(message);
   taken?.delete(message);
   return run;

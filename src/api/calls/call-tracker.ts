@@ -10,7 +10,7 @@
 import { type AccessControl, type Identity, theLog } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
-import type { Protocol, Telemetry, Call as TelemetryCall } from "../../lib/telemetry.ts";
+import type { CallTelemetry, Protocol, Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { AppendOrder } from "../../types.ts";
@@ -19,7 +19,7 @@ import type { MethodPermission } from "./method-permissions.ts";
 import { type Listed, OpenCalls } from "./open-calls.ts";
 
 /** One end of a connection, the same object for all its calls. */
-export interface Caller {
+export interface ClientConnection {
   readonly identity: Identity;
   /** Address and port. */
   readonly peer: string;
@@ -41,16 +41,16 @@ export interface CallMeta {
   readonly traceRecords?: boolean;
 }
 
-/** The request header by which a caller asks for that: `yes`. */
+/** The request header by which a client asks for that: `yes`. */
 export const traceRecordHeader = "tailrace-trace-record";
 
 /** A call under way. */
 export class Call implements Listed<Call> {
   readonly permission: MethodPermission;
-  readonly caller: Caller;
+  readonly client: ClientConnection;
   readonly deadlineMs: number | undefined;
   readonly traceRecords: boolean;
-  readonly telemetry: TelemetryCall;
+  readonly telemetry: CallTelemetry;
   /** Of messages, without framing. */
   bytesIn = 0;
   bytesOut = 0;
@@ -69,9 +69,14 @@ export class Call implements Listed<Call> {
   counted = 0;
   countedAlone = false;
 
-  constructor(permission: MethodPermission, caller: Caller, meta: CallMeta, telemetry: TelemetryCall) {
+  constructor(
+    permission: MethodPermission,
+    client: ClientConnection,
+    meta: CallMeta,
+    telemetry: CallTelemetry,
+  ) {
     this.permission = permission;
-    this.caller = caller;
+    this.client = client;
     this.deadlineMs = meta.deadlineMs;
     this.traceRecords = meta.traceRecords ?? false;
     this.telemetry = telemetry;
@@ -79,7 +84,7 @@ export class Call implements Listed<Call> {
   }
 
   get subject(): string {
-    return this.caller.identity.subject;
+    return this.client.identity.subject;
   }
 
   /** Throws when the call was revoked, as while its request was read: nothing ended it then. */
@@ -116,17 +121,17 @@ export class CallTracker {
   }
 
   /** Begins a call. Throws Fault "unauthenticated", "permission-denied" or "overloaded", having ended it. */
-  beginCall(permission: MethodPermission, caller: Caller, meta: CallMeta): Call {
+  beginCall(permission: MethodPermission, client: ClientConnection, meta: CallMeta): Call {
     const telemetry = this.#options.telemetry.begin({
       method: permission.name,
       protocol: meta.protocol,
-      subject: caller.identity.subject,
-      peer: caller.peer,
+      subject: client.identity.subject,
+      peer: client.peer,
       traceparent: meta.traceparent,
       tracestate: meta.tracestate,
       requestId: meta.requestId,
     });
-    const call = new Call(permission, caller, meta, telemetry);
+    const call = new Call(permission, client, meta, telemetry);
     try {
       this.#demand(call);
       this.#count(call);
@@ -166,28 +171,28 @@ export class CallTracker {
   #count(call: Call): void {
     const { memory } = this.#options;
     if (memory === undefined) return;
-    const { caller } = call;
-    const before = caller.callBytes ?? 0;
+    const { client } = call;
+    const before = client.callBytes ?? 0;
     const fits = call.long
       ? memory.mayStand(callBytes)
       : memory.fits(callBytes, callBytes) && (!memory.busy || before < memory.limit / 16);
     if (!fits) throw memory.refusal("standing");
-    if (!call.long) caller.callBytes = before + callBytes;
+    if (!call.long) client.callBytes = before + callBytes;
     call.counted = callBytes;
     call.countedAlone = !call.long;
     memory.count("standing", callBytes);
   }
 
   #giveBack(call: Call): void {
-    const { caller, counted } = call;
+    const { client, counted } = call;
     call.counted = 0;
     this.#options.memory?.count("standing", -counted);
-    if (call.countedAlone) caller.callBytes = (caller.callBytes ?? 0) - counted;
+    if (call.countedAlone) client.callBytes = (client.callBytes ?? 0) - counted;
   }
 
   #demand(call: Call): void {
     const { access } = this.#options;
-    const { identity } = call.caller;
+    const { identity } = call.client;
     if (call.permission.action !== undefined) access.demand(identity, theLog, call.permission.action);
     else if (!access.authenticated(identity)) throw new Fault("unauthenticated");
   }

@@ -23,7 +23,7 @@ import { frameBytes, frameRecordCount, prefixBytes, RecordCursor, type RecordLim
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { Appended, ClusterView, CommitLog, RecordRun } from "../../types.ts";
 import { signalOf, unlessAborted } from "../calls/abort.ts";
-import { callOf, passageOf, takenRun } from "../calls/call-context.ts";
+import { callOf, requestContextOf, takenRun } from "../calls/call-context.ts";
 import type { Call } from "../calls/call-tracker.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { appendFor, appendOptionsOf } from "../methods/append.ts";
@@ -86,7 +86,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     context: HandlerContext,
     signal: AbortSignal,
   ): ReadOptions => {
-    const { exchange } = passageOf(context);
+    const { exchange } = requestContextOf(context);
     return {
       clock: options.clock,
       signal,
@@ -178,7 +178,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       call.long = request.waitMs > 0;
       const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
       const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
-      const { exchange: sink, answer } = passageOf(context);
+      const { exchange: sink, answer } = requestContextOf(context);
       const room = { sink, memory, clock: options.clock, signal, share: answer, waitMs: memoryWaitMs };
       const { slice, offset } = await readOne(log, plan, room);
       const cursor = new RecordCursor(slice.frames, offset);

@@ -21,8 +21,8 @@ import type { Protocol, Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import { type MemoryBudget, stalledFault } from "../../memory/mod.ts";
-import { callOf, type Passage, passageKey } from "../calls/call-context.ts";
-import { type Caller, type CallTracker, traceRecordHeader } from "../calls/call-tracker.ts";
+import { callOf, type RequestContext, requestContextKey } from "../calls/call-context.ts";
+import { type CallTracker, type ClientConnection, traceRecordHeader } from "../calls/call-tracker.ts";
 import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
 import { permissionOfPath } from "../calls/method-permissions.ts";
 import { type Exchange, pathOf } from "../http/exchange.ts";
@@ -80,7 +80,7 @@ const queryCompressions = compressions.map(
 const timeoutMsMax = 2 ** 31 - 1;
 
 /** Serves a request whose path names one of our services; undefined for every other path. */
-export type RpcHandler = (exchange: Exchange, caller: Caller) => Promise<void> | undefined;
+export type RpcHandler = (exchange: Exchange, caller: ClientConnection) => Promise<void> | undefined;
 
 export function rpcHandler(services: readonly RpcService[], options: RpcOptions): RpcHandler {
   const router = createConnectRouter({
@@ -149,26 +149,27 @@ function guardedStream(work: AnyMethod) {
 }
 
 function reached(context: HandlerContext): void {
-  const passage = context.values.get(passageKey);
-  if (passage !== undefined) passage.reached = true;
+  const requestContext = context.values.get(requestContextKey);
+  if (requestContext !== undefined) requestContext.reached = true;
 }
 
 /** The error to send; what was thrown is kept for the end of the call. */
 function noted(context: HandlerContext, thrown: unknown): unknown {
-  const passage = context.values.get(passageKey);
+  const requestContext = context.values.get(requestContextKey);
   const reason = faultOfConnectError(thrown);
-  if (passage !== undefined) passage.reason = reason;
+  if (requestContext !== undefined) requestContext.reason = reason;
   return connectErrorOf(reason);
 }
 
 function beginCall(context: HandlerContext, { calls, clock }: RpcOptions): void {
-  const passage = context.values.get(passageKey);
+  const requestContext = context.values.get(requestContextKey);
   const permission = permissionOfPath(`/${context.service.typeName}/${context.method.name}`);
-  if (passage === undefined || permission === undefined) throw connectErrorOf(new Fault("unimplemented"));
+  if (requestContext === undefined || permission === undefined)
+    throw connectErrorOf(new Fault("unimplemented"));
   const timeoutMs = context.timeoutMs();
   const header = (name: string): string | undefined => context.requestHeader.get(name) ?? undefined;
   try {
-    passage.call = calls.beginCall(permission, passage.caller, {
+    requestContext.call = calls.beginCall(permission, requestContext.client, {
       protocol: context.protocolName as Protocol,
       deadlineMs: timeoutMs === undefined ? undefined : clock.monotonicMs() + timeoutMs,
       traceparent: header("traceparent"),
@@ -184,13 +185,13 @@ function beginCall(context: HandlerContext, { calls, clock }: RpcOptions): void 
 async function serve(
   handler: UniversalHandler,
   exchange: Exchange,
-  caller: Caller,
+  caller: ClientConnection,
   { calls, telemetry, held, clock, readMaxBytes, recordLimits }: RpcOptions,
 ): Promise<void> {
   const taken: TakenRuns = new Map();
   const share = held.share("in", () => exchange.failBody(stalledFault()));
-  const passage: Passage = {
-    caller,
+  const requestContext: RequestContext = {
+    client: caller,
     exchange,
     answer: held.share("out", () => exchange.destroy()),
     call: undefined,
@@ -200,14 +201,14 @@ async function serve(
   };
   let code = "canceled";
   try {
-    const asked = universalRequest(exchange, createContextValues().set(passageKey, passage));
+    const asked = universalRequest(exchange, createContextValues().set(requestContextKey, requestContext));
     dropEndlessTimeout(asked.header);
     const text = isGrpcWebText(asked.header.get("content-type"));
     const binary = text ? binaryRequest(asked) : asked;
     limitRequestBody(binary, handler.method.methodKind, {
       share,
       clock,
-      deadlineMs: () => passage.call?.deadlineMs,
+      deadlineMs: () => requestContext.call?.deadlineMs,
       messageBytesMax: readMaxBytes,
     });
     boundWork(binary, {
@@ -219,7 +220,7 @@ async function serve(
       compressions,
     });
     let answer = await handler(binary);
-    if (!passage.reached && answer.body !== undefined) {
+    if (!requestContext.reached && answer.body !== undefined) {
       answer = await completeConnectError(answer, binary.header.get("content-type"), compressions);
     }
     if (text) answer = textResponse(answer);
@@ -233,21 +234,21 @@ async function serve(
     await writeUniversal(answer, exchange, clock);
     code = codeOfResponse(answer);
   } catch (reason) {
-    passage.reason ??= reason;
+    requestContext.reason ??= reason;
     telemetry.log.debug({ err: reason, path: handler.requestPath }, "an RPC ended early");
     if (exchange.headersSent) exchange.destroy();
-    else if (passage.reached) refuseRpc(exchange, 500);
+    else if (requestContext.reached) refuseRpc(exchange, 500);
     else {
       const fault = faultBeforeHandler(reason);
-      passage.reason = fault;
+      requestContext.reason = fault;
       refuse(exchange, { fault, status: codeToHttpStatus(codeOf(fault)) });
     }
   } finally {
     share.hold(0);
-    passage.answer.hold(0);
-    if (passage.call !== undefined) {
-      if (passage.reason !== undefined) calls.endCall(passage.call, passage.reason);
-      else calls.endCallWithCode(passage.call, code);
+    requestContext.answer.hold(0);
+    if (requestContext.call !== undefined) {
+      if (requestContext.reason !== undefined) calls.endCall(requestContext.call, requestContext.reason);
+      else calls.endCallWithCode(requestContext.call, code);
     }
   }
 }

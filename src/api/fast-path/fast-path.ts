@@ -10,7 +10,12 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { CommitLog } from "../../types.ts";
-import { type Call, type Caller, type CallTracker, traceRecordHeader } from "../calls/call-tracker.ts";
+import {
+  type Call,
+  type CallTracker,
+  type ClientConnection,
+  traceRecordHeader,
+} from "../calls/call-tracker.ts";
 import { logPermissions, type MethodPermission } from "../calls/method-permissions.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { forwardHeader } from "../connect/log-service.ts";
@@ -81,7 +86,11 @@ const methods = new Map<string, Method>(
 );
 
 /** Takes a stream, or answers false and leaves it untouched. */
-export type ExpressLane = (stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
+export type ExpressLane = (
+  stream: LaneStream,
+  headers: IncomingHttpHeaders,
+  caller: ClientConnection,
+) => boolean;
 
 export function expressLane(options: LaneOptions): ExpressLane {
   const lane: Lane = { ...options, pacer: new Pacer(options.clock), rooms: new RoomLender() };
@@ -102,7 +111,7 @@ function begin(
   permission: MethodPermission,
   stream: LaneStream,
   headers: IncomingHttpHeaders,
-  caller: Caller,
+  caller: ClientConnection,
   request: ExpressRequest,
 ): ExpressCall | undefined {
   const { timeoutMs } = request;

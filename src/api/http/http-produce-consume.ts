@@ -10,7 +10,12 @@ import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../../log/mo
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { Offset } from "../../types.ts";
 import { endOf } from "../calls/abort.ts";
-import { type Call, type Caller, type CallTracker, traceRecordHeader } from "../calls/call-tracker.ts";
+import {
+  type Call,
+  type CallTracker,
+  type ClientConnection,
+  traceRecordHeader,
+} from "../calls/call-tracker.ts";
 import { httpErrorOf } from "../calls/error-mapping.ts";
 import { getPermission, postPermission } from "../calls/method-permissions.ts";
 import { forwardHeader } from "../connect/log-service.ts";
@@ -36,7 +41,7 @@ const jsonHeaders = { "content-type": "application/json", "cache-control": "no-s
 /** Serves `/`. */
 export async function serveProduceConsume(
   exchange: Exchange,
-  caller: Caller,
+  caller: ClientConnection,
   options: ProduceConsumeOptions,
 ): Promise<void> {
   const { method } = exchange;
@@ -160,7 +165,7 @@ export function metaOf(exchange: Exchange) {
 }
 
 /** Where the leader would serve the same request, when the fault names it. */
-function leaderLocation(exchange: Exchange, caller: Caller, reason: unknown): string | undefined {
+function leaderLocation(exchange: Exchange, caller: ClientConnection, reason: unknown): string | undefined {
   const address = reason instanceof Fault ? reason.facts["address"] : undefined;
   if (typeof address !== "string") return undefined;
   return `${caller.secure ? "https" : "http"}://${address}${exchange.target}`;

@@ -10,7 +10,7 @@ import { workTurns } from "../../lib/time/work-turns.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { BatchSlice, CommitLog } from "../../types.ts";
 import { signalOf } from "../calls/abort.ts";
-import type { Call, Caller, CallTracker } from "../calls/call-tracker.ts";
+import type { Call, CallTracker, ClientConnection } from "../calls/call-tracker.ts";
 import { errorObject, httpErrorOf } from "../calls/error-mapping.ts";
 import { tailPermission } from "../calls/method-permissions.ts";
 import type { Traffic } from "../calls/traffic.ts";
@@ -67,7 +67,11 @@ const lines: Form = {
 const sliceBytes = 64 * 1024;
 
 /** Serves `/tail`. */
-export async function tail(exchange: Exchange, caller: Caller, options: TailOptions): Promise<void> {
+export async function tail(
+  exchange: Exchange,
+  caller: ClientConnection,
+  options: TailOptions,
+): Promise<void> {
   const { calls, traffic } = options;
   if (exchange.method !== "GET") {
     const message = `${quoted(exchange.method)} is not for /tail, use GET`;

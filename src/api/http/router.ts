@@ -11,7 +11,7 @@ import { Fault } from "../../fault.ts";
 import type { H2Stream } from "../../http2/mod.ts";
 import type { Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import type { Caller } from "../calls/call-tracker.ts";
+import type { ClientConnection } from "../calls/call-tracker.ts";
 import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { LaneStream } from "../fast-path/fast-stream.ts";
@@ -24,7 +24,7 @@ import { refuse } from "./route-refusal.ts";
 import { recordUnroutedRequest } from "./unrouted-requests.ts";
 
 /** Takes a stream and answers true, or leaves it alone and answers false: then Connect serves it. */
-export type Express = (stream: LaneStream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
+export type Express = (stream: LaneStream, headers: IncomingHttpHeaders, caller: ClientConnection) => boolean;
 /** Serves a page of the dashboard, or answers false. */
 export type Pages = (exchange: Exchange) => boolean;
 
@@ -44,9 +44,9 @@ export interface RouterOptions {
 /** Where the listener delivers. Neither method throws. */
 export interface Router {
   /** A request over HTTP/1.1. */
-  request(exchange: Exchange, caller: Caller): void;
+  request(exchange: Exchange, caller: ClientConnection): void;
   /** A stream of HTTP/2 that has just been opened. Its headers may be shared with other streams. */
-  stream(stream: H2Stream, headers: IncomingHttpHeaders, caller: Caller): void;
+  stream(stream: H2Stream, headers: IncomingHttpHeaders, caller: ClientConnection): void;
 }
 
 export function createRouter(options: RouterOptions): Router {
@@ -54,7 +54,7 @@ export function createRouter(options: RouterOptions): Router {
   const { begin, log } = options.telemetry;
   const date = httpDate(options.clock);
 
-  const route = (exchange: Exchange, caller: Caller): Promise<void> | undefined => {
+  const route = (exchange: Exchange, caller: ClientConnection): Promise<void> | undefined => {
     const path = pathOf(exchange);
     const origin = headerOf(exchange, "origin");
     const shared = origin === undefined ? undefined : corsHeaders(origin, origins);
@@ -80,7 +80,7 @@ export function createRouter(options: RouterOptions): Router {
     return undefined;
   };
 
-  const refuseUnknown = (exchange: Exchange, caller: Caller, path: string): void => {
+  const refuseUnknown = (exchange: Exchange, caller: ClientConnection, path: string): void => {
     const isRpc = isRpcRequest(exchange, path);
     recordUnroutedRequest(begin, exchange, caller, isRpc ? "unimplemented" : "not_found");
     const fault = isRpc
@@ -93,14 +93,14 @@ export function createRouter(options: RouterOptions): Router {
 
   /** The last name that was asked about: nearly all callers use the same one. */
   let asked: { readonly authority: string; readonly known: boolean } | undefined;
-  const knows = (authority: string | undefined, caller: Caller): boolean => {
+  const knows = (authority: string | undefined, caller: ClientConnection): boolean => {
     if (caller.secure) return true;
     if (authority === undefined) return false;
     if (asked?.authority !== authority) asked = { authority, known: isKnownHost(authority, origins) };
     return asked.known;
   };
 
-  const answer = (exchange: Exchange, caller: Caller): Promise<void> | undefined => {
+  const answer = (exchange: Exchange, caller: ClientConnection): Promise<void> | undefined => {
     if (!knows(exchange.authority, caller)) {
       const message = `this server is not called "${quoted(exchange.authority ?? "")}"; use localhost or an address, or --allow-hosts`;
       recordUnroutedRequest(begin, exchange, caller, "permission_denied");
@@ -137,7 +137,7 @@ export function createRouter(options: RouterOptions): Router {
     }
   };
 
-  const request = (exchange: Exchange, caller: Caller): void => {
+  const request = (exchange: Exchange, caller: ClientConnection): void => {
     try {
       answer(exchange, caller)?.catch((reason: unknown) => failed(exchange, reason));
     } catch (reason) {
@@ -174,7 +174,7 @@ function isRpcRequest(exchange: Exchange, path: string): boolean {
   );
 }
 
-function provenanceOf(exchange: Exchange, caller: Caller, origin: string | undefined) {
+function provenanceOf(exchange: Exchange, caller: ClientConnection, origin: string | undefined) {
   // Only a page's request is compared with it.
   const self =
     origin === undefined ? "" : `${caller.secure ? "https" : "http"}://${exchange.authority ?? ""}`;

@@ -5,7 +5,7 @@
  * Never: answers it.
  */
 import type { Telemetry } from "../../lib/telemetry.ts";
-import type { Caller } from "../calls/call-tracker.ts";
+import type { ClientConnection } from "../calls/call-tracker.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
 import { metaOf } from "./http-produce-consume.ts";
 
@@ -16,7 +16,7 @@ const verbs: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH
 export function recordUnroutedRequest(
   begin: Telemetry["begin"],
   exchange: Exchange,
-  caller: Caller,
+  caller: ClientConnection,
   code: "not_found" | "permission_denied" | "unimplemented",
 ): void {
   const call = begin({

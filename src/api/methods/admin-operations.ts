@@ -37,7 +37,7 @@ export function adminOperations(
     async addNode({ id, addr }, context) {
       const call = callOf(context);
       await unlessAborted(
-        admin.add(id, addr, call.caller.identity),
+        admin.add(id, addr, call.client.identity),
         signalOf(call, context.signal),
         "unknown",
       );
@@ -46,13 +46,13 @@ export function adminOperations(
 
     async removeNode({ id }, context) {
       const call = callOf(context);
-      await unlessAborted(admin.remove(id, call.caller.identity), signalOf(call, context.signal), "unknown");
+      await unlessAborted(admin.remove(id, call.client.identity), signalOf(call, context.signal), "unknown");
       return {};
     },
 
     async transferLeadership({ to }, context) {
       const call = callOf(context);
-      const work = admin.transfer(to, call.caller.identity);
+      const work = admin.transfer(to, call.client.identity);
       return { leaderId: await unlessAborted(work, signalOf(call, context.signal), "unknown") };
     },
 

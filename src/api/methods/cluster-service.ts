@@ -53,7 +53,7 @@ export function clusterService(options: ClusterServiceOptions): Partial<ServiceI
     },
 
     whoAmI(_request, context) {
-      const { identity } = callOf(context).caller;
+      const { identity } = callOf(context).client;
       return { subject: identity.subject, actions: access.actionsOf(identity) };
     },
   };
