@@ -179,6 +179,17 @@ test("links in Markdown resolve", () => {
   assert.deepEqual(wrong, []);
 });
 
+test("commands that Markdown names exist", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  const wrong: string[] = [];
+  for (const page of globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md}", { cwd: root })) {
+    for (const [command, name = ""] of read(page).matchAll(/\bnpm run ([\w:]+)/g)) {
+      if (!(name in scripts)) wrong.push(`${page} names ${command}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
 test("the lockfile names no registry and holds every platform's package", () => {
   const lock = JSON.parse(read("package-lock.json")) as {
     packages: Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }>;
