@@ -39,7 +39,7 @@ import { identify, type RecoveryReport, recover } from "./recovery/recovery.ts";
 import { Scrub, type Scrubbed } from "./recovery/scrub.ts";
 import { checkBytesDefault } from "./recovery/sealed-check.ts";
 import { Catalog, type CatalogChanges, catalogChange, type LogStart } from "./segment/catalog.ts";
-import { diskFault } from "./segment/disk-fault.ts";
+import { diskFault, isRefusal } from "./segment/disk-fault.ts";
 import type { RetainedLog } from "./segment/retention.ts";
 import type { ActiveSegment, SealedSegment, Segment } from "./segment/segment.ts";
 import { SegmentFiles } from "./segment/segment-files.ts";
@@ -725,6 +725,8 @@ export class SegmentedLog {
 
   /** What to throw for an operation after which everything is as it was, unless bytes may be lost. */
   #refused(reason: unknown): Fault {
+    // A lookup in a sealed segment was refused: it is a Fault already.
+    if (this.#failure === undefined && isRefusal(reason)) return this.#note(reason);
     if (this.#failure !== undefined || troubleOf(reason) === "lost")
       return this.#failure ?? this.#poison(reason);
     return this.#note(diskFault(reason));
