@@ -105,7 +105,6 @@ const wallClockReaders = [
   "src/server/tls.ts",
   "src/cli/commands/recover.ts",
   "src/cli/tls-flags.ts",
-  "src/log/local-log.ts",
   "src/replication/time/log-time.ts",
   "src/peer/peers.ts",
   "src/api/http/router.ts",

@@ -17,7 +17,6 @@ export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";
 export * from "./frame/record-walk.ts";
 export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";
-export { LocalLog, type LocalLogOptions } from "./local-log.ts";
 export { emptyCheckpoint, LogState } from "./log-state.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
 export { keyOf, type ProducedBatch } from "./producers.ts";

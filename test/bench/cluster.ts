@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { Doors } from "../support/chaos/doors.ts";
 import { Fleet, type FleetNode } from "../support/chaos/fleet.ts";
 import { Operator } from "../support/chaos/operator.ts";
-import { openAlone } from "../support/replicas.ts";
+import { openOneNode } from "../support/one-node-log.ts";
 import { failover, whole } from "./failover.ts";
 import { paced } from "./paced.ts";
 import { bulkRate, streamRate, unaryRate } from "./produce.ts";
@@ -100,10 +100,10 @@ async function opening(bytes: number): Promise<void> {
     }
     const took: number[] = [];
     using _alive = keepAlive();
-    await (await openAlone(join(directory, "warm")))[Symbol.asyncDispose]();
+    await (await openOneNode(join(directory, "warm")))[Symbol.asyncDispose]();
     for (let round = 0; round < 4; round++) {
       const began = performance.now();
-      await using opened = await openAlone(join(directory, "n1"));
+      await using opened = await openOneNode(join(directory, "n1"));
       took.push(performance.now() - began);
       if (opened.replica.storedLog.bounds.next === 0) throw new Error("there is nothing in it");
     }

@@ -7,8 +7,9 @@
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import type { LocalLog } from "../../src/log/mod.ts";
-import { run as makeRun, openReal, scratchDirectory } from "../support/logs.ts";
+import type { ReplicatedLog } from "../../src/replication/replicated-log.ts";
+import { run as makeRun, scratchDirectory } from "../support/logs.ts";
+import { openOneNode } from "../support/one-node-log.ts";
 import { median, report } from "./report.ts";
 
 const rounds = 5;
@@ -39,11 +40,11 @@ async function append(
   records: number,
   sync: "always" | "never",
 ): Promise<void> {
-  await using opened = await openReal(fresh(directory), {}, { sync });
+  await using opened = await openOneNode(fresh(directory), {}, { sync });
   const batch = makeRun(...Array.from({ length: records }, () => "x".repeat(bytes)));
   const raw = new RawFile(fresh(directory));
   const [ours, limit] = await alternate(
-    () => opened.log.append(batch),
+    () => opened.replica.log.append(batch),
     () => raw.append(batch.bytes, sync === "always"),
   );
   raw.close();
@@ -57,12 +58,12 @@ async function append(
 
 /** Single records, many under way: what group commit makes of them. */
 async function concurrent(directory: string, bytes: number, inFlight: number): Promise<void> {
-  await using opened = await openReal(fresh(directory));
+  await using opened = await openOneNode(fresh(directory));
   const one = makeRun("x".repeat(bytes));
   const raw = new RawFile(fresh(directory));
   const same = new Uint8Array(one.bytes.length * inFlight);
   const [ours, limit] = await alternate(
-    () => Promise.all(Array.from({ length: inFlight }, () => opened.log.append(one))),
+    () => Promise.all(Array.from({ length: inFlight }, () => opened.replica.log.append(one))),
     () => raw.append(same, true),
   );
   raw.close();
@@ -80,17 +81,17 @@ async function reads(directory: string): Promise<void> {
   const batch = makeRun(...Array.from({ length: records }, () => "x".repeat(100)));
   const batches = 2000;
   // Nothing in memory but what the readers keep: every slice comes from the segments.
-  await using opened = await openReal(place, {}, { recentBytesMax: 0 });
-  for (let n = 0; n < batches; n++) await opened.log.append(batch);
+  await using opened = await openOneNode(place, {}, { recentBytesMax: 0 });
+  for (let n = 0; n < batches; n++) await opened.replica.log.append(batch);
   const raw = new RawFile(fresh(directory));
   for (let n = 0; n < batches; n++) raw.append(batch.bytes, false);
   const chunk = 256 * 1024;
-  await sequential(opened.log, raw, batches * records, chunk);
-  await random(opened.log, raw, batches, records, batch.bytes.length);
+  await sequential(opened.replica.log, raw, batches * records, chunk);
+  await random(opened.replica.log, raw, batches, records, batch.bytes.length);
   raw.close();
 }
 
-async function sequential(log: LocalLog, raw: RawFile, total: number, chunk: number): Promise<void> {
+async function sequential(log: ReplicatedLog, raw: RawFile, total: number, chunk: number): Promise<void> {
   let at = 0;
   let bytes = 0;
   let taken = 0;
@@ -123,7 +124,7 @@ async function sequential(log: LocalLog, raw: RawFile, total: number, chunk: num
 }
 
 async function random(
-  log: LocalLog,
+  log: ReplicatedLog,
   raw: RawFile,
   batches: number,
   records: number,

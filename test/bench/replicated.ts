@@ -1,14 +1,13 @@
 /**
- * The replicated log of one node beside the log of one node: what Raft costs where there is nobody to replicate to.
- * And that of three nodes over sockets, all in this process, beside that of one: what replication costs, three disks
- * and both ends of every socket included. Rounds take turns on the same disk.
+ * The replicated log of three nodes over sockets, all in this process, beside that of one node: what replication costs,
+ * three disks and both ends of every socket included. Rounds take turns on the same disk.
  *
  * Never: asserts anything.
  */
 import { join } from "node:path";
 import type { CommitLog } from "../../src/types.ts";
-import { run as makeRun, openReal, scratchDirectory } from "../support/logs.ts";
-import { openAlone } from "../support/replicas.ts";
+import { run as makeRun, scratchDirectory } from "../support/logs.ts";
+import { openOneNode } from "../support/one-node-log.ts";
 import { SocketCluster } from "../support/socket-cluster.ts";
 import { median, report } from "./report.ts";
 
@@ -17,8 +16,7 @@ const roundMs = 300;
 
 export async function run(): Promise<void> {
   using scratch = scratchDirectory();
-  await using local = await openReal(join(scratch.path, "local"));
-  await using alone = await openAlone(join(scratch.path, "alone"));
+  await using alone = await openOneNode(join(scratch.path, "alone"));
   await using cluster = await SocketCluster.open(3, {
     directory: join(scratch.path, "three"),
     replica: { raft: {} },
@@ -32,19 +30,16 @@ export async function run(): Promise<void> {
     [64, 64],
   ] as const) {
     const batch = makeRun(...Array.from({ length: records }, () => "x".repeat(100)));
-    const [before, after]: [number[], number[]] = [[], []];
-    const [three, forwarded]: [number[], number[]] = [[], []];
+    const [one, three, forwarded]: [number[], number[], number[]] = [[], [], []];
     for (let round = 0; round < rounds; round++) {
-      before.push(await appends(local.log, batch, inFlight));
-      after.push(await appends(alone.replica.log, batch, inFlight));
+      one.push(await appends(alone.replica.log, batch, inFlight));
       three.push(await appends(leader.up!.replica.log, batch, inFlight));
       forwarded.push(await appends(follower!.up!.replica.log, batch, inFlight));
     }
     report({
       name: `replicated alone: append ×${records} of 100 B, ${inFlight} in flight, synced`,
-      value: median(after) * records,
+      value: median(one) * records,
       unit: "records/s",
-      ratio: { to: "the log of one node", value: median(after) / median(before) },
     });
     for (const [where, rates] of [
       ["at the leader", three],
@@ -54,7 +49,7 @@ export async function run(): Promise<void> {
         name: `replicated by three, ${where}: append ×${records} of 100 B, ${inFlight} in flight`,
         value: median(rates) * records,
         unit: "records/s",
-        ratio: { to: "alone", value: median(rates) / median(after) },
+        ratio: { to: "alone", value: median(rates) / median(one) },
       });
     }
   }

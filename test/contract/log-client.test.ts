@@ -7,7 +7,8 @@ import { openClient as openInBrowser } from "../../src/client/browser.ts";
 import { type ClientProtocol, openClient, type TailraceClient } from "../../src/client/mod.ts";
 import { NodeTls } from "../../src/server/tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
-import { openReal, scratchDirectory } from "../support/logs.ts";
+import { scratchDirectory } from "../support/logs.ts";
+import { openOneNode } from "../support/one-node-log.ts";
 import { type Served, serve } from "../support/serve.ts";
 import { commitLogContract, type OpenedLog } from "./commit-log.ts";
 
@@ -33,8 +34,8 @@ after(() => {
 
 async function open(isSecure: boolean, connect: (served: Served) => TailraceClient): Promise<OpenedLog> {
   const directory = scratchDirectory();
-  const opened = await openReal(directory.path);
-  const served = await serve({ log: opened.log, ...(isSecure ? { tls } : {}) });
+  const opened = await openOneNode(directory.path);
+  const served = await serve({ log: opened.replica.log, ...(isSecure ? { tls } : {}) });
   const client = connect(served);
   return {
     log: client.commitLog,

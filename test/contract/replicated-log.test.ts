@@ -1,12 +1,13 @@
 import { SyncPolicy } from "../../src/log/mod.ts";
 import { scratchDirectory } from "../support/logs.ts";
-import { MemoryCluster, openAlone } from "../support/replicas.ts";
+import { openOneNode } from "../support/one-node-log.ts";
+import { MemoryCluster } from "../support/replicas.ts";
 import { SocketCluster } from "../support/socket-cluster.ts";
 import { commitLogContract } from "./commit-log.ts";
 
 commitLogContract("the replicated log of one node", async () => {
   const directory = scratchDirectory();
-  const opened = await openAlone(directory.path);
+  const opened = await openOneNode(directory.path);
   return {
     log: opened.replica.log,
     async [Symbol.asyncDispose]() {
@@ -18,7 +19,7 @@ commitLogContract("the replicated log of one node", async () => {
 
 commitLogContract("the replicated log of one node that syncs off the event loop", async () => {
   const directory = scratchDirectory();
-  const opened = await openAlone(
+  const opened = await openOneNode(
     directory.path,
     { segmentStoreBytesMax: 200 },
     { syncPolicy: new SyncPolicy(false), recentBytesMax: 0, openFilesMax: 2 },

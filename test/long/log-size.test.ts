@@ -5,7 +5,8 @@ import { runInNewContext } from "node:vm";
 import type { Disk, DiskFile, OpenMode } from "../../src/lib/disk/disk.ts";
 import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { RecordCursor } from "../../src/log/mod.ts";
-import { openReal, run, scratchDirectory } from "../support/logs.ts";
+import { run, scratchDirectory } from "../support/logs.ts";
+import { openOneNode } from "../support/one-node-log.ts";
 
 const MiB = 2 ** 20;
 const segmentBytes = 64 * MiB;
@@ -50,14 +51,14 @@ test("opening reads as much of 2 GiB as of 100 MiB: a segment, the budget, and t
     using scratch = scratchDirectory();
     const batch = run(...Array.from({ length: 640 }, (_, n) => `${n}`.padEnd(1000)));
     {
-      await using made = await openReal(scratch.path, {}, { sync: "never", recentBytesMax: 0 });
-      for (let written = 0; written < bytes; written += batch.bytes.length) await made.log.append(batch);
+      await using made = await openOneNode(scratch.path, {}, { sync: "never", recentBytesMax: 0 });
+      for (let written = 0; written < bytes; written += batch.bytes.length) await made.append(batch);
     }
     const { disk, counts } = countingDisk();
     const began = performance.now();
-    await using found = await openReal(scratch.path, {}, { disk, sync: "never" });
+    await using found = await openOneNode(scratch.path, {}, { disk, sync: "never" });
     const ms = Math.round(performance.now() - began);
-    const { recovery, segments } = found.log.log;
+    const { recovery, segments } = found.storedLog;
     assert.ok(recovery.scannedBytes <= segmentBytes);
     assert.ok(recovery.checkedBytes <= segmentBytes);
     assert.ok(recovery.joinedSegments <= 64);
@@ -75,8 +76,9 @@ test("ten million records are written and read with a heap as flat as that of th
   const perBatch = 1000;
   const million = 1_000_000;
   const batch = run(...Array.from({ length: perBatch }, (_, n) => `${n}`.padEnd(100)));
-  await using opened = await openReal(scratch.path, {}, { sync: "never" });
-  const { log } = opened;
+  await using opened = await openOneNode(scratch.path, {}, { sync: "never" });
+  const { storedLog } = opened;
+  const { log } = opened.replica;
   const held = (): number => {
     gc();
     const { heapUsed, external } = process.memoryUsage();
@@ -107,5 +109,5 @@ test("ten million records are written and read with a heap as flat as that of th
     Math.min(...held.slice(5)) - Math.min(...held.slice(0, 5));
   assert.ok(grown(writing) <= 8, `${grown(writing)} MiB more with the second five million written`);
   assert.ok(grown(reading) <= 24, `${grown(reading)} MiB more with the second five million read`);
-  assert.ok(log.log.openFiles.mappings <= 64);
+  assert.ok(storedLog.openFiles.mappings <= 64);
 });

@@ -7,8 +7,8 @@
 import { Fault } from "../../src/fault.ts";
 import type { Forwarder, ReplicatedLog } from "../../src/replication/replicated-log.ts";
 import type { Offset } from "../../src/types.ts";
+import { isDead } from "../support/process-clock.ts";
 import { peerNamed } from "./identity.ts";
-import { isDead } from "./real-replica.ts";
 // biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
 import type { SimNode, World } from "./world.ts";
 

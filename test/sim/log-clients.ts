@@ -8,10 +8,11 @@ import { Fault } from "../../src/fault.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import type { ReplicatedLog } from "../../src/replication/replicated-log.ts";
 import type { Bounds, Freshness, Offset, Tail } from "../../src/types.ts";
+import { isDead } from "../support/process-clock.ts";
 import { acknowledged } from "./clients.ts";
 import type { Write } from "./history.ts";
 import { often } from "./often.ts";
-import { isDead, runOf, valuesOf } from "./real-replica.ts";
+import { runOf, valuesOf } from "./real-replica.ts";
 import { Violation } from "./watch.ts";
 import { type SimNode, type World, writtenOf } from "./world.ts";
 

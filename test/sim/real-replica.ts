@@ -8,7 +8,7 @@
 
 import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
 import type { Prng } from "../../src/lib/prng.ts";
-import type { Clock, Timer } from "../../src/lib/time/clock.ts";
+import type { Clock } from "../../src/lib/time/clock.ts";
 import {
   defaultSettings,
   encodeRun,
@@ -23,6 +23,7 @@ import { Replica } from "../../src/replication/mod.ts";
 import type { Forwarder, ReplicatedLog } from "../../src/replication/replicated-log.ts";
 import { LogTime } from "../../src/replication/time/log-time.ts";
 import type { ProducerStamp, RecordRun } from "../../src/types.ts";
+import { isDead, ProcessClock } from "../support/process-clock.ts";
 import { SimDisk, SimulatedCrash } from "../support/sim-disk.ts";
 import { SimStableStore } from "../support/sim-stable-store.ts";
 import { directoryId, memberOf, nameOf, peerNamed } from "./identity.ts";
@@ -86,7 +87,7 @@ export class RealReplica implements SimReplica {
     machine.clock = clock;
     machine.waits = [];
     this.#powerCuts = disk.counts.crash;
-    const own = new MortalClock(clock, failed);
+    const own = new ProcessClock(clock, failed);
     const time = new LogTime(own);
     this.time = time;
     this.#replica = Replica.open({
@@ -255,9 +256,6 @@ export class RealReplica implements SimReplica {
   }
 }
 
-/** The power went, or the process is gone: nobody is told anything. */
-export const isDead = (reason: unknown): boolean => reason instanceof SimulatedCrash;
-
 export const runOf = (value: string): RecordRun => {
   const { bytes, count } = encodeRun([{ value: Buffer.from(value) }]);
   return { bytes, count };
@@ -293,38 +291,5 @@ class SimSyncPolicy extends SyncPolicy {
     const wait = this.#machine.faults.syncMs();
     this.#machine.waits = [wait / 2, wait / 2];
     return wait === 0;
-  }
-}
-
-/** The clock of a process that ends when the power goes in the middle of something it does. */
-class MortalClock implements Clock {
-  readonly #clock: Clock;
-  readonly #died: () => void;
-
-  constructor(clock: Clock, died: () => void) {
-    this.#clock = clock;
-    this.#died = died;
-  }
-
-  wallMs(): number {
-    return this.#clock.wallMs();
-  }
-  monotonicMs(): number {
-    return this.#clock.monotonicMs();
-  }
-  after(delayMs: number, callback: () => void): Timer {
-    return this.#clock.after(delayMs, () => this.#try(callback));
-  }
-  soon(callback: () => void): void {
-    this.#clock.soon(() => this.#try(callback));
-  }
-
-  #try(callback: () => void): void {
-    try {
-      callback();
-    } catch (thrown) {
-      if (!isDead(thrown)) throw thrown;
-      this.#died();
-    }
   }
 }

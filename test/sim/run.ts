@@ -5,8 +5,8 @@
  */
 import { Fault } from "../../src/fault.ts";
 import { AssertionFailed } from "../../src/lib/assert.ts";
+import { isDead } from "../support/process-clock.ts";
 import { startActors } from "./actors.ts";
-import { isDead } from "./real-replica.ts";
 import type { Swarm } from "./swarm.ts";
 import { Violation } from "./watch.ts";
 import { World } from "./world.ts";

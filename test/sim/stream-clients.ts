@@ -5,9 +5,10 @@
 import { Fault } from "../../src/fault.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import type { AppendOrder } from "../../src/types.ts";
+import { isDead } from "../support/process-clock.ts";
 import { acknowledged } from "./clients.ts";
 import type { Write } from "./history.ts";
-import { isDead, runOf } from "./real-replica.ts";
+import { runOf } from "./real-replica.ts";
 import { Violation } from "./watch.ts";
 import { type SimNode, type World, writtenOf } from "./world.ts";
 

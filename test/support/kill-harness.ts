@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import { verifyLog } from "../../src/log/mod.ts";
-import { allValues, openReal, scratchDirectory } from "./logs.ts";
+import { allValues, scratchDirectory } from "./logs.ts";
+import { openOneNode } from "./one-node-log.ts";
 
 const writer = fileURLToPath(new URL("./kill-writer.ts", import.meta.url));
 const producers = 6;
@@ -47,15 +48,15 @@ async function killOneDirectory(kills: number, chance: Prng): Promise<Killed> {
       for (let n = next[id]!; n < sequence; n++) answered.set(offset + n - next[id]!, `${id}-${n}`);
       next[id] = sequence;
     }
-    await using opened = await openReal(
+    await using opened = await openOneNode(
       scratch.path,
       { segmentStoreBytesMax: 16_384 },
       { reserveBytes: 65_536 },
     );
-    const { recovery } = opened.log.log;
+    const { recovery } = opened.storedLog;
     if (recovery.cut !== undefined) torn++;
     if (recovery.rewrittenBytes > 0) rewritten++;
-    const found = (await allValues(opened.log)).map((value) => value.replace(/\.*$/, ""));
+    const found = (await allValues(opened)).map((value) => value.replace(/\.*$/, ""));
     records = found.length;
     for (const [offset, value] of answered)
       assert.equal(found[offset], value, `offset ${offset}, kill ${kill}`);

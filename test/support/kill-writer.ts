@@ -4,10 +4,11 @@
  * on with, which may be one that was written but not answered before the last kill.
  */
 import { writeSync } from "node:fs";
-import { openReal, run } from "./logs.ts";
+import { run } from "./logs.ts";
+import { openOneNode } from "./one-node-log.ts";
 
 const [directory, ...next] = process.argv.slice(2) as [string, ...string[]];
-const { log } = await openReal(directory, { segmentStoreBytesMax: 16_384 }, { reserveBytes: 65_536 });
+const log = await openOneNode(directory, { segmentStoreBytesMax: 16_384 }, { reserveBytes: 65_536 });
 writeSync(1, "ready\n");
 await Promise.all(
   next.map(async (first, id) => {

@@ -1,29 +1,24 @@
 /**
- * Logs for tests: on the simulated disk with a clock that stands still, or on the system's disk in a directory that
- * is removed.
+ * Logs for tests on the simulated disk with a clock that stands still, directories that are removed, and records and
+ * values in short.
  */
-import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Disk } from "../../src/lib/disk/disk.ts";
-import { heapMapper, systemMapper } from "../../src/lib/disk/mapped-file.ts";
-import { systemDisk } from "../../src/lib/disk/system-disk.ts";
+import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
-import { type Clock, systemClock } from "../../src/lib/time/clock.ts";
+import type { Clock } from "../../src/lib/time/clock.ts";
 import {
   decodeRecord,
-  defaultSettings,
   encodeRun,
-  LocalLog,
-  type LocalLogOptions,
   type LogSettings,
   RecordCursor,
+  SegmentedLog,
+  type SegmentedLogOptions,
   SyncPolicy,
 } from "../../src/log/mod.ts";
-import { openLmdbStore } from "../../src/store/lmdb-store.ts";
-import type { StableStore } from "../../src/store/stable-store.ts";
 import type { BatchSlice, CommitLog, Offset, RecordRun } from "../../src/types.ts";
+import { type NodePlace, OneNodeLog, type OneNodeOptions } from "./one-node-log.ts";
 import { SimDisk, type SimDiskOptions } from "./sim-disk.ts";
 import { SimStableStore } from "./sim-stable-store.ts";
 
@@ -58,7 +53,10 @@ export interface SimMachine {
   readonly store: SimStableStore;
   readonly clock: StillClock;
   readonly chance: Prng;
-  open(settings?: Partial<LogSettings>, options?: Partial<LocalLogOptions>): Promise<LocalLog>;
+  /** Starts a process on it, the log of one node. The process before it is gone. */
+  open(settings?: Partial<LogSettings>, options?: OneNodeOptions): Promise<OneNodeLog>;
+  /** Opens the segmented log alone, without a node above it. */
+  openStored(options?: Partial<SegmentedLogOptions>): SegmentedLog;
 }
 
 export const simDirectory = "/data";
@@ -68,24 +66,30 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
   const disk = new SimDisk(chance.stream("disk"), diskOptions);
   const store = new SimStableStore(disk);
   const clock = new StillClock();
+  const place: NodePlace = {
+    directory: simDirectory,
+    disk,
+    store,
+    mapper: heapMapper(disk),
+    newDirectoryId: new Uint8Array(16).fill(7),
+    clock,
+  };
+  let running: OneNodeLog | undefined;
   return {
     disk,
     store,
     clock,
     chance,
-    open: (settings = {}, options = {}) =>
-      LocalLog.open({
-        directory: simDirectory,
-        disk,
-        store,
-        mapper: heapMapper(disk),
-        newDirectoryId: new Uint8Array(16).fill(7),
-        clock,
-        settings: { ...defaultSettings, ...settings },
-        reserveBytes: 0,
+    async open(settings = {}, options = {}) {
+      running?.kill();
+      running = await OneNodeLog.open(place, settings, {
         syncPolicy: new SyncPolicy(true),
+        raft: { tickMs: 5, electionTicks: 20, heartbeatTicks: 4 },
         ...options,
-      }),
+      });
+      return running;
+    },
+    openStored: (options = {}) => SegmentedLog.open({ ...place, ...options }),
   };
 }
 
@@ -93,46 +97,6 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
 export function scratchDirectory(): { readonly path: string; [Symbol.dispose](): void } {
   const path = mkdtempSync(join(tmpdir(), "tailrace-log-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
-
-export interface RealLog extends AsyncDisposable {
-  readonly log: LocalLog;
-  readonly store: StableStore;
-}
-
-/** A log on the system's disk. Closed by its owner. */
-export async function openReal(
-  directory: string,
-  settings: Partial<LogSettings> = {},
-  options: Partial<LocalLogOptions> = {},
-): Promise<RealLog> {
-  mkdirSync(join(directory, "meta"), { recursive: true });
-  const store = openLmdbStore(join(directory, "meta"));
-  const disk: Disk = systemDisk;
-  try {
-    const log = await LocalLog.open({
-      directory,
-      disk,
-      store,
-      mapper: systemMapper() ?? heapMapper(disk),
-      newDirectoryId: randomBytes(16),
-      clock: systemClock,
-      settings: { ...defaultSettings, ...settings },
-      reserveBytes: 0,
-      ...options,
-    });
-    return {
-      log,
-      store,
-      async [Symbol.asyncDispose]() {
-        await log.close();
-        await store.close();
-      },
-    };
-  } catch (fault) {
-    await store.close();
-    throw fault;
-  }
 }
 
 /** A run of records with these values. */

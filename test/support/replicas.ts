@@ -1,77 +1,20 @@
 /**
- * Replicas for tests: one alone on the system's disk, or several on simulated disks over a network in memory that
- * can be cut. Time is the machine's, with short ticks.
+ * Several replicas for tests, on simulated disks over a network in memory that can be cut. Time is the machine's, with
+ * short ticks.
  */
-import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { Fault } from "../../src/fault.ts";
-import { heapMapper, systemMapper } from "../../src/lib/disk/mapped-file.ts";
-import { systemDisk } from "../../src/lib/disk/system-disk.ts";
+import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
 import { prng } from "../../src/lib/prng.ts";
-import { delay, systemClock } from "../../src/lib/time/clock.ts";
+import { systemClock } from "../../src/lib/time/clock.ts";
 import { defaultSettings, type LogSettings, SyncPolicy } from "../../src/log/mod.ts";
 import type { Message, RaftTransport } from "../../src/raft/mod.ts";
 import { Replica, type ReplicaOptions } from "../../src/replication/mod.ts";
 import type { Forwarder } from "../../src/replication/replicated-log.ts";
-import { openLmdbStore } from "../../src/store/lmdb-store.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { SimStableStore } from "./sim-stable-store.ts";
+import { until } from "./until.ts";
 
-const nobodyElse: Forwarder = {
-  append: () => Promise.reject(new Fault("unavailable")),
-  trim: () => Promise.reject(new Fault("unavailable")),
-};
-const nowhere: RaftTransport = { send: () => {}, members: () => {} };
-
-export interface OpenedReplica extends AsyncDisposable {
-  readonly replica: Replica;
-}
-
-/** Waits until something holds, within a generous limit. */
-export async function until(what: string, holds: () => boolean, limitMs = 20_000): Promise<void> {
-  const started = systemClock.monotonicMs();
-  while (!holds()) {
-    if (systemClock.monotonicMs() - started > limitMs) throw new Error(`waited too long until ${what}`);
-    await delay(systemClock, 2);
-  }
-}
-
-/** A group of one on the system's disk, ready to append. */
-export async function openAlone(
-  directory: string,
-  settings: Partial<LogSettings> = {},
-  options: Partial<ReplicaOptions> = {},
-): Promise<OpenedReplica> {
-  mkdirSync(join(directory, "meta"), { recursive: true });
-  const store = openLmdbStore(join(directory, "meta"));
-  const replica = Replica.open({
-    directory,
-    disk: systemDisk,
-    store,
-    mapper: systemMapper() ?? heapMapper(systemDisk),
-    newDirectoryId: randomBytes(16),
-    clock: systemClock,
-    random: prng(directory),
-    name: "alone",
-    address: "127.0.0.1:1",
-    settings: { ...defaultSettings, ...settings },
-    reserveBytes: 0,
-    transport: nowhere,
-    forwarder: nobodyElse,
-    ...options,
-  });
-  if (!replica.configured) replica.bootstrap([replica.member]);
-  replica.start();
-  await until("the only node leads", () => replica.ready);
-  return {
-    replica,
-    async [Symbol.asyncDispose]() {
-      await replica.close();
-      await store.close();
-    },
-  };
-}
+export { until } from "./until.ts";
 
 /** One node of a cluster in memory: its disk outlives its process. */
 export interface MemoryNode {

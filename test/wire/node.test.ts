@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
+import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
+import { systemDisk } from "../../src/lib/disk/system-disk.ts";
+import { batchKind, defaultSettings, encodeSettings, GroupBuilder, SegmentedLog } from "../../src/log/mod.ts";
 import type { TlsFiles } from "../../src/server/tls-files.ts";
+import { openLmdbStore } from "../../src/store/lmdb-store.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
-import { openReal, run } from "../support/logs.ts";
+import { run } from "../support/logs.ts";
 import { ended, root, startNode, tailrace } from "../support/process.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
@@ -49,12 +54,28 @@ test("a node says in one line where it is, takes records, and has them after SIG
   assert.equal((await third.kill("SIGINT")).status, 0);
 });
 
+/** Makes a directory whose log has three records and no trace of Raft: no vote, no configuration, no boot. */
+async function writeUnreplicated(directory: string): Promise<void> {
+  mkdirSync(join(directory, "meta"), { recursive: true });
+  const store = openLmdbStore(join(directory, "meta"));
+  const mapper = heapMapper(systemDisk);
+  const newDirectoryId = randomBytes(16);
+  const log = SegmentedLog.open({ directory, disk: systemDisk, store, mapper, newDirectoryId });
+  const builder = new GroupBuilder(1000);
+  builder.addCommand(batchKind.settings, encodeSettings(defaultSettings));
+  builder.add(run("a", "b", "c"), undefined, false);
+  const { group, end } = builder.seal(log.end, 1, Date.now());
+  log.stageOwn(group, end);
+  log.flushNow();
+  log.commitTo(log.end.index);
+  log.close();
+  store.write({ "cluster-id": "of-old" });
+  await store.close();
+}
+
 test("a directory of a log that was never replicated opens in place, with its records and its cluster", async (t) => {
   const directory = join(scratch(t), "data");
-  const old = await openReal(directory);
-  old.store.write({ "cluster-id": "of-old" });
-  await old.log.append(run("a", "b", "c"));
-  await old[Symbol.asyncDispose]();
+  await writeUnreplicated(directory);
   const node = await startNode(t, ["--data-dir", directory]);
   const described = await tailrace(["describe", "--json", "--addr", node.addr]);
   assert.equal((JSON.parse(described.out) as Record<string, unknown>)["cluster_id"], "of-old");

@@ -14,7 +14,7 @@ import { Log } from "../../src/gen/log/v1/log_pb.js";
 import { systemClock } from "../../src/lib/time/clock.ts";
 import { OpsServer } from "../../src/server/ops.ts";
 import { openTelemetry } from "../../src/telemetry/mod.ts";
-import { openReal } from "../support/logs.ts";
+import { openOneNode } from "../support/one-node-log.ts";
 import { openCollector } from "../support/otlp-collector.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
@@ -117,8 +117,12 @@ test("a trace goes on from the caller through append and fsync, and by the recor
   {
     await using telemetry = await openTelemetry({ version: "1", env, destination, format: "json" });
     const { metrics, tracer } = telemetry;
-    await using real = await openReal(scratch(t), {}, { telemetry: { metrics, tracer, clock: systemClock } });
-    await using served = await serve({ telemetry, log: real.log, express: expressLane });
+    await using real = await openOneNode(
+      scratch(t),
+      {},
+      { telemetry: { metrics, tracer, clock: systemClock } },
+    );
+    await using served = await serve({ telemetry, log: real.replica.log, express: expressLane });
     const grpc = createClient(Log, createGrpcTransport({ baseUrl: served.url }));
     const asked = (n: number) => ({ headers: { ...headers(n), "tailrace-trace-record": "yes" } });
     // Many at once, so that a flush serves several of them; the messages with a compressed one go Connect's lane.

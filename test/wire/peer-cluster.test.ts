@@ -12,7 +12,7 @@ import { directoryOf, SocketCluster, type SocketNode } from "../support/socket-c
 const patient = { replica: { raft: { tickMs: 5, electionTicks: 1_000_000, heartbeatTicks: 4 } } };
 
 const logOf = ({ up }: SocketNode) => up!.replica.log;
-const has = (node: SocketNode, count: number): Promise<void> =>
+const has = (node: SocketNode, count: number): Promise<boolean> =>
   until(`${node.name} has ${count} records`, () => node.up!.replica.storedLog.bounds.next === count);
 
 /** Resolves once a node has looked twice for what is too old. */

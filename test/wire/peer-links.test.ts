@@ -33,7 +33,7 @@ function entry(index: number, bytes: number): Entry {
   return entryOf(frame);
 }
 
-const linked = (node: PeerNode): Promise<void> =>
+const linked = (node: PeerNode): Promise<boolean> =>
   until("it is linked", () => node.network.peers().every(({ connected }) => connected));
 
 /** `a` linked to a peer made of bytes. */

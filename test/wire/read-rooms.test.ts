@@ -13,7 +13,8 @@ import { checkFrame, decodeRecord, frameBytes, RecordCursor } from "../../src/lo
 import { NodeTls } from "../../src/server/tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { envelope } from "../support/lanes.ts";
-import { openReal, type RealLog, run, scratchDirectory } from "../support/logs.ts";
+import { run, scratchDirectory } from "../support/logs.ts";
+import { type OneNodeLog, openOneNode } from "../support/one-node-log.ts";
 import { type Served, serve } from "../support/serve.ts";
 
 const records = 12_000;
@@ -22,7 +23,7 @@ const valueAt = (offset: number): string =>
   `${offset}:`.padEnd(1000, String.fromCharCode(97 + (offset % 26)));
 
 const scratch = scratchDirectory();
-let real: RealLog;
+let real: OneNodeLog;
 let plain: Served;
 let secure: Served;
 const sessions: ClientHttp2Session[] = [];
@@ -30,10 +31,10 @@ let tlsOptions: { ca: string; cert: string; key: string };
 
 before(async () => {
   // Nothing of it is kept in memory, so every byte comes from the disk; segments are many.
-  real = await openReal(scratch.path, { segmentStoreBytesMax: 2 ** 21 }, { recentBytesMax: 0 });
+  real = await openOneNode(scratch.path, { segmentStoreBytesMax: 2 ** 21 }, { recentBytesMax: 0 });
   const appends: Promise<unknown>[] = [];
   for (let at = 0; at < records; at += perBatch) {
-    appends.push(real.log.append(run(...Array.from({ length: perBatch }, (_, n) => valueAt(at + n)))));
+    appends.push(real.append(run(...Array.from({ length: perBatch }, (_, n) => valueAt(at + n)))));
     if (appends.length % 20 === 0) await Promise.all(appends);
   }
   await Promise.all(appends);
@@ -41,9 +42,9 @@ before(async () => {
   const files = writeTlsFiles(scratch.path, "node", await authority.node(), authority.issued);
   const client = await authority.client("root");
   tlsOptions = { ca: authority.issued.certificatePem, cert: client.certificatePem, key: client.keyPem };
-  plain = await serve({ log: real.log, express: expressLane });
+  plain = await serve({ log: real.replica.log, express: expressLane });
   secure = await serve({
-    log: real.log,
+    log: real.replica.log,
     express: expressLane,
     tls: new NodeTls({ server: files, clientAuth: "require" }),
   });

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { openDataDirectory } from "../../../src/agent/data-directory.ts";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { SmallDisk } from "../../support/chaos/full-disk.ts";
-import { openAlone } from "../../support/replicas.ts";
+import { openOneNode } from "../../support/one-node-log.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const openAndClose = async (path: string): Promise<void> => {
@@ -47,7 +47,7 @@ test("what a node makes is readable by its owner alone, whatever the umask", asy
   t.after(() => process.umask(before));
   const home = join(scratch(t), "deep", "data");
   await openAndClose(home);
-  const replica = await openAlone(home);
+  const replica = await openOneNode(home);
   await replica[Symbol.asyncDispose]();
   const found = [`. ${(statSync(home).mode & 0o777).toString(8)}`, ...tree(home)];
   assert.ok(found.length > 6);
@@ -73,7 +73,7 @@ test("a data directory and its catalog are named durably before anything relies 
 test("segments without their catalog are refused as damage, and nothing is made beside them", async (t) => {
   for (const gone of ["meta", "meta/data.mdb"]) {
     const home = scratch(t);
-    const replica = await openAlone(home);
+    const replica = await openOneNode(home);
     await replica[Symbol.asyncDispose]();
     rmSync(join(home, gone), { recursive: true });
     const before = tree(home);

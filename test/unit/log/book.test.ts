@@ -19,13 +19,14 @@ import { ActiveIndex, firstAtOrAfter, lastAtOrBefore } from "../../../src/log/se
 import { mustRoll } from "../../../src/log/segment/roll-policy.ts";
 import {
   allValues,
-  openReal,
   run,
   scratchDirectory,
   simDirectory,
   simMachine,
   valueAt,
+  valuesOf,
 } from "../../support/logs.ts";
+import { openOneNode } from "../../support/one-node-log.ts";
 
 const write = Buffer.from("hello world");
 const frame = (n: number, previousCrc: number, timestampMs = 0): Uint8Array =>
@@ -96,10 +97,10 @@ describe("index", () => {
     await log.close();
     const path = `${simDirectory}/log/00000000000000000001.index`;
     const before = machine.disk.contents(path);
-    const again = await machine.open();
-    assert.equal(again.log.recovery.indexRebuilt, false);
-    assert.equal(await valueAt(again, 4), "4");
-    await again.close();
+    const again = machine.openStored();
+    assert.equal(again.recovery.indexRebuilt, false);
+    assert.deepEqual(valuesOf(again.reader.read(4), 4), ["4"]);
+    again.close();
     assert.deepEqual(machine.disk.contents(path), before);
   });
 });
@@ -146,6 +147,7 @@ describe("segment", () => {
     const files = machine.disk.list(`${simDirectory}/log`).length;
     await log.trim(20);
     await log.append(run("30"));
+    machine.clock.advance(1000);
     assert.ok(machine.disk.list(`${simDirectory}/log`).length < files / 2);
     assert.deepEqual(
       await allValues(log),
@@ -159,33 +161,33 @@ describe("segment", () => {
 
 const logScenarios: Readonly<Record<string, (directory: string) => Promise<void>>> = {
   "append and read a record": async (directory) => {
-    await using opened = await openReal(directory, { segmentStoreBytesMax: 32 });
-    const { firstOffset } = await opened.log.append(run(String(write)));
+    await using opened = await openOneNode(directory, { segmentStoreBytesMax: 32 });
+    const { firstOffset } = await opened.append(run(String(write)));
     assert.equal(firstOffset, 0);
-    assert.equal(await valueAt(opened.log, firstOffset), "hello world");
+    assert.equal(await valueAt(opened, firstOffset), "hello world");
   },
   "offset out of range": async (directory) => {
-    await using opened = await openReal(directory, { segmentStoreBytesMax: 32 });
+    await using opened = await openOneNode(directory, { segmentStoreBytesMax: 32 });
     await assert.rejects(
-      opened.log.read(1),
+      opened.read(1),
       (reason) => reason instanceof Fault && reason.kind === "out-of-range",
     );
   },
   "init with existing segments": async (directory) => {
     {
-      await using opened = await openReal(directory, { segmentStoreBytesMax: 32 });
-      for (let n = 0; n < 3; n++) await opened.log.append(run(String(write)));
-      assert.deepEqual(await opened.log.bounds(), { lowest: 0, next: 3 });
+      await using opened = await openOneNode(directory, { segmentStoreBytesMax: 32 });
+      for (let n = 0; n < 3; n++) await opened.append(run(String(write)));
+      assert.deepEqual(await opened.bounds(), { lowest: 0, next: 3 });
     }
-    await using again = await openReal(directory, { segmentStoreBytesMax: 32 });
-    assert.deepEqual(await again.log.bounds(), { lowest: 0, next: 3 });
-    assert.ok((await again.log.describe()).segments.length >= 3);
-    assert.equal((await again.log.append(run("3"))).firstOffset, 3);
+    await using again = await openOneNode(directory, { segmentStoreBytesMax: 32 });
+    assert.deepEqual(await again.bounds(), { lowest: 0, next: 3 });
+    assert.ok((await again.describe()).segments.length >= 3);
+    assert.equal((await again.append(run("3"))).firstOffset, 3);
   },
   reader: async (directory) => {
-    await using opened = await openReal(directory, { segmentStoreBytesMax: 32 });
-    for (let n = 0; n < 3; n++) await opened.log.append(run(`${write} ${n}`));
-    using tail = opened.log.follow(0);
+    await using opened = await openOneNode(directory, { segmentStoreBytesMax: 32 });
+    for (let n = 0; n < 3; n++) await opened.append(run(`${write} ${n}`));
+    using tail = opened.follow(0);
     const offsets: number[] = [];
     for (let slice = tail.take(1); slice !== undefined; slice = tail.take(1)) {
       const cursor = new RecordCursor(slice.frames);
@@ -194,24 +196,24 @@ const logScenarios: Readonly<Record<string, (directory: string) => Promise<void>
     assert.deepEqual(offsets, [0, 1, 2]);
   },
   truncate: async (directory) => {
-    await using opened = await openReal(directory, { segmentStoreBytesMax: 32 });
-    for (let n = 0; n < 3; n++) await opened.log.append(run(String(write)));
-    await opened.log.trim(1);
+    await using opened = await openOneNode(directory, { segmentStoreBytesMax: 32 });
+    for (let n = 0; n < 3; n++) await opened.append(run(String(write)));
+    await opened.trim(1);
     await assert.rejects(
-      opened.log.read(0),
+      opened.read(0),
       (reason) => reason instanceof Fault && reason.kind === "out-of-range",
     );
-    assert.equal(await valueAt(opened.log, 1), "hello world");
+    assert.equal(await valueAt(opened, 1), "hello world");
   },
   "initial offset": async (directory) => {
     {
-      await using opened = await openReal(directory, {}, { initialOffset: 16 });
-      assert.deepEqual(await opened.log.bounds(), { lowest: 16, next: 16 });
-      assert.equal((await opened.log.append(run("a"))).firstOffset, 16);
+      await using opened = await openOneNode(directory, {}, { initialOffset: 16 });
+      assert.deepEqual(await opened.bounds(), { lowest: 16, next: 16 });
+      assert.equal((await opened.append(run("a"))).firstOffset, 16);
     }
-    await using again = await openReal(directory, {}, { initialOffset: 99 });
-    assert.deepEqual(await again.log.bounds(), { lowest: 16, next: 17 });
-    assert.equal(await valueAt(again.log, 16), "a");
+    await using again = await openOneNode(directory, {}, { initialOffset: 99 });
+    assert.deepEqual(await again.bounds(), { lowest: 16, next: 17 });
+    assert.equal(await valueAt(again, 16), "a");
   },
 };
 
@@ -226,18 +228,18 @@ describe("log", () => {
   test("mapped and heap-read indexes answer the same", async () => {
     using scratch = scratchDirectory();
     {
-      await using opened = await openReal(scratch.path, { segmentStoreBytesMax: 500 });
-      for (let n = 0; n < 50; n++) await opened.log.append(run(`${n}`));
+      await using opened = await openOneNode(scratch.path, { segmentStoreBytesMax: 500 });
+      for (let n = 0; n < 50; n++) await opened.append(run(`${n}`));
     }
     assert.notEqual(systemMapper(), undefined, "koffi loads on this machine");
     for (const mapper of [systemMapper()!, heapMapper(systemDisk)]) {
-      await using opened = await openReal(
+      await using opened = await openOneNode(
         scratch.path,
         { segmentStoreBytesMax: 500 },
         { mapper, openFilesMax: 3 },
       );
-      for (let n = 49; n >= 0; n--) assert.equal(await valueAt(opened.log, n), `${n}`);
-      assert.ok(opened.log.log.openFiles.mappings <= 3 && opened.log.log.openFiles.stores <= 3);
+      for (let n = 49; n >= 0; n--) assert.equal(await valueAt(opened, n), `${n}`);
+      assert.ok(opened.storedLog.openFiles.mappings <= 3 && opened.storedLog.openFiles.stores <= 3);
       const { findings } = verifyLog({ directory: scratch.path, disk: systemDisk, store: opened.store });
       assert.deepEqual(findings, []);
     }

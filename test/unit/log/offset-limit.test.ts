@@ -24,11 +24,11 @@ test("a log does not begin where there is no room for records", async () => {
 test("the append that would pass the last offset is refused, what fits is taken, and the log opens again", async () => {
   const machine = simMachine("end");
   const first = Number.MAX_SAFE_INTEGER - 3;
-  const log = await machine.open();
-  log.log.reset({
-    end: { ...chainStart, index: 1, term: 1, nextOffset: first },
-    checkpoint: { ...emptyCheckpoint, index: 1, lowest: first },
-  });
+  const start = {
+    end: { ...chainStart, nextOffset: first },
+    checkpoint: { ...emptyCheckpoint, lowest: first },
+  };
+  const log = await machine.open({}, { beforeStart: ({ storedLog }) => storedLog.reset(start) });
   await assert.rejects(log.append(run("1", "2", "3", "4")), refused);
   await log.append(run("1", "2"));
   const last = [log.append(run("3")), log.append(run("4")), log.append(run("5"))];

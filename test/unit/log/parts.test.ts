@@ -3,8 +3,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
 import { Broadcast } from "../../../src/lib/broadcast.ts";
-import { SerialTurn } from "../../../src/lib/serial.ts";
-import { systemClock } from "../../../src/lib/time/clock.ts";
 import { checkSettings } from "../../../src/log/frame/command.ts";
 import { GroupMemory } from "../../../src/log/group-memory.ts";
 import {
@@ -333,7 +331,7 @@ describe("how much is read at once", () => {
   });
 });
 
-describe("waking and turns", () => {
+describe("waking", () => {
   test("a broadcast wakes those who wait now, once", () => {
     const broadcast = new Broadcast();
     const woken: string[] = [];
@@ -349,41 +347,5 @@ describe("waking and turns", () => {
     broadcast.notify();
     broadcast.notify();
     assert.deepEqual(woken, ["a", "again"]);
-  });
-
-  test("a turn gathers, never runs twice at once, runs again for what came meanwhile", async () => {
-    let waiting = 0;
-    let running = 0;
-    const taken: number[] = [];
-    const turn = new SerialTurn(
-      systemClock,
-      async () => {
-        assert.equal(++running, 1);
-        taken.push(waiting);
-        waiting = 0;
-        await new Promise((resolve) => setImmediate(resolve));
-        running--;
-      },
-      (reason) => assert.fail(String(reason)),
-    );
-    const add = (): void => {
-      waiting++;
-      turn.request();
-    };
-    for (let n = 0; n < 5; n++) add();
-    await new Promise((resolve) => setImmediate(resolve));
-    add();
-    add();
-    await turn.idle();
-    assert.deepEqual(taken, [5, 2]);
-    await turn.idle();
-  });
-
-  test("a turn that throws stops and tells", async () => {
-    const failed = await new Promise((resolve) => {
-      const turn = new SerialTurn(systemClock, () => Promise.reject(new Error("crack")), resolve);
-      turn.request();
-    });
-    assert.equal((failed as Error).message, "crack");
   });
 });

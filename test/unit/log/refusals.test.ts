@@ -1,13 +1,14 @@
 /**
- * What the disk refuses for want of something is not lost bytes: the log refuses the append as not written, keeps what it
- * had, and goes on once the disk does. What may be lost poisons it.
+ * What the disk refuses for want of something is not lost bytes: the log refuses appends as not written, or keeps what it
+ * has accepted until the disk takes it. It keeps what it had, and goes on once the disk does. What may be lost poisons it.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
-import { GroupBuilder, type LocalLog, type LocalLogOptions } from "../../../src/log/mod.ts";
+import { GroupBuilder } from "../../../src/log/mod.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
+import type { OneNodeLog, OneNodeOptions } from "../../support/one-node-log.ts";
 import { type DiskOperation, RefusingDisk } from "../../support/refusing-disk.ts";
 
 const settings = { segmentStoreBytesMax: 400 };
@@ -15,25 +16,49 @@ const value = (n: number): string => `${n}`.padStart(40, "v");
 
 async function opened(
   name: string,
-  options: Partial<LocalLogOptions> = {},
-): Promise<{ machine: SimMachine; disk: RefusingDisk; log: LocalLog }> {
+  options: OneNodeOptions = {},
+): Promise<{ machine: SimMachine; disk: RefusingDisk; log: OneNodeLog }> {
   const machine = simMachine(name);
   const disk = new RefusingDisk(machine.disk);
   const log = await machine.open(settings, { disk, mapper: heapMapper(disk), recentBytesMax: 0, ...options });
   return { machine, disk, log };
 }
 
-/** Appends until the disk refuses one; answers how many were taken and why the next was not. */
-async function untilRefused(log: LocalLog, from = 0): Promise<{ next: number; fault: Fault | undefined }> {
-  for (let n = from; n < from + 40; n++) {
-    try {
-      await log.append(run(value(n)));
-    } catch (reason) {
-      assert.ok(reason instanceof Fault, String(reason));
-      return { next: n, fault: reason };
-    }
+/** Lets time pass in which the node tries again what the disk refused. */
+async function retries({ clock }: SimMachine): Promise<void> {
+  for (let tick = 0; tick < 30; tick++) {
+    clock.advance(5);
+    await new Promise((resolve) => setImmediate(resolve));
   }
-  return { next: from + 40, fault: undefined };
+}
+
+interface Refusal {
+  /** The first record that was not written. */
+  readonly next: number;
+  /** Why it was refused; undefined if it waits, or if the disk refused nothing. */
+  readonly fault: Fault | undefined;
+  /** It was accepted and waits until the disk takes it. */
+  readonly waiting: Promise<unknown> | undefined;
+}
+
+/** Appends until the disk refuses one, up to 40. */
+async function untilRefused(machine: SimMachine, log: OneNodeLog, from = 0): Promise<Refusal> {
+  for (let next = from; next < from + 40; next++) {
+    let isSettled = false;
+    let fault: Fault | undefined;
+    const waiting = log.append(run(value(next))).catch((reason: unknown) => {
+      assert.ok(reason instanceof Fault, String(reason));
+      fault = reason;
+    });
+    void waiting.then(() => {
+      isSettled = true;
+    });
+    for (let turn = 0; turn < 5 && !isSettled; turn++) await new Promise((resolve) => setImmediate(resolve));
+    if (!isSettled) await retries(machine);
+    if (!isSettled) return { next, fault: undefined, waiting };
+    if (fault !== undefined) return { next, fault, waiting: undefined };
+  }
+  return { next: from + 40, fault: undefined, waiting: undefined };
 }
 
 const upTo = (count: number): string[] => Array.from({ length: count }, (_, n) => value(n));
@@ -55,40 +80,46 @@ const all = [
 
 describe("a disk that refuses", () => {
   for (const [operation, code] of all) {
-    test(`${operation} with ${code} refuses the append as not written; the log goes on when the disk does`, async () => {
+    test(`${operation} with ${code} refuses appends as not written, or lets one wait; the log goes on when the disk does`, async () => {
       const { machine, disk, log } = await opened(`${operation} ${code}`);
       await log.append(run(value(0)));
       disk.refuse = (asked) => (asked === operation ? code : undefined);
-      const { next, fault } = await untilRefused(log, 1);
+      const { next, fault, waiting } = await untilRefused(machine, log, 1);
       assert.ok(disk.refused.length > 0);
-      assert.equal(fault?.kind, code === "ENOSPC" ? "disk-full" : "disk-busy");
-      assert.equal(fault?.written, "no");
-      assert.equal(log.log.failure, undefined);
-      assert.equal(log.log.refusal?.kind, fault?.kind);
+      const kind = code === "ENOSPC" ? "disk-full" : "disk-busy";
+      const refused = fault ?? (await log.append(run("meanwhile")).catch(Fault.from));
+      assert.ok(refused instanceof Fault && (fault !== undefined || waiting !== undefined));
+      assert.deepEqual([refused.kind, refused.written], [kind, "no"]);
+      assert.equal(log.storedLog.failure, undefined);
+      assert.equal(log.replica.obstacle?.kind, kind);
       disk.refuse = () => undefined;
       assert.deepEqual(await allValues(log), upTo(next));
-      assert.equal((await untilRefused(log, next)).fault, undefined);
-      assert.equal(log.log.refusal, undefined);
-      assert.deepEqual(await allValues(log), upTo(next + 40));
+      await retries(machine);
+      await waiting;
+      const from = waiting === undefined ? next : next + 1;
+      assert.deepEqual(await allValues(log), upTo(from));
+      assert.equal((await untilRefused(machine, log, from)).next, from + 40);
+      assert.equal(log.replica.obstacle, undefined);
+      assert.deepEqual(await allValues(log), upTo(from + 40));
       // All of it was durable when it was acknowledged.
       machine.disk.odds = { keep: 0, tear: 0 };
       machine.disk.crash();
       const again = await machine.open(settings);
-      assert.deepEqual(await allValues(again), upTo(next + 40));
+      assert.deepEqual(await allValues(again), upTo(from + 40));
       await again.close();
     });
   }
 
   test("each open of a roll may be refused, and the next attempt rolls", async () => {
     for (let refusedAt = 0; refusedAt < 4; refusedAt++) {
-      const { disk, log } = await opened(`nth open ${refusedAt}`);
+      const { machine, disk, log } = await opened(`nth open ${refusedAt}`);
       await log.append(run(value(0)));
       let count = 0;
       disk.refuse = (asked) => (asked === "open" && count++ === refusedAt ? "EMFILE" : undefined);
-      const { next, fault } = await untilRefused(log, 1);
+      const { next, fault } = await untilRefused(machine, log, 1);
       disk.refuse = () => undefined;
       if (disk.refused.length > 0) assert.equal(fault?.kind, "disk-busy");
-      assert.equal((await untilRefused(log, next)).fault, undefined);
+      assert.equal((await untilRefused(machine, log, next)).next, next + 40);
       assert.deepEqual(await allValues(log), upTo(next + 40));
       await log.close();
     }
@@ -107,12 +138,13 @@ describe("a disk that refuses", () => {
   ];
   for (const [operation, code] of losses) {
     test(`${operation} with ${code} poisons the log, and the append is unknown`, async () => {
-      const { disk, log } = await opened(`${operation} ${code} lost`);
+      const { machine, disk, log } = await opened(`${operation} ${code} lost`);
       await log.append(run(value(0)));
       disk.refuse = (asked) => (asked === operation ? code : undefined);
-      const { fault } = await untilRefused(log, 1);
-      assert.deepEqual([fault?.kind, fault?.written], ["disk-failed", "unknown"]);
-      assert.equal(log.log.failure?.kind, "disk-failed");
+      const { fault } = await untilRefused(machine, log, 1);
+      assert.deepEqual([fault?.kind, fault?.written], ["interrupted", "unknown"]);
+      assert.equal((await log.failed).kind, "disk-failed");
+      assert.equal(log.storedLog.failure?.kind, "disk-failed");
       disk.refuse = () => undefined;
       await assert.rejects(
         log.append(run("no")),
@@ -124,19 +156,19 @@ describe("a disk that refuses", () => {
   test("prepare() says ahead that the next segment cannot be made, before anything is staged", async () => {
     const { disk, log } = await opened("prepare");
     for (let n = 0; n < 3; n++) await log.append(run(value(n)));
-    const left = settings.segmentStoreBytesMax - log.log.segments.at(-1)!.bytes;
+    const left = settings.segmentStoreBytesMax - log.storedLog.segments.at(-1)!.bytes;
     disk.refuse = (asked) => (asked === "open" ? "EMFILE" : undefined);
-    assert.equal(log.log.prepare(left, 1, 0), undefined);
-    assert.equal(log.log.prepare(left + 1, 1, 0)?.kind, "disk-busy");
-    assert.equal(log.log.retryRefused()?.kind, "disk-busy");
+    assert.equal(log.storedLog.prepare(left, 1, 0), undefined);
+    assert.equal(log.storedLog.prepare(left + 1, 1, 0)?.kind, "disk-busy");
+    assert.equal(log.storedLog.retryRefused()?.kind, "disk-busy");
     disk.refuse = () => undefined;
-    assert.equal(log.log.retryRefused(), undefined);
-    assert.equal(log.log.refusal, undefined);
+    assert.equal(log.storedLog.retryRefused(), undefined);
+    assert.equal(log.storedLog.refusal, undefined);
     // What was made ahead is used: the roll opens nothing.
-    const segments = log.log.segments.length;
+    const segments = log.storedLog.segments.length;
     disk.refuse = (asked) => (asked === "open" ? "EMFILE" : undefined);
     await log.append(run("x".repeat(left)));
-    assert.equal(log.log.segments.length, segments + 1);
+    assert.equal(log.storedLog.segments.length, segments + 1);
     await log.close();
   });
 
@@ -152,7 +184,7 @@ describe("a disk that refuses", () => {
           return true;
         });
       }
-      assert.equal(log.log.damagedSegments, 0);
+      assert.equal(log.storedLog.damagedSegments, 0);
       disk.refuse = () => undefined;
       assert.deepEqual(await allValues(log), upTo(40));
       await log.close();
@@ -162,16 +194,17 @@ describe("a disk that refuses", () => {
   test("bytes that cannot be read are damage, said as such", async () => {
     const { disk, log } = await opened("read EIO");
     for (let n = 0; n < 40; n++) await log.append(run(value(n)));
-    disk.refuse = (asked, path) => (asked === "read" && path.endsWith("1.store") ? "EIO" : undefined);
+    const { path: first } = log.storedLog.sealed.find(({ nextOffset }) => nextOffset > 0)!;
+    disk.refuse = (asked, path) => (asked === "read" && path === first ? "EIO" : undefined);
     await assert.rejects(log.read(0), (reason) => reason instanceof Fault && reason.kind === "corrupt");
-    assert.equal(log.log.damagedSegments, 1);
+    assert.equal(log.storedLog.damagedSegments, 1);
     await log.close();
   });
 
   test("a damaged index is served from the store also where no new one can be written", async () => {
     const { machine, disk, log } = await opened("rebuilt");
     for (let n = 0; n < 20; n++) await log.append(run(value(n)));
-    const { first } = log.log.sealed[0]!;
+    const { first } = log.storedLog.sealed.find(({ nextOffset }) => nextOffset > 0)!;
     const path = `${simDirectory}/log/${String(first).padStart(20, "0")}.index`;
     await log.close();
     const again = await machine.open(settings, {
@@ -195,11 +228,14 @@ describe("a disk that refuses", () => {
     const before = stores();
     disk.refuse = (asked) => (asked === "remove" ? "EACCES" : undefined);
     await log.trim(30);
+    machine.clock.advance(1000);
+    assert.ok(disk.refused.length > 0);
     await log.append(run(value(40)));
-    assert.equal(log.log.failure, undefined);
+    assert.equal(log.storedLog.failure, undefined);
     assert.ok(stores() >= before);
     disk.refuse = () => undefined;
     await log.append(run(value(41)));
+    machine.clock.advance(1000);
     assert.ok(stores() < before);
     await log.close();
     const again = await machine.open(settings);
@@ -212,8 +248,10 @@ test("cutting off whole segments is refused with nothing changed, and done when 
   for (let refusedAt = 0; refusedAt < 8; refusedAt++) {
     const { machine, disk, log } = await opened(`cut ${refusedAt}`);
     for (let n = 0; n < 6; n++) await log.append(run(value(n)));
-    const { log: segmented } = log;
-    const { commitIndex } = segmented;
+    await log.close();
+    const segmented = machine.openStored({ disk, mapper: heapMapper(disk), recentBytesMax: 0 });
+    const commitIndex = segmented.durableIndex;
+    segmented.commitTo(commitIndex);
     // Not committed: staged and written as a follower's would be.
     for (let n = 0; n < 12; n++) {
       const builder = new GroupBuilder(1000);
@@ -240,10 +278,10 @@ test("cutting off whole segments is refused with nothing changed, and done when 
     }
     disk.refuse = () => undefined;
     assert.equal(segmented.end.index, commitIndex);
-    assert.deepEqual(await allValues(log), upTo(6));
-    for (let n = 6; n < 20; n++) await log.append(run(value(n)));
-    await log.close();
+    segmented.close();
     const again = await machine.open(settings);
+    assert.deepEqual(await allValues(again), upTo(6));
+    for (let n = 6; n < 20; n++) await again.append(run(value(n)));
     assert.deepEqual(await allValues(again), upTo(20));
     await again.close();
   }

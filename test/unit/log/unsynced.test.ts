@@ -31,7 +31,7 @@ for (const sync of modes) {
         if (machine.chance.chance(0.1)) machine.clock.advance(60);
       }
       const synced = machine.store.get("log/commit") as number | undefined;
-      assert.ok((synced ?? 0) <= log.log.syncedIndex, `seed ${seed}`);
+      assert.ok((synced ?? 0) <= log.storedLog.syncedIndex, `seed ${seed}`);
       machine.disk.crash();
       const again = await machine.open(settings, { sync });
       const found = await allValues(again);

@@ -21,7 +21,7 @@ function comeBack(cluster: MemoryCluster, node: MemoryNode): void {
   cluster.reopen(node).start();
 }
 
-const has = (node: MemoryNode, count: number): Promise<void> =>
+const has = (node: MemoryNode, count: number): Promise<boolean> =>
   until(`${node.name} has ${count} records`, () => node.replica!.storedLog.bounds.next === count);
 
 test("no fsync: what was acknowledged is there when the power has failed everywhere at once", async () => {

@@ -114,7 +114,7 @@ async function forged(receipts: boolean): Promise<{ machine: SimMachine; positio
   const log = await machine.open();
   await log.append(run("a", "b"));
   await log.append(run("c"));
-  const { end } = log.log;
+  const { end } = log.storedLog;
   const { bytes: position } = await log.describe();
   const head = { ...header, index: end.index + 1, baseOffset: end.nextOffset, timestampMs: end.timestampMs };
   const frame = encodeFrame(head, Uint8Array.of(0x0a, 0x7f, 0x0a, 1, 65), end.crc);
@@ -161,11 +161,11 @@ test("a log takes no frame whose records pass their end, from a leader or a back
   const machine = simMachine("staged");
   const log = await machine.open();
   await log.append(run("a"));
-  const { end } = log.log;
+  const { end } = log.storedLog;
   const head = { ...header, index: end.index + 1, baseOffset: end.nextOffset, timestampMs: end.timestampMs };
   const frame = encodeFrame(head, Uint8Array.of(0x0a, 0x7f), end.crc);
-  assert.throws(() => log.log.stage(frame), isCorrupt);
-  assert.deepEqual(log.log.end, end);
+  assert.throws(() => log.storedLog.stage(frame), isCorrupt);
+  assert.deepEqual(log.storedLog.end, end);
   await log.append(run("b"));
   await log.close();
 });
@@ -189,6 +189,6 @@ test("damage in a sealed segment that keeps the checksum right is found by the r
   file.write(bytes, 0);
   file.sync();
   await assert.rejects(opened.read(0), isCorrupt);
-  assert.equal(opened.log.damagedSegments, 1);
+  assert.equal(opened.storedLog.damagedSegments, 1);
   await opened.close();
 });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { heapMapper } from "../../../../src/lib/disk/mapped-file.ts";
 import {
   batchKind,
   defaultSettings,
@@ -9,7 +8,7 @@ import {
   frameBytes,
   frameCrc,
   GroupBuilder,
-  SegmentedLog,
+  type SegmentedLog,
 } from "../../../../src/log/mod.ts";
 import { groupBytesMax } from "../../../../src/log/recovery/recovery.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
@@ -31,7 +30,7 @@ async function crashed(): Promise<{
   const { bytes } = await log.describe();
   const builder = new GroupBuilder(1000);
   for (const value of ["d", "e", "f"]) builder.add(run(value), undefined, true);
-  const { group } = builder.seal(log.log.end, 1, machine.clock.nowMs);
+  const { group } = builder.seal(log.storedLog.end, 1, machine.clock.nowMs);
   const frames = [0, 1, 2].map((k) => group.bytes.slice(group.positions[k], group.positions[k + 1]));
   machine.disk.kill();
   return { machine, bytes, group: group.bytes, frames };
@@ -53,7 +52,7 @@ test("a group torn at any byte is cut to its last whole frame, kept beside, coun
     const whole = ends.filter((end) => end <= cut).length - 1;
     assert.deepEqual(await allValues(log), ["a", "b", "c", "d", "e", "f"].slice(0, 3 + whole));
     const rest = cut - ends[whole]!;
-    const { cut: report } = log.log.recovery;
+    const { cut: report } = log.storedLog.recovery;
     if (rest === 0) assert.equal(report, undefined);
     else {
       assert.deepEqual(report, {
@@ -74,7 +73,7 @@ test("a group torn in its middle with a later frame intact is cut, not called co
   write(machine, store, torn, bytes);
   const log = await machine.open();
   assert.deepEqual(await allValues(log), ["a", "b", "c"]);
-  assert.equal(log.log.recovery.cut?.bytes, group.length);
+  assert.equal(log.storedLog.recovery.cut?.bytes, group.length);
   assert.equal((await log.append(run("d2"))).firstOffset, 3);
 });
 
@@ -95,7 +94,7 @@ test("the same is a torn end where the node was allowed not to sync every group"
   const { machine, bytes, frames } = await crashed();
   const log = await machine.open({}, { sync: "never" });
   machine.disk.kill();
-  assert.equal(log.log.failure, undefined);
+  assert.equal(log.storedLog.failure, undefined);
   write(machine, store, frames[1]!, bytes);
   write(machine, store, Uint8Array.of(1), bytes + groupBytesMax);
   const again = await machine.open();
@@ -104,14 +103,6 @@ test("the same is a torn end where the node was allowed not to sync every group"
 
 test("a suffix cut, then shorter frames, then a crash: an old frame behind them does not come back", async () => {
   const machine = simMachine(1);
-  const open = (): SegmentedLog =>
-    SegmentedLog.open({
-      directory: simDirectory,
-      disk: machine.disk,
-      store: machine.store,
-      mapper: heapMapper(machine.disk),
-      newDirectoryId: new Uint8Array(16),
-    });
   const stage = (log: SegmentedLog, term: number, ...values: string[]): void => {
     const builder = new GroupBuilder(1000);
     if (log.end.index === 0) builder.addCommand(batchKind.settings, encodeSettings(defaultSettings));
@@ -120,7 +111,7 @@ test("a suffix cut, then shorter frames, then a crash: an old frame behind them 
     log.stageOwn(group, end);
     log.flushNow();
   };
-  const log = open();
+  const log = machine.openStored();
   stage(log, 1, "keep", "old first, long".padEnd(60), "old second");
   const old = machine.disk.contents(store);
   log.truncateSuffix(3);
@@ -130,7 +121,7 @@ test("a suffix cut, then shorter frames, then a crash: an old frame behind them 
   machine.disk.kill();
   write(machine, store, old.subarray(length), length);
   assert.equal(machine.disk.contents(store).length, old.length);
-  const again = open();
+  const again = machine.openStored();
   assert.equal(again.end.index, 3);
   assert.equal(again.term(3), 2);
   assert.equal(again.recovery.cut?.position, length);
@@ -144,15 +135,15 @@ test("what recovery found without a receipt is written again and synced before i
     // The sync fails and forgets, the process dies, and the bytes are still in the page cache.
     machine.disk.faults.syncFails = 1;
     await assert.rejects(log.append(run("in the cache")), (reason) => {
-      assert.ok(reason instanceof Fault && reason.kind === "disk-failed");
-      assert.equal(reason.written, "unknown");
+      assert.ok(reason instanceof Fault && reason.cause instanceof Fault);
+      assert.deepEqual([reason.written, reason.cause.kind], ["unknown", "disk-failed"]);
       return true;
     });
     machine.disk.kill();
     const again = await machine.open();
     const served = await allValues(again);
     assert.deepEqual(served, ["durable", "in the cache"]);
-    assert.ok(again.log.recovery.rewrittenBytes > 0);
+    assert.ok(again.storedLog.recovery.rewrittenBytes > 0);
     machine.disk.crash();
     assert.deepEqual(await allValues(await machine.open()), served);
   }
@@ -190,8 +181,8 @@ test("an orderly close leaves nothing to write again", async () => {
   const { machine } = await crashed();
   await (await machine.open()).close();
   const log = await machine.open();
-  assert.equal(log.log.recovery.rewrittenBytes, 0);
-  assert.equal(log.log.recovery.indexRebuilt, false);
+  assert.equal(log.storedLog.recovery.rewrittenBytes, 0);
+  assert.equal(log.storedLog.recovery.indexRebuilt, false);
 });
 
 test("a roll that the power cut at any point is finished or undone", async () => {

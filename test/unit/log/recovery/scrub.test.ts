@@ -38,18 +38,18 @@ function listening(): { logger: Logger; errors: object[]; warnings: object[] } {
 test("a scrub reads every sealed byte once and finds nothing in a sound log", async () => {
   const { machine } = await filled();
   const log = await machine.open(settings, scrubbing);
-  const stores = log.log.sealed.reduce((sum, { bytes }) => sum + bytes, 0);
-  assert.equal(log.log.scrubbed.bytes, 0);
+  const stores = log.storedLog.sealed.reduce((sum, { bytes }) => sum + bytes, 0);
+  assert.equal(log.storedLog.scrubbed.bytes, 0);
   pass(machine, 60_000);
-  assert.equal(log.log.scrubbed.passes, 1);
-  assert.ok(log.log.scrubbed.bytes >= stores);
-  assert.equal(log.log.damage, undefined);
-  const { bytes } = log.log.scrubbed;
+  assert.equal(log.storedLog.scrubbed.passes, 1);
+  assert.ok(log.storedLog.scrubbed.bytes >= stores);
+  assert.equal(log.storedLog.damage, undefined);
+  const { bytes } = log.storedLog.scrubbed;
   pass(machine, 60_000);
-  assert.equal(log.log.scrubbed.bytes, bytes, "a second pass began at once");
+  assert.equal(log.storedLog.scrubbed.bytes, bytes, "a second pass began at once");
   machine.clock.advance(day);
   pass(machine, 60_000);
-  assert.equal(log.log.scrubbed.passes, 2);
+  assert.equal(log.storedLog.scrubbed.passes, 2);
   await log.close();
 });
 
@@ -60,18 +60,18 @@ test("damage in a sealed store is found without a reader, told, and refuses the 
     machine.disk.flipBit(path, 8 * (machine.disk.contents(path).length - 3));
   const { logger, errors } = listening();
   const log = await machine.open(settings, { ...scrubbing, logger });
-  assert.equal(log.log.damage, undefined);
+  assert.equal(log.storedLog.damage, undefined);
   pass(machine, 60_000);
-  assert.equal(log.log.damagedSegments, 2);
+  assert.equal(log.storedLog.damagedSegments, 2);
   assert.equal(errors.length, 2);
   const told = errors.map((facts) => (facts as { file: string }).file);
   assert.deepEqual(told, [stores[2], stores[4]]);
-  const { facts } = log.log.damage!;
+  const { facts } = log.storedLog.damage!;
   assert.equal(facts["file"], stores[2]!.slice(`${simDirectory}/log/`.length));
   assert.equal(facts["repair"], `tailrace repair ${simDirectory}`);
   assert.equal(await valueAt(log, 0), "value 0", "what is sound is served");
   await assert.rejects(
-    valueAt(log, log.log.sealed[2]!.nextOffset - 1),
+    valueAt(log, log.storedLog.sealed[2]!.nextOffset - 1),
     (reason) => reason instanceof Fault && reason.kind === "corrupt",
   );
   await log.close();
@@ -91,7 +91,7 @@ test("a damaged index of a sealed segment is built anew by the scrub", async () 
   const log = await machine.open(settings, { ...scrubbing, logger });
   pass(machine, 60_000);
   assert.deepEqual(machine.disk.contents(index), before);
-  assert.deepEqual([errors.length, log.log.damagedSegments], [0, 0]);
+  assert.deepEqual([errors.length, log.storedLog.damagedSegments], [0, 0]);
   assert.ok(warnings.some((facts) => (facts as { file?: string }).file === index));
   await log.close();
 });
@@ -104,8 +104,8 @@ test("a store that cannot be read, or is gone, is damage to the scrub", async ()
   machine.disk.faultyPath = (path) => path === stores[2];
   machine.disk.faults.readFails = 1;
   pass(machine, 60_000);
-  assert.equal(log.log.damagedSegments, 2);
-  assert.equal(log.log.damage?.facts["why"], "missing");
+  assert.equal(log.storedLog.damagedSegments, 2);
+  assert.equal(log.storedLog.damage?.facts["why"], "missing");
   await log.close();
 });
 
@@ -115,14 +115,15 @@ test("a scrub goes on where it stopped when the log was closed", async () => {
   const slow = { checkBytesMax: 0, scrubBytesPerSecond: 1000 };
   const log = await machine.open(settings, slow);
   // A segment's store and the step for its index take 256 KiB of time at most: three of them, and no more.
-  while ((machine.store.get("log/scrubbed") ?? 0) !== log.log.sealed[2]!.first) machine.clock.advance(1000);
+  while ((machine.store.get("log/scrubbed") ?? 0) !== log.storedLog.sealed[2]!.first)
+    machine.clock.advance(1000);
   await log.close();
   assert.equal(machine.clock.timers, 0, "a closed log leaves no timer");
   machine.disk.flipBit(stores[0]!, 8 * (machine.disk.contents(stores[0]!).length - 3));
   machine.disk.flipBit(stores[3]!, 8 * (machine.disk.contents(stores[3]!).length - 3));
   const again = await machine.open(settings, slow);
-  while (again.log.damage === undefined) machine.clock.advance(1000);
-  assert.equal(again.log.damage.facts["file"], stores[3]!.slice(`${simDirectory}/log/`.length));
+  while (again.storedLog.damage === undefined) machine.clock.advance(1000);
+  assert.equal(again.storedLog.damage.facts["file"], stores[3]!.slice(`${simDirectory}/log/`.length));
   await again.close();
 });
 
@@ -134,7 +135,7 @@ test("what is trimmed, cut off or un-sealed under a scrub is not taken for damag
     await log.trim(Math.min(59, 2 * n));
   }
   pass(machine, 60_000);
-  assert.equal(log.log.scrubbed.passes, 1);
-  assert.equal(log.log.damage, undefined);
+  assert.equal(log.storedLog.scrubbed.passes, 1);
+  assert.equal(log.storedLog.damage, undefined);
   await log.close();
 });

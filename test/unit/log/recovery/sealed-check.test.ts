@@ -18,18 +18,18 @@ async function filled(records: number): Promise<{ machine: SimMachine; stores: s
 test("opening checks sealed bytes from the newest back, up to its budget", async () => {
   const { machine, stores } = await filled(60);
   const probe = await machine.open(settings);
-  const { sealed } = probe.log;
+  const { sealed } = probe.storedLog;
   const sizes = sealed.map(({ bytes, seal }) => bytes + entryBytes * seal.entries);
   const all = sizes.reduce((sum, size) => sum + size, 0);
   assert.ok(sizes.length > 5);
   assert.deepEqual(
-    [probe.log.recovery.checkedBytes, probe.log.recovery.joinedSegments],
+    [probe.storedLog.recovery.checkedBytes, probe.storedLog.recovery.joinedSegments],
     [all, stores.length - 1],
   );
   await probe.close();
   const two = sizes.at(-1)! + sizes.at(-2)!;
   const budget = await machine.open(settings, { checkBytesMax: two });
-  assert.equal(budget.log.recovery.checkedBytes, two);
+  assert.equal(budget.storedLog.recovery.checkedBytes, two);
   await budget.close();
   // The last bit of the second newest is found, that of the third newest is not.
   const flip = (ordinal: number): void => {
@@ -41,7 +41,7 @@ test("opening checks sealed bytes from the newest back, up to its budget", async
   flip(1);
   flip(2);
   const missed = await machine.open(settings, { checkBytesMax: two });
-  assert.equal(missed.log.damage, undefined);
+  assert.equal(missed.storedLog.damage, undefined);
   await missed.close();
 });
 
@@ -50,7 +50,7 @@ test("opening a log of hundreds of segments looks at no more of them than of six
     const { machine, stores } = await filled(records);
     assert.ok(stores.length > 100);
     const log = await machine.open(settings, { checkBytesMax: 2000 });
-    const { joinedSegments, checkedBytes } = log.log.recovery;
+    const { joinedSegments, checkedBytes } = log.storedLog.recovery;
     assert.equal(joinedSegments, 64);
     assert.ok(checkedBytes <= 2000);
     await log.close();

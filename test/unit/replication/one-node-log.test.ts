@@ -1,8 +1,17 @@
+/** The log of a cluster of one node, on a simulated disk and a clock that the tests move. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
 import { SyncPolicy } from "../../../src/log/mod.ts";
-import { allValues, run, simDirectory, simMachine, valueAt, valuesOf } from "../../support/logs.ts";
+import {
+  allValues,
+  run,
+  type StillClock,
+  simDirectory,
+  simMachine,
+  valueAt,
+  valuesOf,
+} from "../../support/logs.ts";
 
 const isFault =
   (kind: FaultKind, written: "no" | "unknown" = "no") =>
@@ -12,6 +21,14 @@ const isFault =
     return true;
   };
 const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Lets time pass, in steps in which maintenance can work. */
+async function pass(clock: StillClock, ms: number, stepMs = 500): Promise<void> {
+  for (let gone = 0; gone < ms; gone += stepMs) {
+    clock.advance(stepMs);
+    await soon();
+  }
+}
 
 describe("group commit", () => {
   test("all that waits is written with one sync", async () => {
@@ -67,14 +84,28 @@ describe("group commit", () => {
     );
   });
 
-  test("close writes what waits, then refuses", async () => {
+  test("close refuses what waits and what comes after it, as not written", async () => {
     const { open } = simMachine(5);
     const log = await open();
-    const waiting = log.append(run("a"));
+    await log.append(run("a"));
+    const waiting = assert.rejects(log.append(run("b")), isFault("unavailable"));
     await log.close();
-    assert.equal((await waiting).firstOffset, 0);
-    await assert.rejects(log.append(run("b")), isFault("unavailable"));
+    await waiting;
+    await assert.rejects(log.append(run("c")), isFault("unavailable"));
     await log.close();
+    assert.deepEqual(await allValues(await open()), ["a"]);
+  });
+
+  test("close finishes the sync that is under way, and says that the outcome of its appends is unknown", async () => {
+    const { disk, open } = simMachine("close");
+    const log = await open({}, { syncPolicy: new SyncPolicy(false) });
+    const before = disk.counts.sync;
+    const syncing = assert.rejects(log.append(run("a")), isFault("interrupted", "unknown"));
+    await Promise.resolve();
+    await log.close();
+    await syncing;
+    assert.ok(disk.counts.sync > before);
+    disk.crash();
     assert.deepEqual(await allValues(await open()), ["a"]);
   });
 });
@@ -93,23 +124,23 @@ describe("a full disk", () => {
     let refused = 0;
     for (let n = 0; n < 40; n++)
       await log.append(run("y".repeat(1000))).catch((reason) => refused++ && isFault("disk-full")(reason));
-    assert.ok(refused > 0 && log.full);
+    assert.ok(refused > 0);
+    assert.equal(log.replica.obstacle?.kind, "disk-full");
     const { next } = await log.bounds();
     assert.equal(await valueAt(log, 0), "first");
-    // The disk is now full to the last byte: the trim lives on the reserve.
-    disk.capacityBytes -= disk.freeBytes("/");
+    // Only the room of the reserve is left: the trim is written there.
+    assert.ok(disk.freeBytes("/") < options.reserveBytes);
     await assert.rejects(log.append(run("no")), isFault("disk-full"));
     assert.equal(await log.trim(next - 1), next - 1);
-    clock.advance(300);
-    await soon();
+    await pass(clock, 2000);
     assert.equal((await log.append(run("again"))).firstOffset, next);
-    assert.equal(log.full, false);
+    assert.equal(log.replica.obstacle, undefined);
     await log.close();
     assert.equal(disk.contents(`${simDirectory}/reserve`).length, 20_000);
   });
 
-  test("what was queued behind the failed group fails with it, and nothing of it is there", async () => {
-    const { disk, open } = simMachine(7);
+  test("what was accepted before it was full is written in order once there is room, and nothing is before", async () => {
+    const { disk, clock, open } = simMachine(7);
     const log = await open(settings, { ...options, syncPolicy: new SyncPolicy(false) });
     await log.append(run("a"));
     disk.capacityBytes = 20_600;
@@ -121,12 +152,17 @@ describe("a full disk", () => {
       log.append(big, stamp(1)),
       log.append(run("c"), { expectedOffset: 3 }),
     ];
-    for (const outcome of await Promise.allSettled(tries)) {
-      assert.ok(outcome.status === "rejected");
-      assert.notEqual((outcome.reason as Fault).written, "unknown");
-    }
-    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    await pass(clock, 2000);
+    await assert.rejects(log.append(run("d")), isFault("disk-full"));
     assert.deepEqual(await allValues(log), ["a"]);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    await pass(clock, 2000);
+    const offsets = (await Promise.all(tries)).map(({ firstOffset }) => firstOffset);
+    assert.deepEqual(offsets, [1, 2, 3]);
+    assert.deepEqual(
+      (await allValues(log)).map((value) => value[0]),
+      ["a", "x", "x", "c"],
+    );
   });
 
   test("a directory that is opened on a full disk can be read", async () => {
@@ -143,9 +179,10 @@ describe("a full disk", () => {
 
 describe("retention", () => {
   test("by bytes: old segments go as new ones come, and the files with them", async () => {
-    const { disk, open } = simMachine(9);
+    const { disk, clock, open } = simMachine(9);
     const log = await open({ segmentStoreBytesMax: 1000, retentionBytes: 3000 });
     for (let n = 0; n < 200; n++) await log.append(run(`${n}`.padEnd(50)));
+    await pass(clock, 3000);
     const { bytes, lowest, segments } = await log.describe();
     assert.ok(lowest > 100 && bytes < 5000 && segments.length <= 5);
     assert.ok(disk.list(`${simDirectory}/log`).length <= 10);
@@ -166,9 +203,7 @@ describe("retention", () => {
     clock.advance(30_000);
     await soon();
     assert.equal((await log.bounds()).lowest, 0);
-    clock.advance(31_000);
-    await soon();
-    await soon();
+    await pass(clock, 32_000);
     const { lowest, next } = await log.bounds();
     assert.deepEqual([lowest, next], [10, 10]);
   });
@@ -225,13 +260,13 @@ describe("retention", () => {
     await log.close();
   });
 
-  test("a trim of everything frees the last segment's file at once", async () => {
-    const { disk, open } = simMachine(14);
+  test("a trim of everything frees the last segment's file within seconds", async () => {
+    const { disk, clock, open } = simMachine(14);
     const log = await open();
     for (let n = 0; n < 30; n++) await log.append(run(`${n}`.padEnd(100)));
     const before = disk.list(`${simDirectory}/log`);
     assert.equal(await log.trim(30), 30);
-    await soon();
+    await pass(clock, 2000);
     const after = disk.list(`${simDirectory}/log`);
     assert.equal(after.length, 2);
     assert.notDeepEqual(after, before);
@@ -244,10 +279,11 @@ describe("retention", () => {
     const { open } = simMachine(11);
     await (await open({ retentionBytes: 5000 })).close();
     const log = await open({ retentionBytes: 7000 });
-    assert.equal(log.log.state.settings.retentionBytes, 7000);
-    assert.equal(log.log.end.index, 2);
+    assert.equal(log.storedLog.state.settings.retentionBytes, 7000);
+    // The first entry of each term, and the settings twice.
+    assert.equal(log.storedLog.end.index, 4);
     await log.close();
-    assert.equal((await open({ retentionBytes: 7000 })).log.end.index, 2);
+    assert.equal((await open({ retentionBytes: 7000 })).storedLog.end.index, 5);
   });
 });
 
@@ -305,9 +341,10 @@ describe("readers", () => {
     await soon();
     clock.advance(5000);
     await soon();
+    const idle = clock.timers;
     const tails = Array.from({ length: 100 }, () => log.follow(1));
     const ready = tails.map((tail) => tail.ready());
-    assert.equal(clock.timers, 0);
+    assert.equal(clock.timers, idle);
     await log.append(run("b"));
     assert.deepEqual(new Set(await Promise.all(ready)), new Set([true]));
     const slices = new Set(tails.map((tail) => tail.take()));
@@ -345,7 +382,7 @@ describe("readers", () => {
     for (let n = 0; n < 60; n++) await log.append(run(`${n}`.padEnd(100)));
     for (let n = 0; n < 60; n++) assert.equal((await valueAt(log, n)).trim(), `${n}`);
     assert.ok((await log.describe()).segments.length > 50);
-    const { stores, mappings } = log.log.openFiles;
+    const { stores, mappings } = log.storedLog.openFiles;
     assert.ok(stores <= 4 && mappings <= 4);
   });
 
@@ -369,7 +406,7 @@ describe("readers", () => {
       assert.equal(await log.seek({ fromTimeMs: 2_000_000 + 100 * n - 50 }), n);
     }
     assert.equal(await log.seek({ fromTimeMs: 2_003_000 }), 30);
-    clock.nowMs = 1;
+    clock.setByMs = 1 - clock.nowMs;
     const { timestampMs } = await log.append(run("the clock went back"));
     assert.equal(timestampMs, 2_002_900);
   });
