@@ -1,94 +1,199 @@
 /**
  * Fault: every failure that is expected, in one closed table. A fault says what was expected, what was found and
- * whether the write happened. What must never happen is an assertion instead (lib/assert).
+ * whether the write happened. A broken invariant is an assertion instead (lib/assert).
  *
- * Never: knows a protocol's codes (the service maps kinds to codes, exhaustively), is subclassed.
+ * A fault knows no protocol: api/calls/error-mapping.ts maps each kind to a code and a status.
  */
+import type { CommonFactName, FactName, FactsNamed } from "./fault-facts.ts";
 import type { Written } from "./types.ts";
 
-/** Kind of fault → may the same call be repeated as it is, and what it means when nothing else is said. */
+interface KindRow {
+  /** True: the same call may be repeated as it is. */
+  readonly retry: boolean;
+  /** The message of a fault without one of its own. */
+  readonly sentence: string;
+  /** Facts that only some kinds carry, besides the common ones. */
+  readonly facts: readonly FactName[];
+}
+
 const kinds = {
-  "bad-request": { retry: false, sentence: "the request is malformed" },
-  "bad-record": { retry: false, sentence: "a record is malformed" },
-  "unexpected-compression": { retry: false, sentence: "a message is compressed, and no encoding was named" },
-  "too-large": { retry: false, sentence: "larger than the limit" },
-  "out-of-range": { retry: false, sentence: "the offset is not in the log" },
-  "offset-mismatch": { retry: false, sentence: "the log does not end at the expected offset" },
-  "out-of-sequence": { retry: false, sentence: "the producer's sequence does not follow its last" },
+  "bad-request": {
+    retry: false,
+    sentence: "the request is malformed",
+    facts: ["field", "limit", "tag", "expression", "text", "why"],
+  },
+  "bad-record": { retry: false, sentence: "a record is malformed", facts: ["field", "record", "position"] },
+  "unexpected-compression": {
+    retry: false,
+    sentence: "a message is compressed, and no encoding was named",
+    facts: ["limit"],
+  },
+  "too-large": {
+    retry: false,
+    sentence: "larger than the limit",
+    facts: [
+      "limit",
+      "found",
+      "record",
+      "records",
+      "bytes",
+      "recordsMax",
+      "bytesMax",
+      "foundBytes",
+      "kind",
+      "head",
+      "body",
+      "headMax",
+      "bodyMax",
+    ],
+  },
+  "out-of-range": {
+    retry: false,
+    sentence: "the offset is not in the log",
+    facts: ["offset", "lowest", "next"],
+  },
+  "offset-mismatch": {
+    retry: false,
+    sentence: "the log does not end at the expected offset",
+    facts: ["expected", "next"],
+  },
+  "out-of-sequence": {
+    retry: false,
+    sentence: "the producer's sequence does not follow its last",
+    facts: ["expected", "sequence"],
+  },
   "sequence-too-old": {
     retry: false,
     sentence: "the producer's sequence is older than the results that are kept",
+    facts: ["sequence", "expected", "oldest", "last_sequence", "last_offset"],
   },
-  "producer-fenced": { retry: false, sentence: "a newer epoch of this producer exists" },
-  "unknown-producer": { retry: false, sentence: "the producer is not known, or was forgotten" },
-  "too-many-producers": { retry: false, sentence: "no room for another producer" },
-  unauthenticated: { retry: false, sentence: "a client certificate is required" },
-  "permission-denied": { retry: false, sentence: "not allowed" },
-  "not-found": { retry: false, sentence: "there is no such thing" },
-  "failed-precondition": { retry: false, sentence: "the state does not allow it" },
-  unimplemented: { retry: false, sentence: "not supported" },
-  "not-leader": { retry: true, sentence: "this node is not the leader" },
-  unavailable: { retry: true, sentence: "the log is not available now" },
-  unreachable: { retry: false, sentence: "no node could be reached" },
-  overloaded: { retry: true, sentence: "a limit is reached" },
-  "disk-full": { retry: true, sentence: "the disk is full" },
-  "disk-busy": { retry: true, sentence: "the disk takes no writes now" },
-  deadline: { retry: false, sentence: "the deadline has passed" },
-  canceled: { retry: false, sentence: "the caller went away" },
-  interrupted: { retry: false, sentence: "the leader changed before the outcome was known" },
-  unknown: { retry: false, sentence: "the outcome is not known" },
-  "disk-failed": { retry: false, sentence: "a write could not be made durable" },
-  corrupt: { retry: false, sentence: "stored bytes are damaged" },
-  "foreign-directory": { retry: false, sentence: "the data directory is not this node's" },
-  "unsupported-version": { retry: false, sentence: "written by another version" },
-  locked: { retry: false, sentence: "another process holds it" },
-  config: { retry: false, sentence: "the configuration is not valid" },
-} as const satisfies Record<string, { retry: boolean; sentence: string }>;
+  "producer-fenced": { retry: false, sentence: "a newer epoch of this producer exists", facts: ["epoch"] },
+  "unknown-producer": {
+    retry: false,
+    sentence: "the producer is not known, or its state has expired",
+    facts: ["sequence"],
+  },
+  "too-many-producers": { retry: false, sentence: "no room for another producer", facts: ["limit"] },
+  unauthenticated: { retry: false, sentence: "a client certificate is required", facts: [] },
+  "permission-denied": { retry: false, sentence: "not allowed", facts: ["subject", "object", "action"] },
+  "not-found": { retry: false, sentence: "not found", facts: ["service", "directory"] },
+  "failed-precondition": {
+    retry: false,
+    sentence: "the state does not allow it",
+    facts: ["name", "cluster", "ownCluster", "next", "records", "last", "lowest"],
+  },
+  unimplemented: { retry: false, sentence: "not supported", facts: ["limit"] },
+  "not-leader": { retry: true, sentence: "this node is not the leader", facts: [] },
+  unavailable: { retry: true, sentence: "the log is not available now", facts: ["host", "port"] },
+  unreachable: { retry: false, sentence: "no node could be reached", facts: [] },
+  overloaded: {
+    retry: true,
+    sentence: "a limit is reached",
+    facts: ["limit", "waitingBytes", "waitingAppends", "max"],
+  },
+  "disk-full": {
+    retry: true,
+    sentence: "the disk is full",
+    facts: ["reserveBytes", "freeBytes", "volumeBytes", "needed", "errno"],
+  },
+  "disk-busy": { retry: true, sentence: "the disk takes no writes now", facts: ["errno"] },
+  deadline: { retry: false, sentence: "the deadline has passed", facts: ["limit", "timeoutMs"] },
+  canceled: { retry: false, sentence: "the client disconnected", facts: ["limit"] },
+  interrupted: { retry: false, sentence: "the leader changed before the outcome was known", facts: [] },
+  unknown: { retry: false, sentence: "the outcome is not known", facts: [] },
+  "disk-failed": { retry: false, sentence: "a write could not be made durable", facts: ["path", "errno"] },
+  corrupt: {
+    retry: false,
+    sentence: "stored bytes are damaged",
+    facts: ["file", "position", "why", "key", "part", "index", "offset", "expected", "found"],
+  },
+  "foreign-directory": {
+    retry: false,
+    sentence: "the data directory belongs to another node",
+    facts: ["file"],
+  },
+  "unsupported-version": {
+    retry: false,
+    sentence: "written by another version",
+    facts: ["file", "found", "expected"],
+  },
+  locked: { retry: false, sentence: "another process holds it", facts: ["directory", "pid"] },
+  config: {
+    retry: false,
+    sentence: "the configuration is not valid",
+    facts: [
+      "line",
+      "lines",
+      "linesMax",
+      "text",
+      "known",
+      "file",
+      "field",
+      "directory",
+      "path",
+      "name",
+      "usage",
+      "setting",
+      "value",
+      "low",
+      "high",
+      "foundBytes",
+    ],
+  },
+} as const satisfies Record<string, KindRow>;
 
 export type FaultKind = keyof typeof kinds;
 
-/** Does this kind invite clients to repeat the call? Of such a fault nothing may have been written. */
+/** Returns whether clients repeat a call that fails with this kind. Such a fault is thrown only if nothing was written. */
 export const invitesRetry = (kind: FaultKind): boolean => kinds[kind].retry;
 
-export type Facts = Readonly<Record<string, string | number | boolean>>;
+/** The facts that a fault of this kind can carry. */
+export type Facts<Kind extends FaultKind = FaultKind> = FactsNamed<
+  CommonFactName | (typeof kinds)[Kind]["facts"][number]
+>;
 
-export interface FaultOptions {
-  /** The sentence people read, without the characters : / ? # , ; = + & @ $ (some clients garble them). */
+export interface FaultOptions<Kind extends FaultKind = FaultKind> {
+  /**
+   * The sentence that people read. Default: the sentence of the kind. Some clients garble the characters
+   * : / ? # , ; = + & @ $ in it.
+   */
   readonly message?: string;
-  readonly facts?: Facts;
+  readonly facts?: Facts<Kind>;
   /** Default "no". */
   readonly written?: Written;
-  /** For the log only; never sent. */
+  /** For the log. It is not sent to clients. */
   readonly cause?: unknown;
-  /** Something was thrown that is no fault: a bug. Default false. */
+  /** True if something other than a Fault was thrown, which is a bug. Default false. */
   readonly unexpected?: boolean;
 }
 
-/** Messages and facts hold what a caller sent: an answer must not grow with it. */
+/** Messages and facts repeat what a client sent. A response must not grow with it. */
 const textCharsMax = 2000;
 
-/** The text, cut when it is too long, and without half characters: encodeURIComponent refuses these. */
+/** The text, cut if it is too long, without unpaired surrogates, which encodeURIComponent refuses. */
 function bounded(text: string): string {
   return (text.length <= textCharsMax ? text : `${text.slice(0, textCharsMax)}…`).toWellFormed();
 }
 
-function boundedFacts(facts: Facts): Facts {
+function boundedFacts<Kind extends FaultKind>(facts: Facts<Kind>): Facts<Kind> {
   const entries = Object.entries(facts);
   if (entries.every(([, value]) => typeof value !== "string" || value === bounded(value))) return facts;
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name, typeof value === "string" ? bounded(value) : value]),
-  );
+  const cut = entries.map(([name, value]) => [name, typeof value === "string" ? bounded(value) : value]);
+  return Object.fromEntries(cut) as Facts<Kind>;
 }
 
-/** An expected failure. Throw one rather than any other Error. */
-export class Fault extends Error {
+/** An expected failure. Code throws a Fault for every failure that is not a bug. */
+export class Fault<Kind extends FaultKind = FaultKind> extends Error {
+  /** Types only: without it, `instanceof` would narrow to Fault<any>. */
+  declare static readonly [Symbol.hasInstance]: (value: unknown) => value is Fault;
+
   override readonly name = "Fault";
-  readonly kind: FaultKind;
-  readonly facts: Facts;
+  readonly kind: Kind;
+  readonly facts: Facts<Kind>;
   readonly written: Written;
   readonly unexpected: boolean;
 
-  constructor(kind: FaultKind, options: FaultOptions = {}) {
+  constructor(kind: Kind, options: FaultOptions<Kind> = {}) {
     super(
       bounded(options.message ?? kinds[kind].sentence),
       options.cause === undefined ? {} : { cause: options.cause },
@@ -99,17 +204,17 @@ export class Fault extends Error {
     this.unexpected = options.unexpected ?? false;
   }
 
-  /** May the same call be repeated as it is? Only ever true when nothing was written. */
+  /** True if the same call may be repeated as it is: the kind invites it, and nothing was written. */
   get retry(): boolean {
     return invitesRetry(this.kind) && this.written === "no";
   }
 
-  /** The fault itself, or what was thrown wrapped as "unknown" with the cause kept for the log. */
+  /** Returns the fault itself, or a Fault "unknown" whose cause is what was thrown. */
   static from(reason: unknown): Fault {
     if (reason instanceof Fault) return reason;
     return new Fault("unknown", { written: "unknown", unexpected: true, cause: reason });
   }
 }
 
-/** All kinds, for exhaustive tests. */
+/** All kinds. */
 export const faultKinds = Object.keys(kinds) as readonly FaultKind[];

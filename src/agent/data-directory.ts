@@ -53,7 +53,7 @@ function openStore(path: string): StableStore {
 /** Damage that did not say yet what can be done about it. */
 export function withRepair(reason: unknown, directory: string): unknown {
   if (!(reason instanceof Fault) || reason.kind !== "corrupt") return reason;
-  if (reason.facts["repair"] !== undefined) return reason;
+  if (reason.facts.repair !== undefined) return reason;
   const repair = `tailrace repair ${directory}`;
   return new Fault("corrupt", {
     message: `${reason.message}; nothing was changed. See what a repair would do: ${repair}`,

@@ -29,8 +29,8 @@ export const misuse = (message: string): Fault => new Fault("config", { message,
 
 /** The exit status of a fault. */
 export function statusOf(fault: Fault): number {
-  if (fault.facts["unreachable"] === true) return exitStatus.unreachable;
-  if (fault.facts["usage"] === true) return exitStatus.usage;
+  if (fault.facts.unreachable === true) return exitStatus.unreachable;
+  if (fault.facts.usage === true) return exitStatus.usage;
   return byKind[fault.kind] ?? exitStatus.failed;
 }
 
@@ -63,8 +63,8 @@ const oftenSaid = ["members", "directory", "pid", "path"];
 /** What became of a write, where that is not plain: after a stream of records some are in the log. */
 function outcome({ written, facts }: Fault): string {
   if (written === "unknown") return "; it is not known whether it was written";
-  const before = facts["records_before"];
-  if (typeof before !== "number") return "";
+  const before = facts.records_before;
+  if (before === undefined) return "";
   return before === 0 ? "; nothing was written" : `; ${before} records were written before, and none after`;
 }
 

@@ -156,7 +156,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
     } catch (reason) {
       const { kind, facts } = Fault.from(reason);
       const { lowest, next } = facts;
-      if (kind !== "out-of-range" || typeof next !== "number" || typeof lowest !== "number") throw reason;
+      if (kind !== "out-of-range" || next === undefined || lowest === undefined) throw reason;
       if (!("offset" in start)) return next;
       if (start.offset < lowest) throw reason;
       return start.offset;

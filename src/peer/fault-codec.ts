@@ -4,6 +4,7 @@
  * Never: makes "not written" of what it does not understand.
  */
 import { type Facts, Fault, type FaultKind, faultKinds } from "../fault.ts";
+import { factsFrom } from "../fault-facts.ts";
 
 export interface WireFault {
   readonly kind: string;
@@ -23,15 +24,7 @@ export function decodeFault(value: unknown): Fault {
   const known = faultKinds.find((each) => each === kind);
   return new Fault(known ?? ("unknown" satisfies FaultKind), {
     ...(typeof message === "string" ? { message } : {}),
-    facts: plainFacts(facts),
+    facts: factsFrom(facts),
     written: written === "no" ? "no" : "unknown",
   });
-}
-
-function plainFacts(value: unknown): Facts {
-  if (typeof value !== "object" || value === null) return {};
-  const simple = Object.entries(value).filter(([, fact]) =>
-    ["string", "number", "boolean"].includes(typeof fact),
-  );
-  return Object.fromEntries(simple) as Facts;
 }

@@ -51,7 +51,7 @@ export function linkReports(ports: ReportPorts): LinkEvents {
     lost: (lane, fault, wasOpen) => {
       if (link() === undefined) return;
       const told = { ...facts, lane, why: fault.message, ...fault.facts };
-      const why = String(fault.facts["code"] ?? fault.message);
+      const why = String(fault.facts.code ?? fault.message);
       if (fault.kind !== "unavailable") warn({ ...facts, lane }, fault, "the link to a peer is refused");
       else if (wasOpen) logger.warn(told, "a link to a peer was lost");
       else if (why !== trouble) logger.warn({ ...told, err: fault.cause }, "a peer cannot be linked");

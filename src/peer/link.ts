@@ -104,8 +104,7 @@ export class PeerLink {
 
   /** The reason of that in one word, such as `other-cluster`. */
   get refusedFor(): string | undefined {
-    const reason = this.#refused?.facts["reason"];
-    return typeof reason === "string" ? reason : undefined;
+    return this.#refused?.facts.reason;
   }
 
   queuedBytes(kind: LaneKind): number {
@@ -264,10 +263,10 @@ export class PeerLink {
     const { events } = this.#options;
     side.requester.lost(fault);
     if (fault.kind !== "unavailable") this.#refused = fault;
-    else if (fault.facts["code"] === "ECONNREFUSED") this.#refused = undefined; // Nobody is there to refuse now.
+    else if (fault.facts.code === "ECONNREFUSED") this.#refused = undefined; // Nobody is there to refuse now.
     if (isDisowning(fault)) events.disowned(fault);
     events.lost(side.kind, fault, wasOpen);
-    if (fault.facts["code"] === "ECONNREFUSED") events.gone();
+    if (fault.facts.code === "ECONNREFUSED") events.gone();
     // Also when it never opened: something may have waited for that.
     else this.#tellUnreachable();
   }
@@ -291,5 +290,5 @@ export class PeerLink {
 }
 
 function isDisowning({ facts }: Fault): boolean {
-  return facts["refusedByPeer"] === true && (facts["reason"] === "rolled-back" || facts["reason"] === "copy");
+  return facts.refusedByPeer === true && (facts.reason === "rolled-back" || facts.reason === "copy");
 }

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Fault, type FaultKind } from "../../src/fault.ts";
+import { type Facts, Fault, type FaultKind } from "../../src/fault.ts";
 import type { CommitLog, ProducerStamp, Written } from "../../src/types.ts";
 import { allValues, run, valueAt, valuesOf, whyNotFollow } from "../support/logs.ts";
 
@@ -16,12 +16,12 @@ export interface OpenedLog extends AsyncDisposable {
 type Case = (log: CommitLog) => Promise<void>;
 
 const isFault =
-  (kind: FaultKind, facts: Readonly<Record<string, unknown>> = {}, written: Written = "no") =>
+  (kind: FaultKind, facts: Facts = {}, written: Written = "no") =>
   (reason: unknown): boolean => {
     assert.ok(reason instanceof Fault, `not a Fault: ${String(reason)}`);
     assert.equal(reason.kind, kind);
     assert.equal(reason.written, written);
-    for (const [name, value] of Object.entries(facts)) assert.equal(reason.facts[name], value, name);
+    assert.partialDeepStrictEqual(reason.facts, facts);
     return true;
   };
 

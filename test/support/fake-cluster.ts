@@ -109,9 +109,9 @@ export class FakeCluster {
   #serve(node: FakeNode): Partial<ServiceImpl<typeof Log>> {
     const { log } = this;
     const nextOn = async (): Promise<number> => Math.max(0, (await log.bounds()).next - node.lag);
-    const outOfRange = async (requested: number): Promise<Fault> =>
+    const outOfRange = async (offset: number): Promise<Fault> =>
       new Fault("out-of-range", {
-        facts: { requested, lowest: (await log.bounds()).lowest, next: await nextOn() },
+        facts: { offset, lowest: (await log.bounds()).lowest, next: await nextOn() },
       });
     return {
       getServers: () => ({
@@ -182,7 +182,7 @@ export class FakeCluster {
     request: ConsumeRequest,
     signal: AbortSignal,
     nextOn: () => Promise<number>,
-    outOfRange: (requested: number) => Promise<Fault>,
+    outOfRange: (offset: number) => Promise<Fault>,
   ): AsyncGenerator<RecordBatch> {
     node.requests.push(request);
     node.openStreams++;

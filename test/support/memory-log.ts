@@ -160,7 +160,7 @@ export class MemoryLog implements CommitLog {
     };
   }
 
-  #outOfRange(requested: Offset): Fault {
-    return new Fault("out-of-range", { facts: { requested, lowest: this.#lowest, next: this.#next } });
+  #outOfRange(offset: Offset): Fault {
+    return new Fault("out-of-range", { facts: { offset, lowest: this.#lowest, next: this.#next } });
   }
 }

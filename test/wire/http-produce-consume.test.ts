@@ -110,7 +110,7 @@ test("an offset outside the log is 404 and says where the log is", async () => {
     const { status, json } = await curl(served.url, { body: `{"offset":${offset}}` });
     assert.equal(status, 404);
     assert.deepEqual(
-      [json["code"], json["requested"], json["lowest"], json["next"]],
+      [json["code"], json["offset"], json["lowest"], json["next"]],
       ["out_of_range", offset, 1, 3],
     );
   }

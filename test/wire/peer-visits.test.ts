@@ -110,7 +110,7 @@ describe("asking a node", () => {
           Promise.reject(
             new Fault("failed-precondition", {
               message: "not now",
-              facts: { quorum: 2 },
+              facts: { records: 2 },
               cause: new Error("x"),
             }),
           ),
@@ -119,7 +119,7 @@ describe("asking a node", () => {
     const fault = await faultOf(a.network.ask(b.address, "leave", {}));
     assert.equal(fault.kind, "failed-precondition");
     assert.equal(fault.message, "not now");
-    assert.deepEqual(fault.facts, { quorum: 2 });
+    assert.deepEqual(fault.facts, { records: 2 });
   });
 
   test("an answer that is no plain value is a fault, not a silence", async () => {

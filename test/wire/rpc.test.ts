@@ -97,7 +97,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(error.code, Code.OutOfRange);
         assert.equal(fault.kind, "out-of-range");
         assert.equal(fault.written, "no");
-        assert.deepEqual(fault.facts, { requested: 5, lowest: 0, next: 0 });
+        assert.deepEqual(fault.facts, { offset: 5, lowest: 0, next: 0 });
       });
 
       test("a missing record, an empty batch and a number beyond 2^53 are invalid, and nothing is written", async () => {
@@ -445,7 +445,7 @@ test("JSON over HTTP/1.1 shows zeros, and errors carry details", async () => {
   assert.equal(missing.json["code"], "out_of_range");
   const [info] = missing.json["details"] as { type: string; debug: { reason: string; metadata: object } }[];
   assert.equal(info?.type, "google.rpc.ErrorInfo");
-  assert.deepEqual(info.debug.metadata, { written: "no", requested: "4", lowest: "0", next: "1" });
+  assert.deepEqual(info.debug.metadata, { written: "no", offset: "4", lowest: "0", next: "1" });
   assert.equal((await call("Produce", '{"record":')).status, 400);
   assert.equal((await call("Produce", '{"record":{"value":"!!"}}')).status, 400);
 });

@@ -107,7 +107,7 @@ export class MembersAdmin {
   async #askLeader(verb: string, body: object): Promise<unknown> {
     const { replica, ask, clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + orderMs;
-    let last = new Fault("unavailable", { message: noLeader });
+    let last: Fault = new Fault("unavailable", { message: noLeader });
     for (;;) {
       const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
       try {

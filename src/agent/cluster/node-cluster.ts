@@ -7,7 +7,7 @@
  */
 import type { Caller } from "../../access/mod.ts";
 import type { ClusterAdmin } from "../../api/mod.ts";
-import { Fault } from "../../fault.ts";
+import { type Facts, Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { chainStart, emptyCheckpoint } from "../../log/mod.ts";
@@ -159,7 +159,7 @@ export class NodeCluster implements Disposable {
    * be to be started again, and again. It is remembered, until the directory was emptied or repaired.
    */
   disowned({ message, facts }: Fault, by: string): void {
-    const disowned = { reason: String(facts["reason"]), message, by };
+    const disowned = { reason: String(facts.reason), message, by };
     try {
       this.#options.replica.state.saveDisowned(disowned);
     } catch (err) {
@@ -182,7 +182,7 @@ export class NodeCluster implements Disposable {
   }
 
   /** Where the members are, for a caller that has asked a node that is not a member. */
-  #memberFacts(): Record<string, string> {
+  #memberFacts(): Facts {
     const { replica } = this.#options;
     const configuration = replica.started
       ? replica.node.configuration
@@ -321,7 +321,7 @@ export class NodeCluster implements Disposable {
     logger.warn({}, why);
     readiness.set(reason, why);
     const facts = this.#memberFacts();
-    const where = facts["members"] === undefined ? "" : `, its members are at ${facts["members"]}`;
+    const where = facts.members === undefined ? "" : `, its members are at ${facts.members}`;
     replica.outside = new Fault("failed-precondition", { message: `${why}${where}`, facts });
   }
 

@@ -141,9 +141,8 @@ export function connectErrorOf(reason: unknown): ConnectError {
       value: { reason: reasonOf(fault.kind), domain: errorDomain, metadata: metadataOf(fault) },
     },
   ];
-  const field = fault.facts["field"];
   if (codes[fault.kind] === Code.InvalidArgument) {
-    const violation = { field: typeof field === "string" ? field : "", description: fault.message };
+    const violation = { field: fault.facts.field ?? "", description: fault.message };
     details.push({ desc: BadRequestSchema, value: { fieldViolations: [violation] } });
   }
   const delayMs = fault.retry ? retryDelayMs[fault.kind] : undefined;

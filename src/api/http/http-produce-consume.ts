@@ -166,7 +166,7 @@ export function metaOf(exchange: Exchange) {
 
 /** Where the leader would serve the same request, when the fault names it. */
 function leaderLocation(exchange: Exchange, caller: ClientConnection, reason: unknown): string | undefined {
-  const address = reason instanceof Fault ? reason.facts["address"] : undefined;
-  if (typeof address !== "string") return undefined;
+  const address = reason instanceof Fault ? reason.facts.address : undefined;
+  if (address === undefined) return undefined;
   return `${caller.secure ? "https" : "http"}://${address}${exchange.target}`;
 }

@@ -108,8 +108,8 @@ function walkedFrom(first: number, work: () => Uint8Array): Uint8Array {
   try {
     return work();
   } catch (reason) {
-    const record = reason instanceof Fault ? reason.facts["record"] : undefined;
-    if (!(reason instanceof Fault) || typeof record !== "number" || first === 0) throw reason;
+    const record = reason instanceof Fault ? reason.facts.record : undefined;
+    if (!(reason instanceof Fault) || record === undefined || first === 0) throw reason;
     throw new Fault(reason.kind, {
       message: reason.message.replace(`record ${record} `, `record ${first + record} `),
       facts: { ...reason.facts, record: first + record },

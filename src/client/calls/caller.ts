@@ -206,11 +206,7 @@ export class Caller implements Disposable {
     const { clock, backoff, chance } = this.#options;
     avoid?.add(addr);
     if (fault.kind === "not-leader") {
-      const { leader, address } = fault.facts;
-      this.picker.setLeader(
-        typeof leader === "string" ? leader : undefined,
-        typeof address === "string" ? address : undefined,
-      );
+      this.picker.setLeader(fault.facts.leader, fault.facts.address);
       this.resolver.doubt();
       return;
     }

@@ -6,6 +6,7 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Facts, Fault, type FaultKind, faultKinds } from "../../fault.ts";
+import { factsFromText } from "../../fault-facts.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { tlsFaultOf } from "./tls-faults.ts";
 
@@ -58,10 +59,10 @@ export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
   const info = error.findDetails(ErrorInfoSchema).find((detail) => detail.domain === domain);
   if (info !== undefined) {
     const kind = info.reason.toLowerCase().replaceAll("_", "-") as FaultKind;
-    const { written, ...facts } = info.metadata;
+    const { written, ...metadata } = info.metadata;
     return new Fault(faultKinds.includes(kind) ? kind : "unknown", {
       message,
-      facts: factsOf(facts),
+      facts: factsFromText(metadata),
       written: written === "no" || effect === "read" ? "no" : "unknown",
       cause: error,
     });
@@ -102,8 +103,8 @@ export function faultOf(reason: unknown, effect: Effect = "write"): Fault {
 /** The same fault, with the address when no connection to it could be made. */
 export function withAddress(fault: Fault, addr: string): Fault {
   const { kind, facts, written, message } = fault;
-  if (facts["unreachable"] !== true || facts["address"] !== undefined) return fault;
-  const code = typeof facts["code"] === "string" ? facts["code"] : undefined;
+  if (facts.unreachable !== true || facts.address !== undefined) return fault;
+  const { code } = facts;
   const why = code === undefined || message.includes(code) ? message : `${message} (${code})`;
   return new Fault(kind, {
     message: message.includes(addr) ? why : `no connection to ${addr}: ${why}`,
@@ -140,19 +141,6 @@ export function retryDelayOf(fault: Fault): number {
   if (!(fault.cause instanceof ConnectError)) return 0;
   const delay = fault.cause.findDetails(RetryInfoSchema)[0]?.retryDelay;
   return delay === undefined ? 0 : Number(delay.seconds) * 1000 + Math.ceil(delay.nanos / 1_000_000);
-}
-
-const names = ["leader", "address", "id", "node", "field"];
-
-/** Facts travel as strings; those that are whole numbers or truths become so again. */
-function factsOf(metadata: Readonly<Record<string, string>>): Facts {
-  const facts: Record<string, string | number | boolean> = {};
-  for (const [name, text] of Object.entries(metadata)) {
-    if (names.includes(name)) facts[name] = text;
-    else if (text === "true" || text === "false") facts[name] = text === "true";
-    else facts[name] = /^(0|-?[1-9]\d{0,14})$/.test(text) ? Number(text) : text;
-  }
-  return facts;
 }
 
 /** The code of a connection that failed before anything was sent, by whatever it is wrapped in. */

@@ -25,7 +25,7 @@ export class FirstContact {
    * "unreachable", which is not tried again, when none of the `addresses` could be reached for the whole patience.
    */
   failed(fault: Fault, addresses: number, startedMs: number, nowMs: number): Fault {
-    if (fault.facts["unreachable"] !== true) {
+    if (fault.facts.unreachable !== true) {
       if (fault.kind !== "deadline" && fault.kind !== "canceled") this.#reached = true;
       return fault;
     }

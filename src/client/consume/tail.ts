@@ -169,7 +169,7 @@ export class RemoteTail implements Tail {
     if (this.#options.caller.closing.aborted) return true;
     if (fault.kind !== "out-of-range") return final.includes(fault.kind);
     const { lowest } = fault.facts;
-    const isTrimmed = typeof lowest === "number" && lowest > this.#fetched;
+    const isTrimmed = lowest !== undefined && lowest > this.#fetched;
     return isTrimmed || this.#fetched > this.#options.knownEnd();
   }
 

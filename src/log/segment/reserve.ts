@@ -5,7 +5,7 @@
  *
  * A healthy log never asks for the free space.
  */
-import { Fault } from "../../fault.ts";
+import { type Facts, Fault } from "../../fault.ts";
 import { type Disk, isNoSpace, troubleOf } from "../../lib/disk/disk.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { diskFault } from "./disk-fault.ts";
@@ -79,12 +79,13 @@ export class Reserve {
 
   /** Why records are refused, with the figures. */
   fault(): Fault {
-    const facts: Record<string, number> = { reserveBytes: this.bytes };
+    let facts: Facts<"disk-full"> = { reserveBytes: this.bytes };
     let room = "";
     try {
-      facts["freeBytes"] = this.#disk.freeBytes(this.#directory);
-      facts["volumeBytes"] = this.#disk.totalBytes(this.#directory);
-      room = `, ${inMebibytes(facts["freeBytes"]!)} of ${inMebibytes(facts["volumeBytes"]!)} are free`;
+      const freeBytes = this.#disk.freeBytes(this.#directory);
+      const volumeBytes = this.#disk.totalBytes(this.#directory);
+      facts = { ...facts, freeBytes, volumeBytes };
+      room = `, ${inMebibytes(freeBytes)} of ${inMebibytes(volumeBytes)} are free`;
     } catch {
       // The figures are for people; without them the message is only shorter.
     }

@@ -20,7 +20,7 @@ export function addressBytes(host: string): Buffer {
   if (groups === undefined) {
     throw new Fault("bad-request", {
       message: "a numeric IPv4 or IPv6 address is needed",
-      facts: { found: host },
+      facts: { text: host },
     });
   }
   const bytes = Buffer.alloc(16);
@@ -59,7 +59,7 @@ export function parseHostPort(text: string, defaultPort: number): Endpoint {
   if (host === undefined || port < 1 || port > 65_535) {
     throw new Fault("bad-request", {
       message: "an address looks like host and port",
-      facts: { found: text },
+      facts: { text: text },
     });
   }
   return { host, port };

@@ -48,7 +48,7 @@ export function verdictOf({ fault, options, isFirst, isStream, undecided }: Fail
 
 function isAhead({ facts }: Fault): boolean {
   const { expected, sequence } = facts;
-  return typeof expected === "number" && typeof sequence === "number" && expected < sequence;
+  return expected !== undefined && sequence !== undefined && expected < sequence;
 }
 
 /**

@@ -90,14 +90,14 @@ describe("faults between peers", () => {
   test("travel with kind, sentence, facts and whether it was written, and without their cause", () => {
     const fault = new Fault("offset-mismatch", {
       message: "expected 3",
-      facts: { expected: 3, text: "t", yes: true },
+      facts: { expected: 3, code: "t", unreachable: true },
       written: "unknown",
       cause: new Error("a secret"),
     });
     const told = decodeFault(structuredClone(encodeFault(fault)));
     assert.equal(told.kind, "offset-mismatch");
     assert.equal(told.message, "expected 3");
-    assert.deepEqual(told.facts, { expected: 3, text: "t", yes: true });
+    assert.deepEqual(told.facts, { expected: 3, code: "t", unreachable: true });
     assert.equal(told.written, "unknown");
     assert.equal(told.cause, undefined);
   });

@@ -145,7 +145,7 @@ const evil = 'a\n{"level":"fatal"}\u001b[31m\u009b2J\u2028\u202eX\u007f';
 /** Log something of everything with a stranger's words in every place. */
 async function withEvil(format: "json" | "pretty") {
   const { log, text } = await open({ format });
-  const fault = new Fault("bad-request", { message: evil, facts: { field: evil, key: "secret" } });
+  const fault = new Fault("corrupt", { message: evil, facts: { file: evil, key: "secret" } });
   log.warn({ subject: evil, [evil]: 1, err: fault, list: [{ deep: evil }] }, `said ${evil}`);
   log.child({ peer: evil }).error({ err: new Error(evil, { cause: new Error(evil) }) }, "failed");
   return text();

@@ -7,16 +7,16 @@ import { Fault, faultKinds } from "../../../../src/fault.ts";
 
 test("every kind of fault has a code, a status and an ErrorInfo that says what was written", () => {
   for (const kind of faultKinds) {
-    const error = connectErrorOf(new Fault(kind, { facts: { a: 1 } }));
+    const error = connectErrorOf(new Fault(kind, { facts: { tried: 1 } }));
     const [info] = error.details as { desc: { typeName: string }; value: Record<string, unknown> }[];
     assert.equal(info?.desc.typeName, "google.rpc.ErrorInfo");
-    assert.deepEqual(info.value["metadata"], { written: "no", a: "1" });
+    assert.deepEqual(info.value["metadata"], { written: "no", tried: "1" });
     assert.match(String(info.value["reason"]), /^[A-Z_]+$/);
-    const { status, body } = httpErrorOf(new Fault(kind, { facts: { lowest: 3 } }));
+    const { status, body } = httpErrorOf(new Fault(kind, { facts: { tried: 3 } }));
     assert.ok(status >= 400 && status < 600, kind);
     const parsed = JSON.parse(body) as Record<string, unknown>;
     assert.equal(parsed["written"], "no");
-    assert.equal(parsed["lowest"], 3);
+    assert.equal(parsed["tried"], 3);
   }
 });
 

@@ -26,5 +26,5 @@ test("a wait that ends without the record names the end of the log as it is then
   await append();
   await append();
   assert.ok(time.step());
-  assert.deepEqual(await ended, { kind: "out-of-range", requested: 5, lowest: 0, next: 3 });
+  assert.deepEqual(await ended, { kind: "out-of-range", offset: 5, lowest: 0, next: 3 });
 });

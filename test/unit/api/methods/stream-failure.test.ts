@@ -8,11 +8,11 @@ const failed = (fault: Fault) => ({ status: "rejected", reason: fault }) as cons
 
 test("a stream says no only if nothing behind the failure was written, or may have been", () => {
   const before = { records_before: 7 };
-  const fault = new Fault("bad-record", { facts: { index: 1 } });
+  const fault = new Fault("bad-record", { facts: { record: 1 } });
   const alone = streamFailure(fault, before, [failed(new Fault("unavailable"))]);
   assert.deepEqual(
     [alone.kind, alone.written, alone.facts],
-    ["bad-record", "no", { index: 1, records_before: 7 }],
+    ["bad-record", "no", { record: 1, records_before: 7 }],
   );
   for (const behind of [written, failed(new Fault("interrupted", { written: "unknown" }))]) {
     const torn = streamFailure(fault, before, [failed(new Fault("unavailable")), behind]);

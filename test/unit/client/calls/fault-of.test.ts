@@ -8,11 +8,11 @@ import { Fault, faultKinds } from "../../../../src/fault.ts";
 test("every fault that a service sends arrives as the same fault", () => {
   for (const kind of faultKinds) {
     for (const written of ["no", "unknown"] as const) {
-      const sent = new Fault(kind, { written, facts: { next: 7, leader: "7", hint: "x", flag: true } });
+      const sent = new Fault(kind, { written, facts: { tried: 7, leader: "7", unreachable: true } });
       const found = faultOf(wire(connectErrorOf(sent)));
       assert.equal(found.kind, kind);
       assert.equal(found.written, written);
-      assert.deepEqual(found.facts, { next: 7, leader: "7", hint: "x", flag: true });
+      assert.deepEqual(found.facts, { tried: 7, leader: "7", unreachable: true });
       assert.equal(found.retry, sent.retry);
     }
   }
