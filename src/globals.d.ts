@@ -1,6 +1,2 @@
-/**
- * Names that Connect's declarations take from the DOM's, and that Node's types lack.
- *
- * Never: declares a value.
- */
+/** Types that Connect's declarations take from the DOM and that Node's types lack. */
 type HeadersInit = ConstructorParameters<typeof Headers>[0];

@@ -1,5 +1,6 @@
 /**
- * Assertions: a crack in the wall, not weather. Never caught below the process's entry.
+ * Assertions. A failed assertion is a bug, not an expected error (those are Faults). Only the entry of the process
+ * catches it.
  */
 
 export class AssertionFailed extends Error {

@@ -1,15 +1,15 @@
 /**
- * The boundary of a socket: what a handler of its events throws ends that socket, with one log line, and nothing else.
- * An exception that leaves such a handler would end the process.
+ * The boundary of a socket. An exception in a handler of its events ends that socket, with one log line. An exception
+ * that leaves such a handler would end the process.
  */
 import type { Logger } from "./telemetry.ts";
 
-/** What can be ended. */
+/** A socket or stream. */
 export interface Endable {
   destroy(): unknown;
 }
 
-/** Runs `work`; what it throws destroys `socket` and is logged as `what`. */
+/** Runs `work`. If it throws, logs the error as `what` and destroys `socket`. */
 export function guarded(socket: Endable, log: Logger, what: string, work: () => void): void {
   try {
     work();

@@ -1,8 +1,4 @@
-/**
- * Waking all who wait for the same thing. Whoever waits costs one closure until it happens; nobody polls.
- *
- * Never: loses a waiter, keeps one that was woken.
- */
+/** Wakes all waiters of one event. A waiter costs one closure, and is called at most once. */
 export class Broadcast {
   #waiting = new Set<() => void>();
 
@@ -10,14 +6,14 @@ export class Broadcast {
     return this.#waiting.size;
   }
 
-  /** Calls back at the next notify(), once. The answer takes the wish back. */
+  /** Calls back at the next notify(), once. The returned function cancels that. */
   wait(wake: () => void): () => void {
     const entry = (): void => wake();
     this.#waiting.add(entry);
     return () => this.#waiting.delete(entry);
   }
 
-  /** Wakes all that wait now; those who wait again from inside are for the next time. */
+  /** Wakes all current waiters. A waiter that is added by a callback waits for the next notify(). */
   notify(): void {
     if (this.#waiting.size === 0) return;
     const woken = this.#waiting;

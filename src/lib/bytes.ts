@@ -1,8 +1,6 @@
 /**
- * Fixed-width integers and varints in byte arrays. Pure.
- * Written out by hand: a DataView costs several times as much, and these run for every record.
- *
- * Never: checks bounds (its callers do, once), allocates.
+ * Fixed-width integers and varints in byte arrays. They run for every record, so they use no DataView (which costs
+ * several times as much), do not allocate and do not check bounds: the callers check once.
  */
 import { assert } from "./assert.ts";
 
@@ -30,7 +28,7 @@ export function writeU32le(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24;
 }
 
-/** Eight bytes as a number. Above 2^53 the answer is rounded: whoever cannot rule that out checks isSafeInteger. */
+/** Eight bytes as a number. Values above 2^53 are rounded. A caller that can get such values checks isSafeInteger. */
 export function readU64le(bytes: Uint8Array, at: number): number {
   return readU32le(bytes, at) + readU32le(bytes, at + 4) * twoTo32;
 }
@@ -51,7 +49,7 @@ export function writeBigU64le(bytes: Uint8Array, at: number, value: bigint): voi
   writeU32le(bytes, at + 4, Number((value >> 32n) & 0xffffffffn));
 }
 
-/** How many bytes the varint of a safe, non-negative integer takes. */
+/** Returns the length in bytes of the varint of a safe, non-negative integer. */
 export function varintBytes(value: number): number {
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;
@@ -61,7 +59,7 @@ export function varintBytes(value: number): number {
   return bytes;
 }
 
-/** Writes a safe, non-negative integer as a varint; answers the position behind it. */
+/** Writes a safe, non-negative integer as a varint. Returns the position after it. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let rest = value;
   let to = at;
@@ -74,8 +72,8 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
 }
 
 /**
- * The varint at `at`, of which all bytes must lie before `end`. Answers −1 when it does not end there, is longer
- * than ten bytes or exceeds 2^53. Its length is found by varintEnd(), so that nothing is allocated.
+ * Returns the varint at `at`, whose bytes must all be before `end`. Returns −1 if it does not end there, is longer than
+ * ten bytes or exceeds 2^53. varintEnd() returns its end, so that nothing is allocated.
  */
 export function readVarint(bytes: Uint8Array, at: number, end: number): number {
   let value = 0;
@@ -89,15 +87,15 @@ export function readVarint(bytes: Uint8Array, at: number, end: number): number {
   return -1;
 }
 
-/** The position behind the varint at `at`, or −1 when it does not end before `end` or within ten bytes. */
+/** Returns the position after the varint at `at`, or −1 if it does not end before `end` or within ten bytes. */
 export function varintEnd(bytes: Uint8Array, at: number, end: number): number {
   for (let from = at; from < end && from < at + 10; from++) if (bytes[from]! < 0x80) return from + 1;
   return -1;
 }
 
 /**
- * Behind the length-delimited value whose length is at `at`, or −1 when it does not end before `end`. Never less than
- * `at + 1` otherwise: a walk that stops at −1 moves forward with each step.
+ * Returns the position after the length-delimited value whose length is at `at`, or −1 if it does not end before `end`.
+ * Any other result is at least `at + 1`, so a walk that stops at −1 always advances.
  */
 export function delimitedEnd(bytes: Uint8Array, at: number, end: number): number {
   // Most lengths take one byte.

@@ -1,7 +1,5 @@
 /**
- * CRC-32 (IEEE) by slice-by-8 tables, for short inputs and for where there is no zlib: a browser. Pure.
- *
- * Never: imports anything of Node.
+ * CRC-32 (IEEE) by slice-by-8 tables, for short inputs and for browsers, which have no zlib. Imports nothing of Node.
  */
 const polynomial = 0xedb88320;
 
@@ -22,7 +20,7 @@ function makeTables(): Int32Array {
   return made;
 }
 
-/** The CRC of `bytes[start … end)`, continuing from the CRC of what came before (0: nothing). Unsigned. */
+/** Returns the CRC of `bytes[start … end)`, unsigned. `before` is the CRC of the bytes before them, 0 for none. */
 export function crc32ByTable(bytes: Uint8Array, start = 0, end = bytes.length, before = 0): number {
   const t = tables;
   let crc = ~before;

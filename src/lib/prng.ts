@@ -1,8 +1,6 @@
 /**
- * A seeded pseudo-random generator (sfc32, Chris Doty-Humphrey's PractRand) with named sub-streams, so that
- * drawing more from one does not shift the others. Equal seeds give equal numbers on every machine.
- *
- * Never: is a source of secrets.
+ * A seeded pseudo-random generator (sfc32, Chris Doty-Humphrey's PractRand) with named sub-streams: drawing more from
+ * one does not change the others. Equal seeds give equal numbers on every machine. Not for secrets.
  */
 
 export interface Prng {
@@ -16,7 +14,7 @@ export interface Prng {
   chance(probability: number): boolean;
   /** One of the items; the list must not be empty. */
   pick<T>(items: readonly T[]): T;
-  /** Shuffles in place and answers the same array. */
+  /** Shuffles in place. Returns the same array. */
   shuffle<T>(items: T[]): T[];
   /** An independent generator, determined by this one's seed and the name alone. */
   stream(name: string): Prng;

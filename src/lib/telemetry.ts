@@ -1,11 +1,9 @@
 /**
- * The telemetry port: how a room says what it does, without knowing who listens. The telemetry room implements it;
- * `noTelemetry` listens to nothing and costs a call of an empty function.
+ * The telemetry port: logs, metrics and traces of all modules. The telemetry module implements it. `noTelemetry`
+ * records nothing and costs a call of an empty function. No method throws or keeps the process alive.
  *
- * The law of cost: instruments are made once, when a room opens, with their attributes; recording neither
- * allocates nor waits. Attributes come from small closed sets, never from a caller (no subject, offset or key).
- *
- * Never: imports a telemetry package, throws, keeps the process alive.
+ * Instruments are created once, when a module opens, with their attributes. Recording neither allocates nor waits.
+ * Attribute values come from small closed sets, not from a client: no subject, offset or key.
  */
 
 export type AttributeValue = string | number | boolean;
@@ -17,7 +15,7 @@ export interface Logger {
   warn(facts: object, message: string): void;
   info(facts: object, message: string): void;
   debug(facts: object, message: string): void;
-  /** A logger whose every line carries these facts too. */
+  /** Returns a logger that adds these facts to every line. */
   child(facts: Attributes): Logger;
 }
 
@@ -43,28 +41,28 @@ export interface HistogramOptions extends InstrumentOptions {
   readonly boundaries: readonly number[];
 }
 
-/** One of several values a gauge shows at once, told apart by attributes. */
+/** One of several values of a gauge. Its attributes distinguish it. */
 export interface Observation {
   readonly value: number;
   readonly attributes: Attributes;
 }
 
-/** Looks at what a gauge or total shows now. Quick, and without waiting. */
+/** Returns the current value of a gauge or total. It must be quick and synchronous. */
 export type Observe = () => number | readonly Observation[];
 
-/** Makes instruments. The same name and attributes answer the same instrument. */
+/** Creates instruments. The same name and attributes return the same instrument. */
 export interface Metrics {
   counter(name: string, options: InstrumentOptions): Counter;
   histogram(name: string, options: HistogramOptions): Histogram;
-  /** Calls `observe` whenever somebody looks, and only then; the answer ends it. */
+  /** Calls `observe` at each collection, and only then. The returned function removes the gauge. */
   gauge(name: string, options: InstrumentOptions, observe: Observe): () => void;
-  /** The same for a sum that only grows, which somebody keeps anyway. */
+  /** The same for a sum that only grows and that the caller keeps itself. */
   total(name: string, options: InstrumentOptions, observe: Observe): () => void;
 }
 
 /** A piece of work in a trace. */
 export interface Span {
-  /** To hand on to whatever this work starts: this span where it is recorded, else its parent. */
+  /** The parent for work that this work starts: this span if it is recorded, else its own parent. */
   readonly traceparent: string | undefined;
   set(name: string, value: AttributeValue): void;
   /** Ends the span, once; with an error it is marked failed. */
@@ -77,38 +75,38 @@ export interface SpanOptions {
   /** Default internal: work inside this node. */
   readonly kind?: "internal" | "server" | "client";
   readonly attributes?: Attributes;
-  /** Traceparents of others this work also serves: one fsync has many callers. */
+  /** Traceparents of other requests that this work serves: one fsync serves many appends. */
   readonly links?: readonly string[];
 }
 
 export interface Tracer {
-  /** False: spans go nowhere, so do not trouble to gather attributes. */
+  /** False: spans are not recorded, so attributes need not be collected. */
   readonly on: boolean;
   span(name: string, options?: SpanOptions): Span;
 }
 
-/** How a call came in; the label `protocol` of its log line. */
+/** The protocol of a call; the label `protocol` of its log line. */
 export type Protocol = "grpc" | "grpc-web" | "connect" | "http" | "peer";
 
-/** What is known of a call when it begins. */
+/** Facts of a call at its start. */
 export interface CallStart {
   /** `log.v1.Log/Produce`, or `POST /` for plain HTTP: from a closed set; `_OTHER` for what is not served. */
   readonly method: string;
   readonly protocol: Protocol;
   readonly subject: string;
-  /** Address and port of the caller. */
+  /** Address and port of the client. */
   readonly peer: string;
-  /** As the caller sent them, unchecked. */
+  /** As the client sent them, unchecked. */
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
   readonly requestId?: string | undefined;
 }
 
-/** A call under way. Whoever began it ends it, once, however it ends. */
+/** A call in progress. The code that began it ends it exactly once. */
 export interface CallTelemetry {
-  /** As sent by the caller, else made here. Safe to put into a header. */
+  /** As sent by the client, else generated here. Safe to put into a header. */
   readonly requestId: string;
-  /** To hand on with what the call causes: its own span where recorded, else the caller's. */
+  /** The parent for work that the call causes: its own span if it is recorded, else the client's. */
   readonly traceparent: string | undefined;
   /** Adds a fact to the call's log line and span. Never a record's value or key. */
   tag(name: string, value: AttributeValue): void;
@@ -116,7 +114,7 @@ export interface CallTelemetry {
   end(code: string, bytesIn: number, bytesOut: number, error?: unknown): void;
 }
 
-/** All of it. A room takes only the parts it uses. */
+/** All parts of telemetry. A module takes only those that it uses. */
 export interface Telemetry {
   readonly log: Logger;
   readonly metrics: Metrics;

@@ -1,23 +1,21 @@
 /**
- * The kinds of values a setting can have: how each is read from text, checked and printed. Pure.
+ * The kinds of values that a setting can have: how each is parsed, checked and printed.
  *
  *   bytes     := digits [KiB | MiB | GiB | TiB]        64MiB
  *   duration  := (digits (ms | s | m | h | d))+ | 0    24h, 1h30m
  *   address   := host ":" port                         127.0.0.1:8080, [::1]:8080
- *
- * Never: knows a setting by name.
  */
 import { Fault } from "../fault.ts";
 
 /** One kind of value. `parse` throws Fault "config" whose message says what was expected. */
 export interface Kind<T> {
-  /** What stands for the value in --help. */
+  /** The placeholder of the value in --help. */
   readonly placeholder: string;
   parse(text: string): T;
   print(value: T): string;
 }
 
-/** A host and a port, as in `127.0.0.1:8080`; the host may be empty only where all interfaces are meant. */
+/** A host and a port, as in `127.0.0.1:8080`. An empty host means all interfaces. */
 export interface Address {
   readonly host: string;
   readonly port: number;
@@ -62,7 +60,7 @@ export function oneOf<const T extends string>(...words: readonly T[]): Kind<T> {
   };
 }
 
-/** Items between commas; spaces around them do not count. */
+/** Items separated by commas; spaces around them are ignored. */
 export function list<T>(item: Kind<T>): Kind<readonly T[]> {
   return {
     placeholder: `${item.placeholder},…`,
@@ -95,7 +93,7 @@ export function bytes(low: number, high: number = Number.MAX_SAFE_INTEGER): Kind
 const durationUnits = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 type DurationUnit = keyof typeof durationUnits;
 
-/** Milliseconds, or undefined when the text is no duration. */
+/** Returns milliseconds, or undefined if the text is not a duration. */
 export function parseDuration(found: string): number | undefined {
   if (found === "0") return 0;
   if (!/^(\d+(ms|s|m|h|d))+$/.test(found)) return undefined;
@@ -125,7 +123,7 @@ export function duration(low: number, high: number): Kind<number> {
   };
 }
 
-/** `always`, `never` or `interval=DURATION`, kept as text for whoever shows it. */
+/** `always`, `never` or `interval=DURATION`, kept as text. */
 export const syncMode: Kind<string> = {
   placeholder: "always|interval=DURATION|never",
   parse(found) {
@@ -155,12 +153,12 @@ export function printAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** True for a host that only this machine can reach. */
+/** Returns true for a host that only this machine can reach. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** True for a host that stands for every interface. */
+/** Returns true for a host that means all interfaces. */
 export function isWildcard(host: string): boolean {
   return host === "" || host === "0.0.0.0" || host === "::";
 }

@@ -414,7 +414,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
 
   #warn(facts: object, fault: Fault, sentence: string): void {
     if (!this.#strangers.pass(this.#options.clock.monotonicMs())) return;
-    const unlogged = this.#strangers.takeHeld();
+    const unlogged = this.#strangers.takeDropped();
     this.#logger.warn(
       { ...facts, why: fault.message, ...fault.facts, ...(unlogged > 0 ? { unlogged } : {}) },
       sentence,

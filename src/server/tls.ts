@@ -269,7 +269,7 @@ export class NodeTls {
       .add(1);
     if (!this.#refusals.pass(this.#clock.monotonicMs())) return;
     const leaf = socket.getPeerX509Certificate?.();
-    const unlogged = this.#refusals.takeHeld();
+    const unlogged = this.#refusals.takeDropped();
     this.#log.warn(
       {
         reason,

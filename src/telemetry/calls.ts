@@ -235,7 +235,7 @@ class CallUnderWay implements CallTelemetry {
     const pass = level !== "debug" && (gate?.pass(nowMs) ?? true);
     const written = pass ? level : "debug";
     if (written === "debug" ? !this.#calls.debugging : !log.enabled(written)) return;
-    const unlogged = pass ? (gate?.takeHeld() ?? 0) : 0;
+    const unlogged = pass ? (gate?.takeDropped() ?? 0) : 0;
     log[written](this.#facts(code, durationMs, bytesIn, bytesOut, error, unlogged), "call");
   }
 

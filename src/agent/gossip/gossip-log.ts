@@ -21,7 +21,7 @@ export function logGossip(membership: Membership, logger: Logger, clock: Clock):
     const level = levelOf(event);
     const gate = level === "info" ? changes : problems;
     if (!gate.pass(clock.monotonicMs())) return;
-    const held = gate.takeHeld();
+    const held = gate.takeDropped();
     const { facts, sentence } = lineOf(event);
     logger[level](held === 0 ? facts : { ...facts, heldBack: held }, sentence);
   });

@@ -1,9 +1,7 @@
 /**
- * One process a data directory. A rim: flock on `<directory>/lock` through koffi; where that is not to be had, a
- * Unix socket bound in the directory, which the system likewise frees when its process dies. The pid in the file is
- * for people only.
- *
- * Never: believes a pid, takes a lock away.
+ * Locks a data directory for one process: flock on `<directory>/lock` through koffi or, without koffi, a Unix socket
+ * bound in the directory. The system frees either when the process dies. The pid in the file is for people; the lock does
+ * not depend on it.
  */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -13,12 +11,15 @@ import { join } from "node:path";
 import { Fault } from "../../fault.ts";
 import { native } from "./native.ts";
 
-/** Holds the directory until it is disposed of, or the process ends. */
+/** Keeps the lock until it is disposed or the process ends. */
 export interface DirectoryLock extends AsyncDisposable {
   release(): Promise<void>;
 }
 
-/** Locks the directory, which must exist. Throws Fault "locked" (with the holder's pid) when somebody else has it. */
+/**
+ * Locks the directory, which must exist.
+ * @throws Fault "locked" with the holder's pid if another process has the lock
+ */
 export async function lockDirectory(
   directory: string,
   useSocket = native() === undefined,
@@ -65,12 +66,12 @@ async function lockBySocket(directory: string, path: string): Promise<() => Prom
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** The lock holds without the number, so a full disk does not stop the process that holds it. */
+/** The lock does not need the pid, so a full disk is no error here. */
 function notePid(write: () => void): void {
   try {
     write();
   } catch {
-    // Only the message to the next one is shorter.
+    // The message of the next process lacks the pid.
   }
 }
 
@@ -105,7 +106,7 @@ function locked(directory: string, path: string): Fault {
   try {
     pid = fs.readFileSync(path, "utf8").trim();
   } catch {
-    // The file is for people; without it the message is only shorter.
+    // The message lacks the pid.
   }
   return new Fault("locked", {
     message: `${directory} is in use${pid === "" ? "" : ` by process ${pid}`}`,

@@ -1,32 +1,32 @@
 /**
- * The disk port. `system-disk` is the machine's own; the tests have one in memory that loses, tears and refuses.
+ * The disk port. `system-disk` is the file system of the machine. Tests have one in memory that can lose, tear and
+ * refuse writes.
  *
- * The law of durability that every implementation follows: bytes are durable after sync() of their file; a file's
- * name (created, renamed, removed) is durable after syncDirectory() of its directory; nothing else is.
- * Failures are Node-style errors with `code` (ENOSPC, EIO, ENOENT, …); the log turns them into Faults. troubleOf() says
- * what a failure means for the bytes that are there already.
+ * Durability, for every implementation: bytes are durable after sync() of their file. A file's name (created, renamed,
+ * removed) is durable after syncDirectory() of its directory. Nothing else is durable. Failures are Node-style errors
+ * with `code` (ENOSPC, EIO, ENOENT, …), which the log converts to Faults. troubleOf() classifies them.
  */
 
 /** An open file. Positions and sizes are bytes. */
 export interface DiskFile {
   readonly path: string;
   size(): number;
-  /** Reads into `target` from `position`; answers how many bytes there were (fewer only at the end). */
+  /** Reads into `target` from `position`. Returns the number of bytes read, which is smaller only at the end. */
   read(target: Uint8Array, position: number): number;
-  /** Writes all of `bytes` at `position` or throws; after a throw, any part of them may have been written. */
+  /** Writes all of `bytes` at `position`, or throws. After an error, any part of them may have been written. */
   write(bytes: Uint8Array, position: number): void;
-  /** The same off the event loop. The caller leaves `bytes` alone until it resolves. */
+  /** The same off the event loop. The caller does not change `bytes` until it resolves. */
   writeAsync(bytes: Uint8Array, position: number): Promise<void>;
-  /** fdatasync. After a failure the state of unsynced bytes is unknown for ever. */
+  /** fdatasync. After a failure the state of unsynced bytes is unknown. */
   sync(): void;
   syncAsync(): Promise<void>;
   truncate(bytes: number): void;
-  /** Makes the file at least this large, with its blocks really allocated: later writes inside cannot lack space. */
+  /** Makes the file at least this large and allocates its blocks: later writes inside cannot run out of space. */
   preallocate(bytes: number): void;
   close(): void;
 }
 
-/** How a file is opened. "create" fails with EEXIST when it is there; the other two with ENOENT when not. */
+/** How a file is opened. "create" fails with EEXIST if the file exists; the others fail with ENOENT if it does not. */
 export type OpenMode = "read" | "write" | "create";
 
 export interface Disk {
@@ -34,9 +34,9 @@ export interface Disk {
   exists(path: string): boolean;
   /** Names in a directory, sorted. ENOENT when there is no such directory. */
   list(directory: string): string[];
-  /** Creates the directory and those above it, durably; no error when it is there. */
+  /** Creates the directory and its parents, durably. No error if it exists. */
   makeDirectory(directory: string): void;
-  /** Replaces `to` if it is there. Both lie in one directory. */
+  /** Replaces `to` if it exists. Both are in one directory. */
   rename(from: string, to: string): void;
   remove(path: string): void;
   /** Makes the names in a directory durable. A failure to open it has `syscall` "open". */
@@ -53,12 +53,12 @@ export function errorCode(reason: unknown): string {
   return typeof code === "string" ? code : "";
 }
 
-/** Did it fail for want of room? */
+/** Returns true for errors that mean that the disk is full. */
 export const isNoSpace = (reason: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(errorCode(reason));
 
 /**
- * What is on disk is not known any more: a sync failed, or a change of several steps stopped between two of them. Bytes that
- * were written may be lost, also if a later sync succeeds, whatever the error's code is.
+ * The state of the disk is unknown: a sync failed, or a change of several steps stopped in between. Written bytes may be
+ * lost even if a later sync succeeds, and whatever the error's code is.
  */
 class DiskUncertain extends Error {
   override readonly name = "DiskUncertain";
@@ -71,14 +71,14 @@ class DiskUncertain extends Error {
 /**
  * What a failed operation means for the bytes that are on the disk already:
  *
- *   full   no room                      nothing is lost; the same operation works once there is room
- *   busy   no descriptor, no memory,    nothing is lost; the same operation works once what it lacks is there again
+ *   full   no space                     nothing is lost; the same operation works once there is space
+ *   busy   no descriptor, no memory,    nothing is lost; the same operation works once the resource is available
  *          no permission, interrupted
- *   lost   anything else, each failed   bytes may be lost: nothing may be acknowledged after it
- *          sync among it
+ *   lost   anything else, including     bytes may be lost; nothing may be acknowledged after it
+ *          every failed sync
  *
- * A write that fails as "full" or "busy" may have left a part of itself behind the end of the file; its caller cuts that
- * off.
+ * A write that fails as "full" or "busy" may leave some of its bytes after the end of the file. Its caller truncates
+ * them.
  */
 export type DiskTrouble = "full" | "busy" | "lost";
 
@@ -93,7 +93,7 @@ export function troubleOf(reason: unknown): DiskTrouble {
   return busyCodes.has(errorCode(reason)) ? "busy" : "lost";
 }
 
-/** sync(), whose failure is DiskUncertain. */
+/** Calls sync(). A failure becomes DiskUncertain. */
 export function syncFile(file: DiskFile): void {
   certain(() => file.sync());
 }
@@ -106,7 +106,7 @@ export async function syncFileAside(file: DiskFile): Promise<void> {
   }
 }
 
-/** syncDirectory(). Only a directory that could not even be opened is not DiskUncertain: no sync was tried. */
+/** Calls syncDirectory(). A failure becomes DiskUncertain, unless the directory could not be opened: then nothing was tried. */
 export function syncNames(disk: Disk, directory: string): void {
   try {
     disk.syncDirectory(directory);
@@ -116,7 +116,7 @@ export function syncNames(disk: Disk, directory: string): void {
   }
 }
 
-/** Does work that must not stop in its middle: whatever it throws is DiskUncertain. */
+/** Runs work that must not stop in the middle. Anything that it throws becomes DiskUncertain. */
 export function certain<T>(work: () => T): T {
   try {
     return work();

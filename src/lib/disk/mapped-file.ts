@@ -1,9 +1,7 @@
 /**
- * Read-only files of which words are picked at random: memory-mapped where koffi can, else read into the heap. A
- * rim: touching a mapping after munmap, or past a file that was cut short, kills the process, so only this file
- * touches a view, and it hands out numbers and copies.
- *
- * Never: maps a file that something still writes to or may cut.
+ * Read-only files with random access: memory-mapped with koffi, else read into the heap. Access to a mapping after
+ * munmap, or beyond the end of a truncated file, kills the process. So only this file accesses a view, and returns
+ * numbers and copies. Do not map a file that is still written or may be truncated.
  */
 import * as fs from "node:fs";
 import { assert } from "../assert.ts";
@@ -12,18 +10,18 @@ import { crc32 } from "../checksum.ts";
 import type { Disk } from "./disk.ts";
 import { native } from "./native.ts";
 
-/** Positions are bytes from the beginning of the file. Every call asserts that they lie inside. */
+/** Positions are bytes from the start of the file. Every call asserts that they are inside. */
 export interface MappedFile {
   readonly bytes: number;
   /** Little-endian. */
   u32(at: number): number;
   crc32(start: number, end: number): number;
   copy(start: number, end: number): Uint8Array;
-  /** Gives the memory back; no call may follow. */
+  /** Frees the memory. No call may follow. */
   close(): void;
 }
 
-/** Opens files for reading at random. Throws what the disk throws. */
+/** Opens a file for random access. Throws the errors of the disk. */
 export type Mapper = (path: string) => MappedFile;
 
 class View implements MappedFile {
@@ -62,7 +60,7 @@ class View implements MappedFile {
   }
 }
 
-/** Files read whole into the heap, from any disk. */
+/** Reads whole files into the heap, from any disk. */
 export function heapMapper(disk: Disk): Mapper {
   return (path) => {
     const file = disk.open(path, "read");
@@ -76,7 +74,7 @@ export function heapMapper(disk: Disk): Mapper {
   };
 }
 
-/** Files of the system's disk, mapped; undefined where mapping is not to be had. */
+/** Maps files of the system's disk. Undefined if mapping is not available. */
 export function systemMapper(): Mapper | undefined {
   const calls = native();
   if (calls === undefined) return undefined;

@@ -1,41 +1,40 @@
 /**
- * The few calls of the C library that Node does not offer, through koffi: flock, fallocate, mmap, fcntl, malloc. A rim.
- * Where koffi cannot load (another libc, another system), native() is undefined and each user has its other way.
- *
- * Never: is needed for correctness; only for a better lock, a cheaper reservation and a smaller heap.
+ * Calls of the C library that Node lacks, through koffi: flock, fallocate, mmap, fcntl, malloc. Where koffi does not load
+ * (another libc or system), native() is undefined and every user has a fallback. Correctness does not depend on it: it
+ * gives a better lock, cheaper preallocation and a smaller heap.
  */
 import { createRequire } from "node:module";
 import { getSystemErrorName } from "node:util";
 
 export interface Native {
-  /** True when the lock was taken, false when another process holds it. Throws an error with `code` else. */
+  /** Returns true if the lock was taken, false if another process has it. Other errors are thrown with `code`. */
   lock(descriptor: number): boolean;
-  /** True when the blocks were allocated; false where the file system cannot. ENOSPC is thrown. */
+  /** Returns true if the blocks were allocated, false if the file system cannot. Throws ENOSPC. */
   allocate(descriptor: number, bytes: number): boolean;
   /**
-   * Does a process have the file open for writing? `descriptor` is open for reading. Undefined where the system does not
-   * tell: it tells on Linux, for files of the process's own user, on most file systems. Absent on other systems.
+   * Returns true if a process has the file open for writing. `descriptor` is open for reading. Undefined if unknown: it is
+   * known on Linux, for files of the process's own user, on most file systems. Absent on other systems.
    */
   hasWriter?(descriptor: number): boolean | undefined;
   /** Maps a file read-only. The view must not be touched after unmap(). */
   map(descriptor: number, bytes: number): { readonly view: ArrayBuffer; unmap(): void };
-  /** Makes malloc map each block of at least so many bytes by itself, so that it goes back to the system when freed. */
+  /** Makes malloc map each block of at least so many bytes separately, so that free() returns it to the system. */
   mapBlocksFrom(bytes: number): void;
-  /** Gives memory that malloc keeps for later back to the system. */
+  /** Returns memory that malloc caches to the system. */
   trim(): void;
 }
 
 let loaded: Native | undefined;
 let tried = false;
 
-/** The native calls, loaded at first use, or undefined where there are none. */
+/** Returns the native calls, loaded at first use, or undefined. */
 export function native(): Native | undefined {
   if (!tried) {
     tried = true;
     try {
       loaded = load();
     } catch {
-      loaded = undefined; // a system without this libc or this binary: every user has a fallback
+      loaded = undefined; // Another libc or system: every user has a fallback.
     }
   }
   return loaded;

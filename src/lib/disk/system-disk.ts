@@ -1,8 +1,4 @@
-/**
- * The machine's own disk behind the Disk port. A rim: it translates and nothing else.
- *
- * Never: swallows an error, writes a part and calls it done.
- */
+/** The file system of the machine, as a Disk. It only translates. */
 import * as fs from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Disk, type DiskFile, errorCode, type OpenMode } from "./disk.ts";
@@ -14,7 +10,7 @@ const flags: Record<OpenMode, number> = {
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 };
 
-/** What is made here is for its owner alone, whatever the umask: records, keys of gossip, who may do what. */
+/** New files are readable by their owner only, whatever the umask: they hold records, gossip keys and policies. */
 export const ownerFile = 0o600;
 const ownerDirectory = 0o700;
 
@@ -108,7 +104,7 @@ export const systemDisk: Disk = {
   },
 };
 
-/** Makes a directory and those above it, or none of them. (Node's recursive mkdir never ends below /proc.) */
+/** Creates a directory and its parents, or none of them. (Node's recursive mkdir does not end below /proc.) */
 function makeDirectory(directory: string): void {
   const missing: string[] = [];
   for (let path = directory; !fs.existsSync(path); path = dirname(path)) missing.unshift(path);
@@ -123,14 +119,14 @@ function makeDirectory(directory: string): void {
   for (const path of missing) syncParent(path);
 }
 
-/** Gives a file that something else has made, if it is there, to its owner alone. */
+/** Makes an existing file readable by its owner only. */
 export function takeFromOthers(path: string): void {
   if (fs.existsSync(path)) fs.chmodSync(path, ownerFile);
 }
 
 /**
- * Makes the name of a file or directory durable. A parent that this process may write to but not read cannot be opened for
- * a sync; then the name is left to the file system.
+ * Makes the name of a file or directory durable. A parent directory without read permission cannot be opened for a sync;
+ * then the file system decides when the name is durable.
  */
 export function syncParent(path: string): void {
   try {

@@ -1,21 +1,21 @@
 /**
- * Waits until files that changed are complete: they stay the same for a while and no process has them open for writing.
+ * Decides when changed files are complete: they stay the same for a while and no process has them open for writing.
  *
- * Linux tells the second for files of our own user (`native.hasWriter`). Where it does not, the wait is longer. A process
- * that keeps a file open without writing to it delays the change by `writerPatienceMs`.
+ * Linux reports writers for files of the process's own user (`native.hasWriter`). Where they are unknown, the wait is
+ * longer. A process that keeps a file open without writing delays the change by `writerPatienceMs`.
  */
 import { closeSync, openSync, statSync } from "node:fs";
 import { native } from "../disk/native.ts";
 import type { Clock } from "../time/clock.ts";
 
-/** The same for so long, and no writer. */
+/** Unchanged for so long, without a writer. */
 const stableMs = 400;
-/** The same for so long, where it is not known whether there is a writer. */
+/** Unchanged for so long, if writers are unknown. */
 const stableUnknownMs = 2_000;
-/** The same for so long, although a writer is there. */
+/** Unchanged for so long, although there is a writer. */
 const writerPatienceMs = 30_000;
 
-export class Settling {
+export class FileSettling {
   readonly #paths: readonly string[];
   readonly #clock: Pick<Clock, "monotonicMs">;
   #seen = "";
@@ -26,7 +26,7 @@ export class Settling {
     this.#clock = clock;
   }
 
-  /** Looks at the files. Returns 0 when they are complete, else how many milliseconds to wait for the next look. */
+  /** Checks the files. Returns 0 if they are complete, else the milliseconds until the next check. */
   look(): number {
     const nowMs = this.#clock.monotonicMs();
     const now = this.#paths.map(fingerprint).join("\n");
@@ -55,7 +55,7 @@ function fingerprint(path: string): string {
   }
 }
 
-/** Is it open for writing? Undefined where that is not known. */
+/** Returns true if a process has the file open for writing, undefined if unknown. */
 function hasWriter(path: string): boolean | undefined {
   let descriptor: number | undefined;
   try {

@@ -1,34 +1,34 @@
 /**
  * Reports that one of some files has changed and is complete.
  *
- * A path may lead over symbolic links and through directories that are replaced: an editor renames a new file into
+ * A path may contain symbolic links and directories that are replaced: an editor renames a new file into
  * place, Kubernetes swaps a link beside the mounted files, a deployment swaps a link above them. So every directory in
  * which a step of the path is looked up is watched for the name of that step (`path-steps.ts`). After an event the path
  * is looked up again and the watches move with it.
  *
- * A file that is written in place passes through halves that may look whole. So the listener is called when the files
- * did not change for a while and, where the system tells it, no process has one of them open for writing
- * (`settling.ts`). Nothing is polled while nothing changes. The watches do not keep the process alive.
+ * A file that is written in place may look complete in between. So the listener is called when the files did not change
+ * for a while and, where the system reports it, no process has one of them open for writing (`file-settling.ts`).
+ * Nothing is polled while nothing changes. The watches do not keep the process alive.
  */
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { type Clock, systemClock, type Timer } from "../time/clock.ts";
-import { Settling } from "./file-settling.ts";
+import { FileSettling } from "./file-settling.ts";
 import { pathSteps } from "./path-steps.ts";
 
 export interface FileWatchOptions {
   readonly clock?: Clock;
-  /** From the first event to the first look at the files, in milliseconds. Default 100. */
+  /** Milliseconds from the first event to the first check of the files. Default 100. */
   readonly quietMs?: number;
-  /** A directory cannot be watched, for example at the system's limit of watches. SIGHUP still works. */
+  /** Called if a directory cannot be watched, for example at the system's limit of watches. SIGHUP still works. */
   readonly onError?: (error: unknown) => void;
 }
 
 export interface FileWatch extends Disposable {
-  /** Looks the paths up again and watches the directories that they lead through now. */
+  /** Resolves the paths again and watches the directories of their current steps. */
   follow(): void;
 }
 
-/** Calls `listener` after a change of one of `paths`, which are absolute. It finds out what changed, if anything. */
+/** Calls `listener` after a possible change of one of `paths`, which are absolute. The listener checks what changed. */
 export function watchFiles(
   paths: readonly string[],
   listener: () => void,
@@ -36,7 +36,7 @@ export function watchFiles(
 ): FileWatch {
   const { clock = systemClock, quietMs = 100, onError = () => {} } = options;
   const directories = new WatchedDirectories(() => schedule(quietMs), onError);
-  let settling: Settling | undefined;
+  let settling: FileSettling | undefined;
   let timer: Timer | undefined;
   let closed = false;
 
@@ -46,7 +46,7 @@ export function watchFiles(
   const look = (): void => {
     timer = undefined;
     follow();
-    settling ??= new Settling(paths, clock);
+    settling ??= new FileSettling(paths, clock);
     const waitMs = settling.look();
     if (waitMs > 0) {
       schedule(waitMs);
@@ -56,7 +56,7 @@ export function watchFiles(
     listener();
   };
   const follow = (): void => {
-    // What changes between the look at a path and the watch on it makes no event. So look until nothing moves.
+    // A change between resolving a path and watching it causes no event. So repeat until nothing moves.
     for (let tries = 0; tries < triesMax && !closed; tries++)
       if (!directories.arrange(stepsOf(paths))) return;
   };
@@ -72,7 +72,7 @@ export function watchFiles(
   };
 }
 
-/** A path that moves faster is looked at again at the next event. */
+/** A path that changes faster is resolved again at the next event. */
 const triesMax = 5;
 
 /** Directory → the names that are looked up in it. */
@@ -105,7 +105,7 @@ class WatchedDirectories {
     this.#onError = onError;
   }
 
-  /** Keeps the watches that hold, opens what is missing, closes the rest. Returns true when it opened one. */
+  /** Opens the missing watches and closes those not wanted. Returns true if it opened one. */
   arrange(wanted: Steps): boolean {
     let opened = false;
     for (const [directory, names] of wanted) {

@@ -1,5 +1,5 @@
 /**
- * The steps in which a path is looked up, as the system does it.
+ * The steps in which the system resolves a path.
  *
  *   /etc/tailrace/cur/policy.csv, where cur → v2       /: etc · /etc: tailrace · /etc/tailrace: cur, v2 ·
  *                                                       /etc/tailrace/v2: policy.csv
@@ -10,14 +10,14 @@ import { dirname, join, sep } from "node:path";
 export interface PathStep {
   /** Absolute, without links. */
   readonly directory: string;
-  /** What is looked up in it. */
+  /** The name that is looked up in it. */
   readonly name: string;
 }
 
 /** Links on one path; as many as Linux follows. */
 const linksMax = 40;
 
-/** Returns the steps of an absolute path, in order, as far as they exist; the last one may be missing. */
+/** Returns the steps of an absolute path, in order, as far as they exist. The last one may be missing. */
 export function pathSteps(path: string): PathStep[] {
   const steps: PathStep[] = [];
   let directory: string = sep;

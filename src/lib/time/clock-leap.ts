@@ -1,16 +1,16 @@
 /**
- * Notices that a wall clock moved against a monotonic one: it was set, or the machine was suspended. Pure.
+ * Detects that a wall clock moved against a monotonic one: it was set, or the machine was suspended.
  *
- *   leap := the difference of the clocks moved by more than a minute since the last look, or by many smaller steps
+ *   leap := the difference of the clocks changed by more than a minute since the last look, or by many smaller steps
  *
- * The difference that counts as normal follows the clock at 2 % of the time that passes. This lets pass what drift and
- * slewing do (0.05 % to 8 %, a few seconds between two looks), and not the sum of many small steps.
+ * The difference that counts as normal follows the clock at 2 % of the time that passes. So drift and slewing (0.05 % to
+ * 8 %, a few seconds between two looks) are no leap, and the sum of many small steps is one.
  *
- * A clock that comes back to where it would be without its leaps has not leapt.
+ * A clock that returns to its value without the leaps has not leapt.
  */
 
 const leapMsMin = 60_000;
-/** For how long nothing is decided by a clock that was set, unless others confirm it. */
+/** For so long a clock that was set decides nothing, unless other nodes confirm it. */
 export const leapHoldMs = 3_600_000;
 const normalRate = 0.02;
 const backMsMax = 10_000;

@@ -1,31 +1,31 @@
 /**
  * The clock port, and the machine's own clock. The simulator has its own.
  *
- *   wall clock        what is stored in records, shown to people and compared with certificates. It can be wrong and
- *                     can jump, so no wait and no deadline goes by it.
- *   monotonic clock   every wait, deadline, age of a connection and duration. On Linux it does not count the time that
- *                     the machine was suspended, and neither do the timers: a deadline and its timer agree.
+ *   wall clock        times that are stored in records, shown to people or compared with certificates. It can be wrong
+ *                     and can jump, so waits and deadlines do not use it.
+ *   monotonic clock   every wait, deadline, connection age and duration. On Linux it does not count the time that the
+ *                     machine was suspended, and neither do the timers: a deadline and its timer agree.
  *
  * The only file of the server that reads the time or sets a timer (test/house.test.ts).
  */
 
 export interface Timer {
-  /** The callback will not run any more. Harmless when it already ran. */
+  /** Prevents the callback from running. Does nothing if it already ran. */
   cancel(): void;
 }
 
 export interface Clock {
   /** Wall clock, milliseconds since 1970, whole. May jump, also backwards. */
   wallMs(): number;
-  /** Milliseconds since some start, fractional. Never goes back. */
+  /** Milliseconds since an arbitrary start, fractional. Does not decrease. */
   monotonicMs(): number;
   /**
-   * Runs `callback` once, `delayMs` from now. Any number is a delay: one below 0 and NaN are 0, and there is no longest
-   * one (Infinity never fires). The timer alone does not keep the process alive, unless `hold` is true: for a caller that
-   * is waited for while nothing else is open, such as a client between two attempts.
+   * Runs `callback` once, `delayMs` from now. Any number is valid: negative numbers and NaN count as 0, there is no
+   * maximum, and Infinity does not fire. The timer does not keep the process alive unless `hold` is true, for example
+   * for a client between two attempts.
    */
   after(delayMs: number, callback: () => void, hold?: boolean): Timer;
-  /** Runs `callback` once in the next turn of the event loop, after what is already waiting there. */
+  /** Runs `callback` once in the next turn of the event loop, after the callbacks that already wait there. */
   soon(callback: () => void): void;
 }
 
@@ -46,7 +46,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** A delay that is longer than setTimeout can take is waited for in pieces. */
+/** Splits a delay that is too long for setTimeout. */
 function startTimer(delayMs: number, callback: () => void, hold = false): Timer {
   let handle: Handle;
   const wait = (leftMs: number): void => {
@@ -63,7 +63,7 @@ export function delay(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => clock.after(delayMs, resolve));
 }
 
-/** The result of `work`, or "late" when there is none after `limitMs`. Work that is late goes on, its result is dropped. */
+/** Returns the result of `work`, or "late" if it takes longer than `limitMs`. Late work continues; its result is dropped. */
 export function within<T>(clock: Clock, work: Promise<T>, limitMs: number): Promise<T | "late"> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(limitMs, () => resolve("late"));

@@ -1,6 +1,6 @@
 /**
- * Numbers the turns of the event loop, so that work that comes in many callbacks of one turn can be limited: a socket
- * hands out up to 32 chunks of 64 KiB before anything else runs.
+ * Numbers the turns of the event loop, so that the work of many callbacks in one turn can be limited: a socket delivers
+ * up to 32 chunks of 64 KiB before anything else runs.
  */
 import type { Clock } from "./clock.ts";
 
@@ -13,7 +13,7 @@ export class LoopTurns {
     this.#clock = clock;
   }
 
-  /** The number of this turn. Costs one callback a turn in which it is asked for. */
+  /** The number of this turn. Costs one callback in each turn that reads it. */
   get number(): number {
     if (!this.#counting) {
       this.#counting = true;

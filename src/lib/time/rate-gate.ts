@@ -1,19 +1,15 @@
-/**
- * Lets so many through in each second and counts the rest: for log lines that a stranger can cause.
- *
- * Never: waits, reads the time by itself.
- */
+/** Limits events to a number per second and counts the dropped ones: for log lines that any client can cause. */
 export class RateGate {
   readonly #perSecond: number;
   #second = Number.NEGATIVE_INFINITY;
   #let = 0;
-  #held = 0;
+  #dropped = 0;
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond;
   }
 
-  /** May this one pass, at `nowMs` of a clock that does not go back? */
+  /** Returns true if an event at `nowMs` (monotonic) is within the limit. */
   pass(nowMs: number): boolean {
     if (nowMs - this.#second >= 1_000) {
       this.#second = nowMs;
@@ -23,14 +19,14 @@ export class RateGate {
       this.#let++;
       return true;
     }
-    this.#held++;
+    this.#dropped++;
     return false;
   }
 
-  /** How many were held back since the last time this was asked. */
-  takeHeld(): number {
-    const held = this.#held;
-    this.#held = 0;
-    return held;
+  /** Returns the number of events dropped since the last call. */
+  takeDropped(): number {
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    return dropped;
   }
 }

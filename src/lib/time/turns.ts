@@ -1,10 +1,10 @@
 /**
- * Lets other work run between the pieces of a long computation. An `await` of a promise that is settled already is not a
- * turn of the event loop: a loop of such awaits holds it like a loop without.
+ * Lets other work run between the pieces of a long computation. An `await` of a settled promise is not a turn of the
+ * event loop: a loop of such awaits blocks like a loop without them.
  */
 import { type Clock, systemClock } from "./clock.ts";
 
-/** How long a piece may be before the rest waits for another turn. */
+/** After so long the rest waits for another turn. */
 const pieceMs = 8;
 
 /** Resolves in a later turn of the event loop. */
@@ -19,7 +19,7 @@ export class Turns {
     this.#sinceMs = clock.monotonicMs();
   }
 
-  /** Asked after each piece. Undefined: go on. Otherwise it resolves in a later turn of the event loop. */
+  /** Call it after each piece. Undefined: continue. Otherwise the promise resolves in a later turn of the event loop. */
   next(): Promise<void> | undefined {
     if (this.#clock.monotonicMs() - this.#sinceMs < pieceMs) return undefined;
     return this.#later();

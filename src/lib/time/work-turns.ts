@@ -1,25 +1,23 @@
 /**
- * Shares out the time of the event loop. A limit for one request or one connection does not help where hundreds have
- * work in the same turn: each piece of work asks here first, and what has no room in this turn waits in a queue.
+ * Divides the time of the event loop. A limit per request or connection does not help if hundreds have work in the same
+ * turn. So each piece of work asks here first, and waits in a queue if this turn is full.
  *
- *   a piece   as much as may run at once: a chunk of a connection, a message to be decoded, an answer to be made
- *   in order  a piece never overtakes one that waits
+ *   piece   what may run at once: a chunk of a connection, a message to decode, a response to create
+ *   order   first in, first out
  *
- * A turn takes pieces until `turnMs` have passed since its first, then other work has its turn. A piece that is under
- * way is not interrupted.
- *
- * Never: knows what a piece does.
+ * A turn runs pieces until `turnMs` have passed since its first piece. Then other work runs. A running piece is not
+ * interrupted.
  */
 import type { Clock } from "./clock.ts";
 
-/** How long pieces may begin in one turn. */
+/** In one turn, pieces start for so long. */
 const turnMs = 8;
-/** Callbacks of one turn that each run a piece: microtasks run between them, so the time a piece took is seen. */
+/** Callbacks of one turn that each run a piece. Microtasks run between them, so the time of a piece is measured. */
 const atOnceMax = 32;
 
 const ofClock = new WeakMap<Clock, WorkTurns>();
 
-/** Those of all that work by this clock: there is one event loop. */
+/** Returns the one instance for this clock: there is one event loop. */
 export function workTurns(clock: Clock): WorkTurns {
   let turns = ofClock.get(clock);
   if (turns === undefined) {
@@ -32,28 +30,28 @@ export function workTurns(clock: Clock): WorkTurns {
 export class WorkTurns {
   readonly #clock: Clock;
   #waiting: (() => void)[] = [];
-  /** Of #waiting, those before it have run. */
+  /** Pieces of #waiting before this index have run. */
   #next = 0;
   /** Callbacks that are due to run a piece. */
   #armed = 0;
-  /** When the first piece of this turn began; undefined: there was none. */
+  /** Start of the first piece of this turn; undefined if there was none. */
   #sinceMs: number | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Undefined: a piece may begin now. Else it resolves when it may. */
+  /** Undefined: a piece may begin now. Otherwise the promise resolves when it may. */
   next(): Promise<void> | undefined {
     return this.mayBegin() ? undefined : new Promise((resolve) => this.wait(resolve));
   }
 
-  /** A piece may begin now. If not, it has to wait(). */
+  /** Returns true if a piece may begin now. Otherwise use wait(). */
   mayBegin(): boolean {
     return this.#waiting.length === 0 && this.#hasRoom();
   }
 
-  /** Runs `piece` in a later turn, when all that waited before have run. */
+  /** Runs `piece` in a later turn, after all pieces that wait already. */
   wait(piece: () => void): void {
     this.#waiting.push(piece);
     this.#arm();
@@ -70,7 +68,7 @@ export class WorkTurns {
     this.#sinceMs = undefined;
   };
 
-  /** The first of the callbacks begins a turn; the others go on in it. */
+  /** The first of the callbacks begins a turn; the others continue it. */
   #arm(): void {
     if (this.#armed > 0) return;
     const count = Math.min(this.#waiting.length - this.#next, atOnceMax);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { native } from "../../../../src/lib/disk/native.ts";
-import { Settling } from "../../../../src/lib/file-watch/file-settling.ts";
+import { FileSettling } from "../../../../src/lib/file-watch/file-settling.ts";
 
 function scene(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), "tailrace-settling-"));
@@ -20,7 +20,7 @@ function scene(t: TestContext) {
     },
   };
   const file = join(directory, "policy.csv");
-  const settling = new Settling([file, join(directory, "missing")], clock);
+  const settling = new FileSettling([file, join(directory, "missing")], clock);
   /** Looks as often as asked to, for `forMs` at most. Returns the milliseconds until it was complete. */
   const settle = (forMs = 60_000): number | undefined => {
     const startMs = clock.monotonicMs();

@@ -9,6 +9,6 @@ test("it lets so many through in each second and counts the rest", () => {
   const gate = new RateGate(2);
   const passed = [0, 1, 2, 999, 1_000, 1_001, 1_002].map((now) => gate.pass(now));
   assert.deepEqual(passed, [true, true, false, false, true, true, false]);
-  assert.equal(gate.takeHeld(), 3);
-  assert.equal(gate.takeHeld(), 0);
+  assert.equal(gate.takeDropped(), 3);
+  assert.equal(gate.takeDropped(), 0);
 });
