@@ -29,12 +29,8 @@ export default {
     "test/**/*.{ts,mjs}",
   ],
   ignoreExportsUsedInFile: isProduction || { interface: true, type: true },
-  ignoreIssues: {
-    // Loaded by require from bin.cjs and build.mjs.
-    "src/cli/stamp.cjs": ["exports"],
-    // LocalLog, which is about to go.
-    "src/log/mod.ts": ["exports", "types"],
-  },
+  // Loaded by require from bin.cjs and build.mjs.
+  ignoreIssues: { "src/cli/stamp.cjs": ["exports"] },
   // Loaded by createRequire or by Vite from a name that knip does not follow.
   ignoreDependencies: ["axe-core", "lmdb"],
   // Programs of the machine; a test that needs one is skipped without it (test/support/require-program.ts).
