@@ -109,7 +109,9 @@ describe("requests between peers", () => {
   test("answers carry a value or a fault; what cannot travel becomes one", () => {
     const value = decodeAnswer(carried(encodeAnswer(9, [1, "x"])));
     assert.deepEqual(value, { id: 9, value: [1, "x"], fault: undefined });
-    const failed = decodeAnswer(carried(encodeFailure(9, new Fault("disk-full", { facts: { freeBytes: 1 } }))));
+    const failed = decodeAnswer(
+      carried(encodeFailure(9, new Fault("disk-full", { facts: { freeBytes: 1 } }))),
+    );
     assert.equal(failed.fault?.kind, "disk-full");
     assert.deepEqual(failed.fault?.facts, { freeBytes: 1 });
     assert.equal(decodeAnswer(carried(encodeAnswer(9, new Date(0)))).fault !== undefined, true);
