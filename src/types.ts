@@ -1,37 +1,35 @@
 /**
- * The words every room shares. Types and nothing else: no value here does anything.
+ * The types that all modules share. `CommitLog` is the contract of a log.
  *
- * Numbers are plain `number`, safe to 2^53 and checked at the borders; `bigint` lives only where protobuf-es
- * asks for it.
- *
- * Never: imports a room, knows a protocol or a disk.
+ * Numbers are plain `number`, at most 2^53−1, and are checked where they enter. `bigint` is used only where protobuf-es
+ * requires it.
  */
 
-/** A record's place in the log: 0, 1, 2, … with no gaps. */
+/** The position of a record in the log: 0, 1, 2, … without gaps. */
 export type Offset = number;
-/** A batch's place in the Raft log: 1, 2, 3, … control batches included. */
+/** The position of a batch in the Raft log: 1, 2, 3, … Control batches count. */
 export type RaftIndex = number;
-/** A Raft term, from 1 once anything was appended. */
+/** A Raft term. It is 0 in an empty log, and at least 1 after that. */
 export type Term = number;
-/** A node's name, unique in its cluster. */
+/** The name of a node, unique in its cluster. */
 export type NodeId = string;
 
-/** How far an error's cause reached: "no" means that nothing was or will be appended. */
+/** Whether a failed write happened: "no" means that nothing was appended, and that nothing will be. */
 export type Written = "no" | "unknown";
 
 /**
- * Records as they lie in a request, in a batch and on disk: elements `0x0a length record`, one after another.
- * Whoever makes one has walked it (see the log room's record walk), so every reader may trust the bytes.
+ * Encoded records, the same bytes in a request, in a batch and on disk: `(0x0a length record)*`. The bytes of a run
+ * have been checked (`walkRecords` in src/log), so code that takes a run does not check them again.
  */
 export interface RecordRun {
-  /** The elements. The log copies them; the caller may reuse the memory once append has returned its promise. */
+  /** The log copies the bytes before append() returns its promise, so the caller can reuse the memory then. */
   readonly bytes: Uint8Array;
   readonly count: number;
 }
 
-/** Who appends, when an append is to be idempotent. The sequence is that of the first record of the run. */
+/** Identifies an idempotent append. `sequence` is the sequence of the first record of the run. */
 export interface ProducerStamp {
-  /** The subject that owns the id; two subjects may use the same id. */
+  /** The subject that owns the id. Two subjects can use the same id. */
   readonly subject: string;
   readonly id: bigint;
   readonly epoch: number;
@@ -39,98 +37,98 @@ export interface ProducerStamp {
 }
 
 /**
- * What the appends of one stream have in common: their order in the log is the order of the calls, on every node and
- * through changes of the leader. The first that fails ends the stream: those behind it fail too, unless they were under
- * way already.
+ * Shared by the appends of one stream. Their order in the log is the order of the calls, on every node and through
+ * changes of the leader. The first append that fails ends the stream. The appends after it fail too, except those that
+ * had already been sent.
  */
 export interface AppendOrder {
-  /** Set by the owner once no caller waits: what was not sent by then is not appended. */
+  /** The owner sets this when no client waits any more. Appends that have not been sent by then are not appended. */
   ended: boolean;
 }
 
 export interface AppendOptions {
   readonly producer?: ProducerStamp;
-  /** Append only if the first record gets this offset, else Fault "offset-mismatch". */
+  /** Append only if the first record gets this offset; otherwise Fault "offset-mismatch". */
   readonly expectedOffset?: Offset;
-  /** Point on the monotonic clock (`performance.now()`, `Clock.monotonicMs()`) after which the caller no longer waits. */
+  /** The time on the monotonic clock (`Clock.monotonicMs()`) until which the client waits. */
   readonly deadlineMs?: number;
-  /** Of the caller; for access checks and the trace where an append travels on to the leader. */
+  /** The client's subject and trace, which travel to the leader with a forwarded append. */
   readonly subject?: string;
   readonly traceparent?: string;
-  /** Append in order with all others that have the same object here. */
+  /** Appends with the same object here are appended in the order of their calls. */
   readonly order?: AppendOrder;
-  /** Answer Fault "not-leader" with the leader's address rather than forward. */
+  /** Reject with Fault "not-leader" and the address of the leader instead of forwarding. */
   readonly forward?: false;
-  /** Another node sent it, and bounds what it sends: without room it waits its turn, in order with all such. */
+  /** Another node forwarded it. That node limits what it sends, so the append waits in order if there is no room. */
   readonly forwarded?: true;
 }
 
-/** What an append came to, once it is durable and committed. */
+/** The result of an append that is durable and committed. */
 export interface Appended {
   readonly firstOffset: Offset;
   readonly count: number;
   readonly timestampMs: number;
-  /** True when this answers a retry: nothing was appended this time. */
+  /** True for a retry of an earlier append: nothing was appended this time. */
   readonly duplicate: boolean;
 }
 
 export type ReadMode = "linearizable" | "session" | "bounded" | "any";
 
-/** How fresh a read must be. The default is session with nothing seen. */
+/** How fresh a read must be. Default: session, without a seen offset. */
 export interface Freshness {
   readonly mode?: ReadMode;
-  /** For session: the highest offset the caller has seen or was acknowledged. */
+  /** For session: the highest offset that the client has read, or that was acknowledged to it. */
   readonly seenOffset?: Offset;
   readonly maxStalenessMs?: number;
-  /** Point on the monotonic clock, as in AppendOptions. */
+  /** As in AppendOptions. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** Where a read starts. Negative numbers do not occur: "the last N" is `{ last: N }`. */
+/** Where a read starts. The numbers are not negative: "the last N" is `{ last: N }`. */
 export type ReadStart =
   | { readonly offset: Offset }
   | { readonly fromTimeMs: number }
   | { readonly last: number }
   | { readonly end: true };
 
-/** The committed extent of the log: records `lowest … next-1` can be read. */
+/** The committed extent of the log: the records `lowest … next-1` can be read. */
 export interface Bounds {
   readonly lowest: Offset;
   readonly next: Offset;
 }
 
 /**
- * Whole committed data batches as they lie on disk, each CRC already checked, control batches left out.
- * The same object is handed to every tail that is caught up, so work done on it can be shared by keeping it
- * in a WeakMap keyed by the slice.
+ * Whole committed data batches in their encoding on disk. Their checksums have been checked. Control batches are left
+ * out. All tails at the end of the log get the same object, so work on a slice can be cached by the slice.
  */
 export interface BatchSlice {
-  /** `frame*`, see the log room's FORMAT.md. Never written to after it was handed out, but by the owner of a room. */
+  /** `frame*`, see FORMAT.md in src/log. Nothing writes to these bytes, except the owner of the `buffer` of take(). */
   readonly frames: Uint8Array;
-  /** Offset of the first record of the first frame: it may lie before the offset asked for. */
+  /** Offset of the first record of the first frame. It can be below the requested offset. */
   readonly firstOffset: Offset;
-  /** One past the last record of the last frame. */
+  /** The offset after the last record of the last frame. */
   readonly nextOffset: Offset;
 }
 
-/** A cursor on the log that never goes back, never skips and shows only committed records. One owner. */
+/** A cursor on the log. It moves forward only, skips nothing and shows only committed records. It has one owner. */
 export interface Tail {
-  /** The next offset this cursor will show. */
+  /** The next offset that take() returns. */
   readonly position: Offset;
   /**
-   * What is there now, at most about `maxBytes` (whole batches, at least one), else undefined: caught up.
-   * Throws Fault "out-of-range" when retention or trim has overtaken the cursor.
+   * Returns what can be read now: whole batches, at least one, about `maxBytes` at most. Returns undefined at the end.
    *
-   * `room`: memory of the caller's own, for frames that come from a disk. Whether it was used tells `frames.buffer`;
-   * then the slice is the caller's alone, and good until the caller uses its room again.
+   * `buffer` is memory of the caller for frames that are read from disk. If `frames.buffer` is its memory, it was used, and
+   * the slice is valid until the caller uses the buffer again.
+   *
+   * @throws Fault "out-of-range" if retention or trim removed records that the cursor has not shown
    */
-  take(maxBytes?: number, room?: Uint8Array): BatchSlice | undefined;
-  /** Bytes of the batch that take() begins with, without reading it; 0 at the end, or where take() would throw. */
+  take(maxBytes?: number, buffer?: Uint8Array): BatchSlice | undefined;
+  /** Size of the batch that take() would begin with, in bytes; 0 at the end, and where take() would throw. */
   nextBytes?(): number;
-  /** Resolves when take() has something, or with false once the tail is disposed or the log closed. */
+  /** Resolves with true when take() has something, and with false when the tail is disposed or the log closed. */
   ready(): Promise<boolean>;
-  /** Frees everything at once; a pending ready() resolves with false. */
+  /** Frees the cursor. A pending ready() resolves with false. */
   [Symbol.dispose](): void;
 }
 
@@ -153,34 +151,34 @@ export interface LogDescription extends Bounds {
 }
 
 /**
- * The contract of a commit log: the log of one node, the replicated log and the client of a far one are each one,
- * and one suite in test/contract runs against all of them. Every rejection is a Fault.
+ * The contract of a commit log. The replicated log of a node and the client of a remote log implement it; the suite in
+ * test/contract runs against both. Every rejection is a Fault.
  */
 export interface CommitLog {
-  /** Appends a run atomically at contiguous offsets; resolves when it is durable and committed. */
+  /** Appends a run atomically, at contiguous offsets. Resolves when it is durable and committed. */
   append(run: RecordRun, options?: AppendOptions): Promise<Appended>;
   /**
-   * The committed batch that holds the record at `offset`, as a slice of one frame.
-   * Fault "out-of-range" with lowest and next where there is none.
+   * Returns the committed batch that holds the record at `offset`, as a slice of one frame.
+   * @throws Fault "out-of-range" with the facts lowest and next if there is no such record
    */
   read(offset: Offset, freshness?: Freshness): Promise<BatchSlice>;
-  /** The committed extent, as fresh as asked for. */
+  /** Returns the committed extent, as fresh as `freshness` requires. */
   bounds(freshness?: Freshness): Promise<Bounds>;
-  /** The offset where a read that starts so begins; `{ offset }` is checked to be at least `lowest`. */
+  /** Returns the offset at which a read from `start` begins. An `{ offset }` below the lowest is Fault "out-of-range". */
   seek(start: ReadStart, freshness?: Freshness): Promise<Offset>;
   /**
-   * A cursor from `offset` on, which may lie at most at the end; else Fault "out-of-range", thrown here or, where only
-   * a far node can tell, by the first take().
+   * Returns a cursor at `offset`, which can be at most the end of the log.
+   * @throws Fault "out-of-range" beyond the end. The log of a remote node throws it in the first take().
    */
   follow(offset: Offset): Tail;
-  /** Raises the lowest offset; answers the lowest offset there is then. Going back is no error and does nothing. */
+  /** Raises the lowest offset and returns it. A lower `before` does nothing, and is no error. */
   trim(before: Offset, options?: AppendOptions): Promise<Offset>;
   describe(): Promise<LogDescription>;
 }
 
 export type Role = "leader" | "follower" | "candidate" | "learner";
 
-/** One node as another one sees it. */
+/** A node as another node sees it. */
 export interface NodeView {
   readonly id: NodeId;
   readonly rpcAddr: string;
@@ -196,7 +194,7 @@ export interface NodeView {
   readonly healthy: boolean;
 }
 
-/** The cluster as this node knows it. A single node is a cluster of one. */
+/** The cluster as this node sees it. A single node is a cluster of one. */
 export interface ClusterView {
   readonly nodeId: NodeId;
   readonly clusterId: string;
@@ -204,11 +202,11 @@ export interface ClusterView {
   readonly leaderId: NodeId | undefined;
   readonly hasQuorum: boolean;
   nodes(): readonly NodeView[];
-  /** Why members that can be reached refuse this node, or it them; empty where nobody does. */
+  /** Why reachable members refuse this node, or it refuses them. Empty if there is no refusal. */
   refusals?(): readonly string[];
-  /** Resolves when nodes() is as fresh as it gets: at once, or when the leader answered or did not in time. */
+  /** Resolves when nodes() is as fresh as possible: when the leader has responded, or has not responded in time. */
   fresh?(): Promise<void>;
-  /** Calls back on every change of role, term, members or membership; the answer ends it. */
+  /** Calls `listener` on every change of role, term, members or membership. The returned function removes it. */
   onChange(listener: (change: ClusterChange) => void): () => void;
 }
 

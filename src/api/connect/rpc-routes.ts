@@ -29,7 +29,7 @@ import { type Exchange, pathOf } from "../http/exchange.ts";
 import { refuse, refuseRpc } from "../http/route-refusal.ts";
 import { recordUnroutedRequest } from "../http/unrouted-requests.ts";
 import { limitRequestBody } from "../request-limits/request-body-limits.ts";
-import { boundWork, type TakenRuns } from "../request-limits/request-work.ts";
+import { limitRequestWork, type TakenRuns } from "../request-limits/request-work.ts";
 import { completeConnectError, faultBeforeHandler, faultOfConnectError } from "./connect-error-mapping.ts";
 import { reencodeGrpcMessage } from "./grpc-message.ts";
 import { binaryRequest, isGrpcWebText, textResponse } from "./grpc-web-text.ts";
@@ -66,7 +66,7 @@ const compressions = [compressionGzip, compressionBrotli];
 /** A message in a URL: as much as the URL itself may hold. */
 const queryBytesMax = 16 * 1024;
 /**
- * Connect itself decompresses the message of a GET and nothing else, since boundWork() does it for all bodies. A few
+ * Connect itself decompresses the message of a GET and nothing else, since limitRequestWork() does it for all bodies. A few
  * bytes in a URL must not become a message that takes long to parse.
  */
 const queryCompressions = compressions.map(
@@ -211,7 +211,7 @@ async function serve(
       deadlineMs: () => requestContext.call?.deadlineMs,
       messageBytesMax: readMaxBytes,
     });
-    boundWork(binary, {
+    limitRequestWork(binary, {
       method: handler.method,
       taken,
       recordLimits,

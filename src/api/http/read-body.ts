@@ -21,7 +21,7 @@ export async function readBody(exchange: Exchange, bytesMax: number, held: Memor
     for await (const chunk of exchange.body) {
       gathered.add(chunk);
       if (gathered.length > bytesMax) throw tooLarge();
-      share.hold(gathered.room);
+      share.hold(gathered.capacity);
       share.progress(chunk.length);
     }
   } finally {

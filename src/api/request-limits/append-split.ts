@@ -1,7 +1,7 @@
 /**
- * Takes the records out of a ProduceBatchRequest without making objects of them, so that Connect decodes only the
- * rest. Binary in one pass; JSON over several turns, since a batch of 65,536 records is legal and long work. Pure but
- * for the turns.
+ * Takes the records out of a ProduceBatchRequest without creating an object for each, so that Connect decodes only the
+ * rest of the message. A binary message is read in one pass. JSON is read over several turns of the event loop: a batch
+ * can hold 65,536 records, which takes long.
  */
 import { fromJsonString } from "@bufbuild/protobuf";
 import { Fault } from "../../fault.ts";
@@ -23,14 +23,16 @@ import { noTextNames } from "./json-names.ts";
 import { type JsonShape, jsonLimits, scanJson } from "./json-scan.ts";
 import { messageFieldsMax } from "./message-limits.ts";
 
-/** A message in two parts. */
 export interface SplitAppend {
   readonly run: RecordRun;
   /** The message without its records. */
   readonly rest: Uint8Array;
 }
 
-/** Undefined for what protobuf-es must judge. Throws Faults "bad-record" and "too-large" of the walk. */
+/**
+ * Splits a binary message. Returns undefined if its form is unusual: protobuf-es has to decode it then.
+ * @throws Fault "bad-record" or "too-large" for its records
+ */
 export function splitBinary(message: Uint8Array, limits: RecordLimits): SplitAppend | undefined {
   const runs: Uint8Array[] = [];
   const rest: Uint8Array[] = [];
@@ -46,7 +48,7 @@ export function splitBinary(message: Uint8Array, limits: RecordLimits): SplitApp
       continue;
     }
     const next = skipField(message, at, message.length);
-    // Field 1 in another form than the usual is for protobuf-es to judge.
+    // Field 1 with an unusual encoding of its tag.
     if (next < 0 || readVarint(message, at, next) >>> 3 === 1) return undefined;
     if (rest.push(message.subarray(at, next)) > messageFieldsMax) return undefined;
     at = next;
@@ -57,15 +59,16 @@ export function splitBinary(message: Uint8Array, limits: RecordLimits): SplitApp
 const joined = (parts: readonly Uint8Array[]): Uint8Array =>
   parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 
-/** Values in one record: a header has three. */
+/** JSON values in one record. A header has three. */
 const elementValuesMax = 4096;
-/** Decoded before other work gets a turn: records, and bytes of JSON. */
+/** Records, and bytes of JSON, that are decoded in one turn of the event loop. */
 const turnRecordsMax = 512;
 const turnBytesMax = 64 * 1024;
 
 /**
- * The same for JSON. Undefined when the structure is not JSON's, or there are no records in a list: then Connect
- * judges. `turn` resolves in a later turn of the event loop. Throws Faults, and the errors of protobuf-es for a record.
+ * Splits a JSON message. Returns undefined if it is not valid JSON or holds no list of records: Connect has to decode it
+ * then. `turn` resolves in a later turn of the event loop.
+ * @throws Fault "bad-request", "bad-record" or "too-large", and the errors of protobuf-es for a record
  */
 export async function splitJson(
   message: Uint8Array,
@@ -89,22 +92,22 @@ export async function splitJson(
     do at += 2;
     while (at < elements.length && at / 2 - first < turnRecordsMax && elements[at]! - from < turnBytesMax);
     const records = recordsOf(bytes, from, elements[at - 1]!);
-    runs.push(walkedFrom(first, () => walkRecords(encodeRun(records).bytes, limits).bytes));
+    runs.push(numberedFrom(first, () => walkRecords(encodeRun(records).bytes, limits).bytes));
   }
-  return { run: { bytes: joined(runs), count: elements.length / 2 }, rest: withoutLists(bytes, shape) };
+  return { run: { bytes: joined(runs), count: elements.length / 2 }, rest: withoutRecords(bytes, shape) };
 }
 
 const ignoring = { ignoreUnknownFields: true };
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Some elements of the list, with the commas between them, read as a request of their own. */
+/** Decodes some elements of the list, with the commas between them, as a request of their own. */
 function recordsOf(bytes: Buffer, start: number, end: number): RecordMessage[] {
   const text = utf8.decode(bytes.subarray(start, end));
   return fromJsonString(ProduceBatchRequestSchema, `{"records":[${text}]}`, ignoring).records;
 }
 
-/** Runs `work`; a fault that names a record of the turn names the record of the request instead. */
-function walkedFrom(first: number, work: () => Uint8Array): Uint8Array {
+/** Runs `work` on the records from `first` on. A fault that it throws then numbers the record within the request. */
+function numberedFrom(first: number, work: () => Uint8Array): Uint8Array {
   try {
     return work();
   } catch (reason) {
@@ -117,8 +120,8 @@ function walkedFrom(first: number, work: () => Uint8Array): Uint8Array {
   }
 }
 
-/** The text with an empty list in place of each list of records. */
-function withoutLists(bytes: Buffer, { lists }: JsonShape): Uint8Array {
+/** Returns the text with an empty list in place of each list of records. */
+function withoutRecords(bytes: Buffer, { lists }: JsonShape): Uint8Array {
   const parts: Uint8Array[] = [];
   let from = 0;
   for (const { start, end } of lists) {

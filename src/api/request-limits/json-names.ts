@@ -1,27 +1,28 @@
 /**
- * The members of a message's JSON that hold no text: numbers, enums, booleans, and messages. Pure.
+ * Finds the JSON members of a message type that hold no text: numbers, enums, booleans and messages.
  */
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 
+/** Scalar types in google.protobuf.FieldDescriptorProto.Type. */
 const text = { string: 9, bytes: 12 } as const;
-const found = new WeakMap<DescMessage, ReadonlySet<string>>();
+const cache = new WeakMap<DescMessage, ReadonlySet<string>>();
 
 /**
- * Names, in both spellings, that stand for text nowhere in the message or in those nested in it. Found once for each
- * message.
+ * Returns the field names, in both spellings, that never hold text in the message or in messages nested in it. Cached by
+ * message type.
  */
 export function noTextNames(message: DescMessage): ReadonlySet<string> {
-  let names = found.get(message);
+  let names = cache.get(message);
   if (names === undefined) {
     const fields = fieldsOf(message);
     const texts = new Set(fields.filter(isText).flatMap(spellings));
     names = new Set(fields.flatMap(spellings).filter((name) => !texts.has(name)));
-    found.set(message, names);
+    cache.set(message, names);
   }
   return names;
 }
 
-/** The fields of the message and of all nested ones. */
+/** Returns the fields of the message and of all nested messages. */
 function fieldsOf(message: DescMessage): readonly DescField[] {
   const messages = new Set([message]);
   for (const { fields } of messages) {
@@ -30,7 +31,7 @@ function fieldsOf(message: DescMessage): readonly DescField[] {
   return [...messages].flatMap(({ fields }) => fields);
 }
 
-// Keys of a map are names of any kind.
+// The keys of a map can have any name.
 const isText = (field: DescField): boolean =>
   field.fieldKind === "map" || field.scalar === text.string || field.scalar === text.bytes;
 

@@ -1,44 +1,45 @@
 /**
- * Looks at JSON bytes once, before they are parsed: bounds depth and number of values, finds repeated keys and where
- * the members of the outermost object lie. Pure.
+ * Scans JSON bytes once before they are parsed. The scan limits the depth and the number of values, finds repeated keys,
+ * and finds the positions of the members of the outermost object.
  *
- * The structure (brackets, commas, colons, keys) is checked. Numbers, words and the inside of strings are left to
- * JSON.parse, whose work is then bounded. Time is linear in the bytes, memory in the limits.
+ * The scan checks the structure: brackets, commas, colons and keys. JSON.parse checks numbers, literals and the content
+ * of strings afterwards, on a text of limited size. The scan takes time linear in the bytes and memory linear in the
+ * limits.
  */
 import { Fault } from "../../fault.ts";
 
 export interface JsonLimits {
-  /** Arrays and objects inside each other. */
+  /** Arrays and objects nested in each other. */
   readonly depthMax: number;
-  /** Values of all kinds, arrays and objects included. */
+  /** Values of all kinds. Arrays and objects count. */
   readonly valuesMax: number;
-  /** A list of the outermost object whose elements are counted apart, each with a limit of its own. */
+  /** A list in the outermost object whose elements are counted separately, each with its own limit. */
   readonly list?: { readonly name: string; readonly elementsMax: number; readonly elementValuesMax: number };
-  /** Notes the first key that occurs twice in one object. */
+  /** Finds the first key that occurs twice in one object. Default false. */
   readonly findDuplicate?: boolean;
   /**
-   * Members that hold no text: a number may stand in a string, which the decoder reads as a BigInt, and repeats in its
-   * error. A long one is refused. So is a whole text that is a long string.
+   * Members that hold no text. protobuf-es accepts a number in a string, reads it as a BigInt and repeats it in its
+   * error, so a long string in such a member is refused. A JSON text that is only a long string is refused too.
    */
   readonly noText?: ReadonlySet<string>;
 }
 
-/** What one request may hold, whatever its size in bytes. */
+/** The limits of one request. They do not depend on its size in bytes. */
 export const jsonLimits: JsonLimits = { depthMax: 100, valuesMax: 32_768 };
 
-/** Characters of a string that stands for a number: all digits of any, and white space. */
+/** The length of a string that holds a number: enough for every number and some white space. */
 const numberCharsMax = 128;
 
-/** From the first byte of a value to behind its last. */
+/** The bytes of a value: `start` is its first byte, `end` is after its last. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
 export interface JsonShape {
-  /** The members of the outermost object, by name; the last of one name. */
+  /** The members of the outermost object by name. The last member of a name counts. */
   readonly members: ReadonlyMap<string, Span>;
-  /** Start and end of each element of `list`, one after the other. Of several members of that name, the last. */
+  /** Start and end of each element of `list`, in turn. The last member of that name counts. */
   readonly elements: readonly number[];
   /** Every member that is such a list, in order. */
   readonly lists: readonly Span[];
@@ -46,9 +47,9 @@ export interface JsonShape {
 }
 
 /**
- * The shape of one JSON text; undefined when its structure is not JSON's. A byte order mark in front is passed over,
- * as TextDecoder does. Throws as soon as a limit is passed: Fault "bad-request" for the depth, "too-large" for a
- * number of values.
+ * Returns the shape of one JSON text, or undefined if its structure is not valid. A byte order mark at the start is
+ * skipped, as TextDecoder does.
+ * @throws Fault "bad-request" beyond the depth, and for long text in a member of `noText`; "too-large" for too many values
  */
 export function scanJson(bytes: Uint8Array, limits: JsonLimits): JsonShape | undefined {
   return new Scan(bytes, limits).run();
@@ -63,7 +64,7 @@ const closeList = 0x5d;
 const openObject = 0x7b;
 const closeObject = 0x7d;
 
-/** 1: white space; 2: ends a number or word. */
+/** 1: white space; 2: ends a number or literal. */
 const kindOf = new Uint8Array(256);
 for (const white of [0x20, 0x09, 0x0a, 0x0d]) kindOf[white] = 1;
 for (const end of [quote, comma, colon, openList, closeList, openObject, closeObject]) kindOf[end] = 2;
@@ -75,20 +76,20 @@ class Scan {
   readonly #lists: Span[] = [];
   #elements: number[] = [];
   #duplicate: string | undefined;
-  /** For each open array 0, for each open object 1. */
+  /** By depth: 0 for an open array, 1 for an open object. */
   readonly #open: Uint8Array;
   readonly #keys: (Set<string> | undefined)[] = [];
   #depth = 0;
   #values = 0;
-  /** Values of the element of `list` under way. */
+  /** Values in the current element of `list`. */
   #elementValues = 0;
   #inList = false;
   #at = 0;
-  /** The member of the outermost object under way, and where its value starts. */
+  /** The current member of the outermost object, and the start of its value. */
   #name = "";
   #start = 0;
   #elementStart = 0;
-  /** The key of the member that began last: its first byte and behind its last. */
+  /** The key of the member that began last. */
   #keyStart = 0;
   #keyEnd = 0;
 
@@ -113,7 +114,7 @@ class Scan {
     };
   }
 
-  /** Goes on behind a value: to the next one, or out of the array or object. */
+  /** Continues after a value, with the next value or the end of the array or object. */
   #step(): boolean {
     this.#skipWhite();
     const byte = this.#bytes[this.#at];
@@ -124,7 +125,7 @@ class Scan {
     return inObject ? this.#member() : this.#value();
   }
 
-  /** A value; of an array or object, the beginning up to the first value inside. */
+  /** Reads a value, or the start of an array or object up to its first value. */
   #value(): boolean {
     this.#skipWhite();
     const byte = this.#bytes[this.#at];
@@ -134,7 +135,7 @@ class Scan {
     if (byte === openObject || byte === openList) return this.#enter(byte === openObject);
     const start = this.#at;
     if (byte === quote) this.#at = this.#stringEnd(this.#at);
-    else if (!this.#word()) return false;
+    else if (!this.#literal()) return false;
     if (this.#at < 0) return false;
     if (byte === quote && this.#at - start > numberCharsMax + 2) this.#checkText();
     this.#ended();
@@ -169,7 +170,7 @@ class Scan {
     return true;
   }
 
-  /** A value has ended at `#at`. */
+  /** Records that a value ended at `#at`. */
   #ended(): void {
     if (this.#depth === 1 && this.#open[1] === 1) {
       this.#members.set(this.#name, { start: this.#start, end: this.#at });
@@ -201,7 +202,7 @@ class Scan {
     return this.#value();
   }
 
-  /** A long string is the value of the member that began last. */
+  /** Checks the member that began last, whose value is a long string. */
   #checkText(): void {
     const { noText } = this.#limits;
     if (noText === undefined) return;
@@ -238,14 +239,14 @@ class Scan {
     }
   }
 
-  /** Steps over a number or word. */
-  #word(): boolean {
+  /** Skips a number or literal. */
+  #literal(): boolean {
     const from = this.#at;
     while (this.#at < this.#bytes.length && kindOf[this.#bytes[this.#at]!] === 0) this.#at++;
     return this.#at > from;
   }
 
-  /** Behind the closing quote of the string at `at`, or −1. */
+  /** Returns the position after the string at `at`, or −1 if it does not end. */
   #stringEnd(at: number): number {
     const bytes = this.#bytes;
     for (let from = at + 1; from < bytes.length; from++) {

@@ -1,24 +1,27 @@
 /**
- * Bounds the work that one protobuf message makes, whatever its size in bytes: protobuf-es makes an object of each
- * nested message and of each unknown field. The fields are counted before it decodes them. Pure.
+ * Limits the work that one protobuf message causes. protobuf-es creates an object for each nested message and each
+ * unknown field, so the fields are counted before it decodes them.
  *
- * A message beyond `uncheckedBytesMax` must also be well formed: a known field of another wire type, or a nested
- * message that passes its end, is refused, so that this count and the decoder cannot see different fields.
+ * A message larger than `uncheckedBytesMax` must also be well formed. A known field of another wire type, or a nested
+ * message that passes its end, is refused: otherwise this count and the decoder could see different fields.
  */
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { Fault } from "../../fault.ts";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
 
-/** Fields of one message, those of nested messages included. */
+/** Fields of one message. The fields of nested messages count. */
 export const messageFieldsMax = 32_768;
-/** Messages, and unknown groups, inside each other. */
+/** Messages and unknown groups nested in each other. */
 const messageDepthMax = 32;
-/** No message sent is larger: gRPC clients refuse it. */
+/** Largest message that is sent, in bytes: the default limit of gRPC clients. */
 export const sentBytesMax = 4 * 1024 * 1024;
-/** A message of so few bytes is decoded without a look: it cannot hold enough fields to matter. */
+/** A message of at most so many bytes is decoded without a check. It cannot hold many fields. */
 export const uncheckedBytesMax = 4096;
 
-/** Throws Fault "too-large" for too many fields, "bad-request" for what is not well formed. */
+/**
+ * Checks the fields of an encoded message.
+ * @throws Fault "too-large" for too many fields, "bad-request" if the message is not well formed
+ */
 export function checkFields(message: DescMessage, bytes: Uint8Array): void {
   if (bytes.length > uncheckedBytesMax) new Count(bytes).message(message, 0, bytes.length, 0);
 }
@@ -41,27 +44,27 @@ class Count {
       const tag = this.#tag(at, end);
       const field = fields(Math.floor(tag / 8));
       if (field !== undefined && !wireTypesOf(field).includes(tag % 8)) throw malformed();
-      const next = this.#behind(at, end, depth);
+      const next = this.#after(at, end, depth);
       if (field !== undefined && tag % 8 === wire.delimited) this.#inside(field, at, next, depth);
       at = next;
     }
   }
 
-  /** The content of the length-delimited field at `at`. */
+  /** Counts the content of the length-delimited field at `at`. */
   #inside(field: DescField, at: number, end: number, depth: number): void {
     const start = varintEnd(this.#bytes, varintEnd(this.#bytes, at, end), end);
     if (field.fieldKind === "map") this.#entry(field, start, end, depth + 1);
     else if (field.message !== undefined) this.message(field.message, start, end, depth + 1);
-    // A packed list: no value of it takes less than a byte.
+    // A packed list: a value takes at least a byte.
     else if (field.fieldKind === "list" && scalarWireType(field.scalar) !== wire.delimited) {
       this.#fields += end - start;
     }
   }
 
-  /** An entry of a map: key = 1, value = 2. Maps of messages do not occur in requests, and their values are not counted. */
+  /** An entry of a map: key = 1, value = 2. Requests have no maps of messages, so their fields are not counted. */
   #entry(field: DescField & { fieldKind: "map" }, start: number, end: number, depth: number): void {
     const value = field.message === undefined ? scalarWireType(field.scalar) : wire.delimited;
-    for (let at = start; at < end; at = this.#behind(at, end, depth)) {
+    for (let at = start; at < end; at = this.#after(at, end, depth)) {
       const tag = this.#tag(at, end);
       const number = Math.floor(tag / 8);
       if (number === 1 && tag % 8 !== scalarWireType(field.mapKey)) throw malformed();
@@ -75,8 +78,8 @@ class Count {
     return tag;
   }
 
-  /** Counts the field at `at` and answers the position behind it. */
-  #behind(at: number, end: number, depth: number): number {
+  /** Counts the field at `at` and returns the position after it. */
+  #after(at: number, end: number, depth: number): number {
     if (++this.#fields > messageFieldsMax) throw tooMany();
     const tag = this.#tag(at, end);
     return this.#skip(varintEnd(this.#bytes, at, end), end, tag % 8, Math.floor(tag / 8), depth);
@@ -110,7 +113,7 @@ class Count {
         if (Math.floor(tag / 8) !== number) throw malformed();
         return varintEnd(this.#bytes, at, end);
       }
-      at = this.#behind(at, end, depth);
+      at = this.#after(at, end, depth);
     }
     throw malformed();
   }

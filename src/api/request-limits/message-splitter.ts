@@ -1,20 +1,20 @@
 /**
- * Finds the messages in a body of messages with prefixes, and takes out those that must be looked at. Pure.
+ * Finds the messages in a body of enveloped messages, and takes out those that must be checked.
  *
  *   body := (flags:u8  length:u32be  message)*
  *
- * All other bytes are passed on as they are. So is everything from a message on that is longer than allowed, and what
- * is incomplete at the end: the reader behind finds the same fault.
+ * All other bytes are passed on unchanged. A message that is too long is passed on with everything after it, and so is
+ * an incomplete message at the end: Connect refuses these.
  */
 import { readU32be } from "../../lib/bytes.ts";
 import { GatheredBytes } from "./gathered-bytes.ts";
 
 export type Piece =
-  /** To be passed on. */
+  /** Bytes to pass on. */
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-  /** A message taken out, the `number`th of the body from 0. */
+  /** A message that was taken out. `number` counts the messages of the body from 0. */
   | { readonly kind: "message"; readonly bytes: Buffer; readonly flags: number; readonly number: number }
-  /** Many messages were passed on since the last: other work should get a turn. */
+  /** Many messages were passed on since the last turn: other work should get a turn. */
   | { readonly kind: "turn" };
 
 const prefixBytes = 5;
@@ -26,21 +26,21 @@ export class MessageSplitter {
   readonly #bytesMax: number;
   readonly #prefix = new Uint8Array(prefixBytes);
   #prefixed = 0;
-  /** Of the message under way, bytes to come. */
+  /** Missing bytes of the current message. */
   #left = 0;
   #taken: GatheredBytes | undefined;
   #number = 0;
   #sinceTurn = 0;
   #passesAll = false;
 
-  /** `isTaken` decides by length and flags; a message of more than `bytesMax` is not asked about. */
+  /** `isTaken` decides by length and flags. It is not called for a message of more than `bytesMax` bytes. */
   constructor(bytesMax: number, isTaken: (length: number, flags: number) => boolean) {
     this.#bytesMax = bytesMax;
     this.#isTaken = isTaken;
   }
 
   *push(chunk: Uint8Array): Generator<Piece> {
-    /** From here to `at` the bytes are passed on, once something else comes between. */
+    /** The bytes from here to `at` are to be passed on. */
     let from = 0;
     let at = 0;
     while (at < chunk.length && !this.#passesAll) {
@@ -60,7 +60,7 @@ export class MessageSplitter {
           yield* passed(chunk, from, start);
           from = at;
         } else if (at - start < prefixBytes) {
-          // The rest of it came with the chunk before.
+          // The start of the prefix came with the chunk before.
           yield { kind: "bytes", bytes: this.#prefix.slice() };
           from = at;
         }
@@ -79,7 +79,7 @@ export class MessageSplitter {
     yield* passed(chunk, from, chunk.length);
   }
 
-  /** What is incomplete at the end of the body. */
+  /** Returns the incomplete message at the end of the body. */
   *end(): Generator<Piece> {
     const isHeld = this.#taken !== undefined || this.#prefixed < prefixBytes;
     if (isHeld && !this.#passesAll) yield* passed(this.#prefix, 0, this.#prefixed);
@@ -94,7 +94,7 @@ export class MessageSplitter {
     return at;
   }
 
-  /** Begins the message of the prefix; true when it is taken out. */
+  /** Begins the message of the prefix. Returns true if it is taken out. */
   #begins(): boolean {
     const length = readU32be(this.#prefix, 1);
     if (length > this.#bytesMax) {
@@ -114,7 +114,7 @@ export class MessageSplitter {
 }
 
 function* passed(bytes: Uint8Array, from: number, to: number): Generator<Piece> {
-  // A prefix is used again.
+  // The buffer of the prefix is reused.
   if (to > from)
     yield {
       kind: "bytes",

@@ -1,9 +1,7 @@
 /**
- * The body of a request on its way to Connect, with what Connect does not see to: it counts what is gathered of all
- * bodies together, it ends a body that is not complete by the deadline, and it hands on what stands before a message
- * that is too large by itself, so that this is served first.
- *
- * Never: changes a byte.
+ * Limits that Connect does not apply to the body of a request. The incomplete messages of all requests count in one
+ * memory budget. A body that is not complete at the deadline fails. A message that is too large is passed on in a chunk
+ * of its own, so that the messages before it are served first. The bytes are not changed.
  */
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
@@ -17,14 +15,14 @@ const envelopeBytes = 5;
 export interface BodyLimits {
   readonly share: MemoryShare;
   readonly clock: Clock;
-  /** Point on the monotonic clock; asked once the call has begun. Undefined: the body may take any time. */
+  /** Deadline on the monotonic clock, read when Connect begins to read. Undefined: no deadline. */
   readonly deadlineMs: () => number | undefined;
   readonly messageBytesMax: number;
 }
 
 /**
- * Makes the body count on the share; its reader gets Fault "overloaded" when there is no room, and "deadline". Streams
- * see to their deadline themselves.
+ * Replaces the body of `request` by one that keeps the limits. Reading it throws Fault "overloaded" if the budget is
+ * full, and Fault "deadline". The handlers of streams observe the deadline themselves.
  */
 export function limitRequestBody(
   request: UniversalServerRequest,
@@ -59,11 +57,11 @@ async function* wholeBody(body: AsyncIterable<Uint8Array>, limits: BodyLimits): 
       yield step.value;
     }
   } catch (reason) {
-    // Of a single message Connect itself is the reader, and knows its own errors only.
+    // Connect reads a single message itself, and passes on only its own kind of error.
     throw connectErrorOf(reason);
   } finally {
     timer?.cancel();
-    // Not waited for: a body that is late is waiting itself.
+    // Not awaited: return() of a body that is late waits for its next chunk.
     void chunks.return?.().catch(() => undefined);
   }
 }
@@ -72,7 +70,7 @@ async function* streamBody(
   body: AsyncIterable<Uint8Array>,
   { share, messageBytesMax }: BodyLimits,
 ): AsyncGenerator<Uint8Array> {
-  const messages = new Messages(messageBytesMax);
+  const messages = new MessageFollower(messageBytesMax);
   for await (const chunk of body) {
     const oversized = messages.follow(chunk);
     share.hold(messages.gathered);
@@ -82,9 +80,9 @@ async function* streamBody(
   }
 }
 
-/** Follows the prefixes of the messages; a length that lies is Connect's to refuse. */
-class Messages {
-  /** Of the message that is incomplete, bytes. */
+/** Follows the prefixes of the messages in a body. Connect refuses a wrong length. */
+class MessageFollower {
+  /** Bytes of the incomplete message. */
   gathered = 0;
   readonly #bytesMax: number;
   readonly #prefix = Buffer.alloc(envelopeBytes);
@@ -95,7 +93,7 @@ class Messages {
     this.#bytesMax = bytesMax;
   }
 
-  /** Answers where in the chunk the first message begins that is too large, −1 when none does. */
+  /** Returns the position in the chunk of the first message that is too large, −1 if there is none. */
   follow(chunk: Uint8Array): number {
     let oversized = -1;
     let got = this.gathered;

@@ -1,13 +1,13 @@
 /**
- * Bounds the work that the messages of a request make in Connect. Connect decodes a message in one piece, whatever it
- * holds: two million JSON numbers or empty records take seconds. So the bytes go through here first:
+ * Limits the work that the messages of a request cause in Connect. Connect decodes a message at once: two million JSON
+ * numbers or empty records would block the event loop for seconds. So each message is checked first:
  *
- *   small          passed on as they are, with a turn of the event loop between many
- *   compressed     decompressed, since few bytes can become many
- *   large          its values and fields are counted (json-scan.ts, message-limits.ts)
+ *   small          is passed on unchanged, with a turn of the event loop after many
+ *   compressed     is decompressed first, since few bytes can become many
+ *   large          its values or fields are counted (json-scan.ts, message-limits.ts)
  *   a large batch  its records are taken out, over several turns (append-split.ts)
  *
- * A message that is too large, or a body that is cut short, is passed on for Connect to refuse.
+ * A message that is too large, or a body that is cut short, is passed on, and Connect refuses it.
  */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -26,7 +26,7 @@ import { jsonLimits, scanJson } from "./json-scan.ts";
 import { checkFields, uncheckedBytesMax } from "./message-limits.ts";
 import { MessageSplitter } from "./message-splitter.ts";
 
-/** The records that were taken out of messages, by the number of the message in its request. */
+/** The records that were taken out of messages, by the number of the message in its request from 0. */
 export type TakenRuns = Map<number, RecordRun>;
 
 export interface WorkOptions {
@@ -35,23 +35,23 @@ export interface WorkOptions {
   readonly recordLimits: RecordLimits;
   readonly clock: Clock;
   readonly messageBytesMax: number;
-  /** Those that Connect understands. */
+  /** The encodings that Connect is configured with. */
   readonly compressions: readonly Compression[];
 }
 
 const compressedFlag = 1;
 
-/** Puts itself between the body of `request` and Connect. What it refuses, the reader of the body gets. */
-export function boundWork(request: UniversalServerRequest, options: WorkOptions): void {
+/** Replaces the body of `request` by one whose messages are checked. Reading it throws the refusal. */
+export function limitRequestWork(request: UniversalServerRequest, options: WorkOptions): void {
   const type = request.header.get("content-type") ?? "";
   const framing = framingOf(type);
   if (request.method !== "POST" || framing === undefined) return;
   const encoding = request.header.get(framing.encodingHeader) ?? "identity";
   const compression = options.compressions.find(({ name }) => name === encoding);
-  const bounds = new Bounds(options, /[/+]json\b/i.test(type), compression);
+  const check = new MessageCheck(options, /[/+]json\b/i.test(type), compression);
   const body = request.body as AsyncIterable<Uint8Array>;
   if (framing.isEnveloped) {
-    request.body = enveloped(body, bounds, options);
+    request.body = enveloped(body, check, options);
     return;
   }
   const promised = request.header.get("content-length");
@@ -59,7 +59,7 @@ export function boundWork(request: UniversalServerRequest, options: WorkOptions)
   if (isForConnect || Number(promised ?? 0) > options.messageBytesMax) return;
   request.header.delete("content-length");
   request.header.delete("content-encoding");
-  request.body = bare(body, bounds, promised, options.messageBytesMax);
+  request.body = bare(body, check, promised, options.messageBytesMax);
 }
 
 interface Framing {
@@ -76,10 +76,10 @@ function framingOf(type: string): Framing | undefined {
   return isBare ? { isEnveloped: false, encodingHeader: "content-encoding" } : undefined;
 }
 
-/** A body that is one message. `promised` is its content-length, which Connect would compare. */
+/** A body that is one message. `promised` is its content-length, which is checked here instead of by Connect. */
 async function* bare(
   body: AsyncIterable<Uint8Array>,
-  bounds: Bounds,
+  check: MessageCheck,
   promised: string | null,
   bytesMax: number,
 ): AsyncGenerator<Uint8Array> {
@@ -96,22 +96,22 @@ async function* bare(
     const message = `protocol error: promised ${promised} bytes, received ${whole.length}`;
     throw new ConnectError(message, Code.InvalidArgument);
   }
-  const { decompresses } = bounds;
-  const message = bounds.applyTo(whole.length, decompresses)
-    ? await bounds.bounded(whole, decompresses, 0)
+  const { decompresses } = check;
+  const message = check.applyTo(whole.length, decompresses)
+    ? await check.checked(whole, decompresses, 0)
     : whole;
-  await workTurns(bounds.clock).next();
+  await workTurns(check.clock).next();
   yield message;
 }
 
-/** A body of messages with prefixes. */
+/** A body of enveloped messages. */
 async function* enveloped(
   body: AsyncIterable<Uint8Array>,
-  bounds: Bounds,
+  check: MessageCheck,
   { messageBytesMax, clock }: WorkOptions,
 ): AsyncGenerator<Uint8Array> {
   const splitter = new MessageSplitter(messageBytesMax, (length, flags) =>
-    bounds.applyTo(length, (flags & compressedFlag) !== 0),
+    check.applyTo(length, (flags & compressedFlag) !== 0),
   );
   for await (const chunk of body) {
     for (const piece of splitter.push(chunk)) {
@@ -119,7 +119,7 @@ async function* enveloped(
       else if (piece.kind === "turn") await later(clock);
       else {
         const isCompressed = (piece.flags & compressedFlag) !== 0;
-        const message = await bounds.bounded(piece.bytes, isCompressed, piece.number);
+        const message = await check.checked(piece.bytes, isCompressed, piece.number);
         await workTurns(clock).next();
         yield encodeEnvelope(piece.flags & ~compressedFlag, message);
       }
@@ -128,8 +128,8 @@ async function* enveloped(
   for (const piece of splitter.end()) if (piece.kind === "bytes") yield piece.bytes;
 }
 
-/** What one request's messages must keep. */
-class Bounds {
+/** Checks the messages of one request. */
+class MessageCheck {
   readonly clock: Clock;
   readonly #options: WorkOptions;
   readonly #isJson: boolean;
@@ -142,20 +142,20 @@ class Bounds {
     this.#compression = compression;
   }
 
-  /** The request names an encoding that is known here. */
+  /** True if the request names a known encoding. */
   get decompresses(): boolean {
     return this.#compression !== undefined;
   }
 
-  /** Must a message of so many bytes be looked at? One that is compressed in an unknown way is Connect's to refuse. */
+  /** Returns whether a message must be checked. Connect refuses a message of an unknown encoding. */
   applyTo(length: number, isCompressed: boolean): boolean {
     return isCompressed ? this.decompresses : length > uncheckedBytesMax;
   }
 
-  /** The message to be decoded instead, not compressed. Throws what the reader of the body is to get. */
-  async bounded(message: Uint8Array, isCompressed: boolean, number: number): Promise<Uint8Array> {
+  /** Returns the message that Connect decodes instead, not compressed. Throws the refusal. */
+  async checked(message: Uint8Array, isCompressed: boolean, number: number): Promise<Uint8Array> {
     const { method, messageBytesMax } = this.#options;
-    // The look below is a piece of work, and many bodies can be decompressed in one turn.
+    // Many bodies can be decompressed in one turn, and the check below takes time.
     const plain =
       isCompressed && this.#compression !== undefined
         ? await this.#compression.decompress(message, messageBytesMax)
@@ -163,16 +163,16 @@ class Bounds {
     if (plain.length <= uncheckedBytesMax) return plain;
     await workTurns(this.clock).next();
     try {
-      return await this.#look(plain, number);
+      return await this.#check(plain, number);
     } catch (reason) {
       const fault = reason instanceof Fault ? reason : notDecoded(reason);
-      // A stream's handler reads the body itself and knows faults; a single message is read by Connect.
+      // The handler of a stream reads the body itself and knows faults. Connect reads a single message.
       const isStream = method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming";
       throw isStream ? fault : connectErrorOf(fault);
     }
   }
 
-  async #look(message: Uint8Array, number: number): Promise<Uint8Array> {
+  async #check(message: Uint8Array, number: number): Promise<Uint8Array> {
     const { method, recordLimits, clock, taken } = this.#options;
     const isBatch = method.input.typeName === ProduceBatchRequestSchema.typeName;
     if (isBatch) {
@@ -189,10 +189,10 @@ class Bounds {
   }
 }
 
-/** A later turn of the event loop, when there is time. */
+/** Resolves in a later turn of the event loop. */
 const later = (clock: Clock): Promise<void> => new Promise((resolve) => workTurns(clock).wait(resolve));
 
-/** A record that protobuf-es cannot read. */
+/** The fault for a record that protobuf-es cannot decode. */
 function notDecoded(reason: unknown): Fault {
   const message = reason instanceof Error ? reason.message : String(reason);
   return new Fault("bad-request", { message, cause: reason });

@@ -5,7 +5,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
-import { boundWork, type TakenRuns } from "../../../../src/api/request-limits/request-work.ts";
+import { limitRequestWork, type TakenRuns } from "../../../../src/api/request-limits/request-work.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { Log, ProduceBatchRequestSchema } from "../../../../src/gen/log/v1/log_pb.js";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
@@ -29,7 +29,7 @@ async function bounded(
     })(),
     signal: new AbortController().signal,
   };
-  boundWork(request, {
+  limitRequestWork(request, {
     method,
     taken,
     recordLimits: defaultRecordLimits,
