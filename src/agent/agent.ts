@@ -14,8 +14,8 @@ import { fileURLToPath } from "node:url";
 import {
   adminOperations,
   createAssets,
+  createFastPath,
   createService,
-  expressLane,
   membershipOperations,
   reasonsNotReady,
 } from "../api/mod.ts";
@@ -195,7 +195,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     memory,
     recordBytesMax: config.recordBytesMax,
     requestBytesMax: config.requestBytesMax,
-    express: expressLane,
+    fastPath: createFastPath,
     opsAddress: ops.address,
     pages: createAssets({
       disk: systemDisk,

@@ -26,9 +26,11 @@ import { Traffic } from "./calls/traffic.ts";
 import { observeCluster } from "./cluster-metrics.ts";
 import { type LogServiceOptions, logService } from "./connect/log-service.ts";
 import { rpcHandler, rpcService } from "./connect/rpc-routes.ts";
+import type { FastPath } from "./fast-path/fast-path.ts";
+import type { FastPathOptions } from "./fast-path/fast-path-context.ts";
 import { healthService } from "./health.ts";
 import type { OriginRules } from "./http/origin-rules.ts";
-import { createRouter, type Express, type Pages, type Router } from "./http/router.ts";
+import { createRouter, type Pages, type Router } from "./http/router.ts";
 import { TailTextCache } from "./http/tail-text.ts";
 import { type ClusterOperations, clusterService, type Readiness } from "./methods/cluster-service.ts";
 import { defaultStreamBudget, StreamBudget } from "./methods/stream-budget.ts";
@@ -51,19 +53,14 @@ export interface ServiceOptions {
   readonly pages?: Pages | undefined;
   /** Where probes and metrics are, as `host:port`. */
   readonly opsAddress?: string | undefined;
-  /** Makes the express lane out of what both lanes share. */
-  readonly express?: ((shared: ExpressShared) => Express) | undefined;
+  /** Creates the fast path. Default: Connect serves all RPCs. */
+  readonly fastPath?: ((options: FastPathOptions) => FastPath) | undefined;
   /** Default 15 s. */
   readonly heartbeatMs?: number;
   /** Memory of requests and answers under way, all callers together. Default: one of 256 MiB. */
   readonly memory?: MemoryBudget | undefined;
   /** How long chapter 1's routes may take. Default 30 s. */
   readonly answerMs?: number;
-}
-
-/** What an express lane needs to behave as Connect's handlers do. */
-export interface ExpressShared extends LogServiceOptions {
-  readonly calls: CallTracker;
 }
 
 export interface Service {
@@ -82,15 +79,15 @@ export function createService(options: ServiceOptions): Service {
   const heartbeatMs = options.heartbeatMs ?? 15_000;
   const traffic = new Traffic(telemetry.metrics);
   observeCluster(telemetry.metrics, cluster);
-  const held = options.memory ?? new MemoryBudget({ limit: memoryBytesDefault, clock });
-  observeMemory(telemetry.metrics, held);
-  const calls = new CallTracker({ access, telemetry, clock, memory: held });
+  const memory = options.memory ?? new MemoryBudget({ limit: memoryBytesDefault, clock });
+  observeMemory(telemetry.metrics, memory);
+  const calls = new CallTracker({ access, telemetry, clock, memory });
   const recordLimits = {
     recordBytesMax: options.recordBytesMax,
     recordsMax: batchRecordsMax,
     headersMax: recordHeadersMax,
   };
-  const shared: ExpressShared = {
+  const shared: LogServiceOptions & FastPathOptions = {
     log,
     cluster,
     clock,
@@ -100,10 +97,10 @@ export function createService(options: ServiceOptions): Service {
     heartbeatMs,
     calls,
     requestBytesMax,
-    held,
-    budget: new StreamBudget({
+    memory,
+    streamBudget: new StreamBudget({
       ...defaultStreamBudget,
-      totalBytesMax: Math.min(defaultStreamBudget.totalBytesMax, held.limit / 4),
+      totalBytesMax: Math.min(defaultStreamBudget.totalBytesMax, memory.limit / 4),
     }),
     clusterVersion: options.version,
   };
@@ -132,7 +129,7 @@ export function createService(options: ServiceOptions): Service {
       calls,
       clock,
       telemetry,
-      held,
+      memory,
       readMaxBytes: requestBytesMax,
       writeMaxBytes: sentBytesMax,
       recordLimits,
@@ -141,11 +138,11 @@ export function createService(options: ServiceOptions): Service {
   const router = createRouter({
     rpc,
     produceConsume: { ...shared, answerMs: options.answerMs ?? 30_000 },
-    tail: { log, clock, calls, traffic, memory: held, text: new TailTextCache(), pingMs: heartbeatMs },
+    tail: { log, clock, calls, traffic, memory, text: new TailTextCache(), pingMs: heartbeatMs },
     origins: options.origins,
     clock,
     telemetry,
-    express: options.express?.(shared),
+    fastPath: options.fastPath?.(shared),
     pages: options.pages,
     opsAddress: options.opsAddress,
   });

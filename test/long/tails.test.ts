@@ -1,9 +1,9 @@
 /** Tails that are dropped and reset, by the thousand; test/wire/hostile.test.ts has fewer. */
 import { test } from "node:test";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { dropTails, resetTails } from "../support/dropped-tails.ts";
 
-for (const [lane, options] of Object.entries({ reference: {}, express: { express: expressLane } })) {
+for (const [lane, options] of Object.entries({ reference: {}, "fast path": { fastPath: createFastPath } })) {
   test(`ten thousand tails that are opened and dropped leave nothing behind, ${lane}`, () =>
     dropTails(20, options));
   test(`four thousand tails that are reset as soon as they are opened leave nothing behind, ${lane}`, () =>

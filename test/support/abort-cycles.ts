@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { grpcHeaders, H2Client } from "../bench/h2-client.ts";
 import { consumeFrom, paths, produceOne } from "../bench/messages.ts";
 import { curl } from "./curl.ts";
@@ -23,7 +23,7 @@ export interface Leftovers {
 
 /** Runs so many cycles, a few at a time, and looks once the last has been noticed. */
 export async function abortCycles(cycles: number): Promise<Leftovers> {
-  await using served = await serve({ express: expressLane });
+  await using served = await serve({ fastPath: createFastPath });
   await served.log.append({ bytes: Buffer.from([0x0a, 0x03, 0x0a, 0x01, 0x78]), count: 1 });
   let settled = 0;
   for (let done = 0; done < cycles; done += 20) {

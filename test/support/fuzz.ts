@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { Fault } from "../../src/fault.ts";
 import {
   ConsumeRequestSchema,
@@ -33,7 +33,7 @@ export interface FuzzReport {
 export async function fuzz(seconds: number, seed: string): Promise<FuzzReport> {
   const report: FuzzReport = { seed, rounds: 0, walked: 0, accepted: 0, requests: 0, sockets: 0 };
   const until = performance.now() + seconds * 1000;
-  await using served = await serve({ express: expressLane, sniffMs: 200 });
+  await using served = await serve({ fastPath: createFastPath, sniffMs: 200 });
   while (performance.now() < until) {
     const random = prng(`${seed}/${report.rounds}`);
     try {

@@ -18,7 +18,7 @@ import { singleView } from "./single-view.ts";
 
 export interface ServeOptions
   extends Partial<
-    Pick<ServiceOptions, "opsAddress" | "log" | "origins" | "express" | "pages" | "heartbeatMs" | "answerMs">
+    Pick<ServiceOptions, "opsAddress" | "log" | "origins" | "fastPath" | "pages" | "heartbeatMs" | "answerMs">
   > {
   /** The memory budget's limit, bytes. */
   readonly memoryBytesMax?: number;
@@ -94,7 +94,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     version: "test",
     recordBytesMax: options.recordBytesMax ?? 1024 * 1024,
     requestBytesMax: options.requestBytesMax ?? 4 * 1024 * 1024,
-    ...(options.express === undefined ? {} : { express: options.express }),
+    ...(options.fastPath === undefined ? {} : { fastPath: options.fastPath }),
     ...(options.pages === undefined ? {} : { pages: options.pages }),
     opsAddress: options.opsAddress,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { type ClientHttp2Session, connect as connectH2, type IncomingHttpHeaders } from "node:http2";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { curl } from "../support/curl.ts";
 import { type Served, serve } from "../support/serve.ts";
 
@@ -14,7 +14,7 @@ let served: Served;
 let session: ClientHttp2Session;
 before(async () => {
   const origins = { origins: ["https://good.example"], hosts: [] };
-  served = await serve({ express: expressLane, origins, opsAddress: "127.0.0.1:9080" });
+  served = await serve({ fastPath: createFastPath, origins, opsAddress: "127.0.0.1:9080" });
   session = connectH2(served.url);
 });
 after(async () => {

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { Fault } from "../../src/fault.ts";
 import { bin, ended, environment, startCommand, tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
@@ -18,7 +18,7 @@ const run = (args: readonly string[], input?: string | Uint8Array) =>
 
 beforeEach(async () => {
   await served?.[Symbol.asyncDispose]();
-  served = await serve({ express: expressLane });
+  served = await serve({ fastPath: createFastPath });
   addr = `127.0.0.1:${served.port}`;
 });
 after(() => served[Symbol.asyncDispose]());

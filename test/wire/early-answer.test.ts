@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { serve } from "../support/serve.ts";
 
 const oversized = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
@@ -28,7 +28,7 @@ const requests: readonly (readonly [path: string, type: string, begin: Buffer])[
 ];
 
 test("a body of 5 MB that is refused at its beginning: the answer comes whole and the connection ends", async () => {
-  await using served = await serve({ express: expressLane, requestBytesMax: 100_000 });
+  await using served = await serve({ fastPath: createFastPath, requestBytesMax: 100_000 });
   for (const chunked of [false, true]) {
     for (const [path, type, begin] of requests) {
       const length = begin.length + filler.length;
@@ -55,7 +55,7 @@ test("a body of 5 MB that is refused at its beginning: the answer comes whole an
 });
 
 test("a small body that is not wanted is read, and the connection serves the next request", async () => {
-  await using served = await serve({ express: expressLane });
+  await using served = await serve({ fastPath: createFastPath });
   const socket = connect(served.port, "127.0.0.1");
   let text = "";
   socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));

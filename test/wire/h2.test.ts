@@ -9,7 +9,7 @@ import { type ClientHttp2Stream, connect, constants, type OutgoingHttpHeaders } 
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { H2Session } from "../../src/http2/mod.ts";
 import { noLogger } from "../../src/lib/telemetry.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
@@ -74,7 +74,7 @@ test("every character that a header may hold arrives, however the client codes i
 });
 
 test("requests that break the rules of HTTP/2 are reset with PROTOCOL_ERROR, and the connection goes on", async () => {
-  await using served = await serve({ express: expressLane });
+  await using served = await serve({ fastPath: createFastPath });
   const client = await H2Client.open({ port: served.port });
   const plain: [string, string][] = [
     [":method", "GET"],
@@ -137,7 +137,7 @@ test("requests that break the rules of HTTP/2 are reset with PROTOCOL_ERROR, and
 test("a gateway may cancel a thousand tails at once, again and again; its other stream goes on", {
   timeout: 60_000,
 }, async () => {
-  await using served = await serve({ express: expressLane });
+  await using served = await serve({ fastPath: createFastPath });
   const session = connect(served.url);
   let ended: string | undefined;
   session.on("error", () => undefined);

@@ -10,7 +10,7 @@ import {
 import { connect, type Socket } from "node:net";
 import { suite, test } from "node:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { curl } from "../support/curl.ts";
 import { dropTails, resetTails } from "../support/dropped-tails.ts";
 import { type Served, type ServeOptions, serve } from "../support/serve.ts";
@@ -75,7 +75,10 @@ async function isWell(served: Served, next: number): Promise<void> {
   }
 }
 
-const lanes: Readonly<Record<string, ServeOptions>> = { reference: {}, express: { express: expressLane } };
+const lanes: Readonly<Record<string, ServeOptions>> = {
+  reference: {},
+  "fast path": { fastPath: createFastPath },
+};
 for (const [lane, options] of Object.entries(lanes)) {
   suite(`hostile input, ${lane}`, () => {
     const open = async (more: ServeOptions = {}) => {
@@ -257,7 +260,7 @@ test("header floods and bodies that lie about their length are refused over HTTP
 });
 
 test("header floods over HTTP/2 end the stream or the connection, and nothing more", async () => {
-  await using served = await serve({ express: expressLane });
+  await using served = await serve({ fastPath: createFastPath });
   const session = connectH2(served.url, { maxHeaderListPairs: 100_000 } as object);
   session.on("error", () => undefined);
   const flood = Object.fromEntries(Array.from({ length: 2000 }, (_, at) => [`x-${at}`, "y".repeat(50)]));
@@ -292,7 +295,7 @@ test("two thousand idle connections cost little and hinder nobody", { timeout: 3
 test("a reader that never reads holds its own stream up, and its memory stays bounded", {
   timeout: 300_000,
 }, async () => {
-  await using served = await serve({ express: expressLane });
+  await using served = await serve({ fastPath: createFastPath });
   for (let at = 0; at < 200; at++) {
     await served.log.append({ bytes: record(Buffer.alloc(500_000)), count: 1 });
   }

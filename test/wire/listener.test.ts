@@ -5,7 +5,7 @@ import { connect as connectH2, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { encodeBlock } from "../../src/http2/hpack/hpack-decoder.ts";
 import { NodeTls, peerProtocol } from "../../src/server/tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
@@ -128,7 +128,7 @@ test("who says nothing, or too little, or never ends its headers, is hung up on"
 
 test("HTTP/2 has the same time limits: preface, header block, body, no request", async () => {
   const http = { headersMs: 200, requestMs: 400, idleMs: 300 };
-  await using served = await serve({ http, express: expressLane });
+  await using served = await serve({ http, fastPath: createFastPath });
   const begin = async (...frames: Uint8Array[]): Promise<Socket> => {
     const socket = await dial(served.port);
     socket.write(Buffer.concat([Buffer.from(preface), frame(4, 0, 0), ...frames]));
@@ -171,7 +171,7 @@ test("HTTP/2 has the same time limits: preface, header block, body, no request",
 test("a stream of requests may be silent for as long as it likes", async () => {
   await using served = await serve({
     http: { headersMs: 50, requestMs: 50, idleMs: 50 },
-    express: expressLane,
+    fastPath: createFastPath,
   });
   const session = connectH2(served.url);
   // The lane serves the first, Connect the second.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { encodeRun } from "../../src/log/mod.ts";
 import { attacks } from "../support/memory-attacks.ts";
 import { type Served, serve } from "../support/serve.ts";
@@ -13,7 +13,7 @@ const slack = 2 ** 20;
 
 /** A log of records that are larger than any window, but for the last, small one. */
 async function open(): Promise<Served> {
-  const served = await serve({ express: expressLane, memoryBytesMax: limit });
+  const served = await serve({ fastPath: createFastPath, memoryBytesMax: limit });
   for (let one = 0; one < 64; one++) {
     await served.log.append(encodeRun([{ value: Buffer.alloc(256 * 1024, one) }]), { subject: "ann" });
   }

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { traceparentOf } from "../../src/client/mod.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
 import { systemClock } from "../../src/lib/time/clock.ts";
@@ -122,7 +122,7 @@ test("a trace goes on from the caller through append and fsync, and by the recor
       {},
       { telemetry: { metrics, tracer, clock: systemClock } },
     );
-    await using served = await serve({ telemetry, log: real.replica.log, express: expressLane });
+    await using served = await serve({ telemetry, log: real.replica.log, fastPath: createFastPath });
     const grpc = createClient(Log, createGrpcTransport({ baseUrl: served.url }));
     const asked = (n: number) => ({ headers: { ...headers(n), "tailrace-trace-record": "yes" } });
     // Many at once, so that a flush serves several of them; the messages with a compressed one go Connect's lane.

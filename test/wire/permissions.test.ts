@@ -18,7 +18,7 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AccessControl, type Action, actions, theLog } from "../../src/access/mod.ts";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import type { Issued } from "../../src/cli/certs/build.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.js";
 import { encodeRun } from "../../src/log/mod.ts";
@@ -105,7 +105,7 @@ before(async () => {
     serve({
       tls: closing.use(new NodeTls({ ...options, clientAuth })),
       access,
-      express: expressLane,
+      fastPath: createFastPath,
       doors: {
         raft: (socket, identity) => socket.end(access.check(identity, theLog, "peer") ? "in" : "denied"),
       },

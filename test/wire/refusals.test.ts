@@ -6,14 +6,14 @@ import assert from "node:assert/strict";
 import { type ClientHttp2Session, connect as connectH2, type IncomingHttpHeaders } from "node:http2";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { curl } from "../support/curl.ts";
 import { type Served, serve } from "../support/serve.ts";
 
 let served: Served;
 let session: ClientHttp2Session;
 before(async () => {
-  served = await serve({ express: expressLane, requestBytesMax: 10_000 });
+  served = await serve({ fastPath: createFastPath, requestBytesMax: 10_000 });
   session = connectH2(served.url);
 });
 after(async () => {

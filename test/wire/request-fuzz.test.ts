@@ -1,7 +1,7 @@
 /** A second or two of what test/long/request-fuzz does for minutes against a process. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { noLogger, noTelemetry } from "../../src/lib/telemetry.ts";
 import { fuzzRequests, isServed } from "../support/request-fuzz.ts";
 import { serve } from "../support/serve.ts";
@@ -11,7 +11,7 @@ test("requests of every kind, broken and cut anywhere, reach no boundary and lea
 }, async () => {
   const failures: unknown[] = [];
   const log = { ...noLogger, error: (facts: object) => void failures.push(facts) };
-  await using served = await serve({ express: expressLane, telemetry: { ...noTelemetry, log } });
+  await using served = await serve({ fastPath: createFastPath, telemetry: { ...noTelemetry, log } });
   const report = await fuzzRequests(
     { port: served.port },
     {

@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { expressLane } from "../../src/api/fast-path/fast-path.ts";
+import { createFastPath } from "../../src/api/fast-path/fast-path.ts";
 import { ProduceBatchRequestSchema, ProduceBatchResponseSchema } from "../../src/gen/log/v1/log_pb.js";
 import { encodeRun } from "../../src/log/mod.ts";
 import { longestTurnMs } from "../support/longest-turn.ts";
@@ -21,7 +21,7 @@ const turnMsMax = 150;
 
 let served: Served;
 before(async () => {
-  served = await serve({ express: expressLane });
+  served = await serve({ fastPath: createFastPath });
 });
 after(() => served[Symbol.asyncDispose]());
 
@@ -322,7 +322,7 @@ test("an unusual message of many fields on the express lane is refused by their 
 });
 
 test("a reader that takes everything at once does not keep others waiting", async () => {
-  await using other = await serve({ express: expressLane });
+  await using other = await serve({ fastPath: createFastPath });
   const count = 20_000;
   await other.log.append(encodeRun(Array.from({ length: count }, () => ({ value: new Uint8Array(10) }))));
   const session = connect(other.url, { settings: { initialWindowSize: 2 ** 30 } });

@@ -10,7 +10,7 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { expressLane } from "../../src/api/mod.ts";
+import { createFastPath } from "../../src/api/mod.ts";
 import { faultOf } from "../../src/client/mod.ts";
 import type { Fault } from "../../src/fault.ts";
 import { type ConsumeResponse, Log, ReadMode, type WatchEvent } from "../../src/gen/log/v1/log_pb.js";
@@ -25,7 +25,10 @@ const transports = {
   "connect json": (baseUrl: string) =>
     createConnectTransport({ baseUrl, httpVersion: "2", acceptCompression: [] }),
 } as const satisfies Record<string, (baseUrl: string) => Transport>;
-const lanes: Readonly<Record<string, ServeOptions>> = { reference: {}, express: { express: expressLane } };
+const lanes: Readonly<Record<string, ServeOptions>> = {
+  reference: {},
+  "fast path": { fastPath: createFastPath },
+};
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (value: Uint8Array | undefined): string => Buffer.from(value ?? []).toString();

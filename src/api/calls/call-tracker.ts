@@ -41,9 +41,6 @@ export interface CallMeta {
   readonly traceRecords?: boolean;
 }
 
-/** The request header by which a client asks for that: `yes`. */
-export const traceRecordHeader = "tailrace-trace-record";
-
 /** A call under way. */
 export class Call implements Listed<Call> {
   readonly permission: MethodPermission;

@@ -1,5 +1,5 @@
 /**
- * The RPCs of log.v1.Log on Connect: the reference that the express lane is compared with.
+ * The RPCs of log.v1.Log on Connect: the reference for the fast path.
  *
  * Handlers throw Faults; rpc-routes.ts makes errors of them. Access was checked before a message was read.
  *
@@ -25,6 +25,7 @@ import type { Appended, ClusterView, CommitLog, RecordRun } from "../../types.ts
 import { signalOf, unlessAborted } from "../calls/abort.ts";
 import { callOf, requestContextOf, takenRun } from "../calls/call-context.ts";
 import type { Call } from "../calls/call-tracker.ts";
+import { forwardHeader } from "../calls/request-headers.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { appendFor, appendOptionsOf } from "../methods/append.ts";
 import { appendRequestOf } from "../methods/append-message.ts";
@@ -51,9 +52,9 @@ export interface LogServiceOptions {
   readonly tracer: Tracer;
   readonly recordLimits: RecordLimits;
   readonly requestBytesMax: number;
-  readonly budget: StreamBudget;
+  readonly streamBudget: StreamBudget;
   readonly clusterVersion: string;
-  readonly held: MemoryBudget;
+  readonly memory: MemoryBudget;
   /** How often a stream that asked for markers hears that it is alive. */
   readonly heartbeatMs: number;
 }
@@ -63,11 +64,8 @@ const encodedCopies = 3;
 /** Appends of one stream under way at once. */
 const pendingMax = 4096;
 
-/** The header by which a caller asks not to be forwarded to the leader. */
-export const forwardHeader = "tailrace-forward";
-
 export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> {
-  const { log, cluster, traffic, recordLimits, held: memory } = options;
+  const { log, cluster, traffic, recordLimits, memory } = options;
 
   const append = (
     call: Call,
@@ -130,7 +128,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
         (request) => append(call, request, context, signal),
         {
           pendingMax,
-          budget: options.budget,
+          budget: options.streamBudget,
           bytesOf: (request) => request.record?.value.length ?? 0,
           failure: (reason, behind) =>
             streamFailure(faultOfConnectError(reason), { records_before: acknowledged }, behind),
@@ -156,7 +154,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
         ({ request, taken }) => append(call, request, context, signal, taken),
         {
           pendingMax: 64,
-          budget: options.budget,
+          budget: options.streamBudget,
           bytesOf: ({ request, taken }) =>
             taken?.bytes.length ?? request.records.reduce((sum, { value }) => sum + value.length, 0),
           failure: (reason, behind) => streamFailure(faultOfConnectError(reason), summary.progress, behind),

@@ -22,9 +22,10 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import { type MemoryBudget, stalledFault } from "../../memory/mod.ts";
 import { callOf, type RequestContext, requestContextKey } from "../calls/call-context.ts";
-import { type CallTracker, type ClientConnection, traceRecordHeader } from "../calls/call-tracker.ts";
+import type { CallTracker, ClientConnection } from "../calls/call-tracker.ts";
 import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
 import { permissionOfPath } from "../calls/method-permissions.ts";
+import { traceRecordHeader } from "../calls/request-headers.ts";
 import { type Exchange, pathOf } from "../http/exchange.ts";
 import { refuse, refuseRpc } from "../http/route-refusal.ts";
 import { recordUnroutedRequest } from "../http/unrouted-requests.ts";
@@ -40,7 +41,7 @@ export interface RpcOptions {
   readonly calls: CallTracker;
   readonly clock: Clock;
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
-  readonly held: MemoryBudget;
+  readonly memory: MemoryBudget;
   /** Largest message taken and sent, bytes. */
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
@@ -186,14 +187,14 @@ async function serve(
   handler: UniversalHandler,
   exchange: Exchange,
   caller: ClientConnection,
-  { calls, telemetry, held, clock, readMaxBytes, recordLimits }: RpcOptions,
+  { calls, telemetry, memory, clock, readMaxBytes, recordLimits }: RpcOptions,
 ): Promise<void> {
   const taken: TakenRuns = new Map();
-  const share = held.share("in", () => exchange.failBody(stalledFault()));
+  const share = memory.share("in", () => exchange.failBody(stalledFault()));
   const requestContext: RequestContext = {
     client: caller,
     exchange,
-    answer: held.share("out", () => exchange.destroy()),
+    answer: memory.share("out", () => exchange.destroy()),
     call: undefined,
     reached: false,
     reason: undefined,

@@ -1,69 +1,67 @@
 /**
- * Memory that a reader far behind reads the disk into, again and again. Read into memory asked for anew, the same bytes
- * cost 2 to 4 times as much processor (new pages, cold caches), and collecting it a tenth of all. Rooms are for the few:
- * many readers of one range do better sharing what the log keeps.
- *
- * Never: lends a room while bytes in it are being sent.
+ * Buffers for readers that are far behind and read from disk. Reading into memory that was just allocated costs 2 to 4
+ * times the processor time (new pages, cold caches), and collecting it another tenth. Only a few readers get buffers:
+ * many readers of one range do better by sharing what the log caches.
  */
 
-/** Read at once. */
-const roomBytes = 256 * 1024;
-/** As many as a turn fills. */
-const roomsEach = 4;
-/** So many readers have rooms at most, so rooms take 2 MiB at most. */
+/** Size of one buffer, in bytes. */
+const bufferBytes = 256 * 1024;
+/** Buffers per reader: as many as one turn fills. */
+const buffersPerReader = 4;
+/** Readers that have buffers at once. All buffers together take at most 2 MiB. */
 const readersMax = 2;
 
-export class RoomLender {
+export class BufferPool {
   #readers = 0;
 
-  /** Rooms for one reader, or undefined while enough others have theirs. */
-  borrow(): ReadRooms | undefined {
+  /** Returns buffers for one reader, or undefined while `readersMax` others have theirs. */
+  borrow(): ReadBuffers | undefined {
     if (this.#readers >= readersMax) return undefined;
     this.#readers++;
-    return new ReadRooms(() => {
+    return new ReadBuffers(() => {
       this.#readers--;
     });
   }
 }
 
-/** One reader's rooms. */
-export class ReadRooms {
-  readonly #rooms: Uint8Array[] = [];
-  readonly #onGiveBack: () => void;
-  /** Rooms before this one are being sent. */
+/** The buffers of one reader. A buffer is not offered again until markSent() says that its bytes have left. */
+export class ReadBuffers {
+  readonly #buffers: Uint8Array[] = [];
+  readonly #onRelease: () => void;
+  /** The buffers before this one are being sent. */
   #free = 0;
 
-  constructor(onGiveBack: () => void) {
-    this.#onGiveBack = onGiveBack;
+  constructor(onRelease: () => void) {
+    this.#onRelease = onRelease;
   }
 
-  /** A room of which nothing is being sent, the same until sending() is called; undefined when there is none. */
-  get room(): Uint8Array | undefined {
-    if (this.#free === roomsEach) return undefined;
-    this.#rooms[this.#free] ??= new Uint8Array(Buffer.allocUnsafeSlow(roomBytes).buffer);
-    return this.#rooms[this.#free];
+  /** The next buffer to read into, the same one until markSending() takes it. Undefined when all are being sent. */
+  get next(): Uint8Array | undefined {
+    if (this.#free === buffersPerReader) return undefined;
+    this.#buffers[this.#free] ??= new Uint8Array(Buffer.allocUnsafeSlow(bufferBytes).buffer);
+    return this.#buffers[this.#free];
   }
 
   get isFull(): boolean {
-    return this.#free === roomsEach;
+    return this.#free === buffersPerReader;
   }
 
   get isSending(): boolean {
     return this.#free > 0;
   }
 
-  /** Bytes of this memory are being sent: if it is the room's, that is taken. */
-  sending(bytes: Uint8Array): void {
-    if (bytes.buffer === this.#rooms[this.#free]?.buffer) this.#free++;
+  /** `bytes` are being sent. If they lie in the next buffer, that buffer is taken until markSent(). */
+  markSending(bytes: Uint8Array): void {
+    if (bytes.buffer === this.#buffers[this.#free]?.buffer) this.#free++;
   }
 
-  /** All that was being sent has gone. */
-  sent(): void {
+  /** All bytes that were being sent have left. */
+  markSent(): void {
     this.#free = 0;
   }
 
-  /** To be used no more, what is being sent included. */
-  giveBack(): undefined {
-    this.#onGiveBack();
+  /** Returns the place in the pool. The reader must not use the buffers again; bytes on their way keep them alive. */
+  release(): undefined {
+    this.#onRelease();
   }
 }

@@ -1,8 +1,8 @@
 /**
- * ConsumeStream and ConsumeBatches: follow the log and write what is there, whole slices at a time. At the end a tail
- * waits for the log and costs nothing; woken, it flushes with all the others in the pacer's next turn. A client that
- * reads slowly holds up no other: its tail takes nothing from the log until the stream has window again, the socket
- * takes bytes, and the memory budget has room (read-admission.ts).
+ * ConsumeStream and ConsumeBatches: follow the log and send whole slices at a time. A tail at the end of the log waits
+ * for the log and costs nothing; when it wakes, it is flushed with all others in the next turn of the pacer. A client that
+ * reads slowly delays no other client: its tail takes nothing from the log until the stream has window, the socket
+ * accepts bytes, and the memory budget has room (methods/read-admission.ts).
  */
 import type { BatchSlice, Tail } from "../../types.ts";
 import { frameLimit } from "../methods/frame-limit.ts";
@@ -10,225 +10,220 @@ import { planOf } from "../methods/messages.ts";
 import { type OpenRead, openRead } from "../methods/read.ts";
 import { mayRead, whenReadable } from "../methods/read-admission.ts";
 import { noLimits, ReadLimit } from "../methods/read-limit.ts";
-import type { ReadRooms } from "./buffer-pool.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
+import type { ReadBuffers } from "./buffer-pool.ts";
 import { decodeConsume } from "./consume.ts";
-import type { ExpressCall } from "./fast-call.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { Lane, Serve } from "./fast-path.ts";
+import type { FastCall } from "./fast-call.ts";
+import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { render, renderWhole } from "./rendering.ts";
 import { markerResponse } from "./response-codec.ts";
-import { readUnary } from "./unary-body.ts";
+import { receiveUnary } from "./unary-message.ts";
 
-/** Taken from the log at once. */
+/** Bytes taken from the log at once. */
 const sliceBytes = 256 * 1024;
-/** Written by one tail in one turn, so that a reader far behind does not hold up the others. */
+/** Bytes that one tail writes in one turn, so that a reader far behind does not delay the others. */
 const turnBytesMax = 1024 * 1024;
 
-/** What of a slice is to be sent. */
+/** The part of a slice that a client receives. */
 interface Portion {
   readonly bytes: Uint8Array;
   readonly records: number;
-  /** Of records, or of whole frames: what the call's line and the traffic count. */
+  /** Bytes of records or of whole frames, as the log line and the traffic counters count them. */
   readonly payloadBytes: number;
   readonly next: number;
 }
 
-type Cut = (slice: BatchSlice, from: number, limit: ReadLimit | undefined) => Portion;
+/** Selects and encodes what a client receives of a slice, from an offset on and up to a limit. */
+type CutPortion = (slice: BatchSlice, from: number, limit: ReadLimit | undefined) => Portion;
 
-export const consumeStream: Serve = (lane, express) => serve(lane, express, records);
-export const consumeBatches: Serve = (lane, express) => serve(lane, express, batches);
+export const consumeStream: ServeMethod = (context, call) => serveTail(context, call, cutRecords);
+export const consumeBatches: ServeMethod = (context, call) => serveTail(context, call, cutFrames);
 
-const records: Cut = (slice, from, limit) => {
+const cutRecords: CutPortion = (slice, from, limit) => {
   const whole = limit === undefined && from <= slice.firstOffset;
-  const rendering = whole ? renderWhole(slice) : render(slice, from, limit);
-  return { ...rendering, bytes: rendering.envelopes, payloadBytes: rendering.bytes };
+  const { envelopes, records, recordBytes, next } = whole ? renderWhole(slice) : render(slice, from, limit);
+  return { bytes: envelopes, records, payloadBytes: recordBytes, next };
 };
 
-const batches: Cut = (slice, from, limit) => {
-  const run = frameLimit(slice, from, limit);
-  return { ...run, payloadBytes: run.bytes.length };
+const cutFrames: CutPortion = (slice, from, limit) => {
+  const { bytes, records, next } = frameLimit(slice, from, limit);
+  return { bytes, records, payloadBytes: bytes.length, next };
 };
 
-function serve(lane: Lane, express: ExpressCall, cut: Cut): void {
-  readUnary(express, lane.requestBytesMax, (bytes, start, end) => {
+function serveTail(context: FastPathContext, call: FastCall, cut: CutPortion): void {
+  receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
     const request = decodeConsume(bytes.subarray(start, end));
-    const plan = planOf(request, express.call.deadlineMs);
+    const plan = planOf(request, call.tracked.deadlineMs);
     const ended = new AbortController();
-    express.onEnd = () => ended.abort();
-    openRead(lane.log, plan, ended.signal)
+    call.onEnd = () => ended.abort();
+    openRead(context.log, plan, ended.signal)
       .then((read) => {
-        const markers = request.markers && cut === records;
-        if (express.over) read.tail[Symbol.dispose]();
-        else new Follower(lane, express, read, cut, markers).open();
+        const markers = request.markers && cut === cutRecords;
+        if (call.over) read.tail[Symbol.dispose]();
+        else new TailSender(context, call, read, cut, markers).open();
       })
-      .catch((reason: unknown) => express.fail(reason));
+      .catch((reason: unknown) => call.fail(reason));
   });
 }
 
-class Follower {
-  readonly #lane: Lane;
-  readonly #express: ExpressCall;
+class TailSender {
+  readonly #context: FastPathContext;
+  readonly #call: FastCall;
   readonly #tail: Tail;
-  readonly #cut: Cut;
+  readonly #cut: CutPortion;
   readonly #markers: boolean;
   readonly #limit: ReadLimit;
-  /** The limit is of records or bytes, so each one has to be looked at. */
-  readonly #counts: boolean;
+  /** The read has a limit of records or bytes, so each record must be examined. */
+  readonly #isCounted: boolean;
   readonly #endOffset: number;
   readonly #endsAtEnd: boolean;
   #next: number;
-  /** Where frames are read to from the disk, while this is far behind and not too many others are. */
-  #rooms: ReadRooms | undefined;
-  /** Told that it has caught up, since the last record. */
-  #told = false;
-  #heartbeatAt: { cancel(): void } | undefined;
-  /** Takes back that it waits for window or memory. */
+  /** Buffers to read frames into, while this reader is far behind and the pool has buffers. */
+  #buffers: ReadBuffers | undefined;
+  /** The client was sent "caught-up" after the last record. */
+  #toldCaughtUp = false;
+  #heartbeatTimer: { cancel(): void } | undefined;
+  /** Cancels the wait for window or memory. */
   #stopWaiting: (() => void) | undefined;
 
-  constructor(lane: Lane, express: ExpressCall, read: OpenRead, cut: Cut, markers: boolean) {
-    this.#lane = lane;
-    this.#express = express;
+  constructor(context: FastPathContext, call: FastCall, read: OpenRead, cut: CutPortion, markers: boolean) {
+    this.#context = context;
+    this.#call = call;
     this.#tail = read.tail;
     this.#cut = cut;
     this.#markers = markers;
     const { recordsMax, bytesMax, endOffset } = read.limits;
     this.#limit = new ReadLimit(read.limits);
-    this.#counts = recordsMax !== noLimits.recordsMax || bytesMax !== noLimits.bytesMax;
+    this.#isCounted = recordsMax !== noLimits.recordsMax || bytesMax !== noLimits.bytesMax;
     this.#endOffset = endOffset ?? Number.POSITIVE_INFINITY;
     this.#endsAtEnd = read.endsAtEnd;
     this.#next = read.from;
   }
 
   open(): void {
-    const { traffic } = this.#lane;
+    const { traffic } = this.#context;
     traffic.tails++;
-    this.#express.onEnd = () => {
+    this.#call.onEnd = () => {
       traffic.tails--;
-      this.#heartbeatAt?.cancel();
+      this.#heartbeatTimer?.cancel();
       this.#stopWaiting?.();
       this.#tail[Symbol.dispose]();
-      this.#rooms = this.#rooms?.giveBack();
+      this.#buffers = this.#buffers?.release();
     };
-    this.#express.answer.begin();
+    this.#call.response.begin();
     this.flush();
   }
 
-  /** Sends what is there, up to a turn's share; then waits for the log, the socket or its next turn. */
+  /** Sends what the log holds, up to `turnBytesMax`. Then waits for the log, the socket or the next turn. */
   flush(): void {
-    if (this.#express.over) return;
+    if (this.#call.over) return;
     try {
       this.#send();
     } catch (reason) {
-      this.#express.fail(reason);
+      this.#call.fail(reason);
     }
   }
 
   #send(): void {
+    const { memory } = this.#context;
     let written = 0;
     while (this.#tail.position < this.#endOffset) {
-      if (!mayRead(this.#express.stream, this.#lane.held, this.#nextBytes)) {
+      if (!mayRead(this.#call.stream, memory, this.#nextBytes)) {
         this.#waitToRead();
         return;
       }
-      const slice = this.#tail.take(sliceBytes, this.#rooms?.room);
+      const slice = this.#tail.take(sliceBytes, this.#buffers?.next);
       if (slice === undefined) {
-        this.#rest();
+        this.#waitForLog();
         return;
       }
-      const within = !this.#counts && slice.nextOffset <= this.#endOffset;
-      const room = this.#sendPortion(this.#cut(slice, this.#next, within ? undefined : this.#limit));
+      const unlimited = !this.#isCounted && slice.nextOffset <= this.#endOffset;
+      const hasRoom = this.#sendPortion(this.#cut(slice, this.#next, unlimited ? undefined : this.#limit));
       written += slice.frames.length;
-      if (slice.frames.buffer !== this.#rooms?.room?.buffer) this.#lane.held.spend(slice.frames.length);
+      if (slice.frames.buffer !== this.#buffers?.next?.buffer) memory.spend(slice.frames.length);
       if (this.#limit.isSpent) {
-        this.#express.end();
+        this.#call.end();
         return;
       }
-      if (!room || written >= turnBytesMax || this.#rooms?.isFull === true) {
-        this.#resumeLater(room);
+      if (!hasRoom || written >= turnBytesMax || this.#buffers?.isFull === true) {
+        this.#resumeLater(hasRoom);
         return;
       }
     }
-    if (this.#endsAtEnd) this.#tellCaughtUp();
-    this.#express.end();
+    if (this.#endsAtEnd) this.#sendCaughtUp();
+    this.#call.end();
   }
 
   readonly #nextBytes = (): number => this.#tail.nextBytes?.() ?? 0;
 
   #waitToRead(): void {
-    const { clock, held } = this.#lane;
-    this.#rooms = this.#rooms?.giveBack();
-    this.#stopWaiting = whenReadable(this.#express.stream, held, this.#nextBytes, () => {
+    const { clock, memory } = this.#context;
+    this.#buffers = this.#buffers?.release();
+    this.#stopWaiting = whenReadable(this.#call.stream, memory, this.#nextBytes, () => {
       this.#stopWaiting = undefined;
       clock.soon(() => this.flush());
     });
   }
 
-  /** False when the stream wants to drain first. */
-  #sendPortion({ bytes, records: count, payloadBytes, next }: Portion): boolean {
+  /** Returns false if the stream must drain before the next write. */
+  #sendPortion({ bytes, records, payloadBytes, next }: Portion): boolean {
     this.#next = next;
-    this.#told = false;
-    this.#express.call.bytesOut += payloadBytes;
-    this.#lane.traffic.sent(count, payloadBytes);
+    this.#toldCaughtUp = false;
+    this.#call.tracked.bytesOut += payloadBytes;
+    this.#context.traffic.sent(records, payloadBytes);
     if (bytes.length === 0) return true;
-    this.#rooms?.sending(bytes);
-    return this.#express.answer.write(bytes);
+    this.#buffers?.markSending(bytes);
+    return this.#call.response.write(bytes);
   }
 
-  #rest(): void {
-    this.#rooms = this.#rooms?.giveBack();
-    this.#tellCaughtUp();
+  #waitForLog(): void {
+    this.#buffers = this.#buffers?.release();
+    this.#sendCaughtUp();
     this.#scheduleHeartbeat();
     this.#tail
       .ready()
       .then((more) => {
-        this.#heartbeatAt?.cancel();
-        this.#heartbeatAt = undefined;
-        if (more) this.#mark();
-        else this.#express.end();
+        this.#heartbeatTimer?.cancel();
+        this.#heartbeatTimer = undefined;
+        if (!more) this.#call.end();
+        else if (!this.#call.over) this.#context.pacer.schedule(this);
       })
-      .catch((reason: unknown) => this.#express.fail(reason));
+      .catch((reason: unknown) => this.#call.fail(reason));
   }
 
-  /** At the end of the log: flushes with all others that were woken. */
-  #mark(): void {
-    if (!this.#express.over) this.#lane.pacer.mark(this);
-  }
-
-  /** Behind the end of the log: goes on as soon as the others have had their turn, and the client its bytes. */
-  #resumeLater(room: boolean): void {
-    const { clock, rooms } = this.#lane;
-    const { stream } = this.#express;
-    const goOn = (): void => clock.soon(() => this.flush());
-    if (this.#rooms?.isSending === true) {
+  /** Continues behind the end of the log, after the other tails had their turn and the client took its bytes. */
+  #resumeLater(hasRoom: boolean): void {
+    const { clock, buffers } = this.#context;
+    const { stream } = this.#call;
+    const flushSoon = (): void => clock.soon(() => this.flush());
+    if (this.#buffers?.isSending === true) {
       stream.whenSent(() => {
-        this.#rooms?.sent();
-        goOn();
+        this.#buffers?.markSent();
+        flushSoon();
       });
-    } else if (room) {
-      goOn();
+    } else if (hasRoom) {
+      flushSoon();
     } else {
       stream.onDrain = () => {
         stream.onDrain = undefined;
-        goOn();
+        flushSoon();
       };
     }
-    this.#rooms ??= rooms.borrow();
+    this.#buffers ??= buffers.borrow();
   }
 
-  #tellCaughtUp(): void {
-    if (!this.#markers || this.#told) return;
-    this.#told = true;
-    this.#express.answer.write(markerResponse("caught-up", this.#next));
+  #sendCaughtUp(): void {
+    if (!this.#markers || this.#toldCaughtUp) return;
+    this.#toldCaughtUp = true;
+    this.#call.response.write(markerResponse("caught-up", this.#next));
   }
 
   #scheduleHeartbeat(): void {
-    if (!this.#markers || this.#heartbeatAt !== undefined) return;
-    this.#heartbeatAt = this.#lane.clock.after(this.#lane.heartbeatMs, () => {
-      this.#heartbeatAt = undefined;
-      if (this.#express.over) return;
-      if (this.#express.stream.room > 0) {
-        this.#express.answer.write(markerResponse("heartbeat", this.#next));
+    if (!this.#markers || this.#heartbeatTimer !== undefined) return;
+    this.#heartbeatTimer = this.#context.clock.after(this.#context.heartbeatMs, () => {
+      this.#heartbeatTimer = undefined;
+      if (this.#call.over) return;
+      if (this.#call.stream.room > 0) {
+        this.#call.response.write(markerResponse("heartbeat", this.#next));
       }
       this.#scheduleHeartbeat();
     });

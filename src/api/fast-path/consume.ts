@@ -1,8 +1,4 @@
-/**
- * Consume: one request in, one record out.
- *
- * Never: decodes the record.
- */
+/** Consume: one request message, one record. The record is not decoded. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { type ConsumeRequest, ConsumeRequestSchema } from "../../gen/log/v1/log_pb.js";
 import { RecordCursor } from "../../log/mod.ts";
@@ -11,39 +7,38 @@ import { freshnessOf, startOf } from "../methods/messages.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
 import { checkFields } from "../request-limits/message-limits.ts";
-import type { ExpressCall } from "./fast-call.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { Lane, Serve } from "./fast-path.ts";
+import type { FastCall } from "./fast-call.ts";
+import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { consumeResponseBytes, writeConsumeResponse } from "./response-codec.ts";
-import { readUnary } from "./unary-body.ts";
+import { receiveUnary } from "./unary-message.ts";
 
-export const consume: Serve = (lane, express) => {
-  readUnary(express, lane.requestBytesMax, (bytes, start, end) => {
-    answer(lane, express, decodeConsume(bytes.subarray(start, end))).catch((reason) => express.fail(reason));
+export const consume: ServeMethod = (context, call) => {
+  receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
+    respond(context, call, decodeConsume(bytes.subarray(start, end))).catch((reason) => call.fail(reason));
   });
 };
 
-async function answer(lane: Lane, express: ExpressCall, request: ConsumeRequest): Promise<void> {
+async function respond(context: FastPathContext, call: FastCall, request: ConsumeRequest): Promise<void> {
   const ended = new AbortController();
-  express.onEnd = () => ended.abort();
-  const freshness = { ...freshnessOf(request, express.call.deadlineMs), signal: ended.signal };
-  express.call.long = request.waitMs > 0;
+  call.onEnd = () => ended.abort();
+  const freshness = { ...freshnessOf(request, call.tracked.deadlineMs), signal: ended.signal };
+  call.tracked.long = request.waitMs > 0;
   const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
-  const { held: memory, clock } = lane;
+  const { memory, clock } = context;
   using share = memory.share("out");
-  const room = { sink: express.stream, memory, clock, signal: ended.signal, share, waitMs: memoryWaitMs };
-  const { slice, offset } = await readOne(lane.log, plan, room);
+  const admission = { sink: call.stream, memory, clock, signal: ended.signal, share, waitMs: memoryWaitMs };
+  const { slice, offset } = await readOne(context.log, plan, admission);
   const cursor = new RecordCursor(slice.frames, offset);
   cursor.next();
   const size = cursor.end - cursor.start;
-  express.call.bytesOut += size;
-  lane.traffic.sent(1, size);
+  call.tracked.bytesOut += size;
+  context.traffic.sent(1, size);
   const envelope = Buffer.allocUnsafe(consumeResponseBytes(cursor));
   writeConsumeResponse(envelope, 0, cursor);
-  express.finish(envelope);
+  call.finish(envelope);
 }
 
-/** Throws Fault "bad-request", and "too-large" for too many fields. */
+/** @throws Fault "bad-request", and "too-large" for too many fields */
 export function decodeConsume(message: Uint8Array): ConsumeRequest {
   checkFields(ConsumeRequestSchema, message);
   try {

@@ -1,102 +1,101 @@
 /**
- * One call in the express lane: its stream, its answer and its place in the call tracker. However it ends (well,
- * with an error, by deadline, revoked, the client gone), it ends once and `onEnd` frees what it holds.
- *
- * Never: knows a method's messages.
+ * One call on the fast path: its stream, its response and its place in the call tracker. A call ends exactly once,
+ * whether it succeeds, fails, passes its deadline, is revoked or loses its client. `onEnd` then frees its resources.
  */
 import { Fault } from "../../fault.ts";
 import type { Timer } from "../../lib/time/clock.ts";
 import { type MemoryBudget, type MemoryShare, stalledFault } from "../../memory/mod.ts";
 import type { Written } from "../../types.ts";
-import { whileWriting } from "../calls/abort.ts";
+import { withWritten } from "../calls/abort.ts";
 import type { Call, CallTracker } from "../calls/call-tracker.ts";
 import { requestTimedOut } from "../http/exchange.ts";
-import { Answer } from "./answer.ts";
-import type { LaneStream } from "./fast-stream.ts";
-import type { ExpressRequest } from "./recognize.ts";
+import type { FastStream } from "./fast-stream.ts";
+import type { FastRequest } from "./recognize.ts";
+import { ResponseWriter } from "./response-writer.ts";
 
-export class ExpressCall {
-  readonly stream: LaneStream;
-  readonly request: ExpressRequest;
-  readonly call: Call;
-  readonly answer: Answer;
-  /** Counts what is held of the request; given back when the call ends. */
-  readonly held: MemoryShare;
-  /** What is known of the write when the call is cut short. */
+export class FastCall {
+  readonly stream: FastStream;
+  readonly request: FastRequest;
+  /** The call as the call tracker knows it. */
+  readonly tracked: Call;
+  readonly response: ResponseWriter;
+  /** Counts the memory of the incomplete request. Released when the call ends. */
+  readonly requestMemory: MemoryShare;
+  /** What is known about the write if the call is cut short now. */
   written: Written = "no";
-  /** What to tell of a failure besides. */
+  /** Adds facts to a failure before it is sent. */
   explain: ((reason: unknown) => unknown) | undefined;
-  /** Called once when the call ends, to free what it holds. */
+  /** Called once when the call ends, to free its resources. */
   onEnd: (() => void) | undefined;
   readonly #calls: CallTracker;
   #deadline: Timer | undefined;
   #over = false;
-  /** What the call takes by itself, where it may be ended for it. */
+  /** The fixed cost of the call, while the budget may end the call to regain it. */
   readonly #standing: MemoryShare | undefined;
 
-  /** `call` has begun at `calls`; `deadline` will call back when its time is up. */
+  /** `tracked` was begun by `calls`. `deadline` starts the timer of the call. */
   constructor(
-    stream: LaneStream,
-    request: ExpressRequest,
-    call: Call,
+    stream: FastStream,
+    request: FastRequest,
+    tracked: Call,
     calls: CallTracker,
     memory: MemoryBudget,
     deadline: ((expire: () => void) => Timer) | undefined,
   ) {
     this.stream = stream;
     this.request = request;
-    this.call = call;
+    this.tracked = tracked;
     this.#calls = calls;
-    this.held = memory.share("in", this.#cutShort);
-    if (memory.busy && !call.long) {
+    this.requestMemory = memory.share("in", this.#cutShort);
+    if (memory.busy && !tracked.long) {
       this.#standing = memory.share("standing", this.#cutShort);
-      this.#standing.attribute(call.counted);
+      this.#standing.attribute(tracked.counted);
     }
-    this.answer = new Answer(stream, request);
+    this.response = new ResponseWriter(stream, request);
     stream.onClose = this.#onClose;
     stream.onLate = () => this.fail(requestTimedOut());
-    call.onRevoked = (fault) => this.fail(whileWriting(fault, this.written));
+    tracked.onRevoked = (fault) => this.fail(withWritten(fault, this.written));
     this.#deadline = deadline?.(() => this.fail(new Fault("deadline", { written: this.written })));
   }
 
-  /** True once the call has ended in whatever way. */
+  /** True once the call has ended. */
   get over(): boolean {
     return this.#over;
   }
 
-  /** Ends a unary call with its enveloped message. */
+  /** Ends a unary call with its response message, in an envelope. */
   finish(envelope: Uint8Array): void {
-    if (!this.#begin()) return;
-    this.answer.finish(envelope);
+    if (!this.#beginEnd()) return;
+    this.response.finish(envelope);
     this.#settle(undefined);
   }
 
-  /** Ends a stream well. */
+  /** Ends a stream without an error. */
   end(): void {
-    if (!this.#begin()) return;
-    this.answer.end();
+    if (!this.#beginEnd()) return;
+    this.response.end();
     this.#settle(undefined);
   }
 
   /** Ends the call with an error. */
   fail(failure: unknown): void {
-    if (!this.#begin()) return;
+    if (!this.#beginEnd()) return;
     const reason = this.explain === undefined ? failure : this.explain(failure);
-    this.answer.fail(reason);
+    this.response.fail(reason);
     this.#settle(reason);
   }
 
-  /** Memory is short, and nothing has moved here for a while. An append that has begun is not given up. */
+  /** Memory is short and this call made no progress. A call whose append has begun is not ended. */
   readonly #cutShort = (): void => {
     if (this.written === "no") this.fail(stalledFault());
   };
 
   readonly #onClose = (): void => {
-    if (this.#begin()) this.#settle(new Fault("canceled", { written: this.written }));
+    if (this.#beginEnd()) this.#settle(new Fault("canceled", { written: this.written }));
   };
 
-  /** True once: whoever gets it ends the call. Answering may close the stream, which must then change nothing. */
-  #begin(): boolean {
+  /** Returns true once. Sending the response can close the stream, and that must not end the call a second time. */
+  #beginEnd(): boolean {
     const first = !this.#over;
     this.#over = true;
     return first;
@@ -105,9 +104,9 @@ export class ExpressCall {
   #settle(reason: unknown): void {
     this.#deadline?.cancel();
     this.#deadline = undefined;
-    this.held.hold(0);
+    this.requestMemory.hold(0);
     this.#standing?.attribute(0);
-    this.#calls.endCall(this.call, reason);
+    this.#calls.endCall(this.tracked, reason);
     const { onEnd } = this;
     this.onEnd = undefined;
     onEnd?.();

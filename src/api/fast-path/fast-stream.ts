@@ -1,38 +1,34 @@
-/**
- * What the lane asks of an HTTP/2 stream. h2/h2-stream is one.
- *
- * Never: has a queue of its own.
- */
+/** The HTTP/2 stream as the fast path uses it. http2/h2-stream implements it. */
 
-export interface LaneStream {
-  /** Bytes of the request's body; whoever gets them may keep them. */
+export interface FastStream {
+  /** Receives bytes of the request body. The receiver may keep them. */
   onData: ((chunk: Uint8Array) => void) | undefined;
   /** The request is complete. */
   onEnd: (() => void) | undefined;
-  /** There is room again, after write() answered false. */
+  /** write() returned false before, and there is room again. */
   onDrain: (() => void) | undefined;
-  /** The request took too long: the call should fail so. */
+  /** The request passed its time limit. The call should fail with requestTimedOut(). */
   onLate: (() => void) | undefined;
-  /** The stream is over, in whatever way; nothing follows. */
+  /** The stream has closed, for whatever reason. No other callback follows. */
   onClose: (() => void) | undefined;
   readonly closed: boolean;
-  /** Bytes that can leave at once; 0 without window, while the socket is full, or while something waits. */
+  /** Bytes that can be sent now: 0 without window, while the socket is full, or while something is queued. */
   readonly room: number;
   readonly headersSent: boolean;
-  /** Sends a header block of encodeBlock(). */
+  /** Sends a header block made by encodeBlock(). */
   respond(block: Uint8Array): void;
-  /** Sends a piece of the body, which must not change until it is gone. False: wait for onDrain. */
+  /** Sends a piece of the body. The bytes must not change until they have left. False: wait for onDrain. */
   write(bytes: Uint8Array): boolean;
   /**
-   * Calls back once when all that was written so far has left for the operating system, so that its memory may be used
-   * again; never when the stream is over before. To be asked in the turn of a write() of at least a byte.
+   * Calls back once when everything written so far has been handed to the operating system, so that its memory can be
+   * reused. Does not call back when the stream closes first. Call it in the same turn as a write() of at least one byte.
    */
   whenSent(callback: () => void): void;
-  /** Calls back once when `room` is above 0 again; never when the stream is over before. To be asked when it is 0. */
+  /** Calls back once when `room` is above 0 again, unless the stream closes first. Call it when `room` is 0. */
   whenRoom(callback: () => void): void;
-  /** Ends the answer, with a block of trailers when given. */
+  /** Ends the response, with a block of trailers if given. */
   end(trailers?: Uint8Array): void;
-  /** Lets the client send no more than it may already. */
+  /** Stops extending the client's window. */
   pause(): void;
   resume(): void;
 }

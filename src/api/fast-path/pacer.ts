@@ -1,11 +1,9 @@
 /**
- * The pacer: lets many tails flush in one turn, and spaces the turns so that flushing takes about a quarter of the
- * time at most, the writes to their sockets included. A single write costs 6 to 15 µs whatever it carries, so a thousand
- * tails woken by each of a thousand appends a second would never come to rest; paced, each write carries what gathered
- * since the last.
- * An idle pacer costs nothing, and the first wake after a rest is served in the next turn of the event loop.
- *
- * Never: knows what a flush does.
+ * Flushes many tails in one turn, and spaces the turns so that flushing takes at most about a quarter of the time,
+ * including the writes to the sockets. One write costs 6 to 15 µs whatever its size. A thousand tails that are woken by
+ * each of a thousand appends per second would keep the process busy with writes; paced, each write carries what was
+ * committed since the last one. An idle pacer costs nothing, and the first wake-up after a rest is served in the next turn
+ * of the event loop.
  */
 import type { Clock } from "../../lib/time/clock.ts";
 
@@ -13,47 +11,47 @@ export interface Flushable {
   flush(): void;
 }
 
-/** Rest after a turn: so many times what it took, but never longer than this. */
-const restShare = 3;
-const pauseMsMax = 20;
+/** Rest after a turn, as a multiple of the turn's duration. */
+const restRatio = 3;
+const restMsMax = 20;
 
 export class Pacer {
   readonly #clock: Clock;
-  #waiting: Flushable[] = [];
+  #scheduled: Flushable[] = [];
   #spare: Flushable[] = [];
-  #scheduled = false;
+  #turnIsDue = false;
   #restUntilMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** `one.flush()` will be called once, soon. Mark again only after that. */
-  mark(one: Flushable): void {
-    this.#waiting.push(one);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    const pauseMs = this.#restUntilMs - this.#clock.monotonicMs();
-    if (pauseMs <= 0) this.#clock.soon(this.#turn);
-    else this.#clock.after(pauseMs, this.#turn);
+  /** Calls `target.flush()` once, soon. Schedule it again only after that. */
+  schedule(target: Flushable): void {
+    this.#scheduled.push(target);
+    if (this.#turnIsDue) return;
+    this.#turnIsDue = true;
+    const restMs = this.#restUntilMs - this.#clock.monotonicMs();
+    if (restMs <= 0) this.#clock.soon(this.#turn);
+    else this.#clock.after(restMs, this.#turn);
   }
 
   readonly #turn = (): void => {
-    this.#scheduled = false;
-    const started = this.#clock.monotonicMs();
-    const due = this.#waiting;
-    this.#waiting = this.#spare;
+    this.#turnIsDue = false;
+    const startedMs = this.#clock.monotonicMs();
+    const due = this.#scheduled;
+    this.#scheduled = this.#spare;
     this.#spare = due;
-    for (const one of due) one.flush();
+    for (const target of due) target.flush();
     due.length = 0;
-    this.#rest(started);
-    // Sessions write what was flushed in microtasks of their own, most of the work: those are before this one.
-    queueMicrotask(() => this.#rest(started));
+    this.#restAfter(startedMs);
+    // HTTP/2 sessions write what was flushed in microtasks, which is most of the work. Those run before this one.
+    queueMicrotask(() => this.#restAfter(startedMs));
   };
 
-  /** Rests for the turn that began then. */
-  #rest(started: number): void {
-    const ended = this.#clock.monotonicMs();
-    this.#restUntilMs = ended + Math.min(pauseMsMax, restShare * (ended - started));
+  /** Sets the rest for the turn that began at `startedMs`. */
+  #restAfter(startedMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#restUntilMs = nowMs + Math.min(restMsMax, restRatio * (nowMs - startedMs));
   }
 }

@@ -1,61 +1,59 @@
 /**
- * ProduceBulk: batches in, one summary out. Each message is one atomic append; several are under way at once.
- * Bounded like a ProduceStream, and in order like one. The first batch that fails ends it, once it is known what became of
- * those behind it.
+ * ProduceBulk: a stream of batches in, one summary out. Each message is one atomic append, and several are in flight at
+ * once, in order and bounded as in a ProduceStream. The first batch that fails ends the call, after the batches in flight
+ * behind it have settled.
  */
 import type { Appended } from "../../types.ts";
-import { requireRecords } from "../methods/append-message.ts";
+import { requireRecords } from "../methods/append-request.ts";
 import { BulkSummary } from "../methods/bulk-summary.ts";
 import type { StreamShare } from "../methods/stream-budget.ts";
 import { streamFailure } from "../methods/stream-failure.ts";
-import { EnvelopeReader } from "./envelope.ts";
-import type { ExpressCall } from "./fast-call.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { Lane, Serve } from "./fast-path.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import { manyRecords, readSlowly, startAppend } from "./produce.ts";
-import { AppendRequest } from "./request-codec.ts";
+import { EnvelopeReader } from "./envelope-reader.ts";
+import type { FastCall } from "./fast-call.ts";
+import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
+import { decodeUnusual, manyRecords, startAppend } from "./produce.ts";
+import { checkFlags, incompleteMessage, onChunk } from "./request-chunks.ts";
+import { AppendRequestReader } from "./request-codec.ts";
 import { produceBulkResponse } from "./response-codec.ts";
-import { checkFlags, cutShort, guard } from "./unary-body.ts";
 
-const pendingMax = 64;
+/** Batches in flight on one stream. StreamBudget limits their bytes. */
+const batchesInFlightMax = 64;
 
-export const produceBulk: Serve = (lane, express, forward) => {
-  new ProduceBulk(lane, express, forward).open();
+export const produceBulk: ServeMethod = (context, call, forward) => {
+  new ProduceBulk(context, call, forward).open();
 };
 
 class ProduceBulk {
-  readonly #lane: Lane;
-  readonly #express: ExpressCall;
+  readonly #context: FastPathContext;
+  readonly #call: FastCall;
   readonly #forward: boolean;
-  readonly #reader: EnvelopeReader;
-  readonly #request: AppendRequest;
+  readonly #envelopes: EnvelopeReader;
+  readonly #request: AppendRequestReader;
   readonly #summary = new BulkSummary();
-  /** Settles when all that was begun so far has, in order; its failure is the first. */
-  #last: Promise<void> = Promise.resolve();
-  /** Those that are not in the summary yet, in order. */
-  #begun: Promise<Appended>[] = [];
-  #pending = 0;
   readonly #share: StreamShare;
+  /** Settles when all appends so far have, in order. Rejects with the first failure. */
+  #last: Promise<void> = Promise.resolve();
+  /** The appends that are not in the summary yet, in order. */
+  #inFlight: Promise<Appended>[] = [];
   #inputOver = false;
 
-  constructor(lane: Lane, express: ExpressCall, forward: boolean) {
-    this.#lane = lane;
-    this.#express = express;
+  constructor(context: FastPathContext, call: FastCall, forward: boolean) {
+    this.#context = context;
+    this.#call = call;
     this.#forward = forward;
-    this.#share = lane.budget.open();
-    this.#reader = new EnvelopeReader(lane.requestBytesMax, express.held);
-    this.#request = new AppendRequest(lane.recordLimits, express.call.subject);
+    this.#share = context.streamBudget.open();
+    this.#envelopes = new EnvelopeReader(context.requestBytesMax, call.requestMemory);
+    this.#request = new AppendRequestReader(context.recordLimits, call.tracked.subject);
   }
 
   open(): void {
-    const { stream, answer } = this.#express;
-    answer.begin();
-    this.#express.call.order = { ended: false };
-    guard(this.#express, (chunk) => this.#onChunk(chunk));
+    const { stream, response, tracked } = this.#call;
+    response.begin();
+    tracked.order = { ended: false };
+    onChunk(this.#call, (chunk) => this.#onChunk(chunk));
     stream.onEnd = () => this.#onEnd();
-    this.#express.explain = (reason) => streamFailure(reason, this.#summary.progress, []);
-    this.#express.onEnd = () => {
+    this.#call.explain = (reason) => streamFailure(reason, this.#summary.progress, []);
+    this.#call.onEnd = () => {
       this.#inputOver = true;
       this.#share[Symbol.dispose]();
     };
@@ -64,39 +62,37 @@ class ProduceBulk {
   #onChunk(chunk: Uint8Array): void {
     if (this.#inputOver) return;
     try {
-      this.#reader.push(chunk);
-      while (this.#reader.take()) {
-        checkFlags(this.#reader.flags);
+      this.#envelopes.push(chunk);
+      while (this.#envelopes.take()) {
+        checkFlags(this.#envelopes.flags);
         this.#append();
       }
     } catch (reason) {
       this.#stopInput(reason);
     }
-    this.#gate();
+    this.#pauseOrResume();
   }
 
   #append(): void {
-    const { bytes, start, end } = this.#reader;
+    const { bytes, start, end } = this.#envelopes;
     const { recordsMin, recordsMax } = manyRecords;
     const request = this.#request.read(bytes, start, end, recordsMin, recordsMax)
       ? this.#request
-      : readSlowly(this.#lane, this.#express, manyRecords, bytes.subarray(start, end));
+      : decodeUnusual(this.#context, this.#call, manyRecords, bytes.subarray(start, end));
     requireRecords(request.run);
     const size = request.run.bytes.length;
-    this.#pending++;
     this.#share.begin(size);
-    const append = startAppend(this.#lane, this.#express, request, this.#forward);
-    this.#begun.push(append);
-    append.catch(() => undefined); // reported in its turn, below
+    const append = startAppend(this.#context, this.#call, request, this.#forward);
+    this.#inFlight.push(append);
+    append.catch(() => undefined); // handled in its turn, below
     this.#last = this.#last
       .then(() => append)
       .then((appended) => {
         this.#summary.add(appended);
-        this.#begun.shift();
-        this.#pending--;
+        this.#inFlight.shift();
         this.#share.end(size);
-        if (this.#pending === 0) this.#express.written = "no";
-        this.#gate();
+        if (this.#inFlight.length === 0) this.#call.written = "no";
+        this.#pauseOrResume();
       });
     this.#last.catch((reason) => this.#stopInput(reason));
   }
@@ -104,35 +100,36 @@ class ProduceBulk {
   #onEnd(): void {
     if (this.#inputOver) return;
     this.#inputOver = true;
-    if (this.#reader.pending > 0) this.#stopInput(cutShort(this.#reader.pending));
+    const { pending } = this.#envelopes;
+    if (pending > 0) this.#stopInput(incompleteMessage(pending));
     else
       this.#last.then(
-        () => this.#finish().catch((reason) => this.#express.fail(reason)),
+        () => this.#finish().catch((reason) => this.#call.fail(reason)),
         (reason) => this.#stopInput(reason),
       );
   }
 
   async #finish(): Promise<void> {
-    const { firstOffset, records, batches, nextOffset } = await this.#summary.done(this.#lane.log);
-    this.#express.finish(produceBulkResponse(firstOffset, records, batches, nextOffset));
+    const { firstOffset, records, batches, nextOffset } = await this.#summary.done(this.#context.log);
+    this.#call.finish(produceBulkResponse(firstOffset, records, batches, nextOffset));
   }
 
-  /** Fails the call once all that was begun is settled, with the first failure in the order of the batches. */
+  /** Fails the call when all appends have settled, with the first failure in the order of the batches. */
   #stopInput(reason: unknown): void {
     this.#inputOver = true;
     this.#last.then(
-      () => this.#express.fail(reason),
+      () => this.#call.fail(reason),
       async (earlier) => {
-        const behind = await Promise.allSettled(this.#begun.slice(1));
-        this.#express.fail(streamFailure(earlier, {}, behind));
+        const later = await Promise.allSettled(this.#inFlight.slice(1));
+        this.#call.fail(streamFailure(earlier, {}, later));
       },
     );
   }
 
-  #gate(): void {
-    const { stream, over } = this.#express;
+  #pauseOrResume(): void {
+    const { stream, over } = this.#call;
     if (over) return;
-    if (this.#pending >= pendingMax || this.#share.isFull) stream.pause();
+    if (this.#inFlight.length >= batchesInFlightMax || this.#share.isFull) stream.pause();
     else stream.resume();
   }
 }

@@ -1,35 +1,34 @@
 /**
- * ProduceStream: appends as messages arrive, acknowledges in their order.
+ * ProduceStream: appends messages as they arrive and acknowledges them in order.
  *
- *   chunk → plain messages gathered into groups → appends under way (a queue) → acks, all that are due in one write
+ *   chunk → plain messages, collected in groups → appends in flight (a queue) → acknowledgements, one write for all due
  *
- * Messages without producer or expectation that arrive together are appended as one run, at most a batch's worth, so
- * a thousand records cost one promise; each still gets an acknowledgement of its own. Their order in the log is the order
- * of the messages, whatever happens to the leader (AppendOrder). A message that fails ends the stream, after the acks of
- * those before it and once it is known what became of those behind it: the error says whether any was written.
- * Bounded: with too much under way, or acks that the client does not take, no more is read.
+ * Messages without producer and expected offset that arrive together are appended as one run of at most one batch, so a
+ * thousand records cost one promise. Each message still gets its own acknowledgement. The order of records in the log is
+ * the order of the messages, even if the leader changes (AppendOrder).
+ *
+ * A message that fails ends the stream, after the acknowledgements of the messages before it, and after the appends
+ * behind it have settled: the error says whether any record may have been written. When too much is in flight, or when the
+ * client does not read acknowledgements, no more input is read.
  */
 import type { RecordRun } from "../../types.ts";
-import type { AppendRequest as Append } from "../methods/append.ts";
-import { requireRecords } from "../methods/append-message.ts";
+import { type AppendRequest, requireRecords } from "../methods/append-request.ts";
 import type { StreamShare } from "../methods/stream-budget.ts";
 import { type Settled, streamFailure } from "../methods/stream-failure.ts";
-import { EnvelopeReader } from "./envelope.ts";
-import type { ExpressCall } from "./fast-call.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { Lane, Serve } from "./fast-path.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import { oneRecord, readSlowly, startAppend } from "./produce.ts";
-import { AppendRequest } from "./request-codec.ts";
+import { EnvelopeReader } from "./envelope-reader.ts";
+import type { FastCall } from "./fast-call.ts";
+import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
+import { decodeUnusual, oneRecord, startAppend } from "./produce.ts";
+import { attempt, checkFlags, incompleteMessage, onChunk } from "./request-chunks.ts";
+import { AppendRequestReader } from "./request-codec.ts";
 import { ackBytes, writeProduceResponse } from "./response-codec.ts";
 import { RunGroup } from "./run-group.ts";
-import { attempt, checkFlags, cutShort, guard } from "./unary-body.ts";
 
-/** Records under way at once on one stream; for bytes see StreamBudget. */
-const pendingRecordsMax = 65_536;
+/** Records in flight on one stream. StreamBudget limits their bytes. */
+const recordsInFlightMax = 65_536;
 
-/** Messages appended together, and what became of them. */
-interface Pending {
+/** Messages that were appended together, and the outcome. */
+interface PendingAppend {
   readonly count: number;
   readonly bytes: number;
   settled: boolean;
@@ -39,47 +38,48 @@ interface Pending {
   failure: unknown;
 }
 
-export const produceStream: Serve = (lane, express, forward) => {
-  new ProduceStream(lane, express, forward).open();
+export const produceStream: ServeMethod = (context, call, forward) => {
+  new ProduceStream(context, call, forward).open();
 };
 
 class ProduceStream {
-  readonly #lane: Lane;
-  readonly #express: ExpressCall;
+  readonly #context: FastPathContext;
+  readonly #call: FastCall;
   readonly #forward: boolean;
-  readonly #reader: EnvelopeReader;
-  readonly #request: AppendRequest;
+  readonly #envelopes: EnvelopeReader;
+  readonly #request: AppendRequestReader;
   readonly #group = new RunGroup();
-  #pending: Pending[] = [];
-  #pendingRecords = 0;
   readonly #share: StreamShare;
-  #acksDue = false;
-  /** Records that were acknowledged. */
-  #acknowledged = 0;
+  /** In the order of the messages. */
+  #pending: PendingAppend[] = [];
+  #pendingRecords = 0;
+  #acknowledgementsDue = false;
+  #acknowledgedRecords = 0;
   #inputOver = false;
+  /** The client does not read acknowledgements. */
   #blocked = false;
 
-  constructor(lane: Lane, express: ExpressCall, forward: boolean) {
-    this.#lane = lane;
-    this.#express = express;
+  constructor(context: FastPathContext, call: FastCall, forward: boolean) {
+    this.#context = context;
+    this.#call = call;
     this.#forward = forward;
-    this.#share = lane.budget.open();
-    this.#reader = new EnvelopeReader(lane.requestBytesMax, express.held);
-    this.#request = new AppendRequest(lane.recordLimits, express.call.subject);
+    this.#share = context.streamBudget.open();
+    this.#envelopes = new EnvelopeReader(context.requestBytesMax, call.requestMemory);
+    this.#request = new AppendRequestReader(context.recordLimits, call.tracked.subject);
   }
 
   open(): void {
-    const { stream, answer } = this.#express;
-    answer.begin();
-    this.#express.call.order = { ended: false };
-    this.#express.explain = (reason) => streamFailure(reason, this.#progress, []);
-    guard(this.#express, (chunk) => this.#onChunk(chunk));
+    const { stream, response, tracked } = this.#call;
+    response.begin();
+    tracked.order = { ended: false };
+    this.#call.explain = (reason) => streamFailure(reason, this.#progress, []);
+    onChunk(this.#call, (chunk) => this.#onChunk(chunk));
     stream.onEnd = () => this.#onEnd();
     stream.onDrain = () => {
       this.#blocked = false;
-      this.#gate();
+      this.#pauseOrResume();
     };
-    this.#express.onEnd = () => {
+    this.#call.onEnd = () => {
       this.#inputOver = true;
       this.#pending = [];
       this.#share[Symbol.dispose]();
@@ -89,24 +89,24 @@ class ProduceStream {
   #onChunk(chunk: Uint8Array): void {
     if (this.#inputOver) return;
     try {
-      this.#reader.push(chunk);
-      while (this.#reader.take()) {
-        checkFlags(this.#reader.flags);
-        this.#onMessage(this.#reader.bytes, this.#reader.start, this.#reader.end);
+      this.#envelopes.push(chunk);
+      while (this.#envelopes.take()) {
+        checkFlags(this.#envelopes.flags);
+        this.#onMessage(this.#envelopes.bytes, this.#envelopes.start, this.#envelopes.end);
       }
       this.#appendGroup();
     } catch (reason) {
       this.#stopInput(reason);
     }
-    this.#gate();
+    this.#pauseOrResume();
   }
 
   #onMessage(bytes: Uint8Array, start: number, end: number): void {
     const request = this.#request;
     if (!request.read(bytes, start, end, 1, 1)) {
-      const slow = readSlowly(this.#lane, this.#express, oneRecord, bytes.subarray(start, end));
+      const unusual = decodeUnusual(this.#context, this.#call, oneRecord, bytes.subarray(start, end));
       this.#appendGroup();
-      this.#append(slow);
+      this.#append(unusual);
     } else if (request.producer !== undefined || request.expectedOffset !== undefined) {
       this.#appendGroup();
       this.#append(request);
@@ -120,10 +120,10 @@ class ProduceStream {
     if (this.#group.count > 0) this.#append({ run: this.#group.take() });
   }
 
-  #append(request: Append): void {
+  #append(request: AppendRequest): void {
     requireRecords(request.run);
     const pending = this.#enqueue(request.run);
-    startAppend(this.#lane, this.#express, request, this.#forward).then(
+    startAppend(this.#context, this.#call, request, this.#forward).then(
       ({ firstOffset, timestampMs, duplicate }) => {
         pending.firstOffset = firstOffset;
         pending.timestampMs = timestampMs;
@@ -137,8 +137,8 @@ class ProduceStream {
     );
   }
 
-  #enqueue(run: RecordRun): Pending {
-    const pending: Pending = {
+  #enqueue(run: RecordRun): PendingAppend {
+    const pending: PendingAppend = {
       count: run.count,
       bytes: run.bytes.length,
       settled: false,
@@ -153,54 +153,54 @@ class ProduceStream {
     return pending;
   }
 
-  /** All that settle in one turn are acknowledged by one write. */
-  #settle(pending: Pending): void {
+  /** One write acknowledges all appends that settle in one turn. */
+  #settle(pending: PendingAppend): void {
     pending.settled = true;
-    if (this.#acksDue || this.#express.over) return;
-    this.#acksDue = true;
-    queueMicrotask(() => attempt(this.#express, this.#acknowledge));
+    if (this.#acknowledgementsDue || this.#call.over) return;
+    this.#acknowledgementsDue = true;
+    queueMicrotask(() => attempt(this.#call, this.#acknowledge));
   }
 
   readonly #acknowledge = (): void => {
-    this.#acksDue = false;
-    if (this.#express.over) return;
+    this.#acknowledgementsDue = false;
+    if (this.#call.over) return;
     let due = 0;
     let records = 0;
     for (; this.#pending[due]?.settled && this.#pending[due]?.failure === undefined; due++) {
-      records += (this.#pending[due] as Pending).count;
+      records += (this.#pending[due] as PendingAppend).count;
     }
-    this.#acknowledged += records;
-    if (due > 0) this.#write(this.#pending.splice(0, due), records);
+    this.#acknowledgedRecords += records;
+    if (due > 0) this.#writeAcknowledgements(this.#pending.splice(0, due), records);
     const head = this.#pending[0];
     if (head?.failure !== undefined) {
       this.#failWith(head.failure);
       return;
     }
     if (head === undefined) {
-      this.#express.written = "no";
-      if (this.#inputOver) this.#express.end();
+      this.#call.written = "no";
+      if (this.#inputOver) this.#call.end();
     }
-    this.#gate();
+    this.#pauseOrResume();
   };
 
-  /** Ends the stream with the first failure, once all that was begun behind it is settled. */
+  /** Ends the stream with the first failure when all appends behind it have settled. */
   #failWith(failure: unknown): void {
     this.#inputOver = true;
-    const behind = this.#pending.slice(1);
-    if (!behind.every(({ settled }) => settled)) return;
-    const outcomes = behind.map(
+    const later = this.#pending.slice(1);
+    if (!later.every(({ settled }) => settled)) return;
+    const outcomes = later.map(
       ({ failure: reason, count }): Settled =>
         reason === undefined ? { status: "fulfilled", value: count } : { status: "rejected", reason },
     );
-    this.#express.fail(streamFailure(failure, this.#progress, outcomes));
+    this.#call.fail(streamFailure(failure, this.#progress, outcomes));
   }
 
   get #progress(): { readonly records_before: number } {
-    return { records_before: this.#acknowledged };
+    return { records_before: this.#acknowledgedRecords };
   }
 
-  #write(settled: readonly Pending[], records: number): void {
-    const last = settled[settled.length - 1] as Pending;
+  #writeAcknowledgements(settled: readonly PendingAppend[], records: number): void {
+    const last = settled[settled.length - 1] as PendingAppend;
     const bytes = Buffer.allocUnsafe(records * ackBytes(last.firstOffset + last.count, last.timestampMs));
     let at = 0;
     for (const { count, bytes: size, firstOffset, timestampMs, duplicate } of settled) {
@@ -210,17 +210,18 @@ class ProduceStream {
       this.#pendingRecords -= count;
       this.#share.end(size);
     }
-    if (!this.#express.answer.write(bytes.subarray(0, at))) this.#blocked = true;
+    if (!this.#call.response.write(bytes.subarray(0, at))) this.#blocked = true;
   }
 
   #onEnd(): void {
     if (this.#inputOver) return;
-    if (this.#reader.pending > 0) this.#stopInput(cutShort(this.#reader.pending));
+    const { pending } = this.#envelopes;
+    if (pending > 0) this.#stopInput(incompleteMessage(pending));
     this.#inputOver = true;
-    if (this.#pending.length === 0) this.#express.end();
+    if (this.#pending.length === 0) this.#call.end();
   }
 
-  /** Takes no more input; the failure is told after the acks of what came before it. */
+  /** Reads no more input. The failure is sent after the acknowledgements of the messages before it. */
   #stopInput(reason: unknown): void {
     try {
       this.#appendGroup();
@@ -232,10 +233,10 @@ class ProduceStream {
     }
   }
 
-  #gate(): void {
-    const { stream, over } = this.#express;
+  #pauseOrResume(): void {
+    const { stream, over } = this.#call;
     if (over) return;
-    const full = this.#pendingRecords >= pendingRecordsMax || this.#share.isFull;
+    const full = this.#pendingRecords >= recordsInFlightMax || this.#share.isFull;
     if (full || this.#blocked) stream.pause();
     else stream.resume();
   }

@@ -1,22 +1,18 @@
-/**
- * Produce and ProduceBatch: one message in, one append, one message out.
- *
- * Never: makes an object of a record, unless the message is unusual.
- */
+/** Produce and ProduceBatch: one request message, one append, one response message. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { ProduceBatchRequestSchema, ProduceRequestSchema } from "../../gen/log/v1/log_pb.js";
 import type { Appended } from "../../types.ts";
-import { type AppendRequest as Append, appendTo } from "../methods/append.ts";
-import { appendRequestOf, requireRecords, undecodable } from "../methods/append-message.ts";
+import { appendTo } from "../methods/append.ts";
+import { appendRequestOf, undecodable } from "../methods/append-message.ts";
+import { type AppendRequest, requireRecords } from "../methods/append-request.ts";
 import { checkFields } from "../request-limits/message-limits.ts";
-import type { ExpressCall } from "./fast-call.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { Lane, Serve } from "./fast-path.ts";
-import { AppendRequest } from "./request-codec.ts";
+import type { FastCall } from "./fast-call.ts";
+import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
+import { AppendRequestReader } from "./request-codec.ts";
 import { ackBytesMax, produceBatchResponse, writeProduceResponse } from "./response-codec.ts";
-import { readUnary } from "./unary-body.ts";
+import { receiveUnary } from "./unary-message.ts";
 
-/** How many records a method takes, and what stands for the messages the codec does not know. */
+/** How many records a request of the method holds, and the schema for messages that AppendRequestReader does not read. */
 export interface AppendMethod {
   readonly recordsMin: number;
   readonly recordsMax: number;
@@ -30,53 +26,56 @@ export const manyRecords: AppendMethod = {
   schema: ProduceBatchRequestSchema,
 };
 
-export const produce: Serve = (lane, express, forward) => {
-  serve(lane, express, forward, oneRecord, ({ firstOffset, timestampMs, duplicate }) => {
+export const produce: ServeMethod = (context, call, forward) => {
+  serveUnary(context, call, forward, oneRecord, ({ firstOffset, timestampMs, duplicate }) => {
     const bytes = Buffer.allocUnsafe(ackBytesMax);
     return bytes.subarray(0, writeProduceResponse(bytes, 0, firstOffset, timestampMs, duplicate));
   });
 };
 
-export const produceBatch: Serve = (lane, express, forward) => {
-  serve(lane, express, forward, manyRecords, produceBatchResponse);
+export const produceBatch: ServeMethod = (context, call, forward) => {
+  serveUnary(context, call, forward, manyRecords, produceBatchResponse);
 };
 
-function serve(
-  lane: Lane,
-  express: ExpressCall,
+function serveUnary(
+  context: FastPathContext,
+  call: FastCall,
   forward: boolean,
   method: AppendMethod,
   encode: (appended: Appended) => Uint8Array,
 ): void {
-  readUnary(express, lane.requestBytesMax, (bytes, start, end) => {
-    const request = new AppendRequest(lane.recordLimits, express.call.subject);
-    const usual = request.read(bytes, start, end, method.recordsMin, method.recordsMax);
-    const append = usual ? request : readSlowly(lane, express, method, bytes.subarray(start, end));
-    startAppend(lane, express, append, forward)
-      .then((appended) => express.finish(encode(appended)))
-      .catch((reason: unknown) => express.fail(reason));
+  receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
+    const reader = new AppendRequestReader(context.recordLimits, call.tracked.subject);
+    const usual = reader.read(bytes, start, end, method.recordsMin, method.recordsMax);
+    const request = usual ? reader : decodeUnusual(context, call, method, bytes.subarray(start, end));
+    startAppend(context, call, request, forward)
+      .then((appended) => call.finish(encode(appended)))
+      .catch((reason: unknown) => call.fail(reason));
   });
 }
 
-/** Begins an append of this call and counts it. Until it settles, the outcome of the call is unknown. */
+/** Starts an append of this call and counts it. The outcome of the call is unknown until the append settles. */
 export async function startAppend(
-  lane: Lane,
-  express: ExpressCall,
-  request: Append,
+  context: FastPathContext,
+  call: FastCall,
+  request: AppendRequest,
   forward: boolean,
 ): Promise<Appended> {
   requireRecords(request.run);
-  express.written = "unknown";
-  return appendTo(lane, express.call, request, forward);
+  call.written = "unknown";
+  return appendTo(context, call.tracked, request, forward);
 }
 
-/** The complete way through protobuf-es. Throws the Faults of the reference lane, and those of checkFields. */
-export function readSlowly(
-  lane: Lane,
-  express: ExpressCall,
+/**
+ * Decodes a message that AppendRequestReader does not read, with protobuf-es.
+ * @throws Fault "bad-request", "bad-record", "too-large", as Connect's handlers do
+ */
+export function decodeUnusual(
+  context: FastPathContext,
+  call: FastCall,
   method: AppendMethod,
   message: Uint8Array,
-): Append {
+): AppendRequest {
   checkFields(method.schema, message);
   let request: ReturnType<typeof decode>;
   try {
@@ -84,7 +83,7 @@ export function readSlowly(
   } catch (reason) {
     throw undecodable(reason);
   }
-  return appendRequestOf(request, express.call.subject, lane.recordLimits);
+  return appendRequestOf(request, call.tracked.subject, context.recordLimits);
 }
 
 const decode = (method: AppendMethod, message: Uint8Array) => fromBinary(method.schema, message);

@@ -1,73 +1,61 @@
 /**
- * Which requests the express lane takes. Pure: headers in, a plan or undefined out; undefined means that Connect's
- * own handler serves the request on the same listener.
+ * Decides from the headers whether the fast path serves a request. Undefined means that Connect's handler serves it on
+ * the same listener.
  *
- * A closed set of headers can change what a request or its answer means. Each must be absent or hold its plain value
- * (a page's origin asks for headers of its own in the answer); every other header (cookies, priority, sec-…,
- * accept-…) is inert. Answers of this lane are never compressed, which every
- * client accepts.
- *
- * Never: answers a request, guesses.
+ * A closed set of headers can change the meaning of a request or its response. Each of them must be absent or hold its
+ * default value. A browser origin counts too: it asks for CORS headers in the response. All other headers (cookies,
+ * priority, sec-…, accept-…) have no effect. The fast path sends no compressed responses, which every client accepts.
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Protocol } from "../../lib/telemetry.ts";
+import { grpcTimeoutMs } from "../calls/grpc-timeout.ts";
 
-/** How messages are wrapped and how the end is told. */
+/** How messages are wrapped, and how the end of a response is marked. */
 export type Framing = "grpc" | "grpc-web" | "connect-stream" | "connect-unary";
 
-export interface ExpressRequest {
+/** A request that the fast path serves. */
+export interface FastRequest {
   readonly framing: Framing;
   readonly protocol: Protocol;
-  /** As the answer will say it. */
-  readonly contentType: string;
-  /** From the start of the call, milliseconds; undefined: no limit. */
+  /** From the start of the call, in milliseconds. Undefined: no limit. */
   readonly timeoutMs: number | undefined;
 }
 
-/** What a method sends and takes. */
+/** Which directions of a method are streams. */
 export interface MethodShape {
   readonly requestStream: boolean;
   readonly responseStream: boolean;
 }
 
-interface Kind {
+interface ContentType {
   readonly framing: Framing;
   readonly protocol: Protocol;
-  readonly contentType: string;
 }
 
-const grpc: Kind = { framing: "grpc", protocol: "grpc", contentType: "application/grpc+proto" };
-const grpcWeb: Kind = {
-  framing: "grpc-web",
-  protocol: "grpc-web",
-  contentType: "application/grpc-web+proto",
-};
-const kinds: Readonly<Record<string, Kind>> = {
+const grpc: ContentType = { framing: "grpc", protocol: "grpc" };
+const grpcWeb: ContentType = { framing: "grpc-web", protocol: "grpc-web" };
+const contentTypes: Readonly<Record<string, ContentType>> = {
   "application/grpc": grpc,
   "application/grpc+proto": grpc,
   "application/grpc-web": grpcWeb,
   "application/grpc-web+proto": grpcWeb,
-  "application/connect+proto": {
-    framing: "connect-stream",
-    protocol: "connect",
-    contentType: "application/connect+proto",
-  },
-  "application/proto": { framing: "connect-unary", protocol: "connect", contentType: "application/proto" },
+  "application/connect+proto": { framing: "connect-stream", protocol: "connect" },
+  "application/proto": { framing: "connect-unary", protocol: "connect" },
 };
 
-/** The encoding header of each framing; a body encoded in any way is Connect's business. */
+/** The headers that name an encoding of the body, one for each framing. Connect serves encoded requests. */
 const encodingHeaders = ["content-encoding", "grpc-encoding", "connect-content-encoding"] as const;
 
-/** The plan for a POST to a method of this shape, or undefined when Connect is to serve it. */
-export function recognise(
+/** Returns how to serve a POST to a method of this shape, or undefined to leave it to Connect. */
+export function recognizeRequest(
   headers: IncomingHttpHeaders,
   shape: MethodShape,
   timeoutMsMax: number,
-): ExpressRequest | undefined {
+): FastRequest | undefined {
   if (headers[":method"] !== "POST" || headers["expect"] !== undefined) return undefined;
   if (headers["origin"] !== undefined || isOtherSite(headers["sec-fetch-site"])) return undefined;
-  const kind = kinds[headers["content-type"] ?? ""];
-  if (kind === undefined || !fits(kind.framing, shape)) return undefined;
+  const type = contentTypes[headers["content-type"] ?? ""];
+  if (type === undefined || !fits(type.framing, shape)) return undefined;
   for (const name of encodingHeaders) {
     const value = headers[name];
     if (value !== undefined && value !== "identity") return undefined;
@@ -76,12 +64,12 @@ export function recognise(
   if (version !== undefined && version !== "1") return undefined;
   const length = headers["content-length"];
   if (length !== undefined && !/^\d{1,15}$/.test(length)) return undefined;
-  const timeoutMs = timeoutOf(headers, kind.protocol);
+  const timeoutMs = timeoutOf(headers, type.protocol);
   if (Number.isNaN(timeoutMs) || (timeoutMs !== undefined && timeoutMs > timeoutMsMax)) return undefined;
-  return { ...kind, timeoutMs };
+  return { framing: type.framing, protocol: type.protocol, timeoutMs };
 }
 
-/** A page of another site asks, by a header that only browsers send. */
+/** The request comes from a page of another site. Only browsers send this header. */
 function isOtherSite(fetchSite: string | string[] | undefined): boolean {
   return fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none";
 }
@@ -100,14 +88,11 @@ function fits(framing: Framing, shape: MethodShape): boolean {
   }
 }
 
-const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
-
-/** NaN when there is a timeout that this lane does not understand. */
+/** Returns NaN for a timeout that the fast path does not understand. */
 function timeoutOf(headers: IncomingHttpHeaders, protocol: Protocol): number | undefined {
   const value = headers[protocol === "connect" ? "connect-timeout-ms" : "grpc-timeout"];
   if (value === undefined) return undefined;
   if (typeof value !== "string") return Number.NaN;
   if (protocol === "connect") return /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
-  const parts = /^(\d{1,8})([HMSmun])$/.exec(value);
-  return parts === null ? Number.NaN : Number(parts[1]) * (unitMs[parts[2] as string] as number);
+  return grpcTimeoutMs(value);
 }

@@ -1,12 +1,13 @@
 /**
- * Reads ProduceRequest and ProduceBatchRequest off the wire without making objects of their records. Pure.
+ * Reads ProduceRequest and ProduceBatchRequest from their bytes without creating an object per record.
  *
  *   ProduceRequest      := record=1 (exactly once)  producer=2?  expected_offset=3?  unknown*     in any order
  *   ProduceBatchRequest := records=1 (in runs)      producer=2?  expected_offset=3?  unknown*
+ *   Producer            := id=1:u64  epoch=2:u32  sequence=3:u64                     in this order, each optional
  *
- * "Unusual" is every form this file does not know (a field twice, a group, no record, very many unknown fields): the
- * caller then takes the slow and complete way through protobuf-es, so that both lanes mean the same. A record that may
- * be stored as it is, is not copied, unless the records come in several runs.
+ * Every other form (a field twice, a group, no record, very many unknown fields) is "unusual". The caller then decodes
+ * the message with protobuf-es, so that the fast path means the same as Connect's handlers. Records are not copied if they
+ * can be stored as they are and form one run.
  */
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
 import {
@@ -19,17 +20,21 @@ import {
   walkElements,
 } from "../../log/mod.ts";
 import type { ProducerStamp, RecordRun } from "../../types.ts";
+import type { AppendRequest } from "../methods/append-request.ts";
 import { messageFieldsMax } from "../request-limits/message-limits.ts";
 
 const producerTag = 0x12;
 const expectedOffsetTag = 0x18;
-/** Of field number 4. */
+/** The lowest tag of field number 4, the first that the messages do not have. */
 const firstUnknownTag = 0x20;
+const producerIdTag = 0x08;
+const producerEpochTag = 0x10;
+const producerSequenceTag = 0x18;
 
 const noRun: RecordRun = { bytes: new Uint8Array(0), count: 0 };
 
-/** What was read. One object serves a whole stream: the fields hold until the next read. */
-export class AppendRequest {
+/** Reads requests one after the other. It is itself the request that was read last, so a stream needs one object. */
+export class AppendRequestReader implements AppendRequest {
   run: RecordRun = noRun;
   producer: ProducerStamp | undefined;
   expectedOffset: number | undefined;
@@ -37,15 +42,17 @@ export class AppendRequest {
   readonly #limits: RecordLimits;
   readonly #subject: string;
 
-  /** `subject` owns the producer ids of these requests. */
+  /** `subject` is the owner of the producer ids in these requests. */
   constructor(limits: RecordLimits, subject: string) {
     this.#limits = limits;
     this.#subject = subject;
   }
 
   /**
-   * Reads one message. Answers false when it is unusual; throws Faults "bad-record" and "too-large" of the walk.
-   * `recordsMin … recordsMax` is how many records the method takes.
+   * Reads the message in `bytes[start … end)`. Returns false if it is unusual.
+   * @param recordsMin fewest records that the method accepts
+   * @param recordsMax most records that the method accepts
+   * @throws Fault "bad-record", "too-large"
    */
   read(bytes: Uint8Array, start: number, end: number, recordsMin: number, recordsMax: number): boolean {
     this.producer = undefined;
@@ -80,11 +87,11 @@ export class AppendRequest {
       }
       if (at < 0) return false;
     }
-    this.run = runs === undefined ? (run ?? noRun) : joined(runs, count);
+    this.run = runs === undefined ? (run ?? noRun) : joinedRuns(runs, count);
     return run !== undefined;
   }
 
-  /** Answers the position behind the producer, or −1 when it is unusual. */
+  /** Returns the position after the producer, or −1 if it is unusual. */
   #readProducer(bytes: Uint8Array, at: number, end: number): number {
     const length = readVarint(bytes, at, end);
     const body = varintEnd(bytes, at, end);
@@ -98,19 +105,19 @@ export class AppendRequest {
       const tag = bytes[from] as number;
       if (tag <= last) return -1;
       last = tag;
-      const behind = varintEnd(bytes, from + 1, stop);
-      if (behind < 0) return -1;
-      if (tag === 0x08) {
-        id = readBigVarint(bytes, from + 1, behind);
+      const next = varintEnd(bytes, from + 1, stop);
+      if (next < 0) return -1;
+      if (tag === producerIdTag) {
+        id = readBigVarint(bytes, from + 1, next);
         if (id < 0n) return -1;
       } else {
         const value = readVarint(bytes, from + 1, stop);
         if (value < 0) return -1;
-        if (tag === 0x10 && value <= 0xffff_ffff) epoch = value;
-        else if (tag === 0x18) sequence = value;
+        if (tag === producerEpochTag && value <= 0xffff_ffff) epoch = value;
+        else if (tag === producerSequenceTag) sequence = value;
         else return -1;
       }
-      from = behind;
+      from = next;
     }
     this.producer = { subject: this.#subject, id, epoch, sequence };
     return stop;
@@ -118,11 +125,11 @@ export class AppendRequest {
 }
 
 /** Several runs as one: elements of a repeated field stand anywhere in a message. */
-function joined(runs: readonly RecordRun[], count: number): RecordRun {
+function joinedRuns(runs: readonly RecordRun[], count: number): RecordRun {
   return { bytes: Buffer.concat(runs.map(({ bytes }) => bytes)), count };
 }
 
-/** The 64-bit varint in `at … end`, or −1n when it does not fit 64 bits. */
+/** Returns the varint in `bytes[at … end)`, or −1n if it does not fit 64 bits. */
 function readBigVarint(bytes: Uint8Array, at: number, end: number): bigint {
   if (end - at <= 7) return BigInt(readVarint(bytes, at, end));
   let value = 0n;

@@ -1,15 +1,11 @@
-/**
- * Runs that lie apart, put together as one: at most a batch's worth.
- *
- * Never: holds a run longer than until take(), whose answer is good until the next take().
- */
+/** Joins separate runs of records into one run, of at most one batch. */
 import type { RecordRun } from "../../types.ts";
 
-/** As much as the log itself puts into one batch of coalesced appends. */
+/** The limits of one batch of coalesced appends in the log. */
 const groupBytesMax = 64 * 1024;
 const groupRecordsMax = 1024;
 
-/** One for all: a log copies what is appended before append() returns. */
+/** Shared by all groups: the log copies appended bytes before append() returns. */
 const scratch = new Uint8Array(groupBytesMax);
 
 export class RunGroup {
@@ -21,14 +17,14 @@ export class RunGroup {
     return this.count + run.count <= groupRecordsMax && this.#bytes + run.bytes.length <= groupBytesMax;
   }
 
-  /** Adds a run. One that does not fit may be added to an empty group only. */
+  /** Adds a run. A run that does not fit may only be added to an empty group. */
   add(run: RecordRun): void {
     this.#runs.push(run.bytes);
     this.#bytes += run.bytes.length;
     this.count += run.count;
   }
 
-  /** The runs as one, to be appended at once; the group is empty again. */
+  /** Returns the runs as one and empties the group. The result is valid until the next take() of any group. */
   take(): RecordRun {
     const { count } = this;
     const only = this.#runs.length === 1 ? this.#runs[0] : undefined;

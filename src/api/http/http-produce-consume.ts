@@ -9,16 +9,11 @@ import { workTurns } from "../../lib/time/work-turns.ts";
 import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../../log/mod.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { Offset } from "../../types.ts";
-import { endOf } from "../calls/abort.ts";
-import {
-  type Call,
-  type CallTracker,
-  type ClientConnection,
-  traceRecordHeader,
-} from "../calls/call-tracker.ts";
+import { abortControllerOf } from "../calls/abort.ts";
+import type { Call, CallTracker, ClientConnection } from "../calls/call-tracker.ts";
 import { httpErrorOf } from "../calls/error-mapping.ts";
 import { getPermission, postPermission } from "../calls/method-permissions.ts";
-import { forwardHeader } from "../connect/log-service.ts";
+import { forwardHeader, traceRecordHeader } from "../calls/request-headers.ts";
 import { type AppendContext, appendFor } from "../methods/append.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
@@ -29,7 +24,7 @@ import { consumeResponseLine } from "./record-json.ts";
 
 export interface ProduceConsumeOptions extends AppendContext {
   readonly calls: CallTracker;
-  readonly held: MemoryBudget;
+  readonly memory: MemoryBudget;
   /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
   readonly answerMs?: number;
 }
@@ -73,7 +68,7 @@ export async function serveProduceConsume(
 
 async function post(exchange: Exchange, call: Call, options: ProduceConsumeOptions): Promise<string> {
   plainEncodingOnly(exchange);
-  const body = await readBody(exchange, options.requestBytesMax, options.held);
+  const body = await readBody(exchange, options.requestBytesMax, options.memory);
   await workTurns(options.clock).next();
   const record = plainRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
@@ -94,7 +89,7 @@ async function get(exchange: Exchange, call: Call, options: ProduceConsumeOption
   }
   using limit = limitOf(exchange, call, options);
   const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs: call.deadlineMs ?? 0 } };
-  const { held: memory, clock } = options;
+  const { memory, clock } = options;
   using share = memory.share("out");
   const room = { sink: exchange, memory, clock, signal: limit.signal, share, waitMs: memoryWaitMs };
   const { slice } = await readOne(options.log, plan, room);
@@ -117,7 +112,7 @@ function limitOf(
   { clock }: ProduceConsumeOptions,
 ): Disposable & { readonly signal: AbortSignal } {
   call.requireAllowed();
-  const end = endOf(call, exchange.signal);
+  const end = abortControllerOf(call, exchange.signal);
   const leftMs = (call.deadlineMs ?? 0) - clock.monotonicMs();
   const timer = clock.after(leftMs, () => end.abort(new Fault("deadline")));
   return { signal: end.signal, [Symbol.dispose]: () => timer.cancel() };
@@ -134,7 +129,7 @@ function isPageRequest(exchange: Exchange): boolean {
 /** The offset asked for, by query or by body; undefined when there is neither. */
 async function askedOffset(exchange: Exchange, options: ProduceConsumeOptions): Promise<Offset | undefined> {
   const asked = new URLSearchParams(queryOf(exchange)).getAll("offset");
-  const body = await readBody(exchange, options.requestBytesMax, options.held);
+  const body = await readBody(exchange, options.requestBytesMax, options.memory);
   if (asked.length > 1 || (asked.length === 1 && body.length > 0)) {
     throw new Fault("bad-request", { message: "offset is given more than once", facts: { field: "offset" } });
   }

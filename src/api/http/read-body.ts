@@ -11,11 +11,11 @@ import { type Exchange, headerOf } from "./exchange.ts";
  * @throws Fault "too-large" as soon as the limit is passed, or known to be; "overloaded" when other unfinished requests
  * leave no room; "canceled" when the client goes away
  */
-export async function readBody(exchange: Exchange, bytesMax: number, held: MemoryBudget): Promise<Buffer> {
+export async function readBody(exchange: Exchange, bytesMax: number, memory: MemoryBudget): Promise<Buffer> {
   const tooLarge = (): Fault =>
     new Fault("too-large", { message: `the body exceeds ${bytesMax} bytes`, facts: { limit: bytesMax } });
   if (Number(headerOf(exchange, "content-length") ?? 0) > bytesMax) throw tooLarge();
-  const share = held.share("in", () => exchange.failBody(stalledFault()));
+  const share = memory.share("in", () => exchange.failBody(stalledFault()));
   const gathered = new GatheredBytes();
   try {
     for await (const chunk of exchange.body) {

@@ -1,6 +1,6 @@
 /**
  * The front of the service: every request of either version of HTTP comes in here and goes to its route. Streams of
- * HTTP/2 are offered to the express lane first.
+ * HTTP/2 are offered to the fast path first.
  *
  *   /log.v1.… /grpc.…   RPCs          /        chapter 1          /tail   live tail          /ui/   the dashboard
  *
@@ -14,7 +14,7 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { ClientConnection } from "../calls/call-tracker.ts";
 import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
-import type { LaneStream } from "../fast-path/fast-stream.ts";
+import type { FastPath } from "../fast-path/fast-path.ts";
 import { type Exchange, headerOf, pathOf, quoted } from "./exchange.ts";
 import { H2Exchange } from "./h2-exchange.ts";
 import { type ProduceConsumeOptions, serveProduceConsume } from "./http-produce-consume.ts";
@@ -23,8 +23,6 @@ import { corsHeaders, isKnownHost, mayChange, type OriginRules, preflightHeaders
 import { refuse } from "./route-refusal.ts";
 import { recordUnroutedRequest } from "./unrouted-requests.ts";
 
-/** Takes a stream and answers true, or leaves it alone and answers false: then Connect serves it. */
-export type Express = (stream: LaneStream, headers: IncomingHttpHeaders, caller: ClientConnection) => boolean;
 /** Serves a page of the dashboard, or answers false. */
 export type Pages = (exchange: Exchange) => boolean;
 
@@ -35,7 +33,7 @@ export interface RouterOptions {
   readonly origins: OriginRules;
   readonly clock: Clock;
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
-  readonly express?: Express | undefined;
+  readonly fastPath?: FastPath | undefined;
   readonly pages?: Pages | undefined;
   /** Where probes and metrics are, as `host:port`: named to a caller who asks for them here. */
   readonly opsAddress?: string | undefined;
@@ -50,7 +48,7 @@ export interface Router {
 }
 
 export function createRouter(options: RouterOptions): Router {
-  const { origins, express } = options;
+  const { origins, fastPath } = options;
   const { begin, log } = options.telemetry;
   const date = httpDate(options.clock);
 
@@ -149,8 +147,8 @@ export function createRouter(options: RouterOptions): Router {
     request,
     stream(stream, headers, caller) {
       if (permissionOfPath(headers[":path"] ?? "")?.long === true) stream.allowLongRequest();
-      const known = express !== undefined && knows(headers[":authority"] ?? headers.host, caller);
-      if (known && express(stream, headers, caller)) stream.isLight = true;
+      const known = fastPath !== undefined && knows(headers[":authority"] ?? headers.host, caller);
+      if (known && fastPath(stream, headers, caller)) stream.isLight = true;
       else request(new H2Exchange(stream, headers, date), caller);
     },
   };

@@ -1,19 +1,15 @@
-/**
- * ProduceRequest and ProduceBatchRequest, decoded by protobuf-es, as the append they ask for.
- *
- * Never: appends.
- */
+/** Converts ProduceRequest and ProduceBatchRequest, decoded by protobuf-es, to an AppendRequest. */
 import { Fault } from "../../fault.ts";
 import type { ProduceBatchRequest, ProduceRequest } from "../../gen/log/v1/log_pb.js";
 import type { RecordLimits } from "../../log/mod.ts";
 import type { RecordRun } from "../../types.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { AppendRequest } from "./append.ts";
+import type { AppendRequest } from "./append-request.ts";
 import { numberOf, runOf, stampOf } from "./messages.ts";
 
 /**
- * Throws Faults "bad-request", "bad-record" and "too-large". `taken`: the records, when they were taken out of the
- * message before it was decoded (request-work.ts).
+ * @param subject the owner of the request's producer id
+ * @param taken the records, if they were taken out of the message before it was decoded (request-work.ts)
+ * @throws Fault "bad-request", "bad-record", "too-large"
  */
 export function appendRequestOf(
   request: ProduceRequest | ProduceBatchRequest,
@@ -35,13 +31,7 @@ function recordsOf(request: ProduceRequest | ProduceBatchRequest): ProduceBatchR
   throw new Fault("bad-request", { message: "record is missing", facts: { field: "record" } });
 }
 
-/** Throws Fault "bad-request" unless there is a record. */
-export function requireRecords(run: RecordRun): void {
-  if (run.count > 0) return;
-  throw new Fault("bad-request", { message: "there are no records", facts: { field: "records" } });
-}
-
-/** What a message that protobuf-es cannot decode comes to. */
+/** The fault for a message that protobuf-es cannot decode. */
 export function undecodable(reason: unknown): Fault {
   return new Fault("bad-request", { message: "the message is not valid protobuf", cause: reason });
 }

@@ -1,19 +1,15 @@
 /**
- * Appends as the service makes them, whichever lane they came by: options out of the call, a span where traced, the
- * trace put into the records where asked for, latency and bytes counted, the caller's patience kept.
- *
- * Never: encodes a record.
+ * Appends as the API does them, whichever protocol a request came by: options from the call, a span when traced, the
+ * trace in the records when asked for, latency and bytes counted, and the deadline kept.
  */
-
 import type { Tracer } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { type RecordLimits, runBytesMax, withHeader } from "../../log/mod.ts";
-import type { Appended, AppendOptions, CommitLog, ProducerStamp, RecordRun } from "../../types.ts";
+import type { Appended, AppendOptions, CommitLog } from "../../types.ts";
 import { unlessAborted } from "../calls/abort.ts";
 import type { Call } from "../calls/call-tracker.ts";
 import type { Traffic } from "../calls/traffic.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import { requireRecords } from "./append-message.ts";
+import { type AppendRequest, requireRecords } from "./append-request.ts";
 
 export interface AppendContext {
   readonly log: CommitLog;
@@ -24,15 +20,9 @@ export interface AppendContext {
   readonly requestBytesMax: number;
 }
 
-export interface AppendRequest {
-  readonly run: RecordRun;
-  readonly producer?: ProducerStamp | undefined;
-  readonly expectedOffset?: number | undefined;
-}
-
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** The log's options for a call. `forward` false: answer "not-leader" rather than forward. */
+/** Returns the log's options for a call. `forward` false: fail with "not-leader" instead of forwarding to the leader. */
 export function appendOptionsOf(
   call: Call,
   request: Omit<AppendRequest, "run">,
@@ -40,7 +30,7 @@ export function appendOptionsOf(
   traceparent = call.telemetry.traceparent,
 ): AppendOptions {
   const { producer, expectedOffset } = request;
-  // Without spreads of conditions: they would make an object each, for every append.
+  // No conditional spreads: each would allocate an object for every append.
   const options: Writable<AppendOptions> = { subject: call.subject };
   if (producer !== undefined) options.producer = producer;
   if (expectedOffset !== undefined) options.expectedOffset = expectedOffset;
@@ -52,8 +42,8 @@ export function appendOptionsOf(
 }
 
 /**
- * Appends, and resolves when durable. An abort leaves the append under way: then the outcome is "unknown". Throws what is
- * wrong with the request itself, before anything behind it is begun.
+ * Appends, and resolves when the records are durable. An abort does not stop the append: its outcome is then "unknown".
+ * @throws synchronously, Fault "bad-request" for an empty run, so that a stream starts nothing behind it
  */
 export function appendFor(
   context: AppendContext,
@@ -67,7 +57,7 @@ export function appendFor(
   return signal === undefined ? work : unlessAborted(work, signal, "unknown");
 }
 
-/** Appends and counts. The run's memory is the caller's again once this has returned its promise. */
+/** Appends and counts. The run is copied before this returns its promise. */
 export async function appendTo(
   context: AppendContext,
   call: Call,
@@ -77,13 +67,17 @@ export async function appendTo(
   const { run } = request;
   const bytes = run.bytes.length;
   call.bytesIn += bytes;
-  const began = context.clock.monotonicMs();
+  const startedMs = context.clock.monotonicMs();
   const appended = await (context.tracer.on || call.traceRecords
     ? appendTraced(context, call, request, forward)
     : context.log.append(run, appendOptionsOf(call, request, forward)));
-  if (!appended.duplicate) context.traffic.appended(run.count, bytes, context.clock.monotonicMs() - began);
+  if (!appended.duplicate)
+    context.traffic.appended(run.count, bytes, context.clock.monotonicMs() - startedMs);
   return appended;
 }
+
+/** Size of a request without its records (producer, expected offset), in bytes. */
+const requestOverheadBytes = 64;
 
 async function appendTraced(
   { tracer, log, recordLimits, requestBytesMax }: AppendContext,
@@ -96,9 +90,9 @@ async function appendTraced(
   const span = tracer.span("append", { parent: call.telemetry.traceparent, attributes });
   const { traceparent } = span;
   try {
-    // What would be refused for its header is appended without: a trace must not cost a record. (On its way to the
-    // leader a run travels as a request.)
-    const bytesMax = Math.min(runBytesMax, requestBytesMax - requestSlackBytes);
+    // A record that would be too large with the header is appended without it: tracing must not lose a record. A run
+    // that is forwarded to the leader travels in a request, so the request limit applies too.
+    const bytesMax = Math.min(runBytesMax, requestBytesMax - requestOverheadBytes);
     const stored =
       call.traceRecords && traceparent !== undefined
         ? withHeader(run, "traceparent", traceparent, recordLimits.recordBytesMax, bytesMax)
@@ -112,6 +106,3 @@ async function appendTraced(
     throw reason;
   }
 }
-
-/** What a request holds besides its records: a producer, an expectation. */
-const requestSlackBytes = 64;

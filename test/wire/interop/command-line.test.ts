@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expressLane } from "../../../src/api/mod.ts";
+import { createFastPath } from "../../../src/api/mod.ts";
 import { requireProgram } from "../../support/require-program.ts";
 import { jsonValues, runProgram } from "../../support/run-program.ts";
 import { serve } from "../../support/serve.ts";
@@ -19,7 +19,7 @@ const valuesIn = (out: string): string[] =>
 
 for (const protocol of ["grpc", "grpcweb", "connect"]) {
   test(`buf curl in ${protocol} lists, produces, consumes and streams`, async () => {
-    await using served = await serve({ express: expressLane });
+    await using served = await serve({ fastPath: createFastPath });
     const call = (method: string, ...messages: object[]) =>
       runProgram("buf", [
         "curl",
@@ -74,7 +74,7 @@ test(
   "grpcurl lists, describes, calls and streams by reflection alone",
   requireProgram("grpcurl"),
   async () => {
-    await using served = await serve({ express: expressLane });
+    await using served = await serve({ fastPath: createFastPath });
     const address = `127.0.0.1:${served.port}`;
     const grpcurl = (...args: string[]) => runProgram("grpcurl", ["-plaintext", ...args]);
     const list = await grpcurl(address, "list");
@@ -118,7 +118,7 @@ test(
 );
 
 test("curl speaks to every door", requireProgram("curl"), async () => {
-  await using served = await serve({ express: expressLane });
+  await using served = await serve({ fastPath: createFastPath });
   const curl = (...args: string[]) => runProgram("curl", ["-sS", ...args]);
   assert.equal((await curl("-X", "POST", served.url, "-d", json(record("a")))).out, '{"offset":0}\n');
   const got = await curl("-X", "GET", served.url, "-d", '{"offset":0}');

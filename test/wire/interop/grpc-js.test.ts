@@ -12,7 +12,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { expressLane } from "../../../src/api/mod.ts";
+import { createFastPath } from "../../../src/api/mod.ts";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../../src/gen/google/rpc/status_pb.js";
 import {
@@ -60,7 +60,10 @@ function unary<I extends DescMessage, O extends DescMessage>(
   });
 }
 
-const lanes: Readonly<Record<string, ServeOptions>> = { reference: {}, express: { express: expressLane } };
+const lanes: Readonly<Record<string, ServeOptions>> = {
+  reference: {},
+  "fast path": { fastPath: createFastPath },
+};
 for (const [lane, options] of Object.entries(lanes)) {
   suite(`grpc-js, ${lane}`, () => {
     const open = async () => {

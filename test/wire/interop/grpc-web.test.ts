@@ -10,7 +10,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import grpcWeb from "grpc-web";
-import { expressLane } from "../../../src/api/mod.ts";
+import { createFastPath } from "../../../src/api/mod.ts";
 import { Log } from "../../../src/gen/log/v1/log_pb.js";
 import { type ServeOptions, serve } from "../../support/serve.ts";
 import { Xhr } from "../../support/xhr.ts";
@@ -41,7 +41,10 @@ before(() => {
   (globalThis as { XMLHttpRequest?: unknown }).XMLHttpRequest = Xhr;
 });
 
-const lanes: Readonly<Record<string, ServeOptions>> = { reference: {}, express: { express: expressLane } };
+const lanes: Readonly<Record<string, ServeOptions>> = {
+  reference: {},
+  "fast path": { fastPath: createFastPath },
+};
 for (const [lane, options] of Object.entries(lanes)) {
   suite(`grpc-web, ${lane}`, () => {
     for (const format of ["binary", "text"]) {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { expressLane } from "../../../src/api/mod.ts";
+import { createFastPath } from "../../../src/api/mod.ts";
 import { runProgram } from "../../support/run-program.ts";
 import { serve } from "../../support/serve.ts";
 
@@ -24,7 +24,10 @@ const required = (process.env["TAILRACE_REQUIRE"] ?? "").split(",").includes("gr
 const options = python === undefined && !required ? { skip: "Python's grpcio is not installed" } : {};
 const script = fileURLToPath(new URL("python.py", import.meta.url));
 
-for (const [lane, laneOptions] of Object.entries({ reference: {}, express: { express: expressLane } })) {
+for (const [lane, laneOptions] of Object.entries({
+  reference: {},
+  "fast path": { fastPath: createFastPath },
+})) {
   test(`grpcio speaks to the ${lane} lane`, options, async () => {
     assert.ok(python !== undefined, "TAILRACE_REQUIRE asks for grpcio, and no python3 here has it");
     await using served = await serve(laneOptions);

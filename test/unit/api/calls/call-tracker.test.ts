@@ -6,7 +6,7 @@ import {
   localIdentity,
   namedIdentity,
 } from "../../../../src/access/mod.ts";
-import { endOf, faultOfAbort, signalOf, unlessAborted } from "../../../../src/api/calls/abort.ts";
+import { abortControllerOf, faultOfAbort, signalOf, unlessAborted } from "../../../../src/api/calls/abort.ts";
 import { CallTracker } from "../../../../src/api/calls/call-tracker.ts";
 import {
   clusterPermissions,
@@ -90,7 +90,7 @@ test("a call that lost its right before it waited does not begin its work, unles
   call.requireAllowed();
   await access.use({ policy: "p, root, *, consume\n" });
   assert.throws(() => call.requireAllowed(), { kind: "permission-denied", written: "no" });
-  const { signal } = endOf(call, new AbortController().signal);
+  const { signal } = abortControllerOf(call, new AbortController().signal);
   assert.equal(faultOfAbort(signal).kind, "permission-denied");
   await access.use({ policy: rules });
   call.requireAllowed();

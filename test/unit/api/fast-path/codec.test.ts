@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { envelopeBytes } from "../../../../src/api/fast-path/envelope.ts";
-import { AppendRequest } from "../../../../src/api/fast-path/request-codec.ts";
+import { AppendRequestReader } from "../../../../src/api/fast-path/request-codec.ts";
 import {
   consumeResponseBytes,
   markerResponse,
@@ -23,6 +22,7 @@ import {
   type Record as RecordMessage,
 } from "../../../../src/gen/log/v1/log_pb.js";
 import { readU32be } from "../../../../src/lib/bytes.ts";
+import { envelopeBytes } from "../../../../src/lib/envelope.ts";
 import { defaultRecordLimits, encodeFrame, encodeRun, RecordCursor } from "../../../../src/log/mod.ts";
 
 const bytes = fc.uint8Array({ maxLength: 300 });
@@ -52,7 +52,7 @@ const kept = ({ value, key, headers }: Pick<RecordMessage, "value" | "key" | "he
   headers: headers.map((header) => [header.key, Buffer.from(header.value).toString("hex")]),
 });
 
-function checkAppend(read: AppendRequest, sent: { producer: unknown; expectedOffset: unknown }): void {
+function checkAppend(read: AppendRequestReader, sent: { producer: unknown; expectedOffset: unknown }): void {
   const stamp = read.producer;
   const got = stamp && { id: stamp.id, epoch: stamp.epoch, sequence: BigInt(stamp.sequence) };
   assert.deepEqual(got, sent.producer === undefined ? undefined : { ...(sent.producer as object) });
@@ -64,7 +64,7 @@ function checkAppend(read: AppendRequest, sent: { producer: unknown; expectedOff
 }
 
 test("a ProduceRequest means the same to the codec as to protobuf-es", () => {
-  const read = new AppendRequest(defaultRecordLimits, "ann");
+  const read = new AppendRequestReader(defaultRecordLimits, "ann");
   fc.assert(
     fc.property(record, request, fc.nat(20), (one, rest, before) => {
       const message = create(ProduceRequestSchema, { record: one, ...rest } as never);
@@ -81,7 +81,7 @@ test("a ProduceRequest means the same to the codec as to protobuf-es", () => {
 });
 
 test("a ProduceBatchRequest means the same to the codec as to protobuf-es", () => {
-  const read = new AppendRequest(defaultRecordLimits, "ann");
+  const read = new AppendRequestReader(defaultRecordLimits, "ann");
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 8 }), request, (records, rest) => {
       const message = create(ProduceBatchRequestSchema, { records, ...rest } as never);
@@ -97,7 +97,7 @@ test("a ProduceBatchRequest means the same to the codec as to protobuf-es", () =
 });
 
 test("the fields of a request may come in any order", () => {
-  const read = new AppendRequest(defaultRecordLimits, "ann");
+  const read = new AppendRequestReader(defaultRecordLimits, "ann");
   const part = (init: object): Uint8Array =>
     toBinary(ProduceRequestSchema, create(ProduceRequestSchema, init as never));
   const parts = [
@@ -117,7 +117,7 @@ test("the fields of a request may come in any order", () => {
 });
 
 test("unusual messages are left to protobuf-es", () => {
-  const read = new AppendRequest(defaultRecordLimits, "ann");
+  const read = new AppendRequestReader(defaultRecordLimits, "ann");
   const one = Buffer.from([0x0a, 0x02, 0x0a, 0x00]);
   const cases: Record<string, Uint8Array> = {
     "no record": Buffer.alloc(0),
@@ -136,7 +136,7 @@ test("unusual messages are left to protobuf-es", () => {
 });
 
 test("unknown fields are passed over, and records that stand in several runs are one batch", () => {
-  const read = new AppendRequest(defaultRecordLimits, "ann");
+  const read = new AppendRequestReader(defaultRecordLimits, "ann");
   const message = Buffer.from("2001" + "0a020a00" + "220161" + "1801" + "0a030a0107" + "2d00000000", "hex");
   assert.equal(read.read(message, 0, message.length, 1, 99), true);
   assert.equal(read.expectedOffset, 1);

@@ -29,7 +29,7 @@ test("all that are marked before the turn flush in it, each once", () => {
   const { clock, asked, runNext } = handClock();
   const pacer = new Pacer(clock);
   const flushed: number[] = [];
-  for (const one of [1, 2, 3]) pacer.mark({ flush: () => flushed.push(one) });
+  for (const one of [1, 2, 3]) pacer.schedule({ flush: () => flushed.push(one) });
   assert.equal(asked.length, 1);
   runNext();
   assert.deepEqual(flushed, [1, 2, 3]);
@@ -43,11 +43,11 @@ test("one that marks itself again while it flushes has its next turn after the o
   const greedy = {
     flush: () => {
       flushed.push("greedy");
-      if (flushed.length < 4) pacer.mark(greedy);
+      if (flushed.length < 4) pacer.schedule(greedy);
     },
   };
-  pacer.mark(greedy);
-  pacer.mark({ flush: () => flushed.push("other") });
+  pacer.schedule(greedy);
+  pacer.schedule({ flush: () => flushed.push("other") });
   runNext();
   assert.deepEqual(flushed, ["greedy", "other"]);
   runNext();
@@ -59,26 +59,26 @@ test("after a turn it rests three times as long as the turn took, at most 20 ms;
   const hand = handClock();
   const pacer = new Pacer(hand.clock);
   const busy = (ms: number) => ({ flush: () => hand.work(ms) });
-  pacer.mark(busy(4));
+  pacer.schedule(busy(4));
   assert.equal(hand.asked[0]?.delayMs, 0);
   hand.runNext();
-  pacer.mark(busy(50));
+  pacer.schedule(busy(50));
   assert.equal(hand.asked[0]?.delayMs, 12);
   hand.work(12);
   hand.runNext();
-  pacer.mark(busy(1));
+  pacer.schedule(busy(1));
   assert.equal(hand.asked[0]?.delayMs, 20);
   hand.work(21);
   hand.runNext();
   hand.work(100);
-  pacer.mark(busy(1));
+  pacer.schedule(busy(1));
   assert.equal(hand.asked[0]?.delayMs, 0);
 });
 
 test("what a flush leaves to microtasks counts as part of the turn", async () => {
   const hand = handClock();
   const pacer = new Pacer(hand.clock);
-  pacer.mark({
+  pacer.schedule({
     flush: () => {
       hand.work(1);
       queueMicrotask(() => hand.work(4));
@@ -86,6 +86,6 @@ test("what a flush leaves to microtasks counts as part of the turn", async () =>
   });
   hand.runNext();
   await Promise.resolve();
-  pacer.mark({ flush: () => undefined });
+  pacer.schedule({ flush: () => undefined });
   assert.equal(hand.asked[0]?.delayMs, 15);
 });

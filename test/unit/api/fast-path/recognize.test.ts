@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { recognise } from "../../../../src/api/fast-path/recognize.ts";
+import { recognizeRequest } from "../../../../src/api/fast-path/recognize.ts";
 
 const unary = { requestStream: false, responseStream: false };
 const serverStream = { requestStream: false, responseStream: true };
@@ -15,7 +15,7 @@ test("a plain gRPC call is taken, whatever inert headers it carries", () => {
     "grpc-accept-encoding": "gzip",
     te: "trailers",
   };
-  assert.equal(recognise({ ...plain, ...inert }, bothStreams, 1000)?.framing, "grpc");
+  assert.equal(recognizeRequest({ ...plain, ...inert }, bothStreams, 1000)?.framing, "grpc");
 });
 
 test("each framing is taken for the shapes it can carry", () => {
@@ -31,7 +31,9 @@ test("each framing is taken for the shapes it can carry", () => {
   ];
   for (const [type, ...framings] of table) {
     const headers = { ...plain, "content-type": type };
-    const got = [unary, serverStream, bothStreams].map((shape) => recognise(headers, shape, 1000)?.framing);
+    const got = [unary, serverStream, bothStreams].map(
+      (shape) => recognizeRequest(headers, shape, 1000)?.framing,
+    );
     assert.deepEqual(got, framings, type);
   }
 });
@@ -50,17 +52,17 @@ test("a meaningful header with an unusual value leaves the call to Connect", () 
     { "content-length": "12, 12" },
   ];
   for (const headers of unusual) {
-    assert.equal(recognise({ ...plain, ...headers }, unary, 1000), undefined, JSON.stringify(headers));
+    assert.equal(recognizeRequest({ ...plain, ...headers }, unary, 1000), undefined, JSON.stringify(headers));
   }
 });
 
 test("timeouts are read in every unit", () => {
   const timeout = (value: string): number | undefined =>
-    recognise({ ...plain, "grpc-timeout": value }, unary, 1e9)?.timeoutMs;
+    recognizeRequest({ ...plain, "grpc-timeout": value }, unary, 1e9)?.timeoutMs;
   assert.deepEqual(
     ["1H", "2M", "3S", "4m", "5000u", "6000000n"].map(timeout),
     [3_600_000, 120_000, 3000, 4, 5, 6],
   );
   const headers = { ...plain, "content-type": "application/proto", "connect-timeout-ms": "250" };
-  assert.equal(recognise(headers, unary, 1000)?.timeoutMs, 250);
+  assert.equal(recognizeRequest(headers, unary, 1000)?.timeoutMs, 250);
 });

@@ -1,18 +1,19 @@
 /**
- * Readers that are far behind read into memory that is used again: what reaches the client must be what stands in the
- * log, however slowly each client takes it, over plaintext and over TLS.
+ * Readers that are far behind read into reused buffers. Each client must receive exactly what the log holds, however
+ * slowly it reads, over plaintext and over TLS.
  */
 import assert from "node:assert/strict";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { after, before, test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { expressLane } from "../../src/api/fast-path/fast-path.ts";
+import { createFastPath } from "../../src/api/fast-path/fast-path.ts";
 import { ConsumeRequestSchema, ConsumeResponseSchema } from "../../src/gen/log/v1/log_pb.js";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { prng } from "../../src/lib/prng.ts";
 import { checkFrame, decodeRecord, frameBytes, RecordCursor } from "../../src/log/mod.ts";
 import { NodeTls } from "../../src/server/tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
-import { envelope } from "../support/lanes.ts";
+import { envelopesOf } from "../support/fast-path-servers.ts";
 import { run, scratchDirectory } from "../support/logs.ts";
 import { type OneNodeLog, openOneNode } from "../support/one-node-log.ts";
 import { type Served, serve } from "../support/serve.ts";
@@ -30,7 +31,7 @@ const sessions: ClientHttp2Session[] = [];
 let tlsOptions: { ca: string; cert: string; key: string };
 
 before(async () => {
-  // Nothing of it is kept in memory, so every byte comes from the disk; segments are many.
+  // Nothing is cached, so every byte is read from disk, from many segments.
   real = await openOneNode(scratch.path, { segmentStoreBytesMax: 2 ** 21 }, { recentBytesMax: 0 });
   const appends: Promise<unknown>[] = [];
   for (let at = 0; at < records; at += perBatch) {
@@ -42,10 +43,10 @@ before(async () => {
   const files = writeTlsFiles(scratch.path, "node", await authority.node(), authority.issued);
   const client = await authority.client("root");
   tlsOptions = { ca: authority.issued.certificatePem, cert: client.certificatePem, key: client.keyPem };
-  plain = await serve({ log: real.replica.log, express: expressLane });
+  plain = await serve({ log: real.replica.log, fastPath: createFastPath });
   secure = await serve({
     log: real.replica.log,
-    express: expressLane,
+    fastPath: createFastPath,
     tls: new NodeTls({ server: files, clientAuth: "require" }),
   });
 });
@@ -58,7 +59,7 @@ after(async () => {
   scratch[Symbol.dispose]();
 });
 
-/** Reads the whole log on a connection of its own, stopping now and then; answers the gRPC messages. */
+/** Reads the whole log on its own connection, with random pauses if `pauses`. Returns the envelopes. */
 function readAll(server: Served, path: string, seed: string, pauses: boolean): Promise<Buffer[]> {
   const session = connect(server.url, {
     ...tlsOptions,
@@ -83,20 +84,11 @@ function readAll(server: Served, path: string, seed: string, pauses: boolean): P
       setTimeout(() => stream.resume(), chance.between(0, 15));
     });
     stream.on("error", reject);
-    stream.on("end", () => resolve(messagesOf(Buffer.concat(chunks))));
-    stream.end(envelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { stopAtEnd: true }))));
+    stream.on("end", () => resolve(envelopesOf(Buffer.concat(chunks)).map(({ envelope }) => envelope)));
+    stream.end(
+      encodeEnvelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { stopAtEnd: true }))),
+    );
   });
-}
-
-function messagesOf(body: Buffer): Buffer[] {
-  const messages: Buffer[] = [];
-  for (let at = 0; at < body.length; ) {
-    const next = at + 5 + body.readUInt32BE(at + 1);
-    assert.ok(next <= body.length, "a message is cut off");
-    messages.push(body.subarray(at, next));
-    at = next;
-  }
-  return messages;
 }
 
 function checkBatches(messages: readonly Buffer[]): void {
@@ -127,12 +119,12 @@ function checkRecords(messages: readonly Buffer[]): void {
 for (const name of ["plaintext", "TLS"] as const) {
   const server = (): Served => (name === "TLS" ? secure : plain);
 
-  test(`over ${name} one reader, quick or slow, gets every batch as it stands in the log`, async () => {
+  test(`over ${name} a fast or a slow reader receives every batch as the log holds it`, async () => {
     checkBatches(await readAll(server(), "/log.v1.Log/ConsumeBatches", `${name} quick`, false));
     checkBatches(await readAll(server(), "/log.v1.Log/ConsumeBatches", `${name} slow`, true));
   });
 
-  test(`over ${name} five readers at once, of batches and of records, do not spoil each other's bytes`, async () => {
+  test(`over ${name} five readers of batches and of records do not overwrite each other's bytes`, async () => {
     const [batches, records] = await Promise.all([
       Promise.all(
         [1, 2, 3].map((n) => readAll(server(), "/log.v1.Log/ConsumeBatches", `${name} batches ${n}`, n > 1)),
@@ -146,7 +138,7 @@ for (const name of ["plaintext", "TLS"] as const) {
   });
 }
 
-test("a reader that goes away in the middle leaves its rooms to the next ones", async () => {
+test("a reader that disconnects midway returns its buffers to the pool", async () => {
   for (let round = 0; round < 5; round++) {
     const session = connect(plain.url);
     session.on("error", () => undefined);
@@ -157,7 +149,7 @@ test("a reader that goes away in the middle leaves its rooms to the next ones", 
       te: "trailers",
     });
     stream.on("error", () => undefined);
-    stream.end(envelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, {}))));
+    stream.end(encodeEnvelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, {}))));
     await new Promise((resolve) => stream.once("data", resolve));
     session.destroy();
   }

@@ -1,9 +1,7 @@
 /**
- * The two lanes side by side for tests: two servers that differ in nothing else, what is sent to them, and what a
- * client can tell of their answers. Bodies are compared as messages, for protobuf lets fields stand in any order;
- * compression and the moment headers go out are the lane's own.
- *
- * Never: judges.
+ * Two servers that differ only in the fast path, requests to them, and what a client can observe of their responses.
+ * Bodies are compared as messages, because protobuf allows any order of fields. Compression and the time at which headers
+ * arrive may differ.
  */
 import { type ClientHttp2Session, connect } from "node:http2";
 import {
@@ -14,7 +12,7 @@ import {
   toBinary,
   toJson,
 } from "@bufbuild/protobuf";
-import { expressLane } from "../../src/api/fast-path/fast-path.ts";
+import { createFastPath } from "../../src/api/fast-path/fast-path.ts";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
 import {
   ConsumeRequestSchema,
@@ -26,68 +24,62 @@ import {
   ProduceResponseSchema,
   RecordBatchSchema,
 } from "../../src/gen/log/v1/log_pb.js";
+import { envelopeBytes, envelopeFlag } from "../../src/lib/envelope.ts";
 import { type Served, type ServeOptions, serve } from "./serve.ts";
 
-/** A server with one of the lanes, and a client of it. */
-export interface Lane {
+/** A server with or without the fast path, and a client of it. */
+export interface PathServer {
   readonly served: Served;
   readonly session: ClientHttp2Session;
-  /** How many requests the express lane took. */
-  taken: number;
+  /** Requests that the fast path served. */
+  fastRequests: number;
 }
 
-export async function openLane(fast: boolean, options: ServeOptions = {}): Promise<Lane> {
-  const lane = { taken: 0 } as { -readonly [Name in keyof Lane]: Lane[Name] };
-  lane.served = await serve(
+export async function openPathServer(fast: boolean, options: ServeOptions = {}): Promise<PathServer> {
+  const server = { fastRequests: 0 } as { -readonly [Name in keyof PathServer]: PathServer[Name] };
+  server.served = await serve(
     fast
       ? {
           ...options,
-          express: (shared) => {
-            const take = expressLane(shared);
-            return (stream, headers, caller) => {
-              const took = take(stream, headers, caller);
-              if (took) lane.taken++;
-              return took;
+          fastPath: (shared) => {
+            const fastPath = createFastPath(shared);
+            return (stream, headers, client) => {
+              const isServed = fastPath(stream, headers, client);
+              if (isServed) server.fastRequests++;
+              return isServed;
             };
           },
         }
       : options,
   );
-  lane.session = connect(lane.served.url);
-  lane.session.on("error", () => undefined);
-  return lane;
+  server.session = connect(server.served.url);
+  server.session.on("error", () => undefined);
+  return server;
 }
 
-export const envelope = (message: Uint8Array, flags = 0): Buffer => {
-  const prefix = Buffer.alloc(5);
-  prefix[0] = flags;
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-};
-
-export interface Answer {
+export interface WireResponse {
   readonly headers: Record<string, unknown>;
   readonly trailers: Record<string, unknown>;
   readonly body: Buffer;
-  /** The code the stream was closed with. */
+  /** The error code with which the stream was closed. */
   readonly reset: number;
 }
 
-/** One request; with `open` the client keeps the right to say more. */
+/** Sends one request. With `open`, the client does not end the request. */
 export function send(
-  lane: Pick<Lane, "session">,
+  server: Pick<PathServer, "session">,
   path: string,
   headers: Record<string, string>,
-  body: Buffer,
+  body: Uint8Array,
   open = false,
-): Promise<Answer> {
+): Promise<WireResponse> {
   return new Promise((resolve, reject) => {
-    const stream = lane.session.request({ ":method": "POST", ":path": path, ...headers });
-    let got: Record<string, unknown> = {};
+    const stream = server.session.request({ ":method": "POST", ":path": path, ...headers });
+    let received: Record<string, unknown> = {};
     let trailers: Record<string, unknown> = {};
     const chunks: Buffer[] = [];
     stream.on("response", (head) => {
-      got = { ...head };
+      received = { ...head };
     });
     stream.on("trailers", (tail) => {
       trailers = { ...tail };
@@ -95,16 +87,33 @@ export function send(
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     stream.on("error", reject);
     stream.on("close", () =>
-      resolve({ headers: got, trailers, body: Buffer.concat(chunks), reset: stream.rstCode ?? 0 }),
+      resolve({ headers: received, trailers, body: Buffer.concat(chunks), reset: stream.rstCode ?? 0 }),
     );
     if (open) stream.write(body);
     else stream.end(body);
   });
 }
 
-/** What a client can tell of an answer. */
-export function told(answer: Answer, output: DescMessage): unknown {
-  const { headers, trailers, body } = answer;
+/** The envelopes of a body: their flags and messages. */
+export function envelopesOf(body: Buffer): { flags: number; message: Buffer; envelope: Buffer }[] {
+  const envelopes = [];
+  for (let at = 0; at < body.length; ) {
+    const start = at + envelopeBytes;
+    const end = start + body.readUInt32BE(at + 1);
+    if (end > body.length) throw new Error("the body ends inside a message");
+    envelopes.push({
+      flags: body[at] as number,
+      message: body.subarray(start, end),
+      envelope: body.subarray(at, end),
+    });
+    at = end;
+  }
+  return envelopes;
+}
+
+/** What a client can observe of a response. */
+export function observed(response: WireResponse, output: DescMessage): unknown {
+  const { headers, trailers, body } = response;
   const type = String(headers["content-type"]);
   const decode = (bytes: Uint8Array) => toJson(output, fromBinary(output, bytes));
   const head = { status: headers[":status"], type };
@@ -113,27 +122,24 @@ export function told(answer: Answer, output: DescMessage): unknown {
   if (type === "application/json") return { ...head, error: JSON.parse(body.toString()) };
   const messages: unknown[] = [];
   let end: unknown;
-  for (let at = 0; at < body.length; ) {
-    const next = at + 5 + body.readUInt32BE(at + 1);
-    const payload = body.subarray(at + 5, next);
-    if (body[at] === 0) messages.push(decode(payload));
-    else if (body[at] === 2) end = JSON.parse(payload.toString());
-    else
-      end = status(
-        Object.fromEntries(
-          payload
-            .toString()
-            .trim()
-            .split("\r\n")
-            .map((line) => line.split(": ")),
-        ),
-      );
-    at = next;
+  for (const { flags, message } of envelopesOf(body)) {
+    if (flags === 0) messages.push(decode(message));
+    else if (flags === envelopeFlag.endStream) end = JSON.parse(message.toString());
+    else end = statusOf(trailersOf(message.toString()));
   }
-  return { ...head, messages, end: type === "application/grpc+proto" ? status(trailers) : end };
+  return { ...head, messages, end: type === "application/grpc+proto" ? statusOf(trailers) : end };
 }
 
-function status(trailers: Record<string, unknown>): unknown {
+/** The trailers of gRPC-Web, which are lines of text. */
+const trailersOf = (text: string): Record<string, string> =>
+  Object.fromEntries(
+    text
+      .trim()
+      .split("\r\n")
+      .map((line) => line.split(": ") as [string, string]),
+  );
+
+function statusOf(trailers: Record<string, unknown>): unknown {
   const details = trailers["grpc-status-details-bin"];
   return {
     code: trailers["grpc-status"],
@@ -156,7 +162,7 @@ export const framings = {
 } as const;
 export type FramingName = keyof typeof framings;
 
-export interface Method {
+export interface TestedMethod {
   readonly path: string;
   readonly output: DescMessage;
   readonly framings: readonly FramingName[];
@@ -173,11 +179,11 @@ export const methods = {
   produceBulk: { path: "/log.v1.Log/ProduceBulk", output: ProduceBulkResponseSchema, framings: clientStream },
   consumeStream: { path: "/log.v1.Log/ConsumeStream", output: ConsumeResponseSchema, framings: serverStream },
   consumeBatches: { path: "/log.v1.Log/ConsumeBatches", output: RecordBatchSchema, framings: serverStream },
-} satisfies Record<string, Method>;
+} satisfies Record<string, TestedMethod>;
 
-export const one = (init: MessageInitShape<typeof ProduceRequestSchema>): Uint8Array =>
+export const produceRequest = (init: MessageInitShape<typeof ProduceRequestSchema>): Uint8Array =>
   toBinary(ProduceRequestSchema, create(ProduceRequestSchema, init));
-export const many = (init: MessageInitShape<typeof ProduceBatchRequestSchema>): Uint8Array =>
+export const produceBatchRequest = (init: MessageInitShape<typeof ProduceBatchRequestSchema>): Uint8Array =>
   toBinary(ProduceBatchRequestSchema, create(ProduceBatchRequestSchema, init));
-export const from = (init: MessageInitShape<typeof ConsumeRequestSchema>): Uint8Array =>
+export const consumeRequest = (init: MessageInitShape<typeof ConsumeRequestSchema>): Uint8Array =>
   toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, init));

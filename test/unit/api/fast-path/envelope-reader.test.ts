@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { EnvelopeReader } from "../../../../src/api/fast-path/envelope.ts";
+import { EnvelopeReader } from "../../../../src/api/fast-path/envelope-reader.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";

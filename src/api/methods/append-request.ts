@@ -1,0 +1,15 @@
+/** What an append asks for, whichever protocol it came by. */
+import { Fault } from "../../fault.ts";
+import type { ProducerStamp, RecordRun } from "../../types.ts";
+
+export interface AppendRequest {
+  readonly run: RecordRun;
+  readonly producer?: ProducerStamp | undefined;
+  readonly expectedOffset?: number | undefined;
+}
+
+/** @throws Fault "bad-request" if the run is empty */
+export function requireRecords(run: RecordRun): void {
+  if (run.count > 0) return;
+  throw new Fault("bad-request", { message: "there are no records", facts: { field: "records" } });
+}
