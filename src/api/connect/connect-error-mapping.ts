@@ -1,9 +1,9 @@
 /**
- * Errors that Connect finds by itself, before our code runs: messages that do not parse, are cut short, too large,
- * wrongly compressed. They come without details, and some of them as the server's fault. Here they get the code, the
- * ErrorInfo and the "written: no" of every other error, in whichever framing the caller speaks.
+ * Completes the errors that Connect finds before a handler runs: messages that do not parse, are cut short, are too
+ * large or are compressed wrongly. Connect sends them without details, some with the code of a server error. Here they
+ * get the code, the ErrorInfo and the "written: no" of all other errors, in the framing of the client.
  *
- * Never: touches an error that has details, or the answer of a handler that ran.
+ * An error that has details is left as it is.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Compression, encodeEnvelope, type UniversalServerResponse } from "@connectrpc/connect/protocol";
@@ -23,7 +23,7 @@ const trailersFlag = 0x80;
 const endStreamFlag = 0x02;
 const prefixBytes = 5;
 
-/** Whatever else Connect objects to is something that the caller sent. */
+/** Connect's codes that are not "bad-request": every other error is about something that the client sent. */
 const kinds: Readonly<Partial<Record<Code, FaultKind>>> = {
   [Code.ResourceExhausted]: "too-large",
   [Code.Unimplemented]: "unimplemented",
@@ -31,7 +31,7 @@ const kinds: Readonly<Partial<Record<Code, FaultKind>>> = {
   [Code.Canceled]: "canceled",
 };
 
-/** What was thrown, as a Fault where it is an error of Connect's own. */
+/** Returns what was thrown, as a Fault if it is an error of Connect itself. */
 export function faultOfConnectError(reason: unknown): unknown {
   if (!(reason instanceof ConnectError) || reason.details.length > 0) return reason;
   if (/^received compressed envelope/.test(reason.rawMessage)) {
@@ -46,8 +46,8 @@ export function faultOfConnectError(reason: unknown): unknown {
 }
 
 /**
- * What made Connect fail before a handler ran: nothing was written. Connect cannot state an error whose message holds
- * half of a surrogate pair, as that of a JSON text may.
+ * Returns the Fault of what Connect threw before a handler ran; nothing was written. Connect throws a URIError if the
+ * message of an error holds an unpaired surrogate, which a JSON text can contain.
  */
 export function faultBeforeHandler(thrown: unknown): Fault {
   if (thrown instanceof URIError) {
@@ -63,79 +63,81 @@ export function faultBeforeHandler(thrown: unknown): Fault {
 }
 
 /**
- * The same answer, its error mended if it has one without details. For calls whose handler never ran. Connect
- * compresses long errors too: these are sent as they are.
+ * Returns the response of a call whose handler did not run, with a complete error if it has one without details. Connect
+ * compresses long errors. The completed error is sent without compression.
  */
 export async function completeConnectError(
-  answer: UniversalServerResponse,
+  response: UniversalServerResponse,
   requestType: string | null,
   compressions: readonly Compression[],
 ): Promise<UniversalServerResponse> {
   const type = requestType ?? "";
-  const plain: Decompress = (bytes, header) => {
-    const name = answer.header?.get(header);
+  const decompress: Decompress = (bytes, header) => {
+    const name = response.header?.get(header);
     const compression = compressions.find((known) => known.name === name);
     return compression === undefined ? bytes : compression.decompress(bytes, errorBytesMax);
   };
-  if (answer.trailer !== undefined) return mendTrailer(answer, answer.trailer);
+  if (response.trailer !== undefined) return completeTrailer(response, response.trailer);
   if (type.startsWith("application/grpc-web"))
-    return mendEnd(answer, trailersFlag, grpcWebEnd, (bytes) => plain(bytes, "grpc-encoding"));
+    return completeEnd(response, trailersFlag, grpcWebEnd, (bytes) => decompress(bytes, "grpc-encoding"));
   if (type.startsWith("application/connect+"))
-    return mendEnd(answer, endStreamFlag, connectEnd, (bytes) => plain(bytes, "connect-content-encoding"));
-  return answer.status < 400 ? answer : mendUnary(answer, plain);
+    return completeEnd(response, endStreamFlag, connectEnd, (bytes) =>
+      decompress(bytes, "connect-content-encoding"),
+    );
+  return response.status < 400 ? response : completeUnary(response, decompress);
 }
 
-/** An error repeats no more than a request held, several times. */
+/** Limit of a decompressed error: it can repeat the text of a request several times. */
 const errorBytesMax = 64 * 1024 * 1024;
 const compressedFlag = 0x01;
 
-/** The bytes, decompressed as this header of the answer says. */
+/** Decompresses the bytes with the encoding that this header of the response names. */
 type Decompress = (bytes: Uint8Array, header: string) => Uint8Array | Promise<Uint8Array>;
 
-function mended(error: ConnectError): ConnectError {
+function completed(error: ConnectError): ConnectError {
   return connectErrorOf(faultOfConnectError(error));
 }
 
-function mendTrailer(answer: UniversalServerResponse, trailer: Headers): UniversalServerResponse {
+function completeTrailer(response: UniversalServerResponse, trailer: Headers): UniversalServerResponse {
   const error = findTrailerError(trailer);
-  if (error !== undefined && error.details.length === 0) setTrailerStatus(trailer, mended(error));
-  return answer;
+  if (error !== undefined && error.details.length === 0) setTrailerStatus(trailer, completed(error));
+  return response;
 }
 
-async function mendUnary(
-  answer: UniversalServerResponse,
-  plain: Decompress,
+async function completeUnary(
+  response: UniversalServerResponse,
+  decompress: Decompress,
 ): Promise<UniversalServerResponse> {
-  const sent = await collect(answer.body);
-  const bytes = await plain(sent, "content-encoding");
+  const sent = await collect(response.body);
+  const bytes = await decompress(sent, "content-encoding");
   const error = errorFromJsonBytes(bytes, undefined, new ConnectError("not an error", Code.Unknown));
-  if (error.details.length > 0) return { ...answer, body: once(sent) };
-  const better = mended(error);
-  const body = errorToJsonBytes(better, jsonOptions);
-  const header = new Headers(answer.header);
+  if (error.details.length > 0) return { ...response, body: once(sent) };
+  const complete = completed(error);
+  const body = errorToJsonBytes(complete, jsonOptions);
+  const header = new Headers(response.header);
   header.delete("content-encoding");
   header.set("content-length", String(body.length));
-  return { ...answer, status: codeToHttpStatus(better.code), header, body: once(body) };
+  return { ...response, status: codeToHttpStatus(complete.code), header, body: once(body) };
 }
 
-/** The last message's error, mended, as that message; undefined when it carries none to mend. */
-type MendEnd = (message: Uint8Array) => Uint8Array | undefined;
+/** Returns the last message with a complete error; undefined if there is no error without details. */
+type CompleteEnd = (message: Uint8Array) => Uint8Array | undefined;
 
-async function mendEnd(
-  answer: UniversalServerResponse,
+async function completeEnd(
+  response: UniversalServerResponse,
   flag: number,
-  mend: MendEnd,
-  plain: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>,
+  complete: CompleteEnd,
+  decompress: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>,
 ): Promise<UniversalServerResponse> {
-  const bytes = await collect(answer.body);
+  const bytes = await collect(response.body);
   const first = bytes[0] ?? 0;
   const content = bytes.subarray(prefixBytes);
   const isEnd = (first & ~compressedFlag) === flag;
-  const better = isEnd ? mend(first === flag ? content : await plain(content)) : undefined;
-  return { ...answer, body: once(better === undefined ? bytes : encodeEnvelope(flag, better)) };
+  const end = isEnd ? complete(first === flag ? content : await decompress(content)) : undefined;
+  return { ...response, body: once(end === undefined ? bytes : encodeEnvelope(flag, end)) };
 }
 
-const grpcWebEnd: MendEnd = (message) => {
+const grpcWebEnd: CompleteEnd = (message) => {
   const trailer = new Headers(
     Buffer.from(message)
       .toString("utf8")
@@ -148,14 +150,14 @@ const grpcWebEnd: MendEnd = (message) => {
   );
   const error = findTrailerError(trailer);
   if (error === undefined || error.details.length > 0) return undefined;
-  setTrailerStatus(trailer, mended(error));
+  setTrailerStatus(trailer, completed(error));
   return Buffer.from([...trailer].map(([name, value]) => `${name}: ${value}\r\n`).join(""));
 };
 
-const connectEnd: MendEnd = (message) => {
+const connectEnd: CompleteEnd = (message) => {
   const { error, metadata } = endStreamFromJson(message);
   if (error === undefined || error.details.length > 0) return undefined;
-  return Buffer.from(JSON.stringify(endStreamToJson(metadata, mended(error), jsonOptions)));
+  return Buffer.from(JSON.stringify(endStreamToJson(metadata, completed(error), jsonOptions)));
 };
 
 async function collect(body: AsyncIterable<Uint8Array> | null | undefined): Promise<Buffer> {

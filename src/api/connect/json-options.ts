@@ -1,4 +1,5 @@
 /**
- * How messages become JSON in both lanes: a zero is written, so that the first record's `"offset":"0"` can be seen.
+ * How messages are encoded as JSON, on Connect and on the fast path. Zeros are written, so that the first record shows
+ * `"offset":"0"`.
  */
 export const jsonOptions = { alwaysEmitImplicit: true } as const;
