@@ -2,10 +2,8 @@
  * Appends that wait for their turn, already copied into the group that will be written: who waits for which place,
  * and what the producers among them have in the queue. Bounded in bytes and in waiters.
  *
- * What an append may be is decided when it comes, against the log's end plus everything queued before it. So when a
- * group fails, all that was queued behind it fails with it.
- *
- * Never: writes, seals.
+ * Whether an append is accepted is decided when it arrives, against the log's end plus everything queued before it. So
+ * when a group fails, all groups queued behind it fail with it.
  */
 import { Fault } from "../fault.ts";
 import type { Appended, Offset, ProducerStamp, RecordRun } from "../types.ts";
@@ -136,18 +134,20 @@ export class AppendQueue {
     for (const group of groups) group.fail(fault);
   }
 
-  /** The same as ProducerTable.check, with what is queued taken into account. */
+  /** The same as ProducerTable.check, counting what is queued and the groups `ahead`, which were taken and not staged yet. */
   check(
     stamp: ProducerStamp,
     count: number,
     table: ProducerTable,
     nowMs: number,
     settings: LogSettings,
+    ahead: readonly QueuedGroup[],
   ): QueueVerdict {
     const key = keyOf(stamp.subject, stamp.id);
     let expected: number | undefined;
-    for (let at = this.#groups.length - 1; at >= 0; at--) {
-      const group = this.#groups[at]!;
+    const groups = ahead.length === 0 ? this.#groups : [...ahead, ...this.#groups];
+    for (let at = groups.length - 1; at >= 0; at--) {
+      const group = groups[at]!;
       const queued = group.producers.get(key);
       if (queued === undefined) continue;
       if (expected === undefined) {

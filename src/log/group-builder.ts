@@ -2,18 +2,15 @@
  * Gathers appends into the frames of one write group, in one buffer, each record copied once. Neighbours of the same
  * producer, or of none, become one batch; an append with an expected offset is a batch of its own. Pure.
  *
- * The records of an append take the next offsets at once, relative to the group; index, term, offsets, time and
- * checksums are put in when the group is sealed.
- *
- * Never: reorders, splits an append.
+ * The records of an append take the next offsets at once, relative to the group. The frames are drafts: index, term,
+ * offsets, time and checksums are written when their place in the log is known. Appends keep their order, and an append
+ * is not split.
  */
 import { assert } from "../lib/assert.ts";
 import { varintBytes, writeVarint } from "../lib/bytes.ts";
-import type { ProducerStamp, RecordRun, Term } from "../types.ts";
-import type { ChainEnd } from "./frame/chain.ts";
-import { type BatchKind, batchKind, frameBytesMax, headBytes, writeHead } from "./frame/frame.ts";
+import type { ProducerStamp, RecordRun } from "../types.ts";
+import { type BatchKind, batchKind, frameBytesMax, headBytes, writeDraft } from "./frame/frame.ts";
 import { GroupMemory } from "./group-memory.ts";
-import type { FrameGroup } from "./recent-frames.ts";
 import { groupBytesMax } from "./recovery/recovery.ts";
 
 /** A batch of several appends is at most this large; one append alone may be larger. */
@@ -25,17 +22,15 @@ const headBytesMax = 400;
 /** A group of so many bytes is not moved to larger memory any more: it is full when its memory is. */
 const movedBytesMax = 1024 * 1024;
 
-/** A group tells of so many of its callers at most. */
+/** Traceparents that one group keeps. */
 const tracesMax = 128;
 
-/** The largest run that fits into a frame, whoever sends it. */
+/** The largest run that fits into a frame of any producer. */
 export const runBytesMax = frameBytesMax - headBytesMax;
 
 interface Draft {
   readonly start: number;
   end: number;
-  /** Relative to the group. */
-  readonly firstRecord: number;
   count: number;
   readonly kind: BatchKind;
   readonly producer: ProducerStamp | undefined;
@@ -43,19 +38,13 @@ interface Draft {
   readonly open: boolean;
 }
 
-export interface SealedGroup {
-  readonly group: FrameGroup;
-  readonly end: ChainEnd;
-  readonly timestampMs: number;
-}
-
 export class GroupBuilder {
   #bytes: Uint8Array;
   #used = 0;
   #records = 0;
   readonly #drafts: Draft[] = [];
-  #traces: string[] | undefined;
-
+  /** Traceparents of its appends, as far as they have one. */
+  readonly traces: string[] = [];
   readonly #memory: GroupMemory;
 
   /**
@@ -84,11 +73,6 @@ export class GroupBuilder {
     return this.#drafts.length;
   }
 
-  /** How many bytes each frame will have, in order. */
-  frameSizes(): number[] {
-    return this.#drafts.map(({ start, end }) => end - start);
-  }
-
   /** Is there room for a run of so many bytes? An empty group has room for every run up to runBytesMax. */
   fits(runBytes: number): boolean {
     const needed = this.#used + headBytesMax + runBytes;
@@ -97,8 +81,7 @@ export class GroupBuilder {
 
   /** Notes the traceparent of an append, for the span of the write that serves it. */
   trace(traceparent: string): void {
-    this.#traces ??= [];
-    if (this.#traces.length < tracesMax) this.#traces.push(traceparent);
+    if (this.traces.length < tracesMax) this.traces.push(traceparent);
   }
 
   /** Takes a run; answers the place of its first record in the group. `alone` keeps it a batch of its own. */
@@ -113,7 +96,6 @@ export class GroupBuilder {
       this.#drafts.push({
         start: this.#used,
         end: this.#used + head + length,
-        firstRecord: place,
         count: run.count,
         kind: batchKind.data,
         producer,
@@ -146,7 +128,6 @@ export class GroupBuilder {
     this.#drafts.push({
       start,
       end: this.#used,
-      firstRecord: this.#records,
       count: 0,
       kind,
       producer: undefined,
@@ -154,25 +135,12 @@ export class GroupBuilder {
     });
   }
 
-  /** Makes the frames that follow `end`; the builder is done with then. */
-  seal(end: ChainEnd, term: Term, nowMs: number): SealedGroup {
-    const timestampMs = Math.max(end.timestampMs, nowMs);
-    const positions: number[] = [];
-    let { index, crc } = end;
-    for (const { start, end: stop, firstRecord, count, kind, producer } of this.#drafts) {
-      index++;
-      const baseOffset = end.nextOffset + firstRecord;
-      const header = { index, term, baseOffset, timestampMs, recordCount: count, kind };
-      crc = writeHead(this.#bytes, start, stop, header, crc, producer);
-      positions.push(start);
-    }
-    positions.push(this.#used);
-    const bytes = this.#bytes.subarray(0, this.#used);
-    return {
-      group: { bytes, positions, first: end.index + 1, traces: this.#traces },
-      end: { index, term, nextOffset: end.nextOffset + this.#records, timestampMs, crc },
-      timestampMs,
-    };
+  /** The group's frames as drafts, neighbors in one buffer. Nothing may be added afterwards. */
+  drafts(): Uint8Array[] {
+    return this.#drafts.map(({ start, end, count, kind, producer }) => {
+      writeDraft(this.#bytes, start, end, { recordCount: count, kind }, producer);
+      return this.#bytes.subarray(start, end);
+    });
   }
 
   #openDraft(run: RecordRun, producer: ProducerStamp | undefined): Draft | undefined {

@@ -43,12 +43,17 @@ const byteBoundaries = Array.from({ length: 10 }, (_, at) => 64 * 4 ** at).filte
   (bytes) => bytes <= 4 * 1024 * 1024,
 );
 
+/** Traceparents kept for a flush, while the disk takes nothing. */
+const servedMax = 1024;
+
 export class LogMeter {
   readonly #clock: Clock;
   readonly #tracer: Tracer;
   readonly #syncs;
   readonly #records;
   readonly #bytes;
+  /** Traceparents of the appends that the next flush serves. */
+  readonly #served: string[] = [];
 
   constructor({ metrics, tracer, clock }: LogTelemetry, log: Metered, freeBytes: () => number) {
     this.#clock = clock;
@@ -79,14 +84,21 @@ export class LogMeter {
     this.#syncs.record((this.#clock.monotonicMs() - beganMs) / 1000);
   }
 
+  /** The next flush serves appends with these traceparents. */
+  serves(traceparents: readonly string[]): void {
+    if (this.#tracer.on && this.#served.length < servedMax) this.#served.push(...traceparents);
+  }
+
   /** A flush of these groups begins; `nextOffset` is behind the last record written before it. */
   flushing(groups: readonly FrameGroup[], nextOffset: Offset): Flush | undefined {
     if (groups.length === 0) return undefined;
     let bytes = 0;
     for (const group of groups) bytes += group.bytes.length;
-    const span = this.#tracer.on ? this.#span(groups) : undefined;
+    const served = this.#served.length;
+    const span = served > 0 ? this.#span() : undefined;
     return {
       done: (next) => {
+        this.#served.splice(0, served);
         if (next > nextOffset) this.#records.record(next - nextOffset);
         this.#bytes.record(bytes);
         if (span === undefined) return;
@@ -99,9 +111,8 @@ export class LogMeter {
   }
 
   /** Many appends have one flush: it is a child of the first that is sampled, and links the others. */
-  #span(groups: readonly FrameGroup[]): Span | undefined {
-    const sampled: string[] = [];
-    for (const { traces } of groups) for (const one of traces ?? []) if (isSampled(one)) sampled.push(one);
+  #span(): Span | undefined {
+    const sampled = this.#served.filter(isSampled);
     const [parent, ...links] = sampled;
     if (parent === undefined) return undefined;
     const attributes = { "tailrace.group.traced": sampled.length };

@@ -16,11 +16,12 @@ export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";
 export * from "./frame/record-walk.ts";
-export { GroupBuilder, runBytesMax, type SealedGroup } from "./group-builder.ts";
+export { GroupBuilder, runBytesMax } from "./group-builder.ts";
 export { emptyCheckpoint, LogState } from "./log-state.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
 export { keyOf, type ProducedBatch } from "./producers.ts";
 export { outOfRange } from "./reader.ts";
+export type { FrameGroup } from "./recent-frames.ts";
 export { checkLogStart } from "./recovery/log-start.ts";
 export { repairLog } from "./recovery/repair.ts";
 export {

@@ -22,8 +22,6 @@ export interface FrameGroup {
   readonly bytes: Uint8Array;
   readonly positions: readonly number[];
   readonly first: RaftIndex;
-  /** Traceparents of the appends in it, as far as they have one. */
-  readonly traces?: readonly string[] | undefined;
 }
 
 export const lastOfGroup = (group: FrameGroup): RaftIndex => group.first + group.positions.length - 2;

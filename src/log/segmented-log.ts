@@ -27,7 +27,7 @@ import type { Logger } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import type { StableStore } from "../store/mod.ts";
 import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../types.ts";
-import { type ChainEnd, checkNext, endOfFrame } from "./frame/chain.ts";
+import { type ChainEnd, type ChainFlaw, checkLink, checkNext, endOfFrame } from "./frame/chain.ts";
 import { frameBytes } from "./frame/frame.ts";
 import { LogMeter, type LogTelemetry } from "./log-meter.ts";
 import { LogState } from "./log-state.ts";
@@ -314,12 +314,7 @@ export class SegmentedLog {
     let at = 0;
     while (at < frames.length) {
       const flaw = checkNext(frames, at, frames.length, end);
-      if (flaw !== undefined) {
-        throw new Fault("corrupt", {
-          message: `a batch does not follow index ${end.index} (${flaw})`,
-          facts: { index: end.index + 1, why: flaw },
-        });
-      }
+      if (flaw !== undefined) throw doesNotFollow(end, flaw);
       positions.push(at);
       end = endOfFrame(frames, at);
       at += frameBytes(frames, at);
@@ -330,15 +325,22 @@ export class SegmentedLog {
     this.#add({ bytes: frames, positions, first }, end);
   }
 
-  /** The same for frames that were made here a moment ago: `end` is where they end. */
-  stageOwn(group: FrameGroup, end: ChainEnd): void {
+  /**
+   * The same for frames that are sound and form a chain, because they were sealed here or checked when they arrived. Only
+   * the first one's link to the end is checked.
+   */
+  stageChecked(group: FrameGroup): void {
     this.#checkUsable();
-    assert(
-      group.first === this.#end.index + 1 && lastOfGroup(group) === end.index,
-      "frames that do not follow",
-    );
-    for (let k = 0; k < group.positions.length - 1; k++) this.state.stage(group.bytes, group.positions[k]!);
-    this.#add(group, end);
+    const { bytes, positions } = group;
+    const flaw = checkLink(bytes, positions[0]!, this.#end);
+    if (flaw !== undefined) throw doesNotFollow(this.#end, flaw);
+    for (let k = 0; k < positions.length - 1; k++) this.state.stage(bytes, positions[k]!);
+    this.#add(group, endOfFrame(bytes, positions[positions.length - 2]!));
+  }
+
+  /** The next flush serves appends with these traceparents: its span is linked to theirs. */
+  serves(traceparents: readonly string[]): void {
+    this.#meter?.serves(traceparents);
   }
 
   #add(group: FrameGroup, end: ChainEnd): void {
@@ -796,6 +798,13 @@ export class SegmentedLog {
     if (index === this.#end.index) return this.#end.nextOffset;
     return this.#endAt(index).nextOffset;
   }
+}
+
+function doesNotFollow({ index }: ChainEnd, why: ChainFlaw): Fault {
+  return new Fault("corrupt", {
+    message: `a batch does not follow index ${index} (${why})`,
+    facts: { index: index + 1, why },
+  });
 }
 
 function cutGroup(group: FrameGroup, from: RaftIndex): FrameGroup {

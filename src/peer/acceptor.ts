@@ -192,7 +192,8 @@ export class PeerDoor {
     const sender = incoming.peer;
     if (message.from === sender) {
       this.#ports.guard.received(introduction.hello, message);
-      found.node.receive(message, introduction.hello.directory);
+      const fault = found.node.receive(message, introduction.hello.directory);
+      if (fault !== undefined) throw fault;
     }
     // A member may pass on another's wish, and only such: for a read, or for a change of leader.
     else if (isPassedOn(message) && roster().some((member) => member.peer === sender))

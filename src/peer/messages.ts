@@ -5,24 +5,14 @@
  *           its [index term configuration]
  *   body := an append's entries: frames of the log, one after another; a snapshot's data
  *
- * Nothing else of an entry travels: index, term and change are read from its frame. What arrived is checked before Raft
- * sees it: checksums, that entries follow one another, every record and command, whole numbers, a snapshot's data. So a
- * flipped bit or a peer that writes wrong frames ends a connection, not a node.
+ * Index, term and change of an entry are read from its frame and are not sent beside it. Entries are not copied.
  *
- * Never: copies an entry.
+ * What arrives is checked before Raft handles it, so a flipped bit or a peer that writes wrong frames ends a connection
+ * and not a node. Here: the head, that entries are consecutive and of possible terms, a snapshot's data. The frames
+ * themselves (checksums, chain, records, commands) are checked by RaftNode.receive().
  */
 import { assert } from "../lib/assert.ts";
-import {
-  type ChainEnd,
-  checkFrame,
-  checkLink,
-  checkLogStart,
-  checkPayload,
-  endOfFrame,
-  frameBytes,
-  type LogStart,
-  termMax,
-} from "../log/mod.ts";
+import { checkExtent, checkLogStart, frameBytes, type LogStart, termMax } from "../log/mod.ts";
 import { type ConfState, type Entry, type Message, type MessageType, message } from "../raft/mod.ts";
 import { entryOf, isConfiguration, isWhole, pack, unpackChecked } from "../replication/mod.ts";
 import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./frame-codec.ts";
@@ -116,16 +106,15 @@ function joined(entries: readonly Entry[]): Uint8Array[] {
 /** The entries of an append, each a view of its body. */
 function entriesIn(body: Uint8Array, { index, logTerm, term }: Message): Entry[] {
   const entries: Entry[] = [];
-  let behind: ChainEnd | undefined;
+  let behind = { index, term: logTerm };
   for (let at = 0; at < body.length; ) {
-    if ((checkFrame(body, at, body.length) ?? checkPayload(body, at)) !== undefined) throw malformed("body");
-    if (behind !== undefined && checkLink(body, at, behind) !== undefined) throw malformed("body");
+    if (checkExtent(body, at, body.length) !== undefined) throw malformed("body");
     const end = at + frameBytes(body, at);
     const entry = entryIn(body.subarray(at, end));
-    if (entry.term > term) throw malformed("body");
-    if (behind === undefined && (entry.index !== index + 1 || entry.term < logTerm)) throw malformed("body");
+    if (entry.index !== behind.index + 1) throw malformed("body");
+    if (entry.term < behind.term || entry.term > term) throw malformed("body");
     entries.push(entry);
-    behind = endOfFrame(body, at);
+    behind = entry;
     at = end;
   }
   return entries;

@@ -18,11 +18,13 @@ export {
   type PeerChange,
   type PeerFaultReason,
   type PeerId,
+  proposal,
   type Roster,
   type Snapshot,
 } from "./core/mod.ts";
 export { type NodeStatus, RaftNode, type RaftNodeOptions } from "./node/node.ts";
 export type {
+  EntryFormat,
   ProposalWaiter,
   RaftStorage,
   RaftTransport,

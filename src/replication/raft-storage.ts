@@ -1,70 +1,39 @@
 /**
- * The segmented log as Raft's storage: entries are its frames, the vote lies in the stable store.
+ * The segmented log as Raft's storage: entries are its frames, the vote is in the stable store.
  *
- * A leader's own entries get their place in the chain when Raft seals them, and are staged in the log at once: so
- * the log's state (offsets, producers) counts them from then on. write() stages what came from a leader, replaces
- * what conflicts, and makes all of it durable.
+ *   write → entries that conflict are cut off → new ones staged → written and synced as one group
  *
- *   seal → staged            write → (cut) staged → written and synced as one group
- *
- * Invariant: an entry is told by index and term; what is staged already under both is the same.
- *
- * Never: applies, decides what is committed.
+ * Frames arrive here sealed or checked (see frame-format.ts). Index and term identify an entry: after a write that the
+ * disk refused, what is staged already is not staged again.
  */
 import { Fault } from "../fault.ts";
-import { assert } from "../lib/assert.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
 import {
-  batchKind,
-  type ChainEnd,
-  checkLink,
   diskFault,
-  encodeFrame,
-  endOfFrame,
-  type GroupBuilder,
+  type FrameGroup,
   type LogStart,
   type Reserve,
-  type SealedGroup,
   type SegmentedLog,
   type SyncMode,
   type SyncPolicy,
 } from "../log/mod.ts";
-import type { ConfState, Entry, InitialState, RaftStorage, Snapshot, StorageChanges } from "../raft/mod.ts";
+import type {
+  ConfState,
+  Entry,
+  EntryFormat,
+  InitialState,
+  RaftStorage,
+  Snapshot,
+  StorageChanges,
+} from "../raft/mod.ts";
 import type { RaftIndex, Term } from "../types.ts";
-import { encodeChange, entryOf, pack, unpack } from "./entries.ts";
+import { entryOf, pack, unpack } from "./entries.ts";
+import { FrameFormat } from "./frame-format.ts";
 import type { StableState } from "./stable-state.ts";
 import type { LogTime } from "./time/log-time.ts";
 
-const noBytes = new Uint8Array(0);
 /** One read of stored entries is at most this large: the core asks again. */
 const readBytesMax = 1024 * 1024;
-
-/** A group of appends on its way into the log: sealed as one when Raft gives its first frame a place. */
-export interface OwnGroup {
-  readonly builder: GroupBuilder;
-  sealed: SealedGroup | undefined;
-}
-
-/** A proposed frame of an own group. Its bytes only say how large it will be. */
-export interface OwnEntry extends Entry {
-  readonly own: OwnGroup;
-  readonly place: number;
-}
-
-/** The frames of a group as entries to propose. */
-export function ownEntries(own: OwnGroup): OwnEntry[] {
-  return own.builder.frameSizes().map((size, place) => ({
-    index: 0,
-    term: 0,
-    bytes: sized(size),
-    change: undefined,
-    own,
-    place,
-  }));
-}
-
-const blank = new Uint8Array(4 * 1024 * 1024);
-const sized = (bytes: number): Uint8Array => blank.subarray(0, bytes);
 
 export interface RaftStorageOptions {
   readonly log: SegmentedLog;
@@ -80,7 +49,7 @@ export class SegmentStorage implements RaftStorage {
   readonly #log: SegmentedLog;
   readonly #state: StableState;
   readonly #clock: Clock;
-  readonly #time: Pick<LogTime, "stampMs">;
+  readonly format: EntryFormat;
   readonly #sync: SyncMode;
   readonly #policy: SyncPolicy;
   readonly #reserve: Reserve | undefined;
@@ -92,7 +61,7 @@ export class SegmentStorage implements RaftStorage {
     this.#log = options.log;
     this.#state = options.state;
     this.#clock = options.clock;
-    this.#time = options.time;
+    this.format = new FrameFormat(options.log, options.time);
     this.#sync = options.sync;
     this.#policy = options.policy;
     this.#reserve = options.reserve;
@@ -136,34 +105,6 @@ export class SegmentStorage implements RaftStorage {
     };
   }
 
-  seal(proposed: Entry, index: RaftIndex, term: Term, previous: Entry | undefined): Entry {
-    const end = this.#endBefore(index, previous);
-    if ("own" in proposed) return this.#sealOwn(proposed as OwnEntry, end, term);
-    const kind = proposed.change === undefined ? batchKind.noOp : batchKind.configuration;
-    const command = proposed.change === undefined ? noBytes : encodeChange(proposed.change);
-    const timestampMs = Math.max(end.timestampMs, this.#time.stampMs());
-    const header = { index, term, baseOffset: end.nextOffset, timestampMs, recordCount: 0, kind };
-    const bytes = encodeFrame(header, command, end.crc);
-    if (end === this.#log.end) this.#log.stage(bytes);
-    return { index, term, bytes, change: proposed.change };
-  }
-
-  follows(first: Entry, previous: Entry | undefined): boolean {
-    const { bytes, index } = first;
-    const end = previous === undefined ? this.#readableEnd(index - 1) : endOfFrame(previous.bytes, 0);
-    return end === undefined || checkLink(bytes, 0, end) === undefined;
-  }
-
-  /** The end behind an entry; undefined when it cannot be read. The write that follows then says what is wrong. */
-  #readableEnd(index: RaftIndex): ChainEnd | undefined {
-    try {
-      return this.#log.endAt(index);
-    } catch (reason) {
-      if (reason instanceof Fault) return undefined;
-      throw reason;
-    }
-  }
-
   write(changes: StorageChanges): Promise<void> | undefined {
     const { snapshot, hardState, entries } = changes;
     if (snapshot !== undefined) this.#install(snapshot);
@@ -189,33 +130,6 @@ export class SegmentStorage implements RaftStorage {
     this.#closed = true;
     this.#syncTimer?.cancel();
     await this.#underWay?.catch(() => undefined);
-  }
-
-  #sealOwn(proposed: OwnEntry, end: ChainEnd, term: Term): Entry {
-    const { own, place } = proposed;
-    if (place === 0) {
-      assert(end === this.#log.end, "own entries follow what is staged");
-      own.sealed = own.builder.seal(end, term, this.#time.stampMs());
-      this.#log.stageOwn(own.sealed.group, own.sealed.end);
-    }
-    assert(own.sealed !== undefined, "a group is sealed in order");
-    const { bytes, positions, first } = own.sealed.group;
-    return {
-      index: first + place,
-      term,
-      bytes: bytes.subarray(positions[place], positions[place + 1]),
-      change: undefined,
-    };
-  }
-
-  /** What the entry at `index` follows: staged here, or still on its way to the disk. */
-  #endBefore(index: RaftIndex, previous: Entry | undefined): ChainEnd {
-    const { end } = this.#log;
-    // What is staged there may be stale: replaced already, but not yet cut off.
-    const staged = end.index === index - 1 && (previous === undefined || previous.term === end.term);
-    if (staged) return end;
-    assert(previous !== undefined, "an entry follows nothing");
-    return endOfFrame(previous.bytes, 0);
   }
 
   #install(snapshot: Snapshot): void {
@@ -249,7 +163,7 @@ export class SegmentStorage implements RaftStorage {
       }
       at++;
     }
-    for (const run of contiguous(entries, at)) log.stage(run);
+    for (const group of contiguous(entries, at)) log.stageChecked(group);
   }
 
   #flush(entries: readonly Entry[]): Promise<void> | undefined {
@@ -299,19 +213,22 @@ export class SegmentStorage implements RaftStorage {
   }
 }
 
-/** The entries from `from` on, neighbours in one buffer as one piece. */
-function contiguous(entries: readonly Entry[], from: number): Uint8Array[] {
-  const runs: Uint8Array[] = [];
+/** The entries from `from` on as groups of frames, neighbors in one buffer as one group. */
+function contiguous(entries: readonly Entry[], from: number): FrameGroup[] {
+  const groups: FrameGroup[] = [];
+  let positions: number[] = [0];
   let start = from;
   for (let at = from; at < entries.length; at++) {
-    const bytes = entries[at]!.bytes;
+    const { bytes } = entries[at]!;
+    const length = positions[positions.length - 1]! + bytes.length;
+    positions.push(length);
     const next = entries[at + 1]?.bytes;
-    const joined = next?.buffer === bytes.buffer && next.byteOffset === bytes.byteOffset + bytes.length;
-    if (joined) continue;
-    const first = entries[start]!.bytes;
-    const length = bytes.byteOffset + bytes.length - first.byteOffset;
-    runs.push(new Uint8Array(first.buffer, first.byteOffset, length));
+    if (next?.buffer === bytes.buffer && next.byteOffset === bytes.byteOffset + bytes.length) continue;
+    const first = entries[start]!;
+    const joined = new Uint8Array(first.bytes.buffer, first.bytes.byteOffset, length);
+    groups.push({ bytes: joined, positions, first: first.index });
+    positions = [0];
     start = at + 1;
   }
-  return runs;
+  return groups;
 }

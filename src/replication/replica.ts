@@ -455,9 +455,6 @@ function proposerOf(node: RaftNode): Proposer {
     get term() {
       return node.term;
     },
-    get lastIndex() {
-      return node.lastIndex;
-    },
     get alone() {
       const { voters, votersOutgoing, learners } = node.configuration;
       return voters.length + votersOutgoing.length + learners.length === 1;

@@ -4,7 +4,9 @@
  *
  * Never: draws chance but from its own streams; looks at real time.
  */
+
 import { Fault } from "../../src/fault.ts";
+import { assert } from "../../src/lib/assert.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import { SimulatedCrash } from "../support/sim-disk.ts";
 import { type VirtualClock, VirtualTime } from "../support/virtual-clock.ts";
@@ -223,7 +225,10 @@ export class World {
     );
     if (!this.identity.mayHear(target, message)) return;
     // A follower reads what a new entry must follow, and the power may go in that.
-    this.mortal(target, () => target.node?.receive(message, memberOf(message.from).directory));
+    this.mortal(target, () => {
+      const fault = target.node?.receive(message, memberOf(message.from).directory);
+      assert(fault === undefined, `a message arrived damaged: ${fault?.message}`);
+    });
   }
 
   /** The process dies. With a power cut, so does what its disk had not synced. */

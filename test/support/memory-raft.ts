@@ -8,6 +8,7 @@ import type { Clock } from "../../src/lib/time/clock.ts";
 import type {
   ConfState,
   Entry,
+  EntryFormat,
   HardState,
   InitialState,
   Message,
@@ -35,6 +36,7 @@ export class MemoryRaft implements RaftStorage, StateMachine {
   syncMs: () => number = () => 0;
   /** Throws what a write is to fail with. */
   beforeWrite: (changes: StorageChanges) => void = () => {};
+  format?: EntryFormat;
   configuration: ConfState;
   readonly #first: ConfState;
   applied: Entry[] = [];

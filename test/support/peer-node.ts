@@ -70,7 +70,10 @@ export async function openPeer(
   const replica: PeerReplica = {
     started: true,
     node: {
-      receive: (message) => told.messages.push(message),
+      receive: (message) => {
+        told.messages.push(message);
+        return undefined;
+      },
       reportUnreachable: (peer) => told.unreachable.push(peer),
       connectionRefused: (peer) => told.refused.push(peer),
       reportSnapshot: (peer, delivered) => told.snapshots.push({ peer, delivered }),

@@ -3,6 +3,7 @@
  * committed, cut off from the end, compacted and replaced by a snapshot. What was durable and not cut is there after
  * every crash; what was cut never comes back; what was neither is there as far as the chain goes, or not at all.
  */
+
 import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
 import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
@@ -19,6 +20,7 @@ import {
   SegmentedLog,
 } from "../../src/log/mod.ts";
 import { run, type SimMachine, simDirectory, simMachine } from "./logs.ts";
+import { sealGroup } from "./seal-group.ts";
 
 export type StorageStep =
   | { readonly kind: "stage"; readonly sizes: readonly number[]; readonly newTerm: boolean }
@@ -177,8 +179,8 @@ class StorageRun {
     const builder = new GroupBuilder(500);
     if (this.log.end.index === 0) builder.addCommand(batchKind.settings, encodeSettings(this.settings()));
     fill(builder);
-    const { group, end } = builder.seal(this.log.end, this.term, 2_000_000);
-    if (this.machine.chance.chance(0.5)) this.log.stageOwn(group, end);
+    const { group } = sealGroup(builder, this.log.end, this.term, 2_000_000);
+    if (this.machine.chance.chance(0.5)) this.log.stageChecked(group);
     else this.log.stage(group.bytes);
     const more = group.positions.slice(0, -1).map((at, k) => group.bytes.slice(at, group.positions[k + 1]));
     this.model = { ...this.model, frames: [...this.model.frames, ...more] };

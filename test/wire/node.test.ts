@@ -16,6 +16,7 @@ import { run } from "../support/logs.ts";
 import { ended, root, startNode, tailrace } from "../support/process.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
+import { sealGroup } from "../support/seal-group.ts";
 
 const value = "TGV0J3MgR28gIzEK";
 const post = (url: string) => curl(url, { method: "POST", body: `{"record":{"value":"${value}"}}` });
@@ -64,8 +65,8 @@ async function writeUnreplicated(directory: string): Promise<void> {
   const builder = new GroupBuilder(1000);
   builder.addCommand(batchKind.settings, encodeSettings(defaultSettings));
   builder.add(run("a", "b", "c"), undefined, false);
-  const { group, end } = builder.seal(log.end, 1, Date.now());
-  log.stageOwn(group, end);
+  const { group } = sealGroup(builder, log.end, 1, Date.now());
+  log.stageChecked(group);
   log.flushNow();
   log.commitTo(log.end.index);
   log.close();

@@ -158,31 +158,47 @@ export function headBytes(producer: ProducerStamp | undefined): number {
   return place.subject + varintBytes(subject) + subject;
 }
 
+/** What a frame says about its content. Known before the frame has a place in the log. */
+export type FrameContent = Pick<BatchHeader, "recordCount" | "kind">;
+/** Where a frame stands in the log. */
+export type FramePlace = Omit<BatchHeader, keyof FrameContent>;
+
 /**
- * Writes prefix, header and producer block at `at`, around a payload that stands already at
- * `at + headBytes(producer) … end`, and seals the frame. Answers its CRC: the next one's previousCrc.
+ * Writes a draft: prefix, header and producer block at `at`, around a payload that is already at
+ * `at + headBytes(producer) … end`. The fields of its place and the checksums stay 0 until sealFrame().
  */
-export function writeHead(
+export function writeDraft(
   bytes: Uint8Array,
   at: number,
   end: number,
-  header: BatchHeader,
-  previousCrc: number,
+  { recordCount, kind }: FrameContent,
   producer?: ProducerStamp,
-): number {
+): void {
   assert(end - at <= frameBytesMax, "frame too large");
-  bytes[at] = 0;
+  bytes.fill(0, at, at + headerBytes);
   writeU32be(bytes, at + 1, end - at - prefixBytes);
   for (const [tagAt, tag] of headerTags) bytes[at + tagAt] = tag;
-  writeU32le(bytes, at + place.previousCrc, previousCrc);
-  writeU64le(bytes, at + place.index, header.index);
-  writeU64le(bytes, at + place.term, header.term);
-  writeU64le(bytes, at + place.baseOffset, header.baseOffset);
-  writeU64le(bytes, at + place.timestamp, header.timestampMs);
-  writeU32le(bytes, at + place.recordCount, header.recordCount);
-  bytes[at + place.kind] = header.kind;
-  writeU32le(bytes, at + place.group, 0);
+  writeU32le(bytes, at + place.recordCount, recordCount);
+  bytes[at + place.kind] = kind;
   if (producer !== undefined) writeProducer(bytes, at, producer);
+}
+
+/** Whether the frame at `at` is a draft: it has no index yet. Indexes in a log begin at 1. */
+export const isDraft = (bytes: Uint8Array, at: number): boolean => frameIndex(bytes, at) === 0;
+
+/** Completes the draft at `at … end`: writes its place and the checksums. Returns its CRC, the next frame's previousCrc. */
+export function sealFrame(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  { index, term, baseOffset, timestampMs }: FramePlace,
+  previousCrc: number,
+): number {
+  writeU32le(bytes, at + place.previousCrc, previousCrc);
+  writeU64le(bytes, at + place.index, index);
+  writeU64le(bytes, at + place.term, term);
+  writeU64le(bytes, at + place.baseOffset, baseOffset);
+  writeU64le(bytes, at + place.timestamp, timestampMs);
   const crc = computeCrc(bytes, at, end);
   writeU32le(bytes, at + place.crc, crc);
   return crc;
@@ -197,14 +213,13 @@ function writeProducer(bytes: Uint8Array, at: number, producer: ProducerStamp): 
   bytes.set(subject, writeVarint(bytes, at + place.subject, subject.length));
 }
 
-/** A frame of its own: for commands, and for tests. `payload` is records or, for other kinds, the bare command. */
-export function encodeFrame(
-  header: BatchHeader,
+/** A draft in memory of its own. `payload` is records or, for kinds other than data, the bare command. */
+export function encodeDraft(
+  content: FrameContent,
   payload: Uint8Array,
-  previousCrc: number,
   producer?: ProducerStamp,
 ): Uint8Array {
-  const command = header.kind !== batchKind.data && payload.length > 0;
+  const command = content.kind !== batchKind.data && payload.length > 0;
   const head = headBytes(producer);
   const frame = new Uint8Array(head + (command ? 1 + varintBytes(payload.length) : 0) + payload.length);
   let at = head;
@@ -213,7 +228,19 @@ export function encodeFrame(
     at = writeVarint(frame, at + 1, payload.length);
   }
   frame.set(payload, at);
-  writeHead(frame, 0, frame.length, header, previousCrc, producer);
+  writeDraft(frame, 0, frame.length, content, producer);
+  return frame;
+}
+
+/** A whole frame in memory of its own. */
+export function encodeFrame(
+  header: BatchHeader,
+  payload: Uint8Array,
+  previousCrc: number,
+  producer?: ProducerStamp,
+): Uint8Array {
+  const frame = encodeDraft(header, payload, producer);
+  sealFrame(frame, 0, frame.length, header, previousCrc);
   return frame;
 }
 
@@ -224,15 +251,22 @@ function computeCrc(bytes: Uint8Array, at: number, end: number): number {
 /** What may be wrong with a frame. */
 export type FrameFlaw = "short" | "length" | "header" | "checksum" | "fields";
 
-/**
- * Checks the frame at `at`, of which `end` is the end of what is at hand: "short" when it does not lie there whole.
- * Answers undefined when it is sound; then every accessor above may be used on it.
- */
-export function checkFrame(bytes: Uint8Array, at: number, end: number): FrameFlaw | undefined {
+/** Checks that a whole frame is at `at`, before `end`: then its header fields can be read. Its content is not checked. */
+export function checkExtent(bytes: Uint8Array, at: number, end: number): "short" | "length" | undefined {
   if (at + prefixBytes > end) return "short";
   const length = frameBytes(bytes, at);
   if (bytes[at] !== 0 || length < headerBytes || length > frameBytesMax) return "length";
-  if (at + length > end) return "short";
+  return at + length > end ? "short" : undefined;
+}
+
+/**
+ * Checks the frame at `at`; "short" when it does not end before `end`. Returns undefined when it is sound: then all
+ * functions above may be used on it.
+ */
+export function checkFrame(bytes: Uint8Array, at: number, end: number): FrameFlaw | undefined {
+  const flaw = checkExtent(bytes, at, end);
+  if (flaw !== undefined) return flaw;
+  const length = frameBytes(bytes, at);
   for (const [tagAt, tag] of headerTags) if (bytes[at + tagAt] !== tag) return "header";
   if (frameCrc(bytes, at) !== computeCrc(bytes, at, at + length)) return "checksum";
   return checkFields(bytes, at, at + length) ? undefined : "fields";

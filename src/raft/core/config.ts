@@ -6,7 +6,7 @@
 import { Fault } from "../../fault.ts";
 import type { Observer } from "./events.ts";
 import type { InitialState, LogStorage } from "./storage.ts";
-import type { Entry, PeerId, RaftIndex, Term } from "./types.ts";
+import type { ConfChange, PeerId } from "./types.ts";
 
 export interface CoreConfig {
   readonly id: PeerId;
@@ -54,10 +54,10 @@ export interface CoreConfig {
   /** After leaderConnectionLost() a follower campaigns within this many ticks. Default 5. */
   readonly connectionLostTicks?: number;
   /**
-   * Gives a leader's new entry its final bytes, where these depend on its place. `previous` is the entry before
-   * it if that is not durable yet, else undefined: then storage has it. Default: the bytes as proposed.
+   * Returns the bytes of an entry that the core proposes itself: an empty one, or one that leaves a joint configuration.
+   * Pure. Default: no bytes.
    */
-  seal?(proposed: Entry, index: RaftIndex, term: Term, previous: Entry | undefined): Entry;
+  draft?(change: ConfChange | undefined): Uint8Array;
   readonly observe?: Observer;
 }
 

@@ -12,7 +12,6 @@ import {
   message,
   nobody,
   type PeerId,
-  proposal,
   type RaftIndex,
   type Term,
   transferContext,
@@ -59,7 +58,7 @@ function becomeLeader(raft: Raft): void {
   own.becomeReplicate();
   own.active = true;
   raft.pendingConfIndex = raft.log.lastIndex;
-  const appended = appendOwn(raft, [proposal()]);
+  const appended = appendOwn(raft, [raft.ownProposal()]);
   assert(appended, "an empty entry is never too large");
   raft.tell({ kind: "became", role: "leader", term: raft.term });
 }

@@ -16,7 +16,6 @@ import {
   message,
   nobody,
   type PeerId,
-  proposal,
   type RaftIndex,
   type StepRefusal,
 } from "./types.ts";
@@ -73,7 +72,7 @@ function admitted(raft: Raft, entry: Entry, index: RaftIndex): Entry {
   if (problem !== undefined && raft.config.disableConfChangeValidation !== true) {
     const { configuration } = raft.tracker;
     raft.tell({ kind: "change-refused", change: entry.change, configuration, problem });
-    return proposal();
+    return raft.ownProposal();
   }
   raft.pendingConfIndex = index;
   return entry;
@@ -96,7 +95,7 @@ export function maybeAutoLeave(raft: Raft): void {
   const configuration: Configuration = raft.tracker.configuration;
   if (raft.role !== "leader" || !configuration.autoLeave || raft.log.applied < raft.pendingConfIndex) return;
   // Refused while leadership is being transferred: tried again at the next applied entry, or by the new leader.
-  const refused = propose(raft, [proposal(undefined, { transition: "auto", changes: [] })]);
+  const refused = propose(raft, [raft.ownProposal({ transition: "auto", changes: [] })]);
   raft.tell({ kind: refused === undefined ? "auto-leave-started" : "auto-leave-postponed", configuration });
 }
 

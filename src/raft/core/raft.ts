@@ -12,13 +12,17 @@ import { RaftLog } from "./log.ts";
 import { ReadOnly } from "./read-only.ts";
 import { Tracker } from "./tracker.ts";
 import {
+  type ConfChange,
+  type Entry,
   type HardState,
   type Message,
   nobody,
   type PeerId,
+  proposal,
   type RaftIndex,
   type RaftRole,
   type ReadState,
+  type SoftState,
   type Term,
 } from "./types.ts";
 
@@ -83,6 +87,10 @@ export class Raft {
     return { term: this.term, vote: this.vote, commit: this.log.committed };
   }
 
+  get softState(): SoftState {
+    return { leader: this.leader, role: this.role };
+  }
+
   get singleton(): boolean {
     return this.tracker.isSingleton && this.tracker.isVoter(this.id);
   }
@@ -104,6 +112,11 @@ export class Raft {
       default:
         this.messages.push(message);
     }
+  }
+
+  /** An entry that the core proposes itself: empty, or with a change of configuration. */
+  ownProposal(change?: ConfChange): Entry {
+    return proposal(this.config.draft?.(change), change);
   }
 
   /** Enters `term` with nothing known. The vote is kept if the term is the same. */

@@ -1,299 +1,69 @@
 /**
- * A core and its contract with the driver. Inputs: tick, step, propose, and the rest of the methods. After any of
- * them, while hasReady():
+ * What a core hands to its driver: the contract of Ready, and the making of one.
  *
- *   1. take ready();
- *   2. synchronous storage: make hardState, entries and snapshot durable, then send messages, apply
- *      committedEntries, then advance();
- *      asynchronous storage: send messages to peers at once and in order. Those to appendThread and applyThread
- *      are work for this node: done in order within each thread, and their responses delivered (to peers, or by
- *      step() here) when done and, for appends, durable. Nothing else may be assumed durable before.
- *   3. a committed entry with a `change` is applied by applyChange().
+ * After each input, while hasReady(), the driver does this:
  *
- * Never: does any of this itself; waits.
+ *   1. It takes ready().
+ *   2. With synchronous storage it makes hardState, entries and snapshot durable, then sends the messages, applies
+ *      committedEntries and calls advance().
+ *      With asynchronous storage it sends messages to peers at once and in order. Messages to appendThread and
+ *      applyThread are work for this node, done in order within each thread. When the work is done and, for appends,
+ *      durable, the driver delivers its responses: to peers, or by step() here. Nothing else may be assumed durable before.
+ *   3. It applies a committed entry that has a `change` by Core.applyChange().
  */
 import { assert } from "../../lib/assert.ts";
-import type { CoreConfig } from "./config.ts";
-import { type ConfRefusal, toConfState } from "./configuration.ts";
-import { becomeFollower, hup } from "./election.ts";
-import type { Progress } from "./progress.ts";
-import { Raft } from "./raft.ts";
-import { reconfigure } from "./reconfigure.ts";
-import { step, tick } from "./step.ts";
+import type { Raft } from "./raft.ts";
+import { step } from "./step.ts";
 import {
   appendThread,
   applyThread,
-  type ConfChange,
-  type ConfState,
   type Entry,
   type HardState,
   type Message,
-  type MessageType,
   message,
-  nobody,
-  type PeerId,
-  proposal,
   type ReadState,
   type Snapshot,
   type SoftState,
-  type StepRefusal,
   totalBytes,
 } from "./types.ts";
 
-/** What there is to do. Nothing in it changes after it was handed out. */
+/** What there is to do. The core does not change it after it was handed out. */
 export interface Ready {
   readonly softState: SoftState | undefined;
   /** Present when it changed. */
   readonly hardState: HardState | undefined;
   readonly readStates: readonly ReadState[];
-  /** To be written, replacing whatever is at or after the first one's index. */
+  /**
+   * To be written, replacing the entries at and after the first one's index. An entry is in one Ready only, and no message
+   * of an earlier one carries it. So a driver may complete the bytes of its own proposals here, in place and at the same
+   * length, before it sends any message of this Ready. Only an append of a past term may carry an entry that is in no
+   * Ready, because another one took its place first.
+   */
   readonly entries: readonly Entry[];
-  /** To be installed in place of the log. Never together with entries. */
+  /** To be installed in place of the log. */
   readonly snapshot: Snapshot | undefined;
   readonly committedEntries: readonly Entry[];
   readonly messages: readonly Message[];
-  /** Entries, term or vote: must be durable before messages go out. A commit index alone need not be. */
+  /** True for entries, a new term or a vote: they must be durable before messages are sent. A commit index need not be. */
   readonly mustSync: boolean;
 }
 
-/** What is known of a node at a glance. */
-export interface Status extends HardState, SoftState {
-  readonly id: PeerId;
-  readonly applied: number;
-  readonly lastIndex: number;
-  readonly configuration: ConfState;
-  readonly transferee: PeerId;
-  /** Only on a leader. */
-  readonly progress: ReadonlyMap<PeerId, Progress> | undefined;
-}
-
-const responseTypes: ReadonlySet<MessageType> = new Set([
-  "append-response",
-  "vote-response",
-  "pre-vote-response",
-  "heartbeat-response",
-  "read-index-response",
-]);
-const storageTypes: ReadonlySet<MessageType> = new Set([
-  "storage-append",
-  "storage-append-response",
-  "storage-apply",
-  "storage-apply-response",
-]);
-
-/** So often an election may follow soon on one whose votes were split, once the leader is known to be gone. */
-const hastyElections = 5;
-
-export class Core {
+/** Makes each Ready from what changed in the core since the last one. */
+export class ReadyMaker {
   readonly #raft: Raft;
-  readonly #detached: boolean;
+  readonly #isAsync: boolean;
   #softState: SoftState;
   #hardState: HardState;
-  /** Synchronous storage: what to step once all of the last Ready is done. */
+  /** Synchronous storage: the messages to step once all of the last Ready is done. */
   #onAdvance: Message[] = [];
-  #advancing = false;
+  #isAdvancing = false;
 
-  constructor(config: CoreConfig) {
-    const raft = new Raft(config);
+  constructor(raft: Raft) {
     this.#raft = raft;
-    this.#detached = config.asyncStorage === true;
-    becomeFollower(raft, raft.term, nobody);
-    raft.tell({
-      kind: "started",
-      peers: [...raft.tracker.configuration.incoming],
-      term: raft.term,
-      log: raft.log,
-    });
-    this.#softState = this.#currentSoftState();
+    this.#isAsync = raft.config.asyncStorage === true;
+    this.#softState = raft.softState;
     this.#hardState = raft.hardState;
   }
-
-  get id(): PeerId {
-    return this.#raft.id;
-  }
-  get term(): number {
-    return this.#raft.term;
-  }
-  get role(): SoftState["role"] {
-    return this.#raft.role;
-  }
-  get leader(): PeerId {
-    return this.#raft.leader;
-  }
-  get lastIndex(): number {
-    return this.#raft.log.lastIndex;
-  }
-  get committed(): number {
-    return this.#raft.log.committed;
-  }
-  get applied(): number {
-    return this.#raft.log.applied;
-  }
-  /** Bytes proposed here in this term and not yet applied. */
-  get uncommittedBytes(): number {
-    return this.#raft.uncommittedBytes;
-  }
-  /** Has an entry of this term been committed? Before that, this node's commit index is not the cluster's. */
-  get committedInTerm(): boolean {
-    return this.#raft.committedInTerm;
-  }
-  get transferee(): PeerId {
-    return this.#raft.transferee;
-  }
-  /** Is the quorum this node alone? */
-  get singleton(): boolean {
-    return this.#raft.singleton;
-  }
-
-  /** The term of an entry that is here, else undefined. */
-  termAt(index: number): number | undefined {
-    return this.#raft.log.term(index);
-  }
-
-  /** Is a snapshot accepted that storage has not installed yet? */
-  get hasSnapshotPending(): boolean {
-    return this.#raft.log.hasSnapshotPending;
-  }
-
-  /** The entry at `index` if it is not yet known to be durable here. */
-  unstableEntry(index: number): Entry | undefined {
-    return this.#raft.log.unstableEntry(index);
-  }
-
-  progressOf(peer: PeerId): Progress | undefined {
-    return this.#raft.role === "leader" ? this.#raft.tracker.progress.get(peer) : undefined;
-  }
-
-  get configuration(): ConfState {
-    return toConfState(this.#raft.tracker.configuration);
-  }
-
-  status(): Status {
-    const raft = this.#raft;
-    return {
-      id: raft.id,
-      ...raft.hardState,
-      ...this.#currentSoftState(),
-      applied: raft.log.applied,
-      lastIndex: raft.log.lastIndex,
-      configuration: this.configuration,
-      transferee: raft.transferee,
-      progress:
-        raft.role === "leader"
-          ? new Map(raft.tracker.peers.map((peer) => [peer, raft.tracker.progress.get(peer) as Progress]))
-          : undefined,
-    };
-  }
-
-  // Inputs.
-
-  /** True: something that the core cannot know speaks against this node as a leader. It does not campaign then. */
-  set reluctant(reluctant: boolean) {
-    this.#raft.reluctant = reluctant;
-  }
-
-  tick(): void {
-    tick(this.#raft);
-  }
-
-  /** A message from a peer, or from one of this node's storage threads. */
-  step(received: Message): StepRefusal | undefined {
-    const { type, from } = received;
-    const local = from === appendThread || from === applyThread;
-    if (storageTypes.has(type) && !local) return "storage-message-from-peer";
-    // Of no term: unasked news of what is committed, perhaps from one whom this node does not count any more or yet.
-    const asked = received.term !== 0 || received.commit === 0;
-    if (responseTypes.has(type) && !local && asked && !this.#raft.tracker.progress.has(from)) {
-      return "peer-not-found";
-    }
-    return step(this.#raft, received);
-  }
-
-  /** Appends entries in one go if this node leads, forwards them if it knows who does. */
-  propose(entries: readonly Entry[]): StepRefusal | undefined {
-    return step(this.#raft, message("propose", nobody, { from: this.id, entries }));
-  }
-
-  proposeChange(change: ConfChange, bytes?: Uint8Array): StepRefusal | undefined {
-    return this.propose([proposal(bytes, change)]);
-  }
-
-  campaign(): void {
-    hup(this.#raft, false);
-  }
-
-  /** Hands leadership to `to`. Proposals are dropped until it is done or an election timeout has passed. */
-  transferLeader(to: PeerId): void {
-    step(this.#raft, message("transfer-leader", nobody, { from: to }));
-  }
-
-  /** Asks how far a linearizable read must have applied: answered by a ReadState with this context, or never. */
-  readIndex(context: number): void {
-    step(this.#raft, message("read-index", nobody, { context }));
-  }
-
-  /** Stays a follower of this term but forgets who leads it, and with that the leader's lease. */
-  forgetLeader(): void {
-    const raft = this.#raft;
-    if (raft.role !== "follower") return;
-    if (raft.config.reads === "lease") {
-      raft.tell({ kind: "forget-refused" });
-    } else if (raft.leader !== nobody) {
-      raft.tell({ kind: "leader-forgotten", leader: raft.leader, term: raft.term });
-      raft.leader = nobody;
-    }
-  }
-
-  /**
-   * A connection to the leader was refused: its process is gone. A follower ends the lease and campaigns within
-   * connectionLostTicks. Only ever with PreVote, so that an error costs nothing, and not with lease reads.
-   */
-  leaderConnectionLost(leader: PeerId): void {
-    const raft = this.#raft;
-    const { preVote, reads, random, connectionLostTicks } = raft.config;
-    if (raft.role !== "follower" || raft.leader !== leader || leader === nobody) return;
-    if (preVote !== true || reads === "lease") return;
-    raft.tell({ kind: "leader-connection-lost", leader, term: raft.term });
-    raft.leader = nobody;
-    raft.hasteLeft = hastyElections;
-    raft.electionTimeout = raft.electionElapsed + random.between(1, connectionLostTicks ?? 5);
-  }
-
-  /** Appends to this peer get lost: probe it. */
-  reportUnreachable(peer: PeerId): void {
-    const progress = this.progressOf(peer);
-    if (progress === undefined) return;
-    if (progress.state === "replicate") progress.becomeProbe();
-    this.#raft.tell({ kind: "unreachable", peer, progress });
-  }
-
-  /** This peer may have lost what it has acknowledged: only what it acknowledges from now on counts. */
-  forgetProgress(peer: PeerId): void {
-    if (peer !== this.id) this.progressOf(peer)?.forget(this.#raft.log.lastIndex);
-  }
-
-  /** What became of a snapshot sent to this peer. */
-  reportSnapshot(peer: PeerId, delivered: boolean): void {
-    const progress = this.progressOf(peer);
-    if (progress?.state !== "snapshot") return;
-    if (!delivered) progress.pendingSnapshot = 0;
-    progress.becomeProbe();
-    this.#raft.tell({ kind: delivered ? "snapshot-delivered" : "snapshot-failed", peer, progress });
-    // Delivered: wait for its answer. Failed: wait for a heartbeat before trying again.
-    progress.paused = true;
-  }
-
-  /** Applies a committed change. To be called for every one, in order, before its entry is reported as applied. */
-  applyChange(change: ConfChange): ConfRefusal | undefined {
-    return reconfigure(this.#raft, change);
-  }
-
-  /** For tests: the present randomized election timeout, until the next change of term or role. */
-  setElectionTimeout(ticks: number): void {
-    this.#raft.electionTimeout = ticks;
-  }
-
-  // Outputs.
 
   hasReady(): boolean {
     const raft = this.#raft;
@@ -302,7 +72,7 @@ export class Core {
       raft.messagesAfterAppend.length > 0 ||
       raft.log.hasNextUnstable ||
       raft.log.nextUnstableSnapshot() !== undefined ||
-      raft.log.hasNextCommitted(!this.#detached) ||
+      raft.log.hasNextCommitted(!this.#isAsync) ||
       raft.readStates.length > 0 ||
       this.#softStateChanged() ||
       this.#hardStateChanged()
@@ -310,17 +80,17 @@ export class Core {
   }
 
   ready(): Ready {
-    assert(!this.#advancing, "ready() twice without advance()");
+    assert(!this.#isAdvancing, "ready() twice without advance()");
     const raft = this.#raft;
-    const softState = this.#softStateChanged() ? this.#currentSoftState() : undefined;
+    const softState = this.#softStateChanged() ? raft.softState : undefined;
     const hardState = this.#hardStateChanged() ? raft.hardState : undefined;
     const entries = raft.log.nextUnstable();
     const snapshot = raft.log.nextUnstableSnapshot();
-    const committedEntries = raft.log.nextCommitted(!this.#detached);
+    const committedEntries = raft.log.nextCommitted(!this.#isAsync);
     const mustSync =
       entries.length > 0 || raft.term !== this.#hardState.term || raft.vote !== this.#hardState.vote;
     const { messages, readStates } = raft;
-    if (this.#detached) {
+    if (this.#isAsync) {
       this.#handOutWork(hardState, entries, snapshot, committedEntries, messages);
     } else {
       this.#keepWork(snapshot, committedEntries, messages);
@@ -333,20 +103,20 @@ export class Core {
     raft.log.acceptUnstable();
     const last = committedEntries.at(-1);
     if (last !== undefined) {
-      raft.log.acceptApplying(last.index, totalBytes(committedEntries), !this.#detached);
+      raft.log.acceptApplying(last.index, totalBytes(committedEntries), !this.#isAsync);
     }
     return { softState, hardState, readStates, entries, snapshot, committedEntries, messages, mustSync };
   }
 
-  /** Synchronous storage only: all of the last Ready is done. */
   advance(): void {
-    assert(!this.#detached, "with asynchronous storage there is nothing to advance");
+    assert(!this.#isAsync, "with asynchronous storage there is nothing to advance");
     const done = this.#onAdvance;
     this.#onAdvance = [];
-    this.#advancing = false;
+    this.#isAdvancing = false;
     for (const one of done) step(this.#raft, one);
   }
 
+  /** Asynchronous storage: the work becomes messages to the threads. */
   #handOutWork(
     hardState: HardState | undefined,
     entries: readonly Entry[],
@@ -361,7 +131,7 @@ export class Core {
       snapshot !== undefined ||
       messagesAfterAppend.length > 0
     ) {
-      // The answer to ourselves comes last: a leader's own acknowledgement needs the entries still unstable.
+      // The answer to this node comes last: a leader's own acknowledgment needs the entries still unstable.
       const answer = this.#appendAnswer(snapshot);
       const responses = answer === undefined ? messagesAfterAppend : [...messagesAfterAppend, answer];
       messages.push(
@@ -379,20 +149,21 @@ export class Core {
     }
   }
 
+  /** Synchronous storage: the answers to this node wait for advance(). */
   #keepWork(snapshot: Snapshot | undefined, committedEntries: readonly Entry[], messages: Message[]): void {
     for (const one of this.#raft.messagesAfterAppend) {
-      if (one.to === this.id) this.#onAdvance.push(one);
+      if (one.to === this.#raft.id) this.#onAdvance.push(one);
       else messages.push(one);
     }
     const answer = this.#appendAnswer(snapshot);
     if (answer !== undefined) this.#onAdvance.push(answer);
     if (committedEntries.length > 0) this.#onAdvance.push(this.#applyAnswer(committedEntries));
-    this.#advancing = true;
+    this.#isAdvancing = true;
   }
 
   /**
-   * Says that everything unstable now will be durable then: not only what this Ready writes, since an earlier
-   * write of the same entries may have been answered in a term that is past.
+   * The answer that all entries unstable now are durable. It covers more than this Ready writes, since an earlier write of
+   * the same entries may have been answered in a past term.
    */
   #appendAnswer(snapshot: Snapshot | undefined): Message | undefined {
     const { id, term, log } = this.#raft;
@@ -402,11 +173,7 @@ export class Core {
   }
 
   #applyAnswer(entries: readonly Entry[]): Message {
-    return message("storage-apply-response", this.id, { from: applyThread, entries });
-  }
-
-  #currentSoftState(): SoftState {
-    return { leader: this.#raft.leader, role: this.#raft.role };
+    return message("storage-apply-response", this.#raft.id, { from: applyThread, entries });
   }
 
   #softStateChanged(): boolean {

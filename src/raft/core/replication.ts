@@ -5,7 +5,7 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Raft } from "./raft.ts";
-import { type Entry, message, type PeerId, payloadBytes, type RaftIndex, type Term } from "./types.ts";
+import { type Entry, message, type PeerId, payloadBytes, type RaftIndex } from "./types.ts";
 
 /**
  * Sends what `to` lacks, or the commit index alone. Does nothing while the peer is not to be sent anything; with
@@ -117,24 +117,18 @@ export function maybeCommit(raft: Raft): boolean {
 export function appendOwn(raft: Raft, proposed: readonly Entry[]): boolean {
   const bytes = payloadBytes(proposed);
   const limit = raft.config.uncommittedBytesMax ?? Number.POSITIVE_INFINITY;
-  if (raft.uncommittedBytes > 0 && bytes > 0 && raft.uncommittedBytes + bytes > limit) {
+  // A change of configuration may be what lets the rest be committed.
+  const isLimited = bytes > 0 && proposed.some((entry) => entry.change === undefined);
+  if (isLimited && raft.uncommittedBytes > 0 && raft.uncommittedBytes + bytes > limit) {
     raft.tell({ kind: "proposal-dropped", why: "uncommitted-limit", term: raft.term, peer: raft.id });
     return false;
   }
   raft.uncommittedBytes += bytes;
   const last = raft.log.lastIndex;
-  let previous = raft.log.unstableEntry(last);
-  const entries = proposed.map((entry, at) => {
-    previous = seal(raft, entry, last + 1 + at, raft.term, previous);
-    return previous;
-  });
+  const { term } = raft;
+  const entries = proposed.map(({ bytes, change }, at) => ({ index: last + 1 + at, term, bytes, change }));
   raft.log.append(entries);
   const index = last + entries.length;
-  raft.send(message("append-response", raft.id, { from: raft.id, term: raft.term, index }));
+  raft.send(message("append-response", raft.id, { from: raft.id, term, index }));
   return true;
-}
-
-function seal(raft: Raft, entry: Entry, index: number, term: Term, previous: Entry | undefined): Entry {
-  if (raft.config.seal !== undefined) return raft.config.seal(entry, index, term, previous);
-  return { index, term, bytes: entry.bytes, change: entry.change };
 }

@@ -84,6 +84,7 @@ export interface NodeStatus extends Status {
 }
 
 const mebibyte = 1024 * 1024;
+const noBytes = new Uint8Array(0);
 
 /** So many ticks are one while nothing is waited for: ten wakes a second, not a hundred, of a node that idles. */
 const unhurriedTicks = 10;
@@ -142,9 +143,7 @@ export class RaftNode {
       uncommittedBytesMax: options.uncommittedBytesMax ?? 64 * mebibyte,
       inflightMessagesMax: options.inflightMessagesMax ?? 256,
       inflightBytesMax: options.inflightBytesMax ?? 16 * mebibyte,
-      ...(storage.seal === undefined
-        ? {}
-        : { seal: (...given: Parameters<NonNullable<CoreConfig["seal"]>>) => this.#sealed(...given) }),
+      draft: (change) => storage.format?.draft(change) ?? noBytes,
       observe: (event) => {
         if (event.kind === "change-refused") this.#changeRefused = true;
         if (event.kind === "entries-unreadable") this.#unreadable = true;
@@ -288,7 +287,8 @@ export class RaftNode {
    * under way or the configuration does not allow it.
    */
   proposeChange(change: ConfChange): Promise<RaftIndex> {
-    return this.proposeAndWait([proposal(undefined, { ...change, base: this.#configuration })]);
+    const based = { ...change, base: this.#configuration };
+    return this.proposeAndWait([proposal(this.#options.storage.format?.draft(based), based)]);
   }
 
   /**
@@ -307,29 +307,41 @@ export class RaftNode {
     } else this.wake();
   }
 
-  /** A message from a peer. From another directory than the configuration knows for it, it is void. */
-  receive(message: Message, directory?: string): void {
-    if (this.#stopped) return;
+  /**
+   * Takes a message from a peer. One from another directory than the configuration has for the peer is ignored. All that
+   * comes from peers passes here, so here is where entries are checked, each one once. Returns Fault "bad-request" when
+   * they are damaged: the message was ignored.
+   */
+  receive(message: Message, directory?: string): Fault | undefined {
+    if (this.#stopped) return undefined;
     const known = this.#roster.member(message.from);
-    if (directory !== undefined && known !== undefined && known.directory !== directory) return;
+    if (directory !== undefined && known !== undefined && known.directory !== directory) return undefined;
+    const flaw = this.#options.storage.format?.check(message.entries);
+    if (flaw !== undefined) {
+      return new Fault("bad-request", {
+        message: `an entry from a peer is damaged (${flaw})`,
+        facts: { why: flaw },
+      });
+    }
     this.#looking(() => {
       if (this.#follows(message)) this.#core.step(message);
       else this.#options.onPeerFault?.("not-following", message);
     });
     this.wake();
+    return undefined;
   }
 
-  /** Do the entries of an append that are new here follow what is here, by content too? */
+  /** Whether the entries of an append that are new here follow what is here, by content too. */
   #follows({ type, term, index, logTerm, entries }: Message): boolean {
-    const { storage } = this.#options;
-    if (type !== "append" || entries.length === 0 || storage.follows === undefined) return true;
+    const { format } = this.#options.storage;
+    if (type !== "append" || entries.length === 0 || format === undefined) return true;
     // Refused by the core, not needed, or behind a snapshot that is still to be installed.
     if (this.#core.hasSnapshotPending || term < this.#core.term || this.#core.termAt(index) !== logTerm) {
       return true;
     }
     const first = entries.find((entry) => this.#core.termAt(entry.index) !== entry.term);
     if (first === undefined || first.index <= this.#core.committed) return true;
-    return storage.follows(first, this.#core.unstableEntry(first.index - 1));
+    return format.follows(first, this.#core.unstableEntry(first.index - 1));
   }
 
   /** What this peer has acknowledged may be gone there: only what it acknowledges from now on counts. */
@@ -380,12 +392,6 @@ export class RaftNode {
   async close(): Promise<void> {
     this.#halt();
     await this.#writer.stop();
-  }
-
-  #sealed(...[entry, index, term, previous]: Parameters<NonNullable<CoreConfig["seal"]>>): Entry {
-    const { storage } = this.#options;
-    assert(storage.seal !== undefined);
-    return storage.seal(entry, index, term, previous);
   }
 
   #armTick(): void {
@@ -460,11 +466,17 @@ export class RaftNode {
   }
 
   #handle(ready: Ready): void {
+    const [first] = ready.entries;
+    if (first !== undefined) {
+      this.#options.storage.format?.seal(ready.entries, this.#core.unstableEntry(first.index - 1));
+    }
     const work: Message[] = [];
     const requests = ready.messages.filter(({ type }) => type === "vote");
     for (const message of ready.messages) {
       // With a term that a crash could take back, votes of the others would elect this node in it a second time.
       if (message.type === "vote") continue;
+      // An append of a past term is of no use, and its entries may have been replaced before they were sealed.
+      if (message.type === "append" && message.term < this.#core.term) continue;
       if (message.to === appendThread) {
         this.#writer.push(
           requests.length === 0

@@ -6,6 +6,7 @@
  * Never: an implementation.
  */
 import type {
+  ConfChange,
   ConfState,
   Entry,
   HardState,
@@ -15,7 +16,6 @@ import type {
   PeerId,
   RaftIndex,
   Snapshot,
-  Term,
 } from "../core/mod.ts";
 
 /**
@@ -42,13 +42,29 @@ export interface RaftStorage extends LogStorage {
    * final: what is durable is unknown, and the node stops.
    */
   write(changes: StorageChanges): Promise<void> | undefined;
+  /** How entries are encoded, where their bytes depend on their place in the log. Default: the bytes as proposed. */
+  readonly format?: EntryFormat;
+}
+
+/**
+ * The encoding of entries. A proposal is a draft: bytes of the final length. The node has the drafts of each Ready sealed,
+ * which writes the place into them, before it sends or writes them.
+ */
+export interface EntryFormat {
+  /** Returns the draft of an entry without data. Pure. */
+  draft(change: ConfChange | undefined): Uint8Array;
   /**
-   * May `first`, which a leader has sent, be written behind the entry before it? `previous` is that entry while it is
-   * not durable yet, else undefined. Default yes. False where the contents differ although index and term agree.
+   * Completes the drafts among `entries`, which are consecutive, in place. `previous` is the entry before the first one
+   * while it is not durable yet, else undefined: then the storage has it.
    */
-  follows?(first: Entry, previous: Entry | undefined): boolean;
-  /** See CoreConfig.seal. */
-  seal?(proposed: Entry, index: RaftIndex, term: Term, previous: Entry | undefined): Entry;
+  seal(entries: readonly Entry[], previous: Entry | undefined): void;
+  /** Checks entries from a peer, which are consecutive: their bytes, and that they form a chain. Returns what is wrong. */
+  check(entries: readonly Entry[]): string | undefined;
+  /**
+   * Returns whether the checked entry `first` follows the entry before it by content, too. `previous` is that entry while
+   * it is not durable yet, else undefined. False where the contents differ although index and term agree.
+   */
+  follows(first: Entry, previous: Entry | undefined): boolean;
 }
 
 export interface StateMachine {

@@ -2,15 +2,14 @@
  * A leader's appends: gathered into groups while earlier ones are on their way, proposed as the frames of one group,
  * answered when applied.
  *
- *   append → queue │ gather (a turn of Raft begins): propose → sealed and staged → written here, sent to followers
- *   → committed and applied → everybody is answered
+ *   append → queue │ gather (a turn of Raft begins): propose → sealed → sent to followers, staged and written here
+ *   → committed and applied → every caller is answered
  *
- * What an append may be (offset, producer sequence) is decided when it comes, against the log's end plus everything
- * queued before it. So when a group fails, all that was queued behind it fails with it, as not written.
+ * Whether an append is accepted (offset, producer sequence) is decided when it arrives, against the log's staged end plus
+ * all groups that are not staged yet, proposed or queued. So when a group fails, all groups queued behind it fail with it,
+ * as not written.
  *
- * Nothing is taken before this leader's first entry is applied here: until then its log's state is not complete.
- *
- * Never: forwards, waits for anything but the commit.
+ * A leader takes no appends before the first entry of its term is applied here: until then its log's state is not complete.
  */
 import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
@@ -20,6 +19,10 @@ import {
   type BatchKind,
   batchRecordsMax,
   checkOffsetsLeft,
+  frameBaseOffset,
+  frameIndex,
+  frameTimestampMs,
+  isDraft,
   type QueuedGroup,
   type QueueLimits,
   type Reserve,
@@ -27,9 +30,16 @@ import {
   type SegmentedLog,
   subjectBytesMax,
 } from "../../log/mod.ts";
-import type { Entry, ProposalWaiter } from "../../raft/mod.ts";
-import type { Appended, AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
-import { type OwnGroup, ownEntries } from "../raft-storage.ts";
+import { type Entry, type ProposalWaiter, proposal } from "../../raft/mod.ts";
+import type {
+  Appended,
+  AppendOptions,
+  Offset,
+  ProducerStamp,
+  RaftIndex,
+  RecordRun,
+  Term,
+} from "../../types.ts";
 import type { LogTime } from "../time/log-time.ts";
 
 /** The part of the Raft node that is needed here. */
@@ -38,8 +48,7 @@ export interface Proposer {
   /** A leader that hands over takes nothing: what comes waits for the next one. */
   readonly isHandingOver: boolean;
   readonly term: number;
-  readonly lastIndex: number;
-  /** Is it the only voter, and nobody learns from it? */
+  /** True if it is the only voter and there are no learners. */
   readonly alone: boolean;
   propose(entries: readonly Entry[], waiter: ProposalWaiter): Fault | undefined;
   wake(): void;
@@ -56,10 +65,11 @@ export interface AppenderOptions {
 }
 
 /**
- * Groups proposed and not yet applied. One where there is nobody to wait for but the disk: a second would only make
- * both smaller. Two where the next can be on its way to followers meanwhile.
+ * Groups proposed and not yet applied. One where a commit waits only for this node's disk: a second would only make both
+ * smaller. Two where the next one can be sent to followers in the meantime.
  */
 const groupsInFlightMax = { alone: 1, together: 2 };
+const noGroups: readonly QueuedGroup[] = [];
 const deadlineLookMs = 50;
 const defaultLimits: QueueLimits = { bytesMax: 32 * 1024 * 1024, appendsMax: 65_536 };
 
@@ -142,17 +152,16 @@ export class Appender {
       return;
     }
     const flightMax = node.alone ? groupsInFlightMax.alone : groupsInFlightMax.together;
-    while (
-      !this.#queue.empty &&
-      this.#flight.length < flightMax &&
-      // An entry is sealed but not staged while older ones wait for the disk: then this waits too.
-      (this.#flight.some((flight) => !flight.own.sealed) || this.#log.end.index === node.lastIndex)
-    ) {
+    while (!this.#queue.empty && this.#flight.length < flightMax) {
       if (!this.#hasRoomForNext()) return;
       const group = this.#queue.take()!;
-      const flight = new Flight(group, this);
+      const flight = new Flight(group, node.term, this);
       this.#flight.push(flight);
-      const refused = node.propose(ownEntries(flight.own), flight);
+      this.#log.serves(group.builder.traces);
+      const refused = node.propose(
+        flight.frames.map((frame) => proposal(frame)),
+        flight,
+      );
       if (refused !== undefined) flight.failed(refused);
     }
   }
@@ -162,8 +171,12 @@ export class Appender {
     const [next] = this.#queue.groups;
     // Commands may be how room is made: they are tried.
     if (next?.hasRecords !== true) return true;
-    const { builder } = next;
-    const fault = this.#log.prepare(builder.usedBytes, builder.batches, this.#time.stampMs());
+    let [bytes, batches] = [0, 0];
+    for (const { builder } of [...this.#unstaged, next]) {
+      bytes += builder.usedBytes;
+      batches += builder.batches;
+    }
+    const fault = this.#log.prepare(bytes, batches, this.#time.stampMs());
     if (fault === undefined) return true;
     if (fault.kind === "disk-full") this.#reserve?.filled();
     this.#queue.fail(fault);
@@ -200,8 +213,14 @@ export class Appender {
     const { state } = this.#log;
     // Without a trusted clock, only the log's own time lets a producer expire.
     const now = Math.max(this.#time.expiryMs() ?? 0, this.#log.end.timestampMs);
-    // Proposed in this very turn and not staged yet: nothing can be said before it is.
-    const verdict = this.#queue.check(producer, run.count, state.producers, now, state.settings);
+    const verdict = this.#queue.check(
+      producer,
+      run.count,
+      state.producers,
+      now,
+      state.settings,
+      this.#unstaged,
+    );
     if ("queued" in verdict) return this.#wait(verdict.queued, verdict.place, run.count, true, deadlineMs);
     if (!("staged" in verdict)) return undefined;
     const { index, firstOffset, timestampMs } = verdict.staged;
@@ -256,9 +275,21 @@ export class Appender {
     return this.#queue.last ?? this.#flight[this.#flight.length - 1]?.group;
   }
 
-  /** Where the next append's first record will stand, if all before it goes well. */
+  /** Groups of this term that were proposed and that the log does not hold yet, in order. */
+  get #unstaged(): readonly QueuedGroup[] {
+    if (this.#flight.length === 0) return noGroups;
+    const { term } = this.#node!;
+    const { index } = this.#log.end;
+    return this.#flight
+      .filter((flight) => flight.term === term && flight.lastIndex > index)
+      .map(({ group }) => group);
+  }
+
+  /** The offset of the next append's first record, if all before it succeeds. */
   #tailOffset(): Offset {
-    return this.#log.end.nextOffset + this.#queue.records;
+    let offset = this.#log.end.nextOffset + this.#queue.records;
+    for (const { builder } of this.#unstaged) offset += builder.records;
+    return offset;
   }
 
   /** One timer for all, and only while somebody waits who has a deadline. */
@@ -283,23 +314,28 @@ export class Appender {
 /** A group that was proposed. */
 class Flight implements ProposalWaiter {
   readonly group: QueuedGroup;
-  readonly own: OwnGroup;
+  readonly term: Term;
+  /** Raft seals them in place. */
+  readonly frames: readonly Uint8Array[];
   readonly #appender: Appender;
 
-  constructor(group: QueuedGroup, appender: Appender) {
+  constructor(group: QueuedGroup, term: Term, appender: Appender) {
     this.group = group;
-    this.own = { builder: group.builder, sealed: undefined };
+    this.term = term;
+    this.frames = group.builder.drafts();
     this.#appender = appender;
   }
 
-  /** Its last index, once it is sealed. */
-  get lastIndex(): number {
-    return this.own.sealed?.end.index ?? Number.POSITIVE_INFINITY;
+  /** Its last index; infinite before it is sealed. */
+  get lastIndex(): RaftIndex {
+    const last = this.frames[this.frames.length - 1]!;
+    return isDraft(last, 0) ? Number.POSITIVE_INFINITY : frameIndex(last, 0);
   }
 
   applied(): void {
-    const { end, timestampMs } = this.own.sealed!;
-    const base = end.nextOffset - this.group.builder.records;
+    const [first] = this.frames;
+    const base = frameBaseOffset(first!, 0);
+    const timestampMs = frameTimestampMs(first!, 0);
     for (const waiter of this.group.waiters) waiter.resolve(answer(waiter, base, timestampMs));
     for (const barrier of this.group.barriers) barrier(undefined);
     this.#appender.landed(this, undefined);

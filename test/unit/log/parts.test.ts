@@ -1,4 +1,5 @@
 /** The small parts of the log room that no other file's tests pin down. */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
@@ -30,6 +31,7 @@ import { ActiveIndex, wholeBatchBytes } from "../../../src/log/segment/offset-in
 import { mustRoll } from "../../../src/log/segment/roll-policy.ts";
 import type { ProducerStamp } from "../../../src/types.ts";
 import { run } from "../../support/logs.ts";
+import { sealGroup } from "../../support/seal-group.ts";
 
 const isFault =
   (kind: FaultKind) =>
@@ -72,7 +74,7 @@ describe("a group", () => {
     const places = appends.map(([values, producer, alone]) =>
       builder.add(run(...values), producer, alone ?? false),
     );
-    const { group, end } = builder.seal({ ...chainStart, nextOffset: 10 }, 1, 5);
+    const { group, end } = sealGroup(builder, { ...chainStart, nextOffset: 10 }, 1, 5);
     const starts = group.positions.slice(0, -1);
     for (const at of starts) assert.equal(checkFrame(group.bytes, at, group.bytes.length), undefined);
     const counts = starts.map((at) => frameRecordCount(group.bytes, at));
@@ -118,7 +120,7 @@ describe("a group", () => {
       // Some outgrow what they asked for, and some the slab they began in.
       for (let more = 0; more <= n % 7; more++)
         builder.add(run(`${n}`.repeat(n * 97)), undefined, more % 2 === 0);
-      const sealed = builder.seal(chainStart, 1, 5).group;
+      const sealed = sealGroup(builder, chainStart, 1, 5).group;
       kept.push({ sealed, copy: Buffer.from(sealed.bytes) });
     }
     for (const { sealed, copy } of kept) {
@@ -133,7 +135,7 @@ describe("a group", () => {
     assert.ok(builder.fits(runBytesMax));
     builder.add(run("x".repeat(runBytesMax - 10)), { ...stamp(0), subject: "s".repeat(255) }, false);
     assert.ok(!builder.fits(runBytesMax));
-    builder.seal(chainStart, 1, 0);
+    sealGroup(builder, chainStart, 1, 0);
   });
 });
 
@@ -228,7 +230,7 @@ describe("the state", () => {
     builder.addCommand(batchKind.trim, encodeTrim(1));
     builder.addCommand(batchKind.configuration, Uint8Array.of(1, 2));
     builder.addCommand(batchKind.trim, encodeTrim(900));
-    const { group } = builder.seal({ ...chainStart, nextOffset: 0 }, 1, 5);
+    const { group } = sealGroup(builder, { ...chainStart, nextOffset: 0 }, 1, 5);
     const state = LogState.from(emptyCheckpoint);
     for (const at of group.positions.slice(0, -1)) state.stage(group.bytes, at);
     assert.equal(state.lowest, 0);

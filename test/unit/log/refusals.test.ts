@@ -2,6 +2,7 @@
  * What the disk refuses for want of something is not lost bytes: the log refuses appends as not written, or keeps what it
  * has accepted until the disk takes it. It keeps what it had, and goes on once the disk does. What may be lost poisons it.
  */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
@@ -10,6 +11,7 @@ import { GroupBuilder } from "../../../src/log/mod.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
 import type { OneNodeLog, OneNodeOptions } from "../../support/one-node-log.ts";
 import { type DiskOperation, RefusingDisk } from "../../support/refusing-disk.ts";
+import { sealGroup } from "../../support/seal-group.ts";
 
 const settings = { segmentStoreBytesMax: 400 };
 const value = (n: number): string => `${n}`.padStart(40, "v");
@@ -256,8 +258,8 @@ test("cutting off whole segments is refused with nothing changed, and done when 
     for (let n = 0; n < 12; n++) {
       const builder = new GroupBuilder(1000);
       builder.add(run(`uncommitted ${value(n)}`), undefined, true);
-      const sealed = builder.seal(segmented.end, 1, machine.clock.nowMs);
-      segmented.stageOwn(sealed.group, sealed.end);
+      const sealed = sealGroup(builder, segmented.end, 1, machine.clock.nowMs);
+      segmented.stageChecked(sealed.group);
       segmented.flushNow();
     }
     const end = segmented.end;

@@ -5,6 +5,7 @@ import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import {
   batchKind,
+  chainStart,
   defaultSettings,
   emptyCheckpoint,
   encodeFrame as encodeLogFrame,
@@ -21,6 +22,7 @@ import {
 import { decodeMessage, encodeMessage } from "../../../src/peer/messages.ts";
 import { type Entry, emptyConfState, type Message, message } from "../../../src/raft/mod.ts";
 import { encodeChange, entryOf, pack } from "../../../src/replication/entries.ts";
+import { FrameFormat } from "../../../src/replication/frame-format.ts";
 
 /** Through a stream and back into a frame. */
 function carried({ chunks }: EncodedFrame): Frame {
@@ -123,6 +125,15 @@ const small: fc.Arbitrary<Message> = fc
   })
   .map(({ type, to, ...fields }) => message(type, to, fields));
 
+const format = new FrameFormat({ endAt: () => chainStart }, { stampMs: () => 0 });
+
+/** What a node does with a frame from a peer: the message is decoded, then its entries are checked. */
+function taken(frame: Frame): Message {
+  const found = decodeMessage(frame);
+  if (format.check(found.entries) !== undefined) throw new Fault("bad-request", { facts: { why: "body" } });
+  return found;
+}
+
 const refused = (work: () => unknown): unknown => {
   try {
     work();
@@ -218,7 +229,7 @@ describe("Raft's messages between peers", () => {
     for (const [what, data] of wrong) {
       const sent = message("snapshot", 2, { from: 1, term: 3, snapshot: { ...snapshot, data: pack(data) } });
       assert.equal(
-        refused(() => decodeMessage(carried(encodeMessage(sent)))),
+        refused(() => taken(carried(encodeMessage(sent)))),
         "body",
         what,
       );
@@ -279,7 +290,7 @@ describe("Raft's messages between peers", () => {
         entries: [{ index: 12, term: 9, bytes, change: undefined }],
       });
       assert.equal(
-        refused(() => decodeMessage(carried(encodeMessage(sent)))),
+        refused(() => taken(carried(encodeMessage(sent)))),
         "body",
         what,
       );
@@ -289,7 +300,7 @@ describe("Raft's messages between peers", () => {
   test("a term that no log has room for is refused", () => {
     const sent = message("heartbeat", 4, { from: 3, term: 2 ** 32 });
     assert.equal(
-      refused(() => decodeMessage(carried(encodeMessage(sent)))),
+      refused(() => taken(carried(encodeMessage(sent)))),
       "head",
     );
   });
@@ -307,7 +318,7 @@ describe("Raft's messages between peers", () => {
       const body = Uint8Array.from(frame.body);
       body[bit >> 3] = body[bit >> 3]! ^ (1 << (bit & 7));
       assert.equal(
-        refused(() => decodeMessage({ ...frame, body })),
+        refused(() => taken({ ...frame, body })),
         "body",
       );
     }
@@ -327,7 +338,7 @@ describe("Raft's messages between peers", () => {
       if (ends.has(end)) assert.equal(decodeMessage(cut).entries.length < 3, true);
       else
         assert.equal(
-          refused(() => decodeMessage(cut)),
+          refused(() => taken(cut)),
           "body",
         );
     }
@@ -345,7 +356,7 @@ describe("Raft's messages between peers", () => {
     ];
     for (const [what, fields] of wrong) {
       assert.equal(
-        refused(() => decodeMessage(carried(encodeMessage(message("append", 1, fields))))),
+        refused(() => taken(carried(encodeMessage(message("append", 1, fields))))),
         "body",
         what,
       );
@@ -373,7 +384,7 @@ describe("Raft's messages between peers", () => {
     for (const head of heads) {
       const frame: Frame = { kind: "message", head: pack(head), body: none };
       assert.equal(
-        refused(() => decodeMessage(frame)),
+        refused(() => taken(frame)),
         "head",
         JSON.stringify(head),
       );
@@ -381,7 +392,7 @@ describe("Raft's messages between peers", () => {
     for (const about of [undefined, [], [1, 1], [1, 1, {}], [1, 1, { ...emptyConfState, voters: ["a"] }]]) {
       const frame: Frame = { kind: "snapshot", head: pack([6, ...fields.slice(1), about]), body: none };
       assert.equal(
-        refused(() => decodeMessage(frame)),
+        refused(() => taken(frame)),
         "head",
       );
     }

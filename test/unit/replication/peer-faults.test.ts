@@ -87,3 +87,48 @@ test("an append behind an entry that cannot be read is left to the write to judg
   read.mock.restore();
   await until("it is written", () => storedLog.end.index === end.index + 1);
 });
+
+test("a damaged entry is refused at the node, whatever brought it, and does not reach the log", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  await leader.replica!.log.append(run("record"));
+  const [victim] = cluster.followers(leader);
+  const { storedLog, node } = victim!.replica!;
+  await until("it has everything", () => storedLog.commitIndex === leader.replica!.storedLog.commitIndex);
+  cluster.isolate(victim!.name);
+  const { end } = storedLog;
+  const header = {
+    index: end.index + 1,
+    term: node.term,
+    baseOffset: end.nextOffset,
+    timestampMs: end.timestampMs,
+    recordCount: 1,
+    kind: batchKind.data,
+  };
+  const append = (bytes: Uint8Array): Fault | undefined =>
+    node.receive(
+      message("append", node.peer, {
+        from: leader.replica!.identity.peer,
+        term: node.term,
+        index: end.index,
+        logTerm: end.term,
+        entries: [{ index: end.index + 1, term: node.term, bytes, change: undefined }],
+      }),
+    );
+  const sound = encodeFrame(header, Uint8Array.of(0x0a, 0), end.crc);
+  for (let bit = 0; bit < 8 * sound.length; bit++) {
+    const bytes = Uint8Array.from(sound);
+    bytes[bit >> 3]! ^= 1 << (bit & 7);
+    assert.equal(append(bytes)?.kind, "bad-request", `bit ${bit}`);
+  }
+  for (const records of [
+    Uint8Array.of(0x0a, 0x7f, 0x0a, 0),
+    Uint8Array.of(0x0a, 0, 0x0a, 0),
+    new Uint8Array(0),
+  ]) {
+    assert.equal(append(encodeFrame(header, records, end.crc))?.kind, "bad-request");
+  }
+  assert.equal(storedLog.end.index, end.index);
+  assert.equal(append(sound), undefined);
+  await until("it is written", () => storedLog.end.index === end.index + 1);
+});

@@ -12,6 +12,7 @@ import {
 } from "../../../../src/log/mod.ts";
 import { groupBytesMax } from "../../../../src/log/recovery/recovery.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
+import { sealGroup } from "../../../support/seal-group.ts";
 
 const store = `${simDirectory}/log/00000000000000000001.store`;
 const index = `${simDirectory}/log/00000000000000000001.index`;
@@ -30,7 +31,7 @@ async function crashed(): Promise<{
   const { bytes } = await log.describe();
   const builder = new GroupBuilder(1000);
   for (const value of ["d", "e", "f"]) builder.add(run(value), undefined, true);
-  const { group } = builder.seal(log.storedLog.end, 1, machine.clock.nowMs);
+  const { group } = sealGroup(builder, log.storedLog.end, 1, machine.clock.nowMs);
   const frames = [0, 1, 2].map((k) => group.bytes.slice(group.positions[k], group.positions[k + 1]));
   machine.disk.kill();
   return { machine, bytes, group: group.bytes, frames };
@@ -107,8 +108,8 @@ test("a suffix cut, then shorter frames, then a crash: an old frame behind them 
     const builder = new GroupBuilder(1000);
     if (log.end.index === 0) builder.addCommand(batchKind.settings, encodeSettings(defaultSettings));
     for (const value of values) builder.add(run(value), undefined, true);
-    const { group, end } = builder.seal(log.end, term, 5);
-    log.stageOwn(group, end);
+    const { group } = sealGroup(builder, log.end, term, 5);
+    log.stageChecked(group);
     log.flushNow();
   };
   const log = machine.openStored();

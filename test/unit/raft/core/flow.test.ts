@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
-import { Core, checkConfig, type Entry, emptyConfState, proposal } from "../../../../src/raft/core/mod.ts";
-import { MemoryLogStorage } from "../../../support/memory-log-storage.ts";
+import { checkConfig, type Entry, message, proposal } from "../../../../src/raft/core/mod.ts";
 import { Lab, LabNetwork, network } from "../../../support/raft-lab.ts";
 
 test("an append carries at most messageBytesMax, but at least one entry", () => {
@@ -39,39 +38,40 @@ test("what is handed out to be applied is bounded until it is acknowledged", () 
   assert.equal(lab.core.applied, 7);
 });
 
-test("a leader gives each of its entries its bytes in order, knowing the one before until that is durable", () => {
-  const storage = new MemoryLogStorage();
-  const seen: (string | undefined)[] = [];
-  const core = new Core({
-    id: 1,
-    storage,
-    initial: {
-      hardState: { term: 0, vote: 0, commit: 0 },
-      configuration: { ...emptyConfState, voters: [1] },
-      applied: 0,
-    },
-    electionTicks: 10,
-    heartbeatTicks: 1,
-    inflightMessagesMax: 8,
-    random: prng(1),
-    seal(proposed, index, term, previous): Entry {
-      seen.push(previous === undefined ? undefined : `${previous.term}/${previous.index}`);
-      return { ...proposed, index, term, bytes: Buffer.from(`${term}/${index}`) };
-    },
-  });
-  const settle = (): void => {
+test("a new entry is in one Ready, in the object that later messages carry, and no earlier message carries it", () => {
+  const net = network(3, { draft: (change) => Buffer.from(change === undefined ? "empty" : "change") });
+  const handedOut = new Map<string, Entry>();
+  const seen = (entries: readonly Entry[]): void => {
+    for (const entry of entries) {
+      const key = `${entry.term}/${entry.index}`;
+      assert.equal(handedOut.has(key), false, `${key} is handed out twice`);
+      handedOut.set(key, entry);
+    }
+  };
+  const { core, storage } = net.lab(1);
+  const turn = (): void => {
     while (core.hasReady()) {
-      storage.append(core.ready().entries);
+      const ready = core.ready();
+      seen(ready.entries);
+      for (const { type, entries } of ready.messages) {
+        if (type !== "append") continue;
+        for (const entry of entries) assert.equal(handedOut.get(`${entry.term}/${entry.index}`), entry);
+      }
+      storage.append(ready.entries);
       core.advance();
     }
   };
   core.campaign();
-  settle();
-  core.propose([proposal(), proposal()]);
-  core.propose([proposal()]);
-  assert.deepEqual(seen, [undefined, undefined, "1/2", "1/3"]);
-  settle();
-  assert.equal(Buffer.from(storage.entries(4, 5, 1e9)?.[0]?.bytes ?? []).toString(), "1/4");
+  turn();
+  core.step(message("vote-response", 1, { from: 2, term: 1 }));
+  core.propose([proposal(Buffer.from("a")), proposal(Buffer.from("b"))]);
+  turn();
+  core.propose([proposal(Buffer.from("c"))]);
+  turn();
+  core.step(message("append-response", 1, { from: 2, term: 1, index: 4 }));
+  turn();
+  assert.equal(Buffer.from(handedOut.get("1/1")?.bytes ?? []).toString(), "empty");
+  assert.equal(handedOut.size, 4);
 });
 
 test("equal inputs give equal outputs", () => {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { proposal } from "../../../../src/raft/core/types.ts";
-import { type Entry, message } from "../../../../src/raft/mod.ts";
+import { prng } from "../../../../src/lib/prng.ts";
+import { emptyConfState, proposal } from "../../../../src/raft/core/types.ts";
+import { type Entry, type Message, message, RaftNode } from "../../../../src/raft/mod.ts";
 import { MemoryCluster, memberOf } from "../../../support/memory-cluster.ts";
+import { MemoryRaft } from "../../../support/memory-raft.ts";
+import { VirtualTime } from "../../../support/virtual-clock.ts";
 
 const text = (value: string): readonly Entry[] => [proposal(Buffer.from(value))];
 const applied = (entries: readonly Entry[]): string[] =>
@@ -402,4 +405,43 @@ test("after a pause a node reads what waits before it calls an election", async 
   await cluster.run(6_000);
   assert.equal(cluster.at(1).node.term, term);
   assert.equal(cluster.at(1).node.isLeader, true);
+});
+
+test("no draft leaves a node, though a new leader is deposed before its first entry is sealed", () => {
+  const time = new VirtualTime();
+  const sent: Message[] = [];
+  const raft = new MemoryRaft(time.clock(), { ...emptyConfState, voters: [1, 2, 3] });
+  raft.format = {
+    draft: () => Buffer.from("draft"),
+    seal: (entries) => {
+      for (const { bytes } of entries) Buffer.from(bytes.buffer, bytes.byteOffset).write("whole");
+    },
+    check: () => undefined,
+    follows: () => true,
+  };
+  const node = new RaftNode({
+    peer: 1,
+    clock: time.clock(),
+    random: prng("deposed"),
+    storage: raft,
+    machine: raft,
+    transport: { send: (message) => sent.push(message), members: () => {} },
+  });
+  const settle = (): void => {
+    for (let steps = 0; steps < 20 && time.step(); steps++);
+  };
+  node.campaign();
+  settle();
+  node.receive(message("pre-vote-response", 1, { from: 2, term: 1 }));
+  settle();
+  node.receive(message("vote-response", 1, { from: 2, term: 1 }));
+  assert.equal(node.isLeader, true);
+  const entries = [{ index: 1, term: 2, bytes: Buffer.from("other"), change: undefined }];
+  node.receive(message("append", 1, { from: 3, term: 2, entries }));
+  settle();
+  assert.equal(node.isLeader, false);
+  assert.deepEqual(
+    sent.filter(({ type }) => type === "append"),
+    [],
+  );
 });
