@@ -22,7 +22,8 @@ export {
   type Roster,
   type Snapshot,
 } from "./core/mod.ts";
-export { type NodeStatus, RaftNode, type RaftNodeOptions } from "./node/node.ts";
+export { RaftNode } from "./node/node.ts";
+export type { NodeStatus, RaftNodeOptions } from "./node/options.ts";
 export type {
   EntryFormat,
   ProposalWaiter,

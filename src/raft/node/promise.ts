@@ -1,15 +1,32 @@
-/** What a message promises about the log of its sender: it leaves only once that is durable there. Pure. */
+/** What a message promises about its sender's log: it is sent only once that is durable there. */
 import type { Message, RaftIndex, Term } from "../core/mod.ts";
 
-/** The log is durable up to `index`, as the leader of `term` has it; with index 0 the term and the vote alone. */
+/** The log is durable up to `index`, as the leader of `term` has it. With index 0, only the term and the vote are. */
 export interface Promised {
   readonly term: Term;
   readonly index: RaftIndex;
 }
 
-/** An acknowledgment, a vote and a request for votes promise something. */
+/** What an acknowledgment, a vote or a request for votes promises; undefined for other messages. */
 export function promiseIn({ type, reject, term, index }: Message): Promised | undefined {
   if (reject) return undefined;
   if (type === "append-response") return { term, index };
   return type === "vote" || type === "vote-response" ? { term, index: 0 } : undefined;
+}
+
+/** The furthest promise that this node has made since it was started. */
+export class PromiseBook {
+  #furthest: Promised = { term: 0, index: 0 };
+
+  get furthest(): Promised {
+    return this.#furthest;
+  }
+
+  /** Notes what a message promises that is sent now. */
+  sent(message: Message): void {
+    const made = promiseIn(message);
+    const { term, index } = this.#furthest;
+    if (made === undefined || made.term < term) return;
+    if (made.term > term || made.index > index) this.#furthest = made;
+  }
 }
