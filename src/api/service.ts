@@ -138,7 +138,7 @@ export function createService(options: ServiceOptions): Service {
   const router = createRouter({
     rpc,
     produceConsume: { ...shared, answerMs: options.answerMs ?? 30_000 },
-    tail: { log, clock, calls, traffic, memory, text: new TailTextCache(), pingMs: heartbeatMs },
+    tail: { log, clock, calls, traffic, memory, textCache: new TailTextCache(), pingMs: heartbeatMs },
     origins: options.origins,
     clock,
     telemetry,

@@ -1,15 +1,15 @@
 /**
- * The body of a request between the connection, which pushes pieces as they arrive, and one reader, which takes them
- * with `for await`. Bounded by the connection: pause() is called while the reader is behind. Pure.
+ * The body of a request: the connection pushes chunks as they arrive, one reader takes them with `for await`. While the
+ * reader is behind, the connection is paused, so the queue stays small.
  */
 
 import { type MemoryBudget, type MemoryShare, stalledFault } from "../../memory/mod.ts";
 
-/** From so many unread bytes on the sender is asked to pause. */
+/** The connection is paused from so many unread bytes on. */
 const highWaterBytes = 64 * 1024;
 
 export interface BodySource {
-  /** Send no more than what is on its way. */
+  /** Stops the client, except for bytes that are on their way. */
   pause(): void;
   resume(): void;
 }
@@ -18,29 +18,29 @@ const ended: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #source: BodySource;
-  /** Counts what is unread. */
+  /** Counts the unread bytes. */
   readonly #unread: MemoryShare | undefined;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   #paused = false;
   #state: "open" | "complete" | "failed" | "discarded" = "open";
   #failure: unknown;
-  #waiting: PromiseWithResolvers<IteratorResult<Uint8Array, undefined>>[] = [];
+  #readers: PromiseWithResolvers<IteratorResult<Uint8Array, undefined>>[] = [];
 
-  /** `memory` counts what is unread; a body whose reader does not go on while memory is short fails. */
+  /** `memory` counts the unread bytes. A body whose reader makes no progress while memory is short fails. */
   constructor(source: BodySource, memory?: MemoryBudget) {
     this.#source = source;
     this.#unread = memory?.share("in", () => this.fail(stalledFault()));
   }
 
-  /** The last piece has arrived. */
+  /** True when the last chunk has arrived. */
   get complete(): boolean {
     return this.#state === "complete";
   }
 
   push(chunk: Uint8Array): void {
     if (this.#state !== "open" || chunk.length === 0) return;
-    const reader = this.#waiting.shift();
+    const reader = this.#readers.shift();
     if (reader !== undefined) {
       reader.resolve({ done: false, value: chunk });
       return;
@@ -57,16 +57,16 @@ export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
   finish(): void {
     if (this.#state !== "open") return;
     this.#state = "complete";
-    for (const reader of this.#waiting.splice(0)) reader.resolve(ended);
+    for (const reader of this.#readers.splice(0)) reader.resolve(ended);
   }
 
-  /** The rest will not come. The reader gets `reason`, after what has arrived is dropped. */
+  /** Ends the body with a failure. Unread chunks are dropped, and the reader gets `reason`. */
   fail(reason: unknown): void {
     if (this.#state !== "open") return;
     this.#state = "failed";
     this.#failure = reason;
     this.#clear();
-    for (const reader of this.#waiting.splice(0)) reader.reject(reason);
+    for (const reader of this.#readers.splice(0)) reader.reject(reason);
   }
 
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
@@ -84,7 +84,7 @@ export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
     switch (this.#state) {
       case "open": {
         const reader = Promise.withResolvers<IteratorResult<Uint8Array, undefined>>();
-        this.#waiting.push(reader);
+        this.#readers.push(reader);
         return reader.promise;
       }
       case "failed":
@@ -94,11 +94,11 @@ export class BodyQueue implements AsyncIterableIterator<Uint8Array, undefined> {
     }
   }
 
-  /** The reader wants no more: the rest is discarded as it arrives. */
+  /** Called by a reader that stops early. The rest is discarded as it arrives. */
   return(): Promise<IteratorReturnResult<undefined>> {
     if (this.#state === "open") this.#state = "discarded";
     this.#clear();
-    for (const reader of this.#waiting.splice(0)) reader.resolve(ended);
+    for (const reader of this.#readers.splice(0)) reader.resolve(ended);
     return Promise.resolve(ended);
   }
 

@@ -1,16 +1,16 @@
 /**
- * One HTTP request and its response, whatever version of HTTP carries it. The routes and the RPCs speak to this
- * interface only; `node-exchange.ts` implements it for HTTP/1.1 and `h2-exchange.ts` for HTTP/2.
+ * One HTTP request and its response, in any version of HTTP. The routes and the RPCs use only this interface;
+ * `node-exchange.ts` implements it for HTTP/1.1 and `h2-exchange.ts` for HTTP/2.
  *
  *   respond (write)* end        or one send
  *
- * Calls after the end, and after the client has gone, do nothing.
+ * Calls after the end, and after the client has disconnected, do nothing.
  */
 import { Fault } from "../../fault.ts";
 
-/** Fields by lower-case name. Shared between requests: read only. */
+/** Header fields by lower-case name. Requests share these objects: they are read only. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>;
-/** Fields to send, by lower-case name. */
+/** Header fields to send, by lower-case name. */
 export type ResponseHeaders = Readonly<Record<string, string>>;
 
 export interface Exchange {
@@ -18,69 +18,69 @@ export interface Exchange {
   /** Path and query as they arrived: `/tail?from=0`. */
   readonly target: string;
   readonly headers: RequestHeaders;
-  /** The name by which the client calls this server: `:authority` or Host. */
+  /** The name that the client uses for this server: `:authority` or Host. */
   readonly authority: string | undefined;
   readonly httpVersion: "1.0" | "1.1" | "2.0";
   /**
-   * The request's body, for one reader. The client sends no more than a window ahead of it. A reader that stops early
-   * discards the rest. Throws Fault "canceled" when the client goes away before the body is complete, "deadline" when
-   * it takes too long.
+   * The body of the request, for one reader. The client can send at most one window ahead of the reader. A reader that
+   * stops early discards the rest. Reading throws Fault "canceled" if the client disconnects before the body is complete,
+   * and "deadline" if the body takes too long.
    */
   readonly body: AsyncIterable<Uint8Array>;
-  /** The rest of the body is not waited for: its reader gets `reason`. */
+  /** Stops waiting for the rest of the body. Its reader gets `reason`. */
   failBody(reason: unknown): void;
-  /** Bytes that can leave at once; 0 while the client takes nothing. */
+  /** Bytes that can be sent now; 0 while the client takes nothing. */
   readonly room: number;
-  /** Calls back once when `room` is above 0 again; never when the exchange is over before. To be asked when it is 0. */
+  /** To be called when `room` is 0: calls back once when it is above 0, unless the exchange ends before. */
   whenRoom(callback: () => void): void;
-  /** Aborted when the client goes away before the response has ended. */
+  /** Aborted when the client disconnects before the response has ended. */
   readonly signal: AbortSignal;
   readonly headersSent: boolean;
-  /** Nothing that is written arrives any more: the response has ended, or the client has gone. */
+  /** True when the response has ended or the client has disconnected. */
   readonly closed: boolean;
   /** Adds a field to the headers that respond() or send() sends. */
   setHeader(name: string, value: string): void;
   /** Sends status and headers. */
   respond(status: number, headers: ResponseHeaders): void;
   /**
-   * Sends a piece of the body, which must not change until it has left. Resolves when there is room for more; false
-   * when the client has gone.
+   * Sends a chunk of the body, which must not change until it has been sent. Resolves with true when there is room for
+   * more, and with false when the client has disconnected.
    */
   write(chunk: Uint8Array): boolean | Promise<boolean>;
   /** Ends the response, with trailers when given. */
   end(trailers?: ResponseHeaders): void;
   /** Sends a whole response. Adds content-length; sends no body where HTTP allows none. */
   send(status: number, headers: ResponseHeaders, body: string | Uint8Array): void;
-  /** Ends the exchange at once; what was sent of the response is seen to be incomplete. */
+  /** Ends the exchange at once. The client sees that the response is incomplete. */
   destroy(): void;
 }
 
-/** One value of a request header; the first where there are several. */
+/** Returns the value of a request header, the first if there are several. */
 export function headerOf({ headers }: Pick<Exchange, "headers">, name: string): string | undefined {
   const value = headers[name];
   return typeof value === "object" ? value[0] : value;
 }
 
-/** The target without its query. */
+/** Returns the target without its query. */
 export function pathOf({ target }: Pick<Exchange, "target">): string {
   const query = target.indexOf("?");
   return query < 0 ? target : target.slice(0, query);
 }
 
-/** What stands behind the first question mark, empty when there is none. */
+/** Returns the query without the question mark; empty if there is none. */
 export function queryOf({ target }: Pick<Exchange, "target">): string {
   const query = target.indexOf("?");
   return query < 0 ? "" : target.slice(query + 1);
 }
 
-/** A response of this status to this method has no body (RFC 9110 §6.4.1). */
+/** Returns whether a response of this status to this method has no body (RFC 9110 §6.4.1). */
 export const isBodyless = (method: string, status: number): boolean =>
   method === "HEAD" || status === 204 || status === 304;
 
-/** On every response: a browser takes it for what its content type says, and for nothing else. */
+/** Sent with every response: a browser must not guess another content type. */
 const always: ResponseHeaders = { "x-content-type-options": "nosniff" };
 
-/** Fields of setHeader() and of respond() together: the latter replace the former, except that `vary` lists both. */
+/** Merges the fields of setHeader() and respond(). Those of respond() win, except that `vary` lists both. */
 export function mergedHeaders(set: ReadonlyMap<string, string>, headers: ResponseHeaders): ResponseHeaders {
   if (set.size === 0) return { ...always, ...headers };
   const { vary } = headers;
@@ -89,12 +89,12 @@ export function mergedHeaders(set: ReadonlyMap<string, string>, headers: Respons
   return { ...always, ...Object.fromEntries(set), ...headers, ...both };
 }
 
-/** What a client sent, for a message: at most 100 characters of it. */
+/** Returns at most 100 characters of a text that a client sent, for a message. */
 export const quoted = (text: string): string => (text.length <= 100 ? text : `${text.slice(0, 100)}…`);
 
-/** The reason of a signal or a body whose client has gone. */
-export const clientDisconnected = (): Fault => new Fault("canceled", { message: "the client has gone" });
+/** The reason of an aborted signal or a failed body whose client has disconnected. */
+export const clientDisconnected = (): Fault => new Fault("canceled");
 
-/** The reason of a body that is not complete by its time limit. A request that is not complete writes nothing. */
+/** The reason of a body that is not complete by its time limit. An incomplete request writes nothing. */
 export const requestTimedOut = (): Fault =>
   new Fault("deadline", { message: "the request came too slowly", written: "no" });

@@ -1,5 +1,5 @@
 /**
- * An Exchange on a stream of our own HTTP/2.
+ * Implements Exchange for HTTP/2, on a stream of src/http2.
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import { connectionFields, encodeBlock, errorCode, type H2Stream } from "../../http2/mod.ts";
@@ -15,7 +15,7 @@ import {
 } from "./exchange.ts";
 import { bracketIpv6 } from "./origin-rules.ts";
 
-/** What a request takes in memory besides the text of its headers. */
+/** Memory of a request besides the text of its headers, in bytes. */
 const requestBytes = 2 * 1024;
 
 const continueBlock = encodeBlock([[":status", "100"]]);
@@ -28,16 +28,16 @@ export class H2Exchange implements Exchange {
   readonly authority: string | undefined;
   readonly #stream: H2Stream;
   readonly #body: BodyQueue;
-  /** The value of the field `date`. */
+  /** Returns the value of the field `date`. */
   readonly #date: () => string;
   readonly #set = new Map<string, string>();
   #expectsContinue: boolean;
-  #gone: AbortController | undefined;
+  #disconnected: AbortController | undefined;
   #ended = false;
   #closed = false;
   #bodyless = false;
-  #waiting: ((open: boolean) => void)[] = [];
-  /** What the request's headers take. */
+  #waiters: ((open: boolean) => void)[] = [];
+  /** Counts the memory of the request's headers. */
   readonly #head: MemoryShare | undefined;
 
   constructor(stream: H2Stream, headers: IncomingHttpHeaders, date: () => string) {
@@ -57,7 +57,7 @@ export class H2Exchange implements Exchange {
       this.#body.push(chunk);
     };
     stream.onEnd = () => this.#body.finish();
-    stream.onDrain = () => this.#settle(true);
+    stream.onDrain = () => this.#resolveWaiters(true);
     stream.onLate = () => this.#body.fail(requestTimedOut());
     stream.onClose = () => this.#onClose();
   }
@@ -71,9 +71,9 @@ export class H2Exchange implements Exchange {
   }
 
   get signal(): AbortSignal {
-    this.#gone ??= new AbortController();
-    if (this.#closed && !this.#ended) this.#gone.abort(clientDisconnected());
-    return this.#gone.signal;
+    this.#disconnected ??= new AbortController();
+    if (this.#closed && !this.#ended) this.#disconnected.abort(clientDisconnected());
+    return this.#disconnected.signal;
   }
 
   get headersSent(): boolean {
@@ -114,7 +114,7 @@ export class H2Exchange implements Exchange {
   write(chunk: Uint8Array): boolean | Promise<boolean> {
     if (this.closed) return false;
     if (this.#bodyless || this.#stream.write(chunk)) return true;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
   end(trailers?: ResponseHeaders): void {
@@ -138,22 +138,22 @@ export class H2Exchange implements Exchange {
   #onClose(): void {
     this.#closed = true;
     this.#head?.count(0);
-    this.#settle(false);
+    this.#resolveWaiters(false);
     if (this.#ended) {
       void this.#body.return();
       return;
     }
     const reason = clientDisconnected();
     this.#body.fail(reason);
-    this.#gone?.abort(reason);
+    this.#disconnected?.abort(reason);
   }
 
-  #settle(open: boolean): void {
-    for (const resolve of this.#waiting.splice(0)) resolve(open);
+  #resolveWaiters(open: boolean): void {
+    for (const resolve of this.#waiters.splice(0)) resolve(open);
   }
 }
 
-/** What the head of a request takes in memory, about. */
+/** Estimates the memory of the head of a request, in bytes. */
 function headBytes(headers: IncomingHttpHeaders): number {
   let bytes = requestBytes;
   for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0);

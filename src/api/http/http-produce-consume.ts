@@ -18,7 +18,7 @@ import { type AppendContext, appendFor } from "../methods/append.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
-import { offsetOf, parseBody, parseOffset, plainRecordOf, recordOf } from "./produce-consume-json.ts";
+import { offsetOf, parseBody, parseOffset, recordOf, valueRecordOf } from "./produce-consume-json.ts";
 import { readBody } from "./read-body.ts";
 import { consumeResponseLine } from "./record-json.ts";
 
@@ -70,7 +70,7 @@ async function post(exchange: Exchange, call: Call, options: ProduceConsumeOptio
   plainEncodingOnly(exchange);
   const body = await readBody(exchange, options.requestBytesMax, options.memory);
   await workTurns(options.clock).next();
-  const record = plainRecordOf(body) ?? recordOf(parseBody(body));
+  const record = valueRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(exchange, forwardHeader) !== "no";
   using limit = limitOf(exchange, call, options);

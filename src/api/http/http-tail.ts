@@ -1,8 +1,6 @@
 /**
- * `GET /tail`: the log as it grows, for EventSource (server-sent events) and for curl (also one JSON object a line).
- * At the caller's pace: while the caller does not read, nothing is read for it.
- *
- * Never: compresses, skips, polls.
+ * `GET /tail`: the records of the log as they are appended, as server-sent events for EventSource, or as one JSON object
+ * per line for curl. Records are read from the log only as fast as the client takes them.
  */
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
@@ -20,7 +18,7 @@ import { ReadLimit } from "../methods/read-limit.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
 import { metaOf } from "./http-produce-consume.ts";
 import { parseTail } from "./tail-request.ts";
-import { type TailTextCache, type TextForm, textPieces } from "./tail-text.ts";
+import { type TailTextCache, type TextForm, textChunks } from "./tail-text.ts";
 
 export interface TailOptions {
   readonly log: CommitLog;
@@ -29,17 +27,17 @@ export interface TailOptions {
   readonly traffic: Traffic;
   readonly memory: MemoryBudget;
   /** Text that several tails send. */
-  readonly text: TailTextCache;
-  /** How often an idle stream shows that it is alive. */
+  readonly textCache: TailTextCache;
+  /** Interval of the pings of an idle stream. */
   readonly pingMs: number;
 }
 
-/** How one of the two forms writes things. */
+/** The text of one of the two formats of the stream. */
 interface Form extends TextForm {
   readonly contentType: string;
   readonly opening: string;
   readonly ping: string;
-  readonly ending: string;
+  readonly closing: string;
   error(line: string): string;
 }
 
@@ -48,7 +46,7 @@ const events: Form = {
   contentType: "text/event-stream",
   opening: "retry: 2000\n\n",
   ping: ": ping\n\n",
-  ending: "event: end\ndata: {}\n\n",
+  closing: "event: end\ndata: {}\n\n",
   record: (offset, line) => `id: ${offset}\ndata: ${line}\n\n`,
   error: (line) => `event: error\ndata: ${line}\n\n`,
 };
@@ -58,12 +56,12 @@ const lines: Form = {
   contentType: "application/x-ndjson",
   opening: "",
   ping: "\n",
-  ending: "",
+  closing: "",
   record: (_offset, line) => `${line}\n`,
   error: (line) => `{"error":${line}}\n`,
 };
 
-/** About how much is read at once. */
+/** Approximate size of one read. */
 const sliceBytes = 64 * 1024;
 
 /** Serves `/tail`. */
@@ -97,7 +95,7 @@ export async function tail(
     } finally {
       traffic.tails--;
     }
-    endWith(exchange, form.ending);
+    endWith(exchange, form.closing);
     calls.endCall(call);
   } catch (reason) {
     const fault = Fault.from(reason);
@@ -121,7 +119,7 @@ async function stream(
   asked: ReturnType<typeof parseTail>,
   call: Call,
   signal: AbortSignal,
-  { log, clock, traffic, pingMs, memory, text }: TailOptions,
+  { log, clock, traffic, pingMs, memory, textCache }: TailOptions,
 ): Promise<void> {
   const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
   const plan = { start: asked.start, limits, stopAtEnd: false, freshness: {} };
@@ -132,10 +130,10 @@ async function stream(
   const heartbeatMs = pingMs;
   const send = async (slice: BatchSlice): Promise<boolean> => {
     const isShared = asked.limit === 0 && read.from <= slice.firstOffset;
-    const pieces = isShared
-      ? text.pieces(slice, form, asked.format)
-      : textPieces(slice, read.from, limit, form, asked.format);
-    for (const { bytes, records } of pieces) {
+    const chunks = isShared
+      ? textCache.chunks(slice, form, asked.format)
+      : textChunks(slice, read.from, limit, form, asked.format);
+    for (const { bytes, records } of chunks) {
       call.bytesOut += bytes.length;
       traffic.sent(records, bytes.length);
       const written = exchange.write(bytes);

@@ -1,9 +1,9 @@
 /**
- * An Exchange on Node's HTTP/1.1 server.
+ * Implements Exchange for HTTP/1.1, on Node's server.
  *
- * A response may end before its request has arrived whole. Then the rest of the request is read and discarded, for a
- * while: a connection with bytes unread could serve no other request, and closing it would reset it, which can
- * overtake the response. If much is still to come, or it is not known how much, the response says `connection: close`.
+ * A response can end before its request has arrived completely. Then the rest of the request is read and discarded for a
+ * while: a connection with unread bytes cannot serve another request, and closing it resets it, which can discard the
+ * response on its way to the client. If the rest is large or of unknown size, the response says `connection: close`.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../lib/time/clock.ts";
@@ -17,24 +17,24 @@ import {
   type ResponseHeaders,
 } from "./exchange.ts";
 
-/** For a client to take the response and to stop sending. */
+/** Time in which a client must take the response and stop sending. */
 const lingerMs = 2000;
 const lingerBytesMax = 16 * 1024 * 1024;
-/** What a request takes in memory besides the text of its headers. */
+/** Memory of a request besides the text of its headers, in bytes. */
 const requestBytes = 8 * 1024;
-/** So much of a body is read to its end to keep a connection. */
+/** The rest of a body up to this size is read to keep the connection. */
 const keptBytesMax = 256 * 1024;
 
 export interface NodeExchangeOptions {
   readonly clock: Clock;
-  /** Where bytes that are unread, and those that the client has not taken, are counted. */
+  /** Counts the unread bytes of requests and the unsent bytes of responses. */
   readonly memory?: MemoryBudget | undefined;
-  /** The connection encrypts: bytes on their way exist three times. */
+  /** The connection uses TLS: unsent bytes exist three times. Default false. */
   readonly secure?: boolean;
   /** From requestTarget(). */
   readonly target: string;
   readonly authority: string | undefined;
-  /** The client waits for `100 Continue`, which Node has not sent. */
+  /** The client waits for `100 Continue`. Node has not sent it. */
   readonly expectsContinue: boolean;
 }
 
@@ -52,16 +52,16 @@ export class NodeExchange implements Exchange {
   #reading = false;
   #discarding = false;
   #expectsContinue: boolean;
-  #gone: AbortController | undefined;
+  #disconnected: AbortController | undefined;
   #ended = false;
   #written = false;
-  /** The connection ends with the response. */
+  /** True if the connection ends with the response. */
   #closes = false;
-  #waiting: ((open: boolean) => void)[] = [];
+  #waiters: ((open: boolean) => void)[] = [];
   #onRoom: (() => void) | undefined;
-  /** Of the response, what the socket has not taken yet. */
+  /** The bytes of the response that the socket has not taken yet. */
   readonly #unsent: UnsentBytes;
-  /** What the request's headers take. */
+  /** Counts the memory of the request's headers. */
   readonly #head: MemoryShare | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, options: NodeExchangeOptions) {
@@ -84,13 +84,13 @@ export class NodeExchange implements Exchange {
     });
     this.#head = memory?.share("in");
     this.#head?.count(headBytes(request));
-    // Without a listener an error of either would end the process.
+    // An error without a listener would end the process.
     request.on("error", () => undefined);
     response.on("error", () => undefined);
     response.on("drain", () => {
       this.#unsent.update();
-      this.#settle(true);
-      this.#tellRoom();
+      this.#resolveWaiters(true);
+      this.#callOnRoom();
     });
     response.on("finish", () => this.#unsent.update());
     response.on("close", () => this.#onClose());
@@ -114,11 +114,11 @@ export class NodeExchange implements Exchange {
   }
 
   get signal(): AbortSignal {
-    if (this.#gone === undefined) {
-      this.#gone = new AbortController();
-      if (this.#response.closed && !this.#ended) this.#gone.abort(clientDisconnected());
+    if (this.#disconnected === undefined) {
+      this.#disconnected = new AbortController();
+      if (this.#response.closed && !this.#ended) this.#disconnected.abort(clientDisconnected());
     }
-    return this.#gone.signal;
+    return this.#disconnected.signal;
   }
 
   get headersSent(): boolean {
@@ -149,7 +149,7 @@ export class NodeExchange implements Exchange {
   respond(status: number, headers: ResponseHeaders): void {
     if (this.closed || this.headersSent) return;
     this.#writeHead(status, headers);
-    // They leave with the first piece of the body, or by themselves when it takes its time.
+    // The headers leave with the first chunk of the body, or alone if it does not follow in this turn.
     queueMicrotask(() => {
       if (!this.#written && !this.closed) this.#response.flushHeaders();
     });
@@ -161,7 +161,7 @@ export class NodeExchange implements Exchange {
     const room = this.#response.write(chunk);
     this.#unsent.wrote([chunk]);
     if (room) return true;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
   end(trailers?: ResponseHeaders): void {
@@ -192,21 +192,21 @@ export class NodeExchange implements Exchange {
     this.#response.writeHead(status, isLast ? { ...merged, connection: "close" } : { ...merged });
   }
 
-  #tellRoom(): void {
+  #callOnRoom(): void {
     const callback = this.#onRoom;
     this.#onRoom = undefined;
     callback?.();
   }
 
-  /** Of the request, bytes that may still come. */
+  /** Returns the largest number of bytes of the request that can follow. */
   #restMax(): number {
     if (this.headers["transfer-encoding"] !== undefined) return Number.POSITIVE_INFINITY;
     return Number(this.headers["content-length"] ?? 0);
   }
 
   /**
-   * Ends the response. If the connection ends with it, Node closes the socket at once, so the end is put off until the
-   * rest of the request has been read.
+   * Ends the response. If the connection ends with it, Node closes the socket at once, so the response is ended only
+   * after the rest of the request has been read.
    */
   #finish(body: string | Uint8Array | undefined): void {
     const request = this.#request;
@@ -229,7 +229,7 @@ export class NodeExchange implements Exchange {
     }
   }
 
-  /** Reads the rest of the request. Calls back at its end, or with false when that takes too long or too much. */
+  /** Reads and discards the rest of the request. Calls back with true at its end, with false at a limit. */
   #discardRest(onEnd: (whole: boolean) => void): void {
     const request = this.#request;
     this.#discarding = true;
@@ -258,21 +258,21 @@ export class NodeExchange implements Exchange {
     this.#unsent.close();
     this.#head?.count(0);
     this.#onRoom = undefined;
-    this.#settle(false);
+    this.#resolveWaiters(false);
     if (this.#ended) return;
     const reason = clientDisconnected();
     this.#body.fail(reason);
-    this.#gone?.abort(reason);
+    this.#disconnected?.abort(reason);
   }
 
-  #settle(open: boolean): void {
-    for (const resolve of this.#waiting.splice(0)) resolve(open);
+  #resolveWaiters(open: boolean): void {
+    for (const resolve of this.#waiters.splice(0)) resolve(open);
   }
 }
 
 /**
- * The target and the authority of a request, or what is wrong with them. A target in absolute form (RFC 9112 §3.2.2)
- * carries the authority that counts.
+ * Returns the target and the authority of a request, or why they are invalid. The authority of a target in absolute form
+ * replaces the Host field (RFC 9112 §3.2.2).
  */
 export function requestTarget(
   request: IncomingMessage,
@@ -293,7 +293,7 @@ export function requestTarget(
   return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
 }
 
-/** What the head of a request takes in memory, about: names and values twice, as they came and by name. */
+/** Estimates the memory of the head of a request, in bytes. Node keeps names and values twice. */
 function headBytes({ rawHeaders, url = "" }: IncomingMessage): number {
   let bytes = requestBytes + url.length;
   for (const text of rawHeaders) bytes += 2 * text.length;

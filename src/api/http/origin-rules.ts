@@ -1,18 +1,16 @@
 /**
- * What browsers may do: other origins by allow-list (CORS), state changes from the same origin only, and no page of a
- * foreign name that was made to point at this machine (DNS rebinding). Pure.
+ * What pages in a browser can do. Other origins need an allow-list (CORS), and the answer is never `*`. State changes need
+ * the same or a listed origin. On plaintext, names that are not configured are refused (DNS rebinding).
  *
- * Why: a browser attaches a client certificate by itself, and reaches a server on loopback, whatever page is open.
- *
- * Never: answers `*`.
+ * The reason: a browser attaches a client certificate by itself and reaches servers on loopback, from any page.
  */
 import { isIP } from "node:net";
 import { cors } from "@connectrpc/connect";
 
 export interface OriginRules {
-  /** Other origins whose pages may call, such as `https://example.org`. */
+  /** Other origins whose pages can call this server, such as `https://example.org`. */
   readonly origins: readonly string[];
-  /** Names a plaintext caller may call this server by, besides localhost and addresses. */
+  /** Names of this server on plaintext connections, in addition to localhost and addresses. */
   readonly hosts: readonly string[];
 }
 
@@ -27,7 +25,7 @@ const allowHeaders = [
 ].join(", ");
 const exposeHeaders = [...cors.exposedHeaders, "x-request-id"].join(", ");
 
-/** Response headers for a request that carries this Origin; undefined when that origin is not allowed. */
+/** Returns the response headers for a request with this Origin; undefined if the origin is not allowed. */
 export function corsHeaders(
   origin: string,
   rules: OriginRules,
@@ -40,7 +38,7 @@ export function corsHeaders(
   };
 }
 
-/** What a preflight answers, besides corsHeaders. */
+/** The headers of the response to a preflight, in addition to corsHeaders. */
 export const preflightHeaders: Readonly<Record<string, string>> = {
   "access-control-allow-methods": cors.allowedMethods.join(", "),
   "access-control-allow-headers": allowHeaders,
@@ -51,21 +49,21 @@ export interface Provenance {
   readonly origin: string | undefined;
   /** The header Sec-Fetch-Site. */
   readonly fetchSite: string | undefined;
-  /** `https://host:port` as the caller names this server. */
+  /** The origin of this server as the client names it: `https://host:port`. */
   readonly self: string;
 }
 
 /**
- * May a page from there change something here? Programs that are not browsers send neither header. No page can set
- * Sec-Fetch-Site itself; behind a proxy that speaks TLS it is what says that a page is this server's own.
+ * Returns whether a request of this provenance can change state. Programs that are not browsers send neither header. A
+ * page cannot set Sec-Fetch-Site itself. Behind a proxy that terminates TLS, only this header shows the same origin.
  */
-export function mayChange({ origin, fetchSite, self }: Provenance, rules: OriginRules): boolean {
+export function canChangeState({ origin, fetchSite, self }: Provenance, rules: OriginRules): boolean {
   if (fetchSite === "same-origin") return true;
   if (origin !== undefined) return origin === self || rules.origins.includes(origin);
   return fetchSite === undefined || fetchSite === "same-origin" || fetchSite === "none";
 }
 
-/** Is this a name that a plaintext caller may use: localhost, an address, or a configured one? */
+/** Returns whether a plaintext client can use this name: localhost, an address or a configured name. */
 export function isKnownHost(authority: string, rules: OriginRules): boolean {
   const host = hostOf(authority).toLowerCase();
   return (
@@ -76,7 +74,7 @@ export function isKnownHost(authority: string, rules: OriginRules): boolean {
   );
 }
 
-/** `[::1]:80` → `::1`, `localhost:80` → `localhost`. What is not of these forms is answered as it is. */
+/** `[::1]:80` → `::1`, `localhost:80` → `localhost`. Text of another form is returned unchanged. */
 function hostOf(authority: string): string {
   if (!authority.startsWith("[")) return beforePort(authority) ?? authority;
   const close = authority.indexOf("]");
@@ -84,7 +82,7 @@ function hostOf(authority: string): string {
   return close > 0 && isWhole ? authority.slice(1, close) : authority;
 }
 
-/** The text before `:digits` at the end; undefined when it does not end so. */
+/** Returns the text before `:digits` at the end; undefined if there is no port. */
 function beforePort(authority: string): string | undefined {
   const colon = authority.lastIndexOf(":");
   return colon >= 0 && isDigits(authority, colon + 1) ? authority.slice(0, colon) : undefined;
@@ -98,10 +96,10 @@ function isDigits(text: string, from: number): boolean {
   return from < text.length;
 }
 
-/** `ffff:…:ffff:255.255.255.255`, with room for a port. */
+/** Longer than `ffff:…:ffff:255.255.255.255` with a port. */
 const bareIpv6CharsMax = 64;
 
-/** Node's own HTTP/2 client leaves out the brackets around an IPv6 address: `::1:80` → `[::1]:80`. */
+/** `::1:80` → `[::1]:80`: Node's HTTP/2 client leaves out the brackets around an IPv6 address. */
 export function bracketIpv6(authority: string): string {
   if (authority.length > bareIpv6CharsMax) return authority;
   const host = beforePort(authority);

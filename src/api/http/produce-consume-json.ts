@@ -1,11 +1,11 @@
 /**
- * The JSON bodies of chapter 1's routes: strict where a mistake would lose data, lenient where the book is. Pure.
+ * Decodes the JSON bodies of the routes `POST /` and `GET /`.
  *
  *   POST /   {"record": {"value": base64?, "key": base64?, "headers": [{"key": text, "value": base64?}]?}}
  *   GET /    {"offset": 0 … 2^53−1}
  *
- * Unknown fields are ignored, and so are the offset, term and type that a client may send. Nothing is coerced: a
- * string is not a number, and 1.0 is not an offset. Depth and number of values are bounded before the body is parsed.
+ * Unknown fields are ignored, and so are the offset, term and type that a client can send. Values are not coerced: a
+ * string is not a number, and 1.0 is not an offset. Depth and number of values are checked before the body is parsed.
  */
 import { Fault } from "../../fault.ts";
 import type { NewRecord, RecordHeader } from "../../log/mod.ts";
@@ -24,16 +24,19 @@ const isObject = (value: unknown): value is Json =>
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The object in a body, parsed. */
+/** The parsed object of a body. */
 export interface JsonBody {
   readonly tree: Json;
-  /** The text of a member of the outermost object, as it was sent; undefined when there is none. */
+  /** Returns the text of a member of the outermost object as the client sent it; undefined if there is none. */
   textOf(member: string): string | undefined;
 }
 
 const limits = { ...jsonLimits, findDuplicate: true };
 
-/** The object in a body. Throws Fault "bad-request", and "too-large" for too many values (json-scan.ts). */
+/**
+ * Parses the object of a body.
+ * @throws Fault "bad-request" if it is not a JSON object, "too-large" for too many values
+ */
 export function parseBody(body: Uint8Array): JsonBody {
   if (body.length === 0) reject("the body is empty, expected a JSON object");
   const shape = scanJson(body, limits);
@@ -55,22 +58,22 @@ export function parseBody(body: Uint8Array): JsonBody {
   };
 }
 
-const plainHead = '{"record":{"value":"';
-const plainTail = '"}}';
+const valueHead = '{"record":{"value":"';
+const valueTail = '"}}';
 
 /**
- * The record of a body that is exactly `{"record":{"value":"…"}}`, as programs send it; undefined for any other, which
- * then is parsed.
+ * Returns the record of a body that is exactly `{"record":{"value":"…"}}`, without parsing it; undefined for any other
+ * body.
  */
-export function plainRecordOf(body: Buffer): NewRecord | undefined {
-  if (body.length < plainHead.length + plainTail.length) return undefined;
+export function valueRecordOf(body: Buffer): NewRecord | undefined {
+  if (body.length < valueHead.length + valueTail.length) return undefined;
   const text = body.toString("latin1");
-  if (!text.startsWith(plainHead) || !text.endsWith(plainTail)) return undefined;
-  const value = parseBase64(text.slice(plainHead.length, -plainTail.length));
+  if (!text.startsWith(valueHead) || !text.endsWith(valueTail)) return undefined;
+  const value = parseBase64(text.slice(valueHead.length, -valueTail.length));
   return value === undefined ? undefined : { value };
 }
 
-/** The record of a `POST /`. */
+/** Returns the record of a `POST /`. */
 export function recordOf({ tree }: JsonBody): NewRecord {
   const record = tree["record"];
   if (record === undefined || record === null) return reject("record is missing", "record");
@@ -82,7 +85,7 @@ export function recordOf({ tree }: JsonBody): NewRecord {
   };
 }
 
-/** The offset of a `GET /` with a body. */
+/** Returns the offset of a `GET /` with a body. */
 export function offsetOf({ tree, textOf }: JsonBody): Offset {
   const offset = tree["offset"];
   if (offset === undefined) return reject("offset is missing", "offset");
@@ -91,7 +94,7 @@ export function offsetOf({ tree, textOf }: JsonBody): Offset {
   return parseOffset(textOf("offset") ?? "");
 }
 
-/** What was found instead, in a few words. */
+/** Describes the value that was sent instead of a number. */
 function shown(value: unknown): string {
   if (typeof value === "string")
     return value.length > 40 ? "a string" : `the string ${JSON.stringify(value)}`;
@@ -99,7 +102,10 @@ function shown(value: unknown): string {
   return Array.isArray(value) ? "a list" : "an object";
 }
 
-/** The text of a whole number in 0 … 2^53−1. Throws Fault "bad-request". */
+/**
+ * Parses a whole number in 0 … 2^53−1.
+ * @throws Fault "bad-request"
+ */
 export function parseOffset(text: string): Offset {
   const offset = /^(0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(offset)) return offset;
@@ -109,12 +115,12 @@ export function parseOffset(text: string): Offset {
 function bytesOf(value: unknown, field: string): Uint8Array {
   if (value === undefined || value === null) return new Uint8Array(0);
   if (typeof value !== "string") return reject(`${field} must be a base64 string`, field);
-  // Line ends inside are accepted, as by the book's server: base64(1) prints them.
+  // Line ends inside are accepted: base64(1) prints them.
   const bytes = parseBase64(withoutLineEnds(value));
   return bytes ?? reject(`${field} is not valid base64, which is in the standard alphabet and padded`, field);
 }
 
-/** The same text without CR and LF. A regular expression would make a string of each part between two of them. */
+/** Returns the text without CR and LF. A regular expression would create a string for each line. */
 function withoutLineEnds(text: string): string {
   if (!text.includes("\n") && !text.includes("\r")) return text;
   const bytes = Buffer.from(text);

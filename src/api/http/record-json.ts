@@ -1,12 +1,11 @@
 /**
- * Records as JSON objects, for chapter 1's routes, for /tail and for the command line. Bytes are base64. Pure.
- *
- * Never: rounds a number; offsets and times are plain ones below 2^53.
+ * Encodes records as JSON objects, for the routes `/` and `/tail` and for the command line. Bytes are base64. Offsets and
+ * times are JSON numbers below 2^53.
  */
 import type { RecordHeader, RecordParts } from "../../log/mod.ts";
 import type { Offset } from "../../types.ts";
 
-/** A record with its place. */
+/** A record with its offset and timestamp. */
 export interface PlacedRecord extends RecordParts {
   readonly offset: Offset;
   readonly timestampMs: number;
@@ -20,8 +19,8 @@ const headersOf = (headers: readonly RecordHeader[]): object[] =>
   headers.map(({ key, value }) => ({ key, value: base64(value) }));
 
 /**
- * `{"offset":0,"timestamp_ms":…,"key":…,"headers":[…],"value":…}`; key and headers only where there are any. With a
- * format, `text` or `json` stands in place of `value`, unless the value is not valid as such.
+ * Returns `{"offset":0,"timestamp_ms":…,"key":…,"headers":[…],"value":…}`, without `key` and `headers` if they are
+ * empty. With the format text or json, `text` or `json` replaces `value` if the value is valid in that format.
  */
 export function recordLine(record: PlacedRecord, format: ValueFormat = "base64"): string {
   const placed = JSON.stringify({
@@ -33,7 +32,7 @@ export function recordLine(record: PlacedRecord, format: ValueFormat = "base64")
   return `${placed.slice(0, -1)},${valueMember(record.value, format)}}`;
 }
 
-/** Chapter 1's answer: `{"record":{"value":"…","offset":0}}`, the rest only when there is a key or a header. */
+/** Returns the response to `GET /`: `{"record":{"value":"…","offset":0}}`, with more members if there is a key or a header. */
 export function consumeResponseLine(record: PlacedRecord): string {
   const { value, offset, key, headers } = record;
   if (key.length === 0 && headers.length === 0)
@@ -50,7 +49,7 @@ export function consumeResponseLine(record: PlacedRecord): string {
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** `"value":…`, `"text":…` or `"json":…`. JSON stands as it came, on one line: parsing would round its numbers. */
+/** Returns `"value":…`, `"text":…` or `"json":…`. JSON is copied on one line: parsing would round its numbers. */
 function valueMember(value: Uint8Array, format: ValueFormat): string {
   if (format !== "base64") {
     try {
@@ -59,18 +58,17 @@ function valueMember(value: Uint8Array, format: ValueFormat): string {
       JSON.parse(text);
       return `"json":${text.replace(/[\r\n]+/g, " ").trim()}`;
     } catch {
-      // Not valid as such: base64 says so by its name.
+      // Not valid in this format: the value is sent as base64.
     }
   }
   return `"value":"${base64(value)}"`;
 }
 
 /**
- * Bytes of base64 as the book's server reads it: the standard alphabet, padded; undefined for anything else. To accept
- * more would be to store what another server of chapter 1 refuses.
+ * Decodes base64 in the standard alphabet with padding. Returns undefined for any other text.
  *
- * Node's decoder skips what is not base64 and takes the URL alphabet too. An ASCII text in which it skipped something
- * decodes to fewer bytes than its length says.
+ * Node's decoder skips characters that are not base64 and accepts the URL alphabet. An ASCII text in which it skipped
+ * characters decodes to fewer bytes than its length implies.
  */
 export function parseBase64(text: string): Buffer | undefined {
   if (text.length % 4 !== 0 || text.includes("-") || text.includes("_")) return undefined;

@@ -1,18 +1,18 @@
 /**
- * Times as RFC 3339 §5.6 writes them, as milliseconds since 1970. Pure.
+ * Parses times of RFC 3339 §5.6 into milliseconds since 1970.
  *
  *   2026-01-31T12:00:00Z      2026-01-31t12:00:00.25+01:00
  *
- * The date must exist (2026-02-30 does not). A leap second, :60, is accepted only where UTC can have one: in the last
- * minute of a month. Unix time has no number for it, so it is the instant after it. A fraction of a millisecond is
- * rounded up: a read from that time begins with the first record that is not before it.
+ * The date must exist (2026-02-30 does not). A leap second, :60, is accepted only in the last minute of a month in UTC.
+ * Unix time has no number for it, so it becomes the second after it. A fraction of a millisecond is rounded up: a read
+ * from that time begins with the first record that is not before it.
  */
 
 const form = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,100}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
 const minuteMs = 60_000;
 
-/** Undefined for a text that is not such a time. May be negative: before 1970. */
+/** Returns the time, negative before 1970; undefined if the text is not such a time. */
 export function parseRfc3339(text: string): number | undefined {
   const parts = form.exec(text);
   if (parts === null) return undefined;
@@ -31,13 +31,13 @@ export function parseRfc3339(text: string): number | undefined {
   const offsetMs = sign * (offsetHours * 60 + offsetMinutes) * minuteMs;
   const minuteStart = dayMs(year, month, day) + (hour * 60 + minute) * minuteMs - offsetMs;
   if (second === 60) {
-    const behind = minuteStart + minuteMs;
-    return isMonthStart(behind) ? behind : undefined;
+    const after = minuteStart + minuteMs;
+    return isMonthStart(after) ? after : undefined;
   }
   return minuteStart + second * 1000 + fractionMs(parts[7] ?? "");
 }
 
-/** Milliseconds of the digits behind the point, rounded up. */
+/** Returns the milliseconds of the digits after the point, rounded up. */
 function fractionMs(digits: string): number {
   const whole = Number(digits.slice(0, 3).padEnd(3, "0"));
   return /[1-9]/.test(digits.slice(3)) ? whole + 1 : whole;
@@ -49,7 +49,7 @@ function daysOf(year: number, month: number): number {
   return [4, 6, 9, 11].includes(month) ? 30 : 31;
 }
 
-/** Date.UTC takes the years 0 to 99 for 1900 to 1999. */
+/** Date.UTC would read the years 0 to 99 as 1900 to 1999. */
 function dayMs(year: number, month: number, day: number): number {
   return new Date(0).setUTCFullYear(year, month - 1, day);
 }

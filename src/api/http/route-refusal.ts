@@ -2,7 +2,6 @@
  * Responses to requests that reach no method and no route, in the protocol of the client: a gRPC status, the end of a
  * Connect stream, or an HTTP status with one line of JSON. The body of the request is not read.
  */
-
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { Fault } from "../../fault.ts";
@@ -12,18 +11,18 @@ import { jsonOptions } from "../connect/json-options.ts";
 import { type Exchange, headerOf, pathOf, quoted, type ResponseHeaders } from "./exchange.ts";
 
 export interface Refusal {
-  /** What every client is told. */
+  /** Sent to clients of every protocol. */
   readonly fault: Fault;
-  /** The status of HTTP, for clients that read the outcome from it. */
+  /** The HTTP status, for clients that read the outcome from it. */
   readonly status: number;
   readonly headers?: ResponseHeaders;
 }
 
-type Framing = "grpc" | "grpc-web" | "connect-stream" | "plain";
+type Framing = "grpc" | "grpc-web" | "connect-stream" | "http";
 
 const endStreamFlag = 0x02;
 
-/** Ends the exchange with the refusal. */
+/** Sends the refusal and ends the exchange. */
 export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refusal): void {
   const type = headerOf(exchange, "content-type") ?? "";
   const noStore = { "cache-control": "no-store", ...headers };
@@ -33,7 +32,7 @@ export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refu
       exchange.end(Object.fromEntries(grpcStatusOf(connectErrorOf(fault))));
       return;
     case "grpc-web": {
-      // Trailers-only: without a message, the trailers may stand among the headers.
+      // Trailers-Only: in a response without a message, the trailers are sent as headers.
       const trailers = Object.fromEntries(grpcStatusOf(connectErrorOf(fault)));
       const mode = type.startsWith("application/grpc-web-text") ? "grpc-web-text" : "grpc-web";
       exchange.send(200, { ...noStore, "content-type": `application/${mode}+proto`, ...trailers }, "");
@@ -45,7 +44,7 @@ export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refu
       exchange.send(200, { ...noStore, "content-type": type }, body);
       return;
     }
-    case "plain": {
+    case "http": {
       const { message, written } = fault;
       const body = `${JSON.stringify({ code: codeName(codeOf(fault)), message, written })}\n`;
       exchange.send(status, { ...noStore, "content-type": "application/json" }, body);
@@ -53,16 +52,16 @@ export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refu
   }
 }
 
-/** A client that made a mistake in the protocol gets the status of HTTP. */
+/** A client that made a mistake in the protocol gets the HTTP status. */
 function framingOf(type: string, status: number): Framing {
   const [, web] = /^application\/grpc(-web(?:-text)?)?(?=[+; ]|$)/i.exec(type) ?? [];
-  if (status === 505) return "plain";
+  if (status === 505) return "http";
   if (/^application\/grpc(?=[-+; ]|$)/i.test(type)) return web === undefined ? "grpc" : "grpc-web";
-  if (status === 415 || status === 405) return "plain";
-  return /^application\/connect\+(json|proto)$/.test(type) ? "connect-stream" : "plain";
+  if (status === 415 || status === 405) return "http";
+  return /^application\/connect\+(json|proto)$/.test(type) ? "connect-stream" : "http";
 }
 
-/** Refuses what Connect's handlers answer with nothing but a status. */
+/** Refuses a request to which Connect's handlers respond with only a status. */
 export function refuseRpc(exchange: Exchange, status: number, allowed: readonly string[] = ["POST"]): void {
   const headers: Record<string, string> = {};
   if (status === 405) headers["allow"] = allowed.join(", ");
@@ -82,7 +81,7 @@ function faultOf(exchange: Exchange, status: number): Fault {
         message: `${quoted(exchange.method)} is not for ${path}; use POST`,
       });
     case 415:
-      // Code "unknown", as Connect's specification maps this status and as gRPC servers answer an unknown codec.
+      // Code "unknown": Connect's specification maps this status to it, and gRPC servers send it for an unknown codec.
       return new Fault("unknown", {
         message:
           `content type ${quoted(headerOf(exchange, "content-type") ?? "(none)")} does not suit ${path}; ` +

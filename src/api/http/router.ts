@@ -19,7 +19,13 @@ import { type Exchange, headerOf, pathOf, quoted } from "./exchange.ts";
 import { H2Exchange } from "./h2-exchange.ts";
 import { type ProduceConsumeOptions, serveProduceConsume } from "./http-produce-consume.ts";
 import { type TailOptions, tail } from "./http-tail.ts";
-import { corsHeaders, isKnownHost, mayChange, type OriginRules, preflightHeaders } from "./origin-rules.ts";
+import {
+  canChangeState,
+  corsHeaders,
+  isKnownHost,
+  type OriginRules,
+  preflightHeaders,
+} from "./origin-rules.ts";
 import { refuse } from "./route-refusal.ts";
 import { recordUnroutedRequest } from "./unrouted-requests.ts";
 
@@ -63,7 +69,7 @@ export function createRouter(options: RouterOptions): Router {
       return undefined;
     }
     // Before any route: a browser asks by a preflight for some content types only, and a page may have got around it.
-    if (exchange.method !== "GET" && !mayChange(provenanceOf(exchange, caller, origin), origins)) {
+    if (exchange.method !== "GET" && !canChangeState(provenanceOf(exchange, caller, origin), origins)) {
       const message = `a page of ${quoted(origin ?? "another site")} may not do this; --cors-origins lists those that may`;
       recordUnroutedRequest(begin, exchange, caller, "permission_denied");
       refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });

@@ -1,24 +1,22 @@
 /**
- * The dashboard's files at /ui/. They are read once, into memory, when the first page is asked for; a request's path
- * is only ever looked up among them, so it cannot name anything else. Names with a hash are kept by browsers for
- * ever, the others are revalidated by ETag; a compressed twin (.br, .gz) made by the build is sent to who takes it.
+ * Serves the files of the dashboard at /ui/. The first request reads all files into memory. A path is only looked up
+ * among them, so a request cannot reach any other file. Browsers cache files with a hash in their name without limit and
+ * revalidate the others by ETag. A client that accepts it gets the compressed copy (.br, .gz) that the build made.
  *
- * Where the page was not built, every answer is 503 and says what to run; the next request looks again.
- *
- * Never: compresses, follows a link, allows a script or a connection from elsewhere.
+ * If the dashboard is not built, each response is 503 and names the command. The next request looks for the files again.
  */
 import { createHash } from "node:crypto";
 import type { Disk } from "../../lib/disk/disk.ts";
 import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./exchange.ts";
 
-/** What the pages need of an exchange. */
+/** The part of an exchange that static files need. */
 export type AssetExchange = Pick<Exchange, "method" | "target" | "headers" | "send">;
 
 export interface AssetsOptions {
   readonly disk: Disk;
-  /** Where `npm run build:web` puts its files. */
+  /** The output directory of `npm run build:web`. */
   readonly directory: string;
-  /** Origins of the other nodes, e.g. `https://10.0.0.2:8400`: the page goes on there when this node is gone. */
+  /** Origins of the other nodes, such as `https://10.0.0.2:8400`. The page uses them if this node is unreachable. */
   connectOrigins(): readonly string[];
 }
 
@@ -41,7 +39,7 @@ const types: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/** Answers requests below /ui; false for any other path. */
+/** Returns a function that serves requests below /ui, and returns false for any other path. */
 export function createAssets(options: AssetsOptions): (exchange: AssetExchange) => boolean {
   let loaded: Assets | undefined;
   return (exchange) => {
@@ -49,10 +47,14 @@ export function createAssets(options: AssetsOptions): (exchange: AssetExchange) 
     if (path !== "/ui" && !path.startsWith("/ui/")) return false;
     loaded ??= load(options);
     if (exchange.method !== "GET" && exchange.method !== "HEAD") {
-      exchange.send(405, { ...plainHeaders, allow: "GET, HEAD" }, "the dashboard is only read\n");
+      exchange.send(
+        405,
+        { ...plainHeaders, allow: "GET, HEAD" },
+        "the dashboard supports GET and HEAD only\n",
+      );
     } else if (loaded === undefined) notBuilt(exchange);
     else if (path === "/ui") exchange.send(308, { ...plainHeaders, location: "/ui/" }, "");
-    else answer(exchange, loaded.get(path.slice("/ui/".length) || "index.html"), options);
+    else sendAsset(exchange, loaded.get(path.slice("/ui/".length) || "index.html"), options);
     return true;
   };
 }
@@ -62,9 +64,9 @@ const plainHeaders = {
   "cache-control": "no-store",
 };
 
-function answer(exchange: AssetExchange, asset: Asset | undefined, options: AssetsOptions): void {
+function sendAsset(exchange: AssetExchange, asset: Asset | undefined, options: AssetsOptions): void {
   if (asset === undefined) {
-    exchange.send(404, plainHeaders, "there is no such file in the dashboard; it begins at /ui/\n");
+    exchange.send(404, plainHeaders, "no such file in the dashboard; it starts at /ui/\n");
     return;
   }
   const [encoding, bytes] = chosen(asset, headerOf(exchange, "accept-encoding") ?? "");
@@ -86,16 +88,19 @@ function answer(exchange: AssetExchange, asset: Asset | undefined, options: Asse
   exchange.send(isKnown ? 304 : 200, headers, bytes);
 }
 
-/** Scripts, styles and workers from here only, nothing inline; calls to here and to the cluster's other nodes. */
+/**
+ * Returns the content security policy: scripts, styles and workers from this server only, nothing inline; calls to this
+ * server and to the other nodes of the cluster.
+ */
 export function contentPolicy(connectOrigins: readonly string[]): string {
-  const elsewhere = connectOrigins.filter((origin) => /^https?:\/\/[\w.:[\]-]+$/.test(origin));
+  const others = connectOrigins.filter((origin) => /^https?:\/\/[\w.:[\]-]+$/.test(origin));
   return [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
     "img-src 'self'",
     "worker-src 'self'",
-    `connect-src ${["'self'", ...elsewhere].join(" ")}`,
+    `connect-src ${["'self'", ...others].join(" ")}`,
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
@@ -116,7 +121,7 @@ function chosen(asset: Asset, accepted: string): readonly ["br" | "gzip" | undef
   return [undefined, asset.plain];
 }
 
-/** All files by their path below /ui/, or undefined when the page was not built. */
+/** Reads all files by their path below /ui/. Returns undefined if the dashboard is not built. */
 function load({ disk, directory }: AssetsOptions): Assets | undefined {
   if (!disk.exists(`${directory}/index.html`)) return undefined;
   const folder = (below: string): [string, string][] =>
@@ -129,7 +134,7 @@ function load({ disk, directory }: AssetsOptions): Assets | undefined {
     const type = types[name.split(".").at(-1) ?? ""];
     if (type === undefined) continue;
     const plain = readWhole(disk, file);
-    const twin = (suffix: string): Uint8Array | undefined => {
+    const compressed = (suffix: string): Uint8Array | undefined => {
       const path = files.get(`${name}.${suffix}`);
       return path === undefined ? undefined : readWhole(disk, path);
     };
@@ -139,8 +144,8 @@ function load({ disk, directory }: AssetsOptions): Assets | undefined {
       hashed: name.startsWith("assets/"),
       etag,
       plain,
-      br: twin("br"),
-      gzip: twin("gz"),
+      br: compressed("br"),
+      gzip: compressed("gz"),
     });
   }
   return assets;

@@ -1,10 +1,8 @@
 /**
- * What a `GET /tail` asks for. Pure.
+ * Parses the query of `GET /tail`. Unknown parameters are refused.
  *
  *   from   := N | start | end | -N | @unix-ms | RFC 3339 (rfc3339.ts)      default end
  *   limit  := N (1 …)      format := base64 | text | json
- *
- * Never: ignores what it does not understand.
  */
 import { Fault } from "../../fault.ts";
 import type { ReadStart } from "../../types.ts";
@@ -14,19 +12,22 @@ import { parseRfc3339 } from "./rfc3339.ts";
 
 export interface TailRequest {
   readonly start: ReadStart;
-  /** Records to send; 0 is no limit. */
+  /** Number of records to send; 0 means no limit. */
   readonly limit: number;
   readonly format: ValueFormat;
 }
 
-/** How much of a text that is refused is repeated. */
+/** Characters of a refused text that the message repeats. */
 const shownCharsMax = 64;
 
 const reject = (message: string, field: string): never => {
   throw new Fault("bad-request", { message, facts: { field } });
 };
 
-/** Throws Fault "bad-request". `lastEventId` wins over from: the read goes on behind it. */
+/**
+ * Parses a query. `lastEventId` wins over `from`: the read continues after that record.
+ * @throws Fault "bad-request"
+ */
 export function parseTail(query: string, lastEventId: string | undefined): TailRequest {
   const params = new URLSearchParams(query);
   for (const name of params.keys()) {
@@ -43,7 +44,7 @@ export function parseTail(query: string, lastEventId: string | undefined): TailR
   if (limit !== null && !(/^[1-9]\d*$/.test(limit) && Number.isSafeInteger(Number(limit)))) {
     return reject("limit must be a whole number from 1 on", "limit");
   }
-  // A plus sign in a query is a space, and a caller who writes +02:00 means the plus sign.
+  // URLSearchParams decodes a plus sign as a space. In +02:00 a plus sign is meant.
   const start =
     lastEventId === undefined || lastEventId === ""
       ? parseFrom((params.get("from") ?? "end").replace(/ (?=\d\d:\d\d$)/, "+"))
@@ -56,7 +57,10 @@ function parseLastEventId(text: string): number {
   return reject(`Last-Event-ID must be the offset of the last record seen, not "${text}"`, "Last-Event-ID");
 }
 
-/** Where to start, as people write it; the command line uses it too. Throws Fault "bad-request". */
+/**
+ * Parses the start of a read. The command line uses it too.
+ * @throws Fault "bad-request"
+ */
 export function parseFrom(from: string): ReadStart {
   if (from === "end") return { end: true };
   if (from === "start") return { fromTimeMs: 0 };
@@ -64,7 +68,7 @@ export function parseFrom(from: string): ReadStart {
   if (/^-\d+$/.test(from)) return { last: parseOffset(from.slice(1)) };
   if (/^@\d+$/.test(from)) return { fromTimeMs: parseOffset(from.slice(1)) };
   const timeMs = parseRfc3339(from);
-  // Every record is younger than 1970.
+  // No record is older than 1970.
   if (timeMs !== undefined) return { fromTimeMs: Math.max(0, timeMs) };
   const found = from.length > shownCharsMax ? `${from.slice(0, shownCharsMax)}…` : from;
   const hint = /^\d{4}-\d\d-\d\d/.test(from)

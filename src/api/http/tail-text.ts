@@ -1,46 +1,46 @@
 /**
- * Slices as the text of `/tail`, in pieces that are worth a write each. What many tails at the end of the log would
- * render alike is rendered once, piece by piece, and kept: the newest slices, at most 64 and 8 MiB with their text.
+ * Renders slices as the text of `/tail`, in chunks of about 64 KiB. Tails at the end of the log send the same text, so it
+ * is rendered once and cached: the newest slices, at most 64 and at most 8 MiB with their text.
  */
 import { decodeRecord, RecordCursor } from "../../log/mod.ts";
 import type { BatchSlice, Offset } from "../../types.ts";
 import type { ReadLimit } from "../methods/read-limit.ts";
 import { recordLine, type ValueFormat } from "./record-json.ts";
 
-/** About how much is gathered before it is written. */
-const pieceBytes = 64 * 1024;
-/** Kept for other tails: slices, and their text. */
-const keptBytesMax = 8 * 1024 * 1024;
-const keptMax = 64;
+/** Approximate size of a chunk. */
+const chunkBytes = 64 * 1024;
+/** Limits of the cache: bytes of slices and text, and number of slices. */
+const cacheBytesMax = 8 * 1024 * 1024;
+const cacheSlicesMax = 64;
 
-/** How a record becomes text. The same function object stands for the same text. */
+/** How a record becomes text. */
 export interface TextForm {
-  /** What tells it from other forms. */
+  /** Unique among the forms. */
   readonly name: string;
   record(offset: Offset, line: string): string;
 }
 
-export interface TextPiece {
+export interface TextChunk {
   readonly bytes: Buffer;
   readonly records: number;
 }
 
-/** The pieces of the slice's records from `from` on, as far as the limit lets them through. */
-export function* textPieces(
+/** Renders the records of the slice from `from` on, up to the limit. */
+export function* textChunks(
   slice: BatchSlice,
   from: Offset,
   limit: ReadLimit | undefined,
   form: TextForm,
   format: ValueFormat,
-): Generator<TextPiece, void, undefined> {
+): Generator<TextChunk, void, undefined> {
   const cursor = new RecordCursor(slice.frames, from);
   let text = "";
   let records = 0;
-  const piece = (): TextPiece => {
-    const made = { bytes: Buffer.from(text), records };
+  const flush = (): TextChunk => {
+    const chunk = { bytes: Buffer.from(text), records };
     text = "";
     records = 0;
-    return made;
+    return chunk;
   };
   while (cursor.next()) {
     if (limit !== undefined && !limit.take(slice.frames, cursor.start, cursor.end, cursor.offset)) break;
@@ -48,35 +48,35 @@ export function* textPieces(
     const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
     text += form.record(offset, recordLine({ ...parts, offset, timestampMs }, format));
     records++;
-    if (text.length >= pieceBytes) yield piece();
+    if (text.length >= chunkBytes) yield flush();
   }
-  if (records > 0) yield piece();
+  if (records > 0) yield flush();
 }
 
-/** The text of one slice, rendered as far as some tail has come. */
+/** The text of one slice, rendered as far as the furthest tail has read. */
 class SliceText {
-  readonly #source: Generator<TextPiece, void, undefined>;
-  readonly #made: TextPiece[] = [];
-  /** What the source threw: it would seem to have ended to the next reader. */
+  readonly #source: Generator<TextChunk, void, undefined>;
+  readonly #rendered: TextChunk[] = [];
+  /** What the source threw. Without it, the source would look finished to the next reader. */
   #failure: { readonly reason: unknown } | undefined;
   bytes: number;
 
   constructor(slice: BatchSlice, form: TextForm, format: ValueFormat) {
-    this.#source = textPieces(slice, slice.firstOffset, undefined, form, format);
+    this.#source = textChunks(slice, slice.firstOffset, undefined, form, format);
     this.bytes = slice.frames.length;
   }
 
-  piece(at: number): TextPiece | undefined {
-    while (this.#made.length <= at) {
-      const made = this.#next();
-      if (made === undefined) return undefined;
-      this.#made.push(made);
-      this.bytes += made.bytes.length;
+  chunk(at: number): TextChunk | undefined {
+    while (this.#rendered.length <= at) {
+      const next = this.#next();
+      if (next === undefined) return undefined;
+      this.#rendered.push(next);
+      this.bytes += next.bytes.length;
     }
-    return this.#made[at];
+    return this.#rendered[at];
   }
 
-  #next(): TextPiece | undefined {
+  #next(): TextChunk | undefined {
     if (this.#failure !== undefined) throw this.#failure.reason;
     try {
       return this.#source.next().value ?? undefined;
@@ -88,25 +88,25 @@ class SliceText {
 }
 
 export class TailTextCache {
-  /** By slice and form; the newest last. */
-  readonly #kept = new Map<BatchSlice, Map<string, SliceText>>();
+  /** By slice and form. The newest slice is last. */
+  readonly #bySlice = new Map<BatchSlice, Map<string, SliceText>>();
 
-  /** All of a slice, without limits. */
-  *pieces(slice: BatchSlice, form: TextForm, format: ValueFormat): Generator<TextPiece, void, undefined> {
+  /** Returns the text of a whole slice. */
+  *chunks(slice: BatchSlice, form: TextForm, format: ValueFormat): Generator<TextChunk, void, undefined> {
     const text = this.#textOf(slice, form, format);
     for (let at = 0; ; at++) {
-      const piece = text.piece(at);
-      if (piece === undefined) return;
+      const chunk = text.chunk(at);
+      if (chunk === undefined) return;
       this.#evict();
-      yield piece;
+      yield chunk;
     }
   }
 
   #textOf(slice: BatchSlice, form: TextForm, format: ValueFormat): SliceText {
-    let forms = this.#kept.get(slice);
+    let forms = this.#bySlice.get(slice);
     if (forms === undefined) {
       forms = new Map();
-      this.#kept.set(slice, forms);
+      this.#bySlice.set(slice, forms);
     }
     const name = `${form.name} ${format}`;
     let text = forms.get(name);
@@ -117,14 +117,14 @@ export class TailTextCache {
     return text;
   }
 
-  /** Forgets the oldest slices. A tail that still sends one holds it. */
+  /** Removes the oldest slices. A tail that still sends one keeps its own reference. */
   #evict(): void {
     let bytes = 0;
-    for (const forms of this.#kept.values()) for (const text of forms.values()) bytes += text.bytes;
-    for (const [slice, forms] of this.#kept) {
-      if (bytes <= keptBytesMax && this.#kept.size <= keptMax) return;
+    for (const forms of this.#bySlice.values()) for (const text of forms.values()) bytes += text.bytes;
+    for (const [slice, forms] of this.#bySlice) {
+      if (bytes <= cacheBytesMax && this.#bySlice.size <= cacheSlicesMax) return;
       for (const text of forms.values()) bytes -= text.bytes;
-      this.#kept.delete(slice);
+      this.#bySlice.delete(slice);
     }
   }
 }

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   bracketIpv6,
+  canChangeState,
   corsHeaders,
   isKnownHost,
-  mayChange,
   preflightHeaders,
 } from "../../../../src/api/http/origin-rules.ts";
 
@@ -29,7 +29,7 @@ test("only listed origins are answered, by name and never with a star", () => {
 });
 
 test("a change may come from the same origin, a listed one, or a program", () => {
-  const may = (origin?: string, fetchSite?: string) => mayChange({ origin, fetchSite, self }, rules);
+  const may = (origin?: string, fetchSite?: string) => canChangeState({ origin, fetchSite, self }, rules);
   assert.equal(may(), true);
   assert.equal(may(self), true);
   assert.equal(may("https://good.example", "cross-site"), true);

@@ -4,8 +4,8 @@ import {
   offsetOf,
   parseBody,
   parseOffset,
-  plainRecordOf,
   recordOf,
+  valueRecordOf,
 } from "../../../../src/api/http/produce-consume-json.ts";
 import { Fault } from "../../../../src/fault.ts";
 
@@ -45,7 +45,7 @@ test("a record's value, key and headers are read; a missing value is an empty on
 test("the plain body is read without parsing, and to the same record; anything else is left to the parser", () => {
   for (const value of ["", "AQID", "aw==", "a28=", "+/+/"]) {
     const body = `{"record":{"value":"${value}"}}`;
-    assert.deepEqual(plainRecordOf(Buffer.from(body))?.value, record(body).value, value);
+    assert.deepEqual(valueRecordOf(Buffer.from(body))?.value, record(body).value, value);
   }
   for (const body of [
     "",
@@ -58,7 +58,7 @@ test("the plain body is read without parsing, and to the same record; anything e
     '{"record":{"value":"","key":""}}',
     '{"record":{"value":"é"}}',
   ]) {
-    assert.equal(plainRecordOf(Buffer.from(body)), undefined, body);
+    assert.equal(valueRecordOf(Buffer.from(body)), undefined, body);
   }
 });
 
@@ -108,7 +108,7 @@ test("bad records are refused, each with its reason", () => {
       refused(() => record(JSON.stringify({ record: { value: bad } }))),
       /not valid base64/,
     );
-    assert.equal(plainRecordOf(Buffer.from(`{"record":{"value":"${bad}"}}`)), undefined);
+    assert.equal(valueRecordOf(Buffer.from(`{"record":{"value":"${bad}"}}`)), undefined);
   }
   assert.equal(record('{"record":{"value":"AA\\r\\nA=\\n"}}').value?.length, 2);
   assert.match(

@@ -14,13 +14,13 @@ function sliceOf(values: readonly string[], baseOffset = 0): BatchSlice {
 }
 
 const textOf = (shared: TailTextCache, slice: BatchSlice): string =>
-  [...shared.pieces(slice, form, "text")].map(({ bytes }) => bytes.toString()).join("");
+  [...shared.chunks(slice, form, "text")].map(({ bytes }) => bytes.toString()).join("");
 
 test("what several tails send alike is rendered once", () => {
   const shared = new TailTextCache();
   const slice = sliceOf(["a", "b"]);
-  const [first] = shared.pieces(slice, form, "text");
-  const [second] = shared.pieces(slice, form, "text");
+  const [first] = shared.chunks(slice, form, "text");
+  const [second] = shared.chunks(slice, form, "text");
   assert.equal(first?.records, 2);
   assert.equal(first?.bytes, second?.bytes);
 });
@@ -38,9 +38,9 @@ test("a slice that cannot be rendered fails for every tail, and never looks shor
 test("the text of few slices is kept, however many are sent", () => {
   const shared = new TailTextCache();
   const slices = Array.from({ length: 100 }, (_, at) => sliceOf(["a"], at));
-  const texts = slices.map((slice) => [...shared.pieces(slice, form, "text")][0]?.bytes);
-  const [oldest] = shared.pieces(slices[0]!, form, "text");
-  const [newest] = shared.pieces(slices[99]!, form, "text");
+  const texts = slices.map((slice) => [...shared.chunks(slice, form, "text")][0]?.bytes);
+  const [oldest] = shared.chunks(slices[0]!, form, "text");
+  const [newest] = shared.chunks(slices[99]!, form, "text");
   assert.notEqual(oldest?.bytes, texts[0]);
   assert.equal(newest?.bytes, texts[99]);
 });
