@@ -219,7 +219,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   ops.addCheck({ name: "serving", check: () => reasonsNotReady(cluster, readiness).join("; ") || true });
   const rights = opening.use(new PeerRights(access.access, logger));
   const doors: PeerDoors = {
-    ...gossip.doors,
+    ...gossip.portHandlers,
     raft: (socket, identity) => network.accept(socket, rights.of(socket, identity)),
   };
   listener.start(service.router, doors);

@@ -1,204 +1,171 @@
 /**
- * The whole of membership as a state machine. The driver hands in time, messages and outcomes; it takes duties:
+ * Membership as a state machine: SWIM and Serf together. The driver hands in time, messages and results, and takes what
+ * is to be done:
  *
- *   tick(now) · step(now, from, messages) · answer(now, request) · dialed(now, id, outcome)  →  ready(): Duties
- *   dueMs(): when the next tick is due
+ *   tick(now) · handlePacket(now, from, messages) · handleStream(now, from, request) · dialDone(now, id, result)
+ *   ready(): packets to send, streams to dial, events to deliver        dueMs(): when the next tick is due
  *
- * After every call the driver takes ready() and does what it says: packets may be lost, every dial is reported back.
- * Equal inputs give equal outputs: chance comes from the generator that was handed in.
- *
- * Never: waits, reads a clock, touches a socket.
+ * The driver calls ready() after every other call. Packets may be lost, but the result of every dial is reported. Equal
+ * inputs give equal outputs: randomness comes from the generator in the options.
  */
 import { Fault } from "../fault.ts";
-import { type Endpoint, endpointText } from "./codec/address.ts";
+import { type Admission, AdmissionGate } from "./admission.ts";
+import type { Endpoint } from "./codec/address.ts";
 import { decodeMessage, messageType } from "./codec/messages.ts";
 import { MsgpackReader, malformed } from "./codec/msgpack-reader.ts";
 import type { QueryListener, QueryOptions } from "./serf/queries.ts";
 import { type Clocks, Serf } from "./serf/serf.ts";
-import { readTags, type Tags } from "./serf/tags.ts";
-import { Awareness } from "./swim/awareness.ts";
+import { EventBuffer, type Member, type SerfEvent } from "./serf/serf-event.ts";
+import { encodeTags, type Tags } from "./serf/tags.ts";
 import { Broadcaster } from "./swim/broadcaster.ts";
-import type { Admission, Counters, Member, Ready } from "./swim/duties.ts";
-import { MemberStates } from "./swim/member-states.ts";
-import { Prober } from "./swim/prober.ts";
-import { PushPullSync } from "./swim/push-pull-sync.ts";
+import type { Counters } from "./swim/counters.ts";
+import type { MemberDelegate } from "./swim/member-delegate.ts";
+import type { OutgoingDial, OutgoingPacket } from "./swim/outgoing.ts";
+import { Swim } from "./swim/swim.ts";
 import { type DialResult, SwimContext, type SwimContextOptions } from "./swim/swim-context.ts";
 
 export interface CoreOptions extends SwimContextOptions {
   readonly tags: Tags;
-  /** Absent: everybody may be a member. */
+  /** Default: every member is admitted. */
   readonly admission?: Admission;
-  /** From the snapshot of a former life. */
+  /** From the snapshot of an earlier process. */
   readonly clocks?: Clocks;
 }
 
-const noticeMs = 10_000;
-const noticesMax = 1_024;
+/** What the driver has to do. */
+export interface Ready {
+  readonly packets: readonly OutgoingPacket[];
+  readonly dials: readonly OutgoingDial[];
+  readonly events: readonly SerfEvent[];
+}
 
 export class MembershipCore {
-  readonly #world: SwimContext;
-  readonly #gossiper: Broadcaster;
-  readonly #awareness: Awareness;
-  readonly #rumours: MemberStates;
-  readonly #prober: Prober;
-  readonly #exchange: PushPullSync;
+  readonly #context: SwimContext;
+  readonly #events = new EventBuffer();
+  readonly #broadcaster: Broadcaster;
+  readonly #swim: Swim;
   readonly #serf: Serf;
-  readonly #conflictMs = new Map<string, number>();
-  readonly #refusedMs = new Map<string, number>();
-  readonly #admission: Admission | undefined;
-  /** Who was refused in what came in just now, by address. */
-  #refusedNow = new Map<string, Fault>();
+  readonly #gate: AdmissionGate;
 
   constructor(options: CoreOptions) {
-    const world = new SwimContext(options);
-    this.#world = world;
-    this.#admission = options.admission;
-    this.#gossiper = new Broadcaster(world);
-    this.#awareness = new Awareness(options.timing.healthScoreMax);
-    const serf = new Serf(world, this.#gossiper, options.clocks ?? { member: 0, event: 0, query: 0 });
-    this.#serf = serf;
-    this.#rumours = new MemberStates(world, this.#gossiper, this.#awareness, {
-      arrived: (record) => serf.members.arrived(record),
-      changed: (record) => serf.members.changed(record),
-      gone: (record) => serf.members.gone(record.name),
-      conflict: (name, known, claimed) => this.#conflict(name, known, claimed),
-      refuses: (name, at, meta) => this.#refuses(name, at, meta),
-      isLeaving: (name) => serf.members.get(name)?.status === "leaving",
+    const context = new SwimContext(options);
+    const events = this.#events;
+    const gate = new AdmissionGate({
+      events,
+      nowMs: () => context.schedule.nowMs,
+      admission: options.admission,
     });
-    this.#prober = new Prober(world, this.#gossiper, this.#awareness, this.#rumours);
-    this.#rumours.check = (record, accusation, done, patient) =>
-      this.#prober.check(record, accusation, done, patient);
-    this.#exchange = new PushPullSync(world, this.#rumours, serf);
-    this.#rumours.announce(serf.encodeTags(options.tags));
-    this.#prober.start();
-    this.#exchange.start();
-    serf.start(this.#exchange);
+    const broadcaster = new Broadcaster(context);
+    const clocks = options.clocks ?? { member: 0, event: 0, query: 0 };
+    const serf = new Serf(context, broadcaster, events, clocks);
+    const delegate: MemberDelegate = {
+      notifyJoin: (record) => serf.members.handleJoin(record),
+      notifyUpdate: (record) => serf.members.handleUpdate(record),
+      notifyLeave: (record) => serf.members.handleLeave(record.name),
+      notifyConflict: (name, known, claimed) => gate.reportConflict(name, known, claimed),
+      refuses: (name, at, meta) => gate.refuses(name, at, meta),
+      isLeaving: (name) => serf.members.get(name)?.status === "leaving",
+    };
+    this.#context = context;
+    this.#gate = gate;
+    this.#broadcaster = broadcaster;
+    this.#serf = serf;
+    this.#swim = new Swim(context, broadcaster, delegate, serf);
+    this.#swim.start(encodeTags(options.tags));
+    serf.start(this.#swim.sync);
   }
 
-  /** Machine time of the next tick that is due. */
+  /** Machine time of the next tick, or undefined if there is none. */
   dueMs(): number | undefined {
-    return this.#world.schedule.dueMs();
+    return this.#context.schedule.dueMs();
   }
 
   tick(nowMs: number): void {
-    this.#world.schedule.tick(nowMs);
+    this.#context.schedule.tick(nowMs);
   }
 
-  /** Time goes on, and nothing else: before a query is answered late, for one. */
+  /** Advances the time only, for example before a late response to a query. */
   observe(nowMs: number): void {
-    this.#world.schedule.observe(nowMs);
+    this.#context.schedule.observe(nowMs);
   }
 
-  /** The messages of one datagram. What is not understood is counted and dropped. */
+  /** Handles the messages of one datagram. Malformed ones are counted and dropped. */
   handlePacket(nowMs: number, from: Endpoint, messages: readonly Buffer[]): void {
-    this.#world.schedule.observe(nowMs);
-    this.#world.counters.packetsIn++;
-    for (const bytes of messages) {
-      try {
-        this.#receive(from, bytes);
-      } catch (reason) {
-        if (!(reason instanceof Fault)) throw reason;
-        this.#world.counters.malformed++;
-      }
-    }
+    this.#context.schedule.observe(nowMs);
+    this.#context.counters.packetsIn++;
+    for (const bytes of messages) this.#countMalformed(() => this.#receive(from, bytes));
   }
 
-  /** The answer to a message that came on a stream; undefined: none. Throws Fault "bad-request". */
+  /**
+   * Returns the reply to a message that came on a stream, or undefined for no reply.
+   * @throws Fault "bad-request"
+   */
   handleStream(nowMs: number, from: Endpoint, request: Buffer): Buffer | undefined {
-    this.#world.schedule.observe(nowMs);
-    if (request[0] !== messageType.user) return this.#exchange.answer(request);
+    this.#context.schedule.observe(nowMs);
+    if (request[0] !== messageType.user) return this.#swim.sync.handleStream(request);
     const reader = new MsgpackReader(request, 1);
     const size = reader.fields().uint("UserMsgLen", request.length);
     const body = request.subarray(reader.position, reader.position + size);
-    if (body.length < size) throw malformed("it is cut short");
+    if (body.length < size) throw malformed("it is truncated");
     this.#receive(from, Buffer.concat([Buffer.from([messageType.user]), body]));
     return undefined;
   }
 
-  /** Reports the outcome of a dial duty. */
-  dialDone(nowMs: number, id: number, outcome: DialResult): void {
-    this.#world.schedule.observe(nowMs);
-    this.#refusedNow.clear();
-    try {
-      this.#world.dialDone(id, outcome);
-    } catch (reason) {
-      if (!(reason instanceof Fault)) throw reason;
-      this.#world.counters.malformed++;
-    }
+  /** Reports the result of a dial. */
+  dialDone(nowMs: number, id: number, result: DialResult): void {
+    this.#context.schedule.observe(nowMs);
+    this.#gate.reset();
+    this.#countMalformed(() => this.#context.dialDone(id, result));
   }
 
-  /** What the driver has to do now. */
   ready(): Ready {
-    return this.#world.take();
+    return { ...this.#context.takeOutgoing(), events: this.#events.take() };
   }
 
   /**
-   * Exchanges state with a member that is reachable there. `done` gets a Fault, also when our name is taken by
-   * another or when who lives there is not admitted, or undefined. `ignoreOld`: user events of before are not delivered.
+   * Joins the cluster of the member at this address. `done` gets undefined, or a Fault, also if another member has our
+   * name or if the member there is not admitted.
+   * @param ignoreOld do not deliver events and queries from before the join
    */
   join(nowMs: number, to: Endpoint, ignoreOld: boolean, done: (fault: Fault | undefined) => void): void {
-    this.#world.schedule.observe(nowMs);
-    const conflicts = this.#world.counters.conflicts;
+    this.#context.schedule.observe(nowMs);
+    const conflicts = this.#context.counters.conflicts;
     this.#serf.ignoreOld(ignoreOld);
-    this.#exchange.exchange(to, true, (fault) => {
+    this.#swim.sync.exchange(to, true, (exchangeFault) => {
       this.#serf.ignoreOld(false);
-      const taken = this.#world.counters.conflicts > conflicts && this.#conflictMs.has(this.#world.self.name);
-      const refused = this.#refusedNow.get(endpointText(to));
-      if (fault === undefined && refused !== undefined) {
-        done(refused);
-        return;
-      }
-      if (fault === undefined && taken) {
-        done(
-          new Fault("failed-precondition", {
-            message: "the cluster knows another member by this name",
-            facts: { name: this.#world.self.name },
-          }),
-        );
-        return;
-      }
+      const fault = exchangeFault ?? this.#gate.refusalAt(to) ?? this.#nameConflict(conflicts);
       if (fault === undefined) this.#serf.announceJoin();
       done(fault);
     });
   }
 
-  /** Leaves for good; `done` once the others had time to hear of it. */
+  /** Leaves the cluster. `done` is called once the others had time to learn of it. */
   leave(nowMs: number, done: () => void): void {
-    const { schedule, timing } = this.#world;
+    const { schedule, timing } = this.#context;
     schedule.observe(nowMs);
-    const within = (limitMs: number, start: (next: () => void) => void, then: () => void): void => {
-      let over = false;
-      const next = (): void => {
-        if (!over) then();
-        over = true;
-        alarm.cancel();
-      };
-      const alarm = schedule.after(limitMs, next);
-      start(next);
+    const leaveSwim = (): void => {
+      this.#orTimeout(
+        (next) => this.#swim.local.leave(next),
+        () => {
+          this.#serf.members.handleLeave(this.#context.self.name);
+          schedule.after(timing.leavePropagateMs, done);
+        },
+      );
     };
-    within(
-      timing.broadcastTimeoutMs,
-      (next) => this.#serf.announceLeave(next),
-      () =>
-        within(
-          timing.broadcastTimeoutMs,
-          (next) => this.#rumours.leave(next),
-          () => {
-            this.#serf.members.gone(this.#world.self.name);
-            schedule.after(timing.leavePropagateMs, done);
-          },
-        ),
-    );
+    this.#orTimeout((next) => this.#serf.announceLeave(next), leaveSwim);
   }
 
-  /** Throws Fault "too-large" past 512 bytes. `done` once the others were told. */
+  /**
+   * Changes the tags. `done` is called once the change was transmitted often enough.
+   * @throws Fault "too-large" beyond 512 bytes
+   */
   setTags(nowMs: number, tags: Tags, done: () => void): void {
-    this.#world.schedule.observe(nowMs);
-    this.#rumours.announce(this.#serf.encodeTags(tags), done);
+    this.#context.schedule.observe(nowMs);
+    this.#swim.local.announce(encodeTags(tags), done);
   }
 
   userEvent(nowMs: number, name: string, payload: Uint8Array, coalesce: boolean): void {
-    this.#world.schedule.observe(nowMs);
+    this.#context.schedule.observe(nowMs);
     this.#serf.userEvent(name, payload, coalesce);
   }
 
@@ -209,18 +176,18 @@ export class MembershipCore {
     options: QueryOptions,
     listener: QueryListener,
   ): () => void {
-    this.#world.schedule.observe(nowMs);
+    this.#context.schedule.observe(nowMs);
     return this.#serf.query(name, payload, options, listener);
   }
 
   forceLeave(nowMs: number, name: string, prune: boolean): void {
-    this.#world.schedule.observe(nowMs);
+    this.#context.schedule.observe(nowMs);
     this.#serf.forceLeave(name, prune);
   }
 
-  /** Everybody we know of, by name. */
+  /** All known members, this one included, sorted by name. */
   members(): Member[] {
-    const members = [...this.#serf.members.all()].map((member) => this.#serf.members.show(member));
+    const members = [...this.#serf.members.all()].map((member) => this.#serf.members.view(member));
     return members.sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
@@ -229,69 +196,58 @@ export class MembershipCore {
   }
 
   get counters(): Readonly<Counters> {
-    return this.#world.counters;
+    return this.#context.counters;
   }
 
-  /** Ends what is under way for callers: nobody will call again. */
+  /** Stops the own queries. The core must not be called afterwards. */
   close(): void {
     this.#serf.close();
   }
 
-  /** For metrics: how much this member doubts itself, stands still, and has to tell. */
-  get health(): { readonly awareness: number; readonly stalls: number; readonly waiting: number } {
+  /** For metrics: Lifeguard's health score, the number of stalls, and the number of queued broadcasts. */
+  get health(): { readonly healthScore: number; readonly stalls: number; readonly queuedBroadcasts: number } {
     return {
-      awareness: this.#awareness.score,
-      stalls: this.#world.schedule.stalls,
-      waiting: this.#gossiper.queued,
+      healthScore: this.#swim.awareness.score,
+      stalls: this.#context.schedule.stalls,
+      queuedBroadcasts: this.#broadcaster.queued,
     };
   }
 
   #receive(from: Endpoint, bytes: Buffer): void {
     const message = decodeMessage(bytes);
-    switch (message.kind) {
-      case "ping":
-        this.#prober.ping(message, from);
-        return;
-      case "indirect-ping":
-        this.#prober.indirectPing(message, from);
-        return;
-      case "ack":
-      case "nack":
-        this.#prober.ack(message);
-        return;
-      case "alive":
-        this.#rumours.alive(message);
-        return;
-      case "suspect":
-        this.#rumours.suspect(message);
-        return;
-      case "dead":
-        this.#rumours.dead(message);
-        return;
-      case "user":
-        this.#serf.receive(message.body);
+    if (message.kind === "user") this.#serf.receive(message.body);
+    else this.#swim.handle(message, from);
+  }
+
+  #countMalformed(run: () => void): void {
+    try {
+      run();
+    } catch (reason) {
+      if (!(reason instanceof Fault)) throw reason;
+      this.#context.counters.malformed++;
     }
   }
 
-  #conflict(name: string, known: Endpoint, claimed: Endpoint): void {
-    if (this.#isDue(this.#conflictMs, name)) this.#world.tell({ kind: "conflict", name, known, claimed });
+  /** `conflictsBefore`: the counter before the exchange. */
+  #nameConflict(conflictsBefore: number): Fault | undefined {
+    const { name } = this.#context.self;
+    if (this.#context.counters.conflicts === conflictsBefore || !this.#gate.hadConflict(name))
+      return undefined;
+    return new Fault("failed-precondition", {
+      message: "the cluster has another member of this name",
+      facts: { name },
+    });
   }
 
-  #refuses(name: string, at: Endpoint, meta: Buffer): boolean {
-    const fault = this.#admission?.(name, readTags(meta));
-    if (fault === undefined) return false;
-    if (this.#refusedNow.size < noticesMax) this.#refusedNow.set(endpointText(at), fault);
-    if (this.#isDue(this.#refusedMs, name)) this.#world.tell({ kind: "refused", name, at, fault });
-    return true;
-  }
-
-  /** Told at most every ten seconds a name: a flood of claims must not become a flood of notices. */
-  #isDue(toldMs: Map<string, number>, name: string): boolean {
-    const now = this.#world.schedule.nowMs;
-    const last = toldMs.get(name);
-    if (last !== undefined && now - last < noticeMs) return false;
-    if (last === undefined && toldMs.size >= noticesMax) toldMs.clear();
-    toldMs.set(name, now);
-    return true;
+  /** Calls `then` once `start` calls its argument, or after the broadcast timeout. */
+  #orTimeout(start: (next: () => void) => void, then: () => void): void {
+    let isOver = false;
+    const next = (): void => {
+      if (!isOver) then();
+      isOver = true;
+      timeout.cancel();
+    };
+    const timeout = this.#context.schedule.after(this.#context.timing.broadcastTimeoutMs, next);
+    start(next);
   }
 }

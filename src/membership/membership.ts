@@ -1,7 +1,6 @@
 /**
- * Membership, running: drives the core with the machine's time and network, and hands what it tells to listeners.
- *
- * Never: decides; polls (the timer is set for the core's next deadline and no other).
+ * The driver of the membership core: gives it the machine's time and network, and its events to listeners. Its one
+ * timer is set for the core's next deadline.
  */
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
@@ -9,26 +8,27 @@ import { type Endpoint, sameEndpoint } from "./codec/address.ts";
 import { MembershipCore } from "./membership-core.ts";
 import { defaults, type MembershipOptions } from "./options.ts";
 import { QueryResponses } from "./query-responses.ts";
-import type { QueryOptions, QueryResponse } from "./serf/queries.ts";
+import type { QueryOptions } from "./serf/queries.ts";
+import type { IncomingQuery, Member, SerfEvent } from "./serf/serf-event.ts";
 import { Snapshot } from "./serf/snapshot.ts";
 import type { Tags } from "./serf/tags.ts";
-import type { Counters, Member, SerfEvent } from "./swim/duties.ts";
+import type { Counters } from "./swim/counters.ts";
 import { lanTiming } from "./swim/timing.ts";
 import { randomPrng } from "./transport/random.ts";
 import { resolveEndpoint } from "./transport/resolve.ts";
 import type { AcceptedSocket, Transport } from "./transport/transport.ts";
 
-/** Notices of the core, and what went wrong beside it. */
 export type MembershipEvent =
   | SerfEvent
-  /** Something came in that was not understood or not allowed; or the snapshot cannot be kept. */
+  /** Something was received that is malformed or not allowed, or the snapshot cannot be written. */
   | { readonly kind: "problem"; readonly fault: Fault; readonly from: Endpoint | undefined };
 
-const clockLineMs = 500;
+/** The clocks are written to the snapshot this long after an event. */
+const snapshotClocksDelayMs = 500;
 
 export class Membership {
-  /** Our own name and the address that others are told. */
   readonly name: string;
+  /** The advertised address. */
   readonly at: Endpoint;
   readonly #clock: Clock;
   readonly #transport: Transport;
@@ -37,12 +37,12 @@ export class Membership {
   readonly #listeners = new Set<(event: MembershipEvent) => void>();
   #timer: Timer | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
-  #clockLine: Timer | undefined;
+  #snapshotTimer: Timer | undefined;
   #closed = false;
-  #left: Promise<void> | undefined;
+  #leave: Promise<void> | undefined;
   #endLeave: () => void = () => {};
 
-  /** Use open(). */
+  /** Use openMembership(). */
   constructor(
     options: MembershipOptions,
     clock: Clock,
@@ -59,7 +59,7 @@ export class Membership {
       snapshot === undefined
         ? undefined
         : new Snapshot(snapshot.disk, snapshot.path, (fault) =>
-            clock.soon(() => this.#problem(fault, undefined)),
+            clock.soon(() => this.#reportProblem(fault, undefined)),
           );
     this.#core = new MembershipCore({
       name: options.name,
@@ -71,38 +71,40 @@ export class Membership {
       membersMax: options.membersMax ?? defaults.membersMax,
       nowMs: clock.monotonicMs(),
       ...(options.admission === undefined ? {} : { admission: options.admission }),
-      ...(this.#snapshot === undefined ? {} : { clocks: this.#snapshot.former.clocks }),
+      ...(this.#snapshot === undefined ? {} : { clocks: this.#snapshot.previous.clocks }),
     });
     transport.start({
-      packet: (from, messages) => this.#drive((now) => this.#core.handlePacket(now, from, messages)),
-      stream: (from, message) => this.#drive((now) => this.#core.handleStream(now, from, message)),
-      refused: (from, fault) => this.#problem(fault, from),
+      onPacket: (from, messages) => this.#drive((now) => this.#core.handlePacket(now, from, messages)),
+      onStream: (from, message) => this.#drive((now) => this.#core.handleStream(now, from, message)),
+      onProblem: (from, fault) => this.#reportProblem(fault, from),
     });
     this.#drive(() => {});
   }
 
-  /** Everybody we know of, ourselves included. */
+  /** All known members, this one included. */
   members(): readonly Member[] {
     return this.#core.members();
   }
 
-  /** Calls back on every event from now on; the answer ends it. */
+  /** Calls `listener` on every event from now on. Returns a function that ends that. */
   onEvent(listener: (event: MembershipEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /**
-   * Joins the clusters of these members, `host:port` each; our own address among them is passed over. Answers how
-   * many could be reached. Throws the last Fault when there were some and none could be.
+   * Joins the clusters of these members, `host:port` each. The own address is skipped. Returns the number of members
+   * that were reached.
+   * @param options.replayEvents deliver user events from before the join; default false
+   * @throws Fault of the last attempt if all of them failed
    */
-  async join(seeds: readonly string[], options: { readonly replayEvents?: boolean } = {}): Promise<number> {
+  async join(addrs: readonly string[], options: { readonly replayEvents?: boolean } = {}): Promise<number> {
     let joined = 0;
     let tried = 0;
     let last: Fault | undefined;
-    for (const seed of seeds) {
+    for (const addr of addrs) {
       try {
-        const to = await resolveEndpoint(seed, this.at.port);
+        const to = await resolveEndpoint(addr, this.at.port);
         if (sameEndpoint(to, this.at)) continue;
         tried++;
         await this.#join(to, options.replayEvents !== true);
@@ -122,64 +124,73 @@ export class Membership {
   }
 
   /**
-   * Goes back to the cluster of the snapshot: joins those that were alive, until one answers. False when there is
-   * none, or when this member had left.
+   * Joins the members of the snapshot, one after another, until one replies. Returns false if there is none, or if this
+   * member had left its cluster.
    */
   async rejoin(): Promise<boolean> {
-    for (const at of this.#snapshot?.former.alive.values() ?? []) {
+    for (const at of this.#snapshot?.previous.alive.values() ?? []) {
       try {
         await this.#join(at, true);
         return true;
       } catch (reason) {
-        this.#problem(Fault.from(reason), at);
+        this.#reportProblem(Fault.from(reason), at);
       }
     }
     return false;
   }
 
-  /** Resolves once the others were told. Throws Fault "too-large" past 512 bytes. */
+  /**
+   * Changes the tags. Resolves once the change was transmitted often enough, or after five seconds.
+   * @throws Fault "too-large" beyond 512 bytes
+   */
   async setTags(tags: Tags): Promise<void> {
-    this.#assertOpen();
-    const told = Promise.withResolvers<void>();
-    this.#drive((now) => this.#core.setTags(now, tags, told.resolve));
-    const timer = this.#clock.after(defaults.tagsToldMs, told.resolve);
-    await told.promise;
+    this.#checkOpen();
+    const done = Promise.withResolvers<void>();
+    this.#drive((now) => this.#core.setTags(now, tags, done.resolve));
+    const timer = this.#clock.after(defaults.tagsBroadcastMs, done.resolve);
+    await done.promise;
     timer.cancel();
   }
 
-  /** Tells all members, ourselves included. Throws Fault "too-large" past 512 bytes. */
+  /**
+   * Sends a user event to all members, this one included.
+   * @throws Fault "too-large" if name and payload have more than 512 bytes
+   */
   userEvent(name: string, payload: Uint8Array, options: { readonly coalesce?: boolean } = {}): void {
-    this.#assertOpen();
+    this.#checkOpen();
     this.#drive((now) => this.#core.userEvent(now, name, payload, options.coalesce ?? false));
   }
 
-  /** Asks all members, ourselves included. Throws Fault "too-large", "overloaded" or "bad-request". */
+  /**
+   * Sends a query to all members, this one included.
+   * @throws Fault "too-large", "overloaded" or "bad-request"
+   */
   query(name: string, payload: Uint8Array, options: QueryOptions = {}): QueryResponses {
-    this.#assertOpen();
-    return new QueryResponses((answer: (answer: QueryResponse) => void, done: () => void) => {
-      const stop = this.#drive((now) => this.#core.query(now, name, payload, options, { answer, done }));
+    this.#checkOpen();
+    return new QueryResponses((listener) => {
+      const stop = this.#drive((now) => this.#core.query(now, name, payload, options, listener));
       return () => this.#drive(stop);
     });
   }
 
-  /** Tells the others that a failed member is not coming back. A live one refutes it. */
+  /** Makes a failed member "left" for all members. A live one refutes it. */
   forceLeave(name: string, options: { readonly prune?: boolean } = {}): void {
-    this.#assertOpen();
+    this.#checkOpen();
     this.#drive((now) => this.#core.forceLeave(now, name, options.prune ?? false));
   }
 
-  /** Leaves the cluster for good; resolves when the others had time to hear of it. Does not close. */
+  /** Leaves the cluster. Resolves once the others had time to learn of it. The sockets stay open. */
   leave(): Promise<void> {
-    this.#left ??= new Promise((resolve) => {
+    this.#leave ??= new Promise((resolve) => {
       this.#endLeave = resolve;
       this.#drive((now) => this.#core.leave(now, resolve));
-      this.#snapshot?.clocks(this.#core.clocks);
-      this.#snapshot?.leave();
+      this.#snapshot?.recordClocks(this.#core.clocks);
+      this.#snapshot?.recordLeave();
     });
-    return this.#left;
+    return this.#leave;
   }
 
-  /** Takes over a stream that came in on the one port and begins with one of memberlist's bytes. */
+  /** Takes over a socket of the shared port whose first byte is one of memberlist's. */
   accept(socket: AcceptedSocket): void {
     this.#transport.accept(socket);
   }
@@ -189,21 +200,21 @@ export class Membership {
     return { ...this.#core.counters, ...this.#core.health };
   }
 
-  /** Stops without a word to anybody: the others will see this member fail. */
+  /** Stops without leaving. The others will find that this member failed. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#core.close();
     this.#endLeave();
     this.#timer?.cancel();
-    this.#clockLine?.cancel();
-    if (this.#left === undefined) this.#snapshot?.clocks(this.#core.clocks);
+    this.#snapshotTimer?.cancel();
+    if (this.#leave === undefined) this.#snapshot?.recordClocks(this.#core.clocks);
     this.#snapshot?.close();
     await this.#transport.close();
   }
 
   #join(to: Endpoint, ignoreOld: boolean): Promise<void> {
-    this.#assertOpen();
+    this.#checkOpen();
     return new Promise((resolve, reject) => {
       this.#drive((now) =>
         this.#core.join(now, to, ignoreOld, (fault) => (fault === undefined ? resolve() : reject(fault))),
@@ -211,39 +222,39 @@ export class Membership {
     });
   }
 
-  /** Every way into the core: now, then the duties that came of it, then the timer for the next deadline. */
-  #drive<T>(act: (nowMs: number) => T): T {
+  /** Calls the core, then does what it asks for, and sets the timer for its next deadline. */
+  #drive<T>(call: (nowMs: number) => T): T {
     try {
-      return act(this.#clock.monotonicMs());
+      return call(this.#clock.monotonicMs());
     } finally {
       this.#perform();
     }
   }
 
-  /** For what no caller waits for: what it throws is a problem to log. */
-  #driveSafely(act: (nowMs: number) => void): void {
+  /** As #drive, for calls without a caller: an error is reported as a problem. */
+  #driveSafely(call: (nowMs: number) => void): void {
     try {
-      this.#drive(act);
+      this.#drive(call);
     } catch (reason) {
-      this.#problem(Fault.from(reason), undefined);
+      this.#reportProblem(Fault.from(reason), undefined);
     }
   }
 
   #perform(): void {
     if (this.#closed) return;
-    const duties = this.#core.ready();
-    for (const packet of duties.packets) this.#transport.send(packet);
-    for (const dial of duties.dials) {
+    const { packets, dials, events } = this.#core.ready();
+    for (const packet of packets) this.#transport.send(packet);
+    for (const dial of dials) {
       this.#transport.dial(dial).then(
         (reply) => this.#driveSafely((now) => this.#core.dialDone(now, dial.id, reply)),
         (reason) => this.#driveSafely((now) => this.#core.dialDone(now, dial.id, Fault.from(reason))),
       );
     }
-    this.#arm();
-    for (const notice of duties.events) this.#tell(notice);
+    this.#setTimer();
+    for (const event of events) this.#deliver(event);
   }
 
-  #arm(): void {
+  #setTimer(): void {
     const due = this.#core.dueMs();
     if (due === undefined || due >= this.#timerDueMs) return;
     this.#timer?.cancel();
@@ -254,19 +265,19 @@ export class Membership {
     });
   }
 
-  #tell(notice: SerfEvent): void {
-    if (this.#snapshot !== undefined && this.#left === undefined) {
-      this.#snapshot.notice(notice, this.name);
-      this.#clockLine ??= this.#clock.after(clockLineMs, () => {
-        this.#clockLine = undefined;
-        if (this.#left === undefined) this.#snapshot?.clocks(this.#core.clocks);
+  #deliver(event: SerfEvent): void {
+    if (this.#snapshot !== undefined && this.#leave === undefined) {
+      this.#snapshot.record(event, this.name);
+      this.#snapshotTimer ??= this.#clock.after(snapshotClocksDelayMs, () => {
+        this.#snapshotTimer = undefined;
+        if (this.#leave === undefined) this.#snapshot?.recordClocks(this.#core.clocks);
       });
     }
-    this.#emit(notice.kind === "query" ? { ...notice, query: this.#answerable(notice.query) } : notice);
+    this.#emit(event.kind === "query" ? { ...event, query: this.#drivenQuery(event.query) } : event);
   }
 
-  /** An answer may come much later than its question: then it must set off by itself. */
-  #answerable(query: Extract<SerfEvent, { kind: "query" }>["query"]): typeof query {
+  /** A response can come long after the query, so it must advance the time and send its packet itself. */
+  #drivenQuery(query: IncomingQuery): IncomingQuery {
     return {
       ...query,
       respond: (payload) =>
@@ -277,7 +288,7 @@ export class Membership {
     };
   }
 
-  #problem(fault: Fault, from: Endpoint | undefined): void {
+  #reportProblem(fault: Fault, from: Endpoint | undefined): void {
     this.#emit({ kind: "problem", fault, from });
   }
 
@@ -285,8 +296,8 @@ export class Membership {
     for (const listener of this.#listeners) listener(event);
   }
 
-  #assertOpen(): void {
-    if (this.#closed || this.#left !== undefined) {
+  #checkOpen(): void {
+    if (this.#closed || this.#leave !== undefined) {
       throw new Fault("failed-precondition", { message: "this member has left the cluster" });
     }
   }

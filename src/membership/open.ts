@@ -1,8 +1,4 @@
-/**
- * Opens membership: checks what it was told, binds the network, and starts.
- *
- * Never: joins.
- */
+/** Opens membership: checks the options, binds the ports, and starts. It does not join a cluster. */
 import { Fault } from "../fault.ts";
 import { systemClock } from "../lib/time/clock.ts";
 import { Keyring } from "./codec/keyring.ts";
@@ -13,16 +9,20 @@ import { randomNonce } from "./transport/random.ts";
 import { resolveEndpoint, resolveHost } from "./transport/resolve.ts";
 import { openTransport } from "./transport/transport.ts";
 
-/** Opens gossip on an address. Throws Fault "config" on wrong options, "unavailable" when the port is taken. */
+/**
+ * Starts a member on an address.
+ * @throws Fault "config" for invalid options, "too-large" for the tags, and "unavailable" if the port is in use or a host
+ *   name is unknown
+ */
 export async function openMembership(options: MembershipOptions): Promise<Membership> {
   const clock = options.clock ?? systemClock;
   if (!/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u.test(options.name) || Buffer.byteLength(options.name) > 128) {
     throw new Fault("config", {
-      message: "a member's name has 1 to 128 bytes and no control characters",
+      message: "the name of a member must have 1 to 128 bytes and no control characters",
       facts: { name: options.name },
     });
   }
-  const wrapping: WireOptions = {
+  const wire: WireOptions = {
     keyring: options.keys === undefined ? undefined : new Keyring(options.keys, randomNonce),
     label: options.label ?? "",
   };
@@ -31,7 +31,7 @@ export async function openMembership(options: MembershipOptions): Promise<Member
     host,
     port: options.port,
     listen: options.listen ?? true,
-    wire: wrapping,
+    wire,
     limits: { ...defaults.streams, ...options.streams },
     clock,
   });
@@ -41,9 +41,11 @@ export async function openMembership(options: MembershipOptions): Promise<Member
         ? transport.bound
         : await resolveEndpoint(options.advertise, transport.bound.port);
     if (at.host === "0.0.0.0" || at.host === "::") {
-      throw new Fault("config", { message: "bound to all interfaces, gossip needs an address to advertise" });
+      throw new Fault("config", {
+        message: "gossip is bound to all interfaces and needs an address to advertise",
+      });
     }
-    return new Membership(options, clock, transport, at, packetOverheadBytes(wrapping));
+    return new Membership(options, clock, transport, at, packetOverheadBytes(wire));
   } catch (reason) {
     await transport.close();
     throw reason;

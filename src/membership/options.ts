@@ -1,14 +1,10 @@
-/**
- * What membership can be told, and the limits it has otherwise.
- *
- * Never: reads a flag or a file.
- */
+/** The options of membership, and their defaults. */
 
 import type { Disk } from "../lib/disk/disk.ts";
 import type { Prng } from "../lib/prng.ts";
 import type { Clock } from "../lib/time/clock.ts";
+import type { Admission } from "./admission.ts";
 import type { Tags } from "./serf/tags.ts";
-import type { Admission } from "./swim/duties.ts";
 import type { Timing } from "./swim/timing.ts";
 import type { StreamLimits } from "./transport/streams.ts";
 import type { Transport, TransportOptions } from "./transport/transport.ts";
@@ -16,39 +12,43 @@ import type { Transport, TransportOptions } from "./transport/transport.ts";
 export interface MembershipOptions {
   /** Unique in the cluster, 1 to 128 bytes. */
   readonly name: string;
-  /** The address to bind, UDP and (with `listen`) TCP; port 0 picks one that is free for both. */
+  /** The address to bind, for UDP and (with `listen`) TCP. Port 0: a port that is free for both. */
   readonly host: string;
   readonly port: number;
-  /** `host:port` or `host` that others reach us at; default the bound address. */
+  /** The `host:port` or `host` at which others reach this member. Default: the bound address. */
   readonly advertise?: string;
+  /** Default: none. At most 512 bytes encoded. */
   readonly tags?: Tags;
-  /** Gossip keys in base64, the primary one first; absent: plaintext. */
+  /** Gossip keys in base64, the primary one first. Default: plaintext. */
   readonly keys?: readonly string[];
-  /** memberlist's label; the Serf agent has none. */
+  /** memberlist's label. Default: none, as the Serf agent has it. */
   readonly label?: string;
-  /** Default true: TCP on a listener of our own. False: only what accept() hands over. */
+  /** Listen for TCP. If false, streams come only through accept(). Default true. */
   readonly listen?: boolean;
-  /** Where to remember the cluster; absent: nowhere. */
+  /** The file that remembers the cluster. Default: none. */
   readonly snapshot?: { readonly disk: Disk; readonly path: string };
-  /** Who may be a member; absent: everybody. */
+  /** Decides which members are admitted. Default: all. */
   readonly admission?: Admission;
+  /** Default: memberlist's for a local network (lanTiming). */
   readonly timing?: Partial<Timing>;
-  /** Members known at a time, the gone ones included; default 4,096. */
+  /** Most members that are known, left and failed ones included. Default 4,096. */
   readonly membersMax?: number;
-  /** Default 1,400 bytes, all layers included. */
+  /** Largest datagram in bytes, all layers included. Default 1,400. */
   readonly packetBytesMax?: number;
   readonly streams?: Partial<StreamLimits>;
+  /** Default: the system's clock. */
   readonly clock?: Clock;
+  /** Default: a generator with an unpredictable seed. */
   readonly prng?: Prng;
-  /** For tests: a network with faults. */
+  /** Tests replace the network. Default: sockets. */
   readonly openTransport?: (options: TransportOptions) => Promise<Transport>;
 }
 
 export const defaults = {
   membersMax: 4_096,
   packetBytesMax: 1_400,
-  /** setTags waits at most so long for the others to be told. */
-  tagsToldMs: 5_000,
+  /** Longest time that setTags waits for the broadcast. */
+  tagsBroadcastMs: 5_000,
   streams: {
     bytesMax: 8 * 1024 * 1024,
     inboundMax: 64,

@@ -1,42 +1,40 @@
 /**
- * A query under way, as something to loop over: `for await (const answer of membership.query(…))`. It ends when the
- * query's time is up; leaving the loop ends it at once.
+ * The responses to a running query, for `for await (const response of membership.query(…))`. The loop ends when the query
+ * times out. Leaving the loop stops the query.
  *
- * Invariant: holds at most two answers a member, one of them an acknowledgement.
- *
- * Never: asks twice.
+ * Invariant: buffers at most two responses per member, one of them an acknowledgment.
  */
-import type { QueryResponse } from "./serf/queries.ts";
+import type { QueryListener, QueryResponse } from "./serf/queries.ts";
 
-/** Starts the query; answers how to stop it. */
-export type StartQuery = (answer: (answer: QueryResponse) => void, done: () => void) => () => void;
+/** Starts the query. Returns a function that stops it. */
+export type StartQuery = (listener: QueryListener) => () => void;
 
 export class QueryResponses implements AsyncIterableIterator<QueryResponse> {
-  readonly #waiting: QueryResponse[] = [];
+  readonly #buffered: QueryResponse[] = [];
   #wake: (() => void) | undefined;
-  #over = false;
+  #done = false;
   readonly #stop: () => void;
 
   constructor(start: StartQuery) {
-    this.#stop = start(
-      (answer) => {
-        this.#waiting.push(answer);
+    this.#stop = start({
+      onResponse: (response) => {
+        this.#buffered.push(response);
         this.#wake?.();
       },
-      () => {
-        this.#over = true;
+      onDone: () => {
+        this.#done = true;
         this.#wake?.();
       },
-    );
+    });
   }
 
   async next(): Promise<IteratorResult<QueryResponse>> {
-    while (this.#waiting.length === 0 && !this.#over) {
+    while (this.#buffered.length === 0 && !this.#done) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    const value = this.#waiting.shift();
+    const value = this.#buffered.shift();
     return value === undefined ? { done: true, value: undefined } : { done: false, value };
   }
 
@@ -45,9 +43,9 @@ export class QueryResponses implements AsyncIterableIterator<QueryResponse> {
     return { done: true, value: undefined };
   }
 
-  /** Ends the query now; answers that are here already can still be read. */
+  /** Stops the query. Responses that have arrived can still be read. */
   stop(): void {
-    if (!this.#over) this.#stop();
+    if (!this.#done) this.#stop();
   }
 
   [Symbol.asyncIterator](): this {

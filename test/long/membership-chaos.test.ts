@@ -2,7 +2,7 @@
  * Many random histories of gossip clusters, see gossip-chaos. TAILRACE_SEEDS=A..B picks others.
  */
 import { test } from "node:test";
-import { chaos } from "../support/gossip-chaos.ts";
+import { runGossipChaos } from "../support/gossip-chaos.ts";
 
 const [from = 1_000, to = 1_399] = (process.env["TAILRACE_SEEDS"] ?? "")
   .split("..")
@@ -10,5 +10,5 @@ const [from = 1_000, to = 1_399] = (process.env["TAILRACE_SEEDS"] ?? "")
   .map(Number);
 
 test(`gossip clusters of the seeds ${from} to ${to} agree in the end`, () => {
-  for (let seed = from; seed <= to; seed++) chaos(seed);
+  for (let seed = from; seed <= to; seed++) runGossipChaos(seed);
 });

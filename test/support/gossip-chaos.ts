@@ -9,7 +9,7 @@ import { prng } from "../../src/lib/prng.ts";
 import { GossipSim } from "./gossip-sim.ts";
 
 /** Runs it; answers the digest of the history. */
-export function chaos(seed: number): string {
+export function runGossipChaos(seed: number): string {
   const chance = prng(`chaos ${seed}`);
   const sim = GossipSim.cluster(`chaos ${seed}`, chance.between(3, 16), { delayMs: [0.2, 30] });
   for (let turn = 0; turn < 12; turn++) {

@@ -16,7 +16,8 @@ import { Fault } from "../../src/fault.ts";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import type { Endpoint } from "../../src/membership/codec/address.ts";
 import { MembershipCore } from "../../src/membership/membership-core.ts";
-import type { Member, OutgoingDial, OutgoingPacket, SerfEvent } from "../../src/membership/swim/duties.ts";
+import type { Member, SerfEvent } from "../../src/membership/serf/serf-event.ts";
+import type { OutgoingDial, OutgoingPacket } from "../../src/membership/swim/outgoing.ts";
 import { lanTiming, type Timing } from "../../src/membership/swim/timing.ts";
 
 export interface NetworkOptions {
@@ -25,10 +26,10 @@ export interface NetworkOptions {
   readonly delayMs: readonly [number, number];
 }
 
-export interface Seen {
+export interface ObservedEvent {
   readonly atMs: number;
   readonly by: string;
-  readonly notice: SerfEvent;
+  readonly event: SerfEvent;
 }
 
 export class SimMember {
@@ -40,8 +41,8 @@ export class SimMember {
   readonly rate: number;
   readonly offsetMs: number;
   /** Number of the latest wake-up; older ones are void. */
-  wake = 0;
-  life = 0;
+  wakeUp = 0;
+  restarts = 0;
 
   constructor(name: string, at: Endpoint, rate: number, offsetMs: number, core: MembershipCore) {
     this.name = name;
@@ -52,7 +53,7 @@ export class SimMember {
   }
 }
 
-interface Happening {
+interface ScheduledAction {
   readonly atMs: number;
   readonly order: number;
   readonly run: () => void;
@@ -62,29 +63,29 @@ export class GossipSim {
   nowMs = 0;
   network: NetworkOptions;
   readonly members: SimMember[] = [];
-  readonly seen: Seen[] = [];
+  readonly observed: ObservedEvent[] = [];
   packets = 0;
   messages = 0;
   bytes = 0;
   readonly #timing: Timing;
-  readonly #chance: Prng;
+  readonly #prng: Prng;
   readonly #byPort = new Map<number, SimMember>();
-  readonly #heap: Happening[] = [];
+  readonly #heap: ScheduledAction[] = [];
   readonly #hash: Hash = createHash("sha256");
   #order = 0;
-  #islands = new Map<string, number>();
+  #partitions = new Map<string, number>();
   /** Looks at, and may change or swallow, every datagram. */
-  tap: (from: SimMember, packet: OutgoingPacket) => boolean = () => true;
+  onSend: (from: SimMember, packet: OutgoingPacket) => boolean = () => true;
 
   constructor(seed: number | string, network: Partial<NetworkOptions> = {}, timing: Partial<Timing> = {}) {
-    this.#chance = prng(seed);
+    this.#prng = prng(seed);
     this.network = { loss: 0, duplication: 0, delayMs: [0.2, 2], ...network };
     this.#timing = { ...lanTiming, ...timing };
   }
 
   add(name = `m${this.members.length}`): SimMember {
     const at = { host: "10.0.0.1", port: 1 + this.members.length };
-    const own = this.#chance.stream(name);
+    const own = this.#prng.stream(name);
     const rate = 0.98 + own.float() * 0.04;
     const offsetMs = own.float() * 1e6;
     const member = new SimMember(
@@ -96,7 +97,7 @@ export class GossipSim {
     );
     this.members.push(member);
     this.#byPort.set(at.port, member);
-    this.#after(member);
+    this.#perform(member);
     return member;
   }
 
@@ -121,13 +122,13 @@ export class GossipSim {
   }
 
   join(member: SimMember, to: SimMember): void {
-    this.act(member, (now) => member.core.join(now, to.at, true, () => {}));
+    this.call(member, (now) => member.core.join(now, to.at, true, () => {}));
   }
 
   /** Any call into a member's core, with its time, and the duties that come of it. */
-  act(member: SimMember, call: (nowMs: number) => void): void {
+  call(member: SimMember, call: (nowMs: number) => void): void {
     call(this.clockOf(member));
-    this.#after(member);
+    this.#perform(member);
   }
 
   clockOf(member: SimMember): number {
@@ -136,14 +137,14 @@ export class GossipSim {
 
   crash(member: SimMember): void {
     member.up = false;
-    member.life++;
+    member.restarts++;
   }
 
   restart(member: SimMember): void {
     member.up = true;
-    member.life++;
-    member.core = this.#newCore(member.name, member.at, this.clockOf(member), member.life);
-    this.#after(member);
+    member.restarts++;
+    member.core = this.#newCore(member.name, member.at, this.clockOf(member), member.restarts);
+    this.#perform(member);
   }
 
   pause(member: SimMember, forMs: number): void {
@@ -152,15 +153,16 @@ export class GossipSim {
 
   /** Members of different groups do not hear each other; who is in no group is alone. */
   partition(...groups: SimMember[][]): void {
-    this.#islands = new Map(
+    this.#partitions = new Map(
       groups.flatMap((group, island) => group.map((member) => [member.name, island + 1])),
     );
     for (const member of this.members)
-      if (!this.#islands.has(member.name)) this.#islands.set(member.name, -this.members.indexOf(member));
+      if (!this.#partitions.has(member.name))
+        this.#partitions.set(member.name, -this.members.indexOf(member));
   }
 
   heal(): void {
-    this.#islands = new Map();
+    this.#partitions = new Map();
   }
 
   run(forMs: number): void {
@@ -213,8 +215,8 @@ export class GossipSim {
     return by.core.members().find(({ name }) => name === of.name)?.status;
   }
 
-  notices(kind: SerfEvent["kind"]): Seen[] {
-    return this.seen.filter(({ notice }) => notice.kind === kind);
+  eventsOf(kind: SerfEvent["kind"]): ObservedEvent[] {
+    return this.observed.filter(({ event: notice }) => notice.kind === kind);
   }
 
   /** Equal for equal histories. */
@@ -224,7 +226,7 @@ export class GossipSim {
 
   /** A datagram from nowhere, as an attacker may send it. */
   inject(to: SimMember, messages: readonly Buffer[]): void {
-    this.act(to, (now) => to.core.handlePacket(now, { host: "6.6.6.6", port: 666 }, messages));
+    this.call(to, (now) => to.core.handlePacket(now, { host: "6.6.6.6", port: 666 }, messages));
   }
 
   #newCore(name: string, at: Endpoint, nowMs: number, life: number): MembershipCore {
@@ -233,7 +235,7 @@ export class GossipSim {
       at,
       tags: { n: name },
       timing: this.#timing,
-      prng: this.#chance.stream(`${name}/${life}`),
+      prng: this.#prng.stream(`${name}/${life}`),
       packetBytes: 1_400,
       membersMax: 1_000,
       nowMs,
@@ -241,27 +243,27 @@ export class GossipSim {
   }
 
   /** Does a member's duties, and sees to its next wake-up. */
-  #after(member: SimMember): void {
+  #perform(member: SimMember): void {
     const duties = member.core.ready();
     for (const packet of duties.packets) this.#send(member, packet);
     for (const dial of duties.dials) this.#dial(member, dial);
     for (const notice of duties.events) {
-      this.seen.push({ atMs: this.nowMs, by: member.name, notice });
+      this.observed.push({ atMs: this.nowMs, by: member.name, event: notice });
       const about = "member" in notice ? notice.member.name : "";
       this.#hash.update(`${this.nowMs} ${member.name} ${notice.kind} ${about}\n`);
     }
     const due = member.core.dueMs();
-    const wake = ++member.wake;
+    const wake = ++member.wakeUp;
     if (due === undefined) return;
     // A hair later than due, since the two clocks round differently.
     const atMs = Math.max(this.nowMs, (due - member.offsetMs) / member.rate) + 0.001;
-    this.#at(atMs, () => this.#wake(member, wake, member.life));
+    this.#at(atMs, () => this.#wake(member, wake, member.restarts));
   }
 
   #wake(member: SimMember, wake: number, life: number): void {
-    if (member.wake !== wake || member.life !== life || !member.up) return;
+    if (member.wakeUp !== wake || member.restarts !== life || !member.up) return;
     if (this.#whenRunning(member, () => this.#wake(member, wake, life))) return;
-    this.act(member, (now) => member.core.tick(now));
+    this.call(member, (now) => member.core.tick(now));
   }
 
   #send(from: SimMember, packet: OutgoingPacket): void {
@@ -274,28 +276,28 @@ export class GossipSim {
     this.messages += packet.parts.length;
     this.bytes += size;
     const to = this.#byPort.get(packet.to.port);
-    if (!this.tap(from, packet) || to === undefined || !this.#connected(from, to)) return;
-    const copies = this.#chance.chance(this.network.duplication) ? 2 : 1;
+    if (!this.onSend(from, packet) || to === undefined || !this.#connected(from, to)) return;
+    const copies = this.#prng.chance(this.network.duplication) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      if (!this.#chance.chance(this.network.loss))
+      if (!this.#prng.chance(this.network.loss))
         this.#at(this.nowMs + this.#delay(), () => this.#arrive(from, to, packet));
     }
   }
 
   #arrive(from: SimMember, to: SimMember, packet: OutgoingPacket): void {
     if (!to.up || this.#whenRunning(to, () => this.#arrive(from, to, packet))) return;
-    this.act(to, (now) => to.core.handlePacket(now, from.at, packet.parts));
+    this.call(to, (now) => to.core.handlePacket(now, from.at, packet.parts));
   }
 
   #dial(from: SimMember, dial: OutgoingDial): void {
     const to = this.#byPort.get(dial.to.port);
-    const life = from.life;
+    const life = from.restarts;
     let over = false;
     const report = (outcome: Buffer | Fault): void => {
-      if (over || !from.up || from.life !== life) return;
+      if (over || !from.up || from.restarts !== life) return;
       if (this.#whenRunning(from, () => report(outcome))) return;
       over = true;
-      this.act(from, (now) => from.core.dialDone(now, dial.id, outcome));
+      this.call(from, (now) => from.core.dialDone(now, dial.id, outcome));
     };
     this.#at(this.nowMs + dial.timeoutMs / from.rate, () => report(new Fault("deadline")));
     if (to === undefined || !this.#connected(from, to)) return;
@@ -303,7 +305,7 @@ export class GossipSim {
       if (this.#whenRunning(to, answer)) return;
       let reply: Buffer | Fault = new Fault("unavailable");
       if (to.up) {
-        this.act(to, (now) => {
+        this.call(to, (now) => {
           reply = to.core.handleStream(now, from.at, dial.request) ?? reply;
         });
       }
@@ -320,12 +322,12 @@ export class GossipSim {
   }
 
   #connected(one: SimMember, other: SimMember): boolean {
-    return this.#islands.get(one.name) === this.#islands.get(other.name);
+    return this.#partitions.get(one.name) === this.#partitions.get(other.name);
   }
 
   #delay(): number {
     const [low, high] = this.network.delayMs;
-    return low + this.#chance.float() * (high - low);
+    return low + this.#prng.float() * (high - low);
   }
 
   #at(atMs: number, run: () => void): void {
@@ -334,8 +336,8 @@ export class GossipSim {
     let at = heap.push(item) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!earlier(item, heap[parent] as Happening)) break;
-      heap[at] = heap[parent] as Happening;
+      if (!earlier(item, heap[parent] as ScheduledAction)) break;
+      heap[at] = heap[parent] as ScheduledAction;
       at = parent;
     }
     heap[at] = item;
@@ -343,21 +345,25 @@ export class GossipSim {
 
   #pop(): void {
     const heap = this.#heap;
-    const moved = heap.pop() as Happening;
+    const moved = heap.pop() as ScheduledAction;
     if (heap.length === 0) return;
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && earlier(heap[child + 1] as Happening, heap[child] as Happening)) child++;
-      if (!earlier(heap[child] as Happening, moved)) break;
-      heap[at] = heap[child] as Happening;
+      if (
+        child + 1 < heap.length &&
+        earlier(heap[child + 1] as ScheduledAction, heap[child] as ScheduledAction)
+      )
+        child++;
+      if (!earlier(heap[child] as ScheduledAction, moved)) break;
+      heap[at] = heap[child] as ScheduledAction;
       at = child;
     }
     heap[at] = moved;
   }
 }
 
-function earlier(one: Happening, other: Happening): boolean {
+function earlier(one: ScheduledAction, other: ScheduledAction): boolean {
   return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 }

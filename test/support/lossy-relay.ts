@@ -72,8 +72,8 @@ export function lossyTransport(
       start: (handlers) =>
         transport.start({
           ...handlers,
-          packet: (from, messages) => {
-            if (!chance.chance(loss)) handlers.packet(from, messages);
+          onPacket: (from, messages) => {
+            if (!chance.chance(loss)) handlers.onPacket(from, messages);
           },
         }),
     };

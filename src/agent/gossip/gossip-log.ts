@@ -1,8 +1,6 @@
 /**
- * What gossip tells, as log lines. A stranger can cause most of them, so they are rationed: what is held back is
- * counted in the next line that passes.
- *
- * Never: prints a payload or a tag.
+ * Logs gossip events. A host without any permission can cause most of them, so their rate is limited, and the next line
+ * counts the suppressed ones. Payloads and tags are not logged.
  */
 
 import type { Logger } from "../../lib/telemetry.ts";
@@ -12,7 +10,7 @@ import { endpointText, type Membership, type MembershipEvent } from "../../membe
 
 const linesPerSecond = { changes: 20, problems: 1 };
 
-/** Logs every event from now on; the answer ends it. */
+/** Logs events from now on. Returns a function that ends that. */
 export function logGossip(membership: Membership, logger: Logger, clock: Clock): () => void {
   const changes = new RateGate(linesPerSecond.changes);
   const problems = new RateGate(linesPerSecond.problems);
@@ -22,8 +20,8 @@ export function logGossip(membership: Membership, logger: Logger, clock: Clock):
     const gate = level === "info" ? changes : problems;
     if (!gate.pass(clock.monotonicMs())) return;
     const held = gate.takeDropped();
-    const { facts, sentence } = lineOf(event);
-    logger[level](held === 0 ? facts : { ...facts, heldBack: held }, sentence);
+    const { facts, message } = lineOf(event);
+    logger[level](held === 0 ? facts : { ...facts, heldBack: held }, message);
   });
 }
 
@@ -31,41 +29,41 @@ function levelOf(event: MembershipEvent): "info" | "warn" | "debug" {
   if (event.kind === "conflict" || event.kind === "refused") return "warn";
   if (event.kind === "query") return "debug";
   if (event.kind !== "problem") return "info";
-  // Broken and slow streams are the network's daily bread; another key, a full table or disk is somebody's to mend.
-  const daily = ["bad-request", "unavailable", "deadline"].includes(event.fault.kind);
-  return daily ? "debug" : "warn";
+  // Interrupted and slow streams are ordinary. A wrong key, a full table or a full disk needs an operator.
+  const isOrdinary = ["bad-request", "unavailable", "deadline"].includes(event.fault.kind);
+  return isOrdinary ? "debug" : "warn";
 }
 
-function lineOf(event: MembershipEvent): { readonly facts: object; readonly sentence: string } {
+function lineOf(event: MembershipEvent): { readonly facts: object; readonly message: string } {
   switch (event.kind) {
     case "conflict": {
       const { name, known, claimed } = event;
       return {
         facts: { member: name, known: endpointText(known), claimed: endpointText(claimed) },
-        sentence: "two members claim one name, the first is kept",
+        message: "two members claim one name; the first is kept",
       };
     }
     case "refused": {
       const { name, at, fault } = event;
-      return { facts: { ...fault.facts, member: name, addr: endpointText(at) }, sentence: fault.message };
+      return { facts: { ...fault.facts, member: name, addr: endpointText(at) }, message: fault.message };
     }
     case "problem": {
       const { fault, from } = event;
       const err = fault.kind === "unknown" ? { err: fault } : {};
       const facts = { ...fault.facts, ...err, ...(from === undefined ? {} : { from: endpointText(from) }) };
-      return { facts, sentence: `gossip: ${fault.message}` };
+      return { facts, message: `gossip: ${fault.message}` };
     }
     case "user-event":
       return {
         facts: { event: event.name, payloadBytes: event.payload.length, lTime: event.lTime },
-        sentence: "user event",
+        message: "user event",
       };
     case "query":
-      return { facts: { query: event.query.name, from: event.query.from }, sentence: "query" };
+      return { facts: { query: event.query.name, from: event.query.from }, message: "query" };
     default:
       return {
         facts: { member: event.member.name, addr: endpointText(event.member) },
-        sentence: `member ${event.kind}`,
+        message: `member ${event.kind}`,
       };
   }
 }

@@ -1,8 +1,4 @@
-/**
- * Gossip as metrics: members by status, datagrams, and what was refused by reason.
- *
- * Never: names a member.
- */
+/** Metrics of gossip: members by status, datagrams, refused messages by reason. Members are not named. */
 import type { Metrics, Observation } from "../../lib/telemetry.ts";
 import type { MemberStatus, Membership } from "../../membership/mod.ts";
 
@@ -17,7 +13,7 @@ const refusals = [
   "refused",
 ] as const;
 
-/** Registers them; the answer takes them out again. */
+/** Registers the metrics. Returns a function that removes them. */
 export function measureGossip(membership: Membership, metrics: Metrics): () => void {
   const ends = [
     metrics.gauge(
@@ -31,18 +27,18 @@ export function measureGossip(membership: Membership, metrics: Metrics): () => v
     ]),
     metrics.total(
       "tailrace.gossip.refused",
-      { description: "Gossip that was not believed, by reason", unit: "{message}" },
+      { description: "Gossip messages that were refused, by reason", unit: "{message}" },
       () => refusals.map((reason) => ({ value: membership.stats[reason], attributes: { reason } })),
     ),
     metrics.total(
       "tailrace.gossip.suspicions",
-      { description: "Doubts about members that did not answer", unit: "{suspicion}" },
+      { description: "Suspicions of members that did not answer", unit: "{suspicion}" },
       () => membership.stats.suspicions,
     ),
     metrics.gauge(
       "tailrace.gossip.health",
-      { description: "How much this member doubts itself, 0 (well) to 7", unit: "1" },
-      () => membership.stats.awareness,
+      { description: "Health score of this member (Lifeguard), 0 (healthy) to 7", unit: "1" },
+      () => membership.stats.healthScore,
     ),
   ];
   return () => {

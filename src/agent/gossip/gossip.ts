@@ -1,14 +1,12 @@
 /**
- * Gossip in a node: membership on the node's own port (or one of its own), its tags, its seeds, its log lines, and
- * what the rest of the node sees of it.
+ * Gossip of a node: membership on the node's port (or a port of its own), with its tags, seeds, logs and metrics.
  *
- *   const gossip = await Gossip.open(…)    UDP is bound; TCP comes through `doors`, or a listener of its own
- *   gossip.start()                         seeds are joined, in the background
- *   disposal                               without a word: SIGTERM does not leave a cluster
+ *   const gossip = await Gossip.open(…)    binds UDP; TCP comes from the shared port, or a listener of its own
+ *   gossip.start()                         joins the seeds in the background
+ *   disposal                               stops without leaving: SIGTERM does not leave the cluster
  *
- * A member without our role is an observer: an operator's `serf` agent. A node of another cluster is not let in.
- *
- * Never: makes anybody a learner or a voter; waits for a seed.
+ * A member without the role of a node is an observer, such as an operator's `serf` agent. Nodes of other clusters are
+ * refused. Gossip never makes a member a learner or a voter.
  */
 import { join } from "node:path";
 import { Fault } from "../../fault.ts";
@@ -25,41 +23,41 @@ import { logGossip } from "./gossip-log.ts";
 import { measureGossip } from "./gossip-metrics.ts";
 import { clusterAdmission, encodeNodeTags, type NodeTags, parseNodeTags } from "./node-tags.ts";
 import { SeedJoiner } from "./seed-joiner.ts";
-import { answerStatus } from "./status-query.ts";
+import { answerStatusQuery } from "./status-query.ts";
 
 export interface GossipOptions {
   readonly config: Pick<Config, "advertiseAddr" | "gossipAddr" | "encrypt" | "startJoinAddrs">;
   readonly nodeName: string;
-  /** Where the one port listens, as bound. */
+  /** The address to which the shared port is bound. */
   readonly bound: Address;
-  /** The data directory, ours and locked. */
+  /** The data directory, locked by this process. */
   readonly directory: string;
   readonly tags: NodeTags;
   readonly telemetry: Pick<Telemetry, "log" | "metrics">;
   readonly clock: Clock;
 }
 
-/** A member, and what its tags say it is: undefined for an observer. A hint, never a proof. */
+/** A member and its node tags, which are undefined for an observer. They are a hint. */
 export interface GossipMember extends Member {
   readonly node: NodeTags | undefined;
 }
 
-/** The snapshot's name in the data directory. */
+/** Name of the snapshot file in the data directory. */
 const snapshotFile = "gossip";
 
 export class Gossip {
   readonly membership: Membership;
-  /** For the listener: what comes to the one port, unless gossip has a port of its own. */
-  readonly doors: Pick<PeerDoors, "gossip">;
-  readonly #seeds: SeedJoiner;
+  /** Accepts gossip streams on the shared port. Empty if gossip has a port of its own. */
+  readonly portHandlers: Pick<PeerDoors, "gossip">;
+  readonly #seedJoiner: SeedJoiner;
   readonly #stops: (() => void)[];
   readonly #own: { tags: NodeTags };
 
-  /** Throws Fault "config" when the port cannot be had, or a setting is not valid. */
+  /** @throws Fault "config" if the port cannot be bound or a setting is invalid */
   static async open(options: GossipOptions): Promise<Gossip> {
     const { config, nodeName, bound, directory, clock } = options;
     const own = { tags: options.tags };
-    const shared = config.gossipAddr === undefined;
+    const sharesPort = config.gossipAddr === undefined;
     const at = config.gossipAddr ?? bound;
     const advertise = await advertised(options, at);
     try {
@@ -67,7 +65,7 @@ export class Gossip {
         name: nodeName,
         host: at.host === "" ? "::" : at.host,
         port: at.port,
-        listen: !shared,
+        listen: !sharesPort,
         tags: encodeNodeTags(own.tags),
         admission: clusterAdmission(() => own.tags.clusterId),
         snapshot: { disk: systemDisk, path: join(directory, snapshotFile) },
@@ -86,32 +84,33 @@ export class Gossip {
     const { clock, config, telemetry } = options;
     this.membership = membership;
     this.#own = own;
-    this.doors = config.gossipAddr === undefined ? { gossip: (socket) => membership.accept(socket) } : {};
+    this.portHandlers =
+      config.gossipAddr === undefined ? { gossip: (socket) => membership.accept(socket) } : {};
     const seeds = config.startJoinAddrs.map(printAddress);
-    this.#seeds = new SeedJoiner({ membership, seeds, clock, log: telemetry.log });
+    this.#seedJoiner = new SeedJoiner({ membership, seeds, clock, log: telemetry.log });
     this.#stops = [logGossip(membership, telemetry.log, clock), measureGossip(membership, telemetry.metrics)];
   }
 
-  /** Joins the seeds and the cluster of a former life, again and again while nobody is there. Does not wait for them. */
+  /** Starts to join the seeds and the members of the snapshot, in the background. */
   start(): void {
-    void this.#seeds.start();
+    void this.#seedJoiner.start();
   }
 
-  /** Everybody, ourselves included. */
+  /** All known members, this node included. */
   members(): readonly GossipMember[] {
     return this.membership.members().map((member) => ({ ...member, node: parseNodeTags(member.tags) }));
   }
 
-  /** From now on of this cluster: tells the others, and keeps nodes of other clusters out. */
+  /** Sets the cluster tag. From now on, nodes of other clusters are refused. */
   async setClusterId(clusterId: string): Promise<void> {
     this.#own.tags = { ...this.#own.tags, clusterId };
     await this.membership.setTags(encodeNodeTags(this.#own.tags));
   }
 
-  /** The same view, whose changes are those of gossip as well; it is also what the node answers when gossip asks. */
+  /** Returns the view with gossip's changes added to its own. The node answers the status query from it. */
   withGossip(view: ClusterView): ClusterView {
     const { membership } = this;
-    this.#stops.push(answerStatus(membership, view));
+    this.#stops.push(answerStatusQuery(membership, view));
     return {
       get nodeId() {
         return view.nodeId;
@@ -147,13 +146,13 @@ export class Gossip {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#seeds[Symbol.dispose]();
+    this.#seedJoiner[Symbol.dispose]();
     for (const stop of this.#stops) stop();
     await this.membership[Symbol.asyncDispose]();
   }
 }
 
-/** The address that others are told, where it differs from the one that is bound. Its name is waited for. */
+/** Returns the address to advertise, or undefined if it is the bound one. Waits until its name is known. */
 async function advertised(options: GossipOptions, at: Address): Promise<string | undefined> {
   const { advertiseAddr, gossipAddr } = options.config;
   if (advertiseAddr === undefined) return undefined;
@@ -166,6 +165,6 @@ async function advertised(options: GossipOptions, at: Address): Promise<string |
     return printAddress({ host, port: advertiseAddr.port === 0 ? at.port : advertiseAddr.port });
   }
   if (gossipAddr.port !== 0) return printAddress({ host, port: gossipAddr.port });
-  // A port that is picked only now: membership puts it behind a host alone.
+  // The system chooses the port later. Membership adds it to a host without a port.
   return host.includes(":") ? `[${host}]` : host;
 }

@@ -1,11 +1,6 @@
 /**
- * Keeps a node from being alone: while it knows nobody alive, it tries those it is told of (--start-join-addrs) and
- * those of its former life, at once and then ever more rarely. Somebody alive ends it; the last one's going begins it
- * again.
- *
- * Invariant: one attempt at a time, one timer.
- *
- * Never: ends because an attempt failed.
+ * Joins the seeds (--start-join-addrs) and the members of the snapshot: at the start, and again with growing delays
+ * while this node knows no other live member. One attempt runs at a time. A failed attempt is repeated.
  */
 import { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
@@ -27,61 +22,60 @@ export class SeedJoiner {
   readonly #options: SeedJoinerOptions;
   readonly #stopListening: () => void;
   #timer: Timer | undefined;
-  #trying = false;
+  #running = false;
   #delayMs = firstDelayMs;
   #closed = false;
 
   constructor(options: SeedJoinerOptions) {
     this.#options = options;
     this.#stopListening = options.membership.onEvent(({ kind }) => {
-      if (kind === "failed" || kind === "left" || kind === "reaped") this.#again();
+      if (kind === "failed" || kind === "left" || kind === "reaped") this.#schedule();
     });
   }
 
-  /** The first attempt, which also goes back to the cluster of a former life. Resolves when it has ended. */
+  /** Makes the first attempt, which also joins the members of the snapshot. Resolves when it has ended. */
   async start(): Promise<void> {
     await this.#attempt(true);
   }
 
   async #attempt(rejoin: boolean): Promise<void> {
     const { log, membership, seeds } = this.#options;
-    if (this.#trying || this.#closed) return;
-    this.#trying = true;
+    if (this.#running || this.#closed) return;
+    this.#running = true;
     try {
-      const back = rejoin ? membership.rejoin().catch(() => false) : Promise.resolve(false);
+      const rejoining = rejoin ? membership.rejoin().catch(() => false) : Promise.resolve(false);
       if (seeds.length > 0) {
         const joined = await membership.join(seeds);
-        if (joined > 0) log.info({ joined, seeds }, "joined the members told of");
+        if (joined > 0) log.info({ joined, seeds }, "joined the seeds");
       }
-      if (await back) log.info({}, "went back to the cluster of before");
+      if (await rejoining) log.info({}, "rejoined the cluster of the gossip snapshot");
       this.#delayMs = firstDelayMs;
     } catch (reason) {
       const { facts, message } = Fault.from(reason);
       log.warn({ ...facts, seeds, nextMs: this.#delayMs }, `${message}; it will be tried again`);
     } finally {
-      this.#trying = false;
+      this.#running = false;
     }
-    this.#again();
+    this.#schedule();
   }
 
-  /** Another attempt after a while, if there is nobody. */
-  #again(): void {
+  /** Schedules another attempt if there is no other live member. */
+  #schedule(): void {
     const { clock, seeds } = this.#options;
-    if (this.#timer !== undefined || this.#trying || this.#closed) return;
-    if (seeds.length === 0 || !this.#alone()) return;
+    if (this.#timer !== undefined || this.#running || this.#closed) return;
+    if (seeds.length === 0 || !this.#isAlone()) return;
     this.#timer = clock.after(this.#delayMs, () => {
       this.#timer = undefined;
-      if (this.#alone()) void this.#attempt(false);
+      if (this.#isAlone()) void this.#attempt(false);
     });
     this.#delayMs = Math.min(delayMsMax, this.#delayMs * 2);
   }
 
-  #alone(): boolean {
+  #isAlone(): boolean {
     const { membership } = this.#options;
-    const lives = ["alive", "suspect"];
     return !membership
       .members()
-      .some(({ name, status }) => name !== membership.name && lives.includes(status));
+      .some(({ name, status }) => name !== membership.name && (status === "alive" || status === "suspect"));
   }
 
   [Symbol.dispose](): void {

@@ -1,16 +1,14 @@
 /**
- * The query that a node answers itself, so that `serf query tailrace-status` shows a cluster at a glance: one line of
- * JSON a node, what Status would say and no more.
- *
- * Never: answers other queries; changes anything.
+ * The query that a node answers itself, so that `serf query tailrace-status` shows the cluster: one line of JSON per
+ * node with a part of what the Status call returns.
  */
 import type { Membership } from "../../membership/mod.ts";
 import type { ClusterView } from "../../types.ts";
 
 const statusQuery = "tailrace-status";
 
-/** Answers from now on; the return value ends it. */
-export function answerStatus(membership: Membership, view: ClusterView): () => void {
+/** Responds to the query from now on. Returns a function that ends that. */
+export function answerStatusQuery(membership: Membership, view: ClusterView): () => void {
   return membership.onEvent((event) => {
     if (event.kind !== "query" || event.query.name !== statusQuery) return;
     const own = view.nodes().find(({ id }) => id === view.nodeId);

@@ -1,25 +1,26 @@
 /**
- * Where a member listens, as text and as memberlist's raw bytes: 4 for IPv4, 16 for IPv6, always the same form for
- * the same address (peers compare the bytes and report a conflict when they differ).
- *
- * Never: resolves a name; opens a socket.
+ * A member's address, as text and as memberlist's raw bytes: 4 for IPv4, 16 for IPv6. One address has exactly one form,
+ * because peers compare the bytes and report a conflict when they differ.
  */
 import { Fault } from "../../fault.ts";
 
-/** A numeric IP address in its shortest text form, and a port. UDP and TCP alike. */
+/** A numeric IP address in its shortest text form, and a port. UDP and TCP share the port. */
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
 }
 
-/** The address as memberlist sends it. Throws Fault "bad-request" when `host` is no numeric address. */
+/**
+ * Returns the address as memberlist sends it.
+ * @throws Fault "bad-request" if `host` is not a numeric address
+ */
 export function addressBytes(host: string): Buffer {
   const four = ipv4(host);
   if (four !== undefined) return Buffer.from(four);
   const groups = ipv6(host);
   if (groups === undefined) {
     throw new Fault("bad-request", {
-      message: "a numeric IPv4 or IPv6 address is needed",
+      message: "the host is not a numeric IPv4 or IPv6 address",
       facts: { text: host },
     });
   }
@@ -30,7 +31,7 @@ export function addressBytes(host: string): Buffer {
   return bytes;
 }
 
-/** The text of a raw address; undefined unless it is 4 or 16 bytes. IPv4 in IPv6 is told as IPv4. */
+/** Returns the text of a raw address, or undefined unless it is 4 or 16 bytes. IPv4 mapped into IPv6 becomes IPv4. */
 export function addressText(bytes: Uint8Array): string | undefined {
   if (bytes.length === 4) return bytes.join(".");
   if (bytes.length !== 16) return undefined;
@@ -41,7 +42,7 @@ export function addressText(bytes: Uint8Array): string | undefined {
   return shorten(groups);
 }
 
-/** `host:port`, with brackets around IPv6. */
+/** Returns `host:port`, with brackets around IPv6. */
 export function endpointText(endpoint: Endpoint): string {
   return endpoint.host.includes(":")
     ? `[${endpoint.host}]:${endpoint.port}`
@@ -49,8 +50,8 @@ export function endpointText(endpoint: Endpoint): string {
 }
 
 /**
- * Splits `host:port`, `[v6]:port`, or a host alone (with the default port). The host may be a name.
- * Throws Fault "bad-request" otherwise.
+ * Parses `host:port`, `[v6]:port`, or a host alone (with the default port). The host may be a name.
+ * @throws Fault "bad-request" otherwise
  */
 export function parseHostPort(text: string, defaultPort: number): Endpoint {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
@@ -58,19 +59,19 @@ export function parseHostPort(text: string, defaultPort: number): Endpoint {
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   if (host === undefined || port < 1 || port > 65_535) {
     throw new Fault("bad-request", {
-      message: "an address looks like host and port",
-      facts: { text: text },
+      message: "the address is not of the form host:port",
+      facts: { text },
     });
   }
   return { host, port };
 }
 
-/** Are these the same address and port? Both must be in the shortest text form. */
+/** Compares address and port. Both hosts must be in the shortest text form. */
 export function sameEndpoint(one: Endpoint, other: Endpoint): boolean {
   return one.host === other.host && one.port === other.port;
 }
 
-/** Can one member live there? Not where nobody or everybody does: no unspecified, multicast or broadcast address. */
+/** Returns false for unspecified, multicast and broadcast addresses, which no single member can have. */
 export function isUnicast(host: string): boolean {
   const bytes = addressBytes(host);
   if (bytes.length === 16) return bytes[0] !== 0xff && bytes.some((byte) => byte !== 0);

@@ -1,18 +1,15 @@
 /**
- * The shared keys of a cluster: AES-128, -192 or -256 in GCM, by the length of the key (16, 24 or 32 bytes). The
- * first key seals, every key is tried to open, so a key can be rotated without a pause.
+ * The shared keys of a cluster: AES-GCM with keys of 16, 24 or 32 bytes. The first key encrypts. Decryption tries every
+ * key, so that a key can be rotated without an interruption. There is no protection against replay.
  *
- *   sealed := 01  nonce[12]  ciphertext  tag[16]
- *
- * Never: draws a nonce itself (the rim hands in the chance); prints a key; guards against replay (gossip has none,
- * so nothing of weight may rest on it alone).
+ *   encrypted := 01  nonce[12]  ciphertext  tag[16]
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { Fault } from "../../fault.ts";
 
 export type RandomBytes = (count: number) => Uint8Array;
 
-/** What sealing adds, bytes. */
+/** Bytes that encryption adds: version, nonce and tag. */
 export const encryptionOverheadBytes = 1 + 12 + 16;
 
 const version = 1;
@@ -21,14 +18,17 @@ export class Keyring {
   readonly #keys: readonly Buffer[];
   readonly #random: RandomBytes;
 
-  /** Keys in base64, as `keygen` prints them. Throws Fault "config" when one has a wrong length or there is none. */
+  /**
+   * Takes keys in base64, as `keygen` prints them, the primary one first, and a source of random nonces.
+   * @throws Fault "config" if there is no key, or one has a wrong length
+   */
   constructor(keys: readonly string[], random: RandomBytes) {
     if (keys.length === 0) throw new Fault("config", { message: "a keyring needs at least one key" });
     this.#keys = keys.map(decodeKey);
     this.#random = random;
   }
 
-  /** Seals with the primary key; `label` is bound to it but not contained. */
+  /** Encrypts with the primary key. `label` is authenticated but not contained. */
   encrypt(plain: Uint8Array, label: Uint8Array): Buffer {
     const key = this.#keys[0] as Buffer;
     const nonce = this.#random(12);
@@ -38,12 +38,12 @@ export class Keyring {
     return Buffer.concat([Buffer.from([version]), nonce, text, cipher.getAuthTag()]);
   }
 
-  /** Opens what was sealed with any key of the ring; undefined when none fits or the bytes were changed. */
-  decrypt(sealed: Uint8Array, label: Uint8Array): Buffer | undefined {
-    const format = sealed[0];
-    if (sealed.length < encryptionOverheadBytes || (format !== version && format !== 0)) return;
+  /** Decrypts with any key of the ring. Returns undefined if no key fits or the bytes were changed. */
+  decrypt(encrypted: Uint8Array, label: Uint8Array): Buffer | undefined {
+    const format = encrypted[0];
+    if (encrypted.length < encryptionOverheadBytes || (format !== version && format !== 0)) return;
     for (const key of this.#keys) {
-      const plain = openWith(key, sealed, label);
+      const plain = decryptWith(key, encrypted, label);
       if (plain === undefined) continue;
       return format === 0 ? unpad(plain) : plain;
     }
@@ -51,19 +51,19 @@ export class Keyring {
   }
 }
 
-function openWith(key: Buffer, sealed: Uint8Array, label: Uint8Array): Buffer | undefined {
-  const body = sealed.subarray(13, sealed.length - 16);
-  const cipher = createDecipheriv(algorithm(key), key, sealed.subarray(1, 13), { authTagLength: 16 });
+function decryptWith(key: Buffer, encrypted: Uint8Array, label: Uint8Array): Buffer | undefined {
+  const body = encrypted.subarray(13, encrypted.length - 16);
+  const cipher = createDecipheriv(algorithm(key), key, encrypted.subarray(1, 13), { authTagLength: 16 });
   cipher.setAAD(label, { plaintextLength: body.length });
-  cipher.setAuthTag(sealed.subarray(sealed.length - 16));
+  cipher.setAuthTag(encrypted.subarray(encrypted.length - 16));
   try {
     return Buffer.concat([cipher.update(body), cipher.final()]);
   } catch {
-    return undefined; // The tag does not fit: another key, or changed on the way.
+    return undefined; // The tag does not match: another key, or changed bytes.
   }
 }
 
-/** Version 0 padded to whole blocks of 16 as PKCS #7 does. */
+/** Removes the padding of version 0: PKCS #7, blocks of 16 bytes. */
 function unpad(plain: Buffer): Buffer | undefined {
   const pad = plain.at(-1) ?? 0;
   return pad < 1 || pad > 16 || pad > plain.length ? undefined : plain.subarray(0, plain.length - pad);

@@ -1,9 +1,7 @@
 /**
- * LZW as Go's compress/lzw writes it for memberlist: least significant bit first, 8-bit literals, codes of 9 to
- * 12 bits, 256 clears the table, 257 ends. Decoding only: memberlist does not negotiate compression and has it on
- * by default, but nobody must send it.
- *
- * Never: puts out more than it was allowed to (a bomb is a Fault, not memory).
+ * Decodes LZW as Go's compress/lzw writes it for memberlist: least significant bit first, 8-bit literals, codes of 9 to
+ * 12 bits. Code 256 clears the table and 257 ends the data. There is no encoder: memberlist does not negotiate
+ * compression and enables it by default, so a member must read it but need not send it.
  */
 import { malformed } from "./msgpack-reader.ts";
 
@@ -11,7 +9,10 @@ const clear = 256;
 const end = 257;
 const widthMax = 12;
 
-/** The bytes that were compressed, at most `bytesMax`. Throws Fault "bad-request" on a bad code or too much output. */
+/**
+ * Returns the decompressed bytes.
+ * @throws Fault "bad-request" for a bad code, or for more than `bytesMax` bytes of output
+ */
 export function lzwDecode(input: Uint8Array, bytesMax: number): Buffer {
   const prefix = new Uint16Array(1 << widthMax);
   const suffix = new Uint8Array(1 << widthMax);
@@ -22,14 +23,14 @@ export function lzwDecode(input: Uint8Array, bytesMax: number): Buffer {
   let [width, high, last] = [9, end, -1];
 
   const reserve = (more: number): void => {
-    if (length + more > bytesMax) throw malformed("it unpacks to more than the limit");
+    if (length + more > bytesMax) throw malformed("it decompresses to more than the limit");
     if (length + more <= output.length) return;
     const grown = Buffer.allocUnsafe(Math.min(bytesMax, Math.max(output.length * 2, length + more)));
     output.copy(grown, 0, 0, length);
     output = grown;
   };
-  /** Writes the string of a code backwards from its end; answers its first byte. */
-  const expand = (code: number): number => {
+  /** Writes the string of a code, from its end backwards. */
+  const expand = (code: number): void => {
     const size = lengths[code] as number;
     reserve(size);
     let place = length + size;
@@ -40,12 +41,11 @@ export function lzwDecode(input: Uint8Array, bytesMax: number): Buffer {
     }
     output[--place] = current;
     length += size;
-    return current;
   };
 
   for (;;) {
     while (bitCount < width) {
-      if (at >= input.length) throw malformed("its compressed part is cut short");
+      if (at >= input.length) throw malformed("its compressed part is truncated");
       bits |= (input[at++] as number) << bitCount;
       bitCount += 8;
     }
@@ -57,9 +57,9 @@ export function lzwDecode(input: Uint8Array, bytesMax: number): Buffer {
       [width, high, last] = [9, end, -1];
       continue;
     }
-    if (code > high) throw malformed("its compressed part is damaged");
+    if (code > high) throw malformed("its compressed part is corrupt");
     if (last >= 0 && high > end) {
-      // The new entry is the last string plus the first byte of this one, which may be that very entry.
+      // The new entry is the previous string plus the first byte of this one. This code may be the new entry itself.
       prefix[high] = last;
       lengths[high] = (lengths[last] as number) + 1;
       suffix[high] = firstByte(prefix, code === high ? last : code);
@@ -70,7 +70,7 @@ export function lzwDecode(input: Uint8Array, bytesMax: number): Buffer {
     if (high === 1 << width) {
       if (width < widthMax) width++;
       else {
-        // The table is full: codes still come, but no new entry until a clear.
+        // The table is full. No entry is added until a clear code.
         high--;
         last = -1;
       }

@@ -1,10 +1,11 @@
 /**
- * memberlist's messages: one type byte and one msgpack map (field names as in Go, in alphabetical order).
+ * Encodes and decodes memberlist's messages: one type byte and one msgpack map. The keys are Go's field names, in
+ * alphabetical order.
  *
  *   ping 0 · indirectPing 1 · ackResp 2 · suspect 3 · alive 4 · dead 5 · pushPull 6 · compound 7 · user 8 ·
  *   compress 9 · encrypt 10 · nackResp 11 · hasCrc 12 · err 13 · label 244
  *
- * Never: knows the layers around a message (packet.ts, stream.ts).
+ * The layers around a message are in packet.ts and stream.ts.
  */
 import { addressBytes, addressText, type Endpoint } from "./address.ts";
 import { type Fields, MsgpackReader, malformed } from "./msgpack-reader.ts";
@@ -28,12 +29,12 @@ export const messageType = {
   label: 244,
 } as const;
 
-/** Largest Meta of a member, bytes; the tags of a Serf agent must fit. */
+/** Maximum size of a member's Meta, in bytes. A Serf agent's tags must fit. */
 export const metaBytesMax = 512;
-/** What we speak: memberlist 1 to 5 (now 2), Serf 2 to 5 (now 5), in memberlist's order of six bytes. */
+/** The versions of this implementation in memberlist's six bytes: memberlist 1 to 5 (in use 2), Serf 2 to 5 (in use 5). */
 export const protocolVersions: Buffer = Buffer.from([1, 5, 2, 2, 5, 5]);
 
-/** Who asks, so that the answer finds the way back whatever the packet's own source address is. */
+/** The sender of a ping. The reply goes to this address, not to the packet's source address. */
 export interface Sender extends Endpoint {
   readonly name: string;
 }
@@ -41,7 +42,7 @@ export interface Sender extends Endpoint {
 export interface Ping {
   readonly kind: "ping";
   readonly seqNo: number;
-  /** Whom it is meant for; empty = whoever hears it. */
+  /** Name of the member that is pinged. Empty: any member. */
   readonly node: string;
   readonly source: Sender | undefined;
 }
@@ -51,7 +52,7 @@ export interface IndirectPing {
   readonly seqNo: number;
   readonly target: Endpoint;
   readonly node: string;
-  /** True when a nackResp is wanted if the target stays silent. */
+  /** The sender wants a nackResp if the target does not answer. */
   readonly nack: boolean;
   readonly source: Sender | undefined;
 }
@@ -61,7 +62,7 @@ export interface Ack {
   readonly seqNo: number;
 }
 
-/** A member under suspicion, or dead. `from` equal to `node` in a death: it leaves by its own will. */
+/** A suspect or dead message about `node`. A dead message with `from` equal to `node` means that the member leaves. */
 export interface SuspectOrDead {
   readonly kind: "suspect" | "dead";
   readonly incarnation: number;
@@ -75,7 +76,7 @@ export interface Alive {
   readonly node: string;
   readonly at: Endpoint;
   readonly meta: Buffer;
-  /** pmin, pmax, pcur, dmin, dmax, dcur; or empty, from very old members. */
+  /** pmin, pmax, pcur, dmin, dmax, dcur. Empty from very old members. */
   readonly versions: Buffer;
 }
 
@@ -89,7 +90,10 @@ export type Message = Ping | IndirectPing | Ack | SuspectOrDead | Alive | UserMe
 const u32Max = 0xffff_ffff;
 const portMax = 65_535;
 
-/** A message as it lies in a packet. Throws Fault "bad-request". */
+/**
+ * Decodes one message of a packet.
+ * @throws Fault "bad-request"
+ */
 export function decodeMessage(bytes: Buffer): Message {
   const type = bytes[0];
   if (type === messageType.user) return { kind: "user", body: bytes.subarray(1) };
@@ -149,14 +153,14 @@ function decodeAlive(fields: Fields): Alive {
   };
 }
 
-/** The six version bytes of an alive message or a push/pull entry. */
+/** Reads the version bytes of an alive message or a push/pull entry: six, or none. */
 export function readVersions(fields: Fields): Buffer {
   const versions = fields.raw("Vsn", 6);
   if (versions.length !== 0 && versions.length !== 6) throw malformed("Vsn is not six bytes");
   return versions;
 }
 
-/** A member's name: never empty, and without control characters, which would forge lines in files and logs. */
+/** Reads a member's name. It is not empty and has no control characters, which could forge lines in files and logs. */
 export function readNodeName(fields: Fields, key: string): string {
   const name = fields.text(key);
   if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) throw malformed(`${key} has control characters`);
@@ -164,11 +168,11 @@ export function readNodeName(fields: Fields, key: string): string {
   return name;
 }
 
-/** An address in the field `key` and the port beside it. */
+/** Reads the address in the field `key` and the port in the field `Port`. */
 export function readEndpoint(fields: Fields, key: string): Endpoint {
   const host = addressText(fields.raw(key, 16));
   const port = fields.uint("Port", portMax);
-  if (host === undefined || port === 0) throw malformed("an address is missing");
+  if (host === undefined || port === 0) throw malformed("it has no valid address");
   return { host, port };
 }
 

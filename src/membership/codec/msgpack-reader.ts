@@ -1,10 +1,9 @@
 /**
- * Reads msgpack as memberlist and Serf write it. Strings and bytes cannot be told apart there, so every raw value
- * comes out as a Buffer, a view of the input; `Fields` turns one into text where the message says that it is text.
- * Unknown keys are ignored, missing ones are zero, as in Go.
+ * Decodes msgpack as memberlist and Serf write it. That dialect has one type for strings and bytes, so each raw value
+ * becomes a Buffer, a view of the input. `Fields` converts one to text where the message defines a string. Unknown keys
+ * are ignored and missing ones are zero, as in Go. Callers copy what they keep.
  *
- * Never: trusts a count or a length; nests deeper than `depthMax`; makes more than `valuesMax` values of one (a byte can
- * stand for a value, and a value costs a hundred); keeps the input (callers copy what they keep).
+ * Depth and number of values are limited: one byte can encode a value, and a value takes about a hundred bytes of memory.
  */
 import { Fault } from "../../fault.ts";
 import { tokenAt } from "./msgpack-token.ts";
@@ -12,45 +11,51 @@ import { tokenAt } from "./msgpack-token.ts";
 export type Value = null | boolean | number | Buffer | readonly Value[] | Fields;
 
 const depthMax = 8;
-/** No single message has as many; a cluster's whole Serf state is read with another limit. */
+/** No single message has this many values. The Serf state of a cluster is read with a larger limit. */
 const valuesMaxDefault = 1_024;
 
-/** The bytes are not what the protocol says; every decoder of the room throws this. */
+/** Returns the fault that every decoder of this module throws for bytes that violate the protocol. */
 export function malformed(what: string): Fault {
   return new Fault("bad-request", { message: `a gossip message is malformed, ${what}` });
 }
 
-/** Reads values one after another. */
+/** Reads consecutive values. */
 export class MsgpackReader {
   readonly #bytes: Buffer;
   readonly #valuesMax: number;
   #valuesLeft = 0;
   #at: number;
 
-  /** `valuesMax`: how many values one call of value() or fields() may make, nested ones included. */
+  /**
+   * @param at position of the first value, default 0
+   * @param valuesMax most values of one call of value() or fields(), nested ones included; default 1,024
+   */
   constructor(bytes: Buffer, at = 0, valuesMax = valuesMaxDefault) {
     this.#bytes = bytes;
     this.#at = at;
     this.#valuesMax = valuesMax;
   }
 
-  /** Where the next value starts. */
+  /** Position of the next value. */
   get position(): number {
     return this.#at;
   }
 
-  /** The next value. Throws Fault "bad-request" when there is none, or none that is whole and well-formed. */
+  /**
+   * Reads the next value.
+   * @throws Fault "bad-request" if there is no complete, well-formed value
+   */
   value(): Value {
     this.#valuesLeft = this.#valuesMax;
     return this.#value(0);
   }
 
   #value(depth: number): Value {
-    if (depth > depthMax) throw malformed("it is nested too deep");
+    if (depth > depthMax) throw malformed("it is nested too deeply");
     if (this.#valuesLeft-- === 0) throw malformed("it has too many values");
     const token = tokenAt(this.#bytes, this.#at);
-    if (token === "short") throw malformed("it is cut short");
-    if (token === "bad") throw malformed("it has a value of no known type");
+    if (token === "truncated") throw malformed("it is truncated");
+    if (token === "unknown") throw malformed("it has a value of an unknown type");
     this.#at += token.head;
     switch (token.kind) {
       case "nil":
@@ -70,28 +75,28 @@ export class MsgpackReader {
     }
   }
 
-  /** The next value, which must be a map. */
+  /** Reads the next value, which must be a map. */
   fields(): Fields {
     const value = this.value();
-    if (!(value instanceof Fields)) throw malformed("a map was expected");
+    if (!(value instanceof Fields)) throw malformed("it has another value instead of a map");
     return value;
   }
 
   #raw(size: number): Buffer {
-    if (size > this.#bytes.length - this.#at) throw malformed("it is cut short");
+    if (size > this.#bytes.length - this.#at) throw malformed("it is truncated");
     this.#at += size;
     return this.#bytes.subarray(this.#at - size, this.#at);
   }
 
   #array(size: number, depth: number): Value[] {
-    if (size > this.#bytes.length - this.#at) throw malformed("it counts more than it holds");
+    if (size > this.#bytes.length - this.#at) throw malformed("a count in it is too large");
     const items: Value[] = [];
     for (let count = 0; count < size; count++) items.push(this.#value(depth + 1));
     return items;
   }
 
   #map(size: number, depth: number): Fields {
-    if (size * 2 > this.#bytes.length - this.#at) throw malformed("it counts more than it holds");
+    if (size * 2 > this.#bytes.length - this.#at) throw malformed("a count in it is too large");
     const pairs = new Map<string, Value>();
     for (let count = 0; count < size; count++) {
       const key = this.#value(depth + 1);
@@ -102,7 +107,7 @@ export class MsgpackReader {
   }
 }
 
-/** A decoded map, asked by Go's field names. A missing or nil field is the zero value of its type. */
+/** A decoded map. A missing or nil field is the zero value of its type, as in Go. */
 export class Fields {
   readonly #pairs: ReadonlyMap<string, Value>;
 
@@ -118,7 +123,7 @@ export class Fields {
     return this.#pairs.size;
   }
 
-  /** A whole number from 0 to `max`. */
+  /** An integer from 0 to `max`. */
   uint(key: string, max = Number.MAX_SAFE_INTEGER): number {
     const value = this.#pairs.get(key) ?? 0;
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0 || value > max) {
@@ -131,7 +136,7 @@ export class Fields {
     return this.#pairs.get(key) === true;
   }
 
-  /** Bytes, at most `max`; a view of the input. */
+  /** At most `max` bytes, a view of the input. */
   raw(key: string, max: number): Buffer {
     const value = this.#pairs.get(key) ?? empty;
     if (!Buffer.isBuffer(value)) throw malformed(`${key} is not bytes`);
@@ -157,14 +162,17 @@ export class Fields {
   }
 }
 
-/** The longest name or other text that is believed. Serf itself allows names of 128 bytes. */
+/** The longest text that is accepted by default. Serf allows names of 128 bytes. */
 const textBytesMax = 255;
 
 const empty = Buffer.alloc(0);
 const nothing = new Fields(new Map());
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Text from bytes. Throws Fault "bad-request" when they are not UTF-8. */
+/**
+ * Decodes UTF-8.
+ * @throws Fault "bad-request" that names `what` if the bytes are not UTF-8
+ */
 export function utf8(bytes: Uint8Array, what: string): string {
   try {
     return decoder.decode(bytes);
@@ -173,5 +181,5 @@ export function utf8(bytes: Uint8Array, what: string): string {
   }
 }
 
-/** The longest duration that is believed, in Go's nanoseconds: about 104 days. */
+/** The longest duration that is accepted, in Go's nanoseconds: about 104 days. */
 export const nanosecondsMax = Number.MAX_SAFE_INTEGER;

@@ -1,8 +1,6 @@
 /**
- * The head of one msgpack value: what it is, how long the head is, and what must follow it. Both the reader and the
- * scanner go by this one table. Old and new forms are accepted (Serf itself accepts str8 and bin8).
- *
- * Never: allocates by a length that was read.
+ * Decodes the head of one msgpack value: its type, the size of the head, and what follows. The reader and the stream
+ * scanner share this table. Old and new forms are accepted, because Serf accepts str8 and bin8.
  */
 
 export type Token =
@@ -13,10 +11,10 @@ export type Token =
   /** `size` values, or pairs of values, follow. */
   | { readonly kind: "array" | "map"; readonly head: number; readonly size: number };
 
-/** The token at `at`; "short" when its head is not all there; "bad" when the dialect has no such thing. */
-export function tokenAt(bytes: Buffer, at: number): Token | "short" | "bad" {
+/** Decodes the head at `at`. */
+export function tokenAt(bytes: Buffer, at: number): Token | "truncated" | "unknown" {
   const left = bytes.length - at;
-  if (left < 1) return "short";
+  if (left < 1) return "truncated";
   const first = bytes[at] as number;
   if (first < 0x80) return { kind: "number", head: 1, value: first };
   if (first < 0x90) return { kind: "map", head: 1, size: first & 0x0f };
@@ -27,12 +25,12 @@ export function tokenAt(bytes: Buffer, at: number): Token | "short" | "bad" {
   if (first === 0xc2) return { kind: "false", head: 1 };
   if (first === 0xc3) return { kind: "true", head: 1 };
   const width = widths[first];
-  if (width === undefined) return "bad";
-  if (left < 1 + width) return "short";
+  if (width === undefined) return "unknown";
+  if (left < 1 + width) return "truncated";
   return wide(bytes, first, at + 1, 1 + width);
 }
 
-/** Bytes of the fixed part after the first byte. */
+/** First byte → the number of bytes in the head after it. */
 const widths: Readonly<Record<number, number>> = {
   196: 1, // bin8
   197: 2,
@@ -56,7 +54,7 @@ const widths: Readonly<Record<number, number>> = {
   223: 4,
 };
 
-function wide(bytes: Buffer, first: number, at: number, head: number): Token | "bad" {
+function wide(bytes: Buffer, first: number, at: number, head: number): Token {
   const unsigned = (): number => (head === 2 ? bytes.readUInt8(at) : bytes.readUIntBE(at, head - 1));
   switch (first) {
     case 0xc4:

@@ -1,17 +1,15 @@
 /**
- * Writes the old msgpack dialect of memberlist and Serf: strings and bytes are both "raw" (fixraw, raw16, raw32),
- * whole numbers take their shortest unsigned form, there is no str8 and no bin.
- *
- * Never: knows a message.
+ * Encodes the old msgpack dialect of memberlist and Serf: strings and bytes are both "raw" (fixraw, raw16, raw32),
+ * integers take their shortest unsigned form, and there is no str8 and no bin.
  */
 import { assert } from "../../lib/assert.ts";
 
-/** Grows as needed; every method answers the writer itself. */
+/** Builds one message. Each method returns the writer itself. */
 export class MsgpackWriter {
   #bytes = Buffer.allocUnsafe(256);
   #length = 0;
 
-  /** The header of a map of `count` pairs; the keys and values follow. */
+  /** Writes the header of a map. `count` pairs of keys and values must follow. */
   map(count: number): this {
     assert(count < 0x1_0000);
     return count < 16 ? this.#byte(0x80 | count) : this.#byte(0xde).#u16(count);
@@ -33,7 +31,7 @@ export class MsgpackWriter {
     return this.append(value);
   }
 
-  /** A whole number from 0 to 2^53−1. */
+  /** Writes an integer from 0 to 2^53−1. */
   uint(value: number): this {
     assert(Number.isSafeInteger(value) && value >= 0);
     if (value < 0x80) return this.#byte(value);
@@ -53,7 +51,7 @@ export class MsgpackWriter {
     return this.#byte(0xc0);
   }
 
-  /** Bytes as they are: a type byte in front, or what follows a message. */
+  /** Writes bytes without a header: what follows a message. */
   append(bytes: Uint8Array): this {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#length);
@@ -65,7 +63,7 @@ export class MsgpackWriter {
     return this.#byte(value);
   }
 
-  /** What was written. The writer must not be used afterwards. */
+  /** Returns what was written. The writer must not be used afterwards. */
   finish(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }

@@ -1,11 +1,9 @@
 /**
- * The layers around the messages of one datagram, outermost first:
+ * Encodes and decodes the layers around the messages of one datagram, outermost first:
  *
  *   [ f4 length label ]  [ 01 nonce ciphertext tag ]  [ 0c crc32:u32be ]  [ 09 {Algo, Buf} ]  [ 07 count lengths parts ] message
  *
- * With a keyring, plaintext is refused. We send every layer but compression, which we only undo.
- *
- * Never: unpacks without a limit on bytes, depth and parts; reads a message.
+ * With a keyring, plaintext is refused. The encoder writes every layer but compression.
  */
 import { crc32 } from "node:zlib";
 import { Fault } from "../../fault.ts";
@@ -15,78 +13,81 @@ import { lzwDecode } from "./lzw.ts";
 import { messageType } from "./messages.ts";
 import { MsgpackReader, malformed } from "./msgpack-reader.ts";
 
-/** How a cluster wraps its traffic. */
+/** How a cluster protects its traffic. */
 export interface WireOptions {
   /** Undefined: plaintext. */
   readonly keyring: Keyring | undefined;
-  /** Up to 255 bytes of text; empty: none, as the Serf agent has it. */
+  /** memberlist's label, up to 255 bytes. Empty: no label, as the Serf agent has it. */
   readonly label: string;
 }
 
 const depthMax = 4;
-const unpackedBytesMax = 65_536;
+const decompressedBytesMax = 65_536;
 const partsMax = 255;
-const ratioMax = 64;
+const compressionRatioMax = 64;
 
-/** What the layers of a datagram may cost at most, without those of the parts. */
-export function packetOverheadBytes(wrapping: WireOptions): number {
-  const label = labelHeader(wrapping.label).length;
-  return label + 5 + (wrapping.keyring === undefined ? 0 : encryptionOverheadBytes);
+/** The most bytes that the layers of a datagram add, without the compound layer. */
+export function packetOverheadBytes(wire: WireOptions): number {
+  const label = labelHeader(wire.label).length;
+  return label + 5 + (wire.keyring === undefined ? 0 : encryptionOverheadBytes);
 }
 
-/** What the compound layer costs for so many parts. */
+/** The bytes that the compound layer adds for this number of parts. */
 export function compoundBytes(parts: number): number {
   return parts < 2 ? 0 : 2 + 2 * parts;
 }
 
-/** One datagram from 1 to 255 messages. `crc`: the receiver is known to understand the checksum. */
-export function encodePacket(parts: readonly Uint8Array[], wrapping: WireOptions, crc: boolean): Buffer {
+/** Encodes 1 to 255 messages as one datagram. Set `crc` only if the receiver understands the checksum layer. */
+export function encodePacket(parts: readonly Uint8Array[], wire: WireOptions, crc: boolean): Buffer {
   assert(parts.length > 0 && parts.length <= partsMax);
-  let packet = parts.length === 1 ? Buffer.from(parts[0] as Uint8Array) : compound(parts);
+  let packet = parts.length === 1 ? Buffer.from(parts[0] as Uint8Array) : encodeCompound(parts);
   if (crc) {
     const header = Buffer.alloc(5);
     header[0] = messageType.hasCrc;
     header.writeUInt32BE(crc32(packet), 1);
     packet = Buffer.concat([header, packet]);
   }
-  if (wrapping.keyring !== undefined) packet = wrapping.keyring.encrypt(packet, Buffer.from(wrapping.label));
-  return wrapping.label === "" ? packet : Buffer.concat([labelHeader(wrapping.label), packet]);
+  if (wire.keyring !== undefined) packet = wire.keyring.encrypt(packet, Buffer.from(wire.label));
+  return wire.label === "" ? packet : Buffer.concat([labelHeader(wire.label), packet]);
 }
 
-/** The messages of a datagram. Throws Fault "bad-request", or "permission-denied" for a wrong label or key. */
-export function decodePacket(datagram: Buffer, wrapping: WireOptions): Buffer[] {
-  const sealed = stripLabel(datagram, wrapping.label);
-  const packet = wrapping.keyring === undefined ? sealed : decrypt(wrapping.keyring, sealed, wrapping.label);
-  const unpacked: Unpacked = { messages: [], bytesLeft: unpackedBytesMax };
-  unpack(packet, 0, unpacked);
-  return unpacked.messages;
+/**
+ * Returns the messages of a datagram, views of it where possible.
+ * @throws Fault "bad-request", or "permission-denied" for a wrong label or key
+ */
+export function decodePacket(datagram: Buffer, wire: WireOptions): Buffer[] {
+  const body = stripLabel(datagram, wire.label);
+  const packet = wire.keyring === undefined ? body : decrypt(wire.keyring, body, wire.label);
+  const result: DecodedPacket = { messages: [], bytesLeft: decompressedBytesMax };
+  decodeLayers(packet, 0, result);
+  return result.messages;
 }
 
-/** What came out of a datagram so far, and what may yet come out of its compressed parts, all of them together. */
-interface Unpacked {
+/** The messages decoded so far, and how many bytes all compressed parts together may still produce. */
+interface DecodedPacket {
   readonly messages: Buffer[];
   bytesLeft: number;
 }
 
-function unpack(bytes: Buffer, depth: number, into: Unpacked): void {
-  if (depth > depthMax) throw malformed("it is wrapped too often");
+function decodeLayers(bytes: Buffer, depth: number, into: DecodedPacket): void {
+  if (depth > depthMax) throw malformed("it has too many nested layers");
   switch (bytes[0]) {
     case undefined:
       throw malformed("it is empty");
     case messageType.hasCrc:
       if (bytes.length < 5 || crc32(bytes.subarray(5)) !== bytes.readUInt32BE(1)) {
-        throw malformed("its checksum does not fit");
+        throw malformed("its checksum does not match");
       }
-      unpack(bytes.subarray(5), depth + 1, into);
+      decodeLayers(bytes.subarray(5), depth + 1, into);
       return;
     case messageType.compress: {
-      const plain = decompress(bytes, into.bytesLeft);
-      into.bytesLeft -= plain.length;
-      unpack(plain, depth + 1, into);
+      const decompressed = decompress(bytes, into.bytesLeft);
+      into.bytesLeft -= decompressed.length;
+      decodeLayers(decompressed, depth + 1, into);
       return;
     }
     case messageType.compound:
-      for (const part of split(bytes)) unpack(part, depth + 1, into);
+      for (const part of decodeCompound(bytes)) decodeLayers(part, depth + 1, into);
       return;
     default:
       if (into.messages.length === partsMax) throw malformed("it has too many parts");
@@ -94,64 +95,72 @@ function unpack(bytes: Buffer, depth: number, into: Unpacked): void {
   }
 }
 
-function compound(parts: readonly Uint8Array[]): Buffer {
+function encodeCompound(parts: readonly Uint8Array[]): Buffer {
   const header = Buffer.alloc(compoundBytes(parts.length));
   header[0] = messageType.compound;
   header[1] = parts.length;
-  parts.forEach((part, at) => {
-    header.writeUInt16BE(part.length, 2 + 2 * at);
+  parts.forEach((part, index) => {
+    header.writeUInt16BE(part.length, 2 + 2 * index);
   });
   return Buffer.concat([header, ...parts]);
 }
 
-/** A compound's parts. What was cut off at its end is left out, as memberlist does. */
-function split(bytes: Buffer): Buffer[] {
+/** Returns the parts of a compound message. Truncated parts at its end are dropped, as memberlist does. */
+function decodeCompound(bytes: Buffer): Buffer[] {
   const count = bytes[1] ?? 0;
-  let at = 2 + 2 * count;
-  if (count === 0 || bytes.length < at) throw malformed("its parts are cut short");
+  let position = 2 + 2 * count;
+  if (count === 0 || bytes.length < position) throw malformed("its parts are truncated");
   const parts: Buffer[] = [];
-  for (let part = 0; part < count; part++) {
-    const size = bytes.readUInt16BE(2 + 2 * part);
-    if (at + size > bytes.length) break;
-    parts.push(bytes.subarray(at, at + size));
-    at += size;
+  for (let index = 0; index < count; index++) {
+    const size = bytes.readUInt16BE(2 + 2 * index);
+    if (position + size > bytes.length) break;
+    parts.push(bytes.subarray(position, position + size));
+    position += size;
   }
   return parts;
 }
 
 /**
- * Undoes a compress message, type byte included. Throws Fault "bad-request", also past `bytesMax`, and past what
- * members' states shrink by (some 10 times): a few bytes must not buy much work.
+ * Decompresses a compress message, type byte included. The ratio is limited to 64: real member states shrink about ten
+ * times, and a small message must not cause much work.
+ * @throws Fault "bad-request", also for more than `bytesMax` bytes or a larger ratio
  */
 export function decompress(bytes: Buffer, bytesMax: number): Buffer {
   const fields = new MsgpackReader(bytes, 1).fields();
   if (fields.uint("Algo") !== 0) throw malformed("its compression is unknown");
-  const packed = fields.raw("Buf", bytes.length);
-  return lzwDecode(packed, Math.min(bytesMax, Math.max(unpackedBytesMax, packed.length * ratioMax)));
+  const compressed = fields.raw("Buf", bytes.length);
+  const limit = Math.max(decompressedBytesMax, compressed.length * compressionRatioMax);
+  return lzwDecode(compressed, Math.min(bytesMax, limit));
 }
 
-/** The label's own header; empty without a label. */
+/** Returns the header of a label. It is empty for the empty label. */
 export function labelHeader(label: string): Buffer {
   const text = Buffer.from(label);
   assert(text.length < 256, "a label has at most 255 bytes");
   return text.length === 0 ? text : Buffer.concat([Buffer.from([messageType.label, text.length]), text]);
 }
 
-/** What follows the label. Throws Fault "permission-denied" when it is not the one expected. */
+/**
+ * Returns the bytes after the label.
+ * @throws Fault "permission-denied" if the label is not the expected one
+ */
 export function stripLabel(bytes: Buffer, label: string): Buffer {
   const expected = labelHeader(label);
   const found = bytes[0] === messageType.label ? bytes.subarray(0, 2 + (bytes[1] ?? 0)) : Buffer.alloc(0);
   if (!found.equals(expected)) {
-    throw new Fault("permission-denied", { message: "the gossip label is not this cluster's" });
+    throw new Fault("permission-denied", { message: "the gossip label is not that of this cluster" });
   }
   return bytes.subarray(found.length);
 }
 
-/** Opens a sealed part. Throws Fault "permission-denied" when no key fits. */
-export function decrypt(keyring: Keyring, sealed: Uint8Array, aad: string | Uint8Array): Buffer {
-  const plain = keyring.decrypt(sealed, typeof aad === "string" ? Buffer.from(aad) : aad);
-  if (plain === undefined) {
+/**
+ * Decrypts one part.
+ * @throws Fault "permission-denied" if no key fits
+ */
+export function decrypt(keyring: Keyring, encrypted: Uint8Array, aad: string | Uint8Array): Buffer {
+  const decrypted = keyring.decrypt(encrypted, typeof aad === "string" ? Buffer.from(aad) : aad);
+  if (decrypted === undefined) {
     throw new Fault("permission-denied", { message: "no gossip key fits, or the bytes were changed" });
   }
-  return plain;
+  return decrypted;
 }

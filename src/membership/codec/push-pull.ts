@@ -1,18 +1,18 @@
 /**
- * The full exchange of state, on a stream in both directions, and the error that may come instead:
+ * Encodes and decodes push/pull, the full exchange of state on a stream in both directions, and decodes the error that
+ * a peer may send instead:
  *
  *   pushPull := 06  {Join, Nodes, UserStateLen}  Nodes × {Addr, Incarnation, Meta, Name, Port, State, Vsn}  user state
  *   err      := 0d  {Error}
- *
- * Never: decides what to believe of it.
  */
 import { addressBytes, type Endpoint } from "./address.ts";
 import { messageType, metaBytesMax, readEndpoint, readNodeName, readVersions } from "./messages.ts";
 import { MsgpackReader, malformed } from "./msgpack-reader.ts";
 import { MsgpackWriter } from "./msgpack-writer.ts";
 
-/** What SWIM knows about a member, in the order of the numbers on the wire. */
+/** SWIM's state of a member. */
 export type NodeState = "alive" | "suspect" | "dead" | "left";
+/** In the order of the numbers on the wire. */
 const states: readonly NodeState[] = ["alive", "suspect", "dead", "left"];
 
 export interface PushPullNode {
@@ -27,7 +27,7 @@ export interface PushPullNode {
 export interface PushPull {
   readonly join: boolean;
   readonly nodes: readonly PushPullNode[];
-  /** The Serf layer's part; empty when there is none. */
+  /** Serf's part of the state. Empty if there is none. */
   readonly userState: Buffer;
 }
 
@@ -43,9 +43,12 @@ export function encodePushPull(state: PushPull): Buffer {
   return writer.append(state.userState).finish();
 }
 
-/** Decodes a whole push/pull message, type byte included. Throws Fault "bad-request". */
+/**
+ * Decodes a complete push/pull message, type byte included, with at most `nodesMax` members.
+ * @throws Fault "bad-request"
+ */
 export function decodePushPull(bytes: Buffer, nodesMax: number): PushPull {
-  if (bytes[0] !== messageType.pushPull) throw malformed("a push/pull was expected");
+  if (bytes[0] !== messageType.pushPull) throw malformed("it is not a push/pull");
   const reader = new MsgpackReader(bytes, 1);
   const header = reader.fields();
   const count = header.uint("Nodes", nodesMax);
@@ -62,7 +65,7 @@ export function decodePushPull(bytes: Buffer, nodesMax: number): PushPull {
     });
   }
   const userState = bytes.subarray(reader.position);
-  if (userState.length < header.uint("UserStateLen")) throw malformed("the user state is cut short");
+  if (userState.length < header.uint("UserStateLen")) throw malformed("its user state is truncated");
   return {
     join: header.bool("Join"),
     nodes,
@@ -70,7 +73,7 @@ export function decodePushPull(bytes: Buffer, nodesMax: number): PushPull {
   };
 }
 
-/** The text of an err message, type byte included, cut to a length fit for a log line. */
+/** Decodes an err message, type byte included. Returns at most 200 characters of its text. */
 export function decodeError(bytes: Buffer): string {
   return new MsgpackReader(bytes, 1).fields().raw("Error", bytes.length).toString("utf8").slice(0, 200);
 }

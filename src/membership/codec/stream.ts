@@ -1,89 +1,91 @@
 /**
- * The layers of a TCP stream, outermost first, and where a message on it ends (nothing says so but the message):
+ * Encodes one message of a TCP stream, and finds where an incoming one ends. Only the message itself says so.
  *
- *   [ f4 length label ]  [ 0a length:u32be sealed ]  [ 09 {Algo, Buf} ]  message
+ *   [ f4 length label ]  [ 0a length:u32be encrypted ]  [ 09 {Algo, Buf} ]  message
  *
- * AAD of the sealed part: the five bytes before it, then the label. Each side sends one message: a ping and its ack,
- * a push/pull and its answer or an err, or a user message alone.
- *
- * Never: keeps more than `bytesMax`; scans a byte twice.
+ * The AAD of the encrypted part is the five bytes before it, then the label. Each side sends one message: a ping and its
+ * ack, a push/pull and its reply or an err, or a user message alone.
  */
 import { Fault } from "../../fault.ts";
-import { encryptionOverheadBytes } from "./keyring.ts";
+import { encryptionOverheadBytes, type Keyring } from "./keyring.ts";
 import { messageType } from "./messages.ts";
 import { MsgpackReader, malformed } from "./msgpack-reader.ts";
 import { tokenAt } from "./msgpack-token.ts";
 import { decompress, decrypt, labelHeader, stripLabel, type WireOptions } from "./packet.ts";
 
-/** One message as it goes on a stream. */
-export function encodeStreamMessage(message: Uint8Array, wrapping: WireOptions): Buffer {
-  const label = labelHeader(wrapping.label);
-  if (wrapping.keyring === undefined) return Buffer.concat([label, message]);
+/** Encodes one message for a stream. */
+export function encodeStreamMessage(message: Uint8Array, wire: WireOptions): Buffer {
+  const label = labelHeader(wire.label);
+  if (wire.keyring === undefined) return Buffer.concat([label, message]);
   const header = Buffer.alloc(5);
   header[0] = messageType.encrypt;
   header.writeUInt32BE(message.length + encryptionOverheadBytes, 1);
-  const aad = Buffer.concat([header, Buffer.from(wrapping.label)]);
-  return Buffer.concat([label, header, wrapping.keyring.encrypt(message, aad)]);
+  const aad = Buffer.concat([header, Buffer.from(wire.label)]);
+  return Buffer.concat([label, header, wire.keyring.encrypt(message, aad)]);
 }
 
-/** Gathers one message from the chunks of a stream. */
+/** Collects one message from the chunks of a stream. It buffers at most `bytesMax` and scans each byte once. */
 export class StreamReader {
-  readonly #wrapping: WireOptions;
+  readonly #wire: WireOptions;
   readonly #bytesMax: number;
-  #chunks: Buffer = Buffer.alloc(0);
+  #buffer: Buffer = Buffer.alloc(0);
   #length = 0;
-  #labelled = false;
-  #sealedBytes: number | undefined;
-  readonly #scan = new MessageScan();
+  #labelRead = false;
+  #encryptedBytes: number | undefined;
+  readonly #scanner = new MessageScanner();
 
-  constructor(wrapping: WireOptions, bytesMax: number) {
-    this.#wrapping = wrapping;
+  constructor(wire: WireOptions, bytesMax: number) {
+    this.#wire = wire;
     this.#bytesMax = bytesMax;
   }
 
-  /** Memory it keeps until the message is whole. */
+  /** Bytes of memory in use until the message is complete. */
   get bufferedBytes(): number {
-    return this.#chunks.length;
+    return this.#buffer.length;
   }
 
-  /** The message once it is whole, type byte first. Throws Fault "bad-request", "too-large" or "permission-denied". */
+  /**
+   * Adds a chunk. Returns the message, type byte first, once it is complete.
+   * @throws Fault "bad-request", "too-large" or "permission-denied"
+   */
   push(chunk: Uint8Array): Buffer | undefined {
     this.#append(chunk);
-    const bytes = this.#chunks.subarray(0, this.#length);
-    const body = this.#afterLabel(bytes);
+    const body = this.#afterLabel(this.#buffer.subarray(0, this.#length));
     if (body === undefined || body.length === 0) return undefined;
-    return this.#wrapping.keyring === undefined ? this.#plain(body) : this.#sealed(body);
+    const { keyring } = this.#wire;
+    return keyring === undefined ? this.#plaintext(body) : this.#encrypted(body, keyring);
   }
 
-  #plain(body: Buffer): Buffer | undefined {
+  #plaintext(body: Buffer): Buffer | undefined {
     if (body[0] === messageType.encrypt) {
       throw new Fault("permission-denied", { message: "the peer encrypts gossip and this node has no key" });
     }
-    if (!this.#scan.whole(body, this.#bytesMax)) return undefined;
+    if (!this.#scanner.isComplete(body, this.#bytesMax)) return undefined;
     return body[0] === messageType.compress ? decompress(body, this.#bytesMax) : body;
   }
 
-  #sealed(body: Buffer): Buffer | undefined {
+  #encrypted(body: Buffer, keyring: Keyring): Buffer | undefined {
     if (body[0] !== messageType.encrypt) {
-      throw new Fault("permission-denied", { message: "plaintext gossip is refused, a key is set" });
+      throw new Fault("permission-denied", {
+        message: "the peer sends plaintext gossip and this node has a key",
+      });
     }
     if (body.length < 5) return undefined;
-    this.#sealedBytes ??= body.readUInt32BE(1);
-    if (this.#sealedBytes > this.#bytesMax) throw tooLarge(this.#bytesMax);
-    if (body.length < 5 + this.#sealedBytes) return undefined;
-    const aad = Buffer.concat([body.subarray(0, 5), Buffer.from(this.#wrapping.label)]);
-    const keyring = this.#wrapping.keyring as NonNullable<WireOptions["keyring"]>;
-    const plain = decrypt(keyring, body.subarray(5, 5 + this.#sealedBytes), aad);
-    return plain[0] === messageType.compress ? decompress(plain, this.#bytesMax) : plain;
+    this.#encryptedBytes ??= body.readUInt32BE(1);
+    if (this.#encryptedBytes > this.#bytesMax) throw tooLarge(this.#bytesMax);
+    if (body.length < 5 + this.#encryptedBytes) return undefined;
+    const aad = Buffer.concat([body.subarray(0, 5), Buffer.from(this.#wire.label)]);
+    const message = decrypt(keyring, body.subarray(5, 5 + this.#encryptedBytes), aad);
+    return message[0] === messageType.compress ? decompress(message, this.#bytesMax) : message;
   }
 
-  /** Undefined while the label is not all there. */
+  /** Returns undefined while the label is incomplete. */
   #afterLabel(bytes: Buffer): Buffer | undefined {
-    const expected = labelHeader(this.#wrapping.label).length;
-    if (!this.#labelled) {
+    const expected = labelHeader(this.#wire.label).length;
+    if (!this.#labelRead) {
       if (bytes.length < Math.max(1, expected)) return undefined;
-      stripLabel(bytes, this.#wrapping.label);
-      this.#labelled = true;
+      stripLabel(bytes, this.#wire.label);
+      this.#labelRead = true;
     }
     return bytes.subarray(expected);
   }
@@ -91,50 +93,51 @@ export class StreamReader {
   #append(chunk: Uint8Array): void {
     const length = this.#length + chunk.length;
     if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
-    if (length > this.#chunks.length) {
+    if (length > this.#buffer.length) {
       const grown = Buffer.allocUnsafe(Math.min(this.#bytesMax, Math.max(1024, length * 2)));
-      this.#chunks.copy(grown, 0, 0, this.#length);
-      this.#chunks = grown;
+      this.#buffer.copy(grown, 0, 0, this.#length);
+      this.#buffer = grown;
     }
-    this.#chunks.set(chunk, this.#length);
+    this.#buffer.set(chunk, this.#length);
     this.#length = length;
   }
 }
 
-/** Values in one message: 8,192 members of some 15 each. */
+/** Most values in one message: 8,192 members of about 15 each, and a margin. */
 const valuesMax = 262_144;
 
-/** Walks one message as it arrives, and tells when its end is there. */
-class MessageScan {
-  #walked = 0;
-  #at = 1;
-  /** Values still to walk, and bytes still to skip. */
+/** Finds the end of one message as its bytes arrive. */
+class MessageScanner {
+  #scanned = 0;
+  #position = 1;
+  /** Values still to scan, and bytes still to skip. */
   #values = 1;
   #skip = 0;
   #phase: "header" | "nodes" | "tail" = "header";
   #tailBytes = 0;
 
-  whole(body: Buffer, bytesMax: number): boolean {
+  /** `body` is all that has arrived, from the type byte on. */
+  isComplete(body: Buffer, bytesMax: number): boolean {
     for (;;) {
       if (this.#skip > bytesMax || this.#values > bytesMax) throw tooLarge(bytesMax);
-      const skipped = Math.min(this.#skip, body.length - this.#at);
-      this.#at += skipped;
+      const skipped = Math.min(this.#skip, body.length - this.#position);
+      this.#position += skipped;
       this.#skip -= skipped;
       if (this.#skip > 0) return false;
       if (this.#values === 0) {
         if (this.#phase === "tail") return true;
-        this.#next(body, bytesMax);
-      } else if (!this.#walk(body)) return false;
+        this.#nextPhase(body, bytesMax);
+      } else if (!this.#scanValue(body)) return false;
     }
   }
 
-  /** Walks one value's head; false when it is not all there. */
-  #walk(body: Buffer): boolean {
-    const token = tokenAt(body, this.#at);
-    if (token === "short") return false;
-    if (token === "bad") throw malformed("it has a value of no known type");
-    if (++this.#walked > valuesMax) throw malformed("it has too many values");
-    this.#at += token.head;
+  /** Scans the head of one value. Returns false if it is incomplete. */
+  #scanValue(body: Buffer): boolean {
+    const token = tokenAt(body, this.#position);
+    if (token === "truncated") return false;
+    if (token === "unknown") throw malformed("it has a value of an unknown type");
+    if (++this.#scanned > valuesMax) throw malformed("it has too many values");
+    this.#position += token.head;
     this.#values--;
     if (token.kind === "raw") this.#skip = token.size;
     if (token.kind === "array") this.#values += token.size;
@@ -142,8 +145,8 @@ class MessageScan {
     return true;
   }
 
-  /** After the first map come a push/pull's nodes, then a tail of bytes: its user state, or a user message. */
-  #next(body: Buffer, bytesMax: number): void {
+  /** After the first map come the nodes of a push/pull, then a tail of bytes: its user state, or a user message. */
+  #nextPhase(body: Buffer, bytesMax: number): void {
     if (this.#phase === "header" && body[0] === messageType.pushPull) {
       const header = new MsgpackReader(body, 1).fields();
       this.#phase = "nodes";
@@ -160,5 +163,8 @@ class MessageScan {
 }
 
 function tooLarge(bytesMax: number): Fault {
-  return new Fault("too-large", { message: "a gossip stream is larger than the limit", facts: { bytesMax } });
+  return new Fault("too-large", {
+    message: "a gossip stream is larger than the limit",
+    facts: { bytesMax },
+  });
 }

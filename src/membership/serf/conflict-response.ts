@@ -1,10 +1,8 @@
 /**
- * The answer to Serf's internal query `_serf_conflict`: whom we know by that name. A member whose name is claimed
- * twice asks this of all, and the one that the majority does not know gives up.
+ * Encodes the response to Serf's internal query `_serf_conflict`: the member that this node knows by a name. A member
+ * whose name is claimed twice asks all members, and gives up if the majority knows the other one.
  *
  *   06 {Addr, DelegateCur, DelegateMax, DelegateMin, Name, Port, ProtocolCur, ProtocolMax, ProtocolMin, Status, Tags}
- *
- * Never: decides who is right.
  */
 import { addressBytes, type Endpoint } from "../codec/address.ts";
 import { MsgpackWriter } from "../codec/msgpack-writer.ts";

@@ -1,8 +1,6 @@
 /**
- * A Lamport clock: orders what happened in a cluster without a common time.
- *
- * Never: jumps by more than `leapMax` because of what came unasked, so that one forged time cannot silence the honest;
- * beyond `lamportHonestMax`, because of whatever.
+ * A Lamport clock, which orders events in a cluster without a common time. Forged times are limited: a time from
+ * gossip moves the clock by at most 2^32, and the reply to our own exchange moves it to at most `lamportPlausibleMax`.
  */
 
 import { lamportPlausibleMax } from "./serf-messages.ts";
@@ -16,24 +14,28 @@ export class LamportClock {
     this.#time = time;
   }
 
+  /** The time of the next event. */
   get time(): number {
     return this.#time;
   }
 
-  /** The time of something that happens now; later ones are greater. */
+  /** Returns the time of an event that happens now. Later ones are greater. */
   increment(): number {
     return ++this.#time;
   }
 
-  /** Takes note of another's time; false when it is too far ahead to be believed. */
+  /** Moves the clock past a time from another member. Returns false if that is too far ahead. */
   witness(seen: number): boolean {
     if (seen - this.#time > leapMax) return false;
     if (seen >= this.#time) this.#time = seen + 1;
     return true;
   }
 
-  /** As witness, however far ahead: the clock of a member whom we asked. Who is far behind would stay so for ever. */
-  witnessTrusted(seen: number): void {
+  /**
+   * As witness, with a larger limit, for the reply to our own exchange. Otherwise a new member would stay behind a
+   * cluster whose clocks were driven far ahead, and other members would ignore its messages.
+   */
+  witnessReply(seen: number): void {
     if (seen <= lamportPlausibleMax) this.#time = Math.max(this.#time, seen + 1);
     else this.witness(seen);
   }

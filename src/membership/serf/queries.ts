@@ -1,105 +1,88 @@
 /**
- * Queries: questions to all members, or those that pass a filter, that are answered by packets straight to who asked.
+ * Queries: requests to all members, or to those that pass a filter. Responses are packets straight to the asking member.
+ * A query is answered once, before its timeout, and each member's response counts once.
  *
- * Invariant: at most `askingMax` of our own are under way, at most `seenMax` of others' remembered.
- *
- * Never: answers a question twice, or after its time; takes two answers from the same member.
+ * Invariant: at most `runningMax` own queries are running.
  */
 import { Fault } from "../../fault.ts";
-import type { Endpoint } from "../codec/address.ts";
+import type { Timer } from "../../lib/time/clock.ts";
+import { sameEndpoint } from "../codec/address.ts";
 import { encodeUserMessage } from "../codec/messages.ts";
 import type { Broadcaster } from "../swim/broadcaster.ts";
-import type { IncomingQuery } from "../swim/duties.ts";
-import type { Alarm } from "../swim/schedule.ts";
 import type { SwimContext } from "../swim/swim-context.ts";
 import { queryTimeoutMs } from "../swim/timing.ts";
 import { LamportClock } from "./lamport-clock.ts";
-import type { QueryFilter } from "./query-filter.ts";
+import { LamportWindow } from "./lamport-window.ts";
+import { filtersOf, type QueryTarget } from "./query-filter.ts";
+import type { IncomingQuery } from "./serf-event.ts";
 import type { QueryMessage, QueryResponseMessage } from "./serf-messages.ts";
 import { encodeQuery, encodeQueryResponse, queryBytesMax } from "./serf-messages.ts";
-import { compileTagExpression } from "./tag-expression.ts";
-import type { Tags } from "./tags.ts";
 
-export interface QueryOptions {
-  /** Default: 16 gossip intervals, more in larger clusters. */
+export interface QueryOptions extends QueryTarget {
+  /** Default: 16 gossip intervals, more in larger clusters. At most one hour. */
   readonly timeoutMs?: number;
-  /** Only these members; empty or absent: all. */
-  readonly nodes?: readonly string[];
-  /** Only members whose tag matches, tag name to regular expression. */
-  readonly tags?: Readonly<Record<string, string>>;
-  /** Also let every member that got the question say so at once. */
+  /** Also let every member acknowledge the query at once. Default false. */
   readonly ack?: boolean;
 }
 
 export interface QueryResponse {
   readonly from: string;
-  /** True for an acknowledgement of receipt, without a payload. */
+  /** An acknowledgment of receipt, without a payload. */
   readonly ack: boolean;
   readonly payload: Buffer;
 }
 
-/** Who asked hears the answers as they come, and once that it is over. */
+/** Gets the responses to an own query. */
 export interface QueryListener {
-  answer(answer: QueryResponse): void;
-  done(): void;
+  onResponse(response: QueryResponse): void;
+  /** Called once, when the query times out or is stopped. */
+  onDone(): void;
 }
 
-interface Asking {
+interface RunningQuery {
   readonly lTime: number;
-  readonly id: number;
   readonly listener: QueryListener;
-  readonly answered: Set<string>;
-  readonly acked: Set<string>;
-  readonly alarm: Alarm;
+  /** Names of the members that responded, and of those that acknowledged. */
+  readonly responded: Set<string>;
+  readonly acknowledged: Set<string>;
+  readonly timeout: Timer;
 }
 
-const slots = 512;
-const seenMax = 4_096;
-const askingMax = 256;
-const answersMax = 8_192;
+const runningMax = 256;
+const responsesMax = 8_192;
 const timeoutMsMax = 3_600_000;
+/** Bytes of a response besides its payload and the member's name. */
+const responseOverheadBytes = 64;
 
 export class Queries {
   readonly clock: LamportClock;
-  readonly #world: SwimContext;
-  readonly #gossiper: Broadcaster;
-  readonly #asking = new Map<number, Asking>();
-  readonly #seen = new Map<number, { lTime: number; ids: Set<number> }>();
-  #seenCount = 0;
-  #since: number;
+  readonly #context: SwimContext;
+  readonly #broadcaster: Broadcaster;
+  readonly #running = new Map<number, RunningQuery>();
+  /** The ids of recent queries. */
+  readonly #window: LamportWindow<number>;
 
-  constructor(world: SwimContext, gossiper: Broadcaster, time: number) {
-    this.#world = world;
-    this.#gossiper = gossiper;
+  constructor(context: SwimContext, broadcaster: Broadcaster, time: number) {
+    this.#context = context;
+    this.#broadcaster = broadcaster;
     this.clock = new LamportClock(time);
-    this.#since = time;
+    this.#window = new LamportWindow(this.clock);
   }
 
-  /** Asks. Answers a way to stop listening. Throws Fault "too-large" or "overloaded". */
-  ask(
+  /**
+   * Broadcasts a query. Returns it, and a function that stops it.
+   * @throws Fault "too-large", "overloaded" or "bad-request"
+   */
+  start(
     name: string,
     payload: Uint8Array,
     options: QueryOptions,
     listener: QueryListener,
   ): { query: QueryMessage; stop: () => void } {
-    const { prng, schedule, self, table, timing } = this.#world;
-    if (this.#asking.size >= askingMax) {
-      throw new Fault("overloaded", { message: "too many queries are under way", facts: { max: askingMax } });
+    if (this.#running.size >= runningMax) {
+      throw new Fault("overloaded", { message: "too many queries are running", facts: { max: runningMax } });
     }
-    const timeoutMs = Math.min(options.timeoutMs ?? queryTimeoutMs(timing, table.size), timeoutMsMax);
-    const query: QueryMessage = {
-      kind: "query",
-      lTime: this.clock.time,
-      id: prng.uint32(),
-      at: { host: self.host, port: self.port },
-      from: self.name,
-      filters: filtersOf(options),
-      wantsAck: options.ack === true,
-      noBroadcast: false,
-      timeoutMs,
-      name,
-      payload: Buffer.from(payload),
-    };
+    const query = this.#newQuery(name, payload, options);
     const bytes = encodeQuery(query);
     if (bytes.length > queryBytesMax) {
       throw new Fault("too-large", {
@@ -109,129 +92,108 @@ export class Queries {
     }
     this.clock.increment();
     const stop = (): void => {
-      if (this.#asking.get(query.id)?.listener !== listener) return;
-      this.#asking.delete(query.id);
-      alarm.cancel();
-      listener.done();
+      if (this.#running.get(query.id)?.listener !== listener) return;
+      this.#running.delete(query.id);
+      timeout.cancel();
+      listener.onDone();
     };
-    const alarm = schedule.after(timeoutMs, stop);
+    const timeout = this.#context.schedule.after(query.timeoutMs, stop);
     const { id, lTime } = query;
-    this.#asking.set(id, { lTime, id, listener, answered: new Set(), acked: new Set(), alarm });
-    this.#gossiper.broadcast("query", encodeUserMessage(bytes));
+    this.#running.set(id, { lTime, listener, responded: new Set(), acknowledged: new Set(), timeout });
+    this.#broadcaster.broadcast("query", encodeUserMessage(bytes));
     return { query, stop };
   }
 
-  /** True when the query is new: pass it on, and look whether it is for us. */
-  witness(query: QueryMessage): boolean {
-    if (!this.clock.witness(query.lTime) || query.lTime < this.#since) return false;
-    const now = this.clock.time;
-    if (now > slots && query.lTime < now - slots) return false;
-    const key = query.lTime % slots;
-    let slot = this.#seen.get(key);
-    if (slot !== undefined && slot.lTime > query.lTime) return false;
-    if (slot === undefined || slot.lTime < query.lTime) {
-      this.#seenCount -= slot?.ids.size ?? 0;
-      slot = { lTime: query.lTime, ids: new Set() };
-      this.#seen.set(key, slot);
-    }
-    if (slot.ids.has(query.id) || this.#seenCount >= seenMax) return false;
-    slot.ids.add(query.id);
-    this.#seenCount++;
-    return true;
+  /** Returns true if the query is new. Then it is to be passed on, and answered if this member passes its filters. */
+  witness({ id, lTime }: QueryMessage): boolean {
+    return this.#window.add(
+      lTime,
+      () => id,
+      (other) => other === id,
+    );
   }
 
-  /** Everything up to this time was asked before we came. */
+  /** Ignores the queries up to this time, which were asked before this member joined. */
   ignoreUpTo(lTime: number): void {
-    this.#since = Math.max(this.#since, lTime + 1);
+    this.#window.ignoreUpTo(lTime);
   }
 
-  /** Acknowledges where that is wanted, and answers a handle for whoever may know the answer. */
-  incoming(query: QueryMessage): IncomingQuery {
-    const { schedule, self } = this.#world;
-    if (query.wantsAck) this.#reply(query.at, query, true, Buffer.alloc(0));
+  /** Acknowledges a query if it asks for that. Returns the handle for its response. */
+  receive(query: QueryMessage): IncomingQuery {
+    const { schedule, self } = this.#context;
+    if (query.wantsAck) this.#respond(query, true, Buffer.alloc(0));
     const endMs = schedule.nowMs + Math.min(query.timeoutMs, timeoutMsMax);
-    let open = true;
+    let isOpen = true;
     return {
       name: query.name,
       payload: Buffer.from(query.payload),
       from: query.from,
       timeoutMs: query.timeoutMs,
       respond: (payload) => {
-        if (!open || schedule.nowMs > endMs) return false;
-        if (payload.length + self.name.length + 64 > queryBytesMax) {
+        if (!isOpen || schedule.nowMs > endMs) return false;
+        if (payload.length + self.name.length + responseOverheadBytes > queryBytesMax) {
           throw new Fault("too-large", {
-            message: "an answer to a query must fit into 1024 bytes, name included",
+            message: "a response to a query must fit into 1024 bytes, name included",
             facts: { foundBytes: payload.length, bytesMax: queryBytesMax },
           });
         }
-        open = false;
-        this.#reply(query.at, query, false, Buffer.from(payload));
+        isOpen = false;
+        this.#respond(query, false, Buffer.from(payload));
         return true;
       },
     };
   }
 
-  /** An answer to one of ours, or to nobody. */
-  response(response: QueryResponseMessage): void {
-    const asking = this.#asking.get(response.id);
-    if (asking === undefined || asking.lTime !== response.lTime) return;
-    const heard = response.ack ? asking.acked : asking.answered;
-    if (heard.has(response.from) || heard.size >= answersMax) return;
-    heard.add(response.from);
-    asking.listener.answer({
+  /** Handles a response. It is ignored unless it is to a running query. */
+  receiveResponse(response: QueryResponseMessage): void {
+    const running = this.#running.get(response.id);
+    if (running === undefined || running.lTime !== response.lTime) return;
+    const names = response.ack ? running.acknowledged : running.responded;
+    if (names.has(response.from) || names.size >= responsesMax) return;
+    names.add(response.from);
+    running.listener.onResponse({
       from: response.from,
       ack: response.ack,
       payload: Buffer.from(response.payload),
     });
   }
 
-  /** Ends all of ours: we are leaving. */
+  /** Stops all own queries. */
   close(): void {
-    for (const asking of [...this.#asking.values()]) {
-      this.#asking.delete(asking.id);
-      asking.alarm.cancel();
-      asking.listener.done();
+    for (const [id, running] of [...this.#running]) {
+      this.#running.delete(id);
+      running.timeout.cancel();
+      running.listener.onDone();
     }
   }
 
-  #reply(to: Endpoint, query: QueryMessage, ack: boolean, payload: Buffer): void {
-    const { self, table } = this.#world;
-    const { id, lTime } = query;
-    if (to.host === self.host && to.port === self.port) {
-      this.response({ kind: "query-response", id, lTime, from: self.name, ack, payload });
+  #newQuery(name: string, payload: Uint8Array, options: QueryOptions): QueryMessage {
+    const { prng, self, table, timing } = this.#context;
+    return {
+      kind: "query",
+      lTime: this.clock.time,
+      id: prng.uint32(),
+      at: { host: self.host, port: self.port },
+      from: self.name,
+      filters: filtersOf(options),
+      wantsAck: options.ack === true,
+      noBroadcast: false,
+      timeoutMs: Math.min(options.timeoutMs ?? queryTimeoutMs(timing, table.size), timeoutMsMax),
+      name,
+      payload: Buffer.from(payload),
+    };
+  }
+
+  #respond({ at, from, id, lTime }: QueryMessage, ack: boolean, payload: Buffer): void {
+    const { self, table } = this.#context;
+    const response: QueryResponseMessage = {
+      kind: "query-response",
+      ...{ id, lTime, from: self.name, ack, payload },
+    };
+    if (sameEndpoint(at, self)) {
+      this.receiveResponse(response);
       return;
     }
-    const bytes = encodeQueryResponse({ kind: "query-response", id, lTime, from: self.name, ack, payload });
-    this.#gossiper.send(to, [encodeUserMessage(bytes)], table.get(query.from));
+    this.#broadcaster.send(at, [encodeUserMessage(encodeQueryResponse(response))], table.get(from));
   }
-}
-
-/** Is this member among those asked? An expression that we cannot read asks nobody. */
-export function passesFilters(filters: readonly QueryFilter[], name: string, tags: Tags): boolean {
-  return filters.every((filter) => {
-    if (filter.kind === "nodes") return filter.names.includes(name);
-    return compileTagExpression(filter.expression)?.(tagValue(tags, filter.tag)) === true;
-  });
-}
-
-/** Only what is a tag: the name in a filter is anybody's choice, "constructor" included. */
-function tagValue(tags: Tags, tag: string): string {
-  return Object.hasOwn(tags, tag) ? (tags[tag] ?? "") : "";
-}
-
-function filtersOf(options: QueryOptions): QueryFilter[] {
-  const filters: QueryFilter[] = [];
-  if (options.nodes !== undefined && options.nodes.length > 0) {
-    filters.push({ kind: "nodes", names: options.nodes });
-  }
-  for (const [tag, expression] of Object.entries(options.tags ?? {})) {
-    if (compileTagExpression(expression) === undefined) {
-      throw new Fault("bad-request", {
-        message: "a tag filter is not an expression that is understood here",
-        facts: { tag, expression },
-      });
-    }
-    filters.push({ kind: "tag", tag, expression });
-  }
-  return filters;
 }

@@ -1,16 +1,15 @@
 /**
- * Members as Serf tells them: alive, leaving, left, failed. SWIM says who answers; intents, ordered by a Lamport
- * clock, say who meant to go. Left and failed members are remembered until they are reaped.
+ * Members with Serf's status: alive, leaving, left or failed. SWIM knows which members answer. Intents, ordered by a
+ * Lamport clock, say which of them leave on purpose. Left and failed members are remembered until they are reaped.
  *
- * Invariant: at most `membersMax` members and `intentsMax` intents of unknown members.
- *
- * Never: forgets a member that takes part.
+ * Invariant: at most `membersMax` members, and at most `intentsMax` intents of unknown members. A live member is never
+ * deleted.
  */
 import type { Endpoint } from "../codec/address.ts";
-import type { Member, MemberStatus, SerfEvent } from "../swim/duties.ts";
 import type { NodeRecord } from "../swim/node-table.ts";
 import type { SwimContext } from "../swim/swim-context.ts";
 import { LamportClock } from "./lamport-clock.ts";
+import type { EventBuffer, Member, MemberStatus, SerfEvent } from "./serf-event.ts";
 import type { Intent } from "./serf-messages.ts";
 import { readTags, type Tags } from "./tags.ts";
 
@@ -20,13 +19,13 @@ export interface SerfMember {
   tags: Tags;
   versions: Buffer;
   status: Exclude<MemberStatus, "suspect">;
-  /** Lamport time of the last intent that counted. */
+  /** Lamport time of the last accepted intent. */
   statusLTime: number;
-  /** Core time since when it is leaving, left or failed. */
+  /** Core time of the change to leaving, left or failed. */
   goneMs: number;
 }
 
-interface KeptIntent {
+interface PendingIntent {
   readonly kind: Intent["kind"];
   readonly lTime: number;
   readonly sinceMs: number;
@@ -36,12 +35,15 @@ const intentsMax = 1_024;
 
 export class SerfMembers {
   readonly clock: LamportClock;
-  readonly #world: SwimContext;
+  readonly #context: SwimContext;
+  readonly #events: EventBuffer;
   readonly #members = new Map<string, SerfMember>();
-  readonly #intents = new Map<string, KeptIntent>();
+  /** Intents of unknown members: an intent can arrive before its member. */
+  readonly #intents = new Map<string, PendingIntent>();
 
-  constructor(world: SwimContext, time: number) {
-    this.#world = world;
+  constructor(context: SwimContext, events: EventBuffer, time: number) {
+    this.#context = context;
+    this.#events = events;
     this.clock = new LamportClock(time);
   }
 
@@ -53,9 +55,9 @@ export class SerfMembers {
     return this.#members.values();
   }
 
-  /** As the outside sees it. */
-  show(member: SerfMember): Member {
-    const record = this.#world.table.get(member.name);
+  /** Returns the member for the application. */
+  view(member: SerfMember): Member {
+    const record = this.#context.table.get(member.name);
     const suspect = member.status === "alive" && record?.state === "suspect";
     return {
       name: member.name,
@@ -66,84 +68,84 @@ export class SerfMembers {
     };
   }
 
-  arrived(record: NodeRecord): void {
+  /** SWIM: a member that was unknown, dead or left is alive. */
+  handleJoin(record: NodeRecord): void {
     const known = this.#members.get(record.name);
     if (known === undefined) {
-      if (this.#members.size >= this.#world.membersMax && !this.#makeRoom()) {
-        this.#world.counters.overflow++;
+      if (this.#members.size >= this.#context.membersMax && !this.#evict()) {
+        this.#context.counters.overflow++;
         return;
       }
       this.#members.set(record.name, this.#newMember(record));
     } else {
-      Object.assign(known, {
-        at: record.at,
-        tags: readTags(record.meta),
-        versions: record.versions,
-        status: "alive",
-      });
+      known.at = record.at;
+      known.tags = readTags(record.meta);
+      known.versions = record.versions;
+      known.status = "alive";
     }
-    this.#tell("joined", record.name);
+    this.#emit("joined", record.name);
   }
 
-  changed(record: NodeRecord): void {
+  /** SWIM: a member's address or meta changed. */
+  handleUpdate(record: NodeRecord): void {
     const member = this.#members.get(record.name);
     if (member === undefined) return;
     member.at = record.at;
     member.tags = readTags(record.meta);
-    this.#tell("updated", record.name);
+    this.#emit("updated", record.name);
   }
 
-  gone(name: string): void {
+  /** SWIM: a member is dead or left. */
+  handleLeave(name: string): void {
     const member = this.#members.get(name);
     if (member === undefined || (member.status !== "alive" && member.status !== "leaving")) return;
     member.status = member.status === "leaving" ? "left" : "failed";
-    member.goneMs = this.#world.schedule.nowMs;
-    this.#tell(member.status === "left" ? "left" : "failed", name);
+    member.goneMs = this.#context.schedule.nowMs;
+    this.#emit(member.status, name);
   }
 
-  /** True when the intent is new: pass it on. */
-  join(intent: Intent): boolean {
+  /** Returns true if the intent is new. Then it is to be passed on. */
+  handleJoinIntent(intent: Intent): boolean {
     if (!this.clock.witness(intent.lTime)) return false;
     const member = this.#members.get(intent.node);
-    if (member === undefined) return this.#keep(intent);
+    if (member === undefined) return this.#keepIntent(intent);
     if (intent.lTime <= member.statusLTime) return false;
     member.statusLTime = intent.lTime;
     if (member.status === "leaving") member.status = "alive";
     return true;
   }
 
-  /** As join. Whether it may be refuted is for the caller to know. */
-  leave(intent: Intent): boolean {
+  /** As handleJoinIntent. The caller decides whether to refute the intent. */
+  handleLeaveIntent(intent: Intent): boolean {
     if (!this.clock.witness(intent.lTime)) return false;
     const member = this.#members.get(intent.node);
-    if (member === undefined) return this.#keep(intent);
+    if (member === undefined) return this.#keepIntent(intent);
     if (intent.lTime <= member.statusLTime) return false;
     member.statusLTime = intent.lTime;
     if (member.status === "alive") {
       member.status = "leaving";
-      member.goneMs = this.#world.schedule.nowMs;
+      member.goneMs = this.#context.schedule.nowMs;
     } else if (member.status === "failed") {
       member.status = "left";
-      this.#tell("left", intent.node);
+      this.#emit("left", intent.node);
     }
-    const gone = member.status === "left";
-    if (intent.prune && gone) this.#forget(member);
+    if (intent.prune && member.status === "left") this.#reapMember(member);
     return true;
   }
 
-  /** Forgets who is gone for long, intents that nobody followed, and leaves that came to nothing. */
+  /** Deletes members that have been gone for long, old intents, and leaves that were not carried out. */
   reap(): void {
-    const now = this.#world.schedule.nowMs;
-    const { recentIntentMs: intentMs, deadNodeReclaimMs: reclaimMs, tombstoneMs } = this.#world.timing;
+    const now = this.#context.schedule.nowMs;
+    const { deadNodeReclaimMs, recentIntentMs, tombstoneMs } = this.#context.timing;
     for (const member of [...this.#members.values()]) {
-      // A leave is over in some ten seconds. One that was not meant may have passed its member by, unrefuted.
-      const stays = member.status === "leaving" && now - member.goneMs > reclaimMs;
-      if (stays && member.name !== this.#world.self.name) member.status = "alive";
-      const gone = member.status === "left" || member.status === "failed";
-      if (gone && now - member.goneMs > tombstoneMs) this.#forget(member);
+      // A leave takes about ten seconds. A forged leave may not have reached its member, which could not refute it.
+      const stays = member.status === "leaving" && now - member.goneMs > deadNodeReclaimMs;
+      if (stays && member.name !== this.#context.self.name) member.status = "alive";
+      const isGone = member.status === "left" || member.status === "failed";
+      if (isGone && now - member.goneMs > tombstoneMs) this.#reapMember(member);
     }
     for (const [name, intent] of this.#intents) {
-      if (now - intent.sinceMs > intentMs) this.#intents.delete(name);
+      if (now - intent.sinceMs > recentIntentMs) this.#intents.delete(name);
     }
   }
 
@@ -161,41 +163,40 @@ export class SerfMembers {
     };
   }
 
-  /** An intent may come before its member does. */
-  #keep(intent: Intent): boolean {
+  #keepIntent(intent: Intent): boolean {
     const kept = this.#intents.get(intent.node);
     if (kept !== undefined && kept.lTime >= intent.lTime) return false;
     if (kept === undefined && this.#intents.size >= intentsMax) {
-      this.#world.counters.overflow++;
+      this.#context.counters.overflow++;
       return false;
     }
     const { kind, lTime } = intent;
-    this.#intents.set(intent.node, { kind, lTime, sinceMs: this.#world.schedule.nowMs });
+    this.#intents.set(intent.node, { kind, lTime, sinceMs: this.#context.schedule.nowMs });
     return true;
   }
 
-  #forget(member: SerfMember): void {
+  #reapMember(member: SerfMember): void {
     this.#members.delete(member.name);
-    this.#world.tell({ kind: "reaped", member: this.show(member) });
+    this.#events.add({ kind: "reaped", member: this.view(member) });
   }
 
-  /** Who left goes before who failed, the oldest first; never who takes part. */
-  #makeRoom(): boolean {
+  /** Reaps the oldest member that left, or else the oldest that failed. Returns false if there is none. */
+  #evict(): boolean {
     let oldest: SerfMember | undefined;
     for (const member of this.#members.values()) {
       if (member.status !== "left" && member.status !== "failed") continue;
-      if (oldest === undefined || rank(member) < rank(oldest)) oldest = member;
+      if (oldest === undefined || evictionRank(member) < evictionRank(oldest)) oldest = member;
     }
-    if (oldest !== undefined) this.#forget(oldest);
+    if (oldest !== undefined) this.#reapMember(oldest);
     return oldest !== undefined;
   }
 
-  #tell(kind: Extract<SerfEvent, { member: Member }>["kind"], name: string): void {
+  #emit(kind: Extract<SerfEvent, { member: Member }>["kind"], name: string): void {
     const member = this.#members.get(name);
-    if (member !== undefined) this.#world.tell({ kind, member: this.show(member) });
+    if (member !== undefined) this.#events.add({ kind, member: this.view(member) });
   }
 }
 
-function rank(member: SerfMember): number {
+function evictionRank(member: SerfMember): number {
   return member.goneMs + (member.status === "failed" ? 1e15 : 0);
 }

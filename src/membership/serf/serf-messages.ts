@@ -1,11 +1,10 @@
 /**
- * Serf's messages, which travel inside memberlist's user messages: one type byte and one msgpack map.
+ * Encodes and decodes Serf's messages, which are the bodies of memberlist's user messages: one type byte and one msgpack
+ * map.
  *
  *   leave 0 · join 1 · pushPull 2 · userEvent 3 · query 4 · queryResponse 5 · conflictResponse 6 · (keys 7, 8 · relay 9)
  *
- * Types in brackets are told as "other": they are not ours to answer.
- *
- * Never: knows a clock or a member.
+ * Types in parentheses are not implemented and decode as "other".
  */
 import { addressBytes, addressText, type Endpoint } from "../codec/address.ts";
 import { readNodeName } from "../codec/messages.ts";
@@ -23,16 +22,16 @@ export const serfType = {
   conflictResponse: 6,
 } as const;
 
-/** Limits that real agents keep, bytes. */
+/** Serf's limits, in bytes. */
 export const userEventBytesMax = 512;
 export const queryBytesMax = 1024;
 
-/** A member says that it joins or leaves, at a Lamport time that tells which came later. */
+/** A member announces that it joins or leaves. The Lamport time orders the two. */
 export interface Intent {
   readonly kind: "leave" | "join";
   readonly lTime: number;
   readonly node: string;
-  /** Forget the member at once rather than keep it as left. */
+  /** Delete the member at once instead of keeping it as left. */
   readonly prune: boolean;
 }
 
@@ -41,7 +40,7 @@ export interface UserEvent {
   readonly lTime: number;
   readonly name: string;
   readonly payload: Buffer;
-  /** Deliver only the newest of several of the same name. */
+  /** Only the newest of several events of this name needs to be delivered. */
   readonly coalesce: boolean;
 }
 
@@ -53,7 +52,7 @@ export interface QueryMessage {
   readonly from: string;
   readonly filters: readonly QueryFilter[];
   readonly wantsAck: boolean;
-  /** True when only who gets it directly shall answer it. */
+  /** Do not pass the query on. */
   readonly noBroadcast: boolean;
   readonly timeoutMs: number;
   readonly name: string;
@@ -65,7 +64,7 @@ export interface QueryResponseMessage {
   readonly lTime: number;
   readonly id: number;
   readonly from: string;
-  /** An acknowledgement of receipt, without a payload. */
+  /** An acknowledgment of receipt, without a payload. */
   readonly ack: boolean;
   readonly payload: Buffer;
 }
@@ -77,12 +76,12 @@ export type SerfMessage =
   | QueryResponseMessage
   | { readonly kind: "other"; readonly type: number };
 
-/** Lamport times above this are not believed: no cluster ever counts so far. */
+/** Messages with larger Lamport times are malformed. No cluster counts that far. */
 export const lamportMax = 2 ** 48;
-/** No honest cluster comes near it. Who starts from here can still speak for ever. */
+/** Largest time that a clock starts from. No honest cluster comes near it, and half of the range is left above it. */
 export const lamportPlausibleMax = lamportMax / 2;
 
-/** Throws Fault "bad-request". */
+/** @throws Fault "bad-request" */
 export function decodeSerfMessage(bytes: Buffer): SerfMessage {
   const type = bytes[0];
   if (type === undefined) throw malformed("it is empty");
@@ -124,7 +123,7 @@ function decodeQuery(fields: Fields, lTime: number): QueryMessage {
   const host = addressText(fields.raw("Addr", 16));
   const flags = fields.uint("Flags");
   const port = fields.uint("Port", 65_535);
-  if (host === undefined || port === 0) throw malformed("a query does not say where to answer");
+  if (host === undefined || port === 0) throw malformed("a query has no valid address for responses");
   return {
     kind: "query",
     lTime,

@@ -1,10 +1,10 @@
 /**
- * The Serf layer's part of a push/pull: the three clocks, every member's status time, who has left, and the user
- * events of late, so that a member that missed the gossip hears them yet.
+ * Encodes and decodes Serf's part of a push/pull: the three clocks, the status time of each member, the members that
+ * left, and recent user events for members that missed the gossip.
  *
  *   02 {EventLTime, Events, LTime, LeftMembers, QueryLTime, StatusLTimes}     Events: {LTime, Events: {Name, Payload}}
  *
- * Never: sends the 512 slots with their gaps as Serf does; receivers do not need them.
+ * Serf sends all 512 event slots. This encoder leaves out the empty ones, which receivers accept.
  */
 import { Fields, MsgpackReader, malformed, utf8, type Value } from "../codec/msgpack-reader.ts";
 import { MsgpackWriter } from "../codec/msgpack-writer.ts";
@@ -42,12 +42,12 @@ export function encodeSerfState(state: SerfState): Buffer {
   return writer.finish();
 }
 
-/** 8,192 members with their times, as many that left, 512 slots, 4,096 events: more is not believed. */
+/** Most values: 8,192 members with their times, as many that left, 512 slots and 4,096 events. */
 const valuesMax = 65_536;
 
-/** Throws Fault "bad-request". */
+/** @throws Fault "bad-request" */
 export function decodeSerfState(bytes: Buffer): SerfState {
-  if (bytes[0] !== serfType.pushPull) throw malformed("a Serf state was expected");
+  if (bytes[0] !== serfType.pushPull) throw malformed("it is not a Serf state");
   const fields = new MsgpackReader(bytes, 1, valuesMax).fields();
   const statusLTimes = new Map<string, number>();
   const times = fields.fields("StatusLTimes");

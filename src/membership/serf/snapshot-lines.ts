@@ -1,20 +1,18 @@
 /**
- * The snapshot file's lines, as Serf writes them:
+ * Encodes and decodes the lines of the snapshot file, as Serf writes them:
  *
  *   alive: NAME ADDR · not-alive: NAME · clock: N · event-clock: N · query-clock: N · leave
  *
- * A later line outdoes an earlier one. A torn last line, and one that is not known or cannot be, is skipped.
- *
- * Never: touches a file.
+ * A later line overrides an earlier one. A torn last line and unknown or implausible lines are skipped.
  */
 import { type Endpoint, endpointText, parseHostPort } from "../codec/address.ts";
 import { lamportPlausibleMax } from "./serf-messages.ts";
 
 export interface SnapshotState {
-  /** Members that were alive at the end, by name. */
+  /** Name → address of the members that were alive at the end. */
   readonly alive: ReadonlyMap<string, Endpoint>;
   readonly clocks: { readonly member: number; readonly event: number; readonly query: number };
-  /** True when the last thing that happened was to leave. */
+  /** This member left the cluster and has not joined one since. */
   readonly left: boolean;
 }
 
@@ -38,9 +36,9 @@ export function parseSnapshot(text: string): SnapshotState {
       if (at > 0 && endpoint !== undefined) alive.set(rest.slice(0, at), endpoint);
       left = false;
     } else if (word === "not-alive") alive.delete(rest);
-    else if (word === "clock") clocks.member = count(rest, clocks.member);
-    else if (word === "event-clock") clocks.event = count(rest, clocks.event);
-    else if (word === "query-clock") clocks.query = count(rest, clocks.query);
+    else if (word === "clock") clocks.member = readTime(rest, clocks.member);
+    else if (word === "event-clock") clocks.event = readTime(rest, clocks.event);
+    else if (word === "query-clock") clocks.query = readTime(rest, clocks.query);
     else if (word === "leave") {
       alive.clear();
       left = true;
@@ -54,8 +52,8 @@ function split(line: string, mark: string): [string, string] {
   return at < 0 ? [line, ""] : [line.slice(0, at), line.slice(at + mark.length)];
 }
 
-/** A time that cannot be is none: with it, nobody would understand us. */
-function count(text: string, otherwise: number): number {
+/** An implausible time is ignored: with it, other members would ignore this one. */
+function readTime(text: string, otherwise: number): number {
   return /^\d{1,15}$/.test(text) && Number(text) <= lamportPlausibleMax ? Number(text) : otherwise;
 }
 

@@ -1,61 +1,61 @@
 /**
- * The snapshot file: who was alive, and where the clocks stood, so that a restarted member finds its cluster again
- * and does not deliver old events anew. Appended to as things happen, written anew when it has grown.
+ * The snapshot file: the live members and the clocks, so that a restarted member finds its cluster and does not deliver
+ * old events again. Lines are appended as things change. A file that has grown is rewritten.
  *
- * It is a hint, so it is not synced line by line, and a failure to write it is told but stops nothing.
- *
- * Never: is needed to be right.
+ * The snapshot is a hint. It is not synced line by line, and a write error is reported but stops nothing.
  */
 import { Fault } from "../../fault.ts";
 import type { Disk, DiskFile } from "../../lib/disk/disk.ts";
 import type { Endpoint } from "../codec/address.ts";
-import type { Member, SerfEvent } from "../swim/duties.ts";
 import type { Clocks } from "./serf.ts";
+import type { Member, SerfEvent } from "./serf-event.ts";
 import { parseSnapshot, type SnapshotState, snapshotLine } from "./snapshot-lines.ts";
 
 const compactBytes = 131_072;
-/** A file larger than this is not ours. */
+/** Only this much of a larger file is read. */
 const readBytesMax = 16 * 1024 * 1024;
 
 export class Snapshot {
   readonly #disk: Disk;
   readonly #path: string;
-  readonly #problem: (fault: Fault) => void;
-  /** As the file was when it was opened. */
-  readonly former: SnapshotState;
+  readonly #onProblem: (fault: Fault) => void;
+  /** The content of the file when it was opened. */
+  readonly previous: SnapshotState;
   readonly #alive: Map<string, Endpoint>;
   #clocks: Clocks;
   #file: DiskFile | undefined;
   #bytes = 0;
   #limit = compactBytes;
 
-  constructor(disk: Disk, path: string, problem: (fault: Fault) => void) {
+  /** Reads the file and rewrites it. Disk errors go to `onProblem`. */
+  constructor(disk: Disk, path: string, onProblem: (fault: Fault) => void) {
     this.#disk = disk;
     this.#path = path;
-    this.#problem = problem;
-    this.former = parseSnapshot(this.#guard(() => this.#read()) ?? "");
-    this.#alive = new Map(this.former.alive);
-    this.#clocks = this.former.clocks;
+    this.#onProblem = onProblem;
+    this.previous = parseSnapshot(this.#guard(() => this.#read()) ?? "");
+    this.#alive = new Map(this.previous.alive);
+    this.#clocks = this.previous.clocks;
     this.#guard(() => this.#rewrite());
   }
 
-  /** Takes note of a change; our own name is not written. */
-  notice(notice: SerfEvent, self: string): void {
-    if (!("member" in notice) || notice.member.name === self) return;
-    const { member } = notice;
-    if (notice.kind === "joined" || notice.kind === "updated") this.#joined(member);
+  /** Writes a change of a member other than `self`. */
+  record(event: SerfEvent, self: string): void {
+    if (!("member" in event) || event.member.name === self) return;
+    const { member } = event;
+    if (event.kind === "joined" || event.kind === "updated") this.#joined(member);
     else if (this.#alive.delete(member.name)) this.#append(snapshotLine.notAlive(member.name));
   }
 
-  clocks(clocks: Clocks): void {
+  /** Writes the clocks if they have changed. */
+  recordClocks(clocks: Clocks): void {
     const old = this.#clocks;
     if (old.member === clocks.member && old.event === clocks.event && old.query === clocks.query) return;
     this.#clocks = clocks;
     this.#append(snapshotLine.clocks(clocks));
   }
 
-  /** We left: there is no cluster to go back to. */
-  leave(): void {
+  /** Writes that this member left: there is no cluster to rejoin. */
+  recordLeave(): void {
     this.#alive.clear();
     this.#append(snapshotLine.leave());
   }
@@ -95,12 +95,12 @@ export class Snapshot {
     }
   }
 
-  /** Writes what counts into a new file, then puts that in the place of the old one. */
+  /** Writes the current state to a new file, and renames it over the old one. */
   #rewrite(): void {
     const next = `${this.#path}.next`;
     let text = [...this.#alive].map(([name, at]) => snapshotLine.alive(name, at)).join("");
     text += snapshotLine.clocks(this.#clocks);
-    if (this.former.left && this.#alive.size === 0) text += snapshotLine.leave();
+    if (this.previous.left && this.#alive.size === 0) text += snapshotLine.leave();
     if (this.#disk.exists(next)) this.#disk.remove(next);
     const file = this.#disk.open(next, "create");
     const bytes = Buffer.from(text);
@@ -113,7 +113,7 @@ export class Snapshot {
     this.#limit = Math.max(compactBytes, bytes.length * 2);
   }
 
-  /** A disk that fails is told of; membership goes on without it. */
+  /** Reports a disk error. Membership continues without the snapshot. */
   #guard<T>(act: () => T): T | undefined {
     try {
       return act();
@@ -121,9 +121,8 @@ export class Snapshot {
       const code = (cause as NodeJS.ErrnoException).code;
       if (code === undefined) throw cause;
       const facts = { path: this.#path, code };
-      this.#problem(
-        new Fault("disk-failed", { message: "the gossip snapshot cannot be kept", facts, cause }),
-      );
+      const message = "the gossip snapshot cannot be written or read";
+      this.#onProblem(new Fault("disk-failed", { message, facts, cause }));
       return undefined;
     }
   }

@@ -1,11 +1,9 @@
 /**
  * Parses the regular expressions of query filters into a tree: the common part of RE2's syntax (literals, `.`,
  * classes, groups, alternatives, `* + ? {n,m}`, `^ $`, `\d \w \s`).
- *
- * Never: matches; nests deeper than `depthMax`.
  */
 
-/** Does this code point fit? */
+/** Returns whether a code point matches. */
 export type Test = (code: number) => boolean;
 /** A parsed expression. */
 export type Node =
@@ -16,10 +14,10 @@ export type Node =
 
 const depthMax = 32;
 const repeatMax = 1_000;
-/** Of a group's name, with its brackets. Without a limit each group would copy the rest of the expression. */
+/** Longest group name, with its brackets. Without a limit, each group would copy the rest of the expression. */
 const nameCharsMax = 256;
 
-/** Reads one expression. Throws SyntaxError when it is malformed or beyond what is known here. */
+/** Parses one expression. */
 export class TagExpressionParser {
   readonly #text: readonly string[];
   #at = 0;
@@ -29,15 +27,15 @@ export class TagExpressionParser {
     this.#text = [...expression];
   }
 
-  /** All of it. */
-  whole(): Node {
+  /** @throws SyntaxError if the expression is malformed, nested too deeply, or uses unsupported syntax */
+  parse(): Node {
     const node = this.#either();
     if (this.#at < this.#text.length) throw new SyntaxError("a group is closed twice");
     return node;
   }
 
   #either(): Node {
-    if (++this.#depth > depthMax) throw new SyntaxError("nested too deep");
+    if (++this.#depth > depthMax) throw new SyntaxError("nested too deeply");
     const parts = [this.#sequence()];
     while (this.#take("|")) parts.push(this.#sequence());
     this.#depth--;
@@ -55,7 +53,7 @@ export class TagExpressionParser {
     for (;;) {
       const range = this.#range();
       if (range === undefined) return part;
-      this.#take("?"); // Which of two matches is found does not matter here.
+      this.#take("?"); // A lazy quantifier matches the same values.
       part = { kind: "repeat", part, ...range };
     }
   }
@@ -142,7 +140,7 @@ export class TagExpressionParser {
 
   #next(): string {
     const char = this.#text[this.#at++];
-    if (char === undefined) throw new SyntaxError("it ends too early");
+    if (char === undefined) throw new SyntaxError("unexpected end");
     return char;
   }
 

@@ -1,9 +1,7 @@
 /**
- * Regular expressions on tags, from the wire: matched anywhere in the value. All ways are followed at once
- * (Thompson, 1968), so the time is the value's length times the expression's, whatever the expression: a query must
- * not be able to stop a node, as it could with the engine of JavaScript, which backtracks.
- *
- * Never: backtracks; compiles to more than `stepsMax` steps.
+ * Matches the regular expressions of query filters anywhere in a tag's value. All alternatives are followed at once
+ * (Thompson: Regular Expression Search Algorithm, 1968), so the time is at most the value's length times the
+ * expression's. JavaScript's backtracking engine could be blocked by one query from the wire.
  */
 
 import { type Node, TagExpressionParser, type Test } from "./tag-expression-parser.ts";
@@ -16,11 +14,11 @@ type Step =
 
 const stepsMax = 2_000;
 
-/** A test for this expression; undefined when it is malformed, too large or beyond the part of RE2 that is known. */
+/** Returns a function that matches values, or undefined if the expression is malformed, too large or not supported. */
 export function compileTagExpression(expression: string): ((value: string) => boolean) | undefined {
   try {
     const steps: Step[] = [];
-    emit(new TagExpressionParser(expression).whole(), steps, { left: stepsMax });
+    emit(new TagExpressionParser(expression).parse(), steps, { left: stepsMax });
     steps.push({ op: "match" });
     return (value) => run(steps, value);
   } catch (reason) {
@@ -29,7 +27,7 @@ export function compileTagExpression(expression: string): ((value: string) => bo
   }
 }
 
-/** How much may still be emitted; counted in visits, since an empty group emits nothing however often repeated. */
+/** Remaining visits of nodes. Visits are counted, not steps, because a repeated empty group emits no steps. */
 interface Budget {
   left: number;
 }
@@ -93,7 +91,7 @@ function emitRepeat(part: Node, low: number, high: number, steps: Step[], budget
   for (const split of splits) split.second = steps.length;
 }
 
-/** Follows every way at once through the value, starting anew at each place. */
+/** Follows all alternatives through the value, starting at each position. */
 function run(steps: readonly Step[], value: string): boolean {
   const codes = [...value].map((char) => char.codePointAt(0) as number);
   let places = new Set<number>();
@@ -111,7 +109,7 @@ function run(steps: readonly Step[], value: string): boolean {
   return false;
 }
 
-/** Adds all steps that are reached without a character; true when one of them is the match. */
+/** Adds all steps that are reached without reading a character. Returns true if the match is one of them. */
 function reach(
   from: number[],
   steps: readonly Step[],

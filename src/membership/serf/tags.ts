@@ -1,8 +1,6 @@
 /**
- * A member's tags as they lie in its Meta: `ff` and a msgpack map of text to text. Meta without the `ff` is, as a
+ * Encodes and decodes a member's tags in its Meta: `ff` and a msgpack map of strings. Meta without the `ff` is, as a
  * whole, the value of the tag "role" (very old agents).
- *
- * Never: gives a tag a meaning.
  */
 import { Fault } from "../../fault.ts";
 import { metaBytesMax } from "../codec/messages.ts";
@@ -13,7 +11,7 @@ export type Tags = Readonly<Record<string, string>>;
 
 const magic = 0xff;
 
-/** Throws Fault "too-large" when the tags do not fit into a member's Meta of 512 bytes. */
+/** @throws Fault "too-large" if the tags do not fit into 512 bytes */
 export function encodeTags(tags: Tags): Buffer {
   const names = Object.keys(tags).sort();
   const writer = new MsgpackWriter().byte(magic).map(names.length);
@@ -28,7 +26,7 @@ export function encodeTags(tags: Tags): Buffer {
   return meta;
 }
 
-/** The tags in a Meta. Throws Fault "bad-request" when it is damaged. */
+/** @throws Fault "bad-request" if `meta` is malformed */
 export function decodeTags(meta: Buffer): Tags {
   if (meta.length === 0) return {};
   if (meta[0] !== magic) return { role: utf8(meta, "Meta") };
@@ -40,7 +38,7 @@ export function decodeTags(meta: Buffer): Tags {
   return { ...tags };
 }
 
-/** The tags in a Meta; damaged ones are none: whoever has them is still a member. */
+/** As decodeTags, but returns no tags for a malformed Meta. Its owner is a member nevertheless. */
 export function readTags(meta: Buffer): Tags {
   try {
     return decodeTags(meta);

@@ -1,15 +1,15 @@
 /**
- * Lifeguard's local health: how much a member doubts itself. 0 is healthy; every missed answer makes it slower to
- * accuse others.
+ * Lifeguard's local health score, from 0 (healthy) to `scoreMax` − 1. Missed replies raise it, and a higher score makes
+ * this member wait longer before it suspects others.
  *
- * Never: leaves 0 … max−1.
+ * Source: Dadgar, Phillips, Currey: Lifeguard, 2018, section IV.A; memberlist's awareness.go.
  */
 export class Awareness {
   #score = 0;
-  readonly #max: number;
+  readonly #scoreMax: number;
 
-  constructor(max: number) {
-    this.#max = max;
+  constructor(scoreMax: number) {
+    this.#scoreMax = scoreMax;
   }
 
   get score(): number {
@@ -17,6 +17,6 @@ export class Awareness {
   }
 
   apply(delta: number): void {
-    this.#score = Math.min(this.#max - 1, Math.max(0, this.#score + delta));
+    this.#score = Math.min(this.#scoreMax - 1, Math.max(0, this.#score + delta));
   }
 }

@@ -1,11 +1,10 @@
 /**
- * Messages on their way to everybody. Each is handed out a limited number of times, those handed out least first,
- * among equals the newest first; a newer message about the same subject replaces an older one. What goes to a mere
- * name, from whom nobody heard yet, counts a quarter: names that a stranger made up must not use up the news.
+ * Messages to be gossiped to all members (memberlist's TransmitLimitedQueue). Each is transmitted a limited number of
+ * times: those with the fewest transmissions first, among equals the newest first. A newer message about the same
+ * subject replaces an older one. Four transmissions to unverified members count as one, because members that a forger
+ * invented must not use up the transmissions.
  *
- * Invariant: at most `entriesMax` entries; when one more comes, the one handed out most goes.
- *
- * Never: knows to whom, or what a message says.
+ * Invariant: at most `entriesMax` entries. When the queue is full, the entry with the most transmissions is dropped.
  */
 
 interface Entry {
@@ -13,19 +12,19 @@ interface Entry {
   readonly bytes: Buffer;
   readonly order: number;
   transmits: number;
-  /** Of those, how often to somebody who listens. */
-  landed: number;
+  /** Transmissions to verified members. */
+  verifiedTransmits: number;
   readonly onDone: (() => void) | undefined;
 }
 
-/** So many copies to mere names spend as much of the limit as one to a member who listens. */
-const hearsayShare = 4;
+/** This many transmissions to unverified members count as one. */
+const unverifiedDivisor = 4;
 
 export class BroadcastQueue {
   #entries: Entry[] = [];
   #order = 0;
   readonly #entriesMax: number;
-  /** Messages that gave way to others before they were sent often enough. */
+  /** Number of messages that were dropped because the queue was full. */
   overflow = 0;
 
   constructor(entriesMax: number) {
@@ -36,28 +35,34 @@ export class BroadcastQueue {
     return this.#entries.length;
   }
 
-  /** `onDone` is called once: handed out often enough, replaced, or dropped. */
+  /** `onDone` is called once: when the message was transmitted often enough, was replaced, or was dropped. */
   add(bytes: Buffer, subject?: string, onDone?: () => void): void {
     if (subject !== undefined) {
       const old = this.#entries.find((entry) => entry.subject === subject);
       if (old !== undefined) this.#remove(old);
     }
-    this.#entries.push({ subject, bytes, order: this.#order++, transmits: 0, landed: 0, onDone });
+    this.#entries.push({ subject, bytes, order: this.#order++, transmits: 0, verifiedTransmits: 0, onDone });
     if (this.#entries.length > this.#entriesMax) {
       this.overflow++;
-      this.#remove(this.#entries.reduce((worst, entry) => (before(worst, entry) ? entry : worst)));
+      this.#remove(this.#entries.reduce((worst, entry) => (isBefore(worst, entry) ? entry : worst)));
     }
   }
 
   /**
-   * Messages of together at most `bytesMax`, each counted with `extraBytes` on top, for one member; `listens`: it was
-   * heard of directly.
+   * Takes messages for one member, of together at most `bytesMax`, each counted with `extraBytes` more.
+   * @param verified the member is verified (see NodeRecord)
    */
-  take(bytesMax: number, extraBytes: number, transmitsMax: number, partsMax = 255, listens = true): Buffer[] {
+  take(
+    bytesMax: number,
+    extraBytes: number,
+    transmitsMax: number,
+    partsMax = 255,
+    verified = true,
+  ): Buffer[] {
     if (this.#entries.length === 0) return [];
     const taken: Buffer[] = [];
     let left = bytesMax;
-    this.#entries.sort((one, other) => (before(one, other) ? -1 : 1));
+    this.#entries.sort((one, other) => (isBefore(one, other) ? -1 : 1));
     for (const entry of [...this.#entries]) {
       const size = entry.bytes.length + extraBytes;
       if (taken.length === partsMax) break;
@@ -65,11 +70,16 @@ export class BroadcastQueue {
       left -= size;
       taken.push(entry.bytes);
       entry.transmits++;
-      if (listens) entry.landed++;
-      const spent = entry.landed + (entry.transmits - entry.landed) / hearsayShare;
-      if (spent >= transmitsMax) this.#remove(entry);
+      if (verified) entry.verifiedTransmits++;
+      const unverified = entry.transmits - entry.verifiedTransmits;
+      if (entry.verifiedTransmits + unverified / unverifiedDivisor >= transmitsMax) this.#remove(entry);
     }
     return taken;
+  }
+
+  /** Removes all messages, as if they were transmitted often enough. */
+  clear(): void {
+    for (const entry of [...this.#entries]) this.#remove(entry);
   }
 
   #remove(entry: Entry): void {
@@ -78,6 +88,6 @@ export class BroadcastQueue {
   }
 }
 
-function before(one: Entry, other: Entry): boolean {
+function isBefore(one: Entry, other: Entry): boolean {
   return one.transmits < other.transmits || (one.transmits === other.transmits && one.order > other.order);
 }

@@ -1,8 +1,6 @@
 /**
- * Spreads messages: every gossip interval to a few members chosen by chance, and on the back of every other packet.
- * While nothing waits there is no timer and no cost.
- *
- * Never: reads what it spreads.
+ * Gossips broadcasts: in each gossip interval to a few random members, and piggybacked on every other packet to a
+ * member. There is no timer while nothing is queued.
  */
 import { assert } from "../../lib/assert.ts";
 import { type Endpoint, sameEndpoint } from "../codec/address.ts";
@@ -11,12 +9,13 @@ import { BroadcastQueue } from "./broadcast-queue.ts";
 import { isLive, type NodeRecord } from "./node-table.ts";
 import type { SwimContext } from "./swim-context.ts";
 import { retransmitLimit } from "./timing.ts";
+import { understandsCrc } from "./versions.ts";
 
-/** In the order in which they get room in a packet. */
+/** In the order in which they get space in a packet. */
 export type Topic = "membership" | "intent" | "query" | "event";
 const topics: readonly Topic[] = ["membership", "intent", "query", "event"];
 
-/** Members' state has one message per member; of the rest a flood pushes out the oldest. */
+/** Most queued messages of a topic. There is one message per member about its state. */
 const entriesMax: Readonly<Record<Topic, number>> = {
   membership: 8_192,
   intent: 1_024,
@@ -24,13 +23,16 @@ const entriesMax: Readonly<Record<Topic, number>> = {
   event: 1_024,
 };
 
+/** Bytes that one part costs in a compound message. */
+const partBytes = 2;
+
 export class Broadcaster {
-  readonly #world: SwimContext;
+  readonly #context: SwimContext;
   readonly #queues: Readonly<Record<Topic, BroadcastQueue>>;
   #armed = false;
 
-  constructor(world: SwimContext) {
-    this.#world = world;
+  constructor(context: SwimContext) {
+    this.#context = context;
     this.#queues = {
       membership: new BroadcastQueue(entriesMax.membership),
       intent: new BroadcastQueue(entriesMax.intent),
@@ -39,80 +41,75 @@ export class Broadcaster {
     };
   }
 
-  /** Messages that wait to be spread. */
+  /** Number of queued messages. */
   get queued(): number {
     return topics.reduce((sum, topic) => sum + this.#queues[topic].length, 0);
   }
 
   /**
-   * Tells everybody. A newer message about the same subject replaces this one; `onDone` is called once it was passed
-   * on often enough, was replaced, or when there is nobody to tell.
+   * Queues a message for all members. It replaces an older one about the same `subject`. `onDone` is called once the
+   * message was transmitted often enough, was replaced, or there is no member to send it to.
    */
   broadcast(topic: Topic, message: Buffer, subject?: string, onDone?: () => void): void {
-    assert(message.length + 4 <= this.#world.packetBytes, "a broadcast must fit into a packet");
+    assert(message.length + 4 <= this.#context.packetBytes, "a broadcast must fit into a packet");
     this.#queues[topic].add(message, subject, onDone);
-    if (!this.#armed) this.#arm(this.#world.prng.float());
+    if (!this.#armed) this.#arm(this.#context.prng.float());
   }
 
   /**
-   * Sends messages to one address; to a member whose address that is, filled up with what waits to be spread.
-   * Strangers get no more than their answer: they must not make us an amplifier, nor read along.
+   * Sends messages to an address. If it is the address of `member`, queued broadcasts fill the rest of the packet.
+   * Other addresses get only the messages, so that a forged source address neither amplifies traffic nor leaks
+   * broadcasts.
    */
   send(to: Endpoint, messages: readonly Buffer[], member: NodeRecord | undefined): void {
     const known = member !== undefined && sameEndpoint(member.at, to) ? member : undefined;
     if (known === undefined) {
-      this.#world.send(to, messages, false);
+      this.#context.send(to, messages, false);
       return;
     }
     const size = messages.reduce((sum, message) => sum + message.length, 0);
-    const left = this.#world.packetBytes - size - compoundBytes(messages.length + 1) + 2;
-    this.#world.send(
-      to,
-      [...messages, ...this.#take(left, 250, known.verified)],
-      (known.versions[1] ?? 0) >= 5,
-    );
+    const left = this.#context.packetBytes - size - compoundBytes(messages.length + 1) + partBytes;
+    const parts = [...messages, ...this.#take(left, 250, known.verified)];
+    this.#context.send(to, parts, understandsCrc(known.versions));
   }
 
   #arm(share: number): void {
     this.#armed = true;
-    this.#world.schedule.after(this.#world.timing.gossipIntervalMs * share, () => this.#round());
+    this.#context.schedule.after(this.#context.timing.gossipIntervalMs * share, () => this.#round());
   }
 
   #round(): void {
-    const world = this.#world;
-    const now = world.schedule.nowMs;
-    const hears = (record: NodeRecord): boolean =>
-      record.name !== world.self.name &&
-      (isLive(record) ||
-        (record.state === "dead" && now - record.stateChangedMs < world.timing.gossipToTheDeadMs));
-    // Mere names must not take the place of those who listen.
-    const { gossipNodes } = world.timing;
-    const hearers = world.table.sample(gossipNodes, (record) => record.verified && hears(record));
-    const more = Math.max(1, gossipNodes - hearers.length);
-    hearers.push(...world.table.sample(more, (record) => !record.verified && hears(record)));
-    for (const record of hearers) {
-      const parts = this.#take(world.packetBytes - 2, 255, record.verified);
-      if (parts.length > 0) world.send(record.at, parts, (record.versions[1] ?? 0) >= 5);
+    const context = this.#context;
+    const receivers = this.#receivers();
+    for (const record of receivers) {
+      const parts = this.#take(context.packetBytes - 2, 255, record.verified);
+      if (parts.length > 0) context.send(record.at, parts, understandsCrc(record.versions));
     }
-    if (hearers.length === 0) this.#dropAll();
+    if (receivers.length === 0) for (const topic of topics) this.#queues[topic].clear();
     if (this.queued > 0) this.#arm(1);
     else this.#armed = false;
   }
 
-  /** With nobody to tell, all has been told. */
-  #dropAll(): void {
-    for (const topic of topics)
-      this.#queues[topic].take(Number.MAX_SAFE_INTEGER, 0, 0, Number.MAX_SAFE_INTEGER);
+  /** Random members for one round: verified ones first, and at least one unverified member. */
+  #receivers(): NodeRecord[] {
+    const { schedule, self, table, timing } = this.#context;
+    const getsGossip = (record: NodeRecord): boolean =>
+      record.name !== self.name &&
+      (isLive(record) ||
+        (record.state === "dead" && schedule.nowMs - record.stateChangedMs < timing.gossipToTheDeadMs));
+    const verified = table.sample(timing.gossipNodes, (record) => record.verified && getsGossip(record));
+    const more = Math.max(1, timing.gossipNodes - verified.length);
+    return [...verified, ...table.sample(more, (record) => !record.verified && getsGossip(record))];
   }
 
-  #take(bytesMax: number, partsMax: number, listens: boolean): Buffer[] {
-    const limit = retransmitLimit(this.#world.timing, this.#world.table.size);
+  #take(bytesMax: number, partsMax: number, verified: boolean): Buffer[] {
+    const limit = retransmitLimit(this.#context.timing, this.#context.table.size);
     const taken: Buffer[] = [];
     let left = bytesMax;
     for (const topic of topics) {
-      const parts = this.#queues[topic].take(left, 2, limit, partsMax - taken.length, listens);
+      const parts = this.#queues[topic].take(left, partBytes, limit, partsMax - taken.length, verified);
       for (const message of parts) {
-        left -= message.length + 2;
+        left -= message.length + partBytes;
         taken.push(message);
       }
     }

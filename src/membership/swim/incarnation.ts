@@ -1,29 +1,28 @@
 /**
- * Which incarnations can be honest. They only grow, by one for each refutation, so that all of the range is never used
- * but by a forger; who drives a member to the end of it must not thereby make its refutations impossible.
- *
- * Never: decides what a claim means.
+ * Limits of incarnation numbers. Only a refutation raises an incarnation, by one, so an honest cluster never comes near
+ * the end of the range. A forger can, and then the member could not refute any more. Therefore the last 2^20 numbers
+ * are reserved for refutations.
  */
 
-/** Nothing above this is believed. */
+/** Larger incarnations are ignored. */
 export const incarnationMax = 2 ** 31 - 1;
-/** Accusations do not raise a member's incarnation above this: the room between is for refuting. */
+/** Suspect and dead messages do not raise a member's incarnation above this. */
 const accusationMax = incarnationMax - 2 ** 20;
-/** Who refutes goes on by one: in that room, a longer leap is forged, unless so many refutations were missed. */
+/** In the reserved range, an incarnation that is higher by more than this many missed refutations is forged. */
 const refutationsMax = 1_024;
 
-/** Did somebody drive it so high? Then what its owner says counts, asked at its own address, whatever the number. */
+/** Returns true in the reserved range. Then the owner's reply to our exchange counts, whatever its incarnation. */
 export function isForged(incarnation: number): boolean {
   return incarnation > accusationMax;
 }
 
-/** May a member be accused at this incarnation? `known`: the one that it has. */
-export function plausibleAccusation(incarnation: number, known: number): boolean {
+/** Returns whether a suspect or dead message may have this incarnation. `known` is the member's incarnation. */
+export function isPlausibleAccusation(incarnation: number, known: number): boolean {
   return incarnation <= accusationMax || incarnation <= known;
 }
 
-/** May a member be alive at this incarnation? `known`: undefined when nothing can be said about it. */
-export function plausibleClaim(incarnation: number, known: number | undefined): boolean {
+/** Returns whether an alive message may have this incarnation. `known` is undefined if there is nothing to compare. */
+export function isPlausibleAlive(incarnation: number, known: number | undefined): boolean {
   if (incarnation <= accusationMax || known === undefined) return incarnation <= incarnationMax;
   return incarnation <= Math.min(incarnationMax, known + refutationsMax);
 }

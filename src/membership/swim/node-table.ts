@@ -1,22 +1,22 @@
 /**
- * The members as SWIM sees them, and the shuffled round in which they are probed.
+ * The members as SWIM sees them, and the shuffled order in which they are probed.
  *
- * Invariant: at most `membersMax` records; one more takes the place of the member that left or died first, never of a
- * live one.
- *
- * Never: decides about a state.
+ * Invariant: at most `membersMax` records. When the table is full, a new record replaces the member that has been dead
+ * or left for longest, never a live one.
  */
 import type { Prng } from "../../lib/prng.ts";
+import type { Timer } from "../../lib/time/clock.ts";
 import type { Endpoint } from "../codec/address.ts";
 import type { NodeState } from "../codec/push-pull.ts";
-import type { Alarm } from "./schedule.ts";
+import type { SuspicionBounds } from "./timing.ts";
 
-/** A doubt about one member: who shares it, and until when. */
+/** The suspicion of one member. */
 export interface Suspicion {
+  /** Names of the members that suspect it. */
   readonly from: Set<string>;
   readonly sinceMs: number;
-  readonly bounds: { readonly minMs: number; readonly maxMs: number; readonly confirmations: number };
-  alarm: Alarm;
+  readonly bounds: SuspicionBounds;
+  timer: Timer;
 }
 
 export interface NodeRecord {
@@ -26,15 +26,18 @@ export interface NodeRecord {
   versions: Buffer;
   incarnation: number;
   state: NodeState;
-  /** Core time of the last change of state. */
+  /** Core time of the last change of `state`. */
   stateChangedMs: number;
   suspicion: Suspicion | undefined;
-  /** It answered a ping or an exchange of ours, or pinged us from its own address: no mere name. */
+  /**
+   * The member has answered a ping or an exchange of ours, or has pinged us from its own address. Otherwise only others
+   * say that it exists.
+   */
   verified: boolean;
-  /** Until then (core time) only our own doubts count: it answered us when its time as a suspect was over. */
+  /** Until this core time only our own probes can make it suspect, because it answered at the end of a suspicion. */
   trustedUntilMs: number;
-  /** Set while another's claim that it is dead is being checked. */
-  deathCheck: Alarm | undefined;
+  /** Set while a claim that the member is dead is checked. */
+  deathCheck: Timer | undefined;
 }
 
 export class NodeTable {
@@ -61,67 +64,64 @@ export class NodeTable {
     return this.#records.size;
   }
 
-  /** Members that take part: alive or suspect, ourselves included. */
-  get liveCount(): number {
-    let count = 0;
-    for (const record of this.#records.values()) if (isLive(record)) count++;
-    return count;
-  }
-
-  /** Adds a record at a random place of the round; false when the table is full of the living. */
+  /** Adds a record at a random place of the probe round. Returns false if the table is full of live members. */
   add(record: NodeRecord): boolean {
-    if (this.#records.size >= this.#membersMax && !this.#makeRoom()) return false;
+    if (this.#records.size >= this.#membersMax && !this.#evict()) return false;
     this.#records.set(record.name, record);
-    const place = this.#prng.between(0, this.#round.length);
-    this.#round.splice(place, 0, record);
-    if (place < this.#next) this.#next++;
+    const index = this.#prng.between(0, this.#round.length);
+    this.#round.splice(index, 0, record);
+    if (index < this.#next) this.#next++;
     return true;
   }
 
-  /** The next member to probe for which `fit` holds; a new round is shuffled after the dead were taken out. */
+  /**
+   * Returns the next member to probe that satisfies `isCandidate`. At the end of a round it deletes the records that
+   * satisfy `isExpired` and shuffles the rest.
+   */
   nextInRound(
-    fit: (record: NodeRecord) => boolean,
-    forget: (record: NodeRecord) => boolean,
+    isCandidate: (record: NodeRecord) => boolean,
+    isExpired: (record: NodeRecord) => boolean,
   ): NodeRecord | undefined {
     for (let seen = 0; seen <= this.#round.length; seen++) {
       if (this.#next >= this.#round.length) {
-        for (const record of this.#round) if (forget(record)) this.#records.delete(record.name);
+        for (const record of this.#round) if (isExpired(record)) this.#records.delete(record.name);
         this.#round = this.#prng.shuffle([...this.#records.values()]);
         this.#next = 0;
       }
       const record = this.#round[this.#next++];
-      if (record !== undefined && fit(record)) return record;
+      if (record !== undefined && isCandidate(record)) return record;
     }
     return undefined;
   }
 
-  /** Up to `count` different members for which `fit` holds, chosen by chance. */
-  sample(count: number, fit: (record: NodeRecord) => boolean): NodeRecord[] {
-    const fitting = this.#round.filter(fit);
-    for (let place = 0; place < Math.min(count, fitting.length); place++) {
-      const other = this.#prng.between(place, fitting.length - 1);
-      const kept = fitting[place] as NodeRecord;
-      fitting[place] = fitting[other] as NodeRecord;
-      fitting[other] = kept;
+  /** Returns up to `count` different random members that satisfy `isCandidate`. */
+  sample(count: number, isCandidate: (record: NodeRecord) => boolean): NodeRecord[] {
+    const candidates = this.#round.filter(isCandidate);
+    for (let index = 0; index < Math.min(count, candidates.length); index++) {
+      const other = this.#prng.between(index, candidates.length - 1);
+      const swapped = candidates[index] as NodeRecord;
+      candidates[index] = candidates[other] as NodeRecord;
+      candidates[other] = swapped;
     }
-    return fitting.slice(0, count);
+    return candidates.slice(0, count);
   }
 
-  #makeRoom(): boolean {
+  #evict(): boolean {
     let oldest: NodeRecord | undefined;
     for (const record of this.#records.values()) {
-      if (!isLive(record) && (oldest === undefined || record.stateChangedMs < oldest.stateChangedMs))
-        oldest = record;
+      if (isLive(record)) continue;
+      if (oldest === undefined || record.stateChangedMs < oldest.stateChangedMs) oldest = record;
     }
     if (oldest === undefined) return false;
     this.#records.delete(oldest.name);
-    const place = this.#round.indexOf(oldest);
-    this.#round.splice(place, 1);
-    if (place < this.#next) this.#next--;
+    const index = this.#round.indexOf(oldest);
+    this.#round.splice(index, 1);
+    if (index < this.#next) this.#next--;
     return true;
   }
 }
 
+/** A live member is alive or suspect. */
 export function isLive(record: NodeRecord): boolean {
   return record.state === "alive" || record.state === "suspect";
 }

@@ -1,17 +1,12 @@
 /**
- * What is to be done later: a heap of deadlines on the core's own time.
+ * The core's timers: a heap of deadlines on core time.
  *
- * That time is not quite the machine's. When a tick comes much later than it was planned, this process (or the whole
- * machine) stood still, and the answers it waited for may lie unread in its sockets. Then the core's clock stops just
- * short of the planned moment for a short grace, and what was missed does not count against anybody. Two ticks in a
- * row are never held back, so an always late process still goes on.
- *
- * Never: reads a clock, sets a timer.
+ * Core time differs from machine time after a stall. A tick that is much later than planned shows that this process or
+ * the machine stood still, and replies may wait unread in its sockets. Then core time stops `graceMs` before the planned
+ * deadline, so that the replies are read first and no member is suspected because of the stall. Two consecutive ticks
+ * are never delayed, so a process that is always late still makes progress.
  */
-
-export interface Alarm {
-  cancel(): void;
-}
+import type { Timer } from "../../lib/time/clock.ts";
 
 interface Entry {
   readonly atMs: number;
@@ -24,12 +19,12 @@ const graceMs = 50;
 export class Schedule {
   #heap: Entry[] = [];
   #orders = 0;
-  /** The core's time, and the machine's at the same moment. */
+  /** Core time, and machine time at the same moment. */
   #coreMs: number;
   #machineMs: number;
-  #held = false;
+  #delayed = false;
   readonly #stallMs: number;
-  /** How often the process was found to have stood still. */
+  /** Number of stalls found. */
   stalls = 0;
 
   constructor(machineMs: number, stallMs: number) {
@@ -42,7 +37,7 @@ export class Schedule {
     return this.#coreMs;
   }
 
-  after(delayMs: number, run: () => void): Alarm {
+  after(delayMs: number, run: () => void): Timer {
     const entry: Entry = { atMs: this.#coreMs + Math.max(0, delayMs), order: this.#orders++, run };
     this.#push(entry);
     return {
@@ -52,41 +47,41 @@ export class Schedule {
     };
   }
 
-  /** Machine time of the next deadline; undefined when there is none. */
+  /** Machine time of the next deadline, or undefined if there is none. */
   dueMs(): number | undefined {
     this.#dropCancelled();
     const next = this.#heap[0];
     return next === undefined ? undefined : this.#machineMs + Math.max(0, next.atMs - this.#coreMs);
   }
 
-  /** Goes on to this machine time without running anything: a message came in between two deadlines. */
+  /** Advances to this machine time, at most to the next deadline, without running a timer. */
   observe(machineMs: number): void {
     const passed = Math.max(0, machineMs - this.#machineMs);
     this.#dropCancelled();
     const next = this.#heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
-    // Time beyond the next deadline belongs to the tick that is about to come.
+    // The tick that comes next accounts for the time beyond the deadline.
     const step = Math.min(passed, Math.max(0, next - this.#coreMs));
     this.#coreMs += step;
     this.#machineMs += step;
   }
 
-  /** Runs everything that is due at this machine time, in order. */
+  /** Runs the timers that are due at this machine time, in order. */
   tick(machineMs: number): void {
     this.#dropCancelled();
     const next = this.#heap[0];
     const passed = Math.max(0, machineMs - this.#machineMs);
     const late = next === undefined ? 0 : this.#coreMs + passed - next.atMs;
-    if (late > this.#stallMs && !this.#held && next !== undefined) {
-      this.#held = true;
+    if (late > this.#stallMs && !this.#delayed && next !== undefined) {
+      this.#delayed = true;
       this.stalls++;
       this.#coreMs = Math.max(this.#coreMs, next.atMs - graceMs);
       this.#machineMs = machineMs;
       return;
     }
-    // Of a second late tick in a row only what it was planned for is run; the rest was slept through as well.
+    // A second consecutive late tick runs only the planned deadline. The rest of its time was a stall, too.
     const until =
-      this.#held && next !== undefined ? next.atMs + Math.min(late, graceMs) : this.#coreMs + passed;
-    this.#held = late > this.#stallMs;
+      this.#delayed && next !== undefined ? next.atMs + Math.min(late, graceMs) : this.#coreMs + passed;
+    this.#delayed = late > this.#stallMs;
     this.#machineMs = machineMs;
     const target = Math.max(this.#coreMs, until);
     for (let entry = this.#due(target); entry !== undefined; entry = this.#due(target)) {

@@ -1,41 +1,35 @@
 /**
- * What all parts of the core share: who we are, the time, chance, the table of members, and the duties that pile up
- * until the driver takes them.
- *
- * Never: decides.
+ * What all parts of the core share: the local member's name and address, time, randomness, the table of members, the
+ * counters, and the packets and dials that the driver has yet to take.
  */
 import { Fault } from "../../fault.ts";
 import type { Prng } from "../../lib/prng.ts";
 import { type Endpoint, isUnicast } from "../codec/address.ts";
 import type { Sender } from "../codec/messages.ts";
-import {
-  type Counters,
-  dialsMax,
-  newCounters,
-  type OutgoingDial,
-  type OutgoingPacket,
-  type Ready,
-  type SerfEvent,
-} from "./duties.ts";
+import { type Counters, newCounters } from "./counters.ts";
 import { NodeTable } from "./node-table.ts";
+import type { OutgoingDial, OutgoingPacket } from "./outgoing.ts";
 import { Schedule } from "./schedule.ts";
 import type { Timing } from "./timing.ts";
 
 export interface SwimContextOptions {
-  /** Our name and the address that others reach us at. */
+  /** Name of the local member, and the address at which others reach it. */
   readonly name: string;
   readonly at: Endpoint;
   readonly timing: Timing;
   readonly prng: Prng;
-  /** What the messages of one datagram may take, layers not counted. */
+  /** Most bytes of the messages of one datagram, without its layers. */
   readonly packetBytes: number;
   readonly membersMax: number;
   /** Machine time, monotonic. */
   readonly nowMs: number;
 }
 
-/** The answer to a dial: one message, or why there is none. */
+/** The reply to a dial, or why there is none. */
 export type DialResult = Buffer | Fault;
+
+/** Most dials under way. More fail at once. */
+const dialsMax = 64;
 
 export class SwimContext {
   readonly self: Sender;
@@ -48,9 +42,8 @@ export class SwimContext {
   readonly counters: Counters = newCounters();
   #packets: OutgoingPacket[] = [];
   #dials: OutgoingDial[] = [];
-  #notices: SerfEvent[] = [];
   #dialId = 0;
-  readonly #dialing = new Map<number, (outcome: DialResult) => void>();
+  readonly #dialing = new Map<number, (result: DialResult) => void>();
 
   constructor(options: SwimContextOptions) {
     this.self = { name: options.name, ...options.at };
@@ -62,7 +55,7 @@ export class SwimContext {
     this.table = new NodeTable(options.prng.stream("table"), options.membersMax);
   }
 
-  /** Whoever asks us to speak to all of a network is not obeyed: some messages name the address to answer to. */
+  /** Queues a packet. Messages can name the address of their reply, so only unicast addresses get one. */
   send(to: Endpoint, parts: readonly Buffer[], crc: boolean): void {
     if (!isUnicast(to.host)) {
       this.counters.implausible++;
@@ -73,11 +66,11 @@ export class SwimContext {
     this.#packets.push({ to: { host: to.host, port: to.port }, parts, crc });
   }
 
-  /** One message there, one back. `done` is called exactly once, at once when too many are under way. */
-  dial(to: Endpoint, request: Buffer, timeoutMs: number, done: (outcome: DialResult) => void): void {
+  /** Queues a request and reply on a stream. `done` is called exactly once; at once if too many are under way. */
+  dial(to: Endpoint, request: Buffer, timeoutMs: number, done: (result: DialResult) => void): void {
     if (this.#dialing.size >= dialsMax) {
       this.counters.overflow++;
-      done(new Fault("overloaded", { message: "too many gossip streams are under way" }));
+      done(new Fault("overloaded", { message: "too many gossip streams are open" }));
       return;
     }
     const id = ++this.#dialId;
@@ -85,22 +78,17 @@ export class SwimContext {
     this.#dials.push({ id, to: { host: to.host, port: to.port }, request, timeoutMs });
   }
 
-  dialDone(id: number, outcome: DialResult): void {
+  dialDone(id: number, result: DialResult): void {
     const done = this.#dialing.get(id);
     this.#dialing.delete(id);
-    done?.(outcome);
+    done?.(result);
   }
 
-  tell(notice: SerfEvent): void {
-    this.#notices.push(notice);
-  }
-
-  /** Hands over what has piled up. */
-  take(): Ready {
-    const duties = { packets: this.#packets, dials: this.#dials, events: this.#notices };
+  /** Hands over what is queued for the driver. */
+  takeOutgoing(): { readonly packets: readonly OutgoingPacket[]; readonly dials: readonly OutgoingDial[] } {
+    const outgoing = { packets: this.#packets, dials: this.#dials };
     this.#packets = [];
     this.#dials = [];
-    this.#notices = [];
-    return duties;
+    return outgoing;
   }
 }

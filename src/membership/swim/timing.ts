@@ -1,42 +1,43 @@
 /**
- * How fast gossip is, and how much of it: memberlist's defaults for a local network, and the formulas on them.
+ * The timers and limits of gossip with memberlist's and Serf's defaults for a local network, and the formulas on them.
  * All times are milliseconds.
- *
- * Never: reads a clock.
  */
 
 export interface Timing {
-  /** One member is probed every so often. */
+  /** One member is probed in each interval. */
   readonly probeIntervalMs: number;
-  /** How long a direct ping may take before others are asked to ping too. */
+  /** Time for the reply to a direct ping. After it, others are asked to ping. */
   readonly probeTimeoutMs: number;
-  /** How many others are asked. */
+  /** Number of members that are asked for an indirect ping. */
   readonly indirectProbes: number;
-  /** Also ping by TCP when UDP stays silent. */
+  /** Also ping by TCP if there is no reply by UDP. */
   readonly tcpPing: boolean;
   readonly suspicionMult: number;
   readonly suspicionMaxTimeoutMult: number;
+  /** The health score stays below this. */
   readonly healthScoreMax: number;
   readonly gossipIntervalMs: number;
+  /** Number of members that get gossip in each interval. */
   readonly gossipNodes: number;
-  /** The dead still get gossip for so long, that they may learn of it and refute. */
+  /** A dead member still gets gossip for this time, so that it can learn of its death and refute it. */
   readonly gossipToTheDeadMs: number;
-  /** A dead member's name may be taken at another address after so long. */
+  /** After this time, a dead member's name may be used at another address. */
   readonly deadNodeReclaimMs: number;
   readonly retransmitMult: number;
   readonly pushPullIntervalMs: number;
-  /** Who joined exchanges state once more after so long: what was spread while it came is known to others by then. */
+  /** Time after a join until a second push/pull. It brings the broadcasts that were under way during the join. */
   readonly postJoinSyncMs: number;
   readonly streamTimeoutMs: number;
-  /** Serf: failed and left members are kept so long. */
+  /** Serf: failed and left members are remembered for this time. */
   readonly tombstoneMs: number;
   readonly reapIntervalMs: number;
   readonly reconnectIntervalMs: number;
+  /** Serf: intents of unknown members are kept for this time. */
   readonly recentIntentMs: number;
   readonly broadcastTimeoutMs: number;
   readonly leavePropagateMs: number;
   readonly queryTimeoutMult: number;
-  /** A tick that comes so late says that this process stood still, see the room's note. */
+  /** A tick that is later than this shows that the process stood still (see schedule.ts). */
   readonly stallMs: number;
 }
 
@@ -66,16 +67,19 @@ export const lanTiming: Timing = {
   stallMs: 300,
 };
 
-/** How often one message is passed on by each member, in a cluster of `members`. */
+/** How often each member transmits one message in a cluster of `members` (memberlist's retransmitLimit). */
 export function retransmitLimit(timing: Timing, members: number): number {
   return timing.retransmitMult * Math.ceil(Math.log10(members + 1));
 }
 
-/** Bounds of a suspicion's life, and how many confirmations bring it from the upper to the lower one. */
-export function suspicionBounds(
-  timing: Timing,
-  members: number,
-): { minMs: number; maxMs: number; confirmations: number } {
+/** The shortest and longest time of a suspicion, and the number of confirmations that lead to the shortest. */
+export interface SuspicionBounds {
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly confirmations: number;
+}
+
+export function suspicionBounds(timing: Timing, members: number): SuspicionBounds {
   const scale = Math.max(1, Math.log10(Math.max(1, members)));
   const minMs = timing.suspicionMult * scale * timing.probeIntervalMs;
   const wanted = timing.suspicionMult - 2;
@@ -83,23 +87,20 @@ export function suspicionBounds(
   return { minMs, maxMs: minMs * timing.suspicionMaxTimeoutMult, confirmations };
 }
 
-/** Lifeguard's decay: the life of a suspicion after `confirmed` independent confirmations. */
-export function suspicionTimeoutMs(
-  bounds: { minMs: number; maxMs: number; confirmations: number },
-  confirmed: number,
-): number {
+/** Lifeguard's suspicion timeout after `confirmed` independent confirmations. */
+export function suspicionTimeoutMs(bounds: SuspicionBounds, confirmed: number): number {
   if (bounds.confirmations < 1) return bounds.minMs;
   const share = Math.log(confirmed + 1) / Math.log(bounds.confirmations + 1);
   return Math.max(bounds.minMs, bounds.maxMs - share * (bounds.maxMs - bounds.minMs));
 }
 
-/** Above 32 members a full exchange is rarer, so that its cost to the cluster grows slower. */
+/** The push/pull interval. It grows above 32 members, so that the cost to the cluster grows more slowly. */
 export function pushPullIntervalMs(timing: Timing, members: number): number {
   if (members <= 32) return timing.pushPullIntervalMs;
   return timing.pushPullIntervalMs * (Math.ceil(Math.log2(members) - 5) + 1);
 }
 
-/** How long a query runs when the asker does not say. */
+/** The default timeout of a query (Serf's DefaultQueryTimeout). */
 export function queryTimeoutMs(timing: Timing, members: number): number {
   return timing.gossipIntervalMs * timing.queryTimeoutMult * Math.ceil(Math.log10(members + 1));
 }

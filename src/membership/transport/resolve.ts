@@ -1,19 +1,21 @@
-/**
- * Names to addresses.
- *
- * Never: caches (the system does); answers more than one address for a name.
- */
+/** Resolves names to addresses. The first address of a name is used, and the system caches. */
 import { lookup } from "node:dns/promises";
 import { Fault } from "../../fault.ts";
 import { addressBytes, addressText, type Endpoint, parseHostPort } from "../codec/address.ts";
 
-/** The numeric endpoint of `host:port`. Throws Fault "bad-request" on bad form, "unavailable" when unknown. */
+/**
+ * Resolves `host:port`, or a host alone with the default port.
+ * @throws Fault "bad-request" for another form, "unavailable" if the name is unknown
+ */
 export async function resolveEndpoint(text: string, defaultPort: number): Promise<Endpoint> {
   const { host, port } = parseHostPort(text, defaultPort);
   return { host: await resolveHost(host), port };
 }
 
-/** The numeric address of a host, in the form that the protocol compares. Throws Fault "unavailable". */
+/**
+ * Resolves a host to a numeric address in its shortest form.
+ * @throws Fault "unavailable" if the name is unknown
+ */
 export async function resolveHost(host: string): Promise<string> {
   try {
     const { address } = await lookup(host);

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chaos } from "../../support/gossip-chaos.ts";
+import { runGossipChaos } from "../../support/gossip-chaos.ts";
 import { GossipSim } from "../../support/gossip-sim.ts";
 
 test("TestMembership: three members join, one leaves, and everybody sees the statuses of the book", () => {
@@ -13,10 +13,10 @@ test("TestMembership: three members join, one leaves, and everybody sees the sta
   sim.join(two, zero);
   assert.ok(sim.runUntil(() => sim.agreed(), 10_000));
   const joins = (): number =>
-    sim.seen.filter(({ by, notice }) => by === "0" && notice.kind === "joined").length;
+    sim.observed.filter(({ by, event: notice }) => by === "0" && notice.kind === "joined").length;
   assert.equal(joins(), 3);
   let left = false;
-  sim.act(two, (now) =>
+  sim.call(two, (now) =>
     two.core.leave(now, () => {
       left = true;
     }),
@@ -31,9 +31,9 @@ test("TestMembership: three members join, one leaves, and everybody sees the sta
     ],
   );
   assert.equal(joins(), 3);
-  const leaves = sim.seen.filter(({ by, notice }) => by === "0" && notice.kind === "left");
+  const leaves = sim.observed.filter(({ by, event: notice }) => by === "0" && notice.kind === "left");
   assert.deepEqual(
-    leaves.map(({ notice }) => "member" in notice && notice.member.name),
+    leaves.map(({ event: notice }) => "member" in notice && notice.member.name),
     ["2"],
   );
 });
@@ -78,13 +78,13 @@ test("a member that can be reached only through others stays a member", () => {
   const sim = GossipSim.cluster("detour", 8);
   const [one, other] = [sim.members[2], sim.members[5]];
   assert.ok(one && other);
-  sim.tap = (from, packet) =>
+  sim.onSend = (from, packet) =>
     !(
       (from === one && packet.to.port === other.at.port) ||
       (from === other && packet.to.port === one.at.port)
     );
   sim.run(120_000);
-  assert.deepEqual(sim.notices("failed"), []);
+  assert.deepEqual(sim.eventsOf("failed"), []);
 });
 
 test("a member that was killed is alive again under its name after a restart, at once or long after", () => {
@@ -109,11 +109,11 @@ test("a member that left can come back under its name", () => {
   const sim = GossipSim.cluster("back", 5);
   const [seed, member] = [sim.members[0], sim.members[4]];
   assert.ok(seed && member);
-  sim.act(member, (now) => member.core.leave(now, () => sim.crash(member)));
+  sim.call(member, (now) => member.core.leave(now, () => sim.crash(member)));
   assert.ok(
     sim.runUntil(() => !member.up && sim.live.every((by) => sim.view(by, member) === "left"), 20_000),
   );
-  assert.deepEqual(sim.notices("failed"), []);
+  assert.deepEqual(sim.eventsOf("failed"), []);
   sim.run(2_000);
   sim.restart(member);
   sim.join(member, seed);
@@ -127,22 +127,22 @@ test("events are heard once by each, queries are answered by all, also with a fi
   const speaker = sim.members[3];
   assert.ok(speaker);
   for (let count = 0; count < 5; count++) {
-    sim.act(speaker, (now) => speaker.core.userEvent(now, "tick", Buffer.from(String(count)), false));
+    sim.call(speaker, (now) => speaker.core.userEvent(now, "tick", Buffer.from(String(count)), false));
     sim.run(300);
   }
   assert.ok(
-    sim.runUntil(() => sim.notices("user-event").length === 150, 60_000),
+    sim.runUntil(() => sim.eventsOf("user-event").length === 150, 60_000),
     "some never heard",
   );
   sim.run(5_000);
-  assert.equal(sim.notices("user-event").length, 150);
+  assert.equal(sim.eventsOf("user-event").length, 150);
 
   const answers = new Set<string>();
   let done = false;
-  sim.act(speaker, (now) => {
+  sim.call(speaker, (now) => {
     const listener = {
-      answer: ({ from }: { from: string }) => answers.add(from),
-      done: () => {
+      onResponse: ({ from }: { from: string }) => answers.add(from),
+      onDone: () => {
         done = true;
       },
     };
@@ -150,11 +150,11 @@ test("events are heard once by each, queries are answered by all, also with a fi
   });
   const answered = new Set<string>();
   sim.runUntil(() => {
-    for (const { by, notice } of sim.notices("query")) {
+    for (const { by, event: notice } of sim.eventsOf("query")) {
       const member = sim.members.find(({ name }) => name === by);
       if (notice.kind !== "query" || member === undefined || answered.has(by)) continue;
       answered.add(by);
-      sim.act(member, () => notice.query.respond(Buffer.from(by)));
+      sim.call(member, () => notice.query.respond(Buffer.from(by)));
     }
     return done;
   }, 20_000);
@@ -167,13 +167,13 @@ test("news that passed a newcomer by is found soon after, not at the next full e
   const [seed, other] = [sim.members[0], sim.members[4]];
   assert.ok(seed && other);
   const [late, news] = [sim.add("late"), sim.add("news")];
-  sim.tap = (_from, packet) => packet.to.port !== late.at.port;
+  sim.onSend = (_from, packet) => packet.to.port !== late.at.port;
   sim.join(late, seed);
   sim.run(5);
   sim.join(news, other);
   sim.run(1_500);
   assert.equal(sim.view(late, news), undefined);
-  sim.tap = () => true;
+  sim.onSend = () => true;
   assert.ok(sim.runUntil(() => sim.agreed(), 2_000));
 });
 
@@ -183,15 +183,15 @@ test("members that are gone for long are forgotten, and told of as reaped", () =
   assert.ok(member);
   sim.crash(member);
   assert.ok(sim.runUntil(() => sim.live.every((by) => sim.view(by, member) === undefined), 120_000));
-  assert.equal(sim.notices("reaped").length, 3);
+  assert.equal(sim.eventsOf("reaped").length, 3);
 });
 
 test("whatever happens at random, in the end the living agree on who lives", () => {
-  for (let seed = 1; seed <= 12; seed++) chaos(seed);
+  for (let seed = 1; seed <= 12; seed++) runGossipChaos(seed);
 });
 
 test("the same seed gives the same history, another one another", () => {
-  const digests = [7, 7, 8].map((seed) => chaos(seed));
+  const digests = [7, 7, 8].map((seed) => runGossipChaos(seed));
   assert.equal(digests[0], digests[1]);
   assert.notEqual(digests[0], digests[2]);
 });

@@ -9,7 +9,7 @@ import { GossipSim } from "../../support/gossip-sim.ts";
 test("one hundred members find each other through one of them, in spite of loss, delay and duplication", (t) => {
   const sim = GossipSim.cluster("form", 100, { loss: 0.1, duplication: 0.1, delayMs: [1, 80] });
   t.diagnostic(`100 members agreed ${(sim.nowMs / 1000 - 2).toFixed(1)} s after the last one joined`);
-  assert.deepEqual(sim.notices("failed"), []);
+  assert.deepEqual(sim.eventsOf("failed"), []);
 });
 
 test("without a fault nobody is even suspected, and the idle cost is SWIM's: two messages a member a second", (t) => {
@@ -22,7 +22,7 @@ test("without a fault nobody is even suspected, and the idle cost is SWIM's: two
     t.diagnostic(
       `${size} members: ${each.toFixed(2)} datagrams, ${((sim.messages - messages) / size / 120).toFixed(2)} messages a member a second (SWIM: 2)`,
     );
-    assert.deepEqual(sim.notices("failed"), []);
+    assert.deepEqual(sim.eventsOf("failed"), []);
     assert.equal(
       sim.members.reduce((sum, { core }) => sum + core.counters.suspicions, 0),
       0,
@@ -36,9 +36,9 @@ test("five in a hundred datagrams lost, and still nobody is taken for failed", (
   sim.run(180_000);
   const suspicions = sim.members.reduce((sum, { core }) => sum + core.counters.suspicions, 0);
   t.diagnostic(
-    `60 members, 180 s, 5 % loss: ${suspicions} suspicions, ${sim.notices("failed").length} false failures`,
+    `60 members, 180 s, 5 % loss: ${suspicions} suspicions, ${sim.eventsOf("failed").length} false failures`,
   );
-  assert.deepEqual(sim.notices("failed"), []);
+  assert.deepEqual(sim.eventsOf("failed"), []);
 });
 
 test("a killed member is failed for all, within the bounds of SWIM and Lifeguard", (t) => {
@@ -59,9 +59,11 @@ test("a killed member is failed for all, within the bounds of SWIM and Lifeguard
         120_000,
       );
       assert.ok(done, `size ${size} seed ${seed}: somebody never saw it fail`);
-      const times = sim.notices("failed").map(({ atMs }) => atMs - killed);
+      const times = sim.eventsOf("failed").map(({ atMs }) => atMs - killed);
       assert.ok(
-        sim.notices("failed").every(({ notice }) => "member" in notice && notice.member.name === victim.name),
+        sim
+          .eventsOf("failed")
+          .every(({ event: notice }) => "member" in notice && notice.member.name === victim.name),
       );
       firsts.push(Math.min(...times));
       lasts.push(Math.max(...times));
@@ -89,11 +91,11 @@ test("a word spreads to a hundred members in logarithmic time, each passing it o
   const [start, before] = [sim.nowMs, sim.messages];
   const speaker = sim.members[42];
   assert.ok(speaker);
-  sim.act(speaker, (now) => speaker.core.userEvent(now, "deploy", Buffer.from("v2"), false));
-  assert.ok(sim.runUntil(() => sim.notices("user-event").length === 100, 20_000));
+  sim.call(speaker, (now) => speaker.core.userEvent(now, "deploy", Buffer.from("v2"), false));
+  assert.ok(sim.runUntil(() => sim.eventsOf("user-event").length === 100, 20_000));
   const tookMs = sim.nowMs - start;
   sim.run(10_000);
-  assert.equal(sim.notices("user-event").length, 100, "delivered once each");
+  assert.equal(sim.eventsOf("user-event").length, 100, "delivered once each");
   const idle = ((sim.nowMs - start) / 1000) * 2 * 100;
   const extra = sim.messages - before - idle;
   const limit = 100 * retransmitLimit(lanTiming, 100) * lanTiming.gossipNodes;
@@ -113,7 +115,7 @@ test("a member that stands still for three seconds is not failed, and accuses no
     assert.ok(sleeper);
     sim.pause(sleeper, 3_000);
     sim.run(40_000);
-    assert.deepEqual(sim.notices("failed"), [], `seed ${seed}`);
+    assert.deepEqual(sim.eventsOf("failed"), [], `seed ${seed}`);
     assert.equal(sleeper.core.counters.suspicions, 0, `seed ${seed}: the sleeper suspected somebody`);
     assert.ok(sim.agreed());
   }
@@ -128,7 +130,9 @@ test("a member that stands still for two minutes is failed, and is back by itsel
   assert.ok(sim.live.every((member) => member === sleeper || sim.view(member, sleeper) === "failed"));
   assert.ok(sim.runUntil(() => sim.agreed(), 120_000));
   assert.ok(
-    sim.notices("failed").every(({ notice }) => "member" in notice && notice.member.name === sleeper.name),
+    sim
+      .eventsOf("failed")
+      .every(({ event: notice }) => "member" in notice && notice.member.name === sleeper.name),
     "the sleeper took others for failed",
   );
 });

@@ -170,7 +170,7 @@ for (const seed of ["extreme-1", "extreme-2", "extreme-3"]) {
   test(`extreme values in every message neither crash nor evict, nor leave traces in ${seed}`, () => {
     const sim = GossipSim.cluster(seed, 5);
     const attacker = new Attacker(seed, sim);
-    sim.tap = (_from, { parts, to }) => {
+    sim.onSend = (_from, { parts, to }) => {
       const bytes = parts.reduce((sum, part) => sum + part.length + 2, 2);
       assert.ok(bytes <= 1_400, `a datagram of ${bytes} bytes`);
       assert.ok(to.port > 0);
@@ -181,7 +181,7 @@ for (const seed of ["extreme-1", "extreme-2", "extreme-3"]) {
       const target = sim.members[turn % 5];
       assert.ok(target);
       if (turn % 4 === 0) {
-        sim.act(target, (now) => {
+        sim.call(target, (now) => {
           try {
             target.core.handleStream(now, { host: "10.9.8.7", port: 9 }, attacker.state());
           } catch (reason) {
@@ -195,8 +195,8 @@ for (const seed of ["extreme-1", "extreme-2", "extreme-3"]) {
     assert.ok(refused > 0 && refused < 600, `${refused} exchanges were refused`);
     const names = new Set(sim.members.map(({ name }) => name));
     for (const kind of ["left", "failed", "reaped"] as const) {
-      const evicted = sim.notices(kind).filter((seen) => {
-        const { notice } = seen;
+      const evicted = sim.eventsOf(kind).filter((seen) => {
+        const { event: notice } = seen;
         return "member" in notice && names.has(notice.member.name);
       });
       assert.deepEqual(evicted, [], kind);

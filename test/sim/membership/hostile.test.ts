@@ -51,8 +51,8 @@ test("forged suspicions and deaths, of any incarnation and in anybody's name, do
     }
     sim.run(2_000);
   }
-  assert.deepEqual(sim.notices("failed"), []);
-  assert.deepEqual(sim.notices("left"), []);
+  assert.deepEqual(sim.eventsOf("failed"), []);
+  assert.deepEqual(sim.eventsOf("left"), []);
   live(sim);
 });
 
@@ -60,10 +60,10 @@ test("a force-leave of a live member, and a forged leave of it, are refuted", ()
   const sim = GossipSim.cluster("force", 5);
   const [attacker, victim] = [sim.members[0], sim.members[3]];
   assert.ok(attacker && victim);
-  sim.act(attacker, (now) => attacker.core.forceLeave(now, victim.name, true));
+  sim.call(attacker, (now) => attacker.core.forceLeave(now, victim.name, true));
   sim.run(3_000);
   assert.ok(sim.agreed(), "still leaving");
-  assert.deepEqual(sim.notices("left"), []);
+  assert.deepEqual(sim.eventsOf("left"), []);
   for (const lTime of [1, 1_000, 2 ** 40, 2 ** 47]) {
     for (const target of sim.members) {
       sim.inject(target, [
@@ -81,7 +81,7 @@ test("a force-leave of a live member, and a forged leave of it, are refuted", ()
     ]);
     live(sim);
   }
-  for (const kind of ["left", "failed", "reaped"] as const) assert.deepEqual(sim.notices(kind), [], kind);
+  for (const kind of ["left", "failed", "reaped"] as const) assert.deepEqual(sim.eventsOf(kind), [], kind);
 });
 
 test("a name claimed for another address is reported, and ignored while its owner lives", () => {
@@ -103,12 +103,12 @@ test("a name claimed for another address is reported, and ignored while its owne
     }
     sim.run(100);
   }
-  const conflicts = sim.notices("conflict");
+  const conflicts = sim.eventsOf("conflict");
   assert.equal(conflicts.length, 4, "one notice a member, not one a packet");
   const [first] = conflicts;
-  assert.ok(first?.notice.kind === "conflict");
+  assert.ok(first?.event.kind === "conflict");
   assert.deepEqual(
-    [first.notice.name, first.notice.known, first.notice.claimed],
+    [first.event.name, first.event.known, first.event.claimed],
     [victim.name, victim.at, { host: "6.6.6.6", port: 666 }],
   );
   assert.ok(sim.members.every(({ core }) => core.counters.conflicts === 50));
@@ -132,10 +132,10 @@ test("an address that is everybody's or nobody's takes no newcomer's name", () =
       `${node} is kept out by ${host}`,
     );
   });
-  assert.deepEqual(sim.notices("conflict"), []);
+  assert.deepEqual(sim.eventsOf("conflict"), []);
   // Nor do we speak to all of a network for anybody.
   const sent: string[] = [];
-  sim.tap = (_from, packet) => {
+  sim.onSend = (_from, packet) => {
     sent.push(packet.to.host);
     return true;
   };
@@ -166,24 +166,24 @@ test("forged tags of a live member are taken back by its owner", () => {
 test("replayed packets of an hour ago change nothing", () => {
   const sim = GossipSim.cluster("replay", 5);
   const kept: Buffer[][] = [];
-  sim.tap = (_from, packet) => {
+  sim.onSend = (_from, packet) => {
     if (kept.length < 2_000) kept.push([...packet.parts]);
     return true;
   };
   const [seed, leaver] = [sim.members[0], sim.members[4]];
   assert.ok(seed && leaver);
-  sim.act(leaver, (now) => leaver.core.leave(now, () => sim.crash(leaver)));
-  sim.act(seed, (now) => seed.core.userEvent(now, "once", Buffer.alloc(0), false));
+  sim.call(leaver, (now) => leaver.core.leave(now, () => sim.crash(leaver)));
+  sim.call(seed, (now) => seed.core.userEvent(now, "once", Buffer.alloc(0), false));
   sim.run(10_000);
   sim.restart(leaver);
   sim.join(leaver, seed);
   sim.run(60_000);
-  sim.tap = () => true;
+  sim.onSend = () => true;
   assert.ok(sim.agreed());
-  const events = sim.notices("user-event").length;
+  const events = sim.eventsOf("user-event").length;
   for (const parts of kept) for (const target of sim.members) sim.inject(target, parts);
   live(sim);
-  assert.equal(sim.notices("user-event").length, events, "an event was delivered twice");
+  assert.equal(sim.eventsOf("user-event").length, events, "an event was delivered twice");
 });
 
 test("clocks that forged times drove far ahead leave no newcomer behind", () => {
@@ -205,7 +205,7 @@ test("clocks that forged times drove far ahead leave no newcomer behind", () => 
   sim.join(member, seed);
   live(sim);
   assert.ok(member.core.clocks.member > 2 ** 33, "it stayed behind");
-  sim.act(member, (now) => member.core.leave(now, () => sim.crash(member)));
+  sim.call(member, (now) => member.core.leave(now, () => sim.crash(member)));
   sim.run(30_000);
   assert.deepEqual(
     sim.live.map((other) => sim.view(other, member)),
@@ -234,17 +234,17 @@ test("a query may filter by any tag and any expression; none of them is our engi
     return query.name;
   });
   const heard = sim
-    .notices("query")
-    .flatMap(({ notice }) => (notice.kind === "query" ? [notice.query.name] : []));
+    .eventsOf("query")
+    .flatMap(({ event: notice }) => (notice.kind === "query" ? [notice.query.name] : []));
   assert.deepEqual(heard, asked.slice(0, 1));
 });
 
 test("a stranger's ping is answered with an ack and nothing more, however much there is to tell", () => {
   const sim = GossipSim.cluster("stranger", 3);
   const target = sim.members[0] as SimMember;
-  sim.act(target, (now) => target.core.userEvent(now, "secret", Buffer.alloc(400), false));
+  sim.call(target, (now) => target.core.userEvent(now, "secret", Buffer.alloc(400), false));
   const sent: number[] = [];
-  sim.tap = (_from, packet) => {
+  sim.onSend = (_from, packet) => {
     if (packet.to.port === 666) sent.push(packet.parts.length);
     return true;
   };
@@ -303,11 +303,11 @@ test("floods of new names, events, queries and intents fill nothing up", () => {
         }),
       ),
     ]);
-    if (count % 1_000 === 0) sim.seen.length = 0;
+    if (count % 1_000 === 0) sim.observed.length = 0;
   }
   assert.ok(target.core.members().length <= 1_000);
   assert.ok(target.core.counters.overflow > 29_000, "the rest was refused, and counted");
-  assert.ok(target.core.health.waiting <= 8_192 + 1_024 + 512 + 1_024);
+  assert.ok(target.core.health.queuedBroadcasts <= 8_192 + 1_024 + 512 + 1_024);
   globalThis.gc?.();
   const grownMiB = (process.memoryUsage().heapUsed - before) / 2 ** 20;
   assert.ok(grownMiB < 200, `the heap grew by ${grownMiB.toFixed(0)} MiB`);
@@ -345,7 +345,7 @@ test("thousands of names that never were do not keep us from noticing that a mem
   assert.ok(sim.nowMs - crashed < 75_000, `${sim.nowMs - crashed} ms`);
   for (const member of sim.members.slice(0, 3)) {
     assert.equal(sim.view(target, member), "alive");
-    assert.ok(member.core.health.awareness <= 1, "it doubts itself, because ghosts are silent");
+    assert.ok(member.core.health.healthScore <= 1, "it doubts itself, because ghosts are silent");
   }
 });
 
@@ -387,7 +387,7 @@ test("no datagram, whatever its bytes, does more than be counted", () => {
     try {
       sim.inject(target, decodePacket(datagram, plain));
       const message = new StreamReader(plain, 65_536).push(datagram);
-      if (message !== undefined) sim.act(target, (now) => target.core.handleStream(now, at, message));
+      if (message !== undefined) sim.call(target, (now) => target.core.handleStream(now, at, message));
       understood++;
     } catch (reason) {
       assert.ok(reason instanceof Fault, String(reason));
@@ -468,7 +468,7 @@ test("a forged death is not believed for the loss of a datagram", () => {
     }
     sim.run(2_000);
   }
-  assert.deepEqual(sim.notices("failed"), []);
+  assert.deepEqual(sim.eventsOf("failed"), []);
   live(sim);
 });
 
@@ -487,6 +487,6 @@ test("a forged death of a member that is busy for two seconds does not evict it"
     }
     sim.run(5_000);
   }
-  assert.deepEqual(sim.notices("failed"), []);
+  assert.deepEqual(sim.eventsOf("failed"), []);
   live(sim);
 });

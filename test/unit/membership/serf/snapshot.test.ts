@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Fault } from "../../../../src/fault.ts";
 import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
+import type { Member } from "../../../../src/membership/serf/serf-event.ts";
 import { Snapshot } from "../../../../src/membership/serf/snapshot.ts";
 import { parseSnapshot } from "../../../../src/membership/serf/snapshot-lines.ts";
-import type { Member } from "../../../../src/membership/swim/duties.ts";
 import { scratch } from "../../../support/scratch.ts";
 
 const member = (name: string, port: number): Member => ({
@@ -54,30 +54,30 @@ test("what was noticed is there after a restart, and the file does not grow for 
   const path = `${scratch(t)}/snapshot`;
   const snapshot = new Snapshot(systemDisk, path, fail);
   for (let turn = 0; turn < 10_000; turn++) {
-    snapshot.notice({ kind: "joined", member: member("flapping", 7) }, "self");
-    snapshot.notice({ kind: "failed", member: member("flapping", 7) }, "self");
+    snapshot.record({ kind: "joined", member: member("flapping", 7) }, "self");
+    snapshot.record({ kind: "failed", member: member("flapping", 7) }, "self");
   }
-  snapshot.notice({ kind: "joined", member: member("self", 1) }, "self");
-  snapshot.notice({ kind: "joined", member: member("other", 2) }, "self");
-  snapshot.clocks({ member: 3, event: 4, query: 5 });
+  snapshot.record({ kind: "joined", member: member("self", 1) }, "self");
+  snapshot.record({ kind: "joined", member: member("other", 2) }, "self");
+  snapshot.recordClocks({ member: 3, event: 4, query: 5 });
   snapshot.close();
   const file = systemDisk.open(path, "read");
   assert.ok(file.size() < 200_000, `${file.size()} bytes`);
   file.close();
   const again = new Snapshot(systemDisk, path, fail);
-  assert.deepEqual([...again.former.alive.keys()], ["other"]);
-  assert.deepEqual(again.former.clocks, { member: 3, event: 4, query: 5 });
-  again.leave();
+  assert.deepEqual([...again.previous.alive.keys()], ["other"]);
+  assert.deepEqual(again.previous.clocks, { member: 3, event: 4, query: 5 });
+  again.recordLeave();
   again.close();
   const last = new Snapshot(systemDisk, path, fail);
   last.close();
-  assert.equal(new Snapshot(systemDisk, path, fail).former.left, true, "remembered through two openings");
+  assert.equal(new Snapshot(systemDisk, path, fail).previous.left, true, "remembered through two openings");
 });
 
 test("a disk that cannot keep it is told of, and stops nothing", () => {
   const faults: Fault[] = [];
   const snapshot = new Snapshot(systemDisk, "/nonexistent/directory/snapshot", (fault) => faults.push(fault));
-  snapshot.notice({ kind: "joined", member: member("a", 1) }, "self");
+  snapshot.record({ kind: "joined", member: member("a", 1) }, "self");
   snapshot.close();
   assert.equal(faults[0]?.kind, "disk-failed");
   assert.equal(faults[0]?.facts["code"], "ENOENT");

@@ -29,9 +29,9 @@ test("a message whose handler throws anything is a problem of that message, by d
     throw new TypeError("boom");
   };
   transport.start({
-    packet: boom,
-    stream: boom,
-    refused: (_from, fault) => {
+    onPacket: boom,
+    onStream: boom,
+    onProblem: (_from, fault) => {
       faults.push(fault);
       heard.resolve();
     },
