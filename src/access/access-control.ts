@@ -14,11 +14,18 @@
  */
 import { Fault } from "../fault.ts";
 import { DecisionCache } from "./decision-cache.ts";
-import { type Action, actions, anonymousSubject, type Identity, localSubject, theLog } from "./identity.ts";
+import {
+  type Action,
+  actions,
+  anonymousSubject,
+  type Identity,
+  localSubject,
+  logObject,
+} from "./identity.ts";
 import { compileRules, type PolicySource, type Rules } from "./rules.ts";
 
 /** What is needed of an identity to decide. */
-export type Caller = Pick<Identity, "subject" | "isPeer">;
+export type Principal = Pick<Identity, "subject" | "isPeer">;
 
 export interface Decision {
   readonly allowed: boolean;
@@ -59,7 +66,7 @@ export class AccessControl {
   /** Opens one with a policy. Throws Fault "config" when model or policy are not valid. */
   static async open(source: PolicySource | undefined, options: AccessOptions = {}): Promise<AccessControl> {
     const access = new AccessControl(options);
-    await access.use(source);
+    await access.setPolicy(source);
     return access;
   }
 
@@ -72,7 +79,7 @@ export class AccessControl {
    * Takes a new policy, or none. Answers false when it is the one in force. Throws Fault "config" when it is not
    * valid; then the one before stays in force.
    */
-  use(source: PolicySource | undefined): Promise<boolean> {
+  setPolicy(source: PolicySource | undefined): Promise<boolean> {
     const turn = this.#turn.then(() => this.#use(source));
     this.#turn = turn.catch(() => undefined);
     return turn;
@@ -99,7 +106,7 @@ export class AccessControl {
   }
 
   /** True when the caller may do it. About 50 ns once asked before. */
-  check(caller: Caller, object: string, action: Action): boolean {
+  check(caller: Principal, object: string, action: Action): boolean {
     const built = this.#builtIn(caller, action);
     if (built !== undefined) return built.allowed;
     const known = this.#cache.get(caller.subject, object, action);
@@ -110,9 +117,9 @@ export class AccessControl {
   }
 
   /** Throws Fault "unauthenticated" or "permission-denied" unless the caller may do it. */
-  demand(caller: Caller, object: string, action: Action): void {
+  authorize(caller: Principal, object: string, action: Action): void {
     if (this.check(caller, object, action)) return;
-    if (!this.authenticated(caller)) throw new Fault("unauthenticated");
+    if (!this.isAuthenticated(caller)) throw new Fault("unauthenticated");
     const reason = this.#rules?.roleLine(caller.subject) === undefined ? "" : ", it is the name of a role";
     throw new Fault("permission-denied", {
       message: `"${caller.subject}" may not ${phrases[action]} "${object}"${reason}`,
@@ -121,12 +128,12 @@ export class AccessControl {
   }
 
   /** Is it somebody? What any authenticated caller may do needs no more. */
-  authenticated(caller: Caller): boolean {
+  isAuthenticated(caller: Principal): boolean {
     return caller.subject !== anonymousSubject || this.#trustPlaintext;
   }
 
   /** The decision and the rule behind it. Not for the hot path. */
-  explain(caller: Caller, object: string, action: Action): Decision {
+  explain(caller: Principal, object: string, action: Action): Decision {
     const built = this.#builtIn(caller, action);
     if (built !== undefined) return built;
     const rule = this.#rules?.ruleFor(caller.subject, object, action);
@@ -140,19 +147,19 @@ export class AccessControl {
     }
     const name = this.#source?.policyName ?? "policy";
     const besides =
-      action === "peer" && !this.#rules?.speaksOfPeer ? ", and the certificate names no node" : "";
+      action === "peer" && !this.#rules?.mentionsPeer ? ", and the certificate names no node" : "";
     return { allowed: false, because: `no rule of ${name} allows it${besides}` };
   }
 
   /** What the caller may do to `object`. */
-  actionsOf(caller: Caller, object = theLog): Action[] {
+  allowedActions(caller: Principal, object = logObject): Action[] {
     return actions.filter((action) => this.check(caller, object, action));
   }
 
   /** The answer that needs no policy, if there is one. Answers constants: it is on the hot path. */
-  #builtIn(caller: Caller, action: Action): BuiltIn | undefined {
+  #builtIn(caller: Principal, action: Action): BuiltIn | undefined {
     if (caller.subject === localSubject) return builtIn.local;
-    if (action === "peer" && caller.isPeer && this.#rules?.speaksOfPeer !== true) return builtIn.node;
+    if (action === "peer" && caller.isPeer && this.#rules?.mentionsPeer !== true) return builtIn.node;
     if (this.#rules !== undefined) return undefined;
     if (caller.subject === anonymousSubject) {
       if (!this.#trustPlaintext) return builtIn.anonymous;

@@ -19,7 +19,7 @@ export const localSubject = "local";
 /** No certificate. */
 export const anonymousSubject = "anonymous";
 /** The only object there is until there are several logs. */
-export const theLog = "*";
+export const logObject = "*";
 
 /** The caller of one connection. */
 export interface Identity {

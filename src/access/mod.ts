@@ -3,7 +3,7 @@
  *
  * Never: reads a file or a socket; the agent brings policies and identities.
  */
-export { AccessControl, type AccessOptions, type Caller, type Decision } from "./access-control.ts";
+export { AccessControl, type AccessOptions, type Decision, type Principal } from "./access-control.ts";
 export {
   type Action,
   actions,
@@ -13,9 +13,9 @@ export {
   isAction,
   localIdentity,
   localSubject,
+  logObject,
   mayBeNode,
   namedIdentity,
   nodeNamesOf,
-  theLog,
 } from "./identity.ts";
 export type { PolicySource } from "./rules.ts";

@@ -116,7 +116,7 @@ function closingQuote(line: string, at: number): number {
 export const lineText = (line: PolicyLine): string => [line.kind, ...line.fields].join(", ");
 
 /** True when a rule names the action `peer`. Then a node's certificate alone makes no peer. */
-export const speaksOfPeer = (lines: readonly PolicyLine[], shape: Shape): boolean =>
+export const mentionsPeer = (lines: readonly PolicyLine[], shape: Shape): boolean =>
   lines.some(({ kind, fields }) => {
     const action = shape.get(kind)?.action;
     return (

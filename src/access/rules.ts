@@ -9,11 +9,11 @@ import { casbinRules } from "./casbin-rules.ts";
 import type { Action } from "./identity.ts";
 import { defaultModel } from "./model.ts";
 import { modelShape } from "./model-shape.ts";
-import { lineText, type PolicyLine, parsePolicy, speaksOfPeer } from "./policy.ts";
+import { lineText, mentionsPeer, type PolicyLine, parsePolicy } from "./policy.ts";
 import { RuleIndex } from "./rule-index.ts";
 
 export interface Rules {
-  readonly speaksOfPeer: boolean;
+  readonly mentionsPeer: boolean;
   allows(subject: string, object: string, action: Action): boolean;
   /** The rule that allows it, as `policy.csv:3: p, root, *, produce`; undefined where none does. */
   ruleFor(subject: string, object: string, action: Action): string | undefined;
@@ -60,7 +60,7 @@ export async function compileRules(source: PolicySource): Promise<Rules> {
     return line.line === 0 ? policyName : `${policyName}:${line.line}: ${lineText(line)}`;
   };
   return {
-    speaksOfPeer: speaksOfPeer(lines, shape.lines),
+    mentionsPeer: mentionsPeer(lines, shape.lines),
     allows: (subject, object, action) =>
       !roles.has(subject) && decide.ruleFor(subject, object, action) !== undefined,
     ruleFor: (subject, object, action) =>

@@ -44,7 +44,7 @@ export async function openAccess(files: AccessFiles, options: OpenAccessOptions 
   const reload = async (): Promise<boolean> => {
     watching?.follow();
     try {
-      const changed = await access.use(readAccessFiles(files));
+      const changed = await access.setPolicy(readAccessFiles(files));
       if (changed) log.info({ generation: access.generation }, "access rules reloaded");
       return changed;
     } catch (err) {

@@ -5,7 +5,7 @@
  * Never: reads what a link says.
  */
 import type { Duplex } from "node:stream";
-import { type AccessControl, type Identity, mayBeNode, theLog } from "../access/mod.ts";
+import { type AccessControl, type Identity, logObject, mayBeNode } from "../access/mod.ts";
 import type { Logger } from "../lib/telemetry.ts";
 
 export class PeerRights implements Disposable {
@@ -25,14 +25,14 @@ export class PeerRights implements Disposable {
     this.#links.set(socket, identity);
     socket.once("close", () => this.#links.delete(socket));
     return ({ name }) => {
-      if (!this.#access.check(identity, theLog, "peer")) return `${identity.subject} may not be a peer`;
+      if (!this.#access.check(identity, logObject, "peer")) return `${identity.subject} may not be a peer`;
       return mayBeNode(identity, name) ? undefined : `the certificate is not that of ${name}`;
     };
   }
 
   #askAgain(): void {
     for (const [socket, identity] of this.#links) {
-      if (this.#access.check(identity, theLog, "peer")) continue;
+      if (this.#access.check(identity, logObject, "peer")) continue;
       this.#log.warn(
         { subject: identity.subject },
         "a peer's link is ended: the access rules do not allow it any more",

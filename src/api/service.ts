@@ -40,7 +40,10 @@ import { sentBytesMax } from "./request-limits/message-limits.ts";
 export interface ServiceOptions {
   readonly log: CommitLog;
   readonly cluster: ClusterView;
-  readonly access: Pick<AccessControl, "check" | "demand" | "authenticated" | "onReload" | "actionsOf">;
+  readonly access: Pick<
+    AccessControl,
+    "check" | "authorize" | "isAuthenticated" | "onReload" | "allowedActions"
+  >;
   readonly readiness: Readiness;
   readonly clock: Clock;
   readonly telemetry: Telemetry;

@@ -1,5 +1,5 @@
 /** Decisions of the access room: asked before, and not, with policies of growing size. */
-import { AccessControl, actions, namedIdentity, theLog } from "../../src/access/mod.ts";
+import { AccessControl, actions, namedIdentity, logObject } from "../../src/access/mod.ts";
 import { median, report } from "./report.ts";
 
 const rounds = 5;
@@ -24,7 +24,7 @@ export async function run(): Promise<void> {
     const source = { policy: policy.join("\n") };
     const access = await AccessControl.open(source);
     const asked = (control: AccessControl, at: number): boolean =>
-      control.check(subjects[(at * 37) % 100]!, theLog, actions[at % 6]!);
+      control.check(subjects[(at * 37) % 100]!, logObject, actions[at % 6]!);
     report({
       name: `access: a decision made before, ${rules} rules`,
       value: rate(3_000_000, (at) => asked(access, at)),

@@ -11,7 +11,7 @@ import { connect } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
-import { AccessControl, theLog } from "../../src/access/mod.ts";
+import { AccessControl, logObject } from "../../src/access/mod.ts";
 import type { Issued } from "../../src/cli/certs/build.ts";
 import {
   HealthCheckRequestSchema,
@@ -71,7 +71,7 @@ before(async () => {
     access,
     telemetry: { ...noTelemetry, log },
     doors: {
-      raft: (socket, identity) => socket.end(access.check(identity, theLog, "peer") ? "ok" : "denied"),
+      raft: (socket, identity) => socket.end(access.check(identity, logObject, "peer") ? "ok" : "denied"),
     },
   });
 });

@@ -17,7 +17,7 @@ import { pathToFileURL } from "node:url";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { AccessControl, type Action, actions, theLog } from "../../src/access/mod.ts";
+import { AccessControl, type Action, actions, logObject } from "../../src/access/mod.ts";
 import { createFastPath } from "../../src/api/mod.ts";
 import type { Issued } from "../../src/cli/certs/build.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.js";
@@ -107,7 +107,7 @@ before(async () => {
       access,
       fastPath: createFastPath,
       doors: {
-        raft: (socket, identity) => socket.end(access.check(identity, theLog, "peer") ? "in" : "denied"),
+        raft: (socket, identity) => socket.end(access.check(identity, logObject, "peer") ? "in" : "denied"),
       },
       pages: (exchange) => {
         exchange.send(200, {}, "a page");

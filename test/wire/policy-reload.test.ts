@@ -105,7 +105,7 @@ test("a request whose right was taken while its body was on the way is denied an
     clientAuth: "require",
   });
   const access = new AccessControl();
-  await access.use({ policy: "p, root, *, produce\np, root, *, trim\n" });
+  await access.setPolicy({ policy: "p, root, *, produce\np, root, *, trim\n" });
   await using served = await serve({ tls, access });
   const { certificatePem: cert, keyPem: key } = await authority.client("root");
   const body = Buffer.from('{"record":{"value":"YQ=="}}');
@@ -124,7 +124,7 @@ test("a request whose right was taken while its body was on the way is denied an
     return { asked, answered, rest: sent.subarray(5), path };
   });
   while (served.service.calls.openCalls < 3) await new Promise((resolve) => setTimeout(resolve, 20));
-  await access.use({ policy: "p, root, *, consume\n" });
+  await access.setPolicy({ policy: "p, root, *, consume\n" });
   for (const { asked, answered, rest, path } of answers) {
     asked.end(rest);
     assert.match(await answered, /^403 .*permission_denied/, path);

@@ -4,7 +4,7 @@
  *
  * Never: removes a voter when those that would be left could not go on.
  */
-import { type Caller, theLog } from "../../access/mod.ts";
+import { logObject, type Principal } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { PeerHello } from "../../peer/mod.ts";
@@ -18,7 +18,7 @@ export interface MembersAdminOptions {
   readonly reconciler: Pick<Reconciler, "judge" | "take" | "view">;
   readonly probe: (address: string) => Promise<PeerHello>;
   readonly ask: (address: string, verb: string, body: unknown, deadlineMs: number) => Promise<unknown>;
-  readonly demand: (caller: Caller, object: string, action: "admin") => void;
+  readonly authorize: (caller: Principal, object: string, action: "admin") => void;
   readonly clock: Clock;
 }
 
@@ -45,18 +45,18 @@ export class MembersAdmin {
   }
 
   /** Adds the node at `addr`, which is to say that it is `id` where one is given. */
-  async add(id: string, addr: string, caller: Caller): Promise<void> {
+  async add(id: string, addr: string, caller: Principal): Promise<void> {
     if (addr === "") throw needed("addr");
     await this.#order({ verb: "add", id, addr }, caller);
   }
 
-  async remove(id: string, caller: Caller): Promise<void> {
+  async remove(id: string, caller: Principal): Promise<void> {
     if (id === "") throw needed("id");
     await this.#order({ verb: "remove", id }, caller);
   }
 
   /** Hands leadership to `id`, or, where that is empty, to the voter that is furthest along. Answers who leads then. */
-  async transfer(id: string, caller: Caller): Promise<string> {
+  async transfer(id: string, caller: Principal): Promise<string> {
     return String(await this.#order({ verb: "transfer", id }, caller));
   }
 
@@ -77,7 +77,7 @@ export class MembersAdmin {
     if (verb !== "add" && verb !== "remove" && verb !== "transfer") return undefined;
     const { subject, isPeer, id, addr } = body as Record<string, unknown>;
     if (typeof subject !== "string" || typeof id !== "string") throw malformed(verb);
-    this.#options.demand({ subject, isPeer: isPeer === true }, theLog, "admin");
+    this.#options.authorize({ subject, isPeer: isPeer === true }, logObject, "admin");
     return this.#here(verb === "add" ? { verb, id, addr: String(addr) } : { verb, id });
   }
 
@@ -96,7 +96,7 @@ export class MembersAdmin {
     replica.watch.notify();
   }
 
-  async #order(order: Order, caller: Caller): Promise<unknown> {
+  async #order(order: Order, caller: Principal): Promise<unknown> {
     const { replica } = this.#options;
     if (replica.ready) return this.#here(order);
     const { subject, isPeer } = caller;

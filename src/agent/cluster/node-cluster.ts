@@ -5,7 +5,7 @@
  *
  * Never: decides (bootstrap.ts, reconcile.ts do); believes gossip without asking the node itself.
  */
-import type { Caller } from "../../access/mod.ts";
+import type { Principal } from "../../access/mod.ts";
 import type { ClusterAdmin } from "../../api/mod.ts";
 import { type Facts, Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
@@ -35,7 +35,7 @@ export interface NodeClusterOptions {
     Partial<Pick<PeerNetwork, "doubts" | "takeNoPart">>;
   readonly gossip: Pick<Gossip, "members" | "membership" | "setClusterId">;
   readonly readiness: NodeReadiness;
-  readonly demand: (caller: Caller, object: string, action: "admin") => void;
+  readonly authorize: (caller: Principal, object: string, action: "admin") => void;
   readonly clock: Clock;
   readonly logger: Logger;
   /** A new cluster's id, by chance. */
@@ -68,7 +68,7 @@ export class NodeCluster implements Disposable {
 
   constructor(options: NodeClusterOptions) {
     this.#options = options;
-    const { replica, network, clock, logger, demand } = options;
+    const { replica, network, clock, logger, authorize } = options;
     const { name, directory, address } = replica.member;
     this.#founder = { name, directory, address };
     const probe = (at: string): Promise<PeerHello> => network.probe(at);
@@ -88,7 +88,7 @@ export class NodeCluster implements Disposable {
       clock,
       logger,
     });
-    const members = new MembersAdmin({ replica, reconciler: this.#reconciler, probe, ask, demand, clock });
+    const members = new MembersAdmin({ replica, reconciler: this.#reconciler, probe, ask, authorize, clock });
     this.#members = members;
     this.admin = {
       add: (id, addr, caller) => members.add(id, addr, caller),

@@ -5,7 +5,7 @@
  * Never: starts Raft (NodeCluster does, once it is known in which cluster).
  */
 import { createHash, randomUUID } from "node:crypto";
-import { type AccessControl, theLog } from "../../access/mod.ts";
+import { type AccessControl, logObject } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import { systemSeed } from "../../lib/chance.ts";
 import { prng } from "../../lib/prng.ts";
@@ -68,7 +68,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       self: () => self(),
       dial: peerDial(options.tls),
       serve: { ask: (...asked) => answer(...asked) },
-      authorize: (caller, action) => access.demand(caller, theLog, action),
+      authorize: (caller, action) => access.authorize(caller, logObject, action),
       begin: forwardedCalls(telemetry),
       onDisowned: (...why) => disowned(...why),
       clock,
@@ -113,7 +113,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       network,
       gossip,
       readiness,
-      demand: (...asked) => access.demand(...asked),
+      authorize: (...asked) => access.authorize(...asked),
       clock,
       logger,
       newClusterId: randomUUID,

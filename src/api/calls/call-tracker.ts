@@ -7,7 +7,7 @@
  * Cost: one object a call; a decision that was made before is one look-up. Open calls are kept in a set. When the rules
  * change, access is checked again for each, whatever it waits for: a record, a leader, a quorum.
  */
-import { type AccessControl, type Identity, theLog } from "../../access/mod.ts";
+import { type AccessControl, type Identity, logObject } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import type { CallTelemetry, Protocol, Telemetry } from "../../lib/telemetry.ts";
@@ -91,7 +91,7 @@ export class Call implements Listed<Call> {
 }
 
 export interface CallTrackerOptions {
-  readonly access: Pick<AccessControl, "check" | "demand" | "authenticated" | "onReload">;
+  readonly access: Pick<AccessControl, "check" | "authorize" | "isAuthenticated" | "onReload">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** Counts what a call takes by itself, without its messages. */
@@ -190,8 +190,8 @@ export class CallTracker {
   #demand(call: Call): void {
     const { access } = this.#options;
     const { identity } = call.client;
-    if (call.permission.action !== undefined) access.demand(identity, theLog, call.permission.action);
-    else if (!access.authenticated(identity)) throw new Fault("unauthenticated");
+    if (call.permission.action !== undefined) access.authorize(identity, logObject, call.permission.action);
+    else if (!access.isAuthenticated(identity)) throw new Fault("unauthenticated");
   }
 
   /** Milliseconds left of a call, undefined when it has no deadline. */

@@ -24,7 +24,7 @@ export type ClusterOperations = Partial<Omit<ServiceImpl<typeof Cluster>, "statu
 
 export interface ClusterServiceOptions {
   readonly cluster: ClusterView;
-  readonly access: Pick<AccessControl, "actionsOf">;
+  readonly access: Pick<AccessControl, "allowedActions">;
   readonly readiness: Readiness;
   readonly operations: ClusterOperations;
 }
@@ -54,7 +54,7 @@ export function clusterService(options: ClusterServiceOptions): Partial<ServiceI
 
     whoAmI(_request, context) {
       const { identity } = callOf(context).client;
-      return { subject: identity.subject, actions: access.actionsOf(identity) };
+      return { subject: identity.subject, actions: access.allowedActions(identity) };
     },
   };
 }

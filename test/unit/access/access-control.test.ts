@@ -34,20 +34,20 @@ const configFault = (pattern: RegExp) => (thrown: unknown) =>
 
 test("without a policy, the built-in table holds", () => {
   const access = new AccessControl();
-  assert.deepEqual(access.actionsOf(localIdentity), all);
-  assert.deepEqual(access.actionsOf(root), without("peer", "admin"));
-  assert.deepEqual(access.actionsOf(node), without("admin"));
-  assert.deepEqual(access.actionsOf(anonymousIdentity), []);
-  assert.equal(access.authenticated(anonymousIdentity), false);
-  assert.equal(access.authenticated(nobody), true);
+  assert.deepEqual(access.allowedActions(localIdentity), all);
+  assert.deepEqual(access.allowedActions(root), without("peer", "admin"));
+  assert.deepEqual(access.allowedActions(node), without("admin"));
+  assert.deepEqual(access.allowedActions(anonymousIdentity), []);
+  assert.equal(access.isAuthenticated(anonymousIdentity), false);
+  assert.equal(access.isAuthenticated(nobody), true);
 });
 
 test("a node without certificates that was told to serve plaintext lets others do all but admin", async () => {
   const access = new AccessControl({ trustPlaintext: true });
-  assert.deepEqual(access.actionsOf(anonymousIdentity), without("admin"));
-  assert.equal(access.authenticated(anonymousIdentity), true);
-  await access.use(policy("p, anonymous, *, consume"));
-  assert.deepEqual(access.actionsOf(anonymousIdentity), ["consume"]);
+  assert.deepEqual(access.allowedActions(anonymousIdentity), without("admin"));
+  assert.equal(access.isAuthenticated(anonymousIdentity), true);
+  await access.setPolicy(policy("p, anonymous, *, consume"));
+  assert.deepEqual(access.allowedActions(anonymousIdentity), ["consume"]);
 });
 
 for (const [name, model] of [
@@ -58,11 +58,11 @@ for (const [name, model] of [
     const access = await AccessControl.open(
       policy(bookPolicy, model === undefined ? {} : { model, modelName: "model.conf" }),
     );
-    assert.deepEqual(access.actionsOf(root), ["produce", "consume"]);
-    assert.deepEqual(access.actionsOf(nobody), []);
-    assert.deepEqual(access.actionsOf(localIdentity), all);
+    assert.deepEqual(access.allowedActions(root), ["produce", "consume"]);
+    assert.deepEqual(access.allowedActions(nobody), []);
+    assert.deepEqual(access.allowedActions(localIdentity), all);
     assert.deepEqual(
-      access.actionsOf(node),
+      access.allowedActions(node),
       ["peer"],
       "a node's certificate peers, so the book's policy runs a cluster",
     );
@@ -89,7 +89,7 @@ test("roles nest, objects are globs, a star is any object or action", async () =
   assert.equal(access.check(alice, "returns", "produce"), false);
   assert.equal(access.check(alice, "*", "produce"), false);
   assert.equal(access.check(alice, "anything/at/all", "consume"), true);
-  assert.deepEqual(access.actionsOf(namedIdentity("boss")), all);
+  assert.deepEqual(access.allowedActions(namedIdentity("boss")), all);
 });
 
 test("a caller with the name of a role has none of the role's rights, under every model", async () => {
@@ -97,11 +97,11 @@ test("a caller with the name of a role has none of the role's rights, under ever
   const onlyCasbin = defaultModel.replace("g(r.sub, p.sub)", "(g(r.sub, p.sub) && r.sub != 'x')");
   for (const more of [{}, { model: onlyCasbin }]) {
     const access = await AccessControl.open(policy(text, more));
-    assert.deepEqual(access.actionsOf(namedIdentity("alice")), ["produce", "consume"]);
+    assert.deepEqual(access.allowedActions(namedIdentity("alice")), ["produce", "consume"]);
     for (const role of ["writers", "staff"]) {
-      assert.deepEqual(access.actionsOf(namedIdentity(role)), [], role);
+      assert.deepEqual(access.allowedActions(namedIdentity(role)), [], role);
       assert.throws(
-        () => access.demand(namedIdentity(role), "*", "produce"),
+        () => access.authorize(namedIdentity(role), "*", "produce"),
         (thrown) =>
           thrown instanceof Fault && /may not produce to "\*", it is the name of a role/.test(thrown.message),
       );
@@ -135,14 +135,14 @@ test("a new policy is obeyed at once, raises the generation and calls the listen
   const seen: boolean[] = [];
   const stop = access.onReload(() => seen.push(access.check(root, "*", "produce")));
   assert.equal(access.check(root, "*", "produce"), true);
-  assert.equal(await access.use(policy("p, root, *, consume")), true);
+  assert.equal(await access.setPolicy(policy("p, root, *, consume")), true);
   assert.equal(access.check(root, "*", "produce"), false);
   assert.deepEqual(seen, [false]);
   assert.equal(access.generation, before + 1);
-  assert.equal(await access.use(policy("p, root, *, consume")), false, "the same text is no change");
+  assert.equal(await access.setPolicy(policy("p, root, *, consume")), false, "the same text is no change");
   assert.equal(access.generation, before + 1);
   stop();
-  assert.equal(await access.use(undefined), true);
+  assert.equal(await access.setPolicy(undefined), true);
   assert.deepEqual(seen, [false], "an ended listener hears nothing");
   assert.equal(access.check(root, "*", "produce"), true);
 });
@@ -150,20 +150,24 @@ test("a new policy is obeyed at once, raises the generation and calls the listen
 test("a policy that is not valid leaves the one before in force", async () => {
   const access = await AccessControl.open(policy(bookPolicy));
   await assert.rejects(
-    access.use(policy("p, root, *")),
+    access.setPolicy(policy("p, root, *")),
     configFault(/policy\.csv line 1 has 2 fields, expected 3/),
   );
   assert.equal(access.check(root, "*", "produce"), true);
-  assert.equal(await access.use(policy("p, nobody, *, produce")), true, "and the next good one is taken");
+  assert.equal(
+    await access.setPolicy(policy("p, nobody, *, produce")),
+    true,
+    "and the next good one is taken",
+  );
   assert.equal(access.check(root, "*", "produce"), false);
 });
 
 test("an empty policy is a file half written, a comment alone denies everything", async () => {
   const access = await AccessControl.open(policy(bookPolicy));
-  await assert.rejects(access.use(policy("\n")), configFault(/policy\.csv is empty/));
+  await assert.rejects(access.setPolicy(policy("\n")), configFault(/policy\.csv is empty/));
   assert.equal(access.check(root, "*", "produce"), true);
-  await access.use(policy("# nobody\n"));
-  assert.deepEqual(access.actionsOf(root), []);
+  await access.setPolicy(policy("# nobody\n"));
+  assert.deepEqual(access.allowedActions(root), []);
 });
 
 test("lines that Casbin would pass over in silence are refused by number", async () => {
@@ -194,14 +198,14 @@ test("a rule that could never count is refused: a slip in the action, a comment 
   }
   const patterns = bookModel.replace("r.act == p.act", "regexMatch(r.act, p.act)");
   const access = await AccessControl.open(policy("p, root, *, (pro|con).*", { model: patterns }));
-  assert.deepEqual(access.actionsOf(root), ["produce", "consume"], "a model may match patterns");
+  assert.deepEqual(access.allowedActions(root), ["produce", "consume"], "a model may match patterns");
 });
 
 test("a policy is read with a byte order mark, with Windows' line ends, comments and blank lines", async () => {
   const access = await AccessControl.open(
     policy("\uFEFFp, root, *, produce\r\n\r\n  # readers\r\np, root, *, consume\r\n"),
   );
-  assert.deepEqual(access.actionsOf(root), ["produce", "consume"]);
+  assert.deepEqual(access.allowedActions(root), ["produce", "consume"]);
   assert.equal(access.explain(root, "*", "consume").because, "policy.csv:4: p, root, *, consume");
 });
 
@@ -282,9 +286,9 @@ test("a decision names the rule behind it", async () => {
 
 test("a denial says who may not do what", async () => {
   const access = await AccessControl.open(policy(bookPolicy));
-  access.demand(root, "*", "produce");
+  access.authorize(root, "*", "produce");
   assert.throws(
-    () => access.demand(nobody, "*", "produce"),
+    () => access.authorize(nobody, "*", "produce"),
     (thrown) =>
       thrown instanceof Fault &&
       thrown.kind === "permission-denied" &&
@@ -292,7 +296,7 @@ test("a denial says who may not do what", async () => {
       thrown.message === '"nobody" may not produce to "*"',
   );
   assert.throws(
-    () => access.demand(anonymousIdentity, "*", "consume"),
+    () => access.authorize(anonymousIdentity, "*", "consume"),
     (thrown) => thrown instanceof Fault && thrown.kind === "unauthenticated",
   );
 });

@@ -25,7 +25,7 @@ test("a policy of 100,000 lines loads and reloads without a stall of the event l
   ];
   for (const kind of kinds) {
     const policy = lines(100_000, kind);
-    const loading = longestTurnMs(() => access.use({ policy }));
+    const loading = longestTurnMs(() => access.setPolicy({ policy }));
     assert.ok((await loading) < turnMsMax, `${await loading} ms`);
     const deciding = await longestTurnMs(async () => {
       for (let at = 0; at < 100; at++) access.check(namedIdentity(`user-${at}`), "log-77-x", "consume");
@@ -45,7 +45,7 @@ test("a policy that only Casbin can decide is refused beyond the limit of lines,
   const access = await AccessControl.open(policy(100));
   assert.equal(access.check(namedIdentity("user-7"), "log-7", "produce"), true);
   await assert.rejects(
-    access.use(policy(casbinLinesMax + 1)),
+    access.setPolicy(policy(casbinLinesMax + 1)),
     (thrown) =>
       thrown instanceof Fault &&
       thrown.kind === "config" &&

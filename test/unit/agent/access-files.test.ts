@@ -44,7 +44,7 @@ test("an edited and a replaced policy file are obeyed", { timeout: 300_000 }, as
   writeFileSync(path("policy.csv.tmp"), "p, root, *, trim\n");
   renameSync(path("policy.csv.tmp"), path("policy.csv"));
   await replaced;
-  assert.deepEqual(open.access.actionsOf(root), ["trim"]);
+  assert.deepEqual(open.access.allowedActions(root), ["trim"]);
 });
 
 test("a policy behind a link that is swapped is obeyed", { timeout: 300_000 }, async (t) => {
@@ -57,7 +57,7 @@ test("a policy behind a link that is swapped is obeyed", { timeout: 300_000 }, a
   symlinkSync("two.csv", path("..new"));
   renameSync(path("..new"), path("policy.csv"));
   await swapped;
-  assert.deepEqual(open.access.actionsOf(root), ["consume"]);
+  assert.deepEqual(open.access.allowedActions(root), ["consume"]);
 });
 
 test("a file that is not valid, or is gone, changes nothing and is logged", async (t) => {
@@ -75,7 +75,7 @@ test("a file that is not valid, or is gone, changes nothing and is logged", asyn
   assert.match(errors[0] ?? "", /stay in force/);
   writeFileSync(path("policy.csv"), "p, root, *, consume\n");
   await open.reload();
-  assert.deepEqual(open.access.actionsOf(root), ["consume"]);
+  assert.deepEqual(open.access.allowedActions(root), ["consume"]);
 });
 
 test("files that are not there, and a model alone, refuse to open", async (t) => {

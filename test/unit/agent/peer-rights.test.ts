@@ -34,7 +34,7 @@ test("a link whose right is gone is ended, the others stay, and those that close
   const [a, b, c] = links;
   c?.destroy();
   await once(c!, "close");
-  await access.use({ policy: "p, a, *, peer" });
+  await access.setPolicy({ policy: "p, a, *, peer" });
   assert.deepEqual([a?.destroyed, b?.destroyed], [false, true]);
   assert.deepEqual(
     lines.map(({ facts }) => facts["subject"]),

@@ -62,15 +62,15 @@ test("who may not is refused before anything happens, and that is told too", () 
 
 test("every call under way is checked again when the rules change, whatever it waits for", async () => {
   const { calls, access } = openTracker();
-  await access.use({ policy: "p, root, *, consume\np, root, *, produce\n" });
+  await access.setPolicy({ policy: "p, root, *, consume\np, root, *, produce\n" });
   const open = [logPermissions.consumeStream, logPermissions.consume, logPermissions.produce].map(
     (permission) => calls.beginCall(permission, caller("root"), meta),
   );
   const revoked: string[] = [];
   for (const call of open) call.onRevoked = (fault) => revoked.push(`${call.permission.name} ${fault.kind}`);
-  await access.use({ policy: "p, root, *, consume\n" });
+  await access.setPolicy({ policy: "p, root, *, consume\n" });
   assert.deepEqual(revoked.splice(0), ["log.v1.Log/Produce permission-denied"]);
-  await access.use({ policy: "p, root, *, produce\n" });
+  await access.setPolicy({ policy: "p, root, *, produce\n" });
   assert.deepEqual(revoked.splice(0), [
     "log.v1.Log/ConsumeStream permission-denied",
     "log.v1.Log/Consume permission-denied",
@@ -78,21 +78,21 @@ test("every call under way is checked again when the rules change, whatever it w
   assert.equal(calls.openCalls, 3);
   for (const call of open) calls.endCall(call);
   assert.equal(calls.openCalls, 0);
-  await access.use({ policy: "# none\n" });
+  await access.setPolicy({ policy: "# none\n" });
   assert.deepEqual(revoked, []);
 });
 
 test("a call that lost its right before it waited does not begin its work, unless it has the right again", async () => {
   const { calls, access } = openTracker();
   const rules = "p, root, *, produce\n";
-  await access.use({ policy: rules });
+  await access.setPolicy({ policy: rules });
   const call = calls.beginCall(logPermissions.produce, caller("root"), meta);
   call.requireAllowed();
-  await access.use({ policy: "p, root, *, consume\n" });
+  await access.setPolicy({ policy: "p, root, *, consume\n" });
   assert.throws(() => call.requireAllowed(), { kind: "permission-denied", written: "no" });
   const { signal } = abortControllerOf(call, new AbortController().signal);
   assert.equal(faultOfAbort(signal).kind, "permission-denied");
-  await access.use({ policy: rules });
+  await access.setPolicy({ policy: rules });
   call.requireAllowed();
   assert.ok(!signalOf(call, new AbortController().signal).aborted);
   calls.endCall(call);
