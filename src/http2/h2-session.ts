@@ -1,8 +1,9 @@
 /**
- * An H2Connection on a socket: reads, writes all of a turn at once and heeds the socket's back-pressure.
+ * Runs an H2Connection on a socket: reads, writes what a turn has gathered at once, follows the socket's back-pressure
+ * and sets the timer of the connection's time limits.
  *
- * It is the boundary of its connection: whatever a handler of the socket's events throws ends the connection with
- * INTERNAL_ERROR and one log line; whatever a stream's server throws ends the stream.
+ * It is the error boundary of its connection. What a handler of socket events throws ends the connection with
+ * INTERNAL_ERROR and one log line. What the server of a stream throws ends that stream.
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Duplex } from "node:stream";
@@ -11,27 +12,30 @@ import type { Clock, Timer } from "../lib/time/clock.ts";
 import { LoopTurns } from "../lib/time/loop-turns.ts";
 import { type WorkTurns, workTurns } from "../lib/time/work-turns.ts";
 import { type MemoryBudget, UnsentBytes } from "../memory/mod.ts";
-import { defaultH2Limits, H2Connection, type H2Host, type H2Limits } from "./h2-connection.ts";
+import { H2Connection } from "./h2-connection.ts";
+import type { H2Host } from "./h2-host.ts";
 import type { H2Stream } from "./h2-stream.ts";
+import { defaultH2Limits, type H2Limits } from "./limits/h2-limits.ts";
 
-/** Gathered while the socket takes nothing; a peer that makes us owe it more is cut off. */
-const owedBytesMax = 1024 * 1024;
-/** For the last bytes to leave once the connection is over. */
+/** Bytes that may wait while the socket takes nothing. A client that causes more is disconnected. */
+const congestedBytesMax = 1024 * 1024;
+/** How long the last bytes may take to leave after the connection has ended. */
 const lingerMs = 2000;
 
 export interface H2SessionOptions {
   readonly clock: Clock;
-  /** Shared by the sessions of a server. */
+  /** Counts turns of the event loop; the sessions of a server share one. Default: its own. */
   readonly turns?: LoopTurns;
   readonly log: Logger;
+  /** Default defaultH2Limits. */
   readonly limits?: H2Limits;
-  /** Where what the socket has not taken yet is counted. */
+  /** Counts bytes that the client has not taken yet. Default: they are not counted. */
   readonly memory?: MemoryBudget | undefined;
-  /** The socket encrypts: bytes on their way exist three times. */
+  /** The socket encrypts, so bytes on their way exist three times. Default false. */
   readonly secure?: boolean;
   /** Serves a request. */
   readonly serve: (stream: H2Stream, headers: IncomingHttpHeaders) => void;
-  /** The connection has requests under way, or has none. */
+  /** Called with true when the first stream opens, and with false when none is open any more. */
   readonly onBusy?: (busy: boolean) => void;
   readonly onClose: () => void;
 }
@@ -40,21 +44,21 @@ export class H2Session implements H2Host {
   readonly connection: H2Connection;
   readonly #socket: Duplex;
   readonly #options: H2SessionOptions;
-  #flushDue = false;
-  #proceedDue = false;
+  #isFlushDue = false;
+  #isProceedDue = false;
   readonly #turns: LoopTurns;
-  /** The turn of the event loop that brought the last chunk, and when it brought its first. */
+  /** The turn of the event loop that brought the last chunk, and when it brought its first chunk. */
   #turn = -1;
   #turnSinceMs = 0;
   readonly #work: WorkTurns;
-  /** Arrived when there was no time for it. */
-  #held: Buffer | undefined;
-  #congested = false;
-  #ending = false;
-  #busy = false;
-  #deadline: Timer | undefined;
-  /** When it goes off; never later than what is due. */
-  #deadlineMs = Infinity;
+  /** Input that arrived when the event loop had no time for it. */
+  #deferred: Buffer | undefined;
+  #isCongested = false;
+  #isEnding = false;
+  #isBusy = false;
+  #timer: Timer | undefined;
+  /** When #timer fires. It is never later than connection.dueMs. */
+  #timerMs = Infinity;
   readonly #unsent: UnsentBytes;
 
   constructor(socket: Duplex, options: H2SessionOptions) {
@@ -78,12 +82,12 @@ export class H2Session implements H2Host {
     this.wantsToSend();
   }
 
-  /** Takes no new requests; ends once those under way have. */
+  /** Takes no new requests, and ends the connection once the open streams have ended. */
   drain(): void {
     this.#guard(() => this.connection.drain());
   }
 
-  // As host of the connection.
+  // H2Host.
 
   onRequest(stream: H2Stream, headers: IncomingHttpHeaders): void {
     this.#options.serve(stream, headers);
@@ -98,8 +102,8 @@ export class H2Session implements H2Host {
   }
 
   wantsToSend(): void {
-    if (this.#flushDue) return;
-    this.#flushDue = true;
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
     queueMicrotask(this.#onFlushDue);
   }
 
@@ -107,54 +111,65 @@ export class H2Session implements H2Host {
     this.#end();
   }
 
+  // Output.
+
   readonly #onFlushDue = (): void => this.#guard(this.#flush);
 
   readonly #flush = (): void => {
-    this.#flushDue = false;
-    this.#review();
+    this.#isFlushDue = false;
+    this.#update();
     const { out } = this.connection;
     if (out.bytes === 0 || this.#socket.destroyed || this.#socket.writableEnded) return;
-    if (this.#congested && !this.#ending) {
-      if (out.bytes > owedBytesMax) this.#socket.destroy();
+    if (this.#isCongested && !this.#isEnding) {
+      if (out.bytes > congestedBytesMax) this.#socket.destroy();
       else this.#unsent.update();
       return;
     }
     const chunks = out.take();
-    const waiting = this.connection.takeSent();
-    const sent = waiting.length === 0 ? undefined : this.#teller(waiting);
-    let room = true;
+    const callbacks = this.connection.takeSent();
+    const onSent = callbacks.length === 0 ? undefined : this.#runAll(callbacks);
+    let hasSpace = true;
     if (chunks.length > 1) this.#socket.cork();
     for (let at = 0; at < chunks.length; at++) {
-      const told = at === chunks.length - 1 ? sent : undefined;
-      room = this.#socket.write(chunks[at] as Uint8Array, told);
+      const onWritten = at === chunks.length - 1 ? onSent : undefined;
+      hasSpace = this.#socket.write(chunks[at] as Uint8Array, onWritten);
     }
     if (chunks.length > 1) this.#socket.uncork();
     this.#unsent.wrote(chunks);
-    if (!room && !this.#congested) {
-      this.#congested = true;
+    if (!hasSpace && !this.#isCongested) {
+      this.#isCongested = true;
       this.connection.congested(true);
     }
     this.connection.flushed();
   };
 
   /**
-   * For the last chunk of a write: when that has left, so has all before it. After an error the callbacks do not run:
-   * the connection is over.
+   * Returns the callback for the last chunk of a write: when that chunk has left, all before it have. After an error
+   * the callbacks do not run, because the connection is over.
    */
-  #teller(waiting: readonly (() => void)[]) {
+  #runAll(callbacks: readonly (() => void)[]) {
     return (error?: Error | null): void => {
       if (error === undefined || error === null) {
         this.#guard(() => {
-          for (const callback of waiting) callback();
+          for (const callback of callbacks) callback();
         });
       }
     };
   }
 
+  #onDrain(): void {
+    this.#isCongested = false;
+    this.#unsent.update();
+    this.connection.congested(false);
+    this.#flush();
+  }
+
+  // Input.
+
   #onData(chunk: Buffer): void {
-    if (this.#held !== undefined || !this.#work.mayBegin()) {
-      this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
-      if (!this.#proceedDue) this.#proceedLater();
+    if (this.#deferred !== undefined || !this.#work.mayBegin()) {
+      this.#deferred = this.#deferred === undefined ? chunk : Buffer.concat([this.#deferred, chunk]);
+      if (!this.#isProceedDue) this.#proceedLater();
       return;
     }
     const turn = this.#turns.number;
@@ -162,85 +177,82 @@ export class H2Session implements H2Host {
       this.#turn = turn;
       this.#turnSinceMs = this.monotonicMs();
     }
-    this.#onTaken(this.connection.feed(chunk));
+    this.#onRead(this.connection.feed(chunk));
   }
 
-  /** More arrived than a turn takes, in one chunk or in many: the socket waits, others have their turn. */
-  #onTaken(all: boolean): void {
-    this.#review();
-    if (this.#proceedDue) return;
+  /** Pauses the socket if a turn took too long, or could not take everything, in one chunk or in several. */
+  #onRead(isAllRead: boolean): void {
+    this.#update();
+    if (this.#isProceedDue) return;
     const { turnMs } = this.#options.limits ?? defaultH2Limits;
-    if (all && this.monotonicMs() - this.#turnSinceMs < turnMs) return;
+    if (isAllRead && this.monotonicMs() - this.#turnSinceMs < turnMs) return;
     this.#proceedLater();
   }
 
   #proceedLater(): void {
-    this.#proceedDue = true;
+    this.#isProceedDue = true;
     this.#socket.pause();
     this.#work.wait(this.#proceed);
   }
 
   readonly #proceed = (): void => {
-    this.#proceedDue = false;
+    this.#isProceedDue = false;
     this.#turnSinceMs = this.monotonicMs();
     this.#guard(() => {
-      const held = this.#held;
-      this.#held = undefined;
-      const all = held === undefined ? this.connection.proceed() : this.connection.feed(held);
-      if (all) this.#socket.resume();
-      this.#onTaken(all);
+      const deferred = this.#deferred;
+      this.#deferred = undefined;
+      const isAllRead = deferred === undefined ? this.connection.proceed() : this.connection.feed(deferred);
+      if (isAllRead) this.#socket.resume();
+      this.#onRead(isAllRead);
     });
   };
 
-  /** After every change: tells whether there are requests, and sets the timer. */
-  #review(): void {
-    const busy = this.connection.streams > 0;
-    if (busy !== this.#busy) {
-      this.#busy = busy;
-      this.#options.onBusy?.(busy);
+  // Time limits.
+
+  /** Called after every change: reports whether streams are open, and sets the timer. */
+  #update(): void {
+    const isBusy = this.connection.streams > 0;
+    if (isBusy !== this.#isBusy) {
+      this.#isBusy = isBusy;
+      this.#options.onBusy?.(isBusy);
     }
-    this.#watch();
+    this.#setTimer();
   }
 
-  /** Sets the timer if something is due before it goes off; what became due later is seen when it does. */
-  #watch(): void {
+  /** Sets the timer if something is due before it fires. If the due time has moved back, the timer finds out. */
+  #setTimer(): void {
     const { dueMs } = this.connection;
-    if (dueMs >= this.#deadlineMs) return;
-    this.#deadline?.cancel();
-    this.#deadlineMs = dueMs;
+    if (dueMs >= this.#timerMs) return;
+    this.#timer?.cancel();
+    this.#timerMs = dueMs;
     const { clock } = this.#options;
-    this.#deadline = clock.after(Math.max(0, dueMs - clock.monotonicMs()), this.#onDeadline);
+    this.#timer = clock.after(Math.max(0, dueMs - clock.monotonicMs()), this.#onTimer);
   }
 
-  readonly #onDeadline = (): void => {
-    this.#deadlineMs = Infinity;
+  readonly #onTimer = (): void => {
+    this.#timerMs = Infinity;
     this.#guard(() => {
       this.connection.expire();
-      this.#watch();
+      this.#setTimer();
     });
   };
 
-  #onDrain(): void {
-    this.#congested = false;
-    this.#unsent.update();
-    this.connection.congested(false);
-    this.#flush();
-  }
+  // The end.
 
   #end(): void {
-    if (this.#ending) return;
-    this.#ending = true;
+    if (this.#isEnding) return;
+    this.#isEnding = true;
     this.#flush();
-    this.connection.hangUp();
+    this.connection.disconnected();
     this.#socket.end();
     const linger = this.#options.clock.after(lingerMs, () => this.#socket.destroy());
     this.#socket.once("close", () => linger.cancel());
   }
 
   #onClose(): void {
-    this.#deadline?.cancel();
-    this.#deadlineMs = -Infinity;
-    this.#guard(() => this.connection.hangUp());
+    this.#timer?.cancel();
+    this.#timerMs = -Infinity;
+    this.#guard(() => this.connection.disconnected());
     this.#unsent.close();
     this.#options.onClose();
   }
@@ -254,13 +266,13 @@ export class H2Session implements H2Host {
     }
   }
 
-  /** Says INTERNAL_ERROR if that is still possible. */
+  /** Sends INTERNAL_ERROR if that is still possible. */
   #fail(): void {
     try {
       this.connection.fail();
     } catch {
-      // Its state is not to be trusted any more.
+      // The state of the connection is broken; only the socket can be ended.
     }
-    if (!this.#ending) this.#socket.destroy();
+    if (!this.#isEnding) this.#socket.destroy();
   }
 }

@@ -1,97 +1,129 @@
 /**
- * One request and its answer on an H2Connection. The server of the stream sets the callbacks it needs and speaks
- * through respond, write, end and reset; nothing of the request is kept here, it is handed on as it arrives.
+ * One request and its response on an HTTP/2 connection. The server of the stream sets the callbacks that it needs and
+ * calls respond, write, end and reset. The request body is passed on as it arrives and is not kept.
  *
- * What cannot be sent for want of window waits here, bounded by its writer: write() answers false from a mark on, and
- * onDrain says when it has gone out. A writer that can wait asks for `room` first and writes when whenRoom() calls
- * back. Waiting bytes are pinned in the memory budget; while that is short, a stream whose bytes do not move is reset.
- *
- * Never: interprets a body.
+ * Output that lacks window waits here. Its writer bounds it: write() returns false above a mark, and onDrain says when
+ * all of it has left. A writer that can wait for space checks writableBytes, and writes when whenWritable() calls back.
+ * Waiting bytes are pinned in the memory budget. While memory is short, a stream whose bytes do not move is reset.
  */
 
 import type { MemoryBudget, MemoryShare } from "../memory/mod.ts";
+import type { FrameWriter } from "./frames/frame-writer.ts";
 import { errorCode, windowMax } from "./frames/frames.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { H2Connection } from "./h2-connection.ts";
+import type { SendFlow, SendingStream } from "./send-flow.ts";
 
-/** Waiting bytes from which on write() asks its writer to pause. */
+/** Waiting bytes above which write() returns false. */
 const highWaterBytes = 64 * 1024;
+const empty = new Uint8Array(0);
 
-export class H2Stream {
+/** What a stream needs from its connection. */
+export interface StreamHost {
+  readonly writer: FrameWriter;
+  readonly flow: SendFlow;
+  readonly memory: MemoryBudget | undefined;
+  /** Asks for a takeSent() once everything that the stream wrote is in the output buffer. */
+  awaitSent(stream: H2Stream): void;
+  /** The request is complete, or has no time limit. */
+  requestDone(stream: H2Stream): void;
+  /** The response is complete and waits for window. */
+  awaitWindow(stream: H2Stream): void;
+  /** Sends RST_STREAM while the client may still send `window` bytes. */
+  resetReceiving(id: number, code: number, window: number): void;
+  /** The response is sent and the stream closed. */
+  responseSent(stream: H2Stream): void;
+  /** The server reset the stream. */
+  canceledByServer(stream: H2Stream): void;
+  /**
+   * Resets the stream for a mistake of the client.
+   * @throws ConnectionError if there were too many
+   */
+  endForMistake(stream: H2Stream, code: number): void;
+  /** A callback of the stream's server threw `reason`. */
+  streamFailed(stream: H2Stream, reason: unknown): void;
+}
+
+export class H2Stream implements SendingStream {
   readonly id: number;
-  /** Bytes of the request's body; the memory is the caller's to keep. */
+  /** A piece of the request body. Its memory is the caller's to keep. */
   onData: ((chunk: Uint8Array) => void) | undefined;
   /** The request is complete. */
   onEnd: (() => void) | undefined;
-  /** Everything written has gone out, after write() answered false. */
+  /** All output has left, after write() returned false. */
   onDrain: (() => void) | undefined;
-  /** The request took too long: its server should answer so. Without it the stream is cut. */
-  onLate: (() => void) | undefined;
-  /** The stream is over, in whatever way; nothing follows. */
+  /** The request took too long. The server should respond so. Without this callback the stream is reset. */
+  onTimeout: (() => void) | undefined;
+  /** The stream is closed for any reason. It is the last callback. */
   onClose: (() => void) | undefined;
   headersSent = false;
-  /** Set by a server to which the request is little work: a turn of the connection begins more of these. */
+  /** Set by a server for which this request is little work. One turn begins more of these (limits/read-turn.ts). */
   isLight = false;
-  /** Over on both sides, or cut. */
+  /** Both sides have ended, or the stream was reset. */
   closed = false;
-  /** When its request came: monotonic, and the turn of the connection. */
+  /** When the request arrived, monotonic milliseconds. */
   readonly openedMs: number;
+  /** The turn of the connection in which it arrived. */
   readonly openedTurn: number;
-  readonly #connection: H2Connection;
-  /** Granted by window updates, less what was sent: what the connection grants every stream comes on top. */
+  /** Window granted by WINDOW_UPDATE of this stream, less what was sent. */
   granted = 0;
+  /** True while the client may send more of the request. */
+  receiving = true;
+  readonly #host: StreamHost;
   #receiveWindow: number;
   readonly #receiveWindowMax: number;
+  /** Received since the last window update, bytes. */
   #ungranted = 0;
-  #paused = false;
-  #expected: number | undefined;
-  /** The client may still send. */
-  receiving = true;
+  #isPaused = false;
+  /** Body bytes that content-length announces and that have not arrived. */
+  #expectedBytes: number | undefined;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
-  #ended = false;
+  #isEnded = false;
   #trailers: Uint8Array | undefined;
+  #endSent = false;
   #wantsDrain = false;
   #onSent: (() => void) | undefined;
-  #onRoom: (() => void) | undefined;
-  /** Entries of #waiting, from the first on, that are pinned in the budget. */
+  #onWritable: (() => void) | undefined;
+  /** The first entries of #waiting, which are pinned in the budget. */
   #pinned = 0;
   #share: MemoryShare | undefined;
 
   constructor(
-    connection: H2Connection,
+    host: StreamHost,
     id: number,
     openedTurn: number,
     openedMs: number,
     receiveWindow: number,
     contentLength: number | undefined,
   ) {
-    this.#connection = connection;
+    this.#host = host;
     this.id = id;
     this.openedTurn = openedTurn;
     this.openedMs = openedMs;
     this.#receiveWindow = receiveWindow;
     this.#receiveWindowMax = receiveWindow;
-    this.#expected = contentLength;
+    this.#expectedBytes = contentLength;
   }
 
-  // What the server of the stream does.
+  // For the server of the stream.
 
-  /** Sends the answer's headers, as a block of encodeBlock(). */
+  /** Sends the response headers, a block of encodeBlock(). */
   respond(block: Uint8Array): void {
     if (this.closed || this.headersSent) return;
     this.headersSent = true;
-    this.#connection.sendHeaders(this.id, block, false);
+    this.#host.writer.headers(this.id, block, false);
   }
 
-  /** Sends an informational response, such as 100 Continue, as a block of encodeBlock(). */
-  inform(block: Uint8Array): void {
-    if (!this.closed && !this.headersSent) this.#connection.sendHeaders(this.id, block, false);
+  /** Sends an informational response such as 100 Continue, a block of encodeBlock(). */
+  respondInformational(block: Uint8Array): void {
+    if (!this.closed && !this.headersSent) this.#host.writer.headers(this.id, block, false);
   }
 
-  /** Sends a piece of the answer's body, which must not change until it is gone. False: wait for onDrain. */
+  /**
+   * Sends a piece of the response body. `bytes` must not change until they have left. Returns false if the writer
+   * should wait for onDrain.
+   */
   write(bytes: Uint8Array): boolean {
-    if (this.closed || this.#ended) return true;
+    if (this.closed || this.#isEnded) return true;
     if (bytes.length > 0) {
       this.#waiting.push(bytes);
       this.#waitingBytes += bytes.length;
@@ -102,107 +134,104 @@ export class H2Stream {
   }
 
   /**
-   * Calls back once when all that was written so far has left for the operating system; never when the stream is over
-   * before. To be asked in the turn of a write() of at least a byte.
+   * Calls back once when everything written so far was passed to the operating system, but not if the stream closes
+   * before. It must be called in the same turn as a write() of at least one byte.
    */
   whenSent(callback: () => void): void {
     if (this.closed) return;
     this.#onSent = callback;
-    this.#connection.awaitSent(this);
+    this.#host.awaitSent(this);
   }
 
-  /** Where the bytes of the stream are counted. */
+  /** The memory budget in which the bytes of the stream are counted. */
   get memory(): MemoryBudget | undefined {
-    return this.#connection.memory;
+    return this.#host.memory;
   }
 
-  /** Bytes that can leave at once: by both windows, the socket, and what is gathered or waits already. */
-  get room(): number {
+  /** How many bytes can leave at once: limited by both windows, the socket and what waits already. */
+  get writableBytes(): number {
     if (this.closed || this.#waiting.length > 0) return 0;
-    return this.#connection.room(this.sendWindow);
+    return this.#host.flow.writableBytes(this.sendWindow);
   }
 
-  /** Calls back once when `room` is above 0 again; never when the stream is over before. To be asked when it is 0. */
-  whenRoom(callback: () => void): void {
+  /**
+   * Calls back once when writableBytes is above 0 again, but not if the stream closes before. It must be called while
+   * writableBytes is 0.
+   */
+  whenWritable(callback: () => void): void {
     if (this.closed) return;
-    this.#onRoom = callback;
-    this.#connection.block(this, this.sendWindow <= 0);
+    this.#onWritable = callback;
+    this.#host.flow.wait(this, this.sendWindow <= 0);
   }
 
-  /** Ends the answer, with trailers when given. */
+  /** Ends the response. `trailers` is a block of encodeBlock(). */
   end(trailers?: Uint8Array): void {
-    if (this.closed || this.#ended) return;
-    this.#ended = true;
+    if (this.closed || this.#isEnded) return;
+    this.#isEnded = true;
     this.#trailers = trailers;
     this.flush();
-    if (!this.closed && !this.#endSent) this.#connection.awaitWindow(this);
+    if (!this.closed && !this.#endSent) this.#host.awaitWindow(this);
   }
 
-  /** The request may take as long as it likes. */
+  /** Lifts the time limit of the request. */
   allowLongRequest(): void {
-    this.#connection.requestDone(this);
+    this.#host.requestDone(this);
   }
 
-  /** Cuts the stream. */
+  /** Cancels the stream with a code of RFC 9113 §7. */
   reset(code: number): void {
     if (this.closed) return;
-    this.cutOff(code);
-    this.#connection.abandoned(this);
+    this.resetAndClose(code);
+    this.#host.canceledByServer(this);
   }
 
-  /** Tells the client and the server of the stream that it is over. */
-  cutOff(code: number): void {
-    this.#cut(code);
-    this.over();
-  }
-
-  /** Lets the client send no more than its window. */
+  /** Stops granting window: the client can send only what it was granted before. */
   pause(): void {
-    this.#paused = true;
+    this.#isPaused = true;
   }
 
   resume(): void {
-    this.#paused = false;
+    this.#isPaused = false;
     this.#grant();
   }
 
-  // What the connection does.
+  // For the connection.
 
-  /** A piece of the request; `bytes` of window were spent on it. */
-  receive(body: Uint8Array, bytes: number, end: boolean): void {
+  /** Takes a piece of the request body. `windowBytes` is its size with padding. */
+  receive(body: Uint8Array, windowBytes: number, end: boolean): void {
     if (!this.receiving) {
-      this.#connection.endForMistake(this, errorCode.streamClosed);
+      this.#host.endForMistake(this, errorCode.streamClosed);
       return;
     }
-    this.#receiveWindow -= bytes;
+    this.#receiveWindow -= windowBytes;
     if (this.#receiveWindow < 0) {
-      this.#connection.endForMistake(this, errorCode.flowControl);
+      this.#host.endForMistake(this, errorCode.flowControl);
       return;
     }
-    this.#ungranted += bytes;
-    if (this.#expected !== undefined) {
-      this.#expected -= body.length;
-      if (this.#expected < 0 || (end && this.#expected > 0)) {
-        this.#connection.endForMistake(this, errorCode.protocol);
+    this.#ungranted += windowBytes;
+    if (this.#expectedBytes !== undefined) {
+      this.#expectedBytes -= body.length;
+      if (this.#expectedBytes < 0 || (end && this.#expectedBytes > 0)) {
+        this.#host.endForMistake(this, errorCode.protocol);
         return;
       }
     }
     if (end) {
       this.receiving = false;
-      this.#connection.requestDone(this);
+      this.#host.requestDone(this);
     }
     try {
       if (body.length > 0) this.onData?.(body);
       if (end && !this.closed) this.onEnd?.();
     } catch (reason) {
-      this.#connection.streamFailed(this, reason);
+      this.#host.streamFailed(this, reason);
     }
     if (this.closed) return;
     if (end) this.#closeIfDone();
     else this.#grant();
   }
 
-  /** Who is to be told when what the connection holds now is sent; undefined while some of it waits for window. */
+  /** The callback of whenSent(), if everything that was written is in the output buffer now. */
   takeSent(): (() => void) | undefined {
     if (this.#waiting.length > 0) return undefined;
     const callback = this.#onSent;
@@ -210,78 +239,81 @@ export class H2Stream {
     return callback;
   }
 
-  /** The request is late. False when its server was told before, or does not want to know. */
-  tellLate(): boolean {
-    const { onLate } = this;
-    this.onLate = undefined;
-    if (onLate === undefined || !this.receiving) return false;
+  /** Calls onTimeout. Returns false if it was called before or is not set, or if the request is complete. */
+  timeOut(): boolean {
+    const { onTimeout } = this;
+    this.onTimeout = undefined;
+    if (onTimeout === undefined || !this.receiving) return false;
     try {
-      onLate();
+      onTimeout();
     } catch (reason) {
-      this.#connection.streamFailed(this, reason);
+      this.#host.streamFailed(this, reason);
     }
     return true;
   }
 
-  /** More window to send in; false when that is more than there can be. */
-  widen(bytes: number): boolean {
+  /** Takes a WINDOW_UPDATE. Returns false if the window exceeds the largest one. */
+  grow(bytes: number): boolean {
     this.granted += bytes;
     return this.sendWindow <= windowMax;
   }
 
-  /** What this stream may send; negative when SETTINGS took away more than was left. */
+  /** What this stream may send, bytes. Negative if SETTINGS took more away than was left. */
   get sendWindow(): number {
-    return this.#connection.initialSendWindow + this.granted;
+    return this.#host.flow.initialStreamWindow + this.granted;
   }
 
-  /** Sends what waits, as far as the windows go. */
+  /** Sends what waits, as far as the windows allow. */
   flush(): void {
     if (this.closed) return;
+    const { flow } = this.#host;
     while (this.#waiting.length > 0) {
       const head = this.#waiting[0] as Uint8Array;
       const { sendWindow } = this;
-      const bytes = this.#connection.spend(head.length, sendWindow);
+      const bytes = flow.take(head.length, sendWindow);
       if (bytes === 0) {
-        this.#connection.block(this, sendWindow <= 0);
+        flow.wait(this, sendWindow <= 0);
         this.#pinWaiting();
         return;
       }
       this.granted -= bytes;
       this.#waitingBytes -= bytes;
       this.#share?.progress(bytes);
-      const whole = bytes === head.length;
-      if (whole) this.#shift(head);
+      const isWhole = bytes === head.length;
+      if (isWhole) this.#shift(head);
       else this.#waiting[0] = head.subarray(bytes);
-      const last = this.#ended && this.#trailers === undefined && this.#waiting.length === 0;
-      this.#connection.sendData(this.id, whole ? head : head.subarray(0, bytes), last);
-      if (last) this.#answered();
+      const isLast = this.#isEnded && this.#trailers === undefined && this.#waiting.length === 0;
+      flow.send(this.id, isWhole ? head : head.subarray(0, bytes), isLast);
+      if (isLast) this.#onEndSent();
     }
     if (this.closed) return;
     this.#share?.attribute(0);
-    if (this.#ended) this.#sendEnd();
-    else if (this.#wantsDrain) {
-      this.#wantsDrain = false;
-      try {
-        this.onDrain?.();
-      } catch (reason) {
-        this.#connection.streamFailed(this, reason);
-      }
-    }
-    this.#tellRoom();
+    if (this.#isEnded) this.#sendEnd();
+    else if (this.#wantsDrain) this.#notifyDrained();
+    this.#notifyWritable();
   }
 
-  #tellRoom(): void {
-    if (this.#onRoom === undefined || this.closed) return;
-    if (this.room === 0) {
-      this.#connection.block(this, this.sendWindow <= 0);
+  #notifyDrained(): void {
+    this.#wantsDrain = false;
+    try {
+      this.onDrain?.();
+    } catch (reason) {
+      this.#host.streamFailed(this, reason);
+    }
+  }
+
+  #notifyWritable(): void {
+    if (this.#onWritable === undefined || this.closed) return;
+    if (this.writableBytes === 0) {
+      this.#host.flow.wait(this, this.sendWindow <= 0);
       return;
     }
-    const callback = this.#onRoom;
-    this.#onRoom = undefined;
+    const callback = this.#onWritable;
+    this.#onWritable = undefined;
     callback();
   }
 
-  /** Counts what waits in the budget: buffers that other streams wait with as well count once. */
+  /** Counts what waits in the budget. A buffer that waits in several streams counts once. */
   #pinWaiting(): void {
     const { memory } = this;
     if (memory === undefined) return;
@@ -308,55 +340,58 @@ export class H2Stream {
     this.#share?.attribute(0);
   }
 
-  /** The stream is over; nobody is told but its server. */
-  over(): void {
+  /** Sends RST_STREAM and closes the stream. */
+  resetAndClose(code: number): void {
+    this.#sendReset(code);
+    this.close();
+  }
+
+  /** Closes the stream. It sends nothing; only the stream's server is notified. */
+  close(): void {
     if (this.closed) return;
     this.closed = true;
     this.#dropWaiting();
     const { onClose } = this;
-    this.onData = this.onEnd = this.onDrain = this.onLate = this.onClose = undefined;
-    this.#onSent = this.#onRoom = undefined;
+    this.onData = this.onEnd = this.onDrain = this.onTimeout = this.onClose = undefined;
+    this.#onSent = this.#onWritable = undefined;
     try {
       onClose?.();
     } catch (reason) {
-      this.#connection.streamFailed(this, reason);
+      this.#host.streamFailed(this, reason);
     }
   }
 
-  #endSent = false;
-
   #sendEnd(): void {
     if (this.#endSent) return;
-    if (this.#trailers !== undefined) this.#connection.sendHeaders(this.id, this.#trailers, true);
-    else this.#connection.sendData(this.id, empty, true);
-    this.#answered();
+    if (this.#trailers !== undefined) this.#host.writer.headers(this.id, this.#trailers, true);
+    else this.#host.flow.send(this.id, empty, true);
+    this.#onEndSent();
   }
 
-  #answered(): void {
+  #onEndSent(): void {
     this.#endSent = true;
     this.#closeIfDone();
   }
 
-  /** An answer that is complete before its request asks the client to stop (RFC 9113 §8.1). */
+  /** A response that is complete before its request asks the client to stop (RFC 9113 §8.1). */
   #closeIfDone(): void {
     if (!this.#endSent || this.closed) return;
-    if (this.receiving) this.#cut(errorCode.none);
-    this.over();
-    this.#connection.answered(this);
+    if (this.receiving) this.#sendReset(errorCode.none);
+    this.close();
+    this.#host.responseSent(this);
   }
 
-  #cut(code: number): void {
-    if (this.receiving) this.#connection.cut(this.id, code, Math.max(0, this.#receiveWindow));
-    else this.#connection.sendReset(this.id, code);
+  #sendReset(code: number): void {
+    if (!this.receiving) this.#host.writer.reset(this.id, code);
+    else this.#host.resetReceiving(this.id, code, Math.max(0, this.#receiveWindow));
   }
 
+  /** Grants the client what it has used, once that is half of the window. */
   #grant(): void {
-    if (this.#paused || this.closed || !this.receiving || this.#ungranted < this.#receiveWindowMax / 2)
-      return;
+    if (this.#isPaused || this.closed || !this.receiving) return;
+    if (this.#ungranted < this.#receiveWindowMax / 2) return;
     this.#receiveWindow += this.#ungranted;
-    this.#connection.grant(this.id, this.#ungranted);
+    this.#host.writer.windowUpdate(this.id, this.#ungranted);
     this.#ungranted = 0;
   }
 }
-
-const empty = new Uint8Array(0);

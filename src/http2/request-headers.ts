@@ -1,10 +1,8 @@
-/**
- * The fields of a request as Node spells them, checked as RFC 9113 §8.2 and §8.3 ask. Pure.
- */
+/** Checks the fields of a request (RFC 9113 §8.2 and §8.3) and turns them into an object like Node's. */
 import type { IncomingHttpHeaders } from "node:http2";
 
 const pseudo: ReadonlySet<string> = new Set([":method", ":scheme", ":path", ":authority"]);
-/** Fields of HTTP/1.1 connections. HTTP/2 forbids them: a request that has one is malformed (RFC 9113 §8.2.2). */
+/** Connection-specific fields of HTTP/1.1. HTTP/2 forbids them (RFC 9113 §8.2.2). */
 export const connectionFields: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -12,7 +10,7 @@ export const connectionFields: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-/** Of these only the first counts; all others are joined. */
+/** Of these fields only the first counts. Repeated other fields are joined. */
 const single: ReadonlySet<string> = new Set([
   "content-type",
   "content-length",
@@ -22,19 +20,19 @@ const single: ReadonlySet<string> = new Set([
   "referer",
 ]);
 
-/** The headers, or undefined when the request is malformed (RFC 9113 §8.1.1). */
+/** Returns the headers, or undefined if the request is malformed (RFC 9113 §8.1.1). */
 export function requestHeaders(
   fields: readonly (readonly [name: string, value: string])[],
 ): IncomingHttpHeaders | undefined {
   const headers: Record<string, string> = Object.create(null);
-  let regular = false;
+  let hasRegular = false;
   for (const [name, value] of fields) {
     if (name.charCodeAt(0) === 0x3a) {
-      if (regular || !pseudo.has(name) || name in headers) return undefined;
+      if (hasRegular || !pseudo.has(name) || name in headers) return undefined;
       headers[name] = value;
       continue;
     }
-    regular = true;
+    hasRegular = true;
     if (!isFieldName(name) || !isFieldValue(value) || connectionFields.has(name)) return undefined;
     if (name === "te" && value !== "trailers") return undefined;
     const before = headers[name];
@@ -46,7 +44,7 @@ export function requestHeaders(
   return isRequest(headers) ? headers : undefined;
 }
 
-/** The pseudo-header fields are those of its method (§8.3.1, §8.5), and what is said twice is said alike. */
+/** True if the pseudo-header fields fit the method (§8.3.1, §8.5) and `host` does not contradict `:authority`. */
 function isRequest(headers: Readonly<Record<string, string>>): boolean {
   const { ":method": method, ":scheme": scheme, ":path": path, ":authority": authority, host } = headers;
   if (method === undefined || !isToken(method)) return false;
@@ -60,14 +58,14 @@ function isRequest(headers: Readonly<Record<string, string>>): boolean {
   return path !== undefined && isPath(path, method);
 }
 
-/** Trailers hold no pseudo-header field. They are checked and forgotten, for no method of ours reads any. */
+/** True if the fields are valid trailers, which contain no pseudo-header field. */
 export function areTrailers(fields: readonly (readonly [name: string, value: string])[]): boolean {
   return fields.every(
     ([name, value]) => isFieldName(name) && isFieldValue(value) && !connectionFields.has(name),
   );
 }
 
-// One character class each, so their time is linear in the length.
+// Each has one character class, so that its time is linear in the length.
 const isFieldName = (name: string): boolean => /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name);
 const isFieldValue = (value: string): boolean =>
   !/[\0\r\n]/.test(value) && !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(value.length - 1));

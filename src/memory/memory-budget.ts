@@ -118,7 +118,7 @@ export class MemoryBudget {
   }
 
   /** True when one more call that can last may begin. */
-  mayStand(bytes: number): boolean {
+  mayOpenCall(bytes: number): boolean {
     return this.#mayStand(bytes, this.limit / 2);
   }
 
@@ -140,7 +140,7 @@ export class MemoryBudget {
   }
 
   /** Calls back once when a share of `bytes` may grow by as much, in the order of asking. The answer takes it back. */
-  whenRoom(bytes: number, wake: () => void): () => void {
+  whenFits(bytes: number, wake: () => void): () => void {
     const waiter = { bytes, wake };
     const queue = bytes <= smallBytes ? this.#waitingSmall : this.#waitingLarge;
     queue.add(waiter);
@@ -172,13 +172,13 @@ export class MemoryBudget {
   }
 
   /** So many bytes were allocated for an answer, and will be garbage soon, besides what is counted. */
-  spend(bytes: number): void {
+  addReadGarbage(bytes: number): void {
     this.#readGarbage += bytes;
-    this.waste(bytes);
+    this.addGarbage(bytes);
   }
 
   /** The same for a request: no read waits for it. */
-  waste(bytes: number): void {
+  addGarbage(bytes: number): void {
     this.#garbage += bytes;
     if (this.#garbage > this.limit / 4) this.#onGarbage();
   }
@@ -191,7 +191,7 @@ export class MemoryBudget {
   }
 
   /** Nothing large is to be read or rendered before garbage was collected. */
-  get wantsCollection(): boolean {
+  get needsCollection(): boolean {
     return this.#readGarbage > this.limit / 2;
   }
 
@@ -278,7 +278,7 @@ export class MemoryBudget {
     let woken = 0;
     for (const queue of [this.#waitingSmall, this.#waitingLarge]) {
       for (const waiter of queue) {
-        if (waiter.bytes > smallBytes && this.wantsCollection) break;
+        if (waiter.bytes > smallBytes && this.needsCollection) break;
         if (!this.fits(waiter.bytes, waiter.bytes)) break;
         if (woken++ === wokenMax) {
           this.#wakeSoon();

@@ -44,7 +44,7 @@ export class MemoryShare implements Cuttable, Disposable {
     if (more > 0) {
       if (!this.#budget.fits(more, bytes)) throw this.#budget.refusal(this.#flow);
       // What grows is copied into more room, and came in pieces.
-      this.#budget.waste(more);
+      this.#budget.addGarbage(more);
     }
     this.count(bytes);
   }

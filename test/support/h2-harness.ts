@@ -1,9 +1,10 @@
 /**
  * An H2Connection without a socket for unit tests: frames in, frames out, a clock that the test sets.
  */
-import { defaultH2Limits, H2Connection, type H2Limits } from "../../src/http2/h2-connection.ts";
+import { H2Connection } from "../../src/http2/h2-connection.ts";
 import type { H2Stream } from "../../src/http2/h2-stream.ts";
-import { encodeBlock } from "../../src/http2/hpack/hpack-decoder.ts";
+import { encodeBlock } from "../../src/http2/hpack/encode-block.ts";
+import { defaultH2Limits, type H2Limits } from "../../src/http2/limits/h2-limits.ts";
 
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 

@@ -8,7 +8,7 @@ import {
   ProduceBatchRequestSchema,
   ProduceRequestSchema,
 } from "../../src/gen/log/v1/log_pb.js";
-import { encodeBlock } from "../../src/http2/hpack/hpack-decoder.ts";
+import { encodeBlock } from "../../src/http2/hpack/encode-block.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import { mutate } from "./fuzz.ts";
 

@@ -6,7 +6,7 @@ import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { createFastPath } from "../../src/api/mod.ts";
-import { encodeBlock } from "../../src/http2/hpack/hpack-decoder.ts";
+import { encodeBlock } from "../../src/http2/hpack/encode-block.ts";
 import { NodeTls, peerProtocol } from "../../src/server/tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";

@@ -171,7 +171,7 @@ export class CallTracker {
     const { client } = call;
     const before = client.callBytes ?? 0;
     const fits = call.long
-      ? memory.mayStand(callBytes)
+      ? memory.mayOpenCall(callBytes)
       : memory.fits(callBytes, callBytes) && (!memory.busy || before < memory.limit / 16);
     if (!fits) throw memory.refusal("standing");
     if (!call.long) client.callBytes = before + callBytes;

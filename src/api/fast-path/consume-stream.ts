@@ -139,7 +139,7 @@ class TailSender {
       const unlimited = !this.#isCounted && slice.nextOffset <= this.#endOffset;
       const hasRoom = this.#sendPortion(this.#cut(slice, this.#next, unlimited ? undefined : this.#limit));
       written += slice.frames.length;
-      if (slice.frames.buffer !== this.#buffers?.next?.buffer) memory.spend(slice.frames.length);
+      if (slice.frames.buffer !== this.#buffers?.next?.buffer) memory.addReadGarbage(slice.frames.length);
       if (this.#limit.isSpent) {
         this.#call.end();
         return;
@@ -222,7 +222,7 @@ class TailSender {
     this.#heartbeatTimer = this.#context.clock.after(this.#context.heartbeatMs, () => {
       this.#heartbeatTimer = undefined;
       if (this.#call.over) return;
-      if (this.#call.stream.room > 0) {
+      if (this.#call.stream.writableBytes > 0) {
         this.#call.response.write(markerResponse("heartbeat", this.#next));
       }
       this.#scheduleHeartbeat();

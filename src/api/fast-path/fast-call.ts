@@ -53,7 +53,7 @@ export class FastCall {
     }
     this.response = new ResponseWriter(stream, request);
     stream.onClose = this.#onClose;
-    stream.onLate = () => this.fail(requestTimedOut());
+    stream.onTimeout = () => this.fail(requestTimedOut());
     tracked.onRevoked = (fault) => this.fail(withWritten(fault, this.written));
     this.#deadline = deadline?.(() => this.fail(new Fault("deadline", { written: this.written })));
   }

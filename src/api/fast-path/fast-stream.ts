@@ -8,12 +8,12 @@ export interface FastStream {
   /** write() returned false before, and there is room again. */
   onDrain: (() => void) | undefined;
   /** The request passed its time limit. The call should fail with requestTimedOut(). */
-  onLate: (() => void) | undefined;
+  onTimeout: (() => void) | undefined;
   /** The stream has closed, for whatever reason. No other callback follows. */
   onClose: (() => void) | undefined;
   readonly closed: boolean;
   /** Bytes that can be sent now: 0 without window, while the socket is full, or while something is queued. */
-  readonly room: number;
+  readonly writableBytes: number;
   readonly headersSent: boolean;
   /** Sends a header block made by encodeBlock(). */
   respond(block: Uint8Array): void;
@@ -24,8 +24,8 @@ export interface FastStream {
    * reused. Does not call back when the stream closes first. Call it in the same turn as a write() of at least one byte.
    */
   whenSent(callback: () => void): void;
-  /** Calls back once when `room` is above 0 again, unless the stream closes first. Call it when `room` is 0. */
-  whenRoom(callback: () => void): void;
+  /** Calls back once when `writableBytes` is above 0 again, unless the stream closes first. Call it when `writableBytes` is 0. */
+  whenWritable(callback: () => void): void;
   /** Ends the response, with a block of trailers if given. */
   end(trailers?: Uint8Array): void;
   /** Stops extending the client's window. */

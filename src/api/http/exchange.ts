@@ -30,9 +30,9 @@ export interface Exchange {
   /** Stops waiting for the rest of the body. Its reader gets `reason`. */
   failBody(reason: unknown): void;
   /** Bytes that can be sent now; 0 while the client takes nothing. */
-  readonly room: number;
-  /** To be called when `room` is 0: calls back once when it is above 0, unless the exchange ends before. */
-  whenRoom(callback: () => void): void;
+  readonly writableBytes: number;
+  /** To be called when `writableBytes` is 0: calls back once when it is above 0, unless the exchange ends before. */
+  whenWritable(callback: () => void): void;
   /** Aborted when the client disconnects before the response has ended. */
   readonly signal: AbortSignal;
   readonly headersSent: boolean;

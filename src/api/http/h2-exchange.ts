@@ -58,14 +58,14 @@ export class H2Exchange implements Exchange {
     };
     stream.onEnd = () => this.#body.finish();
     stream.onDrain = () => this.#resolveWaiters(true);
-    stream.onLate = () => this.#body.fail(requestTimedOut());
+    stream.onTimeout = () => this.#body.fail(requestTimedOut());
     stream.onClose = () => this.#onClose();
   }
 
   get body(): AsyncIterable<Uint8Array> {
     if (this.#expectsContinue) {
       this.#expectsContinue = false;
-      this.#stream.inform(continueBlock);
+      this.#stream.respondInformational(continueBlock);
     }
     return this.#body;
   }
@@ -84,12 +84,12 @@ export class H2Exchange implements Exchange {
     return this.#ended || this.#closed;
   }
 
-  get room(): number {
-    return this.closed ? 0 : this.#stream.room;
+  get writableBytes(): number {
+    return this.closed ? 0 : this.#stream.writableBytes;
   }
 
-  whenRoom(callback: () => void): void {
-    this.#stream.whenRoom(callback);
+  whenWritable(callback: () => void): void {
+    this.#stream.whenWritable(callback);
   }
 
   failBody(reason: unknown): void {

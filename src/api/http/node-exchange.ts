@@ -129,12 +129,12 @@ export class NodeExchange implements Exchange {
     return this.#ended || this.#response.destroyed || this.#response.closed;
   }
 
-  get room(): number {
+  get writableBytes(): number {
     const { writableNeedDrain, writableHighWaterMark, writableLength } = this.#response;
     return this.closed || writableNeedDrain ? 0 : Math.max(1, writableHighWaterMark - writableLength);
   }
 
-  whenRoom(callback: () => void): void {
+  whenWritable(callback: () => void): void {
     this.#onRoom = callback;
   }
 

@@ -10,9 +10,9 @@ import { faultOfAbort } from "../calls/abort.ts";
 /** Where an answer goes: an exchange, or a stream. */
 export interface Sink {
   /** Bytes that can leave at once; 0 while the client takes nothing. */
-  readonly room: number;
-  /** Calls back once when `room` is above 0 again; never when the answer is over before. To be asked when it is 0. */
-  whenRoom(callback: () => void): void;
+  readonly writableBytes: number;
+  /** Calls back once when `writableBytes` is above 0 again; never when the answer is over before. To be asked when it is 0. */
+  whenWritable(callback: () => void): void;
 }
 
 /** What a batch takes in an answer besides its stored bytes, as a part of these; a rough bound. */
@@ -30,12 +30,12 @@ const renderedBytes = (bytes: number): number => Math.ceil(bytes * (1 + rendered
 
 /** True when the next batch, of `nextBytes()`, may be read. */
 export function mayRead(sink: Sink, memory: MemoryBudget, nextBytes: () => number): boolean {
-  const { room } = sink;
-  if (room === 0) return false;
-  if (!memory.short && !memory.wantsCollection) return true;
+  const { writableBytes } = sink;
+  if (writableBytes === 0) return false;
+  if (!memory.short && !memory.needsCollection) return true;
   const bytes = renderedBytes(nextBytes());
-  if (bytes > smallBytes && memory.wantsCollection) return false;
-  return bytes <= room || memory.fits(bytes, bytes);
+  if (bytes > smallBytes && memory.needsCollection) return false;
+  return bytes <= writableBytes || memory.fits(bytes, bytes);
 }
 
 /** Calls `goOn` once when it is worth asking mayRead() again. The returned function takes that back. */
@@ -45,9 +45,9 @@ export function whenReadable(
   nextBytes: () => number,
   goOn: () => void,
 ): () => void {
-  if (sink.room > 0) return memory.whenRoom(renderedBytes(nextBytes()), goOn);
+  if (sink.writableBytes > 0) return memory.whenFits(renderedBytes(nextBytes()), goOn);
   let wanted = true;
-  sink.whenRoom(() => {
+  sink.whenWritable(() => {
     if (wanted) goOn();
   });
   return () => {
@@ -80,12 +80,12 @@ export async function holdWhenRoom({ share, ...options }: SingleRead, wanted: nu
   // What is larger than the budget allows goes alone.
   const bytes = Math.min(wanted, memory.limit / 2);
   const nextBytes = (): number => bytes;
-  const mustWait = (): boolean => bytes > smallBytes && memory.wantsCollection;
-  while (sink.room === 0 || mustWait() || !memory.fits(bytes, bytes)) {
+  const mustWait = (): boolean => bytes > smallBytes && memory.needsCollection;
+  while (sink.writableBytes === 0 || mustWait() || !memory.fits(bytes, bytes)) {
     await waitToRead({ ...options, nextBytes });
   }
   share.hold(bytes);
-  memory.spend(copiesMade * bytes);
+  memory.addReadGarbage(copiesMade * bytes);
 }
 
 /**
@@ -111,7 +111,7 @@ export async function waitToRead({
     const onAbort = (): void => done(() => reject(faultOfAbort(signal)));
     signal.addEventListener("abort", onAbort, { once: true });
     const noMemory = (): void => done(() => reject(memory.refusal("out")));
-    const timer = sink.room > 0 && waitMs !== undefined ? clock.after(waitMs, noMemory) : undefined;
+    const timer = sink.writableBytes > 0 && waitMs !== undefined ? clock.after(waitMs, noMemory) : undefined;
     const stop = whenReadable(sink, memory, nextBytes, () => done(resolve));
   });
 }
@@ -144,7 +144,7 @@ export class ReadHold {
     this.#unpin();
     this.#buffer = buffer;
     this.#reserve(Math.ceil(encodedShare * length));
-    this.#memory.spend(copiesMade * length);
+    this.#memory.addReadGarbage(copiesMade * length);
     this.#share.attribute(length);
   }
 

@@ -126,7 +126,7 @@ class ReadSteps implements Disposable {
         return "caught-up";
       }
       const woken = await this.#wait();
-      if (woken === "late" && sink.room > 0) return "heartbeat";
+      if (woken === "late" && sink.writableBytes > 0) return "heartbeat";
       if (woken === false) return undefined;
     }
     if (!endsAtEnd || this.#told) return undefined;

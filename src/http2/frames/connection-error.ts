@@ -1,8 +1,9 @@
 /**
- * Why a connection cannot go on (RFC 9113 §5.4.1): the peer is told by GOAWAY, with the message as debug data.
+ * A connection error (RFC 9113 §5.4.1). The connection sends GOAWAY with `code` and the message as debug data, and
+ * ends.
  */
 export class ConnectionError extends Error {
-  /** Of RFC 9113 §7. */
+  /** An error code of RFC 9113 §7. */
   readonly code: number;
 
   constructor(code: number, message: string) {

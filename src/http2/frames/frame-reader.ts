@@ -1,91 +1,96 @@
 /**
- * Bytes of a connection cut into the preface and frames, in chunks of any size.
+ * Splits the bytes of a connection into the preface and frames (RFC 9113 §3.4 and §4).
  *
  *   connection := preface frame*
  *
- * Frames are handed on where they lie in the chunk. One that spans chunks is put together, but DATA without padding is
- * handed on in pieces. Each byte is copied at most once, and only the beginning of one frame is held. Pure.
+ * Chunks may have any size. A frame within a chunk is passed on as a view of it. A frame that spans chunks is joined
+ * first, but unpadded DATA is passed on in pieces as it arrives. Each byte is copied at most once, and only the
+ * incomplete part of one frame is kept.
  */
 import { ConnectionError } from "./connection-error.ts";
 import { errorCode, frameFlag, frameHeadBytes, framePayloadMax, frameType } from "./frames.ts";
 import { PartialBytes } from "./partial-bytes.ts";
 
-const nothing: Buffer = Buffer.alloc(0);
+const empty: Buffer = Buffer.alloc(0);
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export interface FrameSink {
-  /** A frame, or a piece of a DATA frame: END_STREAM comes with the last one. */
+  /** Takes a frame, or a piece of a DATA frame. END_STREAM is set on the last piece only. */
   onFrame(type: number, flags: number, id: number, payload: Buffer): void;
-  /** DATA may come in pieces now; else its frame is an error, which is found when it is whole. */
+  /** True if DATA may come in pieces. False where DATA is an error: the whole frame is needed to report it. */
   takesPieces(): boolean;
-  /** No frame is wanted now; what is left waits for the next read(). */
+  /** True if no frame is wanted now. The rest waits for the next read(). */
   isFull(): boolean;
 }
 
 export class FrameReader {
   readonly #sink: FrameSink;
   readonly #partial = new PartialBytes();
-  #rest: Buffer = nothing;
+  #rest: Buffer = empty;
   #prefaceDone = false;
   /** The DATA frame whose payload is arriving. */
-  readonly #data = { id: 0, flags: 0, left: 0 };
+  readonly #data = { id: 0, flags: 0, bytesLeft: 0 };
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
   }
 
-  /** Whole frames are left over, for which the sink was full. */
+  /** True if bytes are left because the sink was full. */
   get hasRest(): boolean {
     return this.#rest.length > 0;
   }
 
-  /** A preface, or a frame that does not come in pieces, has begun and is not complete. */
+  /** True while the preface, or a frame that does not come in pieces, is incomplete. */
   get hasPartial(): boolean {
     return this.#partial.length > 0 || !this.#prefaceDone;
   }
 
-  /** Takes `chunk` behind what was left over. Throws ConnectionError. */
-  read(chunk: Buffer = nothing): void {
+  /**
+   * Reads what was left, then `chunk`.
+   * @throws ConnectionError if the preface is wrong or a frame is larger than framePayloadMax
+   */
+  read(chunk: Buffer = empty): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    this.#rest = nothing;
+    this.#rest = empty;
     const partial = this.#partial;
     let at = 0;
     while (partial.length > 0 && at < bytes.length && !this.#sink.isFull()) {
-      const part = bytes.subarray(at, at + this.#wanted(partial.view) - partial.length);
+      const part = bytes.subarray(at, at + this.#wantedBytes(partial.view) - partial.length);
       partial.add(part);
       at += part.length;
-      if (partial.length === this.#wanted(partial.view)) this.#readWhole(partial.take());
+      if (partial.length === this.#wantedBytes(partial.view)) this.#readFrames(partial.take());
     }
     if (at === bytes.length) return;
     const left = at === 0 ? bytes : bytes.subarray(at);
     if (this.#sink.isFull()) this.#rest = left;
-    else this.#readWhole(left);
+    else this.#readFrames(left);
   }
 
-  /** How many bytes the piece that begins so has, as far as can be told: a frame's head, a frame, the preface. */
-  #wanted(begun: Buffer): number {
+  /** The size of the item whose first bytes are `first`, as far as they show it: frame head, frame or preface. */
+  #wantedBytes(first: Buffer): number {
     if (!this.#prefaceDone) return preface.length;
-    if (begun.length < frameHeadBytes || this.#comesInPieces(begun, 0)) return frameHeadBytes;
-    return frameHeadBytes + frameLength(begun, 0);
+    if (first.length < frameHeadBytes || this.#comesInPieces(first, 0)) return frameHeadBytes;
+    return frameHeadBytes + payloadBytes(first, 0);
   }
 
-  /** The frame whose head stands at `at` may be handed on as it arrives. */
+  /** True if the frame whose head is at `at` may be passed on as it arrives. */
   #comesInPieces(bytes: Buffer, at: number): boolean {
-    const isBare = bytes[at + 3] === frameType.data && !((bytes[at + 4] as number) & frameFlag.padded);
-    return isBare && this.#sink.takesPieces();
+    const isUnpaddedData =
+      bytes[at + 3] === frameType.data && !((bytes[at + 4] as number) & frameFlag.padded);
+    return isUnpaddedData && this.#sink.takesPieces();
   }
 
-  /** Takes at least one piece. A beginning is copied, so that the chunk it came in can go. */
-  #readWhole(bytes: Buffer): void {
+  /** Takes all frames of `bytes`. An incomplete frame at the end is copied, so that the chunk can be freed. */
+  #readFrames(bytes: Buffer): void {
     let at = this.#prefaceDone ? 0 : this.#readPreface(bytes);
     if (!this.#prefaceDone) {
       this.#partial.add(bytes);
       return;
     }
-    if (this.#data.left > 0) at = this.#readData(bytes, at);
+    if (this.#data.bytesLeft > 0) at = this.#readData(bytes, at);
     while (at + frameHeadBytes <= bytes.length) {
       const start = at + frameHeadBytes;
-      const end = start + frameLength(bytes, at);
+      const end = start + payloadBytes(bytes, at);
       const flags = bytes[at + 4] as number;
       const id = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
       if (end <= bytes.length) {
@@ -94,7 +99,7 @@ export class FrameReader {
       } else if (this.#comesInPieces(bytes, at)) {
         this.#data.id = id;
         this.#data.flags = flags;
-        this.#data.left = end - start;
+        this.#data.bytesLeft = end - start;
         at = this.#readData(bytes, start);
       } else break;
       if (at < bytes.length && this.#sink.isFull()) {
@@ -105,30 +110,32 @@ export class FrameReader {
     if (at < bytes.length) this.#partial.add(bytes.subarray(at));
   }
 
-  /** Hands on the next piece of a DATA frame; answers where it ends. */
+  /** Passes on the next piece of a DATA frame. Returns the position behind it. */
   #readData(bytes: Buffer, at: number): number {
     const data = this.#data;
-    const end = Math.min(bytes.length, at + data.left);
-    data.left -= end - at;
-    const flags = data.left > 0 ? data.flags & ~frameFlag.endStream : data.flags;
+    const end = Math.min(bytes.length, at + data.bytesLeft);
+    data.bytesLeft -= end - at;
+    const flags = data.bytesLeft > 0 ? data.flags & ~frameFlag.endStream : data.flags;
     if (end > at) this.#sink.onFrame(frameType.data, flags, data.id, bytes.subarray(at, end));
     return end;
   }
 
-  /** Answers how many bytes of the preface were there; throws as soon as it cannot be one. */
-  #readPreface(begun: Buffer): number {
-    const bytes = Math.min(begun.length, preface.length);
-    if (!begun.subarray(0, bytes).equals(preface.subarray(0, bytes))) {
-      throw new ConnectionError(errorCode.protocol, "not the preface of HTTP/2");
+  /** Returns how many of the bytes belong to the preface. The first wrong byte is an error. */
+  #readPreface(first: Buffer): number {
+    const bytes = Math.min(first.length, preface.length);
+    if (!first.subarray(0, bytes).equals(preface.subarray(0, bytes))) {
+      throw new ConnectionError(errorCode.protocol, "the connection does not begin with the HTTP/2 preface");
     }
     this.#prefaceDone = bytes === preface.length;
     return bytes;
   }
 }
 
-/** A frame's payload bytes by its head. */
-function frameLength(bytes: Buffer, at: number): number {
+/** The payload size in the frame head at `at`. */
+function payloadBytes(bytes: Buffer, at: number): number {
   const length = bytes.readUIntBE(at, 3);
-  if (length > framePayloadMax) throw new ConnectionError(errorCode.frameSize, "a frame is too large");
+  if (length > framePayloadMax) {
+    throw new ConnectionError(errorCode.frameSize, `a frame of ${length} bytes is too large`);
+  }
   return length;
 }

@@ -1,14 +1,12 @@
 /**
- * HTTP/2 frames (RFC 9113 §4 and §6): numbers and how a head is written. Pure.
+ * The numbers of HTTP/2 frames (RFC 9113 §4, §6 and §7).
  *
- *   frame := length:u24  type:u8  flags:u8  stream:u31  payload
- *
- * Never: knows what a frame does.
+ *   frame := length:u24  type:u8  flags:u8  stream:u31  payload[length]
  */
-import type { OutBuffer } from "./out-buffer.ts";
 
+/** Length, type, flags and stream id. */
 export const frameHeadBytes = 9;
-/** What everybody must take, and all that we send or allow. */
+/** The default and least SETTINGS_MAX_FRAME_SIZE. The server sends and accepts no larger payload. */
 export const framePayloadMax = 16_384;
 
 export const frameType = {
@@ -47,30 +45,7 @@ export const errorCode = {
   enhanceYourCalm: 11,
 } as const;
 
+/** The largest flow-control window, bytes (RFC 9113 §6.9.1). */
 export const windowMax = 0x7fff_ffff;
-
-/** Writes a frame's head, and room for `inlineBytes` of payload behind it; answers where the payload stands. */
-export function writeFrameHead(
-  out: OutBuffer,
-  payloadBytes: number,
-  type: number,
-  flags: number,
-  stream: number,
-  inlineBytes = payloadBytes,
-): number {
-  const at = out.reserve(frameHeadBytes + inlineBytes);
-  const { target } = out;
-  target[at] = payloadBytes >>> 16;
-  target[at + 1] = payloadBytes >>> 8;
-  target[at + 2] = payloadBytes;
-  target[at + 3] = type;
-  target[at + 4] = flags;
-  target.writeUInt32BE(stream, at + 5);
-  return at + frameHeadBytes;
-}
-
-/** A frame whose payload is one 32-bit number: WINDOW_UPDATE, RST_STREAM. */
-export function writeU32Frame(out: OutBuffer, type: number, stream: number, value: number): void {
-  const at = writeFrameHead(out, 4, type, 0, stream);
-  out.target.writeUInt32BE(value, at);
-}
+/** The size of every flow-control window before SETTINGS and WINDOW_UPDATE change it, bytes (RFC 9113 §6.9.2). */
+export const initialWindow = 65_535;

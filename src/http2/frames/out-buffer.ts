@@ -1,28 +1,28 @@
 /**
- * What a connection sends in one turn, gathered: small frames are copied next to each other, large payloads are sent
- * as they are. Pure but for the memory it fills.
- *
- * Never: writes over bytes that were handed out.
+ * Gathers what a connection sends in one turn of the event loop. Small frames are copied next to each other; large
+ * payloads are passed on without a copy. Bytes that were taken are never overwritten.
  */
 
-const slabBytes = 16 * 1024;
-/** Payloads from here on are not worth copying. */
+const blockBytes = 16 * 1024;
+/** Larger payloads are not copied. */
 const copyBytesMax = 2048;
 
 export class OutBuffer {
-  #slab = Buffer.allocUnsafeSlow(0);
-  /** Of the slab: what is handed out ends at `#from`, what is gathered at `#to`. */
+  #block = Buffer.allocUnsafeSlow(0);
+  /** In #block: bytes before #from were passed on, bytes before #to are written. */
   #from = 0;
   #to = 0;
   #chunks: Uint8Array[] = [];
-  /** Gathered and not yet handed out. */
+  /** Bytes that were gathered since the last take(). */
   bytes = 0;
 
-  /** Room for so many bytes, at most a slab's half; the caller fills it whole at the answered place of `target`. */
+  /**
+   * Reserves bytes, at most half a block (8 KiB). Returns their position in `target`; the caller must fill all of them.
+   */
   reserve(bytes: number): number {
-    if (this.#to + bytes > this.#slab.length) {
+    if (this.#to + bytes > this.#block.length) {
       this.#closeRun();
-      this.#slab = Buffer.allocUnsafeSlow(slabBytes);
+      this.#block = Buffer.allocUnsafeSlow(blockBytes);
       this.#from = 0;
       this.#to = 0;
     }
@@ -32,16 +32,16 @@ export class OutBuffer {
     return at;
   }
 
-  /** Where reserve() reserves. */
+  /** The memory in which reserve() reserves. */
   get target(): Buffer {
-    return this.#slab;
+    return this.#block;
   }
 
-  /** Adds bytes behind what was gathered. They must not change until they are sent. */
+  /** Appends bytes. They must not change until they are sent. */
   add(payload: Uint8Array): void {
     if (payload.length <= copyBytesMax) {
       const at = this.reserve(payload.length);
-      this.#slab.set(payload, at);
+      this.#block.set(payload, at);
       return;
     }
     this.#closeRun();
@@ -49,7 +49,7 @@ export class OutBuffer {
     this.bytes += payload.length;
   }
 
-  /** Hands everything out. */
+  /** Returns everything that was gathered, in order, and is empty afterwards. */
   take(): readonly Uint8Array[] {
     this.#closeRun();
     const chunks = this.#chunks;
@@ -59,7 +59,7 @@ export class OutBuffer {
   }
 
   #closeRun(): void {
-    if (this.#to > this.#from) this.#chunks.push(this.#slab.subarray(this.#from, this.#to));
+    if (this.#to > this.#from) this.#chunks.push(this.#block.subarray(this.#from, this.#to));
     this.#from = this.#to;
   }
 }

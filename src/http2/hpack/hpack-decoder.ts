@@ -1,86 +1,26 @@
 /**
- * HPACK (RFC 7541): a header block decoded against the connection's table, and blocks written without one. Pure.
- *
- * Never: keeps more than the table's size, answers a list larger than its limit.
+ * Decodes header blocks (RFC 7541) with the dynamic table of one connection. The table holds at most 4,096 bytes, the
+ * default of SETTINGS_HEADER_TABLE_SIZE.
  */
+import { ConnectionError } from "../frames/connection-error.ts";
+import { errorCode } from "../frames/frames.ts";
 import { huffmanDecode } from "./huffman.ts";
+import { type Field, staticTable } from "./static-table.ts";
 
-/** What the peer got wrong: the connection cannot go on, because the tables no longer agree. */
-export class CompressionError extends Error {
+/** A block breaks RFC 7541. The connection cannot go on, because both dynamic tables no longer agree. */
+export class CompressionError extends ConnectionError {
   override readonly name = "CompressionError";
+
+  constructor(message: string) {
+    super(errorCode.compression, message);
+  }
 }
 
-type Field = readonly [name: string, value: string];
-
-const staticTable: readonly Field[] = [
-  [":authority", ""],
-  [":method", "GET"],
-  [":method", "POST"],
-  [":path", "/"],
-  [":path", "/index.html"],
-  [":scheme", "http"],
-  [":scheme", "https"],
-  [":status", "200"],
-  [":status", "204"],
-  [":status", "206"],
-  [":status", "304"],
-  [":status", "400"],
-  [":status", "404"],
-  [":status", "500"],
-  ["accept-charset", ""],
-  ["accept-encoding", "gzip, deflate"],
-  ["accept-language", ""],
-  ["accept-ranges", ""],
-  ["accept", ""],
-  ["access-control-allow-origin", ""],
-  ["age", ""],
-  ["allow", ""],
-  ["authorization", ""],
-  ["cache-control", ""],
-  ["content-disposition", ""],
-  ["content-encoding", ""],
-  ["content-language", ""],
-  ["content-length", ""],
-  ["content-location", ""],
-  ["content-range", ""],
-  ["content-type", ""],
-  ["cookie", ""],
-  ["date", ""],
-  ["etag", ""],
-  ["expect", ""],
-  ["expires", ""],
-  ["from", ""],
-  ["host", ""],
-  ["if-match", ""],
-  ["if-modified-since", ""],
-  ["if-none-match", ""],
-  ["if-range", ""],
-  ["if-unmodified-since", ""],
-  ["last-modified", ""],
-  ["link", ""],
-  ["location", ""],
-  ["max-forwards", ""],
-  ["proxy-authenticate", ""],
-  ["proxy-authorization", ""],
-  ["range", ""],
-  ["referer", ""],
-  ["refresh", ""],
-  ["retry-after", ""],
-  ["server", ""],
-  ["set-cookie", ""],
-  ["strict-transport-security", ""],
-  ["transfer-encoding", ""],
-  ["user-agent", ""],
-  ["vary", ""],
-  ["via", ""],
-  ["www-authenticate", ""],
-];
-
-/** What each entry costs besides its octets (RFC 7541 §4.1). */
+/** What an entry counts besides its octets (RFC 7541 §4.1). */
 const entryOverhead = 32;
-/** The table that we allow, as in SETTINGS_HEADER_TABLE_SIZE's default. */
+/** The default of SETTINGS_HEADER_TABLE_SIZE, which the server does not change. */
 const tableBytesMax = 4096;
-/** A block may begin with so many size updates: the smallest size in between, and the last (RFC 7541 §4.2). */
+/** Size updates at the beginning of a block: the smallest size in between, and the last one (RFC 7541 §4.2). */
 const sizeUpdatesMax = 2;
 
 const sizeOf = ([name, value]: Field): number => name.length + value.length + entryOverhead;
@@ -91,19 +31,22 @@ export class HpackDecoder {
   #tableBytes = 0;
   #tableLimit = tableBytesMax;
   readonly #listBytesMax: number;
-  /** Raised by every change of the table: two equal blocks mean the same while it stands. */
+  /** Grows with every change of the table. Equal blocks have equal fields while it stays the same. */
   generation = 0;
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
-  /** Of the block under way; none is allowed behind a field. */
+  /** Of the current block. None is allowed behind a field. */
   #sizeUpdatesLeft = 0;
 
-  /** Header lists larger than this, counted as RFC 9113 §10.5.1 does, answer undefined. */
+  /** `listBytesMax` limits a header list, counted as in RFC 9113 §6.5.2: names, values and 32 bytes for each field. */
   constructor(listBytesMax: number) {
     this.#listBytesMax = listBytesMax;
   }
 
-  /** The fields of a whole block in order; undefined when there is too much of it. Throws CompressionError. */
+  /**
+   * Returns the fields of a whole block in order, or undefined if the header list is too large.
+   * @throws CompressionError
+   */
   decode(block: Uint8Array): Field[] | undefined {
     const fields: Field[] = [];
     let listBytes = 0;
@@ -115,7 +58,7 @@ export class HpackDecoder {
       if (field === undefined) continue;
       this.#sizeUpdatesLeft = 0;
       listBytes += sizeOf(field);
-      // Decoded to the end all the same: the table must follow the peer's.
+      // A list that is too large is decoded to its end, so that the table stays equal to the client's.
       if (listBytes <= this.#listBytesMax) fields.push(field);
     }
     return listBytes <= this.#listBytesMax ? fields : undefined;
@@ -132,7 +75,7 @@ export class HpackDecoder {
     if (byte & 0x20) {
       const limit = this.#readInteger(5);
       if (this.#sizeUpdatesLeft-- === 0 || limit > tableBytesMax) {
-        throw new CompressionError("a table size that was not allowed");
+        throw new CompressionError("a table size update is not allowed here or too large");
       }
       this.#tableLimit = limit;
       this.generation++;
@@ -151,7 +94,7 @@ export class HpackDecoder {
   #entry(index: number): Field {
     const field =
       index <= staticTable.length ? staticTable[index - 1] : this.#table[index - 1 - staticTable.length];
-    if (field === undefined) throw new CompressionError("an index beyond the tables");
+    if (field === undefined) throw new CompressionError(`index ${index} is beyond the tables`);
     return field;
   }
 
@@ -163,7 +106,7 @@ export class HpackDecoder {
     this.#tableBytes += sizeOf(field);
   }
 
-  /** Makes room for so many bytes. */
+  /** Removes the oldest entries until `bytes` more fit. */
   #evict(bytes: number): void {
     while (this.#table.length > 0 && this.#tableBytes + bytes > this.#tableLimit) {
       this.#tableBytes -= sizeOf(this.#table.pop() as Field);
@@ -177,65 +120,26 @@ export class HpackDecoder {
     if (value < mask) return value;
     for (let shift = 0; shift <= 21; shift += 7) {
       const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw new CompressionError("an integer cut off");
+      if (byte === undefined) throw new CompressionError("the block ends within an integer");
       value += (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }
-    throw new CompressionError("an integer out of all proportion");
+    throw new CompressionError("an integer is too large");
   }
 
   /** RFC 7541 §5.2. */
   #readString(): string {
     const coded = (this.#bytes[this.#at] ?? 0) & 0x80;
-    if (this.#at >= this.#bytes.length) throw new CompressionError("a string cut off");
+    if (this.#at >= this.#bytes.length) throw new CompressionError("the block ends within a string");
     const length = this.#readInteger(7);
     const start = this.#at;
     const end = start + length;
-    if (end > this.#bytes.length) throw new CompressionError("a string cut off");
+    if (end > this.#bytes.length) throw new CompressionError("the block ends within a string");
     this.#at = end;
     if (coded === 0)
       return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, length).toString("latin1");
     const text = huffmanDecode(this.#bytes, start, end);
-    if (text === undefined) throw new CompressionError("a string that is not Huffman code");
+    if (text === undefined) throw new CompressionError("a string is not valid Huffman code");
     return text;
   }
-}
-
-/** Indexes of names in the static table, for what we send. */
-const staticNames = new Map(staticTable.map(([name], at) => [name, at + 1] as const).reverse());
-const staticFields = new Map(staticTable.map(([name, value], at) => [`${name}\n${value}`, at + 1] as const));
-
-/** A block of these fields, which changes no table: it may be kept and sent on any connection. */
-export function encodeBlock(fields: Iterable<Field>): Buffer {
-  const bytes: number[] = [];
-  for (const [name, value] of fields) {
-    const whole = staticFields.get(`${name}\n${value}`);
-    if (whole !== undefined) {
-      writeInteger(bytes, 0x80, 7, whole);
-      continue;
-    }
-    const named = staticNames.get(name);
-    writeInteger(bytes, 0, 4, named ?? 0);
-    if (named === undefined) writeString(bytes, name);
-    writeString(bytes, value);
-  }
-  return Buffer.from(bytes);
-}
-
-function writeInteger(bytes: number[], pattern: number, prefix: number, value: number): void {
-  const mask = (1 << prefix) - 1;
-  if (value < mask) {
-    bytes.push(pattern | value);
-    return;
-  }
-  bytes.push(pattern | mask);
-  let rest = value - mask;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
-  bytes.push(rest);
-}
-
-function writeString(bytes: number[], text: string): void {
-  const raw = Buffer.from(text, "latin1");
-  writeInteger(bytes, 0, 7, raw.length);
-  for (const byte of raw) bytes.push(byte);
 }

@@ -1,11 +1,9 @@
 /**
- * The Huffman code of HPACK (RFC 7541, appendix B), decoding only: our own headers are sent plain. The code is
- * canonical, so the lengths alone define it. Pure.
- *
- * Never: encodes.
+ * Decodes the Huffman code of HPACK (RFC 7541, appendix B). The server sends no Huffman code, so there is no encoder.
+ * The code is canonical: the code lengths alone define it.
  */
 
-/** Code length of each byte value, in bits; the end-of-string symbol has 30. */
+/** The code length of each byte value in bits. The end-of-string symbol has 30 bits. */
 const lengths: readonly number[] = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28,
   28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7,
@@ -19,9 +17,7 @@ const lengths: readonly number[] = [
 ];
 const endOfString = 256;
 
-/**
- * The code as a tree in one array: node n has its children at 2n and 2n+1; a child below zero is the symbol −1−child.
- */
+/** The code as a binary tree. The children of node n are at 2n and 2n+1; a negative child is the symbol −1−child. */
 const tree = buildTree();
 
 function buildTree(): Int16Array {
@@ -52,7 +48,7 @@ function lengthOf(symbol: number): number {
   return symbol === endOfString ? 30 : (lengths[symbol] as number);
 }
 
-/** The text coded in `bytes[start … end)`, bytes as Latin-1; undefined when it is no valid coding. */
+/** Decodes `bytes[start … end)` to Latin-1 text. Returns undefined if it is not valid Huffman code. */
 export function huffmanDecode(bytes: Uint8Array, start: number, end: number): string | undefined {
   const out = Buffer.allocUnsafe(Math.ceil(((end - start) * 8) / 5));
   let to = 0;
@@ -77,6 +73,6 @@ export function huffmanDecode(bytes: Uint8Array, start: number, end: number): st
       allOnes = true;
     }
   }
-  // Padding is at most seven bits, the first ones of the end-of-string symbol: all of them ones.
+  // Padding has at most seven bits. They are the first bits of the end-of-string symbol, which are all ones.
   return depth <= 7 && allOnes ? out.toString("latin1", 0, to) : undefined;
 }

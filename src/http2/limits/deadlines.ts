@@ -1,91 +1,93 @@
 /**
- * How long one HTTP/2 connection may take over what it has begun, as HTTP/1.1 limits it. All times are monotonic.
+ * The time limits of one HTTP/2 connection, the same as those of HTTP/1.1. All times are monotonic milliseconds.
  *
  *   preface, frame, header block   headersMs from its first byte to its last
- *   body of a request              requestMs from its headers to END_STREAM, unless the call may last
- *   end of an answer               requestMs until the client has granted the window for it
- *   no stream                      idleMs since the last one ended
+ *   request body                   requestMs from its headers to END_STREAM, unless the method streams requests
+ *   end of a response              requestMs for the client to grant the window for it
+ *   no stream                      idleMs since the last stream ended
  *
- * Streams of one kind share a limit, so the first that began is the first that is late.
+ * Streams of one kind have the same limit, so the stream that began first is late first.
  */
 
 export interface TimeLimits {
-  /** From the first byte of the preface, a frame or a header block to its end. */
+  /** From the first byte of the preface, a frame or a header block to its end. Default 10,000. */
   readonly headersMs: number;
-  /** From the headers of a request to its end. */
+  /** From the headers of a request to its end. Default 300,000. */
   readonly requestMs: number;
-  /** Without a request. */
+  /** Without a stream. Default 65,000. */
   readonly idleMs: number;
 }
 
-/** What is late: the whole connection, or these streams. */
+/** What is late: the connection, because it sends too slowly or is idle, or these streams. */
 export type Late = "slow" | "idle" | readonly number[];
 
 export class Deadlines {
   readonly #limits: TimeLimits;
-  /** The piece that has begun, by its number on the connection, and since when. */
-  #piece: { readonly number: number; readonly sinceMs: number } | undefined;
+  /** The incomplete item (preface, frame or header block): its number on the connection, and when it began. */
+  #item: { readonly number: number; readonly sinceMs: number } | undefined;
   #idleSinceMs: number | undefined;
-  /** By stream, since when, the earliest first. */
+  /** Stream id → when it began to wait for its request body. The earliest is first. */
   readonly #requests = new Map<number, number>();
-  readonly #answers = new Map<number, number>();
+  /** Stream id → when its complete response began to wait for window. The earliest is first. */
+  readonly #responses = new Map<number, number>();
 
   constructor(limits: TimeLimits, nowMs: number) {
     this.#limits = limits;
-    this.#piece = { number: 0, sinceMs: nowMs };
+    this.#item = { number: 0, sinceMs: nowMs };
     this.#idleSinceMs = nowMs;
   }
 
-  /** The piece of this number has begun and is not complete; undefined: none has. */
+  /** Notes that the item with this number is incomplete. Undefined: every item so far is complete. */
   incomplete(number: number | undefined, nowMs: number): void {
-    if (number === undefined) this.#piece = undefined;
-    else if (this.#piece?.number !== number) this.#piece = { number, sinceMs: nowMs };
+    if (number === undefined) this.#item = undefined;
+    else if (this.#item?.number !== number) this.#item = { number, sinceMs: nowMs };
   }
 
+  /** A stream has opened. */
   opened(): void {
     this.#idleSinceMs = undefined;
   }
 
-  /** A stream is over; `left` others are not. */
-  closed(stream: number, left: number, nowMs: () => number): void {
+  /** A stream has closed and `open` others are open. The clock is read only if there is none. */
+  closed(stream: number, open: number, nowMs: () => number): void {
     this.#requests.delete(stream);
-    this.#answers.delete(stream);
-    if (left === 0) this.#idleSinceMs = nowMs();
+    this.#responses.delete(stream);
+    if (open === 0) this.#idleSinceMs = nowMs();
   }
 
-  /** The body of a request is to come. */
+  /** The stream begins to wait for its request body. */
   awaitRequest(stream: number, nowMs: number): void {
     this.#requests.set(stream, nowMs);
   }
 
-  /** It has come, or may take as long as it likes. */
+  /** The request is complete, or has no time limit. */
   requestDone(stream: number): void {
     this.#requests.delete(stream);
   }
 
-  /** The answer is complete and waits for window. */
+  /** The response is complete and waits for window. */
   awaitWindow(stream: number, nowMs: number): void {
-    if (!this.#answers.has(stream)) this.#answers.set(stream, nowMs);
+    if (!this.#responses.has(stream)) this.#responses.set(stream, nowMs);
   }
 
-  /** When the next of all these is late; Infinity when nothing is waited for. */
+  /** When something is late next; Infinity if nothing can be. */
   get dueMs(): number {
     const { headersMs, requestMs, idleMs } = this.#limits;
     return Math.min(
-      this.#piece === undefined ? Infinity : this.#piece.sinceMs + headersMs,
+      this.#item === undefined ? Infinity : this.#item.sinceMs + headersMs,
       this.#idleSinceMs === undefined ? Infinity : this.#idleSinceMs + idleMs,
       earliest(this.#requests) + requestMs,
-      earliest(this.#answers) + requestMs,
+      earliest(this.#responses) + requestMs,
     );
   }
 
-  /** What is late by now. Late streams are not named again. */
+  /** Returns what is late now. A late stream is returned once. */
   late(nowMs: number): Late {
     const { headersMs, requestMs, idleMs } = this.#limits;
-    if (this.#piece !== undefined && nowMs >= this.#piece.sinceMs + headersMs) return "slow";
+    if (this.#item !== undefined && nowMs >= this.#item.sinceMs + headersMs) return "slow";
     if (this.#idleSinceMs !== undefined && nowMs >= this.#idleSinceMs + idleMs) return "idle";
     const streams: number[] = [];
-    for (const waiting of [this.#requests, this.#answers]) {
+    for (const waiting of [this.#requests, this.#responses]) {
       for (const [stream, sinceMs] of waiting) {
         if (nowMs < sinceMs + requestMs) break;
         streams.push(stream);

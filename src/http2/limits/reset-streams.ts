@@ -1,22 +1,21 @@
 /**
- * Streams that were cut while the client was still sending: what it sent before it heard of that is no mistake of
- * its own (RFC 9113 §5.1, "closed"). The latest are remembered, with how much more each may send.
- *
- * Never: grows beyond so many; an older one is a closed stream like any other.
+ * Remembers streams that were reset while the client was still sending. Frames that it sent before it received the
+ * reset are not a mistake (RFC 9113 §5.1, "closed"). Only the latest streams are remembered; an older one is a closed
+ * stream like any other.
  */
 
-/** As many as can be open at once: all of them may be cut in one turn. */
-const rememberedMax = 1024;
+/** The default of streamsMax: all open streams may be reset in one turn. */
+const streamsMax = 1024;
 
-export class CutStreams {
-  /** By id, oldest first. */
+export class ResetStreams {
+  /** Stream id → bytes that the client may still send on it. The oldest is first. Most connections need none. */
   #windows: Map<number, number> | undefined;
 
-  /** We cut this one; so much of its window was left. */
+  /** Adds a stream, with the rest of its receive window. */
   add(id: number, window: number): void {
     this.#windows ??= new Map();
     this.#windows.set(id, window);
-    if (this.#windows.size <= rememberedMax) return;
+    if (this.#windows.size <= streamsMax) return;
     for (const oldest of this.#windows.keys()) {
       this.#windows.delete(oldest);
       break;
@@ -27,14 +26,14 @@ export class CutStreams {
     return this.#windows?.has(id) === true;
   }
 
-  /** The client sent so much more on one we cut; false when that is more than it may. */
+  /** Takes `bytes` of the stream's window. Returns false if the client sent more than it may. */
   spend(id: number, bytes: number): boolean {
     const window = (this.#windows?.get(id) ?? 0) - bytes;
     this.#windows?.set(id, window);
     return window >= 0;
   }
 
-  /** The client says no more on it. */
+  /** The client has ended the stream. */
   delete(id: number): void {
     this.#windows?.delete(id);
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { H2Stream } from "../../../src/http2/h2-stream.ts";
-import { encodeBlock } from "../../../src/http2/hpack/hpack-decoder.ts";
+import { encodeBlock } from "../../../src/http2/hpack/encode-block.ts";
 import { budget, frame, headers, settings, u32, World } from "../../support/h2-harness.ts";
 
 const calm = 11;

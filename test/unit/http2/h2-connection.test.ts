@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { H2Stream } from "../../../src/http2/h2-stream.ts";
-import { encodeBlock } from "../../../src/http2/hpack/hpack-decoder.ts";
+import { encodeBlock } from "../../../src/http2/hpack/encode-block.ts";
 import { budget, frame, headers, request, settings, u32, World } from "../../support/h2-harness.ts";
 
 test("a request comes out and its answer goes out, trailers last", () => {
@@ -229,8 +229,8 @@ test("when the peer is gone every stream's server is told, once", () => {
   world.feed(headers(1), headers(3));
   let told = 0;
   for (const stream of world.streams) stream.onClose = () => told++;
-  world.connection.hangUp();
-  world.connection.hangUp();
+  world.connection.disconnected();
+  world.connection.disconnected();
   assert.equal(told, 2);
 });
 
@@ -355,7 +355,7 @@ test("what is told of the end of a stream may throw: the others hear of theirs",
     };
   };
   world.feed(headers(1), headers(3));
-  world.connection.hangUp();
+  world.connection.disconnected();
   assert.equal(told, 2);
   assert.equal(world.failures.length, 2);
 });

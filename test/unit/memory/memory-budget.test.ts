@@ -48,7 +48,7 @@ test("a share that is refused keeps what it had, and gives it back", () => {
 test("what stands by itself takes half of the budget at most", () => {
   const { memory } = budget();
   let count = 0;
-  for (; memory.mayStand(16 * KiB); count++) memory.count("standing", 16 * KiB);
+  for (; memory.mayOpenCall(16 * KiB); count++) memory.count("standing", 16 * KiB);
   assert.equal(count, limit / 2 / (16 * KiB));
   memory.share("in").hold(smallBytes);
   assert.equal(memory.mayConnect(16 * KiB), true, "calls leave room for connections");
@@ -143,10 +143,10 @@ test("a reader that waits for memory is woken when there is room, in the order o
   const large = memory.share("in");
   large.hold(0.75 * limit);
   const woken: string[] = [];
-  memory.whenRoom(200 * KiB, () => woken.push("first"));
-  memory.whenRoom(200 * KiB, () => woken.push("second"));
-  const stop = memory.whenRoom(200 * KiB, () => woken.push("gone"));
-  memory.whenRoom(8 * KiB, () => woken.push("small"));
+  memory.whenFits(200 * KiB, () => woken.push("first"));
+  memory.whenFits(200 * KiB, () => woken.push("second"));
+  const stop = memory.whenFits(200 * KiB, () => woken.push("gone"));
+  memory.whenFits(8 * KiB, () => woken.push("small"));
   stop();
   pass(1);
   assert.deepEqual(woken, ["small"]);

@@ -15,7 +15,7 @@ test("a wait that ends without the record names the end of the log as it is then
   await append();
   const plan = { start: { offset: 5 }, waitMs: 1000, freshness: {} };
   const memory = new MemoryBudget({ limit: 2 ** 20, clock });
-  const sink = { room: 1, whenRoom: () => undefined };
+  const sink = { writableBytes: 1, whenWritable: () => undefined };
   const room = { sink, memory, clock, signal: new AbortController().signal, share: memory.share("out") };
   const answer = readOne(log, plan, room);
   const ended = answer.then(

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { CompressionError, encodeBlock, HpackDecoder } from "../../../../src/http2/hpack/hpack-decoder.ts";
+import { encodeBlock } from "../../../../src/http2/hpack/encode-block.ts";
+import { CompressionError, HpackDecoder } from "../../../../src/http2/hpack/hpack-decoder.ts";
 
 const decode = (decoder: HpackDecoder, hex: string) =>
   decoder.decode(Buffer.from(hex.replaceAll(" ", ""), "hex"));

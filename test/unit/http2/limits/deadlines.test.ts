@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeBlock } from "../../../../src/http2/hpack/hpack-decoder.ts";
+import { encodeBlock } from "../../../../src/http2/hpack/encode-block.ts";
 import { Deadlines } from "../../../../src/http2/limits/deadlines.ts";
 import { frame, headers, preface, request, settings, u32, World } from "../../../support/h2-harness.ts";
 
@@ -113,7 +113,7 @@ test("a request whose body does not come is answered as late, or cut; the connec
   const world = new World({ times: limits });
   const told: number[] = [];
   world.serve = (stream) => {
-    if (stream.id === 1) stream.onLate = () => told.push(stream.id);
+    if (stream.id === 1) stream.onTimeout = () => told.push(stream.id);
     if (stream.id === 5) stream.allowLongRequest();
   };
   world.feed(headers(1), headers(3), headers(5), headers(7, true));

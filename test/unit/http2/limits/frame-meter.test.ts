@@ -1,42 +1,63 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ConnectionError } from "../../../../src/http2/frames/connection-error.ts";
 import { FrameMeter } from "../../../../src/http2/limits/frame-meter.ts";
 
 const budget = { burst: 10, savedMax: 30, perSecond: 2 };
 
-/** How many single units it takes until the meter says no. */
-function spendable(meter: FrameMeter, nowMs: number): number {
-  for (let units = 0; ; units++) if (!meter.charge(1, nowMs)) return units;
+/** A meter with a clock that the test sets. */
+function meterAt(nowMs: number) {
+  const time = { nowMs };
+  const meter = new FrameMeter(budget, time);
+  const charge = (): boolean => {
+    try {
+      meter.charge(1);
+      return true;
+    } catch (thrown) {
+      assert.ok(thrown instanceof ConnectionError);
+      assert.equal(thrown.code, 11);
+      return false;
+    }
+  };
+  /** How many units the meter allows. */
+  const spend = (): number => {
+    for (let units = 0; ; units++) if (!charge()) return units;
+  };
+  return { time, meter, charge, spend };
 }
 
-test("a connection may spend its burst before it earned anything, and no more", () => {
-  assert.equal(spendable(new FrameMeter(budget, 0), 0), 10);
+test("a connection may spend its burst before it has earned anything", () => {
+  assert.equal(meterAt(0).spend(), 10);
 });
 
-test("what is earned can be saved up to a limit", () => {
-  const meter = new FrameMeter(budget, 0);
+test("earned units are saved up to a limit", () => {
+  const { meter, spend } = meterAt(0);
   meter.earn(5);
-  assert.equal(spendable(meter, 0), 15);
-  const rich = new FrameMeter(budget, 0);
-  for (let at = 0; at < 100; at++) rich.earn(3);
-  assert.equal(spendable(rich, 0), 30);
+  assert.equal(spend(), 15);
+  const rich = meterAt(0);
+  for (let at = 0; at < 100; at++) rich.meter.earn(3);
+  assert.equal(rich.spend(), 30);
 });
 
-test("time earns fractions of a unit, also when it is asked often", () => {
-  const meter = new FrameMeter(budget, 0);
-  for (let at = 0; at < 10; at++) assert.equal(meter.charge(1, 0), true);
-  for (let nowMs = 500; nowMs <= 60_000; nowMs += 500) assert.equal(meter.charge(1, nowMs), true, `${nowMs}`);
-  assert.equal(meter.charge(1, 60_100), false, "a tenth of a second is a fifth of a unit");
+test("time earns fractions of a unit, even if the meter is charged often", () => {
+  const { time, charge } = meterAt(0);
+  for (let at = 0; at < 10; at++) assert.equal(charge(), true);
+  for (time.nowMs = 500; time.nowMs <= 60_000; time.nowMs += 500) {
+    assert.equal(charge(), true, `${time.nowMs}`);
+  }
+  time.nowMs = 60_100;
+  assert.equal(charge(), false, "a tenth of a second earns a fifth of a unit");
 });
 
-test("time refills no more than the burst", () => {
-  const meter = new FrameMeter(budget, 0);
-  assert.equal(spendable(meter, 0), 10);
-  assert.equal(spendable(meter, 3_600_000), 10);
+test("time refills the balance up to the burst", () => {
+  const { time, spend } = meterAt(0);
+  assert.equal(spend(), 10);
+  time.nowMs = 3_600_000;
+  assert.equal(spend(), 10);
 });
 
-test("what is owed is noticed by the next charge", () => {
-  const meter = new FrameMeter(budget, 0);
+test("owed units make the next charge fail", () => {
+  const { meter, charge } = meterAt(0);
   meter.owe(10);
-  assert.equal(meter.charge(1, 0), false);
+  assert.equal(charge(), false);
 });
