@@ -1,6 +1,4 @@
-/**
- * An H2Connection without a socket for unit tests: frames in, frames out, a clock that the test sets.
- */
+/** Runs an H2Connection without a socket for unit tests: frames in, frames out, and a clock that the test sets. */
 import { H2Connection } from "../../src/http2/h2-connection.ts";
 import type { H2Stream } from "../../src/http2/h2-stream.ts";
 import { encodeBlock } from "../../src/http2/hpack/encode-block.ts";
@@ -48,18 +46,18 @@ export const budget = (burst: number, perSecond = 0): H2Limits["frames"] => ({
   perSecond,
 });
 
-/** A connection, what it sent as frames, and the streams it opened. */
-export class World {
+/** A connection, the frames that it sent, and the streams that it opened. */
+export class H2Harness {
   readonly streams: H2Stream[] = [];
   readonly failures: unknown[] = [];
-  /** Serves a request as soon as it comes. */
+  /** Called for each request. */
   serve: ((stream: H2Stream) => void) | undefined;
   closed = false;
   nowMs = 0;
   readonly connection: H2Connection;
   #sent: Buffer = Buffer.alloc(0);
 
-  /** `first` is what the client begins with. */
+  /** `first` is what the client sends first. */
   constructor(limits: Partial<H2Limits> = {}, first: Buffer = Buffer.concat([preface, settings()])) {
     this.connection = new H2Connection(
       {
@@ -84,7 +82,7 @@ export class World {
     for (let all = this.connection.feed(Buffer.concat(frames)); !all; ) all = this.connection.proceed();
   }
 
-  /** Frames sent since the last look. */
+  /** The frames that were sent since the last call. */
   sent(): { type: number; flags: number; stream: number; payload: Buffer }[] {
     this.#sent = Buffer.concat(this.connection.out.take());
     const frames = [];
@@ -102,7 +100,7 @@ export class World {
   }
 
   /** The code of the GOAWAY that ended the connection. */
-  goneWith(): number | undefined {
+  goAwayCode(): number | undefined {
     const goAway = this.sent().find(({ type }) => type === 7);
     return this.closed ? goAway?.payload.readUInt32BE(4) : undefined;
   }

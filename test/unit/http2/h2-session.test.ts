@@ -6,10 +6,10 @@ import { noLogger } from "../../../src/lib/telemetry.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
 import { frame, headers, preface, settings } from "../../support/h2-harness.ts";
 
-/** A session on a socket that the test speaks for, with a clock that it moves. */
-class World {
+/** A session on a socket and a clock that the test controls. */
+class SessionHarness {
   nowMs = 0;
-  /** What each chunk costs. */
+  /** How long serving a request or writing a chunk takes. */
   costMs = 0;
   readonly soon: (() => void)[] = [];
   readonly timers: { readonly dueMs: number; readonly callback: () => void }[] = [];
@@ -57,42 +57,42 @@ class World {
   }
 }
 
-test("a socket that hands out chunk after chunk in one turn is paused when they took 5 ms, until the next", () => {
-  const world = new World();
-  world.nextTurn();
-  world.costMs = 2;
+test("a socket whose chunks take 5 ms of one turn is paused until the next turn", () => {
+  const harness = new SessionHarness();
+  harness.nextTurn();
+  harness.costMs = 2;
   let chunks = 0;
-  for (let id = 1; !world.socket.isPaused(); id += 2, chunks++) {
+  for (let id = 1; !harness.socket.isPaused(); id += 2, chunks++) {
     assert.ok(chunks < 32);
-    world.socket.emit("data", headers(id));
+    harness.socket.emit("data", headers(id));
   }
   assert.equal(chunks, 3);
-  world.nextTurn();
-  assert.equal(world.socket.isPaused(), false);
-  // In a turn of its own each of them may go on.
+  harness.nextTurn();
+  assert.equal(harness.socket.isPaused(), false);
+  // A chunk in its own turn does not pause the socket.
   for (let id = 101; id < 201; id += 2) {
-    world.socket.emit("data", headers(id));
-    assert.equal(world.socket.isPaused(), false);
-    world.nextTurn();
+    harness.socket.emit("data", headers(id));
+    assert.equal(harness.socket.isPaused(), false);
+    harness.nextTurn();
   }
 });
 
-test("no timer runs while only tails are open, and whether there are requests is told once each time", async () => {
-  const world = new World();
+test("no timer runs while only tails are open, and onBusy reports each change once", async () => {
+  const harness = new SessionHarness();
   assert.deepEqual(
-    world.timers.map(({ dueMs }) => dueMs),
+    harness.timers.map(({ dueMs }) => dueMs),
     [65_000],
   );
-  world.socket.emit("data", headers(1, true));
-  world.nextTurn();
-  const [timer] = world.timers.splice(0);
-  world.nowMs = 65_000;
+  harness.socket.emit("data", headers(1, true));
+  harness.nextTurn();
+  const [timer] = harness.timers.splice(0);
+  harness.nowMs = 65_000;
   timer?.callback();
-  assert.deepEqual(world.timers, []);
-  world.socket.emit("data", frame(3, 0, 1, Buffer.from([0, 0, 0, 8])));
-  assert.deepEqual(world.busy, [true, false]);
+  assert.deepEqual(harness.timers, []);
+  harness.socket.emit("data", frame(3, 0, 1, Buffer.from([0, 0, 0, 8])));
+  assert.deepEqual(harness.busy, [true, false]);
   assert.deepEqual(
-    world.timers.map(({ dueMs }) => dueMs),
+    harness.timers.map(({ dueMs }) => dueMs),
     [130_000],
   );
 });

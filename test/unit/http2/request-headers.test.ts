@@ -11,7 +11,7 @@ const plain: readonly Field[] = [
   [":authority", "localhost"],
 ];
 const without = (name: string): Field[] => plain.filter(([field]) => field !== name);
-/** The request with this field first, in place of its own of that name; or behind all others. */
+/** The request with this field first instead of its own of that name, or behind all others. */
 const withFirst = (name: string, value: string): Field[] => [[name, value], ...without(name)];
 const withLast = (name: string, value: string): Field[] => [...plain, [name, value]];
 
@@ -59,7 +59,7 @@ test("a request that breaks a rule of RFC 9113 section 8 is malformed", () => {
     assert.equal(requestHeaders(fields), undefined, name);
 });
 
-test("a request within the rules is not", () => {
+test("a request within the rules is valid", () => {
   for (const fields of [
     plain,
     without(":authority"),
@@ -85,7 +85,7 @@ test("a request within the rules is not", () => {
   }
 });
 
-test("trailers hold neither pseudo-header fields nor fields of connections", () => {
+test("trailers contain neither pseudo-header fields nor connection-specific fields", () => {
   assert.equal(areTrailers([["checksum", "1"]]), true);
   for (const field of [":path", "Upper", "connection", "transfer-encoding"])
     assert.equal(areTrailers([[field, "1"]]), false, field);

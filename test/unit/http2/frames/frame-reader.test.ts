@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { FrameReader } from "../../../../src/http2/frames/frame-reader.ts";
 import { frame, preface } from "../../../support/h2-harness.ts";
 
-/** What a reader handed on, pieces of one DATA frame joined. */
+/** Collects the frames of a reader, with the pieces of a DATA frame joined. */
 class Sink {
   readonly frames: string[] = [];
-  /** Frames that are wanted before the next read(). */
+  /** How many frames it takes before the next read(). */
   wanted = Infinity;
   pieces = true;
   #piece = "";
@@ -33,7 +33,7 @@ const bytes = Buffer.concat([
 ]);
 const expected = ["4 0 0 ", "1 4 1 headers", "0 1 1 a long piece of data", "0 9 3 padded", "6 0 0 12345678"];
 
-test("frames are the same in chunks of any size, whether DATA may come in pieces or not", () => {
+test("chunks of any size give the same frames, whether DATA comes in pieces or not", () => {
   for (const pieces of [true, false]) {
     for (let size = 1; size <= bytes.length; size++) {
       const sink = new Sink();
@@ -46,7 +46,7 @@ test("frames are the same in chunks of any size, whether DATA may come in pieces
   }
 });
 
-test("a full sink gets the rest later, in order, also when more arrives meanwhile", () => {
+test("a full sink gets the rest later and in order, even if more arrives meanwhile", () => {
   for (let cut = 1; cut < bytes.length; cut++) {
     const sink = new Sink();
     sink.wanted = 1;
@@ -61,7 +61,7 @@ test("a full sink gets the rest later, in order, also when more arrives meanwhil
   }
 });
 
-test("what is no preface, or a frame too large, is an error as soon as it can be told", () => {
+test("a wrong preface or a frame that is too large is an error at the first byte that shows it", () => {
   assert.throws(() => new Sink().reader.read(Buffer.from("PRI * HTTP/1.1")), /preface/);
   const sink = new Sink();
   sink.reader.read(preface);

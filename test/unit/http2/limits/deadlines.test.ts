@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeBlock } from "../../../../src/http2/hpack/encode-block.ts";
 import { Deadlines } from "../../../../src/http2/limits/deadlines.ts";
-import { frame, headers, preface, request, settings, u32, World } from "../../../support/h2-harness.ts";
+import { frame, H2Harness, headers, preface, request, settings, u32 } from "../../../support/h2-harness.ts";
 
 const limits = { headersMs: 10, requestMs: 300, idleMs: 60 };
 const now = (ms: number) => () => ms;
 
-test("a piece is late from its first byte on, whatever arrives of it; the time of the next one begins with it", () => {
+test("the time of a frame counts from its first byte; the next frame has its own time", () => {
   const deadlines = new Deadlines(limits, 0);
   deadlines.opened();
   assert.equal(deadlines.dueMs, 10);
@@ -21,7 +21,7 @@ test("a piece is late from its first byte on, whatever arrives of it; the time o
   assert.equal(deadlines.dueMs, Infinity);
 });
 
-test("requests are late in the order in which they began, and each once", () => {
+test("requests are late in the order in which they began, each once", () => {
   const deadlines = new Deadlines(limits, 0);
   deadlines.incomplete(undefined, 0);
   deadlines.opened();
@@ -48,7 +48,7 @@ test("a connection is idle from the end of its last stream", () => {
   assert.equal(deadlines.late(260), "idle");
 });
 
-test("a connection without a preface, settings or the rest of a frame or header block is ended", () => {
+test("a connection without a preface, SETTINGS or the rest of a frame or header block ends", () => {
   const begun: Record<string, Buffer> = {
     nothing: Buffer.alloc(0),
     "half a preface": preface.subarray(0, 3),
@@ -56,7 +56,7 @@ test("a connection without a preface, settings or the rest of a frame or header 
     "half a frame": Buffer.concat([preface, settings(), Buffer.of(0, 0)]),
     "half of HEADERS": Buffer.concat([preface, settings(), headers(1).subarray(0, 12)]),
     "a header block without its end": Buffer.concat([preface, settings(), frame(1, 1, 1, request)]),
-    "a header block in crumbs": Buffer.concat([
+    "a header block in small pieces": Buffer.concat([
       preface,
       settings(),
       frame(1, 1, 1, request),
@@ -64,43 +64,43 @@ test("a connection without a preface, settings or the rest of a frame or header 
     ]),
   };
   for (const [name, bytes] of Object.entries(begun)) {
-    const world = new World({ times: limits }, bytes);
-    assert.equal(world.connection.dueMs, 10, name);
-    world.nowMs = 9;
-    world.connection.expire();
-    assert.equal(world.closed, false, name);
-    world.nowMs = 10;
-    world.connection.expire();
-    assert.equal(world.goneWith(), 11, name);
+    const harness = new H2Harness({ times: limits }, bytes);
+    assert.equal(harness.connection.dueMs, 10, name);
+    harness.nowMs = 9;
+    harness.connection.expire();
+    assert.equal(harness.closed, false, name);
+    harness.nowMs = 10;
+    harness.connection.expire();
+    assert.equal(harness.goAwayCode(), 11, name);
   }
 });
 
-test("a drip of CONTINUATION frames does not put off the end of a header block", () => {
-  const world = new World({ times: limits });
-  world.feed(frame(1, 1, 1, request));
-  for (world.nowMs = 1; world.nowMs < 10; world.nowMs++) world.feed(frame(9, 0, 1, Buffer.of(0x82)));
-  world.connection.expire();
-  assert.equal(world.goneWith(), 11);
+test("CONTINUATION frames do not extend the time of a header block", () => {
+  const harness = new H2Harness({ times: limits });
+  harness.feed(frame(1, 1, 1, request));
+  for (harness.nowMs = 1; harness.nowMs < 10; harness.nowMs++) harness.feed(frame(9, 0, 1, Buffer.of(0x82)));
+  harness.connection.expire();
+  assert.equal(harness.goAwayCode(), 11);
 });
 
-test("frames one after the other, each begun before the last ended, are not late", () => {
-  const world = new World({ times: limits });
-  world.feed(headers(1, true));
+test("a frame that begins before the last one ends is not late", () => {
+  const harness = new H2Harness({ times: limits });
+  harness.feed(headers(1, true));
   const ping = frame(6, 0, 0, Buffer.alloc(8));
-  world.feed(ping.subarray(0, 5));
-  for (world.nowMs = 5; world.nowMs < 100; world.nowMs += 5) {
-    world.feed(ping.subarray(5), ping.subarray(0, 5));
-    world.connection.expire();
+  harness.feed(ping.subarray(0, 5));
+  for (harness.nowMs = 5; harness.nowMs < 100; harness.nowMs += 5) {
+    harness.feed(ping.subarray(5), ping.subarray(0, 5));
+    harness.connection.expire();
   }
-  assert.equal(world.closed, false);
+  assert.equal(harness.closed, false);
 });
 
-test("an idle connection is ended in order, one with a quiet tail never", () => {
-  const idle = new World({ times: limits });
+test("an idle connection ends without an error; one with a quiet tail does not end", () => {
+  const idle = new H2Harness({ times: limits });
   idle.nowMs = 60;
   idle.connection.expire();
-  assert.equal(idle.goneWith(), 0);
-  const tail = new World({ times: limits });
+  assert.equal(idle.goAwayCode(), 0);
+  const tail = new H2Harness({ times: limits });
   tail.feed(headers(1, true));
   tail.streams[0]?.respond(encodeBlock([[":status", "200"]]));
   assert.equal(tail.connection.dueMs, Infinity);
@@ -109,45 +109,45 @@ test("an idle connection is ended in order, one with a quiet tail never", () => 
   assert.equal(tail.closed, false);
 });
 
-test("a request whose body does not come is answered as late, or cut; the connection and other streams go on", () => {
-  const world = new World({ times: limits });
-  const told: number[] = [];
-  world.serve = (stream) => {
-    if (stream.id === 1) stream.onTimeout = () => told.push(stream.id);
+test("a request whose body does not arrive is timed out or reset; the other streams go on", () => {
+  const harness = new H2Harness({ times: limits });
+  const timedOut: number[] = [];
+  harness.serve = (stream) => {
+    if (stream.id === 1) stream.onTimeout = () => timedOut.push(stream.id);
     if (stream.id === 5) stream.allowLongRequest();
   };
-  world.feed(headers(1), headers(3), headers(5), headers(7, true));
-  // A drip does not put it off.
-  world.nowMs = 299;
-  world.feed(frame(0, 0, 1, Buffer.of(1)));
-  world.sent();
-  world.nowMs = 300;
-  world.connection.expire();
-  assert.deepEqual(told, [1]);
+  harness.feed(headers(1), headers(3), headers(5), headers(7, true));
+  // A few bytes do not extend its time.
+  harness.nowMs = 299;
+  harness.feed(frame(0, 0, 1, Buffer.of(1)));
+  harness.sent();
+  harness.nowMs = 300;
+  harness.connection.expire();
+  assert.deepEqual(timedOut, [1]);
   assert.deepEqual(
-    world.sent().map(({ type, stream, payload }) => [type, stream, payload.readUInt32BE(0)]),
+    harness.sent().map(({ type, stream, payload }) => [type, stream, payload.readUInt32BE(0)]),
     [[3, 3, 8]],
   );
-  assert.equal(world.connection.streams, 3);
-  // One that was told and does nothing is cut, too.
-  world.nowMs = 600;
-  world.connection.expire();
-  assert.equal(world.connection.streams, 2);
-  assert.equal(world.closed, false);
-  assert.equal(world.connection.dueMs, Infinity);
+  assert.equal(harness.connection.streams, 3);
+  // A stream whose server does nothing in onTimeout is reset later.
+  harness.nowMs = 600;
+  harness.connection.expire();
+  assert.equal(harness.connection.streams, 2);
+  assert.equal(harness.closed, false);
+  assert.equal(harness.connection.dueMs, Infinity);
 });
 
-test("an answer that the client grants no window for is cut in the end", () => {
-  const world = new World({ times: limits });
-  world.feed(settings([4, 0]), headers(1, true));
-  const [stream] = world.streams;
+test("a complete response without window is reset after its time limit", () => {
+  const harness = new H2Harness({ times: limits });
+  harness.feed(settings([4, 0]), headers(1, true));
+  const [stream] = harness.streams;
   stream?.respond(encodeBlock([[":status", "200"]]));
   stream?.write(Buffer.alloc(10));
-  assert.equal(world.connection.dueMs, Infinity, "a tail may wait");
+  assert.equal(harness.connection.dueMs, Infinity, "a tail may wait");
   stream?.end();
-  world.nowMs = 299;
-  world.feed(frame(8, 0, 1, u32(1)));
-  world.nowMs = 300;
-  world.connection.expire();
-  assert.equal(world.connection.streams, 0);
+  harness.nowMs = 299;
+  harness.feed(frame(8, 0, 1, u32(1)));
+  harness.nowMs = 300;
+  harness.connection.expire();
+  assert.equal(harness.connection.streams, 0);
 });
