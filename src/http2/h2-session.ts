@@ -72,7 +72,7 @@ export class H2Session implements H2Host {
       pending: () => socket.writableLength,
       gathered: () => this.connection.out.bytes,
       secure: options.secure === true,
-      cut: () => socket.destroy(),
+      end: () => socket.destroy(),
     });
     socket.on("data", (chunk: Buffer) => this.#guard(() => this.#onData(chunk)));
     socket.on("drain", () => this.#guard(() => this.#onDrain()));

@@ -1,93 +1,69 @@
 /**
- * The memory that requests and answers of all callers may hold together, in bytes. Single messages, streams and
- * connections have limits of their own, but thousands of them have no sum: this is the sum.
- *
- * A share of at most `smallBytes` may use all of the budget, a larger one three quarters of it: small requests go on
- * while large ones are refused. Calls that can last may take half of it, connections and such calls together nine
- * sixteenths; neither takes any of its last eighth. Above five eighths, shares that made no progress for `stalledMs` are cut, the largest first, until the budget is below
- * that again. Nothing runs while the budget is not short.
- *
- * Memory that several shares refer to (one buffer sent to a thousand tails) is pinned by its ArrayBuffer and counts once.
+ * Limits the memory that the requests and responses of all clients hold together, in bytes. Messages, streams and
+ * connections have limits of their own, but thousands of them have no common bound; this is it. DESIGN.md explains the
+ * levels.
  */
 import { Fault } from "../fault.ts";
-import type { Clock, Timer } from "../lib/time/clock.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
+import type { Clock } from "../lib/time/clock.ts";
+import type { BudgetAccount, Evictable, Flow } from "./budget-account.ts";
 import { MemoryShare } from "./memory-share.ts";
-
-/** Which way the bytes go: requests, answers, or neither (connections and streams by themselves). */
-export type Flow = "in" | "out" | "standing";
+import { SpaceQueue } from "./space-queue.ts";
+import { StallSweep } from "./stall-sweep.ts";
 
 export interface BudgetOptions {
   /** Bytes. */
   readonly limit: number;
   readonly clock: Clock;
   /**
-   * Called when much garbage was made or given back: it may be time to collect it. collected() must follow, soon; reads
-   * wait for it once half of the limit is garbage. Default: nothing to wait for.
+   * Called when much garbage was made or much memory released, so that collecting may be worth it. collected() must
+   * follow soon, because large reads wait for it once half of the limit is garbage. Default: collected() at once.
    */
   readonly onGarbage?: () => void;
-  /** A share without progress for so long may be cut while the budget is short. Default 500. */
+  /** A share without progress for this many milliseconds may be evicted while memory is short. Default 500. */
   readonly stalledMs?: number;
 }
 
-/** A share that may be cut. */
-export interface Cuttable {
-  readonly bytes: number;
-  /** Monotonic milliseconds of its last progress. */
-  readonly movedMs: number;
-  cut(): void;
-}
-
-/** Ends what made no progress while memory was short. Nothing was written for it. */
+/** The fault of a request or response that is ended because it made no progress while memory was short. */
 export const stalledFault = (): Fault =>
   new Fault("overloaded", { message: "memory is short, and this request made no progress" });
 
-/** Up to here a share is small, bytes. */
+/** Shares up to this size are small, bytes. */
 export const smallBytes = 64 * 1024;
 
 const stalledMsDefault = 500;
-/** How often stalled shares are looked for while the budget is short, in parts of stalledMs. */
-const sweepsPerStall = 2;
-/** Bounds of one turn of the event loop: waiters that are woken, shares that are cut. */
-const wokenMax = 64;
-const cutsMax = 256;
-const betweenTurnsMs = 5;
 
-interface Waiter {
-  readonly bytes: number;
-  readonly wake: () => void;
-}
-
-export class MemoryBudget {
+export class MemoryBudget implements BudgetAccount {
   readonly limit: number;
-  /** Requests and answers that were refused because the budget was used up. */
+  /** Requests and responses that were refused because the budget was used up. */
   readonly refused = { in: 0, out: 0, standing: 0 };
-  /** Shares that were cut because they made no progress while the budget was short. */
-  cuts = 0;
   readonly #clock: Clock;
-  readonly #stalledMs: number;
   readonly #onGarbage: () => void;
-  /** Bytes that became garbage, or will, since collected() was called; and the most that were held since then. */
+  /** Bytes that have become garbage since collected(), of all kinds and of responses alone. */
   #garbage = 0;
   #readGarbage = 0;
+  /** The highest #total since the last onGarbage() for released memory. */
   #peak = 0;
   readonly #held = { in: 0, out: 0, standing: 0 };
+  /** Pinned buffer → how many pins it has. */
   readonly #pins = new Map<ArrayBufferLike, number>();
-  readonly #cuttable = new Set<Cuttable>();
-  readonly #waitingSmall = new Set<Waiter>();
-  readonly #waitingLarge = new Set<Waiter>();
+  readonly #sweep: StallSweep;
+  readonly #waiting: SpaceQueue;
   #total = 0;
-  #sweep: Timer | undefined;
-  #wakeDue = false;
 
   constructor({ limit, clock, onGarbage, stalledMs = stalledMsDefault }: BudgetOptions) {
     this.limit = limit;
     this.#clock = clock;
-    this.#stalledMs = stalledMs;
     this.#onGarbage = onGarbage ?? (() => this.collected());
+    this.#sweep = new StallSweep({ clock, stalledMs, isShort: () => this.short });
+    this.#waiting = new SpaceQueue({
+      clock,
+      smallBytes,
+      fits: (bytes) => this.fits(bytes, bytes),
+      needsCollection: () => this.needsCollection,
+    });
   }
 
-  /** Held by all shares. */
+  /** Bytes that all shares hold. */
   get bytes(): number {
     return this.#total;
   }
@@ -96,60 +72,58 @@ export class MemoryBudget {
     return this.#held[flow];
   }
 
-  /** More than a quarter is taken: calls that can wait for ever are noted, to be ended when it becomes short. */
+  /** Shares that were evicted because they made no progress while memory was short. */
+  get evictions(): number {
+    return this.#sweep.evictions;
+  }
+
+  /** True above a quarter: calls that can wait without a limit should have a share, so that they can be evicted. */
   get busy(): boolean {
     return this.#total > this.limit / 4;
   }
 
-  /** More than half is taken: keep nothing that is not needed. */
+  /** True above a half: hold nothing that is not needed. */
   get tight(): boolean {
     return this.#total > this.limit / 2;
   }
 
-  /** So much is taken that stalled shares are cut. */
+  /** True above five eighths: stalled shares are evicted. */
   get short(): boolean {
     return this.#total > (this.limit * 5) / 8;
   }
 
-  /** True when a share of `bytes` in all may grow by `more`. */
+  /** True if a share may grow by `more` to `bytes`. */
   fits(more: number, bytes: number): boolean {
     if (bytes <= smallBytes) return this.#total + more <= this.limit;
     return this.#total + more <= (this.limit * 3) / 4;
   }
 
-  /** True when one more call that can last may begin. */
+  /** True if another long-lived call, which takes `bytes`, may begin. */
   mayOpenCall(bytes: number): boolean {
     return this.#mayStand(bytes, this.limit / 2);
   }
 
-  /** True when one more connection may be served. Calls that last leave room for connections. */
+  /** True if another connection may be served. Long-lived calls leave a sixteenth of the budget to connections. */
   mayConnect(bytes: number): boolean {
     return this.#mayStand(bytes, (this.limit * 9) / 16);
   }
 
-  #mayStand(bytes: number, most: number): boolean {
-    return this.#held.standing + bytes <= most && this.#total + bytes <= (this.limit * 7) / 8;
+  #mayStand(bytes: number, standingMax: number): boolean {
+    return this.#held.standing + bytes <= standingMax && this.#total + bytes <= (this.limit * 7) / 8;
   }
 
-  /**
-   * A share that holds nothing yet. `cut` ends what holds the memory; it is called from a timer, and must release the
-   * share.
-   */
-  share(flow: Flow, cut?: () => void): MemoryShare {
-    return new MemoryShare(this, flow, this.#clock, cut);
+  /** Creates an empty share. `evict` ends what holds the memory; it is called from a timer and must release the share. */
+  share(flow: Flow, evict?: () => void): MemoryShare {
+    return new MemoryShare(this, flow, this.#clock, evict);
   }
 
-  /** Calls back once when a share of `bytes` may grow by as much, in the order of asking. The answer takes it back. */
+  /** Calls `wake` once when a share of `bytes` fits, in the order of the calls. The returned function cancels it. */
   whenFits(bytes: number, wake: () => void): () => void {
-    const waiter = { bytes, wake };
-    const queue = bytes <= smallBytes ? this.#waitingSmall : this.#waitingLarge;
-    queue.add(waiter);
-    this.#watch();
-    this.#wakeSoon();
-    return () => queue.delete(waiter);
+    this.#sweep.check();
+    return this.#waiting.wait(bytes, wake);
   }
 
-  /** Counts memory that something refers to, once however often it is pinned. */
+  /** Counts a buffer that something refers to. It counts once, however often it is pinned. */
   pin(buffer: ArrayBufferLike): void {
     const pins = this.#pins.get(buffer) ?? 0;
     this.#pins.set(buffer, pins + 1);
@@ -166,38 +140,33 @@ export class MemoryBudget {
     }
   }
 
-  /** True when pinning this memory adds nothing. */
-  isPinned(buffer: ArrayBufferLike): boolean {
-    return this.#pins.has(buffer);
-  }
-
-  /** So many bytes were allocated for an answer, and will be garbage soon, besides what is counted. */
+  /** Notes that `bytes` were allocated for a response and become garbage soon. Large reads wait for their collection. */
   addReadGarbage(bytes: number): void {
     this.#readGarbage += bytes;
     this.addGarbage(bytes);
   }
 
-  /** The same for a request: no read waits for it. */
+  /** Notes the same for a request. No read waits for it. */
   addGarbage(bytes: number): void {
     this.#garbage += bytes;
     if (this.#garbage > this.limit / 4) this.#onGarbage();
   }
 
-  /** Garbage was collected, or there is memory enough without. */
+  /** Garbage was collected, or there is enough memory without. */
   collected(): void {
     this.#garbage = 0;
     this.#readGarbage = 0;
-    if (this.#waitingSmall.size > 0 || this.#waitingLarge.size > 0) this.#wakeSoon();
+    this.#waiting.onSpace();
   }
 
-  /** Nothing large is to be read or rendered before garbage was collected. */
+  /** True if nothing large should be read or rendered before garbage is collected. */
   get needsCollection(): boolean {
     return this.#readGarbage > this.limit / 2;
   }
 
-  // What shares do.
+  // BudgetAccount, for shares.
 
-  /** Adds to what is held, whatever the limit is. */
+  /** Adds `change` bytes, even beyond the limit. */
   count(flow: Flow, change: number): void {
     this.#held[flow] += change;
     this.#total += change;
@@ -206,87 +175,25 @@ export class MemoryBudget {
       this.#peak = this.#total;
       this.#onGarbage();
     }
-    if (change > 0) this.#watch();
-    else if (this.#waitingSmall.size > 0 || this.#waitingLarge.size > 0) this.#wakeSoon();
+    if (change > 0) this.#sweep.check();
+    else this.#waiting.onSpace();
   }
 
-  /** The fault of what does not fit, which is counted. */
+  /** Counts a refusal and returns its fault. */
   refusal(flow: Flow): Fault {
     this.refused[flow]++;
-    this.#watch();
+    this.#sweep.check();
     return new Fault("overloaded", {
-      message: "requests and answers under way hold all the memory that they may",
+      message: "the memory budget for requests and responses is used up; retry later",
       facts: { limit: this.limit },
     });
   }
 
-  mayCut(share: Cuttable): void {
-    this.#cuttable.add(share);
+  addEvictable(share: Evictable): void {
+    this.#sweep.add(share);
   }
 
-  mayNotCut(share: Cuttable): void {
-    this.#cuttable.delete(share);
-  }
-
-  #watch(): void {
-    if (this.#sweep !== undefined || !this.short) return;
-    this.#sweepIn(this.#stalledMs / sweepsPerStall);
-  }
-
-  #sweepIn(delayMs: number): void {
-    this.#sweep = this.#clock.after(delayMs, () => {
-      this.#sweep = undefined;
-      if (this.#cutStalled()) this.#sweepIn(betweenTurnsMs);
-      else this.#watch();
-    });
-  }
-
-  /** Cuts what stalled, the largest first, until the budget is no longer short. True when there is more to cut. */
-  #cutStalled(): boolean {
-    if (!this.short) return false;
-    const before = this.#clock.monotonicMs() - this.#stalledMs;
-    const stalled: Cuttable[][] = [];
-    for (const share of this.#cuttable) {
-      if (share.movedMs > before) continue;
-      const magnitude = Math.floor(Math.log2(share.bytes));
-      stalled[magnitude] ??= [];
-      stalled[magnitude].push(share);
-    }
-    let cuts = 0;
-    for (let magnitude = stalled.length - 1; magnitude >= 0; magnitude--) {
-      for (const share of stalled[magnitude] ?? []) {
-        if (!this.short) return false;
-        if (cuts++ === cutsMax) return true;
-        this.cuts++;
-        this.#cuttable.delete(share);
-        share.cut();
-      }
-    }
-    return false;
-  }
-
-  #wakeSoon(): void {
-    if (this.#wakeDue) return;
-    this.#wakeDue = true;
-    this.#clock.soon(() => {
-      this.#wakeDue = false;
-      this.#wake();
-    });
-  }
-
-  #wake(): void {
-    let woken = 0;
-    for (const queue of [this.#waitingSmall, this.#waitingLarge]) {
-      for (const waiter of queue) {
-        if (waiter.bytes > smallBytes && this.needsCollection) break;
-        if (!this.fits(waiter.bytes, waiter.bytes)) break;
-        if (woken++ === wokenMax) {
-          this.#wakeSoon();
-          return;
-        }
-        queue.delete(waiter);
-        waiter.wake();
-      }
-    }
+  removeEvictable(share: Evictable): void {
+    this.#sweep.remove(share);
   }
 }

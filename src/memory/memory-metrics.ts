@@ -1,6 +1,7 @@
-/** The memory budget as metrics. */
+/** The metrics of the memory budget. */
 import type { Metrics } from "../lib/telemetry.ts";
-import type { Flow, MemoryBudget } from "./memory-budget.ts";
+import type { Flow } from "./budget-account.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
 
 const flows: readonly Flow[] = ["in", "out", "standing"];
 
@@ -10,20 +11,20 @@ export function observeMemory(metrics: Metrics, memory: MemoryBudget): void {
   metrics.gauge(
     "tailrace.memory.held",
     {
-      description: "Memory that requests (in), answers (out), connections and calls (standing) hold",
+      description: "Memory held by requests (in), responses (out), and connections and calls (standing)",
       unit: "By",
     },
     () => each((flow) => memory.held(flow)),
   );
   metrics.gauge(
     "tailrace.memory.limit",
-    { description: "Memory that requests, answers, connections and calls may hold", unit: "By" },
+    { description: "Memory that requests, responses, connections and calls may hold", unit: "By" },
     () => memory.limit,
   );
   metrics.total(
     "tailrace.memory.refused",
     {
-      description: "Requests refused, and answers not begun, because the memory budget was used up",
+      description: "Requests refused, and responses not begun, because the memory budget was used up",
       unit: "{request}",
     },
     () => each((flow) => memory.refused[flow]),
@@ -31,9 +32,9 @@ export function observeMemory(metrics: Metrics, memory: MemoryBudget): void {
   metrics.total(
     "tailrace.memory.cut",
     {
-      description: "Requests and answers ended because they made no progress while memory was short",
+      description: "Requests and responses ended because they made no progress while memory was short",
       unit: "{request}",
     },
-    () => memory.cuts,
+    () => memory.evictions,
   );
 }

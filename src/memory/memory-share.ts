@@ -1,55 +1,55 @@
-/** What one request, answer or connection holds of the memory budget. */
+/** The part of the memory budget that one request, response or connection holds. */
 import type { Clock } from "../lib/time/clock.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { Cuttable, Flow, MemoryBudget } from "./memory-budget.ts";
+import type { BudgetAccount, Flow } from "./budget-account.ts";
 
-/** A share of less is not worth cutting, bytes. */
-const cutBytesMin = 4 * 1024;
-/** So many bytes moved are progress: a caller that takes or sends a byte at a time has stalled. */
+/** Shares below this many bytes are not worth evicting. */
+const evictableBytesMin = 4 * 1024;
+/** Bytes that must move before they count as progress. A client that moves a byte at a time has stalled. */
 const progressBytes = 16 * 1024;
+/** The least speed of a write that is under way. */
+const bytesPerSecondMin = 1024 * 1024;
 
-/** Slower than this, a write under way has stalled. */
-const leastBytesPerSecond = 1024 * 1024;
-
-export class MemoryShare implements Cuttable, Disposable {
+export class MemoryShare implements Disposable {
+  /** Bytes that the share holds. */
   bytes = 0;
+  /** When it last made progress, monotonic milliseconds. */
   movedMs = 0;
-  readonly #budget: MemoryBudget;
+  readonly #budget: BudgetAccount;
   readonly #flow: Flow;
   readonly #clock: Clock;
-  readonly #cut: (() => void) | undefined;
-  #isCuttable = false;
+  readonly #evict: (() => void) | undefined;
+  #isEvictable = false;
   #moved = 0;
 
-  /** See MemoryBudget.share(). */
-  constructor(budget: MemoryBudget, flow: Flow, clock: Clock, cut: (() => void) | undefined) {
+  /** Made by MemoryBudget.share(). */
+  constructor(budget: BudgetAccount, flow: Flow, clock: Clock, evict: (() => void) | undefined) {
     this.#budget = budget;
     this.#flow = flow;
     this.#clock = clock;
-    this.#cut = cut;
+    this.#evict = evict;
   }
 
-  /** More than half of the budget is taken: keep nothing that is not needed. */
+  /** True if more than half of the budget is used: hold nothing that is not needed. */
   get tight(): boolean {
     return this.#budget.tight;
   }
 
   /**
-   * Holds so many bytes from now on; 0 gives them back.
-   * @throws Fault "overloaded" when there is no room for more; what was held stays counted
+   * Holds `bytes` from now on; 0 releases everything.
+   * @throws Fault "overloaded" if there is no space for more; the share keeps what it held before
    */
   hold(bytes: number): void {
     const more = bytes - this.bytes;
     if (more === 0) return;
     if (more > 0) {
       if (!this.#budget.fits(more, bytes)) throw this.#budget.refusal(this.#flow);
-      // What grows is copied into more room, and came in pieces.
+      // A buffer that grows is copied, and its pieces and the old buffer become garbage.
       this.#budget.addGarbage(more);
     }
     this.count(bytes);
   }
 
-  /** Counts so many bytes, which exist already, whatever the limit is. */
+  /** Counts `bytes` that exist already, even beyond the limit. */
   count(bytes: number): void {
     const more = bytes - this.bytes;
     if (more === 0) return;
@@ -57,22 +57,22 @@ export class MemoryShare implements Cuttable, Disposable {
     this.#budget.count(this.#flow, more);
   }
 
-  /** Notes that the share holds so many bytes that are counted elsewhere, for the order of cutting. */
+  /** Notes that the share holds `bytes` that are counted elsewhere. It affects only the order of eviction. */
   attribute(bytes: number): void {
     this.bytes = bytes;
-    const isCuttable = bytes >= cutBytesMin && this.#cut !== undefined;
-    if (isCuttable === this.#isCuttable) return;
-    this.#isCuttable = isCuttable;
-    if (isCuttable) {
+    const isEvictable = bytes >= evictableBytesMin && this.#evict !== undefined;
+    if (isEvictable === this.#isEvictable) return;
+    this.#isEvictable = isEvictable;
+    if (isEvictable) {
       this.#moved = 0;
       this.movedMs = Math.max(this.movedMs, this.#clock.monotonicMs());
-      this.#budget.mayCut(this);
+      this.#budget.addEvictable(this);
     } else {
-      this.#budget.mayNotCut(this);
+      this.#budget.removeEvictable(this);
     }
   }
 
-  /** So many bytes were sent or received. */
+  /** Notes that `bytes` were sent or received. */
   progress(bytes: number): void {
     this.#moved += bytes;
     if (this.#moved < progressBytes) return;
@@ -80,18 +80,18 @@ export class MemoryShare implements Cuttable, Disposable {
     this.movedMs = Math.max(this.movedMs, this.#clock.monotonicMs());
   }
 
-  /** So many bytes more are under way, of which nothing is heard until the last has gone: they get time for it. */
+  /** Notes that `bytes` more are under way and report nothing until all have left. They get time for 1 MiB/s. */
   expect(bytes: number): void {
-    this.movedMs = this.#clock.monotonicMs() + (1000 * bytes) / leastBytesPerSecond;
+    this.movedMs = this.#clock.monotonicMs() + (1000 * bytes) / bytesPerSecondMin;
   }
 
   [Symbol.dispose](): void {
     this.hold(0);
   }
 
-  /** Called by the budget. */
-  cut(): void {
-    this.#isCuttable = false;
-    this.#cut?.();
+  /** Called by the budget: ends what holds the memory. */
+  evict(): void {
+    this.#isEvictable = false;
+    this.#evict?.();
   }
 }

@@ -1,28 +1,29 @@
 /**
- * What a socket was given and has not taken yet, counted in the memory budget: buffers that other connections send as
- * well count once, what TLS makes of them counts for each. While memory is short, a connection whose bytes do not leave
- * is ended.
+ * Counts in the memory budget what was written to a socket and has not left yet. A buffer that several connections send
+ * counts once; the copies that TLS makes count for each. While memory is short, a connection whose bytes do not leave is
+ * ended.
  */
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { MemoryShare } from "./memory-share.ts";
 
-/** TLS puts a write together, and encrypts it. */
+/** TLS joins the pieces of a write, and encrypts them. */
 const secureCopies = 2;
 
 export interface UnsentOptions {
   /** Undefined: nothing is counted. */
   readonly memory: MemoryBudget | undefined;
-  /** Bytes that the socket holds. */
+  /** Bytes that the socket holds now. */
   readonly pending: () => number;
-  /** Bytes that were gathered for the socket and wait until it takes some. Default none. */
+  /** Bytes that wait outside the socket until it takes more. Default 0. */
   readonly gathered?: () => number;
+  /** The socket encrypts. */
   readonly secure: boolean;
   /** Ends the connection. */
-  readonly cut: () => void;
+  readonly end: () => void;
 }
 
-/** A piece that the socket was given. Its buffer is pinned; text has none. */
-interface Given {
+/** A piece that was written to the socket. Its buffer is pinned; text has none. */
+interface Written {
   readonly bytes: number;
   readonly buffer: ArrayBufferLike | undefined;
 }
@@ -33,41 +34,41 @@ export class UnsentBytes {
   readonly #gathered: () => number;
   readonly #copies: number;
   readonly #share: MemoryShare | undefined;
-  /** What the socket may still hold, the oldest first, and its bytes. */
-  #given: Given[] = [];
-  #givenBytes = 0;
-  /** Counted besides the pinned buffers. */
+  /** What the socket may still hold, the oldest first. */
+  #written: Written[] = [];
+  #writtenBytes = 0;
+  /** Bytes that are counted in addition to the pinned buffers. */
   #copied = 0;
   #textBytes = 0;
 
-  constructor({ memory, pending, gathered = () => 0, secure, cut }: UnsentOptions) {
+  constructor({ memory, pending, gathered = () => 0, secure, end }: UnsentOptions) {
     this.#memory = memory;
     this.#pending = pending;
     this.#gathered = gathered;
     this.#copies = secure ? secureCopies : 0;
     this.#share = memory?.share("out", () => {
-      // A socket tells that it has room only after it had none.
-      if (this.update() > 0) cut();
+      // A socket reports progress only after it was full, so look again first.
+      if (this.update() > 0) end();
     });
   }
 
-  /** The socket was given these. Text is no buffer that others could share: it counts by its length. */
+  /** Notes what was written to the socket. Text counts by its length. */
   wrote(chunks: readonly (Uint8Array | string)[]): void {
     if (this.#share === undefined) return;
-    if (this.#pending() === 0 && this.#given.length === 0 && this.#copied === 0) return;
+    if (this.#pending() === 0 && this.#written.length === 0 && this.#copied === 0) return;
     let written = 0;
     for (const chunk of chunks) {
       const buffer = typeof chunk === "string" ? undefined : chunk.buffer;
       if (buffer === undefined) this.#textBytes += chunk.length;
       else this.#memory?.pin(buffer);
-      this.#given.push({ bytes: chunk.length, buffer });
+      this.#written.push({ bytes: chunk.length, buffer });
       written += chunk.length;
     }
-    this.#givenBytes += written;
+    this.#writtenBytes += written;
     this.update(written);
   }
 
-  /** The socket may have taken some, and was given `written` bytes more. Returns what it still holds, bytes. */
+  /** Compares with the socket, after `written` bytes more were written. Returns how many bytes it holds. */
   update(written = 0): number {
     const share = this.#share;
     if (share === undefined) return 0;
@@ -92,18 +93,18 @@ export class UnsentBytes {
   }
 
   /**
-   * Lets go of all pieces but the newest ones that make up the `held` bytes. A connection that always has a little on its
-   * way never says that it holds nothing.
+   * Releases all pieces except the newest ones, which make up the `held` bytes. It is not enough to release them when
+   * the socket is empty: a busy connection always holds a little.
    */
   #release(held: number): void {
-    let gone = 0;
-    for (const { bytes, buffer } of this.#given) {
-      if (held > 0 && this.#givenBytes - bytes < held) break;
-      this.#givenBytes -= bytes;
+    let released = 0;
+    for (const { bytes, buffer } of this.#written) {
+      if (held > 0 && this.#writtenBytes - bytes < held) break;
+      this.#writtenBytes -= bytes;
       if (buffer === undefined) this.#textBytes -= bytes;
       else this.#memory?.unpin(buffer);
-      gone++;
+      released++;
     }
-    if (gone > 0) this.#given.splice(0, gone);
+    if (released > 0) this.#written.splice(0, released);
   }
 }

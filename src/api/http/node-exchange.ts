@@ -80,7 +80,7 @@ export class NodeExchange implements Exchange {
       memory,
       pending: () => response.writableLength,
       secure: options.secure === true,
-      cut: () => request.socket.destroy(),
+      end: () => request.socket.destroy(),
     });
     this.#head = memory?.share("in");
     this.#head?.count(headBytes(request));

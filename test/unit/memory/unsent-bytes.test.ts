@@ -6,17 +6,17 @@ import { VirtualTime } from "../../support/virtual-clock.ts";
 
 const KiB = 1024;
 
-/** A connection whose socket holds what the test says. */
+/** A connection whose socket holds as many bytes as the test sets. */
 function connection({ secure = false } = {}) {
   const memory = new MemoryBudget({ limit: 1024 * KiB, clock: new VirtualTime().clock() });
   const socket = { pending: 0 };
-  const unsent = new UnsentBytes({ memory, pending: () => socket.pending, secure, cut: () => {} });
+  const unsent = new UnsentBytes({ memory, pending: () => socket.pending, secure, end: () => {} });
   return { memory, socket, unsent };
 }
 
 const piece = (bytes: number): Uint8Array => new Uint8Array(4 * KiB).subarray(0, bytes);
 
-test("pieces that have left are not counted any more, though the socket always holds the newest", () => {
+test("pieces that have left are not counted, although the socket always holds the newest one", () => {
   const { memory, socket, unsent } = connection({ secure: true });
   socket.pending = 100;
   for (let write = 0; write < 1000; write++) unsent.wrote([piece(100)]);
@@ -25,14 +25,14 @@ test("pieces that have left are not counted any more, though the socket always h
   assert.equal(memory.held("out"), 0);
 });
 
-test("what the socket holds besides the pieces keeps no more of them than its bytes", () => {
+test("other bytes in the socket count as at most one more piece", () => {
   const { memory, socket, unsent } = connection();
   socket.pending = 100 + 8;
   for (let write = 0; write < 1000; write++) unsent.wrote([piece(100)]);
   assert.equal(memory.held("out"), 2 * 4 * KiB);
 });
 
-test("every piece of a socket that takes nothing is counted until it leaves", () => {
+test("every piece is counted until it leaves the socket", () => {
   const { memory, socket, unsent } = connection();
   for (let write = 1; write <= 10; write++) {
     socket.pending = write * 100;
@@ -54,17 +54,17 @@ test("text counts by its length while it is held", () => {
   assert.equal(memory.held("out"), 10);
 });
 
-test("while memory is short, a client that takes as much as it is given is not cut", () => {
+test("while memory is short, a client that takes everything it is sent is not disconnected", () => {
   const time = new VirtualTime();
   const memory = new MemoryBudget({ limit: 1024 * KiB, clock: time.clock(), stalledMs: 500 });
-  let cut = false;
+  let isEnded = false;
   const socket = { pending: 32 * KiB };
   const unsent = new UnsentBytes({
     memory,
     pending: () => socket.pending,
     secure: false,
-    cut: () => {
-      cut = true;
+    end: () => {
+      isEnded = true;
     },
   });
   memory.count("standing", 700 * KiB);
@@ -75,5 +75,5 @@ test("while memory is short, a client that takes as much as it is given is not c
   };
   write();
   while (writes < 20) time.step();
-  assert.equal(cut, false);
+  assert.equal(isEnded, false);
 });
