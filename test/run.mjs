@@ -6,7 +6,8 @@
  *   node test/run.mjs --long            the long stage
  *   node test/run.mjs types unit        these stages, one after the other
  *   node test/run.mjs unit raft/core    of its test files, those whose path contains "raft/core"
- *   node test/run.mjs unit backoff --test-name-pattern=jitter    options are passed to node --test
+ *   node test/run.mjs unit fault-of --test-name-pattern=written
+ *                                       options are passed to node --test
  *
  * The tests are TypeScript, run by node:test through tsx. Node's compile cache is in node_modules/.cache.
  */
@@ -69,10 +70,12 @@ if (asked.length === 0 && words.length > 0) {
   console.error(`no stage "${words[0]}"; the stages are ${Object.keys(stages).join(", ")}`);
   process.exit(1);
 }
+const began = Date.now();
 for (const lanes of chosenGroups()) {
   const ended = await Promise.all(lanes.map((names) => runInTurn(names, lanes.length > 1)));
   if (!ended.every(Boolean)) process.exit(1);
 }
+console.log(`\nall ok in ${secondsSince(began)} s`);
 
 function chosenGroups() {
   if (asked.length > 0) return [[asked]];
@@ -106,9 +109,12 @@ async function run(name, isHeld) {
   };
   await Promise.all(Array.from({ length: stage.shards === undefined ? 1 : stage.atOnce }, work));
   if (isHeld) process.stdout.write(`${head}\n${output.join("")}`);
-  const seconds = ((Date.now() - started) / 1000).toFixed(1);
-  console.log(`== ${name} ${ok ? "ok" : "FAILED"} in ${seconds} s`);
+  console.log(`== ${name} ${ok ? "ok" : "FAILED"} in ${secondsSince(started)} s`);
   return ok;
+}
+
+function secondsSince(startMs) {
+  return ((Date.now() - startMs) / 1000).toFixed(1);
 }
 
 /** Resolves to whether the command passed and, if `isHeld`, its output. */
