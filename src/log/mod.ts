@@ -16,7 +16,7 @@ export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";
 export * from "./frame/record-walk.ts";
-export { GroupBuilder, runBytesMax } from "./group-builder.ts";
+export { runBytesMax } from "./group-builder.ts";
 export { emptyCheckpoint, LogState } from "./log-state.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
 export { keyOf, type ProducedBatch } from "./producers.ts";

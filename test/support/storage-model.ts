@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
 import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
+import { GroupBuilder } from "../../src/log/group-builder.ts";
 import {
   batchKind,
   chainStart,
@@ -16,7 +17,6 @@ import {
   encodeTrim,
   frameNextOffset,
   frameTerm,
-  GroupBuilder,
   SegmentedLog,
 } from "../../src/log/mod.ts";
 import { run, type SimMachine, simDirectory, simMachine } from "./logs.ts";

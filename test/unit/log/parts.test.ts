@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
 import { Broadcast } from "../../../src/lib/broadcast.ts";
 import { checkSettings } from "../../../src/log/frame/command.ts";
+import { GroupBuilder } from "../../../src/log/group-builder.ts";
 import { GroupMemory } from "../../../src/log/group-memory.ts";
 import {
   batchKind,
@@ -20,7 +21,6 @@ import {
   frameBaseOffset,
   frameProducer,
   frameRecordCount,
-  GroupBuilder,
   LogState,
   nextExpiryMs,
   retentionOffset,

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
-import { GroupBuilder } from "../../../src/log/mod.ts";
+import { GroupBuilder } from "../../../src/log/group-builder.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
 import type { OneNodeLog, OneNodeOptions } from "../../support/one-node-log.ts";
 import { type DiskOperation, RefusingDisk } from "../../support/refusing-disk.ts";

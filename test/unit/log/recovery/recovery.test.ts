@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
+import { GroupBuilder } from "../../../../src/log/group-builder.ts";
 import {
   batchKind,
   defaultSettings,
   encodeSettings,
   frameBytes,
   frameCrc,
-  GroupBuilder,
   type SegmentedLog,
 } from "../../../../src/log/mod.ts";
 import { groupBytesMax } from "../../../../src/log/recovery/recovery.ts";
