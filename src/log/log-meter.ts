@@ -2,7 +2,7 @@
  * What the segmented log tells of itself: how long syncs take, how large groups are, a span for each flush that
  * serves a traced append, and, when somebody looks, its size and place.
  *
- * It sits where frames meet the disk, so the log of one node and the replicated log tell the same.
+ * It sits where frames meet the disk, so a leader and its followers report the same.
  *
  * Never: throws, reads anything while nobody looks.
  */

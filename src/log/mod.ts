@@ -1,5 +1,5 @@
 /**
- * The log room: batches as frames on disk, and the commit log of one node. FORMAT.md has the bytes.
+ * The log module: batches as frames in segments on disk, below Raft. FORMAT.md describes the bytes.
  */
 
 export {

@@ -1,8 +1,6 @@
 /**
- * The log alone: appends of one, 64 and 640 records, synced and not, and reads in order and at random. Each figure
- * is a ratio to the same bytes by write, fdatasync and pread in the same run, rounds taking turns.
- *
- * Never: asserts anything.
+ * The log of a cluster of one node: appends of one, 64 and 640 records, synced and not, and reads in order and at
+ * random. Each figure is a ratio to the same bytes by write, fdatasync and pread in the same run, rounds taking turns.
  */
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * The contract of CommitLog, run against every implementation: the log of one node, the replicated log, the client
- * of a far one. `open` gives a fresh, empty log whose offsets begin at 0. A test that cannot hold somewhere is named
+ * The contract of CommitLog, run against every implementation: the replicated log, and the client of a remote
+ * node. `open` gives a fresh, empty log whose offsets begin at 0. A test that cannot hold somewhere is named
  * in `skips` with the reason; an unknown name there is an error.
  */
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
 /**
- * A replica as a real node runs it, src/replicated whole, on a simulated disk and clock.
+ * A replica as a real node runs it, src/replication whole, on a simulated disk and clock.
  *
  * It is looked at from outside: what it applied is what its log shows to be committed, after every event.
  *
