@@ -1,8 +1,4 @@
-/**
- * The Raft room: a pure core and the node that drives it. DESIGN.md says how they fit.
- *
- * Never: knows what an entry means.
- */
+/** Raft: a pure core and the node that drives it. It does not know what an entry means. DESIGN.md describes both. */
 export {
   type ConfChange,
   type ConfState,

@@ -1,7 +1,5 @@
 /**
- * What a core is told about itself, and the checks of it.
- *
- * Never: has a unit of time but the tick.
+ * The settings of a core, and their checks. The unit of time is the tick.
  */
 import { Fault } from "../../fault.ts";
 import type { Observer } from "./events.ts";
@@ -12,40 +10,40 @@ export interface CoreConfig {
   readonly id: PeerId;
   readonly storage: LogStorage;
   readonly initial: InitialState;
-  /** Without word from a leader for this many ticks, up to twice as many, a follower campaigns. */
+  /** Ticks without a message from a leader after which a follower campaigns: this many, up to twice as many. */
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
-  /** Chance, for election timeouts: a whole number in low … high. */
+  /** Draws election timeouts: a whole number in low … high. */
   readonly random: { between(low: number, high: number): number };
-  /** Ask before raising the term. Only full strength with checkQuorum. */
+  /** Asks for pre-votes before it raises the term. Fully effective only with checkQuorum. */
   readonly preVote?: boolean;
-  /** A leader that hears of no quorum steps down; a follower with a live leader ignores votes. */
+  /** A leader that hears from no quorum steps down. A follower with a live leader ignores requests for votes. */
   readonly checkQuorum?: boolean;
-  /** `lease` answers linearizable reads without asking a quorum: wrong when clocks stand still. Default safe. */
+  /** `lease` answers linearizable reads without asking a quorum, which is wrong after a pause of the process. Default "safe". */
   readonly reads?: "safe" | "lease";
-  /** A leader that a change removes or demotes becomes a follower once that is applied. */
+  /** A leader that a change removes or demotes becomes a follower once the change is applied. */
   readonly stepDownOnRemoval?: boolean;
-  /** Let configuration changes into the log that the current configuration does not allow. For tests. */
+  /** Appends configuration changes that the current configuration does not allow. For tests. */
   readonly disableConfChangeValidation?: boolean;
   readonly disableProposalForwarding?: boolean;
   /**
-   * Who refuses a vote says what it knows to be committed. Without that, nodes may wait for ever for the vote of one
-   * that has left: it knows that its leaving is committed, they do not, and its log is longer than theirs. Who may
-   * not campaign and hears of no leader says it unasked.
+   * A node that refuses a vote sends what it knows to be committed. Without that, nodes could wait without end for the vote
+   * of a removed node: it knows that its removal is committed, they do not, and its log is longer. A node that may not
+   * campaign and hears of no leader sends it without a request.
    */
   readonly commitByVote?: boolean;
   /**
-   * Take a snapshot whose configuration this node is not in: where it stands for the start of the leader's log, it may
-   * be older than our joining, and what follows it brings us in.
+   * Accepts a snapshot whose configuration lacks this node. A snapshot that stands for the start of the leader's log may be
+   * older than this node's joining, and later entries add it.
    */
   readonly snapshotsMayPredateUs?: boolean;
-  /** Local writes are messages to the append and apply threads (ready.ts) instead of being over at advance(). */
+  /** Local writes are messages to the append and apply threads, not done at advance(). See ready.ts. */
   readonly asyncStorage?: boolean;
-  /** Bytes of entries in one append; at least one entry goes whatever its size. Default no limit. */
+  /** Bytes of entries in one append; one entry may be larger. Default no limit. */
   readonly messageBytesMax?: number;
   /** Bytes of entries handed out to be applied and not yet acknowledged. Default messageBytesMax. */
   readonly applyingBytesMax?: number;
-  /** Bytes of proposals not yet applied, beyond which a leader drops new ones. Default no limit. */
+  /** Bytes of proposals not yet applied; a leader drops proposals beyond it. Default no limit. */
   readonly uncommittedBytesMax?: number;
   /** Unanswered appends with entries per follower. */
   readonly inflightMessagesMax: number;
@@ -61,7 +59,7 @@ export interface CoreConfig {
   readonly observe?: Observer;
 }
 
-/** Throws Fault "config" naming what does not fit. */
+/** @throws Fault "config" for a setting that is out of range or does not fit another */
 export function checkConfig(config: CoreConfig): void {
   const refuse = (message: string): never => {
     throw new Fault("config", { message });

@@ -1,12 +1,11 @@
 /**
- * A configuration: who votes, who listens, and the rules by which one becomes another.
+ * A configuration: its voters and learners, and the rules by which one becomes another. Configurations are not changed in
+ * place.
  *
- * One voter at a time may change directly (majorities before and after overlap). Anything more goes through a
- * joint configuration in which both majorities must agree, until that is left.
+ * One voter may change directly, since the majorities before and after overlap. A larger change goes through a joint
+ * configuration, in which both majorities must agree until it is left.
  *
  *   voter of the outgoing half demoted to learner → learnersNext, and learner only once the joint one is left
- *
- * Never: knows progress or messages; changes a configuration in place.
  */
 import type { Voters } from "./quorum.ts";
 import type { ConfChange, ConfState, PeerChange, PeerId } from "./types.ts";
@@ -15,7 +14,7 @@ import type { ConfChange, ConfState, PeerChange, PeerId } from "./types.ts";
 export interface Configuration extends Voters {
   readonly learners: ReadonlySet<PeerId>;
   readonly learnersNext: ReadonlySet<PeerId>;
-  /** Leave the joint configuration without being told. */
+  /** The joint configuration is left by itself. */
   readonly autoLeave: boolean;
 }
 
@@ -40,12 +39,12 @@ export const isJoint = (configuration: Voters): boolean => configuration.outgoin
 
 const sorted = (peers: Iterable<PeerId>): PeerId[] => [...peers].sort((a, b) => a - b);
 
-/** Everyone who votes, in either half, in ascending order. */
+/** The voters of both halves, in ascending order. */
 export function allVoters(voters: Voters): PeerId[] {
   return sorted(new Set([...voters.incoming, ...voters.outgoing]));
 }
 
-/** Everyone, in ascending order. */
+/** All peers, in ascending order. */
 export function allPeers(configuration: Configuration): PeerId[] {
   return sorted(new Set([...configuration.incoming, ...configuration.outgoing, ...configuration.learners]));
 }
@@ -70,7 +69,7 @@ export function fromConfState(state: ConfState): Configuration {
   };
 }
 
-/** Does this change go through a joint configuration, and is that one left without being told? */
+/** Whether this change goes through a joint configuration, and whether that is left by itself. */
 function jointness(change: ConfChange): "simple" | "joint" | "joint-auto-leave" | "leave" {
   if (change.transition === "explicit") return "joint";
   if (change.transition === "implicit") return "joint-auto-leave";
@@ -78,7 +77,7 @@ function jointness(change: ConfChange): "simple" | "joint" | "joint-auto-leave" 
   return change.changes.length > 1 ? "joint-auto-leave" : "simple";
 }
 
-/** The configuration after a change that was decided by its own `transition`. */
+/** The configuration after a change, according to its `transition`. */
 export function changed(before: Configuration, change: ConfChange): Configuration | ConfRefusal {
   const how = jointness(change);
   if (how === "leave") return leaveJoint(before);
@@ -97,7 +96,7 @@ export function simple(before: Configuration, changes: readonly PeerChange[]): C
   return different > 1 ? "more-than-one-voter" : after;
 }
 
-/** The joint configuration of what is and what is to be. */
+/** The joint configuration of the present and the next one. */
 export function enterJoint(
   before: Configuration,
   autoLeave: boolean,
@@ -109,7 +108,7 @@ export function enterJoint(
   return after.incoming.size === 0 ? "all-voters-removed" : after;
 }
 
-/** The configuration after the outgoing half is gone. */
+/** The configuration after the outgoing half is left. */
 export function leaveJoint(before: Configuration): Configuration | ConfRefusal {
   if (!isJoint(before)) return "not-joint";
   return {

@@ -1,8 +1,4 @@
-/**
- * Becoming follower, candidate and leader; asking for votes, giving them, counting them.
- *
- * Never: replicates anything but a new leader's first entry.
- */
+/** Elections: becoming follower, candidate and leader; requesting, granting and counting votes. */
 import { assert } from "../../lib/assert.ts";
 import { allVoters } from "./configuration.ts";
 import type { Raft } from "./raft.ts";
@@ -34,7 +30,7 @@ function becomeCandidate(raft: Raft): void {
   raft.tell({ kind: "became", role: "candidate", term: raft.term });
 }
 
-/** Neither the term nor the vote changes: asking first must not disturb anyone. */
+/** Neither the term nor the vote changes: a pre-vote must not disturb a live leader. */
 function becomePreCandidate(raft: Raft): void {
   assert(raft.role !== "leader", "a leader does not campaign");
   raft.tracker.resetVotes();
@@ -44,8 +40,8 @@ function becomePreCandidate(raft: Raft): void {
 }
 
 /**
- * A leader begins with an empty entry of its term: only with that can it commit what came before. Until then
- * any configuration change may be somewhere in its log.
+ * A leader begins with an empty entry of its term: only with it can it commit older entries. Until then its log may hold an
+ * unapplied change of configuration anywhere.
  */
 function becomeLeader(raft: Raft): void {
   assert(raft.role === "candidate", "only a candidate becomes leader");
@@ -63,7 +59,7 @@ function becomeLeader(raft: Raft): void {
   raft.tell({ kind: "became", role: "leader", term: raft.term });
 }
 
-/** Starts an election if this node may: `transfer` is the leader's own wish and skips asking first. */
+/** Starts an election if this node may. `transfer`: the leader asked for it, so there are no pre-votes. */
 export function hup(raft: Raft, transfer: boolean): void {
   if (raft.role === "leader") {
     raft.tell({ kind: "election-needless" });
@@ -87,7 +83,7 @@ function campaign(raft: Raft, context: number): void {
   askForVotes(raft, "vote", raft.term, context);
 }
 
-/** Asks everyone; the vote for itself is a message to itself, which waits for its disk. */
+/** Sends requests to all voters. This node's own vote is a message to itself, which waits for its disk. */
 function askForVotes(raft: Raft, type: "vote" | "pre-vote", term: Term, context: number): void {
   const { lastIndex: index, lastTerm: logTerm } = raft.log;
   for (const peer of allVoters(raft.tracker.configuration)) {
@@ -107,10 +103,10 @@ function askForVotes(raft: Raft, type: "vote" | "pre-vote", term: Term, context:
 }
 
 /**
- * Commits what the log proves to be committed: all changes in it but the last, whatever is known of the commit index,
- * since a leader proposes one only once it has applied the one before. Without that, a node that had forgotten it could
- * be elected by others that were replaced since. Answers whether a committed change is still to be applied: it would make
- * this node count with the wrong majority. Entries are looked at in pages, so that a long backlog is not all held at once.
+ * Commits what the log proves to be committed: all changes in it but the last one, since a leader proposes a change only
+ * after it applied the one before. Otherwise a node whose commit index is old could be elected by nodes that were replaced
+ * since. Returns whether a committed change is not applied yet: this node would count with the wrong majority. Entries are
+ * read in pages, so that a long backlog is not in memory at once.
  */
 function commitProvenChanges(raft: Raft): boolean {
   const { log, config } = raft;
@@ -122,7 +118,7 @@ function commitProvenChanges(raft: Raft): boolean {
     for (const { index, change } of page) {
       if (change === undefined) continue;
       first ??= index;
-      // Where changes are let in that may not be, one proves nothing of another.
+      // Without validation a change proves nothing about the one before.
       if (last !== undefined && config.disableConfChangeValidation !== true) log.commitTo(last);
       last = index;
     }
@@ -131,7 +127,7 @@ function commitProvenChanges(raft: Raft): boolean {
   return first !== undefined && first <= log.committed;
 }
 
-/** Answers a request for a vote of our own term, or for a pre-vote of that or a later one. */
+/** Answers a request for a vote of this term, or for a pre-vote of this or a later term. */
 export function answerVote(raft: Raft, request: Message): void {
   const granted = mayVote(raft, request) && raft.log.isUpToDate(request.index, request.logTerm);
   const { lastIndex: index, lastTerm } = raft.log;
@@ -143,7 +139,7 @@ export function answerVote(raft: Raft, request: Message): void {
     refuseVote(raft, type, request.from);
     return;
   }
-  // The answer to a pre-vote carries the term it was asked for, which is not ours.
+  // The answer to a pre-vote carries the requested term, not this node's.
   raft.send(message(type, request.from, { from: raft.id, term: request.term }));
   if (request.type === "vote") {
     raft.electionElapsed = 0;
@@ -159,8 +155,8 @@ export function refuseVote(raft: Raft, type: "vote-response" | "pre-vote-respons
 }
 
 /**
- * Tells the voters, unasked and in no term, what is committed. One that has left may be the only one who knows that it
- * has; and who came in its place cannot even ask, for in what it has applied it is nobody yet.
+ * Sends the voters, without a request and in term 0, what is committed. A removed node may be the only one that knows of its
+ * removal. The node that replaces it cannot ask: this node has not applied its addition yet.
  */
 export function tellCommit(raft: Raft): void {
   for (const peer of allVoters(raft.tracker.configuration)) if (peer !== raft.id) tellCommitTo(raft, peer);
@@ -173,8 +169,8 @@ function tellCommitTo(raft: Raft, peer: PeerId): void {
 }
 
 /**
- * Who refused a vote and knows less to be committed than its asker is told. It may be the one that has to lead, for its
- * log is longer, and not know yet that it may.
+ * Sends what is committed to a node that refused a vote and knows of less. It may have to lead, because its log is longer,
+ * and not know yet that it may.
  */
 export function answerRefusal(raft: Raft, refusal: Message): void {
   const { type, from, reject, term, commit } = refusal;
@@ -183,14 +179,14 @@ export function answerRefusal(raft: Raft, refusal: Message): void {
   if (commit < raft.log.committed) tellCommitTo(raft, from);
 }
 
-/** One vote a term, repeated as often as asked; none while a leader of this term is known. */
+/** One vote a term, repeated on request; none while a leader of this term is known. */
 function mayVote(raft: Raft, request: Message): boolean {
   if (raft.vote === request.from) return true;
   if (raft.vote === nobody && raft.leader === nobody) return true;
   return request.type === "pre-vote" && request.term > raft.term;
 }
 
-/** A candidate, or one that would be, has an answer. */
+/** Counts an answer to a candidate or pre-candidate. */
 export function countVote(raft: Raft, answer: Message): void {
   const { from, type } = answer;
   raft.tell({ kind: "vote-received", type, from, granted: !answer.reject, term: raft.term });

@@ -1,8 +1,6 @@
 /**
- * What happens inside a core, told as typed events: for logs, metrics and tests. An observer is called at the
- * moment it happens and must keep nothing of what it is handed: progress and log change afterwards.
- *
- * Never: is needed for the protocol; holds a sentence.
+ * The events of a core, for logs, metrics and tests. The protocol does not depend on them. An observer is called during the
+ * event and must not keep the objects in it: progress and log change afterwards.
  */
 import type { Configuration } from "./configuration.ts";
 // biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
@@ -24,7 +22,7 @@ interface Place {
   readonly term: Term;
 }
 
-/** A log conflict or a late storage answer, told by the log. */
+/** A log conflict or a late storage response. */
 export type LogEvent =
   | {
       readonly kind: "conflict-found";
@@ -49,12 +47,12 @@ export type ConfChangeProblem =
   | { readonly why: "not-joint" };
 
 /**
- * What a peer's message claims and cannot be: the message is ignored.
+ * Why a peer's message is impossible. It is ignored.
  *   commit-beyond-end         the leader counts on entries that are not here
  *   acknowledged-beyond-end   a follower has committed, or acknowledges, more than its leader has
- *   acknowledged-missing      a follower lacks what it has acknowledged in this term
+ *   acknowledged-missing      a follower lacks entries that it acknowledged in this term
  *   second-leader             two nodes lead in one term
- *   not-following             entries that match by index and term, and not by content
+ *   not-following             entries that match by index and term, but not by content
  */
 export type PeerFaultReason =
   | "commit-beyond-end"
@@ -93,7 +91,7 @@ export type CoreEvent =
       readonly vote: PeerId;
       readonly request: Message;
       readonly term: Term;
-      /** Of the leader's lease, where that is why the request was ignored; else 0. */
+      /** Remaining ticks of the leader's lease, if it is the reason why the request was ignored; else 0. */
       readonly remainingTicks: number;
     }
   | {
@@ -134,7 +132,7 @@ export type CoreEvent =
       readonly progress: Progress;
     }
   | { readonly kind: "snapshot-unavailable" | "snapshot-withheld"; readonly peer: PeerId }
-  /** What this peer lacks is damaged here. */
+  /** Entries that this peer lacks are damaged here. */
   | { readonly kind: "entries-unreadable"; readonly peer: PeerId; readonly index: RaftIndex }
   | { readonly kind: "unreachable"; readonly peer: PeerId; readonly progress: Progress }
   | { readonly kind: "no-progress"; readonly peer: PeerId }

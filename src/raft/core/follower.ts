@@ -1,8 +1,4 @@
-/**
- * What a follower does with a leader's messages: appends, heartbeats, snapshots.
- *
- * Never: sends anything to anyone but the leader.
- */
+/** A follower's handling of a leader's messages: appends, heartbeats, snapshots. */
 import { fromConfState } from "./configuration.ts";
 import { becomeFollower, hup } from "./election.ts";
 import type { Raft } from "./raft.ts";
@@ -74,8 +70,8 @@ function handleAppend(raft: Raft, received: Message): void {
     raft.send(message("append-response", from, { ...base, index: index + entries.length }));
   } else {
     raft.tell({ kind: "append-refused", logTerm: raft.log.term(index) ?? 0, message: received });
-    // The hint spares the leader a probe for every entry: the end of our log, or before it the last entry
-    // whose term is not above that of the entry it had in mind.
+    // The hint saves the leader a probe for each entry: the end of this log, or before it the last entry whose term is not
+    // above the one that the leader expected.
     const hint = raft.log.conflictByTerm(Math.min(index, raft.log.lastIndex), logTerm);
     raft.send(
       message("append-response", from, {
@@ -90,8 +86,8 @@ function handleAppend(raft: Raft, received: Message): void {
 }
 
 /**
- * A heartbeat names no commit index beyond what this node has acknowledged in this term. If it does, acknowledged
- * entries are gone from this log. The leader is told where the log ends, and by `commit` what it counted on.
+ * A heartbeat's commit index is not beyond what this node acknowledged in this term. If it is, this log lost acknowledged
+ * entries. The answer says where the log ends, and in `commit` what the leader counted on.
  */
 function handleHeartbeat(raft: Raft, received: Message): void {
   const { from, context, commit } = received;
@@ -128,7 +124,7 @@ function handleSnapshot(raft: Raft, received: Message): void {
   raft.send(message("append-response", received.from, { from: raft.id, term: raft.term, index }));
 }
 
-/** Takes the snapshot in place of the log, unless the log already has what it stands for. */
+/** Replaces the log by the snapshot, unless the log already has its last entry. Returns whether it did. */
 function restore(raft: Raft, snapshot: Snapshot): boolean {
   if (snapshot.index <= raft.log.committed) return false;
   if (raft.role !== "follower") {

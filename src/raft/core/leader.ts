@@ -1,8 +1,4 @@
-/**
- * What a leader does: proposals, acknowledgements, heartbeat answers, transfers, reads.
- *
- * Never: counts votes.
- */
+/** A leader's handling of proposals, acknowledgments, heartbeat answers, transfers and reads. */
 import { type Configuration, isJoint } from "./configuration.ts";
 import { becomeFollower } from "./election.ts";
 import type { ConfChangeProblem } from "./events.ts";
@@ -41,7 +37,7 @@ export function stepLeader(raft: Raft, received: Message): StepRefusal | undefin
   return undefined;
 }
 
-/** Steps down unless a quorum was heard of since the last time. */
+/** Steps down unless a quorum has answered since the last call. */
 export function checkQuorum(raft: Raft): void {
   if (!raft.tracker.quorumActive()) {
     raft.tell({ kind: "quorum-lost" });
@@ -51,7 +47,7 @@ export function checkQuorum(raft: Raft): void {
 }
 
 function propose(raft: Raft, proposed: readonly Entry[]): StepRefusal | undefined {
-  // Removed from the configuration, but leader still: what it appends might never be committed.
+  // Removed from the configuration, but still leader: its new entries might never be committed.
   if (!raft.tracker.progress.has(raft.id)) return "proposal-dropped";
   if (raft.transferee !== nobody) {
     raft.tell({ kind: "proposal-dropped", why: "transferring", term: raft.term, peer: raft.transferee });
@@ -65,7 +61,7 @@ function propose(raft: Raft, proposed: readonly Entry[]): StepRefusal | undefine
   return undefined;
 }
 
-/** The entry itself, or an empty one in its place where it would change the configuration and may not. */
+/** The entry itself, or an empty one in the place of a change that the configuration does not allow. */
 function admitted(raft: Raft, entry: Entry, index: RaftIndex): Entry {
   if (entry.change === undefined) return entry;
   const problem = changeProblem(raft, entry.change);
@@ -90,11 +86,11 @@ function changeProblem(raft: Raft, change: ConfChange): ConfChangeProblem | unde
   return !joint && leaves ? { why: "not-joint" } : undefined;
 }
 
-/** Leaves a joint configuration that is to be left by itself, once the change that entered it is applied. */
+/** Leaves a joint configuration with `autoLeave`, once the change that entered it is applied. */
 export function maybeAutoLeave(raft: Raft): void {
   const configuration: Configuration = raft.tracker.configuration;
   if (raft.role !== "leader" || !configuration.autoLeave || raft.log.applied < raft.pendingConfIndex) return;
-  // Refused while leadership is being transferred: tried again at the next applied entry, or by the new leader.
+  // Refused during a transfer of leadership. It is tried again at the next applied entry, or by the new leader.
   const refused = propose(raft, [raft.ownProposal({ transition: "auto", changes: [] })]);
   raft.tell({ kind: refused === undefined ? "auto-leave-started" : "auto-leave-postponed", configuration });
 }
@@ -102,7 +98,7 @@ export function maybeAutoLeave(raft: Raft): void {
 function onAppendResponse(raft: Raft, received: Message, progress: Progress): void {
   const { from, index } = received;
   if (received.reject && received.commit > received.rejectHint) {
-    // What it had acknowledged is gone there: from now on only what it acknowledges again counts.
+    // The follower lost acknowledged entries: from now on only new acknowledgments count.
     raft.tell({ kind: "peer-fault", why: "acknowledged-missing", message: received });
     progress.forget(raft.log.lastIndex);
     return;
@@ -116,7 +112,7 @@ function onAppendResponse(raft: Raft, received: Message, progress: Progress): vo
     onRefusal(raft, received, progress);
     return;
   }
-  // A probed peer that has what it was already known to have is well again, too.
+  // A probed peer that confirms its known match has recovered, too.
   const known = progress.match === index && progress.state === "probe";
   if (!progress.acknowledged(index) && !known) return;
   if (progress.state === "probe") {
@@ -124,7 +120,7 @@ function onAppendResponse(raft: Raft, received: Message, progress: Progress): vo
   } else if (progress.state === "replicate") {
     progress.inflights.freeTo(index);
   } else if (progress.match + 1 >= raft.log.firstIndex) {
-    // It need not have been our snapshot that brought it here: what counts is that the log can go on from here.
+    // Another leader's snapshot may have brought it here. It is enough that the log continues from here.
     raft.tell({ kind: "recovered-from-snapshot", peer: from, progress });
     progress.becomeProbe();
     progress.becomeReplicate();
@@ -135,7 +131,7 @@ function onAppendResponse(raft: Raft, received: Message, progress: Progress): vo
   } else if (from !== raft.id && progress.canRaiseCommit(raft.log.committed)) {
     sendAppend(raft, from);
   }
-  // More room in the window: fill it.
+  // The window has more room: fill it.
   if (from !== raft.id) while (sendAppend(raft, from, false));
   if (from === raft.transferee && progress.match === raft.log.lastIndex) {
     raft.tell({ kind: "timeout-now-sent", peer: from, term: raft.term });
@@ -146,7 +142,7 @@ function onAppendResponse(raft: Raft, received: Message, progress: Progress): vo
 function onRefusal(raft: Raft, received: Message, progress: Progress): void {
   const { from, index, rejectHint, logTerm } = received;
   raft.tell({ kind: "refusal-received", message: received });
-  // The peer has `logTerm` at the hint. Where our log has later terms behind it, these cannot agree either.
+  // The peer has `logTerm` at the hint. Entries of later terms in this log cannot match there either.
   const hint = logTerm > 0 ? raft.log.conflictByTerm(rejectHint, logTerm).index : rejectHint;
   if (!progress.refused(index, hint)) return;
   raft.tell({ kind: "progress-decreased", peer: from, progress });
@@ -157,7 +153,7 @@ function onRefusal(raft: Raft, received: Message, progress: Progress): void {
 function onHeartbeatResponse(raft: Raft, received: Message, progress: Progress): void {
   progress.active = true;
   progress.paused = false;
-  // An empty append finds out whether what was sent arrived at all.
+  // An empty append finds out whether earlier appends arrived.
   if (progress.match < raft.log.lastIndex || progress.state === "probe") sendAppend(raft, received.from);
   if (received.context === 0) return;
   for (const read of raft.reads.echoed(received.from, received.context, raft.tracker.configuration)) {
@@ -184,7 +180,7 @@ function transfer(raft: Raft, to: PeerId, progress: Progress): void {
     return;
   }
   raft.tell({ kind: "transfer-started", peer: to, term });
-  // It must be over within one election timeout, counted from now.
+  // It must end within one election timeout from now.
   raft.electionElapsed = 0;
   raft.transferee = to;
   if (progress.match === raft.log.lastIndex) {
@@ -198,7 +194,7 @@ function sendTimeoutNow(raft: Raft, to: PeerId): void {
 }
 
 function readIndex(raft: Raft, received: Message): void {
-  // A cluster of one, too: after a restart its leader does not know what it had committed.
+  // In a cluster of one, too: after a restart its leader does not know what it had committed.
   if (!raft.committedInTerm) raft.earlyReads.push(received);
   else confirmRead(raft, received);
 }

@@ -1,12 +1,10 @@
 /**
- * The log as one node sees it: what its storage holds, then what is not yet known to be durable there.
+ * The log of one node: the entries in its storage, then the entries that are not known to be durable yet.
  *
  *   firstIndex … offset−1 in storage │ offset … lastIndex unstable, of these offset … inProgress−1 being written
  *   applied ≤ applying ≤ committed ≤ lastIndex
  *
  * An unstable snapshot stands in place of everything in storage until it is installed there.
- *
- * Never: writes to storage; moves committed or applied back.
  */
 import { assert } from "../../lib/assert.ts";
 // biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
@@ -28,11 +26,11 @@ export class RaftLog {
   #snapshot: Snapshot | undefined;
   #snapshotInProgress = false;
 
-  /** Invariant: never goes back. */
+  /** Invariant: never falls. */
   committed: RaftIndex;
   /** Handed out to be applied. */
   applying: RaftIndex;
-  /** Invariant: never goes back. */
+  /** Invariant: never falls. */
   applied: RaftIndex;
   #applyingBytes = 0;
   #applyingPaused = false;
@@ -75,7 +73,7 @@ export class RaftLog {
     return this.#unstable.length;
   }
 
-  /** The term at `index`; undefined where it was compacted or is not there. Known for firstIndex−1 too. */
+  /** The term at `index`, from firstIndex−1 on; undefined if it was compacted or is beyond the end. */
   term(index: RaftIndex): Term | undefined {
     if (index >= this.#offset) return this.#unstable[index - this.#offset]?.term;
     if (this.#snapshot !== undefined && index === this.#snapshot.index) return this.#snapshot.term;
@@ -87,7 +85,7 @@ export class RaftLog {
     return this.term(index) === term;
   }
 
-  /** Is a log that ends so at least as new as ours? By term first, then by length. */
+  /** Whether a log with this end is at least as new as this one: by term first, then by length. */
   isUpToDate(index: RaftIndex, term: Term): boolean {
     const ours = this.lastTerm;
     return term > ours || (term === ours && index >= this.lastIndex);
@@ -123,12 +121,12 @@ export class RaftLog {
     return low > this.lastIndex ? none : this.slice(low, this.lastIndex + 1, bytesMax);
   }
 
-  /** The newest snapshot; undefined while there is none to be had. */
+  /** The newest snapshot; undefined if there is none. */
   snapshot(): Snapshot | undefined {
     return this.#snapshot ?? this.#storage.snapshot();
   }
 
-  /** A leader's own new entries. */
+  /** Appends entries, replacing those at and after the first one's index. */
   append(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     const first = (entries[0] as Entry).index;
@@ -148,8 +146,8 @@ export class RaftLog {
   }
 
   /**
-   * A leader's entries after (previous, previousTerm): false if our log has no such entry. What is already here
-   * is left alone; from the first entry that differs on, ours is replaced.
+   * Appends a leader's entries behind (previous, previousTerm); false if this log has no such entry. Entries that are here
+   * already stay; from the first one that differs on, this log is replaced.
    */
   maybeAppend(
     previous: RaftIndex,
@@ -198,14 +196,14 @@ export class RaftLog {
     this.committed = index;
   }
 
-  /** Commits up to `index` if it is news and the entry there is of `term`: older terms commit only with it. */
+  /** Commits up to `index` if that is new and the entry there has this `term`: older terms commit only with it. */
   maybeCommit(index: RaftIndex, term: Term): boolean {
     if (index <= this.committed || index > this.lastIndex || !this.matchTerm(index, term)) return false;
     this.committed = index;
     return true;
   }
 
-  /** A snapshot takes the place of everything. */
+  /** Replaces the whole log by a snapshot. */
   restore(snapshot: Snapshot): void {
     this.committed = snapshot.index;
     this.#snapshot = snapshot;
@@ -215,13 +213,13 @@ export class RaftLog {
     this.#inProgress = this.#offset;
   }
 
-  // What is to be written, and what has been.
+  // Writing.
 
   get hasUnstable(): boolean {
     return this.#unstable.length > 0;
   }
 
-  /** Entries no one has been told to write yet. */
+  /** Entries that were not handed out to be written yet. */
   nextUnstable(): readonly Entry[] {
     const written = this.#inProgress - this.#offset;
     return this.#unstable.length === written ? none : this.#unstable.slice(written);
@@ -245,7 +243,7 @@ export class RaftLog {
     if (this.#snapshot !== undefined) this.#snapshotInProgress = true;
   }
 
-  /** Everything up to this entry is durable, if it is still the entry that was written. */
+  /** Entries up to this one are durable, if it is still the entry that was written. */
   stableTo(index: RaftIndex, term: Term): void {
     const found = index >= this.#offset ? this.term(index) : undefined;
     if (found === undefined) {
@@ -266,9 +264,9 @@ export class RaftLog {
     this.#snapshotInProgress = false;
   }
 
-  // What is to be applied, and what has been.
+  // Applying.
 
-  /** The highest index that may be applied; entries that are not durable here yet only if allowed. */
+  /** The highest index that may be applied, including entries that are not durable here if `allowUnstable`. */
   #appliable(allowUnstable: boolean): RaftIndex {
     return allowUnstable ? this.committed : Math.min(this.committed, this.#offset - 1);
   }

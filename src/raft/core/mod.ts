@@ -1,8 +1,4 @@
-/**
- * The Raft core: pure, synchronous, deterministic.
- *
- * Never: imports anything but the ground floor.
- */
+/** The Raft core: pure, synchronous, deterministic. */
 export * from "./config.ts";
 export * from "./configuration.ts";
 export * from "./core.ts";

@@ -1,14 +1,13 @@
 /**
- * How far one follower is, as its leader sees it, and how much may be on its way to it.
+ * A leader's view of one follower: how far its log is, and how much is in flight to it.
  *
- * A follower is probed (one append at a time, until it is known where its log agrees), then replicated to
- * (appends go out without waiting, up to a window), or it is being sent a snapshot (nothing else meanwhile).
- *
- * Never: sends anything.
+ *   probe       one append at a time, until it is known where the logs match
+ *   replicate   appends without waiting, up to a window
+ *   snapshot    a snapshot is being sent, and nothing else
  */
 import type { RaftIndex } from "./types.ts";
 
-/** The window: appends with entries that were sent and not yet answered. Bounded by count and by bytes. */
+/** The window: appends with entries that are not answered yet. Bounded by count and bytes. */
 export class Inflights {
   readonly countMax: number;
   readonly bytesMax: number;
@@ -32,7 +31,7 @@ export class Inflights {
     return this.count >= this.countMax || this.#bytes >= this.bytesMax;
   }
 
-  /** Notes an append whose last entry is `last`. The caller has seen that the window is not full. */
+  /** Notes an append whose last entry is `last`. The window must not be full. */
   add(last: RaftIndex, bytes: number): void {
     this.#indexes.push(last);
     this.#sizes.push(bytes);
@@ -67,16 +66,16 @@ export type ProgressState = "probe" | "replicate" | "snapshot";
 export class Progress {
   /** The highest entry known to be on the follower. */
   match: RaftIndex;
-  /** The next entry to send: everything below was sent or is known to be there. */
+  /** The next entry to send: all entries below it were sent or are known to be on the follower. */
   next: RaftIndex;
-  /** The highest commit index sent; a lower one is not sent again without need. */
+  /** The highest commit index sent. */
   sentCommit: RaftIndex = 0;
   state: ProgressState = "probe";
-  /** In state snapshot: the index of the snapshot on its way. */
+  /** In state snapshot: the index of the snapshot in flight. */
   pendingSnapshot: RaftIndex = 0;
-  /** Has answered since the leader last counted its quorum. */
+  /** It has answered since the last quorum check. */
   active: boolean;
-  /** Nothing more is to be sent until something is heard. */
+  /** Nothing more is sent until it answers. */
   paused = false;
   learner: boolean;
   readonly inflights: Inflights;
@@ -94,7 +93,7 @@ export class Progress {
     return this.state === "snapshot" || this.paused;
   }
 
-  /** Starts probing just behind what the follower is known, or about, to have. */
+  /** Starts probing behind the follower's match, or behind the snapshot in flight. */
   becomeProbe(): void {
     const received = this.state === "snapshot" ? this.pendingSnapshot : 0;
     this.#become("probe");
@@ -102,7 +101,7 @@ export class Progress {
     this.sentCommit = Math.min(this.sentCommit, this.next - 1);
   }
 
-  /** Nothing that the follower has acknowledged counts any more: it is probed from `lastIndex` on. */
+  /** Its acknowledgments do not count any more: it is probed from `lastIndex` on. */
   forget(lastIndex: RaftIndex): void {
     this.match = 0;
     this.#become("probe");
@@ -134,12 +133,12 @@ export class Progress {
     } else if (count > 0) this.paused = true;
   }
 
-  /** Would sending this commit index tell the follower anything it will not learn from what is on its way? */
+  /** Whether this commit index is news to the follower, considering the messages in flight. */
   canRaiseCommit(commit: RaftIndex): boolean {
     return commit > this.sentCommit && this.sentCommit < this.next - 1;
   }
 
-  /** The follower has everything up to `index`. False when that is no news. */
+  /** Notes that the follower has all entries up to `index`. False if that was known. */
   acknowledged(index: RaftIndex): boolean {
     if (index <= this.match) return false;
     this.match = index;
@@ -149,8 +148,8 @@ export class Progress {
   }
 
   /**
-   * The follower refused an append that followed `refused`; its log may agree up to `hint`. False when the
-   * refusal is old: it answers an append that later ones have made irrelevant.
+   * Notes that the follower refused an append behind `refused`; its log may match up to `hint`. False if the refusal is old
+   * and later appends have made it irrelevant.
    */
   refused(refused: RaftIndex, hint: RaftIndex): boolean {
     if (this.state === "replicate") {

@@ -1,29 +1,26 @@
 /**
- * What a majority, or two majorities at once, has agreed on. Pure arithmetic.
+ * The decisions of one majority, or of two majorities at once. Pure arithmetic.
  *
- * An empty majority agrees to everything: so a configuration that is not joint is a joint one whose other half
- * is empty.
- *
- * Never: knows a message or a progress.
+ * An empty half agrees to everything, so a configuration that is not joint is a joint one with an empty outgoing half.
  */
 import type { PeerId, RaftIndex } from "./types.ts";
 
 export type VoteResult = "won" | "lost" | "pending";
 export type Majority = ReadonlySet<PeerId>;
 
-/** The voters: of the configuration, and of the one being left while the two are joint. */
+/** The voters of the configuration and, while it is joint, of the one being left. */
 export interface Voters {
   readonly incoming: Majority;
   readonly outgoing: Majority;
 }
 
-/** The highest index that a majority has reached; Infinity of nobody. Who says nothing has reached 0. */
+/** The highest index that a majority has reached; Infinity without voters. A voter without an index counts as 0. */
 export function majorityIndex(voters: Majority, reached: (peer: PeerId) => RaftIndex | undefined): RaftIndex {
   const count = voters.size;
   if (count === 0) return Number.POSITIVE_INFINITY;
   const indexes: RaftIndex[] = [];
   for (const peer of voters) {
-    // Insertion from the back: majorities are small, and mostly already in order.
+    // Insertion sort: majorities are small, and mostly in order already.
     const index = reached(peer) ?? 0;
     let at = indexes.length;
     while (at > 0 && (indexes[at - 1] as number) > index) at--;
@@ -38,7 +35,7 @@ export function jointIndex(voters: Voters, reached: (peer: PeerId) => RaftIndex 
   return voters.outgoing.size === 0 ? incoming : Math.min(incoming, majorityIndex(voters.outgoing, reached));
 }
 
-/** How a vote of a majority stands. Who has not voted still may. */
+/** The result of a vote by one majority. Voters that have not voted still can. */
 export function majorityVote(voters: Majority, votes: (peer: PeerId) => boolean | undefined): VoteResult {
   if (voters.size === 0) return "won";
   let [yes, open] = [0, 0];
@@ -52,7 +49,7 @@ export function majorityVote(voters: Majority, votes: (peer: PeerId) => boolean 
   return yes + open >= needed ? "pending" : "lost";
 }
 
-/** How a vote stands that both majorities must win. */
+/** The result of a vote that both majorities must win. */
 export function jointVote(voters: Voters, votes: (peer: PeerId) => boolean | undefined): VoteResult {
   const incoming = majorityVote(voters.incoming, votes);
   const outgoing = majorityVote(voters.outgoing, votes);

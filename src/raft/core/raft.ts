@@ -1,8 +1,6 @@
 /**
- * The state of one node and the few moves that every part of the protocol shares. What a role does with a
- * message stands in follower.ts, election.ts and leader.ts; who calls them, in step.ts.
- *
- * Never: decides on a message; does I/O; knows time but for ticks.
+ * The state of one node, and the operations that all parts of the protocol share. step.ts handles messages, and calls
+ * follower.ts, election.ts and leader.ts for each role.
  */
 import type { CoreConfig } from "./config.ts";
 import { checkConfig } from "./config.ts";
@@ -33,35 +31,35 @@ export class Raft {
   readonly tracker: Tracker;
   readonly tell: (event: CoreEvent) => void;
 
-  /** Invariant: never goes back. */
+  /** Invariant: never falls. */
   term: Term = 0;
-  /** Who got our vote in this term. Invariant: changes at most once in a term. */
+  /** The peer that got this node's vote in this term. Invariant: changes at most once in a term. */
   vote: PeerId = nobody;
   leader: PeerId = nobody;
   role: RaftRole = "follower";
 
-  /** Ticks since we last heard of a leader or started an election; as leader, since the last quorum check. */
+  /** Ticks since the last message from a leader or the start of an election; on a leader, since the last quorum check. */
   electionElapsed = 0;
   heartbeatElapsed = 0;
   electionTimeout = 0;
-  /** Elections that may still begin soon after one another: the last leader's process is known to be gone. */
+  /** Elections that may still begin soon after the one before, because the last leader's process is gone. */
   hasteLeft = 0;
-  /** The driver knows something against this node as a leader: it does not campaign, whoever asks for it. */
+  /** The driver knows a reason why this node should not lead. It does not campaign, even on request. */
   reluctant = false;
 
-  // A leader's own.
-  /** Leadership is being handed to this peer: no proposals meanwhile. */
+  // On a leader.
+  /** Leadership is being transferred to this peer. Proposals are dropped until that ends. */
   transferee: PeerId = nobody;
-  /** The newest configuration change may be at this index: no other before it is applied. */
+  /** The newest configuration change may be at this index. No other is proposed before it is applied. */
   pendingConfIndex: RaftIndex = 0;
   uncommittedBytes = 0;
   reads = new ReadOnly();
   /** Reads that came before this term's first entry was committed. */
   earlyReads: Message[] = [];
 
-  // What goes out.
+  // For the next Ready.
   messages: Message[] = [];
-  /** To be sent only once everything accepted so far is durable. */
+  /** Sent only once all entries accepted so far are durable. */
   messagesAfterAppend: Message[] = [];
   readStates: ReadState[] = [];
 
@@ -95,13 +93,13 @@ export class Raft {
     return this.tracker.isSingleton && this.tracker.isVoter(this.id);
   }
 
-  /** May this node become leader as things are? */
+  /** Whether this node may become leader. */
   get promotable(): boolean {
     const own = this.tracker.progress.get(this.id);
     return own !== undefined && !own.learner && !this.log.hasSnapshotPending && !this.reluctant;
   }
 
-  /** Queues a message: answers that promise something durable go out after it is, all others at once. */
+  /** Queues a message. Responses that promise something durable wait until it is; all others are sent at once. */
   send(message: Message): void {
     switch (message.type) {
       case "append-response":
@@ -119,7 +117,7 @@ export class Raft {
     return proposal(this.config.draft?.(change), change);
   }
 
-  /** Enters `term` with nothing known. The vote is kept if the term is the same. */
+  /** Enters `term` without a leader. The vote is kept if the term is the same. */
   reset(term: Term): void {
     if (this.term !== term) {
       this.term = term;
@@ -144,16 +142,16 @@ export class Raft {
     this.electionTimeout = electionTicks + random.between(0, electionTicks - 1);
   }
 
-  /** The leader is gone for good: this election, and a few after it should votes be split, need no full timeout. */
+  /** The leader's process is gone: this election, and a few after split votes, do not wait for a full timeout. */
   hasten(): void {
     if (this.hasteLeft === 0) return;
     this.hasteLeft--;
-    // Longer than a vote takes to be asked for, made durable and answered.
+    // Longer than it takes to request a vote, make it durable and answer it.
     const ticks = this.config.connectionLostTicks ?? 5;
     this.electionTimeout = this.config.random.between(2 * ticks, 6 * ticks);
   }
 
-  /** Has something of this term been committed? Before that a leader does not know what is committed. */
+  /** Whether an entry of this term is committed. Before that a leader does not know what is committed. */
   get committedInTerm(): boolean {
     return this.log.term(this.log.committed) === this.term;
   }

@@ -1,11 +1,9 @@
 /**
- * Linearizable reads that wait for a quorum to confirm that their leader still leads.
+ * Linearizable reads that wait for a quorum to confirm their leader, within its term.
  *
- * Each read is given the next number of a counter, which the heartbeats after it carry and their answers echo.
- * A peer that echoes n confirms every read up to n; so a read can never be confirmed by an answer to a heartbeat
- * that was sent before it, whatever its own context is and however often it is asked again.
- *
- * Never: sends; outlives the leader's term.
+ * Each read gets the next number of a counter. Later heartbeats carry it and their answers return it. A peer that returns n
+ * confirms every read up to n. So a heartbeat that was sent before a read can never confirm it, even if the read is repeated
+ * with the same context.
  */
 import { jointIndex, type Voters } from "./quorum.ts";
 import type { PeerId, RaftIndex } from "./types.ts";
@@ -13,7 +11,7 @@ import type { PeerId, RaftIndex } from "./types.ts";
 export interface PendingRead {
   readonly from: PeerId;
   readonly context: number;
-  /** The commit index when it was asked. */
+  /** The commit index when it was requested. */
   readonly index: RaftIndex;
 }
 
@@ -32,15 +30,15 @@ export class ReadOnly {
     return this.#pending.length;
   }
 
-  /** Takes a read in; `self` confirms it at once. */
+  /** Adds a read; `self` confirms it at once. */
   add(read: PendingRead, self: PeerId): void {
     this.#pending.push(read);
     this.#echoed.set(self, this.counter);
   }
 
-  /** A peer has echoed a counter. Answers the reads that a quorum confirms by now, oldest first. */
+  /** Notes a counter that a peer returned. Returns the reads that a quorum has confirmed now, oldest first. */
   echoed(from: PeerId, counter: number, voters: Voters): PendingRead[] {
-    // No heartbeat has carried it yet: an echo of it says nothing.
+    // No heartbeat has carried this number yet, so it confirms nothing.
     if (counter > this.#first + this.#pending.length - 1) return [];
     if (counter > (this.#echoed.get(from) ?? 0)) this.#echoed.set(from, counter);
     const confirmed = jointIndex(voters, (peer) => this.#echoed.get(peer));

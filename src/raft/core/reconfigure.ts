@@ -1,15 +1,11 @@
-/**
- * Taking on a configuration once the change to it is applied.
- *
- * Never: decides whether a change may be proposed (leader.ts does).
- */
+/** Applies a change of configuration. leader.ts decides whether one may be proposed. */
 import { allPeers, type Configuration, type ConfRefusal, changed, fromConfState } from "./configuration.ts";
 import { becomeFollower } from "./election.ts";
 import type { Raft } from "./raft.ts";
 import { broadcastAppend, maybeCommit, probeAll } from "./replication.ts";
 import { type ConfChange, emptyConfState, nobody } from "./types.ts";
 
-/** Applies a committed change. A refusal changes nothing: the same on every node, as it depends on the log alone. */
+/** Applies a committed change. A refusal changes nothing, and is the same on every node, as it depends on the log alone. */
 export function reconfigure(raft: Raft, change: ConfChange): ConfRefusal | undefined {
   const { configuration } = raft.tracker;
   const joining = change.base !== undefined && allPeers(configuration).length === 0;
@@ -25,15 +21,15 @@ function switchTo(raft: Raft, next: Configuration): void {
   if (raft.role === "follower") return;
   const own = raft.tracker.progress.get(raft.id);
   if (own === undefined || own.learner) {
-    // Votes that are still on their way must not make a leader of one that is out.
+    // Votes that are still in flight must not elect a removed node.
     const ends = raft.role !== "leader" || raft.config.stepDownOnRemoval === true;
     if (ends) becomeFollower(raft, raft.term, nobody);
     return;
   }
   if (raft.role !== "leader") return;
   if (next.incoming.size === 0) return;
-  // The quorum may be smaller now, so that something is committed already; else at least the new peers are
-  // probed at once rather than at the next heartbeat.
+  // The quorum may be smaller now, so that more is committed. If not, the new peers are probed at once, not at the next
+  // heartbeat.
   if (maybeCommit(raft)) broadcastAppend(raft);
   else probeAll(raft);
   if (raft.transferee !== nobody && !raft.tracker.isVoter(raft.transferee)) raft.transferee = nobody;

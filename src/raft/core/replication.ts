@@ -1,15 +1,11 @@
-/**
- * A leader's sending: appends, snapshots, heartbeats; its own appending; and committing.
- *
- * Never: handles a message.
- */
+/** A leader's sending of appends, snapshots and heartbeats, its own appends, and committing. */
 import { Fault } from "../../fault.ts";
 import type { Raft } from "./raft.ts";
 import { type Entry, message, type PeerId, payloadBytes, type RaftIndex } from "./types.ts";
 
 /**
- * Sends what `to` lacks, or the commit index alone. Does nothing while the peer is not to be sent anything; with
- * `evenEmpty` false, nothing either when there are no entries to send. Answers whether something was sent.
+ * Sends `to` the entries that it lacks, or the commit index alone. Sends nothing while the peer's progress is paused, and no
+ * append without entries if `evenEmpty` is false. Returns whether a message was sent.
  */
 export function sendAppend(raft: Raft, to: PeerId, evenEmpty = true): boolean {
   const progress = raft.tracker.progress.get(to);
@@ -17,8 +13,8 @@ export function sendAppend(raft: Raft, to: PeerId, evenEmpty = true): boolean {
   const previous = progress.next - 1;
   const previousTerm = raft.log.term(previous);
   if (previousTerm === undefined) return sendSnapshot(raft, to);
-  // A full window still lets empty appends out (a heartbeat's answer unpauses): if the whole window was lost,
-  // the refusal of one of these is what sets things going again.
+  // A full window still allows empty appends (a heartbeat's answer resumes sending). If the whole window was lost, the refusal
+  // of an empty append starts replication again.
   let entries: readonly Entry[] | undefined = [];
   if (progress.state !== "replicate" || !progress.inflights.full) {
     entries = entriesFor(raft, to, progress.next);
@@ -46,7 +42,7 @@ export function sendAppend(raft: Raft, to: PeerId, evenEmpty = true): boolean {
   return true;
 }
 
-/** What is damaged here is not sent to anybody; whoever drives this core is told, for another had better lead. */
+/** Damaged entries are not sent. The driver learns of it by an event, since another node should lead. */
 function entriesFor(raft: Raft, to: PeerId, next: RaftIndex): readonly Entry[] | undefined {
   try {
     return raft.log.entriesFrom(next, raft.config.messageBytesMax ?? Number.POSITIVE_INFINITY);
@@ -86,14 +82,14 @@ export function broadcastAppend(raft: Raft): void {
   for (const peer of others(raft)) sendAppend(raft, peer);
 }
 
-/** Sends entries, if there are any to send, to everyone who may be sent some. */
+/** Sends entries to each peer that lacks some and is not paused. */
 export function probeAll(raft: Raft): void {
   for (const peer of others(raft)) sendAppend(raft, peer, false);
 }
 
 /**
- * A heartbeat names no commit index beyond what the peer is known to have: it may not have the entries, or have
- * others in their place.
+ * A heartbeat's commit index is not beyond the peer's known match: the peer may lack later entries, or have others in their
+ * place.
  */
 export function broadcastHeartbeat(raft: Raft): void {
   const context = raft.reads.counter;
@@ -105,14 +101,14 @@ export function broadcastHeartbeat(raft: Raft): void {
   }
 }
 
-/** Commits what a quorum has, if that is of this term. */
+/** Commits up to the index that a quorum has, if its entry is of this term. */
 export function maybeCommit(raft: Raft): boolean {
   return raft.log.maybeCommit(raft.tracker.committed(), raft.term);
 }
 
 /**
- * Appends to the leader's own log; false when too much is uncommitted already. Its own acknowledgement is a
- * message to itself that waits for its disk like anyone's.
+ * Appends to the leader's own log; false if too many bytes are uncommitted already. Its own acknowledgment is a message to
+ * itself, which waits for its disk.
  */
 export function appendOwn(raft: Raft, proposed: readonly Entry[]): boolean {
   const bytes = payloadBytes(proposed);

@@ -1,7 +1,5 @@
 /**
- * The one door for messages and ticks: terms first, then what the role does.
- *
- * Never: sends to a peer by itself but to refuse an old term.
+ * The entrance for messages and ticks: first the terms are compared, then the role handles the message.
  */
 import {
   answerRefusal,
@@ -52,10 +50,10 @@ export function step(raft: Raft, received: Message): StepRefusal | undefined {
       return undefined;
     case "vote-response":
     case "pre-vote-response":
-      // Where both logs have the same entry, what one knows to be committed is so for the other.
+      // If this log has the same entry, it is committed here, too.
       if (received.commit > 0) {
         raft.log.maybeCommit(received.commit, received.logTerm);
-        // Of no term: nobody was asked, it is no vote.
+        // Term 0: it answers no request and is not a vote.
         if (received.term === 0) return undefined;
       }
       break;
@@ -65,7 +63,7 @@ export function step(raft: Raft, received: Message): StepRefusal | undefined {
   return raft.role === "follower" ? stepFollower(raft, received) : stepCandidate(raft, received);
 }
 
-/** Enters the higher term where the message makes us; false when the message is to be ignored. */
+/** Enters the higher term, if the message requires it; false if the message is to be ignored. */
 function meetHigherTerm(raft: Raft, received: Message): boolean {
   const { type, from, term } = received;
   if ((type === "vote" || type === "pre-vote") && received.context !== transferContext) {
@@ -85,7 +83,7 @@ function meetHigherTerm(raft: Raft, received: Message): boolean {
       return false;
     }
   }
-  // A pre-vote is asked for in a term that no one has entered yet, and granted in the same.
+  // A pre-vote is requested, and granted, in a term that no node has entered yet.
   if (type === "pre-vote" || (type === "pre-vote-response" && !received.reject)) return true;
   raft.tell({ kind: "higher-term-seen", term: raft.term, message: received });
   becomeFollower(raft, term, fromLeader.has(type) ? from : nobody);
@@ -96,7 +94,7 @@ function meetLowerTerm(raft: Raft, received: Message): void {
   const { type, from } = received;
   const asksFirst = raft.config.checkQuorum === true || raft.config.preVote === true;
   if (asksFirst && (type === "heartbeat" || type === "append")) {
-    // The old leader may be the only one, and this node's votes be ignored: the answer makes it step down.
+    // The old leader may be the only one, and may ignore this node's requests for votes. The answer makes it step down.
     raft.send(message("append-response", from, { from: raft.id, term: raft.term }));
   } else if (type === "pre-vote") {
     raft.tell({
@@ -109,8 +107,8 @@ function meetLowerTerm(raft: Raft, received: Message): void {
     });
     refuseVote(raft, "pre-vote-response", from);
   } else if (type === "storage-append-response") {
-    // What was written may since have been replaced, even by the very same entry at the same place: the writes
-    // of a past term say nothing about the log. A snapshot, though, is never taken back.
+    // The written entries may have been replaced since, even by the same entry at the same index. So a write of a past term
+    // says nothing about the log. A snapshot is never replaced by older entries.
     if (received.index !== 0)
       raft.tell({ kind: "stale-storage-response", term: raft.term, message: received });
     if (received.snapshot !== undefined) snapshotApplied(raft, received.snapshot.index);
@@ -153,7 +151,7 @@ function entriesApplied(raft: Raft, entries: readonly Entry[]): void {
   const last = entries.at(-1);
   if (last === undefined) return;
   appliedTo(raft, last.index, totalBytes(entries));
-  // Entries of an earlier term of ours may be counted here too: never below nothing.
+  // Entries of this node's earlier terms may be counted here, too.
   raft.uncommittedBytes = Math.max(0, raft.uncommittedBytes - payloadBytes(entries));
 }
 
@@ -184,7 +182,7 @@ export function tick(raft: Raft): void {
       raft.tell({ kind: "transfer-aborted", peer: raft.transferee, term: raft.term });
       raft.transferee = nobody;
     }
-    // It may have been refused meanwhile, and with nothing to apply nobody would think of it again.
+    // It may have been refused, and without entries to apply nothing else would try it again.
     maybeAutoLeave(raft);
   }
   if (raft.heartbeatElapsed >= raft.config.heartbeatTicks) {

@@ -1,15 +1,13 @@
 /**
- * The storage port as the core reads it: what is durable, or at least written, of this node's log. Synchronous;
- * it answers from memory or from the page cache.
- *
- * Never: is written to by the core, which only says what to write (see ready.ts).
+ * The storage port as the core reads it: the part of this node's log that is durable, or at least written. Synchronous; it
+ * reads from memory or the page cache. The core does not write: Ready says what the driver has to write.
  */
 import type { ConfState, Entry, HardState, RaftIndex, Snapshot, Term } from "./types.ts";
 
 export interface LogStorage {
-  /** The first entry that is there; one past the last where there are none. From 1. */
+  /** The index of the first entry; one past the last if there are none. From 1. */
   readonly firstIndex: RaftIndex;
-  /** The last entry that is there, or the index of the snapshot in its place; 0 of an empty log. */
+  /** The index of the last entry, or of the snapshot in its place; 0 for an empty log. */
   readonly lastIndex: RaftIndex;
   /** The term of an entry from firstIndex−1 to lastIndex, else undefined. The term at index 0 is 0. */
   term(index: RaftIndex): Term | undefined;
@@ -18,15 +16,15 @@ export interface LogStorage {
    * entryBytes), but at least one. undefined when some of them are no longer there. By reference, no copies.
    */
   entries(low: RaftIndex, high: RaftIndex, bytesMax: number): readonly Entry[] | undefined;
-  /** The newest snapshot, its index at most what is applied; undefined while none can be had. */
+  /** The newest snapshot, at most at the applied index; undefined if there is none. */
   snapshot(): Snapshot | undefined;
 }
 
-/** What a core starts from. */
+/** The state that a core starts with. */
 export interface InitialState {
   readonly hardState: HardState;
   /** The configuration as of `applied`. */
   readonly configuration: ConfState;
-  /** What the state machine has applied durably; entries up to here are not handed out again. */
+  /** The index that the state machine has applied durably. Entries up to it are not handed out again. */
   readonly applied: RaftIndex;
 }

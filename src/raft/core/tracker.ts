@@ -1,7 +1,5 @@
 /**
- * The leader's book: the configuration, the progress of everyone in it, and the votes of an election.
- *
- * Never: decides what to send.
+ * The configuration, the progress of each peer in it, and the votes of an election.
  */
 import { allPeers, type Configuration, emptyConfiguration } from "./configuration.ts";
 import { Inflights, Progress } from "./progress.ts";
@@ -16,7 +14,7 @@ export interface Tally {
 
 export class Tracker {
   configuration: Configuration = emptyConfiguration;
-  /** Everyone in the configuration, ascending: the order in which peers are visited. */
+  /** All peers of the configuration, ascending: the order in which they are visited. */
   peers: readonly PeerId[] = [];
   readonly progress = new Map<PeerId, Progress>();
   readonly #votes = new Map<PeerId, boolean>();
@@ -30,8 +28,8 @@ export class Tracker {
   }
 
   /**
-   * Takes on a configuration. Who is new starts just at the end of the log and counts as active, so that it
-   * does not bring its leader down before it was ever heard of.
+   * Switches to a configuration. A new peer starts at the end of the log and counts as active, so that it does not make its
+   * leader step down before it could answer.
    */
   switchTo(configuration: Configuration, lastIndex: RaftIndex): void {
     this.configuration = configuration;
@@ -45,13 +43,13 @@ export class Tracker {
     }
   }
 
-  /** A configuration from a snapshot: nothing of the progress before is kept. */
+  /** Switches to a snapshot's configuration and forgets all progress. */
   restore(configuration: Configuration, lastIndex: RaftIndex): void {
     this.progress.clear();
     this.switchTo(configuration, lastIndex);
   }
 
-  /** A new term: nothing is known of anyone. */
+  /** Starts a new term: forgets all progress and votes. */
   reset(self: PeerId, lastIndex: RaftIndex): void {
     this.#votes.clear();
     for (const peer of this.peers) {
@@ -69,12 +67,12 @@ export class Tracker {
     return this.configuration.incoming.has(peer) || this.configuration.outgoing.has(peer);
   }
 
-  /** What a quorum has durably, learners aside. */
+  /** The highest index that a quorum of voters has durably. */
   committed(): RaftIndex {
     return jointIndex(this.configuration, this.#match);
   }
 
-  /** Was a quorum heard of since it was last asked? */
+  /** Whether a quorum has answered since the last quorum check. */
   quorumActive(): boolean {
     return jointVote(this.configuration, (peer) => this.progress.get(peer)?.active === true) === "won";
   }

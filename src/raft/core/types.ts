@@ -1,10 +1,7 @@
 /**
- * The words of the Raft core: entries, messages, configurations and what a node must remember. Plain data.
+ * The data of the Raft core: entries, messages, configurations and durable state. The names are the Raft papers'.
  *
- * The names are the Raft papers'. A peer is a small whole number here (from 1; 0 is nobody): the driver knows
- * which node's name it stands for, and a number is never given to another node.
- *
- * Never: does anything.
+ * A peer is a whole number from 1; 0 is no peer. The driver knows its node's name. A number is never used for another node.
  */
 import type { NodeId, RaftIndex, Term } from "../../types.ts";
 
@@ -12,63 +9,63 @@ export type { RaftIndex, Term } from "../../types.ts";
 
 /** A member's number, from 1. */
 export type PeerId = number;
-/** Nobody: no vote, no leader. */
+/** No peer: no vote, no leader. */
 export const nobody: PeerId = 0;
-/** Who storage messages are addressed to, and answered by, instead of a peer. */
+/** Addressees and senders of storage messages, instead of a peer. */
 export const appendThread: PeerId = -1;
 export const applyThread: PeerId = -2;
 
-/** What a node is in its term. A learner is a follower that the configuration calls one. */
+/** A node's role in its term. A learner has the role of a follower. */
 export type RaftRole = "follower" | "pre-candidate" | "candidate" | "leader";
 
-/** How one change treats one peer. `update` changes nothing that Raft cares for. Peer 0 is ignored. */
+/** The change of one peer. `update` changes nothing in Raft. Peer 0 is ignored. */
 export interface PeerChange {
   readonly action: "voter" | "learner" | "remove" | "update";
   readonly peer: PeerId;
 }
 
 /**
- * A change of configuration. No changes at all means: leave the joint configuration.
- * `auto` goes through a joint configuration only if there is more than one change, and leaves it by itself;
- * `implicit` always goes through one and leaves it by itself; `explicit` leaves it only when told.
+ * A change of configuration. An empty list of changes leaves the joint configuration.
+ * `auto` uses a joint configuration only for more than one change, and leaves it by itself. `implicit` always uses one and
+ * leaves it by itself. `explicit` always uses one and leaves it only by another change.
  */
 export interface ConfChange {
   readonly transition: "auto" | "implicit" | "explicit";
   readonly changes: readonly PeerChange[];
-  /** Who the peers are that this brings in, or that are somewhere else now. Carried, never looked at. */
+  /** New members, and members with a new address. The core carries them and does not read them. */
   readonly members?: readonly Member[];
   /**
-   * The configuration that this changes. A node that has none, because it joins and plays the log from its start,
-   * takes it from here: the first configuration of a cluster stands in no entry.
+   * The configuration that this changes. A node that has none, because it joins and replays the log from its start, takes
+   * it from here: no entry holds the first configuration of a cluster.
    */
   readonly base?: ConfState;
 }
 
-/** Who a peer is. */
+/** A peer's name, directory and address. */
 export interface Member {
   readonly peer: PeerId;
   readonly name: NodeId;
-  /** The identity of its data directory: an empty one in its place is someone else. */
+  /** The identity of its data directory. An empty directory in its place is another peer. */
   readonly directory: string;
   readonly address: string;
 }
 
-/** Who all peers are, and the lowest number that no peer ever had. */
+/** All peers, and the lowest number that was never used. */
 export interface Roster {
   readonly members: readonly Member[];
   readonly nextPeer: PeerId;
 }
 
-/** Who votes and who only listens, as it is kept in snapshots. Lists are sorted. */
+/** Voters and learners, as kept in snapshots. Lists are sorted. */
 export interface ConfState {
   readonly voters: readonly PeerId[];
-  /** The voters of the configuration being left; not empty only while joint. */
+  /** The voters of the configuration being left; empty unless joint. */
   readonly votersOutgoing: readonly PeerId[];
   readonly learners: readonly PeerId[];
   /** Voters of the outgoing configuration that become learners once it is left. */
   readonly learnersNext: readonly PeerId[];
   readonly autoLeave: boolean;
-  /** Carried, never looked at. */
+  /** The core carries it and does not read it. */
   readonly roster?: Roster;
 }
 
@@ -80,7 +77,7 @@ export const emptyConfState: ConfState = {
   autoLeave: false,
 };
 
-/** One entry of the log. The core never looks into `bytes`; a proposal has index and term 0. */
+/** One entry of the log. The core does not read `bytes`. A proposal has index and term 0. */
 export interface Entry {
   readonly index: RaftIndex;
   readonly term: Term;
@@ -89,7 +86,7 @@ export interface Entry {
   readonly change: ConfChange | undefined;
 }
 
-/** The state as of an index, in place of the entries up to it. The core never looks into `data`. */
+/** The state as of an index, in place of the entries up to it. The core does not read `data`. */
 export interface Snapshot {
   readonly index: RaftIndex;
   readonly term: Term;
@@ -97,20 +94,20 @@ export interface Snapshot {
   readonly data: Uint8Array;
 }
 
-/** What must be durable before anything is sent that depends on it. */
+/** State that must be durable before a message is sent that depends on it. */
 export interface HardState {
   readonly term: Term;
   readonly vote: PeerId;
   readonly commit: RaftIndex;
 }
 
-/** Worth knowing, not worth keeping. */
+/** State that is not kept. */
 export interface SoftState {
   readonly leader: PeerId;
   readonly role: RaftRole;
 }
 
-/** A read asked for with `context` sees everything acknowledged before, once `index` is applied. */
+/** A read requested with `context` sees everything acknowledged before it, once `index` is applied. */
 export interface ReadState {
   readonly context: number;
   readonly index: RaftIndex;
@@ -136,12 +133,12 @@ export type MessageType =
   | "storage-apply"
   | "storage-apply-response";
 
-/** One message. Every field is always there, so that all messages have one shape for the engine. */
+/** One message. Every field is always present, so that all messages have one shape in V8. */
 export interface Message {
   readonly type: MessageType;
   readonly from: PeerId;
   readonly to: PeerId;
-  /** 0 in the types that no term concerns: propose, read-index, storage-apply and its response. */
+  /** 0 in the types without a term: propose, read-index, storage-apply and its response. */
   readonly term: Term;
   readonly index: RaftIndex;
   readonly logTerm: Term;
@@ -153,14 +150,14 @@ export interface Message {
   /** A vote: 1 when the leader asked for the election. A heartbeat: the read counter. A read: its context. */
   readonly context: number;
   readonly snapshot: Snapshot | undefined;
-  /** Storage messages: what to deliver once the work is done and, for appends, durable. */
+  /** Storage messages: messages to deliver once the work is done and, for appends, durable. */
   readonly responses: readonly Message[];
 }
 
-/** The context of votes asked for on the leader's order: they pierce its lease. */
+/** The context of votes requested because the leader transfers: its lease does not block them. */
 export const transferContext = 1;
 
-/** Why step() took no notice of an input. */
+/** Why step() ignored an input. */
 export type StepRefusal = "proposal-dropped" | "peer-not-found" | "storage-message-from-peer";
 
 const noEntries: readonly Entry[] = [];
@@ -188,17 +185,17 @@ export function message(type: MessageType, to: PeerId, fields: Partial<Message> 
 
 const noBytes = new Uint8Array(0);
 
-/** An entry to propose: the leader gives it its place. */
+/** An entry to propose. The leader gives it its index and term. */
 export function proposal(bytes: Uint8Array = noBytes, change?: ConfChange): Entry {
   return { index: 0, term: 0, bytes, change };
 }
 
-/** What an entry weighs in every limit that counts bytes: what it holds and a little for the rest. */
+/** The size of an entry in limits of bytes: its payload and 16 bytes for the rest. */
 export function entryBytes(entry: Entry): number {
   return entry.bytes.length + 16;
 }
 
-/** The longest run from the front that fits in `bytesMax`, but at least one entry. */
+/** The longest run from the front within `bytesMax`, but at least one entry. */
 export function limitBytes(entries: readonly Entry[], bytesMax: number): readonly Entry[] {
   let sum = 0;
   for (let at = 0; at < entries.length; at++) {
@@ -208,7 +205,7 @@ export function limitBytes(entries: readonly Entry[], bytesMax: number): readonl
   return entries;
 }
 
-/** The sum of what the entries hold, without the little for the rest. */
+/** The payload of the entries, in bytes. */
 export function payloadBytes(entries: readonly Entry[]): number {
   let sum = 0;
   for (const entry of entries) sum += entry.bytes.length;

@@ -1,9 +1,6 @@
 /**
- * What a node needs of the world: a storage, a transport, a state machine. Types and nothing else.
- *
- * The storage and the state machine may be one object, as they are where the log itself is the state.
- *
- * Never: an implementation.
+ * What a node needs: a storage, a transport, a state machine. Storage and state machine may be one object, if the log itself
+ * is the state.
  */
 import type {
   ConfChange,
@@ -19,27 +16,27 @@ import type {
 } from "../core/mod.ts";
 
 /**
- * One group of changes, to be made in the order of the fields: a crash may keep the first ones and lose the rest,
- * but not the other way round.
+ * One group of changes, made in the order of the fields: a crash may keep the first ones and lose the rest, but not the
+ * reverse.
  */
 export interface StorageChanges {
-  /** Replaces the whole log. What it stands for was received before and lies ready. */
+  /** Replaces the whole log. Its data was received before. */
   readonly snapshot: Snapshot | undefined;
   readonly hardState: HardState | undefined;
-  /** Replace whatever is at or after the first one's index. Consecutive, by reference: not to be changed. */
+  /** Replace the entries at and after the first one's index. Consecutive, by reference: must not be changed. */
   readonly entries: readonly Entry[];
-  /** False: only a commit index moved, which a crash may take back. */
+  /** False: only the commit index changed, which a crash may take back. */
   readonly sync: boolean;
 }
 
 export interface RaftStorage extends LogStorage {
   initialState(): InitialState;
   /**
-   * Makes the changes; they are visible to the readers of LogStorage when this returns. Answers nothing when they
-   * are durable already, else a promise of that. One call at a time: the node waits for the promise.
+   * Makes the changes. Readers of LogStorage see them when this returns. Returns undefined if they are durable already, else
+   * a promise that resolves when they are. One call at a time: the node waits for the promise.
    *
-   * Fails with Fault "disk-full" or "disk-busy" so that the same call can be made again, and is. Any other failure is
-   * final: what is durable is unknown, and the node stops.
+   * Fault "disk-full" and "disk-busy" change nothing, and the node repeats the call later. After any other failure it is
+   * unknown what is durable, and the node stops.
    */
   write(changes: StorageChanges): Promise<void> | undefined;
   /** How entries are encoded, where their bytes depend on their place in the log. Default: the bytes as proposed. */
@@ -70,36 +67,36 @@ export interface EntryFormat {
 export interface StateMachine {
   /** Committed entries without a configuration change, in order, each exactly once in the life of this process. */
   apply(entries: readonly Entry[]): void;
-  /** A committed entry that made this the configuration. Also in order. */
+  /** A committed entry with a change of configuration, and the configuration after it. In the order of all entries. */
   configure(entry: Entry, configuration: ConfState): void;
-  /** The snapshot is in the place of everything now. */
+  /** The snapshot has replaced the whole log. */
   restore(snapshot: Snapshot): void;
-  /** Called at the start of each turn: the last moment to propose what is to go with this turn's group. */
+  /** Called at the start of each turn. What it proposes goes with this turn's group. */
   gather?(): void;
 }
 
 /**
- * Best effort: messages may be lost, doubled and reordered, but not altered. A snapshot message is delivered
- * after what it stands for; what became of it is to be told by RaftNode.reportSnapshot.
+ * Best effort: messages may be lost, duplicated and reordered, but not altered. A snapshot message is delivered after the
+ * snapshot's data; RaftNode.reportSnapshot says whether it was delivered.
  */
 export interface RaftTransport {
   send(message: Message): void;
-  /** Who there is, whenever that changes. */
+  /** Called with each new configuration. */
   members(configuration: ConfState): void;
-  /** False: what it knows of the others speaks against this node as a leader. Asked at every tick; default true. */
+  /** False if it knows a reason why this node should not lead. Called at each tick; default true. */
   mayCampaign?(): boolean;
   /**
-   * Voters that should lead rather than this node, for a reason that only the transport knows; default none. Asked at
-   * every tick of a leader, which then hands over to one of them that is active, and tries again after a while.
+   * Voters that should lead instead of this node, for a reason that the transport knows; default none. Called at each tick of
+   * a leader, which hands over to an active one, and repeats a failed transfer after a pause.
    */
   successors?(): readonly PeerId[];
 }
 
-/** How a proposal ended. Exactly one of the two is called, once, never from within propose(). */
+/** The result of a proposal. Exactly one of the two is called, once, after propose() has returned. */
 export interface ProposalWaiter {
   /** Its entries are committed and applied here; `last` is the index of the last one. */
   applied(last: RaftIndex): void;
-  /** `fault.written` says whether they may yet come to be. */
+  /** `fault.written` says whether they may still be committed. */
   failed(fault: Error): void;
 }
 

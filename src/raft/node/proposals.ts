@@ -1,12 +1,10 @@
 /**
- * Proposals and who waits for them.
+ * Proposals and their waiters.
  *
  *   queued → handed to the core (index and term known) → applied │ replaced: not written │ given up: unknown
  *
- * An entry is its index and term: another term applied at the index means that this one never will be. Of several
- * entries the first may have been written all the same.
- *
- * Never: counts a proposal as failed while it may still be committed.
+ * Index and term identify an entry: if an entry of another term is applied at the index, this one never will be. Of several
+ * entries the first ones may be committed all the same.
  */
 
 import { Fault } from "../../fault.ts";
@@ -21,12 +19,12 @@ export interface Queued {
 
 interface Pending {
   readonly first: RaftIndex;
-  /** Its first entry was applied, and is its own: it is written at least in part. */
+  /** Its first entry is applied: it is written at least in part. */
   begun: boolean;
   readonly last: RaftIndex;
   readonly term: Term;
   readonly waiter: ProposalWaiter;
-  /** The tick at which it is given up; undefined while this node leads in its term. */
+  /** The tick at which it fails as unknown; undefined while this node leads in its term. */
   deadline: number | undefined;
 }
 
@@ -44,12 +42,12 @@ export class Proposals {
     this.#queuedBytesMax = queuedBytesMax;
   }
 
-  /** Proposals handed to the core and undecided. */
+  /** Proposals that the core has accepted and that are not decided. */
   get pending(): number {
     return this.#pending.length - this.#start;
   }
 
-  /** False when there is no room: nothing was queued. */
+  /** False if there is no room: nothing was queued. */
   queue(proposed: Queued): boolean {
     let bytes = 0;
     for (const entry of proposed.entries) bytes += entry.bytes.length;
@@ -68,10 +66,10 @@ export class Proposals {
     return taken;
   }
 
-  /** The core has taken it: its entries are at `first` to `last` in `term`. */
+  /** The core has accepted it: its entries are at `first` to `last` in `term`. */
   accepted(waiter: ProposalWaiter, first: RaftIndex, last: RaftIndex, term: Term): void {
-    // A later term of ours may begin below what an earlier one left undecided. That is gone from this log, but
-    // may still be in another's, and be committed by it: nothing can be said of it.
+    // A later term of this node may begin below undecided entries of an earlier one. They are gone from this log, but
+    // another node may have them and commit them, so their result is unknown.
     while (this.pending > 0 && (this.#pending.at(-1) as Pending).last >= last) {
       const replaced = this.#pending.pop() as Pending;
       assert(replaced.term < term, "two proposals at one index");
@@ -80,7 +78,7 @@ export class Proposals {
     this.#pending.push({ first, begun: false, last, term, waiter, deadline: undefined });
   }
 
-  /** Entries were applied: settles everyone up to the last of them. */
+  /** Entries were applied: answers all waiters up to the last of them. */
   applied(entries: readonly Entry[]): void {
     const base = (entries[0] as Entry).index;
     const end = base + entries.length;
@@ -90,7 +88,7 @@ export class Proposals {
       if (entries[first - base]?.term === term) pending.begun = true;
       if (last >= end) break;
       const found = entries[last - base];
-      assert(found !== undefined, "a proposal was passed over");
+      assert(found !== undefined, "a proposal was skipped");
       if (found.term === term) waiter.applied(last);
       else if (pending.begun)
         waiter.failed(undecided("another leader's entry took the place of its last ones"));
@@ -109,7 +107,7 @@ export class Proposals {
     this.#shrink();
   }
 
-  /** This node does not lead in their term any more: they are given up at `deadline` if undecided by then. */
+  /** This node does not lead in their term any more: they fail at `deadline` if they are undecided then. */
   orphan(term: Term, deadline: number): void {
     for (let at = this.#start; at < this.#pending.length; at++) {
       const pending = this.#pending[at] as Pending;
@@ -128,7 +126,7 @@ export class Proposals {
     this.#start = 0;
   }
 
-  /** The node ends: what was not handed to the core is not written, the rest unknown. */
+  /** The node stops: queued proposals are not written, those that the core has accepted are unknown. */
   abandon(cause?: unknown): void {
     for (const { waiter } of this.takeQueued()) waiter.failed(new Fault("unavailable", { cause }));
     for (const { waiter } of this.#pending.slice(this.#start)) {

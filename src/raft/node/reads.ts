@@ -1,16 +1,14 @@
 /**
- * Linearizable reads: callers of one turn share one question to the leader; each then waits until what was
- * answered is applied here. A question that stays unanswered is asked again, under a new context.
+ * Linearizable reads. Callers of one turn share one question to the leader, and wait until the answered index is applied
+ * here. An unanswered question is repeated with a new context. A read is never answered by a question older than itself.
  *
- * Contexts start at a number drawn by chance: an answer to an earlier life of this node must not confirm a read.
- *
- * Never: answers from an older question than the caller's.
+ * Contexts begin at a random number: an answer to an earlier run of this node must not confirm a read.
  */
 import { Fault } from "../../fault.ts";
 import type { RaftIndex, ReadState } from "../core/mod.ts";
 
 export interface ReadWaiter {
-  /** Everything acknowledged before the read was asked for is applied here: `index` at least. */
+  /** Everything acknowledged before the read is applied here, at least up to `index`. */
   ready(index: RaftIndex): void;
   failed(fault: Error): void;
 }
@@ -32,7 +30,7 @@ export class Reads {
   #context: number;
   #fresh: ReadWaiter[] = [];
   readonly #asked = new Map<number, Question>();
-  /** Answered, waiting for their index to be applied: ascending by index. */
+  /** Answered questions that wait for their index to be applied, ascending by index. */
   #confirmed: { index: RaftIndex; waiters: ReadWaiter[] }[] = [];
   #waiting = 0;
 
@@ -45,7 +43,7 @@ export class Reads {
     return this.#waiting;
   }
 
-  /** False when too many wait. */
+  /** False if too many callers wait. */
   add(waiter: ReadWaiter): boolean {
     if (this.#waiting >= this.#limits.waitingMax) return false;
     this.#waiting++;
@@ -53,7 +51,7 @@ export class Reads {
     return true;
   }
 
-  /** Asks what is new, and again what stayed unanswered for long or, with `all`, at all. */
+  /** Asks for new callers, and repeats questions that were not answered in time; with `all`, all unanswered ones. */
   ask(now: number, all: boolean, ask: (context: number) => void): void {
     const again: Question[] = [];
     for (const [context, question] of this.#asked) {

@@ -1,10 +1,8 @@
 /**
- * Who the peers are: numbers for the core, names and directories for everyone else. A fold over the applied
- * changes of configuration, and kept with it.
+ * The members: their numbers, names, directories and addresses. A fold over the applied changes of configuration, kept with
+ * the configuration.
  *
- * A number is never used again: the next one is kept too, also when the peer that had the last is gone.
- *
- * Never: decides who is a member.
+ * A number is never used twice: the next one is kept, too, even if the peer with the highest number is removed.
  */
 import type { ConfChange, ConfState, Member, PeerId, Roster } from "../core/mod.ts";
 
@@ -24,7 +22,7 @@ export class RosterBook {
     return this.#members.get(peer);
   }
 
-  /** The peer that bears this name now. */
+  /** The peer with this name now. */
   named(name: string): Member | undefined {
     for (const member of this.#members.values()) if (member.name === name) return member;
     return undefined;
@@ -36,7 +34,7 @@ export class RosterBook {
     this.#nextPeer = Math.max(roster?.nextPeer ?? 1, ...peersOf(state).map((peer) => peer + 1));
   }
 
-  /** Takes in an applied change; `state` is the core's configuration after it. Answers it with the roster. */
+  /** Takes an applied change; `state` is the core's configuration after it. Returns that with the roster. */
   apply(change: ConfChange, state: ConfState): ConfState {
     if (this.#members.size === 0 && change.base !== undefined) this.restore(change.base);
     for (const member of change.members ?? []) this.#members.set(member.peer, member);

@@ -1,10 +1,8 @@
 /**
- * The append thread: takes what the core wants written, in order, as one group while the last group is being made
- * durable, and lets the answers that depended on it go.
+ * The append thread: writes what the core hands out, in order. While one group is made durable, the work of later turns
+ * queues up and becomes the next group. Messages that depend on a group are released when it and all before it are durable.
  *
- *   work of many turns → one group → one write, one sync → all its answers
- *
- * Never: lets an answer go before its group and all before it are durable.
+ *   work of many turns → one group → one write, one sync → all its messages
  */
 import { Fault } from "../../fault.ts";
 import type { Entry, HardState, Message, Snapshot } from "../core/mod.ts";
@@ -14,11 +12,11 @@ export interface WriterOptions {
   readonly storage: RaftStorage;
   /** Bytes of entries in one group; a larger work goes alone. */
   readonly groupBytesMax: number;
-  /** A group is durable: these are its works, in order. */
+  /** A group is durable; these are its works, in order. */
   readonly durable: (works: readonly Message[]) => void;
-  /** Nothing can be made durable any more. Called once. */
+  /** A write failed and nothing more is written. Called once. */
   readonly failed: (cause: unknown) => void;
-  /** The disk took nothing, for want of room or of something else that may come back: retry() is to be called later. */
+  /** The disk took nothing and may take it later: the owner calls retry(). */
   readonly full: () => void;
 }
 
@@ -40,7 +38,7 @@ export class Writer {
     return !this.#busy && this.#queue.length === 0;
   }
 
-  /** The disk took nothing at the last write. */
+  /** Whether the disk took nothing at the last write. */
   get full(): boolean {
     return this.#blocked;
   }
@@ -49,7 +47,7 @@ export class Writer {
     if (!this.#stopped) this.#queue.push(work);
   }
 
-  /** Starts writing if there is something to write and nothing under way. */
+  /** Starts a write if there is work and no write is under way. */
   run(): void {
     while (!this.#busy && !this.#blocked && !this.#stopped && this.#queue.length > 0) {
       const works = this.#takeGroup();
@@ -80,14 +78,14 @@ export class Writer {
     }
   }
 
-  /** Tries again after the disk took nothing. */
+  /** Repeats the write that the disk did not take. */
   retry(): void {
     if (!this.#blocked) return;
     this.#blocked = false;
     this.run();
   }
 
-  /** Nothing is written any more. Resolves when what is under way has ended. */
+  /** Stops writing. Resolves when the write under way has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#queue = [];
@@ -122,7 +120,7 @@ export class Writer {
       hardState !== undefined && (hardState.term !== this.#saved.term || hardState.vote !== this.#saved.vote);
     const [first] = entries;
     if (hardState !== undefined && first !== undefined && hardState.commit >= first.index) {
-      // Saved before the entries it counts, it would make committed what they replace if a crash took them back.
+      // Hard state is saved before entries. If a crash took these back, a higher commit index would count what they replace.
       hardState = { ...hardState, commit: first.index - 1 };
     }
     if (hardState !== undefined) this.#saved = hardState;
@@ -132,7 +130,7 @@ export class Writer {
   #refused(works: readonly Message[], cause: unknown): void {
     if (cause instanceof Fault && (cause.kind === "disk-full" || cause.kind === "disk-busy")) {
       this.#queue = [...works, ...this.#queue];
-      // What was to be saved was not: the next attempt must count the term and vote as news again.
+      // Term and vote were not saved: the next attempt must sync them.
       this.#saved = { term: -1, vote: -1, commit: 0 };
       this.#blocked = true;
       this.#options.full();
@@ -144,10 +142,10 @@ export class Writer {
   }
 }
 
-/** Entries of several works, later ones taking the place of earlier ones from their first index on. */
+/** The entries of several works. A later work replaces earlier entries from its first index on. */
 class Joined {
   entries: readonly Entry[] = [];
-  /** Our own copy, once there is more than one work. */
+  /** A copy, once there is more than one work. */
   #own: Entry[] | undefined;
 
   add(after: readonly Entry[]): void {
