@@ -10,7 +10,7 @@ export {
   type Message,
   type MessageType,
   message,
-  nobody,
+  noPeer,
   type PeerChange,
   type PeerFaultReason,
   type PeerId,

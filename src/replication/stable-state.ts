@@ -14,7 +14,7 @@
  * Never: forgets a configuration that a snapshot could still need.
  */
 import { Fault } from "../fault.ts";
-import { type ConfState, emptyConfState, type HardState, nobody, type PeerId } from "../raft/mod.ts";
+import { type ConfState, emptyConfState, type HardState, noPeer, type PeerId } from "../raft/mod.ts";
 import type { StableStore } from "../store/mod.ts";
 import type { RaftIndex } from "../types.ts";
 import { nextLife, type SeenBoot, type StoredBoot, seenOf, storedBootOf } from "./identity/boot.ts";
@@ -178,7 +178,7 @@ export class StableState {
 export function strangerChanges(store: StableStore): Record<string, unknown> {
   const changes: Record<string, unknown> = {};
   for (const key of store.keys(configurationPrefix)) changes[key] = undefined;
-  if (readable(() => store.get(stateKey)) === undefined) changes[stateKey] = { term: 0, vote: nobody };
+  if (readable(() => store.get(stateKey)) === undefined) changes[stateKey] = { term: 0, vote: noPeer };
   // Another directory has boots of its own.
   return { ...changes, [bootKey]: undefined, [disownedKey]: undefined };
 }
@@ -198,7 +198,7 @@ export const isDisowned = (store: StableStore): boolean => store.keys(disownedKe
 
 function laterTerm(store: StableStore): Record<string, unknown> {
   const state = readable(() => store.get(stateKey)) as Pick<HardState, "term" | "vote"> | undefined;
-  return state === undefined ? {} : { [stateKey]: { term: state.term + 1, vote: nobody } };
+  return state === undefined ? {} : { [stateKey]: { term: state.term + 1, vote: noPeer } };
 }
 
 /**

@@ -28,7 +28,7 @@ import {
   type Message,
   type MessageType,
   message,
-  nobody,
+  noPeer,
   type PeerId,
   proposal,
   type RaftIndex,
@@ -70,8 +70,8 @@ export class Core {
   constructor(config: CoreConfig) {
     const raft = new Raft(config);
     this.#raft = raft;
-    becomeFollower(raft, raft.term, nobody);
-    raft.tell({
+    becomeFollower(raft, raft.term, noPeer);
+    raft.emit({
       kind: "started",
       peers: [...raft.tracker.configuration.incoming],
       term: raft.term,
@@ -182,7 +182,7 @@ export class Core {
 
   /** Appends entries together if this node leads, forwards them if it knows the leader. */
   propose(entries: readonly Entry[]): StepRefusal | undefined {
-    return step(this.#raft, message("propose", nobody, { from: this.id, entries }));
+    return step(this.#raft, message("propose", noPeer, { from: this.id, entries }));
   }
 
   proposeChange(change: ConfChange, bytes?: Uint8Array): StepRefusal | undefined {
@@ -195,12 +195,12 @@ export class Core {
 
   /** Hands leadership to `to`. Proposals are dropped until it is done or an election timeout has passed. */
   transferLeader(to: PeerId): void {
-    step(this.#raft, message("transfer-leader", nobody, { from: to }));
+    step(this.#raft, message("transfer-leader", noPeer, { from: to }));
   }
 
   /** Asks up to which index a linearizable read must have applied. A ReadState with this context answers, or nothing does. */
   readIndex(context: number): void {
-    step(this.#raft, message("read-index", nobody, { context }));
+    step(this.#raft, message("read-index", noPeer, { context }));
   }
 
   /** Stays a follower of this term but forgets its leader, and with it the leader's lease. */

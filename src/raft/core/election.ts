@@ -6,7 +6,7 @@ import { appendOwn, broadcastAppend } from "./replication.ts";
 import {
   type Message,
   message,
-  nobody,
+  noPeer,
   type PeerId,
   type RaftIndex,
   type Term,
@@ -16,9 +16,9 @@ import {
 export function becomeFollower(raft: Raft, term: Term, leader: PeerId): void {
   raft.reset(term);
   raft.leader = leader;
-  if (leader !== nobody) raft.hasteLeft = 0;
+  if (leader !== noPeer) raft.hasteLeft = 0;
   raft.role = "follower";
-  raft.tell({ kind: "became", role: "follower", term: raft.term });
+  raft.emit({ kind: "became", role: "follower", term: raft.term });
 }
 
 function becomeCandidate(raft: Raft): void {
@@ -27,7 +27,7 @@ function becomeCandidate(raft: Raft): void {
   raft.hasten();
   raft.vote = raft.id;
   raft.role = "candidate";
-  raft.tell({ kind: "became", role: "candidate", term: raft.term });
+  raft.emit({ kind: "became", role: "candidate", term: raft.term });
 }
 
 /** Neither the term nor the vote changes: a pre-vote must not disturb a live leader. */
@@ -35,8 +35,8 @@ function becomePreCandidate(raft: Raft): void {
   assert(raft.role !== "leader", "a leader does not campaign");
   raft.tracker.resetVotes();
   raft.role = "pre-candidate";
-  raft.leader = nobody;
-  raft.tell({ kind: "became", role: "pre-candidate", term: raft.term });
+  raft.leader = noPeer;
+  raft.emit({ kind: "became", role: "pre-candidate", term: raft.term });
 }
 
 /**
@@ -56,19 +56,19 @@ function becomeLeader(raft: Raft): void {
   raft.pendingConfIndex = raft.log.lastIndex;
   const appended = appendOwn(raft, [raft.ownProposal()]);
   assert(appended, "an empty entry is never too large");
-  raft.tell({ kind: "became", role: "leader", term: raft.term });
+  raft.emit({ kind: "became", role: "leader", term: raft.term });
 }
 
 /** Starts an election if this node may. `transfer`: the leader asked for it, so there are no pre-votes. */
 export function hup(raft: Raft, transfer: boolean): void {
   if (raft.role === "leader") {
-    raft.tell({ kind: "election-needless" });
+    raft.emit({ kind: "election-needless" });
   } else if (!raft.promotable) {
-    raft.tell({ kind: "not-promotable" });
+    raft.emit({ kind: "not-promotable" });
   } else if (commitProvenChanges(raft)) {
-    raft.tell({ kind: "election-waits-for-configuration", term: raft.term });
+    raft.emit({ kind: "election-waits-for-configuration", term: raft.term });
   } else {
-    raft.tell({ kind: "election-started", term: raft.term });
+    raft.emit({ kind: "election-started", term: raft.term });
     if (raft.config.preVote === true && !transfer) {
       becomePreCandidate(raft);
       askForVotes(raft, "pre-vote", raft.term + 1, 0);
@@ -91,7 +91,7 @@ function askForVotes(raft: Raft, type: "vote" | "pre-vote", term: Term, context:
       raft.send(message(`${type}-response`, peer, { from: raft.id, term }));
       continue;
     }
-    raft.tell({
+    raft.emit({
       kind: "vote-requested",
       last: { index, term: logTerm },
       type,
@@ -133,7 +133,7 @@ export function answerVote(raft: Raft, request: Message): void {
   const { lastIndex: index, lastTerm } = raft.log;
   const last = { index, term: lastTerm };
   const { vote, term } = raft;
-  raft.tell({ kind: granted ? "vote-cast" : "vote-refused", last, vote, request, term, remainingTicks: 0 });
+  raft.emit({ kind: granted ? "vote-cast" : "vote-refused", last, vote, request, term, remainingTicks: 0 });
   const type = request.type === "vote" ? "vote-response" : "pre-vote-response";
   if (!granted) {
     refuseVote(raft, type, request.from);
@@ -158,11 +158,11 @@ export function refuseVote(raft: Raft, type: "vote-response" | "pre-vote-respons
  * Sends the voters, without a request and in term 0, what is committed. A removed node may be the only one that knows of its
  * removal. The node that replaces it cannot ask: this node has not applied its addition yet.
  */
-export function tellCommit(raft: Raft): void {
-  for (const peer of allVoters(raft.tracker.configuration)) if (peer !== raft.id) tellCommitTo(raft, peer);
+export function sendCommit(raft: Raft): void {
+  for (const peer of allVoters(raft.tracker.configuration)) if (peer !== raft.id) sendCommitTo(raft, peer);
 }
 
-function tellCommitTo(raft: Raft, peer: PeerId): void {
+function sendCommitTo(raft: Raft, peer: PeerId): void {
   const { committed: commit } = raft.log;
   const logTerm = raft.log.term(commit) ?? 0;
   raft.send(message("pre-vote-response", peer, { from: raft.id, reject: true, commit, logTerm }));
@@ -176,25 +176,25 @@ export function answerRefusal(raft: Raft, refusal: Message): void {
   const { type, from, reject, term, commit } = refusal;
   if (!reject || term === 0 || raft.config.commitByVote !== true) return;
   if (type !== "vote-response" && type !== "pre-vote-response") return;
-  if (commit < raft.log.committed) tellCommitTo(raft, from);
+  if (commit < raft.log.committed) sendCommitTo(raft, from);
 }
 
 /** One vote a term, repeated on request; none while a leader of this term is known. */
 function mayVote(raft: Raft, request: Message): boolean {
   if (raft.vote === request.from) return true;
-  if (raft.vote === nobody && raft.leader === nobody) return true;
+  if (raft.vote === noPeer && raft.leader === noPeer) return true;
   return request.type === "pre-vote" && request.term > raft.term;
 }
 
 /** Counts an answer to a candidate or pre-candidate. */
 export function countVote(raft: Raft, answer: Message): void {
   const { from, type } = answer;
-  raft.tell({ kind: "vote-received", type, from, granted: !answer.reject, term: raft.term });
+  raft.emit({ kind: "vote-received", type, from, granted: !answer.reject, term: raft.term });
   raft.tracker.recordVote(from, !answer.reject);
   const { granted, rejected, result } = raft.tracker.tally();
-  raft.tell({ kind: "votes-counted", type, granted, rejected });
+  raft.emit({ kind: "votes-counted", type, granted, rejected });
   if (result === "lost") {
-    becomeFollower(raft, raft.term, nobody);
+    becomeFollower(raft, raft.term, noPeer);
     raft.hasten();
   }
   if (result !== "won") return;

@@ -2,7 +2,7 @@
 import { fromConfState } from "./configuration.ts";
 import { becomeFollower, hup } from "./election.ts";
 import type { Raft } from "./raft.ts";
-import { type Message, message, nobody, type Snapshot, type StepRefusal } from "./types.ts";
+import { type Message, message, noPeer, type Snapshot, type StepRefusal } from "./types.ts";
 
 export function stepFollower(raft: Raft, received: Message): StepRefusal | undefined {
   switch (received.type) {
@@ -11,8 +11,8 @@ export function stepFollower(raft: Raft, received: Message): StepRefusal | undef
     case "append":
     case "heartbeat":
     case "snapshot":
-      if (raft.leader !== nobody && raft.leader !== received.from) {
-        raft.tell({ kind: "peer-fault", why: "second-leader", message: received });
+      if (raft.leader !== noPeer && raft.leader !== received.from) {
+        raft.emit({ kind: "peer-fault", why: "second-leader", message: received });
         break;
       }
       raft.electionElapsed = 0;
@@ -22,16 +22,16 @@ export function stepFollower(raft: Raft, received: Message): StepRefusal | undef
       break;
     case "transfer-leader":
     case "read-index":
-      if (raft.leader !== nobody) {
-        const from = received.from === nobody ? raft.id : received.from;
+      if (raft.leader !== noPeer) {
+        const from = received.from === noPeer ? raft.id : received.from;
         const term = received.type === "read-index" ? 0 : raft.term;
         raft.send({ ...received, term, from, to: raft.leader });
       } else if (received.type === "transfer-leader") {
-        raft.tell({ kind: "transfer-without-leader", peer: received.from, term: raft.term });
-      } else raft.tell({ kind: "reads-dropped", count: 1 });
+        raft.emit({ kind: "transfer-without-leader", peer: received.from, term: raft.term });
+      } else raft.emit({ kind: "reads-dropped", count: 1 });
       break;
     case "timeout-now":
-      raft.tell({ kind: "timeout-now-received", peer: received.from, term: raft.term });
+      raft.emit({ kind: "timeout-now-received", peer: received.from, term: raft.term });
       hup(raft, true);
       break;
     case "read-index-response":
@@ -44,12 +44,12 @@ export function stepFollower(raft: Raft, received: Message): StepRefusal | undef
 
 function forwardProposal(raft: Raft, received: Message): StepRefusal | undefined {
   const drop = (why: "no-leader" | "not-forwarding"): StepRefusal => {
-    raft.tell({ kind: "proposal-dropped", why, term: raft.term, peer: raft.leader });
+    raft.emit({ kind: "proposal-dropped", why, term: raft.term, peer: raft.leader });
     return "proposal-dropped";
   };
-  if (raft.leader === nobody) return drop("no-leader");
+  if (raft.leader === noPeer) return drop("no-leader");
   if (raft.config.disableProposalForwarding === true) return drop("not-forwarding");
-  const from = received.from === nobody ? raft.id : received.from;
+  const from = received.from === noPeer ? raft.id : received.from;
   raft.send({ ...received, from, to: raft.leader });
   return undefined;
 }
@@ -69,7 +69,7 @@ function handleAppend(raft: Raft, received: Message): void {
   } else if (raft.log.maybeAppend(index, logTerm, entries, commit)) {
     raft.send(message("append-response", from, { ...base, index: index + entries.length }));
   } else {
-    raft.tell({ kind: "append-refused", logTerm: raft.log.term(index) ?? 0, message: received });
+    raft.emit({ kind: "append-refused", logTerm: raft.log.term(index) ?? 0, message: received });
     // The hint saves the leader a probe for each entry: the end of this log, or before it the last entry whose term is not
     // above the one that the leader expected.
     const hint = raft.log.conflictByTerm(Math.min(index, raft.log.lastIndex), logTerm);
@@ -92,7 +92,7 @@ function handleAppend(raft: Raft, received: Message): void {
 function handleHeartbeat(raft: Raft, received: Message): void {
   const { from, context, commit } = received;
   if (commit > raft.log.lastIndex) {
-    raft.tell({ kind: "peer-fault", why: "commit-beyond-end", message: received });
+    raft.emit({ kind: "peer-fault", why: "commit-beyond-end", message: received });
     const { lastIndex: rejectHint, lastTerm: logTerm } = raft.log;
     raft.send(
       message("append-response", from, {
@@ -115,7 +115,7 @@ function handleSnapshot(raft: Raft, received: Message): void {
   const snapshot = received.snapshot;
   if (snapshot === undefined) return;
   const restored = restore(raft, snapshot);
-  raft.tell({
+  raft.emit({
     kind: restored ? "snapshot-accepted" : "snapshot-ignored",
     commit: raft.log.committed,
     snapshot,
@@ -128,27 +128,27 @@ function handleSnapshot(raft: Raft, received: Message): void {
 function restore(raft: Raft, snapshot: Snapshot): boolean {
   if (snapshot.index <= raft.log.committed) return false;
   if (raft.role !== "follower") {
-    becomeFollower(raft, raft.term + 1, nobody);
+    becomeFollower(raft, raft.term + 1, noPeer);
     return false;
   }
   const { configuration } = snapshot;
   const members = [...configuration.voters, ...configuration.learners, ...configuration.votersOutgoing];
   if (!members.includes(raft.id) && raft.config.snapshotsMayPredateUs !== true) {
-    raft.tell({ kind: "snapshot-without-us", configuration });
+    raft.emit({ kind: "snapshot-without-us", configuration });
     return false;
   }
   if (raft.log.matchTerm(snapshot.index, snapshot.term)) {
-    raft.tell({ kind: "snapshot-fast-forwarded", commit: raft.log.committed, last: last(raft), snapshot });
+    raft.emit({ kind: "snapshot-fast-forwarded", commit: raft.log.committed, last: last(raft), snapshot });
     raft.log.commitTo(snapshot.index);
     return false;
   }
-  raft.tell({ kind: "snapshot-restoring", log: raft.log, snapshot });
+  raft.emit({ kind: "snapshot-restoring", log: raft.log, snapshot });
   raft.log.restore(snapshot);
   raft.tracker.restore(fromConfState(configuration), raft.log.lastIndex);
-  raft.tell({ kind: "configuration-switched", configuration: raft.tracker.configuration });
+  raft.emit({ kind: "configuration-switched", configuration: raft.tracker.configuration });
   const own = raft.tracker.progress.get(raft.id);
   own?.acknowledged(own.next - 1);
-  raft.tell({ kind: "snapshot-installed", commit: raft.log.committed, last: last(raft), snapshot });
+  raft.emit({ kind: "snapshot-installed", commit: raft.log.committed, last: last(raft), snapshot });
   return true;
 }
 

@@ -10,7 +10,7 @@ import {
   type Entry,
   type Message,
   message,
-  nobody,
+  noPeer,
   type PeerId,
   type RaftIndex,
   type StepRefusal,
@@ -23,12 +23,12 @@ export function stepLeader(raft: Raft, received: Message): StepRefusal | undefin
     return undefined;
   }
   if (received.type === "append" || received.type === "heartbeat" || received.type === "snapshot") {
-    raft.tell({ kind: "peer-fault", why: "second-leader", message: received });
+    raft.emit({ kind: "peer-fault", why: "second-leader", message: received });
     return undefined;
   }
   const progress = raft.tracker.progress.get(received.from);
   if (progress === undefined) {
-    raft.tell({ kind: "no-progress", peer: received.from });
+    raft.emit({ kind: "no-progress", peer: received.from });
     return undefined;
   }
   if (received.type === "append-response") onAppendResponse(raft, received, progress);
@@ -40,8 +40,8 @@ export function stepLeader(raft: Raft, received: Message): StepRefusal | undefin
 /** Steps down unless a quorum has answered since the last call. */
 export function checkQuorum(raft: Raft): void {
   if (!raft.tracker.quorumActive()) {
-    raft.tell({ kind: "quorum-lost" });
-    becomeFollower(raft, raft.term, nobody);
+    raft.emit({ kind: "quorum-lost" });
+    becomeFollower(raft, raft.term, noPeer);
   }
   for (const [peer, progress] of raft.tracker.progress) if (peer !== raft.id) progress.active = false;
 }
@@ -49,8 +49,8 @@ export function checkQuorum(raft: Raft): void {
 function propose(raft: Raft, proposed: readonly Entry[]): StepRefusal | undefined {
   // Removed from the configuration, but still leader: its new entries might never be committed.
   if (!raft.tracker.progress.has(raft.id)) return "proposal-dropped";
-  if (raft.transferee !== nobody) {
-    raft.tell({ kind: "proposal-dropped", why: "transferring", term: raft.term, peer: raft.transferee });
+  if (raft.transferee !== noPeer) {
+    raft.emit({ kind: "proposal-dropped", why: "transferring", term: raft.term, peer: raft.transferee });
     return "proposal-dropped";
   }
   const entries = proposed.some((entry) => entry.change !== undefined)
@@ -67,7 +67,7 @@ function admitted(raft: Raft, entry: Entry, index: RaftIndex): Entry {
   const problem = changeProblem(raft, entry.change);
   if (problem !== undefined && raft.config.disableConfChangeValidation !== true) {
     const { configuration } = raft.tracker;
-    raft.tell({ kind: "change-refused", change: entry.change, configuration, problem });
+    raft.emit({ kind: "change-refused", change: entry.change, configuration, problem });
     return raft.ownProposal();
   }
   raft.pendingConfIndex = index;
@@ -92,19 +92,19 @@ export function maybeAutoLeave(raft: Raft): void {
   if (raft.role !== "leader" || !configuration.autoLeave || raft.log.applied < raft.pendingConfIndex) return;
   // Refused during a transfer of leadership. It is tried again at the next applied entry, or by the new leader.
   const refused = propose(raft, [raft.ownProposal({ transition: "auto", changes: [] })]);
-  raft.tell({ kind: refused === undefined ? "auto-leave-started" : "auto-leave-postponed", configuration });
+  raft.emit({ kind: refused === undefined ? "auto-leave-started" : "auto-leave-postponed", configuration });
 }
 
 function onAppendResponse(raft: Raft, received: Message, progress: Progress): void {
   const { from, index } = received;
   if (received.reject && received.commit > received.rejectHint) {
     // The follower lost acknowledged entries: from now on only new acknowledgments count.
-    raft.tell({ kind: "peer-fault", why: "acknowledged-missing", message: received });
+    raft.emit({ kind: "peer-fault", why: "acknowledged-missing", message: received });
     progress.forget(raft.log.lastIndex);
     return;
   }
   if (!received.reject && index > raft.log.lastIndex) {
-    raft.tell({ kind: "peer-fault", why: "acknowledged-beyond-end", message: received });
+    raft.emit({ kind: "peer-fault", why: "acknowledged-beyond-end", message: received });
     return;
   }
   progress.active = true;
@@ -121,7 +121,7 @@ function onAppendResponse(raft: Raft, received: Message, progress: Progress): vo
     progress.inflights.freeTo(index);
   } else if (progress.match + 1 >= raft.log.firstIndex) {
     // Another leader's snapshot may have brought it here. It is enough that the log continues from here.
-    raft.tell({ kind: "recovered-from-snapshot", peer: from, progress });
+    raft.emit({ kind: "recovered-from-snapshot", peer: from, progress });
     progress.becomeProbe();
     progress.becomeReplicate();
   }
@@ -134,18 +134,18 @@ function onAppendResponse(raft: Raft, received: Message, progress: Progress): vo
   // The window has more room: fill it.
   if (from !== raft.id) while (sendAppend(raft, from, false));
   if (from === raft.transferee && progress.match === raft.log.lastIndex) {
-    raft.tell({ kind: "timeout-now-sent", peer: from, term: raft.term });
+    raft.emit({ kind: "timeout-now-sent", peer: from, term: raft.term });
     sendTimeoutNow(raft, from);
   }
 }
 
 function onRefusal(raft: Raft, received: Message, progress: Progress): void {
   const { from, index, rejectHint, logTerm } = received;
-  raft.tell({ kind: "refusal-received", message: received });
+  raft.emit({ kind: "refusal-received", message: received });
   // The peer has `logTerm` at the hint. Entries of later terms in this log cannot match there either.
   const hint = logTerm > 0 ? raft.log.conflictByTerm(rejectHint, logTerm).index : rejectHint;
   if (!progress.refused(index, hint)) return;
-  raft.tell({ kind: "progress-decreased", peer: from, progress });
+  raft.emit({ kind: "progress-decreased", peer: from, progress });
   if (progress.state === "replicate") progress.becomeProbe();
   sendAppend(raft, from);
 }
@@ -164,28 +164,28 @@ function onHeartbeatResponse(raft: Raft, received: Message, progress: Progress):
 function transfer(raft: Raft, to: PeerId, progress: Progress): void {
   const term = raft.term;
   if (progress.learner) {
-    raft.tell({ kind: "transfer-to-learner", peer: to, term });
+    raft.emit({ kind: "transfer-to-learner", peer: to, term });
     return;
   }
   if (raft.transferee === to) {
-    raft.tell({ kind: "transfer-repeated", peer: to, term });
+    raft.emit({ kind: "transfer-repeated", peer: to, term });
     return;
   }
-  if (raft.transferee !== nobody) {
-    raft.tell({ kind: "transfer-replaced", peer: raft.transferee, term });
-    raft.transferee = nobody;
+  if (raft.transferee !== noPeer) {
+    raft.emit({ kind: "transfer-replaced", peer: raft.transferee, term });
+    raft.transferee = noPeer;
   }
   if (to === raft.id) {
-    raft.tell({ kind: "transfer-to-self", peer: to, term });
+    raft.emit({ kind: "transfer-to-self", peer: to, term });
     return;
   }
-  raft.tell({ kind: "transfer-started", peer: to, term });
+  raft.emit({ kind: "transfer-started", peer: to, term });
   // It must end within one election timeout from now.
   raft.electionElapsed = 0;
   raft.transferee = to;
   if (progress.match === raft.log.lastIndex) {
     sendTimeoutNow(raft, to);
-    raft.tell({ kind: "timeout-now-sent-at-once", peer: to, term });
+    raft.emit({ kind: "timeout-now-sent-at-once", peer: to, term });
   } else sendAppend(raft, to);
 }
 
@@ -217,6 +217,6 @@ function releaseEarlyReads(raft: Raft): void {
 }
 
 function answerRead(raft: Raft, from: PeerId, context: number, index: RaftIndex): void {
-  if (from === nobody || from === raft.id) raft.readStates.push({ context, index });
+  if (from === noPeer || from === raft.id) raft.readStates.push({ context, index });
   else raft.send(message("read-index-response", from, { from: raft.id, term: raft.term, context, index }));
 }

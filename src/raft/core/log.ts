@@ -16,7 +16,7 @@ const none: readonly Entry[] = [];
 
 export class RaftLog {
   readonly #storage: LogStorage;
-  readonly #tell: (event: LogEvent) => void;
+  readonly #emit: (event: LogEvent) => void;
   readonly #applyingBytesMax: number;
 
   /** Entries not known to be durable, from #offset on. */
@@ -35,9 +35,9 @@ export class RaftLog {
   #applyingBytes = 0;
   #applyingPaused = false;
 
-  constructor(storage: LogStorage, applyingBytesMax: number, tell: (event: LogEvent) => void) {
+  constructor(storage: LogStorage, applyingBytesMax: number, emit: (event: LogEvent) => void) {
     this.#storage = storage;
-    this.#tell = tell;
+    this.#emit = emit;
     this.#applyingBytesMax = applyingBytesMax;
     this.#offset = storage.lastIndex + 1;
     this.#inProgress = this.#offset;
@@ -134,12 +134,12 @@ export class RaftLog {
     if (first === this.#offset + this.#unstable.length) {
       for (const entry of entries) this.#unstable.push(entry);
     } else if (first <= this.#offset) {
-      this.#tell({ kind: "unstable-replaced", index: first });
+      this.#emit({ kind: "unstable-replaced", index: first });
       this.#unstable = [...entries];
       this.#offset = first;
       this.#inProgress = first;
     } else {
-      this.#tell({ kind: "unstable-truncated", index: first });
+      this.#emit({ kind: "unstable-truncated", index: first });
       this.#unstable = [...this.#unstable.slice(0, first - this.#offset), ...entries];
       this.#inProgress = Math.min(this.#inProgress, first);
     }
@@ -170,7 +170,7 @@ export class RaftLog {
       const existing = this.term(index);
       if (existing === term) continue;
       if (index <= this.lastIndex) {
-        this.#tell({ kind: "conflict-found", index, existing: existing ?? 0, term });
+        this.#emit({ kind: "conflict-found", index, existing: existing ?? 0, term });
       }
       return index;
     }
@@ -248,9 +248,9 @@ export class RaftLog {
     const found = index >= this.#offset ? this.term(index) : undefined;
     if (found === undefined) {
       const inSnapshot = this.#snapshot?.index === index;
-      this.#tell({ kind: inSnapshot ? "stable-entry-in-snapshot" : "stable-entry-missing", index });
+      this.#emit({ kind: inSnapshot ? "stable-entry-in-snapshot" : "stable-entry-missing", index });
     } else if (found !== term) {
-      this.#tell({ kind: "stable-entry-mismatch", index, term, found });
+      this.#emit({ kind: "stable-entry-mismatch", index, term, found });
     } else {
       this.#unstable = this.#unstable.slice(index + 1 - this.#offset);
       this.#offset = index + 1;

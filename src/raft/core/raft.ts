@@ -14,7 +14,7 @@ import {
   type Entry,
   type HardState,
   type Message,
-  nobody,
+  noPeer,
   type PeerId,
   proposal,
   type RaftIndex,
@@ -29,13 +29,13 @@ export class Raft {
   readonly config: CoreConfig;
   readonly log: RaftLog;
   readonly tracker: Tracker;
-  readonly tell: (event: CoreEvent) => void;
+  readonly emit: (event: CoreEvent) => void;
 
   /** Invariant: never falls. */
   term: Term = 0;
   /** The peer that got this node's vote in this term. Invariant: changes at most once in a term. */
-  vote: PeerId = nobody;
-  leader: PeerId = nobody;
+  vote: PeerId = noPeer;
+  leader: PeerId = noPeer;
   role: RaftRole = "follower";
 
   /** Ticks since the last message from a leader or the start of an election; on a leader, since the last quorum check. */
@@ -49,7 +49,7 @@ export class Raft {
 
   // On a leader.
   /** Leadership is being transferred to this peer. Proposals are dropped until that ends. */
-  transferee: PeerId = nobody;
+  transferee: PeerId = noPeer;
   /** The newest configuration change may be at this index. No other is proposed before it is applied. */
   pendingConfIndex: RaftIndex = 0;
   uncommittedBytes = 0;
@@ -67,13 +67,13 @@ export class Raft {
     checkConfig(config);
     this.id = config.id;
     this.config = config;
-    this.tell = config.observe ?? (() => {});
+    this.emit = config.observe ?? (() => {});
     const applyingMax = config.applyingBytesMax ?? config.messageBytesMax ?? Number.POSITIVE_INFINITY;
-    this.log = new RaftLog(config.storage, applyingMax, this.tell);
+    this.log = new RaftLog(config.storage, applyingMax, this.emit);
     this.tracker = new Tracker(config.inflightMessagesMax, config.inflightBytesMax ?? 0);
     const { hardState, configuration, applied } = config.initial;
     this.tracker.switchTo(fromConfState(configuration), this.log.lastIndex);
-    this.tell({ kind: "configuration-switched", configuration: this.tracker.configuration });
+    this.emit({ kind: "configuration-switched", configuration: this.tracker.configuration });
     this.term = hardState.term;
     this.vote = hardState.vote;
     // A commit index may be durable before the entries it came with.
@@ -121,18 +121,18 @@ export class Raft {
   reset(term: Term): void {
     if (this.term !== term) {
       this.term = term;
-      this.vote = nobody;
+      this.vote = noPeer;
     }
-    this.leader = nobody;
+    this.leader = noPeer;
     this.electionElapsed = 0;
     this.heartbeatElapsed = 0;
     this.drawElectionTimeout();
-    this.transferee = nobody;
+    this.transferee = noPeer;
     this.tracker.reset(this.id, this.log.lastIndex);
     this.pendingConfIndex = 0;
     this.uncommittedBytes = 0;
     const unanswered = this.reads.count + this.earlyReads.length;
-    if (unanswered > 0) this.tell({ kind: "reads-dropped", count: unanswered });
+    if (unanswered > 0) this.emit({ kind: "reads-dropped", count: unanswered });
     this.reads = new ReadOnly();
     this.earlyReads = [];
   }

@@ -3,7 +3,7 @@ import { allPeers, type Configuration, type ConfRefusal, changed, fromConfState 
 import { becomeFollower } from "./election.ts";
 import type { Raft } from "./raft.ts";
 import { broadcastAppend, maybeCommit, probeAll } from "./replication.ts";
-import { type ConfChange, emptyConfState, nobody } from "./types.ts";
+import { type ConfChange, emptyConfState, noPeer } from "./types.ts";
 
 /** Applies a committed change. A refusal changes nothing, and is the same on every node, as it depends on the log alone. */
 export function reconfigure(raft: Raft, change: ConfChange): ConfRefusal | undefined {
@@ -17,13 +17,13 @@ export function reconfigure(raft: Raft, change: ConfChange): ConfRefusal | undef
 
 function switchTo(raft: Raft, next: Configuration): void {
   raft.tracker.switchTo(next, raft.log.lastIndex);
-  raft.tell({ kind: "configuration-switched", configuration: next });
+  raft.emit({ kind: "configuration-switched", configuration: next });
   if (raft.role === "follower") return;
   const own = raft.tracker.progress.get(raft.id);
   if (own === undefined || own.learner) {
     // Votes that are still in flight must not elect a removed node.
     const ends = raft.role !== "leader" || raft.config.stepDownOnRemoval === true;
-    if (ends) becomeFollower(raft, raft.term, nobody);
+    if (ends) becomeFollower(raft, raft.term, noPeer);
     return;
   }
   if (raft.role !== "leader") return;
@@ -32,5 +32,5 @@ function switchTo(raft: Raft, next: Configuration): void {
   // heartbeat.
   if (maybeCommit(raft)) broadcastAppend(raft);
   else probeAll(raft);
-  if (raft.transferee !== nobody && !raft.tracker.isVoter(raft.transferee)) raft.transferee = nobody;
+  if (raft.transferee !== noPeer && !raft.tracker.isVoter(raft.transferee)) raft.transferee = noPeer;
 }

@@ -48,7 +48,7 @@ function entriesFor(raft: Raft, to: PeerId, next: RaftIndex): readonly Entry[] |
     return raft.log.entriesFrom(next, raft.config.messageBytesMax ?? Number.POSITIVE_INFINITY);
   } catch (reason) {
     if (!(reason instanceof Fault && reason.kind === "corrupt")) throw reason;
-    raft.tell({ kind: "entries-unreadable", peer: to, index: next });
+    raft.emit({ kind: "entries-unreadable", peer: to, index: next });
     return [];
   }
 }
@@ -57,18 +57,18 @@ function sendSnapshot(raft: Raft, to: PeerId): boolean {
   const progress = raft.tracker.progress.get(to);
   if (progress === undefined) return false;
   if (!progress.active) {
-    raft.tell({ kind: "snapshot-withheld", peer: to });
+    raft.emit({ kind: "snapshot-withheld", peer: to });
     return false;
   }
   const snapshot = raft.log.snapshot();
   if (snapshot === undefined || snapshot.index === 0) {
-    raft.tell({ kind: "snapshot-unavailable", peer: to });
+    raft.emit({ kind: "snapshot-unavailable", peer: to });
     return false;
   }
   const { firstIndex, committed: commit } = raft.log;
-  raft.tell({ kind: "snapshot-sent", peer: to, firstIndex, commit, snapshot, progress });
+  raft.emit({ kind: "snapshot-sent", peer: to, firstIndex, commit, snapshot, progress });
   progress.becomeSnapshot(snapshot.index);
-  raft.tell({ kind: "paused-for-snapshot", peer: to, progress });
+  raft.emit({ kind: "paused-for-snapshot", peer: to, progress });
   raft.send(message("snapshot", to, { from: raft.id, term: raft.term, snapshot }));
   return true;
 }
@@ -116,7 +116,7 @@ export function appendOwn(raft: Raft, proposed: readonly Entry[]): boolean {
   // A change of configuration may be what lets the rest be committed.
   const isLimited = bytes > 0 && proposed.some((entry) => entry.change === undefined);
   if (isLimited && raft.uncommittedBytes > 0 && raft.uncommittedBytes + bytes > limit) {
-    raft.tell({ kind: "proposal-dropped", why: "uncommitted-limit", term: raft.term, peer: raft.id });
+    raft.emit({ kind: "proposal-dropped", why: "uncommitted-limit", term: raft.term, peer: raft.id });
     return false;
   }
   raft.uncommittedBytes += bytes;

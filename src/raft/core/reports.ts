@@ -2,7 +2,7 @@
 
 import type { Progress } from "./progress.ts";
 import type { Raft } from "./raft.ts";
-import { nobody, type PeerId } from "./types.ts";
+import { noPeer, type PeerId } from "./types.ts";
 
 /** Elections that may follow soon after a split vote, once the leader's process is known to be gone. */
 const hastyElections = 5;
@@ -16,20 +16,20 @@ export function progressOf(raft: Raft, peer: PeerId): Progress | undefined {
 export function forgetLeader(raft: Raft): void {
   if (raft.role !== "follower") return;
   if (raft.config.reads === "lease") {
-    raft.tell({ kind: "forget-refused" });
-  } else if (raft.leader !== nobody) {
-    raft.tell({ kind: "leader-forgotten", leader: raft.leader, term: raft.term });
-    raft.leader = nobody;
+    raft.emit({ kind: "forget-refused" });
+  } else if (raft.leader !== noPeer) {
+    raft.emit({ kind: "leader-forgotten", leader: raft.leader, term: raft.term });
+    raft.leader = noPeer;
   }
 }
 
 /** See Core.leaderConnectionLost. */
 export function leaderConnectionLost(raft: Raft, leader: PeerId): void {
   const { preVote, reads, random, connectionLostTicks } = raft.config;
-  if (raft.role !== "follower" || raft.leader !== leader || leader === nobody) return;
+  if (raft.role !== "follower" || raft.leader !== leader || leader === noPeer) return;
   if (preVote !== true || reads === "lease") return;
-  raft.tell({ kind: "leader-connection-lost", leader, term: raft.term });
-  raft.leader = nobody;
+  raft.emit({ kind: "leader-connection-lost", leader, term: raft.term });
+  raft.leader = noPeer;
   raft.hasteLeft = hastyElections;
   raft.electionTimeout = raft.electionElapsed + random.between(1, connectionLostTicks ?? 5);
 }
@@ -39,7 +39,7 @@ export function reportUnreachable(raft: Raft, peer: PeerId): void {
   const progress = progressOf(raft, peer);
   if (progress === undefined) return;
   if (progress.state === "replicate") progress.becomeProbe();
-  raft.tell({ kind: "unreachable", peer, progress });
+  raft.emit({ kind: "unreachable", peer, progress });
 }
 
 /** See Core.reportSnapshot. */
@@ -48,7 +48,7 @@ export function reportSnapshot(raft: Raft, peer: PeerId, delivered: boolean): vo
   if (progress?.state !== "snapshot") return;
   if (!delivered) progress.pendingSnapshot = 0;
   progress.becomeProbe();
-  raft.tell({ kind: delivered ? "snapshot-delivered" : "snapshot-failed", peer, progress });
+  raft.emit({ kind: delivered ? "snapshot-delivered" : "snapshot-failed", peer, progress });
   // After a delivery the leader waits for the peer's answer, after a failure for a heartbeat's answer.
   progress.paused = true;
 }

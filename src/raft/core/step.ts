@@ -8,7 +8,7 @@ import {
   countVote,
   hup,
   refuseVote,
-  tellCommit,
+  sendCommit,
 } from "./election.ts";
 import { handleFromLeader, stepFollower } from "./follower.ts";
 import { checkQuorum, maybeAutoLeave, stepLeader } from "./leader.ts";
@@ -18,7 +18,7 @@ import {
   type Entry,
   type Message,
   message,
-  nobody,
+  noPeer,
   payloadBytes,
   type RaftIndex,
   type StepRefusal,
@@ -69,10 +69,10 @@ function meetHigherTerm(raft: Raft, received: Message): boolean {
   if ((type === "vote" || type === "pre-vote") && received.context !== transferContext) {
     const leased =
       raft.config.checkQuorum === true &&
-      raft.leader !== nobody &&
+      raft.leader !== noPeer &&
       raft.electionElapsed < raft.config.electionTicks;
     if (leased) {
-      raft.tell({
+      raft.emit({
         kind: "vote-ignored",
         last: { index: raft.log.lastIndex, term: raft.log.lastTerm },
         vote: raft.vote,
@@ -85,8 +85,8 @@ function meetHigherTerm(raft: Raft, received: Message): boolean {
   }
   // A pre-vote is requested, and granted, in a term that no node has entered yet.
   if (type === "pre-vote" || (type === "pre-vote-response" && !received.reject)) return true;
-  raft.tell({ kind: "higher-term-seen", term: raft.term, message: received });
-  becomeFollower(raft, term, fromLeader.has(type) ? from : nobody);
+  raft.emit({ kind: "higher-term-seen", term: raft.term, message: received });
+  becomeFollower(raft, term, fromLeader.has(type) ? from : noPeer);
   return true;
 }
 
@@ -97,7 +97,7 @@ function meetLowerTerm(raft: Raft, received: Message): void {
     // The old leader may be the only one, and may ignore this node's requests for votes. The answer makes it step down.
     raft.send(message("append-response", from, { from: raft.id, term: raft.term }));
   } else if (type === "pre-vote") {
-    raft.tell({
+    raft.emit({
       kind: "vote-refused",
       last: { index: raft.log.lastIndex, term: raft.log.lastTerm },
       vote: raft.vote,
@@ -110,17 +110,17 @@ function meetLowerTerm(raft: Raft, received: Message): void {
     // The written entries may have been replaced since, even by the same entry at the same index. So a write of a past term
     // says nothing about the log. A snapshot is never replaced by older entries.
     if (received.index !== 0)
-      raft.tell({ kind: "stale-storage-response", term: raft.term, message: received });
+      raft.emit({ kind: "stale-storage-response", term: raft.term, message: received });
     if (received.snapshot !== undefined) snapshotApplied(raft, received.snapshot.index);
   } else {
-    raft.tell({ kind: "lower-term-ignored", term: raft.term, message: received });
+    raft.emit({ kind: "lower-term-ignored", term: raft.term, message: received });
   }
 }
 
 function stepCandidate(raft: Raft, received: Message): StepRefusal | undefined {
   switch (received.type) {
     case "propose":
-      raft.tell({ kind: "proposal-dropped", why: "no-leader", term: raft.term, peer: nobody });
+      raft.emit({ kind: "proposal-dropped", why: "no-leader", term: raft.term, peer: noPeer });
       return "proposal-dropped";
     case "append":
     case "heartbeat":
@@ -135,7 +135,7 @@ function stepCandidate(raft: Raft, received: Message): StepRefusal | undefined {
       if (raft.role === "pre-candidate") countVote(raft, received);
       break;
     case "timeout-now":
-      raft.tell({ kind: "timeout-now-ignored", peer: received.from, term: raft.term });
+      raft.emit({ kind: "timeout-now-ignored", peer: received.from, term: raft.term });
       break;
     default:
   }
@@ -167,9 +167,9 @@ export function tick(raft: Raft): void {
     if (raft.promotable) {
       raft.electionElapsed = 0;
       hup(raft, false);
-    } else if (raft.leader === nobody && raft.config.commitByVote === true) {
+    } else if (raft.leader === noPeer && raft.config.commitByVote === true) {
       raft.electionElapsed = 0;
-      tellCommit(raft);
+      sendCommit(raft);
     }
     return;
   }
@@ -178,9 +178,9 @@ export function tick(raft: Raft): void {
     raft.electionElapsed = 0;
     if (raft.config.checkQuorum === true) checkQuorum(raft);
     if (raft.role !== "leader") return;
-    if (raft.transferee !== nobody) {
-      raft.tell({ kind: "transfer-aborted", peer: raft.transferee, term: raft.term });
-      raft.transferee = nobody;
+    if (raft.transferee !== noPeer) {
+      raft.emit({ kind: "transfer-aborted", peer: raft.transferee, term: raft.term });
+      raft.transferee = noPeer;
     }
     // It may have been refused, and without entries to apply nothing else would try it again.
     maybeAutoLeave(raft);

@@ -10,7 +10,7 @@ export type { RaftIndex, Term } from "../../types.ts";
 /** A member's number, from 1. */
 export type PeerId = number;
 /** No peer: no vote, no leader. */
-export const nobody: PeerId = 0;
+export const noPeer: PeerId = 0;
 /** Addressees and senders of storage messages, instead of a peer. */
 export const appendThread: PeerId = -1;
 export const applyThread: PeerId = -2;
@@ -167,14 +167,14 @@ const noMessages: readonly Message[] = [];
 export function message(type: MessageType, to: PeerId, fields: Partial<Message> = {}): Message {
   return {
     type,
-    from: fields.from ?? nobody,
+    from: fields.from ?? noPeer,
     to,
     term: fields.term ?? 0,
     index: fields.index ?? 0,
     logTerm: fields.logTerm ?? 0,
     entries: fields.entries ?? noEntries,
     commit: fields.commit ?? 0,
-    vote: fields.vote ?? nobody,
+    vote: fields.vote ?? noPeer,
     reject: fields.reject ?? false,
     rejectHint: fields.rejectHint ?? 0,
     context: fields.context ?? 0,

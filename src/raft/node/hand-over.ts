@@ -2,7 +2,7 @@
  * Decides when a leader hands over leadership, and to which voter: when it is removed, when it cannot read entries that a
  * follower needs, when its disk takes nothing, and when the transport names better leaders.
  */
-import { type Core, nobody, type PeerId } from "../core/mod.ts";
+import { type Core, noPeer, type PeerId } from "../core/mod.ts";
 import type { Membership } from "./membership.ts";
 import type { RaftTransport } from "./ports.ts";
 
@@ -45,20 +45,20 @@ export class HandOver {
   toBest(among?: readonly PeerId[]): void {
     const { core, transfer } = this.#options;
     const { progress, configuration } = core.status();
-    let best: PeerId = nobody;
+    let best: PeerId = noPeer;
     let most = 0;
     for (const [peer, { active, match }] of progress ?? []) {
       if (peer === core.id || !active || match <= most || !configuration.voters.includes(peer)) continue;
       if (among?.includes(peer) === false) continue;
       [best, most] = [peer, match];
     }
-    if (best !== nobody) transfer(best);
+    if (best !== noPeer) transfer(best);
   }
 
   /** A leader that is not handing over already. */
   get #mayBegin(): boolean {
     const { core } = this.#options;
-    return core.role === "leader" && core.transferee === nobody;
+    return core.role === "leader" && core.transferee === noPeer;
   }
 
   /**

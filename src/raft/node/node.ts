@@ -14,7 +14,7 @@ import {
   type Entry,
   type Member,
   type Message,
-  nobody,
+  noPeer,
   type PeerId,
   proposal,
   type RaftIndex,
@@ -135,7 +135,7 @@ export class RaftNode {
 
   /** Whether this leader is handing over. Until another node leads, or the transfer is given up, it takes no proposals. */
   get isHandingOver(): boolean {
-    return this.#core.transferee !== nobody;
+    return this.#core.transferee !== noPeer;
   }
 
   get term(): Term {
@@ -339,7 +339,7 @@ export class RaftNode {
       const askAgain = this.#askAgain;
       if (!this.#turn.take(this.#now, askAgain)) return;
       if (askAgain) this.#askAgain = false;
-      this.#tellChanges();
+      this.#reportChanges();
       if (this.#core.hasReady()) this.wake();
     });
   }
@@ -373,7 +373,7 @@ export class RaftNode {
   }
 
   /** Reports term, role, leader and hand-over, if they are not what they were at the last turn. */
-  #tellChanges(): void {
+  #reportChanges(): void {
     const before = this.#seen;
     const now = this.#glance();
     this.#seen = now;

@@ -1,6 +1,6 @@
 /** Hands queued proposals to the core, and says why one is refused. */
 import { Fault } from "../../fault.ts";
-import { type Core, type Member, nobody } from "../core/mod.ts";
+import { type Core, type Member, noPeer } from "../core/mod.ts";
 import type { Proposals, Queued } from "./proposals.ts";
 
 export interface ProposerOptions {
@@ -79,7 +79,7 @@ export class Proposer {
   #refusal(): Fault {
     const { core } = this.#options;
     if (core.role !== "leader") return this.notLeader();
-    if (core.transferee !== nobody) {
+    if (core.transferee !== noPeer) {
       return new Fault("unavailable", { message: "leadership is being handed over" });
     }
     return core.progressOf(core.id) === undefined
