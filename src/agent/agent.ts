@@ -32,7 +32,7 @@ import {
   Listener,
   NodeTls,
   openOps,
-  type PeerDoors,
+  type PortHandlers,
 } from "../server/mod.ts";
 import { type NodeTelemetry, openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
@@ -218,11 +218,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   ops.addCheck({ name: "serving", check: () => reasonsNotReady(cluster, readiness).join("; ") || true });
   const rights = opening.use(new PeerRights(access.access, logger));
-  const doors: PeerDoors = {
+  const handlers: PortHandlers = {
     ...gossip.portHandlers,
     raft: (socket, identity) => network.accept(socket, rights.of(socket, identity)),
   };
-  listener.start(service.router, doors);
+  listener.start(service.router, handlers);
   gossip.start();
   node.start();
   readiness.set("node", undefined);

@@ -2,7 +2,7 @@
  * The one port: accepts connections, looks at their first bytes and hands each to what speaks that language:
  * HTTP/1.1, HTTP/2, TLS around either, Raft peers, gossip. (The book's cmux.)
  *
- *   accept → sniff → tls → (by ALPN) h2 | http/1.1 | raft
+ *   accept → detect → tls → (by ALPN) h2 | http/1.1 | raft
  *                  → h2c | http/1.1 | raft | gossip                      plaintext, where it is served
  *
  * Every wait has a limit and every kind of thing a cap: connections (connections/connection-table.ts) and handshakes
@@ -29,11 +29,11 @@ import type { MemoryBudget } from "../memory/mod.ts";
 import { bind } from "./bind.ts";
 import type { ConnectionLimits } from "./connections/connection-limits.ts";
 import { type Connection, ConnectionTable } from "./connections/connection-table.ts";
+import { plaintextRefusal } from "./connections/plaintext-refusal.ts";
+import { detectionBytes, detectProtocol, type Protocol } from "./connections/protocol-detection.ts";
 import { refusalBytes, tooManyConnections } from "./connections/refusal.ts";
-import { defaultHttpLimits, type HttpLimits, type HttpServers, httpServers } from "./http-servers.ts";
-import { plaintextRefusal } from "./plaintext-refusal.ts";
-import { type Spoken, sniff, sniffBytes } from "./protocol-detection.ts";
-import { lastWords } from "./send-and-close.ts";
+import { sendAndClose } from "./connections/send-and-close.ts";
+import { defaultHttpLimits, type HttpLimits, type HttpServers, httpServers } from "./http/http-servers.ts";
 
 /** TLS as the listener needs it; agent/tls makes one. */
 export interface TlsSource {
@@ -45,7 +45,7 @@ export interface TlsSource {
 }
 
 /** Connections that are not HTTP, nothing of them consumed. The taker owns the socket. */
-export interface PeerDoors {
+export interface PortHandlers {
   /** A Raft peer: plaintext with the marker still in front, or TLS with its protocol agreed. */
   readonly raft?: (socket: Socket, identity: Identity) => void;
   /** A gossip stream. */
@@ -65,7 +65,7 @@ export interface ListenerOptions {
   readonly clock?: Clock;
   readonly http?: HttpLimits;
   /** For the first bytes. Default 5 s. */
-  readonly sniffMs?: number;
+  readonly detectionMs?: number;
   /** For a TLS handshake. Default 10 s. */
   readonly handshakeMs?: number;
   /** Handshakes under way at once; more are turned away, or take the place of one that has stalled. Default 512. */
@@ -97,7 +97,7 @@ export class Listener {
   readonly #peers = new Set<string>();
   #waiting: Socket[] | undefined = [];
   #http: HttpServers | undefined;
-  #doors: PeerDoors = {};
+  #doors: PortHandlers = {};
   #address: Address;
   #closing = false;
 
@@ -133,13 +133,13 @@ export class Listener {
   }
 
   /** Begins to serve, those that came before included. */
-  start(router: Router, doors: PeerDoors = {}): void {
+  start(router: Router, doors: PortHandlers = {}): void {
     const { log, http, memory } = this.#options;
     this.#http = httpServers(router, log, http ?? defaultHttpLimits, memory);
     this.#doors = doors;
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    for (const socket of waiting) this.#guard(socket, () => this.#sniff(socket));
+    for (const socket of waiting) this.#guard(socket, () => this.#awaitFirstBytes(socket));
   }
 
   /**
@@ -204,14 +204,16 @@ export class Listener {
       this.#table.leave(connection);
       this.#endPeersLast();
     });
-    if (this.#waiting === undefined) this.#sniff(socket);
+    if (this.#waiting === undefined) this.#awaitFirstBytes(socket);
     else if (this.#waiting.length < 256) this.#waiting.push(socket);
     else socket.destroy();
   }
 
   /** Waits for the first bytes, puts them back and hands the socket on. */
-  #sniff(socket: Socket): void {
-    const timer = this.#clock.after(this.#options.sniffMs ?? 5_000, () => this.#drop(socket, "said nothing"));
+  #awaitFirstBytes(socket: Socket): void {
+    const timer = this.#clock.after(this.#options.detectionMs ?? 5_000, () =>
+      this.#drop(socket, "said nothing"),
+    );
     const stop = (): void => {
       timer.cancel();
       socket.off("readable", onReadable);
@@ -228,17 +230,17 @@ export class Listener {
       const chunk = socket.read() as Buffer | null;
       if (chunk === null) return;
       head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
-      if (head.length < sniffBytes) return;
+      if (head.length < detectionBytes) return;
       stop();
       socket.unshift(head);
-      this.#dispatch(socket, sniff(head), head[0]!);
+      this.#dispatch(socket, detectProtocol(head), head[0]!);
     };
     socket.on("readable", onReadable);
     socket.once("end", onEnd);
     socket.once("close", stop);
   }
 
-  #dispatch(socket: Socket, spoken: Spoken, first: number): void {
+  #dispatch(socket: Socket, spoken: Protocol, first: number): void {
     const { tls } = this.#options;
     if (spoken === "tls" && this.#tls !== undefined) {
       this.#handshake(socket, this.#tls);
@@ -252,7 +254,7 @@ export class Listener {
     const isHttp = spoken === "http1" || spoken === "h2c";
     if (isHttp && tls !== undefined) {
       this.#options.log.debug({ peer: peerOf(socket) }, "plaintext on a port that speaks TLS");
-      lastWords(socket, plaintextRefusal(spoken), this.#clock);
+      sendAndClose(socket, plaintextRefusal(spoken), this.#clock);
       return;
     }
     const identity = isLoopback(plainAddress(socket.remoteAddress)) ? localIdentity : anonymousIdentity;
@@ -296,7 +298,7 @@ export class Listener {
       return;
     }
     this.#noteRefusal(caller.peer, refusal);
-    lastWords(socket, refusalBytes(spoken, tooManyConnections(refusal)), this.#clock);
+    sendAndClose(socket, refusalBytes(spoken, tooManyConnections(refusal)), this.#clock);
   }
 
   /** Any client can cause these lines: one a second, with how many refusals it stands for. */
@@ -378,7 +380,7 @@ export class Listener {
     const length = Buffer.byteLength(body);
     const head = `HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${length}`;
     const rest = "x-content-type-options: nosniff\r\nconnection: close";
-    lastWords(socket, `${head}\r\n${rest}\r\n\r\n${body}`, this.#clock);
+    sendAndClose(socket, `${head}\r\n${rest}\r\n\r\n${body}`, this.#clock);
   }
 }
 

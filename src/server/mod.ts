@@ -2,7 +2,7 @@
 export { checkFree } from "./bind.ts";
 export { connectionLimits, descriptorReserve } from "./connections/connection-limits.ts";
 export { descriptorLimit } from "./connections/descriptor-limit.ts";
-export { Listener, type PeerDoors } from "./listener.ts";
-export { openOps } from "./ops-address.ts";
-export { raftMarker } from "./protocol-detection.ts";
-export { NodeTls, peerProtocol } from "./tls.ts";
+export { raftMarker } from "./connections/protocol-detection.ts";
+export { Listener, type PortHandlers } from "./listener.ts";
+export { openOps } from "./ops/ops-address.ts";
+export { NodeTls, peerProtocol } from "./tls/node-tls.ts";

@@ -5,7 +5,7 @@
 import { after, before } from "node:test";
 import { openClient as openInBrowser } from "../../src/client/browser.ts";
 import { type ClientProtocol, openClient, type TailraceClient } from "../../src/client/mod.ts";
-import { NodeTls } from "../../src/server/tls.ts";
+import { NodeTls } from "../../src/server/tls/node-tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { scratchDirectory } from "../support/logs.ts";
 import { openOneNode } from "../support/one-node-log.ts";

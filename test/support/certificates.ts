@@ -7,7 +7,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Issued, issue, makeAuthority } from "../../src/cli/certs/build.ts";
 import { cfsslDefaults, readProfiles, readRequest } from "../../src/cli/certs/cfssl.ts";
-import type { TlsFiles } from "../../src/server/tls-files.ts";
+import type { TlsFiles } from "../../src/server/tls/tls-files.ts";
 
 const profiles = readProfiles(cfsslDefaults["ca-config.json"], "ca-config.json");
 const caRequest = readRequest(cfsslDefaults["ca-csr.json"], "ca-csr.json");

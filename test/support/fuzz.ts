@@ -33,7 +33,7 @@ export interface FuzzReport {
 export async function fuzz(seconds: number, seed: string): Promise<FuzzReport> {
   const report: FuzzReport = { seed, rounds: 0, walked: 0, accepted: 0, requests: 0, sockets: 0 };
   const until = performance.now() + seconds * 1000;
-  await using served = await serve({ fastPath: createFastPath, sniffMs: 200 });
+  await using served = await serve({ fastPath: createFastPath, detectionMs: 200 });
   while (performance.now() < until) {
     const random = prng(`${seed}/${report.rounds}`);
     try {

@@ -11,8 +11,8 @@ import { noTelemetry, type Telemetry } from "../../src/lib/telemetry.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
 import { MemoryBudget } from "../../src/memory/memory-budget.ts";
 import { connectionLimits } from "../../src/server/connections/connection-limits.ts";
-import type { HttpLimits } from "../../src/server/http-servers.ts";
-import { Listener, type PeerDoors, type TlsSource } from "../../src/server/listener.ts";
+import type { HttpLimits } from "../../src/server/http/http-servers.ts";
+import { Listener, type PortHandlers, type TlsSource } from "../../src/server/listener.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { singleView } from "./single-view.ts";
 
@@ -26,14 +26,14 @@ export interface ServeOptions
   readonly telemetry?: Telemetry;
   readonly tls?: TlsSource;
   readonly http?: HttpLimits;
-  readonly sniffMs?: number;
+  readonly detectionMs?: number;
   readonly handshakesMax?: number;
   readonly stalledMs?: number;
   readonly connectionsMax?: number;
   readonly perClientMax?: number;
   readonly recordBytesMax?: number;
   readonly requestBytesMax?: number;
-  readonly doors?: PeerDoors;
+  readonly handlers?: PortHandlers;
 }
 
 export interface Served extends AsyncDisposable {
@@ -65,7 +65,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     },
     log: (options.telemetry ?? noTelemetry).log,
     ...(options.http === undefined ? {} : { http: options.http }),
-    ...(options.sniffMs === undefined ? {} : { sniffMs: options.sniffMs }),
+    ...(options.detectionMs === undefined ? {} : { detectionMs: options.detectionMs }),
     ...(options.handshakesMax === undefined ? {} : { handshakesMax: options.handshakesMax }),
   });
   const { port } = listener.address;
@@ -101,7 +101,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     memory,
     ...(options.answerMs === undefined ? {} : { answerMs: options.answerMs }),
   });
-  listener.start(service.router, options.doors);
+  listener.start(service.router, options.handlers);
   return {
     service,
     memory,

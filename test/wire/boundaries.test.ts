@@ -12,7 +12,7 @@ import type { Router } from "../../src/api/mod.ts";
 import { H2Session } from "../../src/http2/mod.ts";
 import { noLogger, noTelemetry } from "../../src/lib/telemetry.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
-import { httpServers } from "../../src/server/http-servers.ts";
+import { httpServers } from "../../src/server/http/http-servers.ts";
 import { curl } from "../support/curl.ts";
 import { serve } from "../support/serve.ts";
 
@@ -142,7 +142,7 @@ test("a door of peers or of gossip that throws ends its connection, and the port
   const { lines, log } = errorLines();
   await using served = await serve({
     telemetry: { ...noTelemetry, log },
-    doors: { raft: boom, gossip: boom },
+    handlers: { raft: boom, gossip: boom },
   });
   for (const first of ["a7000000", "00000000", "f4000000"]) {
     const socket = connect(served.port, "127.0.0.1");

@@ -11,7 +11,7 @@ import { ConsumeRequestSchema, ConsumeResponseSchema } from "../../src/gen/log/v
 import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { prng } from "../../src/lib/prng.ts";
 import { checkFrame, decodeRecord, frameBytes, RecordCursor } from "../../src/log/mod.ts";
-import { NodeTls } from "../../src/server/tls.ts";
+import { NodeTls } from "../../src/server/tls/node-tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { envelopesOf } from "../support/fast-path-servers.ts";
 import { run, scratchDirectory } from "../support/logs.ts";

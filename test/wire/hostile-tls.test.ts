@@ -12,7 +12,7 @@ import { connect as connectTls } from "node:tls";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
-import { NodeTls } from "../../src/server/tls.ts";
+import { NodeTls } from "../../src/server/tls/node-tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { startCommand, startNode } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";

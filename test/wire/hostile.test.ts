@@ -276,7 +276,7 @@ test("header floods over HTTP/2 end the stream or the connection, and nothing mo
 });
 
 test("two thousand idle connections cost little and hinder nobody", { timeout: 300_000 }, async () => {
-  await using served = await serve({ connectionsMax: 4000, sniffMs: 30_000 });
+  await using served = await serve({ connectionsMax: 4000, detectionMs: 30_000 });
   const sockets: Socket[] = [];
   for (let at = 0; at < 20; at++) {
     const batch = Array.from({ length: 100 }, () => connect(served.port, "127.0.0.1"));

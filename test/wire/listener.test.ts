@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { createFastPath } from "../../src/api/mod.ts";
 import { encodeBlock } from "../../src/http2/hpack/encode-block.ts";
-import { NodeTls, peerProtocol } from "../../src/server/tls.ts";
+import { NodeTls, peerProtocol } from "../../src/server/tls/node-tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
 import { frame } from "../support/h2-harness.ts";
@@ -90,7 +90,7 @@ test("raft and gossip are handed on with nothing of them consumed", async () => 
       socket.end("mine");
     });
   };
-  await using served = await serve({ doors: { raft: take("raft"), gossip: take("gossip") } });
+  await using served = await serve({ handlers: { raft: take("raft"), gossip: take("gossip") } });
   for (const bytes of [
     [0xa7, 9, 9, 9],
     [0x00, 1, 2],
@@ -105,7 +105,10 @@ test("raft and gossip are handed on with nothing of them consumed", async () => 
 });
 
 test("who says nothing, or too little, or never ends its headers, is hung up on", async () => {
-  await using served = await serve({ sniffMs: 100, http: { headersMs: 200, requestMs: 400, idleMs: 300 } });
+  await using served = await serve({
+    detectionMs: 100,
+    http: { headersMs: 200, requestMs: 400, idleMs: 300 },
+  });
   const silent = await dial(served.port);
   const short = await dial(served.port);
   short.write("G");
@@ -345,7 +348,7 @@ test("TLS speaks HTTP/2, HTTP/1.1 by ALPN or without it, and peers by theirs", a
   const tls = new NodeTls({ server: files, clientAuth: "require" });
   await using served = await serve({
     tls,
-    doors: {
+    handlers: {
       raft(socket, identity) {
         peers.push(identity.subject);
         socket.end("peer");

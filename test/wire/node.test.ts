@@ -9,7 +9,7 @@ import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
 import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { GroupBuilder } from "../../src/log/group-builder.ts";
 import { batchKind, defaultSettings, encodeSettings, SegmentedLog } from "../../src/log/mod.ts";
-import type { TlsFiles } from "../../src/server/tls-files.ts";
+import type { TlsFiles } from "../../src/server/tls/tls-files.ts";
 import { openLmdbStore } from "../../src/store/lmdb-store.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";

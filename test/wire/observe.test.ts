@@ -12,7 +12,7 @@ import { createFastPath } from "../../src/api/mod.ts";
 import { traceparentOf } from "../../src/client/mod.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
 import { systemClock } from "../../src/lib/time/clock.ts";
-import { OpsServer } from "../../src/server/ops.ts";
+import { OpsServer } from "../../src/server/ops/ops-server.ts";
 import { openTelemetry } from "../../src/telemetry/mod.ts";
 import { openOneNode } from "../support/one-node-log.ts";
 import { openCollector } from "../support/otlp-collector.ts";

@@ -22,8 +22,8 @@ import { createFastPath } from "../../src/api/mod.ts";
 import type { Issued } from "../../src/cli/certs/build.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.js";
 import { encodeRun } from "../../src/log/mod.ts";
-import { OpsServer } from "../../src/server/ops.ts";
-import { NodeTls, peerProtocol } from "../../src/server/tls.ts";
+import { OpsServer } from "../../src/server/ops/ops-server.ts";
+import { NodeTls, peerProtocol } from "../../src/server/tls/node-tls.ts";
 import { Instruments } from "../../src/telemetry/instruments.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { root } from "../support/process.ts";
@@ -106,7 +106,7 @@ before(async () => {
       tls: closing.use(new NodeTls({ ...options, clientAuth })),
       access,
       fastPath: createFastPath,
-      doors: {
+      handlers: {
         raft: (socket, identity) => socket.end(access.check(identity, logObject, "peer") ? "in" : "denied"),
       },
       pages: (exchange) => {

@@ -15,7 +15,7 @@ import { AccessControl } from "../../src/access/mod.ts";
 import { openAccess } from "../../src/agent/access-files.ts";
 import type { Issued } from "../../src/cli/certs/build.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
-import { NodeTls } from "../../src/server/tls.ts";
+import { NodeTls } from "../../src/server/tls/node-tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { scratch } from "../support/scratch.ts";
 import { serve } from "../support/serve.ts";

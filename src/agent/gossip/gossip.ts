@@ -15,7 +15,7 @@ import type { Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { type Address, isWildcard, printAddress } from "../../lib/value-kind.ts";
 import { endpointText, type Member, type Membership, openMembership } from "../../membership/mod.ts";
-import type { PeerDoors } from "../../server/mod.ts";
+import type { PortHandlers } from "../../server/mod.ts";
 import type { ClusterView } from "../../types.ts";
 import type { Config } from "../config/settings.ts";
 import { advertisedHost } from "./advertised-host.ts";
@@ -48,7 +48,7 @@ const snapshotFile = "gossip";
 export class Gossip {
   readonly membership: Membership;
   /** Accepts gossip streams on the shared port. Empty if gossip has a port of its own. */
-  readonly portHandlers: Pick<PeerDoors, "gossip">;
+  readonly portHandlers: Pick<PortHandlers, "gossip">;
   readonly #seedJoiner: SeedJoiner;
   readonly #stops: (() => void)[];
   readonly #own: { tags: NodeTags };

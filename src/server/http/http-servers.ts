@@ -10,17 +10,17 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type ClientConnection, NodeExchange, type Router, requestTarget } from "../api/mod.ts";
-import { defaultH2Limits, type H2Limits, H2Session } from "../http2/mod.ts";
-import { guarded } from "../lib/boundary.ts";
-import type { Logger } from "../lib/telemetry.ts";
-import { systemClock } from "../lib/time/clock.ts";
-import { LoopTurns } from "../lib/time/loop-turns.ts";
-import { workTurns } from "../lib/time/work-turns.ts";
-import type { MemoryBudget } from "../memory/mod.ts";
-import { type Http1Refusal, http1Bytes, refusalBody } from "./connections/refusal.ts";
+import { type ClientConnection, NodeExchange, type Router, requestTarget } from "../../api/mod.ts";
+import { defaultH2Limits, type H2Limits, H2Session } from "../../http2/mod.ts";
+import { guarded } from "../../lib/boundary.ts";
+import type { Logger } from "../../lib/telemetry.ts";
+import { systemClock } from "../../lib/time/clock.ts";
+import { LoopTurns } from "../../lib/time/loop-turns.ts";
+import { workTurns } from "../../lib/time/work-turns.ts";
+import type { MemoryBudget } from "../../memory/mod.ts";
+import { type Http1Refusal, http1Bytes, refusalBody } from "../connections/refusal.ts";
+import { sendAndClose } from "../connections/send-and-close.ts";
 import { RequestOrder, waitingMaxDefault } from "./http1-request-order.ts";
-import { lastWords } from "./send-and-close.ts";
 
 /** Hears of a connection whether it has requests under way. */
 export interface Activity {
@@ -112,7 +112,7 @@ export function httpServers(
     // What follows a malformed request cannot be read as a request.
     if (lingering.has(socket)) return;
     lingering.add(socket);
-    lastWords(socket, http1Bytes(refusal), systemClock);
+    sendAndClose(socket, http1Bytes(refusal), systemClock);
   };
 
   const onRequest =

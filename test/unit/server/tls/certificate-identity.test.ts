@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alternativeNames, refusalOf } from "../../../src/server/certificate-identity.ts";
+import { alternativeNames, refusalOf } from "../../../../src/server/tls/certificate-identity.ts";
 
 test("names are told apart, quoted ones included", () => {
   assert.deepEqual(alternativeNames("DNS:localhost, IP Address:127.0.0.1, URI:urn:tailrace:node:*"), [

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { plaintextRefusal } from "../../../src/server/plaintext-refusal.ts";
-import { sniff } from "../../../src/server/protocol-detection.ts";
+import { plaintextRefusal } from "../../../../src/server/connections/plaintext-refusal.ts";
+import { detectProtocol } from "../../../../src/server/connections/protocol-detection.ts";
 
 const spoken = (bytes: readonly number[] | string): string =>
-  sniff(typeof bytes === "string" ? Buffer.from(bytes) : Uint8Array.from(bytes));
+  detectProtocol(typeof bytes === "string" ? Buffer.from(bytes) : Uint8Array.from(bytes));
 
 test("the first bytes tell what a connection speaks", () => {
   assert.equal(spoken([0x16, 3, 1]), "tls");

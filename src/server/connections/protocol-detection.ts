@@ -4,10 +4,10 @@
  * Never: reads a socket.
  */
 
-export type Spoken = "tls" | "h2c" | "http1" | "raft" | "gossip" | "nothing";
+export type Protocol = "tls" | "h2c" | "http1" | "raft" | "gossip" | "nothing";
 
 /** How many bytes must be there before anything is decided. */
-export const sniffBytes = 3;
+export const detectionBytes = 3;
 
 /** The byte a Raft peer begins with on a plaintext port. */
 export const raftMarker = 0xa7;
@@ -16,8 +16,8 @@ export const raftMarker = 0xa7;
 const gossipTypeMax = 13;
 const gossipLabel = 0xf4;
 
-/** Tells it by at least `sniffBytes` bytes. */
-export function sniff(head: Uint8Array): Spoken {
+/** Tells it by at least `detectionBytes` bytes. */
+export function detectProtocol(head: Uint8Array): Protocol {
   const first = head[0]!;
   if (first === 0x16) return "tls";
   if (first === raftMarker) return "raft";

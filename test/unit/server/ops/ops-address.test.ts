@@ -1,9 +1,9 @@
 /** Where the ops port listens. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { noLogger } from "../../../src/lib/telemetry.ts";
-import { openOps, opsPortBeside } from "../../../src/server/ops-address.ts";
-import { freePort } from "../../support/free-port.ts";
+import { noLogger } from "../../../../src/lib/telemetry.ts";
+import { openOps, opsPortBeside } from "../../../../src/server/ops/ops-address.ts";
+import { freePort } from "../../../support/free-port.ts";
 
 const options = { prometheus: async () => "", version: {}, log: noLogger };
 

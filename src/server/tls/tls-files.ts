@@ -5,7 +5,7 @@
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { Fault } from "../fault.ts";
+import { Fault } from "../../fault.ts";
 
 export interface TlsFiles {
   readonly certFile: string;

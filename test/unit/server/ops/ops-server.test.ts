@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { Fault } from "../../../src/fault.ts";
-import { type OpsOptions, OpsServer } from "../../../src/server/ops.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { type OpsOptions, OpsServer } from "../../../../src/server/ops/ops-server.ts";
 
 const open = (more: Partial<OpsOptions> = {}): Promise<OpsServer> =>
   OpsServer.open({

@@ -8,7 +8,7 @@
  * Never: verifies validity or purpose (TLS did, at the handshake).
  */
 import type { X509Certificate } from "node:crypto";
-import { anonymousSubject, type Identity, localSubject, nodeNamesOf } from "../access/mod.ts";
+import { anonymousSubject, type Identity, localSubject, nodeNamesOf } from "../../access/mod.ts";
 
 /** Why a certificate was not accepted; stands in the log as `reason`. */
 export type Refusal =

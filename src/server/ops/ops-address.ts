@@ -4,10 +4,10 @@
  * The default is only a convenience, so a node whose default is taken, for example a second one on this machine, takes
  * a free port instead of refusing to start. The ready line names it.
  */
-import { Fault } from "../fault.ts";
-import type { Logger } from "../lib/telemetry.ts";
-import type { Address } from "../lib/value-kind.ts";
-import { type OpsOptions, OpsServer } from "./ops.ts";
+import { Fault } from "../../fault.ts";
+import type { Logger } from "../../lib/telemetry.ts";
+import type { Address } from "../../lib/value-kind.ts";
+import { type OpsOptions, OpsServer } from "./ops-server.ts";
 
 const portMax = 65_535;
 

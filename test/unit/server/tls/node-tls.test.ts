@@ -10,16 +10,16 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from "node:tls";
-import { mayBeNode } from "../../../src/access/mod.ts";
-import { type Issued, issue } from "../../../src/cli/certs/build.ts";
-import { cfsslDefaults, readProfiles, readRequest } from "../../../src/cli/certs/cfssl.ts";
-import { Fault } from "../../../src/fault.ts";
-import { NodeTls, type NodeTlsOptions, peerProtocol } from "../../../src/server/tls.ts";
-import { Instruments } from "../../../src/telemetry/instruments.ts";
-import { type TestAuthority, testAuthority, writeTlsFiles } from "../../support/certificates.ts";
-import { logLines } from "../../support/log-lines.ts";
-import { requireProgram } from "../../support/require-program.ts";
-import { scratch } from "../../support/scratch.ts";
+import { mayBeNode } from "../../../../src/access/mod.ts";
+import { type Issued, issue } from "../../../../src/cli/certs/build.ts";
+import { cfsslDefaults, readProfiles, readRequest } from "../../../../src/cli/certs/cfssl.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { NodeTls, type NodeTlsOptions, peerProtocol } from "../../../../src/server/tls/node-tls.ts";
+import { Instruments } from "../../../../src/telemetry/instruments.ts";
+import { type TestAuthority, testAuthority, writeTlsFiles } from "../../../support/certificates.ts";
+import { logLines } from "../../../support/log-lines.ts";
+import { requireProgram } from "../../../support/require-program.ts";
+import { scratch } from "../../../support/scratch.ts";
 
 interface Context {
   after(work: () => void): void;

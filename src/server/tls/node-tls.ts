@@ -22,12 +22,12 @@ import {
   type TLSSocket,
   type TlsOptions,
 } from "node:tls";
-import { anonymousIdentity, type Identity, nodeNamesOf } from "../access/mod.ts";
-import { Fault } from "../fault.ts";
-import { type FileWatch, watchFiles } from "../lib/file-watch/file-watch.ts";
-import { type Logger, type Metrics, noLogger, noMetrics } from "../lib/telemetry.ts";
-import { type Clock, systemClock, type Timer } from "../lib/time/clock.ts";
-import { RateGate } from "../lib/time/rate-gate.ts";
+import { anonymousIdentity, type Identity, nodeNamesOf } from "../../access/mod.ts";
+import { Fault } from "../../fault.ts";
+import { type FileWatch, watchFiles } from "../../lib/file-watch/file-watch.ts";
+import { type Logger, type Metrics, noLogger, noMetrics } from "../../lib/telemetry.ts";
+import { type Clock, systemClock, type Timer } from "../../lib/time/clock.ts";
+import { RateGate } from "../../lib/time/rate-gate.ts";
 import { alternativeNames, identityFrom, issuedBy, type Refusal, refusalOf } from "./certificate-identity.ts";
 import { readTlsFiles, sameMaterial, type TlsFiles, type TlsMaterial } from "./tls-files.ts";
 

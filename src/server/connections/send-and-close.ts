@@ -5,14 +5,14 @@
  * Never: keeps what is read.
  */
 import type { Duplex } from "node:stream";
-import type { Clock } from "../lib/time/clock.ts";
+import type { Clock } from "../../lib/time/clock.ts";
 
 /** For a caller to take its answer and to stop sending. */
 const lingerMs = 2000;
 const lingerBytesMax = 16 * 1024 * 1024;
 
 /** Sends `words`, passes over what still comes, and closes: when the caller does, or after a while. */
-export function lastWords(socket: Duplex, words: string | Buffer, clock: Clock): void {
+export function sendAndClose(socket: Duplex, words: string | Buffer, clock: Clock): void {
   let bytes = 0;
   const timer = clock.after(lingerMs, () => socket.destroy());
   socket.once("close", () => timer.cancel());

@@ -12,12 +12,12 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { isKnownHost } from "../api/mod.ts";
-import { Fault } from "../fault.ts";
-import { type Logger, noLogger } from "../lib/telemetry.ts";
-import { type Clock, systemClock, within } from "../lib/time/clock.ts";
-import { isLoopback, printAddress } from "../lib/value-kind.ts";
-import { listenFailure } from "./bind.ts";
+import { isKnownHost } from "../../api/mod.ts";
+import { Fault } from "../../fault.ts";
+import { type Logger, noLogger } from "../../lib/telemetry.ts";
+import { type Clock, systemClock, within } from "../../lib/time/clock.ts";
+import { isLoopback, printAddress } from "../../lib/value-kind.ts";
+import { listenFailure } from "../bind.ts";
 
 /** One thing that must hold for the node to be sent traffic. */
 export interface ReadinessCheck {

@@ -1,7 +1,7 @@
 /**
  * What a caller hears who speaks plaintext to a port that speaks TLS only. Pure.
  */
-import { refusalBytes } from "./connections/refusal.ts";
+import { refusalBytes } from "./refusal.ts";
 
 const message = "this port speaks TLS with client certificates, use https and a certificate";
 /** INADEQUATE_SECURITY (RFC 9113 §7). */
