@@ -1,5 +1,5 @@
 /** Decisions of the access room: asked before, and not, with policies of growing size. */
-import { AccessControl, actions, namedIdentity, logObject } from "../../src/access/mod.ts";
+import { AccessControl, actions, logObject, namedIdentity } from "../../src/access/mod.ts";
 import { median, report } from "./report.ts";
 
 const rounds = 5;
