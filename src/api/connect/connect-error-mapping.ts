@@ -6,7 +6,7 @@
  * An error that has details is left as it is.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Compression, encodeEnvelope, type UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { Compression, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import {
   codeToHttpStatus,
   endStreamFromJson,
@@ -16,12 +16,9 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { Fault, type FaultKind } from "../../fault.ts";
+import { encodeEnvelope, envelopeBytes, envelopeFlag } from "../../lib/envelope.ts";
 import { connectErrorOf } from "../calls/error-mapping.ts";
 import { jsonOptions } from "./json-options.ts";
-
-const trailersFlag = 0x80;
-const endStreamFlag = 0x02;
-const prefixBytes = 5;
 
 /** Connect's codes that are not "bad-request": every other error is about something that the client sent. */
 const kinds: Readonly<Partial<Record<Code, FaultKind>>> = {
@@ -79,9 +76,11 @@ export async function completeConnectError(
   };
   if (response.trailer !== undefined) return completeTrailer(response, response.trailer);
   if (type.startsWith("application/grpc-web"))
-    return completeEnd(response, trailersFlag, grpcWebEnd, (bytes) => decompress(bytes, "grpc-encoding"));
+    return completeEnd(response, envelopeFlag.trailers, grpcWebEnd, (bytes) =>
+      decompress(bytes, "grpc-encoding"),
+    );
   if (type.startsWith("application/connect+"))
-    return completeEnd(response, endStreamFlag, connectEnd, (bytes) =>
+    return completeEnd(response, envelopeFlag.endStream, connectEnd, (bytes) =>
       decompress(bytes, "connect-content-encoding"),
     );
   return response.status < 400 ? response : completeUnary(response, decompress);
@@ -89,7 +88,6 @@ export async function completeConnectError(
 
 /** Limit of a decompressed error: it can repeat the text of a request several times. */
 const errorBytesMax = 64 * 1024 * 1024;
-const compressedFlag = 0x01;
 
 /** Decompresses the bytes with the encoding that this header of the response names. */
 type Decompress = (bytes: Uint8Array, header: string) => Uint8Array | Promise<Uint8Array>;
@@ -131,10 +129,10 @@ async function completeEnd(
 ): Promise<UniversalServerResponse> {
   const bytes = await collect(response.body);
   const first = bytes[0] ?? 0;
-  const content = bytes.subarray(prefixBytes);
-  const isEnd = (first & ~compressedFlag) === flag;
+  const content = bytes.subarray(envelopeBytes);
+  const isEnd = (first & ~envelopeFlag.compressed) === flag;
   const end = isEnd ? complete(first === flag ? content : await decompress(content)) : undefined;
-  return { ...response, body: once(end === undefined ? bytes : encodeEnvelope(flag, end)) };
+  return { ...response, body: once(end === undefined ? bytes : encodeEnvelope(end, flag)) };
 }
 
 const grpcWebEnd: CompleteEnd = (message) => {

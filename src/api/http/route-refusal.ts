@@ -2,9 +2,9 @@
  * Responses to requests that reach no method and no route, in the protocol of the client: a gRPC status, the end of a
  * Connect stream, or an HTTP status with one line of JSON. The body of the request is not read.
  */
-import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { Fault } from "../../fault.ts";
+import { encodeEnvelope, envelopeFlag } from "../../lib/envelope.ts";
 import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
 import { grpcStatusOf } from "../connect/grpc-message.ts";
 import { jsonOptions } from "../connect/json-options.ts";
@@ -19,8 +19,6 @@ export interface Refusal {
 }
 
 type Framing = "grpc" | "grpc-web" | "connect-stream" | "http";
-
-const endStreamFlag = 0x02;
 
 /** Sends the refusal and ends the exchange. */
 export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refusal): void {
@@ -40,7 +38,7 @@ export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refu
     }
     case "connect-stream": {
       const end = endStreamToJson(new Headers(), connectErrorOf(fault), jsonOptions);
-      const body = encodeEnvelope(endStreamFlag, Buffer.from(JSON.stringify(end)));
+      const body = encodeEnvelope(Buffer.from(JSON.stringify(end)), envelopeFlag.endStream);
       exchange.send(200, { ...noStore, "content-type": type }, body);
       return;
     }

@@ -7,6 +7,7 @@
  * an incomplete message at the end: Connect refuses these.
  */
 import { readU32be } from "../../lib/bytes.ts";
+import { envelopeBytes } from "../../lib/envelope.ts";
 import { GatheredBytes } from "./gathered-bytes.ts";
 
 export type Piece =
@@ -17,14 +18,13 @@ export type Piece =
   /** Many messages were passed on since the last turn: other work should get a turn. */
   | { readonly kind: "turn" };
 
-const prefixBytes = 5;
 /** Messages between two turns. */
 const turnMessagesMax = 512;
 
 export class MessageSplitter {
   readonly #isTaken: (length: number, flags: number) => boolean;
   readonly #bytesMax: number;
-  readonly #prefix = new Uint8Array(prefixBytes);
+  readonly #prefix = new Uint8Array(envelopeBytes);
   #prefixed = 0;
   /** Missing bytes of the current message. */
   #left = 0;
@@ -55,11 +55,11 @@ export class MessageSplitter {
       } else {
         const start = at;
         at = this.#readPrefix(chunk, at);
-        const isWhole = this.#prefixed === prefixBytes;
+        const isWhole = this.#prefixed === envelopeBytes;
         if (!isWhole || this.#begins()) {
           yield* passed(chunk, from, start);
           from = at;
-        } else if (at - start < prefixBytes) {
+        } else if (at - start < envelopeBytes) {
           // The start of the prefix came with the chunk before.
           yield { kind: "bytes", bytes: this.#prefix.slice() };
           from = at;
@@ -81,7 +81,7 @@ export class MessageSplitter {
 
   /** Returns the incomplete message at the end of the body. */
   *end(): Generator<Piece> {
-    const isHeld = this.#taken !== undefined || this.#prefixed < prefixBytes;
+    const isHeld = this.#taken !== undefined || this.#prefixed < envelopeBytes;
     if (isHeld && !this.#passesAll) yield* passed(this.#prefix, 0, this.#prefixed);
     if (this.#taken !== undefined && this.#taken.length > 0) {
       yield { kind: "bytes", bytes: this.#taken.take() };
@@ -90,7 +90,7 @@ export class MessageSplitter {
 
   #readPrefix(chunk: Uint8Array, start: number): number {
     let at = start;
-    while (at < chunk.length && this.#prefixed < prefixBytes) this.#prefix[this.#prefixed++] = chunk[at++]!;
+    while (at < chunk.length && this.#prefixed < envelopeBytes) this.#prefix[this.#prefixed++] = chunk[at++]!;
     return at;
   }
 
@@ -118,6 +118,6 @@ function* passed(bytes: Uint8Array, from: number, to: number): Generator<Piece> 
   if (to > from)
     yield {
       kind: "bytes",
-      bytes: bytes.length === prefixBytes ? bytes.slice(from, to) : bytes.subarray(from, to),
+      bytes: bytes.length === envelopeBytes ? bytes.slice(from, to) : bytes.subarray(from, to),
     };
 }

@@ -6,11 +6,10 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { Fault } from "../../fault.ts";
+import { envelopeBytes } from "../../lib/envelope.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { MemoryShare } from "../../memory/mod.ts";
 import { connectErrorOf } from "../calls/error-mapping.ts";
-
-const envelopeBytes = 5;
 
 export interface BodyLimits {
   readonly share: MemoryShare;

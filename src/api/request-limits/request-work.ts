@@ -11,9 +11,10 @@
  */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Compression, encodeEnvelope, type UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type { Compression, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { Fault } from "../../fault.ts";
 import { ProduceBatchRequestSchema } from "../../gen/log/v1/log_pb.js";
+import { encodeEnvelope, envelopeFlag } from "../../lib/envelope.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
 import type { RecordLimits } from "../../log/mod.ts";
@@ -38,8 +39,6 @@ export interface WorkOptions {
   /** The encodings that Connect is configured with. */
   readonly compressions: readonly Compression[];
 }
-
-const compressedFlag = 1;
 
 /** Replaces the body of `request` by one whose messages are checked. Reading it throws the refusal. */
 export function limitRequestWork(request: UniversalServerRequest, options: WorkOptions): void {
@@ -111,17 +110,17 @@ async function* enveloped(
   { messageBytesMax, clock }: WorkOptions,
 ): AsyncGenerator<Uint8Array> {
   const splitter = new MessageSplitter(messageBytesMax, (length, flags) =>
-    check.applyTo(length, (flags & compressedFlag) !== 0),
+    check.applyTo(length, (flags & envelopeFlag.compressed) !== 0),
   );
   for await (const chunk of body) {
     for (const piece of splitter.push(chunk)) {
       if (piece.kind === "bytes") yield piece.bytes;
       else if (piece.kind === "turn") await later(clock);
       else {
-        const isCompressed = (piece.flags & compressedFlag) !== 0;
+        const isCompressed = (piece.flags & envelopeFlag.compressed) !== 0;
         const message = await check.checked(piece.bytes, isCompressed, piece.number);
         await workTurns(clock).next();
-        yield encodeEnvelope(piece.flags & ~compressedFlag, message);
+        yield encodeEnvelope(message, piece.flags & ~envelopeFlag.compressed);
       }
     }
   }

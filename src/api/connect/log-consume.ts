@@ -1,0 +1,138 @@
+/**
+ * The handlers of Consume, ConsumeStream and ConsumeBatches. A stream reads only as fast as its client takes records.
+ */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ConsumeRequest, ConsumeResponseSchema, Log } from "../../gen/log/v1/log_pb.js";
+import { RecordCursor } from "../../log/mod.ts";
+import { signalOf } from "../calls/abort.ts";
+import { callOf, requestContextOf } from "../calls/call-context.ts";
+import { frameLimit } from "../methods/frame-limit.ts";
+import { freshnessOf, planOf, recordAt, startOf } from "../methods/messages.ts";
+import { openRead, type ReadOptions, readSlices } from "../methods/read.ts";
+import { memoryWaitMs, ReadHold } from "../methods/read-admission.ts";
+import { ReadLimit } from "../methods/read-limit.ts";
+import { readOne } from "../methods/read-one.ts";
+import { decodedBatch, encodedBatch, messagesOf } from "./batch-messages.ts";
+import type { LogServiceOptions } from "./log-service-options.ts";
+
+type LogHandlers = ServiceImpl<typeof Log>;
+
+/** Copies of a record while Connect encodes it: the stored bytes, the JSON text and the bytes of the message. */
+const encodedCopies = 3;
+
+/** Creates the handlers of the methods that read records. */
+export function consumeMethods(
+  options: LogServiceOptions,
+): Pick<LogHandlers, "consume" | "consumeStream" | "consumeBatches"> {
+  return {
+    consume: consume(options),
+    consumeStream: consumeStream(options),
+    consumeBatches: consumeBatches(options),
+  };
+}
+
+function consume(options: LogServiceOptions): LogHandlers["consume"] {
+  const { log, traffic, memory, clock } = options;
+  return async (request, context) => {
+    const call = callOf(context);
+    const signal = signalOf(call, context.signal);
+    call.long = request.waitMs > 0;
+    const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
+    const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
+    const { exchange: sink, answer } = requestContextOf(context);
+    const room = { sink, memory, clock, signal, share: answer, waitMs: memoryWaitMs };
+    const { slice, offset } = await readOne(log, plan, room);
+    const cursor = new RecordCursor(slice.frames, offset);
+    cursor.next();
+    answer.hold(Math.min(encodedCopies * (cursor.end - cursor.start), memory.limit / 2));
+    call.bytesOut += cursor.end - cursor.start;
+    traffic.sent(1, cursor.end - cursor.start);
+    return { record: recordAt(cursor) };
+  };
+}
+
+function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"] {
+  const { log, traffic } = options;
+  return async function* (request, context) {
+    const call = callOf(context);
+    const signal = signalOf(call, context.signal);
+    const read = await openRead(log, planOf(request, call.deadlineMs), signal);
+    const limit = new ReadLimit(read.limits);
+    let next = read.from;
+    traffic.tails++;
+    try {
+      const reading = readOptionsOf(options, request, context, signal);
+      for await (const event of readSlices(read, reading)) {
+        if (typeof event === "string") {
+          if (request.markers) yield markerOf(event, next);
+          continue;
+        }
+        const cursor = new RecordCursor(event.frames, read.from);
+        while (cursor.next()) {
+          if (!limit.take(event.frames, cursor.start, cursor.end, cursor.offset)) break;
+          call.bytesOut += cursor.end - cursor.start;
+          next = cursor.offset + 1;
+          traffic.sent(1, cursor.end - cursor.start);
+          yield { record: recordAt(cursor) };
+          reading.hold.progress(cursor.end - cursor.start);
+        }
+        if (limit.isSpent) return;
+      }
+    } finally {
+      traffic.tails--;
+    }
+  };
+}
+
+function consumeBatches(options: LogServiceOptions): LogHandlers["consumeBatches"] {
+  const { log, traffic } = options;
+  return async function* (request, context) {
+    const call = callOf(context);
+    const signal = signalOf(call, context.signal);
+    const isJson = /json/.test(context.requestHeader.get("content-type") ?? "");
+    const read = await openRead(log, planOf(request, call.deadlineMs), signal);
+    const limit = new ReadLimit(read.limits);
+    traffic.tails++;
+    try {
+      const reading = { ...readOptionsOf(options, request, context, signal), heartbeatMs: undefined };
+      for await (const event of readSlices(read, reading)) {
+        if (typeof event === "string") continue;
+        const run = frameLimit(event, read.from, limit);
+        call.bytesOut += run.bytes.length;
+        traffic.sent(run.records, run.bytes.length);
+        for (const { message, records } of messagesOf(run.bytes)) {
+          yield isJson ? decodedBatch(message, records) : encodedBatch(message);
+          reading.hold.progress(message.length);
+        }
+        if (limit.isSpent) return;
+      }
+    } finally {
+      traffic.tails--;
+    }
+  };
+}
+
+function readOptionsOf(
+  { clock, memory, heartbeatMs }: LogServiceOptions,
+  request: ConsumeRequest,
+  context: HandlerContext,
+  signal: AbortSignal,
+): ReadOptions {
+  const { exchange } = requestContextOf(context);
+  return {
+    clock,
+    signal,
+    heartbeatMs: request.markers ? heartbeatMs : undefined,
+    sink: exchange,
+    memory,
+    hold: new ReadHold(memory, { keeps: true, cut: () => exchange.destroy() }),
+  };
+}
+
+function markerOf(
+  event: "caught-up" | "heartbeat",
+  next: number,
+): MessageInitShape<typeof ConsumeResponseSchema> {
+  return { caughtUp: event === "caught-up", heartbeat: event === "heartbeat", endOffset: BigInt(next) };
+}
