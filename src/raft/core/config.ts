@@ -17,7 +17,7 @@ export interface CoreConfig {
   readonly random: { between(low: number, high: number): number };
   /** Asks for pre-votes before it raises the term. Fully effective only with checkQuorum. */
   readonly preVote?: boolean;
-  /** A leader that hears from no quorum steps down. A follower with a live leader ignores requests for votes. */
+  /** A leader without answers from a quorum steps down. A follower with a live leader ignores requests for votes. */
   readonly checkQuorum?: boolean;
   /** `lease` answers linearizable reads without asking a quorum, which is wrong after a pause of the process. Default "safe". */
   readonly reads?: "safe" | "lease";
@@ -29,7 +29,7 @@ export interface CoreConfig {
   /**
    * A node that refuses a vote sends what it knows to be committed. Without that, nodes could wait without end for the vote
    * of a removed node: it knows that its removal is committed, they do not, and its log is longer. A node that may not
-   * campaign and hears of no leader sends it without a request.
+   * campaign and knows no leader sends it without a request.
    */
   readonly commitByVote?: boolean;
   /**

@@ -203,7 +203,7 @@ export class Core {
     step(this.#raft, message("read-index", noPeer, { context }));
   }
 
-  /** Stays a follower of this term but forgets its leader, and with it the leader's lease. */
+  /** Stays a follower of this term, but drops the leader that it knows, and with it the lease. */
   forgetLeader(): void {
     forgetLeader(this.#raft);
   }

@@ -131,7 +131,7 @@ function onAppendResponse(raft: Raft, received: Message, progress: Progress): vo
   } else if (from !== raft.id && progress.canRaiseCommit(raft.log.committed)) {
     sendAppend(raft, from);
   }
-  // The window has more room: fill it.
+  // The window may allow more appends.
   if (from !== raft.id) while (sendAppend(raft, from, false));
   if (from === raft.transferee && progress.match === raft.log.lastIndex) {
     raft.emit({ kind: "timeout-now-sent", peer: from, term: raft.term });

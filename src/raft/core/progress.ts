@@ -38,7 +38,7 @@ export class Inflights {
     this.#bytes += bytes;
   }
 
-  /** Forgets every append whose last entry is at or below `index`. */
+  /** Drops every append whose last entry is at or below `index`. */
   freeTo(index: RaftIndex): void {
     while (this.#start < this.#indexes.length && (this.#indexes[this.#start] as number) <= index) {
       this.#bytes -= this.#sizes[this.#start] as number;

@@ -14,7 +14,7 @@ export interface Tally {
 
 export class Tracker {
   configuration: Configuration = emptyConfiguration;
-  /** All peers of the configuration, ascending: the order in which they are visited. */
+  /** All peers of the configuration, ascending: the order in which messages are sent to them. */
   peers: readonly PeerId[] = [];
   readonly progress = new Map<PeerId, Progress>();
   readonly #votes = new Map<PeerId, boolean>();
@@ -43,13 +43,13 @@ export class Tracker {
     }
   }
 
-  /** Switches to a snapshot's configuration and forgets all progress. */
+  /** Switches to a snapshot's configuration and drops all progress. */
   restore(configuration: Configuration, lastIndex: RaftIndex): void {
     this.progress.clear();
     this.switchTo(configuration, lastIndex);
   }
 
-  /** Starts a new term: forgets all progress and votes. */
+  /** Starts a new term: drops all progress and votes. */
   reset(self: PeerId, lastIndex: RaftIndex): void {
     this.#votes.clear();
     for (const peer of this.peers) {

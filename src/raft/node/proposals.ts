@@ -4,7 +4,7 @@
  *   queued → handed to the core (index and term known) → applied │ replaced: not written │ given up: unknown
  *
  * Index and term identify an entry: if an entry of another term is applied at the index, this one never will be. Of several
- * entries the first ones may be committed all the same.
+ * entries the first ones may still be committed.
  */
 
 import { Fault } from "../../fault.ts";
@@ -47,7 +47,7 @@ export class Proposals {
     return this.#pending.length - this.#start;
   }
 
-  /** False if there is no room: nothing was queued. */
+  /** False if a limit is reached: nothing was queued. */
   queue(proposed: Queued): boolean {
     let bytes = 0;
     for (const entry of proposed.entries) bytes += entry.bytes.length;
@@ -97,7 +97,7 @@ export class Proposals {
     this.#shrink();
   }
 
-  /** A snapshot took the place of everything up to `index`: what was in it cannot be told any more. */
+  /** A snapshot replaced the log up to `index`: it is not known which proposals are in it. */
   coveredBy(index: RaftIndex): void {
     for (; this.pending > 0; this.#start++) {
       const { last, waiter } = this.#pending[this.#start] as Pending;
