@@ -7,7 +7,7 @@ import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { assert } from "../../lib/assert.ts";
 import type { MemoryShare } from "../../memory/mod.ts";
 import type { RecordRun } from "../../types.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../http/exchange/exchange.ts";
 import type { Call, ClientConnection } from "./call-tracker.ts";
 
 /** What travels with one request through Connect. */

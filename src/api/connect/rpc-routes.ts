@@ -5,7 +5,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
 import type { ClientConnection } from "../calls/call-tracker.ts";
-import { type Exchange, pathOf } from "../http/exchange.ts";
+import { type Exchange, pathOf } from "../http/exchange/exchange.ts";
 import { refuseRpc } from "../http/route-refusal.ts";
 import { recordUnroutedRequest } from "../http/unrouted-requests.ts";
 import { type AnyMethod, guarded, guardedStream, unimplemented } from "./guarded-method.ts";

@@ -22,7 +22,7 @@ import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
 import { grpcTimeoutMs } from "../calls/grpc-timeout.ts";
 import { permissionOfPath } from "../calls/method-permissions.ts";
 import { traceRecordHeader } from "../calls/request-headers.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../http/exchange/exchange.ts";
 import { refuse, refuseRpc } from "../http/route-refusal.ts";
 import { limitRequestBody } from "../request-limits/request-body-limits.ts";
 import { limitRequestWork } from "../request-limits/request-work.ts";

@@ -6,7 +6,7 @@ import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Clock } from "../../lib/time/clock.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
-import type { Exchange, RequestHeaders, ResponseHeaders } from "../http/exchange.ts";
+import type { Exchange, RequestHeaders, ResponseHeaders } from "../http/exchange/exchange.ts";
 
 /** Returns the request for a handler of Connect. */
 export function universalRequest(exchange: Exchange, contextValues: ContextValues): UniversalServerRequest {

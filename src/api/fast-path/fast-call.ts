@@ -8,7 +8,7 @@ import { type MemoryBudget, type MemoryShare, stalledFault } from "../../memory/
 import type { Written } from "../../types.ts";
 import { withWritten } from "../calls/abort.ts";
 import type { Call, CallTracker } from "../calls/call-tracker.ts";
-import { requestTimedOut } from "../http/exchange.ts";
+import { requestTimedOut } from "../http/exchange/exchange.ts";
 import type { FastStream } from "./fast-stream.ts";
 import type { FastRequest } from "./recognize.ts";
 import { ResponseWriter } from "./response-writer.ts";

@@ -17,9 +17,9 @@ import { forwardHeader, traceRecordHeader } from "../calls/request-headers.ts";
 import { type AppendContext, appendFor } from "../methods/append.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
-import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
+import { type Exchange, headerOf, queryOf, quoted } from "./exchange/exchange.ts";
+import { readBody } from "./exchange/read-body.ts";
 import { offsetOf, parseBody, parseOffset, recordOf, valueRecordOf } from "./produce-consume-json.ts";
-import { readBody } from "./read-body.ts";
 import { consumeResponseLine } from "./record-json.ts";
 
 export interface ProduceConsumeOptions extends AppendContext {

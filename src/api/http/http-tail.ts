@@ -15,7 +15,7 @@ import type { Traffic } from "../calls/traffic.ts";
 import { followSlices, openRead } from "../methods/read.ts";
 import { ReadHold } from "../methods/read-admission.ts";
 import { ReadLimit } from "../methods/read-limit.ts";
-import { type Exchange, headerOf, queryOf, quoted } from "./exchange.ts";
+import { type Exchange, headerOf, queryOf, quoted } from "./exchange/exchange.ts";
 import { metaOf } from "./http-produce-consume.ts";
 import { parseTail } from "./tail-request.ts";
 import { type TailTextCache, type TextForm, textChunks } from "./tail-text.ts";

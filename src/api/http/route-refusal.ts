@@ -8,7 +8,7 @@ import { encodeEnvelope, envelopeFlag } from "../../lib/envelope.ts";
 import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
 import { grpcStatusOf } from "../connect/grpc-message.ts";
 import { jsonOptions } from "../connect/json-options.ts";
-import { type Exchange, headerOf, pathOf, quoted, type ResponseHeaders } from "./exchange.ts";
+import { type Exchange, headerOf, pathOf, quoted, type ResponseHeaders } from "./exchange/exchange.ts";
 
 export interface Refusal {
   /** Sent to clients of every protocol. */

@@ -15,8 +15,8 @@ import type { ClientConnection } from "../calls/call-tracker.ts";
 import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { FastPath } from "../fast-path/fast-path.ts";
-import { type Exchange, headerOf, pathOf, quoted } from "./exchange.ts";
-import { H2Exchange } from "./h2-exchange.ts";
+import { type Exchange, headerOf, pathOf, quoted } from "./exchange/exchange.ts";
+import { H2Exchange } from "./exchange/h2-exchange.ts";
 import { type ProduceConsumeOptions, serveProduceConsume } from "./http-produce-consume.ts";
 import { type TailOptions, tail } from "./http-tail.ts";
 import {

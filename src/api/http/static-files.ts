@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Disk } from "../../lib/disk/disk.ts";
-import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./exchange.ts";
+import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./exchange/exchange.ts";
 
 /** The part of an exchange that static files need. */
 export type AssetExchange = Pick<Exchange, "method" | "target" | "headers" | "send">;

@@ -6,7 +6,7 @@
  */
 import type { Telemetry } from "../../lib/telemetry.ts";
 import type { ClientConnection } from "../calls/call-tracker.ts";
-import { type Exchange, pathOf } from "./exchange.ts";
+import { type Exchange, pathOf } from "./exchange/exchange.ts";
 import { metaOf } from "./http-produce-consume.ts";
 
 /** Methods that may name a series of a metric; a caller can send any word. */

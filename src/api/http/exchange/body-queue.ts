@@ -3,7 +3,7 @@
  * reader is behind, the connection is paused, so the queue stays small.
  */
 
-import { type MemoryBudget, type MemoryShare, stalledFault } from "../../memory/mod.ts";
+import { type MemoryBudget, type MemoryShare, stalledFault } from "../../../memory/mod.ts";
 
 /** The connection is paused from so many unread bytes on. */
 const highWaterBytes = 64 * 1024;

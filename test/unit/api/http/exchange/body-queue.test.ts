@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BodyQueue } from "../../../../src/api/http/body-queue.ts";
+import { BodyQueue } from "../../../../../src/api/http/exchange/body-queue.ts";
 
 function open() {
   const asked: string[] = [];

@@ -6,7 +6,7 @@
  *
  * Calls after the end, and after the client has disconnected, do nothing.
  */
-import { Fault } from "../../fault.ts";
+import { Fault } from "../../../fault.ts";
 
 /** Header fields by lower-case name. Requests share these objects: they are read only. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>;

@@ -2,8 +2,9 @@
  * Implements Exchange for HTTP/2, on a stream of src/http2.
  */
 import type { IncomingHttpHeaders } from "node:http2";
-import { connectionFields, encodeBlock, errorCode, type H2Stream } from "../../http2/mod.ts";
-import type { MemoryShare } from "../../memory/mod.ts";
+import { connectionFields, encodeBlock, errorCode, type H2Stream } from "../../../http2/mod.ts";
+import type { MemoryShare } from "../../../memory/mod.ts";
+import { bracketIpv6 } from "../origin-rules.ts";
 import { BodyQueue } from "./body-queue.ts";
 import {
   clientDisconnected,
@@ -13,7 +14,6 @@ import {
   type ResponseHeaders,
   requestTimedOut,
 } from "./exchange.ts";
-import { bracketIpv6 } from "./origin-rules.ts";
 
 /** Memory of a request besides the text of its headers, in bytes. */
 const requestBytes = 2 * 1024;

@@ -1,9 +1,9 @@
 /**
  * The whole body of a request, bounded.
  */
-import { Fault } from "../../fault.ts";
-import { type MemoryBudget, stalledFault } from "../../memory/mod.ts";
-import { GatheredBytes } from "../request-limits/gathered-bytes.ts";
+import { Fault } from "../../../fault.ts";
+import { type MemoryBudget, stalledFault } from "../../../memory/mod.ts";
+import { GatheredBytes } from "../../request-limits/gathered-bytes.ts";
 import { type Exchange, headerOf } from "./exchange.ts";
 
 /**

@@ -6,8 +6,8 @@
  * response on its way to the client. If the rest is large or of unknown size, the response says `connection: close`.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Clock } from "../../lib/time/clock.ts";
-import { type MemoryBudget, type MemoryShare, UnsentBytes } from "../../memory/mod.ts";
+import type { Clock } from "../../../lib/time/clock.ts";
+import { type MemoryBudget, type MemoryShare, UnsentBytes } from "../../../memory/mod.ts";
 import { BodyQueue } from "./body-queue.ts";
 import {
   clientDisconnected,
