@@ -18,7 +18,8 @@ import {
   type ProducerSchema,
 } from "../gen/log/v1/log_pb.js";
 import { assert } from "../lib/assert.ts";
-import { varintBytes, writeU32be, writeVarint } from "../lib/bytes.ts";
+import { varintBytes, writeVarint } from "../lib/bytes.ts";
+import { envelopeBytes, writeEnvelopeHead } from "../lib/envelope.ts";
 import type { AppendOptions, RecordRun } from "../types.ts";
 import { wholeOf } from "./messages.ts";
 
@@ -30,7 +31,6 @@ export const consumeBatches: DescMethodServerStreaming<typeof ConsumeRequestSche
 
 const recordsField = { no: 1, wireType: 2 } as const;
 const recordsTag = 0x0a;
-const prefixBytes = 5;
 
 /** The stamp as the contract has it; the subject is the server's to know. */
 export type Stamp = Pick<NonNullable<AppendOptions["producer"]>, "id" | "epoch" | "sequence">;
@@ -60,9 +60,9 @@ export function frameOf(message: Message): Uint8Array {
   const fields = message.$unknown ?? [];
   let length = 0;
   for (const { no, data } of fields) length += varintBytes(no * 8) + data.length;
-  const frame = new Uint8Array(prefixBytes + length);
-  writeU32be(frame, 1, length);
-  let at = prefixBytes;
+  const frame = new Uint8Array(envelopeBytes + length);
+  writeEnvelopeHead(frame, 0, frame.length);
+  let at = envelopeBytes;
   for (const { no, wireType, data } of fields) {
     at = writeVarint(frame, at, no * 8 + wireType);
     frame.set(data, at);

@@ -32,7 +32,7 @@ interface Stream {
   readonly exchange: Exchange;
   window: number;
   /** Body that waits for window. */
-  rest: Buffer | undefined;
+  rest: Uint8Array | undefined;
   restEnds: boolean;
   received: number;
 }
@@ -111,7 +111,7 @@ export class H2Client {
   }
 
   /** Begins a request; `body` undefined leaves it open for write(). Answers the stream's id. */
-  request(headers: Buffer, body: Buffer | undefined, exchange: Exchange): number {
+  request(headers: Buffer, body: Uint8Array | undefined, exchange: Exchange): number {
     const id = this.#nextId;
     this.#nextId += 2;
     const stream: Stream = {
@@ -128,7 +128,7 @@ export class H2Client {
   }
 
   /** Sends more of a body. False when it has to wait for window: then wait for `drained`. */
-  write(id: number, bytes: Buffer, ends = false): boolean {
+  write(id: number, bytes: Uint8Array, ends = false): boolean {
     const stream = this.#streams.get(id);
     if (stream === undefined) return true;
     this.#data(id, stream, bytes, ends);
@@ -144,7 +144,7 @@ export class H2Client {
     this.#socket.destroy();
   }
 
-  #data(id: number, stream: Stream, bytes: Buffer, ends: boolean): void {
+  #data(id: number, stream: Stream, bytes: Uint8Array, ends: boolean): void {
     let body = stream.rest === undefined ? bytes : Buffer.concat([stream.rest, bytes]);
     stream.rest = undefined;
     do {
@@ -163,13 +163,13 @@ export class H2Client {
     } while (body.length > 0);
   }
 
-  #frame(type: number, flags: number, id: number, payload: Buffer): void {
+  #frame(type: number, flags: number, id: number, payload: Uint8Array): void {
     const head = Buffer.allocUnsafe(9 + payload.length);
     head.writeUIntBE(payload.length, 0, 3);
     head[3] = type;
     head[4] = flags;
     head.writeUInt32BE(id, 5);
-    payload.copy(head, 9);
+    head.set(payload, 9);
     this.#send(head);
   }
 

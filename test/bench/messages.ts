@@ -5,37 +5,32 @@ import {
   ProduceBatchRequestSchema,
   ProduceRequestSchema,
 } from "../../src/gen/log/v1/log_pb.js";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 
 const recordBytes = 100;
 const value = Buffer.alloc(recordBytes, "tailrace ");
 
-function envelope(message: Uint8Array): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-}
-
-/** A ProduceRequest with one record of 100 bytes, enveloped. */
-export const produceOne = envelope(
+/** A ProduceRequest with one record of 100 bytes, in an envelope. */
+export const produceOne = encodeEnvelope(
   toBinary(ProduceRequestSchema, create(ProduceRequestSchema, { record: { value } })),
 );
 
-/** A ProduceBatchRequest with so many of them, enveloped. */
-export function produceMany(count: number): Buffer {
+/** A ProduceBatchRequest with so many of them, in an envelope. */
+export function produceMany(count: number): Uint8Array {
   const records = Array.from({ length: count }, () => ({ value }));
-  return envelope(toBinary(ProduceBatchRequestSchema, create(ProduceBatchRequestSchema, { records })));
+  return encodeEnvelope(toBinary(ProduceBatchRequestSchema, create(ProduceBatchRequestSchema, { records })));
 }
 
-/** A ConsumeRequest, enveloped. */
+/** A ConsumeRequest, in an envelope. */
 export function consumeFrom(init: {
   offset?: bigint;
   fromEnd?: boolean;
   maxRecords?: bigint;
   stopAtEnd?: boolean;
-}): Buffer {
+}): Uint8Array {
   const { fromEnd, ...rest } = init;
   const start = fromEnd ? ({ case: "fromEnd", value: true } as const) : { case: undefined };
-  return envelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { ...rest, start })));
+  return encodeEnvelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { ...rest, start })));
 }
 
 export const paths = {

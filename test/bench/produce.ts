@@ -2,6 +2,7 @@
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { envelopeBytes } from "../../src/lib/envelope.ts";
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { paths, produceMany, produceOne } from "./messages.ts";
 
@@ -109,8 +110,8 @@ export function ackCounter(): (chunk: Buffer) => number {
     const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let at = 0;
     let count = 0;
-    while (at + 5 <= bytes.length) {
-      const end = at + 5 + bytes.readUInt32BE(at + 1);
+    while (at + envelopeBytes <= bytes.length) {
+      const end = at + envelopeBytes + bytes.readUInt32BE(at + 1);
       if (end > bytes.length) break;
       at = end;
       count++;

@@ -9,6 +9,7 @@ import {
   ProduceBatchRequestSchema,
   ProduceRequestSchema,
 } from "../../src/gen/log/v1/log_pb.js";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { headerBlock } from "../bench/h2-client.ts";
 
 export interface Attack {
@@ -34,10 +35,6 @@ const u32 = (value: number): Buffer => {
   bytes.writeUInt32BE(value);
   return bytes;
 };
-
-function enveloped(message: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from([0]), u32(message.length), message]);
-}
 
 async function open(port: number): Promise<Socket> {
   const socket = connect({ port, host: "127.0.0.1" });
@@ -121,9 +118,9 @@ const get = (path: string) =>
     [":authority", "localhost"],
   ] as const;
 
-const consumeAt = (offset: number): Buffer =>
-  enveloped(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { offset: BigInt(offset) })));
-const fromEnd = enveloped(
+const consumeAt = (offset: number): Uint8Array =>
+  encodeEnvelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { offset: BigInt(offset) })));
+const fromEnd = encodeEnvelope(
   toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { start: { case: "fromEnd", value: true } })),
 );
 
@@ -146,11 +143,11 @@ export const records = 64;
 export const recordBytes = 750 * 1024;
 
 const stalled = { connections: 2, streams: 1000 } as const;
-const at = (stream: number): Buffer => consumeAt(stream % records);
+const at = (stream: number): Uint8Array => consumeAt(stream % records);
 const json = (stream: number): Buffer => Buffer.from(`{"offset":"${stream % records}"}`);
 
 const begun = Buffer.alloc(1_300_000, 65).toString();
-const batch = enveloped(
+const batch = encodeEnvelope(
   toBinary(
     ProduceBatchRequestSchema,
     create(ProduceBatchRequestSchema, {
@@ -158,12 +155,17 @@ const batch = enveloped(
     }),
   ),
 );
-const single = enveloped(
+const single = encodeEnvelope(
   toBinary(ProduceRequestSchema, create(ProduceRequestSchema, { record: { value: Buffer.alloc(700_000) } })),
 );
 
 /** A request that lacks its last byte, or a whole one, in DATA frames. */
-async function produce(port: number, connections: number, method: string, body: Buffer): Promise<() => void> {
+async function produce(
+  port: number,
+  connections: number,
+  method: string,
+  body: Uint8Array,
+): Promise<() => void> {
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
   await Promise.all(
     sockets.map(async (socket) => {

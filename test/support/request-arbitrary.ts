@@ -2,6 +2,7 @@
  * Connections drawn from a seed: requests that are valid, nearly valid or broken, over HTTP/1.1 and HTTP/2, in every
  * protocol and on every kind of route; bytes of peers and of gossip; and what is nothing at all. Pure.
  */
+
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
   ConsumeRequestSchema,
@@ -9,6 +10,7 @@ import {
   ProduceRequestSchema,
 } from "../../src/gen/log/v1/log_pb.js";
 import { encodeBlock } from "../../src/http2/hpack/encode-block.ts";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import { mutate } from "./fuzz.ts";
 
@@ -127,10 +129,10 @@ function bodyOf(random: Prng, type: string): Buffer {
   let body = message;
   if (/grpc|connect\+/.test(type)) {
     const envelopes = Array.from({ length: random.chance(0.8) ? 1 : random.between(0, 3) }, () => {
-      const head = Buffer.alloc(5);
-      if (random.chance(0.05)) head[0] = random.between(0, 255);
-      head.writeUInt32BE(random.chance(0.95) ? message.length : random.uint32() >>> random.between(0, 24), 1);
-      return Buffer.concat([head, message]);
+      const envelope = Buffer.from(encodeEnvelope(message));
+      if (random.chance(0.05)) envelope[0] = random.between(0, 255);
+      if (!random.chance(0.95)) envelope.writeUInt32BE(random.uint32() >>> random.between(0, 24), 1);
+      return envelope;
     });
     body = Buffer.concat(envelopes);
   }

@@ -7,6 +7,7 @@ import { type ClientHttp2Session, connect as connectH2, type IncomingHttpHeaders
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { createFastPath } from "../../src/api/mod.ts";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { curl } from "../support/curl.ts";
 import { type Served, serve } from "../support/serve.ts";
 
@@ -49,7 +50,7 @@ const produce = "/log.v1.Log/Produce";
 const json = '{"record":{"value":"QQ=="}}';
 /** ProduceRequest { record { value: "A" } }, and the same with its prefix. */
 const binary = Buffer.from("0a030a0141", "hex");
-const enveloped = Buffer.concat([Buffer.from("0000000005", "hex"), binary]);
+const enveloped = Buffer.from(encodeEnvelope(binary));
 const bodies: Readonly<Record<string, Uint8Array | string>> = {
   "application/json": json,
   "application/json; charset=utf-8": json,
@@ -194,9 +195,7 @@ test("Consume that waits in vain names the end as it is then; a wait of 2^31 ms 
     const message = Buffer.from([0x08, 0x80 | (offset & 0x7f), offset >> 7, 0x68, 0, 0, 0, 0, 0]);
     for (let at = 0, rest = waitMs; at < 5; at++, rest = Math.floor(rest / 128))
       message[4 + at] = (rest % 128) | (at < 4 ? 0x80 : 0);
-    const prefix = Buffer.alloc(5);
-    prefix.writeUInt32BE(message.length, 1);
-    return Buffer.concat([prefix, message]);
+    return Buffer.from(encodeEnvelope(message));
   };
   const grpc = { "content-type": "application/grpc", te: "trailers" };
   const far = served.log.next + 200;

@@ -4,15 +4,11 @@ import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { curl } from "../support/curl.ts";
 import { serve } from "../support/serve.ts";
 
-const envelope = (message: string): Buffer => {
-  const bytes = Buffer.from(message);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(bytes.length, 1);
-  return Buffer.concat([head, bytes]);
-};
+const envelope = (message: string): Buffer => Buffer.from(encodeEnvelope(Buffer.from(message)));
 const bad = '{"record":{"value":"!"}}';
 const large = `{"record":{"value":"${"A".repeat(4000)}"}}`;
 

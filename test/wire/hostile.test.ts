@@ -11,6 +11,7 @@ import { connect, type Socket } from "node:net";
 import { suite, test } from "node:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { createFastPath } from "../../src/api/mod.ts";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { curl } from "../support/curl.ts";
 import { dropTails, resetTails } from "../support/dropped-tails.ts";
 import { type Served, type ServeOptions, serve } from "../support/serve.ts";
@@ -46,10 +47,9 @@ async function ask(
 }
 
 const frame = (message: Uint8Array, flags = 0, length = message.length): Buffer => {
-  const head = Buffer.alloc(5);
-  head[0] = flags;
-  head.writeUInt32BE(length, 1);
-  return Buffer.concat([head, message]);
+  const bytes = Buffer.from(encodeEnvelope(message, flags));
+  bytes.writeUInt32BE(length, 1);
+  return bytes;
 };
 const grpc = { "content-type": "application/grpc", te: "trailers" };
 const record = (value: Uint8Array): Buffer => {

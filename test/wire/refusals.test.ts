@@ -7,6 +7,7 @@ import { type ClientHttp2Session, connect as connectH2, type IncomingHttpHeaders
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { createFastPath } from "../../src/api/mod.ts";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { curl } from "../support/curl.ts";
 import { type Served, serve } from "../support/serve.ts";
 
@@ -75,13 +76,8 @@ function raw(bytes: string, quietMs = 100): Promise<string> {
   });
 }
 
-const envelope = (message: string, flags = 0): Buffer => {
-  const bytes = Buffer.from(message);
-  const head = Buffer.alloc(5);
-  head[0] = flags;
-  head.writeUInt32BE(bytes.length, 1);
-  return Buffer.concat([head, bytes]);
-};
+const envelope = (message: string, flags = 0): Buffer =>
+  Buffer.from(encodeEnvelope(Buffer.from(message), flags));
 const message = (answer: Answer): string => decodeURIComponent(String(answer.trailers["grpc-message"]));
 const endOfStream = (body: Buffer): { code: string; message: string } =>
   (JSON.parse(body.subarray(5).toString()) as { error: { code: string; message: string } }).error;

@@ -12,6 +12,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createFastPath } from "../../src/api/fast-path/fast-path.ts";
 import { ProduceBatchRequestSchema, ProduceBatchResponseSchema } from "../../src/gen/log/v1/log_pb.js";
+import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { encodeRun } from "../../src/log/mod.ts";
 import { longestTurnMs } from "../support/longest-turn.ts";
 import { type Served, serve } from "../support/serve.ts";
@@ -250,13 +251,6 @@ test("65,536 records are one batch, binary, compressed or not", async () => {
   }
 });
 
-const envelope = (message: Uint8Array, flags = 0): Buffer => {
-  const prefix = Buffer.alloc(5);
-  prefix[0] = flags;
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-};
-
 test("large and small messages of a JSON stream keep their order and their records", async () => {
   const batch = (from: number, count: number): Buffer => {
     const records = Array.from({ length: count }, (_, at) => ({
@@ -265,11 +259,11 @@ test("large and small messages of a JSON stream keep their order and their recor
     return Buffer.from(JSON.stringify({ records }));
   };
   const body = Buffer.concat([
-    envelope(batch(0, 2)),
-    envelope(batch(2, 20_000)),
-    envelope(gzipSync(batch(20_002, 3)), 1),
-    envelope(batch(20_005, 1)),
-    envelope(gzipSync(batch(20_006, 10_000)), 1),
+    encodeEnvelope(batch(0, 2)),
+    encodeEnvelope(batch(2, 20_000)),
+    encodeEnvelope(gzipSync(batch(20_002, 3)), 1),
+    encodeEnvelope(batch(20_005, 1)),
+    encodeEnvelope(gzipSync(batch(20_006, 10_000)), 1),
   ]);
   const before = served.log.next;
   const headers = { "content-type": "application/connect+json", "connect-content-encoding": "gzip" };
@@ -311,7 +305,7 @@ test("an unusual message of many fields on the express lane is refused by their 
           stream.on("error", reject);
         });
         stream.resume();
-        stream.end(envelope(message));
+        stream.end(encodeEnvelope(message));
         assert.match(await said, says);
       });
       assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
@@ -339,8 +333,14 @@ test("a reader that takes everything at once does not keep others waiting", asyn
   const post = { ":method": "POST", ":path": rpc("Log/ConsumeStream") };
   try {
     for (const [headers, body] of [
-      [{ ...post, "content-type": "application/connect+json" }, envelope(Buffer.from('{"stopAtEnd":true}'))],
-      [{ ...post, "content-type": "application/grpc", te: "trailers" }, envelope(Buffer.from("3801", "hex"))],
+      [
+        { ...post, "content-type": "application/connect+json" },
+        encodeEnvelope(Buffer.from('{"stopAtEnd":true}')),
+      ],
+      [
+        { ...post, "content-type": "application/grpc", te: "trailers" },
+        encodeEnvelope(Buffer.from("3801", "hex")),
+      ],
       [{ ":path": `/tail?from=start&limit=${count}` }, Buffer.alloc(0)],
     ] as const) {
       const turnMs = await longestTurnMs(() => read(headers, body));
@@ -355,7 +355,7 @@ test("a batch that is too large for a JSON message is refused before it is decod
   await using other = await serve();
   await other.log.append(encodeRun(Array.from({ length: 65_536 }, () => ({}))));
   const type = { "content-type": "application/connect+json" };
-  const body = envelope(Buffer.from('{"stopAtEnd":true}'));
+  const body = encodeEnvelope(Buffer.from('{"stopAtEnd":true}'));
   const turnMs = await longestTurnMs(async () => {
     const answer = await ask(rpc("Log/ConsumeBatches"), body, type, other.url);
     assert.match(
@@ -379,7 +379,7 @@ test("a message sent byte by byte is put together", async () => {
       },
     );
     sent.on("error", reject);
-    const batch = envelope(Buffer.from(`{"records":[${many('{"value":"QQ=="}', 1000)}]}`));
+    const batch = encodeEnvelope(Buffer.from(`{"records":[${many('{"value":"QQ=="}', 1000)}]}`));
     for (let at = 0; at < batch.length; at++) sent.write(batch.subarray(at, at + 1));
     sent.end();
   });
@@ -436,7 +436,7 @@ test("records of many headers on 200 connections at once do not hold the event l
 test("many streams of reflection do not hold the event loop together", async () => {
   const session = connect(served.url);
   try {
-    const question = envelope(Buffer.concat([Buffer.from([0x22, 10]), Buffer.from("log.v1.Log")]));
+    const question = encodeEnvelope(Buffer.concat([Buffer.from([0x22, 10]), Buffer.from("log.v1.Log")]));
     const turnMs = await longestTurnMs(() =>
       Promise.all(
         Array.from({ length: 200 }, async () => {
@@ -446,7 +446,7 @@ test("many streams of reflection do not hold the event loop together", async () 
             "content-type": "application/grpc",
             te: "trailers",
           });
-          stream.end(Buffer.concat(Array<Buffer>(5).fill(question)));
+          stream.end(Buffer.concat(Array<Uint8Array>(5).fill(question)));
           stream.resume();
           await once(stream, "end");
         }),

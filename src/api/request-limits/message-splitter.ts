@@ -1,7 +1,5 @@
 /**
- * Finds the messages in a body of enveloped messages, and takes out those that must be checked.
- *
- *   body := (flags:u8  length:u32be  message)*
+ * Finds the messages in a body of envelopes (lib/envelope.ts), and takes out those that must be checked.
  *
  * All other bytes are passed on unchanged. A message that is too long is passed on with everything after it, and so is
  * an incomplete message at the end: Connect refuses these.

@@ -9,6 +9,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { delimitedEnd, readU32be, readU32le, readU64le, varintEnd } from "../../lib/bytes.ts";
+import { envelopeBytes } from "../../lib/envelope.ts";
 import type { BatchSlice, Offset, Term } from "../../types.ts";
 import { decodeRecord, type RecordParts } from "../consume/record.ts";
 
@@ -23,7 +24,6 @@ export interface LogRecord extends RecordParts {
   readonly timestampMs: number;
 }
 
-const prefixBytes = 5;
 const recordTag = 0x0a;
 
 interface Header {
@@ -38,7 +38,7 @@ interface Header {
 
 /** The frame as a slice of one. Throws Fault "corrupt" when it is not whole or its CRC is not right. */
 export function checkBatch(frame: Uint8Array, crc32: Crc32): BatchSlice {
-  if (frame.length < prefixBytes || readU32be(frame, 1) !== frame.length - prefixBytes) {
+  if (frame.length < envelopeBytes || readU32be(frame, 1) !== frame.length - envelopeBytes) {
     throw corrupt("length");
   }
   const { crcAt, baseOffset, count } = readHeader(frame, 0);
@@ -74,9 +74,9 @@ export function* recordsOf(slice: BatchSlice, from: Offset = 0): Generator<LogRe
 const tag = { crc: 0x15, term: 0x29, baseOffset: 0x31, timestampMs: 0x39, count: 0x45 } as const;
 
 function readHeader(bytes: Uint8Array, frameAt: number): Header {
-  const end = Math.min(frameAt + prefixBytes + readU32be(bytes, frameAt + 1), bytes.length);
+  const end = Math.min(frameAt + envelopeBytes + readU32be(bytes, frameAt + 1), bytes.length);
   const header: Header = { crcAt: 0, term: 0, baseOffset: 0, timestampMs: 0, count: 0, recordsAt: end, end };
-  let at = frameAt + prefixBytes;
+  let at = frameAt + envelopeBytes;
   while (at < end && bytes[at] !== recordTag) {
     const value = at + 1;
     const next = skipValue(bytes, value, end, bytes[at]! & 7);

@@ -21,16 +21,16 @@ import {
   varintBytes,
   varintEnd,
   writeBigU64le,
-  writeU32be,
   writeU32le,
   writeU64le,
   writeVarint,
 } from "../../lib/bytes.ts";
 import { crc32 } from "../../lib/checksum.ts";
+import { envelopeBytes, writeEnvelopeHead } from "../../lib/envelope.ts";
 import type { Offset, ProducerStamp, RaftIndex, Term } from "../../types.ts";
 
 /** The gRPC prefix: a flag byte, then the length. */
-export const prefixBytes = 5;
+export const prefixBytes = envelopeBytes;
 /** Prefix and header: where a frame without a producer has its first record. */
 export const headerBytes = 63;
 /** A batch is at most this large as a frame, so that no message exceeds 4 MiB. */
@@ -176,7 +176,7 @@ export function writeDraft(
 ): void {
   assert(end - at <= frameBytesMax, "frame too large");
   bytes.fill(0, at, at + headerBytes);
-  writeU32be(bytes, at + 1, end - at - prefixBytes);
+  writeEnvelopeHead(bytes, at, end);
   for (const [tagAt, tag] of headerTags) bytes[at + tagAt] = tag;
   writeU32le(bytes, at + place.recordCount, recordCount);
   bytes[at + place.kind] = kind;

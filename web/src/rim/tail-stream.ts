@@ -9,6 +9,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { endStreamFromJson, errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { ConsumeRequestSchema } from "../../../src/gen/log/v1/log_pb.js";
+import { encodeEnvelope } from "../../../src/lib/envelope.ts";
 import { classify, localFailure, type StreamFailure } from "../core/failure.ts";
 import { type Consumed, EnvelopeReader, readConsumed } from "../core/wire.ts";
 import { asCallError, credentialsFor } from "./calls.ts";
@@ -80,9 +81,7 @@ export async function readTail(stream: TailStream, signal: AbortSignal): Promise
 
 function request(stream: TailStream, signal: AbortSignal): Promise<Response> {
   const message = toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, stream.request));
-  const body = new Uint8Array(5 + message.length);
-  new DataView(body.buffer).setUint32(1, message.length);
-  body.set(message, 5);
+  const body = encodeEnvelope(message);
   return fetch(`${stream.base}/log.v1.Log/ConsumeStream`, {
     method: "POST",
     headers: { "content-type": "application/connect+proto", "connect-protocol-version": "1" },

@@ -3,21 +3,15 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { EnvelopeReader } from "../../../../src/api/fast-path/envelope-reader.ts";
 import { Fault } from "../../../../src/fault.ts";
+import { encodeEnvelope } from "../../../../src/lib/envelope.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
-
-const envelope = (message: Uint8Array, flags = 0): Buffer => {
-  const prefix = Buffer.alloc(5);
-  prefix[0] = flags;
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-};
 
 test("messages come out whole however the body is cut into chunks", () => {
   const messages = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 });
   fc.assert(
     fc.property(messages, fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1 }), (sent, cuts) => {
-      const body = Buffer.concat(sent.map((message, at) => envelope(message, at % 2)));
+      const body = Buffer.concat(sent.map((message, at) => encodeEnvelope(message, at % 2)));
       const reader = new EnvelopeReader(
         1000,
         new MemoryBudget({ limit: 1e9, clock: systemClock }).share("in"),
@@ -53,7 +47,7 @@ test("a length beyond the limit is refused before the message arrives", () => {
 
 test("a large message in small chunks is put together by doubling, not by copying it each time", () => {
   const message = Buffer.alloc(4 * 1024 * 1024, 7);
-  const body = envelope(message);
+  const body = encodeEnvelope(message);
   const reader = new EnvelopeReader(
     message.length,
     new MemoryBudget({ limit: 1e9, clock: systemClock }).share("in"),
@@ -73,7 +67,7 @@ test("a large message in small chunks is put together by doubling, not by copyin
 
 test("incomplete messages count together, are refused beyond the limit, and count no more once whole", () => {
   const held = new MemoryBudget({ limit: 1_100_000, clock: systemClock });
-  const begun = envelope(Buffer.alloc(200_000));
+  const begun = encodeEnvelope(Buffer.alloc(200_000));
   const readers = [0, 1, 2].map(() => new EnvelopeReader(4_000_000, held.share("in")));
   const push = (reader: EnvelopeReader, from: number, to: number): boolean => {
     reader.push(begun.subarray(from, to));

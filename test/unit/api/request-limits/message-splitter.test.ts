@@ -2,13 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MessageSplitter, type Piece } from "../../../../src/api/request-limits/message-splitter.ts";
+import { encodeEnvelope } from "../../../../src/lib/envelope.ts";
 
-const envelope = (flags: number, message: Uint8Array): Buffer => {
-  const prefix = Buffer.alloc(5);
-  prefix[0] = flags;
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-};
+const envelope = (flags: number, message: Uint8Array): Uint8Array => encodeEnvelope(message, flags);
 
 function run(body: Buffer, cuts: readonly number[], bytesMax: number, isTaken: (length: number) => boolean) {
   const splitter = new MessageSplitter(bytesMax, isTaken);

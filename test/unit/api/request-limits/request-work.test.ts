@@ -8,6 +8,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { limitRequestWork, type TakenRuns } from "../../../../src/api/request-limits/request-work.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { Log, ProduceBatchRequestSchema } from "../../../../src/gen/log/v1/log_pb.js";
+import { encodeEnvelope, envelopeBytes, envelopeFlag } from "../../../../src/lib/envelope.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { defaultRecordLimits } from "../../../../src/log/mod.ts";
 
@@ -62,9 +63,7 @@ test("a small message, and one in a type or encoding that Connect refuses, passe
 
 test("a message that says it is compressed, without a known encoding, passes as it is, however large", async () => {
   for (const message of [Buffer.from("0a020a00", "hex"), batch]) {
-    const prefix = Buffer.from([1, 0, 0, 0, 0]);
-    prefix.writeUInt32BE(message.length, 1);
-    const whole = Buffer.concat([prefix, message]);
+    const whole = Buffer.from(encodeEnvelope(message, envelopeFlag.compressed));
     for (const type of ["application/grpc+proto", "application/grpc-web+proto", "application/connect+json"]) {
       const { body, taken } = await bounded({ "content-type": type }, [whole], Log.method.produceBulk);
       assert.deepEqual([body, taken.size], [whole, 0], type);
@@ -108,8 +107,7 @@ test("a body shorter or longer than promised is refused as Connect would, one ab
 test("what is refused reaches the reader that reads the body: an error of Connect, or a fault for a stream's handler", async () => {
   const many = repeat("7800", 40_000);
   await assert.rejects(bounded({ "content-type": "application/proto" }, [many]), ConnectError);
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(many.length, 1);
+  const prefix = encodeEnvelope(many).subarray(0, envelopeBytes);
   const type = { "content-type": "application/connect+proto" };
   await assert.rejects(
     bounded(type, [prefix, many], Log.method.produceStream),
