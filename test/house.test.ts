@@ -102,7 +102,7 @@ test("imports run downwards and enter rooms by mod.ts", () => {
 /** What is stored, shown or compared with a certificate; and the readings that clock-trust.ts judges. */
 const wallClockReaders = [
   "src/agent/cluster/open-cluster.ts",
-  "src/server/tls/node-tls.ts",
+  "src/server/tls/certificate-validity.ts",
   "src/cli/commands/recover.ts",
   "src/cli/tls-flags.ts",
   "src/replication/time/log-time.ts",

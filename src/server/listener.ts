@@ -39,7 +39,7 @@ import { defaultHttpLimits, type HttpLimits, type HttpServers, httpServers } fro
 export interface TlsSource {
   serverOptions(): TlsOptions;
   /** Keeps the server's certificates up to date. */
-  adopt(server: TlsServer): void;
+  attach(server: TlsServer): void;
   /** Throws Fault "unauthenticated" for a caller that must not be served. */
   identityOf(socket: TLSSocket): Identity;
 }
@@ -321,7 +321,7 @@ export class Listener {
       ...source.serverOptions(),
       handshakeTimeout: this.#options.handshakeMs ?? 10_000,
     });
-    source.adopt(server);
+    source.attach(server);
     server.on("secureConnection", (socket) => this.#guard(socket, () => this.#secured(socket, source)));
     server.on("tlsClientError", (_error, socket) => socket.destroy());
     return server;

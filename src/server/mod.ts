@@ -5,4 +5,5 @@ export { descriptorLimit } from "./connections/descriptor-limit.ts";
 export { raftMarker } from "./connections/protocol-detection.ts";
 export { Listener, type PortHandlers } from "./listener.ts";
 export { openOps } from "./ops/ops-address.ts";
-export { NodeTls, peerProtocol } from "./tls/node-tls.ts";
+export { NodeTls } from "./tls/node-tls.ts";
+export { peerProtocol } from "./tls/peer-protocol.ts";

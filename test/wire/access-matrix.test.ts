@@ -19,7 +19,8 @@ import {
 } from "../../src/gen/grpc/health/v1/health_pb.js";
 import { ProduceRequestSchema, ProduceResponseSchema } from "../../src/gen/log/v1/log_pb.js";
 import { noTelemetry } from "../../src/lib/telemetry.ts";
-import { NodeTls, peerProtocol } from "../../src/server/tls/node-tls.ts";
+import { NodeTls } from "../../src/server/tls/node-tls.ts";
+import { peerProtocol } from "../../src/server/tls/peer-protocol.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { logLines } from "../support/log-lines.ts";
 import { requireProgram } from "../support/require-program.ts";

@@ -1,17 +1,14 @@
 /**
- * From a verified certificate to an identity, or the reason why not. Pure.
+ * Turns a verified certificate into an identity, or says why not. TLS has verified validity and purpose in the handshake.
  *
- * The subject is the common name: exactly one, all of it visible (no control, format, private or ignorable
- * characters, no line ends, no blanks around it), so that it reads in a log and in a policy as what it is; and not a name that stands for
- * having no certificate.
- *
- * Never: verifies validity or purpose (TLS did, at the handshake).
+ * The subject is the common name: exactly one, with visible characters only, so that a log line and a policy show it as
+ * it is; and not a name that stands for a client without a certificate.
  */
 import type { X509Certificate } from "node:crypto";
 import { anonymousSubject, type Identity, localSubject, nodeNamesOf } from "../../access/mod.ts";
 
-/** Why a certificate was not accepted; stands in the log as `reason`. */
-export type Refusal =
+/** Why a certificate was refused. It is `reason` in the log and in the metric. */
+export type CertificateRefusal =
   | "missing"
   | "expired"
   | "not yet valid"
@@ -22,18 +19,18 @@ export type Refusal =
 
 const subjectCharsMax = 256;
 /**
- * Control, format (zero width, text direction), halves of characters, private use; ends of lines and paragraphs; what
- * Unicode displays as nothing (fillers, variation selectors).
+ * Control characters, format characters (zero width, text direction), surrogates, private use, line and paragraph
+ * separators, and what Unicode displays as nothing (fillers, variation selectors).
  */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 
-/** The identity of `leaf`, or "bad name". `peerAuthorities` decide whether a node's name makes it a peer. */
+/** Returns the identity of `leaf`. A node name in it makes a peer only if it comes from `peerAuthorities`. */
 export function identityFrom(
   leaf: X509Certificate,
   peerAuthorities: readonly X509Certificate[],
 ): Identity | "bad name" {
   const legacy = leaf.toLegacyObject();
-  // Typed as a string; an array when there are several.
+  // Node types it as a string, but it is an array if there are several common names.
   const subject: unknown = legacy.subject?.CN;
   if (typeof subject !== "string" || subject === "" || subject.length > subjectCharsMax) return "bad name";
   if (subject === localSubject || subject === anonymousSubject) return "bad name";
@@ -49,7 +46,7 @@ export function identityFrom(
   };
 }
 
-/** Does the chain of `leaf`, as TLS verified it, lead to one of `authorities`? */
+/** True if the chain of `leaf`, as TLS verified it, leads to one of `authorities`. */
 export function issuedBy(leaf: X509Certificate, authorities: readonly X509Certificate[]): boolean {
   let current: X509Certificate | undefined = leaf;
   for (let depth = 0; current !== undefined && depth < 10; depth++) {
@@ -61,14 +58,14 @@ export function issuedBy(leaf: X509Certificate, authorities: readonly X509Certif
   return false;
 }
 
-/** Node's text of the extension, `DNS:a, URI:"b, c"`, in parts: quotes keep a value from posing as two. */
+/** Splits Node's text of the extension, `DNS:a, URI:"b, c"`. Quotes prevent a value from posing as two. */
 export function alternativeNames(text: string): string[] {
   return [...text.matchAll(/([A-Za-z][A-Za-z ]*):("(?:\\.|[^"\\])*"|[^,]*)(?:, |$)/gy)].map(
     ([, kind = "", value = ""]) => `${kind}:${value.startsWith('"') ? String(JSON.parse(value)) : value}`,
   );
 }
 
-const reasons: Readonly<Record<string, Refusal>> = {
+const reasons: Readonly<Record<string, CertificateRefusal>> = {
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "missing",
   CERT_HAS_EXPIRED: "expired",
   CERT_NOT_YET_VALID: "not yet valid",
@@ -82,5 +79,5 @@ const reasons: Readonly<Record<string, Refusal>> = {
   INVALID_PURPOSE: "wrong purpose",
 };
 
-/** What a code of OpenSSL or Node means for people. */
-export const refusalOf = (code: string): Refusal => reasons[code] ?? "invalid";
+/** Translates a code of OpenSSL or Node. An unknown code is "invalid". */
+export const refusalOfCode = (code: string): CertificateRefusal => reasons[code] ?? "invalid";

@@ -1,19 +1,19 @@
-/**
- * A certificate, its key and the CAs it trusts, read from PEM files and checked to fit.
- *
- * Never: keeps a key anywhere but in the options it hands to TLS.
- */
+/** Reads a certificate, its key and the CAs that it trusts from PEM files, and checks that they fit each other. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Fault } from "../../fault.ts";
 
+/** Paths of PEM files. */
 export interface TlsFiles {
+  /** The certificate, with the certificates of intermediate CAs behind it. */
   readonly certFile: string;
+  /** The unencrypted private key of the certificate. */
   readonly keyFile: string;
+  /** The CAs that the other side's certificate must come from. */
   readonly caFile: string;
 }
 
-/** What the files held. */
+/** The contents of TlsFiles. */
 export interface TlsMaterial {
   readonly cert: string;
   readonly key: string;
@@ -22,7 +22,7 @@ export interface TlsMaterial {
   readonly authorities: readonly X509Certificate[];
 }
 
-/** Reads them. Throws Fault "config" naming the file that is missing, not PEM, or does not fit the others. */
+/** @throws Fault "config" naming the file that is missing, is not PEM, or does not fit the others */
 export function readTlsFiles(files: TlsFiles): TlsMaterial {
   const cert = read(files.certFile);
   const key = read(files.keyFile);
@@ -33,9 +33,11 @@ export function readTlsFiles(files: TlsFiles): TlsMaterial {
   try {
     fits = certificate?.checkPrivateKey(createPrivateKey(key)) ?? false;
   } catch (cause) {
-    throw wrong(files.keyFile, "is not an unencrypted private key in PEM", cause);
+    throw fileFault(files.keyFile, "is not an unencrypted private key in PEM", cause);
   }
-  if (certificate === undefined || !fits) throw wrong(files.keyFile, `is not the key of ${files.certFile}`);
+  if (certificate === undefined || !fits) {
+    throw fileFault(files.keyFile, `is not the key of ${files.certFile}`);
+  }
   return { cert, key, ca, certificate, authorities };
 }
 
@@ -44,11 +46,11 @@ export const sameMaterial = (one: TlsMaterial, other: TlsMaterial): boolean =>
 
 function certificatesIn(pem: string, path: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw wrong(path, "holds no certificate in PEM");
+  if (blocks.length === 0) throw fileFault(path, "holds no certificate in PEM");
   try {
     return blocks.map((block) => new X509Certificate(block));
   } catch (cause) {
-    throw wrong(path, "holds a certificate that cannot be read", cause);
+    throw fileFault(path, "holds a certificate that cannot be read", cause);
   }
 }
 
@@ -56,9 +58,9 @@ function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw wrong(path, `cannot be read (${(cause as NodeJS.ErrnoException).code ?? "error"})`, cause);
+    throw fileFault(path, `cannot be read (${(cause as NodeJS.ErrnoException).code ?? "error"})`, cause);
   }
 }
 
-const wrong = (path: string, why: string, cause?: unknown): Fault =>
-  new Fault("config", { message: `${path} ${why}`, facts: { path }, cause });
+const fileFault = (path: string, problem: string, cause?: unknown): Fault =>
+  new Fault("config", { message: `${path} ${problem}`, facts: { path }, cause });

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alternativeNames, refusalOf } from "../../../../src/server/tls/certificate-identity.ts";
+import { alternativeNames, refusalOfCode } from "../../../../src/server/tls/certificate-identity.ts";
 
 test("names are told apart, quoted ones included", () => {
   assert.deepEqual(alternativeNames("DNS:localhost, IP Address:127.0.0.1, URI:urn:tailrace:node:*"), [
@@ -17,6 +17,6 @@ test("names are told apart, quoted ones included", () => {
 });
 
 test("codes nobody foresaw are invalid, not accepted", () => {
-  assert.equal(refusalOf("CERT_HAS_EXPIRED"), "expired");
-  assert.equal(refusalOf("SOMETHING_NEW"), "invalid");
+  assert.equal(refusalOfCode("CERT_HAS_EXPIRED"), "expired");
+  assert.equal(refusalOfCode("SOMETHING_NEW"), "invalid");
 });

@@ -14,7 +14,8 @@ import { mayBeNode } from "../../../../src/access/mod.ts";
 import { type Issued, issue } from "../../../../src/cli/certs/build.ts";
 import { cfsslDefaults, readProfiles, readRequest } from "../../../../src/cli/certs/cfssl.ts";
 import { Fault } from "../../../../src/fault.ts";
-import { NodeTls, type NodeTlsOptions, peerProtocol } from "../../../../src/server/tls/node-tls.ts";
+import { NodeTls, type NodeTlsOptions } from "../../../../src/server/tls/node-tls.ts";
+import { peerProtocol } from "../../../../src/server/tls/peer-protocol.ts";
 import { Instruments } from "../../../../src/telemetry/instruments.ts";
 import { type TestAuthority, testAuthority, writeTlsFiles } from "../../../support/certificates.ts";
 import { logLines } from "../../../support/log-lines.ts";
@@ -53,7 +54,7 @@ async function listen(t: Context, options: Partial<NodeTlsOptions> = {}) {
       socket.end(`refused: ${error instanceof Fault ? error.message : error}\n`);
     }
   });
-  tls.adopt(server);
+  tls.attach(server);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const sockets = new Set<TLSSocket>();
@@ -371,8 +372,8 @@ test("a certificate that is out of date opens, says so loudly, and is the reason
   const dayMs = 24 * 3_600_000;
   const profile = { expiryMs: 3_600_000, usages: ["signing"] };
   for (const [agoMs, line, problem] of [
-    [dayMs / 2, /certificate has expired/, /^the server certificate has expired, on 20/],
-    [-dayMs, /certificate is not valid yet/, /^the server certificate is not valid yet, until 20/],
+    [dayMs / 2, /certificate has expired/, /^the server certificate expired on 20/],
+    [-dayMs, /certificate is not valid yet/, /^the server certificate is not valid until 20/],
   ] as const) {
     const { log, lines } = logLines();
     const pair = await issue(authority.issued, request, profile, new Date(Date.now() - agoMs));
@@ -391,7 +392,7 @@ test("a certificate that is out of date opens, says so loudly, and is the reason
 
 test("certificates made by cfssl from the same JSON are accepted", requireProgram("cfssl"), async (t) => {
   const directory = scratch(t);
-  const json = (name: string): string => new URL(`../../../certs/${name}`, import.meta.url).pathname;
+  const json = (name: string): string => new URL(`../../../../certs/${name}`, import.meta.url).pathname;
   const cfssl = (name: string, ...words: string[]): void => {
     const { stdout, stderr, status } = spawnSync("cfssl", ["gencert", ...words], { encoding: "utf8" });
     assert.equal(status, 0, stderr);
