@@ -32,7 +32,7 @@ export default {
   // Loaded by require from bin.cjs and build.mjs.
   ignoreIssues: { "src/cli/stamp.cjs": ["exports"] },
   // Loaded by createRequire or by Vite from a name that knip does not follow.
-  ignoreDependencies: ["axe-core", "lmdb"],
+  ignoreDependencies: ["axe-core"],
   // Programs of the machine; a test that needs one is skipped without it (test/support/require-program.ts).
   ignoreBinaries: ["cfssl", "mkfifo", "mount", "openssl", "prlimit", "promtool", "serf", "umount"],
 };

@@ -26,7 +26,6 @@ const { stampOf } = createRequire(import.meta.url)("./cli/stamp.cjs");
 const apart = [
   "casbin",
   "koffi",
-  "lmdb",
   "msgpackr",
   "reflect-metadata",
   "@peculiar/x509",

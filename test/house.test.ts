@@ -56,7 +56,8 @@ const rims = [
   "src/telemetry/",
 ];
 
-const outside = /^node:(fs|net|tls|dgram|http|http2|https|child_process|worker_threads|cluster|os|dns)(\/|$)/;
+const outside =
+  /^node:(fs|net|tls|dgram|http|http2|https|child_process|worker_threads|cluster|os|dns|sqlite)(\/|$)/;
 /** Of these rooms, sockets and servers are the very matter; disk, process and chance still are not. */
 const socketRooms = ["api", "client", "http2", "memory"];
 const socketModules = /^node:(net|tls|http|http2|https)$/;

@@ -150,7 +150,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const readiness = new NodeReadiness();
   readiness.set("node", "the node is starting");
-  const directory = opening.use(await openDataDirectory(resolve(config.dataDir)));
+  const directory = opening.use(
+    await openDataDirectory(resolve(config.dataDir), (kept) =>
+      logger.info({ kept }, "the stable store of an earlier version was converted"),
+    ),
+  );
   const advertised = config.advertiseAddr ?? config.addr;
   const port = advertised.port === 0 ? listener.address.port : advertised.port;
   const rpcAddr = printAddress({ host: advertised.host, port });

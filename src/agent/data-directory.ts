@@ -13,7 +13,7 @@ import { lockDirectory } from "../lib/disk/directory-lock.ts";
 import { errorCode } from "../lib/disk/disk.ts";
 import { syncParent, systemDisk } from "../lib/disk/system-disk.ts";
 import { checkCatalogFile } from "../log/mod.ts";
-import { checkRoomForStore, openLmdbStore, type StableStore } from "../store/mod.ts";
+import { checkRoomForStore, hasStore, openStableStore, type StableStore } from "../store/mod.ts";
 
 export interface DataDirectory extends AsyncDisposable {
   readonly path: string;
@@ -25,26 +25,33 @@ const ours = ["gossip", "gossip.next", "lock", "lock.socket", "log", "meta", "re
 
 /** Other nodes' directories may lie beside, as the clusters of `tailrace dev` do in ./data. */
 const isNeighbour = (path: string): boolean =>
-  ["meta", "n1/meta"].some((inner) => existsSync(join(path, inner, "data.mdb")));
+  ["meta", "n1/meta"].some((inner) => hasStore(systemDisk, join(path, inner)));
 
-/** Throws Fault "config", "locked", "foreign-directory", "disk-full" and "corrupt". */
-export async function openDataDirectory(path: string): Promise<DataDirectory> {
+/**
+ * Opens or makes the data directory. `converted`: the stable store of an earlier version was converted, and is kept under
+ * this name.
+ * @throws Fault "config", "locked", "foreign-directory", "disk-full" and "corrupt"
+ */
+export async function openDataDirectory(
+  path: string,
+  converted: (kept: string) => void = () => {},
+): Promise<DataDirectory> {
   checkDirectory(path);
   checkCatalogFile(systemDisk, path);
-  if (!existsSync(join(path, "meta", "data.mdb"))) checkRoomForStore(nearest(path), path);
+  if (!hasStore(systemDisk, join(path, "meta"))) checkRoomForStore(systemDisk, nearest(path), path);
   await using stack = new AsyncDisposableStack();
   make(path);
   stack.use(await lockDirectory(path));
   make(join(path, "meta"));
-  const store = openStore(path);
+  const store = openStore(path, converted);
   stack.defer(() => store.close());
   const owned = stack.move();
   return { path, store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-function openStore(path: string): StableStore {
+function openStore(path: string, converted: (kept: string) => void): StableStore {
   try {
-    return openLmdbStore(join(path, "meta"));
+    return openStableStore(join(path, "meta"), { converted });
   } catch (reason) {
     throw withRepair(reason, path);
   }

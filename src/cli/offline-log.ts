@@ -9,7 +9,7 @@ import { lockDirectory } from "../lib/disk/directory-lock.ts";
 import { heapMapper } from "../lib/disk/mapped-file.ts";
 import { systemDisk } from "../lib/disk/system-disk.ts";
 import { checkCatalogFile, SegmentedLog } from "../log/mod.ts";
-import { openLmdbStore } from "../store/lmdb-store.ts";
+import { openStableStore } from "../store/mod.ts";
 import type { StableStore } from "../store/stable-store.ts";
 
 export interface OfflineLog extends AsyncDisposable {
@@ -22,7 +22,7 @@ export async function openOffline(directory: string): Promise<OfflineLog> {
   checkCatalogFile(systemDisk, directory);
   await using stack = new AsyncDisposableStack();
   stack.use(await lockDirectory(directory));
-  const store = openLmdbStore(join(directory, "meta"));
+  const store = openStableStore(join(directory, "meta"));
   stack.defer(() => store.close());
   const log = SegmentedLog.open({
     directory,

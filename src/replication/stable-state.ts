@@ -15,15 +15,13 @@
  */
 import { Fault } from "../fault.ts";
 import { type ConfState, emptyConfState, type HardState, noPeer, type PeerId } from "../raft/mod.ts";
-import type { StableStore } from "../store/mod.ts";
+import { bootKey, type StableStore, voteKey } from "../store/mod.ts";
 import type { RaftIndex } from "../types.ts";
 import { nextLife, type SeenBoot, type StoredBoot, seenOf, storedBootOf } from "./identity/boot.ts";
 
-const stateKey = "raft/state";
 const configurationPrefix = "raft/configuration/";
 const clusterKey = "cluster-id";
 const restoredKey = "restored-from";
-const bootKey = "boot/own";
 const seenPrefix = "boot/seen/";
 const disownedKey = "boot/disowned";
 const clockKey = "clock-set";
@@ -46,7 +44,7 @@ export class StableState {
 
   constructor(store: StableStore) {
     this.#store = store;
-    this.#vote = store.get(stateKey) as Pick<HardState, "term" | "vote"> | undefined;
+    this.#vote = store.get(voteKey) as Pick<HardState, "term" | "vote"> | undefined;
   }
 
   get vote(): Pick<HardState, "term" | "vote"> | undefined {
@@ -56,7 +54,7 @@ export class StableState {
   /** Durable on return; nothing is written when nothing changed. */
   saveVote(term: number, vote: number): void {
     if (this.#vote?.term === term && this.#vote.vote === vote) return;
-    this.#store.write({ [stateKey]: { term, vote } });
+    this.#store.write({ [voteKey]: { term, vote } });
     this.#vote = { term, vote };
   }
 
@@ -178,7 +176,7 @@ export class StableState {
 export function strangerChanges(store: StableStore): Record<string, unknown> {
   const changes: Record<string, unknown> = {};
   for (const key of store.keys(configurationPrefix)) changes[key] = undefined;
-  if (readable(() => store.get(stateKey)) === undefined) changes[stateKey] = { term: 0, vote: noPeer };
+  if (readable(() => store.get(voteKey)) === undefined) changes[voteKey] = { term: 0, vote: noPeer };
   // Another directory has boots of its own.
   return { ...changes, [bootKey]: undefined, [disownedKey]: undefined };
 }
@@ -197,8 +195,8 @@ export function laterTermChanges(store: StableStore): Record<string, unknown> {
 export const isDisowned = (store: StableStore): boolean => store.keys(disownedKey).length > 0;
 
 function laterTerm(store: StableStore): Record<string, unknown> {
-  const state = readable(() => store.get(stateKey)) as Pick<HardState, "term" | "vote"> | undefined;
-  return state === undefined ? {} : { [stateKey]: { term: state.term + 1, vote: noPeer } };
+  const state = readable(() => store.get(voteKey)) as Pick<HardState, "term" | "vote"> | undefined;
+  return state === undefined ? {} : { [voteKey]: { term: state.term + 1, vote: noPeer } };
 }
 
 /**

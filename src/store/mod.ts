@@ -1,3 +1,6 @@
-/** The exports of the module. Other modules import from here only. */
-export { checkRoomForStore, openLmdbStore } from "./lmdb-store.ts";
-export type { StableStore } from "./stable-store.ts";
+/** The stable store: what of a node must survive every crash, besides its log. See README.md. */
+export { openStableStore } from "./directory-store.ts";
+export { openToRepair } from "./salvage-store.ts";
+export { bootKey, type StableStore, voteKey } from "./stable-store.ts";
+export { hasStore } from "./store-files.ts";
+export { checkRoomForStore } from "./store-room.ts";

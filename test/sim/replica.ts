@@ -12,6 +12,7 @@ import type { ReplicatedLog } from "../../src/replication/replicated-log.ts";
 import type { LogTime } from "../../src/replication/time/log-time.ts";
 import type { ProducerStamp } from "../../src/types.ts";
 import type { DiskImage } from "../support/sim-disk.ts";
+import type { StoreImage } from "../support/sim-stable-store.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "./raft.ts";
 
 /** What an applied entry added: nothing, or values from an offset on. */
@@ -51,7 +52,7 @@ export interface Surroundings {
 /** A data directory as it was at one moment. */
 export interface Copy {
   readonly disk: DiskImage;
-  readonly store: ReadonlyMap<string, unknown>;
+  readonly store: StoreImage;
 }
 
 /** How an append ended. */

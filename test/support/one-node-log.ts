@@ -12,7 +12,7 @@ import { type Clock, systemClock } from "../../src/lib/time/clock.ts";
 import { defaultSettings, type LogSettings, type SegmentedLog, sameSettings } from "../../src/log/mod.ts";
 import type { RaftTransport } from "../../src/raft/mod.ts";
 import { type Forwarder, Replica, type ReplicaOptions } from "../../src/replication/mod.ts";
-import { openLmdbStore } from "../../src/store/lmdb-store.ts";
+import { openStableStore } from "../../src/store/mod.ts";
 import type {
   Appended,
   AppendOptions,
@@ -194,7 +194,7 @@ export async function openOneNode(
   options: OneNodeOptions = {},
 ): Promise<OneNodeLog> {
   mkdirSync(join(directory, "meta"), { recursive: true });
-  const store = openLmdbStore(join(directory, "meta"));
+  const store = openStableStore(join(directory, "meta"));
   const place: NodePlace = {
     directory,
     disk: systemDisk,

@@ -73,6 +73,8 @@ export class SimDisk implements Disk {
   odds: CrashOdds;
   /** Paths that readFails, writeFails and syncFails are meant for; all by default. */
   faultyPath: (path: string) => boolean = () => true;
+  /** Directories whose files have their room in advance, and need none of the capacity. */
+  allocated: (directory: string) => boolean = () => false;
   readonly #chance: Prng;
   readonly #delay: () => Promise<void>;
   #directories = new Map<string, Directory>();
@@ -143,6 +145,11 @@ export class SimDisk implements Disk {
     this.#step(() => {
       if (this.#chance.chance(0.5)) apply();
     });
+  }
+
+  /** How often a process that used this disk has ended. */
+  get ends(): number {
+    return this.#boot;
   }
 
   /** Inverts one bit of a file, as seen and as durable. */
@@ -230,7 +237,7 @@ export class SimDisk implements Disk {
 
   #used(): number {
     const inodes = new Set(
-      [...this.#directories.values()].flatMap((directory) => [...directory.seen.values()]),
+      [...this.#directories].flatMap(([path, { seen }]) => (this.allocated(path) ? [] : [...seen.values()])),
     );
     let used = 0;
     for (const inode of inodes) used += inode.seen.length;
@@ -288,7 +295,8 @@ export class SimDisk implements Disk {
 
   #write(path: string, inode: Inode, bytes: Uint8Array, position: number): void {
     this.counts.write++;
-    const room = this.freeBytes(path) + inode.seen.length - position;
+    const free = this.allocated(dirname(path)) ? Number.POSITIVE_INFINITY : this.freeBytes(path);
+    const room = free + inode.seen.length - position;
     const fails = this.#fails("writeFails", path);
     if (fails || bytes.length > room) {
       const part = fails ? this.#chance.between(0, bytes.length) : Math.max(0, Math.floor(room));

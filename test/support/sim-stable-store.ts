@@ -1,54 +1,83 @@
 /**
- * A stable store in memory: atomic and durable as the port says, and a power cut of its disk may strike just before
- * or just after a write takes effect.
+ * The simulator's stable store: term, vote and boot number in the real vote file on the simulated disk, everything else in
+ * memory, where a write is one transaction: a power cut comes just before it or just after it.
+ *
+ * Without a disk all of it is in memory.
  */
-import type { StableStore } from "../../src/store/stable-store.ts";
+import { Fault } from "../../src/fault.ts";
+import { bootKey, type StableStore, voteKey } from "../../src/store/mod.ts";
+import { VoteFile, writeVoteFile } from "../../src/store/vote-file.ts";
+import { bootOf, emptyVote, voteOf } from "../../src/store/vote-record.ts";
 import type { SimDisk } from "./sim-disk.ts";
+
+const directory = "/meta";
+const simVotePath = `${directory}/vote`;
+
+export interface StoreImage {
+  readonly values: ReadonlyMap<string, unknown>;
+  readonly sequence: number;
+}
 
 export class SimStableStore implements StableStore {
   readonly #disk: SimDisk | undefined;
   #values = new Map<string, unknown>();
+  #sequence = 1;
   #whole = true;
+  #vote: { readonly file: VoteFile; readonly ends: number } | undefined;
 
-  /** `disk`: whose crashAfter() counts each write as one of its operations. */
+  /** `disk`: holds the vote file, and its crashAfter() counts each write as one of its operations. */
   constructor(disk?: SimDisk) {
     this.#disk = disk;
+    if (disk === undefined) return;
+    disk.allocated = (path) => path === directory;
+    disk.makeDirectory(directory);
+    writeVoteFile(disk, simVotePath, emptyVote);
+    disk.syncDirectory(directory);
   }
 
   get(key: string): unknown {
+    if (this.#isInFile(key)) {
+      const { vote, boot } = this.#file().record;
+      return structuredClone(key === voteKey ? vote : boot);
+    }
     return structuredClone(this.#values.get(key));
   }
 
   keys(prefix: string): string[] {
-    return [...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort();
+    const inFile = [voteKey, bootKey].filter((key) => this.#isInFile(key) && this.get(key) !== undefined);
+    return [...inFile, ...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort();
   }
 
   write(changes: Readonly<Record<string, unknown>>): void {
-    const apply = (): void => {
-      for (const [key, value] of Object.entries(changes)) {
-        if (value === undefined) this.#values.delete(key);
-        else this.#values.set(key, structuredClone(value));
-      }
-    };
-    this.#disk?.operation(apply);
-    apply();
-    this.#whole = true;
+    const entries = Object.entries(changes);
+    if (entries.some(([key]) => this.#isInFile(key))) {
+      const file = this.#file();
+      const { vote, boot } = { ...file.record };
+      file.write({
+        vote: voteKey in changes ? voteOf(changes[voteKey]) : vote,
+        boot: bootKey in changes ? bootOf(changes[bootKey]) : boot,
+      });
+    }
+    const rest = entries.filter(([key]) => !this.#isInFile(key));
+    if (rest.length > 0) this.#transaction(rest);
   }
 
   get whole(): boolean {
     return this.#whole;
   }
 
-  /** A copy of everything, and the way back to it. */
-  image(): ReadonlyMap<string, unknown> {
-    return structuredClone(this.#values);
+  /** A copy of what is not in the vote file, and the way back to it. The disk must be put back too. */
+  image(): StoreImage {
+    return { values: structuredClone(this.#values), sequence: this.#sequence };
   }
 
-  putBack(image: ReadonlyMap<string, unknown>): void {
-    this.#values = new Map(structuredClone(image));
+  putBack({ values, sequence }: StoreImage): void {
+    this.#values = new Map(structuredClone(values));
+    this.#sequence = sequence;
+    this.#vote = undefined;
   }
 
-  /** A key becomes another, or is gone, and nobody wrote it. */
+  /** A key becomes another, or is gone, without a write. */
   loseKey(key: string, becomes?: string): void {
     if (becomes !== undefined) this.#values.set(becomes, this.#values.get(key));
     this.#values.delete(key);
@@ -56,4 +85,35 @@ export class SimStableStore implements StableStore {
   }
 
   async close(): Promise<void> {}
+
+  #transaction(changes: readonly (readonly [key: string, value: unknown])[]): void {
+    const sequence = this.#sequence + 1;
+    const apply = (): void => {
+      for (const [key, value] of changes) {
+        if (value === undefined) this.#values.delete(key);
+        else this.#values.set(key, structuredClone(value));
+      }
+      this.#sequence = sequence;
+    };
+    this.#disk?.operation(apply);
+    apply();
+    this.#whole = true;
+    if (this.#disk !== undefined) this.#file().noteState(sequence);
+  }
+
+  #isInFile(key: string): boolean {
+    return this.#disk !== undefined && (key === voteKey || key === bootKey);
+  }
+
+  /** Of the process that runs now. */
+  #file(): VoteFile {
+    const disk = this.#disk!;
+    if (this.#vote?.ends !== disk.ends) {
+      const file = new VoteFile(disk, simVotePath);
+      if (file.receipt.state > this.#sequence)
+        throw new Fault("corrupt", { message: "state.db was rolled back" });
+      this.#vote = { file, ends: disk.ends };
+    }
+    return this.#vote.file;
+  }
 }

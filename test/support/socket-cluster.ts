@@ -20,7 +20,7 @@ import {
   type PeerService,
 } from "../../src/peer/mod.ts";
 import { directoryText, Replica, type ReplicaOptions } from "../../src/replication/mod.ts";
-import { openLmdbStore } from "../../src/store/lmdb-store.ts";
+import { openStableStore } from "../../src/store/mod.ts";
 import { until } from "./replicas.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { SimStableStore } from "./sim-stable-store.ts";
@@ -245,7 +245,7 @@ function systemStorage(directory: string): Pick<ReplicaOptions, "directory" | "d
   const meta = join(directory, "meta");
   mkdirSync(meta, { recursive: true });
   const mapper = systemMapper() ?? heapMapper(systemDisk);
-  return { directory, disk: systemDisk, store: openLmdbStore(meta), mapper };
+  return { directory, disk: systemDisk, store: openStableStore(meta), mapper };
 }
 
 /** The directory that a node of this name has here. */

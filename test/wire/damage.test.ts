@@ -32,7 +32,7 @@ function flip(path: string, at: number): void {
 function contents(directory: string): string {
   const hash = createHash("sha256");
   for (const name of (readdirSync(directory, { recursive: true }) as string[]).sort()) {
-    if (!/\.(store|index|cut|mdb)$/.test(name) || name.endsWith("lock.mdb")) continue;
+    if (!/\.(store|index|cut|db|db-wal)$|\/vote$/.test(name)) continue;
     hash.update(`${name} `).update(readFileSync(join(directory, name)));
   }
   return hash.digest("hex");

@@ -10,7 +10,7 @@ import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { GroupBuilder } from "../../src/log/group-builder.ts";
 import { batchKind, defaultSettings, encodeSettings, SegmentedLog } from "../../src/log/mod.ts";
 import type { TlsFiles } from "../../src/server/tls/tls-files.ts";
-import { openLmdbStore } from "../../src/store/lmdb-store.ts";
+import { openStableStore } from "../../src/store/mod.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
 import { run } from "../support/logs.ts";
@@ -59,7 +59,7 @@ test("a node says in one line where it is, takes records, and has them after SIG
 /** Makes a directory whose log has three records and no trace of Raft: no vote, no configuration, no boot. */
 async function writeUnreplicated(directory: string): Promise<void> {
   mkdirSync(join(directory, "meta"), { recursive: true });
-  const store = openLmdbStore(join(directory, "meta"));
+  const store = openStableStore(join(directory, "meta"));
   const mapper = heapMapper(systemDisk);
   const newDirectoryId = randomBytes(16);
   const log = SegmentedLog.open({ directory, disk: systemDisk, store, mapper, newDirectoryId });
@@ -166,11 +166,11 @@ test("a damaged directory is one line with file, position and the repair command
   writeFileSync(store, sound);
 
   // In the value of a key of the stable store, which checks its values itself.
-  const meta = join(directory, "meta", "data.mdb");
+  const meta = join(directory, "meta", "state.db");
   const bytes = readFileSync(meta);
   let found = 0;
   for (let at = bytes.indexOf("cluster-id"); at !== -1; at = bytes.indexOf("cluster-id", at + 1)) {
-    const inValue = at + "cluster-id".length + 8;
+    const inValue = at + "cluster-id".length + 6;
     bytes[inValue] = (bytes[inValue] ?? 0) ^ 1;
     found++;
   }
@@ -187,9 +187,9 @@ test("a damaged directory is one line with file, position and the repair command
   assert.equal((await post(again.url)).text, '{"offset":3}\n');
   await again.kill("SIGTERM");
 
-  // LMDB would die of a damaged header.
+  // Of a database with a damaged header nothing can be read.
   const mangled = readFileSync(meta);
-  mangled[24] = (mangled[24] ?? 0) ^ 1;
+  mangled[16] = (mangled[16] ?? 0) ^ 1;
   writeFileSync(meta, mangled);
   const header = await tailrace(serve);
   assert.equal(header.status, 5);
@@ -197,7 +197,7 @@ test("a damaged directory is one line with file, position and the repair command
   const headless = await tailrace(["verify", directory]);
   assert.deepEqual([headless.status, headless.out], [5, "00000000000000000001.store 0 no-catalog\n"]);
   assert.match((await tailrace(["repair", directory, "--yes"])).out, /repaired next=4 lost=0\n$/);
-  assert.deepEqual(Uint8Array.from(readFileSync(`${meta}.cut`)), Uint8Array.from(mangled));
+  assert.deepEqual(Uint8Array.from(readFileSync(`${meta}.2.cut`)), Uint8Array.from(mangled));
   const last = await startNode(t, ["--data-dir", directory]);
   assert.equal((await post(last.url)).text, '{"offset":4}\n');
 });

@@ -60,7 +60,7 @@ export const isNoSpace = (reason: unknown): boolean => ["ENOSPC", "EDQUOT"].incl
  * The state of the disk is unknown: a sync failed, or a change of several steps stopped in between. Written bytes may be
  * lost even if a later sync succeeds, and whatever the error's code is.
  */
-class DiskUncertain extends Error {
+export class DiskUncertain extends Error {
   override readonly name = "DiskUncertain";
 
   constructor(cause: unknown) {

@@ -119,11 +119,6 @@ function makeDirectory(directory: string): void {
   for (const path of missing) syncParent(path);
 }
 
-/** Makes an existing file readable by its owner only. */
-export function takeFromOthers(path: string): void {
-  if (fs.existsSync(path)) fs.chmodSync(path, ownerFile);
-}
-
 /**
  * Makes the name of a file or directory durable. A parent directory without read permission cannot be opened for a sync;
  * then the file system decides when the name is durable.

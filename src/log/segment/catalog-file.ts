@@ -3,6 +3,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { type Disk, errorCode } from "../../lib/disk/disk.ts";
+import { hasStore } from "../../store/mod.ts";
 import { firstIndexOf } from "./segment-files.ts";
 
 /** Fault "corrupt" for segments without their catalog. It says that nothing was changed: throw it before any change. */
@@ -17,7 +18,7 @@ export function catalogGone(directory: string, segments: number): Fault {
 /** Throws Fault "corrupt" for a data directory that holds segments and no catalog. Reads only. */
 export function checkCatalogFile(disk: Disk, directory: string): void {
   const segments = storesIn(disk, `${directory}/log`);
-  if (segments > 0 && isEmpty(disk, `${directory}/meta/data.mdb`)) throw catalogGone(directory, segments);
+  if (segments > 0 && !hasStore(disk, `${directory}/meta`)) throw catalogGone(directory, segments);
 }
 
 function storesIn(disk: Disk, logDirectory: string): number {
@@ -26,16 +27,5 @@ function storesIn(disk: Disk, logDirectory: string): number {
   } catch (reason) {
     if (["ENOENT", "ENOTDIR", "EACCES"].includes(errorCode(reason))) return 0;
     throw reason;
-  }
-}
-
-/** A file that is not there is empty. */
-function isEmpty(disk: Disk, path: string): boolean {
-  if (!disk.exists(path)) return true;
-  const file = disk.open(path, "read");
-  try {
-    return file.size() === 0;
-  } finally {
-    file.close();
   }
 }

@@ -71,7 +71,7 @@ test("a data directory and its catalog are named durably before anything relies 
 });
 
 test("segments without their catalog are refused as damage, and nothing is made beside them", async (t) => {
-  for (const gone of ["meta", "meta/data.mdb"]) {
+  for (const gone of ["meta", "meta/state.db"]) {
     const home = scratch(t);
     const replica = await openOneNode(home);
     await replica[Symbol.asyncDispose]();
@@ -83,7 +83,7 @@ test("segments without their catalog are refused as damage, and nothing is made 
     });
     assert.deepEqual(tree(home), before);
     mkdirSync(join(home, "meta"), { recursive: true });
-    writeFileSync(join(home, "meta", "data.mdb"), "");
+    writeFileSync(join(home, "meta", "state.db"), "");
     await assert.rejects(openAndClose(home), { kind: "corrupt" });
   }
 });

@@ -6,7 +6,7 @@ import { after, describe, test } from "node:test";
 import { type Disk, errorCode } from "../../../src/lib/disk/disk.ts";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
-import { openLmdbStore } from "../../../src/store/lmdb-store.ts";
+import { openStableStore } from "../../../src/store/mod.ts";
 import type { StableStore } from "../../../src/store/stable-store.ts";
 import { SimDisk } from "../../support/sim-disk.ts";
 import { SimStableStore } from "../../support/sim-stable-store.ts";
@@ -68,7 +68,7 @@ for (const [name, root, disk] of disks) {
 }
 
 for (const [name, make] of [
-  ["lmdb", () => openLmdbStore(scratch)],
+  ["the stable store of a directory", () => openStableStore(scratch)],
   ["the simulated stable store", () => new SimStableStore()],
 ] as const) {
   test(`${name} writes all or nothing and lists by prefix`, async () => {

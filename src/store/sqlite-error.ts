@@ -1,0 +1,86 @@
+/**
+ * What SQLite refused, as the disk port or a Fault says it (https://sqlite.org/rescode.html).
+ */
+import { Fault } from "../fault.ts";
+import { type Disk, DiskUncertain } from "../lib/disk/disk.ts";
+
+const code = {
+  perm: 3,
+  busy: 5,
+  locked: 6,
+  noMemory: 7,
+  readOnly: 8,
+  io: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+};
+const notADatabase = 26;
+/** A sync of a file, or of a directory. */
+const syncFailures = [1034, 1290];
+/** A disk with less is full: SQLite calls a quota that is used up an input or output error. */
+const noRoomBytes = 64 * 1024;
+
+/** SQLite's result code; undefined for what SQLite did not throw. */
+export function resultCode(reason: unknown): number | undefined {
+  const { code: name, errcode } = reason as { code?: unknown; errcode?: unknown };
+  return reason instanceof Error && name === "ERR_SQLITE_ERROR" && typeof errcode === "number"
+    ? errcode
+    : undefined;
+}
+
+/**
+ * An error with the `code` of a disk, DiskUncertain, or Fault "corrupt" and "locked". What SQLite did not throw stays as
+ * it is.
+ */
+export function asOfDisk(reason: unknown, disk: Disk, file: string): unknown {
+  const found = resultCode(reason);
+  if (found === undefined || !(reason instanceof Error)) return reason;
+  if (syncFailures.includes(found)) return new DiskUncertain(reason);
+  const as = (name: string): Error =>
+    Object.assign(new Error(`${file}: ${reason.message}`, { cause: reason }), { code: name });
+  switch (found & 0xff) {
+    case code.full:
+      return as("ENOSPC");
+    case code.io:
+      return as(hasNoRoom(disk, file) ? "ENOSPC" : "EIO");
+    case code.noMemory:
+      return as("ENOMEM");
+    case code.perm:
+    case code.readOnly:
+    case code.cannotOpen:
+      return as("EACCES");
+    case code.busy:
+    case code.locked:
+      return new Fault("locked", { message: `${file} is in use by another process`, cause: reason });
+    case code.corrupt:
+    case notADatabase:
+      return damagedDatabase(file, "pages", reason);
+    default:
+      return reason;
+  }
+}
+
+/** Fault "corrupt" for a state database. */
+export function damagedDatabase(file: string, why: string, cause?: unknown, position = 0): Fault {
+  return new Fault("corrupt", {
+    message: `${file} is damaged at byte ${position} (${why}), ${sentences[why] ?? "it is not as it was written"}`,
+    facts: { file, position, why },
+    cause,
+  });
+}
+
+const sentences: Readonly<Record<string, string>> = {
+  header: "it has no valid header",
+  keys: "rows have come or gone without a write",
+  "rolled-back": "its last writes are gone",
+  wal: "a transaction in the middle of its write-ahead log is damaged",
+};
+
+function hasNoRoom(disk: Disk, file: string): boolean {
+  try {
+    return disk.freeBytes(file) < noRoomBytes;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * The bytes of a state database, built and examined in memory: nothing in the directory changes.
+ *
+ *   CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL)       rows of row.ts, one of them the census
+ *
+ * In WAL mode, pages of 4 KiB, UTF-8, with free pages in the file so that small writes need no room on the disk.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Disk } from "../lib/disk/disk.ts";
+import { Census, type CensusRow, censusKey, censusRowOf, type RowChange } from "./census.ts";
+import { decodeRow, encodeRow, isSoundRow } from "./row.ts";
+import { damagedDatabase, resultCode } from "./sqlite-error.ts";
+import { imageOf, readWal } from "./sqlite-wal.ts";
+
+export const pageBytes = 4096;
+/** Free pages that a database has for small writes. */
+export const sparePages = 64;
+export const walOf = (path: string): string => `${path}-wal`;
+
+const schema = "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT";
+const fileMagic = Buffer.from("SQLite format 3\0", "latin1");
+/** Read and write versions of the format in the header: 1 is a rollback journal, 2 a write-ahead log. */
+const [versionsAt, journalVersion, walVersion] = [18, 1, 2];
+/** A larger database is examined in a temporary file instead of in memory. */
+const memoryBytesMax = 64 * 1024 * 1024;
+
+export interface SoundState {
+  readonly image: StateImage;
+  readonly census: Census;
+  readonly sequence: number;
+}
+
+/** The bytes of a new database with these rows. */
+export function encodeState(
+  rows: readonly (readonly [key: string, value: unknown])[],
+  sequence: number,
+): Uint8Array {
+  const stored = rows.map(([key, value]) => [key, encodeRow(key, value)] as const);
+  const scratch = typeof DatabaseSync.prototype.serialize === "function" ? undefined : temporaryDirectory();
+  const database = new DatabaseSync(scratch === undefined ? ":memory:" : join(scratch, "state.db"));
+  try {
+    database.exec(
+      `PRAGMA page_size = ${pageBytes}; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; ${schema}`,
+    );
+    makeSpare(database);
+    database.exec("BEGIN");
+    const insert = database.prepare("INSERT INTO state VALUES (?, ?)");
+    for (const row of stored) insert.run(...row);
+    insert.run(censusKey, encodeRow(censusKey, new Census().after(stored, sequence)));
+    database.exec("COMMIT");
+    const bytes = scratch === undefined ? database.serialize() : readFileSync(join(scratch, "state.db"));
+    bytes.fill(walVersion, versionsAt, versionsAt + 2);
+    return bytes;
+  } finally {
+    database.close();
+    if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Adds pages to a database that stay free in its file. */
+export function makeSpare(database: DatabaseSync): void {
+  const key = "~spare";
+  database.prepare("INSERT INTO state VALUES (?, zeroblob(?))").run(key, sparePages * pageBytes);
+  database.prepare("DELETE FROM state WHERE key = ?").run(key);
+}
+
+/**
+ * The database of this path with its write-ahead log, examined as a whole: every page, every row, the census.
+ * `writes`: how many writes of it are known to be durable.
+ * @throws Fault "corrupt"
+ */
+export function readState(disk: Disk, path: string, writes: number): SoundState {
+  const { image, damagedAt } = openImage(disk, path);
+  try {
+    if (damagedAt !== undefined) throw damagedDatabase(walOf(path), "wal", undefined, damagedAt);
+    const { census, found } = takeCensus(path, image);
+    if (found === undefined || !census.agreesWith(found)) throw damagedDatabase(path, "keys");
+    if (found.sequence < writes) throw damagedDatabase(path, "rolled-back");
+    return { image, census, sequence: found.sequence };
+  } catch (reason) {
+    image.close();
+    throw resultCode(reason) === undefined ? reason : damagedDatabase(path, "pages", reason);
+  }
+}
+
+/** The rows that can be read from a damaged database; a value that cannot is an error. */
+export interface SalvagedState {
+  readonly rows: ReadonlyMap<string, { readonly value: unknown } | { readonly error: unknown }>;
+  /** Are the keys those that were written last? */
+  readonly whole: boolean;
+  readonly sequence: number;
+}
+
+/**
+ * What can be read from a damaged database; undefined where nothing can. `writes`: how many writes of it are known to be
+ * durable.
+ */
+export function salvageState(disk: Disk, path: string, writes: number): SalvagedState | undefined {
+  const opened = outcomeOf(() => openImage(disk, path));
+  if ("error" in opened) return undefined;
+  const { image, damagedAt } = opened.value;
+  const { stored, isSound } = readRows(image);
+  image.close();
+  if (!isSound && stored.size === 0) return undefined;
+  const census = stored.get(censusKey);
+  stored.delete(censusKey);
+  const found =
+    census === undefined ? undefined : quietly(() => censusRowOf(decodeRow(path, censusKey, census)));
+  const counted = new Census();
+  counted.take([...stored]);
+  const agrees = found !== undefined && counted.agreesWith(found) && found.sequence >= writes;
+  return {
+    rows: new Map([...stored].map(([key, value]) => [key, outcomeOf(() => decodeRow(path, key, value))])),
+    whole: isSound && agrees && damagedAt === undefined,
+    sequence: found?.sequence ?? 0,
+  };
+}
+
+/** Every row that can be read. Behind a damaged page some are found from the other end only. */
+function readRows({ database }: StateImage): { stored: Map<string, Uint8Array>; isSound: boolean } {
+  const stored = new Map<string, Uint8Array>();
+  let isSound = true;
+  for (const order of ["ASC", "DESC"]) {
+    try {
+      const all = database.prepare(`SELECT key, value FROM state ORDER BY key ${order}`);
+      for (const { key, value } of all.iterate()) {
+        if (value instanceof Uint8Array) stored.set(String(key), value);
+      }
+    } catch (reason) {
+      if (resultCode(reason) === undefined) throw reason;
+      isSound = false;
+    }
+  }
+  const checked = outcomeOf(() => database.prepare("PRAGMA integrity_check(1)").get()?.["integrity_check"]);
+  return { stored, isSound: isSound && "value" in checked && checked.value === "ok" };
+}
+
+function quietly<T>(work: () => T): T | undefined {
+  const outcome = outcomeOf(work);
+  return "value" in outcome ? outcome.value : undefined;
+}
+
+export function outcomeOf<T>(work: () => T): { readonly value: T } | { readonly error: unknown } {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** A database in memory or, where it is large or Node cannot, in a temporary file. It is not written. */
+export class StateImage {
+  readonly database: DatabaseSync;
+  readonly #scratch: string | undefined;
+
+  constructor(bytes: Uint8Array, inMemory = bytes.length <= memoryBytesMax) {
+    if (inMemory && typeof DatabaseSync.prototype.deserialize === "function") {
+      this.database = new DatabaseSync(":memory:");
+      this.database.deserialize(bytes);
+    } else {
+      this.#scratch = temporaryDirectory();
+      const path = join(this.#scratch, "state.db");
+      writeFileSync(path, bytes, { mode: 0o600 });
+      this.database = new DatabaseSync(path, { readOnly: true });
+    }
+    this.database.exec("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON");
+  }
+
+  close(): void {
+    this.database.close();
+    if (this.#scratch !== undefined) rmSync(this.#scratch, { recursive: true, force: true });
+  }
+}
+
+function openImage(disk: Disk, path: string): { image: StateImage; damagedAt: number | undefined } {
+  const database = readAll(disk, path);
+  const wal = disk.exists(walOf(path)) ? readAll(disk, walOf(path)) : new Uint8Array(0);
+  const contents = readWal(wal, pageBytes);
+  const bytes = imageOf(database, wal, contents, pageBytes);
+  checkHeader(path, bytes);
+  bytes.fill(journalVersion, versionsAt, versionsAt + 2);
+  try {
+    return { image: new StateImage(bytes), damagedAt: contents.damagedAt };
+  } catch (reason) {
+    throw resultCode(reason) === undefined ? reason : damagedDatabase(path, "pages", reason);
+  }
+}
+
+function checkHeader(path: string, bytes: Uint8Array): void {
+  const sound =
+    bytes.length >= pageBytes &&
+    Buffer.compare(bytes.subarray(0, fileMagic.length), fileMagic) === 0 &&
+    bytes[16]! * 256 + bytes[17]! === pageBytes &&
+    bytes[versionsAt] === walVersion &&
+    bytes[versionsAt + 1] === walVersion;
+  if (!sound) throw damagedDatabase(path, "header");
+}
+
+/** Checks pages, schema and rows. */
+function takeCensus(
+  path: string,
+  { database }: StateImage,
+): { census: Census; found: CensusRow | undefined } {
+  const checked = database.prepare("PRAGMA integrity_check(1)").get();
+  if (checked?.["integrity_check"] !== "ok") throw damagedDatabase(path, "pages");
+  const objects = database.prepare("SELECT sql FROM sqlite_schema").all();
+  if (objects.length !== 1 || objects[0]?.["sql"] !== schema) throw damagedDatabase(path, "schema");
+  const census = new Census();
+  let found: CensusRow | undefined;
+  for (const { key, value } of database.prepare("SELECT key, value FROM state").iterate()) {
+    if (typeof key !== "string" || !(value instanceof Uint8Array)) throw damagedDatabase(path, "schema");
+    const decoded = isSoundRow(key, value) ? undefined : decodeRow(path, key, value);
+    if (key !== censusKey) census.take([[key, value] satisfies RowChange]);
+    else found = censusRowOf(decoded ?? decodeRow(path, key, value));
+  }
+  return { census, found };
+}
+
+function readAll(disk: Disk, path: string): Uint8Array {
+  const file = disk.open(path, "read");
+  try {
+    const bytes = new Uint8Array(file.size());
+    return bytes.subarray(0, file.read(bytes, 0));
+  } finally {
+    file.close();
+  }
+}
+
+const temporaryDirectory = (): string => mkdtempSync(join(tmpdir(), "tailrace-state-"));
