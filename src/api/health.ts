@@ -1,7 +1,6 @@
 /**
- * grpc.health.v1: Check, List and Watch, for the whole server ("") and for each service.
- *
- * Never: polls; Watch sends when the answer changes.
+ * grpc.health.v1: Check, List and Watch, for the whole server ("") and for each service. Watch sends a status when it
+ * changes.
  */
 import type { ServiceImpl } from "@connectrpc/connect";
 import { Fault } from "../fault.ts";
@@ -10,13 +9,17 @@ import { faultOfAbort, signalOf } from "./calls/abort.ts";
 import { callOf } from "./calls/call-context.ts";
 import type { Readiness } from "./methods/cluster-service.ts";
 
+/** Creates the handlers. `services` are the names of the services that are served. */
 export function healthService(readiness: Readiness, services: readonly string[]): ServiceImpl<typeof Health> {
   const known = new Set(["", ...services]);
   const current = (): Status => (readiness.reasons().length === 0 ? Status.SERVING : Status.NOT_SERVING);
   return {
     check({ service }) {
       if (!known.has(service)) {
-        throw new Fault("not-found", { message: `no service "${service}" here`, facts: { service } });
+        throw new Fault("not-found", {
+          message: `there is no service "${service}" here`,
+          facts: { service },
+        });
       }
       return { status: current() };
     },
@@ -28,17 +31,17 @@ export function healthService(readiness: Readiness, services: readonly string[])
 
     async *watch({ service }, context) {
       const signal = signalOf(callOf(context), context.signal);
-      const answer = (): Status => (known.has(service) ? current() : Status.SERVICE_UNKNOWN);
+      const statusNow = (): Status => (known.has(service) ? current() : Status.SERVICE_UNKNOWN);
       let wake: () => void = () => undefined;
       const stopListening = readiness.onChange(() => wake());
       const onAbort = (): void => wake();
       signal.addEventListener("abort", onAbort, { once: true });
       try {
-        for (let told: Status | undefined; ; ) {
+        for (let sent: Status | undefined; ; ) {
           if (signal.aborted) throw faultOfAbort(signal);
-          const status = answer();
-          if (status !== told) {
-            told = status;
+          const status = statusNow();
+          if (status !== sent) {
+            sent = status;
             yield { status };
             continue;
           }

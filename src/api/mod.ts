@@ -3,7 +3,8 @@
 export type { ClientConnection } from "./calls/call-tracker.ts";
 export { codeName, codeOf } from "./calls/error-mapping.ts";
 export { createFastPath } from "./fast-path/fast-path.ts";
-export { NodeExchange, requestTarget } from "./http/exchange/node-exchange.ts";
+export { NodeExchange } from "./http/exchange/node-exchange.ts";
+export { requestTarget } from "./http/exchange/request-target.ts";
 export { isKnownHost } from "./http/origin-rules.ts";
 export type { Router } from "./http/router.ts";
 export { createAssets } from "./http/static-files.ts";

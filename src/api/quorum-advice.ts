@@ -1,4 +1,4 @@
-/** How many voters answer, and what to do when they are too few. Pure. */
+/** What to do if too few voters respond. */
 
 export interface Voter {
   readonly id: string;
@@ -7,17 +7,17 @@ export interface Voter {
 }
 
 /**
- * Returns a sentence when fewer voters answer than a majority, so that nothing can be written; else undefined. `nodes`
- * are all members as one node sees them; learners do not count.
+ * Returns advice if fewer voters than a majority respond, so that nothing can be written; otherwise undefined. `nodes`
+ * are all members as one node sees them. Learners do not count.
  */
 export function lostQuorum(nodes: readonly Voter[]): string | undefined {
   const voters = nodes.filter(({ role }) => role !== "learner");
-  const away = voters.filter(({ healthy }) => !healthy).map(({ id }) => id);
+  const missing = voters.filter(({ healthy }) => !healthy).map(({ id }) => id);
   const needed = Math.floor(voters.length / 2) + 1;
-  const answering = voters.length - away.length;
-  if (voters.length === 0 || answering >= needed) return undefined;
+  const responding = voters.length - missing.length;
+  if (voters.length === 0 || responding >= needed) return undefined;
   return (
-    `quorum lost: ${answering} of ${voters.length} voters ${answering === 1 ? "answers" : "answer"}, ${needed} are needed to write; ` +
-    `start ${away.slice(0, 5).join(", ")} again, or, if they are lost forever, see tailrace recover --help`
+    `quorum lost: ${responding} of ${voters.length} voters ${responding === 1 ? "responds" : "respond"}, ${needed} are needed to write; ` +
+    `start ${missing.slice(0, 5).join(", ")} again, or, if they are lost forever, see tailrace recover --help`
   );
 }

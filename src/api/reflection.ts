@@ -1,8 +1,6 @@
 /**
- * Server reflection, v1 and v1alpha (the same messages under two names): what lets grpcurl and others call us without
- * our proto files. Answers every request in order and ends when the caller has no more.
- *
- * Never: names a service that is not served.
+ * Server reflection, v1 and v1alpha (the same messages under two names). With it, grpcurl and other clients can call the
+ * server without its proto files. Requests are answered in order.
  */
 import { type DescFile, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
@@ -12,9 +10,9 @@ import type { ServerReflectionRequest as AlphaRequest } from "../gen/grpc/reflec
 import { signalOf, unlessAborted } from "./calls/abort.ts";
 import { callOf } from "./calls/call-context.ts";
 
-type Question = ServerReflectionRequest | AlphaRequest;
+type Request = ServerReflectionRequest | AlphaRequest;
 
-type Answer =
+type Response =
   | { readonly case: "fileDescriptorResponse"; readonly value: { fileDescriptorProto: Uint8Array[] } }
   | { readonly case: "listServicesResponse"; readonly value: { service: { name: string }[] } }
   | {
@@ -23,7 +21,7 @@ type Answer =
     }
   | { readonly case: "errorResponse"; readonly value: { errorCode: number; errorMessage: string } };
 
-/** Answers reflection questions about these files, of which only `services` are listed. */
+/** Creates the handler. It describes `files` and their dependencies, and lists only `services`. */
 export function reflection(files: readonly DescFile[], services: readonly string[]) {
   const byName = new Map<string, DescFile>();
   const add = (file: DescFile): void => {
@@ -39,35 +37,38 @@ export function reflection(files: readonly DescFile[], services: readonly string
     for (const message of file.messages) messages.add(message.typeName);
   }
 
-  const answerFile = (file: DescFile | undefined, what: string): Answer =>
+  const describeFile = (file: DescFile | undefined, what: string): Response =>
     file === undefined
       ? notFound(what)
       : { case: "fileDescriptorResponse", value: { fileDescriptorProto: withDependencies(file) } };
 
-  const answer = ({ messageRequest: asked }: Question): Answer => {
-    switch (asked.case) {
+  const respond = ({ messageRequest: requested }: Request): Response => {
+    switch (requested.case) {
       case "listServices":
         return { case: "listServicesResponse", value: { service: services.map((name) => ({ name })) } };
       case "fileByFilename":
-        return answerFile(byName.get(asked.value), `file ${asked.value}`);
+        return describeFile(byName.get(requested.value), `file ${requested.value}`);
       case "fileContainingSymbol":
-        return answerFile(bySymbol.get(asked.value.replace(/^\./, "")), `symbol ${asked.value}`);
+        return describeFile(bySymbol.get(requested.value.replace(/^\./, "")), `symbol ${requested.value}`);
       case "fileContainingExtension":
-        return notFound(`extension ${asked.value.extensionNumber} of ${asked.value.containingType}`);
+        return notFound(`extension ${requested.value.extensionNumber} of ${requested.value.containingType}`);
       case "allExtensionNumbersOfType":
-        return messages.has(asked.value)
-          ? { case: "allExtensionNumbersResponse", value: { baseTypeName: asked.value, extensionNumber: [] } }
-          : notFound(`type ${asked.value}`);
+        return messages.has(requested.value)
+          ? {
+              case: "allExtensionNumbersResponse",
+              value: { baseTypeName: requested.value, extensionNumber: [] },
+            }
+          : notFound(`type ${requested.value}`);
       case undefined:
         return {
           case: "errorResponse",
-          value: { errorCode: Code.InvalidArgument, errorMessage: "the request asks nothing" },
+          value: { errorCode: Code.InvalidArgument, errorMessage: "the request is empty" },
         };
     }
   };
 
-  return async function* serverReflectionInfo<Request extends Question>(
-    requests: AsyncIterable<Request>,
+  return async function* serverReflectionInfo<T extends Request>(
+    requests: AsyncIterable<T>,
     context: HandlerContext,
   ) {
     const signal = signalOf(callOf(context), context.signal);
@@ -75,16 +76,16 @@ export function reflection(files: readonly DescFile[], services: readonly string
     for (;;) {
       const step = await unlessAborted(iterator.next(), signal, "no");
       if (step.done) return;
-      yield { validHost: step.value.host, originalRequest: step.value, messageResponse: answer(step.value) };
+      yield { validHost: step.value.host, originalRequest: step.value, messageResponse: respond(step.value) };
     }
   };
 }
 
-function notFound(what: string): Answer {
+function notFound(what: string): Response {
   return { case: "errorResponse", value: { errorCode: Code.NotFound, errorMessage: `there is no ${what}` } };
 }
 
-/** Everything a file declares, by its full name. */
+/** Returns the full names of everything that a file declares. */
 function* symbolsOf(file: DescFile): Generator<string> {
   for (const service of file.services) {
     yield service.typeName;
@@ -100,14 +101,14 @@ function* symbolsOf(file: DescFile): Generator<string> {
   for (const found of file.enums) yield found.typeName;
 }
 
-/** The file and all it needs, so that no second question is necessary. */
+/** Returns the file and all its dependencies, so that the client needs no second request. */
 function withDependencies(file: DescFile): Uint8Array[] {
-  const wanted = new Set<DescFile>();
+  const files = new Set<DescFile>();
   const add = (one: DescFile): void => {
-    if (wanted.has(one)) return;
-    wanted.add(one);
+    if (files.has(one)) return;
+    files.add(one);
     one.dependencies.forEach(add);
   };
   add(file);
-  return [...wanted].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+  return [...files].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
 }

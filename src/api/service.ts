@@ -1,7 +1,6 @@
 /**
- * The service put together: a log, a cluster view and the rules in, a router for the listener out.
- *
- * Never: opens or closes what it was given.
+ * Puts the service together: it takes a log, a cluster view and the access rules, and creates a router for the listener.
+ * It does not open or close what it takes.
  */
 import type { AccessControl } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
@@ -52,30 +51,29 @@ export interface ServiceOptions {
   readonly version: string;
   readonly recordBytesMax: number;
   readonly requestBytesMax: number;
-  /** What changes the cluster, where there is somebody who can. */
+  /** The operations that change the cluster. Default: none is served. */
   readonly operations?: ClusterOperations;
   readonly pages?: Pages | undefined;
-  /** Where probes and metrics are, as `host:port`. */
+  /** `host:port` of probes and metrics. */
   readonly opsAddress?: string | undefined;
   /** Creates the fast path. Default: Connect serves all RPCs. */
   readonly fastPath?: ((options: FastPathOptions) => FastPath) | undefined;
-  /** Default 15 s. */
+  /** Interval of heartbeats and pings of idle streams, in milliseconds. Default 15 s. */
   readonly heartbeatMs?: number;
-  /** Memory of requests and answers under way, all callers together. Default: one of 256 MiB. */
+  /** Memory of the requests and responses of all clients. Default 256 MiB. */
   readonly memory?: MemoryBudget | undefined;
-  /** How long chapter 1's routes may take. Default 30 s. */
-  readonly answerMs?: number;
+  /** Deadline of `POST /` and `GET /`, in milliseconds. Default 30 s. */
+  readonly responseMs?: number;
 }
 
 export interface Service {
   readonly router: Router;
   readonly traffic: Traffic;
   readonly calls: CallTracker;
-  /** Ends every long call with Fault "unavailable", so that callers go elsewhere. Short ones finish by themselves. */
+  /** Ends every long call with Fault "unavailable", so that clients use another node. Short calls finish by themselves. */
   drain(): void;
 }
 
-/** Without a setting. */
 const memoryBytesDefault = 256 * 1024 * 1024;
 
 export function createService(options: ServiceOptions): Service {
@@ -141,7 +139,7 @@ export function createService(options: ServiceOptions): Service {
   );
   const router = createRouter({
     rpc,
-    produceConsume: { ...shared, answerMs: options.answerMs ?? 30_000 },
+    produceConsume: { ...shared, responseMs: options.responseMs ?? 30_000 },
     tail: { log, clock, calls, traffic, memory, textCache: new TailTextCache(), pingMs: heartbeatMs },
     origins: options.origins,
     clock,

@@ -18,7 +18,10 @@ import { singleView } from "./single-view.ts";
 
 export interface ServeOptions
   extends Partial<
-    Pick<ServiceOptions, "opsAddress" | "log" | "origins" | "fastPath" | "pages" | "heartbeatMs" | "answerMs">
+    Pick<
+      ServiceOptions,
+      "opsAddress" | "log" | "origins" | "fastPath" | "pages" | "heartbeatMs" | "responseMs"
+    >
   > {
   /** The memory budget's limit, bytes. */
   readonly memoryBytesMax?: number;
@@ -99,7 +102,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     opsAddress: options.opsAddress,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     memory,
-    ...(options.answerMs === undefined ? {} : { answerMs: options.answerMs }),
+    ...(options.responseMs === undefined ? {} : { responseMs: options.responseMs }),
   });
   listener.start(service.router, options.handlers);
   return {

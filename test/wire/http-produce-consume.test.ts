@@ -164,7 +164,7 @@ test("what the log refuses has its status and says what was written", async () =
 });
 
 test("an append that does not come to an end in time is 504, and its outcome unknown", async () => {
-  await using served = await serve({ answerMs: 50 });
+  await using served = await serve({ responseMs: 50 });
   let commit: () => void = () => undefined;
   served.log.gate = new Promise((resolve) => (commit = resolve));
   const answer = await post(served.url, '{"record":{}}');
@@ -179,10 +179,10 @@ test("an append that does not come to an end in time is 504, and its outcome unk
 });
 
 test("who may not, gets 403 and writes nothing", async () => {
-  const demand = (): never => {
+  const authorize = (): never => {
     throw new Fault("permission-denied", { message: '"local" may not' });
   };
-  await using served = await serve({ access: Object.assign(new AccessControl(), { demand }) });
+  await using served = await serve({ access: Object.assign(new AccessControl(), { authorize }) });
   const answer = await post(served.url, '{"record":{}}');
   assert.equal(answer.status, 403);
   assert.equal(answer.json["code"], "permission_denied");

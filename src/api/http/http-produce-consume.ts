@@ -1,8 +1,6 @@
 /**
- * The routes of the book's first chapter: `POST /` appends a record, `GET /` reads one. One line of JSON each way,
- * whatever the content type, since curl sends a form's.
- *
- * Never: answers HTML; a browser is sent to the dashboard.
+ * `POST /` appends a record, `GET /` reads one. Requests and responses are one line of JSON. The content type is ignored,
+ * since curl sends that of a form. A browser that asks for a page is redirected to the dashboard.
  */
 import { Fault } from "../../fault.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
@@ -13,10 +11,11 @@ import { abortControllerOf } from "../calls/abort.ts";
 import type { Call, CallTracker, ClientConnection } from "../calls/call-tracker.ts";
 import { httpErrorOf } from "../calls/error-mapping.ts";
 import { getPermission, postPermission } from "../calls/method-permissions.ts";
-import { forwardHeader, traceRecordHeader } from "../calls/request-headers.ts";
+import { forwardHeader } from "../calls/request-headers.ts";
 import { type AppendContext, appendFor } from "../methods/append.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
+import { callMetaOf } from "./call-meta.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./exchange/exchange.ts";
 import { readBody } from "./exchange/read-body.ts";
 import { offsetOf, parseBody, parseOffset, recordOf, valueRecordOf } from "./produce-consume-json.ts";
@@ -25,23 +24,23 @@ import { consumeResponseLine } from "./record-json.ts";
 export interface ProduceConsumeOptions extends AppendContext {
   readonly calls: CallTracker;
   readonly memory: MemoryBudget;
-  /** HTTP has no deadline of its own: how long an answer may take. Default 30 s. */
-  readonly answerMs?: number;
+  /** Deadline of a request, in milliseconds: plain HTTP has none of its own. Default 30 s. */
+  readonly responseMs?: number;
 }
 
-const answerMsDefault = 30_000;
+const responseMsDefault = 30_000;
 
 const jsonHeaders = { "content-type": "application/json", "cache-control": "no-store" };
 
 /** Serves `/`. */
 export async function serveProduceConsume(
   exchange: Exchange,
-  caller: ClientConnection,
+  client: ClientConnection,
   options: ProduceConsumeOptions,
 ): Promise<void> {
   const { method } = exchange;
   if (method !== "GET" && method !== "POST") {
-    const message = `${quoted(method)} is not for /, POST appends a record and GET reads one`;
+    const message = `${quoted(method)} is not supported for /, POST appends a record and GET reads one`;
     const body = JSON.stringify({ code: "unimplemented", message, written: "no" });
     exchange.send(405, { ...jsonHeaders, allow: "GET, POST" }, `${body}\n`);
     return;
@@ -52,46 +51,46 @@ export async function serveProduceConsume(
   }
   let call: Call | undefined;
   try {
-    const deadlineMs = options.clock.monotonicMs() + (options.answerMs ?? answerMsDefault);
-    const meta = { ...metaOf(exchange), deadlineMs };
-    call = options.calls.beginCall(method === "POST" ? postPermission : getPermission, caller, meta);
+    const deadlineMs = options.clock.monotonicMs() + (options.responseMs ?? responseMsDefault);
+    const meta = { ...callMetaOf(exchange), deadlineMs };
+    call = options.calls.beginCall(method === "POST" ? postPermission : getPermission, client, meta);
     const line = method === "POST" ? await post(exchange, call, options) : await get(exchange, call, options);
     if (method === "POST") call.bytesOut += line.length;
     exchange.send(200, jsonHeaders, line);
     options.calls.endCall(call);
   } catch (reason) {
     if (call !== undefined) options.calls.endCall(call, reason);
-    const { status, headers, body } = httpErrorOf(reason, leaderLocation(exchange, caller, reason));
+    const { status, headers, body } = httpErrorOf(reason, leaderLocation(exchange, client, reason));
     exchange.send(status, headers, body);
   }
 }
 
 async function post(exchange: Exchange, call: Call, options: ProduceConsumeOptions): Promise<string> {
-  plainEncodingOnly(exchange);
+  rejectEncoding(exchange);
   const body = await readBody(exchange, options.requestBytesMax, options.memory);
   await workTurns(options.clock).next();
   const record = valueRecordOf(body) ?? recordOf(parseBody(body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(exchange, forwardHeader) !== "no";
-  using limit = limitOf(exchange, call, options);
-  const { firstOffset } = await appendFor(options, call, { run }, forward, limit.signal);
+  using abort = abortSignalOf(exchange, call, options);
+  const { firstOffset } = await appendFor(options, call, { run }, forward, abort.signal);
   return `{"offset":${firstOffset}}\n`;
 }
 
 async function get(exchange: Exchange, call: Call, options: ProduceConsumeOptions): Promise<string> {
-  plainEncodingOnly(exchange);
-  const offset = await askedOffset(exchange, options);
+  rejectEncoding(exchange);
+  const offset = await requestedOffset(exchange, options);
   if (offset === undefined) {
     throw new Fault("bad-request", {
-      message: 'which record? Send {"offset":0} as the body, or GET /?offset=0',
+      message: 'no offset in the request. Send {"offset":0} as the body, or GET /?offset=0',
       facts: { field: "offset" },
     });
   }
-  using limit = limitOf(exchange, call, options);
+  using abort = abortSignalOf(exchange, call, options);
   const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs: call.deadlineMs ?? 0 } };
   const { memory, clock } = options;
   using share = memory.share("out");
-  const room = { sink: exchange, memory, clock, signal: limit.signal, share, waitMs: memoryWaitMs };
+  const room = { sink: exchange, memory, clock, signal: abort.signal, share, waitMs: memoryWaitMs };
   const { slice } = await readOne(options.log, plan, room);
   const cursor = new RecordCursor(slice.frames, offset);
   cursor.next();
@@ -103,10 +102,10 @@ async function get(exchange: Exchange, call: Call, options: ProduceConsumeOption
 }
 
 /**
- * Aborted when the deadline has passed, when the client has gone, and when the call is revoked. Throws when it was
- * revoked while its body was read.
+ * Returns a signal that is aborted at the deadline, when the client disconnects and when the call is revoked.
+ * @throws Fault if the call was revoked while its body was read
  */
-function limitOf(
+function abortSignalOf(
   exchange: Exchange,
   call: Call,
   { clock }: ProduceConsumeOptions,
@@ -118,50 +117,42 @@ function limitOf(
   return { signal: end.signal, [Symbol.dispose]: () => timer.cancel() };
 }
 
-/** A browser that asks for a page, not a program that asks for a record. */
+/** Returns whether a browser asks for a page, unlike a program that asks for a record. */
 function isPageRequest(exchange: Exchange): boolean {
   const { method, target, headers } = exchange;
-  const bare = headers["content-length"] === undefined && headers["transfer-encoding"] === undefined;
+  const hasNoBody = headers["content-length"] === undefined && headers["transfer-encoding"] === undefined;
   const accept = headerOf(exchange, "accept") ?? "";
-  return method === "GET" && !target.includes("?") && bare && /\btext\/html\b/.test(accept);
+  return method === "GET" && !target.includes("?") && hasNoBody && /\btext\/html\b/.test(accept);
 }
 
-/** The offset asked for, by query or by body; undefined when there is neither. */
-async function askedOffset(exchange: Exchange, options: ProduceConsumeOptions): Promise<Offset | undefined> {
-  const asked = new URLSearchParams(queryOf(exchange)).getAll("offset");
+/** Returns the offset of the query or of the body; undefined if there is neither. */
+async function requestedOffset(
+  exchange: Exchange,
+  options: ProduceConsumeOptions,
+): Promise<Offset | undefined> {
+  const offsets = new URLSearchParams(queryOf(exchange)).getAll("offset");
   const body = await readBody(exchange, options.requestBytesMax, options.memory);
-  if (asked.length > 1 || (asked.length === 1 && body.length > 0)) {
+  if (offsets.length > 1 || (offsets.length === 1 && body.length > 0)) {
     throw new Fault("bad-request", { message: "offset is given more than once", facts: { field: "offset" } });
   }
-  if (asked[0] !== undefined) return parseOffset(asked[0]);
+  if (offsets[0] !== undefined) return parseOffset(offsets[0]);
   if (body.length === 0) return undefined;
   await workTurns(options.clock).next();
   return offsetOf(parseBody(body));
 }
 
-function plainEncodingOnly(exchange: Exchange): void {
+function rejectEncoding(exchange: Exchange): void {
   const encoding = headerOf(exchange, "content-encoding") ?? "identity";
   if (encoding !== "identity") {
     throw new Fault("bad-request", {
-      message: `content-encoding ${quoted(encoding)} is not understood here, send it plain`,
+      message: `content-encoding ${quoted(encoding)} is not supported here, send the body without an encoding`,
     });
   }
 }
 
-/** What a plain HTTP request says about itself. */
-export function metaOf(exchange: Exchange) {
-  return {
-    protocol: "http" as const,
-    traceparent: headerOf(exchange, "traceparent"),
-    tracestate: headerOf(exchange, "tracestate"),
-    requestId: headerOf(exchange, "x-request-id"),
-    traceRecords: headerOf(exchange, traceRecordHeader) === "yes",
-  };
-}
-
-/** Where the leader would serve the same request, when the fault names it. */
-function leaderLocation(exchange: Exchange, caller: ClientConnection, reason: unknown): string | undefined {
+/** Returns the URL of the same request at the leader, if the fault names the leader. */
+function leaderLocation(exchange: Exchange, client: ClientConnection, reason: unknown): string | undefined {
   const address = reason instanceof Fault ? reason.facts.address : undefined;
   if (address === undefined) return undefined;
-  return `${caller.secure ? "https" : "http"}://${address}${exchange.target}`;
+  return `${client.secure ? "https" : "http"}://${address}${exchange.target}`;
 }

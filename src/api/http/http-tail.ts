@@ -15,8 +15,8 @@ import type { Traffic } from "../calls/traffic.ts";
 import { followSlices, openRead } from "../methods/read.ts";
 import { ReadHold } from "../methods/read-admission.ts";
 import { ReadLimit } from "../methods/read-limit.ts";
+import { callMetaOf } from "./call-meta.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./exchange/exchange.ts";
-import { metaOf } from "./http-produce-consume.ts";
 import { parseTail } from "./tail-request.ts";
 import { type TailTextCache, type TextForm, textChunks } from "./tail-text.ts";
 
@@ -65,14 +65,14 @@ const lines: Form = {
 const sliceBytes = 64 * 1024;
 
 /** Serves `/tail`. */
-export async function tail(
+export async function serveTail(
   exchange: Exchange,
-  caller: ClientConnection,
+  client: ClientConnection,
   options: TailOptions,
 ): Promise<void> {
   const { calls, traffic } = options;
   if (exchange.method !== "GET") {
-    const message = `${quoted(exchange.method)} is not for /tail, use GET`;
+    const message = `${quoted(exchange.method)} is not supported for /tail, use GET`;
     const body = `${JSON.stringify({ code: "unimplemented", message, written: "no" })}\n`;
     exchange.send(405, { "content-type": "application/json", allow: "GET" }, body);
     return;
@@ -80,7 +80,7 @@ export async function tail(
   const form = /\bapplication\/x-ndjson\b/.test(headerOf(exchange, "accept") ?? "") ? lines : events;
   let call: Call | undefined;
   try {
-    call = calls.beginCall(tailPermission, caller, metaOf(exchange));
+    call = calls.beginCall(tailPermission, client, callMetaOf(exchange));
     const asked = parseTail(queryOf(exchange), headerOf(exchange, "last-event-id"));
     const signal = signalOf(call, exchange.signal);
     exchange.respond(200, {

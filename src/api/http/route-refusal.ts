@@ -76,19 +76,55 @@ function faultOf(exchange: Exchange, status: number): Fault {
       });
     case 405:
       return new Fault("unimplemented", {
-        message: `${quoted(exchange.method)} is not for ${path}; use POST`,
+        message: `${quoted(exchange.method)} is not supported for ${path}; use POST`,
       });
     case 415:
       // Code "unknown": Connect's specification maps this status to it, and gRPC servers send it for an unknown codec.
       return new Fault("unknown", {
         message:
-          `content type ${quoted(headerOf(exchange, "content-type") ?? "(none)")} does not suit ${path}; ` +
+          `content type ${quoted(headerOf(exchange, "content-type") ?? "(none)")} is not supported for ${path}; ` +
           "unary methods take application/json (curl -H 'content-type: application/json'), " +
-          "streams take application/connect+json; for a live stream with curl there is GET /tail",
+          "streams take application/connect+json; for a live stream with curl use GET /tail",
       });
     case 505:
       return new Fault("bad-request", { message: `${path} streams both ways and needs HTTP/2` });
     default:
       return new Fault("unknown", { message: "the request could not be served", written: "unknown" });
   }
+}
+
+/** Refuses a path that no route serves. Returns the code, for the log. `opsAddress` is `host:port` of the probes. */
+export function refuseUnknownPath(
+  exchange: Exchange,
+  opsAddress: string | undefined,
+): "unimplemented" | "not_found" {
+  const path = pathOf(exchange);
+  if (isRpcRequest(exchange, path)) {
+    const message = `there is no service for ${quoted(path)}; grpcurl can list the services`;
+    refuse(exchange, { fault: new Fault("unimplemented", { message }), status: 404 });
+    return "unimplemented";
+  }
+  refuse(exchange, {
+    fault: new Fault("not-found", { message: notHere(path, opsAddress) }),
+    status: 404,
+  });
+  return "not_found";
+}
+
+const opsPaths: ReadonlySet<string> = new Set(["/livez", "/healthz", "/readyz", "/metrics", "/version"]);
+
+/** The message for an unknown path. People look for probes and metrics on the port that they know. */
+function notHere(path: string, opsAddress: string | undefined): string {
+  if (!opsPaths.has(path)) return `there is no ${quoted(path)} here, only /, /tail, /ui/ and the RPCs`;
+  const where = opsAddress === undefined ? "the address of --ops-addr" : `http://${opsAddress}${path}`;
+  return `${path} is not on this port, it is at ${where}`;
+}
+
+/** Recognizes a client of an RPC protocol, by its content type or by the form of its path. */
+function isRpcRequest(exchange: Exchange, path: string): boolean {
+  if (/^application\/(grpc|connect\+|proto$)/.test(headerOf(exchange, "content-type") ?? "")) return true;
+  const isPath = /^\/[A-Za-z_][\w.]{0,254}\/[A-Za-z_]\w{0,254}$/.test(path);
+  return (
+    isPath && (exchange.method === "POST" || headerOf(exchange, "connect-protocol-version") !== undefined)
+  );
 }

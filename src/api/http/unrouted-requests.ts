@@ -1,29 +1,35 @@
 /**
- * The line and the count of a request that reached no door: a path that is not there, a page of another site, a name
- * that is not the server's. Who probes is seen, and by the path in the line, where.
- *
- * Never: answers it.
+ * Logs and counts requests that reach no method and no route: an unknown path, a page of another site, a name that is
+ * not the name of this server. The log line has the path, so an operator sees who probes the server, and where.
  */
 import type { Telemetry } from "../../lib/telemetry.ts";
 import type { ClientConnection } from "../calls/call-tracker.ts";
+import { callMetaOf } from "./call-meta.ts";
 import { type Exchange, pathOf } from "./exchange/exchange.ts";
-import { metaOf } from "./http-produce-consume.ts";
 
-/** Methods that may name a series of a metric; a caller can send any word. */
-const verbs: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+/** Methods that become a label of a metric. A client can send any word. */
+const knownMethods: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+  "OPTIONS",
+]);
 
-/** Notes that it was refused with this code. */
+/** Records that the request was refused with this code. The caller sends the response. */
 export function recordUnroutedRequest(
   begin: Telemetry["begin"],
   exchange: Exchange,
-  caller: ClientConnection,
+  client: ClientConnection,
   code: "not_found" | "permission_denied" | "unimplemented",
 ): void {
   const call = begin({
-    ...metaOf(exchange),
-    method: verbs.has(exchange.method) ? exchange.method : "_OTHER",
-    subject: caller.identity.subject,
-    peer: caller.peer,
+    ...callMetaOf(exchange),
+    method: knownMethods.has(exchange.method) ? exchange.method : "_OTHER",
+    subject: client.identity.subject,
+    peer: client.peer,
   });
   call.tag("path", pathOf(exchange));
   call.end(code, 0, 0);

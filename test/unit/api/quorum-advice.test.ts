@@ -16,6 +16,6 @@ test("a majority that answers is a quorum, learners do not count", () => {
       voter("c", false),
       voter("d", true, "learner"),
     ]) ?? "",
-    /^quorum lost: 1 of 3 voters answers, 2 are needed to write; start b, c again, or/,
+    /^quorum lost: 1 of 3 voters responds, 2 are needed to write; start b, c again, or/,
   );
 });

@@ -24,7 +24,7 @@ const because = (...reasons: string[]) => ({ reasons: () => reasons });
 test("without a leader and a majority, a node says which members to start again", () => {
   const [first, second] = reasonsNotReady({ leaderId: undefined, nodes }, because("there is no leader"));
   assert.equal(first, "there is no leader");
-  assert.match(second ?? "", /^quorum lost: 1 of 3 voters answers/);
+  assert.match(second ?? "", /^quorum lost: 1 of 3 voters responds/);
   assert.deepEqual(reasonsNotReady({ leaderId: "b", nodes }, because()), []);
 });
 

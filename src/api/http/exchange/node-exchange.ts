@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../../lib/time/clock.ts";
 import { type MemoryBudget, type MemoryShare, UnsentBytes } from "../../../memory/mod.ts";
 import { BodyQueue } from "./body-queue.ts";
+import { discardRest } from "./discard-rest.ts";
 import {
   clientDisconnected,
   type Exchange,
@@ -17,9 +18,6 @@ import {
   type ResponseHeaders,
 } from "./exchange.ts";
 
-/** Time in which a client must take the response and stop sending. */
-const lingerMs = 2000;
-const lingerBytesMax = 16 * 1024 * 1024;
 /** Memory of a request besides the text of its headers, in bytes. */
 const requestBytes = 8 * 1024;
 /** The rest of a body up to this size is read to keep the connection. */
@@ -229,29 +227,9 @@ export class NodeExchange implements Exchange {
     }
   }
 
-  /** Reads and discards the rest of the request. Calls back with true at its end, with false at a limit. */
   #discardRest(onEnd: (whole: boolean) => void): void {
-    const request = this.#request;
     this.#discarding = true;
-    let bytes = 0;
-    const done = (whole: boolean): void => {
-      timer.cancel();
-      request.off("data", count);
-      request.off("end", whenWhole);
-      request.off("close", whenClosed);
-      onEnd(whole);
-    };
-    const whenWhole = (): void => done(true);
-    const whenClosed = (): void => done(request.complete);
-    const count = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      if (bytes > lingerBytesMax) done(false);
-    };
-    const timer = this.#clock.after(lingerMs, () => done(false));
-    request.on("data", count);
-    request.once("end", whenWhole);
-    request.once("close", whenClosed);
-    request.resume();
+    discardRest(this.#request, this.#clock, onEnd);
   }
 
   #onClose(): void {
@@ -268,29 +246,6 @@ export class NodeExchange implements Exchange {
   #resolveWaiters(open: boolean): void {
     for (const resolve of this.#waiters.splice(0)) resolve(open);
   }
-}
-
-/**
- * Returns the target and the authority of a request, or why they are invalid. The authority of a target in absolute form
- * replaces the Host field (RFC 9112 §3.2.2).
- */
-export function requestTarget(
-  request: IncomingMessage,
-): { readonly target: string; readonly authority: string | undefined } | { readonly wrong: string } {
-  const { url = "/", rawHeaders } = request;
-  let hosts = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] as string;
-    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
-  }
-  if (hosts > 1) return { wrong: "the host is given more than once" };
-  if (url.startsWith("/") || url === "*") return { target: url, authority: request.headers.host };
-  const start = /^https?:\/\//i.exec(url)?.[0].length ?? url.length;
-  const length = url.slice(start).search(/[/?#]/);
-  const authority = length < 0 ? url.slice(start) : url.slice(start, start + length);
-  if (authority === "") return { wrong: "the target is neither a path nor a URL" };
-  const rest = url.slice(start + authority.length);
-  return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
 }
 
 /** Estimates the memory of the head of a request, in bytes. Node keeps names and values twice. */
