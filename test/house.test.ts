@@ -108,7 +108,7 @@ const wallClockReaders = [
   "src/cli/tls-flags.ts",
   "src/replication/time/log-time.ts",
   "src/peer/peers.ts",
-  "src/api/http/router.ts",
+  "src/api/http/http-date.ts",
   "src/api/methods/watch.ts",
   "src/telemetry/debug-files.ts",
   "src/telemetry/otel-metrics.ts",
