@@ -96,10 +96,12 @@ function membersIn(store: DataDirectory["store"]): number {
 }
 
 /** Caches and queues by the memory of the machine; a queue holds a few of the largest messages at least. */
-function sizesOf(share: number): Pick<ReplicaOptions, "recentBytesMax" | "cacheBytesMax" | "queue" | "raft"> {
+function sizesOf(
+  share: number,
+): Pick<ReplicaOptions, "frameCacheBytesMax" | "readCacheBytesMax" | "queue" | "raft"> {
   return {
-    recentBytesMax: 16 * MiB * share,
-    cacheBytesMax: 8 * MiB * share,
+    frameCacheBytesMax: 16 * MiB * share,
+    readCacheBytesMax: 8 * MiB * share,
     queue: { bytesMax: Math.max(16 * MiB, 32 * MiB * share), appendsMax: 65_536 },
     raft: { uncommittedBytesMax: Math.max(32 * MiB, 64 * MiB * share) },
   };

@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import { lockDirectory } from "../lib/disk/directory-lock.ts";
 import { systemDisk } from "../lib/disk/system-disk.ts";
-import type { LogPlace } from "../log/mod.ts";
+import type { LogDirectory } from "../log/mod.ts";
 import { openToRepair } from "../store/mod.ts";
 
 interface OpenedPlace extends AsyncDisposable {
-  readonly place: LogPlace;
+  readonly place: LogDirectory;
 }
 
 /** Throws Fault "not-found" and "locked". */

@@ -10,9 +10,9 @@
 import { type Metrics, type Span, secondsBoundaries, type Tracer } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import type { Bounds, Offset } from "../types.ts";
-import type { FrameGroup } from "./recent-frames.ts";
-import type { RecoveryReport } from "./recovery/recovery.ts";
-import type { Scrubbed } from "./recovery/scrub.ts";
+import type { FrameGroup } from "./frame/frame-group.ts";
+import type { RecoveryReport } from "./recovery/recover.ts";
+import type { ScrubTotals } from "./recovery/scrub.ts";
 
 /** Who listens. */
 export interface LogTelemetry {
@@ -22,17 +22,17 @@ export interface LogTelemetry {
 }
 
 /** What is looked at, when somebody looks. */
-export interface Metered {
+export interface MeteredLog {
   readonly bounds: Bounds;
   readonly segments: readonly { readonly bytes: number }[];
   readonly recovery: RecoveryReport;
   readonly openFiles: { readonly stores: number; readonly mappings: number };
   readonly damagedSegments: number;
-  readonly scrubbed: Scrubbed;
+  readonly scrubbed: ScrubTotals;
 }
 
 /** A flush under way; one of the two is called at its end. */
-export interface Flush {
+export interface FlushMeter {
   /** `nextOffset` is behind the last record that was written. */
   done(nextOffset: Offset): void;
   failed(reason: unknown): void;
@@ -55,7 +55,7 @@ export class LogMeter {
   /** Traceparents of the appends that the next flush serves. */
   readonly #served: string[] = [];
 
-  constructor({ metrics, tracer, clock }: LogTelemetry, log: Metered, freeBytes: () => number) {
+  constructor({ metrics, tracer, clock }: LogTelemetry, log: MeteredLog, freeBytes: () => number) {
     this.#clock = clock;
     this.#tracer = tracer;
     this.#syncs = metrics.histogram("tailrace.log.sync.duration", {
@@ -85,12 +85,12 @@ export class LogMeter {
   }
 
   /** The next flush serves appends with these traceparents. */
-  serves(traceparents: readonly string[]): void {
+  linkNextFlush(traceparents: readonly string[]): void {
     if (this.#tracer.on && this.#served.length < servedMax) this.#served.push(...traceparents);
   }
 
   /** A flush of these groups begins; `nextOffset` is behind the last record written before it. */
-  flushing(groups: readonly FrameGroup[], nextOffset: Offset): Flush | undefined {
+  flushing(groups: readonly FrameGroup[], nextOffset: Offset): FlushMeter | undefined {
     if (groups.length === 0) return undefined;
     let bytes = 0;
     for (const group of groups) bytes += group.bytes.length;
@@ -124,7 +124,7 @@ export class LogMeter {
 const isSampled = (traceparent: string): boolean => /[13579bdf]$/.test(traceparent);
 
 /** A closed log is still shown as it was: the last export of a process comes after. */
-function observe(metrics: Metrics, log: Metered, freeBytes: () => number): void {
+function observe(metrics: Metrics, log: MeteredLog, freeBytes: () => number): void {
   const gauge = (name: string, unit: string, description: string, look: () => number): void => {
     metrics.gauge(`tailrace.log.${name}`, { description, unit }, look);
   };

@@ -4,38 +4,38 @@
 
 export {
   AppendQueue,
-  answer,
+  appendResult,
   type QueuedGroup,
   type QueueLimits,
-} from "./append-queue.ts";
+} from "./append/append-queue.ts";
+export { runBytesMax } from "./append/group-builder.ts";
 export type { ChainEnd } from "./frame/chain.ts";
 export { chainStart, checkLink, endOfFrame, scanStore } from "./frame/chain.ts";
 export * from "./frame/command.ts";
 export * from "./frame/frame.ts";
+export type { FrameGroup } from "./frame/frame-group.ts";
 export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";
 export * from "./frame/record-walk.ts";
-export { runBytesMax } from "./group-builder.ts";
-export { emptyCheckpoint, LogState } from "./log-state.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
-export { keyOf, type ProducedBatch } from "./producers.ts";
-export { outOfRange } from "./reader.ts";
-export type { FrameGroup } from "./recent-frames.ts";
+export { LogTail } from "./read/log-tail.ts";
+export { outOfRange } from "./read/reader.ts";
 export { checkLogStart } from "./recovery/log-start.ts";
 export { repairLog } from "./recovery/repair.ts";
 export {
   compareLogs,
   type Finding,
-  type LogPlace,
+  type LogDirectory,
   type VerifyReport,
   verifyLog,
 } from "./recovery/verify.ts";
 export type { LogStart } from "./segment/catalog.ts";
 export { checkCatalogFile } from "./segment/catalog-file.ts";
 export { diskFault, isRefusal } from "./segment/disk-fault.ts";
-export { defaultReserveBytes, Reserve } from "./segment/reserve.ts";
 export { nextExpiryMs, retentionOffset } from "./segment/retention.ts";
-export { type SyncMode, SyncPolicy, syncModeText } from "./segment/sync-policy.ts";
 export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
-export { LogTail } from "./tail.ts";
+export { emptyCheckpoint, LogState } from "./state/log-state.ts";
+export { type ProducedBatch, producerKey } from "./state/producer-table.ts";
+export { defaultReserveBytes, Reserve } from "./write/reserve.ts";
+export { type SyncMode, SyncPolicy, syncModeText } from "./write/sync-policy.ts";

@@ -29,22 +29,23 @@ import type { StableStore } from "../store/mod.ts";
 import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../types.ts";
 import { type ChainEnd, type ChainFlaw, checkLink, checkNext, endOfFrame } from "./frame/chain.ts";
 import { frameBytes } from "./frame/frame.ts";
+import { cutGroup, type FrameGroup, lastOfGroup } from "./frame/frame-group.ts";
 import { LogMeter, type LogTelemetry } from "./log-meter.ts";
-import { LogState } from "./log-state.ts";
 import { checkInitialOffset } from "./offset-limit.ts";
-import { Reader } from "./reader.ts";
-import { type FrameGroup, lastOfGroup, Recent } from "./recent-frames.ts";
-import { DamageBook, refusal } from "./recovery/damage.ts";
-import { identify, type RecoveryReport, recover } from "./recovery/recovery.ts";
-import { Scrub, type Scrubbed } from "./recovery/scrub.ts";
+import { FrameCache } from "./read/frame-cache.ts";
+import { Reader } from "./read/reader.ts";
+import { foldSealed, foldSegment } from "./recovery/fold-segments.ts";
+import { ensureDirectoryId, type RecoveryReport, recover } from "./recovery/recover.ts";
+import { Scrub, type ScrubTotals } from "./recovery/scrub.ts";
 import { checkBytesDefault } from "./recovery/sealed-check.ts";
 import { Catalog, type CatalogChanges, catalogChange, type LogStart } from "./segment/catalog.ts";
+import { DamageRegistry, refusal } from "./segment/damage.ts";
 import { diskFault, isRefusal } from "./segment/disk-fault.ts";
 import type { RetainedLog } from "./segment/retention.ts";
 import type { ActiveSegment, SealedSegment, Segment } from "./segment/segment.ts";
 import { SegmentFiles } from "./segment/segment-files.ts";
 import { SegmentSet } from "./segment/segment-set.ts";
-import { foldSealed, foldSegment } from "./state-fold.ts";
+import { LogState } from "./state/log-state.ts";
 
 export interface SegmentedLogOptions {
   /** The data directory; segments lie in its `log`. It must exist. */
@@ -58,9 +59,9 @@ export interface SegmentedLogOptions {
   /** Where offsets begin in an empty log. */
   readonly initialOffset?: Offset;
   /** Frames kept in memory, bytes. */
-  readonly recentBytesMax?: number;
+  readonly frameCacheBytesMax?: number;
   /** Each of three caches of what was read from segments. Default 8 MiB. */
-  readonly cacheBytesMax?: number;
+  readonly readCacheBytesMax?: number;
   /** Open store files and mappings, each. */
   readonly openFilesMax?: number;
   /** The node is allowed to run without syncing every group: a crash may tear more than one. */
@@ -82,7 +83,7 @@ const indexSyncBytes = 8 * 1024 * 1024;
 export class SegmentedLog {
   readonly directoryId: Uint8Array;
   readonly recovery: RecoveryReport;
-  readonly recent: Recent;
+  readonly frameCache: FrameCache;
   readonly reader: Reader;
   /** Did the process before this one not sync every group? Then a crash may have taken back what it acknowledged. */
   readonly wasUnsynced: boolean;
@@ -136,8 +137,8 @@ export class SegmentedLog {
     const logDirectory = `${directory}/log`;
     disk.makeDirectory(logDirectory);
     this.#catalog = new Catalog(store);
-    this.directoryId = identify(disk, directory, this.#catalog, newDirectoryId);
-    const book = new DamageBook((first, damage) => {
+    this.directoryId = ensureDirectoryId(disk, directory, this.#catalog, newDirectoryId);
+    const book = new DamageRegistry((first, damage) => {
       this.#catalog.write(catalogChange.damage(first, damage));
     }, options.logger);
     this.#files = new SegmentFiles(logDirectory, disk, mapper, options.openFilesMax ?? 64, book);
@@ -175,13 +176,13 @@ export class SegmentedLog {
       const why = `it ends at index ${this.#durable}, but index ${this.#floor} was committed`;
       throw refusal({ path: active?.path ?? `${logDirectory}/meta`, position: active?.bytes ?? 0, why });
     }
-    this.recent = new Recent(options.recentBytesMax ?? 16 * 1024 * 1024);
+    this.frameCache = new FrameCache(options.frameCacheBytesMax ?? 16 * 1024 * 1024);
     this.#commit = Math.max(this.state.committedIndex, this.#floor);
     this.state.commitTo(this.#commit);
     this.#wanted = this.#commit;
     this.#bounds = { lowest: 0, next: 0 };
     this.#refreshBounds();
-    this.reader = new Reader(this, options.cacheBytesMax);
+    this.reader = new Reader(this, options.readCacheBytesMax);
     const unsynced = options.unsynced ?? false;
     this.wasUnsynced = this.#catalog.unsynced();
     if (this.wasUnsynced !== unsynced) this.#catalog.write(catalogChange.unsynced(unsynced));
@@ -268,7 +269,7 @@ export class SegmentedLog {
     return this.#files.damage.count;
   }
 
-  get scrubbed(): Scrubbed {
+  get scrubbed(): ScrubTotals {
     return this.#scrub?.totals ?? { bytes: 0, passes: 0 };
   }
 
@@ -276,7 +277,7 @@ export class SegmentedLog {
   term(index: RaftIndex): Term | undefined {
     if (index === this.#end.index) return this.#end.term;
     if (index > this.#end.index) return undefined;
-    const recent = this.recent.term(index);
+    const recent = this.frameCache.term(index);
     if (recent !== undefined) return recent;
     const { before } = this.#set;
     if (index === before.index) return before.term;
@@ -298,7 +299,7 @@ export class SegmentedLog {
     const last = Math.min(to, this.#end.index);
     if (from > last) return [];
     assert(from >= this.firstIndex, "these entries are gone");
-    const recent = this.recent.frames(from, last, maxBytes);
+    const recent = this.frameCache.frames(from, last, maxBytes);
     return recent.length > 0 ? recent : this.reader.frames(from, last, maxBytes);
   }
 
@@ -339,14 +340,14 @@ export class SegmentedLog {
   }
 
   /** The next flush serves appends with these traceparents: its span is linked to theirs. */
-  serves(traceparents: readonly string[]): void {
-    this.#meter?.serves(traceparents);
+  linkNextFlush(traceparents: readonly string[]): void {
+    this.#meter?.linkNextFlush(traceparents);
   }
 
   #add(group: FrameGroup, end: ChainEnd): void {
     this.#end = end;
     this.#staged.push(group);
-    this.recent.add(group, this.#durable);
+    this.frameCache.add(group, this.#durable);
   }
 
   /**
@@ -478,7 +479,7 @@ export class SegmentedLog {
     this.#wanted = Math.max(this.#wanted, index);
     const to = Math.min(this.#wanted, this.#durable);
     if (to <= this.#commit) return;
-    this.recent.expose(this.#commit + 1, to);
+    this.frameCache.expose(this.#commit + 1, to);
     this.state.commitTo(to);
     this.#commit = to;
     this.#refreshBounds();
@@ -520,7 +521,7 @@ export class SegmentedLog {
     }
     this.#staged = this.#staged.filter((group) => group.first < from);
     const tail = this.#staged.pop();
-    this.recent.truncate(from);
+    this.frameCache.truncate(from);
     if (tail !== undefined) this.#staged.push(cutGroup(tail, from));
     this.#wanted = Math.min(this.#wanted, from - 1);
     this.#end = end;
@@ -571,7 +572,7 @@ export class SegmentedLog {
     this.#commit = start.end.index;
     this.#wanted = this.#commit;
     this.#floor = this.#commit;
-    this.recent.clear();
+    this.frameCache.clear();
     this.reader.forget();
     this.state = LogState.from(start.checkpoint);
     this.state.producers.onCommitted = this.#onProduced;
@@ -749,7 +750,7 @@ export class SegmentedLog {
   /** Where the log would end if `index` were its last. */
   #endAt(index: RaftIndex): ChainEnd {
     if (index === this.#end.index) return this.#end;
-    const frame = this.recent.frame(index);
+    const frame = this.frameCache.frame(index);
     if (frame !== undefined) return endOfFrame(frame, 0);
     return this.#set.endAt(index);
   }
@@ -805,12 +806,6 @@ function doesNotFollow({ index }: ChainEnd, why: ChainFlaw): Fault {
     message: `a batch does not follow index ${index} (${why})`,
     facts: { index: index + 1, why },
   });
-}
-
-function cutGroup(group: FrameGroup, from: RaftIndex): FrameGroup {
-  if (lastOfGroup(group) < from) return group;
-  const positions = group.positions.slice(0, from - group.first + 1);
-  return { bytes: group.bytes.subarray(0, positions[positions.length - 1]), positions, first: group.first };
 }
 
 /** Where an empty log begins is asked for; one that has begun knows. */

@@ -79,7 +79,7 @@ async function reads(directory: string): Promise<void> {
   const batch = makeRun(...Array.from({ length: records }, () => "x".repeat(100)));
   const batches = 2000;
   // Nothing in memory but what the readers keep: every slice comes from the segments.
-  await using opened = await openOneNode(place, {}, { recentBytesMax: 0 });
+  await using opened = await openOneNode(place, {}, { frameCacheBytesMax: 0 });
   for (let n = 0; n < batches; n++) await opened.replica.log.append(batch);
   const raw = new RawFile(fresh(directory));
   for (let n = 0; n < batches; n++) raw.append(batch.bytes, false);

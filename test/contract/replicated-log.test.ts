@@ -22,7 +22,7 @@ commitLogContract("the replicated log of one node that syncs off the event loop"
   const opened = await openOneNode(
     directory.path,
     { segmentStoreBytesMax: 200 },
-    { syncPolicy: new SyncPolicy(false), recentBytesMax: 0, openFilesMax: 2 },
+    { syncPolicy: new SyncPolicy(false), frameCacheBytesMax: 0, openFilesMax: 2 },
   );
   return {
     log: opened.replica.log,

@@ -51,7 +51,7 @@ test("opening reads as much of 2 GiB as of 100 MiB: a segment, the budget, and t
     using scratch = scratchDirectory();
     const batch = run(...Array.from({ length: 640 }, (_, n) => `${n}`.padEnd(1000)));
     {
-      await using made = await openOneNode(scratch.path, {}, { sync: "never", recentBytesMax: 0 });
+      await using made = await openOneNode(scratch.path, {}, { sync: "never", frameCacheBytesMax: 0 });
       for (let written = 0; written < bytes; written += batch.bytes.length) await made.append(batch);
     }
     const { disk, counts } = countingDisk();

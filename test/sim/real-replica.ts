@@ -96,7 +96,7 @@ export class RealReplica implements SimReplica {
       store,
       mapper: heapMapper(disk),
       newDirectoryId: directoryId(peer),
-      recentBytesMax: 1500,
+      frameCacheBytesMax: 1500,
       clock: own,
       time,
       random,

@@ -26,7 +26,7 @@ import {
 } from "../../src/gen/log/v1/log_pb.js";
 import { crc32 } from "../../src/lib/checksum.ts";
 import { defaultSettings, encodeRun } from "../../src/log/mod.ts";
-import { ProducerTable } from "../../src/log/producers.ts";
+import { ProducerTable } from "../../src/log/state/producer-table.ts";
 import type { Appended, Role } from "../../src/types.ts";
 import { MemoryLog } from "./memory-log.ts";
 

@@ -55,7 +55,7 @@ export const worlds: fc.Arbitrary<World> = fc.record({
     retentionAgeMs: fc.constantFrom(0, 0, 0, 2500),
   }),
   asyncFlush: fc.boolean(),
-  recentBytesMax: fc.constantFrom(0, 500, 1_000_000),
+  frameCacheBytesMax: fc.constantFrom(0, 500, 1_000_000),
 });
 
 const part = fc.oneof(

@@ -34,7 +34,7 @@ export interface World {
   readonly seed: number;
   readonly settings: Partial<LogSettings>;
   readonly asyncFlush: boolean;
-  readonly recentBytesMax: number;
+  readonly frameCacheBytesMax: number;
 }
 
 interface Attempt {
@@ -65,10 +65,10 @@ class Run {
   }
 
   async open(): Promise<OneNodeLog> {
-    const { settings, asyncFlush, recentBytesMax } = this.#world;
+    const { settings, asyncFlush, frameCacheBytesMax } = this.#world;
     return this.machine.open(settings, {
       syncPolicy: new SyncPolicy(!asyncFlush),
-      recentBytesMax,
+      frameCacheBytesMax,
       openFilesMax: 3,
       reserveBytes: 2000,
     });

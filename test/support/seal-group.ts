@@ -1,6 +1,7 @@
 /** Seals the drafts of a group behind an end of the log, as a leader does, for tests of the log alone. */
+
+import type { GroupBuilder } from "../../src/log/append/group-builder.ts";
 import { endOfFrame } from "../../src/log/frame/chain.ts";
-import type { GroupBuilder } from "../../src/log/group-builder.ts";
 import type { ChainEnd, FrameGroup } from "../../src/log/mod.ts";
 import { sealFrame } from "../../src/log/mod.ts";
 

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
 import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
-import { GroupBuilder } from "../../src/log/group-builder.ts";
+import { GroupBuilder } from "../../src/log/append/group-builder.ts";
 import {
   batchKind,
   chainStart,
@@ -65,7 +65,7 @@ class StorageRun {
       store,
       mapper: heapMapper(disk),
       newDirectoryId: new Uint8Array(16).fill(3),
-      recentBytesMax: this.#recentBytes,
+      frameCacheBytesMax: this.#recentBytes,
       openFilesMax: 2,
     });
   }

@@ -32,7 +32,7 @@ let tlsOptions: { ca: string; cert: string; key: string };
 
 before(async () => {
   // Nothing is cached, so every byte is read from disk, from many segments.
-  real = await openOneNode(scratch.path, { segmentStoreBytesMax: 2 ** 21 }, { recentBytesMax: 0 });
+  real = await openOneNode(scratch.path, { segmentStoreBytesMax: 2 ** 21 }, { frameCacheBytesMax: 0 });
   const appends: Promise<unknown>[] = [];
   for (let at = 0; at < records; at += perBatch) {
     appends.push(real.append(run(...Array.from({ length: perBatch }, (_, n) => valueAt(at + n)))));

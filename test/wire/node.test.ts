@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
 import { systemDisk } from "../../src/lib/disk/system-disk.ts";
-import { GroupBuilder } from "../../src/log/group-builder.ts";
+import { GroupBuilder } from "../../src/log/append/group-builder.ts";
 import { batchKind, defaultSettings, encodeSettings, SegmentedLog } from "../../src/log/mod.ts";
 import type { TlsFiles } from "../../src/server/tls/tls-files.ts";
 import { openStableStore } from "../../src/store/mod.ts";

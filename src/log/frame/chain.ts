@@ -40,7 +40,7 @@ export const chainStart: ChainEnd = { index: 0, term: 0, nextOffset: 0, timestam
 export type ChainFlaw = FrameFlaw | PayloadFlaw | "chain" | "index" | "offset" | "term" | "time" | "entry";
 
 /** Flaws of frames whose checksum is right: no crash leaves them behind, only a program that writes wrong frames. */
-export const isForged = (flaw: ChainFlaw): boolean =>
+export const isContentFlaw = (flaw: ChainFlaw): boolean =>
   ["fields", "records", "command", "entry"].includes(flaw);
 
 /** What keeps the frame at `at`, of which bytes up to `limit` are at hand, from following `end`; or undefined. */

@@ -7,9 +7,9 @@ import { Fault } from "../../fault.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import { checkSettings, type LogSettings } from "../frame/command.ts";
 import { subjectBytesMax, termMax } from "../frame/frame.ts";
-import type { StateCheckpoint, StoredConfiguration } from "../log-state.ts";
-import { type ProducerRow, rememberedResults } from "../producers.ts";
 import type { LogStart } from "../segment/catalog.ts";
+import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
+import { type ProducerRow, rememberedResults } from "../state/producer-table.ts";
 
 /** Returns the value as a LogStart. Throws Fault "corrupt", with the part that is wrong, when it is not one. */
 export function checkLogStart(value: unknown): LogStart {

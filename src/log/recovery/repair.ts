@@ -23,13 +23,13 @@ import {
   frameTimestampMs,
   headerBytes,
 } from "../frame/frame.ts";
-import { LogState } from "../log-state.ts";
 import { Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
 import { decodeIndexHeader, encodeFooter, indexHeaderBytes, type SealFacts } from "../segment/index-file.ts";
 import { ActiveIndex, entryBytes } from "../segment/offset-index.ts";
 import { baseOf, firstOf, indexBody, indexer, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, SegmentFiles, storeName } from "../segment/segment-files.ts";
-import { type LogPlace, unreadableKeys, type VerifyReport, verifyLog } from "./verify.ts";
+import { LogState } from "../state/log-state.ts";
+import { type LogDirectory, unreadableKeys, type VerifyReport, verifyLog } from "./verify.ts";
 
 /** One thing a repair does. */
 export interface RepairAction {
@@ -90,18 +90,18 @@ export interface NewIdentity {
  * What a repair would do; with `yes`, does it. An empty list of actions: there is nothing to repair. Throws Fault
  * "not-found", "unsupported-version", and "failed-precondition" when not even the directory's id can be found.
  */
-export function repairLog(place: LogPlace, yes: boolean, options: RepairOptions = {}): RepairPlan {
+export function repairLog(place: LogDirectory, yes: boolean, options: RepairOptions = {}): RepairPlan {
   return new Repair(place, options).run(yes);
 }
 
 class Repair {
-  readonly #place: LogPlace;
+  readonly #place: LogDirectory;
   readonly #files: SegmentFiles;
   readonly #catalog: Catalog;
   readonly #options: RepairOptions;
   readonly #actions: RepairAction[] = [];
 
-  constructor(place: LogPlace, options: RepairOptions) {
+  constructor(place: LogDirectory, options: RepairOptions) {
     this.#place = place;
     this.#options = options;
     this.#files = new SegmentFiles(`${place.directory}/log`, place.disk, heapMapper(place.disk), 4);

@@ -35,7 +35,7 @@ const firstPassMs = 1_000;
 const nextPassMs = 24 * 3_600_000;
 
 /** Totals since the log was opened. */
-export interface Scrubbed {
+export interface ScrubTotals {
   readonly bytes: number;
   readonly passes: number;
 }
@@ -57,7 +57,7 @@ export class Scrub {
     this.#later(firstPassMs, () => this.#begin());
   }
 
-  get totals(): Scrubbed {
+  get totals(): ScrubTotals {
     return { bytes: this.#bytes, passes: this.#passes };
   }
 

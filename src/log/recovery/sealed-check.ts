@@ -14,10 +14,10 @@ import { errorCode } from "../../lib/disk/disk.ts";
 import { scanStore } from "../frame/chain.ts";
 import { frameBaseOffset, frameIndex, framePreviousCrc, headerBytes } from "../frame/frame.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
+import { refusal } from "../segment/damage.ts";
 import { entryBytes } from "../segment/offset-index.ts";
 import type { SealedSegment } from "../segment/segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
-import { refusal } from "./damage.ts";
 
 /** Default of the budget: as much as one segment, which is scanned anyhow. */
 export const checkBytesDefault = 64 * 1024 * 1024;

@@ -11,16 +11,16 @@ import { type Disk, errorCode } from "../../lib/disk/disk.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { StableStore } from "../../store/mod.ts";
 import type { Bounds, Offset, RaftIndex } from "../../types.ts";
-import { type ChainEnd, isForged, type Scan, scanStore } from "../frame/chain.ts";
+import { type ChainEnd, isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
 import { batchKind, frameBytes, frameKind, frameRecordCount } from "../frame/frame.ts";
+import { groupBytesMax } from "../frame/frame-group.ts";
 import { RecordCursor } from "../frame/record.ts";
-import { LogState } from "../log-state.ts";
 import { Catalog } from "../segment/catalog.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../segment/index-file.ts";
 import { ActiveIndex, entryBytes } from "../segment/offset-index.ts";
 import { baseOf, firstOf, indexer, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, storeName } from "../segment/segment-files.ts";
-import { groupBytesMax } from "./recovery.ts";
+import { LogState } from "../state/log-state.ts";
 
 /** Something that is not as it was written. */
 export interface Finding {
@@ -49,19 +49,19 @@ export interface VerifyReport extends Bounds {
 }
 
 /** Where a log lies. */
-export interface LogPlace {
+export interface LogDirectory {
   readonly directory: string;
   readonly disk: Disk;
   readonly store: StableStore;
 }
 
 /** Throws Fault "not-found" where there is no log, and "unsupported-version". */
-export function verifyLog(place: LogPlace, see?: (bytes: Uint8Array, at: number) => void): VerifyReport {
+export function verifyLog(place: LogDirectory, see?: (bytes: Uint8Array, at: number) => void): VerifyReport {
   return new Verification(place, see).run();
 }
 
 class Verification {
-  readonly #place: LogPlace;
+  readonly #place: LogDirectory;
   readonly #logDirectory: string;
   readonly #see: ((bytes: Uint8Array, at: number) => void) | undefined;
   readonly #findings: Finding[] = [];
@@ -70,7 +70,7 @@ class Verification {
   #records = 0;
   #bytes = 0;
 
-  constructor(place: LogPlace, see: ((bytes: Uint8Array, at: number) => void) | undefined) {
+  constructor(place: LogDirectory, see: ((bytes: Uint8Array, at: number) => void) | undefined) {
     this.#place = place;
     this.#logDirectory = `${place.directory}/log`;
     this.#see = see;
@@ -186,7 +186,7 @@ class Verification {
   ): void {
     if (scan.flaw !== undefined) {
       const mayBeTorn =
-        receipts !== undefined && seal === undefined && index.length >= receipts && !isForged(scan.flaw);
+        receipts !== undefined && seal === undefined && index.length >= receipts && !isContentFlaw(scan.flaw);
       const finding = { file: name, position: scan.position, kind: scan.flaw };
       if (mayBeTorn && (storeBytes - scan.position <= groupBytesMax || catalog.unsynced()))
         this.#torn = finding;
@@ -301,7 +301,7 @@ export function unreadableKeys(store: StableStore): string[] {
  * The SHA-256 of the records `from … to−1` with their offsets, terms and times: equal on nodes that hold the same
  * log, wherever their files begin. The directory must have been verified.
  */
-function hashRecords(place: LogPlace, from: Offset, to: Offset): string {
+function hashRecords(place: LogDirectory, from: Offset, to: Offset): string {
   const hash = createHash("sha256");
   verifyLog(place, (bytes, at) => {
     if (frameKind(bytes, at) !== batchKind.data) return;
@@ -328,7 +328,7 @@ export interface Comparison {
  * logs have no record in common: nothing was compared, so nothing can be said. (Logs that are all empty, and go on at
  * the same offset, are alike.)
  */
-export function compareLogs(places: readonly LogPlace[]): Comparison {
+export function compareLogs(places: readonly LogDirectory[]): Comparison {
   const reports = places.map((place) => ({ place, report: verifyLog(place) }));
   const findings = reports.flatMap(({ place, report }) =>
     report.findings.map((finding) => ({ ...finding, directory: place.directory })),

@@ -18,8 +18,8 @@ import { Fault } from "../../fault.ts";
 import type { StableStore } from "../../store/mod.ts";
 import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart } from "../frame/chain.ts";
-import { emptyCheckpoint, type StateCheckpoint } from "../log-state.ts";
-import type { NotedDamage } from "../recovery/damage.ts";
+import { emptyCheckpoint, type StateCheckpoint } from "../state/log-state.ts";
+import type { NotedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
 
 const directoryFormat = 1;

@@ -8,7 +8,7 @@
  */
 import { type Disk, type DiskFile, syncFile } from "../../lib/disk/disk.ts";
 import type { MappedFile, Mapper } from "../../lib/disk/mapped-file.ts";
-import { DamageBook } from "../recovery/damage.ts";
+import { DamageRegistry } from "./damage.ts";
 
 export const storeName = (first: number): string => `${String(first).padStart(20, "0")}.store`;
 export const indexName = (first: number): string => `${String(first).padStart(20, "0")}.index`;
@@ -68,14 +68,14 @@ export class SegmentFiles {
   readonly stores: Pool<DiskFile>;
   readonly indexes: Pool<MappedFile>;
   /** Where whoever reads these files and finds damage takes note of it. */
-  readonly damage: DamageBook;
+  readonly damage: DamageRegistry;
 
   constructor(
     directory: string,
     disk: Disk,
     mapper: Mapper,
     max: number,
-    damage = new DamageBook(() => {}, undefined),
+    damage = new DamageRegistry(() => {}, undefined),
   ) {
     this.damage = damage;
     this.directory = directory;

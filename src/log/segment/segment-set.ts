@@ -13,8 +13,7 @@ import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, endOfFrame } from "../frame/chain.ts";
 import type { LogSettings } from "../frame/command.ts";
 import { frameIndex } from "../frame/frame.ts";
-import { emptyCheckpoint, type LogState } from "../log-state.ts";
-import { readFrame } from "../reader.ts";
+import { emptyCheckpoint, type LogState } from "../state/log-state.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
 import { NextSegment } from "./next-segment.ts";
 import { ActiveIndex } from "./offset-index.ts";
@@ -29,6 +28,7 @@ import {
   type SegmentMeta,
 } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
+import { readFrame } from "./stored-frame.ts";
 
 export interface SegmentSetParts {
   readonly files: SegmentFiles;

@@ -15,7 +15,7 @@ import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import {
   AppendQueue,
-  answer,
+  appendResult,
   type BatchKind,
   batchRecordsMax,
   checkOffsetsLeft,
@@ -157,7 +157,7 @@ export class Appender {
       const group = this.#queue.take()!;
       const flight = new Flight(group, node.term, this);
       this.#flight.push(flight);
-      this.#log.serves(group.builder.traces);
+      this.#log.linkNextFlush(group.builder.traces);
       const refused = node.propose(
         flight.frames.map((frame) => proposal(frame)),
         flight,
@@ -336,7 +336,7 @@ class Flight implements ProposalWaiter {
     const [first] = this.frames;
     const base = frameBaseOffset(first!, 0);
     const timestampMs = frameTimestampMs(first!, 0);
-    for (const waiter of this.group.waiters) waiter.resolve(answer(waiter, base, timestampMs));
+    for (const waiter of this.group.waiters) waiter.resolve(appendResult(waiter, base, timestampMs));
     for (const barrier of this.group.barriers) barrier(undefined);
     this.#appender.landed(this, undefined);
   }

@@ -2,7 +2,7 @@
  * Tells callers when this node's log shows the records that they wait for, known by producer, epoch and sequence: an
  * append whose answer was lost is then written for certain, and has its offset. Pure.
  */
-import { keyOf, type ProducedBatch } from "../../log/mod.ts";
+import { type ProducedBatch, producerKey } from "../../log/mod.ts";
 import type { Appended, ProducerStamp } from "../../types.ts";
 
 interface Watched {
@@ -22,7 +22,7 @@ export class ProducedRuns {
     count: number,
     seen: (appended: Appended) => void,
   ): () => void {
-    const key = keyOf(subject, id);
+    const key = producerKey(subject, id);
     const one: Watched = { epoch, sequence, count, seen };
     const bySequence = this.#watched.get(key) ?? new Map<number, Set<Watched>>();
     this.#watched.set(key, bySequence);
@@ -39,7 +39,7 @@ export class ProducedRuns {
   /** A batch of this producer was committed here. */
   committed(stamp: ProducerStamp, batch: ProducedBatch): void {
     if (this.#watched.size === 0) return;
-    const bySequence = this.#watched.get(keyOf(stamp.subject, stamp.id));
+    const bySequence = this.#watched.get(producerKey(stamp.subject, stamp.id));
     if (bySequence === undefined) return;
     const end = batch.sequence + batch.count;
     const isInside = ({ epoch, sequence, count }: Watched): boolean =>

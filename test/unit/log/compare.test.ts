@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
-import { compareLogs, type LogPlace } from "../../../src/log/mod.ts";
+import { compareLogs, type LogDirectory } from "../../../src/log/mod.ts";
 import { run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
 
-const placeOf = ({ disk, store }: SimMachine): LogPlace => ({ directory: simDirectory, disk, store });
+const placeOf = ({ disk, store }: SimMachine): LogDirectory => ({ directory: simDirectory, disk, store });
 
 /** A log with the records 0 … next−1, of which those before `lowest` are trimmed, in segments of this size. */
 async function holding(lowest: number, next: number, segmentBytes = 700, odd = -1): Promise<SimMachine> {

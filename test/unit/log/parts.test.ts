@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
 import { Broadcast } from "../../../src/lib/broadcast.ts";
+import { GroupBufferPool } from "../../../src/log/append/group-buffer-pool.ts";
+import { GroupBuilder } from "../../../src/log/append/group-builder.ts";
 import { checkSettings } from "../../../src/log/frame/command.ts";
-import { GroupBuilder } from "../../../src/log/group-builder.ts";
-import { GroupMemory } from "../../../src/log/group-memory.ts";
 import {
   batchKind,
   chainStart,
@@ -26,9 +26,9 @@ import {
   retentionOffset,
   runBytesMax,
 } from "../../../src/log/mod.ts";
-import { ProducerTable } from "../../../src/log/producers.ts";
 import { ActiveIndex, wholeBatchBytes } from "../../../src/log/segment/offset-index.ts";
 import { mustRoll } from "../../../src/log/segment/roll-policy.ts";
+import { ProducerTable } from "../../../src/log/state/producer-table.ts";
 import type { ProducerStamp } from "../../../src/types.ts";
 import { run } from "../../support/logs.ts";
 import { sealGroup } from "../../support/seal-group.ts";
@@ -113,7 +113,7 @@ describe("a group", () => {
   });
 
   test("shares memory with the groups before and after it, and no byte of it", () => {
-    const memory = new GroupMemory();
+    const memory = new GroupBufferPool();
     const kept = [];
     for (let n = 0; n < 60; n++) {
       const builder = new GroupBuilder(100, memory);

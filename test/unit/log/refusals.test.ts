@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
-import { GroupBuilder } from "../../../src/log/group-builder.ts";
+import { GroupBuilder } from "../../../src/log/append/group-builder.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
 import type { OneNodeLog, OneNodeOptions } from "../../support/one-node-log.ts";
 import { type DiskOperation, RefusingDisk } from "../../support/refusing-disk.ts";
@@ -22,7 +22,12 @@ async function opened(
 ): Promise<{ machine: SimMachine; disk: RefusingDisk; log: OneNodeLog }> {
   const machine = simMachine(name);
   const disk = new RefusingDisk(machine.disk);
-  const log = await machine.open(settings, { disk, mapper: heapMapper(disk), recentBytesMax: 0, ...options });
+  const log = await machine.open(settings, {
+    disk,
+    mapper: heapMapper(disk),
+    frameCacheBytesMax: 0,
+    ...options,
+  });
   return { machine, disk, log };
 }
 
@@ -212,7 +217,7 @@ describe("a disk that refuses", () => {
     const again = await machine.open(settings, {
       disk,
       mapper: heapMapper(disk),
-      recentBytesMax: 0,
+      frameCacheBytesMax: 0,
       checkBytesMax: 0,
     });
     machine.disk.flipBit(path, 8 * 70);
@@ -251,7 +256,7 @@ test("cutting off whole segments is refused with nothing changed, and done when 
     const { machine, disk, log } = await opened(`cut ${refusedAt}`);
     for (let n = 0; n < 6; n++) await log.append(run(value(n)));
     await log.close();
-    const segmented = machine.openStored({ disk, mapper: heapMapper(disk), recentBytesMax: 0 });
+    const segmented = machine.openStored({ disk, mapper: heapMapper(disk), frameCacheBytesMax: 0 });
     const commitIndex = segmented.durableIndex;
     segmented.commitTo(commitIndex);
     // Not committed: staged and written as a follower's would be.

@@ -8,7 +8,7 @@ import { MemoryCluster, until } from "../../support/replicas.ts";
 
 test("a leader that is asked for what is damaged hands over, and whoever lacked it gets it from another", async () => {
   // Nothing is kept in memory: what a follower lacks is read from the disk.
-  await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 }, { recentBytesMax: 1 });
+  await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 }, { frameCacheBytesMax: 1 });
   const leader = await cluster.leader();
   const [late, other] = cluster.followers(leader) as [(typeof cluster.nodes)[0], (typeof cluster.nodes)[0]];
   await leader.replica!.log.append(run("a"));

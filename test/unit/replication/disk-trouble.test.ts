@@ -19,7 +19,7 @@ async function alone(): Promise<{ cluster: MemoryCluster; disk: RefusingDisk }> 
   const cluster = await MemoryCluster.open(1, settings, {
     disk,
     mapper: heapMapper(disk),
-    recentBytesMax: 0,
+    frameCacheBytesMax: 0,
   });
   return { cluster, disk };
 }

@@ -366,7 +366,7 @@ describe("readers", () => {
 
   test("a segment that is removed while a tail stands in it ends the tail, not the process", async () => {
     const { open } = simMachine(16);
-    const log = await open({ segmentStoreBytesMax: 300 }, { recentBytesMax: 0, openFilesMax: 1 });
+    const log = await open({ segmentStoreBytesMax: 300 }, { frameCacheBytesMax: 0, openFilesMax: 1 });
     for (let n = 0; n < 20; n++) await log.append(run(`${n}`.padEnd(100)));
     using tail = log.follow(0);
     assert.ok(tail.take(1) !== undefined);
@@ -378,7 +378,7 @@ describe("readers", () => {
 
   test("open files and mappings stay bounded", async () => {
     const { open } = simMachine(17);
-    const log = await open({ segmentStoreBytesMax: 200 }, { recentBytesMax: 0, openFilesMax: 4 });
+    const log = await open({ segmentStoreBytesMax: 200 }, { frameCacheBytesMax: 0, openFilesMax: 4 });
     for (let n = 0; n < 60; n++) await log.append(run(`${n}`.padEnd(100)));
     for (let n = 0; n < 60; n++) assert.equal((await valueAt(log, n)).trim(), `${n}`);
     assert.ok((await log.describe()).segments.length > 50);
@@ -432,7 +432,7 @@ test("a producer's table survives restarts, also where its batches lie in sealed
 describe("a reader's own room", () => {
   test("frames from the disk are read into it and not kept; what is in memory or does not fit is not", async () => {
     const { open } = simMachine("room");
-    const log = await open({}, { recentBytesMax: 0 });
+    const log = await open({}, { frameCacheBytesMax: 0 });
     for (let n = 0; n < 10; n++) await log.append(run(`${n}`.repeat(100)));
     const room = new Uint8Array(1024);
     using tail = log.follow(0);

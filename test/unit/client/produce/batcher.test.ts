@@ -10,7 +10,7 @@ import { Batcher } from "../../../../src/client/produce/batcher.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { type Prng, prng } from "../../../../src/lib/prng.ts";
 import { defaultSettings } from "../../../../src/log/mod.ts";
-import { ProducerTable } from "../../../../src/log/producers.ts";
+import { ProducerTable } from "../../../../src/log/state/producer-table.ts";
 import type { Appended, RecordRun } from "../../../../src/types.ts";
 
 const settings = (changes: Partial<BatcherSettings> = {}): BatcherSettings => ({

@@ -184,7 +184,10 @@ test("damage in a sealed segment that keeps the checksum right is found by the r
   const { crc32 } = await import("node:zlib");
   const crc = crc32(bytes.subarray(at + 10, end), crc32(bytes.subarray(at, at + 6)));
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(at + 6, crc, true);
-  const opened = await machine.open({ segmentStoreBytesMax: 1000 }, { checkBytesMax: 0, recentBytesMax: 0 });
+  const opened = await machine.open(
+    { segmentStoreBytesMax: 1000 },
+    { checkBytesMax: 0, frameCacheBytesMax: 0 },
+  );
   const file = machine.disk.open(store, "write");
   file.write(bytes, 0);
   file.sync();

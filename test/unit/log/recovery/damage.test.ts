@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { frameBytes, type LogPlace, repairLog, verifyLog } from "../../../../src/log/mod.ts";
+import { frameBytes, type LogDirectory, repairLog, verifyLog } from "../../../../src/log/mod.ts";
 import type { StableStore } from "../../../../src/store/stable-store.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine, valueAt } from "../../../support/logs.ts";
 
 const corrupt = (reason: unknown): boolean => reason instanceof Fault && reason.kind === "corrupt";
-const placeOf = ({ disk, store }: SimMachine): LogPlace => ({ directory: simDirectory, disk, store });
+const placeOf = ({ disk, store }: SimMachine): LogDirectory => ({ directory: simDirectory, disk, store });
 const settings = { segmentStoreBytesMax: 700 };
 
 /** A log of three segments, closed in order, and the values in it. */

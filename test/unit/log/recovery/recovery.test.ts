@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { GroupBuilder } from "../../../../src/log/group-builder.ts";
+import { GroupBuilder } from "../../../../src/log/append/group-builder.ts";
+import { groupBytesMax } from "../../../../src/log/frame/frame-group.ts";
 import {
   batchKind,
   defaultSettings,
@@ -10,7 +11,6 @@ import {
   frameCrc,
   type SegmentedLog,
 } from "../../../../src/log/mod.ts";
-import { groupBytesMax } from "../../../../src/log/recovery/recovery.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
 import { sealGroup } from "../../../support/seal-group.ts";
 

@@ -8,7 +8,7 @@
 import { type Facts, Fault } from "../../fault.ts";
 import { type Disk, isNoSpace, troubleOf } from "../../lib/disk/disk.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import { diskFault } from "./disk-fault.ts";
+import { diskFault } from "../segment/disk-fault.ts";
 
 /** While full, the free space is looked at this often at most. */
 const lookEveryMs = 250;

@@ -48,7 +48,7 @@ export interface NotedDamage {
   readonly why: string;
 }
 
-export class DamageBook {
+export class DamageRegistry {
   readonly #noted = new Map<RaftIndex, Damage>();
   readonly #keep: (first: RaftIndex, damage: NotedDamage) => void;
   readonly #logger: Logger | undefined;

@@ -7,7 +7,7 @@
  *
  * Never: copies frames.
  */
-import type { BatchSlice, Offset, RaftIndex, Term } from "../types.ts";
+import type { BatchSlice, Offset, RaftIndex, Term } from "../../types.ts";
 import {
   batchKind,
   frameBaseOffset,
@@ -15,21 +15,13 @@ import {
   frameKind,
   frameNextOffset,
   frameTerm,
-} from "./frame/frame.ts";
-
-/** Frames in one buffer, one after another. `positions[k]` is where frame first+k begins; one more for the end. */
-export interface FrameGroup {
-  readonly bytes: Uint8Array;
-  readonly positions: readonly number[];
-  readonly first: RaftIndex;
-}
-
-export const lastOfGroup = (group: FrameGroup): RaftIndex => group.first + group.positions.length - 2;
+} from "../frame/frame.ts";
+import { cutGroup, type FrameGroup, lastOfGroup } from "../frame/frame-group.ts";
 
 /** A slice that is handed to tails is cut near this size. */
 const sliceBytes = 256 * 1024;
 
-export class Recent {
+export class FrameCache {
   readonly #bytesMax: number;
   readonly #groupsMax: number;
   #groups: FrameGroup[] = [];
@@ -118,10 +110,9 @@ export class Recent {
       this.#groups.pop();
       this.#bytes -= group.bytes.length;
       if (group.first >= from) continue;
-      const positions = group.positions.slice(0, from - group.first + 1);
-      const bytes = group.bytes.subarray(0, positions[positions.length - 1]!);
-      this.#groups.push({ bytes, positions, first: group.first });
-      this.#bytes += bytes.length;
+      const kept = cutGroup(group, from);
+      this.#groups.push(kept);
+      this.#bytes += kept.bytes.length;
       break;
     }
   }

@@ -4,12 +4,12 @@
  *
  * Never: folds what the checkpoint holds already.
  */
-import type { RaftIndex } from "../types.ts";
-import { scanStore } from "./frame/chain.ts";
-import { LogState, type StateCheckpoint } from "./log-state.ts";
-import { refusal } from "./recovery/damage.ts";
-import type { Catalog, LogStart } from "./segment/catalog.ts";
-import type { SealedSegment, Segment, SegmentMeta } from "./segment/segment.ts";
+import type { RaftIndex } from "../../types.ts";
+import { scanStore } from "../frame/chain.ts";
+import type { Catalog, LogStart } from "../segment/catalog.ts";
+import { refusal } from "../segment/damage.ts";
+import type { SealedSegment, Segment, SegmentMeta } from "../segment/segment.ts";
+import { LogState, type StateCheckpoint } from "../state/log-state.ts";
 
 /**
  * The state at the end of the sealed segments, or before `last` where that has a checkpoint. `known`: up to here the

@@ -5,16 +5,21 @@
  * Whether an append is accepted is decided when it arrives, against the log's end plus everything queued before it. So
  * when a group fails, all groups queued behind it fail with it.
  */
-import { Fault } from "../fault.ts";
-import type { Appended, Offset, ProducerStamp, RecordRun } from "../types.ts";
-import type { LogSettings } from "./frame/command.ts";
-import type { BatchKind } from "./frame/frame.ts";
+import { Fault } from "../../fault.ts";
+import type { Appended, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import type { LogSettings } from "../frame/command.ts";
+import type { BatchKind } from "../frame/frame.ts";
+import {
+  type ProducedBatch,
+  type ProducerTable,
+  producerFenced,
+  producerKey,
+} from "../state/producer-table.ts";
+import { GroupBufferPool } from "./group-buffer-pool.ts";
 import { GroupBuilder } from "./group-builder.ts";
-import { GroupMemory } from "./group-memory.ts";
-import { fenced, keyOf, type ProducedBatch, type ProducerTable } from "./producers.ts";
 
 /** Somebody who waits for a group. */
-export interface Waiter {
+export interface QueuedAppend {
   /** Of its first record in the group, and how many. */
   readonly place: number;
   readonly count: number;
@@ -32,7 +37,7 @@ interface QueuedProducer {
 /** A group that is being gathered. */
 export class QueuedGroup {
   readonly builder: GroupBuilder;
-  readonly waiters: Waiter[] = [];
+  readonly waiters: QueuedAppend[] = [];
   /** Called when the group is settled, with the fault if it failed. */
   readonly barriers: ((fault: Fault | undefined) => void)[] = [];
   readonly producers = new Map<string, QueuedProducer>();
@@ -41,7 +46,7 @@ export class QueuedGroup {
   runBytes = 0;
   appends = 0;
 
-  constructor(roomBytes: number, memory: GroupMemory) {
+  constructor(roomBytes: number, memory: GroupBufferPool) {
     this.builder = new GroupBuilder(roomBytes, memory);
   }
 
@@ -51,7 +56,7 @@ export class QueuedGroup {
   }
 }
 
-export type QueueVerdict =
+export type QueuedVerdict =
   | { readonly append: true }
   | { readonly staged: ProducedBatch }
   | { readonly queued: QueuedGroup; readonly place: number };
@@ -66,7 +71,7 @@ export class AppendQueue {
   #groups: QueuedGroup[] = [];
   #bytes = 0;
   #appends = 0;
-  readonly #memory = new GroupMemory();
+  readonly #memory = new GroupBufferPool();
   #roomBytes = 4096;
 
   constructor(limits: QueueLimits) {
@@ -142,8 +147,8 @@ export class AppendQueue {
     nowMs: number,
     settings: LogSettings,
     ahead: readonly QueuedGroup[],
-  ): QueueVerdict {
-    const key = keyOf(stamp.subject, stamp.id);
+  ): QueuedVerdict {
+    const key = producerKey(stamp.subject, stamp.id);
     let expected: number | undefined;
     const groups = ahead.length === 0 ? this.#groups : [...ahead, ...this.#groups];
     for (let at = groups.length - 1; at >= 0; at--) {
@@ -151,7 +156,7 @@ export class AppendQueue {
       const queued = group.producers.get(key);
       if (queued === undefined) continue;
       if (expected === undefined) {
-        if (stamp.epoch < queued.epoch) throw fenced(queued.epoch);
+        if (stamp.epoch < queued.epoch) throw producerFenced(queued.epoch);
         expected = stamp.epoch > queued.epoch ? 0 : queued.next;
         if (stamp.sequence === expected) return { append: true };
       }
@@ -193,7 +198,7 @@ export class AppendQueue {
 }
 
 function note(group: QueuedGroup, stamp: ProducerStamp, count: number, place: number): void {
-  const key = keyOf(stamp.subject, stamp.id);
+  const key = producerKey(stamp.subject, stamp.id);
   const known = group.producers.get(key);
   const run = { sequence: stamp.sequence, count, place };
   if (known !== undefined && known.epoch === stamp.epoch) {
@@ -205,7 +210,7 @@ function note(group: QueuedGroup, stamp: ProducerStamp, count: number, place: nu
 }
 
 /** The answer to one waiter of a group whose first record got `base`. */
-export function answer(waiter: Waiter, base: Offset, timestampMs: number): Appended {
+export function appendResult(waiter: QueuedAppend, base: Offset, timestampMs: number): Appended {
   const { place, count, duplicate } = waiter;
   return { firstOffset: base + place, count, timestampMs, duplicate };
 }

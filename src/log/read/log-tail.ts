@@ -4,13 +4,13 @@
  *
  * Never: polls, skips, goes back.
  */
-import { assert } from "../lib/assert.ts";
-import type { Broadcast } from "../lib/broadcast.ts";
-import type { BatchSlice, Bounds, Offset, Tail } from "../types.ts";
+import { assert } from "../../lib/assert.ts";
+import type { Broadcast } from "../../lib/broadcast.ts";
+import type { BatchSlice, Bounds, Offset, Tail } from "../../types.ts";
 import { outOfRange, type Reader } from "./reader.ts";
 
 /** What a tail looks at. */
-export interface Followed {
+export interface TailedLog {
   readonly bounds: Bounds;
   readonly reader: Reader;
   readonly changed: Broadcast;
@@ -20,14 +20,14 @@ export interface Followed {
 const defaultTakeBytes = 256 * 1024;
 
 export class LogTail implements Tail {
-  readonly #log: Followed;
+  readonly #log: TailedLog;
   #position: Offset;
   #disposed = false;
   #waiting: { readonly settle: (there: boolean) => void; readonly promise: Promise<boolean> } | undefined;
   #unwait: () => void = () => {};
 
   /** Throws Fault "out-of-range" unless the offset is in the log or just behind its end. */
-  constructor(log: Followed, from: Offset) {
+  constructor(log: TailedLog, from: Offset) {
     if (from < log.bounds.lowest || from > log.bounds.next) throw outOfRange(from, log.bounds);
     this.#log = log;
     this.#position = from;

@@ -6,12 +6,12 @@
  * offsets, time and checksums are written when their place in the log is known. Appends keep their order, and an append
  * is not split.
  */
-import { assert } from "../lib/assert.ts";
-import { varintBytes, writeVarint } from "../lib/bytes.ts";
-import type { ProducerStamp, RecordRun } from "../types.ts";
-import { type BatchKind, batchKind, frameBytesMax, headBytes, writeDraft } from "./frame/frame.ts";
-import { GroupMemory } from "./group-memory.ts";
-import { groupBytesMax } from "./recovery/recovery.ts";
+import { assert } from "../../lib/assert.ts";
+import { varintBytes, writeVarint } from "../../lib/bytes.ts";
+import type { ProducerStamp, RecordRun } from "../../types.ts";
+import { type BatchKind, batchKind, frameBytesMax, headBytes, writeDraft } from "../frame/frame.ts";
+import { groupBytesMax } from "../frame/frame-group.ts";
+import { GroupBufferPool } from "./group-buffer-pool.ts";
 
 /** A batch of several appends is at most this large; one append alone may be larger. */
 const coalescedBytesMax = 64 * 1024;
@@ -45,13 +45,13 @@ export class GroupBuilder {
   readonly #drafts: Draft[] = [];
   /** Traceparents of its appends, as far as they have one. */
   readonly traces: string[] = [];
-  readonly #memory: GroupMemory;
+  readonly #memory: GroupBufferPool;
 
   /**
    * `roomBytes`: what the group will probably need. Of the builders that share a memory only the newest may be added
    * to.
    */
-  constructor(roomBytes: number, memory = new GroupMemory()) {
+  constructor(roomBytes: number, memory = new GroupBufferPool()) {
     this.#memory = memory;
     this.#bytes = memory.open(Math.min(movedBytesMax, Math.max(1024, roomBytes)));
   }

@@ -6,9 +6,9 @@
  *
  * Never: knows where a batch lies.
  */
-import { assert } from "../lib/assert.ts";
-import type { Offset, RaftIndex } from "../types.ts";
-import { decodeSettings, decodeTrim, defaultSettings, type LogSettings } from "./frame/command.ts";
+import { assert } from "../../lib/assert.ts";
+import type { Offset, RaftIndex } from "../../types.ts";
+import { decodeSettings, decodeTrim, defaultSettings, type LogSettings } from "../frame/command.ts";
 import {
   batchKind,
   frameBaseOffset,
@@ -18,8 +18,8 @@ import {
   frameProducer,
   frameRecordCount,
   frameTimestampMs,
-} from "./frame/frame.ts";
-import { type ProducerRow, ProducerTable } from "./producers.ts";
+} from "../frame/frame.ts";
+import { type ProducerRow, ProducerTable } from "./producer-table.ts";
 
 /** A membership configuration, of which only the room above knows the meaning. */
 export interface StoredConfiguration {

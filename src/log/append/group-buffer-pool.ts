@@ -14,7 +14,7 @@ const slabBytesMin = 512 * 1024;
 const slabBytesMax = 4 * 1024 * 1024;
 const groupsPerSlab = 4;
 
-export class GroupMemory {
+export class GroupBufferPool {
   #slab = new Uint8Array(0);
   #used = 0;
 

@@ -18,9 +18,11 @@ import { toHex } from "../../lib/bytes.ts";
 import type { Disk, DiskFile } from "../../lib/disk/disk.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { RaftIndex } from "../../types.ts";
-import { isForged, type Scan, scanStore } from "../frame/chain.ts";
+import { isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
+import { groupBytesMax } from "../frame/frame-group.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { catalogGone } from "../segment/catalog-file.ts";
+import { refusal } from "../segment/damage.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes, indexVersion } from "../segment/index-file.ts";
 import { ActiveIndex, entryBytes } from "../segment/offset-index.ts";
 import {
@@ -33,11 +35,7 @@ import {
   type SegmentMeta,
 } from "../segment/segment.ts";
 import { firstIndexOf, type SegmentFiles, storeName } from "../segment/segment-files.ts";
-import { refusal } from "./damage.ts";
 import { checkSealed, type SealedCheck } from "./sealed-check.ts";
-
-/** A write group is at most this large: so much may be torn by one crash. */
-export const groupBytesMax = 4 * 1024 * 1024;
 
 /** What opening found and did. */
 export interface RecoveryReport extends SealedCheck {
@@ -57,7 +55,12 @@ export interface Recovered {
 }
 
 /** The directory's id, checked or made. Throws Fault "corrupt" for segment files without their catalog. */
-export function identify(disk: Disk, directory: string, catalog: Catalog, newId: Uint8Array): Uint8Array {
+export function ensureDirectoryId(
+  disk: Disk,
+  directory: string,
+  catalog: Catalog,
+  newId: Uint8Array,
+): Uint8Array {
   const known = catalog.directoryId();
   if (known !== undefined) return known;
   const logDirectory = `${directory}/log`;
@@ -195,7 +198,7 @@ function cutIfTorn(files: SegmentFiles, catalog: Catalog, last: LastStore): Reco
     if (lostItsEnd(found, index, scan)) throw refusal({ ...at, why: "short" });
     return undefined;
   }
-  const received = index.length < found.receipts || isForged(scan.flaw);
+  const received = index.length < found.receipts || isContentFlaw(scan.flaw);
   const span = fileBytes - scan.position;
   if (received || (span > groupBytesMax && !catalog.unsynced())) throw refusal({ ...at, why: scan.flaw });
   return cutTorn(files, last.first, store, scan, fileBytes);

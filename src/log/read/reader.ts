@@ -5,57 +5,54 @@
  *
  * Never: shows a record above the commit, waits, writes.
  */
-import { Fault } from "../fault.ts";
-import type { BatchSlice, Bounds, Offset, RaftIndex } from "../types.ts";
-import type { ChainFlaw } from "./frame/chain.ts";
+import { Fault } from "../../fault.ts";
+import type { BatchSlice, Bounds, Offset, RaftIndex } from "../../types.ts";
 import {
   batchKind,
-  checkFrame,
   frameBaseOffset,
   frameBytes,
   frameBytesMax,
-  frameIndex,
   frameKind,
   frameNextOffset,
   prefixBytes,
-} from "./frame/frame.ts";
-import { checkPayload } from "./frame/payload.ts";
-import { frameSlice, type Recent } from "./recent-frames.ts";
-import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "./segment/offset-index.ts";
-import type { Segment } from "./segment/segment.ts";
+} from "../frame/frame.ts";
+import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "../segment/offset-index.ts";
+import type { Segment } from "../segment/segment.ts";
+import { flawAt, readFrame } from "../segment/stored-frame.ts";
+import { type FrameCache, frameSlice } from "./frame-cache.ts";
 
 /** How much is read from a segment at once. */
 const chunkBytes = 256 * 1024;
 const cacheBytesDefault = 8 * 1024 * 1024;
 
 /** What the reader looks at; the log changes it. */
-export interface Readable {
+export interface ReadableLog {
   /** In the order of the log. */
   readonly segments: readonly Segment[];
-  readonly recent: Recent;
+  readonly frameCache: FrameCache;
   readonly commitIndex: RaftIndex;
   readonly bounds: Bounds;
 }
 
 export class Reader {
-  readonly #log: Readable;
+  readonly #log: ReadableLog;
   readonly #frames: SliceCache;
   readonly #chunks: SliceCache;
   readonly #merged: SliceCache;
 
   /** Each of the caches holds at most so many bytes. */
-  constructor(log: Readable, cacheBytesMax = cacheBytesDefault) {
+  constructor(log: ReadableLog, readCacheBytesMax = cacheBytesDefault) {
     this.#log = log;
-    this.#frames = new SliceCache(cacheBytesMax);
-    this.#chunks = new SliceCache(cacheBytesMax);
-    this.#merged = new SliceCache(cacheBytesMax);
+    this.#frames = new SliceCache(readCacheBytesMax);
+    this.#chunks = new SliceCache(readCacheBytesMax);
+    this.#merged = new SliceCache(readCacheBytesMax);
   }
 
   /** The batch that holds the record at `offset`. Throws Fault "out-of-range" and "corrupt". */
   read(offset: Offset): BatchSlice {
     const { lowest, next } = this.#log.bounds;
     if (offset < lowest || offset >= next) throw outOfRange(offset, this.#log.bounds);
-    const recent = this.#log.recent.sliceAt(offset);
+    const recent = this.#log.frameCache.sliceAt(offset);
     if (recent !== undefined) return frameSlice(recent, offset);
     const [segment, k] = this.#find(offset);
     const base = segment.lookup((index) => index.offset(k));
@@ -75,7 +72,7 @@ export class Reader {
   batchBytes(offset: Offset): number {
     const { lowest, next } = this.#log.bounds;
     if (offset < lowest || offset >= next) return 0;
-    const recent = this.#log.recent.sliceAt(offset);
+    const recent = this.#log.frameCache.sliceAt(offset);
     if (recent !== undefined) return frameSlice(recent, offset).frames.length;
     const [segment, k] = this.#find(offset);
     return segment.lookup(
@@ -93,7 +90,7 @@ export class Reader {
     if (offset === next) return undefined;
     if (offset < lowest || offset > next) throw outOfRange(offset, this.#log.bounds);
     if (maxBytes === 0) return this.read(offset);
-    const slices = this.#log.recent.slicesFrom(offset, maxBytes);
+    const slices = this.#log.frameCache.slicesFrom(offset, maxBytes);
     if (slices.length === 0) return this.#takeFromDisk(offset, maxBytes, room);
     if (slices.length === 1 && isWhole(slices[0]!, offset, maxBytes)) return slices[0];
     const known = this.#merged.get(offset);
@@ -253,24 +250,6 @@ export function outOfRange(offset: Offset, { lowest, next }: Bounds): Fault {
         : `offset ${offset} is not in the log, which holds ${lowest} to ${next - 1}`,
     facts: { offset, lowest, next },
   });
-}
-
-/** One frame of known length, checked. */
-export function readFrame(segment: Segment, index: RaftIndex, position: number, length: number): Uint8Array {
-  if (length < prefixBytes || length > frameBytesMax) throw segment.damaged(position, "length");
-  const frame = Buffer.allocUnsafeSlow(length);
-  const held = segment.read(frame, position);
-  const flaw = flawAt(frame, 0, held, index);
-  if (flaw !== undefined) throw segment.damaged(position, flaw);
-  if (frameBytes(frame, 0) !== length) throw segment.damaged(position, "length");
-  return frame;
-}
-
-/** What is wrong with the frame at `at`, which must be that of `index` and hold well-formed records. */
-function flawAt(bytes: Uint8Array, at: number, end: number, index: RaftIndex): ChainFlaw | undefined {
-  const flaw = checkFrame(bytes, at, end);
-  if (flaw !== undefined) return flaw;
-  return frameIndex(bytes, at) === index ? checkPayload(bytes, at) : "index";
 }
 
 /** The part of a slice's frames that begins with the one that holds `offset`. */

@@ -12,9 +12,9 @@
  *
  * Never: refuses in the fold (what is in the log is so), waits.
  */
-import { Fault } from "../fault.ts";
-import type { Offset, ProducerStamp, RaftIndex } from "../types.ts";
-import type { LogSettings } from "./frame/command.ts";
+import { Fault } from "../../fault.ts";
+import type { Offset, ProducerStamp, RaftIndex } from "../../types.ts";
+import type { LogSettings } from "../frame/command.ts";
 
 /** How many batches of a producer a retry is answered from. */
 export const rememberedResults = 5;
@@ -53,9 +53,9 @@ export type ProducerRow = readonly [
 ];
 
 /** May this be appended? `duplicate` is what the first time came to; it is committed once `index` is. */
-export type Verdict = { readonly append: true } | { readonly duplicate: ProducedBatch };
+export type ProducerVerdict = { readonly append: true } | { readonly duplicate: ProducedBatch };
 
-export const keyOf = (subject: string, id: bigint): string => `${id}/${subject}`;
+export const producerKey = (subject: string, id: bigint): string => `${id}/${subject}`;
 const last = (producer: Producer): ProducedBatch => producer.batches[producer.batches.length - 1]!;
 
 export class ProducerTable {
@@ -95,14 +95,14 @@ export class ProducerTable {
    * "out-of-sequence" (with `expected`), "sequence-too-old" or "too-many-producers". None of them writes anything, but
    * `written` is "unknown" where these records, or some of them, may be in the log since an earlier attempt.
    */
-  check(stamp: ProducerStamp, count: number, nowMs: number, settings: LogSettings): Verdict {
-    const known = this.#find(keyOf(stamp.subject, stamp.id));
+  check(stamp: ProducerStamp, count: number, nowMs: number, settings: LogSettings): ProducerVerdict {
+    const known = this.#find(producerKey(stamp.subject, stamp.id));
     if (known === undefined || isForgotten(known, { index: this.#newest, timestampMs: nowMs }, settings)) {
       if (stamp.sequence !== 0) throw unknownProducer(stamp.sequence);
       if (known === undefined) this.#checkRoom(stamp.subject, settings);
       return { append: true };
     }
-    if (stamp.epoch < known.epoch) throw fenced(known.epoch);
+    if (stamp.epoch < known.epoch) throw producerFenced(known.epoch);
     const expected = stamp.epoch > known.epoch ? 0 : last(known).sequence + last(known).count;
     if (stamp.sequence === expected) return { append: true };
     const duplicate = this.duplicate(stamp, count);
@@ -113,7 +113,7 @@ export class ProducerTable {
   /** Why a sequence that is neither the next one nor a retry that can be answered is refused. */
   refusal(stamp: ProducerStamp, expected: number): Fault {
     const { sequence } = stamp;
-    const known = this.#find(keyOf(stamp.subject, stamp.id));
+    const known = this.#find(producerKey(stamp.subject, stamp.id));
     const oldest = known?.epoch === stamp.epoch ? known.batches[0] : undefined;
     if (known === undefined || oldest === undefined || sequence >= oldest.sequence) {
       return outOfSequence(expected, sequence);
@@ -134,7 +134,7 @@ export class ProducerTable {
 
   /** What these records came to when they were appended the first time, if that is still remembered. */
   duplicate(stamp: ProducerStamp, count: number): ProducedBatch | undefined {
-    const known = this.#find(keyOf(stamp.subject, stamp.id));
+    const known = this.#find(producerKey(stamp.subject, stamp.id));
     if (known === undefined || known.epoch !== stamp.epoch) return undefined;
     return findDuplicate(known.batches, stamp.sequence, count);
   }
@@ -143,7 +143,7 @@ export class ProducerTable {
   stage(stamp: ProducerStamp, batch: ProducedBatch): void {
     this.#newest = Math.max(this.#newest, batch.index);
     this.#tail.push({ stamp, batch });
-    const key = keyOf(stamp.subject, stamp.id);
+    const key = producerKey(stamp.subject, stamp.id);
     this.#overlay.set(key, follow(this.#find(key), stamp, batch));
   }
 
@@ -155,7 +155,7 @@ export class ProducerTable {
       done++;
       this.#fold(stamp, batch, settings);
       this.onCommitted?.(stamp, batch);
-      const key = keyOf(stamp.subject, stamp.id);
+      const key = producerKey(stamp.subject, stamp.id);
       const above = this.#overlay.get(key);
       if (above !== undefined && last(above).index <= index) this.#overlay.delete(key);
     }
@@ -202,11 +202,11 @@ export class ProducerTable {
       if (!isForgotten(producer, batch, settings)) break;
       this.#remove(key, producer);
     }
-    this.#put(follow(this.#committed.get(keyOf(stamp.subject, stamp.id)), stamp, batch));
+    this.#put(follow(this.#committed.get(producerKey(stamp.subject, stamp.id)), stamp, batch));
   }
 
   #put(producer: Producer): void {
-    const key = keyOf(producer.subject, producer.id);
+    const key = producerKey(producer.subject, producer.id);
     this.#newest = Math.max(this.#newest, last(producer).index);
     const before = this.#committed.get(key);
     if (before !== undefined) this.#remove(key, before);
@@ -270,8 +270,8 @@ function outOfSequence(expected: number, sequence: number): Fault {
   });
 }
 
-/** The older epoch may have written it before it was fenced. */
-export const fenced = (epoch: number): Fault =>
+/** The older epoch may have written it before it was producerFenced. */
+export const producerFenced = (epoch: number): Fault =>
   new Fault("producer-fenced", { facts: { epoch }, written: "unknown" });
 
 /** It may have written it before it was forgotten. */
