@@ -50,4 +50,4 @@ function dial(addr: string, options: BrowserClientOptions): Connection {
   return { transport: make(transportOptions), close: () => {} };
 }
 
-export * from "./shared.ts";
+export * from "./public-api.ts";

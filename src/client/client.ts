@@ -11,14 +11,14 @@ import { type Prng, prng } from "../lib/prng.ts";
 import { type Clock, systemClock } from "../lib/time/clock.ts";
 import type { Appended, Freshness } from "../types.ts";
 import { type BackoffSettings, defaultBackoff } from "./calls/backoff.ts";
-import { Caller } from "./calls/caller.ts";
 import type { Dial } from "./calls/connections.ts";
 import type { KnownServer } from "./calls/node-picker.ts";
+import { RetryingCaller } from "./calls/retrying-caller.ts";
 import { type ConsumeOptions, consume } from "./consume/consume.ts";
+import type { Crc32, LogRecord } from "./consume/record-batch.ts";
 import { type ClientLimits, defaultLimits, runBytesMax } from "./limits.ts";
 import { LogClient } from "./log-client.ts";
 import { optionsOf } from "./options.ts";
-import type { Crc32, LogRecord } from "./produce/batch.ts";
 import type { BytesLike, NewRecord } from "./produce/new-record.ts";
 import { type ProduceStreamOptions, produceStream } from "./produce/produce-stream.ts";
 import { Producer } from "./produce/producer.ts";
@@ -69,7 +69,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
   readonly log: Client<typeof Log>;
   readonly cluster: Client<typeof Cluster>;
   readonly transport: Transport;
-  readonly #caller: Caller;
+  readonly #caller: RetryingCaller;
   readonly #clock: Clock;
   readonly #chance: Prng;
   readonly #backoff: BackoffSettings;
@@ -85,7 +85,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
     this.#backoff = options.backoff ?? defaultBackoff;
     this.#limits = { ...defaultLimits, ...options.limits };
     const shared = { clock: this.#clock, chance: this.#chance, backoff: this.#backoff };
-    this.#caller = new Caller({
+    this.#caller = new RetryingCaller({
       ...shared,
       seeds,
       dial,

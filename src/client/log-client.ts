@@ -27,19 +27,19 @@ import type {
 } from "../types.ts";
 import { checkDeadline } from "./calls/abortable-wait.ts";
 import type { BackoffSettings } from "./calls/backoff.ts";
-import type { Attempt, Caller, CallOptions } from "./calls/caller.ts";
+import type { Attempt, CallOptions, RetryingCaller } from "./calls/retrying-caller.ts";
 import { readStartOf } from "./consume/read-from.ts";
+import { type Crc32, checkBatch } from "./consume/record-batch.ts";
 import { RemoteTail } from "./consume/tail.ts";
 import type { ClientLimits } from "./limits.ts";
-import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit, wholeOf } from "./messages.ts";
-import { type Crc32, checkBatch } from "./produce/batch.ts";
+import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit, uint64Of } from "./messages.ts";
+import { copyBytes } from "./produce/byte-allocator.ts";
 import { callOptions, checkRun, Producer } from "./produce/producer.ts";
-import { copyBytes } from "./produce/slab-allocator.ts";
+import { consumeBatches, frameOf, produceBatchRequest } from "./raw-batches.ts";
 import { Session } from "./session.ts";
-import { consumeBatches, frameOf, produceBatchRequest } from "./wire.ts";
 
 export interface LogClientOptions {
-  readonly caller: Caller;
+  readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly chance: Prng;
   readonly backoff: BackoffSettings;
@@ -54,7 +54,7 @@ const forwardHeader = "tailrace-forward";
 
 export class LogClient implements CommitLog, AsyncDisposable {
   readonly #options: LogClientOptions;
-  readonly #caller: Caller;
+  readonly #caller: RetryingCaller;
   readonly #session = new Session();
   readonly #plain: Producer;
   /** The last append of each producer, for the next one to wait for. */
@@ -186,7 +186,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
     const call = { ...this.#writeCall(options), repeatable: true }; // a second time does nothing
     return this.#caller.call(call, async ({ transport, signal, timeoutMs }) => {
-      const request = { beforeOffset: wholeOf("before", before) };
+      const request = { beforeOffset: uint64Of("before", before) };
       const { lowestOffset } = await createClient(Log, transport).trim(request, {
         ...callOptions(signal, timeoutMs),
         headers: headersOf(options),

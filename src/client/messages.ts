@@ -25,7 +25,7 @@ export function numberOf(value: bigint): number {
  * A number of the caller's as a request carries it. Throws Fault "bad-request" for what no offset, count or time can
  * be: nothing need be sent to know it.
  */
-export function wholeOf(field: string, value: number): bigint {
+export function uint64Of(field: string, value: number): bigint {
   if (Number.isSafeInteger(value) && value >= 0) return BigInt(value);
   throw new Fault("bad-request", {
     message: `${field} must be a whole number from 0 to 2^53 − 1, not ${value}`,
@@ -61,21 +61,21 @@ export function freshnessInit(freshness: Freshness, seen: Offset | undefined): C
   return {
     readMode: modes[mode],
     ...(mode === "session" && seenOffset !== undefined
-      ? { seenOffset: wholeOf("seenOffset", seenOffset) }
+      ? { seenOffset: uint64Of("seenOffset", seenOffset) }
       : {}),
     ...(maxStalenessMs === undefined
       ? {}
-      : { maxStalenessMs: Number(wholeOf("maxStalenessMs", maxStalenessMs)) }),
+      : { maxStalenessMs: Number(uint64Of("maxStalenessMs", maxStalenessMs)) }),
   };
 }
 
 /** Where to start, as a request says it. */
 export function startInit(start: ReadStart): ConsumeInit {
-  if ("offset" in start) return { offset: wholeOf("offset", start.offset) };
-  if ("last" in start) return { start: { case: "last", value: wholeOf("last", start.last) } };
+  if ("offset" in start) return { offset: uint64Of("offset", start.offset) };
+  if ("last" in start) return { start: { case: "last", value: uint64Of("last", start.last) } };
   if ("end" in start) return { start: { case: "fromEnd", value: true } };
   return {
-    start: { case: "fromTimeMs", value: wholeOf("fromTimeMs", Math.max(0, Math.ceil(start.fromTimeMs))) },
+    start: { case: "fromTimeMs", value: uint64Of("fromTimeMs", Math.max(0, Math.ceil(start.fromTimeMs))) },
   };
 }
 

@@ -7,4 +7,4 @@
 export type { SessionSettings } from "./calls/http2-sessions.ts";
 export type { ClientOptions, ClientProtocol, ClientTls } from "./open-client.ts";
 export { openClient } from "./open-client.ts";
-export * from "./shared.ts";
+export * from "./public-api.ts";

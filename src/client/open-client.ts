@@ -15,7 +15,7 @@ import { systemSeed } from "../lib/chance.ts";
 import { crc32 } from "../lib/checksum.ts";
 import { isHostPort } from "../lib/host-port.ts";
 import type { Connection } from "./calls/connections.ts";
-import { defaultSessions, type SessionSettings, Sessions } from "./calls/http2-sessions.ts";
+import { defaultSessionSettings, Http2Sessions, type SessionSettings } from "./calls/http2-sessions.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
 import { messageBytesMax } from "./limits.ts";
 
@@ -73,9 +73,9 @@ function dial(addr: string, options: ClientOptions): Connection {
   const { tls, protocol = "grpc", interceptors = [], sessions } = options;
   const { ca, cert, key } = tls ?? {};
   const baseUrl = `${tls === undefined ? "http" : "https"}://${addr}`;
-  const sessionManager = new Sessions(
+  const sessionManager = new Http2Sessions(
     baseUrl,
-    { ...defaultSessions, ...sessions },
+    { ...defaultSessionSettings, ...sessions },
     {
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),

@@ -14,7 +14,7 @@ import {
 } from "@connectrpc/connect";
 import { connectErrorOf } from "../../src/api/calls/error-mapping.ts";
 import type { CommonOptions } from "../../src/client/client.ts";
-import { type Dial, TailraceClient } from "../../src/client/shared.ts";
+import { type Dial, TailraceClient } from "../../src/client/public-api.ts";
 import { Fault } from "../../src/fault.ts";
 import {
   type ConsumeRequest,

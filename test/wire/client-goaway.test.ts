@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { defaultSessions, Sessions } from "../../src/client/calls/http2-sessions.ts";
+import { defaultSessionSettings, Http2Sessions } from "../../src/client/calls/http2-sessions.ts";
 
 test("a connection that a node closes between two calls is replaced, whenever the next call comes", async (t) => {
   const server = createServer();
@@ -18,7 +18,7 @@ test("a connection that a node closes between two calls is replaced, whenever th
   await once(server, "listening");
   t.after(() => server.close());
   const { port } = server.address() as AddressInfo;
-  const sessions = new Sessions(`http://127.0.0.1:${port}`, defaultSessions, {});
+  const sessions = new Http2Sessions(`http://127.0.0.1:${port}`, defaultSessionSettings, {});
   t.after(() => sessions.abort());
   let answered = 0;
   for (let round = 0; round < 100; round++) {

@@ -10,10 +10,10 @@ import { type GetServersResponse, Log } from "../../gen/log/v1/log_pb.js";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Role } from "../../types.ts";
 import { faultOf, withAddress, withoutConnection } from "./fault-of.ts";
-import type { KnownServer, Picker } from "./node-picker.ts";
+import type { KnownServer, NodePicker } from "./node-picker.ts";
 
-export interface ResolverOptions {
-  readonly picker: Picker;
+export interface ClusterResolverOptions {
+  readonly picker: NodePicker;
   readonly transportTo: (addr: string) => Transport;
   readonly isConnecting: (addr: string) => boolean;
   readonly clock: Clock;
@@ -26,18 +26,18 @@ export interface ResolverOptions {
 
 const roles: readonly string[] = ["leader", "follower", "candidate", "learner"] satisfies Role[];
 
-export class Resolver {
-  readonly #options: ResolverOptions;
+export class ClusterResolver {
+  readonly #options: ClusterResolverOptions;
   #asking: Promise<void> | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #stale = true;
 
-  constructor(options: ResolverOptions) {
+  constructor(options: ClusterResolverOptions) {
     this.#options = options;
   }
 
   /** Something failed: what is known may be wrong. */
-  doubt(): void {
+  markStale(): void {
     this.#stale = true;
   }
 
@@ -45,7 +45,7 @@ export class Resolver {
    * Sees to it that the nodes are known: waits when nothing is known yet, otherwise asks behind the caller's back if
    * the answer is old or in doubt. Throws the fault of the last node asked when none of them answered.
    */
-  async know(): Promise<void> {
+  async ensureKnown(): Promise<void> {
     const { picker, clock, freshMs } = this.#options;
     if (picker.servers.length === 0) return this.refresh();
     const old = clock.monotonicMs() - this.#askedAt > freshMs;

@@ -5,14 +5,14 @@
 import { Fault } from "../../fault.ts";
 
 export class FirstContact {
-  readonly #patienceMs: number;
+  readonly #timeoutMs: number;
   #reached = false;
   #failures = 0;
   #sinceMs = 0;
 
-  /** Gives up after `patienceMs` without a connection. */
-  constructor(patienceMs: number) {
-    this.#patienceMs = patienceMs;
+  /** Gives up after `timeoutMs` without a connection. */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
   }
 
   /** A node answered, well or not. */
@@ -31,7 +31,7 @@ export class FirstContact {
     }
     if (this.#reached) return fault;
     if (this.#failures++ === 0) this.#sinceMs = startedMs;
-    if (this.#failures < addresses || nowMs - this.#sinceMs < this.#patienceMs) return fault;
+    if (this.#failures < addresses || nowMs - this.#sinceMs < this.#timeoutMs) return fault;
     const seconds = Math.round((nowMs - this.#sinceMs) / 1_000);
     return new Fault("unreachable", {
       message: `no node could be reached in ${seconds} s: ${fault.message}`,

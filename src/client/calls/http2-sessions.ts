@@ -19,7 +19,7 @@ export interface SessionSettings {
 }
 
 /** A silent peer is found out within 15 s. */
-export const defaultSessions: SessionSettings = {
+export const defaultSessionSettings: SessionSettings = {
   connectMs: 5_000,
   pingIntervalMs: 10_000,
   pingTimeoutMs: 5_000,
@@ -29,7 +29,7 @@ export const defaultSessions: SessionSettings = {
 const streamWindowBytes = 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
 
-export class Sessions extends Http2SessionManager {
+export class Http2Sessions extends Http2SessionManager {
   readonly #connectMs: number;
   readonly #prepared = new WeakSet<ClientHttp2Session>();
   #isTimed = false;

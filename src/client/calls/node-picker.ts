@@ -25,7 +25,7 @@ interface Rest {
   readonly failures: number;
 }
 
-export class Picker {
+export class NodePicker {
   readonly #seeds: readonly string[];
   #servers: readonly KnownServer[] = [];
   #leader: string | undefined;

@@ -7,8 +7,8 @@
 import { Fault } from "../../fault.ts";
 import type { CommitLog, Freshness, Offset, ReadStart } from "../../types.ts";
 import { signalOf } from "../options.ts";
-import { type LogRecord, recordsOf } from "../produce/batch.ts";
 import { type ReadFrom, readStartOf } from "./read-from.ts";
+import { type LogRecord, recordsOf } from "./record-batch.ts";
 
 export interface ConsumeOptions {
   /** Default: the end, so only what comes from now on. */

@@ -16,14 +16,14 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { BatchSlice, Offset, Tail } from "../../types.ts";
 import { sleep } from "../calls/abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "../calls/backoff.ts";
-import type { Attempt, Caller, CallOptions } from "../calls/caller.ts";
 import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
-import { type ConsumeInit, wholeOf } from "../messages.ts";
-import { type Crc32, checkBatch } from "../produce/batch.ts";
-import { consumeBatches, frameOf } from "../wire.ts";
+import type { Attempt, CallOptions, RetryingCaller } from "../calls/retrying-caller.ts";
+import { type ConsumeInit, uint64Of } from "../messages.ts";
+import { consumeBatches, frameOf } from "../raw-batches.ts";
+import { type Crc32, checkBatch } from "./record-batch.ts";
 
 export interface TailOptions {
-  readonly caller: Caller;
+  readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly chance: Prng;
   readonly backoff: BackoffSettings;
@@ -212,7 +212,7 @@ export class RemoteTail implements Tail {
 
   async #receive({ addr, transport, signal }: Attempt, watch: () => () => void): Promise<void> {
     const { crc32, freshness, caller } = this.#options;
-    const request = { offset: wholeOf("offset", this.#fetched), ...freshness() };
+    const request = { offset: uint64Of("offset", this.#fetched), ...freshness() };
     let unwatch = watch(); // from the start: where nothing is sent, not even headers may come
     try {
       const answer = await transport.stream(consumeBatches, signal, undefined, undefined, once(request));

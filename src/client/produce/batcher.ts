@@ -21,8 +21,8 @@ import { Fault, type FaultKind } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Appended, RecordRun } from "../../types.ts";
 import { afterFailure } from "../calls/fault-of.ts";
-import type { Batch, BatcherSettings, Item, Outcome } from "../consume/batches.ts";
-import type { Stamp } from "../wire.ts";
+import type { Stamp } from "../raw-batches.ts";
+import type { Batch, BatcherSettings, Item, Outcome } from "./batcher-types.ts";
 
 /** One run of several made the whole batch fail: each is tried by itself. */
 const partFaults: readonly FaultKind[] = ["bad-record", "bad-request", "too-large"];
@@ -31,7 +31,7 @@ const partFaults: readonly FaultKind[] = ["bad-record", "bad-request", "too-larg
 const sequenceFaults: readonly FaultKind[] = ["out-of-sequence", "unknown-producer", "sequence-too-old"];
 
 /** Runs travel together when they would give up at about the same time. */
-const patienceMs = 250;
+const joinableMs = 250;
 
 export class Batcher<Ticket> {
   readonly #settings: BatcherSettings;
@@ -95,7 +95,7 @@ export class Batcher<Ticket> {
     }
     const { recordsMax, bytesMax } = this.#settings;
     const tooMuch = this.#openCount + run.count > recordsMax || this.#openBytes + run.bytes.length > bytesMax;
-    const isApart = Math.abs(expiresAt - this.#openExpiresAt) > patienceMs;
+    const isApart = Math.abs(expiresAt - this.#openExpiresAt) > joinableMs;
     if (this.#open.length > 0 && (tooMuch || isApart)) this.#seal();
     if (this.#open.length === 0) {
       this.#openedAt = nowMs;
@@ -120,7 +120,7 @@ export class Batcher<Ticket> {
     this.#expire(nowMs);
     const waiting = this.#live.find(({ state }) => state === "waiting");
     if (waiting !== undefined || this.#gap !== undefined) {
-      if (waiting === undefined || this.#isFlying || waiting.notBefore > nowMs) return undefined;
+      if (waiting === undefined || this.#isAnyInFlight || waiting.notBefore > nowMs) return undefined;
       return this.#send(waiting);
     }
     if (this.#live.length >= this.#settings.inFlightMax || this.#isRecovering) return undefined;
@@ -156,7 +156,7 @@ export class Batcher<Ticket> {
     if (this.#open.length > 0) times.push(this.#openExpiresAt);
     const waiting = this.#live.find(({ state }) => state === "waiting");
     if (waiting !== undefined) {
-      if (!this.#isFlying) times.push(waiting.notBefore);
+      if (!this.#isAnyInFlight) times.push(waiting.notBefore);
     } else if (this.#live.length < inFlightMax && this.#gap === undefined && !this.#isRecovering) {
       if (this.#sealed.length > 0) times.push(Number.NEGATIVE_INFINITY);
       else if (this.#open.length > 0) times.push(this.#lingersUntil());
@@ -195,19 +195,19 @@ export class Batcher<Ticket> {
     // What the server makes of a sequence is certain: it speaks of what earlier attempts may have written.
     if (kind === "producer-fenced") this.fail(fault);
     else if (!sequenceFaults.includes(kind)) {
-      if (written === "unknown") batch.inLimbo = true;
+      if (written === "unknown") batch.isUncertain = true;
       else this.#refused(batch, fault);
-    } else if (!batch.wasAlone || batch !== this.#live[0])
+    } else if (!batch.wasSentAlone || batch !== this.#live[0])
       batch.notBefore = 0; // it overtook one before it
     else if (kind === "sequence-too-old") this.#drop(batch, fault);
-    else if (batch.inLimbo || batch.attempts > 8) this.#drop(batch, fault);
+    else if (batch.isUncertain || batch.attempts > 8) this.#drop(batch, fault);
     // The server has forgotten this producer, or knows another history of it: begin anew in a new epoch.
     else this.#openGap(batch.stamp!.sequence, true, kind === "unknown-producer");
   }
 
   #refused(batch: Batch<Ticket>, fault: Fault): void {
     if (fault.retry) return;
-    const isPart = batch.items.length > 1 && !batch.inLimbo && partFaults.includes(fault.kind);
+    const isPart = batch.items.length > 1 && !batch.isUncertain && partFaults.includes(fault.kind);
     if (isPart) this.#split(batch);
     else this.#drop(batch, fault);
   }
@@ -216,7 +216,7 @@ export class Batcher<Ticket> {
   fail(fault: Fault): void {
     this.#failure = fault;
     for (const batch of this.#live) {
-      this.#settleFault(batch, fault, batch.inLimbo || batch.state === "flying");
+      this.#settleFault(batch, fault, batch.isUncertain || batch.state === "in-flight");
     }
     this.#live = [];
     if (this.#open.length > 0) this.#seal();
@@ -235,8 +235,8 @@ export class Batcher<Ticket> {
     return outcomes;
   }
 
-  get #isFlying(): boolean {
-    return this.#live.some(({ state }) => state === "flying");
+  get #isAnyInFlight(): boolean {
+    return this.#live.some(({ state }) => state === "in-flight");
   }
 
   /** One is tried again: what is new waits for how it ends. */
@@ -270,12 +270,12 @@ export class Batcher<Ticket> {
       attempts: 0,
       lastFault: undefined,
     } as const;
-    return { items, bytes, count, expiresAt, ...untried, inLimbo: false, wasAlone: false };
+    return { items, bytes, count, expiresAt, ...untried, isUncertain: false, wasSentAlone: false };
   }
 
   #send(batch: Batch<Ticket>): Batch<Ticket> {
-    batch.wasAlone = !this.#isFlying;
-    batch.state = "flying";
+    batch.wasSentAlone = !this.#isAnyInFlight;
+    batch.state = "in-flight";
     batch.attempts++;
     return batch;
   }
@@ -309,7 +309,7 @@ export class Batcher<Ticket> {
   }
 
   #drop(batch: Batch<Ticket>, fault: Fault): void {
-    const isUnknown = batch.inLimbo || fault.written === "unknown";
+    const isUnknown = batch.isUncertain || fault.written === "unknown";
     this.#remove(batch);
     this.#settleFault(batch, fault, isUnknown, false);
     if (batch.stamp !== undefined) this.#openGap(batch.stamp.sequence, isUnknown, !isUnknown);
@@ -331,15 +331,15 @@ export class Batcher<Ticket> {
    */
   #closeGap(): void {
     const gap = this.#gap;
-    if (gap === undefined || this.#isFlying) return;
+    if (gap === undefined || this.#isAnyInFlight) return;
     const first = this.#live[0];
     if (first !== undefined && first.stamp!.sequence < gap.sequence) return;
     this.#gap = undefined;
     let fence = gap.fence;
     for (const batch of [...this.#live]) {
-      if (!batch.inLimbo) continue;
+      if (!batch.isUncertain) continue;
       fence = true;
-      if (gap.isCertain) batch.inLimbo = false;
+      if (gap.isCertain) batch.isUncertain = false;
       else {
         this.#remove(batch);
         this.#settleFault(batch, new Fault("unknown"), true, false);

@@ -10,11 +10,11 @@ import { Fault } from "../../fault.ts";
 import { Log, type ProduceRequest, ProduceRequestSchema } from "../../gen/log/v1/log_pb.js";
 import type { Appended } from "../../types.ts";
 import { anySignal, canceled, reasonOf } from "../calls/abortable-wait.ts";
-import type { Caller } from "../calls/caller.ts";
 import { faultOf } from "../calls/fault-of.ts";
-import { encodeRun } from "../consume/record.ts";
+import type { RetryingCaller } from "../calls/retrying-caller.ts";
 import { numberOf } from "../messages.ts";
 import { optionsOf, signalOf } from "../options.ts";
+import { encodeRun } from "../record-codec.ts";
 import type { BytesLike, NewRecord } from "./new-record.ts";
 
 export interface ProduceStreamOptions {
@@ -28,7 +28,7 @@ export interface ProduceStreamOptions {
  * the fact `acked`: that many were appended; of those sent behind it nothing is known, so it says unknown when any was.
  */
 export async function* produceStream(
-  caller: Caller,
+  caller: RetryingCaller,
   records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
   given: ProduceStreamOptions = {},
 ): AsyncGenerator<Appended, void, undefined> {
@@ -63,7 +63,7 @@ export async function* produceStream(
     }
   };
   try {
-    await caller.resolver.know().catch(() => undefined); // without it the first seed will do: nodes forward
+    await caller.resolver.ensureKnown().catch(() => undefined); // without it the first seed will do: nodes forward
     const transport = caller.transportTo(caller.picker.leader ?? caller.picker.addresses[0]!);
     const answers = createClient(Log, transport).produceStream(
       requests(),
@@ -79,7 +79,7 @@ export async function* produceStream(
     if (badInput !== undefined && !(badInput.reason instanceof Fault) && sent === acked)
       throw badInput.reason;
     const fault = aborted ?? faultOf(badInput?.reason ?? reason);
-    caller.resolver.doubt();
+    caller.resolver.markStale();
     const { kind, message, facts } = fault;
     // What the caller caused says nothing about the records under way; an answer of a node is about the first of them.
     const isCertain =

@@ -11,20 +11,20 @@ import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Appended, RecordRun } from "../../types.ts";
 import { checkDeadline } from "../calls/abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "../calls/backoff.ts";
-import type { Caller } from "../calls/caller.ts";
 import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
-import type { Batch, BatcherSettings } from "../consume/batches.ts";
-import { encodeRun } from "../consume/record.ts";
+import type { RetryingCaller } from "../calls/retrying-caller.ts";
 import { runBytesMax } from "../limits.ts";
 import { appendedOf } from "../messages.ts";
 import { optionsOf, signalOf } from "../options.ts";
-import { produceBatchRequest } from "../wire.ts";
+import { produceBatchRequest } from "../raw-batches.ts";
+import { encodeRun } from "../record-codec.ts";
 import { Batcher } from "./batcher.ts";
+import type { Batch, BatcherSettings } from "./batcher-types.ts";
+import { copyBytes } from "./byte-allocator.ts";
 import type { BytesLike, NewRecord } from "./new-record.ts";
-import { copyBytes } from "./slab-allocator.ts";
 
 export interface ProducerOptions {
-  readonly caller: Caller;
+  readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly chance: Prng;
   readonly backoff: BackoffSettings;

@@ -12,7 +12,7 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { Sessions } from "../../../src/client/calls/http2-sessions.ts";
+import { Http2Sessions } from "../../../src/client/calls/http2-sessions.ts";
 import { type ClientTls, openClient, type TailraceClient } from "../../../src/client/mod.ts";
 
 export type Protocol = "grpc" | "grpc-web" | "connect" | "json";
@@ -40,7 +40,7 @@ export class Doors implements Disposable {
   readonly #tls: ClientTls | undefined;
   readonly #transports = new Map<string, Transport>();
   readonly #agent: Agent;
-  readonly #sessions: Sessions[] = [];
+  readonly #sessions: Http2Sessions[] = [];
 
   constructor(tls?: ClientTls) {
     this.#tls = tls;
@@ -123,7 +123,7 @@ export class Doors implements Disposable {
 
   #transportTo(addr: string, protocol: Protocol): Transport {
     const baseUrl = `${this.#tls === undefined ? "http" : "https"}://${addr}`;
-    const sessionManager = new Sessions(baseUrl, sessions, this.#tls ?? {});
+    const sessionManager = new Http2Sessions(baseUrl, sessions, this.#tls ?? {});
     this.#sessions.push(sessionManager);
     const options = { baseUrl, sessionManager };
     if (protocol === "grpc") return createGrpcTransport(options);

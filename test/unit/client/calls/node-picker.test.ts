@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type KnownServer, Picker } from "../../../../src/client/calls/node-picker.ts";
+import { type KnownServer, NodePicker } from "../../../../src/client/calls/node-picker.ts";
 import { Fault } from "../../../../src/fault.ts";
 import type { Role } from "../../../../src/types.ts";
 
@@ -12,30 +12,30 @@ const server = (addr: string, role: Role, term = 1): KnownServer => ({
   term,
 });
 const three = [server("a:1", "leader"), server("b:1", "follower"), server("c:1", "follower")];
-const picks = (picker: Picker, purpose: "append" | "read", times: number, nowMs = 0): string[] =>
+const picks = (picker: NodePicker, purpose: "append" | "read", times: number, nowMs = 0): string[] =>
   Array.from({ length: times }, () => picker.pick(purpose, nowMs));
 
 test("picker: no subconn available", () => {
   assert.throws(
-    () => new Picker([]).pick("append", 0),
+    () => new NodePicker([]).pick("append", 0),
     (reason) => reason instanceof Fault && reason.kind === "unavailable" && reason.written === "no",
   );
 });
 
 test("picker: produces to leader", () => {
-  const picker = new Picker(["b:1"]);
+  const picker = new NodePicker(["b:1"]);
   picker.update(three);
   assert.deepEqual(picks(picker, "append", 5), Array(5).fill("a:1"));
 });
 
 test("picker: consumes from followers", () => {
-  const picker = new Picker(["a:1"]);
+  const picker = new NodePicker(["a:1"]);
   picker.update(three);
   assert.deepEqual(picks(picker, "read", 4), ["b:1", "c:1", "b:1", "c:1"]);
 });
 
 test("a leader alone serves reads too, and learners only when there is nobody else", () => {
-  const picker = new Picker(["a:1"]);
+  const picker = new NodePicker(["a:1"]);
   picker.update([server("a:1", "leader"), server("l:1", "learner")]);
   assert.deepEqual(picks(picker, "read", 3), ["a:1", "a:1", "a:1"]);
   picker.failed("a:1", 10);
@@ -43,12 +43,12 @@ test("a leader alone serves reads too, and learners only when there is nobody el
 });
 
 test("before anything is known the seeds are tried in turn", () => {
-  const picker = new Picker(["a:1", "b:1"]);
+  const picker = new NodePicker(["a:1", "b:1"]);
   assert.deepEqual(picks(picker, "append", 3), ["a:1", "b:1", "a:1"]);
 });
 
 test("a node that failed rests until its time; an append goes elsewhere meanwhile, for nodes forward", () => {
-  const picker = new Picker(["a:1"]);
+  const picker = new NodePicker(["a:1"]);
   picker.update(three);
   picker.failed("a:1", 100);
   assert.deepEqual(new Set(picks(picker, "append", 4, 99)), new Set(["b:1", "c:1"]));
@@ -60,7 +60,7 @@ test("a node that failed rests until its time; an append goes elsewhere meanwhil
 });
 
 test("when all rest the one that wakes first is tried, and the seeds are not forgotten", () => {
-  const picker = new Picker(["seed:1"]);
+  const picker = new NodePicker(["seed:1"]);
   picker.update(three);
   for (const [addr, untilMs] of [
     ["a:1", 50],
@@ -74,7 +74,7 @@ test("when all rest the one that wakes first is tried, and the seeds are not for
 });
 
 test("a node of the past does not unseat a newer leader, unless that one fails", () => {
-  const picker = new Picker(["a:1"]);
+  const picker = new NodePicker(["a:1"]);
   picker.update([server("a:1", "follower", 5), server("b:1", "leader", 5)]);
   picker.update([server("a:1", "leader", 4), server("b:1", "follower", 4)]);
   assert.equal(picker.leader, "b:1");
@@ -84,7 +84,7 @@ test("a node of the past does not unseat a newer leader, unless that one fails",
 });
 
 test("a node that names the leader is believed", () => {
-  const picker = new Picker(["a:1"]);
+  const picker = new NodePicker(["a:1"]);
   picker.update(three);
   picker.setLeader("c:1", "10.0.0.3:1");
   assert.equal(picker.pick("append", 0), "c:1", "by its name, at the address that the servers told");

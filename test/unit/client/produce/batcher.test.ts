@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Batch, BatcherSettings, Outcome } from "../../../../src/client/consume/batches.ts";
-import { encodeRun } from "../../../../src/client/consume/record.ts";
 import { Batcher } from "../../../../src/client/produce/batcher.ts";
+import type { Batch, BatcherSettings, Outcome } from "../../../../src/client/produce/batcher-types.ts";
+import { encodeRun } from "../../../../src/client/record-codec.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { type Prng, prng } from "../../../../src/lib/prng.ts";
 import { defaultSettings } from "../../../../src/log/mod.ts";

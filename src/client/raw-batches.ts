@@ -3,7 +3,7 @@
  *
  * A run is the very bytes of ProduceBatchRequest.records: it goes out as one field that protobuf-es does not look
  * into. A RecordBatch comes in as a message without known fields, whose bytes are put together again as the frame
- * that lies on disk; its CRC (batch.ts) says whether that is so.
+ * that lies on disk; its CRC consume/record-batch.ts says whether that is so.
  *
  * Never: looks inside a record.
  */
@@ -21,7 +21,7 @@ import { assert } from "../lib/assert.ts";
 import { varintBytes, writeVarint } from "../lib/bytes.ts";
 import { envelopeBytes, writeEnvelopeHead } from "../lib/envelope.ts";
 import type { AppendOptions, RecordRun } from "../types.ts";
-import { wholeOf } from "./messages.ts";
+import { uint64Of } from "./messages.ts";
 
 /** ConsumeBatches, its answers unread. */
 export const consumeBatches: DescMethodServerStreaming<typeof ConsumeRequestSchema, typeof EmptySchema> = {
@@ -43,7 +43,7 @@ export function produceBatchRequest(
   assert(run.count > 0 && run.bytes[0] === recordsTag, "a run of records");
   const init: MessageInitShape<typeof ProduceBatchRequestSchema> = {};
   if (stamp !== undefined) init.producer = producerOf(stamp);
-  if (expectedOffset !== undefined) init.expectedOffset = wholeOf("expectedOffset", expectedOffset);
+  if (expectedOffset !== undefined) init.expectedOffset = uint64Of("expectedOffset", expectedOffset);
   const request = create(ProduceBatchRequestSchema, init);
   request.$unknown = [{ ...recordsField, data: run.bytes.subarray(1) }];
   return request;
@@ -52,7 +52,7 @@ export function produceBatchRequest(
 const producerOf = ({ id, epoch, sequence }: Stamp): MessageInitShape<typeof ProducerSchema> => ({
   id,
   epoch,
-  sequence: wholeOf("sequence", sequence),
+  sequence: uint64Of("sequence", sequence),
 });
 
 /** The frame of a RecordBatch: its gRPC prefix and its bytes, copied so that whoever keeps it keeps only it. */

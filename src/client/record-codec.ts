@@ -3,11 +3,11 @@
  *
  * Never: copies a value when decoding, checks what a node has checked.
  */
-import { Fault } from "../../fault.ts";
-import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
-import type { RecordRun } from "../../types.ts";
-import { type BytesLike, type NewRecord, type RecordBytes, recordBytesOf } from "../produce/new-record.ts";
-import { takeBytes } from "../produce/slab-allocator.ts";
+import { Fault } from "../fault.ts";
+import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
+import type { RecordRun } from "../types.ts";
+import { allocateBytes } from "./produce/byte-allocator.ts";
+import { type BytesLike, type NewRecord, type RecordBytes, recordBytesOf } from "./produce/new-record.ts";
 
 export interface RecordHeader {
   readonly key: string;
@@ -46,7 +46,7 @@ export function encodeRun(records: readonly (NewRecord | BytesLike)[]): RecordRu
   const bodies = records.map(bodyOf);
   let total = 0;
   for (const { length } of bodies) total += 1 + varintBytes(length) + length;
-  const bytes = takeBytes(total);
+  const bytes = allocateBytes(total);
   let at = 0;
   for (const body of bodies) {
     bytes[at] = tag.record;

@@ -14,7 +14,7 @@ import type { Prng } from "../../lib/prng.ts";
 import { type Clock, timeoutMsMax } from "../../lib/time/clock.ts";
 import { anySignal, canceled, reasonOf, sleep, within } from "./abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "./backoff.ts";
-import { Resolver } from "./cluster-resolver.ts";
+import { ClusterResolver } from "./cluster-resolver.ts";
 import { Connections, type Dial } from "./connections.ts";
 import {
   afterFailure,
@@ -25,9 +25,9 @@ import {
   withoutConnection,
 } from "./fault-of.ts";
 import { FirstContact } from "./first-contact.ts";
-import { Picker, type Purpose } from "./node-picker.ts";
+import { NodePicker, type Purpose } from "./node-picker.ts";
 
-export interface CallerOptions {
+export interface RetryingCallerOptions {
   readonly seeds: readonly string[];
   readonly dial: Dial;
   readonly clock: Clock;
@@ -88,20 +88,20 @@ const final: readonly FaultKind[] = [
 /** A damaged answer may be the node's or the network's; this often it is tried elsewhere. */
 const damagedMax = 3;
 
-export class Caller implements Disposable {
-  readonly picker: Picker;
-  readonly resolver: Resolver;
-  readonly #options: CallerOptions;
+export class RetryingCaller implements Disposable {
+  readonly picker: NodePicker;
+  readonly resolver: ClusterResolver;
+  readonly #options: RetryingCallerOptions;
   readonly #connections: Connections;
   readonly #closing = new AbortController();
   readonly #firstContact: FirstContact;
 
-  constructor(options: CallerOptions) {
+  constructor(options: RetryingCallerOptions) {
     this.#options = options;
     this.#connections = new Connections(options.dial);
     this.#firstContact = new FirstContact(options.firstContactMs);
-    this.picker = new Picker(options.seeds);
-    this.resolver = new Resolver({
+    this.picker = new NodePicker(options.seeds);
+    this.resolver = new ClusterResolver({
       picker: this.picker,
       transportTo: (addr) => this.#connections.to(addr),
       isConnecting: (addr) => this.#connections.isConnecting(addr),
@@ -207,13 +207,13 @@ export class Caller implements Disposable {
     avoid?.add(addr);
     if (fault.kind === "not-leader") {
       this.picker.setLeader(fault.facts.leader, fault.facts.address);
-      this.resolver.doubt();
+      this.resolver.markStale();
       return;
     }
     if (!nodeFaults.includes(fault.kind)) return;
     const restMs = backoffMs(backoff, this.picker.failuresOf(addr) + 1, chance, retryDelayOf(fault));
     this.picker.failed(addr, clock.monotonicMs() + restMs);
-    this.resolver.doubt();
+    this.resolver.markStale();
   }
 
   /**
@@ -223,7 +223,7 @@ export class Caller implements Disposable {
   async #discover(options: CallOptions, leftMs: number): Promise<void> {
     const { clock } = this.#options;
     try {
-      await within(clock, this.resolver.know(), leftMs, anySignal(this.closing, options.signal));
+      await within(clock, this.resolver.ensureKnown(), leftMs, anySignal(this.closing, options.signal));
     } catch (reason) {
       this.#checkOpen(options.signal);
       const fault = faultOf(reason, "read");

@@ -11,7 +11,7 @@ import { Fault } from "../../fault.ts";
 import { delimitedEnd, readU32be, readU32le, readU64le, varintEnd } from "../../lib/bytes.ts";
 import { envelopeBytes } from "../../lib/envelope.ts";
 import type { BatchSlice, Offset, Term } from "../../types.ts";
-import { decodeRecord, type RecordParts } from "../consume/record.ts";
+import { decodeRecord, type RecordParts } from "../record-codec.ts";
 
 /** `crc32` of `bytes[start … end)`, going on from `before`. Node has a faster one than a browser. */
 export type Crc32 = (bytes: Uint8Array, start: number, end: number, before?: number) => number;

@@ -14,7 +14,7 @@ let slab = new Uint8Array(0);
 let used = 0;
 
 /** Zeroed bytes that no other caller has. */
-export function takeBytes(length: number): Uint8Array {
+export function allocateBytes(length: number): Uint8Array {
   assert(Number.isSafeInteger(length) && length >= 0, "a number of bytes");
   if (length > pieceBytesMax) return new Uint8Array(length);
   if (used + length > slab.length) {
@@ -27,7 +27,7 @@ export function takeBytes(length: number): Uint8Array {
 
 /** A copy that nobody else has. */
 export function copyBytes(bytes: Uint8Array): Uint8Array {
-  const copy = takeBytes(bytes.length);
+  const copy = allocateBytes(bytes.length);
   copy.set(bytes);
   return copy;
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodeRun, type NewRecord, recordsOf } from "../../../../src/client/mod.ts";
-import { batchKind, encodeRun as encodeByLog, encodeFrame, walkRecords } from "../../../../src/log/mod.ts";
+import { encodeRun, type NewRecord, recordsOf } from "../../../src/client/mod.ts";
+import { batchKind, encodeRun as encodeByLog, encodeFrame, walkRecords } from "../../../src/log/mod.ts";
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 const header = fc.record({ key: fc.string({ unit: "grapheme", maxLength: 20 }), value: bytes });

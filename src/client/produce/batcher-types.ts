@@ -5,7 +5,7 @@
  */
 import type { Fault } from "../../fault.ts";
 import type { Appended, RecordRun } from "../../types.ts";
-import type { Stamp } from "../wire.ts";
+import type { Stamp } from "../raw-batches.ts";
 
 export interface BatcherSettings {
   /** A batch has at most so many records and bytes, a run that is larger by itself excepted. */
@@ -35,11 +35,11 @@ export interface Batch<Ticket> {
   /** When its last attempt must be over. */
   readonly expiresAt: number;
   stamp: Stamp | undefined;
-  state: "flying" | "waiting";
+  state: "in-flight" | "waiting";
   notBefore: number;
-  inLimbo: boolean;
+  isUncertain: boolean;
   /** Nothing else flew when it was sent. */
-  wasAlone: boolean;
+  wasSentAlone: boolean;
   attempts: number;
   /** Of the last attempt. */
   lastFault: Fault | undefined;
