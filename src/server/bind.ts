@@ -1,8 +1,6 @@
 /**
- * Takes a port. Port 0 is one that is free for TCP and UDP alike, since gossip shares the number; for the same reason
- * a port of one's own choice may have to be free for UDP as well.
- *
- * Never: accepts a connection.
+ * Binds a server to its port. Gossip uses UDP with the same port number, so port 0 picks one that is free for TCP and UDP,
+ * and a given port may be required to be free for UDP too.
  */
 import { createSocket } from "node:dgram";
 import { type AddressInfo, createServer, isIPv6, type Server } from "node:net";
@@ -12,19 +10,19 @@ import { type Address, printAddress } from "../lib/value-kind.ts";
 const attemptsMax = 32;
 
 /**
- * Listens at `address`; answers where. Throws Fault "config" in one sentence when the port cannot be had, for UDP too
- * with `udp`.
+ * Listens at `address` and returns it with the port that was picked. With `udp` the port must be free for UDP too.
+ * @throws Fault "config" if it is not available
  */
 export async function bind(server: Server, address: Address, udp = false): Promise<Address> {
   for (let attempt = 1; ; attempt++) {
     await listen(server, address);
     const { port } = server.address() as AddressInfo;
-    const chosen = address.port !== 0;
-    if ((chosen && !udp) || (await isFreeForUdp(address.host, port))) return { host: address.host, port };
+    const isGiven = address.port !== 0;
+    if ((isGiven && !udp) || (await isFreeForUdp(address.host, port))) return { host: address.host, port };
     await new Promise<void>((resolve) => server.close(() => resolve()));
-    if (chosen) {
+    if (isGiven) {
       throw new Fault("config", {
-        message: `${printAddress(address)} is in use for UDP, which gossip needs; --gossip-addr takes another`,
+        message: `${printAddress(address)} is in use for UDP, which gossip needs; set another one with --gossip-addr`,
       });
     }
     if (attempt === attemptsMax) {
@@ -40,7 +38,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "has a host name that does not resolve",
 };
 
-/** Why an address cannot be listened on, in words that follow it. */
+/** Why an address is not available, as a phrase that follows the address. */
 export const listenFailure = (cause: unknown): string => {
   const code = (cause as NodeJS.ErrnoException).code ?? "error";
   return reasons[code] ?? `cannot be listened on (${code})`;
@@ -62,7 +60,10 @@ function listen(server: Server, address: Address): Promise<void> {
   });
 }
 
-/** Could this address be had for both TCP and UDP just now? Throws Fault "config" when not. Keeps nothing. */
+/**
+ * Checks that the address is free for TCP and UDP now, and releases it again.
+ * @throws Fault "config" if it is not
+ */
 export async function checkFree(address: Address): Promise<void> {
   const server = createServer();
   await bind(server, address, true);

@@ -1,8 +1,6 @@
 /**
- * Where the ops port listens: `--ops-addr`, or loopback at the main port + 1000.
- *
- * The default is only a convenience, so a node whose default is taken, for example a second one on this machine, takes
- * a free port instead of refusing to start. The ready line names it.
+ * Opens the ops port at `--ops-addr`, or on loopback at the main port + 1000. If that default is in use, for example by a
+ * second node on this machine, a free port is used. The ready line names it.
  */
 import { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
@@ -11,16 +9,15 @@ import { type OpsOptions, OpsServer } from "./ops-server.ts";
 
 const portMax = 65_535;
 
-/** The default ops port beside a main port. Port 0, which picks a free one, has a free one beside it. */
+/** The default ops port for a main port. For port 0, which picks a free one, it is 0. */
 export function opsPortBeside(port: number): number {
   if (port === 0) return 0;
   return port + 1_000 > portMax ? port - 1_000 : port + 1_000;
 }
 
 /**
- * Opens the ops port at `given`, or at its default beside `mainPort` as it was configured.
- *
- * @throws Fault "config" when `given` cannot be had
+ * Opens the ops port at `given`, or at the default for `mainPort`, the configured port.
+ * @throws Fault "config" if `given` is not available
  */
 export async function openOps(
   given: Address | undefined,
@@ -36,7 +33,7 @@ export async function openOps(
     const ops = await OpsServer.open({ ...options, port: 0 });
     options.log.warn(
       { port, addr: ops.address },
-      "the default ops port is taken, another one is used; --ops-addr sets it",
+      "the default ops port is in use, another one is used; --ops-addr sets it",
     );
     return ops;
   }

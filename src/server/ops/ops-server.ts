@@ -1,13 +1,12 @@
 /**
- * The ops port: probes and metrics over plain HTTP, apart from the one port because whoever asks (a kubelet,
- * Prometheus) has no client certificate. On loopback unless told otherwise; it shows nothing secret and changes nothing.
+ * The ops port: probes and metrics over plain HTTP. It is separate from the one port because its clients, such as a
+ * kubelet or Prometheus, have no client certificate. It listens on loopback by default, shows nothing secret and changes
+ * nothing.
  *
  *   GET /livez, /healthz   200 while the event loop turns
- *   GET /readyz            200 when every check passes, else 503; ?verbose lists them
+ *   GET /readyz            200 if every check passes, else 503; ?verbose lists all checks
  *   GET /metrics           Prometheus text
  *   GET /version           JSON
- *
- * Never: waits for a check longer than its limit, keeps a connection busy after close.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -15,72 +14,70 @@ import type { AddressInfo, Socket } from "node:net";
 import { isKnownHost } from "../../api/mod.ts";
 import { Fault } from "../../fault.ts";
 import { type Logger, noLogger } from "../../lib/telemetry.ts";
-import { type Clock, systemClock, within } from "../../lib/time/clock.ts";
+import { type Clock, systemClock } from "../../lib/time/clock.ts";
 import { isLoopback, printAddress } from "../../lib/value-kind.ts";
 import { listenFailure } from "../bind.ts";
-
-/** One thing that must hold for the node to be sent traffic. */
-export interface ReadinessCheck {
-  /** One word or a few, `leader`, `certificates`: shown by ?verbose. */
-  readonly name: string;
-  /** True, or the reason why not. What it throws is a reason too. */
-  readonly check: () => true | string | Promise<true | string>;
-  /** What else there is to know, while it holds. A function is asked each time; undefined is no note. */
-  readonly note?: string | (() => string | undefined);
-}
+import {
+  briefText,
+  type CheckResult,
+  isReady,
+  type ReadinessCheck,
+  ReadinessChecks,
+  verboseText,
+} from "./readiness.ts";
 
 export interface OpsOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** 0 picks a free one. */
   readonly port: number;
+  /** Returns the metrics as Prometheus text. */
   readonly prometheus: () => Promise<string>;
   readonly version: Readonly<Record<string, string>>;
   readonly log?: Logger;
   readonly clock?: Clock;
-  /** Default 1,000. */
+  /** How long a readiness check may take, milliseconds. Default 1,000. */
   readonly checkMs?: number;
-  /** Connections at once. Default 100. */
+  /** Concurrent connections. Default 100. */
   readonly connectionsMax?: number;
-  /** Names by which the port may be called on loopback, besides localhost and addresses. Default none. */
+  /** Host names that are accepted on loopback besides localhost and addresses. Default none. */
   readonly hosts?: readonly string[];
 }
 
-export interface CheckResult {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly reason?: string;
-  readonly note?: string;
-}
-
-/** Requests that a client may send ahead of their answers. */
+/** Requests of one connection that may wait for their responses. */
 const waitingMax = 16;
+/** Time limits of a request and of its headers, milliseconds. */
+const requestMs = 10_000;
+const headersMs = 5_000;
 
 export class OpsServer {
   readonly #options: OpsOptions;
-  readonly #clock: Clock;
   readonly #server: Server;
-  readonly #checks = new Map<string, ReadinessCheck>();
-  /** Requests of a connection that are not answered. */
+  readonly #checks: ReadinessChecks;
+  /** Socket → its requests without a response. */
   readonly #waiting = new WeakMap<Socket, number>();
+  /** The metrics that are being collected. */
   #scrape: Promise<string> | undefined;
-  #draining = false;
 
   private constructor(options: OpsOptions) {
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
-    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
-      if (!this.#admit(request.socket, response)) return;
-      this.#answer(request, response).catch((err: unknown) => {
-        (options.log ?? noLogger).error({ err, url: request.url }, "ops request failed");
-        if (!response.headersSent) response.statusCode = 500;
-        response.end("internal error\n");
-      });
-    });
-    this.#server.maxConnections = options.connectionsMax ?? 100;
+    const { clock = systemClock, checkMs = 1_000, connectionsMax = 100 } = options;
+    this.#checks = new ReadinessChecks({ clock, checkMs });
+    this.#server = createServer(
+      { requestTimeout: requestMs, headersTimeout: headersMs },
+      (request, response) => {
+        if (!this.#admit(request.socket, response)) return;
+        this.#respond(request, response).catch((err: unknown) => {
+          (options.log ?? noLogger).error({ err, url: request.url }, "ops request failed");
+          if (!response.headersSent) response.statusCode = 500;
+          response.end("internal error\n");
+        });
+      },
+    );
+    this.#server.maxConnections = connectionsMax;
   }
 
-  /** Listens. Throws Fault "config" when the address cannot be had. */
+  /** @throws Fault "config" if the address is not available */
   static async open(options: OpsOptions): Promise<OpsServer> {
     const ops = new OpsServer(options);
     const { host = "127.0.0.1", port } = options;
@@ -94,47 +91,28 @@ export class OpsServer {
     return ops;
   }
 
-  /** As `host:port`, the port that was picked. */
+  /** The address as `host:port`, with the port that was picked. */
   get address(): string {
     const { address, port, family } = this.#server.address() as AddressInfo;
     return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
   }
 
-  /** Adds to what readiness means; the answer takes it out again. A name stands once. */
+  /** Adds a readiness check, or replaces the one with the same name. The returned function removes it. */
   addCheck(check: ReadinessCheck): () => void {
-    this.#checks.set(check.name, check);
-    return () => {
-      if (this.#checks.get(check.name) === check) this.#checks.delete(check.name);
-    };
+    return this.#checks.add(check);
   }
 
-  /** From now on not ready, whatever the checks say: the node is going. */
+  /** The node shuts down: it is not ready from now on. */
   drain(): void {
-    this.#draining = true;
+    this.#checks.drain();
   }
 
-  /** Runs every check. */
-  async readiness(): Promise<CheckResult[]> {
-    const draining: CheckResult[] = this.#draining
-      ? [{ name: "running", ok: false, reason: "the node is shutting down" }]
-      : [{ name: "running", ok: true }];
-    return [...draining, ...(await Promise.all([...this.#checks.values()].map((check) => this.#run(check))))];
+  /** Runs all readiness checks. */
+  readiness(): Promise<CheckResult[]> {
+    return this.#checks.results();
   }
 
-  async #run({ name, check, note }: ReadinessCheck): Promise<CheckResult> {
-    const limitMs = this.#options.checkMs ?? 1_000;
-    try {
-      const result = await within(this.#clock, Promise.resolve(check()), limitMs);
-      if (result === "late") return { name, ok: false, reason: `no answer within ${limitMs} ms` };
-      if (result !== true) return { name, ok: false, reason: result };
-      const said = typeof note === "function" ? note() : note;
-      return said === undefined ? { name, ok: true } : { name, ok: true, note: said };
-    } catch (error) {
-      return { name, ok: false, reason: error instanceof Error ? error.message : String(error) };
-    }
-  }
-
-  /** Ends a connection that asks on and on without reading an answer: each may be a page of metrics. */
+  /** Disconnects a client that sends requests without reading responses: each may be a page of metrics. */
   #admit(socket: Socket, response: ServerResponse): boolean {
     const waiting = (this.#waiting.get(socket) ?? 0) + 1;
     this.#waiting.set(socket, waiting);
@@ -144,30 +122,31 @@ export class OpsServer {
   }
 
   /**
-   * On loopback only pages of this machine's own browsers can come from afar, by a name that was made to point here
-   * (DNS rebinding). Elsewhere probes and scrapers use the names of their own network.
+   * Refuses unknown host names on loopback, where they come from DNS rebinding in a browser of this machine. On other
+   * addresses, probes and scrapers use the names of their network.
    */
   #isKnown(authority: string | undefined): boolean {
     const { host = "127.0.0.1", hosts = [] } = this.#options;
     return !isLoopback(host) || authority === undefined || isKnownHost(authority, { hosts, origins: [] });
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [pathname = "/", query = ""] = (request.url ?? "/").split("?", 2);
-    const searchParams = new URLSearchParams(query);
+  async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.setHeader("cache-control", "no-store");
     response.setHeader("x-content-type-options", "nosniff");
     response.setHeader("content-type", "text/plain; charset=utf-8");
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.writeHead(405, { allow: "GET, HEAD" }).end("only GET and HEAD\n");
-      return;
-    }
-    if (!this.#isKnown(request.headers.host)) {
+    } else if (this.#isKnown(request.headers.host)) {
+      const [pathname = "/", query = ""] = (request.url ?? "/").split("?", 2);
+      await this.#route(pathname, new URLSearchParams(query), response);
+    } else {
       response
         .writeHead(403)
-        .end("this server is not called that; use localhost or an address, or --allow-hosts\n");
-      return;
+        .end("unknown host name; use localhost or an address, or add the name to --allow-hosts\n");
     }
+  }
+
+  async #route(pathname: string, query: URLSearchParams, response: ServerResponse): Promise<void> {
     switch (pathname) {
       case "/livez":
       case "/healthz":
@@ -175,13 +154,12 @@ export class OpsServer {
         return;
       case "/readyz": {
         const results = await this.readiness();
-        const ready = results.every(({ ok }) => ok);
-        response.statusCode = ready ? 200 : 503;
-        response.end(searchParams.has("verbose") ? verbose(results, ready) : brief(results, ready));
+        response.statusCode = isReady(results) ? 200 : 503;
+        response.end(query.has("verbose") ? verboseText(results) : briefText(results));
         return;
       }
       case "/metrics":
-        // Scrapers that meet share one look.
+        // Scrapes at the same time share one collection.
         this.#scrape ??= this.#options.prometheus().finally(() => {
           this.#scrape = undefined;
         });
@@ -198,24 +176,10 @@ export class OpsServer {
     }
   }
 
-  /** Stops listening and ends what is open. */
+  /** Stops listening and ends open connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
     await closed;
   }
 }
-
-/** Ready: `ok`, and what is to be known besides; else what fails. */
-const brief = (results: readonly CheckResult[], ready: boolean): string =>
-  [
-    ...(ready ? ["ok"] : []),
-    ...results.filter(({ ok, note }) => !ok || (ready && note !== undefined)).map(line),
-    "",
-  ].join("\n");
-
-const verbose = (results: readonly CheckResult[], ready: boolean): string =>
-  `${results.map(line).join("\n")}\nreadyz check ${ready ? "passed" : "failed"}\n`;
-
-const line = ({ name, ok, reason, note }: CheckResult): string =>
-  ok ? `[+]${name} ok${note === undefined ? "" : `: ${note}`}` : `[-]${name} failed: ${reason}`;

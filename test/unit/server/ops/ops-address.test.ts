@@ -21,7 +21,7 @@ test("a default that is taken gives way to a free port and is logged, one that w
   assert.equal(first.address, `127.0.0.1:${port + 1_000}`);
   await using second = await openOps(undefined, port, { ...options, log });
   assert.notEqual(second.address, first.address);
-  assert.match(lines[0] ?? "", /the default ops port is taken/);
+  assert.match(lines[0] ?? "", /the default ops port is in use/);
   const given = { host: "127.0.0.1", port: port + 1_000 };
   await assert.rejects(openOps(given, port, options), { kind: "config" });
 });
