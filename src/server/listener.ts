@@ -1,23 +1,15 @@
 /**
- * The one port: accepts connections, looks at their first bytes and hands each to what speaks that language:
- * HTTP/1.1, HTTP/2, TLS around either, Raft peers, gossip. (The book's cmux.)
+ * The one port: accepts connections, detects their protocol by the first bytes and passes each to what serves it. (The
+ * book uses cmux for this.)
  *
- *   accept → detect → tls → (by ALPN) h2 | http/1.1 | raft
- *                  → h2c | http/1.1 | raft | gossip                      plaintext, where it is served
+ *   accept → detect → tls → (by ALPN) http2 | http1 | raft
+ *                   → http2 | http1 | raft | gossip             in plaintext, if TLS is off; gossip always
  *
- * Every wait has a limit and every kind of thing a cap: connections (connections/connection-table.ts) and handshakes
- * under way. A client for which there is no place hears so in its own protocol. What comes before start() waits,
- * bounded, so that the port can be taken before the log is opened.
- *
- * Never: reads a request, knows a route.
+ * Every wait has a time limit, and connections and handshakes have a maximum. A refused client gets a message in its
+ * protocol. The port can be bound before the log is open: connections that arrive before start() wait, up to a limit.
  */
-import { createServer as createNet, type Server, type Socket } from "node:net";
-import {
-  createServer as createTls,
-  type TLSSocket,
-  type TlsOptions,
-  type Server as TlsServer,
-} from "node:tls";
+import { createServer, type Server, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { anonymousIdentity, type Identity, localIdentity } from "../access/mod.ts";
 import type { ClientConnection, Router } from "../api/mod.ts";
 import { Fault } from "../fault.ts";
@@ -28,363 +20,258 @@ import { type Address, isLoopback } from "../lib/value-kind.ts";
 import type { MemoryBudget } from "../memory/mod.ts";
 import { bind } from "./bind.ts";
 import type { ConnectionLimits } from "./connections/connection-limits.ts";
-import { type Connection, ConnectionTable } from "./connections/connection-table.ts";
-import { plaintextRefusal } from "./connections/plaintext-refusal.ts";
-import { detectionBytes, detectProtocol, type Protocol } from "./connections/protocol-detection.ts";
-import { refusalBytes, tooManyConnections } from "./connections/refusal.ts";
+import { awaitFirstBytes } from "./connections/first-bytes.ts";
+import { OpenConnections, peerOf } from "./connections/open-connections.ts";
+import { detectionBytes, detectProtocol } from "./connections/protocol-detection.ts";
+import {
+  type HttpVersion,
+  http1Bytes,
+  plaintextRefusal,
+  refusalBytes,
+  tooManyConnections,
+  unauthenticated,
+} from "./connections/refusal.ts";
 import { sendAndClose } from "./connections/send-and-close.ts";
-import { defaultHttpLimits, type HttpLimits, type HttpServers, httpServers } from "./http/http-servers.ts";
+import type { HttpLimits } from "./http/http-limits.ts";
+import { HttpServers } from "./http/http-servers.ts";
+import { peerProtocol } from "./tls/peer-protocol.ts";
+import { TlsHandshakes, type TlsSource } from "./tls/tls-handshakes.ts";
 
-/** TLS as the listener needs it; agent/tls makes one. */
-export interface TlsSource {
-  serverOptions(): TlsOptions;
-  /** Keeps the server's certificates up to date. */
-  attach(server: TlsServer): void;
-  /** Throws Fault "unauthenticated" for a caller that must not be served. */
-  identityOf(socket: TLSSocket): Identity;
-}
-
-/** Connections that are not HTTP, nothing of them consumed. The taker owns the socket. */
+/** Serve connections that are not HTTP. All their bytes are unread; the handler owns the socket. */
 export interface PortHandlers {
-  /** A Raft peer: plaintext with the marker still in front, or TLS with its protocol agreed. */
+  /** A Raft link: in plaintext, where it begins with raftMarker, or in TLS with peerProtocol. */
   readonly raft?: (socket: Socket, identity: Identity) => void;
-  /** A gossip stream. */
+  /** A memberlist stream. */
   readonly gossip?: (socket: Socket) => void;
 }
 
 export interface ListenerOptions {
+  /** Port 0 picks a free one. */
   readonly address: Address;
-  /** With TLS, plaintext is refused with a readable answer. */
+  /** With TLS, plaintext HTTP is refused with a message. Default: no TLS. */
   readonly tls?: TlsSource | undefined;
-  /** The same number must be free for UDP. */
+  /** The port number must be free for UDP too. Default false. */
   readonly udp?: boolean;
   readonly connections: ConnectionLimits;
-  /** Counts what connections take by themselves; without room a new one is turned away. */
+  /** Counts the memory of connections; without space new ones are refused. Default: it is not counted. */
   readonly memory?: MemoryBudget | undefined;
   readonly log: Logger;
   readonly clock?: Clock;
+  /** Time limits of HTTP. */
   readonly http?: HttpLimits;
-  /** For the first bytes. Default 5 s. */
+  /** Time limit for the first bytes, milliseconds. Default 5,000. */
   readonly detectionMs?: number;
-  /** For a TLS handshake. Default 10 s. */
+  /** Time limit for a TLS handshake, milliseconds. Default 10,000. */
   readonly handshakeMs?: number;
-  /** Handshakes under way at once; more are turned away, or take the place of one that has stalled. Default 512. */
+  /** Concurrent TLS handshakes. Default 512. */
   readonly handshakesMax?: number;
 }
 
-/** What a connection takes by itself, in plaintext and with TLS. */
-const connectionBytes = 16 * 1024;
-const secureConnectionBytes = 64 * 1024;
-
-/** ALPN of the link between nodes. */
-const raftProtocol = "tailrace-raft";
+const detectionMsDefault = 5_000;
+const handshakeMsDefault = 10_000;
+const handshakesMaxDefault = 512;
+/** Connections that wait for start(). */
+const earlyMax = 256;
+const keepAliveMs = 30_000;
 
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #clock: Clock;
   readonly #server: Server;
-  readonly #tls: TlsServer | undefined;
-  readonly #sockets = new Set<Socket>();
-  readonly #table: ConnectionTable;
-  /** By address and port, under TLS and without. */
-  readonly #connections = new Map<string, Connection>();
-  /** Refused since the last log line, and when that was. */
-  #refused = 0;
-  #refusedMs = -Infinity;
-  /** Those under way and since when, the oldest first. */
-  readonly #handshakes = new Map<string, { readonly socket: Socket; readonly sinceMs: number }>();
-  /** Connections that went through the peers\' doors, by address: they last as long as the node does. */
-  readonly #peers = new Set<string>();
-  #waiting: Socket[] | undefined = [];
+  readonly #open: OpenConnections;
+  readonly #handshakes: TlsHandshakes | undefined;
+  /** Connections that arrived before start(); undefined after it. */
+  #early: Socket[] | undefined = [];
   #http: HttpServers | undefined;
-  #doors: PortHandlers = {};
+  #handlers: PortHandlers = {};
   #address: Address;
-  #closing = false;
+  #isClosing = false;
 
   private constructor(options: ListenerOptions) {
+    const { connections: limits, memory, log, clock = systemClock } = options;
     this.#options = options;
     this.#address = options.address;
-    this.#clock = options.clock ?? systemClock;
-    this.#server = createNet({
+    this.#clock = clock;
+    this.#open = new OpenConnections({
+      limits,
+      memory,
+      log,
+      clock,
+      onClosed: () => this.#endPeersLast(),
+    });
+    this.#handshakes = options.tls === undefined ? undefined : this.#createHandshakes(options.tls);
+    this.#server = createServer({
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
-      keepAliveInitialDelay: 30_000,
+      keepAliveInitialDelay: keepAliveMs,
     });
-    this.#table = new ConnectionTable(options.connections);
     this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
-    this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
   }
 
-  /** Takes the port. Throws Fault "config" when it cannot be had. */
+  /** @throws Fault "config" if the port is not available */
   static async bind(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     listener.#address = await bind(listener.#server, options.address, options.udp);
     return listener;
   }
 
-  /** Where it listens, with the port that was picked. */
+  /** The address with the port that was picked. */
   get address(): Address {
     return this.#address;
   }
 
+  /** The number of open connections. */
   get connections(): number {
-    return this.#sockets.size;
+    return this.#open.size;
   }
 
-  /** Begins to serve, those that came before included. */
-  start(router: Router, doors: PortHandlers = {}): void {
-    const { log, http, memory } = this.#options;
-    this.#http = httpServers(router, log, http ?? defaultHttpLimits, memory);
-    this.#doors = doors;
-    const waiting = this.#waiting ?? [];
-    this.#waiting = undefined;
-    for (const socket of waiting) this.#guard(socket, () => this.#awaitFirstBytes(socket));
+  /** Begins to serve, including the connections that arrived before. */
+  start(router: Router, handlers: PortHandlers = {}): void {
+    const { log, http: limits, memory } = this.#options;
+    this.#http = new HttpServers({ router, log, limits, memory });
+    this.#handlers = handlers;
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const socket of early) this.#guard(socket, () => this.#detect(socket));
   }
 
   /**
-   * No new connections and requests; what is under way has `graceMs` to finish, then all connections end. Peers are
-   * not waited for, but stay until then: what is under way may need them.
+   * Takes no new connections and requests. What is open has `graceMs` to finish; then all connections end. Connections of
+   * peers stay until the others have ended, because requests may need them.
    */
   async close(graceMs: number): Promise<void> {
-    this.#closing = true;
+    this.#isClosing = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#waiting ?? []) socket.destroy();
+    for (const socket of this.#early ?? []) socket.destroy();
     this.#http?.drain();
-    const timer = this.#clock.after(graceMs, () => this.#destroyAll());
+    const timer = this.#clock.after(graceMs, () => this.#open.destroyAll());
     this.#endPeersLast();
     await closed;
     timer.cancel();
-    this.#tls?.close();
+    this.#handshakes?.close();
   }
 
   #endPeersLast(): void {
-    if (!this.#closing) return;
-    for (const socket of this.#sockets) if (!this.#peers.has(peerOf(socket))) return;
-    this.#destroyAll();
+    if (this.#isClosing && this.#open.hasOnlyPeers) this.#open.destroyAll();
   }
 
-  /** The taker owns the socket. */
-  #handOver(socket: Socket, take: () => void): void {
-    const peer = peerOf(socket);
-    const connection = this.#connections.get(peer);
-    if (connection === undefined || !this.#table.admitPeer(connection)) {
-      this.#noteRefusal(peer, "too many connections of nodes");
-      socket.destroy();
-      return;
-    }
-    this.#peers.add(peer);
-    socket.once("close", () => {
-      this.#peers.delete(peer);
-      this.#endPeersLast();
+  #createHandshakes(tls: TlsSource): TlsHandshakes {
+    const { handshakeMs = handshakeMsDefault, handshakesMax = handshakesMaxDefault } = this.#options;
+    return new TlsHandshakes(tls, {
+      clock: this.#clock,
+      handshakeMs,
+      handshakesMax,
+      stalledMs: this.#options.connections.stalledMs,
+      onSecure: (socket) => this.#guard(socket, () => this.#onSecure(socket, tls)),
+      drop: (socket, reason) => this.#open.drop(socket, reason),
     });
-    take();
-    this.#endPeersLast();
   }
 
-  #destroyAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  #accept(socket: Socket): void {
-    socket.on("error", () => undefined);
-    const peer = peerOf(socket);
-    const drop = (why: string): void => this.#drop(socket, why);
-    const connection = this.#table.arrive(socket.remoteAddress ?? "", this.#clock.monotonicMs(), drop);
-    if (connection === undefined) {
-      this.#noteRefusal(peer, "too many connections that have not said what they want");
-      socket.destroy();
-      return;
-    }
-    this.#sockets.add(socket);
-    this.#connections.set(peer, connection);
-    socket.once("close", () => {
-      this.#sockets.delete(socket);
-      this.#connections.delete(peer);
-      this.#table.leave(connection);
-      this.#endPeersLast();
-    });
-    if (this.#waiting === undefined) this.#awaitFirstBytes(socket);
-    else if (this.#waiting.length < 256) this.#waiting.push(socket);
-    else socket.destroy();
-  }
-
-  /** Waits for the first bytes, puts them back and hands the socket on. */
-  #awaitFirstBytes(socket: Socket): void {
-    const timer = this.#clock.after(this.#options.detectionMs ?? 5_000, () =>
-      this.#drop(socket, "said nothing"),
-    );
-    const stop = (): void => {
-      timer.cancel();
-      socket.off("readable", onReadable);
-      socket.off("end", onEnd);
-      socket.off("close", stop);
-    };
-    const onEnd = (): void => {
-      stop();
-      socket.destroy();
-    };
-    let head: Buffer = Buffer.alloc(0);
-    const onReadable = (): void => this.#guard(socket, look);
-    const look = (): void => {
-      const chunk = socket.read() as Buffer | null;
-      if (chunk === null) return;
-      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
-      if (head.length < detectionBytes) return;
-      stop();
-      socket.unshift(head);
-      this.#dispatch(socket, detectProtocol(head), head[0]!);
-    };
-    socket.on("readable", onReadable);
-    socket.once("end", onEnd);
-    socket.once("close", stop);
-  }
-
-  #dispatch(socket: Socket, spoken: Protocol, first: number): void {
-    const { tls } = this.#options;
-    if (spoken === "tls" && this.#tls !== undefined) {
-      this.#handshake(socket, this.#tls);
-      return;
-    }
-    const { gossip, raft } = this.#doors;
-    if (spoken === "gossip" && gossip !== undefined) {
-      this.#handOver(socket, () => gossip(socket));
-      return;
-    }
-    const isHttp = spoken === "http1" || spoken === "h2c";
-    if (isHttp && tls !== undefined) {
-      this.#options.log.debug({ peer: peerOf(socket) }, "plaintext on a port that speaks TLS");
-      sendAndClose(socket, plaintextRefusal(spoken), this.#clock);
-      return;
-    }
-    const identity = isLoopback(plainAddress(socket.remoteAddress)) ? localIdentity : anonymousIdentity;
-    if (isHttp) this.#serve(spoken, socket, { identity, peer: peerOf(socket), secure: false });
-    else if (spoken === "raft" && tls === undefined && raft !== undefined)
-      this.#handOver(socket, () => raft(socket, identity));
-    else this.#drop(socket, `began with byte ${first}, which nothing here speaks`);
-  }
-
-  /** The boundary of a connection until it is handed on: what a handler throws ends it. */
+  /** The error boundary of a connection until it is passed on: what a handler throws ends it. */
   #guard(socket: Socket, work: () => void): void {
     guarded(socket, this.#options.log, "a connection failed before it was served, and is ended", work);
   }
 
-  /** Hands a client over, or tells it that there are too many. */
-  #serve(spoken: "http1" | "h2c", socket: Socket, caller: ClientConnection): void {
-    const connection = this.#connections.get(caller.peer);
-    if (connection === undefined) {
-      socket.destroy();
-      return;
-    }
-    const { subject, fingerprint } = caller.identity;
-    const named = fingerprint === "" ? undefined : subject;
-    const { memory } = this.#options;
-    const bytes = caller.secure ? secureConnectionBytes : connectionBytes;
-    const refusal =
-      memory === undefined || memory.mayConnect(bytes)
-        ? this.#table.admitClient(connection, named, this.#clock.monotonicMs())
-        : "connections hold all the memory that they may";
-    if (refusal === undefined) {
-      memory?.count("standing", bytes);
-      socket.once("close", () => memory?.count("standing", -bytes));
-      const end = this.#http?.serve(spoken, socket, caller, {
-        busy: () => this.#table.busy(connection),
-        idle: () => this.#table.idle(connection, this.#clock.monotonicMs()),
-      });
-      connection.end = (why) => {
-        this.#options.log.debug({ peer: caller.peer }, `connection closed, it ${why}`);
-        end?.();
-      };
-      return;
-    }
-    this.#noteRefusal(caller.peer, refusal);
-    sendAndClose(socket, refusalBytes(spoken, tooManyConnections(refusal)), this.#clock);
+  #accept(socket: Socket): void {
+    socket.on("error", () => undefined);
+    if (!this.#open.add(socket)) return;
+    if (this.#early === undefined) this.#detect(socket);
+    else if (this.#early.length < earlyMax) this.#early.push(socket);
+    else socket.destroy();
   }
 
-  /** Any client can cause these lines: one a second, with how many refusals it stands for. */
-  #noteRefusal(peer: string, reason: string): void {
-    this.#refused++;
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#refusedMs < 1000) return;
-    this.#options.log.warn({ peer, reason, refused: this.#refused }, "connections refused");
-    this.#refused = 0;
-    this.#refusedMs = nowMs;
-  }
-
-  #drop(socket: Socket, why: string): void {
-    this.#options.log.debug({ peer: peerOf(socket) }, `connection closed, it ${why}`);
-    socket.destroy();
-  }
-
-  #createTls(source: TlsSource): TlsServer {
-    const server = createTls({
-      ...source.serverOptions(),
-      handshakeTimeout: this.#options.handshakeMs ?? 10_000,
+  #detect(socket: Socket): void {
+    awaitFirstBytes(socket, {
+      clock: this.#clock,
+      bytes: detectionBytes,
+      timeoutMs: this.#options.detectionMs ?? detectionMsDefault,
+      onBytes: (head) => this.#dispatch(socket, head),
+      onTimeout: () => this.#open.drop(socket, "sent nothing"),
+      guard: (work) => this.#guard(socket, work),
     });
-    source.attach(server);
-    server.on("secureConnection", (socket) => this.#guard(socket, () => this.#secured(socket, source)));
-    server.on("tlsClientError", (_error, socket) => socket.destroy());
-    return server;
   }
 
-  #handshake(socket: Socket, server: TlsServer): void {
-    const nowMs = this.#clock.monotonicMs();
-    if (this.#handshakes.size >= (this.#options.handshakesMax ?? 512) && !this.#dropStalled(nowMs)) {
-      this.#drop(socket, "came while too many handshakes were under way");
+  #dispatch(socket: Socket, head: Buffer): void {
+    const protocol = detectProtocol(head);
+    const { gossip, raft } = this.#handlers;
+    const isPlaintext = this.#handshakes === undefined;
+    if (protocol === "tls" && this.#handshakes !== undefined) {
+      this.#handshakes.begin(socket);
+    } else if (protocol === "gossip" && gossip !== undefined) {
+      this.#passOn(socket, () => gossip(socket));
+    } else if (protocol === "raft" && isPlaintext && raft !== undefined) {
+      this.#passOn(socket, () => raft(socket, plaintextIdentity(socket)));
+    } else if (protocol === "http1" || protocol === "http2") {
+      this.#plaintextHttp(socket, protocol);
+    } else {
+      this.#open.drop(socket, `began with byte ${head[0]}, which is not a protocol of this port`);
+    }
+  }
+
+  #plaintextHttp(socket: Socket, version: HttpVersion): void {
+    if (this.#handshakes === undefined) {
+      this.#serve(version, socket, {
+        identity: plaintextIdentity(socket),
+        peer: peerOf(socket),
+        secure: false,
+      });
       return;
     }
-    const peer = peerOf(socket);
-    this.#handshakes.set(peer, { socket, sinceMs: nowMs });
-    socket.once("close", () => this.#handshakes.delete(peer));
-    server.emit("connection", socket);
+    this.#options.log.debug({ peer: peerOf(socket) }, "plaintext on a port that speaks TLS");
+    sendAndClose(socket, refusalBytes(version, plaintextRefusal), this.#clock);
   }
 
-  /** Ends the oldest handshake if it has stalled, so that a few hundred who never finish do not shut the port. */
-  #dropStalled(nowMs: number): boolean {
-    for (const [peer, { socket, sinceMs }] of this.#handshakes) {
-      if (nowMs - sinceMs < this.#options.connections.stalledMs) return false;
-      this.#handshakes.delete(peer);
-      this.#drop(socket, "took too long over its handshake while others waited");
-      return true;
-    }
-    return false;
-  }
-
-  #secured(socket: TLSSocket, source: TlsSource): void {
-    this.#handshakes.delete(peerOf(socket));
+  #onSecure(socket: TLSSocket, tls: TlsSource): void {
     socket.on("error", () => undefined);
     let identity: Identity;
     try {
-      identity = source.identityOf(socket);
+      identity = tls.identityOf(socket);
     } catch (reason) {
-      this.#refuse(socket, Fault.from(reason));
+      this.#refuseIdentity(socket, Fault.from(reason));
       return;
     }
-    if (socket.alpnProtocol === raftProtocol) {
-      const { raft } = this.#doors;
-      if (raft === undefined) this.#drop(socket, "is a peer, and this node has no cluster");
-      else this.#handOver(socket, () => raft(socket, identity));
+    if (socket.alpnProtocol === peerProtocol) {
+      const { raft } = this.#handlers;
+      if (raft === undefined) this.#open.drop(socket, "is a peer, and this node has no cluster");
+      else this.#passOn(socket, () => raft(socket, identity));
       return;
     }
-    const spoken = socket.alpnProtocol === "h2" ? "h2c" : "http1";
-    this.#serve(spoken, socket, { identity, peer: peerOf(socket), secure: true });
+    const version = socket.alpnProtocol === "h2" ? "http2" : "http1";
+    this.#serve(version, socket, { identity, peer: peerOf(socket), secure: true });
   }
 
-  /** Tells a caller of HTTP/1.1 why; the others see a closed connection, and the log line of whoever refused them. */
-  #refuse(socket: TLSSocket, fault: Fault): void {
-    if (socket.alpnProtocol === "h2" || socket.alpnProtocol === raftProtocol) {
+  /** Sends the reason to a client of HTTP/1.1. For others only the log has it. */
+  #refuseIdentity(socket: TLSSocket, fault: Fault): void {
+    if (socket.alpnProtocol === "h2" || socket.alpnProtocol === peerProtocol) socket.destroy();
+    else sendAndClose(socket, http1Bytes(unauthenticated(fault.message)), this.#clock);
+  }
+
+  /** Passes a connection to the handler of peers. */
+  #passOn(socket: Socket, handle: () => void): void {
+    if (!this.#open.admitPeer(socket)) return;
+    handle();
+    this.#endPeersLast();
+  }
+
+  #serve(version: HttpVersion, socket: Socket, client: ClientConnection): void {
+    const admitted = this.#open.admitClient(socket, client);
+    if (admitted === undefined) {
       socket.destroy();
       return;
     }
-    const body = `${JSON.stringify({ code: "unauthenticated", message: fault.message, written: "no" })}\n`;
-    const length = Buffer.byteLength(body);
-    const head = `HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${length}`;
-    const rest = "x-content-type-options: nosniff\r\nconnection: close";
-    sendAndClose(socket, `${head}\r\n${rest}\r\n\r\n${body}`, this.#clock);
+    if ("refusal" in admitted) {
+      sendAndClose(socket, refusalBytes(version, tooManyConnections(admitted.refusal)), this.#clock);
+      return;
+    }
+    const end = this.#http?.serve(version, socket, client, admitted);
+    admitted.onEnd(() => end?.());
   }
 }
 
-const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`;
+/** The identity of a client without TLS: `local` on loopback, else `anonymous`. */
+const plaintextIdentity = (socket: Socket): Identity =>
+  isLoopback(plainAddress(socket.remoteAddress)) ? localIdentity : anonymousIdentity;
 
-/** An IPv4 address that came in on an IPv6 socket, as an IPv4 address. */
+/** An IPv4 address that is mapped to IPv6, as IPv4. */
 const plainAddress = (address: string | undefined): string => (address ?? "").replace(/^::ffff:(?=\d)/, "");

@@ -11,8 +11,9 @@ import { noTelemetry, type Telemetry } from "../../src/lib/telemetry.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
 import { MemoryBudget } from "../../src/memory/memory-budget.ts";
 import { connectionLimits } from "../../src/server/connections/connection-limits.ts";
-import type { HttpLimits } from "../../src/server/http/http-servers.ts";
-import { Listener, type PortHandlers, type TlsSource } from "../../src/server/listener.ts";
+import type { HttpLimits } from "../../src/server/http/http-limits.ts";
+import { Listener, type PortHandlers } from "../../src/server/listener.ts";
+import type { TlsSource } from "../../src/server/tls/tls-handshakes.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { singleView } from "./single-view.ts";
 

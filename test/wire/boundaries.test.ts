@@ -12,7 +12,7 @@ import type { Router } from "../../src/api/mod.ts";
 import { H2Session } from "../../src/http2/mod.ts";
 import { noLogger, noTelemetry } from "../../src/lib/telemetry.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
-import { httpServers } from "../../src/server/http/http-servers.ts";
+import { HttpServers } from "../../src/server/http/http-servers.ts";
 import { curl } from "../support/curl.ts";
 import { serve } from "../support/serve.ts";
 
@@ -102,11 +102,11 @@ test("a router that throws ends the HTTP/1.1 connection, or resets the HTTP/2 st
     request: (exchange) => (throws ? boom() : exchange.send(200, {}, "well")),
     stream: (stream) => (throws ? boom() : stream.reset(8)),
   };
-  const servers = httpServers(router, log);
+  const servers = new HttpServers({ router, log });
   const caller = { identity: localIdentity, peer: "test", secure: false };
   const activity = { busy: () => undefined, idle: () => undefined };
   await using http1 = await listening((socket) => servers.serve("http1", socket, caller, activity));
-  await using http2 = await listening((socket) => servers.serve("h2c", socket, caller, activity));
+  await using http2 = await listening((socket) => servers.serve("http2", socket, caller, activity));
   await assert.rejects(curl(http1.url), /ECONNRESET|socket hang up/);
   assert.equal(await askH2(http2.url, "/"), 2);
   throws = false;

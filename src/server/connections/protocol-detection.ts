@@ -1,28 +1,28 @@
-/**
- * What a connection speaks, told by its first bytes (INTERFACE, "First bytes on the port"). Pure.
- *
- * Never: reads a socket.
- */
+/** Detects the protocol of a connection by its first bytes, so that all protocols share one port. */
 
-export type Protocol = "tls" | "h2c" | "http1" | "raft" | "gossip" | "nothing";
+export type Protocol = "tls" | "http1" | "http2" | "raft" | "gossip" | "unknown";
 
-/** How many bytes must be there before anything is decided. */
+/** How many bytes detectProtocol() needs. */
 export const detectionBytes = 3;
 
-/** The byte a Raft peer begins with on a plaintext port. */
+/** The first byte of a Raft link in plaintext. */
 export const raftMarker = 0xa7;
 
-/** memberlist's types of messages on a stream, and its label header. */
+/** The first byte of a TLS handshake record (RFC 8446 §5.1). */
+const tlsHandshake = 0x16;
+/** memberlist: message types on a stream are 0 to 13; the label header is 0xf4. */
 const gossipTypeMax = 13;
 const gossipLabel = 0xf4;
+/** The first bytes of the HTTP/2 preface. No method of HTTP/1.1 in use begins so. */
+const http2Preface = Buffer.from("PRI");
 
-/** Tells it by at least `detectionBytes` bytes. */
+/** `head` must have at least detectionBytes. */
 export function detectProtocol(head: Uint8Array): Protocol {
-  const first = head[0]!;
-  if (first === 0x16) return "tls";
+  const first = head[0] as number;
+  if (first === tlsHandshake) return "tls";
   if (first === raftMarker) return "raft";
   if (first <= gossipTypeMax || first === gossipLabel) return "gossip";
-  if (first === 0x50 && head[1] === 0x52 && head[2] === 0x49) return "h2c";
-  // A method begins with a capital letter; that is all HTTP/1's own parser need be shown.
-  return first >= 0x41 && first <= 0x5a ? "http1" : "nothing";
+  if (http2Preface.equals(head.subarray(0, detectionBytes))) return "http2";
+  // A method begins with a capital letter. The HTTP/1.1 parser judges the rest.
+  return first >= 0x41 && first <= 0x5a ? "http1" : "unknown";
 }

@@ -1,21 +1,23 @@
 /**
- * What a client hears whose connection is refused: in HTTP/1.1 a response, in HTTP/2 a GOAWAY with the same sentence.
- * Pure.
+ * Messages for clients that are refused before they reach a route: a response in HTTP/1.1, a GOAWAY with the same text in
+ * HTTP/2.
  */
 import { STATUS_CODES } from "node:http";
 
-/** A response to what reaches no route. */
+export type HttpVersion = "http1" | "http2";
+
+/** A response in HTTP/1.1. */
 export interface Http1Refusal {
   readonly status: number;
-  /** As Connect spells it. */
+  /** The name of a Connect code. */
   readonly code: string;
   readonly message: string;
-  /** More lines of the response's head. */
+  /** Additional header lines. */
   readonly headers?: readonly string[];
 }
 
 export interface Refusal extends Http1Refusal {
-  /** Of GOAWAY (RFC 9113 §7). */
+  /** The error code of GOAWAY (RFC 9113 §7). */
   readonly h2Code: number;
 }
 
@@ -23,7 +25,7 @@ export interface Refusal extends Http1Refusal {
 export const refusalBody = ({ code, message }: Http1Refusal): string =>
   `${JSON.stringify({ code, message, written: "no" })}\n`;
 
-/** There are too many connections. */
+/** ENHANCE_YOUR_CALM. */
 export const tooManyConnections = (message: string): Refusal => ({
   status: 429,
   code: "resource_exhausted",
@@ -32,12 +34,26 @@ export const tooManyConnections = (message: string): Refusal => ({
   headers: ["retry-after: 1"],
 });
 
-/** The bytes to send before the connection is ended. */
-export function refusalBytes(spoken: "http1" | "h2c", refusal: Refusal): Buffer {
-  return spoken === "http1" ? http1Bytes(refusal) : http2Bytes(refusal);
+/** For plaintext on a port that requires TLS. INADEQUATE_SECURITY. */
+export const plaintextRefusal: Refusal = {
+  status: 400,
+  code: "invalid_argument",
+  message: "this port speaks TLS with client certificates, use https and a certificate",
+  h2Code: 0xc,
+};
+
+export const unauthenticated = (message: string): Http1Refusal => ({
+  status: 401,
+  code: "unauthenticated",
+  message,
+});
+
+/** The bytes to send before the connection ends. */
+export function refusalBytes(version: HttpVersion, refusal: Refusal): Buffer {
+  return version === "http1" ? http1Bytes(refusal) : http2Bytes(refusal);
 }
 
-/** A whole response in HTTP/1.1, after which the connection ends. */
+/** A whole response in HTTP/1.1, after which the connection must end. */
 export function http1Bytes(refusal: Http1Refusal): Buffer {
   const { status, headers = [] } = refusal;
   const body = Buffer.from(refusalBody(refusal));
@@ -52,7 +68,7 @@ export function http1Bytes(refusal: Http1Refusal): Buffer {
   return Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`), body]);
 }
 
-/** SETTINGS, then GOAWAY: no request was taken, so the client may send it elsewhere. */
+/** SETTINGS and GOAWAY with last stream 0: no request was processed, so the client may send it elsewhere. */
 function http2Bytes({ message, h2Code }: Refusal): Buffer {
   const debug = Buffer.from(message);
   const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);

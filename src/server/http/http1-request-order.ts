@@ -1,51 +1,49 @@
 /**
- * Requests that a client of HTTP/1.1 sends without waiting for answers, on one connection: appends may be under way
- * together, since they take their places in the order in which they came, but everything else waits for what was asked
- * before it (RFC 9112 §9.3.2), so that a read sees the append in front of it.
- *
- * Never: reorders answers; Node keeps those in order.
+ * Orders the pipelined requests of one HTTP/1.1 connection (RFC 9112 §9.3.2). Appends may run at the same time, because
+ * they get their offsets in the order of arrival. Every other request waits for those before it, so that a read sees the
+ * append in front of it. Node sends the responses in the order of the requests.
  */
 
-/** More are not kept: a client that asks on and on without reading an answer is disconnected. */
+/** A client that sends more requests without reading responses is disconnected. */
 export const waitingMaxDefault = 256;
 
-interface Waiting {
-  readonly appends: boolean;
+interface WaitingRequest {
+  readonly isAppend: boolean;
   readonly serve: () => void;
 }
 
 export class RequestOrder {
   readonly #waitingMax: () => number;
-  #underWay = 0;
-  #waiting: Waiting[] = [];
+  #running = 0;
+  #waiting: WaitingRequest[] = [];
 
-  /** `waitingMax` is asked for each request. */
+  /** `waitingMax` is called for each request. Default 256. */
   constructor(waitingMax: () => number = () => waitingMaxDefault) {
     this.#waitingMax = waitingMax;
   }
 
-  /** Serves it now or in its turn; false when too many wait. done() must follow once for each. */
-  add(appends: boolean, serve: () => void): boolean {
-    if (this.#underWay > 0 && (!appends || this.#waiting.length > 0)) {
+  /** Serves the request now or in its turn. Returns false if too many wait. done() must follow once for each. */
+  add(isAppend: boolean, serve: () => void): boolean {
+    if (this.#running > 0 && (!isAppend || this.#waiting.length > 0)) {
       if (this.#waiting.length >= this.#waitingMax()) return false;
-      this.#waiting.push({ appends, serve });
+      this.#waiting.push({ isAppend, serve });
       return true;
     }
-    this.#underWay++;
+    this.#running++;
     serve();
     return true;
   }
 
-  /** An answer is out. */
+  /** A response has ended. */
   readonly done = (): void => {
-    this.#underWay--;
+    this.#running--;
     while (this.#waiting.length > 0) {
-      const [next] = this.#waiting as [Waiting];
-      if (this.#underWay > 0 && !next.appends) return;
+      const [next] = this.#waiting as [WaitingRequest];
+      if (this.#running > 0 && !next.isAppend) return;
       this.#waiting.shift();
-      this.#underWay++;
+      this.#running++;
       next.serve();
-      if (!next.appends) return;
+      if (!next.isAppend) return;
     }
   };
 }
