@@ -9,7 +9,6 @@ export { isKnownHost } from "./http/origin-rules.ts";
 export type { Router } from "./http/router.ts";
 export { createAssets } from "./http/static-files.ts";
 export { adminOperations, type ClusterAdmin } from "./methods/admin-operations.ts";
-export type { Readiness } from "./methods/cluster-service.ts";
 export { membershipOperations } from "./methods/membership-operations.ts";
 export { createService } from "./service.ts";
-export { reasonsNotReady } from "./unready.ts";
+export { type Readiness, reasonsNotReady } from "./unready.ts";

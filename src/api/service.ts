@@ -32,10 +32,11 @@ import { healthService } from "./health.ts";
 import type { OriginRules } from "./http/origin-rules.ts";
 import { createRouter, type Pages, type Router } from "./http/router.ts";
 import { TailTextCache } from "./http/tail-text.ts";
-import { type ClusterOperations, clusterService, type Readiness } from "./methods/cluster-service.ts";
+import { type ClusterOperations, clusterService } from "./methods/cluster-service.ts";
 import { defaultStreamBudget, StreamBudget } from "./methods/stream-budget.ts";
 import { reflection } from "./reflection.ts";
 import { sentBytesMax } from "./request-limits/message-limits.ts";
+import type { Readiness } from "./unready.ts";
 
 export interface ServiceOptions {
   readonly log: CommitLog;

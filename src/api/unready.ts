@@ -3,9 +3,15 @@
  * lost quorum would be wrong, so it is left out.
  */
 import type { ClusterView } from "../types.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { Readiness } from "./methods/cluster-service.ts";
 import { lostQuorum } from "./quorum-advice.ts";
+
+/** Whether the node is ready to serve. */
+export interface Readiness {
+  /** Why it is not ready. Empty if it is. */
+  reasons(): readonly string[];
+  /** Calls back when the reasons may have changed. The returned function ends that. */
+  onChange(listener: () => void): () => void;
+}
 
 /** Returns the reasons; empty if the node is ready. */
 export function reasonsNotReady(

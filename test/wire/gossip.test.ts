@@ -276,10 +276,10 @@ test("the commands refuse what is wrong, and say what it was", async (t) => {
   ])
     assert.equal((await run(...args)).status, 2, args.join(" "));
   for (const [args, reason] of [
-    [["event", ""], /a name is needed/],
+    [["event", ""], /name is missing/],
     [["event", "big", "x".repeat(600)], /512 bytes/],
     [["query", "big", "x".repeat(1_100)], /1024 bytes/],
-    [["query", "_serf_install-key", "x"], /Serf's own/],
+    [["query", "_serf_install-key", "x"], /reserved for Serf/],
     [["query", "a", "--tag", "role=("], /not an expression/],
     [["query", "a", "--timeout", "2h"], /the most is/],
   ] as const) {

@@ -1,11 +1,11 @@
 /**
- * A call, over any protocol: who calls, what for, until when, and its outcome. Every RPC and every plain HTTP route
- * begins and ends its calls here, so access, log line, span and metrics cannot differ.
+ * Begins, tracks and ends calls of every protocol. All RPCs and HTTP routes use it, so access checks, log lines, spans and
+ * metrics are the same for all.
  *
- *   begin → (work, tagging, counting) → end        begin throws when access is denied, and has ended the call then
+ *   beginCall → (work, byte counts) → endCall        beginCall throws if access is denied, and has then ended the call
  *
- * Cost: one object a call; a decision that was made before is one look-up. Open calls are kept in a set. When the rules
- * change, access is checked again for each, whatever it waits for: a record, a leader, a quorum.
+ * A call costs one object; an access decision that was made before is one look-up. When the access rules change, every
+ * call in progress is checked again, whether it waits for a record, a leader or a quorum.
  */
 import { type AccessControl, type Identity, logObject } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
@@ -16,55 +16,56 @@ import type { MemoryBudget } from "../../memory/mod.ts";
 import type { AppendOrder } from "../../types.ts";
 import { codeName, codeOf } from "./error-mapping.ts";
 import type { MethodPermission } from "./method-permissions.ts";
-import { type Listed, OpenCalls } from "./open-calls.ts";
+import { type Linked, OpenCalls } from "./open-calls.ts";
 
-/** One end of a connection, the same object for all its calls. */
+/** The client of a connection. All calls of the connection share the object. */
 export interface ClientConnection {
   readonly identity: Identity;
   /** Address and port. */
   readonly peer: string;
-  /** Came over TLS. */
+  /** The connection uses TLS. */
   readonly secure: boolean;
-  /** What its calls that cannot last take, bytes. Written by CallTracker. */
+  /** Memory of the calls of this connection that are not long, in bytes. Written by CallTracker. */
   callBytes?: number;
 }
 
-/** What a request says about itself besides its message. */
+/** What a request says in its headers. */
 export interface CallMeta {
   readonly protocol: Protocol;
-  /** Point on the monotonic clock. */
+  /** On the monotonic clock. Undefined: no deadline. */
   readonly deadlineMs?: number | undefined;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
   readonly requestId?: string | undefined;
-  /** The records it appends are to carry its trace. */
+  /** The appended records must carry the trace of the call. Default false. */
   readonly traceRecords?: boolean;
 }
 
-/** A call under way. */
-export class Call implements Listed<Call> {
+/** A call in progress. */
+export class Call implements Linked<Call> {
   readonly permission: MethodPermission;
   readonly client: ClientConnection;
   readonly deadlineMs: number | undefined;
   readonly traceRecords: boolean;
   readonly telemetry: CallTelemetry;
-  /** Of messages, without framing. */
+  /** Bytes of messages, without framing. */
   bytesIn = 0;
   bytesOut = 0;
-  /** Ends the call with this fault. Set by the code that serves it, as soon as it waits for something. */
+  /** Ends the call with this fault. Set by the code that serves the call when it starts to wait. */
   onRevoked: ((fault: Fault) => void) | undefined;
-  /** Why the rules, changed since the call began, do not allow it any more. Read before the call's work begins. */
+  /** Why the access rules no longer allow the call. Checked again before its work begins. */
   revoked: Fault | undefined;
-  /** As of its method, or set for a single call that may last: a server that stops ends it. */
+  /** The call may last without bound, so a server that stops ends it. Initially as its method says. */
   long: boolean;
   ended = false;
-  before: Call | undefined;
-  behind: Call | undefined;
-  /** Of a stream of appends: keeps them in order, and ends with the call. */
+  previous: Call | undefined;
+  next: Call | undefined;
+  /** Keeps the appends of a stream in order. It ends with the call. */
   order: AppendOrder | undefined;
-  /** Counted in the memory budget, bytes; and among the calls of its connection that cannot last. */
+  /** Counted in the memory budget, in bytes. */
   counted = 0;
-  countedAlone = false;
+  /** Also counted in the `callBytes` of its connection. */
+  countedForClient = false;
 
   constructor(
     permission: MethodPermission,
@@ -84,7 +85,7 @@ export class Call implements Listed<Call> {
     return this.client.identity.subject;
   }
 
-  /** Throws when the call was revoked, as while its request was read: nothing ended it then. */
+  /** @throws the fault of the revocation, if the call was revoked while its request was read */
   requireAllowed(): void {
     if (this.revoked !== undefined) throw this.revoked;
   }
@@ -94,14 +95,13 @@ export interface CallTrackerOptions {
   readonly access: Pick<AccessControl, "check" | "authorize" | "isAuthenticated" | "onReload">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
-  /** Counts what a call takes by itself, without its messages. */
+  /** Counts the fixed cost of calls, without their messages. Default: not counted. */
   readonly memory?: MemoryBudget | undefined;
 }
 
-/** A call with its stream, timers and closures: about 16 KiB was measured for a tail that waits. */
+/** Memory of a call with its stream, timers and closures. About 16 KiB was measured for a waiting tail. */
 const callBytes = 16 * 1024;
 
-/** Where calls begin and end. */
 export class CallTracker {
   readonly #options: CallTrackerOptions;
   readonly #open = new OpenCalls<Call>();
@@ -109,15 +109,18 @@ export class CallTracker {
 
   constructor(options: CallTrackerOptions) {
     this.#options = options;
-    this.#stopListening = options.access.onReload(() => this.#askAgain());
+    this.#stopListening = options.access.onReload(() => this.#checkAgain());
   }
 
-  /** Calls under way. */
+  /** The number of calls in progress. */
   get openCalls(): number {
     return this.#open.size;
   }
 
-  /** Begins a call. Throws Fault "unauthenticated", "permission-denied" or "overloaded", having ended it. */
+  /**
+   * Begins a call.
+   * @throws Fault "unauthenticated", "permission-denied", "overloaded", after it has ended the call
+   */
   beginCall(permission: MethodPermission, client: ClientConnection, meta: CallMeta): Call {
     const telemetry = this.#options.telemetry.begin({
       method: permission.name,
@@ -130,7 +133,7 @@ export class CallTracker {
     });
     const call = new Call(permission, client, meta, telemetry);
     try {
-      this.#demand(call);
+      this.#requireAccess(call);
       this.#count(call);
     } catch (reason) {
       this.endCall(call, reason);
@@ -140,14 +143,14 @@ export class CallTracker {
     return call;
   }
 
-  /** Ends a call, well or with what was thrown. A second end does nothing. */
+  /** Ends a call, with `reason` if it failed. A second end does nothing. */
   endCall(call: Call, reason?: unknown): void {
     if (call.ended) return;
     const code = reason === undefined ? "ok" : codeName(codeOf(Fault.from(reason)));
     this.#end(call, code, reason);
   }
 
-  /** Ends a call that failed before or after our own code, known by its code alone. */
+  /** Ends a call that failed outside of our code, of which only the code is known. */
   endCallWithCode(call: Call, code: string): void {
     if (!call.ended) this.#end(call, code, undefined);
   }
@@ -157,13 +160,13 @@ export class CallTracker {
     if (call.order !== undefined) call.order.ended = true;
     call.onRevoked = undefined;
     this.#open.delete(call);
-    if (call.counted > 0) this.#giveBack(call);
+    if (call.counted > 0) this.#uncount(call);
     call.telemetry.end(code, call.bytesIn, call.bytesOut, reason);
   }
 
   /**
-   * Calls that can last take half of the budget at most, so that there is always room for those that do not; and of
-   * these, one connection has a sixteenth of it at most while more than a quarter is taken.
+   * Counts the fixed cost of a call. Long calls take at most half of the budget, so that there is always room for others.
+   * Of the others, one connection may have at most a sixteenth of the budget while more than a quarter is in use.
    */
   #count(call: Call): void {
     const { memory } = this.#options;
@@ -176,38 +179,38 @@ export class CallTracker {
     if (!fits) throw memory.refusal("standing");
     if (!call.long) client.callBytes = before + callBytes;
     call.counted = callBytes;
-    call.countedAlone = !call.long;
+    call.countedForClient = !call.long;
     memory.count("standing", callBytes);
   }
 
-  #giveBack(call: Call): void {
+  #uncount(call: Call): void {
     const { client, counted } = call;
     call.counted = 0;
     this.#options.memory?.count("standing", -counted);
-    if (call.countedAlone) client.callBytes = (client.callBytes ?? 0) - counted;
+    if (call.countedForClient) client.callBytes = (client.callBytes ?? 0) - counted;
   }
 
-  #demand(call: Call): void {
+  #requireAccess(call: Call): void {
     const { access } = this.#options;
     const { identity } = call.client;
     if (call.permission.action !== undefined) access.authorize(identity, logObject, call.permission.action);
     else if (!access.isAuthenticated(identity)) throw new Fault("unauthenticated");
   }
 
-  /** Milliseconds left of a call, undefined when it has no deadline. */
+  /** Returns the milliseconds until the deadline, undefined without a deadline. */
   remainingMs(call: Call): number | undefined {
     return call.deadlineMs === undefined ? undefined : call.deadlineMs - this.#options.clock.monotonicMs();
   }
 
-  /** Ends every long call with this fault. */
+  /** Ends every long call with `fault`. */
   endLong(fault: Fault): void {
     for (const call of this.#open.all()) if (call.long) call.onRevoked?.(fault);
   }
 
-  #askAgain(): void {
+  #checkAgain(): void {
     for (const call of this.#open.all()) {
       try {
-        this.#demand(call);
+        this.#requireAccess(call);
         call.revoked = undefined;
       } catch (reason) {
         assert(reason instanceof Fault);

@@ -1,8 +1,7 @@
 /**
- * Faults as callers see them: a Connect code with google.rpc details, an HTTP status with one line of JSON.
- * Both tables are exhaustive, so a new kind of fault does not compile until it has its code and its status.
- *
- * Never: sends a cause.
+ * Maps faults to what clients receive: a Connect code with google.rpc details, or an HTTP status with one line of JSON.
+ * Both tables are exhaustive: a new kind of fault does not compile without a code and a status. The cause of a fault is
+ * logged but not sent.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Fault, type FaultKind } from "../../fault.ts";
@@ -19,7 +18,7 @@ const errorDomain = "tailrace";
 const codes: Readonly<Record<FaultKind, Code>> = {
   "bad-request": Code.InvalidArgument,
   "bad-record": Code.InvalidArgument,
-  // As gRPC's and Connect's specifications ask.
+  // Required by the specifications of gRPC and Connect.
   "unexpected-compression": Code.Internal,
   "too-large": Code.ResourceExhausted,
   "out-of-range": Code.OutOfRange,
@@ -42,7 +41,7 @@ const codes: Readonly<Record<FaultKind, Code>> = {
   "disk-busy": Code.Unavailable,
   deadline: Code.DeadlineExceeded,
   canceled: Code.Canceled,
-  // Not "unavailable": gRPC clients retry that by themselves, and this may have been written.
+  // Not "unavailable": gRPC clients retry that by themselves, and the write may have happened.
   interrupted: Code.DeadlineExceeded,
   unknown: Code.Unknown,
   "disk-failed": Code.Unavailable,
@@ -88,7 +87,7 @@ const statuses: Readonly<Record<FaultKind, number>> = {
   config: 500,
 };
 
-/** How long a caller should wait before it repeats what may be repeated, milliseconds. */
+/** How long a client should wait before it retries, in milliseconds. */
 const retryDelayMs: Readonly<Partial<Record<FaultKind, number>>> = {
   "not-leader": 50,
   unavailable: 250,
@@ -98,9 +97,9 @@ const retryDelayMs: Readonly<Partial<Record<FaultKind, number>>> = {
 };
 
 /**
- * The code of a fault. `unavailable` always means that nothing was written: clients retry it by themselves. A write that
- * was cut off, by a change of the leader or a lost connection to it, is `deadline_exceeded`: to clients of gRPC this
- * says that it may have been done.
+ * Returns the code of a fault. `unavailable` always means that nothing was written, since clients retry it by themselves.
+ * A write that was cut off by a change of the leader or a lost connection to it is `deadline_exceeded`, which tells a
+ * gRPC client that the write may have happened.
  */
 export function codeOf(fault: Fault): Code {
   if (isCutOff(fault)) return Code.DeadlineExceeded;
@@ -108,13 +107,13 @@ export function codeOf(fault: Fault): Code {
   return code === Code.Unavailable && fault.written === "unknown" ? Code.Unknown : code;
 }
 
-/** The write was under way, and its outcome cannot be learned. Neither a bug nor a broken disk. */
+/** The write was in flight and its outcome is unknown, without a bug or a failed disk. */
 function isCutOff({ kind, written, unexpected }: Fault): boolean {
   if (written === "no" || unexpected) return false;
   return kind === "unknown" || kind === "unavailable" || kind === "not-leader";
 }
 
-/** A code as Connect spells it: `out_of_range`. */
+/** Returns a code as Connect spells it: `out_of_range`. */
 export function codeName(code: Code): string {
   return Code[code].replace(/(?!^)[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
 }
@@ -124,14 +123,14 @@ function reasonOf(kind: FaultKind): string {
   return kind.toUpperCase().replaceAll("-", "_");
 }
 
-/** Facts of a fault as ErrorInfo.metadata has them, `written` among them. */
+/** Returns ErrorInfo.metadata: `written` and the facts of the fault. */
 function metadataOf(fault: Fault): Record<string, string> {
   const metadata: Record<string, string> = { written: fault.written };
   for (const [name, fact] of Object.entries(fault.facts)) metadata[name] = String(fact);
   return metadata;
 }
 
-/** The error that RPC clients get. The cause stays behind for the log. */
+/** Returns the error for RPC clients. Its cause is for the log and is not sent. */
 export function connectErrorOf(reason: unknown): ConnectError {
   if (reason instanceof ConnectError) return reason;
   const fault = Fault.from(reason);
@@ -154,20 +153,20 @@ export function connectErrorOf(reason: unknown): ConnectError {
   return new ConnectError(fault.message, codeOf(fault), undefined, details, fault.cause ?? fault);
 }
 
-/** An answer over plain HTTP. */
+/** An error response of plain HTTP. */
 export interface HttpError {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** One line of JSON, its line end included. */
+  /** One line of JSON with its line end. */
   readonly body: string;
 }
 
-/** The object that stands for a fault in JSON: code, message, written, then the facts. */
+/** Returns a fault as a JSON object: code, message, written, then the facts. */
 export function errorObject(fault: Fault): Record<string, string | number | boolean> {
   return { code: codeName(codeOf(fault)), message: fault.message, written: fault.written, ...fault.facts };
 }
 
-/** The answer of chapter 1's routes. `location` is where the same request would be served. */
+/** Returns the error response of an HTTP route. `location` is the URL of the same request at the leader, if known. */
 export function httpErrorOf(reason: unknown, location?: string): HttpError {
   const fault = Fault.from(reason);
   const headers: Record<string, string> = { "content-type": "application/json", "cache-control": "no-store" };
@@ -178,7 +177,7 @@ export function httpErrorOf(reason: unknown, location?: string): HttpError {
   }
   if (fault.written === "unknown" && status === 503) status = 500;
   const delayMs = fault.retry ? retryDelayMs[fault.kind] : undefined;
-  // A redirection is not to be waited with.
+  // A client follows a redirect at once.
   if (delayMs !== undefined && status !== 307) headers["retry-after"] = String(Math.ceil(delayMs / 1000));
   return { status, headers, body: `${JSON.stringify(errorObject(fault))}\n` };
 }

@@ -1,15 +1,15 @@
 /**
- * The calls under way. A list through the calls themselves: a set would be made larger and smaller with every burst of
- * requests, which cost a unary append 200 bytes of garbage. Pure.
+ * The calls in progress, as a list linked through the calls themselves. A Set would grow and shrink with every burst of
+ * requests, which cost a unary append 200 bytes of garbage.
  */
 
-/** Has a place in one list. Only OpenCalls writes it. */
-export interface Listed<T> {
-  before: T | undefined;
-  behind: T | undefined;
+/** An element of one list. Only OpenCalls writes these fields. */
+export interface Linked<T> {
+  previous: T | undefined;
+  next: T | undefined;
 }
 
-export class OpenCalls<T extends Listed<T>> {
+export class OpenCalls<T extends Linked<T>> {
   #first: T | undefined;
   #last: T | undefined;
   #size = 0;
@@ -18,32 +18,32 @@ export class OpenCalls<T extends Listed<T>> {
     return this.#size;
   }
 
-  /** `call` is in no list. */
+  /** Adds a call that is in no list. */
   add(call: T): void {
-    call.before = this.#last;
+    call.previous = this.#last;
     if (this.#last === undefined) this.#first = call;
-    else this.#last.behind = call;
+    else this.#last.next = call;
     this.#last = call;
     this.#size++;
   }
 
   /** Does nothing for a call that is not in the list. */
   delete(call: T): void {
-    const { before, behind } = call;
-    if (before === undefined && this.#first !== call) return;
-    if (before === undefined) this.#first = behind;
-    else before.behind = behind;
-    if (behind === undefined) this.#last = before;
-    else behind.before = before;
-    call.before = undefined;
-    call.behind = undefined;
+    const { previous, next } = call;
+    if (previous === undefined && this.#first !== call) return;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    call.previous = undefined;
+    call.next = undefined;
     this.#size--;
   }
 
-  /** All of them now, the oldest first. */
+  /** Returns a copy, the oldest call first. */
   all(): T[] {
     const calls: T[] = [];
-    for (let call = this.#first; call !== undefined; call = call.behind) calls.push(call);
+    for (let call = this.#first; call !== undefined; call = call.next) calls.push(call);
     return calls;
   }
 }

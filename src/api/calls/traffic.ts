@@ -1,8 +1,7 @@
 /**
- * How much goes in and out: plain counters that both lanes raise, read by Watch and by the metrics. Latencies fall
- * into buckets a quarter of a power of two wide, so a percentile is right within 19 %. Pure.
- *
- * Never: keeps a clock, forgets (readers subtract what they saw before).
+ * Counts records and bytes in and out. All protocols update the counters; Watch and the metrics read them. Counters only
+ * grow: a reader subtracts an earlier sample. Latencies are counted in buckets a quarter of a power of two wide, so a
+ * percentile is exact to 19 %.
  */
 import { type Histogram, type Metrics, noMetrics, secondsBoundaries } from "../../lib/telemetry.ts";
 
@@ -45,7 +44,7 @@ export class Traffic {
     metrics.gauge("tailrace.tails", tails, () => this.tails);
   }
 
-  /** An append of `records` that took this long, until it was committed. */
+  /** Counts an append of `records` that was committed after `milliseconds`. */
   appended(records: number, bytes: number, milliseconds: number): void {
     this.recordsIn += records;
     this.bytesIn += bytes;
@@ -65,7 +64,10 @@ export class Traffic {
   }
 }
 
-/** The latency, in milliseconds, that this share of the appends between two samples did not exceed; 0 without any. */
+/**
+ * Returns the latency in milliseconds that the fraction `share` of the appends between two samples did not exceed, 0
+ * without appends.
+ */
 export function latencyBetween(before: TrafficSample, after: TrafficSample, share: number): number {
   let total = 0;
   for (let at = 0; at < latencyBuckets; at++) total += after.latencies[at]! - before.latencies[at]!;

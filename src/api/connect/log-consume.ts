@@ -40,12 +40,12 @@ function consume(options: LogServiceOptions): LogHandlers["consume"] {
     call.long = request.waitMs > 0;
     const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
     const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
-    const { exchange: sink, answer } = requestContextOf(context);
-    const room = { sink, memory, clock, signal, share: answer, waitMs: memoryWaitMs };
+    const { exchange: sink, responseMemory } = requestContextOf(context);
+    const room = { sink, memory, clock, signal, share: responseMemory, waitMs: memoryWaitMs };
     const { slice, offset } = await readOne(log, plan, room);
     const cursor = new RecordCursor(slice.frames, offset);
     cursor.next();
-    answer.hold(Math.min(encodedCopies * (cursor.end - cursor.start), memory.limit / 2));
+    responseMemory.hold(Math.min(encodedCopies * (cursor.end - cursor.start), memory.limit / 2));
     call.bytesOut += cursor.end - cursor.start;
     traffic.sent(1, cursor.end - cursor.start);
     return { record: recordAt(cursor) };

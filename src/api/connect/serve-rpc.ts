@@ -83,7 +83,7 @@ export async function serveRpc(
   const requestContext: RequestContext = {
     client,
     exchange,
-    answer: memory.share("out", () => exchange.destroy()),
+    responseMemory: memory.share("out", () => exchange.destroy()),
     call: undefined,
     reached: false,
     reason: undefined,
@@ -97,7 +97,7 @@ export async function serveRpc(
     failEarly(handler, requestContext, reason, options);
   } finally {
     share.hold(0);
-    requestContext.answer.hold(0);
+    requestContext.responseMemory.hold(0);
     const { call, reason } = requestContext;
     if (call !== undefined) {
       if (reason !== undefined) calls.endCall(call, reason);

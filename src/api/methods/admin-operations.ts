@@ -1,17 +1,14 @@
 /**
- * The RPCs of log.v1.Cluster that change who is in it, or copy it: as messages; the work is done by whoever can.
- *
- * Never: decides who may (the doors do, and the leader once more).
+ * The RPCs of log.v1.Cluster that change the members of the cluster or copy its log. They translate messages; ClusterAdmin
+ * does the work. The permission table and then the leader check that the caller may do this.
  */
-import type { Identity } from "../../access/mod.ts";
+import type { Principal } from "../../access/mod.ts";
 import { crc32 } from "../../lib/checksum.ts";
 import { faultOfAbort, signalOf, unlessAborted } from "../calls/abort.ts";
 import { callOf } from "../calls/call-context.ts";
 import type { ClusterOperations } from "./cluster-service.ts";
 
-type Admin = Pick<Identity, "subject" | "isPeer">;
-
-/** A part of one file of a backup. */
+/** A piece of one file of a backup. `position` is its place in the file, `fileBytes` the size of the whole file. */
 export interface BackupPart {
   readonly file: string;
   readonly position: number;
@@ -19,14 +16,14 @@ export interface BackupPart {
   readonly data: Uint8Array;
 }
 
-/** Whoever can change the cluster. Rejections are Faults. */
+/** Changes the cluster. Rejects with Faults. */
 export interface ClusterAdmin {
-  /** Adds the node at `addr`, which must be `id` unless that is empty; resolves once it is a member. */
-  add(id: string, addr: string, caller: Admin): Promise<void>;
-  remove(id: string, caller: Admin): Promise<void>;
-  /** Answers who leads then. Empty: whoever is furthest along. */
-  transfer(to: string, caller: Admin): Promise<string>;
-  /** The log as it is committed now, but for the files that the caller has. */
+  /** Adds the node at `addr`. Its name must be `id`, unless that is empty. Resolves when it is a member. */
+  add(id: string, addr: string, caller: Principal): Promise<void>;
+  remove(id: string, caller: Principal): Promise<void>;
+  /** Makes node `to` the leader. Empty: the node with the longest log. Returns the name of the new leader. */
+  transfer(to: string, caller: Principal): Promise<string>;
+  /** Yields the log as it is committed now, without the files named in `have`. */
   backup(have: readonly string[]): Iterable<BackupPart>;
 }
 

@@ -1,8 +1,4 @@
-/**
- * What a ProduceBulk has come to so far: added up for its answer, or told with its failure.
- *
- * Never: appends.
- */
+/** Counts what a ProduceBulk has appended so far, for its response or for the facts of its failure. */
 import type { Appended, CommitLog } from "../../types.ts";
 
 export class BulkSummary {
@@ -18,13 +14,13 @@ export class BulkSummary {
     this.nextOffset = firstOffset + count;
   }
 
-  /** The summary, complete: of no batches at all it says where the log ends. */
+  /** Completes the summary. Without any batch, both offsets are the end of the log. */
   async done(log: Pick<CommitLog, "bounds">): Promise<this> {
     if (this.batches === 0) this.firstOffset = this.nextOffset = (await log.bounds()).next;
     return this;
   }
 
-  /** What was appended in order so far. */
+  /** What was appended so far, in order. */
   get progress(): { readonly records_before: number; readonly batches_before: number } {
     return { records_before: this.records, batches_before: this.batches };
   }

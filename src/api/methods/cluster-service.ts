@@ -1,24 +1,13 @@
 /**
- * The RPCs of log.v1.Cluster that any node can answer about itself: Status and WhoAmI. What changes a cluster is
- * handed in by whoever can change it; what is not handed in is unimplemented.
- *
- * Never: changes the cluster by itself.
+ * The RPCs of log.v1.Cluster. This file serves Status and WhoAmI, which any node can answer about itself. The others are
+ * passed in by the module that can serve them; those that are not passed in are unimplemented.
  */
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { AccessControl } from "../../access/mod.ts";
 import type { Cluster } from "../../gen/log/v1/log_pb.js";
 import type { ClusterView } from "../../types.ts";
 import { callOf } from "../calls/call-context.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import { reasonsNotReady } from "../unready.ts";
-
-/** Is the node ready to serve? */
-export interface Readiness {
-  /** Why not; empty when ready. */
-  reasons(): readonly string[];
-  /** Calls back when the answer may have changed; the answer ends it. */
-  onChange(listener: () => void): () => void;
-}
+import { type Readiness, reasonsNotReady } from "../unready.ts";
 
 export type ClusterOperations = Partial<Omit<ServiceImpl<typeof Cluster>, "status" | "whoAmI">>;
 

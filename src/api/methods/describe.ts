@@ -1,8 +1,4 @@
-/**
- * The log and the cluster as messages: for Describe, GetServers and Watch.
- *
- * Never: waits for anything but the log's own description.
- */
+/** Converts the state of the log and of the cluster to messages, for Describe, Watch and GetServers. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ClusterStateSchema, DescribeResponseSchema } from "../../gen/log/v1/log_pb.js";
 import type { ClusterView, CommitLog } from "../../types.ts";

@@ -1,8 +1,6 @@
 /**
- * Which whole frames of a slice a reader gets: those that hold a record at or behind its offset, up to its limits. A
- * frame is sent when its first such record is within them. Pure.
- *
- * Never: copies or cuts a frame.
+ * Selects the whole frames of a slice that a reader receives: those that hold a record at or after its offset, up to its
+ * limits. A frame is included if its first such record is within the limits. Frames are neither copied nor cut.
  */
 import {
   frameBaseOffset,
@@ -22,6 +20,7 @@ export interface FrameRun {
   readonly next: Offset;
 }
 
+/** Returns the frames of `slice` that a reader at offset `from` receives. */
 export function frameLimit(slice: BatchSlice, from: Offset, limit: ReadLimit | undefined): FrameRun {
   const { frames } = slice;
   let start = 0;
@@ -39,7 +38,7 @@ export function frameLimit(slice: BatchSlice, from: Offset, limit: ReadLimit | u
   return { bytes: frames.subarray(start, at), records, next };
 }
 
-/** Counts a frame's records from `from` on; false when the first one is beyond the limits already. */
+/** Counts the records of a frame from offset `from` on. Returns false if already the first one is beyond the limits. */
 function admits(limit: ReadLimit, frame: Uint8Array, from: Offset): boolean {
   const cursor = new RecordCursor(frame, Math.max(from, frameBaseOffset(frame, 0)));
   let any = false;

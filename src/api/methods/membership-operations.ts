@@ -1,18 +1,15 @@
-/**
- * The RPCs of log.v1.Cluster that gossip serves: Members, Event, Query.
- *
- * Never: believes what a member says of itself; lets a caller send what Serf keeps for itself.
- */
+/** The RPCs of log.v1.Cluster that gossip serves: Members, Event and Query. */
 import { Fault } from "../../fault.ts";
 import { endpointText, type Membership } from "../../membership/mod.ts";
 import { faultOfAbort, signalOf } from "../calls/abort.ts";
 import { callOf } from "../calls/call-context.ts";
 import type { ClusterOperations } from "./cluster-service.ts";
 
+/** Longest time that a query may collect responses, in milliseconds. */
 const timeoutMsMax = 3_600_000;
-/** Of Serf's own queries, which change keys among other things, only the ping is anybody's. */
-const internal = "_serf_";
-const ping = "_serf_ping";
+/** Names with this prefix are Serf's own queries, which can change keys. Clients may only send the ping. */
+const serfPrefix = "_serf_";
+const serfPing = "_serf_ping";
 
 export function membershipOperations(
   membership: Pick<Membership, "members" | "userEvent" | "query">,
@@ -37,9 +34,9 @@ export function membershipOperations(
     async *query(request, context) {
       const { name, payload, timeoutMs, filterNodes, filterTags } = request;
       checkName(name);
-      if (name.startsWith(internal) && (name !== ping || payload.length > 0)) {
+      if (name.startsWith(serfPrefix) && (name !== serfPing || payload.length > 0)) {
         throw new Fault("bad-request", {
-          message: `queries that begin with ${internal} are Serf's own`,
+          message: `queries that begin with ${serfPrefix} are reserved for Serf`,
           facts: { field: "name" },
         });
       }
@@ -60,7 +57,7 @@ export function membershipOperations(
       signal.addEventListener("abort", stop, { once: true });
       try {
         if (signal.aborted) stop();
-        for await (const answer of run) yield answer;
+        for await (const response of run) yield response;
         if (signal.aborted) throw faultOfAbort(signal);
       } finally {
         signal.removeEventListener("abort", stop);
@@ -71,5 +68,5 @@ export function membershipOperations(
 }
 
 function checkName(name: string): void {
-  if (name === "") throw new Fault("bad-request", { message: "a name is needed", facts: { field: "name" } });
+  if (name === "") throw new Fault("bad-request", { message: "name is missing", facts: { field: "name" } });
 }

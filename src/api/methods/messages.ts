@@ -1,7 +1,6 @@
 /**
- * Between the messages of the contract and the words of the house: bigint to number, Record to run, slice to Record.
- *
- * Never: calls a log.
+ * Converts between the messages of the contract and the types of the log: bigint to number, Record to run, record of a
+ * slice to Record.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Fault } from "../../fault.ts";
@@ -16,7 +15,10 @@ import { decodeRecord, encodeRun, type RecordCursor, type RecordLimits, walkReco
 import type { Freshness, ReadMode as Mode, ProducerStamp, ReadStart, RecordRun } from "../../types.ts";
 import type { ReadPlan } from "./read.ts";
 
-/** A 64-bit number of a request as a plain one. Throws Fault "bad-request" above 2^53 − 1. */
+/**
+ * Converts a 64-bit number of a request. `field` is its name in the request, for the message.
+ * @throws Fault "bad-request" above 2^53 − 1
+ */
 export function numberOf(value: bigint, field: string): number {
   if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
   throw new Fault("bad-request", {
@@ -25,12 +27,15 @@ export function numberOf(value: bigint, field: string): number {
   });
 }
 
-/** Records as a run. Throws Fault "too-large" and "bad-record". */
+/**
+ * Encodes records as a run.
+ * @throws Fault "too-large", "bad-record"
+ */
 export function runOf(records: readonly RecordMessage[], limits: RecordLimits): RecordRun {
   return walkRecords(encodeRun(records).bytes, limits);
 }
 
-/** The stamp of a request, undefined when it has none. */
+/** Returns the producer stamp of a request, undefined if it has none. */
 export function stampOf(producer: Producer | undefined, subject: string): ProducerStamp | undefined {
   if (producer === undefined) return undefined;
   const sequence = numberOf(producer.sequence, "producer.sequence");
@@ -45,12 +50,15 @@ const modes: Readonly<Record<ReadMode, Mode>> = {
   [ReadMode.ANY]: "any",
 };
 
-/** How fresh the read must be. Throws Fault "bad-request" for a mode nobody knows. */
+/**
+ * Returns how fresh the read must be.
+ * @throws Fault "bad-request" for an unknown read mode
+ */
 export function freshnessOf(request: ConsumeRequest, deadlineMs: number | undefined): Freshness {
   const mode = modes[request.readMode] as Mode | undefined;
   if (mode === undefined) {
     throw new Fault("bad-request", {
-      message: `read_mode ${request.readMode} is not known`,
+      message: `read_mode ${request.readMode} is unknown`,
       facts: { field: "read_mode" },
     });
   }
@@ -63,7 +71,7 @@ export function freshnessOf(request: ConsumeRequest, deadlineMs: number | undefi
   };
 }
 
-/** Where the request starts. */
+/** Returns where the read starts. */
 export function startOf({ offset, start }: ConsumeRequest): ReadStart {
   switch (start.case) {
     case "fromTimeMs":
@@ -77,7 +85,7 @@ export function startOf({ offset, start }: ConsumeRequest): ReadStart {
   }
 }
 
-/** A stream request as a plan. */
+/** Converts a request for a stream to a plan. */
 export function planOf(request: ConsumeRequest, deadlineMs: number | undefined): ReadPlan {
   const end = request.endOffset;
   return {
@@ -92,7 +100,7 @@ export function planOf(request: ConsumeRequest, deadlineMs: number | undefined):
   };
 }
 
-/** The record under the cursor, as a message. Its byte arrays are views of the slice. */
+/** Converts the record at the cursor to a message. Its byte arrays are views of the slice. */
 export function recordAt(cursor: RecordCursor): MessageInitShape<typeof RecordSchema> {
   const { value, key, headers } = decodeRecord(cursor.frames, cursor.start, cursor.end);
   return {

@@ -1,37 +1,36 @@
 /**
- * Many pieces of work under way at once, started in order and answered in order: what ProduceStream and ProduceBulk
- * are made of. Bounded by pieces and by bytes (StreamBudget); when full, no more input is taken.
- *
- * Never: reorders, drops, starts anything after a failure.
+ * Runs many appends at once, started and yielded in the order of their inputs. Connect's ProduceStream and ProduceBulk use
+ * it. When too many are in flight, by count or by bytes (StreamBudget), no more input is read. Nothing starts after a
+ * failure.
  */
-
 import type { StreamBudget } from "./stream-budget.ts";
 
 export interface PipelineOptions<Input> {
   readonly pendingMax: number;
   readonly budget: StreamBudget;
   readonly bytesOf: (input: Input) => number;
-  /** What is thrown for a failure: `behind` is what became of the work that was started after it. */
-  readonly failure?: (reason: unknown, behind: readonly PromiseSettledResult<unknown>[]) => unknown;
+  /** Returns what to throw for a failure. `later` are the outcomes of the work that was started after it. */
+  readonly failure?: (reason: unknown, later: readonly PromiseSettledResult<unknown>[]) => unknown;
 }
 
-interface Piece<Output> {
+interface Task<Output> {
   readonly result: Promise<Output>;
   readonly bytes: number;
 }
 
 /**
- * The results of `start` for each input, in order. Ends with the first failure: of an input, of a start (nothing behind
- * it is started then) or of a result. What was started behind it is waited for, since the failure may have to tell of it.
+ * Yields the result of `start` for each input, in order. Ends with the first failure of the input, of a start (nothing is
+ * started after it) or of a result. Work that was started after the failed one is awaited first, because the error must
+ * say whether it was written.
  */
 export async function* pipelined<Input, Output>(
   inputs: AsyncIterable<Input>,
   start: (input: Input) => Promise<Output>,
   options: PipelineOptions<Input>,
 ): AsyncGenerator<Output, void, undefined> {
-  const pending: Piece<Output>[] = [];
+  const pending: Task<Output>[] = [];
   using share = options.budget.open();
-  let fed = false;
+  let inputOver = false;
   let stopped = false;
   let wakeFeeder: (() => void) | undefined;
   let wakeReader: (() => void) | undefined;
@@ -62,32 +61,32 @@ export async function* pipelined<Input, Output>(
     } catch (reason) {
       add(Promise.reject(reason), 0);
     } finally {
-      fed = true;
+      inputOver = true;
       wakeReader?.();
     }
   };
   const feeding = feed();
   try {
     for (;;) {
-      const piece = pending[0];
-      if (piece === undefined) {
-        if (fed) return;
+      const task = pending[0];
+      if (task === undefined) {
+        if (inputOver) return;
         await new Promise<void>((resolve) => (wakeReader = resolve));
         continue;
       }
-      const output = await piece.result.catch(async (reason: unknown) => {
+      const output = await task.result.catch(async (reason: unknown) => {
         stopped = true;
-        const behind = await Promise.allSettled(pending.slice(1).map(({ result }) => result));
-        throw options.failure === undefined ? reason : options.failure(reason, behind);
+        const later = await Promise.allSettled(pending.slice(1).map(({ result }) => result));
+        throw options.failure === undefined ? reason : options.failure(reason, later);
       });
       pending.shift();
-      share.end(piece.bytes);
+      share.end(task.bytes);
       wakeFeeder?.();
       yield output;
     }
   } finally {
     stopped = true;
     wakeFeeder?.();
-    if (fed) await feeding;
+    if (inputOver) await feeding;
   }
 }

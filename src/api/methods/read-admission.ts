@@ -1,34 +1,34 @@
 /**
- * When a reader of the log may read on: its client has window, the socket takes bytes, and what cannot leave at once
- * fits in the memory budget. Before that nothing is read or rendered for it.
+ * Decides when a reader of the log may read on: its client has window, the socket accepts bytes, and the memory budget has
+ * room for what cannot be sent at once. Before that, nothing is read or encoded for the reader.
  */
 import type { Clock } from "../../lib/time/clock.ts";
 import { type MemoryBudget, type MemoryShare, smallBytes } from "../../memory/mod.ts";
 import type { BatchSlice } from "../../types.ts";
 import { faultOfAbort } from "../calls/abort.ts";
 
-/** Where an answer goes: an exchange, or a stream. */
+/** Where a response goes: an exchange or a stream. */
 export interface Sink {
-  /** Bytes that can leave at once; 0 while the client takes nothing. */
+  /** Bytes that can be sent now; 0 while the client accepts none. */
   readonly writableBytes: number;
-  /** Calls back once when `writableBytes` is above 0 again; never when the answer is over before. To be asked when it is 0. */
+  /** Calls back once when `writableBytes` is above 0 again, unless the response ends first. Call it when it is 0. */
   whenWritable(callback: () => void): void;
 }
 
-/** What a batch takes in an answer besides its stored bytes, as a part of these; a rough bound. */
-const renderedShare = 1 / 4;
-/** How long a single answer waits for memory. */
+/** Upper bound of the overhead of a batch in a response, as a fraction of its stored bytes. */
+const overheadRatio = 1 / 4;
+/** How long a response of one record waits for memory, in milliseconds. */
 export const memoryWaitMs = 1000;
 
-/** Times that a batch is copied on its way into an answer of text. */
+/** How often a batch is copied while it is encoded as text. */
 const copiesMade = 4;
 
-/** What becomes of a batch as text, as a part of its stored bytes: base64 and names. */
-const encodedShare = 3 / 2;
+/** Size of a batch as text (base64 and field names), as a multiple of its stored bytes. */
+const textRatio = 3 / 2;
 
-const renderedBytes = (bytes: number): number => Math.ceil(bytes * (1 + renderedShare));
+const renderedBytes = (bytes: number): number => Math.ceil(bytes * (1 + overheadRatio));
 
-/** True when the next batch, of `nextBytes()`, may be read. */
+/** Returns true if the next batch, of `nextBytes()` bytes, may be read now. */
 export function mayRead(sink: Sink, memory: MemoryBudget, nextBytes: () => number): boolean {
   const { writableBytes } = sink;
   if (writableBytes === 0) return false;
@@ -38,7 +38,7 @@ export function mayRead(sink: Sink, memory: MemoryBudget, nextBytes: () => numbe
   return bytes <= writableBytes || memory.fits(bytes, bytes);
 }
 
-/** Calls `goOn` once when it is worth asking mayRead() again. The returned function takes that back. */
+/** Calls `goOn` once when mayRead() may have become true. The returned function cancels that. */
 export function whenReadable(
   sink: Sink,
   memory: MemoryBudget,
@@ -61,23 +61,23 @@ export interface ReadableOptions {
   readonly clock: Clock;
   readonly nextBytes: () => number;
   readonly signal: AbortSignal;
-  /** How long to wait for memory; undefined: as long as it takes. There is no limit to waiting for the client. */
+  /** How long to wait for memory, in milliseconds. Default: no limit. The wait for the client has no limit. */
   readonly waitMs?: number | undefined;
 }
 
-/** What an answer of one record needs besides a client that takes it. */
-export interface SingleRead extends Omit<ReadableOptions, "nextBytes"> {
-  /** Counts the batch while it is read and rendered; the caller gives it back when the answer has left. */
+/** What a read of one record needs. */
+export interface SingleReadOptions extends Omit<ReadableOptions, "nextBytes"> {
+  /** Counts the batch while it is read and encoded. The caller releases it when the response has been sent. */
   readonly share: MemoryShare;
 }
 
 /**
- * Waits for a client that takes something and for memory, and holds so many bytes.
+ * Waits until the client accepts bytes and the budget has room, then counts `wanted` bytes in the share.
  * @throws as waitToRead()
  */
-export async function holdWhenRoom({ share, ...options }: SingleRead, wanted: number): Promise<void> {
+export async function holdWhenRoom({ share, ...options }: SingleReadOptions, wanted: number): Promise<void> {
   const { sink, memory } = options;
-  // What is larger than the budget allows goes alone.
+  // A batch larger than the budget allows waits until it is the only one.
   const bytes = Math.min(wanted, memory.limit / 2);
   const nextBytes = (): number => bytes;
   const mustWait = (): boolean => bytes > smallBytes && memory.needsCollection;
@@ -89,8 +89,8 @@ export async function holdWhenRoom({ share, ...options }: SingleRead, wanted: nu
 }
 
 /**
- * Resolves when it is worth asking mayRead() again. Ask and read in one turn: others wait for the same room.
- * @throws the fault of the signal's abort; Fault "overloaded" when there is no memory within `waitMs`
+ * Resolves when mayRead() may have become true. Call mayRead() and read in the same turn, since others wait too.
+ * @throws the fault of an abort; Fault "overloaded" if there is no memory within `waitMs`
  */
 export async function waitToRead({
   sink,
@@ -117,13 +117,13 @@ export async function waitToRead({
 }
 
 export interface ReadHoldOptions {
-  /** The reader keeps the last slice while it waits for the next one, as generators do with their last values. */
+  /** The reader keeps the last slice while it waits for the next one, as a generator keeps its last value. */
   readonly keeps: boolean;
-  /** Ends the answer of a client that takes nothing while memory is short. */
+  /** Ends the response of a client that reads nothing while memory is short. */
   readonly cut: () => void;
 }
 
-/** What a reader keeps of a slice while its records are sent one by one. */
+/** Counts the memory of the slice whose records a reader is sending. */
 export class ReadHold {
   readonly #memory: MemoryBudget;
   readonly #share: MemoryShare;
@@ -137,28 +137,28 @@ export class ReadHold {
     this.#share = memory.share("out", cut);
   }
 
-  /** Counts a slice, and what becomes of it in the answer, instead of the one before. */
+  /** Counts a slice and its encoded form instead of the one before. */
   hold(slice: BatchSlice): void {
     const { buffer, length } = slice.frames;
     this.#memory.pin(buffer);
     this.#unpin();
     this.#buffer = buffer;
-    this.#reserve(Math.ceil(encodedShare * length));
+    this.#reserve(Math.ceil(textRatio * length));
     this.#memory.addReadGarbage(copiesMade * length);
     this.#share.attribute(length);
   }
 
-  /** The answer's bytes are counted where they wait from now on. */
+  /** The encoded bytes are counted elsewhere from now on, where they wait to be sent. */
   rendered(): void {
     this.#reserve(0);
   }
 
-  /** So many bytes of it went on. */
+  /** `bytes` bytes of it were sent. */
   progress(bytes: number): void {
     this.#share.progress(bytes);
   }
 
-  /** All of the slice was sent. */
+  /** The whole slice was sent. */
   sent(): void {
     if (!this.#keeps) this.release();
   }

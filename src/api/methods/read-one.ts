@@ -1,34 +1,34 @@
 /**
- * One record, waited for when asked: what Consume and `GET /` do. A record that is in the log is not read before its
- * client takes something and there is memory for it: a thousand callers that wait hold nothing.
+ * Reads one record, and waits for it if asked to: Consume and GET /. A record is not read before its client accepts bytes
+ * and there is memory for it, so a thousand waiting clients hold nothing.
  */
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { BatchSlice, CommitLog, Freshness, Offset, ReadStart } from "../../types.ts";
 import { faultOfAbort, unlessAborted } from "../calls/abort.ts";
-import { holdWhenRoom, type SingleRead } from "./read-admission.ts";
+import { holdWhenRoom, type SingleReadOptions } from "./read-admission.ts";
 
 export interface ReadOnePlan {
   readonly start: ReadStart;
-  /** At the end of the log: how long to wait for the record; 0 is not at all. */
+  /** How long to wait for a record behind the end of the log, in milliseconds. 0: do not wait. */
   readonly waitMs: number;
   readonly freshness: Freshness;
 }
 
 /**
- * The slice that holds the record, and its offset.
- * @throws Fault "out-of-range" with lowest and next; "overloaded" when there is no memory for it in time
+ * Returns the slice that holds the record, and the record's offset.
+ * @throws Fault "out-of-range" with lowest and next; "overloaded" if there is no memory for it in time
  */
 export async function readOne(
   log: CommitLog,
   plan: ReadOnePlan,
-  room: SingleRead,
+  options: SingleReadOptions,
 ): Promise<{ readonly slice: BatchSlice; readonly offset: Offset }> {
   const { start, waitMs, freshness } = plan;
-  const { clock, signal } = room;
+  const { clock, signal } = options;
   const offset =
     "offset" in start ? start.offset : await unlessAborted(log.seek(start, freshness), signal, "no");
-  await holdWhenRoom(room, batchBytes(log, offset));
+  await holdWhenRoom(options, batchBytes(log, offset));
   try {
     return { slice: await unlessAborted(log.read(offset, freshness), signal, "no"), offset };
   } catch (reason) {
@@ -37,22 +37,22 @@ export async function readOne(
     const { lowest, next } = await log.bounds({ mode: "any" });
     if (offset < lowest) throw fault;
     const slice = await waitFor(log, offset, Math.min(offset, next), waitMs, clock, signal);
-    // The log may have grown meanwhile: the fault of this read names the end as it is now.
+    // The log may have grown in the meantime: this read fails with the current end of the log.
     return { slice: slice ?? (await unlessAborted(log.read(offset, { mode: "any" }), signal, "no")), offset };
   }
 }
 
-/** Bytes of the batch that holds the record; 0 where this node does not have it yet, or cannot know. */
+/** Returns the size of the batch that holds the record; 0 if this node does not have it yet or cannot know. */
 function batchBytes(log: CommitLog, offset: Offset): number {
   try {
     using tail = log.follow(offset);
     return tail.nextBytes?.() ?? 0;
   } catch {
-    return 0; // read() says what is wrong
+    return 0; // read() fails with the reason
   }
 }
 
-/** Follows from `from` until the record at `offset` is there; undefined when time is up. */
+/** Follows the log from `from` until it holds the record at `offset`. Returns undefined when `waitMs` has passed. */
 async function waitFor(
   log: CommitLog,
   offset: Offset,

@@ -1,8 +1,6 @@
 /**
- * A read from a start to a stop, as slices: what ConsumeStream, ConsumeBatches and /tail have in common. It waits at
- * the end without polling, says when it has caught up and, on request, that it is alive.
- *
- * Never: looks inside a slice.
+ * A read from a start to a stop, as slices. ConsumeStream, ConsumeBatches and GET /tail share it. It waits at the end of the
+ * log without polling, says when it has caught up and, if asked to, that it is alive.
  */
 import { type Clock, within } from "../../lib/time/clock.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
@@ -14,7 +12,7 @@ import type { ReadLimits } from "./read-limit.ts";
 export interface ReadPlan {
   readonly start: ReadStart;
   readonly limits: ReadLimits;
-  /** Stop at the end as it stands when the read begins. */
+  /** Stop at the end that the log has when the read begins. */
   readonly stopAtEnd: boolean;
   readonly freshness: Freshness;
 }
@@ -22,10 +20,10 @@ export interface ReadPlan {
 /** A read that has begun. */
 export interface OpenRead {
   readonly from: Offset;
-  /** The plan's, its end brought down to the log's when it stops there. */
+  /** The limits of the plan. Its end offset is at most the end of the log if the plan stops there. */
   readonly limits: ReadLimits;
   readonly tail: Tail;
-  /** True when its end offset is the log's end as it stood: reaching it is having caught up. */
+  /** True if the end offset is the end of the log: the read has then caught up when it reaches it. */
   readonly endsAtEnd: boolean;
 }
 
@@ -35,18 +33,21 @@ export type ReadEvent = BatchSlice | "caught-up" | "heartbeat";
 export interface ReadOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** How often to say "heartbeat" while waiting; undefined is never. */
+  /** Interval of "heartbeat" events while the read waits. Default: none. */
   readonly heartbeatMs?: number | undefined;
-  /** About how many bytes a slice has at most. */
+  /** Approximate limit of a slice, in bytes. */
   readonly sliceBytes?: number | undefined;
-  /** Where the slices go: nothing is read before it takes something. */
+  /** Receives the slices. Nothing is read before it accepts bytes. */
   readonly sink: Sink;
   readonly memory: MemoryBudget;
-  /** Counts the slice that is being sent. */
+  /** Counts the memory of the slice that is being sent. */
   readonly hold: ReadHold;
 }
 
-/** Finds start and end. Throws Fault "out-of-range" with lowest and next. */
+/**
+ * Finds the start and the end of a read, and opens its tail. The caller disposes of the tail.
+ * @throws Fault "out-of-range" with lowest and next
+ */
 export async function openRead(log: CommitLog, plan: ReadPlan, signal: AbortSignal): Promise<OpenRead> {
   const freshness: Freshness = { ...plan.freshness, signal };
   const from = await log.seek(plan.start, freshness);
@@ -61,11 +62,9 @@ export async function openRead(log: CommitLog, plan: ReadPlan, signal: AbortSign
 }
 
 /**
- * The slices of an open read, up to its end offset. Disposes of the tail, however it ends. Throws the fault of an
- * abort, and Fault "out-of-range" when retention overtakes the reader.
- *
- * The generator and its reader keep the last slice while they wait for the next: the options' hold is to count it that
- * long (ReadHold).
+ * Yields the events of an open read, up to its end offset, and disposes of the tail. The generator and its consumer keep
+ * the last slice while they wait for the next one, so the hold of the options must have `keeps`.
+ * @throws the fault of an abort; Fault "out-of-range" when retention deletes the next record
  */
 export async function* readSlices(
   read: OpenRead,
@@ -75,14 +74,18 @@ export async function* readSlices(
   for (let event = await steps.next(); event !== undefined; event = await steps.next()) yield event;
 }
 
-/** The same, handed to `send` one by one until it answers false. Nothing of a slice is kept while it waits. */
+/**
+ * Passes the events of an open read to `send` until it returns false, and disposes of the tail. No slice is kept while it
+ * waits.
+ * @throws as readSlices()
+ */
 export async function followSlices(
   read: OpenRead,
   options: ReadOptions,
   send: (event: ReadEvent) => Promise<boolean>,
 ): Promise<void> {
   using steps = new ReadSteps(read, options);
-  // A function of its own: what it refers to is let go when it returns.
+  // A separate function: the slice is unreachable when it returns.
   const step = async (): Promise<boolean> => {
     const event = await steps.next();
     return event !== undefined && (await send(event));
@@ -95,8 +98,8 @@ class ReadSteps implements Disposable {
   readonly #options: ReadOptions;
   readonly #nextBytes = (): number => this.#read.tail.nextBytes?.() ?? 0;
   readonly #stop = (): void => this.#read.tail[Symbol.dispose]();
-  /** The reader knows that it has caught up. */
-  #told = false;
+  /** "caught-up" was sent after the last slice. */
+  #toldCaughtUp = false;
   #ready: Promise<boolean> | undefined;
 
   constructor(read: OpenRead, options: ReadOptions) {
@@ -105,7 +108,7 @@ class ReadSteps implements Disposable {
     options.signal.addEventListener("abort", this.#stop, { once: true });
   }
 
-  /** What comes next; undefined at the end. */
+  /** Returns the next event, undefined at the end. */
   async next(): Promise<ReadEvent | undefined> {
     const { tail, limits, endsAtEnd } = this.#read;
     const { signal, sink, memory, hold } = this.#options;
@@ -117,24 +120,24 @@ class ReadSteps implements Disposable {
       }
       const slice = tail.take(this.#options.sliceBytes);
       if (slice !== undefined) {
-        this.#told = false;
+        this.#toldCaughtUp = false;
         hold.hold(slice);
         return slice;
       }
-      if (!this.#told) {
-        this.#told = true;
+      if (!this.#toldCaughtUp) {
+        this.#toldCaughtUp = true;
         return "caught-up";
       }
       const woken = await this.#wait();
       if (woken === "late" && sink.writableBytes > 0) return "heartbeat";
       if (woken === false) return undefined;
     }
-    if (!endsAtEnd || this.#told) return undefined;
-    this.#told = true;
+    if (!endsAtEnd || this.#toldCaughtUp) return undefined;
+    this.#toldCaughtUp = true;
     return "caught-up";
   }
 
-  /** True when there is more, false when there will be none, "late" when it is time for a sign of life. */
+  /** Resolves to true if there is more, false if there will be no more, "late" if a heartbeat is due. */
   async #wait(): Promise<boolean | "late"> {
     const { clock, signal, heartbeatMs } = this.#options;
     this.#ready ??= this.#read.tail.ready();

@@ -1,12 +1,12 @@
 /**
- * How many bytes of appends all streams together have under way. One stream may have up to 8 MiB; once all of them have
- * 64 MiB, each may have 64 KiB, as much as a window of HTTP/2 holds anyway. A stream that is full is not read any more
- * until some of its appends are settled. Pure.
+ * Limits the bytes of appends in flight on all streams together. One stream may have 8 MiB in flight. Once all streams
+ * have 64 MiB, each may have 64 KiB, as much as an HTTP/2 window holds. A stream above its limit is not read until some
+ * of its appends have settled.
  */
 export interface StreamBudgetLimits {
   readonly totalBytesMax: number;
   readonly streamBytesMax: number;
-  /** What every stream may have, whatever the others have. */
+  /** What each stream may have in flight, whatever the others have. */
   readonly streamBytesMin: number;
 }
 
@@ -16,12 +16,12 @@ export const defaultStreamBudget: StreamBudgetLimits = {
   streamBytesMin: 64 * 1024,
 };
 
-/** What an append under way costs besides its bytes. */
+/** Fixed cost of an append in flight, in bytes. */
 const appendBytes = 256;
 
 export class StreamBudget {
   readonly limits: StreamBudgetLimits;
-  /** Of all streams. */
+  /** In flight on all streams. */
   bytes = 0;
 
   constructor(limits = defaultStreamBudget) {
@@ -43,12 +43,12 @@ export class StreamShare implements Disposable {
     this.#budget = budget;
   }
 
-  /** An append of so many bytes begins. */
+  /** An append of `bytes` bytes starts. */
   begin(bytes: number): void {
     this.#add(bytes + appendBytes);
   }
 
-  /** It is settled. */
+  /** An append of `bytes` bytes has settled. */
   end(bytes: number): void {
     this.#add(-bytes - appendBytes);
   }
@@ -59,7 +59,7 @@ export class StreamShare implements Disposable {
     return bytes >= limits.totalBytesMax && this.#bytes >= limits.streamBytesMin;
   }
 
-  /** The stream is over: no client waits for what is under way. */
+  /** The stream has ended: no client waits for the appends in flight, so they no longer count. */
   [Symbol.dispose](): void {
     this.#add(-this.#bytes);
     this.#isOver = true;

@@ -1,17 +1,19 @@
 /**
- * What a stream of appends tells when it ends early: the first failure in the order of its messages, how many records were
- * acknowledged before it, and whether anything of the rest may have been written. Pure.
+ * The fault with which a stream of appends ends early: the first failure in the order of the messages, what was
+ * acknowledged before it, and whether any of the rest may have been written.
  */
-
 import { type Facts, Fault, invitesRetry } from "../../fault.ts";
 
-/** What became of the appends that were under way behind the first failure. */
+/** The outcome of an append behind the first failure. */
 export type Settled = PromiseSettledResult<unknown>;
 
-/** `before` says what was acknowledged before the failure. `behind` are the appends that were begun after it. */
-export function streamFailure(reason: unknown, before: Facts, behind: readonly Settled[]): Fault {
+/**
+ * @param before facts about what was acknowledged before the failure
+ * @param later the outcomes of the appends that were started after it
+ */
+export function streamFailure(reason: unknown, before: Facts, later: readonly Settled[]): Fault {
   const fault = Fault.from(reason);
-  const isUnknown = fault.written === "unknown" || behind.some(mayHaveWritten);
+  const isUnknown = fault.written === "unknown" || later.some(mayHaveWritten);
   const kind = isUnknown && invitesRetry(fault.kind) ? "interrupted" : fault.kind;
   return new Fault(kind, {
     message: fault.message,

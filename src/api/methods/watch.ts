@@ -1,9 +1,7 @@
 /**
- * Watch: what the dashboard shows. Throughput and the cluster (its offsets and lags move all the time) at every
- * interval, the cluster and its members at once when they change, the segments at first and whenever there are other
- * ones. It begins with one of each.
- *
- * Never: keeps more than the newest of what a slow watcher has not read, membership changes excepted (bounded).
+ * Watch: the events of the dashboard. Throughput and the cluster (whose offsets and lags change all the time) at every
+ * interval; the cluster and its members at once when they change; the segments at the start and when they change. A slow
+ * client receives the newest state, and at most `changesKeptMax` membership changes.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Fault } from "../../fault.ts";
@@ -24,19 +22,24 @@ export interface WatchOptions {
 
 type Event = MessageInitShape<typeof WatchEventSchema>;
 
-const intervalMsLeast = 100;
+const intervalMsMin = 100;
 const intervalMsDefault = 1000;
 const changesKeptMax = 1024;
 
+/**
+ * Yields events until `signal` is aborted.
+ * @param requestedIntervalMs 0: 1000 ms
+ * @throws Fault "bad-request" for an interval below 100 ms; the fault of the abort
+ */
 export async function* watch(
   options: WatchOptions,
-  intervalAsked: number,
+  requestedIntervalMs: number,
   signal: AbortSignal,
 ): AsyncGenerator<Event, void, undefined> {
-  const intervalMs = intervalAsked === 0 ? intervalMsDefault : intervalAsked;
-  if (intervalMs < intervalMsLeast) {
+  const intervalMs = requestedIntervalMs === 0 ? intervalMsDefault : requestedIntervalMs;
+  if (intervalMs < intervalMsMin) {
     throw new Fault("bad-request", {
-      message: `interval_ms is ${intervalMs}, the least is ${intervalMsLeast}`,
+      message: `interval_ms is ${intervalMs}, the minimum is ${intervalMsMin}`,
       facts: { field: "interval_ms" },
     });
   }
@@ -52,17 +55,17 @@ export async function* watch(
   const at = (): bigint => BigInt(clock.wallMs());
   try {
     let before = traffic.sample();
-    let sampledAt = clock.monotonicMs();
-    let segmentsShown = "";
+    let sampledAtMs = clock.monotonicMs();
+    let sentSegments = "";
     yield { atMs: at(), event: { case: "cluster", value: clusterStateOf(cluster) } };
     for (;;) {
       const description = await describe(log, cluster, options.clusterVersion);
       const shape = segmentShape(description);
-      if (shape !== segmentsShown) {
-        segmentsShown = shape;
+      if (shape !== sentSegments) {
+        sentSegments = shape;
         yield { atMs: at(), event: { case: "segments", value: description } };
       }
-      const due = sampledAt + intervalMs;
+      const due = sampledAtMs + intervalMs;
       while (!signal.aborted && clock.monotonicMs() < due) {
         await new Promise<void>((resolve) => {
           const timer = clock.after(due - clock.monotonicMs(), resolve);
@@ -73,9 +76,11 @@ export async function* watch(
           if (changes.length > 0 || signal.aborted) wake();
         });
         wake = undefined;
-        const news = changes.splice(0);
-        for (const value of news) yield { atMs: at(), event: { case: "membership", value: { ...value } } };
-        if (news.length > 0) yield { atMs: at(), event: { case: "cluster", value: clusterStateOf(cluster) } };
+        const received = changes.splice(0);
+        for (const value of received)
+          yield { atMs: at(), event: { case: "membership", value: { ...value } } };
+        if (received.length > 0)
+          yield { atMs: at(), event: { case: "cluster", value: clusterStateOf(cluster) } };
       }
       if (signal.aborted) throw faultOfAbort(signal);
       const after = traffic.sample();
@@ -83,11 +88,14 @@ export async function* watch(
       const { next } = await log.bounds({ mode: "any" });
       yield {
         atMs: at(),
-        event: { case: "throughput", value: throughput(before, after, now - sampledAt, traffic.tails, next) },
+        event: {
+          case: "throughput",
+          value: throughput(before, after, now - sampledAtMs, traffic.tails, next),
+        },
       };
       yield { atMs: at(), event: { case: "cluster", value: clusterStateOf(cluster) } };
       before = after;
-      sampledAt = now;
+      sampledAtMs = now;
     }
   } finally {
     signal.removeEventListener("abort", onAbort);
@@ -115,7 +123,7 @@ function throughput(
   };
 }
 
-/** Changes when a segment is begun, sealed or dropped, and not with every record. */
+/** Returns a text that changes when a segment is created, sealed or deleted, but not with every record. */
 function segmentShape(description: {
   lowestOffset?: bigint;
   segments?: { baseOffset?: bigint; sealed?: boolean }[];

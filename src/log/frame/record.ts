@@ -16,6 +16,7 @@ import {
   frameTimestampMs,
   headerBytes as headBytesMin,
 } from "./frame.ts";
+import { headersTag } from "./record-strip.ts";
 import { recordTag } from "./record-walk.ts";
 
 export interface RecordHeader {
@@ -107,6 +108,24 @@ export function decodeRecord(bytes: Uint8Array, start: number, end: number): Rec
     at = next;
   }
   return { value, key, headers };
+}
+
+/**
+ * Returns the bytes of key, value, header names and header values in the stored record `bytes[start … end)`, without tags
+ * and lengths.
+ * @throws Fault "corrupt" if a field passes its end
+ */
+export function recordContentBytes(bytes: Uint8Array, start: number, end: number): number {
+  let total = 0;
+  for (let at = start; at < end; ) {
+    const body = varintEnd(bytes, at + 1, end);
+    const next = delimitedEnd(bytes, at + 1, end);
+    if (next < 0) throw fieldPassesEnd();
+    // Inside a header the fields are 1 and 2, so one function serves both.
+    total += bytes[at] === headersTag ? recordContentBytes(bytes, body, next) : next - body;
+    at = next;
+  }
+  return total;
 }
 
 const empty: Uint8Array = new Uint8Array(0);

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Listed, OpenCalls } from "../../../../src/api/calls/open-calls.ts";
+import { type Linked, OpenCalls } from "../../../../src/api/calls/open-calls.ts";
 
-class Item implements Listed<Item> {
-  before: Item | undefined;
-  behind: Item | undefined;
+class Item implements Linked<Item> {
+  previous: Item | undefined;
+  next: Item | undefined;
 }
 
-test("the list holds what was added and not deleted, the oldest first", () => {
+test("the list holds the items that were added and not deleted, the oldest first", () => {
   const list = new OpenCalls<Item>();
   const model = new Set<Item>();
   const items = Array.from({ length: 12 }, () => new Item());
@@ -30,7 +30,7 @@ test("the list holds what was added and not deleted, the oldest first", () => {
   }
 });
 
-test("to delete what is not in the list changes nothing", () => {
+test("deleting an item that is not in the list changes nothing", () => {
   const list = new OpenCalls<Item>();
   const [only, other] = [new Item(), new Item()];
   list.delete(other);

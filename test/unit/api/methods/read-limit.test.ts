@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  contentBytes,
-  noLimits,
-  ReadLimit,
-  type ReadLimits,
-} from "../../../../src/api/methods/read-limit.ts";
+import { noLimits, ReadLimit, type ReadLimits } from "../../../../src/api/methods/read-limit.ts";
 import { batchKind, encodeFrame, encodeRun, RecordCursor } from "../../../../src/log/mod.ts";
 
 const frame = (sizes: readonly number[]) => {
@@ -29,34 +24,20 @@ function taken(sizes: readonly number[], limits: Partial<ReadLimits>): number {
   return count;
 }
 
-test("a read stops after so many records, or before an offset, or not at all", () => {
+test("a read stops after its number of records, before its end offset, or not at all", () => {
   assert.equal(taken([1, 1, 1], {}), 3);
   assert.equal(taken([1, 1, 1], { recordsMax: 2 }), 2);
   assert.equal(taken([1, 1, 1], { endOffset: 1 }), 1);
   assert.equal(taken([1, 1, 1], { endOffset: 0 }), 0);
 });
 
-test("a read stops before the record that would pass its bytes, but always has the first", () => {
+test("a read stops before the record that would exceed its bytes, but always has the first record", () => {
   assert.equal(taken([100, 100, 100], { bytesMax: 200 }), 2);
   assert.equal(taken([100, 100, 100], { bytesMax: 199 }), 1);
   assert.equal(taken([100, 100], { bytesMax: 1 }), 1);
 });
 
-test("content is key, value, header names and values, without tags", () => {
-  const run = encodeRun([
-    {
-      value: new Uint8Array(200),
-      key: new Uint8Array(3),
-      headers: [{ key: "ab", value: new Uint8Array(5) }],
-    },
-  ]);
-  const header = { index: 1, term: 1, baseOffset: 0, timestampMs: 1, recordCount: 1, kind: batchKind.data };
-  const cursor = new RecordCursor(encodeFrame(header, run.bytes, 0));
-  assert.ok(cursor.next());
-  assert.equal(contentBytes(cursor.frames, cursor.start, cursor.end), 210);
-});
-
-test("a limit that is used up says so", () => {
+test("a limit that is reached is spent", () => {
   const limit = new ReadLimit({ ...noLimits, recordsMax: 1 });
   assert.equal(limit.isSpent, false);
   const cursor = new RecordCursor(frame([1]));
