@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Member, Message, PeerId } from "../raft/mod.ts";
+import type { ClockReading } from "../replication/mod.ts";
 import {
   encodeIntroduction,
   type Introduction,
@@ -26,7 +27,7 @@ export interface DoorPorts {
   readonly options: PeerNetworkOptions;
   readonly limits: PeerLimits;
   /** See LogTime. */
-  readonly reading: () => readonly [wallMs: number, steady: boolean];
+  readonly reading: () => ClockReading;
   readonly logger: Logger;
   /** Undefined before one is attached. */
   readonly replica: () => PeerReplica | undefined;

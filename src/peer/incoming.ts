@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
 import type { Message, PeerId } from "../raft/mod.ts";
-import { isCount, type Position, pack, unpackChecked } from "../replication/mod.ts";
+import { type ClockReading, isCount, type Position, pack, unpackChecked } from "../replication/mod.ts";
 import { PeerConnection } from "./connection.ts";
 import { type EncodedFrame, encodeFrame, type Frame, malformed } from "./frame-codec.ts";
 import {
@@ -30,7 +30,7 @@ export interface IncomingOptions {
   readonly bounds: QueueBounds;
   readonly handshakeMs: number;
   /** See LogTime. */
-  readonly reading: () => readonly [wallMs: number, steady: boolean];
+  readonly reading: () => ClockReading;
   /** What this node says of itself, and why the caller is refused, if so. */
   judge(introduction: Introduction): Refusal | undefined;
   /** Its welcome, once it is not refused. */

@@ -235,7 +235,7 @@ export class PeerLink {
 
   #pong(side: Side, { head }: Frame): void {
     const { value } = unpackChecked(head);
-    const [id, wallMs, steady] = Array.isArray(value) ? (value as unknown[]) : [];
+    const [id, wallMs, steady, fresh] = Array.isArray(value) ? (value as unknown[]) : [];
     if (typeof wallMs !== "number" || !Number.isFinite(wallMs)) throw malformed("head");
     const { ping } = side;
     if (ping === undefined || ping.id !== id) return;
@@ -244,8 +244,9 @@ export class PeerLink {
     // Behind records an answer is late, and says little.
     if (side !== this.#control) return;
     const { clock, clocks } = this.#options;
-    // Nodes of older versions do not say whether their clock is steady.
-    clocks.heard(this.callee.name, wallMs, ping.atMs, clock.monotonicMs(), steady !== false);
+    // Nodes of earlier versions report neither.
+    const says = { saysSteady: steady !== false, saysFresh: fresh === true };
+    clocks.heard(this.callee.name, wallMs, ping.atMs, clock.monotonicMs(), says);
   }
 
   #opened(side: Side, hello: PeerHello): void {

@@ -36,5 +36,5 @@ export {
   StableState,
   strangerChanges,
 } from "./stable-state.ts";
-export { LogTime } from "./time/log-time.ts";
+export { type ClockReading, LogTime } from "./time/log-time.ts";
 export type { PeerClocks } from "./time/peer-clocks.ts";

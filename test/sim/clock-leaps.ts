@@ -34,16 +34,13 @@ function ask(world: World, from: SimNode, to: SimNode): void {
     to.clock.soon(() => {
       // The power may go in what a reading writes.
       world.mortal(to, () => {
-        const [wallMs, steady] = time.reading();
+        const [wallMs, saysSteady, saysFresh] = time.reading();
         network.trip(to.peer, from.peer, () =>
           clock.soon(() => {
-            from.replica.time?.trust.peers.heard(
-              nameOf(to.peer),
-              wallMs,
-              sentMs,
-              clock.monotonicMs(),
-              steady,
-            );
+            from.replica.time?.trust.peers.heard(nameOf(to.peer), wallMs, sentMs, clock.monotonicMs(), {
+              saysSteady,
+              saysFresh,
+            });
           }),
         );
       });

@@ -2,6 +2,8 @@
  * May this node's wall clock decide anything? Pure.
  *
  *   trusted   a majority of the voters shows the same time within 10 s, clocks that were set within the hour left out.
+ *             If this clock was set, nodes that started within the hour with an empty log are left out, too: nothing
+ *             shows whether their clocks were set before they started.
  *             A node that is the only voter: its clock was not set within the hour.
  *   off       more than half of the other voters show another time
  *   set       the clock moved by more than a minute against the monotonic clock, and no majority confirms it yet
@@ -52,6 +54,8 @@ export class ClockTrust {
   #others: readonly string[] = [];
   /** Why this clock alone is not believed, besides a leap of its own. */
   #doubt: Doubt | undefined;
+  /** Start of this process on the monotonic clock, if its log was empty. */
+  #emptyAtMs: number | undefined;
   /** At the start: what the clock would show without the leaps that the last process noted. */
   #begun: Moment | undefined;
   #wasOff = false;
@@ -66,6 +70,11 @@ export class ClockTrust {
   /** What the clock was set by within the last hour, as far as this node knows by itself; undefined: it was not. */
   setByMs({ monotonicMs }: Moment): number | undefined {
     return this.#held(monotonicMs)?.byMs;
+  }
+
+  /** Returns true if this node started within the hour with an empty log: it cannot confirm a clock that was set. */
+  isFresh({ monotonicMs }: Moment): boolean {
+    return this.#emptyAtMs !== undefined && monotonicMs - this.#emptyAtMs < leapHoldMs;
   }
 
   /** What the clock would show without its leaps of the last hour. Undefined: none is known. */
@@ -84,6 +93,7 @@ export class ClockTrust {
   begin(newestMs: number, setByMs: number | undefined, now: Moment, withoutLeapsMs?: number): void {
     this.#own.look(now);
     const atMs = now.monotonicMs;
+    if (newestMs === 0) this.#emptyAtMs = atMs;
     const byMs = now.wallMs - newestMs;
     if (setByMs !== undefined && withoutLeapsMs !== undefined)
       this.#begun = { wallMs: withoutLeapsMs, monotonicMs: atMs };
@@ -145,13 +155,19 @@ export class ClockTrust {
     const boundMs = this.#wasOff ? offAgainMsMax : offMsMax;
     const known = this.#others.flatMap((name) => {
       const wallMs = this.peers.wallMs(name, now.monotonicMs);
-      return wallMs === undefined ? [] : [{ name, wallMs, steady: this.peers.steady(name, now.monotonicMs) }];
+      if (wallMs === undefined) return [];
+      return [
+        { name, wallMs, steady: this.peers.steady(name, now.monotonicMs), fresh: this.peers.fresh(name) },
+      ];
     });
     const leap = this.#own.recent(now.monotonicMs, leapHoldMs);
-    const own = { name: undefined, wallMs: now.wallMs, steady: this.setByMs(now) === undefined };
+    const steadyNow = this.setByMs(now) === undefined;
+    const own = { name: undefined, wallMs: now.wallMs, steady: steadyNow, fresh: this.isFresh(now) };
     const agree = (a: number, b: number): boolean => Math.abs(a - b) <= boundMs;
-    const isConfirmed = (one: { readonly name: string | undefined; readonly wallMs: number }): boolean => {
-      const others = [own, ...known].filter(({ name, steady }) => name !== one.name && steady);
+    const isConfirmed = (one: (typeof known)[number] | typeof own): boolean => {
+      const mayConfirm = ({ name, steady, fresh }: typeof one): boolean =>
+        name !== one.name && steady && (one.steady || !fresh);
+      const others = [own, ...known].filter(mayConfirm);
       return 1 + others.filter(({ wallMs }) => agree(wallMs, one.wallMs)).length >= this.#quorum;
     };
     const offMs = Object.fromEntries(

@@ -14,6 +14,8 @@ const readingMsMax = 1_000;
 const verdictMs = 100;
 const verdictMovedMsMax = 1_000;
 
+export type ClockReading = readonly [wallMs: number, steady: boolean, fresh: boolean];
+
 /** What outlives the process. */
 export interface ClockNotes {
   readonly clockSetByMs: number | undefined;
@@ -69,11 +71,14 @@ export class LogTime {
     return clockProblem(this.verdict());
   }
 
-  /** What this node tells its peers: its wall clock, and whether it was not set within the last hour. */
-  reading(): readonly [wallMs: number, steady: boolean] {
+  /**
+   * Returns what this node reports to its peers: its wall clock, true if that was not set within the last hour, and true
+   * if this node started within the hour with an empty log.
+   */
+  reading(): ClockReading {
     const now = this.#now();
     this.verdict(now);
-    return [now.wallMs, this.trust.setByMs(now) === undefined];
+    return [now.wallMs, this.trust.setByMs(now) === undefined, this.trust.isFresh(now)];
   }
 
   /** The timestamp of a record that is made now. Not yet raised to that of the record before it. */

@@ -17,6 +17,7 @@ interface Reading {
   readonly wallMs: number;
   readonly atMs: number;
   readonly saysSteady: boolean;
+  readonly saysFresh: boolean;
   readonly leaps: ClockLeaps;
 }
 
@@ -25,15 +26,22 @@ export class PeerClocks {
 
   /**
    * A peer's wall clock showed `theirWallMs` between `sentMs` and `nowMs` of this node's monotonic clock. `saysSteady` is
-   * false if the peer itself noticed that its clock was set: this node may not have been there to see it.
+   * false if the peer itself noticed that its clock was set: this node may not have been there to see it. `saysFresh` is
+   * true if the peer started within the hour with an empty log.
    */
-  heard(peer: string, theirWallMs: number, sentMs: number, nowMs: number, saysSteady = true): void {
+  heard(
+    peer: string,
+    theirWallMs: number,
+    sentMs: number,
+    nowMs: number,
+    { saysSteady = true, saysFresh = false }: Partial<Pick<Reading, "saysSteady" | "saysFresh">> = {},
+  ): void {
     const roundTripMs = nowMs - sentMs;
     if (roundTripMs > roundTripMsMax) return;
     const wallMs = Math.min(Math.max(theirWallMs, 0), wallMsMax) + roundTripMs / 2;
     const leaps = this.#readings.get(peer)?.leaps ?? new ClockLeaps();
     leaps.look({ wallMs, monotonicMs: nowMs });
-    this.#readings.set(peer, { wallMs, atMs: nowMs, saysSteady, leaps });
+    this.#readings.set(peer, { wallMs, atMs: nowMs, saysSteady, saysFresh, leaps });
   }
 
   forget(peer: string): void {
@@ -51,6 +59,11 @@ export class PeerClocks {
   heardSince(peer: string, sinceMs: number): boolean {
     const reading = this.#readings.get(peer);
     return reading !== undefined && reading.atMs > sinceMs;
+  }
+
+  /** Returns true if it started within the hour with an empty log. */
+  fresh(peer: string): boolean {
+    return this.#readings.get(peer)?.saysFresh === true;
   }
 
   /** Was it not set within the last hour, as far as is known? */

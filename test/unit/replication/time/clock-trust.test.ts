@@ -14,6 +14,8 @@ class Voters {
   readonly silent = new Set<string>();
   /** Others that say that their clocks were set. */
   readonly unsteady = new Set<string>();
+  /** Others that say that they started within the hour with an empty log. */
+  readonly fresh = new Set<string>();
   monotonicMs = 1;
   #trueMs = start;
 
@@ -55,13 +57,10 @@ class Voters {
       for (const [name, offMs] of Object.entries(this.off)) {
         if (name === "a" || this.silent.has(name)) continue;
         const { monotonicMs } = this;
-        this.trust.peers.heard(
-          name,
-          this.#trueMs + offMs,
-          monotonicMs,
-          monotonicMs,
-          !this.unsteady.has(name),
-        );
+        this.trust.peers.heard(name, this.#trueMs + offMs, monotonicMs, monotonicMs, {
+          saysSteady: !this.unsteady.has(name),
+          saysFresh: this.fresh.has(name),
+        });
       }
       this.trust.verdict(this.now);
     }
@@ -392,6 +391,28 @@ describe("one of five voters", () => {
     assert.equal(voters.hear().kind, "trusted");
     voters.set(["d", hour]).hear();
     voters.silent.delete("e");
+    assert.equal(voters.hear().kind, "trusted");
+  });
+});
+
+describe("a voter that started within the hour with an empty log", () => {
+  test("confirms no clock that was set, since its own may have been set before it started", () => {
+    const voters = new Voters("b", "c");
+    voters.fresh.add("c");
+    voters.silent.add("b");
+    voters
+      .hear()
+      .set(["a", 37 * hour], ["c", 37 * hour])
+      .hear();
+    assert.equal(voters.kind, "set");
+    voters.silent.delete("b");
+    voters.set(["b", 37 * hour]).hear();
+    assert.equal(voters.kind, "trusted", "b confirms it");
+  });
+
+  test("confirms a clock that was not set", () => {
+    const voters = new Voters("b", "c");
+    for (const name of ["b", "c"]) voters.fresh.add(name);
     assert.equal(voters.hear().kind, "trusted");
   });
 });
