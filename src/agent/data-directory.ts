@@ -13,7 +13,7 @@ import { lockDirectory } from "../lib/disk/directory-lock.ts";
 import { errorCode } from "../lib/disk/disk.ts";
 import { syncParent, systemDisk } from "../lib/disk/system-disk.ts";
 import { checkCatalogFile } from "../log/mod.ts";
-import { checkRoomForStore, hasStore, openStableStore, type StableStore } from "../store/mod.ts";
+import { checkSpaceForStore, hasStore, openStableStore, type StableStore } from "../store/mod.ts";
 
 export interface DataDirectory extends AsyncDisposable {
   readonly path: string;
@@ -38,7 +38,7 @@ export async function openDataDirectory(
 ): Promise<DataDirectory> {
   checkDirectory(path);
   checkCatalogFile(systemDisk, path);
-  if (!hasStore(systemDisk, join(path, "meta"))) checkRoomForStore(systemDisk, nearest(path), path);
+  if (!hasStore(systemDisk, join(path, "meta"))) checkSpaceForStore(systemDisk, nearest(path), path);
   await using stack = new AsyncDisposableStack();
   make(path);
   stack.use(await lockDirectory(path));

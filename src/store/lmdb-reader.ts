@@ -7,7 +7,7 @@
  *   tree        := page size or pad u32 · flags u16 · depth u16 · branch pages u64 · leaf pages u64 ·
  *                  overflow pages u64 · entries u64 · root u64
  *   page-header := number u64 · transaction u64 · pad u16 · flags u16 · (lower u16 upper u16 | overflow pages u32)
- *   page        := page-header · (place u16)*  …room…  node*            places count from the page header's end
+ *   page        := page-header · (place u16)*  …free…  node*            places count from the page header's end
  *   node        := low u16 · high u16 · flags u16 · key bytes u16 · key · value, or the number of its first overflow page
  *   key         := text zero             value := crc:u32le msgpack
  */
@@ -108,7 +108,7 @@ class LmdbFile {
       if (!sound) throw this.#damaged(at, "header");
     }
     const [even, odd] = [bytes.readBigUInt64LE(152), bytes.readBigUInt64LE(size + 152)];
-    // Each transaction writes the header whose turn it is; so they are neighbors, or the file is new.
+    // Transactions write the two headers in turn, so their numbers are neighbors, or the file is new.
     const inTurn =
       even === odd + 1n ? even % 2n === 0n : odd === even + 1n ? odd % 2n === 1n : even + odd === 0n;
     if (!inTurn) throw this.#damaged(152, "transaction");
@@ -119,18 +119,18 @@ class LmdbFile {
     const page = this.#page(number);
     const position = Number(number) * this.#pageBytes;
     const [flags, lower, upper] = [page.readUInt16LE(18), page.readUInt16LE(20), page.readUInt16LE(22)];
-    const room = this.#pageBytes - pageHeaderBytes;
+    const bytesMax = this.#pageBytes - pageHeaderBytes;
     if (
       flags !== (depth === 1 ? flag.leaf : flag.branch) ||
       lower > upper ||
-      upper > room ||
+      upper > bytesMax ||
       lower % 2 !== 0
     ) {
       throw this.#damaged(position, "page");
     }
     for (let at = 0; at < lower; at += 2) {
       const place = page.readUInt16LE(pageHeaderBytes + at);
-      if (place < upper || place + nodeBytes > room)
+      if (place < upper || place + nodeBytes > bytesMax)
         throw this.#damaged(position + pageHeaderBytes + at, "place");
       const node = pageHeaderBytes + place;
       if (depth > 1) this.#walk(BigInt(page.readUIntLE(node, 6)), depth - 1);

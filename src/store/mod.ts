@@ -3,4 +3,4 @@ export { openStableStore } from "./directory-store.ts";
 export { openToRepair } from "./salvage-store.ts";
 export { bootKey, type StableStore, voteKey } from "./stable-store.ts";
 export { hasStore } from "./store-files.ts";
-export { checkRoomForStore } from "./store-room.ts";
+export { checkSpaceForStore } from "./store-space.ts";

@@ -1,5 +1,5 @@
 /**
- * A stable store that is examined or repaired, whatever its state. What can be read is held in memory. The first write
+ * A stable store that is examined or repaired, whatever its state. What can be read is loaded into memory. The first write
  * makes sound files of it; the damaged ones are kept as `*.cut`.
  */
 import { Fault } from "../fault.ts";

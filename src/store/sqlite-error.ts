@@ -19,7 +19,7 @@ const notADatabase = 26;
 /** A sync of a file, or of a directory. */
 const syncFailures = [1034, 1290];
 /** A disk with less is full: SQLite calls a quota that is used up an input or output error. */
-const noRoomBytes = 64 * 1024;
+const fullBelowBytes = 64 * 1024;
 
 /** SQLite's result code; undefined for what SQLite did not throw. */
 export function resultCode(reason: unknown): number | undefined {
@@ -43,7 +43,7 @@ export function asOfDisk(reason: unknown, disk: Disk, file: string): unknown {
     case code.full:
       return as("ENOSPC");
     case code.io:
-      return as(hasNoRoom(disk, file) ? "ENOSPC" : "EIO");
+      return as(isFull(disk, file) ? "ENOSPC" : "EIO");
     case code.noMemory:
       return as("ENOMEM");
     case code.perm:
@@ -77,9 +77,9 @@ const sentences: Readonly<Record<string, string>> = {
   wal: "a transaction in the middle of its write-ahead log is damaged",
 };
 
-function hasNoRoom(disk: Disk, file: string): boolean {
+function isFull(disk: Disk, file: string): boolean {
   try {
-    return disk.freeBytes(file) < noRoomBytes;
+    return disk.freeBytes(file) < fullBelowBytes;
   } catch {
     return false;
   }

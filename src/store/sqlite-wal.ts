@@ -7,8 +7,8 @@
  *
  * A checksum goes on from the one of the frame before. Frames with another salt are of an earlier use of the file, whose
  * frames are in the database already. Each transaction is synced before the next one begins, so a crash can tear one
- * transaction: a bad frame with a good one behind the next commit is damage. That the last transaction is gone cannot be
- * told here: the caller compares the sequence in the database with the receipt.
+ * transaction: a bad frame with a good one behind the next commit is damage. A lost last transaction looks like a
+ * torn one here: the caller compares the sequence in the database with the receipt.
  */
 import { readU32be } from "../lib/bytes.ts";
 

@@ -4,7 +4,7 @@
  *
  * It is examined in memory, and opened on the disk by settle(): a start that is refused changes no byte. settle() also moves
  * the log that was found into the database: what was read from it may have stood in the page cache only. From then on the
- * log is moved when it holds `checkpointBytes`; it has its room on the disk in advance.
+ * log is moved when it holds `checkpointBytes`; its space on the disk is allocated in advance.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { assert } from "../lib/assert.ts";
@@ -14,7 +14,7 @@ import { decodeRow, encodeRow, markOf } from "./row.ts";
 import { asOfDisk, damagedDatabase } from "./sqlite-error.ts";
 import { makeSpare, pageBytes, readState, type StateImage, sparePages, walOf } from "./state-image.ts";
 
-/** Of the write-ahead log: room in advance, and how much of it is used before it is moved. */
+/** Of the write-ahead log: space that is allocated in advance, and how much of it is used before it is moved. */
 const walBytes = 1024 * 1024;
 const checkpointBytes = walBytes / 2;
 
@@ -147,7 +147,7 @@ export class StateDatabase {
     } catch (reason) {
       if (!isNoSpace(asOfDisk(reason, this.#disk, this.#path))) throw reason;
     }
-    this.#makeRoom();
+    this.#allocateLog();
     return {
       database,
       put: database.prepare("REPLACE INTO state VALUES (?, ?)"),
@@ -155,8 +155,8 @@ export class StateDatabase {
     };
   }
 
-  /** Room for the write-ahead log. It is synced too: what could not be moved may stand in the page cache only. */
-  #makeRoom(): void {
+  /** Allocates space for the write-ahead log, and syncs it: what could not be moved may stand in the page cache only. */
+  #allocateLog(): void {
     const path = walOf(this.#path);
     if (!this.#disk.exists(path)) return;
     const wal = this.#disk.open(path, "write");

@@ -3,7 +3,7 @@
  *
  *   CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL)       rows of row.ts, one of them the census
  *
- * In WAL mode, pages of 4 KiB, UTF-8, with free pages in the file so that small writes need no room on the disk.
+ * In WAL mode, pages of 4 KiB, UTF-8, with free pages in the file so that small writes need no space on the disk.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

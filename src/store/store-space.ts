@@ -1,22 +1,22 @@
 /**
- * Is there room for a new store? Asked before anything is made in a data directory.
+ * Is there space for a new store? Asked before anything is made in a data directory.
  */
 import { Fault } from "../fault.ts";
 import type { Disk } from "../lib/disk/disk.ts";
 
-/** Room that a new store needs on its volume. */
+/** Space that a new store needs on its volume. */
 const newStoreBytes = 1024 * 1024;
 
 /**
- * Throws Fault "disk-full" when the volume of `directory`, which exists, has no room for a new store, of `place` in the
+ * Throws Fault "disk-full" when the volume of `directory`, which exists, has no space for a new store. `place`: where, for the
  * message.
  */
-export function checkRoomForStore(disk: Disk, directory: string, place: string): void {
+export function checkSpaceForStore(disk: Disk, directory: string, place: string): void {
   let free: number;
   try {
     free = disk.freeBytes(directory);
   } catch {
-    return; // A file system that does not tell its room.
+    return; // A file system that does not say how much is free.
   }
   if (free >= newStoreBytes) return;
   throw new Fault("disk-full", {
