@@ -1,7 +1,5 @@
 /**
- * Plain HTTP/1.1 requests for tests, every part of the request as given, the whole answer back.
- *
- * Never: follows a redirect, adds a header of its own but Host and Content-Length.
+ * Plain HTTP/1.1 requests for tests. Redirects are not followed, and only Host and Content-Length are added.
  */
 import { request as httpRequest } from "node:http";
 
@@ -17,7 +15,7 @@ export interface Ask {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Does not say how long the body is. */
+  /** Sends no content-length. Default false. */
   readonly chunked?: boolean;
 }
 

@@ -1,8 +1,6 @@
 /**
- * Hostile bytes, drawn from a seed: against the record walk, against the express lane's methods, against its HTTP/2
- * and against the one port. Whatever comes, the server goes on, and the log holds exactly what was acknowledged.
- *
- * Never: runs longer than asked by more than one round.
+ * Sends hostile bytes, generated from a seed: to the record walk, to the methods of the fast path, to HTTP/2 and to the
+ * shared port. The server must continue, and the log must hold exactly the acknowledged records.
  */
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
@@ -19,7 +17,7 @@ import { RecordCursor, walkRecords } from "../../src/log/mod.ts";
 import { grpcHeaders, H2Client } from "../bench/h2-client.ts";
 import { type Served, serve } from "./serve.ts";
 
-/** What a run did, for its report. */
+/** Counts of a run, for its report. */
 export interface FuzzReport {
   readonly seed: string;
   rounds: number;
@@ -29,7 +27,7 @@ export interface FuzzReport {
   sockets: number;
 }
 
-/** Runs for about so many seconds. Throws an AssertionError that names the seed and the round. */
+/** Runs for about so many seconds, to the end of a round. Throws an AssertionError that names the seed and the round. */
 export async function fuzz(seconds: number, seed: string): Promise<FuzzReport> {
   const report: FuzzReport = { seed, rounds: 0, walked: 0, accepted: 0, requests: 0, sockets: 0 };
   const until = performance.now() + seconds * 1000;
@@ -59,7 +57,7 @@ const paths = [
   "ConsumeBatches",
 ];
 
-/** A valid batch request of a few records, with everything a record can hold. */
+/** Returns a valid batch request of a few records, with every field of a record. */
 function validBatch(random: Prng): Buffer {
   const bytes = (most: number): Uint8Array =>
     Uint8Array.from({ length: random.between(0, most) }, () => random.between(0, 255));
@@ -78,7 +76,7 @@ function validBatch(random: Prng): Buffer {
   );
 }
 
-/** A few bytes changed, removed, doubled or made up. */
+/** Changes, removes, repeats or inserts a few bytes. */
 export function mutate(random: Prng, bytes: Buffer): Buffer {
   let out = Buffer.from(bytes);
   for (let change = random.between(0, 4); change > 0 && out.length > 0; change--) {
@@ -107,7 +105,7 @@ export function mutate(random: Prng, bytes: Buffer): Buffer {
   return out;
 }
 
-/** What the walk lets through, protobuf-es must be able to read, and the walk again as it is. */
+/** A run that the record walk accepts must be readable by protobuf-es, and accepted by the walk again. */
 function fuzzWalk(random: Prng, report: FuzzReport): void {
   for (let turn = 0; turn < 200; turn++) {
     const bytes = mutate(random, validBatch(random));
@@ -129,7 +127,7 @@ function fuzzWalk(random: Prng, report: FuzzReport): void {
   }
 }
 
-/** Bodies that are nearly right, sent to every method; each request ends, in whatever way. */
+/** Sends nearly correct bodies to every method. Each request must end. */
 async function fuzzMethods(served: Served, random: Prng, report: FuzzReport): Promise<void> {
   const client = await H2Client.open({ port: served.port });
   const requests = Array.from({ length: 40 }, () => {
@@ -151,7 +149,7 @@ async function fuzzMethods(served: Served, random: Prng, report: FuzzReport): Pr
       client.request(grpcHeaders(`/log.v1.Log/${random.pick(paths)}`), body, { onEnd: () => resolve() });
     });
   });
-  // Tails that a mutation made endless are cut with the connection.
+  // Endless tails are cut with the connection.
   await Promise.race([Promise.all(requests), new Promise((resolve) => setTimeout(resolve, 500))]);
   client.close();
 }
@@ -165,7 +163,7 @@ const openings = [
   "\x06\x83",
 ];
 
-/** Connections that begin well or badly and go on with anything. */
+/** Opens connections with a correct or broken start, followed by random bytes. */
 async function fuzzSockets(served: Served, random: Prng, report: FuzzReport): Promise<void> {
   await Promise.all(
     Array.from({ length: 10 }, () => {
@@ -190,7 +188,7 @@ async function fuzzSockets(served: Served, random: Prng, report: FuzzReport): Pr
   );
 }
 
-/** The server answers, no reader is left behind, and every record in the log can be read. */
+/** Checks that the server responds, no reader is left, and every record in the log can be read. */
 async function stillServes(served: Served): Promise<void> {
   const response = await fetch(`${served.url}/`, { method: "POST", body: '{"record":{"value":"eA=="}}' });
   const { offset } = (await response.json()) as { offset: number };

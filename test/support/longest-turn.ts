@@ -1,9 +1,9 @@
 /**
- * How long a piece of work holds the event loop, in CPU time of this thread: what other processes take of the machine
- * meanwhile does not count, so a test may assert on it.
+ * Measures how long work blocks the event loop, in CPU time of this thread. The load of other processes does not count,
+ * so a test can assert on the result.
  */
 
-/** The most CPU milliseconds that one turn of the event loop used while `work` ran. */
+/** Returns the CPU milliseconds of the longest turn of the event loop while `work` ran. */
 export async function longestTurnMs(work: () => unknown): Promise<number> {
   let longest = 0;
   let last = cpuMs();

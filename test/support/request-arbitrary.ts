@@ -1,6 +1,6 @@
 /**
- * Connections drawn from a seed: requests that are valid, nearly valid or broken, over HTTP/1.1 and HTTP/2, in every
- * protocol and on every kind of route; bytes of peers and of gossip; and what is nothing at all. Pure.
+ * Generates connections from a seed: requests that are valid, nearly valid or broken, over HTTP/1.1 and HTTP/2, in every
+ * protocol and on every kind of route; bytes of peers and of gossip; and random bytes.
  */
 
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -16,7 +16,7 @@ import { mutate } from "./fuzz.ts";
 
 export interface Drawn {
   readonly bytes: Buffer;
-  /** Requests begun in it; a connection without any counts as one. */
+  /** Number of requests in it, at least 1. */
   readonly cases: number;
 }
 
@@ -69,7 +69,7 @@ const types = [
   "text/plain",
 ] as const;
 const verbs = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "CONNECT", "TRACE", "PRI", "G T"];
-/** Fields that change what a request means, or that HTTP/2 forbids. */
+/** Header fields that change the meaning of a request, or that HTTP/2 forbids. */
 const oddFields: readonly Field[] = [
   ["expect", "100-continue"],
   ["expect", "a miracle"],
@@ -179,7 +179,7 @@ const u32 = (value: number): Buffer => {
   return bytes;
 };
 
-/** The frames of one request, well or with one mistake. */
+/** Returns the frames of one request, correct or with one mistake. */
 function requestFrames(random: Prng, id: number): Buffer[] {
   const { verb, path, fields, body } = drawRequest(random);
   const pseudo: Field[] = [
@@ -204,7 +204,7 @@ function requestFrames(random: Prng, id: number): Buffer[] {
       frame(1, endsAtHeaders ? 1 : 0, id, block.subarray(0, at)),
       frame(9, 4, id, block.subarray(at)),
     ];
-    // A block must not be interrupted: rarely it may be.
+    // A header block must not be interrupted. Rarely it is.
     if (random.chance(0.98)) frames.push(Buffer.concat(halves));
     else frames.push(...halves);
   } else frames.push(frame(1, endsAtHeaders ? 5 : 4, id, block));
@@ -221,9 +221,9 @@ function requestFrames(random: Prng, id: number): Buffer[] {
   return frames;
 }
 
-/** A frame that comes when the request is over, or in the midst of it. */
+/** Returns a frame to send after or during a request. */
 function afterthought(random: Prng, id: number): Buffer {
-  // Trailers behind the end of a request end the connection: rarely, so that most of it is served.
+  // Trailers after the end of a request end the connection, so they are rare.
   const kind = random.between(0, 9);
   switch (kind < 3 && random.chance(0.7) ? 3 : kind) {
     case 0:
@@ -252,7 +252,7 @@ function afterthought(random: Prng, id: number): Buffer {
   }
 }
 
-/** Many requests on one connection, the frames of neighbours mixed. */
+/** Returns many requests on one connection, with the frames of neighbors mixed. */
 function drawH2(random: Prng, requests: number): Buffer {
   const settings = random.chance(0.9)
     ? Buffer.alloc(0)
@@ -309,7 +309,7 @@ const otherOpenings = [
   "80808080",
 ];
 
-/** A connection over plaintext, or the bytes within one over TLS: HTTP/2 mostly, cut at any byte now and then. */
+/** Returns the bytes of a connection, mostly HTTP/2, sometimes cut at any byte. */
 export function drawConnection(random: Prng, requestsMax: number): Drawn {
   const kind = random.float();
   let bytes: Buffer;

@@ -1,7 +1,7 @@
 /**
- * Hostile connections against a live node, drawn from a seed (request-arbitrary.ts). Each is sent, some in two pieces,
- * and cut after a few milliseconds, so that answers are under way when their client goes. Between them an honest client
- * asks. What must hold: the node answers, and none of its boundaries had to hold anything back.
+ * Sends hostile connections to a running node, generated from a seed (request-arbitrary.ts). Each is sent, some in two
+ * parts, and cut after a few milliseconds, while responses are in progress. A correct client calls between them. The node
+ * must respond, and no error may reach one of its boundaries.
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -18,14 +18,14 @@ export interface FuzzTarget {
 
 export interface RequestFuzzOptions {
   readonly seed: string;
-  /** Stops at so many cases, or after so many seconds. */
+  /** Stops after so many cases or seconds. */
   readonly casesMax: number;
   readonly secondsMax: number;
   /** Connections at once. Default 24. */
   readonly parallel?: number;
   /** Requests on one connection of HTTP/2. Default 60. */
   readonly requestsMax?: number;
-  /** Asked now and then; throws when the node is not well. */
+  /** Called now and then. Throws if the node is not healthy. */
   readonly check: () => Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export interface RequestFuzzReport {
   readonly seed: string;
   cases: number;
   connections: number;
-  /** Bytes that came back. */
+  /** Bytes received. */
   answered: number;
 }
 
@@ -50,7 +50,7 @@ export async function fuzzRequests(
       const number = next++;
       const random = prng(`${seed}/${number}`);
       const { bytes, cases } = drawConnection(random, requestsMax);
-      // Addresses of the loopback network, so that no share of one address is what ends the run.
+      // Different loopback addresses, so that no limit per address ends the run.
       const localAddress = `127.0.${1 + (number % 200)}.${1 + (number % 7)}`;
       const at = random.chance(0.3) ? random.between(0, bytes.length) : bytes.length;
       const came = await attack(target, localAddress, bytes, {
@@ -71,20 +71,20 @@ export async function fuzzRequests(
 }
 
 interface Manner {
-  /** Where the bytes are cut in two. */
+  /** Position at which the bytes are split. */
   readonly at: number;
-  /** From then to the end of the connection. */
+  /** Milliseconds until the connection is closed. */
   readonly lifeMs: number;
-  /** Its life begins with the first answer, if one comes within a while. */
+  /** The time runs from the first response, if there is one within a while. */
   readonly waits: boolean;
   readonly halfCloses: boolean;
 }
 
 const waitMs = 100;
-/** What a server of HTTP/2 says before it answers anything. */
+/** The bytes that an HTTP/2 server sends before any response. */
 const greetingBytes = 64;
 
-/** Sends the bytes in two pieces and hangs up after a while; answers how many bytes came back. */
+/** Sends the bytes in two parts and disconnects after a while. Returns the number of received bytes. */
 function attack(
   { port, tls }: FuzzTarget,
   localAddress: string,
@@ -126,7 +126,7 @@ function attack(
 
 const protocolOf = (bytes: Buffer): string => (bytes.subarray(0, 3).toString() === "PRI" ? "h2" : "http/1.1");
 
-/** An honest client is served. */
+/** Checks that a correct client is served. */
 export async function isServed(url: string): Promise<void> {
   const posted = await curl(`${url}/`, { method: "POST", body: '{"record":{"value":"aG9uZXN0"}}' });
   assert.equal(posted.status, 200, posted.text);
@@ -135,13 +135,13 @@ export async function isServed(url: string): Promise<void> {
   assert.match(read.text, /"value":"aG9uZXN0"/);
 }
 
-/** Resident memory of a process, bytes. */
+/** Returns the resident memory of a process in bytes. */
 export const residentBytes = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 
 export const descriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
 
-/** Lines of a node's log that say that a boundary held something back: each is a mistake of ours. */
+/** Messages in the log of a node for an error that reached a boundary. Each is a bug. */
 export const boundaryLines = (log: string): string[] =>
   log
     .split("\n")

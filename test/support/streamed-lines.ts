@@ -1,5 +1,5 @@
 /**
- * Streams of numbered records through one node of a cluster of processes, and what the log must show of them afterwards.
+ * Streams numbered records through one node of a cluster of processes, and checks the log afterwards.
  */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -15,7 +15,7 @@ export interface StreamEnd {
   readonly sent: number;
 }
 
-/** `tailrace produce --addr NODE`, fed with `name 0`, `name 1`, … until it is told to stop. */
+/** Runs `tailrace produce --addr NODE` and writes `name 0`, `name 1`, … to it until stop(). */
 export class LineStream {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -55,7 +55,7 @@ export class LineStream {
     });
   }
 
-  /** Lines that were acknowledged so far. */
+  /** Number of acknowledged lines so far. */
   get acknowledged(): number {
     return this.#acknowledged;
   }
@@ -64,7 +64,7 @@ export class LineStream {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Sends nothing more. */
+  /** Stops writing and ends the standard input. */
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -76,7 +76,7 @@ export class LineStream {
   }
 }
 
-/** The values of the log by offset, from its start to its end. */
+/** Returns the values of the log by offset. */
 export async function valuesOf(cluster: TestCluster, node: ClusterNode): Promise<readonly string[]> {
   const values: string[] = [];
   using client = cluster.connect(node);
@@ -88,8 +88,8 @@ export async function valuesOf(cluster: TestCluster, node: ClusterNode): Promise
 }
 
 /**
- * Why this stream is not in the log as it must be; undefined when it is. Acknowledged lines stand at their offsets, none
- * stands twice, and their order is the order in which they were sent.
+ * Returns what is wrong with a stream in the log, undefined if nothing is. Each acknowledged line must be at its offset,
+ * no line twice, and the lines in the order in which they were sent.
  */
 export function flawOf(
   values: readonly string[],
@@ -98,14 +98,14 @@ export function flawOf(
 ): string | undefined {
   for (const [line, offset] of offsets.entries()) {
     if (values[offset] !== `${name} ${line}`) {
-      return `line ${line} was acknowledged at ${offset}, where "${values[offset]}" stands`;
+      return `line ${line} was acknowledged at ${offset}, where the log has "${values[offset]}"`;
     }
   }
   let last = -1;
   for (const [offset, value] of values.entries()) {
     if (value?.startsWith(`${name} `) !== true) continue;
     const line = Number(value.slice(name.length + 1));
-    if (line <= last) return `line ${line} is at ${offset}, behind line ${last}`;
+    if (line <= last) return `line ${line} is at ${offset}, after line ${last}`;
     last = line;
   }
   return undefined;

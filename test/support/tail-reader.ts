@@ -1,7 +1,5 @@
 /**
- * A reader of GET /tail for tests: events or lines as they come, and the connection in the test's hands.
- *
- * Never: reconnects by itself.
+ * Reads events or lines of GET /tail for tests. It does not reconnect.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 
@@ -14,9 +12,9 @@ export interface TailEvent {
 export interface TailReader {
   readonly status: number;
   readonly contentType: string;
-  /** The next event; undefined at the end. Comments count as events named "comment". */
+  /** Returns the next event, undefined at the end. A comment is an event named "comment". */
   next(): Promise<TailEvent | undefined>;
-  /** Everything up to the end. */
+  /** Returns all events up to the end. */
   all(): Promise<TailEvent[]>;
   readonly response: IncomingMessage;
   close(): void;

@@ -1,7 +1,5 @@
 /**
- * As much of XMLHttpRequest as Google's grpc-web client needs, over node:http. Streams text as a browser does.
- *
- * Never: used outside tests.
+ * The part of XMLHttpRequest that Google's grpc-web client needs, over node:http. It streams text as a browser does.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 

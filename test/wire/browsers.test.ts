@@ -1,6 +1,6 @@
 /**
- * What browsers rely on, on every route and in every protocol: a page of another site changes nothing, and no response
- * is taken for another type than it says.
+ * Rules for browsers, on every route and in every protocol: a page of another site changes nothing, and a response is not
+ * interpreted as another content type.
  */
 import assert from "node:assert/strict";
 import { type ClientHttp2Session, connect as connectH2, type IncomingHttpHeaders } from "node:http2";
@@ -67,7 +67,7 @@ const foreign: readonly Record<string, string>[] = [
   { "sec-fetch-site": "same-site" },
 ];
 
-test("a page of another site appends nothing by an RPC, in any protocol, with or without a preflight", async () => {
+test("a page of another site cannot append with an RPC, in any protocol, with or without a preflight", async () => {
   for (const [name, ask] of Object.entries({ h1, h2 })) {
     for (const [type, body] of Object.entries(bodies)) {
       for (const headers of foreign) {
@@ -75,7 +75,7 @@ test("a page of another site appends nothing by an RPC, in any protocol, with or
         const answer = await ask(produce, { ...headers, "content-type": type, te: "trailers" }, body);
         const told = `${name} ${type} ${JSON.stringify(headers)}`;
         const status = answer.headers["grpc-status"];
-        // gRPC over HTTP/1.1 answers in trailers, which this client does not show.
+        // gRPC over HTTP/1.1 responds in trailers, which this client does not show.
         if (name === "h1" && type === "application/grpc") assert.equal(answer.status, 200);
         else if (type.startsWith("application/grpc"))
           assert.ok(status === "7" || /grpc-status: ?7/i.test(answer.text), told);
@@ -89,14 +89,14 @@ test("a page of another site appends nothing by an RPC, in any protocol, with or
   }
 });
 
-test("a page of this server or of a listed site may call, and so may programs", async () => {
+test("a page of this server or of a listed site can call, and so can programs", async () => {
   const allowed: readonly Record<string, string>[] = [
     {},
     { origin: served.url, "sec-fetch-site": "same-origin" },
     { origin: served.url },
     { "sec-fetch-site": "none" },
     { origin: "https://good.example", "sec-fetch-site": "cross-site" },
-    // Behind a proxy that speaks TLS: only the browser knows that the page is of the same origin.
+    // Behind a proxy that terminates TLS, only Sec-Fetch-Site shows the same origin.
     { origin: "https://proxy.example", "sec-fetch-site": "same-origin" },
   ];
   for (const ask of [h1, h2]) {
@@ -109,7 +109,7 @@ test("a page of this server or of a listed site may call, and so may programs", 
   }
 });
 
-test("every response says nosniff: of each route, each protocol, each refusal", async () => {
+test("every response says nosniff, on each route, in each protocol, for each refusal", async () => {
   const url = served.url;
   const answers = [
     await curl(url, { method: "POST", body: json }),
@@ -149,7 +149,7 @@ test("every response says nosniff: of each route, each protocol, each refusal", 
   }
 });
 
-test("what is not HTTP at all is refused with nosniff too", async () => {
+test("bytes that are not HTTP are refused with nosniff too", async () => {
   for (const bytes of [
     "GET / HTTP/1.1\r\nhost\r\n\r\n",
     "CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n",
@@ -169,7 +169,7 @@ test("what is not HTTP at all is refused with nosniff too", async () => {
   }
 });
 
-test("a probe that comes to the main port is told where probes and metrics are", async () => {
+test("a probe on the main port is refused with the address of probes and metrics", async () => {
   for (const path of ["/healthz", "/livez", "/readyz", "/metrics", "/version"]) {
     const { status, json: body } = await curl(`${served.url}${path}`);
     assert.equal(status, 404);
@@ -178,13 +178,13 @@ test("a probe that comes to the main port is told where probes and metrics are",
   }
 });
 
-/** Resolves once a call has begun and waits. */
+/** Resolves when a call has begun and waits. */
 async function underWay(): Promise<void> {
   while (served.service.calls.openCalls === 0) await new Promise(setImmediate);
   for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
 }
 
-test("Consume that waits in vain names the end as it is then; a wait of 2^31 ms and more waits", async () => {
+test("Consume that times out names the end at that time; a wait of 2^31 ms or more does not time out at once", async () => {
   const consume = (body: object) =>
     curl(`${served.url}/log.v1.Log/Consume`, {
       method: "POST",
@@ -228,7 +228,7 @@ test("Consume that waits in vain names the end as it is then; a wait of 2^31 ms 
         return answer;
       });
       await underWay();
-      // A timer that fires at once fires within a few turns.
+      // A timer without delay fires within a few turns.
       await new Promise((resolve) => setTimeout(resolve, 5));
       assert.equal(ended, false);
       await curl(served.url, { method: "POST", body: json });

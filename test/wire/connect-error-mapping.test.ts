@@ -1,4 +1,4 @@
-/** Errors that Connect finds before our code runs say, like all others, what they are and that nothing was written. */
+/** Errors that Connect finds before a handler runs have the code and the ErrorInfo of all others: nothing was written. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -20,7 +20,7 @@ interface JsonError {
   }[];
 }
 
-test("Connect's unary calls", async () => {
+test("an early error of a unary Connect call has a code and an ErrorInfo", async () => {
   await using served = await serve({ requestBytesMax: 3000 });
   for (const [body, status, code, reason] of [
     [bad, 400, "invalid_argument", "BAD_REQUEST"],
@@ -47,7 +47,7 @@ test("Connect's unary calls", async () => {
   assert.deepEqual([binary.status, binary.json["code"]], [400, "invalid_argument"]);
 });
 
-test("Connect's streams", async () => {
+test("an early error of a Connect stream has a code and an ErrorInfo", async () => {
   await using served = await serve({ requestBytesMax: 3000 });
   for (const [body, code] of [
     [envelope("{"), "invalid_argument"],
@@ -67,7 +67,7 @@ test("Connect's streams", async () => {
   }
 });
 
-test("gRPC-Web, in both modes", async () => {
+test("an early error of gRPC-Web has a code and an ErrorInfo, in both modes", async () => {
   await using served = await serve({ requestBytesMax: 3000 });
   for (const text of [false, true]) {
     const message = Buffer.concat([Buffer.from([0, 0, 0, 0, 2]), Buffer.from([0xff, 0xff])]);
@@ -85,7 +85,7 @@ test("gRPC-Web, in both modes", async () => {
   }
 });
 
-test("a bulk load whose batch is too large is the caller's mistake", async () => {
+test("a bulk load with a batch that is too large is an error of the client", async () => {
   await using served = await serve({ requestBytesMax: 3000 });
   const batch = envelope('{"records":[{"value":"YQ=="}]}');
   const answer = await curl(`${served.url}/log.v1.Log/ProduceBulk`, {
@@ -98,7 +98,7 @@ test("a bulk load whose batch is too large is the caller's mistake", async () =>
   assert.deepEqual([error.code, reason, metadata.written], ["resource_exhausted", "TOO_LARGE", "no"]);
 });
 
-test("an error that is long enough to be compressed", async () => {
+test("an early error that Connect compresses is completed too", async () => {
   await using served = await serve();
   const wrong = `{"offset":"${"z".repeat(2000)}"}`;
   for (const [path, type, body, accept] of [
@@ -117,7 +117,7 @@ test("an error that is long enough to be compressed", async () => {
   }
 });
 
-test("an error whose message holds half of a surrogate pair is the caller's mistake in gRPC too", async () => {
+test("an error whose message holds an unpaired surrogate is an error of the client in gRPC too", async () => {
   await using served = await serve();
   for (const wrong of ['{"offset":"\\ud800"}', "\u{1f600}"]) {
     const answer = await fetch(`${served.url}/log.v1.Log/Consume`, {

@@ -11,7 +11,7 @@ const value = "TGV0J3MgR28gIzEK";
 const post = (url: string, body: string, headers: Record<string, string> = {}) =>
   curl(url, { method: "POST", body, headers });
 
-test("the book's lines append records and read them back, with numbers and one line each", async () => {
+test("POST / appends a record and GET / reads it back, each with one line of JSON", async () => {
   await using served = await serve();
   for (const offset of [0, 1, 2]) {
     const answer = await post(served.url, `{"record":{"value":"${value}"}}`);
@@ -24,7 +24,7 @@ test("the book's lines append records and read them back, with numbers and one l
   assert.equal((await curl(`${served.url}/?offset=2`)).text, `{"record":{"value":"${value}","offset":2}}\n`);
 });
 
-test("the content type does not matter, and what is the server's to set is ignored", async () => {
+test("the content type and the fields that the server sets are ignored", async () => {
   await using served = await serve();
   for (const type of ["application/x-www-form-urlencoded", "text/plain", "application/json", "x/y"]) {
     const body = `{"record":{"value":"${value}","offset":77,"term":9,"type":3},"more":true}`;
@@ -34,7 +34,7 @@ test("the content type does not matter, and what is the server's to set is ignor
   assert.equal((await curl(`${served.url}/?offset=77`)).status, 404);
 });
 
-test("an empty value is a record; key and headers travel and bring the timestamp along", async () => {
+test("an empty value is a record; a record with key or headers is returned with its timestamp", async () => {
   await using served = await serve();
   await post(served.url, '{"record":{}}');
   assert.equal((await curl(`${served.url}/?offset=0`)).text, '{"record":{"value":"","offset":0}}\n');
@@ -50,7 +50,7 @@ test("an empty value is a record; key and headers travel and bring the timestamp
   });
 });
 
-test("bad input is a clear 400, and nothing is written", async () => {
+test("bad input is refused with 400 and a reason, and nothing is written", async () => {
   await using served = await serve();
   const bodies = [
     "",
@@ -92,7 +92,7 @@ test("bad input is a clear 400, and nothing is written", async () => {
   assert.equal(served.log.next, 0);
 });
 
-test("GET without an offset hints, and sends a browser to the dashboard", async () => {
+test("GET / without an offset is refused with a hint, and a browser is redirected to the dashboard", async () => {
   await using served = await serve();
   const bare = await curl(served.url);
   assert.equal(bare.status, 400);
@@ -102,7 +102,7 @@ test("GET without an offset hints, and sends a browser to the dashboard", async 
   assert.equal(browser.headers["location"], "/ui/");
 });
 
-test("an offset outside the log is 404 and says where the log is", async () => {
+test("an offset outside the log is refused with 404, lowest and next", async () => {
   await using served = await serve();
   for (const _ of [1, 2, 3]) await post(served.url, '{"record":{}}');
   await served.log.trim(1);
@@ -116,7 +116,7 @@ test("an offset outside the log is 404 and says where the log is", async () => {
   }
 });
 
-test("a body over the limit is 413, with and without its length known, and nothing is written", async () => {
+test("a body over the limit is refused with 413, with and without a content-length, and nothing is written", async () => {
   await using served = await serve({ requestBytesMax: 4096, recordBytesMax: 1024 });
   const large = `{"record":{"value":"${"A".repeat(8000)}"}}`;
   const answer = await post(served.url, large);
@@ -130,7 +130,7 @@ test("a body over the limit is 413, with and without its length known, and nothi
   assert.equal(served.log.next, 0);
 });
 
-test("other methods are 405 with Allow, other paths 404", async () => {
+test("other methods are refused with 405 and Allow, other paths with 404", async () => {
   await using served = await serve();
   for (const method of ["PUT", "DELETE", "PATCH", "TRACE"]) {
     const answer = await curl(served.url, { method });
@@ -144,7 +144,7 @@ test("other methods are 405 with Allow, other paths 404", async () => {
   }
 });
 
-test("what the log refuses has its status and says what was written", async () => {
+test("a fault of the log has its status and says whether the write happened", async () => {
   await using served = await serve();
   const cases = [
     [new Fault("disk-full"), 507, "no"],
@@ -163,7 +163,7 @@ test("what the log refuses has its status and says what was written", async () =
   }
 });
 
-test("an append that does not come to an end in time is 504, and its outcome unknown", async () => {
+test("an append that does not end by the deadline is 504, and its outcome is unknown", async () => {
   await using served = await serve({ responseMs: 50 });
   let commit: () => void = () => undefined;
   served.log.gate = new Promise((resolve) => (commit = resolve));
@@ -178,7 +178,7 @@ test("an append that does not come to an end in time is 504, and its outcome unk
   assert.deepEqual([read.status, read.json["written"]], [504, "no"]);
 });
 
-test("who may not, gets 403 and writes nothing", async () => {
+test("a client without permission is refused with 403, and nothing is written", async () => {
   const authorize = (): never => {
     throw new Fault("permission-denied", { message: '"local" may not' });
   };
@@ -189,7 +189,7 @@ test("who may not, gets 403 and writes nothing", async () => {
   assert.equal(served.log.next, 0);
 });
 
-test("a page of another site may not post, one of the same origin or of the list may", async () => {
+test("a page of another site cannot post; a page of the same or of a listed origin can", async () => {
   await using served = await serve({ origins: { origins: ["https://good.example"], hosts: [] } });
   const tries = [
     [{ origin: "https://evil.example" }, 403],
@@ -210,7 +210,7 @@ test("a page of another site may not post, one of the same origin or of the list
   }
 });
 
-test("on plaintext the host must be localhost, an address or configured", async () => {
+test("on plaintext the host must be localhost, an address or a configured name", async () => {
   await using served = await serve({ origins: { origins: [], hosts: ["log.example"] } });
   for (const host of ["localhost", "LOCALHOST:80", "127.0.0.1", "[::1]:9", "log.example", "a.localhost"]) {
     assert.equal((await post(served.url, '{"record":{}}', { host })).status, 200, host);
@@ -227,7 +227,7 @@ test("on plaintext the host must be localhost, an address or configured", async 
   }
 });
 
-/** Sends exactly these bytes and answers all that comes back until the connection ends. */
+/** Sends exactly these bytes, and returns everything that arrives until the connection ends. */
 async function exchange(port: number, bytes: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   let text = "";
@@ -242,7 +242,7 @@ const append = '{"record":{"value":"YQ=="}}';
 const bare = (line: string, more = ""): string => `${line} HTTP/1.1\r\nhost: localhost\r\n${more}\r\n`;
 const appends = `${bare("POST /", `content-length: ${append.length}\r\n`)}${append}`;
 
-test("requests sent without waiting are answered in order, and a read sees the appends before it", async () => {
+test("pipelined requests are answered in order, and a read sees the appends before it", async () => {
   await using served = await serve();
   let open = (): void => undefined;
   served.log.gate = new Promise((resolve) => (open = resolve));
@@ -257,20 +257,20 @@ test("requests sent without waiting are answered in order, and a read sees the a
   assert.equal(bodies[3], '{"offset":2}');
 });
 
-test("a client that asks on and on behind a tail that never ends is hung up on", {
+test("a client that pipelines requests without limit after an endless tail is disconnected", {
   timeout: 300_000,
 }, async () => {
   await using served = await serve();
   const socket = connect(served.port, "127.0.0.1");
   socket.on("error", () => undefined);
-  // Read, so that its end is seen; nothing of it is an answer to what waits behind the tail.
+  // The stream must be read for its end to be seen.
   socket.resume();
   socket.write(bare("GET /tail?from=end") + bare("GET /?offset=0").repeat(1000));
   await new Promise((resolve) => socket.once("close", resolve));
   assert.equal((await post(served.url, append)).status, 200);
 });
 
-test("a target may be a whole URL, whose host is the one that counts; two hosts are one too many", async () => {
+test("the host of a target in absolute form replaces the Host field; two Host fields are refused", async () => {
   await using served = await serve();
   await post(served.url, append);
   const close = "connection: close\r\n";

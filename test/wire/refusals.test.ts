@@ -1,6 +1,6 @@
 /**
- * What reaches no method is refused in the client's protocol: a gRPC status, the end of a Connect stream, or a status of
- * HTTP with one line of JSON. The same over HTTP/1.1 and HTTP/2.
+ * A request that reaches no method is refused in the protocol of the client: a gRPC status, the end of a Connect stream,
+ * or an HTTP status with one line of JSON. The same over HTTP/1.1 and HTTP/2.
  */
 import assert from "node:assert/strict";
 import { type ClientHttp2Session, connect as connectH2, type IncomingHttpHeaders } from "node:http2";
@@ -25,7 +25,7 @@ after(async () => {
 interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** The trailers, or what stands for them among the headers. */
+  /** The trailers, or the trailers that were sent as headers. */
   readonly trailers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
@@ -52,7 +52,7 @@ async function askH2(
   };
 }
 
-/** Bytes on a connection of their own, and all that came back until it was closed or nothing came for a while. */
+/** Sends bytes on a new connection. Returns everything that arrives until it is closed or idle for a while. */
 function raw(bytes: string, quietMs = 100): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(served.port, "127.0.0.1");
@@ -82,7 +82,7 @@ const message = (answer: Answer): string => decodeURIComponent(String(answer.tra
 const endOfStream = (body: Buffer): { code: string; message: string } =>
   (JSON.parse(body.subarray(5).toString()) as { error: { code: string; message: string } }).error;
 
-test("a name that is not the server's is permission_denied, and the message names --allow-hosts", async () => {
+test("a name that is not the name of the server is permission_denied, and the message names --allow-hosts", async () => {
   const host = { ":authority": "tailrace.svc" };
   for (const path of ["/log.v1.Log/Describe", "/log.v1.Log/Produce", "/no.such.Service/Method", "/tail"]) {
     for (const type of [
@@ -134,7 +134,7 @@ test("an unknown service or method is unimplemented in every protocol", async ()
   assert.deepEqual([page.status, page.json["code"]], [404, "not_found"]);
 });
 
-test("a long path or name is quoted in part, so that no answer is larger than a client takes", async () => {
+test("a long path or name is quoted in part, so that no response is larger than a client accepts", async () => {
   const long = "x".repeat(7000);
   const unknown = await askH2(`/${long}/Method`, { "content-type": "application/grpc" }, "");
   assert.equal(unknown.trailers["grpc-status"], "12");
@@ -144,7 +144,7 @@ test("a long path or name is quoted in part, so that no answer is larger than a 
   assert.ok(JSON.stringify(stranger.trailers).length < 2000);
 });
 
-test("a compressed message without an encoding is internal, in either lane and every framing", async () => {
+test("a compressed message without an encoding is internal, on the fast path and on Connect, in every framing", async () => {
   for (const method of ["Describe", "Produce", "ConsumeStream"]) {
     const answer = await askH2(
       `/log.v1.Log/${method}`,
@@ -228,7 +228,7 @@ test("an expectation other than 100-continue is 417, with the reason, over eithe
   assert.equal(grpc.trailers["grpc-status"], "3");
 });
 
-test("100 Continue is said when the body is wanted, never in front of a refusal", async () => {
+test("100 Continue is sent when the body is read, and not before a refusal", async () => {
   const head = (path: string, length: number, more = ""): string =>
     `POST ${path} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: ${length}\r\n${more}\r\n`;
   assert.equal(await raw(head("/", 13)), "HTTP/1.1 100 Continue\r\n\r\n");
@@ -249,7 +249,7 @@ test("100 Continue is said when the body is wanted, never in front of a refusal"
   }
 });
 
-test("a transfer coding besides chunked is 501, and the connection ends", async () => {
+test("a transfer coding other than chunked is 501, and the connection ends", async () => {
   for (const coding of ["gzip, chunked", "gzip,chunked", "identity, chunked", "chunked, chunked"]) {
     const head = `POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: ${coding}\r\n\r\n`;
     const answer = await raw(`${head}d\r\n{"record":{}}\r\n0\r\n\r\n`);
@@ -260,7 +260,7 @@ test("a transfer coding besides chunked is 501, and the connection ends", async 
   assert.equal(served.log.next, 0);
 });
 
-test("CONNECT is answered 405 over either version of HTTP", async () => {
+test("CONNECT is refused with 405 over either version of HTTP", async () => {
   const answer = await raw("CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n");
   assert.match(answer, /^HTTP\/1\.1 405 .*\r\nconnection: close\r\n.*"written":"no"\}\n$/s);
   const stream = session.request({ ":method": "CONNECT", ":authority": "localhost:80" });

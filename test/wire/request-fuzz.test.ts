@@ -1,4 +1,4 @@
-/** A second or two of what test/long/request-fuzz does for minutes against a process. */
+/** Runs the fuzzer of test/long/request-fuzz for a second or two. The long test runs it for minutes against a process. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFastPath } from "../../src/api/mod.ts";
@@ -6,7 +6,7 @@ import { noLogger, noTelemetry } from "../../src/lib/telemetry.ts";
 import { fuzzRequests, isServed } from "../support/request-fuzz.ts";
 import { serve } from "../support/serve.ts";
 
-test("requests of every kind, broken and cut anywhere, reach no boundary and leave no call behind", {
+test("requests of every kind, broken and cut anywhere, cause no internal error and leave no open call", {
   timeout: 120_000,
 }, async () => {
   const failures: unknown[] = [];
@@ -18,7 +18,7 @@ test("requests of every kind, broken and cut anywhere, reach no boundary and lea
       seed: "fixed",
       casesMax: 4000,
       secondsMax: 3,
-      // One thread both asks and answers here.
+      // Client and server share one thread here.
       parallel: 6,
       requestsMax: 20,
       check: () => isServed(served.url),

@@ -1,6 +1,6 @@
 /**
- * No request holds the event loop, whatever its bytes hold: the longest turn of the loop is measured while the node, in this
- * process, serves the most expensive bodies that the limit in bytes allows.
+ * No request blocks the event loop: the longest turn of the loop is measured while a node in this process serves the most
+ * expensive bodies that the limit in bytes allows.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -17,7 +17,7 @@ import { encodeRun } from "../../src/log/mod.ts";
 import { longestTurnMs } from "../support/longest-turn.ts";
 import { type Served, serve } from "../support/serve.ts";
 
-/** CPU time. Unbounded, these bodies take 500 to 4,000; the aim is 50, a garbage collection may fall into a turn. */
+/** CPU time in ms. Without limits these bodies take 500 to 4,000. The aim is 50; a garbage collection can add to a turn. */
 const turnMsMax = 150;
 
 let served: Served;
@@ -161,7 +161,7 @@ const refused: readonly Case[] = [
 ];
 
 for (const { name, path, headers, body, status, says } of refused) {
-  test(`${name}: refused by a limit, nothing is written, the event loop goes on`, async () => {
+  test(`${name}: is refused by a limit, nothing is written, and the event loop is not blocked`, async () => {
     const before = served.log.next;
     const turnMs = await longestTurnMs(async () => {
       const answer = await ask(path, body, headers);
@@ -181,7 +181,7 @@ const holdsNoText = [
   ["a long string in place of a message", "Log/Produce", "record"],
 ] as const;
 for (const [name, method, member] of holdsNoText) {
-  test(`${name} is refused before it is decoded, and the answer does not repeat it`, async () => {
+  test(`${name} is refused before it is decoded, and the response does not repeat it`, async () => {
     const body = Buffer.concat([Buffer.from(`{"${member}":"`), long("9"), Buffer.from('"}')]);
     const turnMs = await longestTurnMs(async () => {
       const answer = await ask(rpc(method), body, json);
@@ -193,7 +193,7 @@ for (const [name, method, member] of holdsNoText) {
   });
 }
 
-test("a key of two million characters is not repeated in the answer", async () => {
+test("a key of two million characters is not repeated in the response", async () => {
   const key = long("k").subarray(0, 2_000_000);
   const answer = await ask("/", Buffer.from(`{"${key}":1,"${key}":2}`), {});
   assert.equal(answer.status, 400);
@@ -275,7 +275,7 @@ test("large and small messages of a JSON stream keep their order and their recor
   }
 });
 
-test("an unusual message of many fields on the express lane is refused by their number", async () => {
+test("an unusual message of many fields is refused by their number on the fast path", async () => {
   const session = connect(served.url);
   try {
     for (const [path, message, says] of [
@@ -315,7 +315,7 @@ test("an unusual message of many fields on the express lane is refused by their 
   }
 });
 
-test("a reader that takes everything at once does not keep others waiting", async () => {
+test("a client that takes a stream at once does not delay other clients", async () => {
   await using other = await serve({ fastPath: createFastPath });
   const count = 20_000;
   await other.log.append(encodeRun(Array.from({ length: count }, () => ({ value: new Uint8Array(10) }))));
@@ -366,7 +366,7 @@ test("a batch that is too large for a JSON message is refused before it is decod
   assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
 });
 
-test("a message sent byte by byte is put together", async () => {
+test("a message that arrives byte by byte is read", async () => {
   const before = served.log.next;
   const answer = await new Promise<string>((resolve, reject) => {
     const sent = httpRequest(
@@ -388,8 +388,8 @@ test("a message sent byte by byte is put together", async () => {
 });
 
 /**
- * Sends the same on many connections at once, from a thread of its own; resolves when each has brought so many
- * responses with status 200.
+ * Sends the same bytes on many connections at once, from a thread of its own. Resolves when each connection has returned
+ * so many responses with status 200.
  */
 async function flood(connections: number, bytes: Buffer, count: number): Promise<void> {
   const work = `
@@ -418,7 +418,7 @@ async function flood(connections: number, bytes: Buffer, count: number): Promise
   await worker.terminate();
 }
 
-/** Of HTTP/1.1, so many times. */
+/** Returns the HTTP/1.1 request, repeated so many times. */
 const pipelined = (path: string, type: string, body: string, times: number): Buffer =>
   Buffer.from(
     `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n${body}`.repeat(
@@ -426,14 +426,14 @@ const pipelined = (path: string, type: string, body: string, times: number): Buf
     ),
   );
 
-test("records of many headers on 200 connections at once do not hold the event loop together", async () => {
+test("records of many headers on 200 connections at once do not block the event loop", async () => {
   const body = `{"record":{"headers":[${many('{"key":"a"}', 1000)}]}}`;
   const bytes = pipelined("/", "application/json", body, 2);
   const turnMs = await longestTurnMs(() => flood(200, bytes, 2));
   assert.ok(turnMs < turnMsMax, `one turn took ${turnMs} ms`);
 });
 
-test("many streams of reflection do not hold the event loop together", async () => {
+test("many reflection streams do not block the event loop", async () => {
   const session = connect(served.url);
   try {
     const question = encodeEnvelope(Buffer.concat([Buffer.from([0x22, 10]), Buffer.from("log.v1.Log")]));

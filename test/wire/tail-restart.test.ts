@@ -1,4 +1,4 @@
-/** Fifty tails over restarts of the server, by SIGKILL and in order: no gap, no duplicate. */
+/** Fifty tails across restarts of the server, by SIGKILL and by a normal stop: no gap and no duplicate. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { openTail } from "../support/tail-reader.ts";
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-test("fifty tails see every record once, in order, over three restarts", async (t) => {
+test("fifty tails receive every record once, in order, across three restarts", async (t) => {
   const flags = [
     "--addr",
     `127.0.0.1:${await freePort()}`,

@@ -16,7 +16,7 @@ const tailsGone = async (log: MemoryLog): Promise<void> => {
   }
 };
 
-test("events carry the offset as their id and the record as JSON, and end says so at the limit", async () => {
+test("an event has the offset as its id and the record as JSON; an end event follows at the limit", async () => {
   await using served = await serve();
   await append(served.log, "a", "b");
   const tail = await openTail(`${served.url}/tail?from=start&limit=3`, { accept: "text/event-stream" });
@@ -34,7 +34,7 @@ test("events carry the offset as their id and the record as JSON, and end says s
   await tailsGone(served.log);
 });
 
-test("an EventSource resumes behind the last event it saw, whatever from says", async () => {
+test("an EventSource resumes after the last event that it received, whatever `from` says", async () => {
   await using served = await serve();
   await append(served.log, "a", "b", "c", "d");
   const tail = await openTail(`${served.url}/tail?from=start&limit=2`, { "last-event-id": "1" });
@@ -68,7 +68,7 @@ test("a tail starts at an offset, the start, the end, the last N or a time", asy
   assert.equal(await first("end"), 5);
 });
 
-test("values are base64, or text or JSON where they are valid as such", async () => {
+test("values are sent as base64, or as text or JSON if they are valid in that format", async () => {
   await using served = await serve();
   await append(served.log, '{"n":12345678901234567890,\n"ü":1}', "plain", Uint8Array.of(0xff));
   const lines = async (format: string): Promise<string[]> =>
@@ -87,7 +87,7 @@ test("values are base64, or text or JSON where they are valid as such", async ()
   assert.equal((await lines("base64"))[1], '{"offset":1,"value":"cGxhaW4="}');
 });
 
-test("an offset that is gone or not there yet is an error event, then the end", async () => {
+test("an offset that is deleted or beyond the end is an error event, then the stream ends", async () => {
   await using served = await serve();
   await append(served.log, "a", "b", "c");
   await served.log.trim(2);
@@ -102,7 +102,7 @@ test("an offset that is gone or not there yet is an error event, then the end", 
   }
 });
 
-test("what is not understood is a 400 with the name of the parameter", async () => {
+test("an invalid parameter is refused with 400 and its name", async () => {
   await using served = await serve();
   for (const [query, field] of [
     ["from=x", "from"],
@@ -126,7 +126,7 @@ test("what is not understood is a 400 with the name of the parameter", async () 
   assert.equal(served.log.openTails, 0);
 });
 
-test("an idle tail shows that it is alive", async () => {
+test("an idle tail sends pings", async () => {
   await using served = await serve({ heartbeatMs: 20 });
   const tail = await openTail(`${served.url}/tail`);
   await tail.next();
@@ -138,7 +138,7 @@ test("an idle tail shows that it is alive", async () => {
   await tailsGone(served.log);
 });
 
-test("while the caller does not read, nothing is read for it, and others go on", async () => {
+test("nothing is read for a client that does not take records, and other clients continue", async () => {
   await using served = await serve();
   const value = Buffer.alloc(100_000, "x");
   for (let at = 0; at < 300; at++) await append(served.log, value);
@@ -168,7 +168,7 @@ test("while the caller does not read, nothing is read for it, and others go on",
   await tailsGone(served.log);
 });
 
-test("callers that vanish are freed, thousand after thousand", async () => {
+test("clients that disconnect are freed, thousands in a row", async () => {
   await using served = await serve();
   for (let round = 0; round < 10; round++) {
     const tails = await Promise.all(
@@ -181,7 +181,7 @@ test("callers that vanish are freed, thousand after thousand", async () => {
   assert.equal(served.service.traffic.tails, 0);
 });
 
-test("a page of a listed origin may read the tail, another's browser does not show it", async () => {
+test("a page of a listed origin can read the tail; a page of another origin gets no CORS headers", async () => {
   await using served = await serve({ origins: { origins: ["https://good.example"], hosts: [] } });
   await append(served.log, "a");
   const headers = (origin: string) => curl(`${served.url}/tail?from=start&limit=1`, { headers: { origin } });

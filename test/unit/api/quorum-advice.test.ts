@@ -1,11 +1,10 @@
-/** When a quorum counts as lost, and what is said of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lostQuorum } from "../../../src/api/quorum-advice.ts";
 
 const voter = (id: string, healthy: boolean, role = "follower") => ({ id, role, healthy });
 
-test("a majority that answers is a quorum, learners do not count", () => {
+test("a majority that responds is a quorum, and learners do not count", () => {
   assert.equal(lostQuorum([voter("a", true, "leader"), voter("b", true), voter("c", false)]), undefined);
   assert.equal(lostQuorum([voter("a", true, "leader")]), undefined);
   assert.equal(lostQuorum([]), undefined);

@@ -1,4 +1,3 @@
-/** What a node that is not ready says of the way back. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reasonsNotReady } from "../../../src/api/unready.ts";
@@ -21,14 +20,14 @@ const node = (id: string, healthy: boolean): NodeView => ({
 const nodes = () => [node("a", true), node("b", false), node("c", false)];
 const because = (...reasons: string[]) => ({ reasons: () => reasons });
 
-test("without a leader and a majority, a node says which members to start again", () => {
+test("without a leader and a majority, the reason names the members to start again", () => {
   const [first, second] = reasonsNotReady({ leaderId: undefined, nodes }, because("there is no leader"));
   assert.equal(first, "there is no leader");
   assert.match(second ?? "", /^quorum lost: 1 of 3 voters responds/);
   assert.deepEqual(reasonsNotReady({ leaderId: "b", nodes }, because()), []);
 });
 
-test("a node that its members refuse does not tell to start them or to recover, but why it is refused", () => {
+test("for a node that its members refuse, the reason says why, and gives no advice to start members or to recover", () => {
   const refusals = () => ["c belongs to cluster 1, a to 2"];
   assert.deepEqual(
     reasonsNotReady({ leaderId: undefined, nodes, refusals }, because("no leader is known yet")),

@@ -11,7 +11,7 @@ import {
 const rules = { origins: ["https://good.example"], hosts: ["log.example"] };
 const self = "https://log.example:8080";
 
-test("only listed origins are answered, by name and never with a star", () => {
+test("only listed origins get CORS headers, with their name and not with a star", () => {
   assert.equal(
     corsHeaders("https://good.example", rules)?.["access-control-allow-origin"],
     "https://good.example",
@@ -28,7 +28,7 @@ test("only listed origins are answered, by name and never with a star", () => {
   assert.doesNotMatch(JSON.stringify([corsHeaders("https://good.example", rules), preflightHeaders]), /\*/);
 });
 
-test("a change may come from the same origin, a listed one, or a program", () => {
+test("a change can come from the same origin, a listed origin or a program", () => {
   const may = (origin?: string, fetchSite?: string) => canChangeState({ origin, fetchSite, self }, rules);
   assert.equal(may(), true);
   assert.equal(may(self), true);
@@ -44,7 +44,7 @@ test("a change may come from the same origin, a listed one, or a program", () =>
   assert.equal(may(undefined, "cross-site"), false);
 });
 
-test("names that a rebound page could have are not known", () => {
+test("names that DNS rebinding could use are not known", () => {
   for (const host of ["localhost:1", "127.0.0.1", "[::1]:80", "10.1.2.3:4", "LOG.example:80"]) {
     assert.equal(isKnownHost(host, rules), true, host);
   }
@@ -60,7 +60,7 @@ test("names that a rebound page could have are not known", () => {
   }
 });
 
-test("an IPv6 authority without its brackets, as Node's client sends it, gets them; all others stay", () => {
+test("an IPv6 authority without brackets gets them; any other authority stays", () => {
   assert.equal(bracketIpv6("::1:8080"), "[::1]:8080");
   assert.equal(bracketIpv6("fe80::1:2:3:80"), "[fe80::1:2:3]:80");
   for (const right of ["[::1]:8080", "localhost:80", "127.0.0.1:80", "log.example", "x:y:80", ":80", ""])

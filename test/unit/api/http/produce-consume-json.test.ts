@@ -24,7 +24,7 @@ const refused = (work: () => unknown): string => {
 const offset = (text: string) => offsetOf(parseBody(bytes(text)));
 const record = (text: string) => recordOf(parseBody(bytes(text)));
 
-test("a record's value, key and headers are read; a missing value is an empty one", () => {
+test("value, key and headers of a record are read; a missing value is empty", () => {
   const found = record(
     '{"record":{"value":"AQID","key":"aw==","headers":[{"key":"a","value":"Yg=="},{"key":"c"}]}}',
   );
@@ -42,7 +42,7 @@ test("a record's value, key and headers are read; a missing value is an empty on
   assert.equal(record('{"record":{"value":null}}').value?.length, 0);
 });
 
-test("the plain body is read without parsing, and to the same record; anything else is left to the parser", () => {
+test("a body with only a value is read without parsing, to the same record; any other body is parsed", () => {
   for (const value of ["", "AQID", "aw==", "a28=", "+/+/"]) {
     const body = `{"record":{"value":"${value}"}}`;
     assert.deepEqual(valueRecordOf(Buffer.from(body))?.value, record(body).value, value);
@@ -62,7 +62,7 @@ test("the plain body is read without parsing, and to the same record; anything e
   }
 });
 
-test("fields that are the server's to set, and unknown ones, are ignored", () => {
+test("unknown fields, and fields that the server sets, are ignored", () => {
   const found = record(
     '{"x":[1.5,{"y":2}],"record":{"value":"AA==","offset":"x","term":-1,"type":9,"z":{}}}',
   );
@@ -90,7 +90,7 @@ test("bad records are refused, each with its reason", () => {
     refused(() => record('{"record":{"value":5}}')),
     /must be a base64 string/,
   );
-  // Unpadded and URL-safe base64 too: the book's server refuses both. Line ends inside it lets pass.
+  // Unpadded and URL-safe base64 are refused too. Line ends inside are accepted.
   for (const bad of [
     "!",
     "AAA",
@@ -121,7 +121,7 @@ test("bad records are refused, each with its reason", () => {
   );
 });
 
-test("bodies that are no JSON object are refused", () => {
+test("bodies that are not a JSON object are refused", () => {
   assert.match(
     refused(() => parseBody(bytes(""))),
     /empty/,
@@ -157,7 +157,7 @@ test("a body of many values is refused by their number; a large record is not", 
     );
   }
   assert.equal(record(`{"x":1,"record":{"value":"${"AAAA".repeat(1e6)}"}}`).value?.length, 3e6);
-  // A line end after each character is the most work that base64 can make.
+  // A line end after each character is the most expensive base64.
   assert.equal(record(`{"record":{"value":"${"A\\n".repeat(1e6)}"}}`).value?.length, 750_000);
 });
 
@@ -197,7 +197,7 @@ test("offsets are whole numbers of 53 bits, written as such", () => {
     );
 });
 
-test("a key that occurs twice is refused, wherever it is and however it is written", () => {
+test("a repeated key is refused, at any depth and with any escapes", () => {
   assert.match(
     refused(() => offset('{"offset":0,"offset":1}')),
     /"offset" occurs twice/,

@@ -72,12 +72,12 @@ function ask(files: Map<string, string>) {
   };
 }
 
-test("other paths are left alone", () => {
+test("requests outside /ui/ are not served", () => {
   const get = ask(built());
   for (const path of ["/", "/uix", "/tail", "/UI/"]) assert.equal(get(path).taken, false, path);
 });
 
-test("the page is served at /ui/ and never kept without asking", () => {
+test("the page is served at /ui/ and is revalidated", () => {
   const page = ask(built())("/ui/?from=3");
   assert.deepEqual([page.status, page.body], [200, "<!doctype html>page"]);
   assert.equal(page.headers["cache-control"], "no-cache");
@@ -85,7 +85,7 @@ test("the page is served at /ui/ and never kept without asking", () => {
   assert.equal(ask(built())("/ui").headers["location"], "/ui/");
 });
 
-test("hashed files are kept for ever, and the compressed twin goes to who takes it", () => {
+test("hashed files are immutable, and a client that accepts it gets the compressed copy", () => {
   const get = ask(built());
   const plain = get("/ui/assets/index-abc.js");
   assert.match(plain.headers["cache-control"] ?? "", /immutable/);
@@ -106,7 +106,7 @@ test("an accept-encoding of 16,000 spaces costs no more than its length", () => 
       "<!doctype html>page",
     );
   }
-  // One took 100 ms and more.
+  // A regular expression took more than 100 ms.
   assert.ok(performance.now() - began < 2_000);
   assert.equal(
     get("/ui/", { "accept-encoding": "br ; q=0 , GZIP ; q=0.5" }).headers["content-encoding"],
@@ -114,7 +114,7 @@ test("an accept-encoding of 16,000 spaces costs no more than its length", () => 
   );
 });
 
-test("a page that the browser still has is answered 304 without a body", () => {
+test("a page with a known ETag is 304 without a body", () => {
   const get = ask(built());
   const etag = get("/ui/").headers["etag"] as string;
   const again = get("/ui/", { "if-none-match": `"other", W/${etag}` });
@@ -122,7 +122,7 @@ test("a page that the browser still has is answered 304 without a body", () => {
   assert.equal(get("/ui/", { "if-none-match": '"other"' }).status, 200);
 });
 
-test("a path names nothing but the files of the page", () => {
+test("a path reaches only the files of the page", () => {
   const get = ask(built());
   for (const path of [
     "../secret.html",
@@ -137,7 +137,7 @@ test("a path names nothing but the files of the page", () => {
   }
 });
 
-test("HEAD says what GET would, and nothing else is allowed", () => {
+test("HEAD has the headers of GET, and other methods are refused", () => {
   const get = ask(built());
   const head = get("/ui/", {}, "HEAD");
   assert.deepEqual([head.status, head.headers["etag"]], [200, get("/ui/").headers["etag"]]);
@@ -145,7 +145,7 @@ test("HEAD says what GET would, and nothing else is allowed", () => {
   assert.deepEqual([post.status, post.headers["allow"]], [405, "GET, HEAD"]);
 });
 
-test("without a build every answer is 503 and names the command, until it was run", () => {
+test("without a build every response is 503 and names the command, until it has run", () => {
   const files = new Map<string, string>();
   const get = ask(files);
   const json = get("/ui/");
@@ -158,7 +158,7 @@ test("without a build every answer is 503 and names the command, until it was ru
   assert.equal(get("/ui/").status, 200);
 });
 
-test("the content policy allows nothing inline and no origin that is not one", () => {
+test("the content policy allows nothing inline and no invalid origin", () => {
   const policy = ask(built())("/ui/").headers["content-security-policy"] ?? "";
   assert.match(policy, /script-src 'self'; style-src 'self'/);
   assert.match(policy, /connect-src 'self' http:\/\/127\.0\.0\.1:8401;/);

@@ -16,7 +16,7 @@ function sliceOf(values: readonly string[], baseOffset = 0): BatchSlice {
 const textOf = (shared: TailTextCache, slice: BatchSlice): string =>
   [...shared.chunks(slice, form, "text")].map(({ bytes }) => bytes.toString()).join("");
 
-test("what several tails send alike is rendered once", () => {
+test("the same text of several tails is rendered once", () => {
   const shared = new TailTextCache();
   const slice = sliceOf(["a", "b"]);
   const [first] = shared.chunks(slice, form, "text");
@@ -25,7 +25,7 @@ test("what several tails send alike is rendered once", () => {
   assert.equal(first?.bytes, second?.bytes);
 });
 
-test("a slice that cannot be rendered fails for every tail, and never looks shorter", () => {
+test("a slice that cannot be rendered fails for every tail", () => {
   const shared = new TailTextCache();
   const slice = sliceOf(["a", "b"]);
   // The length of the last record.
@@ -35,7 +35,7 @@ test("a slice that cannot be rendered fails for every tail, and never looks shor
   }
 });
 
-test("the text of few slices is kept, however many are sent", () => {
+test("the cache keeps the text of few slices, however many are sent", () => {
   const shared = new TailTextCache();
   const slices = Array.from({ length: 100 }, (_, at) => sliceOf(["a"], at));
   const texts = slices.map((slice) => [...shared.chunks(slice, form, "text")][0]?.bytes);

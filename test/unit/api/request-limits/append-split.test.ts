@@ -33,7 +33,7 @@ const request = fc.record(
 const whole = (message: ReturnType<typeof fromBinary<typeof ProduceBatchRequestSchema>>) =>
   walkRecords(encodeRun(message.records).bytes, limits);
 
-test("a split JSON batch is the records that protobuf-es reads, and the rest of the message", async () => {
+test("splitting a JSON batch returns the records that protobuf-es reads, and the rest of the message", async () => {
   await fc.assert(
     fc.asyncProperty(request, fc.constantFrom(undefined, 2), async (init, indent) => {
       const message = create(ProduceBatchRequestSchema, init);
@@ -49,7 +49,7 @@ test("a split JSON batch is the records that protobuf-es reads, and the rest of 
   );
 });
 
-test("a split binary batch is the records that protobuf-es reads, and the rest of the message", () => {
+test("splitting a binary batch returns the records that protobuf-es reads, and the rest of the message", () => {
   fc.assert(
     fc.property(request, fc.boolean(), (init, twice) => {
       const message = create(ProduceBatchRequestSchema, init);
@@ -66,7 +66,7 @@ test("a split binary batch is the records that protobuf-es reads, and the rest o
   );
 });
 
-test("no list of records stays in the rest of a JSON object; a key that occurs twice is left to be refused", async () => {
+test("no list of records stays in the rest of a JSON object; a repeated key stays for Connect to refuse", async () => {
   const text = '{"records":[{"value":"AQ=="},{}],"x":1,"records":[{"value":"Ag=="}],"expectedOffset":"7"}';
   const split = await splitJson(Buffer.from(text), limits, turn);
   assert.equal(split?.run.count, 1);
@@ -76,7 +76,7 @@ test("no list of records stays in the rest of a JSON object; a key that occurs t
   );
 });
 
-test("what is not a list of records is left to Connect", async () => {
+test("a message without a list of records is left to Connect", async () => {
   for (const text of [
     "",
     "{",
@@ -93,7 +93,7 @@ test("what is not a list of records is left to Connect", async () => {
   }
 });
 
-test("a bad record is refused with its place in the request; too many records are refused early", async () => {
+test("a bad record is refused with its position in the request; too many records are refused early", async () => {
   const records = (count: number, last: string) => `{"records":[${"{},".repeat(count)}${last}]}`;
   const json = (text: string) => splitJson(Buffer.from(text), limits, turn);
   await assert.rejects(json(records(1000, '{"value":5}')), /log\.v1\.Record\.value/);

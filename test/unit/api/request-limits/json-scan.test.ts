@@ -51,7 +51,7 @@ test("a text that JSON.parse accepts has a shape; a text without a shape is refu
   );
 });
 
-test("depth is bounded, and is found before the rest is looked at", () => {
+test("the depth is limited, and the text after the limit is not scanned", () => {
   assert.notEqual(scan("[".repeat(100) + "]".repeat(100)), undefined);
   for (const deep of ["[".repeat(4_000_000), '{"a":'.repeat(800_000), "[".repeat(101) + "]".repeat(101)]) {
     assert.match(
@@ -61,7 +61,7 @@ test("depth is bounded, and is found before the rest is looked at", () => {
   }
 });
 
-test("the number of values is bounded: numbers, words, strings, arrays and objects", () => {
+test("the number of values is limited: numbers, literals, strings, arrays and objects", () => {
   for (const value of ["1", "null", '""', "[]", "{}"]) {
     assert.notEqual(scan(`[${Array(99).fill(value).join()}]`, { valuesMax: 100 }), undefined);
     const text = `[${Array(100).fill(value).join()}]`;
@@ -72,7 +72,7 @@ test("the number of values is bounded: numbers, words, strings, arrays and objec
   }
 });
 
-test("elements of the named list have their own limits and places", () => {
+test("elements of the named list have their own limits and positions", () => {
   const list = { name: "records", elementsMax: 3, elementValuesMax: 4 };
   const text = '{"x":[1,2,3,4,5],"records":[{"a":1} , 7,[1,2,3]],"y":{"records":[1,2,3,4,5]}}';
   const shape = scan(text, { valuesMax: 20, list });
@@ -93,7 +93,7 @@ test("elements of the named list have their own limits and places", () => {
   assert.deepEqual(scan('{"records":[1],"records":null}', { list })?.elements, []);
 });
 
-test("the first repeated key is named when asked for, also when it is written in another way", () => {
+test("the first repeated key is found if requested, also if it is escaped differently", () => {
   const duplicate = (text: string) => scan(text, { findDuplicate: true })?.duplicate;
   assert.equal(duplicate('{"a":{"x":1},"b":{"x":1},"c":["x","x",{"x":1}]}'), undefined);
   assert.equal(duplicate('{"a":{"b":1,"\\u0062":2},"c":1,"c":2}'), "b");

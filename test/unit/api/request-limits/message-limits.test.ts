@@ -53,14 +53,14 @@ test("a message of many fields is refused by their number, wherever they are", (
   }
 });
 
-test("groups inside each other are bounded", () => {
+test("the depth of nested groups is limited", () => {
   assert.match(
     refused("bad-request", () => checkFields(WhoAmIRequestSchema, repeat("0b", 4_000_000))),
     /nested deeper than 32/,
   );
 });
 
-test("bytes that the decoder would read in another way are refused", () => {
+test("bytes that the decoder would read differently are refused", () => {
   const long = repeat("7800", 3000);
   for (const hex of [
     "0801", // a record as a varint

@@ -17,7 +17,7 @@ function run(body: Buffer, cuts: readonly number[], bytesMax: number, isTaken: (
   return [...pieces, ...splitter.end()];
 }
 
-/** The body as the reader behind gets it. */
+/** Returns the body as Connect gets it. */
 const joined = (pieces: readonly Piece[]): Buffer =>
   Buffer.concat(
     pieces.map((piece) => {
@@ -26,7 +26,7 @@ const joined = (pieces: readonly Piece[]): Buffer =>
     }),
   );
 
-test("however a body is cut, all its bytes come out in order, and each taken message whole with its number", () => {
+test("however a body is cut, its bytes come out in order, and each taken message comes out whole, with its number", () => {
   const messages = fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.uint8Array({ maxLength: 12 })), {
     maxLength: 8,
   });
@@ -51,7 +51,7 @@ test("however a body is cut, all its bytes come out in order, and each taken mes
   );
 });
 
-test("from a message on that is too long everything is passed on", () => {
+test("a message that is too long is passed on, with everything after it", () => {
   const body = Buffer.concat([
     envelope(0, Buffer.alloc(3)),
     envelope(0, Buffer.alloc(11)),

@@ -47,7 +47,7 @@ const repeat = (hex: string, count: number): Buffer =>
   Buffer.alloc((hex.length / 2) * count, Buffer.from(hex, "hex"));
 const batch = Buffer.concat([repeat("0a030a0141", 2000), Buffer.from("1807", "hex")]);
 
-test("a small message, and one in a type or encoding that Connect refuses, passes as it is", async () => {
+test("a small message, and a message of a type or encoding that Connect refuses, is passed on unchanged", async () => {
   const small = Buffer.from("0a020a00", "hex");
   assert.deepEqual((await bounded({ "content-type": "application/proto" }, [small])).body, small);
   for (const headers of [
@@ -61,7 +61,7 @@ test("a small message, and one in a type or encoding that Connect refuses, passe
   assert.equal((await bounded(long, [batch])).header.get("content-length"), `${bytesMax + 1}`);
 });
 
-test("a message that says it is compressed, without a known encoding, passes as it is, however large", async () => {
+test("a compressed message of an unknown encoding is passed on unchanged, whatever its size", async () => {
   for (const message of [Buffer.from("0a020a00", "hex"), batch]) {
     const whole = Buffer.from(encodeEnvelope(message, envelopeFlag.compressed));
     for (const type of ["application/grpc+proto", "application/grpc-web+proto", "application/connect+json"]) {
@@ -88,7 +88,7 @@ test("the records of a large batch are taken out, compressed or not, and the res
   }
 });
 
-test("a body shorter or longer than promised is refused as Connect would, one above the limit is passed on", async () => {
+test("a body that differs from its content-length is refused as Connect does; a body over the limit is passed on", async () => {
   const headers = { "content-type": "application/proto", "content-length": "9" };
   await assert.rejects(
     bounded(headers, [Buffer.alloc(8)]),
@@ -104,7 +104,7 @@ test("a body shorter or longer than promised is refused as Connect would, one ab
   assert.equal(above.body.length, bytesMax + 5);
 });
 
-test("what is refused reaches the reader that reads the body: an error of Connect, or a fault for a stream's handler", async () => {
+test("the reader of the body gets the refusal: a ConnectError, or a fault in the handler of a stream", async () => {
   const many = repeat("7800", 40_000);
   await assert.rejects(bounded({ "content-type": "application/proto" }, [many]), ConnectError);
   const prefix = encodeEnvelope(many).subarray(0, envelopeBytes);

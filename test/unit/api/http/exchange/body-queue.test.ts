@@ -9,7 +9,7 @@ function open() {
 }
 const text = (chunk: Uint8Array | undefined): string => Buffer.from(chunk ?? []).toString();
 
-test("pieces come in order, whether the reader or the sender is first, and then the end", async () => {
+test("chunks arrive in order and then the end, whether the reader or the connection is first", async () => {
   const { queue } = open();
   const first = queue.next();
   queue.push(Buffer.from("a"));
@@ -22,7 +22,7 @@ test("pieces come in order, whether the reader or the sender is first, and then 
   assert.equal((await queue.next()).done, true);
 });
 
-test("a sender that is ahead is asked to pause, and to go on once the reader has caught up", async () => {
+test("the connection is paused while the reader is behind, and resumed when it has caught up", async () => {
   const { queue, asked } = open();
   for (let at = 0; at < 4; at++) queue.push(Buffer.alloc(32 * 1024));
   assert.deepEqual(asked, ["pause"]);
@@ -33,7 +33,7 @@ test("a sender that is ahead is asked to pause, and to go on once the reader has
   assert.deepEqual(asked, ["pause", "resume"]);
 });
 
-test("a sender that breaks off fails the reader that waits, and every later one", async () => {
+test("a failure reaches the waiting reader and every later read", async () => {
   const { queue } = open();
   const waiting = queue.next();
   queue.fail(new Error("gone"));
@@ -41,7 +41,7 @@ test("a sender that breaks off fails the reader that waits, and every later one"
   await assert.rejects(queue.next(), /gone/);
 });
 
-test("what follows a reader that stops early is discarded", async () => {
+test("chunks after a reader that stops early are discarded", async () => {
   const { queue, asked } = open();
   queue.push(Buffer.from("a"));
   for await (const _ of queue) break;
