@@ -1,45 +1,44 @@
 /**
- * Who has a connection to the one port, and who gets the next one. Pure.
+ * Decides which connections the port takes.
  *
  *   arriving → client | peer → gone        arriving: its first bytes or its handshake are not complete
  *
- * Clients have a limit together and one each: by address, and by the name in their certificate. One without a request
- * makes room for a newcomer once it has been so for a while. Peers of the cluster do not compete with clients: a place to
- * arrive, and places for peers, stay free however many clients there are.
+ * Clients have a common limit and one for each address and each name in a certificate. A client without a request is
+ * ended for a new one once it has stalled. Peers do not compete with clients: their places and places to arrive stay free.
  */
 import type { ConnectionLimits } from "./connection-limits.ts";
 
 /** A connection in the table. */
 export class Connection {
-  /** Who is at the other end: an address, or the network of an IPv6 address. */
+  /** The address, or the network of an IPv6 address: clientOf(). */
   readonly client: string;
-  /** Since when it is here, or has no request. */
+  /** When it arrived, or when its last request ended; monotonic milliseconds. */
   sinceMs: number;
-  /** Closes it. */
-  end: (why: string) => void;
+  /** Closes it. `reason` is a phrase whose subject is the connection. */
+  end: (reason: string) => void;
   place: "arriving" | "client" | "peer" | "gone" = "arriving";
-  shares: readonly Share[] = [];
+  groups: readonly ClientGroup[] = [];
 
-  constructor(client: string, sinceMs: number, end: (why: string) => void) {
+  constructor(client: string, sinceMs: number, end: (reason: string) => void) {
     this.client = client;
     this.sinceMs = sinceMs;
     this.end = end;
   }
 }
 
-/** The connections of one address, or of one subject. */
-interface Share {
+/** The clients with one address, or with one subject. */
+interface ClientGroup {
   readonly name: string;
   clients: number;
-  /** Those without a request, the longest first. */
+  /** Connections without a request. The one that has waited longest is first. */
   readonly idle: Set<Connection>;
 }
 
 export class ConnectionTable {
   readonly #limits: ConnectionLimits;
-  /** By client, the oldest first. */
+  /** Client → its arriving connections, the oldest first. */
   readonly #arriving = new Map<string, Set<Connection>>();
-  readonly #shares = new Map<string, Share>();
+  readonly #groups = new Map<string, ClientGroup>();
   readonly #idle = new Set<Connection>();
   #size = 0;
   #clients = 0;
@@ -53,10 +52,10 @@ export class ConnectionTable {
     return this.#clients;
   }
 
-  /** A new connection, of which nothing is known yet; undefined when there is no place for it. */
-  arrive(address: string, nowMs: number, end: (why: string) => void): Connection | undefined {
+  /** Takes a new connection. Returns undefined if there is no place. */
+  arrive(address: string, nowMs: number, end: (reason: string) => void): Connection | undefined {
     const connection = new Connection(clientOf(address), nowMs, end);
-    if (this.#size >= this.#limits.totalMax && !this.#makeRoom(connection)) return undefined;
+    if (this.#size >= this.#limits.totalMax && !this.#freePlace(connection)) return undefined;
     const arriving = this.#arriving.get(connection.client);
     if (arriving === undefined) this.#arriving.set(connection.client, new Set([connection]));
     else arriving.add(connection);
@@ -64,33 +63,33 @@ export class ConnectionTable {
     return connection;
   }
 
-  /** It is a client's, with this name in its certificate if it has one. Answers why it is refused, if it is. */
+  /** Admits a client with `subject` as the name in its certificate, if it has one. Returns why it is refused, if it is. */
   admitClient(connection: Connection, subject: string | undefined, nowMs: number): string | undefined {
     if (connection.place !== "arriving") return "the connection is closed";
     const { clientsMax, perClientMax } = this.#limits;
     const names = [`address ${connection.client}`, ...(subject === undefined ? [] : [`subject ${subject}`])];
     for (const name of names) {
-      const share = this.#shares.get(name);
-      if (share === undefined || share.clients < perClientMax) continue;
-      if (!this.#endStalled(share.idle, nowMs)) {
-        return `${name} has ${share.clients} connections, no client may have more (--connections-per-client-max)`;
+      const group = this.#groups.get(name);
+      if (group === undefined || group.clients < perClientMax) continue;
+      if (!this.#endStalled(group.idle, nowMs)) {
+        return `${name} has ${group.clients} connections, the most that one client may have (--connections-per-client-max)`;
       }
     }
     if (this.#clients >= clientsMax && !this.#endStalled(this.#idle, nowMs)) {
-      return `clients have ${this.#clients} connections, this node takes no more (--connections-max)`;
+      return `clients have ${this.#clients} connections, the most that this node takes (--connections-max)`;
     }
     this.#stopArriving(connection);
     connection.place = "client";
-    connection.shares = names.map((name) => this.#share(name));
-    for (const share of connection.shares) {
-      share.clients++;
+    connection.groups = names.map((name) => this.#group(name));
+    for (const group of connection.groups) {
+      group.clients++;
     }
     this.#clients++;
     this.idle(connection, nowMs);
     return undefined;
   }
 
-  /** It is a node's; false when there are too many of them. */
+  /** Admits a peer. Returns false if there are too many. */
   admitPeer(connection: Connection): boolean {
     if (connection.place !== "arriving" || this.#peers >= this.#limits.peersMax) return false;
     this.#stopArriving(connection);
@@ -99,21 +98,21 @@ export class ConnectionTable {
     return true;
   }
 
-  /** It has a request under way. */
+  /** The connection has a request. */
   busy(connection: Connection): void {
     if (!this.#idle.delete(connection)) return;
-    for (const share of connection.shares) share.idle.delete(connection);
+    for (const group of connection.groups) group.idle.delete(connection);
   }
 
-  /** It has no request under way. */
+  /** The connection has no request. */
   idle(connection: Connection, nowMs: number): void {
     if (connection.place !== "client") return;
     connection.sinceMs = nowMs;
     this.#idle.add(connection);
-    for (const share of connection.shares) share.idle.add(connection);
+    for (const group of connection.groups) group.idle.add(connection);
   }
 
-  /** It is closed. */
+  /** The connection is closed. */
   leave(connection: Connection): void {
     const { place } = connection;
     if (place === "gone") return;
@@ -133,18 +132,18 @@ export class ConnectionTable {
   #stopClient(connection: Connection): void {
     this.busy(connection);
     this.#clients--;
-    for (const share of connection.shares) if (--share.clients === 0) this.#shares.delete(share.name);
+    for (const group of connection.groups) if (--group.clients === 0) this.#groups.delete(group.name);
   }
 
-  #share(name: string): Share {
-    const found = this.#shares.get(name);
+  #group(name: string): ClientGroup {
+    const found = this.#groups.get(name);
     if (found !== undefined) return found;
-    const share: Share = { name, clients: 0, idle: new Set() };
-    this.#shares.set(name, share);
-    return share;
+    const group: ClientGroup = { name, clients: 0, idle: new Set() };
+    this.#groups.set(name, group);
+    return group;
   }
 
-  /** Ends the one that has been idle longest, if that is long enough. */
+  /** Ends the connection that has been idle longest if it has stalled. Returns whether it did. */
   #endStalled(idle: ReadonlySet<Connection>, nowMs: number): boolean {
     for (const oldest of idle) {
       if (nowMs - oldest.sinceMs < this.#limits.stalledMs) return false;
@@ -154,29 +153,32 @@ export class ConnectionTable {
     return false;
   }
 
-  /** Ends the oldest that is arriving of the client with most: if it stalls, or if the newcomer's client has fewer. */
-  #makeRoom(newcomer: Connection): boolean {
+  /**
+   * Ends the oldest arriving connection of the client that has the most of them, if it has stalled or if the client of
+   * `newcomer` has fewer. Returns whether it did.
+   */
+  #freePlace(newcomer: Connection): boolean {
     let most: ReadonlySet<Connection> | undefined;
     for (const arriving of this.#arriving.values()) {
       if (most === undefined || arriving.size > most.size) most = arriving;
     }
     const own = this.#arriving.get(newcomer.client)?.size ?? 0;
     for (const oldest of most ?? []) {
-      const stalls = newcomer.sinceMs - oldest.sinceMs >= this.#limits.stalledMs;
-      if (!stalls && most !== undefined && most.size <= own + 1) return false;
-      this.#end(oldest, "did not say what it wants while others waited");
+      const isStalled = newcomer.sinceMs - oldest.sinceMs >= this.#limits.stalledMs;
+      if (!isStalled && most !== undefined && most.size <= own + 1) return false;
+      this.#end(oldest, "sent no request while others waited");
       return true;
     }
     return false;
   }
 
-  #end(connection: Connection, why: string): void {
+  #end(connection: Connection, reason: string): void {
     this.leave(connection);
-    connection.end(why);
+    connection.end(reason);
   }
 }
 
-/** One client has one IPv4 address, or a network of 2^64 IPv6 addresses. */
+/** Returns what counts as one client: an IPv4 address, or a network of 2^64 IPv6 addresses. */
 export function clientOf(address: string): string {
   if (!address.includes(":")) return address;
   const v4 = address.slice(address.lastIndexOf(":") + 1);
@@ -184,8 +186,8 @@ export function clientOf(address: string): string {
   const [head = "", tail] = address.split("::");
   const groups = head === "" ? [] : head.split(":");
   if (tail !== undefined) {
-    const behind = tail === "" ? 0 : tail.split(":").length;
-    while (groups.length + behind < 8) groups.push("0");
+    const tailLength = tail === "" ? 0 : tail.split(":").length;
+    while (groups.length + tailLength < 8) groups.push("0");
     groups.push(...(tail === "" ? [] : tail.split(":")));
   }
   return `${groups.slice(0, 4).join(":")}::/64`;

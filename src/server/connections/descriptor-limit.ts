@@ -1,14 +1,12 @@
-/**
- * The number of descriptors that this process may have open (RLIMIT_NOFILE, `ulimit -n`).
- */
+/** Reads how many file descriptors this process may open (RLIMIT_NOFILE, `ulimit -n`). */
 import { readFileSync } from "node:fs";
 
-/** The soft limit; undefined when there is none or it cannot be found out. */
+/** The soft limit; undefined if there is none or it is unknown. */
 export function descriptorLimit(): number | undefined {
   try {
     return limitIn(readFileSync("/proc/self/limits", "utf8"));
   } catch {
-    // Not Linux.
+    // Only Linux has this file.
     return undefined;
   }
 }
