@@ -10,6 +10,7 @@ import { createFastPath } from "../../src/api/mod.ts";
 import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { curl } from "../support/curl.ts";
 import { type Served, serve } from "../support/serve.ts";
+import { until } from "../support/until.ts";
 
 let served: Served;
 let session: ClientHttp2Session;
@@ -179,8 +180,8 @@ test("a probe on the main port is refused with the address of probes and metrics
 });
 
 /** Resolves when a call has begun and waits. */
-async function underWay(): Promise<void> {
-  while (served.service.calls.openCalls === 0) await new Promise(setImmediate);
+async function callWaits(): Promise<void> {
+  await until("a call has begun", () => served.service.calls.openCalls > 0);
   for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
 }
 
@@ -204,7 +205,7 @@ test("Consume that times out names the end at that time; a wait of 2^31 ms or mo
     () => h2("/log.v1.Log/Consume", grpc, wire(far, 300)),
   ]) {
     const waiting = wait();
-    await underWay();
+    await callWaits();
     await curl(served.url, { method: "POST", body: json });
     const now = served.log.next;
     const answer = await waiting;
@@ -227,7 +228,7 @@ test("Consume that times out names the end at that time; a wait of 2^31 ms or mo
         ended = true;
         return answer;
       });
-      await underWay();
+      await callWaits();
       // A timer without delay fires within a few turns.
       await new Promise((resolve) => setTimeout(resolve, 5));
       assert.equal(ended, false);

@@ -6,6 +6,7 @@ import { AccessControl } from "../../src/access/mod.ts";
 import { Fault } from "../../src/fault.ts";
 import { curl } from "../support/curl.ts";
 import { serve } from "../support/serve.ts";
+import { until } from "../support/until.ts";
 
 const value = "TGV0J3MgR28gIzEK";
 const post = (url: string, body: string, headers: Record<string, string> = {}) =>
@@ -246,11 +247,12 @@ test("pipelined requests are answered in order, and a read sees the appends befo
   await using served = await serve();
   let open = (): void => undefined;
   served.log.gate = new Promise((resolve) => (open = resolve));
-  setTimeout(() => open(), 100);
+  const opened = until("the first append waits", () => served.service.calls.openCalls > 0).then(() => open());
   const text = await exchange(
     served.port,
     `${appends}${appends}${bare("GET /?offset=1")}${appends}${bare("GET /?offset=3")}${bare("GET /?offset=2", "connection: close\r\n")}`,
   );
+  await opened;
   assert.deepEqual(statuses(text), [200, 200, 200, 200, 404, 200]);
   const bodies = text.split("\n").filter((line) => line.startsWith("{"));
   assert.equal(bodies[2], '{"record":{"value":"YQ==","offset":1}}');

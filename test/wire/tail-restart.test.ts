@@ -7,9 +7,7 @@ import { freePort } from "../support/free-port.ts";
 import { startNode } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { openTail } from "../support/tail-reader.ts";
-
-const pause = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
+import { until } from "../support/until.ts";
 
 test("fifty tails receive every record once, in order, across three restarts", async (t) => {
   const flags = [
@@ -30,13 +28,14 @@ test("fifty tails receive every record once, in order, across three restarts", a
       const resume: Record<string, string> =
         seen.length === 0 ? {} : { "last-event-id": String(seen.at(-1)) };
       const accept = sse ? "text/event-stream" : "application/x-ndjson";
-      const tail = await openTail(`${url}/tail?from=start`, { accept, ...resume }).catch(() => undefined);
-      for (let event = await tail?.next(); event !== undefined; event = await tail?.next()) {
+      const tail = await until("the server accepts a tail", () =>
+        openTail(`${url}/tail?from=start`, { accept, ...resume }),
+      );
+      for (let event = await tail.next(); event !== undefined; event = await tail.next()) {
         if (event.event !== undefined || event.data === "" || event.data.startsWith('{"error"')) continue;
         seen.push((JSON.parse(event.data) as { offset: number }).offset);
-        if (seen.length === records) tail?.close();
+        if (seen.length === records) tail.close();
       }
-      if (seen.length < records) await pause(20);
     }
     return seen;
   };

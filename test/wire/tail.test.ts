@@ -5,16 +5,12 @@ import { curl } from "../support/curl.ts";
 import type { MemoryLog } from "../support/memory-log.ts";
 import { serve } from "../support/serve.ts";
 import { openTail } from "../support/tail-reader.ts";
+import { until } from "../support/until.ts";
 
 const append = (log: MemoryLog, ...values: (string | Uint8Array)[]) =>
   log.append(encodeRun(values.map((value) => ({ value: Buffer.from(value) }))));
 const ndjson = { accept: "application/x-ndjson" };
-const tailsGone = async (log: MemoryLog): Promise<void> => {
-  for (let tries = 0; log.openTails > 0; tries++) {
-    assert.ok(tries < 2000, `${log.openTails} tails stay open`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
+const allTailsClosed = (log: MemoryLog) => until("all tails are closed", () => log.openTails === 0);
 
 test("an event has the offset as its id and the record as JSON; an end event follows at the limit", async () => {
   await using served = await serve();
@@ -31,7 +27,7 @@ test("an event has the offset as its id and the record as JSON; an end event fol
   assert.equal((await tail.next())?.id, "2");
   assert.deepEqual(await tail.next(), { event: "end", data: "{}" });
   assert.equal(await tail.next(), undefined);
-  await tailsGone(served.log);
+  await allTailsClosed(served.log);
 });
 
 test("an EventSource resumes after the last event that it received, whatever `from` says", async () => {
@@ -135,7 +131,7 @@ test("an idle tail sends pings", async () => {
   const lines = await openTail(`${served.url}/tail`, ndjson);
   assert.deepEqual(await lines.next(), { data: "" });
   lines.close();
-  await tailsGone(served.log);
+  await allTailsClosed(served.log);
 });
 
 test("nothing is read for a client that does not take records, and other clients continue", async () => {
@@ -157,15 +153,17 @@ test("nothing is read for a client that does not take records, and other clients
   const slow = await openTail(`${served.url}/tail?from=start`, ndjson);
   slow.response.pause();
   let before = -1;
-  while (before !== taken) {
+  let unchanged = 0;
+  await until("the server reads no more slices", () => {
+    unchanged = before === taken ? unchanged + 1 : 0;
     before = taken;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  assert.ok(taken < 150, `${taken} of 300 slices were read for a caller that reads nothing`);
+    return unchanged === 100;
+  });
+  assert.ok(taken < 150, `${taken} of 300 slices were read for a client that reads nothing`);
   const fast = await openTail(`${served.url}/tail?from=start&limit=300`, ndjson);
   assert.equal((await fast.all()).length, 300);
   slow.close();
-  await tailsGone(served.log);
+  await allTailsClosed(served.log);
 });
 
 test("clients that disconnect are freed, thousands in a row", async () => {
@@ -176,7 +174,7 @@ test("clients that disconnect are freed, thousands in a row", async () => {
     );
     for (const tail of tails) tail.close();
   }
-  await tailsGone(served.log);
+  await allTailsClosed(served.log);
   assert.equal(served.service.calls.openCalls, 0);
   assert.equal(served.service.traffic.tails, 0);
 });
