@@ -1,8 +1,4 @@
-/**
- * A commit log in memory with real frames: for tests of what stands above the log.
- *
- * Never: durable.
- */
+/** A commit log in memory with real frames, for tests of the modules above the log. Nothing is durable. */
 import { Fault } from "../../src/fault.ts";
 import { batchKind, encodeFrame, frameTimestampMs } from "../../src/log/mod.ts";
 import type {
@@ -24,11 +20,11 @@ export class MemoryLog implements CommitLog {
   readonly #results = new Map<string, Appended>();
   #lowest = 0;
   #next = 0;
-  /** Tails that are open: none may be left behind. */
+  /** The number of open tails. Every test should end with 0. */
   openTails = 0;
-  /** Tests may hold appends back: they commit when this resolves. */
+  /** If set, appends commit when this resolves. */
   gate: Promise<void> | undefined;
-  /** What is thrown at the next append. */
+  /** The next append fails with this. */
   failNext: Fault | undefined;
   nowMs = 1_700_000_000_000;
   appendCalls: { run: RecordRun; options: AppendOptions }[] = [];
@@ -37,7 +33,7 @@ export class MemoryLog implements CommitLog {
     return this.#next;
   }
 
-  /** One past the last record whose place is taken, committed or not. */
+  /** One past the last record, committed or not. */
   get end(): Offset {
     return this.#next;
   }

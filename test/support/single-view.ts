@@ -1,12 +1,8 @@
-/**
- * The cluster view of a service under test: one node, leader of itself in term 1, never changing.
- *
- * Never: knows another node.
- */
+/** The cluster view of a service under test: a single node that is always the leader, in term 1. */
 import type { ClusterView, NodeView, Offset, RaftIndex } from "../../src/types.ts";
 
 export interface SingleViewOptions {
-  /** How far the log goes now. */
+  /** The current end of the log. */
   readonly extent: () => { readonly next: Offset; readonly index: RaftIndex };
   readonly nodeId: string;
   readonly clusterId: string;

@@ -1,6 +1,6 @@
 /**
- * Who gets through which door: every kind of certificate against every way in, by the clients people use, over mTLS
- * on the one port with the book's policy (and describe for root).
+ * Which client may use which protocol: every kind of certificate against every protocol, with the programs that people
+ * use, over mTLS on the one port. The policy is the book's, with describe for root.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -27,10 +27,10 @@ import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
 import { type Served, serve } from "../support/serve.ts";
 
-/** ok · denied: answered, and not allowed · refused: never got as far as an answer. */
+/** ok; denied: answered with permission_denied; refused: no connection or no response. */
 type Outcome = "ok" | "denied" | "refused";
-const callers = ["none", "wrong CA", "expired", "nobody", "root", "node"] as const;
-type CallerName = (typeof callers)[number];
+const clients = ["none", "wrong CA", "expired", "nobody", "root", "node"] as const;
+type CallerName = (typeof clients)[number];
 
 const image = fileURLToPath(new URL("log.v1.binpb", import.meta.url));
 const buf = fileURLToPath(new URL("../../node_modules/.bin/buf", import.meta.url));
@@ -91,12 +91,12 @@ function run(program: string, args: readonly string[]): Promise<{ code: number; 
   });
 }
 
-const certificateFlags = (caller: CallerName): string[] => {
-  const files = certificates.get(caller);
+const certificateFlags = (client: CallerName): string[] => {
+  const files = certificates.get(client);
   return files === undefined ? [] : ["--cert", files.cert, "--key", files.key];
 };
 
-async function curl(caller: CallerName, path: string, ...more: string[]): Promise<Outcome> {
+async function curl(client: CallerName, path: string, ...more: string[]): Promise<Outcome> {
   const { code, out } = await run("curl", [
     ...[
       "-s",
@@ -109,29 +109,29 @@ async function curl(caller: CallerName, path: string, ...more: string[]): Promis
       "--cacert",
       join(directory, "ca.pem"),
     ],
-    ...certificateFlags(caller),
+    ...certificateFlags(client),
     ...more,
     `${served.url}${path}`,
   ]);
   if (code !== 0) return "refused";
-  assert.match(out, /^(200|403)$/, `${caller} ${path}`);
+  assert.match(out, /^(200|403)$/, `${client} ${path}`);
   return out === "200" ? "ok" : "denied";
 }
 
-async function bufCurl(caller: CallerName, path: string, ...more: string[]): Promise<Outcome> {
+async function bufCurl(client: CallerName, path: string, ...more: string[]): Promise<Outcome> {
   const { code, err } = await run(buf, [
-    ...["curl", "--cacert", join(directory, "ca.pem"), ...certificateFlags(caller), ...more],
+    ...["curl", "--cacert", join(directory, "ca.pem"), ...certificateFlags(client), ...more],
     `${served.url}${path}`,
   ]);
   if (code === 0) return "ok";
   return /permission.denied/i.test(err) ? "denied" : "refused";
 }
 
-/** Exits with 64 and the code of gRPC when it was answered. */
-async function grpcurl(caller: CallerName, ...words: string[]): Promise<Outcome> {
-  const flags = certificateFlags(caller).map((word) => word.replace(/^--/, "-"));
-  // It tries again and again to connect where it is refused.
-  if (["none", "wrong CA", "expired"].includes(caller)) flags.push("-connect-timeout", "2");
+/** grpcurl exits with 64 plus the gRPC code if the server responded. */
+async function grpcurl(client: CallerName, ...words: string[]): Promise<Outcome> {
+  const flags = certificateFlags(client).map((word) => word.replace(/^--/, "-"));
+  // Without this flag, grpcurl retries a refused connection for long.
+  if (["none", "wrong CA", "expired"].includes(client)) flags.push("-connect-timeout", "2");
   const { code } = await run("grpcurl", [
     ...["-cacert", join(directory, "ca.pem"), ...flags, "-authority", "localhost", "-max-time", "20"],
     ...words.slice(0, -1),
@@ -142,14 +142,14 @@ async function grpcurl(caller: CallerName, ...words: string[]): Promise<Outcome>
 }
 
 async function grpcJs(
-  caller: CallerName,
+  client: CallerName,
   path: string,
   request: Buffer,
-  check: (answer: Buffer) => void,
+  check: (response: Buffer) => void,
 ): Promise<Outcome> {
-  const pair = certificates.get(caller)?.pair;
+  const pair = certificates.get(client)?.pair;
   const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
-  const client = new Client(
+  const rpc = new Client(
     `127.0.0.1:${served.port}`,
     credentials.createSsl(Buffer.from(ca.certificatePem), pem(pair?.keyPem), pem(pair?.certificatePem)),
     {
@@ -162,7 +162,7 @@ async function grpcJs(
     return await new Promise((resolve, reject) => {
       const same = (bytes: Buffer): Buffer => bytes;
       const options = { deadline: Date.now() + 20_000 };
-      client.makeUnaryRequest(path, same, same, request, new Metadata(), options, (error, answer) => {
+      rpc.makeUnaryRequest(path, same, same, request, new Metadata(), options, (error, answer) => {
         if (error === null && answer !== undefined) {
           check(answer);
           resolve("ok");
@@ -172,12 +172,12 @@ async function grpcJs(
       });
     });
   } finally {
-    client.close();
+    rpc.close();
   }
 }
 
-async function peer(caller: CallerName): Promise<Outcome> {
-  const pair = certificates.get(caller)?.pair;
+async function peer(client: CallerName): Promise<Outcome> {
+  const pair = certificates.get(client)?.pair;
   const socket = connect({
     host: "127.0.0.1",
     port: served.port,
@@ -203,69 +203,73 @@ const health = Buffer.from(toBinary(HealthCheckRequestSchema, create(HealthCheck
 const json = '{"record":{"value":"TGV0J3MgR28gIzEK"}}';
 const withImage = ["--reflect=false", "--schema", image, "-d", json];
 
-/** A door → how to knock, and what each caller hears, in the order of `callers`. */
-const doors: Readonly<
+/** For each protocol: how to call, and the outcome for each client in the order of `clients`. */
+const protocols: Readonly<
   Record<
     string,
-    { program?: string; knock: (caller: CallerName) => Promise<Outcome>; hears: readonly Outcome[] }
+    { program?: string; call: (client: CallerName) => Promise<Outcome>; outcomes: readonly Outcome[] }
   >
 > = {
   "gRPC (grpc-js)": {
-    knock: (caller) =>
-      grpcJs(caller, "/log.v1.Log/Produce", produce, (answer) => fromBinary(ProduceResponseSchema, answer)),
-    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+    call: (client) =>
+      grpcJs(client, "/log.v1.Log/Produce", produce, (answer) => fromBinary(ProduceResponseSchema, answer)),
+    outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
   "gRPC (grpcurl)": {
     program: "grpcurl",
-    knock: (caller) => grpcurl(caller, "-protoset", image, "-d", json, "log.v1.Log/Produce"),
-    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+    call: (client) => grpcurl(client, "-protoset", image, "-d", json, "log.v1.Log/Produce"),
+    outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
   "gRPC-Web (buf curl)": {
-    knock: (caller) => bufCurl(caller, "/log.v1.Log/Produce", "--protocol", "grpcweb", ...withImage),
-    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+    call: (client) => bufCurl(client, "/log.v1.Log/Produce", "--protocol", "grpcweb", ...withImage),
+    outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
   "Connect (buf curl)": {
-    knock: (caller) => bufCurl(caller, "/log.v1.Log/Produce", "--protocol", "connect", ...withImage),
-    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+    call: (client) => bufCurl(client, "/log.v1.Log/Produce", "--protocol", "connect", ...withImage),
+    outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
   "chapter 1 (curl POST /)": {
     program: "curl",
-    knock: (caller) => curl(caller, "/", "-d", json),
-    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+    call: (client) => curl(client, "/", "-d", json),
+    outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
   "tail (curl /tail)": {
     program: "curl",
-    knock: (caller) => curl(caller, "/tail?from=start&limit=1", "-N", "-H", "accept: application/x-ndjson"),
-    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+    call: (client) => curl(client, "/tail?from=start&limit=1", "-N", "-H", "accept: application/x-ndjson"),
+    outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
   "reflection (buf curl)": {
-    knock: (caller) => bufCurl(caller, "", "--list-services"),
-    hears: ["refused", "refused", "refused", "denied", "ok", "denied"],
+    call: (client) => bufCurl(client, "", "--list-services"),
+    outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
   "health (grpc-js)": {
-    knock: (caller) =>
-      grpcJs(caller, "/grpc.health.v1.Health/Check", health, (answer) =>
+    call: (client) =>
+      grpcJs(client, "/grpc.health.v1.Health/Check", health, (answer) =>
         assert.equal(fromBinary(HealthCheckResponseSchema, answer).status, 1),
       ),
-    hears: ["refused", "refused", "refused", "ok", "ok", "ok"],
+    outcomes: ["refused", "refused", "refused", "ok", "ok", "ok"],
   },
   "peer (tailrace-raft)": {
-    knock: peer,
-    hears: ["refused", "refused", "refused", "denied", "denied", "ok"],
+    call: peer,
+    outcomes: ["refused", "refused", "refused", "denied", "denied", "ok"],
   },
 };
 
-for (const [door, { program, knock, hears }] of Object.entries(doors)) {
-  test(door, program === undefined ? {} : requireProgram(program), async () => {
-    // The tail of an empty log would wait, so somebody has written before.
-    await grpcJs("root", "/log.v1.Log/Produce", produce, () => undefined);
-    const heard: Partial<Record<CallerName, Outcome>> = {};
-    for (const caller of callers) heard[caller] = await knock(caller);
-    assert.deepEqual(heard, Object.fromEntries(callers.map((caller, at) => [caller, hears[at]])));
-  });
+for (const [protocol, { program, call, outcomes }] of Object.entries(protocols)) {
+  test(
+    `${protocol} allows exactly the clients with the permission`,
+    program === undefined ? {} : requireProgram(program),
+    async () => {
+      // The tail of an empty log would wait, so the log must hold a record.
+      await grpcJs("root", "/log.v1.Log/Produce", produce, () => undefined);
+      const actual: Partial<Record<CallerName, Outcome>> = {};
+      for (const client of clients) actual[client] = await call(client);
+      assert.deepEqual(actual, Object.fromEntries(clients.map((client, at) => [client, outcomes[at]])));
+    },
+  );
 }
 
-test("every refusal in the handshake was logged with its reason", () => {
+test("every refused TLS handshake is logged with its reason", () => {
   const reasons = new Set(lines.map(({ facts }) => facts["reason"]).filter((reason) => reason !== undefined));
   assert.deepEqual([...reasons].sort(), ["expired", "missing", "wrong CA"]);
 });

@@ -1,6 +1,6 @@
 /**
- * The contract in proto/ and what was generated from it: lint, no breaking change against the committed image,
- * and no drift. All of it offline.
+ * The contract in proto/ and the code generated from it: it passes lint, it breaks no client of the committed image, and
+ * the generated code is up to date. Works offline.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -27,7 +27,7 @@ test("the contract breaks no client of the committed image", () => {
   buf("breaking", "proto", "--against", "test/wire/log.v1.binpb");
 });
 
-test("the generated code is what the contract generates", () => {
+test("the committed generated code is what buf generates from the contract", () => {
   const out = mkdtempSync(join(tmpdir(), "tailrace-gen-"));
   try {
     cpSync(join(root, "buf.gen.yaml"), join(out, "buf.gen.yaml"));

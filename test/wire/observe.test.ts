@@ -1,6 +1,4 @@
-/**
- * What real clients' calls leave behind: spans below their own trace, a log line each, and metrics on the ops port.
- */
+/** What the calls of real clients leave behind: spans in the trace of the client, one log line each, and metrics. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { Writable } from "node:stream";
@@ -38,7 +36,7 @@ function sink() {
 
 const buf = fileURLToPath(new URL("../../node_modules/.bin/buf", import.meta.url));
 
-/** The exit status. The server is in this process, so nothing may block meanwhile. */
+/** Returns the exit status. The server runs in this process, so this must not block. */
 const run = (program: string, args: readonly string[]): Promise<number> =>
   new Promise((resolve) => {
     const child = spawn(program, args, { stdio: "ignore", timeout: 30_000 });
@@ -54,7 +52,7 @@ const headers = (n: number) => ({
 const record = { value: new TextEncoder().encode("top secret") };
 
 test(
-  "every door continues the caller's trace, and leaves one line without the record",
+  "every protocol continues the client's trace and logs one line without the record",
   requireProgram("curl"),
   async () => {
     await using collector = await openCollector();
@@ -78,7 +76,7 @@ test(
       const bufFlags = ["curl", "--http2-prior-knowledge", "--protocol", "grpc", "-d", "{}"];
       assert.equal(await run(buf, [...bufFlags, ...flags(6), `${served.url}/log.v1.Log/Describe`]), 0);
     }
-    const doors = [
+    const calls = [
       ["log.v1.Log/Produce", "grpc", "ok"],
       ["log.v1.Log/Produce", "grpc-web", "ok"],
       ["log.v1.Log/Consume", "grpc", "out_of_range"],
@@ -86,11 +84,11 @@ test(
       ["GET /tail", "http", "ok"],
       ["log.v1.Log/Describe", "grpc", "ok"],
     ] as const;
-    for (const [at, [method, protocol, code]] of doors.entries()) {
+    for (const [at, [method, protocol, code]] of calls.entries()) {
       const n = at + 1;
       const span = collector.spans.find(({ traceId, kind }) => traceId === traceOf(n) && kind === 2);
       assert.equal(span?.name, method);
-      assert.equal(span?.parentSpanId, callersSpan, `${method}: below the caller's span`);
+      assert.equal(span?.parentSpanId, callersSpan, `${method}: a child of the client's span`);
       const line = lines().find((one) => one["trace_id"] === traceOf(n) && one["method"] === method);
       assert.equal(line?.["protocol"], protocol);
       assert.equal(line?.["code"], code);
@@ -109,7 +107,7 @@ test(
   },
 );
 
-test("a trace goes on from the caller through append and fsync, and by the record to its consumer", async (t) => {
+test("a trace continues from the client through append and fsync, and with the record to its consumer", async (t) => {
   await using collector = await openCollector();
   const { destination } = sink();
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" };
@@ -125,7 +123,7 @@ test("a trace goes on from the caller through append and fsync, and by the recor
     await using served = await serve({ telemetry, log: real.replica.log, fastPath: createFastPath });
     const grpc = createClient(Log, createGrpcTransport({ baseUrl: served.url }));
     const asked = (n: number) => ({ headers: { ...headers(n), "tailrace-trace-record": "yes" } });
-    // Many at once, so that a flush serves several of them; the messages with a compressed one go Connect's lane.
+    // Many at once, so that one fsync serves several appends. The gRPC-Web request over HTTP/1.1 is served by Connect.
     await Promise.all(Array.from({ length: 16 }, (_, n) => grpc.produce({ record }, asked(n + 16))));
     const web = createClient(Log, createGrpcWebTransport({ baseUrl: served.url, httpVersion: "1.1" }));
     await web.produce({ record }, asked(40));
@@ -145,13 +143,13 @@ test("a trace goes on from the caller through append and fsync, and by the recor
     const [server, append, handled] = [mine("log.v1.Log/Produce"), mine("append"), mine("handle the record")];
     assert.equal(server?.parentSpanId, callersSpan);
     assert.equal(append?.parentSpanId, server?.spanId);
-    assert.equal(handled?.parentSpanId, append?.spanId, "the consumer's work is below the append");
+    assert.equal(handled?.parentSpanId, append?.spanId, "the consumer's span is a child of the append");
     assert.equal(append?.attributes["tailrace.offset"], handled?.attributes["offset"]);
     const serving = flushes.filter(
       (flush) =>
         flush.parentSpanId === append?.spanId || flush.links.some(({ spanId }) => spanId === append?.spanId),
     );
-    assert.equal(serving.length, 1, "one flush made it durable");
+    assert.equal(serving.length, 1, "one fsync made it durable");
   }
   const shown = (name: string) => collector.metrics.get(`tailrace.${name}`)?.points[0];
   assert.equal(shown("append.duration")?.count, 17);
@@ -173,23 +171,30 @@ test("a trace goes on from the caller through append and fsync, and by the recor
     assert.equal(typeof shown(name)?.value, "number", name);
 });
 
-test("promtool accepts /metrics of a node that has served", requireProgram("promtool"), async () => {
-  const { destination } = sink();
-  await using telemetry = await openTelemetry({ version: "1", destination, format: "json" });
-  await using served = await serve({ telemetry });
-  await using ops = await OpsServer.open({
-    port: 0,
-    prometheus: () => telemetry.prometheus(),
-    version: { version: "1" },
-  });
-  const grpc = createClient(Log, createGrpcTransport({ baseUrl: served.url }));
-  const web = createClient(Log, createGrpcWebTransport({ baseUrl: served.url, httpVersion: "1.1" }));
-  await grpc.produce({ record });
-  await web.produce({ record });
-  await grpc.consume({ offset: 99n }).catch(() => undefined);
-  const response = await fetch(`http://${ops.address}/metrics`, { headers: { connection: "close" } });
-  const input = await response.text();
-  assert.match(input, /rpc_server_call_duration_count\{[^}]*rpc_status_code="OK"\} 2/);
-  const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], { input, encoding: "utf8" });
-  assert.equal(status, 0, stdout + stderr);
-});
+test(
+  "promtool accepts the /metrics of a node that has served calls",
+  requireProgram("promtool"),
+  async () => {
+    const { destination } = sink();
+    await using telemetry = await openTelemetry({ version: "1", destination, format: "json" });
+    await using served = await serve({ telemetry });
+    await using ops = await OpsServer.open({
+      port: 0,
+      prometheus: () => telemetry.prometheus(),
+      version: { version: "1" },
+    });
+    const grpc = createClient(Log, createGrpcTransport({ baseUrl: served.url }));
+    const web = createClient(Log, createGrpcWebTransport({ baseUrl: served.url, httpVersion: "1.1" }));
+    await grpc.produce({ record });
+    await web.produce({ record });
+    await grpc.consume({ offset: 99n }).catch(() => undefined);
+    const response = await fetch(`http://${ops.address}/metrics`, { headers: { connection: "close" } });
+    const input = await response.text();
+    assert.match(input, /rpc_server_call_duration_count\{[^}]*rpc_status_code="OK"\} 2/);
+    const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
+      input,
+      encoding: "utf8",
+    });
+    assert.equal(status, 0, stdout + stderr);
+  },
+);

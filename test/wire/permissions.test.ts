@@ -1,7 +1,7 @@
 /**
- * Every way in against everybody: each RPC that the generated code knows, so that a new one cannot be forgotten, in
- * each protocol, and each route of HTTP; asked by callers who have one right each, and by those who must not get in
- * at all. The tables are INTERFACE's "Who may do what", written down once more, by hand.
+ * Every RPC of the generated code in each protocol, and each HTTP route, called by clients that have one permission each
+ * and by clients that must not connect at all. The tables repeat by hand which permission each method requires, so a new
+ * method cannot be forgotten and a wrong entry in method-permissions.ts is found.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -31,10 +31,10 @@ import { root } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { type Served, serve } from "../support/serve.ts";
 
-/** What a door takes: a right, or to be somebody. */
-type Takes = Action | "somebody";
+/** What a method requires: a permission, or only an authenticated client. */
+type Required = Action | "authenticated";
 
-const rpcs: Readonly<Record<string, Takes>> = {
+const rpcs: Readonly<Record<string, Required>> = {
   "log.v1.Log/Produce": "produce",
   "log.v1.Log/ProduceStream": "produce",
   "log.v1.Log/ProduceBatch": "produce",
@@ -42,42 +42,42 @@ const rpcs: Readonly<Record<string, Takes>> = {
   "log.v1.Log/Consume": "consume",
   "log.v1.Log/ConsumeStream": "consume",
   "log.v1.Log/ConsumeBatches": "consume",
-  "log.v1.Log/GetServers": "somebody",
+  "log.v1.Log/GetServers": "authenticated",
   "log.v1.Log/Describe": "describe",
   "log.v1.Log/Watch": "describe",
   "log.v1.Log/Trim": "trim",
   "log.v1.Cluster/Members": "describe",
-  "log.v1.Cluster/Status": "somebody",
-  "log.v1.Cluster/WhoAmI": "somebody",
+  "log.v1.Cluster/Status": "authenticated",
+  "log.v1.Cluster/WhoAmI": "authenticated",
   "log.v1.Cluster/Event": "admin",
   "log.v1.Cluster/Query": "admin",
   "log.v1.Cluster/AddNode": "admin",
   "log.v1.Cluster/RemoveNode": "admin",
   "log.v1.Cluster/TransferLeadership": "admin",
   "log.v1.Cluster/Backup": "admin",
-  "grpc.health.v1.Health/Check": "somebody",
-  "grpc.health.v1.Health/List": "somebody",
-  "grpc.health.v1.Health/Watch": "somebody",
+  "grpc.health.v1.Health/Check": "authenticated",
+  "grpc.health.v1.Health/List": "authenticated",
+  "grpc.health.v1.Health/Watch": "authenticated",
   "grpc.reflection.v1.ServerReflection/ServerReflectionInfo": "describe",
   "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "describe",
 };
 
-/** Routes of HTTP; the dashboard's files are no secret, so they take no right, but somebody. */
-const routes: Readonly<Record<string, Takes>> = {
+/** HTTP routes. The files of the dashboard are not secret, so they only require an authenticated client. */
+const routes: Readonly<Record<string, Required>> = {
   "POST /": "produce",
   "GET /?offset=0": "consume",
   "GET /tail?from=start&limit=1": "consume",
-  "GET /ui/": "somebody",
-  "GET /ui/app.js": "somebody",
-  "GET /nowhere": "somebody",
-  "POST /log.v1.Log/Nothing": "somebody",
+  "GET /ui/": "authenticated",
+  "GET /ui/app.js": "authenticated",
+  "GET /nowhere": "authenticated",
+  "POST /log.v1.Log/Nothing": "authenticated",
 };
 
-/** Whoever gets as far as a decision: by the only right they have, and one who has none. */
+/** The authenticated clients, named after the only permission that each one has; "nobody" has none. */
 const known = [...actions, "nobody"] as const;
 type Known = (typeof known)[number];
-/** in: let through, whatever came of it then · denied: known, and may not · nameless: not known · shut: no connection. */
-type Heard = "in" | "denied" | "nameless" | "shut";
+/** allowed: the method ran, with whatever result; denied; unauthenticated; refused: no connection. */
+type Outcome = "allowed" | "denied" | "unauthenticated" | "refused";
 
 let strict: Served;
 let lenient: Served;
@@ -108,7 +108,8 @@ before(async () => {
       access,
       fastPath: createFastPath,
       handlers: {
-        raft: (socket, identity) => socket.end(access.check(identity, logObject, "peer") ? "in" : "denied"),
+        raft: (socket, identity) =>
+          socket.end(access.check(identity, logObject, "peer") ? "allowed" : "denied"),
       },
       pages: (exchange) => {
         exchange.send(200, {}, "a page");
@@ -127,7 +128,7 @@ before(async () => {
 
 after(() => closing.disposeAsync());
 
-/** How many certificates were refused, by reason. */
+/** The number of refused certificates, by reason. */
 const refusals = (): Record<string, number> =>
   Object.fromEntries(
     instruments
@@ -137,7 +138,7 @@ const refusals = (): Record<string, number> =>
       .map(({ attributes, value }) => [attributes.reason, value]),
   );
 
-/** Every service of the generated code. */
+/** All services of the generated code. */
 async function services(): Promise<DescService[]> {
   const modules = await Promise.all(
     globSync("src/gen/**/*_pb.js", { cwd: root }).map(
@@ -149,8 +150,8 @@ async function services(): Promise<DescService[]> {
   return modules.flatMap((module) => Object.values(module).filter(isService));
 }
 
-const tlsOf = (caller: string) => {
-  const pair = certificates.get(caller);
+const tlsOf = (client: string) => {
+  const pair = certificates.get(client);
   return {
     ca: [ca.certificatePem, peerCa.certificatePem],
     servername: "localhost",
@@ -160,7 +161,7 @@ const tlsOf = (caller: string) => {
 
 const isUnary = ({ methodKind }: DescMethod): boolean => methodKind === "unary";
 
-/** How each protocol asks with an empty message, for at most a second. */
+/** A request with an empty message and a timeout of one second, in each protocol. */
 const protocols: Readonly<
   Record<string, (method: DescMethod) => { type: string; body: Buffer; timeout: Record<string, string> }>
 > = {
@@ -177,8 +178,8 @@ const protocols: Readonly<
   }),
 };
 
-/** Calls a method, and tells what was heard from all that came back: headers, body, trailers. */
-async function call(session: ClientHttp2Session, method: DescMethod, protocol: string): Promise<Heard> {
+/** Calls a method and returns the outcome, read from headers, body and trailers. */
+async function call(session: ClientHttp2Session, method: DescMethod, protocol: string): Promise<Outcome> {
   const ask = protocols[protocol]!(method);
   const stream = session.request({
     ":method": "POST",
@@ -187,34 +188,34 @@ async function call(session: ClientHttp2Session, method: DescMethod, protocol: s
     te: "trailers",
     ...ask.timeout,
   });
-  let heard = "";
+  let text = "";
   const note = (headers: object): void => {
-    heard += Object.entries(headers)
+    text += Object.entries(headers)
       .map(([name, value]) => `${name}: ${value}\n`)
       .join("");
   };
   stream.on("response", note).on("trailers", note);
   stream.on("data", (bytes: Buffer) => {
-    heard += bytes.toString("latin1");
+    text += bytes.toString("latin1");
   });
   stream.end(ask.body);
   await once(stream, "close");
-  assert.match(heard, /:status: /, `${method.name} was answered`);
-  return heardIn(heard);
+  assert.match(text, /:status: /, `${method.name} has a response`);
+  return outcomeIn(text);
 }
 
-/** From an answer of any protocol: gRPC's number, or Connect's and our own word. */
-function heardIn(answer: string): Heard {
-  if (/grpc-status: 7\b|"code":"permission_denied"/.test(answer)) return "denied";
-  if (/grpc-status: 16\b|"code":"unauthenticated"/.test(answer)) return "nameless";
-  return "in";
+/** Reads the outcome from a response of any protocol: the number of gRPC, or the name of the code. */
+function outcomeIn(response: string): Outcome {
+  if (/grpc-status: 7\b|"code":"permission_denied"/.test(response)) return "denied";
+  if (/grpc-status: 16\b|"code":"unauthenticated"/.test(response)) return "unauthenticated";
+  return "allowed";
 }
 
-/** A connection of HTTP/2, or undefined when there is none to be had. */
-function sessionOf(served: Served, caller: string): Promise<ClientHttp2Session | undefined> {
+/** Opens an HTTP/2 connection. Resolves to undefined if the server refuses it. */
+function sessionOf(served: Served, client: string): Promise<ClientHttp2Session | undefined> {
   return new Promise((resolve) => {
-    const options = { host: "127.0.0.1", port: served.port, ALPNProtocols: ["h2"], ...tlsOf(caller) };
-    // Node's HTTP/2 client does not say that an idle connection was shut, the socket below it does.
+    const options = { host: "127.0.0.1", port: served.port, ALPNProtocols: ["h2"], ...tlsOf(client) };
+    // Node's HTTP/2 client does not report that an idle connection was closed; its socket does.
     const socket = connectTls(options);
     for (const ending of ["error", "close"]) {
       socket.on(ending, () => {
@@ -227,64 +228,64 @@ function sessionOf(served: Served, caller: string): Promise<ClientHttp2Session |
   });
 }
 
-async function askRpcs(served: Served, caller: string): Promise<Record<string, Heard>> {
+async function callRpcs(served: Served, client: string): Promise<Record<string, Outcome>> {
   const methods = (await services()).flatMap(({ methods }) => methods);
   const asked = methods.flatMap((method) => Object.keys(protocols).map((protocol) => ({ method, protocol })));
-  const session = await sessionOf(served, caller);
-  const heard = await Promise.all(
+  const session = await sessionOf(served, client);
+  const outcomes = await Promise.all(
     asked.map(async ({ method, protocol }) => {
-      const outcome = session === undefined ? "shut" : await call(session, method, protocol);
+      const outcome = session === undefined ? "refused" : await call(session, method, protocol);
       return [`${method.parent.typeName}/${method.name} ${protocol}`, outcome] as const;
     }),
   );
   session?.destroy();
-  return Object.fromEntries(heard);
+  return Object.fromEntries(outcomes);
 }
 
-const expectedOfRpcs = (outcome: (takes: Takes) => Heard): Record<string, Heard> =>
+const expectedOfRpcs = (outcome: (required: Required) => Outcome): Record<string, Outcome> =>
   Object.fromEntries(
-    Object.entries(rpcs).flatMap(([rpc, takes]) =>
-      Object.keys(protocols).map((protocol) => [`${rpc} ${protocol}`, outcome(takes)]),
+    Object.entries(rpcs).flatMap(([rpc, required]) =>
+      Object.keys(protocols).map((protocol) => [`${rpc} ${protocol}`, outcome(required)]),
     ),
   );
 
-/** What a route of HTTP/1.1 says. */
-function askRoute(served: Served, caller: string, route: string): Promise<Heard> {
+/** Calls a route over HTTP/1.1 and returns the outcome. */
+function callRoute(served: Served, client: string, route: string): Promise<Outcome> {
   const [method = "", path = ""] = route.split(" ");
   return new Promise((resolve) => {
     const request = httpsRequest(
       `${served.url}${path}`,
-      { ...tlsOf(caller), method, agent: false },
+      { ...tlsOf(client), method, agent: false },
       (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (chunk: string) => {
           text += chunk;
         });
         response.on("end", () => {
-          const named = heardIn(text);
+          const named = outcomeIn(text);
           const status = response.statusCode ?? 0;
           assert.equal(status === 403, named === "denied", `${route}: ${status} ${text}`);
-          assert.equal(status === 401, named === "nameless", `${route}: ${status} ${text}`);
+          assert.equal(status === 401, named === "unauthenticated", `${route}: ${status} ${text}`);
           resolve(named);
         });
-        response.on("error", () => resolve("shut"));
+        response.on("error", () => resolve("refused"));
       },
     );
-    request.on("error", () => resolve("shut"));
+    request.on("error", () => resolve("refused"));
     request.end(method === "POST" ? '{"record":{"value":""}}' : undefined);
   });
 }
 
-async function askRoutes(served: Served, caller: string): Promise<Record<string, Heard>> {
-  const heard: Record<string, Heard> = {};
-  for (const route of Object.keys(routes)) heard[route] = await askRoute(served, caller, route);
-  return heard;
+async function callRoutes(served: Served, client: string): Promise<Record<string, Outcome>> {
+  const outcomes: Record<string, Outcome> = {};
+  for (const route of Object.keys(routes)) outcomes[route] = await callRoute(served, client, route);
+  return outcomes;
 }
 
-const expectedOfRoutes = (outcome: (takes: Takes) => Heard): Record<string, Heard> =>
-  Object.fromEntries(Object.entries(routes).map(([route, takes]) => [route, outcome(takes)]));
+const expectedOfRoutes = (outcome: (required: Required) => Outcome): Record<string, Outcome> =>
+  Object.fromEntries(Object.entries(routes).map(([route, required]) => [route, outcome(required)]));
 
-test("the table names every method of the generated code, and what is served is what was generated", async () => {
+test("the table names every generated method, and reflection lists every generated service", async () => {
   const all = await services();
   const generated = all.flatMap(({ typeName, methods }) => methods.map(({ name }) => `${typeName}/${name}`));
   assert.deepEqual(Object.keys(rpcs).sort(), generated.sort());
@@ -308,67 +309,69 @@ test("the table names every method of the generated code, and what is served is 
 });
 
 for (const name of known) {
-  const outcome = (takes: Takes): Heard =>
-    takes === "somebody" || takes === (name as Known) ? "in" : "denied";
-  const who = name === "nobody" ? "a caller without any right" : `a caller who may only ${name}`;
-  test(`${who} gets through the doors that take that, and no other`, { timeout: 300_000 }, async () => {
-    assert.deepEqual(await askRpcs(strict, name), expectedOfRpcs(outcome));
-    assert.deepEqual(await askRoutes(strict, name), expectedOfRoutes(outcome));
+  const outcome = (required: Required): Outcome =>
+    required === "authenticated" || required === (name as Known) ? "allowed" : "denied";
+  const who = name === "nobody" ? "a client without any permission" : `a client that may only ${name}`;
+  test(`${who} may call exactly the methods that require no other permission`, {
+    timeout: 300_000,
+  }, async () => {
+    assert.deepEqual(await callRpcs(strict, name), expectedOfRpcs(outcome));
+    assert.deepEqual(await callRoutes(strict, name), expectedOfRoutes(outcome));
   });
 }
 
-for (const caller of ["nothing", "wrong CA", "expired", "a peer"]) {
-  const words = caller === "nothing" ? "no certificate" : `the certificate of ${caller}`;
-  test(`with ${words} there is no door at all`, { timeout: 300_000 }, async () => {
+for (const client of ["nothing", "wrong CA", "expired", "a peer"]) {
+  const words = client === "nothing" ? "no certificate" : `the certificate of ${client}`;
+  test(`with ${words} no connection is accepted`, { timeout: 300_000 }, async () => {
     const before = refusals();
     assert.deepEqual(
-      await askRpcs(strict, caller),
-      expectedOfRpcs(() => "shut"),
+      await callRpcs(strict, client),
+      expectedOfRpcs(() => "refused"),
     );
     assert.deepEqual(
-      await askRoutes(strict, caller),
-      expectedOfRoutes(() => "shut"),
+      await callRoutes(strict, client),
+      expectedOfRoutes(() => "refused"),
     );
-    const reason = { nothing: "missing", "a peer": "wrong CA" }[caller] ?? caller;
+    const reason = { nothing: "missing", "a peer": "wrong CA" }[client] ?? client;
     const counted = Object.entries(refusals()).filter(([name, count]) => count !== before[name]);
     assert.deepEqual(
       counted.map(([name]) => name),
       [reason],
-      "and the reason was counted",
+      "the reason is counted",
     );
   });
 }
 
-test("where certificates are optional, a caller without one is told to bring one, at every door", {
+test("where certificates are optional, a client without one is unauthenticated for every method", {
   timeout: 300_000,
 }, async () => {
   assert.deepEqual(
-    await askRpcs(lenient, "nothing"),
-    expectedOfRpcs(() => "nameless"),
+    await callRpcs(lenient, "nothing"),
+    expectedOfRpcs(() => "unauthenticated"),
   );
-  const heard = await askRoutes(lenient, "nothing");
+  const outcomes = await callRoutes(lenient, "nothing");
   assert.deepEqual(
-    heard,
-    expectedOfRoutes((takes) => (takes === "somebody" ? "in" : "nameless")),
+    outcomes,
+    expectedOfRoutes((required) => (required === "authenticated" ? "allowed" : "unauthenticated")),
   );
-  for (const caller of ["wrong CA", "expired", "a peer"]) {
+  for (const client of ["wrong CA", "expired", "a peer"]) {
     assert.deepEqual(
-      await askRpcs(lenient, caller),
-      expectedOfRpcs(() => "shut"),
-      caller,
+      await callRpcs(lenient, client),
+      expectedOfRpcs(() => "refused"),
+      client,
     );
     assert.deepEqual(
-      await askRoutes(lenient, caller),
-      expectedOfRoutes(() => "nameless"),
-      caller,
+      await callRoutes(lenient, client),
+      expectedOfRoutes(() => "unauthenticated"),
+      client,
     );
   }
 });
 
-test("the peers' door opens to the peers' CA alone", async () => {
-  const knock = async (served: Served, caller: string, servername: string): Promise<string> => {
+test("the peer protocol accepts only certificates of the peer CA", async () => {
+  const connectAs = async (served: Served, client: string, servername: string): Promise<string> => {
     const socket = connectTls({
-      ...tlsOf(caller),
+      ...tlsOf(client),
       host: "127.0.0.1",
       port: served.port,
       servername,
@@ -377,30 +380,34 @@ test("the peers' door opens to the peers' CA alone", async () => {
     });
     try {
       for await (const bytes of socket) return String(bytes);
-      return "shut";
+      return "refused";
     } catch {
-      return "shut";
+      return "refused";
     } finally {
       socket.destroy();
     }
   };
   for (const served of [strict, lenient]) {
     for (const servername of ["localhost", "peer.tailrace"]) {
-      for (const caller of [...known, "nothing", "wrong CA", "expired"])
-        assert.equal(await knock(served, caller, servername), "shut", `${caller} asks for ${servername}`);
+      for (const client of [...known, "nothing", "wrong CA", "expired"])
+        assert.equal(
+          await connectAs(served, client, servername),
+          "refused",
+          `${client} asks for ${servername}`,
+        );
     }
-    // The policy of this test speaks of peer, so that a certificate alone makes nobody one.
-    assert.equal(await knock(served, "a peer", "peer.tailrace"), "denied");
+    // The policy of this test has rules for the action peer, so a peer certificate alone is not enough.
+    assert.equal(await connectAs(served, "a peer", "peer.tailrace"), "denied");
   }
 });
 
-test("plaintext, of HTTP or of a peer, opens nothing on a port that speaks TLS", async () => {
+test("plaintext HTTP and plaintext peers are refused on a port that speaks TLS", async () => {
   const say = async (bytes: string | Buffer): Promise<string> => {
     const socket = connectTcp(strict.port, "127.0.0.1");
     socket.write(bytes);
-    let heard = "";
-    for await (const chunk of socket) heard += String(chunk);
-    return heard;
+    let text = "";
+    for await (const chunk of socket) text += String(chunk);
+    return text;
   };
   assert.match(
     await say("GET /?offset=0 HTTP/1.1\r\nhost: localhost\r\n\r\n"),
@@ -410,7 +417,7 @@ test("plaintext, of HTTP or of a peer, opens nothing on a port that speaks TLS",
   assert.equal(await say(Buffer.from([0xa7, 1, 2, 3])), "", "the marker of a Raft peer");
 });
 
-test("the ops port asks for no certificate, and shows probes and metrics only", async () => {
+test("the ops port requires no certificate and serves only probes and metrics", async () => {
   await using ops = await OpsServer.open({
     port: 0,
     prometheus: async () => "up 1\n",

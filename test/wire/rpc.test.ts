@@ -1,7 +1,4 @@
-/**
- * The meaning of every RPC of log.v1.Log, the same through each protocol, on Connect alone and with the express lane
- * in front.
- */
+/** Every RPC of log.v1.Log behaves the same in each protocol, with Connect alone and with the fast path. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
@@ -17,6 +14,7 @@ import { type ConsumeResponse, Log, ReadMode, type WatchEvent } from "../../src/
 import type { Freshness } from "../../src/types.ts";
 import { curl } from "../support/curl.ts";
 import { type Served, type ServeOptions, serve } from "../support/serve.ts";
+import { until } from "../support/until.ts";
 
 const transports = {
   grpc: (baseUrl: string) => createGrpcTransport({ baseUrl }),
@@ -25,20 +23,15 @@ const transports = {
   "connect json": (baseUrl: string) =>
     createConnectTransport({ baseUrl, httpVersion: "2", acceptCompression: [] }),
 } as const satisfies Record<string, (baseUrl: string) => Transport>;
-const lanes: Readonly<Record<string, ServeOptions>> = {
+const paths: Readonly<Record<string, ServeOptions>> = {
   reference: {},
   "fast path": { fastPath: createFastPath },
 };
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (value: Uint8Array | undefined): string => Buffer.from(value ?? []).toString();
-const until = async (holds: () => boolean): Promise<void> => {
-  const started = Date.now();
-  while (!holds()) {
-    assert.ok(Date.now() - started < 10_000, "it never came to hold");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
+const tailsOpen = (served: Served, count: number): Promise<unknown> =>
+  until(`${count} tails are open`, () => served.log.openTails === count);
 const collect = async <T>(stream: AsyncIterable<T>): Promise<T[]> => {
   const all: T[] = [];
   for await (const one of stream) all.push(one);
@@ -57,14 +50,14 @@ const failing = async (work: () => Promise<unknown>): Promise<{ error: ConnectEr
 };
 
 for (const [protocol, transportTo] of Object.entries(transports)) {
-  for (const [lane, laneOptions] of Object.entries(lanes)) {
+  for (const [path, pathOptions] of Object.entries(paths)) {
     const open = async (options: ServeOptions = {}): Promise<Served & { client: Client<typeof Log> }> => {
-      const served = await serve({ ...laneOptions, ...options });
+      const served = await serve({ ...pathOptions, ...options });
       return Object.assign(served, { client: createClient(Log, transportTo(served.url)) });
     };
 
-    suite(`${protocol}, ${lane}`, { concurrency: 4 }, () => {
-      test("a record comes back whole, with offset, term and timestamp of the server", async () => {
+    suite(`${protocol}, ${path}`, { concurrency: 4 }, () => {
+      test("a record comes back with its content, and with the offset, term and timestamp of the server", async () => {
         await using served = await open();
         const record = {
           value: bytes("v"),
@@ -94,7 +87,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.deepEqual([caughtUp, heartbeat, endOffset], [false, false, 0n]);
       });
 
-      test("an offset past the end is out_of_range with the facts, and written is no", async () => {
+      test("an offset beyond the end is out_of_range, with lowest and next, and not written", async () => {
         await using served = await open();
         const { error, fault } = await failing(() => served.client.consume({ offset: 5n }));
         assert.equal(error.code, Code.OutOfRange);
@@ -103,7 +96,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.deepEqual(fault.facts, { offset: 5, lowest: 0, next: 0 });
       });
 
-      test("a missing record, an empty batch and a number beyond 2^53 are invalid, and nothing is written", async () => {
+      test("a missing record, an empty batch and a number above 2^53 − 1 are invalid_argument, and nothing is written", async () => {
         await using served = await open();
         const { client } = served;
         for (const work of [
@@ -121,7 +114,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(served.log.next, 0);
       });
 
-      test("an expected offset holds or aborts, and a retry of a sequence is a duplicate", async () => {
+      test("a wrong expected offset is aborted, and a retry with the same sequence is a duplicate", async () => {
         await using served = await open();
         const { client } = served;
         assert.equal((await client.produce({ record: {}, expectedOffset: 0n })).offset, 0n);
@@ -140,7 +133,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         });
       });
 
-      test("a batch is one append at contiguous offsets", async () => {
+      test("a batch is one append with contiguous offsets", async () => {
         await using served = await open();
         await served.client.produce({ record: {} });
         const records = Array.from({ length: 300 }, (_, at) => ({ value: bytes(`r${at}`) }));
@@ -150,7 +143,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(text((await served.client.consume({ offset: 300n })).record?.value), "r299");
       });
 
-      test("records and messages over the limits are refused as resource_exhausted", async () => {
+      test("records and messages above the limits are resource_exhausted", async () => {
         await using served = await open({ recordBytesMax: 1000, requestBytesMax: 5000 });
         const large = await failing(() => served.client.produce({ record: { value: new Uint8Array(1001) } }));
         assert.equal(large.error.code, Code.ResourceExhausted);
@@ -160,8 +153,8 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(served.log.next, 0);
       });
 
-      test("a stream of produces is acknowledged in order, and ends at the first failure", async () => {
-        if (protocol === "grpc-web") return; // browsers cannot stream upwards; Node can, and it is covered by the rest
+      test("ProduceStream acknowledges in order and ends at the first failure", async () => {
+        if (protocol === "grpc-web") return; // gRPC-Web has no client streams
         await using served = await open();
         const requests = async function* () {
           for (let at = 0; at < 500; at++) yield { record: { value: bytes(`${at}`) } };
@@ -201,7 +194,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal((await acks.next()).done, true);
       });
 
-      test("bulk loading sums up, and a failure says how far it came", async () => {
+      test("ProduceBulk returns a summary, and a failure says how much was appended before it", async () => {
         await using served = await open();
         const batches = (faulty: boolean) =>
           (async function* () {
@@ -218,7 +211,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.deepEqual([none.records, none.batches], [0n, 0n]);
       });
 
-      test("a read starts at an offset, a time, the last N or the end", async () => {
+      test("a read starts at an offset, a time, the last N records or the end", async () => {
         await using served = await open();
         for (let at = 0; at < 6; at++) {
           served.log.nowMs = 1000 + 10 * at;
@@ -244,7 +237,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(error.code, Code.OutOfRange);
       });
 
-      test("a read stops after a count, a number of bytes, or before an offset", async () => {
+      test("a read stops after a number of records or bytes, or before an offset", async () => {
         await using served = await open();
         const records = Array.from({ length: 10 }, () => ({ value: new Uint8Array(100) }));
         await served.client.produceBatch({ records });
@@ -260,7 +253,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(await count({ stopAtEnd: true, endOffset: 0n }), 0);
       });
 
-      test("a tail gets what is appended after it began, and markers only when asked for", async () => {
+      test("a tail receives records appended later, and markers only if asked for", async () => {
         await using served = await open({ heartbeatMs: 30 });
         await served.client.produce({ record: { value: bytes("old") } });
         const stop = new AbortController();
@@ -277,32 +270,32 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         while (response.heartbeat) response = await next();
         assert.equal(text(response.record?.value), "new");
         stop.abort();
-        await until(() => served.log.openTails === 0);
+        await tailsOpen(served, 0);
         const ended = await collect(served.client.consumeStream({ stopAtEnd: true, markers: true }));
         assert.equal(ended.at(-1)?.caughtUp, true);
         assert.equal(ended.length, 3);
       });
 
-      test("a caller that goes away frees its tail at once", async () => {
+      test("a client that disconnects frees its tail at once", async () => {
         await using served = await open();
         for (let round = 0; round < 20; round++) {
           const stop = new AbortController();
           const tail = served.client.consumeStream({}, { signal: stop.signal })[Symbol.asyncIterator]();
           const waiting = tail.next().catch(() => undefined);
-          await until(() => served.log.openTails === 1);
+          await tailsOpen(served, 1);
           stop.abort();
           await waiting;
-          await until(() => served.log.openTails === 0);
+          await tailsOpen(served, 0);
         }
         assert.equal(served.service.calls.openCalls, 0);
         assert.equal(served.service.traffic.tails, 0);
       });
 
-      test("a deadline ends a read, and an append under way is then unknown", async () => {
+      test("a deadline ends a read; an append in flight at its deadline is unknown", async () => {
         await using served = await open();
         const read = await failing(() => collect(served.client.consumeStream({}, { timeoutMs: 100 })));
         assert.equal(read.error.code, Code.DeadlineExceeded);
-        await until(() => served.log.openTails === 0);
+        await tailsOpen(served, 0);
         let commit: () => void = () => undefined;
         served.log.gate = new Promise((resolve) => (commit = resolve));
         const late = await failing(() => served.client.produce({ record: {} }, { timeoutMs: 100 }));
@@ -311,7 +304,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         commit();
       });
 
-      test("consume waits at the end for as long as it was told", async () => {
+      test("Consume waits at the end of the log for at most wait_ms", async () => {
         await using served = await open();
         const waiting = served.client.consume({ offset: 1n, waitMs: 5000 });
         await served.client.produce({ record: { value: bytes("0") } });
@@ -319,10 +312,10 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(text((await waiting).record?.value), "1");
         const { error } = await failing(() => served.client.consume({ offset: 9n, waitMs: 20 }));
         assert.equal(error.code, Code.OutOfRange);
-        await until(() => served.log.openTails === 0);
+        await tailsOpen(served, 0);
       });
 
-      test("the read mode and what was seen reach the log", async () => {
+      test("the read mode, the staleness and the seen offset are passed to the log", async () => {
         await using served = await open();
         await served.client.produce({ record: {} });
         const asked: unknown[] = [];
@@ -346,7 +339,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(error.code, Code.InvalidArgument);
       });
 
-      test("batches come as they lie in the log, from the one that holds the offset", async () => {
+      test("ConsumeBatches sends stored batches, beginning with the one that holds the offset", async () => {
         await using served = await open();
         for (let batch = 0; batch < 4; batch++) {
           await served.client.produceBatch({ records: [{ value: bytes("a") }, { value: bytes("b") }] });
@@ -365,7 +358,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal((await collect(served.client.consumeBatches({ endOffset: 4n }))).length, 2);
       });
 
-      test("trim raises the lowest offset, and a tail that it overtakes ends with out_of_range", async () => {
+      test("Trim raises the lowest offset, and reads below it are out_of_range", async () => {
         await using served = await open();
         await served.client.produceBatch({ records: [{}, {}, {}, {}] });
         assert.equal((await served.client.trim({ beforeOffset: 2n })).lowestOffset, 2n);
@@ -376,7 +369,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(stream.error.code, Code.OutOfRange);
       });
 
-      test("describe, servers and watch tell of log and cluster", async () => {
+      test("Describe, GetServers and Watch report the log and the cluster", async () => {
         await using served = await open();
         await served.client.produceBatch({ records: [{}, {}] });
         const description = await served.client.describe({});
@@ -409,10 +402,10 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(fast.error.code, Code.InvalidArgument);
       });
 
-      test("a server that stops ends its streams as unavailable", async () => {
+      test("a server that stops ends its streams with unavailable", async () => {
         await using served = await open();
         const tail = failing(() => collect(served.client.consumeStream({})));
-        await until(() => served.log.openTails === 1);
+        await tailsOpen(served, 1);
         served.service.drain();
         const { error, fault } = await tail;
         assert.equal(error.code, Code.Unavailable);
@@ -422,7 +415,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
   }
 }
 
-test("Connect GET reads a record without a body", async () => {
+test("a Connect GET request reads a record", async () => {
   await using served = await serve();
   await curl(served.url, { method: "POST", body: '{"record":{"value":"YQ=="}}' });
   const query = `encoding=json&message=${encodeURIComponent('{"offset":"0"}')}`;
@@ -433,7 +426,7 @@ test("Connect GET reads a record without a body", async () => {
   assert.equal((await curl(`${served.url}/log.v1.Log/Produce?${query}`)).status, 405);
 });
 
-test("JSON over HTTP/1.1 shows zeros, and errors carry details", async () => {
+test("JSON over HTTP/1.1 includes zeros, and errors carry details", async () => {
   await using served = await serve();
   const call = (method: string, body: string, headers: Record<string, string> = {}) =>
     curl(`${served.url}/log.v1.Log/${method}`, {
@@ -453,7 +446,7 @@ test("JSON over HTTP/1.1 shows zeros, and errors carry details", async () => {
   assert.equal((await call("Produce", '{"record":{"value":"!!"}}')).status, 400);
 });
 
-test("RPC paths that lead nowhere answer in the caller's language", async () => {
+test("an RPC path that does not exist is refused in the protocol of the client", async () => {
   await using served = await serve();
   const nowhere = await curl(`${served.url}/log.v1.Log/Nope`, { method: "POST" });
   assert.equal(nowhere.status, 404);
@@ -470,7 +463,7 @@ test("RPC paths that lead nowhere answer in the caller's language", async () => 
   assert.equal(bidi.status, 505);
 });
 
-test("a timeout too long for any timer is no timeout", async () => {
+test("a timeout that is longer than a timer can run is ignored", async () => {
   await using served = await serve();
   const headers = { "content-type": "application/json", "connect-timeout-ms": "9999999999" };
   const answer = await curl(`${served.url}/log.v1.Log/Describe`, { method: "POST", body: "{}", headers });
