@@ -12,7 +12,7 @@ import { SmallDisk } from "../../support/chaos/full-disk.ts";
 import { scratch } from "../../support/scratch.ts";
 
 /** Flipped bits in each of both files. 20,000 of each were run when this was written: no wrong value. */
-const trials = Number(process.env["STORE_TRIALS"] ?? 120);
+const trials = Number(process.env["STORE_TRIALS"] ?? 80);
 
 const isCorrupt = (reason: unknown): boolean => reason instanceof Fault && reason.kind === "corrupt";
 
@@ -185,7 +185,7 @@ test("a write-ahead log that ends anywhere gives a transaction that was the last
   const files = images(path);
   state.close();
   const chance = prng("cuts");
-  for (let trial = 0; trial < 150; trial++) {
+  for (let trial = 0; trial < 50; trial++) {
     const wal = files.wal.subarray(0, chance.between(0, 40 * 4120));
     // Nothing is known to be durable: a torn transaction was never acknowledged.
     put(path, { database: files.database, wal });
