@@ -7,9 +7,10 @@
  * first, but unpadded DATA is passed on in pieces as it arrives. Each byte is copied at most once, and only the
  * incomplete part of one frame is kept.
  */
+
+import { ByteAccumulator } from "../../lib/byte-accumulator.ts";
 import { ConnectionError } from "./connection-error.ts";
 import { errorCode, frameFlag, frameHeadBytes, framePayloadMax, frameType } from "./frames.ts";
-import { PartialBytes } from "./partial-bytes.ts";
 
 const empty: Buffer = Buffer.alloc(0);
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -25,7 +26,7 @@ export interface FrameSink {
 
 export class FrameReader {
   readonly #sink: FrameSink;
-  readonly #partial = new PartialBytes();
+  readonly #partial = new ByteAccumulator();
   #rest: Buffer = empty;
   #prefaceDone = false;
   /** The DATA frame whose payload is arriving. */
