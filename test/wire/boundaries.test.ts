@@ -47,7 +47,7 @@ async function listening(take: (socket: Socket) => void) {
   };
 }
 
-/** One HTTP/2 request; answers its status, or the code of its reset. */
+/** Sends an HTTP/2 request. Returns its status, or the code of its reset. */
 async function askH2(url: string, path: string): Promise<number> {
   const session = connectH2(url);
   session.on("error", () => undefined);
@@ -79,7 +79,7 @@ test("a route that throws is 500, and the next request of the connection is serv
   assert.deepEqual(lines, ["a request failed", "a request failed"]);
 });
 
-test("a route that throws behind its headers cuts the response short", async () => {
+test("a route that throws after its headers ends the response incomplete", async () => {
   const { lines, log } = errorLines();
   await using served = await serve({
     telemetry: { ...noTelemetry, log },
@@ -118,7 +118,7 @@ test("a router that throws ends the HTTP/1.1 connection, or resets the HTTP/2 st
   ]);
 });
 
-test("an HTTP/2 connection whose own code throws ends with INTERNAL_ERROR", async () => {
+test("an error in the HTTP/2 code ends the connection with INTERNAL_ERROR", async () => {
   const { lines, log } = errorLines();
   let throws = false;
   const clock = { ...systemClock, monotonicMs: () => (throws ? boom() : systemClock.monotonicMs()) };
@@ -138,7 +138,7 @@ test("an HTTP/2 connection whose own code throws ends with INTERNAL_ERROR", asyn
   assert.ok(lines.length > 0);
 });
 
-test("a door of peers or of gossip that throws ends its connection, and the port goes on", async () => {
+test("a port handler that throws ends its connection, and the port goes on", async () => {
   const { lines, log } = errorLines();
   await using served = await serve({
     telemetry: { ...noTelemetry, log },

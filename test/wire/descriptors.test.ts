@@ -1,4 +1,4 @@
-/** A node whose descriptors are few: connections leave the log what it needs. */
+/** A node with few file descriptors: connections leave enough for the log. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -9,7 +9,7 @@ import { scratch } from "../support/scratch.ts";
 
 const held: Socket[] = [];
 
-/** Says this and answers what it hears. */
+/** Sends bytes and returns the response. */
 async function ask(port: number, localAddress: string, bytes: string): Promise<string> {
   const socket = connect({ port, host: "127.0.0.1", localAddress }).on("error", () => undefined);
   held.push(socket);
@@ -22,7 +22,7 @@ async function ask(port: number, localAddress: string, bytes: string): Promise<s
   return text;
 }
 
-test("more connections than descriptors: the log still rolls its segments, clients hear why they are refused", {
+test("with more connections than descriptors the log still rolls its segments, and clients are refused with a reason", {
   timeout: 120_000,
 }, async (t) => {
   const flags = ["--data-dir", join(scratch(t), "data"), "--segment-store-bytes-max", "2000"];

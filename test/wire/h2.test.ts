@@ -1,7 +1,4 @@
-/**
- * The lane's own HTTP/2 on real sockets: against h2spec, the conformance suite of the protocol, and against the
- * header coding of Node's client.
- */
+/** Our HTTP/2 server on real sockets: against h2spec, the conformance suite, and against Node's client. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
@@ -17,7 +14,7 @@ import { H2Client, headerBlock } from "../bench/h2-client.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { serve } from "../support/serve.ts";
 
-test("h2spec finds nothing to object to", { ...requireProgram("h2spec"), timeout: 120_000 }, async () => {
+test("every h2spec test passes", { ...requireProgram("h2spec"), timeout: 120_000 }, async () => {
   await using served = await serve();
   const { stdout } = await promisify(execFile)("h2spec", [
     "-h",
@@ -29,12 +26,12 @@ test("h2spec finds nothing to object to", { ...requireProgram("h2spec"), timeout
   ]).catch((failed: { stdout: string }) => failed);
   const [, tests, passed] = /(\d+) tests, (\d+) passed/.exec(stdout) ?? [];
   assert.ok(Number(tests) > 140, stdout);
-  // The one port also speaks HTTP/1.1: what does not begin with the preface gets an answer in that, then the end.
+  // The port also speaks HTTP/1.1: a client that does not begin with the preface gets a response in that.
   const allowed = stdout.includes("2: Sends invalid connection preface") ? 1 : 0;
   assert.equal(Number(passed), Number(tests) - allowed, stdout.slice(stdout.indexOf("Failures:")));
 });
 
-test("every character that a header may hold arrives, however the client codes it", async () => {
+test("every character that a header can contain arrives, with every coding of the client", async () => {
   const sockets = new Set<Socket>();
   const seen = new Map<string, unknown>();
   const server = createServer((socket) => {
@@ -55,7 +52,7 @@ test("every character that a header may hold arrives, however the client codes i
   const sent: Record<string, string> = {};
   for (let code = 0x21; code < 0x100; code++) {
     if (code === 0x7f) continue;
-    // Common characters around it make the coding worth while, whatever the one in the middle costs.
+    // With frequent characters around it, the client uses Huffman code even if this character is expensive.
     sent[`x-${code.toString(16)}`] = `aeiouaeiouaeiou${String.fromCharCode(code)}aeiouaeiouaeiou`;
   }
   const names = Object.keys(sent);
@@ -134,7 +131,7 @@ test("requests that break the rules of HTTP/2 are reset with PROTOCOL_ERROR, and
   client.close();
 });
 
-test("a gateway may cancel a thousand tails at once, again and again; its other stream goes on", {
+test("a gateway can cancel a thousand tails at once, repeatedly, and its other stream goes on", {
   timeout: 60_000,
 }, async () => {
   await using served = await serve({ fastPath: createFastPath });

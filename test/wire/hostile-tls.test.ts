@@ -1,6 +1,6 @@
 /**
- * Callers and operators who do not behave, against mTLS: handshakes that never end, and many; requests written to
- * deceive whoever reads the log; a node that is told to reload again and again while its files are good and bad.
+ * Hostile clients and careless operators against mTLS: handshakes that never end, requests that try to forge log lines,
+ * and many reloads while the files are good and bad.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -17,8 +17,8 @@ import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { startCommand, startNode } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { serve } from "../support/serve.ts";
+import { until } from "../support/until.ts";
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const authority = await testAuthority();
 const other = await testAuthority("Other");
 const root = await authority.client("root");
@@ -30,7 +30,7 @@ async function dial(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Shakes hands; true when it came to a greeting of HTTP. */
+/** Connects with TLS and sends a request. Returns true if a response came. */
 function shakesHands(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connectTls({ host: "127.0.0.1", port, servername: "localhost", ...rootTls });
@@ -43,7 +43,7 @@ function shakesHands(port: number): Promise<boolean> {
   });
 }
 
-test("handshakes that stall make room for one that does not, however many they are", {
+test("stalled handshakes are ended for a new one", {
   timeout: 300_000,
 }, async (t) => {
   using tls = new NodeTls({
@@ -53,7 +53,7 @@ test("handshakes that stall make room for one that does not, however many they a
   await using served = await serve({ tls, handshakesMax: 20, stalledMs: 300 });
   const stalled = await Promise.all(Array.from({ length: 100 }, () => dial(served.port)));
   for (const socket of stalled) socket.write(Uint8Array.of(0x16, 3, 1, 2, 0));
-  while (!(await shakesHands(served.port))) await pause(50);
+  await until("a handshake is complete", () => shakesHands(served.port), { everyMs: 50 });
   assert.ok(served.listener.connections <= 21, `${served.listener.connections} are held`);
   for (const socket of stalled) socket.destroy();
 });
@@ -72,10 +72,10 @@ test("four hundred handshakes, a hundred at a time, leave nothing behind", {
     well += shaken.filter(Boolean).length;
   }
   assert.equal(well, 400);
-  while (served.listener.connections > 0) await pause(10);
+  await until("all connections are closed", () => served.listener.connections === 0);
 });
 
-test("whatever a request says, it is one line of JSON that hides nothing", {
+test("no request can break a log line or hide text in it", {
   timeout: 300_000,
 }, async (t) => {
   const node = await startNode(t, ["--data-dir", join(scratch(t), "data"), "--log-level", "debug"]);
@@ -106,13 +106,13 @@ test("whatever a request says, it is one line of JSON that hides nothing", {
   const { status, err } = await node.kill("SIGTERM");
   assert.equal(status, 0);
   const lines = err.trimEnd().split("\n");
-  assert.ok(lines.length > before + 10, "they were noticed");
+  assert.ok(lines.length > before + 10, "the requests are logged");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there.
   assert.doesNotMatch(err, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u202e]/);
   for (const line of lines) assert.notEqual((JSON.parse(line) as { level: string }).level, "fatal");
 });
 
-test("storms of SIGHUP over good and bad files: the good ones are obeyed, streams of the entitled go on", {
+test("many SIGHUPs over good and bad files load the good ones, and permitted streams go on", {
   timeout: 300_000,
 }, async (t) => {
   const directory = scratch(t);
@@ -150,7 +150,7 @@ test("storms of SIGHUP over good and bad files: the good ones are obeyed, stream
   let produced = 0n;
   for (let round = 0; round < 60; round++) {
     write(round % 2 === 0 ? bad[(round / 2) % bad.length]! : `${rights}p, extra-${round}, *, consume\n`);
-    // A certificate with another's key, then again a pair.
+    // A certificate with the key of another one, then with its own.
     copyFileSync(file(round % 2 === 0 ? "strange-key.pem" : "server-key.pem.kept"), first.keyFile);
     for (let signal = 0; signal < 20; signal++) process.kill(node.pid, "SIGHUP");
     produced = (await client.produce({ record: { value: Uint8Array.of(round) } })).offset;
@@ -167,7 +167,7 @@ test("storms of SIGHUP over good and bad files: the good ones are obeyed, stream
       return ConnectError.from(error).code === Code.PermissionDenied;
     }
   };
-  while (!(await denied())) await pause(20);
+  await until("the new policy applies", denied);
   await stream.return?.();
   const { status, err } = await node.kill("SIGTERM");
   assert.equal(status, 0, err);
@@ -181,7 +181,7 @@ test("storms of SIGHUP over good and bad files: the good ones are obeyed, stream
     assert.match(err, said);
 });
 
-test("a node that is still starting is not ended by SIGHUP, and ends in order by SIGTERM", {
+test("SIGHUP does not end a node that is starting, and SIGTERM ends it in order", {
   timeout: 300_000,
 }, async (t) => {
   const child = startCommand(["serve", "--addr", "127.0.0.1:0", "--data-dir", join(scratch(t), "data")]);
@@ -191,16 +191,16 @@ test("a node that is still starting is not ended by SIGHUP, and ends in order by
   child.stdout?.on("data", (chunk: Buffer) => {
     out += String(chunk);
   });
-  // From the moment it obeys signals, which it shows by catching them (/proc), to the ready line.
+  // SIGHUP is sent from the moment the node handles it, as /proc shows, until the ready line.
   const catches = (): boolean =>
     (BigInt(`0x${/SigCgt:\s+(\w+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? "0"}`) &
       1n) ===
     1n;
-  while (!catches()) await pause(2);
-  while (!out.includes("tailrace ready")) {
+  await until("the node handles SIGHUP", catches);
+  await until("the node is ready", () => {
     child.kill("SIGHUP");
-    await pause(5);
-  }
+    return out.includes("tailrace ready");
+  });
   child.kill("SIGTERM");
   assert.deepEqual(await ended, [0, null]);
 });

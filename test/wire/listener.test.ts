@@ -1,4 +1,4 @@
-/** The one port: what speaks what, who is turned away how, and what is capped. */
+/** The one port: protocols, refusals and limits. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectH2, constants } from "node:http2";
@@ -14,11 +14,12 @@ import { curl } from "../support/curl.ts";
 import { frame } from "../support/h2-harness.ts";
 import { scratch } from "../support/scratch.ts";
 import { type ServeOptions, serve } from "../support/serve.ts";
+import { until } from "../support/until.ts";
 
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Everything a connection says until it ends. */
+/** Everything that a connection sends until it ends. */
 async function heard(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -36,7 +37,7 @@ async function dial(port: number): Promise<Socket> {
 const get = "GET /?offset=0 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-test("a request that comes byte by byte is served, and so is one behind another", async () => {
+test("a request that arrives byte by byte is served, and so are pipelined ones", async () => {
   await using served = await serve();
   const slow = await dial(served.port);
   const answer = heard(slow);
@@ -64,7 +65,7 @@ test("an HTTP/2 preface in pieces opens a session", async () => {
   socket.destroy();
 });
 
-test("bytes that nothing here speaks are dropped without a word", async () => {
+test("a connection with an unknown protocol is closed without a response", async () => {
   await using served = await serve();
   for (const bytes of [
     [0, 1, 2, 3],
@@ -83,7 +84,7 @@ test("bytes that nothing here speaks are dropped without a word", async () => {
   assert.match((await heard(gibberish)).toString(), /^HTTP\/1\.1 400 .*"code":"invalid_argument"/s);
 });
 
-test("raft and gossip are handed on with nothing of them consumed", async () => {
+test("raft and gossip connections are passed on with all their bytes", async () => {
   const seen: string[] = [];
   const take = (name: string) => (socket: Socket) => {
     socket.once("data", (chunk: Buffer) => {
@@ -105,7 +106,7 @@ test("raft and gossip are handed on with nothing of them consumed", async () => 
   assert.deepEqual(seen, ["raft a7090909", "gossip 000102", "gossip 0d0102", "gossip f40506"]);
 });
 
-test("who says nothing, or too little, or never ends its headers, is hung up on", async () => {
+test("a client that sends nothing, too little, or headers without end is disconnected", async () => {
   await using served = await serve({
     detectionMs: 100,
     http: { headersMs: 200, requestMs: 400, idleMs: 300 },
@@ -172,13 +173,13 @@ test("HTTP/2 has the same time limits: preface, header block, body, no request",
   assert.equal(served.log.next, 0);
 });
 
-test("a stream of requests may be silent for as long as it likes", async () => {
+test("a client-streaming call has no time limit", async () => {
   await using served = await serve({
     http: { headersMs: 50, requestMs: 50, idleMs: 50 },
     fastPath: createFastPath,
   });
   const session = connectH2(served.url);
-  // The lane serves the first, Connect the second.
+  // The fast path serves the first, Connect the second.
   for (const encoding of ["identity", "gzip"]) {
     const stream = session.request({
       ":method": "POST",
@@ -197,7 +198,7 @@ test("a stream of requests may be silent for as long as it likes", async () => {
   session.destroy();
 });
 
-/** Sends the beginning of a request that is never completed. */
+/** Sends the first bytes of a request. */
 async function begun(port: number, localAddress?: string): Promise<Socket> {
   const socket = connect({
     port,
@@ -209,14 +210,7 @@ async function begun(port: number, localAddress?: string): Promise<Socket> {
   return socket;
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; !holds(); tries++) {
-    assert.ok(tries < 2000);
-    await pause(5);
-  }
-}
-
-test("clients over the cap hear so in their protocol, and there is room again when others leave", async () => {
+test("clients above the limit are refused in their protocol, until others disconnect", async () => {
   await using served = await serve({ connectionsMax: 5, stalledMs: 60_000 });
   const held = await Promise.all(Array.from({ length: 5 }, () => begun(served.port)));
   const http1 = await dial(served.port);
@@ -231,11 +225,11 @@ test("clients over the cap hear so in their protocol, and there is room again wh
   assert.match(debug.toString(), /--connections-per-client-max/);
   session.destroy();
   for (const socket of held) socket.destroy();
-  await until(() => served.listener.connections === 0);
+  await until("all connections are closed", () => served.listener.connections === 0);
   assert.equal((await curl(`${served.url}/?offset=0`)).status, 404);
 });
 
-test("one address cannot take the places of others, and what says three bytes makes room", async () => {
+test("one address cannot take the places of others, and stalled connections are replaced", async () => {
   await using served = await serve({ connectionsMax: 10, perClientMax: 5, stalledMs: 300 });
   const held = await Promise.all(Array.from({ length: 10 }, () => begun(served.port)));
   // Of another address.
@@ -244,16 +238,14 @@ test("one address cannot take the places of others, and what says three bytes ma
   other.write(get);
   assert.match((await answer).toString(), /^HTTP\/1\.1 404 /);
   // Of the same one, once the others have stalled.
-  let status = 0;
-  for (let tries = 0; status !== 404; tries++) {
-    assert.ok(tries < 500);
-    ({ status } = await curl(`${served.url}/?offset=0`));
-    await pause(20);
-  }
+  await until("a stalled connection is replaced", async () => {
+    const { status } = await curl(`${served.url}/?offset=0`);
+    return status === 404;
+  });
   for (const socket of held) socket.destroy();
 });
 
-test("connections without a request make room, in either version of HTTP; one with a tail stays", async () => {
+test("connections without a request are replaced in both HTTP versions; one with a tail stays", async () => {
   await using served = await serve({ connectionsMax: 3, stalledMs: 100 });
   const keepAlive = await dial(served.port);
   const ended = heard(keepAlive);
@@ -269,14 +261,13 @@ test("connections without a request make room, in either version of HTTP; one wi
   const gone = once(idle, "goaway");
   const others = [];
   for (let at = 0; at < 2; at++) {
-    for (let taken = false; !taken; ) {
+    const other = await until("an idle connection is replaced", async () => {
       const socket = await dial(served.port);
       socket.write(get.replace("close", "keep-alive"));
-      const [answer] = (await once(socket, "data")) as [Buffer];
-      taken = answer.includes("404");
-      if (taken) others.push(socket);
-      else await pause(20);
-    }
+      const [response] = (await once(socket, "data")) as [Buffer];
+      return response.includes("404") ? socket : undefined;
+    });
+    others.push(other);
   }
   assert.match((await ended).toString(), /^HTTP\/1\.1 404 /);
   assert.equal((await gone)[0], constants.NGHTTP2_NO_ERROR);
@@ -285,7 +276,7 @@ test("connections without a request make room, in either version of HTTP; one wi
   tailing.destroy();
 });
 
-test("closing finishes a response under way and tells HTTP/2 to go away", async () => {
+test("closing finishes open responses and sends GOAWAY to HTTP/2", async () => {
   const served = await serve();
   let commit: () => void = () => undefined;
   served.log.gate = new Promise((resolve) => (commit = resolve));
@@ -293,7 +284,7 @@ test("closing finishes a response under way and tells HTTP/2 to go away", async 
   const gone = once(session, "goaway");
   const stream = session.request({ ":method": "POST", ":path": "/" });
   stream.end('{"record":{}}');
-  while (served.log.appendCalls.length === 0) await pause(2);
+  await until("the append has begun", () => served.log.appendCalls.length > 0);
   const closed = served.listener.close(5_000);
   await gone;
   commit();
@@ -329,7 +320,7 @@ async function dialTls(port: number, options: object): Promise<TLSSocket> {
   return socket;
 }
 
-test("plaintext on a port that speaks TLS gets a readable 400, or a GOAWAY with the same sentence", async () => {
+test("plaintext on a port with TLS gets a 400, or a GOAWAY with the same message", async () => {
   await using served = await tlsServer();
   const http1 = await dial(served.port);
   http1.write(get);
@@ -344,7 +335,7 @@ test("plaintext on a port that speaks TLS gets a readable 400, or a GOAWAY with 
   session.destroy();
 });
 
-test("TLS speaks HTTP/2, HTTP/1.1 by ALPN or without it, and peers by theirs", async () => {
+test("TLS serves HTTP/2, HTTP/1.1 with or without ALPN, and peers", async () => {
   const peers: string[] = [];
   const tls = new NodeTls({ server: files, clientAuth: "require" });
   await using served = await serve({
@@ -374,7 +365,7 @@ test("TLS speaks HTTP/2, HTTP/1.1 by ALPN or without it, and peers by theirs", a
   assert.deepEqual(peers, ["root"]);
 });
 
-test("certificates that are missing or of another CA do not get in; optional lets anonymous in", async () => {
+test("a client without a certificate or with one of another CA is refused; optional mode accepts anonymous clients", async () => {
   await using strict = await tlsServer();
   for (const options of [{}, stranger]) {
     const socket = connectTls({
@@ -396,7 +387,7 @@ test("certificates that are missing or of another CA do not get in; optional let
   assert.match((await heard(wrong)).toString(), /^HTTP\/1\.1 401 /);
 });
 
-test("a handshake that never ends holds nobody up", async () => {
+test("a handshake that never ends does not block other clients", async () => {
   await using served = await tlsServer();
   const stalled = await Promise.all(Array.from({ length: 50 }, () => dial(served.port)));
   for (const socket of stalled) socket.write(Uint8Array.of(0x16, 3, 1, 2, 0));
@@ -406,7 +397,7 @@ test("a handshake that never ends holds nobody up", async () => {
   for (const one of stalled) one.destroy();
 });
 
-test("one certificate has its share of connections, from however many addresses it comes", async () => {
+test("the connections of one certificate are limited, no matter how many addresses it uses", async () => {
   await using served = await tlsServer("require", { connectionsMax: 6, perClientMax: 2, stalledMs: 60_000 });
   const held = [];
   for (const localAddress of ["127.0.0.2", "127.0.0.3"]) {

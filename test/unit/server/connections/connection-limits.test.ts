@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connectionLimits, descriptorReserve } from "../../../../src/server/connections/connection-limits.ts";
-import { limitIn } from "../../../../src/server/connections/descriptor-limit.ts";
 
 const limits = (descriptors: number | undefined, connectionsMax = 16_384, perClientMax = 0) =>
   connectionLimits({ connectionsMax, perClientMax, descriptors });
 
-test("all connections together leave the reserve of descriptors alone", () => {
+test("all connections together leave the reserve of descriptors free", () => {
   for (const descriptors of [64, 100, 256, 1000, 1024, 4096, 65_536]) {
     const { totalMax } = limits(descriptors);
     assert.ok(totalMax + descriptorReserve(descriptors) <= descriptors, `${descriptors}: ${totalMax}`);
@@ -15,7 +14,7 @@ test("all connections together leave the reserve of descriptors alone", () => {
   assert.equal(limits(1024).clientsMax, 576);
 });
 
-test("the setting counts where there are descriptors enough", () => {
+test("the settings apply if there are enough descriptors", () => {
   for (const descriptors of [undefined, 1_048_576, 65_536]) {
     const { clientsMax, perClientMax } = limits(descriptors);
     assert.deepEqual([clientsMax, perClientMax], [16_384, 8192]);
@@ -25,12 +24,4 @@ test("the setting counts where there are descriptors enough", () => {
   assert.equal(limits(undefined, 1).perClientMax, 1);
   assert.equal(limits(undefined, 50, 10).perClientMax, 10);
   assert.equal(limits(undefined, 50, 80).perClientMax, 50);
-});
-
-test("the limit is read from the table of the kernel", () => {
-  const table = (soft: string): string =>
-    `Limit                     Soft Limit           Hard Limit           Units     \nMax open files            ${soft.padEnd(20)} 1048576              files     \n`;
-  assert.equal(limitIn(table("1024")), 1024);
-  assert.equal(limitIn(table("unlimited")), undefined);
-  assert.equal(limitIn(""), undefined);
 });

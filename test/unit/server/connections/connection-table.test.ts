@@ -8,7 +8,7 @@ import {
 
 const limits = { clientsMax: 6, perClientMax: 4, peersMax: 2, totalMax: 10, stalledMs: 2000 };
 
-class Door {
+class TestPort {
   readonly table = new ConnectionTable(limits);
   readonly ended: Connection[] = [];
   nowMs = 0;
@@ -20,118 +20,122 @@ class Door {
     return connection;
   }
 
-  /** Answers why it is refused. */
+  /** Adds a client. Returns why it is refused. */
   client(address: string, subject?: string): string | undefined {
     const connection = this.arrive(address);
     if (connection === undefined) return "no place to arrive";
-    const why = this.table.admitClient(connection, subject, this.nowMs);
-    if (why !== undefined) this.table.leave(connection);
+    const refusal = this.table.admitClient(connection, subject, this.nowMs);
+    if (refusal !== undefined) this.table.leave(connection);
     else this.last = connection;
-    return why;
+    return refusal;
   }
 
   last: Connection | undefined;
 
   /** A client that has made a request. */
-  asking(address: string, subject?: string): string | undefined {
-    const why = this.client(address, subject);
-    if (why === undefined) this.table.busy(this.last as Connection);
-    return why;
+  busyClient(address: string, subject?: string): string | undefined {
+    const refusal = this.client(address, subject);
+    if (refusal === undefined) this.table.busy(this.last as Connection);
+    return refusal;
   }
 }
 
-test("one address has its share and no more; the rest stays for others", () => {
-  const door = new Door();
-  for (let at = 0; at < 4; at++) assert.equal(door.asking("10.0.0.1"), undefined);
-  door.nowMs = 60_000;
-  assert.match(door.asking("10.0.0.1") ?? "", /^address 10\.0\.0\.1 has 4 connections/);
-  assert.equal(door.asking("10.0.0.2"), undefined);
-  assert.equal(door.asking("10.0.0.3"), undefined);
-  assert.match(door.asking("10.0.0.3") ?? "", /^clients have 6 connections/);
-  assert.equal(door.table.clients, 6);
-  assert.deepEqual(door.ended, []);
+test("one address has a limit, and the rest stays for others", () => {
+  const port = new TestPort();
+  for (let at = 0; at < 4; at++) assert.equal(port.busyClient("10.0.0.1"), undefined);
+  port.nowMs = 60_000;
+  assert.match(port.busyClient("10.0.0.1") ?? "", /^address 10\.0\.0\.1 has 4 connections/);
+  assert.equal(port.busyClient("10.0.0.2"), undefined);
+  assert.equal(port.busyClient("10.0.0.3"), undefined);
+  assert.match(port.busyClient("10.0.0.3") ?? "", /^clients have 6 connections/);
+  assert.equal(port.table.clients, 6);
+  assert.deepEqual(port.ended, []);
 });
 
-test("one certificate has its share, from however many addresses it comes", () => {
-  const door = new Door();
-  for (let at = 0; at < 4; at++) assert.equal(door.asking(`10.0.0.${at}`, "reader"), undefined);
-  assert.match(door.asking("10.0.0.9", "reader") ?? "", /^subject reader has 4 connections/);
-  assert.equal(door.asking("10.0.0.9", "writer"), undefined);
+test("one certificate has a limit, no matter how many addresses it comes from", () => {
+  const port = new TestPort();
+  for (let at = 0; at < 4; at++) assert.equal(port.busyClient(`10.0.0.${at}`, "reader"), undefined);
+  assert.match(port.busyClient("10.0.0.9", "reader") ?? "", /^subject reader has 4 connections/);
+  assert.equal(port.busyClient("10.0.0.9", "writer"), undefined);
 });
 
-test("a client that never asks makes room once it has stalled, and not before", () => {
-  const door = new Door();
-  for (let at = 0; at < 4; at++) assert.equal(door.client("10.0.0.1"), undefined);
-  const silent = door.last;
-  door.nowMs = 1999;
-  assert.match(door.client("10.0.0.1") ?? "", /^address/);
-  door.nowMs = 2000;
-  for (let at = 0; at < 4; at++) assert.equal(door.asking("10.0.0.1"), undefined);
-  assert.equal(door.ended.length, 4);
-  assert.equal(door.ended[3], silent);
-  assert.match(door.asking("10.0.0.1") ?? "", /^address/, "those that asked stay");
-  assert.equal(door.table.clients, 4);
+test("a client without a request is ended for a new one once it has stalled", () => {
+  const port = new TestPort();
+  for (let at = 0; at < 4; at++) assert.equal(port.client("10.0.0.1"), undefined);
+  const silent = port.last;
+  port.nowMs = 1999;
+  assert.match(port.client("10.0.0.1") ?? "", /^address/);
+  port.nowMs = 2000;
+  for (let at = 0; at < 4; at++) assert.equal(port.busyClient("10.0.0.1"), undefined);
+  assert.equal(port.ended.length, 4);
+  assert.equal(port.ended[3], silent);
+  assert.match(port.busyClient("10.0.0.1") ?? "", /^address/, "clients with a request stay");
+  assert.equal(port.table.clients, 4);
 });
 
-test("a client whose request has ended makes room, the one that ended first", () => {
-  const door = new Door();
+test("of clients whose requests have ended, the one that ended first is replaced", () => {
+  const port = new TestPort();
   const clients: Connection[] = [];
   for (let at = 0; at < 4; at++) {
-    assert.equal(door.asking("10.0.0.1"), undefined);
-    clients.push(door.last as Connection);
+    assert.equal(port.busyClient("10.0.0.1"), undefined);
+    clients.push(port.last as Connection);
   }
-  door.nowMs = 10_000;
-  door.table.idle(clients[2] as Connection, 9_000);
-  door.table.idle(clients[0] as Connection, 9_500);
-  assert.match(door.asking("10.0.0.1") ?? "", /^address/, "not at once: it may have the next request ready");
-  door.nowMs = 11_400;
-  assert.equal(door.asking("10.0.0.1"), undefined);
-  assert.match(door.asking("10.0.0.1") ?? "", /^address/);
-  assert.deepEqual(door.ended, [clients[2]]);
-  door.table.busy(clients[0] as Connection);
-  door.nowMs = 60_000;
-  assert.match(door.asking("10.0.0.1") ?? "", /^address/);
+  port.nowMs = 10_000;
+  port.table.idle(clients[2] as Connection, 9_000);
+  port.table.idle(clients[0] as Connection, 9_500);
+  assert.match(
+    port.busyClient("10.0.0.1") ?? "",
+    /^address/,
+    "not at once, because it may send its next request",
+  );
+  port.nowMs = 11_400;
+  assert.equal(port.busyClient("10.0.0.1"), undefined);
+  assert.match(port.busyClient("10.0.0.1") ?? "", /^address/);
+  assert.deepEqual(port.ended, [clients[2]]);
+  port.table.busy(clients[0] as Connection);
+  port.nowMs = 60_000;
+  assert.match(port.busyClient("10.0.0.1") ?? "", /^address/);
 });
 
-test("peers find a place however many clients there are", () => {
-  const door = new Door();
-  for (let at = 0; at < 20; at++) door.asking(`10.0.0.${at}`);
+test("peers have their own places, no matter how many clients there are", () => {
+  const port = new TestPort();
+  for (let at = 0; at < 20; at++) port.busyClient(`10.0.0.${at}`);
   for (let at = 0; at < 2; at++) {
-    const peer = door.arrive("10.0.0.1");
+    const peer = port.arrive("10.0.0.1");
     assert.ok(peer);
-    assert.equal(door.table.admitPeer(peer), true);
+    assert.equal(port.table.admitPeer(peer), true);
   }
-  const third = door.arrive("10.0.0.1");
+  const third = port.arrive("10.0.0.1");
   assert.ok(third);
-  assert.equal(door.table.admitPeer(third), false);
+  assert.equal(port.table.admitPeer(third), false);
 });
 
-test("who takes all places to arrive gives them up to another address at once, to itself when they stall", () => {
-  const door = new Door();
-  for (let at = 0; at < 10; at++) assert.ok(door.arrive("10.0.0.1"));
-  assert.equal(door.arrive("10.0.0.1"), undefined);
-  assert.ok(door.arrive("10.0.0.2"));
-  assert.equal(door.ended.length, 1);
-  assert.equal(door.ended[0]?.client, "10.0.0.1");
-  door.nowMs = 2000;
-  assert.ok(door.arrive("10.0.0.1"));
-  assert.equal(door.ended.length, 2);
+test("an address with all places to arrive loses one to another address at once, and to itself after a stall", () => {
+  const port = new TestPort();
+  for (let at = 0; at < 10; at++) assert.ok(port.arrive("10.0.0.1"));
+  assert.equal(port.arrive("10.0.0.1"), undefined);
+  assert.ok(port.arrive("10.0.0.2"));
+  assert.equal(port.ended.length, 1);
+  assert.equal(port.ended[0]?.client, "10.0.0.1");
+  port.nowMs = 2000;
+  assert.ok(port.arrive("10.0.0.1"));
+  assert.equal(port.ended.length, 2);
 });
 
-test("each place is given back once", () => {
-  const door = new Door();
+test("each place is released once", () => {
+  const port = new TestPort();
   for (let round = 0; round < 100; round++) {
-    assert.equal(door.client("10.0.0.1", "reader"), undefined);
-    door.table.leave(door.last as Connection);
-    door.table.leave(door.last as Connection);
-    const peer = door.arrive("10.0.0.1") as Connection;
-    assert.equal(door.table.admitPeer(peer), true);
-    door.table.leave(peer);
-    const gone = door.arrive("10.0.0.1") as Connection;
-    door.table.leave(gone);
-    assert.match(door.table.admitClient(gone, undefined, 0) ?? "", /closed/);
+    assert.equal(port.client("10.0.0.1", "reader"), undefined);
+    port.table.leave(port.last as Connection);
+    port.table.leave(port.last as Connection);
+    const peer = port.arrive("10.0.0.1") as Connection;
+    assert.equal(port.table.admitPeer(peer), true);
+    port.table.leave(peer);
+    const gone = port.arrive("10.0.0.1") as Connection;
+    port.table.leave(gone);
+    assert.match(port.table.admitClient(gone, undefined, 0) ?? "", /closed/);
   }
-  assert.equal(door.table.clients, 0);
+  assert.equal(port.table.clients, 0);
 });
 
 test("the addresses of one IPv6 network are one client", () => {

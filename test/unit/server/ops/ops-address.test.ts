@@ -7,13 +7,13 @@ import { freePort } from "../../../support/free-port.ts";
 
 const options = { prometheus: async () => "", version: {}, log: noLogger };
 
-test("the default is 1,000 above the main port, below where that is no port, and free beside a free one", () => {
+test("the default is 1,000 above the main port, or below if that is no port, or 0 for port 0", () => {
   assert.equal(opsPortBeside(8080), 9080);
   assert.equal(opsPortBeside(65_000), 64_000);
   assert.equal(opsPortBeside(0), 0);
 });
 
-test("a default that is taken gives way to a free port and is logged, one that was given is refused", async () => {
+test("a default in use is replaced by a free port and logged; a given port in use is refused", async () => {
   const port = await freePort();
   const lines: string[] = [];
   const log = { ...noLogger, warn: (_facts: object, message: string) => lines.push(message) };

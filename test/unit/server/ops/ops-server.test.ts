@@ -24,7 +24,7 @@ async function get(
   return { status: response.status, text: await response.text(), type: response.headers.get("content-type") };
 }
 
-test("it lives, tells its version and its metrics, and names its paths", async () => {
+test("the port serves liveness, version and metrics, and lists its paths", async () => {
   await using ops = await open();
   for (const path of ["/livez", "/healthz"]) {
     assert.deepEqual(await get(ops, path), { status: 200, text: "ok\n", type: "text/plain; charset=utf-8" });
@@ -37,7 +37,7 @@ test("it lives, tells its version and its metrics, and names its paths", async (
   assert.equal((await get(ops, "/livez", { method: "POST" })).status, 405);
 });
 
-test("on loopback it is not called by a foreign name, elsewhere by any", async () => {
+test("unknown host names are refused on loopback only", async () => {
   const statusFor = async (ops: OpsServer, host: string): Promise<string> => {
     const port = Number(ops.address.split(":").at(-1));
     const socket = connect(port, "127.0.0.1");
@@ -55,7 +55,7 @@ test("on loopback it is not called by a foreign name, elsewhere by any", async (
   assert.equal(await statusFor(elsewhere, "tailrace-0.tailrace:9080"), "200");
 });
 
-test("every response says nosniff, errors too", async () => {
+test("every response has nosniff, errors too", async () => {
   await using ops = await open({ prometheus: () => Promise.reject(new Error("no")) });
   for (const [path, method] of [
     ["/livez", "GET"],
@@ -71,7 +71,7 @@ test("every response says nosniff, errors too", async () => {
   }
 });
 
-test("ready when every check passes; a failed one is named with its reason", async () => {
+test("a node is ready if every check passes; a failed check is shown with its reason", async () => {
   await using ops = await open({ checkMs: 20 });
   assert.deepEqual(await get(ops, "/readyz"), {
     status: 200,
@@ -103,7 +103,7 @@ test("ready when every check passes; a failed one is named with its reason", asy
   assert.match((await get(ops, "/readyz")).text, /stuck failed: no answer within 20 ms/);
 });
 
-test("what is to be known of a ready node is told beside its ok", async () => {
+test("the notes of a ready node are shown behind its ok", async () => {
   await using ops = await open();
   ops.addCheck({ name: "sync", check: () => true, note: "never, acknowledged records can be lost" });
   const line = "[+]sync ok: never, acknowledged records can be lost\n";
@@ -121,7 +121,7 @@ test("a draining node is alive and not ready", async () => {
   assert.match(text, /shutting down/);
 });
 
-test("metrics that cannot be had are a 500, and the next scrape tries again", async () => {
+test("metrics that fail are a 500, and the next scrape tries again", async () => {
   let times = 0;
   await using ops = await open({
     prometheus: async () => {
@@ -146,7 +146,7 @@ test("closing ends open connections", { timeout: 300_000 }, async () => {
   await ended;
 });
 
-test("an address that is taken is a config fault", async () => {
+test("an address in use is a config fault", async () => {
   await using ops = await open();
   const port = Number(ops.address.split(":")[1]);
   await assert.rejects(
@@ -158,7 +158,7 @@ test("an address that is taken is a config fault", async () => {
   );
 });
 
-test("a client that asks on and on without reading is disconnected", async () => {
+test("a client that sends requests without reading responses is disconnected", async () => {
   await using ops = await open();
   const { hostname, port } = new URL(`http://${ops.address}`);
   const socket = connect(Number(port), hostname);

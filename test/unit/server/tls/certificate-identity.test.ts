@@ -1,11 +1,8 @@
-/**
- * Reading alternative names: no value can pose as another.
- */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { alternativeNames, refusalOfCode } from "../../../../src/server/tls/certificate-identity.ts";
 
-test("names are told apart, quoted ones included", () => {
+test("alternative names are split correctly, so that no value can pose as another", () => {
   assert.deepEqual(alternativeNames("DNS:localhost, IP Address:127.0.0.1, URI:urn:tailrace:node:*"), [
     "DNS:localhost",
     "IP Address:127.0.0.1",
@@ -16,7 +13,7 @@ test("names are told apart, quoted ones included", () => {
   assert.deepEqual(alternativeNames(evil), ["DNS:x, URI:urn:tailrace:node:*", 'DNS:a", URI:b']);
 });
 
-test("codes nobody foresaw are invalid, not accepted", () => {
+test("an unknown code is 'invalid'", () => {
   assert.equal(refusalOfCode("CERT_HAS_EXPIRED"), "expired");
   assert.equal(refusalOfCode("SOMETHING_NEW"), "invalid");
 });

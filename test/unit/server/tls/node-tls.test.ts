@@ -1,6 +1,6 @@
 /**
- * The node's TLS over real sockets: whom it lets in under which name, whom it refuses and why, what it presents,
- * and that reloading changes all that without touching open connections.
+ * The node's TLS over real sockets: which identity a client gets, which clients are refused and why, what the node
+ * presents, and that a reload does not affect open connections.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -21,6 +21,7 @@ import { type TestAuthority, testAuthority, writeTlsFiles } from "../../../suppo
 import { logLines } from "../../../support/log-lines.ts";
 import { requireProgram } from "../../../support/require-program.ts";
 import { scratch } from "../../../support/scratch.ts";
+import { until } from "../../../support/until.ts";
 
 interface Context {
   after(work: () => void): void;
@@ -37,7 +38,7 @@ before(async () => {
   ]);
 });
 
-/** A server that answers every connection with a line about it: `subject isPeer`, or `refused: why`. */
+/** A server that sends every connection a line about it: `subject isPeer`, or `refused: reason`. */
 async function listen(t: Context, options: Partial<NodeTlsOptions> = {}) {
   const directory = scratch(t);
   const files = writeTlsFiles(directory, "server", await authority.node(), authority.issued);
@@ -74,7 +75,7 @@ const as = (client?: Issued, ca: Issued = authority.issued): ConnectionOptions =
   ...(client === undefined ? {} : { cert: client.certificatePem, key: client.keyPem }),
 });
 
-/** The first line the server says; or the error that ended the connection. */
+/** The first line that the server sends, or the error that ended the connection. */
 async function greet(port: number, options: ConnectionOptions): Promise<string> {
   const socket = connect({ port, ...options });
   try {
@@ -90,14 +91,14 @@ async function greet(port: number, options: ConnectionOptions): Promise<string> 
 const reasonsIn = (lines: readonly { readonly facts: Readonly<Record<string, unknown>> }[]): unknown[] =>
   lines.map(({ facts }) => facts["reason"]).filter((reason) => reason !== undefined);
 
-test("a client of the CA is known by its common name, a node's certificate is a peer", async (t) => {
+test("a client's subject is its common name, and a node's certificate makes a peer", async (t) => {
   const { port } = await listen(t);
   assert.equal(await greet(port, as(await authority.client("root"))), "root false");
   assert.equal(await greet(port, as(await authority.node("server"))), "server true");
   assert.equal(await greet(port, as(await authority.node("plain", []))), "plain false");
 });
 
-test("wrong CA, expired, not yet valid and missing are refused, with the reason in the log", {
+test("a certificate that is missing, expired, not yet valid or of a wrong CA is refused, with the reason in the log", {
   timeout: 300_000,
 }, async (t) => {
   const dayMs = 24 * 3_600_000;
@@ -110,7 +111,7 @@ test("wrong CA, expired, not yet valid and missing are refused, with the reason 
   ] as const) {
     const heard = await greet(port, as(client));
     assert.match(heard, /^(ERR_SSL|ECONNRESET|closed)/, `${reason}: ${heard}`);
-    while (reasonsIn(lines).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until("the refusal is logged", () => reasonsIn(lines).length > 0);
     const [line] = lines.filter(({ facts }) => facts["reason"] !== undefined);
     assert.equal(line?.facts["reason"], reason);
     assert.match(String(line?.facts["peer"]), /^127\.0\.0\.1:\d+$/, `${reason}: the line names the caller`);
@@ -118,14 +119,14 @@ test("wrong CA, expired, not yet valid and missing are refused, with the reason 
   }
 });
 
-test("refusals are counted by reason, and the time left of the node's own certificates is shown", {
+test("refusals are counted by reason, and a gauge shows when the node's own certificates expire", {
   timeout: 300_000,
 }, async (t) => {
   const instruments = new Instruments();
   const { port } = await listen(t, { metrics: instruments });
   const metric = (name: string) => instruments.collect().find((snapshot) => snapshot.name === name)?.points;
   await greet(port, as());
-  while (metric("tailrace.tls.refused") === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until("the refusal is counted", () => metric("tailrace.tls.refused"));
   assert.deepEqual(metric("tailrace.tls.refused"), [{ attributes: { reason: "missing" }, value: 1 }]);
   const [server, peer] = metric("tailrace.tls.certificate.expiry") ?? [];
   assert.deepEqual([server?.attributes, peer?.attributes], [{ use: "server" }, { use: "peer" }]);
@@ -133,7 +134,7 @@ test("refusals are counted by reason, and the time left of the node's own certif
   assert.ok(days > 364 && days <= 365, `${days}`);
 });
 
-test("a certificate for servers only is no client", async (t) => {
+test("a certificate for servers only is refused as a client", async (t) => {
   const { port, lines } = await listen(t);
   const serverOnly = await issue(
     authority.issued,
@@ -145,7 +146,7 @@ test("a certificate for servers only is no client", async (t) => {
   assert.deepEqual(reasonsIn(lines), ["wrong purpose"]);
 });
 
-test("in optional mode no certificate is anonymous, but a bad one is refused with words", async (t) => {
+test("in optional mode a client without a certificate is anonymous, and one with a bad certificate is refused", async (t) => {
   const { port, lines } = await listen(t, { clientAuth: "optional" });
   assert.equal(await greet(port, as()), "anonymous false");
   assert.equal(await greet(port, as(await authority.client("root"))), "root false");
@@ -160,11 +161,11 @@ test("in optional mode no certificate is anonymous, but a bad one is refused wit
   assert.equal(
     await greet(port, { ...as(), ALPNProtocols: [peerProtocol] }),
     "refused: a client certificate is required",
-    "a peer needs one all the same",
+    "a peer needs a certificate in every mode",
   );
 });
 
-test("names that stand for callers without a certificate, and no name, are refused", async (t) => {
+test("a name that stands for clients without a certificate is refused", async (t) => {
   const { port, lines } = await listen(t);
   for (const name of ["local", "anonymous", "a\nb"]) {
     assert.match(
@@ -176,7 +177,7 @@ test("names that stand for callers without a certificate, and no name, are refus
   assert.deepEqual(reasonsIn(lines), ["bad name", "bad name", "bad name"]);
 });
 
-test("a name is one, visible from end to end and not too long, whatever letters it has", {
+test("a name must be single, visible and not too long, in any script", {
   timeout: 300_000,
 }, async (t) => {
   const { port, lines } = await listen(t);
@@ -197,7 +198,7 @@ test("a name is one, visible from end to end and not too long, whatever letters 
     names: [["CN", "root"]],
   };
   const { client } = readProfiles(cfsslDefaults["ca-config.json"], "ca-config.json");
-  const two = await issue(authority.issued, many as never, client, new Date(), { commonName: "nobody" });
+  const two = await issue(authority.issued, many as never, client, new Date(), { commonName: "two" });
   const bad = [
     "",
     " root",
@@ -220,7 +221,9 @@ test("a name is one, visible from end to end and not too long, whatever letters 
   );
 });
 
-test("old versions and weak ciphers are refused, 1.2 and 1.3 are spoken", { timeout: 300_000 }, async (t) => {
+test("TLS 1.2 and 1.3 are accepted, older versions and weak ciphers are refused", {
+  timeout: 300_000,
+}, async (t) => {
   const { port } = await listen(t);
   const root = as(await authority.client("root"));
   const heard = (minVersion: "TLSv1" | "TLSv1.2", maxVersion: string, ciphers = "ALL:@SECLEVEL=0") =>
@@ -228,7 +231,7 @@ test("old versions and weak ciphers are refused, 1.2 and 1.3 are spoken", { time
   for (const version of ["TLSv1", "TLSv1.1"])
     assert.match(await heard("TLSv1", version), /^(ERR_SSL|ECONNRESET)/);
   for (const weak of ["aNULL", "eNULL", "3DES", "RC4", "PSK", "EXP", "MD5"]) {
-    // Some are not even in this OpenSSL, and then it is the client that refuses.
+    // This OpenSSL lacks some of them; then the client refuses.
     const options = `${weak}:@SECLEVEL=0`;
     const outcome = await heard("TLSv1.2", "TLSv1.2", options).catch((error: Error) => error.message);
     assert.match(outcome, /^(ERR_SSL|ECONNRESET|.*no cipher match)/i, weak);
@@ -237,7 +240,7 @@ test("old versions and weak ciphers are refused, 1.2 and 1.3 are spoken", { time
   assert.equal(await greet(port, { ...root, minVersion: "TLSv1.3" }), "root false");
 });
 
-test("nobody renegotiates", { timeout: 300_000 }, async (t) => {
+test("renegotiation is refused", { timeout: 300_000 }, async (t) => {
   const { port } = await listen(t);
   const socket = connect({ port, ...as(await authority.client("root")), maxVersion: "TLSv1.2" });
   t.after(() => socket.destroy());
@@ -249,7 +252,7 @@ test("nobody renegotiates", { timeout: 300_000 }, async (t) => {
   assert.match(String(await outcome), /NO_RENEGOTIATION|no renegotiation/i);
 });
 
-test("clients and peers have CAs of their own: each is believed on its protocol only", async (t) => {
+test("with a CA for clients and one for peers, each is trusted on its protocol only", async (t) => {
   const directory = scratch(t);
   const peerFiles = writeTlsFiles(directory, "peer", await peers.node("node-1"), peers.issued);
   const { port, tls, lines } = await listen(t, { peer: peerFiles });
@@ -259,19 +262,19 @@ test("clients and peers have CAs of their own: each is believed on its protocol 
   const asClient = await peers.node("node-2");
   const onH2 = { ...peerCall, cert: asClient.certificatePem, key: asClient.keyPem, ALPNProtocols: ["h2"] };
   assert.match(await greet(port, { host: "127.0.0.1", ...onH2 }), /refused: .*wrong CA/);
-  assert.deepEqual(reasonsIn(lines.splice(0)), ["wrong CA"], "a peer's certificate is no client's");
+  assert.deepEqual(reasonsIn(lines.splice(0)), ["wrong CA"], "a peer's certificate is refused for a client");
 
   const client = await authority.node("impostor");
   const onRaft = { ...as(client), ALPNProtocols: [peerProtocol] };
   assert.match(await greet(port, onRaft), /refused: .*wrong CA/);
-  assert.deepEqual(reasonsIn(lines.splice(0)), ["wrong CA"], "a client CA's certificate is no peer's");
+  assert.deepEqual(reasonsIn(lines.splice(0)), ["wrong CA"], "a client's certificate is refused for a peer");
 
   const viaPeerName = { host: "127.0.0.1", ...peerCall, cert: client.certificatePem, key: client.keyPem };
   assert.match(await greet(port, viaPeerName), /^(ERR_SSL|ECONNRESET|closed)/);
   assert.deepEqual(reasonsIn(lines), ["wrong CA"]);
 });
 
-test("a caller checks which node answers", async (t) => {
+test("a node checks the name in the certificate of the peer that it connects to", async (t) => {
   const directory = scratch(t);
   const named = writeTlsFiles(
     directory,
@@ -294,14 +297,14 @@ test("a caller checks which node answers", async (t) => {
   assert.equal(await callOther("elsewhere.example"), "ERR_TLS_CERT_ALTNAME_INVALID");
 });
 
-test("a certificate may be the nodes it names", () => {
+test("a certificate stands for the nodes that it names", () => {
   assert.equal(mayBeNode({ sans: ["URI:urn:tailrace:node:a", "DNS:b"] }, "a"), true);
   assert.equal(mayBeNode({ sans: ["URI:urn:tailrace:node:a"] }, "b"), false);
   assert.equal(mayBeNode({ sans: ["URI:urn:tailrace:node:*"] }, "b"), true);
   assert.equal(mayBeNode({ sans: ["DNS:b"] }, "a"), true);
 });
 
-test("replaced files are used for new connections, open ones go on", { timeout: 300_000 }, async (t) => {
+test("replaced files apply to new connections, and open ones go on", { timeout: 300_000 }, async (t) => {
   const { port, tls, directory, lines } = await listen(t);
   const old = connect({ port, ...as(await authority.client("root")) });
   t.after(() => old.destroy());
@@ -311,9 +314,7 @@ test("replaced files are used for new connections, open ones go on", { timeout: 
   const awake = setInterval(() => {}, 1_000); // Watching alone keeps no process alive.
   t.after(() => clearInterval(awake));
   writeTlsFiles(directory, "server", await stranger.node(), stranger.issued);
-  while (!lines.some(({ message }) => message === "certificates reloaded")) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await until("the files are loaded", () => lines.some(({ message }) => message === "certificates reloaded"));
   assert.equal(await greet(port, as(await stranger.client("bob"), stranger.issued)), "bob false");
   assert.notEqual(await greet(port, as(await authority.client("root"))), "root false");
   old.write("still here");
@@ -322,7 +323,7 @@ test("replaced files are used for new connections, open ones go on", { timeout: 
   assert.equal(tls.reload(), false, "nothing changed since");
 });
 
-test("files that do not fit are not taken, and the ones before stay in use", async (t) => {
+test("files that do not fit each other are not used, and the old ones stay in use", async (t) => {
   const { port, tls, files, lines } = await listen(t);
   writeFileSync(files.keyFile, (await authority.node()).keyPem);
   assert.equal(tls.reload(), false);
@@ -334,7 +335,7 @@ test("files that do not fit are not taken, and the ones before stay in use", asy
   assert.equal(await greet(port, as(await authority.client("root"))), "root false");
 });
 
-test("files that cannot be used refuse to open, by name", async (t) => {
+test("files that cannot be used are a config fault that names the file", async (t) => {
   const directory = scratch(t);
   const files = writeTlsFiles(directory, "server", await authority.node(), authority.issued);
   const refused = (changed: Partial<typeof files>, pattern: RegExp): void =>
@@ -347,7 +348,7 @@ test("files that cannot be used refuse to open, by name", async (t) => {
   refused({ keyFile: files.certFile }, /is not an unencrypted private key/);
 });
 
-test("a certificate that expires soon is complained about", async (t) => {
+test("a certificate that expires soon is logged", async (t) => {
   const directory = scratch(t);
   const { log, lines } = logLines();
   const request = readRequest(cfsslDefaults["server-csr.json"], "server-csr.json");
@@ -366,7 +367,7 @@ test("a certificate that expires soon is complained about", async (t) => {
   assert.match(tls.certificates()[0]?.subject ?? "", /CN=server/);
 });
 
-test("a certificate that is out of date opens, says so loudly, and is the reason why the node is not ready", async (t) => {
+test("a certificate that is not valid is logged as an error and is the reason why the node is not ready", async (t) => {
   const directory = scratch(t);
   const request = readRequest(cfsslDefaults["server-csr.json"], "server-csr.json");
   const dayMs = 24 * 3_600_000;

@@ -1,6 +1,6 @@
 /**
- * A response may end before its request has arrived. The client hears all of it, and what it still sends is read or the
- * connection ends: it never hangs.
+ * A response that ends before its request has arrived. The client gets all of it; the rest of the request is read or the
+ * connection ends.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -27,7 +27,7 @@ const requests: readonly (readonly [path: string, type: string, begin: Buffer])[
   ["/", "application/json", Buffer.alloc(0)],
 ];
 
-test("a body of 5 MB that is refused at its beginning: the answer comes whole and the connection ends", async () => {
+test("when a body of 5 MB is refused early, the response is complete and the connection ends", async () => {
   await using served = await serve({ fastPath: createFastPath, requestBytesMax: 100_000 });
   for (const chunked of [false, true]) {
     for (const [path, type, begin] of requests) {
@@ -41,7 +41,7 @@ test("a body of 5 MB that is refused at its beginning: the answer comes whole an
       socket.write(begin);
       socket.write(filler);
       if (chunked) socket.write("\r\n0\r\n\r\n");
-      // A reset, by which an answer can be lost, would be an error here.
+      // A TCP reset, which can lose a response, would be an error here.
       await once(socket, "close");
       const [head = "", body = ""] = text.split(/\r\n\r\n(.*)/s);
       assert.match(head, /^HTTP\/1\.1 \d{3} .*\r\nconnection: close/is, `${path} ${type}`);
@@ -54,20 +54,20 @@ test("a body of 5 MB that is refused at its beginning: the answer comes whole an
   assert.equal(served.log.next, 0);
 });
 
-test("a small body that is not wanted is read, and the connection serves the next request", async () => {
+test("a small body that is refused is read, and the connection serves the next request", async () => {
   await using served = await serve({ fastPath: createFastPath });
   const socket = connect(served.port, "127.0.0.1");
   let text = "";
   socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
   for (const [path, type, begin] of requests.slice(0, 11)) {
     const body = begin.length === 0 ? Buffer.from("x") : begin;
-    // Most of the body comes after the answer.
+    // Most of the body follows the response.
     const rest = Buffer.alloc(50_000, 0x78);
     const head = `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\n`;
     text = "";
     socket.write(`${head}content-length: ${body.length + rest.length}\r\n\r\n`);
     socket.write(body);
-    // A whole JSON body is waited for; then the rest is what brings the answer.
+    // JSON needs the whole body, so there the rest brings the response.
     if (type !== "application/json") while (text === "") await once(socket, "data");
     socket.write(rest);
     text = "";
@@ -78,7 +78,7 @@ test("a small body that is not wanted is read, and the connection serves the nex
   socket.destroy();
 });
 
-test("a client that stops in the middle of a body that is not wanted is hung up on", {
+test("a client that stops within a refused body is disconnected", {
   timeout: 30_000,
 }, async () => {
   await using served = await serve();
