@@ -13,7 +13,7 @@ export default {
   // Entries that package.json does not name.
   entry: [
     "src/cli/main.ts!",
-    "web/src/rim/filter-worker.ts!",
+    "web/src/io/filter-worker.ts!",
     "web/binary-only.js",
     "test/**/*.test.ts",
     "test/{cluster,sim,transcript}/main.ts",

@@ -120,7 +120,7 @@ const clockReaders = [
   "src/cli/commands/serve.ts",
   "src/telemetry/client-interceptor.ts",
   "src/telemetry/tracing.ts",
-  "web/src/rim/timing.ts",
+  "web/src/io/timing.ts",
 ];
 
 test("the wall clock is read only for what is stored or shown: every wait goes by the monotonic clock", () => {

@@ -1,6 +1,6 @@
 /**
- * Stands in for the JSON half of protobuf-es in the built page, which speaks the binary format only: a seventh of
- * the whole script. A call of one of these would be a mistake of ours, so it throws.
+ * Replaces the JSON part of protobuf-es in the built page, which uses the binary format only. This saves a seventh of the
+ * script. A call of one of these functions is a bug, so it throws.
  */
 const absent = () => {
   throw new Error("the dashboard is built without protobuf's JSON format");

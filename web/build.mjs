@@ -1,6 +1,6 @@
 /**
- * Builds the dashboard. `--prepare` is for npm's prepare script: a failure is then told loudly, but does not fail
- * the installation, since a node without a dashboard is still a whole node (/ui/ answers 503 and says what to run).
+ * Builds the dashboard. `--prepare` is for npm's prepare script: a failure is then reported, but does not fail the
+ * installation, because a node works without the dashboard (/ui/ answers 503 and says what to run).
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";

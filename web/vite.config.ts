@@ -1,8 +1,6 @@
 /**
- * Builds the dashboard into web/dist: one page, hashed assets, each also compressed once and for all, so that a
- * node only ever sends files.
- *
- * Never: inlines a script or a style (the page's content policy forbids both), asks the network for anything.
+ * Builds the dashboard into web/dist: one page and hashed assets, each also compressed, so that a node only sends files.
+ * The page's content policy forbids inline scripts and styles.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +9,7 @@ import { defineConfig, type Plugin } from "vite";
 
 const dist = join(import.meta.dirname, "dist");
 
-/** Writes FILE.br and FILE.gz beside every file that gains by it. */
+/** Writes FILE.br and FILE.gz beside every file that becomes smaller. */
 const precompress: Plugin = {
   name: "precompress",
   apply: "build",

@@ -84,7 +84,7 @@ test("what only a person can solve stops it, with the reason kept", () => {
   assert.deepEqual(after(cursor, { kind: "timer" }, { kind: "online" }, { kind: "show" })[1], []);
 });
 
-test("a place beyond the end is asked of other nodes before it is believed", () => {
+test("a position beyond the end is final only after other nodes confirm it", () => {
   let cursor = after(initialCursor("a"), { kind: "open" })[0];
   for (let tries = 0; tries < beyondTriesMax; tries++) {
     cursor = after(cursor, failed(beyond))[0];
@@ -149,7 +149,7 @@ test("whatever happens, there is never more than one stream, and a stopped tail 
   );
 });
 
-test("errors are told apart by code and by where the log lies", () => {
+test("errors are classified by code and by the range of the log", () => {
   const range = (position: number | undefined, facts: Record<string, string>) =>
     classify({ code: "out_of_range", message: "m", facts }, position).kind;
   assert.equal(range(3, { lowest: "10", next: "20" }), "trimmed");

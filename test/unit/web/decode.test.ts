@@ -65,7 +65,7 @@ test("hostile MessagePack ends in an error at once: deep, endless or cut short",
   );
 });
 
-test("bytes are told apart: JSON, text, MessagePack, anything else", () => {
+test("the format of bytes is detected: JSON, text, MessagePack, anything else", () => {
   assert.equal(detect(utf8('  {"a":1}')), "json");
   assert.equal(detect(utf8("plain — text\n")), "text");
   assert.equal(detect(Uint8Array.from(pack({ name: "héllo", n: 200 }))), "msgpack");

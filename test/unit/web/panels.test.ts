@@ -7,7 +7,7 @@ import {
   changes,
   membershipSentence,
   storyMax,
-  told,
+  withEvents,
 } from "../../../web/src/core/cluster-events.ts";
 import {
   ago,
@@ -136,7 +136,7 @@ test("a word for the shell comes back from a real shell as it was", () => {
   );
 });
 
-test("commands name this server and this record, with certificates where TLS is spoken", () => {
+test("commands name this server and this record, with certificates where TLS is used", () => {
   const plain = { protocol: "http:", host: "127.0.0.1:8080" };
   assert.equal(curlConsume(plain, 7), "curl -s 'http://127.0.0.1:8080/?offset=7'");
   assert.equal(
@@ -233,5 +233,5 @@ test("the story tells elections, lost quorum and silent nodes, newest first and 
     tone: "plain" as const,
     text: "",
   }));
-  assert.deepEqual([told([], many).length, told([], many)[0]?.id], [storyMax, storyMax + 4]);
+  assert.deepEqual([withEvents([], many).length, withEvents([], many)[0]?.id], [storyMax, storyMax + 4]);
 });

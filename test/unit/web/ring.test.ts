@@ -28,7 +28,7 @@ test("past either limit the oldest leave, and every one that left is counted", (
   assert.deepEqual([ring.first, ring.next, ring.evicted, ring.bytes], [5, 7, 5, 100]);
 });
 
-test("a record larger than the limit is held alone rather than lost", () => {
+test("a record larger than the limit is kept alone rather than lost", () => {
   const ring = new RecordRing({ recordsMax: 4, bytesMax: 100 });
   ring.push(bytesOf(0, 10));
   assert.equal(ring.wouldEvict(5000), true);
@@ -56,7 +56,7 @@ test("memory stays flat while millions of bytes stream through, and no record is
   assert.ok(most < (4 << 20) * 2 + (4 << 20), `${most} bytes were reserved`);
 });
 
-test("clearing forgets everything and goes on at the given offset", () => {
+test("clearing drops everything and continues at the given offset", () => {
   const ring = new RecordRing({ recordsMax: 4, bytesMax: 100 });
   for (let offset = 0; offset < 9; offset++) ring.push(bytesOf(offset, 3));
   ring.clear(100);

@@ -1,8 +1,4 @@
-/**
- * Base64 both ways, standard alphabet with padding out; either alphabet, padded or not, in.
- *
- * Never: throws on input; what is no base64 is undefined.
- */
+/** Base64: encodes with the standard alphabet and padding, decodes either alphabet, padded or not; else undefined. */
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const sixBits = new Int8Array(128).fill(-1);

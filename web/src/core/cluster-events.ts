@@ -1,8 +1,4 @@
-/**
- * The cluster as a story: what changed from one ClusterState to the next, in sentences, newest first, bounded.
- *
- * Never: keeps the state itself.
- */
+/** The cluster as a story: what changed from one ClusterState to the next, in sentences, newest first, bounded. */
 
 export interface NodeRow {
   readonly id: string;
@@ -36,7 +32,7 @@ export interface StoryEvent {
 
 export const storyMax = 200;
 
-/** The sentences that lead from one state to the next. The first state says who leads. */
+/** Returns sentences for what changed between two states. For the first state: who leads. */
 export function changes(
   before: ClusterShape | undefined,
   after: ClusterShape,
@@ -67,7 +63,7 @@ export function changes(
   return found;
 }
 
-/** A membership change as a sentence. Elections are told by the cluster state, so they are left out here. */
+/** Returns a membership change as a sentence. Elections are part of the cluster state and are left out here. */
 export function membershipSentence(
   change: string,
   name: string,
@@ -79,7 +75,7 @@ export function membershipSentence(
   return { tone, text: `${name}${where} ${change}` };
 }
 
-/** The story with new events first. */
-export function told(story: readonly StoryEvent[], events: readonly StoryEvent[]): StoryEvent[] {
+/** Returns the history with the new events first. */
+export function withEvents(story: readonly StoryEvent[], events: readonly StoryEvent[]): StoryEvent[] {
   return [...events.toReversed(), ...story].slice(0, storyMax);
 }

@@ -1,14 +1,11 @@
 /**
- * What the tail does about its connection, as a state machine: events in, duties out. It decides when to open a
- * stream, on which node, how long to wait after a failure, and when to stop and ask the person. Pure: time and
- * chance come in with the events.
+ * The connection of the tail as a state machine: events in, actions out. It decides when to open a stream, on which node,
+ * how long to wait after a failure, and when to stop and ask the user. Time and random numbers come with the events.
  *
  *   connecting → live → waiting → connecting …        failures, back-off with jitter, next node
- *   live ⇄ parked                                      the buffer is full and its reader looks elsewhere
- *   any ⇄ hidden                                       the tab was out of sight for a minute
- *   any → stopped                                      denied, trimmed, another log: only a person can go on
- *
- * Never: opens a stream, reads a clock, skips an offset.
+ *   live ⇄ parked                                      the buffer is full and the user reads elsewhere in it
+ *   any ⇄ hidden                                       the tab was hidden for a minute
+ *   any → stopped                                      denied, trimmed, another log: the user decides
  */
 import type { StreamFailure } from "./failure.ts";
 
@@ -51,14 +48,14 @@ export type Duty =
 
 const firstDelayMs = 250;
 export const delayMsMax = 10_000;
-/** A node that is behind answers "beyond the end": this often another one is asked before it is believed. */
+/** A node that is behind answers "beyond the end". So many other nodes are asked before that is final. */
 export const beyondTriesMax = 4;
 
 export function initialCursor(node: string): Cursor {
   return { phase: "connecting", attempt: 0, nodes: [node], node: 0, retryAtMs: 0, failure: undefined };
 }
 
-/** How long to wait before try number `attempt` (from 1): doubling, capped, between half and all of it. */
+/** Returns the wait before attempt number `attempt` (from 1): it doubles up to a limit, with jitter from half to full. */
 export function backOffMs(attempt: number, chance: number): number {
   const full = Math.min(delayMsMax, firstDelayMs * 2 ** Math.min(attempt - 1, 16));
   return Math.round(full * (0.5 + 0.5 * chance));

@@ -1,8 +1,6 @@
 /**
- * How a value is shown: JSON, text, hex, base64 or MessagePack, found out by looking or as asked. Everything here
- * is bounded: a row looks at the first few hundred bytes only, a page of a large value at tens of kilobytes.
- *
- * Never: throws on a record's bytes, changes them.
+ * Shows a value as JSON, text, hex, base64 or MessagePack, as detected or as selected. All work is bounded: a row decodes
+ * the first few hundred bytes only, a page of a large value tens of kilobytes. Nothing here throws on a record's bytes.
  */
 import { toBase64 } from "./base64.ts";
 import { decodeMsgpack } from "./msgpack.ts";
@@ -34,7 +32,7 @@ export function lenientText(value: Uint8Array): string {
   return lenient.decode(value);
 }
 
-/** What the bytes look like, judged by the first ones; JSON here means "begins like it". */
+/** Detects the format from the first bytes; "json" means that the text begins like JSON. */
 export function detect(value: Uint8Array): Format {
   if (value.length === 0) return "text";
   const head = lenientText(value.subarray(0, 512));
@@ -44,7 +42,7 @@ export function detect(value: Uint8Array): Format {
   return odd * 10 > head.length || head.includes("\0") ? "hex" : "text";
 }
 
-/** Replacement signs and controls that text does not have. A cut last character does not count. */
+/** Counts replacement and control characters that text does not have. A truncated last character does not count. */
 function countOdd(head: string): number {
   let odd = 0;
   for (let at = 0; at < head.length; at++) {

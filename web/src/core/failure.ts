@@ -1,19 +1,15 @@
-/**
- * What a failed call means to the page: may it be tried again, and which words to show. One closed table.
- *
- * Never: knows how a call was made, shows anything.
- */
+/** Classifies failed calls: may they be retried, and which text is shown. One closed table. */
 
 export type FailureKind =
-  | "network" // no answer at all: the node is gone or unreachable
+  | "network" // no response: the node is down or unreachable
   | "unavailable" // the node answers, the log does not
-  | "ended" // the server closed the stream in good order
-  | "silent" // nothing was heard for too long
+  | "ended" // the server closed the stream without an error
+  | "silent" // nothing was received for too long
   | "denied" // the policy forbids it
   | "unauthenticated" // no certificate, or an unknown one
-  | "trimmed" // the place is before the lowest offset
-  | "beyond" // the place is after the end: a node that is behind, or another log
-  | "refused"; // anything else: said as it came
+  | "trimmed" // the position is before the lowest offset
+  | "beyond" // the position is after the end: a node that is behind, or another log
+  | "refused"; // anything else: shown as received
 
 export interface StreamFailure {
   readonly kind: FailureKind;
@@ -29,7 +25,7 @@ export interface StreamFailure {
   readonly requestId: string | undefined;
 }
 
-/** An error as the transport tells it; facts are the metadata of google.rpc.ErrorInfo. */
+/** An error as the transport reports it; facts are the metadata of google.rpc.ErrorInfo. */
 export interface CallError {
   /** Connect's code, e.g. "out_of_range"; undefined when there was no answer. */
   readonly code: string | undefined;

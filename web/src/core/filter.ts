@@ -1,11 +1,9 @@
 /**
- * The filter of the tail: a substring, a regular expression or a JSON path, asked of every record. Runs in a
- * worker, because a regular expression may take for ever and only a worker can be ended.
+ * The filter of the tail: a substring, a regular expression or a JSON path, applied to every record. It runs in a worker,
+ * because a regular expression may not end and only a worker can be terminated.
  *
- * A match says where the row's line is to be marked; a record may match beyond its line (a long value, a key, a
- * header) and then has no marks.
- *
- * Never: touches the page, throws on a record's bytes.
+ * A match has marks in the row's line. A record may match outside its line (in a long value, a key, a header); then it
+ * has no marks.
  */
 import type { FormatChoice } from "./decode.ts";
 import { detect, lenientText, parseJson, parseMsgpack, preview } from "./decode.ts";

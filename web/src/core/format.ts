@@ -1,8 +1,4 @@
-/**
- * Numbers, sizes, times and spans as people read them. Pure; the zone is told.
- *
- * Never: reads the clock or the locale.
- */
+/** Formats numbers, sizes, times and durations. The time zone is a parameter. */
 
 /** 1204 → "1,204". */
 export function grouped(value: number): string {

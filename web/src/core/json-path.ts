@@ -6,8 +6,6 @@
  *   op    := = == != > >= < <= ~            ~ is "contains", on text
  *
  * A path alone asks whether it is there. Literals are JSON; anything else is taken as text. Pure.
- *
- * Never: evaluates code, recurses deeper than the path.
  */
 
 export type Step = { readonly name: string } | { readonly index: number } | { readonly every: true };

@@ -1,8 +1,6 @@
 /**
  * The offsets that passed the filter, ascending, as a queue in a plain array: added at the end, dropped at the
  * front with the ring.
- *
- * Never: decides what passes.
  */
 export class Matches {
   #offsets: number[] = [];
@@ -40,7 +38,7 @@ export class Matches {
     return low - this.#head;
   }
 
-  /** Forgets the matches before this offset; answers how many they were. */
+  /** Drops the matches before this offset. Returns their number. */
   dropBefore(offset: number): number {
     const gone = this.lowerBound(offset);
     this.#head += gone;

@@ -1,8 +1,6 @@
 /**
  * A MessagePack reader for looking at records: every type of the specification, bounded in depth and in the
  * number of values, so that hostile bytes end in an error and never in a long wait. Pure.
- *
- * Never: writes, revives extension types other than the timestamp.
  */
 import { toBase64 } from "./base64.ts";
 

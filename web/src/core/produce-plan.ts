@@ -1,8 +1,6 @@
 /**
  * What the produce box sends: its fields checked and turned into bytes, and ×N at rate R cut into batches so that
  * a few requests a second carry it. Pure.
- *
- * Never: sends.
  */
 import { fromBase64 } from "./base64.ts";
 

@@ -1,11 +1,9 @@
 /**
  * The records a tab holds: a contiguous run of offsets `first … next-1`, each as the encoded Record message,
- * copied into pages that are used again and again. So memory is flat by construction, whatever streams through,
- * and nothing is decoded until somebody looks.
+ * copied into pages that are reused. So memory is bounded, whatever streams through, and nothing is decoded until it is
+ * shown.
  *
  *   page := bytes of whole records, in order; a record larger than a page has a page of its own
- *
- * Never: decodes, knows a stream or a list, drops a record without counting it.
  */
 
 const pageBytes = 1 << 20;
@@ -13,7 +11,7 @@ const pageBytes = 1 << 20;
 interface Page {
   readonly bytes: Uint8Array;
   used: number;
-  /** Records in it that are still held. */
+  /** Records in it that are still in the ring. */
   held: number;
 }
 
@@ -26,7 +24,7 @@ export class RecordRing {
   readonly limits: RingLimits;
   /** How many records were dropped from the front since the last clear. */
   evicted = 0;
-  /** Invariant: first <= next; every offset between them is held. */
+  /** Invariant: first <= next; every offset between them is in the ring. */
   #first = 0;
   #next = 0;
   #bytes = 0;
@@ -53,7 +51,7 @@ export class RecordRing {
   get count(): number {
     return this.#next - this.#first;
   }
-  /** Bytes of the records held. */
+  /** Bytes of the records in the ring. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -99,7 +97,7 @@ export class RecordRing {
     this.#next++;
   }
 
-  /** The record's bytes, or undefined when it is not held. A view: copy what is to outlive the next push. */
+  /** Returns the record's bytes, or undefined if it is not in the ring. A view, valid until the next push. */
   at(offset: number): Uint8Array | undefined {
     if (offset < this.#first || offset >= this.#next) return undefined;
     const slot = offset % this.limits.recordsMax;

@@ -1,8 +1,5 @@
 /**
- * Five minutes of measurements, and the arithmetic of drawing them: a round top for the axis, and points in a
- * box. Pure.
- *
- * Never: draws, reads the clock.
+ * Five minutes of measurements, and the arithmetic of plots: a round maximum for the axis, and points in a box.
  */
 
 export interface Sample {
@@ -19,7 +16,7 @@ export interface Sample {
 export const seriesMs = 5 * 60_000;
 const samplesMax = 1_500;
 
-/** Appends a sample and forgets those older than the span. Answers a new list. */
+/** Returns a new list with the sample appended and samples older than the span dropped. */
 export function withSample(samples: readonly Sample[], sample: Sample): Sample[] {
   const since = sample.atMs - seriesMs;
   const kept = samples.filter((old) => old.atMs >= since && old.atMs < sample.atMs);

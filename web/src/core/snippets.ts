@@ -1,8 +1,6 @@
 /**
  * Commands to paste into a shell: the same record by curl and by grpcurl, and the first produce of an empty log.
- * Everything that is not plain is quoted, so pasting runs one command and nothing else.
- *
- * Never: runs anything.
+ * Special characters are quoted, so pasting runs exactly one command.
  */
 
 /** A word for a POSIX shell. */

@@ -1,16 +1,14 @@
 /**
- * The view as an address, so that a link reproduces it: where the tail starts, the filter, how values are shown,
- * which record is open and which panel is up. Unknown or malformed parts fall back to the default, never throw.
+ * The view as a URL, so that a link reproduces it: where the tail starts, the filter, the format of values, the open
+ * record and the panel. Unknown or malformed parts become the default; nothing throws.
  *
  *   ?from=-200|end|start|<offset>|@<unix-ms>|<RFC 3339>  &live=1  &q=…&by=regex|path  &as=hex  &time=utc  &open=<offset>  &view=cluster
- *
- * Never: touches the address bar.
  */
 import { type FormatChoice, formatChoices } from "./decode.ts";
 import type { FilterMode } from "./filter.ts";
 import { type TimeStyle, timeStyles } from "./format.ts";
 
-/** Where a tail starts, in the words of `GET /tail` (INTERFACE §4). */
+/** Where a tail starts, with the values of the parameter `from` of `GET /tail`. */
 export type From =
   | { readonly kind: "end" }
   | { readonly kind: "start" }
@@ -22,7 +20,7 @@ export type View = "tail" | "cluster" | "segments";
 
 export interface UrlState {
   readonly from: From;
-  /** From an offset on, and then stick to the end: how one node hands a live tail to another. */
+  /** Start at an offset and then follow the end: for a link that continues a live tail on another node. */
   readonly live: boolean;
   readonly query: string;
   readonly mode: FilterMode;
@@ -35,7 +33,7 @@ export interface UrlState {
 export const lastMax = 50_000;
 export const defaultFrom: From = { kind: "last", count: 200 };
 
-/** What people type: an offset, −N, end, start, @unix-ms or a date. Undefined when it is none of them. */
+/** Parses what users type: an offset, −N, end, start, @unix-ms or a date. Undefined for other text. */
 export function parseFrom(text: string): From | undefined {
   const word = text.trim().replaceAll("−", "-");
   if (word === "end" || word === "now") return { kind: "end" };
@@ -113,9 +111,9 @@ function oneOf<T extends string>(all: readonly T[], found: string | null, otherw
   return all.find((item) => item === found) ?? otherwise;
 }
 
-/** What a reload needs besides the address: the very place, kept in the history entry. */
+/** What a reload needs besides the URL: the exact position, kept in the history entry. */
 export interface Place {
-  /** The first record that was held. */
+  /** The first record that was in the ring. */
   readonly first: number;
   readonly next: number;
   /** The record at the top of the window. */
@@ -126,7 +124,7 @@ export interface Place {
 /** Records read again after a reload at most. */
 const reloadMax = 2_000;
 
-/** Where to read from so that a reloaded page stands where it stood. */
+/** Returns where to read from so that a reloaded page shows the same records. */
 export function reloadFrom(place: Place): From {
   const near = place.following ? place.next - reloadMax : place.top - reloadMax / 2;
   return { kind: "offset", offset: Math.max(0, place.first, near) };

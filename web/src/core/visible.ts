@@ -1,11 +1,10 @@
 /**
- * Makes text harmless to read: every control, bidirectional override and invisible mark becomes one visible sign,
- * so a record cannot reorder, hide or break what stands around it. One UTF-16 unit in, one out: indices hold.
- *
- * Never: changes a letter, joins or splits characters (emoji joiners stay).
+ * Makes text safe to show: every control character, bidirectional override and invisible mark becomes one visible
+ * character, so that a record cannot reorder, hide or break the text around it. The length in UTF-16 units stays the
+ * same, so indices stay valid.
  */
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are the very matter.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are what is replaced.
 const risky = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** For one line: line breaks and tabs become signs, too. */

@@ -1,8 +1,6 @@
 /**
- * The arithmetic of a windowed list: which items are on screen, and where the scroll goes when items come and go.
- * Pure; heights are CSS pixels, all rows are equally high.
- *
- * Never: touches an element.
+ * The arithmetic of a windowed list: which items are on screen, and the scroll position when items are added or removed.
+ * Heights are CSS pixels; all rows have the same height.
  */
 
 export interface Window {
@@ -25,7 +23,7 @@ export function visibleWindow(
   return { start, end };
 }
 
-/** Is the scroll at the end, give or take half a row? */
+/** Returns true if the scroll position is within half a row of the end. */
 export function atEnd(count: number, scrollTop: number, viewHeight: number, rowHeight: number): boolean {
   return count * rowHeight - scrollTop - viewHeight <= rowHeight / 2;
 }

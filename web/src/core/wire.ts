@@ -1,11 +1,9 @@
 /**
- * Reads what a Connect server stream of ConsumeResponse carries, by hand: a tail of thousands of records a second
- * costs the page a few milliseconds, and a record stays bytes until it is looked at. Checked against protobuf-es
- * by a property test. Pure.
+ * Decodes a Connect server stream of ConsumeResponse without protobuf-es: a tail of thousands of records a second costs
+ * the page a few milliseconds, and a record is decoded only when it is shown. A property test compares it with
+ * protobuf-es.
  *
  *   envelope := flag:u8 length:u32be message        flag 2 ends the stream; its message is JSON
- *
- * Never: decodes a value, reads a socket.
  */
 
 export interface Envelope {
@@ -13,10 +11,10 @@ export interface Envelope {
   readonly message: Uint8Array;
 }
 
-/** A larger message is refused: no server sends one (INTERFACE: 4 MiB), so the bytes are not an envelope. */
+/** A larger message is refused. Servers send at most 4 MiB, so the bytes are not an envelope. */
 export const messageBytesMax = 16 << 20;
 
-/** Cuts a stream of chunks, however torn, into envelopes. Throws RangeError when a length is absurd. */
+/** Splits a stream of chunks into envelopes. Throws RangeError for a length above `messageBytesMax`. */
 export class EnvelopeReader {
   #rest: Uint8Array = new Uint8Array(0);
 

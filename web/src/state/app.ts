@@ -1,8 +1,4 @@
-/**
- * The page's state in one place: the tail, the cluster, who the person is, and what is on the screen. Made once.
- *
- * Never: draws.
- */
+/** The state of the page: the tail, the cluster, the user's identity, and what is shown. Created once. */
 import { computed, effect, signal } from "@preact/signals";
 import type { FilterSpec } from "../core/filter.ts";
 import {
@@ -15,9 +11,9 @@ import {
   reloadFrom,
   type UrlState,
 } from "../core/url-state.ts";
-import { callsTo, ownBase } from "../rim/calls.ts";
-import { onDarkScheme, replaceAddress, storedTheme, storeTheme, type Theme } from "../rim/page.ts";
-import { after, every, nowMs } from "../rim/timing.ts";
+import { callsTo, ownBase } from "../io/calls.ts";
+import { onDarkScheme, replaceAddress, storedTheme, storeTheme, type Theme } from "../io/page.ts";
+import { after, every, nowMs } from "../io/timing.ts";
 import { ClusterWatch } from "./cluster.ts";
 import { Tail } from "./tail.ts";
 
@@ -57,7 +53,7 @@ export const cluster = new ClusterWatch(
   },
 );
 
-/** May the person do this? Unknown counts as yes: the server has the last word anyway. */
+/** Returns true if the user may do this. Unknown counts as yes, because the server decides anyway. */
 export const may = (action: string): boolean =>
   identity.value === undefined || identity.value.actions.includes(action);
 
@@ -160,7 +156,7 @@ export function linkTo(offset: number | undefined): string {
   return `${ownBase()}${location.pathname}${formatUrl(at)}`;
 }
 
-/** The address of this very tail on another node. */
+/** Returns the URL of the same tail on another node. */
 export function linkOn(base: string): string {
   const { ring } = tail;
   const state = stateNow();

@@ -1,8 +1,6 @@
 /**
- * What Watch tells: throughput, the cluster, the segments, and the story of its changes. One stream for all
- * panels; what Watch has not told yet is asked for once.
- *
- * Never: polls.
+ * What Watch reports: throughput, the cluster, the segments, and the history of changes. One stream for all panels. State
+ * that Watch has not sent yet is requested once.
  */
 import { signal } from "@preact/signals";
 import type { DescribeResponse, WatchEvent } from "../../../src/gen/log/v1/log_pb.js";
@@ -12,12 +10,12 @@ import {
   membershipSentence,
   type StoryEvent,
   type Tone,
-  told,
+  withEvents,
 } from "../core/cluster-events.ts";
 import { classify, localFailure, type StreamFailure } from "../core/failure.ts";
 import { rates, type Sample, withSample } from "../core/series.ts";
-import { asCallError, baseOf, callsTo, ownBase } from "../rim/calls.ts";
-import { nowMs } from "../rim/timing.ts";
+import { asCallError, baseOf, callsTo, ownBase } from "../io/calls.ts";
+import { nowMs } from "../io/timing.ts";
 import { Link } from "./link.ts";
 
 export interface SegmentRow {
@@ -45,7 +43,7 @@ export interface LogExtent {
 export class ClusterWatch {
   readonly link: Link;
   readonly shape = signal<ClusterShape | undefined>(undefined);
-  /** When `shape` was told, on this machine's clock. */
+  /** When `shape` was received, by this machine's clock. */
   readonly shapeAtMs = signal(0);
   readonly extent = signal<LogExtent | undefined>(undefined);
   readonly samples = signal<readonly Sample[]>([]);
@@ -66,14 +64,14 @@ export class ClusterWatch {
     this.link.send({ kind: "open" });
   }
 
-  /** The segments as they are now: Watch tells of them only when there are other ones. */
+  /** Requests the current segments. Watch sends them only when the list changes. */
   async refresh(): Promise<void> {
     if (this.#refreshing || this.link.cursor.peek().phase !== "live") return;
     this.#refreshing = true;
     try {
       this.#setExtent(await callsTo(this.link.node).log.describe({}, { timeoutMs: 5000 }));
     } catch {
-      // Watch, on the same node, says why better than a repeated refusal could.
+      // Watch, on the same node, reports the reason.
     } finally {
       this.#refreshing = false;
     }
@@ -93,7 +91,7 @@ export class ClusterWatch {
     }
   }
 
-  /** The present state, for what the stream tells only when it changes. A refusal is told by the stream itself. */
+  /** Requests the current state of what the stream sends only on changes. The stream itself reports a refusal. */
   async #ask(node: string, abort: AbortSignal): Promise<void> {
     const { log } = callsTo(node);
     const [servers, extent] = await Promise.allSettled([
@@ -108,18 +106,18 @@ export class ClusterWatch {
 
   #take({ atMs, event }: WatchEvent): void {
     if (event.case === "throughput") {
-      const told = event.value;
+      const withEvents = event.value;
       const counts = {
-        recordsIn: Number(told.recordsIn),
-        recordsOut: Number(told.recordsOut),
-        bytesIn: Number(told.bytesIn),
-        bytesOut: Number(told.bytesOut),
-        p50Ms: told.appendP50Ms,
-        p99Ms: told.appendP99Ms,
+        recordsIn: Number(withEvents.recordsIn),
+        recordsOut: Number(withEvents.recordsOut),
+        bytesIn: Number(withEvents.bytesIn),
+        bytesOut: Number(withEvents.bytesOut),
+        p50Ms: withEvents.appendP50Ms,
+        p99Ms: withEvents.appendP99Ms,
       };
-      this.samples.value = withSample(this.samples.peek(), rates(counts, told.intervalMs, nowMs()));
-      this.tails.value = told.tails;
-      this.#onEnd(Number(told.nextOffset));
+      this.samples.value = withSample(this.samples.peek(), rates(counts, withEvents.intervalMs, nowMs()));
+      this.tails.value = withEvents.tails;
+      this.#onEnd(Number(withEvents.nextOffset));
     } else if (event.case === "cluster") {
       const value = event.value;
       const shape: ClusterShape = {
@@ -156,20 +154,20 @@ export class ClusterWatch {
   #tell(atMs: number, sentences: readonly { tone: Tone; text: string }[]): void {
     if (sentences.length === 0) return;
     const events = sentences.map((sentence) => ({ id: ++this.#eventId, atMs, ...sentence }));
-    this.story.value = told(this.story.peek(), events);
+    this.story.value = withEvents(this.story.peek(), events);
   }
 
-  #setExtent(told: DescribeResponse): void {
+  #setExtent(withEvents: DescribeResponse): void {
     this.extent.value = {
-      lowest: Number(told.lowestOffset),
-      next: Number(told.nextOffset),
-      bytes: Number(told.bytes),
-      diskFreeBytes: Number(told.diskFreeBytes),
-      sync: told.sync,
-      nodeId: told.nodeId,
-      clusterId: told.clusterId,
-      version: told.version,
-      segments: told.segments.map((segment) => ({
+      lowest: Number(withEvents.lowestOffset),
+      next: Number(withEvents.nextOffset),
+      bytes: Number(withEvents.bytes),
+      diskFreeBytes: Number(withEvents.diskFreeBytes),
+      sync: withEvents.sync,
+      nodeId: withEvents.nodeId,
+      clusterId: withEvents.clusterId,
+      version: withEvents.version,
+      segments: withEvents.segments.map((segment) => ({
         baseOffset: Number(segment.baseOffset),
         nextOffset: Number(segment.nextOffset),
         bytes: Number(segment.bytes),
@@ -179,6 +177,6 @@ export class ClusterWatch {
         lastTimestampMs: Number(segment.lastTimestampMs),
       })),
     };
-    this.#onEnd(Number(told.nextOffset));
+    this.#onEnd(Number(withEvents.nextOffset));
   }
 }

@@ -1,17 +1,13 @@
-/**
- * Keeps one stream to the cluster alive: does the duties that core/cursor decides, and feeds it what happens.
- *
- * Never: knows what the stream carries.
- */
+/** Keeps one stream to the cluster open: executes the actions that core/cursor decides, and reports events to it. */
 import { signal } from "@preact/signals";
 import { type Cursor, type CursorEvent, type Duty, initialCursor, step } from "../core/cursor.ts";
 import type { StreamFailure } from "../core/failure.ts";
-import { after, chance, nowMs } from "../rim/timing.ts";
+import { after, chance, nowMs } from "../io/timing.ts";
 
-/** Opens the stream at a node and reads until it fails or `signal` ends it; must call link.heard() as it reads. */
+/** Opens the stream at a node and reads until it fails or `signal` ends it. Calls link.heard() for what it reads. */
 export type Reading = (node: string, signal: AbortSignal) => Promise<StreamFailure | undefined>;
 
-/** Streams are closed in a tab that nobody has looked at for this long. */
+/** Streams are closed in a tab that was hidden for so long. */
 const hiddenMsMax = 60_000;
 
 export class Link {

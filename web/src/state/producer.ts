@@ -1,13 +1,11 @@
 /**
- * Sends a draft ×N at rate R in batches, one request at a time, and never again what failed: the person sees whether
- * it was written and decides.
- *
- * Never: goes on after an error, sends faster than the answers come.
+ * Sends a draft N times at rate R in batches, one request at a time. It does not retry: the user sees whether a failed
+ * request was written, and decides.
  */
 import { signal } from "@preact/signals";
 import { batching, type Draft, type Prepared } from "../core/produce-plan.ts";
-import { asCallError, callsTo } from "../rim/calls.ts";
-import { after, monotonicMs } from "../rim/timing.ts";
+import { asCallError, callsTo } from "../io/calls.ts";
+import { after, monotonicMs } from "../io/timing.ts";
 
 export interface Sending {
   readonly running: boolean;

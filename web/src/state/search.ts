@@ -1,20 +1,18 @@
 /**
- * Runs the filter over the ring in a worker, batch by batch, and keeps what it found. A batch that takes too long
- * ends the worker: a bad expression costs the person a sentence, not the page.
- *
- * Never: blocks the page, lets a record pass unsearched while the filter is on (the tail waits for it instead).
+ * Runs the filter over the ring in a worker, batch by batch, and keeps the matches. A batch that takes too long ends the
+ * worker and is reported; the page stays responsive. The tail waits until the filter has caught up.
  */
 import { signal } from "@preact/signals";
 import type { FilterSpec, Marks } from "../core/filter.ts";
 import { Matches } from "../core/matches.ts";
 import type { RecordRing } from "../core/ring.ts";
-import type { FromWorker, ToWorker } from "../rim/filter-worker.ts";
-import { after } from "../rim/timing.ts";
+import type { FromWorker, ToWorker } from "../io/filter-worker.ts";
+import { after } from "../io/timing.ts";
 
 const batchRecordsMax = 1_000;
 const batchBytesMax = 512 << 10;
 const batchMsMax = 2_000;
-/** Records that may wait for the filter before the tail is held back. */
+/** Records that may wait for the filter before the tail pauses. */
 const lagMax = 4_000;
 
 export interface SearchState {
@@ -32,7 +30,7 @@ export class Search {
   readonly #changed: () => void;
   readonly #marks = new Map<number, Marks>();
   #worker: Worker | undefined;
-  /** A batch is under way, or the worker is not ready yet. */
+  /** A batch is in progress, or the worker is not ready yet. */
   #busy = false;
   #cancelWatchdog = (): void => {};
   #waiting: (() => void)[] = [];
@@ -46,7 +44,7 @@ export class Search {
     return this.#marks.get(offset);
   }
 
-  /** Sets or, with undefined, removes the filter, and begins anew. */
+  /** Sets or, with undefined, removes the filter, and starts again. */
   set(spec: FilterSpec | undefined): void {
     this.#end();
     this.restart();
@@ -55,7 +53,7 @@ export class Search {
     this.#changed();
   }
 
-  /** Forgets what was found; the ring was emptied or the query changed. */
+  /** Deletes the matches; the ring was emptied or the query changed. */
   restart(): void {
     this.matches.clear();
     this.#marks.clear();
@@ -91,7 +89,7 @@ export class Search {
   }
 
   #begin(spec: FilterSpec): void {
-    const worker = new Worker(new URL("../rim/filter-worker.ts", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("../io/filter-worker.ts", import.meta.url), { type: "module" });
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (worker === this.#worker) this.#answered(data);
@@ -124,7 +122,7 @@ export class Search {
     this.#changed();
   }
 
-  /** Forgets matches that left the ring. A batch under way is then not taken (see #answered): it begins anew. */
+  /** Deletes matches that left the ring. A batch in progress is then discarded (see #answered) and starts again. */
   #forget(): void {
     const { first } = this.#ring;
     for (

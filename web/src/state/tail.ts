@@ -1,10 +1,8 @@
 /**
- * The live tail: a cursor on the log, the ring it fills, the filter over it, and where the person looks.
+ * The live tail: a cursor on the log, the ring that it fills, the filter over it, and the scroll position.
  *
- * Its law: the ring is one run of offsets without a gap, the stream always goes on at `ring.next`, and whatever
- * leaves the ring or is jumped over is counted and said.
- *
- * Never: draws, skips a record in silence.
+ * Invariants: the ring holds contiguous offsets, the stream continues at `ring.next`, and records that leave the ring or
+ * are skipped are counted and shown as such.
  */
 import { signal } from "@preact/signals";
 import type { StreamFailure } from "../core/failure.ts";
@@ -13,15 +11,15 @@ import { ringLimits } from "../core/limits.ts";
 import { RecordRing } from "../core/ring.ts";
 import { defaultFrom, type From } from "../core/url-state.ts";
 import type { Consumed } from "../core/wire.ts";
-import { ownBase } from "../rim/calls.ts";
-import { readTail } from "../rim/tail-stream.ts";
-import { oncePerFrame } from "../rim/timing.ts";
+import { ownBase } from "../io/calls.ts";
+import { readTail } from "../io/tail-stream.ts";
+import { oncePerFrame } from "../io/timing.ts";
 import { Link } from "./link.ts";
 import { Search } from "./search.ts";
 
 /** Records above the window that stay when the reader is scrolled up. */
 const keepAbove = 1_000;
-/** Room that must open before a parked stream is opened again. */
+/** Free records needed before a parked stream is opened again. */
 const roomMin = 2_000;
 /** After a jump to the end, this many are shown. */
 const jumpBack = 500;
@@ -41,7 +39,7 @@ export class Tail {
   readonly version = signal(0);
   /** Sticks to the end. */
   readonly following = signal(true);
-  /** One past the last committed record, as far as anybody has said. */
+  /** One past the last committed record, as far as known. */
   readonly end = signal<number | undefined>(undefined);
   readonly caughtUp = signal(false);
   readonly from = signal<From>(defaultFrom);
@@ -50,7 +48,7 @@ export class Tail {
   top = 0;
   /** Grows when the ring was emptied: the same offset may then be another record. */
   generation = 0;
-  /** The list brings this offset to its top once it is there. */
+  /** The list scrolls this offset to its top once it has arrived. */
   wanted: number | undefined;
   /** Where the log ended when the person paused; what is after it is new. */
   readonly pausedEnd = signal<number | undefined>(undefined);
@@ -110,7 +108,7 @@ export class Tail {
     this.#frame();
   }
 
-  /** The person scrolled up, or asked to stop here. */
+  /** The user scrolled up, or paused. */
   pause(): void {
     if (!this.following.peek()) return;
     this.following.value = false;
@@ -127,13 +125,13 @@ export class Tail {
     if (this.#protect - this.ring.first >= roomMin) this.link.send({ kind: "unpark" });
   }
 
-  /** A parked search goes on, giving up what it has already searched. */
+  /** Continues a parked search and drops the records that it has already searched. */
   searchOn(): void {
     this.#protect = this.ring.next;
     this.link.send({ kind: "unpark" });
   }
 
-  /** The cluster says where the log ends now. */
+  /** The cluster reported the current end of the log. */
   learnEnd(end: number): void {
     const known = this.end.peek();
     if (known !== undefined && end <= known) return;
@@ -187,7 +185,7 @@ export class Tail {
     return this.search.room();
   }
 
-  /** False when there is no room that may be used: the record is not taken and must be read again later. */
+  /** Returns false if the ring is full: the record is not stored and must be read again later. */
   #add(offset: number, record: Uint8Array): boolean {
     if (!this.#anchored) this.#anchor(offset);
     if (offset < this.ring.next) return true;

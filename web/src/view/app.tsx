@@ -1,4 +1,4 @@
-/** The frame of the page: bar, plots, what is wrong, and the view that is up. */
+/** The frame of the page: bar, plots, problems, and the current view. */
 import { useEffect } from "preact/hooks";
 import { helping, view } from "../state/app.ts";
 import { Banners } from "./banners.tsx";

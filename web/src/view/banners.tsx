@@ -1,4 +1,4 @@
-/** What is wrong, in words, and what the person can do about it. */
+/** Banners: problems, and what the user can do about them. */
 import type { ComponentChildren } from "preact";
 import type { StreamFailure } from "../core/failure.ts";
 import { grouped } from "../core/format.ts";
@@ -38,13 +38,13 @@ export function Banners() {
   );
 }
 
-/** A tail that was stopped before it showed anything has room to say why. */
+/** A tail that was stopped before it showed anything shows the reason in its whole view. */
 export function troubleFillsView(): boolean {
   tail.version.value;
   return view.value === "tail" && tail.link.cursor.value.phase === "stopped" && tail.ring.count === 0;
 }
 
-/** The server's words as a sentence. */
+/** Returns the server's message as a sentence. */
 const sentence = (text: string): string =>
   `${text.slice(0, 1).toUpperCase()}${text.slice(1).replace(/\.$/, "")}`;
 

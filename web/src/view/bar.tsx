@@ -1,4 +1,4 @@
-/** The bar at the top: name, views, how the connection does, who the person is. */
+/** The bar at the top: name, views, connection state, and the user's identity. */
 import { ago, grouped } from "../core/format.ts";
 import type { View } from "../core/url-state.ts";
 import { cluster, helping, identity, second, tail, theme, unread, view } from "../state/app.ts";

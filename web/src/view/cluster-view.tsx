@@ -1,7 +1,7 @@
-/** The nodes as this one sees them, and what happened among them. */
+/** The nodes as this node sees them, and the history of changes. */
 import { type NodeRow, storyMax } from "../core/cluster-events.ts";
 import { grouped, milliseconds, timeOfDay } from "../core/format.ts";
-import { zoneMinutesAt } from "../rim/timing.ts";
+import { zoneMinutesAt } from "../io/timing.ts";
 import { cluster, second, timeStyle } from "../state/app.ts";
 import { DeniedView } from "./denied-view.tsx";
 import { ScrollBox } from "./scroll-box.tsx";
@@ -59,7 +59,7 @@ export function ClusterView() {
 }
 
 function Node({ node, leaderId, self }: { node: NodeRow; leaderId: string; self: string }) {
-  const sinceTold = Math.max(0, second.value - cluster.shapeAtMs.value);
+  const sinceUpdate = Math.max(0, second.value - cluster.shapeAtMs.value);
   return (
     <tr class={node.healthy ? "" : "is-down"}>
       <th scope="row">
@@ -76,7 +76,7 @@ function Node({ node, leaderId, self }: { node: NodeRow; leaderId: string; self:
       <td class="num">{grouped(node.appliedIndex)}</td>
       <td class={`num ${node.lag > 0 ? "warn" : ""}`}>{grouped(node.lag)}</td>
       <td class="num">
-        {node.id === self ? "—" : milliseconds(node.lastContactMs + (node.healthy ? 0 : sinceTold))}
+        {node.id === self ? "—" : milliseconds(node.lastContactMs + (node.healthy ? 0 : sinceUpdate))}
       </td>
       <td>{node.version}</td>
     </tr>

@@ -1,4 +1,4 @@
-/** For a panel that the policy hides: who the person is, and why. */
+/** Shown instead of a panel that the policy hides: the user's identity and the reason. */
 import { cluster, identity } from "../state/app.ts";
 
 export function DeniedView({ what }: { what: string }) {

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { FilterMode } from "../core/filter.ts";
 import { grouped } from "../core/format.ts";
-import { after } from "../rim/timing.ts";
+import { after } from "../io/timing.ts";
 import { mode, query, tail } from "../state/app.ts";
 import { filterField } from "./keys.ts";
 

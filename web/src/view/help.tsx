@@ -7,7 +7,7 @@ import { helping } from "../state/app.ts";
 const keys: readonly (readonly [string, string])[] = [
   ["Space", "pause, or resume at the end"],
   ["/", "filter"],
-  ["g", "the beginning of the log"],
+  ["g", "the start of the log"],
   ["G", "the live end"],
   ["j  k", "next, previous record"],
   ["Enter", "open the record"],

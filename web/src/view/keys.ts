@@ -1,8 +1,4 @@
-/**
- * The keyboard. Keys typed into a field belong to the field.
- *
- * Never: does anything itself; it calls what the buttons call.
- */
+/** The keyboard. Keys typed into a field belong to the field. */
 import { helping, may, open, producing, selected, tail, view } from "../state/app.ts";
 import { copyValue } from "./record-copy.ts";
 

@@ -51,18 +51,18 @@ export function Plot({ title, lines, format, least, nice = niceMax }: PlotProps)
     if (width.value > 0)
       draw(canvas.current as HTMLCanvasElement, samples, lines, { top, now, spanMs, marked });
   }, [width.value, samples, now, top, shown, at, theme.value, darkScheme.value]);
-  const told = (sample: Sample | undefined, pick: PlotLine["pick"]): string => {
+  const textOf = (sample: Sample | undefined, pick: PlotLine["pick"]): string => {
     const value = sample === undefined ? undefined : pick(sample);
     return value === undefined ? "—" : format(value);
   };
-  const words = lines.map(({ name, pick }) => `${name} ${told(shown, pick)}`);
+  const words = lines.map(({ name, pick }) => `${name} ${textOf(shown, pick)}`);
   return (
     <figure class="plot">
       <figcaption class="plot-head">
         <span class="plot-title">{title}</span>
         {lines.map(({ name, pick, kind }) => (
           <span key={name} class={`plot-value plot-${kind}`}>
-            <span class="plot-name">{name}</span> {told(shown, pick)}
+            <span class="plot-name">{name}</span> {textOf(shown, pick)}
           </span>
         ))}
         <span class="plot-when">

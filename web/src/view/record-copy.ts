@@ -1,14 +1,10 @@
-/**
- * Copies parts of a record and says so in a line that a screen reader hears, too.
- *
- * Never: reads a record that is not held.
- */
+/** Copies parts of a record and confirms it in a line that screen readers announce. */
 import { signal } from "@preact/signals";
 import { toBase64 } from "../core/base64.ts";
 import { textOf } from "../core/decode.ts";
 import { readRecord } from "../core/wire.ts";
-import { copyText } from "../rim/page.ts";
-import { after } from "../rim/timing.ts";
+import { copyText } from "../io/page.ts";
+import { after } from "../io/timing.ts";
 import { tail } from "../state/app.ts";
 
 /** What was last copied, for two seconds. */

@@ -1,4 +1,4 @@
-/** One record with all its parts. Holds a copy of its bytes, so it stays when the ring moves on. */
+/** One record with all its parts. It has a copy of the bytes, so it stays when the record leaves the ring. */
 
 import { toBinary } from "@bufbuild/protobuf";
 import { useSignal } from "@preact/signals";
@@ -9,8 +9,8 @@ import { ago, fullTime, grouped, size } from "../core/format.ts";
 import { curlConsume, grpcurlConsume } from "../core/snippets.ts";
 import { visibleLine } from "../core/visible.ts";
 import { type RecordView, readRecord } from "../core/wire.ts";
-import { asCallError, callsTo } from "../rim/calls.ts";
-import { zoneMinutesAt } from "../rim/timing.ts";
+import { asCallError, callsTo } from "../io/calls.ts";
+import { zoneMinutesAt } from "../io/timing.ts";
 import { format, linkTo, open, second, tail, timeStyle } from "../state/app.ts";
 import { nameOfFormat } from "./pickers.tsx";
 import { copy, copyValueBytes } from "./record-copy.ts";

@@ -9,7 +9,7 @@ import { Component, type ComponentChild } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { ago, fullTime, grouped, size, type TimeStyle, timeOfDay } from "../core/format.ts";
 import { anchoredScroll, atEnd, endScroll, revealScroll, visibleWindow } from "../core/window.ts";
-import { zoneMinutesAt } from "../rim/timing.ts";
+import { zoneMinutesAt } from "../io/timing.ts";
 import { appended, format, open, second, selected, tail, timeStyle } from "../state/app.ts";
 import { mover } from "./keys.ts";
 import { type RowModel, RowModels } from "./row-model.ts";
@@ -20,7 +20,7 @@ const models = new RowModels();
 /** The record under the pointer when it went down: by the time it is up, a live row may show another. */
 let pressed: number | undefined;
 
-/** The list as indices: of all records held, or of those that match. */
+/** The list as indices: of all records in the ring, or of those that match. */
 interface Items {
   readonly count: number;
   /** Grows by what leaves at the front: the same index then means a later item. */
@@ -57,7 +57,7 @@ export function RecordList() {
   const scrolled = useSignal(0);
   /** What the scroll was and is meant to be; the list's identity, to see when it was emptied. */
   const place = useRef({ top: 0, dropped: 0, kind: "", rowHeight: 0 });
-  /** Where the element's scroll is, as far as it was set here or told by an event. */
+  /** Where the element's scroll is, as set here or reported by an event. */
   const scrolledTo = useRef(0);
   tail.version.value;
   scrolled.value;

@@ -1,8 +1,4 @@
-/**
- * What a row shows of a record, decoded once while it is near the window.
- *
- * Never: grows; a few hundred rows are remembered.
- */
+/** What a row shows of a record, decoded once while it is near the window. */
 import { type FormatChoice, lenientText, preview } from "../core/decode.ts";
 import type { Marks } from "../core/filter.ts";
 import { visibleLine } from "../core/visible.ts";
@@ -19,7 +15,7 @@ export interface RowModel {
 }
 
 const keyMax = 40;
-const rememberedMax = 600;
+const cachedRowsMax = 600;
 
 export class RowModels {
   #format: FormatChoice | undefined;
@@ -33,12 +29,12 @@ export class RowModels {
     const known = this.#known.get(offset);
     if (known !== undefined && known.marks === marks) return known;
     const model = makeRow(offset, record, format, marks);
-    if (this.#known.size >= rememberedMax) this.#known.clear();
+    if (this.#known.size >= cachedRowsMax) this.#known.clear();
     this.#known.set(offset, model);
     return model;
   }
 
-  /** Forgets the rows of an earlier generation: another log, or another run of it, has taken their place. */
+  /** Drops the rows of an earlier generation: another log, or another start of it, has replaced them. */
   begin(generation: number): void {
     if (generation !== this.#generation) this.#known.clear();
     this.#generation = generation;

@@ -1,4 +1,4 @@
-/** The files of the log on this node: sizes, the active one, where retention has come to, the disk. */
+/** The segment files of this node: sizes, the active one, the lowest offset, free disk space. */
 import { useEffect } from "preact/hooks";
 import { ago, grouped, size } from "../core/format.ts";
 import { cluster, goTo, second, tail } from "../state/app.ts";

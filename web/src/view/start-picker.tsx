@@ -1,4 +1,4 @@
-/** Where the tail starts: the end, the beginning, an offset, the last N, a time. */
+/** Selects where the tail starts: the end, the start, an offset, the last N, a time. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { defaultFrom, type From, parseFrom } from "../core/url-state.ts";

@@ -1,8 +1,4 @@
-/**
- * The connection in a few words, and its colour.
- *
- * Never: changes state.
- */
+/** The state of the connection as text, and its color. */
 import { grouped, span } from "../core/format.ts";
 import type { Tail } from "../state/tail.ts";
 

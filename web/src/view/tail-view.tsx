@@ -134,7 +134,7 @@ function EmptyLog() {
   );
 }
 
-/** The count of what is held, what has left, and where the log stands. */
+/** The number of records in the ring, of those that have left it, and the end of the log. */
 function Foot() {
   tail.version.value;
   const { ring, search } = tail;

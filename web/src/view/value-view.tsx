@@ -1,4 +1,4 @@
-/** A value in the chosen form, a page at a time: what is large is opened by the person, never by the record. */
+/** A value in the selected format, one page at a time. Large values are shown only on request. */
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { toBase64 } from "../core/base64.ts";

@@ -1,8 +1,4 @@
-/**
- * The RPCs of a node, by the generated Connect client, and the translation of its errors.
- *
- * Never: retries, keeps state.
- */
+/** The RPCs of a node, by the generated Connect client, and the translation of its errors. */
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
@@ -20,7 +16,7 @@ export const ownBase = (): string => location.origin;
 /** The base address of another node, reached the same way as this one. */
 export const baseOf = (rpcAddr: string): string => `${location.protocol}//${rpcAddr}`;
 
-/** A client certificate goes along to the other nodes of the cluster, too; they allow this origin by name. */
+/** A client certificate is sent to the other nodes of the cluster, too; they allow this origin by name. */
 export const credentialsFor = (base: string): RequestCredentials =>
   base === location.origin ? "same-origin" : "include";
 
@@ -40,7 +36,7 @@ export function callsTo(base: string): Calls {
   return calls;
 }
 
-/** What was thrown by a call, in plain words. A failed fetch has no code: nobody answered. */
+/** Converts what a call threw. A failed fetch has no code, because no server responded. */
 export function asCallError(reason: unknown): CallError {
   const error = ConnectError.from(reason);
   const unanswered = error.code === Code.Unknown && error.cause instanceof TypeError;

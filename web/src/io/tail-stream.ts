@@ -1,9 +1,7 @@
 /**
- * One ConsumeStream over fetch: sends the request, hands every chunk's messages on, and says in the end why it
- * ended. Envelopes are read by hand (core/wire) because a message object for each record would cost a busy tail
- * more than drawing it.
- *
- * Never: retries, keeps records.
+ * One ConsumeStream over fetch: sends the request, passes on the messages of every chunk, and returns why the stream
+ * ended. core/wire decodes the envelopes, because a message object for each record would cost a busy tail more than
+ * drawing it.
  */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -15,9 +13,9 @@ import { type Consumed, EnvelopeReader, readConsumed } from "../core/wire.ts";
 import { asCallError, credentialsFor } from "./calls.ts";
 import { after, breathe, monotonicMs } from "./timing.ts";
 
-/** A server heartbeats every 15 s; this long without a byte means that the connection is dead. */
+/** A server sends a heartbeat every 15 s. Without a byte for so long the connection is dead. */
 const silenceMsMax = 40_000;
-/** Work done at a stretch before the browser may draw. */
+/** Work without a break, before the browser may draw. */
 const stretchMs = 8;
 
 export interface TailStream {
@@ -25,11 +23,11 @@ export interface TailStream {
   readonly request: MessageInitShape<typeof ConsumeRequestSchema>;
   /** For the words of an error: the offset that was asked for. */
   readonly position: number | undefined;
-  /** Takes the messages of one chunk. A promise holds the stream back until it resolves. */
+  /** Receives the messages of one chunk. A promise pauses the stream until it resolves. */
   onMessages(messages: readonly Consumed[]): Promise<void> | undefined;
 }
 
-/** Reads until the stream ends; answers why, or undefined when `signal` ended it. */
+/** Reads until the stream ends. Returns the reason, or undefined if `signal` ended it. */
 export async function readTail(stream: TailStream, signal: AbortSignal): Promise<StreamFailure | undefined> {
   const own = new AbortController();
   const stop = (): void => own.abort();

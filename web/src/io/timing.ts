@@ -1,8 +1,4 @@
-/**
- * The clock, timers, chance and frames of the page, behind one door.
- *
- * Never: decides anything.
- */
+/** The clock, timers, random numbers and animation frames of the page. */
 
 /** Wall clock, for what is shown: it can be set at any time. */
 export const nowMs = (): number => Date.now();
@@ -11,13 +7,13 @@ export const monotonicMs = (): number => performance.now();
 export const chance = (): number => Math.random();
 export const zoneMinutesAt = (atMs: number): number => -new Date(atMs).getTimezoneOffset();
 
-/** Runs once after a delay; the answer cancels it. */
+/** Runs once after a delay. The returned function cancels it. */
 export function after(delayMs: number, run: () => void): () => void {
   const handle = setTimeout(run, delayMs);
   return () => clearTimeout(handle);
 }
 
-/** Runs again and again; the answer ends it. */
+/** Runs periodically. The returned function ends it. */
 export function every(periodMs: number, run: () => void): () => void {
   const handle = setInterval(run, periodMs);
   return () => clearInterval(handle);
@@ -40,7 +36,7 @@ interface Scheduler {
   yield?(): Promise<void>;
 }
 
-/** Lets the browser draw and hear the person before going on. */
+/** Lets the browser draw and handle input before work continues. */
 export function breathe(): Promise<void> {
   const scheduler = (globalThis as { scheduler?: Scheduler }).scheduler;
   return scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve, 0));

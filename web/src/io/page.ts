@@ -1,8 +1,4 @@
-/**
- * The rest of the browser: clipboard, address bar, stored choices, visibility.
- *
- * Never: decides anything.
- */
+/** The rest of the browser: clipboard, address bar, stored choices, visibility. */
 
 /** Copies text; false where the browser refuses. */
 export async function copyText(text: string): Promise<boolean> {

@@ -1,8 +1,4 @@
-/**
- * The worker that runs the filter. A batch comes in, its matches go out, one at a time.
- *
- * Never: keeps records.
- */
+/** The worker that runs the filter. A batch comes in, its matches go out, one at a time. */
 import { compileFilter, type Filter, type FilterSpec, type Marks } from "../core/filter.ts";
 
 export type ToWorker =
