@@ -5,12 +5,19 @@
  * requires it.
  */
 
+declare const unit: unique symbol;
+/**
+ * A number of one meaning. A plain number, such as the result of arithmetic, can become one. A number of another meaning
+ * cannot: an offset is not accepted as a Raft index.
+ */
+type Named<Name extends string> = number & { readonly [unit]?: Name };
+
 /** The position of a record in the log: 0, 1, 2, … without gaps. */
-export type Offset = number;
+export type Offset = Named<"Offset">;
 /** The position of a batch in the Raft log: 1, 2, 3, … Control batches count. */
-export type RaftIndex = number;
+export type RaftIndex = Named<"RaftIndex">;
 /** A Raft term. It is 0 in an empty log, and at least 1 after that. */
-export type Term = number;
+export type Term = Named<"Term">;
 /** The name of a node, unique in its cluster. */
 export type NodeId = string;
 
