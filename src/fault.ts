@@ -2,7 +2,7 @@
  * Fault: every failure that is expected, in one closed table. A fault says what was expected, what was found and
  * whether the write happened. A broken invariant is an assertion instead (lib/assert).
  *
- * A fault knows no protocol: api/calls/error-mapping.ts maps each kind to a code and a status.
+ * Faults are independent of protocols: api/calls/error-mapping.ts maps each kind to a code and a status.
  */
 import type { CommonFactName, FactName, FactsNamed } from "./fault-facts.ts";
 import type { Written } from "./types.ts";
@@ -73,7 +73,7 @@ const kinds = {
     sentence: "the producer is not known, or its state has expired",
     facts: ["sequence"],
   },
-  "too-many-producers": { retry: false, sentence: "no room for another producer", facts: ["limit"] },
+  "too-many-producers": { retry: false, sentence: "the limit of producers is reached", facts: ["limit"] },
   unauthenticated: { retry: false, sentence: "a client certificate is required", facts: [] },
   "permission-denied": { retry: false, sentence: "not allowed", facts: ["subject", "object", "action"] },
   "not-found": { retry: false, sentence: "not found", facts: ["service", "directory"] },

@@ -41,8 +41,8 @@ function consume(options: LogServiceOptions): LogHandlers["consume"] {
     const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
     const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
     const { exchange: sink, responseMemory } = requestContextOf(context);
-    const room = { sink, memory, clock, signal, share: responseMemory, waitMs: memoryWaitMs };
-    const { slice, offset } = await readOne(log, plan, room);
+    const admission = { sink, memory, clock, signal, share: responseMemory, waitMs: memoryWaitMs };
+    const { slice, offset } = await readOne(log, plan, admission);
     const cursor = new RecordCursor(slice.frames, offset);
     cursor.next();
     responseMemory.hold(Math.min(encodedCopies * (cursor.end - cursor.start), memory.limit / 2));

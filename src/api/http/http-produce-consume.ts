@@ -90,8 +90,8 @@ async function get(exchange: Exchange, call: Call, options: ProduceConsumeOption
   const plan = { start: { offset }, waitMs: 0, freshness: { deadlineMs: call.deadlineMs ?? 0 } };
   const { memory, clock } = options;
   using share = memory.share("out");
-  const room = { sink: exchange, memory, clock, signal: abort.signal, share, waitMs: memoryWaitMs };
-  const { slice } = await readOne(options.log, plan, room);
+  const admission = { sink: exchange, memory, clock, signal: abort.signal, share, waitMs: memoryWaitMs };
+  const { slice } = await readOne(options.log, plan, admission);
   const cursor = new RecordCursor(slice.frames, offset);
   cursor.next();
   const bytes = cursor.end - cursor.start;

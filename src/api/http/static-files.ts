@@ -164,7 +164,7 @@ function readWhole(disk: Disk, path: string): Uint8Array {
 function notBuilt(exchange: AssetExchange): void {
   const message = `the dashboard is not built on this node; run ${command} and reload`;
   if ((headerOf(exchange, "accept") ?? "").includes("text/html")) {
-    const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tailrace</title><h1>The dashboard is not built</h1><p>Run this in the directory of the package, then reload:</p><pre>${command}</pre><p>The log itself is served all the same.</p></html>\n`;
+    const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tailrace</title><h1>The dashboard is not built</h1><p>Run this in the directory of the package, then reload:</p><pre>${command}</pre><p>The log itself is served without it.</p></html>\n`;
     const headers = { ...plainHeaders, "content-type": "text/html; charset=utf-8", "retry-after": "5" };
     exchange.send(503, { ...headers, "content-security-policy": "default-src 'none'" }, page);
   } else {

@@ -79,8 +79,8 @@ export class MessageSplitter {
 
   /** Returns the incomplete message at the end of the body. */
   *end(): Generator<Piece> {
-    const isHeld = this.#taken !== undefined || this.#prefixed < envelopeBytes;
-    if (isHeld && !this.#passesAll) yield* passed(this.#prefix, 0, this.#prefixed);
+    const isBuffered = this.#taken !== undefined || this.#prefixed < envelopeBytes;
+    if (isBuffered && !this.#passesAll) yield* passed(this.#prefix, 0, this.#prefixed);
     if (this.#taken !== undefined && this.#taken.length > 0) {
       yield { kind: "bytes", bytes: this.#taken.take() };
     }

@@ -1,5 +1,5 @@
 /**
- * The whole body of a request, bounded.
+ * Reads the whole body of a request, up to a limit.
  */
 import { Fault } from "../../../fault.ts";
 import { type MemoryBudget, stalledFault } from "../../../memory/mod.ts";
@@ -7,9 +7,9 @@ import { GatheredBytes } from "../../request-limits/gathered-bytes.ts";
 import { type Exchange, headerOf } from "./exchange.ts";
 
 /**
- * Reads the body; while it arrives, `held` counts it.
- * @throws Fault "too-large" as soon as the limit is passed, or known to be; "overloaded" when other unfinished requests
- * leave no room; "canceled" when the client goes away
+ * Reads the body. `memory` counts it while it arrives.
+ * @throws Fault "too-large" as soon as the body, or its content-length, exceeds the limit; "overloaded" if the budget is
+ * full; "canceled" if the client disconnects
  */
 export async function readBody(exchange: Exchange, bytesMax: number, memory: MemoryBudget): Promise<Buffer> {
   const tooLarge = (): Fault =>
