@@ -56,7 +56,7 @@ export class NodeExchange implements Exchange {
   /** True if the connection ends with the response. */
   #closes = false;
   #waiters: ((open: boolean) => void)[] = [];
-  #onRoom: (() => void) | undefined;
+  #onWritable: (() => void) | undefined;
   /** The bytes of the response that the socket has not taken yet. */
   readonly #unsent: UnsentBytes;
   /** Counts the memory of the request's headers. */
@@ -88,7 +88,7 @@ export class NodeExchange implements Exchange {
     response.on("drain", () => {
       this.#unsent.update();
       this.#resolveWaiters(true);
-      this.#callOnRoom();
+      this.#callOnWritable();
     });
     response.on("finish", () => this.#unsent.update());
     response.on("close", () => this.#onClose());
@@ -133,7 +133,7 @@ export class NodeExchange implements Exchange {
   }
 
   whenWritable(callback: () => void): void {
-    this.#onRoom = callback;
+    this.#onWritable = callback;
   }
 
   failBody(reason: unknown): void {
@@ -156,9 +156,9 @@ export class NodeExchange implements Exchange {
   write(chunk: Uint8Array): boolean | Promise<boolean> {
     if (this.closed) return false;
     this.#written = true;
-    const room = this.#response.write(chunk);
+    const accepted = this.#response.write(chunk);
     this.#unsent.wrote([chunk]);
-    if (room) return true;
+    if (accepted) return true;
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
@@ -190,9 +190,9 @@ export class NodeExchange implements Exchange {
     this.#response.writeHead(status, isLast ? { ...merged, connection: "close" } : { ...merged });
   }
 
-  #callOnRoom(): void {
-    const callback = this.#onRoom;
-    this.#onRoom = undefined;
+  #callOnWritable(): void {
+    const callback = this.#onWritable;
+    this.#onWritable = undefined;
     callback?.();
   }
 
@@ -235,7 +235,7 @@ export class NodeExchange implements Exchange {
   #onClose(): void {
     this.#unsent.close();
     this.#head?.count(0);
-    this.#onRoom = undefined;
+    this.#onWritable = undefined;
     this.#resolveWaiters(false);
     if (this.#ended) return;
     const reason = clientDisconnected();
