@@ -1,5 +1,5 @@
 /**
- * The log module: batches as frames in segments on disk, below Raft. FORMAT.md describes the bytes.
+ * The log module: batches as frames, in segments on disk. It is the storage of a Raft node. FORMAT.md describes the bytes.
  */
 
 export {
@@ -18,23 +18,19 @@ export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";
 export * from "./frame/record-walk.ts";
+export type { SegmentedLogOptions } from "./log-options.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
 export { LogTail } from "./read/log-tail.ts";
 export { outOfRange } from "./read/reader.ts";
+export { compareLogs } from "./recovery/compare.ts";
 export { checkLogStart } from "./recovery/log-start.ts";
 export { repairLog } from "./recovery/repair.ts";
-export {
-  compareLogs,
-  type Finding,
-  type LogDirectory,
-  type VerifyReport,
-  verifyLog,
-} from "./recovery/verify.ts";
+export { type Finding, type LogDirectory, type VerifyReport, verifyLog } from "./recovery/verify.ts";
 export type { LogStart } from "./segment/catalog.ts";
 export { checkCatalogFile } from "./segment/catalog-file.ts";
 export { diskFault, isRefusal } from "./segment/disk-fault.ts";
 export { nextExpiryMs, retentionOffset } from "./segment/retention.ts";
-export { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.ts";
+export { SegmentedLog } from "./segmented-log.ts";
 export { emptyCheckpoint, LogState } from "./state/log-state.ts";
 export { type ProducedBatch, producerKey } from "./state/producer-table.ts";
 export { defaultReserveBytes, Reserve } from "./write/reserve.ts";

@@ -1,30 +1,29 @@
 /**
- * The state of a log as its segments tell it: from the newest checkpoint that is known to be committed, folding what
- * follows.
- *
- * Never: folds what the checkpoint holds already.
+ * Folds the state of a log from its sealed segments, starting at the newest checkpoint that is known to be committed.
  */
 import type { RaftIndex } from "../../types.ts";
 import { scanStore } from "../frame/chain.ts";
 import type { Catalog, LogStart } from "../segment/catalog.ts";
-import { refusal } from "../segment/damage.ts";
-import type { SealedSegment, Segment, SegmentMeta } from "../segment/segment.ts";
+import { damageRefusal } from "../segment/damage.ts";
+import type { SealedSegment } from "../segment/sealed-segment.ts";
+import type { SegmentMeta } from "../segment/segment.ts";
 import { LogState, type StateCheckpoint } from "../state/log-state.ts";
 
 /**
- * The state at the end of the sealed segments, or before `last` where that has a checkpoint. `known`: up to here the
- * log is committed. Throws Fault "corrupt".
+ * Returns the state at the end of the sealed segments, or before `last`, the active segment, if that has a checkpoint.
+ * The log is known to be committed up to `savedCommit`.
+ * @throws Fault "corrupt"
  */
 export function foldSealed(
   catalog: Catalog,
   start: LogStart,
-  known: RaftIndex,
+  savedCommit: RaftIndex,
   sealed: readonly SealedSegment[],
   last: SegmentMeta | undefined,
 ): LogState {
   const metas = sealed.map(({ meta }) => meta);
   if (last !== undefined) metas.push(last);
-  const committed = Math.max(known, start.end.index);
+  const committed = Math.max(savedCommit, start.end.index);
   let from = metas.length;
   let checkpoint: StateCheckpoint | undefined;
   while (checkpoint === undefined && from > 0) {
@@ -33,16 +32,16 @@ export function foldSealed(
     if (before.index <= committed) checkpoint = catalog.checkpoint(before.index + 1);
   }
   const state = LogState.from(checkpoint ?? start.checkpoint);
-  for (const segment of sealed.slice(from)) foldSegment(segment, segment.meta, state);
+  for (const segment of sealed.slice(from)) foldSegment(segment, state);
   return state;
 }
 
-/** Adds what a segment holds. Throws Fault "corrupt". */
-export function foldSegment(segment: Segment, { before }: SegmentMeta, state: LogState): void {
-  const scan = scanStore(segment, segment.bytes, before, (bytes, at) => {
+function foldSegment(segment: SealedSegment, state: LogState): void {
+  const scan = scanStore(segment, segment.bytes, segment.meta.before, (bytes, at) => {
     state.stage(bytes, at);
+    return undefined;
   });
   if (scan.flaw === undefined) return;
   segment.damaged(scan.position, scan.flaw);
-  throw refusal({ path: segment.path, position: scan.position, why: scan.flaw });
+  throw damageRefusal({ path: segment.path, position: scan.position, why: scan.flaw });
 }

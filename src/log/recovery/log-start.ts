@@ -1,7 +1,7 @@
 /**
- * Checks a value that claims to be the start of a log: what a leader's snapshot and a backup carry. Pure.
+ * Checks a value from outside that should be the start of a log: in a leader's snapshot or a backup. Pure.
  *
- * A start is taken in whole, without frames that could contradict it, so every number in it is checked here.
+ * A start comes without frames that could contradict it, so every number in it is checked here.
  */
 import { Fault } from "../../fault.ts";
 import type { ChainEnd } from "../frame/chain.ts";
@@ -11,7 +11,10 @@ import type { LogStart } from "../segment/catalog.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
 import { type ProducerRow, rememberedResults } from "../state/producer-table.ts";
 
-/** Returns the value as a LogStart. Throws Fault "corrupt", with the part that is wrong, when it is not one. */
+/**
+ * Returns the value as a LogStart.
+ * @throws Fault "corrupt" with the part that is wrong
+ */
 export function checkLogStart(value: unknown): LogStart {
   const start = fieldsOf<LogStart>(value, "start");
   const end = fieldsOf<ChainEnd>(start.end, "end");
@@ -41,7 +44,7 @@ function checkStoredSettings(value: unknown): void {
   }
 }
 
-/** Numbers that msgpack gives back as bigints are producers' ids alone. */
+/** msgpack returns large numbers as bigints. Only ids of producers can be that large. */
 function isProducerRow(value: unknown): value is ProducerRow {
   if (!Array.isArray(value)) return false;
   const [subject, id, epoch, batches] = value as unknown[];

@@ -1,11 +1,9 @@
 /**
- * The scrub: reads every sealed segment in the background, at a bounded rate, so that damage is found while there is
- * time to do something about it and not by the reader who needs the record. One pass begins a while after the start,
- * where the last one stopped; the next a day after its end.
+ * The scrub: reads every sealed segment in the background, at a bounded rate, so that damage is found before a reader
+ * needs the record. The first pass begins a second after the start, where the last pass stopped, and the next one a day
+ * after the end of a pass. A step reads at most 256 KiB, so it does not block the event loop for long.
  *
- * Damage is noted (see damage) and the pass goes on behind it, for the operator wants to know all of it.
- *
- * Never: holds the event loop for more than one small step, keeps the process alive, repairs a store.
+ * Damage is reported (see damage), and the pass continues after the damaged segment.
  */
 import { Fault } from "../../fault.ts";
 import { type DiskFile, errorCode } from "../../lib/disk/disk.ts";
@@ -13,7 +11,7 @@ import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { RaftIndex } from "../../types.ts";
 import { scanSteps } from "../frame/chain.ts";
-import type { SealedSegment } from "../segment/segment.ts";
+import type { SealedSegment } from "../segment/sealed-segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
 
 export interface ScrubOptions {
@@ -22,12 +20,12 @@ export interface ScrubOptions {
   readonly bytesPerSecond: number;
   readonly logger: Logger | undefined;
   readonly files: SegmentFiles;
-  /** The sealed segments as they are now. */
+  /** Returns the current sealed segments. */
   readonly sealed: () => readonly SealedSegment[];
-  /** The first index of the segment looked at last, as of the last time the log was open. */
+  /** The first index of the segment that was scrubbed last before the log was opened. */
   readonly since: RaftIndex;
-  /** Keeps it. */
-  readonly keep: (first: RaftIndex) => void;
+  /** Saves the first index of the segment that was scrubbed last. */
+  readonly save: (first: RaftIndex) => void;
 }
 
 const stepBytes = 256 * 1024;
@@ -43,7 +41,7 @@ export interface ScrubTotals {
 export class Scrub {
   readonly #options: ScrubOptions;
   #timer: Timer | undefined;
-  /** The segments of this pass that are still to be looked at. */
+  /** The remaining segments of this pass. */
   #queue: SealedSegment[] = [];
   #work: Generator<number, void> | undefined;
   #since: RaftIndex;
@@ -79,7 +77,7 @@ export class Scrub {
     const segment = this.#queue.shift();
     if (segment === undefined) {
       this.#passes++;
-      this.#options.logger?.debug({ ...this.totals }, "a scrub of the sealed segments is done");
+      this.#options.logger?.debug({ ...this.totals }, "a scrub of the sealed segments is complete");
       this.#later(nextPassMs, () => this.#begin());
       return;
     }
@@ -87,9 +85,9 @@ export class Scrub {
     this.#step(segment, 0);
   }
 
-  /** `position`: where in the segment's store this step begins. */
+  /** Runs one step, which begins at `position` of the segment's store. */
   #step(segment: SealedSegment, position: number): void {
-    // Cut off, un-sealed or removed since: then it is no business of the scrub.
+    // The segment may have been cut off, unsealed or removed since the last step.
     if (!this.#options.sealed().includes(segment)) {
       this.#work?.return();
       this.#next();
@@ -98,7 +96,7 @@ export class Scrub {
     const bytes = this.#read(segment, position);
     if (bytes === 0) {
       this.#since = segment.first;
-      this.#options.keep(segment.first);
+      this.#options.save(segment.first);
       this.#next();
       return;
     }
@@ -107,13 +105,13 @@ export class Scrub {
     this.#later(delayMs, () => this.#step(segment, position + bytes));
   }
 
-  /** One step; answers how many bytes it read, 0 at the segment's end. */
+  /** Returns how many bytes the step read; 0 at the end of the segment. */
   #read(segment: SealedSegment, position: number): number {
     try {
       const step = this.#work?.next();
       return step === undefined || step.done === true ? 0 : step.value;
     } catch (reason) {
-      if (reason instanceof Fault) return 0; // noted where it was found
+      if (reason instanceof Fault) return 0; // reported where it was found
       if (errorCode(reason) === "EIO") segment.damaged(position, "unreadable");
       else this.#options.logger?.warn({ err: reason, file: segment.path }, "a segment could not be scrubbed");
       return 0;
@@ -126,7 +124,7 @@ export class Scrub {
   }
 }
 
-/** Looks at all bytes of a segment, step by step; each answers how many. Damage is noted. */
+/** Checks all bytes of a segment, step by step. Yields how many bytes a step read. Damage is reported. */
 function* scrubSegment(segment: SealedSegment, files: SegmentFiles): Generator<number, void> {
   const { path, bytes, seal, meta } = segment;
   let store: DiskFile;
@@ -143,7 +141,7 @@ function* scrubSegment(segment: SealedSegment, files: SegmentFiles): Generator<n
       segment.damaged(Math.min(size, bytes), "length");
       return;
     }
-    const scan = yield* scanSteps(store, bytes, meta.before, () => {}, stepBytes);
+    const scan = yield* scanSteps(store, bytes, meta.before, () => undefined, stepBytes);
     const whole = scan.position === bytes && scan.end.crc === seal.lastCrc;
     if (scan.flaw !== undefined || !whole) {
       segment.damaged(scan.position, scan.flaw ?? "length");

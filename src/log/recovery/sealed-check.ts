@@ -1,37 +1,37 @@
 /**
- * What opening looks at of the sealed segments, for a price that does not grow with the log:
+ * What opening checks of the sealed segments, at a cost that does not grow with the log:
  *
- *   every one               as the catalog lists it, its end joins the next one's beginning     (recovery)
- *   the newest 64           the store's length, and that its first frame joins the chain
+ *   every segment           its end in the catalog is where the next segment begins            (recover)
+ *   the newest 64           the length of the store, and that its first frame follows the chain
  *   from the newest back    every byte of store and index, until a budget of bytes is used up
- *   what was noted          every byte of each segment in which damage was found while the log ran
+ *   saved damage            every byte of each segment in which damage was found while the log ran
  *
- * The rest is the scrub's. So a damage that was found once, or lies in what is checked here, refuses to start.
- *
- * Never: changes a store; an index that is damaged is built anew from its store, as always.
+ * The scrub checks the rest. So damage that was found once, or is in what is checked here, refuses the start. A damaged
+ * index is rebuilt from its store.
  */
 import { errorCode } from "../../lib/disk/disk.ts";
 import { scanStore } from "../frame/chain.ts";
 import { frameBaseOffset, frameIndex, framePreviousCrc, headerBytes } from "../frame/frame.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
-import { refusal } from "../segment/damage.ts";
+import { damageRefusal } from "../segment/damage.ts";
 import { entryBytes } from "../segment/offset-index.ts";
-import type { SealedSegment } from "../segment/segment.ts";
+import type { SealedSegment } from "../segment/sealed-segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
 
-/** Default of the budget: as much as one segment, which is scanned anyhow. */
+/** The default budget: the size of one segment, as the last segment is always scanned. */
 export const checkBytesDefault = 64 * 1024 * 1024;
+/** How many of the newest segments are checked for their length and first frame. */
 const joinsMax = 64;
 
-/** What was looked at. */
+/** What was checked. */
 export interface SealedCheck {
-  /** Sealed segments whose length and beginning were looked at. */
+  /** Sealed segments whose length and first frame were checked. */
   readonly joinedSegments: number;
-  /** Bytes of sealed stores and their indexes that were read and checked. */
+  /** Bytes of sealed stores and their indexes that were checked. */
   readonly checkedBytes: number;
 }
 
-/** Throws Fault "corrupt" with file, position, why and the repair command. */
+/** @throws Fault "corrupt" with file, position, why and the repair command */
 export function checkSealed(
   sealed: readonly SealedSegment[],
   files: SegmentFiles,
@@ -50,22 +50,22 @@ export function checkSealed(
     checkWhole(segment, files);
     checked.add(segment);
   }
-  let noted = 0;
+  let recheckedBytes = 0;
   for (const first of catalog.damaged()) {
     const segment = sealed.find((one) => one.first === first);
     if (segment !== undefined && !checked.has(segment)) {
       checkWhole(segment, files);
-      noted += sizeOf(segment);
+      recheckedBytes += sizeOf(segment);
     }
-    // Whatever it was, it is not there any more: somebody put the right bytes back.
+    // The damage is gone: the right bytes were restored.
     catalog.write(catalogChange.damage(first, undefined));
   }
-  return { joinedSegments: joined.length, checkedBytes: bytesMax - left + noted };
+  return { joinedSegments: joined.length, checkedBytes: bytesMax - left + recheckedBytes };
 }
 
 const sizeOf = ({ bytes, seal }: SealedSegment): number => bytes + entryBytes * seal.entries;
 
-/** Is the store there, as long as it was sealed, and does it begin where the segment before ended? */
+/** Checks that the store exists, has the length at which it was sealed, and begins where the segment before ended. */
 function checkJoin({ path, bytes, meta: { before } }: SealedSegment, { disk }: SegmentFiles): void {
   const head = new Uint8Array(headerBytes);
   let size: number;
@@ -76,24 +76,24 @@ function checkJoin({ path, bytes, meta: { before } }: SealedSegment, { disk }: S
     store.close();
   } catch (reason) {
     if (errorCode(reason) !== "ENOENT") throw reason;
-    throw refusal({ path, position: 0, why: "missing" });
+    throw damageRefusal({ path, position: 0, why: "missing" });
   }
-  if (size !== bytes) throw refusal({ path, position: Math.min(size, bytes), why: "length" });
+  if (size !== bytes) throw damageRefusal({ path, position: Math.min(size, bytes), why: "length" });
   const joins =
     framePreviousCrc(head, 0) === before.crc &&
     frameIndex(head, 0) === before.index + 1 &&
     (frameBaseOffset(head, 0) === before.nextOffset || before.index === 0);
-  if (!joins) throw refusal({ path, position: 0, why: "chain" });
+  if (!joins) throw damageRefusal({ path, position: 0, why: "chain" });
 }
 
 function checkWhole(segment: SealedSegment, files: SegmentFiles): void {
   const { path, bytes, seal, meta } = segment;
   const store = files.disk.open(path, "read");
   try {
-    const scan = scanStore(store, bytes, meta.before, () => {});
+    const scan = scanStore(store, bytes, meta.before, () => undefined);
     const why =
       scan.flaw ?? (scan.end.crc === seal.lastCrc && scan.position === bytes ? undefined : "length");
-    if (why !== undefined) throw refusal({ path, position: scan.position, why });
+    if (why !== undefined) throw damageRefusal({ path, position: scan.position, why });
   } finally {
     store.close();
   }

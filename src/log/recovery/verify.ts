@@ -1,28 +1,24 @@
 /**
- * Looks through a whole data directory offline: every checksum, every link of the chain, every index entry, and
- * whether catalog and files agree. Reads only.
- *
- * Never: changes a byte, stops at the first finding.
+ * Verifies a whole data directory offline: every checksum, every link of the chain, every index entry, and whether catalog
+ * and files agree. It changes nothing, and continues after a finding.
  */
-import { createHash } from "node:crypto";
 import { Fault } from "../../fault.ts";
 import { toHex } from "../../lib/bytes.ts";
 import { type Disk, errorCode } from "../../lib/disk/disk.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { StableStore } from "../../store/mod.ts";
-import type { Bounds, Offset, RaftIndex } from "../../types.ts";
+import type { Bounds, RaftIndex } from "../../types.ts";
 import { type ChainEnd, isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
-import { batchKind, frameBytes, frameKind, frameRecordCount } from "../frame/frame.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
-import { RecordCursor } from "../frame/record.ts";
 import { Catalog } from "../segment/catalog.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../segment/index-file.ts";
 import { ActiveIndex, entryBytes } from "../segment/offset-index.ts";
-import { baseOf, firstOf, indexer, type SegmentMeta } from "../segment/segment.ts";
+import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, storeName } from "../segment/segment-files.ts";
+import { enterFrame } from "../segment/segment-index.ts";
 import { LogState } from "../state/log-state.ts";
 
-/** Something that is not as it was written. */
+/** A part of the directory that is not as it was written. */
 export interface Finding {
   readonly file: string;
   /** In the file, bytes. */
@@ -30,7 +26,7 @@ export interface Finding {
   readonly kind: string;
 }
 
-/** A segment as it was found. */
+/** A segment as it was found. `index` is built from its store. */
 export interface ScannedSegment {
   readonly meta: SegmentMeta;
   readonly index: ActiveIndex;
@@ -40,22 +36,25 @@ export interface ScannedSegment {
 
 export interface VerifyReport extends Bounds {
   readonly records: number;
-  /** Of sound frames. */
+  /** Bytes of sound frames. */
   readonly bytes: number;
   readonly findings: readonly Finding[];
-  /** Behind the last receipt, as a crash leaves it: what opening will cut. */
+  /** A write group that a crash tore. It has no receipt, and opening cuts it. */
   readonly torn: Finding | undefined;
   readonly segments: readonly ScannedSegment[];
 }
 
-/** Where a log lies. */
+/** A data directory that holds a log. */
 export interface LogDirectory {
   readonly directory: string;
   readonly disk: Disk;
   readonly store: StableStore;
 }
 
-/** Throws Fault "not-found" where there is no log, and "unsupported-version". */
+/**
+ * Verifies a log. `see` gets each sound frame.
+ * @throws Fault "not-found" if there is no log, Fault "unsupported-version"
+ */
 export function verifyLog(place: LogDirectory, see?: (bytes: Uint8Array, at: number) => void): VerifyReport {
   return new Verification(place, see).run();
 }
@@ -67,7 +66,6 @@ class Verification {
   readonly #findings: Finding[] = [];
   readonly #segments: ScannedSegment[] = [];
   #torn: Finding | undefined;
-  #records = 0;
   #bytes = 0;
 
   constructor(place: LogDirectory, see: ((bytes: Uint8Array, at: number) => void) | undefined) {
@@ -82,42 +80,21 @@ class Verification {
       throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
     }
     const catalog = new Catalog(store);
-    const metas = this.#guard("meta", "catalog", () => catalog.segments()) ?? [];
-    const id = this.#guard("meta", "catalog", () => catalog.directoryId());
-    const start = this.#guard("meta", "catalog", () => catalog.start());
-    const commit = this.#guard("meta", "catalog", () => catalog.commit()) ?? 0;
-    if (id === undefined && metas.length > 0) this.#findOnce("meta", 0, "catalog");
-    if (!store.whole) this.#find("meta", 0, "keys");
-    for (const key of this.#guard("meta", "catalog", () => unreadableKeys(store)) ?? []) {
-      if (!key.startsWith("log/")) this.#find("meta", 0, key);
-    }
-    for (const meta of metas) {
-      const found = this.#guard("meta", "checkpoint", () => catalog.checkpoint(firstOf(meta)) ?? "none");
-      if (found === "none") this.#find("meta", 0, "checkpoint");
-    }
-    this.#strays(metas, this.#guard("meta", "catalog", () => catalog.doomed()) ?? [], id);
+    const metas = this.#guard("catalog", () => catalog.segments()) ?? [];
+    const id = this.#guard("catalog", () => catalog.directoryId());
+    const start = this.#guard("catalog", () => catalog.start());
+    const commit = this.#guard("catalog", () => catalog.commit()) ?? 0;
+    this.#checkStore(metas, id, catalog);
+    this.#checkUnlisted(metas, this.#guard("catalog", () => catalog.pendingRemovals()) ?? [], id);
     const first = metas[0];
     const checkpoint =
       first === undefined
         ? start?.checkpoint
-        : this.#guard("meta", "checkpoint", () => catalog.checkpoint(firstOf(first)));
+        : this.#guard("checkpoint", () => catalog.checkpoint(firstOf(first)));
     const state = LogState.from(
       checkpoint ?? LogState.blank(first?.before.index ?? 0, first?.before.nextOffset ?? 0),
     );
-    let end: ChainEnd | undefined = first?.before ?? start?.end;
-    /** What the next segment must follow; not known behind damage. */
-    let join = end;
-    for (const [ordinal, meta] of metas.entries()) {
-      const last = ordinal === metas.length - 1;
-      if (join !== undefined && (meta.before.crc !== join.crc || meta.before.index !== join.index)) {
-        this.#find(storeName(firstOf(meta)), 0, "chain");
-      }
-      const findings = this.#findings.length;
-      const found = this.#segment(meta, last, id, state, catalog);
-      const damaged = this.#findings.slice(findings).some(({ file }) => file === storeName(firstOf(meta)));
-      join = damaged ? undefined : found;
-      end = found ?? end;
-    }
+    const end = this.#checkSegments(metas, id, state, catalog) ?? first?.before ?? start?.end;
     if (end !== undefined && end.index < commit) this.#find("meta", 0, "committed-index-is-missing");
     state.commitTo(end?.index ?? 0);
     const next = end?.nextOffset ?? 0;
@@ -133,7 +110,49 @@ class Verification {
     };
   }
 
-  #segment(
+  /** Checks that the stable store holds what the log needs, and that it is whole. */
+  #checkStore(metas: readonly SegmentMeta[], id: Uint8Array | undefined, catalog: Catalog): void {
+    const { store } = this.#place;
+    if (id === undefined && metas.length > 0) this.#findOnce("meta", 0, "catalog");
+    if (!store.whole) this.#find("meta", 0, "keys");
+    for (const key of this.#guard("catalog", () => unreadableKeys(store)) ?? []) {
+      if (!key.startsWith("log/")) this.#find("meta", 0, key);
+    }
+    for (const meta of metas) {
+      const found = this.#guard("checkpoint", () => catalog.checkpoint(firstOf(meta)) ?? "none");
+      if (found === "none") this.#find("meta", 0, "checkpoint");
+    }
+  }
+
+  /** Checks all segments and their order. Returns the end of the last one that could be scanned. */
+  #checkSegments(
+    metas: readonly SegmentMeta[],
+    id: Uint8Array | undefined,
+    state: LogState,
+    catalog: Catalog,
+  ): ChainEnd | undefined {
+    let end: ChainEnd | undefined;
+    /** What the next segment must follow. Unknown after damage. */
+    let expected = metas[0]?.before;
+    for (const [ordinal, meta] of metas.entries()) {
+      const last = ordinal === metas.length - 1;
+      if (
+        expected !== undefined &&
+        (meta.before.crc !== expected.crc || meta.before.index !== expected.index)
+      ) {
+        this.#find(storeName(firstOf(meta)), 0, "chain");
+      }
+      const findings = this.#findings.length;
+      const found = this.#checkSegment(meta, last, id, state, catalog);
+      const damaged = this.#findings.slice(findings).some(({ file }) => file === storeName(firstOf(meta)));
+      expected = damaged ? undefined : found;
+      end = found ?? end;
+    }
+    return end;
+  }
+
+  /** Returns the end of the segment; undefined if it cannot be read. */
+  #checkSegment(
     meta: SegmentMeta,
     last: boolean,
     id: Uint8Array | undefined,
@@ -149,21 +168,19 @@ class Verification {
     }
     const file = disk.open(path, "read");
     const index = new ActiveIndex(baseOf(meta));
-    const enter = indexer(index);
     try {
       const storeBytes = file.size();
       const scan = scanStore(file, storeBytes, meta.before, (bytes, at, position) => {
-        const flaw = enter(bytes, at, position);
+        const flaw = enterFrame(index, bytes, at, position);
         if (flaw !== undefined) return flaw;
         state.stage(bytes, at);
-        if (frameKind(bytes, at) === batchKind.data) this.#records += frameRecordCount(bytes, at);
         this.#see?.(bytes, at);
         return undefined;
       });
       this.#bytes += scan.position;
       this.#segments.push({ meta, index, scan, storeBytes });
-      const receipts = this.#index(meta, index, id, scan, last);
-      this.#judge(name, meta, index, scan, storeBytes, last ? receipts : undefined, catalog);
+      const receipts = this.#checkIndex(meta, index, id, scan, last);
+      this.#report(name, meta, index, scan, storeBytes, last ? receipts : undefined, catalog);
       return scan.end;
     } catch (reason) {
       if (reason instanceof Fault) throw reason;
@@ -174,8 +191,8 @@ class Verification {
     }
   }
 
-  /** `receipts` for the last segment, which may be torn behind them. */
-  #judge(
+  /** Reports what the scan found. `receipts` is given for the last segment, which may be torn behind them. */
+  #report(
     name: string,
     { seal }: SegmentMeta,
     index: ActiveIndex,
@@ -198,8 +215,8 @@ class Verification {
     }
   }
 
-  /** Compares an index file with what the store says. Answers its number of receipts. */
-  #index(
+  /** Compares an index file with the index built from the store. Returns its number of receipts. */
+  #checkIndex(
     meta: SegmentMeta,
     index: ActiveIndex,
     id: Uint8Array | undefined,
@@ -230,7 +247,7 @@ class Verification {
       break;
     }
     if (!last && footer === undefined) this.#find(name, file.bytes, "footer");
-    // Behind damage in the store nothing is known that a footer could be held against.
+    // After damage in the store the footer cannot be checked: the entries are unknown.
     const ends = footer === undefined || (footer.lastCrc === scan.end.crc && footer.entries === index.length);
     if (footer !== undefined && !ends && scan.flaw === undefined) {
       this.#find(name, indexHeaderBytes + entryBytes * footer.entries, "footer");
@@ -241,9 +258,14 @@ class Verification {
     return receipts;
   }
 
-  #strays(metas: readonly SegmentMeta[], doomed: readonly RaftIndex[], id: Uint8Array | undefined): void {
+  /** Finds stores that are not in the catalog. An empty one is what an interrupted roll leaves. */
+  #checkUnlisted(
+    metas: readonly SegmentMeta[],
+    pending: readonly RaftIndex[],
+    id: Uint8Array | undefined,
+  ): void {
     const { disk } = this.#place;
-    const known = new Set([...metas.map(firstOf), ...doomed]);
+    const known = new Set([...metas.map(firstOf), ...pending]);
     for (const name of disk.list(this.#logDirectory)) {
       const first = firstIndexOf(name, "store");
       if (first === undefined || known.has(first)) continue;
@@ -262,13 +284,13 @@ class Verification {
     if (!known) this.#find(file, position, kind);
   }
 
-  /** What the stable store cannot give is a finding, too. */
-  #guard<T>(file: string, kind: string, work: () => T): T | undefined {
+  /** Reads from the stable store. What it cannot read is a finding of this kind. */
+  #guard<T>(kind: string, work: () => T): T | undefined {
     try {
       return work();
     } catch (reason) {
       if (reason instanceof Fault && reason.kind === "unsupported-version") throw reason;
-      this.#find(file, 0, kind);
+      this.#find("meta", 0, kind);
       return undefined;
     }
   }
@@ -284,7 +306,7 @@ function isDirectory(disk: Disk, path: string): boolean {
   }
 }
 
-/** The keys, of whatever room, whose values the stable store finds damaged. */
+/** The keys of the stable store, also those of other modules, whose values are damaged. */
 export function unreadableKeys(store: StableStore): string[] {
   return store.keys("").filter((key) => {
     try {
@@ -296,55 +318,3 @@ export function unreadableKeys(store: StableStore): string[] {
     }
   });
 }
-
-/**
- * The SHA-256 of the records `from … to−1` with their offsets, terms and times: equal on nodes that hold the same
- * log, wherever their files begin. The directory must have been verified.
- */
-function hashRecords(place: LogDirectory, from: Offset, to: Offset): string {
-  const hash = createHash("sha256");
-  verifyLog(place, (bytes, at) => {
-    if (frameKind(bytes, at) !== batchKind.data) return;
-    const cursor = new RecordCursor(bytes.subarray(at, at + frameBytes(bytes, at)), from);
-    while (cursor.next() && cursor.offset < to) {
-      hash.update(`${cursor.offset} ${cursor.term} ${cursor.timestampMs} ${cursor.end - cursor.start} `);
-      hash.update(cursor.frames.subarray(cursor.start, cursor.end));
-    }
-  });
-  return hash.digest("hex");
-}
-
-export interface Comparison {
-  /** The records that all of them hold: from … to−1. */
-  readonly from: Offset;
-  readonly to: Offset;
-  /** One a place. */
-  readonly hashes: readonly string[];
-  readonly findings: readonly (Finding & { readonly directory: string })[];
-}
-
-/**
- * Holds logs against each other over the records that all of them have. Throws Fault "failed-precondition" where sound
- * logs have no record in common: nothing was compared, so nothing can be said. (Logs that are all empty, and go on at
- * the same offset, are alike.)
- */
-export function compareLogs(places: readonly LogDirectory[]): Comparison {
-  const reports = places.map((place) => ({ place, report: verifyLog(place) }));
-  const findings = reports.flatMap(({ place, report }) =>
-    report.findings.map((finding) => ({ ...finding, directory: place.directory })),
-  );
-  const from = Math.max(...reports.map(({ report }) => report.lowest));
-  const to = Math.max(from, Math.min(...reports.map(({ report }) => report.next)));
-  const alike = reports.every(({ report }) => report.lowest === from && report.next === to);
-  if (from === to && !alike && findings.length === 0) {
-    const extents = reports.map(({ place, report }) => `${place.directory} ${extentOf(report)}`);
-    throw new Fault("failed-precondition", {
-      message: `nothing was compared, the logs have no record in common: ${extents.join(", ")}`,
-    });
-  }
-  const hashes = findings.length > 0 ? [] : places.map((place) => hashRecords(place, from, to));
-  return { from, to, hashes, findings };
-}
-
-const extentOf = ({ lowest, next }: Bounds): string =>
-  lowest === next ? `is empty and goes on at ${next}` : `holds ${lowest} to ${next - 1}`;

@@ -7,9 +7,9 @@
  *   log/segment/<first>      SegmentMeta             <first>: 20 digits
  *   log/checkpoint/<first>   StateCheckpoint         the state before the segment's first batch
  *   log/commit               the highest index known to be committed at some time
- *   log/damage/<first>       NotedDamage             found while the log ran; refuses to start while it is there
+ *   log/damage/<first>       SavedDamage             found while the log ran; refuses to start while it is there
  *   log/scrubbed             first index of the segment that the scrub looked at last
- *   log/doomed               first indexes of segments whose files are to be removed
+ *   log/doomed                        first indexes of segments whose files are to be removed
  *   log/unsynced             true while a node runs that does not sync every group
  *
  * Never: touches the segment files.
@@ -19,7 +19,7 @@ import type { StableStore } from "../../store/mod.ts";
 import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart } from "../frame/chain.ts";
 import { emptyCheckpoint, type StateCheckpoint } from "../state/log-state.ts";
-import type { NotedDamage } from "./damage.ts";
+import type { SavedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
 
 const directoryFormat = 1;
@@ -100,7 +100,7 @@ export class Catalog {
     return (this.#store.get("log/scrubbed") as RaftIndex | undefined) ?? 0;
   }
 
-  doomed(): RaftIndex[] {
+  pendingRemovals(): RaftIndex[] {
     return (this.#store.get("log/doomed") as RaftIndex[] | undefined) ?? [];
   }
 
@@ -121,12 +121,12 @@ export const catalogChange = {
     [`log/checkpoint/${pad(first)}`]: undefined,
     [damagePrefix + pad(first)]: undefined,
   }),
-  damage: (first: RaftIndex, damage: NotedDamage | undefined): CatalogChanges => ({
+  damage: (first: RaftIndex, damage: SavedDamage | undefined): CatalogChanges => ({
     [damagePrefix + pad(first)]: damage,
   }),
   scrubbed: (first: RaftIndex): CatalogChanges => ({ "log/scrubbed": first }),
   commit: (index: RaftIndex): CatalogChanges => ({ "log/commit": index }),
-  doomed: (firsts: readonly RaftIndex[]): CatalogChanges => ({
+  pendingRemovals: (firsts: readonly RaftIndex[]): CatalogChanges => ({
     "log/doomed": firsts.length === 0 ? undefined : firsts,
   }),
   unsynced: (unsynced: boolean): CatalogChanges => ({ "log/unsynced": unsynced ? true : undefined }),

@@ -1,30 +1,28 @@
 /**
- * Damage: stored bytes that are not what was written. One place that says what is damaged and what can be done about
- * it, and the book of what was found in a running log.
+ * Damage: stored bytes that are not what was written. Makes the faults that report it, and keeps the damage that was
+ * found in a running log.
  *
- * What was found is noted in the catalog, so that the next start refuses until it is repaired; a damaged segment is
- * noted once, at its first damage.
- *
- * Never: repairs, looks for damage.
+ * Damage is saved in the catalog, so that the next start is refused until it is repaired. Only the first damage of a
+ * segment is saved.
  */
 import { basename, dirname } from "node:path";
 import { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import type { RaftIndex } from "../../types.ts";
 
-/** What is damaged, from where on, and how that shows. */
+/** What is damaged, from where on, and what is wrong. */
 export interface Damage {
-  /** The path of a segment's file. */
+  /** Of a segment's file. */
   readonly path: string;
   /** In the file, bytes. */
   readonly position: number;
   readonly why: string;
 }
 
-/** The command that says what a repair would cut. A segment's file lies in `<data>/log`. */
+/** The command that shows what a repair would cut. A segment's file is in `<data>/log`. */
 const repairOf = (path: string): string => `tailrace repair ${dirname(dirname(path))}`;
 
-/** For whoever wanted to read there. The sentence has no path: it travels to clients. */
+/** The fault for a reader. Its message has no path, because it is sent to clients. */
 function damageFault({ path, position, why }: Damage): Fault {
   const file = basename(path);
   return new Fault("corrupt", {
@@ -33,8 +31,8 @@ function damageFault({ path, position, why }: Damage): Fault {
   });
 }
 
-/** For whoever wanted to start: full path, position, and the repair command, in the sentence and as facts. */
-export function refusal({ path, position, why }: Damage): Fault {
+/** The fault for a start that is refused: full path, position and repair command, in the message and as facts. */
+export function damageRefusal({ path, position, why }: Damage): Fault {
   const repair = repairOf(path);
   return new Fault("corrupt", {
     message: `${path} is damaged at byte ${position} (${why}); nothing was changed. See what a repair would cut: ${repair}`,
@@ -42,58 +40,59 @@ export function refusal({ path, position, why }: Damage): Fault {
   });
 }
 
-/** How the catalog keeps it. */
-export interface NotedDamage {
+/** Damage of a segment as the catalog holds it. */
+export interface SavedDamage {
   readonly position: number;
   readonly why: string;
 }
 
 export class DamageRegistry {
-  readonly #noted = new Map<RaftIndex, Damage>();
-  readonly #keep: (first: RaftIndex, damage: NotedDamage) => void;
+  /** By the first index of the segment. */
+  readonly #found = new Map<RaftIndex, Damage>();
+  readonly #save: (first: RaftIndex, damage: SavedDamage) => void;
   readonly #logger: Logger | undefined;
 
-  /** `keep` makes a note durable; it may fail without harm, for damage is found again. */
-  constructor(keep: (first: RaftIndex, damage: NotedDamage) => void, logger: Logger | undefined) {
-    this.#keep = keep;
+  /** `save` makes the damage durable. It may fail: the damage is found again after the next start. */
+  constructor(save: (first: RaftIndex, damage: SavedDamage) => void, logger: Logger | undefined) {
+    this.#save = save;
     this.#logger = logger;
   }
 
-  /** Takes note, and answers the fault to throw. */
-  note(first: RaftIndex, damage: Damage): Fault {
+  /** Registers damage of the segment that begins at `first`. Returns the fault to throw. */
+  report(first: RaftIndex, damage: Damage): Fault {
     const fault = damageFault(damage);
-    if (this.#noted.has(first)) return fault;
-    this.#noted.set(first, damage);
+    if (this.#found.has(first)) return fault;
+    this.#found.set(first, damage);
     this.#logger?.error(
       { ...fault.facts, file: damage.path },
       "stored bytes are damaged: they are not served, and the next start is refused until they are repaired",
     );
     try {
-      this.#keep(first, { position: damage.position, why: damage.why });
+      this.#save(first, { position: damage.position, why: damage.why });
     } catch (err) {
-      this.#logger?.warn({ err }, "the damage could not be noted in the catalog");
+      this.#logger?.warn({ err }, "the damage could not be saved in the catalog");
     }
     return fault;
   }
 
-  /** An index that had to be built anew from its store. */
+  /** Logs that an index was rebuilt from its store. */
   rebuilt(path: string): void {
-    this.#logger?.warn({ file: path }, "a damaged or missing index was built anew from its store");
+    this.#logger?.warn({ file: path }, "a damaged or missing index was rebuilt from its store");
   }
 
-  /** These segments are gone, and their damage with them. */
+  /** These segments were removed. */
   forget(firsts: readonly RaftIndex[]): void {
-    for (const first of firsts) this.#noted.delete(first);
+    for (const first of firsts) this.#found.delete(first);
   }
 
   /** How many segments are known to be damaged. */
   get count(): number {
-    return this.#noted.size;
+    return this.#found.size;
   }
 
-  /** The first that was found. */
+  /** The fault of the damage that was found first. */
   get first(): Fault | undefined {
-    const [damage] = this.#noted.values();
+    const [damage] = this.#found.values();
     return damage === undefined ? undefined : damageFault(damage);
   }
 }

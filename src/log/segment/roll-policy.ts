@@ -1,6 +1,6 @@
 /**
- * When a segment is full: a pure function of its content, of the batch that would come next, and of settings that
- * are themselves in the log. Never the local clock, so nodes with one history may only differ in when they began.
+ * Decides when a segment is full: a pure function of its content, of the next batch, and of settings that are in the log.
+ * It does not use the local clock, so nodes with the same log differ only in where their first segment begins.
  */
 import { decodeTrim, type LogSettings } from "../frame/command.ts";
 import {
@@ -13,33 +13,33 @@ import {
 } from "../frame/frame.ts";
 import { entryBytes, fitsEntry, type IndexBase } from "./offset-index.ts";
 
-/** What counts of a segment. */
-export interface Fill {
+/** How full a segment is. */
+export interface SegmentFill {
   readonly base: IndexBase;
   readonly bytes: number;
   readonly entries: number;
 }
 
-/** Must the frame at `at` begin a new segment? An empty segment takes any frame that its entries can describe. */
-export function mustRoll(fill: Fill, bytes: Uint8Array, at: number, settings: LogSettings): boolean {
+/** Returns true if the frame at `at` must begin a new segment. An empty segment takes any frame that an entry can describe. */
+export function mustRoll(fill: SegmentFill, bytes: Uint8Array, at: number, settings: LogSettings): boolean {
   const timestampMs = frameTimestampMs(bytes, at);
-  if (timestampMs < fill.base.timestampMs) return true; // only an empty segment whose first batch was lost
+  if (timestampMs < fill.base.timestampMs) return true; // only in an empty segment whose first batch was lost
   if (!fitsEntry(fill.base, frameBaseOffset(bytes, at), fill.bytes, timestampMs)) return true;
   if (fill.entries === 0) return false;
   return (
     fill.bytes + frameBytes(bytes, at) > settings.segmentStoreBytesMax ||
     (fill.entries + 1) * entryBytes > settings.segmentIndexBytesMax ||
     timestampMs - fill.base.timestampMs > ageMaxMs(settings) ||
-    takesAll(fill, bytes, at)
+    trimsAll(fill, bytes, at)
   );
 }
 
 /**
- * Could one of so many batches, of so many bytes together, that come now begin a new segment? A trim of everything could
- * too; it is not asked about here.
+ * Returns true if one of `batches` batches of `bytes` bytes, written now, could begin a new segment. A trim of everything
+ * is not considered.
  */
 export function couldRoll(
-  fill: Fill,
+  fill: SegmentFill,
   bytes: number,
   batches: number,
   timestampMs: number,
@@ -54,17 +54,20 @@ export function couldRoll(
   );
 }
 
-const ageLeastMs = 1000;
+const ageMinMs = 1000;
 
-/** Records go by whole segments: one that spans more than the age they are kept for would keep some twice as long. */
+/**
+ * Retention removes whole segments. A segment that spans more time than the retention age would keep some records twice
+ * as long.
+ */
 function ageMaxMs({ segmentAgeMaxMs, retentionAgeMs }: LogSettings): number {
   return retentionAgeMs === 0
     ? segmentAgeMaxMs
-    : Math.min(segmentAgeMaxMs, Math.max(ageLeastMs, retentionAgeMs));
+    : Math.min(segmentAgeMaxMs, Math.max(ageMinMs, retentionAgeMs));
 }
 
-/** A trim of everything before it: in a new segment, so that the one with the records can be removed. */
-function takesAll({ base }: Fill, bytes: Uint8Array, at: number): boolean {
+/** A trim of everything before it begins a new segment, so that the segment with the records can be removed. */
+function trimsAll({ base }: SegmentFill, bytes: Uint8Array, at: number): boolean {
   if (frameKind(bytes, at) !== batchKind.trim) return false;
   const next = frameBaseOffset(bytes, at);
   return next > base.offset && decodeTrim(frameCommand(bytes, at)) >= next;

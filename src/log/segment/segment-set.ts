@@ -1,33 +1,27 @@
 /**
- * The segments of a log on disk, in order: those that are sealed, then the one that is written. It rolls, cuts off and
- * removes, and brings catalog and files from one state to the next in an order that recovery can finish or undo.
+ * The segments of a log on disk, in order: the sealed ones, then the active one. Rolls, cuts off and removes segments.
+ * Each of these prepares everything that the disk can refuse, commits with one write of the catalog, and cleans up, so
+ * that a refusal changes nothing and recovery can finish or undo what a crash interrupts.
  *
- * Invariant: each segment's first frame follows the last one of the segment before; `start` is where the first begins
- * when there is none.
- *
- * Never: syncs what was written to the active segment, decides when to roll or how far to cut.
+ * Invariant: each segment's first frame follows the last one of the segment before. `start` is where the first segment
+ * begins if there is none.
  */
 import { assert } from "../../lib/assert.ts";
 import { certain, syncNames, troubleOf } from "../../lib/disk/disk.ts";
-import type { RaftIndex } from "../../types.ts";
+import type { RaftIndex, Term } from "../../types.ts";
 import { type ChainEnd, endOfFrame } from "../frame/chain.ts";
 import type { LogSettings } from "../frame/command.ts";
-import { frameIndex } from "../frame/frame.ts";
+import { frameIndex, frameTimestampMs } from "../frame/frame.ts";
 import { emptyCheckpoint, type LogState } from "../state/log-state.ts";
+import { ActiveSegment } from "./active-segment.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
 import { NextSegment } from "./next-segment.ts";
 import { ActiveIndex } from "./offset-index.ts";
-import { couldRoll, type Fill, mustRoll } from "./roll-policy.ts";
-import {
-  ActiveSegment,
-  baseOf,
-  firstOf,
-  indexBody,
-  SealedSegment,
-  type Segment,
-  type SegmentMeta,
-} from "./segment.ts";
+import { couldRoll, mustRoll, type SegmentFill } from "./roll-policy.ts";
+import { SealedSegment } from "./sealed-segment.ts";
+import { baseOf, firstOf, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
+import { indexBody } from "./segment-index.ts";
 import { readFrame } from "./stored-frame.ts";
 
 export interface SegmentSetParts {
@@ -47,10 +41,10 @@ export class SegmentSet {
   #sealed: readonly SealedSegment[];
   #active: ActiveSegment | undefined;
   #all: readonly Segment[] = [];
-  /** Files for the next roll, when they were made ahead. */
+  /** The files of the next segment, if they were created ahead of the roll. */
   #next: NextSegment | undefined;
-  /** First indexes of the segments whose files are still to be removed. */
-  #doomed: readonly RaftIndex[] = [];
+  /** First indexes of the segments whose files must still be removed. */
+  #pendingRemovals: readonly RaftIndex[] = [];
 
   constructor({ files, catalog, directoryId, start, sealed, active }: SegmentSetParts) {
     this.#files = files;
@@ -74,19 +68,14 @@ export class SegmentSet {
     return this.#active;
   }
 
-  /** Before the first segment. */
+  /** The end of the log before the first segment. */
   get before(): ChainEnd {
     return this.#firstMeta?.before ?? this.#start.end;
   }
 
-  /** Behind the last frame that was written. */
+  /** The end of the log after the last written frame. */
   get end(): ChainEnd {
     return this.#active?.end ?? this.#start.end;
-  }
-
-  /** Where the log starts, as it was opened or reset; segments may lie behind it. */
-  get origin(): LogStart {
-    return this.#start;
   }
 
   /** The end of the log before its first segment, and the state there. */
@@ -97,22 +86,22 @@ export class SegmentSet {
     return { end: first.before, checkpoint: checkpoint ?? emptyCheckpoint };
   }
 
-  /** Must the frame at `at` begin a new segment? */
+  /** Returns true if the frame at `at` must begin a new segment. */
   mustRoll(bytes: Uint8Array, at: number, state: LogState): boolean {
     const active = this.#active;
     if (active === undefined) return true;
     return mustRoll(fillOf(active), bytes, at, state.settingsAt(frameIndex(bytes, at)));
   }
 
-  /** The first of the frames from `k` on that does not go into the active segment with the frame at `k`. */
+  /** Returns the first frame after frame `k` that does not go into the active segment with it. */
   runFrom(k: number, bytes: Uint8Array, positions: readonly number[], state: LogState): number {
     const active = this.#active;
     assert(active !== undefined, "no segment to write to");
-    const { base, bytes: held, entries } = fillOf(active);
+    const { base, bytes: storeBytes, entries } = fillOf(active);
     let end = k + 1;
     while (end < positions.length - 1) {
       const at = positions[end]!;
-      const fill = { base, bytes: held + at - positions[k]!, entries: entries + end - k };
+      const fill = { base, bytes: storeBytes + at - positions[k]!, entries: entries + end - k };
       if (mustRoll(fill, bytes, at, state.settingsAt(frameIndex(bytes, at)))) break;
       end++;
     }
@@ -120,67 +109,72 @@ export class SegmentSet {
   }
 
   /**
-   * Seals the active segment, if it holds anything, and begins one for the frame at `at`. What was written must be
-   * synced. Throws what the disk throws, and then the active segment is the one it was; `broken` is told when that could
-   * not be restored: then nothing is known any more.
+   * Seals the active segment, unless it is empty, and begins one for the frame at `at`. What was written must be synced.
+   * Throws what the disk throws; then the active segment is the same as before. `onBroken` is called if it could not be
+   * restored: then the state of the disk is unknown.
    */
   roll(
     bytes: Uint8Array,
     at: number,
     state: LogState,
     commit: RaftIndex,
-    broken: (reason: unknown) => void,
+    onBroken: (reason: unknown) => void,
   ): void {
     const old = this.#active;
-    const before = this.end;
-    const empty = old === undefined || old.index.length === 0;
-    const meta: SegmentMeta = {
-      before: before.index === 0 ? { ...before, nextOffset: this.#start.end.nextOffset } : before,
-      baseTimestampMs: endOfFrame(bytes, at).timestampMs,
-      seal: undefined,
-    };
+    const sealable = old === undefined || old.index.length === 0 ? undefined : old;
+    const meta = this.#metaOfNext(bytes, at);
     const first = firstOf(meta);
+    // A segment that had this name may wait for its removal, which must not remove the new one.
+    const pending = this.#pendingRemovals.filter((one) => one !== first);
     const changes = [
       catalogChange.segment(meta),
-      catalogChange.checkpoint(first, state.checkpointAt(before.index)),
+      catalogChange.checkpoint(first, state.checkpointAt(this.end.index)),
       catalogChange.commit(commit),
     ];
-    const doomed = this.#doomed.filter((one) => one !== first);
-    // A segment that had this name may still wait for its removal, which must not take the new one.
-    if (doomed.length !== this.#doomed.length) changes.push(catalogChange.doomed(doomed));
+    if (pending.length !== this.#pendingRemovals.length) changes.push(catalogChange.pendingRemovals(pending));
     const index = new ActiveIndex(baseOf(meta));
-    this.prepare();
+    this.prepareRoll();
     const next = this.#next!;
     this.#next = undefined;
     let opened: ReturnType<NextSegment["name"]>;
     try {
-      const seal = empty ? undefined : old.seal();
-      const sealedMeta = seal === undefined ? undefined : { ...old!.meta, seal };
-      if (sealedMeta !== undefined) changes.push(catalogChange.segment(sealedMeta));
+      const sealed = sealable === undefined ? undefined : { ...sealable.meta, seal: sealable.seal() };
+      if (sealed !== undefined) changes.push(catalogChange.segment(sealed));
       opened = next.name(first, indexBody(this.#directoryId, meta.before.crc, index));
       this.#catalog.write(...changes);
-      if (sealedMeta !== undefined)
-        this.#sealed = [...this.#sealed, new SealedSegment(sealedMeta, this.#files, this.#directoryId)];
+      if (sealed !== undefined) {
+        this.#sealed = [...this.#sealed, new SealedSegment(sealed, this.#files, this.#directoryId)];
+      }
     } catch (reason) {
       next.close();
-      if (!empty) quietly(() => old.unseal(), broken);
-      // An empty segment may have lost its files' names to those of the new one.
-      else if (old !== undefined) broken(reason);
+      if (sealable !== undefined) attempt(() => sealable.unseal(), onBroken);
+      // The new segment may have replaced the files of an empty one.
+      else if (old !== undefined) onBroken(reason);
       throw reason;
     }
-    this.#doomed = doomed;
+    this.#pendingRemovals = pending;
     const extent = { bytes: 0, end: meta.before, receipts: 0 };
     this.#active = new ActiveSegment(meta, index, this.#files, extent, opened);
     this.#refresh();
     old?.close();
   }
 
-  /** Creates and opens the files of the next segment ahead of the roll. Throws what the disk throws: nothing was changed. */
-  prepare(): void {
+  /** The segment that would begin with the frame at `at`. */
+  #metaOfNext(bytes: Uint8Array, at: number): SegmentMeta {
+    const { end } = this;
+    return {
+      before: end.index === 0 ? { ...end, nextOffset: this.#start.end.nextOffset } : end,
+      baseTimestampMs: frameTimestampMs(bytes, at),
+      seal: undefined,
+    };
+  }
+
+  /** Creates and opens the files of the next segment. Throws what the disk throws; then nothing was changed. */
+  prepareRoll(): void {
     this.#next ??= new NextSegment(this.#files);
   }
 
-  /** Could a write of so many batches, of so many bytes together, roll? `ahead`: what is to be written before it. */
+  /** Returns true if a write of this size could roll. A trim of everything is not considered. */
   couldRoll(
     ahead: { readonly bytes: number; readonly batches: number },
     timestampMs: number,
@@ -192,10 +186,7 @@ export class SegmentSet {
     );
   }
 
-  /**
-   * Cuts off everything from `from` on, durably; `end` is the end of what stays. What the disk refuses ("full", "busy")
-   * is refused before anything was changed.
-   */
+  /** Cuts off everything from `from` on, durably. `end` is the end of what stays. A refusal of the disk changes nothing. */
   truncate(from: RaftIndex, end: ChainEnd): void {
     const gone = this.#all.filter(({ first }) => first >= from);
     if (gone.length > 0) this.#cutSegments(gone, from, end);
@@ -206,14 +197,14 @@ export class SegmentSet {
     this.cleanUp();
   }
 
-  /** Removes whole segments from the end; the last one that stays becomes the active one. */
+  /** Removes whole segments from the end. The last segment that stays becomes the active one. */
   #cutSegments(gone: readonly Segment[], from: RaftIndex, end: ChainEnd): void {
     const rest = this.#sealed.filter(({ first }) => first < from);
     const last = rest.pop();
     const reopened = last === undefined ? undefined : this.#unseal(last);
     const start = last === undefined ? { end, checkpoint: this.start.checkpoint } : this.#start;
     try {
-      this.#forget(
+      this.#removeFromCatalog(
         gone,
         reopened === undefined ? catalogChange.start(start) : catalogChange.segment(reopened.meta),
       );
@@ -229,15 +220,20 @@ export class SegmentSet {
 
   /** Removes the first segments, which are sealed. */
   removeFirst(count: number): void {
-    this.#forget(this.#sealed.slice(0, count));
+    this.#removeFromCatalog(this.#sealed.slice(0, count));
     this.#sealed = this.#sealed.slice(count);
     this.#refresh();
     this.cleanUp();
   }
 
-  /** Removes everything; the log begins again behind `start`. `also` is written in the same transaction. */
+  /** Removes everything. The log continues after `start`. `also` is written in the same transaction. */
   reset(start: LogStart, also: CatalogChanges): void {
-    this.#forget(this.#all, catalogChange.start(start), catalogChange.commit(start.end.index), also);
+    this.#removeFromCatalog(
+      this.#all,
+      catalogChange.start(start),
+      catalogChange.commit(start.end.index),
+      also,
+    );
     this.#active?.close();
     this.#active = undefined;
     this.#sealed = [];
@@ -246,7 +242,7 @@ export class SegmentSet {
     this.cleanUp();
   }
 
-  /** The segment that holds `index`, which must be here. */
+  /** The segment that holds `index`, which must be in a segment. */
   of(index: RaftIndex): Segment {
     let [low, high] = [0, this.#all.length];
     while (low < high) {
@@ -257,7 +253,16 @@ export class SegmentSet {
     return this.#all[low - 1]!;
   }
 
-  /** Where the log would end if `index`, which is written or just before the first, were its last. */
+  /** The term of a written batch, or of the one before the first segment. Undefined below that. */
+  term(index: RaftIndex): Term | undefined {
+    const { before } = this;
+    if (index === before.index) return before.term;
+    if (index < before.index) return undefined;
+    const segment = this.of(index);
+    return segment.lookup((entries) => entries.term(index - segment.first));
+  }
+
+  /** The end of the log as it would be if `index` were its last. `index` is written, or just before the first. */
   endAt(index: RaftIndex): ChainEnd {
     const metas = [...this.#sealed, this.#active].map((segment) => segment?.meta.before);
     for (const end of [...metas, this.#start.end]) if (end?.index === index) return end;
@@ -291,8 +296,8 @@ export class SegmentSet {
   }
 
   /**
-   * Opens the last sealed segment as an active one; its index is copied, written again without a footer and renamed. The
-   * catalog still calls it sealed: should it come to nothing, the index is built again from the store.
+   * Opens a sealed segment as an active one. Its index is written to a new file without the footer, and renamed. The
+   * catalog still calls it sealed: if the cut does not happen, the index is rebuilt from the store.
    */
   #unseal(segment: SealedSegment): ActiveSegment {
     const meta: SegmentMeta = { ...segment.meta, seal: undefined };
@@ -306,54 +311,45 @@ export class SegmentSet {
     this.#files.drop(segment.first);
     this.#writeIndex(meta, index);
     syncNames(this.#files.disk, this.#files.directory);
-    const at = { bytes: storeBytes, end: endOfSealed(segment), receipts: entries };
+    const at = { bytes: storeBytes, end: segment.end, receipts: entries };
     return ActiveSegment.open(meta, index, this.#files, at);
   }
 
-  /** The catalog forgets them and notes that their files are to be removed, in one transaction. */
-  #forget(gone: readonly Segment[], ...changes: readonly CatalogChanges[]): void {
+  /** Removes segments from the catalog and notes that their files must be removed, in one transaction. */
+  #removeFromCatalog(gone: readonly Segment[], ...changes: readonly CatalogChanges[]): void {
     const firsts = gone.map(({ first }) => first);
-    const doomed = [...new Set([...this.#doomed, ...firsts])];
-    this.#catalog.write(...changes, ...firsts.map(catalogChange.removed), catalogChange.doomed(doomed));
-    this.#doomed = doomed;
+    const pending = [...new Set([...this.#pendingRemovals, ...firsts])];
+    const removed = firsts.map(catalogChange.removed);
+    this.#catalog.write(...changes, ...removed, catalogChange.pendingRemovals(pending));
+    this.#pendingRemovals = pending;
     this.#files.damage.forget(firsts);
   }
 
-  /** Removes the files of forgotten segments. What the disk refuses is left for the next time, or for the next opening. */
+  /** Removes the files of removed segments. What the disk refuses is tried again at the next call or opening. */
   cleanUp(): void {
-    if (this.#doomed.length === 0) return;
+    if (this.#pendingRemovals.length === 0) return;
     try {
-      for (const first of this.#doomed) this.#files.remove(first);
+      for (const first of this.#pendingRemovals) this.#files.remove(first);
       syncNames(this.#files.disk, this.#files.directory);
-      this.#catalog.write(catalogChange.doomed([]));
+      this.#catalog.write(catalogChange.pendingRemovals([]));
     } catch (reason) {
       if (troubleOf(reason) === "lost") throw reason;
       return;
     }
-    this.#doomed = [];
+    this.#pendingRemovals = [];
   }
 }
 
-const fillOf = ({ index, bytes }: ActiveSegment): Fill => ({
+const fillOf = ({ index, bytes }: ActiveSegment): SegmentFill => ({
   base: index.base,
   bytes,
   entries: index.length,
 });
 
-function endOfSealed({ meta, seal }: SealedSegment): ChainEnd {
-  return {
-    index: meta.before.index + seal.entries,
-    term: seal.lastTerm,
-    nextOffset: seal.nextOffset,
-    timestampMs: seal.lastTimestampMs,
-    crc: seal.lastCrc,
-  };
-}
-
-function quietly(work: () => void, broken: (reason: unknown) => void): void {
+function attempt(work: () => void, onFailure: (reason: unknown) => void): void {
   try {
     work();
   } catch (reason) {
-    broken(reason);
+    onFailure(reason);
   }
 }

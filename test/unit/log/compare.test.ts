@@ -34,8 +34,8 @@ test("one record that differs is seen; outside the common range it is not", asyn
 test("logs without a record in common are not called identical", async () => {
   for (const [other, said] of [
     [await holding(40, 60), "holds 40 to 59"],
-    [await holding(0, 0), "is empty and goes on at 0"],
-    [await holding(60, 60), "is empty and goes on at 60"],
+    [await holding(0, 0), "is empty and continues at 0"],
+    [await holding(60, 60), "is empty and continues at 60"],
   ] as const) {
     const places = [await holding(0, 40), other].map(placeOf);
     assert.throws(

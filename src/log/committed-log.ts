@@ -1,0 +1,177 @@
+/**
+ * The committed part of the log, which readers see: its extent, the state folded from it, and the reader.
+ *
+ * Invariants: commitIndex never falls, and it is at most the durable index. The commit index that the catalog holds
+ * (`#savedCommit`) is at most what is synced: after a power failure the log must not end below it.
+ */
+import type { Broadcast } from "../lib/broadcast.ts";
+import { troubleOf } from "../lib/disk/disk.ts";
+import type { Bounds, Offset, RaftIndex } from "../types.ts";
+import type { FrameCache } from "./read/frame-cache.ts";
+import { type ReadableLog, Reader } from "./read/reader.ts";
+import { type Catalog, catalogChange, type LogStart } from "./segment/catalog.ts";
+import type { Segment } from "./segment/segment.ts";
+import type { SegmentSet } from "./segment/segment-set.ts";
+import { LogState } from "./state/log-state.ts";
+import type { DiskHealth } from "./write/disk-health.ts";
+import type { StagedFrames } from "./write/staged-frames.ts";
+
+export interface CommittedLogParts {
+  readonly catalog: Catalog;
+  readonly set: SegmentSet;
+  readonly staged: StagedFrames;
+  readonly frameCache: FrameCache;
+  readonly health: DiskHealth;
+  /** Notified when more is committed. */
+  readonly changed: Broadcast;
+  readonly state: LogState;
+  /** The commit index in the catalog. */
+  readonly savedCommit: RaftIndex;
+  readonly readCacheBytesMax: number | undefined;
+}
+
+/** How much of the log is on disk. */
+export interface WrittenExtent {
+  readonly durableIndex: RaftIndex;
+  readonly syncedIndex: RaftIndex;
+}
+
+export class CommittedLog implements ReadableLog {
+  readonly frameCache: FrameCache;
+  readonly reader: Reader;
+  readonly #catalog: Catalog;
+  readonly #set: SegmentSet;
+  readonly #staged: StagedFrames;
+  readonly #health: DiskHealth;
+  readonly #changed: Broadcast;
+  #state: LogState;
+  #onProduced: LogState["producers"]["onCommitted"];
+  #commitIndex: RaftIndex;
+  /** Committed in the cluster, maybe not durable here yet. */
+  #knownCommit: RaftIndex;
+  #savedCommit: RaftIndex;
+  #bounds: Bounds = { lowest: 0, next: 0 };
+
+  constructor(parts: CommittedLogParts) {
+    this.#catalog = parts.catalog;
+    this.#set = parts.set;
+    this.#staged = parts.staged;
+    this.frameCache = parts.frameCache;
+    this.#health = parts.health;
+    this.#changed = parts.changed;
+    this.#state = parts.state;
+    this.#savedCommit = parts.savedCommit;
+    this.#commitIndex = Math.max(parts.state.committedIndex, parts.savedCommit);
+    this.#knownCommit = this.#commitIndex;
+    this.#state.commitTo(this.#commitIndex);
+    this.refreshBounds();
+    this.reader = new Reader(this, parts.readCacheBytesMax);
+  }
+
+  get state(): LogState {
+    return this.#state;
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#set.all;
+  }
+
+  get commitIndex(): RaftIndex {
+    return this.#commitIndex;
+  }
+
+  /** The commit index that the catalog holds: opening finds everything up to it. */
+  get savedCommit(): RaftIndex {
+    return this.#savedCommit;
+  }
+
+  get bounds(): Bounds {
+    return this.#bounds;
+  }
+
+  /** Calls back for each batch of a producer that is committed here, not for those that a snapshot contains. */
+  onProduced(listener: NonNullable<LogState["producers"]["onCommitted"]>): void {
+    this.#onProduced = listener;
+    this.#state.producers.onCommitted = listener;
+  }
+
+  /** Everything up to `index` is committed. Shows it to readers as far as it is durable, the rest with advance(). */
+  commitTo(index: RaftIndex, written: WrittenExtent): void {
+    this.#knownCommit = Math.max(this.#knownCommit, index);
+    const to = Math.min(this.#knownCommit, written.durableIndex);
+    if (to <= this.#commitIndex) return;
+    this.frameCache.expose(this.#commitIndex + 1, to);
+    this.#state.commitTo(to);
+    this.#commitIndex = to;
+    this.refreshBounds();
+    this.reader.committed();
+    this.saveAtBoundary(written);
+    this.#changed.notify();
+  }
+
+  /** More of the log became durable: shows what is known to be committed. */
+  advance(written: WrittenExtent): void {
+    if (this.#knownCommit > this.#commitIndex) this.commitTo(this.#knownCommit, written);
+  }
+
+  /** Saves the commit index once per segment, so that opening needs no segment before the active one for the state. */
+  saveAtBoundary({ syncedIndex }: WrittenExtent): void {
+    const known = Math.min(this.#commitIndex, syncedIndex);
+    const boundary = (this.#set.active?.first ?? 1) - 1;
+    if (this.#savedCommit < boundary && known >= boundary) this.#save(known);
+  }
+
+  /** Saves the commit index before the log is closed. Everything is synced. */
+  saveAtClose(): void {
+    if (this.#savedCommit < this.#commitIndex) this.#save(this.#commitIndex);
+  }
+
+  /** A new segment began. The catalog saved the commit index with it. */
+  rolled(): void {
+    this.#savedCommit = Math.max(this.#savedCommit, this.#commitIndex);
+    this.refreshBounds();
+  }
+
+  /** The frames from `from` on were cut off. They were not committed. */
+  truncate(from: RaftIndex): void {
+    this.#knownCommit = Math.min(this.#knownCommit, from - 1);
+    this.#state.truncate(from);
+    this.refreshBounds();
+  }
+
+  /** The log was replaced by one that begins after `start`. */
+  reset({ end, checkpoint }: LogStart): void {
+    this.#commitIndex = end.index;
+    this.#knownCommit = end.index;
+    this.#savedCommit = end.index;
+    this.reader.forget();
+    this.#state = LogState.from(checkpoint);
+    this.#state.producers.onCommitted = this.#onProduced;
+    this.#state.commitTo(end.index);
+    this.refreshBounds();
+    this.#changed.notify();
+  }
+
+  /** Call it after the list of segments changed. */
+  refreshBounds(): void {
+    const next = this.nextOffsetAt(this.#commitIndex);
+    // After a snapshot, the lowest offset of its state may be one that this node never stored.
+    const begin = this.#set.all[0]?.baseOffset ?? this.#set.before.nextOffset;
+    this.#bounds = { lowest: Math.min(next, Math.max(this.#state.lowest, begin)), next };
+  }
+
+  /** The offset after the batch at `index`. */
+  nextOffsetAt(index: RaftIndex): Offset {
+    return this.#staged.endAt(index).nextOffset;
+  }
+
+  #save(index: RaftIndex): void {
+    try {
+      this.#catalog.write(catalogChange.commit(index));
+      this.#savedCommit = index;
+    } catch (reason) {
+      // The saved commit only shortens the next opening, so a refusal waits for the next segment.
+      if (troubleOf(reason) === "lost") throw this.#health.failed(reason);
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * The options of a log.
+ */
+import type { Disk } from "../lib/disk/disk.ts";
+import type { Mapper } from "../lib/disk/mapped-file.ts";
+import type { Logger } from "../lib/telemetry.ts";
+import type { Clock } from "../lib/time/clock.ts";
+import type { StableStore } from "../store/mod.ts";
+import type { Offset } from "../types.ts";
+import type { LogTelemetry } from "./log-meter.ts";
+
+export interface SegmentedLogOptions {
+  /** The data directory, which must exist. The segments are in its `log`. */
+  readonly directory: string;
+  readonly disk: Disk;
+  /** Holds the catalog. */
+  readonly store: StableStore;
+  /** Opens the index files of sealed segments. */
+  readonly mapper: Mapper;
+  /** 16 random bytes, the id of a directory that has none yet. */
+  readonly newDirectoryId: Uint8Array;
+  /** The first offset of an empty log. Default 0. */
+  readonly initialOffset?: Offset;
+  /** Bytes of the newest frames kept in memory. Default 16 MiB. */
+  readonly frameCacheBytesMax?: number;
+  /** Bytes of each of the reader's three caches. Default 8 MiB. */
+  readonly readCacheBytesMax?: number;
+  /** Open store files of sealed segments, and open index files. Default 64 of each. */
+  readonly openFilesMax?: number;
+  /** The node may run without syncing every group, so a crash may tear more than one. Default false. */
+  readonly unsynced?: boolean;
+  /** Bytes of sealed segments that opening checks, besides the last segment. Default 64 MiB. */
+  readonly checkBytesMax?: number;
+  /** The rate of the background scrub of sealed segments; it needs a clock. Default 0: no scrub. */
+  readonly scrubBytesPerSecond?: number;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  /** Called when the disk begins to refuse writes (see SegmentedLog.refusal). */
+  readonly onRefusal?: () => void;
+  /** Receives durations, sizes and spans. */
+  readonly telemetry?: LogTelemetry | undefined;
+}

@@ -1,0 +1,134 @@
+/**
+ * Carries out a repair: cuts stores, sets files aside, writes the index files and the catalog of what stays. Bytes that are
+ * cut off are kept in a file `*.cut`.
+ */
+import { assert } from "../../lib/assert.ts";
+import { chainStart, scanStore } from "../frame/chain.ts";
+import { type Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
+import { encodeFooter, type SealFacts } from "../segment/index-file.ts";
+import { firstOf } from "../segment/segment.ts";
+import type { SegmentFiles } from "../segment/segment-files.ts";
+import { indexBody } from "../segment/segment-index.ts";
+import { LogState } from "../state/log-state.ts";
+import { directoryIdFromFiles } from "./rebuild-catalog.ts";
+import { type KeptSegment, type NewIdentity, orIfCorrupt, type RepairAction } from "./repair-plan.ts";
+
+export interface RepairWork {
+  readonly files: SegmentFiles;
+  readonly catalog: Catalog;
+  /** All keys of the log in the stable store. */
+  readonly keys: readonly string[];
+  readonly actions: readonly RepairAction[];
+  readonly kept: readonly KeptSegment[];
+  readonly lostCatalog: boolean;
+  /** Keys of other modules whose values are damaged. */
+  readonly forgotten: readonly string[];
+  /** Undefined: the directory keeps its identity. */
+  readonly identity: NewIdentity | undefined;
+  /** Written if the directory keeps its identity. */
+  readonly unchanged: CatalogChanges;
+}
+
+/** @throws Fault "failed-precondition" if the directory's id cannot be found */
+export function applyRepair(work: RepairWork): void {
+  const { files, catalog, keys, actions, kept, lostCatalog, forgotten, identity, unchanged } = work;
+  const id = identity?.directoryId ?? (lostCatalog ? directoryIdFromFiles(files) : catalog.directoryId());
+  assert(id !== undefined, "a directory without an id");
+  const removed = keys.filter((key) => key !== "log/directory" && key !== "log/start");
+  const changes: CatalogChanges[] = [...removed, ...forgotten].map((key) => ({ [key]: undefined }));
+  changes.push(identity?.changes ?? unchanged, catalogChange.directory(id));
+  const state = firstState(work);
+  for (const { action, file, position, bytes } of actions) {
+    const path = `${files.directory}/${file}`;
+    if (action === "cut") cutStore(files, file, position, bytes);
+    if (action === "set-aside") files.disk.rename(path, `${path}.cut`);
+  }
+  for (const [ordinal, segment] of kept.entries()) {
+    const seal = ordinal === kept.length - 1 ? undefined : sealOf(segment);
+    changes.push(...writeSegment(files, id, segment, seal, state));
+  }
+  files.disk.syncDirectory(files.directory);
+  changes.push(catalogChange.commit(commitAfter(work)));
+  catalog.write(...changes);
+}
+
+/** The state before the first segment that stays. */
+function firstState({ catalog, kept, lostCatalog }: RepairWork): LogState {
+  const first = kept[0]?.meta;
+  if (first === undefined) {
+    const empty = { end: chainStart, checkpoint: LogState.blank(0, 0) };
+    return LogState.from(orIfCorrupt(() => catalog.start(), empty).checkpoint);
+  }
+  const checkpoint = lostCatalog
+    ? undefined
+    : orIfCorrupt(() => catalog.checkpoint(firstOf(first)), undefined);
+  return LogState.from(checkpoint ?? LogState.blank(first.before.index, first.before.nextOffset));
+}
+
+/** Writes the index file of a segment that stays. Returns its catalog entries, and folds the segment into `state`. */
+function writeSegment(
+  files: SegmentFiles,
+  id: Uint8Array,
+  segment: KeptSegment,
+  seal: SealFacts | undefined,
+  state: LogState,
+): CatalogChanges[] {
+  const meta = { ...segment.meta, seal };
+  const first = firstOf(meta);
+  const body = indexBody(id, meta.before.crc, segment.index);
+  const footer = seal === undefined ? [] : [encodeFooter(body, seal)];
+  files.replace(files.indexPath(first), Buffer.concat([body, ...footer]));
+  const checkpoint = state.checkpointAt(meta.before.index);
+  const store = files.disk.open(files.storePath(first), "read");
+  scanStore(store, segment.bytes, meta.before, (bytes, at) => {
+    state.stage(bytes, at);
+    return undefined;
+  });
+  store.close();
+  state.commitTo(segment.end.index);
+  return [catalogChange.segment(meta), catalogChange.checkpoint(first, checkpoint)];
+}
+
+function sealOf({ index, end, bytes }: KeptSegment): SealFacts {
+  return {
+    entries: index.length,
+    nextOffset: end.nextOffset,
+    lastTimestampMs: end.timestampMs,
+    storeBytes: bytes,
+    lastCrc: end.crc,
+    lastTerm: end.term,
+  };
+}
+
+/** The commit index of the repaired log. In a cluster, a leader may still replace what is not known to be committed. */
+function commitAfter({ catalog, kept, lostCatalog, identity }: RepairWork): number {
+  const boundary = kept[kept.length - 1]?.meta.before.index ?? 0;
+  const saved = (): number => (lostCatalog ? 0 : orIfCorrupt(() => catalog.commit(), 0));
+  const known = identity === undefined ? boundary : saved();
+  return Math.max(kept[0]?.meta.before.index ?? 0, Math.min(boundary, known));
+}
+
+function cutStore(files: SegmentFiles, name: string, position: number, bytes: number): void {
+  const { disk, directory } = files;
+  const store = disk.open(`${directory}/${name}`, "write");
+  const copy = disk.open(`${directory}/${freeName(files, `${name}.${position}`)}`, "create");
+  const buffer = new Uint8Array(Math.min(bytes, 1 << 20));
+  for (let done = 0; done < bytes; done += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, bytes - done));
+    store.read(part, position + done);
+    copy.write(part, done);
+  }
+  copy.sync();
+  copy.close();
+  disk.syncDirectory(directory);
+  store.truncate(position);
+  store.sync();
+  store.close();
+}
+
+/** A name with `.cut` that no file has yet. */
+function freeName({ disk, directory }: SegmentFiles, stem: string): string {
+  let name = `${stem}.cut`;
+  for (let n = 2; disk.exists(`${directory}/${name}`); n++) name = `${stem}.${n}.cut`;
+  return name;
+}

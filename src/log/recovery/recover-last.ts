@@ -1,0 +1,136 @@
+/**
+ * Recovers the last segment: scans every byte, cuts a torn write group, and makes what it found durable.
+ *
+ * An index entry in its file is a receipt: its frame was synced. A frame that does not chain is corruption if it has a
+ * receipt, or if more than one write group lies behind it. Otherwise it is the torn group of a crash: it is cut with
+ * everything behind it, and kept in a file `*.cut`. A frame with a right checksum and wrong content is always corruption,
+ * because no crash writes one.
+ *
+ * Frames without a receipt may be in the page cache only (a sync may have failed before the process died), so they are
+ * written again and synced.
+ */
+import type { DiskFile } from "../../lib/disk/disk.ts";
+import type { RaftIndex } from "../../types.ts";
+import { isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
+import { groupBytesMax } from "../frame/frame-group.ts";
+import { ActiveSegment } from "../segment/active-segment.ts";
+import { type Catalog, catalogChange } from "../segment/catalog.ts";
+import { damageRefusal } from "../segment/damage.ts";
+import { ActiveIndex } from "../segment/offset-index.ts";
+import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
+import { type SegmentFiles, storeName } from "../segment/segment-files.ts";
+import { enterFrame, indexBody } from "../segment/segment-index.ts";
+import { agrees, type FoundIndex, lostItsEnd, readFoundIndex } from "./found-index.ts";
+
+/** A torn group that was cut off and kept in `file`. */
+interface TornCut {
+  readonly file: string;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+export interface LastSegmentReport {
+  /** Bytes of the store. */
+  readonly scannedBytes: number;
+  /** Bytes that were written again because they had no receipt. */
+  readonly rewrittenBytes: number;
+  readonly cut: TornCut | undefined;
+  readonly indexRebuilt: boolean;
+}
+
+/** Sees each frame of the last segment, in order. */
+export type SeeFrame = (bytes: Uint8Array, at: number) => void;
+
+/** @throws Fault "corrupt", "foreign-directory", "unsupported-version" */
+export function recoverLast(
+  listed: SegmentMeta,
+  files: SegmentFiles,
+  catalog: Catalog,
+  directoryId: Uint8Array,
+  see: SeeFrame,
+): { readonly active: ActiveSegment; readonly report: LastSegmentReport } {
+  const { disk } = files;
+  const meta: SegmentMeta = { ...listed, seal: undefined };
+  const first = firstOf(meta);
+  const found = readFoundIndex(files, first, directoryId);
+  const index = new ActiveIndex(baseOf(meta));
+  const store = disk.open(files.storePath(first), "write");
+  let scan: Scan;
+  let report: LastSegmentReport;
+  try {
+    const fileBytes = store.size();
+    scan = scanStore(store, fileBytes, meta.before, (bytes, at, position) => {
+      const flaw = enterFrame(index, bytes, at, position);
+      if (flaw === undefined) see(bytes, at);
+      return flaw;
+    });
+    const cut = cutIfTorn(files, catalog, { first, store, scan, fileBytes, found, index });
+    const synced = Math.min(found.receipts, index.length);
+    const from = synced < index.length ? index.position(synced) : scan.position;
+    const rewrittenBytes = rewrite(store, from, scan.position);
+    const indexRebuilt = !agrees(found, index) || found.sealed;
+    report = { scannedBytes: fileBytes, rewrittenBytes, cut, indexRebuilt };
+  } finally {
+    store.close();
+  }
+  if (report.indexRebuilt) {
+    files.drop(first);
+    files.replace(files.indexPath(first), indexBody(directoryId, meta.before.crc, index));
+    disk.syncDirectory(files.directory);
+  }
+  const receipts = report.indexRebuilt ? index.length : Math.min(found.receipts, index.length);
+  const active = ActiveSegment.open(meta, index, files, { bytes: scan.position, end: scan.end, receipts });
+  active.settleReceipts();
+  if (listed.seal !== undefined) catalog.write(catalogChange.segment(meta));
+  return { active, report };
+}
+
+interface ScannedStore {
+  readonly first: RaftIndex;
+  readonly store: DiskFile;
+  readonly scan: Scan;
+  readonly fileBytes: number;
+  readonly found: FoundIndex;
+  readonly index: ActiveIndex;
+}
+
+/**
+ * Cuts off what a crash may have torn.
+ * @throws Fault "corrupt" for what no crash explains
+ */
+function cutIfTorn(files: SegmentFiles, catalog: Catalog, scanned: ScannedStore): TornCut | undefined {
+  const { store, scan, fileBytes, found, index } = scanned;
+  const at = { path: store.path, position: scan.position };
+  if (scan.flaw === undefined) {
+    if (lostItsEnd(found, index, scan)) throw damageRefusal({ ...at, why: "short" });
+    return undefined;
+  }
+  const hasReceipt = index.length < found.receipts;
+  const tooLong = fileBytes - scan.position > groupBytesMax && !catalog.unsynced();
+  if (hasReceipt || isContentFlaw(scan.flaw) || tooLong) throw damageRefusal({ ...at, why: scan.flaw });
+  return cutTorn(files, scanned);
+}
+
+/** Copies everything from the scan's end on to a file, then cuts it off. */
+function cutTorn(files: SegmentFiles, { first, store, scan, fileBytes }: ScannedStore): TornCut {
+  const file = `${files.directory}/${storeName(first)}.${scan.position}.cut`;
+  const bytes = new Uint8Array(fileBytes - scan.position);
+  store.read(bytes, scan.position);
+  files.replace(file, bytes);
+  files.disk.syncDirectory(files.directory);
+  store.truncate(scan.position);
+  store.sync();
+  return { file, position: scan.position, bytes: bytes.length };
+}
+
+/** Writes the bytes `from … to−1` again and syncs them. Returns how many there are. */
+function rewrite(store: DiskFile, from: number, to: number): number {
+  const buffer = new Uint8Array(Math.min(1 << 20, to - from));
+  for (let at = from; at < to; at += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, to - at));
+    store.read(part, at);
+    store.write(part, at);
+  }
+  store.sync();
+  return to - from;
+}

@@ -1,0 +1,211 @@
+/**
+ * The active segment: the last one, which is written at its end.
+ *
+ * Invariant: the index file holds entries of synced frames only, so each entry is a receipt.
+ */
+import type { Fault } from "../../fault.ts";
+import { assert } from "../../lib/assert.ts";
+import { type DiskFile, syncFile, syncFileAside } from "../../lib/disk/disk.ts";
+import type { Offset, RaftIndex, SegmentDescription } from "../../types.ts";
+import type { ChainEnd } from "../frame/chain.ts";
+import { encodeFooter, indexHeaderBytes, type SealFacts } from "./index-file.ts";
+import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "./offset-index.ts";
+import { firstOf, readStore, type Segment, type SegmentMeta } from "./segment.ts";
+import type { SegmentFiles } from "./segment-files.ts";
+import { enterFrame } from "./segment-index.ts";
+
+/** What an active segment holds when it is opened. */
+export interface ActiveExtent {
+  readonly bytes: number;
+  readonly end: ChainEnd;
+  /** How many entries the index file holds. */
+  readonly receipts: number;
+}
+
+export class ActiveSegment implements Segment {
+  readonly meta: SegmentMeta;
+  readonly index: ActiveIndex;
+  readonly path: string;
+  readonly #files: SegmentFiles;
+  readonly #store: DiskFile;
+  readonly #indexFile: DiskFile;
+  /** Bytes of the written frames. */
+  bytes: number;
+  /** The end of the log after the written frames. */
+  end: ChainEnd;
+  /** How many entries the index file holds. */
+  #receipts: number;
+
+  /** Opens both files. Throws what the disk throws; then both files are closed. */
+  static open(meta: SegmentMeta, index: ActiveIndex, files: SegmentFiles, at: ActiveExtent): ActiveSegment {
+    const store = files.disk.open(files.storePath(firstOf(meta)), "write");
+    try {
+      const indexFile = files.disk.open(files.indexPath(firstOf(meta)), "write");
+      return new ActiveSegment(meta, index, files, at, { store, index: indexFile });
+    } catch (reason) {
+      store.close();
+      throw reason;
+    }
+  }
+
+  /** Becomes the owner of the two files, which are open for writing. */
+  constructor(
+    meta: SegmentMeta,
+    index: ActiveIndex,
+    files: SegmentFiles,
+    at: ActiveExtent,
+    opened: { readonly store: DiskFile; readonly index: DiskFile },
+  ) {
+    this.meta = meta;
+    this.index = index;
+    this.path = files.storePath(firstOf(meta));
+    this.#files = files;
+    this.#store = opened.store;
+    this.#indexFile = opened.index;
+    this.bytes = at.bytes;
+    this.end = at.end;
+    this.#receipts = at.receipts;
+  }
+
+  get first(): RaftIndex {
+    return firstOf(this.meta);
+  }
+
+  get baseOffset(): Offset {
+    return this.meta.before.nextOffset;
+  }
+
+  get nextOffset(): Offset {
+    return this.end.nextOffset;
+  }
+
+  /** The timestamp of the last batch with records. Retention by age does not count commands. */
+  get lastTimestampMs(): number {
+    const k = lastAtOrBefore(this.index, this.nextOffset - 1);
+    return k < 0 ? this.meta.baseTimestampMs : this.index.timestampMs(k);
+  }
+
+  lookup<T>(find: (index: OffsetIndex) => T): T {
+    return find(this.index);
+  }
+
+  read(target: Uint8Array, position: number): number {
+    return readStore(this, this.#store, target, position);
+  }
+
+  describe(): SegmentDescription {
+    return {
+      baseOffset: this.baseOffset,
+      nextOffset: this.nextOffset,
+      bytes: this.bytes,
+      indexEntries: this.index.length,
+      sealed: false,
+      firstTimestampMs: this.meta.baseTimestampMs,
+      lastTimestampMs: this.end.timestampMs,
+    };
+  }
+
+  damaged(position: number, why: string): Fault {
+    return this.#files.damage.report(this.first, { path: this.path, position, why });
+  }
+
+  /** Writes frames at the end of the store. Call enter() for each of them afterwards. */
+  write(frames: Uint8Array): void {
+    this.#store.write(frames, this.bytes);
+  }
+
+  writeAsync(frames: Uint8Array): Promise<void> {
+    return this.#store.writeAsync(frames, this.bytes);
+  }
+
+  /** Adds one written frame to the index and the extent. */
+  enter(bytes: Uint8Array, at: number, length: number, end: ChainEnd): void {
+    const flaw = enterFrame(this.index, bytes, at, this.bytes);
+    assert(flaw === undefined, "a frame was written to a segment that cannot describe it");
+    this.bytes += length;
+    this.end = end;
+  }
+
+  sync(): void {
+    syncFile(this.#store);
+  }
+
+  syncAsync(): Promise<void> {
+    return syncFileAside(this.#store);
+  }
+
+  /** Writes the entries of all frames, which must be synced, to the index file. */
+  writeReceipts(): void {
+    const { length } = this.index;
+    if (this.#receipts === length) return;
+    const at = indexHeaderBytes + entryBytes * this.#receipts;
+    this.#indexFile.write(this.index.bytes(this.#receipts, length), at);
+    this.#receipts = length;
+  }
+
+  /** After recovery: cuts the index file to the receipts that stay, and adds those of frames that were rewritten. */
+  settleReceipts(): void {
+    this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
+    this.writeReceipts();
+    this.syncIndex();
+  }
+
+  syncIndex(): void {
+    syncFile(this.#indexFile);
+  }
+
+  /** Cuts off what a failed write may have left behind the end, and syncs. */
+  cutBack(): void {
+    this.#store.truncate(this.bytes);
+    syncFile(this.#store);
+  }
+
+  /**
+   * Cuts off everything from entry `k` on, durably. `end` is the end of what stays. The receipts are cut first, so that no
+   * receipt is left without its frame.
+   */
+  truncate(k: number, end: ChainEnd): void {
+    const bytes = this.index.position(k);
+    this.index.truncate(k);
+    this.#receipts = Math.min(this.#receipts, k);
+    this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
+    syncFile(this.#indexFile);
+    this.#store.truncate(bytes);
+    syncFile(this.#store);
+    this.bytes = bytes;
+    this.end = end;
+  }
+
+  /** Makes store and index complete and durable. Returns the facts of the sealed segment. */
+  seal(): SealFacts {
+    this.sync();
+    this.writeReceipts();
+    const seal: SealFacts = {
+      entries: this.index.length,
+      nextOffset: this.end.nextOffset,
+      lastTimestampMs: this.end.timestampMs,
+      storeBytes: this.bytes,
+      lastCrc: this.end.crc,
+      lastTerm: this.end.term,
+    };
+    const body = new Uint8Array(indexHeaderBytes + entryBytes * this.index.length);
+    this.#indexFile.read(body.subarray(0, indexHeaderBytes), 0);
+    body.set(this.index.bytes(0, this.index.length), indexHeaderBytes);
+    const footer = encodeFooter(body, seal);
+    this.#indexFile.write(footer, body.length);
+    this.#indexFile.truncate(body.length + footer.length);
+    syncFile(this.#indexFile);
+    return seal;
+  }
+
+  /** Undoes seal() for a segment that stays active: its footer must not be read as receipts. */
+  unseal(): void {
+    this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
+    syncFile(this.#indexFile);
+  }
+
+  close(): void {
+    this.#store.close();
+    this.#indexFile.close();
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * A sealed segment: complete and read-only. Its files are opened when they are read. An index that is missing or damaged
+ * is rebuilt from the store.
+ */
+import type { Fault } from "../../fault.ts";
+import { assert } from "../../lib/assert.ts";
+import { type DiskFile, syncNames, troubleOf } from "../../lib/disk/disk.ts";
+import type { Offset, RaftIndex, SegmentDescription } from "../../types.ts";
+import { type ChainEnd, scanStore } from "../frame/chain.ts";
+import { DamagedPage, decodeFooter, encodeFooter, SealedIndex, type SealFacts } from "./index-file.ts";
+import { ActiveIndex, type OffsetIndex } from "./offset-index.ts";
+import { baseOf, firstOf, readStore, type Segment, type SegmentMeta, unreadable } from "./segment.ts";
+import type { SegmentFiles } from "./segment-files.ts";
+import { indexBody, indexer } from "./segment-index.ts";
+
+export class SealedSegment implements Segment {
+  readonly meta: SegmentMeta;
+  readonly seal: SealFacts;
+  readonly #files: SegmentFiles;
+  readonly #directoryId: Uint8Array;
+  #index: { readonly file: object; readonly index: SealedIndex } | undefined;
+  #storeChecked = false;
+
+  constructor(meta: SegmentMeta, files: SegmentFiles, directoryId: Uint8Array) {
+    assert(meta.seal !== undefined, "not sealed");
+    this.meta = meta;
+    this.seal = meta.seal;
+    this.#files = files;
+    this.#directoryId = directoryId;
+  }
+
+  get first(): RaftIndex {
+    return firstOf(this.meta);
+  }
+
+  get baseOffset(): Offset {
+    return this.meta.before.nextOffset;
+  }
+
+  get nextOffset(): Offset {
+    return this.seal.nextOffset;
+  }
+
+  get bytes(): number {
+    return this.seal.storeBytes;
+  }
+
+  /** The end of the log after the segment. */
+  get end(): ChainEnd {
+    const { meta, seal } = this;
+    return {
+      index: meta.before.index + seal.entries,
+      term: seal.lastTerm,
+      nextOffset: seal.nextOffset,
+      timestampMs: seal.lastTimestampMs,
+      crc: seal.lastCrc,
+    };
+  }
+
+  get lastTimestampMs(): number {
+    return this.seal.lastTimestampMs;
+  }
+
+  get path(): string {
+    return this.#files.storePath(this.first);
+  }
+
+  lookup<T>(find: (index: OffsetIndex) => T): T {
+    try {
+      return find(this.#open());
+    } catch (damage) {
+      if (!(damage instanceof DamagedPage)) throw damage;
+      return find(this.#rebuild());
+    }
+  }
+
+  read(target: Uint8Array, position: number): number {
+    const store = this.#store();
+    if (!this.#storeChecked) {
+      if (store.size() !== this.bytes) throw this.damaged(Math.min(store.size(), this.bytes), "length");
+      this.#storeChecked = true;
+    }
+    return readStore(this, store, target, position);
+  }
+
+  describe(): SegmentDescription {
+    return {
+      baseOffset: this.baseOffset,
+      nextOffset: this.nextOffset,
+      bytes: this.bytes,
+      indexEntries: this.seal.entries,
+      sealed: true,
+      firstTimestampMs: this.meta.baseTimestampMs,
+      lastTimestampMs: this.seal.lastTimestampMs,
+    };
+  }
+
+  damaged(position: number, why: string): Fault {
+    return this.#files.damage.report(this.first, { path: this.path, position, why });
+  }
+
+  /**
+   * Checks every page of the index. A damaged index is rebuilt.
+   * @throws Fault "corrupt" if the store is damaged too
+   */
+  checkIndex(): void {
+    try {
+      this.#open().checkAll();
+    } catch (damage) {
+      if (!(damage instanceof DamagedPage)) throw damage;
+      this.#rebuild();
+    }
+  }
+
+  #store(): DiskFile {
+    try {
+      return this.#files.stores.get(this.path);
+    } catch (reason) {
+      throw unreadable(this, reason, 0);
+    }
+  }
+
+  /** @throws DamagedPage for an index that must be rebuilt, Fault "disk-busy" if it could not be opened now */
+  #open(): SealedIndex {
+    let file: ReturnType<SegmentFiles["indexes"]["get"]>;
+    try {
+      file = this.#files.indexes.get(this.#files.indexPath(this.first));
+    } catch (reason) {
+      if (troubleOf(reason) === "busy") throw unreadable(this, reason, 0);
+      throw new DamagedPage(); // missing or unreadable
+    }
+    if (this.#index?.file === file) return this.#index.index;
+    const seal = decodeFooter(file);
+    if (seal === undefined || seal.entries !== this.seal.entries || seal.lastCrc !== this.seal.lastCrc) {
+      throw new DamagedPage();
+    }
+    const index = new SealedIndex(file, baseOf(this.meta), seal.entries);
+    this.#index = { file, index };
+    return index;
+  }
+
+  /**
+   * Rebuilds the index from the store and writes its file. Returns the index also if the disk refuses the file; then the
+   * next lookup rebuilds it once more.
+   * @throws Fault "corrupt" if the store is damaged too
+   */
+  #rebuild(): OffsetIndex {
+    const rebuilt = new ActiveIndex(baseOf(this.meta));
+    const store = this.#store();
+    const scan = scanStore(store, store.size(), this.meta.before, indexer(rebuilt));
+    if (scan.position !== this.bytes || scan.end.crc !== this.seal.lastCrc) {
+      throw this.damaged(scan.position, scan.flaw ?? "length");
+    }
+    const body = indexBody(this.#directoryId, this.meta.before.crc, rebuilt);
+    const path = this.#files.indexPath(this.first);
+    this.#files.drop(this.first);
+    try {
+      this.#files.replace(path, Buffer.concat([body, encodeFooter(body, this.seal)]));
+      syncNames(this.#files.disk, this.#files.directory);
+    } catch (reason) {
+      if (troubleOf(reason) === "lost") throw reason;
+      return rebuilt;
+    }
+    this.#files.damage.rebuilt(path);
+    return rebuilt;
+  }
+}
