@@ -1,5 +1,5 @@
 /**
- * The ops port: probes, readiness with reasons, metrics, version, and an end that waits for nobody.
+ * The ops port: probes, readiness with reasons, metrics, version, and closing.
  */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
@@ -164,10 +164,10 @@ test("a client that sends requests without reading responses is disconnected", a
   const socket = connect(Number(port), hostname);
   socket.on("error", () => undefined);
   socket.write("GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(2000));
-  let answers = 0;
+  let responses = 0;
   socket.setEncoding("latin1").on("data", (text: string) => {
-    answers += text.split("HTTP/1.1 200").length - 1;
+    responses += text.split("HTTP/1.1 200").length - 1;
   });
   await new Promise((resolve) => socket.on("close", resolve));
-  assert.ok(answers < 2000, `${answers}`);
+  assert.ok(responses < 2000, `${responses}`);
 });

@@ -114,7 +114,7 @@ test("a certificate that is missing, expired, not yet valid or of a wrong CA is 
     await until("the refusal is logged", () => reasonsIn(lines).length > 0);
     const [line] = lines.filter(({ facts }) => facts["reason"] !== undefined);
     assert.equal(line?.facts["reason"], reason);
-    assert.match(String(line?.facts["peer"]), /^127\.0\.0\.1:\d+$/, `${reason}: the line names the caller`);
+    assert.match(String(line?.facts["peer"]), /^127\.0\.0\.1:\d+$/, `${reason}: the line names the client`);
     lines.splice(0);
   }
 });
