@@ -335,62 +335,6 @@ test("files that do not fit each other are not used, and the old ones stay in us
   assert.equal(await greet(port, as(await authority.client("root"))), "root false");
 });
 
-test("files that cannot be used are a config fault that names the file", async (t) => {
-  const directory = scratch(t);
-  const files = writeTlsFiles(directory, "server", await authority.node(), authority.issued);
-  const refused = (changed: Partial<typeof files>, pattern: RegExp): void =>
-    assert.throws(
-      () => new NodeTls({ server: { ...files, ...changed }, clientAuth: "require" }),
-      (thrown) => thrown instanceof Fault && thrown.kind === "config" && pattern.test(thrown.message),
-    );
-  refused({ caFile: join(directory, "none.pem") }, /none\.pem cannot be read \(ENOENT\)/);
-  refused({ caFile: files.keyFile }, /server-key\.pem holds no certificate/);
-  refused({ keyFile: files.certFile }, /is not an unencrypted private key/);
-});
-
-test("a certificate that expires soon is logged", async (t) => {
-  const directory = scratch(t);
-  const { log, lines } = logLines();
-  const request = readRequest(cfsslDefaults["server-csr.json"], "server-csr.json");
-  const short = await issue(
-    authority.issued,
-    request,
-    { expiryMs: 3_600_000, usages: ["signing"] },
-    new Date(),
-  );
-  using tls = new NodeTls({
-    server: writeTlsFiles(directory, "short", short, authority.issued),
-    clientAuth: "require",
-    log,
-  });
-  assert.ok(lines.some(({ level, message }) => level === "warn" && /expires soon/.test(message)));
-  assert.match(tls.certificates()[0]?.subject ?? "", /CN=server/);
-});
-
-test("a certificate that is not valid is logged as an error and is the reason why the node is not ready", async (t) => {
-  const directory = scratch(t);
-  const request = readRequest(cfsslDefaults["server-csr.json"], "server-csr.json");
-  const dayMs = 24 * 3_600_000;
-  const profile = { expiryMs: 3_600_000, usages: ["signing"] };
-  for (const [agoMs, line, problem] of [
-    [dayMs / 2, /certificate has expired/, /^the server certificate expired on 20/],
-    [-dayMs, /certificate is not valid yet/, /^the server certificate is not valid until 20/],
-  ] as const) {
-    const { log, lines } = logLines();
-    const pair = await issue(authority.issued, request, profile, new Date(Date.now() - agoMs));
-    using tls = new NodeTls({
-      server: writeTlsFiles(directory, "dated", pair, authority.issued),
-      clientAuth: "require",
-      log,
-    });
-    assert.match(lines.find(({ level }) => level === "error")?.message ?? "", line);
-    assert.match(tls.problem ?? "", problem);
-    writeTlsFiles(directory, "dated", await authority.node(), authority.issued);
-    assert.equal(tls.reload(), true);
-    assert.equal(tls.problem, undefined);
-  }
-});
-
 test("certificates made by cfssl from the same JSON are accepted", requireProgram("cfssl"), async (t) => {
   const directory = scratch(t);
   const json = (name: string): string => new URL(`../../../../certs/${name}`, import.meta.url).pathname;
