@@ -8,11 +8,7 @@ import {
 } from "../../../../src/access/mod.ts";
 import { abortControllerOf, faultOfAbort, signalOf, unlessAborted } from "../../../../src/api/calls/abort.ts";
 import { CallTracker } from "../../../../src/api/calls/call-tracker.ts";
-import {
-  clusterPermissions,
-  logPermissions,
-  permissionOfPath,
-} from "../../../../src/api/calls/method-permissions.ts";
+import { clusterPermissions, logPermissions } from "../../../../src/api/calls/method-permissions.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { type CallStart, noTelemetry } from "../../../../src/lib/telemetry.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
@@ -44,7 +40,7 @@ test("a call ends once, with its code and its bytes", () => {
   assert.deepEqual(ended, ["log.v1.Log/Produce root ok 3 0", "log.v1.Log/Consume root out_of_range 0 0"]);
 });
 
-test("who may not is refused before anything happens, and that is told too", () => {
+test("a call without the permission is refused, and the refusal is reported", () => {
   const { calls, ended } = openTracker();
   assert.throws(() => calls.beginCall(clusterPermissions.addNode, caller("root"), meta), {
     kind: "permission-denied",
@@ -60,7 +56,7 @@ test("who may not is refused before anything happens, and that is told too", () 
   );
 });
 
-test("every call under way is checked again when the rules change, whatever it waits for", async () => {
+test("every call in progress is checked again when the access rules change", async () => {
   const { calls, access } = openTracker();
   await access.setPolicy({ policy: "p, root, *, consume\np, root, *, produce\n" });
   const open = [logPermissions.consumeStream, logPermissions.consume, logPermissions.produce].map(
@@ -82,7 +78,7 @@ test("every call under way is checked again when the rules change, whatever it w
   assert.deepEqual(revoked, []);
 });
 
-test("a call that lost its right before it waited does not begin its work, unless it has the right again", async () => {
+test("a call that lost its permission before it waited does not begin its work, unless it has the permission again", async () => {
   const { calls, access } = openTracker();
   const rules = "p, root, *, produce\n";
   await access.setPolicy({ policy: rules });
@@ -98,7 +94,7 @@ test("a call that lost its right before it waited does not begin its work, unles
   calls.endCall(call);
 });
 
-test("a server that stops ends the calls that may last, a long poll among them", () => {
+test("a server that stops ends long calls, including a long poll", () => {
   const { calls } = openTracker();
   const ended: string[] = [];
   const begin = (name: string, permission: typeof logPermissions.consume, long: boolean): void => {
@@ -113,7 +109,7 @@ test("a server that stops ends the calls that may last, a long poll among them",
   assert.deepEqual(ended, ["tail unavailable", "long poll unavailable"]);
 });
 
-test("a revoked call aborts what it waits for, and a write under way is then unknown", async () => {
+test("a revoked call aborts what it waits for, and a write in flight is then unknown", async () => {
   const { calls } = openTracker();
   const call = calls.beginCall(logPermissions.produceStream, caller("root"), meta);
   const signal = signalOf(call, new AbortController().signal);
@@ -122,13 +118,4 @@ test("a revoked call aborts what it waits for, and a write under way is then unk
   await assert.rejects(waiting, { kind: "unavailable", written: "unknown" });
   assert.equal(faultOfAbort(signal).written, "no");
   assert.equal(await unlessAborted(Promise.resolve(7), new AbortController().signal, "no"), 7);
-});
-
-test("every method of the contract has a permission, and paths lead to them", () => {
-  assert.equal(permissionOfPath("/log.v1.Log/ProduceBatch"), logPermissions.produceBatch);
-  assert.equal(permissionOfPath("/log.v1.Cluster/WhoAmI")?.action, undefined);
-  assert.equal(permissionOfPath("/log.v1.Log/Trim")?.action, "trim");
-  assert.equal(permissionOfPath("/log.v1.Log/Watch")?.action, "describe");
-  assert.equal(permissionOfPath("/log.v1.Log/Nope"), undefined);
-  assert.equal(permissionOfPath("/grpc.health.v1.Health/Check")?.action, undefined);
 });

@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeName, codeOf, connectErrorOf, httpErrorOf } from "../../../../src/api/calls/error-mapping.ts";
-import { encodeGrpcMessage, reencodeGrpcMessage } from "../../../../src/api/connect/grpc-message.ts";
 import { Fault, faultKinds } from "../../../../src/fault.ts";
 
-test("every kind of fault has a code, a status and an ErrorInfo that says what was written", () => {
+test("every kind of fault has a code, a status and an ErrorInfo with `written`", () => {
   for (const kind of faultKinds) {
     const error = connectErrorOf(new Fault(kind, { facts: { tried: 1 } }));
     const [info] = error.details as { desc: { typeName: string }; value: Record<string, unknown> }[];
@@ -20,7 +19,7 @@ test("every kind of fault has a code, a status and an ErrorInfo that says what w
   }
 });
 
-test("unavailable always means not written", () => {
+test("unavailable always means that nothing was written", () => {
   for (const kind of faultKinds) {
     const fault = new Fault(kind, { written: "unknown" });
     assert.notEqual(codeOf(fault), Code.Unavailable, kind);
@@ -28,7 +27,7 @@ test("unavailable always means not written", () => {
   }
 });
 
-test("a write that a change of the leader cut off is 504 and deadline_exceeded, with what happened; a bug is 500", () => {
+test("a write cut off by a change of the leader is 504 and deadline_exceeded, with its message; a bug is 500", () => {
   const message = "this node lost the leadership before it was decided";
   for (const kind of ["unknown", "unavailable", "not-leader"] as const) {
     const fault = new Fault(kind, { message, written: "unknown" });
@@ -45,16 +44,7 @@ test("a write that a change of the leader cut off is 504 and deadline_exceeded, 
   assert.deepEqual([codeOf(read), httpErrorOf(read).status], [Code.Unavailable, 503]);
 });
 
-test("a gRPC message survives decodeURI, which is how grpc-js reads it", () => {
-  const text = 'offset 7: out, of "range"; 100% ünï / a=b&c+d@e$f #?\n';
-  assert.equal(decodeURI(encodeGrpcMessage(text)), text);
-  assert.match(encodeGrpcMessage(text), /^[\x20-\x7e]+$/);
-  const trailer = new Headers({ "grpc-message": encodeURIComponent("a: b, c") });
-  reencodeGrpcMessage(trailer);
-  assert.equal(trailer.get("grpc-message"), "a: b, c");
-});
-
-test("what may be repeated says when", () => {
+test("an error that can be retried says when", () => {
   const types = (fault: Fault) =>
     connectErrorOf(fault).details.map((detail) => ("desc" in detail ? detail.desc.typeName : ""));
   assert.ok(types(new Fault("overloaded")).includes("google.rpc.RetryInfo"));
@@ -63,14 +53,14 @@ test("what may be repeated says when", () => {
   assert.equal(httpErrorOf(new Fault("overloaded")).headers["retry-after"], "1");
 });
 
-test("not-leader redirects when it knows where to, and is unavailable when it does not", () => {
+test("not-leader redirects if the leader is known, and is unavailable otherwise", () => {
   assert.equal(httpErrorOf(new Fault("not-leader")).status, 503);
   const { status, headers } = httpErrorOf(new Fault("not-leader"), "http://127.0.0.1:1/");
   assert.equal(status, 307);
   assert.equal(headers["location"], "http://127.0.0.1:1/");
 });
 
-test("a surprise is unknown, and its text stays inside", () => {
+test("an unexpected error is unknown, and its text is not sent", () => {
   const error = connectErrorOf(new TypeError("secret internals"));
   assert.equal(error.code, Code.Unknown);
   assert.doesNotMatch(error.rawMessage, /secret/);
@@ -85,7 +75,7 @@ test("codes are spelled as Connect spells them", () => {
   assert.equal(codeName(Code.DataLoss), "data_loss");
 });
 
-test("an answer neither grows with what a caller sent nor holds half of a character", () => {
+test("an error does not grow with the request and holds no half of a surrogate pair", () => {
   const fault = new Fault("bad-request", {
     message: `${"x".repeat(1999)}\u{1f600} tail`,
     facts: { field: "f".repeat(1_000_000), limit: 3 },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { latencyBetween, Traffic } from "../../../../src/api/calls/traffic.ts";
 
-test("percentiles between two looks are right within a quarter of an octave, and forget what was before", () => {
+test("a percentile between two samples is exact to a quarter of a power of two, without earlier appends", () => {
   const traffic = new Traffic();
   traffic.appended(1, 100, 5000);
   const before = traffic.sample();

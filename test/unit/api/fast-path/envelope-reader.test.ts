@@ -7,7 +7,7 @@ import { encodeEnvelope } from "../../../../src/lib/envelope.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
 
-test("messages come out whole however the body is cut into chunks", () => {
+test("messages are found however the body is cut into chunks", () => {
   const messages = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 });
   fc.assert(
     fc.property(messages, fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1 }), (sent, cuts) => {
@@ -36,7 +36,7 @@ test("messages come out whole however the body is cut into chunks", () => {
   );
 });
 
-test("a length beyond the limit is refused before the message arrives", () => {
+test("a length above the limit is refused before the message arrives", () => {
   const reader = new EnvelopeReader(100, new MemoryBudget({ limit: 1e9, clock: systemClock }).share("in"));
   reader.push(Buffer.from([0, 0, 0, 0, 101]));
   assert.throws(
@@ -45,7 +45,7 @@ test("a length beyond the limit is refused before the message arrives", () => {
   );
 });
 
-test("a large message in small chunks is put together by doubling, not by copying it each time", () => {
+test("a large message in small chunks is joined in a buffer that doubles", () => {
   const message = Buffer.alloc(4 * 1024 * 1024, 7);
   const body = encodeEnvelope(message);
   const reader = new EnvelopeReader(
@@ -65,7 +65,7 @@ test("a large message in small chunks is put together by doubling, not by copyin
   assert.ok(moves < 20, `moved ${moves} times`);
 });
 
-test("incomplete messages count together, are refused beyond the limit, and count no more once whole", () => {
+test("incomplete messages count in one budget, are refused above it, and no longer count when complete", () => {
   const held = new MemoryBudget({ limit: 1_100_000, clock: systemClock });
   const begun = encodeEnvelope(Buffer.alloc(200_000));
   const readers = [0, 1, 2].map(() => new EnvelopeReader(4_000_000, held.share("in")));
@@ -75,12 +75,12 @@ test("incomplete messages count together, are refused beyond the limit, and coun
   };
   const [first, second, third] = readers as [EnvelopeReader, EnvelopeReader, EnvelopeReader];
   for (const reader of readers) assert.equal(push(reader, 0, 100_000), false);
-  assert.equal(held.bytes, 0, "a piece that stays where it came in is not counted");
+  assert.equal(held.bytes, 0, "a chunk that is not copied is not counted");
   assert.equal(push(first, 100_000, 199_999), false);
   assert.equal(push(second, 100_000, 199_999), false);
   assert.throws(() => push(third, 100_000, 199_999), { name: "Fault", kind: "overloaded" });
   assert.equal(push(first, 199_999, begun.length), true);
   assert.equal(first.take(), false);
-  assert.ok(held.bytes < 500_000, "with little room left, a reader with nothing begun keeps none");
+  assert.ok(held.bytes < 500_000, "when memory is tight, a reader between messages keeps no buffer");
   assert.equal(push(third, 100_000, 199_999), false);
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Pacer } from "../../../../src/api/fast-path/pacer.ts";
 import type { Clock } from "../../../../src/lib/time/clock.ts";
 
-/** A clock that stands still until told, and keeps what it is asked to run. */
+/** A clock that the test moves, and that records what it is asked to run. */
 function handClock() {
   const asked: { delayMs: number; run: () => void }[] = [];
   let nowMs = 0;
@@ -25,7 +25,7 @@ function handClock() {
   };
 }
 
-test("all that are marked before the turn flush in it, each once", () => {
+test("everything scheduled before a turn is flushed in it once", () => {
   const { clock, asked, runNext } = handClock();
   const pacer = new Pacer(clock);
   const flushed: number[] = [];
@@ -36,7 +36,7 @@ test("all that are marked before the turn flush in it, each once", () => {
   assert.equal(asked.length, 0);
 });
 
-test("one that marks itself again while it flushes has its next turn after the others", () => {
+test("a target that schedules itself while it is flushed waits until the others had their turn", () => {
   const { clock, asked, runNext } = handClock();
   const pacer = new Pacer(clock);
   const flushed: string[] = [];
@@ -55,7 +55,7 @@ test("one that marks itself again while it flushes has its next turn after the o
   assert.equal(asked.length, 1);
 });
 
-test("after a turn it rests three times as long as the turn took, at most 20 ms; after a rest it is prompt again", () => {
+test("the pacer rests three times as long as a turn took, at most 20 ms, and is prompt after a rest", () => {
   const hand = handClock();
   const pacer = new Pacer(hand.clock);
   const busy = (ms: number) => ({ flush: () => hand.work(ms) });
@@ -75,7 +75,7 @@ test("after a turn it rests three times as long as the turn took, at most 20 ms;
   assert.equal(hand.asked[0]?.delayMs, 0);
 });
 
-test("what a flush leaves to microtasks counts as part of the turn", async () => {
+test("microtasks of a flush count as part of the turn", async () => {
   const hand = handClock();
   const pacer = new Pacer(hand.clock);
   pacer.schedule({

@@ -7,7 +7,7 @@ const serverStream = { requestStream: false, responseStream: true };
 const bothStreams = { requestStream: true, responseStream: true };
 const plain = { ":method": "POST", "content-type": "application/grpc" };
 
-test("a plain gRPC call is taken, whatever inert headers it carries", () => {
+test("a plain gRPC call is served, whatever headers without effect it has", () => {
   const inert = {
     cookie: "a=b",
     priority: "u=1",
@@ -18,7 +18,7 @@ test("a plain gRPC call is taken, whatever inert headers it carries", () => {
   assert.equal(recognizeRequest({ ...plain, ...inert }, bothStreams, 1000)?.framing, "grpc");
 });
 
-test("each framing is taken for the shapes it can carry", () => {
+test("each framing is served for the method shapes that it can carry", () => {
   const table: [string, string | undefined, string | undefined, string | undefined][] = [
     ["application/grpc+proto", "grpc", "grpc", "grpc"],
     ["application/grpc-web+proto", "grpc-web", "grpc-web", undefined],
@@ -38,7 +38,7 @@ test("each framing is taken for the shapes it can carry", () => {
   }
 });
 
-test("a meaningful header with an unusual value leaves the call to Connect", () => {
+test("a call with an unusual value in a header that matters is left to Connect", () => {
   const unusual: Record<string, string>[] = [
     { ":method": "GET" },
     { expect: "100-continue" },
@@ -56,7 +56,7 @@ test("a meaningful header with an unusual value leaves the call to Connect", () 
   }
 });
 
-test("timeouts are read in every unit", () => {
+test("timeouts are parsed in every unit", () => {
   const timeout = (value: string): number | undefined =>
     recognizeRequest({ ...plain, "grpc-timeout": value }, unary, 1e9)?.timeoutMs;
   assert.deepEqual(

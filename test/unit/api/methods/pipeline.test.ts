@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pipelined } from "../../../../src/api/methods/pipeline.ts";
 import { StreamBudget } from "../../../../src/api/methods/stream-budget.ts";
+import { until } from "../../../support/until.ts";
 
 const limits = { totalBytesMax: 1_000_000, streamBytesMax: 100_000, streamBytesMin: 1_000 };
 const options = { pendingMax: 4, budget: new StreamBudget(limits), bytesOf: () => 1 };
@@ -10,7 +11,7 @@ async function* numbers(upTo: number): AsyncGenerator<number> {
   for (let at = 0; at < upTo; at++) yield at;
 }
 
-test("results come in the order of the inputs, however long each takes", async () => {
+test("results are yielded in the order of the inputs, however long each takes", async () => {
   const out: number[] = [];
   const work = (n: number) => new Promise<number>((resolve) => setTimeout(() => resolve(n), (7 * n) % 5));
   for await (const n of pipelined(numbers(40), work, options)) out.push(n);
@@ -20,7 +21,7 @@ test("results come in the order of the inputs, however long each takes", async (
   );
 });
 
-test("no more than so many are under way, by count and by bytes", async () => {
+test("the work in flight is limited by count and by bytes", async () => {
   for (const [bounds, most] of [
     [options, 4],
     [
@@ -45,7 +46,7 @@ test("no more than so many are under way, by count and by bytes", async () => {
   }
 });
 
-test("the first failure ends it, after the results before it, and starts nothing more", async () => {
+test("the first failure ends the pipeline after the results before it, and nothing more is started", async () => {
   const started: number[] = [];
   const got: number[] = [];
   const work = async (n: number) => {
@@ -60,7 +61,7 @@ test("the first failure ends it, after the results before it, and starts nothing
   assert.ok(started.length <= 3 + 1 + options.pendingMax);
 });
 
-test("a failure of the input comes after the results of what was read", async () => {
+test("a failure of the input follows the results of the inputs before it", async () => {
   async function* failing(): AsyncGenerator<number> {
     yield 1;
     yield 2;
@@ -73,7 +74,7 @@ test("a failure of the input comes after the results of what was read", async ()
   assert.deepEqual(got, [1, 2]);
 });
 
-test("a failure waits for what was started behind it, and may tell of it", async () => {
+test("a failure is thrown after the work started behind it has settled, and can report its outcomes", async () => {
   const ends: (() => void)[] = [];
   const work = (n: number) =>
     n === 1
@@ -88,13 +89,13 @@ test("a failure waits for what was started behind it, and may tell of it", async
   const reading = (async () => {
     for await (const n of pipelined(numbers(3), work, { ...options, failure })) got.push(n);
   })();
-  while (ends.length < 1) await new Promise(setImmediate);
+  await until("the work behind the failure has started", () => ends.length > 0);
   ends[0]?.();
   await assert.rejects(reading, /^Error: first, and fulfilled$/);
   assert.deepEqual(got, [0]);
 });
 
-test("an input that cannot be started ends it, and nothing behind it is started", async () => {
+test("an input that cannot be started ends the pipeline, and nothing after it is started", async () => {
   const started: number[] = [];
   const work = (n: number): Promise<number> => {
     if (n === 2) throw new Error("not this one");

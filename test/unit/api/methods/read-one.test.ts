@@ -7,7 +7,7 @@ import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
 import { MemoryLog } from "../../../support/memory-log.ts";
 import { VirtualTime } from "../../../support/virtual-clock.ts";
 
-test("a wait that ends without the record names the end of the log as it is then, not as it was before", async () => {
+test("a wait that ends without the record reports the end of the log at that time", async () => {
   const log = new MemoryLog();
   const time = new VirtualTime();
   const clock = time.clock();

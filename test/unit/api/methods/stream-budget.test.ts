@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StreamBudget } from "../../../../src/api/methods/stream-budget.ts";
 
-test("one stream may have much under way; when all together have too much, each may have a little", () => {
+test("one stream may have many bytes in flight; when all streams have too many, each may have few", () => {
   const budget = new StreamBudget({ totalBytesMax: 20_000, streamBytesMax: 10_000, streamBytesMin: 2_000 });
   const [a, b, c] = [budget.open(), budget.open(), budget.open()];
   a.begin(9_000);
@@ -18,7 +18,7 @@ test("one stream may have much under way; when all together have too much, each 
   assert.deepEqual([a.isFull, b.isFull, c.isFull], [false, false, false]);
   for (const share of [a, b, c]) share[Symbol.dispose]();
   assert.equal(budget.bytes, 0);
-  // What settles after the end of its stream is counted already.
+  // An append that settles after the end of its stream no longer counts.
   b.end(7_000);
   assert.equal(budget.bytes, 0);
 });

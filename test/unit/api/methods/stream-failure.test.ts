@@ -6,7 +6,7 @@ import { Fault } from "../../../../src/fault.ts";
 const written = { status: "fulfilled", value: undefined } as const;
 const failed = (fault: Fault) => ({ status: "rejected", reason: fault }) as const;
 
-test("a stream says no only if nothing behind the failure was written, or may have been", () => {
+test("a failure is written `no` only if nothing behind it may have been written", () => {
   const before = { records_before: 7 };
   const fault = new Fault("bad-record", { facts: { record: 1 } });
   const alone = streamFailure(fault, before, [failed(new Fault("unavailable"))]);
@@ -20,7 +20,7 @@ test("a stream says no only if nothing behind the failure was written, or may ha
   }
 });
 
-test("a kind that invites clients to repeat is not told when something may have been written", () => {
+test("a kind that invites retries becomes `interrupted` if something may have been written", () => {
   for (const kind of ["unavailable", "not-leader", "overloaded", "disk-full", "disk-busy"] as const) {
     assert.equal(streamFailure(new Fault(kind), {}, []).kind, kind);
     assert.equal(streamFailure(new Fault(kind), {}, [written]).kind, "interrupted");

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BulkSummary } from "../../../../src/api/methods/bulk-summary.ts";
+
+const bounds = async () => ({ lowest: 0, next: 9 });
+const appended = (firstOffset: number, count: number) => ({
+  firstOffset,
+  count,
+  timestampMs: 1,
+  duplicate: false,
+});
+
+test("a summary spans the first to the last batch", async () => {
+  const summary = new BulkSummary();
+  summary.add(appended(4, 3));
+  summary.add(appended(10, 2));
+  assert.deepEqual(summary.progress, { records_before: 5, batches_before: 2 });
+  const { firstOffset, records, batches, nextOffset } = await summary.done({ bounds });
+  assert.deepEqual([firstOffset, records, batches, nextOffset], [4, 5, 2, 12]);
+});
+
+test("a summary without batches is empty and at the end of the log", async () => {
+  const { firstOffset, records, batches, nextOffset } = await new BulkSummary().done({ bounds });
+  assert.deepEqual([firstOffset, records, batches, nextOffset], [9, 0, 0, 9]);
+});
