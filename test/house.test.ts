@@ -107,7 +107,7 @@ const wallClockReaders = [
   "src/cli/commands/recover.ts",
   "src/cli/tls-flags.ts",
   "src/replication/time/log-time.ts",
-  "src/peer/peers.ts",
+  "src/peer/peer-network.ts",
   "src/api/http/http-date.ts",
   "src/api/methods/watch.ts",
   "src/telemetry/debug-files.ts",

@@ -11,9 +11,14 @@ import type { Clock } from "../lib/time/clock.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type { BootBook } from "../replication/mod.ts";
 import type { CommitLog } from "../types.ts";
-import type { PeerHello } from "./handshake.ts";
-import type { QueueBounds } from "./queue.ts";
-import type { ForwardedCall, ForwardedCaller, ForwardedStart, PeerService } from "./request-server.ts";
+import type { QueueBounds } from "./connection/send-queue.ts";
+import type { PeerHello } from "./handshake/handshake.ts";
+import type {
+  ForwardedCall,
+  ForwardedCaller,
+  ForwardedStart,
+  PeerService,
+} from "./incoming/request-server.ts";
 
 export interface PeerNetworkOptions {
   /** Asked anew for each handshake. */

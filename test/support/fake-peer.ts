@@ -3,21 +3,26 @@
  * with its sockets what no real peer would.
  */
 import { connect, type Server, type Socket } from "node:net";
-import { encodeFrame, type Frame, FrameReader, preamble } from "../../src/peer/frame-codec.ts";
 import {
+  type ConnectionPurpose,
   decodeIntroduction,
   encodeIntroduction,
-  type LaneName,
   type PeerHello,
-} from "../../src/peer/handshake.ts";
-import { decodeRequest, encodeAnswer } from "../../src/peer/requests.ts";
+} from "../../src/peer/handshake/handshake.ts";
+import {
+  encodePeerFrame,
+  type PeerFrame,
+  PeerFrameReader,
+  preamble,
+} from "../../src/peer/wire/peer-frame.ts";
+import { decodeRequest, encodeAnswer } from "../../src/peer/wire/request-codec.ts";
 import { pack, peerOf, unpack } from "../../src/replication/entries.ts";
 import { listen, portOf } from "./socket-cluster.ts";
 
 export interface FakeLane {
   readonly socket: Socket;
-  readonly frames: Frame[];
-  lane: LaneName | undefined;
+  readonly frames: PeerFrame[];
+  lane: ConnectionPurpose | undefined;
 }
 
 /** A node's introduction: the directory is made of the name. */
@@ -51,7 +56,7 @@ export class FakePeer implements AsyncDisposable {
   readonly name: string;
   hello: PeerHello;
   /** Stops reading a lane of this kind right after its welcome. */
-  stalls: LaneName | undefined;
+  stalls: ConnectionPurpose | undefined;
   /** Answers requests with this value; undefined: not at all. */
   answers: unknown;
   /** Takes connections, says nothing. */
@@ -77,15 +82,15 @@ export class FakePeer implements AsyncDisposable {
   }
 
   /** The lanes of a kind that were opened to it, the newest last. */
-  opened(kind: LaneName): FakeLane[] {
+  opened(kind: ConnectionPurpose): FakeLane[] {
     return this.lanes.filter(({ lane }) => lane === kind);
   }
 
-  last(kind: LaneName): FakeLane {
+  last(kind: ConnectionPurpose): FakeLane {
     return this.opened(kind).at(-1)!;
   }
 
-  frames(kind: LaneName, frame: Frame["kind"]): Frame[] {
+  frames(kind: ConnectionPurpose, frame: PeerFrame["kind"]): PeerFrame[] {
     return this.opened(kind).flatMap(({ frames }) => frames.filter((each) => each.kind === frame));
   }
 
@@ -95,12 +100,12 @@ export class FakePeer implements AsyncDisposable {
     this.lanes.push(lane);
     if (this.mute) return;
     socket.write(preamble);
-    const reader = new FrameReader((frame) => this.#received(lane, reader, frame));
+    const reader = new PeerFrameReader((frame) => this.#received(lane, reader, frame));
     socket.on("data", (chunk) => reader.push(chunk as Uint8Array));
     socket.on("end", () => socket.destroy());
   }
 
-  #received(lane: FakeLane, reader: FrameReader, frame: Frame): void {
+  #received(lane: FakeLane, reader: PeerFrameReader, frame: PeerFrame): void {
     const { socket } = lane;
     lane.frames.push({ ...frame, head: Uint8Array.from(frame.head) });
     if (frame.kind === "hello") {
@@ -110,7 +115,7 @@ export class FakePeer implements AsyncDisposable {
       if (this.stalls === lane.lane) socket.pause();
     } else if (frame.kind === "ping" && !this.deaf) {
       const [id] = unpack(frame.head) as [number];
-      for (const chunk of encodeFrame("pong", pack([id, Date.now()])).chunks) socket.write(chunk);
+      for (const chunk of encodePeerFrame("pong", pack([id, Date.now()])).chunks) socket.write(chunk);
     } else if (frame.kind === "request" && this.answers !== undefined) {
       const { id } = decodeRequest(frame);
       for (const chunk of encodeAnswer(id, this.answers).chunks) socket.write(chunk);
@@ -134,12 +139,12 @@ export class FakePeer implements AsyncDisposable {
 /** A caller made of bytes: sends what it is told, and collects what comes back. */
 export class FakeCaller implements Disposable {
   readonly socket: Socket;
-  readonly frames: Frame[] = [];
+  readonly frames: PeerFrame[] = [];
   closed = false;
 
   constructor(port: number) {
     this.socket = connect({ host: "127.0.0.1", port, noDelay: true });
-    const reader = new FrameReader((frame) => {
+    const reader = new PeerFrameReader((frame) => {
       this.frames.push({ ...frame, head: Uint8Array.from(frame.head) });
       if (frame.kind === "welcome") reader.greeted();
     });
@@ -151,7 +156,7 @@ export class FakeCaller implements Disposable {
     this.socket.on("end", () => this.socket.destroy());
   }
 
-  greet(lane: LaneName, hello: PeerHello): void {
+  greet(lane: ConnectionPurpose, hello: PeerHello): void {
     this.send([preamble, ...encodeIntroduction("hello", lane, hello).chunks]);
   }
 
@@ -159,7 +164,7 @@ export class FakeCaller implements Disposable {
     for (const chunk of chunks) this.socket.write(chunk);
   }
 
-  got(kind: Frame["kind"]): Frame[] {
+  got(kind: PeerFrame["kind"]): PeerFrame[] {
     return this.frames.filter((frame) => frame.kind === kind);
   }
 

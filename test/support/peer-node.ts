@@ -10,7 +10,7 @@ import {
   type PeerNetworkOptions,
   type PeerService,
 } from "../../src/peer/mod.ts";
-import type { PeerReplica } from "../../src/peer/peers.ts";
+import type { PeerReplica } from "../../src/peer/peer-network.ts";
 import { emptyConfState, type Message } from "../../src/raft/mod.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../src/types.ts";
 import { helloOf, memberOf } from "./fake-peer.ts";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { Broadcast } from "../../../src/lib/broadcast.ts";
-import { Requester } from "../../../src/peer/requester.ts";
-import { valueQuestion } from "../../../src/peer/requests.ts";
+import { Requester } from "../../../src/peer/link/requester.ts";
+import { valueRequest } from "../../../src/peer/wire/request-codec.ts";
 import { FreshnessGate } from "../../../src/replication/freshness.ts";
 import { LeaderWatch } from "../../../src/replication/leader-watch.ts";
 import { type VirtualClock, VirtualTime } from "../../support/virtual-clock.ts";
@@ -19,7 +19,7 @@ const waits: Readonly<Record<string, (clock: VirtualClock, deadlineMs: number) =
   },
   "for the answer of a peer": (clock, deadlineMs) => {
     const requester = new Requester({ clock, send: () => true, reachable: () => true, requestsMax: 1 });
-    return requester.ask(valueQuestion("wait", null), deadlineMs);
+    return requester.ask(valueRequest("wait", null), deadlineMs);
   },
   "for what was seen elsewhere": (clock, deadlineMs) => {
     const log = { bounds: { lowest: 0, next: 1 }, changed: new Broadcast(), closed: false };

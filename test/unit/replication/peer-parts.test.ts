@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
-import { Backoff } from "../../../src/peer/backoff.ts";
-import { decodeFault, encodeFault } from "../../../src/peer/fault-codec.ts";
-import { type Outgoing, SendQueue } from "../../../src/peer/queue.ts";
+import { type Outgoing, SendQueue } from "../../../src/peer/connection/send-queue.ts";
+import { Backoff } from "../../../src/peer/link/backoff.ts";
+import { decodeFault, encodeFault } from "../../../src/peer/wire/fault-codec.ts";
 
 const item = (bytes: number, more: Partial<Outgoing> = {}): Outgoing => ({ chunks: [], bytes, ...more });
 
