@@ -1,16 +1,15 @@
 /**
- * May this subject do this? The built-in answers, else the policy's, remembered until either changes.
+ * Decides whether a subject may do an action: by the built-in rules, or else by the policy. Decisions are cached until
+ * the policy changes.
  *
- *   caller                        without a policy               with one
+ *   caller                        without a policy               with a policy
  *   local (plaintext, loopback)   everything                     everything
  *   a certificate                 all but peer and admin         the policy
- *   a node's certificate          … and peer                     … and peer, unless the policy speaks of peer
- *   anonymous                     nothing (plaintext trusted     the policy
- *                                 off loopback: all but admin)
+ *   a node's certificate          all but admin                  the policy, and peer unless the policy mentions peer
+ *   anonymous                     nothing (all but admin if      the policy
+ *                                 plaintext is trusted)
  *
- * A change of the rules raises `generation` and calls the listeners, so that long streams ask again.
- *
- * Never: reads files, loads Casbin without a policy, answers yes when it does not know.
+ * A change of the policy raises `generation` and calls the listeners, so that running streams are checked again.
  */
 import { Fault } from "../fault.ts";
 import { DecisionCache } from "./decision-cache.ts";
@@ -24,19 +23,19 @@ import {
 } from "./identity.ts";
 import { compileRules, type PolicySource, type Rules } from "./rules.ts";
 
-/** What is needed of an identity to decide. */
+/** The part of an identity that a decision needs. */
 export type Principal = Pick<Identity, "subject" | "isPeer">;
 
 export interface Decision {
   readonly allowed: boolean;
-  /** One line for people: the rule of the policy, or the built-in one. */
+  /** One line that names the rule of the policy, or the built-in rule. */
   readonly because: string;
 }
 
 export interface AccessOptions {
   /**
-   * The node has no certificates and was told to serve plaintext off loopback: everybody out there is `anonymous`,
-   * and without a policy may do all but admin. Default false.
+   * The node serves plaintext off loopback (--allow-plaintext). Callers from other machines are `anonymous`, and without
+   * a policy they may do all but admin. Default false.
    */
   readonly trustPlaintext?: boolean;
   /** Default 16,384 pairs of subject and object. */
@@ -55,37 +54,41 @@ export class AccessControl {
   #rules: Rules | undefined;
   #source: PolicySource | undefined;
   #generation = 1;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Resolves when the last setPolicy() has ended: one policy is compiled at a time. */
+  #lastChange: Promise<unknown> = Promise.resolve();
 
-  /** Built-in rules only, until use() brings a policy. */
+  /** Starts with the built-in rules only. */
   constructor(options: AccessOptions = {}) {
     this.#trustPlaintext = options.trustPlaintext ?? false;
     this.#cache = new DecisionCache(options.cachedPairsMax);
   }
 
-  /** Opens one with a policy. Throws Fault "config" when model or policy are not valid. */
+  /**
+   * Starts with a policy.
+   * @throws Fault "config" if the model or the policy is invalid
+   */
   static async open(source: PolicySource | undefined, options: AccessOptions = {}): Promise<AccessControl> {
     const access = new AccessControl(options);
     await access.setPolicy(source);
     return access;
   }
 
-  /** Raised by every change of the rules. */
+  /** Number that grows with every change of the policy. */
   get generation(): number {
     return this.#generation;
   }
 
   /**
-   * Takes a new policy, or none. Answers false when it is the one in force. Throws Fault "config" when it is not
-   * valid; then the one before stays in force.
+   * Replaces the policy; undefined removes it. Resolves to false if the new policy equals the current one.
+   * @throws Fault "config" if it is invalid; then the current one stays in force
    */
   setPolicy(source: PolicySource | undefined): Promise<boolean> {
-    const turn = this.#turn.then(() => this.#use(source));
-    this.#turn = turn.catch(() => undefined);
-    return turn;
+    const change = this.#lastChange.then(() => this.#replace(source));
+    this.#lastChange = change.catch(() => undefined);
+    return change;
   }
 
-  async #use(source: PolicySource | undefined): Promise<boolean> {
+  async #replace(source: PolicySource | undefined): Promise<boolean> {
     const same =
       source === undefined
         ? this.#source === undefined
@@ -99,24 +102,24 @@ export class AccessControl {
     return true;
   }
 
-  /** Calls back after every change of the rules; the answer ends it. One a running stream, not one a call. */
+  /** Calls `listener` after every change of the policy. Returns a function that ends that. */
   onReload(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** True when the caller may do it. About 50 ns once asked before. */
+  /** Returns whether the caller may do the action. A cached decision takes about 50 ns. */
   check(caller: Principal, object: string, action: Action): boolean {
-    const built = this.#builtIn(caller, action);
-    if (built !== undefined) return built.allowed;
-    const known = this.#cache.get(caller.subject, object, action);
-    if (known !== undefined) return known;
+    const byDefault = this.#builtIn(caller, action);
+    if (byDefault !== undefined) return byDefault.allowed;
+    const cached = this.#cache.get(caller.subject, object, action);
+    if (cached !== undefined) return cached;
     const allowed = this.#rules?.allows(caller.subject, object, action) ?? false;
     this.#cache.set(caller.subject, object, action, allowed);
     return allowed;
   }
 
-  /** Throws Fault "unauthenticated" or "permission-denied" unless the caller may do it. */
+  /** @throws Fault "unauthenticated" or "permission-denied" unless the caller may do the action */
   authorize(caller: Principal, object: string, action: Action): void {
     if (this.check(caller, object, action)) return;
     if (!this.isAuthenticated(caller)) throw new Fault("unauthenticated");
@@ -127,36 +130,36 @@ export class AccessControl {
     });
   }
 
-  /** Is it somebody? What any authenticated caller may do needs no more. */
+  /** Returns whether the caller has an identity. Some calls require no more. */
   isAuthenticated(caller: Principal): boolean {
     return caller.subject !== anonymousSubject || this.#trustPlaintext;
   }
 
-  /** The decision and the rule behind it. Not for the hot path. */
+  /** Returns the decision and the rule behind it. It is not cached. */
   explain(caller: Principal, object: string, action: Action): Decision {
-    const built = this.#builtIn(caller, action);
-    if (built !== undefined) return built;
+    const byDefault = this.#builtIn(caller, action);
+    if (byDefault !== undefined) return byDefault;
     const rule = this.#rules?.ruleFor(caller.subject, object, action);
     if (rule !== undefined) return { allowed: true, because: rule };
     const roleLine = this.#rules?.roleLine(caller.subject);
     if (roleLine !== undefined) {
       return {
         allowed: false,
-        because: `"${caller.subject}" is the name of a role and no caller (${roleLine})`,
+        because: `"${caller.subject}" is the name of a role, which has no rights as a caller (${roleLine})`,
       };
     }
     const name = this.#source?.policyName ?? "policy";
-    const besides =
+    const noNode =
       action === "peer" && !this.#rules?.mentionsPeer ? ", and the certificate names no node" : "";
-    return { allowed: false, because: `no rule of ${name} allows it${besides}` };
+    return { allowed: false, because: `no rule of ${name} allows it${noNode}` };
   }
 
-  /** What the caller may do to `object`. */
+  /** Returns the actions that the caller may do to `object`. */
   allowedActions(caller: Principal, object = logObject): Action[] {
     return actions.filter((action) => this.check(caller, object, action));
   }
 
-  /** The answer that needs no policy, if there is one. Answers constants: it is on the hot path. */
+  /** Returns the decision of the built-in rules, if they make one. It returns constants, to allocate nothing. */
   #builtIn(caller: Principal, action: Action): BuiltIn | undefined {
     if (caller.subject === localSubject) return builtIn.local;
     if (action === "peer" && caller.isPeer && this.#rules?.mentionsPeer !== true) return builtIn.node;

@@ -8,7 +8,7 @@ import { Turns } from "../lib/time/turns.ts";
 import type { PolicyLine } from "./policy.ts";
 import { RoleGraph } from "./role-graph.ts";
 
-/** Lines of a policy whose model only Casbin can decide. */
+/** Most lines of a policy for a model that only Casbin can decide. */
 export const casbinLinesMax = 5_000;
 
 export interface CasbinRules {
@@ -45,8 +45,8 @@ export async function casbinRules(
       enforcer.setNamedRoleManager(kind, new RoleGraph());
     }
     await enforcer.buildRoleLinks();
-    // A matcher that cannot be evaluated must fail here, not at the first call: with empty words, and with the words of
-    // each rule, which come as far as the rule can take them.
+    // A matcher that cannot be evaluated must fail here, not at the first call. So it is evaluated with empty values,
+    // and with the values of the first rule of each kind, which reach all of its terms.
     enforcer.enforceSync("", "", "");
     for (const [subject = "", object = "", action = ""] of firstOfEachKind(lines)) {
       enforcer.enforceSync(subject, object, action);
@@ -62,7 +62,7 @@ export async function casbinRules(
       },
     };
   } catch (cause) {
-    throw new Fault("config", { message: `${modelName} and ${policyName} do not make rules`, cause });
+    throw new Fault("config", { message: `${modelName} and ${policyName} cannot be evaluated`, cause });
   }
 }
 

@@ -1,9 +1,6 @@
 /**
- * Remembered decisions, bounded. Two levels of maps and a byte an action: a hit builds no key and allocates nothing.
- * When it is full it forgets everything: callers are few, objects fewer, so that happens under attack only, and then
- * a decision costs what Casbin costs.
- *
- * Never: decides.
+ * A bounded cache of decisions: two levels of maps and a byte per action, so that a hit builds no key and allocates
+ * nothing. A full cache is cleared. Subjects and objects are few, so that happens only under attack.
  */
 import { type Action, actions } from "./identity.ts";
 
@@ -18,10 +15,10 @@ const columnOf = Object.fromEntries(actions.map((action, column) => [action, col
 export class DecisionCache {
   readonly #entriesMax: number;
   readonly #bySubject = new Map<string, Map<string, Uint8Array>>();
-  /** Invariant: the number of (subject, object) pairs held, at most #entriesMax. */
+  /** Invariant: the number of cached (subject, object) pairs, at most #entriesMax. */
   #entries = 0;
 
-  /** Holds at most `entriesMax` pairs of subject and object. */
+  /** Caches at most `entriesMax` pairs of subject and object, default 16,384. */
   constructor(entriesMax = 16_384) {
     this.#entriesMax = entriesMax;
   }
@@ -47,7 +44,7 @@ export class DecisionCache {
     row[columnOf[action]] = allowed ? yes : no;
   }
 
-  /** Pairs held. */
+  /** Number of cached pairs. */
   get size(): number {
     return this.#entries;
   }

@@ -1,30 +1,28 @@
 /**
- * Who calls, and what there is to be allowed.
+ * Identities of callers, and the actions that they may be allowed to do.
  *
- * A subject is a name that stands for one way of coming in: `local` is plaintext from this machine, `anonymous` is
- * somebody without a certificate, every other name is the common name of a certificate. The two are reserved:
- * no certificate may carry them, so a subject alone decides, also after it travelled to the leader.
- *
- * Never: decides.
+ * The subject `local` is plaintext from this machine, and `anonymous` is a caller without a certificate. Every other
+ * subject is the common name of a certificate. No certificate may have the two reserved names, so a subject alone
+ * suffices for a decision, also after it was forwarded to the leader.
  */
 
-/** What a caller may be allowed to do. `describe` covers Watch and reflection too. */
+/** Actions of a policy. `describe` includes Watch and reflection. */
 export const actions = ["produce", "consume", "describe", "trim", "admin", "peer"] as const;
 export type Action = (typeof actions)[number];
 
 export const isAction = (word: string): word is Action => (actions as readonly string[]).includes(word);
 
-/** Plaintext from this machine itself. */
+/** Plaintext from this machine. */
 export const localSubject = "local";
 /** No certificate. */
 export const anonymousSubject = "anonymous";
-/** The only object there is until there are several logs. */
+/** The only object until there are several logs. */
 export const logObject = "*";
 
-/** The caller of one connection. */
+/** The identity of a connection's caller. */
 export interface Identity {
   readonly subject: string;
-  /** A certificate of the peers' CA that names a node (`urn:tailrace:node:…`). */
+  /** The certificate is of the peers' CA and names a node (`urn:tailrace:node:…`). */
   readonly isPeer: boolean;
   /** The subject alternative names, as `DNS:…`, `IP Address:…`, `URI:…`. */
   readonly sans: readonly string[];
@@ -34,20 +32,27 @@ export interface Identity {
   readonly fingerprint: string;
 }
 
-const bare = { isPeer: false, sans: [], issuer: "", fingerprint: "" } as const;
-export const localIdentity: Identity = { subject: localSubject, ...bare };
-export const anonymousIdentity: Identity = { subject: anonymousSubject, ...bare };
+const noCertificate = { isPeer: false, sans: [], issuer: "", fingerprint: "" } as const;
+export const localIdentity: Identity = { subject: localSubject, ...noCertificate };
+export const anonymousIdentity: Identity = { subject: anonymousSubject, ...noCertificate };
 
-/** An identity for a name alone, as it stands in a forwarded call or on a command line. */
-export const namedIdentity = (subject: string, isPeer = false): Identity => ({ subject, ...bare, isPeer });
+/** Returns an identity for a subject alone, from a forwarded call or a command line. */
+export const namedIdentity = (subject: string, isPeer = false): Identity => ({
+  subject,
+  ...noCertificate,
+  isPeer,
+});
 
 const nodeUri = "URI:urn:tailrace:node:";
 
-/** The nodes that a certificate with these alternative names may be: `*` is any. */
+/** Returns the node names in a certificate's alternative names. `*` is any node. */
 export const nodeNamesOf = (sans: readonly string[]): string[] =>
   sans.filter((san) => san.startsWith(nodeUri)).map((san) => san.slice(nodeUri.length));
 
-/** May the holder be the node of this name? A certificate that names no node may, once policy lets it peer. */
+/**
+ * Returns whether the holder of a certificate may be the node of this name. A certificate that names no node may be any;
+ * the policy decides whether it may be a peer.
+ */
 export function mayBeNode(identity: Pick<Identity, "sans">, nodeName: string): boolean {
   const names = nodeNamesOf(identity.sans);
   return names.length === 0 || names.includes("*") || names.includes(nodeName);

@@ -1,8 +1,4 @@
-/**
- * The access room: who may do what. See DESIGN.md.
- *
- * Never: reads a file or a socket; the agent brings policies and identities.
- */
+/** Access control: which subject may do which action. The agent provides policies and identities. See DESIGN.md. */
 export { AccessControl, type AccessOptions, type Decision, type Principal } from "./access-control.ts";
 export {
   type Action,

@@ -1,9 +1,9 @@
-/** What a parsed Casbin model says of its policy lines and of how they are compared. */
+/** Reads from a parsed Casbin model which lines its policies have, and how it compares them. */
 import { Fault } from "../fault.ts";
 import type { LineShape, Shape } from "./policy.ts";
 import { type MatcherForm, matcherForm } from "./rule-index.ts";
 
-/** The part of Casbin's model that is read here. */
+/** The part of Casbin's model that is used here. */
 export interface CasbinModel {
   readonly model: ReadonlyMap<string, ReadonlyMap<string, { tokens: string[]; value: string }>>;
 }
@@ -52,7 +52,7 @@ function ruleShape(
   matchers: string,
 ): LineShape {
   const action = `${kind}${asked[2]?.slice("r".length)}`;
-  // Patterns are matched by functions. What is compared as it stands can be checked as it stands.
+  // Functions match patterns. An action that is compared for equality must be an existing one.
   const strict =
     matchers.includes(`${asked[2]} == ${action}`) &&
     !new RegExp(`\\w\\([^()]*\\b${action}\\b`).test(matchers);

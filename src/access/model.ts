@@ -1,9 +1,7 @@
 /**
- * The Casbin model used when none is configured: the book's, and besides roles (`g, alice, writers`),
- * objects as globs (`orders-*`) and `*` for any action. A policy written for the book's model means the same here.
- * `certs/model.conf` is this text, for people to start from; a test keeps the two equal.
- *
- * Never: changes what a rule of the book's policy allows.
+ * The default Casbin model: the model of *Distributed Services with Go*, and roles (`g, alice, writers`), globs for
+ * objects (`orders-*`) and `*` for any action. A policy for the book's model allows the same here. `certs/model.conf` has
+ * the same text, as an example for operators.
  */
 export const defaultModel = `# Who (sub) may do what (act) to which log (obj).
 

@@ -1,6 +1,6 @@
 /**
- * Reads the lines of a policy file strictly. Casbin skips what it does not understand. A rule that is skipped is a
- * missing right or a missing protection, so here it is an error that names the line.
+ * Parses a policy file strictly. Casbin skips invalid lines. A skipped rule is a missing permission or a missing
+ * protection, so here it is an error that names the line.
  *
  *   line := ptype "," field ("," field)* | "#" comment | blank
  *
@@ -18,23 +18,23 @@ export interface PolicyLine {
   readonly line: number;
 }
 
-/** What a model says of a kind of line. */
+/** What a model defines about a kind of line. */
 export interface LineShape {
   readonly fields: number;
-  /** Which field is the action, if one is. */
+  /** Index of the field that is the action, if there is one. */
   readonly action?: number | undefined;
-  /** The action is compared as it stands, so it must be one that exists, or `*`. */
+  /** The action is compared for equality, so it must be an existing one, or `*`. */
   readonly strict?: boolean;
 }
 
-/** What a model defines: kind of line → what it takes. */
+/** The lines that a model defines, by kind. */
 export type Shape = ReadonlyMap<string, LineShape>;
 
 /**
  * Returns the lines of `text`.
  *
- * @throws Fault "config" that names the line, for a kind that the model lacks, a wrong number of fields, a quote
- *   without its end, or an action that does not exist
+ * @throws Fault "config" that names the line, for a kind that the model lacks, a wrong number of fields, an unmatched
+ *   quote, or an action that does not exist
  */
 export async function parsePolicy(text: string, shape: Shape, name = "policy"): Promise<PolicyLine[]> {
   const lines: PolicyLine[] = [];
@@ -57,7 +57,7 @@ function parseLine(trimmed: string, line: number, shape: Shape, name: string): P
   const wrong = (why: string): Fault =>
     new Fault("config", { message: `${name} line ${line} ${why}`, facts: { line, text: trimmed } });
   const split = splitFields(trimmed);
-  if (split === undefined) throw wrong("has a quote that stands alone or inside a field");
+  if (split === undefined) throw wrong("has a quote that is unmatched or inside a field");
   const [kind = "", ...fields] = split;
   const expected = shape.get(kind);
   if (expected === undefined) {
@@ -73,7 +73,7 @@ function parseLine(trimmed: string, line: number, shape: Shape, name: string): P
   return { kind, fields, line };
 }
 
-/** Splits at commas outside of double quotes; `""` inside quotes is one quote. Undefined for a stray quote. */
+/** Splits at commas outside of double quotes; `""` inside quotes is one quote. Undefined for an unmatched quote. */
 function splitFields(line: string): string[] | undefined {
   if (!line.includes('"')) return line.split(",").map((field) => field.trim());
   const fields: string[] = [];
@@ -115,7 +115,7 @@ function closingQuote(line: string, at: number): number {
 /** The line in its usual form: `p, root, *, produce`. */
 export const lineText = (line: PolicyLine): string => [line.kind, ...line.fields].join(", ");
 
-/** True when a rule names the action `peer`. Then a node's certificate alone makes no peer. */
+/** Returns whether a rule names the action `peer`. Then a node's certificate alone does not make a peer. */
 export const mentionsPeer = (lines: readonly PolicyLine[], shape: Shape): boolean =>
   lines.some(({ kind, fields }) => {
     const action = shape.get(kind)?.action;

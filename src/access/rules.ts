@@ -15,7 +15,7 @@ import { RuleIndex } from "./rule-index.ts";
 export interface Rules {
   readonly mentionsPeer: boolean;
   allows(subject: string, object: string, action: Action): boolean;
-  /** The rule that allows it, as `policy.csv:3: p, root, *, produce`; undefined where none does. */
+  /** The rule that allows it, as `policy.csv:3: p, root, *, produce`, or undefined if none does. */
   ruleFor(subject: string, object: string, action: Action): string | undefined;
   /** The first line that uses `subject` as the name of a role, as `policy.csv:5: g, alice, writers`. */
   roleLine(subject: string): string | undefined;
@@ -23,7 +23,7 @@ export interface Rules {
 
 export interface PolicySource {
   readonly policy: string;
-  /** How the policy is called in explanations and errors. */
+  /** Name of the policy in explanations and errors. Default "policy". */
   readonly policyName?: string;
   /** Default: the built-in model. */
   readonly model?: string;
@@ -37,7 +37,7 @@ export interface PolicySource {
  */
 export async function compileRules(source: PolicySource): Promise<Rules> {
   const { policyName = "policy", modelName = "model" } = source;
-  // An editor that rewrites a file empties it first. That moment must not take everyone's rights away.
+  // An editor that rewrites a file empties it first. That must not remove all permissions for a moment.
   if (source.policy.trim() === "") {
     throw new Fault("config", { message: `${policyName} is empty, a comment alone would deny everything` });
   }
@@ -70,8 +70,8 @@ export async function compileRules(source: PolicySource): Promise<Rules> {
 }
 
 /**
- * Role → the first line that gives it to a subject. A certificate with such a name gets no rights: a role's rights are
- * for its members, and an operator who names a role does not think of certificates.
+ * Returns role → the first line that gives it to a subject. A certificate with the name of a role gets no rights: they
+ * are for the role's members, and an operator who names a role does not think of certificates.
  */
 function rolesIn(
   lines: readonly PolicyLine[],
