@@ -119,7 +119,7 @@ const clockReaders = [
   "src/cli/certs/files.ts",
   "src/cli/commands/serve.ts",
   "src/telemetry/client-interceptor.ts",
-  "src/telemetry/tracing.ts",
+  "src/telemetry/otel-tracer.ts",
   "web/src/io/timing.ts",
 ];
 

@@ -1,11 +1,9 @@
 /**
- * `tailrace/telemetry`: OpenTelemetry for programs that call a log. A Connect interceptor over the program's own SDK:
- * a CLIENT span for each call below the span that is active there, its context sent along as `traceparent`, and
- * `rpc.client.call.duration`, by the stable RPC conventions. Without an SDK it does nothing.
+ * `tailrace/telemetry`: OpenTelemetry for programs that call a log. This Connect interceptor uses the program's own SDK.
+ * Each call gets a CLIENT span below the active span, sends its context as `traceparent`, and records
+ * `rpc.client.call.duration`, by the stable RPC conventions. Without an SDK it does nothing. Nodes do not load it.
  *
  *   openClient({ addrs: ["localhost:8080"], interceptors: [clientInterceptor()] })
- *
- * Never: changes a message, retries, loads an SDK; nor is it loaded by a node.
  */
 import { Code, ConnectError, type Interceptor, type StreamResponse } from "@connectrpc/connect";
 import * as otel from "@opentelemetry/api";
@@ -13,11 +11,11 @@ import { secondsBoundaries } from "../lib/telemetry.ts";
 import { formatTraceparent, parseTraceparent } from "./trace-context.ts";
 
 export interface ClientInterceptorOptions {
-  /** What the transport speaks. Default grpc, as openClient does. */
+  /** The protocol of the transport. Default grpc, as that of openClient. */
   readonly protocol?: "grpc" | "grpc-web" | "connect";
 }
 
-/** Make it once, after the SDK was started: metrics cannot be counted before. */
+/** Returns the interceptor. Call it once, after the SDK was started: earlier metrics are lost. */
 export function clientInterceptor({ protocol = "grpc" }: ClientInterceptorOptions = {}): Interceptor {
   const system = protocol === "connect" ? "connectrpc" : "grpc";
   const tracer = otel.trace.getTracer("tailrace");
@@ -66,7 +64,7 @@ export function clientInterceptor({ protocol = "grpc" }: ClientInterceptorOption
   };
 }
 
-/** The context that the caller gave the call itself, else the one that is active. */
+/** Returns the context in the call's own header, or else the active one. */
 function parentOf(header: Headers): otel.Context {
   const given = parseTraceparent(header.get("traceparent") ?? undefined);
   if (given === undefined) return otel.context.active();
@@ -80,7 +78,7 @@ function sendAlong(context: otel.SpanContext, header: Headers): void {
   if (state !== undefined && state !== "") header.set("tracestate", state);
 }
 
-/** A stream's call is over when its messages are, or when nobody wants more. */
+/** Ends the call when the messages end, or when the caller stops reading them. */
 async function* untilEnd(
   response: StreamResponse,
   end: (error?: unknown) => void,

@@ -1,8 +1,6 @@
 /**
- * `--debug-telemetry DIR`: metrics and spans as JSON lines in files, for looking at without any server, as the
- * book's `-debug` did. A file that has grown to its limit becomes `.1`, and the `.1` before it goes.
- *
- * Never: loses the process because the disk is full; it stops writing and says so once.
+ * `--debug-telemetry DIR`: metrics and spans as JSON lines in files, to read without a server. A file that reaches its
+ * limit is renamed to `.1`, which replaces the previous `.1`. If the disk is full, writing stops with one log line.
  */
 import { closeSync, fchmodSync, openSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +8,7 @@ import { ownerFile, systemDisk } from "../lib/disk/system-disk.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
 import type { Instruments } from "./instruments.ts";
-import type { SpanRecord } from "./tracing.ts";
+import type { SpanRecord } from "./otel-tracer.ts";
 
 const fileBytesMax = 64 * 1024 * 1024;
 const metricsEveryMs = 5_000;
@@ -21,7 +19,10 @@ export interface DebugFiles extends Disposable {
   flush(): void;
 }
 
-/** Opens `metrics.jsonl` and `traces.jsonl` in the directory. Errors of opening are thrown. */
+/**
+ * Opens `metrics.jsonl` and `traces.jsonl` in the directory, and writes the metrics every five seconds.
+ * @throws Error if a file cannot be opened
+ */
 export function openDebugFiles(
   directory: string,
   instruments: Instruments,
@@ -54,7 +55,7 @@ export function openDebugFiles(
   };
 }
 
-/** Spans tell who did what: the files are for their owner alone, also one that was there already. */
+/** Spans contain subjects, so the files are readable by their owner only. That includes an existing file. */
 function openForOwner(path: string): number {
   const descriptor = openSync(path, "w", ownerFile);
   fchmodSync(descriptor, ownerFile);

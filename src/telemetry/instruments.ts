@@ -1,11 +1,9 @@
 /**
- * Counters, histograms and gauges of our own: a record is a few additions, with no SDK loaded and nothing allocated.
- * Whoever exports (Prometheus, OTLP, files) collects a snapshot of them; all sums are cumulative since the start.
+ * Counters, histograms and gauges without an SDK: recording a value takes a few additions and allocates nothing.
+ * Exporters (Prometheus, OTLP, files) collect snapshots. All sums are cumulative since the start.
  *
- * The law: a name has one kind, unit and description. It has at most `seriesMax` sets of attributes; what comes
- * beyond shares one series marked `otel.metric.overflow`, as OpenTelemetry asks for.
- *
- * Never: knows an exporter, throws because of a value.
+ * Invariants: a name has one kind, unit and description, and at most `seriesMax` sets of attributes. Further ones share
+ * a series marked `otel.metric.overflow`, as OpenTelemetry specifies.
  */
 import { assert } from "../lib/assert.ts";
 import type {
@@ -23,7 +21,7 @@ export type MetricKind = "counter" | "histogram" | "gauge";
 
 export interface HistogramPoint {
   readonly boundaries: readonly number[];
-  /** One more than boundaries. */
+  /** One more entry than `boundaries`. */
   readonly counts: readonly number[];
   readonly count: number;
   readonly sum: number;
@@ -36,7 +34,7 @@ export interface MetricPoint {
   readonly value: number | HistogramPoint;
 }
 
-/** All series of one name, as they stand. */
+/** The current values of all series of one name. */
 export interface MetricSnapshot {
   readonly name: string;
   readonly kind: MetricKind;
@@ -65,7 +63,7 @@ class HistogramSeries implements Histogram {
   }
 
   record(value: number): void {
-    if (!(value >= 0) && !(value < 0)) return; // NaN belongs to no bucket
+    if (Number.isNaN(value)) return;
     let low = 0;
     let high = this.#boundaries.length;
     while (low < high) {
@@ -110,7 +108,7 @@ export class Instruments implements Metrics {
   readonly #families = new Map<string, Family>();
   readonly #seriesMax: number;
 
-  /** At most `seriesMax` sets of attributes to a name. */
+  /** Allows at most `seriesMax` sets of attributes per name, default 2,000. */
   constructor(seriesMax = 2_000) {
     this.#seriesMax = seriesMax;
   }
@@ -133,15 +131,17 @@ export class Instruments implements Metrics {
     return this.#observer(name, "counter", options, observe);
   }
 
-  /** Everything as it stands. An observer that throws is left out. */
+  /** Returns the current values. An observer that throws is left out. */
   collect(): MetricSnapshot[] {
     return [...this.#families].map(([name, { kind, options, series, observers }]) => {
       const points: MetricPoint[] = [...series.values()].map(({ attributes, instrument }) => ({
         attributes,
         value: instrument instanceof HistogramSeries ? instrument.point() : instrument.value,
       }));
-      // Two that show the same series would spoil the whole page for Prometheus; the later one counts.
-      const seen = new Map([...observers].flatMap(look).map((point) => [keyOf(point.attributes), point]));
+      // Two observers of the same series would make the page invalid for Prometheus. The later one counts.
+      const seen = new Map(
+        [...observers].flatMap(observeSafely).map((point) => [keyOf(point.attributes), point]),
+      );
       points.push(...seen.values());
       return { name, kind, description: options.description, unit: options.unit, points };
     });
@@ -173,7 +173,7 @@ export class Instruments implements Metrics {
   }
 
   #family(name: string, kind: MetricKind, options: InstrumentOptions): Family {
-    assert(namePattern.test(name), `"${name}" is no metric's name`);
+    assert(namePattern.test(name), `"${name}" is not a valid metric name`);
     let family = this.#families.get(name);
     if (family === undefined) {
       family = { kind, options, series: new Map(), observers: new Set() };
@@ -189,7 +189,13 @@ export class Instruments implements Metrics {
 
 const keyOf = (attributes: Attributes): string => JSON.stringify(Object.entries(attributes).sort());
 
-function look({ attributes, observe }: { attributes: Attributes; observe: Observe }): readonly MetricPoint[] {
+function observeSafely({
+  attributes,
+  observe,
+}: {
+  attributes: Attributes;
+  observe: Observe;
+}): readonly MetricPoint[] {
   try {
     const seen = observe();
     if (typeof seen === "number") return [{ attributes, value: seen }];
@@ -198,6 +204,6 @@ function look({ attributes, observe }: { attributes: Attributes; observe: Observ
       value,
     }));
   } catch {
-    return []; // Telemetry must not harm what it watches; a missing series is seen by whoever watches.
+    return []; // Telemetry must not fail the node. The missing series is visible to operators.
   }
 }

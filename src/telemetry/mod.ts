@@ -1,6 +1,2 @@
-/**
- * The telemetry room: what a node tells about itself. See DESIGN.md.
- *
- * Never: imported by the rooms it listens to; they speak through src/lib/telemetry.ts.
- */
+/** Telemetry of a node: log, metrics and traces. Other modules use the port src/lib/telemetry.ts. See DESIGN.md. */
 export { type NodeTelemetry, openTelemetry } from "./telemetry.ts";

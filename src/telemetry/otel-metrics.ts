@@ -1,8 +1,6 @@
 /**
- * Our instruments in OpenTelemetry's words: a MetricProducer for its readers, and the Prometheus text made by its
- * exporter. Loaded only when somebody asks for either.
- *
- * Never: keeps a number; every collect() looks at the instruments.
+ * Converts the instruments for OpenTelemetry: a MetricProducer for its readers, and the Prometheus text of its exporter.
+ * It is loaded only if one of them is used. Each collect() reads the instruments.
  */
 import { ValueType } from "@opentelemetry/api";
 import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
@@ -21,8 +19,8 @@ import type { HistogramPoint, Instruments, MetricPoint, MetricSnapshot } from ".
 type HrTime = [number, number];
 const hrTime = (wallMs: number): HrTime => [Math.floor(wallMs / 1_000), Math.round((wallMs % 1_000) * 1e6)];
 
-/** A reader puts its own in its place. */
-const nobodysResource = {} as CollectionResult["resourceMetrics"]["resource"];
+/** A reader replaces it by its own. */
+const placeholderResource = {} as CollectionResult["resourceMetrics"]["resource"];
 
 export class InstrumentProducer implements MetricProducer {
   readonly #instruments: Instruments;
@@ -42,7 +40,7 @@ export class InstrumentProducer implements MetricProducer {
       .filter(({ points }) => points.length > 0)
       .map((snapshot) => toMetricData(snapshot, times));
     const scopeMetrics = [{ scope: { name: "tailrace" }, metrics }];
-    return { resourceMetrics: { resource: nobodysResource, scopeMetrics }, errors: [] };
+    return { resourceMetrics: { resource: placeholderResource, scopeMetrics }, errors: [] };
   }
 }
 
@@ -69,7 +67,7 @@ function toMetricData(snapshot: MetricSnapshot, times: { startTime: HrTime; endT
   };
 }
 
-/** A function that answers the text a Prometheus server scrapes. `resource` stands in `target_info`. */
+/** Returns a function that returns the text for a Prometheus server. `resource` is written as `target_info`. */
 export function prometheusText(producer: MetricProducer, resource: Attributes): () => Promise<string> {
   const exporter = new PrometheusExporter({ preventServerStart: true, metricProducers: [producer] });
   new MeterProvider({ readers: [exporter] });

@@ -1,13 +1,9 @@
-/**
- * The process itself as metrics: memory, CPU, event loop. Looked at only when somebody collects.
- *
- * Never: sets a timer.
- */
+/** Metrics of the process: memory, CPU and event loop. They are read when metrics are collected. */
 import { performance } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 import type { Metrics } from "../lib/telemetry.ts";
 
-export function observeProcess(metrics: Metrics): void {
+export function registerProcessMetrics(metrics: Metrics): void {
   metrics.gauge("process.memory.usage", { description: "Resident memory of the process", unit: "By" }, () =>
     process.memoryUsage.rss(),
   );
@@ -29,7 +25,7 @@ export function observeProcess(metrics: Metrics): void {
   let before = performance.eventLoopUtilization();
   metrics.gauge(
     "nodejs.eventloop.utilization",
-    { description: "Share of time the event loop was busy since the last look", unit: "1" },
+    { description: "Share of time the event loop was busy since the last collection", unit: "1" },
     () => {
       const now = performance.eventLoopUtilization();
       const { utilization } = performance.eventLoopUtilization(now, before);

@@ -1,11 +1,9 @@
 /**
- * The OpenTelemetry SDK, started for those who asked. This file and what it imports are loaded only then: 250 ms and
- * 40 MB that a node without exporters does not pay.
+ * Starts the OpenTelemetry SDK. This file and its imports take 250 ms and 40 MB, so they are loaded only if an exporter
+ * is configured.
  *
- * Traces follow OTEL_* (exporter, sampler, limits, batches) or OTEL_CONFIG_FILE; metrics are our instruments through
- * readers of our own; logs stay with pino.
- *
- * Never: prints to standard output.
+ * Traces follow OTEL_* (exporter, sampler, limits, batches) or OTEL_CONFIG_FILE. Metrics are the instruments, through
+ * own readers. Logs are not exported.
  */
 import * as otel from "@opentelemetry/api";
 import {
@@ -16,23 +14,23 @@ import {
 import { startNodeSdk } from "@opentelemetry/sdk-node";
 import type { Attributes, Logger } from "../lib/telemetry.ts";
 import { type Clock, within } from "../lib/time/clock.ts";
-import type { Asked } from "./environment.ts";
+import type { ExportSettings } from "./export-settings.ts";
 import type { Instruments } from "./instruments.ts";
 import { InstrumentProducer } from "./otel-metrics.ts";
 
 const flushMs = 3_000;
 
 export interface SdkOptions {
-  readonly asked: Asked;
+  readonly settings: ExportSettings;
   readonly instruments: Instruments;
   readonly clock: Clock;
   readonly resource: Attributes;
   readonly log: Logger;
 }
 
-/** Starts it; answers how to flush and stop it. */
+/** Starts the SDK. Returns a function that flushes and stops it. */
 export async function startSdk({
-  asked,
+  settings,
   instruments,
   clock,
   resource,
@@ -40,12 +38,12 @@ export async function startSdk({
 }: SdkOptions): Promise<() => Promise<void>> {
   const producer = new InstrumentProducer(instruments, clock);
   const readers = await Promise.all(
-    asked.metrics.map(
+    settings.metrics.map(
       async (name) =>
         new PeriodicExportingMetricReader({
-          exporter: name === "otlp" ? await otlpExporter(asked) : new ConsoleMetricExporter(),
-          exportIntervalMillis: asked.metricsEveryMs,
-          exportTimeoutMillis: Math.min(30_000, asked.metricsEveryMs),
+          exporter: name === "otlp" ? await otlpExporter(settings) : new ConsoleMetricExporter(),
+          exportIntervalMillis: settings.metricsEveryMs,
+          exportTimeoutMillis: Math.min(30_000, settings.metricsEveryMs),
           metricProducers: [producer],
         }),
     ),
@@ -55,13 +53,13 @@ export async function startSdk({
     resourceAttributes: { ...resource },
     metricReaders: readers,
     logRecordProcessors: [],
-    // Undefined means: as OTEL_* says. A processor that does nothing still lets spans be recorded, for the files.
-    ...(asked.traces ? {} : { spanProcessors: [idleProcessor] }),
+    // Undefined means the processors of OTEL_*. With a processor that does nothing, spans are recorded for the files.
+    ...(settings.traces ? {} : { spanProcessors: [idleProcessor] }),
   });
   otel.diag.setLogger(diagTo(log), { logLevel: otel.DiagLogLevel.WARN, suppressOverrideMessage: true });
   return async () => {
     try {
-      // A collector that does not answer must not keep the node from going.
+      // A collector that does not answer must not keep the node from stopping.
       const flushed = await within(clock, sdk.shutdown(), flushMs);
       if (flushed === "late") throw new Error(`no answer within ${flushMs} ms`);
     } catch (err) {
@@ -75,7 +73,7 @@ export async function startSdk({
 const done = (): Promise<void> => Promise.resolve();
 const idleProcessor = { onStart: () => {}, onEnd: () => {}, forceFlush: done, shutdown: done };
 
-async function otlpExporter({ metricsProtocol }: Asked): Promise<PushMetricExporter> {
+async function otlpExporter({ metricsProtocol }: ExportSettings): Promise<PushMetricExporter> {
   switch (metricsProtocol) {
     case "grpc":
       return new (await import("@opentelemetry/exporter-metrics-otlp-grpc")).OTLPMetricExporter();
@@ -86,7 +84,7 @@ async function otlpExporter({ metricsProtocol }: Asked): Promise<PushMetricExpor
   }
 }
 
-/** The SDK's own complaints, in our log. */
+/** Writes the SDK's own messages to the log. */
 const diagTo = (log: Logger): otel.DiagLogger => ({
   error: (message, ...more) => log.warn({ more }, `opentelemetry: ${message}`),
   warn: (message, ...more) => log.warn({ more }, `opentelemetry: ${message}`),

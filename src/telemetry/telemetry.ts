@@ -1,10 +1,8 @@
 /**
- * A node's telemetry, opened once and handed to every room: log, metrics, tracer and calls.
+ * A node's telemetry, opened once and given to every module: log, metrics, tracer and calls.
  *
- * Counting is always on and costs nothing worth measuring; the OpenTelemetry SDK is loaded at the start only when
- * OTEL_* or `--debug-telemetry` asks, and the Prometheus text when it is first scraped.
- *
- * Never: waits for an exporter on a call's way.
+ * Metrics are always counted. The OpenTelemetry SDK is loaded at the start if OTEL_* or `--debug-telemetry` requires it,
+ * and the Prometheus exporter at the first scrape. No call waits for an exporter.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -20,28 +18,28 @@ import {
 import { type Clock, systemClock } from "../lib/time/clock.ts";
 import { Calls } from "./calls.ts";
 import { type DebugFiles, openDebugFiles } from "./debug-files.ts";
-import { askedBy, type Environment } from "./environment.ts";
+import { type Environment, exportSettings } from "./export-settings.ts";
 import { Instruments } from "./instruments.ts";
 import { createLogger, type LoggerOptions, type NodeLogger } from "./logger.ts";
-import { observeProcess } from "./process-metrics.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
 
 export interface TelemetryOptions extends LoggerOptions {
   readonly version: string;
   readonly nodeName?: string;
-  /** Of the process; OTEL_* are read from it. */
+  /** The environment with the OTEL_* variables. Default: empty. */
   readonly env?: Environment;
-  /** False: nothing is counted, and with the log silent calls cost nothing at all. Default true. */
+  /** If false, no metrics are counted. Default true. */
   readonly count?: boolean;
-  /** Of `--debug-telemetry`. */
+  /** The directory of `--debug-telemetry`. Default: none. */
   readonly debugDirectory?: string;
   readonly clock?: Clock;
-  /** Lines a second and method for calls that went well. Default 10. */
+  /** Log lines per second and method for successful calls. Default 10. */
   readonly linesPerSecond?: number;
 }
 
 export interface NodeTelemetry extends Telemetry, AsyncDisposable {
   readonly log: NodeLogger;
-  /** What a Prometheus server scrapes. The first time it takes about 100 ms more. */
+  /** Returns the text for a Prometheus server. The first call takes about 100 ms more. */
   prometheus(): Promise<string>;
 }
 
@@ -50,7 +48,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
   const log = await createLogger(options);
   const instruments = new Instruments();
   const metrics = options.count === false ? noMetrics : instruments;
-  observeProcess(metrics);
+  registerProcessMetrics(metrics);
   const resource: Attributes = {
     "service.name": env["OTEL_SERVICE_NAME"] ?? "tailrace",
     "service.version": version,
@@ -59,16 +57,16 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
 
   let debug: DebugFiles | undefined;
   if (debugDirectory !== undefined) debug = openDebugFiles(debugDirectory, instruments, clock, log);
-  const asked = askedBy(env);
-  const traced = asked.traces || debug !== undefined;
+  const settings = exportSettings(env);
+  const traced = settings.traces || debug !== undefined;
   let stopSdk = async (): Promise<void> => {};
-  let tracer: InstanceType<typeof import("./tracing.ts").OtelTracer> | undefined;
-  if (traced || asked.metrics.length > 0) {
+  let tracer: InstanceType<typeof import("./otel-tracer.ts").OtelTracer> | undefined;
+  if (traced || settings.metrics.length > 0) {
     const { startSdk } = await import("./sdk.ts");
-    stopSdk = await startSdk({ asked, instruments, clock, resource, log });
+    stopSdk = await startSdk({ settings, instruments, clock, resource, log });
   }
   if (traced) {
-    const { OtelTracer } = await import("./tracing.ts");
+    const { OtelTracer } = await import("./otel-tracer.ts");
     tracer = new OtelTracer(version, debug?.span);
   }
 
@@ -86,7 +84,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
     log,
     metrics,
     tracer: (tracer ?? noTracer) satisfies Tracer,
-    // A caller's trace is checked in any case, for it is handed on.
+    // A caller's trace context is always parsed, because it is passed on.
     begin: (start: CallStart): CallTelemetry =>
       quiet && start.traceparent === undefined ? noTelemetry.begin(start) : calls.begin(start),
     async prometheus() {

@@ -1,10 +1,8 @@
 /**
- * W3C Trace Context: the `traceparent` header, read strictly and written. What is not valid counts as absent, as the
- * recommendation asks for; a later version is read as far as this one goes.
+ * Parses and formats the `traceparent` header of W3C Trace Context. An invalid header counts as absent, and the known
+ * fields of a later version are read (section 3.2).
  *
  *   traceparent := version "-" trace-id(32 hex) "-" parent-id(16 hex) "-" flags(2 hex)
- *
- * Never: makes an id.
  */
 
 export interface TraceContext {
@@ -17,7 +15,7 @@ export interface TraceContext {
 const pattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const tracestateCharsMax = 512;
 
-/** Undefined for what is absent or not valid. */
+/** Returns undefined for an absent or invalid header. */
 export function parseTraceparent(text: string | undefined): TraceContext | undefined {
   if (text === undefined) return undefined;
   const [, version, traceId = "", spanId = "", flags = "", more] = pattern.exec(text) ?? [];
@@ -29,6 +27,6 @@ export function parseTraceparent(text: string | undefined): TraceContext | undef
 export const formatTraceparent = ({ traceId, spanId, traceFlags }: TraceContext): string =>
   `00-${traceId}-${spanId}-${(traceFlags & 0xff).toString(16).padStart(2, "0")}`;
 
-/** A tracestate fit to pass on, else undefined. */
+/** Returns the tracestate if it may be passed on, otherwise undefined. */
 export const checkedTracestate = (text: string | undefined): string | undefined =>
   text !== undefined && text.length <= tracestateCharsMax && /^[\x20-\x7e]*$/.test(text) ? text : undefined;

@@ -69,7 +69,7 @@ test("a name has one kind and unit", () => {
   instruments.counter("c", options);
   assert.throws(() => instruments.histogram("c", { ...options, boundaries: [] }), /is a counter already/);
   assert.throws(() => instruments.counter("c", { ...options, unit: "By" }), /already/);
-  assert.throws(() => instruments.counter("Not a name", options), /no metric's name/);
+  assert.throws(() => instruments.counter("Not a name", options), /not a valid metric name/);
 });
 
 test("more sets of attributes than allowed share one series", () => {

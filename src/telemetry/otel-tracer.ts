@@ -1,8 +1,6 @@
 /**
- * Spans over the OpenTelemetry API, parented by explicit W3C contexts: no async context is kept, so nothing is paid
- * where nothing is traced. Made only when the SDK runs; see sdk.
- *
- * Never: loads the SDK, decides what is sampled (the SDK's sampler does, OTEL_TRACES_SAMPLER).
+ * Spans on the OpenTelemetry API. Parents are explicit W3C contexts, not an async context, so untraced calls cost
+ * nothing. It is used only if the SDK runs (sdk.ts). The SDK's sampler decides what is sampled (OTEL_TRACES_SAMPLER).
  */
 import * as otel from "@opentelemetry/api";
 import { Fault } from "../fault.ts";
@@ -11,7 +9,7 @@ import { checkedTracestate, formatTraceparent, parseTraceparent } from "./trace-
 
 type SpanKind = NonNullable<SpanOptions["kind"]>;
 
-/** A span that is over, as the debug files show it. */
+/** An ended span, as in the debug files. */
 export interface SpanRecord {
   readonly name: string;
   readonly kind: SpanKind;
@@ -35,13 +33,13 @@ export class OtelTracer implements Tracer {
   readonly #tracer: otel.Tracer;
   readonly #onEnd: ((span: SpanRecord) => void) | undefined;
 
-  /** Takes the global tracer provider. `onEnd` sees every recorded span. */
+  /** Uses the global tracer provider. `onEnd` gets every recorded span. */
   constructor(version: string, onEnd?: (span: SpanRecord) => void) {
     this.#tracer = otel.trace.getTracer("tailrace", version);
     this.#onEnd = onEnd;
   }
 
-  /** `tracestate` is the header that came with the parent. */
+  /** Starts a span. `tracestate` is the header that came with the parent. */
   span(name: string, options: SpanOptions = {}, tracestate?: string): OtelSpan {
     const { kind = "internal", parent, attributes = {}, links = [] } = options;
     const remote = spanContext(parent, tracestate);
@@ -57,7 +55,7 @@ export class OtelTracer implements Tracer {
   }
 }
 
-interface Told {
+interface SpanInfo {
   readonly name: string;
   readonly kind: SpanKind;
   readonly parent: string | undefined;
@@ -69,16 +67,16 @@ export class OtelSpan implements Span {
   readonly traceId: string;
   readonly #span: otel.Span;
   readonly #onEnd: ((span: SpanRecord) => void) | undefined;
-  readonly #told: Told;
+  readonly #info: SpanInfo;
   readonly #attributes: Record<string, AttributeValue>;
   readonly #startedMs = performance.timeOrigin + performance.now();
   #ended = false;
 
-  constructor(span: otel.Span, told: Told, onEnd: ((span: SpanRecord) => void) | undefined) {
+  constructor(span: otel.Span, info: SpanInfo, onEnd: ((span: SpanRecord) => void) | undefined) {
     this.#span = span;
-    this.#told = told;
+    this.#info = info;
     this.#onEnd = span.isRecording() ? onEnd : undefined;
-    this.#attributes = this.#onEnd === undefined ? {} : { ...told.attributes };
+    this.#attributes = this.#onEnd === undefined ? {} : { ...info.attributes };
     const context = span.spanContext();
     this.traceparent = formatTraceparent(context);
     this.traceId = context.traceId;
@@ -100,7 +98,7 @@ export class OtelSpan implements Span {
     this.#span.end();
     if (this.#onEnd === undefined) return;
     const { traceId, spanId } = this.#span.spanContext();
-    const { name, kind, parent } = this.#told;
+    const { name, kind, parent } = this.#info;
     this.#onEnd({
       name,
       kind,

@@ -1,20 +1,19 @@
 /**
- * What the OTEL_* variables ask for. Nothing asked for, nothing loaded: unlike the SDK's own default, no variable at
- * all means no exporter.
- *
- * Never: reads the environment itself.
+ * The settings of the OTEL_* variables. Unlike in the SDK's default, no variable means no exporter, so that nothing is
+ * loaded.
  */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface Asked {
+export interface ExportSettings {
   readonly traces: boolean;
-  /** Where metrics are pushed; Prometheus scrapes the ops port in any case. */
+  /** Where metrics are pushed. Prometheus scrapes the ops port in any case. */
   readonly metrics: readonly ("otlp" | "console")[];
   readonly metricsProtocol: "grpc" | "http/json" | "http/protobuf";
   readonly metricsEveryMs: number;
 }
 
-export function askedBy(env: Environment): Asked {
+/** Returns the settings of an environment. */
+export function exportSettings(env: Environment): ExportSettings {
   const on = env["OTEL_SDK_DISABLED"]?.toLowerCase() !== "true";
   const exporters = on ? exportersOf(env, "METRICS") : [];
   const protocol =

@@ -3,10 +3,10 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { askedBy, type Environment } from "../../../src/telemetry/environment.ts";
+import { type Environment, exportSettings } from "../../../src/telemetry/export-settings.ts";
 
 const brief = (env: Environment): string => {
-  const { traces, metrics } = askedBy(env);
+  const { traces, metrics } = exportSettings(env);
   return [...(traces ? ["traces"] : []), ...metrics].join(" ");
 };
 
@@ -33,7 +33,7 @@ test("named exporters win, none and disabled mean none, prometheus needs no read
 });
 
 test("protocol and interval are read, with defaults", () => {
-  const asked = (env: Environment) => askedBy({ OTEL_METRICS_EXPORTER: "otlp", ...env });
+  const asked = (env: Environment) => exportSettings({ OTEL_METRICS_EXPORTER: "otlp", ...env });
   assert.equal(asked({}).metricsProtocol, "http/protobuf");
   assert.equal(asked({ OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" }).metricsProtocol, "grpc");
   assert.equal(

@@ -1,14 +1,12 @@
 /**
- * Log lines for people at a terminal: time, level, message, then the facts, one line each; a stack goes below.
+ * Formats log lines for people at a terminal: time, level, message and facts on one line, and a stack below.
  *
  *   08:02:33.120 WARN  call  code=permission_denied subject=nobody method=log.v1.Log/Produce
  *
- * Its input is the line of JSON, so that a terminal shows what a file would hold, and nothing else.
- *
- * Never: drops a fact, decides what may be shown (the logger did).
+ * Its input is the line of JSON, so that a terminal shows the same facts as a file.
  */
 
-const colours: Readonly<Record<string, number>> = {
+const colors: Readonly<Record<string, number>> = {
   trace: 90,
   debug: 36,
   info: 32,
@@ -17,8 +15,8 @@ const colours: Readonly<Record<string, number>> = {
   fatal: 35,
 };
 
-/** One line of JSON as one or more for people, line end included. What is not JSON is handed through. */
-export function prettyLine(json: string, colour: boolean): string {
+/** Formats one line of JSON, line end included. Other text is returned unchanged. */
+export function prettyLine(json: string, color: boolean): string {
   let facts: Record<string, unknown>;
   try {
     facts = JSON.parse(json) as Record<string, unknown>;
@@ -26,23 +24,23 @@ export function prettyLine(json: string, colour: boolean): string {
     return json;
   }
   const { time, level, msg, ...others } = facts;
-  const paint = (code: number, text: string): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
+  const paint = (code: number, text: string): string => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   const stacks: string[] = [];
   const pairs = Object.entries(others).map(
-    ([name, value]) => `${paint(90, `${name}=`)}${shown(value, stacks)}`,
+    ([name, value]) => `${paint(90, `${name}=`)}${formatValue(value, stacks)}`,
   );
   const named = String(level);
   const head = [
     paint(90, localTime(String(time))),
-    paint(colours[named] ?? 0, named.toUpperCase().padEnd(5)),
+    paint(colors[named] ?? 0, named.toUpperCase().padEnd(5)),
     `${msg}`,
   ];
   const below = stacks.map((stack) => `    ${stack.replaceAll("\n", "\n    ")}\n`);
   return `${[head.join(" "), ...pairs].join("  ")}\n${below.join("")}`;
 }
 
-/** A word as it is, anything else as JSON; a stack is put aside. */
-function shown(value: unknown, stacks: string[]): string {
+/** Formats a single word as it is and any other value as JSON. A stack is moved to `stacks`. */
+function formatValue(value: unknown, stacks: string[]): string {
   if (typeof value === "string") return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
   if (typeof value !== "object" || value === null || !("stack" in value)) return JSON.stringify(value);
   const { stack, ...rest } = value;
