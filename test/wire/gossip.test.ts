@@ -1,5 +1,5 @@
 /**
- * Gossip of whole nodes: `tailrace serve` as processes, their command line, and the real `serf` agent on their port.
+ * Gossip of nodes: `tailrace serve` as processes, their command line, and the real `serf` agent on their port.
  */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
@@ -25,7 +25,7 @@ interface SeenMember {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** As the command line lists them. */
+/** The members as the command line lists them. */
 async function listed(node: NodeProcess, ...flags: string[]): Promise<SeenMember[]> {
   const { status, out, err } = await tailrace(["members", "--addr", node.addr, "--json", ...flags]);
   assert.equal(status, 0, err);
@@ -35,7 +35,7 @@ async function listed(node: NodeProcess, ...flags: string[]): Promise<SeenMember
     .map((line) => JSON.parse(line) as SeenMember);
 }
 
-/** As the node tells them: what is asked again and again is not worth a process each time. */
+/** The members as the API lists them, which is faster than a process for repeated polls. */
 async function members(node: NodeProcess): Promise<SeenMember[]> {
   const asked = { method: "POST", headers: { "content-type": "application/json" }, body: "{}" };
   const { status, text, json } = await curl(`http://${node.addr}/log.v1.Cluster/Members`, asked);
@@ -49,7 +49,7 @@ const sees = async (node: NodeProcess, name: string, status = "alive"): Promise<
 const agentSees = async (agent: Agent, name: string, status = "alive"): Promise<boolean> =>
   (await agent.member(name))?.status === status;
 
-test("a serf agent on a node's port: members, events and queries, both ways", serf, async (t) => {
+test("a serf agent and a node on one port exchange members, events and queries", serf, async (t) => {
   const directory = scratch(t);
   const node = await startNode(t, ["--data-dir", join(directory, "d"), "--node-name", "alpha"]);
   const [own] = await listed(node);
@@ -114,7 +114,7 @@ test("a serf agent on a node's port: members, events and queries, both ways", se
   );
 });
 
-test("a node finds its seeds however late they come, fails when it is stopped, and is found again", async (t) => {
+test("a node joins seeds that start late, fails when it is stopped, and rejoins", async (t) => {
   const directory = scratch(t);
   const port = await freePort();
   const cluster = ["--cluster-id", "one"];
@@ -141,11 +141,11 @@ test("a node finds its seeds however late they come, fails when it is stopped, a
   })();
   watch.catch(() => undefined);
 
-  // An orderly stop is no leave: the node is failed, not left, and its cluster waits for it.
+  // An orderly stop is not a leave: the node is failed, and its cluster waits for it.
   assert.equal((await late.kill("SIGTERM")).status, 0);
   assert.ok(await until(() => sees(early, "late", "failed"), 30_000));
   assert.ok(await until(() => changes.includes("late failed"), 5_000));
-  // No seeds this time: the snapshot in its directory tells where the others were.
+  // Without seeds, the snapshot in the data directory has the addresses of the others.
   assert.ok(existsSync(join(directory, "late", "gossip")));
   const again = await startNode(t, [...lateFlags, "--addr", `127.0.0.1:${port}`]);
   assert.ok(await until(() => sees(again, "early"), 10_000));
@@ -154,7 +154,7 @@ test("a node finds its seeds however late they come, fails when it is stopped, a
 });
 
 test(
-  "a node of another cluster is refused and reported on both sides; an observer in both is welcome",
+  "a node of another cluster is refused and reported on both sides, and an observer may be in both",
   serf,
   async (t) => {
     const directory = scratch(t);
@@ -173,7 +173,7 @@ test(
     const reported = /"cluster":"c[12]","ownCluster":"c[12]"[^\n]*another cluster/;
     for (const node of [one, two])
       assert.ok(await until(() => reported.test(node.log()), 10_000), node.log());
-    // Somebody who knows both passes the one on to the other, again and again.
+    // The agent is in both clusters, and gossips each node to the other.
     const agent = await startAgent(t, { name: "both", directory, join: [one.addr, two.addr] });
     assert.ok(await until(async () => (await agent.members()).length === 3, 10_000));
     for (const [node, name] of [
@@ -186,38 +186,49 @@ test(
   },
 );
 
-test("with TLS the port takes encrypted gossip by its first byte, and no other key's", serf, async (t) => {
-  const directory = scratch(t);
-  const authority = await testAuthority();
-  const server = writeTlsFiles(directory, "server", await authority.node(), authority.issued);
-  const client = writeTlsFiles(directory, "client", await authority.client("root"), authority.issued);
-  const key = (await tailrace(["keygen"])).out.trim();
-  const other = (JSON.parse((await tailrace(["keygen", "--json"])).out) as { key: string }).key;
-  assert.notEqual(key, other);
-  const node = await startNode(t, [
-    ...["--data-dir", join(directory, "d"), "--node-name", "alpha", "--encrypt", key],
-    ...["--server-tls-cert-file", server.certFile, "--server-tls-key-file", server.keyFile],
-    ...["--server-tls-ca-file", server.caFile],
-  ]);
-  const agent = await startAgent(t, { name: "watcher", directory, key, join: [node.addr] });
-  assert.ok(await until(() => agentSees(agent, "alpha"), 10_000));
-  const asked = await tailrace([
-    ...["members", "--addr", node.addr.replace("127.0.0.1", "localhost"), "--json"],
-    ...["--tls-ca-file", client.caFile, "--tls-cert-file", client.certFile, "--tls-key-file", client.keyFile],
-  ]);
-  assert.match(asked.out, /"name":"watcher"/, asked.err);
-  for (const [name, wrong] of [
-    ["stranger", { key: other }],
-    ["open", {}],
-  ] as const) {
-    const outsider = await startAgent(t, { name, directory, ...wrong });
-    await assert.rejects(outsider.run("join", node.addr));
-    assert.equal((await outsider.members()).length, 1);
-  }
-  assert.ok(await until(() => /"level":"warn"[^\n]*gossip: /.test(node.log()), 5_000), node.log());
-  // A caller in plaintext is still told in words.
-  assert.equal((await curl(`http://${node.addr}/`)).status, 400);
-});
+test(
+  "with TLS the port detects encrypted gossip by its first byte, and refuses other keys",
+  serf,
+  async (t) => {
+    const directory = scratch(t);
+    const authority = await testAuthority();
+    const server = writeTlsFiles(directory, "server", await authority.node(), authority.issued);
+    const client = writeTlsFiles(directory, "client", await authority.client("root"), authority.issued);
+    const key = (await tailrace(["keygen"])).out.trim();
+    const other = (JSON.parse((await tailrace(["keygen", "--json"])).out) as { key: string }).key;
+    assert.notEqual(key, other);
+    const node = await startNode(t, [
+      ...["--data-dir", join(directory, "d"), "--node-name", "alpha", "--encrypt", key],
+      ...["--server-tls-cert-file", server.certFile, "--server-tls-key-file", server.keyFile],
+      ...["--server-tls-ca-file", server.caFile],
+    ]);
+    const agent = await startAgent(t, { name: "watcher", directory, key, join: [node.addr] });
+    assert.ok(await until(() => agentSees(agent, "alpha"), 10_000));
+    const asked = await tailrace([
+      ...["members", "--addr", node.addr.replace("127.0.0.1", "localhost"), "--json"],
+      ...[
+        "--tls-ca-file",
+        client.caFile,
+        "--tls-cert-file",
+        client.certFile,
+        "--tls-key-file",
+        client.keyFile,
+      ],
+    ]);
+    assert.match(asked.out, /"name":"watcher"/, asked.err);
+    for (const [name, wrong] of [
+      ["stranger", { key: other }],
+      ["open", {}],
+    ] as const) {
+      const outsider = await startAgent(t, { name, directory, ...wrong });
+      await assert.rejects(outsider.run("join", node.addr));
+      assert.equal((await outsider.members()).length, 1);
+    }
+    assert.ok(await until(() => /"level":"warn"[^\n]*gossip: /.test(node.log()), 5_000), node.log());
+    // A plaintext HTTP request still gets an error in text.
+    assert.equal((await curl(`http://${node.addr}/`)).status, 400);
+  },
+);
 
 test("over IPv6 a node serves its command line and its gossip", async (t) => {
   const directory = scratch(t);
@@ -233,7 +244,7 @@ test("over IPv6 a node serves its command line and its gossip", async (t) => {
   assert.equal((await tailrace(["status", "--addr", one.addr])).status, 0);
 });
 
-test("an address of its own for gossip leaves the one port to the rest", serf, async (t) => {
+test("with --gossip-addr the shared port refuses gossip", serf, async (t) => {
   const directory = scratch(t);
   const at = `127.0.0.1:${await freePort()}`;
   const node = await startNode(t, [
@@ -246,8 +257,8 @@ test("an address of its own for gossip leaves the one port to the rest", serf, a
   assert.ok(await until(() => sees(node, "watcher"), 10_000));
 });
 
-test("a port that is taken for UDP is one line and exit 1, and leaves no directory", async (t) => {
-  // Free for TCP, or it would be refused for that.
+test("a UDP port in use is one error line and exit 1, and leaves no directory", async (t) => {
+  // The port is free for TCP, so UDP is the reason.
   const port = await freePort();
   const taken = createSocket("udp4").bind(port, "127.0.0.1");
   t.after(() => taken.close());
@@ -265,7 +276,7 @@ test("a port that is taken for UDP is one line and exit 1, and leaves no directo
   }
 });
 
-test("the commands refuse what is wrong, and say what it was", async (t) => {
+test("the commands refuse invalid arguments with a reason", async (t) => {
   const node = await startNode(t, ["--data-dir", join(scratch(t), "d")]);
   const run = (...args: string[]) => tailrace([...args, "--addr", node.addr]);
   for (const args of [

@@ -13,35 +13,39 @@ import { startAgent, startMember, statusOf, until } from "../support/serf-agent.
 
 const serf = requireProgram("serf");
 
-test("a killed agent is failed, and alive again under its name; and so are we for it", serf, async (t) => {
-  const ours = await startMember(t, { name: "ours", timing: lanTiming });
-  const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
-  assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 10_000));
-  const killed = Date.now();
-  await agent.kill("SIGKILL");
-  assert.ok(await until(() => statusOf(ours.member, "theirs") === "failed", 30_000));
-  t.diagnostic(`a killed agent was failed for us after ${((Date.now() - killed) / 1000).toFixed(1)} s`);
-  await agent.start();
-  assert.ok(
-    await until(() => statusOf(ours.member, "theirs") === "alive", 15_000),
-    "the agent did not come back",
-  );
-  assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
+test(
+  "a killed agent fails and is alive again after a restart, and so does a member for the agent",
+  serf,
+  async (t) => {
+    const ours = await startMember(t, { name: "ours", timing: lanTiming });
+    const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
+    assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 10_000));
+    const killed = Date.now();
+    await agent.kill("SIGKILL");
+    assert.ok(await until(() => statusOf(ours.member, "theirs") === "failed", 30_000));
+    t.diagnostic(`a killed agent was failed for us after ${((Date.now() - killed) / 1000).toFixed(1)} s`);
+    await agent.start();
+    assert.ok(
+      await until(() => statusOf(ours.member, "theirs") === "alive", 15_000),
+      "the agent did not come back",
+    );
+    assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
 
-  const { port } = ours.member.at;
-  const died = Date.now();
-  await ours.member[Symbol.asyncDispose]();
-  assert.ok(await until(async () => (await agent.member("ours"))?.status === "failed", 30_000));
-  t.diagnostic(
-    `a killed member of ours was failed for the agent after ${((Date.now() - died) / 1000).toFixed(1)} s`,
-  );
-  const again = await startMember(t, { name: "ours", port, timing: lanTiming });
-  await again.member.join([agent.addr]);
-  assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 15_000));
-  assert.equal(statusOf(again.member, "theirs"), "alive");
-});
+    const { port } = ours.member.at;
+    const died = Date.now();
+    await ours.member[Symbol.asyncDispose]();
+    assert.ok(await until(async () => (await agent.member("ours"))?.status === "failed", 30_000));
+    t.diagnostic(
+      `a killed member of ours was failed for the agent after ${((Date.now() - died) / 1000).toFixed(1)} s`,
+    );
+    const again = await startMember(t, { name: "ours", port, timing: lanTiming });
+    await again.member.join([agent.addr]);
+    assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 15_000));
+    assert.equal(statusOf(again.member, "theirs"), "alive");
+  },
+);
 
-test("three agents and three of ours agree with a fifth of all datagrams dropped", serf, async (t) => {
+test("three agents and three members agree with a fifth of all datagrams lost", serf, async (t) => {
   const chance = prng("lossy six");
   const directory = scratch(t);
   const loss = 0.2;
@@ -83,7 +87,7 @@ test("three agents and three of ours agree with a fifth of all datagrams dropped
   assert.ok(await until(agreed, 60_000), "they never agreed");
   t.diagnostic(`six members agreed after ${((Date.now() - started) / 1000).toFixed(1)} s`);
   await new Promise((resolve) => setTimeout(resolve, 4_000));
-  assert.ok(await until(agreed, 20_000), "they did not stay together");
+  assert.ok(await until(agreed, 20_000), "they did not stay in agreement");
   for (const { events } of ours)
     assert.deepEqual(
       events.filter(({ kind }) => kind === "failed"),

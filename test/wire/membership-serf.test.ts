@@ -23,7 +23,7 @@ for (const item of [
   { direction: "they join us", key: undefined, compression: true },
   { direction: "we join them", key: generateKey(), compression: true },
 ] as const) {
-  test(`a serf agent and a member of ours do everything with each other: ${title(item)}`, serf, async (t) => {
+  test(`a serf agent and a member interoperate: ${title(item)}`, serf, async (t) => {
     await interop(t, scratch(t), item);
   });
 }
@@ -45,45 +45,41 @@ test("another key, or none, is refused on both sides", serf, async (t) => {
   const refusals = ours.events.filter(
     (event) => event.kind === "problem" && event.fault.kind === "permission-denied",
   );
-  assert.ok(refusals.length >= 2, "nobody was told");
+  assert.ok(refusals.length >= 2, "the refusal was not reported");
 });
 
-test("a key made by `serf keygen` is ours as well", serf, async (t) => {
+test("a key of `serf keygen` works for both", serf, async (t) => {
   const { stdout } = await promisify(execFile)("serf", ["keygen"]);
   const key = stdout.trim();
   assert.equal(Buffer.from(key, "base64").length, 32);
   assert.equal(generateKey().length, key.length);
   const secret = await startAgent(t, { name: "secret", directory: scratch(t), key });
   const ours = await startMember(t, { name: "ours", keys: [generateKey(), key] });
-  // The ring opens what the agent seals; the agent cannot open what our first key sealed.
+  // The ring decrypts what the agent encrypts. The agent cannot decrypt with the ring's first key.
   await assert.rejects(ours.member.join([secret.addr]), { name: "Fault" });
   const fitting = await startMember(t, { name: "fitting", keys: [key] });
   assert.equal(await fitting.member.join([secret.addr]), 1);
   assert.ok(await until(async () => (await secret.member("fitting"))?.status === "alive", 10_000));
 });
 
-test(
-  "an operator's force-leave of a live member of ours is refuted, of a dead one it is believed",
-  serf,
-  async (t) => {
-    const directory = scratch(t);
-    const ours = await startMember(t, { name: "ours" });
-    const agent = await startAgent(t, { name: "theirs", directory, join: [ours.addr] });
-    const dead = await startAgent(t, { name: "dead", directory, join: [ours.addr] });
-    assert.ok(await until(async () => (await agent.members()).length === 3, 10_000));
-    await agent.run("force-leave", "ours");
-    // The agent shows us as leaving at once, and would for ever.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
-    assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
-    assert.equal(statusOf(ours.member, "ours"), "alive");
-    await dead.kill("SIGKILL");
-    assert.ok(await until(() => statusOf(ours.member, "dead") === "failed", 20_000));
-    await agent.run("force-leave", "dead");
-    assert.ok(await until(() => statusOf(ours.member, "dead") === "left", 10_000));
-  },
-);
+test("a force-leave of a live member is refuted, and of a dead one accepted", serf, async (t) => {
+  const directory = scratch(t);
+  const ours = await startMember(t, { name: "ours" });
+  const agent = await startAgent(t, { name: "theirs", directory, join: [ours.addr] });
+  const dead = await startAgent(t, { name: "dead", directory, join: [ours.addr] });
+  assert.ok(await until(async () => (await agent.members()).length === 3, 10_000));
+  await agent.run("force-leave", "ours");
+  // The agent shows the member as leaving until it refutes that.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
+  assert.equal(statusOf(ours.member, "ours"), "alive");
+  await dead.kill("SIGKILL");
+  assert.ok(await until(() => statusOf(ours.member, "dead") === "failed", 20_000));
+  await agent.run("force-leave", "dead");
+  assert.ok(await until(() => statusOf(ours.member, "dead") === "left", 10_000));
+});
 
-test("an agent joins through the one port, on sockets that a mux hands over", serf, async (t) => {
+test("an agent joins on sockets that the shared port hands over", serf, async (t) => {
   const port = await freePort();
   const ours = await startMember(t, { name: "ours", port, listen: false });
   const mux = createServer((socket) => {
@@ -100,7 +96,7 @@ test("an agent joins through the one port, on sockets that a mux hands over", se
   assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 5_000));
 });
 
-test("whatever a stranger says of members that never were, agents still join us", serf, async (t) => {
+test("forged claims about invented members do not keep agents from joining", serf, async (t) => {
   const ours = await startMember(t, { name: "ours" });
   const udp = createSocket("udp4");
   t.after(() => udp.close());

@@ -1,5 +1,5 @@
 /**
- * Membership on real sockets, ours among ourselves.
+ * Membership on real sockets, without Serf.
  */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
@@ -14,7 +14,7 @@ import { localTiming } from "../support/local-timing.ts";
 import { scratch } from "../support/scratch.ts";
 import { startMember, statusOf, until } from "../support/serf-agent.ts";
 
-test("TestMembership: three members join, one leaves, and the first sees all of it", async (t) => {
+test("TestMembership: three members join, one leaves, and the first sees the events", async (t) => {
   const members: Awaited<ReturnType<typeof startMember>>[] = [];
   for (const name of ["0", "1", "2"]) {
     const next = await startMember(t, { name, tags: { rpc_addr: `127.0.0.1:840${name}` } });
@@ -39,7 +39,7 @@ test("TestMembership: three members join, one leaves, and the first sees all of 
   assert.equal(joins(), 2);
 });
 
-test("a member without a listener lives on the sockets that the one port hands over", async (t) => {
+test("a member without a listener serves the sockets that the shared port hands over", async (t) => {
   const port = await freePort();
   const { member, addr, events } = await startMember(t, { name: "behind", port, listen: false });
   const handed: number[] = [];
@@ -63,7 +63,7 @@ test("a member without a listener lives on the sockets that the one port hands o
   );
 });
 
-test("with a key and a label all is as without, and over IPv6 as over IPv4", async (t) => {
+test("membership works with a key and a label, over IPv6", async (t) => {
   const secret = { keys: [generateKey()], label: "blue" };
   const one = await startMember(t, { name: "one", ...secret, host: "::1" });
   const two = await startMember(t, { name: "two", ...secret, host: "::1" });
@@ -78,7 +78,7 @@ test("with a key and a label all is as without, and over IPv6 as over IPv4", asy
   await assert.rejects(stranger.member.join([one.addr]), { name: "Fault" });
 });
 
-test("joining says how many were reached, and why when none was", async (t) => {
+test("join returns the number of reached members, and throws the reason if there is none", async (t) => {
   const one = await startMember(t, { name: "one" });
   const two = await startMember(t, { name: "two" });
   const nobody = `127.0.0.1:${await freePort()}`;
@@ -89,7 +89,7 @@ test("joining says how many were reached, and why when none was", async (t) => {
   assert.equal(await two.member.join([nobody, one.addr, two.addr]), 1);
 });
 
-test("a name that is taken by another address is told to who joins, and to the cluster", async (t) => {
+test("a name in use at another address fails the join, and is reported in the cluster", async (t) => {
   const one = await startMember(t, { name: "one" });
   const twin = await startMember(t, { name: "twin" });
   await twin.member.join([one.addr]);
@@ -100,7 +100,7 @@ test("a name that is taken by another address is told to who joins, and to the c
   assert.equal(one.member.members().find(({ name }) => name === "twin")?.port, twin.member.at.port);
 });
 
-test("a taken port, wrong keys and names, and all interfaces without an address are refused at the start", async (t) => {
+test("a port in use, invalid keys and names, and a wildcard address without advertise are refused at the start", async (t) => {
   const one = await startMember(t, { name: "one" });
   const host = "127.0.0.1";
   const { port } = one.member.at;
@@ -122,7 +122,7 @@ test("a taken port, wrong keys and names, and all interfaces without an address 
   });
 });
 
-test("after a restart the snapshot leads back to the cluster, and old events are not delivered again", async (t) => {
+test("after a restart the member rejoins from its snapshot, and old events are not delivered again", async (t) => {
   const snapshot = { disk: systemDisk, path: `${scratch(t)}/serf.snapshot` };
   const one = await startMember(t, { name: "one" });
   const first = await startMember(t, { name: "two", snapshot });
@@ -144,10 +144,10 @@ test("after a restart the snapshot leads back to the cluster, and old events are
   await second.member.leave();
   await second.member[Symbol.asyncDispose]();
   const third = await startMember(t, { name: "two", port, snapshot });
-  assert.equal(await third.member.rejoin(), false, "who left is not drawn back");
+  assert.equal(await third.member.rejoin(), false, "a member that left does not rejoin");
 });
 
-test("what is too large or comes after leaving is refused, and changes nothing", async (t) => {
+test("calls that are too large or after a leave are refused and change nothing", async (t) => {
   const { member } = await startMember(t, { name: "one", tags: { a: "b" } });
   assert.throws(() => member.userEvent("big", Buffer.alloc(513)), { kind: "too-large" });
   assert.throws(() => member.query("big", Buffer.alloc(1_024)), { kind: "too-large" });
@@ -159,7 +159,7 @@ test("what is too large or comes after leaving is refused, and changes nothing",
   await assert.rejects(member.join(["127.0.0.1:1"]), { kind: "failed-precondition" });
 });
 
-test("streams that stall, stammer or flood are closed in time, and others are served meanwhile", async (t) => {
+test("streams that stall or flood are closed in time, and others are served meanwhile", async (t) => {
   const one = await startMember(t, {
     name: "one",
     streams: { inboundMax: 8, timeoutMs: 400, bytesMax: 100_000, inboundBytesMax: 300_000 },
@@ -184,7 +184,7 @@ test("streams that stall, stammer or flood are closed in time, and others are se
   assert.ok(one.events.some((event) => event.kind === "problem" && event.fault.kind === "deadline"));
 });
 
-test("whoever occupies all streams, or all the memory for them, keeps nobody from joining", async (t) => {
+test("a host that occupies all streams or their memory does not keep others from joining", async (t) => {
   const one = await startMember(t, {
     name: "one",
     streams: { inboundMax: 8, timeoutMs: 60_000, bytesMax: 100_000, inboundBytesMax: 150_000 },
@@ -203,7 +203,7 @@ test("whoever occupies all streams, or all the memory for them, keeps nobody fro
   for (let count = 0; count < 8; count++) await hold(Buffer.from([6]));
   const two = await startMember(t, { name: "two" });
   assert.equal(await two.member.join([one.addr]), 1);
-  // A push/pull that promises 90,000 bytes and stops short of the last, again and again.
+  // A push/pull of 90,000 bytes without its last byte, several times.
   const promise = encodePushPull({ join: false, nodes: [], userState: Buffer.alloc(90_000) });
   for (let count = 0; count < 8; count++) await hold(promise.subarray(0, -1));
   assert.ok(
@@ -216,7 +216,7 @@ test("whoever occupies all streams, or all the memory for them, keeps nobody fro
   assert.equal(await three.member.join([one.addr]), 1);
 });
 
-test("hostile bytes on the real sockets are told of and harmless", async (t) => {
+test("hostile bytes on real sockets are reported and do no harm", async (t) => {
   const one = await startMember(t, { name: "one", timing: localTiming });
   const two = await startMember(t, { name: "two", timing: localTiming });
   await two.member.join([one.addr]);
@@ -230,7 +230,7 @@ test("hostile bytes on the real sockets are told of and harmless", async (t) => 
     if (count % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
   }
   assert.ok(await until(() => one.member.stats.malformed + one.events.length > 200, 5_000));
-  // So many bytes may delay an answer; it is never more than suspected, and that is taken back.
+  // The flood can delay an ack. Then the member is suspected for a moment, and never fails.
   assert.ok(await until(() => statusOf(one.member, "two") === "alive", 5_000));
   one.member.userEvent("still", Buffer.alloc(0));
   assert.ok(await until(() => two.events.some(({ kind }) => kind === "user-event"), 5_000));

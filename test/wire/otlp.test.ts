@@ -1,6 +1,6 @@
 /**
- * A node, started as a user starts it with OTEL_* set, tells a collector over gRPC: the caller's trace goes on from
- * curl through the append to the flush, and metrics come too, all of it before the node has stopped.
+ * A node with OTEL_* set exports over gRPC to a collector: the caller's trace from curl through the append to the fsync,
+ * and metrics, all before the node has stopped.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";

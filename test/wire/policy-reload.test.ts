@@ -1,7 +1,7 @@
 /**
- * A policy edited on disk: the next call obeys it within a second, and a running stream of a subject that lost the
- * right ends with permission_denied, while the stream of one that kept it goes on. A request whose right was taken
- * while its body was on the way appends nothing.
+ * A policy edited on disk takes effect within a second. A running stream of a subject that loses the permission ends with
+ * permission_denied, and other streams continue. A request whose permission is removed while its body arrives appends
+ * nothing.
  */
 import assert from "node:assert/strict";
 import { renameSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ import { serve } from "../support/serve.ts";
 
 const codeOf = (error: unknown): Code => ConnectError.from(error).code;
 
-test("an edited policy is obeyed within a second, by running streams too", {
+test("an edited policy takes effect within a second, also for running streams", {
   timeout: 300_000,
 }, async (t) => {
   const directory = scratch(t);
@@ -96,7 +96,7 @@ test("an edited policy is obeyed within a second, by running streams too", {
   assert.equal((await alice.consume({ offset: 0n })).record?.offset, 0n);
 });
 
-test("a request whose right was taken while its body was on the way is denied and appends nothing", {
+test("a request whose permission is removed while its body arrives is denied and appends nothing", {
   timeout: 60_000,
 }, async (t) => {
   const authority = await testAuthority();

@@ -1,12 +1,12 @@
 /**
- * Clusters under faults: partitions, restarts, leaves, and all of them at random from a seed.
+ * Clusters under faults: partitions, restarts, leaves, and random combinations from a seed.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runGossipChaos } from "../../support/gossip-chaos.ts";
 import { GossipSim } from "../../support/gossip-sim.ts";
 
-test("TestMembership: three members join, one leaves, and everybody sees the statuses of the book", () => {
+test("TestMembership: three members join, one leaves, and all see the expected statuses", () => {
   const sim = new GossipSim("book");
   const [zero, one, two] = [sim.add("0"), sim.add("1"), sim.add("2")];
   sim.join(one, zero);
@@ -38,7 +38,7 @@ test("TestMembership: three members join, one leaves, and everybody sees the sta
   );
 });
 
-test("a live member in a view that is told is suspected by nobody; a silent one is", () => {
+test("no live member is suspected after a join, and a crashed one is", () => {
   const sim = GossipSim.cluster("views", 5);
   sim.join(sim.add("late"), sim.members[2]!);
   const suspected = new Set<string>();
@@ -53,7 +53,7 @@ test("a live member in a view that is told is suspected by nobody; a silent one 
   assert.ok(sim.runUntil(() => sim.view(sim.members[0]!, sim.members[1]!) === "suspect", 20_000));
 });
 
-test("two halves of a cluster take each other for failed, and are one again when the wall falls", (t) => {
+test("two partitioned halves see each other as failed, and merge when the partition heals", (t) => {
   const sim = GossipSim.cluster("wall", 20);
   const [west, east] = [sim.members.slice(0, 10), sim.members.slice(10)];
   sim.run(30_000);
@@ -87,7 +87,7 @@ test("a member that can be reached only through others stays a member", () => {
   assert.deepEqual(sim.eventsOf("failed"), []);
 });
 
-test("a member that was killed is alive again under its name after a restart, at once or long after", () => {
+test("a killed member is alive again under its name after a restart, soon or late", () => {
   for (const downMs of [10, 5_000, 60_000]) {
     const sim = GossipSim.cluster(`again ${downMs}`, 7);
     const [seed, member] = [sim.members[0], sim.members[3]];
@@ -122,7 +122,7 @@ test("a member that left can come back under its name", () => {
   assert.ok(sim.agreed());
 });
 
-test("events are heard once by each, queries are answered by all, also with a fifth of the datagrams lost", () => {
+test("with a fifth of the datagrams lost, events are delivered once to each member, and queries get responses", () => {
   const sim = GossipSim.cluster("words", 30, { loss: 0.2, duplication: 0.2 });
   const speaker = sim.members[3];
   assert.ok(speaker);
@@ -132,7 +132,7 @@ test("events are heard once by each, queries are answered by all, also with a fi
   }
   assert.ok(
     sim.runUntil(() => sim.eventsOf("user-event").length === 150, 60_000),
-    "some never heard",
+    "some members did not get the events",
   );
   sim.run(5_000);
   assert.equal(sim.eventsOf("user-event").length, 150);
@@ -162,7 +162,7 @@ test("events are heard once by each, queries are answered by all, also with a fi
   assert.ok(answers.size >= 18, `only ${answers.size} answers: an answer is one datagram, a fifth is lost`);
 });
 
-test("news that passed a newcomer by is found soon after, not at the next full exchange", () => {
+test("a new member learns of a broadcast that it missed from the second push/pull after its join", () => {
   const sim = GossipSim.cluster("settle", 6);
   const [seed, other] = [sim.members[0], sim.members[4]];
   assert.ok(seed && other);
@@ -177,7 +177,7 @@ test("news that passed a newcomer by is found soon after, not at the next full e
   assert.ok(sim.runUntil(() => sim.agreed(), 2_000));
 });
 
-test("members that are gone for long are forgotten, and told of as reaped", () => {
+test("members that have been gone for long are reaped", () => {
   const sim = GossipSim.cluster("reap", 4, {}, { tombstoneMs: 60_000, reapIntervalMs: 5_000 });
   const member = sim.members[3];
   assert.ok(member);
@@ -186,11 +186,11 @@ test("members that are gone for long are forgotten, and told of as reaped", () =
   assert.equal(sim.eventsOf("reaped").length, 3);
 });
 
-test("whatever happens at random, in the end the living agree on who lives", () => {
+test("after random faults all live members agree", () => {
   for (let seed = 1; seed <= 12; seed++) runGossipChaos(seed);
 });
 
-test("the same seed gives the same history, another one another", () => {
+test("the same seed gives the same history, and another seed another history", () => {
   const digests = [7, 7, 8].map((seed) => runGossipChaos(seed));
   assert.equal(digests[0], digests[1]);
   assert.notEqual(digests[0], digests[2]);

@@ -1,18 +1,18 @@
 /**
- * The failure detector under the simulator: what it finds, how fast, at what cost; and what it must not find.
+ * The failure detector in the simulator: how fast it finds failures, at what cost, and without false failures.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lanTiming, retransmitLimit, suspicionBounds } from "../../../src/membership/swim/timing.ts";
 import { GossipSim } from "../../support/gossip-sim.ts";
 
-test("one hundred members find each other through one of them, in spite of loss, delay and duplication", (t) => {
+test("one hundred members join through one of them despite loss, delay and duplication", (t) => {
   const sim = GossipSim.cluster("form", 100, { loss: 0.1, duplication: 0.1, delayMs: [1, 80] });
   t.diagnostic(`100 members agreed ${(sim.nowMs / 1000 - 2).toFixed(1)} s after the last one joined`);
   assert.deepEqual(sim.eventsOf("failed"), []);
 });
 
-test("without a fault nobody is even suspected, and the idle cost is SWIM's: two messages a member a second", (t) => {
+test("without faults no member is suspected, and an idle member sends two messages per second, as SWIM predicts", (t) => {
   for (const size of [3, 30, 100]) {
     const sim = GossipSim.cluster(`quiet ${size}`, size, { duplication: 0.05, delayMs: [0.2, 40] });
     sim.run(15_000);
@@ -31,7 +31,7 @@ test("without a fault nobody is even suspected, and the idle cost is SWIM's: two
   }
 });
 
-test("five in a hundred datagrams lost, and still nobody is taken for failed", (t) => {
+test("with 5 % packet loss no member is seen as failed", (t) => {
   const sim = GossipSim.cluster("lossy", 60, { loss: 0.05, delayMs: [0.2, 40] });
   sim.run(180_000);
   const suspicions = sim.members.reduce((sum, { core }) => sum + core.counters.suspicions, 0);
@@ -41,7 +41,7 @@ test("five in a hundred datagrams lost, and still nobody is taken for failed", (
   assert.deepEqual(sim.eventsOf("failed"), []);
 });
 
-test("a killed member is failed for all, within the bounds of SWIM and Lifeguard", (t) => {
+test("a killed member fails for all members within the bounds of SWIM and Lifeguard", (t) => {
   for (const size of [2, 3, 10, 100]) {
     const bounds = suspicionBounds(lanTiming, size);
     const firsts: number[] = [];
@@ -58,7 +58,7 @@ test("a killed member is failed for all, within the bounds of SWIM and Lifeguard
         () => sim.live.every((member) => sim.view(member, victim) === "failed"),
         120_000,
       );
-      assert.ok(done, `size ${size} seed ${seed}: somebody never saw it fail`);
+      assert.ok(done, `size ${size} seed ${seed}: a member never saw it fail`);
       const times = sim.eventsOf("failed").map(({ atMs }) => atMs - killed);
       assert.ok(
         sim
@@ -76,16 +76,16 @@ test("a killed member is failed for all, within the bounds of SWIM and Lifeguard
         `(predicted: suspected after about ${(1.58 + 1).toFixed(1)} s, then ${seconds(bounds.minMs)} s` +
         `${bounds.confirmations === 0 ? "" : ` to ${seconds(bounds.maxMs)} s, less with confirmations`})`,
     );
-    assert.ok(Math.min(...firsts) >= bounds.minMs * 0.95, "sooner than any suspicion may end");
-    const everybodyProbed = 2 * size * lanTiming.probeIntervalMs;
+    assert.ok(Math.min(...firsts) >= bounds.minMs * 0.95, "earlier than the shortest suspicion");
+    const allProbed = 2 * size * lanTiming.probeIntervalMs;
     assert.ok(
-      Math.max(...lasts) <= Math.min(everybodyProbed, 10_000) + bounds.maxMs,
+      Math.max(...lasts) <= Math.min(allProbed, 10_000) + bounds.maxMs,
       "later than the longest suspicion",
     );
   }
 });
 
-test("a word spreads to a hundred members in logarithmic time, each passing it on a limited number of times", (t) => {
+test("an event reaches a hundred members in logarithmic time with a limited number of messages", (t) => {
   const sim = GossipSim.cluster("spread", 100, { delayMs: [0.2, 5] });
   sim.run(20_000);
   const [start, before] = [sim.nowMs, sim.messages];
@@ -107,32 +107,32 @@ test("a word spreads to a hundred members in logarithmic time, each passing it o
   assert.ok(extra < limit * 1.2, `${extra} messages`);
 });
 
-test("a member that stands still for three seconds is not failed, and accuses nobody when it goes on", () => {
+test("a member that is paused for three seconds does not fail, and suspects no other when it resumes", () => {
   for (let seed = 0; seed < 10; seed++) {
     const sim = GossipSim.cluster(`pause ${seed}`, 20, { delayMs: [0.2, 10] });
     sim.run(5_000);
-    const sleeper = sim.members[seed % 20];
-    assert.ok(sleeper);
-    sim.pause(sleeper, 3_000);
+    const paused = sim.members[seed % 20];
+    assert.ok(paused);
+    sim.pause(paused, 3_000);
     sim.run(40_000);
     assert.deepEqual(sim.eventsOf("failed"), [], `seed ${seed}`);
-    assert.equal(sleeper.core.counters.suspicions, 0, `seed ${seed}: the sleeper suspected somebody`);
+    assert.equal(paused.core.counters.suspicions, 0, `seed ${seed}: the paused member suspected another`);
     assert.ok(sim.agreed());
   }
 });
 
-test("a member that stands still for two minutes is failed, and is back by itself when it goes on", () => {
+test("a member that is paused for two minutes fails, and is alive again when it resumes", () => {
   const sim = GossipSim.cluster("long pause", 20, { delayMs: [0.2, 10] });
-  const sleeper = sim.members[7];
-  assert.ok(sleeper);
-  sim.pause(sleeper, 120_000);
+  const paused = sim.members[7];
+  assert.ok(paused);
+  sim.pause(paused, 120_000);
   sim.run(100_000);
-  assert.ok(sim.live.every((member) => member === sleeper || sim.view(member, sleeper) === "failed"));
+  assert.ok(sim.live.every((member) => member === paused || sim.view(member, paused) === "failed"));
   assert.ok(sim.runUntil(() => sim.agreed(), 120_000));
   assert.ok(
     sim
       .eventsOf("failed")
-      .every(({ event: notice }) => "member" in notice && notice.member.name === sleeper.name),
-    "the sleeper took others for failed",
+      .every(({ event: notice }) => "member" in notice && notice.member.name === paused.name),
+    "the paused member saw others as failed",
   );
 });

@@ -1,6 +1,6 @@
 /**
- * Messages whose form is right and whose content is anybody's guess: every kind, with extreme and borrowed values, on
- * datagrams and on streams, one attacker among live members.
+ * Well-formed messages of every kind with extreme values and values of other members, on datagrams and streams, from one
+ * attacker among live members.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -57,7 +57,7 @@ class Attacker {
     ];
   }
 
-  /** One message of a datagram. */
+  /** A message of a datagram. */
   message(): Buffer {
     const c = this.#chance;
     const [node, from, at] = [this.name(), this.name(), c.pick(this.#hosts)];
@@ -107,7 +107,7 @@ class Attacker {
     }
   }
 
-  /** A whole exchange of state, as it comes on a stream. */
+  /** A push/pull, as it comes on a stream. */
   state(): Buffer {
     const c = this.#chance;
     const some = <T>(make: () => T): T[] => Array.from({ length: c.between(0, 12) }, make);
@@ -167,7 +167,7 @@ class Attacker {
 }
 
 for (const seed of ["extreme-1", "extreme-2", "extreme-3"]) {
-  test(`extreme values in every message neither crash nor evict, nor leave traces in ${seed}`, () => {
+  test(`extreme values in every message neither crash a member nor evict one (${seed})`, () => {
     const sim = GossipSim.cluster(seed, 5);
     const attacker = new Attacker(seed, sim);
     sim.onSend = (_from, { parts, to }) => {
@@ -201,13 +201,13 @@ for (const seed of ["extreme-1", "extreme-2", "extreme-3"]) {
       });
       assert.deepEqual(evicted, [], kind);
     }
-    // Ghosts are found out, and those who live are what is left.
+    // Invented members fail, and the live ones remain.
     assert.ok(
       sim.runUntil(
         () => sim.members.every((by) => sim.members.every((of) => sim.view(by, of) === "alive")),
         120_000,
       ),
-      "a live member is gone for somebody",
+      "a member does not see all live members",
     );
   });
 }

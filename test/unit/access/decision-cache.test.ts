@@ -1,11 +1,11 @@
 /**
- * The decision cache: remembers, forgets everything when full, never holds more than it may.
+ * The decision cache: it is cleared when it is full, and never exceeds its limit.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DecisionCache } from "../../../src/access/decision-cache.ts";
 
-test("yes, no and unknown are told apart, by subject, object and action", () => {
+test("allowed, denied and unknown are distinguished by subject, object and action", () => {
   const cache = new DecisionCache();
   cache.set("a", "*", "produce", true);
   cache.set("a", "*", "consume", false);
@@ -17,7 +17,7 @@ test("yes, no and unknown are told apart, by subject, object and action", () => 
   assert.equal(cache.size, 1, "the actions of a pair share an entry");
 });
 
-test("it never holds more pairs than it may", () => {
+test("the cache never has more pairs than its limit", () => {
   const cache = new DecisionCache(8);
   for (let at = 0; at < 1_000; at++) {
     cache.set(`s${at % 7}`, `o${at}`, "consume", at % 2 === 0);

@@ -89,7 +89,7 @@ for (const [title, text] of [
   });
 }
 
-test("a matcher that is not known exactly is left to Casbin", () => {
+test("a matcher that is not recognized exactly is decided by Casbin", () => {
   const formOf = (model: string) => modelShape(newModelFromString(model), "model.conf").form;
   assert.deepEqual(formOf(bookModel), { roles: false, globs: false, anyAction: false });
   assert.deepEqual(formOf(defaultModel), { roles: true, globs: true, anyAction: true });

@@ -1,5 +1,5 @@
 /**
- * What is told of a call: its line, its metrics, sampling, identifiers.
+ * Log lines, metrics, rate limits and identifiers of calls.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -49,7 +49,7 @@ function scene(level: LogLevel = "info") {
   return { calls, lines, metric, pass: (ms: number) => (nowMs += ms) };
 }
 
-test("one line says what the call was and how it went", () => {
+test("one log line describes a call and its result", () => {
   const { calls, lines, pass } = scene();
   const call = calls.begin({ ...produce, traceparent, requestId: "req-1" });
   call.tag("offset", 7);
@@ -77,7 +77,7 @@ test("one line says what the call was and how it went", () => {
   ]);
 });
 
-test("of calls that went well some are logged, and some that the caller got wrong; the rest are counted", () => {
+test("log lines of successful calls and of callers' failures are limited, and the rest are counted", () => {
   const { calls, lines, pass } = scene();
   for (const code of ["ok", "out_of_range"])
     for (let at = 0; at < 10; at++) calls.begin(produce).end(code, 1, 1);
@@ -100,7 +100,7 @@ test("of calls that went well some are logged, and some that the caller got wron
   );
 });
 
-test("at debug every call has its line", () => {
+test("at level debug every call is logged", () => {
   const { calls, lines } = scene("debug");
   for (let at = 0; at < 10; at++) calls.begin(produce).end("ok", 1, 1);
   assert.deepEqual(lines.map(({ level }) => level).sort(), [
@@ -109,7 +109,7 @@ test("at debug every call has its line", () => {
   ]);
 });
 
-test("how loud a line is depends on whose failure it was", () => {
+test("the level of a log line depends on which side failed", () => {
   const { calls, lines } = scene();
   for (const code of ["invalid_argument", "permission_denied", "internal"]) {
     calls.begin(produce).end(code, 0, 0, new Fault("unknown"));
@@ -121,7 +121,7 @@ test("how loud a line is depends on whose failure it was", () => {
   assert.ok(lines[2]?.facts["err"] instanceof Fault);
 });
 
-test("a client that goes away is a debug line, a follower that names the leader an info line", () => {
+test("a canceled call is a debug line, and a redirect to the leader an info line", () => {
   const { calls, lines } = scene("debug");
   calls.begin(produce).end("canceled", 0, 0, new Fault("canceled"));
   calls.begin(produce).end("unavailable", 0, 0, new Fault("not-leader"));
@@ -138,7 +138,7 @@ test("a client that goes away is a debug line, a follower that names the leader 
   assert.equal(quiet.lines.length, 3, "and of these so many a second");
 });
 
-test("durations are counted by method, system and status, as the conventions name them", () => {
+test("durations are recorded by method, system and status, named as in the conventions", () => {
   const { calls, metric, pass } = scene("silent");
   const one = (start: CallStart, code: string): void => {
     const call = calls.begin(start);
@@ -183,7 +183,7 @@ test("durations are counted by method, system and status, as the conventions nam
   assert.equal(metric("tailrace.calls.sent")?.points[0]?.value, 30);
 });
 
-test("calls under way are a gauge, and a second end is nothing", () => {
+test("calls under way are a gauge, and a second end() has no effect", () => {
   const { calls, metric } = scene("silent");
   const call = calls.begin(produce);
   calls.begin(produce);
@@ -194,7 +194,7 @@ test("calls under way are a gauge, and a second end is nothing", () => {
   assert.equal(metric("rpc.server.call.duration")?.points.length, 1);
 });
 
-test("a request id is the caller's when it is fit for a header, else ours and never the same twice", () => {
+test("a request id is the caller's if it is valid in a header, otherwise a new unique one", () => {
   const { calls } = scene();
   assert.equal(calls.begin({ ...produce, requestId: "abc-1" }).requestId, "abc-1");
   const made = [undefined, "", "a b", "x".repeat(200), "a\r\nb"].map(
@@ -206,13 +206,13 @@ test("a request id is the caller's when it is fit for a header, else ours and ne
   assert.equal(call.requestId, call.requestId);
 });
 
-test("a caller's valid trace is handed on, another is not", () => {
+test("a caller's valid trace context is passed on, an invalid one is not", () => {
   const { calls } = scene();
   assert.equal(calls.begin({ ...produce, traceparent }).traceparent, traceparent);
   assert.equal(calls.begin({ ...produce, traceparent: "nonsense" }).traceparent, undefined);
 });
 
-test("tags are bounded in number and length", () => {
+test("the number and length of tags are limited", () => {
   const { calls, lines } = scene();
   const call = calls.begin(produce);
   for (let at = 0; at < 100; at++) call.tag(`t${at}`, "x".repeat(1_000));
@@ -222,7 +222,7 @@ test("tags are bounded in number and length", () => {
   assert.ok(tags.every(([, value]) => String(value).length === 256));
 });
 
-test("words from outside cannot make meters without end", () => {
+test("methods from callers cannot create meters without limit", () => {
   const { calls, metric } = scene("silent");
   for (let at = 0; at < 1_000; at++) calls.begin({ ...produce, method: `made/Up${at}` }).end("ok", 0, 0);
   const points = metric("rpc.server.call.duration")?.points ?? [];

@@ -7,7 +7,7 @@ import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { Log } from "../../../src/gen/log/v1/log_pb.js";
 import { clientInterceptor } from "../../../src/telemetry/client-interceptor.ts";
 
-test("without an SDK no trace is made up, and one that the caller brings goes on as it is", async () => {
+test("without an SDK no trace context is created, and the caller's is passed on unchanged", async () => {
   const heard: (string | null)[] = [];
   const transport = createRouterTransport(
     ({ service }) => {

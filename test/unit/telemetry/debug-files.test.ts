@@ -48,7 +48,7 @@ test("spans and metrics are written as JSON lines", async (t) => {
   assert.ok(metrics.some(({ name }) => name === "rpc.server.call.duration"));
 });
 
-test("off is free: without exporters no OpenTelemetry module is loaded", () => {
+test("without exporters no OpenTelemetry module is loaded", () => {
   const program = `
     import { registerHooks } from "node:module";
     registerHooks({ resolve(name, context, next) {

@@ -10,18 +10,18 @@ const brief = (env: Environment): string => {
   return [...(traces ? ["traces"] : []), ...metrics].join(" ");
 };
 
-test("nothing asked for is nothing loaded", () => {
+test("without variables nothing is exported", () => {
   assert.equal(brief({}), "");
   assert.equal(brief({ OTEL_SERVICE_NAME: "x", OTEL_EXPORTER_OTLP_ENDPOINT: " " }), "");
 });
 
-test("an endpoint asks for both signals, or for its own", () => {
+test("an endpoint enables both signals, or the one that it names", () => {
   assert.equal(brief({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://c" }), "traces otlp");
   assert.equal(brief({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://c" }), "traces");
   assert.equal(brief({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "http://c" }), "otlp");
 });
 
-test("named exporters win, none and disabled mean none, prometheus needs no reader", () => {
+test("named exporters take precedence, none and OTEL_SDK_DISABLED disable, and prometheus needs no reader", () => {
   const OTEL_EXPORTER_OTLP_ENDPOINT = "http://c";
   assert.equal(
     brief({ OTEL_TRACES_EXPORTER: "console", OTEL_METRICS_EXPORTER: "console, otlp" }),

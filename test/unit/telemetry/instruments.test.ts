@@ -8,7 +8,7 @@ import { type HistogramPoint, Instruments } from "../../../src/telemetry/instrum
 
 const options = { description: "d", unit: "s" };
 
-test("a histogram counts each value in the first bucket that holds it", () => {
+test("a histogram counts each value in the first bucket that includes it", () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(fc.integer({ min: -50, max: 50 }), { maxLength: 12 }),
@@ -40,7 +40,7 @@ test("a histogram counts each value in the first bucket that holds it", () => {
   );
 });
 
-test("values that are no numbers, and negative additions, change nothing", () => {
+test("NaN and negative additions change nothing", () => {
   const instruments = new Instruments();
   const histogram = instruments.histogram("h", { ...options, boundaries: [1] });
   const counter = instruments.counter("c", options);
@@ -82,7 +82,7 @@ test("more sets of attributes than allowed share one series", () => {
   assert.equal(instruments.collect()[0]?.points[1]?.value, 2, "a known one is still found");
 });
 
-test("gauges and totals are looked at only when collected, end when told, and may fail alone", () => {
+test("gauges and totals are read on collection, can be removed, and fail independently", () => {
   const instruments = new Instruments();
   let looks = 0;
   const end = instruments.gauge("g", options, () => ++looks);
@@ -103,7 +103,7 @@ test("gauges and totals are looked at only when collected, end when told, and ma
   assert.deepEqual(instruments.collect()[0]?.points, []);
 });
 
-test("of two observers that show the same series the later one counts", () => {
+test("of two observers of one series the later one counts", () => {
   const instruments = new Instruments();
   instruments.gauge("g", options, () => 1);
   instruments.gauge("g", options, () => [

@@ -37,7 +37,7 @@ test("a line is one JSON object with level, time, facts and message", async () =
   assert.deepEqual(line, { level: "info", node: "n1", room: "raft", term: 3, msg: "elected" });
 });
 
-test("levels below the one asked for are not written", async () => {
+test("levels below the configured one are not written", async () => {
   const { log, lines } = await open({ level: "warn" });
   log.debug({}, "d");
   log.info({}, "i");
@@ -51,7 +51,7 @@ test("levels below the one asked for are not written", async () => {
   assert.equal(log.enabled("error"), true);
 });
 
-test("keys, values and passwords are struck out, at any depth, and bytes are told by number", async () => {
+test("keys, values and passwords are redacted at any depth, and bytes are replaced by their number", async () => {
   const { log, text } = await open();
   const record = {
     key: "secret-1",
@@ -67,7 +67,7 @@ test("keys, values and passwords are struck out, at any depth, and bytes are tol
   assert.match(text(), /\[8 bytes\]/);
 });
 
-test("a fault is told by its facts, without a stack; another error with it", async () => {
+test("a fault is logged with its facts and without a stack, another error with its stack", async () => {
   const { log, lines } = await open();
   const cause = new Error("the disk said no");
   log.error({ err: new Fault("disk-failed", { written: "unknown", facts: { path: "x" }, cause }) }, "one");
@@ -82,7 +82,7 @@ test("a fault is told by its facts, without a stack; another error with it", asy
   assert.match(String(two?.["stack"]), /logger\.test/);
 });
 
-test("a line about an error is bounded, whatever was thrown", async () => {
+test("the log line of any thrown value has a limited length", async () => {
   const { log, lines, text } = await open();
   const long = "x".repeat(100_000);
   const deep = new Error("1", {
@@ -120,7 +120,7 @@ test("a line about an error is bounded, whatever was thrown", async () => {
   assert.match(String(error?.["message"]), /^x{1024}… \(100000 characters\)$/);
 });
 
-test("an error of the system is told by its code, a bug inside a fault by its stack", async () => {
+test("a system error is logged with its code, and a bug below a fault with its stack", async () => {
   const { log, lines } = await open();
   const refused = Object.assign(new Error("connect ECONNREFUSED"), {
     code: "ECONNREFUSED",
@@ -151,7 +151,7 @@ async function withEvil(format: "json" | "pretty") {
   return text();
 }
 
-test("what a stranger wrote makes no lines, moves no cursor and hides nothing", async () => {
+test("control characters from callers are escaped", async () => {
   const json = await withEvil("json");
   assert.equal(json.trimEnd().split("\n").length, 2);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there.

@@ -1,5 +1,5 @@
 /**
- * The Prometheus text: what it says, and that promtool accepts it.
+ * The Prometheus text: what it says, and that promtool accepts the text.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -30,7 +30,7 @@ async function text(): Promise<string> {
   return telemetry.prometheus();
 }
 
-test("counters, histograms and gauges stand there under their names, with the node in target_info", async () => {
+test("the text has counters, histograms and gauges by name, and the node in target_info", async () => {
   const lines = (await text()).split("\n");
   const has = (line: string | RegExp): void =>
     assert.ok(
@@ -50,7 +50,7 @@ test("counters, histograms and gauges stand there under their names, with the no
   has(/^process_cpu_time_total\{cpu_mode="user"\} \d/);
 });
 
-test("promtool accepts it", requireProgram("promtool"), async () => {
+test("promtool accepts the text", requireProgram("promtool"), async () => {
   const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
     input: await text(),
     encoding: "utf8",

@@ -1,5 +1,5 @@
 /**
- * With OTEL_* set, spans and metrics reach a collector, and every span hangs below the caller's.
+ * With OTEL_* set, spans and metrics reach a collector, and every span belongs to the caller's trace.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -19,7 +19,7 @@ const silent = () => new Writable({ write: (_chunk, _encoding, done) => done() }
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const callersSpan = "b7ad6b7169203331";
 
-test("spans and metrics arrive, parented on the caller's trace through client, server and disk", async () => {
+test("spans and metrics reach the collector, and the spans of client, server and disk belong to the caller's trace", async () => {
   await using collector = await openCollector();
   const env = {
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -111,7 +111,7 @@ test("spans and metrics arrive, parented on the caller's trace through client, s
   assert.ok((collector.metrics.get("process.memory.usage")?.points[0]?.value ?? 0) > 1e6);
 });
 
-test("a call whose caller did not sample is not exported, and its trace is still handed on", async () => {
+test("an unsampled call is not exported, and its trace context is passed on", async () => {
   await using collector = await openCollector();
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" };
   Object.assign(process.env, env);
@@ -128,7 +128,7 @@ test("a call whose caller did not sample is not exported, and its trace is still
   assert.notEqual(collector.spans[0]?.traceId, traceId);
 });
 
-test("by default OTLP is protobuf, for both signals", async () => {
+test("OTLP is protobuf by default, for both signals", async () => {
   await using collector = await openCollector();
   delete process.env["OTEL_EXPORTER_OTLP_PROTOCOL"];
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
@@ -143,7 +143,9 @@ test("by default OTLP is protobuf, for both signals", async () => {
   ]);
 });
 
-test("a collector that never answers keeps nobody from going", { timeout: 300_000 }, async () => {
+test("a collector that never answers does not keep the node from stopping", {
+  timeout: 300_000,
+}, async () => {
   const silentServer = createServer(() => {});
   silentServer.listen(0, "127.0.0.1");
   await once(silentServer, "listening");

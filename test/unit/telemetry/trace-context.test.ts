@@ -12,7 +12,7 @@ import {
 const trace = "0af7651916cd43dd8448eb211c80319c";
 const span = "b7ad6b7169203331";
 
-test("a valid one is read and written back", () => {
+test("a valid traceparent is parsed and formatted back", () => {
   const text = `00-${trace}-${span}-01`;
   assert.deepEqual(parseTraceparent(text), { traceId: trace, spanId: span, traceFlags: 1 });
   assert.equal(formatTraceparent({ traceId: trace, spanId: span, traceFlags: 1 }), text);
@@ -20,7 +20,7 @@ test("a valid one is read and written back", () => {
   assert.equal(parseTraceparent(`00-${trace}-${span}-03`)?.traceFlags, 1, "unknown flags are dropped");
 });
 
-test("a later version is read as far as this one goes", () => {
+test("the known fields of a later version are parsed", () => {
   assert.equal(parseTraceparent(`cc-${trace}-${span}-01-what-the-future-brings`)?.spanId, span);
 });
 
@@ -36,7 +36,7 @@ for (const [why, text] of Object.entries({
   "no flags": `00-${trace}-${span}`,
   space: ` 00-${trace}-${span}-01`,
 })) {
-  test(`not valid: ${why}`, () => assert.equal(parseTraceparent(text), undefined));
+  test(`a traceparent with ${why} is invalid`, () => assert.equal(parseTraceparent(text), undefined));
 }
 
 test("a tracestate is passed on unless it is too long or not ASCII", () => {

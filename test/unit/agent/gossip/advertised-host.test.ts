@@ -5,7 +5,7 @@ import { Fault } from "../../../../src/fault.ts";
 import { noLogger } from "../../../../src/lib/telemetry.ts";
 import { VirtualTime } from "../../../support/virtual-clock.ts";
 
-test("a name that the DNS does not know yet is asked for again until it does, and the log says so now and then", async () => {
+test("an unknown name is resolved again until it is known, and a log line says so at intervals", async () => {
   const time = new VirtualTime();
   const clock = time.clock();
   let asked = 0;
@@ -27,7 +27,7 @@ test("a name that the DNS does not know yet is asked for again until it does, an
   assert.ok(lines >= 2 && lines < 15, `${lines} lines`);
 });
 
-test("what is not a failure of the DNS is told at once", async () => {
+test("an error other than an unknown name is thrown at once", async () => {
   const resolve = (): Promise<string> => Promise.reject(new Fault("bad-request"));
   const options = { clock: new VirtualTime().clock(), log: noLogger, resolve };
   await assert.rejects(advertisedHost("x", options), { kind: "bad-request" });

@@ -10,7 +10,7 @@ const node = {
   version: "0.1.0",
 };
 
-test("what a node says of itself is read back, with a cluster and without", () => {
+test("node tags decode to what was encoded, with and without a cluster", () => {
   assert.deepEqual(parseNodeTags(encodeNodeTags(node)), node);
   const waiting = { ...node, clusterId: undefined };
   assert.deepEqual(parseNodeTags(encodeNodeTags(waiting)), waiting);
@@ -29,7 +29,7 @@ test("a member with another role, or half of the tags, is an observer", () => {
     assert.equal(parseNodeTags(tags), undefined);
 });
 
-test("only a node of another cluster is kept out, and only by one that is in a cluster", () => {
+test("only nodes of another cluster are refused, and only by a node that is in a cluster", () => {
   let own: string | undefined = node.clusterId;
   const admission = clusterAdmission(() => own);
   const foreign = encodeNodeTags({ ...node, clusterId: "other" });

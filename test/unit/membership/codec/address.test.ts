@@ -24,14 +24,14 @@ test("an address has one form as bytes and one as text", () => {
   assert.equal(addressText(Buffer.from("00000000000000000000ffffc0a80102", "hex")), "192.168.1.2");
 });
 
-test("what is no numeric address is refused", () => {
+test("a host that is not a numeric address is refused", () => {
   for (const bad of ["", "localhost", "256.1.1.1", "1.2.3", ":::", "1::2::3", "1:2:3:4:5:6:7", "12345::"]) {
     assert.throws(() => addressBytes(bad), { kind: "bad-request" }, bad);
   }
   assert.equal(addressText(Buffer.alloc(5)), undefined);
 });
 
-test("host and port are taken apart and put together", () => {
+test("host and port are parsed and formatted", () => {
   for (const text of ["10.0.0.1:7946", "[::1]:80", "node.example:1"]) {
     assert.equal(endpointText(parseHostPort(text, 9)), text);
   }
@@ -42,7 +42,7 @@ test("host and port are taken apart and put together", () => {
   }
 });
 
-test("a member lives at one address: not at none, nor at everybody's", () => {
+test("unspecified, multicast and broadcast addresses are not unicast", () => {
   for (const host of ["127.0.0.1", "10.0.0.1", "1.0.0.0", "223.255.255.255", "::1", "fe80::1"]) {
     assert.ok(isUnicast(host), host);
   }

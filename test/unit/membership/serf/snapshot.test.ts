@@ -18,7 +18,7 @@ const fail = (fault: Fault): never => {
   throw fault;
 };
 
-test("the last word about each member counts, a torn last line does not", () => {
+test("the last line about each member counts, and a torn last line is skipped", () => {
   const state = parseSnapshot(
     "alive: a 10.0.0.1:1\nalive: b c 10.0.0.2:2\nclock: 5\nnot-alive: a\nalive: a 10.0.0.3:3\n" +
       "event-clock: 7\nnonsense\ncoordinate: {}\nquery-clock: 9\nclock: x\nalive: torn 10.0",
@@ -34,14 +34,14 @@ test("the last word about each member counts, a torn last line does not", () => 
   assert.equal(state.left, false);
 });
 
-test("a time that no cluster reaches is damage: with it, nobody would understand us", () => {
+test("an implausible clock is ignored", () => {
   const { clocks } = parseSnapshot(
     `clock: 7\nclock: 999999999999999\nevent-clock: ${2 ** 48}\nquery-clock: 9\n`,
   );
   assert.deepEqual(clocks, { member: 7, event: 0, query: 9 });
 });
 
-test("who left has no cluster to go back to, until it joins one again", () => {
+test("after a leave there is no cluster to rejoin, until the next join", () => {
   assert.deepEqual(parseSnapshot("alive: a 10.0.0.1:1\nleave\n"), {
     alive: new Map(),
     clocks: { member: 0, event: 0, query: 0 },
@@ -50,7 +50,7 @@ test("who left has no cluster to go back to, until it joins one again", () => {
   assert.equal(parseSnapshot("leave\nalive: a 10.0.0.1:1\n").left, false);
 });
 
-test("what was noticed is there after a restart, and the file does not grow for ever", (t) => {
+test("the recorded state is there after a restart, and the file stays small", (t) => {
   const path = `${scratch(t)}/snapshot`;
   const snapshot = new Snapshot(systemDisk, path, fail);
   for (let turn = 0; turn < 10_000; turn++) {
@@ -71,10 +71,10 @@ test("what was noticed is there after a restart, and the file does not grow for 
   again.close();
   const last = new Snapshot(systemDisk, path, fail);
   last.close();
-  assert.equal(new Snapshot(systemDisk, path, fail).previous.left, true, "remembered through two openings");
+  assert.equal(new Snapshot(systemDisk, path, fail).previous.left, true, "a leave survives two reopenings");
 });
 
-test("a disk that cannot keep it is told of, and stops nothing", () => {
+test("a disk error is reported and stops nothing", () => {
   const faults: Fault[] = [];
   const snapshot = new Snapshot(systemDisk, "/nonexistent/directory/snapshot", (fault) => faults.push(fault));
   snapshot.record({ kind: "joined", member: member("a", 1) }, "self");

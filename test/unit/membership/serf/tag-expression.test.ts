@@ -3,7 +3,7 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { compileTagExpression } from "../../../../src/membership/serf/tag-expression.ts";
 
-test("expressions match as JavaScript's do, where the two share the syntax", () => {
+test("expressions match as in JavaScript, where both share the syntax", () => {
   const pieces = [
     "a",
     "b",
@@ -42,7 +42,7 @@ test("expressions match as JavaScript's do, where the two share the syntax", () 
   );
 });
 
-test("what is malformed, too large or unknown compiles to nothing", () => {
+test("a malformed, too large or unsupported expression does not compile", () => {
   for (const bad of [
     "(",
     ")",
@@ -62,7 +62,7 @@ test("what is malformed, too large or unknown compiles to nothing", () => {
   }
 });
 
-test("an expression that makes a backtracking engine stand still is answered in linear time", () => {
+test("an expression that blocks a backtracking engine is matched in linear time", () => {
   const hostile = compileTagExpression("^(a+)+$");
   assert.equal(hostile?.(`${"a".repeat(500)}!`), false);
   assert.equal(compileTagExpression("(a*)*b")?.("a".repeat(500)), false);

@@ -5,7 +5,7 @@ import { BroadcastQueue } from "../../../../src/membership/swim/broadcast-queue.
 const word = (text: string): Buffer => Buffer.from(text);
 const texts = (taken: readonly Buffer[]): string[] => taken.map(String);
 
-test("what was sent least goes first, among equals the newest, until each was sent often enough", () => {
+test("the messages with the fewest transmissions come first, among equals the newest, up to the limit", () => {
   const queue = new BroadcastQueue(10);
   let done = 0;
   queue.add(word("a"), undefined, () => done++);
@@ -19,7 +19,7 @@ test("what was sent least goes first, among equals the newest, until each was se
   assert.equal(queue.length, 0);
 });
 
-test("a newer message about the same subject replaces the older, which is done with", () => {
+test("a newer message about the same subject replaces the older one, whose onDone is called", () => {
   const queue = new BroadcastQueue(10);
   const done: string[] = [];
   queue.add(word("old"), "m1", () => done.push("old"));
@@ -28,7 +28,7 @@ test("a newer message about the same subject replaces the older, which is done w
   assert.deepEqual(texts(queue.take(100, 0, 9)), ["new"]);
 });
 
-test("what goes to mere names counts a quarter of what goes to those who listen", () => {
+test("four transmissions to unverified members count as one", () => {
   const queue = new BroadcastQueue(10);
   queue.add(word("a"));
   for (let copy = 0; copy < 4; copy++) assert.deepEqual(texts(queue.take(1, 0, 2, 255, false)), ["a"]);
@@ -39,7 +39,7 @@ test("what goes to mere names counts a quarter of what goes to those who listen"
   assert.equal(queue.length, 0);
 });
 
-test("what does not fit is passed over for what does", () => {
+test("a message that does not fit is skipped for one that does", () => {
   const queue = new BroadcastQueue(10);
   queue.add(word("tiny"));
   queue.add(word("very large"));
@@ -47,7 +47,7 @@ test("what does not fit is passed over for what does", () => {
   assert.deepEqual(texts(queue.take(100, 2, 9, 1)), ["very large"]);
 });
 
-test("a full queue drops what was sent most", () => {
+test("a full queue drops the message with the most transmissions", () => {
   const queue = new BroadcastQueue(2);
   queue.add(word("a"));
   queue.take(1, 0, 9);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { Schedule } from "../../../../src/membership/swim/schedule.ts";
 
-test("alarms go off in the order of their times, and among equals in the order they were set", () => {
+test("timers run in the order of their times, and among equals in the order of their creation", () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 60 }), fc.nat(), (delays, pick) => {
       const schedule = new Schedule(1_000, 1e9);
@@ -24,7 +24,7 @@ test("alarms go off in the order of their times, and among equals in the order t
   );
 });
 
-test("an alarm set by another runs in the same tick when it is due, at its own time", () => {
+test("a timer created by another timer runs in the same tick if it is due, at its own time", () => {
   const schedule = new Schedule(0, 1e9);
   const times: number[] = [];
   schedule.after(10, () => schedule.after(5, () => times.push(schedule.nowMs)));
@@ -34,23 +34,23 @@ test("an alarm set by another runs in the same tick when it is due, at its own t
   assert.equal(schedule.dueMs(), 100);
 });
 
-test("what was slept through is held back once, so that waiting messages come first, then goes on", () => {
+test("after a stall the timers are delayed once, so that waiting messages are handled first", () => {
   const schedule = new Schedule(0, 300);
   const rung: string[] = [];
   schedule.after(500, () => rung.push("ack timeout"));
   schedule.after(1_000, () => rung.push("end of the probe"));
   schedule.tick(10_000);
-  assert.deepEqual(rung, [], "ten seconds late: nothing yet");
+  assert.deepEqual(rung, [], "a tick that is ten seconds late runs nothing");
   assert.equal(schedule.stalls, 1);
   assert.equal(schedule.dueMs(), 10_050);
   schedule.tick(10_050);
   assert.deepEqual(rung, ["ack timeout"]);
-  assert.equal(schedule.dueMs(), 10_550, "the nine seconds count for nobody");
+  assert.equal(schedule.dueMs(), 10_550, "the nine seconds of the stall do not count");
   schedule.tick(10_550);
   assert.deepEqual(rung, ["ack timeout", "end of the probe"]);
 });
 
-test("a process that is always late goes on, if slower", () => {
+test("a process that is always late makes progress", () => {
   const schedule = new Schedule(0, 300);
   let rung = 0;
   const again = (): void => {
@@ -62,7 +62,7 @@ test("a process that is always late goes on, if slower", () => {
   assert.ok(rung >= 90, `${rung} in a hundred ticks`);
 });
 
-test("time seen between two ticks never runs past the next deadline", () => {
+test("observed time never passes the next deadline", () => {
   const schedule = new Schedule(0, 300);
   schedule.after(100, () => {});
   schedule.observe(40);
@@ -70,5 +70,5 @@ test("time seen between two ticks never runs past the next deadline", () => {
   schedule.observe(5_000);
   assert.equal(schedule.nowMs, 100);
   schedule.tick(5_000);
-  assert.equal(schedule.stalls, 1, "it is still found out that the process stood still");
+  assert.equal(schedule.stalls, 1, "the stall is still found");
 });

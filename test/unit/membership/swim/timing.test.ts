@@ -8,7 +8,7 @@ import {
   suspicionTimeoutMs,
 } from "../../../../src/membership/swim/timing.ts";
 
-test("the formulas give memberlist's figures", () => {
+test("the formulas give memberlist's values", () => {
   assert.deepEqual(
     [1, 2, 9, 10, 99, 100].map((members) => retransmitLimit(lanTiming, members)),
     [4, 4, 4, 8, 8, 12],
@@ -21,9 +21,9 @@ test("the formulas give memberlist's figures", () => {
   );
 });
 
-test("each confirmation shortens a suspicion, down to its least", () => {
+test("each confirmation shortens a suspicion, down to the minimum", () => {
   const bounds = suspicionBounds(lanTiming, 10);
   const lives = [0, 1, 2, 3].map((confirmed) => Math.round(suspicionTimeoutMs(bounds, confirmed)));
   assert.deepEqual(lives, [24_000, 11_381, 4_000, 4_000]);
-  assert.equal(suspicionTimeoutMs(suspicionBounds(lanTiming, 2), 0), 4_000, "nobody there who could confirm");
+  assert.equal(suspicionTimeoutMs(suspicionBounds(lanTiming, 2), 0), 4_000, "no other member could confirm");
 });

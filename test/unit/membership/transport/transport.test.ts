@@ -19,7 +19,7 @@ const open = async () => {
   return { transport, [Symbol.asyncDispose]: () => transport.close() };
 };
 
-test("a message whose handler throws anything is a problem of that message, by datagram and by stream", async () => {
+test("an error in a handler is reported as a problem, for datagrams and streams", async () => {
   await using opened = await open();
   const { transport } = opened;
   const { port } = transport.bound;
@@ -55,7 +55,7 @@ test("a message whose handler throws anything is a problem of that message, by d
   assert.ok(faults.some(({ kind, message }) => kind === "unknown" && message.includes("boom")));
 });
 
-test("an address that cannot be sent to loses the datagram, and nothing else", async () => {
+test("a datagram to an invalid address is lost without an error", async () => {
   await using opened = await open();
   for (const port of [0, 65_536, -1, Number.NaN]) {
     opened.transport.send({ to: { host: "127.0.0.1", port }, parts: [Buffer.from([0])], crc: false });
