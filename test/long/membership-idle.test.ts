@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lanTiming } from "../../src/membership/swim/timing.ts";
-import { startMember, until } from "../support/serf-agent.ts";
+import { startMember } from "../support/serf-agent.ts";
+import { until } from "../support/until.ts";
 
 for (const { size, coreShareMax } of [
   { size: 3, coreShareMax: 0.005 },
@@ -19,7 +20,7 @@ for (const { size, coreShareMax } of [
       members.push(next);
     }
     const agreed = (): boolean => members.every(({ member }) => member.members().length === size);
-    assert.ok(await until(agreed, 60_000));
+    await until("all six members agree", agreed);
     await new Promise((resolve) => setTimeout(resolve, 10_000));
     const before = process.cpuUsage();
     const started = performance.now();

@@ -1,14 +1,12 @@
 /**
- * A random history of a gossip cluster from one seed: crashes, restarts, pauses, partitions and bad networks, then
- * quiet, after which all who live must agree.
- *
- * Never: needs luck; a seed that fails here fails always.
+ * Random faults in a simulated gossip cluster, from one seed: crashes, restarts, pauses, partitions and packet loss. Then
+ * the faults end, and all live members must agree. A failing seed fails always.
  */
 import assert from "node:assert/strict";
 import { prng } from "../../src/lib/prng.ts";
 import { GossipSim } from "./gossip-sim.ts";
 
-/** Runs it; answers the digest of the history. */
+/** Runs one seed. Returns the digest of its history. */
 export function runGossipChaos(seed: number): string {
   const chance = prng(`chaos ${seed}`);
   const sim = GossipSim.cluster(`chaos ${seed}`, chance.between(3, 16), { delayMs: [0.2, 30] });
@@ -30,8 +28,8 @@ export function runGossipChaos(seed: number): string {
   }
   sim.heal();
   sim.network = { loss: 0, duplication: 0, delayMs: [0.2, 10] };
-  // A member that restarted behind a wall may know nobody: its operator (or its snapshot) lets it join again. Until then,
-  // who was paused goes on, and a probe that began before the pause, 9 s long at most, comes to its end.
+  // A member that restarted during a partition may know no other, so it has to join again. Before that, paused members
+  // resume, and probes from before a pause end, after at most 9 s.
   sim.run(40_000);
   const [first] = sim.live;
   assert.ok(first);
@@ -51,6 +49,6 @@ export function runGossipChaos(seed: number): string {
   const suspicions = sim.members.reduce((sum, { core }) => sum + core.counters.suspicions, 0);
   sim.run(30_000);
   const later = sim.live.reduce((sum, { core }) => sum + core.counters.suspicions, 0);
-  assert.ok(sim.agreed() && later <= suspicions, `seed ${seed}: unrest after peace`);
+  assert.ok(sim.agreed() && later <= suspicions, `seed ${seed}: suspicions after the faults ended`);
   return sim.digest();
 }

@@ -1,14 +1,12 @@
 /**
- * A network of membership cores in one thread and on one simulated clock, everything from one seed.
+ * Simulates a network of membership cores in one thread with one simulated clock, from one seed.
  *
- *   loss, delay, duplication   of datagrams (streams only have delay: TCP repairs the rest)
- *   partition, heal            datagrams vanish, streams time out
- *   crash, restart             the process is gone at once; restarted with nothing in memory
- *   pause                      the process stands still and finds everything waiting when it goes on: first its timer,
- *                              then its packets, as in Node's event loop
- *   skew                       every member has a clock of its own, that starts anywhere and runs up to 2 % wrong
- *
- * Never: real time, real sockets.
+ *   loss, delay, duplication   of datagrams (streams only have delay, since TCP repairs the rest)
+ *   partition, heal            datagrams are lost, streams time out
+ *   crash, restart             the process ends at once, and restarts without memory
+ *   pause                      the process stands still; when it resumes, its timer runs first, then the waiting packets
+ *                              are handled, as in Node's event loop
+ *   skew                       each member's clock starts at a random time and runs up to 2 % fast or slow
  */
 import assert from "node:assert/strict";
 import { createHash, type Hash } from "node:crypto";
@@ -40,7 +38,7 @@ export class SimMember {
   pausedUntilMs = 0;
   readonly rate: number;
   readonly offsetMs: number;
-  /** Number of the latest wake-up; older ones are void. */
+  /** Number of the latest wake-up. Older ones have no effect. */
   wakeUp = 0;
   restarts = 0;
 
@@ -74,7 +72,7 @@ export class GossipSim {
   readonly #hash: Hash = createHash("sha256");
   #order = 0;
   #partitions = new Map<string, number>();
-  /** Looks at, and may change or swallow, every datagram. */
+  /** Called for every datagram. Returns false to drop it. */
   onSend: (from: SimMember, packet: OutgoingPacket) => boolean = () => true;
 
   constructor(seed: number | string, network: Partial<NetworkOptions> = {}, timing: Partial<Timing> = {}) {
@@ -101,7 +99,7 @@ export class GossipSim {
     return member;
   }
 
-  /** So many members, joined one after another through the first, and all known to all. */
+  /** Returns a cluster of `size` members that joined through the first, and all agree. */
   static cluster(
     seed: number | string,
     size: number,
@@ -125,7 +123,7 @@ export class GossipSim {
     this.call(member, (now) => member.core.join(now, to.at, true, () => {}));
   }
 
-  /** Any call into a member's core, with its time, and the duties that come of it. */
+  /** Calls a member's core with its time, and does what it asks for. */
   call(member: SimMember, call: (nowMs: number) => void): void {
     call(this.clockOf(member));
     this.#perform(member);
@@ -151,7 +149,7 @@ export class GossipSim {
     member.pausedUntilMs = this.nowMs + forMs;
   }
 
-  /** Members of different groups do not hear each other; who is in no group is alone. */
+  /** Members of different groups cannot reach each other. A member in no group is alone. */
   partition(...groups: SimMember[][]): void {
     this.#partitions = new Map(
       groups.flatMap((group, island) => group.map((member) => [member.name, island + 1])),
@@ -169,7 +167,7 @@ export class GossipSim {
     this.runUntil(() => false, forMs);
   }
 
-  /** Goes on until the condition holds (looked at every 100 ms); false when it never did. */
+  /** Runs until the condition holds, checked every 100 ms. Returns false if it never did within the limit. */
   runUntil(condition: () => boolean, limitMs: number): boolean {
     const end = this.nowMs + limitMs;
     let look = this.nowMs;
@@ -193,7 +191,7 @@ export class GossipSim {
     return this.members.filter((member) => member.up);
   }
 
-  /** Does every live member see exactly the live ones as alive? */
+  /** Returns whether every live member sees exactly the live members as alive. */
   agreed(among: readonly SimMember[] = this.live): boolean {
     const names = among
       .map((member) => member.name)
@@ -210,7 +208,7 @@ export class GossipSim {
     });
   }
 
-  /** How one member sees another. */
+  /** Returns one member's status as another sees it. */
   view(by: SimMember, of: SimMember): Member["status"] | undefined {
     return by.core.members().find(({ name }) => name === of.name)?.status;
   }
@@ -219,12 +217,12 @@ export class GossipSim {
     return this.observed.filter(({ event: notice }) => notice.kind === kind);
   }
 
-  /** Equal for equal histories. */
+  /** Returns a hash of the history. */
   digest(): string {
     return this.#hash.copy().digest("hex");
   }
 
-  /** A datagram from nowhere, as an attacker may send it. */
+  /** Delivers a datagram from an unknown address. */
   inject(to: SimMember, messages: readonly Buffer[]): void {
     this.call(to, (now) => to.core.handlePacket(now, { host: "6.6.6.6", port: 666 }, messages));
   }
@@ -242,20 +240,20 @@ export class GossipSim {
     });
   }
 
-  /** Does a member's duties, and sees to its next wake-up. */
+  /** Does what a member's core asks for, and schedules its next wake-up. */
   #perform(member: SimMember): void {
-    const duties = member.core.ready();
-    for (const packet of duties.packets) this.#send(member, packet);
-    for (const dial of duties.dials) this.#dial(member, dial);
-    for (const notice of duties.events) {
-      this.observed.push({ atMs: this.nowMs, by: member.name, event: notice });
-      const about = "member" in notice ? notice.member.name : "";
-      this.#hash.update(`${this.nowMs} ${member.name} ${notice.kind} ${about}\n`);
+    const ready = member.core.ready();
+    for (const packet of ready.packets) this.#send(member, packet);
+    for (const dial of ready.dials) this.#dial(member, dial);
+    for (const event of ready.events) {
+      this.observed.push({ atMs: this.nowMs, by: member.name, event });
+      const about = "member" in event ? event.member.name : "";
+      this.#hash.update(`${this.nowMs} ${member.name} ${event.kind} ${about}\n`);
     }
     const due = member.core.dueMs();
     const wake = ++member.wakeUp;
     if (due === undefined) return;
-    // A hair later than due, since the two clocks round differently.
+    // Slightly later than due, since the two clocks round differently.
     const atMs = Math.max(this.nowMs, (due - member.offsetMs) / member.rate) + 0.001;
     this.#at(atMs, () => this.#wake(member, wake, member.restarts));
   }
@@ -314,7 +312,7 @@ export class GossipSim {
     this.#at(this.nowMs + this.#delay() * 2, answer);
   }
 
-  /** True when the member is paused: then `run` happens when it goes on. */
+  /** Returns true if the member is paused. Then `run` is called when it resumes. */
   #whenRunning(member: SimMember, run: () => void): boolean {
     if (member.pausedUntilMs <= this.nowMs) return false;
     this.#at(member.pausedUntilMs, run);

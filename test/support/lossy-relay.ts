@@ -1,8 +1,6 @@
 /**
- * Stands before an agent: passes on every stream, and datagrams but for a share of them. The agent advertises the
- * relay's address as its own.
- *
- * Never: delays.
+ * A relay in front of an agent, which advertises the relay's address. It passes on all streams, and drops a share of the
+ * datagrams.
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
@@ -17,7 +15,7 @@ export interface Relay {
   readonly dropped: number;
 }
 
-/** Relays to a port of this machine until the test ends. */
+/** Relays to a port of this machine until the end of the test. */
 export async function lossyRelay(
   t: { after(work: () => void): void },
   toPort: number,
@@ -60,7 +58,7 @@ export async function lossyRelay(
   return relay;
 }
 
-/** A transport of ours that loses this share of the datagrams that reach it. */
+/** Returns a transport that drops this share of the received datagrams. */
 export function lossyTransport(
   loss: number,
   chance: Prng,

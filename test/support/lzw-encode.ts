@@ -1,8 +1,4 @@
-/**
- * LZW in the form of Go's compress/lzw (LSB, 8-bit literals), for tests of the decoder. Written for clearness.
- *
- * Never: part of the product, which sends no compressed gossip.
- */
+/** Encodes LZW as Go's compress/lzw does (LSB, 8-bit literals), for tests of the decoder. */
 export function lzwEncode(input: Uint8Array): Buffer {
   const output: number[] = [];
   let [bits, bitCount, width, high] = [0, 0, 9, 257];
@@ -16,7 +12,7 @@ export function lzwEncode(input: Uint8Array): Buffer {
       bitCount -= 8;
     }
   };
-  /** Goes on to the next code number; at the last one the table is cleared. */
+  /** Advances to the next code. Clears the table at the last one and returns false. */
   const grow = (): boolean => {
     high++;
     if (high === 1 << width) width++;

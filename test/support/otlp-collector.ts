@@ -1,8 +1,6 @@
 /**
- * A collector for OTLP over HTTP with JSON: keeps what it is sent, for tests that ask whether spans and metrics
- * arrive and hang together. Point OTEL_EXPORTER_OTLP_ENDPOINT at `url` and OTEL_EXPORTER_OTLP_PROTOCOL to http/json.
- *
- * Never: reads protobuf, speaks gRPC.
+ * A collector for OTLP over HTTP with JSON that keeps the spans and metrics it gets. Set OTEL_EXPORTER_OTLP_ENDPOINT to
+ * `url` and OTEL_EXPORTER_OTLP_PROTOCOL to http/json.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";

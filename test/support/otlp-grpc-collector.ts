@@ -1,11 +1,9 @@
 /**
- * A collector for OTLP over gRPC, served by grpc-js: keeps the spans and the names of the metrics that it is sent.
- * Point OTEL_EXPORTER_OTLP_ENDPOINT at `url` and OTEL_EXPORTER_OTLP_PROTOCOL to grpc.
+ * A collector for OTLP over gRPC, served by grpc-js, that keeps the spans and the names of the metrics it gets. Set
+ * OTEL_EXPORTER_OTLP_ENDPOINT to `url` and OTEL_EXPORTER_OTLP_PROTOCOL to grpc.
  *
- * It reads the few fields that tests ask for straight from protobuf's wire format, by the numbers of
+ * It reads the fields that tests need directly from protobuf's wire format, by the field numbers of
  * opentelemetry/proto/trace/v1/trace.proto and metrics/v1/metrics.proto.
- *
- * Never: reads what no test asks for.
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 

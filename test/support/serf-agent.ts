@@ -1,8 +1,4 @@
-/**
- * The real `serf` agent on loopback, for tests of interoperation, and what they need beside it.
- *
- * Never: outlives its test.
- */
+/** The real `serf` agent on loopback, and members of ours, for interoperability tests. Both end with the test. */
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -18,6 +14,7 @@ import {
 import type { MembershipOptions } from "../../src/membership/options.ts";
 import { freePort } from "./free-port.ts";
 import { localTiming } from "./local-timing.ts";
+import { until } from "./until.ts";
 
 interface Context {
   after(work: () => void | Promise<void>): void;
@@ -41,7 +38,7 @@ export interface AgentMember {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** Runs `serf agent` and waits until it runs. It dies with the test. */
+/** Starts `serf agent` and waits until it is ready. It is killed after the test. */
 export async function startAgent(t: Context, options: AgentOptions): Promise<Agent> {
   const agent = new Agent(options, options.port ?? (await freePort()), await freePort());
   t.after(() => agent.kill("SIGKILL"));
@@ -55,7 +52,8 @@ export class Agent {
   output = "";
   readonly #options: AgentOptions;
   readonly #rpc: string;
-  readonly #heard: string;
+  /** The file to which the event handler writes. */
+  readonly #eventFile: string;
   #process: ChildProcess | undefined;
 
   constructor(options: AgentOptions, port: number, rpcPort: number) {
@@ -63,7 +61,7 @@ export class Agent {
     this.addr = `127.0.0.1:${port}`;
     this.#options = options;
     this.#rpc = `127.0.0.1:${rpcPort}`;
-    this.#heard = join(options.directory, `${options.name}.heard`);
+    this.#eventFile = join(options.directory, `${options.name}.heard`);
   }
 
   async start(): Promise<void> {
@@ -71,7 +69,7 @@ export class Agent {
     const handler = join(directory, `${this.name}.sh`);
     writeFileSync(
       handler,
-      `#!/bin/sh\nread -r line\necho "$SERF_EVENT $SERF_USER_EVENT$SERF_QUERY_NAME $line" >> ${this.#heard}\n` +
+      `#!/bin/sh\nread -r line\necho "$SERF_EVENT $SERF_USER_EVENT$SERF_QUERY_NAME $line" >> ${this.#eventFile}\n` +
         `[ "$SERF_EVENT" != query ] || printf 'answer of ${this.name}'\n`,
     );
     chmodSync(handler, 0o755);
@@ -95,11 +93,9 @@ export class Agent {
     child.stderr.on("data", (text) => {
       this.output = `${this.output}${text}`.slice(-100_000);
     });
-    const running = await until(
-      () => this.output.includes("agent running") || child.exitCode !== null,
-      20_000,
-    );
-    if (!running || child.exitCode !== null) throw new Error(`the agent did not start: ${this.output}`);
+    const isReady = (): boolean => this.output.includes("agent running") || child.exitCode !== null;
+    await until("the agent is ready", isReady, { explain: () => this.output });
+    if (child.exitCode !== null) throw new Error(`the agent did not start: ${this.output}`);
   }
 
   async kill(signal: "SIGKILL" | "SIGTERM" | "SIGINT"): Promise<void> {
@@ -111,7 +107,7 @@ export class Agent {
     await gone;
   }
 
-  /** One of serf's commands; answers what it printed. Rejects when it fails. */
+  /** Runs one of serf's commands. Resolves to its output, or rejects if it fails. */
   async run(command: string, ...args: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)("serf", [command, `-rpc-addr=${this.#rpc}`, ...args], {
       timeout: 20_000,
@@ -127,13 +123,13 @@ export class Agent {
     return (await this.members()).find((member) => member.name === name);
   }
 
-  /** What the event handler was told, a line each: event, name, first line of the payload. */
+  /** Returns a line per event of the event handler: event, name, first line of the payload. */
   heard(): string[] {
-    return existsSync(this.#heard) ? readFileSync(this.#heard, "utf8").trim().split("\n") : [];
+    return existsSync(this.#eventFile) ? readFileSync(this.#eventFile, "utf8").trim().split("\n") : [];
   }
 }
 
-/** One of ours on loopback, answering queries, remembering events. It is closed with the test. */
+/** Starts a member of ours on loopback that answers queries and collects events. It is closed after the test. */
 export async function startMember(
   t: Context,
   options: Pick<MembershipOptions, "name"> & Partial<MembershipOptions>,
@@ -153,17 +149,7 @@ export async function startMember(
   return { member, addr: endpointText(member.at), events };
 }
 
-/** How one of ours sees a member. */
+/** Returns the status of a member as another sees it. */
 export function statusOf(member: Membership, name: string): string | undefined {
   return member.members().find((other) => other.name === name)?.status;
-}
-
-/** Looks again and again; false when the condition did not come true in time. */
-export async function until(condition: () => boolean | Promise<boolean>, limitMs: number): Promise<boolean> {
-  const end = Date.now() + limitMs;
-  while (!(await condition())) {
-    if (Date.now() > end) return false;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return true;
 }

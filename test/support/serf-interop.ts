@@ -1,9 +1,10 @@
 /**
- * One round of everything that a Serf agent and one of ours do with each other. Run for a few ways of wrapping in the
- * ordinary suite, and for all of them in the long one.
+ * Everything that a Serf agent and a member of ours do with each other. The ordinary suite runs it for some combinations
+ * of encryption and compression, and the long suite for all.
  */
 import assert from "node:assert/strict";
-import { startAgent, startMember, statusOf, until } from "./serf-agent.ts";
+import { startAgent, startMember, statusOf } from "./serf-agent.ts";
+import { until } from "./until.ts";
 
 export interface InteropCase {
   readonly direction: "they join us" | "we join them";
@@ -32,30 +33,35 @@ export async function interop(
   });
   if (direction === "we join them") assert.equal(await ours.member.join([agent.addr]), 1);
 
-  assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 10_000));
-  assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
+  await until("theirs is alive for ours", () => statusOf(ours.member, "theirs") === "alive");
+  await until("ours is alive for agent", async () => (await agent.member("ours"))?.status === "alive");
   const theirs = ours.member.members().find(({ name }) => name === "theirs");
   assert.deepEqual({ ...theirs?.tags }, { role: "web" });
   assert.deepEqual((await agent.member("ours"))?.tags, { rpc_addr: "127.0.0.1:8400" });
 
   // Tags.
   await ours.member.setTags({ rpc_addr: "127.0.0.1:8400", zone: "b" });
-  assert.ok(await until(async () => (await agent.member("ours"))?.tags["zone"] === "b", 10_000));
+  await until(
+    "the agent sees the changed tag",
+    async () => (await agent.member("ours"))?.tags["zone"] === "b",
+  );
   await agent.run("tags", "-set", "color=red");
   const red = (): boolean =>
     ours.events.some((event) => event.kind === "updated" && event.member.tags["color"] === "red");
-  assert.ok(await until(red, 10_000));
+  await until("the changed tag arrives", red);
 
   // Events.
   ours.member.userEvent("deploy", Buffer.from("ours-1"));
-  assert.ok(await until(() => agent.heard().includes("user deploy ours-1"), 10_000), agent.heard().join());
+  await until("agent gets user deploy ours-1", () => agent.heard().includes("user deploy ours-1"), {
+    explain: () => agent.heard().join(),
+  });
   await agent.run("event", "-coalesce=false", "release", "theirs-2");
   const release = (): boolean =>
     ours.events.some(
       (event) =>
         event.kind === "user-event" && event.name === "release" && event.payload.toString() === "theirs-2",
     );
-  assert.ok(await until(release, 10_000));
+  await until("the event release arrives", release);
 
   // Queries.
   const answers = new Map<string, string>();
@@ -79,14 +85,14 @@ export async function interop(
   assert.doesNotMatch(await agent.run("query", "-timeout=1s", "-tag", "zone=[ac]", "uptime"), /from 'ours'/);
   assert.match(await agent.run("query", "-timeout=1s", "-tag", "zone=^b$", "uptime"), /Response from 'ours'/);
 
-  // Leaving, who joined first.
+  // The member that joined leaves.
   if (direction === "they join us") {
     await agent.run("leave");
-    assert.ok(await until(() => statusOf(ours.member, "theirs") === "left", 10_000));
+    await until("theirs is left for ours", () => statusOf(ours.member, "theirs") === "left");
     assert.ok(ours.events.every(({ kind }) => kind !== "failed"));
   } else {
     await ours.member.leave();
-    assert.ok(await until(async () => (await agent.member("ours"))?.status === "left", 10_000));
+    await until("ours is left for agent", async () => (await agent.member("ours"))?.status === "left");
     assert.ok(!agent.heard().some((line) => line.startsWith("member-failed")));
   }
   assert.ok(

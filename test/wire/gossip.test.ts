@@ -14,7 +14,8 @@ import { freePort } from "../support/free-port.ts";
 import { type NodeProcess, startNode, tailrace } from "../support/process.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
-import { type Agent, startAgent, until } from "../support/serf-agent.ts";
+import { type Agent, startAgent } from "../support/serf-agent.ts";
+import { until } from "../support/until.ts";
 
 const serf = requireProgram("serf");
 
@@ -60,15 +61,17 @@ test("a serf agent and a node on one port exchange members, events and queries",
   assert.match(own?.tags["directory"] ?? "", /^[0-9a-f]{32}$/);
 
   const agent = await startAgent(t, { name: "watcher", directory, tags: { role: "ops" }, join: [node.addr] });
-  assert.ok(await until(() => sees(node, "watcher"), 10_000));
+  await until("watcher is alive for node", () => sees(node, "watcher"));
   assert.deepEqual((await agent.member("alpha"))?.tags, own?.tags);
   const table = await tailrace(["members", "--addr", node.addr]);
   assert.match(table.out, /^name +address +status +tags\n.*^watcher +127\.0\.0\.1:\d+ +alive +role=ops$/ms);
 
   assert.equal((await tailrace(["event", "deploy", "v2", "--addr", node.addr])).status, 0);
-  assert.ok(await until(() => agent.heard().includes("user deploy v2"), 10_000), agent.heard().join());
+  await until("agent gets user deploy v2", () => agent.heard().includes("user deploy v2"), {
+    explain: () => agent.heard().join(),
+  });
   await agent.run("event", "-coalesce=false", "release", "v3");
-  assert.ok(await until(() => /"event":"release"[^\n]*"user event"/.test(node.log()), 10_000));
+  await until("the event release is logged", () => /"event":"release"[^\n]*"user event"/.test(node.log()));
 
   const asked = await tailrace(["query", "who", "--addr", node.addr, "--timeout", "2s", "--json"]);
   assert.equal(asked.status, 0, asked.err);
@@ -107,7 +110,7 @@ test("a serf agent and a node on one port exchange members, events and queries",
   assert.equal(status["role"], "leader");
 
   await agent.run("leave");
-  assert.ok(await until(() => sees(node, "watcher", "left"), 10_000));
+  await until("watcher is left for node", () => sees(node, "watcher", "left"));
   assert.deepEqual(
     (await listed(node, "--status", "left")).map(({ name }) => name),
     ["watcher"],
@@ -122,14 +125,14 @@ test("a node joins seeds that start late, fails when it is stopped, and rejoins"
     ...["--data-dir", join(directory, "early"), "--node-name", "early", ...cluster],
     ...["--bootstrap", "--start-join-addrs", `127.0.0.1:${port}`],
   ]);
-  assert.ok(await until(() => early.log().includes("it will be tried again"), 10_000));
+  await until("the first join of early has failed", () => early.log().includes("it will be tried again"));
   const lateFlags = ["--data-dir", join(directory, "late"), "--node-name", "late", ...cluster];
   const late = await startNode(t, [
     ...[...lateFlags, "--addr", `127.0.0.1:${port}`],
     ...["--start-join-addrs", early.addr],
   ]);
-  assert.ok(await until(() => sees(early, "late"), 20_000));
-  assert.ok(await until(() => sees(late, "early"), 10_000));
+  await until("late is alive for early", () => sees(early, "late"));
+  await until("early is alive for late", () => sees(late, "early"));
 
   const watching = new AbortController();
   t.after(() => watching.abort());
@@ -143,14 +146,14 @@ test("a node joins seeds that start late, fails when it is stopped, and rejoins"
 
   // An orderly stop is not a leave: the node is failed, and its cluster waits for it.
   assert.equal((await late.kill("SIGTERM")).status, 0);
-  assert.ok(await until(() => sees(early, "late", "failed"), 30_000));
-  assert.ok(await until(() => changes.includes("late failed"), 5_000));
+  await until("late is failed for early", () => sees(early, "late", "failed"));
+  await until("the watch reports late failed", () => changes.includes("late failed"));
   // Without seeds, the snapshot in the data directory has the addresses of the others.
   assert.ok(existsSync(join(directory, "late", "gossip")));
   const again = await startNode(t, [...lateFlags, "--addr", `127.0.0.1:${port}`]);
-  assert.ok(await until(() => sees(again, "early"), 10_000));
-  assert.ok(await until(() => sees(early, "late"), 10_000));
-  assert.ok(await until(() => changes.includes("late joined"), 5_000));
+  await until("early is alive for again", () => sees(again, "early"));
+  await until("late is alive for early", () => sees(early, "late"));
+  await until("the watch reports late joined", () => changes.includes("late joined"));
 });
 
 test(
@@ -172,15 +175,15 @@ test(
     ]);
     const reported = /"cluster":"c[12]","ownCluster":"c[12]"[^\n]*another cluster/;
     for (const node of [one, two])
-      assert.ok(await until(() => reported.test(node.log()), 10_000), node.log());
+      await until("the refusal is logged", () => reported.test(node.log()), { explain: () => node.log() });
     // The agent is in both clusters, and gossips each node to the other.
     const agent = await startAgent(t, { name: "both", directory, join: [one.addr, two.addr] });
-    assert.ok(await until(async () => (await agent.members()).length === 3, 10_000));
+    await until("agent has 3 members", async () => (await agent.members()).length === 3);
     for (const [node, name] of [
       [one, "one"],
       [two, "two"],
     ] as const) {
-      assert.ok(await until(() => sees(node, "both"), 10_000));
+      await until("both is alive for node", () => sees(node, "both"));
       assert.deepEqual((await members(node)).map((member) => member.name).sort(), ["both", name].sort());
     }
   },
@@ -203,7 +206,7 @@ test(
       ...["--server-tls-ca-file", server.caFile],
     ]);
     const agent = await startAgent(t, { name: "watcher", directory, key, join: [node.addr] });
-    assert.ok(await until(() => agentSees(agent, "alpha"), 10_000));
+    await until("alpha is alive for agent", () => agentSees(agent, "alpha"));
     const asked = await tailrace([
       ...["members", "--addr", node.addr.replace("127.0.0.1", "localhost"), "--json"],
       ...[
@@ -224,7 +227,9 @@ test(
       await assert.rejects(outsider.run("join", node.addr));
       assert.equal((await outsider.members()).length, 1);
     }
-    assert.ok(await until(() => /"level":"warn"[^\n]*gossip: /.test(node.log()), 5_000), node.log());
+    await until("the refused gossip is logged", () => /"level":"warn"[^\n]*gossip: /.test(node.log()), {
+      explain: () => node.log(),
+    });
     // A plaintext HTTP request still gets an error in text.
     assert.equal((await curl(`http://${node.addr}/`)).status, 400);
   },
@@ -239,7 +244,7 @@ test("over IPv6 a node serves its command line and its gossip", async (t) => {
   const one = await start("one");
   assert.match(one.addr, /^\[::1\]:\d+$/);
   const two = await start("two", "--start-join-addrs", one.addr);
-  assert.ok(await until(() => sees(one, "two"), 10_000));
+  await until("two is alive for one", () => sees(one, "two"));
   assert.equal((await members(two)).find(({ name }) => name === "one")?.addr, one.addr);
   assert.equal((await tailrace(["status", "--addr", one.addr])).status, 0);
 });
@@ -254,7 +259,7 @@ test("with --gossip-addr the shared port refuses gossip", serf, async (t) => {
   const agent = await startAgent(t, { name: "watcher", directory });
   await assert.rejects(agent.run("join", node.addr));
   await agent.run("join", at);
-  assert.ok(await until(() => sees(node, "watcher"), 10_000));
+  await until("watcher is alive for node", () => sees(node, "watcher"));
 });
 
 test("a UDP port in use is one error line and exit 1, and leaves no directory", async (t) => {

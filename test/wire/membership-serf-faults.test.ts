@@ -9,7 +9,8 @@ import { freePort } from "../support/free-port.ts";
 import { lossyRelay, lossyTransport } from "../support/lossy-relay.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
-import { startAgent, startMember, statusOf, until } from "../support/serf-agent.ts";
+import { startAgent, startMember, statusOf } from "../support/serf-agent.ts";
+import { until } from "../support/until.ts";
 
 const serf = requireProgram("serf");
 
@@ -19,28 +20,25 @@ test(
   async (t) => {
     const ours = await startMember(t, { name: "ours", timing: lanTiming });
     const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
-    assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 10_000));
+    await until("theirs is alive for ours", () => statusOf(ours.member, "theirs") === "alive");
     const killed = Date.now();
     await agent.kill("SIGKILL");
-    assert.ok(await until(() => statusOf(ours.member, "theirs") === "failed", 30_000));
+    await until("theirs is failed for ours", () => statusOf(ours.member, "theirs") === "failed");
     t.diagnostic(`a killed agent was failed for us after ${((Date.now() - killed) / 1000).toFixed(1)} s`);
     await agent.start();
-    assert.ok(
-      await until(() => statusOf(ours.member, "theirs") === "alive", 15_000),
-      "the agent did not come back",
-    );
-    assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
+    await until("theirs is alive for ours", () => statusOf(ours.member, "theirs") === "alive");
+    await until("ours is alive for agent", async () => (await agent.member("ours"))?.status === "alive");
 
     const { port } = ours.member.at;
     const died = Date.now();
     await ours.member[Symbol.asyncDispose]();
-    assert.ok(await until(async () => (await agent.member("ours"))?.status === "failed", 30_000));
+    await until("ours is failed for agent", async () => (await agent.member("ours"))?.status === "failed");
     t.diagnostic(
       `a killed member of ours was failed for the agent after ${((Date.now() - died) / 1000).toFixed(1)} s`,
     );
     const again = await startMember(t, { name: "ours", port, timing: lanTiming });
     await again.member.join([agent.addr]);
-    assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 15_000));
+    await until("ours is alive for agent", async () => (await agent.member("ours"))?.status === "alive");
     assert.equal(statusOf(again.member, "theirs"), "alive");
   },
 );
@@ -84,10 +82,10 @@ test("three agents and three members agree with a fifth of all datagrams lost", 
     return true;
   };
   const started = Date.now();
-  assert.ok(await until(agreed, 60_000), "they never agreed");
+  await until("all six members agree", agreed);
   t.diagnostic(`six members agreed after ${((Date.now() - started) / 1000).toFixed(1)} s`);
   await new Promise((resolve) => setTimeout(resolve, 4_000));
-  assert.ok(await until(agreed, 20_000), "they did not stay in agreement");
+  await until("all six members agree", agreed);
   for (const { events } of ours)
     assert.deepEqual(
       events.filter(({ kind }) => kind === "failed"),

@@ -14,8 +14,9 @@ import { encodeTags } from "../../src/membership/serf/tags.ts";
 import { freePort } from "../support/free-port.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
-import { startAgent, startMember, statusOf, until } from "../support/serf-agent.ts";
+import { startAgent, startMember, statusOf } from "../support/serf-agent.ts";
 import { interop, title } from "../support/serf-interop.ts";
+import { until } from "../support/until.ts";
 
 const serf = requireProgram("serf");
 
@@ -59,7 +60,10 @@ test("a key of `serf keygen` works for both", serf, async (t) => {
   await assert.rejects(ours.member.join([secret.addr]), { name: "Fault" });
   const fitting = await startMember(t, { name: "fitting", keys: [key] });
   assert.equal(await fitting.member.join([secret.addr]), 1);
-  assert.ok(await until(async () => (await secret.member("fitting"))?.status === "alive", 10_000));
+  await until(
+    "fitting is alive for secret",
+    async () => (await secret.member("fitting"))?.status === "alive",
+  );
 });
 
 test("a force-leave of a live member is refuted, and of a dead one accepted", serf, async (t) => {
@@ -67,16 +71,16 @@ test("a force-leave of a live member is refuted, and of a dead one accepted", se
   const ours = await startMember(t, { name: "ours" });
   const agent = await startAgent(t, { name: "theirs", directory, join: [ours.addr] });
   const dead = await startAgent(t, { name: "dead", directory, join: [ours.addr] });
-  assert.ok(await until(async () => (await agent.members()).length === 3, 10_000));
+  await until("agent has 3 members", async () => (await agent.members()).length === 3);
   await agent.run("force-leave", "ours");
   // The agent shows the member as leaving until it refutes that.
   await new Promise((resolve) => setTimeout(resolve, 1_500));
-  assert.ok(await until(async () => (await agent.member("ours"))?.status === "alive", 10_000));
+  await until("ours is alive for agent", async () => (await agent.member("ours"))?.status === "alive");
   assert.equal(statusOf(ours.member, "ours"), "alive");
   await dead.kill("SIGKILL");
-  assert.ok(await until(() => statusOf(ours.member, "dead") === "failed", 20_000));
+  await until("dead is failed for ours", () => statusOf(ours.member, "dead") === "failed");
   await agent.run("force-leave", "dead");
-  assert.ok(await until(() => statusOf(ours.member, "dead") === "left", 10_000));
+  await until("dead is left for ours", () => statusOf(ours.member, "dead") === "left");
 });
 
 test("an agent joins on sockets that the shared port hands over", serf, async (t) => {
@@ -93,7 +97,7 @@ test("an agent joins on sockets that the shared port hands over", serf, async (t
   t.after(() => mux.close());
   const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
   assert.equal((await agent.member("ours"))?.status, "alive");
-  assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 5_000));
+  await until("theirs is alive for ours", () => statusOf(ours.member, "theirs") === "alive");
 });
 
 test("forged claims about invented members do not keep agents from joining", serf, async (t) => {
@@ -126,14 +130,15 @@ test("forged claims about invented members do not keep agents from joining", ser
     };
     udp.send(encodeAlive({ ...honest, ...claim }), ours.member.at.port, "127.0.0.1");
   });
-  assert.ok(await until(() => ours.member.members().length > before + 8, 5_000));
+  await until("the invented members are known", () => ours.member.members().length > before + 8);
   const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
-  assert.ok(await until(() => statusOf(ours.member, "theirs") === "alive", 5_000), agent.output);
+  await until("theirs is alive for ours", () => statusOf(ours.member, "theirs") === "alive", {
+    explain: () => agent.output,
+  });
   const second = await startAgent(t, { name: "second", directory: scratch(t) });
   assert.equal(await ours.member.join([second.addr]), 1);
-  assert.ok(
-    await until(async () => (await second.member("ours"))?.status === "alive", 10_000),
-    second.output,
-  );
-  assert.ok(await until(async () => (await agent.member("second"))?.status === "alive", 10_000));
+  await until("ours is alive for second", async () => (await second.member("ours"))?.status === "alive", {
+    explain: () => second.output,
+  });
+  await until("second is alive for agent", async () => (await agent.member("second"))?.status === "alive");
 });

@@ -12,7 +12,8 @@ import { endpointText, generateKey, openMembership } from "../../src/membership/
 import { freePort } from "../support/free-port.ts";
 import { localTiming } from "../support/local-timing.ts";
 import { scratch } from "../support/scratch.ts";
-import { startMember, statusOf, until } from "../support/serf-agent.ts";
+import { startMember, statusOf } from "../support/serf-agent.ts";
+import { until } from "../support/until.ts";
 
 test("TestMembership: three members join, one leaves, and the first sees the events", async (t) => {
   const members: Awaited<ReturnType<typeof startMember>>[] = [];
@@ -25,9 +26,12 @@ test("TestMembership: three members join, one leaves, and the first sees the eve
   assert.ok(zero && two);
   const joins = (): number => zero.events.filter(({ kind }) => kind === "joined").length;
   const leaves = (): number => zero.events.filter(({ kind }) => kind === "left").length;
-  assert.ok(await until(() => joins() === 2 && zero.member.members().length === 3 && leaves() === 0, 3_000));
+  await until(
+    "the first member knows two joins",
+    () => joins() === 2 && zero.member.members().length === 3 && leaves() === 0,
+  );
   await two.member.leave();
-  assert.ok(await until(() => statusOf(zero.member, "2") === "left" && leaves() === 1, 3_000));
+  await until("2 is left for zero", () => statusOf(zero.member, "2") === "left" && leaves() === 1);
   assert.deepEqual(
     zero.member.members().map(({ name, status, tags }) => [name, status, tags["rpc_addr"]]),
     [
@@ -55,7 +59,7 @@ test("a member without a listener serves the sockets that the shared port hands 
   t.after(() => mux.close());
   const other = await startMember(t, { name: "other" });
   assert.equal(await other.member.join([addr]), 1);
-  assert.ok(await until(() => statusOf(member, "other") === "alive", 5_000));
+  await until("other is alive for the member", () => statusOf(member, "other") === "alive");
   assert.ok(handed.length >= 1 && handed.every((byte) => byte <= 13), handed.join());
   assert.deepEqual(
     events.filter(({ kind }) => kind === "problem"),
@@ -69,10 +73,10 @@ test("membership works with a key and a label, over IPv6", async (t) => {
   const two = await startMember(t, { name: "two", ...secret, host: "::1" });
   assert.match(one.addr, /^\[::1\]:\d+$/);
   await two.member.join([one.addr]);
-  assert.ok(await until(() => statusOf(one.member, "two") === "alive", 5_000));
+  await until("two is alive for one", () => statusOf(one.member, "two") === "alive");
   one.member.userEvent("hello", Buffer.from("x"));
-  assert.ok(await until(() => two.events.some(({ kind }) => kind === "user-event"), 5_000));
-  await until(() => two.member.stats.packetsIn > 10, 5_000);
+  await until("two gets the event user-event", () => two.events.some(({ kind }) => kind === "user-event"));
+  await until("two gets ten packets", () => two.member.stats.packetsIn > 10);
   assert.equal(one.member.stats.malformed + two.member.stats.malformed, 0);
   const stranger = await startMember(t, { name: "stranger", keys: secret.keys, label: "green", host: "::1" });
   await assert.rejects(stranger.member.join([one.addr]), { name: "Fault" });
@@ -95,7 +99,7 @@ test("a name in use at another address fails the join, and is reported in the cl
   await twin.member.join([one.addr]);
   const second = await startMember(t, { name: "twin" });
   await assert.rejects(second.member.join([one.addr]), { kind: "failed-precondition" });
-  assert.ok(await until(() => one.events.some(({ kind }) => kind === "conflict"), 5_000));
+  await until("one gets the event conflict", () => one.events.some(({ kind }) => kind === "conflict"));
   assert.equal(statusOf(one.member, "twin"), "alive");
   assert.equal(one.member.members().find(({ name }) => name === "twin")?.port, twin.member.at.port);
 });
@@ -129,7 +133,9 @@ test("after a restart the member rejoins from its snapshot, and old events are n
   const { port } = first.member.at;
   await first.member.join([one.addr]);
   one.member.userEvent("old", Buffer.alloc(0));
-  assert.ok(await until(() => first.events.some(({ kind }) => kind === "user-event"), 5_000));
+  await until("first gets the event user-event", () =>
+    first.events.some(({ kind }) => kind === "user-event"),
+  );
   await first.member[Symbol.asyncDispose]();
 
   const second = await startMember(t, { name: "two", port, snapshot });
@@ -137,8 +143,8 @@ test("after a restart the member rejoins from its snapshot, and old events are n
   one.member.userEvent("new", Buffer.alloc(0));
   const heard = (): string[] =>
     second.events.flatMap((event) => (event.kind === "user-event" ? [event.name] : []));
-  assert.ok(await until(() => heard().includes("new"), 5_000));
-  assert.ok(await until(() => statusOf(one.member, "two") === "alive", 5_000));
+  await until("the new event arrives", () => heard().includes("new"));
+  await until("two is alive for one", () => statusOf(one.member, "two") === "alive");
   assert.deepEqual(heard(), ["new"]);
 
   await second.member.leave();
@@ -172,8 +178,8 @@ test("streams that stall or flood are closed in time, and others are served mean
     socket.on("close", () => closed++);
     socket.write(Buffer.from([6]));
   }
-  assert.ok(await until(() => closed >= 4, 2_000), "more than the limit was served");
-  assert.ok(await until(() => closed === 12, 5_000), "a stalled stream was kept");
+  await until("the streams beyond the limit are closed", () => closed >= 4);
+  await until("all stalled streams are closed", () => closed === 12);
   const flood = connect(port, "127.0.0.1");
   flood.on("error", () => {});
   flood.write(Buffer.concat([Buffer.from("06dfffffffff", "hex"), Buffer.alloc(200_000)]));
@@ -206,11 +212,8 @@ test("a host that occupies all streams or their memory does not keep others from
   // A push/pull of 90,000 bytes without its last byte, several times.
   const promise = encodePushPull({ join: false, nodes: [], userState: Buffer.alloc(90_000) });
   for (let count = 0; count < 8; count++) await hold(promise.subarray(0, -1));
-  assert.ok(
-    await until(
-      () => one.events.some((event) => event.kind === "problem" && /bytes/.test(event.fault.message)),
-      5_000,
-    ),
+  await until("a stream is closed for its bytes", () =>
+    one.events.some((event) => event.kind === "problem" && /bytes/.test(event.fault.message)),
   );
   const three = await startMember(t, { name: "three" });
   assert.equal(await three.member.join([one.addr]), 1);
@@ -229,10 +232,13 @@ test("hostile bytes on real sockets are reported and do no harm", async (t) => {
     udp.send(bytes, port, "127.0.0.1");
     if (count % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
   }
-  assert.ok(await until(() => one.member.stats.malformed + one.events.length > 200, 5_000));
+  await until(
+    "the hostile datagrams are counted",
+    () => one.member.stats.malformed + one.events.length > 200,
+  );
   // The flood can delay an ack. Then the member is suspected for a moment, and never fails.
-  assert.ok(await until(() => statusOf(one.member, "two") === "alive", 5_000));
+  await until("two is alive for one", () => statusOf(one.member, "two") === "alive");
   one.member.userEvent("still", Buffer.alloc(0));
-  assert.ok(await until(() => two.events.some(({ kind }) => kind === "user-event"), 5_000));
+  await until("two gets the event user-event", () => two.events.some(({ kind }) => kind === "user-event"));
   assert.equal(endpointText(one.member.at), one.addr);
 });

@@ -19,6 +19,7 @@ import { NodeTls } from "../../src/server/tls/node-tls.ts";
 import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
 import { scratch } from "../support/scratch.ts";
 import { serve } from "../support/serve.ts";
+import { until } from "../support/until.ts";
 
 const codeOf = (error: unknown): Code => ConnectError.from(error).code;
 
@@ -69,7 +70,7 @@ test("an edited policy takes effect within a second, also for running streams", 
     ),
   );
   const rootPoll = root.consume(longPoll);
-  while (served.service.calls.openCalls < 5) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("all five calls are open", () => served.service.calls.openCalls === 5);
 
   const editedMs = performance.now();
   write("p, root, *, produce\np, root, *, consume\n");
@@ -89,9 +90,8 @@ test("an edited policy takes effect within a second, also for running streams", 
   rootStream.stop.abort();
 
   write("p, alice, *, consume\n");
-  while (open.access.check({ subject: "root", isPeer: false }, "*", "produce")) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  const rootMayProduce = (): boolean => open.access.check({ subject: "root", isPeer: false }, "*", "produce");
+  await until("the new policy is in force", () => !rootMayProduce());
   await assert.rejects(root.produce({ record: {} }), (error) => codeOf(error) === Code.PermissionDenied);
   assert.equal((await alice.consume({ offset: 0n })).record?.offset, 0n);
 });
@@ -123,7 +123,7 @@ test("a request whose permission is removed while its body arrives is denied and
     });
     return { asked, answered, rest: sent.subarray(5), path };
   });
-  while (served.service.calls.openCalls < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("all three calls are open", () => served.service.calls.openCalls === 3);
   await access.setPolicy({ policy: "p, root, *, consume\n" });
   for (const { asked, answered, rest, path } of answers) {
     asked.end(rest);
