@@ -73,8 +73,7 @@ test("a force-leave of a live member is refuted, and of a dead one accepted", se
   const dead = await startAgent(t, { name: "dead", directory, join: [ours.addr] });
   await until("agent has 3 members", async () => (await agent.members()).length === 3);
   await agent.run("force-leave", "ours");
-  // The agent shows the member as leaving until it refutes that.
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  // The agent shows the member as leaving before the command returns, and until the member refutes that.
   await until("ours is alive for agent", async () => (await agent.member("ours"))?.status === "alive");
   assert.equal(statusOf(ours.member, "ours"), "alive");
   await dead.kill("SIGKILL");
