@@ -10,7 +10,7 @@
 export const actions = ["produce", "consume", "describe", "trim", "admin", "peer"] as const;
 export type Action = (typeof actions)[number];
 
-export const isAction = (word: string): word is Action => (actions as readonly string[]).includes(word);
+export const isAction = (text: string): text is Action => (actions as readonly string[]).includes(text);
 
 /** Plaintext from this machine. */
 export const localSubject = "local";

@@ -1,6 +1,6 @@
 /**
  * The default Casbin model: the model of *Distributed Services with Go*, and roles (`g, alice, writers`), globs for
- * objects (`orders-*`) and `*` for any action. A policy for the book's model allows the same here. `certs/model.conf` has
+ * objects (`orders-*`) and `*` for any action. A policy for that model allows the same here. `certs/model.conf` has
  * the same text, as an example for operators.
  */
 export const defaultModel = `# Who (sub) may do what (act) to which log (obj).

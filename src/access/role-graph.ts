@@ -2,7 +2,7 @@
  * The roles of a policy: its `g` lines, behind the interface that Casbin asks.
  *
  * Casbin's own graph walks every path and stops at depth 10: with eight roles in a circle a decision took 13 s, and the
- * eleventh level was ignored. This one visits each role once. A role is a plain name, never a pattern.
+ * eleventh level was ignored. This one follows each role once. A role is a plain name, never a pattern.
  */
 import type { RoleManager } from "casbin";
 

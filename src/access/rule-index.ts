@@ -1,5 +1,5 @@
 /**
- * The rules of a policy in maps, for the two models that are common: the built-in one and the book's.
+ * The rules of a policy in maps, for the two common models: the default one and that of *Distributed Services with Go*.
  *
  *   matcher := subject "&&" object "&&" action
  *   subject := "r.sub == p.sub" | "g(r.sub, p.sub)"

@@ -14,7 +14,7 @@ import { readTags, type Tags } from "./serf/tags.ts";
 export type Admission = (name: string, tags: Tags) => Fault | undefined;
 
 const reportIntervalMs = 10_000;
-/** Most names and addresses that are remembered. */
+/** Most names and addresses that are kept. */
 const namesMax = 1_024;
 
 export interface AdmissionGateOptions {
@@ -35,7 +35,7 @@ export class AdmissionGate {
     this.#options = options;
   }
 
-  /** Forgets the refusals, so that refusalAt() is about the reply that is handled next. */
+  /** Deletes the refusals, so that refusalAt() is about the reply that is handled next. */
   reset(): void {
     this.#refusals.clear();
   }

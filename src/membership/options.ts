@@ -25,7 +25,7 @@ export interface MembershipOptions {
   readonly label?: string;
   /** Listen for TCP. If false, streams come only through accept(). Default true. */
   readonly listen?: boolean;
-  /** The file that remembers the cluster. Default: none. */
+  /** The snapshot file, for rejoining after a restart. Default: none. */
   readonly snapshot?: { readonly disk: Disk; readonly path: string };
   /** Decides which members are admitted. Default: all. */
   readonly admission?: Admission;

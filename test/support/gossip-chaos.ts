@@ -28,7 +28,7 @@ export function runGossipChaos(seed: number): string {
   }
   sim.heal();
   sim.network = { loss: 0, duplication: 0, delayMs: [0.2, 10] };
-  // A member that restarted during a partition may know no other, so it has to join again. Before that, paused members
+  // A member that restarted during a partition may have lost the others, so it has to join again. Before that, paused members
   // resume, and probes from before a pause end, after at most 9 s.
   sim.run(40_000);
   const [first] = sim.live;

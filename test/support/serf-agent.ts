@@ -61,7 +61,7 @@ export class Agent {
     this.addr = `127.0.0.1:${port}`;
     this.#options = options;
     this.#rpc = `127.0.0.1:${rpcPort}`;
-    this.#eventFile = join(options.directory, `${options.name}.heard`);
+    this.#eventFile = join(options.directory, `${options.name}.events`);
   }
 
   async start(): Promise<void> {
@@ -124,7 +124,7 @@ export class Agent {
   }
 
   /** Returns a line per event of the event handler: event, name, first line of the payload. */
-  heard(): string[] {
+  receivedEvents(): string[] {
     return existsSync(this.#eventFile) ? readFileSync(this.#eventFile, "utf8").trim().split("\n") : [];
   }
 }

@@ -52,8 +52,8 @@ export async function interop(
 
   // Events.
   ours.member.userEvent("deploy", Buffer.from("ours-1"));
-  await until("agent gets user deploy ours-1", () => agent.heard().includes("user deploy ours-1"), {
-    explain: () => agent.heard().join(),
+  await until("agent gets user deploy ours-1", () => agent.receivedEvents().includes("user deploy ours-1"), {
+    explain: () => agent.receivedEvents().join(),
   });
   await agent.run("event", "-coalesce=false", "release", "theirs-2");
   const release = (): boolean =>
@@ -93,7 +93,7 @@ export async function interop(
   } else {
     await ours.member.leave();
     await until("ours is left for agent", async () => (await agent.member("ours"))?.status === "left");
-    assert.ok(!agent.heard().some((line) => line.startsWith("member-failed")));
+    assert.ok(!agent.receivedEvents().some((line) => line.startsWith("member-failed")));
   }
   assert.ok(
     ours.events.every((event) => event.kind !== "problem"),

@@ -67,8 +67,8 @@ test("a serf agent and a node on one port exchange members, events and queries",
   assert.match(table.out, /^name +address +status +tags\n.*^watcher +127\.0\.0\.1:\d+ +alive +role=ops$/ms);
 
   assert.equal((await tailrace(["event", "deploy", "v2", "--addr", node.addr])).status, 0);
-  await until("agent gets user deploy v2", () => agent.heard().includes("user deploy v2"), {
-    explain: () => agent.heard().join(),
+  await until("agent gets user deploy v2", () => agent.receivedEvents().includes("user deploy v2"), {
+    explain: () => agent.receivedEvents().join(),
   });
   await agent.run("event", "-coalesce=false", "release", "v3");
   await until("the event release is logged", () => /"event":"release"[^\n]*"user event"/.test(node.log()));
@@ -103,8 +103,8 @@ test("a serf agent and a node on one port exchange members, events and queries",
   assert.equal(filtered.out, "");
   assert.equal(filtered.err, "heard by 1, answered by 0\n");
 
-  const told = await agent.run("query", "-format=json", "-timeout=3s", "tailrace-status");
-  const { Responses } = JSON.parse(told) as { Responses: Record<string, string> };
+  const printed = await agent.run("query", "-format=json", "-timeout=3s", "tailrace-status");
+  const { Responses } = JSON.parse(printed) as { Responses: Record<string, string> };
   const status = JSON.parse(Responses["alpha"] ?? "") as Record<string, unknown>;
   assert.equal(status["id"], "alpha");
   assert.equal(status["role"], "leader");
@@ -220,7 +220,7 @@ test(
     ]);
     assert.match(asked.out, /"name":"watcher"/, asked.err);
     for (const [name, wrong] of [
-      ["stranger", { key: other }],
+      ["outsider", { key: other }],
       ["open", {}],
     ] as const) {
       const outsider = await startAgent(t, { name, directory, ...wrong });

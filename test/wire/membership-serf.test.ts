@@ -122,7 +122,7 @@ test("forged claims about invented members do not keep agents from joining", ser
   claims.forEach((claim, count) => {
     const honest = {
       incarnation: 1,
-      node: `ghost-${count}`,
+      node: `invented-${count}`,
       at,
       meta: encodeTags({}),
       versions: protocolVersions,

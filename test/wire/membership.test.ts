@@ -78,19 +78,19 @@ test("membership works with a key and a label, over IPv6", async (t) => {
   await until("two gets the event user-event", () => two.events.some(({ kind }) => kind === "user-event"));
   await until("two gets ten packets", () => two.member.stats.packetsIn > 10);
   assert.equal(one.member.stats.malformed + two.member.stats.malformed, 0);
-  const stranger = await startMember(t, { name: "stranger", keys: secret.keys, label: "green", host: "::1" });
-  await assert.rejects(stranger.member.join([one.addr]), { name: "Fault" });
+  const outsider = await startMember(t, { name: "outsider", keys: secret.keys, label: "green", host: "::1" });
+  await assert.rejects(outsider.member.join([one.addr]), { name: "Fault" });
 });
 
 test("join returns the number of reached members, and throws the reason if there is none", async (t) => {
   const one = await startMember(t, { name: "one" });
   const two = await startMember(t, { name: "two" });
-  const nobody = `127.0.0.1:${await freePort()}`;
+  const unreachable = `127.0.0.1:${await freePort()}`;
   assert.equal(await two.member.join([two.addr]), 0, "our own address is not a seed");
-  await assert.rejects(two.member.join([nobody]), { kind: "unavailable" });
+  await assert.rejects(two.member.join([unreachable]), { kind: "unavailable" });
   await assert.rejects(two.member.join(["no port:x"]), { kind: "bad-request" });
   await assert.rejects(two.member.join(["no-such-host.invalid:1"]), { kind: "unavailable" });
-  assert.equal(await two.member.join([nobody, one.addr, two.addr]), 1);
+  assert.equal(await two.member.join([unreachable, one.addr, two.addr]), 1);
 });
 
 test("a name in use at another address fails the join, and is reported in the cluster", async (t) => {
@@ -141,11 +141,11 @@ test("after a restart the member rejoins from its snapshot, and old events are n
   const second = await startMember(t, { name: "two", port, snapshot });
   assert.equal(await second.member.rejoin(), true);
   one.member.userEvent("new", Buffer.alloc(0));
-  const heard = (): string[] =>
+  const received = (): string[] =>
     second.events.flatMap((event) => (event.kind === "user-event" ? [event.name] : []));
-  await until("the new event arrives", () => heard().includes("new"));
+  await until("the new event arrives", () => received().includes("new"));
   await until("two is alive for one", () => statusOf(one.member, "two") === "alive");
-  assert.deepEqual(heard(), ["new"]);
+  assert.deepEqual(received(), ["new"]);
 
   await second.member.leave();
   await second.member[Symbol.asyncDispose]();

@@ -19,9 +19,9 @@ export function logGossip(membership: Membership, logger: Logger, clock: Clock):
     const level = levelOf(event);
     const gate = level === "info" ? changes : problems;
     if (!gate.pass(clock.monotonicMs())) return;
-    const held = gate.takeDropped();
+    const dropped = gate.takeDropped();
     const { facts, message } = lineOf(event);
-    logger[level](held === 0 ? facts : { ...facts, heldBack: held }, message);
+    logger[level](dropped === 0 ? facts : { ...facts, heldBack: dropped }, message);
   });
 }
 

@@ -7,7 +7,7 @@
  *   directory  the id of its data directory, 32 hexadecimal digits
  *   version    of the program
  *
- * Anyone in gossip can forge tags. They are hints, and give no permission.
+ * Any member can forge tags. They are hints, and give no permission.
  */
 import { Fault } from "../../fault.ts";
 import type { Admission, Tags } from "../../membership/mod.ts";

@@ -1,6 +1,6 @@
 /**
  * Joins the seeds (--start-join-addrs) and the members of the snapshot: at the start, and again with growing delays
- * while this node knows no other live member. One attempt runs at a time. A failed attempt is repeated.
+ * while there is no other live member. One attempt runs at a time. A failed attempt is repeated.
  */
 import { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";

@@ -52,7 +52,7 @@ export interface IndirectPing {
   readonly seqNo: number;
   readonly target: Endpoint;
   readonly node: string;
-  /** The sender wants a nackResp if the target does not answer. */
+  /** The sender requests a nackResp if the target does not answer. */
   readonly nack: boolean;
   readonly source: Sender | undefined;
 }

@@ -1,8 +1,8 @@
 /**
- * Finds out whether a message with a Lamport time is new: the messages of the last 512 times are remembered, in slots by
+ * Finds out whether a message with a Lamport time is new: the messages of the last 512 times are kept, in slots by
  * time modulo 512, and older messages count as known (Serf's event and query buffers).
  *
- * Invariant: at most `itemsMax` messages are remembered. Further ones count as known.
+ * Invariant: at most `itemsMax` messages are kept. Further ones count as known.
  */
 import type { LamportClock } from "./lamport-clock.ts";
 
@@ -26,7 +26,7 @@ export class LamportWindow<T> {
     this.#since = clock.time;
   }
 
-  /** Returns whether a message is new. If so, remembers `create()`. `isSame` finds the message among those of its time. */
+  /** Returns whether a message is new. If so, stores `create()`. `isSame` finds the message among those of its time. */
   add(lTime: number, create: () => T, isSame: (other: T) => boolean): boolean {
     if (!this.#clock.witness(lTime) || lTime < this.#since) return false;
     const now = this.#clock.time;
@@ -43,7 +43,7 @@ export class LamportWindow<T> {
     this.#since = Math.max(this.#since, lTime + 1);
   }
 
-  /** The remembered messages by time, the newest first. */
+  /** The kept messages by time, the newest first. */
   newestFirst(): readonly Slot<T>[] {
     return [...this.#slots.values()].sort((one, other) => other.lTime - one.lTime);
   }

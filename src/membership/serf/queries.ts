@@ -121,7 +121,7 @@ export class Queries {
   /** Acknowledges a query if it asks for that. Returns the handle for its response. */
   receive(query: QueryMessage): IncomingQuery {
     const { schedule, self } = this.#context;
-    if (query.wantsAck) this.#respond(query, true, Buffer.alloc(0));
+    if (query.requestsAck) this.#respond(query, true, Buffer.alloc(0));
     const endMs = schedule.nowMs + Math.min(query.timeoutMs, timeoutMsMax);
     let isOpen = true;
     return {
@@ -176,7 +176,7 @@ export class Queries {
       at: { host: self.host, port: self.port },
       from: self.name,
       filters: filtersOf(options),
-      wantsAck: options.ack === true,
+      requestsAck: options.ack === true,
       noBroadcast: false,
       timeoutMs: Math.min(options.timeoutMs ?? queryTimeoutMs(timing, table.size), timeoutMsMax),
       name,

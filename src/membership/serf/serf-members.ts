@@ -1,6 +1,6 @@
 /**
  * Members with Serf's status: alive, leaving, left or failed. SWIM knows which members answer. Intents, ordered by a
- * Lamport clock, say which of them leave on purpose. Left and failed members are remembered until they are reaped.
+ * Lamport clock, say which of them leave on purpose. Left and failed members are kept until they are reaped.
  *
  * Invariant: at most `membersMax` members, and at most `intentsMax` intents of unknown members. A live member is never
  * deleted.

@@ -51,7 +51,7 @@ export interface QueryMessage {
   readonly at: Endpoint;
   readonly from: string;
   readonly filters: readonly QueryFilter[];
-  readonly wantsAck: boolean;
+  readonly requestsAck: boolean;
   /** Do not pass the query on. */
   readonly noBroadcast: boolean;
   readonly timeoutMs: number;
@@ -131,7 +131,7 @@ function decodeQuery(fields: Fields, lTime: number): QueryMessage {
     at: { host, port },
     from: fields.text("SourceNode"),
     filters: decodeFilters(fields.list("Filters")),
-    wantsAck: (flags & 1) === 1,
+    requestsAck: (flags & 1) === 1,
     noBroadcast: (flags & 2) === 2,
     timeoutMs: fields.uint("Timeout", nanosecondsMax) / 1e6,
     name: fields.text("Name", queryBytesMax),
@@ -157,7 +157,7 @@ export function encodeQuery(query: QueryMessage): Buffer {
   const writer = new MsgpackWriter().byte(serfType.query).map(11);
   writer.text("Addr").raw(addressBytes(query.at.host)).text("Filters").array(query.filters.length);
   for (const filter of query.filters) writer.raw(encodeFilter(filter));
-  const flags = (query.wantsAck ? 1 : 0) | (query.noBroadcast ? 2 : 0);
+  const flags = (query.requestsAck ? 1 : 0) | (query.noBroadcast ? 2 : 0);
   writer.text("Flags").uint(flags).text("ID").uint(query.id).text("LTime").uint(query.lTime);
   writer.text("Name").text(query.name).text("Payload").raw(query.payload);
   writer.text("Port").uint(query.at.port).text("RelayFactor").uint(0);

@@ -29,17 +29,17 @@ export function parseSnapshot(text: string): SnapshotState {
   const clocks = { member: 0, event: 0, query: 0 };
   let left = false;
   for (const line of text.slice(0, text.lastIndexOf("\n") + 1).split("\n")) {
-    const [word, rest] = split(line, ": ");
-    if (word === "alive") {
+    const [key, rest] = split(line, ": ");
+    if (key === "alive") {
       const at = rest.lastIndexOf(" ");
       const endpoint = readEndpoint(rest.slice(at + 1));
       if (at > 0 && endpoint !== undefined) alive.set(rest.slice(0, at), endpoint);
       left = false;
-    } else if (word === "not-alive") alive.delete(rest);
-    else if (word === "clock") clocks.member = readTime(rest, clocks.member);
-    else if (word === "event-clock") clocks.event = readTime(rest, clocks.event);
-    else if (word === "query-clock") clocks.query = readTime(rest, clocks.query);
-    else if (word === "leave") {
+    } else if (key === "not-alive") alive.delete(rest);
+    else if (key === "clock") clocks.member = readTime(rest, clocks.member);
+    else if (key === "event-clock") clocks.event = readTime(rest, clocks.event);
+    else if (key === "query-clock") clocks.query = readTime(rest, clocks.query);
+    else if (key === "leave") {
       alive.clear();
       left = true;
     }

@@ -27,7 +27,7 @@ export function compileTagExpression(expression: string): ((value: string) => bo
   }
 }
 
-/** Remaining visits of nodes. Visits are counted, not steps, because a repeated empty group emits no steps. */
+/** Number of nodes that may still be emitted. Nodes are counted, not steps: a repeated empty group emits no steps. */
 interface Budget {
   left: number;
 }

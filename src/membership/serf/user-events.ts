@@ -34,7 +34,7 @@ export class UserEvents {
     return { event, bytes: encodeUserEvent(event) };
   }
 
-  /** Returns the remembered events, the newest first, of together at most `bytesMax`. */
+  /** Returns the kept events, the newest first, of together at most `bytesMax`. */
   recent(bytesMax: number): EventsAt[] {
     const recent: EventsAt[] = [];
     let bytes = 0;

@@ -4,7 +4,7 @@ export interface Counters {
   malformed: number;
   /** Serf messages of a type that is not implemented. */
   unknownType: number;
-  /** Members that speak other protocol versions. */
+  /** Members with other protocol versions. */
   incompatible: number;
   /** Addresses, incarnations or Lamport times that no honest member sends. */
   implausible: number;

@@ -9,7 +9,7 @@ import type { Pinger } from "./pinger.ts";
 import type { SwimContext } from "./swim-context.ts";
 import type { Transitions } from "./transitions.ts";
 
-/** A leaving Serf agent answers pings for some seconds. After this many answered checks the leave is forgotten. */
+/** A leaving Serf agent answers pings for some seconds. After this many answered checks the leave is dropped. */
 const leaveChecksMax = 6;
 
 export class DeathChecks {

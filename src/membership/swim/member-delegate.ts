@@ -1,4 +1,4 @@
-/** What the layer above SWIM is told, and asked (memberlist's EventDelegate, ConflictDelegate and AliveDelegate). */
+/** Calls from SWIM to the layer above (memberlist's EventDelegate, ConflictDelegate and AliveDelegate). */
 import type { Endpoint } from "../codec/address.ts";
 import type { NodeRecord } from "./node-table.ts";
 

@@ -140,7 +140,7 @@ export class MemberStates {
       counters.incompatible++;
       return false;
     }
-    // A restarted member knows nothing of its former incarnation. What the cluster replies about it may be far ahead.
+    // A restarted member has lost its former incarnation. What the cluster replies about it may be far ahead.
     const trusted = origin === "owner" || (origin === "reply" && claim.node === self.name);
     const comparable = trusted ? undefined : known?.incarnation;
     if (!isUnicast(claim.at.host) || !isPlausibleAlive(claim.incarnation, comparable)) {

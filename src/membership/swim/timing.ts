@@ -28,7 +28,7 @@ export interface Timing {
   /** Time after a join until a second push/pull. It brings the broadcasts that were under way during the join. */
   readonly postJoinSyncMs: number;
   readonly streamTimeoutMs: number;
-  /** Serf: failed and left members are remembered for this time. */
+  /** Serf: failed and left members are kept for this time. */
   readonly tombstoneMs: number;
   readonly reapIntervalMs: number;
   readonly reconnectIntervalMs: number;

@@ -4,7 +4,7 @@ import { protocolVersions } from "../codec/messages.ts";
 /**
  * Returns whether a member with these version bytes can be in a cluster with this one. All members of a cluster use one
  * protocol version. Serf agents refuse every exchange with a member whose view contains a member of another version, or
- * of none, so such members are not let in.
+ * of none, so such members are ignored.
  */
 export function isCompatible(versions: Buffer): boolean {
   if (versions.length !== protocolVersions.length) return false;

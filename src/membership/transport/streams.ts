@@ -86,7 +86,7 @@ export class Streams {
     if (this.#inbound.size >= this.#limits.inboundMax) this.#evictOldest();
     const inbound: Inbound = { from, bufferedBytes: 0 };
     this.#inbound.set(socket, inbound);
-    socket.once("close", () => this.#forget(socket, inbound));
+    socket.once("close", () => this.#remove(socket, inbound));
     this.#receive(socket, this.#limits.timeoutMs, (bytes) => this.#setBuffered(inbound, bytes)).then(
       (message) => this.#reply(socket, inbound, message),
       (fault: Fault) => {
@@ -141,12 +141,12 @@ export class Streams {
   }
 
   #evict([socket, inbound]: [Socket, Inbound], message: string): void {
-    this.#forget(socket, inbound);
+    this.#remove(socket, inbound);
     this.handlers.onProblem(inbound.from, new Fault("overloaded", { message }));
     socket.destroy();
   }
 
-  #forget(socket: Socket, inbound: Inbound): void {
+  #remove(socket: Socket, inbound: Inbound): void {
     this.#inbound.delete(socket);
     this.#inboundBytes -= inbound.bufferedBytes;
     inbound.bufferedBytes = 0;

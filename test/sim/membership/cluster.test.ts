@@ -59,19 +59,17 @@ test("two partitioned halves see each other as failed, and merge when the partit
   sim.run(30_000);
   sim.partition(west, east);
   const apart = sim.nowMs;
-  const sure = (): boolean =>
+  const sawFailure = (): boolean =>
     west.every((one) =>
       east.every((other) => sim.view(one, other) === "failed" && sim.view(other, one) === "failed"),
     );
-  assert.ok(sim.runUntil(sure, 120_000));
-  t.diagnostic(
-    `each half was sure of the other's failure after ${((sim.nowMs - apart) / 1000).toFixed(1)} s`,
-  );
+  assert.ok(sim.runUntil(sawFailure, 120_000));
+  t.diagnostic(`each half saw the other as failed after ${((sim.nowMs - apart) / 1000).toFixed(1)} s`);
   sim.run(60_000);
   sim.heal();
   const healed = sim.nowMs;
   assert.ok(sim.runUntil(() => sim.agreed(), 180_000));
-  t.diagnostic(`and they were one again ${((sim.nowMs - healed) / 1000).toFixed(1)} s after it fell`);
+  t.diagnostic(`they agreed again ${((sim.nowMs - healed) / 1000).toFixed(1)} s after the partition healed`);
 });
 
 test("a member that can be reached only through others stays a member", () => {
@@ -158,7 +156,7 @@ test("with a fifth of the datagrams lost, events are delivered once to each memb
     }
     return done;
   }, 20_000);
-  assert.ok(answered.size >= 28, `only ${answered.size} heard the question: queries are only gossiped`);
+  assert.ok(answered.size >= 28, `only ${answered.size} members got the query: queries are only gossiped`);
   assert.ok(answers.size >= 18, `only ${answers.size} answers: an answer is one datagram, a fifth is lost`);
 });
 

@@ -100,7 +100,7 @@ test("an event reaches a hundred members in logarithmic time with a limited numb
   const extra = sim.messages - before - idle;
   const limit = 100 * retransmitLimit(lanTiming, 100) * lanTiming.gossipNodes;
   t.diagnostic(
-    `heard by 100 members after ${(tookMs / 1000).toFixed(1)} s (about log4(100) = 3.3 rounds of 0.2 s), ` +
+    `100 members got the event after ${(tookMs / 1000).toFixed(1)} s (about log4(100) = 3.3 rounds of 0.2 s), ` +
       `${Math.round(extra)} messages (limit ${limit})`,
   );
   assert.ok(tookMs < 5_000);

@@ -47,7 +47,7 @@ class Attacker {
     this.#chance = prng(seed);
     this.#names = [
       ...sim.members.map(({ name }) => name),
-      ...["ghost", "x".repeat(255), "ü☃", "__proto__", "a b", "left: x"],
+      ...["invented", "x".repeat(255), "ü☃", "__proto__", "a b", "left: x"],
     ];
     this.#hosts = [
       ...sim.members.map(({ at }) => at),
@@ -93,7 +93,7 @@ class Attacker {
               name: node,
               payload: this.#bytes(300),
             },
-            ...{ wantsAck: true, noBroadcast: c.chance(0.5), timeoutMs: c.pick([0, 1, 1e9]) },
+            ...{ requestsAck: true, noBroadcast: c.chance(0.5), timeoutMs: c.pick([0, 1, 1e9]) },
             filters: [{ kind: "tag", tag: node, expression: c.pick(["", ".*", "(a|b)+$", "[", "\\d{3,}"]) }],
           }),
         );

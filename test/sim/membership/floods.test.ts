@@ -36,7 +36,7 @@ test("floods of names, events, queries and intents stay within the limits", () =
           at,
           from: name,
           filters: [],
-          wantsAck: true,
+          requestsAck: true,
           noBroadcast: false,
           timeoutMs: 1e9,
           name: "q",

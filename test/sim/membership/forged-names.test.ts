@@ -74,17 +74,17 @@ test("a claim with an unspecified, multicast or broadcast address does not block
     sent.push(packet.to.host);
     return true;
   };
-  const everybody = { host: "224.0.0.1", port: 5 };
+  const multicast = { host: "224.0.0.1", port: 5 };
   sim.inject(sim.members[0] as SimMember, [
-    encodePing(1, "", { name: "x", ...everybody }),
-    encodeIndirectPing(1, "x", everybody, { name: "x", host: "10.0.0.1", port: 2 }),
+    encodePing(1, "", { name: "x", ...multicast }),
+    encodeIndirectPing(1, "x", multicast, { name: "x", host: "10.0.0.1", port: 2 }),
   ]);
   sim.run(2_000);
-  assert.ok(sent.length > 0 && !sent.includes(everybody.host));
+  assert.ok(sent.length > 0 && !sent.includes(multicast.host));
 });
 
 test("a ping from an unknown address gets an ack without piggybacked broadcasts", () => {
-  const sim = GossipSim.cluster("stranger", 3);
+  const sim = GossipSim.cluster("unknown", 3);
   const target = sim.members[0] as SimMember;
   sim.call(target, (now) => target.core.userEvent(now, "secret", Buffer.alloc(400), false));
   const sent: number[] = [];

@@ -30,7 +30,7 @@ test("forged suspect and dead messages, of any incarnation and sender, do not ev
       for (const target of sim.members) {
         sim.inject(target, [
           encodeSuspectOrDead({ kind: "suspect", incarnation, node: victim.name, from }),
-          encodeSuspectOrDead({ kind: "suspect", incarnation, node: victim.name, from: "nobody" }),
+          encodeSuspectOrDead({ kind: "suspect", incarnation, node: victim.name, from: "unknown" }),
           encodeSuspectOrDead({ kind: "dead", incarnation, node: victim.name, from }),
           encodeSuspectOrDead({ kind: "dead", incarnation, node: victim.name, from: victim.name }),
         ]);

@@ -75,7 +75,7 @@ test("a query may filter by any tag and expression, and none reaches JavaScript'
       at: { host: "6.6.6.6", port: 6 },
       from: "x",
       filters: [{ kind: "tag", tag, expression: tag === "n" ? "m0" : "^(a*)*[^a]+$" }],
-      wantsAck: false,
+      requestsAck: false,
       noBroadcast: false,
       timeoutMs: 1_000,
       name: `by ${tag}`,
@@ -84,8 +84,8 @@ test("a query may filter by any tag and expression, and none reaches JavaScript'
     sim.inject(target, [encodeUserMessage(encodeQuery(query))]);
     return query.name;
   });
-  const heard = sim
+  const received = sim
     .eventsOf("query")
     .flatMap(({ event: notice }) => (notice.kind === "query" ? [notice.query.name] : []));
-  assert.deepEqual(heard, asked.slice(0, 1));
+  assert.deepEqual(received, asked.slice(0, 1));
 });

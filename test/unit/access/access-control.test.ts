@@ -17,7 +17,7 @@ import { Fault } from "../../../src/fault.ts";
 const data = (name: string): string => readFileSync(new URL(`data/${name}`, import.meta.url), "utf8");
 const bookPolicy = data("book-policy.csv");
 const root = namedIdentity("root");
-const nobody = namedIdentity("nobody");
+const other = namedIdentity("other");
 const node = namedIdentity("node-1", true);
 const all = [...actions];
 const without = (...gone: Action[]): Action[] => all.filter((action) => !gone.includes(action));
@@ -36,7 +36,7 @@ test("without a policy, the built-in rules decide", () => {
   assert.deepEqual(access.allowedActions(node), without("admin"));
   assert.deepEqual(access.allowedActions(anonymousIdentity), []);
   assert.equal(access.isAuthenticated(anonymousIdentity), false);
-  assert.equal(access.isAuthenticated(nobody), true);
+  assert.equal(access.isAuthenticated(other), true);
 });
 
 test("with --allow-plaintext and without a policy, anonymous callers may do all but admin", async () => {
@@ -119,7 +119,7 @@ test("an invalid policy leaves the previous one in force", async () => {
   );
   assert.equal(access.check(root, "*", "produce"), true);
   assert.equal(
-    await access.setPolicy(policy("p, nobody, *, produce")),
+    await access.setPolicy(policy("p, other, *, produce")),
     true,
     "the next valid one is accepted",
   );
@@ -130,7 +130,7 @@ test("an empty policy is refused, and a policy with only a comment denies everyt
   const access = await AccessControl.open(policy(bookPolicy));
   await assert.rejects(access.setPolicy(policy("\n")), configFault(/policy\.csv is empty/));
   assert.equal(access.check(root, "*", "produce"), true);
-  await access.setPolicy(policy("# nobody\n"));
+  await access.setPolicy(policy("# other\n"));
   assert.deepEqual(access.allowedActions(root), []);
 });
 
@@ -162,7 +162,7 @@ test("a decision names the rule that made it", async () => {
     access.explain(namedIdentity(name), "*", action).because;
   assert.equal(because("root", "consume"), "policy.csv:3: p, root, *, consume");
   assert.equal(because("alice", "trim"), "policy.csv:5: p, writers, *, trim");
-  assert.equal(because("nobody", "produce"), "no rule of policy.csv allows it");
+  assert.equal(because("other", "produce"), "no rule of policy.csv allows it");
   assert.match(because("local", "admin"), /^built in: /);
   assert.match(new AccessControl().explain(root, "*", "admin").because, /^built in: .*admin/);
 });
@@ -171,12 +171,12 @@ test("a denial names the subject, the action and the object", async () => {
   const access = await AccessControl.open(policy(bookPolicy));
   access.authorize(root, "*", "produce");
   assert.throws(
-    () => access.authorize(nobody, "*", "produce"),
+    () => access.authorize(other, "*", "produce"),
     (thrown) =>
       thrown instanceof Fault &&
       thrown.kind === "permission-denied" &&
       thrown.written === "no" &&
-      thrown.message === '"nobody" may not produce to "*"',
+      thrown.message === '"other" may not produce to "*"',
   );
   assert.throws(
     () => access.authorize(anonymousIdentity, "*", "consume"),

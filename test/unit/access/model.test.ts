@@ -15,7 +15,7 @@ const data = (name: string): string => readFileSync(new URL(`data/${name}`, impo
 const bookModel = data("book-model.conf");
 const bookPolicy = data("book-policy.csv");
 const root = namedIdentity("root");
-const nobody = namedIdentity("nobody");
+const other = namedIdentity("other");
 const node = namedIdentity("node-1", true);
 const all = [...actions];
 const policy = (text: string, more: Partial<PolicySource> = {}): PolicySource => ({
@@ -25,20 +25,20 @@ const policy = (text: string, more: Partial<PolicySource> = {}): PolicySource =>
 });
 
 for (const [name, model] of [
-  ["the book's model", bookModel],
+  ["the model of Distributed Services with Go", bookModel],
   ["the built-in model", undefined],
 ] as const) {
-  test(`the book's policy means the same under ${name}`, async () => {
+  test(`the policy of Distributed Services with Go decides the same under ${name}`, async () => {
     const access = await AccessControl.open(
       policy(bookPolicy, model === undefined ? {} : { model, modelName: "model.conf" }),
     );
     assert.deepEqual(access.allowedActions(root), ["produce", "consume"]);
-    assert.deepEqual(access.allowedActions(nobody), []);
+    assert.deepEqual(access.allowedActions(other), []);
     assert.deepEqual(access.allowedActions(localIdentity), all);
     assert.deepEqual(
       access.allowedActions(node),
       ["peer"],
-      "a node's certificate may peer, so the book's policy can run a cluster",
+      "a node's certificate may peer, so that policy can run a cluster",
     );
   });
 }
@@ -66,5 +66,5 @@ test("certs/model.conf is the default model, and certs/policy.csv loads", async 
   assert.equal(certs("model.conf"), defaultModel);
   const access = await AccessControl.open(policy(certs("policy.csv"), { model: certs("model.conf") }));
   assert.equal(access.check(root, "*", "produce"), true);
-  assert.equal(access.check(nobody, "*", "produce"), false);
+  assert.equal(access.check(other, "*", "produce"), false);
 });

@@ -1,5 +1,5 @@
 /**
- * Decisions from the index are Casbin's decisions, for the built-in model and the book's.
+ * The index decides as Casbin does, for the default model and that of *Distributed Services with Go*.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -49,7 +49,7 @@ const grant = fc.tuple(subjects, subjects);
 
 for (const [title, text] of [
   ["the built-in model", defaultModel],
-  ["the book's model", bookModel],
+  ["the model of Distributed Services with Go", bookModel],
 ] as const) {
   test(`the index decides as Casbin does under ${title}, and names the same rule`, async () => {
     await fc.assert(

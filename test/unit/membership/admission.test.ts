@@ -41,7 +41,7 @@ test("the refusal at an address is known until reset", () => {
   assert.equal(gate.refusalAt(at), undefined);
 });
 
-test("a conflict is remembered by name, and reported at the same rate", () => {
+test("a conflict is kept by name, and reported at the same rate", () => {
   const { gate, kinds } = open();
   for (let count = 0; count < 3; count++) gate.reportConflict("twin", at, { ...at, port: 2 });
   assert.equal(gate.hadConflict("twin"), true);

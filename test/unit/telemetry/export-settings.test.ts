@@ -1,5 +1,5 @@
 /**
- * What OTEL_* asks for: nothing by default.
+ * The settings of OTEL_*.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
 /**
- * The instruments: what was recorded is what is collected, bounded and told apart by attributes.
+ * Instruments: the collected values are the recorded ones, by attributes, up to a limit of series.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
 /**
- * The log: one JSON line each, levels, secrets struck out, faults without noise, pretty on request.
+ * The log: JSON lines, levels, redaction, errors, and the pretty format.
  */
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
@@ -30,11 +30,11 @@ async function open(options: LoggerOptions = {}) {
 
 test("a line is one JSON object with level, time, facts and message", async () => {
   const { log, lines } = await open({ facts: { node: "n1" } });
-  log.child({ room: "raft" }).info({ term: 3 }, "elected");
+  log.child({ module: "raft" }).info({ term: 3 }, "elected");
   const [line] = lines();
   assert.match(String(line?.["time"]), /^\d{4}-\d\d-\d\dT/);
   delete line?.["time"];
-  assert.deepEqual(line, { level: "info", node: "n1", room: "raft", term: 3, msg: "elected" });
+  assert.deepEqual(line, { level: "info", node: "n1", module: "raft", term: 3, msg: "elected" });
 });
 
 test("levels below the configured one are not written", async () => {
@@ -112,10 +112,10 @@ test("the log line of any thrown value has a limited length", async () => {
     .split("\n")
     .map((line) => line.length);
   assert.ok(Math.max(...sizes) < 12_000, `${sizes}`);
-  assert.ok((sizes[0] ?? 0) < 400, `an abort is told in ${sizes[0]} characters`);
+  assert.ok((sizes[0] ?? 0) < 400, `an abort takes ${sizes[0]} characters`);
   const [abort, fault, error] = lines().map(({ err }) => err as Record<string, unknown>);
   assert.deepEqual(abort?.["cause"], { type: "AbortError", message: "This operation was aborted" });
-  // A fault cuts its own text first, at 2,000 characters.
+  // A Fault truncates its own text first, at 2,000 characters.
   assert.match(String(fault?.["message"]), /^x{1024}… \(200\d characters\)$/);
   assert.match(String(error?.["message"]), /^x{1024}… \(100000 characters\)$/);
 });
@@ -142,7 +142,7 @@ test("a system error is logged with its code, and a bug below a fault with its s
 
 const evil = 'a\n{"level":"fatal"}\u001b[31m\u009b2J\u2028\u202eX\u007f';
 
-/** Log something of everything with a stranger's words in every place. */
+/** Logs lines with control characters in every place. */
 async function withEvil(format: "json" | "pretty") {
   const { log, text } = await open({ format });
   const fault = new Fault("corrupt", { message: evil, facts: { file: evil, key: "secret" } });
@@ -154,14 +154,14 @@ async function withEvil(format: "json" | "pretty") {
 test("control characters from callers are escaped", async () => {
   const json = await withEvil("json");
   assert.equal(json.trimEnd().split("\n").length, 2);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there.
-  const obeyed = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u202e]/;
-  assert.doesNotMatch(json, obeyed);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the text must not contain these.
+  const interpreted = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u202e]/;
+  assert.doesNotMatch(json, interpreted);
   assert.match(json, /a\\\\u\{a\}\{\\"level\\":\\"fatal\\"\}\\\\u\{1b\}\[31m\\\\u\{9b\}2J/);
   assert.doesNotMatch(json, /secret/, "the facts of a fault are looked through too");
 
   const pretty = await withEvil("pretty");
-  assert.doesNotMatch(pretty, obeyed);
+  assert.doesNotMatch(pretty, interpreted);
   const heads = pretty.split("\n").filter((line) => /^\d\d:/.test(line));
   assert.equal(heads.length, 2);
   for (const line of pretty.trimEnd().split("\n"))

@@ -1,5 +1,5 @@
 /**
- * The Prometheus text: what it says, and that promtool accepts the text.
+ * The Prometheus text: its content, and that promtool accepts it.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

@@ -1,5 +1,5 @@
 /**
- * W3C traceparent: what is valid is read and written back, what is not counts as absent.
+ * W3C traceparent: a valid one is parsed and formatted, an invalid one counts as absent.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

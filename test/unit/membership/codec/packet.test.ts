@@ -19,7 +19,7 @@ const plain: WireOptions = { keyring: undefined, label: "" };
 const key = (bytes: number): string => Buffer.alloc(bytes, bytes).toString("base64");
 const ring = (...keys: string[]): Keyring => new Keyring(keys, randomBytes);
 const me = { name: "me", host: "10.0.0.1", port: 7946 };
-const wrappings: WireOptions[] = [
+const wireOptions: WireOptions[] = [
   plain,
   { keyring: undefined, label: "blue" },
   ...[16, 24, 32].map((bytes) => ({ keyring: ring(key(bytes)), label: "" })),
@@ -34,13 +34,13 @@ test("a datagram decodes to its messages, with every label and key", () => {
     encodeUserMessage(Buffer.from("hello")),
     encodeUserMessage(Buffer.alloc(300, 7)),
   ];
-  for (const wrapping of wrappings) {
+  for (const wire of wireOptions) {
     for (const count of [1, 2, 3]) {
       for (const crc of [false, true]) {
-        const sealed = encodePacket(parts.slice(0, count), wrapping, crc);
-        assert.deepEqual(decodePacket(sealed, wrapping), parts.slice(0, count));
+        const encoded = encodePacket(parts.slice(0, count), wire, crc);
+        assert.deepEqual(decodePacket(encoded, wire), parts.slice(0, count));
         const size = parts.slice(0, count).reduce((sum, part) => sum + part.length, 0);
-        assert.ok(sealed.length <= size + packetOverheadBytes(wrapping) + 2 + 2 * count);
+        assert.ok(encoded.length <= size + packetOverheadBytes(wire) + 2 + 2 * count);
       }
     }
   }
@@ -48,12 +48,12 @@ test("a datagram decodes to its messages, with every label and key", () => {
 
 test("a flipped bit is found by the checksum or by the encryption's tag", () => {
   const message = encodeUserMessage(Buffer.from("the quick brown fox"));
-  for (const wrapping of [plain, { keyring: ring(key(32)), label: "" }]) {
-    const sealed = encodePacket([message], wrapping, true);
-    for (let at = 1; at < sealed.length; at++) {
-      const damaged = Buffer.from(sealed);
+  for (const wire of [plain, { keyring: ring(key(32)), label: "" }]) {
+    const encoded = encodePacket([message], wire, true);
+    for (let at = 1; at < encoded.length; at++) {
+      const damaged = Buffer.from(encoded);
       damaged[at] = (damaged[at] as number) ^ 0x10;
-      assert.throws(() => decodePacket(damaged, wrapping), { name: "Fault" }, `byte ${at}`);
+      assert.throws(() => decodePacket(damaged, wire), { name: "Fault" }, `byte ${at}`);
     }
   }
 });

@@ -16,7 +16,7 @@ const plain: WireOptions = { keyring: undefined, label: "" };
 const key = (bytes: number): string => Buffer.alloc(bytes, bytes).toString("base64");
 const ring = (...keys: string[]): Keyring => new Keyring(keys, randomBytes);
 const me = { name: "me", host: "10.0.0.1", port: 7946 };
-const wrappings: WireOptions[] = [
+const wireOptions: WireOptions[] = [
   plain,
   { keyring: undefined, label: "blue" },
   ...[16, 24, 32].map((bytes) => ({ keyring: ring(key(bytes)), label: "" })),
@@ -65,15 +65,15 @@ test("a stream's message is complete with its last byte, however the bytes are s
     new MsgpackWriter().byte(8).map(1).text("UserMsgLen").uint(5).finish(),
     Buffer.from("hello"),
   ]);
-  for (const wrapping of wrappings) {
+  for (const wire of wireOptions) {
     for (const message of [state, encodePing(5, "a", me), user, compress(state)]) {
-      const sealed = encodeStreamMessage(message, wrapping);
+      const encoded = encodeStreamMessage(message, wire);
       for (const size of [1, 7, 1_000_000]) {
-        const reader = new StreamReader(wrapping, 100_000);
+        const reader = new StreamReader(wire, 100_000);
         let got: Buffer | undefined;
-        for (let at = 0; at < sealed.length; at += size) {
+        for (let at = 0; at < encoded.length; at += size) {
           assert.equal(got, undefined);
-          got = reader.push(sealed.subarray(at, at + size));
+          got = reader.push(encoded.subarray(at, at + size));
         }
         assert.deepEqual(got, message[0] === 9 ? state : message);
       }
@@ -101,8 +101,8 @@ test("a stream that announces too many bytes is refused at once", () => {
   ]) {
     assert.throws(() => new StreamReader(plain, 100_000).push(bytes), { name: "Fault" });
   }
-  const sealed: WireOptions = { keyring: ring(key(32)), label: "" };
-  assert.throws(() => new StreamReader(sealed, 100_000).push(Buffer.from("0affffffff", "hex")), {
+  const encoded: WireOptions = { keyring: ring(key(32)), label: "" };
+  assert.throws(() => new StreamReader(encoded, 100_000).push(Buffer.from("0affffffff", "hex")), {
     kind: "too-large",
   });
   const reader = new StreamReader(plain, 1_000);

@@ -28,7 +28,7 @@ test("messages from before the start, before ignoreUpTo, or more than 512 times 
   assert.deepEqual([add(488, "b"), add(489, "b")], [false, true]);
 });
 
-test("at most 4,096 messages are remembered, the newest times first", () => {
+test("at most 4,096 messages are kept, the newest times first", () => {
   const { add, window } = open();
   const added = Array.from({ length: 5_000 }, (_, count) => add(1 + (count % 500), `item ${count}`));
   assert.equal(added.filter(Boolean).length, 4_096);

@@ -87,7 +87,7 @@ test("every message decodes to what was encoded", () => {
       { kind: "nodes", names: ["a", "b"] },
       { kind: "tag", tag: "role", expression: "web.*" },
     ],
-    wantsAck: true,
+    requestsAck: true,
     noBroadcast: false,
     timeoutMs: 15_000,
     name: "uptime",

@@ -32,13 +32,16 @@ test("a full table evicts the member that has been dead or left for longest, nev
   assert.equal(table.size, 3);
 });
 
-test("each round visits every candidate once, and deletes expired records at its end", () => {
+test("each round returns every candidate once, and deletes expired records at its end", () => {
   const table = new NodeTable(prng("round"), 100);
   for (let count = 0; count < 10; count++) table.add(record(`m${count}`, count < 8 ? "alive" : "dead"));
   const isAlive = ({ state }: NodeRecord): boolean => state === "alive";
   for (let round = 0; round < 3; round++) {
-    const visited = Array.from({ length: 8 }, () => table.nextInRound(isAlive, (one) => !isAlive(one))?.name);
-    assert.equal(new Set(visited).size, 8, visited.join());
+    const returned = Array.from(
+      { length: 8 },
+      () => table.nextInRound(isAlive, (one) => !isAlive(one))?.name,
+    );
+    assert.equal(new Set(returned).size, 8, returned.join());
   }
   assert.equal(table.size, 8);
   assert.equal(table.nextInRound(never, never), undefined);

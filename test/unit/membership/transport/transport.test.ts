@@ -24,7 +24,7 @@ test("an error in a handler is reported as a problem, for datagrams and streams"
   const { transport } = opened;
   const { port } = transport.bound;
   const faults: Fault[] = [];
-  let heard = Promise.withResolvers<void>();
+  let received = Promise.withResolvers<void>();
   const boom = (): never => {
     throw new TypeError("boom");
   };
@@ -33,23 +33,23 @@ test("an error in a handler is reported as a problem, for datagrams and streams"
     onStream: boom,
     onProblem: (_from, fault) => {
       faults.push(fault);
-      heard.resolve();
+      received.resolve();
     },
   });
   const udp = createSocket("udp4");
   for (let turn = 0; turn < 2; turn++) {
-    heard = Promise.withResolvers();
+    received = Promise.withResolvers();
     udp.send(Buffer.from([0, 0, 0, 0]), port, "127.0.0.1");
-    await heard.promise;
+    await received.promise;
   }
   udp.close();
   for (let turn = 0; turn < 2; turn++) {
-    heard = Promise.withResolvers();
+    received = Promise.withResolvers();
     const socket = connect(port, "127.0.0.1");
     socket.on("error", () => undefined);
     // memberlist's ping on a stream: type 0 and a map.
     socket.write(Buffer.from("0082a55365714e6f01a44e6f6465a178", "hex"));
-    await Promise.all([heard.promise, once(socket, "close")]);
+    await Promise.all([received.promise, once(socket, "close")]);
   }
   assert.equal(faults.length, 4);
   assert.ok(faults.some(({ kind, message }) => kind === "unknown" && message.includes("boom")));
