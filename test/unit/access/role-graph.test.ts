@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AccessControl, namedIdentity, type PolicySource } from "../../../src/access/mod.ts";
 
-const other = namedIdentity("other");
+const outsider = namedIdentity("outsider");
 const policy = (text: string, more: Partial<PolicySource> = {}): PolicySource => ({
   policy: text,
   policyName: "policy.csv",
@@ -18,7 +18,7 @@ test("roles may form circles, contain each other, and nest to any depth", async 
   );
   assert.equal(circle.check(namedIdentity("member"), "*", "produce"), true);
   assert.equal(circle.check(namedIdentity("member"), "*", "consume"), false);
-  assert.equal(circle.check(other, "*", "produce"), false);
+  assert.equal(circle.check(outsider, "*", "produce"), false);
   const chain = names
     .slice(1)
     .map((name, at) => `g, r${at}, ${name}\n`)
