@@ -29,7 +29,7 @@ import { StreamTable } from "./stream-table.ts";
 const empty: Buffer = Buffer.alloc(0);
 
 export class H2Connection {
-  /** What the connection sends. The host takes it when wantsToSend() was called. */
+  /** What the connection sends. The host takes it when onOutput() was called. */
   readonly out: OutBuffer;
   readonly #host: H2Host;
   readonly #turn: ReadTurn;

@@ -11,7 +11,7 @@ export interface H2Host {
   /** Milliseconds of a monotonic clock. */
   monotonicMs(): number;
   /** The output buffer has bytes. They should be sent soon, but not within this call. */
-  wantsToSend(): void;
+  onOutput(): void;
   /** The connection is over: send what is in the output buffer and close. */
   close(): void;
 }

@@ -79,7 +79,7 @@ export class H2Session implements H2Host {
     socket.on("end", () => this.#guard(() => this.#end()));
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#onClose());
-    this.wantsToSend();
+    this.onOutput();
   }
 
   /** Takes no new requests, and ends the connection once the open streams have ended. */
@@ -101,7 +101,7 @@ export class H2Session implements H2Host {
     return this.#options.clock.monotonicMs();
   }
 
-  wantsToSend(): void {
+  onOutput(): void {
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
     queueMicrotask(this.#onFlushDue);

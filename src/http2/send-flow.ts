@@ -50,13 +50,13 @@ export class SendFlow {
     this.#memory = memory;
   }
 
-  /** Takes window for the next DATA frame of a stream. Returns how many of `wanted` bytes it may have, 0 for none. */
-  take(wanted: number, streamWindow: number): number {
+  /** Takes window for the next DATA frame of a stream. Returns how many of `requested` bytes it may have, 0 for none. */
+  take(requested: number, streamWindow: number): number {
     if (this.#isCongested || this.#writer.isClosed || !this.#hasSpace()) return 0;
-    const bytes = Math.min(wanted, streamWindow, this.#window, framePayloadMax);
+    const bytes = Math.min(requested, streamWindow, this.#window, framePayloadMax);
     if (bytes <= 0) return 0;
     this.#window -= bytes;
-    if (bytes < wanted && bytes < smallFrameBytes) {
+    if (bytes < requested && bytes < smallFrameBytes) {
       this.#meter.owe(frameEarning.dataSent + frameCharge.frame);
     }
     return bytes;

@@ -43,7 +43,7 @@ export class MemoryBudget implements BudgetAccount {
   #readGarbage = 0;
   /** The highest #total since the last onGarbage() for released memory. */
   #peak = 0;
-  readonly #held = { in: 0, out: 0, standing: 0 };
+  readonly #bytes = { in: 0, out: 0, standing: 0 };
   /** Pinned buffer → how many pins it has. */
   readonly #pins = new Map<ArrayBufferLike, number>();
   readonly #sweep: StallSweep;
@@ -68,8 +68,9 @@ export class MemoryBudget implements BudgetAccount {
     return this.#total;
   }
 
-  held(flow: Flow): number {
-    return this.#held[flow];
+  /** Bytes that shares of this flow hold. */
+  bytesOf(flow: Flow): number {
+    return this.#bytes[flow];
   }
 
   /** Shares that were evicted because they made no progress while memory was short. */
@@ -109,7 +110,7 @@ export class MemoryBudget implements BudgetAccount {
   }
 
   #mayStand(bytes: number, standingMax: number): boolean {
-    return this.#held.standing + bytes <= standingMax && this.#total + bytes <= (this.limit * 7) / 8;
+    return this.#bytes.standing + bytes <= standingMax && this.#total + bytes <= (this.limit * 7) / 8;
   }
 
   /** Creates an empty share. `evict` ends what holds the memory; it is called from a timer and must release the share. */
@@ -168,7 +169,7 @@ export class MemoryBudget implements BudgetAccount {
 
   /** Adds `change` bytes, even beyond the limit. */
   count(flow: Flow, change: number): void {
-    this.#held[flow] += change;
+    this.#bytes[flow] += change;
     this.#total += change;
     if (this.#total > this.#peak) this.#peak = this.#total;
     else if (this.#peak - this.#total > this.limit / 8) {

@@ -14,7 +14,7 @@ export function observeMemory(metrics: Metrics, memory: MemoryBudget): void {
       description: "Memory held by requests (in), responses (out), and connections and calls (standing)",
       unit: "By",
     },
-    () => each((flow) => memory.held(flow)),
+    () => each((flow) => memory.bytesOf(flow)),
   );
   metrics.gauge(
     "tailrace.memory.limit",

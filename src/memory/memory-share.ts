@@ -36,7 +36,7 @@ export class MemoryShare implements Disposable {
 
   /**
    * Holds `bytes` from now on; 0 releases everything.
-   * @throws Fault "overloaded" if there is no space for more; the share keeps what it held before
+   * @throws Fault "overloaded" if there is no space for more; the share keeps what it has
    */
   hold(bytes: number): void {
     const more = bytes - this.bytes;

@@ -93,13 +93,13 @@ export class UnsentBytes {
   }
 
   /**
-   * Releases all pieces except the newest ones, which make up the `held` bytes. It is not enough to release them when
+   * Releases all pieces except the newest ones, which make up `heldBytes`. It is not enough to release them when
    * the socket is empty: a busy connection always holds a little.
    */
-  #release(held: number): void {
+  #release(heldBytes: number): void {
     let released = 0;
     for (const { bytes, buffer } of this.#written) {
-      if (held > 0 && this.#writtenBytes - bytes < held) break;
+      if (heldBytes > 0 && this.#writtenBytes - bytes < heldBytes) break;
       this.#writtenBytes -= bytes;
       if (buffer === undefined) this.#textBytes -= bytes;
       else this.#memory?.unpin(buffer);

@@ -218,7 +218,7 @@ export class Listener {
       });
       return;
     }
-    this.#options.log.debug({ peer: peerOf(socket) }, "plaintext on a port that speaks TLS");
+    this.#options.log.debug({ peer: peerOf(socket) }, "plaintext on a port that requires TLS");
     sendAndClose(socket, refusalBytes(version, plaintextRefusal), this.#clock);
   }
 

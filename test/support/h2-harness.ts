@@ -66,7 +66,7 @@ export class H2Harness {
           this.serve?.(stream);
         },
         onStreamFailed: (reason) => this.failures.push(reason),
-        wantsToSend: () => undefined,
+        onOutput: () => undefined,
         monotonicMs: () => this.nowMs,
         close: () => {
           this.closed = true;

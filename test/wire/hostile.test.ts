@@ -292,8 +292,8 @@ test("a reader that never reads blocks its own stream only, and its memory stays
   stream.on("error", () => undefined);
   stream.end(frame(new Uint8Array(0)));
   stream.pause();
-  await until("the stream's window is used up", () => served.memory.held("out") > 0);
-  assert.ok(served.memory.held("out") < 20_000_000, `${served.memory.held("out")} bytes`);
+  await until("the stream's window is used up", () => served.memory.bytesOf("out") > 0);
+  assert.ok(served.memory.bytesOf("out") < 20_000_000, `${served.memory.bytesOf("out")} bytes`);
   const other = connectH2(served.url);
   const answer = await ask(other, "/log.v1.Log/Consume", grpc, frame(new Uint8Array(0)));
   assert.equal(answer.trailers["grpc-status"], "0");

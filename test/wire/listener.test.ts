@@ -324,10 +324,10 @@ test("plaintext on a port with TLS gets a 400, or a GOAWAY with the same message
   await using served = await tlsServer();
   const http1 = await dial(served.port);
   http1.write(get);
-  assert.match((await heard(http1)).toString(), /^HTTP\/1\.1 400 Bad Request.*this port speaks TLS/s);
+  assert.match((await heard(http1)).toString(), /^HTTP\/1\.1 400 Bad Request.*this port requires TLS/s);
   const h2 = await dial(served.port);
   h2.write(preface);
-  assert.match((await heard(h2)).toString("latin1"), /this port speaks TLS/);
+  assert.match((await heard(h2)).toString("latin1"), /this port requires TLS/);
   const session = connectH2(`http://127.0.0.1:${served.port}`);
   session.on("error", () => undefined);
   const [code] = (await once(session, "goaway")) as [number];

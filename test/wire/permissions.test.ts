@@ -411,9 +411,9 @@ test("plaintext HTTP and plaintext peers are refused on a port that speaks TLS",
   };
   assert.match(
     await say("GET /?offset=0 HTTP/1.1\r\nhost: localhost\r\n\r\n"),
-    /^HTTP\/1\.1 400 .*this port speaks TLS/s,
+    /^HTTP\/1\.1 400 .*this port requires TLS/s,
   );
-  assert.match(await say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), /this port speaks TLS/);
+  assert.match(await say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), /this port requires TLS/);
   assert.equal(await say(Buffer.from([0xa7, 1, 2, 3])), "", "the marker of a Raft peer");
 });
 

@@ -20,7 +20,7 @@ export interface FrameSink {
   onFrame(type: number, flags: number, id: number, payload: Buffer): void;
   /** True if DATA may come in pieces. False where DATA is an error: the whole frame is needed to report it. */
   takesPieces(): boolean;
-  /** True if no frame is wanted now. The rest waits for the next read(). */
+  /** True if it takes no frame now. The rest waits for the next read(). */
   isFull(): boolean;
 }
 
@@ -56,10 +56,10 @@ export class FrameReader {
     const partial = this.#partial;
     let at = 0;
     while (partial.length > 0 && at < bytes.length && !this.#sink.isFull()) {
-      const part = bytes.subarray(at, at + this.#wantedBytes(partial.view) - partial.length);
+      const part = bytes.subarray(at, at + this.#bytesOf(partial.view) - partial.length);
       partial.add(part);
       at += part.length;
-      if (partial.length === this.#wantedBytes(partial.view)) this.#readFrames(partial.take());
+      if (partial.length === this.#bytesOf(partial.view)) this.#readFrames(partial.take());
     }
     if (at === bytes.length) return;
     const left = at === 0 ? bytes : bytes.subarray(at);
@@ -68,7 +68,7 @@ export class FrameReader {
   }
 
   /** The size of the item whose first bytes are `first`, as far as they show it: frame head, frame or preface. */
-  #wantedBytes(first: Buffer): number {
+  #bytesOf(first: Buffer): number {
     if (!this.#prefaceDone) return preface.length;
     if (first.length < frameHeadBytes || this.#comesInPieces(first, 0)) return frameHeadBytes;
     return frameHeadBytes + payloadBytes(first, 0);

@@ -4,7 +4,7 @@ import { OutBuffer } from "./out-buffer.ts";
 
 interface OutputListener {
   /** The output buffer has bytes to send. */
-  wantsToSend(): void;
+  onOutput(): void;
 }
 
 export class FrameWriter {
@@ -37,7 +37,7 @@ export class FrameWriter {
       this.out.add(part);
       at += part.length;
     } while (at < block.length);
-    this.#listener.wantsToSend();
+    this.#listener.onOutput();
   }
 
   /** Writes DATA of at most framePayloadMax bytes. `payload` must not change until it is sent. */
@@ -45,7 +45,7 @@ export class FrameWriter {
     if (this.#isClosed) return;
     this.#head(payload.length, frameType.data, endStream ? frameFlag.endStream : 0, stream, 0);
     if (payload.length > 0) this.out.add(payload);
-    this.#listener.wantsToSend();
+    this.#listener.onOutput();
   }
 
   /** Writes RST_STREAM. */
@@ -66,13 +66,13 @@ export class FrameWriter {
       this.out.target.writeUInt32BE(value, at + 2);
       at += 6;
     }
-    this.#listener.wantsToSend();
+    this.#listener.onOutput();
   }
 
   settingsAck(): void {
     if (this.#isClosed) return;
     this.#head(0, frameType.settings, frameFlag.ack, 0);
-    this.#listener.wantsToSend();
+    this.#listener.onOutput();
   }
 
   /** Answers a PING with its 8 bytes. */
@@ -80,7 +80,7 @@ export class FrameWriter {
     if (this.#isClosed) return;
     const at = this.#head(8, frameType.ping, frameFlag.ack, 0);
     this.out.target.set(payload, at);
-    this.#listener.wantsToSend();
+    this.#listener.onOutput();
   }
 
   /** Writes GOAWAY. `debug` is text for the person who looks at the client. */
@@ -91,14 +91,14 @@ export class FrameWriter {
     this.out.target.writeUInt32BE(lastStream, at);
     this.out.target.writeUInt32BE(code, at + 4);
     this.out.target.set(text, at + 8);
-    this.#listener.wantsToSend();
+    this.#listener.onOutput();
   }
 
   #u32Frame(type: number, stream: number, value: number): void {
     if (this.#isClosed) return;
     const at = this.#head(4, type, 0, stream);
     this.out.target.writeUInt32BE(value, at);
-    this.#listener.wantsToSend();
+    this.#listener.onOutput();
   }
 
   /**

@@ -20,7 +20,7 @@ export class CompressionError extends ConnectionError {
 const entryOverhead = 32;
 /** The default of SETTINGS_HEADER_TABLE_SIZE, which the server does not change. */
 const tableBytesMax = 4096;
-/** Size updates at the beginning of a block: the smallest size in between, and the last one (RFC 7541 §4.2). */
+/** Size updates at the start of a block: the smallest size in between, and the last one (RFC 7541 §4.2). */
 const sizeUpdatesMax = 2;
 
 const sizeOf = ([name, value]: Field): number => name.length + value.length + entryOverhead;

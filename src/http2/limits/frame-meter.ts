@@ -37,7 +37,7 @@ export const frameEarning = {
   servedReset: 2,
 } as const;
 
-/** How many of these cost one unit: SETTINGS entries, streams visited, bytes of a refused header block. */
+/** How many of these cost one unit: SETTINGS entries, streams examined, bytes of a refused header block. */
 export const perUnit = { settings: 8, streams: 32, refusedBytes: 512 } as const;
 
 export class FrameMeter {

@@ -1,6 +1,6 @@
 /**
- * Remembers streams that were reset while the client was still sending. Frames that it sent before it received the
- * reset are not a mistake (RFC 9113 §5.1, "closed"). Only the latest streams are remembered; an older one is a closed
+ * Keeps the ids of streams that were reset while the client was still sending. Frames that it sent before it received the
+ * reset are not a mistake (RFC 9113 §5.1, "closed"). Only the latest streams are kept; an older one is a closed
  * stream like any other.
  */
 

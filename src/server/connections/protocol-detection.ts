@@ -23,6 +23,6 @@ export function detectProtocol(head: Uint8Array): Protocol {
   if (first === raftMarker) return "raft";
   if (first <= gossipTypeMax || first === gossipLabel) return "gossip";
   if (http2Preface.equals(head.subarray(0, detectionBytes))) return "http2";
-  // A method begins with a capital letter. The HTTP/1.1 parser judges the rest.
+  // A method begins with a capital letter. The HTTP/1.1 parser checks the rest.
   return first >= 0x41 && first <= 0x5a ? "http1" : "unknown";
 }

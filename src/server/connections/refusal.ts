@@ -38,7 +38,7 @@ export const tooManyConnections = (message: string): Refusal => ({
 export const plaintextRefusal: Refusal = {
   status: 400,
   code: "invalid_argument",
-  message: "this port speaks TLS with client certificates, use https and a certificate",
+  message: "this port requires TLS, use https and a client certificate",
   h2Code: 0xc,
 };
 

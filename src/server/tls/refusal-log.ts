@@ -8,7 +8,7 @@ import { type CertificateRefusal, refusalOfCode } from "./certificate-identity.t
 
 const linesPerSecond = 10;
 
-/** Codes of clients that do not speak our TLS, such as scanners. They are not refused for a certificate. */
+/** Codes of clients without a common TLS version or cipher, such as scanners. They are not refused for a certificate. */
 const notTls: ReadonlySet<string> = new Set([
   "ERR_SSL_HTTP_REQUEST",
   "ERR_SSL_WRONG_VERSION_NUMBER",

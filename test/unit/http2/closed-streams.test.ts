@@ -5,7 +5,7 @@ import { FrameWriter } from "../../../src/http2/frames/frame-writer.ts";
 import { FrameMeter } from "../../../src/http2/limits/frame-meter.ts";
 
 function closedStreams() {
-  const writer = new FrameWriter({ wantsToSend: () => undefined });
+  const writer = new FrameWriter({ onOutput: () => undefined });
   const meter = new FrameMeter({ burst: 10, savedMax: 10, perSecond: 0 }, { nowMs: 0 });
   const closed = new ClosedStreams(writer, meter);
   const sentBytes = (): number => Buffer.concat(writer.out.take()).length;

@@ -289,7 +289,7 @@ test("trailers on a stream that the client reset are a stream error", () => {
   assert.equal(harness.closed, false);
 });
 
-test("only the latest reset streams are remembered", () => {
+test("only the latest reset streams are kept", () => {
   const harness = new H2Harness({ frames: budget(100_000) });
   for (let id = 1; id < 4001; id += 2) {
     harness.feed(headers(id));

@@ -4,7 +4,7 @@ import { FrameWriter } from "../../../src/http2/frames/frame-writer.ts";
 import { ReceiveWindow } from "../../../src/http2/receive-window.ts";
 
 function receiveWindow(bytes: number) {
-  const writer = new FrameWriter({ wantsToSend: () => undefined });
+  const writer = new FrameWriter({ onOutput: () => undefined });
   const window = new ReceiveWindow(bytes, writer);
   /** The increments of the WINDOW_UPDATE frames since the last call. */
   const updates = (): number[] => {

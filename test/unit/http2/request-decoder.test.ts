@@ -27,7 +27,7 @@ test("a block is decoded again after the table has changed", () => {
   assert.deepEqual({ ...(decoder.request(other) as object) }, { ...Object.fromEntries(fields), a: "c" });
 });
 
-test("a malformed request and a list that is too large are told apart", () => {
+test("a malformed request and a list that is too large have different results", () => {
   const decoder = new RequestDecoder(200);
   assert.equal(decoder.request(encodeBlock([[":method", "GET"]])), "malformed");
   assert.equal(decoder.request(encodeBlock([...fields, ["x", "y".repeat(100)]])), "too-large");

@@ -7,7 +7,7 @@ import { SendFlow, type SendingStream } from "../../../src/http2/send-flow.ts";
 const windowMax = 0x7fff_ffff;
 
 function sendFlow({ burst = 1000 } = {}) {
-  const writer = new FrameWriter({ wantsToSend: () => undefined });
+  const writer = new FrameWriter({ onOutput: () => undefined });
   const meter = new FrameMeter({ burst, savedMax: burst, perSecond: 0 }, { nowMs: 0 });
   const flow = new SendFlow(writer, meter, undefined);
   return { writer, meter, flow };
@@ -29,7 +29,7 @@ function sender(flow: SendFlow, { granted = 0, again = false } = {}) {
   return stream satisfies SendingStream;
 }
 
-test("a DATA frame is limited by what is wanted, both windows and the largest frame", () => {
+test("a DATA frame is limited by the request, both windows and the largest frame", () => {
   const { flow } = sendFlow();
   assert.equal(flow.take(100, 1000), 100);
   assert.equal(flow.take(100, 10), 10);

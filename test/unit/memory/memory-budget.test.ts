@@ -42,10 +42,10 @@ test("a buffer that is pinned many times counts once, until the last pin is remo
   const { memory } = virtualBudget();
   const shared = new ArrayBuffer(300 * KiB);
   for (let reader = 0; reader < 1000; reader++) memory.pin(shared);
-  assert.equal(memory.held("out"), 300 * KiB);
+  assert.equal(memory.bytesOf("out"), 300 * KiB);
   for (let reader = 0; reader < 999; reader++) memory.unpin(shared);
-  assert.equal(memory.held("out"), 300 * KiB);
+  assert.equal(memory.bytesOf("out"), 300 * KiB);
   memory.unpin(shared);
   memory.unpin(shared);
-  assert.equal(memory.held("out"), 0);
+  assert.equal(memory.bytesOf("out"), 0);
 });

@@ -20,16 +20,16 @@ test("pieces that have left are not counted, although the socket always holds th
   const { memory, socket, unsent } = connection({ secure: true });
   socket.pending = 100;
   for (let write = 0; write < 1000; write++) unsent.wrote([piece(100)]);
-  assert.equal(memory.held("out"), 4 * KiB + 2 * 100);
+  assert.equal(memory.bytesOf("out"), 4 * KiB + 2 * 100);
   unsent.close();
-  assert.equal(memory.held("out"), 0);
+  assert.equal(memory.bytesOf("out"), 0);
 });
 
 test("other bytes in the socket count as at most one more piece", () => {
   const { memory, socket, unsent } = connection();
   socket.pending = 100 + 8;
   for (let write = 0; write < 1000; write++) unsent.wrote([piece(100)]);
-  assert.equal(memory.held("out"), 2 * 4 * KiB);
+  assert.equal(memory.bytesOf("out"), 2 * 4 * KiB);
 });
 
 test("every piece is counted until it leaves the socket", () => {
@@ -38,20 +38,20 @@ test("every piece is counted until it leaves the socket", () => {
     socket.pending = write * 100;
     unsent.wrote([piece(100)]);
   }
-  assert.equal(memory.held("out"), 10 * 4 * KiB);
+  assert.equal(memory.bytesOf("out"), 10 * 4 * KiB);
   socket.pending = 450;
   unsent.update();
-  assert.equal(memory.held("out"), 5 * 4 * KiB);
+  assert.equal(memory.bytesOf("out"), 5 * 4 * KiB);
   socket.pending = 0;
   unsent.update();
-  assert.equal(memory.held("out"), 0);
+  assert.equal(memory.bytesOf("out"), 0);
 });
 
 test("text counts by its length while it is held", () => {
   const { memory, socket, unsent } = connection();
   socket.pending = 10;
   for (let write = 0; write < 100; write++) unsent.wrote(["0123456789"]);
-  assert.equal(memory.held("out"), 10);
+  assert.equal(memory.bytesOf("out"), 10);
 });
 
 test("while memory is short, a client that takes everything it is sent is not disconnected", () => {

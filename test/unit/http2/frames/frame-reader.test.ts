@@ -7,19 +7,19 @@ import { frame, preface } from "../../../support/h2-harness.ts";
 class Sink {
   readonly frames: string[] = [];
   /** How many frames it takes before the next read(). */
-  wanted = Infinity;
+  capacity = Infinity;
   pieces = true;
   #piece = "";
   readonly reader = new FrameReader({
     onFrame: (type, flags, id, payload) => {
-      this.wanted--;
+      this.capacity--;
       this.#piece += payload.toString("latin1");
       if (type === 0 && !(flags & 1)) return;
       this.frames.push(`${type} ${flags} ${id} ${this.#piece}`);
       this.#piece = "";
     },
     takesPieces: () => this.pieces,
-    isFull: () => this.wanted <= 0,
+    isFull: () => this.capacity <= 0,
   });
 }
 
@@ -49,12 +49,12 @@ test("chunks of any size give the same frames, whether DATA comes in pieces or n
 test("a full sink gets the rest later and in order, even if more arrives meanwhile", () => {
   for (let cut = 1; cut < bytes.length; cut++) {
     const sink = new Sink();
-    sink.wanted = 1;
+    sink.capacity = 1;
     sink.reader.read(bytes.subarray(0, cut));
     sink.reader.read(bytes.subarray(cut));
     for (let turns = 0; sink.reader.hasRest; turns++) {
       assert.ok(turns < 20);
-      sink.wanted = 1;
+      sink.capacity = 1;
       sink.reader.read();
     }
     assert.deepEqual(sink.frames, expected, `${cut}`);

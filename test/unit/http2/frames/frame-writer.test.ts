@@ -7,7 +7,7 @@ import { preface } from "../../../support/h2-harness.ts";
 function frameWriter() {
   let wakes = 0;
   const writer = new FrameWriter({
-    wantsToSend: () => {
+    onOutput: () => {
       wakes++;
     },
   });

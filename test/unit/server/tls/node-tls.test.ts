@@ -109,8 +109,8 @@ test("a certificate that is missing, expired, not yet valid or of a wrong CA is 
     [await authority.client("root", { agoMs: -dayMs }), "not yet valid"],
     [undefined, "missing"],
   ] as const) {
-    const heard = await greet(port, as(client));
-    assert.match(heard, /^(ERR_SSL|ECONNRESET|closed)/, `${reason}: ${heard}`);
+    const outcome = await greet(port, as(client));
+    assert.match(outcome, /^(ERR_SSL|ECONNRESET|closed)/, `${reason}: ${outcome}`);
     await until("the refusal is logged", () => reasonsIn(lines).length > 0);
     const [line] = lines.filter(({ facts }) => facts["reason"] !== undefined);
     assert.equal(line?.facts["reason"], reason);
@@ -226,17 +226,17 @@ test("TLS 1.2 and 1.3 are accepted, older versions and weak ciphers are refused"
 }, async (t) => {
   const { port } = await listen(t);
   const root = as(await authority.client("root"));
-  const heard = (minVersion: "TLSv1" | "TLSv1.2", maxVersion: string, ciphers = "ALL:@SECLEVEL=0") =>
+  const attempt = (minVersion: "TLSv1" | "TLSv1.2", maxVersion: string, ciphers = "ALL:@SECLEVEL=0") =>
     greet(port, { ...root, minVersion, maxVersion: maxVersion as "TLSv1.3", ciphers });
   for (const version of ["TLSv1", "TLSv1.1"])
-    assert.match(await heard("TLSv1", version), /^(ERR_SSL|ECONNRESET)/);
+    assert.match(await attempt("TLSv1", version), /^(ERR_SSL|ECONNRESET)/);
   for (const weak of ["aNULL", "eNULL", "3DES", "RC4", "PSK", "EXP", "MD5"]) {
     // This OpenSSL lacks some of them; then the client refuses.
     const options = `${weak}:@SECLEVEL=0`;
-    const outcome = await heard("TLSv1.2", "TLSv1.2", options).catch((error: Error) => error.message);
+    const outcome = await attempt("TLSv1.2", "TLSv1.2", options).catch((error: Error) => error.message);
     assert.match(outcome, /^(ERR_SSL|ECONNRESET|.*no cipher match)/i, weak);
   }
-  assert.equal(await heard("TLSv1.2", "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"), "root false");
+  assert.equal(await attempt("TLSv1.2", "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"), "root false");
   assert.equal(await greet(port, { ...root, minVersion: "TLSv1.3" }), "root false");
 });
 
