@@ -1,6 +1,6 @@
 /**
  * Which client may use which protocol: every kind of certificate against every protocol, with the programs that people
- * use, over mTLS on the one port. The policy is the book's, with describe for root.
+ * use, over mTLS on the one port. root may produce, consume and describe.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -228,7 +228,7 @@ const protocols: Readonly<
     call: (client) => bufCurl(client, "/log.v1.Log/Produce", "--protocol", "connect", ...withImage),
     outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],
   },
-  "chapter 1 (curl POST /)": {
+  "HTTP (curl POST /)": {
     program: "curl",
     call: (client) => curl(client, "/", "-d", json),
     outcomes: ["refused", "refused", "refused", "denied", "ok", "denied"],

@@ -220,7 +220,7 @@ test("ProduceStream acknowledges nothing behind a message that fails, and the fa
   }
   assert.deepEqual(answers[0], answers[1]);
   assert.equal((await fast.served.log.bounds()).next, next + 2);
-  // Connect's handler may have started appends behind the failure. Append here too, so that both logs end alike.
+  // Connect's handler may have started appends behind the failure. Append here too, so that both logs have the same end.
   const missing = (await reference.served.log.bounds()).next - next - 2;
   for (let at = 0; at < missing; at++) await fast.served.log.append(encodeRun([{ value }]));
 });
@@ -268,7 +268,7 @@ test("ConsumeStream combines every start with every stop", async () => {
   await compare(methods.consumeStream, [consumeRequest({ offset: 1_000_000n })]);
 });
 
-test("ConsumeBatches sends stored frames, beginning with the one that holds the start", async () => {
+test("ConsumeBatches sends stored frames from the one that holds the start", async () => {
   await close();
   fast = await openPathServer(true);
   reference = await openPathServer(false);

@@ -1,7 +1,7 @@
 /**
  * Every RPC of the generated code in each protocol, and each HTTP route, called by clients that have one permission each
  * and by clients that must not connect at all. The tables repeat by hand which permission each method requires, so a new
- * method cannot be forgotten and a wrong entry in method-permissions.ts is found.
+ * method without an entry and a wrong entry in method-permissions.ts are found.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -73,8 +73,8 @@ const routes: Readonly<Record<string, Required>> = {
   "POST /log.v1.Log/Nothing": "authenticated",
 };
 
-/** The authenticated clients, named after the only permission that each one has; "nobody" has none. */
-const known = [...actions, "nobody"] as const;
+/** The authenticated clients, named after the only permission that each one has; "no permission" has none. */
+const known = [...actions, "no permission"] as const;
 type Known = (typeof known)[number];
 /** allowed: the method ran, with whatever result; denied; unauthenticated; refused: no connection. */
 type Outcome = "allowed" | "denied" | "unauthenticated" | "refused";
@@ -311,7 +311,7 @@ test("the table names every generated method, and reflection lists every generat
 for (const name of known) {
   const outcome = (required: Required): Outcome =>
     required === "authenticated" || required === (name as Known) ? "allowed" : "denied";
-  const who = name === "nobody" ? "a client without any permission" : `a client that may only ${name}`;
+  const who = name === "no permission" ? "a client without any permission" : `a client that may only ${name}`;
   test(`${who} may call exactly the methods that require no other permission`, {
     timeout: 300_000,
   }, async () => {
@@ -401,7 +401,7 @@ test("the peer protocol accepts only certificates of the peer CA", async () => {
   }
 });
 
-test("plaintext HTTP and plaintext peers are refused on a port that speaks TLS", async () => {
+test("plaintext HTTP and plaintext peers are refused on a TLS port", async () => {
   const say = async (bytes: string | Buffer): Promise<string> => {
     const socket = connectTcp(strict.port, "127.0.0.1");
     socket.write(bytes);

@@ -339,7 +339,7 @@ for (const [protocol, transportTo] of Object.entries(transports)) {
         assert.equal(error.code, Code.InvalidArgument);
       });
 
-      test("ConsumeBatches sends stored batches, beginning with the one that holds the offset", async () => {
+      test("ConsumeBatches sends stored batches from the one that holds the offset", async () => {
         await using served = await open();
         for (let batch = 0; batch < 4; batch++) {
           await served.client.produceBatch({ records: [{ value: bytes("a") }, { value: bytes("b") }] });

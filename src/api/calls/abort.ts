@@ -25,8 +25,8 @@ export const signalOf = (call: Call, outer: AbortSignal): AbortSignal =>
   abortControllerOf(call, outer).signal;
 
 /**
- * Returns a controller that aborts with `outer` or when the call is revoked. `outer` refers to it, so `outer` must not
- * outlive the call for long. This costs a tenth of AbortSignal.any(), whose weak references cost time when they are made
+ * Returns a controller that aborts with `outer` or when the call is revoked. `outer` refers to it, so `outer` must
+ * end soon after the call. This costs a tenth of AbortSignal.any(), whose weak references cost time when they are made
  * and when they are collected.
  */
 export function abortControllerOf(call: Call, outer: AbortSignal): AbortController {

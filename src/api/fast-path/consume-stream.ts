@@ -2,7 +2,7 @@
  * ConsumeStream and ConsumeBatches: follow the log and send whole slices at a time. A tail at the end of the log waits
  * for the log and costs nothing; when it wakes, it is flushed with all others in the next turn of the pacer. A client that
  * reads slowly delays no other client: its tail takes nothing from the log until the stream has window, the socket
- * accepts bytes, and the memory budget has room (methods/read-admission.ts).
+ * accepts bytes, and the memory budget has capacity (methods/read-admission.ts).
  */
 import type { BatchSlice, Tail } from "../../types.ts";
 import { frameLimit } from "../methods/frame-limit.ts";
@@ -80,7 +80,7 @@ class TailSender {
   /** Buffers to read frames into, while this reader is far behind and the pool has buffers. */
   #buffers: ReadBuffers | undefined;
   /** The client was sent "caught-up" after the last record. */
-  #toldCaughtUp = false;
+  #sentCaughtUp = false;
   #heartbeatTimer: { cancel(): void } | undefined;
   /** Cancels the wait for window or memory. */
   #stopWaiting: (() => void) | undefined;
@@ -137,15 +137,15 @@ class TailSender {
         return;
       }
       const unlimited = !this.#isCounted && slice.nextOffset <= this.#endOffset;
-      const hasRoom = this.#sendPortion(this.#cut(slice, this.#next, unlimited ? undefined : this.#limit));
+      const isWritable = this.#sendPortion(this.#cut(slice, this.#next, unlimited ? undefined : this.#limit));
       written += slice.frames.length;
       if (slice.frames.buffer !== this.#buffers?.next?.buffer) memory.addReadGarbage(slice.frames.length);
       if (this.#limit.isSpent) {
         this.#call.end();
         return;
       }
-      if (!hasRoom || written >= turnBytesMax || this.#buffers?.isFull === true) {
-        this.#resumeLater(hasRoom);
+      if (!isWritable || written >= turnBytesMax || this.#buffers?.isFull === true) {
+        this.#resumeLater(isWritable);
         return;
       }
     }
@@ -167,7 +167,7 @@ class TailSender {
   /** Returns false if the stream must drain before the next write. */
   #sendPortion({ bytes, records, payloadBytes, next }: Portion): boolean {
     this.#next = next;
-    this.#toldCaughtUp = false;
+    this.#sentCaughtUp = false;
     this.#call.tracked.bytesOut += payloadBytes;
     this.#context.traffic.sent(records, payloadBytes);
     if (bytes.length === 0) return true;
@@ -191,7 +191,7 @@ class TailSender {
   }
 
   /** Continues behind the end of the log, after the other tails had their turn and the client took its bytes. */
-  #resumeLater(hasRoom: boolean): void {
+  #resumeLater(isWritable: boolean): void {
     const { clock, buffers } = this.#context;
     const { stream } = this.#call;
     const flushSoon = (): void => clock.soon(() => this.flush());
@@ -200,7 +200,7 @@ class TailSender {
         this.#buffers?.markSent();
         flushSoon();
       });
-    } else if (hasRoom) {
+    } else if (isWritable) {
       flushSoon();
     } else {
       stream.onDrain = () => {
@@ -212,8 +212,8 @@ class TailSender {
   }
 
   #sendCaughtUp(): void {
-    if (!this.#markers || this.#toldCaughtUp) return;
-    this.#toldCaughtUp = true;
+    if (!this.#markers || this.#sentCaughtUp) return;
+    this.#sentCaughtUp = true;
     this.#call.response.write(markerResponse("caught-up", this.#next));
   }
 

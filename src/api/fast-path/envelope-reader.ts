@@ -1,7 +1,7 @@
 /**
  * Splits a request body into messages (lib/envelope.ts). Chunks go in as they arrive, whole messages come out. A message
  * inside one chunk is not copied; a message that spans chunks is joined. The length of a message is checked before any
- * of it is kept, so at most one incomplete message of at most `messageBytesMax` is held.
+ * of it is kept, so a reader buffers at most one incomplete message of `messageBytesMax` bytes.
  */
 import { Fault } from "../../fault.ts";
 import { readU32be } from "../../lib/bytes.ts";
@@ -33,7 +33,7 @@ export class EnvelopeReader {
 
   /**
    * Adds a chunk. The caller must have taken all whole messages of the chunk before.
-   * @throws Fault "overloaded" when the memory budget has no room for an incomplete message
+   * @throws Fault "overloaded" when the memory budget is too full for an incomplete message
    */
   push(chunk: Uint8Array): void {
     this.#memory.progress(chunk.length);

@@ -5,7 +5,7 @@ export interface FastStream {
   onData: ((chunk: Uint8Array) => void) | undefined;
   /** The request is complete. */
   onEnd: (() => void) | undefined;
-  /** write() returned false before, and there is room again. */
+  /** write() returned false before, and the stream accepts bytes again. */
   onDrain: (() => void) | undefined;
   /** The request passed its time limit. The call should fail with requestTimedOut(). */
   onTimeout: (() => void) | undefined;

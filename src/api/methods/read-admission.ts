@@ -46,12 +46,12 @@ export function whenReadable(
   goOn: () => void,
 ): () => void {
   if (sink.writableBytes > 0) return memory.whenFits(renderedBytes(nextBytes()), goOn);
-  let wanted = true;
+  let isCanceled = false;
   sink.whenWritable(() => {
-    if (wanted) goOn();
+    if (!isCanceled) goOn();
   });
   return () => {
-    wanted = false;
+    isCanceled = true;
   };
 }
 
@@ -72,13 +72,16 @@ export interface SingleReadOptions extends Omit<ReadableOptions, "nextBytes"> {
 }
 
 /**
- * Waits until the client accepts bytes and the budget has room, then counts `wanted` bytes in the share.
+ * Waits until the client accepts bytes and the budget has room, then counts `requestedBytes` bytes in the share.
  * @throws as waitToRead()
  */
-export async function holdWhenRoom({ share, ...options }: SingleReadOptions, wanted: number): Promise<void> {
+export async function reserveWhenReadable(
+  { share, ...options }: SingleReadOptions,
+  requestedBytes: number,
+): Promise<void> {
   const { sink, memory } = options;
   // A batch larger than the budget allows waits until it is the only one.
-  const bytes = Math.min(wanted, memory.limit / 2);
+  const bytes = Math.min(requestedBytes, memory.limit / 2);
   const nextBytes = (): number => bytes;
   const mustWait = (): boolean => bytes > smallBytes && memory.needsCollection;
   while (sink.writableBytes === 0 || mustWait() || !memory.fits(bytes, bytes)) {

@@ -6,7 +6,7 @@ import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { BatchSlice, CommitLog, Freshness, Offset, ReadStart } from "../../types.ts";
 import { faultOfAbort, unlessAborted } from "../calls/abort.ts";
-import { holdWhenRoom, type SingleReadOptions } from "./read-admission.ts";
+import { reserveWhenReadable, type SingleReadOptions } from "./read-admission.ts";
 
 export interface ReadOnePlan {
   readonly start: ReadStart;
@@ -28,7 +28,7 @@ export async function readOne(
   const { clock, signal } = options;
   const offset =
     "offset" in start ? start.offset : await unlessAborted(log.seek(start, freshness), signal, "no");
-  await holdWhenRoom(options, batchBytes(log, offset));
+  await reserveWhenReadable(options, batchBytes(log, offset));
   try {
     return { slice: await unlessAborted(log.read(offset, freshness), signal, "no"), offset };
   } catch (reason) {

@@ -99,7 +99,7 @@ class ReadSteps implements Disposable {
   readonly #nextBytes = (): number => this.#read.tail.nextBytes?.() ?? 0;
   readonly #stop = (): void => this.#read.tail[Symbol.dispose]();
   /** "caught-up" was sent after the last slice. */
-  #toldCaughtUp = false;
+  #sentCaughtUp = false;
   #ready: Promise<boolean> | undefined;
 
   constructor(read: OpenRead, options: ReadOptions) {
@@ -120,20 +120,20 @@ class ReadSteps implements Disposable {
       }
       const slice = tail.take(this.#options.sliceBytes);
       if (slice !== undefined) {
-        this.#toldCaughtUp = false;
+        this.#sentCaughtUp = false;
         hold.hold(slice);
         return slice;
       }
-      if (!this.#toldCaughtUp) {
-        this.#toldCaughtUp = true;
+      if (!this.#sentCaughtUp) {
+        this.#sentCaughtUp = true;
         return "caught-up";
       }
       const woken = await this.#wait();
       if (woken === "late" && sink.writableBytes > 0) return "heartbeat";
       if (woken === false) return undefined;
     }
-    if (!endsAtEnd || this.#toldCaughtUp) return undefined;
-    this.#toldCaughtUp = true;
+    if (!endsAtEnd || this.#sentCaughtUp) return undefined;
+    this.#sentCaughtUp = true;
     return "caught-up";
   }
 

@@ -45,9 +45,11 @@ test("a call without the permission is refused, and the refusal is reported", ()
   assert.throws(() => calls.beginCall(clusterPermissions.addNode, caller("root"), meta), {
     kind: "permission-denied",
   });
-  const nobody = { identity: anonymousIdentity, peer: "p", secure: true };
-  assert.throws(() => calls.beginCall(logPermissions.produce, nobody, meta), { kind: "unauthenticated" });
-  assert.throws(() => calls.beginCall(logPermissions.getServers, nobody, meta), { kind: "unauthenticated" });
+  const anonymous = { identity: anonymousIdentity, peer: "p", secure: true };
+  assert.throws(() => calls.beginCall(logPermissions.produce, anonymous, meta), { kind: "unauthenticated" });
+  assert.throws(() => calls.beginCall(logPermissions.getServers, anonymous, meta), {
+    kind: "unauthenticated",
+  });
   const local = { identity: localIdentity, peer: "p", secure: false };
   calls.endCall(calls.beginCall(clusterPermissions.addNode, local, meta));
   assert.deepEqual(

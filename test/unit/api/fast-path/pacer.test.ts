@@ -7,14 +7,15 @@ import type { Clock } from "../../../../src/lib/time/clock.ts";
 function handClock() {
   const asked: { delayMs: number; run: () => void }[] = [];
   let nowMs = 0;
-  const clock = {
+  const clock: Clock = {
+    wallMs: () => nowMs,
     monotonicMs: () => nowMs,
     soon: (run: () => void) => asked.push({ delayMs: 0, run }),
     after: (delayMs: number, run: () => void) => {
       asked.push({ delayMs, run });
       return { cancel: () => undefined };
     },
-  } as unknown as Clock;
+  };
   return {
     clock,
     asked,

@@ -16,8 +16,8 @@ test("a wait that ends without the record reports the end of the log at that tim
   const plan = { start: { offset: 5 }, waitMs: 1000, freshness: {} };
   const memory = new MemoryBudget({ limit: 2 ** 20, clock });
   const sink = { writableBytes: 1, whenWritable: () => undefined };
-  const room = { sink, memory, clock, signal: new AbortController().signal, share: memory.share("out") };
-  const answer = readOne(log, plan, room);
+  const options = { sink, memory, clock, signal: new AbortController().signal, share: memory.share("out") };
+  const answer = readOne(log, plan, options);
   const ended = answer.then(
     () => "a record",
     (reason: unknown) => (reason instanceof Fault ? { kind: reason.kind, ...reason.facts } : reason),
