@@ -1,6 +1,6 @@
 /**
- * The access control of a node, from `--acl-model-file` and `--acl-policy-file`. The files are read again when they
- * change. A file that is not valid is logged and changes nothing: the rules before it stay in force.
+ * The access control of a node, from `--acl-model-file` and `--acl-policy-file`. The files are reloaded when they change.
+ * An invalid file is logged and changes nothing: the previous rules stay in force.
  */
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
@@ -20,23 +20,23 @@ export interface OpenAccessOptions extends AccessOptions {
 
 export interface OpenAccess extends Disposable {
   readonly access: AccessControl;
-  /** Reads the files again (SIGHUP). True when the rules changed; a file that is not valid is logged, not thrown. */
+  /** Reloads the files. Resolves to true if the rules changed. An invalid file is logged, not thrown. */
   reload(): Promise<boolean>;
 }
 
-/** Reads what the files say now. Throws Fault "config" when one cannot be read, or there is a model alone. */
+/** Reads the files. @throws Fault "config" if one cannot be read, or a model is given without a policy */
 export function readAccessFiles(files: AccessFiles): PolicySource | undefined {
   const { modelFile, policyFile } = files;
   if (policyFile === undefined) {
     if (modelFile === undefined) return undefined;
-    throw new Fault("config", { message: "acl-model-file needs acl-policy-file beside it" });
+    throw new Fault("config", { message: "--acl-model-file needs --acl-policy-file" });
   }
   const source = { policy: read(policyFile, "acl-policy-file"), policyName: basename(policyFile) };
   if (modelFile === undefined) return source;
   return { ...source, model: read(modelFile, "acl-model-file"), modelName: basename(modelFile) };
 }
 
-/** Opens access control over the files and watches them. Throws Fault "config" when they are not valid. */
+/** Opens access control with the files and watches them. @throws Fault "config" if they are invalid */
 export async function openAccess(files: AccessFiles, options: OpenAccessOptions = {}): Promise<OpenAccess> {
   const log = options.log ?? noLogger;
   const access = await AccessControl.open(readAccessFiles(files), options);
@@ -48,7 +48,7 @@ export async function openAccess(files: AccessFiles, options: OpenAccessOptions 
       if (changed) log.info({ generation: access.generation }, "access rules reloaded");
       return changed;
     } catch (err) {
-      log.error({ err }, "access rules not reloaded, the ones before stay in force");
+      log.error({ err }, "access rules not reloaded, the previous rules stay in force");
       return false;
     }
   };
@@ -56,7 +56,7 @@ export async function openAccess(files: AccessFiles, options: OpenAccessOptions 
   watching = watchFiles(
     paths.map((path) => resolve(path)),
     () => void reload(),
-    { onError: (err) => log.warn({ err }, "access files are not watched, SIGHUP reloads them") },
+    { onError: (err) => log.warn({ err }, "access files cannot be watched, send SIGHUP to reload them") },
   );
   return { access, reload, [Symbol.dispose]: () => watching?.[Symbol.dispose]() };
 }

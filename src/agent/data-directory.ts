@@ -1,10 +1,8 @@
 /**
- * A node's data directory: makes it when it is not there, refuses it when it is somebody else's, holds its lock for as
- * long as it is open.
+ * A node's data directory. Creates it if it does not exist, refuses it if it holds foreign files, and holds its lock
+ * while it is open. A directory that is refused is not changed.
  *
  *   <data>/lock   held by flock          <data>/log   segments          <data>/meta   the stable store
- *
- * Never: creates anything in a directory it then refuses.
  */
 import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -20,21 +18,21 @@ export interface DataDirectory extends AsyncDisposable {
   readonly store: StableStore;
 }
 
-/** What a directory of ours may hold; in a file system's root there may be lost+found. */
-const ours = ["gossip", "gossip.next", "lock", "lock.socket", "log", "meta", "reserve", "lost+found"];
+/** Names that a data directory may contain. The root of a file system may contain lost+found. */
+const ownNames = ["gossip", "gossip.next", "lock", "lock.socket", "log", "meta", "reserve", "lost+found"];
 
-/** Other nodes' directories may lie beside, as the clusters of `tailrace dev` do in ./data. */
-const isNeighbour = (path: string): boolean =>
+/** Data directories of other nodes may lie inside, as those of `tailrace dev` in ./data. */
+const isDataDirectory = (path: string): boolean =>
   ["meta", "n1/meta"].some((inner) => hasStore(systemDisk, join(path, inner)));
 
 /**
- * Opens or makes the data directory. `converted`: the stable store of an earlier version was converted, and is kept under
- * this name.
- * @throws Fault "config", "locked", "foreign-directory", "disk-full" and "corrupt"
+ * Opens the data directory, and creates it if it does not exist. `onConverted` is called if the stable store of an
+ * earlier version was converted, with the name under which the old files are kept.
+ * @throws Fault "config", "locked", "foreign-directory", "disk-full" or "corrupt"
  */
 export async function openDataDirectory(
   path: string,
-  converted: (kept: string) => void = () => {},
+  onConverted: (kept: string) => void = () => {},
 ): Promise<DataDirectory> {
   checkDirectory(path);
   checkCatalogFile(systemDisk, path);
@@ -43,21 +41,21 @@ export async function openDataDirectory(
   make(path);
   stack.use(await lockDirectory(path));
   make(join(path, "meta"));
-  const store = openStore(path, converted);
+  const store = openStore(path, onConverted);
   stack.defer(() => store.close());
   const owned = stack.move();
   return { path, store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-function openStore(path: string, converted: (kept: string) => void): StableStore {
+function openStore(path: string, onConverted: (kept: string) => void): StableStore {
   try {
-    return openStableStore(join(path, "meta"), { converted });
+    return openStableStore(join(path, "meta"), { converted: onConverted });
   } catch (reason) {
     throw withRepair(reason, path);
   }
 }
 
-/** Damage that did not say yet what can be done about it. */
+/** Adds the repair command to a Fault "corrupt" that does not name it yet. */
 export function withRepair(reason: unknown, directory: string): unknown {
   if (!(reason instanceof Fault) || reason.kind !== "corrupt") return reason;
   if (reason.facts.repair !== undefined) return reason;
@@ -69,7 +67,7 @@ export function withRepair(reason: unknown, directory: string): unknown {
   });
 }
 
-/** Throws unless the directory is ours, or empty, or can be made. Touches nothing. */
+/** Throws unless the directory is a data directory, is empty, or can be created. Changes nothing. */
 function checkDirectory(directory: string): void {
   let names: string[];
   try {
@@ -84,39 +82,39 @@ function checkDirectory(directory: string): void {
     return;
   }
   if (names.includes("log")) return;
-  const foreign = names.find((name) => !ours.includes(name) && !isNeighbour(join(directory, name)));
+  const foreign = names.find((name) => !ownNames.includes(name) && !isDataDirectory(join(directory, name)));
   if (foreign === undefined) return;
   throw new Fault("foreign-directory", {
-    message: `${directory} holds files that are not a log's, such as ${foreign}; give --data-dir a directory that is empty or does not exist`,
+    message: `${directory} holds files that are not a log's, such as ${foreign}; choose an empty or new directory with --data-dir`,
   });
 }
 
-/** The nearest directory above that exists must let us write. */
+/** The nearest existing parent must be writable. */
 function checkParent(parent: string): void {
   try {
     accessSync(parent, constants.W_OK | constants.X_OK);
   } catch (reason) {
     const { code } = reason as NodeJS.ErrnoException;
     if (code === "ENOENT" && dirname(parent) !== parent) checkParent(dirname(parent));
-    else throw cannot(parent, `does not let us make a data directory in it (${code})`, reason);
+    else throw cannot(parent, `is not writable, so no data directory can be created in it (${code})`, reason);
   }
 }
 
-/** The directory itself, or the nearest above it that exists. */
+/** The directory itself, or its nearest existing parent. */
 function nearest(directory: string): string {
   return existsSync(directory) || dirname(directory) === directory ? directory : nearest(dirname(directory));
 }
 
 /**
- * Makes a directory, if it is not there, and its name durable in any case: the process that made it may have ended before
- * that. A power cut must not take the catalog and leave the segments.
+ * Creates a directory if it does not exist. Its name is synced in any case, because the process that created it may have
+ * died before the sync. A power failure must not remove the catalog and keep the segments.
  */
 function make(directory: string): void {
   try {
     systemDisk.makeDirectory(directory);
     syncParent(directory);
   } catch (cause) {
-    throw cannot(directory, `cannot be made (${errorCode(cause)})`, cause);
+    throw cannot(directory, `cannot be created (${errorCode(cause)})`, cause);
   }
 }
 

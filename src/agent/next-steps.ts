@@ -1,4 +1,4 @@
-/** What a person does first with a node that is ready: the lines below the ready line. */
+/** The lines below the ready line: first steps for a person. */
 import { dirname, join } from "node:path";
 import type { Config } from "./config/settings.ts";
 

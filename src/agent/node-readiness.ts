@@ -1,7 +1,5 @@
 /**
- * Is the node ready, and if not, why not: one reason under each name, of whoever has one.
- *
- * Never: asks anybody; whoever knows a reason tells it.
+ * The reasons why a node is not ready. Each part of the node sets and clears its own reason by name.
  */
 import type { Readiness } from "../api/mod.ts";
 
@@ -18,7 +16,7 @@ export class NodeReadiness implements Readiness {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Why the node is not ready, as far as `name` goes; undefined: it is. */
+  /** Sets the reason of the part `name`; undefined if that part is ready. */
   set(name: string, reason: string | undefined): void {
     if (this.#reasons.get(name) === reason) return;
     if (reason === undefined) this.#reasons.delete(name);
@@ -26,7 +24,7 @@ export class NodeReadiness implements Readiness {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** Resolves when there is no reason any more. */
+  /** Resolves when no reason is left. */
   ready(): Promise<void> {
     if (this.#reasons.size === 0) return Promise.resolve();
     return new Promise((resolve) => {

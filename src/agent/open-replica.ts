@@ -1,8 +1,6 @@
 /**
- * Opens the replica in a data directory, as the settings say. It does not run yet: who may start it, and in which
- * cluster, is decided by the bootstrap.
- *
- * Never: decides what this node belongs to.
+ * Opens the replica in a data directory, with the settings of the node. The replica does not run yet: NodeCluster starts
+ * it when the node's cluster is known.
  */
 import { randomBytes } from "node:crypto";
 import { Fault } from "../fault.ts";
@@ -24,13 +22,13 @@ export interface OpenReplicaOptions
   readonly directory: DataDirectory;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
-  /** Of the log's caches and queues, as a part of their full size. */
+  /** Size of the log's caches and queues, as a share of their full size: 1/8 to 1. */
   readonly sizeShare: number;
 }
 
 const MiB = 2 ** 20;
 
-/** Throws Fault "config", "foreign-directory", "unsupported-version" and "corrupt". */
+/** @throws Fault "config", "foreign-directory", "unsupported-version" or "corrupt" */
 export function openReplica(options: OpenReplicaOptions): Replica {
   const { config, directory, telemetry, clock, name, address, transport, forwarder } = options;
   const { log: logger, metrics, tracer } = telemetry;
@@ -47,7 +45,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       store: directory.store,
       mapper: (config.indexMmap === "on" ? systemMapper() : undefined) ?? heapMapper(systemDisk),
       newDirectoryId: randomBytes(16),
-      // Who was taken into a cluster begins where that did.
+      // A node that was added to a cluster gets the start of its log from the leader.
       initialOffset: clusterId !== undefined && !configured ? 0 : config.initialOffset,
       clock,
       random: prng(systemSeed()),
@@ -65,26 +63,26 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       telemetry: { metrics, tracer, clock },
     });
   } catch (reason) {
-    throw asMember(withRepair(reason, directory.path), directory);
+    throw withMemberAdvice(withRepair(reason, directory.path), directory);
   }
 }
 
-/** Damage to one whom others have a copy of: nothing is lost, and there is a second way back. */
-function asMember(reason: unknown, { path, store }: DataDirectory): unknown {
+/** Damage of a node whose log other members have: repair loses nothing, and an empty directory works too. */
+function withMemberAdvice(reason: unknown, { path, store }: DataDirectory): unknown {
   if (!(reason instanceof Fault) || reason.kind !== "corrupt") return reason;
   const count = membersIn(store);
   if (count < 2) return reason;
-  const part = `This node is one of ${count} of its cluster and takes no part until it is whole again`;
-  // Of two, the other one alone could not take in an empty directory.
-  const orAnew = count === 2 ? "" : `, or move ${path} away,`;
+  const part = `This node is one of ${count} members of its cluster and takes no part until it is repaired`;
+  // In a cluster of two, the other member has no quorum to replace this one.
+  const orEmpty = count === 2 ? "" : `, or move ${path} away,`;
   return new Fault("corrupt", {
-    message: `${reason.message}. ${part}: repair it with --yes${orAnew} and start it with the same flags; the leader brings what is missing`,
+    message: `${reason.message}. ${part}: repair it with --yes${orEmpty} and start it with the same flags; the leader sends the missing entries`,
     facts: reason.facts,
     cause: reason,
   });
 }
 
-/** Of the last configuration that is here; 0 where that cannot be read either. */
+/** The number of members in the newest stored configuration; 0 if it cannot be read. */
 function membersIn(store: DataDirectory["store"]): number {
   try {
     const { roster } = new StableState(store).configurationAt(Number.MAX_SAFE_INTEGER);
@@ -95,7 +93,7 @@ function membersIn(store: DataDirectory["store"]): number {
   }
 }
 
-/** Caches and queues by the memory of the machine; a queue holds a few of the largest messages at least. */
+/** Sizes of caches and queues. A queue holds at least a few of the largest messages, whatever the share. */
 function sizesOf(
   share: number,
 ): Pick<ReplicaOptions, "frameCacheBytesMax" | "readCacheBytesMax" | "queue" | "raft"> {

@@ -1,7 +1,5 @@
 /**
- * Calls another node on its one port: TLS with the peers' certificate and ALPN, or plaintext with the marker in front.
- *
- * Never: retries, reads.
+ * Connects to another node's port: with TLS, the peer certificate and ALPN, or in plaintext with a marker byte first.
  */
 import { connect as connectNet } from "node:net";
 import type { Duplex } from "node:stream";
@@ -9,7 +7,7 @@ import { connect as connectTls } from "node:tls";
 import { address as addressKind } from "../lib/value-kind.ts";
 import { type NodeTls, peerProtocol, raftMarker } from "../server/mod.ts";
 
-/** For PeerNetwork. What goes wrong is an event of the socket. */
+/** Returns the dial function of PeerNetwork. Errors are events of the socket. */
 export function peerDial(
   tls: Pick<NodeTls, "peerConnectOptions"> | undefined,
 ): (address: string, name: string | undefined) => Duplex {
@@ -24,7 +22,7 @@ export function peerDial(
     socket.setNoDelay(true);
     socket.once("secureConnect", () => {
       if (socket.alpnProtocol !== peerProtocol) {
-        socket.destroy(new Error(`${at} does not speak with peers`));
+        socket.destroy(new Error(`${at} did not accept the peer protocol`));
       }
     });
     return socket;

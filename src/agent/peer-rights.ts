@@ -1,8 +1,6 @@
 /**
- * Whom the access rules let be a peer: asked when a link comes in, and again of every open link when the rules change,
- * as running streams are.
- *
- * Never: reads what a link says.
+ * Checks that incoming peer links have the permission "peer" and the certificate of their node. When the access rules
+ * change, every open link is checked again.
  */
 import type { Duplex } from "node:stream";
 import { type AccessControl, type Identity, logObject, mayBeNode } from "../access/mod.ts";
@@ -17,10 +15,10 @@ export class PeerRights implements Disposable {
   constructor(access: Pick<AccessControl, "check" | "onReload">, log: Logger) {
     this.#access = access;
     this.#log = log;
-    this.#stopListening = access.onReload(() => this.#askAgain());
+    this.#stopListening = access.onReload(() => this.#checkLinks());
   }
 
-  /** Remembers the link until it closes; answers who asks, by name, whether and why this link may not be that node's. */
+  /** Watches the link until it closes. The returned function says why the link may not be that of a node, if so. */
   of(socket: Duplex, identity: Identity): (node: { readonly name: string }) => string | undefined {
     this.#links.set(socket, identity);
     socket.once("close", () => this.#links.delete(socket));
@@ -30,12 +28,12 @@ export class PeerRights implements Disposable {
     };
   }
 
-  #askAgain(): void {
+  #checkLinks(): void {
     for (const [socket, identity] of this.#links) {
       if (this.#access.check(identity, logObject, "peer")) continue;
       this.#log.warn(
         { subject: identity.subject },
-        "a peer's link is ended: the access rules do not allow it any more",
+        "closed a peer's link: the access rules no longer allow it",
       );
       socket.destroy();
     }

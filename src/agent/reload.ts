@@ -1,11 +1,10 @@
 /**
- * Reads files again when told to (SIGHUP): one round at a time, and however often it is told meanwhile, one more.
- *
- * Never: stops anything; what one file's reload throws is logged and does not keep the next from it.
+ * Reloads certificates and access files on request (SIGHUP), one round at a time. Requests during a round start one more
+ * round after it.
  */
 import type { Logger } from "../lib/telemetry.ts";
 
-/** Answers how to ask for a round of all `reloads`. */
+/** Returns a function that requests a round of all `reloads`. An error of one is logged and does not stop the others. */
 export function reloader(reloads: readonly (() => unknown)[], log: Logger): () => void {
   let running = false;
   let again = false;
@@ -25,7 +24,7 @@ export function reloader(reloads: readonly (() => unknown)[], log: Logger): () =
     void (async () => {
       while (again) {
         again = false;
-        log.info({}, "reading certificates and access rules again");
+        log.info({}, "reloading certificates and access rules");
         await round();
       }
       running = false;

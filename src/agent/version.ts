@@ -1,8 +1,4 @@
-/**
- * The version of this build, out of its package.json.
- *
- * Never: made up.
- */
+/** The version of this build, from its package.json. */
 import { readFileSync } from "node:fs";
 
 const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {

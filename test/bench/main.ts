@@ -4,7 +4,7 @@
  * Never: asserts anything; a figure is for reading.
  */
 import { parseArgs } from "node:util";
-import { collectSeldom } from "../../src/agent/memory/gc-flags.ts";
+import { setGcFlags } from "../../src/agent/memory/gc-flags.ts";
 import { machineMemory } from "../../src/agent/memory/machine-memory.ts";
 
 interface Suite {
@@ -20,7 +20,7 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
 };
 
 // As every node does: a log that is measured in this process would else be measured with another collector.
-collectSeldom(machineMemory());
+setGcFlags(machineMemory());
 const { positionals } = parseArgs({ allowPositionals: true });
 const [name, ...only] = positionals;
 for (const [suite, load] of Object.entries(suites)) {

@@ -86,7 +86,7 @@ test("a member with a damaged segment does not start, says what to do, and is wh
     assert.equal(await endOf(victim), 5);
     const words = victim.log.slice(told);
     assert.match(words, /\.store is damaged at byte \d+ \(checksum\); nothing was changed/);
-    assert.match(words, /one of 3 of its cluster and takes no part[^\n]*start it with the same flags/);
+    assert.match(words, /one of 3 members of its cluster and takes no part[^\n]*start it with the same flags/);
     // The others go on without it, and it stays a member.
     await produce(
       cluster,
@@ -127,7 +127,7 @@ test("one of two, repaired, keeps its place, and the other brings what was cut",
   damage(victim);
   cluster.start(victim);
   assert.equal(await endOf(victim), 5);
-  assert.match(victim.log, /one of 2 of its cluster[^\n]*: repair it with --yes and start it/);
+  assert.match(victim.log, /one of 2 members of its cluster[^\n]*: repair it with --yes and start it/);
   const done = await tailrace(["repair", victim.directory, "--yes"]);
   assert.deepEqual([done.status, /new-identity/.test(done.out)], [0, false], done.err);
   // The other may still lead, and counts on what was cut.

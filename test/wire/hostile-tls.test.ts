@@ -172,7 +172,7 @@ test("many SIGHUPs over good and bad files load the good ones, and permitted str
   const { status, err } = await node.kill("SIGTERM");
   assert.equal(status, 0, err);
   for (const said of [
-    /access rules not reloaded, the ones before stay in force/,
+    /access rules not reloaded, the previous rules stay in force/,
     /policy\.csv line 1 names the action \\"prodcue\\"/,
     /certificates not reloaded, the ones before stay in use/,
     /server-key\.pem is not the key of [^"]*server\.pem/,

@@ -1,25 +1,23 @@
 /**
- * --bootstrap-expect at work: asks everybody that gossip shows how it sees the beginning, again and again, until the
- * verdict is to begin or that there is a cluster already.
- *
- * Never: decides (see bootstrap.ts); asks two rounds at once.
+ * Runs --bootstrap-expect: asks all nodes that gossip shows which founders they see, in rounds 250 ms apart, until
+ * decideBootstrap() decides to bootstrap or finds an existing cluster.
  */
 import { Fault } from "../../fault.ts";
 import { fieldsOf } from "../../lib/fields.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import {
+  type BootstrapAnswer,
+  type BootstrapDecision,
+  type BootstrapView,
+  decideBootstrap,
   type Founder,
-  type FounderAnswer,
-  type FounderView,
-  judge,
   sortedFounders,
-  type Verdict,
 } from "./bootstrap.ts";
 
-/** What a node says when it is asked: who it is, and how it sees the beginning. */
-export interface FounderReply {
+/** The reply of a node to "founders": its own data, and what it sees. */
+export interface BootstrapReply {
   readonly self: Founder;
-  readonly answer: FounderAnswer;
+  readonly answer: BootstrapAnswer;
 }
 
 const isText = (value: unknown): value is string =>
@@ -33,7 +31,7 @@ function isFounder(value: unknown): value is Founder {
 const areFounders = (value: unknown): value is readonly Founder[] =>
   Array.isArray(value) && value.length <= 1_024 && value.every(isFounder);
 
-function isAnswer(value: unknown): value is FounderAnswer {
+function isAnswer(value: unknown): value is BootstrapAnswer {
   const { kind, name, clusterId, founders, view } = fieldsOf(value);
   if (kind === "holds") return isText(name);
   if (kind === "begun") return typeof clusterId === "string" && areFounders(founders);
@@ -42,34 +40,38 @@ function isAnswer(value: unknown): value is FounderAnswer {
   return kind === "view" && isView && (wanted === undefined || isText(wanted));
 }
 
-/** What another node has answered. Throws Fault "bad-request" for a malformed answer. */
-export function founderReplyOf(value: unknown): FounderReply {
+/**
+ * Checks the reply of another node.
+ * @throws Fault "bad-request" if it is malformed
+ */
+export function bootstrapReplyOf(value: unknown): BootstrapReply {
   const { self, answer } = fieldsOf(value);
   if (isFounder(self) && isAnswer(answer)) return { self, answer };
-  throw new Fault("bad-request", { message: "the answer of a node that begins a cluster is malformed" });
+  throw new Fault("bad-request", { message: "the bootstrap reply of another node is malformed" });
 }
 
-export interface FoundingOptions {
+export interface BootstrapPollerOptions {
   readonly self: Founder;
-  readonly wants: Pick<FounderView, "expect" | "startOffset" | "clusterId">;
-  /** Addresses of our nodes, as gossip has them. */
+  /** The flags of this node. */
+  readonly wants: Pick<BootstrapView, "expect" | "startOffset" | "clusterId">;
+  /** Addresses of the Tailrace nodes that gossip shows. */
   readonly addresses: () => readonly string[];
-  readonly ask: (address: string) => Promise<FounderReply>;
+  readonly ask: (address: string) => Promise<BootstrapReply>;
   readonly idOf: (directories: readonly string[]) => string;
   readonly clock: Clock;
-  /** The last one, "begin" or "forbidden", ends it. */
-  readonly told: (verdict: Verdict) => void;
+  /** Called after each round. The poller stops after a decision other than "wait". */
+  readonly onDecision: (decision: BootstrapDecision) => void;
 }
 
 const roundMs = 250;
 
-export class Founding implements Disposable {
-  readonly #options: FoundingOptions;
-  #view: FounderView;
+export class BootstrapPoller implements Disposable {
+  readonly #options: BootstrapPollerOptions;
+  #view: BootstrapView;
   #timer: Timer | undefined;
   #closed = false;
 
-  constructor(options: FoundingOptions) {
+  constructor(options: BootstrapPollerOptions) {
     this.#options = options;
     this.#view = { ...options.wants, founders: [options.self] };
   }
@@ -78,8 +80,8 @@ export class Founding implements Disposable {
     void this.#round();
   }
 
-  /** How this node sees the beginning: all whom it has spoken with in its last round. */
-  get view(): FounderView {
+  /** This node, and every empty node that answered in the last round. */
+  get view(): BootstrapView {
     return this.#view;
   }
 
@@ -89,10 +91,10 @@ export class Founding implements Disposable {
   }
 
   async #round(): Promise<void> {
-    const { self, wants, ask, addresses, idOf, told, clock } = this.#options;
+    const { self, wants, ask, addresses, idOf, onDecision, clock } = this.#options;
     const found = await Promise.allSettled(addresses().map(ask));
     if (this.#closed) return;
-    const answers = new Map<string, FounderAnswer>();
+    const answers = new Map<string, BootstrapAnswer>();
     const founders = [self];
     for (const one of found) {
       if (one.status !== "fulfilled" || one.value.self.directory === self.directory) continue;
@@ -101,9 +103,9 @@ export class Founding implements Disposable {
       answers.set(other.directory, answer);
     }
     this.#view = { ...wants, founders: sortedFounders(founders) };
-    const verdict = judge(self, this.#view, answers, idOf);
-    if (verdict.kind !== "wait") this[Symbol.dispose]();
+    const decision = decideBootstrap(self, this.#view, answers, idOf);
+    if (decision.kind !== "wait") this[Symbol.dispose]();
     else this.#timer = clock.after(roundMs, () => void this.#round());
-    told(verdict);
+    onDecision(decision);
   }
 }

@@ -1,107 +1,107 @@
 /**
- * How a node comes to belong to a cluster. Pure.
+ * Decides how a node becomes a member of a cluster. Pure.
  *
- *   has a configuration ──────────────────────────────────────→ member, and the flags count no more
- *   a log that was never replicated, with its cluster's id ───→ begins alone, in place
- *   has an id and no configuration yet ───────────────────────→ adopted, waits to be added
- *   empty, --bootstrap-expect N ──────────────────────────────→ expects: see judge()
- *   a log of no cluster, --bootstrap-expect N ────────────────→ holds: is no founder, says so, waits to be added
- *   empty, a join list and no --bootstrap ────────────────────→ waits to be added
- *   empty otherwise ──────────────────────────────────────────→ begins alone
+ *   has a configuration ──────────────────────────────────────→ member; the bootstrap flags have no effect
+ *   a log without elections, with its cluster's id ───────────→ bootstrap: a cluster of this node alone
+ *   has a cluster id and no configuration yet ────────────────→ adopted: waits until the leader adds it
+ *   empty, --bootstrap-expect N ──────────────────────────────→ expect: see decideBootstrap()
+ *   a log of no cluster, --bootstrap-expect N ────────────────→ has-log: reports its log and waits to be added
+ *   empty, a join list and no --bootstrap ────────────────────→ wait: waits to be added
+ *   empty otherwise ──────────────────────────────────────────→ bootstrap
  *
- * Those that expect each other agree when each of them sees the same N directories, all of them empty, expects N and
- * starts at the same offset. What they begin is a function of these directories, so each begins by itself and it is
- * the same cluster; one that is late finds its own name in what the others have begun. A log that was restored is
- * nobody's yet: were it one of several founders, an empty majority could begin without its records.
- *
- * Never: begins a second cluster beside one it knows of.
+ * The nodes of a --bootstrap-expect agree if each of them sees the same N directories, all are empty, and all have the
+ * same flags. The new cluster is a function of these directories. So each node bootstraps on its own and the result is
+ * the same cluster; a node that is late finds itself among the founders of the existing cluster. A node with a restored
+ * log is no founder: an empty majority could otherwise start the cluster without its records. A node that knows of a
+ * cluster never starts a second one.
  */
 
-/** What the data directory holds, and what the flags ask for. */
+/** The state of the data directory, and the flags. */
 export interface StartState {
   readonly configured: boolean;
   readonly clusterId: string | undefined;
-  /** Is there anything in the log? */
+  /** Does the log have entries? */
   readonly hasEntries: boolean;
-  /** Did this directory ever take part in an election? */
+  /** Has this directory ever voted in an election? */
   readonly voted: boolean;
   readonly bootstrap: boolean;
   readonly bootstrapExpect: number | undefined;
+  /** Is there a join list? */
   readonly joins: boolean;
 }
 
-export type Start = "member" | "alone" | "adopted" | "wait" | "expect" | "holds";
+export type StartMode = "member" | "bootstrap" | "adopted" | "wait" | "expect" | "has-log";
 
 /** How the node starts. */
-export function startOf(state: StartState): Start {
+export function startModeOf(state: StartState): StartMode {
   if (state.configured) return "member";
   if (state.clusterId !== undefined) {
     const ownLog = state.hasEntries && !state.voted;
-    return ownLog || (!state.joins && !state.voted) ? "alone" : "adopted";
+    return ownLog || (!state.joins && !state.voted) ? "bootstrap" : "adopted";
   }
-  if (state.bootstrap || state.bootstrapExpect === 1) return "alone";
-  if (state.bootstrapExpect !== undefined) return state.hasEntries ? "holds" : "expect";
-  return state.joins ? "wait" : "alone";
+  if (state.bootstrap || state.bootstrapExpect === 1) return "bootstrap";
+  if (state.bootstrapExpect !== undefined) return state.hasEntries ? "has-log" : "expect";
+  return state.joins ? "wait" : "bootstrap";
 }
 
-/** One of those who begin a cluster. */
+/** A first member of a cluster. Part of the peer protocol. */
 export interface Founder {
   readonly name: string;
   readonly directory: string;
   readonly address: string;
 }
 
-/** What a node that is expected sees: itself, and every empty node that it has spoken with. */
-export interface FounderView {
+/** What a node with --bootstrap-expect sees: itself, and every empty node it has talked to. Part of the peer protocol. */
+export interface BootstrapView {
   readonly expect: number;
   readonly startOffset: number;
-  /** --cluster-id, where it was given. */
+  /** --cluster-id, if given. */
   readonly clusterId: string | undefined;
   /** Sorted by directory. */
   readonly founders: readonly Founder[];
 }
 
-/** What a node said when it was asked how it sees the beginning. */
-export type FounderAnswer =
-  | { readonly kind: "view"; readonly view: FounderView }
+/** The answer of a node to "founders". Part of the peer protocol. */
+export type BootstrapAnswer =
+  | { readonly kind: "view"; readonly view: BootstrapView }
   /** It is in no cluster and its log is not empty. */
   | { readonly kind: "holds"; readonly name: string }
-  /** It belongs to a cluster; `founders` are those of its beginning, where it still knows them. */
+  /** It belongs to a cluster. `founders` is empty if it does not know them any more. */
   | { readonly kind: "begun"; readonly clusterId: string; readonly founders: readonly Founder[] };
 
-export type Verdict =
-  | { readonly kind: "begin"; readonly clusterId: string; readonly founders: readonly Founder[] }
-  /** There is a cluster already: this node can only be added to it. */
-  | { readonly kind: "forbidden"; readonly clusterId: string }
+export type BootstrapDecision =
+  | { readonly kind: "bootstrap"; readonly clusterId: string; readonly founders: readonly Founder[] }
+  /** A cluster exists already: this node can only be added to it. */
+  | { readonly kind: "join"; readonly clusterId: string }
   | { readonly kind: "wait"; readonly why: string };
 
 /**
- * May this node begin? `answers` are those of all others that were found, by directory; `idOf` makes an id of the
- * founders' directories, the same on every node.
+ * Decides whether this node may bootstrap now. `answers` are those of all other nodes that were found, by directory.
+ * `idOf` derives the cluster's id from the founders' directories, the same on every node.
  */
-export function judge(
+export function decideBootstrap(
   self: Founder,
-  view: FounderView,
-  answers: ReadonlyMap<string, FounderAnswer>,
+  view: BootstrapView,
+  answers: ReadonlyMap<string, BootstrapAnswer>,
   idOf: (directories: readonly string[]) => string,
-): Verdict {
+): BootstrapDecision {
   for (const answer of answers.values()) {
     if (answer.kind !== "begun") continue;
     const { clusterId, founders } = answer;
-    const mine = founders.some(({ directory }) => directory === self.directory);
-    return mine ? { kind: "begin", clusterId, founders } : { kind: "forbidden", clusterId };
+    const isFounder = founders.some(({ directory }) => directory === self.directory);
+    return isFounder ? { kind: "bootstrap", clusterId, founders } : { kind: "join", clusterId };
   }
   for (const answer of answers.values()) {
-    if (answer.kind === "holds") return { kind: "wait", why: `${answer.name} holds a log already` };
+    if (answer.kind === "holds") return { kind: "wait", why: `${answer.name} has a log already` };
   }
   const { founders, expect } = view;
   if (founders.length < expect) {
-    return { kind: "wait", why: `${founders.length} of ${expect} nodes are here to begin the cluster` };
+    return { kind: "wait", why: `${founders.length} of ${expect} nodes are here to bootstrap the cluster` };
   }
   if (founders.length > expect) {
     return {
       kind: "wait",
-      why: `${expect} nodes were to begin the cluster, but there are ${founders.length}`,
+      why: `--bootstrap-expect is ${expect}, but there are ${founders.length} nodes`,
     };
   }
   const names = new Set(founders.map(({ name }) => name));
@@ -109,19 +109,19 @@ export function judge(
   for (const { directory, name } of founders) {
     if (directory === self.directory) continue;
     const answer = answers.get(directory);
-    if (answer?.kind !== "view") return { kind: "wait", why: `${name} has not yet said whom it sees` };
-    const why = differs(view, answer.view);
+    if (answer?.kind !== "view") return { kind: "wait", why: `${name} has not reported which nodes it sees` };
+    const why = differenceOf(view, answer.view);
     if (why !== undefined) return { kind: "wait", why: `${name} ${why}` };
   }
   const clusterId = view.clusterId ?? idOf(founders.map(({ directory }) => directory));
-  return { kind: "begin", clusterId, founders };
+  return { kind: "bootstrap", clusterId, founders };
 }
 
-function differs(ours: FounderView, theirs: FounderView): string | undefined {
+function differenceOf(ours: BootstrapView, theirs: BootstrapView): string | undefined {
   if (theirs.expect !== ours.expect) return `expects ${theirs.expect} nodes, this one ${ours.expect}`;
-  if (theirs.clusterId !== ours.clusterId) return "was given another --cluster-id";
-  if (theirs.startOffset !== ours.startOffset) return "was given another --initial-offset";
-  const text = ({ founders }: FounderView): string =>
+  if (theirs.clusterId !== ours.clusterId) return "has another --cluster-id";
+  if (theirs.startOffset !== ours.startOffset) return "has another --initial-offset";
+  const text = ({ founders }: BootstrapView): string =>
     founders.map(({ directory, name, address }) => `${directory} ${name} ${address}`).join("\n");
   return text(theirs) === text(ours) ? undefined : "does not see the same nodes yet";
 }

@@ -1,41 +1,32 @@
 /**
- * The cluster as this node's replica knows it. The leader knows how far everybody is; another node knows that of
- * itself, and of the rest what the leader told it last.
- *
- * Never: asks anybody while it is looked at.
+ * The cluster as this node's replica knows it. The leader knows the log progress of all members. Another node knows its
+ * own, and for the others the last values from the leader. Reading the view never waits for another node.
  */
 import type { Member, NodeStatus } from "../../raft/mod.ts";
 import type { Replica } from "../../replication/mod.ts";
-import type { ClusterChange, ClusterView, NodeId, NodeView, Offset, Role } from "../../types.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import { extentAt } from "./leader-progress-cache.ts";
+import type { ClusterChange, ClusterView, NodeId, NodeView, Role } from "../../types.ts";
+import { type LogProgress, progressAt } from "./log-progress.ts";
 
-/** What is known of another node by other ways than Raft. */
-export interface Acquaintance {
+/** What the peer link knows about another node. */
+export interface PeerContact {
   readonly version: string;
-  /** Since something was heard from it. */
+  /** Milliseconds since the last message from it. */
   readonly lastContactMs: number;
   readonly alive: boolean;
 }
 
-/** How far a node is, as the leader told it. */
-export interface ToldExtent {
-  readonly commitIndex: number;
-  readonly lastOffset: Offset;
-  readonly lag: number;
-}
-
 export interface ClusterViewOptions {
   readonly replica: Pick<Replica, "identity" | "started" | "node" | "storedLog" | "onChange">;
-  /** Empty while this node belongs to none. */
+  /** Empty while this node belongs to no cluster. */
   readonly clusterId: () => string;
   readonly rpcAddr: string;
   readonly version: string;
-  readonly acquaintance?: (name: NodeId) => Acquaintance | undefined;
-  readonly told?: (name: NodeId) => ToldExtent | undefined;
-  /** Why members refuse this node's links, or it theirs. */
+  readonly contact?: (name: NodeId) => PeerContact | undefined;
+  /** A member's progress, as the leader last reported it. */
+  readonly progress?: (name: NodeId) => LogProgress | undefined;
+  /** Why members refuse links with this node, or this node with members. */
   readonly refusals?: () => readonly string[];
-  /** Resolves when what is told is not old, or cannot be had. */
+  /** Resolves when the leader's report is fresh, or cannot be fetched in time. */
   readonly fresh?: () => Promise<void>;
 }
 
@@ -66,7 +57,7 @@ export function clusterViewOf(options: ClusterViewOptions): ClusterView {
     },
     refusals: () => options.refusals?.() ?? [],
     ...(options.fresh === undefined ? {} : { fresh: options.fresh }),
-    onChange: (listener) => tellChanges(options, listener),
+    onChange: (listener) => watchChanges(options, listener),
   };
 }
 
@@ -102,36 +93,36 @@ function otherView(options: ClusterViewOptions, member: Member, now: NodeStatus)
   const { configuration, leader, term } = now;
   const isVoter = configuration.voters.includes(peer) || configuration.votersOutgoing.includes(peer);
   const isLeader = leader === peer;
-  const known = options.acquaintance?.(name);
-  const extent = extentOf(options, member, now);
+  const known = options.contact?.(name);
+  const progress = progressOf(options, member, now);
   return {
     id: name,
     rpcAddr: address,
     role: isLeader ? "leader" : isVoter ? "follower" : "learner",
     isLeader,
     term,
-    commitIndex: extent.commitIndex,
-    appliedIndex: extent.commitIndex,
-    lastOffset: extent.lastOffset,
-    lag: extent.lag,
+    commitIndex: progress.commitIndex,
+    appliedIndex: progress.commitIndex,
+    lastOffset: progress.lastOffset,
+    lag: progress.lag,
     lastContactMs: known?.lastContactMs ?? 0,
     version: known?.version ?? "",
     healthy: now.progress?.get(peer)?.active ?? known?.alive ?? isLeader,
   };
 }
 
-/** The leader knows it from its acknowledgements. */
-function extentOf(options: ClusterViewOptions, { peer, name }: Member, now: NodeStatus): ToldExtent {
+/** The leader knows the progress of a member from its acknowledgments. */
+function progressOf(options: ClusterViewOptions, { peer, name }: Member, now: NodeStatus): LogProgress {
   const progress = now.progress?.get(peer);
   const log = options.replica.storedLog;
   if (progress === undefined) {
-    return options.told?.(name) ?? { commitIndex: 0, lastOffset: 0, lag: 0 };
+    return options.progress?.(name) ?? { commitIndex: 0, lastOffset: 0, lag: 0 };
   }
-  return extentAt(log, Math.min(progress.match, log.commitIndex));
+  return progressAt(log, Math.min(progress.match, log.commitIndex));
 }
 
-/** A new leader is an election; any other change of what Raft knows is an update of this node. */
-function tellChanges(
+/** Reports a new leader as "elected", and any other change of Raft's state as an update of this node. */
+function watchChanges(
   { replica, rpcAddr }: ClusterViewOptions,
   listener: (change: ClusterChange) => void,
 ): () => void {

@@ -1,10 +1,8 @@
 /**
- * What a node does while its own disk takes no records (no room, no descriptor): it says so in its readiness, and a leader
- * hands over to a voter whose disk does. When no other voter has room the leader stays, and asks again after a growing pause.
- *
- * It looks twice a second while the disk takes nothing, and not at all otherwise.
+ * Handles a disk of this node that takes no records (it is full, or no descriptor is free). The node is not ready, and a
+ * leader hands over to a voter whose disk takes records. If there is no such voter, the leader stays and asks again after
+ * a growing pause. While the disk takes no records it is checked twice a second, and otherwise not at all.
  */
-
 import { fieldsOf } from "../../lib/fields.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
@@ -17,25 +15,25 @@ export interface DiskWatchOptions {
     readonly node: Pick<Replica["node"], "isLeader" | "configuration">;
   };
   readonly readiness: Pick<NodeReadiness, "set">;
-  /** Asks another node, within a deadline of the monotonic clock. */
+  /** Sends a request to another node, with a deadline on the monotonic clock. */
   readonly ask: (address: string, verb: string, body: unknown, deadlineMs: number) => Promise<unknown>;
-  /** Hands leadership to the furthest of the voters that `suits` names; resolves in time, whatever comes of it. */
+  /** Hands leadership to the voter with the longest log among those that `suits` accepts. Resolves in time also if it fails. */
   readonly handOver: (withinMs: number, suits: (member: Member) => boolean) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** The verb, and what a node answers: whether its disk takes records. */
-export const roomVerb = "room";
-export interface RoomAnswer {
+/** The verb of the peer protocol that asks whether a node's disk takes records, and its answer. */
+export const diskVerb = "room";
+export interface DiskAnswer {
   readonly takesRecords: boolean;
 }
 
 const reason = "disk";
-const lookMs = 500;
+const checkMs = 500;
 const answerMs = 1_000;
 const transferMs = 2_000;
-/** Between two attempts to hand over: doubled each time, up to the longest. */
+/** The pause between two attempts to hand over doubles each time, up to the longest. */
 const pauseMs = { first: 1_000, longest: 60_000 };
 
 export class DiskWatch implements Disposable {
@@ -47,11 +45,11 @@ export class DiskWatch implements Disposable {
   #isHandingOver = false;
   #closed = false;
 
-  /** The replica has been started. */
+  /** The replica must have been started. */
   constructor(options: DiskWatchOptions) {
     this.#options = options;
-    this.#stopListening = options.replica.onObstacle(() => this.#lookSoon());
-    this.#look();
+    this.#stopListening = options.replica.onObstacle(() => this.#checkSoon());
+    this.#check();
   }
 
   [Symbol.dispose](): void {
@@ -60,13 +58,13 @@ export class DiskWatch implements Disposable {
     this.#timer?.cancel();
   }
 
-  #lookSoon(): void {
+  #checkSoon(): void {
     const { clock } = this.#options;
-    // In the middle of a write now.
-    clock.soon(() => this.#look());
+    // The listener is called in the middle of a write.
+    clock.soon(() => this.#check());
   }
 
-  #look(): void {
+  #check(): void {
     if (this.#closed) return;
     const { replica, readiness, clock } = this.#options;
     const { obstacle } = replica;
@@ -79,9 +77,9 @@ export class DiskWatch implements Disposable {
     if (!this.#isHandingOver && replica.node.isLeader && clock.monotonicMs() >= this.#notBeforeMs) {
       void this.#handOver();
     }
-    this.#timer ??= clock.after(lookMs, () => {
+    this.#timer ??= clock.after(checkMs, () => {
       this.#timer = undefined;
-      this.#look();
+      this.#check();
     });
   }
 
@@ -89,29 +87,32 @@ export class DiskWatch implements Disposable {
     const { clock, logger } = this.#options;
     this.#isHandingOver = true;
     try {
-      await this.#handOverToRoom();
+      await this.#handOverToWritable();
     } catch (err) {
-      logger.warn({ err }, "leadership could not be handed over, it is tried again");
+      logger.warn({ err }, "leadership could not be handed over, trying again");
     }
     this.#isHandingOver = false;
     this.#notBeforeMs = clock.monotonicMs() + this.#pauseMs;
     this.#pauseMs = Math.min(pauseMs.longest, 2 * this.#pauseMs);
   }
 
-  async #handOverToRoom(): Promise<void> {
+  async #handOverToWritable(): Promise<void> {
     const { replica, handOver, logger } = this.#options;
-    const suited = await this.#withRoom();
+    const suited = await this.#writableVoters();
     const names = [...suited];
     if (!this.#closed && names.length > 0) {
-      logger.warn({ to: names }, "this node's disk takes no records: it hands leadership over");
+      logger.warn({ to: names }, "the disk of this node takes no records: handing leadership over");
       await handOver(transferMs, ({ name }) => suited.has(name));
     } else if (!this.#closed && replica.node.configuration.voters.length > 1) {
-      logger.warn({}, "this node's disk takes no records, and no other voter says that its disk does");
+      logger.warn(
+        {},
+        "the disk of this node takes no records, and no other voter reports that its disk does",
+      );
     }
   }
 
-  /** Names of the other voters that answer and say that they take records. */
-  async #withRoom(): Promise<ReadonlySet<string>> {
+  /** Names of the other voters that report that their disk takes records. */
+  async #writableVoters(): Promise<ReadonlySet<string>> {
     const { replica, ask, clock } = this.#options;
     const { voters, roster } = replica.node.configuration;
     const others = (roster?.members ?? []).filter(
@@ -119,7 +120,7 @@ export class DiskWatch implements Disposable {
     );
     const deadlineMs = clock.monotonicMs() + answerMs;
     const answers = await Promise.all(
-      others.map(({ address }) => ask(address, roomVerb, {}, deadlineMs).catch(() => undefined)),
+      others.map(({ address }) => ask(address, diskVerb, {}, deadlineMs).catch(() => undefined)),
     );
     return new Set(others.filter((_, at) => takesRecords(answers[at])).map(({ name }) => name));
   }

@@ -1,10 +1,7 @@
 /**
- * A forwarded write as a call of the node that does it: a log line, a span and a duration like those of any other call,
- * by the protocol `peer`, besides those at the node where it came in. One trace id joins the two.
- *
- * Never: decides whether it is allowed.
+ * Telemetry of forwarded writes: the node that executes one records a log line, a span and a duration, as for any other
+ * call, with the protocol `peer`. The node that received the write records its own. Both have the same trace id.
  */
-
 import { codeName, codeOf } from "../../api/mod.ts";
 import type { Telemetry } from "../../lib/telemetry.ts";
 import type { ForwardedCall, ForwardedStart } from "../../peer/mod.ts";

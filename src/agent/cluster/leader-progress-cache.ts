@@ -1,58 +1,55 @@
 /**
- * How far the members are, for nodes that do not lead: the leader's word, asked for when somebody looks and it is older
- * than a second, or another leader's. Whoever looks gets what was told last; who wants it fresh waits a moment.
- *
- * Never: asks while nobody looks; lets anybody wait longer than that moment.
+ * Caches the members' log progress, as the leader reports it, on nodes that do not lead. A read returns the last report,
+ * and asks for a new one if the last is older than a second or from another leader. fresh() waits for the new report.
  */
 import { type Clock, within } from "../../lib/time/clock.ts";
 import type { Replica } from "../../replication/mod.ts";
 import type { NodeId } from "../../types.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { ToldExtent } from "./cluster-view.ts";
+import { type LogProgress, progressAt } from "./log-progress.ts";
 
-export interface ToldExtentsOptions {
+export interface LeaderProgressCacheOptions {
   readonly replica: Replica;
   readonly ask: (address: string, verb: string, body: unknown) => Promise<unknown>;
   readonly clock: Clock;
 }
 
 const freshMs = 1_000;
-/** A leader that does not answer by then is not waited for. */
+/** How long fresh() waits for the leader. */
 const answerMs = 250;
 
-export class ToldExtents {
-  readonly #options: ToldExtentsOptions;
-  #told: Readonly<Record<NodeId, ToldExtent>> = {};
+export class LeaderProgressCache {
+  readonly #options: LeaderProgressCacheOptions;
+  #report: Readonly<Record<NodeId, LogProgress>> = {};
   #askedMs = Number.NEGATIVE_INFINITY;
-  #askedWhom = "";
+  #askedAddress = "";
   #answer: Promise<void> = Promise.resolve();
 
-  constructor(options: ToldExtentsOptions) {
+  constructor(options: LeaderProgressCacheOptions) {
     this.#options = options;
   }
 
-  /** What was told of this node. */
-  of(name: NodeId): ToldExtent | undefined {
+  /** The progress of a member in the last report. */
+  of(name: NodeId): LogProgress | undefined {
     this.#refresh();
-    return this.#told[name];
+    return this.#report[name];
   }
 
-  /** Resolves when what is told is not old, or cannot be had in time. */
+  /** Resolves when the report is at most a second old, or the leader did not answer within 250 ms. */
   async fresh(): Promise<void> {
     this.#refresh();
     await within(this.#options.clock, this.#answer, answerMs);
   }
 
-  /** The leader's answer: everybody's. Empty on a node that does not lead. */
-  own(): Record<NodeId, ToldExtent> {
+  /** The report of this node as the leader: the progress of all members. Empty if this node does not lead. */
+  own(): Record<NodeId, LogProgress> {
     const { replica } = this.#options;
     if (!replica.started) return {};
     const { progress, configuration } = replica.node.status();
     const log = replica.storedLog;
-    const found: Record<NodeId, ToldExtent> = {};
+    const found: Record<NodeId, LogProgress> = {};
     for (const { name, peer } of configuration.roster?.members ?? []) {
       const at = progress?.get(peer);
-      if (at !== undefined) found[name] = extentAt(log, Math.min(at.match, log.commitIndex));
+      if (at !== undefined) found[name] = progressAt(log, Math.min(at.match, log.commitIndex));
     }
     return found;
   }
@@ -62,20 +59,14 @@ export class ToldExtents {
     const now = clock.monotonicMs();
     const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
     if (leader === undefined) return;
-    if (leader.address === this.#askedWhom && now - this.#askedMs < freshMs) return;
+    if (leader.address === this.#askedAddress && now - this.#askedMs < freshMs) return;
     this.#askedMs = now;
-    this.#askedWhom = leader.address;
+    this.#askedAddress = leader.address;
     this.#answer = ask(leader.address, "extents", {}).then(
-      (told) => {
-        this.#told = told as Record<NodeId, ToldExtent>;
+      (report) => {
+        this.#report = report as Record<NodeId, LogProgress>;
       },
       () => undefined,
     );
   }
-}
-
-/** How far somebody is who has everything up to this index. */
-export function extentAt(log: Replica["storedLog"], commitIndex: number): ToldExtent {
-  const next = log.offsetAfter(commitIndex);
-  return { commitIndex, lastOffset: Math.max(0, next - 1), lag: Math.max(0, log.bounds.next - next) };
 }

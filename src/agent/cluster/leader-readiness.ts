@@ -1,8 +1,6 @@
 /**
- * Readiness as far as Raft goes: the node knows a leader, and once since its start it had everything that was committed
- * then. An election is no reason to send callers away: writes wait for a leader as long as the grace here.
- *
- * Never: polls once it has caught up.
+ * Readiness in terms of Raft: the node knows a leader, and has caught up once since its start. A node that has caught up
+ * stays ready for 3 s without a leader, because writes wait that long for an election.
  */
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Replica } from "../../replication/mod.ts";
@@ -23,7 +21,7 @@ export class LeaderReadiness implements Disposable {
   #again: Timer | undefined;
   #closed = false;
 
-  /** The replica has been started. */
+  /** The replica must have been started. */
   constructor(replica: Pick<Replica, "node" | "onChange">, readiness: NodeReadiness, clock: Clock) {
     this.#replica = replica;
     this.#readiness = readiness;
@@ -58,7 +56,7 @@ export class LeaderReadiness implements Disposable {
     }
   }
 
-  /** A confirmed read is answered once all that was committed before it is applied here. */
+  /** A confirmed read index resolves when all entries committed before it are applied here. */
   async #catchUp(): Promise<void> {
     if (this.#asking) return;
     this.#asking = true;

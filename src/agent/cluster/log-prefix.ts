@@ -1,21 +1,20 @@
 /**
- * Is the log that somebody brings along, such as a restored one, the beginning of this cluster's? Only then may it be
- * counted on: Raft takes for matched whatever a follower calls committed. Each frame names the checksum of the one
- * before, so where two logs have the same last frame they have the same frames.
- *
- * Never: reads more than one frame.
+ * Checks whether the log of a new node, such as a restored one, is a prefix of this cluster's log. Only then can the node
+ * be added with its log, because Raft trusts the entries that a follower calls committed. Each frame contains the
+ * checksum of the previous frame. So two logs with the same frame at one index have the same frames before it, and the
+ * check reads one frame.
  */
 import { type ChainEnd, frameCrc, type SegmentedLog } from "../../log/mod.ts";
 
-/** Where a log ends, as far as it is asked for. */
-export type BroughtEnd = Pick<ChainEnd, "index" | "crc">;
+/** The end of a log: the index and checksum of its last frame. */
+export type LogEnd = Pick<ChainEnd, "index" | "crc">;
 
-/** `log`: a leader's, which holds all that was committed. What ends before it starts is replaced by a snapshot. */
-export function isBeginningOf(
-  log: Pick<SegmentedLog, "end" | "start" | "entries">,
-  brought: BroughtEnd,
-): boolean {
-  const { index, crc } = brought;
+/**
+ * Is the log that ends at `end` a prefix of `log`, the leader's log with all committed entries? A log that ends before
+ * `log` starts counts as a prefix: a snapshot replaces it.
+ */
+export function isPrefixOf(log: Pick<SegmentedLog, "end" | "start" | "entries">, end: LogEnd): boolean {
+  const { index, crc } = end;
   const start = log.start.end;
   if (index === 0 || index < start.index) return true;
   if (index === start.index) return crc === start.crc;

@@ -1,8 +1,6 @@
 /**
- * The rooms that make a node one of a cluster, opened in order: links to peers, the replica over them, gossip, and what
- * binds the three.
- *
- * Never: starts Raft (NodeCluster does, once it is known in which cluster).
+ * Opens the modules that make a node part of a cluster, in order: links to peers, the replica that uses them, gossip, and
+ * NodeCluster, which connects the three and starts Raft once the node's cluster is known.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { type AccessControl, logObject } from "../../access/mod.ts";
@@ -23,7 +21,7 @@ import type { NodeReadiness } from "../node-readiness.ts";
 import { openReplica } from "../open-replica.ts";
 import { peerDial } from "../peer-dial.ts";
 import { version } from "../version.ts";
-import { type Acquaintance, clusterViewOf } from "./cluster-view.ts";
+import { clusterViewOf, type PeerContact } from "./cluster-view.ts";
 import { forwardedCalls } from "./forwarded-calls.ts";
 import { NodeCluster } from "./node-cluster.ts";
 
@@ -31,15 +29,16 @@ export interface OpenClusterOptions {
   readonly config: Config;
   readonly nodeName: string;
   readonly directory: DataDirectory;
-  /** Where the one port listens, and what others are told. */
+  /** The address on which the port listens. */
   readonly bound: Address;
+  /** The address that other nodes and clients get. */
   readonly rpcAddr: string;
   readonly tls: NodeTls | undefined;
   readonly access: AccessControl;
   readonly readiness: NodeReadiness;
   readonly telemetry: NodeTelemetry;
   readonly clock: Clock;
-  /** Of the log's caches and queues, as a part of their full size. */
+  /** Size of the log's caches and queues, as a share of their full size: 1/8 to 1. */
   readonly sizeShare: number;
 }
 
@@ -48,16 +47,16 @@ export interface OpenedCluster extends AsyncDisposable {
   readonly replica: Replica;
   readonly gossip: Gossip;
   readonly node: NodeCluster;
-  /** Whose changes are those of gossip as well. */
+  /** Reports changes of gossip too. */
   readonly view: ClusterView;
 }
 
-/** Throws Fault "config", "foreign-directory", "unsupported-version" and "corrupt". */
+/** @throws Fault "config", "foreign-directory", "unsupported-version" or "corrupt" */
 export async function openCluster(options: OpenClusterOptions): Promise<OpenedCluster> {
   const { config, nodeName, directory, bound, rpcAddr, access, readiness, telemetry, clock } = options;
   const { log: logger, metrics } = telemetry;
   await using opening = new AsyncDisposableStack();
-  // Whoever asks before there is a cluster to answer for is told to come back.
+  // Peers that ask before the parts below exist get a retryable error.
   let answer: PeerService["ask"] = () => Promise.reject(new Fault("unavailable"));
   let disowned: NonNullable<PeerNetworkOptions["onDisowned"]> = () => undefined;
   let self: () => PeerHello = () => {
@@ -127,10 +126,10 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     clusterId: () => node.clusterId,
     rpcAddr,
     version,
-    acquaintance: (name) => acquaintanceOf(network, name),
-    told: (name) => node.extents.of(name),
+    contact: (name) => contactOf(network, name),
+    progress: (name) => node.progress.of(name),
     refusals: () => refusalsOf(network, replica),
-    fresh: () => node.extents.fresh(),
+    fresh: () => node.progress.fresh(),
   });
   const watched = gossip.withGossip(view);
   const owned = opening.move();
@@ -144,25 +143,25 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   };
 }
 
-function acquaintanceOf(network: PeerNetwork, name: string): Acquaintance | undefined {
+function contactOf(network: PeerNetwork, name: string): PeerContact | undefined {
   const peer = network.peers().find((one) => one.name === name);
   if (peer === undefined) return undefined;
-  // A number that messages can carry, where nothing was heard ever.
+  // Infinity, before the first contact, is not a number that messages can carry.
   const lastContactMs = Math.min(peer.silentMs, Number.MAX_SAFE_INTEGER);
   return { version: peer.hello?.version ?? "", lastContactMs, alive: peer.connected };
 }
 
-/** Why this node takes no part, or which members do not speak with it because they belong to another cluster. */
+/** Why this node takes no part, or which members refuse it because they belong to another cluster. */
 function refusalsOf(network: PeerNetwork, replica: Replica): string[] {
   if (replica.outside !== undefined) return [replica.outside.message];
   const others = network.peers().filter(({ refusedFor }) => refusedFor === "other-cluster");
   if (others.length === 0) return [];
   return [
-    `${others.map(({ refused }) => refused).join("; ")}. When their cluster was made anew, by tailrace recover or of a backup, start this node with an empty data directory and the same flags; keep the old directory until its records are found there`,
+    `${others.map(({ refused }) => refused).join("; ")}. If their cluster was created again, by tailrace recover or from a backup, start this node with an empty data directory and the same flags; keep the old directory until its records are found in the cluster`,
   ];
 }
 
-/** One id, of the form of a UUID, wherever the same directories begin a cluster. */
+/** Derives a cluster id in the form of a UUID from the founders' directories. */
 function clusterIdOf(directories: readonly string[]): string {
   const hash = createHash("sha256")
     .update([...directories].sort().join("\n"))

@@ -1,15 +1,15 @@
 /**
- * Which of the addresses that gossip names a leader dials now. Pure but for the time it is told.
+ * Chooses the addresses from gossip that a leader dials now. Pure; the time is an input.
  *
- * Gossip can be forged, so it must not make a leader dial much:
+ * Gossip can be forged, so the number of dials is limited:
  *
- *   members that may have moved      always first, each after a pause that doubles with every failure
- *   strangers that answered last     again at once: they are being taken in
- *   other strangers                  a few at once, then one every two seconds, all of them together; those never
- *                                    tried come before those that failed
+ *   members that may have moved       first, each after a pause that doubles with every failure
+ *   other nodes that answered last    again at once: they are being added
+ *   all other nodes                   16 at once, then one every two seconds for all of them together; those that were
+ *                                     never tried come before those that failed
  */
 
-export interface Probed {
+export interface ProbeTarget {
   readonly address: string;
   /** Does its name or directory belong to a member? */
   readonly isMember: boolean;
@@ -21,20 +21,20 @@ interface Record {
 }
 
 const atOnce = 16;
-const strangersBurst = 16;
-const strangerEveryMs = 2_000;
+const unknownBurst = 16;
+const unknownEveryMs = 2_000;
 const firstPauseMs = 500;
 const pauseMsMax = 30_000;
 const recordsMax = 4_096;
 
 export class ProbePlan {
-  /** By address, the one that was tried longest ago first. */
+  /** By address; the least recently tried first. */
   readonly #records = new Map<string, Record>();
-  #allowance = strangersBurst;
+  #allowance = unknownBurst;
   #refilledMs: number | undefined;
 
-  /** At most a few of them, those to be dialled now. */
-  choose<T extends Probed>(candidates: readonly T[], nowMs: number): T[] {
+  /** Returns at most 16 candidates to dial now. */
+  choose<T extends ProbeTarget>(candidates: readonly T[], nowMs: number): T[] {
     this.#refill(nowMs);
     const chosen: T[] = [];
     const seen = new Set<string>();
@@ -76,8 +76,8 @@ export class ProbePlan {
   }
 
   #refill(nowMs: number): void {
-    const earned = (nowMs - (this.#refilledMs ?? nowMs)) / strangerEveryMs;
-    this.#allowance = Math.min(strangersBurst, this.#allowance + earned);
+    const earned = (nowMs - (this.#refilledMs ?? nowMs)) / unknownEveryMs;
+    this.#allowance = Math.min(unknownBurst, this.#allowance + earned);
     this.#refilledMs = nowMs;
   }
 }

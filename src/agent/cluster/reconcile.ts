@@ -1,28 +1,26 @@
 /**
- * What a leader does next about its members: one change, or nothing. Pure.
+ * Decides the next change of the members on the leader: one change, or none. Pure.
  *
- *   gossip says who may be there (a hint), the peer handshake who is, the configuration who belongs
+ * Gossip only hints at nodes. The peer handshake proves their identity. The configuration says which are members.
  *
- *   a member without the cluster's id ──→ it is told
- *   a member has another name, address ─→ they are changed
- *   a member's directory is another ────→ it was wiped: out it goes, and its new directory is a learner
- *   somebody new, of no cluster or ours ─→ a learner, once it was told the cluster's id
- *   a learner that has caught up ───────→ a voter
+ *   a member without the cluster's id ────────→ the leader tells it the id
+ *   a member with another name or address ────→ the roster is changed
+ *   a member's name with another directory ───→ it was wiped: removed, and the new directory is added as a learner
+ *   a new node of no cluster or of this one ──→ a learner, once it knows the cluster's id
+ *   a learner that has caught up ─────────────→ a voter
  *
- * Failed, silent, left or forgotten by gossip is no reason for anything: whoever belongs is kept until somebody says
- * otherwise. Whoever has a configuration and is not in ours was removed from it, and is only taken back when told to.
+ * A member that failed, is silent, or left gossip stays a member until an operator removes it. A node that has a
+ * configuration and is not in this one was removed. Only an operator adds it again. Gossip tags are never trusted.
  *
  * Invariant: one change at a time; after it, the voters that answer are a majority of all voters.
- *
- * Never: trusts a tag; removes a member for being away.
  */
 
 import type { PeerHello } from "../../peer/mod.ts";
 import type { ConfChange, ConfState, Member, PeerId } from "../../raft/mod.ts";
 
-/** How far a member is, as the leader sees it. */
+/** A member's progress in the leader's Raft state. */
 export interface MemberProgress {
-  /** Something was heard of it within the last election timeout. */
+  /** A message from it arrived within the last election timeout. */
   readonly active: boolean;
   readonly match: number;
 }
@@ -33,39 +31,39 @@ export interface ReconcileView {
   readonly lastIndex: number;
   readonly configuration: ConfState;
   readonly progress: ReadonlyMap<PeerId, MemberProgress>;
-  /** What was said in handshakes, a moment ago, by whoever is not known as it is. */
+  /** Fresh handshakes of nodes whose data differs from the configuration. */
   readonly hellos: readonly PeerHello[];
-  /** Why a node is not followed as the member whose data directory it has, if so. */
+  /** Why a node with a member's data directory is not accepted as that member; undefined if it is. */
   readonly doubts?: (hello: PeerHello) => string | undefined;
-  /** The number a directory has in Raft. */
+  /** The Raft id of a directory. */
   readonly peerOf: (directory: string) => PeerId;
 }
 
 export interface NextStep {
   readonly why: "adopted" | "moved" | "replaced" | "added" | "promoted";
   readonly name: string;
-  /** Who must know the cluster's id before anything is changed. */
+  /** The node that must know the cluster's id before the change. */
   readonly adopt: PeerHello | undefined;
   readonly change: ConfChange | undefined;
 }
 
-/** Why somebody who is there is not taken in. */
+/** Why a reachable node is not added. */
 export interface Refusal {
   readonly name: string;
   readonly address: string;
   readonly why: string;
-  /** It belonged here once, and may have been away when it was taken out. */
+  /** It was a member once, and may have been offline when it was removed. */
   readonly wasRemoved?: true;
 }
 
 export interface Reconciled {
   readonly next: NextStep | undefined;
   readonly refused: readonly Refusal[];
-  /** There is something to do, and it must wait: look again soon. */
+  /** A change is needed and must wait: check again soon. */
   readonly waiting: boolean;
 }
 
-/** A learner this many entries behind has caught up: that is less than a second's worth. */
+/** A learner at most this many entries behind has caught up: less than a second of writes. */
 const caughtUpEntries = 256;
 
 export function reconcile(view: ReconcileView): Reconciled {
@@ -103,7 +101,7 @@ function changeFor(view: ReconcileView, hello: PeerHello): NextStep | Refusal | 
   return replaced(view, namesake, member, hello, refuse);
 }
 
-/** A directory that belongs already: has its name or address changed, and does it know where it belongs? */
+/** A member's directory: its name or address may have changed, or it may lack the cluster's id. */
 function changeOfKnown(
   view: ReconcileView,
   known: Member,
@@ -143,7 +141,7 @@ function added(member: Member, hello: PeerHello): NextStep {
   };
 }
 
-/** An empty directory under a member's name: the member is gone for good, unless it is heard of. */
+/** A new directory with a member's name: it replaces the member, unless the member is still active. */
 function replaced(
   view: ReconcileView,
   old: Member,
@@ -173,8 +171,8 @@ function replaced(
   };
 }
 
-/** May this voter be taken out now? Answers why not. */
-export function whyNotRemove(view: Quorate, peer: PeerId): string | undefined {
+/** Why this member cannot be removed now; undefined if it can. */
+export function whyNotRemove(view: QuorumView, peer: PeerId): string | undefined {
   const { voters, votersOutgoing } = view.configuration;
   if (votersOutgoing.length > 0) return "another change of the members is under way";
   if (!voters.includes(peer)) return undefined;
@@ -184,7 +182,7 @@ export function whyNotRemove(view: Quorate, peer: PeerId): string | undefined {
   return `of the ${rest} voters that would be left, too few answer for a majority`;
 }
 
-/** The learner that is to become a voter now. */
+/** The step that makes a learner a voter, if one has caught up. */
 function promotion(view: ReconcileView): NextStep | undefined {
   const { learners, roster } = view.configuration;
   for (const peer of learners) {
@@ -207,21 +205,21 @@ function memberOf({ peerOf }: ReconcileView, { name, directory, address }: PeerH
   return { peer: peerOf(directory), name, directory, address };
 }
 
-type Quorate = Pick<ReconcileView, "configuration" | "leader" | "progress">;
+type QuorumView = Pick<ReconcileView, "configuration" | "leader" | "progress">;
 
-/** Would the voters that answer be a majority without this one? */
-function healthyWithout(view: Quorate, peer: PeerId): boolean {
+/** Would the active voters be a majority without this one? */
+function healthyWithout(view: QuorumView, peer: PeerId): boolean {
   const rest = view.configuration.voters.filter((voter) => voter !== peer);
   return rest.length > 0 && isMajority(active(view, rest), rest.length);
 }
 
-/** And with this one more? */
-function healthyWith(view: Quorate, peer: PeerId): boolean {
+/** Would the active voters be a majority with this additional one? */
+function healthyWith(view: QuorumView, peer: PeerId): boolean {
   const all = [...view.configuration.voters, peer];
   return isMajority(active(view, all), all.length);
 }
 
-const active = ({ leader, progress }: Quorate, peers: readonly PeerId[]): number =>
+const active = ({ leader, progress }: QuorumView, peers: readonly PeerId[]): number =>
   peers.filter((peer) => peer === leader || progress.get(peer)?.active === true).length;
 
 const isMajority = (count: number, of: number): boolean => count * 2 > of;

@@ -1,9 +1,7 @@
 /**
- * The leader's loop: looks at who is there when it is elected, when gossip tells of a change or a member calls from
- * another address, and every 30 s; makes one change and looks again. Somebody who is alive in gossip and was not reached
- * is tried again soon, then ever later.
- *
- * Never: decides (see reconcile.ts); works on a node that does not lead.
+ * The leader's loop over the cluster's members: compares the nodes that are there with the configuration, makes the one
+ * change that reconcile() decides, and looks again. It looks after an election, after a change in gossip, when a member
+ * connects from another address, and every 30 s. Nodes that could not be reached are tried again after growing pauses.
  */
 import { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
@@ -11,11 +9,11 @@ import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { PeerHello } from "../../peer/mod.ts";
 import type { Member } from "../../raft/mod.ts";
 import { peerOf, type Replica } from "../../replication/mod.ts";
-import { type BroughtEnd, isBeginningOf } from "./log-prefix.ts";
+import { isPrefixOf, type LogEnd } from "./log-prefix.ts";
 import { ProbePlan } from "./probe-plan.ts";
 import { type NextStep, type Reconciled, type ReconcileView, type Refusal, reconcile } from "./reconcile.ts";
 
-/** Somebody of ours, as gossip has it, or as it says itself: a hint. */
+/** A Tailrace node as gossip or the node itself describes it: a hint. */
 export interface Candidate {
   readonly name: string;
   readonly address: string;
@@ -28,13 +26,13 @@ export interface ReconcilerOptions {
     Replica,
     "identity" | "node" | "ready" | "started" | "state" | "storedLog" | "onChange"
   >;
-  /** What this node says of itself: it may have moved too. */
+  /** This node's own data: its name or address may have changed too. */
   readonly self: () => PeerHello;
   readonly candidates: () => readonly Candidate[];
   readonly onGossip: (listener: () => void) => () => void;
   readonly probe: (address: string) => Promise<PeerHello>;
   readonly ask: (address: string, verb: string, body: unknown) => Promise<unknown>;
-  /** Why a node is not followed as the member whose data directory it has, if so. */
+  /** Why a node with a member's data directory is not accepted as that member; undefined if it is. */
   readonly doubts?: (hello: PeerHello) => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -42,19 +40,20 @@ export interface ReconcilerOptions {
 
 const everyMs = 30_000;
 const soonMs = 250;
+const loggedRefusalsMax = 1_024;
 
 export class Reconciler implements Disposable {
   readonly #options: ReconcilerOptions;
   readonly #stops: (() => void)[];
-  /** Reasons told already, by address: each is told once until it changes. */
-  readonly #told = new Map<string, string>();
+  /** The last logged refusal by address. A refusal is logged again only when its reason changes. */
+  readonly #loggedRefusals = new Map<string, string>();
   readonly #plan = new ProbePlan();
   #timer: Timer | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
   #running = false;
   #again = false;
   #closed = false;
-  /** Rounds in a row in which somebody could not be reached. */
+  /** Number of rounds in a row in which a node could not be reached. */
   #unreached = 0;
 
   constructor(options: ReconcilerOptions) {
@@ -62,7 +61,7 @@ export class Reconciler implements Disposable {
     this.#stops = [options.replica.onChange(() => this.look()), options.onGossip(() => this.look())];
   }
 
-  /** Looks now, or once more when it is looking already. */
+  /** Starts a round now, or another one after the current round. Does nothing on a node that does not lead. */
   look(): void {
     const { replica } = this.#options;
     if (this.#closed || !replica.started || !replica.node.isLeader) return;
@@ -74,7 +73,7 @@ export class Reconciler implements Disposable {
     if (!this.#running) void this.#run();
   }
 
-  /** What would be done about these, who have just said hello. */
+  /** The step that the leader would take for these nodes. */
   judge(hellos: readonly PeerHello[]): Reconciled {
     return reconcile(this.view(hellos));
   }
@@ -94,21 +93,24 @@ export class Reconciler implements Disposable {
     };
   }
 
-  /** Takes the step; resolves once it is in force. Rejects with the Fault of who stands in its way. */
+  /** Takes the step; resolves when it is in force. @throws Fault of the node or of Raft that prevents it */
   async take(step: NextStep): Promise<void> {
     await this.#adopt(step);
     await this.#change(step);
   }
 
-  /** Tells a node of no cluster that it is in this one. Fault "failed-precondition" where it, or its log, does not fit. */
+  /**
+   * Tells a node of no cluster the id of this one.
+   * @throws Fault "failed-precondition" if the node wants another cluster, or its log is not a prefix of this one's
+   */
   async #adopt({ adopt }: NextStep): Promise<void> {
     if (adopt === undefined || adopt.clusterId !== undefined) return;
     const { replica, ask } = this.#options;
     const { storedLog } = replica;
-    const brought = (await ask(adopt.address, "end", {})) as BroughtEnd;
-    if (!isBeginningOf(storedLog, brought)) {
+    const end = (await ask(adopt.address, "end", {})) as LogEnd;
+    if (!isPrefixOf(storedLog, end)) {
       throw new Fault("failed-precondition", {
-        message: `${adopt.name} brings a log that is not the beginning of this cluster's; it needs an empty directory`,
+        message: `the log of ${adopt.name} is not a prefix of this cluster's log; start it with an empty directory`,
         facts: { node: adopt.name },
       });
     }
@@ -120,7 +122,7 @@ export class Reconciler implements Disposable {
   async #change({ change, why, name }: NextStep): Promise<void> {
     const { replica, logger } = this.#options;
     if (change !== undefined) await replica.node.proposeChange(change);
-    logger.info({ member: name, change: why }, "the members of the cluster change");
+    logger.info({ member: name, change: why }, "changed the members of the cluster");
   }
 
   [Symbol.dispose](): void {
@@ -138,7 +140,7 @@ export class Reconciler implements Disposable {
       try {
         waiting = await this.#round();
       } catch (reason) {
-        // Not led any more, another change under way, somebody gone: the next look will tell.
+        // Leadership was lost, another change is under way, or a node is unreachable. The next round sees it.
         waiting = true;
         this.#options.logger.debug({ err: reason }, "the members could not be changed now");
       }
@@ -154,7 +156,7 @@ export class Reconciler implements Disposable {
       const { next, refused, waiting } = this.judge(hellos);
       const why = next === undefined ? undefined : await this.#whyNotAdopted(next);
       if (next?.adopt !== undefined && why !== undefined) {
-        // Nobody else has to wait for one that does not fit.
+        // A node that cannot be adopted does not hold up the others.
         const { directory, address } = next.adopt;
         this.#refused(next.name, address, why);
         hellos = hellos.filter((hello) => hello.directory !== directory);
@@ -183,12 +185,12 @@ export class Reconciler implements Disposable {
     const { ask } = this.#options;
     for (const { name, address, why, wasRemoved } of refused) {
       this.#refused(name, address, why);
-      // Each time: it may have been started anew. Nobody waits for it.
+      // In every round, because the node may have restarted. The round does not wait for the answer.
       if (wasRemoved === true) void ask(address, "removed", { late: true }).catch(() => undefined);
     }
   }
 
-  /** Speaks with nodes that are not known just as gossip has them, within the limits of the plan. */
+  /** Probes the nodes whose data in gossip differs from the configuration, within the limits of the plan. */
   async #hellos(): Promise<PeerHello[]> {
     const { candidates, probe, replica, clock } = this.#options;
     const self = this.#options.self();
@@ -226,10 +228,11 @@ export class Reconciler implements Disposable {
   }
 
   #refused(name: string, address: string, why: string): void {
-    if (this.#told.get(address) === why) return;
-    if (this.#told.size >= 1_024) this.#told.clear();
-    this.#told.set(address, why);
-    this.#options.logger.warn({ member: name, addr: address, why }, "not taken into the cluster");
+    const logged = this.#loggedRefusals;
+    if (logged.get(address) === why) return;
+    if (logged.size >= loggedRefusalsMax) logged.clear();
+    logged.set(address, why);
+    this.#options.logger.warn({ member: name, addr: address, why }, "a node was not added to the cluster");
   }
 
   #later(delayMs: number): void {

@@ -1,14 +1,12 @@
 /**
- * What must hold between settings. Pure.
- *
- * Never: touches a file; files are opened, and judged, by those who need them.
+ * The rules between settings. Pure: files that settings name are checked where they are opened.
  */
 import { Fault } from "../../fault.ts";
 import { isLoopback, isWildcard } from "../../lib/value-kind.ts";
 import type { Config, SettingName } from "./settings.ts";
 import { keyOf } from "./settings.ts";
 
-/** Throws Fault "config" when two settings do not go together. */
+/** @throws Fault "config" if settings contradict each other */
 export function checkConfig(config: Config): void {
   const need = (holds: boolean, message: string): void => {
     if (!holds) throw new Fault("config", { message });
@@ -29,12 +27,12 @@ export function checkConfig(config: Config): void {
   );
   need(
     !secure || config.clientAuth === "optional" || config.serverTlsCaFile !== undefined,
-    "--server-tls-ca-file is needed to know clients by, or --client-auth optional",
+    "TLS needs --server-tls-ca-file to authenticate clients, or --client-auth optional",
   );
   const open = !isLoopback(config.addr.host);
   need(
     secure || !open || config.allowPlaintext,
-    `--addr ${config.addr.host} can be reached from outside in plaintext: give certificates, or --allow-plaintext`,
+    `--addr ${config.addr.host} is not loopback and would serve plaintext: set the TLS files, or --allow-plaintext`,
   );
   need(
     !isWildcard(config.addr.host) || config.advertiseAddr !== undefined,
@@ -42,7 +40,7 @@ export function checkConfig(config: Config): void {
   );
   need(
     config.encrypt !== undefined || isLoopback((config.gossipAddr ?? config.addr).host),
-    "--encrypt is needed when gossip leaves this machine; tailrace keygen makes a key",
+    "--encrypt is needed when gossip is not on loopback; tailrace keygen makes a key",
   );
   need(
     config.encrypt === undefined || isGossipKey(config.encrypt),
@@ -62,7 +60,7 @@ export function checkConfig(config: Config): void {
   );
   need(
     config.nodeName === undefined || /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(config.nodeName),
-    "--node-name has letters, digits, dots, dashes and underscores, at most 128",
+    "--node-name takes at most 128 letters, digits, dots, dashes and underscores, and starts with a letter or digit",
   );
   for (const origin of config.corsOrigins) {
     need(

@@ -1,14 +1,13 @@
 /**
- * The settings as text: for `config print` (a file that --config-file reads back) and for --help.
- *
- * Never: prints a secret.
+ * Prints the settings for `config print` (as a file that --config-file reads back) and for --help. Secrets are not
+ * printed.
  */
 import type { SourcedConfig } from "./read-config.ts";
 import { type Group, keyOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
 
 /**
- * One line a setting, each with the place it came from. Absent ones and secrets are comments; `derived` is what holds
- * where a setting is absent and the machine decides.
+ * Prints one line per setting with its source. Absent settings and secrets are comments. `derived` has the values of
+ * absent settings that depend on the machine.
  */
 export function printConfig(
   { config, sources }: SourcedConfig,
@@ -28,7 +27,7 @@ export function printConfig(
   return `${lines.join("\n")}\n`;
 }
 
-/** The flags under their headings. */
+/** Prints the flags in groups, each with its help text and default. */
 export function printFlags(): string {
   const groups = new Map<Group, string[]>();
   for (const name of settingNames) {

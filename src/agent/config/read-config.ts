@@ -1,8 +1,6 @@
 /**
- * A node's settings out of flags, variables and a file: flag > variable > file > default. Pure but for the one
- * reader of files that is handed in.
- *
- * Never: guesses. What is not known is an error that names the nearest known name.
+ * Reads a node's settings from flags, variables and a file: flag > variable > file > default. Pure except for the given
+ * `readFile`. An unknown name is an error that suggests the nearest known name.
  */
 import { Fault } from "../../fault.ts";
 import { checkConfig } from "./check-config.ts";
@@ -20,7 +18,7 @@ import { hint } from "./suggest.ts";
 
 export type Source = "flag" | "environment" | "file" | "default";
 
-/** The settings, and where each came from. */
+/** The settings and their sources. */
 export interface SourcedConfig {
   readonly config: Config;
   readonly sources: Readonly<Record<SettingName, Source>>;
@@ -29,14 +27,14 @@ export interface SourcedConfig {
 export interface ConfigInput {
   readonly flags: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Reads a text file; a failure of its own is thrown as it is. */
+  /** Reads a text file. Its error becomes the cause of a Fault "config". */
   readonly readFile: (path: string) => string;
 }
 
 type Texts = Map<SettingName, string>;
 
 const byKey = new Map(settingNames.map((name) => [keyOf(name), name]));
-/** Variables with our prefix that are not settings of a node: of the client commands, of the tests. */
+/** Variables with the prefix that are not settings of a node: of the client commands and of the tests. */
 const otherVariables = [
   "TAILRACE_REQUIRE",
   "TAILRACE_SEEDS",
@@ -47,7 +45,7 @@ const otherVariables = [
   "TAILRACE_TLS_KEY_FILE",
 ];
 
-/** Throws Fault "config" in one sentence when anything is unknown, malformed or does not go together. */
+/** @throws Fault "config" with one sentence, if a name is unknown, a value malformed, or settings contradict each other */
 export function readConfig(input: ConfigInput): SourcedConfig {
   const flags = readFlags(input.flags);
   const variables = readVariables(input.environment);
@@ -125,7 +123,7 @@ function readYaml(path: string, readFile: ConfigInput["readFile"]): Texts {
     throw new Fault("config", { message: `cannot read ${path}: ${why}`, cause: reason });
   }
   if (typeof tree !== "object" || tree === null || Array.isArray(tree)) {
-    throw new Fault("config", { message: `${path} must hold names and values` });
+    throw new Fault("config", { message: `${path} must be a mapping of names to values` });
   }
   const texts: Texts = new Map();
   for (const [key, value] of Object.entries(tree)) {
@@ -141,7 +139,7 @@ function readYaml(path: string, readFile: ConfigInput["readFile"]): Texts {
   return texts;
 }
 
-/** YAML's values as the text a flag would have. */
+/** Prints a YAML value as the text of a flag; undefined for a mapping. */
 function scalarText(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);

@@ -1,10 +1,8 @@
 /**
- * Every setting of a node, in one table: kind, default, a sentence. The setting `dataDir` is the flag --data-dir,
- * the variable TAILRACE_DATA_DIR and the key data-dir in the file.
- *
- * Never: reads a flag, a variable or a file (see read-config); looks at two settings at once (see check-config).
+ * The table of a node's settings: kind, default, help text. The setting `dataDir` is the flag --data-dir, the variable
+ * TAILRACE_DATA_DIR and the key data-dir in the configuration file. read-config.ts reads them, check-config.ts holds the
+ * rules between settings.
  */
-
 import {
   address,
   bytes,
@@ -28,7 +26,7 @@ export interface Setting<T> {
   /** The default. */
   readonly value: T;
   readonly help: string;
-  /** Its value is never printed. */
+  /** The value is not printed. */
   readonly secret?: true;
 }
 
@@ -48,9 +46,9 @@ function maybe<T>(group: Group, kind: Kind<T>, help: string): Setting<T | undefi
 const MiB = 2 ** 20;
 const hour = 3_600_000;
 const day = 24 * hour;
-/** Times relative to a segment's first are u32 milliseconds: 49 days. */
+/** A segment stores its records' times as u32 milliseconds since the first: at most 49 days. */
 const segmentAgeMost = 49 * day - 1;
-/** A batch and its header must fit a gRPC message of 4 MiB. */
+/** A record with its headers must fit in a gRPC message of 4 MiB. */
 const recordBytesMost = 4 * MiB - 64 * 1024;
 
 export const settings = {
@@ -58,43 +56,59 @@ export const settings = {
     "Node",
     address,
     { host: "127.0.0.1", port: 8080 },
-    "where everything is served; port 0 picks a free one",
+    "address of the port for clients, peers and gossip; port 0 picks a free port",
   ),
-  advertiseAddr: maybe("Node", address, "what others are told; needed when all interfaces are bound"),
+  advertiseAddr: maybe(
+    "Node",
+    address,
+    "address that other nodes and clients use; required if --addr binds all interfaces; default --addr",
+  ),
   opsAddr: maybe(
     "Node",
     address,
-    "probes and metrics, always plaintext; 127.0.0.1 and the port + 1000 when not given",
+    "address for health checks and metrics, always plaintext; default 127.0.0.1 and the port of --addr + 1000",
   ),
-  dataDir: set("Node", path, "./data", "where the log lives"),
-  nodeName: maybe("Node", text, "unique in the cluster; the host's name when not given"),
-  configFile: maybe("Node", path, "YAML: these names without the dashes in front"),
+  dataDir: set("Node", path, "./data", "directory of the log"),
+  nodeName: maybe("Node", text, "name of the node, unique in the cluster; default the host name"),
+  configFile: maybe("Node", path, "YAML file with these settings, named without the leading dashes"),
 
-  clusterId: maybe("Cluster", text, "which cluster this node belongs to; made at bootstrap when not given"),
-  bootstrap: set("Cluster", flag, false, "begin a cluster of one that others can join"),
+  clusterId: maybe("Cluster", text, "id of the node's cluster; default a new id at bootstrap"),
+  bootstrap: set("Cluster", flag, false, "start a cluster of this node alone; other nodes can be added"),
   bootstrapExpect: maybe(
     "Cluster",
     integer(1, 99),
-    "begin a cluster once this many empty nodes see each other",
+    "start a cluster when this many empty nodes with this flag see each other",
   ),
-  startJoinAddrs: set("Cluster", list(address), [], "members to join"),
-  gossipAddr: maybe("Cluster", address, "where membership is spoken; the one port when not given"),
+  startJoinAddrs: set("Cluster", list(address), [], "gossip addresses of nodes to join, separated by commas"),
+  gossipAddr: maybe("Cluster", address, "address for gossip; default the port of --addr, TCP and UDP"),
   encrypt: {
-    ...maybe("Cluster", text, "gossip key made by tailrace keygen; required off loopback"),
+    ...maybe(
+      "Cluster",
+      text,
+      "gossip key, 16, 24 or 32 bytes in base64; required if gossip is not on loopback; see tailrace keygen",
+    ),
     secret: true as const,
   },
 
-  serverTlsCertFile: maybe("Security", path, "the server's certificate, PEM; turns TLS on"),
-  serverTlsKeyFile: maybe("Security", path, "its key, PEM"),
-  serverTlsCaFile: maybe("Security", path, "who signs clients, PEM"),
-  peerTlsCertFile: maybe("Security", path, "for the other nodes; the server's when not given"),
-  peerTlsKeyFile: maybe("Security", path, "its key, PEM"),
-  peerTlsCaFile: maybe("Security", path, "who signs the other nodes, PEM"),
+  serverTlsCertFile: maybe("Security", path, "certificate for clients, PEM; enables TLS"),
+  serverTlsKeyFile: maybe("Security", path, "key of --server-tls-cert-file, PEM"),
+  serverTlsCaFile: maybe("Security", path, "certificate authorities of the clients, PEM"),
+  peerTlsCertFile: maybe(
+    "Security",
+    path,
+    "certificate for other nodes, PEM; default --server-tls-cert-file",
+  ),
+  peerTlsKeyFile: maybe("Security", path, "key of --peer-tls-cert-file, PEM"),
+  peerTlsCaFile: maybe(
+    "Security",
+    path,
+    "certificate authorities of the other nodes, PEM; default --server-tls-ca-file",
+  ),
   clientAuth: set(
     "Security",
     oneOf("require", "optional"),
     "require",
-    "optional lets callers in without a certificate, as anonymous",
+    "with optional, clients without a certificate are served as anonymous",
   ),
   allowExpiredCertificates: set(
     "Security",
@@ -102,92 +116,117 @@ export const settings = {
     false,
     "start although the node's own certificate has expired or is not valid yet",
   ),
-  aclModelFile: maybe("Security", path, "Casbin model; built in when not given"),
-  aclPolicyFile: maybe("Security", path, "Casbin policy, read again when it changes"),
-  allowPlaintext: set("Security", flag, false, "serve plaintext off loopback too"),
+  aclModelFile: maybe("Security", path, "Casbin model; default the built-in model"),
+  aclPolicyFile: maybe("Security", path, "Casbin policy, reloaded when the file changes"),
+  allowPlaintext: set("Security", flag, false, "allow plaintext on an --addr that is not loopback"),
   allowHosts: set(
     "Security",
     list(text),
     [],
-    "host names a plaintext caller may name, besides localhost and addresses",
+    "host names that plaintext requests may use, besides localhost and IP addresses",
   ),
   corsOrigins: set(
     "Security",
     list(text),
     [],
-    "web origins whose pages may call, such as https://example.org",
+    "web origins whose pages may send requests, such as https://example.org",
   ),
 
   segmentStoreBytesMax: set(
     "Log",
     bytes(1, 4 * 1024 * MiB - 1),
     64 * MiB,
-    "a segment's store rolls at this size",
+    "start a new segment when the store file reaches this size",
   ),
-  segmentIndexBytesMax: set("Log", bytes(16, 4 * 1024 * MiB - 1), 16 * MiB, "and at this size of its index"),
-  segmentAgeMax: set("Log", duration(1, segmentAgeMost), day, "and at this age"),
+  segmentIndexBytesMax: set(
+    "Log",
+    bytes(16, 4 * 1024 * MiB - 1),
+    16 * MiB,
+    "start a new segment when the index file reaches this size",
+  ),
+  segmentAgeMax: set(
+    "Log",
+    duration(1, segmentAgeMost),
+    day,
+    "start a new segment when the segment's first record reaches this age; below 49d",
+  ),
   initialOffset: set(
     "Log",
     integer(0, initialOffsetMax),
     0,
-    "first offset of a new log; counts at bootstrap only",
+    "first offset of a new log; used at bootstrap only",
   ),
-  retentionBytes: set("Log", bytes(0), 0, "drop the oldest segments above this size; 0 keeps all"),
-  retentionAge: set("Log", duration(0, 36_500 * day), 0, "drop segments older than this; 0 keeps all"),
+  retentionBytes: set(
+    "Log",
+    bytes(0),
+    0,
+    "delete the oldest segments when the log is larger than this; 0 keeps all",
+  ),
+  retentionAge: set(
+    "Log",
+    duration(0, 36_500 * day),
+    0,
+    "delete segments whose newest record is older than this; 0 keeps all",
+  ),
   sync: set(
     "Log",
     syncMode,
     "always",
-    "when appends are made durable; other than always, acknowledged records can be lost",
+    "when appends are synced to disk; with interval and never, acknowledged records can be lost",
   ),
   reserveBytes: maybe(
     "Log",
     bytes(0),
-    "room kept for a full disk; a segment and 64MiB when not given, but at most 1/16 of the volume",
+    "disk space reserved for a full disk; default a segment and 64MiB, at most 1/16 of the volume",
   ),
   scrubBytesPerSecond: set(
     "Log",
     bytes(0),
     16 * MiB,
-    "how fast sealed segments are read again to find damage; 0 never",
+    "bytes per second at which sealed segments are checked for damage; 0 disables the check",
   ),
-  indexMmap: set("Log", oneOf("on", "off"), "on", "map sealed indexes into memory; off reads them"),
+  indexMmap: set(
+    "Log",
+    oneOf("on", "off"),
+    "on",
+    "map the indexes of sealed segments into memory; off reads them from disk",
+  ),
 
-  recordBytesMax: set("Limits", bytes(1, recordBytesMost), MiB, "largest record"),
-  requestBytesMax: set("Limits", bytes(1024, 4 * MiB), 4 * MiB, "largest message"),
+  recordBytesMax: set("Limits", bytes(1, recordBytesMost), MiB, "largest record, with its headers"),
+  requestBytesMax: set("Limits", bytes(1024, 4 * MiB), 4 * MiB, "largest request message"),
   memoryBudgetBytes: maybe(
     "Limits",
     bytes(8 * MiB),
-    "memory for requests and answers under way; a fifth of what the process may use, at most 1GiB, when not given",
+    "memory for requests and responses in progress; default 1/5 of the process's memory, at most 1GiB",
   ),
-  connectionsMax: set("Limits", integer(1, 1_000_000), 16_384, "connections of clients at once"),
+  connectionsMax: set("Limits", integer(1, 1_000_000), 16_384, "largest number of client connections"),
   connectionsPerClientMax: set(
     "Limits",
     integer(0, 1_000_000),
     0,
-    "of these from one address, and with one certificate's name; 0 is half of them",
+    "largest number of connections from one address or certificate name; 0 is half of --connections-max",
   ),
 
   logLevel: set(
     "Running",
     oneOf("debug", "info", "warn", "error", "silent"),
     "info",
-    "what is logged to stderr",
+    "least severe level that is logged to stderr",
   ),
-  metrics: set("Running", oneOf("on", "off"), "on", "off counts nothing: for measuring what counting costs"),
-  debugTelemetry: maybe("Running", path, "directory to write metrics and traces into, as files"),
+  metrics: set("Running", oneOf("on", "off"), "on", "count and measure; off is for benchmarks of the cost"),
+  debugTelemetry: maybe("Running", path, "directory to write metrics and traces to, as files"),
   shutdownTimeout: set(
     "Running",
     duration(0, hour),
     10_000,
-    "how long calls under way may take to finish at the end",
+    "time that requests in progress get to finish at shutdown",
   ),
 } as const satisfies Record<string, Setting<never> | Setting<unknown>>;
 
 export type SettingName = keyof typeof settings;
 
 type Widen<T> = T extends Setting<infer V> ? V : never;
-/** A node's settings, typed by the table. */
+/** The settings of a node. */
 export type Config = { readonly [Name in SettingName]: Widen<(typeof settings)[Name]> };
 
 export const settingNames = Object.keys(settings) as readonly SettingName[];
@@ -202,5 +241,5 @@ export function variableOf(name: SettingName): string {
   return `TAILRACE_${keyOf(name).toUpperCase().replaceAll("-", "_")}`;
 }
 
-/** Every flag of `serve`. */
+/** All flags of `tailrace serve`. */
 export const serveFlags: readonly string[] = settingNames.map((name) => `--${keyOf(name)}`);

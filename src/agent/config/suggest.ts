@@ -1,10 +1,8 @@
 /**
- * Guesses what a mistyped name was meant to be. Pure.
- *
- * Never: corrects anything by itself.
+ * Suggests a known name for a mistyped one. Pure.
  */
 
-/** The nearest of `known`, when it is near enough to be a slip: at most one edit in three letters. */
+/** The nearest name in `known` with at most one edit per three letters; undefined if there is none. */
 export function nearest(found: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let least = Math.max(1, Math.floor(found.length / 3)) + 1;
@@ -15,13 +13,13 @@ export function nearest(found: string, known: readonly string[]): string | undef
   return best;
 }
 
-/** `, did you mean X?`, or nothing. */
+/** `, did you mean X?`, or an empty text. */
 export function hint(found: string, known: readonly string[], prefix = ""): string {
   const name = nearest(found, known);
   return name === undefined ? "" : `, did you mean ${prefix}${name}?`;
 }
 
-/** Damerau's distance (insert, delete, replace, swap neighbours), given up at `limit`. */
+/** Damerau–Levenshtein distance (insert, delete, replace, swap two neighbors); `limit` if it is at least that. */
 function distance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
   let before: number[] = [];

@@ -1,10 +1,10 @@
 /**
- * How much memory this process may use, and what of it the node uses for what.
+ * How much memory this process may use, and the default sizes that follow from it.
  *
- *   limit   := the least of physical memory, every cgroup's limit from this process up (v1 and v2), and V8's heap
- *   budget  := limit / 5, at most 1 GiB       requests and answers under way (service/memory)
+ *   limit   := the smallest of physical memory and the limits of this process's cgroups (v1 and v2)
+ *   budget  := limit / 5, at most half of V8's heap and 1 GiB      requests and responses in progress (src/memory)
  *
- * The rest is for the code, the newest records and caches, the queue of appends, and garbage not yet collected.
+ * The rest is for the code, the newest records and caches, the queue of appends, and garbage.
  */
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
@@ -14,27 +14,27 @@ import { bytes } from "../../lib/value-kind.ts";
 
 const MiB = 2 ** 20;
 
-/** Below this a node does not start. */
+/** A node with less memory does not start. */
 const memoryBytesLeast = 128 * MiB;
-/** Tested down to here; below it a node warns at its start. */
+/** The smallest tested size. A node with less memory logs a warning at start. */
 export const memoryBytesAdvised = 256 * MiB;
 const budgetBytesMost = 1024 * MiB;
-/** Memory from which on the caches and queues of the log have their full size. */
+/** With this much memory the caches and queues of the log have their full size. */
 const fullSizeBytes = 1024 * MiB;
 
 /** Reads a text file; undefined when it cannot be read. */
 export type ReadText = (path: string) => string | undefined;
 
 export interface MachineMemory {
-  /** What the process may use, bytes. */
+  /** The memory that the process may use, bytes. */
   readonly limitBytes: number;
-  /** Where that comes from, for the log. */
+  /** The source of the limit, for the log. */
   readonly source: "machine" | "cgroup";
   /** V8's limit of its heap, bytes. */
   readonly heapBytes: number;
 }
 
-/** Looks at the machine. */
+/** Reads the limits of the machine and its cgroups. */
 export function machineMemory(): MachineMemory {
   const physical = totalmem();
   const group = cgroupLimit(readText);
@@ -48,17 +48,17 @@ export function defaultBudgetBytes({ limitBytes, heapBytes }: MachineMemory): nu
   return Math.floor(Math.min(limitBytes / 5, heapBytes / 2, budgetBytesMost));
 }
 
-/** What holds where a setting that the machine decides is absent, as text. Pure. */
+/** The values of absent settings that depend on the machine, as text for `config print`. Pure. */
 export const derivedSettings = (memory: MachineMemory): { readonly memoryBudgetBytes: string } => ({
   memoryBudgetBytes: `${bytes(0).print(defaultBudgetBytes(memory))}, a part of ${inMiB(memory.limitBytes)}`,
 });
 
-/** How much of their full size the caches and queues of the log have on this machine, 1/8 … 1. Pure. */
+/** The share of their full size that the log's caches and queues get on this machine, 1/8 to 1. Pure. */
 export function sizeShare({ limitBytes }: MachineMemory): number {
   return Math.max(1 / 8, Math.min(1, limitBytes / fullSizeBytes));
 }
 
-/** Throws Fault "config" when the memory is too little for a node. Pure. */
+/** @throws Fault "config" if the memory is too small for a node, or for its budget. Pure. */
 export function checkMemory({ limitBytes }: MachineMemory, budgetBytes: number): void {
   if (limitBytes < memoryBytesLeast) {
     throw new Fault("config", {
@@ -73,8 +73,8 @@ export function checkMemory({ limitBytes }: MachineMemory, budgetBytes: number):
 }
 
 /**
- * The least limit of the memory cgroups that this process is in, from its own up to the root; undefined when there is
- * none. In a container the paths of /proc/self/cgroup may be those of the host: the mount's root is read as well.
+ * The smallest limit of this process's memory cgroups, from its own up to the root, in bytes; undefined without a limit.
+ * In a container the paths in /proc/self/cgroup may be those of the host, so the root of the mount is read too.
  */
 export function cgroupLimit(read: ReadText): number | undefined {
   let least: number | undefined;
@@ -111,7 +111,7 @@ function readText(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return undefined; // no such cgroup, or no cgroups here
+    return undefined; // The cgroup does not exist, or the system has no cgroups.
   }
 }
 

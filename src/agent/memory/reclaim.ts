@@ -1,9 +1,7 @@
 /**
- * Collects garbage when memory runs low. V8 looks for Buffers that are no longer used after every 64 MiB of new ones, or
- * later (gc-flags.ts), and not at all while a node is idle: too late where 256 MiB are all there is, and memory would
- * not return after a peak.
- *
- * It looks when the memory budget has seen some traffic or has fallen, never by itself.
+ * Collects garbage when memory runs low. V8 itself collects unused Buffers after 64 MiB of new ones, or later
+ * (gc-flags.ts), and not while a node is idle. That is too late with 256 MiB of memory, and after a peak an idle node
+ * would keep the memory. The memory budget calls check() after traffic and when it falls.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -11,25 +9,25 @@ import { native } from "../../lib/disk/native.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { MachineMemory } from "./machine-memory.ts";
 
-/** From this part of the limit on garbage is collected. */
+/** Garbage is collected when resident memory is above this share of the limit. */
 const collectFrom = 0.6;
-/** Between two collections, and between two while memory is nearly used up: one takes 10 to 50 ms. */
+/** The pause after a collection, and the one above `shortFrom` of the limit. A collection takes 10 to 50 ms. */
 const pauseMs = 300;
 const shortPauseMs = 100;
 const shortFrom = 0.8;
-/** With less memory, blocks from this size on go back to the system at once when they are freed. */
+/** On a small machine, freed blocks of at least this size return to the system at once. */
 const mapBlocksBytes = 128 * 1024;
 const smallMachineBytes = 1024 * 2 ** 20;
 
 export interface ReclaimOptions {
   readonly machine: MachineMemory;
   readonly clock: Clock;
-  /** Resident memory now, bytes. */
+  /** Returns the resident memory, bytes. Default: that of the process. */
   readonly residentBytes?: () => number;
-  /** Collects garbage and gives freed memory back. */
+  /** Collects garbage and returns freed memory to the system. Default: V8's gc() and malloc_trim. */
   readonly collect?: () => void;
-  /** Called after each look: garbage was collected, or need not be. */
-  readonly onLooked: () => void;
+  /** Called after each check, when garbage was collected or did not need to be. */
+  readonly onChecked: () => void;
 }
 
 export class Reclaim {
@@ -37,20 +35,20 @@ export class Reclaim {
   readonly #clock: Clock;
   readonly #residentBytes: () => number;
   readonly #collect: () => void;
-  readonly #onLooked: () => void;
+  readonly #onChecked: () => void;
   #timer: Timer | undefined;
   #lastMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ machine, clock, residentBytes, collect, onLooked }: ReclaimOptions) {
+  constructor({ machine, clock, residentBytes, collect, onChecked }: ReclaimOptions) {
     this.#limitBytes = machine.limitBytes;
     this.#clock = clock;
     this.#residentBytes = residentBytes ?? (() => process.memoryUsage.rss());
     this.#collect = collect ?? collectNow();
-    this.#onLooked = onLooked;
+    this.#onChecked = onChecked;
   }
 
-  /** Memory was used or given back: looks soon whether garbage is to be collected. */
-  readonly look = (): void => {
+  /** Checks soon whether garbage must be collected. Call it when memory was used or released. */
+  readonly check = (): void => {
     if (this.#timer !== undefined) return;
     const isShort = this.#residentBytes() >= shortFrom * this.#limitBytes;
     const dueMs = this.#lastMs + (isShort ? shortPauseMs : pauseMs);
@@ -60,7 +58,7 @@ export class Reclaim {
         this.#collect();
         this.#lastMs = this.#clock.monotonicMs();
       }
-      this.#onLooked();
+      this.#onChecked();
     });
   };
 
@@ -69,7 +67,7 @@ export class Reclaim {
   }
 }
 
-/** On a machine with little memory: large blocks of malloc are not kept for later. */
+/** On a machine with less than 1 GiB, makes malloc return large freed blocks to the system at once. */
 export function mapLargeBlocks({ limitBytes }: MachineMemory): void {
   if (limitBytes < smallMachineBytes) native()?.mapBlocksFrom(mapBlocksBytes);
 }

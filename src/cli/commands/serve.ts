@@ -24,7 +24,7 @@ export async function serve(flags: readonly string[]): Promise<void> {
   const onAgent = obeySignals();
   const { readFileSync } = await import("node:fs");
   const { Fault } = await import("../../fault.ts");
-  const { collectSeldom, machineMemory, printFlags, readConfig, startAgent } = await import(
+  const { setGcFlags, machineMemory, printFlags, readConfig, startAgent } = await import(
     "../../agent/mod.ts"
   );
   if (flags.some((flag) => flag === "--help" || flag === "-h")) {
@@ -45,7 +45,7 @@ export async function serve(flags: readonly string[]): Promise<void> {
     process.exitCode = exitStatus.usage;
     return;
   }
-  collectSeldom(machineMemory());
+  setGcFlags(machineMemory());
   try {
     const agent = await startAgent({ config, environment: process.env });
     onAgent(agent);

@@ -1,5 +1,5 @@
 /**
- * Access control fed from files: edits and replacements are obeyed, bad ones are complained about and ignored.
+ * Access control from files: edits and replacements take effect, invalid files are logged and ignored.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -21,7 +21,7 @@ function scene(test: { after(work: () => void): void }): { path: (name: string) 
 
 const reloaded = (access: { onReload(listener: () => void): () => void }): Promise<void> =>
   new Promise((resolve) => {
-    const awake = setInterval(() => {}, 1_000); // Watching alone keeps no process alive.
+    const awake = setInterval(() => {}, 1_000); // A file watch does not keep the process alive.
     const stop = access.onReload(() => {
       clearInterval(awake);
       stop();
@@ -29,7 +29,7 @@ const reloaded = (access: { onReload(listener: () => void): () => void }): Promi
     });
   });
 
-test("an edited and a replaced policy file are obeyed", { timeout: 300_000 }, async (t) => {
+test("an edited and a replaced policy file take effect", { timeout: 300_000 }, async (t) => {
   const { path } = scene(t);
   writeFileSync(path("policy.csv"), "p, root, *, produce\n");
   using open = await openAccess({ policyFile: path("policy.csv") });
@@ -47,7 +47,7 @@ test("an edited and a replaced policy file are obeyed", { timeout: 300_000 }, as
   assert.deepEqual(open.access.allowedActions(root), ["trim"]);
 });
 
-test("a policy behind a link that is swapped is obeyed", { timeout: 300_000 }, async (t) => {
+test("a policy file behind a replaced symbolic link takes effect", { timeout: 300_000 }, async (t) => {
   const { path } = scene(t);
   writeFileSync(path("one.csv"), "p, root, *, produce\n");
   writeFileSync(path("two.csv"), "p, root, *, consume\n");
@@ -60,7 +60,7 @@ test("a policy behind a link that is swapped is obeyed", { timeout: 300_000 }, a
   assert.deepEqual(open.access.allowedActions(root), ["consume"]);
 });
 
-test("a file that is not valid, or is gone, changes nothing and is logged", async (t) => {
+test("an invalid or missing file is logged and changes nothing", async (t) => {
   const { path } = scene(t);
   const errors: string[] = [];
   const log: Logger = { ...noLogger, error: (_facts, message) => errors.push(message) };
@@ -78,7 +78,7 @@ test("a file that is not valid, or is gone, changes nothing and is logged", asyn
   assert.deepEqual(open.access.allowedActions(root), ["consume"]);
 });
 
-test("files that are not there, and a model alone, refuse to open", async (t) => {
+test("missing files, and a model without a policy, are refused", async (t) => {
   const { path } = scene(t);
   const config = (pattern: RegExp) => (thrown: unknown) =>
     thrown instanceof Fault && thrown.kind === "config" && pattern.test(thrown.message);
@@ -86,5 +86,5 @@ test("files that are not there, and a model alone, refuse to open", async (t) =>
     openAccess({ policyFile: path("none.csv") }),
     config(/--acl-policy-file .+ cannot be read \(ENOENT\)/),
   );
-  await assert.rejects(openAccess({ modelFile: path("m.conf") }), config(/needs acl-policy-file/));
+  await assert.rejects(openAccess({ modelFile: path("m.conf") }), config(/needs --acl-policy-file/));
 });

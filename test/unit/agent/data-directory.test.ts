@@ -1,5 +1,5 @@
 /**
- * Which directories a node takes for its own, and which it leaves as they are.
+ * Which directories a node accepts as its data directory. A refused directory is not changed.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ const openAndClose = async (path: string): Promise<void> => {
   assert.equal(opened.path, path);
 };
 
-test("files that are not a log's keep a node out, and nothing is made beside them", async (t) => {
+test("a directory with foreign files is refused, and nothing is created in it", async (t) => {
   const home = scratch(t);
   writeFileSync(join(home, "letter.txt"), "dear");
   await assert.rejects(openAndClose(home), { kind: "foreign-directory" });
@@ -25,7 +25,7 @@ test("files that are not a log's keep a node out, and nothing is made beside the
   await assert.rejects(openAndClose(file), { kind: "config" });
 });
 
-test("the directories of other nodes, and of a cluster of tailrace dev, may lie in a node's own", async (t) => {
+test("a data directory may contain those of other nodes, and of tailrace dev", async (t) => {
   const home = scratch(t);
   for (const other of ["a", "dev-8080/n1", "dev-8080/n2"]) await openAndClose(join(home, other));
   await openAndClose(home);
@@ -42,7 +42,7 @@ const tree = (home: string): string[] =>
     .sort()
     .map((name) => `${name} ${(statSync(join(home, name)).mode & 0o777).toString(8)}`);
 
-test("what a node makes is readable by its owner alone, whatever the umask", async (t) => {
+test("files of a node are readable by their owner only, with any umask", async (t) => {
   const before = process.umask(0o022);
   t.after(() => process.umask(before));
   const home = join(scratch(t), "deep", "data");
@@ -54,7 +54,7 @@ test("what a node makes is readable by its owner alone, whatever the umask", asy
   for (const line of found) assert.match(line, /^(\.|log|meta) 700$|[^ ] 600$/, line);
 });
 
-test("a data directory and its catalog are named durably before anything relies on them", async (t) => {
+test("the names of the data directory and its catalog are synced at every open", async (t) => {
   const home = join(scratch(t), "deep", "data");
   const synced = t.mock.method(systemDisk, "syncDirectory");
   const paths = (): unknown[] => synced.mock.calls.map(({ arguments: [path] }) => path);
@@ -64,13 +64,13 @@ test("a data directory and its catalog are named durably before anything relies 
     assert.ok(first.includes(path), `${path} of ${first.join()}`);
   }
   assert.ok(first.lastIndexOf(join(home, "meta")) > first.indexOf(dirname(home)));
-  // Made by a process that was killed before it had synced them: the next one does.
+  // A process may die between creating and syncing them: the next one syncs them.
   synced.mock.resetCalls();
   await openAndClose(home);
   for (const path of [dirname(home), home]) assert.ok(paths().includes(path));
 });
 
-test("segments without their catalog are refused as damage, and nothing is made beside them", async (t) => {
+test("segments without their catalog are refused as damage, and nothing is created", async (t) => {
   for (const gone of ["meta", "meta/state.db"]) {
     const home = scratch(t);
     const replica = await openOneNode(home);
@@ -88,7 +88,7 @@ test("segments without their catalog are refused as damage, and nothing is made 
   }
 });
 
-test("on a full disk no new directory is begun, and nothing is made", async (t) => {
+test("on a full disk a new directory is refused, and nothing is created", async (t) => {
   const home = scratch(t);
   using disk = SmallDisk.mount(join(home, "small"), 1024 * 1024 - 4096);
   if (disk === undefined) {

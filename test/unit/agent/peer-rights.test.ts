@@ -1,5 +1,5 @@
 /**
- * Who may be a peer, when a link comes in and when the rules change under it.
+ * Which connections may be peers, at the start of a link and after a change of the rules.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ const node = (name: string): Identity => ({
   sans: [`URI:urn:tailrace:node:${name}`],
 });
 
-test("a link is its certificate's node, and only one whom the rules let be a peer", async () => {
+test("a link must have the certificate of its node, and the permission 'peer'", async () => {
   const access = await AccessControl.open({ policy: "p, a, *, peer" });
   using rights = new PeerRights(access, logLines().log);
   assert.equal(rights.of(new PassThrough(), node("a"))({ name: "a" }), undefined);
@@ -22,7 +22,7 @@ test("a link is its certificate's node, and only one whom the rules let be a pee
   assert.equal(rights.of(new PassThrough(), node("b"))({ name: "b" }), "b may not be a peer");
 });
 
-test("a link whose right is gone is ended, the others stay, and those that closed are forgotten", async () => {
+test("a link that loses its permission is closed, and other links stay open", async () => {
   const access = await AccessControl.open({ policy: "p, a, *, peer\np, b, *, peer\np, c, *, peer" });
   const { log, lines } = logLines();
   using rights = new PeerRights(access, log);

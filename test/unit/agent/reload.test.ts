@@ -1,5 +1,5 @@
 /**
- * Reloading on demand: every file's turn comes, also after one that failed, and a storm of demands is two rounds.
+ * Reloading on request: all files are reloaded, also after a failure, and many requests at once make two rounds.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { logLines } from "../../support/log-lines.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test("every reload has its turn, whatever the others do", async () => {
+test("every file is reloaded, also after one that failed", async () => {
   const { log, lines } = logLines();
   const called: string[] = [];
   const reload = reloader(
@@ -33,7 +33,7 @@ test("every reload has its turn, whatever the others do", async () => {
   assert.deepEqual(called, ["third", "third"]);
 });
 
-test("what is asked for while a round is under way is one more round, after it", async () => {
+test("requests during a round start one more round after it", async () => {
   const { log } = logLines();
   let finish = (): void => undefined;
   let rounds = 0;

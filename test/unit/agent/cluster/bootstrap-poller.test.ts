@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { founderReplyOf } from "../../../../src/agent/cluster/bootstrap-poller.ts";
+import { bootstrapReplyOf } from "../../../../src/agent/cluster/bootstrap-poller.ts";
 
 const self = { name: "a", directory: "0a".repeat(16), address: "a:1" };
 const view = { expect: 3, startOffset: 0, clusterId: undefined, founders: [self] };
 
-test("an answer of a node that begins a cluster too is taken whole, or refused as malformed", () => {
+test("a bootstrap reply is returned unchanged, or refused as malformed", () => {
   for (const answer of [
     { kind: "view", view },
     { kind: "holds", name: "a" },
     { kind: "begun", clusterId: "c", founders: [self] },
   ]) {
-    assert.deepEqual(founderReplyOf({ self, answer }), { self, answer });
+    assert.deepEqual(bootstrapReplyOf({ self, answer }), { self, answer });
   }
   const wrong: unknown[] = [
     undefined,
@@ -27,5 +27,5 @@ test("an answer of a node that begins a cluster too is taken whole, or refused a
     { self, answer: { kind: "begun", clusterId: "c", founders: "all" } },
   ];
   for (const one of wrong)
-    assert.throws(() => founderReplyOf(one), { kind: "bad-request" }, JSON.stringify(one));
+    assert.throws(() => bootstrapReplyOf(one), { kind: "bad-request" }, JSON.stringify(one));
 });

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  type BootstrapAnswer,
+  type BootstrapView,
+  decideBootstrap,
   type Founder,
-  type FounderAnswer,
-  type FounderView,
-  judge,
   type StartState,
   sortedFounders,
-  startOf,
+  startModeOf,
 } from "../../../../src/agent/cluster/bootstrap.ts";
 
 const empty: StartState = {
@@ -20,41 +20,41 @@ const empty: StartState = {
   joins: false,
 };
 
-test("a directory with a configuration is a member, whatever the flags say", () => {
+test("a directory with a configuration starts as a member with any flags", () => {
   const flags = { bootstrap: true, bootstrapExpect: 3, joins: true };
-  assert.equal(startOf({ ...empty, configured: true, ...flags }), "member");
+  assert.equal(startModeOf({ ...empty, configured: true, ...flags }), "member");
 });
 
-test("an empty directory begins alone, unless it is told of others", () => {
-  assert.equal(startOf(empty), "alone");
-  assert.equal(startOf({ ...empty, joins: true }), "wait");
-  assert.equal(startOf({ ...empty, joins: true, bootstrap: true }), "alone");
-  assert.equal(startOf({ ...empty, joins: true, bootstrapExpect: 3 }), "expect");
-  assert.equal(startOf({ ...empty, bootstrapExpect: 1 }), "alone");
+test("an empty directory bootstraps alone without a join list or --bootstrap-expect", () => {
+  assert.equal(startModeOf(empty), "bootstrap");
+  assert.equal(startModeOf({ ...empty, joins: true }), "wait");
+  assert.equal(startModeOf({ ...empty, joins: true, bootstrap: true }), "bootstrap");
+  assert.equal(startModeOf({ ...empty, joins: true, bootstrapExpect: 3 }), "expect");
+  assert.equal(startModeOf({ ...empty, bootstrapExpect: 1 }), "bootstrap");
 });
 
-test("a log that was never replicated begins alone in place, also with a join list", () => {
+test("a log without elections bootstraps alone, also with a join list", () => {
   const old = { ...empty, clusterId: "c", hasEntries: true };
-  assert.equal(startOf(old), "alone");
-  assert.equal(startOf({ ...old, joins: true, bootstrapExpect: 3 }), "alone");
+  assert.equal(startModeOf(old), "bootstrap");
+  assert.equal(startModeOf({ ...old, joins: true, bootstrapExpect: 3 }), "bootstrap");
 });
 
-test("who was taken into a cluster, and has no configuration yet, begins nothing of its own", () => {
-  const taken = { ...empty, clusterId: "c", joins: true };
-  assert.equal(startOf(taken), "adopted");
-  assert.equal(startOf({ ...taken, hasEntries: true, voted: true, bootstrapExpect: 3 }), "adopted");
-  assert.equal(startOf({ ...taken, voted: true, joins: false }), "adopted");
+test("a node that was adopted and has no configuration yet does not bootstrap", () => {
+  const adopted = { ...empty, clusterId: "c", joins: true };
+  assert.equal(startModeOf(adopted), "adopted");
+  assert.equal(startModeOf({ ...adopted, hasEntries: true, voted: true, bootstrapExpect: 3 }), "adopted");
+  assert.equal(startModeOf({ ...adopted, voted: true, joins: false }), "adopted");
 });
 
-test("a log whose catalog was lost, or that was restored, follows the flags", () => {
+test("a log without a cluster's id, such as a restored one, follows the flags", () => {
   const restored = { ...empty, hasEntries: true };
-  assert.equal(startOf(restored), "alone");
-  assert.equal(startOf({ ...restored, joins: true }), "wait");
-  assert.equal(startOf({ ...restored, joins: true, bootstrap: true }), "alone");
+  assert.equal(startModeOf(restored), "bootstrap");
+  assert.equal(startModeOf({ ...restored, joins: true }), "wait");
+  assert.equal(startModeOf({ ...restored, joins: true, bootstrap: true }), "bootstrap");
 });
 
-test("a log that was restored is none of the empty founders that were expected", () => {
-  assert.equal(startOf({ ...empty, hasEntries: true, joins: true, bootstrapExpect: 3 }), "holds");
+test("a node with a restored log is not a founder of a --bootstrap-expect", () => {
+  assert.equal(startModeOf({ ...empty, hasEntries: true, joins: true, bootstrapExpect: 3 }), "has-log");
 });
 
 const founder = (name: string, directory = `d-${name}`): Founder => ({
@@ -68,66 +68,72 @@ const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => founder(name)) as [
   Founder,
   Founder,
 ];
-const viewOf = (founders: readonly Founder[], more: Partial<FounderView> = {}): FounderView => ({
+const viewOf = (founders: readonly Founder[], more: Partial<BootstrapView> = {}): BootstrapView => ({
   expect: 3,
   startOffset: 0,
   clusterId: undefined,
   founders: sortedFounders(founders),
   ...more,
 });
-const seen = (view: FounderView): FounderAnswer => ({ kind: "view", view });
-const answersOf = (...pairs: [Founder, FounderAnswer][]): Map<string, FounderAnswer> =>
+const seen = (view: BootstrapView): BootstrapAnswer => ({ kind: "view", view });
+const answersOf = (...pairs: [Founder, BootstrapAnswer][]): Map<string, BootstrapAnswer> =>
   new Map(pairs.map(([{ directory }, answer]) => [directory, answer]));
 const idOf = (directories: readonly string[]): string => [...directories].sort().join("+");
-const whyWait = (...args: Parameters<typeof judge>): string => {
-  const verdict = judge(...args);
-  return verdict.kind === "wait" ? verdict.why : verdict.kind;
+const whyWait = (...args: Parameters<typeof decideBootstrap>): string => {
+  const decision = decideBootstrap(...args);
+  return decision.kind === "wait" ? decision.why : decision.kind;
 };
 
-test("all who expect each other begin the same cluster, whoever of them decides", () => {
+test("all founders decide on the same cluster", () => {
   const view = viewOf([a, b, c]);
-  const begun = [a, b, c].map((self) => {
+  const decisions = [a, b, c].map((self) => {
     const others = [a, b, c].filter((one) => one !== self);
-    return judge(
+    return decideBootstrap(
       self,
       view,
-      answersOf(...others.map((one) => [one, seen(view)] as [Founder, FounderAnswer])),
+      answersOf(...others.map((one) => [one, seen(view)] as [Founder, BootstrapAnswer])),
       idOf,
     );
   });
-  for (const verdict of begun) {
-    assert.deepEqual(verdict, { kind: "begin", clusterId: "d-a+d-b+d-c", founders: [a, b, c] });
+  for (const decision of decisions) {
+    assert.deepEqual(decision, { kind: "bootstrap", clusterId: "d-a+d-b+d-c", founders: [a, b, c] });
   }
 });
 
-test("nobody begins before all are there and see the same", () => {
+test("no founder bootstraps before all founders see the same nodes", () => {
   const two = viewOf([a, b]);
   assert.match(whyWait(a, two, answersOf([b, seen(two)]), idOf), /^2 of 3 nodes are here/);
   const three = viewOf([a, b, c]);
   const partly = answersOf([b, seen(three)], [c, seen(viewOf([b, c]))]);
   assert.match(whyWait(a, three, partly, idOf), /^c does not see the same nodes yet/);
   const four = viewOf([a, b, c, d]);
-  assert.match(whyWait(a, four, answersOf([b, seen(four)]), idOf), /but there are 4$/);
+  assert.match(whyWait(a, four, answersOf([b, seen(four)]), idOf), /but there are 4 nodes$/);
 });
 
-test("nobody begins beside somebody who holds a log", () => {
-  const holds: FounderAnswer = { kind: "holds", name: "d" };
+test("no founder bootstraps while another node has a log", () => {
+  const holds: BootstrapAnswer = { kind: "holds", name: "d" };
   const three = viewOf([a, b, c]);
   const answers = answersOf([b, seen(three)], [c, seen(three)], [d, holds]);
-  assert.equal(whyWait(a, three, answers, idOf), "d holds a log already");
-  assert.equal(whyWait(a, viewOf([a, b]), answersOf([d, holds]), idOf), "d holds a log already");
+  assert.equal(whyWait(a, three, answers, idOf), "d has a log already");
+  assert.equal(whyWait(a, viewOf([a, b]), answersOf([d, holds]), idOf), "d has a log already");
 });
 
-test("overlapping views of four nodes that expect three never begin two clusters", () => {
+test("overlapping views of four nodes that expect three do not bootstrap two clusters", () => {
   const ours = viewOf([a, b, c]);
   const theirs = viewOf([b, c, d]);
-  assert.notEqual(judge(a, ours, answersOf([b, seen(theirs)], [c, seen(theirs)]), idOf).kind, "begin");
-  assert.notEqual(judge(d, theirs, answersOf([b, seen(ours)], [c, seen(ours)]), idOf).kind, "begin");
+  assert.notEqual(
+    decideBootstrap(a, ours, answersOf([b, seen(theirs)], [c, seen(theirs)]), idOf).kind,
+    "bootstrap",
+  );
+  assert.notEqual(
+    decideBootstrap(d, theirs, answersOf([b, seen(ours)], [c, seen(ours)]), idOf).kind,
+    "bootstrap",
+  );
 });
 
-test("nodes with other flags, or one name for two, do not begin", () => {
+test("nodes with different flags, or with the same name, do not bootstrap", () => {
   const view = viewOf([a, b, c]);
-  const with_ = (other: Partial<FounderView>) =>
+  const with_ = (other: Partial<BootstrapView>) =>
     whyWait(a, view, answersOf([b, seen(view)], [c, seen(viewOf([a, b, c], other))]), idOf);
   assert.match(with_({ expect: 5 }), /expects 5 nodes, this one 3/);
   assert.match(with_({ clusterId: "x" }), /another --cluster-id/);
@@ -137,16 +143,21 @@ test("nodes with other flags, or one name for two, do not begin", () => {
   assert.match(whyWait(a, twins, answersOf([b, seen(twins)], [twin, seen(twins)]), idOf), /same name/);
 });
 
-test("an id that was given is taken by all", () => {
+test("all founders use the id of --cluster-id", () => {
   const view = viewOf([a, b, c], { clusterId: "given" });
-  const verdict = judge(a, view, answersOf([b, seen(view)], [c, seen(view)]), idOf);
-  assert.equal(verdict.kind === "begin" && verdict.clusterId, "given");
+  const decision = decideBootstrap(a, view, answersOf([b, seen(view)], [c, seen(view)]), idOf);
+  assert.equal(decision.kind === "bootstrap" && decision.clusterId, "given");
 });
 
-test("a founder that is late follows what the others have begun, and nobody else does", () => {
-  const begun: FounderAnswer = { kind: "begun", clusterId: "c1", founders: [a, b, c] };
-  const late = judge(c, viewOf([c, b]), answersOf([a, begun], [b, seen(viewOf([b, c]))]), idOf);
-  assert.deepEqual(late, { kind: "begin", clusterId: "c1", founders: [a, b, c] });
-  const wiped = judge(founder("c", "d-new"), viewOf([founder("c", "d-new")]), answersOf([a, begun]), idOf);
-  assert.deepEqual(wiped, { kind: "forbidden", clusterId: "c1" });
+test("a late founder bootstraps the existing cluster, and another node waits to be added", () => {
+  const begun: BootstrapAnswer = { kind: "begun", clusterId: "c1", founders: [a, b, c] };
+  const late = decideBootstrap(c, viewOf([c, b]), answersOf([a, begun], [b, seen(viewOf([b, c]))]), idOf);
+  assert.deepEqual(late, { kind: "bootstrap", clusterId: "c1", founders: [a, b, c] });
+  const wiped = decideBootstrap(
+    founder("c", "d-new"),
+    viewOf([founder("c", "d-new")]),
+    answersOf([a, begun]),
+    idOf,
+  );
+  assert.deepEqual(wiped, { kind: "join", clusterId: "c1" });
 });

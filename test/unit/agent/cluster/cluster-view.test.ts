@@ -1,23 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Acquaintance, clusterViewOf } from "../../../../src/agent/cluster/cluster-view.ts";
-import { extentAt, ToldExtents } from "../../../../src/agent/cluster/leader-progress-cache.ts";
+import { clusterViewOf, type PeerContact } from "../../../../src/agent/cluster/cluster-view.ts";
+import { LeaderProgressCache } from "../../../../src/agent/cluster/leader-progress-cache.ts";
+import { progressAt } from "../../../../src/agent/cluster/log-progress.ts";
 import type { ClusterChange } from "../../../../src/types.ts";
 import { run, StillClock } from "../../../support/logs.ts";
 import { MemoryCluster, type MemoryNode, until } from "../../../support/replicas.ts";
 
-const known: Acquaintance = { version: "9", lastContactMs: 3, alive: true };
-const viewOf = (node: MemoryNode, told?: ReturnType<typeof extentAt>) =>
+const known: PeerContact = { version: "9", lastContactMs: 3, alive: true };
+const viewOf = (node: MemoryNode, progress?: ReturnType<typeof progressAt>) =>
   clusterViewOf({
     replica: node.replica!,
     clusterId: () => "c",
     rpcAddr: `${node.name}:1`,
     version: "9",
-    acquaintance: () => known,
-    told: () => told,
+    contact: () => known,
+    progress: () => progress,
   });
 
-test("the leader's view tells how far everybody is, a follower's what it was told", async () => {
+test("the leader's view has the progress of all members, a follower's the progress that the leader reported", async () => {
   await using cluster = await MemoryCluster.open(3);
   const leader = await cluster.leader();
   const [away, follower] = cluster.followers(leader) as [MemoryNode, MemoryNode];
@@ -40,16 +41,16 @@ test("the leader's view tells how far everybody is, a follower's what it was tol
   const behind = nodes.get(away.name)!;
   assert.deepEqual([behind.role, behind.lastOffset, behind.lag, behind.version], ["follower", 1, 3, "9"]);
 
-  const told = extentAt(leader.replica!.storedLog, lastIndex);
-  assert.deepEqual([told.lastOffset, told.lag], [1, 3]);
-  const view = viewOf(follower, told);
+  const reported = progressAt(leader.replica!.storedLog, lastIndex);
+  assert.deepEqual([reported.lastOffset, reported.lag], [1, 3]);
+  const view = viewOf(follower, reported);
   assert.deepEqual([view.leaderId, view.hasQuorum, view.clusterId], [leader.name, true, "c"]);
   const seen = view.nodes().find(({ id }) => id === away.name)!;
   assert.deepEqual([seen.lag, seen.lastContactMs, seen.healthy], [3, 3, true]);
   assert.equal(view.nodes().find(({ isLeader }) => isLeader)?.id, leader.name);
 });
 
-test("who wants it fresh waits for the leader's answer, and not for a leader that is silent", async () => {
+test("fresh() waits for the leader's report, but not for a silent leader", async () => {
   await using cluster = await MemoryCluster.open(3);
   const leader = await cluster.leader();
   const [follower] = cluster.followers(leader) as [MemoryNode];
@@ -57,34 +58,34 @@ test("who wants it fresh waits for the leader's answer, and not for a leader tha
   const clock = new StillClock();
   let asked = 0;
   let answer: Promise<unknown> = Promise.resolve(
-    new ToldExtents({ replica: leader.replica!, ask, clock }).own(),
+    new LeaderProgressCache({ replica: leader.replica!, ask, clock }).own(),
   );
   function ask(): Promise<unknown> {
     asked++;
     return answer;
   }
-  const extents = new ToldExtents({ replica: follower.replica!, ask, clock });
-  await extents.fresh();
-  assert.equal(extents.of(leader.name)?.lag, 0);
-  await extents.fresh();
+  const cache = new LeaderProgressCache({ replica: follower.replica!, ask, clock });
+  await cache.fresh();
+  assert.equal(cache.of(leader.name)?.lag, 0);
+  await cache.fresh();
   assert.equal(asked, 1, "within a second it is fresh enough");
   clock.advance(2_000);
   answer = new Promise(() => {});
-  const waited = extents.fresh();
+  const waited = cache.fresh();
   clock.advance(300);
   await waited;
   assert.equal(asked, 2);
-  assert.equal(extents.of(leader.name)?.lag, 0, "what was told before stays");
+  assert.equal(cache.of(leader.name)?.lag, 0, "the last report is kept");
 });
 
-test("a change of leader is told as an election, and a node that was not started is a learner of nothing", async () => {
+test("a change of leader is reported as an election, and a node that was not started is a learner without a cluster", async () => {
   await using cluster = await MemoryCluster.open(3);
   const leader = await cluster.leader();
   const [follower] = cluster.followers(leader) as [MemoryNode];
   const changes: ClusterChange[] = [];
   const stop = viewOf(follower).onChange((change) => changes.push(change));
   leader.replica!.node.transferLeadership(follower.replica!.identity.peer);
-  await until("it is told", () => changes.some(({ change }) => change === "elected"));
+  await until("the election is reported", () => changes.some(({ change }) => change === "elected"));
   assert.equal(changes.find(({ change }) => change === "elected")?.name, follower.name);
   stop();
   const idle = viewOf(cluster.add("idle"));

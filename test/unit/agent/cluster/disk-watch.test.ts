@@ -16,10 +16,10 @@ const members = [1, 2, 3].map(member);
 const configuration = { ...emptyConfState, voters: [1, 2, 3], roster: { members, nextPeer: 4 } };
 const full = new Fault("disk-full", { message: "the disk is full, 1 MiB of 100 MiB are free" });
 
-/** A leader among three, whose disk and whose peers' answers are told; and what it did. */
+/** A leader of three with a given disk and given answers of its peers, and what it did. */
 function scene(answers: Record<string, unknown>, failsToHandOver = false) {
   const clock = new StillClock();
-  const told: { reason: string | undefined; asked: string[]; suited: string[][]; isLeader: boolean } = {
+  const seen: { reason: string | undefined; asked: string[]; suited: string[][]; isLeader: boolean } = {
     reason: undefined,
     asked: [],
     suited: [],
@@ -29,7 +29,7 @@ function scene(answers: Record<string, unknown>, failsToHandOver = false) {
   let listener = (): void => {};
   const node = {
     get isLeader() {
-      return told.isLeader;
+      return seen.isLeader;
     },
     configuration,
   };
@@ -45,15 +45,15 @@ function scene(answers: Record<string, unknown>, failsToHandOver = false) {
       node,
       identity: { name: "n1", directory: "d1", peer: 1 },
     },
-    readiness: { set: (_, reason) => (told.reason = reason) },
+    readiness: { set: (_, reason) => (seen.reason = reason) },
     ask: async (address) => {
-      told.asked.push(address);
+      seen.asked.push(address);
       const answer = answers[address];
       if (answer instanceof Fault) throw answer;
       return answer;
     },
     handOver: async (_, suits) => {
-      told.suited.push(members.filter(suits).map(({ name }) => name));
+      seen.suited.push(members.filter(suits).map(({ name }) => name));
       if (failsToHandOver) throw new Fault("overloaded");
     },
     clock,
@@ -63,7 +63,7 @@ function scene(answers: Record<string, unknown>, failsToHandOver = false) {
     for (let n = 0; n < 20; n++) await Promise.resolve();
   };
   return {
-    told,
+    seen,
     watch,
     async become(fault: Fault | undefined) {
       obstacle = fault;
@@ -80,45 +80,45 @@ function scene(answers: Record<string, unknown>, failsToHandOver = false) {
   };
 }
 
-test("a leader whose disk takes no records says why, and hands over only to voters whose disk does", async () => {
-  const { told, watch, become, pass, timers } = scene({
+test("a leader whose disk takes no records is not ready, and hands over only to voters whose disk does", async () => {
+  const { seen, watch, become, pass, timers } = scene({
     "n2:1": { takesRecords: false },
     "n3:1": { takesRecords: true },
   });
-  assert.deepEqual([told.reason, timers()], [undefined, 0]);
+  assert.deepEqual([seen.reason, timers()], [undefined, 0]);
   await become(full);
-  assert.equal(told.reason, full.message);
-  assert.deepEqual(told.asked, ["n2:1", "n3:1"]);
-  assert.deepEqual(told.suited, [["n3"]]);
-  told.isLeader = false;
+  assert.equal(seen.reason, full.message);
+  assert.deepEqual(seen.asked, ["n2:1", "n3:1"]);
+  assert.deepEqual(seen.suited, [["n3"]]);
+  seen.isLeader = false;
   await pass(5_000);
-  assert.equal(told.suited.length, 1);
+  assert.equal(seen.suited.length, 1);
   await become(undefined);
   await pass(1_000);
-  assert.deepEqual([told.reason, timers()], [undefined, 0]);
+  assert.deepEqual([seen.reason, timers()], [undefined, 0]);
   watch[Symbol.dispose]();
 });
 
-test("where no other disk takes records the leader stays, and asks again after a growing pause", async () => {
-  const { told, watch, become, pass } = scene({
+test("a leader stays if no other disk takes records, and asks again after a growing pause", async () => {
+  const { seen, watch, become, pass } = scene({
     "n2:1": { takesRecords: false },
     "n3:1": new Fault("unimplemented"),
   });
   await become(full);
-  assert.deepEqual([told.suited, told.asked.length], [[], 2]);
+  assert.deepEqual([seen.suited, seen.asked.length], [[], 2]);
   await pass(60_000);
-  const first = told.asked.length;
+  const first = seen.asked.length;
   assert.ok(first > 4 && first < 20, String(first));
   await pass(600_000);
-  assert.ok(told.asked.length - first <= 22, String(told.asked.length - first));
+  assert.ok(seen.asked.length - first <= 22, String(seen.asked.length - first));
   watch[Symbol.dispose]();
 });
 
-test("a hand-over that fails is tried again, and ends nothing", async () => {
-  const { told, watch, become, pass } = scene({ "n3:1": { takesRecords: true } }, true);
+test("a failed hand-over is tried again", async () => {
+  const { seen, watch, become, pass } = scene({ "n3:1": { takesRecords: true } }, true);
   await become(full);
-  assert.deepEqual(told.suited, [["n3"]]);
+  assert.deepEqual(seen.suited, [["n3"]]);
   await pass(5_000);
-  assert.ok(told.suited.length > 1, String(told.suited.length));
+  assert.ok(seen.suited.length > 1, String(seen.suited.length));
   watch[Symbol.dispose]();
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isBeginningOf } from "../../../../src/agent/cluster/log-prefix.ts";
+import { isPrefixOf } from "../../../../src/agent/cluster/log-prefix.ts";
 import { batchKind, chainStart, emptyCheckpoint, encodeFrame, endOfFrame } from "../../../../src/log/mod.ts";
 
-/** A log of no-ops in the given terms, of which the first `gone` are compacted away. */
+/** A log of no-ops in the given terms, without the first `gone` frames, which are compacted. */
 function logOf(terms: readonly number[], gone = 0) {
   const ends = [chainStart];
   const frames = terms.map((term, at) => {
@@ -23,26 +23,26 @@ function logOf(terms: readonly number[], gone = 0) {
     start: { end: ends[gone]!, checkpoint: emptyCheckpoint },
     end: ends.at(-1)!,
     entries: (from: number) => {
-      assert.ok(from > gone, "it is gone");
+      assert.ok(from > gone, "the frame is compacted");
       return frames.slice(from - 1, from);
     },
   };
 }
 
-test("a log is the beginning of another one when both have the same frame where it ends", () => {
+test("a log is a prefix of another one if both have the same frame at its end", () => {
   const ours = logOf([1, 1, 1, 2, 2]);
   for (const terms of [[], [1], [1, 1, 1], [1, 1, 1, 2], [1, 1, 1, 2, 2]]) {
-    assert.equal(isBeginningOf(ours, logOf(terms).end), true, terms.join());
+    assert.equal(isPrefixOf(ours, logOf(terms).end), true, terms.join());
   }
-  // Restored from a later backup than the one that the cluster was begun with: it went another way.
+  // Restored from a later backup than the cluster: the logs have diverged.
   for (const terms of [[1, 1, 1, 1], [2], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1], [1, 1, 1, 2, 2, 2]]) {
-    assert.equal(isBeginningOf(ours, logOf(terms).end), false, terms.join());
+    assert.equal(isPrefixOf(ours, logOf(terms).end), false, terms.join());
   }
 });
 
-test("what ends where the log starts is compared too; what ends before gets a snapshot, whatever it was", () => {
+test("a log that ends at the start of the other is compared, and one that ends before it counts as a prefix", () => {
   const ours = logOf([1, 1, 1, 2, 2], 3);
-  assert.equal(isBeginningOf(ours, logOf([1, 1, 1]).end), true);
-  assert.equal(isBeginningOf(ours, logOf([1, 1, 2]).end), false);
-  assert.equal(isBeginningOf(ours, logOf([2, 2]).end), true);
+  assert.equal(isPrefixOf(ours, logOf([1, 1, 1]).end), true);
+  assert.equal(isPrefixOf(ours, logOf([1, 1, 2]).end), false);
+  assert.equal(isPrefixOf(ours, logOf([2, 2]).end), true);
 });

@@ -6,9 +6,9 @@ import type { PeerHello } from "../../../../src/peer/mod.ts";
 
 const nothing = (): void => undefined;
 
-test("an order of another node that carries nothing is malformed, whatever its verb", async () => {
+test("a peer request without a body is refused as malformed for every verb", async () => {
   const member = { name: "n1", directory: "00".repeat(16), address: "n1:1" };
-  // What is asked for is looked at before anything else is.
+  // The body is checked before the replica is used.
   const options = {
     replica: { member, identity: { name: "n1" }, onChange: () => nothing, started: false },
     network: { attach: nothing },
@@ -30,7 +30,7 @@ test("an order of another node that carries nothing is malformed, whatever its v
     for (const body of [null, undefined, 1, "adopt"]) {
       await assert.rejects(cluster.ask(verb, body, {} as PeerHello), {
         kind: "bad-request",
-        message: `the order ${verb} is malformed`,
+        message: `the peer request ${verb} is malformed`,
       });
     }
   }

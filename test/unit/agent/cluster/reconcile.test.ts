@@ -4,7 +4,7 @@ import { type ReconcileView, reconcile, whyNotRemove } from "../../../../src/age
 import type { PeerHello } from "../../../../src/peer/mod.ts";
 import { emptyConfState } from "../../../../src/raft/mod.ts";
 
-/** Directories are numbers as text, so that a peer's number is its directory. */
+/** Directories are numbers as text, so that a peer's id is its directory. */
 const hello = (name: string, peer: number, more: Partial<PeerHello> = {}): PeerHello => ({
   name,
   directory: String(peer),
@@ -20,7 +20,7 @@ interface Scene {
   readonly voters: readonly number[];
   readonly learners?: readonly number[];
   readonly outgoing?: readonly number[];
-  /** Those that answer, besides the leader 1. */
+  /** Members that answer; the leader is 1. */
   readonly active?: readonly number[];
   readonly match?: number;
   readonly hellos?: readonly PeerHello[];
@@ -62,7 +62,7 @@ function viewOf({
 const changesOf = (scene: Scene) => reconcile(viewOf(scene)).next?.change?.changes;
 const refusalOf = (scene: Scene) => reconcile(viewOf(scene)).refused[0]?.why;
 
-test("somebody new, of no cluster, is given the id and becomes a learner", () => {
+test("a new node of no cluster gets the cluster's id and becomes a learner", () => {
   const found = reconcile(viewOf({ voters: [1], hellos: [hello("n2", 2)] })).next;
   assert.equal(found?.why, "added");
   assert.equal(found?.adopt?.name, "n2");
@@ -78,14 +78,14 @@ test("a learner becomes a voter once it answers and has caught up", () => {
   assert.equal(reconcile(viewOf({ ...scene, match: 500 })).waiting, true);
 });
 
-test("a learner is not promoted into a group that could not go on with it", () => {
+test("a learner is not promoted if the voters would lose their majority", () => {
   assert.equal(changesOf({ voters: [1, 2, 3], learners: [4], active: [1, 4] }), undefined);
   assert.deepEqual(changesOf({ voters: [1, 2, 3], learners: [4], active: [1, 2, 4] }), [
     { action: "voter", peer: 4 },
   ]);
 });
 
-test("whoever is silent, failed, or unknown to gossip is kept", () => {
+test("a member that is silent, failed, or unknown to gossip is kept", () => {
   const { next, refused, waiting } = reconcile(viewOf({ voters: [1, 2, 3], active: [1, 2] }));
   assert.deepEqual([next, refused, waiting], [undefined, [], false]);
 });
@@ -101,7 +101,7 @@ test("a wiped voter is replaced by a learner with the new directory", () => {
   assert.equal(found?.adopt?.directory, "33");
 });
 
-test("it is not, while the old one is heard of, or while the rest is no majority", () => {
+test("a wiped voter is not replaced while the old one is active, or the rest is no majority", () => {
   const hellos = [hello("n3", 33)];
   const heard = reconcile(viewOf({ voters: [1, 2, 3], hellos }));
   assert.deepEqual([heard.next, heard.waiting], [undefined, true]);
@@ -119,33 +119,33 @@ test("a node of another cluster is refused and reported", () => {
   assert.equal(changesOf({ voters: [1], hellos }), undefined);
 });
 
-test("who was removed does not come back by itself", () => {
+test("a removed node is not added again without an operator", () => {
   const hellos = [hello("n2", 2, { clusterId: "ours", configured: true })];
   assert.match(refusalOf({ voters: [1], hellos }) ?? "", /was removed from this cluster/);
 });
 
-test("a member that moved or was renamed is told to all, and keeps its vote", () => {
+test("a member that moved or was renamed is updated and stays a voter", () => {
   const ours = { clusterId: "ours", configured: true };
   const moved = reconcile(
     viewOf({ voters: [1, 2], hellos: [hello("n2", 2, { ...ours, address: "x:9" })] }),
   ).next;
   assert.deepEqual(moved?.change?.changes, [{ action: "update", peer: 2 }]);
   assert.equal(moved?.change?.members?.[0]?.address, "x:9");
-  const taken = refusalOf({ voters: [1, 2, 3], hellos: [hello("n3", 2, ours)] });
-  assert.match(taken ?? "", /another member of this cluster has its name/);
+  const duplicate = refusalOf({ voters: [1, 2, 3], hellos: [hello("n3", 2, ours)] });
+  assert.match(duplicate ?? "", /another member of this cluster has its name/);
 });
 
-test("a founder that never learned the cluster's id is told it", () => {
+test("a founder without the cluster's id gets it from the leader", () => {
   const found = reconcile(viewOf({ voters: [1, 2, 3], hellos: [hello("n2", 2)] })).next;
   assert.deepEqual([found?.why, found?.adopt?.name, found?.change], ["adopted", "n2", undefined]);
 });
 
-test("nothing is changed while a joint configuration is being left", () => {
+test("no change is made during a joint configuration", () => {
   const found = reconcile(viewOf({ voters: [1, 2], outgoing: [1, 3], hellos: [hello("n9", 9)] }));
   assert.deepEqual([found.next, found.waiting], [undefined, true]);
 });
 
-test("a voter may be removed when the rest can go on, a learner always, the last one never", () => {
+test("a voter can be removed if the rest keeps a majority, a learner always, the last voter never", () => {
   assert.equal(whyNotRemove(viewOf({ voters: [1, 2, 3] }), 3), undefined);
   assert.equal(whyNotRemove(viewOf({ voters: [1, 2, 3], active: [1, 2] }), 3), undefined);
   assert.match(whyNotRemove(viewOf({ voters: [1, 2, 3], active: [1, 2] }), 2) ?? "", /too few answer/);

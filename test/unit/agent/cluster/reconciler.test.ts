@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BroughtEnd } from "../../../../src/agent/cluster/log-prefix.ts";
+import type { LogEnd } from "../../../../src/agent/cluster/log-prefix.ts";
 import { Reconciler, type ReconcilerOptions } from "../../../../src/agent/cluster/reconciler.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { noLogger } from "../../../../src/lib/telemetry.ts";
@@ -19,13 +19,10 @@ const self: PeerHello = {
   wallMs: 0,
 };
 
-/** A leader alone, and n2 in gossip, perhaps another one beside it; `answers` is what n2 answers a probe at that time. */
+/** A leader alone, with n2 in gossip, and `beside` if given. `answers` is n2's answer to a probe at a time. */
 function scene(
   answers: (now: number) => PeerHello,
-  {
-    brought = { index: 0, crc: 0 },
-    beside,
-  }: { readonly brought?: BroughtEnd; readonly beside?: PeerHello } = {},
+  { end = { index: 0, crc: 0 }, beside }: { readonly end?: LogEnd; readonly beside?: PeerHello } = {},
 ) {
   const time = new VirtualTime();
   const probed: number[] = [];
@@ -69,13 +66,13 @@ function scene(
     },
     ask: async (...question) => {
       asked.push(question);
-      return question[1] === "end" ? brought : {};
+      return question[1] === "end" ? end : {};
     },
     clock: time.clock(),
     logger: noLogger,
   });
   const run = async (ms: number): Promise<void> => {
-    for (const end = time.now + ms; time.next !== undefined && time.next <= end; ) {
+    for (const untilMs = time.now + ms; time.next !== undefined && time.next <= untilMs; ) {
       time.step();
       for (let turns = 0; turns < 50; turns++) await Promise.resolve();
     }
@@ -89,16 +86,16 @@ function lost(): never {
   throw new Fault("unavailable");
 }
 
-test("somebody whom the first probe did not reach is taken in as soon as another one does", async () => {
+test("a node that the first probe did not reach is added after a later probe reaches it", async () => {
   const { reconciler, run, time, changes } = scene((now) => (now < 1_200 ? lost() : n2));
   time.after(0, () => reconciler.look());
   await run(5_000);
   assert.equal(changes.length, 1);
-  assert.ok(changes[0]! < 4_000, `taken in after ${changes[0]} ms`);
+  assert.ok(changes[0]! < 4_000, `added after ${changes[0]} ms`);
   reconciler[Symbol.dispose]();
 });
 
-test("who was away when it was removed is told when it is met again, each time", async () => {
+test("a node that was offline when it was removed is notified each time it is met again", async () => {
   const { reconciler, run, time, changes, asked } = scene(() => ({ ...n2, configured: true }));
   time.after(0, () => reconciler.look());
   await run(45_000);
@@ -109,23 +106,23 @@ test("who was away when it was removed is told when it is met again, each time",
   ]);
 });
 
-test("who brings a log that is not the beginning of ours is not taken in, and nobody else waits for it", async () => {
-  const stranger = { ...n2, clusterId: undefined };
+test("a node whose log is not a prefix of the cluster's is not added, and other nodes do not wait for it", async () => {
+  const diverged = { ...n2, clusterId: undefined };
   const n3 = { ...n2, name: "n3", directory: "0c".repeat(16), address: "n3:1" };
-  const { reconciler, run, time, changes, asked } = scene(() => stranger, {
-    brought: { index: 11, crc: 2 },
+  const { reconciler, run, time, changes, asked } = scene(() => diverged, {
+    end: { index: 11, crc: 2 },
     beside: n3,
   });
   time.after(0, () => reconciler.look());
   await run(5_000);
   assert.deepEqual(asked, [["n2:1", "end", {}]]);
   assert.equal(changes.length, 1);
-  const { next } = reconciler.judge([stranger]);
+  const { next } = reconciler.judge([diverged]);
   assert.ok(next !== undefined);
-  await assert.rejects(reconciler.take(next), { kind: "failed-precondition", message: /not the beginning/ });
+  await assert.rejects(reconciler.take(next), { kind: "failed-precondition", message: /not a prefix/ });
 });
 
-test("somebody who is never reached is tried ever more rarely", async () => {
+test("an unreachable node is probed after growing pauses", async () => {
   const { reconciler, run, time, probed, changes } = scene(lost);
   time.after(0, () => reconciler.look());
   await run(600_000);

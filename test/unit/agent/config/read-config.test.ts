@@ -18,7 +18,7 @@ const messageOf = (work: () => unknown): string => {
   throw new Error("nothing was thrown");
 };
 
-test("without anything, the defaults of the interface hold", () => {
+test("without flags, variables and a file, all settings have their defaults", () => {
   const { config, sources } = read([]);
   assert.deepEqual(config.addr, { host: "127.0.0.1", port: 8080 });
   assert.equal(config.opsAddr, undefined);
@@ -70,7 +70,7 @@ test("an unknown flag, variable or key is an error that names the nearest known 
   assert.equal(read([], { TAILRACE_REQUIRE: "grpcurl", PATH: "/bin" }).config.sync, "always");
 });
 
-test("a malformed value is refused where it stands, saying what was expected", () => {
+test("a malformed value is refused with its source and the expected form", () => {
   const cases: readonly (readonly [string[], RegExp])[] = [
     [["--addr", "8080"], /^--addr: expected HOST:PORT.*found "8080"$/],
     [["--addr", "127.0.0.1:99999"], /^--addr: expected HOST:PORT/],
@@ -86,7 +86,7 @@ test("a malformed value is refused where it stands, saying what was expected", (
     [["--allow-plaintext=yes"], /^--allow-plaintext: expected true or false/],
     [["--sync", "never", "--sync", "always"], /^--sync is given twice$/],
     [["--data-dir"], /^--data-dir needs a value$/],
-    [["stray"], /^unexpected argument stray$/],
+    [["extra"], /^unexpected argument extra$/],
   ];
   for (const [flags, expected] of cases)
     assert.match(
@@ -95,7 +95,7 @@ test("a malformed value is refused where it stands, saying what was expected", (
     );
 });
 
-test("settings that do not go together are refused", () => {
+test("settings that contradict each other are refused", () => {
   const tls = ["--server-tls-cert-file", "c", "--server-tls-key-file", "k", "--server-tls-ca-file", "a"];
   const cases: readonly (readonly [string[], RegExp])[] = [
     [["--server-tls-cert-file", "c"], /needs --server-tls-key-file/],
@@ -123,7 +123,7 @@ test("settings that do not go together are refused", () => {
   assert.equal(read([...tls]).config.serverTlsCaFile, "a");
 });
 
-test("YAML lists, numbers and booleans mean what the flags' text means", () => {
+test("YAML lists, numbers and booleans have the meaning of the same text in a flag", () => {
   const file = "start-join-addrs: [a:1, 'b:2']\nbootstrap-expect: 3\nallow-plaintext: true\n";
   const { config } = read(["--config-file", "f"], {}, file);
   assert.deepEqual(config.startJoinAddrs, [
@@ -138,7 +138,7 @@ test("YAML lists, numbers and booleans mean what the flags' text means", () => {
   );
   assert.match(
     messageOf(() => read(["--config-file", "f"], {}, "- a")),
-    /f must hold names and values/,
+    /f must be a mapping of names to values/,
   );
   assert.match(
     messageOf(() => read(["--config-file", "f"], {}, "a: [")),
@@ -146,7 +146,7 @@ test("YAML lists, numbers and booleans mean what the flags' text means", () => {
   );
 });
 
-test("what config print prints is read back as the same settings, and the key is not in it", () => {
+test("the output of config print is read back as the same settings, and does not contain the gossip key", () => {
   const secret = "c2VjcmV0IHNlY3JldCBzZQ==";
   const flags = [
     "--addr",
@@ -166,7 +166,7 @@ test("what config print prints is read back as the same settings, and the key is
   assert.deepEqual({ ...after.config, configFile: undefined, encrypt: secret }, before.config);
 });
 
-test("help names every setting, and every name has one flag and one variable", () => {
+test("--help lists every setting, and every setting has its own flag and variable", () => {
   const help = printFlags();
   for (const name of settingNames)
     assert.ok(help.includes(`--${keyOf(name)} `) || help.includes(`--${keyOf(name)}`));

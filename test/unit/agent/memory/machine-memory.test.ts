@@ -26,7 +26,7 @@ test("the limit of cgroup v2 is the least from the process's own group up to the
   assert.equal(cgroupLimit(reader(high)), 200 * MiB);
 });
 
-test("in a container with a namespace of its own, the limit is at the mount's root", () => {
+test("in a container with its own cgroup namespace, the limit is at the root of the mount", () => {
   const files = { "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": `${300 * MiB}\n` };
   assert.equal(cgroupLimit(reader(files)), 300 * MiB);
 });
@@ -40,7 +40,7 @@ test("the limit of cgroup v1 is found among the other controllers, and at the mo
   assert.equal(cgroupLimit(reader(files)), 128 * MiB);
 });
 
-test("without cgroups, or without a limit, there is none", () => {
+test("without cgroups, or without a limit, cgroupLimit is undefined", () => {
   assert.equal(cgroupLimit(reader({})), undefined);
   const unlimited = {
     "/proc/self/cgroup": "4:memory:/a\n0::/\n",
@@ -50,7 +50,7 @@ test("without cgroups, or without a limit, there is none", () => {
   assert.equal(cgroupLimit(reader(unlimited)), undefined);
 });
 
-test("the budget is a fifth of the memory, half of V8's heap at most, and 1 GiB at most", () => {
+test("the budget is a fifth of the memory, but at most half of V8's heap and 1 GiB", () => {
   const machine = (limit: number, heap: number) => ({
     limitBytes: limit * MiB,
     source: "machine" as const,
@@ -64,7 +64,7 @@ test("the budget is a fifth of the memory, half of V8's heap at most, and 1 GiB 
   assert.match(derivedSettings(machine(255, 260)).memoryBudgetBytes, /^51MiB\b/);
 });
 
-test("too little memory, and a budget of more than half of it, are refused", () => {
+test("too little memory, or a budget of more than half of it, is refused", () => {
   const machine = { limitBytes: 100 * MiB, source: "cgroup" as const, heapBytes: 100 * MiB };
   assert.throws(() => checkMemory(machine, 25 * MiB), {
     kind: "config",

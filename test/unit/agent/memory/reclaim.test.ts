@@ -5,38 +5,38 @@ import { VirtualTime } from "../../../support/virtual-clock.ts";
 
 const machine = { limitBytes: 1000, source: "cgroup" as const, heapBytes: 1000 };
 
-test("garbage is collected above three fifths of the memory, with a pause between two collections", () => {
+test("garbage is collected above 60 % of the memory, with a pause between two collections", () => {
   const time = new VirtualTime();
   let resident = 500;
   let collections = 0;
-  let looks = 0;
+  let checks = 0;
   const reclaim = new Reclaim({
     machine,
     clock: time.clock(),
     residentBytes: () => resident,
     collect: () => collections++,
-    onLooked: () => looks++,
+    onChecked: () => checks++,
   });
   const pass = (): void => {
     while (time.step());
   };
-  reclaim.look();
+  reclaim.check();
   pass();
-  assert.deepEqual([looks, collections], [1, 0]);
+  assert.deepEqual([checks, collections], [1, 0]);
   resident = 700;
-  reclaim.look();
-  reclaim.look();
+  reclaim.check();
+  reclaim.check();
   pass();
-  assert.deepEqual([looks, collections], [2, 1], "one look at a time");
+  assert.deepEqual([checks, collections], [2, 1], "one check at a time");
   const before = time.now;
-  reclaim.look();
+  reclaim.check();
   pass();
   assert.equal(collections, 2);
   assert.ok(time.now - before >= 300);
   resident = 900;
   const short = time.now;
-  reclaim.look();
+  reclaim.check();
   pass();
-  assert.ok(time.now - short < 300, "sooner when memory is nearly used up");
-  assert.equal(looks, 4);
+  assert.ok(time.now - short < 300, "earlier if memory is nearly used up");
+  assert.equal(checks, 4);
 });

@@ -1,0 +1,70 @@
+/** Creates the service that answers the clients' requests, from the parts of a node. */
+import { fileURLToPath } from "node:url";
+import {
+  adminOperations,
+  createAssets,
+  createFastPath,
+  createService,
+  membershipOperations,
+} from "../api/mod.ts";
+import { systemDisk } from "../lib/disk/system-disk.ts";
+import type { Clock } from "../lib/time/clock.ts";
+import type { MemoryBudget } from "../memory/mod.ts";
+import type { NodeTelemetry } from "../telemetry/mod.ts";
+import type { OpenAccess } from "./access-files.ts";
+import type { OpenedCluster } from "./cluster/open-cluster.ts";
+import type { Config } from "./config/settings.ts";
+import type { NodeReadiness } from "./node-readiness.ts";
+import { version } from "./version.ts";
+
+export interface OpenServiceOptions {
+  readonly config: Config;
+  readonly cluster: OpenedCluster;
+  readonly access: OpenAccess;
+  readonly readiness: NodeReadiness;
+  readonly memory: MemoryBudget;
+  readonly telemetry: NodeTelemetry;
+  readonly clock: Clock;
+  readonly scheme: "http" | "https";
+  /** The host of --advertise-addr. */
+  readonly advertisedHost: string;
+  /** The address of the ops port, `host:port`. */
+  readonly opsAddress: string;
+}
+
+export function openService(options: OpenServiceOptions): ReturnType<typeof createService> {
+  const { config, access, readiness, memory, telemetry, clock, scheme } = options;
+  const { replica, gossip, node, view } = options.cluster;
+  /** The dashboard of one node continues with another node when its own is unreachable, so their origins are allowed. */
+  const peerOrigins = (): string[] =>
+    view
+      .nodes()
+      .filter(({ id }) => id !== view.nodeId)
+      .map(({ rpcAddr }) => `${scheme}://${rpcAddr}`);
+  return createService({
+    log: replica.log,
+    cluster: view,
+    operations: { ...membershipOperations(gossip.membership), ...adminOperations(node.admin) },
+    access: access.access,
+    readiness,
+    clock,
+    telemetry,
+    origins: {
+      get origins() {
+        return [...config.corsOrigins, ...peerOrigins()];
+      },
+      hosts: [...config.allowHosts, options.advertisedHost],
+    },
+    version,
+    memory,
+    recordBytesMax: config.recordBytesMax,
+    requestBytesMax: config.requestBytesMax,
+    fastPath: createFastPath,
+    opsAddress: options.opsAddress,
+    pages: createAssets({
+      disk: systemDisk,
+      directory: fileURLToPath(new URL("../../web/dist", import.meta.url)),
+      connectOrigins: peerOrigins,
+    }),
+  });
+}
