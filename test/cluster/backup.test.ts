@@ -96,7 +96,7 @@ test("a restored log founds no cluster with empty directories, which could begin
   for (const empty of [two, three]) {
     const why = async (): Promise<string> => (await cluster.unready(empty)) ?? "";
     await eventually(`${empty.name} says whom it waits for`, async () =>
-      /n1 holds a log already/.test(await why()),
+      /n1 has a log already/.test(await why()),
     );
   }
   await cluster.stop(one);

@@ -96,7 +96,7 @@ test("a node that joins becomes a learner and a voter; it is removed only when t
   assert.equal(servers.out.trim().split("\n").length, 3);
 
   const refused = await tailrace(["remove", "n9", ...flags]);
-  assert.match(refused.err, /n9 is no member of this cluster/);
+  assert.match(refused.err, /n9 is not a member of this cluster/);
   // Two of three, one of them down: the other may not go.
   await cluster.stop(three, "SIGKILL");
   await pause(1_500);
