@@ -86,7 +86,10 @@ test("a member with a damaged segment does not start, says what to do, and is wh
     assert.equal(await endOf(victim), 5);
     const words = victim.log.slice(told);
     assert.match(words, /\.store is damaged at byte \d+ \(checksum\); nothing was changed/);
-    assert.match(words, /one of 3 members of its cluster and takes no part[^\n]*start it with the same flags/);
+    assert.match(
+      words,
+      /one of 3 members of its cluster and takes no part[^\n]*start it with the same flags/,
+    );
     // The others go on without it, and it stays a member.
     await produce(
       cluster,
