@@ -45,7 +45,7 @@ export async function fuzzRequests(
   const report: RequestFuzzReport = { seed, cases: 0, connections: 0, answered: 0 };
   const until = performance.now() + secondsMax * 1000;
   let next = 0;
-  const lane = async (): Promise<void> => {
+  const sendConnections = async (): Promise<void> => {
     while (report.cases < casesMax && performance.now() < until) {
       const number = next++;
       const random = prng(`${seed}/${number}`);
@@ -65,7 +65,7 @@ export async function fuzzRequests(
       if (number % 500 === 499) await options.check();
     }
   };
-  await Promise.all(Array.from({ length: parallel }, lane));
+  await Promise.all(Array.from({ length: parallel }, sendConnections));
   await options.check();
   return report;
 }

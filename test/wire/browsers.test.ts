@@ -74,17 +74,17 @@ test("a page of another site cannot append with an RPC, in any protocol, with or
       for (const headers of foreign) {
         const before = served.log.next;
         const answer = await ask(produce, { ...headers, "content-type": type, te: "trailers" }, body);
-        const told = `${name} ${type} ${JSON.stringify(headers)}`;
+        const label = `${name} ${type} ${JSON.stringify(headers)}`;
         const status = answer.headers["grpc-status"];
         // gRPC over HTTP/1.1 responds in trailers, which this client does not show.
         if (name === "h1" && type === "application/grpc") assert.equal(answer.status, 200);
         else if (type.startsWith("application/grpc"))
-          assert.ok(status === "7" || /grpc-status: ?7/i.test(answer.text), told);
+          assert.ok(status === "7" || /grpc-status: ?7/i.test(answer.text), label);
         else {
-          assert.equal(answer.status, 403, told);
-          assert.match(answer.text, /permission_denied.*--cors-origins/, told);
+          assert.equal(answer.status, 403, label);
+          assert.match(answer.text, /permission_denied.*--cors-origins/, label);
         }
-        assert.equal(served.log.next, before, told);
+        assert.equal(served.log.next, before, label);
       }
     }
   }

@@ -49,7 +49,10 @@ export const compressions: readonly Compression[] = [compressionGzip, compressio
 /** The longest time of setTimeout. A client that asks for more gets no deadline. */
 const timeoutMsMax = 2 ** 31 - 1;
 
-/** Begins the call of a request, before a message is read. @throws ConnectError if access is denied */
+/**
+ * Begins the call of a request, before a message is read.
+ * @throws ConnectError if access is denied
+ */
 export function beginCall(context: HandlerContext, { calls, clock }: RpcOptions): void {
   const requestContext = context.values.get(requestContextKey);
   const permission = permissionOfPath(`/${context.service.typeName}/${context.method.name}`);

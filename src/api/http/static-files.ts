@@ -113,7 +113,7 @@ function chosen(asset: Asset, accepted: string): readonly ["br" | "gzip" | undef
       const [coding, ...parameters] = part
         .toLowerCase()
         .split(";")
-        .map((piece) => piece.trim());
+        .map((text) => text.trim());
       return coding === name && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
     });
   if (asset.br !== undefined && takes("br")) return ["br", asset.br];

@@ -8,7 +8,7 @@ import { readU32be } from "../../lib/bytes.ts";
 import { envelopeBytes } from "../../lib/envelope.ts";
 import { GatheredBytes } from "./gathered-bytes.ts";
 
-export type Piece =
+export type BodyPart =
   /** Bytes to pass on. */
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   /** A message that was taken out. `number` counts the messages of the body from 0. */
@@ -37,7 +37,7 @@ export class MessageSplitter {
     this.#isTaken = isTaken;
   }
 
-  *push(chunk: Uint8Array): Generator<Piece> {
+  *push(chunk: Uint8Array): Generator<BodyPart> {
     /** The bytes from here to `at` are to be passed on. */
     let from = 0;
     let at = 0;
@@ -78,7 +78,7 @@ export class MessageSplitter {
   }
 
   /** Returns the incomplete message at the end of the body. */
-  *end(): Generator<Piece> {
+  *end(): Generator<BodyPart> {
     const isBuffered = this.#taken !== undefined || this.#prefixed < envelopeBytes;
     if (isBuffered && !this.#passesAll) yield* passed(this.#prefix, 0, this.#prefixed);
     if (this.#taken !== undefined && this.#taken.length > 0) {
@@ -105,13 +105,13 @@ export class MessageSplitter {
     return true;
   }
 
-  #message(taken: GatheredBytes): Piece {
+  #message(taken: GatheredBytes): BodyPart {
     this.#taken = undefined;
     return { kind: "message", bytes: taken.take(), flags: this.#prefix[0]!, number: this.#number };
   }
 }
 
-function* passed(bytes: Uint8Array, from: number, to: number): Generator<Piece> {
+function* passed(bytes: Uint8Array, from: number, to: number): Generator<BodyPart> {
   // The buffer of the prefix is reused.
   if (to > from)
     yield {

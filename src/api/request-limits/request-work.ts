@@ -113,18 +113,18 @@ async function* enveloped(
     check.applyTo(length, (flags & envelopeFlag.compressed) !== 0),
   );
   for await (const chunk of body) {
-    for (const piece of splitter.push(chunk)) {
-      if (piece.kind === "bytes") yield piece.bytes;
-      else if (piece.kind === "turn") await later(clock);
+    for (const part of splitter.push(chunk)) {
+      if (part.kind === "bytes") yield part.bytes;
+      else if (part.kind === "turn") await later(clock);
       else {
-        const isCompressed = (piece.flags & envelopeFlag.compressed) !== 0;
-        const message = await check.checked(piece.bytes, isCompressed, piece.number);
+        const isCompressed = (part.flags & envelopeFlag.compressed) !== 0;
+        const message = await check.checked(part.bytes, isCompressed, part.number);
         await workTurns(clock).next();
-        yield encodeEnvelope(message, piece.flags & ~envelopeFlag.compressed);
+        yield encodeEnvelope(message, part.flags & ~envelopeFlag.compressed);
       }
     }
   }
-  for (const piece of splitter.end()) if (piece.kind === "bytes") yield piece.bytes;
+  for (const part of splitter.end()) if (part.kind === "bytes") yield part.bytes;
 }
 
 /** Checks the messages of one request. */

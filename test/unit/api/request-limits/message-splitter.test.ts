@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { MessageSplitter, type Piece } from "../../../../src/api/request-limits/message-splitter.ts";
+import { type BodyPart, MessageSplitter } from "../../../../src/api/request-limits/message-splitter.ts";
 import { encodeEnvelope } from "../../../../src/lib/envelope.ts";
 
 const envelope = (flags: number, message: Uint8Array): Uint8Array => encodeEnvelope(message, flags);
 
 function run(body: Buffer, cuts: readonly number[], bytesMax: number, isTaken: (length: number) => boolean) {
   const splitter = new MessageSplitter(bytesMax, isTaken);
-  const pieces: Piece[] = [];
+  const pieces: BodyPart[] = [];
   let from = 0;
   for (const cut of [...cuts, body.length]) {
     pieces.push(...splitter.push(body.subarray(from, cut)));
@@ -18,7 +18,7 @@ function run(body: Buffer, cuts: readonly number[], bytesMax: number, isTaken: (
 }
 
 /** Returns the body as Connect gets it. */
-const joined = (pieces: readonly Piece[]): Buffer =>
+const joined = (pieces: readonly BodyPart[]): Buffer =>
   Buffer.concat(
     pieces.map((piece) => {
       if (piece.kind === "bytes") return piece.bytes;
