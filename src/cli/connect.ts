@@ -4,7 +4,7 @@
  * Never: prints.
  */
 import type { Command } from "commander";
-import type { ClientProtocol, NodeClient } from "../client/mod.ts";
+import type { ClientProtocol, TailraceClient } from "../client/mod.ts";
 import { isHostPort } from "../lib/host-port.ts";
 import { misuse } from "./exit.ts";
 import { readTls } from "./tls-flags.ts";
@@ -47,7 +47,7 @@ export function connectOptions(command: Command): Command {
 }
 
 /** Connects as the flags say. Throws Fault "config" when they cannot be meant, or a file cannot be read. */
-export async function connect(flags: ConnectFlags): Promise<NodeClient> {
+export async function connect(flags: ConnectFlags): Promise<TailraceClient> {
   const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
   if (!isHostPort(flags.addr)) throw misuse(`--addr must be HOST:PORT, not ${flags.addr}`);
   const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;

@@ -1,11 +1,9 @@
 /**
- * A client in a browser: fetch, speaking Connect or gRPC-Web in binary.
+ * The client library for browsers: Connect or gRPC-Web over fetch, in binary.
  *
- * A page may call its own origin and those that allow it, so by default nobody is asked for other nodes: the one
- * that served the page forwards. A fetch cannot see that its peer has gone silent, so a tail that hears nothing for
- * a while asks again at the next offset.
- *
- * Never: imports anything of Node.
+ * A page may only call origins that allow it, so by default the client does not discover other nodes: the node that
+ * served the page forwards. fetch cannot detect a silent connection, so a tail that receives nothing for 60 s asks
+ * again for the next offset.
  */
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -15,16 +13,20 @@ import type { Connection } from "./calls/connections.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
 
 export interface BrowserClientOptions extends CommonOptions {
-  /** Where the nodes are, as `https://host:port`. */
+  /** The nodes, as `https://host:port`. At least one. */
   readonly origins: readonly string[];
-  /** Default Connect. */
+  /** Default "connect". */
   readonly protocol?: "connect" | "grpc-web";
+  /** Interceptors of connect-es, for every call. Default: none. */
   readonly interceptors?: readonly Interceptor[];
-  /** For credentials across origins, or for tests. */
+  /** Replaces the global fetch, for example to send credentials to another origin. */
   readonly fetch?: typeof globalThis.fetch;
 }
 
-/** Opens it; the first call connects. Throws Fault "config" when there is no origin. */
+/**
+ * Opens a client. It connects on the first call.
+ * @throws Fault "config" if there is no origin
+ */
 export function openClient(options: BrowserClientOptions): TailraceClient {
   const platform = {
     seeds: options.origins,
@@ -36,7 +38,7 @@ export function openClient(options: BrowserClientOptions): TailraceClient {
   return new TailraceClient(platform, { discover: false, ...options, limits });
 }
 
-/** Nodes tell `host:port`; their scheme is that of the origin that named them. */
+/** Nodes list each other as `host:port`. Their scheme is that of the first origin. */
 function dial(addr: string, options: BrowserClientOptions): Connection {
   const { protocol = "connect", interceptors = [], origins, fetch } = options;
   const scheme = origins[0]!.startsWith("https:") ? "https" : "http";

@@ -1,8 +1,6 @@
 /**
- * The client as a whole: the commit log from afar, producers, and the bare RPCs. What Node and browsers share; how a
- * connection is made, how a checksum is computed and where chance comes from is handed in.
- *
- * Never: opens a socket by itself.
+ * The client of a cluster, on any platform: the commit log, producers, consumers and the RPCs. The platform provides
+ * the connections, the checksum and a random seed.
  */
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { Fault } from "../fault.ts";
@@ -16,58 +14,46 @@ import type { KnownServer } from "./calls/node-picker.ts";
 import { RetryingCaller } from "./calls/retrying-caller.ts";
 import { type ConsumeOptions, consume } from "./consume/consume.ts";
 import type { Crc32, LogRecord } from "./consume/record-batch.ts";
-import { type ClientLimits, defaultLimits, runBytesMax } from "./limits.ts";
+import { type ClientLimits, defaultLimits } from "./limits.ts";
 import { LogClient } from "./log-client.ts";
 import { optionsOf } from "./options.ts";
 import type { BytesLike, NewRecord } from "./produce/new-record.ts";
 import { type ProduceStreamOptions, produceStream } from "./produce/produce-stream.ts";
 import { Producer } from "./produce/producer.ts";
+import { batcherSettingsOf, type ProducerSettings } from "./produce/producer-settings.ts";
 
-/** What does not depend on the platform. */
+/** The options of openClient() on every platform. */
 export interface CommonOptions {
-  /** How fresh reads are that do not say, and all tails. Default: session. */
+  /** Freshness of reads that do not specify one, and of all tails. Default: mode "session". */
   readonly freshness?: Freshness;
-  /** Ask the first node for the others. */
+  /** Whether to find the other nodes of the cluster with GetServers. Default true in Node.js, false in browsers. */
   readonly discover?: boolean;
+  /** Timeouts and buffer sizes. Each one has a default, see ClientLimits. */
   readonly limits?: Partial<ClientLimits>;
+  /** Waits between the attempts of a call. Default: 50 ms, doubling up to 2,000 ms. */
   readonly backoff?: BackoffSettings;
-  /** For tests. */
+  /** Replaces the system clock in tests. */
   readonly clock?: Clock;
 }
 
-/** What the platform gives. */
+/** What the platform provides. */
 export interface Platform {
+  /** The addresses that the application gave. At least one. */
   readonly seeds: readonly string[];
   readonly dial: Dial;
   readonly crc32: Crc32;
-  /** A seed that nobody can foresee. */
+  /** An unpredictable seed for the random numbers. */
   readonly seed: string;
 }
 
-export interface ProducerSettings {
-  /** Default: drawn at random. A server remembers so many ids for a week: whoever starts often keeps its own. */
-  readonly id?: bigint;
-  /** Above the last one that was used with this id: it fences whoever still uses that. */
-  readonly epoch?: number;
-  /** False: no sequences, so what may have been written is not repeated. Default true. */
-  readonly idempotent?: boolean;
-  /** How long a batch waits for more, milliseconds. Default 1. */
-  readonly lingerMs?: number;
-  readonly batchRecordsMax?: number;
-  readonly batchBytesMax?: number;
-  /** Batches under way. Default 5, of which a server remembers the results; without sequences 1, to keep the order. */
-  readonly inFlightMax?: number;
-  readonly queueBytesMax?: number;
-  /** How long a record is tried, milliseconds. */
-  readonly deliveryMs?: number;
-}
-
 export class TailraceClient implements AsyncDisposable, Disposable {
-  /** The contract of a commit log, over the cluster. */
+  /** The commit log of the cluster. */
   readonly commitLog: LogClient;
-  /** The bare RPCs, on the first seed: no retries, no picking. */
+  /** The RPCs of the service Log, on the first address, without retries. */
   readonly log: Client<typeof Log>;
+  /** The RPCs of the service Cluster, on the first address, without retries. */
   readonly cluster: Client<typeof Cluster>;
+  /** The connection to the first address. */
   readonly transport: Transport;
   readonly #caller: RetryingCaller;
   readonly #clock: Clock;
@@ -76,6 +62,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
   readonly #limits: ClientLimits;
   readonly #producers = new Set<Producer>();
 
+  /** @throws Fault "config" if there is no seed address */
   constructor(platform: Platform, options: CommonOptions) {
     const { seeds, dial, crc32, seed } = platform;
     const [first] = seeds;
@@ -106,47 +93,28 @@ export class TailraceClient implements AsyncDisposable, Disposable {
     this.cluster = createClient(Cluster, this.transport);
   }
 
-  /** The nodes, asked for now. Throws Fault "unavailable" when none answers. */
+  /**
+   * Asks for the nodes of the cluster and returns them.
+   * @throws Fault "unavailable" if no node responds
+   */
   async servers(): Promise<readonly KnownServer[]> {
     await this.#caller.resolver.refresh();
     return this.#caller.picker.servers;
   }
 
-  /** A producer: batches, keeps order, and unless told otherwise appends exactly once. Owned by the caller. */
+  /**
+   * Creates a producer. It appends in batches and keeps the order of the calls. By default each record is appended
+   * exactly once. The application closes it, or the client does when it is closed.
+   * @throws Fault "config" for a setting that is out of range
+   */
   producer(settings: ProducerSettings = {}): Producer {
-    const {
-      idempotent = true,
-      lingerMs = 1,
-      batchRecordsMax = 10_000,
-      batchBytesMax = 1024 * 1024,
-    } = optionsOf<ProducerSettings>(settings);
     const producer = new Producer({
       caller: this.#caller,
       clock: this.#clock,
       chance: this.#chance,
       backoff: this.#backoff,
       attemptMs: this.#limits.attemptMs,
-      batches: {
-        recordsMax: wholeBetween("batchRecordsMax", batchRecordsMax, 1, 65_536),
-        bytesMax: wholeBetween("batchBytesMax", batchBytesMax, 1, runBytesMax),
-        lingerMs: between("lingerMs", lingerMs, 0, 60_000),
-        inFlightMax: wholeBetween(
-          "inFlightMax",
-          settings.inFlightMax ?? (idempotent ? 5 : 1),
-          1,
-          idempotent ? 5 : 1024,
-        ),
-        queueBytesMax: between(
-          "queueBytesMax",
-          settings.queueBytesMax ?? this.#limits.queueBytesMax,
-          1,
-          2 ** 40,
-        ),
-        deliveryMs: between("deliveryMs", settings.deliveryMs ?? this.#limits.callMs, 1, 2 ** 40),
-        producer: idempotent
-          ? checkedProducer(settings.id ?? this.#drawId(), settings.epoch ?? 0)
-          : undefined,
-      },
+      batches: batcherSettingsOf(settings, this.#limits, () => this.#drawId()),
       onAppended: (appended) => this.commitLog.session.appended(appended),
       onClosed: (closed) => this.#producers.delete(closed),
     });
@@ -154,12 +122,20 @@ export class TailraceClient implements AsyncDisposable, Disposable {
     return producer;
   }
 
-  /** Records one by one, from wherever the options say. */
+  /**
+   * Reads records one by one. Default: from the end of the log, without a limit.
+   * @throws Fault "bad-request" for invalid options, "out-of-range" if the start is not in the log or has been trimmed, and
+   *   the reason of the signal
+   */
   consume(options?: ConsumeOptions): AsyncGenerator<LogRecord, void, undefined> {
     return consume(this.commitLog, optionsOf(options));
   }
 
-  /** One record a message, acknowledged in order. Not in browsers, which cannot stream a request. */
+  /**
+   * Appends each record as it comes, on one stream, and yields the results in order. It does not retry. Not available in
+   * browsers, which cannot stream a request.
+   * @throws the Fault of the first append that failed
+   */
   produceStream(
     records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
     options?: ProduceStreamOptions,
@@ -167,14 +143,14 @@ export class TailraceClient implements AsyncDisposable, Disposable {
     return produceStream(this.#caller, records, options);
   }
 
-  /** Waits for what was appended, then closes. */
+  /** Waits until all pending appends are settled, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#producers].map((producer) => producer[Symbol.asyncDispose]()));
     await this.commitLog[Symbol.asyncDispose]();
     this[Symbol.dispose]();
   }
 
-  /** Ends everything at once. */
+  /** Closes at once. Pending calls fail with Fault "canceled". */
   [Symbol.dispose](): void {
     for (const producer of this.#producers) producer.close();
     this.commitLog.close();
@@ -184,26 +160,4 @@ export class TailraceClient implements AsyncDisposable, Disposable {
   #drawId(): bigint {
     return (BigInt(this.#chance.uint32()) << 32n) | BigInt(this.#chance.uint32());
   }
-}
-
-function between(name: string, value: number, low: number, high: number): number {
-  if (typeof value === "number" && value >= low && value <= high) return value;
-  throw new Fault("config", {
-    message: `${name} must be a number from ${low} to ${high}, not ${String(value)}`,
-  });
-}
-
-/** Throws Fault "config" unless both are what the contract can carry. */
-function checkedProducer(id: bigint, epoch: number): { readonly id: bigint; readonly epoch: number } {
-  if (typeof id !== "bigint" || id < 0n || id >= 2n ** 64n) {
-    throw new Fault("config", { message: `id must be a bigint from 0n to 2^64 − 1, not ${String(id)}` });
-  }
-  return { id, epoch: wholeBetween("epoch", epoch, 0, 2 ** 32 - 1) };
-}
-
-function wholeBetween(name: string, value: number, low: number, high: number): number {
-  if (!Number.isInteger(between(name, value, low, high))) {
-    throw new Fault("config", { message: `${name} must be a whole number, not ${value}` });
-  }
-  return value;
 }

@@ -1,31 +1,34 @@
-/**
- * How much anything of the client may hold, and how long anything may take, unless told otherwise.
- *
- * Never: unlimited.
- */
+/** Limits of a client: how much it buffers and how long it waits. Every one has a default. */
 
-/** The largest run that one message can carry. */
+/** The largest run that one message can carry, in bytes. */
 export const runBytesMax = 4 * 1024 * 1024 - 128 * 1024;
-/** The largest message that a node may send: a batch, its prefix included. */
+/** The largest message that a node may send, in bytes: one batch with its gRPC prefix. */
 export const messageBytesMax = 4 * 1024 * 1024;
 
 export interface ClientLimits {
-  /** How long a call may take with all its attempts, when it has no deadline of its own. */
+  /** Timeout of a call without a deadline, all attempts included, in milliseconds. Default 30,000. */
   readonly callMs: number;
-  /** How long one attempt may take, where another one would be safe. */
+  /** Timeout of one attempt of a call that can be repeated safely, in milliseconds. Default 5,000. */
   readonly attemptMs: number;
+  /** Attempts of one call. Default 30. */
   readonly attemptsMax: number;
-  /** How long a client that never reached a node tries to, before its calls fail as unreachable. */
+  /**
+   * How long a client that has never reached a node keeps trying, in milliseconds. After that its calls fail with Fault
+   * "unreachable". Default 5,000.
+   */
   readonly firstContactMs: number;
-  /** Bytes of batches that a tail holds ready. */
+  /** Bytes that a tail reads ahead. Default 1 MiB. */
   readonly tailBytesMax: number;
-  /** How long a tail that finds no node keeps trying before it fails. */
+  /** How long a tail without a reachable node keeps trying before it fails, in milliseconds. Default 300,000. */
   readonly resumeMs: number;
-  /** A tail that hears nothing for so long asks again, elsewhere; infinite where the connection itself is watched. */
+  /**
+   * A tail that receives nothing for this long asks another node, in milliseconds. Default: infinite in Node.js, where
+   * HTTP/2 pings detect a dead connection, and 60,000 in browsers.
+   */
   readonly tailIdleMs: number;
-  /** How long what GetServers told is taken for true. */
+  /** After this time the list of nodes is refreshed by the next call, in milliseconds. Default 30,000. */
   readonly serversFreshMs: number;
-  /** Bytes of appends that wait or are under way. */
+  /** Bytes of appends that are queued or in flight, for each producer. Default 32 MiB. */
   readonly queueBytesMax: number;
 }
 

@@ -1,11 +1,9 @@
 /**
- * The commit log of a far cluster. Appends go to the leader, reads to the followers in turn; both find another node
- * when one fails. It is one session: a read sees at least what this client was acknowledged or has seen before.
+ * The commit log of a cluster. Appends go to the leader, reads to the followers in turn. Both use another node if one
+ * fails. A LogClient is one session: by default a read sees at least what this client has appended or read before.
  *
- * Appends without conditions travel together, one batch at a time, in the order of the calls. Those of one producer
- * stamp keep their order as well; a conditional one goes by itself.
- *
- * Never: repeats a write that may have happened, unless its producer's sequence makes that harmless.
+ * Appends without conditions are batched, one batch in flight, in the order of the calls. All others are sent one by
+ * one (single-appends.ts).
  */
 import { createClient } from "@connectrpc/connect";
 import { Fault } from "../fault.ts";
@@ -25,17 +23,19 @@ import type {
   RecordRun,
   Tail,
 } from "../types.ts";
-import { checkDeadline } from "./calls/abortable-wait.ts";
 import type { BackoffSettings } from "./calls/backoff.ts";
+import { checkDeadline } from "./calls/check-deadline.ts";
 import type { Attempt, CallOptions, RetryingCaller } from "./calls/retrying-caller.ts";
+import { rpcOptions } from "./calls/rpc-options.ts";
+import { boundsOf, describeLog, endOffset, firstOffsetFrom, readBatch } from "./consume/read-calls.ts";
 import { readStartOf } from "./consume/read-from.ts";
-import { type Crc32, checkBatch } from "./consume/record-batch.ts";
+import type { Crc32 } from "./consume/record-batch.ts";
 import { RemoteTail } from "./consume/tail.ts";
 import type { ClientLimits } from "./limits.ts";
-import { appendedOf, descriptionOf, freshnessInit, numberOf, startInit, uint64Of } from "./messages.ts";
-import { copyBytes } from "./produce/byte-allocator.ts";
-import { callOptions, checkRun, Producer } from "./produce/producer.ts";
-import { consumeBatches, frameOf, produceBatchRequest } from "./raw-batches.ts";
+import { type ConsumeInit, freshnessInit, numberOf, uint64Of } from "./messages.ts";
+import { Producer } from "./produce/producer.ts";
+import { headersOf, SingleAppends } from "./produce/single-appends.ts";
+import { validateRun } from "./produce/validate-run.ts";
 import { Session } from "./session.ts";
 
 export interface LogClientOptions {
@@ -45,47 +45,47 @@ export interface LogClientOptions {
   readonly backoff: BackoffSettings;
   readonly crc32: Crc32;
   readonly limits: ClientLimits;
-  /** Of reads that do not say; and of all tails. */
+  /** Freshness of reads that do not specify one, and of all tails. */
   readonly freshness: Freshness;
 }
 
-/** The header by which a write asks not to be forwarded to the leader. */
-const forwardHeader = "tailrace-forward";
+/** A read is repeated so often if a node reports a record at the offset but does not send it. */
+const contradictionsMax = 4;
 
 export class LogClient implements CommitLog, AsyncDisposable {
   readonly #options: LogClientOptions;
   readonly #caller: RetryingCaller;
   readonly #session = new Session();
-  readonly #plain: Producer;
-  /** The last append of each producer, for the next one to wait for. */
-  readonly #lanes = new Map<string, Promise<unknown>>();
+  readonly #producer: Producer;
+  readonly #singleAppends: SingleAppends;
   readonly #tails = new Set<RemoteTail>();
-  /** Of appends with a condition or a stamp; the plain ones count for themselves. */
-  #heldBytes = 0;
 
   constructor(options: LogClientOptions) {
     const { caller, clock, chance, backoff, limits } = options;
+    const { attemptMs, queueBytesMax, callMs } = limits;
+    const onAppended = (appended: Appended): void => this.#session.appended(appended);
     this.#options = options;
     this.#caller = caller;
-    this.#plain = new Producer({
+    this.#singleAppends = new SingleAppends({ caller, attemptMs, queueBytesMax, onAppended });
+    this.#producer = new Producer({
       caller,
       clock,
       chance,
       backoff,
-      attemptMs: limits.attemptMs,
+      attemptMs,
       batches: {
         recordsMax: 10_000,
         bytesMax: 1024 * 1024,
         lingerMs: 0,
         inFlightMax: 1,
-        queueBytesMax: limits.queueBytesMax,
-        deliveryMs: limits.callMs,
+        queueBytesMax,
+        deliveryMs: callMs,
       },
-      onAppended: (appended) => this.#session.appended(appended),
+      onAppended,
     });
   }
 
-  /** What this client has seen or was acknowledged. Producers and readers beside it may share it. */
+  /** What this client has appended or read. The producers of the same client update it, too. */
   get session(): Session {
     return this.#session;
   }
@@ -93,66 +93,54 @@ export class LogClient implements CommitLog, AsyncDisposable {
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
     const { producer, expectedOffset, deadlineMs, forward, traceparent } = options;
     try {
-      checkRun(run);
+      validateRun(run);
+      if (producer === undefined && expectedOffset === undefined && forward === undefined && !traceparent) {
+        return this.#producer.append(run, deadlineMs);
+      }
+      return this.#singleAppends.append(run, options, this.#deadlineOf(deadlineMs));
     } catch (fault) {
       return Promise.reject(fault);
     }
-    if (producer === undefined && expectedOffset === undefined && forward === undefined && !traceparent) {
-      return this.#plain.append(run, deadlineMs);
-    }
-    const { queueBytesMax } = this.#options.limits;
-    if (this.#heldBytes > 0 && this.#heldBytes + run.bytes.length > queueBytesMax) {
-      const message = `${this.#heldBytes} bytes wait to be appended, the limit is ${queueBytesMax}`;
-      return Promise.reject(new Fault("overloaded", { message, facts: { limit: queueBytesMax } }));
-    }
-    const copy = { bytes: copyBytes(run.bytes), count: run.count };
-    const append = (): Promise<Appended> => this.#appendAlone(copy, options);
-    this.#heldBytes += copy.bytes.length;
-    const appending = producer === undefined ? append() : this.#inLane(`${producer.id}`, append);
-    return appending.finally(() => {
-      this.#heldBytes -= copy.bytes.length;
-    });
   }
 
   async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
-    for (let round = 0; ; round++) {
-      const slice = await this.#read(freshness, (attempt) => this.#readBatch(attempt, offset, freshness));
+    const { crc32 } = this.#options;
+    for (let round = 0; round < contradictionsMax; round++) {
+      const slice = await this.#read(freshness, (attempt) =>
+        readBatch(attempt, offset, this.#freshnessInit(freshness), crc32),
+      );
       if (slice !== undefined) {
-        this.#session.saw(slice.nextOffset);
+        this.#session.observed(slice.nextOffset);
         return slice;
       }
-      // There is nothing: let the node say so, with its bounds. Should a record have come meanwhile, read it.
-      await this.#consume({ offset }, freshness);
-      if (round === 3) throw new Fault("unavailable", { message: "the node contradicts itself" });
+      // The offset is not in the log: this call fails with the bounds. It succeeds if a record was appended meanwhile.
+      await this.#firstOffsetFrom({ offset }, freshness);
     }
+    throw new Fault("unavailable", {
+      message: `the node has a record at offset ${offset} but does not send it`,
+    });
   }
 
   async bounds(freshness: Freshness = {}): Promise<Bounds> {
     const { mode = "session", seenOffset } = { ...this.#options.freshness, ...freshness };
     const mustSee = mode === "session" ? Math.max(seenOffset ?? -1, this.#session.next - 1) : -1;
     return this.#read(freshness, async (attempt) => {
-      const { transport, signal, timeoutMs } = attempt;
-      const client = createClient(Log, transport);
-      const describe = async (): Promise<Bounds> => {
-        const { lowestOffset, nextOffset } = await client.describe({}, callOptions(signal, timeoutMs));
-        return { lowest: numberOf(lowestOffset), next: numberOf(nextOffset) };
-      };
       if (mode === "any" || mode === "session") {
-        const bounds = await describe();
+        const bounds = await boundsOf(attempt);
         if (bounds.next > mustSee) return bounds;
       }
-      await this.#endOn(attempt, freshness);
-      return describe();
+      await endOffset(attempt, this.#freshnessInit(freshness)); // waits until the node is fresh enough
+      return boundsOf(attempt);
     });
   }
 
   async seek(from: ReadStart, freshness: Freshness = {}): Promise<Offset> {
     const start = readStartOf(from);
     if ("end" in start || ("last" in start && start.last === 0)) {
-      return this.#read(freshness, (attempt) => this.#endOn(attempt, freshness));
+      return this.#read(freshness, (attempt) => endOffset(attempt, this.#freshnessInit(freshness)));
     }
     try {
-      return await this.#consume(start, freshness);
+      return await this.#firstOffsetFrom(start, freshness);
     } catch (reason) {
       const { kind, facts } = Fault.from(reason);
       const { lowest, next } = facts;
@@ -176,7 +164,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
       idleMs: limits.tailIdleMs,
       freshness: () => this.#freshnessInit({}),
       knownEnd: () => this.#session.next,
-      onSeen: (next) => this.#session.saw(next),
+      onRead: (next) => this.#session.observed(next),
       onClosed: (closed) => this.#tails.delete(closed),
     });
     this.#tails.add(tail);
@@ -184,11 +172,16 @@ export class LogClient implements CommitLog, AsyncDisposable {
   }
 
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
-    const call = { ...this.#writeCall(options), repeatable: true }; // a second time does nothing
-    return this.#caller.call(call, async ({ transport, signal, timeoutMs }) => {
+    const call: CallOptions = {
+      purpose: "append",
+      effect: "write",
+      deadlineMs: this.#deadlineOf(options.deadlineMs),
+      repeatable: true, // a second trim has no effect
+    };
+    return this.#caller.call(call, async (attempt) => {
       const request = { beforeOffset: uint64Of("before", before) };
-      const { lowestOffset } = await createClient(Log, transport).trim(request, {
-        ...callOptions(signal, timeoutMs),
+      const { lowestOffset } = await createClient(Log, attempt.transport).trim(request, {
+        ...rpcOptions(attempt),
         headers: headersOf(options),
       });
       return numberOf(lowestOffset);
@@ -196,142 +189,46 @@ export class LogClient implements CommitLog, AsyncDisposable {
   }
 
   describe(): Promise<LogDescription> {
-    return this.#read({}, async ({ transport, signal, timeoutMs }) =>
-      descriptionOf(await createClient(Log, transport).describe({}, callOptions(signal, timeoutMs))),
-    );
+    return this.#read({}, describeLog);
   }
 
-  /** Waits for the appends that were made, then closes. */
+  /** Waits until all pending appends are settled, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#plain.flush();
-    await Promise.allSettled(this.#lanes.values());
+    await this.#producer.flush();
+    await this.#singleAppends.settled();
     this.close();
   }
 
-  /** Ends everything at once: tails, waiting appends, what is under way. */
+  /** Closes the tails and the producer at once. Pending batched appends fail. */
   close(): void {
     for (const tail of this.#tails) tail[Symbol.dispose]();
-    this.#plain.close();
+    this.#producer.close();
   }
 
-  /** One after the other for one producer, each once the one before is settled. */
-  #inLane<T>(lane: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#lanes.get(lane) ?? Promise.resolve();
-    const done = before.then(work, work);
-    this.#lanes.set(lane, done);
-    const end = (): void => {
-      if (this.#lanes.get(lane) === done) this.#lanes.delete(lane);
-    };
-    done.then(end, end);
-    return done;
-  }
-
-  async #appendAlone(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    const { producer, expectedOffset } = options;
-    const isStamped = producer !== undefined;
-    const call = {
-      ...this.#writeCall(options),
-      repeatable: isStamped,
-      attemptMs: isStamped ? this.#options.limits.attemptMs : undefined,
-    };
-    const request = produceBatchRequest(run, producer, expectedOffset);
-    const appended = await this.#caller.call(call, async ({ transport, signal, timeoutMs }) => {
-      const answer = await createClient(Log, transport).produceBatch(request, {
-        ...callOptions(signal, timeoutMs),
-        headers: headersOf(options),
-      });
-      return appendedOf(answer, run.count);
-    });
-    this.#session.appended(appended);
-    return appended;
-  }
-
-  #writeCall({ deadlineMs }: AppendOptions): CallOptions {
+  #deadlineOf(deadlineMs: number | undefined): number {
     const { clock, limits } = this.#options;
-    return {
-      purpose: "append",
-      effect: "write",
-      deadlineMs: checkDeadline(clock, deadlineMs ?? clock.monotonicMs() + limits.callMs),
-    };
+    return checkDeadline(clock, deadlineMs ?? clock.monotonicMs() + limits.callMs);
   }
 
   #read<T>(freshness: Freshness, work: (attempt: Attempt) => Promise<T>): Promise<T> {
-    const { clock, limits } = this.#options;
     const options: CallOptions = {
       purpose: "read",
       effect: "read",
-      deadlineMs: checkDeadline(clock, freshness.deadlineMs ?? clock.monotonicMs() + limits.callMs),
-      attemptMs: limits.attemptMs,
+      deadlineMs: this.#deadlineOf(freshness.deadlineMs),
+      attemptMs: this.#options.limits.attemptMs,
       signal: freshness.signal,
     };
     return this.#caller.call(options, work);
   }
 
-  #freshnessInit(freshness: Freshness): ReturnType<typeof freshnessInit> {
+  #firstOffsetFrom(start: ReadStart, freshness: Freshness): Promise<Offset> {
+    return this.#read(freshness, (attempt) =>
+      firstOffsetFrom(attempt, start, this.#freshnessInit(freshness)),
+    );
+  }
+
+  #freshnessInit(freshness: Freshness): ConsumeInit {
     const { next } = this.#session;
     return freshnessInit({ ...this.#options.freshness, ...freshness }, next === 0 ? undefined : next - 1);
   }
-
-  /** The first batch from `offset` on, or undefined at the end. */
-  async #readBatch(
-    { transport, signal, timeoutMs }: Attempt,
-    offset: Offset,
-    freshness: Freshness,
-  ): Promise<BatchSlice | undefined> {
-    const enough = new AbortController();
-    const both = signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]);
-    const request = {
-      ...startInit({ offset }),
-      ...this.#freshnessInit(freshness),
-      maxRecords: 1n,
-      stopAtEnd: true,
-    };
-    const once = async function* () {
-      yield request;
-    };
-    try {
-      const answer = await transport.stream(consumeBatches, both, timeoutMs, undefined, once());
-      for await (const message of answer.message) {
-        const slice = checkBatch(frameOf(message), this.#options.crc32);
-        if (slice.nextOffset > offset && slice.firstOffset <= offset) return slice;
-      }
-      return undefined;
-    } finally {
-      enough.abort();
-    }
-  }
-
-  /** The offset of the record that Consume answers. */
-  #consume(start: ReadStart, freshness: Freshness): Promise<Offset> {
-    return this.#read(freshness, async ({ transport, signal, timeoutMs }) => {
-      const request = { ...startInit(start), ...this.#freshnessInit(freshness) };
-      const { record } = await createClient(Log, transport).consume(request, callOptions(signal, timeoutMs));
-      if (record === undefined) throw new Fault("unimplemented", { message: "the node answered no record" });
-      return numberOf(record.offset);
-    });
-  }
-
-  /** The end of the log on this node, once it is as fresh as asked for. */
-  async #endOn({ transport, signal, timeoutMs }: Attempt, freshness: Freshness): Promise<Offset> {
-    const request = {
-      ...startInit({ end: true }),
-      ...this.#freshnessInit(freshness),
-      stopAtEnd: true,
-      markers: true,
-    };
-    const client = createClient(Log, transport);
-    let end: Offset | undefined;
-    for await (const answer of client.consumeStream(request, callOptions(signal, timeoutMs))) {
-      if (answer.caughtUp) end = numberOf(answer.endOffset); // read on: the stream is freed when it has ended
-    }
-    if (end === undefined) throw new Fault("unimplemented", { message: "the node did not mark the end" });
-    return end;
-  }
-}
-
-function headersOf({ forward, traceparent }: AppendOptions): Record<string, string> {
-  return {
-    ...(forward === false ? { [forwardHeader]: "no" } : {}),
-    ...(traceparent === undefined ? {} : { traceparent }),
-  };
 }

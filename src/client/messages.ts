@@ -1,8 +1,4 @@
-/**
- * Between the messages of the contract and the words of the house: bigint to number and back.
- *
- * Never: calls anything.
- */
+/** Converts between the messages of the RPCs and the types of src/types.ts, and checks the numbers of the application. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Fault } from "../fault.ts";
 import {
@@ -15,15 +11,18 @@ import type { Appended, Freshness, LogDescription, ReadMode as Mode, Offset, Rea
 
 export type ConsumeInit = MessageInitShape<typeof ConsumeRequestSchema>;
 
-/** A 64-bit number of an answer as a plain one. Throws Fault "unsupported-version" above 2^53 − 1. */
+/**
+ * Converts a 64-bit number of a response.
+ * @throws Fault "unsupported-version" above 2^53 − 1
+ */
 export function numberOf(value: bigint): number {
   if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
-  throw new Fault("unsupported-version", { message: `the node answered ${value}, more than 2^53 − 1` });
+  throw new Fault("unsupported-version", { message: `the node sent ${value}, which is more than 2^53 − 1` });
 }
 
 /**
- * A number of the caller's as a request carries it. Throws Fault "bad-request" for what no offset, count or time can
- * be: nothing need be sent to know it.
+ * Converts an offset, a count or a time of the application for a request. `field` names it in the message.
+ * @throws Fault "bad-request" if it is not a whole number from 0 to 2^53 − 1
  */
 export function uint64Of(field: string, value: number): bigint {
   if (Number.isSafeInteger(value) && value >= 0) return BigInt(value);
@@ -33,12 +32,12 @@ export function uint64Of(field: string, value: number): bigint {
   });
 }
 
-export function appendedOf(answer: ProduceBatchResponse, count: number): Appended {
+export function appendedOf(response: ProduceBatchResponse, count: number): Appended {
   return {
-    firstOffset: numberOf(answer.firstOffset),
+    firstOffset: numberOf(response.firstOffset),
     count,
-    timestampMs: numberOf(answer.timestampMs),
-    duplicate: answer.duplicate,
+    timestampMs: numberOf(response.timestampMs),
+    duplicate: response.duplicate,
   };
 }
 
@@ -49,7 +48,10 @@ const modes: Readonly<Record<Mode, ReadMode>> = {
   any: ReadMode.ANY,
 };
 
-/** How fresh, as a request says it. `seen` is what this session has seen, if anything. */
+/**
+ * Converts the freshness for a request. `seen` is the highest offset that the session knows, if any.
+ * @throws Fault "bad-request" for an unknown mode
+ */
 export function freshnessInit(freshness: Freshness, seen: Offset | undefined): ConsumeInit {
   const { mode = "session", seenOffset = seen, maxStalenessMs } = freshness;
   if (!Object.hasOwn(modes, mode)) {
@@ -69,7 +71,10 @@ export function freshnessInit(freshness: Freshness, seen: Offset | undefined): C
   };
 }
 
-/** Where to start, as a request says it. */
+/**
+ * Converts the start for a request.
+ * @throws Fault "bad-request" if its number is not a whole number
+ */
 export function startInit(start: ReadStart): ConsumeInit {
   if ("offset" in start) return { offset: uint64Of("offset", start.offset) };
   if ("last" in start) return { start: { case: "last", value: uint64Of("last", start.last) } };
@@ -79,12 +84,12 @@ export function startInit(start: ReadStart): ConsumeInit {
   };
 }
 
-export function descriptionOf(answer: DescribeResponse): LogDescription {
+export function descriptionOf(response: DescribeResponse): LogDescription {
   return {
-    lowest: numberOf(answer.lowestOffset),
-    next: numberOf(answer.nextOffset),
-    bytes: numberOf(answer.bytes),
-    segments: answer.segments.map((segment) => ({
+    lowest: numberOf(response.lowestOffset),
+    next: numberOf(response.nextOffset),
+    bytes: numberOf(response.bytes),
+    segments: response.segments.map((segment) => ({
       baseOffset: numberOf(segment.baseOffset),
       nextOffset: numberOf(segment.nextOffset),
       bytes: numberOf(segment.bytes),
@@ -93,7 +98,7 @@ export function descriptionOf(answer: DescribeResponse): LogDescription {
       firstTimestampMs: numberOf(segment.firstTimestampMs),
       lastTimestampMs: numberOf(segment.lastTimestampMs),
     })),
-    sync: answer.sync,
-    diskFreeBytes: numberOf(answer.diskFreeBytes),
+    sync: response.sync,
+    diskFreeBytes: numberOf(response.diskFreeBytes),
   };
 }

@@ -1,9 +1,4 @@
-/**
- * The client room, for Node: a cluster from afar. See DESIGN.md; browser.ts is the same for browsers.
- *
- * Never: imports a room of the server.
- */
-
+/** The client library for Node.js. See DESIGN.md. browser.ts is the one for browsers. */
 export type { SessionSettings } from "./calls/http2-sessions.ts";
 export type { ClientOptions, ClientProtocol, ClientTls } from "./open-client.ts";
 export { openClient } from "./open-client.ts";

@@ -1,8 +1,4 @@
-/**
- * A client in Node: HTTP/2 in plaintext or with certificates, speaking gRPC, gRPC-Web or Connect. A rim.
- *
- * Never: reads a file, retries.
- */
+/** Opens a client in Node.js: gRPC, gRPC-Web or Connect over HTTP/2, in plaintext or with TLS. */
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
@@ -19,28 +15,34 @@ import { defaultSessionSettings, Http2Sessions, type SessionSettings } from "./c
 import { type CommonOptions, TailraceClient } from "./client.ts";
 import { messageBytesMax } from "./limits.ts";
 
-/** PEM texts; with any of them, or none but an empty object, the connection is TLS. */
+/** TLS settings, as PEM texts. An empty object means TLS with the CAs of Node.js and without a client certificate. */
 export interface ClientTls {
+  /** The CA that signed the certificate of the node. Default: the CAs of Node.js. */
   readonly ca?: string | undefined;
+  /** The client certificate. Default: none. */
   readonly cert?: string | undefined;
+  /** The private key of `cert`. */
   readonly key?: string | undefined;
 }
 
 export type ClientProtocol = "grpc" | "grpc-web" | "connect";
 
 export interface ClientOptions extends CommonOptions {
-  /** `host:port` of one node … */
+  /** `host:port` of one node. Ignored if `addrs` is given. */
   readonly addr?: string;
-  /** … or of several, any of which will do to find the others. */
+  /** `host:port` of several nodes. One reachable node is enough to find the others. */
   readonly addrs?: readonly string[];
+  /** Default: plaintext. */
   readonly tls?: ClientTls | undefined;
-  /** Default gRPC. */
+  /** Default "grpc". */
   readonly protocol?: ClientProtocol;
+  /** Interceptors of connect-es, for every call. Default: none. */
   readonly interceptors?: readonly Interceptor[];
+  /** Timeouts of the HTTP/2 connections. */
   readonly sessions?: Partial<SessionSettings>;
 }
 
-const makers: Readonly<Record<ClientProtocol, (options: TransportOptions) => Transport>> = {
+const createTransport: Readonly<Record<ClientProtocol, (options: TransportOptions) => Transport>> = {
   grpc: createGrpcTransport,
   "grpc-web": (options) => createGrpcWebTransport({ ...options, httpVersion: "2" }),
   connect: (options) => createConnectTransport({ ...options, httpVersion: "2" }),
@@ -53,12 +55,17 @@ interface TransportOptions {
   readonly interceptors: Interceptor[];
 }
 
-/** Opens it; the first call connects. Throws Fault "config" when there is no address, or what is none. */
+/**
+ * Opens a client. It connects on the first call.
+ * @throws Fault "config" if there is no address, or one is not HOST:PORT
+ */
 export function openClient(options: ClientOptions): TailraceClient {
   const { addr, addrs = addr === undefined ? [] : [addr] } = options;
-  const found = addrs.find((one) => !isHostPort(one));
-  if (found !== undefined) {
-    throw new Fault("config", { message: `expected HOST:PORT, such as 127.0.0.1:8080, found "${found}"` });
+  const invalid = addrs.find((one) => !isHostPort(one));
+  if (invalid !== undefined) {
+    throw new Fault("config", {
+      message: `an address must be HOST:PORT, such as 127.0.0.1:8080, not "${invalid}"`,
+    });
   }
   const platform = {
     seeds: addrs,
@@ -83,7 +90,7 @@ function dial(addr: string, options: ClientOptions): Connection {
     },
   );
   return {
-    transport: makers[protocol]({
+    transport: createTransport[protocol]({
       baseUrl,
       sessionManager,
       readMaxBytes: messageBytesMax,

@@ -1,8 +1,4 @@
-/**
- * What the client offers wherever it runs.
- *
- * Never: imports anything of Node.
- */
+/** What the client library exports on every platform. It must not import a module of Node.js: browsers load it. */
 export { Fault, type FaultKind } from "../fault.ts";
 export type {
   Appended,
@@ -22,9 +18,7 @@ export type {
 export type { Connection, Dial } from "./calls/connections.ts";
 export { faultOf } from "./calls/fault-of.ts";
 export type { KnownServer } from "./calls/node-picker.ts";
-/** The same as the whole client: what commands need of it. */
-export type { TailraceClient as NodeClient } from "./client.ts";
-export { type CommonOptions, type Platform, type ProducerSettings, TailraceClient } from "./client.ts";
+export { type CommonOptions, type Platform, TailraceClient } from "./client.ts";
 export { type ConsumeOptions, consume } from "./consume/consume.ts";
 export type { ReadFrom } from "./consume/read-from.ts";
 export { type Crc32, type LogRecord, recordsOf } from "./consume/record-batch.ts";
@@ -33,4 +27,5 @@ export type { LogClient } from "./log-client.ts";
 export type { BytesLike, NewRecord } from "./produce/new-record.ts";
 export type { ProduceStreamOptions } from "./produce/produce-stream.ts";
 export type { Producer, SendOptions } from "./produce/producer.ts";
+export type { ProducerSettings } from "./produce/producer-settings.ts";
 export { encodeRun, type RecordHeader, type RecordParts, traceparentOf } from "./record-codec.ts";

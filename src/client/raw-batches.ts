@@ -1,11 +1,9 @@
 /**
- * ProduceBatch and ConsumeBatches without decoding a record on this side.
+ * ProduceBatch and ConsumeBatches without encoding or decoding a record in protobuf-es.
  *
- * A run is the very bytes of ProduceBatchRequest.records: it goes out as one field that protobuf-es does not look
- * into. A RecordBatch comes in as a message without known fields, whose bytes are put together again as the frame
- * that lies on disk; its CRC consume/record-batch.ts says whether that is so.
- *
- * Never: looks inside a record.
+ * A run is the bytes of ProduceBatchRequest.records, and is sent as one unknown field. A RecordBatch is received as a
+ * message with unknown fields only. They are joined into the frame that the node has on disk, and its CRC
+ * (consume/record-batch.ts) verifies the result.
  */
 import type { DescMethodServerStreaming, Message } from "@bufbuild/protobuf";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
@@ -23,7 +21,7 @@ import { envelopeBytes, writeEnvelopeHead } from "../lib/envelope.ts";
 import type { AppendOptions, RecordRun } from "../types.ts";
 import { uint64Of } from "./messages.ts";
 
-/** ConsumeBatches, its answers unread. */
+/** ConsumeBatches with undecoded responses. */
 export const consumeBatches: DescMethodServerStreaming<typeof ConsumeRequestSchema, typeof EmptySchema> = {
   ...Log.method.consumeBatches,
   output: EmptySchema,
@@ -32,7 +30,7 @@ export const consumeBatches: DescMethodServerStreaming<typeof ConsumeRequestSche
 const recordsField = { no: 1, wireType: 2 } as const;
 const recordsTag = 0x0a;
 
-/** The stamp as the contract has it; the subject is the server's to know. */
+/** The producer of an append as the client sends it. The node knows the subject from the connection. */
 export type Stamp = Pick<NonNullable<AppendOptions["producer"]>, "id" | "epoch" | "sequence">;
 
 export function produceBatchRequest(
@@ -55,7 +53,7 @@ const producerOf = ({ id, epoch, sequence }: Stamp): MessageInitShape<typeof Pro
   sequence: uint64Of("sequence", sequence),
 });
 
-/** The frame of a RecordBatch: its gRPC prefix and its bytes, copied so that whoever keeps it keeps only it. */
+/** Joins the unknown fields of a RecordBatch into one frame: gRPC prefix and message. The frame is a copy. */
 export function frameOf(message: Message): Uint8Array {
   const fields = message.$unknown ?? [];
   let length = 0;

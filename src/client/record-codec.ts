@@ -1,7 +1,9 @@
 /**
- * Records as elements of a run: `0x0a length record`, canonical protobuf with empty fields left out. Pure.
+ * Encodes and decodes records as elements of a run.
  *
- * Never: copies a value when decoding, checks what a node has checked.
+ *   element := 0x0a  length  Record             canonical protobuf; empty fields are left out
+ *
+ * Decoding copies no value, and does not repeat the checks of the node.
  */
 import { Fault } from "../fault.ts";
 import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
@@ -14,7 +16,7 @@ export interface RecordHeader {
   readonly value: Uint8Array;
 }
 
-/** A record taken apart; absent parts are empty. */
+/** The parts of a record. Absent parts are empty. */
 export interface RecordParts {
   readonly value: Uint8Array;
   readonly key: Uint8Array;
@@ -33,14 +35,13 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const nothing: Uint8Array = new Uint8Array(0);
 
 interface Body extends RecordBytes {
-  /** Encoded, without tag and length of its own. */
+  /** Length of the encoded record, without its own tag and length. */
   readonly length: number;
 }
 
 /**
- * Encodes the records as one run, to be appended as a whole.
- *
- * @throws Fault "bad-record" when one of them is not a record
+ * Encodes the records as one run, which is appended as a whole.
+ * @throws Fault "bad-record" if one of them is not a record
  */
 export function encodeRun(records: readonly (NewRecord | BytesLike)[]): RecordRun {
   const bodies = records.map(bodyOf);
@@ -68,12 +69,12 @@ function bodyOf(record: NewRecord | BytesLike): Body {
   let length = fieldBytes(value) + fieldBytes(key);
   for (const [name, content] of headers) {
     const inner = fieldBytes(name) + fieldBytes(content);
-    length += 1 + varintBytes(inner) + inner; // a header is written even when it is empty
+    length += 1 + varintBytes(inner) + inner; // an empty header is written, too
   }
   return { value, key, headers, length };
 }
 
-/** An empty field is left out. */
+/** The bytes of a field with tag and length; 0 for an empty one, which is left out. */
 const fieldBytes = ({ length }: Uint8Array): number => (length === 0 ? 0 : 1 + varintBytes(length) + length);
 
 function writeField(out: Uint8Array, at: number, fieldTag: number, bytes: Uint8Array): number {
@@ -84,7 +85,10 @@ function writeField(out: Uint8Array, at: number, fieldTag: number, bytes: Uint8A
   return body + bytes.length;
 }
 
-/** The parts of the stored record at `start … end`. Throws Fault "corrupt" when a field passes its end. */
+/**
+ * Returns the parts of the stored record at `start … end`, as views.
+ * @throws Fault "corrupt" if a field passes the end of the record
+ */
 export function decodeRecord(bytes: Uint8Array, start: number, end: number): RecordParts {
   let value = nothing;
   let key = nothing;
@@ -102,8 +106,8 @@ export function decodeRecord(bytes: Uint8Array, start: number, end: number): Rec
 }
 
 /**
- * The trace in which a record was appended, to continue or to link: there when its producer wrote it, or asked for it
- * by the request header `tailrace-trace-record`. Unchecked: whoever continues a trace reads it strictly.
+ * Returns the `traceparent` header of a record, if it has one. The producer wrote it, or asked the node to write it with the
+ * request header `tailrace-trace-record`. The value is not validated.
  */
 export function traceparentOf({ headers }: Pick<RecordParts, "headers">): string | undefined {
   const header = headers.find(({ key }) => key === "traceparent");

@@ -1,24 +1,20 @@
-/**
- * What one client knows to be committed: the highest offset it was acknowledged or has seen. Pure.
- *
- * Never: goes back.
- */
+/** What one client knows to be committed. Reads in mode "session" see at least this. */
 import type { Appended, Offset } from "../types.ts";
 
 export class Session {
   #next: Offset = 0;
 
-  /** One past the highest offset known to be committed. */
+  /** One past the highest offset that is known to be committed. It never decreases. */
   get next(): Offset {
     return this.#next;
   }
 
   appended({ firstOffset, count }: Appended): void {
-    this.saw(firstOffset + count);
+    this.observed(firstOffset + count);
   }
 
-  /** Everything before `next` is committed. */
-  saw(next: Offset): void {
+  /** Records that everything before `next` is committed. */
+  observed(next: Offset): void {
     if (next > this.#next) this.#next = next;
   }
 }

@@ -8,7 +8,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { type NodeClient, openClient } from "../../src/client/mod.ts";
+import { openClient, type TailraceClient } from "../../src/client/mod.ts";
 import type { Server, StatusResponse } from "../../src/gen/log/v1/log_pb.js";
 import { testAuthority, writeTlsFiles } from "./certificates.ts";
 import { curl } from "./curl.ts";
@@ -199,7 +199,7 @@ export class TestCluster {
   }
 
   /** A client of one node, or of all; the caller disposes of it. */
-  connect(node?: ClusterNode, options: { readonly subject?: ClientFiles } = {}): NodeClient {
+  connect(node?: ClusterNode, options: { readonly subject?: ClientFiles } = {}): TailraceClient {
     const tls = options.subject ?? this.client;
     return openClient({
       addrs: node === undefined ? this.nodes.map(({ addr }) => addr) : [node.addr],

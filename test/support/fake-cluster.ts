@@ -1,8 +1,6 @@
 /**
- * A cluster in memory for the client's tests: nodes that answer RPCs over Connect's router transport from one shared
- * log, and that can be down, lag behind, refuse, forget to answer, cut a stream or damage a batch, as they are told.
- *
- * Never: a socket.
+ * A cluster in memory for the tests of the client. Its nodes serve one shared log over the router transport of Connect,
+ * without sockets. A test can make them fail, lag, reject, stay silent, cut a stream or damage a batch.
  */
 import { create } from "@bufbuild/protobuf";
 import {
@@ -30,21 +28,21 @@ import { ProducerTable } from "../../src/log/state/producer-table.ts";
 import type { Appended, Role } from "../../src/types.ts";
 import { MemoryLog } from "./memory-log.ts";
 
-/** What happens to the next append that reaches a node. */
+/** What happens to the next append at this node. */
 export type Mishap = "lost" | "written-unanswered" | "hangs" | Fault;
 
 export class FakeNode {
   readonly addr: string;
   role: Role = "follower";
   isDown = false;
-  /** It has applied so many records fewer than there are. */
+  /** The number of records that it has not applied yet. */
   lag = 0;
-  /** Cut each stream after so many batches. */
+  /** Each stream breaks after so many batches. */
   cutAfter = Number.POSITIVE_INFINITY;
-  /** Turn a bit in every batch it sends. */
+  /** Whether one bit of every batch that it sends is flipped. */
   isDamaged = false;
   mishaps: Mishap[] = [];
-  /** Of RPCs that reached it. */
+  /** The names of the RPCs that it received. */
   calls: string[] = [];
   requests: ConsumeRequest[] = [];
   batchesSent = 0;
@@ -76,7 +74,7 @@ export class FakeCluster {
     this.term++;
   }
 
-  /** A client of it. Owned by the caller. */
+  /** Opens a client. The caller closes it. */
   client(options: CommonOptions & { readonly seeds?: readonly string[] } = {}): TailraceClient {
     const { seeds = [this.nodes[0]!.addr] } = options;
     const backoff = { firstMs: 1, maxMs: 5 };
@@ -124,12 +122,12 @@ export class FakeCluster {
         })),
       }),
       describe: () =>
-        told(async () => {
+        asConnectError(async () => {
           const { lowest } = await log.bounds();
           return { lowestOffset: BigInt(lowest), nextOffset: BigInt(await nextOn()) };
         }),
       produceBatch: (request, { signal }) =>
-        told(async () => {
+        asConnectError(async () => {
           const mishap = node.mishaps.shift();
           if (mishap instanceof Fault) throw mishap;
           if (mishap === "lost") throw new ConnectError("cut", Code.Aborted);
@@ -140,7 +138,7 @@ export class FakeCluster {
           return { firstOffset: BigInt(firstOffset), count, timestampMs: BigInt(timestampMs), duplicate };
         }),
       consume: (request) =>
-        told(async () => {
+        asConnectError(async () => {
           node.requests.push(request);
           const offset = await log.seek(
             request.start.case === "last"
@@ -159,7 +157,7 @@ export class FakeCluster {
     };
   }
 
-  /** As a node does: the sequence is checked before anything is written. */
+  /** Checks the sequence before it writes, like a node. */
   async #append({ records, producer, expectedOffset }: ProduceBatchRequest): Promise<Appended> {
     const run = encodeRun(records);
     const options = expectedOffset === undefined ? {} : { expectedOffset: Number(expectedOffset) };
@@ -169,7 +167,7 @@ export class FakeCluster {
     const verdict = this.#table.check(stamp, run.count, this.log.nowMs, defaultSettings);
     if ("duplicate" in verdict) return { ...verdict.duplicate, duplicate: true };
     const firstOffset = this.log.end;
-    const appending = this.log.append(run, options); // its place is taken at once
+    const appending = this.log.append(run, options); // its place in the log is fixed now
     const index = ++this.#index;
     const batch = { index, sequence: stamp.sequence, count: run.count, firstOffset };
     this.#table.stage(stamp, { ...batch, timestampMs: this.log.nowMs });
@@ -200,7 +198,7 @@ export class FakeCluster {
         }
         if (sent >= node.cutAfter || node.isDown) throw new ConnectError("cut", Code.Aborted);
         node.batchesSent++;
-        yield verbatim(node.isDamaged ? damaged(slice.frames) : slice.frames);
+        yield undecoded(node.isDamaged ? damaged(slice.frames) : slice.frames);
         if (request.maxRecords === 1n) return;
       }
     } catch (reason) {
@@ -211,7 +209,7 @@ export class FakeCluster {
   }
 }
 
-async function told<T>(work: () => Promise<T>): Promise<T> {
+async function asConnectError<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (reason) {
@@ -219,7 +217,7 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function verbatim(frame: Uint8Array): RecordBatch {
+function undecoded(frame: Uint8Array): RecordBatch {
   const batch = create(RecordBatchSchema);
   batch.$unknown = [{ no: frame[5]! >>> 3, wireType: frame[5]! & 7, data: frame.subarray(6) }];
   return batch;
@@ -231,8 +229,8 @@ function damaged(frame: Uint8Array): Uint8Array {
   return copy;
 }
 
-/** The read mode that a request asked for, and what it had seen. */
-export const askedFor = ({ readMode, seenOffset }: ConsumeRequest): readonly [string, bigint] => [
+/** The read mode of a request, and the offset that its session has seen. */
+export const freshnessOf = ({ readMode, seenOffset }: ConsumeRequest): readonly [string, bigint] => [
   ReadMode[readMode],
   seenOffset,
 ];

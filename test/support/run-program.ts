@@ -1,8 +1,4 @@
-/**
- * Runs a program from outside to its end, for tests.
- *
- * Never: longer than a minute.
- */
+/** Runs another program to its end in a test, for at most a minute. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { root } from "./process.ts";
@@ -13,7 +9,7 @@ export interface Ran {
   readonly err: string;
 }
 
-/** The program of this name on the PATH, or one that the development dependencies bring. */
+/** Runs the program of this name on the PATH, or `buf` of the development dependencies. Resolves for every exit status. */
 export function runProgram(program: string, args: readonly string[], input = ""): Promise<Ran> {
   const path = program === "buf" ? join(root, "node_modules/.bin/buf") : program;
   return new Promise((resolve) => {
@@ -26,7 +22,7 @@ export function runProgram(program: string, args: readonly string[], input = "")
   });
 }
 
-/** Several JSON values after one another, as command line clients print them. */
+/** Parses concatenated JSON objects, as gRPC command-line clients print them. */
 export function jsonValues(text: string): Record<string, unknown>[] {
   const values: Record<string, unknown>[] = [];
   let depth = 0;

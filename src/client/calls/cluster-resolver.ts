@@ -1,15 +1,14 @@
 /**
- * Finds the nodes of the cluster: asks GetServers of one that is known, and tells the picker. Asked again when
- * something failed or the answer has grown old; never by itself.
- *
- * Never: asks twice at once, polls, keeps a caller waiting for more than one round over the addresses.
+ * Finds the nodes of the cluster with GetServers and passes them to the picker. It asks only when a call needs it: the
+ * answer is missing, older than `freshMs`, or marked as stale after a failure. One request at a time.
  */
 import { createClient, type Transport } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
 import { type GetServersResponse, Log } from "../../gen/log/v1/log_pb.js";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Role } from "../../types.ts";
-import { faultOf, withAddress, withoutConnection } from "./fault-of.ts";
+import { withAddress, withoutConnection } from "./fault-context.ts";
+import { faultOf } from "./fault-of.ts";
 import type { KnownServer, NodePicker } from "./node-picker.ts";
 
 export interface ClusterResolverOptions {
@@ -17,82 +16,85 @@ export interface ClusterResolverOptions {
   readonly transportTo: (addr: string) => Transport;
   readonly isConnecting: (addr: string) => boolean;
   readonly clock: Clock;
-  /** An answer older than this is asked for anew when the next call comes, milliseconds. */
+  /** A call that finds an older answer starts a refresh, in milliseconds. */
   readonly freshMs: number;
-  /** How long one node may take. */
-  readonly askMs: number;
+  /** The timeout of a request to one node, in milliseconds. */
+  readonly requestMs: number;
   readonly signal: AbortSignal;
 }
 
 const roles: readonly string[] = ["leader", "follower", "candidate", "learner"] satisfies Role[];
+const serversMax = 32;
 
 export class ClusterResolver {
   readonly #options: ClusterResolverOptions;
-  #asking: Promise<void> | undefined;
-  #askedAt = Number.NEGATIVE_INFINITY;
-  #stale = true;
+  #refreshing: Promise<void> | undefined;
+  #refreshedAtMs = Number.NEGATIVE_INFINITY;
+  #isStale = true;
 
   constructor(options: ClusterResolverOptions) {
     this.#options = options;
   }
 
-  /** Something failed: what is known may be wrong. */
+  /** Makes the next call refresh the nodes, because a failure suggests that they have changed. */
   markStale(): void {
-    this.#stale = true;
+    this.#isStale = true;
   }
 
   /**
-   * Sees to it that the nodes are known: waits when nothing is known yet, otherwise asks behind the caller's back if
-   * the answer is old or in doubt. Throws the fault of the last node asked when none of them answered.
+   * Makes sure that nodes are known. It waits only if none is known yet; an old or stale answer is refreshed in the
+   * background.
+   * @throws the Fault of the node that was asked last, if none responded
    */
   async ensureKnown(): Promise<void> {
     const { picker, clock, freshMs } = this.#options;
     if (picker.servers.length === 0) return this.refresh();
-    const old = clock.monotonicMs() - this.#askedAt > freshMs;
-    if (this.#stale || old) this.refresh().catch(() => undefined); // what is known still serves; the next call asks again
+    const isOld = clock.monotonicMs() - this.#refreshedAtMs > freshMs;
+    // A failed refresh leaves the answer stale, so the next call tries again.
+    if (this.#isStale || isOld) this.refresh().catch(() => undefined);
   }
 
-  /** Asks now; several callers share one question. */
+  /** Asks now. Concurrent callers share one request. */
   refresh(): Promise<void> {
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = undefined;
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
     });
-    return this.#asking;
+    return this.#refreshing;
   }
 
-  async #ask(): Promise<void> {
-    const { picker, clock, transportTo, isConnecting, askMs, signal } = this.#options;
+  /** Asks one address after another, each at most once, until one responds. */
+  async #refresh(): Promise<void> {
+    const { picker, clock, transportTo, isConnecting, requestMs, signal } = this.#options;
     let last: Fault | undefined;
     const rounds = picker.addresses.length;
     for (let round = 0; round < rounds && !signal.aborted; round++) {
       const addr = picker.pick("read", clock.monotonicMs());
       try {
         const client = createClient(Log, transportTo(addr));
-        const answer = await client.getServers({}, { timeoutMs: askMs, signal });
+        const response = await client.getServers({}, { timeoutMs: requestMs, signal });
         picker.succeeded(addr);
-        picker.update(serversOf(answer, addr));
-        this.#askedAt = clock.monotonicMs();
-        this.#stale = false;
+        picker.update(serversOf(response, addr));
+        this.#refreshedAtMs = clock.monotonicMs();
+        this.#isStale = false;
         return;
       } catch (reason) {
         const fault = faultOf(reason, "read");
         last = isConnecting(addr) ? withoutConnection(fault, addr) : withAddress(fault, addr);
         if (last.kind === "permission-denied" || last.kind === "unauthenticated") throw last;
-        picker.failed(addr, clock.monotonicMs() + askMs);
+        picker.failed(addr, clock.monotonicMs() + requestMs);
       }
     }
-    throw last ?? new Fault("unavailable", { message: "no node is known to connect to" });
+    throw last ?? new Fault("unavailable", { message: "no node address is known" });
   }
 }
 
-/** The answer as the picker wants it. A node without an address is the one that answered. */
-function serversOf({ servers }: GetServersResponse, answeredAt: string): KnownServer[] {
-  const known = servers.map(({ id, rpcAddr, isLeader, role, term }) => ({
+/** A server without an address is the node that responded. Servers of other implementations may leave the role out. */
+function serversOf({ servers }: GetServersResponse, respondedAt: string): KnownServer[] {
+  return servers.slice(0, serversMax).map(({ id, rpcAddr, isLeader, role, term }) => ({
     id,
-    addr: rpcAddr === "" ? answeredAt : rpcAddr,
+    addr: rpcAddr === "" ? respondedAt : rpcAddr,
     isLeader,
-    role: (roles.includes(role) ? role : isLeader ? "leader" : "follower") as Role, // the book's server tells no role
+    role: (roles.includes(role) ? role : isLeader ? "leader" : "follower") as Role,
     term: Number(term),
   }));
-  return known.slice(0, 32);
 }

@@ -1,19 +1,15 @@
-/**
- * One transport for each address, made when first needed. Bounded: the one that was used longest ago is closed.
- *
- * Never: picks an address, retries.
- */
+/** One transport for each address, opened when it is first needed. At most 32; the least recently used one is closed. */
 import type { Transport } from "@connectrpc/connect";
 
 export interface Connection {
   readonly transport: Transport;
-  /** Ends it with whatever is under way. */
+  /** Closes the connection and aborts its open requests. */
   close(): void;
-  /** Is it still being made? Absent where that cannot be known. */
+  /** Whether the connection is still being made. Absent if the platform cannot tell. */
   isConnecting?(): boolean;
 }
 
-/** Makes a connection to `host:port` (or, in a browser, an origin). It connects at its first call. */
+/** Creates a connection to `host:port`, or to an origin in a browser. It connects on the first call. */
 export type Dial = (addr: string) => Connection;
 
 const connectionsMax = 32;
@@ -29,7 +25,7 @@ export class Connections implements Disposable {
   to(addr: string): Transport {
     let connection = this.#open.get(addr);
     if (connection === undefined) connection = this.#dial(addr);
-    else this.#open.delete(addr);
+    else this.#open.delete(addr); // is inserted again below, as the most recently used
     this.#open.set(addr, connection);
     for (const [oldest, { close }] of this.#open) {
       if (this.#open.size <= connectionsMax) break;
@@ -39,7 +35,6 @@ export class Connections implements Disposable {
     return connection.transport;
   }
 
-  /** Is a connection to this address still being made? */
   isConnecting(addr: string): boolean {
     return this.#open.get(addr)?.isConnecting?.() ?? false;
   }

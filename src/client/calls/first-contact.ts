@@ -1,6 +1,6 @@
 /**
- * Knows whether any node was ever reached. A client whose first connections all fail most likely has a wrong address,
- * so it gives up early; one that was connected before waits for its cluster to come back. Pure.
+ * Tracks whether any node was ever reached. If all first connections of a client fail, its address is probably wrong,
+ * so it gives up early. A client that was connected before waits for its cluster to come back.
  */
 import { Fault } from "../../fault.ts";
 
@@ -15,14 +15,14 @@ export class FirstContact {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** A node answered, well or not. */
+  /** Records that a node responded, with a result or an error. */
   reached(): void {
     this.#reached = true;
   }
 
   /**
-   * Judges a failed attempt at `nowMs` that began at `startedMs`. Returns the fault to report: the same one, or
-   * "unreachable", which is not tried again, when none of the `addresses` could be reached for the whole patience.
+   * Returns the fault to report for an attempt that began at `startedMs` and failed at `nowMs`. That is the same fault,
+   * or "unreachable", which is not retried, once none of the `addresses` addresses was reached within the timeout.
    */
   failed(fault: Fault, addresses: number, startedMs: number, nowMs: number): Fault {
     if (fault.facts.unreachable !== true) {

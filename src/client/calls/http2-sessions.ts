@@ -1,9 +1,7 @@
 /**
- * HTTP/2 connections as connect-node manages them, with what it leaves out: a limit on how long connecting may take,
- * a receive window for the whole connection, which would else hold a tail to 64 KiB a round trip, and somebody who
- * listens when a connection that was given up already ends with an error, which would else end the process. A rim.
- *
- * Never: leaves a caller waiting for a host that does not answer.
+ * The HTTP/2 connections of connect-node, with three additions: a connect timeout, a receive window for the whole
+ * connection (the default of 64 KiB limits a tail to 64 KiB per round trip), and an error listener on connections that
+ * the manager has given up (an error without a listener ends the process).
  */
 import type { ClientHttp2Session, ClientHttp2Stream, SecureClientSessionOptions } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -11,21 +9,21 @@ import { Http2SessionManager } from "@connectrpc/connect-node";
 import { systemClock } from "../../lib/time/clock.ts";
 
 export interface SessionSettings {
-  /** How long a connection may take, TLS handshake included, milliseconds. */
+  /** Timeout for a connection, TLS handshake included, in milliseconds. Default 5,000. */
   readonly connectMs: number;
-  /** A connection with streams is asked for a sign of life so often; without one in pingTimeoutMs it is dead. */
+  /** Interval of the HTTP/2 pings on a connection with open streams, in milliseconds. Default 10,000. */
   readonly pingIntervalMs: number;
+  /** A connection is closed if a ping has no answer for this long, in milliseconds. Default 5,000. */
   readonly pingTimeoutMs: number;
 }
 
-/** A silent peer is found out within 15 s. */
 export const defaultSessionSettings: SessionSettings = {
   connectMs: 5_000,
   pingIntervalMs: 10_000,
   pingTimeoutMs: 5_000,
 };
 
-/** What a node may send before it was read: of one stream, and of all streams of a connection. */
+/** The bytes that a node may send before they are read: on one stream, and on all streams of a connection. */
 const streamWindowBytes = 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
 
@@ -40,7 +38,7 @@ export class Http2Sessions extends Http2SessionManager {
       settings: { initialWindowSize: streamWindowBytes, enablePush: false },
     });
     this.#connectMs = settings.connectMs;
-    hearErrors(this);
+    listenForErrors(this);
   }
 
   override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
@@ -55,12 +53,12 @@ export class Http2Sessions extends Http2SessionManager {
     return stream;
   }
 
-  /** One timer for one attempt to connect, however many calls wait for it. */
+  /** Starts one timer for each attempt to connect, however many calls wait for it. */
   #limitConnecting(): void {
     if (this.#isTimed || this.state() !== "connecting") return;
     this.#isTimed = true;
     const timer = systemClock.after(this.#connectMs, () => {
-      if (this.state() === "connecting") this.abort(timedOut(this.authority, this.#connectMs));
+      if (this.state() === "connecting") this.abort(connectTimeout(this.authority, this.#connectMs));
     });
     void this.connect().then(() => {
       timer.cancel();
@@ -70,10 +68,11 @@ export class Http2Sessions extends Http2SessionManager {
 }
 
 /**
- * The manager takes its listeners off a connection that it replaces, also off one that has yet to end with an error.
- * It keeps what it holds in its field `s` and offers no way in: so whatever is put there is listened to for good.
+ * The manager removes its listeners from a connection that it replaces, even if that connection can still end with an
+ * error. It keeps the current connection in its private field `s` and offers no other access, so this function
+ * watches that field and adds a listener to every connection.
  */
-function hearErrors(manager: Http2SessionManager): void {
+function listenForErrors(manager: Http2SessionManager): void {
   let state: unknown = Reflect.get(manager, "s");
   Object.defineProperty(manager, "s", {
     get: () => state,
@@ -84,8 +83,8 @@ function hearErrors(manager: Http2SessionManager): void {
   });
 }
 
-/** As Node would say it, had it been asked to: nothing was sent. */
-function timedOut(authority: string, connectMs: number): ConnectError {
+/** The error that Node.js gives for a system call `connect` that timed out. Nothing was sent. */
+function connectTimeout(authority: string, connectMs: number): ConnectError {
   const message = `no connection to ${authority} within ${connectMs} ms`;
   const cause = Object.assign(new Error(message), { code: "ETIMEDOUT", syscall: "connect" });
   return new ConnectError(message, Code.Unavailable, undefined, undefined, cause);

@@ -1,17 +1,15 @@
 /**
- * Which node a call goes to: appends to the leader, reads to the followers in turn. Pure.
+ * Picks the node for a call: the leader for appends, the followers in turn for reads.
  *
- * A node that failed rests for a while; when all rest, the one that may wake first is picked, for trying is better
- * than giving up. The seeds stay in hand for when none of the nodes they named can be reached.
- *
- * Never: dials, knows the time by itself.
+ * A node that failed is avoided for a while. If all are avoided, the one whose wait ends first is picked. The seed
+ * addresses are kept for when none of the discovered nodes can be reached.
  */
 import { Fault } from "../../fault.ts";
 import type { NodeId, Role, Term } from "../../types.ts";
 
 export type Purpose = "append" | "read";
 
-/** A node as GetServers tells it. */
+/** A node as GetServers describes it. */
 export interface KnownServer {
   readonly id: NodeId;
   readonly addr: string;
@@ -20,17 +18,19 @@ export interface KnownServer {
   readonly term: Term;
 }
 
-interface Rest {
-  readonly untilMs: number;
+interface FailedNode {
+  readonly avoidUntilMs: number;
   readonly failures: number;
 }
+
+const failedNodesMax = 64;
 
 export class NodePicker {
   readonly #seeds: readonly string[];
   #servers: readonly KnownServer[] = [];
   #leader: string | undefined;
   #term: Term = 0;
-  readonly #rests = new Map<string, Rest>();
+  readonly #failed = new Map<string, FailedNode>();
   #turn = 0;
 
   constructor(seeds: readonly string[]) {
@@ -41,32 +41,32 @@ export class NodePicker {
     return this.#servers;
   }
 
-  /** Where appends go, if that is known. */
+  /** The address of the leader, if it is known. */
   get leader(): string | undefined {
     return this.#leader;
   }
 
-  /** Every address there is, the known nodes first. */
+  /** All known addresses: the discovered nodes, then the seeds. */
   get addresses(): readonly string[] {
     return [...new Set([...this.#servers.map(({ addr }) => addr), ...this.#seeds])];
   }
 
-  /** What a node told. One that lags behind may name a leader of the past: an older term does not unseat a newer. */
+  /** Replaces the known servers. A node that lags can name a former leader, so an older term does not change the leader. */
   update(servers: readonly KnownServer[]): void {
     if (servers.length === 0) return;
-    const told = servers.find(({ isLeader }) => isLeader);
+    const leader = servers.find(({ isLeader }) => isLeader);
     const term = Math.max(...servers.map((server) => server.term));
-    if (term >= this.#term || this.#isResting(this.#leader)) {
-      this.#leader = told?.addr;
+    if (term >= this.#term || this.#leader === undefined || this.#failed.has(this.#leader)) {
+      this.#leader = leader?.addr;
       this.#term = term;
     }
     this.#servers = servers;
-    for (const addr of this.#rests.keys()) if (!this.addresses.includes(addr)) this.#rests.delete(addr);
+    for (const addr of this.#failed.keys()) if (!this.addresses.includes(addr)) this.#failed.delete(addr);
   }
 
   /**
-   * A node refused an append and named the leader, with its address as nodes see it; or did not know it. Where the
-   * servers told one for that name, that is the address for clients.
+   * Sets the leader that a node named when it rejected an append; undefined if it did not know one. `address` is the
+   * leader's address for nodes. The address for clients, from GetServers, is preferred.
    */
   setLeader(id: NodeId | undefined, address?: string): void {
     const known = this.#servers.find((server) => server.id === id);
@@ -74,59 +74,57 @@ export class NodePicker {
   }
 
   /**
-   * The node for a call. `avoid` are those that this call has tried in vain: once there is no other, it is emptied,
-   * and they are tried again. Throws Fault "unavailable" when no address is known.
+   * Picks the node for a call at `nowMs`. The addresses in `avoid`, which the call has tried, are picked only if there is
+   * no other; then `avoid` is emptied.
+   * @throws Fault "unavailable" if no address is known
    */
   pick(purpose: Purpose, nowMs: number, avoid?: Set<string>): string {
-    const awake = (addr: string): boolean => this.#wakesAt(addr) <= nowMs && avoid?.has(addr) !== true;
-    if (purpose === "append" && this.#leader !== undefined && awake(this.#leader)) return this.#leader;
+    const isUsable = (addr: string): boolean =>
+      this.#avoidUntilMs(addr) <= nowMs && avoid?.has(addr) !== true;
+    if (purpose === "append" && this.#leader !== undefined && isUsable(this.#leader)) return this.#leader;
     for (const group of this.#groups(purpose)) {
-      const able = group.filter(awake);
-      if (able.length > 0) return able[this.#turn++ % able.length]!;
+      const usable = group.filter(isUsable);
+      if (usable.length > 0) return usable[this.#turn++ % usable.length]!;
     }
     if (avoid !== undefined && avoid.size > 0) {
       avoid.clear();
       return this.pick(purpose, nowMs);
     }
-    const [first] = [...this.addresses].sort((a, b) => this.#wakesAt(a) - this.#wakesAt(b));
-    if (first === undefined) throw new Fault("unavailable", { message: "no node is known to connect to" });
+    const [first] = [...this.addresses].sort((a, b) => this.#avoidUntilMs(a) - this.#avoidUntilMs(b));
+    if (first === undefined) throw new Fault("unavailable", { message: "no node address is known" });
     return first;
   }
 
-  /** It failed: leave it alone until then. */
-  failed(addr: string, untilMs: number): void {
-    this.#rests.set(addr, { untilMs, failures: this.failuresOf(addr) + 1 });
-    if (this.#rests.size > 64) this.#rests.delete(this.#rests.keys().next().value as string);
+  /** Records a failure. The node is avoided until `avoidUntilMs`. */
+  failed(addr: string, avoidUntilMs: number): void {
+    this.#failed.set(addr, { avoidUntilMs, failures: this.failuresOf(addr) + 1 });
+    if (this.#failed.size > failedNodesMax) this.#failed.delete(this.#failed.keys().next().value as string);
   }
 
   succeeded(addr: string): void {
-    this.#rests.delete(addr);
+    this.#failed.delete(addr);
   }
 
-  /** How often in a row it has failed. */
+  /** The number of failures since the last success. */
   failuresOf(addr: string): number {
-    return this.#rests.get(addr)?.failures ?? 0;
+    return this.#failed.get(addr)?.failures ?? 0;
   }
 
-  /** In order of preference; within one, in turn. An append without a leader goes anywhere: nodes forward. */
+  /** Groups of addresses in order of preference. An append without a known leader can go to any node: nodes forward. */
   #groups(purpose: Purpose): readonly (readonly string[])[] {
-    const of = (...roles: readonly Role[]): string[] =>
+    const withRole = (...wanted: readonly Role[]): string[] =>
       this.#servers
-        .filter(({ role, addr }) => roles.includes(role) && addr !== this.#leader)
+        .filter(({ role, addr }) => wanted.includes(role) && addr !== this.#leader)
         .map(({ addr }) => addr);
     const leader = this.#leader === undefined ? [] : [this.#leader];
-    const followers = of("follower", "candidate", "leader");
-    const learners = of("learner");
+    const followers = withRole("follower", "candidate", "leader");
+    const learners = withRole("learner");
     return purpose === "append"
       ? [followers, learners, this.#seeds]
       : [followers, leader, learners, this.#seeds];
   }
 
-  #isResting(addr: string | undefined): boolean {
-    return addr === undefined || this.#rests.has(addr);
-  }
-
-  #wakesAt(addr: string): number {
-    return this.#rests.get(addr)?.untilMs ?? 0;
+  #avoidUntilMs(addr: string): number {
+    return this.#failed.get(addr)?.avoidUntilMs ?? 0;
   }
 }

@@ -1,31 +1,29 @@
 /**
- * One call to the cluster: a node picked, an attempt, its fault understood, and another attempt where that is safe.
+ * Makes one call to the cluster: picks a node, makes an attempt, and makes another one on another node where that is
+ * safe (retry-policy.ts). The deadline and a number of attempts limit the call.
  *
- *   safe := a read, or nothing was written and the kind of fault passes, or the far end can tell a duplicate
- *
- * Bounded by the deadline and by the number of attempts. Once the outcome of an attempt was unknown, a call that ends
- * in a fault says unknown, whatever the last attempt said.
- *
- * Never: repeats a write that may have happened and could happen twice.
+ * If the outcome of any attempt was unknown, a call that fails says "unknown", whatever the last attempt said.
  */
 import type { Transport } from "@connectrpc/connect";
-import { Fault, type FaultKind } from "../../fault.ts";
+import { Fault } from "../../fault.ts";
 import type { Prng } from "../../lib/prng.ts";
 import { type Clock, timeoutMsMax } from "../../lib/time/clock.ts";
-import { anySignal, canceled, reasonOf, sleep, within } from "./abortable-wait.ts";
+import { anySignal, canceledFault, rejectionOf } from "./abort-signals.ts";
+import { sleep, within } from "./abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "./backoff.ts";
 import { ClusterResolver } from "./cluster-resolver.ts";
 import { Connections, type Dial } from "./connections.ts";
-import {
-  afterFailure,
-  type Effect,
-  faultOf,
-  retryDelayOf,
-  withAddress,
-  withoutConnection,
-} from "./fault-of.ts";
+import { afterFailure, withAddress, withoutConnection } from "./fault-context.ts";
+import { type Effect, faultOf, retryDelayOf } from "./fault-of.ts";
 import { FirstContact } from "./first-contact.ts";
 import { NodePicker, type Purpose } from "./node-picker.ts";
+import {
+  abortedFault,
+  damagedResponsesMax,
+  isNodeFault,
+  isRetrySafe,
+  withUnknownOutcome,
+} from "./retry-policy.ts";
 
 export interface RetryingCallerOptions {
   readonly seeds: readonly string[];
@@ -34,9 +32,9 @@ export interface RetryingCallerOptions {
   readonly chance: Prng;
   readonly backoff: BackoffSettings;
   readonly attemptsMax: number;
-  /** How long to try for a first connection, milliseconds. */
+  /** How long to try to reach a first node, in milliseconds. */
   readonly firstContactMs: number;
-  /** Ask the nodes for the others; false uses the seeds alone. */
+  /** Whether to ask the nodes for the others. If false, only the seeds are used. */
   readonly discover: boolean;
   readonly serversFreshMs: number;
 }
@@ -44,49 +42,27 @@ export interface RetryingCallerOptions {
 export interface CallOptions {
   readonly purpose: Purpose;
   readonly effect: Effect;
-  /** The far end knows a repetition when it sees one. */
+  /** Whether the node recognizes a duplicate of the request. Default false. */
   readonly repeatable?: boolean;
-  /** Point on the monotonic clock; infinite for a stream without end. */
+  /** Time of the monotonic clock. Infinite for a stream without an end. */
   readonly deadlineMs: number;
-  /** The longest that one attempt may take. */
+  /** Timeout of one attempt, in milliseconds. Default: the time left until the deadline. */
   readonly attemptMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Nodes that were tried in vain: filled by each attempt, so that the next one goes elsewhere. */
+  /** Nodes that failed. Each attempt adds its node, so that the next one goes elsewhere. */
   readonly avoid?: Set<string>;
 }
 
-/** Where and how one attempt is made. */
+/** The node and the limits of one attempt. */
 export interface Attempt {
   readonly addr: string;
   readonly transport: Transport;
   readonly signal: AbortSignal | undefined;
-  /** Undefined for a stream without end. */
+  /** Undefined for a stream without an end. */
   readonly timeoutMs: number | undefined;
 }
 
-/** Faults that are about the node, not about the call: another one may do better. */
-const nodeFaults: readonly FaultKind[] = [
-  "unavailable",
-  "not-leader",
-  "disk-failed",
-  "interrupted",
-  "unknown",
-  "deadline",
-  "canceled",
-];
-/** Of reads: worth another attempt. A read that was cut off in any way may simply be made again. */
-const readAgain: readonly FaultKind[] = [...nodeFaults, "overloaded", "corrupt"];
-
-/** Faults of writes that a repeated call would get again, also when the outcome of the write is unknown. */
-const final: readonly FaultKind[] = [
-  "out-of-sequence",
-  "sequence-too-old",
-  "unknown-producer",
-  "producer-fenced",
-];
-
-/** A damaged answer may be the node's or the network's; this often it is tried elsewhere. */
-const damagedMax = 3;
+const resolveRequestMs = 2_000;
 
 export class RetryingCaller implements Disposable {
   readonly picker: NodePicker;
@@ -107,12 +83,12 @@ export class RetryingCaller implements Disposable {
       isConnecting: (addr) => this.#connections.isConnecting(addr),
       clock: options.clock,
       freshMs: options.serversFreshMs,
-      askMs: 2_000,
+      requestMs: resolveRequestMs,
       signal: this.#closing.signal,
     });
   }
 
-  /** Aborted when the client is closed. */
+  /** Is aborted when the client is closed. */
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
@@ -122,11 +98,11 @@ export class RetryingCaller implements Disposable {
   }
 
   /**
-   * Makes attempts until one succeeds or no further one is safe. Throws the Fault of the last one, or the reason of
-   * `options.signal` when that was aborted and nothing was written.
+   * Makes attempts until one succeeds or no further one is safe.
+   * @throws the Fault of the last attempt, or the reason of `options.signal` if that was aborted and nothing was written
    */
   async call<T>(options: CallOptions, work: (attempt: Attempt) => Promise<T>): Promise<T> {
-    const { clock, attemptsMax, chance, backoff } = this.#options;
+    const { clock, chance, backoff } = this.#options;
     const attempt = { ...options, avoid: options.avoid ?? new Set<string>() };
     let isUnknown = false;
     let last: Fault | undefined;
@@ -138,20 +114,29 @@ export class RetryingCaller implements Disposable {
         last = fault;
         isUnknown ||= fault.written === "unknown";
         const waitMs = backoffMs(backoff, failures, chance, retryDelayOf(fault));
-        const again =
-          failures < attemptsMax &&
-          !this.closing.aborted &&
-          options.signal?.aborted !== true &&
-          clock.monotonicMs() + waitMs < options.deadlineMs &&
-          (fault.kind !== "corrupt" || failures < damagedMax) &&
-          isSafe(fault, options);
-        if (!again) throw isUnknown ? asUnknown(fault) : reasonOf(fault, options.signal);
+        if (!this.#mayRetry(fault, failures, waitMs, options))
+          throw isUnknown ? withUnknownOutcome(fault) : rejectionOf(fault, options.signal);
         await sleep(clock, waitMs, anySignal(this.closing, options.signal));
       }
     }
   }
 
-  /** One attempt at one node. Throws its Fault, and remembers what it says about the node. */
+  #mayRetry(fault: Fault, failures: number, waitMs: number, options: CallOptions): boolean {
+    const { clock, attemptsMax } = this.#options;
+    return (
+      failures < attemptsMax &&
+      !this.closing.aborted &&
+      options.signal?.aborted !== true &&
+      clock.monotonicMs() + waitMs < options.deadlineMs &&
+      (fault.kind !== "corrupt" || failures < damagedResponsesMax) &&
+      isRetrySafe(fault, options.effect, options.repeatable === true)
+    );
+  }
+
+  /**
+   * Makes one attempt at one node, and records what its fault says about the node.
+   * @throws the Fault of the attempt
+   */
   async attempt<T>(options: CallOptions, work: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
@@ -174,21 +159,9 @@ export class RetryingCaller implements Disposable {
     if (this.#options.discover) await this.#discover(options, leftMs);
     const addr = this.picker.pick(options.purpose, clock.monotonicMs(), options.avoid);
     const signal = anySignal(this.closing, options.signal);
-    const timeoutMs = Number.isFinite(leftMs)
-      ? Math.max(1, Math.ceil(options.deadlineMs - clock.monotonicMs()))
-      : undefined;
-    const boundMs = Math.min(
-      timeoutMs ?? Number.POSITIVE_INFINITY,
-      options.attemptMs ?? Number.POSITIVE_INFINITY,
-    );
+    const timeoutMs = this.#attemptTimeoutMs(options);
     try {
-      const result = await work({
-        addr,
-        transport: this.#connections.to(addr),
-        signal,
-        // Connect hands it to setTimeout, which takes no more.
-        timeoutMs: Number.isFinite(boundMs) ? Math.min(boundMs, timeoutMsMax) : undefined,
-      });
+      const result = await work({ addr, transport: this.#connections.to(addr), signal, timeoutMs });
       this.picker.succeeded(addr);
       return result;
     } catch (reason) {
@@ -196,13 +169,20 @@ export class RetryingCaller implements Disposable {
       const failed = faultOf(reason, options.effect);
       const fault = isConnecting ? withoutConnection(failed, addr) : withAddress(failed, addr);
       if (signal?.aborted === true) throw abortedFault(signal, fault, options.effect);
-      this.blame(addr, fault, options.avoid);
+      this.recordFault(addr, fault, options.avoid);
       throw fault;
     }
   }
 
-  /** Remembers what a fault says about the node it came from. */
-  blame(addr: string, fault: Fault, avoid?: Set<string>): void {
+  /** At most `timeoutMsMax`, because Connect passes the timeout to setTimeout. */
+  #attemptTimeoutMs({ deadlineMs, attemptMs }: CallOptions): number | undefined {
+    const leftMs = Math.max(1, Math.ceil(deadlineMs - this.#options.clock.monotonicMs()));
+    const timeoutMs = Math.min(leftMs, attemptMs ?? Number.POSITIVE_INFINITY);
+    return Number.isFinite(timeoutMs) ? Math.min(timeoutMs, timeoutMsMax) : undefined;
+  }
+
+  /** Records what a fault says about the node at `addr`: it is avoided for a while, or another node is the leader. */
+  recordFault(addr: string, fault: Fault, avoid?: Set<string>): void {
     const { clock, backoff, chance } = this.#options;
     avoid?.add(addr);
     if (fault.kind === "not-leader") {
@@ -210,15 +190,15 @@ export class RetryingCaller implements Disposable {
       this.resolver.markStale();
       return;
     }
-    if (!nodeFaults.includes(fault.kind)) return;
-    const restMs = backoffMs(backoff, this.picker.failuresOf(addr) + 1, chance, retryDelayOf(fault));
-    this.picker.failed(addr, clock.monotonicMs() + restMs);
+    if (!isNodeFault(fault)) return;
+    const waitMs = backoffMs(backoff, this.picker.failuresOf(addr) + 1, chance, retryDelayOf(fault));
+    this.picker.failed(addr, clock.monotonicMs() + waitMs);
     this.resolver.markStale();
   }
 
   /**
-   * Not knowing the others is no reason to fail where a node answers but does not tell: it forwards. When none
-   * answers, nothing was written.
+   * Finds the nodes. If a node responds but does not list them, the call continues with the seeds: nodes forward. If no
+   * node responds, the call fails and nothing was written.
    */
   async #discover(options: CallOptions, leftMs: number): Promise<void> {
     const { clock } = this.#options;
@@ -227,15 +207,15 @@ export class RetryingCaller implements Disposable {
     } catch (reason) {
       this.#checkOpen(options.signal);
       const fault = faultOf(reason, "read");
-      if (!nodeFaults.includes(fault.kind)) return;
+      if (!isNodeFault(fault)) return;
       if (clock.monotonicMs() >= options.deadlineMs) throw new Fault("deadline", { cause: fault });
       throw new Fault("unavailable", { message: fault.message, facts: fault.facts, cause: fault });
     }
   }
 
   #checkOpen(signal: AbortSignal | undefined): void {
-    if (this.closing.aborted) throw canceled(this.closing);
-    if (signal?.aborted) throw canceled(signal);
+    if (this.closing.aborted) throw canceledFault(this.closing);
+    if (signal?.aborted) throw canceledFault(signal);
   }
 
   [Symbol.dispose](): void {
@@ -243,28 +223,4 @@ export class RetryingCaller implements Disposable {
     this.#closing.abort(new Fault("canceled", { message: "the client is closed" }));
     this.#connections[Symbol.dispose]();
   }
-}
-
-/** May the same call be made again? */
-function isSafe(fault: Fault, { effect, repeatable }: Pick<CallOptions, "effect" | "repeatable">): boolean {
-  if (effect === "read") return readAgain.includes(fault.kind);
-  if (final.includes(fault.kind)) return false;
-  return fault.retry || (repeatable === true && fault.written === "unknown");
-}
-
-/** The same fault for a call of which an earlier attempt may have written. */
-function asUnknown(fault: Fault): Fault {
-  if (fault.written === "unknown") return fault;
-  return new Fault(fault.kind, {
-    message: fault.message,
-    facts: fault.facts,
-    written: "unknown",
-    cause: fault,
-  });
-}
-
-/** We stopped it ourselves: why, and what is then known of the write. */
-function abortedFault(signal: AbortSignal, fault: Fault, effect: Effect): Fault {
-  const why = canceled(signal);
-  return effect === "write" && fault.written === "unknown" ? asUnknown(why) : why;
 }

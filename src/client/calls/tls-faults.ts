@@ -1,23 +1,20 @@
-/**
- * What went wrong in a TLS handshake, in words that name the mistake. By the codes of Node and OpenSSL; both spellings of
- * an alert are in use.
- */
+/** Explains a failed TLS handshake, by the error codes of Node.js and OpenSSL. */
 import type { FaultKind } from "../../fault.ts";
 
 export interface TlsFault {
-  /** "unauthenticated": the node refused us. "unavailable": we refused the node, or it does not speak TLS. */
+  /** "unauthenticated": the node rejected the client. "unavailable": the client rejected the node, or it has no TLS. */
   readonly kind: Extract<FaultKind, "unauthenticated" | "unavailable">;
   readonly message: string;
 }
 
-const refused = (message: string): TlsFault => ({ kind: "unauthenticated", message });
-const distrusted = (message: string): TlsFault => ({ kind: "unavailable", message });
+const rejectedByNode = (message: string): TlsFault => ({ kind: "unauthenticated", message });
+const rejectedByClient = (message: string): TlsFault => ({ kind: "unavailable", message });
 
-const wrongAuthority = distrusted(
-  "the node's certificate is not signed by the CA that was given (--tls-ca-file)",
+const wrongAuthority = rejectedByClient(
+  "the node's certificate is not signed by the given CA (--tls-ca-file)",
 );
-const noTls = distrusted(
-  "the node closed the connection during the TLS handshake; if its port is plaintext, call it without certificates",
+const noTls = rejectedByClient(
+  "the node closed the connection during the TLS handshake; if its port is plaintext, connect without certificates",
 );
 
 const byCode: Readonly<Record<string, TlsFault>> = {
@@ -28,31 +25,37 @@ const byCode: Readonly<Record<string, TlsFault>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: wrongAuthority,
   CERT_SIGNATURE_FAILURE: wrongAuthority,
   CERT_UNTRUSTED: wrongAuthority,
-  CERT_HAS_EXPIRED: distrusted("the node's certificate has expired"),
-  CERT_NOT_YET_VALID: distrusted("the node's certificate is not valid yet; is this machine's clock right?"),
-  ERR_TLS_CERT_ALTNAME_INVALID: distrusted("the node's certificate is for another name than --addr"),
-  ERR_OSSL_X509_KEY_VALUES_MISMATCH: distrusted("the key is not the key of the certificate"),
+  CERT_HAS_EXPIRED: rejectedByClient("the node's certificate has expired"),
+  CERT_NOT_YET_VALID: rejectedByClient(
+    "the node's certificate is not valid yet; check the clock of this machine",
+  ),
+  ERR_TLS_CERT_ALTNAME_INVALID: rejectedByClient(
+    "the node's certificate does not contain the name in --addr",
+  ),
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: rejectedByClient("the private key does not belong to the certificate"),
   ERR_SSL_WRONG_VERSION_NUMBER: noTls,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: noTls,
   ERR_SSL_HTTP_REQUEST: noTls,
 };
 
 const byAlert: Readonly<Record<string, TlsFault>> = {
-  CERTIFICATE_REQUIRED: refused("the node requires a client certificate"),
-  UNKNOWN_CA: refused("the node does not trust the CA of the client certificate"),
-  CERTIFICATE_EXPIRED: refused("the node refuses the client certificate: it has expired"),
-  CERTIFICATE_REVOKED: refused("the node refuses the client certificate: it is revoked"),
-  CERTIFICATE_UNKNOWN: refused("the node refuses the client certificate"),
-  BAD_CERTIFICATE: refused("the node refuses the client certificate"),
-  UNSUPPORTED_CERTIFICATE: refused("the node refuses the client certificate: it is not for clients"),
+  CERTIFICATE_REQUIRED: rejectedByNode("the node requires a client certificate"),
+  UNKNOWN_CA: rejectedByNode("the node does not trust the CA of the client certificate"),
+  CERTIFICATE_EXPIRED: rejectedByNode("the node refuses the client certificate: it has expired"),
+  CERTIFICATE_REVOKED: rejectedByNode("the node refuses the client certificate: it is revoked"),
+  CERTIFICATE_UNKNOWN: rejectedByNode("the node refuses the client certificate"),
+  BAD_CERTIFICATE: rejectedByNode("the node refuses the client certificate"),
+  UNSUPPORTED_CERTIFICATE: rejectedByNode(
+    "the node refuses the client certificate: it is not issued for clients",
+  ),
 };
 
-/** The fault of a handshake that ended with this error, or undefined when it was none of a handshake. */
+/** Returns the fault of a handshake that ended with `error`; undefined for any other error. */
 export function tlsFaultOf(error: Error): TlsFault | undefined {
   const { code } = error as NodeJS.ErrnoException;
   if (code === undefined) return undefined;
   const [, alert = ""] = /^ERR_SSL_[\w/]*?_ALERT_(\w+)$/.exec(code) ?? [];
-  // Node has one code for every connection that ends; only the text says that it was in the handshake.
+  // Node.js has one code for every closed connection. Only the message says that it happened in the handshake.
   if (code === "ECONNRESET" && error.message.includes("before secure TLS connection")) return noTls;
   return byCode[code] ?? byAlert[alert];
 }

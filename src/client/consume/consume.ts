@@ -1,8 +1,6 @@
 /**
- * Records one by one, from any commit log: `for await (const record of consume(log, { from: { end: true } }))`.
- * The reader's own pace is the stream's: nothing is fetched for a reader that does not ask.
- *
- * Never: skips, repeats, polls.
+ * Reads records one by one from any commit log: `for await (const record of consume(log, { from: "start" }))`.
+ * The reader sets the pace: a full buffer stops the stream. The records have neither gaps nor duplicates.
  */
 import { Fault } from "../../fault.ts";
 import type { CommitLog, Freshness, Offset, ReadStart } from "../../types.ts";
@@ -11,15 +9,21 @@ import { type ReadFrom, readStartOf } from "./read-from.ts";
 import { type LogRecord, recordsOf } from "./record-batch.ts";
 
 export interface ConsumeOptions {
-  /** Default: the end, so only what comes from now on. */
+  /** Where to start. Default "end": only records that are appended from now on. */
   readonly from?: ReadFrom;
-  /** Stop before this offset, or at the end as it stands when the reading begins. Default: never. */
+  /** Stop before this offset, or at what is the end of the log at the start. Default: no limit. */
   readonly until?: Offset | "end";
+  /** How fresh the node must be that finds the start and the end. Default: that of the log. */
   readonly freshness?: Freshness;
+  /** Ends the reading with its reason. Default: none. */
   readonly signal?: AbortSignal;
 }
 
-/** Throws Fault "out-of-range" when the start is not in the log or trimming overtakes it, and the signal's reason. */
+/**
+ * Yields the records from `from` (default: the end) to `until` (default: without a limit).
+ * @throws Fault "bad-request" for invalid options, "out-of-range" if the start is not in the log or has been trimmed, and
+ *   the reason of the signal
+ */
 export async function* consume(
   log: CommitLog,
   options: ConsumeOptions = {},
@@ -28,7 +32,7 @@ export async function* consume(
   const freshness: Freshness = { ...options.freshness, ...(signal === undefined ? {} : { signal }) };
   const from = await startOf(log, readStartOf(options.from ?? "end"), freshness);
   const until = await endOf(log, options.until, freshness);
-  if (options.until === "end" && from > until!) await log.read(from, freshness); // says that it is out of range
+  if (options.until === "end" && from > until!) await log.read(from, freshness); // throws "out-of-range"
   using tail = log.follow(from);
   const stop = (): void => tail[Symbol.dispose]();
   signal?.addEventListener("abort", stop, { once: true });

@@ -1,11 +1,10 @@
 /**
- * Reads the batches that nodes send: whole frames, as they lie on a node's disk. Pure.
+ * Reads the batches that nodes send: whole frames, as they are on the disk of the node.
  *
- *   frame := 0x00  length:u32be  RecordBatch         protobuf; header fields first, then the records
+ *   frame := 0x00  length:u32be  RecordBatch         protobuf; header fields in any order, then the records
  *
- * Checked once when it arrives; record i of a batch has offset base_offset + i, and the batch's term and timestamp.
- *
- * Never: relies on where a header field stands, only on its number.
+ * The CRC is checked once, when the frame arrives. Record i of a batch has the offset base_offset + i, and the term and
+ * timestamp of the batch.
  */
 import { Fault } from "../../fault.ts";
 import { delimitedEnd, readU32be, readU32le, readU64le, varintEnd } from "../../lib/bytes.ts";
@@ -13,14 +12,14 @@ import { envelopeBytes } from "../../lib/envelope.ts";
 import type { BatchSlice, Offset, Term } from "../../types.ts";
 import { decodeRecord, type RecordParts } from "../record-codec.ts";
 
-/** `crc32` of `bytes[start … end)`, going on from `before`. Node has a faster one than a browser. */
+/** Returns the CRC-32 of `bytes[start … end)`. `before` is the CRC of the bytes before it; default 0. */
 export type Crc32 = (bytes: Uint8Array, start: number, end: number, before?: number) => number;
 
-/** A record as a reader gets it. Key, value and header values are views of the batch. */
+/** A record of a log. Key, value and header values are views of the batch. */
 export interface LogRecord extends RecordParts {
   readonly offset: Offset;
   readonly term: Term;
-  /** The leader's clock at append, milliseconds since 1970. */
+  /** When the leader appended it, in milliseconds since 1970. */
   readonly timestampMs: number;
 }
 
@@ -36,7 +35,10 @@ interface Header {
   end: number;
 }
 
-/** The frame as a slice of one. Throws Fault "corrupt" when it is not whole or its CRC is not right. */
+/**
+ * Returns the frame as a slice.
+ * @throws Fault "corrupt" if it is incomplete or its CRC is wrong
+ */
 export function checkBatch(frame: Uint8Array, crc32: Crc32): BatchSlice {
   if (frame.length < envelopeBytes || readU32be(frame, 1) !== frame.length - envelopeBytes) {
     throw corrupt("length");
@@ -50,7 +52,10 @@ export function checkBatch(frame: Uint8Array, crc32: Crc32): BatchSlice {
   return { frames: frame, firstOffset: baseOffset, nextOffset };
 }
 
-/** The records of a slice, from `from` on. Throws Fault "corrupt" where a record passes the end of its batch. */
+/**
+ * Yields the records of a slice with an offset of at least `from` (default 0).
+ * @throws Fault "corrupt" if a record passes the end of its batch
+ */
 export function* recordsOf(slice: BatchSlice, from: Offset = 0): Generator<LogRecord, void, undefined> {
   const { frames } = slice;
   for (let frameAt = 0; frameAt < frames.length; ) {
@@ -70,7 +75,7 @@ export function* recordsOf(slice: BatchSlice, from: Offset = 0): Generator<LogRe
   }
 }
 
-/** Field number and wire type, in one byte since all numbers are below 16. */
+/** Field number and wire type. One byte, because all field numbers are below 16. */
 const tag = { crc: 0x15, term: 0x29, baseOffset: 0x31, timestampMs: 0x39, count: 0x45 } as const;
 
 function readHeader(bytes: Uint8Array, frameAt: number): Header {
@@ -98,7 +103,7 @@ function readHeader(bytes: Uint8Array, frameAt: number): Header {
         header.count = readU32le(bytes, value);
         break;
       default:
-        break; // a field that readers have no use for
+        break; // a field that readers do not use
     }
     at = next;
   }
@@ -106,7 +111,7 @@ function readHeader(bytes: Uint8Array, frameAt: number): Header {
   return header;
 }
 
-/** Behind the value at `at`, or −1 when it does not end before `end`. */
+/** Returns the position after the value at `at`; −1 if it passes `end`. */
 function skipValue(bytes: Uint8Array, at: number, end: number, wireType: number): number {
   let next = -1;
   if (wireType === 0) next = varintEnd(bytes, at, end);
@@ -117,4 +122,4 @@ function skipValue(bytes: Uint8Array, at: number, end: number, wireType: number)
 }
 
 const corrupt = (why: string): Fault =>
-  new Fault("corrupt", { message: `a batch arrived damaged (${why})`, facts: { why } });
+  new Fault("corrupt", { message: `a received batch is damaged (${why})`, facts: { why } });

@@ -1,14 +1,10 @@
 /**
- * A tail on a far log. It reads ahead into a bounded buffer; when that is full it leaves the stream alone, and the
- * connection's flow control holds the node back. When a stream ends, another node is asked for exactly the next
- * offset that has not arrived: what is shown has neither gap nor duplicate.
+ * A tail of a log in a cluster. It reads ahead into a bounded buffer. While the buffer is full the stream is not read, and
+ * HTTP/2 flow control stops the node. When a stream ends, another node is asked for the next offset that has not
+ * arrived, so the reader sees neither a gap nor a duplicate. The first take() or ready() starts the first stream.
  *
- * Nothing is asked for before the first take() or ready().
- *
- * Invariant: position <= fetched; the buffer holds exactly the records of position … fetched−1 (and perhaps, in its
- * first batch, some before).
- *
- * Never: shows a batch whose CRC is wrong, goes back, polls.
+ * Invariant: position <= fetched. The buffer holds the records from position to fetched − 1, and at most the first batch
+ * also holds earlier ones.
  */
 import { Fault, type FaultKind } from "../../fault.ts";
 import type { Prng } from "../../lib/prng.ts";
@@ -16,11 +12,11 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { BatchSlice, Offset, Tail } from "../../types.ts";
 import { sleep } from "../calls/abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "../calls/backoff.ts";
-import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
-import type { Attempt, CallOptions, RetryingCaller } from "../calls/retrying-caller.ts";
-import { type ConsumeInit, uint64Of } from "../messages.ts";
-import { consumeBatches, frameOf } from "../raw-batches.ts";
-import { type Crc32, checkBatch } from "./record-batch.ts";
+import { retryDelayOf } from "../calls/fault-of.ts";
+import type { RetryingCaller } from "../calls/retrying-caller.ts";
+import type { ConsumeInit } from "../messages.ts";
+import { type BatchStreamOptions, readBatchStream } from "./batch-stream.ts";
+import type { Crc32 } from "./record-batch.ts";
 
 export interface TailOptions {
   readonly caller: RetryingCaller;
@@ -28,18 +24,21 @@ export interface TailOptions {
   readonly chance: Prng;
   readonly backoff: BackoffSettings;
   readonly crc32: Crc32;
+  /** Bytes that are read ahead. */
   readonly bufferBytesMax: number;
+  /** How long streams may fail in a row before the tail fails, in milliseconds. */
   readonly resumeMs: number;
+  /** A stream that receives nothing for this long is replaced, in milliseconds; infinite for no limit. */
   readonly idleMs: number;
-  /** How fresh a node must be, as the request says it. */
+  /** The freshness for the next request. */
   readonly freshness: () => ConsumeInit;
-  /** The end of what this session knows to be committed. */
+  /** One past the highest offset that the session knows to be committed. */
   readonly knownEnd: () => Offset;
-  readonly onSeen: (nextOffset: Offset) => void;
+  readonly onRead: (nextOffset: Offset) => void;
   readonly onClosed: (tail: RemoteTail) => void;
 }
 
-/** Whatever node is asked, the answer would be the same. */
+/** With these faults, every other node would respond in the same way. */
 const final: readonly FaultKind[] = [
   "unreachable",
   "out-of-range",
@@ -50,8 +49,9 @@ const final: readonly FaultKind[] = [
   "failed-precondition",
   "unsupported-version",
 ];
+/** The tail fails after so many damaged batches in a row. */
 const damagedMax = 3;
-/** A stream that lasted so long was a good one, even if nothing came. */
+/** A stream that was open for this long was not a failure, even if nothing arrived. */
 const goodStreamMs = 5_000;
 
 export class RemoteTail implements Tail {
@@ -64,11 +64,11 @@ export class RemoteTail implements Tail {
   #isRunning = false;
   #fault: Fault | undefined;
   readonly #stop = new AbortController();
-  /** Nodes that were tried in vain since something last arrived. */
+  /** The nodes that failed since the last batch arrived. */
   readonly #avoid = new Set<string>();
   #wakeReader: (() => void) | undefined;
-  #waiting: Promise<boolean> | undefined;
-  #wakePump: (() => void) | undefined;
+  #ready: Promise<boolean> | undefined;
+  #continueStream: (() => void) | undefined;
 
   constructor(offset: Offset, options: TailOptions) {
     this.#position = offset;
@@ -80,7 +80,10 @@ export class RemoteTail implements Tail {
     return this.#position;
   }
 
-  /** One batch, whatever `maxBytes` is. Throws the Fault that ended the tail once everything before it was shown. */
+  /**
+   * Returns one batch, whatever `maxBytes` is.
+   * @throws the Fault that ended the tail, after all batches before it
+   */
   take(_maxBytes?: number): BatchSlice | undefined {
     if (!this.#isOpen) return undefined;
     this.#start();
@@ -91,23 +94,23 @@ export class RemoteTail implements Tail {
     }
     this.#bufferBytes -= slice.frames.length;
     this.#position = slice.nextOffset;
-    this.#options.onSeen(slice.nextOffset);
-    if (!this.#isFull) this.#wakePump?.();
+    this.#options.onRead(slice.nextOffset);
+    if (!this.#isFull) this.#continueStream?.();
     return slice;
   }
 
   ready(): Promise<boolean> {
     if (!this.#isOpen) return Promise.resolve(false);
     this.#start();
-    if (this.#hasNews) return Promise.resolve(true);
-    this.#waiting ??= new Promise((resolve) => {
+    if (this.#isReady) return Promise.resolve(true);
+    this.#ready ??= new Promise((resolve) => {
       this.#wakeReader = () => {
         this.#wakeReader = undefined;
-        this.#waiting = undefined;
+        this.#ready = undefined;
         resolve(this.#isOpen);
       };
     });
-    return this.#waiting;
+    return this.#ready;
   }
 
   [Symbol.dispose](): void {
@@ -115,12 +118,12 @@ export class RemoteTail implements Tail {
     this.#isOpen = false;
     this.#buffer.length = 0;
     this.#stop.abort(new Fault("canceled", { message: "the tail is closed" }));
-    this.#wakePump?.();
+    this.#continueStream?.();
     this.#wakeReader?.();
     this.#options.onClosed(this);
   }
 
-  get #hasNews(): boolean {
+  get #isReady(): boolean {
     return this.#buffer.length > 0 || this.#fault !== undefined;
   }
 
@@ -139,7 +142,7 @@ export class RemoteTail implements Tail {
     this.#wakeReader?.();
   }
 
-  /** Streams, one after another, until disposed or until no node will do. */
+  /** Opens streams, one after another, until the tail is closed or fails. */
   async #run(): Promise<void> {
     const { clock, chance, backoff, resumeMs } = this.#options;
     let failures = 0;
@@ -164,7 +167,7 @@ export class RemoteTail implements Tail {
     }
   }
 
-  /** A node that lags behind what this session knows cannot judge that an offset is beyond the end. */
+  /** "out-of-range" is not final if the node may lag: the session knows that the offset exists. */
   #isFinal(fault: Fault): boolean {
     if (this.#options.caller.closing.aborted) return true;
     if (fault.kind !== "out-of-range") return final.includes(fault.kind);
@@ -173,67 +176,30 @@ export class RemoteTail implements Tail {
     return isTrimmed || this.#fetched > this.#options.knownEnd();
   }
 
-  /** One stream of one node. Answers why it ended; undefined when it only was silent for too long. */
-  async #stream(): Promise<Fault | undefined> {
-    const { caller, clock, idleMs } = this.#options;
-    const cut = new AbortController();
-    let isSilent = false;
-    const silence = (): void => {
-      isSilent = true;
-      cut.abort();
+  /** Reads one stream. Returns why it ended; undefined if it was only idle. */
+  #stream(): Promise<Fault | undefined> {
+    const { caller, clock, crc32, idleMs, freshness } = this.#options;
+    const options: BatchStreamOptions = {
+      caller,
+      clock,
+      crc32,
+      idleMs,
+      signal: this.#stop.signal,
+      avoid: this.#avoid,
+      onBatch: (slice) => {
+        this.#arrived(slice);
+        if (this.#isFull) return new Promise((resolve) => (this.#continueStream = resolve));
+        return undefined;
+      },
     };
-    const watch = (): (() => void) => {
-      if (!Number.isFinite(idleMs)) return () => {};
-      const timer = clock.after(idleMs, silence);
-      return () => timer.cancel();
-    };
-    const signal = AbortSignal.any([cut.signal, this.#stop.signal]);
-    let addr: string | undefined;
-    try {
-      const options: CallOptions = {
-        purpose: "read",
-        effect: "read",
-        deadlineMs: Number.POSITIVE_INFINITY,
-        signal,
-        avoid: this.#avoid,
-      };
-      await caller.attempt(options, async (attempt) => {
-        addr = attempt.addr;
-        await this.#receive(attempt, watch);
-      });
-      if (this.#isOpen && addr !== undefined) caller.blame(addr, ended, this.#avoid);
-      return ended;
-    } catch (reason) {
-      return isSilent ? undefined : faultOf(reason, "read");
-    } finally {
-      cut.abort(); // Connect's iterators have no return(): only this frees the stream
-    }
-  }
-
-  async #receive({ addr, transport, signal }: Attempt, watch: () => () => void): Promise<void> {
-    const { crc32, freshness, caller } = this.#options;
-    const request = { offset: uint64Of("offset", this.#fetched), ...freshness() };
-    let unwatch = watch(); // from the start: where nothing is sent, not even headers may come
-    try {
-      const answer = await transport.stream(consumeBatches, signal, undefined, undefined, once(request));
-      for await (const message of answer.message) {
-        unwatch();
-        caller.picker.succeeded(addr);
-        this.#arrived(checkBatch(frameOf(message), crc32));
-        if (this.#isFull) await new Promise<void>((resolve) => (this.#wakePump = resolve));
-        if (!this.#isOpen) return;
-        unwatch = watch();
-      }
-    } finally {
-      unwatch();
-    }
+    return readBatchStream(this.#fetched, freshness(), options);
   }
 
   #arrived(slice: BatchSlice): void {
     if (slice.nextOffset <= this.#fetched) return;
     if (slice.firstOffset > this.#fetched) {
       throw new Fault("corrupt", {
-        message: `after offset ${this.#fetched - 1} a node sent ${slice.firstOffset}`,
+        message: `a node sent offset ${slice.firstOffset}, expected was ${this.#fetched}`,
         facts: { expected: this.#fetched, found: slice.firstOffset },
       });
     }
@@ -243,10 +209,4 @@ export class RemoteTail implements Tail {
     this.#avoid.clear();
     this.#wakeReader?.();
   }
-}
-
-const ended = new Fault("unavailable", { message: "the node ended the stream" });
-
-async function* once<T>(item: T): AsyncGenerator<T, void, undefined> {
-  yield item;
 }

@@ -1,51 +1,51 @@
-/**
- * The words of the batcher: what it is set to, what it hands out and what becomes of it. Types and nothing else.
- *
- * Never: does anything.
- */
+/** The types of the batcher: its settings, the batches it sends and the results. */
 import type { Fault } from "../../fault.ts";
 import type { Appended, RecordRun } from "../../types.ts";
 import type { Stamp } from "../raw-batches.ts";
 
 export interface BatcherSettings {
-  /** A batch has at most so many records and bytes, a run that is larger by itself excepted. */
+  /** Records in one batch. A single run may have more. */
   readonly recordsMax: number;
+  /** Bytes in one batch. A single run may have more. */
   readonly bytesMax: number;
-  /** How long an open batch waits for more, milliseconds; 0 sends at once while there is room in flight. */
+  /** How long an open batch waits for more runs, in milliseconds. With 0 it is sent as soon as one may be in flight. */
   readonly lingerMs: number;
-  /** Batches under way; the server remembers five of a producer. */
+  /** Batches in flight. A node remembers the results of five batches of a producer. */
   readonly inFlightMax: number;
+  /** Bytes that are queued or in flight. A single run may have more. */
   readonly queueBytesMax: number;
-  /** How long a run is tried, unless it says so itself. */
+  /** How long a run without a deadline is tried, in milliseconds. */
   readonly deliveryMs: number;
+  /** Absent: batches have no sequence, and one with an unknown outcome is not retried. */
   readonly producer?: { readonly id: bigint; readonly epoch: number } | undefined;
 }
 
-/** A run, and whose it is. */
+/** A run with the ticket of its caller. */
 export interface Item<Ticket> {
   readonly run: RecordRun;
   readonly ticket: Ticket;
 }
 
-/** A batch to be sent. What is not readonly is the batcher's business. */
+/** A batch to be sent. Only the batcher changes the members that are not readonly. */
 export interface Batch<Ticket> {
   readonly items: readonly Item<Ticket>[];
   readonly bytes: number;
   readonly count: number;
-  /** When its last attempt must be over. */
+  /** Time on the monotonic clock when the last attempt must be over, in milliseconds. */
   readonly expiresAt: number;
   stamp: Stamp | undefined;
   state: "in-flight" | "waiting";
+  /** The next attempt is not made before this time. */
   notBefore: number;
+  /** The outcome of an attempt was unknown. The sequence of the batch must not be used for other records. */
   isUncertain: boolean;
-  /** Nothing else flew when it was sent. */
+  /** No other batch was in flight when this one was sent. */
   wasSentAlone: boolean;
   attempts: number;
-  /** Of the last attempt. */
   lastFault: Fault | undefined;
 }
 
-/** What became of a run. */
+/** The result of a run. */
 export type Outcome<Ticket> =
   | { readonly ticket: Ticket; readonly appended: Appended }
   | { readonly ticket: Ticket; readonly fault: Fault };

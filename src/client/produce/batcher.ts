@@ -1,68 +1,77 @@
 /**
- * Gathers runs into batches and says which batch to send when: linger, limits, order, sequences, repetition. Pure.
+ * Collects runs into batches and decides which batch to send when: linger, limits, order, sequences and retries. It has
+ * no clock and does no I/O; the producer passes the time and the results in.
  *
- *   add → open batch → (full, lingered, or asked) sealed → sent: flying → acked
- *                                                            ↑       ↘ waiting (to be sent again) | dropped
+ *   add → open → (full, lingered or flushed) sealed → sent: in flight → acknowledged
+ *                                                         ↑          ↘ waiting for a retry | dropped
  *
- * With a producer, batches carry its id, epoch and the sequence of their first record, counted by records, and
- * several fly at once. After any failure nothing new is sent, what flies comes home, and the waiting ones are sent
- * again one by one from the lowest sequence: so the order of appends is the order of add(), and nothing is doubled.
- * A batch is "in limbo" once the outcome of an attempt was unknown: its sequence is then its own for ever. When a
- * batch is dropped, those behind it move up to its sequence; if anything may still be under way in the network, they
- * move to a new epoch instead, which fences it.
+ * With a producer, a batch carries its id, its epoch and the sequence of its first record, counted in records. Several
+ * batches are in flight at once. After a failure no new batch is sent until those in flight have a result. The waiting
+ * batches are then sent again, one by one, from the lowest sequence on. So the log has the order of add(), without
+ * duplicates.
  *
- * Without a producer only one batch flies unless told otherwise, and one in limbo is dropped as unknown.
+ * A batch is uncertain if the outcome of an attempt was unknown: its sequence must not be used for other records. If a
+ * batch is dropped, the later ones take over its sequence. If a write may still be under way in the network, they get a
+ * new epoch instead, which fences that write.
  *
- * Invariant: at most `inFlightMax` are unresolved; at most `queueBytesMax` are held, a lone run excepted.
+ * Without a producer one batch is in flight by default. An uncertain batch is dropped with an unknown outcome.
  *
- * Never: waits, sends, knows the time by itself.
+ * Invariants: at most `inFlightMax` batches are unresolved; at most `queueBytesMax` bytes are held, except for a single
+ * larger run.
  */
 import { Fault, type FaultKind } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Appended, RecordRun } from "../../types.ts";
-import { afterFailure } from "../calls/fault-of.ts";
+import { afterFailure } from "../calls/fault-context.ts";
 import type { Stamp } from "../raw-batches.ts";
-import type { Batch, BatcherSettings, Item, Outcome } from "./batcher-types.ts";
+import { batchOf, splitBatch } from "./batch.ts";
+import type { Batch, BatcherSettings, Outcome } from "./batcher-types.ts";
+import { OpenBatch } from "./open-batch.ts";
 
-/** One run of several made the whole batch fail: each is tried by itself. */
+/** One run can cause these faults for the whole batch. Each run is then tried separately. */
 const partFaults: readonly FaultKind[] = ["bad-record", "bad-request", "too-large"];
 
-/** What a server finds wrong with the sequence of a batch. */
+/** Faults about the sequence of a batch. */
 const sequenceFaults: readonly FaultKind[] = ["out-of-sequence", "unknown-producer", "sequence-too-old"];
 
-/** Runs travel together when they would give up at about the same time. */
-const joinableMs = 250;
+/** A batch that is rejected for its sequence so often is dropped. */
+const sequenceAttemptsMax = 8;
+
+/** A batch was dropped, and the later ones do not have their new sequences yet. */
+interface Gap {
+  /** The sequence of the dropped batch. */
+  readonly sequence: number;
+  /** Whether a new epoch must fence writes that may be under way. */
+  fence: boolean;
+  /** Whether the dropped batch was certainly not appended. */
+  readonly isCertain: boolean;
+}
 
 export class Batcher<Ticket> {
   readonly #settings: BatcherSettings;
   readonly #isCanceled: (ticket: Ticket) => boolean;
-  #open: Item<Ticket>[] = [];
-  #openBytes = 0;
-  #openCount = 0;
-  #openedAt = 0;
-  #openExpiresAt = 0;
-  #isDue = false;
-  /** Sealed, not sent yet. */
+  readonly #open: OpenBatch<Ticket>;
+  /** Sealed and not sent yet. */
   readonly #sealed: Batch<Ticket>[] = [];
-  /** Sent and unresolved, in the order of their sequences. */
+  /** Sent and not resolved, in the order of their sequences. */
   #live: Batch<Ticket>[] = [];
   #bytes = 0;
   #epoch: number;
   #sequence = 0;
-  /** A batch was dropped: where its sequence began, and whether a new epoch must fence what may be under way. */
-  #gap: { readonly sequence: number; fence: boolean; readonly isCertain: boolean } | undefined;
+  #gap: Gap | undefined;
   #failure: Fault | undefined;
   #outcomes: Outcome<Ticket>[] = [];
 
-  /** A run whose ticket `isCanceled` when its batch is about to be sent for the first time is left out. */
+  /** Runs with a ticket that `isCanceled` are left out when their batch is sent for the first time. */
   constructor(settings: BatcherSettings, isCanceled: (ticket: Ticket) => boolean = () => false) {
     this.#isCanceled = isCanceled;
-    assert(settings.inFlightMax >= 1, "something must fly");
+    assert(settings.inFlightMax >= 1, "at least one batch in flight");
     this.#settings = settings;
+    this.#open = new OpenBatch(settings);
     this.#epoch = settings.producer?.epoch ?? 0;
   }
 
-  /** Bytes that are held: waiting or under way. */
+  /** Bytes that are queued or in flight. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -72,49 +81,40 @@ export class Batcher<Ticket> {
   }
 
   get isIdle(): boolean {
-    return this.#open.length === 0 && this.#sealed.length === 0 && this.#live.length === 0;
+    return this.#open.isEmpty && this.#sealed.length === 0 && this.#live.length === 0;
   }
 
-  /** Is there room for a run of so many bytes? */
+  /** Whether a run of so many bytes can be added. */
   hasRoom(bytes: number): boolean {
     return this.#bytes === 0 || this.#bytes + bytes <= this.#settings.queueBytesMax;
   }
 
   /**
-   * Takes a run, whose bytes must not change any more. It is tried until `expiresAt`, or a little less where it
-   * travels with others. Throws Fault "overloaded" when there is no room.
+   * Takes a run. Its bytes must not change afterwards. It is tried until `expiresAt`, or until the earliest deadline in
+   * its batch, which is at most 250 ms before.
+   * @throws Fault "overloaded" if there is no room, and the fault of fail() after it
    */
   add(run: RecordRun, ticket: Ticket, nowMs: number, expiresAt = nowMs + this.#settings.deliveryMs): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (!this.hasRoom(run.bytes.length)) {
       const { queueBytesMax } = this.#settings;
       throw new Fault("overloaded", {
-        message: `${this.#bytes} bytes wait to be appended, the limit is ${queueBytesMax}`,
+        message: `${this.#bytes} bytes are waiting to be appended, the limit is ${queueBytesMax}`,
         facts: { limit: queueBytesMax },
       });
     }
-    const { recordsMax, bytesMax } = this.#settings;
-    const tooMuch = this.#openCount + run.count > recordsMax || this.#openBytes + run.bytes.length > bytesMax;
-    const isApart = Math.abs(expiresAt - this.#openExpiresAt) > joinableMs;
-    if (this.#open.length > 0 && (tooMuch || isApart)) this.#seal();
-    if (this.#open.length === 0) {
-      this.#openedAt = nowMs;
-      this.#openExpiresAt = expiresAt;
-    }
-    this.#openExpiresAt = Math.min(this.#openExpiresAt, expiresAt);
-    this.#open.push({ run, ticket });
-    this.#openBytes += run.bytes.length;
-    this.#openCount += run.count;
+    if (!this.#open.accepts(run, expiresAt)) this.#seal();
+    this.#open.add(run, ticket, nowMs, expiresAt);
     this.#bytes += run.bytes.length;
-    if (this.#openCount >= recordsMax || this.#openBytes >= bytesMax) this.#seal();
+    if (this.#open.isFull) this.#seal();
   }
 
-  /** What is open need not linger. */
+  /** Ends the linger time of the open batch. */
   flush(): void {
-    this.#isDue = this.#open.length > 0;
+    this.#open.flush();
   }
 
-  /** The batch to send now, if any. Ask again until there is none. */
+  /** Returns a batch to send now, if there is one. Call it again until it returns undefined. */
   next(nowMs: number): Batch<Ticket> | undefined {
     this.#closeGap();
     this.#expire(nowMs);
@@ -124,7 +124,7 @@ export class Batcher<Ticket> {
       return this.#send(waiting);
     }
     if (this.#live.length >= this.#settings.inFlightMax || this.#isRecovering) return undefined;
-    if (this.#sealed.length === 0 && this.#open.length > 0 && this.#lingersUntil() <= nowMs) this.#seal();
+    if (this.#sealed.length === 0 && !this.#open.isEmpty && this.#open.lingersUntil <= nowMs) this.#seal();
     const batch = this.#takeSealed();
     if (batch === undefined) return undefined;
     if (this.#settings.producer !== undefined) {
@@ -135,36 +135,36 @@ export class Batcher<Ticket> {
     return this.#send(batch);
   }
 
-  /** The first sealed batch, without the runs that were canceled meanwhile. */
+  /** Takes the first sealed batch, without the runs that have been canceled. */
   #takeSealed(): Batch<Ticket> | undefined {
     for (let batch = this.#sealed.shift(); batch !== undefined; batch = this.#sealed.shift()) {
       const wanted = batch.items.filter(({ ticket }) => !this.#isCanceled(ticket));
       if (wanted.length === batch.items.length) return batch;
-      const rest = this.#batchOf(wanted, batch.expiresAt);
+      const rest = batchOf(wanted, batch.expiresAt);
       this.#bytes -= batch.bytes - rest.bytes;
       if (wanted.length > 0) return rest;
     }
     return undefined;
   }
 
-  /** When next() may have something that it does not have now; undefined: only after an ack, a fault or an add. */
+  /** When next() must be called again. Undefined: only after acked(), failed() or add(). */
   wakeAt(): number | undefined {
     const { inFlightMax } = this.#settings;
     const times = [...this.#live, ...this.#sealed]
       .filter(({ state }) => state === "waiting")
       .map(({ expiresAt }) => expiresAt);
-    if (this.#open.length > 0) times.push(this.#openExpiresAt);
+    if (!this.#open.isEmpty) times.push(this.#open.expiresAt);
     const waiting = this.#live.find(({ state }) => state === "waiting");
     if (waiting !== undefined) {
       if (!this.#isAnyInFlight) times.push(waiting.notBefore);
     } else if (this.#live.length < inFlightMax && this.#gap === undefined && !this.#isRecovering) {
       if (this.#sealed.length > 0) times.push(Number.NEGATIVE_INFINITY);
-      else if (this.#open.length > 0) times.push(this.#lingersUntil());
+      else if (!this.#open.isEmpty) times.push(this.#open.lingersUntil);
     }
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** The batch was appended. */
+  /** Records that the batch was appended. */
   acked(batch: Batch<Ticket>, appended: Appended): void {
     this.#remove(batch);
     const gap = this.#gap;
@@ -176,55 +176,55 @@ export class Batcher<Ticket> {
     }
   }
 
-  /** An attempt failed. `againAt` is when another one may be made, if it comes to that. */
-  failed(batch: Batch<Ticket>, fault: Fault, againAt: number): void {
+  /** Records that an attempt failed. If the batch is retried, that is not before `retryAt`. */
+  failed(batch: Batch<Ticket>, fault: Fault, retryAt: number): void {
     batch.state = "waiting";
-    batch.notBefore = againAt;
+    batch.notBefore = retryAt;
     batch.lastFault = fault;
-    if (batch.stamp === undefined) this.#failedPlain(batch, fault);
-    else this.#failedStamped(batch, fault);
+    if (batch.stamp === undefined) this.#failedWithoutStamp(batch, fault);
+    else this.#failedWithStamp(batch, fault);
   }
 
-  #failedPlain(batch: Batch<Ticket>, fault: Fault): void {
+  #failedWithoutStamp(batch: Batch<Ticket>, fault: Fault): void {
     if (fault.written === "unknown") this.#drop(batch, fault);
-    else this.#refused(batch, fault);
+    else this.#rejected(batch, fault);
   }
 
-  #failedStamped(batch: Batch<Ticket>, fault: Fault): void {
+  #failedWithStamp(batch: Batch<Ticket>, fault: Fault): void {
     const { kind, written } = fault;
-    // What the server makes of a sequence is certain: it speaks of what earlier attempts may have written.
+    // A fault about the sequence is certain, whatever `written` says: that concerns earlier attempts.
     if (kind === "producer-fenced") this.fail(fault);
     else if (!sequenceFaults.includes(kind)) {
       if (written === "unknown") batch.isUncertain = true;
-      else this.#refused(batch, fault);
+      else this.#rejected(batch, fault);
     } else if (!batch.wasSentAlone || batch !== this.#live[0])
-      batch.notBefore = 0; // it overtook one before it
+      batch.notBefore = 0; // it arrived before an earlier batch
     else if (kind === "sequence-too-old") this.#drop(batch, fault);
-    else if (batch.isUncertain || batch.attempts > 8) this.#drop(batch, fault);
-    // The server has forgotten this producer, or knows another history of it: begin anew in a new epoch.
+    else if (batch.isUncertain || batch.attempts > sequenceAttemptsMax) this.#drop(batch, fault);
+    // The node does not know this producer, or knows other sequences of it: start again with a new epoch.
     else this.#openGap(batch.stamp!.sequence, true, kind === "unknown-producer");
   }
 
-  #refused(batch: Batch<Ticket>, fault: Fault): void {
+  #rejected(batch: Batch<Ticket>, fault: Fault): void {
     if (fault.retry) return;
     const isPart = batch.items.length > 1 && !batch.isUncertain && partFaults.includes(fault.kind);
     if (isPart) this.#split(batch);
     else this.#drop(batch, fault);
   }
 
-  /** It is over: everything that is held fails so, and so does every later add. */
+  /** Fails everything that is held, and every later add(), with this fault. */
   fail(fault: Fault): void {
     this.#failure = fault;
     for (const batch of this.#live) {
       this.#settleFault(batch, fault, batch.isUncertain || batch.state === "in-flight");
     }
     this.#live = [];
-    if (this.#open.length > 0) this.#seal();
+    if (!this.#open.isEmpty) this.#seal();
     for (const batch of this.#sealed.splice(0)) this.#settleFault(batch, fault, false);
     this.#gap = undefined;
   }
 
-  /** Is this batch still its concern? After fail(), what flew is not. */
+  /** Whether the batch is still unresolved. After fail() none is. */
   owns(batch: Batch<Ticket>): boolean {
     return this.#live.includes(batch);
   }
@@ -239,38 +239,13 @@ export class Batcher<Ticket> {
     return this.#live.some(({ state }) => state === "in-flight");
   }
 
-  /** One is tried again: what is new waits for how it ends. */
+  /** Whether a batch is being retried. New batches wait for its result. */
   get #isRecovering(): boolean {
     return this.#live.some(({ attempts }) => attempts > 1);
   }
 
-  #lingersUntil(): number {
-    return this.#isDue ? Number.NEGATIVE_INFINITY : this.#openedAt + this.#settings.lingerMs;
-  }
-
   #seal(): void {
-    this.#sealed.push(this.#batchOf(this.#open, this.#openExpiresAt));
-    this.#open = [];
-    this.#openBytes = 0;
-    this.#openCount = 0;
-    this.#isDue = false;
-  }
-
-  #batchOf(items: readonly Item<Ticket>[], expiresAt: number): Batch<Ticket> {
-    let bytes = 0;
-    let count = 0;
-    for (const { run } of items) {
-      bytes += run.bytes.length;
-      count += run.count;
-    }
-    const untried = {
-      stamp: undefined,
-      state: "waiting",
-      notBefore: 0,
-      attempts: 0,
-      lastFault: undefined,
-    } as const;
-    return { items, bytes, count, expiresAt, ...untried, isUncertain: false, wasSentAlone: false };
+    this.#sealed.push(this.#open.seal());
   }
 
   #send(batch: Batch<Ticket>): Batch<Ticket> {
@@ -284,14 +259,14 @@ export class Batcher<Ticket> {
     return { id: this.#settings.producer!.id, epoch: this.#epoch, sequence };
   }
 
-  /** Waiting ones whose time is up are dropped, queued ones too. */
+  /** Drops the waiting and the queued batches whose deadline has passed. */
   #expire(nowMs: number): void {
     for (const batch of [...this.#live]) {
       if (batch.state !== "waiting" || batch.expiresAt > nowMs) continue;
       this.#drop(batch, afterFailure(new Fault("deadline"), batch.lastFault));
     }
     this.#closeGap();
-    if (this.#open.length > 0 && this.#openExpiresAt <= nowMs) this.#seal();
+    if (!this.#open.isEmpty && this.#open.expiresAt <= nowMs) this.#seal();
     for (const late of this.#sealed.filter(({ expiresAt }) => expiresAt <= nowMs)) {
       this.#sealed.splice(this.#sealed.indexOf(late), 1);
       this.#settleFault(late, new Fault("deadline"), false);
@@ -299,13 +274,7 @@ export class Batcher<Ticket> {
   }
 
   #split(batch: Batch<Ticket>): void {
-    const parts = batch.items.map((item) => this.#batchOf([item], batch.expiresAt));
-    let sequence = batch.stamp?.sequence ?? 0;
-    for (const part of parts) {
-      if (batch.stamp !== undefined) part.stamp = { ...batch.stamp, sequence };
-      sequence += part.count;
-    }
-    this.#live.splice(this.#live.indexOf(batch), 1, ...parts);
+    this.#live.splice(this.#live.indexOf(batch), 1, ...splitBatch(batch));
   }
 
   #drop(batch: Batch<Ticket>, fault: Fault): void {
@@ -325,9 +294,9 @@ export class Batcher<Ticket> {
   }
 
   /**
-   * Once all are home and those before the gap are resolved, those behind it move up. Where the dropped one certainly
-   * was not appended, none behind it can have been either; where that is not certain, one in limbo behind it stays
-   * unknown and must not be sent anew.
+   * Gives the batches after the gap their new sequences, once none is in flight and those before the gap are resolved. If
+   * the dropped batch was certainly not appended, no later one was. Otherwise an uncertain batch after it stays unknown
+   * and must not be sent again.
    */
   #closeGap(): void {
     const gap = this.#gap;
@@ -355,18 +324,18 @@ export class Batcher<Ticket> {
 
   #remove(batch: Batch<Ticket>): void {
     const at = this.#live.indexOf(batch);
-    assert(at >= 0, "a batch that is not under way");
+    assert(at >= 0, "a batch that is not live");
     this.#live.splice(at, 1);
     this.#bytes -= batch.bytes;
   }
 
-  #settleFault(batch: Batch<Ticket>, fault: Fault, isUnknown: boolean, isHeld = true): void {
-    if (isHeld) this.#bytes -= batch.bytes;
+  #settleFault(batch: Batch<Ticket>, fault: Fault, isUnknown: boolean, isCounted = true): void {
+    if (isCounted) this.#bytes -= batch.bytes;
     const { kind, message, facts } = fault;
-    const told =
+    const settled =
       isUnknown === (fault.written === "unknown")
         ? fault
         : new Fault(kind, { message, facts, written: isUnknown ? "unknown" : "no", cause: fault });
-    for (const { ticket } of batch.items) this.#outcomes.push({ ticket, fault: told });
+    for (const { ticket } of batch.items) this.#outcomes.push({ ticket, fault: settled });
   }
 }

@@ -1,31 +1,29 @@
 /**
- * Small pieces of memory cut from large ones: an ArrayBuffer of its own for each record costs more than the record.
- * A slab is freed when the last of its pieces is.
- *
- * Never: hands out the same bytes twice.
+ * Allocates small byte arrays from larger chunks, because an ArrayBuffer for each record costs more than the record. A
+ * chunk is freed when all arrays in it are.
  */
 import { assert } from "../../lib/assert.ts";
 
-const slabBytes = 64 * 1024;
-/** Larger pieces get memory of their own, so that a slab is not held for one of them. */
-const pieceBytesMax = 4 * 1024;
+const chunkBytes = 64 * 1024;
+/** Larger arrays get memory of their own, so that they do not keep a chunk alive. */
+const smallBytesMax = 4 * 1024;
 
-let slab = new Uint8Array(0);
+let chunk = new Uint8Array(0);
 let used = 0;
 
-/** Zeroed bytes that no other caller has. */
+/** Returns zeroed bytes that are not shared with any other caller. */
 export function allocateBytes(length: number): Uint8Array {
   assert(Number.isSafeInteger(length) && length >= 0, "a number of bytes");
-  if (length > pieceBytesMax) return new Uint8Array(length);
-  if (used + length > slab.length) {
-    slab = new Uint8Array(slabBytes);
+  if (length > smallBytesMax) return new Uint8Array(length);
+  if (used + length > chunk.length) {
+    chunk = new Uint8Array(chunkBytes);
     used = 0;
   }
   used += length;
-  return slab.subarray(used - length, used);
+  return chunk.subarray(used - length, used);
 }
 
-/** A copy that nobody else has. */
+/** Returns a copy in memory of its own. */
 export function copyBytes(bytes: Uint8Array): Uint8Array {
   const copy = allocateBytes(bytes.length);
   copy.set(bytes);

@@ -1,17 +1,16 @@
 /**
- * Records as a program hands them over. The library is called from JavaScript too, so everything is checked before a
- * byte is written: what is obvious is taken, the rest is refused with a Fault that names the field.
+ * Checks the records of an application, which can be written in JavaScript, and converts them to bytes.
  *
  *   bytes   := string (UTF-8) | ArrayBuffer | SharedArrayBuffer | any view, by its bytes
- *   headers := [{ key, value }, …] | { [key]: value }
+ *   headers := [{ key, value }, …] | { [key]: value }         a plain object
  *   record  := { value?, key?, headers? } | bytes (the value alone)
  */
 import { Fault } from "../../fault.ts";
 
-/** Bytes, or text that is sent as UTF-8. */
+/** Bytes, or text that is encoded as UTF-8. */
 export type BytesLike = Uint8Array | ArrayBufferView | ArrayBufferLike | string;
 
-/** A record to append. Absent parts are empty. */
+/** A record to append. All parts are optional and default to empty. */
 export interface NewRecord {
   readonly value?: BytesLike | undefined;
   readonly key?: BytesLike | undefined;
@@ -33,9 +32,8 @@ const empty = new Uint8Array(0);
 const noHeaders: RecordBytes["headers"] = [];
 
 /**
- * Returns the parts of a record. The bytes may be views of the caller's memory.
- *
- * @throws Fault "bad-record", written "no", with the fact `field`
+ * Returns the parts of a record. The bytes may be views of the memory of the application.
+ * @throws Fault "bad-record" with the fact `field`
  */
 export function recordBytesOf(record: NewRecord | BytesLike): RecordBytes {
   const input: unknown = record;
@@ -61,7 +59,7 @@ const headersForm = "an array of { key, value } or an object of names and values
 
 function headersOf(headers: unknown): RecordBytes["headers"] {
   if (Array.isArray(headers)) return headers.map(headerOf);
-  // Only plain objects: of a Map or Headers the entries are not properties, and would be lost.
+  // Only plain objects: the entries of a Map or of Headers are not properties and would be lost.
   if (!isPlainObject(headers)) throw wrong("headers", headers, headersForm);
   return Object.entries(headers).map(
     ([key, value]) => [text("headers", key), requiredBytes(`headers.${key}`, value)] as const,
@@ -90,7 +88,7 @@ function requiredBytes(field: string, input: unknown): Uint8Array {
   return bytes;
 }
 
-/** The bytes that `input` stands for; undefined when it is something else. */
+/** Returns the bytes of text, a view or a buffer; undefined for anything else. */
 function bytesOf(input: unknown, field = "value"): Uint8Array | undefined {
   if (typeof input === "string") return text(field, input);
   if (input instanceof Uint8Array) return input;
@@ -99,7 +97,7 @@ function bytesOf(input: unknown, field = "value"): Uint8Array | undefined {
     if (isBuffer(input)) return new Uint8Array(input);
   } catch (cause) {
     throw new Fault("bad-record", {
-      message: `${field} is a buffer that cannot be read`,
+      message: `${field} is a buffer that cannot be read, for example a detached one`,
       facts: { field },
       cause,
     });
@@ -107,17 +105,17 @@ function bytesOf(input: unknown, field = "value"): Uint8Array | undefined {
   return undefined;
 }
 
-/** Also buffers of another realm, such as a page's frame. */
+/** Not instanceof: a buffer from another realm, such as an iframe, has a class of its own. */
 function isBuffer(input: unknown): input is ArrayBufferLike {
   const tag = Object.prototype.toString.call(input);
   return tag === "[object ArrayBuffer]" || tag === "[object SharedArrayBuffer]";
 }
 
-/** UTF-8. A lone surrogate has no UTF-8 and would be replaced in silence. */
+/** Encodes text as UTF-8. A lone surrogate has no encoding, and TextEncoder would replace it silently. */
 function text(field: string, input: string): Uint8Array {
   if (!input.isWellFormed()) {
     throw new Fault("bad-record", {
-      message: `${field} is text with half of a surrogate pair, which has no UTF-8; send bytes instead`,
+      message: `${field} contains a lone surrogate, which UTF-8 cannot encode; send bytes instead`,
       facts: { field },
     });
   }
@@ -131,7 +129,7 @@ function wrong(field: string, found: unknown, expected: string): Fault {
   });
 }
 
-/** What was found, in a few words: never its contents. */
+/** Describes the type of a value. The value itself can be confidential. */
 function describe(found: unknown): string {
   if (found === null || found === undefined) return String(found);
   if (Array.isArray(found)) return "an array";

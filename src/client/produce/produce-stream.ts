@@ -1,15 +1,13 @@
 /**
- * ProduceStream: one record a message, many under way, acknowledged in order. For the lowest latency on one
- * connection; a producer (producer.ts) moves more, since it batches, and repeats what can be repeated.
- *
- * Never: repeats, holds more than its window.
+ * ProduceStream: one record per message, many in flight, acknowledged in order. It has the lowest latency on one
+ * connection. It does not retry. A producer (producer.ts) has a higher throughput and retries.
  */
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
 import { Log, type ProduceRequest, ProduceRequestSchema } from "../../gen/log/v1/log_pb.js";
 import type { Appended } from "../../types.ts";
-import { anySignal, canceled, reasonOf } from "../calls/abortable-wait.ts";
+import { anySignal, canceledFault, rejectionOf } from "../calls/abort-signals.ts";
 import { faultOf } from "../calls/fault-of.ts";
 import type { RetryingCaller } from "../calls/retrying-caller.ts";
 import { numberOf } from "../messages.ts";
@@ -18,14 +16,16 @@ import { encodeRun } from "../record-codec.ts";
 import type { BytesLike, NewRecord } from "./new-record.ts";
 
 export interface ProduceStreamOptions {
+  /** Aborts the stream. Default: none. */
   readonly signal?: AbortSignal;
-  /** Records under way, default 1024. */
+  /** Records in flight, at least 1. Default 1,024. */
   readonly window?: number;
 }
 
 /**
- * Appends each record as it comes; yields what became of it, in order. Throws the Fault of the first that failed, with
- * the fact `acked`: that many were appended; of those sent behind it nothing is known, so it says unknown when any was.
+ * Appends each record as it comes and yields the results in order.
+ * @throws the Fault of the first append that failed. Its fact `acked` is the number of records that were appended. Later
+ *   records in flight may have been appended, too; `written` is "unknown" then.
  */
 export async function* produceStream(
   caller: RetryingCaller,
@@ -45,7 +45,7 @@ export async function* produceStream(
   let sent = 0;
   let acked = 0;
   let wake: (() => void) | undefined;
-  /** What the caller's own iterable threw, or a record of it that is not one. */
+  /** What `records` threw, or the fault of an item that is not a record. */
   let badInput: { readonly reason: unknown } | undefined;
   const requests = async function* (): AsyncGenerator<ProduceRequest> {
     try {
@@ -63,29 +63,29 @@ export async function* produceStream(
     }
   };
   try {
-    await caller.resolver.ensureKnown().catch(() => undefined); // without it the first seed will do: nodes forward
+    await caller.resolver.ensureKnown().catch(() => undefined); // if that fails, the first seed is used: nodes forward
     const transport = caller.transportTo(caller.picker.leader ?? caller.picker.addresses[0]!);
-    const answers = createClient(Log, transport).produceStream(
+    const responses = createClient(Log, transport).produceStream(
       requests(),
       signal === undefined ? {} : { signal },
     );
-    for await (const { offset, timestampMs, duplicate } of answers) {
+    for await (const { offset, timestampMs, duplicate } of responses) {
       acked++;
       wake?.();
       yield { firstOffset: numberOf(offset), count: 1, timestampMs: numberOf(timestampMs), duplicate };
     }
   } catch (reason) {
-    const aborted = own?.aborted === true ? canceled(own) : undefined;
+    const aborted = own?.aborted === true ? canceledFault(own) : undefined;
     if (badInput !== undefined && !(badInput.reason instanceof Fault) && sent === acked)
       throw badInput.reason;
     const fault = aborted ?? faultOf(badInput?.reason ?? reason);
     caller.resolver.markStale();
     const { kind, message, facts } = fault;
-    // What the caller caused says nothing about the records under way; an answer of a node is about the first of them.
+    // A fault of the application says nothing about the records in flight. One of the node concerns the first of them.
     const isCertain =
       sent === acked || (sent - acked === 1 && badInput === undefined && aborted === undefined);
     const written = isCertain ? fault.written : "unknown";
-    if (written === "no" && aborted !== undefined) throw reasonOf(aborted, own);
+    if (written === "no" && aborted !== undefined) throw rejectionOf(aborted, own);
     throw new Fault(kind, { message, facts: { ...facts, acked }, written, cause: fault });
   } finally {
     cut.abort();
@@ -93,7 +93,7 @@ export async function* produceStream(
   }
 }
 
-/** The element of a run of one is the field `record`, tag and all. */
+/** A run of one record, without its tag, is the content of the field `record`. */
 function requestOf(record: NewRecord | BytesLike): ProduceRequest {
   const request = create(ProduceRequestSchema);
   request.$unknown = [{ no: 1, wireType: 2, data: encodeRun([record]).bytes.subarray(1) }];

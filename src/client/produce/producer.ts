@@ -1,7 +1,6 @@
 /**
- * Appends in batches: what the batcher decides, done over the wire. Runs wait until their batch is durable.
- *
- * Never: decides what to send or to repeat (the batcher does), holds more than its limit.
+ * Appends records in batches. The batcher decides what to send and when; the producer makes the calls, keeps the timer
+ * and settles the promises.
  */
 import { createClient } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
@@ -9,26 +8,28 @@ import { Log } from "../../gen/log/v1/log_pb.js";
 import type { Prng } from "../../lib/prng.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Appended, RecordRun } from "../../types.ts";
-import { checkDeadline } from "../calls/abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "../calls/backoff.ts";
+import { checkDeadline } from "../calls/check-deadline.ts";
 import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
 import type { RetryingCaller } from "../calls/retrying-caller.ts";
-import { runBytesMax } from "../limits.ts";
+import { rpcOptions } from "../calls/rpc-options.ts";
 import { appendedOf } from "../messages.ts";
 import { optionsOf, signalOf } from "../options.ts";
 import { produceBatchRequest } from "../raw-batches.ts";
 import { encodeRun } from "../record-codec.ts";
+import { runOf } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Batch, BatcherSettings } from "./batcher-types.ts";
 import { copyBytes } from "./byte-allocator.ts";
 import type { BytesLike, NewRecord } from "./new-record.ts";
+import { validateRun } from "./validate-run.ts";
 
 export interface ProducerOptions {
   readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly chance: Prng;
   readonly backoff: BackoffSettings;
-  /** The longest that one attempt may take, milliseconds. */
+  /** Timeout of one attempt of a batch with a stamp, in milliseconds. */
   readonly attemptMs: number;
   readonly batches: BatcherSettings;
   readonly onAppended: (appended: Appended) => void;
@@ -37,9 +38,9 @@ export interface ProducerOptions {
 
 export interface SendOptions {
   /**
-   * Aborts the send. A record that was not sent yet is not appended, and the promise rejects with the signal's reason.
-   * One that is under way cannot be called back: the promise rejects with Fault "canceled", written "unknown", whose
-   * cause is the reason.
+   * Aborts the send. Default: none. A record that has not been sent is not appended, and the promise rejects with the
+   * reason of the signal. If it is in flight, the promise rejects with Fault "canceled", written "unknown", with the
+   * reason as its cause.
    */
   readonly signal?: AbortSignal | undefined;
 }
@@ -54,9 +55,9 @@ export class Producer implements AsyncDisposable {
   readonly #options: ProducerOptions;
   readonly #batcher: Batcher<Ticket>;
   #timer: Timer | undefined;
-  #isDue = false;
+  #isPumpScheduled = false;
   #isClosed = false;
-  /** Who waits for room, or for everything to be settled. */
+  /** The promises of room() and flush(). */
   #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
 
   constructor(options: ProducerOptions) {
@@ -64,47 +65,48 @@ export class Producer implements AsyncDisposable {
     this.#batcher = new Batcher(options.batches, ({ state }) => state === "canceled");
   }
 
-  /** The epoch in use. It is raised when what may be under way must be fenced. */
+  /** The current epoch. The producer increases it to fence a write that may still be under way. */
   get epoch(): number {
     return this.#batcher.epoch;
   }
 
-  /** Bytes that are held: waiting or under way. */
+  /** Bytes that are queued or in flight. */
   get bytes(): number {
     return this.#batcher.bytes;
   }
 
   /**
-   * Appends one record; resolves when it is durable, with its offset. Appends land in the order of the calls.
+   * Appends one record. Resolves with its offset when it is durable. The log has the order of the calls.
    *
-   * Rejects with Fault "bad-record" for what is no record, and with "overloaded" when the queue is full: await room()
-   * first. No other send is affected.
+   * A rejected send has no effect on the others.
+   * @throws Fault "bad-record" for a value that is not a record, "overloaded" if the queue is full (wait for room() first),
+   *   the reason of the signal, and the Fault of an append that failed
    */
   async send(record: NewRecord | BytesLike, options: SendOptions = {}): Promise<Appended> {
     return this.#add(encodeRun([record]), undefined, signalOf(optionsOf(options).signal));
   }
 
   /**
-   * Appends a run as a whole; the caller may reuse its bytes at once. `deadlineMs` is a point on the monotonic clock
-   * (`performance.now()`): after it the run is not tried any more.
+   * Appends a run as a whole. The application may reuse its bytes at once. `deadlineMs` is a time of the monotonic clock
+   * (`performance.now()`) after which the run is not tried again. Default: `deliveryMs` from now.
    */
   append(run: RecordRun, deadlineMs?: number): Promise<Appended> {
     return this.#add({ bytes: copyBytes(run.bytes), count: run.count }, deadlineMs);
   }
 
-  /** Resolves when there is room for so many bytes more, or when nothing will make room any more. */
+  /** Resolves when the queue has room for `bytes` more (default 0), or when the producer is closed. */
   room(bytes = 0): Promise<void> {
     return this.#until(() => this.#isClosed || this.#batcher.hasRoom(bytes));
   }
 
-  /** Sends what waits, and resolves when everything is settled, well or not. */
+  /** Sends everything that is queued without lingering. Resolves when every append has succeeded or failed. */
   flush(): Promise<void> {
     this.#batcher.flush();
     this.#pumpSoon();
     return this.#until(() => this.#batcher.isIdle);
   }
 
-  /** Fails what is held; what is under way as unknown. */
+  /** Fails everything that is pending with `fault` (default "canceled"). Appends in flight have an unknown outcome. */
   close(fault = new Fault("canceled", { message: "the producer is closed" })): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -113,6 +115,7 @@ export class Producer implements AsyncDisposable {
     this.#options.onClosed?.(this);
   }
 
+  /** Waits until everything is settled, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.flush();
     this.close();
@@ -121,7 +124,7 @@ export class Producer implements AsyncDisposable {
   #add(run: RecordRun, deadlineMs?: number, signal?: AbortSignal): Promise<Appended> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      checkRun(run);
+      validateRun(run);
       const { clock } = this.#options;
       const nowMs = clock.monotonicMs();
       const expiresAt = deadlineMs === undefined ? undefined : checkDeadline(clock, deadlineMs);
@@ -137,12 +140,12 @@ export class Producer implements AsyncDisposable {
     return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));
   }
 
-  /** After this turn of the event loop, so that what one turn adds goes out together. */
+  /** Runs after this turn of the event loop, so that the runs of one turn share a batch. */
   #pumpSoon(): void {
-    if (this.#isDue) return;
-    this.#isDue = true;
+    if (this.#isPumpScheduled) return;
+    this.#isPumpScheduled = true;
     this.#options.clock.soon(() => {
-      this.#isDue = false;
+      this.#isPumpScheduled = false;
       this.#pump();
     });
   }
@@ -151,7 +154,7 @@ export class Producer implements AsyncDisposable {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
     for (let batch = this.#batcher.next(nowMs); batch !== undefined; batch = this.#batcher.next(nowMs)) {
-      this.#fly(batch);
+      this.#send(batch);
     }
     for (const outcome of this.#batcher.takeOutcomes()) {
       if ("fault" in outcome) outcome.ticket.reject(outcome.fault);
@@ -168,7 +171,7 @@ export class Producer implements AsyncDisposable {
     for (const { resolve } of done) resolve();
   }
 
-  #fly(batch: Batch<Ticket>): void {
+  #send(batch: Batch<Ticket>): void {
     for (const { ticket } of batch.items) ticket.state = "sent";
     const { clock, backoff, chance, onAppended } = this.#options;
     this.#attempt(batch)
@@ -194,18 +197,18 @@ export class Producer implements AsyncDisposable {
       purpose: "append",
       effect: "write",
       deadlineMs: batch.expiresAt,
-      // Where a repetition is harmless, do not let one silent node use up the time.
+      // If a retry is safe, one silent node must not use up the whole time.
       attemptMs: batch.stamp === undefined ? undefined : attemptMs,
     } as const;
-    return caller.attempt(options, async ({ transport, signal, timeoutMs }) => {
-      const request = produceBatchRequest(joined(batch), batch.stamp, undefined);
-      const answer = await createClient(Log, transport).produceBatch(request, callOptions(signal, timeoutMs));
-      return appendedOf(answer, batch.count);
+    return caller.attempt(options, async (attempt) => {
+      const request = produceBatchRequest(runOf(batch), batch.stamp, undefined);
+      const response = await createClient(Log, attempt.transport).produceBatch(request, rpcOptions(attempt));
+      return appendedOf(response, batch.count);
     });
   }
 }
 
-/** Rejects the ticket when the signal is aborted, until it is settled. */
+/** Rejects the ticket when the signal is aborted before the append is settled. */
 function abortWith(ticket: Ticket, signal: AbortSignal): void {
   const { resolve, reject } = ticket;
   const onAbort = (): void => {
@@ -213,7 +216,7 @@ function abortWith(ticket: Ticket, signal: AbortSignal): void {
       ticket.state = "canceled";
       reject(signal.reason);
     } else {
-      const message = "the send was aborted while it was under way";
+      const message = "the send was aborted while it was in flight";
       reject(new Fault("canceled", { message, written: "unknown", cause: signal.reason }));
     }
   };
@@ -227,42 +230,4 @@ function abortWith(ticket: Ticket, signal: AbortSignal): void {
     settled();
     reject(reason);
   };
-}
-
-/** Throws Fault "bad-request" for an empty run, "too-large" for one that no message can hold. */
-export function checkRun(run: RecordRun): void {
-  const { bytes, count }: Partial<RecordRun> = run ?? {};
-  if (!(bytes instanceof Uint8Array) || !Number.isSafeInteger(count)) {
-    throw new Fault("bad-request", {
-      message: "a run is { bytes, count } as encodeRun() makes it",
-      facts: { field: "records" },
-    });
-  }
-  if (run.count === 0) {
-    throw new Fault("bad-request", { message: "there are no records", facts: { field: "records" } });
-  }
-  const { length } = run.bytes;
-  if (length <= runBytesMax) return;
-  throw new Fault("too-large", {
-    message: `${length} bytes of records, at most ${runBytesMax} can be appended at once`,
-    facts: { limit: runBytesMax, found: length },
-  });
-}
-
-export function callOptions(
-  signal: AbortSignal | undefined,
-  timeoutMs: number | undefined,
-): { signal?: AbortSignal; timeoutMs?: number } {
-  return { ...(signal === undefined ? {} : { signal }), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-}
-
-function joined(batch: Batch<Ticket>): RecordRun {
-  if (batch.items.length === 1) return batch.items[0]!.run;
-  const bytes = new Uint8Array(batch.bytes);
-  let at = 0;
-  for (const { run } of batch.items) {
-    bytes.set(run.bytes, at);
-    at += run.bytes.length;
-  }
-  return { bytes, count: batch.count };
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
-test("the browser's entry bundles without anything of Node, and small", async () => {
+test("the entry for browsers bundles without Node.js modules and stays small", async () => {
   const entry = fileURLToPath(new URL("../../../src/client/browser.ts", import.meta.url));
   const foreign: string[] = [];
   const built = await build({

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
 import type { ProducerStamp, Written } from "../../../src/types.ts";
-import { askedFor, FakeCluster } from "../../support/fake-cluster.ts";
+import { FakeCluster, freshnessOf } from "../../support/fake-cluster.ts";
 import { run, valuesOf } from "../../support/logs.ts";
 import { until } from "../../support/until.ts";
 
@@ -15,27 +15,6 @@ const isFault =
   };
 const producer: ProducerStamp = { subject: "", id: 1n, epoch: 0, sequence: 0 };
 const soon = (ms: number): number => performance.now() + ms;
-
-test("resolver: finds the servers and who leads", async () => {
-  await using client = new FakeCluster("a:1", "b:1", "c:1").client({ seeds: ["b:1"] });
-  assert.deepEqual(
-    (await client.servers()).map(({ addr, isLeader, role }) => [addr, isLeader, role]),
-    [
-      ["a:1", true, "leader"],
-      ["b:1", false, "follower"],
-      ["c:1", false, "follower"],
-    ],
-  );
-});
-
-test("resolver: asks the next one when a seed cannot be reached, and says so when none can", async () => {
-  const cluster = new FakeCluster("a:1", "b:1");
-  await using client = cluster.client({ seeds: ["a:1", "b:1"] });
-  cluster.node("a:1").isDown = true;
-  assert.equal((await client.servers()).length, 2);
-  cluster.node("b:1").isDown = true;
-  await assert.rejects(client.servers(), isFault("unavailable", "no"));
-});
 
 test("appends go to the leader and reads to the followers in turn", async () => {
   const cluster = new FakeCluster("a:1", "b:1", "c:1");
@@ -63,7 +42,7 @@ test("a node that is no longer the leader names the new one, and the append goes
   assert.equal(cluster.node("b:1").calls.filter((call) => call === "produceBatch").length, 1);
 });
 
-test("the leader goes down: appends are forwarded by another one until the new leader is known", async () => {
+test("when the leader fails, other nodes forward appends until the new leader is known", async () => {
   const cluster = new FakeCluster("a:1", "b:1", "c:1");
   await using client = cluster.client();
   await client.commitLog.append(run("0"));
@@ -73,11 +52,11 @@ test("the leader goes down: appends are forwarded by another one until the new l
   assert.ok(cluster.node("c:1").calls.filter((call) => call === "produceBatch").length >= 3);
 });
 
-test("what was not written is tried again by itself", async () => {
+test("an append that was not written is retried", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   cluster.node("a:1").mishaps.push(new Fault("unavailable"), new Fault("overloaded"), new Fault("disk-full"));
-  // disk-full asks for five seconds; this caller does not have them.
+  // disk-full asks for a delay of five seconds, which this deadline does not allow.
   await assert.rejects(
     client.commitLog.append(run("0"), { expectedOffset: 0, deadlineMs: soon(2_000) }),
     isFault("disk-full", "no"),
@@ -86,7 +65,7 @@ test("what was not written is tried again by itself", async () => {
 });
 
 for (const mishap of ["lost", "written-unanswered"] as const) {
-  test(`an append whose outcome is unknown (${mishap}) is not repeated without a producer`, async () => {
+  test(`an append whose outcome is unknown (${mishap}) is not retried without a producer`, async () => {
     const cluster = new FakeCluster("a:1");
     await using client = cluster.client();
     for (const options of [{}, { expectedOffset: mishap === "lost" ? 0 : 1 }]) {
@@ -96,7 +75,7 @@ for (const mishap of ["lost", "written-unanswered"] as const) {
     assert.equal((await cluster.log.bounds()).next, mishap === "lost" ? 0 : 2);
   });
 
-  test(`an append whose outcome is unknown (${mishap}) is repeated with a producer, and is there once`, async () => {
+  test(`an append whose outcome is unknown (${mishap}) is retried with a producer, and is in the log once`, async () => {
     const cluster = new FakeCluster("a:1");
     await using client = cluster.client();
     cluster.node("a:1").mishaps.push(mishap, new Fault("unavailable"), mishap);
@@ -106,14 +85,14 @@ for (const mishap of ["lost", "written-unanswered"] as const) {
   });
 }
 
-test("once unknown, a call that ends in a fault says unknown, whatever the last attempt said", async () => {
+test("a call that fails says unknown if the outcome of any attempt was unknown", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client({ limits: { attemptsMax: 3 } });
   cluster.node("a:1").mishaps.push("lost", new Fault("unavailable"), new Fault("unavailable"));
   await assert.rejects(client.commitLog.append(run("x"), { producer }), isFault("unavailable", "unknown"));
 });
 
-test("what retrying cannot mend is told at once", async () => {
+test("a fault that a retry cannot fix is reported at once", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   for (const kind of ["permission-denied", "bad-record", "out-of-sequence", "producer-fenced"] as const) {
@@ -123,7 +102,7 @@ test("what retrying cannot mend is told at once", async () => {
   assert.equal(cluster.node("a:1").calls.filter((call) => call === "produceBatch").length, 4);
 });
 
-test("a silent node costs a caller its deadline, and the outcome is unknown", async () => {
+test("an append to a silent node fails at its deadline with an unknown outcome", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   for (const options of [{}, { expectedOffset: 0 }]) {
@@ -136,7 +115,7 @@ test("a silent node costs a caller its deadline, and the outcome is unknown", as
   client[Symbol.dispose]();
 });
 
-test("a deadline on the wall clock is refused: it would never come", async () => {
+test("a deadline on the wall clock is rejected", async () => {
   await using client = new FakeCluster("a:1").client();
   const deadlineMs = 1_700_000_000_000;
   const { commitLog } = client;
@@ -150,7 +129,7 @@ test("a deadline on the wall clock is refused: it would never come", async () =>
   assert.equal((await commitLog.read(0, { deadlineMs: performance.now() + 2 ** 33 })).firstOffset, 0);
 });
 
-test("a silent node does not use up the time of an append that may be repeated", async () => {
+test("an append that can be retried does not wait for a silent node until its deadline", async () => {
   const cluster = new FakeCluster("a:1", "b:1");
   await using client = cluster.client({ limits: { attemptMs: 60 } });
   cluster.node("a:1").mishaps.push("hangs");
@@ -158,7 +137,7 @@ test("a silent node does not use up the time of an append that may be repeated",
   assert.ok(cluster.node("b:1").calls.includes("produceBatch"));
 });
 
-test("no node at all: unavailable, not written, after a bounded number of attempts", async () => {
+test("without any node an append fails as unavailable and not written, after a limited number of attempts", async () => {
   const cluster = new FakeCluster("a:1", "b:1");
   for (const node of cluster.nodes) node.isDown = true;
   await using client = cluster.client({ seeds: ["a:1", "b:1"], limits: { attemptsMax: 4 } });
@@ -183,14 +162,14 @@ test("a read finds another node when one is down, cuts the stream or sends damag
   await assert.rejects(client.commitLog.read(0), isFault("corrupt", "no"));
 });
 
-test("it is one session: a read says what this client was acknowledged or has seen", async () => {
+test("a client is one session: a read requires what the client has appended or read", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   await client.commitLog.append(run("0", "1", "2"));
   await client.commitLog.read(0);
   await client.commitLog.read(0, { mode: "linearizable" });
   await client.commitLog.read(0, { mode: "session", seenOffset: 1 });
-  assert.deepEqual(cluster.node("a:1").requests.map(askedFor), [
+  assert.deepEqual(cluster.node("a:1").requests.map(freshnessOf), [
     ["SESSION", 2n],
     ["LINEARIZABLE", 0n],
     ["SESSION", 1n],
@@ -198,13 +177,13 @@ test("it is one session: a read says what this client was acknowledged or has se
   await using other = cluster.client();
   await other.commitLog.read(1);
   await other.commitLog.read(1);
-  assert.deepEqual(cluster.node("a:1").requests.slice(3).map(askedFor), [
+  assert.deepEqual(cluster.node("a:1").requests.slice(3).map(freshnessOf), [
     ["SESSION", 0n],
     ["SESSION", 2n],
   ]);
 });
 
-test("bounds of a node that lags are taken only once it has what this session knows", async () => {
+test("the bounds of a node are used only once it has what the session knows", async () => {
   const cluster = new FakeCluster("a:1", "b:1");
   await using client = cluster.client();
   await client.commitLog.append(run("0", "1"));
@@ -212,7 +191,7 @@ test("bounds of a node that lags are taken only once it has what this session kn
   assert.equal(cluster.node("b:1").requests.length, 0, "it is not behind: one call");
   cluster.node("b:1").lag = 1;
   await client.commitLog.bounds();
-  assert.deepEqual(cluster.node("b:1").requests.map(askedFor), [["SESSION", 1n]]);
+  assert.deepEqual(cluster.node("b:1").requests.map(freshnessOf), [["SESSION", 1n]]);
 });
 
 test("a signal ends a read", async () => {
@@ -231,7 +210,7 @@ test("a signal ends a read", async () => {
   await assert.rejects(client.commitLog.read(0, { signal: stop.signal }), (thrown) => thrown === reason);
 });
 
-test("a closed client refuses, and what it had under way is unknown", async () => {
+test("a closed client rejects calls, and an append in flight has an unknown outcome", async () => {
   const cluster = new FakeCluster("a:1");
   const client = cluster.client();
   cluster.node("a:1").mishaps.push("hangs");
@@ -247,7 +226,7 @@ test("a closed client refuses, and what it had under way is unknown", async () =
   await assert.rejects(client.commitLog.trim(0), isFault("canceled", "no"));
 });
 
-test("disposing of a client waits for what was appended", async () => {
+test("disposing of a client waits for its pending appends", async () => {
   const cluster = new FakeCluster("a:1");
   let appending: Promise<unknown> | undefined;
   {
@@ -258,7 +237,7 @@ test("disposing of a client waits for what was appended", async () => {
   assert.equal((await cluster.log.bounds()).next, 1);
 });
 
-test("appends that wait are bounded, conditional and stamped ones too", async () => {
+test("the bytes of pending appends are limited, including conditional and stamped ones", async () => {
   const cluster = new FakeCluster("a:1");
   const client = cluster.client({ limits: { queueBytesMax: 2_000 } });
   cluster.node("a:1").mishaps.push("hangs");
@@ -273,7 +252,7 @@ test("appends that wait are bounded, conditional and stamped ones too", async ()
   await assert.rejects(first);
 });
 
-test("a number that is no offset is refused at once, and nobody is asked", async () => {
+test("a number that is not an offset is rejected without a request", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   const log = client.commitLog;
@@ -294,6 +273,6 @@ test("a number that is no offset is refused at once, and nobody is asked", async
   assert.equal(await log.seek({ fromTimeMs: -1 }), 0);
 });
 
-test("without an address nothing is opened", () => {
+test("a client without an address is not opened", () => {
   assert.throws(() => new FakeCluster("a:1").client({ seeds: [] }), isFault("config", "no"));
 });

@@ -12,7 +12,7 @@ const record = fc.record(
 );
 const records = fc.array(record, { minLength: 1, maxLength: 8 });
 
-test("a run is byte for byte what the log room makes of the same records, and passes its walk", () => {
+test("a run has the same bytes as the log module's encoding of the records, and passes its checks", () => {
   fc.assert(
     fc.property(records, (some) => {
       const run = encodeRun(some);
@@ -23,7 +23,7 @@ test("a run is byte for byte what the log room makes of the same records, and pa
   );
 });
 
-test("text is sent as UTF-8, and a byte order mark in a header's name survives", () => {
+test("text is sent as UTF-8, and a byte order mark in the name of a header is kept", () => {
   const name = "\ufeffname";
   const run = encodeRun([{ value: "größe", key: "k", headers: [{ key: name, value: "v" }] }]);
   const [read] = [...recordsOf(sliceOf(run.bytes, 1, 5))];

@@ -5,7 +5,7 @@ import { connectErrorOf } from "../../../../src/api/calls/error-mapping.ts";
 import { faultOf, retryDelayOf } from "../../../../src/client/calls/fault-of.ts";
 import { Fault, faultKinds } from "../../../../src/fault.ts";
 
-test("every fault that a service sends arrives as the same fault", () => {
+test("every fault that a node sends arrives as the same fault", () => {
   for (const kind of faultKinds) {
     for (const written of ["no", "unknown"] as const) {
       const sent = new Fault(kind, { written, facts: { tried: 7, leader: "7", unreachable: true } });
@@ -28,7 +28,7 @@ test("without ErrorInfo the outcome of a write is unknown, and a read wrote noth
   assert.equal(faultOf(new ConnectError("x", Code.Unavailable), "read").kind, "unavailable");
 });
 
-test("only what certainly happened before anything was sent counts as not written", () => {
+test("only an error from before the request was sent counts as not written", () => {
   const node = (code: string, syscall?: string): Error => Object.assign(new Error(code), { code, syscall });
   const wrapped = (cause: unknown): ConnectError =>
     new ConnectError("failed", Code.Unavailable, undefined, undefined, cause);
@@ -41,7 +41,7 @@ test("only what certainly happened before anything was sent counts as not writte
   assert.equal(faultOf(wrapped(node("ERR_HTTP2_ERROR"))).written, "unknown");
 });
 
-test("a door that asks for TLS, or for a certificate, says so and nothing was written", () => {
+test("a node that requires TLS or a certificate is recognized, and nothing was written", () => {
   const node = (code: string, message: string): ConnectError =>
     new ConnectError(
       message,
@@ -63,7 +63,7 @@ test("a door that asks for TLS, or for a certificate, says so and nothing was wr
   assert.doesNotMatch(faultOf(node("ERR_SSL_OTHER", "a line\n")).message, /\n/);
 });
 
-test("a wrong address says in words what is wrong with it, the code included", () => {
+test("the message of a connection error explains what is wrong with the address", () => {
   const node = (code: string): ConnectError =>
     new ConnectError(
       "failed",
@@ -75,26 +75,30 @@ test("a wrong address says in words what is wrong with it, the code included", (
   assert.match(faultOf(node("ECONNREFUSED")).message, /nothing listens at this address; is the node running/);
   assert.match(faultOf(node("ENOTFOUND")).message, /the host name does not resolve/);
   const other = faultOf(node("ERR_HTTP2_ERROR"));
-  assert.match(other.message, /does not speak HTTP\/2: a node does on the port of its --addr/);
+  assert.match(other.message, /does not speak HTTP\/2; a node does so on the port of its --addr/);
   assert.equal(other.facts["unreachable"], true);
 });
 
-test("a stream that the peer refused was not processed", () => {
+test("a refused stream was not processed", () => {
   const refused = new ConnectError(
     "http/2 stream closed with error code REFUSED_STREAM (0x7)",
     Code.Unavailable,
   );
   assert.equal(faultOf(refused).retry, true);
-  assert.equal(faultOf(wire(refused)).written, "unknown", "unless a peer merely says those words");
+  assert.equal(
+    faultOf(wire(refused)).written,
+    "unknown",
+    "not if only the message of the node contains these words",
+  );
 });
 
-test("the delay that a service asks for is heard", () => {
+test("the delay that a node asks for is returned", () => {
   const fault = faultOf(wire(connectErrorOf(new Fault("disk-full"))));
   assert.equal(retryDelayOf(fault), 5_000);
   assert.equal(retryDelayOf(new Fault("unavailable")), 0);
 });
 
-/** As it would be once it has crossed the wire: outgoing details become incoming ones. */
+/** The error as the client receives it: its details are incoming ones. */
 function wire(error: ConnectError): ConnectError {
   const received = new ConnectError(error.rawMessage, error.code);
   received.isWireError = true;

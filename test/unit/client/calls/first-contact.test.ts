@@ -1,6 +1,4 @@
-/**
- * When a client whose connections all fail gives up.
- */
+/** When a client gives up whose connections have all failed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FirstContact } from "../../../../src/client/calls/first-contact.ts";
@@ -13,7 +11,7 @@ const refused = new Fault("unavailable", {
   facts: { unreachable: true, code: "ECONNREFUSED" },
 });
 
-test("it gives up after its patience, once every address was tried", () => {
+test("a client gives up after the timeout, once it has tried every address", () => {
   const contact = new FirstContact(5_000);
   assert.equal(contact.failed(refused, 2, 0, 10), refused);
   assert.equal(contact.failed(refused, 2, 4_000, 4_010), refused);
@@ -26,7 +24,7 @@ test("it gives up after its patience, once every address was tried", () => {
   assert.equal(new FirstContact(0).failed(refused, 2, 0, 10), refused, "the other address was not tried");
 });
 
-test("once a node has answered, well or not, it does not give up", () => {
+test("a client does not give up once a node has responded, with a result or an error", () => {
   const answered = new FirstContact(0);
   answered.reached();
   assert.equal(answered.failed(refused, 1, 0, 10), refused);
@@ -53,7 +51,7 @@ test("a wrong address fails as unreachable and names the address and the cause",
   await assert.rejects(client.consume({ from: 0 }).next(), isUnreachable);
 });
 
-test("a deadline that passes while the cluster is away names the last cause", {
+test("a deadline that passes while the cluster is unreachable names the last cause", {
   timeout: 60_000,
 }, async () => {
   const addr = `127.0.0.1:${await freePort()}`;

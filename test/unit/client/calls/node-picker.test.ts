@@ -15,26 +15,26 @@ const three = [server("a:1", "leader"), server("b:1", "follower"), server("c:1",
 const picks = (picker: NodePicker, purpose: "append" | "read", times: number, nowMs = 0): string[] =>
   Array.from({ length: times }, () => picker.pick(purpose, nowMs));
 
-test("picker: no subconn available", () => {
+test("picking without any address fails as unavailable", () => {
   assert.throws(
     () => new NodePicker([]).pick("append", 0),
     (reason) => reason instanceof Fault && reason.kind === "unavailable" && reason.written === "no",
   );
 });
 
-test("picker: produces to leader", () => {
+test("appends go to the leader", () => {
   const picker = new NodePicker(["b:1"]);
   picker.update(three);
   assert.deepEqual(picks(picker, "append", 5), Array(5).fill("a:1"));
 });
 
-test("picker: consumes from followers", () => {
+test("reads go to the followers in turn", () => {
   const picker = new NodePicker(["a:1"]);
   picker.update(three);
   assert.deepEqual(picks(picker, "read", 4), ["b:1", "c:1", "b:1", "c:1"]);
 });
 
-test("a leader alone serves reads too, and learners only when there is nobody else", () => {
+test("the leader serves reads if there is no follower, and learners only if there is no other node", () => {
   const picker = new NodePicker(["a:1"]);
   picker.update([server("a:1", "leader"), server("l:1", "learner")]);
   assert.deepEqual(picks(picker, "read", 3), ["a:1", "a:1", "a:1"]);
@@ -42,12 +42,12 @@ test("a leader alone serves reads too, and learners only when there is nobody el
   assert.deepEqual(picks(picker, "read", 2), ["l:1", "l:1"]);
 });
 
-test("before anything is known the seeds are tried in turn", () => {
+test("the seeds are tried in turn until the nodes are known", () => {
   const picker = new NodePicker(["a:1", "b:1"]);
   assert.deepEqual(picks(picker, "append", 3), ["a:1", "b:1", "a:1"]);
 });
 
-test("a node that failed rests until its time; an append goes elsewhere meanwhile, for nodes forward", () => {
+test("a node that failed is avoided for a while, and appends go to another node", () => {
   const picker = new NodePicker(["a:1"]);
   picker.update(three);
   picker.failed("a:1", 100);
@@ -59,7 +59,7 @@ test("a node that failed rests until its time; an append goes elsewhere meanwhil
   assert.equal(new Set(picks(picker, "read", 2, 150)).size, 2);
 });
 
-test("when all rest the one that wakes first is tried, and the seeds are not forgotten", () => {
+test("if all nodes are avoided, the one whose wait ends first is picked, and the seeds are kept", () => {
   const picker = new NodePicker(["seed:1"]);
   picker.update(three);
   for (const [addr, untilMs] of [
@@ -73,7 +73,7 @@ test("when all rest the one that wakes first is tried, and the seeds are not for
   assert.equal(picker.pick("append", 0), "b:1");
 });
 
-test("a node of the past does not unseat a newer leader, unless that one fails", () => {
+test("a leader with an older term does not replace a newer one, unless that one has failed", () => {
   const picker = new NodePicker(["a:1"]);
   picker.update([server("a:1", "follower", 5), server("b:1", "leader", 5)]);
   picker.update([server("a:1", "leader", 4), server("b:1", "follower", 4)]);
@@ -83,11 +83,11 @@ test("a node of the past does not unseat a newer leader, unless that one fails",
   assert.equal(picker.leader, "a:1");
 });
 
-test("a node that names the leader is believed", () => {
+test("a node that names the leader changes the leader", () => {
   const picker = new NodePicker(["a:1"]);
   picker.update(three);
   picker.setLeader("c:1", "10.0.0.3:1");
-  assert.equal(picker.pick("append", 0), "c:1", "by its name, at the address that the servers told");
+  assert.equal(picker.pick("append", 0), "c:1", "found by its id, at its address for clients");
   picker.setLeader("d", "d:1");
   assert.equal(picker.pick("append", 0), "d:1", "a node that is new, at the address that came with it");
   picker.setLeader(undefined);

@@ -1,10 +1,10 @@
-/** Where a reading begins: the forms that are taken, and those that are refused. */
+/** The values of the option `from`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ReadFrom, readStartOf } from "../../../../src/client/consume/read-from.ts";
 import { FakeCluster } from "../../../support/fake-cluster.ts";
 
-test("words, offsets, dates and the objects of ReadStart are taken", () => {
+test("start, end, offsets, dates and the objects of ReadStart are accepted", () => {
   assert.deepEqual(readStartOf("start"), { fromTimeMs: 0 });
   assert.deepEqual(readStartOf("end"), { end: true });
   assert.deepEqual(readStartOf(5), { offset: 5 });
@@ -14,7 +14,7 @@ test("words, offsets, dates and the objects of ReadStart are taken", () => {
   assert.deepEqual(readStartOf({ fromTimeMs: 1.5 }), { fromTimeMs: 1.5 });
 });
 
-test("everything else is refused", () => {
+test("every other start is rejected", () => {
   const others: readonly unknown[] = [
     "begin",
     "5",
@@ -39,7 +39,7 @@ test("everything else is refused", () => {
   }
 });
 
-test("consume begins there, and refuses what is no start, no end, no mode and no window", async () => {
+test("consume reads from there, and rejects an invalid start, end, mode or window", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   const producer = client.producer();
@@ -59,7 +59,7 @@ test("consume begins there, and refuses what is no start, no end, no mode and no
   await assert.rejects(client.commitLog.read(0, { mode: "newest" as never }), { kind: "bad-request" });
   await assert.rejects(client.commitLog.append(undefined as never), { kind: "bad-request" });
   await assert.rejects(client.produceStream([], { window: 0 }).next(), { kind: "bad-request" });
-  // The fake cluster has no streams upwards; that is all that is wrong with this one.
+  // These options are valid. The fake cluster does not implement streams of requests.
   await assert.rejects(client.produceStream([], null as never).next(), { kind: "unimplemented" });
   await assert.rejects(client.produceStream([], { signal: 5 as never }).next(), { kind: "bad-request" });
   assert.throws(() => client.producer({ id: 5 as never }), { kind: "config" });

@@ -18,7 +18,7 @@ const frame = encodeFrame(
   0,
 );
 
-test("a batch that was parsed as a message without fields becomes the frame again", () => {
+test("a batch that was parsed as a message without fields is joined to the same frame", () => {
   const message = fromBinary(EmptySchema, frame.subarray(5));
   assert.deepEqual(frameOf(message), frame);
   for (const crc of [crc32, crc32ByTable]) {
@@ -26,7 +26,7 @@ test("a batch that was parsed as a message without fields becomes the frame agai
   }
 });
 
-test("a frame with any bit turned over, or cut anywhere, is corrupt", () => {
+test("a frame with any bit flipped, or truncated anywhere, is corrupt", () => {
   const chance = prng("batch");
   const isCorrupt = (reason: unknown): boolean => reason instanceof Fault && reason.kind === "corrupt";
   for (let at = 0; at < frame.length * 8; at += chance.between(1, 3)) {
@@ -40,7 +40,7 @@ test("a frame with any bit turned over, or cut anywhere, is corrupt", () => {
   assert.throws(() => checkBatch(frameOf(create(EmptySchema)), crc32), isCorrupt);
 });
 
-test("a run goes into a request undecoded, and is decoded as the records it is", () => {
+test("a run is sent undecoded and decodes to its records", () => {
   const run = encodeRun([{ value: "a" }, { value: "b", headers: [{ key: "h", value: "v" }] }]);
   const request = produceBatchRequest(run, { id: 2n ** 63n, epoch: 3, sequence: 9 }, 0);
   const read = fromBinary(ProduceBatchRequestSchema, toBinary(ProduceBatchRequestSchema, request));

@@ -6,6 +6,7 @@ import { prng } from "../../../../src/lib/prng.ts";
 import type { Offset, Tail } from "../../../../src/types.ts";
 import { FakeCluster } from "../../../support/fake-cluster.ts";
 import { run, valuesOf } from "../../../support/logs.ts";
+import { until } from "../../../support/until.ts";
 
 const numbers = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, n) => `${from + n}`);
@@ -14,7 +15,7 @@ const isFault =
   (reason: unknown): boolean =>
     reason instanceof Fault && reason.kind === kind && reason.written === "no";
 
-/** Reads a tail up to `until`, and checks at each step that nothing is shown twice or left out. */
+/** Reads a tail up to `until`, and checks at each step that no record is duplicated or missing. */
 async function readTo(tail: Tail, until: Offset): Promise<string[]> {
   const values: string[] = [];
   while (tail.position < until) {
@@ -48,7 +49,7 @@ const turns = async (count = 20): Promise<void> => {
 const openStreams = (cluster: FakeCluster): number =>
   cluster.nodes.reduce((sum, node) => sum + node.openStreams, 0);
 
-test("a tail whose streams are cut at every turn goes on elsewhere without gap or duplicate", async () => {
+test("a tail whose streams keep breaking continues on other nodes without gap or duplicate", async () => {
   for (let seed = 0; seed < 20; seed++) {
     const chance = prng(`cuts ${seed}`);
     const cluster = threeNodes();
@@ -70,7 +71,7 @@ test("a tail whose streams are cut at every turn goes on elsewhere without gap o
   }
 });
 
-test("a tail begins in the middle of a batch, and its reader is told where", async () => {
+test("a tail can start in the middle of a batch, and its position says where", async () => {
   const cluster = threeNodes();
   await cluster.log.append(run("0", "1", "2"));
   await using client = cluster.client();
@@ -81,7 +82,7 @@ test("a tail begins in the middle of a batch, and its reader is told where", asy
   assert.deepEqual(valuesOf(slice, 1), ["1", "2"]);
 });
 
-test("a reader that does not read holds the node back: what is read ahead is bounded", async () => {
+test("the bytes that a tail reads ahead are limited", async () => {
   const cluster = new FakeCluster("a:1");
   const value = "x".repeat(1_000);
   for (let n = 0; n < 200; n++) await cluster.log.append(run(value));
@@ -94,7 +95,7 @@ test("a reader that does not read holds the node back: what is read ahead is bou
   assert.equal((await readTo(tail, 200)).length, 200);
 });
 
-test("a tail at the end asks once and then waits: nothing polls", async () => {
+test("a tail at the end of the log makes one request and waits", async () => {
   const cluster = threeNodes();
   await using client = cluster.client();
   using tail = client.commitLog.follow(0);
@@ -122,7 +123,7 @@ test("a disposed tail frees the node's stream at once", async () => {
   assert.equal(cluster.log.openTails, 0);
 });
 
-test("what arrived before a trim is shown, then the tail ends with out of range", async () => {
+test("a tail returns what arrived before a trim and then fails as out of range", async () => {
   const cluster = new FakeCluster("a:1");
   await fill(cluster, 10);
   await using client = cluster.client();
@@ -137,7 +138,7 @@ test("what arrived before a trim is shown, then the tail ends with out of range"
   assert.throws(() => tail.take(), isFault("out-of-range"), "and stays so");
 });
 
-test("a node that lags behind what the session knows is not believed that an offset is beyond the end", async () => {
+test("out of range from a node that lags behind the session does not end a tail", async () => {
   const cluster = threeNodes();
   await using client = cluster.client();
   const { firstOffset } = await client.commitLog.append(run("0", "1", "2", "3"));
@@ -148,7 +149,7 @@ test("a node that lags behind what the session knows is not believed that an off
   await assert.rejects(readTo(beyond, 10), isFault("out-of-range"));
 });
 
-test("a damaged batch is never shown: another node is asked, and when all send damage the tail is corrupt", async () => {
+test("a damaged batch is requested from another node, and the tail fails as corrupt if all batches are damaged", async () => {
   const cluster = threeNodes();
   await fill(cluster, 12);
   await using client = cluster.client();
@@ -160,25 +161,25 @@ test("a damaged batch is never shown: another node is asked, and when all send d
   await assert.rejects(readTo(other, 12), isFault("corrupt"));
 });
 
-test("a tail that finds no node keeps trying for so long and no longer", async () => {
+test("a tail without a reachable node keeps trying for resumeMs", async () => {
   const cluster = threeNodes();
   await fill(cluster, 3);
   await using client = cluster.client({ limits: { resumeMs: 100 } });
   using tail = client.commitLog.follow(0);
   assert.deepEqual(await readTo(tail, 3), numbers(0, 3));
   for (const node of cluster.nodes) node.isDown = true;
-  cluster.log.append(run("3")); // the open stream is cut when it comes to send this
+  cluster.log.append(run("3")); // the open stream breaks when it sends this record
   await assert.rejects(readTo(tail, 4), isFault("unavailable"));
 });
 
-test("a tail that hears nothing asks again at the same place, where the connection is not watched", async () => {
+test("a tail with an idle limit repeats its request when nothing arrives", async () => {
   const cluster = threeNodes();
   await fill(cluster, 3);
   await using client = cluster.client({ limits: { tailIdleMs: 20 } });
   using tail = client.commitLog.follow(0);
   assert.deepEqual(await readTo(tail, 3), numbers(0, 3));
   const ready = tail.ready();
-  while (streams(cluster) < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until("the tail has repeated its request twice", () => streams(cluster) >= 3);
   await fill(cluster, 1);
   assert.equal(await ready, true);
   assert.deepEqual(await readTo(tail, 4), ["3"]);
@@ -193,13 +194,13 @@ async function take(client: TailraceClient, count: number, signal?: AbortSignal)
   for await (const { value } of client.consume(options)) {
     values.push(Buffer.from(value).toString());
     if (values.length < count) continue;
-    await turns(); // all that is there has been read ahead, and the stream waits
+    await turns(); // all records have been read ahead, and the stream waits
     break;
   }
   return values;
 }
 
-test("consume: a reader that breaks off leaves nothing behind", async () => {
+test("consume frees its stream when the reader leaves the loop", async () => {
   const cluster = threeNodes();
   await fill(cluster, 9);
   await using client = cluster.client();
@@ -208,7 +209,7 @@ test("consume: a reader that breaks off leaves nothing behind", async () => {
   assert.equal(openStreams(cluster), 0);
 });
 
-test("consume: stops before an offset, at the end as it stood, or on a signal", async () => {
+test("consume stops before an offset, at the end of the log at the start, or on a signal", async () => {
   const cluster = threeNodes();
   await fill(cluster, 9);
   await using client = cluster.client();

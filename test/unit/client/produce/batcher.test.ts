@@ -1,6 +1,6 @@
 /**
- * The batcher by itself: limits and linger step by step, then whole lives against a server with the real producer
- * table over a network that loses, delays and delivers long after the sender gave up.
+ * The batcher: limits and linger step by step, then simulated runs against a server with the real producer table over a
+ * network that loses and delays messages, also beyond the deadline of the sender.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -31,7 +31,7 @@ const appended = (firstOffset: number, count: number): Appended => ({
 });
 const stamped = { producer: { id: 5n, epoch: 0 } };
 
-test("a batch lingers for more, but goes at once when full or asked to", () => {
+test("a batch lingers for more runs, and is sent at once when it is full or flushed", () => {
   const batcher = new Batcher<number>(settings());
   batcher.add(one(), 0, 100);
   assert.equal(batcher.next(109), undefined);
@@ -42,7 +42,7 @@ test("a batch lingers for more, but goes at once when full or asked to", () => {
   assert.equal(batcher.next(1e9), undefined, "two are in flight");
 });
 
-test("asked to flush, what is open does not linger, what comes later does", () => {
+test("flush ends the linger time of the open batch only", () => {
   const batcher = new Batcher<number>(settings());
   batcher.add(one(), 0, 0);
   batcher.flush();
@@ -51,7 +51,7 @@ test("asked to flush, what is open does not linger, what comes later does", () =
   assert.equal(batcher.next(0), undefined);
 });
 
-test("a batch is bounded by bytes, and a run that is larger goes alone", () => {
+test("the bytes of a batch are limited, and a larger run is sent alone", () => {
   const batcher = new Batcher<number>(settings({ inFlightMax: 9 }));
   batcher.add(one("a".repeat(600)), 0, 0);
   batcher.add(one("b".repeat(600)), 1, 0);
@@ -63,7 +63,7 @@ test("a batch is bounded by bytes, and a run that is larger goes alone", () => {
   assert.deepEqual(counts, [1, 1, 1]);
 });
 
-test("a full queue refuses, and takes again once something is settled", () => {
+test("a full queue rejects runs until a batch is settled", () => {
   const batcher = new Batcher<number>(settings({ queueBytesMax: 100, lingerMs: 0 }));
   batcher.add(one("a".repeat(500)), 0, 0);
   assert.throws(
@@ -76,7 +76,7 @@ test("a full queue refuses, and takes again once something is settled", () => {
   batcher.add(one(), 1, 0);
 });
 
-test("sequences count records, and each run learns its own offset", () => {
+test("sequences count records, and each run gets its own offset", () => {
   const batcher = new Batcher<string>(settings({ ...stamped, lingerMs: 0 }));
   batcher.add(encodeRun([{}, {}]), "two", 0);
   batcher.add(one(), "one", 0);
@@ -96,7 +96,7 @@ test("sequences count records, and each run learns its own offset", () => {
   );
 });
 
-test("an unknown outcome is tried again with the same sequence, before anything new", () => {
+test("a batch with an unknown outcome is retried with the same sequence before a new one is sent", () => {
   const batcher = new Batcher<number>(settings({ ...stamped, lingerMs: 0 }));
   batcher.add(one(), 0, 0);
   const batch = batcher.next(0)!;
@@ -111,7 +111,7 @@ test("an unknown outcome is tried again with the same sequence, before anything 
   assert.equal(batcher.next(51)!.stamp!.sequence, 1);
 });
 
-test("without a producer an unknown outcome is final, and what was not written is tried again", () => {
+test("without a producer an unknown outcome is final, and a batch that was not written is retried", () => {
   const batcher = new Batcher<number>(settings({ lingerMs: 0, inFlightMax: 1 }));
   batcher.add(one(), 0, 0);
   const batch = batcher.next(0)!;
@@ -124,7 +124,7 @@ test("without a producer an unknown outcome is final, and what was not written i
   assert.ok(batcher.isIdle);
 });
 
-test("given up after an unknown outcome it says unknown, and a new epoch fences what may be under way", () => {
+test("a batch that expires after an unknown outcome is unknown, and a new epoch fences it", () => {
   const batcher = new Batcher<number>(settings({ ...stamped, lingerMs: 0 }));
   batcher.add(one(), 0, 0);
   const batch = batcher.next(0)!;
@@ -137,7 +137,7 @@ test("given up after an unknown outcome it says unknown, and a new epoch fences 
   assert.deepEqual(batcher.next(1_000)!.stamp, { id: 5n, epoch: 1, sequence: 0 });
 });
 
-test("one bad run does not take the others of its batch down", () => {
+test("one invalid run does not fail the others of its batch", () => {
   const batcher = new Batcher<string>(settings({ ...stamped, lingerMs: 0, inFlightMax: 1 }));
   for (const name of ["a", "bad", "c"]) batcher.add(one(name), name, 0);
   const batch = batcher.next(0)!;
@@ -156,7 +156,7 @@ test("one bad run does not take the others of its batch down", () => {
   ]);
 });
 
-test("a run with little time gives up alone, behind one that has more", () => {
+test("a run with an early deadline does not share a batch with a later one", () => {
   const batcher = new Batcher<string>(settings({ lingerMs: 0, inFlightMax: 1 }));
   batcher.add(one(), "patient", 0, 900);
   const batch = batcher.next(0)!;
@@ -176,7 +176,7 @@ test("a run with little time gives up alone, behind one that has more", () => {
   assert.equal(batcher.next(500), batch);
 });
 
-test("a fenced producer is over: everything fails, and so does whatever comes", () => {
+test("a fenced producer fails everything that is pending and every later run", () => {
   const batcher = new Batcher<number>(settings({ ...stamped, lingerMs: 0 }));
   batcher.add(one(), 0, 0);
   const batch = batcher.next(0)!;
@@ -194,16 +194,16 @@ test("a fenced producer is over: everything fails, and so does whatever comes", 
   assert.throws(() => batcher.add(one(), 2, 0), /newer epoch/);
 });
 
-// Whole lives. One step is one millisecond.
+// Simulated runs. One step is one millisecond.
 
-interface Life {
+interface Simulation {
   readonly log: { readonly run: number; readonly part: number }[];
   readonly outcomes: Map<number, Outcome<number>>;
   readonly added: number;
   readonly epochs: number;
 }
 
-function live(chance: Prng, isStamped: boolean): Life {
+function simulate(chance: Prng, isStamped: boolean): Simulation {
   const inFlightMax = isStamped ? chance.between(1, 5) : 1;
   const limits = settings({
     recordsMax: chance.between(1, 8),
@@ -220,20 +220,20 @@ function live(chance: Prng, isStamped: boolean): Life {
   const due: { readonly at: number; readonly event: () => void }[] = [];
   let nowMs = 0;
   let added = 0;
-  let flying = 0;
+  let inFlight = 0;
   const later = (event: () => void, delayMs = chance.between(0, 15)): void => {
     due.push({ at: nowMs + delayMs, event });
   };
   const fly = (batch: Batch<number>): void => {
-    flying++;
-    assert.ok(flying <= inFlightMax, "more in flight than allowed");
+    inFlight++;
+    assert.ok(inFlight <= inFlightMax, "more in flight than allowed");
     assert.ok(batch.items.length === 1 || batch.count <= limits.recordsMax);
     const { stamp, items } = batch;
     let isOver = false;
     const end = (work: () => void): void => {
       if (isOver) return;
       isOver = true;
-      flying--;
+      inFlight--;
       if (batcher.owns(batch)) work();
     };
     const again = nowMs + chance.between(0, 20);
@@ -262,7 +262,7 @@ function live(chance: Prng, isStamped: boolean): Life {
       if (batcher.hasRoom(run.bytes.length)) batcher.add(run, added++, nowMs, expiresAt);
     }
     if (chance.chance(0.01)) batcher.flush();
-    // A server forgets after days: by then nothing is under way any more.
+    // A server forgets a producer after days. Nothing is in flight by then.
     const isQuiet = batcher.isIdle && !due.some(({ at }) => at > nowMs);
     if (isStamped && isQuiet && chance.chance(0.1)) server.forget();
     for (let batch = batcher.next(nowMs); batch !== undefined; batch = batcher.next(nowMs)) fly(batch);
@@ -271,7 +271,10 @@ function live(chance: Prng, isStamped: boolean): Life {
       outcomes.set(outcome.ticket, outcome);
     }
     const wakeAt = batcher.wakeAt();
-    assert.ok(batcher.isIdle || flying > 0 || (wakeAt !== undefined && wakeAt > nowMs), "it sleeps for ever");
+    assert.ok(
+      batcher.isIdle || inFlight > 0 || (wakeAt !== undefined && wakeAt > nowMs),
+      "it never wakes up",
+    );
     assert.ok(batcher.bytes <= limits.queueBytesMax);
   }
   assert.ok(batcher.isIdle, "something was never settled");
@@ -329,13 +332,18 @@ class Server {
 }
 
 for (const isStamped of [true, false]) {
-  test(`over a bad network ${isStamped ? "a producer appends exactly once and in order" : "nothing is doubled"}`, () => {
+  test(`over a bad network ${isStamped ? "a producer appends exactly once and in order" : "no run is duplicated"}`, () => {
     let acked = 0;
     let refused = 0;
     let unknown = 0;
     let epochs = 0;
     for (let seed = 0; seed < 150; seed++) {
-      const { log, outcomes, added, epochs: raised } = live(prng(`batcher ${isStamped} ${seed}`), isStamped);
+      const {
+        log,
+        outcomes,
+        added,
+        epochs: raised,
+      } = simulate(prng(`batcher ${isStamped} ${seed}`), isStamped);
       epochs += raised;
       assert.equal(outcomes.size, added, `seed ${seed}`);
       const places = new Map<number, number[]>();

@@ -1,7 +1,4 @@
-/**
- * Records as programs hand them over: what is obvious is taken, the rest is refused by field, and nothing that is
- * refused has an effect on what comes after.
- */
+/** The records of applications: which values are accepted, and which fault a rejected one gets. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type NewRecord, recordBytesOf } from "../../../../src/client/produce/new-record.ts";
@@ -9,11 +6,11 @@ import { Fault } from "../../../../src/fault.ts";
 import { FakeCluster } from "../../../support/fake-cluster.ts";
 import { allValues } from "../../../support/logs.ts";
 
-/** As JavaScript would call it, without types. */
+/** Calls it as JavaScript can, without types. */
 const taken = (input: unknown) => recordBytesOf(input as NewRecord);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-test("text and every kind of buffer is taken by its bytes, as value, as key and alone", () => {
+test("text and every kind of buffer is accepted as value, as key and alone", () => {
   const buffer = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8).buffer;
   const shared = new SharedArrayBuffer(2);
   new Uint8Array(shared).set([9, 8]);
@@ -87,11 +84,11 @@ const refused: readonly (readonly [title: string, input: unknown, field: string,
   ["Headers as headers", { headers: new Headers({ a: "b" }) }, "headers", /found an object \(Headers\)/],
   ["text as headers", { headers: "a: b" }, "headers", /found a string/],
   ["a number as value of a header", { headers: { a: 1 } }, "headers.a", /found a number/],
-  ["half of a surrogate pair", { value: "\ud800" }, "value", /surrogate/],
+  ["a lone surrogate", { value: "\ud800" }, "value", /surrogate/],
 ];
 
 for (const [title, input, field, message] of refused) {
-  test(`${title} is refused as a bad record, by field`, () => {
+  test(`${title} is rejected as a bad record with the name of the field`, () => {
     assert.throws(
       () => taken(input),
       (thrown) =>
@@ -104,13 +101,13 @@ for (const [title, input, field, message] of refused) {
   });
 }
 
-test("a buffer that was transferred is refused", () => {
+test("a buffer that was transferred is rejected", () => {
   const buffer = new ArrayBuffer(4);
   structuredClone(buffer, { transfer: [buffer] });
   assert.throws(() => taken({ value: buffer }), { kind: "bad-record" });
 });
 
-test("a refused send rejects and has no effect on any other send of the process", async () => {
+test("a rejected record has no effect on other sends", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   await using other = cluster.client();

@@ -4,8 +4,9 @@ import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { FakeCluster, type Mishap } from "../../../support/fake-cluster.ts";
 import { allValues, run } from "../../../support/logs.ts";
+import { until } from "../../../support/until.ts";
 
-test("a producer batches what one turn sends, and each record learns its offset", async () => {
+test("a producer batches the records of one turn, and each record gets its offset", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   const producer = client.producer({ lingerMs: 0 });
@@ -18,7 +19,7 @@ test("a producer batches what one turn sends, and each record learns its offset"
   assert.equal((await allValues(cluster.log)).length, 100);
 });
 
-test("over leader changes, refusals and lost answers a producer appends each record once, in order", async () => {
+test("a producer appends each record once and in order despite leader changes, rejections and lost responses", async () => {
   for (let seed = 0; seed < 10; seed++) {
     const chance = prng(`producer ${seed}`);
     const cluster = new FakeCluster("a:1", "b:1", "c:1");
@@ -55,7 +56,7 @@ test("over leader changes, refusals and lost answers a producer appends each rec
   }
 });
 
-test("a full queue refuses, and room() resolves when there is some again", async () => {
+test("a full queue rejects records, and room() resolves when there is room again", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   const producer = client.producer({ queueBytesMax: 1_000 });
@@ -63,18 +64,17 @@ test("a full queue refuses, and room() resolves when there is some again", async
   cluster.log.gate = new Promise((resolve) => (open = resolve));
   const first = producer.send({ value: "x".repeat(900) });
   await assert.rejects(producer.send({ value: "y".repeat(200) }), { kind: "overloaded", written: "no" });
-  let hasRoom = false;
-  const room = producer.room(200).then(() => {
-    hasRoom = true;
-  });
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.equal(hasRoom, false);
+  let isAppended = false;
+  const room = producer.room(200).then(() => isAppended);
+  await new Promise((resolve) => setImmediate(resolve));
+  isAppended = true;
   open();
-  await Promise.all([first, room]);
+  assert.equal(await room, true, "there is no room before the first record is appended");
+  await first;
   await producer.send({ value: "y".repeat(200) });
 });
 
-test("what is no signal and no options is refused before the record is taken, null is none", async () => {
+test("an invalid signal or options object is rejected before the record is taken, and null means none", async () => {
   const cluster = new FakeCluster("a:1");
   using client = cluster.client();
   await using producer = client.producer();
@@ -87,7 +87,7 @@ test("what is no signal and no options is refused before the record is taken, nu
   assert.equal((await cluster.log.bounds()).next, 2);
 });
 
-test("flush sends what lingers, and resolves when it is settled", async () => {
+test("flush sends what lingers and resolves when it is settled", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   const producer = client.producer({ lingerMs: 60_000 });
@@ -98,7 +98,7 @@ test("flush sends what lingers, and resolves when it is settled", async () => {
   await producer.flush();
 });
 
-test("a closed producer fails what it holds, refuses more, and leaves nothing waiting", async () => {
+test("a closed producer fails its pending records, rejects new ones, and resolves its waiters", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   const producer = client.producer({ lingerMs: 60_000, queueBytesMax: 10 });
@@ -111,7 +111,7 @@ test("a closed producer fails what it holds, refuses more, and leaves nothing wa
   await producer.flush();
 });
 
-test("two producers with one id: the newer epoch fences the older", async () => {
+test("of two producers with one id, the newer epoch fences the older", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   const old = client.producer({ id: 9n, epoch: 0 });
@@ -121,14 +121,14 @@ test("two producers with one id: the newer epoch fences the older", async () => 
   await assert.rejects(old.send({ value: "later" }), { kind: "producer-fenced" });
 });
 
-test("settings that cannot be are refused", async () => {
+test("invalid settings are rejected", async () => {
   await using client = new FakeCluster("a:1").client();
   assert.throws(() => client.producer({ inFlightMax: 6 }), { kind: "config" }, "a server remembers five");
   assert.throws(() => client.producer({ batchRecordsMax: 0 }), { kind: "config" });
   assert.throws(() => client.producer({ batchBytesMax: 2 ** 30 }), { kind: "config" });
 });
 
-test("appends of one producer stamp keep their order, whatever the network does", async () => {
+test("the appends of one producer stamp keep their order over a bad network", async () => {
   const cluster = new FakeCluster("a:1");
   await using client = cluster.client();
   cluster.nodes[0]!.mishaps.push("lost", new Fault("unavailable"));
@@ -141,4 +141,48 @@ test("appends of one producer stamp keep their order, whatever the network does"
     appended.map(({ firstOffset }) => firstOffset),
     [0, 1, 2, 3],
   );
+});
+
+test("an aborted send of a queued record appends nothing and rejects with the reason of the signal", async () => {
+  const cluster = new FakeCluster("a:1");
+  await using client = cluster.client();
+  const producer = client.producer({ lingerMs: 0, batchRecordsMax: 1, inFlightMax: 1 });
+  let open = (): void => {};
+  cluster.log.gate = new Promise((resolve) => (open = resolve));
+  const first = producer.send("first");
+  await new Promise((resolve) => setImmediate(resolve));
+  const stop = new AbortController();
+  const reason = new Error("not needed");
+  const dropped = ["a", "b"].map((value) => producer.send(value, { signal: stop.signal }));
+  const kept = producer.send("last");
+  stop.abort(reason);
+  for (const one of dropped) await assert.rejects(one, (thrown) => thrown === reason);
+  await assert.rejects(producer.send("late", { signal: stop.signal }), (thrown) => thrown === reason);
+  open();
+  assert.deepEqual([(await first).firstOffset, (await kept).firstOffset], [0, 1]);
+  assert.deepEqual(await allValues(cluster.log), ["first", "last"]);
+  assert.equal(producer.bytes, 0, "nothing is held for the dropped ones");
+});
+
+test("an aborted send of a record in flight rejects as unknown, with the reason as its cause, and the producer continues", async () => {
+  const cluster = new FakeCluster("a:1");
+  await using client = cluster.client();
+  const producer = client.producer({ lingerMs: 0 });
+  let open = (): void => {};
+  cluster.log.gate = new Promise((resolve) => (open = resolve));
+  const stop = new AbortController();
+  const sent = producer.send("in flight", { signal: stop.signal });
+  await until("the append is in flight", () => cluster.node("a:1").calls.includes("produceBatch"));
+  const reason = new Error("enough");
+  stop.abort(reason);
+  await assert.rejects(
+    sent,
+    (thrown) =>
+      thrown instanceof Fault &&
+      thrown.kind === "canceled" &&
+      thrown.written === "unknown" &&
+      thrown.cause === reason,
+  );
+  open();
+  assert.equal((await producer.send("next")).firstOffset, 1);
 });

@@ -5,14 +5,14 @@ import { openClient } from "../../../src/client/mod.ts";
 import { Fault } from "../../../src/fault.ts";
 import { ended, root } from "../../support/process.ts";
 
-/** Runs a module in the repository, where the package's own name stands for its sources when they are asked for. */
+/** Runs a module in the repository, where the package can import itself by its name. */
 const run = (code: string) =>
   ended(spawn(process.execPath, ["--conditions=source", "--input-type=module", "-e", code], { cwd: root }));
 
-test("the package offers the client under its own name, for Node and for browsers", async () => {
+test("the package exports the client for Node.js and for browsers", async () => {
   for (const name of ["tailrace/client", "tailrace/client/browser"]) {
     const { out, err } = await run(
-      `const room = await import("${name}"); console.log(typeof room.openClient, typeof room.recordsOf)`,
+      `const client = await import("${name}"); console.log(typeof client.openClient, typeof client.recordsOf)`,
     );
     assert.deepEqual([out, err], ["function function\n", ""], name);
   }
@@ -24,7 +24,7 @@ test("the package offers the client under its own name, for Node and for browser
   assert.match(err, /ERR_PACKAGE_PATH_NOT_EXPORTED/);
 });
 
-test("an address that is none is refused before anything is opened", () => {
+test("an invalid address is rejected before anything is opened", () => {
   for (const addr of [
     "",
     "host",
