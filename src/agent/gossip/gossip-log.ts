@@ -11,7 +11,11 @@ import { endpointText, type Membership, type MembershipEvent } from "../../membe
 const linesPerSecond = { changes: 20, problems: 1 };
 
 /** Logs events from now on. Returns a function that ends that. */
-export function logGossip(membership: Membership, logger: Logger, clock: Clock): () => void {
+export function logGossip(
+  membership: Pick<Membership, "name" | "onEvent">,
+  logger: Logger,
+  clock: Clock,
+): () => void {
   const changes = new RateGate(linesPerSecond.changes);
   const problems = new RateGate(linesPerSecond.problems);
   return membership.onEvent((event) => {

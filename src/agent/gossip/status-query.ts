@@ -8,7 +8,7 @@ import type { ClusterView } from "../../types.ts";
 const statusQuery = "tailrace-status";
 
 /** Responds to the query from now on. Returns a function that ends that. */
-export function answerStatusQuery(membership: Membership, view: ClusterView): () => void {
+export function answerStatusQuery(membership: Pick<Membership, "onEvent">, view: ClusterView): () => void {
   return membership.onEvent((event) => {
     if (event.kind !== "query" || event.query.name !== statusQuery) return;
     const own = view.nodes().find(({ id }) => id === view.nodeId);
