@@ -19,7 +19,18 @@ test("missing and nil fields are the zero values of their types, and unknown key
 });
 
 test("every width of integers decodes to what was encoded", () => {
-  for (const value of [0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+  for (const value of [
+    0,
+    127,
+    128,
+    255,
+    256,
+    65_535,
+    65_536,
+    2 ** 32 - 1,
+    2 ** 32,
+    Number.MAX_SAFE_INTEGER,
+  ]) {
     const bytes = new MsgpackWriter().map(1).text("N").uint(value).finish();
     assert.equal(new MsgpackReader(bytes).fields().uint("N"), value);
   }
