@@ -2,9 +2,9 @@
 import { fileURLToPath } from "node:url";
 import {
   adminOperations,
-  createAssets,
   createFastPath,
   createService,
+  createStaticFiles,
   membershipOperations,
 } from "../api/mod.ts";
 import { systemDisk } from "../lib/disk/system-disk.ts";
@@ -61,7 +61,7 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
     requestBytesMax: config.requestBytesMax,
     fastPath: createFastPath,
     opsAddress: options.opsAddress,
-    pages: createAssets({
+    pages: createStaticFiles({
       disk: systemDisk,
       directory: fileURLToPath(new URL("../../web/dist", import.meta.url)),
       connectOrigins: peerOrigins,

@@ -7,7 +7,7 @@ import { Fault } from "../fault.ts";
 import { type Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.js";
 import { faultOfAbort, signalOf } from "./calls/abort.ts";
 import { callOf } from "./calls/call-context.ts";
-import type { Readiness } from "./unready.ts";
+import type { Readiness } from "./readiness.ts";
 
 /** Creates the handlers. `services` are the names of the services that are served. */
 export function healthService(readiness: Readiness, services: readonly string[]): ServiceImpl<typeof Health> {

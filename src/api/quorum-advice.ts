@@ -10,7 +10,7 @@ export interface Voter {
  * Returns advice if fewer voters than a majority respond, so that nothing can be written; otherwise undefined. `nodes`
  * are all members as one node sees them. Learners do not count.
  */
-export function lostQuorum(nodes: readonly Voter[]): string | undefined {
+export function quorumAdvice(nodes: readonly Voter[]): string | undefined {
   const voters = nodes.filter(({ role }) => role !== "learner");
   const missing = voters.filter(({ healthy }) => !healthy).map(({ id }) => id);
   const needed = Math.floor(voters.length / 2) + 1;

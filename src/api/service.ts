@@ -34,9 +34,9 @@ import { createRouter, type Pages, type Router } from "./http/router.ts";
 import { TailTextCache } from "./http/tail-text.ts";
 import { type ClusterOperations, clusterService } from "./methods/cluster-service.ts";
 import { defaultStreamBudget, StreamBudget } from "./methods/stream-budget.ts";
+import type { Readiness } from "./readiness.ts";
 import { reflection } from "./reflection.ts";
 import { sentBytesMax } from "./request-limits/message-limits.ts";
-import type { Readiness } from "./unready.ts";
 
 export interface ServiceOptions {
   readonly log: CommitLog;

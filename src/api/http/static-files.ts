@@ -10,9 +10,9 @@ import type { Disk } from "../../lib/disk/disk.ts";
 import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./exchange/exchange.ts";
 
 /** The part of an exchange that static files need. */
-export type AssetExchange = Pick<Exchange, "method" | "target" | "headers" | "send">;
+export type StaticFilesExchange = Pick<Exchange, "method" | "target" | "headers" | "send">;
 
-export interface AssetsOptions {
+export interface StaticFilesOptions {
   readonly disk: Disk;
   /** The output directory of `npm run build:web`. */
   readonly directory: string;
@@ -40,7 +40,7 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /** Returns a function that serves requests below /ui, and returns false for any other path. */
-export function createAssets(options: AssetsOptions): (exchange: AssetExchange) => boolean {
+export function createStaticFiles(options: StaticFilesOptions): (exchange: StaticFilesExchange) => boolean {
   let loaded: Assets | undefined;
   return (exchange) => {
     const path = pathOf(exchange);
@@ -64,7 +64,11 @@ const plainHeaders = {
   "cache-control": "no-store",
 };
 
-function sendAsset(exchange: AssetExchange, asset: Asset | undefined, options: AssetsOptions): void {
+function sendAsset(
+  exchange: StaticFilesExchange,
+  asset: Asset | undefined,
+  options: StaticFilesOptions,
+): void {
   if (asset === undefined) {
     exchange.send(404, plainHeaders, "no such file in the dashboard; it starts at /ui/\n");
     return;
@@ -122,7 +126,7 @@ function chosen(asset: Asset, accepted: string): readonly ["br" | "gzip" | undef
 }
 
 /** Reads all files by their path below /ui/. Returns undefined if the dashboard is not built. */
-function load({ disk, directory }: AssetsOptions): Assets | undefined {
+function load({ disk, directory }: StaticFilesOptions): Assets | undefined {
   if (!disk.exists(`${directory}/index.html`)) return undefined;
   const folder = (below: string): [string, string][] =>
     disk.exists(`${directory}/${below}`)
@@ -161,7 +165,7 @@ function readWhole(disk: Disk, path: string): Uint8Array {
   }
 }
 
-function notBuilt(exchange: AssetExchange): void {
+function notBuilt(exchange: StaticFilesExchange): void {
   const message = `the dashboard is not built on this node; run ${command} and reload`;
   if ((headerOf(exchange, "accept") ?? "").includes("text/html")) {
     const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tailrace</title><h1>The dashboard is not built</h1><p>Run this in the directory of the package, then reload:</p><pre>${command}</pre><p>The log itself is served without it.</p></html>\n`;

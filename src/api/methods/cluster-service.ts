@@ -7,7 +7,7 @@ import type { AccessControl } from "../../access/mod.ts";
 import type { Cluster } from "../../gen/log/v1/log_pb.js";
 import type { ClusterView } from "../../types.ts";
 import { callOf } from "../calls/call-context.ts";
-import { type Readiness, reasonsNotReady } from "../unready.ts";
+import { type Readiness, reasonsNotReady } from "../readiness.ts";
 
 export type ClusterOperations = Partial<Omit<ServiceImpl<typeof Cluster>, "status" | "whoAmI">>;
 

@@ -4,7 +4,7 @@
  * Never: asks another node.
  */
 import type { Command } from "commander";
-import { lostQuorum } from "../../api/quorum-advice.ts";
+import { quorumAdvice } from "../../api/quorum-advice.ts";
 import { type Server, ServerSchema } from "../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../connect.ts";
 import { print, run } from "../exit.ts";
@@ -35,7 +35,7 @@ async function servers(flags: ConnectFlags): Promise<undefined> {
     Number(server.lag),
   ]);
   await print(table(["id", "address", "role", "health", "term", "last offset", "lag"], rows));
-  if (lostQuorum(found.servers) === undefined) return;
+  if (quorumAdvice(found.servers) === undefined) return;
   // The node may know better than to count: its members may be there, and refuse it.
   const { reasons } = await client.cluster.status({});
   for (const reason of reasons) console.error(printable(reason));

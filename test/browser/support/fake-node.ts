@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { type AssetExchange, createAssets } from "../../../src/api/http/static-files.ts";
+import { createStaticFiles, type StaticFilesExchange } from "../../../src/api/http/static-files.ts";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
   Cluster,
@@ -33,7 +33,7 @@ interface ClusterInit {
 export type Value = string | Uint8Array | RecordInit;
 
 /** A request for a page, as the assets serve it. */
-const pageExchange = (request: IncomingMessage, response: ServerResponse): AssetExchange => ({
+const pageExchange = (request: IncomingMessage, response: ServerResponse): StaticFilesExchange => ({
   method: request.method ?? "GET",
   target: request.url ?? "/",
   headers: request.headers,
@@ -76,7 +76,7 @@ export class FakeNode {
   async start(): Promise<void> {
     const routes = (router: ConnectRouter): void => this.#routes(router);
     const rpc = connectNodeAdapter({ routes });
-    const pages = createAssets({
+    const pages = createStaticFiles({
       disk: systemDisk,
       directory: join(dirname(fileURLToPath(import.meta.url)), "../../../web/dist"),
       connectOrigins: () => this.peers.map((peer) => `http://${peer}`),

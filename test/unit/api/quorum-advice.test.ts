@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lostQuorum } from "../../../src/api/quorum-advice.ts";
+import { quorumAdvice } from "../../../src/api/quorum-advice.ts";
 
 const voter = (id: string, healthy: boolean, role = "follower") => ({ id, role, healthy });
 
 test("a majority that responds is a quorum, and learners do not count", () => {
-  assert.equal(lostQuorum([voter("a", true, "leader"), voter("b", true), voter("c", false)]), undefined);
-  assert.equal(lostQuorum([voter("a", true, "leader")]), undefined);
-  assert.equal(lostQuorum([]), undefined);
+  assert.equal(quorumAdvice([voter("a", true, "leader"), voter("b", true), voter("c", false)]), undefined);
+  assert.equal(quorumAdvice([voter("a", true, "leader")]), undefined);
+  assert.equal(quorumAdvice([]), undefined);
   assert.match(
-    lostQuorum([
+    quorumAdvice([
       voter("a", true, "candidate"),
       voter("b", false),
       voter("c", false),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { contentPolicy, createAssets } from "../../../../src/api/http/static-files.ts";
+import { contentPolicy, createStaticFiles } from "../../../../src/api/http/static-files.ts";
 import type { Disk, DiskFile } from "../../../../src/lib/disk/disk.ts";
 
 /** A read-only disk of these files. */
@@ -54,7 +54,7 @@ const built = (): Map<string, string> =>
   ]);
 
 function ask(files: Map<string, string>) {
-  const handle = createAssets({
+  const handle = createStaticFiles({
     disk: diskOf(files),
     directory: "/dist",
     connectOrigins: () => ["http://127.0.0.1:8401", "javascript:alert(1)", "http://x; script-src *"],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { reasonsNotReady } from "../../../src/api/unready.ts";
+import { reasonsNotReady } from "../../../src/api/readiness.ts";
 import type { NodeView } from "../../../src/types.ts";
 
 const node = (id: string, healthy: boolean): NodeView => ({

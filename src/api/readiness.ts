@@ -3,7 +3,7 @@
  * lost quorum would be wrong, so it is left out.
  */
 import type { ClusterView } from "../types.ts";
-import { lostQuorum } from "./quorum-advice.ts";
+import { quorumAdvice } from "./quorum-advice.ts";
 
 /** Whether the node is ready to serve. */
 export interface Readiness {
@@ -26,6 +26,6 @@ export function reasonsNotReady(
     const added = refusals.filter((refusal) => !reasons.some((reason) => refusal.startsWith(reason)));
     return [...reasons, ...added];
   }
-  const quorum = lostQuorum(cluster.nodes());
+  const quorum = quorumAdvice(cluster.nodes());
   return quorum === undefined ? reasons : [...reasons, quorum];
 }
