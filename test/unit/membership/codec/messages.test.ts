@@ -2,21 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeMessage, encodePing } from "../../../../src/membership/codec/messages.ts";
-
-/** Text in quotes stands for itself, everything else is hex. */
-function bytes(form: string): Buffer {
-  const parts = [...form.matchAll(/"([^"]*)"|([0-9a-f]{2}(?:[0-9a-f]{2})*)/g)];
-  return Buffer.concat(
-    parts.map(([, text, hex]) =>
-      text === undefined ? Buffer.from(hex as string, "hex") : Buffer.from(text),
-    ),
-  );
-}
+import { capturedBytes } from "../../../support/gossip-capture.ts";
 
 const alpha = { name: "alpha", host: "127.0.0.1", port: 17_946 };
 
 test("a ping has the same bytes as the agent's", () => {
-  const captured = bytes(
+  const captured = capturedBytes(
     '00 85 a4"Node" a4"beta" a5"SeqNo" 01 aa"SourceAddr" a4 7f000001 aa"SourceNode" a5"alpha" aa"SourcePort" cd 461a',
   );
   assert.equal(encodePing(1, "beta", alpha).toString("hex"), captured.toString("hex"));
@@ -25,6 +16,10 @@ test("a ping has the same bytes as the agent's", () => {
 
 test("the agent's ack with a network coordinate is decoded", () => {
   const payload = Buffer.alloc(0x82, 1);
-  const captured = Buffer.concat([bytes('02 82 a7"Payload" da 0082'), payload, bytes('a5"SeqNo" 01')]);
+  const captured = Buffer.concat([
+    capturedBytes('02 82 a7"Payload" da 0082'),
+    payload,
+    capturedBytes('a5"SeqNo" 01'),
+  ]);
   assert.deepEqual(decodeMessage(captured), { kind: "ack", seqNo: 1 });
 });

@@ -4,25 +4,18 @@ import { test } from "node:test";
 import { decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
 import { decodeSerfState, encodeSerfState } from "../../../../src/membership/serf/serf-state.ts";
 import { decodeTags } from "../../../../src/membership/serf/tags.ts";
-
-/** Text in quotes stands for itself, everything else is hex. */
-function bytes(form: string): Buffer {
-  const parts = [...form.matchAll(/"([^"]*)"|([0-9a-f]{2}(?:[0-9a-f]{2})*)/g)];
-  return Buffer.concat(
-    parts.map(([, text, hex]) =>
-      text === undefined ? Buffer.from(hex as string, "hex") : Buffer.from(text),
-    ),
-  );
-}
+import { capturedBytes } from "../../../support/gossip-capture.ts";
 
 test("the agent's join is decoded: its node, its tags, and its 512 empty event slots", () => {
   const captured = Buffer.concat([
-    bytes('06 83 a4"Join" c3 a5"Nodes" 01 ac"UserStateLen" cd 024c'),
-    bytes('87 a4"Addr" a4 7f000001 ab"Incarnation" 01 a4"Meta" ba ff81a8"rpc_addr" ae"127.0.0.1:8401"'),
-    bytes('a4"Name" a4"beta" a4"Port" cd 461b a5"State" 00 a3"Vsn" a6 010502020505'),
-    bytes('02 86 aa"EventLTime" 01 a6"Events" dc 0200'),
+    capturedBytes('06 83 a4"Join" c3 a5"Nodes" 01 ac"UserStateLen" cd 024c'),
+    capturedBytes(
+      '87 a4"Addr" a4 7f000001 ab"Incarnation" 01 a4"Meta" ba ff81a8"rpc_addr" ae"127.0.0.1:8401"',
+    ),
+    capturedBytes('a4"Name" a4"beta" a4"Port" cd 461b a5"State" 00 a3"Vsn" a6 010502020505'),
+    capturedBytes('02 86 aa"EventLTime" 01 a6"Events" dc 0200'),
     Buffer.alloc(512, 0xc0),
-    bytes('a5"LTime" 01 ab"LeftMembers" 90 aa"QueryLTime" 01 ac"StatusLTimes" 81 a4"beta" 00'),
+    capturedBytes('a5"LTime" 01 ab"LeftMembers" 90 aa"QueryLTime" 01 ac"StatusLTimes" 81 a4"beta" 00'),
   ]);
   const state = decodePushPull(captured, 100);
   assert.equal(state.join, true);

@@ -20,16 +20,7 @@ import {
   encodeUserEvent,
   type SerfMessage,
 } from "../../../../src/membership/serf/serf-messages.ts";
-
-/** Text in quotes stands for itself, everything else is hex. */
-function bytes(form: string): Buffer {
-  const parts = [...form.matchAll(/"([^"]*)"|([0-9a-f]{2}(?:[0-9a-f]{2})*)/g)];
-  return Buffer.concat(
-    parts.map(([, text, hex]) =>
-      text === undefined ? Buffer.from(hex as string, "hex") : Buffer.from(text),
-    ),
-  );
-}
+import { capturedBytes } from "../../../support/gossip-capture.ts";
 
 const alpha = { name: "alpha", host: "127.0.0.1", port: 17_946 };
 
@@ -37,12 +28,12 @@ test("the intent and the dead message of a leave have the captured bytes", () =>
   const intent = encodeIntent({ kind: "leave", lTime: 2, node: "beta", prune: false });
   assert.equal(
     intent.toString("hex"),
-    bytes('00 83 a5"LTime" 02 a4"Node" a4"beta" a5"Prune" c2').toString("hex"),
+    capturedBytes('00 83 a5"LTime" 02 a4"Node" a4"beta" a5"Prune" c2').toString("hex"),
   );
   const dead = encodeSuspectOrDead({ kind: "dead", incarnation: 1, node: "beta", from: "beta" });
   assert.equal(
     dead.toString("hex"),
-    bytes('05 83 a4"From" a4"beta" ab"Incarnation" 01 a4"Node" a4"beta"').toString("hex"),
+    capturedBytes('05 83 a4"From" a4"beta" ab"Incarnation" 01 a4"Node" a4"beta"').toString("hex"),
   );
 });
 
