@@ -144,7 +144,7 @@ export class CommittedLog implements ReadableLog {
     this.#commitIndex = end.index;
     this.#knownCommit = end.index;
     this.#savedCommit = end.index;
-    this.reader.forget();
+    this.reader.clearCaches();
     this.#state = LogState.from(checkpoint);
     this.#state.producers.onCommitted = this.#onProduced;
     this.#state.commitTo(end.index);

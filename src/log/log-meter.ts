@@ -1,12 +1,9 @@
 /**
- * What the segmented log tells of itself: how long syncs take, how large groups are, a span for each flush that
- * serves a traced append, and, when somebody looks, its size and place.
+ * The telemetry of the log: how long syncs take, how large groups are, a span for each flush that contains a traced
+ * append, and gauges of its size and extent, which are read only when metrics are collected.
  *
- * It sits where frames meet the disk, so a leader and its followers report the same.
- *
- * Never: throws, reads anything while nobody looks.
+ * It measures writes to the disk, so a leader and its followers report the same.
  */
-
 import { type Metrics, type Span, secondsBoundaries, type Tracer } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import type { Bounds, Offset } from "../types.ts";
@@ -14,14 +11,14 @@ import type { FrameGroup } from "./frame/frame-group.ts";
 import type { RecoveryReport } from "./recovery/recover.ts";
 import type { ScrubTotals } from "./recovery/scrub.ts";
 
-/** Who listens. */
+/** Receives the measurements. */
 export interface LogTelemetry {
   readonly metrics: Metrics;
   readonly tracer: Tracer;
   readonly clock: Clock;
 }
 
-/** What is looked at, when somebody looks. */
+/** What the gauges read. */
 export interface MeteredLog {
   readonly bounds: Bounds;
   readonly segments: readonly { readonly bytes: number }[];
@@ -31,9 +28,9 @@ export interface MeteredLog {
   readonly scrubbed: ScrubTotals;
 }
 
-/** A flush under way; one of the two is called at its end. */
+/** A flush under way. One of the two is called at its end. */
 export interface FlushMeter {
-  /** `nextOffset` is behind the last record that was written. */
+  /** `nextOffset` is the offset after the last written record. */
   done(nextOffset: Offset): void;
   failed(reason: unknown): void;
 }
@@ -43,8 +40,8 @@ const byteBoundaries = Array.from({ length: 10 }, (_, at) => 64 * 4 ** at).filte
   (bytes) => bytes <= 4 * 1024 * 1024,
 );
 
-/** Traceparents kept for a flush, while the disk takes nothing. */
-const servedMax = 1024;
+/** The most traceparents that are kept while the disk refuses writes. */
+const linkedMax = 1024;
 
 export class LogMeter {
   readonly #clock: Clock;
@@ -52,8 +49,8 @@ export class LogMeter {
   readonly #syncs;
   readonly #records;
   readonly #bytes;
-  /** Traceparents of the appends that the next flush serves. */
-  readonly #served: string[] = [];
+  /** Traceparents of the appends in the next flush. */
+  readonly #linked: string[] = [];
 
   constructor({ metrics, tracer, clock }: LogTelemetry, log: MeteredLog, freeBytes: () => number) {
     this.#clock = clock;
@@ -84,21 +81,21 @@ export class LogMeter {
     this.#syncs.record((this.#clock.monotonicMs() - beganMs) / 1000);
   }
 
-  /** The next flush serves appends with these traceparents. */
+  /** The next flush contains appends with these traceparents. */
   linkNextFlush(traceparents: readonly string[]): void {
-    if (this.#tracer.on && this.#served.length < servedMax) this.#served.push(...traceparents);
+    if (this.#tracer.on && this.#linked.length < linkedMax) this.#linked.push(...traceparents);
   }
 
-  /** A flush of these groups begins; `nextOffset` is behind the last record written before it. */
+  /** A flush of these groups begins. `nextOffset` is the offset after the last record written before it. */
   flushing(groups: readonly FrameGroup[], nextOffset: Offset): FlushMeter | undefined {
     if (groups.length === 0) return undefined;
     let bytes = 0;
     for (const group of groups) bytes += group.bytes.length;
-    const served = this.#served.length;
-    const span = served > 0 ? this.#span() : undefined;
+    const linked = this.#linked.length;
+    const span = linked > 0 ? this.#span() : undefined;
     return {
       done: (next) => {
-        this.#served.splice(0, served);
+        this.#linked.splice(0, linked);
         if (next > nextOffset) this.#records.record(next - nextOffset);
         this.#bytes.record(bytes);
         if (span === undefined) return;
@@ -110,9 +107,9 @@ export class LogMeter {
     };
   }
 
-  /** Many appends have one flush: it is a child of the first that is sampled, and links the others. */
+  /** The span of a flush of many appends is a child of the first sampled one and has links to the others. */
   #span(): Span | undefined {
-    const sampled = this.#served.filter(isSampled);
+    const sampled = this.#linked.filter(isSampled);
     const [parent, ...links] = sampled;
     if (parent === undefined) return undefined;
     const attributes = { "tailrace.group.traced": sampled.length };
@@ -120,7 +117,7 @@ export class LogMeter {
   }
 }
 
-/** By the flags at a traceparent's end. */
+/** The last digit of a traceparent holds the sampled flag. */
 const isSampled = (traceparent: string): boolean => /[13579bdf]$/.test(traceparent);
 
 /** A closed log is still shown as it was: the last export of a process comes after. */

@@ -32,6 +32,7 @@ export { diskFault, isRefusal } from "./segment/disk-fault.ts";
 export { nextExpiryMs, retentionOffset } from "./segment/retention.ts";
 export { SegmentedLog } from "./segmented-log.ts";
 export { emptyCheckpoint, LogState } from "./state/log-state.ts";
-export { type ProducedBatch, producerKey } from "./state/producer-table.ts";
+export type { ProducedBatch } from "./state/produced-batch.ts";
+export { producerKey } from "./state/producer-table.ts";
 export { defaultReserveBytes, Reserve } from "./write/reserve.ts";
 export { type SyncMode, SyncPolicy, syncModeText } from "./write/sync-policy.ts";

@@ -1,15 +1,15 @@
 /**
- * Where offsets may begin and where they end: numbers of 53 bits, for that is what JSON and JavaScript carry. Pure.
+ * The limits of offsets: 53 bits, as JSON and JavaScript represent larger integers wrongly. Pure.
  */
 import { Fault } from "../fault.ts";
 import type { Offset } from "../types.ts";
 
-/** The largest first offset of a new log. It leaves as many offsets as it skips: 4.5 · 10^15. */
+/** The largest first offset of a new log. It leaves as many offsets as it skips, 4.5 · 10^15. */
 export const initialOffsetMax: Offset = 2 ** 52;
-/** The offset behind the last record that a log can hold. */
+/** The offset after the last record that a log can hold. */
 const nextOffsetMax: Offset = Number.MAX_SAFE_INTEGER;
 
-/** Throws Fault "config" for a first offset that is not a whole number in 0 to initialOffsetMax. */
+/** @throws Fault "config" for a first offset that is not a whole number from 0 to initialOffsetMax */
 export function checkInitialOffset(offset: number): void {
   if (Number.isSafeInteger(offset) && offset >= 0 && offset <= initialOffsetMax) return;
   throw new Fault("config", {
@@ -18,7 +18,7 @@ export function checkInitialOffset(offset: number): void {
   });
 }
 
-/** Throws Fault "failed-precondition" where so many records do not fit behind `next` any more. */
+/** @throws Fault "failed-precondition" if `records` records do not fit after `next` */
 export function checkOffsetsLeft(next: Offset, records: number): void {
   if (next + records <= nextOffsetMax) return;
   throw new Fault("failed-precondition", {

@@ -1,27 +1,25 @@
 /**
- * Appends that wait for their turn, already copied into the group that will be written: who waits for which place,
- * and what the producers among them have in the queue. Bounded in bytes and in waiters.
+ * The queue of appends that were accepted and not proposed yet. Their records are already copied into the write group in
+ * which they will be proposed. The queue is limited in bytes and in appends.
  *
- * Whether an append is accepted is decided when it arrives, against the log's end plus everything queued before it. So
- * when a group fails, all groups queued behind it fail with it.
+ * An append is accepted when it arrives, against the end of the log plus everything queued before it. So when a group
+ * fails, all groups queued after it fail too.
  */
 import { Fault } from "../../fault.ts";
 import type { Appended, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
 import type { BatchKind } from "../frame/frame.ts";
-import {
-  type ProducedBatch,
-  type ProducerTable,
-  producerFenced,
-  producerKey,
-} from "../state/producer-table.ts";
+import type { ProducedBatch } from "../state/produced-batch.ts";
+import { producerFenced } from "../state/producer-faults.ts";
+import { type ProducerTable, producerKey } from "../state/producer-table.ts";
 import { GroupBufferPool } from "./group-buffer-pool.ts";
 import { GroupBuilder } from "./group-builder.ts";
 
-/** Somebody who waits for a group. */
+/** An append that waits for its group. */
 export interface QueuedAppend {
-  /** Of its first record in the group, and how many. */
+  /** The ordinal of its first record in the group. */
   readonly place: number;
+  /** How many records it has. */
   readonly count: number;
   readonly duplicate: boolean;
   readonly resolve: (appended: Appended) => void;
@@ -34,20 +32,20 @@ interface QueuedProducer {
   readonly runs: { readonly sequence: number; readonly count: number; readonly place: number }[];
 }
 
-/** A group that is being gathered. */
+/** A write group and the appends in it. */
 export class QueuedGroup {
   readonly builder: GroupBuilder;
   readonly waiters: QueuedAppend[] = [];
-  /** Called when the group is settled, with the fault if it failed. */
+  /** Called when the group is committed, or with the fault if it failed. */
   readonly barriers: ((fault: Fault | undefined) => void)[] = [];
   readonly producers = new Map<string, QueuedProducer>();
-  /** Does it hold records? Then a full disk refuses it. */
+  /** A group with records is refused while the disk is full. A group of commands may use the reserve. */
   hasRecords = false;
   runBytes = 0;
   appends = 0;
 
-  constructor(roomBytes: number, memory: GroupBufferPool) {
-    this.builder = new GroupBuilder(roomBytes, memory);
+  constructor(expectedBytes: number, pool: GroupBufferPool) {
+    this.builder = new GroupBuilder(expectedBytes, pool);
   }
 
   fail(fault: Fault): void {
@@ -56,23 +54,28 @@ export class QueuedGroup {
   }
 }
 
+/** Whether records of a producer may be appended. Otherwise they are duplicates of staged or queued records. */
 export type QueuedVerdict =
   | { readonly append: true }
   | { readonly staged: ProducedBatch }
   | { readonly queued: QueuedGroup; readonly place: number };
 
 export interface QueueLimits {
+  /** Bytes of records. One append may be larger if nothing else is queued. */
   readonly bytesMax: number;
   readonly appendsMax: number;
 }
+
+const expectedBytesMin = 4096;
 
 export class AppendQueue {
   readonly #limits: QueueLimits;
   #groups: QueuedGroup[] = [];
   #bytes = 0;
   #appends = 0;
-  readonly #memory = new GroupBufferPool();
-  #roomBytes = 4096;
+  readonly #pool = new GroupBufferPool();
+  /** The expected size of the next group: a moving average. */
+  #expectedBytes = expectedBytesMin;
 
   constructor(limits: QueueLimits) {
     this.#limits = limits;
@@ -82,24 +85,27 @@ export class AppendQueue {
     return this.#groups.length === 0;
   }
 
-  /** Those that wait, in the order in which they will be written. */
+  /** The queued groups, in the order in which they will be proposed. */
   get groups(): readonly QueuedGroup[] {
     return this.#groups;
   }
 
-  /** The group that would be written last of those that wait. */
+  /** The group that will be proposed last. */
   get last(): QueuedGroup | undefined {
     return this.#groups[this.#groups.length - 1];
   }
 
-  /** Records in the queue: the log's end is this much further for whoever comes now. */
+  /** How many records are queued. The next append follows them. */
   get records(): number {
     let records = 0;
     for (const group of this.#groups) records += group.builder.records;
     return records;
   }
 
-  /** Queues a run. Throws Fault "overloaded". */
+  /**
+   * Queues a run. With `alone` it gets a batch of its own.
+   * @throws Fault "overloaded" if the queue is full
+   */
   add(
     run: RecordRun,
     producer: ProducerStamp | undefined,
@@ -110,28 +116,32 @@ export class AppendQueue {
     const place = group.builder.add(run, producer, alone);
     group.hasRecords = true;
     if (traceparent !== undefined) group.builder.trace(traceparent);
-    if (producer !== undefined) note(group, producer, run.count, place);
+    if (producer !== undefined) addRun(group, producer, run.count, place);
     return { group, place };
   }
 
-  /** Queues a command of the log. */
+  /**
+   * Queues a command.
+   * @throws Fault "overloaded" if the queue is full
+   */
   addCommand(kind: BatchKind, command: Uint8Array): QueuedGroup {
     const group = this.#groupFor(command.length);
     group.builder.addCommand(kind, command);
     return group;
   }
 
-  /** Takes the group that is to be written now. */
+  /** Takes the group that is to be proposed now. */
   take(): QueuedGroup | undefined {
     const group = this.#groups.shift();
     if (group === undefined) return undefined;
-    this.#roomBytes = Math.max(4096, Math.ceil(0.5 * this.#roomBytes + 0.6 * group.builder.usedBytes));
+    const average = Math.ceil(0.5 * this.#expectedBytes + 0.6 * group.builder.usedBytes);
+    this.#expectedBytes = Math.max(expectedBytesMin, average);
     this.#bytes -= group.runBytes;
     this.#appends -= group.appends;
     return group;
   }
 
-  /** Everything that waits fails. */
+  /** Fails all queued groups. */
   fail(fault: Fault): void {
     const groups = this.#groups;
     this.#groups = [];
@@ -139,7 +149,10 @@ export class AppendQueue {
     for (const group of groups) group.fail(fault);
   }
 
-  /** The same as ProducerTable.check, counting what is queued and the groups `ahead`, which were taken and not staged yet. */
+  /**
+   * Does what ProducerTable.check() does, and also considers the queued groups and the groups `ahead`, which were taken and
+   * are not staged yet.
+   */
   check(
     stamp: ProducerStamp,
     count: number,
@@ -186,7 +199,7 @@ export class AppendQueue {
     }
     let group = this.last;
     if (!group?.builder.fits(runBytes)) {
-      group = new QueuedGroup(Math.max(this.#roomBytes, runBytes + 512), this.#memory);
+      group = new QueuedGroup(Math.max(this.#expectedBytes, runBytes + 512), this.#pool);
       this.#groups.push(group);
     }
     group.runBytes += runBytes;
@@ -197,7 +210,8 @@ export class AppendQueue {
   }
 }
 
-function note(group: QueuedGroup, stamp: ProducerStamp, count: number, place: number): void {
+/** Notes the run of a producer, to recognize its duplicates. */
+function addRun(group: QueuedGroup, stamp: ProducerStamp, count: number, place: number): void {
   const key = producerKey(stamp.subject, stamp.id);
   const known = group.producers.get(key);
   const run = { sequence: stamp.sequence, count, place };
@@ -209,8 +223,8 @@ function note(group: QueuedGroup, stamp: ProducerStamp, count: number, place: nu
   }
 }
 
-/** The answer to one waiter of a group whose first record got `base`. */
-export function appendResult(waiter: QueuedAppend, base: Offset, timestampMs: number): Appended {
-  const { place, count, duplicate } = waiter;
+/** The result of an append in a group whose first record got the offset `base`. */
+export function appendResult(append: QueuedAppend, base: Offset, timestampMs: number): Appended {
+  const { place, count, duplicate } = append;
   return { firstOffset: base + place, count, timestampMs, duplicate };
 }

@@ -1,31 +1,37 @@
 /**
- * Gathers appends into the frames of one write group, in one buffer, each record copied once. Neighbours of the same
- * producer, or of none, become one batch; an append with an expected offset is a batch of its own. Pure.
+ * Collects appends into the frames of one write group, in one buffer; each record is copied once. Consecutive appends of
+ * the same producer, or without one, become one batch. An append with an expected offset is a batch of its own. Pure.
  *
- * The records of an append take the next offsets at once, relative to the group. The frames are drafts: index, term,
- * offsets, time and checksums are written when their place in the log is known. Appends keep their order, and an append
- * is not split.
+ * Appends keep their order, and an append is not split, so the offset of each record relative to the group is known at
+ * once. The frames are drafts: index, term, offsets, time and checksums are written when their place in the log is known.
  */
 import { assert } from "../../lib/assert.ts";
 import { varintBytes, writeVarint } from "../../lib/bytes.ts";
 import type { ProducerStamp, RecordRun } from "../../types.ts";
-import { type BatchKind, batchKind, frameBytesMax, headBytes, writeDraft } from "../frame/frame.ts";
+import {
+  type BatchKind,
+  batchKind,
+  commandTag,
+  frameBytesMax,
+  headBytes,
+  writeDraft,
+} from "../frame/frame.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
 import { GroupBufferPool } from "./group-buffer-pool.ts";
 
-/** A batch of several appends is at most this large; one append alone may be larger. */
+/** Limits of a batch of several appends. One append alone may be larger. */
 const coalescedBytesMax = 64 * 1024;
 const coalescedRecordsMax = 1024;
-/** The worst head: 63 bytes, a producer block, a subject of 255 bytes. */
+/** The largest head: 63 bytes, a producer block, a subject of 255 bytes. */
 const headBytesMax = 400;
 
-/** A group of so many bytes is not moved to larger memory any more: it is full when its memory is. */
+/** A group with this many bytes is not copied to a larger buffer any more: it is full when its buffer is full. */
 const movedBytesMax = 1024 * 1024;
 
-/** Traceparents that one group keeps. */
+/** The most traceparents that one group holds. */
 const tracesMax = 128;
 
-/** The largest run that fits into a frame of any producer. */
+/** The largest run that fits into a frame of any producer, in bytes. */
 export const runBytesMax = frameBytesMax - headBytesMax;
 
 interface Draft {
@@ -34,7 +40,7 @@ interface Draft {
   count: number;
   readonly kind: BatchKind;
   readonly producer: ProducerStamp | undefined;
-  /** May more be added? */
+  /** True if another append may be added. */
   readonly open: boolean;
 }
 
@@ -43,17 +49,14 @@ export class GroupBuilder {
   #used = 0;
   #records = 0;
   readonly #drafts: Draft[] = [];
-  /** Traceparents of its appends, as far as they have one. */
+  /** Traceparents of its appends, for the span of the flush. */
   readonly traces: string[] = [];
-  readonly #memory: GroupBufferPool;
+  readonly #pool: GroupBufferPool;
 
-  /**
-   * `roomBytes`: what the group will probably need. Of the builders that share a memory only the newest may be added
-   * to.
-   */
-  constructor(roomBytes: number, memory = new GroupBufferPool()) {
-    this.#memory = memory;
-    this.#bytes = memory.open(Math.min(movedBytesMax, Math.max(1024, roomBytes)));
+  /** `expectedBytes` is the probable size. Of the builders that share a pool, only the newest may be added to. */
+  constructor(expectedBytes: number, pool = new GroupBufferPool()) {
+    this.#pool = pool;
+    this.#bytes = pool.reserve(Math.min(movedBytesMax, Math.max(1024, expectedBytes)));
   }
 
   get usedBytes(): number {
@@ -68,23 +71,23 @@ export class GroupBuilder {
     return this.#drafts.length === 0;
   }
 
-  /** How many frames it makes. */
+  /** The number of frames. */
   get batches(): number {
     return this.#drafts.length;
   }
 
-  /** Is there room for a run of so many bytes? An empty group has room for every run up to runBytesMax. */
+  /** Returns true if a run of this size fits. Every run up to runBytesMax fits into an empty group. */
   fits(runBytes: number): boolean {
     const needed = this.#used + headBytesMax + runBytes;
     return needed <= groupBytesMax && (needed <= this.#bytes.length || this.#used < movedBytesMax);
   }
 
-  /** Notes the traceparent of an append, for the span of the write that serves it. */
+  /** Adds the traceparent of an append. */
   trace(traceparent: string): void {
     if (this.traces.length < tracesMax) this.traces.push(traceparent);
   }
 
-  /** Takes a run; answers the place of its first record in the group. `alone` keeps it a batch of its own. */
+  /** Adds a run. Returns the ordinal of its first record in the group. With `alone` it is a batch of its own. */
   add(run: RecordRun, producer: ProducerStamp | undefined, alone: boolean): number {
     const place = this.#records;
     const length = run.bytes.length;
@@ -113,16 +116,16 @@ export class GroupBuilder {
     return place;
   }
 
-  /** Takes a command, which has no records. */
+  /** Adds a command as a batch without records. */
   addCommand(kind: BatchKind, command: Uint8Array): void {
-    assert(kind !== batchKind.data, "records are no command");
+    assert(kind !== batchKind.data, "data is not a command");
     const head = headBytes(undefined);
     const body = command.length === 0 ? 0 : 1 + varintBytes(command.length) + command.length;
     this.#reserve(head + body);
     const start = this.#used;
     this.#used += head + body;
     if (body > 0) {
-      this.#bytes[start + head] = 0x7a;
+      this.#bytes[start + head] = commandTag;
       this.#bytes.set(command, writeVarint(this.#bytes, start + head + 1, command.length));
     }
     this.#drafts.push({
@@ -135,7 +138,7 @@ export class GroupBuilder {
     });
   }
 
-  /** The group's frames as drafts, neighbors in one buffer. Nothing may be added afterwards. */
+  /** Returns the frames as drafts, one after another in one buffer. Nothing may be added afterwards. */
   drafts(): Uint8Array[] {
     return this.#drafts.map(({ start, end, count, kind, producer }) => {
       writeDraft(this.#bytes, start, end, { recordCount: count, kind }, producer);
@@ -143,28 +146,30 @@ export class GroupBuilder {
     });
   }
 
+  /** The last batch, if the run may be added to it. */
   #openDraft(run: RecordRun, producer: ProducerStamp | undefined): Draft | undefined {
     const draft = this.#drafts[this.#drafts.length - 1];
     if (draft === undefined || !draft.open) return undefined;
     if (draft.end - draft.start + run.bytes.length > coalescedBytesMax) return undefined;
     if (draft.count + run.count > coalescedRecordsMax) return undefined;
-    return goesOn(draft.producer, draft.count, producer) ? draft : undefined;
+    return continues(draft.producer, draft.count, producer) ? draft : undefined;
   }
 
+  /** Makes the buffer large enough for `more` bytes. */
   #reserve(more: number): void {
     const needed = this.#used + more;
     assert(needed <= groupBytesMax, "a group overflows");
     if (needed > this.#bytes.length) {
-      const grown = this.#memory.open(Math.min(groupBytesMax, Math.max(needed, 2 * this.#used)));
+      const grown = this.#pool.reserve(Math.min(groupBytesMax, Math.max(needed, 2 * this.#used)));
       grown.set(this.#bytes.subarray(0, this.#used));
       this.#bytes = grown;
     }
-    this.#memory.keep(this.#bytes, needed);
+    this.#pool.take(this.#bytes, needed);
   }
 }
 
-/** Does `next` go on where `count` records of `producer` end? */
-function goesOn(
+/** Returns true if `next` continues the sequence of `producer` after `count` records. */
+function continues(
   producer: ProducerStamp | undefined,
   count: number,
   next: ProducerStamp | undefined,

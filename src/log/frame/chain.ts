@@ -1,10 +1,9 @@
 /**
  * The chain: how one frame follows another, and the scan of a store file along it.
  *
- * A frame belongs to the log when it is sound and names the checksum of the frame before, the next index, the next
- * offset, and a term and a time that do not go back. Whatever does not chain is not part of the log.
- *
- * Never: decides whether a break is a torn tail or corruption (recovery does).
+ * A frame belongs to the log if it is sound and holds the checksum of the frame before, the next index, the next offset,
+ * and a term and a time that are not lower. A frame that does not chain is not part of the log. Recovery decides whether
+ * that is a torn write or corruption.
  */
 import type { DiskFile } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex, Term } from "../../types.ts";
@@ -24,26 +23,27 @@ import {
 } from "./frame.ts";
 import { checkPayload, type PayloadFlaw } from "./payload.ts";
 
-/** Where a log, or a part of it, ends: everything that the next frame must follow. */
+/** The end of a log, or of a part of it: what the next frame must follow. */
 export interface ChainEnd {
   readonly index: RaftIndex;
   readonly term: Term;
   readonly nextOffset: Offset;
   readonly timestampMs: number;
+  /** Of the last frame. */
   readonly crc: number;
 }
 
-/** Before the first batch of all. */
+/** The end of an empty log. */
 export const chainStart: ChainEnd = { index: 0, term: 0, nextOffset: 0, timestampMs: 0, crc: 0 };
 
-/** "entry": an index entry of its segment cannot describe the frame. */
+/** What is wrong with a frame. "entry": no index entry of its segment can describe it. */
 export type ChainFlaw = FrameFlaw | PayloadFlaw | "chain" | "index" | "offset" | "term" | "time" | "entry";
 
-/** Flaws of frames whose checksum is right: no crash leaves them behind, only a program that writes wrong frames. */
+/** Returns true for flaws of frames whose checksum is right. No crash causes them, only a program that writes wrong frames. */
 export const isContentFlaw = (flaw: ChainFlaw): boolean =>
   ["fields", "records", "command", "entry"].includes(flaw);
 
-/** What keeps the frame at `at`, of which bytes up to `limit` are at hand, from following `end`; or undefined. */
+/** Returns why the frame at `at` is not the next one after `end`; or undefined. `bytes` is valid up to `limit`. */
 export function checkNext(
   bytes: Uint8Array,
   at: number,
@@ -53,18 +53,18 @@ export function checkNext(
   return checkFrame(bytes, at, limit) ?? checkLink(bytes, at, end) ?? checkPayload(bytes, at);
 }
 
-/** The same of a frame that is known to be sound by itself, records and all. */
+/** Does the same for a frame that is known to be sound. */
 export function checkLink(bytes: Uint8Array, at: number, end: ChainEnd): ChainFlaw | undefined {
   if (framePreviousCrc(bytes, at) !== end.crc) return "chain";
   if (frameIndex(bytes, at) !== end.index + 1) return "index";
   if (frameTerm(bytes, at) < end.term) return "term";
-  // The first batch of all says where offsets begin.
+  // The log's first batch defines where offsets begin.
   if (frameBaseOffset(bytes, at) !== end.nextOffset && end.index > 0) return "offset";
   if (frameTimestampMs(bytes, at) < end.timestampMs) return "time";
   return undefined;
 }
 
-/** The end of the log once the frame at `at` was added. */
+/** The end of the log after the frame at `at`. */
 export function endOfFrame(bytes: Uint8Array, at: number): ChainEnd {
   return {
     index: frameIndex(bytes, at),
@@ -76,24 +76,25 @@ export function endOfFrame(bytes: Uint8Array, at: number): ChainEnd {
 }
 
 export interface Scan {
-  /** Behind the last frame that chains. */
+  /** After the last frame that chains. */
   readonly end: ChainEnd;
+  /** Where that frame ends, in bytes. */
   readonly position: number;
-  /** What stopped the scan, when it was not the end of the file. */
+  /** What stopped the scan; undefined at the end of the file. */
   readonly flaw: ChainFlaw | undefined;
 }
 
 const chunkBytes = 2 * frameBytesMax;
 
-/** Sees a frame that chains; may return a flaw, which stops the scan before the frame. */
-export type Visit = (bytes: Uint8Array, at: number, position: number) => ChainFlaw | undefined;
+/** Sees a frame that chains, at `position` of the file. A returned flaw stops the scan before the frame. */
+export type VisitFrame = (bytes: Uint8Array, at: number, position: number) => ChainFlaw | undefined;
 
-/** Follows the chain through a store file from its first byte to `fileBytes`, showing each frame on its way. */
+/** Follows the chain through a store file from its first byte to `fileBytes`, and shows each frame to `visit`. */
 export function scanStore(
   file: Pick<DiskFile, "read">,
   fileBytes: number,
   start: ChainEnd,
-  visit: Visit,
+  visit: VisitFrame,
 ): Scan {
   const steps = scanSteps(file, fileBytes, start, visit, chunkBytes);
   for (;;) {
@@ -102,45 +103,45 @@ export function scanStore(
   }
 }
 
-/** The same in steps of about `stepBytes` (more where a frame is larger), each told by its bytes. */
+/** Does the same in steps of about `stepBytes`, or of one larger frame. Yields the size of each step. */
 export function* scanSteps(
   file: Pick<DiskFile, "read">,
   fileBytes: number,
   start: ChainEnd,
-  visit: Visit,
+  visit: VisitFrame,
   stepBytes: number,
 ): Generator<number, Scan> {
   let buffer = new Uint8Array(Math.min(stepBytes, fileBytes));
   let end = start;
   let position = 0;
-  let held = 0;
+  let filled = 0;
   for (;;) {
-    const want = buffer.subarray(held, Math.min(buffer.length, fileBytes - position));
-    const found = file.read(want, position + held);
-    held += found;
+    const target = buffer.subarray(filled, Math.min(buffer.length, fileBytes - position));
+    const found = file.read(target, position + filled);
+    filled += found;
     let at = 0;
     let flaw: ChainFlaw | undefined;
-    while (at < held) {
-      flaw = checkNext(buffer, at, held, end) ?? visit(buffer, at, position + at);
+    while (at < filled) {
+      flaw = checkNext(buffer, at, filled, end) ?? visit(buffer, at, position + at);
       if (flaw !== undefined) break;
       end = endOfFrame(buffer, at);
       at += frameBytes(buffer, at);
     }
-    const atEnd = position + held >= fileBytes || found < want.length || want.length === 0;
+    const atEnd = position + filled >= fileBytes || found < target.length || target.length === 0;
     position += at;
     if (flaw !== undefined && (flaw !== "short" || atEnd)) return { end, position, flaw };
     if (atEnd) return { end, position, flaw: undefined };
-    yield want.length;
-    if (at === 0) buffer = grown(buffer, held);
-    else buffer.copyWithin(0, at, held);
-    held -= at;
+    yield target.length;
+    if (at === 0) buffer = grown(buffer, filled);
+    else buffer.copyWithin(0, at, filled);
+    filled -= at;
   }
 }
 
-/** Room for the frame at its beginning, which did not fit. Always larger, so that the scan moves forward. */
-function grown(buffer: Uint8Array, held: number): Uint8Array<ArrayBuffer> {
-  const bytes = held < prefixBytes ? 2 * prefixBytes : frameBytes(buffer, 0);
+/** A buffer for the frame at the start of `buffer`, which did not fit. It is larger, so that the scan makes progress. */
+function grown(buffer: Uint8Array, filled: number): Uint8Array<ArrayBuffer> {
+  const bytes = filled < prefixBytes ? 2 * prefixBytes : frameBytes(buffer, 0);
   const larger = new Uint8Array(Math.max(bytes, buffer.length));
-  larger.set(buffer.subarray(0, held));
+  larger.set(buffer.subarray(0, filled));
   return larger;
 }

@@ -1,35 +1,34 @@
 /**
- * What control batches carry. Pure.
+ * The commands of control batches. Pure.
  *
  *   trim      := TrimRequest { before_offset = 1 }       protobuf
- *   settings  := JSON object, keys in the order below    what every node must share so that all fold the log alike
+ *   settings  := JSON object, keys in the order below    shared by all nodes, so that all fold the log to the same state
  *
- * A configuration's command belongs to the room above; here it is only kept.
- *
- * Never: decides when to trim or roll.
+ * The command of a configuration belongs to the raft module. The log only stores it.
  */
 import { Fault } from "../../fault.ts";
 import { readVarint, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
 import type { Offset } from "../../types.ts";
 
-/** Replicated in the log: a change is a batch, in force from the next batch on. */
+/** Replicated in the log: a change is a batch and counts from the next batch on. */
 export interface LogSettings {
   /** A segment's store file ends before this many bytes, unless its only frame is larger. */
   readonly segmentStoreBytesMax: number;
   /** The same for its index: 16 bytes a batch. */
   readonly segmentIndexBytesMax: number;
-  /** From the first to the last timestamp in a segment; below 49 days. */
+  /** From the first to the last timestamp in a segment; below 49 days, which an index entry can hold. */
   readonly segmentAgeMaxMs: number;
-  /** Whole segments beyond this many bytes are trimmed; 0 keeps all. */
+  /** Whole segments beyond this many bytes are trimmed. 0 keeps all. */
   readonly retentionBytes: number;
-  /** Sealed segments whose newest record is older are trimmed; 0 keeps all. */
+  /** Segments whose newest record is older are trimmed. 0 keeps all. */
   readonly retentionAgeMs: number;
-  /** Producers remembered, of all subjects and of one. */
+  /** Producers in the producer table. */
   readonly producersMax: number;
+  /** Of one subject. */
   readonly producersPerSubjectMax: number;
   /**
-   * A producer is forgotten when the log's time has gone on by this much since its last append, and that is not among
-   * the latest 256 entries.
+   * A producer expires when a batch is this much younger than its last batch, unless that is among the latest 256
+   * entries.
    */
   readonly producerAgeMaxMs: number;
 }
@@ -48,7 +47,7 @@ export const defaultSettings: LogSettings = {
 const keys = Object.keys(defaultSettings) as (keyof LogSettings)[];
 const dayMs = 24 * 3_600_000;
 
-/** Throws Fault "config" unless every setting is a whole number in its range. */
+/** @throws Fault "config" unless every setting is a whole number in its range */
 export function checkSettings(settings: LogSettings): void {
   const floor: Partial<Record<keyof LogSettings, number>> = {
     segmentStoreBytesMax: 1,
@@ -85,8 +84,8 @@ export function encodeSettings(settings: LogSettings): Uint8Array {
 }
 
 /**
- * Keys that this version does not know are ignored, missing ones have their default. Throws Fault "corrupt" for what is
- * not a JSON object, and for a setting that is not in its range.
+ * Ignores unknown keys. A missing key has its default.
+ * @throws Fault "corrupt" for anything but a JSON object, and for a setting that is not in its range
  */
 export function decodeSettings(command: Uint8Array): LogSettings {
   let given: Partial<Record<keyof LogSettings, number>> | null;
@@ -110,6 +109,10 @@ export function encodeTrim(before: Offset): Uint8Array {
   return command;
 }
 
+/**
+ * Returns the offset before which records are removed.
+ * @throws Fault "corrupt"
+ */
 export function decodeTrim(command: Uint8Array): Offset {
   if (command.length === 0) return 0;
   const before = readVarint(command, 1, command.length);

@@ -1,15 +1,13 @@
 /**
- * One batch as a frame: on disk, between nodes and in a gRPC answer the same bytes. Pure.
+ * Encodes and decodes a batch as a frame. The bytes are the same on disk, between nodes and in a gRPC response. Pure.
  *
  *   frame  := 0x00  length:u32be  RecordBatch         length counts what follows it
- *   batch  := header [producer] (records | command)   protobuf, every header field written, also when zero
+ *   batch  := header [producer] (records | command)   protobuf; every header field is written, also if it is zero
  *   header := crc32 previous_crc32 index term base_offset timestamp_ms record_count kind group_id
  *   producer := producer_id producer_epoch first_sequence producer_subject
  *
- * crc32 covers every byte of the frame but its own four. previous_crc32 is that of the batch before, so that the
- * frames form a chain. Each header field has one constant place; FORMAT.md has the table.
- *
- * Never: looks inside a record (record-walk and record do), knows a file.
+ * crc32 covers every byte of the frame except its own four. previous_crc32 is that of the batch before, so the frames form
+ * a chain. Each header field has a constant place, which FORMAT.md lists.
  */
 import { assert } from "../../lib/assert.ts";
 import {
@@ -29,23 +27,23 @@ import { crc32 } from "../../lib/checksum.ts";
 import { envelopeBytes, writeEnvelopeHead } from "../../lib/envelope.ts";
 import type { Offset, ProducerStamp, RaftIndex, Term } from "../../types.ts";
 
-/** The gRPC prefix: a flag byte, then the length. */
+/** The gRPC prefix: a flag byte and the length. */
 export const prefixBytes = envelopeBytes;
-/** Prefix and header: where a frame without a producer has its first record. */
+/** Prefix and header. The first record of a frame without a producer follows them. */
 export const headerBytes = 63;
-/** A batch is at most this large as a frame, so that no message exceeds 4 MiB. */
+/** The largest frame, so that no message exceeds 4 MiB. */
 export const frameBytesMax = 4 * 1024 * 1024 - 64 * 1024;
-/** Records in one batch. */
+/** The most records in one batch. */
 export const batchRecordsMax = 65_536;
-/** Terms have 32 bits in an index entry. */
+/** The largest term: an index entry has 32 bits for it. */
 export const termMax = 0xffff_ffff;
-/** Bytes of a producer's subject. */
+/** The longest subject of a producer, in bytes. */
 export const subjectBytesMax = 255;
 
 export const batchKind = { data: 0, noOp: 1, configuration: 2, trim: 3, settings: 4 } as const;
 export type BatchKind = (typeof batchKind)[keyof typeof batchKind];
 
-/** Where each field's value stands; its tag is the byte before. */
+/** Where the value of each field begins. Its tag is the byte before. */
 const place = {
   crc: 6,
   previousCrc: 11,
@@ -62,7 +60,7 @@ const place = {
   subject: 87,
 } as const;
 
-/** Tag bytes at their places: field number << 3 | wire type. */
+/** The tag bytes of the header and their places. A tag is field number << 3 | wire type. */
 const headerTags: readonly (readonly [at: number, tag: number])[] = [
   [place.crc - 1, 0x15],
   [place.previousCrc - 1, 0x1d],
@@ -83,7 +81,7 @@ const producerTags: readonly (readonly [at: number, tag: number])[] = [
 ];
 export const commandTag = 0x7a;
 
-/** What a batch's header says, its chain values left out. */
+/** The header of a batch, without its checksums. */
 export interface BatchHeader {
   readonly index: RaftIndex;
   readonly term: Term;
@@ -93,7 +91,7 @@ export interface BatchHeader {
   readonly kind: BatchKind;
 }
 
-/** The whole frame's length; the prefix must be there. */
+/** The length of the frame, of which the prefix must be present. */
 export const frameBytes = (bytes: Uint8Array, at: number): number => prefixBytes + readU32be(bytes, at + 1);
 export const frameCrc = (bytes: Uint8Array, at: number): number => readU32le(bytes, at + place.crc);
 export const framePreviousCrc = (bytes: Uint8Array, at: number): number =>
@@ -121,14 +119,14 @@ export function frameHeader(bytes: Uint8Array, at: number): BatchHeader {
   };
 }
 
-/** Where the records (or the command) begin, relative to the file or buffer, of a frame that was checked. */
+/** Where the records, or the command, of a checked frame begin in `bytes`. */
 export function framePayload(bytes: Uint8Array, at: number): number {
   if (bytes[at + headerBytes] !== producerTag) return at + headerBytes;
   const from = at + place.subject;
   return varintEnd(bytes, from, from + 10) + readVarint(bytes, from, from + 10);
 }
 
-/** The producer of all the frame's records; its sequence is that of the first one. */
+/** The producer of the frame's records. Its sequence is that of the first record. */
 export function frameProducer(bytes: Uint8Array, at: number): ProducerStamp | undefined {
   if (bytes[at + headerBytes] !== producerTag) return undefined;
   const payload = framePayload(bytes, at);
@@ -141,7 +139,7 @@ export function frameProducer(bytes: Uint8Array, at: number): ProducerStamp | un
   };
 }
 
-/** The command of a frame without records; empty where there is none. */
+/** The command of a frame without records; empty if it has none. */
 export function frameCommand(bytes: Uint8Array, at: number): Uint8Array {
   const end = at + frameBytes(bytes, at);
   const payload = framePayload(bytes, at);
@@ -150,7 +148,7 @@ export function frameCommand(bytes: Uint8Array, at: number): Uint8Array {
   return body < 0 ? new Uint8Array(0) : bytes.subarray(body, end);
 }
 
-/** How many bytes stand before the first record of a batch of this producer. */
+/** How many bytes precede the first record of a batch of this producer. */
 export function headBytes(producer: ProducerStamp | undefined): number {
   if (producer === undefined) return headerBytes;
   const subject = Buffer.byteLength(producer.subject);
@@ -158,9 +156,9 @@ export function headBytes(producer: ProducerStamp | undefined): number {
   return place.subject + varintBytes(subject) + subject;
 }
 
-/** What a frame says about its content. Known before the frame has a place in the log. */
+/** The header fields that describe the content. They are known before the frame has a place in the log. */
 export type FrameContent = Pick<BatchHeader, "recordCount" | "kind">;
-/** Where a frame stands in the log. */
+/** The header fields that describe the place in the log. */
 export type FramePlace = Omit<BatchHeader, keyof FrameContent>;
 
 /**
@@ -186,7 +184,7 @@ export function writeDraft(
 /** Whether the frame at `at` is a draft: it has no index yet. Indexes in a log begin at 1. */
 export const isDraft = (bytes: Uint8Array, at: number): boolean => frameIndex(bytes, at) === 0;
 
-/** Completes the draft at `at … end`: writes its place and the checksums. Returns its CRC, the next frame's previousCrc. */
+/** Completes the draft at `at … end`: writes its place and the checksums. Returns its CRC, which the next frame holds. */
 export function sealFrame(
   bytes: Uint8Array,
   at: number,
@@ -213,7 +211,7 @@ function writeProducer(bytes: Uint8Array, at: number, producer: ProducerStamp): 
   bytes.set(subject, writeVarint(bytes, at + place.subject, subject.length));
 }
 
-/** A draft in memory of its own. `payload` is records or, for kinds other than data, the bare command. */
+/** Returns a draft in a new buffer. `payload` is the records or, for other kinds than data, the command. */
 export function encodeDraft(
   content: FrameContent,
   payload: Uint8Array,
@@ -232,7 +230,7 @@ export function encodeDraft(
   return frame;
 }
 
-/** A whole frame in memory of its own. */
+/** Returns a complete frame in a new buffer. */
 export function encodeFrame(
   header: BatchHeader,
   payload: Uint8Array,
@@ -248,10 +246,10 @@ function computeCrc(bytes: Uint8Array, at: number, end: number): number {
   return crc32(bytes, at + place.crc + 4, end, crc32(bytes, at, at + place.crc));
 }
 
-/** What may be wrong with a frame. */
+/** What can be wrong with a frame. "short": it does not end before the end of the bytes. */
 export type FrameFlaw = "short" | "length" | "header" | "checksum" | "fields";
 
-/** Checks that a whole frame is at `at`, before `end`: then its header fields can be read. Its content is not checked. */
+/** Checks that a whole frame is at `at … end`, so that its header fields can be read. Its content is not checked. */
 export function checkExtent(bytes: Uint8Array, at: number, end: number): "short" | "length" | undefined {
   if (at + prefixBytes > end) return "short";
   const length = frameBytes(bytes, at);
@@ -259,10 +257,7 @@ export function checkExtent(bytes: Uint8Array, at: number, end: number): "short"
   return at + length > end ? "short" : undefined;
 }
 
-/**
- * Checks the frame at `at`; "short" when it does not end before `end`. Returns undefined when it is sound: then all
- * functions above may be used on it.
- */
+/** Checks the frame at `at`. Returns undefined if it is sound; then all functions above may be used on it. */
 export function checkFrame(bytes: Uint8Array, at: number, end: number): FrameFlaw | undefined {
   const flaw = checkExtent(bytes, at, end);
   if (flaw !== undefined) return flaw;
@@ -272,7 +267,7 @@ export function checkFrame(bytes: Uint8Array, at: number, end: number): FrameFla
   return checkFields(bytes, at, at + length) ? undefined : "fields";
 }
 
-/** Only a frame made elsewhere, or forged with a right checksum, fails here. */
+/** Only a frame of a wrong program, or a forged one, has a right checksum and fails here. */
 function checkFields(bytes: Uint8Array, at: number, end: number): boolean {
   const { index, term, baseOffset, timestampMs, recordCount, kind } = frameHeader(bytes, at);
   const safe = Number.isSafeInteger;

@@ -1,8 +1,8 @@
 /**
- * Checks what lies behind the header of a frame: every record of a data batch, the command of any other. Pure.
+ * Checks the payload of a frame: every record of a data batch, the command of another one. Pure.
  *
- * A checksum says that bytes are as they were written, not that they were written by a correct program. What passes here
- * can be walked by every reader: each record and each field ends where its length says, inside its frame.
+ * A checksum proves that the bytes are as they were written, not that a correct program wrote them. After this check every
+ * reader can walk the payload: each record and each field ends where its length says, inside the frame.
  */
 import { Fault } from "../../fault.ts";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
@@ -20,13 +20,13 @@ import {
 } from "./frame.ts";
 import { type RecordLimits, type Walk, walkElements } from "./record-walk.ts";
 
-/** "records": a record is malformed, or there are not as many as the header says. "command": the command is malformed. */
+/** "records": a record is malformed, or their number is not that of the header. "command": the command is malformed. */
 export type PayloadFlaw = "records" | "command";
 
 const limits: RecordLimits = { recordBytesMax: frameBytesMax, recordsMax: batchRecordsMax };
 const walk: Walk = { end: 0, count: 0, asIs: true };
 
-/** Checks the frame at `at`, which checkFrame() found sound. Returns undefined if its payload is well-formed. */
+/** Checks the payload of the frame at `at`, which passed checkFrame(). Returns undefined if it is well-formed. */
 export function checkPayload(bytes: Uint8Array, at: number): PayloadFlaw | undefined {
   const end = at + frameBytes(bytes, at);
   try {
@@ -38,7 +38,7 @@ export function checkPayload(bytes: Uint8Array, at: number): PayloadFlaw | undef
   }
 }
 
-/** Stored records hold fields 1, 5 and 6 and nothing else: what the walk would have to strip was never stored. */
+/** Stored records hold only the fields 1, 5 and 6, so there is nothing that the walk would strip. */
 function checkRecords(bytes: Uint8Array, at: number, end: number): PayloadFlaw | undefined {
   walkElements(bytes, framePayload(bytes, at), end, limits, walk);
   const sound = walk.end === end && walk.count === frameRecordCount(bytes, at) && walk.asIs;

@@ -1,18 +1,16 @@
 /**
- * Puts a header into records that lie encoded in a run: one copy, nothing decoded. Pure.
- *
- * Never: replaces a header of the same name (the one who wrote the record knows better), makes a record too large.
+ * Adds a header to the records of an encoded run, with one copy. Pure.
  */
 import { readVarint, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
 import type { RecordRun } from "../../types.ts";
 import { decodeRecord } from "./record.ts";
-import { elementBytes, recordTag } from "./record-walk.ts";
-
-const headersTag = 0x32;
+import { headerKeyTag, headersTag, headerValueTag, recordTag } from "./record-strip.ts";
+import { elementBytes } from "./record-walk.ts";
 
 /**
- * The walked run with this header behind the fields of each record, but for records that have one of that name or
- * would pass `recordBytesMax`. The run as it is when all of it would pass `runBytesMax`.
+ * Returns the run, which was walked, with this header after the fields of each record. A record that has a header of this
+ * name keeps it, and a record that would exceed `recordBytesMax` stays as it is. If the whole run would exceed
+ * `runBytesMax`, it is returned unchanged.
  */
 export function withHeader(
   run: RecordRun,
@@ -27,7 +25,7 @@ export function withHeader(
   for (let at = 0; at < bytes.length; ) {
     const start = varintEnd(bytes, at + 1, bytes.length);
     const end = start + readVarint(bytes, at + 1, bytes.length);
-    total += elementBytes(end - start + (takes(bytes, start, end) ? header.length : 0));
+    total += elementBytes(end - start + (accepts(bytes, start, end) ? header.length : 0));
     at = end;
   }
   if (total > runBytesMax) return run;
@@ -36,7 +34,7 @@ export function withHeader(
   for (let at = 0; at < bytes.length; ) {
     const start = varintEnd(bytes, at + 1, bytes.length);
     const end = start + readVarint(bytes, at + 1, bytes.length);
-    const more = takes(bytes, start, end) ? header : nothing;
+    const more = accepts(bytes, start, end) ? header : nothing;
     out[to] = recordTag;
     to = writeVarint(out, to + 1, end - start + more.length);
     out.set(bytes.subarray(start, end), to);
@@ -46,7 +44,7 @@ export function withHeader(
   }
   return { bytes: out, count: run.count };
 
-  function takes(from: Uint8Array, start: number, end: number): boolean {
+  function accepts(from: Uint8Array, start: number, end: number): boolean {
     if (end - start + header.length > recordBytesMax) return false;
     return !decodeRecord(from, start, end).headers.some((one) => one.key === key);
   }
@@ -60,8 +58,8 @@ function headerField(key: Uint8Array, value: Uint8Array): Uint8Array {
   field[0] = headersTag;
   let at = writeVarint(field, 1, body);
   for (const [tag, part] of [
-    [0x0a, key],
-    [0x12, value],
+    [headerKeyTag, key],
+    [headerValueTag, value],
   ] as const) {
     field[at] = tag;
     at = writeVarint(field, at + 1, part.length);

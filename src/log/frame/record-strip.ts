@@ -1,12 +1,12 @@
 /**
- * Copies a walked run of records without the fields that a client may not store: only 1, 5 and 6 stay in a record, 1
- * and 2 in a header. Lengths become canonical. Pure.
+ * Copies a walked run of records without the fields that a client may not store: the fields 1, 5 and 6 of a record stay,
+ * and 1 and 2 of a header. Lengths become canonical. Pure.
  *
- * Nothing is allocated for a record or a field, so the cost is a few passes over the bytes whatever they hold.
+ * Nothing is allocated per record or field, so the cost is a few passes over the bytes, whatever they contain.
  */
 import { delimitedEnd, readVarint, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
 
-/** Tags of what is kept. */
+/** Tags of the fields that are stored. */
 export const recordTag = 0x0a;
 export const valueTag = 0x0a;
 export const keyTag = 0x2a;
@@ -16,44 +16,44 @@ export const headerValueTag = 0x12;
 
 /** The stored form of `run`, which must have been walked. */
 export function stripRun(run: Uint8Array): Uint8Array {
-  // What is kept never needs more room than it had: fields go, lengths shrink or become canonical.
+  // The result is not longer: fields are removed, and lengths become smaller or canonical.
   const out = new Uint8Array(run.length);
   let to = 0;
   for (let at = 0; at < run.length; ) {
     const body = varintEnd(run, at + 1, run.length);
     const end = body + readVarint(run, at + 1, run.length);
     out[to] = recordTag;
-    to = writeVarint(out, to + 1, keptOfRecord(run, body, end));
+    to = writeVarint(out, to + 1, storedRecordBytes(run, body, end));
     to = putRecord(out, to, run, body, end);
     at = end;
   }
   return out.subarray(0, to);
 }
 
-const isKept = (tag: number): boolean => tag === valueTag || tag === keyTag || tag === headersTag;
-const isKeptInHeader = (tag: number): boolean => tag === headerKeyTag || tag === headerValueTag;
+const isStored = (tag: number): boolean => tag === valueTag || tag === keyTag || tag === headersTag;
+const isStoredInHeader = (tag: number): boolean => tag === headerKeyTag || tag === headerValueTag;
 const delimited = (length: number): number => 1 + varintBytes(length) + length;
 
-/** Bytes of the record's body once stripped. */
-function keptOfRecord(bytes: Uint8Array, start: number, end: number): number {
+/** The size of the record's body without the fields that are not stored. */
+function storedRecordBytes(bytes: Uint8Array, start: number, end: number): number {
   let total = 0;
   for (let at = start; at < end; ) {
     const tag = bytes[at]!;
     const next = skipField(bytes, at, end);
-    if (isKept(tag)) {
+    if (isStored(tag)) {
       const body = varintEnd(bytes, at + 1, end);
-      total += delimited(tag === headersTag ? keptOfHeader(bytes, body, next) : next - body);
+      total += delimited(tag === headersTag ? storedHeaderBytes(bytes, body, next) : next - body);
     }
     at = next;
   }
   return total;
 }
 
-function keptOfHeader(bytes: Uint8Array, start: number, end: number): number {
+function storedHeaderBytes(bytes: Uint8Array, start: number, end: number): number {
   let total = 0;
   for (let at = start; at < end; ) {
     const next = skipField(bytes, at, end);
-    if (isKeptInHeader(bytes[at]!)) total += delimited(next - varintEnd(bytes, at + 1, end));
+    if (isStoredInHeader(bytes[at]!)) total += delimited(next - varintEnd(bytes, at + 1, end));
     at = next;
   }
   return total;
@@ -67,9 +67,9 @@ function putRecord(out: Uint8Array, start: number, bytes: Uint8Array, from: numb
     if (tag === headersTag) {
       const body = varintEnd(bytes, at + 1, end);
       out[to] = tag;
-      to = writeVarint(out, to + 1, keptOfHeader(bytes, body, next));
+      to = writeVarint(out, to + 1, storedHeaderBytes(bytes, body, next));
       to = putHeader(out, to, bytes, body, next);
-    } else if (isKept(tag)) to = put(out, to, bytes, at, end, next);
+    } else if (isStored(tag)) to = put(out, to, bytes, at, end, next);
     at = next;
   }
   return to;
@@ -79,7 +79,7 @@ function putHeader(out: Uint8Array, start: number, bytes: Uint8Array, from: numb
   let to = start;
   for (let at = from; at < end; ) {
     const next = skipField(bytes, at, end);
-    if (isKeptInHeader(bytes[at]!)) to = put(out, to, bytes, at, end, next);
+    if (isStoredInHeader(bytes[at]!)) to = put(out, to, bytes, at, end, next);
     at = next;
   }
   return to;
@@ -90,13 +90,13 @@ function put(out: Uint8Array, to: number, bytes: Uint8Array, at: number, end: nu
   const body = varintEnd(bytes, at + 1, end);
   out[to] = bytes[at]!;
   let into = writeVarint(out, to + 1, next - body);
-  // A view for set() costs as much as copying so many bytes one by one.
+  // Creating a view for set() costs as much as copying this many bytes one by one.
   if (next - body > 64) out.set(bytes.subarray(body, next), into);
   else for (let from = body; from < next; from++) out[into++] = bytes[from]!;
   return next - body > 64 ? into + next - body : into;
 }
 
-/** Behind the whole field at `at`, or −1: cut off, a group, an unknown wire type, or field number 0. */
+/** Returns where the field at `at` ends, or −1 for a field that is cut off, a group, an unknown wire type or number 0. */
 export function skipField(bytes: Uint8Array, at: number, end: number): number {
   const first = bytes[at]!;
   const short = at < end && first < 0x80;

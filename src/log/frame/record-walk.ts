@@ -1,15 +1,13 @@
 /**
- * The record walk: looks at every byte of a run of records once, without decoding any, so that what is stored can
- * be trusted by every reader. Pure.
+ * The record walk: checks every byte of a run of records once, without decoding a record, so that every reader can trust
+ * what is stored. Pure.
  *
  *   run     := element*          element := 0x0a length record        (the bytes of `repeated Record = 1`)
- *   stored  := value? key? header*                fields 1, 5 and 6; last one wins, as in protobuf
+ *   stored  := value? key? header*                fields 1, 5 and 6; the last one counts, as in protobuf
  *
- * Everything else that a client sends inside a record (offset 2, term 3, type 4, timestamp 7, and numbers nobody
- * has given a meaning yet) is the server's to say: a run that holds any of it is copied without it. Groups, wire
- * types that do not fit, lengths that pass their end, and header names that are not UTF-8 are refused.
- *
- * Never: builds a record, changes the bytes it was given.
+ * A client may not set the other fields of a record (offset 2, term 3, type 4, timestamp 7, unknown numbers): a run that
+ * contains one is copied without it. Groups, wrong wire types, lengths that exceed their container, and header names that
+ * are not UTF-8 are refused.
  */
 import { isUtf8 } from "node:buffer";
 import { Fault } from "../../fault.ts";
@@ -30,31 +28,31 @@ import {
 export { recordTag, skipField };
 
 export interface RecordLimits {
-  /** One record's body: value, key and headers with their tags. */
+  /** The body of one record: value, key and headers with their tags. */
   readonly recordBytesMax: number;
   /** Records in one run; at most batchRecordsMax. */
   readonly recordsMax: number;
-  /** Headers in one record. Undefined: no limit, for records that were stored before there was one. */
+  /** Headers in one record. Undefined: no limit, for stored records, which may be older than the limit. */
   readonly headersMax?: number;
 }
 
-/** What the service takes from clients. A reader makes an object of each header. */
+/** The most headers in one record of a client. A reader creates an object for each. */
 export const recordHeadersMax = 1024;
 
 export const defaultRecordLimits: RecordLimits = { recordBytesMax: 1024 * 1024, recordsMax: batchRecordsMax };
 
-/** What a walk found: a reusable object, so that the hot path allocates nothing. */
+/** The result of a walk. The object is reused, so that the fast path allocates nothing. */
 export interface Walk {
-  /** Behind the last element. */
+  /** Where the last element ends. */
   end: number;
   count: number;
-  /** True when the elements may be stored as they are. */
+  /** True if the elements may be stored as they are. */
   asIs: boolean;
 }
 
 /**
- * Walks the elements from `start` on, up to `end` or the first byte that is not an element's tag, and notes in
- * `walk` where that was. Throws Fault "bad-record" (with `position` and `record`) and "too-large".
+ * Walks the elements from `start` to `end`, or to the first byte that is not an element's tag. Writes the result to `walk`.
+ * @throws Fault "bad-record" (with `position` and `record`), "too-large"
  */
 export function walkElements(
   bytes: Uint8Array,
@@ -91,13 +89,16 @@ export function walkElements(
   walk.asIs = asIs;
 }
 
-/** The run that `walk` found at `start`: the bytes themselves, or a copy without what may not be stored. */
+/** Returns the run that `walk` found at `start`: the bytes themselves, or a copy without what may not be stored. */
 export function storedRun(bytes: Uint8Array, start: number, walk: Walk): RecordRun {
   const run = bytes.subarray(start, walk.end);
   return { bytes: walk.asIs ? run : stripRun(run), count: walk.count };
 }
 
-/** Walks bytes that are elements and nothing else. Throws Fault "bad-record" and "too-large". */
+/**
+ * Walks bytes that contain only elements.
+ * @throws Fault "bad-record", "too-large"
+ */
 export function walkRecords(bytes: Uint8Array, limits: RecordLimits = defaultRecordLimits): RecordRun {
   const walk: Walk = { end: 0, count: 0, asIs: true };
   walkElements(bytes, 0, bytes.length, limits, walk);
@@ -106,8 +107,8 @@ export function walkRecords(bytes: Uint8Array, limits: RecordLimits = defaultRec
 }
 
 /**
- * The record in `at … end` is a value and nothing else, of less than 16 KiB, as most are. What is not recognised here may
- * be one still: walkRecord() tells.
+ * Returns true if the record in `at … end` is only a value of less than 16 KiB, as most records are. A bare value with an
+ * unusual encoding returns false; walkRecord() checks it.
  */
 function isBareValue(bytes: Uint8Array, at: number, end: number): boolean {
   if (bytes[at] !== valueTag) return false;
@@ -117,7 +118,7 @@ function isBareValue(bytes: Uint8Array, at: number, end: number): boolean {
   return high > 0 && high < 0x80 && at + 3 + (low - 0x80) + high * 0x80 === end;
 }
 
-/** True when the record at `start … end` may be stored as it is. `position` and `record` are for the fault. */
+/** Returns true if the record at `start … end` may be stored as it is. `position` and `record` are for the fault. */
 function walkRecord(
   bytes: Uint8Array,
   start: number,
@@ -147,7 +148,7 @@ function walkRecord(
       if (next < 0) throw bad("a field is malformed", position, record);
       if (mismatched(field, recordWireTypes)) throw bad("a field has the wrong wire type", position, record);
       if (field === valueTag || field === keyTag || field === headersTag) {
-        throw bad("a tag is longer than it need be", position, record);
+        throw bad("a tag is longer than necessary", position, record);
       }
       at = next;
     }
@@ -155,7 +156,7 @@ function walkRecord(
   return asIs;
 }
 
-/** Field number → wire type of the fields that Record knows. */
+/** The wire type of each field number of Record. */
 const recordWireTypes = [-1, 2, 0, 0, 0, 2, 2, 0];
 const headerWireTypes = [-1, 2, 2];
 
@@ -186,7 +187,7 @@ function walkHeader(
       const field = tag < 0x80 ? tag : readVarint(bytes, at, end);
       if (mismatched(field, headerWireTypes)) throw bad("a header has the wrong wire type", position, record);
       if (field === headerKeyTag || field === headerValueTag) {
-        throw bad("a tag is longer than it need be", position, record);
+        throw bad("a tag is longer than necessary", position, record);
       }
     }
     at = next;
@@ -199,7 +200,7 @@ function isText(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** The fault for a request of more records than a batch holds. */
+/** The fault for a request with more records than a batch can hold. */
 export function tooManyRecords(limit: number): Fault {
   return new Fault("too-large", { message: `more than ${limit} records in one request`, facts: { limit } });
 }

@@ -1,7 +1,8 @@
 /**
- * Records inside frames: a cursor that walks a slice without decoding, and a codec for those who want the parts.
- * Pure. Frames are checked before (checkFrame, checkPayload); still every step here ends inside the bytes it was given and
- * moves forward, so that bytes that passed no check cost an error and never a loop.
+ * Records inside frames: a cursor that walks a slice without decoding, and a codec. Pure.
+ *
+ * Frames are checked before (checkFrame, checkPayload). Each step here still stays inside the bytes and makes progress, so
+ * that unchecked bytes cause an error and never an endless loop.
  */
 import { Fault } from "../../fault.ts";
 import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
@@ -10,21 +11,20 @@ import {
   batchKind,
   frameBaseOffset,
   frameBytes,
+  headerBytes as frameHeaderBytes,
   frameKind,
   framePayload,
   frameTerm,
   frameTimestampMs,
-  headerBytes as headBytesMin,
 } from "./frame.ts";
-import { headersTag } from "./record-strip.ts";
-import { recordTag } from "./record-walk.ts";
+import { headerKeyTag, headersTag, headerValueTag, keyTag, recordTag, valueTag } from "./record-strip.ts";
 
 export interface RecordHeader {
   readonly key: string;
   readonly value: Uint8Array;
 }
 
-/** A record taken apart. The byte arrays are views of what it was decoded from. */
+/** A decoded record. The byte arrays are views of the bytes it was decoded from. */
 export interface RecordParts {
   readonly value: Uint8Array;
   readonly key: Uint8Array;
@@ -32,17 +32,17 @@ export interface RecordParts {
 }
 
 /**
- * Goes through the records of `frame*`, from `from` on when given: `while (cursor.next()) …`. The fields are those
- * of the record it stands on. Frames without records are passed over.
+ * Walks the records of `frame*` from offset `from` on: `while (cursor.next()) …`. The fields are those of the current
+ * record. Frames without records are skipped.
  */
 export class RecordCursor {
   readonly frames: Uint8Array;
   offset: Offset = 0;
   term: Term = 0;
   timestampMs = 0;
-  /** Of the element, its tag and length included. */
+  /** Where the element begins, with its tag and length. */
   elementStart = 0;
-  /** Of the record's stored bytes: the element without tag and length. */
+  /** Where the record's bytes begin: the element without tag and length. */
   start = 0;
   end = 0;
   readonly #from: Offset;
@@ -54,7 +54,10 @@ export class RecordCursor {
     this.#from = from;
   }
 
-  /** Steps to the next record; false behind the last. Throws Fault "corrupt" where a record passes its frame's end. */
+  /**
+   * Moves to the next record. Returns false after the last.
+   * @throws Fault "corrupt" for a record that exceeds its frame
+   */
   next(): boolean {
     do {
       while (this.#next >= this.#frameEnd) if (!this.#enterFrame()) return false;
@@ -74,7 +77,7 @@ export class RecordCursor {
     const at = this.#frameEnd;
     if (at >= frames.length) return false;
     const end = at + frameBytes(frames, at);
-    if (at + headBytesMin > frames.length || end > frames.length) throw malformed(this.offset + 1);
+    if (at + frameHeaderBytes > frames.length || end > frames.length) throw malformed(this.offset + 1);
     this.#frameEnd = end;
     this.#next = frameKind(frames, at) === batchKind.data ? framePayload(frames, at) : this.#frameEnd;
     this.offset = frameBaseOffset(frames, at) - 1;
@@ -93,7 +96,10 @@ const malformed = (offset: Offset): Fault =>
 const fieldPassesEnd = (): Fault =>
   new Fault("corrupt", { message: "a field of a record passes its end", facts: { why: "records" } });
 
-/** The parts of the stored record at `start … end`. Throws Fault "corrupt" when a field passes its end. */
+/**
+ * Decodes the stored record at `start … end`.
+ * @throws Fault "corrupt" for a field that exceeds it
+ */
 export function decodeRecord(bytes: Uint8Array, start: number, end: number): RecordParts {
   let value = empty;
   let key = empty;
@@ -102,8 +108,8 @@ export function decodeRecord(bytes: Uint8Array, start: number, end: number): Rec
     const body = varintEnd(bytes, at + 1, end);
     const next = delimitedEnd(bytes, at + 1, end);
     if (next < 0) throw fieldPassesEnd();
-    if (bytes[at] === 0x0a) value = bytes.subarray(body, next);
-    else if (bytes[at] === 0x2a) key = bytes.subarray(body, next);
+    if (bytes[at] === valueTag) value = bytes.subarray(body, next);
+    else if (bytes[at] === keyTag) key = bytes.subarray(body, next);
     else headers.push(decodeHeader(bytes, body, next));
     at = next;
   }
@@ -137,7 +143,7 @@ function decodeHeader(bytes: Uint8Array, start: number, end: number): RecordHead
     const body = varintEnd(bytes, at + 1, end);
     const next = delimitedEnd(bytes, at + 1, end);
     if (next < 0) throw fieldPassesEnd();
-    if (bytes[at] === 0x0a)
+    if (bytes[at] === headerKeyTag)
       key = Buffer.from(bytes.buffer, bytes.byteOffset + body, next - body).toString("utf8");
     else value = bytes.subarray(body, next);
     at = next;
@@ -145,18 +151,19 @@ function decodeHeader(bytes: Uint8Array, start: number, end: number): RecordHead
   return { key, value };
 }
 
-/** What encodeRun takes: a record as a caller has it. */
+/** A record to encode. Missing parts are empty. */
 export interface NewRecord {
   readonly value?: Uint8Array;
   readonly key?: Uint8Array;
   readonly headers?: readonly RecordHeader[];
 }
 
-/** A run that needs no walk, because it is made here: canonical protobuf, empty fields left out. */
+/** Encodes records as a run: canonical protobuf without empty fields. It needs no walk. */
 export function encodeRun(records: readonly NewRecord[]): RecordRun {
   if (records.length === 1) {
     const { value, key, headers } = records[0]!;
-    if (value !== undefined && (key?.length ?? 0) === 0 && (headers?.length ?? 0) === 0) return runOf(value);
+    if (value !== undefined && (key?.length ?? 0) === 0 && (headers?.length ?? 0) === 0)
+      return runOfValue(value);
   }
   const bodies = records.map(bodyBytes);
   let total = 0;
@@ -166,26 +173,27 @@ export function encodeRun(records: readonly NewRecord[]): RecordRun {
   for (const [ordinal, record] of records.entries()) {
     bytes[at] = recordTag;
     at = writeVarint(bytes, at + 1, bodies[ordinal]!);
-    at = writeField(bytes, at, 0x0a, record.value);
-    at = writeField(bytes, at, 0x2a, record.key);
+    at = writeField(bytes, at, valueTag, record.value);
+    at = writeField(bytes, at, keyTag, record.key);
     for (const header of record.headers ?? []) {
       const key = Buffer.from(header.key);
-      bytes[at] = 0x32;
+      bytes[at] = headersTag;
       at = writeVarint(bytes, at + 1, headerBytes(key.length, header.value.length));
-      at = writeField(bytes, at, 0x0a, key);
-      at = writeField(bytes, at, 0x12, header.value);
+      at = writeField(bytes, at, headerKeyTag, key);
+      at = writeField(bytes, at, headerValueTag, header.value);
     }
   }
   return { bytes, count: records.length };
 }
 
 const delimitedBytes = (length: number): number => 1 + varintBytes(length) + length;
-/** A run of one record that is a value and nothing else, as most are. */
-function runOf(value: Uint8Array): RecordRun {
+
+/** A run of one record that is only a value, as most records are. */
+function runOfValue(value: Uint8Array): RecordRun {
   const body = fieldBytes(value.length);
   const bytes = new Uint8Array(delimitedBytes(body));
   bytes[0] = recordTag;
-  writeField(bytes, writeVarint(bytes, 1, body), 0x0a, value);
+  writeField(bytes, writeVarint(bytes, 1, body), valueTag, value);
   return { bytes, count: 1 };
 }
 

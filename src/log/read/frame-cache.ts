@@ -1,11 +1,9 @@
 /**
- * The newest frames, in memory: what peers and caught-up tails are sent without touching the disk.
+ * The newest frames in memory: peers and tails at the end of the log get them without a read from the disk.
  *
- * Frames come in groups, each one buffer as it is written to disk. Once a group is committed its data frames are
- * handed out as slices, one object for all tails. Bounded in bytes and groups; the oldest go first, but never what
- * is not yet on disk.
- *
- * Never: copies frames.
+ * Frames come in groups, each one the buffer that is written to disk; they are never copied. Once a group is committed,
+ * its data frames are handed out as slices, the same object to all tails. The cache is limited in bytes and in groups. The
+ * oldest groups are dropped first, but none that is not on disk yet.
  */
 import type { BatchSlice, Offset, RaftIndex, Term } from "../../types.ts";
 import {
@@ -18,7 +16,7 @@ import {
 } from "../frame/frame.ts";
 import { cutGroup, type FrameGroup, lastOfGroup } from "../frame/frame-group.ts";
 
-/** A slice that is handed to tails is cut near this size. */
+/** Slices that are handed to tails have about this size at most. */
 const sliceBytes = 256 * 1024;
 
 export class FrameCache {
@@ -33,14 +31,14 @@ export class FrameCache {
     this.#groupsMax = groupsMax;
   }
 
-  /** Adds frames behind the last; `durable` is the last index on disk, which may be forgotten. */
+  /** Adds frames after the last. Groups up to index `durable` are on disk and may be dropped. */
   add(group: FrameGroup, durable: RaftIndex): void {
     this.#groups.push(group);
     this.#bytes += group.bytes.length;
     if (this.#bytes > this.#bytesMax || this.#groups.length > this.#groupsMax) this.#evict(durable);
   }
 
-  /** Makes slices of the frames `from … to`, now committed. */
+  /** The frames `from … to` are committed: makes slices of them. */
   expose(from: RaftIndex, to: RaftIndex): void {
     for (let g = this.#groupOf(from); g >= 0 && g < this.#groups.length; g++) {
       const group = this.#groups[g]!;
@@ -51,7 +49,7 @@ export class FrameCache {
     }
   }
 
-  /** The slice that holds this committed offset, if it is still here. */
+  /** The slice that holds this committed offset, or undefined if it is not cached. */
   sliceAt(offset: Offset): BatchSlice | undefined {
     const slice = this.#slices[this.#sliceIndex(offset)];
     return slice !== undefined && offset >= slice.firstOffset && offset < slice.nextOffset
@@ -59,7 +57,7 @@ export class FrameCache {
       : undefined;
   }
 
-  /** The slices from the one that holds `offset` on, as long as they fit in `maxBytes` together; at least one. */
+  /** The slices from the one that holds `offset` on: at most `maxBytes`, at least one. Empty if it is not cached. */
   slicesFrom(offset: Offset, maxBytes: number): BatchSlice[] {
     if (this.sliceAt(offset) === undefined) return [];
     const found: BatchSlice[] = [];
@@ -74,7 +72,7 @@ export class FrameCache {
     return found;
   }
 
-  /** Frames from `from` on, each by itself, while they fit in `maxBytes`; at least one. Empty: not here. */
+  /** Single frames of the indexes `from` to `to`: at most `maxBytes`, at least one. Empty if `from` is not cached. */
   frames(from: RaftIndex, to: RaftIndex, maxBytes: number): Uint8Array[] {
     const found: Uint8Array[] = [];
     let bytes = 0;
@@ -96,13 +94,13 @@ export class FrameCache {
     return group === undefined ? undefined : frameTerm(group.bytes, group.positions[index - group.first]!);
   }
 
-  /** One frame, or undefined when it is not here. */
+  /** The frame of `index`, or undefined if it is not cached. */
   frame(index: RaftIndex): Uint8Array | undefined {
     const group = this.#groups[this.#groupOf(index)];
     return group === undefined ? undefined : frameOf(group, index);
   }
 
-  /** Frames from `from` on were cut off. None of them was committed. */
+  /** The frames from `from` on were cut off. None of them was committed. */
   truncate(from: RaftIndex): void {
     while (this.#groups.length > 0) {
       const group = this.#groups[this.#groups.length - 1]!;
@@ -124,7 +122,7 @@ export class FrameCache {
   }
 
   #evict(durable: RaftIndex): void {
-    // A quarter goes at once, so that the arrays are shifted rarely.
+    // A quarter is dropped at once, so that the arrays are shifted rarely.
     let drop = 0;
     while (
       drop < this.#groups.length - 1 &&
@@ -142,7 +140,7 @@ export class FrameCache {
     this.#slices.splice(0, stale < 0 ? this.#slices.length : stale);
   }
 
-  /** The group that holds this index, or −1. */
+  /** The ordinal of the group that holds this index, or −1. */
   #groupOf(index: RaftIndex): number {
     let [low, high] = [0, this.#groups.length];
     while (low < high) {
@@ -154,6 +152,7 @@ export class FrameCache {
     return group !== undefined && index <= lastOfGroup(group) ? low - 1 : -1;
   }
 
+  /** The ordinal of the last slice that begins at this offset or before it, or −1. */
   #sliceIndex(offset: Offset): number {
     let [low, high] = [0, this.#slices.length];
     while (low < high) {
@@ -170,7 +169,7 @@ function frameOf(group: FrameGroup, index: RaftIndex): Uint8Array {
   return group.bytes.subarray(group.positions[k]!, group.positions[k + 1]!);
 }
 
-/** The data frames `low … high` of a group as slices, broken at control frames and near sliceBytes. */
+/** The data frames `low … high` of a group as slices, which end at control frames and near sliceBytes. */
 function dataSlices(group: FrameGroup, low: number, high: number): BatchSlice[] {
   const { bytes, positions } = group;
   const slices: BatchSlice[] = [];
@@ -198,7 +197,7 @@ function dataSlices(group: FrameGroup, low: number, high: number): BatchSlice[] 
   return slices;
 }
 
-/** The frame of `slice` that holds `offset`, as a slice of its own. */
+/** The frame of `slice` that holds `offset`, as a slice. */
 export function frameSlice(slice: BatchSlice, offset: Offset): BatchSlice {
   const { frames } = slice;
   for (let at = 0; at < frames.length; at += frameBytes(frames, at)) {

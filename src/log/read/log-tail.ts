@@ -1,15 +1,13 @@
 /**
- * A cursor on the committed records: takes what is there, and is woken when more is. Works on any log that can be
- * read and tells when it changed.
- *
- * Never: polls, skips, goes back.
+ * A cursor on the committed records. take() returns what is available, ready() waits for more without polling. It never
+ * skips a record and never goes back.
  */
 import { assert } from "../../lib/assert.ts";
 import type { Broadcast } from "../../lib/broadcast.ts";
 import type { BatchSlice, Bounds, Offset, Tail } from "../../types.ts";
 import { outOfRange, type Reader } from "./reader.ts";
 
-/** What a tail looks at. */
+/** What a tail needs of a log. */
 export interface TailedLog {
   readonly bounds: Bounds;
   readonly reader: Reader;
@@ -17,16 +15,18 @@ export interface TailedLog {
   readonly closed: boolean;
 }
 
-const defaultTakeBytes = 256 * 1024;
+const takeBytesDefault = 256 * 1024;
 
 export class LogTail implements Tail {
   readonly #log: TailedLog;
   #position: Offset;
   #disposed = false;
-  #waiting: { readonly settle: (there: boolean) => void; readonly promise: Promise<boolean> } | undefined;
-  #unwait: () => void = () => {};
+  #pending:
+    | { readonly resolve: (available: boolean) => void; readonly promise: Promise<boolean> }
+    | undefined;
+  #cancelWait: () => void = () => {};
 
-  /** Throws Fault "out-of-range" unless the offset is in the log or just behind its end. */
+  /** @throws Fault "out-of-range" unless the offset is in the log or just after its end */
   constructor(log: TailedLog, from: Offset) {
     if (from < log.bounds.lowest || from > log.bounds.next) throw outOfRange(from, log.bounds);
     this.#log = log;
@@ -37,11 +37,14 @@ export class LogTail implements Tail {
     return this.#position;
   }
 
-  take(maxBytes = defaultTakeBytes, room?: Uint8Array): BatchSlice | undefined {
+  take(maxBytes = takeBytesDefault, buffer?: Uint8Array): BatchSlice | undefined {
     if (this.#disposed || this.#log.closed) return undefined;
-    const slice = this.#log.reader.take(this.#position, maxBytes, room);
+    const slice = this.#log.reader.take(this.#position, maxBytes, buffer);
     if (slice === undefined) return undefined;
-    assert(slice.firstOffset <= this.#position && slice.nextOffset > this.#position, "a tail that skips");
+    assert(
+      slice.firstOffset <= this.#position && slice.nextOffset > this.#position,
+      "a tail skipped a record",
+    );
     this.#position = slice.nextOffset;
     return slice;
   }
@@ -52,41 +55,37 @@ export class LogTail implements Tail {
 
   ready(): Promise<boolean> {
     if (this.#disposed || this.#log.closed) return Promise.resolve(false);
-    if (this.#hasSomething()) return Promise.resolve(true);
-    if (this.#waiting === undefined) {
-      let settle: (there: boolean) => void = () => {};
-      const promise = new Promise<boolean>((resolve) => {
-        settle = resolve;
-      });
-      this.#waiting = { settle, promise };
+    if (this.#isReady()) return Promise.resolve(true);
+    if (this.#pending === undefined) {
+      this.#pending = Promise.withResolvers<boolean>();
       this.#wait();
     }
-    return this.#waiting.promise;
+    return this.#pending.promise;
   }
 
   [Symbol.dispose](): void {
     this.#disposed = true;
-    this.#unwait();
+    this.#cancelWait();
     this.#settle(false);
   }
 
-  /** Something to take, or a fault to throw: the cursor was overtaken. */
-  #hasSomething(): boolean {
+  /** Returns true if take() returns a slice, or throws because the lowest offset passed the cursor. */
+  #isReady(): boolean {
     const { lowest, next } = this.#log.bounds;
     return this.#position < next || this.#position < lowest;
   }
 
   #wait(): void {
-    this.#unwait = this.#log.changed.wait(() => {
+    this.#cancelWait = this.#log.changed.wait(() => {
       if (this.#log.closed) this.#settle(false);
-      else if (this.#hasSomething()) this.#settle(true);
+      else if (this.#isReady()) this.#settle(true);
       else this.#wait();
     });
   }
 
-  #settle(there: boolean): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.settle(there);
+  #settle(available: boolean): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.resolve(available);
   }
 }

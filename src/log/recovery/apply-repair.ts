@@ -22,7 +22,7 @@ export interface RepairWork {
   readonly kept: readonly KeptSegment[];
   readonly lostCatalog: boolean;
   /** Keys of other modules whose values are damaged. */
-  readonly forgotten: readonly string[];
+  readonly damagedKeys: readonly string[];
   /** Undefined: the directory keeps its identity. */
   readonly identity: NewIdentity | undefined;
   /** Written if the directory keeps its identity. */
@@ -31,11 +31,11 @@ export interface RepairWork {
 
 /** @throws Fault "failed-precondition" if the directory's id cannot be found */
 export function applyRepair(work: RepairWork): void {
-  const { files, catalog, keys, actions, kept, lostCatalog, forgotten, identity, unchanged } = work;
+  const { files, catalog, keys, actions, kept, lostCatalog, damagedKeys, identity, unchanged } = work;
   const id = identity?.directoryId ?? (lostCatalog ? directoryIdFromFiles(files) : catalog.directoryId());
   assert(id !== undefined, "a directory without an id");
   const removed = keys.filter((key) => key !== "log/directory" && key !== "log/start");
-  const changes: CatalogChanges[] = [...removed, ...forgotten].map((key) => ({ [key]: undefined }));
+  const changes: CatalogChanges[] = [...removed, ...damagedKeys].map((key) => ({ [key]: undefined }));
   changes.push(identity?.changes ?? unchanged, catalogChange.directory(id));
   const state = firstState(work);
   for (const { action, file, position, bytes } of actions) {

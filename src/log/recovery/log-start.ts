@@ -9,7 +9,7 @@ import { checkSettings, type LogSettings } from "../frame/command.ts";
 import { subjectBytesMax, termMax } from "../frame/frame.ts";
 import type { LogStart } from "../segment/catalog.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
-import { type ProducerRow, rememberedResults } from "../state/producer-table.ts";
+import { batchesPerProducerMax, type ProducerRow } from "../state/produced-batch.ts";
 
 /**
  * Returns the value as a LogStart.
@@ -55,7 +55,7 @@ function isProducerRow(value: unknown): value is ProducerRow {
     isWhole(epoch, 0xffff_ffff) &&
     Array.isArray(batches) &&
     batches.length > 0 &&
-    batches.length <= rememberedResults &&
+    batches.length <= batchesPerProducerMax &&
     batches.every((batch) => Array.isArray(batch) && batch.length === 5 && batch.every((one) => isWhole(one)))
   );
 }

@@ -70,7 +70,7 @@ export function openSegments(options: SegmentedLogOptions): OpenedSegments {
   return { directoryId, catalog, files, set, state, savedCommit, report, wasUnsynced };
 }
 
-/** Where the log starts. `initialOffset` counts only for a log that never held a batch. */
+/** Where the log starts. `initialOffset` counts only for a log that never had a batch. */
 function startOf(catalog: Catalog, initialOffset: Offset): LogStart {
   const start = catalog.start();
   if (start.end.index > 0 || initialOffset === 0) return start;

@@ -1,5 +1,5 @@
 /**
- * Rebuilds what a lost catalog held, from the stores and the headers of the index files.
+ * Rebuilds the content of a lost catalog from the stores and the headers of the index files.
  */
 import { Fault } from "../../fault.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
@@ -10,7 +10,7 @@ import { decodeIndexHeader, type IndexHeader, indexHeaderBytes } from "../segmen
 import type { SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, type SegmentFiles } from "../segment/segment-files.ts";
 
-/** Returns the list of segments, up to the first one whose beginning is unknown. */
+/** Returns the list of segments, up to the first one of which the start is unknown. */
 export function metasFromFiles(files: SegmentFiles): SegmentMeta[] {
   const metas: SegmentMeta[] = [];
   let end: ChainEnd | undefined;

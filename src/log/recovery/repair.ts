@@ -71,8 +71,8 @@ class Repair {
     const commit = lostCatalog ? 0 : orIfCorrupt(() => this.#catalog.commit(), 0);
     if ((last?.end.index ?? 0) < commit) this.#plan("forget-commit", "meta");
     const { store } = this.#place;
-    const forgotten = unreadableKeys(store).filter((key) => !key.startsWith("log/"));
-    for (const key of forgotten) this.#plan("forget-value", `meta/${key}`);
+    const damagedKeys = unreadableKeys(store).filter((key) => !key.startsWith("log/"));
+    for (const key of damagedKeys) this.#plan("forget-value", `meta/${key}`);
     if (!store.whole) this.#plan("accept-keys", "meta");
     const identity = this.#newIdentity(lostCatalog);
     if (identity !== undefined) this.#plan("new-identity", "meta");
@@ -81,7 +81,7 @@ class Repair {
     const known = metas.reduce((most, meta) => Math.max(most, this.#knownNext(meta)), report.next);
     if (yes) {
       const keys = store.keys("log/");
-      const work = { keys, kept, lostCatalog, forgotten, identity, unchanged };
+      const work = { keys, kept, lostCatalog, damagedKeys, identity, unchanged };
       applyRepair({ files: this.#files, catalog: this.#catalog, actions: this.#actions, ...work });
     }
     return { actions: this.#actions, next, lost: Math.max(0, known - next) };
@@ -123,7 +123,7 @@ class Repair {
       }
       const { seal } = meta;
       const short = seal !== undefined && scan.position < seal.storeBytes;
-      // Bytes after the end of a sealed store were never part of the log; the next segment follows all the same.
+      // Bytes after the end of a sealed store were never part of the log; the next segment still follows.
       const complete = scan.position === seal?.storeBytes && scan.end.crc === seal.lastCrc;
       if ((scan.flaw !== undefined && !complete) || short) break;
     }

@@ -1,12 +1,12 @@
 /**
- * Is the catalog there that the segments of a directory belong to? Asked before anything is created in the directory.
+ * Checks that the catalog of a directory with segments exists, before anything is created in the directory.
  */
 import { Fault } from "../../fault.ts";
 import { type Disk, errorCode } from "../../lib/disk/disk.ts";
 import { hasStore } from "../../store/mod.ts";
 import { firstIndexOf } from "./segment-files.ts";
 
-/** Fault "corrupt" for segments without their catalog. It says that nothing was changed: throw it before any change. */
+/** Fault "corrupt" for segments without their catalog. Its message says that nothing was changed. */
 export function catalogGone(directory: string, segments: number): Fault {
   const repair = `tailrace repair ${directory}`;
   return new Fault("corrupt", {
@@ -15,7 +15,10 @@ export function catalogGone(directory: string, segments: number): Fault {
   });
 }
 
-/** Throws Fault "corrupt" for a data directory that holds segments and no catalog. Reads only. */
+/**
+ * Changes nothing.
+ * @throws Fault "corrupt" for a data directory with segments and without a catalog
+ */
 export function checkCatalogFile(disk: Disk, directory: string): void {
   const segments = storesIn(disk, `${directory}/log`);
   if (segments > 0 && !hasStore(disk, `${directory}/meta`)) throw catalogGone(directory, segments);

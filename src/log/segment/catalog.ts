@@ -1,18 +1,15 @@
 /**
- * What the stable store holds of the log: the directory's identity, its list of segments, the state as of each
- * segment's beginning, where the log starts, what was committed, and which files are about to go.
+ * The catalog: what the stable store holds of the log. Keys and values:
  *
  *   log/directory            { format, id }
  *   log/start                { end, checkpoint }     the log before its first segment
  *   log/segment/<first>      SegmentMeta             <first>: 20 digits
  *   log/checkpoint/<first>   StateCheckpoint         the state before the segment's first batch
  *   log/commit               the highest index known to be committed at some time
- *   log/damage/<first>       SavedDamage             found while the log ran; refuses to start while it is there
- *   log/scrubbed             first index of the segment that the scrub looked at last
+ *   log/damage/<first>       SavedDamage             found while the log ran; a start is refused while it exists
+ *   log/scrubbed             first index of the last scrubbed segment
  *   log/doomed                        first indexes of segments whose files are to be removed
  *   log/unsynced             true while a node runs that does not sync every group
- *
- * Never: touches the segment files.
  */
 import { Fault } from "../../fault.ts";
 import type { StableStore } from "../../store/mod.ts";
@@ -24,13 +21,13 @@ import { firstOf, type SegmentMeta } from "./segment.ts";
 
 const directoryFormat = 1;
 
-/** The log before its first segment: empty, or what a snapshot left. */
+/** The log before its first segment: empty, or the content of a snapshot. */
 export interface LogStart {
   readonly end: ChainEnd;
   readonly checkpoint: StateCheckpoint;
 }
 
-/** Changes for one atomic write. */
+/** Keys and values for one atomic write. Undefined removes a key. */
 export type CatalogChanges = Record<string, unknown>;
 
 const segmentPrefix = "log/segment/";
@@ -44,12 +41,15 @@ export class Catalog {
     this.#store = store;
   }
 
-  /** All or nothing, durable on return. */
+  /** Writes all changes in one transaction, which is durable on return. */
   write(...changes: readonly CatalogChanges[]): void {
     this.#store.write(Object.assign({}, ...changes) as CatalogChanges);
   }
 
-  /** The directory's id; undefined when nothing was ever stored. Throws Fault "unsupported-version". */
+  /**
+   * The directory's id; undefined for a new directory.
+   * @throws Fault "unsupported-version"
+   */
   directoryId(): Uint8Array | undefined {
     const found = this.#store.get("log/directory") as { format: number; id: Uint8Array } | undefined;
     if (found === undefined) return undefined;
@@ -71,7 +71,10 @@ export class Catalog {
     );
   }
 
-  /** In the order of the log. Throws Fault "corrupt" when a value is gone, or is not the one of its key. */
+  /**
+   * In the order of the log.
+   * @throws Fault "corrupt" for a key without a value, or with the value of another one
+   */
   segments(): SegmentMeta[] {
     return this.#store.keys(segmentPrefix).map((key) => {
       const meta = this.#store.get(key) as SegmentMeta | undefined;
@@ -91,7 +94,7 @@ export class Catalog {
     return (this.#store.get("log/commit") as RaftIndex | undefined) ?? 0;
   }
 
-  /** First indexes of the segments that were found damaged. */
+  /** First indexes of the segments in which damage was found. */
   damaged(): RaftIndex[] {
     return this.#store.keys(damagePrefix).map((key) => Number(key.slice(damagePrefix.length)));
   }

@@ -81,7 +81,7 @@ export class DamageRegistry {
   }
 
   /** These segments were removed. */
-  forget(firsts: readonly RaftIndex[]): void {
+  remove(firsts: readonly RaftIndex[]): void {
     for (const first of firsts) this.#found.delete(first);
   }
 

@@ -1,13 +1,11 @@
 /**
- * How an index lies in its file. Pure.
+ * The format of an index file, and the index of a sealed segment over a mapping of it. Pure.
  *
  *   file   := header entry* [footer]                               all little-endian
  *   header := "TRLINDEX" version:u32 0:u32 directory:16 bytes base-index:u64 base-offset:u64 base-timestamp:u64
  *             previous-crc:u32 crc:u32                             64 bytes; crc covers the 60 before it
  *   footer := page-crc:u32* "TRLSEALD" entries:u32 pages:u32 next-offset:u64 last-timestamp:u64 store-bytes:u64
  *             last-crc:u32 last-term:u32 0:u32 crc:u32             page k covers bytes 4096k … of header and entries
- *
- * Never: decides whether to trust it.
  */
 import { assert } from "../../lib/assert.ts";
 import { readU32le, readU64le, writeU32le, writeU64le } from "../../lib/bytes.ts";
@@ -27,11 +25,11 @@ export interface IndexHeader {
   readonly version: number;
   readonly directoryId: Uint8Array;
   readonly base: IndexBase;
-  /** Of the batch before the segment's first. */
+  /** The checksum of the batch before the segment. */
   readonly previousCrc: number;
 }
 
-/** What a sealed segment's index says of the whole. */
+/** The facts of a sealed segment, in its index file and in the catalog. */
 export interface SealFacts {
   readonly entries: number;
   readonly nextOffset: Offset;
@@ -55,7 +53,7 @@ export function encodeIndexHeader(header: IndexHeader): Uint8Array {
   return bytes;
 }
 
-/** The header, or undefined when these bytes are none. */
+/** Returns the header, or undefined if the bytes are not a sound one. */
 export function decodeIndexHeader(bytes: Uint8Array): IndexHeader | undefined {
   if (bytes.length < indexHeaderBytes || headerMagic.compare(bytes, 0, 8) !== 0) return undefined;
   if (readU32le(bytes, 60) !== crc32(bytes, 0, 60)) return undefined;
@@ -67,7 +65,7 @@ export function decodeIndexHeader(bytes: Uint8Array): IndexHeader | undefined {
   };
 }
 
-/** The footer behind header and entries, which are given whole. */
+/** Returns the footer that follows `body`, the header and all entries. */
 export function encodeFooter(body: Uint8Array, facts: SealFacts): Uint8Array {
   const pages = Math.ceil(body.length / pageBytes);
   const bytes = new Uint8Array(4 * pages + trailerBytes);
@@ -87,7 +85,7 @@ export function encodeFooter(body: Uint8Array, facts: SealFacts): Uint8Array {
   return bytes;
 }
 
-/** The footer's facts, or undefined when the file does not end in a sound one. */
+/** Returns the facts in the footer, or undefined if the file does not end in a sound footer. */
 export function decodeFooter(file: MappedFile): SealFacts | undefined {
   const at = file.bytes - trailerBytes;
   if (at < indexHeaderBytes) return undefined;
@@ -108,12 +106,12 @@ export function decodeFooter(file: MappedFile): SealFacts | undefined {
   };
 }
 
-/** Thrown by a lookup in a sealed index that meets a damaged page; the segment then builds it anew. */
+/** Thrown by a lookup that reads a damaged page of a sealed index. The segment rebuilds the index then. */
 export class DamagedPage extends Error {
   override readonly name = "DamagedPage";
 }
 
-/** The index of a sealed segment, over a mapping. A page's CRC is checked when it is first touched. */
+/** The index of a sealed segment over a mapping. The CRC of a page is checked when the page is first read. */
 export class SealedIndex implements OffsetIndex {
   readonly base: IndexBase;
   readonly length: number;

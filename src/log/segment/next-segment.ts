@@ -1,9 +1,9 @@
 /**
- * The files of the segment that comes after the active one, created and opened before they are needed: what can fail for
- * want of descriptors, memory or rights fails here, where nothing depends on it yet.
+ * The files of the segment after the active one, created and opened before they are needed. If descriptors, memory or
+ * permissions are missing, that fails here, where nothing was written yet.
  *
- *   open     next.store.tmp, next.index.tmp, and a descriptor more than the two need
- *   name     header written, both synced and renamed, directory synced (with the descriptor given back)
+ *   open     creates next.store.tmp and next.index.tmp, and opens one more descriptor
+ *   name     writes the header, syncs and renames both, syncs the directory with the descriptor that is closed for it
  */
 import { type DiskFile, syncFile, syncNames } from "../../lib/disk/disk.ts";
 import type { RaftIndex } from "../../types.ts";
@@ -15,7 +15,7 @@ export class NextSegment {
   readonly #store: DiskFile;
   readonly #index: DiskFile;
 
-  /** Throws what the disk throws, and then nothing is left open. */
+  /** Throws what the disk throws; then all files are closed. */
   constructor(files: SegmentFiles) {
     this.#files = files;
     const temporary = (name: string): string => `${files.directory}/next.${name}.tmp`;
@@ -30,8 +30,8 @@ export class NextSegment {
   }
 
   /**
-   * Makes them the files of the segment that begins at `first`; the caller owns them then. Throws what the disk throws:
-   * then this is to be closed, and what it left of the segment is an empty store that no catalog lists.
+   * Makes them the files of the segment that begins at `first`. The caller owns them then. Throws what the disk throws; then
+   * the caller closes this object, and recovery removes the empty store that may be left.
    */
   name(first: RaftIndex, indexBody: Uint8Array): { readonly store: DiskFile; readonly index: DiskFile } {
     const { disk, directory } = this.#files;

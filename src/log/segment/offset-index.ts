@@ -1,12 +1,9 @@
 /**
- * The index of a segment: one entry a batch, which answers where offset n is, where Raft index i is and what its
- * term, and where time t is. Pure, over numbers that something else holds.
+ * The index of a segment: one entry per batch, to find an offset, a Raft index and its term, or a time. Pure.
  *
  *   entry := offset−base:u32  position:u32  term:u32  timestamp−base:u32        16 bytes, little-endian
  *
- * Entry k is Raft index base+k. Offsets and times never fall from one entry to the next.
- *
- * Never: touches a file.
+ * Entry k is Raft index base+k. Offsets and times do not decrease from one entry to the next.
  */
 import { assert } from "../../lib/assert.ts";
 import type { Offset, RaftIndex, Term } from "../../types.ts";
@@ -14,14 +11,14 @@ import type { Offset, RaftIndex, Term } from "../../types.ts";
 export const entryBytes = 16;
 const u32Max = 0xffff_ffff;
 
-/** What a segment's entries count from. */
+/** The values that the entries of a segment are relative to. */
 export interface IndexBase {
   readonly index: RaftIndex;
   readonly offset: Offset;
   readonly timestampMs: number;
 }
 
-/** Entry k of 0 … length−1. */
+/** Entries 0 … length−1. */
 export interface OffsetIndex {
   readonly base: IndexBase;
   readonly length: number;
@@ -31,13 +28,13 @@ export interface OffsetIndex {
   timestampMs(k: number): number;
 }
 
-/** Can this be an entry over that base? When not, the segment is rolled before it. */
+/** Returns true if an entry relative to `base` can hold these values. If not, a new segment begins. */
 export function fitsEntry(base: IndexBase, offset: Offset, position: number, timestampMs: number): boolean {
   const isU32 = (value: number): boolean => value >= 0 && value <= u32Max;
   return isU32(offset - base.offset) && isU32(position) && isU32(timestampMs - base.timestampMs);
 }
 
-/** The index of the active segment: a typed array that grows. */
+/** The index of the active segment: an array that grows. */
 export class ActiveIndex implements OffsetIndex {
   readonly base: IndexBase;
   #words: Uint32Array;
@@ -84,18 +81,18 @@ export class ActiveIndex implements OffsetIndex {
   }
 
   truncate(length: number): void {
-    assert(length <= this.#length, "an index grew by truncation");
+    assert(length <= this.#length, "truncate() cannot add entries");
     this.#length = length;
   }
 
-  /** The entries `from … to−1` as they stand in the file. */
+  /** The entries `from … to−1` as in the file. A view of the index. */
   bytes(from: number, to: number): Uint8Array {
-    assert(new Uint8Array(Uint32Array.of(1).buffer)[0] === 1, "a big-endian machine");
+    assert(new Uint8Array(Uint32Array.of(1).buffer)[0] === 1, "the machine is big-endian");
     return new Uint8Array(this.#words.buffer, entryBytes * from, entryBytes * (to - from));
   }
 }
 
-/** The last entry whose offset is at most this, or −1: where a record is, if it is here. */
+/** The last entry whose offset is at most `offset`, or −1. */
 export function lastAtOrBefore(index: OffsetIndex, offset: Offset): number {
   let [low, high] = [0, index.length];
   while (low < high) {
@@ -107,8 +104,8 @@ export function lastAtOrBefore(index: OffsetIndex, offset: Offset): number {
 }
 
 /**
- * How many bytes to read from entry `k` on, so that whole batches come, about `maxBytes` of them and at least one;
- * `storeBytes` is where the last entry's batch ends.
+ * The size of whole batches from entry `k` on: at most `maxBytes`, at least one batch. `storeBytes` is where the batch of
+ * the last entry ends.
  */
 export function wholeBatchBytes(index: OffsetIndex, k: number, maxBytes: number, storeBytes: number): number {
   const start = index.position(k);
@@ -123,7 +120,7 @@ export function wholeBatchBytes(index: OffsetIndex, k: number, maxBytes: number,
   return (last < index.length ? index.position(last) : storeBytes) - start;
 }
 
-/** The first entry whose timestamp is at least this, or length. */
+/** The first entry whose timestamp is at least `timestampMs`, or length. */
 export function firstAtOrAfter(index: OffsetIndex, timestampMs: number): number {
   let [low, high] = [0, index.length];
   while (low < high) {

@@ -1,16 +1,14 @@
 /**
- * How far retention may trim: whole segments only, from the front. Pure; the answer becomes a trim command in the
- * log, so that every node trims alike.
+ * Decides how far retention trims: whole segments from the front. Pure. The result becomes a trim command in the log, so
+ * that all nodes trim the same records.
  *
- * The last segment goes too, once all its records are too old: the trim that takes them begins a new segment (see
- * roll), and the old one is removed like any other. So records on which nothing follows do not outlive their age.
- *
- * Never: looks at a clock.
+ * The last segment is trimmed too, once all its records are too old. The trim command begins a new segment (see
+ * roll-policy), and the old one is removed. So records expire also if no record follows them.
  */
 import type { Offset } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
 
-/** What counts of a segment. */
+/** A segment as retention needs it. */
 export interface RetainedSegment {
   readonly bytes: number;
   readonly nextOffset: Offset;
@@ -18,23 +16,23 @@ export interface RetainedSegment {
   readonly lastTimestampMs: number;
 }
 
-/** A log as retention sees it. */
+/** A log as retention needs it. */
 export interface RetainedLog {
   readonly sealed: readonly RetainedSegment[];
-  /** The last segment; it may go by age only, and not while something in it is uncommitted. */
+  /** The last segment. It expires only by age, and only if all of it is committed. */
   readonly active: RetainedSegment | undefined;
   readonly activeCommitted: boolean;
   readonly lowest: Offset;
 }
 
-/** The offset that everything before may go of; `lowest` when nothing may. */
+/** Returns the offset before which everything is trimmed; `lowest` if nothing is. */
 export function retentionOffset(log: RetainedLog, settings: LogSettings, nowMs: number): Offset {
   const { retentionBytes, retentionAgeMs } = settings;
-  const held = heldSegments(log);
+  const readable = readableSegments(log);
   let bytes = log.active?.bytes ?? 0;
-  for (const segment of held) if (segment !== log.active) bytes += segment.bytes;
+  for (const segment of readable) if (segment !== log.active) bytes += segment.bytes;
   let before = log.lowest;
-  for (const segment of held) {
+  for (const segment of readable) {
     const tooMuch = retentionBytes > 0 && bytes > retentionBytes && segment !== log.active;
     const tooOld = retentionAgeMs > 0 && segment.lastTimestampMs + retentionAgeMs < nowMs;
     if (!tooMuch && !tooOld) break;
@@ -44,16 +42,16 @@ export function retentionOffset(log: RetainedLog, settings: LogSettings, nowMs: 
   return before;
 }
 
-/** When the oldest segment will be too old (milliseconds since 1970); undefined: never, as things stand. */
+/** When the oldest segment expires, in milliseconds since 1970. Undefined if none will, unless the log changes. */
 export function nextExpiryMs(log: RetainedLog, settings: LogSettings): number | undefined {
   if (settings.retentionAgeMs === 0) return undefined;
-  const [oldest] = heldSegments(log);
+  const [oldest] = readableSegments(log);
   return oldest === undefined ? undefined : oldest.lastTimestampMs + settings.retentionAgeMs + 1;
 }
 
 /** Segments with records that can be read, oldest first. */
-function heldSegments({ sealed, active, activeCommitted, lowest }: RetainedLog): RetainedSegment[] {
-  const held = sealed.filter(({ nextOffset }) => nextOffset > lowest);
-  if (active !== undefined && activeCommitted && active.nextOffset > lowest) held.push(active);
-  return held;
+function readableSegments({ sealed, active, activeCommitted, lowest }: RetainedLog): RetainedSegment[] {
+  const readable = sealed.filter(({ nextOffset }) => nextOffset > lowest);
+  if (active !== undefined && activeCommitted && active.nextOffset > lowest) readable.push(active);
+  return readable;
 }

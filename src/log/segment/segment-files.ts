@@ -1,10 +1,6 @@
 /**
- * The files of sealed segments, opened when they are read and closed when others are wanted more: at most so many
- * store files and so many index mappings at once, the least recently used goes first.
- *
- * A reader never holds a file over an await, so whatever is evicted is not in use.
- *
- * Never: opens the active segment's files.
+ * The names of segment files, and the open files of sealed segments: a limited number of stores and of index mappings. The
+ * least recently used file is closed first. A reader does not hold a file over an await, so a closed file is not in use.
  */
 import { type Disk, type DiskFile, syncFile } from "../../lib/disk/disk.ts";
 import type { MappedFile, Mapper } from "../../lib/disk/mapped-file.ts";
@@ -13,7 +9,7 @@ import { DamageRegistry } from "./damage.ts";
 export const storeName = (first: number): string => `${String(first).padStart(20, "0")}.store`;
 export const indexName = (first: number): string => `${String(first).padStart(20, "0")}.index`;
 
-/** The first Raft index that a file's name says, or undefined when it is no such name. */
+/** Returns the first Raft index in the name of a segment file, or undefined for another name. */
 export function firstIndexOf(name: string, extension: "store" | "index"): number | undefined {
   const match = /^(\d{20})\.(store|index)$/.exec(name);
   if (match === null || match[2] !== extension) return undefined;
@@ -21,11 +17,11 @@ export function firstIndexOf(name: string, extension: "store" | "index"): number
   return Number.isSafeInteger(first) && first > 0 ? first : undefined;
 }
 
-/** A bounded map that closes what it drops. */
-class Pool<T extends { close(): void }> {
+/** Open files by path, limited in number. It closes the least recently used one. */
+class OpenFiles<T extends { close(): void }> {
   readonly #max: number;
   readonly #open: (path: string) => T;
-  readonly #held = new Map<string, T>();
+  readonly #files = new Map<string, T>();
 
   constructor(max: number, open: (path: string) => T) {
     this.#max = max;
@@ -33,41 +29,41 @@ class Pool<T extends { close(): void }> {
   }
 
   get size(): number {
-    return this.#held.size;
+    return this.#files.size;
   }
 
   get(path: string): T {
-    const found = this.#held.get(path);
+    const found = this.#files.get(path);
     if (found !== undefined) {
-      this.#held.delete(path);
-      this.#held.set(path, found);
+      this.#files.delete(path);
+      this.#files.set(path, found);
       return found;
     }
-    for (const oldest of this.#held.keys()) {
-      if (this.#held.size < this.#max) break;
+    for (const oldest of this.#files.keys()) {
+      if (this.#files.size < this.#max) break;
       this.drop(oldest);
     }
     const opened = this.#open(path);
-    this.#held.set(path, opened);
+    this.#files.set(path, opened);
     return opened;
   }
 
   drop(path: string): void {
-    this.#held.get(path)?.close();
-    this.#held.delete(path);
+    this.#files.get(path)?.close();
+    this.#files.delete(path);
   }
 
   clear(): void {
-    for (const path of [...this.#held.keys()]) this.drop(path);
+    for (const path of [...this.#files.keys()]) this.drop(path);
   }
 }
 
 export class SegmentFiles {
   readonly directory: string;
   readonly disk: Disk;
-  readonly stores: Pool<DiskFile>;
-  readonly indexes: Pool<MappedFile>;
-  /** Where whoever reads these files and finds damage takes note of it. */
+  readonly stores: OpenFiles<DiskFile>;
+  readonly indexes: OpenFiles<MappedFile>;
+  /** Damage that readers of these files found. */
   readonly damage: DamageRegistry;
 
   constructor(
@@ -80,8 +76,8 @@ export class SegmentFiles {
     this.damage = damage;
     this.directory = directory;
     this.disk = disk;
-    this.stores = new Pool(max, (path) => disk.open(path, "read"));
-    this.indexes = new Pool(max, mapper);
+    this.stores = new OpenFiles(max, (path) => disk.open(path, "read"));
+    this.indexes = new OpenFiles(max, mapper);
   }
 
   storePath(first: number): string {
@@ -92,13 +88,13 @@ export class SegmentFiles {
     return `${this.directory}/${indexName(first)}`;
   }
 
-  /** Closes whatever is open of this segment. */
+  /** Closes the files of this segment. */
   drop(first: number): void {
     this.stores.drop(this.storePath(first));
     this.indexes.drop(this.indexPath(first));
   }
 
-  /** Removes both files, whichever are there. The caller syncs the directory. */
+  /** Removes the files of this segment that exist. The caller syncs the directory. */
   remove(first: number): void {
     this.drop(first);
     for (const path of [this.indexPath(first), this.storePath(first)]) {
@@ -106,13 +102,13 @@ export class SegmentFiles {
     }
   }
 
-  /** Creates a file that opening removes unless it was renamed. One of the same name that was left over is replaced. */
+  /** Creates a file, which recovery removes unless it is renamed. An old file of this name is replaced. */
   createTemporary(path: string): DiskFile {
     if (this.disk.exists(path)) this.disk.remove(path);
     return this.disk.open(path, "create");
   }
 
-  /** Writes a file anew under its name: complete, synced, then renamed over what was there. */
+  /** Replaces a file: writes a temporary file, syncs it and renames it. The caller syncs the directory. */
   replace(path: string, bytes: Uint8Array): void {
     const temporary = `${path}.tmp`;
     const file = this.createTemporary(temporary);

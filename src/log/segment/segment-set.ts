@@ -15,6 +15,7 @@ import { frameIndex, frameTimestampMs } from "../frame/frame.ts";
 import { emptyCheckpoint, type LogState } from "../state/log-state.ts";
 import { ActiveSegment } from "./active-segment.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
+import { segmentOfIndex } from "./find-segment.ts";
 import { NextSegment } from "./next-segment.ts";
 import { ActiveIndex } from "./offset-index.ts";
 import { couldRoll, mustRoll, type SegmentFill } from "./roll-policy.ts";
@@ -242,23 +243,12 @@ export class SegmentSet {
     this.cleanUp();
   }
 
-  /** The segment that holds `index`, which must be in a segment. */
-  of(index: RaftIndex): Segment {
-    let [low, high] = [0, this.#all.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#all[middle]!.first <= index) low = middle + 1;
-      else high = middle;
-    }
-    return this.#all[low - 1]!;
-  }
-
   /** The term of a written batch, or of the one before the first segment. Undefined below that. */
   term(index: RaftIndex): Term | undefined {
     const { before } = this;
     if (index === before.index) return before.term;
     if (index < before.index) return undefined;
-    const segment = this.of(index);
+    const segment = segmentOfIndex(this.#all, index);
     return segment.lookup((entries) => entries.term(index - segment.first));
   }
 
@@ -266,7 +256,7 @@ export class SegmentSet {
   endAt(index: RaftIndex): ChainEnd {
     const metas = [...this.#sealed, this.#active].map((segment) => segment?.meta.before);
     for (const end of [...metas, this.#start.end]) if (end?.index === index) return end;
-    const segment = this.of(index);
+    const segment = segmentOfIndex(this.#all, index);
     const k = index - segment.first;
     const [position, next] = segment.lookup((entries) => [
       entries.position(k),
@@ -322,7 +312,7 @@ export class SegmentSet {
     const removed = firsts.map(catalogChange.removed);
     this.#catalog.write(...changes, ...removed, catalogChange.pendingRemovals(pending));
     this.#pendingRemovals = pending;
-    this.#files.damage.forget(firsts);
+    this.#files.damage.remove(firsts);
   }
 
   /** Removes the files of removed segments. What the disk refuses is tried again at the next call or opening. */

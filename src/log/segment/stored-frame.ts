@@ -14,8 +14,8 @@ import type { Segment } from "./segment.ts";
 export function readFrame(segment: Segment, index: RaftIndex, position: number, length: number): Uint8Array {
   if (length < prefixBytes || length > frameBytesMax) throw segment.damaged(position, "length");
   const frame = Buffer.allocUnsafeSlow(length);
-  const held = segment.read(frame, position);
-  const flaw = flawAt(frame, 0, held, index);
+  const filled = segment.read(frame, position);
+  const flaw = flawAt(frame, 0, filled, index);
   if (flaw !== undefined) throw segment.damaged(position, flaw);
   if (frameBytes(frame, 0) !== length) throw segment.damaged(position, "length");
   return frame;

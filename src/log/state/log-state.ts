@@ -1,10 +1,8 @@
 /**
- * What the log's content means besides its records: lowest offset, settings, configuration, producers. A fold over
- * batches, committed base plus what the uncommitted tail will add. Pure.
+ * The state that the log's batches define: lowest offset, settings, configuration, producers. It is the committed state,
+ * plus the changes that the uncommitted batches will make. Pure.
  *
- * Invariant: a function of the batches alone; two nodes with the same chain have the same state.
- *
- * Never: knows where a batch lies.
+ * Invariant: the state is a function of the batches alone, so two nodes with the same chain have the same state.
  */
 import { assert } from "../../lib/assert.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
@@ -19,15 +17,16 @@ import {
   frameRecordCount,
   frameTimestampMs,
 } from "../frame/frame.ts";
-import { type ProducerRow, ProducerTable } from "./producer-table.ts";
+import type { ProducerRow } from "./produced-batch.ts";
+import { ProducerTable } from "./producer-table.ts";
 
-/** A membership configuration, of which only the room above knows the meaning. */
+/** A membership configuration. The raft module knows its content. */
 export interface StoredConfiguration {
   readonly index: RaftIndex;
   readonly command: Uint8Array;
 }
 
-/** The state as of one index, as it is kept in the stable store and sent to nodes that start from it. */
+/** The state as of one index, as it is saved in the stable store and sent to nodes that start from it. */
 export interface StateCheckpoint {
   readonly index: RaftIndex;
   readonly lowest: Offset;
@@ -56,7 +55,7 @@ type Committed = Omit<StateCheckpoint, "producers">;
 export class LogState {
   readonly producers: ProducerTable;
   #committed: Committed;
-  #tail: Control[] = [];
+  #uncommitted: Control[] = [];
 
   constructor(from: Committed, producers: ProducerTable) {
     const { index, lowest, settings, configuration } = from;
@@ -68,7 +67,7 @@ export class LogState {
     return new LogState(checkpoint, new ProducerTable(checkpoint.producers));
   }
 
-  /** Of a log whose beginning is not known: nothing but where it goes on. */
+  /** The state of a log whose start is unknown. */
   static blank(index: RaftIndex, lowest: Offset): StateCheckpoint {
     return { ...emptyCheckpoint, index, lowest };
   }
@@ -77,31 +76,31 @@ export class LogState {
     return this.#committed.index;
   }
 
-  /** The first offset that can be read; raised by committed trims only. */
+  /** The first offset that can be read. Only committed trims raise it. */
   get lowest(): Offset {
     return this.#committed.lowest;
   }
 
-  /** The configuration that was committed last. */
+  /** The last committed configuration. */
   get configuration(): StoredConfiguration | undefined {
     return this.#committed.configuration;
   }
 
-  /** In force for the batch after the last one staged. */
+  /** The settings for the batch after the last staged one. */
   get settings(): LogSettings {
     return this.settingsAt(Number.MAX_SAFE_INTEGER);
   }
 
-  /** In force for the batch at `index`, which is above what is committed. */
+  /** The settings for the batch at `index`, which is above the committed index. */
   settingsAt(index: RaftIndex): LogSettings {
-    for (let at = this.#tail.length - 1; at >= 0; at--) {
-      const { settings, index: since } = this.#tail[at]!;
+    for (let at = this.#uncommitted.length - 1; at >= 0; at--) {
+      const { settings, index: since } = this.#uncommitted[at]!;
       if (settings !== undefined && since < index) return settings;
     }
     return this.#committed.settings;
   }
 
-  /** The sound frame at `at` was put at the end of the log. */
+  /** Adds the checked frame at `at`, the next one of the log. It is not committed yet. */
   stage(bytes: Uint8Array, at: number): void {
     const index = frameIndex(bytes, at);
     switch (frameKind(bytes, at)) {
@@ -110,20 +109,20 @@ export class LogState {
         break;
       case batchKind.trim: {
         const before = decodeTrim(frameCommand(bytes, at));
-        this.#tail.push({ index, lowest: Math.min(before, frameBaseOffset(bytes, at)) });
+        this.#uncommitted.push({ index, lowest: Math.min(before, frameBaseOffset(bytes, at)) });
         break;
       }
       case batchKind.settings:
-        this.#tail.push({ index, settings: decodeSettings(frameCommand(bytes, at)) });
+        this.#uncommitted.push({ index, settings: decodeSettings(frameCommand(bytes, at)) });
         break;
       case batchKind.configuration:
-        this.#tail.push({ index, configuration: { index, command: frameCommand(bytes, at).slice() } });
+        this.#uncommitted.push({ index, configuration: { index, command: frameCommand(bytes, at).slice() } });
         break;
       case batchKind.noOp:
         break;
     }
-    // The log's first batch says where offsets begin.
-    if (index === 1) this.#tail.unshift({ index, lowest: frameBaseOffset(bytes, at) });
+    // The log's first batch defines where offsets begin.
+    if (index === 1) this.#uncommitted.unshift({ index, lowest: frameBaseOffset(bytes, at) });
   }
 
   #stageData(bytes: Uint8Array, at: number, index: RaftIndex): void {
@@ -141,9 +140,9 @@ export class LogState {
   /** Everything up to `index` is committed. */
   commitTo(index: RaftIndex): void {
     if (index <= this.#committed.index) return;
-    // Settings change how producers expire, so the two are folded in the order of the log.
-    while (this.#tail.length > 0 && this.#tail[0]!.index <= index) {
-      const control = this.#tail.shift()!;
+    // Settings change how producers expire, so both are folded in the order of the log.
+    while (this.#uncommitted.length > 0 && this.#uncommitted[0]!.index <= index) {
+      const control = this.#uncommitted.shift()!;
       this.producers.commitTo(control.index, this.#committed.settings);
       this.#committed = applied(this.#committed, control);
     }
@@ -151,18 +150,18 @@ export class LogState {
     this.#committed = { ...this.#committed, index };
   }
 
-  /** Everything from `from` on was cut off. */
+  /** Everything from `from` on was cut off. It was not committed. */
   truncate(from: RaftIndex): void {
     assert(from > this.#committed.index, "a committed batch was cut off");
-    this.#tail = this.#tail.filter(({ index }) => index < from);
+    this.#uncommitted = this.#uncommitted.filter(({ index }) => index < from);
     this.producers.truncate(from);
   }
 
-  /** The state as of `index`, which is not below what is committed. */
+  /** The state as of `index`, which is not below the committed index. */
   checkpointAt(index: RaftIndex): StateCheckpoint {
-    assert(index >= this.#committed.index, "a checkpoint from the past");
+    assert(index >= this.#committed.index, "a checkpoint below the committed index");
     const copy = new LogState(this.#committed, this.producers.copy());
-    copy.#tail = [...this.#tail];
+    copy.#uncommitted = [...this.#uncommitted];
     copy.commitTo(index);
     return { ...copy.#committed, producers: copy.producers.rows() };
   }

@@ -1,73 +1,53 @@
 /**
- * The producer table: what makes a retry answer with the offsets of the first time. A fold over the log's batches,
- * so every node has the same one; `committed` plus an overlay of the tail that may still be cut. Pure.
+ * The producer table: recognizes duplicates and returns the offsets of the first attempt. It is a fold over the log's
+ * batches, so every node has the same table: the committed part, and an overlay for batches that may be cut off. Pure.
  *
- * The sequence counts records. A batch of n records at sequence s covers s … s+n−1 and the next is s+n. A retry is
- * answered from the last five batches: its records must lie in one of them, or in several whose offsets have no gap
- * between them. Then each record has the offset that it had. What is older is in the log, but its offset is not kept:
- * "sequence-too-old".
+ * A duplicate is answered from the last five batches of its producer. Older records are in the log, but their offsets
+ * are not kept: "sequence-too-old".
  *
- * Invariant: the table is a function of the batches alone. Expiry goes by their timestamps and their distance, never by a
- * clock; caps are held by refusing new producers before their batch is made, never by forgetting others.
- *
- * Never: refuses in the fold (what is in the log is so), waits.
+ * Invariant: the table is a function of the batches alone. Producers expire by the timestamps and the distance of batches,
+ * not by a clock. The limits refuse new producers before their batch is made; the fold itself refuses nothing.
  */
 import { Fault } from "../../fault.ts";
-import type { Offset, ProducerStamp, RaftIndex } from "../../types.ts";
+import type { ProducerStamp, RaftIndex } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
+import {
+  batchesPerProducerMax,
+  findDuplicate,
+  type ProducedBatch,
+  type ProducerRow,
+} from "./produced-batch.ts";
+import { outOfSequence, producerFenced, sequenceTooOld, unknownProducer } from "./producer-faults.ts";
 
-/** How many batches of a producer a retry is answered from. */
-export const rememberedResults = 5;
-/** Producers of the latest entries are never forgotten; of so few, there is room for new ones beside them. */
+/** A producer whose last batch is among the latest entries does not expire. */
 const latestEntries = 256;
-
-/** A batch that a producer appended. */
-export interface ProducedBatch {
-  readonly index: RaftIndex;
-  readonly sequence: number;
-  readonly count: number;
-  readonly firstOffset: Offset;
-  readonly timestampMs: number;
-}
 
 interface Producer {
   readonly subject: string;
   readonly id: bigint;
   readonly epoch: number;
-  /** Oldest first, never empty, at most rememberedResults, contiguous in their sequences. */
+  /** Oldest first, without gaps in the sequences: at least one, at most batchesPerProducerMax. */
   readonly batches: readonly ProducedBatch[];
 }
 
-/** A producer as a checkpoint holds it. */
-export type ProducerRow = readonly [
-  subject: string,
-  id: bigint,
-  epoch: number,
-  batches: readonly (readonly [
-    index: number,
-    sequence: number,
-    count: number,
-    offset: Offset,
-    time: number,
-  ])[],
-];
-
-/** May this be appended? `duplicate` is what the first time came to; it is committed once `index` is. */
+/** Whether records may be appended, or the batch of which they are a duplicate. It is committed once its index is. */
 export type ProducerVerdict = { readonly append: true } | { readonly duplicate: ProducedBatch };
 
+/** The key of a producer in maps. */
 export const producerKey = (subject: string, id: bigint): string => `${id}/${subject}`;
 const last = (producer: Producer): ProducedBatch => producer.batches[producer.batches.length - 1]!;
 
 export class ProducerTable {
-  /** In the order of their last append, so that expiry takes from the front. */
+  /** In the order of their last batch, so that the first one expires first. */
   readonly #committed = new Map<string, Producer>();
   readonly #perSubject = new Map<string, number>();
-  /** Called for each batch of a producer when it is committed; it must not change the log. */
+  /** Called for each batch of a producer when it is committed. It must not change the log. */
   onCommitted: ((stamp: ProducerStamp, batch: ProducedBatch) => void) | undefined;
+  /** Producers with uncommitted batches. */
   #overlay = new Map<string, Producer>();
   /** The index of the newest batch of any producer. */
   #newest: RaftIndex = 0;
-  #tail: { readonly stamp: ProducerStamp; readonly batch: ProducedBatch }[] = [];
+  #uncommitted: { readonly stamp: ProducerStamp; readonly batch: ProducedBatch }[] = [];
 
   constructor(rows: readonly ProducerRow[] = []) {
     for (const [subject, id, epoch, batches] of rows) {
@@ -91,15 +71,15 @@ export class ProducerTable {
   }
 
   /**
-   * May `count` records of this producer follow now? Throws Fault "producer-fenced", "unknown-producer",
-   * "out-of-sequence" (with `expected`), "sequence-too-old" or "too-many-producers". None of them writes anything, but
-   * `written` is "unknown" where these records, or some of them, may be in the log since an earlier attempt.
+   * Checks whether `count` records of this producer may be appended now.
+   * @throws Fault "producer-fenced", "unknown-producer", "out-of-sequence" (with `expected`), "sequence-too-old",
+   * "too-many-producers"; `written` is "unknown" if an earlier attempt may have appended some of the records
    */
   check(stamp: ProducerStamp, count: number, nowMs: number, settings: LogSettings): ProducerVerdict {
     const known = this.#find(producerKey(stamp.subject, stamp.id));
-    if (known === undefined || isForgotten(known, { index: this.#newest, timestampMs: nowMs }, settings)) {
+    if (known === undefined || isExpired(known, { index: this.#newest, timestampMs: nowMs }, settings)) {
       if (stamp.sequence !== 0) throw unknownProducer(stamp.sequence);
-      if (known === undefined) this.#checkRoom(stamp.subject, settings);
+      if (known === undefined) this.#checkLimits(stamp.subject, settings);
       return { append: true };
     }
     if (stamp.epoch < known.epoch) throw producerFenced(known.epoch);
@@ -110,7 +90,7 @@ export class ProducerTable {
     throw this.refusal(stamp, expected);
   }
 
-  /** Why a sequence that is neither the next one nor a retry that can be answered is refused. */
+  /** The fault for a sequence that is neither the expected one nor a known duplicate. */
   refusal(stamp: ProducerStamp, expected: number): Fault {
     const { sequence } = stamp;
     const known = this.#find(producerKey(stamp.subject, stamp.id));
@@ -118,39 +98,28 @@ export class ProducerTable {
     if (known === undefined || oldest === undefined || sequence >= oldest.sequence) {
       return outOfSequence(expected, sequence);
     }
-    const newest = last(known);
-    return new Fault("sequence-too-old", {
-      message: `sequence ${sequence} is in the log, but offsets are kept only from sequence ${oldest.sequence} on`,
-      facts: {
-        sequence,
-        expected,
-        oldest: oldest.sequence,
-        last_sequence: newest.sequence + newest.count - 1,
-        last_offset: newest.firstOffset + newest.count - 1,
-      },
-      written: "unknown",
-    });
+    return sequenceTooOld(sequence, expected, oldest, last(known));
   }
 
-  /** What these records came to when they were appended the first time, if that is still remembered. */
+  /** The batch of these records if they are a known duplicate. */
   duplicate(stamp: ProducerStamp, count: number): ProducedBatch | undefined {
     const known = this.#find(producerKey(stamp.subject, stamp.id));
     if (known === undefined || known.epoch !== stamp.epoch) return undefined;
     return findDuplicate(known.batches, stamp.sequence, count);
   }
 
-  /** A batch was put at the end of the log; it may still be cut off. */
+  /** Adds a batch, the next one of the log. It is not committed yet. */
   stage(stamp: ProducerStamp, batch: ProducedBatch): void {
     this.#newest = Math.max(this.#newest, batch.index);
-    this.#tail.push({ stamp, batch });
+    this.#uncommitted.push({ stamp, batch });
     const key = producerKey(stamp.subject, stamp.id);
-    this.#overlay.set(key, follow(this.#find(key), stamp, batch));
+    this.#overlay.set(key, withBatch(this.#find(key), stamp, batch));
   }
 
-  /** Batches up to `index` are committed. */
+  /** Batches up to `index` are committed. `settings` are those for these batches. */
   commitTo(index: RaftIndex, settings: LogSettings): void {
     let done = 0;
-    for (const { stamp, batch } of this.#tail) {
+    for (const { stamp, batch } of this.#uncommitted) {
       if (batch.index > index) break;
       done++;
       this.#fold(stamp, batch, settings);
@@ -159,25 +128,25 @@ export class ProducerTable {
       const above = this.#overlay.get(key);
       if (above !== undefined && last(above).index <= index) this.#overlay.delete(key);
     }
-    if (done > 0) this.#tail.splice(0, done);
+    if (done > 0) this.#uncommitted.splice(0, done);
   }
 
   /** Batches from `from` on were cut off. */
   truncate(from: RaftIndex): void {
-    const kept = this.#tail.filter(({ batch }) => batch.index < from);
-    this.#tail = [];
+    const kept = this.#uncommitted.filter(({ batch }) => batch.index < from);
+    this.#uncommitted = [];
     this.#overlay = new Map();
     for (const { stamp, batch } of kept) this.stage(stamp, batch);
   }
 
-  /** The same table, to go its own way. */
+  /** An independent copy. */
   copy(): ProducerTable {
     const copy = new ProducerTable(this.rows());
-    for (const { stamp, batch } of this.#tail) copy.stage(stamp, batch);
+    for (const { stamp, batch } of this.#uncommitted) copy.stage(stamp, batch);
     return copy;
   }
 
-  /** What is committed. */
+  /** The committed part, for a checkpoint. */
   rows(): ProducerRow[] {
     return Array.from(this.#committed.values(), ({ subject, id, epoch, batches }) => [
       subject,
@@ -199,10 +168,10 @@ export class ProducerTable {
 
   #fold(stamp: ProducerStamp, batch: ProducedBatch, settings: LogSettings): void {
     for (const [key, producer] of this.#committed) {
-      if (!isForgotten(producer, batch, settings)) break;
+      if (!isExpired(producer, batch, settings)) break;
       this.#remove(key, producer);
     }
-    this.#put(follow(this.#committed.get(producerKey(stamp.subject, stamp.id)), stamp, batch));
+    this.#put(withBatch(this.#committed.get(producerKey(stamp.subject, stamp.id)), stamp, batch));
   }
 
   #put(producer: Producer): void {
@@ -221,7 +190,8 @@ export class ProducerTable {
     else this.#perSubject.set(producer.subject, left);
   }
 
-  #checkRoom(subject: string, settings: LogSettings): void {
+  /** @throws Fault "too-many-producers" if a new producer of this subject would exceed a limit */
+  #checkLimits(subject: string, settings: LogSettings): void {
     let all = this.#committed.size;
     let own = this.#perSubject.get(subject) ?? 0;
     for (const [key, producer] of this.#overlay) {
@@ -237,10 +207,11 @@ export class ProducerTable {
 }
 
 /**
- * Too old at that point of the log. One of the latest entries is never too old: a node without peers stamps records by
- * its own clock, and where that is set by weeks, the producers that are at work must not be forgotten.
+ * Returns true if the producer has expired at that point of the log. A producer of the latest entries does not expire: a
+ * node without peers stamps records by its own clock, and when that clock is set forward by weeks, active producers must
+ * not expire.
  */
-function isForgotten(
+function isExpired(
   producer: Producer,
   at: Pick<ProducedBatch, "index" | "timestampMs">,
   { producerAgeMaxMs, producersPerSubjectMax }: LogSettings,
@@ -250,50 +221,13 @@ function isForgotten(
   return timestampMs + producerAgeMaxMs < at.timestampMs && at.index - index >= latest;
 }
 
-/** What `batch` makes of the producer. A higher epoch begins anew; so does a sequence with a gap. */
-function follow(before: Producer | undefined, stamp: ProducerStamp, batch: ProducedBatch): Producer {
+/** The producer after `batch`. A higher epoch or a gap in the sequence starts a new list of batches. */
+function withBatch(before: Producer | undefined, stamp: ProducerStamp, batch: ProducedBatch): Producer {
   const { subject, id, epoch } = stamp;
-  const goesOn =
+  const continues =
     before !== undefined &&
     before.epoch === epoch &&
     last(before).sequence + last(before).count === batch.sequence;
-  const batches = goesOn ? [...before.batches.slice(1 - rememberedResults), batch] : [batch];
+  const batches = continues ? [...before.batches.slice(1 - batchesPerProducerMax), batch] : [batch];
   return { subject, id, epoch, batches };
-}
-
-/** A sequence below the expected one is in the log, at least in part. */
-function outOfSequence(expected: number, sequence: number): Fault {
-  return new Fault("out-of-sequence", {
-    message: `the producer's next sequence is ${expected}, not ${sequence}`,
-    facts: { expected, sequence },
-    written: sequence < expected ? "unknown" : "no",
-  });
-}
-
-/** The older epoch may have written it before it was producerFenced. */
-export const producerFenced = (epoch: number): Fault =>
-  new Fault("producer-fenced", { facts: { epoch }, written: "unknown" });
-
-/** It may have written it before it was forgotten. */
-const unknownProducer = (sequence: number): Fault =>
-  new Fault("unknown-producer", { facts: { sequence }, written: "unknown" });
-
-function findDuplicate(
-  batches: readonly ProducedBatch[],
-  sequence: number,
-  count: number,
-): ProducedBatch | undefined {
-  let at = batches.findIndex(
-    (batch) => sequence >= batch.sequence && sequence < batch.sequence + batch.count,
-  );
-  const first = batches[at];
-  if (first === undefined) return undefined;
-  let last = first;
-  while (last.sequence + last.count < sequence + count) {
-    const next = batches[++at];
-    if (next === undefined || next.firstOffset !== last.firstOffset + last.count) return undefined;
-    last = next;
-  }
-  const firstOffset = first.firstOffset + (sequence - first.sequence);
-  return { index: last.index, sequence, count, firstOffset, timestampMs: first.timestampMs };
 }

@@ -6,7 +6,7 @@
  *   then    the index entries (receipts) of the frames are written
  *
  * Invariant: syncedIndex <= durableIndex <= the last staged index. durableIndex is ahead of syncedIndex only while
- * flushes do not sync. A failed sync, or a write of which bytes may be lost, fails the log for good.
+ * flushes do not sync. A failed sync, or a write of which bytes may be lost, fails the log.
  */
 import { Fault } from "../../fault.ts";
 import { troubleOf } from "../../lib/disk/disk.ts";
@@ -198,7 +198,7 @@ export class LogWriter implements WrittenExtent {
     this.#durableIndex = from - 1;
     this.#syncedIndex = Math.min(this.#syncedIndex, from - 1);
     this.#cuts++;
-    this.#committed.reader.forget();
+    this.#committed.reader.clearCaches();
   }
 
   /** The segments were replaced by a log that ends at `index`. */

@@ -1,22 +1,20 @@
 /**
- * Room kept free for when the disk is full: a preallocated file that nothing reads. Records are refused once a write found
- * no room; commands of the log (a trim, above all) and what was accepted before may then use what the file held. When there
- * is room again for the file and a margin, records are taken again without anyone's help.
- *
- * A healthy log never asks for the free space.
+ * Space that is reserved for a full disk: a preallocated file that is never read. Once a write finds no space, records are
+ * refused. Commands of the log (above all a trim) and records that were accepted before may then use the space of the file.
+ * Records are accepted again as soon as there is space for the file and a margin.
  */
 import { type Facts, Fault } from "../../fault.ts";
 import { type Disk, isNoSpace, troubleOf } from "../../lib/disk/disk.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { diskFault } from "../segment/disk-fault.ts";
 
-/** While full, the free space is looked at this often at most. */
-const lookEveryMs = 250;
+/** While the disk is full, the free space is read once per interval. */
+const checkEveryMs = 250;
 const mebibyte = 1024 * 1024;
-/** The part of a volume that is kept at most, when no size was asked for. */
+/** The largest default reserve, as a part of the volume. */
 const volumeShare = 1 / 16;
 
-/** The default size on a volume: a segment and 64 MiB, but at most a sixteenth of the volume. */
+/** The default size of the reserve: a segment and 64 MiB, but at most a sixteenth of the volume. */
 export function defaultReserveBytes(volumeBytes: number, segmentStoreBytesMax: number): number {
   return Math.min(segmentStoreBytesMax + 64 * mebibyte, Math.floor(volumeBytes * volumeShare));
 }
@@ -24,11 +22,11 @@ export function defaultReserveBytes(volumeBytes: number, segmentStoreBytesMax: n
 export interface ReserveOptions {
   readonly disk: Disk;
   readonly clock: Clock;
-  /** Of the file. Its directory exists. */
+  /** The path of the file. Its directory exists. */
   readonly path: string;
-  /** Above 0. */
+  /** The size of the file, above 0. */
   readonly bytes: number;
-  /** Called when records begin to be refused (true), and when they are taken again. */
+  /** Called with true when records begin to be refused, with false when they are accepted again. */
   readonly onChange?: (full: boolean) => void;
 }
 
@@ -40,11 +38,11 @@ export class Reserve {
   readonly #directory: string;
   readonly #onChange: (full: boolean) => void;
   #full = false;
-  #lookedMs = Number.NEGATIVE_INFINITY;
+  #checkedMs = Number.NEGATIVE_INFINITY;
 
   /**
-   * Makes the file, if it is not there with so many bytes; without room for it the log begins as full. Throws Fault
-   * "disk-failed" when the disk fails.
+   * Creates the file, unless it exists with this size. Without space for it, records are refused.
+   * @throws Fault "disk-failed"
    */
   constructor({ disk, clock, path, bytes, onChange = () => {} }: ReserveOptions) {
     this.#disk = disk;
@@ -56,44 +54,44 @@ export class Reserve {
     if (!this.#fill()) this.#become(true);
   }
 
-  /** May records be appended? Looks for room when they might not. */
+  /** True if records may be appended. While they may not, it checks whether there is space again. */
   get open(): boolean {
     if (!this.#full) return true;
     const now = this.#clock.monotonicMs();
-    if (now - this.#lookedMs < lookEveryMs) return false;
-    this.#lookedMs = now;
+    if (now - this.#checkedMs < checkEveryMs) return false;
+    this.#checkedMs = now;
     try {
       if (this.#disk.freeBytes(this.#directory) < this.#missing() + Math.ceil(this.bytes / 8)) return false;
       if (this.#fill()) this.#become(false);
     } catch {
-      return false; // a disk that cannot be asked has no room
+      return false; // the free space cannot be read
     }
     return !this.#full;
   }
 
-  /** A write found no room. */
+  /** A write found no space. */
   filled(): void {
-    this.#lookedMs = this.#clock.monotonicMs();
+    this.#checkedMs = this.#clock.monotonicMs();
     this.#become(true);
   }
 
-  /** Why records are refused, with the figures. */
+  /** Fault "disk-full" with the free space. */
   fault(): Fault {
     let facts: Facts<"disk-full"> = { reserveBytes: this.bytes };
-    let room = "";
+    let free = "";
     try {
       const freeBytes = this.#disk.freeBytes(this.#directory);
       const volumeBytes = this.#disk.totalBytes(this.#directory);
       facts = { ...facts, freeBytes, volumeBytes };
-      room = `, ${inMebibytes(freeBytes)} of ${inMebibytes(volumeBytes)} are free`;
+      free = `, ${inMebibytes(freeBytes)} of ${inMebibytes(volumeBytes)} are free`;
     } catch {
-      // The figures are for people; without them the message is only shorter.
+      // Without the free space the message is only shorter.
     }
-    const message = `the disk is full${room} and ${inMebibytes(this.bytes)} are to be kept in reserve; free some space, or trim the log`;
+    const message = `the disk is full${free} and ${inMebibytes(this.bytes)} are to be kept in reserve; free some space, or trim the log`;
     return new Fault("disk-full", { message, facts });
   }
 
-  /** Gives the room back, for what must be written. False when there was none to give. */
+  /** Frees the space of the file for writes that must succeed. Returns false if it holds none. */
   release(): boolean {
     try {
       if (this.#missing() === this.bytes) return false;
@@ -125,7 +123,7 @@ export class Reserve {
     }
   }
 
-  /** False without room for it, or without a descriptor to make it with. */
+  /** Returns false without space or a file descriptor for the file. */
   #fill(): boolean {
     try {
       const file = this.#disk.open(this.#path, this.#disk.exists(this.#path) ? "write" : "create");
@@ -146,7 +144,7 @@ export class Reserve {
   }
 }
 
-/** Bytes for people: whole mebibytes, with a digit behind the point below ten. */
+/** Whole mebibytes; below ten with one decimal. */
 function inMebibytes(bytes: number): string {
   const size = bytes / mebibyte;
   return `${size < 10 ? Math.floor(size * 10) / 10 : Math.floor(size)} MiB`;

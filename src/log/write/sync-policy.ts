@@ -1,35 +1,34 @@
 /**
- * How a group is made durable. A cheap sync is done on the spot: it costs less than a trip through the thread pool
- * (80 against 149 µs for one record where fdatasync takes 45 µs). A dear one goes off the event loop, for while it
- * lasts nothing else would run. Which of the two this disk has is measured when the log opens, and watched.
- *
- * Never: decides whether to sync.
+ * Decides whether a group is flushed on the event loop or in the thread pool. A fast sync costs less on the event loop
+ * (80 against 149 µs for one record where fdatasync takes 45 µs). A slow sync would block the event loop. The speed of the
+ * disk is measured when the log opens, and observed afterwards.
  */
-
 import type { Disk, DiskFile } from "../../lib/disk/disk.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 
-/** When an append counts as durable: after fdatasync, after fdatasync at intervals, or when the OS pleases. */
+/** When written groups are synced: each group, at intervals, or when the operating system writes them back. */
 export type SyncMode = "always" | "never" | { readonly intervalMs: number };
 
 export const syncModeText = (mode: SyncMode): string =>
   typeof mode === "string" ? mode : `interval=${mode.intervalMs}ms`;
 
-/** A sync below this is cheap. */
-const cheapMs = 0.4;
-/** A larger group is copied and written for so long that the event loop had better go on. */
+/** A faster sync may run on the event loop. */
+const fastMs = 0.4;
+/** A larger group would block the event loop for too long, even on a fast disk. */
 const inlineBytesMax = 256 * 1024;
 const probes = 5;
+/** After this many slow flushes in a row, the disk counts as slow. */
+const slowMax = 8;
 
 export class SyncPolicy {
-  #cheap: boolean;
-  #dearInARow = 0;
+  #fast: boolean;
+  #slowInARow = 0;
 
-  constructor(cheap: boolean) {
-    this.#cheap = cheap;
+  constructor(fast: boolean) {
+    this.#fast = fast;
   }
 
-  /** Times a few small synced writes to a file of its own, which is removed again. */
+  /** Measures a few small synced writes to a temporary file. */
   static measure(disk: Disk, clock: Clock, directory: string): SyncPolicy {
     const path = `${directory}/sync-probe.tmp`;
     const timesMs: number[] = [];
@@ -45,23 +44,23 @@ export class SyncPolicy {
         timesMs.push(clock.monotonicMs() - started);
       }
     } catch {
-      return new SyncPolicy(false); // a disk that takes no file cannot be measured
+      return new SyncPolicy(false); // the disk refuses the file
     } finally {
       file?.close();
       if (file !== undefined) disk.remove(path);
     }
     timesMs.sort((a, b) => a - b);
-    return new SyncPolicy(timesMs[Math.floor(probes / 2)]! < cheapMs);
+    return new SyncPolicy(timesMs[Math.floor(probes / 2)]! < fastMs);
   }
 
-  /** Should a group of this size be flushed on the spot? */
+  /** Returns true if a group of this size should be flushed on the event loop. */
   inline(bytes: number): boolean {
-    return this.#cheap && bytes <= inlineBytesMax;
+    return this.#fast && bytes <= inlineBytesMax;
   }
 
-  /** How long a flush on the spot took. Eight dear ones in a row, and it is not done any more. */
+  /** Reports how long a flush on the event loop took. */
   took(elapsedMs: number): void {
-    this.#dearInARow = elapsedMs > 5 * cheapMs ? this.#dearInARow + 1 : 0;
-    if (this.#dearInARow >= 8) this.#cheap = false;
+    this.#slowInARow = elapsedMs > 5 * fastMs ? this.#slowInARow + 1 : 0;
+    if (this.#slowInARow >= slowMax) this.#fast = false;
   }
 }
