@@ -104,7 +104,7 @@ test("imports run downwards and enter rooms by mod.ts", () => {
 const wallClockReaders = [
   "src/agent/cluster/open-cluster.ts",
   "src/server/tls/certificate-validity.ts",
-  "src/cli/commands/recover.ts",
+  "src/cli/commands/storage/recover.ts",
   "src/cli/tls-flags.ts",
   "src/replication/time/log-time.ts",
   "src/peer/peer-network.ts",
@@ -117,7 +117,7 @@ const wallClockReaders = [
 const clockReaders = [
   "src/lib/time/clock.ts",
   "src/cli/certs/files.ts",
-  "src/cli/commands/serve.ts",
+  "src/cli/commands/node/serve.ts",
   "src/telemetry/client-interceptor.ts",
   "src/telemetry/otel-tracer.ts",
   "web/src/io/timing.ts",

@@ -1,44 +1,34 @@
-/**
- * Every command: its name, and the file that registers it. Loaded one at a time, since starting is most of what a
- * short command does.
- *
- * Never: runs anything.
- */
-import type { Command } from "commander";
+/** All commands in the order of the help. A file is loaded only when needed, because loading all takes most of the time. */
+import type { CommandFiles } from "./command-file.ts";
 
-export interface CommandFile {
-  register(program: Command): void;
-}
-
-export const commandFiles: Readonly<Record<string, () => Promise<CommandFile>>> = {
-  serve: () => import("./commands/serve.ts"),
-  produce: () => import("./commands/produce.ts"),
-  consume: () => import("./commands/consume.ts"),
-  tail: () => import("./commands/tail.ts"),
-  describe: () => import("./commands/describe.ts"),
-  trim: () => import("./commands/trim.ts"),
-  servers: () => import("./commands/servers.ts"),
-  status: () => import("./commands/status.ts"),
-  transfer: () => import("./commands/transfer.ts"),
-  add: () => import("./commands/add.ts"),
-  remove: () => import("./commands/remove.ts"),
-  leave: () => import("./commands/leave.ts"),
-  members: () => import("./commands/members.ts"),
-  event: () => import("./commands/event.ts"),
-  query: () => import("./commands/query.ts"),
-  keygen: () => import("./commands/keygen.ts"),
-  whoami: () => import("./commands/whoami.ts"),
-  bench: () => import("./commands/bench.ts"),
-  dev: () => import("./commands/dev.ts"),
-  config: () => import("./commands/config.ts"),
-  verify: () => import("./commands/verify.ts"),
-  repair: () => import("./commands/repair.ts"),
-  backup: () => import("./commands/backup.ts"),
-  restore: () => import("./commands/restore.ts"),
-  recover: () => import("./commands/recover.ts"),
-  certs: () => import("./commands/certs.ts"),
-  acl: () => import("./commands/acl.ts"),
+export const commandFiles: CommandFiles = {
+  serve: () => import("./commands/node/serve.ts"),
+  produce: () => import("./commands/log/produce.ts"),
+  consume: () => import("./commands/log/consume.ts"),
+  tail: () => import("./commands/log/tail.ts"),
+  describe: () => import("./commands/log/describe.ts"),
+  trim: () => import("./commands/log/trim.ts"),
+  servers: () => import("./commands/cluster/servers.ts"),
+  status: () => import("./commands/cluster/status.ts"),
+  transfer: () => import("./commands/cluster/transfer.ts"),
+  add: () => import("./commands/cluster/add.ts"),
+  remove: () => import("./commands/cluster/remove.ts"),
+  leave: () => import("./commands/cluster/leave.ts"),
+  members: () => import("./commands/cluster/members.ts"),
+  event: () => import("./commands/cluster/event.ts"),
+  query: () => import("./commands/cluster/query.ts"),
+  keygen: () => import("./commands/node/keygen.ts"),
+  whoami: () => import("./commands/cluster/whoami.ts"),
+  bench: () => import("./commands/log/bench.ts"),
+  dev: () => import("./commands/node/dev.ts"),
+  config: () => import("./commands/node/config.ts"),
+  verify: () => import("./commands/storage/verify.ts"),
+  repair: () => import("./commands/storage/repair.ts"),
+  backup: () => import("./commands/storage/backup.ts"),
+  restore: () => import("./commands/storage/restore.ts"),
+  recover: () => import("./commands/storage/recover.ts"),
+  certs: () => import("./commands/node/certs.ts"),
+  acl: () => import("./commands/node/acl.ts"),
   version: () => import("./commands/version.ts"),
-  // biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-  completion: () => import("./completion.ts"),
+  completion: async () => (await import("./commands/completion.ts")).completionFor(commandFiles),
 };

@@ -6,7 +6,7 @@
 import type { Command } from "commander";
 import type { ClientProtocol, TailraceClient } from "../client/mod.ts";
 import { isHostPort } from "../lib/host-port.ts";
-import { misuse } from "./exit.ts";
+import { usageFault } from "./exit-status.ts";
 import { readTls } from "./tls-flags.ts";
 
 export interface ConnectFlags {
@@ -49,7 +49,7 @@ export function connectOptions(command: Command): Command {
 /** Connects as the flags say. Throws Fault "config" when they cannot be meant, or a file cannot be read. */
 export async function connect(flags: ConnectFlags): Promise<TailraceClient> {
   const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
-  if (!isHostPort(flags.addr)) throw misuse(`--addr must be HOST:PORT, not ${flags.addr}`);
+  if (!isHostPort(flags.addr)) throw usageFault(`--addr must be HOST:PORT, not ${flags.addr}`);
   const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
   const tls = secure ? readTls(flags) : undefined;
   const { openClient } = await import("../client/mod.ts");

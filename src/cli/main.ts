@@ -7,14 +7,15 @@ import type { Command, OutputConfiguration } from "commander";
 import { version } from "../agent/version.ts";
 import { commandFiles } from "./commands.ts";
 import { addExamples } from "./examples.ts";
-import { exitStatus, quietWhenClosed } from "./exit.ts";
+import { exitStatus } from "./exit-status.ts";
+import { exitWhenOutputCloses } from "./output/standard-output.ts";
 
 /** Runs `tailrace ARGUMENTS`; the exit status is left in process.exitCode. */
 export async function main(args: readonly string[]): Promise<void> {
   const [first, ...flags] = args;
   // A node reads its own flags: it starts without what finds commands.
-  if (first === "serve") return (await import("./commands/serve.ts")).serve(flags);
-  quietWhenClosed();
+  if (first === "serve") return (await import("./commands/node/serve.ts")).serve(flags);
+  exitWhenOutputCloses();
   const { Command, CommanderError } = await import("commander");
   const program = new Command("tailrace")
     .description("a distributed, durable, append-only commit log: curl, the browser and gRPC on one port")

@@ -6,7 +6,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Fault } from "../fault.ts";
 import { systemClock } from "../lib/time/clock.ts";
-import { misuse } from "./exit.ts";
+import { usageFault } from "./exit-status.ts";
 
 export interface TlsFlags {
   readonly tlsCaFile?: string;
@@ -29,9 +29,9 @@ export interface TlsTexts {
  */
 export function readTls({ tlsCaFile, tlsCertFile, tlsKeyFile }: TlsFlags): TlsTexts {
   if (tlsCertFile !== undefined && tlsKeyFile === undefined)
-    throw misuse("--tls-cert-file needs --tls-key-file");
+    throw usageFault("--tls-cert-file needs --tls-key-file");
   if (tlsKeyFile !== undefined && tlsCertFile === undefined)
-    throw misuse("--tls-key-file needs --tls-cert-file");
+    throw usageFault("--tls-key-file needs --tls-cert-file");
   const texts = { ca: read(tlsCaFile), cert: read(tlsCertFile), key: read(tlsKeyFile) };
   if (tlsCaFile !== undefined) certificateIn(texts.ca ?? "", tlsCaFile);
   if (tlsCertFile === undefined || tlsKeyFile === undefined) return texts;

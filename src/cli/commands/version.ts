@@ -1,7 +1,7 @@
 /** `tailrace version`: the version of this program and of the Node that runs it. */
 import type { Command } from "commander";
 import { version } from "../../agent/version.ts";
-import { print } from "../exit.ts";
+import { print } from "../output/standard-output.ts";
 
 interface Flags {
   readonly json?: true;

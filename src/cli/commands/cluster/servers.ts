@@ -1,0 +1,53 @@
+/**
+ * `tailrace servers`: the nodes of the cluster, as the node asked knows them.
+ *
+ * Never: asks another node.
+ */
+import type { Command } from "commander";
+import { quorumAdvice } from "../../../api/quorum-advice.ts";
+import { type Server, ServerSchema } from "../../../gen/log/v1/log_pb.js";
+import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { print } from "../../output/standard-output.ts";
+import { table } from "../../output/table.ts";
+import { jsonLine, printable } from "../../output/terminal.ts";
+import { toPlainJson } from "../../output/to-plain-json.ts";
+import { runCommand } from "../../run-command.ts";
+
+export function register(program: Command): void {
+  connectOptions(program.command("servers").description("the nodes of the cluster")).action(
+    (flags: ConnectFlags) => runCommand("servers", () => servers(flags)),
+  );
+}
+
+async function servers(flags: ConnectFlags): Promise<undefined> {
+  using client = await connect(flags);
+  const found = await client.log.getServers({});
+  if (flags.json) {
+    for (const server of found.servers) await print(jsonLine(toPlainJson(ServerSchema, server)));
+    return;
+  }
+  const rows = found.servers.map((server) => [
+    server.id,
+    server.rpcAddr,
+    server.role,
+    healthText(server),
+    Number(server.term),
+    Number(server.lastOffset),
+    Number(server.lag),
+  ]);
+  await print(table(["id", "address", "role", "health", "term", "last offset", "lag"], rows));
+  if (quorumAdvice(found.servers) === undefined) return;
+  // The node may know better than to count: its members may be there, and refuse it.
+  const { reasons } = await client.cluster.status({});
+  for (const reason of reasons) console.error(printable(reason));
+}
+
+/** Longer than any node runs: it was never heard from. */
+const neverMs = 2n ** 53n - 1n;
+
+/** `ok`, or for how long it has not answered. */
+export function healthText({ healthy, lastContactMs }: Pick<Server, "healthy" | "lastContactMs">): string {
+  if (healthy) return "ok";
+  if (lastContactMs === 0n || lastContactMs >= neverMs) return "no answer";
+  return `no answer for ${(Number(lastContactMs) / 1_000).toFixed(1)} s`;
+}

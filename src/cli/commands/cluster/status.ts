@@ -1,0 +1,43 @@
+/**
+ * `tailrace status`: is the node ready? Text on a terminal, else one line of JSON. Exit 0 when it is, 1 when not; fit for
+ * a container's health check.
+ *
+ * Never: waits for it to become ready.
+ */
+import type { Command } from "commander";
+import { type StatusResponse, StatusResponseSchema } from "../../../gen/log/v1/log_pb.js";
+import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { exitStatus } from "../../exit-status.ts";
+import { print } from "../../output/standard-output.ts";
+import { jsonLine, printable } from "../../output/terminal.ts";
+import { toPlainJson } from "../../output/to-plain-json.ts";
+import { runCommand } from "../../run-command.ts";
+
+export function register(program: Command): void {
+  connectOptions(program.command("status").description("is the node ready? (exit 0 yes, 1 no)")).action(
+    (flags: ConnectFlags) => runCommand("status", () => status(flags)),
+  );
+}
+
+async function status(flags: ConnectFlags): Promise<number> {
+  using client = await connect(flags);
+  const found = await client.cluster.status({}, { timeoutMs: 5_000 });
+  const forPeople = process.stdout.isTTY && flags.json !== true;
+  await print(forPeople ? statusText(found) : jsonLine(toPlainJson(StatusResponseSchema, found)));
+  if (!forPeople) for (const reason of found.reasons) console.error(printable(`not ready: ${reason}`));
+  return found.ready ? exitStatus.done : exitStatus.failed;
+}
+
+/** A few lines for a terminal. */
+export function statusText(found: StatusResponse): string {
+  const { id, role, term, leader, commit, applied, voters, learners, ready, reasons } = found;
+  const lines = [
+    `${id} is ${ready ? "ready" : "not ready"}`,
+    ...reasons.map((reason) => `  ${reason}`),
+    `role      ${role}, term ${term}, ${leader === "" ? "no leader is known" : `the leader is ${leader}`}`,
+    `index     ${applied} applied, ${commit} committed`,
+    `voters    ${voters.join(", ")}`,
+    ...(learners.length === 0 ? [] : [`learners  ${learners.join(", ")}`]),
+  ];
+  return printable(`${lines.join("\n")}\n`);
+}

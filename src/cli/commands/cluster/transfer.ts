@@ -1,0 +1,27 @@
+/**
+ * `tailrace transfer [NODE]`: hands leadership to a voter, the one that is furthest along unless one is named.
+ *
+ * Never: waits for longer than a transfer takes.
+ */
+import type { Command } from "commander";
+import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { print } from "../../output/standard-output.ts";
+import { jsonLine } from "../../output/terminal.ts";
+import { runCommand } from "../../run-command.ts";
+
+export function register(program: Command): void {
+  connectOptions(
+    program
+      .command("transfer")
+      .description("hand leadership to another voter")
+      .argument("[node]", "its name; the one that is furthest along when not given"),
+  ).action((node: string | undefined, flags: ConnectFlags) =>
+    runCommand("transfer", () => transfer(node, flags), "write"),
+  );
+}
+
+async function transfer(node: string | undefined, flags: ConnectFlags): Promise<undefined> {
+  using client = await connect(flags);
+  const { leaderId } = await client.cluster.transferLeadership({ to: node ?? "" }, { timeoutMs: 15_000 });
+  await print(jsonLine({ leader: leaderId }));
+}

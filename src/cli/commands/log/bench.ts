@@ -1,0 +1,147 @@
+/**
+ * `tailrace bench [WORKLOAD…]`: load on a log, and what came of it. It appends records, and they stay in the log.
+ *
+ * The loop is closed: a caller calls again when it was answered, so the latency is that under exactly this load. This
+ * process shares its machine with whatever else runs there; its own use of the CPU is printed beside each figure,
+ * for a client at its limit measures itself.
+ *
+ * Never: says more than was acknowledged.
+ */
+import { Argument, type Command, Option } from "commander";
+import { systemClock } from "../../../lib/time/clock.ts";
+import { type Measured, measure } from "../../bench/measure.ts";
+import { type LoadSettings, type WorkloadName, workloads } from "../../bench/workloads.ts";
+import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { exitStatus, usageFault } from "../../exit-status.ts";
+import { print } from "../../output/standard-output.ts";
+import { bytesText, table } from "../../output/table.ts";
+import { runCommand } from "../../run-command.ts";
+
+interface Flags extends ConnectFlags {
+  readonly duration: string;
+  readonly warmUp: string;
+  readonly size: string;
+  readonly batch: string;
+  readonly inFlight: string;
+}
+
+const names = Object.keys(workloads) as readonly WorkloadName[];
+
+export function register(program: Command): void {
+  connectOptions(
+    program
+      .command("bench")
+      .description(
+        "append and read at full speed, and print what was acknowledged; the records stay in the log",
+      )
+      .addArgument(
+        new Argument("[workloads...]", "what to do, one after the other")
+          .choices(names)
+          .default(["unary", "batch", "consume"]),
+      ),
+  )
+    .option("--duration <seconds>", "how long each is measured", "5")
+    .option("--warm-up <seconds>", "how long each runs before", "1")
+    .option("--size <bytes>", "of each record's value", "100")
+    .option("--batch <n>", "records in a call of batch", "640")
+    .option("--in-flight <n>", "calls, or records of a stream, under way at once", "64")
+    .addOption(
+      new Option("--protocol <name>", "how to speak")
+        .choices(["grpc", "grpc-web", "connect"])
+        .default("grpc"),
+    )
+    .action((asked: readonly WorkloadName[], flags: Flags) => runCommand("bench", () => bench(asked, flags)));
+}
+
+/** Calls under way in `batch`: more would only be a queue. */
+const batchesInFlightMax = 8;
+
+async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<number> {
+  const measureMs = number("--duration", flags.duration, 0.1, 3_600) * 1000;
+  const warmUpMs = number("--warm-up", flags.warmUp, 0, 60) * 1000;
+  const settings: LoadSettings = {
+    recordBytes: number("--size", flags.size, 0, 1024 * 1024),
+    batch: number("--batch", flags.batch, 1, 10_000),
+    inFlight: number("--in-flight", flags.inFlight, 1, 4_096),
+  };
+  using client = await connect(flags);
+  const { sync, version, nodeId } = await client.log.describe({});
+  const about = { addr: flags.addr, node: nodeId, version, protocol: flags.protocol ?? "grpc", sync };
+  if (!flags.json) {
+    console.error(
+      `node ${nodeId} ${version} at ${flags.addr}, acknowledged after sync ${sync}; ` +
+        `values of ${settings.recordBytes} B; what is appended stays in the log`,
+    );
+  }
+  const rows: (string | number)[][] = [];
+  for (const name of asked) {
+    const inFlight = name === "batch" ? Math.min(settings.inFlight, batchesInFlightMax) : settings.inFlight;
+    const load = { ...settings, inFlight };
+    const measured = await measure(client, workloads[name], load, { warmUpMs, measureMs }, systemClock);
+    if (flags.json)
+      await print(`${JSON.stringify({ workload: name, ...about, ...resultJson(name, measured, load) })}\n`);
+    else rows.push(row(name, measured, load));
+  }
+  if (!flags.json) {
+    const head = [
+      "workload",
+      "in flight",
+      "records/s",
+      "per second",
+      "calls/s",
+      "p50 ms",
+      "p99 ms",
+      "max ms",
+      "client CPU",
+      "faults",
+    ];
+    await print(table(head, rows));
+  }
+  return exitStatus.done;
+}
+
+function resultJson(name: WorkloadName, measured: Measured, load: LoadSettings): Record<string, unknown> {
+  const { seconds, calls, records, bytes, latency, faults, cpuShare } = measured;
+  const isRead = name === "consume";
+  return {
+    ...(isRead ? {} : { size: load.recordBytes, in_flight: load.inFlight }),
+    ...(name === "batch" ? { batch: load.batch } : {}),
+    seconds,
+    records,
+    bytes,
+    calls,
+    records_per_second: Math.floor(records / seconds),
+    bytes_per_second: Math.floor(bytes / seconds),
+    latency_ms: {
+      p50: latency.percentile(0.5),
+      p99: latency.percentile(0.99),
+      p999: latency.percentile(0.999),
+      max: latency.max,
+    },
+    faults,
+    client_cpu_share: cpuShare,
+  };
+}
+
+function row(name: WorkloadName, measured: Measured, load: LoadSettings): (string | number)[] {
+  const { seconds, calls, records, bytes, latency, faults, cpuShare } = measured;
+  const kinds = Object.entries(faults).map(([kind, count]) => `${count} ${kind}`);
+  return [
+    name === "batch" ? `batch of ${load.batch}` : name,
+    name === "consume" ? "-" : load.inFlight,
+    Math.floor(records / seconds),
+    bytesText(Math.floor(bytes / seconds)),
+    Math.floor(calls / seconds),
+    latency.percentile(0.5).toFixed(2),
+    latency.percentile(0.99).toFixed(2),
+    latency.max.toFixed(2),
+    `${Math.round(cpuShare * 100)} %${cpuShare > 0.9 ? " (at its limit)" : ""}`,
+    kinds.length === 0 ? "-" : kinds.join(", "),
+  ];
+}
+
+function number(flag: string, text: string, low: number, high: number): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= low && value <= high) return value;
+  throw usageFault(`${flag} takes a number in ${low} to ${high}, not ${text}`);
+}

@@ -1,0 +1,46 @@
+/**
+ * `tailrace describe`: the extent of the log on one node, and its segments.
+ *
+ * Never: changes anything.
+ */
+import type { Command } from "commander";
+import { DescribeResponseSchema } from "../../../gen/log/v1/log_pb.js";
+import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { print } from "../../output/standard-output.ts";
+import { bytesText, table } from "../../output/table.ts";
+import { jsonLine } from "../../output/terminal.ts";
+import { toPlainJson } from "../../output/to-plain-json.ts";
+import { runCommand } from "../../run-command.ts";
+
+export function register(program: Command): void {
+  connectOptions(program.command("describe").description("the extent of the log and its segments")).action(
+    (flags: ConnectFlags) => runCommand("describe", () => describe(flags)),
+  );
+}
+
+async function describe(flags: ConnectFlags): Promise<undefined> {
+  using client = await connect(flags);
+  const found = await client.log.describe({});
+  if (flags.json) {
+    await print(jsonLine(toPlainJson(DescribeResponseSchema, found)));
+    return;
+  }
+  const { lowestOffset, nextOffset, bytes, diskFreeBytes } = found;
+  await print(
+    `log      offsets ${lowestOffset} to ${nextOffset} (the next), ${bytesText(Number(bytes))}, ${bytesText(Number(diskFreeBytes))} free\n` +
+      `node     ${found.nodeId} of cluster ${found.clusterId}, version ${found.version}, sync ${found.sync}\n\n`,
+  );
+  const rows = found.segments.map((segment) => [
+    Number(segment.baseOffset),
+    Number(segment.nextOffset),
+    bytesText(Number(segment.bytes)),
+    Number(segment.indexEntries),
+    segment.sealed ? "sealed" : "active",
+    timeText(Number(segment.firstTimestampMs)),
+    timeText(Number(segment.lastTimestampMs)),
+  ]);
+  await print(table(["base", "next", "size", "batches", "state", "first", "last"], rows));
+}
+
+const timeText = (milliseconds: number): string =>
+  milliseconds === 0 ? "-" : new Date(milliseconds).toISOString();

@@ -1,0 +1,116 @@
+/**
+ * `tailrace produce [FILE…]`: one record for each line of standard input, or for each file. Prints an offset a
+ * record, in the order of the records; many are under way at once.
+ *
+ * Never: retries; what it has printed after a failure is certain to be in the log.
+ */
+import { readFileSync } from "node:fs";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Command } from "commander";
+import { Fault } from "../../../fault.ts";
+import type { RecordSchema } from "../../../gen/log/v1/log_pb.js";
+import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { exitStatus, usageFault } from "../../exit-status.ts";
+import { print } from "../../output/standard-output.ts";
+import { linesOf } from "../../records/lines.ts";
+import { runCommand } from "../../run-command.ts";
+
+interface Flags extends ConnectFlags {
+  readonly key?: string;
+  readonly header: readonly string[];
+  readonly batch?: string;
+}
+
+type NewRecord = MessageInitShape<typeof RecordSchema>;
+
+/** Longer lines could be no record anyway. */
+const lineBytesMax = 4 * 1024 * 1024;
+
+export function register(program: Command): void {
+  const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+  connectOptions(
+    program
+      .command("produce")
+      .description("append a record for each line of standard input, or for each file")
+      .argument("[files...]", "files, each of which becomes one record; - is standard input as a whole"),
+  )
+    .option("--key <text>", "the key of every record")
+    .option("--header <k=v>", "a header of every record (repeatable)", collect, [])
+    .option("--batch <n>", "send N records as one atomic batch")
+    .action((files: readonly string[], flags: Flags) =>
+      runCommand("produce", () => produce(files, flags), "write"),
+    );
+}
+
+async function produce(files: readonly string[], flags: Flags): Promise<number> {
+  const batch = flags.batch === undefined ? 0 : Number(flags.batch);
+  if (flags.batch !== undefined && !(Number.isInteger(batch) && batch >= 1 && batch <= 65_536)) {
+    console.error(`tailrace produce: --batch takes a whole number in 1 to 65536, not ${flags.batch}`);
+    return exitStatus.usage;
+  }
+  const records = recordsOf(files, templateOf(flags));
+  using client = await connect(flags);
+  if (batch > 0) {
+    for await (const group of groupsOf(records, batch)) {
+      const { firstOffset, count } = await client.log.produceBatch({ records: group });
+      for (let at = 0; at < count; at++) await print(`{"offset":${Number(firstOffset) + at}}\n`);
+    }
+    return exitStatus.done;
+  }
+  // Input that fails only ends the stream: what was sent before it is still acknowledged, and printed.
+  let failure: Fault | undefined;
+  const requests = async function* () {
+    try {
+      for await (const record of records) yield { record };
+    } catch (reason) {
+      failure = Fault.from(reason);
+    }
+  };
+  for await (const { offset } of client.log.produceStream(requests())) await print(`{"offset":${offset}}\n`);
+  if (failure !== undefined) throw failure;
+  return exitStatus.done;
+}
+
+/** What all records have in common. */
+function templateOf({ key, header }: Flags): NewRecord {
+  const headers = header.map((text) => {
+    const at = text.indexOf("=");
+    if (at < 1) throw usageFault(`--header takes NAME=VALUE, not ${text}`);
+    return { key: text.slice(0, at), value: Buffer.from(text.slice(at + 1)) };
+  });
+  return { headers, ...(key === undefined ? {} : { key: Buffer.from(key) }) };
+}
+
+async function* recordsOf(files: readonly string[], template: NewRecord): AsyncGenerator<NewRecord> {
+  if (files.length === 0) {
+    for await (const value of linesOf(process.stdin, lineBytesMax)) yield { ...template, value };
+    return;
+  }
+  for (const file of files)
+    yield { ...template, value: file === "-" ? await all(process.stdin) : readWhole(file) };
+}
+
+function readWhole(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new Fault("config", { message: `cannot read ${path}`, cause });
+  }
+}
+
+async function all(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function* groupsOf<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let group: T[] = [];
+  for await (const item of items) {
+    group.push(item);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
+}

@@ -1,0 +1,20 @@
+/**
+ * `tailrace tail`: prints records as they are appended; `consume --follow --from end`.
+ *
+ * Never: ends by itself.
+ */
+import type { Command } from "commander";
+import { connectOptions } from "../../connect.ts";
+import { fromHelp, type ReadFlags, readOptions, readRecords } from "../../records/read-records.ts";
+import { runCommand } from "../../run-command.ts";
+
+export function register(program: Command): void {
+  readOptions(
+    connectOptions(
+      program
+        .command("tail")
+        .description("print records as they are appended, until Ctrl-C")
+        .option("--from <start>", fromHelp, "end"),
+    ),
+  ).action((flags: ReadFlags) => runCommand("tail", () => readRecords({ ...flags, follow: true })));
+}

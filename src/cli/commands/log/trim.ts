@@ -1,0 +1,35 @@
+/**
+ * `tailrace trim --before N`: gives up the records below N, for good.
+ *
+ * Never: gives up more than it was told.
+ */
+import type { Command } from "commander";
+import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { exitStatus } from "../../exit-status.ts";
+import { print } from "../../output/standard-output.ts";
+import { runCommand } from "../../run-command.ts";
+
+interface Flags extends ConnectFlags {
+  readonly before: string;
+}
+
+export function register(program: Command): void {
+  connectOptions(
+    program
+      .command("trim")
+      .description("delete the records below an offset")
+      .requiredOption("--before <offset>", "the first offset to keep"),
+  ).action((flags: Flags) => runCommand("trim", () => trim(flags), "write"));
+}
+
+async function trim(flags: Flags): Promise<number> {
+  const before = /^\d+$/.test(flags.before) ? Number(flags.before) : Number.NaN;
+  if (!Number.isSafeInteger(before)) {
+    console.error(`tailrace trim: --before takes an offset, not ${flags.before}`);
+    return exitStatus.usage;
+  }
+  using client = await connect(flags);
+  const { lowestOffset } = await client.log.trim({ beforeOffset: BigInt(before) });
+  await print(`{"lowest_offset":${lowestOffset}}\n`);
+  return exitStatus.done;
+}

@@ -1,0 +1,66 @@
+/**
+ * `tailrace certs`: a CA, a node's certificate, clients `root` and `nobody`, and a file for browsers, made offline.
+ *
+ * Never: replaces a file unless told to.
+ */
+import type { Command } from "commander";
+
+export function register(program: Command): void {
+  program
+    .command("certs")
+    .description("make a CA and certificates for nodes, clients and browsers, without a network")
+    .option("--out <directory>", "where, and where CFSSL's ca-csr.json and its like are read", "certs")
+    .option("--host <name>", "a name or address of the nodes, besides localhost (repeatable)", collect, [])
+    .option(
+      "--issue <cn>",
+      "make one more client certificate with the CA that is there; where there is none, all of them",
+    )
+    .option("--force", "replace what is there")
+    .option(
+      "--p12-password <password>",
+      "for browser.p12 (default: tailrace)",
+      process.env["TAILRACE_P12_PASSWORD"],
+    )
+    .action(async (flags: Flags) => {
+      const { makeCertificates } = await import("../../certs/files.ts");
+      const { Fault } = await import("../../../fault.ts");
+      try {
+        const files = await makeCertificates({
+          directory: flags.out,
+          hosts: flags.host,
+          force: flags.force ?? false,
+          ...(flags.issue === undefined ? {} : { issueFor: flags.issue }),
+          ...(flags.p12Password === undefined ? {} : { p12Password: flags.p12Password }),
+        });
+        for (const { name, state, subject, expires } of files) {
+          const until = expires === undefined ? "" : `  expires ${expires.toISOString().slice(0, 10)}`;
+          console.log(
+            `${state.padEnd(8)} ${name.padEnd(24)}${subject === undefined ? "" : `  ${subject}`}${until}`,
+          );
+        }
+        if (files.some(({ name, state }) => name === "server.pem" && state !== "kept")) talk(flags.out);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        console.error(`tailrace certs: ${error.message}`);
+        process.exitCode = 1;
+      }
+    });
+}
+
+interface Flags {
+  readonly out: string;
+  readonly host: readonly string[];
+  readonly issue?: string;
+  readonly force?: boolean;
+  readonly p12Password?: string;
+}
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+function talk(out: string): void {
+  const tls = (kind: string): string => `${out}/${kind}`;
+  console.error(`
+A node:   tailrace serve --server-tls-cert-file ${tls("server.pem")} --server-tls-key-file ${tls("server-key.pem")} --server-tls-ca-file ${tls("ca.pem")}
+curl:     curl --cacert ${tls("ca.pem")} --cert ${tls("root-client.pem")} --key ${tls("root-client-key.pem")} https://localhost:8080/
+Browser:  import ${tls("browser.p12")} (password as given, else tailrace) and trust ${tls("ca.pem")}`);
+}

@@ -1,0 +1,125 @@
+/**
+ * `tailrace verify DIR`: looks through a data directory offline, or a backup. `--compare` holds several data directories
+ * against each other.
+ *
+ * Never: changes a byte.
+ */
+import type { Command } from "commander";
+import type { VerifyReport } from "../../../log/mod.ts";
+import { exitStatus } from "../../exit-status.ts";
+import { runCommand } from "../../run-command.ts";
+
+interface Options {
+  readonly json?: true;
+  readonly compare?: true;
+}
+
+export function register(program: Command): void {
+  program
+    .command("verify")
+    .description(
+      "check every checksum, record, index entry and offset of a data directory or a backup, offline",
+    )
+    .argument("<directory...>", "data directory, or one that tailrace backup wrote; several with --compare")
+    .option("--json", "one JSON object instead of lines")
+    .option("--compare", "are the records that all of them hold the same?")
+    .action(async (directories: string[], options: Options) => {
+      await runCommand("verify", () =>
+        options.compare ? compare(directories, options) : verify(directories, options),
+      );
+    });
+}
+
+async function verify(directories: readonly string[], { json }: Options): Promise<number> {
+  let status: number = exitStatus.done;
+  for (const directory of directories) {
+    const report = (await isBackup(directory)) ? await backupReport(directory) : await logReport(directory);
+    const { records, lowest, next, bytes, findings, torn } = report;
+    const ok = findings.length === 0;
+    if (!ok) status = exitStatus.corrupt;
+    if (json) {
+      const found = torn === undefined ? {} : { torn };
+      print(JSON.stringify({ ok, records, lowest, next, bytes, findings, ...found }));
+      continue;
+    }
+    if (torn !== undefined) {
+      const where = `${torn.file} at byte ${torn.position}`;
+      process.stderr.write(
+        `a torn write group in ${where}: the next start cuts it off and keeps it beside\n`,
+      );
+    }
+    for (const { file, position, kind } of findings) print(`${file} ${position} ${kind}`);
+    if (ok) print(`ok records=${records} lowest=${lowest} next=${next} bytes=${bytes}`);
+    else process.stderr.write(`damaged; ${report.advice}\n`);
+  }
+  return status;
+}
+
+type Report = Pick<VerifyReport, "records" | "lowest" | "next" | "bytes" | "findings" | "torn"> & {
+  /** What can be done about findings. */
+  readonly advice: string;
+};
+
+async function logReport(directory: string): Promise<Report> {
+  const { openPlace } = await import("../../storage/data-directory.ts");
+  const { verifyLog } = await import("../../../log/mod.ts");
+  await using opened = await openPlace(directory, true);
+  const advice = `see what a repair would cut: tailrace repair ${directory}`;
+  return { ...verifyLog(opened.place), advice };
+}
+
+/** A directory with a snapshot and without a log. */
+async function isBackup(directory: string): Promise<boolean> {
+  const { existsSync } = await import("node:fs");
+  const { join } = await import("node:path");
+  const { BackupDirectory } = await import("../../storage/backup-directory.ts");
+  return BackupDirectory.isIn(directory) && !existsSync(join(directory, "log"));
+}
+
+async function backupReport(directory: string): Promise<Report> {
+  const { Fault } = await import("../../../fault.ts");
+  const { BackupDirectory } = await import("../../storage/backup-directory.ts");
+  const { verifyBackup } = await import("../../../replication/mod.ts");
+  const advice = "restore refuses this backup, make another with tailrace backup";
+  const source = BackupDirectory.open(directory);
+  try {
+    return { ...verifyBackup(source.snapshot(), source), torn: undefined, advice };
+  } catch (reason) {
+    if (!(reason instanceof Fault) || reason.kind !== "corrupt") throw reason;
+    process.stderr.write(`${reason.message}\n`);
+    const findings = [{ file: "snapshot", position: 0, kind: "unreadable" }];
+    return { records: 0, lowest: 0, next: 0, bytes: 0, findings, torn: undefined, advice };
+  }
+}
+
+async function compare(named: readonly string[], { json }: Options): Promise<number> {
+  const { resolve } = await import("node:path");
+  const directories = [...new Set(named.map((name) => resolve(name)))];
+  const { openPlace } = await import("../../storage/data-directory.ts");
+  const { compareLogs } = await import("../../../log/mod.ts");
+  if (directories.length < 2) {
+    process.stderr.write("tailrace verify: --compare needs two directories or more\n");
+    return exitStatus.usage;
+  }
+  await using stack = new AsyncDisposableStack();
+  const places = [];
+  for (const directory of directories) places.push(stack.use(await openPlace(directory, true)).place);
+  const { from, to, hashes, findings } = compareLogs(places);
+  const identical = findings.length === 0 && new Set(hashes).size <= 1;
+  const status = identical ? exitStatus.done : exitStatus.corrupt;
+  if (json) {
+    print(JSON.stringify({ identical, from, to, sha256: hashes, findings }));
+    return status;
+  }
+  for (const { directory, file, position, kind } of findings)
+    print(`${directory}/log/${file} ${position} ${kind}`);
+  if (identical) print(`identical ${from}..${to} sha256=${hashes[0] ?? ""}`);
+  else
+    for (const [n, hash] of hashes.entries())
+      print(`different ${from}..${to} sha256=${hash} ${directories[n]}`);
+  return status;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,65 @@
+/**
+ * What `consume` and `tail` share: a stream of records from a start, printed one by one. Where the node goes away and
+ * comes back, it goes on at the next record.
+ *
+ * Never: decides where to start by itself.
+ */
+import type { Command } from "commander";
+import { parseFrom } from "../../api/http/tail-request.ts";
+import { Fault } from "../../fault.ts";
+import type { ReadStart } from "../../types.ts";
+import { type ConnectFlags, connect } from "../connect.ts";
+import { exitStatus, usageFault } from "../exit-status.ts";
+import { print } from "../output/standard-output.ts";
+import { recordPrinter } from "./record-format.ts";
+
+export interface ReadFlags extends ConnectFlags {
+  readonly from: string;
+  readonly follow?: boolean;
+  readonly count?: string;
+  readonly format: string;
+  readonly unsafeRaw?: true;
+}
+
+/** Adds --count and --format. */
+export function readOptions(command: Command): Command {
+  return command
+    .option("--count <n>", "stop after N records")
+    .option(
+      "--format <format>",
+      "json, raw (value and a line end), hex, or text with %o %t %k %v %s %% \\n",
+      "json",
+    )
+    .option("--unsafe-raw", "on a terminal too, print bytes as they are: a record may hold escape sequences");
+}
+
+/** Where to start, on the command line: an offset, start, end, -N, @milliseconds or a time. */
+export const fromHelp =
+  "an offset, start, end, -N for the last N, @milliseconds, or a time of RFC 3339 such as 2026-01-31T12:00:00Z";
+
+export async function readRecords(flags: ReadFlags): Promise<number> {
+  const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true);
+  const count = flags.count === undefined ? 0 : Number(flags.count);
+  if (flags.count !== undefined && !(Number.isSafeInteger(count) && count >= 1)) {
+    throw usageFault(`--count takes a whole number from 1 on, not ${flags.count}`);
+  }
+  const start = startOf(flags.from);
+  using client = await connect(flags);
+  const until = flags.follow === true ? {} : ({ until: "end" } as const);
+  const from = await client.commitLog.seek(start); // before the tail, which would wait for a node
+  let left = count;
+  for await (const record of client.consume({ from: { offset: from }, ...until })) {
+    await print(toText(record));
+    if (--left === 0) break;
+  }
+  return exitStatus.done;
+}
+
+function startOf(from: string): ReadStart {
+  try {
+    return parseFrom(from);
+  } catch (reason) {
+    const { message } = Fault.from(reason);
+    throw usageFault(message.startsWith("from ") ? `--${message}` : `--from: ${message}`);
+  }
+}

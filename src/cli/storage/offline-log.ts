@@ -1,0 +1,37 @@
+/**
+ * The log of a data directory, opened by a command while no node runs on it.
+ *
+ * Never: waits for a node to end.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { lockDirectory } from "../../lib/disk/directory-lock.ts";
+import { heapMapper } from "../../lib/disk/mapped-file.ts";
+import { systemDisk } from "../../lib/disk/system-disk.ts";
+import { checkCatalogFile, SegmentedLog } from "../../log/mod.ts";
+import { openStableStore } from "../../store/mod.ts";
+import type { StableStore } from "../../store/stable-store.ts";
+
+export interface OfflineLog extends AsyncDisposable {
+  readonly log: SegmentedLog;
+  readonly store: StableStore;
+}
+
+/** The directory and its `meta` exist. Throws Fault "locked" and what opening a log throws. */
+export async function openOffline(directory: string): Promise<OfflineLog> {
+  checkCatalogFile(systemDisk, directory);
+  await using stack = new AsyncDisposableStack();
+  stack.use(await lockDirectory(directory));
+  const store = openStableStore(join(directory, "meta"));
+  stack.defer(() => store.close());
+  const log = SegmentedLog.open({
+    directory,
+    disk: systemDisk,
+    store,
+    mapper: heapMapper(systemDisk),
+    newDirectoryId: randomBytes(16),
+  });
+  stack.defer(() => log.close());
+  const owned = stack.move();
+  return { log, store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}

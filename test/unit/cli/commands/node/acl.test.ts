@@ -1,0 +1,79 @@
+/**
+ * `tailrace acl check`: answers with the rule and the exit status.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { register } from "../../../../../src/cli/commands/node/acl.ts";
+
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+async function check(
+  t: { mock: typeof test.mock },
+  ...words: string[]
+): Promise<{ out: string; status: number }> {
+  const lines: string[] = [];
+  const out = t.mock.method(console, "log", (line: string) => lines.push(line));
+  const err = t.mock.method(console, "error", (line: string) => lines.push(line));
+  const program = new Command();
+  register(program);
+  try {
+    await program.parseAsync(["acl", "check", ...words], { from: "user" });
+    return { out: lines.join("\n"), status: Number(process.exitCode ?? 0) };
+  } finally {
+    process.exitCode = 0;
+    out.mock.restore();
+    err.mock.restore();
+  }
+}
+
+test("it names the rule that allows, and exits 0", async (t) => {
+  const { out, status } = await check(
+    t,
+    "root",
+    "*",
+    "produce",
+    "--acl-policy-file",
+    file("../../../access/data/book-policy.csv"),
+  );
+  assert.equal(out, 'allowed: "root" produce "*": book-policy.csv:1: p, root, *, produce');
+  assert.equal(status, 0);
+});
+
+test("a denial exits 4", async (t) => {
+  const { out, status } = await check(
+    t,
+    "nobody",
+    "*",
+    "produce",
+    "--acl-policy-file",
+    file("../../../access/data/book-policy.csv"),
+    "--json",
+  );
+  assert.deepEqual(JSON.parse(out), {
+    subject: "nobody",
+    object: "*",
+    action: "produce",
+    allowed: false,
+    because: "no rule of book-policy.csv allows it",
+  });
+  assert.equal(status, 4);
+});
+
+test("without a policy the built-in rules answer, also for a node's certificate", async (t) => {
+  assert.equal((await check(t, "server", "*", "peer")).status, 4);
+  assert.equal((await check(t, "server", "*", "peer", "--node-certificate")).status, 0);
+});
+
+test("an unknown action is a usage error that lists the actions", async (t) => {
+  const { out, status } = await check(t, "root", "*", "delete");
+  assert.match(out, /no action delete; there are produce, consume/);
+  assert.equal(status, 2);
+});
+
+test("a policy that cannot be read is said in one line, exit 1", async (t) => {
+  const { out, status } = await check(t, "root", "*", "produce", "--acl-policy-file", "no-such-file.csv");
+  assert.equal(out, "tailrace acl: --acl-policy-file no-such-file.csv cannot be read (ENOENT)");
+  assert.equal(status, 1);
+});

@@ -1,0 +1,126 @@
+/**
+ * A backup directory as someone else may have made it: no name leads out of it, and what is written is the owner's alone.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { BackupDirectory } from "../../../../src/cli/storage/backup-directory.ts";
+import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
+import { chainStart, defaultSettings, emptyCheckpoint } from "../../../../src/log/mod.ts";
+import { emptyConfState } from "../../../../src/raft/mod.ts";
+import { pack } from "../../../../src/replication/entries.ts";
+import { readSnapshot } from "../../../../src/replication/mod.ts";
+import { scratch } from "../../../support/scratch.ts";
+
+const name = `${"1".padStart(20, "0")}-${"2".padStart(20, "0")}.frames`;
+const start = { end: chainStart, checkpoint: { ...emptyCheckpoint, settings: defaultSettings } };
+const manifest = (changed: object = {}, file: object = {}): Uint8Array =>
+  pack({
+    format: 1,
+    clusterId: "c",
+    index: 2,
+    start,
+    configuration: emptyConfState,
+    files: [{ file: name, first: 1, last: 2, bytes: 10, ...file }],
+    ...changed,
+  });
+
+test("a manifest that names a file outside the backup, or one that is not its own, is refused", (t) => {
+  const home = scratch(t);
+  const at = join(home, "backup");
+  mkdirSync(at);
+  const read = (bytes: Uint8Array): unknown => {
+    writeFileSync(join(at, "snapshot"), bytes);
+    return BackupDirectory.open(at).snapshot();
+  };
+  read(manifest());
+  for (const file of [
+    "../x",
+    `../${name}`,
+    `x/../${name}`,
+    "/etc/passwd",
+    "snapshot",
+    "",
+    `${name}\u0000`,
+    7,
+    null,
+  ]) {
+    assert.throws(() => read(manifest({}, { file })), { kind: "corrupt" }, String(file));
+  }
+  const wrong: [string, object, object][] = [
+    ["no first", {}, { first: undefined }],
+    ["a negative size", {}, { bytes: -1 }],
+    ["a malformed size", {}, { bytes: 1e300 }],
+    ["a gap", { index: 3 }, { first: 2, last: 3, file: name.replace(/1-/, "2-").replace("2.f", "3.f") }],
+    ["an end before the index", { index: 3 }, {}],
+    ["no start", { start: undefined }, {}],
+    ["no configuration", { configuration: { voters: ["x"] } }, {}],
+    ["a file that is nothing", { files: [null] }, {}],
+    ["files that are none", { files: "x" }, {}],
+  ];
+  for (const [what, changed, file] of wrong) {
+    assert.throws(() => read(manifest(changed, file)), { kind: "corrupt" }, what);
+  }
+  assert.throws(() => read(Buffer.from("noise")), { kind: "corrupt" });
+  assert.throws(() => read(manifest({ format: 9 })), { kind: "unsupported-version" });
+});
+
+test("links and pipes in the place of a backup's files are not followed", (t) => {
+  const home = scratch(t);
+  const at = join(home, "backup");
+  const target = BackupDirectory.openOrMake(at);
+  writeFileSync(join(home, "secret"), "0123456789");
+  symlinkSync(join(home, "secret"), join(at, name));
+  assert.equal(target.size(name), undefined);
+  assert.throws(() => target.read(name, 0, 10), { kind: "corrupt", message: /is a link or no file/ });
+  symlinkSync(join(home, "secret"), join(at, `${name}.part`));
+  assert.throws(() => target.write(name, 0, 3, Buffer.from("abc")));
+  assert.equal(readFileSync(join(home, "secret"), "utf8"), "0123456789");
+  const pipe = name.replace("2.frames", "3.frames");
+  execFileSync("mkfifo", [join(at, pipe)]);
+  assert.throws(() => target.read(pipe, 0, 10), { kind: "corrupt", message: /is a link or no file/ });
+  symlinkSync(join(home, "secret"), join(at, "snapshot"));
+  assert.throws(() => BackupDirectory.open(at).snapshot(), { kind: "corrupt" });
+});
+
+test("a backup is its owner's alone, and its files are durable before the snapshot that names them", (t) => {
+  const before = process.umask(0o022);
+  t.after(() => process.umask(before));
+  const home = scratch(t);
+  const at = join(home, "made", "backup");
+  const synced = t.mock.method(systemDisk, "syncDirectory");
+  const target = BackupDirectory.openOrMake(at);
+  const paths = synced.mock.calls.map(({ arguments: [path] }) => path);
+  assert.deepEqual(paths, [home, join(home, "made")]);
+  target.write(name, 0, 6, Buffer.from("abc"));
+  target.write(name, 3, 6, Buffer.from("def"));
+  let filesWhenSynced: string[] = [];
+  synced.mock.mockImplementationOnce((path: string) => {
+    filesWhenSynced = readdirSync(path);
+  });
+  target.finish(manifest(), [name]);
+  assert.deepEqual(filesWhenSynced, [name]);
+  assert.equal(readFileSync(join(at, name), "utf8"), "abcdef");
+  assert.equal(statSync(at).mode & 0o777, 0o700);
+  for (const file of readdirSync(at)) assert.equal(statSync(join(at, file)).mode & 0o777, 0o600, file);
+});
+
+test("a copy of another cluster, or one that ends earlier, does not replace the one that is there", (t) => {
+  const at = join(scratch(t), "backup");
+  const target = BackupDirectory.openOrMake(at);
+  const next = (changed: object): ReturnType<typeof readSnapshot> => readSnapshot(manifest(changed));
+  target.checkSuccessor(next({ clusterId: "any" }));
+  writeFileSync(join(at, "snapshot"), manifest());
+  target.checkSuccessor(next({}));
+  assert.throws(() => target.checkSuccessor(next({ clusterId: "other" })), {
+    kind: "failed-precondition",
+    message: /holds a backup of cluster c, and the node is of cluster other: nothing was changed/,
+  });
+  assert.throws(() => target.checkSuccessor(next({ index: 0, files: [] })), {
+    kind: "failed-precondition",
+    message: /up to index 2, and the node's log is committed up to 0 only: nothing was changed/,
+  });
+  assert.deepEqual(readFileSync(join(at, "snapshot")), Buffer.from(manifest()));
+});
