@@ -8,7 +8,7 @@ import { Swim } from "../../src/membership/swim/swim.ts";
 import { SwimContext } from "../../src/membership/swim/swim-context.ts";
 import { lanTiming } from "../../src/membership/swim/timing.ts";
 
-export const selfAddress = { host: "10.0.0.1", port: 7946 };
+const selfAddress = { host: "10.0.0.1", port: 7946 };
 export const addressOf = (number: number) => ({ host: `10.0.0.${number}`, port: 7946 });
 
 export class GossipSwim {
