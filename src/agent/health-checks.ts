@@ -25,7 +25,7 @@ export function addHealthChecks({ ops, tls, cluster, readiness, sync }: HealthCh
   ops.addCheck({
     name: "clock",
     // A bad clock makes the node unready only if another voter has a better one.
-    check: () => (time.verdict().successors.length === 0 ? true : (time.problem ?? true)),
+    check: () => (time.status().successors.length === 0 ? true : (time.problem ?? true)),
     note: () => time.problem,
   });
   ops.addCheck({ name: "serving", check: () => reasonsNotReady(view, readiness).join("; ") || true });

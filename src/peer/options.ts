@@ -9,7 +9,7 @@ import type { Prng } from "../lib/prng.ts";
 import type { Logger, Metrics } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import type { RaftNode } from "../raft/mod.ts";
-import type { BootBook } from "../replication/mod.ts";
+import type { BootRecords } from "../replication/mod.ts";
 import type { CommitLog } from "../types.ts";
 import type { QueueBounds } from "./connection/send-queue.ts";
 import type { PeerHello } from "./handshake/handshake.ts";
@@ -53,7 +53,7 @@ export interface PeerReplica {
     Partial<Pick<RaftNode, "forgetProgress" | "promised" | "promisedBy" | "leader" | "isLeader">>;
   readonly log: Pick<CommitLog, "append" | "trim">;
   /** Boot numbers of this node and of the others. */
-  readonly boots?: BootBook;
+  readonly boots?: BootRecords;
 }
 
 export interface PeerLimits {

@@ -191,12 +191,12 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
 
   /** False while another voter's clock is known to be better, and where the others refuse this node. */
   mayCampaign(): boolean {
-    return !this.#outside && this.time.verdict().successors.length === 0;
+    return !this.#outside && this.time.status().successors.length === 0;
   }
 
   /** Voters whose clock is known to be better than this node's. */
   successors(): readonly PeerId[] {
-    const { successors } = this.time.verdict();
+    const { successors } = this.time.status();
     return this.#roster.flatMap(({ name, peer }) => (successors.includes(name) ? [peer] : []));
   }
 
@@ -432,7 +432,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     this.#arm();
     for (const link of this.#links.values()) link.tick();
     this.#door.tick();
-    this.time.verdict();
+    this.time.status();
     this.#ticks++;
     if (this.#keepDue || this.#ticks % keepTicks === 0) this.#keep();
   }

@@ -24,7 +24,7 @@ export function unpackChecked(bytes: Uint8Array): { readonly ok: boolean; readon
 }
 
 /** Is it something that unpackChecked takes? */
-export const isPlainPacked = (bytes: Uint8Array): boolean => endOfValue(bytes, 0, 0) === bytes.length;
+export const isAllowedMsgpack = (bytes: Uint8Array): boolean => endOfValue(bytes, 0, 0) === bytes.length;
 
 /** Behind the value at `at`; past the end or NaN when it is none. */
 function endOfValue(bytes: Uint8Array, at: number, depth: number): number {

@@ -54,7 +54,7 @@ export function entryOf(frame: Uint8Array): Entry {
  * The number that a node has in Raft: 48 bits of its data directory's identity, which is drawn by chance. So a
  * number is never used twice, and an empty directory under an old name is somebody else.
  */
-export function peerOf(directoryId: Uint8Array): number {
+export function peerIdOf(directoryId: Uint8Array): number {
   let peer = 0;
   for (let at = 0; at < 6; at++) peer = peer * 256 + directoryId[at]!;
   return peer + 1;

@@ -8,7 +8,7 @@ import { Broadcast } from "../lib/broadcast.ts";
 import type { Clock } from "../lib/time/clock.ts";
 
 /** What a write hears that waited for a leader in vain. */
-export const noLeader = "there is no leader; tailrace status says why";
+export const noLeaderMessage = "there is no leader; tailrace status says why";
 
 export interface LeaderWatchPorts {
   readonly clock: Clock;
@@ -68,7 +68,7 @@ export class LeaderWatch {
     for (;;) {
       const target = this.target();
       if (target !== undefined) return target;
-      if (clock.monotonicMs() >= untilMs) throw new Fault("unavailable", { message: noLeader });
+      if (clock.monotonicMs() >= untilMs) throw new Fault("unavailable", { message: noLeaderMessage });
       await this.changed(untilMs);
     }
   }

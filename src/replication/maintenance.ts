@@ -9,7 +9,7 @@ import { isRefusal, nextExpiryMs, retentionOffset, type SegmentedLog } from "../
 import type { Offset, RaftIndex } from "../types.ts";
 import type { LogTime } from "./time/log-time.ts";
 
-export interface UpkeepOptions {
+export interface MaintenanceOptions {
   readonly log: SegmentedLog;
   readonly clock: Clock;
   readonly time: Pick<LogTime, "expiryMs">;
@@ -29,19 +29,19 @@ const expiryLookMsMax = 600_000;
 /** While the clock is not trusted. */
 const heldLookMs = 10_000;
 
-export class Upkeep {
-  readonly #options: UpkeepOptions;
+export class Maintenance {
+  readonly #options: MaintenanceOptions;
   #timer: Timer | undefined;
   #expiry: Timer | undefined;
   #sealedSeen = -1;
   #closed = false;
 
-  constructor(options: UpkeepOptions) {
+  constructor(options: MaintenanceOptions) {
     this.#options = options;
   }
 
   /** Something was committed: look after it in a while. */
-  stir(): void {
+  schedule(): void {
     if (this.#closed) return;
     this.#timer ??= this.#options.clock.after(idleMs, () => {
       this.#timer = undefined;
@@ -80,12 +80,12 @@ export class Upkeep {
       if (before > retained.lowest) this.#options.trim(before);
     }
     // What was kept for a follower must go too; and what expires while nobody appends.
-    if (log.sealed.some(({ nextOffset }) => nextOffset <= retained.lowest)) this.stir();
-    else if (expiry !== undefined) this.#stirAt(now === undefined ? heldLookMs : expiry - now);
+    if (log.sealed.some(({ nextOffset }) => nextOffset <= retained.lowest)) this.schedule();
+    else if (expiry !== undefined) this.#scheduleIn(now === undefined ? heldLookMs : expiry - now);
   }
 
-  #stirAt(delayMs: number): void {
+  #scheduleIn(delayMs: number): void {
     this.#expiry?.cancel();
-    this.#expiry = this.#options.clock.after(Math.min(delayMs, expiryLookMsMax), () => this.stir());
+    this.#expiry = this.#options.clock.after(Math.min(delayMs, expiryLookMsMax), () => this.schedule());
   }
 }

@@ -7,9 +7,9 @@ export {
   snapshotFile,
 } from "./backup/backup.ts";
 export { verifyBackup } from "./backup/verify-backup.ts";
-export { isPlainPacked, unpackChecked } from "./checked-msgpack.ts";
+export { isAllowedMsgpack, unpackChecked } from "./checked-msgpack.ts";
 export { isConfiguration, isWhole } from "./configuration-check.ts";
-export { directoryText, entryOf, pack, peerOf } from "./entries.ts";
+export { directoryText, entryOf, pack, peerIdOf } from "./entries.ts";
 export { forceConfiguration } from "./force-configuration.ts";
 export {
   type BootClaim,
@@ -24,17 +24,17 @@ export {
   type SeenBoot,
   seenOf,
 } from "./identity/boot.ts";
-export type { BootBook } from "./identity/boot-book.ts";
-export { noLeader } from "./leader-watch.ts";
+export type { BootRecords } from "./identity/boot-records.ts";
+export { noLeaderMessage } from "./leader-watch.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { Forwarder } from "./replicated-log.ts";
 export {
   type Disowned,
   isCountedOn,
   isDisowned,
-  laterTermChanges,
+  newIdentityChanges,
+  newLifeChanges,
   StableState,
-  strangerChanges,
 } from "./stable-state.ts";
 export { type ClockReading, LogTime } from "./time/log-time.ts";
 export type { PeerClocks } from "./time/peer-clocks.ts";

@@ -37,13 +37,13 @@ import {
 } from "../raft/mod.ts";
 import type { NodeId } from "../types.ts";
 import { Appender, type Proposer } from "./append/appender.ts";
-import { directoryText, type NodeIdentity, peerOf } from "./entries.ts";
+import { directoryText, type NodeIdentity, peerIdOf } from "./entries.ts";
 import { type BootClaim, nextBoot, type StoredBoot } from "./identity/boot.ts";
-import { BootBook } from "./identity/boot-book.ts";
+import { BootRecords } from "./identity/boot-records.ts";
 import { LeaderWatch } from "./leader-watch.ts";
-import { Upkeep } from "./maintenance.ts";
-import { SegmentStorage } from "./raft-storage.ts";
+import { Maintenance } from "./maintenance.ts";
 import { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
+import { SegmentStorage } from "./segment-storage.ts";
 import { StableState } from "./stable-state.ts";
 import { LogTime } from "./time/log-time.ts";
 
@@ -88,7 +88,7 @@ export class Replica implements AsyncDisposable {
   readonly storedLog: SegmentedLog;
   readonly log: ReplicatedLog;
   readonly state: StableState;
-  readonly boots: BootBook;
+  readonly boots: BootRecords;
   readonly watch: LeaderWatch;
   readonly time: LogTime;
   /** Resolves when nothing can be made durable any more: the process had better end, and not with 0. */
@@ -96,15 +96,15 @@ export class Replica implements AsyncDisposable {
   readonly #options: ReplicaOptions;
   readonly #storage: SegmentStorage;
   readonly #appender: Appender;
-  readonly #upkeep: Upkeep;
+  readonly #maintenance: Maintenance;
   readonly #reserve: Reserve | undefined;
-  readonly #obstacleListeners = new Set<() => void>();
+  readonly #diskRefusalListeners = new Set<() => void>();
   readonly #listeners = new Set<(status: NodeStatus) => void>();
   readonly #fail: (fault: Fault) => void;
   /** Why this node is not a member of its cluster and takes no writes, if so; set by its owner. */
-  outside: Fault | undefined;
+  membershipFault: Fault | undefined;
   /** What this node waits for before it takes part in a cluster, if anything; set by its owner. */
-  waitsFor: string | undefined;
+  waitingFor: string | undefined;
   #node: RaftNode | undefined;
   readonly #toldFaults = new Set<string>();
   #settledTerm = 0;
@@ -122,14 +122,14 @@ export class Replica implements AsyncDisposable {
     const log = SegmentedLog.open({
       ...options,
       unsynced: sync !== "always",
-      onRefusal: () => this.#obstructed(),
+      onRefusal: () => this.#diskRefused(),
     });
     this.time = options.time ?? new LogTime(clock, options.logger);
     this.storedLog = log;
     this.state = new StableState(store);
     this.time.begin(log.end.timestampMs, this.state);
     const text = directoryText(log.directoryId);
-    this.identity = { name: options.name, directory: text, peer: peerOf(log.directoryId) };
+    this.identity = { name: options.name, directory: text, peer: peerIdOf(log.directoryId) };
     this.#reserve = this.#openReserve();
     const policy = options.syncPolicy ?? SyncPolicy.measure(disk, clock, directory);
     this.#storage = new SegmentStorage({
@@ -163,14 +163,14 @@ export class Replica implements AsyncDisposable {
       appender: this.#appender,
       watch: this.watch,
       forwarder: options.forwarder,
-      outside: () => this.outside,
-      waitsFor: () => this.waitsFor,
+      membershipFault: () => this.membershipFault,
+      waitingFor: () => this.waitingFor,
       clock,
       disk,
       directory,
       sync,
     });
-    this.#upkeep = new Upkeep({
+    this.#maintenance = new Maintenance({
       log,
       clock,
       time: this.time,
@@ -182,7 +182,7 @@ export class Replica implements AsyncDisposable {
         this.#fail(this.#broken(reason));
       },
     });
-    this.boots = new BootBook(this.#boot(sync !== "always"), this.state);
+    this.boots = new BootRecords(this.#boot(sync !== "always"), this.state);
     this.#report();
   }
 
@@ -237,7 +237,7 @@ export class Replica implements AsyncDisposable {
   }
 
   /** Fault "disk-full" or "disk-busy" while records are refused because of this node's disk. Looks whether they still are. */
-  get obstacle(): Fault | undefined {
+  get diskRefusal(): Fault | undefined {
     if (this.#reserve?.open === false) return this.#reserve.fault();
     return this.storedLog.retryRefused();
   }
@@ -271,16 +271,16 @@ export class Replica implements AsyncDisposable {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Calls back when this node's disk begins to take no records (see obstacle); the answer ends it. */
-  onObstacle(listener: () => void): () => void {
-    this.#obstacleListeners.add(listener);
-    return () => this.#obstacleListeners.delete(listener);
+  /** Calls back when this node's disk begins to take no records (see diskRefusal); the answer ends it. */
+  onDiskRefusal(listener: () => void): () => void {
+    this.#diskRefusalListeners.add(listener);
+    return () => this.#diskRefusalListeners.delete(listener);
   }
 
-  #obstructed(): void {
+  #diskRefused(): void {
     const refusal = this.storedLog?.refusal;
     if (refusal !== undefined) this.#logger.warn({ err: refusal }, refusal.message);
-    for (const listener of this.#obstacleListeners) listener();
+    for (const listener of this.#diskRefusalListeners) listener();
   }
 
   /** Begins to take part. A node that is the only voter leads at once. */
@@ -304,13 +304,13 @@ export class Replica implements AsyncDisposable {
     node.start();
     const { voters } = node.configuration;
     if (voters.length === 1 && voters[0] === this.identity.peer) node.campaign();
-    this.#upkeep.stir();
+    this.#maintenance.schedule();
   }
 
   /** Takes no more and closes. What is undecided fails as unknown. Harmless when called again. */
   close(): Promise<void> {
     this.#closed ??= (async () => {
-      this.#upkeep.close();
+      this.#maintenance.close();
       this.#appender.close();
       await this.#node?.close();
       await this.#storage.close();
@@ -345,7 +345,7 @@ export class Replica implements AsyncDisposable {
       onChange: (full) => {
         if (full) {
           this.#logger.warn(figures(), "the disk is full: records are refused until there is room");
-          this.#obstructed();
+          this.#diskRefused();
         } else this.#logger.info(figures(), "there is room again: records are taken");
       },
     });
@@ -356,7 +356,7 @@ export class Replica implements AsyncDisposable {
     return {
       apply: (entries) => {
         log.commitTo(entries[entries.length - 1]!.index);
-        this.#upkeep.stir();
+        this.#maintenance.schedule();
         if (this.node.isLeader) this.#firstOfTerm();
       },
       configure: (entry, configuration) => {

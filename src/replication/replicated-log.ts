@@ -38,14 +38,14 @@ import type {
   RecordRun,
   Tail,
 } from "../types.ts";
-import { AppendLine } from "./append/append-queue.ts";
-import { AppendStream, type AppendStreamPorts, patienceMs } from "./append/append-stream.ts";
-import { outcomeOf } from "./append/append-verdict.ts";
+import { AppendStream, type AppendStreamPorts, leaderWaitMs } from "./append/append-stream.ts";
 import { type Appender, checkRun } from "./append/appender.ts";
-import { ForwardGate } from "./append/forward-gate.ts";
-import { ProducedRuns } from "./append/produced-runs.ts";
-import { FreshnessGate } from "./freshness.ts";
-import { type LeaderWatch, noLeader } from "./leader-watch.ts";
+import { ForwardLimiter } from "./append/forward-limiter.ts";
+import { ForwardedAppends } from "./append/forwarded-appends.ts";
+import { ProducedRunWatch } from "./append/produced-run-watch.ts";
+import { finalFault } from "./append/retry-decision.ts";
+import { FreshnessGate } from "./freshness-gate.ts";
+import { type LeaderWatch, noLeaderMessage } from "./leader-watch.ts";
 
 /**
  * Sends a call to the leader. Rejects with a Fault that says whether the write may have happened. An abort of `signal`
@@ -64,9 +64,9 @@ export interface ReplicatedLogOptions {
   readonly watch: LeaderWatch;
   readonly forwarder: Forwarder;
   /** Why this node takes no writes, not even for others, if so. */
-  readonly outside?: () => Fault | undefined;
+  readonly membershipFault?: () => Fault | undefined;
   /** What it waits for while it has no node yet, if that is known. */
-  readonly waitsFor?: () => string | undefined;
+  readonly waitingFor?: () => string | undefined;
   readonly clock: Clock;
   readonly disk: Disk;
   readonly directory: string;
@@ -83,7 +83,7 @@ export class ReplicatedLog implements CommitLog {
   readonly #appender: Appender;
   readonly #gate: FreshnessGate;
   /** What other nodes have sent here. */
-  readonly #line: AppendLine;
+  readonly #line: ForwardedAppends;
   readonly #streams = new WeakMap<AppendOrder, AppendStream>();
   readonly #streamPorts: AppendStreamPorts;
 
@@ -98,14 +98,14 @@ export class ReplicatedLog implements CommitLog {
       readIndex: () =>
         options.node()?.readIndex() ?? Promise.reject(new Fault("unavailable", { message: "not started" })),
     });
-    this.#line = new AppendLine({
+    this.#line = new ForwardedAppends({
       clock: options.clock,
       here: (run, asked) => this.#appender.append(run, asked),
       ready: () => this.#appender.ready,
       leads: () => this.#unusable() === undefined && options.watch.known() === "here",
       notLeader: () => this.#unusable() ?? notLeader(options.node()),
     });
-    const produced = new ProducedRuns();
+    const produced = new ProducedRunWatch();
     options.log.onProduced((stamp, batch) => produced.committed(stamp, batch));
     this.#streamPorts = {
       clock: options.clock,
@@ -115,7 +115,7 @@ export class ReplicatedLog implements CommitLog {
       there: (leader, run, asked, signal) => options.forwarder.append(leader, run, asked, signal),
       shown: ({ firstOffset, count }, asked) =>
         this.#seenHere((bounds) => bounds.next >= firstOffset + count, asked),
-      gate: new ForwardGate(),
+      gate: new ForwardLimiter(),
       produced,
       notLeader: () => notLeader(options.node()),
       unusable: () => this.#unusable(),
@@ -220,7 +220,7 @@ export class ReplicatedLog implements CommitLog {
 
   /** Waits until this node is ready to append, and does it then. Fault "not-leader" where another node leads. */
   async #onLeader<T>(options: AppendOptions, work: () => Promise<T>): Promise<T> {
-    const leader = await this.#options.watch.leader(this.#patience(options));
+    const leader = await this.#options.watch.leader(this.#waitUntilMs(options));
     if (leader !== "here") throw notLeader(this.#options.node());
     return work();
   }
@@ -228,7 +228,7 @@ export class ReplicatedLog implements CommitLog {
   /** A trim may be repeated in any case: a second one does nothing. So it goes to each new leader at once. */
   async #trimElsewhere(before: Offset, options: AppendOptions): Promise<Offset> {
     const { clock, watch, forwarder } = this.#options;
-    const until = this.#patience(options);
+    const until = this.#waitUntilMs(options);
     let undecided: Fault | undefined;
     for (let attempt = 1; ; attempt++) {
       const replaced = new AbortController();
@@ -249,7 +249,7 @@ export class ReplicatedLog implements CommitLog {
         if (fault.written === "unknown") undecided ??= fault;
         const isLate = attempt >= trimAttemptsMax || clock.monotonicMs() >= until;
         const mayRepeat = ["not-leader", "unavailable", "interrupted", "unknown"].includes(fault.kind);
-        if (isLate || !mayRepeat) throw outcomeOf(fault, undecided);
+        if (isLate || !mayRepeat) throw finalFault(fault, undecided);
       } finally {
         stop();
       }
@@ -257,15 +257,15 @@ export class ReplicatedLog implements CommitLog {
   }
 
   /** Until when a write waits for a leader. */
-  #patience({ deadlineMs }: AppendOptions): number {
-    const until = this.#options.clock.monotonicMs() + patienceMs;
+  #waitUntilMs({ deadlineMs }: AppendOptions): number {
+    const until = this.#options.clock.monotonicMs() + leaderWaitMs;
     return Math.min(deadlineMs ?? until, until);
   }
 
   /** The answer of a forwarded write waits until this node shows it, or the caller's time is up. */
   async #seenHere(holds: (bounds: Bounds) => boolean, options: AppendOptions): Promise<void> {
     if (holds(this.log.bounds)) return;
-    const deadlineMs = this.#patience(options) - answerMarginMs;
+    const deadlineMs = this.#waitUntilMs(options) - answerMarginMs;
     await this.#gate.until(holds, { deadlineMs }).catch(() => undefined);
   }
 
@@ -279,12 +279,12 @@ export class ReplicatedLog implements CommitLog {
 
   /** Why this node takes no writes at all, if so. */
   #unusable(): Fault | undefined {
-    const outside = this.#options.outside?.();
-    if (outside !== undefined) return outside;
+    const membershipFault = this.#options.membershipFault?.();
+    if (membershipFault !== undefined) return membershipFault;
     if (this.log.failure !== undefined) return new Fault("disk-failed", { cause: this.log.failure });
     if (this.log.closed) return new Fault("unavailable", { message: "the log is closed" });
     if (this.#options.node() !== undefined) return undefined;
-    const why = this.#options.waitsFor?.();
+    const why = this.#options.waitingFor?.();
     const message = `this node takes part in no cluster yet${why === undefined ? "" : `: ${why}`}`;
     return new Fault("unavailable", { message });
   }
@@ -293,6 +293,6 @@ export class ReplicatedLog implements CommitLog {
 function notLeader(node: RaftNode | undefined): Fault {
   const leader = node?.leader;
   return leader === undefined
-    ? new Fault("unavailable", { message: noLeader })
+    ? new Fault("unavailable", { message: noLeaderMessage })
     : new Fault("not-leader", { facts: { leader: leader.name, address: leader.address } });
 }

@@ -173,7 +173,7 @@ export class StableState {
  * What makes a stranger of a directory: it keeps its log and its cluster's id, and waits to be taken in anew. That it
  * voted stays noted, or it would be taken for a log that was never replicated and begin alone.
  */
-export function strangerChanges(store: StableStore): Record<string, unknown> {
+export function newIdentityChanges(store: StableStore): Record<string, unknown> {
   const changes: Record<string, unknown> = {};
   for (const key of store.keys(configurationPrefix)) changes[key] = undefined;
   if (readable(() => store.get(voteKey)) === undefined) changes[voteKey] = { term: 0, vote: noPeer };
@@ -186,7 +186,7 @@ export function strangerChanges(store: StableStore): Record<string, unknown> {
  * accept it without what it had promised, and a leader counts only what it acknowledges from then on. It also enters a
  * new term, in which it has voted for no one, since what it voted may be lost too.
  */
-export function laterTermChanges(store: StableStore): Record<string, unknown> {
+export function newLifeChanges(store: StableStore): Record<string, unknown> {
   const boot = readable(() => storedBootOf(store.get(bootKey)));
   return { ...laterTerm(store), [bootKey]: nextLife(boot), [disownedKey]: undefined };
 }

@@ -1,6 +1,6 @@
 /**
  * What the handshake decides in a world without sockets: whether a process is let in by another, by src's own rules
- * (BootBook), and what members tell each other of it. And the fault that they are for: a data directory that is put back
+ * (BootRecords), and what members tell each other of it. And the fault that they are for: a data directory that is put back
  * to an older copy.
  *
  *   a message arrives           both ends judge each other; what it promises is noted

@@ -18,7 +18,7 @@ import {
   RecordCursor,
   SyncPolicy,
 } from "../../src/log/mod.ts";
-import type { BootBook } from "../../src/replication/identity/boot-book.ts";
+import type { BootRecords } from "../../src/replication/identity/boot-records.ts";
 import { Replica } from "../../src/replication/mod.ts";
 import type { Forwarder, ReplicatedLog } from "../../src/replication/replicated-log.ts";
 import { LogTime } from "../../src/replication/time/log-time.ts";
@@ -112,8 +112,8 @@ export class RealReplica implements SimReplica {
             [...new Set([...voters, ...votersOutgoing])].filter((one) => one !== peer).map(nameOf),
           );
         },
-        mayCampaign: () => time.verdict().successors.length === 0,
-        successors: () => time.verdict().successors.map(peerNamed),
+        mayCampaign: () => time.status().successors.length === 0,
+        successors: () => time.status().successors.map(peerNamed),
       },
       forwarder,
       syncPolicy: new SimSyncPolicy(machine),
@@ -124,7 +124,7 @@ export class RealReplica implements SimReplica {
     this.#tell(surroundings.recovered);
   }
 
-  get boots(): BootBook {
+  get boots(): BootRecords {
     return this.#replica.boots;
   }
 

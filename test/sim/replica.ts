@@ -7,7 +7,7 @@
 
 import type { Prng } from "../../src/lib/prng.ts";
 import type { Clock } from "../../src/lib/time/clock.ts";
-import type { BootBook } from "../../src/replication/identity/boot-book.ts";
+import type { BootRecords } from "../../src/replication/identity/boot-records.ts";
 import type { ReplicatedLog } from "../../src/replication/replicated-log.ts";
 import type { LogTime } from "../../src/replication/time/log-time.ts";
 import type { ProducerStamp } from "../../src/types.ts";
@@ -78,7 +78,7 @@ export interface SimReplica {
   /** Where clients of a real node call; a bare one has none. */
   readonly log: ReplicatedLog | undefined;
   /** Boot numbers, of a real node. */
-  readonly boots?: BootBook;
+  readonly boots?: BootRecords;
   /** Its directory, of a real node; and back to it, while its process is down. */
   copy?(): Copy;
   rollBack?(copy: Copy): void;

@@ -16,7 +16,7 @@ import {
   preamble,
 } from "../../src/peer/wire/peer-frame.ts";
 import { decodeRequest, encodeAnswer } from "../../src/peer/wire/request-codec.ts";
-import { pack, peerOf, unpack } from "../../src/replication/entries.ts";
+import { pack, peerIdOf, unpack } from "../../src/replication/entries.ts";
 import { listen, portOf } from "./socket-cluster.ts";
 
 export interface FakeLane {
@@ -39,7 +39,7 @@ export function helloOf(name: string, address: string, fields: Partial<PeerHello
   };
 }
 
-export const numberOf = (hello: PeerHello): number => peerOf(Buffer.from(hello.directory, "hex"));
+export const numberOf = (hello: PeerHello): number => peerIdOf(Buffer.from(hello.directory, "hex"));
 
 export const memberOf = (
   hello: PeerHello,

@@ -211,7 +211,7 @@ describe("a cluster over sockets", () => {
     const leader = await cluster.leader();
     const { replica } = leader.up!;
     await logOf(leader).append(run("old"));
-    await until("the clocks are compared", () => replica.time.verdict().kind === "trusted");
+    await until("the clocks are compared", () => replica.time.status().kind === "trusted");
     leader.clockOffMs = 2 * hour;
     const { timestampMs } = await logOf(leader).append(run("new"));
     assert.ok(timestampMs <= Date.now() + 10_000);
@@ -226,7 +226,7 @@ describe("a cluster over sockets", () => {
     for (const node of [leader, next]) await lookedAfter(node, next);
     for (const node of cluster.nodes) assert.equal(node.up!.replica.storedLog.bounds.lowest, 0);
     leader.clockOffMs = 0;
-    await until("it is trusted again", () => replica.time.verdict().kind === "trusted");
+    await until("it is trusted again", () => replica.time.status().kind === "trusted");
   });
 
   test("where every clock leaps the leader leads on, and trims nothing", async () => {
@@ -240,9 +240,9 @@ describe("a cluster over sockets", () => {
     const leader = await cluster.leader();
     const { time, node } = leader.up!.replica;
     await logOf(leader).append(run("old"));
-    await until("the clocks are compared", () => time.verdict().kind === "trusted");
+    await until("the clocks are compared", () => time.status().kind === "trusted");
     for (const one of cluster.nodes) one.clockOffMs = 2 * hour;
-    await until("it is noticed", () => time.verdict().kind === "set");
+    await until("it is noticed", () => time.status().kind === "set");
     await lookedAfter(leader, leader);
     assert.equal(node.isLeader, true);
     assert.equal(leader.up!.replica.storedLog.bounds.lowest, 0);

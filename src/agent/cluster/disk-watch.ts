@@ -11,7 +11,7 @@ import type { Replica } from "../../replication/mod.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 
 export interface DiskWatchOptions {
-  readonly replica: Pick<Replica, "obstacle" | "onObstacle" | "identity"> & {
+  readonly replica: Pick<Replica, "diskRefusal" | "onDiskRefusal" | "identity"> & {
     readonly node: Pick<Replica["node"], "isLeader" | "configuration">;
   };
   readonly readiness: Pick<NodeReadiness, "set">;
@@ -48,7 +48,7 @@ export class DiskWatch implements Disposable {
   /** The replica must have been started. */
   constructor(options: DiskWatchOptions) {
     this.#options = options;
-    this.#stopListening = options.replica.onObstacle(() => this.#checkSoon());
+    this.#stopListening = options.replica.onDiskRefusal(() => this.#checkSoon());
     this.#check();
   }
 
@@ -67,9 +67,9 @@ export class DiskWatch implements Disposable {
   #check(): void {
     if (this.#closed) return;
     const { replica, readiness, clock } = this.#options;
-    const { obstacle } = replica;
-    readiness.set(reason, obstacle?.message);
-    if (obstacle === undefined) {
+    const { diskRefusal } = replica;
+    readiness.set(reason, diskRefusal?.message);
+    if (diskRefusal === undefined) {
       this.#pauseMs = pauseMs.first;
       this.#notBeforeMs = Number.NEGATIVE_INFINITY;
       return;

@@ -7,7 +7,7 @@ import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { PeerHello } from "../../peer/mod.ts";
 import type { Member } from "../../raft/mod.ts";
-import { noLeader, type Replica } from "../../replication/mod.ts";
+import { noLeaderMessage, type Replica } from "../../replication/mod.ts";
 import { type LeadershipTransfer, transferMs } from "./leadership-transfer.ts";
 import { whyNotRemove } from "./reconcile.ts";
 import type { Reconciler } from "./reconciler.ts";
@@ -93,7 +93,7 @@ export class MembersAdmin {
   async #askLeader(verb: string, body: object): Promise<unknown> {
     const { replica, ask, clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + requestMs;
-    let last: Fault = new Fault("unavailable", { message: noLeader });
+    let last: Fault = new Fault("unavailable", { message: noLeaderMessage });
     for (;;) {
       const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
       try {

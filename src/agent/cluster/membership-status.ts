@@ -1,6 +1,6 @@
 /**
- * Is this node a member of its cluster? Keeps the answer in the node's readiness, and in the replica: `waitsFor` and
- * `outside` say why a node takes no writes.
+ * Is this node a member of its cluster? Keeps the answer in the node's readiness, and in the replica: `waitingFor` and
+ * `membershipFault` say why a node takes no writes.
  *
  *   waiting ─ its configuration names it ─► member ─ removed, or left ─► notified ─► removed ─ added again ─► member
  *
@@ -34,7 +34,7 @@ export class MembershipStatus {
 
   /** The node waits to become a member. */
   wait(why: string): void {
-    this.#replica.waitsFor = why;
+    this.#replica.waitingFor = why;
     if (this.#readiness.reasons().includes(why)) return;
     this.#logger.info({ why }, "not in a cluster yet");
     this.#readiness.set(reason, why);
@@ -66,7 +66,7 @@ export class MembershipStatus {
     if (!isBack && this.#state !== "waiting") return;
     this.#state = "member";
     this.#readiness.set(reason, undefined);
-    replica.outside = undefined;
+    replica.membershipFault = undefined;
   }
 
   /** The node is not a member any more. */
@@ -77,7 +77,7 @@ export class MembershipStatus {
     this.#readiness.set(reason, why);
     const facts = this.#memberFacts();
     const where = facts.members === undefined ? "" : `, its members are at ${facts.members}`;
-    this.#replica.outside = new Fault("failed-precondition", { message: `${why}${where}`, facts });
+    this.#replica.membershipFault = new Fault("failed-precondition", { message: `${why}${where}`, facts });
   }
 
   /** The other members refuse this node's data directory: it takes no part in the cluster. */
@@ -87,7 +87,7 @@ export class MembershipStatus {
       "this node takes no part: the other members refuse its data directory",
     );
     this.#readiness.set("identity", `this node takes no part in its cluster, ${message}`);
-    this.#replica.outside = new Fault("failed-precondition", {
+    this.#replica.membershipFault = new Fault("failed-precondition", {
       message: `this node takes no part in its cluster, ${message}`,
       facts: this.#memberFacts(),
     });

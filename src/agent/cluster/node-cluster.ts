@@ -9,7 +9,7 @@ import type { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { PeerHello, PeerNetwork } from "../../peer/mod.ts";
-import { backupParts, peerOf, type Replica } from "../../replication/mod.ts";
+import { backupParts, peerIdOf, type Replica } from "../../replication/mod.ts";
 import type { Config } from "../config/settings.ts";
 import type { Gossip } from "../gossip/gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
@@ -190,7 +190,7 @@ export class NodeCluster implements Disposable {
   #bootstrap(clusterId: string, founders: readonly Founder[]): void {
     const { replica, logger, clock } = this.#options;
     replica.bootstrap(
-      founders.map((founder) => ({ ...founder, peer: peerOf(Buffer.from(founder.directory, "hex")) })),
+      founders.map((founder) => ({ ...founder, peer: peerIdOf(Buffer.from(founder.directory, "hex")) })),
       clusterId,
     );
     logger.info({ clusterId, members: founders.map(({ name }) => name) }, "bootstrapped a cluster");

@@ -153,7 +153,7 @@ function contactOf(network: PeerNetwork, name: string): PeerContact | undefined 
 
 /** Why this node takes no part, or which members refuse it because they belong to another cluster. */
 function refusalsOf(network: PeerNetwork, replica: Replica): string[] {
-  if (replica.outside !== undefined) return [replica.outside.message];
+  if (replica.membershipFault !== undefined) return [replica.membershipFault.message];
   const others = network.peers().filter(({ refusedFor }) => refusedFor === "other-cluster");
   if (others.length === 0) return [];
   return [

@@ -52,7 +52,7 @@ export class PeerRequests {
     if (verb === "adopt") return this.#adopt(body, from);
     if (verb === "removed") return this.#removed(body, from);
     if (verb === "extents") return progress.own();
-    if (verb === diskVerb) return { takesRecords: replica.obstacle === undefined } satisfies DiskAnswer;
+    if (verb === diskVerb) return { takesRecords: replica.diskRefusal === undefined } satisfies DiskAnswer;
     const answer = members.answer(verb, body, from);
     if (answer !== undefined) return answer;
     throw new Fault("unimplemented", { message: `this node does not know the peer request ${verb}` });

@@ -8,7 +8,7 @@ import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { PeerHello } from "../../peer/mod.ts";
 import type { Member } from "../../raft/mod.ts";
-import { peerOf, type Replica } from "../../replication/mod.ts";
+import { peerIdOf, type Replica } from "../../replication/mod.ts";
 import { isPrefixOf, type LogEnd } from "./log-prefix.ts";
 import { ProbePlan } from "./probe-plan.ts";
 import { type NextStep, type Reconciled, type ReconcileView, type Refusal, reconcile } from "./reconcile.ts";
@@ -89,7 +89,7 @@ export class Reconciler implements Disposable {
       progress: progress ?? new Map(),
       hellos,
       doubts: (hello) => this.#options.doubts?.(hello),
-      peerOf: (directory) => peerOf(Buffer.from(directory, "hex")),
+      peerOf: (directory) => peerIdOf(Buffer.from(directory, "hex")),
     };
   }
 

@@ -13,7 +13,7 @@
 import { Fault, type FaultKind } from "../../fault.ts";
 import { fromHex } from "../../lib/bytes.ts";
 import { fieldsOf } from "../../lib/fields.ts";
-import { type BootClaim, claimOf, pack, peerOf, unpackChecked } from "../../replication/mod.ts";
+import { type BootClaim, claimOf, pack, peerIdOf, unpackChecked } from "../../replication/mod.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "../wire/peer-frame.ts";
 
 /** Of the messages that follow the handshake. Both ends must speak the same. */
@@ -163,7 +163,7 @@ const bare = (...hellos: PeerHello[]): string =>
 
 /** The number that a node of this directory has in Raft. */
 export const peerOfHello = ({ directory }: Pick<PeerHello, "directory">): number =>
-  peerOf(fromHex(directory));
+  peerIdOf(fromHex(directory));
 
 export function encodeIntroduction(
   kind: "hello" | "welcome",

@@ -18,9 +18,9 @@ import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { type Member, type Message, type PeerId, promiseIn } from "../../raft/mod.ts";
 import {
-  type BootBook,
   type BootClaim,
   type BootNumber,
+  type BootRecords,
   type ClaimFlaw,
   flawOf,
   isCount,
@@ -202,7 +202,7 @@ export class IdentityCheck {
 
   // ————— refusing
 
-  #refused(boots: BootBook, hello: PeerHello, boot: BootClaim, flaw: ClaimFlaw): Refusal {
+  #refused(boots: BootRecords, hello: PeerHello, boot: BootClaim, flaw: ClaimFlaw): Refusal {
     if (flaw === "lost-entries") boots.copyFound(hello.directory, boot.nonce);
     const seen = boots.seen(hello.directory);
     if (seen !== undefined) void this.#report(hello, boot, flaw, seen);
@@ -223,7 +223,7 @@ export class IdentityCheck {
    * Another boot of the same directory has a connection here: is it alive? Of an earlier version, which says no boot
    * number, that is all that can be checked.
    */
-  #held(boots: BootBook, hello: PeerHello, boot: BootClaim | undefined): Refusal | undefined {
+  #held(boots: BootRecords, hello: PeerHello, boot: BootClaim | undefined): Refusal | undefined {
     const { clock, silentMs, logger } = this.#ports;
     const { directory, name, address } = hello;
     const others = this.#others(directory, boot);
@@ -325,7 +325,7 @@ export class IdentityCheck {
    * What another member has seen, where nobody was refused. While a boot of the directory speaks here, another one that
    * is not earlier may be a copy's: then the leader's word alone counts.
    */
-  #takeOver(boots: BootBook, directory: string, record: SeenBoot, from: string): void {
+  #takeOver(boots: BootRecords, directory: string, record: SeenBoot, from: string): void {
     const own = boots.seen(directory);
     const holders = this.#ports.holders(directory);
     const isHeld = own !== undefined && holders.some(({ boot }) => isSameBoot(boot, own));
@@ -355,7 +355,7 @@ export class IdentityCheck {
     return this.#ports.roster().some((member) => member.directory === directory);
   }
 
-  get #boots(): BootBook | undefined {
+  get #boots(): BootRecords | undefined {
     return this.#ports.replica()?.boots;
   }
 

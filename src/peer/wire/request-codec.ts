@@ -10,7 +10,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { batchRecordsMax, runBytesMax, walkRecords } from "../../log/mod.ts";
-import { isPlainPacked, pack, unpackChecked } from "../../replication/mod.ts";
+import { isAllowedMsgpack, pack, unpackChecked } from "../../replication/mod.ts";
 import type { Appended, AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import { decodeFault, encodeFault } from "./fault-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "./peer-frame.ts";
@@ -193,7 +193,7 @@ function packPlain(value: unknown): Uint8Array {
   } catch (reason) {
     cause = reason;
   }
-  if (packed !== undefined && isPlainPacked(packed)) return packed;
+  if (packed !== undefined && isAllowedMsgpack(packed)) return packed;
   throw new Fault("bad-request", { message: "only plain values travel between peers", cause });
 }
 

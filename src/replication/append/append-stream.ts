@@ -13,11 +13,11 @@
 import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../types.ts";
-import { type LeaderWatch, noLeader } from "../leader-watch.ts";
-import { type AppendVerdict, isRepeatable, outcomeOf, verdictOf } from "./append-verdict.ts";
-import type { ForwardGate } from "./forward-gate.ts";
+import { type LeaderWatch, noLeaderMessage } from "../leader-watch.ts";
+import type { ForwardLimiter } from "./forward-limiter.ts";
 import { type Flight, joinedRun, OrderedRuns, type QueuedRun } from "./ordered-runs.ts";
-import type { ProducedRuns } from "./produced-runs.ts";
+import type { ProducedRunWatch } from "./produced-run-watch.ts";
+import { finalFault, isRepeatable, type RetryDecision, retryDecision } from "./retry-decision.ts";
 
 export interface AppendStreamPorts {
   readonly clock: Clock;
@@ -35,8 +35,8 @@ export interface AppendStreamPorts {
   ) => Promise<Appended>;
   /** Resolves when this node shows what was appended elsewhere, or after a while. */
   readonly shown: (appended: Appended, options: AppendOptions) => Promise<void>;
-  readonly gate: ForwardGate;
-  readonly produced: ProducedRuns;
+  readonly gate: ForwardLimiter;
+  readonly produced: ProducedRunWatch;
   /** For a caller that does not want its append forwarded. */
   readonly notLeader: () => Fault;
   /** Why this node takes no appends at all, if so. */
@@ -44,7 +44,7 @@ export interface AppendStreamPorts {
 }
 
 /** How long a stream waits without progress: for a leader, or for one that takes what it is sent. */
-export const patienceMs = 4_000;
+export const leaderWaitMs = 4_000;
 /** What is on its way back from a leader that was replaced is waited for so long. */
 export const graceMs = 200;
 const backoffMsMax = 200;
@@ -219,9 +219,9 @@ export class AppendStream {
       return new Fault("deadline", { message: "no leader took the append in time" });
     }
     if (this.#isInLine) return undefined;
-    const isOver = now >= this.#progressMs + patienceMs || this.#attempts >= attemptsMax;
+    const isOver = now >= this.#progressMs + leaderWaitMs || this.#attempts >= attemptsMax;
     if (!isOver) return undefined;
-    return first.refusal ?? new Fault("unavailable", { message: noLeader });
+    return first.refusal ?? new Fault("unavailable", { message: noLeaderMessage });
   }
 
   #send(flight: Flight<WaitingRun>, leader: string): void {
@@ -300,7 +300,7 @@ export class AppendStream {
       return;
     }
     const isFirst = first === this.#order.first;
-    const verdict = verdictOf({
+    const verdict = retryDecision({
       fault,
       options: first.options,
       isFirst,
@@ -308,7 +308,7 @@ export class AppendStream {
       undecided: first.undecided,
     });
     if (fault.written === "unknown") for (const run of flight.runs) run.undecided ??= fault;
-    if (verdict === "end") {
+    if (verdict === "fail") {
       this.#end(flight.runs, fault);
     } else {
       // A run behind the first may be refused only because the first is missing.
@@ -319,7 +319,7 @@ export class AppendStream {
   }
 
   /** It will be sent again: at once to another leader, after a while to the same. */
-  #again({ target }: Flight<WaitingRun>, verdict: AppendVerdict): void {
+  #again({ target }: Flight<WaitingRun>, verdict: RetryDecision): void {
     // All that was under way together is one attempt.
     if (this.#ways.size > 0) return;
     this.#attempts++;
@@ -362,7 +362,7 @@ export class AppendStream {
 
   /** What waits fails because of the failure before it. What is under way settles by itself. */
   #fail(fault: Fault): void {
-    this.#failure ??= outcomeOf(fault, undefined);
+    this.#failure ??= finalFault(fault, undefined);
     for (const run of this.#order.takeWaiting()) this.#reject(run, behind(this.#failure));
   }
 
@@ -379,7 +379,7 @@ export class AppendStream {
     if (run.settled) return;
     this.#order.settle(run, false);
     const wantsLeader = run.options.forward === false && fault.kind === "not-leader";
-    run.reject(wantsLeader ? fault : outcomeOf(fault, run.undecided));
+    run.reject(wantsLeader ? fault : finalFault(fault, run.undecided));
   }
 
   /** A timer for what waits; none, and no listening, when nothing does. */
@@ -397,7 +397,7 @@ export class AppendStream {
     const isIdle = flights.size === 0 && this.#here === 0;
     if (!isIdle) return;
     const due = Math.min(
-      this.#isInLine ? Number.POSITIVE_INFINITY : this.#progressMs + patienceMs,
+      this.#isInLine ? Number.POSITIVE_INFINITY : this.#progressMs + leaderWaitMs,
       first?.options.deadlineMs ?? Number.POSITIVE_INFINITY,
       this.#notBefore > now ? this.#notBefore : Number.POSITIVE_INFINITY,
     );

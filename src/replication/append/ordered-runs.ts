@@ -13,7 +13,7 @@
  * - A run that was refused after a later one was written is `overtaken`: it cannot be written in order any more.
  */
 import type { AppendOptions, RecordRun } from "../../types.ts";
-import { isRepeatable } from "./append-verdict.ts";
+import { isRepeatable } from "./retry-decision.ts";
 
 export interface QueuedRun {
   readonly run: RecordRun;

@@ -33,7 +33,7 @@ const offAgainMsMax = 8_000;
 const stampOffMsMax = 10_000;
 const gapMsMax = 3_600_000;
 
-export interface ClockVerdict {
+export interface ClockStatus {
   readonly kind: "trusted" | "off" | "set" | "ahead" | "alone" | "unknown";
   /** By name. */
   readonly successors: readonly string[];
@@ -62,7 +62,7 @@ export class ClockTrust {
 
   /** The other voters from now on, by name; none for an only voter, and where the network does not tell. */
   compareWith(names: readonly string[], now: Moment): void {
-    if (names.length === 0 && this.#others.length > 0 && this.verdict(now).kind !== "trusted")
+    if (names.length === 0 && this.#others.length > 0 && this.status(now).kind !== "trusted")
       this.#doubt = { kind: "alone", byMs: 0, atMs: now.monotonicMs };
     this.#others = names;
   }
@@ -101,7 +101,7 @@ export class ClockTrust {
     else if (newestMs > 0 && byMs > gapMsMax) this.#doubt = { kind: "ahead", byMs, atMs };
   }
 
-  verdict(now: Moment): ClockVerdict {
+  status(now: Moment): ClockStatus {
     this.#own.look(now);
     const verdict = this.#others.length === 0 ? this.#alone(now) : this.#together(now);
     this.#wasOff = verdict.kind === "off";
@@ -126,7 +126,7 @@ export class ClockTrust {
     const { wallMs } = now;
     const withoutLeapsMs = this.withoutLeapsMs(now);
     if (withoutLeapsMs === undefined || withoutLeapsMs <= wallMs) return wallMs;
-    return this.verdict(now).kind === "trusted" ? wallMs : Math.floor(withoutLeapsMs);
+    return this.status(now).kind === "trusted" ? wallMs : Math.floor(withoutLeapsMs);
   }
 
   /**
@@ -135,7 +135,7 @@ export class ClockTrust {
    */
   #stampAmongDoubtsMs(ownMs: number, now: Moment): number {
     const withoutLeapsMs = this.withoutLeapsMs(now);
-    if (withoutLeapsMs === undefined || withoutLeapsMs >= ownMs || this.verdict(now).kind !== "off")
+    if (withoutLeapsMs === undefined || withoutLeapsMs >= ownMs || this.status(now).kind !== "off")
       return ownMs;
     const othersMs = middleOf(this.#shown(this.#others, now)) + stampOffMsMax;
     return Math.floor(Math.min(ownMs, Math.max(othersMs, withoutLeapsMs)));
@@ -147,11 +147,11 @@ export class ClockTrust {
     return shown.filter((wallMs) => wallMs !== undefined).sort((a, b) => a - b);
   }
 
-  #alone({ monotonicMs }: Moment): ClockVerdict {
+  #alone({ monotonicMs }: Moment): ClockStatus {
     return this.#held(monotonicMs) ?? { kind: "trusted", successors: [], offMs: {} };
   }
 
-  #together(now: Moment): ClockVerdict {
+  #together(now: Moment): ClockStatus {
     const boundMs = this.#wasOff ? offAgainMsMax : offMsMax;
     const known = this.#others.flatMap((name) => {
       const wallMs = this.peers.wallMs(name, now.monotonicMs);
@@ -186,7 +186,7 @@ export class ClockTrust {
   }
 
   /** Why this clock alone is not believed, if so. */
-  #held(nowMs: number): ClockVerdict | undefined {
+  #held(nowMs: number): ClockStatus | undefined {
     const leap = this.#own.recent(nowMs, leapHoldMs);
     if (leap !== undefined) return held("set", leap, nowMs);
     const doubt = this.#doubt;
@@ -203,7 +203,7 @@ export class ClockTrust {
 /** Of two, the later one: a single clock that is behind does not hold back the log's time. */
 const middleOf = (shown: readonly number[]): number => shown[shown.length >> 1] as number;
 
-function held(kind: Doubt["kind"], { byMs, atMs }: Leap, nowMs: number): ClockVerdict {
+function held(kind: Doubt["kind"], { byMs, atMs }: Leap, nowMs: number): ClockStatus {
   return { kind, successors: [], byMs: Math.round(byMs), leftMs: leapHoldMs - (nowMs - atMs), offMs: {} };
 }
 
@@ -211,7 +211,7 @@ const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 const signed = (ms: number): string => `${ms < 0 ? "" : "+"}${seconds(ms)}`;
 
 /** What is wrong, with the figures; undefined for a clock of which nothing is known to be wrong. */
-export function clockProblem({ kind, byMs = 0, leftMs = 0, offMs }: ClockVerdict): string | undefined {
+export function clockProblem({ kind, byMs = 0, leftMs = 0, offMs }: ClockStatus): string | undefined {
   const until = `nothing expires by age for another ${seconds(leftMs)}`;
   switch (kind) {
     case "off": {

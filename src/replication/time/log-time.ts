@@ -6,7 +6,7 @@ import { Fault } from "../../fault.ts";
 import { type Logger, noLogger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Moment } from "../../lib/time/clock-leap.ts";
-import { ClockTrust, type ClockVerdict, clockProblem } from "./clock-trust.ts";
+import { type ClockStatus, ClockTrust, clockProblem } from "./clock-trust.ts";
 
 /** Two readings further apart than this are not one moment: the process stood still between them. */
 const readingMsMax = 1_000;
@@ -30,7 +30,7 @@ export class LogTime {
   readonly #logger: Logger;
   #notes: ClockNotes | undefined;
   #noted: number | undefined;
-  #last: ClockVerdict | undefined;
+  #last: ClockStatus | undefined;
   /** When it was made, as long as it holds. */
   #at: Moment | undefined;
   #hadProblem = false;
@@ -51,14 +51,14 @@ export class LogTime {
     this.#notes = notes;
     this.#noted = notes.clockSetByMs;
     this.trust.begin(newestMs, this.#noted, this.#now(), notes.clockWithoutLeapsMs);
-    this.verdict();
+    this.status();
   }
 
   /** May the clock be trusted? Logs a line when that changes. */
-  verdict(now = this.#now()): ClockVerdict {
+  status(now = this.#now()): ClockStatus {
     const last = this.#last;
     if (last !== undefined && this.#at !== undefined && isSoonAfter(now, this.#at)) return last;
-    const verdict = this.trust.verdict(now);
+    const verdict = this.trust.status(now);
     this.#last = verdict;
     this.#at = now;
     this.#note(now);
@@ -68,7 +68,7 @@ export class LogTime {
 
   /** What is wrong with the clock; undefined where nothing is known to be. */
   get problem(): string | undefined {
-    return clockProblem(this.verdict());
+    return clockProblem(this.status());
   }
 
   /**
@@ -77,7 +77,7 @@ export class LogTime {
    */
   reading(): ClockReading {
     const now = this.#now();
-    this.verdict(now);
+    this.status(now);
     return [now.wallMs, this.trust.setByMs(now) === undefined, this.trust.isFresh(now)];
   }
 
@@ -92,7 +92,7 @@ export class LogTime {
   /** The time by which something may expire; undefined while the clock is not trusted. */
   expiryMs(): number | undefined {
     const now = this.#now();
-    return this.verdict(now).kind === "trusted" ? now.wallMs : undefined;
+    return this.status(now).kind === "trusted" ? now.wallMs : undefined;
   }
 
   /**
@@ -111,7 +111,7 @@ export class LogTime {
     }
   }
 
-  #changed(verdict: ClockVerdict): void {
+  #changed(verdict: ClockStatus): void {
     const problem = clockProblem(verdict);
     const { byMs, leftMs, offMs, successors } = verdict;
     if (problem !== undefined) {

@@ -98,7 +98,7 @@ describe("a disk that refuses", () => {
       assert.ok(refused instanceof Fault && (fault !== undefined || waiting !== undefined));
       assert.deepEqual([refused.kind, refused.written], [kind, "no"]);
       assert.equal(log.storedLog.failure, undefined);
-      assert.equal(log.replica.obstacle?.kind, kind);
+      assert.equal(log.replica.diskRefusal?.kind, kind);
       disk.refuse = () => undefined;
       assert.deepEqual(await allValues(log), upTo(next));
       await retries(machine);
@@ -106,7 +106,7 @@ describe("a disk that refuses", () => {
       const from = waiting === undefined ? next : next + 1;
       assert.deepEqual(await allValues(log), upTo(from));
       assert.equal((await untilRefused(machine, log, from)).next, from + 40);
-      assert.equal(log.replica.obstacle, undefined);
+      assert.equal(log.replica.diskRefusal, undefined);
       assert.deepEqual(await allValues(log), upTo(from + 40));
       // All of it was durable when it was acknowledged.
       machine.disk.odds = { keep: 0, tear: 0 };

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { repairLog } from "../../../src/log/mod.ts";
-import { laterTermChanges } from "../../../src/replication/mod.ts";
+import { newLifeChanges } from "../../../src/replication/mod.ts";
 import { allValues, run } from "../../support/logs.ts";
 import { MemoryCluster, until } from "../../support/replicas.ts";
 
@@ -39,7 +39,7 @@ test("one of two that was repaired comes back while the other still leads and co
   await cluster.crash(hurt);
   hurt.disk.flipBit(path, 800);
   const place = { directory: "/data", disk: hurt.disk, store: hurt.store };
-  const { lost } = repairLog(place, true, { unchanged: laterTermChanges(hurt.store) });
+  const { lost } = repairLog(place, true, { unchanged: newLifeChanges(hurt.store) });
   assert.ok(lost > 0);
   // At once: within its election timeout the other has not noticed.
   cluster.reopen(hurt).start();

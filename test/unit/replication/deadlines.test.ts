@@ -5,7 +5,7 @@ import { Fault } from "../../../src/fault.ts";
 import { Broadcast } from "../../../src/lib/broadcast.ts";
 import { Requester } from "../../../src/peer/link/requester.ts";
 import { valueRequest } from "../../../src/peer/wire/request-codec.ts";
-import { FreshnessGate } from "../../../src/replication/freshness.ts";
+import { FreshnessGate } from "../../../src/replication/freshness-gate.ts";
 import { LeaderWatch } from "../../../src/replication/leader-watch.ts";
 import { type VirtualClock, VirtualTime } from "../../support/virtual-clock.ts";
 

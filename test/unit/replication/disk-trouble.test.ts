@@ -32,7 +32,7 @@ describe("a disk that refuses", () => {
       const { replica } = await cluster.leader();
       assert.ok(replica !== undefined);
       let obstacles = 0;
-      replica.onObstacle(() => obstacles++);
+      replica.onDiskRefusal(() => obstacles++);
       disk.refuse = (asked) => (asked === "open" ? code : undefined);
       const written: string[] = [];
       const refused: Fault[] = [];
@@ -48,10 +48,10 @@ describe("a disk that refuses", () => {
         assert.match(fault.message, new RegExp(code));
       }
       assert.equal(obstacles, 1);
-      assert.equal(replica.obstacle?.kind, "disk-busy");
+      assert.equal(replica.diskRefusal?.kind, "disk-busy");
       assert.equal(replica.storedLog.failure, undefined);
       disk.refuse = () => undefined;
-      assert.equal(replica.obstacle, undefined);
+      assert.equal(replica.diskRefusal, undefined);
       for (let n = 40; n < 80; n++) {
         await replica.log.append(run(value(n)));
         written.push(value(n));
@@ -69,7 +69,7 @@ describe("a disk that refuses", () => {
     disk.refuse = (asked) => (asked === "rename" ? "EACCES" : undefined);
     const appends = Array.from({ length: 30 }, (_, n) => replica.log.append(run(value(n))));
     const settled = Promise.allSettled(appends);
-    await until("the log was refused", () => replica.obstacle !== undefined);
+    await until("the log was refused", () => replica.diskRefusal !== undefined);
     assert.equal(replica.storedLog.failure, undefined);
     // What comes meanwhile does not wait behind it.
     await assert.rejects(replica.log.append(run("x")), { kind: "disk-busy", written: "no" });
@@ -77,7 +77,7 @@ describe("a disk that refuses", () => {
     const ends = await settled;
     const written = ends.flatMap(({ status }, n) => (status === "fulfilled" ? [value(n)] : []));
     assert.deepEqual(await allValues(replica.log), written);
-    assert.equal(replica.obstacle, undefined);
+    assert.equal(replica.diskRefusal, undefined);
   });
 
   test("a full disk is refused with its figures", async () => {
@@ -103,7 +103,7 @@ describe("a disk that refuses", () => {
       refused.message,
       /the disk is full, .* MiB of .* MiB are free and .* MiB are to be kept in reserve/,
     );
-    assert.equal(replica.obstacle?.kind, "disk-full");
+    assert.equal(replica.diskRefusal?.kind, "disk-full");
   });
 });
 

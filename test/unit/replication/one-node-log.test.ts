@@ -125,7 +125,7 @@ describe("a full disk", () => {
     for (let n = 0; n < 40; n++)
       await log.append(run("y".repeat(1000))).catch((reason) => refused++ && isFault("disk-full")(reason));
     assert.ok(refused > 0);
-    assert.equal(log.replica.obstacle?.kind, "disk-full");
+    assert.equal(log.replica.diskRefusal?.kind, "disk-full");
     const { next } = await log.bounds();
     assert.equal(await valueAt(log, 0), "first");
     // Only the room of the reserve is left: the trim is written there.
@@ -134,7 +134,7 @@ describe("a full disk", () => {
     assert.equal(await log.trim(next - 1), next - 1);
     await pass(clock, 2000);
     assert.equal((await log.append(run("again"))).firstOffset, next);
-    assert.equal(log.replica.obstacle, undefined);
+    assert.equal(log.replica.diskRefusal, undefined);
     await log.close();
     assert.equal(disk.contents(`${simDirectory}/reserve`).length, 20_000);
   });

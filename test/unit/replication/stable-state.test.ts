@@ -7,9 +7,9 @@ import { nextBoot } from "../../../src/replication/identity/boot.ts";
 import {
   isCountedOn,
   isDisowned,
-  laterTermChanges,
+  newIdentityChanges,
+  newLifeChanges,
   StableState,
-  strangerChanges,
 } from "../../../src/replication/mod.ts";
 import type { StableStore } from "../../../src/store/stable-store.ts";
 import { SimDisk } from "../../support/sim-disk.ts";
@@ -54,23 +54,23 @@ test("others count on one of three voters and more, on a learner, and on whoever
 
 test("a stranger has no place any more, but its cluster's id, and has voted", () => {
   const store = memberStore([1, 2, 3]);
-  store.write(strangerChanges(store));
+  store.write(newIdentityChanges(store));
   const state = new StableState(store);
   assert.deepEqual([state.configured, state.clusterId, state.vote], [false, "ours", { term: 4, vote: 1 }]);
 
   const forgetful = memberStore([1, 2, 3]);
-  forgetful.write(strangerChanges(spoilt(forgetful, "raft/state")));
+  forgetful.write(newIdentityChanges(spoilt(forgetful, "raft/state")));
   assert.deepEqual(new StableState(forgetful).vote, { term: 0, vote: 0 });
 });
 
 test("a member that stays itself with less than it acknowledged enters a new term and has voted for nobody in it", () => {
   const store = memberStore([1, 2]);
-  store.write(laterTermChanges(store));
+  store.write(newLifeChanges(store));
   const state = new StableState(store);
   assert.deepEqual([state.configured, state.vote], [true, { term: 5, vote: 0 }]);
   assert.equal(state.boot?.life, 1, "peers accept it without what it had promised");
-  assert.equal("raft/state" in laterTermChanges(emptyStore()), false);
-  assert.equal("raft/state" in laterTermChanges(spoilt(store, "raft/state")), false);
+  assert.equal("raft/state" in newLifeChanges(emptyStore()), false);
+  assert.equal("raft/state" in newLifeChanges(spoilt(store, "raft/state")), false);
 });
 
 test("a directory without a boot number opens, and a repair ends what the other members have refused", () => {
@@ -80,7 +80,7 @@ test("a directory without a boot number opens, and a repair ends what the other 
   state.saveBoot(nextBoot(state.boot, "00000000000000aa"));
   state.saveDisowned({ reason: "copy", message: "why", by: "n2" });
   assert.equal(isDisowned(store), true);
-  for (const changes of [laterTermChanges(store), strangerChanges(store)]) {
+  for (const changes of [newLifeChanges(store), newIdentityChanges(store)]) {
     state.saveDisowned({ reason: "copy", message: "why", by: "n2" });
     store.write(changes);
     assert.equal(isDisowned(store), false);

@@ -33,7 +33,7 @@ async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
   const { randomUUID } = await import("node:crypto");
   const { Fault } = await import("../../../fault.ts");
   const { systemClock } = await import("../../../lib/time/clock.ts");
-  const { directoryText, forceConfiguration, peerOf, StableState } = await import(
+  const { directoryText, forceConfiguration, peerIdOf, StableState } = await import(
     "../../../replication/mod.ts"
   );
   const { openOffline } = await import("../../storage/offline-log.ts");
@@ -43,7 +43,7 @@ async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
   await using opened = await openOffline(dataDir);
   const { log, store } = opened;
   const state = new StableState(store);
-  const peer = peerOf(log.directoryId);
+  const peer = peerIdOf(log.directoryId);
   const own = state.configurationAt(log.commitIndex).roster?.members.find((member) => member.peer === peer);
   console.error(warning);
   if (own === undefined) {

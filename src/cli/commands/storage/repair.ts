@@ -35,7 +35,7 @@ export function register(program: Command): void {
         const { openPlace } = await import("../../storage/data-directory.ts");
         const { randomBytes } = await import("node:crypto");
         const { repairLog } = await import("../../../log/mod.ts");
-        const { isCountedOn, isDisowned, laterTermChanges, peerOf, strangerChanges } = await import(
+        const { isCountedOn, isDisowned, newLifeChanges, peerIdOf, newIdentityChanges } = await import(
           "../../../replication/mod.ts"
         );
         const yes = options.yes === true;
@@ -43,13 +43,13 @@ export function register(program: Command): void {
         const { store } = opened.place;
         const identity = {
           directoryId: randomBytes(16),
-          needed: (current: Uint8Array) => isCountedOn(store, peerOf(current)),
-          changes: strangerChanges(store),
+          needed: (current: Uint8Array) => isCountedOn(store, peerIdOf(current)),
+          changes: newIdentityChanges(store),
         };
         const { actions, next, lost } = repairLog(opened.place, yes, {
           ...(options.keepIdentity === true ? {} : { identity }),
           refused: isDisowned(store),
-          unchanged: laterTermChanges(store),
+          unchanged: newLifeChanges(store),
         });
         if (options.json) {
           process.stdout.write(

@@ -25,7 +25,7 @@ function scene(answers: Record<string, unknown>, failsToHandOver = false) {
     suited: [],
     isLeader: true,
   };
-  let obstacle: Fault | undefined;
+  let diskRefusal: Fault | undefined;
   let listener = (): void => {};
   const node = {
     get isLeader() {
@@ -35,10 +35,10 @@ function scene(answers: Record<string, unknown>, failsToHandOver = false) {
   };
   const watch = new DiskWatch({
     replica: {
-      get obstacle() {
-        return obstacle;
+      get diskRefusal() {
+        return diskRefusal;
       },
-      onObstacle: (one) => {
+      onDiskRefusal: (one) => {
         listener = one;
         return () => {};
       },
@@ -66,7 +66,7 @@ function scene(answers: Record<string, unknown>, failsToHandOver = false) {
     seen,
     watch,
     async become(fault: Fault | undefined) {
-      obstacle = fault;
+      diskRefusal = fault;
       if (fault !== undefined) listener();
       await settle();
     },

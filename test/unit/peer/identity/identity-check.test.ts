@@ -11,7 +11,7 @@ import {
   type Position,
   type StoredBoot,
 } from "../../../../src/replication/identity/boot.ts";
-import { BootBook } from "../../../../src/replication/identity/boot-book.ts";
+import { BootRecords } from "../../../../src/replication/identity/boot-records.ts";
 import { StableState } from "../../../../src/replication/stable-state.ts";
 import { SimStableStore } from "../../../support/sim-stable-store.ts";
 import { VirtualTime } from "../../../support/virtual-clock.ts";
@@ -41,7 +41,7 @@ class Node {
   readonly asked: { address: string; body: unknown }[] = [];
   readonly forgotten: number[] = [];
   readonly guard: IdentityCheck;
-  readonly boots: BootBook;
+  readonly boots: BootRecords;
   answer: (address: string, body: unknown) => unknown = () => ({});
   leader: Member | undefined;
   isLeader = false;
@@ -49,7 +49,7 @@ class Node {
 
   constructor(name: string, time: VirtualTime, store?: SimStableStore) {
     if (store !== undefined) this.store = store;
-    this.boots = new BootBook(claimOf(nextBoot(undefined, nonce(0))), new StableState(this.store));
+    this.boots = new BootRecords(claimOf(nextBoot(undefined, nonce(0))), new StableState(this.store));
     this.boots.members(members.map(({ directory }) => directory));
     const self = this;
     this.guard = new IdentityCheck({

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
-import { AppendStream, graceMs, patienceMs } from "../../../../src/replication/append/append-stream.ts";
-import { ForwardGate } from "../../../../src/replication/append/forward-gate.ts";
-import { ProducedRuns } from "../../../../src/replication/append/produced-runs.ts";
+import { AppendStream, graceMs, leaderWaitMs } from "../../../../src/replication/append/append-stream.ts";
+import { ForwardLimiter } from "../../../../src/replication/append/forward-limiter.ts";
+import { ProducedRunWatch } from "../../../../src/replication/append/produced-run-watch.ts";
 import { LeaderWatch } from "../../../../src/replication/leader-watch.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../../../src/types.ts";
 import { run } from "../../../support/logs.ts";
@@ -34,7 +34,7 @@ interface Sent {
 class Node {
   readonly time = new VirtualTime();
   readonly clock = this.time.clock();
-  readonly produced = new ProducedRuns();
+  readonly produced = new ProducedRunWatch();
   readonly sent: Sent[] = [];
   readonly watch: LeaderWatch;
   #leader: string | undefined = "a";
@@ -67,7 +67,7 @@ class Node {
         here: (given) => this.#send("here", given),
         there: (leader, given, _, signal) => this.#send(leader, given, signal),
         shown: () => Promise.resolve(),
-        gate: new ForwardGate(),
+        gate: new ForwardLimiter(),
         produced: this.produced,
         notLeader: () => notLeader,
         unusable: () => this.unusable,
@@ -244,7 +244,7 @@ describe("a stream that a follower forwards", () => {
       // They are refused because the first is missing.
       node.sent[1]!.fail(new Fault("unknown-producer", { facts: { sequence: 1 }, written: "unknown" }));
       node.sent[2]!.fail(new Fault("out-of-sequence", { facts: { expected: 0, sequence: 2 } }));
-      await node.pass(patienceMs + 100);
+      await node.pass(leaderWaitMs + 100);
       const [first, ...rest] = await Promise.all(results);
       assert.ok(first instanceof Fault);
       assert.deepEqual([first.kind, first.written], [kind, written]);
@@ -436,7 +436,7 @@ describe("a single append that a follower forwards", () => {
     const late = assert.rejects(node.stream().append(run("x"), { deadlineMs }), isFault("deadline"));
     await node.pass(101);
     await late;
-    await node.pass(patienceMs);
+    await node.pass(leaderWaitMs);
     await append;
     assert.deepEqual(node.told, []);
   });

@@ -28,10 +28,10 @@ class Voters {
     return { wallMs: this.#trueMs + this.off["a"]!, monotonicMs: this.monotonicMs };
   }
   get kind(): string {
-    return this.trust.verdict(this.now).kind;
+    return this.trust.status(this.now).kind;
   }
   get successors(): string {
-    return this.trust.verdict(this.now).successors.join();
+    return this.trust.status(this.now).successors.join();
   }
   /** How far ahead of the true time a record is stamped. */
   get stampAheadMs(): number {
@@ -62,7 +62,7 @@ class Voters {
           saysFresh: this.fresh.has(name),
         });
       }
-      this.trust.verdict(this.now);
+      this.trust.status(this.now);
     }
     return this;
   }
@@ -420,19 +420,19 @@ describe("a voter that started within the hour with an empty log", () => {
 test("a problem is said with its figures", () => {
   const voters = new Voters("b", "c").hear().set(["a", 2 * hour]);
   assert.equal(
-    clockProblem(voters.trust.verdict(voters.now)),
+    clockProblem(voters.trust.status(voters.now)),
     "the clock is more than 10.0 s off most other voters (b -7200.0 s, c -7200.0 s): nothing expires by age",
   );
   const alone = new Voters().hear().set(["a", -90 * second]);
   assert.equal(
-    clockProblem(alone.trust.verdict(alone.now)),
+    clockProblem(alone.trust.status(alone.now)),
     "the wall clock moved by -90.0 s against the monotonic clock: nothing expires by age for another 3600.0 s or until a majority confirms it",
   );
   const late = new Voters();
   late.trust.begin(start - 2 * hour, undefined, late.now);
   assert.match(
-    clockProblem(late.trust.verdict(late.now))!,
+    clockProblem(late.trust.status(late.now))!,
     /^the clock is 7200\.0 s ahead of the newest record/,
   );
-  assert.equal(clockProblem(new Voters().trust.verdict(new Voters().now)), undefined);
+  assert.equal(clockProblem(new Voters().trust.status(new Voters().now)), undefined);
 });

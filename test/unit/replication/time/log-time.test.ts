@@ -27,7 +27,7 @@ function logTime(setByMs?: number) {
   made.begin(clock.wallMs(), notes);
   const pass = (ms: number): void => {
     time.now += ms;
-    made.verdict();
+    made.status();
   };
   pass(minute);
   return { made, clock, notes, lines, pass };

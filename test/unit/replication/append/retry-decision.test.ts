@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault, faultKinds } from "../../../../src/fault.ts";
-import { outcomeOf, verdictOf } from "../../../../src/replication/append/append-verdict.ts";
+import { finalFault, retryDecision } from "../../../../src/replication/append/retry-decision.ts";
 
 const producer = { subject: "s", id: 1n, epoch: 0, sequence: 7 };
 const unknown = new Fault("interrupted", { written: "unknown" });
@@ -11,10 +11,10 @@ test("a plain append that may have been written is never sent again, whatever th
   for (const kind of faultKinds) {
     const fault = new Fault(kind, { written: "unknown" });
     for (const isStream of [true, false]) {
-      const verdict = verdictOf({ ...asked, isStream, fault, options: {} });
+      const verdict = retryDecision({ ...asked, isStream, fault, options: {} });
       // The producer's verdicts cannot come for an append without one.
       if (!["out-of-sequence", "unknown-producer", "sequence-too-old"].includes(kind)) {
-        assert.equal(verdict, "end", kind);
+        assert.equal(verdict, "fail", kind);
       }
     }
   }
@@ -22,36 +22,36 @@ test("a plain append that may have been written is never sent again, whatever th
 
 test("one with a sequence or an expected offset is sent again", () => {
   for (const options of [{ producer }, { expectedOffset: 3 }]) {
-    assert.equal(verdictOf({ ...asked, fault: unknown, options }), "again");
+    assert.equal(retryDecision({ ...asked, fault: unknown, options }), "retry");
   }
 });
 
 test("what the leader certainly did not take is sent again; for want of room only in a stream", () => {
   for (const kind of ["not-leader", "unavailable"] as const) {
-    assert.equal(verdictOf({ ...asked, fault: new Fault(kind), options: {} }), "again");
+    assert.equal(retryDecision({ ...asked, fault: new Fault(kind), options: {} }), "retry");
   }
   const full = { ...asked, fault: new Fault("overloaded"), options: {} };
-  assert.equal(verdictOf(full), "again");
-  assert.equal(verdictOf({ ...full, isStream: false }), "end");
-  assert.equal(verdictOf({ ...asked, fault: new Fault("bad-record"), options: {} }), "end");
+  assert.equal(retryDecision(full), "retry");
+  assert.equal(retryDecision({ ...full, isStream: false }), "fail");
+  assert.equal(retryDecision({ ...asked, fault: new Fault("bad-record"), options: {} }), "fail");
 });
 
 test("out of sequence is no verdict while one before it has to be sent again", () => {
   const fault = new Fault("out-of-sequence", { facts: { expected: 3, sequence: 7 } });
-  assert.equal(verdictOf({ ...asked, fault, options: { producer } }), "end");
-  assert.equal(verdictOf({ ...asked, fault, options: { producer }, isFirst: false }), "again");
-  assert.equal(verdictOf({ ...asked, fault, options: { producer }, undecided: unknown }), "again");
+  assert.equal(retryDecision({ ...asked, fault, options: { producer } }), "fail");
+  assert.equal(retryDecision({ ...asked, fault, options: { producer }, isFirst: false }), "retry");
+  assert.equal(retryDecision({ ...asked, fault, options: { producer }, undecided: unknown }), "retry");
 });
 
 test("a sequence that is too old because of an attempt of ours is in the log: the offset is waited for", () => {
   const fault = new Fault("sequence-too-old", { written: "unknown" });
-  assert.equal(verdictOf({ ...asked, fault, options: { producer } }), "end");
-  assert.equal(verdictOf({ ...asked, fault, options: { producer }, undecided: unknown }), "observe");
+  assert.equal(retryDecision({ ...asked, fault, options: { producer } }), "fail");
+  assert.equal(retryDecision({ ...asked, fault, options: { producer }, undecided: unknown }), "observe");
 });
 
 test("the outcome is unknown if any attempt may have written, whatever the last one came to", () => {
-  const { kind, written } = outcomeOf(new Fault("offset-mismatch"), unknown);
+  const { kind, written } = finalFault(new Fault("offset-mismatch"), unknown);
   assert.deepEqual([kind, written], ["interrupted", "unknown"]);
-  assert.equal(outcomeOf(new Fault("not-leader"), undefined).kind, "unavailable");
-  assert.equal(outcomeOf(new Fault("offset-mismatch"), undefined).kind, "offset-mismatch");
+  assert.equal(finalFault(new Fault("not-leader"), undefined).kind, "unavailable");
+  assert.equal(finalFault(new Fault("offset-mismatch"), undefined).kind, "offset-mismatch");
 });

@@ -8,7 +8,7 @@ import { Fault } from "../../fault.ts";
 import type { AppendOptions } from "../../types.ts";
 
 /** `observe`: it is in the log already, and the leader does not know its offset any more. */
-export type AppendVerdict = "again" | "observe" | "end";
+export type RetryDecision = "retry" | "observe" | "fail";
 
 export interface FailedAttempt {
   readonly fault: Fault;
@@ -24,25 +24,31 @@ export interface FailedAttempt {
 export const isRepeatable = ({ producer, expectedOffset }: AppendOptions): boolean =>
   producer !== undefined || expectedOffset !== undefined;
 
-export function verdictOf({ fault, options, isFirst, isStream, undecided }: FailedAttempt): AppendVerdict {
+export function retryDecision({
+  fault,
+  options,
+  isFirst,
+  isStream,
+  undecided,
+}: FailedAttempt): RetryDecision {
   switch (fault.kind) {
     case "not-leader":
     case "unavailable":
-      return fault.written === "no" || isRepeatable(options) ? "again" : "end";
+      return fault.written === "no" || isRepeatable(options) ? "retry" : "fail";
     case "interrupted":
     case "unknown":
     case "disk-failed":
-      return fault.written === "unknown" && isRepeatable(options) ? "again" : "end";
+      return fault.written === "unknown" && isRepeatable(options) ? "retry" : "fail";
     case "overloaded":
-      return isStream && fault.written === "no" ? "again" : "end";
+      return isStream && fault.written === "no" ? "retry" : "fail";
     case "sequence-too-old":
-      return undecided === undefined ? "end" : "observe";
+      return undecided === undefined ? "fail" : "observe";
     case "out-of-sequence":
     case "unknown-producer":
       // A run before it has failed and is sent again, by this stream or, for an append alone, by another caller.
-      return !isFirst || (undecided !== undefined && isAhead(fault)) ? "again" : "end";
+      return !isFirst || (undecided !== undefined && isAhead(fault)) ? "retry" : "fail";
     default:
-      return "end";
+      return "fail";
   }
 }
 
@@ -55,7 +61,7 @@ function isAhead({ facts }: Fault): boolean {
  * The fault that the caller gets. One attempt that may have been written makes the outcome unknown, whatever the last
  * attempt came to. A caller that asked for forwarding does not learn who was not the leader.
  */
-export function outcomeOf(fault: Fault, undecided: Fault | undefined): Fault {
+export function finalFault(fault: Fault, undecided: Fault | undefined): Fault {
   if (undecided !== undefined && fault.written === "no") {
     return new Fault(fault.kind === "deadline" ? "deadline" : "interrupted", {
       message: "the leader did not answer, and the append could not be repeated",

@@ -12,7 +12,7 @@ interface Watched {
   readonly seen: (appended: Appended) => void;
 }
 
-export class ProducedRuns {
+export class ProducedRunWatch {
   /** By producer, then by sequence. */
   readonly #watched = new Map<string, Map<number, Set<Watched>>>();
 

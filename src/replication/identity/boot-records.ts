@@ -28,7 +28,7 @@ import {
 
 const guestsMax = 256;
 
-export class BootBook {
+export class BootRecords {
   /** What this node says of itself. */
   readonly claim: BootClaim;
   readonly #state: Pick<StableState, "seenBoots" | "saveSeenBoots">;

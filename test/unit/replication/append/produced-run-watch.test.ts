@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ProducedRuns } from "../../../../src/replication/append/produced-runs.ts";
+import { ProducedRunWatch } from "../../../../src/replication/append/produced-run-watch.ts";
 import type { Appended } from "../../../../src/types.ts";
 
 const stamp = (sequence: number, epoch = 0) => ({ subject: "s", id: 1n, epoch, sequence });
@@ -13,7 +13,7 @@ const batch = (sequence: number, count: number) => ({
 });
 
 test("a committed batch tells everyone whose records are wholly in it, once, and where they are", () => {
-  const runs = new ProducedRuns();
+  const runs = new ProducedRunWatch();
   const seen: [string, Appended][] = [];
   const watch = (name: string, sequence: number, count: number, epoch = 0): (() => void) =>
     runs.observe(stamp(sequence, epoch), count, (appended) => {

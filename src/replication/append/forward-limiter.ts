@@ -4,22 +4,22 @@
  *
  * A caller that finds no room waits in line and is called once there is room for one.
  */
-export interface GateLimits {
+export interface ForwardLimits {
   readonly requestsMax: number;
   readonly bytesMax: number;
 }
 
 /** Half of what PeerLimits allow for one lane. */
-const defaultGateLimits: GateLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
+const defaultGateLimits: ForwardLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
 
-export class ForwardGate {
-  readonly #limits: GateLimits;
+export class ForwardLimiter {
+  readonly #limits: ForwardLimits;
   readonly #line = new Set<() => void>();
   #requests = 0;
   #bytes = 0;
   #isCalling = false;
 
-  constructor(limits: GateLimits = defaultGateLimits) {
+  constructor(limits: ForwardLimits = defaultGateLimits) {
     this.#limits = limits;
   }
 

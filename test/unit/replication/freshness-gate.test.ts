@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broadcast } from "../../../src/lib/broadcast.ts";
 import { systemClock } from "../../../src/lib/time/clock.ts";
-import { FreshnessGate } from "../../../src/replication/freshness.ts";
+import { FreshnessGate } from "../../../src/replication/freshness-gate.ts";
 
 /** A gate over a log that ends at `next`; the leader's word moves the end to `confirmed`. */
 function gateOver(next: number, confirmed: number) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
-import { AppendLine } from "../../../../src/replication/append/append-queue.ts";
+import { ForwardedAppends } from "../../../../src/replication/append/forwarded-appends.ts";
 import type { Appended, AppendOptions } from "../../../../src/types.ts";
 import { run, StillClock } from "../../../support/logs.ts";
 
@@ -13,7 +13,7 @@ class Leader {
   isReady = true;
   leads = true;
   failure: Fault | undefined;
-  readonly line = new AppendLine({
+  readonly line = new ForwardedAppends({
     clock: this.clock,
     here: ({ bytes }): Promise<Appended> => {
       if (this.failure !== undefined) throw this.failure;

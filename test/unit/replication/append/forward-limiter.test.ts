@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ForwardGate } from "../../../../src/replication/append/forward-gate.ts";
+import { ForwardLimiter } from "../../../../src/replication/append/forward-limiter.ts";
 
 test("who finds no room waits in line, and is called when there is some, the first one first", async () => {
-  const gate = new ForwardGate({ requestsMax: 2, bytesMax: 10 });
+  const gate = new ForwardLimiter({ requestsMax: 2, bytesMax: 10 });
   const went: string[] = [];
   const caller = (name: string) => {
     const call = (): void => {

@@ -13,7 +13,7 @@ import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../types.ts";
 
-export interface AppendLinePorts {
+export interface ForwardedAppendsPorts {
   readonly clock: Clock;
   /** Appends on this node. Throws Fault "overloaded" when there is no room, or another Fault. */
   readonly here: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
@@ -35,13 +35,13 @@ interface Waiting {
 /** Room comes when a group is written: a few milliseconds on most disks. */
 const lookMs = 5;
 
-export class AppendLine {
-  readonly #ports: AppendLinePorts;
+export class ForwardedAppends {
+  readonly #ports: ForwardedAppendsPorts;
   readonly #waiting: Waiting[] = [];
   #start = 0;
   #timer: Timer | undefined;
 
-  constructor(ports: AppendLinePorts) {
+  constructor(ports: ForwardedAppendsPorts) {
     this.#ports = ports;
   }
 
