@@ -49,6 +49,7 @@ for (const [name, root, disk] of disks) {
       file.preallocate(2_000_000);
       assert.equal(file.size(), 2_000_000);
       file.close();
+      assert.throws(() => file.write(Uint8Array.of(1), 0));
       assert.throws(() => disk.open(path, "read").write(Uint8Array.of(1), 0), code("EBADF"));
     });
 

@@ -13,7 +13,7 @@ test("a log on a failing disk agrees with its model, whatever happens", async ()
   );
 });
 
-test("a segmented log under a Raft node agrees with its model, whatever happens", async () => {
+test("a segmented log agrees with its model under random operations, refusals and crashes", async () => {
   await fc.assert(
     fc.asyncProperty(storageWorlds, storageSteps, (world, list) => runStorageModel(world, list)),
     { numRuns: 400, seed: 20261121 },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { killAgainAndAgain } from "../../support/kill-harness.ts";
 
-test("a process killed while it writes loses nothing that it answered and repeats nothing", async () => {
+test("a process that is killed while it writes loses and repeats no acknowledged record", async () => {
   const { acknowledged, records } = await killAgainAndAgain(6, 1);
   assert.ok(acknowledged > 0 && records >= acknowledged);
 });

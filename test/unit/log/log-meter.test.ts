@@ -1,6 +1,5 @@
 /**
- * What the log tells of itself: every sync, every group, one span for a flush that serves traced appends, and its
- * size and place when somebody looks.
+ * The telemetry of the log: every sync, every group, one span for a flush with traced appends, and gauges.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -10,46 +9,46 @@ import { SyncPolicy } from "../../../src/log/mod.ts";
 import { type HistogramPoint, Instruments } from "../../../src/telemetry/instruments.ts";
 import { run, type SimMachine, simMachine } from "../../support/logs.ts";
 
-interface Told extends SpanOptions {
+interface RecordedSpan extends SpanOptions {
   readonly name: string;
   readonly set: Record<string, unknown>;
   error?: unknown;
   ended: boolean;
 }
 
-function listen({ clock }: SimMachine) {
-  const spans: Told[] = [];
+function recordTelemetry({ clock }: SimMachine) {
+  const spans: RecordedSpan[] = [];
   const tracer: Tracer = {
     on: true,
     span(name, options = {}): Span {
-      const told: Told = { name, ...options, set: {}, ended: false };
-      spans.push(told);
+      const span: RecordedSpan = { name, ...options, set: {}, ended: false };
+      spans.push(span);
       return {
         traceparent: options.parent,
         set: (key, value) => {
-          told.set[key] = value;
+          span.set[key] = value;
         },
         end: (error) => {
-          told.ended = true;
-          told.error = error;
+          span.ended = true;
+          span.error = error;
         },
       };
     },
   };
   const metrics = new Instruments();
-  const shown = (name: string): number | HistogramPoint | undefined =>
+  const pointOf = (name: string): number | HistogramPoint | undefined =>
     metrics.collect().find((one) => one.name === `tailrace.log.${name}`)?.points[0]?.value;
-  const histogram = (name: string): HistogramPoint => shown(name) as HistogramPoint;
-  return { telemetry: { tracer, metrics, clock }, spans, shown, histogram };
+  const histogram = (name: string): HistogramPoint => pointOf(name) as HistogramPoint;
+  return { telemetry: { tracer, metrics, clock }, spans, pointOf, histogram };
 }
 
 const traceparent = (n: number, flags = "01"): string =>
   `00-0af7651916cd43dd8448eb211c80319c-${n.toString(16).padStart(16, "0")}-${flags}`;
 
 for (const inline of [true, false]) {
-  test(`a group is counted once and has one span, ${inline ? "on the spot" : "off the event loop"}`, async () => {
+  test(`a group is counted once and has one span, ${inline ? "on the event loop" : "off the event loop"}`, async () => {
     const machine = simMachine(1);
-    const { telemetry, spans, histogram } = listen(machine);
+    const { telemetry, spans, histogram } = recordTelemetry(machine);
     const log = await machine.open({}, { telemetry, syncPolicy: new SyncPolicy(inline) });
     const before = { syncs: histogram("sync.duration").count, on: machine.disk.counts.sync };
     await Promise.all([
@@ -70,9 +69,9 @@ for (const inline of [true, false]) {
   });
 }
 
-test("so many appends are linked and no more", async () => {
+test("the number of linked appends is limited", async () => {
   const machine = simMachine(2);
-  const { telemetry, spans } = listen(machine);
+  const { telemetry, spans } = recordTelemetry(machine);
   const log = await machine.open({}, { telemetry });
   await Promise.all(
     Array.from({ length: 500 }, (_, n) => log.append(run("x"), { traceparent: traceparent(n + 1) })),
@@ -80,9 +79,9 @@ test("so many appends are linked and no more", async () => {
   assert.equal(spans[0]?.links?.length, 127);
 });
 
-test("a flush that fails ends its span with why", async () => {
+test("a flush that fails ends its span with the reason", async () => {
   const machine = simMachine(3);
-  const { telemetry, spans } = listen(machine);
+  const { telemetry, spans } = recordTelemetry(machine);
   const log = await machine.open({}, { telemetry });
   machine.disk.faults.syncFails = 1;
   await assert.rejects(log.append(run("a"), { traceparent: traceparent(1) }));
@@ -90,19 +89,19 @@ test("a flush that fails ends its span with why", async () => {
   assert.equal((spans[0].error as Fault).kind, "disk-failed");
 });
 
-test("size, place and what recovery did are shown, also once the log is closed", async () => {
+test("size, extent and recovery are reported, also after the log is closed", async () => {
   const machine = simMachine(4);
-  const { telemetry, shown } = listen(machine);
+  const { telemetry, pointOf } = recordTelemetry(machine);
   const log = await machine.open({ segmentStoreBytesMax: 500 }, { telemetry });
   for (let n = 0; n < 10; n++) await log.append(run("x".repeat(100)));
   const { bytes, segments, next } = await log.describe();
   assert.deepEqual(
-    [shown("size"), shown("segments"), shown("offset.next"), shown("offset.lowest")],
+    [pointOf("size"), pointOf("segments"), pointOf("offset.next"), pointOf("offset.lowest")],
     [bytes, segments.length, next, 0],
   );
   assert.ok(segments.length > 1);
-  assert.equal(typeof shown("disk.free"), "number");
-  assert.equal(shown("recovery.cuts"), 0);
+  assert.equal(typeof pointOf("disk.free"), "number");
+  assert.equal(pointOf("recovery.cuts"), 0);
   await log.close();
-  assert.equal(shown("size"), bytes);
+  assert.equal(pointOf("size"), bytes);
 });

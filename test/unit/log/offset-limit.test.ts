@@ -8,7 +8,7 @@ import { MemoryCluster } from "../../support/replicas.ts";
 const refused = (reason: unknown): boolean =>
   reason instanceof Fault && reason.kind === "failed-precondition" && reason.written === "no";
 
-test("a log does not begin where there is no room for records", async () => {
+test("a log does not begin at an offset that leaves too few offsets", async () => {
   for (const initialOffset of [initialOffsetMax + 1, Number.MAX_SAFE_INTEGER, -1, 0.5, 2 ** 60, Number.NaN]) {
     await assert.rejects(
       simMachine(`initial ${initialOffset}`).open({}, { initialOffset }),
@@ -21,7 +21,7 @@ test("a log does not begin where there is no room for records", async () => {
   await log.close();
 });
 
-test("the append that would pass the last offset is refused, what fits is taken, and the log opens again", async () => {
+test("an append beyond the last offset is refused, one that fits is accepted, and the log opens again", async () => {
   const machine = simMachine("end");
   const first = Number.MAX_SAFE_INTEGER - 3;
   const start = {
@@ -46,7 +46,7 @@ test("the append that would pass the last offset is refused, what fits is taken,
   await again.close();
 });
 
-test("a leader refuses the append that would pass the last offset, from whichever node it comes", async () => {
+test("a leader refuses an append beyond the last offset, also if another node forwarded it", async () => {
   const first = Number.MAX_SAFE_INTEGER - 2;
   const cluster = new MemoryCluster();
   await using _ = cluster;

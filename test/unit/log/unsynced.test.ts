@@ -11,7 +11,7 @@ const modes: readonly SyncMode[] = [{ intervalMs: 50 }, "never"];
 
 for (const sync of modes) {
   const name = typeof sync === "string" ? sync : "interval";
-  test(`--sync ${name}: a power cut at any time leaves a log that opens, with a beginning of what was written`, async () => {
+  test(`--sync ${name}: after a power failure at any time the log opens with a prefix of what was written`, async () => {
     for (let seed = 1; seed <= 60; seed++) {
       const machine = simMachine(`unsynced ${name} ${seed}`, { odds: { keep: 0, tear: 0 } });
       const log = await machine.open(settings, { sync });

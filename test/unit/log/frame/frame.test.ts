@@ -61,7 +61,7 @@ test("a frame is a gRPC message that protobuf reads as RecordBatch", () => {
   );
 });
 
-test("the accessors read back what was written, at any place in a buffer", () => {
+test("the accessors return what was written, at any position of a buffer", () => {
   fc.assert(
     fc.property(header, fc.option(producer, { nil: undefined }), fc.nat(50), (head, who, at) => {
       const frame = frames.encodeFrame(head, run.bytes, 77, who);
@@ -77,7 +77,7 @@ test("the accessors read back what was written, at any place in a buffer", () =>
   );
 });
 
-test("a command comes back and protobuf reads it", () => {
+test("a command is decoded as it was encoded, also by protobuf", () => {
   const trim = {
     index: 3,
     term: 1,
@@ -116,7 +116,7 @@ test("every flipped bit and every missing byte of a frame is found", () => {
   for (let end = 0; end < frame.length; end++) assert.equal(frames.checkFrame(frame, 0, end), "short");
 });
 
-test("a frame whose checksum is right but whose fields are not is refused", () => {
+test("a frame with a right checksum and wrong fields is refused", () => {
   const head = {
     index: 1,
     term: 1,

@@ -40,7 +40,7 @@ const flawOf = (
 };
 const isCorrupt = (reason: unknown): boolean => reason instanceof Fault && reason.kind === "corrupt";
 
-test("every record of a batch ends inside its frame, and there are as many as the header says", () => {
+test("every record of a batch ends inside its frame, and their number is that of the header", () => {
   assert.equal(flawOf({}, encodeRun([{ value: Buffer.from("v"), key: Buffer.from("k") }]).bytes), undefined);
   assert.equal(flawOf({}, [0x0a, 0]), undefined);
   assert.equal(flawOf({ recordCount: 2 }, [0x0a, 0, 0x0a, 0]), undefined);
@@ -61,7 +61,7 @@ test("every record of a batch ends inside its frame, and there are as many as th
   for (const payload of wrong) assert.equal(flawOf({}, payload), "records", payload.join());
 });
 
-test("a command ends where its frame does and says what its kind has to", () => {
+test("a command ends where its frame ends and is valid for its kind", () => {
   const trim = { recordCount: 0, kind: batchKind.trim };
   const settings = { recordCount: 0, kind: batchKind.settings };
   assert.equal(flawOf(trim, encodeTrim(7)), undefined);
@@ -83,7 +83,7 @@ test("a command ends where its frame does and says what its kind has to", () => 
   assert.equal(checkPayload(cut, 0), "command");
 });
 
-test("a walk over any bytes ends: with records or with an error, never in a loop", () => {
+test("a walk over any bytes ends with records or with an error", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(3), (payload, count) => {
       const frame = encodeFrame({ ...header, recordCount: count + 1 }, payload, 0);
@@ -134,7 +134,7 @@ async function forged(receipts: boolean): Promise<{ machine: SimMachine; positio
 }
 
 for (const receipts of [false, true]) {
-  test(`opening and verify refuse a frame whose record passes its end, ${receipts ? "with" : "without"} a receipt`, async () => {
+  test(`opening and verify refuse a frame whose record exceeds it, ${receipts ? "with" : "without"} a receipt`, async () => {
     const { machine, position } = await forged(receipts);
     const { findings, torn } = verifyLog({
       directory: simDirectory,
@@ -157,7 +157,7 @@ for (const receipts of [false, true]) {
   });
 }
 
-test("a log takes no frame whose records pass their end, from a leader or a backup", async () => {
+test("a log refuses a frame whose records exceed it, from a leader or a backup", async () => {
   const machine = simMachine("staged");
   const log = await machine.open();
   await log.append(run("a"));
@@ -170,7 +170,7 @@ test("a log takes no frame whose records pass their end, from a leader or a back
   await log.close();
 });
 
-test("damage in a sealed segment that keeps the checksum right is found by the read, and noted", async () => {
+test("a read finds and saves damage in a sealed segment whose checksum is right", async () => {
   const machine = simMachine("sealed");
   const log = await machine.open({ segmentStoreBytesMax: 1000 });
   for (let n = 0; n < 40; n++) await log.append(run(`value ${n}`, "x".repeat(50)));

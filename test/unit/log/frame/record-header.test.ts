@@ -12,7 +12,7 @@ const record = fc.record(
 const records = fc.array(record, { minLength: 1, maxLength: 6 });
 const much = 1024 * 1024;
 
-test("a run with a header more is what its records with that header would have been, and passes the walk", () => {
+test("a run with an added header is the same as a run of records with that header, and passes the walk", () => {
   fc.assert(
     fc.property(records, fc.string({ maxLength: 200 }), (some, value) => {
       const bare = some.map((record) => ({
@@ -22,7 +22,7 @@ test("a run with a header more is what its records with that header would have b
       const added = { key: "trace", value: Buffer.from(value) };
       const expected = encodeRun(bare.map((record) => ({ ...record, headers: [...record.headers, added] })));
       const run = withHeader(encodeRun(bare), "trace", value, much, much);
-      // An empty value still has its tag here; protobuf reads both alike.
+      // An empty value still has its tag here. Protobuf reads both encodings.
       if (value !== "") assert.deepEqual(Buffer.from(run.bytes), Buffer.from(expected.bytes));
       assert.equal(walkRecords(run.bytes, { recordBytesMax: much, recordsMax: 65_536 }).count, bare.length);
     }),
@@ -30,7 +30,7 @@ test("a run with a header more is what its records with that header would have b
   );
 });
 
-test("a record that has the header keeps its own, and one that would get too large goes without", () => {
+test("a record that has the header keeps its value, and a record that would become too large does not get it", () => {
   const value = Buffer.alloc(100);
   const own = encodeRun([{ value, headers: [{ key: "trace", value: Buffer.from("mine") }] }]);
   assert.deepEqual(Buffer.from(withHeader(own, "trace", "yours", much, much).bytes), Buffer.from(own.bytes));
@@ -41,7 +41,7 @@ test("a record that has the header keeps its own, and one that would get too lar
   assert.deepEqual(Buffer.from(limited.bytes), Buffer.from(expected.bytes));
 });
 
-test("a run that would get too large as a whole is left as it is", () => {
+test("a run that would become too large is not changed", () => {
   const run = encodeRun([{ value: Buffer.alloc(100) }]);
   assert.equal(withHeader(run, "trace", "yours", much, run.bytes.length + 5), run);
 });

@@ -43,7 +43,7 @@ function parts(bytes: Uint8Array, count: number): NewRecord[] {
   return found;
 }
 
-test("what protobuf wrote is taken as it is, not copied, and comes back", () => {
+test("a run that protobuf wrote is stored as it is, without a copy", () => {
   fc.assert(
     fc.property(runs, (records) => {
       const request = toBinary(ProduceBatchRequestSchema, create(ProduceBatchRequestSchema, { records }));
@@ -57,7 +57,7 @@ test("what protobuf wrote is taken as it is, not copied, and comes back", () => 
   );
 });
 
-test("offset, term, type, timestamp and unknown fields are stripped, the rest stays", () => {
+test("offset, term, type, timestamp and unknown fields are removed, the others stay", () => {
   fc.assert(
     fc.property(
       runs,
@@ -90,7 +90,7 @@ test("offset, term, type, timestamp and unknown fields are stripped, the rest st
   );
 });
 
-test("an empty record, and an unknown field inside a header", () => {
+test("an empty record is valid, and an unknown field inside a header is removed", () => {
   assert.deepEqual(walkRecords(Uint8Array.of(10, 0)), { bytes: Uint8Array.of(10, 0), count: 1 });
   const header = Uint8Array.of(10, 9, 0x32, 7, 0x0a, 1, 65, 0x18, 5, 0x12, 0);
   assert.deepEqual(walkRecords(header).bytes, Uint8Array.of(10, 7, 0x32, 5, 0x0a, 1, 65, 0x12, 0));
@@ -124,7 +124,7 @@ for (const [name, bytes] of Object.entries(malformed)) {
   });
 }
 
-test("any bytes at all are either refused or become records that protobuf reads", () => {
+test("any bytes are refused or become records that protobuf reads", () => {
   const noise = fc.array(
     fc.oneof(fc.constantFrom(10, 0, 1, 2, 3, 4, 5, 0x2a, 0x32, 0x12, 0x80, 0x10, 0x38, 65), fc.nat(255)),
     { maxLength: 30 },
@@ -153,21 +153,21 @@ test("any bytes at all are either refused or become records that protobuf reads"
   );
 });
 
-test("limits on one record and on the number of records", () => {
+test("the size of a record and the number of records are limited", () => {
   const run = encodeRun([{ value: new Uint8Array(10) }, { value: new Uint8Array(10) }]);
   assert.equal(walkRecords(run.bytes, { recordBytesMax: 12, recordsMax: 2 }).count, 2);
   assert.throws(() => walkRecords(run.bytes, { recordBytesMax: 11, recordsMax: 2 }), kind("too-large"));
   assert.throws(() => walkRecords(run.bytes, { recordBytesMax: 12, recordsMax: 1 }), kind("too-large"));
 });
 
-test("a walk stops at the first byte that is no element, and says where", () => {
+test("a walk stops at the first byte that is not an element, and returns its position", () => {
   const run = encodeRun([{ value: Uint8Array.of(1) }]);
   const walk = { end: 0, count: 0, asIs: false };
   walkElements(Uint8Array.of(...run.bytes, 0x12, 0), 0, run.bytes.length + 2, defaultRecordLimits, walk);
   assert.deepEqual(walk, { end: run.bytes.length, count: 1, asIs: true });
 });
 
-test("a cursor starts at an offset inside a batch and passes frames without records over", () => {
+test("a cursor starts at an offset inside a batch and skips frames without records", () => {
   const records = encodeRun([{ value: Uint8Array.of(1) }, { value: Uint8Array.of(2) }]);
   const head = { index: 1, term: 1, baseOffset: 4, timestampMs: 0, recordCount: 2, kind: 0 as const };
   const frames = Buffer.concat([
@@ -181,7 +181,7 @@ test("a cursor starts at an offset inside a batch and passes frames without reco
   assert.deepEqual(offsets, [5, 6, 7]);
 });
 
-test("a record that is a value alone is whole at every length of its length, and not with a byte more or less", () => {
+test("a record with only a value is valid with a length of any size, and not with one byte more or less", () => {
   const varint = (value: number): number[] =>
     value < 0x80
       ? [value]

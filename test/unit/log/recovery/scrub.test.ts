@@ -35,7 +35,7 @@ function listening(): { logger: Logger; errors: object[]; warnings: object[] } {
   return { logger, errors, warnings };
 }
 
-test("a scrub reads every sealed byte once and finds nothing in a sound log", async () => {
+test("a scrub reads every sealed byte once and finds no damage in a sound log", async () => {
   const { machine } = await filled();
   const log = await machine.open(settings, scrubbing);
   const stores = log.storedLog.sealed.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -53,7 +53,7 @@ test("a scrub reads every sealed byte once and finds nothing in a sound log", as
   await log.close();
 });
 
-test("damage in a sealed store is found without a reader, told, and refuses the next start", async () => {
+test("the scrub finds and reports damage in a sealed store, and the next start is refused", async () => {
   const { machine, files } = await filled();
   const stores = files.filter((file) => file.endsWith(".store"));
   for (const path of [stores[2]!, stores[4]!])
@@ -64,8 +64,8 @@ test("damage in a sealed store is found without a reader, told, and refuses the 
   pass(machine, 60_000);
   assert.equal(log.storedLog.damagedSegments, 2);
   assert.equal(errors.length, 2);
-  const told = errors.map((facts) => (facts as { file: string }).file);
-  assert.deepEqual(told, [stores[2], stores[4]]);
+  const reported = errors.map((facts) => (facts as { file: string }).file);
+  assert.deepEqual(reported, [stores[2], stores[4]]);
   const { facts } = log.storedLog.damage!;
   assert.equal(facts["file"], stores[2]!.slice(`${simDirectory}/log/`.length));
   assert.equal(facts["repair"], `tailrace repair ${simDirectory}`);
@@ -82,7 +82,7 @@ test("damage in a sealed store is found without a reader, told, and refuses the 
   });
 });
 
-test("a damaged index of a sealed segment is built anew by the scrub", async () => {
+test("the scrub rebuilds a damaged index of a sealed segment", async () => {
   const { machine, files } = await filled();
   const index = files.filter((file) => file.endsWith(".index"))[3]!;
   const before = machine.disk.contents(index);
@@ -96,7 +96,7 @@ test("a damaged index of a sealed segment is built anew by the scrub", async () 
   await log.close();
 });
 
-test("a store that cannot be read, or is gone, is damage to the scrub", async () => {
+test("the scrub reports a store that is missing or cannot be read as damage", async () => {
   const { machine, files } = await filled();
   const stores = files.filter((file) => file.endsWith(".store"));
   const log = await machine.open(settings, scrubbing);
@@ -109,7 +109,7 @@ test("a store that cannot be read, or is gone, is damage to the scrub", async ()
   await log.close();
 });
 
-test("a scrub goes on where it stopped when the log was closed", async () => {
+test("a scrub continues where it stopped when the log was closed", async () => {
   const { machine, files } = await filled();
   const stores = files.filter((file) => file.endsWith(".store"));
   const slow = { checkBytesMax: 0, scrubBytesPerSecond: 1000 };
@@ -127,7 +127,7 @@ test("a scrub goes on where it stopped when the log was closed", async () => {
   await again.close();
 });
 
-test("what is trimmed, cut off or un-sealed under a scrub is not taken for damage", async () => {
+test("a segment that is trimmed, cut off or unsealed during a scrub is not damage", async () => {
   const { machine } = await filled();
   const log = await machine.open(settings, scrubbing);
   for (let n = 0; n < 40; n++) {

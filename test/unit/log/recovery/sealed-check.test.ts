@@ -15,7 +15,7 @@ async function filled(records: number): Promise<{ machine: SimMachine; stores: s
   return { machine, stores: names.map((name) => `${simDirectory}/log/${name}`) };
 }
 
-test("opening checks sealed bytes from the newest back, up to its budget", async () => {
+test("opening checks sealed segments from the newest back, up to its budget", async () => {
   const { machine, stores } = await filled(60);
   const probe = await machine.open(settings);
   const { sealed } = probe.storedLog;
@@ -45,7 +45,7 @@ test("opening checks sealed bytes from the newest back, up to its budget", async
   await missed.close();
 });
 
-test("opening a log of hundreds of segments looks at no more of them than of sixty-four", async () => {
+test("opening a log of hundreds of segments checks no more of them than 64", async () => {
   for (const records of [900, 1800]) {
     const { machine, stores } = await filled(records);
     assert.ok(stores.length > 100);
@@ -83,7 +83,7 @@ for (const [name, why, harm] of [
     },
   ],
 ] as const) {
-  test(`a sealed store that ${name} refuses to start without any of its bytes being checked`, async () => {
+  test(`a sealed store that ${name} refuses the start without a check of its bytes`, async () => {
     const { machine, stores } = await filled(30);
     const path = stores[1]!;
     harm(machine, path);
@@ -97,7 +97,7 @@ for (const [name, why, harm] of [
   });
 }
 
-test("what the disk refuses while a log is opened is a fault that says so", async () => {
+test("an error of the disk while a log is opened is a fault with its meaning", async () => {
   const { machine } = await filled(30);
   machine.disk.faults.readFails = 1;
   await assert.rejects(machine.open(settings), (reason) => {

@@ -43,7 +43,7 @@ function write({ disk }: SimMachine, path: string, bytes: Uint8Array, position: 
   file.sync();
 }
 
-test("a group torn at any byte is cut to its last whole frame, kept beside, counted", async () => {
+test("a group that is torn at any byte is cut after its last whole frame, kept in a file and counted", async () => {
   const { frames, group } = await crashed();
   const ends = [0, frames[0]!.length, frames[0]!.length + frames[1]!.length, group.length];
   for (let cut = 1; cut < group.length; cut++) {
@@ -67,7 +67,7 @@ test("a group torn at any byte is cut to its last whole frame, kept beside, coun
   }
 });
 
-test("a group torn in its middle with a later frame intact is cut, not called corruption", async () => {
+test("a group that is torn in its middle with a later whole frame is cut, it is not corruption", async () => {
   const { machine, bytes, group, frames } = await crashed();
   const torn = group.slice();
   torn.fill(0, 20, frames[0]!.length); // the first frame's later sectors did not reach the disk
@@ -78,20 +78,20 @@ test("a group torn in its middle with a later frame intact is cut, not called co
   assert.equal((await log.append(run("d2"))).firstOffset, 3);
 });
 
-test("a damaged frame that has a receipt is corruption, though it be the last", async () => {
+test("a damaged frame with a receipt is corruption, also if it is the last one", async () => {
   const { machine, bytes } = await crashed();
   machine.disk.flipBit(store, 8 * (bytes - 1));
   await assert.rejects(machine.open(), isCorrupt);
 });
 
-test("more than one write group behind a bad frame is corruption, without any receipt", async () => {
+test("a bad frame with more than one write group after it is corruption, also without a receipt", async () => {
   const { machine, bytes, frames } = await crashed();
   write(machine, store, frames[1]!, bytes);
   write(machine, store, Uint8Array.of(1), bytes + groupBytesMax);
   await assert.rejects(machine.open(), isCorrupt);
 });
 
-test("the same is a torn end where the node was allowed not to sync every group", async () => {
+test("the same is a torn end if the node did not sync every group", async () => {
   const { machine, bytes, frames } = await crashed();
   const log = await machine.open({}, { sync: "never" });
   machine.disk.kill();
@@ -102,7 +102,7 @@ test("the same is a torn end where the node was allowed not to sync every group"
   assert.deepEqual(await allValues(again), ["a", "b", "c"]);
 });
 
-test("a suffix cut, then shorter frames, then a crash: an old frame behind them does not come back", async () => {
+test("after a cut suffix, shorter frames and a crash, no old frame after them comes back", async () => {
   const machine = simMachine(1);
   const stage = (log: SegmentedLog, term: number, ...values: string[]): void => {
     const builder = new GroupBuilder(1000);
@@ -128,12 +128,12 @@ test("a suffix cut, then shorter frames, then a crash: an old frame behind them 
   assert.equal(again.recovery.cut?.position, length);
 });
 
-test("what recovery found without a receipt is written again and synced before it is served", async () => {
+test("frames without a receipt are written again and synced before they are served", async () => {
   for (let seed = 0; seed < 20; seed++) {
     const machine = simMachine(seed);
     const log = await machine.open();
     await log.append(run("durable"));
-    // The sync fails and forgets, the process dies, and the bytes are still in the page cache.
+    // The sync fails, the process dies, and the bytes are still in the page cache.
     machine.disk.faults.syncFails = 1;
     await assert.rejects(log.append(run("in the cache")), (reason) => {
       assert.ok(reason instanceof Fault && reason.cause instanceof Fault);
@@ -150,7 +150,7 @@ test("what recovery found without a receipt is written again and synced before i
   }
 });
 
-test("a failed sync poisons: nothing is written any more, every answer says what is known", async () => {
+test("after a failed sync nothing is written, and every append fails as not written or unknown", async () => {
   const machine = simMachine(3);
   const log = await machine.open();
   await log.append(run("a"));
@@ -178,7 +178,7 @@ test("an index entry is a receipt only after its frame was synced", async () => 
   assert.equal(machine.disk.contents(index).length, before);
 });
 
-test("an orderly close leaves nothing to write again", async () => {
+test("after a close nothing is written again", async () => {
   const { machine } = await crashed();
   await (await machine.open()).close();
   const log = await machine.open();
@@ -186,7 +186,7 @@ test("an orderly close leaves nothing to write again", async () => {
   assert.equal(log.storedLog.recovery.indexRebuilt, false);
 });
 
-test("a roll that the power cut at any point is finished or undone", async () => {
+test("a roll that a power failure interrupts at any point is finished or undone", async () => {
   for (let operations = 0; operations < 25; operations++) {
     const machine = simMachine(operations);
     const log = await machine.open({ segmentStoreBytesMax: 400 });
@@ -203,7 +203,7 @@ test("a roll that the power cut at any point is finished or undone", async () =>
   }
 });
 
-test("frames are a chain: each names the checksum of the one before", async () => {
+test("each frame holds the checksum of the frame before", async () => {
   const { machine } = await crashed();
   const bytes = machine.disk.contents(store);
   let previous = 0;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Fault } from "../../../src/fault.ts";
-import { compareLogs, type LogDirectory } from "../../../src/log/mod.ts";
-import { run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { compareLogs, type LogDirectory } from "../../../../src/log/mod.ts";
+import { run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
 
-const placeOf = ({ disk, store }: SimMachine): LogDirectory => ({ directory: simDirectory, disk, store });
+const directoryOf = ({ disk, store }: SimMachine): LogDirectory => ({ directory: simDirectory, disk, store });
 
 /** A log with the records 0 … next−1, of which those before `lowest` are trimmed, in segments of this size. */
 async function holding(lowest: number, next: number, segmentBytes = 700, odd = -1): Promise<SimMachine> {
@@ -16,18 +16,18 @@ async function holding(lowest: number, next: number, segmentBytes = 700, odd = -
   return machine;
 }
 
-test("logs are alike over what all of them hold, wherever their segments begin", async () => {
+test("logs with the same records are equal, wherever their segments begin", async () => {
   const machines = [await holding(0, 40), await holding(7, 30, 400), await holding(3, 50, 1 << 20)];
-  const { from, to, hashes, findings } = compareLogs(machines.map(placeOf));
+  const { from, to, hashes, findings } = compareLogs(machines.map(directoryOf));
   assert.deepEqual([from, to, findings], [7, 30, []]);
   assert.equal(new Set(hashes).size, 1);
 });
 
 test("one record that differs is seen; outside the common range it is not", async () => {
   const sound = await holding(0, 40);
-  const inside = compareLogs([sound, await holding(0, 40, 700, 39)].map(placeOf));
+  const inside = compareLogs([sound, await holding(0, 40, 700, 39)].map(directoryOf));
   assert.equal(new Set(inside.hashes).size, 2);
-  const outside = compareLogs([sound, await holding(10, 40, 700, 9)].map(placeOf));
+  const outside = compareLogs([sound, await holding(10, 40, 700, 9)].map(directoryOf));
   assert.equal(new Set(outside.hashes).size, 1);
 });
 
@@ -37,7 +37,7 @@ test("logs without a record in common are not called identical", async () => {
     [await holding(0, 0), "is empty and continues at 0"],
     [await holding(60, 60), "is empty and continues at 60"],
   ] as const) {
-    const places = [await holding(0, 40), other].map(placeOf);
+    const places = [await holding(0, 40), other].map(directoryOf);
     assert.throws(
       () => compareLogs(places),
       (reason) => {
@@ -50,8 +50,8 @@ test("logs without a record in common are not called identical", async () => {
   }
 });
 
-test("empty logs that go on at the same offset are alike", async () => {
-  const { from, to, hashes } = compareLogs([await holding(5, 5), await holding(5, 5)].map(placeOf));
+test("empty logs that continue at the same offset are equal", async () => {
+  const { from, to, hashes } = compareLogs([await holding(5, 5), await holding(5, 5)].map(directoryOf));
   assert.deepEqual([from, to, new Set(hashes).size], [5, 5, 1]);
 });
 
@@ -59,6 +59,6 @@ test("a damaged log is reported, not compared", async () => {
   const damaged = await holding(0, 40);
   const [file] = damaged.disk.list(`${simDirectory}/log`).filter((name) => name.endsWith(".store"));
   damaged.disk.flipBit(`${simDirectory}/log/${file}`, 900);
-  const { hashes, findings } = compareLogs([await holding(0, 40), damaged].map(placeOf));
+  const { hashes, findings } = compareLogs([await holding(0, 40), damaged].map(directoryOf));
   assert.deepEqual([hashes, findings.length > 0, findings[0]?.file], [[], true, file]);
 });

@@ -1,17 +1,16 @@
 /**
- * What the disk refuses for want of something is not lost bytes: the log refuses appends as not written, or keeps what it
- * has accepted until the disk takes it. It keeps what it had, and goes on once the disk does. What may be lost poisons it.
+ * If a resource of the disk is missing, no bytes are lost: the log refuses appends as not written, or what it accepted waits
+ * until the disk works again. If bytes may be lost, the log fails.
  */
-
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Fault } from "../../../src/fault.ts";
-import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
-import { GroupBuilder } from "../../../src/log/append/group-builder.ts";
-import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../support/logs.ts";
-import type { OneNodeLog, OneNodeOptions } from "../../support/one-node-log.ts";
-import { type DiskOperation, RefusingDisk } from "../../support/refusing-disk.ts";
-import { sealGroup } from "../../support/seal-group.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { heapMapper } from "../../../../src/lib/disk/mapped-file.ts";
+import { GroupBuilder } from "../../../../src/log/append/group-builder.ts";
+import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
+import type { OneNodeLog, OneNodeOptions } from "../../../support/one-node-log.ts";
+import { type DiskOperation, RefusingDisk } from "../../../support/refusing-disk.ts";
+import { sealGroup } from "../../../support/seal-group.ts";
 
 const settings = { segmentStoreBytesMax: 400 };
 const value = (n: number): string => `${n}`.padStart(40, "v");
@@ -31,7 +30,7 @@ async function opened(
   return { machine, disk, log };
 }
 
-/** Lets time pass in which the node tries again what the disk refused. */
+/** Advances the clock, so that the node retries what the disk refused. */
 async function retries({ clock }: SimMachine): Promise<void> {
   for (let tick = 0; tick < 30; tick++) {
     clock.advance(5);
@@ -42,9 +41,9 @@ async function retries({ clock }: SimMachine): Promise<void> {
 interface Refusal {
   /** The first record that was not written. */
   readonly next: number;
-  /** Why it was refused; undefined if it waits, or if the disk refused nothing. */
+  /** The refusal; undefined if it waits, or if the disk refused nothing. */
   readonly fault: Fault | undefined;
-  /** It was accepted and waits until the disk takes it. */
+  /** An append that was accepted and waits until the disk works again. */
   readonly waiting: Promise<unknown> | undefined;
 }
 
@@ -85,9 +84,9 @@ const all = [
   ["rename", "ENOSPC"],
 ] as const;
 
-describe("a disk that refuses", () => {
+describe("a disk that refuses operations operations", () => {
   for (const [operation, code] of all) {
-    test(`${operation} with ${code} refuses appends as not written, or lets one wait; the log goes on when the disk does`, async () => {
+    test(`${operation} with ${code} refuses appends as not written, or one waits; the log continues when the disk works again`, async () => {
       const { machine, disk, log } = await opened(`${operation} ${code}`);
       await log.append(run(value(0)));
       disk.refuse = (asked) => (asked === operation ? code : undefined);
@@ -117,7 +116,7 @@ describe("a disk that refuses", () => {
     });
   }
 
-  test("each open of a roll may be refused, and the next attempt rolls", async () => {
+  test("after each refused open of a roll, the next attempt rolls", async () => {
     for (let refusedAt = 0; refusedAt < 4; refusedAt++) {
       const { machine, disk, log } = await opened(`nth open ${refusedAt}`);
       await log.append(run(value(0)));
@@ -144,7 +143,7 @@ describe("a disk that refuses", () => {
     ["rename", "EIO"],
   ];
   for (const [operation, code] of losses) {
-    test(`${operation} with ${code} poisons the log, and the append is unknown`, async () => {
+    test(`${operation} with ${code} fails the log, and the append is unknown`, async () => {
       const { machine, disk, log } = await opened(`${operation} ${code} lost`);
       await log.append(run(value(0)));
       disk.refuse = (asked) => (asked === operation ? code : undefined);
@@ -160,7 +159,7 @@ describe("a disk that refuses", () => {
     });
   }
 
-  test("prepare() says ahead that the next segment cannot be made, before anything is staged", async () => {
+  test("prepare() returns the refusal of the next segment before a frame is staged", async () => {
     const { disk, log } = await opened("prepare");
     for (let n = 0; n < 3; n++) await log.append(run(value(n)));
     const left = settings.segmentStoreBytesMax - log.storedLog.segments.at(-1)!.bytes;
@@ -171,7 +170,7 @@ describe("a disk that refuses", () => {
     disk.refuse = () => undefined;
     assert.equal(log.storedLog.retryRefused(), undefined);
     assert.equal(log.storedLog.refusal, undefined);
-    // What was made ahead is used: the roll opens nothing.
+    // The roll uses the prepared files and opens nothing.
     const segments = log.storedLog.segments.length;
     disk.refuse = (asked) => (asked === "open" ? "EMFILE" : undefined);
     await log.append(run("x".repeat(left)));
@@ -179,7 +178,7 @@ describe("a disk that refuses", () => {
     await log.close();
   });
 
-  test("a read that finds no descriptor is refused as not written, and works when there is one", async () => {
+  test("a read without a file descriptor is refused as not written, and works when there is one", async () => {
     for (const code of ["EMFILE", "ENFILE", "ENOMEM", "EACCES"]) {
       const { disk, log } = await opened(`read ${code}`, { openFilesMax: 1 });
       for (let n = 0; n < 40; n++) await log.append(run(value(n)));
@@ -198,7 +197,7 @@ describe("a disk that refuses", () => {
     }
   });
 
-  test("bytes that cannot be read are damage, said as such", async () => {
+  test("bytes that cannot be read are reported as damage", async () => {
     const { disk, log } = await opened("read EIO");
     for (let n = 0; n < 40; n++) await log.append(run(value(n)));
     const { path: first } = log.storedLog.sealed.find(({ nextOffset }) => nextOffset > 0)!;
@@ -208,7 +207,7 @@ describe("a disk that refuses", () => {
     await log.close();
   });
 
-  test("a damaged index is served from the store also where no new one can be written", async () => {
+  test("a damaged index is rebuilt in memory if its file cannot be written", async () => {
     const { machine, disk, log } = await opened("rebuilt");
     for (let n = 0; n < 20; n++) await log.append(run(value(n)));
     const { first } = log.storedLog.sealed.find(({ nextOffset }) => nextOffset > 0)!;
@@ -227,7 +226,7 @@ describe("a disk that refuses", () => {
     await again.close();
   });
 
-  test("a trim whose files cannot be removed yet is done all the same, and they go later", async () => {
+  test("a trim succeeds if files cannot be removed yet, and they are removed later", async () => {
     const { machine, disk, log } = await opened("removal");
     for (let n = 0; n < 40; n++) await log.append(run(value(n)));
     const stores = (): number =>
@@ -251,7 +250,7 @@ describe("a disk that refuses", () => {
   });
 });
 
-test("cutting off whole segments is refused with nothing changed, and done when the disk lets it", async () => {
+test("a refused cut of whole segments changes nothing, and succeeds when the disk works again", async () => {
   for (let refusedAt = 0; refusedAt < 8; refusedAt++) {
     const { machine, disk, log } = await opened(`cut ${refusedAt}`);
     for (let n = 0; n < 6; n++) await log.append(run(value(n)));
@@ -259,7 +258,7 @@ test("cutting off whole segments is refused with nothing changed, and done when 
     const segmented = machine.openStored({ disk, mapper: heapMapper(disk), frameCacheBytesMax: 0 });
     const commitIndex = segmented.durableIndex;
     segmented.commitTo(commitIndex);
-    // Not committed: staged and written as a follower's would be.
+    // Uncommitted frames, staged and written like those of a follower.
     for (let n = 0; n < 12; n++) {
       const builder = new GroupBuilder(1000);
       builder.add(run(`uncommitted ${value(n)}`), undefined, true);
