@@ -80,7 +80,7 @@ export async function reserveWhenReadable(
   requestedBytes: number,
 ): Promise<void> {
   const { sink, memory } = options;
-  // A batch larger than the budget allows waits until it is the only one.
+  // A batch of more than half of the budget counts as half, so that it can be read at all.
   const bytes = Math.min(requestedBytes, memory.limit / 2);
   const nextBytes = (): number => bytes;
   const mustWait = (): boolean => bytes > smallBytes && memory.needsCollection;
