@@ -1,8 +1,4 @@
-/**
- * The options by which every client command finds its node, and the client they make.
- *
- * Never: prints.
- */
+/** The flags of all client commands, and the client that they open. */
 import type { Command } from "commander";
 import type { ClientProtocol, TailraceClient } from "../client/mod.ts";
 import { isHostPort } from "../lib/host-port.ts";
@@ -15,7 +11,7 @@ export interface ConnectFlags {
   readonly tlsCertFile?: string;
   readonly tlsKeyFile?: string;
   readonly json?: boolean;
-  /** Only where a command offers it. */
+  /** Only some commands have this flag. */
   readonly protocol?: ClientProtocol;
 }
 
@@ -25,12 +21,12 @@ export function connectOptions(command: Command): Command {
   return command
     .option(
       "--addr <host:port>",
-      "the node (variable TAILRACE_ADDR)",
+      "the address of the node (variable TAILRACE_ADDR)",
       env["TAILRACE_ADDR"] ?? "127.0.0.1:8080",
     )
     .option(
       "--tls-ca-file <file>",
-      "who signed the node's certificate, PEM (variable TAILRACE_TLS_CA_FILE)",
+      "the CA of the node's certificate, PEM (variable TAILRACE_TLS_CA_FILE)",
       env["TAILRACE_TLS_CA_FILE"],
     )
     .option(
@@ -40,13 +36,16 @@ export function connectOptions(command: Command): Command {
     )
     .option(
       "--tls-key-file <file>",
-      "its key, PEM (variable TAILRACE_TLS_KEY_FILE)",
+      "the private key of the client's certificate, PEM (variable TAILRACE_TLS_KEY_FILE)",
       env["TAILRACE_TLS_KEY_FILE"],
     )
     .option("--json", "JSON on standard output");
 }
 
-/** Connects as the flags say. Throws Fault "config" when they cannot be meant, or a file cannot be read. */
+/**
+ * Opens a client for these flags.
+ * @throws Fault "config" for an invalid flag or a file that cannot be read
+ */
 export async function connect(flags: ConnectFlags): Promise<TailraceClient> {
   const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
   if (!isHostPort(flags.addr)) throw usageFault(`--addr must be HOST:PORT, not ${flags.addr}`);
@@ -54,6 +53,6 @@ export async function connect(flags: ConnectFlags): Promise<TailraceClient> {
   const tls = secure ? readTls(flags) : undefined;
   const { openClient } = await import("../client/mod.ts");
   const { protocol = "grpc" } = flags;
-  // The node that was asked for and no other; a call that fails says so at once, while a tail goes on when it can.
+  // Only this node, without retries: a call fails at once. A tail still continues after a lost connection.
   return openClient({ addr: flags.addr, tls, protocol, discover: false, limits: { attemptsMax: 1 } });
 }

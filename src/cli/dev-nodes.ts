@@ -1,15 +1,11 @@
-/**
- * The nodes of `tailrace dev`, as processes.
- *
- * Never: outlives them, or lets them outlive it.
- */
+/** The nodes of `tailrace dev`, as child processes. They end when this process ends, however it ends. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const bin = fileURLToPath(new URL("../../src/cli/bin.cjs", import.meta.url));
-/** After that a node that does not stop is stopped. */
+/** A node that does not stop within this time is killed. */
 const stopMs = 15_000;
 
 export interface DevNodesOptions {
@@ -20,18 +16,18 @@ export interface DevNodesOptions {
 }
 
 export class DevNodes implements AsyncDisposable {
-  /** Resolves when every node has said that it is ready. */
+  /** Resolves when every node is ready. */
   readonly ready: Promise<void>;
-  /** Once set, a node that ends by itself is told of here, and the others go on; until then it ends them all. */
-  goOnWithout: ((lost: string) => void) | undefined;
+  /** Is called with a message when a node ends by itself. While it is not set, such a node ends all others. */
+  onNodeLost: ((message: string) => void) | undefined;
   readonly #options: DevNodesOptions;
-  /** What each said when it was ready, by name. */
+  /** The ready line of each node, by its name. */
   readonly readyLines = new Map<string, string>();
   readonly #children = new Map<string, ChildProcess>();
   readonly #ended = Promise.withResolvers<string | undefined>();
   readonly #ready = Promise.withResolvers<void>();
-  /** Whatever becomes of this process, none of them stays. */
-  readonly #last = (): void => {
+  /** Runs when this process exits, so that no node outlives it. */
+  readonly #killAll = (): void => {
     for (const child of this.#children.values()) child.kill("SIGKILL");
   };
   #failed: string | undefined;
@@ -42,14 +38,14 @@ export class DevNodes implements AsyncDisposable {
     this.ready = this.#ready.promise;
   }
 
-  /** Starts them; resolves when all have ended, with the reason when they did so by themselves. */
+  /** Starts the nodes. Resolves when all have ended, with the reason if it was not a stop. */
   start(): Promise<string | undefined> {
-    process.once("exit", this.#last);
+    process.once("exit", this.#killAll);
     for (let n = 1; n <= this.#options.nodes; n++) this.#startOne(n);
     return this.#ended.promise;
   }
 
-  /** Asks all to stop, and waits until they have. */
+  /** Stops all nodes and waits until they have ended. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -57,10 +53,10 @@ export class DevNodes implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     for (const child of this.#children.values()) child.kill("SIGTERM");
-    const force = setTimeout(this.#last, stopMs);
+    const force = setTimeout(this.#killAll, stopMs);
     if (this.#children.size > 0) await this.#ended.promise;
     clearTimeout(force);
-    process.off("exit", this.#last);
+    process.off("exit", this.#killAll);
   }
 
   #startOne(n: number): void {
@@ -71,13 +67,13 @@ export class DevNodes implements AsyncDisposable {
       stdio: ["ignore", "pipe", log],
     });
     this.#children.set(name, child);
-    let said = "";
+    let output = "";
     child.stdout?.on("data", (chunk: Buffer) => {
       if (this.readyLines.has(name)) return;
-      said += chunk.toString("utf8");
-      const end = said.indexOf("\n");
+      output += chunk.toString("utf8");
+      const end = output.indexOf("\n");
       if (end < 0) return;
-      this.readyLines.set(name, said.slice(0, end));
+      this.readyLines.set(name, output.slice(0, end));
       if (this.readyLines.size === this.#options.nodes) this.#ready.resolve();
     });
     child.once("close", (status, signal) => {
@@ -89,12 +85,12 @@ export class DevNodes implements AsyncDisposable {
 
   #lost(n: number, how: string): void {
     const why = `${how}, see ${join(this.#options.home, `n${n}.log`)}`;
-    if (this.goOnWithout === undefined || this.#children.size === 0) {
+    if (this.onNodeLost === undefined || this.#children.size === 0) {
       this.#failed ??= why;
       void this[Symbol.asyncDispose]();
     } else {
-      const again = ["npx tailrace serve", ...this.#flagsOf(n)].join(" ");
-      this.goOnWithout(`${why}; the others go on. It comes back by\n${again}`);
+      const restart = ["npx tailrace serve", ...this.#flagsOf(n)].join(" ");
+      this.onNodeLost(`${why}; the others continue. Restart it with\n${restart}`);
     }
   }
 

@@ -1,7 +1,4 @@
-/**
- * One or two examples for the help of each command, by the command's words. A test checks that every command has some
- * and that their flags exist.
- */
+/** The examples in the help of each command. A test checks that every command has one and that the flags exist. */
 import type { Command } from "commander";
 
 export const examples: Readonly<Record<string, readonly string[]>> = {
@@ -46,7 +43,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   version: ["tailrace version"],
 };
 
-/** The lines of help for a command's words; empty where there are no examples. */
+/** Returns the examples for the help of a command; empty if it has none. */
 export function examplesText(words: string): string {
   const lines = examples[words] ?? [];
   return lines.length === 0
@@ -54,7 +51,7 @@ export function examplesText(words: string): string {
     : `\n${lines.length === 1 ? "Example" : "Examples"}:\n${lines.map((line) => `  ${line}\n`).join("")}`;
 }
 
-/** Adds its examples to the help of a command and of those below it. */
+/** Adds the examples to the help of a command and of its subcommands. */
 export function addExamples(command: Command, above = ""): void {
   const words = `${above} ${command.name()}`.trim();
   command.addHelpText("after", examplesText(words));

@@ -1,8 +1,4 @@
-/**
- * The command line: finds the command and runs it. Exit statuses are in exit.ts, commands in commands.ts.
- *
- * Never: knows what a command does.
- */
+/** The command line: finds the command and runs it. The commands are in commands.ts, the exit statuses in exit-status.ts. */
 import type { Command, OutputConfiguration } from "commander";
 import { version } from "../agent/version.ts";
 import { commandFiles } from "./commands.ts";
@@ -10,10 +6,10 @@ import { addExamples } from "./examples.ts";
 import { exitStatus } from "./exit-status.ts";
 import { exitWhenOutputCloses } from "./output/standard-output.ts";
 
-/** Runs `tailrace ARGUMENTS`; the exit status is left in process.exitCode. */
+/** Runs `tailrace ARGUMENTS` and sets process.exitCode. */
 export async function main(args: readonly string[]): Promise<void> {
   const [first, ...flags] = args;
-  // A node reads its own flags: it starts without what finds commands.
+  // A node parses its own flags, so it starts without commander.
   if (first === "serve") return (await import("./commands/node/serve.ts")).serve(flags);
   exitWhenOutputCloses();
   const { Command, CommanderError } = await import("commander");
@@ -40,7 +36,7 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** A wrong use of a command is thrown to us, and its message begins as all messages do. */
+/** Makes commander throw for wrong usage, with a message that starts like those of all faults. */
 function prepare(command: Command, above = "tailrace"): void {
   const words = `${above} ${command.name()}`;
   command.exitOverride().configureOutput(prefixed(words));

@@ -1,6 +1,6 @@
 /**
- * The certificates of a client command, read and checked before anything is sent: a mistake is named here, where both
- * files are at hand, since a node that refuses a certificate says little.
+ * The certificates of a client command. They are checked before anything is sent: a node that rejects a certificate gives
+ * no details.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ export interface TlsFlags {
   readonly tlsKeyFile?: string;
 }
 
-/** PEM texts; those that were not given are absent. */
+/** PEM texts; undefined for flags that are not given. */
 export interface TlsTexts {
   readonly ca: string | undefined;
   readonly cert: string | undefined;
@@ -22,10 +22,9 @@ export interface TlsTexts {
 }
 
 /**
- * Reads the files.
- *
- * @throws Fault "config" for a file that cannot be read, is not PEM or does not fit the others, and "unauthenticated" for
- *   a certificate that is out of date
+ * Reads and checks the files.
+ * @throws Fault "config" for a file that cannot be read, is not PEM or does not match the others, "unauthenticated" for a
+ *   certificate that has expired or is not valid yet
  */
 export function readTls({ tlsCaFile, tlsCertFile, tlsKeyFile }: TlsFlags): TlsTexts {
   if (tlsCertFile !== undefined && tlsKeyFile === undefined)
@@ -36,14 +35,14 @@ export function readTls({ tlsCaFile, tlsCertFile, tlsKeyFile }: TlsFlags): TlsTe
   if (tlsCaFile !== undefined) certificateIn(texts.ca ?? "", tlsCaFile);
   if (tlsCertFile === undefined || tlsKeyFile === undefined) return texts;
   const certificate = certificateIn(texts.cert ?? "", tlsCertFile);
-  if (!fits(certificate, texts.key ?? "", tlsKeyFile))
-    throw wrong(`${tlsKeyFile} is not the key of ${tlsCertFile}`);
+  if (!matches(certificate, texts.key ?? "", tlsKeyFile))
+    throw invalid(`${tlsKeyFile} is not the private key of ${tlsCertFile}`);
   const nowMs = systemClock.wallMs();
   const { validFromDate: from, validToDate: to } = certificate;
   if (to.getTime() <= nowMs) throw outdated(`${tlsCertFile} expired on ${to.toISOString()}`);
   if (from.getTime() > nowMs) {
     throw outdated(
-      `${tlsCertFile} is not valid before ${from.toISOString()}; is this machine's clock right?`,
+      `${tlsCertFile} is not valid before ${from.toISOString()}; check the clock of this machine`,
     );
   }
   return texts;
@@ -53,15 +52,15 @@ function certificateIn(text: string, path: string): X509Certificate {
   try {
     return new X509Certificate(text);
   } catch (cause) {
-    throw wrong(`${path} holds no certificate in PEM`, cause);
+    throw invalid(`${path} does not contain a PEM certificate`, cause);
   }
 }
 
-function fits(certificate: X509Certificate, key: string, path: string): boolean {
+function matches(certificate: X509Certificate, key: string, path: string): boolean {
   try {
     return certificate.checkPrivateKey(createPrivateKey(key));
   } catch (cause) {
-    throw wrong(`${path} is not an unencrypted private key in PEM`, cause);
+    throw invalid(`${path} is not an unencrypted PEM private key`, cause);
   }
 }
 
@@ -70,9 +69,9 @@ function read(path: string | undefined): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw wrong(`cannot read ${path} (${(cause as NodeJS.ErrnoException).code ?? "error"})`, cause);
+    throw invalid(`cannot read ${path} (${(cause as NodeJS.ErrnoException).code ?? "error"})`, cause);
   }
 }
 
-const wrong = (message: string, cause?: unknown): Fault => new Fault("config", { message, cause });
+const invalid = (message: string, cause?: unknown): Fault => new Fault("config", { message, cause });
 const outdated = (message: string): Fault => new Fault("unauthenticated", { message });

@@ -72,7 +72,7 @@ test("dev starts a cluster, says what to try, and leaves no node behind", async 
     assert.equal((await tailrace(["transfer", ...at(1)])).status, 0);
     const pid = /^n3 .* pid=(\d+) /m.exec(out)?.[1];
     process.kill(Number(pid), "SIGKILL");
-    await heard(child.stderr, () => err.includes("the others go on"));
+    await heard(child.stderr, () => err.includes("the others continue"));
     const without = await tailrace(["produce", ...at(0)], { input: "still\n" });
     assert.deepEqual([without.status, without.out], [0, '{"offset":1}\n'], without.err);
     child.kill("SIGINT");

@@ -1,4 +1,4 @@
-/** A node that says goodbye while its client asks for the next thing: an error at worst, never the end of the process. */
+/** A node that sends GOAWAY while the client makes its next call. That is an error at most, and does not end the process. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type ServerHttp2Stream } from "node:http2";
@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { defaultSessionSettings, Http2Sessions } from "../../src/client/calls/http2-sessions.ts";
 
-test("a connection that a node closes between two calls is replaced, whenever the next call comes", async (t) => {
+test("a connection that a node closes between two calls is replaced, whenever the next call is made", async (t) => {
   const server = createServer();
   server.on("stream", (stream: ServerHttp2Stream) => {
     const { session } = stream;
@@ -30,7 +30,7 @@ test("a connection that a node closes between two calls is replaced, whenever th
       answered++;
       for (let turns = round % 5; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
     } catch {
-      // This one fell into the goodbye.
+      // This call was made while the connection closed.
     }
   }
   assert.ok(answered > 20, `${answered} answers`);

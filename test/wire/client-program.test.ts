@@ -1,4 +1,4 @@
-/** The program in the README is run as another package would run it, and does what the README says. */
+/** The program in the README runs as in another package, and does what the README says. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -13,7 +13,7 @@ test("the README's program appends a record, reads it and ends by itself", async
   assert.match(program, /from "tailrace\/client"/);
   const node = await startNode(t, ["--data-dir", join(scratch(t), "d"), "--log-level", "error"]);
   const code = program.replace("localhost:8080", node.addr);
-  // The package's own name stands for what was compiled, unless its sources are asked for.
+  // The name of the package means its compiled files, unless the condition "source" is set.
   const flags = ["--conditions=source", "--input-type=module-typescript"];
   const child = spawn(process.execPath, [...flags, "-e", code], { cwd: root });
   const { status, out, err } = await ended(child);

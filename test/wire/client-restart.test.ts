@@ -1,4 +1,4 @@
-/** The client over restarts of its only server: fifty tails and a producer that never notice. */
+/** The client during restarts of its only server. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { type ClientProtocol, openClient, recordsOf, type Tail } from "../../src
 import { freePort } from "../support/free-port.ts";
 import { startCommand, startNode } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 const protocols: readonly ClientProtocol[] = ["grpc", "grpc-web", "connect"];
 const records = 1_500;
@@ -78,7 +79,7 @@ test("fifty tails see every record once, in order, and a producer appends each o
   assert.equal(await clients[1]!.commitLog.seek({ end: true }), records);
 });
 
-test("a client waits for a server that is still to come, and tells when none comes", async (t) => {
+test("a client waits for a server that starts later, and fails if none starts", async (t) => {
   const port = await freePort();
   await using client = openClient({ addr: `127.0.0.1:${port}` });
   const late = client.commitLog.append(
@@ -98,7 +99,7 @@ test("a client waits for a server that is still to come, and tells when none com
   assert.equal((await appending).firstOffset, 0, "the append that was given up was never sent");
 });
 
-test("the command tail goes on at the next record when its node comes back", async (t) => {
+test("the command tail continues with the next record after a restart of its node", async (t) => {
   const flags = [
     "--addr",
     `127.0.0.1:${await freePort()}`,
@@ -127,7 +128,7 @@ test("the command tail goes on at the next record when its node comes back", asy
   tail.stdout?.on("data", (chunk: Buffer) => (out += chunk.toString()));
   const end = once(tail, "close");
   t.after(() => tail.kill("SIGKILL"));
-  while (out === "") await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("the first record is printed", () => out !== "");
   for (const [signal, value] of [
     ["SIGKILL", "two"],
     ["SIGTERM", "three"],

@@ -1,4 +1,4 @@
-/** The client commands as processes, against a server in this one: formats, order, exit statuses. */
+/** The client commands as processes against a server in the process of the test: formats, order, exit statuses. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -10,6 +10,7 @@ import { Fault } from "../../src/fault.ts";
 import { bin, ended, environment, startCommand, tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { type Served, serve } from "../support/serve.ts";
+import { until } from "../support/until.ts";
 
 let served: Served;
 let addr: string;
@@ -23,14 +24,10 @@ beforeEach(async () => {
 });
 after(() => served[Symbol.asyncDispose]());
 
-const tails = async (count: number): Promise<void> => {
-  for (let tries = 0; served.log.openTails !== count; tries++) {
-    assert.ok(tries < 2000, `${served.log.openTails} tails are open, not ${count}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
+const tails = (count: number): Promise<boolean> =>
+  until(`${count} tails are open`, () => served.log.openTails === count);
 
-test("produce appends a record a line and prints its offset; consume prints them back", async () => {
+test("produce appends one record per line and prints its offset; consume prints the records", async () => {
   const produced = await run(["produce"], "one\ntwo\n\nlast without an end");
   assert.deepEqual([produced.status, produced.err], [0, ""]);
   assert.equal(produced.out, '{"offset":0}\n{"offset":1}\n{"offset":2}\n{"offset":3}\n');
@@ -44,7 +41,7 @@ test("produce appends a record a line and prints its offset; consume prints them
   assert.equal((await run(["consume", "--from", "0", "--count", "1", "--format", "hex"])).out, "6f6e65\n");
 });
 
-test("thousands of lines keep their order, one by one and in batches", async () => {
+test("thousands of lines keep their order, as single records and in batches", async () => {
   const lines = Array.from({ length: 5000 }, (_, at) => `line ${at}`);
   const single = await run(["produce"], lines.join("\n"));
   assert.equal(single.status, 0);
@@ -56,7 +53,7 @@ test("thousands of lines keep their order, one by one and in batches", async () 
   assert.equal(all.out, `${[...lines, ...lines].join("\n")}\n`);
 });
 
-test("a file becomes one record, whatever bytes it holds, with key and headers", async (t) => {
+test("a file becomes one record with key and headers, whatever its bytes are", async (t) => {
   const path = join(scratch(t), "file");
   const bytes = randomBytes(100_000);
   writeFileSync(path, bytes);
@@ -72,7 +69,7 @@ test("a file becomes one record, whatever bytes it holds, with key and headers",
   ]);
 });
 
-test("tail prints what comes until Ctrl-C, which is exit 130; follow with a count ends by itself", async () => {
+test("tail prints new records until Ctrl-C with exit status 130; consume --follow with a count ends by itself", async () => {
   await run(["produce"], "old");
   const tail = startCommand(["tail", "--format", "raw", "--addr", addr]);
   const end = ended(tail);
@@ -98,7 +95,7 @@ test("tail prints what comes until Ctrl-C, which is exit 130; follow with a coun
   await tails(0);
 });
 
-test("a closed standard output ends a command quietly with 0", async () => {
+test("a closed standard output ends a command silently with 0", async () => {
   await run(["produce", "--batch", "1000"], "x\n".repeat(20_000));
   const consume = startCommand(["consume", "--addr", addr]);
   const end = ended(consume);
@@ -107,7 +104,7 @@ test("a closed standard output ends a command quietly with 0", async () => {
   assert.deepEqual([status, err], [0, ""]);
 });
 
-test("help whose reader has gone ends quietly with 0, and a wrong use whose complaint nobody reads with 2", async () => {
+test("help with a closed standard output ends with 0, and a usage error with a closed standard error ends with 2", async () => {
   const help = startCommand(["certs", "--help"]);
   help.stdout?.destroy();
   const { status, err } = await ended(help);
@@ -117,7 +114,7 @@ test("help whose reader has gone ends quietly with 0, and a wrong use whose comp
   assert.equal((await ended(wrong)).status, 2);
 });
 
-test("a standard output that cannot be written, as on a full disk, ends a command with one line and 1", {
+test("a standard output that cannot be written, as on a full disk, ends a command with one line and exit status 1", {
   skip: !existsSync("/dev/full"),
 }, async () => {
   for (const args of [["keygen"], ["--help"], ["describe", "--addr", addr]]) {
@@ -130,7 +127,7 @@ test("a standard output that cannot be written, as on a full disk, ends a comman
   }
 });
 
-test("describe, trim, servers, status and whoami say what they found", async () => {
+test("describe, trim, servers, status and whoami print their results", async () => {
   await run(["produce"], "a\nb\nc");
   assert.match((await run(["describe"])).out, /offsets 0 to 3 \(the next\)/);
   const description = JSON.parse((await run(["describe", "--json"])).out) as Record<string, unknown>;
@@ -161,7 +158,7 @@ test("describe, trim, servers, status and whoami say what they found", async () 
   );
 });
 
-test("every way to fail has its exit status and one line", async () => {
+test("every kind of failure has its exit status and prints one line", async () => {
   const oneLine = /^tailrace [^\n]+\n$/;
   const outside = await run(["consume", "--from", "99"]);
   assert.equal(outside.status, 1);
@@ -198,7 +195,7 @@ test("every way to fail has its exit status and one line", async () => {
   assert.match((await tailrace(["produec"])).err, /produce/);
 });
 
-test("input that fails ends produce with what was appended before it printed", async (t) => {
+test("an input that fails ends produce after the offsets of the records before it", async (t) => {
   const path = join(scratch(t), "file");
   writeFileSync(path, "x");
   const found = await run(["produce", path, `${path}.missing`]);
@@ -206,7 +203,7 @@ test("input that fails ends produce with what was appended before it printed", a
   assert.equal(found.err, `tailrace produce: cannot read ${path}.missing\n`);
 });
 
-test("help, version and completion come without a node", async () => {
+test("help, version and completion need no node", async () => {
   const help = await tailrace(["--help"]);
   assert.equal(help.status, 0);
   for (const command of ["serve", "produce", "consume", "config", "certs"])

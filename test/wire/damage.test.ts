@@ -180,6 +180,6 @@ test("comparing needs two directories, and one named twice is one", async (t) =>
   const directory = join(scratch(t), "data");
   for (const named of [[directory], [directory, `${directory}/`]]) {
     const { status, err } = await tailrace(["verify", "--compare", ...named]);
-    assert.deepEqual([status, err], [2, "tailrace verify: --compare needs two directories or more\n"]);
+    assert.deepEqual([status, err], [2, "tailrace verify: --compare needs two or more directories\n"]);
   }
 });

@@ -101,7 +101,7 @@ test("a serf agent and a node on one port exchange members, events and queries",
     "role=^tail",
   ]);
   assert.equal(filtered.out, "");
-  assert.equal(filtered.err, "heard by 1, answered by 0\n");
+  assert.equal(filtered.err, "received by 1, answered by 0\n");
 
   const printed = await agent.run("query", "-format=json", "-timeout=3s", "tailrace-status");
   const { Responses } = JSON.parse(printed) as { Responses: Record<string, string> };

@@ -307,9 +307,14 @@ test("a client command names what is wrong with its certificates", async (t) => 
   const cases: readonly (readonly [node: string, files: typeof good, status: number, message: RegExp])[] = [
     [tls.addr, good, 0, /^$/],
     [tls.addr, expired, 4, /expired\.pem expired on 20/],
-    [tls.addr, { ...good, keyFile: expired.keyFile }, 1, /expired-key\.pem is not the key of .*good\.pem/],
+    [
+      tls.addr,
+      { ...good, keyFile: expired.keyFile },
+      1,
+      /expired-key\.pem is not the private key of .*good\.pem/,
+    ],
     [tls.addr, { ...good, caFile: foreign.certFile }, 3, /not signed by the given CA/],
-    [tls.addr, { ...good, caFile: good.keyFile }, 1, /good-key\.pem holds no certificate/],
+    [tls.addr, { ...good, caFile: good.keyFile }, 1, /good-key\.pem does not contain a PEM certificate/],
     [tls.addr, foreign, 1, /it may not trust the client certificate/],
     [plain.addr, good, 3, /if its port is plaintext/],
   ];

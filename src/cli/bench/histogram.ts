@@ -1,12 +1,10 @@
 /**
- * Durations counted in buckets that grow with them: any number of samples in bounded memory, each percentile at most
- * 3 % too high and never too low. Pure.
- *
- * Never: forgets the largest.
+ * A histogram of durations with exponential buckets: any number of samples in bounded memory. A percentile is at most 3 %
+ * too high and never too low.
  */
 
-/** Buckets to each doubling. */
-const steps = 32;
+/** Buckets for each doubling. */
+const bucketsPerDoubling = 32;
 
 export class Histogram {
   readonly #counts: number[] = [];
@@ -21,7 +19,7 @@ export class Histogram {
     return this.#max;
   }
 
-  /** Takes a duration in milliseconds, not negative. */
+  /** Adds a duration in milliseconds, at least 0. */
   add(milliseconds: number): void {
     const bucket = bucketOf(milliseconds);
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
@@ -29,7 +27,7 @@ export class Histogram {
     this.#max = Math.max(this.#max, milliseconds);
   }
 
-  /** The duration that this share (0 to 1) of the samples did not exceed; 0 when there are none. */
+  /** Returns the duration that this share (0 to 1) of the samples did not exceed; 0 without samples. */
   percentile(share: number): number {
     const rank = Math.ceil(share * this.#count);
     let seen = 0;
@@ -41,8 +39,8 @@ export class Histogram {
   }
 }
 
-/** From a microsecond on; below, one bucket. */
+/** All durations up to one microsecond share the first bucket. */
 const bucketOf = (milliseconds: number): number =>
-  milliseconds <= 0.001 ? 0 : Math.ceil(Math.log2(milliseconds / 0.001) * steps);
+  milliseconds <= 0.001 ? 0 : Math.ceil(Math.log2(milliseconds / 0.001) * bucketsPerDoubling);
 
-const upperEdge = (bucket: number): number => 0.001 * 2 ** (bucket / steps);
+const upperEdge = (bucket: number): number => 0.001 * 2 ** (bucket / bucketsPerDoubling);

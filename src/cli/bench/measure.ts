@@ -1,8 +1,6 @@
 /**
- * Runs one workload for a while and counts what was acknowledged in that while: the warm-up before it and what is
- * answered after it are left out.
- *
- * Never: counts what was not acknowledged.
+ * Runs one workload and counts the calls that were acknowledged in the measured time. Calls of the warm-up and calls that
+ * return later are not counted.
  */
 import { Fault, type TailraceClient } from "../../client/mod.ts";
 import type { Clock } from "../../lib/time/clock.ts";
@@ -14,11 +12,11 @@ export interface Measured {
   readonly calls: number;
   readonly records: number;
   readonly bytes: number;
-  /** From call to answer, of the calls that were answered in time. */
+  /** Milliseconds from call to response. */
   readonly latency: Histogram;
-  /** Kind of fault → how many. */
+  /** The number of faults by their kind. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Of one core, used by this process meanwhile. */
+  /** CPU time of this process as a share of one core. */
   readonly cpuShare: number;
 }
 
@@ -27,6 +25,10 @@ export interface Timing {
   readonly measureMs: number;
 }
 
+/**
+ * Runs the workload for the warm-up and the measured time.
+ * @throws Fault "deadline" if nothing was acknowledged
+ */
 export async function measure(
   client: TailraceClient,
   workload: Workload,

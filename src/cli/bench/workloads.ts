@@ -1,8 +1,4 @@
-/**
- * What `tailrace bench` can do to a log. Each workload runs until told to stop and reports every call as it ends.
- *
- * Never: measures, decides how long.
- */
+/** The workloads of `tailrace bench`. Each one runs until its signal is aborted, and reports every call. */
 import { encodeRun, Fault, faultOf, type TailraceClient } from "../../client/mod.ts";
 
 export interface LoadSettings {
@@ -12,29 +8,33 @@ export interface LoadSettings {
   readonly inFlight: number;
 }
 
-/** What a workload tells as it goes. */
-export interface Sink {
-  /** Aborted when it is over: nothing new is begun, what is under way may end. */
+/** What a workload reports to. */
+export interface CallRecorder {
+  /** Is aborted at the end. No new call is made; calls in flight may finish. */
   readonly signal: AbortSignal;
   now(): number;
-  /** A call that began at `beganMs` was answered, for so many records with so many bytes of value. */
+  /** Records a call that began at `beganMs`, with the number of its records and the bytes of their values. */
   done(beganMs: number, records: number, bytes: number): void;
   failed(fault: Fault): void;
 }
 
-export type Workload = (client: TailraceClient, settings: LoadSettings, sink: Sink) => Promise<void>;
+export type Workload = (
+  client: TailraceClient,
+  settings: LoadSettings,
+  recorder: CallRecorder,
+) => Promise<void>;
 
-/** One record a call, many calls under way. */
-const unary: Workload = (client, { recordBytes, inFlight }, sink) => {
+/** One record per call, many calls in flight. */
+const unary: Workload = (client, { recordBytes, inFlight }, recorder) => {
   const record = { value: valueBytes(recordBytes) };
-  return lanes(inFlight, sink, async () => {
+  return runWorkers(inFlight, recorder, async () => {
     await client.log.produce({ record });
     return { records: 1, bytes: recordBytes };
   });
 };
 
-/** Many records a call, each call atomic. */
-const batch: Workload = async (client, { recordBytes, batch: count, inFlight }, sink) => {
+/** Many records per call. Each call is atomic. */
+const batch: Workload = async (client, { recordBytes, batch: count, inFlight }, recorder) => {
   const run = encodeRun(Array.from({ length: count }, () => ({ value: valueBytes(recordBytes) })));
   const producer = client.producer({
     idempotent: false,
@@ -44,7 +44,7 @@ const batch: Workload = async (client, { recordBytes, batch: count, inFlight }, 
     queueBytesMax: run.bytes.length * inFlight + 1,
   });
   try {
-    await lanes(inFlight, sink, async () => {
+    await runWorkers(inFlight, recorder, async () => {
       await producer.append(run);
       return { records: count, bytes: count * recordBytes };
     });
@@ -53,38 +53,38 @@ const batch: Workload = async (client, { recordBytes, batch: count, inFlight }, 
   }
 };
 
-/** One stream, one record a message, `inFlight` of them not yet acknowledged. */
-const stream: Workload = async (client, { recordBytes, inFlight }, sink) => {
+/** One stream with one record per message and up to `inFlight` unacknowledged records. */
+const stream: Workload = async (client, { recordBytes, inFlight }, recorder) => {
   const began: number[] = [];
   const records = function* () {
     const record = { value: valueBytes(recordBytes) };
-    while (!sink.signal.aborted) {
-      began.push(sink.now());
+    while (!recorder.signal.aborted) {
+      began.push(recorder.now());
       yield record;
     }
   };
   for await (const _ of client.produceStream(records(), { window: inFlight })) {
-    sink.done(began.shift() ?? sink.now(), 1, recordBytes);
+    recorder.done(began.shift() ?? recorder.now(), 1, recordBytes);
   }
 };
 
-/** Reads from the lowest offset to the end, again and again, each batch checked; a call is one batch. */
-const consume: Workload = async (client, _settings, sink) => {
+/** Reads from the lowest offset to the end, repeatedly, and checks each batch. A call is one batch. */
+const consume: Workload = async (client, _settings, recorder) => {
   const log = client.commitLog;
   const { lowest, next } = await log.bounds({ mode: "any" });
   if (next === lowest)
-    throw new Fault("failed-precondition", { message: "there is nothing in the log to read" });
-  while (!sink.signal.aborted) {
+    throw new Fault("failed-precondition", { message: "the log is empty, there is nothing to read" });
+  while (!recorder.signal.aborted) {
     using tail = log.follow(lowest);
-    while (tail.position < next && !sink.signal.aborted) {
-      const beganMs = sink.now();
+    while (tail.position < next && !recorder.signal.aborted) {
+      const beganMs = recorder.now();
       const { position } = tail;
       let slice = tail.take();
       if (slice === undefined) {
         if (!(await tail.ready())) return;
         slice = tail.take();
       }
-      if (slice !== undefined) sink.done(beganMs, slice.nextOffset - position, slice.frames.length);
+      if (slice !== undefined) recorder.done(beganMs, slice.nextOffset - position, slice.frames.length);
     }
   }
 };
@@ -92,32 +92,32 @@ const consume: Workload = async (client, _settings, sink) => {
 export const workloads = { unary, batch, stream, consume } as const satisfies Record<string, Workload>;
 export type WorkloadName = keyof typeof workloads;
 
-/** So many callers, each of which calls again when it was answered. */
-async function lanes(
+/** Runs `count` workers. Each makes its next call when the previous one has returned. */
+async function runWorkers(
   count: number,
-  sink: Sink,
+  recorder: CallRecorder,
   call: () => Promise<{ readonly records: number; readonly bytes: number }>,
 ): Promise<void> {
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     let failures = 0;
-    while (!sink.signal.aborted) {
-      const beganMs = sink.now();
+    while (!recorder.signal.aborted) {
+      const beganMs = recorder.now();
       try {
         const { records, bytes } = await call();
-        sink.done(beganMs, records, bytes);
+        recorder.done(beganMs, records, bytes);
         failures = 0;
       } catch (reason) {
         const fault = faultOf(reason);
-        sink.failed(fault);
-        // A fault that will not pass, or passes too slowly, is the result; a few are weather and are counted.
+        recorder.failed(fault);
+        // Temporary faults are counted. A permanent one, or more than 20 in a row, end the workload.
         if (!(fault.retry || fault.written === "unknown") || ++failures > 20) throw fault;
       }
     }
   };
-  await Promise.all(Array.from({ length: count }, lane));
+  await Promise.all(Array.from({ length: count }, worker));
 }
 
 function valueBytes(bytes: number): Uint8Array {
-  // Not all the same byte, so that whatever compresses on the way has no easy time.
+  // Different bytes, so that compression on the way has little effect.
   return Uint8Array.from({ length: bytes }, (_, at) => (at * 167 + (at >> 3)) & 0xff);
 }

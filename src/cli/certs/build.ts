@@ -1,10 +1,6 @@
 /**
- * Builds keys and certificates from requests and profiles. Nothing is written; the time is handed in, so that
- * tests can make expired ones.
- *
- * Every certificate is backdated a little, as CFSSL does, for machines whose clocks differ.
- *
- * Never: touches a file, reads the clock.
+ * Builds keys and certificates from requests and profiles. It writes no file. The time is a parameter, so that tests can
+ * build expired certificates. Like CFSSL it starts the validity five minutes early, because clocks differ.
  */
 import "reflect-metadata";
 import { isIP } from "node:net";
@@ -13,7 +9,7 @@ import { Fault } from "../../fault.ts";
 import type { CertificateRequest, KeyRequest, Profile } from "./cfssl.ts";
 
 const backdateMs = 5 * 60_000;
-/** CFSSL's own default for a CA. */
+/** The default of CFSSL for a CA. */
 const caExpiryMs = 43_800 * 3_600_000;
 
 export interface KeyPair {
@@ -27,7 +23,7 @@ export interface Issued extends KeyPair {
   readonly certificatePem: string;
 }
 
-/** A self-signed CA that may sign leaves only. */
+/** Creates a self-signed CA. Its path length is 0, so it can sign leaf certificates only. */
 export async function makeAuthority(request: CertificateRequest, now: Date): Promise<Issued> {
   const pair = await makeKeys(request.key);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -45,7 +41,10 @@ export async function makeAuthority(request: CertificateRequest, now: Date): Pro
   return { ...pair, certificate, certificatePem: pem(certificate) };
 }
 
-/** A CA as it lies on disk. Throws Fault "config" when the two do not belong together. */
+/**
+ * Reads a CA from PEM texts.
+ * @throws Fault "config" if the key does not belong to the certificate
+ */
 export async function readAuthority(certificatePem: string, keyPem: string): Promise<Issued> {
   const certificate = new x509.X509Certificate(certificatePem);
   const algorithm = certificate.publicKey.algorithm as Algorithm;
@@ -68,11 +67,14 @@ export async function readAuthority(certificatePem: string, keyPem: string): Pro
 
 export interface LeafOptions {
   readonly commonName?: string;
-  /** DNS names, IP addresses, or URIs, besides those of the request. */
+  /** DNS names, IP addresses or URIs, in addition to those of the request. */
   readonly names?: readonly string[];
 }
 
-/** A leaf signed by `authority`. Throws Fault "config" for a usage nobody knows. */
+/**
+ * Creates a leaf certificate that `authority` signs.
+ * @throws Fault "config" for an unknown usage in `profile`
+ */
 export async function issue(
   authority: Issued,
   request: CertificateRequest,
@@ -148,7 +150,7 @@ function alternativeName(name: string): x509.JsonGeneralName {
   return { type: /^[a-z][a-z0-9+.-]*:/i.test(name) ? "url" : "dns", value: name };
 }
 
-/** CFSSL's words for key usages, those that TLS has a use for. */
+/** The key usages of TLS certificates, by their names in CFSSL. */
 const keyUsages: Readonly<Record<string, number>> = {
   signing: x509.KeyUsageFlags.digitalSignature,
   "digital signature": x509.KeyUsageFlags.digitalSignature,
@@ -173,7 +175,7 @@ function usageExtensions(usages: readonly string[]): x509.Extension[] {
     else {
       const known = [...Object.keys(keyUsages), ...Object.keys(extendedUsages)].join(", ");
       throw new Fault("config", {
-        message: `no usage "${usage}" of a certificate is known`,
+        message: `"${usage}" is not a known usage of a certificate`,
         facts: { known },
       });
     }

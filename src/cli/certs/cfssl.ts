@@ -1,9 +1,7 @@
 /**
- * The JSON that CFSSL reads: certificate signing requests and signing profiles. Ours are read from the output
- * directory where they lie there (`certs/` of the repository has them), else these defaults count; a test keeps the
- * two equal. Fields of CFSSL that mean nothing here are ignored, wrong ones are refused.
- *
- * Never: touches a file, makes a certificate.
+ * Parses the JSON files of CFSSL: certificate signing requests and signing profiles. A file in the output directory
+ * replaces the default below. A test keeps the files in `certs/` of the repository equal to the defaults. Unknown fields
+ * are ignored, invalid ones are rejected.
  */
 import { Fault } from "../../fault.ts";
 
@@ -19,7 +17,7 @@ export interface CertificateRequest {
   readonly key: KeyRequest;
   /** Other parts of the name, in order: C, ST, L, O, OU. */
   readonly names: readonly (readonly [string, string])[];
-  /** For a CA. */
+  /** The validity of a CA. */
   readonly expiryMs: number | undefined;
 }
 
@@ -28,11 +26,11 @@ export interface Profile {
   readonly usages: readonly string[];
 }
 
-/** Names of profiles that `tailrace certs` uses. */
+/** The profiles that `tailrace certs` uses. */
 export const profileNames = ["server", "client", "peer"] as const;
 export type Profiles = Readonly<Record<(typeof profileNames)[number], Profile>>;
 
-/** What counts where a file is missing, by file name. */
+/** The content of the files that are missing, by file name. */
 export const cfsslDefaults = {
   "ca-csr.json": {
     CN: "Tailrace CA",
@@ -64,7 +62,10 @@ export const cfsslDefaults = {
 } as const;
 export type CfsslFile = keyof typeof cfsslDefaults;
 
-/** Reads a `*-csr.json`. Throws Fault "config" naming `file` and the field. */
+/**
+ * Parses a `*-csr.json`.
+ * @throws Fault "config" with the names of the file and the field
+ */
 export function readRequest(json: unknown, file: string): CertificateRequest {
   const top = object(json, file, "the file");
   const key = object(top["key"], file, "key");
@@ -85,7 +86,10 @@ export function readRequest(json: unknown, file: string): CertificateRequest {
   };
 }
 
-/** Reads a `ca-config.json` that has the profiles server, client and peer. Throws Fault "config". */
+/**
+ * Parses a `ca-config.json` with the profiles server, client and peer.
+ * @throws Fault "config" with the names of the file and the field
+ */
 export function readProfiles(json: unknown, file: string): Profiles {
   const signing = object(object(json, file, "the file")["signing"], file, "signing");
   const profiles = object(signing["profiles"], file, "signing.profiles");
@@ -114,7 +118,7 @@ function readNames(json: unknown, file: string): [string, string][] {
 
 const unitsMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000 };
 
-/** A Go duration in hours, minutes and seconds, `8760h` or `1h30m`. */
+/** Parses a Go duration in hours, minutes and seconds, such as `8760h` or `1h30m`. */
 function readExpiry(json: unknown, file: string, field: string): number {
   const text = String(json);
   if (!/^(\d+[hms])+$/.test(text)) throw wrong(file, field, "a duration such as 8760h");
@@ -138,4 +142,4 @@ function strings(json: unknown, file: string, field: string): string[] {
 }
 
 const wrong = (file: string, field: string, expected: string): Fault =>
-  new Fault("config", { message: `${file} needs ${field} to be ${expected}`, facts: { file, field } });
+  new Fault("config", { message: `${file}: ${field} must be ${expected}`, facts: { file, field } });

@@ -1,8 +1,6 @@
 /**
- * The files of `tailrace certs`: reads the CFSSL requests, makes what the plan says, writes it. Nothing is written
- * before everything was made; a file appears whole, by rename; whatever holds a private key has mode 0600.
- *
- * Never: prints, decides what to replace (see plan).
+ * The files of `tailrace certs`: reads the CFSSL requests, creates what the plan says and writes it. It writes only when
+ * everything has been created. A file appears complete, by rename. Files with a private key have mode 0600.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -15,30 +13,35 @@ import { bundleName, planCertificates } from "./plan.ts";
 
 export interface CertsOptions {
   readonly directory: string;
-  /** DNS names, addresses or URIs for server.pem, besides those of server-csr.json. */
+  /** DNS names, addresses or URIs for server.pem, in addition to those of server-csr.json. */
   readonly hosts?: readonly string[];
-  /** Make one more client certificate with this common name: where there is a CA, nothing else. */
+  /** Common name of an additional client certificate. If there is a CA, only this certificate is created. */
   readonly issueFor?: string;
+  /** Replace existing files. Default false. */
   readonly force?: boolean;
+  /** Password of browser.p12. Default "tailrace". */
   readonly p12Password?: string;
   readonly now?: Date;
-  /** The program that writes browser.p12; where it is missing our own writer does. Default `openssl`. */
+  /** The program that writes browser.p12. If it is missing, p12.ts does. Default `openssl`. */
   readonly openssl?: string;
 }
 
 export interface MadeFile {
   readonly name: string;
   readonly state: "made" | "replaced" | "kept";
-  /** Of a certificate. */
+  /** The subject of a certificate. */
   readonly subject?: string;
   readonly expires?: Date;
 }
 
-/** So that a node's certificate is a peer without a policy line. */
+/** With this URI, the certificate of a node is a peer without a line in the policy. */
 const nodeUri = "urn:tailrace:node:*";
 const defaultP12Password = "tailrace";
 
-/** Makes and writes what is missing, or all with force. Throws Fault "config" before anything was written. */
+/**
+ * Creates and writes the missing files, or all files with `force`.
+ * @throws Fault "config" before anything is written
+ */
 export async function makeCertificates(options: CertsOptions): Promise<MadeFile[]> {
   const { directory, issueFor } = options;
   const exists = (name: string): boolean => existsSync(join(directory, name));
@@ -78,7 +81,7 @@ export async function makeCertificates(options: CertsOptions): Promise<MadeFile[
   return [...kept.map((name): MadeFile => ({ name: `${name}.pem`, state: "kept" })), ...made];
 }
 
-/** The CA, made or read, as `ca`, and the leaves by name. */
+/** Returns the new or existing CA as `ca`, and the new leaf certificates by name. */
 async function issueAll(
   options: CertsOptions,
   newAuthority: boolean,
@@ -93,7 +96,7 @@ async function issueAll(
   const issued = new Map([["ca", authority]]);
   for (const name of leaves) {
     if (name === "server") {
-      // The node's certificate also calls other nodes, so it is a client too.
+      // A node also connects to other nodes, so its certificate is one for servers and clients.
       const request = readRequest(json("server-csr.json"), "server-csr.json");
       const names = [...(options.hosts ?? []), nodeUri];
       issued.set(name, await issue(authority, request, profiles.peer, now, { names }));
@@ -119,7 +122,10 @@ function bundle(options: CertsOptions, issued: ReadonlyMap<string, Issued>): Buf
   return opensslP12(options.openssl ?? "openssl", contents) ?? encodeP12(contents);
 }
 
-/** By openssl, or undefined where it is missing or fails. Secrets go by standard input and environment, not argv. */
+/**
+ * Runs openssl. Returns undefined if it is missing or fails. Secrets are passed in standard input and the environment, not
+ * in the arguments.
+ */
 function opensslP12(program: string, contents: Bundle): Buffer | undefined {
   const { status, stdout } = spawnSync(
     program,
@@ -134,10 +140,10 @@ function opensslP12(program: string, contents: Bundle): Buffer | undefined {
   return status === 0 && stdout.length > 0 ? stdout : undefined;
 }
 
-/** A common name that is also a file name, and none of those that stand for callers without a certificate. */
+/** A valid name is also a file name, and none of the reserved subjects of clients without a certificate. */
 function checkedName(commonName: string): string {
   if (/^\w[\w.@ -]{0,63}$/.test(commonName) && !/^(local|anonymous)$/.test(commonName)) return commonName;
-  throw new Fault("config", { message: `"${commonName}" cannot be the name of a client` });
+  throw new Fault("config", { message: `"${commonName}" is not a valid name for a client certificate` });
 }
 
 function readJson(directory: string, name: CfsslFile): unknown {

@@ -1,12 +1,10 @@
 /**
- * A PKCS#12 file (RFC 7292) for browsers and keychains: one key, its certificate and its CA. Node reads such files
- * but cannot write them; this writes them where there is no openssl.
+ * Writes a PKCS#12 file (RFC 7292) for browsers and keychains: a key, its certificate and its CA. It is used if there is no
+ * openssl; Node.js can read such files but not write them.
  *
  *   PFX := SEQ { 3, data(SEQ { data(certificates), data(key, PBES2 AES-256) }), MAC (HMAC-SHA-256) }
  *
- * The certificates are not secret and stand in the clear.
- *
- * Never: touches a file, encrypts by itself (Node makes the encrypted PKCS#8).
+ * The certificates are not encrypted. Node.js encrypts the key as PKCS#8.
  */
 import { createHash, createHmac, createPrivateKey, hash, randomBytes, X509Certificate } from "node:crypto";
 
@@ -14,7 +12,7 @@ export interface Bundle {
   readonly certificatePem: string;
   readonly keyPem: string;
   readonly authorityPem: string;
-  /** Shown by browsers. */
+  /** The name that browsers show. */
   readonly friendlyName: string;
   readonly password: string;
 }
@@ -31,7 +29,7 @@ const oids = {
 
 const macIterations = 100_000;
 
-/** The file's bytes. */
+/** Returns the bytes of the file. */
 export function encodeP12(bundle: Bundle): Buffer {
   const certificate = new X509Certificate(bundle.certificatePem).raw;
   const authority = new X509Certificate(bundle.authorityPem).raw;
@@ -67,7 +65,7 @@ function mac(content: Buffer, password: string): Buffer {
   return sequence(sequence(algorithm, octets(digest)), octets(salt), integer(macIterations));
 }
 
-/** RFC 7292 appendix B.2 with SHA-256, for the MAC (id 3) and one block of output, so that B.2 ends after step 6A. */
+/** RFC 7292 appendix B.2 with SHA-256 for the MAC (id 3). One block of output is enough, so it ends after step 6A. */
 function macKey(password: string, salt: Buffer): Buffer {
   const block = 64;
   const fill = (bytes: Buffer): Buffer =>

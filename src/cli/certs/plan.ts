@@ -1,20 +1,17 @@
 /**
- * Decides which certificates to make, given which files are there.
- *
- * The law: a file that exists is replaced only by force. Where some are missing they are made with the CA that is
- * there and the others are kept; where that cannot be, it is refused, with the files in the way named.
- *
- * Never: touches a file.
+ * Decides which certificates to create, given the files that exist. An existing file is replaced only with `force`.
+ * Missing ones are created with the existing CA. If that is not possible, the plan is rejected with the names of the
+ * conflicting files.
  */
 import { Fault } from "../../fault.ts";
 
-export interface Wish {
-  /** Pairs of certificate and key besides the CA's, by name: `server`, `root-client`, … */
+export interface CertificateRequests {
+  /** Pairs of certificate and key except the CA, by name: `server`, `root-client`, … */
   readonly leaves: readonly string[];
-  /** The whole set with CA and browser.p12, or a client more by the CA that is there. */
+  /** The whole set with CA and browser.p12. If false, client certificates of the existing CA. */
   readonly wholeSet: boolean;
   readonly force: boolean;
-  /** Hosts for the server's certificate were asked for. */
+  /** Whether hosts for server.pem are given. */
   readonly hostsGiven: boolean;
 }
 
@@ -26,9 +23,12 @@ export interface Plan {
 
 export const bundleName = "browser.p12";
 
-/** What to make. Throws Fault "config" when that would replace something, or there is nothing to sign with. */
-export function planCertificates(wish: Wish, exists: (name: string) => boolean): Plan {
-  const { leaves, wholeSet, force } = wish;
+/**
+ * Returns what to create.
+ * @throws Fault "config" if that would replace a file, or if there is no CA to sign with
+ */
+export function planCertificates(requests: CertificateRequests, exists: (name: string) => boolean): Plan {
+  const { leaves, wholeSet, force } = requests;
   const complete = (name: string): boolean => exists(`${name}.pem`) && exists(`${name}-key.pem`);
   const half = (name: string): boolean => exists(`${name}.pem`) !== exists(`${name}-key.pem`);
   if (!wholeSet && !complete("ca")) {
@@ -40,22 +40,22 @@ export function planCertificates(wish: Wish, exists: (name: string) => boolean):
   if (force) return { makeAuthority, makeLeaves, makeBundle };
 
   const halves = ["ca", ...leaves].filter(half);
-  if (halves.length > 0) throw inTheWay("half of a pair is there", halves);
+  if (halves.length > 0) throw conflict("half of a pair is there", halves);
   const kept = leaves.filter(complete);
   if (makeAuthority && (kept.length > 0 || exists(bundleName))) {
-    throw inTheWay("certificates are there but not the CA that signed them", kept);
+    throw conflict("certificates are there but not the CA that signed them", kept);
   }
-  if (wish.hostsGiven && kept.includes("server")) {
-    throw inTheWay("other hosts need a new certificate", ["server"]);
+  if (requests.hostsGiven && kept.includes("server")) {
+    throw conflict("other hosts need a new certificate", ["server"]);
   }
   if (makeLeaves.includes("root-client") && exists(bundleName)) {
-    throw inTheWay(`${bundleName} holds a root-client that is gone`, [bundleName]);
+    throw conflict(`${bundleName} holds a root-client that is gone`, [bundleName]);
   }
-  if (makeLeaves.length === 0 && !makeBundle) throw inTheWay("certificates are there", leaves);
+  if (makeLeaves.length === 0 && !makeBundle) throw conflict("certificates are there", leaves);
   return { makeAuthority, makeLeaves, makeBundle };
 }
 
-const inTheWay = (why: string, names: readonly string[]): Fault => {
+const conflict = (why: string, names: readonly string[]): Fault => {
   const files = names.map((name) => (name.includes(".") ? name : `${name}.pem`)).join(" ");
   return new Fault("config", {
     message: `${why} (${files}), use --force to replace or --issue CN to add a client`,

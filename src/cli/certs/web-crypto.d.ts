@@ -1,9 +1,4 @@
-/**
- * Names of the Web Crypto API that @peculiar/x509 expects to be global, as they are in a browser's types. Node has
- * the same types, but only inside node:crypto.
- *
- * Never: adds a value.
- */
+/** Global types of the Web Crypto API that @peculiar/x509 expects. Node.js has them in node:crypto only. */
 import type { webcrypto } from "node:crypto";
 
 declare global {

@@ -1,7 +1,7 @@
-/** Rows for people: columns as wide as they need be, numbers to the right. Pure. */
+/** Tables for people: columns as wide as necessary, numbers aligned to the right. */
 import { printable } from "./terminal.ts";
 
-/** Strings are another's text: what a terminal would obey is spelled out. */
+/** Formats the rows under their head. Control characters in strings are escaped. */
 export function table(head: readonly string[], cells: readonly (readonly (string | number)[])[]): string {
   const rows = cells.map((row) => row.map((cell) => (typeof cell === "string" ? printable(cell) : cell)));
   const all = [head, ...rows];
@@ -20,7 +20,7 @@ export function table(head: readonly string[], cells: readonly (readonly (string
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** `1.5 MiB`. */
+/** Formats bytes, such as `1.5 MiB`. */
 export function bytesText(bytes: number): string {
   const unit = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
   return unit === 0 ? `${bytes} B` : `${(bytes / 2 ** (10 * unit)).toFixed(1)} ${units[unit]}`;

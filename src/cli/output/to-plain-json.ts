@@ -1,12 +1,10 @@
 /**
- * Messages as plain JSON objects for scripts: field names as in the contract, 64-bit numbers as numbers, zeros shown.
- * Pure.
- *
- * Never: prints.
+ * Converts messages to plain JSON objects for scripts: field names as in the .proto files, 64-bit integers as numbers, and
+ * zeros included.
  */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 
-/** `toJson` with numbers: every 64-bit field of ours stays below 2^53. Bytes become base64. */
+/** Unlike `toJson` it keeps numbers: all our 64-bit fields are below 2^53. Bytes become base64. */
 export function toPlainJson<Desc extends DescMessage>(
   desc: Desc,
   message: MessageShape<Desc>,

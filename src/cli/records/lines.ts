@@ -1,11 +1,10 @@
-/**
- * A stream of bytes cut into lines. Pure but for the stream.
- *
- * Never: decodes; a line may hold any bytes but the line end, which is left out.
- */
+/** Splits a stream of bytes into lines. A line can contain any bytes except the line end, which is left out. */
 import { Fault } from "../../fault.ts";
 
-/** Lines as they come. What stands behind the last line end is a line too, unless it is empty. */
+/**
+ * Yields the lines. Bytes after the last line end are a line, too.
+ * @throws Fault "too-large" for a line of more than `lineBytesMax` bytes
+ */
 export async function* linesOf(
   stream: AsyncIterable<Uint8Array>,
   lineBytesMax: number,

@@ -1,8 +1,6 @@
 /**
- * What `consume` and `tail` share: a stream of records from a start, printed one by one. Where the node goes away and
- * comes back, it goes on at the next record.
- *
- * Never: decides where to start by itself.
+ * What `consume` and `tail` share: they print records from a start on. If the connection is lost, they continue with the
+ * next record.
  */
 import type { Command } from "commander";
 import { parseFrom } from "../../api/http/tail-request.ts";
@@ -24,16 +22,16 @@ export interface ReadFlags extends ConnectFlags {
 /** Adds --count and --format. */
 export function readOptions(command: Command): Command {
   return command
-    .option("--count <n>", "stop after N records")
+    .option("--count <n>", "stop after n records")
     .option(
       "--format <format>",
       "json, raw (value and a line end), hex, or text with %o %t %k %v %s %% \\n",
       "json",
     )
-    .option("--unsafe-raw", "on a terminal too, print bytes as they are: a record may hold escape sequences");
+    .option("--unsafe-raw", "print unescaped bytes on a terminal, too; records can contain escape sequences");
 }
 
-/** Where to start, on the command line: an offset, start, end, -N, @milliseconds or a time. */
+/** The help of --from. */
 export const fromHelp =
   "an offset, start, end, -N for the last N, @milliseconds, or a time of RFC 3339 such as 2026-01-31T12:00:00Z";
 
@@ -41,12 +39,12 @@ export async function readRecords(flags: ReadFlags): Promise<number> {
   const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true);
   const count = flags.count === undefined ? 0 : Number(flags.count);
   if (flags.count !== undefined && !(Number.isSafeInteger(count) && count >= 1)) {
-    throw usageFault(`--count takes a whole number from 1 on, not ${flags.count}`);
+    throw usageFault(`--count must be a whole number of at least 1, not ${flags.count}`);
   }
   const start = startOf(flags.from);
   using client = await connect(flags);
   const until = flags.follow === true ? {} : ({ until: "end" } as const);
-  const from = await client.commitLog.seek(start); // before the tail, which would wait for a node
+  const from = await client.commitLog.seek(start); // fails if the node is unreachable, unlike the tail, which waits
   let left = count;
   for await (const record of client.consume({ from: { offset: from }, ...until })) {
     await print(toText(record));

@@ -1,9 +1,9 @@
 /**
- * Records as `consume` and `tail` print them: json, raw, hex, or a format of the caller's. Pure.
+ * Formats records for `consume` and `tail`: json, raw, hex, or a custom format.
  *
- *   FMT := text with %o offset, %t time (ms), %k key, %v value, %s value's size, %%, and \n \t \\
+ *   FORMAT := text with %o offset, %t time (ms), %k key, %v value, %s size of the value, %%, and \n \t \\
  *
- * Never: loses a byte: raw and %k, %v are the bytes themselves.
+ * raw, %k and %v are the exact bytes.
  */
 import { type PlacedRecord, recordLine } from "../../api/http/record-json.ts";
 import { usageFault } from "../exit-status.ts";
@@ -14,9 +14,8 @@ export type RecordPrinter = (record: PlacedRecord) => string | Uint8Array;
 const newline = Buffer.from("\n");
 
 /**
- * The printer of a --format. With `safe`, for a terminal, what the terminal would obey is spelled out.
- *
- * @throws Fault "config" for a format with an unknown letter
+ * Returns the printer of a --format. With `safe` (default false) control characters are escaped, for a terminal.
+ * @throws Fault "config" for an invalid format
  */
 export function recordPrinter(format: string, safe = false): RecordPrinter {
   const shown = safe ? printableBytes : (bytes: Uint8Array) => bytes;
@@ -49,17 +48,17 @@ const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", "\\": "\\"
 function custom(format: string, shown: (bytes: Uint8Array) => string | Uint8Array): RecordPrinter {
   const letters = lettersOf(shown);
   if (!format.includes("%")) {
-    throw usageFault(`--format is json, raw, hex or text with % in it, not "${format}"`);
+    throw usageFault(`--format must be json, raw, hex or a text with %, not "${format}"`);
   }
   const parts: Part[] = [];
   for (const [whole, letter, escaped] of format.matchAll(/%([\s\S]?)|\\([\s\S]?)|[^%\\]+/g)) {
     if (letter !== undefined) {
       const part = letters[letter];
-      if (part === undefined) throw usageFault(`--format knows %o %t %k %v %s %%, not %${letter}`);
+      if (part === undefined) throw usageFault(`--format can contain %o %t %k %v %s %%, not %${letter}`);
       parts.push(part);
     } else if (escaped !== undefined) {
       const text = escapes[escaped];
-      if (text === undefined) throw usageFault(`--format knows \\n, \\t and \\\\, not \\${escaped}`);
+      if (text === undefined) throw usageFault(`--format can contain \\n, \\t and \\\\, not \\${escaped}`);
       parts.push(() => text);
     } else parts.push(() => whole);
   }

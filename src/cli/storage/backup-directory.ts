@@ -1,10 +1,10 @@
 /**
- * A backup on this machine's disk: the snapshot, and the files that it names.
+ * A backup on the disk of this machine: the snapshot, and the files that it names.
  *
- *   write   → <file>.part → renamed when whole          finish → the snapshot, then away with what it does not name
+ *   write → <file>.part → renamed when complete         finish → write the snapshot, delete files that it does not name
  *
- * The files are for their owner alone. Names come from a node or from a backup that someone else may have made: only those
- * that a backup has are opened, and no symbolic link is followed. A directory that holds anything else is left alone.
+ * Only the owner can read the files. The names come from a node or from a backup of another person, so only valid names
+ * are opened and symbolic links are not followed. A directory that contains any other file is rejected.
  */
 import {
   closeSync,
@@ -26,9 +26,9 @@ import { errorCode } from "../../lib/disk/disk.ts";
 import { ownerFile, systemDisk } from "../../lib/disk/system-disk.ts";
 import { type BackupSnapshot, readSnapshot, snapshotFile } from "../../replication/mod.ts";
 
-const ours = /^(snapshot|\d{20}-\d{20}\.frames)(\.part)?$/;
+const validName = /^(snapshot|\d{20}-\d{20}\.frames)(\.part)?$/;
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
-/** Larger than the state of a million producers. */
+/** A limit above the state of a million producers. */
 const snapshotBytesMax = 1024 * 1024 * 1024;
 
 export class BackupDirectory {
@@ -38,19 +38,24 @@ export class BackupDirectory {
     this.#path = path;
   }
 
-  /** Throws Fault "foreign-directory" and "config". */
-  static openOrMake(path: string): BackupDirectory {
+  /**
+   * Opens a backup or creates an empty directory.
+   * @throws Fault "foreign-directory" if it contains other files, "config" if it cannot be created
+   */
+  static openOrCreate(path: string): BackupDirectory {
     try {
       systemDisk.makeDirectory(path);
     } catch (cause) {
-      throw new Fault("config", { message: `${path} cannot be made`, cause });
+      throw new Fault("config", { message: `${path} cannot be created`, cause });
     }
-    const other = readdirSync(path).find((name) => !ours.test(name));
+    const other = readdirSync(path).find((name) => !validName.test(name));
     if (other === undefined) return new BackupDirectory(path);
-    throw new Fault("foreign-directory", { message: `${path} holds ${other}, which is no part of a backup` });
+    throw new Fault("foreign-directory", {
+      message: `${path} contains ${other}, which is not part of a backup`,
+    });
   }
 
-  /** Throws Fault "not-found". */
+  /** @throws Fault "not-found" if there is no backup */
   static open(path: string): BackupDirectory {
     if (BackupDirectory.isIn(path)) return new BackupDirectory(path);
     throw new Fault("not-found", { message: `there is no backup in ${path}` });
@@ -60,7 +65,7 @@ export class BackupDirectory {
     return existsSync(join(path, snapshotFile));
   }
 
-  /** Throws Fault "corrupt" and "unsupported-version". */
+  /** @throws Fault "corrupt", "unsupported-version" */
   snapshot(): BackupSnapshot {
     const bytes = this.size(snapshotFile) ?? 0;
     if (bytes > snapshotBytesMax)
@@ -68,8 +73,8 @@ export class BackupDirectory {
     return readSnapshot(this.read(snapshotFile, 0, bytes));
   }
 
-  /** The files of an older copy that are here in full. */
-  whole(): string[] {
+  /** Returns the names of the files that are complete. */
+  completeFiles(): string[] {
     if (!BackupDirectory.isIn(this.#path)) return [];
     return this.snapshot()
       .files.filter(({ file, bytes }) => this.size(file) === bytes)
@@ -77,25 +82,25 @@ export class BackupDirectory {
   }
 
   /**
-   * Throws Fault "failed-precondition" when `next` may not replace the copy that is here: it is of another cluster, or
-   * ends earlier. Called before anything is written.
+   * Checks whether `next` may replace the backup in this directory, before anything is written.
+   * @throws Fault "failed-precondition" if it is of another cluster or ends earlier
    */
   checkSuccessor(next: BackupSnapshot): void {
     if (!BackupDirectory.isIn(this.#path)) return;
-    const held = this.snapshot();
+    const current = this.snapshot();
     const advice = "nothing was changed; give another directory";
-    if (held.clusterId !== next.clusterId) {
+    if (current.clusterId !== next.clusterId) {
       throw new Fault("failed-precondition", {
-        message: `${this.#path} holds a backup of cluster ${held.clusterId}, and the node is of cluster ${next.clusterId || "none"}: ${advice}`,
+        message: `${this.#path} contains a backup of cluster ${current.clusterId}, the node belongs to cluster ${next.clusterId || "none"}: ${advice}`,
       });
     }
-    if (next.index >= held.index) return;
+    if (next.index >= current.index) return;
     throw new Fault("failed-precondition", {
-      message: `${this.#path} holds a backup up to index ${held.index}, and the node's log is committed up to ${next.index} only: ${advice}`,
+      message: `${this.#path} contains a backup up to index ${current.index}, the log of the node is committed up to ${next.index} only: ${advice}`,
     });
   }
 
-  /** A part of a file, in order from its beginning. */
+  /** Writes the next part of a file. The parts of a file must be written in order. */
   write(file: string, position: number, fileBytes: number, data: Uint8Array): void {
     const part = `${this.#pathOf(file)}.part`;
     const flags = O_WRONLY | O_NOFOLLOW | (position === 0 ? O_CREAT | O_TRUNC : 0);
@@ -111,11 +116,11 @@ export class BackupDirectory {
     if (position + data.length === fileBytes) renameSync(part, this.#pathOf(file));
   }
 
-  /** The copy is complete. The files are durable before the snapshot names them, and it before older ones go. */
+  /** Completes the backup. All files are durable before the snapshot is written, and it is before older files are deleted. */
   finish(snapshot: Uint8Array, files: readonly string[]): void {
     for (const file of files) {
       if (this.size(file) !== undefined) continue;
-      throw new Fault("corrupt", { message: `${file} was not sent in full` });
+      throw new Fault("corrupt", { message: `${file} was not received completely` });
     }
     systemDisk.syncDirectory(this.#path);
     this.write(snapshotFile, 0, snapshot.length, snapshot);
@@ -126,13 +131,16 @@ export class BackupDirectory {
     systemDisk.syncDirectory(this.#path);
   }
 
-  /** Of a file, in bytes; undefined where there is none, or something that is not a file. */
+  /** Returns the size of a file in bytes; undefined if it does not exist or is not a regular file. */
   size(file: string): number | undefined {
     const found = lstatSync(this.#pathOf(file), { throwIfNoEntry: false });
     return found?.isFile() === true ? found.size : undefined;
   }
 
-  /** At most `bytes` of a file; shorter at its end. Throws Fault "corrupt" where there is no such file. */
+  /**
+   * Reads `bytes` of a file, fewer at its end.
+   * @throws Fault "corrupt" if the file does not exist
+   */
   read(file: string, position: number, bytes: number): Uint8Array {
     const from = this.#openToRead(file);
     try {
@@ -146,11 +154,11 @@ export class BackupDirectory {
   #openToRead(file: string): number {
     let descriptor: number;
     try {
-      // Without waiting: a pipe would never be opened.
+      // O_NONBLOCK, because opening a pipe would wait forever.
       descriptor = openSync(this.#pathOf(file), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     } catch (cause) {
       const code = errorCode(cause);
-      if (code === "ENOENT") throw new Fault("corrupt", { message: `the backup lacks ${file}`, cause });
+      if (code === "ENOENT") throw new Fault("corrupt", { message: `the backup has no file ${file}`, cause });
       if (code === "ELOOP") throw notAFile(file);
       throw new Fault("failed-precondition", {
         message: `${file} of the backup cannot be read (${code})`,
@@ -163,12 +171,12 @@ export class BackupDirectory {
   }
 
   #pathOf(file: string): string {
-    if (!ours.test(file) || basename(file) !== file) {
-      throw new Fault("corrupt", { message: `a backup has no file ${file}` });
+    if (!validName.test(file) || basename(file) !== file) {
+      throw new Fault("corrupt", { message: `${file} is not a valid name of a file in a backup` });
     }
     return join(this.#path, file);
   }
 }
 
 const notAFile = (file: string): Fault =>
-  new Fault("corrupt", { message: `${file} of the backup is a link or no file`, facts: { file } });
+  new Fault("corrupt", { message: `${file} of the backup is not a regular file`, facts: { file } });

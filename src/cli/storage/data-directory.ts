@@ -1,6 +1,4 @@
-/**
- * A data directory that a command looks into while no node runs on it: locked, its stable store open. It must exist.
- */
+/** Opens a data directory for a command while no node uses it. It does not create a data directory. */
 import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../fault.ts";
@@ -9,22 +7,25 @@ import { systemDisk } from "../../lib/disk/system-disk.ts";
 import type { LogDirectory } from "../../log/mod.ts";
 import { openToRepair } from "../../store/mod.ts";
 
-interface OpenedPlace extends AsyncDisposable {
-  readonly place: LogDirectory;
+interface OpenedDataDirectory extends AsyncDisposable {
+  readonly logDirectory: LogDirectory;
 }
 
-/** Throws Fault "not-found" and "locked". */
-export async function openPlace(directory: string, readOnly: boolean): Promise<OpenedPlace> {
+/**
+ * Locks the directory, if it is writable, and opens its stable state.
+ * @throws Fault "not-found" if there is no log, "locked" if a node uses it
+ */
+export async function openDataDirectory(directory: string, readOnly: boolean): Promise<OpenedDataDirectory> {
   if (!existsSync(join(directory, "log"))) {
     throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
   }
-  const lock = mayWrite(directory) ? await lockDirectory(directory) : undefined;
+  const lock = isWritable(directory) ? await lockDirectory(directory) : undefined;
   try {
     const meta = join(directory, "meta");
     if (!readOnly) systemDisk.makeDirectory(meta);
     const store = openToRepair(meta, { readOnly });
     return {
-      place: { directory, disk: systemDisk, store },
+      logDirectory: { directory, disk: systemDisk, store },
       async [Symbol.asyncDispose]() {
         await store.close();
         await lock?.release();
@@ -36,8 +37,8 @@ export async function openPlace(directory: string, readOnly: boolean): Promise<O
   }
 }
 
-/** A copy on a read-only file system has no process to be kept away. */
-function mayWrite(directory: string): boolean {
+/** A directory on a read-only file system cannot be locked, and no node can use it. */
+function isWritable(directory: string): boolean {
   try {
     accessSync(directory, constants.W_OK);
     return true;

@@ -1,8 +1,4 @@
-/**
- * The log of a data directory, opened by a command while no node runs on it.
- *
- * Never: waits for a node to end.
- */
+/** Opens the log of a data directory for a command while no node uses it. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { lockDirectory } from "../../lib/disk/directory-lock.ts";
@@ -17,7 +13,10 @@ export interface OfflineLog extends AsyncDisposable {
   readonly store: StableStore;
 }
 
-/** The directory and its `meta` exist. Throws Fault "locked" and what opening a log throws. */
+/**
+ * Locks and opens the log. The directory and its `meta` must exist.
+ * @throws Fault "locked" if a node uses it, and the faults of opening a log
+ */
 export async function openOffline(directory: string): Promise<OfflineLog> {
   checkCatalogFile(systemDisk, directory);
   await using stack = new AsyncDisposableStack();

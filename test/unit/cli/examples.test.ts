@@ -1,4 +1,4 @@
-/** Every command's help has examples, and their flags exist. */
+/** The help of every command has examples with existing flags. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ import { examples } from "../../../src/cli/examples.ts";
 const program = new Command("tailrace");
 for (const load of Object.values(commandFiles)) (await load()).register(program);
 
-/** The command and those below it, by their words. */
+/** The command and its subcommands, by their names. */
 function* commands(command: Command, above = ""): Generator<readonly [string, Command]> {
   const words = `${above} ${command.name()}`.trim();
   yield [words, command];
@@ -19,7 +19,7 @@ function* commands(command: Command, above = ""): Generator<readonly [string, Co
 
 const all = new Map(program.commands.flatMap((command) => [...commands(command)]));
 
-test("every command has examples, and every example a command", () => {
+test("every command has examples, and every example belongs to a command", () => {
   assert.deepEqual([...all.keys()].sort(), Object.keys(examples).sort());
 });
 
@@ -40,7 +40,7 @@ test("the flags of the examples exist", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("the query of the examples is one that a node answers", () => {
+test("a node answers the query in the examples", () => {
   const answered = readFileSync(
     new URL("../../../src/agent/gossip/status-query.ts", import.meta.url),
     "utf8",

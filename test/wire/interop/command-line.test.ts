@@ -1,7 +1,4 @@
-/**
- * The same script through the command line clients that people use: buf curl in three protocols, grpcurl by
- * reflection, plain curl, grpc_health_probe.
- */
+/** The same script with common command-line clients: buf curl in three protocols, grpcurl with reflection, curl, grpc_health_probe. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFastPath } from "../../../src/api/mod.ts";
@@ -117,7 +114,7 @@ test(
   },
 );
 
-test("curl speaks to every door", requireProgram("curl"), async () => {
+test("curl can use every HTTP route", requireProgram("curl"), async () => {
   await using served = await serve({ fastPath: createFastPath });
   const curl = (...args: string[]) => runProgram("curl", ["-sS", ...args]);
   assert.equal((await curl("-X", "POST", served.url, "-d", json(record("a")))).out, '{"offset":0}\n');

@@ -1,6 +1,4 @@
-/**
- * @grpc/grpc-js, the other gRPC for Node: unary, every kind of stream, deadlines, cancel, status details, metadata.
- */
+/** @grpc/grpc-js, the gRPC library of Google for Node.js: unary, all kinds of streams, deadlines, cancel, details, metadata. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import {
@@ -22,6 +20,7 @@ import {
 } from "../../../src/gen/grpc/health/v1/health_pb.js";
 import { Cluster, Log } from "../../../src/gen/log/v1/log_pb.js";
 import { type ServeOptions, serve } from "../../support/serve.ts";
+import { until } from "../../support/until.ts";
 
 const writes =
   <T extends DescMessage>(schema: T) =>
@@ -60,12 +59,12 @@ function unary<I extends DescMessage, O extends DescMessage>(
   });
 }
 
-const lanes: Readonly<Record<string, ServeOptions>> = {
+const handlers: Readonly<Record<string, ServeOptions>> = {
   reference: {},
   "fast path": { fastPath: createFastPath },
 };
-for (const [lane, options] of Object.entries(lanes)) {
-  suite(`grpc-js, ${lane}`, () => {
+for (const [handler, options] of Object.entries(handlers)) {
+  suite(`grpc-js, ${handler}`, () => {
     const open = async () => {
       const served = await serve(options);
       const client = new Client(`127.0.0.1:${served.port}`, credentials.createInsecure());
@@ -143,7 +142,7 @@ for (const [lane, options] of Object.entries(lanes)) {
       assert.deepEqual([sum.firstOffset, sum.nextOffset], [100n, 110n]);
     });
 
-    test("deadlines and cancels end a tail, and the server is rid of it", async () => {
+    test("deadlines and cancels end a tail, and the server frees it", async () => {
       await using world = await open();
       const { client, served } = world;
       const read = (options: object) =>
@@ -161,12 +160,8 @@ for (const [lane, options] of Object.entries(lanes)) {
           call.resume();
         });
       assert.equal(await ending(read({ deadline: Date.now() + 150 })), status.DEADLINE_EXCEEDED);
-      const tails = async (count: number): Promise<void> => {
-        for (let tries = 0; served.log.openTails !== count; tries++) {
-          assert.ok(tries < 1000, `${served.log.openTails} tails are open`);
-          await new Promise((resolve) => setTimeout(resolve, 5));
-        }
-      };
+      const tails = (count: number): Promise<boolean> =>
+        until(`${count} tails are open`, () => served.log.openTails === count);
       await tails(0);
       const tail = read({});
       const canceled = ending(tail);
@@ -176,7 +171,7 @@ for (const [lane, options] of Object.entries(lanes)) {
       await tails(0);
     });
 
-    test("gzip both ways", async () => {
+    test("gzip works in both directions", async () => {
       await using world = await open();
       const client = new Client(`127.0.0.1:${world.served.port}`, credentials.createInsecure(), {
         "grpc.default_compression_algorithm": 2,

@@ -1,4 +1,4 @@
-/** Google's own grpc-web client: unary in binary mode, server streams in text mode. It has no client streams. */
+/** The grpc-web client of Google: unary in binary mode, server streams in text mode. It has no client streams. */
 import assert from "node:assert/strict";
 import { before, suite, test } from "node:test";
 import {
@@ -13,6 +13,7 @@ import grpcWeb from "grpc-web";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { Log } from "../../../src/gen/log/v1/log_pb.js";
 import { type ServeOptions, serve } from "../../support/serve.ts";
+import { until } from "../../support/until.ts";
 import { Xhr } from "../../support/xhr.ts";
 
 interface Method<I extends DescMessage, O extends DescMessage> {
@@ -25,7 +26,7 @@ function descriptor<I extends DescMessage, O extends DescMessage>(
   method: Method<I, O>,
   type: "unary" | "server_streaming",
 ) {
-  // The client only hands the messages to these two functions.
+  // The client only passes the messages to these two functions.
   const Any = Object as never;
   return new grpcWeb.MethodDescriptor<MessageInitShape<I>, MessageShape<O>>(
     `/log.v1.Log/${method.name}`,
@@ -41,12 +42,12 @@ before(() => {
   (globalThis as { XMLHttpRequest?: unknown }).XMLHttpRequest = Xhr;
 });
 
-const lanes: Readonly<Record<string, ServeOptions>> = {
+const handlers: Readonly<Record<string, ServeOptions>> = {
   reference: {},
   "fast path": { fastPath: createFastPath },
 };
-for (const [lane, options] of Object.entries(lanes)) {
-  suite(`grpc-web, ${lane}`, () => {
+for (const [handler, options] of Object.entries(handlers)) {
+  suite(`grpc-web, ${handler}`, () => {
     for (const format of ["binary", "text"]) {
       test(`unary calls in ${format} mode, and an error with its code and message`, async () => {
         await using served = await serve(options);
@@ -100,10 +101,7 @@ for (const [lane, options] of Object.entries(lanes)) {
       });
       assert.deepEqual(values, ["a", "b", "c", "d", "e", "z"]);
       stream.cancel();
-      for (let tries = 0; served.log.openTails > 0; tries++) {
-        assert.ok(tries < 1000, "the tail stays open");
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      await until("the tail is closed", () => served.log.openTails === 0);
     });
   });
 }

@@ -1,4 +1,4 @@
-/** Python's grpcio: unary, all kinds of streams, status and details, deadline, cancel. */
+/** The grpcio library of Python: unary, all kinds of streams, status and details, deadline, cancel. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { createFastPath } from "../../../src/api/mod.ts";
 import { runProgram } from "../../support/run-program.ts";
 import { serve } from "../../support/serve.ts";
 
-/** A Python that has grpcio: Debian's package belongs to the system's own Python. */
+/** Finds a Python with grpcio. The Debian package is only visible to the Python of the system. */
 function findPython(): string | undefined {
   return ["/usr/bin/python3", "python3"].find((python) => {
     try {
@@ -24,13 +24,13 @@ const required = (process.env["TAILRACE_REQUIRE"] ?? "").split(",").includes("gr
 const options = python === undefined && !required ? { skip: "Python's grpcio is not installed" } : {};
 const script = fileURLToPath(new URL("python.py", import.meta.url));
 
-for (const [lane, laneOptions] of Object.entries({
+for (const [handler, serveOptions] of Object.entries({
   reference: {},
   "fast path": { fastPath: createFastPath },
 })) {
-  test(`grpcio speaks to the ${lane} lane`, options, async () => {
+  test(`grpcio works with the ${handler}`, options, async () => {
     assert.ok(python !== undefined, "TAILRACE_REQUIRE asks for grpcio, and no python3 here has it");
-    await using served = await serve(laneOptions);
+    await using served = await serve(serveOptions);
     const { status, out, err } = await runProgram(python, [script, `127.0.0.1:${served.port}`]);
     assert.equal(err, "");
     assert.equal(out, "ok\n");

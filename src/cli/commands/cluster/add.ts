@@ -1,8 +1,4 @@
-/**
- * `tailrace add HOST:PORT`: takes the node there into the cluster, as a learner that becomes a voter by itself.
- *
- * Never: waits until it is a voter (see servers).
- */
+/** `tailrace add HOST:PORT`: adds a node to the cluster as a learner, which becomes a voter later. It does not wait for that. */
 import { type Command, Option } from "commander";
 import { isHostPort } from "../../../lib/host-port.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
@@ -19,14 +15,15 @@ export function register(program: Command): void {
   connectOptions(
     program
       .command("add")
-      .description("take a node into the cluster, first as a learner")
-      .argument("<host:port>", "where it serves")
-      .addOption(new Option("--id <name>", "the name that it must have")),
+      .description("add a node to the cluster, first as a learner")
+      .argument("<host:port>", "the address of the node")
+      .addOption(new Option("--id <name>", "the expected name of the node (default: any)")),
   ).action((addr: string, flags: Flags) => runCommand("add", () => add(addr, flags), "write"));
 }
 
 async function add(addr: string, { id = "", ...flags }: Flags): Promise<undefined> {
-  if (!isHostPort(addr)) throw usageFault(`expected HOST:PORT, such as 127.0.0.1:8080, found "${addr}"`);
+  if (!isHostPort(addr))
+    throw usageFault(`the address must be HOST:PORT, such as 127.0.0.1:8080, not "${addr}"`);
   using client = await connect(flags);
   await client.cluster.addNode({ id, addr }, { timeoutMs: 15_000 });
   await print(jsonLine({ added: addr }));

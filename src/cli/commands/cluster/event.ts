@@ -1,8 +1,4 @@
-/**
- * `tailrace event NAME [PAYLOAD]`: a user event to all members, `serf` agents among them.
- *
- * Never: waits until it has arrived; gossip spreads it.
- */
+/** `tailrace event NAME [PAYLOAD]`: sends a user event to all members, `serf` agents included. It does not wait for delivery. */
 import type { Command } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { print } from "../../output/standard-output.ts";
@@ -15,9 +11,9 @@ interface EventFlags extends ConnectFlags {
 
 export function register(program: Command): void {
   connectOptions(program.command("event").description("send a user event to all members"))
-    .argument("<name>", "what it is about")
-    .argument("[payload]", "at most 512 bytes, name included", "")
-    .option("--coalesce", "receivers may keep only the newest of this name")
+    .argument("<name>", "the name of the event")
+    .argument("[payload]", "the payload; name and payload have at most 512 bytes", "")
+    .option("--coalesce", "allow receivers to keep only the newest event of this name")
     .action((name: string, payload: string, flags: EventFlags) =>
       runCommand("event", () => event(name, payload, flags), "write"),
     );
@@ -28,5 +24,5 @@ async function event(name: string, text: string, flags: EventFlags): Promise<und
   using client = await connect(flags);
   await client.cluster.event({ name, payload, coalesce: flags.coalesce ?? false });
   if (flags.json) await print(jsonLine({ name, payload_bytes: payload.length }));
-  else console.error(`event ${JSON.stringify(name)} is on its way`);
+  else console.error(`event ${JSON.stringify(name)} was sent`);
 }

@@ -1,8 +1,4 @@
-/**
- * `tailrace leave`: the node at --addr gives up its place in the cluster, and can be stopped for good then.
- *
- * Never: stops it.
- */
+/** `tailrace leave`: removes the node at --addr from its cluster. It does not stop the node. */
 import type { Command } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { print } from "../../output/standard-output.ts";
@@ -11,7 +7,7 @@ import { runCommand } from "../../run-command.ts";
 
 export function register(program: Command): void {
   connectOptions(
-    program.command("leave").description("the node at --addr leaves its cluster forever"),
+    program.command("leave").description("remove the node at --addr from its cluster permanently"),
   ).action((flags: ConnectFlags) => runCommand("leave", () => leave(flags), "write"));
 }
 

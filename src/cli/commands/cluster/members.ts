@@ -1,8 +1,4 @@
-/**
- * `tailrace members`: whom gossip knows, as the node asked sees them; observers such as `serf` agents included.
- *
- * Never: takes a member's word for more than its word (see servers for the cluster itself).
- */
+/** `tailrace members`: the members that gossip knows, as one node sees them, `serf` agents included. */
 import { type Command, Option } from "commander";
 import { MemberSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
@@ -19,8 +15,8 @@ interface MembersFlags extends ConnectFlags {
 }
 
 export function register(program: Command): void {
-  connectOptions(program.command("members").description("the members that gossip knows"))
-    .addOption(new Option("--status <status>", "only these").choices(statuses))
+  connectOptions(program.command("members").description("list the members that gossip knows"))
+    .addOption(new Option("--status <status>", "only members with this status").choices(statuses))
     .action((flags: MembersFlags) => runCommand("members", () => members(flags)));
 }
 

@@ -1,8 +1,4 @@
-/**
- * `tailrace query NAME [PAYLOAD]`: asks all members, or those that fit, and prints the answers as they come.
- *
- * Never: fails because nobody answered.
- */
+/** `tailrace query NAME [PAYLOAD]`: sends a query to the members and prints the answers as they arrive. */
 import { type Command, InvalidArgumentError } from "commander";
 import { QueryResponseSchema } from "../../../gen/log/v1/log_pb.js";
 import { parseDuration } from "../../../lib/value-kind.ts";
@@ -13,25 +9,25 @@ import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
 
 interface QueryFlags extends ConnectFlags {
-  /** Milliseconds. */
+  /** In milliseconds. */
   readonly timeout?: number;
   readonly node: readonly string[];
-  /** Name to expression. */
+  /** The regular expression of each tag. */
   readonly tag: Readonly<Record<string, string>>;
 }
 
 const addNode = (name: string, before: readonly string[]): readonly string[] => [...before, name];
 
 export function register(program: Command): void {
-  connectOptions(program.command("query").description("ask all members and print their answers"))
+  connectOptions(program.command("query").description("send a query to the members and print their answers"))
     .argument(
       "<name>",
-      "what is asked; a node answers tailrace-status, other names are for your own Serf agents",
+      "the name of the query; nodes answer tailrace-status, Serf agents can answer other names",
     )
-    .argument("[payload]", "at most 1024 bytes, name and filters included", "")
+    .argument("[payload]", "the payload; name, payload and filters have at most 1024 bytes", "")
     .option("--timeout <duration>", "how long to wait for answers, such as 2s", timeoutOf)
-    .option("--node <name>", "only this member; may be repeated", addNode, [])
-    .option("--tag <name=regexp>", "only members whose tag fits; may be repeated", addTag, {})
+    .option("--node <name>", "only this member (repeatable)", addNode, [])
+    .option("--tag <name=regexp>", "only members with a matching tag (repeatable)", addTag, {})
     .action((name: string, payload: string, flags: QueryFlags) =>
       runCommand("query", () => query(name, payload, flags)),
     );
@@ -57,17 +53,17 @@ async function query(name: string, payload: string, flags: QueryFlags): Promise<
       await print(`${printable(answer.from)}: ${printable(text)}\n`);
     }
   }
-  console.error(`heard by ${acks}, answered by ${answers}`);
+  console.error(`received by ${acks}, answered by ${answers}`);
 }
 
 function timeoutOf(text: string): number {
   const timeoutMs = parseDuration(text);
-  if (timeoutMs === undefined) throw new InvalidArgumentError("a duration such as 2s is expected.");
+  if (timeoutMs === undefined) throw new InvalidArgumentError("It must be a duration such as 2s.");
   return timeoutMs;
 }
 
 function addTag(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
   const at = text.indexOf("=");
-  if (at < 1) throw new InvalidArgumentError("NAME=REGEXP is expected.");
+  if (at < 1) throw new InvalidArgumentError("It must be NAME=REGEXP.");
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }

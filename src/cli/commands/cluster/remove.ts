@@ -1,8 +1,4 @@
-/**
- * `tailrace remove NODE`: takes a node out of the cluster, unless those that would be left could not go on.
- *
- * Never: removes two at once.
- */
+/** `tailrace remove NODE`: removes a node from the cluster, unless the remaining nodes would have no quorum. */
 import type { Command } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { print } from "../../output/standard-output.ts";
@@ -13,8 +9,8 @@ export function register(program: Command): void {
   connectOptions(
     program
       .command("remove")
-      .description("take a node out of the cluster")
-      .argument("<node>", "its name, as servers shows it"),
+      .description("remove a node from the cluster")
+      .argument("<node>", "the name of the node, as `tailrace servers` prints it"),
   ).action((node: string, flags: ConnectFlags) => runCommand("remove", () => remove(node, flags), "write"));
 }
 

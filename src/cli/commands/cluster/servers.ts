@@ -1,8 +1,4 @@
-/**
- * `tailrace servers`: the nodes of the cluster, as the node asked knows them.
- *
- * Never: asks another node.
- */
+/** `tailrace servers`: the nodes of the cluster, as one node knows them. */
 import type { Command } from "commander";
 import { quorumAdvice } from "../../../api/quorum-advice.ts";
 import { type Server, ServerSchema } from "../../../gen/log/v1/log_pb.js";
@@ -14,7 +10,7 @@ import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
 
 export function register(program: Command): void {
-  connectOptions(program.command("servers").description("the nodes of the cluster")).action(
+  connectOptions(program.command("servers").description("list the nodes of the cluster")).action(
     (flags: ConnectFlags) => runCommand("servers", () => servers(flags)),
   );
 }
@@ -37,15 +33,15 @@ async function servers(flags: ConnectFlags): Promise<undefined> {
   ]);
   await print(table(["id", "address", "role", "health", "term", "last offset", "lag"], rows));
   if (quorumAdvice(found.servers) === undefined) return;
-  // The node may know better than to count: its members may be there, and refuse it.
+  // The node knows more than the numbers: other members may be reachable and reject it.
   const { reasons } = await client.cluster.status({});
   for (const reason of reasons) console.error(printable(reason));
 }
 
-/** Longer than any node runs: it was never heard from. */
+/** The value for a node that has never responded. */
 const neverMs = 2n ** 53n - 1n;
 
-/** `ok`, or for how long it has not answered. */
+/** Returns `ok`, or how long the node has not responded. */
 export function healthText({ healthy, lastContactMs }: Pick<Server, "healthy" | "lastContactMs">): string {
   if (healthy) return "ok";
   if (lastContactMs === 0n || lastContactMs >= neverMs) return "no answer";

@@ -1,8 +1,6 @@
 /**
- * `tailrace status`: is the node ready? Text on a terminal, else one line of JSON. Exit 0 when it is, 1 when not; fit for
- * a container's health check.
- *
- * Never: waits for it to become ready.
+ * `tailrace status`: whether the node is ready, as text on a terminal and as one line of JSON otherwise. The exit status
+ * makes it a health check for containers: 0 if ready, 1 if not.
  */
 import type { Command } from "commander";
 import { type StatusResponse, StatusResponseSchema } from "../../../gen/log/v1/log_pb.js";
@@ -14,9 +12,11 @@ import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
 
 export function register(program: Command): void {
-  connectOptions(program.command("status").description("is the node ready? (exit 0 yes, 1 no)")).action(
-    (flags: ConnectFlags) => runCommand("status", () => status(flags)),
-  );
+  connectOptions(
+    program
+      .command("status")
+      .description("print whether the node is ready (exit status 0 if ready, 1 if not)"),
+  ).action((flags: ConnectFlags) => runCommand("status", () => status(flags)));
 }
 
 async function status(flags: ConnectFlags): Promise<number> {
@@ -28,7 +28,7 @@ async function status(flags: ConnectFlags): Promise<number> {
   return found.ready ? exitStatus.done : exitStatus.failed;
 }
 
-/** A few lines for a terminal. */
+/** Returns the status as a few lines for a terminal. */
 export function statusText(found: StatusResponse): string {
   const { id, role, term, leader, commit, applied, voters, learners, ready, reasons } = found;
   const lines = [

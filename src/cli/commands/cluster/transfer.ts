@@ -1,8 +1,4 @@
-/**
- * `tailrace transfer [NODE]`: hands leadership to a voter, the one that is furthest along unless one is named.
- *
- * Never: waits for longer than a transfer takes.
- */
+/** `tailrace transfer [NODE]`: transfers leadership to a voter, by default to the one with the most entries. */
 import type { Command } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { print } from "../../output/standard-output.ts";
@@ -13,8 +9,8 @@ export function register(program: Command): void {
   connectOptions(
     program
       .command("transfer")
-      .description("hand leadership to another voter")
-      .argument("[node]", "its name; the one that is furthest along when not given"),
+      .description("transfer leadership to another voter")
+      .argument("[node]", "the name of the voter (default: the one with the most entries)"),
   ).action((node: string | undefined, flags: ConnectFlags) =>
     runCommand("transfer", () => transfer(node, flags), "write"),
   );

@@ -1,8 +1,4 @@
-/**
- * `tailrace whoami`: who the node takes us for, and what it lets us do.
- *
- * Never: tries anything.
- */
+/** `tailrace whoami`: the subject that the node sees in this client, and its permissions. */
 import type { Command } from "commander";
 import { WhoAmIResponseSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
@@ -12,9 +8,9 @@ import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
 
 export function register(program: Command): void {
-  connectOptions(program.command("whoami").description("who am I to this node, and what may I do?")).action(
-    (flags: ConnectFlags) => runCommand("whoami", () => whoami(flags)),
-  );
+  connectOptions(
+    program.command("whoami").description("print the subject and the permissions of this client"),
+  ).action((flags: ConnectFlags) => runCommand("whoami", () => whoami(flags)));
 }
 
 async function whoami(flags: ConnectFlags): Promise<undefined> {

@@ -1,11 +1,9 @@
 /**
- * `tailrace bench [WORKLOAD…]`: load on a log, and what came of it. It appends records, and they stay in the log.
+ * `tailrace bench [WORKLOAD…]`: measures a log under load. The appended records stay in the log.
  *
- * The loop is closed: a caller calls again when it was answered, so the latency is that under exactly this load. This
- * process shares its machine with whatever else runs there; its own use of the CPU is printed beside each figure,
- * for a client at its limit measures itself.
- *
- * Never: says more than was acknowledged.
+ * The load is a closed loop: each worker makes its next call when the previous one has returned, so the latency is that
+ * under exactly this load. The CPU use of this process is printed with each result, because a client at its limit
+ * measures itself.
  */
 import { Argument, type Command, Option } from "commander";
 import { systemClock } from "../../../lib/time/clock.ts";
@@ -31,29 +29,27 @@ export function register(program: Command): void {
   connectOptions(
     program
       .command("bench")
-      .description(
-        "append and read at full speed, and print what was acknowledged; the records stay in the log",
-      )
+      .description("append and read at full speed and print the rates; the records stay in the log")
       .addArgument(
-        new Argument("[workloads...]", "what to do, one after the other")
+        new Argument("[workloads...]", "the workloads, run one after the other")
           .choices(names)
           .default(["unary", "batch", "consume"]),
       ),
   )
-    .option("--duration <seconds>", "how long each is measured", "5")
-    .option("--warm-up <seconds>", "how long each runs before", "1")
-    .option("--size <bytes>", "of each record's value", "100")
-    .option("--batch <n>", "records in a call of batch", "640")
-    .option("--in-flight <n>", "calls, or records of a stream, under way at once", "64")
+    .option("--duration <seconds>", "measured time of each workload", "5")
+    .option("--warm-up <seconds>", "warm-up of each workload", "1")
+    .option("--size <bytes>", "size of the value of each record", "100")
+    .option("--batch <n>", "records in one call of the workload batch", "640")
+    .option("--in-flight <n>", "calls, or records of a stream, in flight", "64")
     .addOption(
-      new Option("--protocol <name>", "how to speak")
+      new Option("--protocol <name>", "the protocol")
         .choices(["grpc", "grpc-web", "connect"])
         .default("grpc"),
     )
     .action((asked: readonly WorkloadName[], flags: Flags) => runCommand("bench", () => bench(asked, flags)));
 }
 
-/** Calls under way in `batch`: more would only be a queue. */
+/** Calls in flight of the workload `batch`. More would only wait. */
 const batchesInFlightMax = 8;
 
 async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<number> {
@@ -70,7 +66,7 @@ async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<numb
   if (!flags.json) {
     console.error(
       `node ${nodeId} ${version} at ${flags.addr}, acknowledged after sync ${sync}; ` +
-        `values of ${settings.recordBytes} B; what is appended stays in the log`,
+        `values of ${settings.recordBytes} B; the appended records stay in the log`,
     );
   }
   const rows: (string | number)[][] = [];
@@ -143,5 +139,5 @@ function row(name: WorkloadName, measured: Measured, load: LoadSettings): (strin
 function number(flag: string, text: string, low: number, high: number): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= low && value <= high) return value;
-  throw usageFault(`${flag} takes a number in ${low} to ${high}, not ${text}`);
+  throw usageFault(`${flag} must be a number from ${low} to ${high}, not ${text}`);
 }

@@ -1,8 +1,4 @@
-/**
- * `tailrace consume`: prints records from a start up to the end as it stands, or on and on with --follow.
- *
- * Never: prints anything but records on standard output.
- */
+/** `tailrace consume`: prints the records from a start to the current end, or without an end with --follow. */
 import type { Command } from "commander";
 import { connectOptions } from "../../connect.ts";
 import { fromHelp, type ReadFlags, readOptions, readRecords } from "../../records/read-records.ts";
@@ -15,7 +11,7 @@ export function register(program: Command): void {
         .command("consume")
         .description("print records")
         .option("--from <start>", fromHelp, "start")
-        .option("--follow", "go on at the end, until Ctrl-C"),
+        .option("--follow", "wait for new records at the end, until Ctrl-C"),
     ),
   ).action((flags: ReadFlags) => runCommand("consume", () => readRecords(flags)));
 }

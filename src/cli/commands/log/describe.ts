@@ -1,8 +1,4 @@
-/**
- * `tailrace describe`: the extent of the log on one node, and its segments.
- *
- * Never: changes anything.
- */
+/** `tailrace describe`: the offsets and the segments of the log on one node. */
 import type { Command } from "commander";
 import { DescribeResponseSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
@@ -13,9 +9,9 @@ import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
 
 export function register(program: Command): void {
-  connectOptions(program.command("describe").description("the extent of the log and its segments")).action(
-    (flags: ConnectFlags) => runCommand("describe", () => describe(flags)),
-  );
+  connectOptions(
+    program.command("describe").description("print the offsets and the segments of the log"),
+  ).action((flags: ConnectFlags) => runCommand("describe", () => describe(flags)));
 }
 
 async function describe(flags: ConnectFlags): Promise<undefined> {

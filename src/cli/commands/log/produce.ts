@@ -1,8 +1,6 @@
 /**
- * `tailrace produce [FILE…]`: one record for each line of standard input, or for each file. Prints an offset a
- * record, in the order of the records; many are under way at once.
- *
- * Never: retries; what it has printed after a failure is certain to be in the log.
+ * `tailrace produce [FILE…]`: appends one record for each line of standard input, or for each file. It prints the offset of
+ * each record, in order. Many appends are in flight. It does not retry; every printed offset is in the log.
  */
 import { readFileSync } from "node:fs";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -23,7 +21,7 @@ interface Flags extends ConnectFlags {
 
 type NewRecord = MessageInitShape<typeof RecordSchema>;
 
-/** Longer lines could be no record anyway. */
+/** A record cannot be larger than this. */
 const lineBytesMax = 4 * 1024 * 1024;
 
 export function register(program: Command): void {
@@ -32,7 +30,7 @@ export function register(program: Command): void {
     program
       .command("produce")
       .description("append a record for each line of standard input, or for each file")
-      .argument("[files...]", "files, each of which becomes one record; - is standard input as a whole"),
+      .argument("[files...]", "files, one record for each; - is all of standard input"),
   )
     .option("--key <text>", "the key of every record")
     .option("--header <k=v>", "a header of every record (repeatable)", collect, [])
@@ -45,7 +43,7 @@ export function register(program: Command): void {
 async function produce(files: readonly string[], flags: Flags): Promise<number> {
   const batch = flags.batch === undefined ? 0 : Number(flags.batch);
   if (flags.batch !== undefined && !(Number.isInteger(batch) && batch >= 1 && batch <= 65_536)) {
-    console.error(`tailrace produce: --batch takes a whole number in 1 to 65536, not ${flags.batch}`);
+    console.error(`tailrace produce: --batch must be a whole number from 1 to 65536, not ${flags.batch}`);
     return exitStatus.usage;
   }
   const records = recordsOf(files, templateOf(flags));
@@ -57,7 +55,7 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
     }
     return exitStatus.done;
   }
-  // Input that fails only ends the stream: what was sent before it is still acknowledged, and printed.
+  // If the input fails, the stream ends normally, so that the records before it are acknowledged and printed.
   let failure: Fault | undefined;
   const requests = async function* () {
     try {
@@ -71,11 +69,11 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
   return exitStatus.done;
 }
 
-/** What all records have in common. */
+/** Returns the parts that all records share. */
 function templateOf({ key, header }: Flags): NewRecord {
   const headers = header.map((text) => {
     const at = text.indexOf("=");
-    if (at < 1) throw usageFault(`--header takes NAME=VALUE, not ${text}`);
+    if (at < 1) throw usageFault(`--header must be NAME=VALUE, not ${text}`);
     return { key: text.slice(0, at), value: Buffer.from(text.slice(at + 1)) };
   });
   return { headers, ...(key === undefined ? {} : { key: Buffer.from(key) }) };

@@ -1,8 +1,4 @@
-/**
- * `tailrace tail`: prints records as they are appended; `consume --follow --from end`.
- *
- * Never: ends by itself.
- */
+/** `tailrace tail`: prints records as they are appended. The same as `consume --follow --from end`. */
 import type { Command } from "commander";
 import { connectOptions } from "../../connect.ts";
 import { fromHelp, type ReadFlags, readOptions, readRecords } from "../../records/read-records.ts";

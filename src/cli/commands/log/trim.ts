@@ -1,8 +1,4 @@
-/**
- * `tailrace trim --before N`: gives up the records below N, for good.
- *
- * Never: gives up more than it was told.
- */
+/** `tailrace trim --before N`: deletes the records below offset N. */
 import type { Command } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { exitStatus } from "../../exit-status.ts";
@@ -25,7 +21,7 @@ export function register(program: Command): void {
 async function trim(flags: Flags): Promise<number> {
   const before = /^\d+$/.test(flags.before) ? Number(flags.before) : Number.NaN;
   if (!Number.isSafeInteger(before)) {
-    console.error(`tailrace trim: --before takes an offset, not ${flags.before}`);
+    console.error(`tailrace trim: --before must be an offset, not ${flags.before}`);
     return exitStatus.usage;
   }
   using client = await connect(flags);

@@ -1,34 +1,30 @@
 /**
- * `tailrace acl check SUBJECT OBJECT ACTION`: what the access rules of a node started with the same files would
- * decide, and why. It needs no running node.
- *
- * Never: changes a rule.
+ * `tailrace acl check SUBJECT OBJECT ACTION`: what the access rules of a node with the same files decide, and why. It needs
+ * no running node.
  */
 import type { Command } from "commander";
 import type { Action, Decision } from "../../../access/mod.ts";
-
-/** Exit statuses, as in every command. */
-const failed = 1;
-const usage = 2;
-const denied = 4;
+import { exitStatus } from "../../exit-status.ts";
 
 export function register(program: Command): void {
   const acl = program.command("acl").description("explain the access rules");
   acl
     .command("check")
-    .description("say whether SUBJECT may do ACTION to OBJECT, and which rule says so (exit 0 yes, 4 no)")
-    .argument("<subject>", "common name of a certificate, or local, or anonymous")
+    .description(
+      "print whether SUBJECT may do ACTION on OBJECT, and which rule decides (exit status 0 if allowed, 4 if denied)",
+    )
+    .argument("<subject>", "the common name of a certificate, or local, or anonymous")
     .argument("<object>", "the log: *")
     .argument("<action>", "produce, consume, describe, trim, admin or peer")
     .option("--acl-model-file <file>", "Casbin model", process.env["TAILRACE_ACL_MODEL_FILE"])
     .option("--acl-policy-file <file>", "Casbin policy", process.env["TAILRACE_ACL_POLICY_FILE"])
-    .option("--node-certificate", "the subject's certificate names a node")
-    .option("--json", "one JSON object")
+    .option("--node-certificate", "the certificate of the subject is one of a node")
+    .option("--json", "JSON on standard output")
     .action(async (subject: string, object: string, action: string, flags: Flags) => {
       const { actions, isAction } = await import("../../../access/mod.ts");
       if (!isAction(action)) {
-        console.error(`tailrace acl: no action ${action}; there are ${actions.join(", ")}`);
-        process.exitCode = usage;
+        console.error(`tailrace acl: ${action} is not an action; the actions are ${actions.join(", ")}`);
+        process.exitCode = exitStatus.usage;
         return;
       }
       const { Fault } = await import("../../../fault.ts");
@@ -40,11 +36,11 @@ export function register(program: Command): void {
             ? JSON.stringify({ subject, object, action, ...decision })
             : `${answer}: "${subject}" ${action} "${object}": ${decision.because}`,
         );
-        if (!decision.allowed) process.exitCode = denied;
+        if (!decision.allowed) process.exitCode = exitStatus.permission;
       } catch (error) {
         if (!(error instanceof Fault)) throw error;
         console.error(`tailrace acl: ${error.message}`);
-        process.exitCode = failed;
+        process.exitCode = exitStatus.failed;
       }
     });
 }

@@ -1,24 +1,32 @@
 /**
- * `tailrace certs`: a CA, a node's certificate, clients `root` and `nobody`, and a file for browsers, made offline.
- *
- * Never: replaces a file unless told to.
+ * `tailrace certs`: creates a CA, a certificate for nodes, the client certificates `root` and `nobody`, and a file for
+ * browsers, offline. It replaces a file only with --force.
  */
 import type { Command } from "commander";
 
 export function register(program: Command): void {
   program
     .command("certs")
-    .description("make a CA and certificates for nodes, clients and browsers, without a network")
-    .option("--out <directory>", "where, and where CFSSL's ca-csr.json and its like are read", "certs")
-    .option("--host <name>", "a name or address of the nodes, besides localhost (repeatable)", collect, [])
+    .description("create a CA and certificates for nodes, clients and browsers, offline")
+    .option(
+      "--out <directory>",
+      "the directory to write to; CFSSL files such as ca-csr.json in it are read",
+      "certs",
+    )
+    .option(
+      "--host <name>",
+      "a name or address of the nodes, in addition to localhost (repeatable)",
+      collect,
+      [],
+    )
     .option(
       "--issue <cn>",
-      "make one more client certificate with the CA that is there; where there is none, all of them",
+      "create a client certificate with the existing CA; without a CA, create all certificates, too",
     )
-    .option("--force", "replace what is there")
+    .option("--force", "replace existing files")
     .option(
       "--p12-password <password>",
-      "for browser.p12 (default: tailrace)",
+      "the password of browser.p12 (default: tailrace)",
       process.env["TAILRACE_P12_PASSWORD"],
     )
     .action(async (flags: Flags) => {
@@ -38,7 +46,8 @@ export function register(program: Command): void {
             `${state.padEnd(8)} ${name.padEnd(24)}${subject === undefined ? "" : `  ${subject}`}${until}`,
           );
         }
-        if (files.some(({ name, state }) => name === "server.pem" && state !== "kept")) talk(flags.out);
+        if (files.some(({ name, state }) => name === "server.pem" && state !== "kept"))
+          printNextSteps(flags.out);
       } catch (error) {
         if (!(error instanceof Fault)) throw error;
         console.error(`tailrace certs: ${error.message}`);
@@ -57,10 +66,10 @@ interface Flags {
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
-function talk(out: string): void {
+function printNextSteps(out: string): void {
   const tls = (kind: string): string => `${out}/${kind}`;
   console.error(`
 A node:   tailrace serve --server-tls-cert-file ${tls("server.pem")} --server-tls-key-file ${tls("server-key.pem")} --server-tls-ca-file ${tls("ca.pem")}
 curl:     curl --cacert ${tls("ca.pem")} --cert ${tls("root-client.pem")} --key ${tls("root-client-key.pem")} https://localhost:8080/
-Browser:  import ${tls("browser.p12")} (password as given, else tailrace) and trust ${tls("ca.pem")}`);
+Browser:  import ${tls("browser.p12")} (password tailrace, unless you gave one) and trust ${tls("ca.pem")}`);
 }

@@ -1,8 +1,6 @@
 /**
- * `tailrace config print [FLAGS]`: the settings a node started so would have, and where each comes from. What it
- * prints is a file for --config-file.
- *
- * Never: prints a secret, starts anything.
+ * `tailrace config print [FLAGS]`: the effective settings of a node with these flags, and the source of each. The output is
+ * a valid file for --config-file. Secrets are not printed.
  */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
@@ -13,12 +11,12 @@ import { faultLine } from "../../output/fault-line.ts";
 export function register(program: Command): void {
   program
     .command("config")
-    .description("a node's settings")
+    .description("the settings of a node")
     .command("print")
-    .description("print the settings that hold, and where each comes from")
+    .description("print the effective settings and the source of each")
     .allowUnknownOption()
     .allowExcessArguments()
-    .argument("[flags...]", "as for tailrace serve")
+    .argument("[flags...]", "the flags of tailrace serve")
     .action((_flags: unknown, _options: unknown, command: Command) => printSettings(command.args));
 }
 

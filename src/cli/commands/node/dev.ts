@@ -1,11 +1,9 @@
 /**
- * `tailrace dev`: a cluster on this machine in one command. Makes certificates, starts the nodes as processes, prints
- * what to try, and stops them all on Ctrl-C. A node that is killed meanwhile stays away, and the others go on: that is
- * what there is to try. Its data stays for the next time.
+ * `tailrace dev`: starts a cluster on this machine, on loopback only. It creates certificates, starts the nodes as
+ * processes, prints commands to try, and stops all nodes on Ctrl-C. A node that is killed is not restarted, so that the
+ * user can try a failure. The data is kept for the next start.
  *
- *   <dir>/certs   made once          <dir>/n1, n2, …   data          <dir>/n1.log, …   what they say
- *
- * Never: leaves a node running; serves off loopback.
+ *   <dir>/certs   created once       <dir>/n1, n2, …   data          <dir>/n1.log, …   logs
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { exitStatus } from "../../exit-status.ts";
@@ -21,11 +19,21 @@ interface Flags {
 export function register(program: Command): void {
   program
     .command("dev")
-    .description("a cluster on this machine: certificates made, dashboard and curl lines printed")
-    .option("--nodes <n>", "how many", whole(1, 9), 3)
-    .option("--base-port <port>", "of the first; the others follow", whole(1, 65_000), 8080)
-    .addOption(new Option("--dir <directory>", "where it all lies (default: data/dev-PORT)"))
-    .addOption(new Option("--plaintext", "without certificates: no import into the browser"))
+    .description("start a cluster on this machine, with certificates, and print commands to try")
+    .option("--nodes <n>", "the number of nodes", whole(1, 9), 3)
+    .option(
+      "--base-port <port>",
+      "the port of the first node; the others use the next ones",
+      whole(1, 65_000),
+      8080,
+    )
+    .addOption(
+      new Option(
+        "--dir <directory>",
+        "the directory for data, logs and certificates (default: data/dev-PORT)",
+      ),
+    )
+    .addOption(new Option("--plaintext", "no certificates, so that a browser needs no import"))
     .action((flags: Flags) => runCommand("dev", () => dev(flags)));
 }
 
@@ -33,7 +41,8 @@ const whole =
   (low: number, high: number) =>
   (text: string): number => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= low && value <= high)) throw new InvalidArgumentError(`a number in ${low} to ${high}`);
+    if (!(value >= low && value <= high))
+      throw new InvalidArgumentError(`It must be a number from ${low} to ${high}.`);
     return value;
   };
 
@@ -47,14 +56,14 @@ async function dev({ nodes, basePort, dir, plaintext }: Flags): Promise<number> 
   if (certs !== undefined) await makeCertificates(certs);
   await using running = new DevNodes({ home, nodes, basePort, certs });
   const ended = running.start();
-  console.error(`starting ${nodes} ${nodes === 1 ? "node" : "nodes"}, their logs are in ${home}`);
+  console.error(`starting ${nodes} ${nodes === 1 ? "node" : "nodes"}, logs are in ${home}`);
   const stop = (): void => void running[Symbol.asyncDispose]();
   process.removeAllListeners("SIGINT");
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   const first = await Promise.race([running.ready.then(() => "ready" as const), ended]);
   if (first === "ready") {
-    running.goOnWithout = (lost) => console.error(lost);
+    running.onNodeLost = (message) => console.error(message);
     process.stdout.write(welcome(basePort, nodes, certs, running.readyLines));
   }
   const failed = await ended;
@@ -100,7 +109,7 @@ function welcome(
     "",
     ...[...readyLines].sort().map(([name, line]) => `${name}  ${line.replace(/^tailrace ready /, "")}`),
     "",
-    "Kill one (kill -9 PID) and the others go on. Ctrl-C stops all of them.",
+    "Kill a node (kill -9 PID) and the others continue. Ctrl-C stops all of them.",
   ];
   return `${lines.join("\n")}\n`;
 }

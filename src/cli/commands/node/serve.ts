@@ -1,8 +1,6 @@
 /**
- * `tailrace serve`: runs a node until it is told to stop. The first SIGTERM or SIGINT stops it in order, a second one
- * at once; SIGHUP reads access files and certificates again.
- *
- * Never: prints to standard output but the ready line and the line to paste.
+ * `tailrace serve`: runs a node. The first SIGTERM or SIGINT stops it in order, a second one at once. SIGHUP reloads the
+ * access files and certificates. Standard output has only the ready line and the next steps.
  */
 import type { Command } from "commander";
 import { examplesText } from "../../examples.ts";
@@ -23,7 +21,7 @@ export function register(program: Command): void {
 
 /** Runs a node with these flags until it has stopped. */
 export async function serve(flags: readonly string[]): Promise<void> {
-  const onAgent = obeySignals();
+  const handOver = handleSignals();
   const { readFileSync } = await import("node:fs");
   const { Fault } = await import("../../../fault.ts");
   const { setGcFlags, machineMemory, printFlags, readConfig, startAgent } = await import(
@@ -50,9 +48,9 @@ export async function serve(flags: readonly string[]): Promise<void> {
   setGcFlags(machineMemory());
   try {
     const agent = await startAgent({ config, environment: process.env });
-    onAgent(agent);
+    handOver(agent);
     void agent.ready.then(() => process.stdout.write(`${agent.readyLine}\n${agent.nextSteps}\n`));
-    // Nobody need listen to us for the node to serve.
+    // The node continues if standard output is closed.
     process.stdout.on("error", () => undefined);
     await agent.stopped;
     process.exit(process.exitCode ?? exitStatus.done);
@@ -69,15 +67,14 @@ interface Stoppable {
   reload(): void;
 }
 
-/** One Ctrl-C can come twice: from the terminal, and passed on by npm. */
+/** One Ctrl-C can arrive twice: from the terminal and from npm. */
 const sameSignalMs = 500;
 
 /**
- * Obeys signals from now on, the start included, which may take as long as a cluster takes to form; answers whom to
- * hand the node when it is there. Told to stop before that, there is nobody to say goodbye to: what was acknowledged
- * is on disk.
+ * Handles signals from now on. Returns a function that must get the agent when it has started, which can take as long as
+ * the cluster needs to form. A stop before that ends the process at once: all acknowledged records are on disk.
  */
-function obeySignals(): (agent: Stoppable) => void {
+function handleSignals(): (agent: Stoppable) => void {
   let agent: Stoppable | undefined;
   let stoppingSince: number | undefined;
   let reload = false;
@@ -97,10 +94,10 @@ function obeySignals(): (agent: Stoppable) => void {
   });
   return (started) => {
     agent = started;
-    if (reload) agent.reload(); // The files may have been read before it came.
+    if (reload) agent.reload(); // The agent may have read the files before the signal.
   };
 }
 
 const footer = `Every flag is also a variable (--data-dir is TAILRACE_DATA_DIR) and a key of --config-file (data-dir).
-A flag beats a variable, a variable the file. tailrace config print shows what holds.
+A flag overrides a variable, a variable overrides the file. tailrace config print shows the effective settings.
 `;

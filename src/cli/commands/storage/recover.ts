@@ -1,8 +1,6 @@
 /**
- * `tailrace recover --force-config --data-dir D`: after a majority was lost for good, makes this node's log a cluster of
- * one that others can join anew. Offline.
- *
- * Never: does it without --force-config, or without saying what it may cost.
+ * `tailrace recover --force-config --data-dir D`: after the permanent loss of a majority, makes the log of this node a
+ * cluster of one, which other nodes can join. Offline. Without --force-config it only explains the consequences.
  */
 import { type Command, Option } from "commander";
 import { exitStatus } from "../../exit-status.ts";
@@ -14,16 +12,16 @@ interface Flags {
   readonly forceConfig?: true;
 }
 
-const warning = `This makes the node a cluster of its own, with what its log holds and a new id.
-Records that only the lost nodes had are gone. What was never acknowledged may be in it.
-The others must come back with empty directories. Never do this while a majority could come back.`;
+const warning = `This makes the node a new cluster with a new id and the records in its log.
+Records that only the lost nodes had are gone. Records that were never acknowledged can be in it.
+The other nodes must join with empty directories. Do not do this while a majority can come back.`;
 
 export function register(program: Command): void {
   program
     .command("recover")
-    .description("after lost quorum: make one node a cluster of its own, offline")
-    .requiredOption("--data-dir <directory>", "of the surviving node with the longest log")
-    .addOption(new Option("--force-config", "do it; without this only what it means is said"))
+    .description("after the loss of a quorum: make one node a new cluster, offline")
+    .requiredOption("--data-dir <directory>", "the data directory of the surviving node with the longest log")
+    .addOption(new Option("--force-config", "make the change; without it only the consequences are printed"))
     .action((flags: Flags) => runCommand("recover", () => recover(flags)));
 }
 
@@ -47,12 +45,14 @@ async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
   const own = state.configurationAt(log.commitIndex).roster?.members.find((member) => member.peer === peer);
   console.error(warning);
   if (own === undefined) {
-    throw new Fault("failed-precondition", { message: `the log in ${dataDir} is no member's of a cluster` });
+    throw new Fault("failed-precondition", {
+      message: `the log in ${dataDir} does not belong to a member of a cluster`,
+    });
   }
   if (forceConfig !== true) {
     const facts = { node: own.name, next: log.end.nextOffset, committed: log.bounds.next };
     await print(`${JSON.stringify(facts)}\n`);
-    console.error("tailrace recover: nothing was changed, --force-config does it");
+    console.error("tailrace recover: nothing was changed; --force-config makes the change");
     return exitStatus.failed;
   }
   const self = { ...own, directory: directoryText(log.directoryId) };

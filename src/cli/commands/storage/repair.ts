@@ -1,19 +1,19 @@
 /**
- * `tailrace repair DIR`: says what it would cut from a damaged data directory; with `--yes` it does, and keeps what
- * it cut beside as `*.cut`.
+ * `tailrace repair DIR`: reports what a repair would cut from a damaged data directory. With `--yes` it cuts, and keeps what
+ * it cut as `*.cut`.
  *
- * One of three members or more comes out of it as a stranger with most of the log: the others count on what was cut.
- * Started again as before it is taken in as a learner, gets what is missing from the leader, and is a voter then. One of
- * two keeps its place, in a new term: a leader who counts on what was cut has to be elected anew.
+ * A member of three or more nodes gets a new identity, because the others may rely on entries that were cut. Started with
+ * the same flags, it joins as a learner, gets the missing entries from the leader and becomes a voter. A member of two
+ * nodes keeps its identity in a new term: a leader that relies on the cut entries must be elected again.
  *
- * Never: lets a node vote on that has forgotten what it acknowledged, unless it is told that the others are lost.
+ * A node that has lost acknowledged entries must not vote with its old identity, except with --keep-identity.
  */
 import type { Command } from "commander";
 import { exitStatus } from "../../exit-status.ts";
 import { runCommand } from "../../run-command.ts";
 
-const asStranger = `The directory gets another identity, for others may count on what it had promised. Started with the flags it had,
-the node waits until its cluster's leader takes it in again and brings what is missing.
+const newIdentityText = `The directory gets a new identity, because other nodes may rely on the entries that were cut. Start the node with
+the same flags: it joins its cluster again and gets the missing entries from the leader.
 `;
 
 interface Options {
@@ -25,28 +25,31 @@ interface Options {
 export function register(program: Command): void {
   program
     .command("repair")
-    .description("say what a repair of a damaged data directory would cut; --yes cuts")
-    .argument("<directory>", "data directory")
-    .option("--yes", "do it, and keep what is cut as *.cut")
-    .option("--keep-identity", "of a member whose others are lost for good: before recover --force-config")
-    .option("--json", "one JSON object instead of lines")
+    .description("print what a repair of a damaged data directory would cut; cut it with --yes")
+    .argument("<directory>", "the data directory")
+    .option("--yes", "make the repair, and keep what is cut as *.cut")
+    .option(
+      "--keep-identity",
+      "keep the identity; only if the other members are lost, before recover --force-config",
+    )
+    .option("--json", "JSON on standard output")
     .action(async (directory: string, options: Options) => {
       await runCommand("repair", async () => {
-        const { openPlace } = await import("../../storage/data-directory.ts");
+        const { openDataDirectory } = await import("../../storage/data-directory.ts");
         const { randomBytes } = await import("node:crypto");
         const { repairLog } = await import("../../../log/mod.ts");
         const { isCountedOn, isDisowned, newLifeChanges, peerIdOf, newIdentityChanges } = await import(
           "../../../replication/mod.ts"
         );
         const yes = options.yes === true;
-        await using opened = await openPlace(directory, !yes);
-        const { store } = opened.place;
+        await using opened = await openDataDirectory(directory, !yes);
+        const { store } = opened.logDirectory;
         const identity = {
           directoryId: randomBytes(16),
           needed: (current: Uint8Array) => isCountedOn(store, peerIdOf(current)),
           changes: newIdentityChanges(store),
         };
-        const { actions, next, lost } = repairLog(opened.place, yes, {
+        const { actions, next, lost } = repairLog(opened.logDirectory, yes, {
           ...(options.keepIdentity === true ? {} : { identity }),
           refused: isDisowned(store),
           unchanged: newLifeChanges(store),
@@ -62,8 +65,8 @@ export function register(program: Command): void {
         }
         if (actions.length === 0) process.stdout.write(`ok nothing to repair next=${next}\n`);
         else process.stdout.write(`${yes ? "repaired" : "would repair"} next=${next} lost=${lost}\n`);
-        if (actions.some(({ action }) => action === "new-identity")) process.stderr.write(asStranger);
-        if (actions.length > 0 && !yes) process.stderr.write("nothing was changed; --yes does it\n");
+        if (actions.some(({ action }) => action === "new-identity")) process.stderr.write(newIdentityText);
+        if (actions.length > 0 && !yes) process.stderr.write("nothing was changed; --yes makes the repair\n");
         return exitStatus.done;
       });
     });

@@ -1,8 +1,7 @@
 /**
- * `tailrace restore BACKUP --data-dir D`: makes a data directory of a backup, offline. Started alone it is a cluster of
- * one with these records; started with a join list it takes the rest from the leader of the same cluster.
- *
- * Never: restores into a directory that holds anything.
+ * `tailrace restore BACKUP --data-dir D`: creates a data directory from a backup, offline. A node that starts with it alone
+ * is a cluster of one with these records. A node that starts with a join list gets the later records from the leader of
+ * the same cluster.
  */
 import { type Command, Option } from "commander";
 import { exitStatus } from "../../exit-status.ts";
@@ -17,10 +16,10 @@ interface Flags {
 export function register(program: Command): void {
   program
     .command("restore")
-    .description("make a data directory of a backup")
+    .description("create a data directory from a backup")
     .argument("<backup>", "the directory that tailrace backup wrote")
-    .requiredOption("--data-dir <directory>", "an empty or missing one")
-    .addOption(new Option("--new-cluster", "begin a cluster with an id of its own"))
+    .requiredOption("--data-dir <directory>", "the data directory to create, missing or empty")
+    .addOption(new Option("--new-cluster", "start a new cluster with a new id"))
     .action((backup: string, flags: Flags) => runCommand("restore", () => restore(backup, flags)));
 }
 
@@ -42,7 +41,7 @@ async function restore(backup: string, { dataDir, newCluster }: Flags): Promise<
   let next: number;
   try {
     await using opened = await openOffline(dataDir);
-    restoreFrames(opened.log, snapshot, (...asked) => source.read(...asked));
+    restoreFrames(opened.log, snapshot, (...range) => source.read(...range));
     if (newCluster !== true) new StableState(opened.store).saveRestoredFrom(snapshot.clusterId);
     next = opened.log.bounds.next;
   } catch (reason) {

@@ -1,9 +1,4 @@
-/**
- * `tailrace verify DIR`: looks through a data directory offline, or a backup. `--compare` holds several data directories
- * against each other.
- *
- * Never: changes a byte.
- */
+/** `tailrace verify DIR`: checks a data directory or a backup, offline. `--compare` compares several data directories. */
 import type { Command } from "commander";
 import type { VerifyReport } from "../../../log/mod.ts";
 import { exitStatus } from "../../exit-status.ts";
@@ -20,9 +15,9 @@ export function register(program: Command): void {
     .description(
       "check every checksum, record, index entry and offset of a data directory or a backup, offline",
     )
-    .argument("<directory...>", "data directory, or one that tailrace backup wrote; several with --compare")
-    .option("--json", "one JSON object instead of lines")
-    .option("--compare", "are the records that all of them hold the same?")
+    .argument("<directory...>", "a data directory or a backup; with --compare two or more data directories")
+    .option("--json", "JSON on standard output")
+    .option("--compare", "compare the records that all directories have")
     .action(async (directories: string[], options: Options) => {
       await runCommand("verify", () =>
         options.compare ? compare(directories, options) : verify(directories, options),
@@ -44,9 +39,7 @@ async function verify(directories: readonly string[], { json }: Options): Promis
     }
     if (torn !== undefined) {
       const where = `${torn.file} at byte ${torn.position}`;
-      process.stderr.write(
-        `a torn write group in ${where}: the next start cuts it off and keeps it beside\n`,
-      );
+      process.stderr.write(`a torn write group in ${where}: the next start cuts it off and keeps a copy\n`);
     }
     for (const { file, position, kind } of findings) print(`${file} ${position} ${kind}`);
     if (ok) print(`ok records=${records} lowest=${lowest} next=${next} bytes=${bytes}`);
@@ -56,19 +49,19 @@ async function verify(directories: readonly string[], { json }: Options): Promis
 }
 
 type Report = Pick<VerifyReport, "records" | "lowest" | "next" | "bytes" | "findings" | "torn"> & {
-  /** What can be done about findings. */
+  /** What to do about findings. */
   readonly advice: string;
 };
 
 async function logReport(directory: string): Promise<Report> {
-  const { openPlace } = await import("../../storage/data-directory.ts");
+  const { openDataDirectory } = await import("../../storage/data-directory.ts");
   const { verifyLog } = await import("../../../log/mod.ts");
-  await using opened = await openPlace(directory, true);
-  const advice = `see what a repair would cut: tailrace repair ${directory}`;
-  return { ...verifyLog(opened.place), advice };
+  await using opened = await openDataDirectory(directory, true);
+  const advice = `print what a repair would cut with: tailrace repair ${directory}`;
+  return { ...verifyLog(opened.logDirectory), advice };
 }
 
-/** A directory with a snapshot and without a log. */
+/** A backup has a snapshot and no log. */
 async function isBackup(directory: string): Promise<boolean> {
   const { existsSync } = await import("node:fs");
   const { join } = await import("node:path");
@@ -80,7 +73,7 @@ async function backupReport(directory: string): Promise<Report> {
   const { Fault } = await import("../../../fault.ts");
   const { BackupDirectory } = await import("../../storage/backup-directory.ts");
   const { verifyBackup } = await import("../../../replication/mod.ts");
-  const advice = "restore refuses this backup, make another with tailrace backup";
+  const advice = "restore rejects this backup; create another with tailrace backup";
   const source = BackupDirectory.open(directory);
   try {
     return { ...verifyBackup(source.snapshot(), source), torn: undefined, advice };
@@ -95,16 +88,17 @@ async function backupReport(directory: string): Promise<Report> {
 async function compare(named: readonly string[], { json }: Options): Promise<number> {
   const { resolve } = await import("node:path");
   const directories = [...new Set(named.map((name) => resolve(name)))];
-  const { openPlace } = await import("../../storage/data-directory.ts");
+  const { openDataDirectory } = await import("../../storage/data-directory.ts");
   const { compareLogs } = await import("../../../log/mod.ts");
   if (directories.length < 2) {
-    process.stderr.write("tailrace verify: --compare needs two directories or more\n");
+    process.stderr.write("tailrace verify: --compare needs two or more directories\n");
     return exitStatus.usage;
   }
   await using stack = new AsyncDisposableStack();
-  const places = [];
-  for (const directory of directories) places.push(stack.use(await openPlace(directory, true)).place);
-  const { from, to, hashes, findings } = compareLogs(places);
+  const logDirectories = [];
+  for (const directory of directories)
+    logDirectories.push(stack.use(await openDataDirectory(directory, true)).logDirectory);
+  const { from, to, hashes, findings } = compareLogs(logDirectories);
   const identical = findings.length === 0 && new Set(hashes).size <= 1;
   const status = identical ? exitStatus.done : exitStatus.corrupt;
   if (json) {

@@ -18,7 +18,7 @@ test("a percentile is never below the true one, and at most 3 % above", () => {
   assert.equal(histogram.max, sorted.at(-1));
 });
 
-test("nothing measured is 0, and no time at all has its place", () => {
+test("a percentile without samples is 0, and a duration of 0 is counted", () => {
   const histogram = new Histogram();
   assert.equal(histogram.percentile(0.99), 0);
   histogram.add(0);

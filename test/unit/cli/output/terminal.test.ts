@@ -1,4 +1,4 @@
-/** Text of others on a terminal: shown, not obeyed. */
+/** Escaping of untrusted text on a terminal. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { faultLine } from "../../../../src/cli/output/fault-line.ts";
@@ -9,19 +9,19 @@ import { Fault } from "../../../../src/fault.ts";
 
 const hostile = "a\u001b]0;title\u0007\u009b31m\u202eb\r\u0000";
 
-test("control and invisible characters are spelled out, line ends, tabs and letters stay", () => {
+test("control and invisible characters are escaped; line ends, tabs and letters stay", () => {
   assert.equal(printable("é 名\n\t"), "é 名\n\t");
   assert.equal(printable(hostile), "a\\u{1b}]0;title\\u{7}\\u{9b}31m\\u{202e}b\\u{d}\\u{0}");
   assert.equal(printableBytes(Uint8Array.of(0x61, 0xff, 0x1b)), "a\ufffd\\u{1b}");
 });
 
-test("JSON keeps its meaning", () => {
+test("escaped JSON has the same value", () => {
   const line = jsonLine({ name: hostile, emoji: "\u{e0001}" });
   assert.deepEqual(JSON.parse(line), { name: hostile, emoji: "\u{e0001}" });
   assert.equal(printable(line), line, "nothing is left that a terminal would obey");
 });
 
-test("raw values, %k and %v are spelled out for a terminal and byte for byte elsewhere", () => {
+test("raw values, %k and %v are escaped on a terminal and unchanged elsewhere", () => {
   const value = Buffer.from(hostile);
   const record = { offset: 0, timestampMs: 0, key: value, value, headers: [] };
   for (const format of ["raw", "%v\\n", "%k\\n"]) {
@@ -30,14 +30,14 @@ test("raw values, %k and %v are spelled out for a terminal and byte for byte els
   }
 });
 
-test("tables and the last line of a failed command are safe", () => {
+test("tables and the line about a fault are escaped", () => {
   const isSafe = (text: string): boolean => printable(text) === text;
   assert.ok(isSafe(table(["id"], [[hostile]])));
   const fault = new Fault("unavailable", { message: hostile, facts: { node: hostile } });
   assert.ok(isSafe(faultLine("status", fault)));
 });
 
-test("only a command that writes says that the outcome of a write is unknown", () => {
+test("the line about a fault says only for a write that its outcome is unknown", () => {
   const fault = new Fault("unknown", { message: "cut", written: "unknown" });
   assert.equal(
     faultLine("produce", fault, "write"),
@@ -46,7 +46,7 @@ test("only a command that writes says that the outcome of a write is unknown", (
   assert.equal(faultLine("consume", fault), "tailrace consume: cut");
 });
 
-test("a stream of appends that ends early says in words what was written, and no fact twice", () => {
+test("the line about a failed stream of appends says how many were written, and no fact twice", () => {
   const cut = (before: number, written: "no" | "unknown"): string =>
     faultLine(
       "produce",

@@ -16,7 +16,7 @@ const record = {
 };
 const print = (format: string): string => Buffer.from(recordPrinter(format)(record)).toString("latin1");
 
-test("json, raw, hex and a format of one's own", () => {
+test("records are formatted as json, raw, hex or in a custom format", () => {
   assert.equal(
     print("json"),
     '{"offset":7,"timestamp_ms":1234,"key":"aw==","headers":[{"key":"h","value":"dg=="}],"value":"/wpB"}\n',
@@ -26,13 +26,13 @@ test("json, raw, hex and a format of one's own", () => {
   assert.equal(print("%o|%t|%k|%v|%s|%%|x\\t\\\\\\n"), "7|1234|k|\xff\nA|3|%|x\t\\\n");
 });
 
-test("a format that is not understood is refused", () => {
+test("an invalid format is rejected", () => {
   for (const bad of ["jsno", "%x", "%", "%o\\q"]) {
     assert.throws(() => recordPrinter(bad), { kind: "config" }, bad);
   }
 });
 
-test("lines are cut at line ends, wherever the pieces were", async () => {
+test("lines are split at line ends, however the chunks are split", async () => {
   const cut = async (pieces: readonly string[]): Promise<string[]> => {
     const lines: string[] = [];
     const stream = (async function* () {

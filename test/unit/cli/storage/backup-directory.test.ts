@@ -1,6 +1,4 @@
-/**
- * A backup directory as someone else may have made it: no name leads out of it, and what is written is the owner's alone.
- */
+/** A backup directory that another person may have written: no name leads out of it, and only the owner can read it. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
@@ -27,7 +25,7 @@ const manifest = (changed: object = {}, file: object = {}): Uint8Array =>
     ...changed,
   });
 
-test("a manifest that names a file outside the backup, or one that is not its own, is refused", (t) => {
+test("a snapshot that names a file outside the backup, or one with an invalid name, is rejected", (t) => {
   const home = scratch(t);
   const at = join(home, "backup");
   mkdirSync(at);
@@ -67,31 +65,31 @@ test("a manifest that names a file outside the backup, or one that is not its ow
   assert.throws(() => read(manifest({ format: 9 })), { kind: "unsupported-version" });
 });
 
-test("links and pipes in the place of a backup's files are not followed", (t) => {
+test("links and pipes in the place of files are rejected", (t) => {
   const home = scratch(t);
   const at = join(home, "backup");
-  const target = BackupDirectory.openOrMake(at);
+  const target = BackupDirectory.openOrCreate(at);
   writeFileSync(join(home, "secret"), "0123456789");
   symlinkSync(join(home, "secret"), join(at, name));
   assert.equal(target.size(name), undefined);
-  assert.throws(() => target.read(name, 0, 10), { kind: "corrupt", message: /is a link or no file/ });
+  assert.throws(() => target.read(name, 0, 10), { kind: "corrupt", message: /is not a regular file/ });
   symlinkSync(join(home, "secret"), join(at, `${name}.part`));
   assert.throws(() => target.write(name, 0, 3, Buffer.from("abc")));
   assert.equal(readFileSync(join(home, "secret"), "utf8"), "0123456789");
   const pipe = name.replace("2.frames", "3.frames");
   execFileSync("mkfifo", [join(at, pipe)]);
-  assert.throws(() => target.read(pipe, 0, 10), { kind: "corrupt", message: /is a link or no file/ });
+  assert.throws(() => target.read(pipe, 0, 10), { kind: "corrupt", message: /is not a regular file/ });
   symlinkSync(join(home, "secret"), join(at, "snapshot"));
   assert.throws(() => BackupDirectory.open(at).snapshot(), { kind: "corrupt" });
 });
 
-test("a backup is its owner's alone, and its files are durable before the snapshot that names them", (t) => {
+test("only the owner can read a backup, and its files are durable before the snapshot that names them", (t) => {
   const before = process.umask(0o022);
   t.after(() => process.umask(before));
   const home = scratch(t);
   const at = join(home, "made", "backup");
   const synced = t.mock.method(systemDisk, "syncDirectory");
-  const target = BackupDirectory.openOrMake(at);
+  const target = BackupDirectory.openOrCreate(at);
   const paths = synced.mock.calls.map(({ arguments: [path] }) => path);
   assert.deepEqual(paths, [home, join(home, "made")]);
   target.write(name, 0, 6, Buffer.from("abc"));
@@ -107,20 +105,20 @@ test("a backup is its owner's alone, and its files are durable before the snapsh
   for (const file of readdirSync(at)) assert.equal(statSync(join(at, file)).mode & 0o777, 0o600, file);
 });
 
-test("a copy of another cluster, or one that ends earlier, does not replace the one that is there", (t) => {
+test("a backup of another cluster, or one that ends earlier, does not replace an existing one", (t) => {
   const at = join(scratch(t), "backup");
-  const target = BackupDirectory.openOrMake(at);
+  const target = BackupDirectory.openOrCreate(at);
   const next = (changed: object): ReturnType<typeof readSnapshot> => readSnapshot(manifest(changed));
   target.checkSuccessor(next({ clusterId: "any" }));
   writeFileSync(join(at, "snapshot"), manifest());
   target.checkSuccessor(next({}));
   assert.throws(() => target.checkSuccessor(next({ clusterId: "other" })), {
     kind: "failed-precondition",
-    message: /holds a backup of cluster c, and the node is of cluster other: nothing was changed/,
+    message: /contains a backup of cluster c, the node belongs to cluster other: nothing was changed/,
   });
   assert.throws(() => target.checkSuccessor(next({ index: 0, files: [] })), {
     kind: "failed-precondition",
-    message: /up to index 2, and the node's log is committed up to 0 only: nothing was changed/,
+    message: /up to index 2, the log of the node is committed up to 0 only: nothing was changed/,
   });
   assert.deepEqual(readFileSync(join(at, "snapshot")), Buffer.from(manifest()));
 });

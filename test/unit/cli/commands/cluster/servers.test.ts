@@ -1,4 +1,4 @@
-/** What `servers` and `status` say on a terminal. */
+/** The output of `servers` and `status` on a terminal. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
@@ -6,13 +6,13 @@ import { healthText } from "../../../../../src/cli/commands/cluster/servers.ts";
 import { statusText } from "../../../../../src/cli/commands/cluster/status.ts";
 import { StatusResponseSchema } from "../../../../../src/gen/log/v1/log_pb.js";
 
-test("a node that does not answer says since when", () => {
+test("the health of an unreachable node says for how long it has not responded", () => {
   assert.equal(healthText({ healthy: true, lastContactMs: 12_000n }), "ok");
   assert.equal(healthText({ healthy: false, lastContactMs: 12_340n }), "no answer for 12.3 s");
   assert.equal(healthText({ healthy: false, lastContactMs: 2n ** 53n - 1n }), "no answer");
 });
 
-test("the status for a person begins with whether the node is ready, and why not", () => {
+test("the status on a terminal starts with whether the node is ready, and why not", () => {
   const text = statusText(
     create(StatusResponseSchema, {
       id: "n1",

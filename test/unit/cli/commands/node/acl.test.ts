@@ -1,6 +1,4 @@
-/**
- * `tailrace acl check`: answers with the rule and the exit status.
- */
+/** The output and the exit status of `tailrace acl check`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -28,7 +26,7 @@ async function check(
   }
 }
 
-test("it names the rule that allows, and exits 0", async (t) => {
+test("acl check prints the rule that allows and exits with 0", async (t) => {
   const { out, status } = await check(
     t,
     "root",
@@ -41,7 +39,7 @@ test("it names the rule that allows, and exits 0", async (t) => {
   assert.equal(status, 0);
 });
 
-test("a denial exits 4", async (t) => {
+test("acl check exits with 4 for a denial", async (t) => {
   const { out, status } = await check(
     t,
     "nobody",
@@ -61,18 +59,18 @@ test("a denial exits 4", async (t) => {
   assert.equal(status, 4);
 });
 
-test("without a policy the built-in rules answer, also for a node's certificate", async (t) => {
+test("without a policy the built-in rules decide, also for the certificate of a node", async (t) => {
   assert.equal((await check(t, "server", "*", "peer")).status, 4);
   assert.equal((await check(t, "server", "*", "peer", "--node-certificate")).status, 0);
 });
 
 test("an unknown action is a usage error that lists the actions", async (t) => {
   const { out, status } = await check(t, "root", "*", "delete");
-  assert.match(out, /no action delete; there are produce, consume/);
+  assert.match(out, /delete is not an action; the actions are produce, consume/);
   assert.equal(status, 2);
 });
 
-test("a policy that cannot be read is said in one line, exit 1", async (t) => {
+test("a policy that cannot be read is reported in one line with exit status 1", async (t) => {
   const { out, status } = await check(t, "root", "*", "produce", "--acl-policy-file", "no-such-file.csv");
   assert.equal(out, "tailrace acl: --acl-policy-file no-such-file.csv cannot be read (ENOENT)");
   assert.equal(status, 1);

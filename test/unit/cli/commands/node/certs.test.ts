@@ -1,6 +1,4 @@
-/**
- * `tailrace certs` as a command: what it prints where, and its exit status.
- */
+/** The output and the exit status of `tailrace certs`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Command } from "commander";
@@ -27,7 +25,7 @@ async function certs(
   }
 }
 
-test("it prints each file with its expiry, and then how to use them; a second time it refuses", async (t) => {
+test("certs prints each file with its expiry and the next steps, and replaces nothing on the second run", async (t) => {
   const out = scratch(t);
   const first = await certs(t, "--out", out, "--host", "a.example", "--host", "b.example");
   assert.equal(first.status, 0);
