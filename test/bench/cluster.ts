@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Doors } from "../support/chaos/doors.ts";
+import { NodeConnections } from "../support/chaos/clients/node-connections.ts";
 import { Fleet, type FleetNode } from "../support/chaos/fleet.ts";
 import { Operator } from "../support/chaos/operator.ts";
 import { openOneNode } from "../support/one-node-log.ts";
@@ -37,8 +37,8 @@ async function withFleet(
       proxied: false,
       flags: ["--log-level", "warn"],
     });
-    using doors = new Doors();
-    const operator = new Operator(fleet, doors);
+    using connections = new NodeConnections();
+    const operator = new Operator(fleet, connections);
     await whole(operator);
     await work(fleet, operator);
   } finally {
@@ -91,8 +91,8 @@ async function opening(bytes: number): Promise<void> {
   try {
     {
       await using fleet = await Fleet.open({ directory, names: ["n1"], proxied: false });
-      using doors = new Doors();
-      await whole(new Operator(fleet, doors));
+      using connections = new NodeConnections();
+      await whole(new Operator(fleet, connections));
       const node = fleet.nodes[0]!;
       const batches = Math.ceil(bytes / (batchRecords * recordBytes));
       await bulkRate(targetOf(node), batchRecords, batches);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { SmallDisk } from "../support/chaos/full-disk.ts";
+import { SmallDisk } from "../support/chaos/small-disk.ts";
 import { eventually, TestCluster } from "../support/cluster.ts";
 import { curl } from "../support/curl.ts";
 import { tailrace } from "../support/process.ts";

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
-import { Links } from "../support/chaos/links.ts";
+import { Links } from "../support/chaos/network/links.ts";
 import { freePort } from "../support/free-port.ts";
 
 /**

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Doors } from "./chaos/doors.ts";
+import { NodeConnections } from "./chaos/clients/node-connections.ts";
 import { Fleet, type FleetOptions } from "./chaos/fleet.ts";
 import { Operator } from "./chaos/operator.ts";
 
@@ -34,9 +34,9 @@ export async function startCluster(
     await fleet[Symbol.asyncDispose]();
     rmSync(directory, { recursive: true, force: true });
   });
-  const doors = new Doors();
-  t.after(() => doors[Symbol.dispose]());
-  const operator = new Operator(fleet, doors);
+  const connections = new NodeConnections();
+  t.after(() => connections[Symbol.dispose]());
+  const operator = new Operator(fleet, connections);
   if (options.atOnce !== true) await within("the cluster has begun", () => operator.isWhole());
   return { fleet, operator, directory };
 }

@@ -9,17 +9,17 @@ import { join } from "node:path";
 import { prng } from "../../../src/lib/prng.ts";
 import { check, type Violation } from "./checker.ts";
 import { makeCertificates } from "./credentials.ts";
-import { Doors } from "./doors.ts";
+import { NodeConnections } from "./clients/node-connections.ts";
 import { Fleet } from "./fleet.ts";
-import { SmallDisk } from "./full-disk.ts";
+import { SmallDisk } from "./small-disk.ts";
 import { History } from "./history.ts";
-import { keptOn, wrongIn } from "./inspect.ts";
-import { Nemesis } from "./nemesis.ts";
+import { recordsOn, problemsIn } from "./final-state.ts";
+import { FaultInjector } from "./faults/fault-injector.ts";
 import { Operator } from "./operator.ts";
-import * as readers from "./readers.ts";
-import * as tails from "./tails.ts";
-import { type Client, pause, type World } from "./world.ts";
-import * as writers from "./writers.ts";
+import * as readers from "./clients/readers.ts";
+import * as tails from "./clients/tails.ts";
+import { type Client, pause, type RunContext } from "./clients/client-context.ts";
+import * as writers from "./clients/writers.ts";
 
 export interface ChaosOptions {
   readonly nodes: number;
@@ -36,7 +36,7 @@ export interface ChaosOptions {
   readonly only?: readonly string[];
   /** Everybody shows a certificate. */
   readonly tls?: boolean;
-  /** Kept with the history and the nodes' logs; without one all is removed unless something was wrong. */
+  /** StoredRecord with the history and the nodes' logs; without one all is removed unless something was wrong. */
   readonly directory?: string;
   /** Told of every fault, and of every stage. */
   readonly told?: (line: string) => void;
@@ -100,8 +100,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       ],
     }),
   );
-  const doors = stack.use(new Doors(credentials?.client));
-  const operator = new Operator(fleet, doors);
+  const connections = stack.use(new NodeConnections(credentials?.client));
+  const operator = new Operator(fleet, connections);
   const chance = prng(seed);
   const violations: Violation[] = [];
   const mustHold = async (rule: string, what: string, holds: () => Promise<boolean>): Promise<void> => {
@@ -115,10 +115,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     AbortController,
     AbortController,
   ];
-  const world: Omit<World, "signal"> = {
+  const world: Omit<RunContext, "signal"> = {
     history,
     addresses: fleet,
-    doors,
+    connections,
     positions: new Map<string, number>(),
     rate,
   };
@@ -133,7 +133,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const asked = start({ ...writers, ...readers }, asking);
   const followed = start(tails, following);
   const { signal } = faulty;
-  const nemesis = new Nemesis(
+  const nemesis = new FaultInjector(
     { fleet, operator, chance: chance.stream("faults"), signal, disks, tempo },
     history,
     told,
@@ -170,13 +170,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   await followed;
   told(`healed after ${Math.round(healedMs)} ms, ${end} records`);
 
-  const final = await keptOn(doors.transport(chance.pick(fleet.nodes).addr, "grpc"));
+  const final = await recordsOn(connections.transport(chance.pick(fleet.nodes).addr, "grpc"));
   const lastMs = final.reduce((last, { timestampMs }) => Math.max(last, timestampMs), 0);
   if (lastMs > Date.now() + stampAheadMsMax)
     violations.push({ rule: "stamps", text: `a record is stamped ${new Date(lastMs).toISOString()}` });
   for (const node of fleet.nodes) await fleet.end(node, "SIGTERM");
   for (const text of fleet.deaths) violations.push({ rule: "death", text });
-  for (const text of await wrongIn(
+  for (const text of await problemsIn(
     fleet.nodes.map((node) => node.directory),
     final.length,
   ))

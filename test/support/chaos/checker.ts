@@ -7,7 +7,7 @@
 import type { Append, End, Operation, Read } from "./history.ts";
 
 /** A record of the log as it is in the end. */
-export interface Kept {
+export interface StoredRecord {
   readonly offset: number;
   readonly value: string;
 }
@@ -21,7 +21,7 @@ export interface Violation {
 interface Facts {
   readonly operations: readonly Operation[];
   readonly appends: readonly Append[];
-  readonly final: readonly Kept[];
+  readonly final: readonly StoredRecord[];
   /** Value → all its offsets in the end, ascending. */
   readonly offsets: ReadonlyMap<string, readonly number[]>;
   readonly lowest: number;
@@ -177,7 +177,7 @@ export const ruleNames = Object.keys(rules);
 const breachesMax = 5;
 
 /** Everything that is wrong; empty when all is well. */
-export function check(operations: readonly Operation[], final: readonly Kept[]): readonly Violation[] {
+export function check(operations: readonly Operation[], final: readonly StoredRecord[]): readonly Violation[] {
   const facts = factsOf(operations, final);
   const found: Violation[] = [];
   for (const [rule, breaches] of Object.entries(rules)) {
@@ -190,7 +190,7 @@ export function check(operations: readonly Operation[], final: readonly Kept[]):
   return found;
 }
 
-function factsOf(operations: readonly Operation[], final: readonly Kept[]): Facts {
+function factsOf(operations: readonly Operation[], final: readonly StoredRecord[]): Facts {
   const offsets = new Map<string, number[]>();
   const values = new Map<number, string>();
   for (const { offset, value } of final) {

@@ -11,8 +11,8 @@ import { join } from "node:path";
 import { freePort } from "../free-port.ts";
 import { MovedClock } from "../moved-clock.ts";
 import { environment, root } from "../process.ts";
-import { Links } from "./links.ts";
-import type { Addresses } from "./world.ts";
+import { Links } from "./network/links.ts";
+import type { Addresses } from "./clients/client-context.ts";
 
 /** Long enough for a machine on which everything takes ten times as long; a node that hangs takes for ever. */
 const endMs = 90_000;

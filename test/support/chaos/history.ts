@@ -70,12 +70,12 @@ export interface Shown extends Spoken {
 }
 
 /** Something was done to the cluster: for whoever reads the file. */
-export interface Deed extends Spoken {
-  readonly op: "deed";
+export interface InjectedFault extends Spoken {
+  readonly op: "fault";
   readonly what: string;
 }
 
-export type Operation = Append | Read | End | Tailed | Shown | Deed;
+export type Operation = Append | Read | End | Tailed | Shown | InjectedFault;
 
 export class History {
   readonly operations: Operation[] = [];

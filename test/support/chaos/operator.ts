@@ -5,18 +5,18 @@
  */
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Cluster, Log, type Server } from "../../../src/gen/log/v1/log_pb.js";
-import type { Doors } from "./doors.ts";
+import type { NodeConnections } from "./clients/node-connections.ts";
 import type { Fleet, FleetNode } from "./fleet.ts";
 
 const timeoutMs = 2_000;
 
 export class Operator {
   readonly #fleet: Fleet;
-  readonly #doors: Doors;
+  readonly #connections: NodeConnections;
 
-  constructor(fleet: Fleet, doors: Doors) {
+  constructor(fleet: Fleet, connections: NodeConnections) {
     this.#fleet = fleet;
-    this.#doors = doors;
+    this.#connections = connections;
   }
 
   /** The cluster as the leader of the newest term tells it, else as others do; empty when none answers. */
@@ -95,10 +95,10 @@ export class Operator {
   async #cluster() {
     const leader = await this.leader();
     if (leader === undefined) throw new Error("there is no leader to ask");
-    return createClient(Cluster, this.#doors.transport(leader.addr, "grpc"));
+    return createClient(Cluster, this.#connections.transport(leader.addr, "grpc"));
   }
 
   #log(node: FleetNode) {
-    return createClient(Log, this.#doors.transport(node.addr, "grpc"));
+    return createClient(Log, this.#connections.transport(node.addr, "grpc"));
   }
 }

@@ -1,10 +1,10 @@
 /** A judge that cannot condemn is worth nothing: each rule is shown a history that only it finds wrong. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { check, type Kept, ruleNames } from "../../../support/chaos/checker.ts";
+import { check, type StoredRecord, ruleNames } from "../../../support/chaos/checker.ts";
 import type { Append, Failure, Operation } from "../../../support/chaos/history.ts";
 
-const keep = (...values: readonly string[]): Kept[] => values.map((value, offset) => ({ offset, value }));
+const keep = (...values: readonly string[]): StoredRecord[] => values.map((value, offset) => ({ offset, value }));
 const acked = (value: string, offset: number, start: number, end = start + 1): Append => ({
   op: "append",
   client: "a",
@@ -36,7 +36,7 @@ const shown = (offset: number, ...values: readonly string[]): Operation => ({
 const from = (offset: number): Operation => ({ op: "tail", client: "t", from: offset, start: 4, end: 4 });
 
 /** Rule → a history that breaks it, and nothing else. */
-const wrong: Readonly<Record<string, readonly [readonly Operation[], readonly Kept[]]>> = {
+const wrong: Readonly<Record<string, readonly [readonly Operation[], readonly StoredRecord[]]>> = {
   dense: [
     [failed("x", lost), failed("y", lost)],
     [
@@ -93,7 +93,7 @@ test("a history with every kind of operation in which all is well is not blamed"
     { op: "read", mode: "linearizable", offset: 0, value: "x", ...asked },
     { op: "read", mode: "linearizable", offset: 5, failure: missing, ...asked },
     { op: "read", mode: "session", seen: 0, offset: 4, failure: missing, ...asked },
-    { op: "deed", what: "kill n1", ...asked },
+    { op: "fault", what: "kill n1", ...asked },
   ];
   assert.deepEqual(check(operations, keep("x", "y", "z", "u", "v")), []);
 });

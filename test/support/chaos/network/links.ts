@@ -1,7 +1,7 @@
 /**
  * The network between nodes of one machine: in front of each node stands a proxy, TCP and UDP, whose address the node
  * advertises. It knows which node a connection comes from, so every pair of nodes has two links, one a direction, each
- * with a weather of its own. Clients pass as well, always well.
+ * with a state of its own. Clients pass as well, always well.
  *
  * A stopped process looks as it does without a proxy: where a node listens no more, the proxy does not either.
  *
@@ -10,11 +10,11 @@
 import { createSocket, type Socket as Datagrams } from "node:dgram";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { Pump, type Weather } from "./pump.ts";
+import { Pump, type LinkState } from "./pump.ts";
 import { ownerOf } from "./socket-owner.ts";
 
 const host = "127.0.0.1";
-const fair: Weather = { cut: false, delayMs: 0 };
+const fair: LinkState = { cut: false, delayMs: 0 };
 
 /** A node as the proxies see it. */
 interface Port {
@@ -37,7 +37,7 @@ interface Passage {
 
 export class Links implements AsyncDisposable {
   readonly #ports = new Map<string, Port>();
-  readonly #weather = new Map<string, Weather>();
+  readonly #state = new Map<string, LinkState>();
   readonly #passages = new Set<Passage>();
   readonly passed = { connections: 0, datagrams: 0, lost: 0, resets: 0 };
 
@@ -73,14 +73,14 @@ export class Links implements AsyncDisposable {
   }
 
   /** What becomes from now on of what `from` sends to `to`. */
-  set(from: string, to: string, weather: Partial<Weather>): void {
-    this.#weather.set(key(from, to), { ...this.#between(from, to), ...weather });
+  set(from: string, to: string, state: Partial<LinkState>): void {
+    this.#state.set(key(from, to), { ...this.#between(from, to), ...state });
     this.#flow();
   }
 
-  /** Fair weather everywhere. */
+  /** Fair state everywhere. */
   heal(): void {
-    this.#weather.clear();
+    this.#state.clear();
     this.#flow();
   }
 
@@ -170,8 +170,8 @@ export class Links implements AsyncDisposable {
     return port;
   }
 
-  #between(from: string, to: string): Weather {
-    return this.#weather.get(key(from, to)) ?? fair;
+  #between(from: string, to: string): LinkState {
+    return this.#state.get(key(from, to)) ?? fair;
   }
 }
 

@@ -4,11 +4,11 @@
  * Never: faster than asked; a client that fails at once would else do nothing else.
  */
 import { createClient } from "@connectrpc/connect";
-import { faultOf, type TailraceClient } from "../../../src/client/mod.ts";
-import { Log } from "../../../src/gen/log/v1/log_pb.js";
-import type { Prng } from "../../../src/lib/prng.ts";
-import type { Doors, Protocol } from "./doors.ts";
-import type { Failure, History } from "./history.ts";
+import { faultOf, type TailraceClient } from "../../../../src/client/mod.ts";
+import { Log } from "../../../../src/gen/log/v1/log_pb.js";
+import type { Prng } from "../../../../src/lib/prng.ts";
+import type { NodeConnections, Protocol } from "./node-connections.ts";
+import type { Failure, History } from "../history.ts";
 
 /** The nodes as clients know them. */
 export interface Addresses {
@@ -18,10 +18,10 @@ export interface Addresses {
   advertised(): readonly string[];
 }
 
-export interface World {
+export interface RunContext {
   readonly history: History;
   readonly addresses: Addresses;
-  readonly doors: Doors;
+  readonly connections: NodeConnections;
   /** Ends all clients. */
   readonly signal: AbortSignal;
   /** Of every tail, what it is to be shown next. */
@@ -31,12 +31,12 @@ export interface World {
 }
 
 /** One client: who it is and what it draws from. */
-export interface Self extends World {
+export interface ClientContext extends RunContext {
   readonly name: string;
   readonly chance: Prng;
 }
 
-export type Client = (self: Self) => Promise<void>;
+export type Client = (self: ClientContext) => Promise<void>;
 
 /** A call is given up after this time, milliseconds. */
 export const callMs = 6_000;
@@ -56,7 +56,7 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Does one thing after another, each at the earliest so long after the one before had begun, until the run ends. */
-export async function atPace(self: Self, everyMs: number, work: () => Promise<unknown>): Promise<void> {
+export async function atPace(self: ClientContext, everyMs: number, work: () => Promise<unknown>): Promise<void> {
   while (!self.signal.aborted) {
     const began = performance.now();
     await work();
@@ -77,9 +77,9 @@ export const cutOff = (reason: unknown): Failure => ({
 });
 
 /** The bare RPCs of one node. */
-export const logOf = ({ doors }: World, addr: string, protocol: Protocol = "grpc") =>
-  createClient(Log, doors.transport(addr, protocol));
+export const logOf = ({ connections }: RunContext, addr: string, protocol: Protocol = "grpc") =>
+  createClient(Log, connections.transport(addr, protocol));
 
 /** The package's own client, told of every node by the address that it advertises. */
-export const clusterClient = ({ doors, addresses }: World): TailraceClient =>
-  doors.client(addresses.advertised());
+export const clusterClient = ({ connections, addresses }: RunContext): TailraceClient =>
+  connections.client(addresses.advertised());

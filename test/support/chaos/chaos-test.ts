@@ -26,7 +26,7 @@ export interface Trial {
   readonly tls?: true;
 }
 
-export async function standsUp(t: TestContext, trial: Trial): Promise<void> {
+export async function testChaos(t: TestContext, trial: Trial): Promise<void> {
   const { nodes, seconds, seed, tempo, rate, faults, acked } = trial;
   const words = Object.entries({ nodes, minutes: seconds / 60, seed, tempo, rate, faults, acked });
   const script = join(root, "test/cluster/main.ts");

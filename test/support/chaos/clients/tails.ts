@@ -4,17 +4,17 @@
  *
  * Never: asks for what it has been shown.
  */
-import { recordsOf } from "../../../src/client/mod.ts";
+import { recordsOf } from "../../../../src/client/mod.ts";
 import { nameIn } from "./values.ts";
-import { type Client, clusterClient, logOf, pause, type Self } from "./world.ts";
+import { type Client, clusterClient, logOf, pause, type ClientContext } from "./client-context.ts";
 
 /** Where one tail is, and what it was shown. */
 class Position {
-  readonly #self: Self;
+  readonly #self: ClientContext;
   next = 0;
   readonly #together: { readonly offset: number; readonly value: string }[] = [];
 
-  constructor(self: Self) {
+  constructor(self: ClientContext) {
     this.#self = self;
     self.positions.set(self.name, 0);
     const now = self.history.now();
@@ -110,12 +110,12 @@ export const serverSentEvents: Client = (self) => overHttp(self, "text/event-str
 /** Lines of JSON. */
 export const jsonLines: Client = (self) => overHttp(self, "application/x-ndjson");
 
-async function overHttp(self: Self, accept: string): Promise<void> {
+async function overHttp(self: ClientContext, accept: string): Promise<void> {
   const position = new Position(self);
   await position.stream(async (signal) => {
     const addr = self.chance.pick(self.addresses.direct());
     const resume = position.next === 0 ? {} : { "last-event-id": String(position.next - 1) };
-    const answer = await self.doors.stream(addr, "/tail?from=start", { accept, ...resume }, signal);
+    const answer = await self.connections.stream(addr, "/tail?from=start", { accept, ...resume }, signal);
     answer.setEncoding("utf8");
     let rest = "";
     for await (const chunk of answer) {

@@ -3,9 +3,9 @@
  *
  * Never: repeats by itself what may have been written, but for the one whose sequence makes that harmless.
  */
-import { encodeRun } from "../../../src/client/mod.ts";
-import type { Answer, Protocol } from "./doors.ts";
-import type { Append } from "./history.ts";
+import { encodeRun } from "../../../../src/client/mod.ts";
+import type { Answer, Protocol } from "./node-connections.ts";
+import type { Append } from "../history.ts";
 import { bodyOf, nameIn } from "./values.ts";
 import {
   atPace,
@@ -16,11 +16,11 @@ import {
   failureOf,
   logOf,
   pause,
-  type Self,
-} from "./world.ts";
+  type ClientContext,
+} from "./client-context.ts";
 
 /** Names for the records of one client, in order. */
-function namer({ name, history }: Self): () => string {
+function namer({ name, history }: ClientContext): () => string {
   let count = 0;
   return () => history.intern(`${name}-${count++}`);
 }
@@ -29,7 +29,7 @@ const bytesOf = (name: string): Uint8Array => Buffer.from(bodyOf(name));
 
 /** Writes down what became of an append. */
 async function told(
-  { history, name }: Self,
+  { history, name }: ClientContext,
   append: Pick<Append, "values" | "producer" | "expectedOffset">,
   work: () => Promise<number>,
 ): Promise<number | undefined> {
@@ -181,7 +181,7 @@ export const conditional: Client = async (self) => {
 };
 
 /** As curl does in chapter 1: posts to a node, and gets from the same node what it has just posted. */
-export const chapterOne: Client = async (self) => {
+export const httpProduceConsume: Client = async (self) => {
   const { history } = self;
   const next = namer(self);
   await atPace(self, 1000 / self.rate, async () => {
@@ -189,7 +189,7 @@ export const chapterOne: Client = async (self) => {
     const name = next();
     const body = JSON.stringify({ record: { value: Buffer.from(bodyOf(name)).toString("base64") } });
     const start = history.now();
-    const posted = await self.doors.http(addr, "/", { method: "POST", body, timeoutMs: callMs });
+    const posted = await self.connections.http(addr, "/", { method: "POST", body, timeoutMs: callMs });
     const known = { op: "append", client: self.name, values: [name], start, end: history.now() } as const;
     const { offset } = posted.json as { offset?: number };
     if (offset === undefined) {
@@ -198,7 +198,7 @@ export const chapterOne: Client = async (self) => {
     }
     history.add({ ...known, offset });
     const asked = history.now();
-    const got = await self.doors.http(addr, `/?offset=${offset}`, { timeoutMs: callMs });
+    const got = await self.connections.http(addr, `/?offset=${offset}`, { timeoutMs: callMs });
     const read = { op: "read", client: self.name, mode: "linearizable", offset, start: asked } as const;
     const { record } = got.json as { record?: { value: string } };
     const answer =

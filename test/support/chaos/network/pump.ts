@@ -7,7 +7,7 @@
 import type { Socket } from "node:net";
 
 /** What a link does to what is sent along it. Read anew for every piece. */
-export interface Weather {
+export interface LinkState {
   /** Nothing passes; what was sent waits, as TCP repeats until it gets through. */
   readonly cut: boolean;
   readonly delayMs: number;
@@ -18,19 +18,19 @@ const heldBytesMax = 1024 * 1024;
 export class Pump {
   readonly #from: Socket;
   readonly #to: Socket;
-  readonly #weather: () => Weather;
+  readonly #state: () => LinkState;
   readonly #held: { readonly bytes: Buffer; readonly dueAt: number }[] = [];
   #heldBytes = 0;
   #isEnded = false;
   #timer: NodeJS.Timeout | undefined;
   #resetAfter: number | undefined;
 
-  constructor(from: Socket, to: Socket, weather: () => Weather) {
+  constructor(from: Socket, to: Socket, state: () => LinkState) {
     this.#from = from;
     this.#to = to;
-    this.#weather = weather;
+    this.#state = state;
     from.on("data", (bytes: Buffer) => {
-      this.#held.push({ bytes, dueAt: performance.now() + weather().delayMs });
+      this.#held.push({ bytes, dueAt: performance.now() + state().delayMs });
       this.#heldBytes += bytes.length;
       this.flow();
     });
@@ -47,10 +47,10 @@ export class Pump {
     this.#resetAfter = bytes;
   }
 
-  /** Sends what may be sent now. To be called when the weather has changed. */
+  /** Sends what may be sent now. To be called when the state has changed. */
   flow(): void {
     clearTimeout(this.#timer);
-    while (this.#held.length > 0 && !this.#weather().cut && !this.#to.writableNeedDrain) {
+    while (this.#held.length > 0 && !this.#state().cut && !this.#to.writableNeedDrain) {
       const { bytes, dueAt } = this.#held[0]!;
       const waitMs = dueAt - performance.now();
       if (waitMs > 0) {

@@ -8,13 +8,13 @@ import type { Transport } from "@connectrpc/connect";
 import { createClient } from "@connectrpc/connect";
 import { Log, ReadMode } from "../../../src/gen/log/v1/log_pb.js";
 import { tailrace } from "../process.ts";
-import type { Kept } from "./checker.ts";
-import { nameIn } from "./values.ts";
+import type { StoredRecord } from "./checker.ts";
+import { nameIn } from "./clients/values.ts";
 
 /** Every record that a node has, in the order in which it gives them. */
-export async function keptOn(node: Transport): Promise<(Kept & { readonly timestampMs: number })[]> {
+export async function recordsOn(node: Transport): Promise<(StoredRecord & { readonly timestampMs: number })[]> {
   const log = createClient(Log, node);
-  const kept: (Kept & { readonly timestampMs: number })[] = [];
+  const kept: (StoredRecord & { readonly timestampMs: number })[] = [];
   const request = { stopAtEnd: true, readMode: ReadMode.LINEARIZABLE };
   for await (const { record } of log.consumeStream(request))
     if (record !== undefined) {
@@ -33,7 +33,7 @@ interface Verified {
 }
 
 /** What is wrong with these directories, or differs between them; each must hold `records` records. */
-export async function wrongIn(directories: readonly string[], records: number): Promise<readonly string[]> {
+export async function problemsIn(directories: readonly string[], records: number): Promise<readonly string[]> {
   const wrong: string[] = [];
   for (const directory of directories) {
     const { out, err } = await tailrace(["verify", "--json", directory]);

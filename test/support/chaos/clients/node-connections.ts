@@ -12,8 +12,8 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { Http2Sessions } from "../../../src/client/calls/http2-sessions.ts";
-import { type ClientTls, openClient, type TailraceClient } from "../../../src/client/mod.ts";
+import { Http2Sessions } from "../../../../src/client/calls/http2-sessions.ts";
+import { type ClientTls, openClient, type TailraceClient } from "../../../../src/client/mod.ts";
 
 export type Protocol = "grpc" | "grpc-web" | "connect" | "json";
 
@@ -36,7 +36,7 @@ interface Ask {
 const sessions = { connectMs: 2_000, pingIntervalMs: 3_000, pingTimeoutMs: 3_000 };
 const sockets = { keepAlive: true, maxSockets: 64 };
 
-export class Doors implements Disposable {
+export class NodeConnections implements Disposable {
   readonly #tls: ClientTls | undefined;
   readonly #transports = new Map<string, Transport>();
   readonly #agent: Agent;

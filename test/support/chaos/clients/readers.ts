@@ -3,10 +3,10 @@
  *
  * Never: asks elsewhere when a node fails.
  */
-import { ReadMode } from "../../../src/gen/log/v1/log_pb.js";
-import type { Mode } from "./history.ts";
+import { ReadMode } from "../../../../src/gen/log/v1/log_pb.js";
+import type { Mode } from "../history.ts";
 import { bodyOf, nameIn } from "./values.ts";
-import { atPace, type Client, callMs, failureOf, logOf, type Self } from "./world.ts";
+import { atPace, type Client, callMs, failureOf, logOf, type ClientContext } from "./client-context.ts";
 
 const modes: Readonly<Record<Mode, ReadMode>> = {
   linearizable: ReadMode.LINEARIZABLE,
@@ -30,7 +30,7 @@ const requestOf = (mode: Mode, { seen, stalenessMs }: Freshness) => ({
 
 /** Asks for the end and writes the answer down. */
 async function askEnd(
-  self: Self,
+  self: ClientContext,
   log: Log,
   mode: Mode,
   freshness: Freshness = {},
@@ -54,7 +54,7 @@ async function askEnd(
 
 /** Asks for one record and writes the answer down. */
 async function askRecord(
-  self: Self,
+  self: ClientContext,
   log: Log,
   offset: number,
   mode: Mode,
