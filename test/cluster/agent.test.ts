@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { eventually, TestCluster } from "../support/cluster.ts";
+import { processWait, TestCluster } from "../support/cluster.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("utf8");
 
-test("TestAgent: of three agents over mutual TLS one takes the record and all give it, before and after a change of leader", async (t) => {
+test("TestAgent: with three agents over mutual TLS, a record appended to one is read from all, before and after a change of leader", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { tls: true });
   const leader = await cluster.leader();
   using first = cluster.connect(leader);
@@ -28,7 +29,11 @@ test("TestAgent: of three agents over mutual TLS one takes the record and all gi
   cluster.start(leader);
   await cluster.whole();
   using back = cluster.connect(leader);
-  await eventually("the one that was away has it", async () => {
-    return text((await back.log.consume({ offset: 1n })).record?.value) === "bar";
-  });
+  await until(
+    "the restarted node has the record",
+    async () => {
+      return text((await back.log.consume({ offset: 1n })).record?.value) === "bar";
+    },
+    processWait,
+  );
 });

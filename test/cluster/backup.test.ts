@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type ClusterNode, eventually, TestCluster } from "../support/cluster.ts";
+import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
 import { tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 type Three = [ClusterNode, ClusterNode, ClusterNode];
 
@@ -34,7 +35,7 @@ const read = async (cluster: TestCluster, node: ClusterNode): Promise<string[]> 
 const upTo = (count: number): string[] => Array.from({ length: count }, (_, at) => String(at));
 const json = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
 
-test("a backup holds what is committed, a later one brings what is new, and a node restored from it takes the rest from the leader", async (t) => {
+test("a backup has all committed records, an incremental one the new records, and a restored node gets the rest from the leader", async (t) => {
   const directory = scratch(t);
   const cluster = await TestCluster.open(t, directory, { flags: ["--segment-store-bytes-max", "2000"] });
   const [one, , three] = cluster.nodes as Three;
@@ -52,7 +53,7 @@ test("a backup holds what is committed, a later one brings what is new, and a no
   assert.deepEqual([verified.status, verified.err], [0, ""]);
   assert.match(verified.out, /^ok records=220 lowest=0 next=220 bytes=\d+\n$/);
 
-  // A cluster of its own: the same records at the same offsets.
+  // A new cluster: the same records at the same offsets.
   const alone = join(directory, "alone");
   const restored = await tailrace(["restore", backup, "--data-dir", alone, "--new-cluster"]);
   assert.equal(restored.status, 0, restored.err);
@@ -61,7 +62,7 @@ test("a backup holds what is committed, a later one brings what is new, and a no
   const again = await tailrace(["restore", backup, "--data-dir", alone]);
   assert.match(again.err, /is not empty/);
 
-  // A lost follower: restored, it is an empty hand's breadth behind instead of the whole log.
+  // A lost follower, restored from the backup: it lacks only the newest records.
   await cluster.stop(three, "SIGKILL");
   cluster.wipe(three);
   await produce(cluster, one, 220, 30);
@@ -78,7 +79,7 @@ test("a backup holds what is committed, a later one brings what is new, and a no
   assert.notEqual((await cluster.status(own)).voters.join(), (await cluster.status(one)).voters.join());
 });
 
-test("a restored log founds no cluster with empty directories, which could begin without its records", async (t) => {
+test("a node with a restored log does not bootstrap with empty nodes, which could start without its records", async (t) => {
   const directory = scratch(t);
   const cluster = await TestCluster.open(t, directory);
   const [one, two, three] = cluster.nodes as Three;
@@ -90,13 +91,17 @@ test("a restored log founds no cluster with empty directories, which could begin
   for (const node of cluster.nodes) cluster.wipe(node);
   assert.equal((await tailrace(["restore", backup, "--data-dir", one.directory])).status, 0);
   for (const node of cluster.nodes) cluster.start(node);
-  await eventually("one says what to do", async () =>
-    /by --bootstrap/.test((await cluster.unready(one)) ?? ""),
+  await until(
+    "the node with the log says what to do",
+    async () => /by --bootstrap/.test((await cluster.unready(one)) ?? ""),
+    processWait,
   );
   for (const empty of [two, three]) {
     const why = async (): Promise<string> => (await cluster.unready(empty)) ?? "";
-    await eventually(`${empty.name} says whom it waits for`, async () =>
-      /n1 has a log already/.test(await why()),
+    await until(
+      `${empty.name} says which node it waits for`,
+      async () => /n1 has a log already/.test(await why()),
+      processWait,
     );
   }
   await cluster.stop(one);
@@ -106,11 +111,15 @@ test("a restored log founds no cluster with empty directories, which could begin
   for (const node of cluster.nodes) assert.deepEqual(await read(cluster, node), upTo(50));
 });
 
-test("after a majority is lost, one node is made a cluster of its own, and others join it with empty directories", async (t) => {
+test("after a majority is lost, recover makes a cluster of one node, and empty nodes join it", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   const [one, two, three] = cluster.nodes as Three;
   await produce(cluster, one, 0, 20);
-  await eventually("the first has all of them", async () => (await read(cluster, one)).length === 20);
+  await until(
+    "the first node has all records",
+    async () => (await read(cluster, one)).length === 20,
+    processWait,
+  );
   for (const node of [one, two, three]) await cluster.stop(node, "SIGKILL");
   const asked = await tailrace(["recover", "--data-dir", one.directory]);
   assert.deepEqual([asked.status, json(asked.out)["next"]], [1, 20]);
@@ -123,13 +132,17 @@ test("after a majority is lost, one node is made a cluster of its own, and other
   assert.deepEqual(await read(cluster, one), upTo(20));
   await produce(cluster, one, 20, 5);
 
-  // One of the lost comes back as it was: it is of another cluster now.
+  // A lost node comes back unchanged: it belongs to another cluster now.
   cluster.start(two);
-  await eventually("it is refused", () => /another cluster/.test(one.log));
+  await until("the lost node is refused", () => /another cluster/.test(one.log), processWait);
   await cluster.stop(two, "SIGKILL");
   cluster.wipe(two);
   cluster.start(two);
-  await eventually("it is a voter", async () => (await cluster.status(one)).voters.join() === "n1,n2");
+  await until(
+    "it is a voter",
+    async () => (await cluster.status(one)).voters.join() === "n1,n2",
+    processWait,
+  );
   await cluster.ready(two);
   assert.deepEqual(await read(cluster, two), upTo(25));
 });

@@ -8,10 +8,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { openClient, type TailraceClient } from "../../src/client/mod.ts";
 import { makeCertificates } from "../support/chaos/credentials.ts";
+import { processWait } from "../support/cluster.ts";
 import { startNode, tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
-import { startCluster, within } from "../support/started-cluster.ts";
+import { startCluster } from "../support/started-cluster.ts";
 import { openTail } from "../support/tail-reader.ts";
+import { until } from "../support/until.ts";
 
 const values = (count: number): string[] => Array.from({ length: count }, (_, n) => `record ${n}`);
 
@@ -67,7 +69,11 @@ test("segments of 1 KiB with two open files each: a cluster takes thousands of r
   for (let at = 0; at < records.length; at += 20) await produce(client, records.slice(at, at + 20));
   assert.deepEqual(await consumed(client), records);
   for (const { name, child, directory } of fleet.nodes) {
-    await within(`${name} has rolled`, async () => readdirSync(join(directory, "log")).length >= 250);
+    await until(
+      `${name} has rolled`,
+      async () => readdirSync(join(directory, "log")).length >= 250,
+      processWait,
+    );
     const open = readdirSync(`/proc/${child!.pid}/fd`).length;
     t.diagnostic(`${name}: ${readdirSync(join(directory, "log")).length} files, ${open} open`);
     assert.ok(open < 150, `${name} has ${open} files open`);
@@ -79,17 +85,21 @@ test("a failed member is removed at once: it stays a voter, and has everything w
   const leader = await operator.leader();
   const gone = fleet.nodes.find((node) => node !== leader)!;
   await fleet.end(gone, "SIGKILL");
-  await within("gossip knows that it has failed", async () => {
-    const { out } = await tailrace(["members", "--addr", leader!.addr, "--json"]);
-    return new RegExp(`"${gone.name}"[^}]*"failed"`).test(out);
-  });
+  await until(
+    "gossip knows that it has failed",
+    async () => {
+      const { out } = await tailrace(["members", "--addr", leader!.addr, "--json"]);
+      return new RegExp(`"${gone.name}"[^}]*"failed"`).test(out);
+    },
+    processWait,
+  );
   using client = openClient({ addrs: [leader!.addr] });
   await produce(client, values(10));
   const servers = await operator.servers();
   assert.deepEqual(servers.map(({ id }) => id).sort(), ["n1", "n2", "n3"]);
   assert.ok(servers.every(({ role }) => role !== "learner"));
   await fleet.start(gone);
-  await within("the cluster is whole", () => operator.isWhole());
+  await until("the cluster is whole", () => operator.isWhole(), processWait);
 });
 
 /** Seconds in which the main thread ran or wanted to: however many others there are, one that spins wants all. */
@@ -135,10 +145,14 @@ test("the command line cannot form a TLS cluster: three nodes with certificates 
   const { server, flags: client } = await makeCertificates(scratch(t));
   const { fleet } = await startCluster(t, 3, { flags: server, atOnce: true });
   const at = ["--addr", fleet.nodes[0]!.addr, ...client];
-  await within("there is a leader and two followers", async () => {
-    const { out } = await tailrace(["servers", "--json", ...at]);
-    return (out.match(/"follower"/g)?.length ?? 0) === 2 && out.includes('"leader"');
-  });
+  await until(
+    "there is a leader and two followers",
+    async () => {
+      const { out } = await tailrace(["servers", "--json", ...at]);
+      return (out.match(/"follower"/g)?.length ?? 0) === 2 && out.includes('"leader"');
+    },
+    processWait,
+  );
   const produced = await tailrace(["produce", ...at], { input: "hello\n" });
   assert.deepEqual([produced.status, produced.out], [0, '{"offset":0}\n'], produced.err);
 });

@@ -1,19 +1,20 @@
-/** A member whose disk is damaged: it serves nothing wrong, takes no part, and comes back as it says how. */
+/** A member with a damaged disk serves no wrong bytes, takes no part, and comes back in the ways that it names. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type ClusterNode, eventually, TestCluster } from "../support/cluster.ts";
+import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
 import { curl } from "../support/curl.ts";
 import { tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 const flags = ["--segment-store-bytes-max", "2000"];
 const upTo = (count: number): string[] =>
   Array.from({ length: count }, (_, at) => `record ${at}`.padEnd(100, "."));
 
-/** Ten at a time, each acknowledged before the next: so there are segments enough. */
+/** Appends ten records at a time, each batch after the last acknowledgment, so that there are enough segments. */
 async function produce(cluster: TestCluster, node: ClusterNode, from: number, to: number): Promise<void> {
   using client = cluster.connect(node);
   for (let at = from; at < to; at += 10) {
@@ -37,7 +38,7 @@ const stores = ({ directory }: ClusterNode): string[] =>
     .filter((name) => name.endsWith(".store"))
     .sort();
 
-/** Flips one bit of a record in a sealed segment that is about in the middle of the log; answers the record's number. */
+/** Flips one bit of a record in a sealed segment near the middle of the log. Returns the record's number. */
 function damage(node: ClusterNode): number {
   const names = stores(node);
   const file = join(node.directory, "log", names[Math.floor(names.length / 2)]!);
@@ -50,7 +51,7 @@ function damage(node: ClusterNode): number {
   return number;
 }
 
-/** Waits until it has ended by itself; answers the status. */
+/** Waits until the process has exited by itself; resolves to the exit status. */
 async function endOf(node: ClusterNode): Promise<number | null> {
   const { child } = node;
   if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
@@ -61,16 +62,20 @@ async function endOf(node: ClusterNode): Promise<number | null> {
 async function comesBack(cluster: TestCluster, node: ClusterNode, count: number): Promise<void> {
   cluster.start(node);
   await cluster.whole();
-  // Leadership may change once more: a read then fails, and says so. One that succeeds has everything.
+  // Leadership may change once more, and a read then fails. A read that succeeds has all records.
   let values: string[] = [];
-  await eventually("it can be read", async () => {
-    values = await valuesOn(cluster, node);
-    return true;
-  });
+  await until(
+    "the log can be read",
+    async () => {
+      values = await valuesOn(cluster, node);
+      return true;
+    },
+    processWait,
+  );
   assert.deepEqual(values, upTo(count));
 }
 
-test("a member with a damaged segment does not start, says what to do, and is whole again when that is done", async (t) => {
+test("a member with a damaged segment refuses to start, names two ways back, and recovers in both", async (t) => {
   const directory = scratch(t);
   const cluster = await TestCluster.open(t, directory, { flags });
   const leader = await cluster.leader();
@@ -81,16 +86,16 @@ test("a member with a damaged segment does not start, says what to do, and is wh
   for (const way of ["repair", "empty"] as const) {
     assert.equal(await cluster.stop(victim), 0);
     damage(victim);
-    const told = victim.log.length;
+    const logged = victim.log.length;
     cluster.start(victim);
     assert.equal(await endOf(victim), 5);
-    const words = victim.log.slice(told);
+    const words = victim.log.slice(logged);
     assert.match(words, /\.store is damaged at byte \d+ \(checksum\); nothing was changed/);
     assert.match(
       words,
       /one of 3 members of its cluster and takes no part[^\n]*start it with the same flags/,
     );
-    // The others go on without it, and it stays a member.
+    // The other members continue without it, and it stays a member.
     await produce(
       cluster,
       await cluster.leader(),
@@ -109,8 +114,10 @@ test("a member with a damaged segment does not start, says what to do, and is wh
     } else renameSync(victim.directory, `${victim.directory}-damaged`);
     await comesBack(cluster, victim, way === "repair" ? 320 : 340);
     const leading = await cluster.leader();
-    await eventually("the leader says so", () =>
-      new RegExp(`"member":"${victim.name}","change":"promoted"`).test(leading.log),
+    await until(
+      "the leader logs the promotion",
+      () => new RegExp(`"member":"${victim.name}","change":"promoted"`).test(leading.log),
+      processWait,
     );
     assert.match(leading.log, new RegExp(`"member":"${victim.name}","change":"replaced"`));
   }
@@ -121,7 +128,7 @@ test("a member with a damaged segment does not start, says what to do, and is wh
   assert.match(out, /^identical 0\.\./);
 });
 
-test("one of two, repaired, keeps its place, and the other brings what was cut", async (t) => {
+test("a repaired member of a cluster of two stays a member, and the other sends the cut entries", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { nodes: 2, flags });
   const [victim] = (await cluster.followers()) as [ClusterNode];
   await produce(cluster, await cluster.leader(), 0, 100);
@@ -133,15 +140,15 @@ test("one of two, repaired, keeps its place, and the other brings what was cut",
   assert.match(victim.log, /one of 2 members of its cluster[^\n]*: repair it with --yes and start it/);
   const done = await tailrace(["repair", victim.directory, "--yes"]);
   assert.deepEqual([done.status, /new-identity/.test(done.out)], [0, false], done.err);
-  // The other may still lead, and counts on what was cut.
+  // The other member may still lead, and count on the cut entries.
   await comesBack(cluster, victim, 100);
 });
 
-test("a leader whose segment is damaged while it runs gives nobody wrong bytes, and hands over when a follower needs them", async (t) => {
+test("a leader with a segment damaged while it runs serves no wrong bytes, and hands over when a follower needs them", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { flags });
   await produce(cluster, await cluster.leader(), 0, 300);
   await cluster.whole();
-  // Restarted, none of them has this in memory.
+  // After a restart no node has the records in memory.
   for (const node of cluster.nodes) {
     await cluster.stop(node);
     cluster.start(node);
@@ -160,9 +167,13 @@ test("a leader whose segment is damaged while it runs gives nobody wrong bytes, 
   await cluster.stop(late, "SIGKILL");
   cluster.wipe(late);
   cluster.start(late);
-  await eventually("the wiped one has everything from another", async () => {
-    return (await valuesOn(cluster, late)).length === 300;
-  });
+  await until(
+    "the wiped node has all records",
+    async () => {
+      return (await valuesOn(cluster, late)).length === 300;
+    },
+    processWait,
+  );
   await cluster.whole();
   assert.notEqual((await cluster.leader()).name, leader.name);
   assert.equal(await cluster.stop(leader), 0);

@@ -9,7 +9,7 @@ import { freePort } from "../support/free-port.ts";
 import { startCommand, tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 
-/** The first of so many ports in a row that were free a moment ago. */
+/** Returns the first of `count` consecutive ports that are free now. */
 async function freePorts(count: number): Promise<number> {
   for (;;) {
     const base = await freePort();
@@ -28,7 +28,7 @@ async function freePorts(count: number): Promise<number> {
   }
 }
 
-test("dev starts a cluster, says what to try, and leaves no node behind", async (t) => {
+test("dev starts a cluster, prints commands to try, and leaves no process behind", async (t) => {
   const home = scratch(t);
   const port = await freePorts(3);
   for (const more of [["--plaintext"], []]) {
@@ -77,7 +77,7 @@ test("dev starts a cluster, says what to try, and leaves no node behind", async 
     assert.deepEqual([without.status, without.out], [0, '{"offset":1}\n'], without.err);
     child.kill("SIGINT");
     assert.deepEqual((await closed)[0], 0);
-    // By process: on a port that is free again another test may listen.
+    // Checked by process id: another test may listen on a port that is free again.
     const pids = [...out.matchAll(/^n\d .* pid=(\d+) /gm)].map(([, found]) => Number(found));
     assert.equal(pids.length, 3);
     for (const gone of pids) assert.throws(() => process.kill(gone, 0), { code: "ESRCH" });

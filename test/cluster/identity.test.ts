@@ -1,10 +1,11 @@
-/** A member whose data directory is rolled back to an older copy, or started twice: it is refused, and nothing is lost. */
+/** A member whose directory is rolled back to an older copy, or started twice, is refused, and no record is lost. */
 import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import { test } from "node:test";
-import { type ClusterNode, eventually, TestCluster } from "../support/cluster.ts";
+import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
 import { tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 async function produce(cluster: TestCluster, node: ClusterNode, count: number): Promise<number> {
   using client = cluster.connect(node);
@@ -15,9 +16,9 @@ async function produce(cluster: TestCluster, node: ClusterNode, count: number): 
   return last;
 }
 
-/** Until one is taken: leadership may just be changing. */
+/** Appends a record; repeats while leadership changes. */
 async function produceSoon(cluster: TestCluster, node: ClusterNode): Promise<void> {
-  await eventually("a record is taken", () => produce(cluster, node, 1).then(() => true));
+  await until("a record is appended", () => produce(cluster, node, 1).then(() => true), processWait);
 }
 
 async function countOn(cluster: TestCluster, node: ClusterNode): Promise<number> {
@@ -27,12 +28,12 @@ async function countOn(cluster: TestCluster, node: ClusterNode): Promise<number>
   return out.trim().split("\n").length;
 }
 
-/** Waits until the node says in readyz that the others refuse its directory. It must not have ended. */
+/** Waits until readyz says that the other members refuse the directory. The process must still run. */
 async function isRefused(cluster: TestCluster, node: ClusterNode, why: RegExp): Promise<void> {
-  await eventually(
+  await until(
     `${node.name} says that it is refused`,
     async () => why.test((await cluster.unready(node)) ?? ""),
-    () => node.log.slice(-2_000),
+    { ...processWait, explain: () => node.log.slice(-2_000) },
   );
   assert.notEqual(node.child, undefined);
   assert.match(node.log, /this node takes no part. the other members refuse its data directory/);
@@ -52,7 +53,7 @@ const copy = ({ directory }: ClusterNode): void => {
   });
 };
 
-test("a voter whose directory was rolled back is refused, also by a later leader, and comes back either way", async (t) => {
+test("a voter with a rolled-back directory is refused, also by a later leader, and both ways back work", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   const [victim] = (await cluster.followers()) as [ClusterNode];
   for (const way of ["the same leader", "another leader"] as const) {
@@ -61,14 +62,20 @@ test("a voter whose directory was rolled back is refused, also by a later leader
     await cluster.whole();
     copy(victim);
     await produce(cluster, leader, 5);
-    await eventually("it has acknowledged them", async () => {
-      const server = (await cluster.servers(leader)).find(({ id }) => id === victim.name);
-      return server?.lag === 0n;
-    });
+    await until(
+      "it has acknowledged them",
+      async () => {
+        const server = (await cluster.servers(leader)).find(({ id }) => id === victim.name);
+        return server?.lag === 0n;
+      },
+      processWait,
+    );
     const told = leader.log.length;
     await cluster.stop(victim, "SIGKILL");
-    await eventually("the leader misses it", () =>
-      leader.log.slice(told).includes("link to a peer was lost"),
+    await until(
+      "the leader misses it",
+      () => leader.log.slice(told).includes("link to a peer was lost"),
+      processWait,
     );
     rollBack(victim);
     if (way === "another leader") {
@@ -78,14 +85,14 @@ test("a voter whose directory was rolled back is refused, also by a later leader
     await cluster.leader();
     cluster.start(victim);
     await isRefused(cluster, victim, /rolled back, acknowledged entries are gone.*(empty|repair)/);
-    // The others go on without it, and it takes no writes for them.
+    // The other members continue without it, and it refuses writes.
     const other = cluster.nodes.find((node) => node !== victim)!;
     await produceSoon(cluster, other);
     const refused = await tailrace(["produce", "--addr", victim.addr], { input: "x\n" });
     assert.notEqual(refused.status, 0);
     assert.match(refused.err, /takes no part in its cluster/);
     await cluster.stop(victim);
-    // Started again, it still takes no part.
+    // After a restart it still takes no part.
     cluster.start(victim);
     await isRefused(cluster, victim, /rolled back/);
     await cluster.stop(victim);
@@ -106,7 +113,7 @@ test("a voter whose directory was rolled back is refused, also by a later leader
   );
 });
 
-test("a copy of a running member's directory takes no part, and the member goes on undisturbed", async (t) => {
+test("a copy of a running member's directory is refused, and the member is not disturbed", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   const leader = await cluster.leader();
   const [member] = (await cluster.followers()) as [ClusterNode];
@@ -135,14 +142,14 @@ test("a copy of a running member's directory takes no part, and the member goes 
   assert.doesNotMatch(leader.log, /"change":"moved"/);
   assert.equal(await cluster.unready(member), undefined);
   await cluster.stop(twin);
-  // The member itself comes back as ever, also at another address.
+  // The member itself can restart, also at another address.
   await cluster.stop(member, "SIGKILL");
   await cluster.move(member);
   cluster.start(member);
   await cluster.whole();
 });
 
-test("one of two, rolled back or damaged, repaired and started at once, gets what it lost from the other", async (t) => {
+test("a member of a cluster of two that is rolled back or damaged gets the lost entries from the other after a repair", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { nodes: 2 });
   const leader = await cluster.leader();
   const [victim] = (await cluster.followers()) as [ClusterNode];

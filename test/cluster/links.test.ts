@@ -1,15 +1,17 @@
-/** The proxies between nodes, with two echo servers in processes of their own for nodes. */
+/** The proxies between nodes, tested with two echo servers in their own processes instead of nodes. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { Links } from "../support/chaos/network/links.ts";
 import { freePort } from "../support/free-port.ts";
+import { until } from "../support/until.ts";
 
 /**
- * Echoes what it is sent, over TCP and UDP. On stdin it takes `call PORT` and opens a connection on which it says
- * hello and then tells on stdout what it hears; `tell PORT` sends a datagram.
+ * Echoes received bytes over TCP, and prints received datagrams. On stdin, `call PORT` opens a connection, sends "hello"
+ * and prints the answers; `tell PORT` sends a datagram.
  */
 const program = `
 const net = require("node:net"), udp = require("node:dgram").createSocket("udp4");
@@ -37,13 +39,12 @@ async function peer(t: { after(work: () => void): void }, links: Links, name: st
   const [port, proxyPort] = [await freePort(), await freePort()];
   const child = spawn(process.execPath, ["-e", program, String(port)]);
   t.after(() => child.kill("SIGKILL"));
-  let said = "";
+  let printed = "";
   child.stdout.on("data", (chunk: Buffer) => {
-    said += chunk.toString();
+    printed += chunk.toString();
   });
   const heard = async (line: string): Promise<void> => {
-    while (!said.includes(`${line}\n`))
-      await once(child.stdout, "data", { signal: AbortSignal.timeout(20_000) });
+    await until(`${name} prints ${line}`, () => printed.includes(`${line}\n`));
   };
   await heard("ready");
   await links.add(name, port, proxyPort);
@@ -53,12 +54,10 @@ async function peer(t: { after(work: () => void): void }, links: Links, name: st
     child,
     proxyPort,
     heard,
-    lines: () => said,
+    lines: () => printed,
     ask: (line) => void child.stdin.write(`${line}\n`),
   };
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function client(port: number): Promise<{ socket: Socket; next(): Promise<string> }> {
   const socket = connect(port, "127.0.0.1");
@@ -66,7 +65,7 @@ async function client(port: number): Promise<{ socket: Socket; next(): Promise<s
   return { socket, next: async () => String((await once(socket, "data"))[0]) };
 }
 
-test("what one node sends to another is held back while their link is cut, and clients are not", async (t) => {
+test("bytes between two nodes are held back while their link is cut, and those of clients are not", async (t) => {
   await using links = new Links();
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   a.ask(`call ${b.proxyPort}`);
@@ -80,10 +79,10 @@ test("what one node sends to another is held back while their link is cut, and c
   await pause(200);
   assert.equal(a.lines().match(/heard hello/g)?.length, 1);
   links.heal();
-  while (a.lines().match(/heard hello/g)?.length !== 2) await once(a.child.stdout!, "data");
+  await until("the second answer arrives", () => a.lines().match(/heard hello/g)?.length === 2);
 });
 
-test("a link cut in one direction only holds back the answers", async (t) => {
+test("a link that is cut in one direction holds back only the answers", async (t) => {
   await using links = new Links();
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   links.set("b", "a", { cut: true });
@@ -94,30 +93,30 @@ test("a link cut in one direction only holds back the answers", async (t) => {
   await a.heard("heard hello");
 });
 
-test("datagrams come from the address that their sender advertises, and are lost where the link is cut", async (t) => {
+test("datagrams come from the advertised address of their sender, and are lost while the link is cut", async (t) => {
   await using links = new Links();
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   a.ask(`tell ${b.proxyPort}`);
   await b.heard(`datagram news ${a.proxyPort}`);
   links.set("a", "b", { cut: true });
   a.ask(`tell ${b.proxyPort}`);
-  while (links.passed.lost === 0) await pause(10);
+  await until("the datagram is lost", () => links.passed.lost > 0);
   links.heal();
   assert.equal(b.lines().match(/datagram/g)?.length, 1);
 });
 
-test("a connection is reset in the middle of what it carries", async (t) => {
+test("a connection is reset after the given number of bytes", async (t) => {
   await using links = new Links();
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   links.set("b", "a", { delayMs: 300 });
   a.ask(`call ${b.proxyPort}`);
-  while (links.passed.connections === 0) await pause(5);
+  await until("the connection is open", () => links.passed.connections > 0);
   links.reset("a", "b", 3);
   await a.heard("ECONNRESET");
   assert.doesNotMatch(a.lines(), /heard hello/);
 });
 
-test("where a node is down its proxy refuses connections, until it is up again", async (t) => {
+test("the proxy of a node that is down refuses connections until the node is up", async (t) => {
   await using links = new Links();
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   links.down("b");

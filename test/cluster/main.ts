@@ -1,17 +1,15 @@
 /**
- * One run of chaos with real processes: prints each fault as it ends and the report at the end; exits 1 when anything
- * was wrong.
+ * Runs chaos with real processes. Prints each fault when it ends, and a report at the end. Exits 1 if a rule is violated;
+ * then the history and the logs of the nodes are kept.
  *
  *   npm run chaos -- --minutes 60 --nodes 5 --seed 1
  *     --tempo 2                     every fault lasts twice as long
- *     --rate 60                     appends a second of one writer
- *     --faults 20 --acked 10000     goes on until so much has happened, for three times as long at most
- *     --every                       goes on until each fault has happened, likewise
- *     --only "kill,frozen leader"   these faults and no others
- *     --tls                         everybody shows a certificate
- *     --keep DIR                    history, logs and data stay there in any case
- *
- * Never: removes what it found wrong: history and logs of the nodes stay where it says.
+ *     --rate 60                     appends per second of one writer
+ *     --faults 20 --acked 10000     continues until this has happened, for at most three times as long
+ *     --every                       continues until every fault has happened, for at most three times as long
+ *     --only "kill,paused leader"   only these faults
+ *     --tls                         mutual TLS
+ *     --keep DIR                    keeps history, logs and data in this directory
  */
 import { parseArgs } from "node:util";
 import { runChaos } from "../support/chaos/chaos.ts";
@@ -31,7 +29,7 @@ const { values } = parseArgs({
     keep: { type: "string" },
   },
 });
-// An orderly exit takes the nodes along.
+// On exit the fleet kills its nodes.
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(1));
 
 const report = await runChaos({
@@ -42,7 +40,7 @@ const report = await runChaos({
   rate: Number(values.rate),
   tls: values.tls,
   atLeast: { faults: Number(values.faults), acked: Number(values.acked), everyFault: values.every },
-  told: (line) => console.log(line),
+  report: (line) => console.log(line),
   ...(values.only === undefined ? {} : { only: values.only.split(",") }),
   ...(values.keep === undefined ? {} : { directory: values.keep }),
 });

@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ClusterNode, eventually, pause, TestCluster } from "../support/cluster.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
 import { freePort } from "../support/free-port.ts";
 import { tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 const append = async (cluster: TestCluster, node: ClusterNode, value: string): Promise<number> => {
   using client = cluster.connect(node);
   return Number((await client.log.produce({ record: { value: Buffer.from(value) } })).offset);
 };
-/** Appends until it is taken: where it goes may just be changing. */
+/** Appends a record; repeats while leadership changes. */
 const appendSoon = async (cluster: TestCluster, node: ClusterNode, value: string): Promise<void> => {
-  await eventually(`${value} is appended`, () => append(cluster, node, value).then(() => true));
+  await until(`${value} is appended`, () => append(cluster, node, value).then(() => true), processWait);
 };
 const valuesOn = async (cluster: TestCluster, node: ClusterNode): Promise<string> => {
   const { out } = await tailrace([
@@ -25,7 +27,7 @@ const valuesOn = async (cluster: TestCluster, node: ClusterNode): Promise<string
   return out.trim().split("\n").join(" ");
 };
 
-test("who was away when it was removed is told so, and an order that a follower passes on fails with the leader's reason", async (t) => {
+test("a node that was offline when it was removed learns of it, and a request forwarded by a follower fails with the leader's reason", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   const [, follower] = (await cluster.followers()) as [ClusterNode, ClusterNode];
   const leader = await cluster.leader();
@@ -41,8 +43,10 @@ test("who was away when it was removed is told so, and an order that a follower 
   const removed = await tailrace(["remove", away.name, ...cluster.clientFlags(leader)]);
   assert.equal(removed.status, 0, removed.err);
   cluster.start(away);
-  await eventually(`${away.name} says why it is not ready`, async () =>
-    (await cluster.unready(away))?.includes("was removed from its cluster"),
+  await until(
+    `${away.name} says why it is not ready`,
+    async () => (await cluster.unready(away))?.includes("was removed from its cluster"),
+    processWait,
   );
   const refused = await tailrace(["produce", ...cluster.clientFlags(away)], { input: "x\n" });
   assert.notEqual(refused.status, 0);
@@ -53,7 +57,7 @@ test("who was away when it was removed is told so, and an order that a follower 
   await cluster.whole();
 });
 
-test("one of two that moves is found again, although nobody can lead without it", async (t) => {
+test("a member of a cluster of two that moves is found again, although there is no leader without it", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { nodes: 2 });
   const [one, two] = cluster.nodes as [ClusterNode, ClusterNode];
   await cluster.stop(two);
@@ -64,7 +68,7 @@ test("one of two that moves is found again, although nobody can lead without it"
   assert.equal(await valuesOn(cluster, two), "a");
 });
 
-test("a node that joins becomes a learner and a voter; it is removed only when told, and comes back only when told", async (t) => {
+test("a node that joins becomes a learner, then a voter; only an operator removes it and adds it again", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { nodes: 2, begin: "join" });
   const [one, two] = cluster.nodes as [ClusterNode, ClusterNode];
   assert.equal(await append(cluster, two, "a"), 0);
@@ -78,10 +82,12 @@ test("a node that joins becomes a learner and a voter; it is removed only when t
   assert.deepEqual([moved.status, moved.out], [0, '{"leader":"n3"}\n'], moved.err);
   const removed = await tailrace(["remove", "n3", ...flags]);
   assert.equal(removed.status, 0, removed.err);
-  await eventually("n3 says why it is not ready", async () =>
-    (await cluster.unready(three))?.includes("was removed from its cluster"),
+  await until(
+    "n3 says why it is not ready",
+    async () => (await cluster.unready(three))?.includes("was removed from its cluster"),
+    processWait,
   );
-  // It is still there, and gossip knows it: that alone does not bring it back.
+  // It still runs and gossip knows it, but that does not add it again.
   await appendSoon(cluster, one, "b");
   const status = await tailrace(["status", ...flags]);
   assert.deepEqual(JSON.parse(status.out)["voters"], ["n1", "n2"]);
@@ -97,7 +103,7 @@ test("a node that joins becomes a learner and a voter; it is removed only when t
 
   const refused = await tailrace(["remove", "n9", ...flags]);
   assert.match(refused.err, /n9 is not a member of this cluster/);
-  // Two of three, one of them down: the other may not go.
+  // With one of three voters down, another cannot be removed.
   await cluster.stop(three, "SIGKILL");
   await pause(1_500);
   await cluster.leader();
@@ -108,7 +114,11 @@ test("a node that joins becomes a learner and a voter; it is removed only when t
   assert.equal(gone.status, 0, gone.err);
   const left = await tailrace(["leave", ...cluster.clientFlags(two)]);
   assert.deepEqual([left.status, left.out], [0, '{"left":"n2"}\n'], left.err);
-  await eventually("one goes on alone", async () => (await cluster.status(one)).voters.join() === "n1");
+  await until(
+    "n1 is the only voter",
+    async () => (await cluster.status(one)).voters.join() === "n1",
+    processWait,
+  );
   await appendSoon(cluster, one, "c");
   assert.equal(await valuesOn(cluster, one), "a b c");
   const last = await tailrace(["remove", "n1", ...flags]);

@@ -1,11 +1,13 @@
-/** The book's test of its distributed log, by its name, with nodes as processes. */
+/** The book's test of its distributed log, with the same name, and nodes as processes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { processWait } from "../support/cluster.ts";
 import { curl } from "../support/curl.ts";
 import { tailrace } from "../support/process.ts";
-import { startCluster, within } from "../support/started-cluster.ts";
+import { startCluster } from "../support/started-cluster.ts";
+import { until } from "../support/until.ts";
 
-test("TestMultipleNodes: what is appended to one node is on all, and a node that was removed gets no more", async (t) => {
+test("TestMultipleNodes: records appended to one node are on all nodes, and a removed node gets no more records", async (t) => {
   const { fleet, operator } = await startCluster(t, 3);
   const leader = await operator.leader();
   const [one, other] = fleet.nodes.filter((node) => node !== leader);
@@ -40,7 +42,7 @@ test("TestMultipleNodes: what is appended to one node is on all, and a node that
 
   const removed = await tailrace(["remove", one!.name, "--addr", leader!.addr]);
   assert.equal(removed.status, 0, removed.err);
-  await within("two servers are left", async () => (await operator.servers()).length === 2);
+  await until("two servers are left", async () => (await operator.servers()).length === 2, processWait);
   const offset = await post("third");
   assert.equal(await valueOn(other!.addr, offset), "third");
   assert.notEqual(await valueOn(one!.addr, offset), "third");

@@ -1,14 +1,15 @@
 /**
- * A trace goes through Raft: what a follower was asked hangs together with the leader's flush, and comes back with
- * the record at every node.
+ * A trace goes through Raft: a call to a follower and the leader's flush are in one trace, and every node returns the
+ * trace with the record.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { traceparentOf } from "../../src/client/mod.ts";
-import { eventually, TestCluster } from "../support/cluster.ts";
+import { processWait, TestCluster } from "../support/cluster.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const callersSpan = "b7ad6b7169203331";
@@ -42,9 +43,10 @@ test("a follower's call, its append, the leader's part and fsync are one trace, 
       .filter(Boolean)
       .map((line) => JSON.parse(line) as Span)
       .find((one) => one.trace_id === traceId && one.name === name);
-  await eventually(
+  await until(
     "the spans are told",
     () => span(follower.name, "log.v1.Log/Produce") && span(leader.name, "fsync"),
+    processWait,
   );
   const [call, append] = [span(follower.name, "log.v1.Log/Produce"), span(follower.name, "append")];
   assert.equal(call?.parent_span_id, callersSpan);
@@ -52,7 +54,7 @@ test("a follower's call, its append, the leader's part and fsync are one trace, 
   const forwarded = span(leader.name, "tailrace.Peer/append");
   assert.equal(forwarded?.parent_span_id, append?.span_id);
   assert.equal(span(leader.name, "fsync")?.parent_span_id, forwarded?.span_id);
-  // And a call in either log, found by the trace.
+  // Both nodes log a call with the trace's id.
   const callOf = (log: string, method: string): Record<string, unknown> | undefined =>
     log
       .split("\n")

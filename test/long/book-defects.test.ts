@@ -1,4 +1,4 @@
-/** Each defect of the book's version, restored: the test that is named after it fails, and passes without. */
+/** Each defect of the book's version, restored by a patch: the test named after it fails with the patch and passes without. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { root } from "../support/process.ts";
 const defects = bookDefects();
 const page = readFileSync(join(root, "test/DEFECTS.md"), "utf8");
 
-test("every defect that is put back stands in test/DEFECTS.md", () => {
+test("every patch of a defect is listed in test/DEFECTS.md", () => {
   assert.equal(defects.length, 15);
   for (const { name } of defects) assert.ok(page.includes(`(defects/${name}.patch)`), name);
 });

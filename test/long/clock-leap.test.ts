@@ -1,6 +1,6 @@
 /**
- * Real processes whose wall clocks are moved (test/support/moved-clock.mjs): nothing is trimmed, no wait is cut short or
- * drawn out, leadership goes to a node whose clock is right, and each node says what is wrong with its clock.
+ * Real processes with moved wall clocks (test/support/moved-clock.mjs): no record is trimmed, no wait becomes shorter or
+ * longer, leadership goes to a node with a correct clock, and a node reports the problem of its clock.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -10,21 +10,23 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { openClient } from "../../src/client/mod.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
+import { processWait } from "../support/cluster.ts";
 import { curl } from "../support/curl.ts";
 import { scratchDirectory } from "../support/logs.ts";
 import { MovedClock } from "../support/moved-clock.ts";
 import { startNode } from "../support/process.ts";
-import { startCluster, within } from "../support/started-cluster.ts";
+import { startCluster } from "../support/started-cluster.ts";
+import { until } from "../support/until.ts";
 
 const hour = 3_600_000;
 const day = 24 * hour;
-/** More than two rounds of upkeep, which runs a second after each append. */
+/** More than two rounds of maintenance, which runs a second after each append. */
 const upkeepMs = 3_000;
 
 const post = (url: string): ReturnType<typeof curl> =>
   curl(`${url}/`, { method: "POST", body: '{"record":{"value":"dg=="}}' });
 
-/** Appends again and again for as long as upkeep takes to trim; the first record must be there all the time. */
+/** Appends records for as long as maintenance takes to trim. The first record must be there all the time. */
 async function staysWhole(url: string): Promise<void> {
   for (const until = performance.now() + upkeepMs; performance.now() < until; ) {
     assert.equal((await post(url)).status, 200);
@@ -33,7 +35,7 @@ async function staysWhole(url: string): Promise<void> {
   }
 }
 
-test("a single node whose clock leaps holds expiry and says so, and takes no wait for over or endless", async (t) => {
+test("a single node whose clock jumps stops expiry and reports it, and its waits keep their length", async (t) => {
   using scratch = scratchDirectory();
   const clock = new MovedClock(join(scratch.path, "clock"));
   const flags = [
@@ -49,7 +51,7 @@ test("a single node whose clock leaps holds expiry and says so, and takes no wai
   await post(node.url);
   assert.equal(await readyz(), "ok\n");
   for (const byMs of [2 * hour, -2 * hour]) {
-    // Calls that wait when the clock leaps: one is answered when its record comes, one when its own time is up.
+    // Two calls wait when the clock jumps: one ends when its record arrives, one at its own timeout.
     const log = createClient(Log, createGrpcTransport({ baseUrl: node.url }));
     const next = (await log.describe({})).nextOffset;
     const waiting = log.consume({ offset: next, waitMs: 60_000 }, { timeoutMs: 60_000 });
@@ -58,15 +60,17 @@ test("a single node whose clock leaps holds expiry and says so, and takes no wai
       return performance.now() - began;
     });
     clock.set(byMs);
-    await within("it says so", async () =>
-      /\[\+\]clock ok: the wall clock moved by [+-]7/.test(await readyz()),
+    await until(
+      "readyz reports the clock",
+      async () => /\[\+\]clock ok: the wall clock moved by [+-]7/.test(await readyz()),
+      processWait,
     );
     await staysWhole(node.url);
     assert.equal((await waiting).record?.offset, next);
     const tookMs = await timed;
     assert.ok(typeof tookMs === "number" && tookMs > 2_000 && tookMs < 30_000, `${String(tookMs)} ms`);
     clock.set(0);
-    await within("it is trusted again", async () => (await readyz()) === "ok\n");
+    await until("the clock is trusted again", async () => (await readyz()) === "ok\n", processWait);
   }
   assert.equal(
     node.log().match(/the wall clock moved by \+7\d+\.\d s against the monotonic clock/g)?.length,
@@ -79,7 +83,7 @@ test("a single node whose clock leaps holds expiry and says so, and takes no wai
   await staysWhole(node.url);
 });
 
-test("a leader whose clock leaps forward by a day hands over, trims nothing and stamps no future times", async (t) => {
+test("a leader whose clock jumps forward by a day hands over, trims no record and assigns no future timestamps", async (t) => {
   const { fleet, operator, directory } = await startCluster(t, 3, {
     flags: ["--retention-age", "1h"],
     movesClocks: true,
@@ -91,10 +95,14 @@ test("a leader whose clock leaps forward by a day hands over, trims nothing and 
     const leader = (await operator.leader())!;
     leapt.add(leader.name);
     leader.clock.set(day);
-    await within("another node leads", async () => {
-      const now = await operator.leader();
-      return now !== undefined && now !== leader;
-    });
+    await until(
+      "another node leads",
+      async () => {
+        const now = await operator.leader();
+        return now !== undefined && now !== leader;
+      },
+      processWait,
+    );
     for (const node of fleet.nodes) await staysWhole(urlOf(node));
     const log = readFileSync(join(directory, `${leader.name}.log`), "utf8");
     assert.match(
@@ -107,5 +115,5 @@ test("a leader whose clock leaps forward by a day hands over, trims nothing and 
   let lastMs = 0;
   for await (const { timestampMs } of client.consume({ from: "start", until: "end" })) lastMs = timestampMs;
   assert.ok(lastMs < Date.now() + 20_000, new Date(lastMs).toISOString());
-  assert.deepEqual(fleet.deaths, []);
+  assert.deepEqual(fleet.failures, []);
 });

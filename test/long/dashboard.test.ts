@@ -7,12 +7,12 @@ import { curl, produce } from "../browser/support/producer.ts";
 import { RealNode } from "../browser/support/real-node.ts";
 
 const [rate, seconds] = [5000, 30];
-/** The bar of work in a frame, printed; what fails is a page that stutters, on however slow a machine. */
+/** The target for the work in a frame is printed. The test fails only if the page does not draw smoothly. */
 const [frameMsBar, frameMsMax] = [16, 100];
-/** Garbage that was not yet collected, and the code the browser compiled meanwhile. */
+/** Allowance for garbage that is not collected yet, and for code that the browser compiles. */
 const heapGrowthBytesMax = 4 << 20;
 
-test(`${rate} records a second for ${seconds} s keep the page drawing and its memory flat`, async (t) => {
+test(`${rate} records per second for ${seconds} s keep the page drawing and its memory flat`, async (t) => {
   await using node = await new RealNode().start();
   const browser = await openBrowser();
   t.after(() => browser.close());

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { killAgainAndAgain } from "../support/kill-harness.ts";
 
-test("three hundred kills under load lose nothing that was answered and repeat nothing", async (t) => {
+test("three hundred kills under load lose no acknowledged record and duplicate none", async (t) => {
   const killed = await killAgainAndAgain(300, 2);
   t.diagnostic(JSON.stringify(killed));
   assert.ok(killed.acknowledged > 10_000);

@@ -13,7 +13,7 @@ const segmentBytes = 64 * MiB;
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc") as () => void;
 
-/** The system's disk, counting what is opened and read. */
+/** The system's disk with counters of opened files and read bytes. */
 function countingDisk(): { disk: Disk; counts: { opened: number; bytes: number } } {
   const counts = { opened: 0, bytes: 0 };
   const disk: Disk = {
@@ -42,7 +42,7 @@ function countingDisk(): { disk: Disk; counts: { opened: number; bytes: number }
   return { disk, counts };
 }
 
-test("opening reads as much of 2 GiB as of 100 MiB: a segment, the budget, and the joins", async (t) => {
+test("opening a log of 2 GiB reads as much as one of 100 MiB", async (t) => {
   const opened: { size: string; segments: number; files: number; readMiB: number; ms: number }[] = [];
   for (const [size, bytes] of [
     ["100 MiB", 100 * MiB],
@@ -62,7 +62,7 @@ test("opening reads as much of 2 GiB as of 100 MiB: a segment, the budget, and t
     assert.ok(recovery.scannedBytes <= segmentBytes);
     assert.ok(recovery.checkedBytes <= segmentBytes);
     assert.ok(recovery.joinedSegments <= 64);
-    // Besides the two budgets: each join a frame's head, each index a footer.
+    // In addition to the two budgets: the head of a frame per segment boundary, and a footer per index.
     assert.ok(counts.bytes <= 2 * segmentBytes + 4 * MiB, `${size}: ${counts.bytes} bytes were read`);
     assert.ok(counts.opened <= 64 + 32, `${size}: ${counts.opened} files were opened`);
     const readMiB = Math.round(counts.bytes / MiB);
@@ -71,7 +71,7 @@ test("opening reads as much of 2 GiB as of 100 MiB: a segment, the budget, and t
   for (const line of opened) t.diagnostic(JSON.stringify(line));
 });
 
-test("ten million records are written and read with a heap as flat as that of the first million", async (t) => {
+test("ten million records are written and read without growth of the heap after the first million", async (t) => {
   using scratch = scratchDirectory();
   const perBatch = 1000;
   const million = 1_000_000;
@@ -104,7 +104,7 @@ test("ten million records are written and read with a heap as flat as that of th
     }
   }
   t.diagnostic(`MiB held after each million written: ${writing.join(" ")}, read: ${reading.join(" ")}`);
-  // Buffers come and go between two looks; what is kept shows in the lowest of several.
+  // Buffers come and go between two measurements. The lowest of several shows the memory that is kept.
   const grown = (held: readonly number[]): number =>
     Math.min(...held.slice(5)) - Math.min(...held.slice(0, 5));
   assert.ok(grown(writing) <= 8, `${grown(writing)} MiB more with the second five million written`);

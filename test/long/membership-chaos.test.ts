@@ -1,5 +1,5 @@
 /**
- * Many random histories of gossip clusters, see gossip-chaos. TAILRACE_SEEDS=A..B picks others.
+ * Many random histories of gossip clusters (see gossip-chaos). TAILRACE_SEEDS=A..B sets the seeds.
  */
 import { test } from "node:test";
 import { runGossipChaos } from "../support/gossip-chaos.ts";

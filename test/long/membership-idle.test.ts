@@ -1,5 +1,5 @@
 /**
- * What idle gossip costs, on real sockets and with the timing of a local network.
+ * The cost of idle gossip, on real sockets with the timing of a local network.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
 /**
- * Every way to wrap gossip, with the real `serf` agent.
+ * All encodings of gossip, with the real `serf` agent.
  */
 import { test } from "node:test";
 import { generateKey } from "../../src/membership/mod.ts";

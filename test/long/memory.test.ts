@@ -1,6 +1,6 @@
 /**
- * A node in a memory cgroup of 256 MiB under clients that make it hold memory: it is not killed, a client that behaves
- * is served meanwhile, and the memory returns. About three minutes.
+ * A node in a memory cgroup of 256 MiB with clients that make it use memory: it is not killed, a normal client is served
+ * meanwhile, and the memory is released afterwards. Takes about three minutes.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -17,9 +17,9 @@ import { scratch } from "../support/scratch.ts";
 
 const MiB = 2 ** 20;
 const limitBytes = 256 * MiB;
-/** How long an attack goes on once it was begun. */
+/** Duration of an attack after its start. */
 const attackMs = 3_000;
-/** A limit against hanging, not what is aimed at. */
+/** A limit against hanging. */
 const postMsMax = 10_000;
 
 interface Node {
@@ -28,7 +28,7 @@ interface Node {
   readonly ops: string;
 }
 
-/** Starts a compiled node whose memory is counted in the cgroup from its first instruction on. */
+/** Starts a compiled node in the cgroup, so that all its memory counts. */
 async function start(t: TestContext, processes: string): Promise<Node> {
   const built = await ended(
     spawn(process.execPath, [join(root, "src/build.mjs"), "--if-stale"], { cwd: root }),
@@ -85,7 +85,7 @@ async function metric(ops: string, name: string): Promise<number> {
   return sum;
 }
 
-test("no client that takes or sends nothing ends a node with 256 MiB of memory", {
+test("clients that stop reading or sending do not end a node with 256 MiB of memory", {
   timeout: 600_000,
 }, async (t) => {
   const group = memoryCgroup("tailrace-test", limitBytes);

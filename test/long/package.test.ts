@@ -1,6 +1,6 @@
 /**
- * The package as others get it: packed, unpacked below a node_modules with nothing but what it depends on, and run.
- * And the rule by which the repository runs compiled: only what was compiled from the very sources that are there.
+ * The package as users get it: packed, unpacked below a node_modules that has only its dependencies, and run. Also the rule
+ * that the repository runs compiled code only if it was compiled from the present sources.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -26,7 +26,7 @@ interface Lock {
   readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean }>>;
 }
 
-/** Packs the package and lays it out as `npm install` does: dependencies beside it, developers' tools left out. */
+/** Packs the package and lays it out like `npm install`: with dependencies, without development dependencies. */
 async function install(t: TestContext): Promise<{ readonly app: string; readonly bin: string }> {
   const folder = scratch(t);
   const packed = await ended(spawn("npm", ["pack", "--pack-destination", folder, "--json"], { cwd: root }));
@@ -56,7 +56,7 @@ for await (const { value } of client.consume({ from: { offset: done.firstOffset 
 }
 `;
 
-test("the packed package serves, is a command line and a typed client, without its sources", async (t) => {
+test("the packed package serves and has a command line and a typed client, without its sources", async (t) => {
   const { app, bin } = await install(t);
   assert.ok(!existsSync(join(dirname(bin), "main.ts")));
   assert.ok(!existsSync(join(app, "node_modules/tsx")));
@@ -89,7 +89,7 @@ test("the packed package serves, is a command line and a typed client, without i
   assert.equal((await node.kill("SIGTERM")).status, 0);
 });
 
-test("the repository runs compiled code only while it is of these very sources", async (t) => {
+test("the repository runs compiled code only if it was compiled from the present sources", async (t) => {
   const copy = scratch(t);
   for (const name of ["src", "package.json", "package-lock.json", "tsconfig.json"]) {
     cpSync(join(root, name), join(copy, name), { recursive: true, preserveTimestamps: true });

@@ -1,6 +1,6 @@
 /**
- * Whole requests and connections cut anywhere against a live node, in plaintext and over TLS. TAILRACE_FUZZ_CASES and
- * TAILRACE_FUZZ_SEED make the run longer or another one.
+ * Random requests and connections, cut at any byte, against a running node, in plaintext and over TLS. TAILRACE_FUZZ_CASES
+ * sets the length of the run, TAILRACE_FUZZ_SEED the seed.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -18,10 +18,10 @@ import {
 import { scratch } from "../support/scratch.ts";
 
 const casesMax = Number(process.env["TAILRACE_FUZZ_CASES"] ?? 150_000);
-/** At a tenth of the usual pace. */
+/** A tenth of the usual rate. */
 const secondsMax = casesMax / 1000;
 const seed = process.env["TAILRACE_FUZZ_SEED"] ?? "requests";
-/** What a warm process may still grow by. Without a forced collection, a million cases took about 130 MB. */
+/** Allowed growth of a warm process. Without a forced collection, a million cases took about 130 MB. */
 const growthBytesMax = 128 * 1024 * 1024;
 
 async function run(
@@ -31,7 +31,7 @@ async function run(
   check: () => Promise<void>,
 ): Promise<void> {
   const idle = descriptors(node.pid);
-  /** What was cut is gone: a handshake that does not go on may take until its timeout. */
+  /** Waits until all cut connections are closed. An unfinished handshake may take until its timeout. */
   const settled = async (): Promise<number> => {
     for (let tries = 0; descriptors(node.pid) > idle + 2; tries++) {
       assert.ok(tries < 60, `${descriptors(node.pid)} descriptors are open, ${idle} before`);
@@ -51,7 +51,7 @@ async function run(
   assert.ok(end - warm < growthBytesMax, `${end - warm} bytes more`);
 }
 
-test("requests of every kind, broken and cut anywhere, end no process and leave nothing behind", {
+test("malformed and cut requests of every kind end no process and leave no resource behind", {
   timeout: 4 * secondsMax * 1000 + 60_000,
 }, async (t) => {
   const node = await startNode(t, [
@@ -65,7 +65,9 @@ test("requests of every kind, broken and cut anywhere, end no process and leave 
   await run(node, { port: Number(node.addr.split(":")[1]) }, casesMax, () => isServed(node.url));
 });
 
-test("the same over TLS", { timeout: 4 * secondsMax * 1000 + 60_000 }, async (t) => {
+test("malformed and cut requests over TLS end no process and leave no resource behind", {
+  timeout: 4 * secondsMax * 1000 + 60_000,
+}, async (t) => {
   const directory = scratch(t);
   const authority = await testAuthority();
   const files = writeTlsFiles(directory, "server", await authority.node(), authority.issued);

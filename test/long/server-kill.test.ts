@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { scratchDirectory } from "../support/logs.ts";
 import { killServerAgainAndAgain } from "../support/server-kill.ts";
 
-test("a hundred kills of a real server under HTTP writers lose no answered record and repeat none", async (t) => {
+test("a hundred kills of a real server under HTTP writers lose no acknowledged record and duplicate none", async (t) => {
   using scratch = scratchDirectory();
   const killed = await killServerAgainAndAgain(`${scratch.path}/data`, 100, 3);
   t.diagnostic(JSON.stringify(killed));

@@ -1,16 +1,18 @@
 /**
- * Streams through a follower while leaders are handed over, killed and stopped, again and again.
+ * Streams through a follower while leadership is handed over and leaders are killed and paused.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { faultOf } from "../../src/client/mod.ts";
-import { type ClusterNode, eventually, pause, TestCluster } from "../support/cluster.ts";
+import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
 import { ended, startCommand } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { flawOf, LineStream, valuesOf } from "../support/streamed-lines.ts";
+import { until } from "../support/until.ts";
 
 const faults = {
-  /** The leader hands over, and goes on as a follower. */
+  /** The leader hands over and continues as a follower. */
   handover: async (cluster: TestCluster, leader: ClusterNode, follower: ClusterNode) => {
     const to = cluster.nodes.find((node) => node !== leader && node !== follower)!;
     await ended(startCommand(["transfer", to.name, ...cluster.clientFlags(follower)]));
@@ -27,7 +29,7 @@ const faults = {
   },
 };
 
-/** A stream with a producer's sequences through one node, which the client does not repeat. */
+/** A stream with a producer's sequence numbers through one node. The client does not retry it. */
 async function numbered(cluster: TestCluster, node: ClusterNode, id: bigint, over: () => boolean) {
   const offsets: number[] = [];
   let sent = 0;
@@ -57,13 +59,13 @@ for (const [name, act] of Object.entries(faults)) {
       await cluster.whole();
       if ((await cluster.leader()) === follower) {
         await ended(startCommand(["transfer", "n1", ...cluster.clientFlags(follower)]));
-        await eventually("another one leads", async () => (await cluster.leader()) !== follower);
+        await until("another node leads", async () => (await cluster.leader()) !== follower, processWait);
       }
       const leader = await cluster.leader();
       const plain = new LineStream(cluster, follower, `plain-${round}`, 3_000);
       let isOver = false;
       const stream = numbered(cluster, follower, BigInt(round + 1), () => isOver);
-      await eventually("lines are written", () => plain.acknowledged > 1_000);
+      await until("lines are written", () => plain.acknowledged > 1_000, processWait);
       await act(cluster, leader, follower);
       await pause(1_000);
       isOver = true;
@@ -73,12 +75,12 @@ for (const [name, act] of Object.entries(faults)) {
       const values = await valuesOf(cluster, follower);
       assert.equal(flawOf(values, `plain-${round}`, plainEnd), undefined);
       assert.equal(flawOf(values, `numbered-${round + 1}`, numberedEnd), undefined);
-      // With sequences nothing is left open: the follower itself goes on at the next leader.
+      // With sequence numbers no outcome is unknown: the follower retries at the next leader.
       assert.equal(numberedEnd.fault, undefined);
       assert.equal(numberedEnd.offsets.length, numberedEnd.sent);
       const isWhole = plainEnd.status === 0 && plainEnd.offsets.length === plainEnd.sent;
       if (name === "handover") assert.ok(isWhole, plainEnd.err);
-      // What was on its way to a leader that is gone is unknown, and the stream says so.
+      // Records on the way to a leader that was killed have an unknown outcome, and the stream reports it.
       else assert.ok(isWhole || /not known/.test(plainEnd.err), plainEnd.err);
       t.diagnostic(`${plainEnd.offsets.length} of ${plainEnd.sent} plain, ${numberedEnd.sent} numbered`);
     }

@@ -1,4 +1,4 @@
-/** Tails that are dropped and reset, by the thousand; test/wire/hostile.test.ts has fewer. */
+/** Thousands of tails that are closed and reset. test/wire/hostile.test.ts has fewer. */
 import { test } from "node:test";
 import { createFastPath } from "../../src/api/mod.ts";
 import { dropTails, resetTails } from "../support/dropped-tails.ts";

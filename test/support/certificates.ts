@@ -1,7 +1,5 @@
 /**
- * Certificates for tests, good and bad: any authority, any name, any time.
- *
- * Never: written to disk unless asked.
+ * Certificates for tests, valid and invalid: with any authority, name and time.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +17,7 @@ export interface TestAuthority {
   readonly issued: Issued;
   /** A node's certificate, valid for localhost; by default it names every node. */
   node(commonName?: string, names?: readonly string[]): Promise<Issued>;
-  /** A client's; made `agoMs` ago it lives for an hour from then. */
+  /** A client's certificate, issued `agoMs` ago and valid for an hour from then. */
   client(commonName: string, options?: { readonly agoMs?: number }): Promise<Issued>;
 }
 
@@ -36,7 +34,7 @@ export async function testAuthority(commonName = "Test CA"): Promise<TestAuthori
   };
 }
 
-/** Writes a pair and the CA it trusts into `directory` under `name`. */
+/** Writes a key pair and its trusted CA to `directory` with the prefix `name`. */
 export function writeTlsFiles(directory: string, name: string, pair: Issued, trusted: Issued): TlsFiles {
   const files = {
     certFile: join(directory, `${name}.pem`),

@@ -1,19 +1,17 @@
 /**
- * A cluster of real processes for tests: nodes on fixed ports of loopback whose directories outlive them. They can be
- * started, stopped, paused, wiped, and asked how they see the cluster.
- *
- * Never: signals a process that it did not start.
+ * A cluster of real processes for tests, on fixed ports of loopback. A test can start, stop, pause and wipe the nodes, and
+ * read how they see the cluster. The directories outlive the processes.
  */
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openClient, type TailraceClient } from "../../src/client/mod.ts";
 import type { Server, StatusResponse } from "../../src/gen/log/v1/log_pb.js";
 import { testAuthority, writeTlsFiles } from "./certificates.ts";
 import { curl } from "./curl.ts";
 import { freePort } from "./free-port.ts";
-import { startCommand } from "./process.ts";
+import { endProcess, serveArguments, startCommand } from "./process.ts";
+import { until } from "./until.ts";
 
 export interface TestContext {
   after(work: () => unknown): void;
@@ -25,24 +23,24 @@ export interface ClusterNode {
   addr: string;
   readonly ops: string;
   url: string;
-  /** Those of its command line; a test may change them before it starts the node. */
+  /** Additional flags. A test may change them before it starts the node. */
   flags: string[];
   /** Undefined while it is down. */
   child: ChildProcess | undefined;
-  /** What it has logged in all its lives. */
+  /** The log of all its processes. */
   log: string;
 }
 
 export interface ClusterOptions {
   /** Default 3. */
   readonly nodes?: number;
-  /** What their names begin with. Default "n". */
+  /** Prefix of the names. Default "n". */
   readonly prefix?: string;
   /** Certificates for nodes and for the client `root`. */
   readonly tls?: boolean;
-  /** More flags for every node. */
+  /** Additional flags for every node. */
   readonly flags?: readonly string[];
-  /** How they become a cluster. Default "expect": all begin it together. */
+  /** How they become a cluster: all with --bootstrap-expect, or the first bootstraps and the others join. Default "expect". */
   readonly begin?: "expect" | "join";
 }
 
@@ -52,29 +50,8 @@ interface ClientFiles {
   readonly key: string;
 }
 
-const limitMs = 120_000;
-
-/** Waits until something holds, within a generous limit. */
-export async function eventually(
-  what: string,
-  holds: () => unknown,
-  otherwise: () => string = () => "",
-): Promise<void> {
-  const started = performance.now();
-  for (;;) {
-    let last: unknown;
-    try {
-      if (await holds()) return;
-    } catch (reason) {
-      last = reason;
-    }
-    if (performance.now() - started > limitMs)
-      throw new Error(`waited too long until ${what}${otherwise()}`, { cause: last });
-    await pause(50);
-  }
-}
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** For until(), where real processes have to do something. */
+export const processWait = { limitMs: 120_000, everyMs: 50 } as const;
 
 export class TestCluster {
   readonly nodes: ClusterNode[] = [];
@@ -94,7 +71,7 @@ export class TestCluster {
     this.client = tls?.client;
   }
 
-  /** Nodes n1, n2, … (see prefix) with empty directories below `directory`, not started. They end with the test at the latest. */
+  /** Nodes n1, n2, … with empty directories below `directory`, not started. They end with the test at the latest. */
   static async make(t: TestContext, directory: string, options: ClusterOptions = {}): Promise<TestCluster> {
     const tls = options.tls === true ? await makeTls(directory) : undefined;
     const cluster = new TestCluster(directory, options, tls);
@@ -104,7 +81,7 @@ export class TestCluster {
     return cluster;
   }
 
-  /** The same, started, and ready. */
+  /** The same, started and ready. */
   static async open(t: TestContext, directory: string, options: ClusterOptions = {}): Promise<TestCluster> {
     const cluster = await TestCluster.make(t, directory, options);
     for (const node of cluster.nodes) cluster.start(node);
@@ -112,7 +89,7 @@ export class TestCluster {
     return cluster;
   }
 
-  /** One more node, with an empty directory, not started; its flags are for joining the others. */
+  /** An additional node with an empty directory, not started. It joins the others. */
   async add(name: string, directory = join(this.#directory, name)): Promise<ClusterNode> {
     const [port, ops] = [await freePort(), await freePort()];
     const node: ClusterNode = {
@@ -126,23 +103,20 @@ export class TestCluster {
       log: "",
     };
     this.nodes.push(node);
-    const others = this.nodes.filter((other) => other !== node).map(({ addr }) => addr);
-    node.flags = others.length === 0 ? [] : ["--start-join-addrs", others.join(",")];
+    node.flags = this.#joinFlags(node);
     return node;
   }
 
-  /** From its next start on it serves elsewhere. */
+  /** Gives the node another port from its next start on. */
   async move(node: ClusterNode): Promise<void> {
     node.addr = `127.0.0.1:${await freePort()}`;
     node.url = node.url.replace(/[^/]+$/, node.addr);
   }
 
-  /** Starts its process. It need not be ready when this returns: see ready(). */
+  /** Starts its process. It may not be ready when this returns: see ready(). */
   start(node: ClusterNode): void {
-    const { name, directory, addr, ops } = node;
     const child = startCommand([
-      "serve",
-      ...["--addr", addr, "--ops-addr", ops, "--node-name", name, "--data-dir", directory],
+      ...serveArguments({ ...node, joins: [] }),
       ...this.#tlsFlags,
       ...(this.#options.flags ?? []),
       ...node.flags,
@@ -157,15 +131,11 @@ export class TestCluster {
     });
   }
 
-  /** Ends its process; answers the exit status. */
+  /** Ends its process, also a paused one; resolves to the exit status. */
   async stop(node: ClusterNode, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
     const { child } = node;
     if (child === undefined) return null;
-    const closed = once(child, "close") as Promise<[number | null]>;
-    child.kill(signal);
-    // A stopped process hears of it only when it goes on.
-    child.kill("SIGCONT");
-    const [status] = await closed;
+    const { status } = await endProcess(child, signal);
     node.child = undefined;
     return status;
   }
@@ -178,12 +148,12 @@ export class TestCluster {
     node.child?.kill("SIGCONT");
   }
 
-  /** Its disk is lost. It must be down. */
+  /** Removes the directory of a node that is down. */
   wipe(node: ClusterNode): void {
     rmSync(node.directory, { recursive: true, force: true });
   }
 
-  /** All processes end at once. */
+  /** Kills all processes. */
   async end(): Promise<void> {
     await Promise.all(this.nodes.map((node) => this.stop(node, "SIGKILL")));
   }
@@ -198,7 +168,7 @@ export class TestCluster {
     return this.nodes.filter(({ child }) => child !== undefined);
   }
 
-  /** A client of one node, or of all; the caller disposes of it. */
+  /** A client of one node, or of all. The caller disposes it. */
   connect(node?: ClusterNode, options: { readonly subject?: ClientFiles } = {}): TailraceClient {
     const tls = options.subject ?? this.client;
     return openClient({
@@ -208,7 +178,7 @@ export class TestCluster {
     });
   }
 
-  /** The flags by which a command line's client reaches this node. */
+  /** The flags of a client command for this node. */
   clientFlags(node: ClusterNode): string[] {
     return ["--addr", node.addr, ...(this.client === undefined ? [] : this.#clientFiles())];
   }
@@ -223,25 +193,24 @@ export class TestCluster {
     return await client.cluster.status({}, { timeoutMs: 3_000 });
   }
 
-  /** What /readyz says: undefined when it is ready. */
+  /** The text of /readyz; undefined if the node is ready. */
   async unready(node: ClusterNode): Promise<string | undefined> {
     const { status, text } = await curl(`http://${node.ops}/readyz`);
     return status === 200 ? undefined : text;
   }
 
   async ready(node: ClusterNode): Promise<void> {
-    await eventually(`${node.name} is ready`, async () => (await this.unready(node)) === undefined);
+    await until(`${node.name} is ready`, async () => (await this.unready(node)) === undefined, processWait);
   }
 
-  /** The node that leads, once the running ones agree who that is. */
-  async leader(): Promise<ClusterNode> {
-    let leader: ClusterNode | undefined;
-    await eventually("the nodes agree on a leader", async () => {
-      const said = await Promise.all(this.running.map(async (node) => (await this.status(node)).leader));
-      leader = this.running.find(({ name }) => name === said[0]);
-      return leader !== undefined && said.every((name) => name === said[0]);
-    });
-    return leader!;
+  /** Waits until all running nodes know the same leader, and resolves to it. */
+  leader(): Promise<ClusterNode> {
+    const agreed = async (): Promise<ClusterNode | undefined> => {
+      const leaders = await Promise.all(this.running.map(async (node) => (await this.status(node)).leader));
+      if (leaders.some((name) => name !== leaders[0])) return undefined;
+      return this.running.find(({ name }) => name === leaders[0]);
+    };
+    return until("the nodes agree on a leader", agreed, processWait);
   }
 
   async followers(): Promise<ClusterNode[]> {
@@ -249,7 +218,7 @@ export class TestCluster {
     return this.running.filter((node) => node !== leader);
   }
 
-  /** Waits until exactly these are voters, as each of the running ones sees it, and all of those are ready. */
+  /** Waits until every running node is ready and has exactly these voters in its status. */
   async whole(names: readonly string[] = this.nodes.map(({ name }) => name)): Promise<void> {
     const wanted = [...names].sort().join();
     const isWhole = async (): Promise<boolean> => {
@@ -259,21 +228,25 @@ export class TestCluster {
       }
       return true;
     };
-    await eventually(`the voters are ${wanted}`, isWhole, () => this.#lastWords());
+    await until(`the voters are ${wanted}`, isWhole, { ...processWait, explain: () => this.#lastLines() });
   }
 
-  /** What each node is and said last, for whoever wonders why something did not happen. */
-  #lastWords(): string {
-    const words = this.nodes.map(({ name, child, log }) => {
+  /** The state and last log lines of each node, for the message of a failure. */
+  #lastLines(): string {
+    const parts = this.nodes.map(({ name, child, log }) => {
       const lines = log.trim().split("\n").slice(-5);
       return `\n${name} ${child === undefined ? "has ended" : "runs"}\n${lines.join("\n")}`;
     });
-    return `;${words.join("")}`;
+    return parts.join("");
+  }
+
+  #joinFlags(node: ClusterNode): string[] {
+    const others = this.nodes.filter((other) => other !== node).map(({ addr }) => addr);
+    return others.length === 0 ? [] : ["--start-join-addrs", others.join(",")];
   }
 
   #flagsOf(node: ClusterNode): string[] {
-    const others = this.nodes.filter((other) => other !== node).map(({ addr }) => addr);
-    const joins = others.length === 0 ? [] : ["--start-join-addrs", others.join(",")];
+    const joins = this.#joinFlags(node);
     if (this.#options.begin === "join") return node === this.nodes[0] ? ["--bootstrap", ...joins] : joins;
     return this.nodes.length === 1 ? [] : ["--bootstrap-expect", String(this.nodes.length), ...joins];
   }
@@ -290,7 +263,6 @@ export class TestCluster {
 async function makeTls(
   directory: string,
 ): Promise<{ readonly flags: readonly string[]; readonly client: ClientFiles }> {
-  const { mkdirSync } = await import("node:fs");
   const certs = join(directory, "certs");
   mkdirSync(certs);
   const authority = await testAuthority();

@@ -1,9 +1,7 @@
 /**
- * A port of loopback for a server that will come and go: below those that the system hands out by itself, so that no
- * connection that somebody makes takes it while the server is away. Test files that run at the same time claim theirs by
- * a file for each, so that none is handed out twice while its server is yet to come.
- *
- * Never: holds it.
+ * Free ports of loopback for servers that restart. They are below the system's ephemeral ports, so that no outgoing
+ * connection takes one while the server is down. Test files that run at the same time claim ports with one file per port, so
+ * that no port is used twice.
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
@@ -19,11 +17,11 @@ process.once("exit", () => {
   for (const claim of claimed) rmSync(claim, { force: true });
 });
 
-/** Free for TCP and UDP a moment ago, and nobody else's while this process lives. */
+/** Resolves to a port that is free for TCP and UDP, and claimed while this process runs. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = lowest + Math.floor(Math.random() * (highest - lowest));
-    // The default ops port of a node is 1000 above: it must not be handed out.
+    // The default ops port of a node is 1000 above, so every second thousand is left out.
     if (Math.floor(port / 1_000) % 2 === 1 || !claim(port)) continue;
     const server = createServer();
     const datagrams = createSocket("udp4");
@@ -33,7 +31,7 @@ export async function freePort(): Promise<number> {
       await Promise.all([once(server, "listening"), once(datagrams, "listening")]);
       return port;
     } catch {
-      // Somebody has it: another one.
+      // In use: try another one.
     } finally {
       await new Promise((resolve) => server.close(resolve));
       await new Promise<void>((resolve) => datagrams.close(resolve));
@@ -42,21 +40,21 @@ export async function freePort(): Promise<number> {
   throw new Error("no port is free");
 }
 
-/** False when a process that still lives has it. */
+/** Returns false if a running process has claimed the port. */
 function claim(port: number): boolean {
   mkdirSync(claims, { recursive: true });
   const file = join(claims, String(port));
   try {
     writeFileSync(file, String(process.pid), { flag: "wx" });
   } catch {
-    if (isOfTheLiving(file)) return false;
+    if (isClaimed(file)) return false;
     writeFileSync(file, String(process.pid));
   }
   claimed.add(file);
   return true;
 }
 
-function isOfTheLiving(file: string): boolean {
+function isClaimed(file: string): boolean {
   try {
     return process.kill(Number(readFileSync(file, "utf8")), 0);
   } catch {

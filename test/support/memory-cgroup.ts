@@ -1,17 +1,17 @@
 /**
- * A memory cgroup for a process that a test starts, where this user may make one (v1 or v2).
+ * A memory cgroup (v1 or v2) for a process that a test starts, if this user may create one.
  */
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 
 export interface MemoryCgroup {
-  /** The file that a process writes its id to, to be in it. */
+  /** A process enters the cgroup when it writes its id to this file. */
   readonly processes: string;
-  /** The most memory that was in use, bytes; undefined where the kernel does not say. */
+  /** The peak of the used memory, bytes; undefined if the kernel does not report it. */
   peakBytes(): number | undefined;
   remove(): void;
 }
 
-/** Makes a cgroup with this limit; undefined where that is not possible. */
+/** Creates a cgroup with this limit; undefined if that is not possible. */
 export function memoryCgroup(name: string, limitBytes: number): MemoryCgroup | undefined {
   const kinds = [
     { root: "/sys/fs/cgroup/memory", limit: "memory.limit_in_bytes", peak: "memory.max_usage_in_bytes" },
@@ -22,7 +22,7 @@ export function memoryCgroup(name: string, limitBytes: number): MemoryCgroup | u
     try {
       mkdirSync(folder);
     } catch {
-      continue; // not mounted, or not ours
+      continue; // Not mounted, or no permission.
     }
     try {
       writeFileSync(`${folder}/${limit}`, String(limitBytes));

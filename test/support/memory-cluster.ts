@@ -1,7 +1,5 @@
 /**
- * A cluster of driven nodes in memory and virtual time.
- *
- * Never: draws chance but from a fixed seed.
+ * A cluster of Raft nodes in memory and virtual time, with fixed seeds.
  */
 import { prng } from "../../src/lib/prng.ts";
 import { type ConfState, emptyConfState, RaftNode, type RaftNodeOptions } from "../../src/raft/mod.ts";
@@ -33,7 +31,7 @@ export class MemoryCluster {
     for (const peer of peers) this.start(peer, this.configuration);
   }
 
-  /** Starts a node, from what its storage holds if it had one. */
+  /** Starts a node, with its old storage if it had one. */
   start(peer: number, configuration: ConfState = emptyConfState): ClusterNode {
     const clock = this.time.clock();
     const raft = this.nodes.get(peer)?.raft.crashed(clock) ?? new MemoryRaft(clock, configuration);
@@ -56,7 +54,7 @@ export class MemoryCluster {
     return made;
   }
 
-  /** The process dies; its storage keeps what is durable. */
+  /** Ends the process of a node. Its storage keeps what is durable. */
   crash(peer: number): void {
     this.at(peer).clock.stop();
     this.hub.receivers.delete(peer);
@@ -68,7 +66,7 @@ export class MemoryCluster {
     return found;
   }
 
-  /** Lets time pass, with what promises make of it. */
+  /** Advances the time, and lets promises settle. */
   async run(ms: number): Promise<void> {
     const end = this.time.now + ms;
     while (this.time.next !== undefined && this.time.next <= end) {
@@ -79,7 +77,7 @@ export class MemoryCluster {
     this.time.now = end;
   }
 
-  /** Runs until it holds; fails after a minute of virtual time. */
+  /** Advances the time until `holds`; fails after a minute of virtual time. */
   async until(what: string, holds: () => boolean): Promise<void> {
     for (const end = this.time.now + 60_000; !holds(); ) {
       if (this.time.now > end) throw new Error(`not within a minute: ${what}`);

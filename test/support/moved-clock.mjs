@@ -1,9 +1,9 @@
 /**
- * node --import …/moved-clock.mjs with MOVED_CLOCK=path of a file: the wall clock of this process, and of no other, is
- * off by the milliseconds that the file says. The file is looked at again and again; no file is no offset. The
- * monotonic clock and all timers are as they were, as when an operator or NTP sets the clock.
+ * node --import …/moved-clock.mjs with MOVED_CLOCK=FILE moves the wall clock of this process by the milliseconds in the file.
+ * The file is read every 20 ms; without a file the clock is not moved. The monotonic clock and timers do not change, as when
+ * an operator or NTP sets the clock.
  *
- * src reads the wall clock by Date.now alone (test/house.test.ts).
+ * src reads the wall clock only with Date.now (test/house.test.ts).
  */
 import { readFileSync } from "node:fs";
 
@@ -11,14 +11,14 @@ const file = process.env["MOVED_CLOCK"];
 if (file !== undefined) {
   const now = Date.now;
   let byMs = 0;
-  const look = () => {
+  const read = () => {
     try {
       byMs = Number(readFileSync(file, "utf8")) || 0;
     } catch {
       byMs = 0;
     }
   };
-  look();
-  setInterval(look, 20).unref();
+  read();
+  setInterval(read, 20).unref();
   Date.now = () => now() + byMs;
 }

@@ -1,4 +1,4 @@
-/** The wall clocks of processes that a test starts, each moved by itself. See moved-clock.mjs. */
+/** Moves the wall clock of a process that a test starts. See moved-clock.mjs. */
 import { renameSync, writeFileSync } from "node:fs";
 import { environment } from "./process.ts";
 
@@ -8,12 +8,12 @@ export class MovedClock {
   readonly #file: string;
   #byMs = 0;
 
-  /** `file` is made when the clock is first moved. */
+  /** `file` is created when the clock is first moved. */
   constructor(file: string) {
     this.#file = file;
   }
 
-  /** For the process whose clock this is to be. */
+  /** Environment variables for the process. */
   get environment(): Record<string, string> {
     const options = environment()["NODE_OPTIONS"];
     return {
@@ -26,7 +26,7 @@ export class MovedClock {
     return this.#byMs;
   }
 
-  /** The clock shows the true time and this, within about 20 ms from now. */
+  /** Sets the clock to the true time plus `byMs`. The process sees it within about 20 ms. */
   set(byMs: number): void {
     this.#byMs = byMs;
     writeFileSync(`${this.#file}.new`, String(byMs));

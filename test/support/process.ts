@@ -1,8 +1,6 @@
 /**
- * The command line as a process of its own, for tests: short commands run to their end, and nodes that are killed at
- * the end of the test at the latest.
- *
- * Never: signals a process that it did not start.
+ * Runs `tailrace` as a process of its own, for tests: commands that end, and nodes that are killed at the end of the test
+ * at the latest.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +18,7 @@ export interface Ended {
   readonly err: string;
 }
 
-/** The environment without what would configure a node. A bug that was put in on purpose goes along. */
+/** The environment without the variables of a node. A bug that a test injects into the sources is kept. */
 export const environment = (): NodeJS.ProcessEnv => ({
   ...Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(TAILRACE|NODE_OPTIONS|NODE_TEST)/.test(name)),
@@ -40,7 +38,67 @@ export function startCommand(
   return spawn("sh", ["-c", limited, process.execPath, command, ...args], options);
 }
 
-/** Collects what a process prints until it ends. */
+/** Sends the signal, also to a paused process, and waits for the end. Sends SIGKILL after `limitMs`, default 90 s. */
+export async function endProcess(
+  child: ChildProcess,
+  signal: NodeJS.Signals,
+  limitMs = 90_000,
+): Promise<Pick<Ended, "status" | "signal">> {
+  if (child.exitCode !== null || child.signalCode !== null)
+    return { status: child.exitCode, signal: child.signalCode };
+  const closed = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  child.kill(signal);
+  child.kill("SIGCONT");
+  const force = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  const [status, by] = await closed;
+  clearTimeout(force);
+  return { status, signal: by };
+}
+
+/** A node of a cluster, as its command line names it. */
+export interface NodeAddresses {
+  readonly name: string;
+  readonly directory: string;
+  readonly addr: string;
+  /** Default: `addr`. */
+  readonly advertised?: string;
+  readonly ops: string;
+  /** Addresses of other nodes. */
+  readonly joins: readonly string[];
+  /** The value of --bootstrap-expect. Default: none. */
+  readonly expect?: number | undefined;
+}
+
+/** `serve` and the flags for a node of a cluster. */
+export const serveArguments = (node: NodeAddresses): string[] => [
+  "serve",
+  ...["--addr", node.addr, "--ops-addr", node.ops, "--node-name", node.name, "--data-dir", node.directory],
+  ...(node.advertised === undefined ? [] : ["--advertise-addr", node.advertised]),
+  ...(node.joins.length === 0 ? [] : ["--start-join-addrs", node.joins.join(",")]),
+  ...(node.expect === undefined ? [] : ["--bootstrap-expect", String(node.expect)]),
+];
+
+/**
+ * Resolves to the lines that `tailrace serve` prints when it is ready.
+ * @throws Error if the process ends before
+ */
+export function readyLines(child: ChildProcess): Promise<string[]> {
+  let out = "";
+  return new Promise((resolve, reject) => {
+    child.stdout?.on("data", (chunk: Buffer) => {
+      out += chunk.toString("utf8");
+      const lines = out.split("\n");
+      if (lines.length > 3) resolve(lines);
+    });
+    child.once("close", () => reject(new Error(`the node ended before it was ready: ${out}`)));
+  });
+}
+
+/** The value of `name` in a ready line. */
+export const factIn = (readyLine: string, name: string): string =>
+  new RegExp(`\\b${name}=(\\S+)`).exec(readyLine)?.[1] ?? "";
+
+/** Collects the output of a process until it ends. */
 export async function ended(child: ChildProcess, input?: string | Uint8Array): Promise<Ended> {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
@@ -57,7 +115,7 @@ export async function ended(child: ChildProcess, input?: string | Uint8Array): P
   };
 }
 
-/** Runs `tailrace ARGS` to its end. */
+/** Runs `tailrace ARGS` until it ends. */
 export function tailrace(
   args: readonly string[],
   options: { readonly input?: string | Uint8Array; readonly env?: Record<string, string> } = {},
@@ -68,22 +126,22 @@ export function tailrace(
 export interface NodeProcess {
   readonly child: ChildProcess;
   readonly readyLine: string;
-  /** What it prints below: the dashboard and a command to try. */
+  /** The lines below the ready line: the dashboard and a command to try. */
   readonly nextSteps: string;
   /** `host:port`. */
   readonly addr: string;
   readonly ops: string;
   readonly url: string;
   readonly pid: number;
-  /** What it logged so far. */
+  /** Its log so far. */
   log(): string;
   /** Sends a signal and waits for the end. */
   kill(signal: NodeJS.Signals): Promise<Ended>;
 }
 
 /**
- * Starts `tailrace serve` on a free port and waits for its ready line; `command` is where the command lies,
- * `descriptors` its `ulimit -n`.
+ * Starts `tailrace serve` on a free port and waits for its ready line. `command` is the path of the command, `descriptors`
+ * its `ulimit -n`.
  */
 export async function startNode(
   t: { after(work: () => unknown): void },
@@ -105,15 +163,13 @@ export async function startNode(
     await end;
   });
   let out = "";
-  const [readyLine = "", ...steps] = await new Promise<string[]>((resolve, reject) => {
-    child.stdout?.on("data", (chunk: Buffer) => {
-      out += chunk.toString("utf8");
-      const lines = out.split("\n");
-      if (lines.length > 3) resolve(lines);
-    });
-    end.then(() => reject(new Error(`the node ended before it was ready: ${err}`)));
+  child.stdout?.on("data", (chunk: Buffer) => {
+    out += chunk.toString("utf8");
   });
-  const fact = (name: string): string => new RegExp(`\\b${name}=(\\S+)`).exec(readyLine)?.[1] ?? "";
+  const [readyLine = "", ...steps] = await readyLines(child).catch((cause: unknown) => {
+    throw new Error(`the node ended before it was ready: ${err}`, { cause });
+  });
+  const fact = (name: string): string => factIn(readyLine, name);
   return {
     child,
     readyLine,

@@ -1,15 +1,13 @@
 /**
- * For tests that need a program from outside. Where it is missing the test is skipped, saying so; where
- * TAILRACE_REQUIRE (a comma list of programs) names it, a missing one is a failure.
+ * For tests that need an external program. Without the program the test is skipped with a message. If TAILRACE_REQUIRE (a
+ * list separated by commas) names the program, a missing one is a failure.
  *
  *   test("a serf agent joins", requireProgram("serf"), async () => { … });
- *
- * Never: installs anything.
  */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** Options for `test()`: nothing where the program is found on the PATH, else a reason to skip. */
+/** Options for `test()`: empty if the program is on the PATH, else a reason to skip. */
 export function requireProgram(name: string): { skip?: string } {
   if (findProgram(name) !== undefined) return {};
   const required = (process.env["TAILRACE_REQUIRE"] ?? "").split(",").map((word) => word.trim());
@@ -19,7 +17,7 @@ export function requireProgram(name: string): { skip?: string } {
   return { skip: `${name} is not installed (TAILRACE_REQUIRE=${name} makes this a failure)` };
 }
 
-/** Where the program is, if it is on the PATH. */
+/** The path of the program, if it is on the PATH. */
 function findProgram(name: string): string | undefined {
   return (process.env["PATH"] ?? "")
     .split(delimiter)

@@ -1,13 +1,9 @@
-/**
- * A directory of its own for a test, removed afterwards.
- *
- * Never: shared.
- */
+/** Temporary directories for tests. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Makes it; answers its path. Hand in the test's context. */
+/** Creates an empty directory that is removed after the test `t`; returns its path. */
 export function scratch(t: { after(work: () => void): void }): string {
   const directory = mkdtempSync(join(tmpdir(), "tailrace-"));
   t.after(() => rmSync(directory, { recursive: true, force: true }));

@@ -1,15 +1,13 @@
 /**
- * Kills a real `tailrace serve` with SIGKILL, again and again on one directory, while writers post to it over HTTP:
- * some as the book's first chapter does, each value once; some with a producer's sequence, again until it is answered.
- *
- * Never: signals a process that it did not start.
+ * Kills a real `tailrace serve` with SIGKILL, many times on one directory, while writers post to it over HTTP. Some post
+ * each value once; some are producers that send a sequence number and repeat until they get an answer.
  */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Prng, prng } from "../../src/lib/prng.ts";
-import { startCommand, tailrace } from "./process.ts";
+import { endProcess, factIn, readyLines, startCommand, tailrace } from "./process.ts";
 
 const plainWriters = 3;
 const producers = 3;
@@ -29,44 +27,44 @@ export async function killServerAgainAndAgain(
   seed: number,
 ): Promise<ServerKilled> {
   const chance = prng(seed);
-  const told = new Told();
+  const known = new Acknowledged();
   let [early, torn] = [0, 0];
   for (let kill = 0; kill < kills; kill++) {
-    const ended = await serveUntilKilled(directory, chance, told);
+    const ended = await serveUntilKilled(directory, chance, known);
     if (!ended.ready) early++;
     if (ended.log.includes("a torn write group was cut off")) torn++;
-    if (kill % 10 === 9) await told.check(directory);
+    if (kill % 10 === 9) await known.check(directory);
   }
-  const records = await told.check(directory);
-  return { kills, acknowledged: told.acknowledged, records, early, torn };
+  const records = await known.check(directory);
+  return { kills, acknowledged: known.count, records, early, torn };
 }
 
-/** What the writers know. */
-class Told {
-  /** Value at each offset that was answered. */
+/** The appends that were acknowledged, and the state of the writers. */
+class Acknowledged {
+  /** Offset → value. */
   readonly #answered = new Map<number, string>();
   readonly nextPlain = Array.from({ length: plainWriters }, () => 0);
-  /** The sequence each producer goes on with: everything before it was answered. */
+  /** The next sequence number of each producer: all before it were acknowledged. */
   readonly nextSequence = Array.from({ length: producers }, () => 0);
 
-  get acknowledged(): number {
+  get count(): number {
     return this.#answered.size;
   }
 
-  answered(offset: number, value: string): void {
+  add(offset: number, value: string): void {
     const known = this.#answered.get(offset);
     assert.ok(known === undefined || known === value, `offset ${offset} was given twice`);
     this.#answered.set(offset, value);
   }
 
-  /** Everything is there, once, in order. Looks at the directory with no node on it; answers how many records. */
+  /** Checks that every acknowledged record is in the log once, in order. No node may run. Resolves to the record count. */
   async check(directory: string): Promise<number> {
     const verified = await tailrace(["verify", directory]);
-    // What the last kill tore is no finding: the next start cuts it.
+    // A torn write of the last kill is not a finding: the next start cuts it.
     assert.equal(verified.status, 0, verified.out + verified.err);
     const node = startCommand(serveFlags(directory));
     try {
-      const url = await readyUrl(node);
+      const url = await urlOf(node);
       const values = await readAll(url);
       for (const [offset, value] of this.#answered) assert.equal(values[offset], value, `offset ${offset}`);
       assert.equal(new Set(values).size, values.length, "a record is there twice");
@@ -79,8 +77,7 @@ class Told {
       }
       return values.length;
     } finally {
-      node.kill("SIGTERM");
-      await once(node, "close");
+      await endProcess(node, "SIGTERM");
     }
   }
 }
@@ -95,22 +92,17 @@ const serveFlags = (directory: string): string[] => [
   "64KiB",
 ];
 
-/** Resolves with its URL, or undefined when it ended before it was ready. */
-async function readyUrl(node: ChildProcess): Promise<string> {
-  let out = "";
+/** Resolves to the URL of the node when it is ready. */
+async function urlOf(node: ChildProcess): Promise<string> {
   node.stderr?.resume();
-  for await (const chunk of node.stdout!.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
-    out += chunk;
-    const url = /\burl=(\S+)\n/.exec(out)?.[1];
-    if (url !== undefined) return url;
-  }
-  throw new Error(`the node ended before it was ready ${out}`);
+  const [readyLine = ""] = await readyLines(node);
+  return factIn(readyLine, "url");
 }
 
 async function serveUntilKilled(
   directory: string,
   chance: Prng,
-  told: Told,
+  known: Acknowledged,
 ): Promise<{ ready: boolean; log: string }> {
   const node = startCommand(serveFlags(directory));
   let log = "";
@@ -123,11 +115,11 @@ async function serveUntilKilled(
   // One in eight dies while it starts.
   const whileStarting = chance.chance(1 / 8);
   if (whileStarting) void sleep(chance.between(100, 1500)).then(() => node.kill("SIGKILL"));
-  const serving = readyUrl(node).then(
+  const serving = urlOf(node).then(
     async (url) => {
       ready = true;
       if (!whileStarting) void sleep(chance.between(50, 700)).then(() => node.kill("SIGKILL"));
-      await Promise.all([...plainPosts(url, told, gone.signal), ...producerPosts(url, told, gone.signal)]);
+      await Promise.all([...plainPosts(url, known, gone.signal), ...producerPosts(url, known, gone.signal)]);
     },
     () => undefined,
   );
@@ -138,36 +130,36 @@ async function serveUntilKilled(
   return { ready, log };
 }
 
-/** Posts until the node is gone. A value whose answer did not come is never sent again. */
-function plainPosts(url: string, told: Told, gone: AbortSignal): Promise<void>[] {
-  return told.nextPlain.map(async (_, id) => {
+/** Posts until the node is killed. A value without an answer is not sent again. */
+function plainPosts(url: string, known: Acknowledged, gone: AbortSignal): Promise<void>[] {
+  return known.nextPlain.map(async (_, id) => {
     for (;;) {
-      const n = told.nextPlain[id]!++;
+      const n = known.nextPlain[id]!++;
       const value = `w${id} ${n} ${"x".repeat(n % 300)}`;
       const record = { value: Buffer.from(value).toString("base64") };
       const answer = await post(url, { record }, gone);
       if (answer === undefined) return;
-      told.answered(Number(answer["offset"]), value);
+      known.add(Number(answer["offset"]), value);
     }
   });
 }
 
-function producerPosts(url: string, told: Told, gone: AbortSignal): Promise<void>[] {
-  return told.nextSequence.map(async (_, id) => {
+function producerPosts(url: string, known: Acknowledged, gone: AbortSignal): Promise<void>[] {
+  return known.nextSequence.map(async (_, id) => {
     for (;;) {
-      const sequence = told.nextSequence[id]!;
+      const sequence = known.nextSequence[id]!;
       const value = `p${id} ${sequence} ${"y".repeat(sequence % 500)}`;
       const record = { value: Buffer.from(value).toString("base64") };
       const producer = { id: id + 1, epoch: 0, sequence };
       const answer = await post(`${url}/log.v1.Log/Produce`, { record, producer }, gone);
       if (answer === undefined) return;
-      told.answered(Number(answer["offset"] ?? 0), value);
-      told.nextSequence[id] = sequence + 1;
+      known.add(Number(answer["offset"] ?? 0), value);
+      known.nextSequence[id] = sequence + 1;
     }
   });
 }
 
-/** The answer; undefined when there was none. */
+/** Resolves to the answer; undefined if there was none. */
 async function post(
   url: string,
   body: object,
@@ -189,7 +181,7 @@ async function post(
   }
 }
 
-/** Every record's value, by the HTTP tail; their offsets are dense from 0. */
+/** Reads all values through the HTTP tail. Their offsets must be dense from 0. */
 async function readAll(url: string): Promise<string[]> {
   const describe = await post(`${url}/log.v1.Log/Describe`, {}, AbortSignal.timeout(20_000));
   const next = Number(describe?.["nextOffset"] ?? 0);

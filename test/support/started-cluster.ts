@@ -1,14 +1,12 @@
-/**
- * Several nodes that have begun as one cluster, for tests: processes from the command line, gone when the test ends.
- *
- * Never: shared between tests.
- */
+/** A cluster of real processes whose nodes are all voters, for tests that use the parts of the chaos runs. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NodeConnections } from "./chaos/clients/node-connections.ts";
 import { Fleet, type FleetOptions } from "./chaos/fleet.ts";
 import { Operator } from "./chaos/operator.ts";
+import { processWait } from "./cluster.ts";
+import { until } from "./until.ts";
 
 export interface StartedCluster {
   readonly fleet: Fleet;
@@ -17,11 +15,11 @@ export interface StartedCluster {
 }
 
 interface Options extends Partial<Pick<FleetOptions, "flags" | "proxied" | "movesClocks">> {
-  /** Answers at once, before the nodes have found each other. */
+  /** Resolves before the nodes have found each other. */
   readonly atOnce?: true;
 }
 
-/** Nodes n1, n2, …, all of them voters when this resolves. */
+/** Nodes n1, n2, …, all of them voters when this resolves. They end with the test. */
 export async function startCluster(
   t: { after(work: () => unknown): void },
   nodes: number,
@@ -37,14 +35,6 @@ export async function startCluster(
   const connections = new NodeConnections();
   t.after(() => connections[Symbol.dispose]());
   const operator = new Operator(fleet, connections);
-  if (options.atOnce !== true) await within("the cluster has begun", () => operator.isWhole());
+  if (options.atOnce !== true) await until("the cluster is whole", () => operator.isWhole(), processWait);
   return { fleet, operator, directory };
-}
-
-/** Waits until it holds, for a minute at most. */
-export async function within(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (const last = performance.now() + 60_000; !(await holds()); ) {
-    if (performance.now() > last) throw new Error(`not within a minute: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

@@ -13,7 +13,7 @@ const records = 300;
 const value = (n: number): string => `${n} ${"x".repeat(200)}`;
 const small = ["--segment-store-bytes-max", "8KiB", "--log-level", "info"];
 
-/** Makes a log of many small segments, stopped in order. */
+/** Makes a log of many small segments with a clean shutdown. */
 async function filled(t: Parameters<typeof startNode>[0], directory: string): Promise<void> {
   const node = await startNode(t, ["--data-dir", directory, ...small]);
   const lines = Array.from({ length: records }, (_, n) => value(n)).join("\n");
@@ -28,7 +28,7 @@ function flip(path: string, at: number): void {
   writeFileSync(path, bytes);
 }
 
-/** What lies in the directory, but for the lock's own files. */
+/** The files of the directory, except those of the lock. */
 function contents(directory: string): string {
   const hash = createHash("sha256");
   for (const name of (readdirSync(directory, { recursive: true }) as string[]).sort()) {
@@ -40,7 +40,7 @@ function contents(directory: string): string {
 
 const read = (node: NodeProcess, offset: number) => curl(node.url, { body: JSON.stringify({ offset }) });
 
-test("a flipped bit in a sealed or the last store refuses to start in one line and changes nothing; an index is built anew", async (t) => {
+test("with a flipped bit in a store file the node refuses to start and changes nothing; a damaged index is rebuilt", async (t) => {
   const directory = join(scratch(t), "data");
   await filled(t, directory);
   const serve = ["serve", "--data-dir", directory, "--addr", "127.0.0.1:0", ...small];
@@ -81,7 +81,7 @@ test("a flipped bit in a sealed or the last store refuses to start in one line a
   assert.match((await tailrace(["verify", directory])).out, new RegExp(`^ok records=${records} `));
 });
 
-test("damage under a running node is found by the scrub: told, refused, the rest served, the next start refused", async (t) => {
+test("the scrub finds damage under a running node: it is reported, its records are refused, and the next start is refused", async (t) => {
   const directory = join(scratch(t), "data");
   await filled(t, directory);
   const serve = ["--data-dir", directory, ...small, "--scrub-bytes-per-second", "4MiB"];
@@ -128,7 +128,7 @@ test("damage under a running node is found by the scrub: told, refused, the rest
   assert.equal((await curl(`http://${repaired.ops}/readyz`)).status, 200);
 });
 
-test("a lost catalog refuses to start with 5 and makes nothing; a record that passes its frame's end is found by verify", async (t) => {
+test("without its catalog a node exits with 5 and creates nothing; verify finds a record that passes its frame's end", async (t) => {
   const directory = join(scratch(t), "data");
   await filled(t, directory);
   const meta = join(directory, "meta");
@@ -164,7 +164,7 @@ test("a lost catalog refuses to start with 5 and makes nothing; a record that pa
   assert.match(refused.err, new RegExp(`damaged at byte ${position} \\(records\\); nothing was changed`));
 });
 
-/** A frame that follows the last one of a store, with a right checksum and a record whose length passes its end. */
+/** A frame for the end of a store, with a correct checksum and a record whose length passes the frame's end. */
 function forgedFrame(bytes: Uint8Array): { readonly position: number; readonly frame: Uint8Array } {
   let end = chainStart;
   for (let at = 0; at < bytes.length; at += frameBytes(bytes, at)) end = endOfFrame(bytes, at);
@@ -176,7 +176,7 @@ function forgedFrame(bytes: Uint8Array): { readonly position: number; readonly f
   };
 }
 
-test("comparing needs two directories, and one named twice is one", async (t) => {
+test("verify --compare needs two different directories", async (t) => {
   const directory = join(scratch(t), "data");
   for (const named of [[directory], [directory, `${directory}/`]]) {
     const { status, err } = await tailrace(["verify", "--compare", ...named]);

@@ -1,6 +1,6 @@
 /**
- * A process without a file descriptor left, on a real machine: appends that need a new segment are refused as not written,
- * reads go on or are refused as such, /readyz says why, and all heals when there are descriptors again.
+ * A process without free file descriptors: appends that need a new segment are refused as not written, reads continue or are
+ * refused, /readyz says why, and the node recovers when descriptors are free again.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -8,16 +8,17 @@ import { readdirSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import { eventually } from "../support/cluster.ts";
+import { processWait } from "../support/cluster.ts";
 import { startNode } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 interface Answer {
   readonly status: number;
   readonly text: string;
 }
 
-/** One connection that stays open: there will be none to spare for another. */
+/** One connection that stays open, because there will be no descriptor for another. */
 function caller(address: string): (method: string, path: string, body?: string) => Promise<Answer> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   return (method, path, body) =>
@@ -37,7 +38,7 @@ const value = (n: number): string => `${n} ${"x".repeat(500)}`;
 const append = (n: number): string =>
   JSON.stringify({ record: { value: Buffer.from(value(n)).toString("base64") } });
 
-test("without a descriptor for a new segment an append is refused as not written, and taken when there is one", {
+test("without a descriptor for a new segment an append is refused as not written, and accepted when one is free", {
   skip: process.platform === "linux" ? false : "prlimit(1) and /proc are Linux's",
 }, async (t) => {
   const directory = join(scratch(t), "data");
@@ -71,18 +72,26 @@ test("without a descriptor for a new segment an append is refused as not written
     assert.deepEqual([code, said], ["unavailable", "no"], text);
     assert.match(message!, /no file descriptor left \(EMFILE\)/);
   }
-  await eventually("/readyz says it", async () => {
-    const { status, text } = await ops("GET", "/readyz");
-    return status === 503 && /no file descriptor left/.test(text);
-  });
-  // Newest from memory, oldest from a file that may have to be opened: never an outcome that is not known.
+  await until(
+    "/readyz reports the descriptors",
+    async () => {
+      const { status, text } = await ops("GET", "/readyz");
+      return status === 503 && /no file descriptor left/.test(text);
+    },
+    processWait,
+  );
+  // The newest record comes from memory, the oldest from a file that may have to be opened. The outcome is always known.
   for (const offset of [0, written.length - 1]) {
     const { status, text } = await main("GET", `/?offset=${offset}`);
     if (status !== 200) assert.equal((JSON.parse(text) as { written: string }).written, "no", text);
   }
 
   limit(1024);
-  await eventually("it is ready again", async () => (await ops("GET", "/readyz")).status === 200);
+  await until(
+    "the node is ready again",
+    async () => (await ops("GET", "/readyz")).status === 200,
+    processWait,
+  );
   for (let n = 80; n < 120; n++) assert.equal((await produce(n)).status, 200);
   for (const [offset, n] of written.entries()) {
     const { status, text } = await main("GET", `/?offset=${offset}`);

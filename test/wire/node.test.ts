@@ -18,11 +18,12 @@ import { ended, root, startNode, tailrace } from "../support/process.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { scratch } from "../support/scratch.ts";
 import { sealGroup } from "../support/seal-group.ts";
+import { until } from "../support/until.ts";
 
 const value = "TGV0J3MgR28gIzEK";
 const post = (url: string) => curl(url, { method: "POST", body: `{"record":{"value":"${value}"}}` });
 
-test("a node says in one line where it is, takes records, and has them after SIGTERM and after SIGKILL", async (t) => {
+test("a node prints its addresses in one line, takes records, and has them after SIGTERM and SIGKILL", async (t) => {
   const directory = join(scratch(t), "data");
   const first = await startNode(t, ["--data-dir", directory]);
   assert.match(
@@ -56,7 +57,7 @@ test("a node says in one line where it is, takes records, and has them after SIG
   assert.equal((await third.kill("SIGINT")).status, 0);
 });
 
-/** Makes a directory whose log has three records and no trace of Raft: no vote, no configuration, no boot. */
+/** Makes a directory with three records and without vote, configuration and boot number. */
 async function writeUnreplicated(directory: string): Promise<void> {
   mkdirSync(join(directory, "meta"), { recursive: true });
   const store = openStableStore(join(directory, "meta"));
@@ -75,7 +76,7 @@ async function writeUnreplicated(directory: string): Promise<void> {
   await store.close();
 }
 
-test("a directory of a log that was never replicated opens in place, with its records and its cluster", async (t) => {
+test("a directory of a log without elections opens in place, with its records and its cluster's id", async (t) => {
   const directory = join(scratch(t), "data");
   await writeUnreplicated(directory);
   const node = await startNode(t, ["--data-dir", directory]);
@@ -101,7 +102,7 @@ test("the ops port answers probes, metrics and the version", async (t) => {
   assert.equal((await curl(`http://${node.ops}/x`)).status, 404);
 });
 
-test("a port in use is one line and exit 1, and leaves no directory", async (t) => {
+test("a port in use is reported in one line with exit 1, and leaves no directory", async (t) => {
   const directory = join(scratch(t), "data");
   const taken = createServer().listen(0, "127.0.0.1");
   t.after(() => taken.close());
@@ -119,7 +120,7 @@ test("a port in use is one line and exit 1, and leaves no directory", async (t) 
   }
 });
 
-test("a directory that is not ours, or in use, or not writable, is one line and exit 1, and stays as it was", async (t) => {
+test("a directory that is foreign, in use or not writable is reported in one line with exit 1, and is not changed", async (t) => {
   const directory = scratch(t);
   const serve = (path: string) => tailrace(["serve", "--addr", "127.0.0.1:0", "--data-dir", path]);
   const foreign = join(directory, "foreign");
@@ -147,7 +148,7 @@ test("a directory that is not ours, or in use, or not writable, is one line and 
   assert.match(second.err, /^[^\n]*in use by process \d+[^\n]*\n$/);
 });
 
-test("a damaged directory is one line with file, position and the repair command, and exit 5", async (t) => {
+test("a damaged directory is reported in one line with file, position and repair command, with exit 5", async (t) => {
   const directory = join(scratch(t), "data");
   const node = await startNode(t, ["--data-dir", directory]);
   for (let n = 0; n < 3; n++) await post(node.url);
@@ -202,7 +203,7 @@ test("a damaged directory is one line with file, position and the repair command
   assert.equal((await post(last.url)).text, '{"offset":4}\n');
 });
 
-test("wrong flags are one line with a suggestion and exit 2", async () => {
+test("wrong flags are reported in one line with a suggestion, with exit 2", async () => {
   const { status, err } = await tailrace(["serve", "--data-dri", "x"]);
   assert.equal(status, 2);
   assert.equal(err, "tailrace serve: unknown flag --data-dri, did you mean --data-dir?\n");
@@ -210,7 +211,7 @@ test("wrong flags are one line with a suggestion and exit 2", async () => {
   assert.equal((await tailrace(["serve"], { env: { TAILRACE_SYNK: "x" } })).status, 2);
 });
 
-test("stopping finishes what is under way: a tail is told, its connection closed, within the time given", async (t) => {
+test("stopping ends a tail with an error and closes its connection within the shutdown timeout", async (t) => {
   const node = await startNode(t, ["--data-dir", join(scratch(t), "d"), "--shutdown-timeout", "5s"]);
   await post(node.url);
   const tail = fetch(`${node.url}/tail?from=start`, { headers: { accept: "application/x-ndjson" } });
@@ -224,7 +225,7 @@ test("stopping finishes what is under way: a tail is told, its connection closed
   assert.equal((await end).status, 0);
 });
 
-test("npm start stops its node when it is told to stop itself", requireProgram("npm"), async (t) => {
+test("npm start stops its node on SIGTERM", requireProgram("npm"), async (t) => {
   const flags = ["--addr", "127.0.0.1:0", "--data-dir", join(scratch(t), "d"), "--log-level", "error"];
   const PATH = `${join(root, "node_modules/.bin")}${delimiter}${process.env["PATH"]}`;
   const npm = spawn("npm", ["start", "--", ...flags], { cwd: root, env: { ...process.env, PATH } });
@@ -243,7 +244,7 @@ test("npm start stops its node when it is told to stop itself", requireProgram("
   assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
 });
 
-test("a second signal ends the node at once, unless it is the first one passed on", async (t) => {
+test("a second signal ends the node at once, unless it comes within half a second", async (t) => {
   const node = await startNode(t, ["--data-dir", join(scratch(t), "d"), "--shutdown-timeout", "1h"]);
   const socket = connect(Number(node.addr.split(":")[1]), "127.0.0.1");
   socket.on("error", () => undefined);
@@ -251,8 +252,8 @@ test("a second signal ends the node at once, unless it is the first one passed o
   await new Promise((resolve) => socket.once("connect", resolve));
   await curl(`${node.url}/?offset=0`);
   node.child.kill("SIGTERM");
-  while (!node.log().includes('"stopping"')) await new Promise((resolve) => setTimeout(resolve, 10));
-  // Twice within half a second is one Ctrl-C, which npm passes on.
+  await until("the node stops", () => node.log().includes('"stopping"'));
+  // Two signals within half a second are one Ctrl-C, passed on by npm.
   node.child.kill("SIGINT");
   await new Promise((resolve) => setTimeout(resolve, 600));
   assert.equal(node.child.exitCode, null);
@@ -260,7 +261,7 @@ test("a second signal ends the node at once, unless it is the first one passed o
   socket.destroy();
 });
 
-test("a wrong Node says so in one line", async (t) => {
+test("a wrong version of Node is reported in one line", async (t) => {
   const shim = join(scratch(t), "old.cjs");
   const bin = readFileSync(new URL("../../src/cli/bin.cjs", import.meta.url), "utf8");
   writeFileSync(shim, bin.replace("process.versions.node", '"20.20.2"'));
@@ -272,7 +273,7 @@ test("a wrong Node says so in one line", async (t) => {
   );
 });
 
-test("a node with an expired certificate refuses to start, unless it is told to", async (t) => {
+test("a node with an expired certificate starts only with --allow-expired-certificates", async (t) => {
   const directory = scratch(t);
   const authority = await testAuthority();
   const expired = writeTlsFiles(
@@ -292,7 +293,7 @@ test("a node with an expired certificate refuses to start, unless it is told to"
   assert.match(node.log(), /certificate has expired/);
 });
 
-test("a client command names what is wrong with its certificates", async (t) => {
+test("a client command reports the problem of its certificates", async (t) => {
   const directory = scratch(t);
   const authority = await testAuthority();
   const other = await testAuthority("Other CA");

@@ -1,4 +1,4 @@
-/** Every command in the README is run, in order, against one node, and prints what the README says it prints. */
+/** Runs every command of the README in order against one node, and compares the output with the README. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -13,7 +13,7 @@ interface Step {
   readonly expected: string;
 }
 
-/** The steps of all console blocks. */
+/** Returns the commands of all console blocks with their output. */
 function steps(markdown: string): Step[] {
   return [...markdown.matchAll(/^```console\n([\s\S]*?)^```$/gm)].flatMap(([, block = ""]) =>
     block
@@ -26,7 +26,7 @@ function steps(markdown: string): Step[] {
   );
 }
 
-/** `…` stands for anything on one line. */
+/** `…` matches any text on one line. */
 const pattern = (expected: string): RegExp =>
   new RegExp(
     `^${expected
@@ -36,7 +36,7 @@ const pattern = (expected: string): RegExp =>
       .join("[^\\n]*?")}\\n*$`,
   );
 
-test("the README's commands do what it says", requireProgram("curl"), async (t) => {
+test("the commands of the README print the output that it shows", requireProgram("curl"), async (t) => {
   const [install, start, ...rest] = steps(readFileSync(join(root, "README.md"), "utf8"));
   assert.equal(install?.command, "npm ci");
   assert.equal(start?.command, "npm start");

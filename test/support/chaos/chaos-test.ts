@@ -1,8 +1,6 @@
 /**
- * A run of chaos as a test: in a process of its own, as `npm run chaos` starts it. Says what happened, and fails when
- * anything was wrong or when too little happened for it to mean anything.
- *
- * Never: passes a run that had nothing to lose.
+ * A chaos run as a test, in a process of its own like `npm run chaos`. The test fails if a rule is violated, or if too few
+ * faults and appends happened.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -17,12 +15,12 @@ export interface Trial {
   readonly seed: number | string;
   readonly tempo: number;
   readonly rate: number;
-  /** The run goes on until as much as this has happened, for three times as long at most. */
+  /** The run continues until this has happened, for at most three times as long. */
   readonly faults: number;
   readonly acked: number;
-  /** Every kind of fault must happen. */
+  /** Every fault must happen. */
   readonly every?: true;
-  /** Everybody shows a certificate. */
+  /** Mutual TLS. */
   readonly tls?: true;
 }
 
@@ -41,7 +39,7 @@ export async function testChaos(t: TestContext, trial: Trial): Promise<void> {
   t.after(() => child.kill("SIGTERM"));
   const { out, err } = await ended(child);
   const at = out.indexOf("\n{");
-  assert.ok(at >= 0, `the run did not come to its end: ${out}${err}`);
+  assert.ok(at >= 0, `the run did not end: ${out}${err}`);
   const { violations, directory, ...report } = JSON.parse(out.slice(at)) as ChaosReport;
   const { injected, counts, records, healedMs } = report;
   t.diagnostic(

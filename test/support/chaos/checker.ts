@@ -1,12 +1,10 @@
 /**
- * The judge of a history: what clients were told, held against what the log holds in the end. Pure. Values are unique
- * and the log says in which order they came, so one pass over them decides; nothing is searched.
- *
- * Never: is satisfied by an absent answer: an operation that was cut off may have happened or not.
+ * Checks a history of clients against the final log. Pure. Values are unique and the log has their order, so one pass per
+ * rule decides without a search. An operation without a result may have happened or not.
  */
 import type { Append, End, Operation, Read } from "./history.ts";
 
-/** A record of the log as it is in the end. */
+/** A record of the final log. */
 export interface StoredRecord {
   readonly offset: number;
   readonly value: string;
@@ -17,33 +15,33 @@ export interface Violation {
   readonly text: string;
 }
 
-/** What the rules look at. */
+/** The input of the rules. */
 interface Facts {
   readonly operations: readonly Operation[];
   readonly appends: readonly Append[];
   readonly final: readonly StoredRecord[];
-  /** Value → all its offsets in the end, ascending. */
+  /** Value → all its offsets in the final log, ascending. */
   readonly offsets: ReadonlyMap<string, readonly number[]>;
   readonly lowest: number;
-  /** The value at an offset in the end. */
+  /** The value at an offset in the final log. */
   at(offset: number): string | undefined;
-  /** The end of the log that somebody had been told or shown before that time. */
+  /** The highest end of the log that any client knew before that time. */
   floor(time: number): number;
 }
 
 type Rule = (facts: Facts) => Generator<string>;
 
-/** Rule → what broke it. The names are those of the tests. */
+/** Rule → its violations. The names are those of the tests. */
 const rules: Readonly<Record<string, Rule>> = {
   /** Offsets are dense. */
   *dense({ final }) {
     for (const [place, { offset }] of final.entries()) {
       const expected = final[0]!.offset + place;
-      if (offset !== expected) yield `the log goes on at ${offset} where ${expected} is next`;
+      if (offset !== expected) yield `the log continues at ${offset}, expected ${expected}`;
     }
   },
 
-  /** What was acknowledged is where it was said to be, unchanged. */
+  /** Acknowledged records are at their offsets, unchanged. */
   *acked({ appends, at, lowest }) {
     for (const { client, values, offset } of appends) {
       if (offset === undefined) continue;
@@ -55,19 +53,19 @@ const rules: Readonly<Record<string, Rule>> = {
     }
   },
 
-  /** Nothing is there that nobody appended. */
+  /** The log has no record that no client appended. */
   *invented({ final, appends }) {
     const known = new Set(appends.flatMap(({ values }) => values));
     for (const { offset, value } of final)
       if (!known.has(value)) yield `${value} at ${offset} was never appended`;
   },
 
-  /** Nothing is there twice, however often its client tried. */
+  /** No record is there twice. */
   *once({ offsets }) {
     for (const [value, found] of offsets) if (found.length > 1) yield `${value} is at ${found.join(" and ")}`;
   },
 
-  /** What was said not to be written is not there, nor ever was. */
+  /** Records reported as not written are not in the log. */
   *notWritten({ appends, offsets }) {
     for (const { client, values, failure } of appends) {
       if (failure?.written !== "no") continue;
@@ -79,7 +77,7 @@ const rules: Readonly<Record<string, Rule>> = {
     }
   },
 
-  /** What was appended together is there together, or not at all. */
+  /** Records of one append are together in the log, or absent. */
   *atomic({ appends, offsets }) {
     for (const { client, values } of appends) {
       if (values.length < 2) continue;
@@ -91,18 +89,18 @@ const rules: Readonly<Record<string, Rule>> = {
     }
   },
 
-  /** An append that began after somebody knew of a record comes behind that record. */
+  /** An append that starts after a client knew of a record is behind that record. */
   *realTime({ appends, offsets, floor }) {
     for (const { client, values, start } of appends) {
       for (const value of values) {
         const offset = offsets.get(value)?.[0];
         if (offset !== undefined && offset < floor(start))
-          yield `${client}: ${value} is at ${offset}, but the end was known to be ${floor(start)} when it began`;
+          yield `${client}: ${value} is at ${offset}, but the end was known to be ${floor(start)} when it started`;
       }
     }
   },
 
-  /** Whatever anybody was shown stays: it was committed. */
+  /** Records that a client was shown are committed: they stay in the log. */
   *committed({ operations, at, lowest }) {
     for (const operation of operations) {
       for (const [place, value] of seenBy(operation).entries()) {
@@ -113,7 +111,7 @@ const rules: Readonly<Record<string, Rule>> = {
     }
   },
 
-  /** A tail begins where it was asked to and goes on without gap, repetition or step back. */
+  /** A tail starts at its offset and continues without gap, duplicate or step back. */
   *tails({ operations }) {
     const positions = new Map<string, number>();
     for (const operation of operations) {
@@ -121,7 +119,7 @@ const rules: Readonly<Record<string, Rule>> = {
       if (operation.op !== "shown") continue;
       const { client, offset, values } = operation;
       const expected = positions.get(client);
-      if (expected !== offset) yield `${client} was shown ${offset} where ${expected} was next`;
+      if (expected !== offset) yield `${client} was shown ${offset}, expected ${expected}`;
       positions.set(client, offset + values.length);
     }
   },
@@ -142,50 +140,53 @@ const rules: Readonly<Record<string, Rule>> = {
     }
   },
 
-  /** What was to be appended at one offset only is there or nowhere. */
+  /** A conditional append is at its expected offset or absent. */
   *conditional({ appends, offsets }) {
     for (const { client, values, expectedOffset } of appends) {
       if (expectedOffset === undefined) continue;
       const found = offsets.get(values[0]!)?.[0];
       if (found !== undefined && found !== expectedOffset)
-        yield `${client}: ${values[0]} was wanted at ${expectedOffset} only and is at ${found}`;
+        yield `${client}: ${values[0]} was expected at ${expectedOffset} and is at ${found}`;
     }
   },
 
-  /** A linearizable read misses nothing that anybody knew of before it began. */
+  /** A linearizable read sees all records that any client knew before it started. */
   *linearizable({ operations, floor }) {
-    for (const read of readsOf(operations, "linearizable")) yield* falling(read, floor(read.start));
+    for (const read of readsOf(operations, "linearizable")) yield* violationsOf(read, floor(read.start));
   },
 
-  /** A session read misses nothing that its client has seen. */
+  /** A session read sees all records that its client has seen. */
   *session({ operations }) {
     for (const read of readsOf(operations, "session"))
-      if (read.seen !== undefined) yield* falling(read, read.seen + 1);
+      if (read.seen !== undefined) yield* violationsOf(read, read.seen + 1);
   },
 
-  /** A bounded read misses nothing that was known so long ago. */
+  /** A bounded read sees all records that any client knew that long ago. */
   *bounded({ operations, floor }) {
     for (const read of readsOf(operations, "bounded"))
       if (read.op === "end" && read.stalenessMs !== undefined)
-        yield* falling(read, floor(read.start - read.stalenessMs));
+        yield* violationsOf(read, floor(read.start - read.stalenessMs));
   },
 };
 
 export const ruleNames = Object.keys(rules);
 
-/** Breaches told of one rule; more say nothing new. */
-const breachesMax = 5;
+/** The largest number of reported violations per rule. */
+const violationsMax = 5;
 
-/** Everything that is wrong; empty when all is well. */
-export function check(operations: readonly Operation[], final: readonly StoredRecord[]): readonly Violation[] {
+/** Returns all violations. */
+export function check(
+  operations: readonly Operation[],
+  final: readonly StoredRecord[],
+): readonly Violation[] {
   const facts = factsOf(operations, final);
   const found: Violation[] = [];
-  for (const [rule, breaches] of Object.entries(rules)) {
+  for (const [rule, violations] of Object.entries(rules)) {
     let count = 0;
-    for (const text of breaches(facts)) {
-      if (++count <= breachesMax) found.push({ rule, text });
+    for (const text of violations(facts)) {
+      if (++count <= violationsMax) found.push({ rule, text });
     }
-    if (count > breachesMax) found.push({ rule, text: `… ${count - breachesMax} more` });
+    if (count > violationsMax) found.push({ rule, text: `… ${count - violationsMax} more` });
   }
   return found;
 }
@@ -210,30 +211,30 @@ function factsOf(operations: readonly Operation[], final: readonly StoredRecord[
   };
 }
 
-/** Sorts all news of the end by time; what was known before a time is then found by halving. */
+/** Sorts all known ends of the log by time. The highest end before a time is then found by binary search. */
 function floorOf(operations: readonly Operation[]): (time: number) => number {
-  const news = operations
-    .map((operation) => ({ time: operation.end, next: endToldBy(operation) }))
+  const ends = operations
+    .map((operation) => ({ time: operation.end, next: endKnownFrom(operation) }))
     .filter(({ next }) => next > 0)
     .sort((a, b) => a.time - b.time);
   let highest = 0;
-  const known = news.map(({ next }) => {
+  const known = ends.map(({ next }) => {
     highest = Math.max(highest, next);
     return highest;
   });
   return (time) => {
-    let [low, high] = [0, news.length];
+    let [low, high] = [0, ends.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (news[middle]!.time < time) low = middle + 1;
+      if (ends[middle]!.time < time) low = middle + 1;
       else high = middle;
     }
     return low === 0 ? 0 : known[low - 1]!;
   };
 }
 
-/** The end of the log must at least be this, once the operation has ended. */
-function endToldBy(operation: Operation): number {
+/** The end of the log is at least this when the operation has ended. */
+function endKnownFrom(operation: Operation): number {
   if (operation.op === "append") {
     return operation.offset === undefined ? 0 : operation.offset + operation.values.length;
   }
@@ -254,8 +255,8 @@ function readsOf(operations: readonly Operation[], mode: string): (Read | End)[]
   );
 }
 
-/** Says so when a read shows less than `floor` records. */
-function* falling(read: Read | End, floor: number): Generator<string> {
+/** Reports a read that shows fewer than `floor` records. */
+function* violationsOf(read: Read | End, floor: number): Generator<string> {
   const { client, mode } = read;
   if (read.op === "end" && read.next !== undefined && read.next < floor)
     yield `${client}: a ${mode} read showed the end ${read.next}, below ${floor}`;

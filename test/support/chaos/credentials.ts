@@ -1,7 +1,5 @@
 /**
- * Certificates of a fresh CA, made by the command that users make theirs with.
- *
- * Never: used again by another run.
+ * Certificates of a new CA, made with `tailrace certs` as users make theirs.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,9 +9,9 @@ import { tailrace } from "../process.ts";
 export interface Credentials {
   /** Flags of `serve`. */
   readonly server: readonly string[];
-  /** And these, for a policy by which `root` may also administer: by the default one no certificate may. */
+  /** Flags of a policy that allows `root` all actions. The default policy allows no certificate to administer. */
   readonly policy: readonly string[];
-  /** Flags of the other commands, for one who may do everything. */
+  /** Flags of the client commands, with the certificate of `root`. */
   readonly flags: readonly string[];
   /** The same for clients in this process. */
   readonly client: ClientTls;

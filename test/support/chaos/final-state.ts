@@ -1,9 +1,6 @@
 /**
- * The log as it is in the end: as a node serves it, and as it lies in the directories once their nodes have ended.
- *
- * Never: repairs.
+ * The final log: as a node serves it, and as it is in the directories after the nodes have stopped.
  */
-
 import type { Transport } from "@connectrpc/connect";
 import { createClient } from "@connectrpc/connect";
 import { Log, ReadMode } from "../../../src/gen/log/v1/log_pb.js";
@@ -11,8 +8,10 @@ import { tailrace } from "../process.ts";
 import type { StoredRecord } from "./checker.ts";
 import { nameIn } from "./clients/values.ts";
 
-/** Every record that a node has, in the order in which it gives them. */
-export async function recordsOn(node: Transport): Promise<(StoredRecord & { readonly timestampMs: number })[]> {
+/** Reads all records from a node, in the order in which it sends them. */
+export async function recordsOn(
+  node: Transport,
+): Promise<(StoredRecord & { readonly timestampMs: number })[]> {
   const log = createClient(Log, node);
   const kept: (StoredRecord & { readonly timestampMs: number })[] = [];
   const request = { stopAtEnd: true, readMode: ReadMode.LINEARIZABLE };
@@ -32,8 +31,11 @@ interface Verified {
   readonly findings: readonly unknown[];
 }
 
-/** What is wrong with these directories, or differs between them; each must hold `records` records. */
-export async function problemsIn(directories: readonly string[], records: number): Promise<readonly string[]> {
+/** Returns the problems of these directories and their differences. Each must have `records` records. */
+export async function problemsIn(
+  directories: readonly string[],
+  records: number,
+): Promise<readonly string[]> {
   const wrong: string[] = [];
   for (const directory of directories) {
     const { out, err } = await tailrace(["verify", "--json", directory]);

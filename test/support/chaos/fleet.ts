@@ -1,28 +1,22 @@
 /**
- * The nodes of a run: processes started from the command line, each behind a proxy, each with a directory that
- * outlives it. Whatever one logs goes to a file beside its directory.
- *
- * Never: signals a process that it did not start.
+ * The nodes of a run: processes of `tailrace serve`, each behind a proxy. Their directories outlive the processes. The log
+ * of a node goes to a file next to its directory.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../free-port.ts";
 import { MovedClock } from "../moved-clock.ts";
-import { environment, root } from "../process.ts";
-import { Links } from "./network/links.ts";
+import { bin, endProcess, environment, root, serveArguments } from "../process.ts";
 import type { Addresses } from "./clients/client-context.ts";
-
-/** Long enough for a machine on which everything takes ten times as long; a node that hangs takes for ever. */
-const endMs = 90_000;
-const bin = join(root, "src/cli/bin.cjs");
+import { Links } from "./network/links.ts";
 
 export interface FleetNode {
   readonly name: string;
   readonly directory: string;
-  /** Where it listens, and where it says that it does. */
+  /** The address on which it listens. */
   readonly addr: string;
+  /** The address of its proxy. */
   readonly advertised: string;
   /** The wall clock of its processes. */
   readonly clock: MovedClock;
@@ -33,10 +27,10 @@ export interface FleetNode {
 export interface FleetOptions {
   readonly directory: string;
   readonly names: readonly string[];
-  /** Where a node's data lies, if not below the directory. */
+  /** Data directories of nodes that are not below `directory`, by node. */
   readonly places?: ReadonlyMap<string, string>;
   readonly flags?: readonly string[];
-  /** False: nodes reach each other without proxies between them. */
+  /** False: nodes reach each other without proxies. */
   readonly proxied?: false;
   /** True: each node's `clock` moves the wall clock of its processes. */
   readonly movesClocks?: true;
@@ -45,23 +39,24 @@ export interface FleetOptions {
 export class Fleet implements Addresses, AsyncDisposable {
   readonly nodes: FleetNode[] = [];
   readonly links = new Links();
-  /** Nodes that ended although nobody ended them. */
-  readonly deaths: string[] = [];
+  /** Unexpected exits of nodes, and other failures that faults found. */
+  readonly failures: string[] = [];
   readonly #options: FleetOptions;
 
-  readonly #twins = new Set<FleetNode>();
+  /** Second processes of members; see startCopy(). */
+  readonly #copies = new Set<FleetNode>();
 
-  /** Whatever becomes of the run, no node outlives it. */
-  readonly #last = (): void => {
-    for (const { child } of [...this.nodes, ...this.#twins]) child?.kill("SIGKILL");
+  /** No node outlives this process. */
+  readonly #killAll = (): void => {
+    for (const { child } of [...this.nodes, ...this.#copies]) child?.kill("SIGKILL");
   };
 
   private constructor(options: FleetOptions) {
     this.#options = options;
-    process.once("exit", this.#last);
+    process.once("exit", this.#killAll);
   }
 
-  /** Starts all nodes, empty as they are, as one cluster. */
+  /** Starts all nodes with empty directories as one cluster. */
   static async open(options: FleetOptions): Promise<Fleet> {
     const fleet = new Fleet(options);
     for (const name of options.names) await fleet.add(name);
@@ -98,42 +93,30 @@ export class Fleet implements Addresses, AsyncDisposable {
     return node;
   }
 
-  /** Starts its process; it need not be ready when this resolves. */
+  /** Starts its process. It may not be ready when this resolves. */
   async start(node: FleetNode): Promise<void> {
     mkdirSync(node.directory, { recursive: true });
-    const output = openSync(join(this.#options.directory, `${node.name}.log`), "a");
-    const child = spawn(process.execPath, [bin, "serve", ...this.#flagsOf(node)], {
-      env: { ...environment(), ...(this.#options.movesClocks === true ? node.clock.environment : {}) },
-      cwd: root,
-      stdio: ["ignore", output, output],
-    });
+    const child = this.#spawn(node, node.name);
     node.child = child;
     child.once("exit", (status, signal) => {
       if (node.child !== child) return;
       node.child = undefined;
       this.#down(node);
-      this.deaths.push(`${node.name} ended with ${signal ?? status}`);
+      this.failures.push(`${node.name} ended with ${signal ?? status}`);
     });
     if (this.#isProxied) await this.links.up(node.name, child.pid!);
   }
 
-  /** Ends its process and waits until it is gone. */
+  /** Ends its process; resolves when the process has exited. */
   async end(node: FleetNode, signal: NodeJS.Signals): Promise<void> {
     const { child } = node;
     if (child === undefined) return;
     node.child = undefined;
-    const gone = once(child, "exit");
-    child.kill(signal);
-    if (node.isPaused) child.kill("SIGCONT");
     node.isPaused = false;
-    const force = setTimeout(() => child.kill("SIGKILL"), endMs);
-    const [status, by] = (await gone) as [number | null, NodeJS.Signals | null];
-    clearTimeout(force);
-    // By SIGTERM itself: it was so young that it did not listen for it yet.
+    const { status, signal: by } = await endProcess(child, signal);
+    // A process that just started may have no handler for SIGTERM yet.
     if (signal === "SIGTERM" && status !== 0 && by !== "SIGTERM")
-      this.deaths.push(
-        `${node.name}, told to end at ${new Date().toISOString()}, ended with ${by ?? status} where an orderly stop was asked for`,
-      );
+      this.failures.push(`${node.name} got SIGTERM and ended with ${by ?? status}`);
     this.#down(node);
   }
 
@@ -152,7 +135,7 @@ export class Fleet implements Addresses, AsyncDisposable {
     rmSync(node.directory, { recursive: true, force: true });
   }
 
-  /** The node's directory as it is at one moment, beside. The process stands still meanwhile. */
+  /** Copies the node's directory; returns the path of the copy. The process is paused meanwhile. */
   copy(node: FleetNode): string {
     const copy = join(this.#options.directory, `${node.name}-copy`);
     const runs = !node.isPaused;
@@ -163,7 +146,7 @@ export class Fleet implements Addresses, AsyncDisposable {
     return copy;
   }
 
-  /** Puts a copy in the place of the directory. The process must have ended. */
+  /** Replaces the directory by a copy. The process must have ended. */
   putBack(node: FleetNode, copy: string): void {
     this.wipe(node);
     cpSync(copy, node.directory, { recursive: true });
@@ -174,39 +157,32 @@ export class Fleet implements Addresses, AsyncDisposable {
     rmSync(copy, { recursive: true, force: true });
   }
 
-  /** A second process for the same member, with this copy of its directory. It counts as no node of the run. */
-  async twin(node: FleetNode, copy: string): Promise<FleetNode> {
+  /** Starts a second process of the same member, on a copy of its directory. It is not in `nodes`. */
+  async startCopy(node: FleetNode, copy: string): Promise<FleetNode> {
     const addr = `127.0.0.1:${await freePort()}`;
     const made: FleetNode = { ...node, directory: copy, addr, advertised: addr, child: undefined };
-    const output = openSync(this.#logOf(`${node.name}-twin`), "a");
-    made.child = spawn(process.execPath, [bin, "serve", ...this.#flagsOf(made)], {
-      env: environment(),
-      cwd: root,
-      stdio: ["ignore", output, output],
-    });
-    this.#twins.add(made);
+    made.child = this.#spawn(made, `${node.name}-copy`);
+    this.#copies.add(made);
     return made;
   }
 
-  /** Ends a twin; answers how it ended by itself before, if it did. */
-  async endTwin(twin: FleetNode): Promise<string | undefined> {
-    const { child } = twin;
-    this.#twins.delete(twin);
+  /** Kills a second process. Resolves to its exit status or signal, if it had ended before. */
+  async endCopy(copy: FleetNode): Promise<string | undefined> {
+    const { child } = copy;
+    this.#copies.delete(copy);
     if (child === undefined) return undefined;
     const { exitCode, signalCode } = child;
     if (exitCode !== null || signalCode !== null) return String(exitCode ?? signalCode);
-    const gone = once(child, "exit");
-    child.kill("SIGKILL");
-    await gone;
+    await endProcess(child, "SIGKILL");
     return undefined;
   }
 
-  /** How much a node, or its twin, has logged so far, in bytes. */
+  /** The size of the log of a node, or of `NAME-copy`, in bytes. */
   logged(name: string): number {
     return existsSync(this.#logOf(name)) ? statSync(this.#logOf(name)).size : 0;
   }
 
-  /** What it logged after that. */
+  /** The log of a node after the first `bytes`. */
   logSince(name: string, bytes: number): string {
     return existsSync(this.#logOf(name)) ? readFileSync(this.#logOf(name)).subarray(bytes).toString() : "";
   }
@@ -215,16 +191,16 @@ export class Fleet implements Addresses, AsyncDisposable {
     return join(this.#options.directory, `${name}.log`);
   }
 
-  /** The node is no part of the run any more. */
+  /** Kills the node and removes it from the run. */
   async retire(node: FleetNode): Promise<void> {
     await this.end(node, "SIGKILL");
     this.nodes.splice(this.nodes.indexOf(node), 1);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const twin of [...this.#twins]) await this.endTwin(twin);
+    for (const copy of [...this.#copies]) await this.endCopy(copy);
     for (const node of this.nodes) await this.end(node, "SIGKILL");
-    process.off("exit", this.#last);
+    process.off("exit", this.#killAll);
     await this.links[Symbol.asyncDispose]();
   }
 
@@ -236,16 +212,16 @@ export class Fleet implements Addresses, AsyncDisposable {
     if (this.#isProxied) this.links.down(name);
   }
 
-  #flagsOf({ name, directory, addr, advertised }: FleetNode): string[] {
-    const { names, flags = [] } = this.#options;
-    const others = this.nodes.map((node) => node.advertised).filter((other) => other !== advertised);
-    const first = names.includes(name) && names.length > 1;
-    return [
-      ...["--addr", addr, "--advertise-addr", advertised, "--ops-addr", "127.0.0.1:0"],
-      ...["--node-name", name, "--data-dir", directory],
-      ...(others.length > 0 ? ["--start-join-addrs", others.join(",")] : []),
-      ...(first ? ["--bootstrap-expect", String(names.length)] : []),
-      ...flags,
-    ];
+  #spawn({ name, directory, addr, advertised, clock }: FleetNode, logName: string): ChildProcess {
+    const { names, flags = [], movesClocks } = this.#options;
+    const joins = this.nodes.map((node) => node.advertised).filter((other) => other !== advertised);
+    const expect = names.includes(name) && names.length > 1 ? names.length : undefined;
+    const node = { name, directory, addr, advertised, ops: "127.0.0.1:0", joins, expect };
+    const output = openSync(this.#logOf(logName), "a");
+    return spawn(process.execPath, [bin, ...serveArguments(node), ...flags], {
+      env: { ...environment(), ...(movesClocks === true ? clock.environment : {}) },
+      cwd: root,
+      stdio: ["ignore", output, output],
+    });
   }
 }

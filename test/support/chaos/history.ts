@@ -1,8 +1,6 @@
 /**
- * What clients did and were told: one operation a line of JSON, in the order in which they ended. All clients live in
- * one process, so one clock orders them. Values are unique.
- *
- * Never: judges (checker.ts does), sees more of a node than a client does.
+ * The operations of the clients and their results, one per line of JSON, in the order in which they ended. All clients run
+ * in one process, so one clock orders them. Values are unique. checker.ts checks the history.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { Written } from "../../../src/types.ts";
@@ -14,40 +12,40 @@ export interface Failure {
   readonly message: string;
 }
 
-interface Spoken {
-  /** Who, unique in the run; the first part is the kind of client. */
+interface Timed {
+  /** Name of the client, unique in the run. */
   readonly client: string;
   /** Milliseconds on the run's clock. */
   readonly start: number;
   readonly end: number;
 }
 
-/** Values that were to be appended at once. Neither offset nor failure: the client was cut off, as good as unknown. */
-export interface Append extends Spoken {
+/** An append of values. Neither offset nor failure: the client was cut off, and the outcome is unknown. */
+export interface Append extends Timed {
   readonly op: "append";
   readonly values: readonly string[];
   readonly offset?: number;
   readonly failure?: Failure;
-  /** The client numbers what it sends: nothing may be doubled, and the order is that of the calls. */
+  /** The client sends sequence numbers: no duplicates, and the order is that of the calls. */
   readonly producer?: string;
   readonly expectedOffset?: number;
 }
 
 export type Mode = "linearizable" | "session" | "bounded" | "any";
 
-/** One record was asked for. A miss is the failure "out-of-range". */
-export interface Read extends Spoken {
+/** A read of one record. A missing record is the failure "out-of-range". */
+export interface Read extends Timed {
   readonly op: "read";
   readonly mode: Mode;
   readonly offset: number;
-  /** For session: the highest offset that the client knew of. */
+  /** For session reads: the highest offset that the client knew. */
   readonly seen?: number;
   readonly value?: string;
   readonly failure?: Failure;
 }
 
-/** The end of the log was asked for: one past the last record. */
-export interface End extends Spoken {
+/** A read of the end of the log: one past the last record. */
+export interface End extends Timed {
   readonly op: "end";
   readonly mode: Mode;
   readonly seen?: number;
@@ -56,21 +54,21 @@ export interface End extends Spoken {
   readonly failure?: Failure;
 }
 
-/** A tail was opened to show everything from here on. */
-export interface Tailed extends Spoken {
+/** A tail was opened at an offset. */
+export interface Tailed extends Timed {
   readonly op: "tail";
   readonly from: number;
 }
 
-/** A tail, the client's only one, showed these values at consecutive offsets. */
-export interface Shown extends Spoken {
+/** The client's tail showed these values at consecutive offsets. */
+export interface Shown extends Timed {
   readonly op: "shown";
   readonly offset: number;
   readonly values: readonly string[];
 }
 
-/** Something was done to the cluster: for whoever reads the file. */
-export interface InjectedFault extends Spoken {
+/** A fault was injected. For readers of the file. */
+export interface InjectedFault extends Timed {
   readonly op: "fault";
   readonly what: string;
 }
@@ -80,11 +78,11 @@ export type Operation = Append | Read | End | Tailed | Shown | InjectedFault;
 export class History {
   readonly operations: Operation[] = [];
   readonly #file: number | undefined;
-  /** One string for one value, however often it is shown. */
+  /** One string per value, to save memory. */
   readonly #interned = new Map<string, string>();
   readonly counts = { appends: 0, acked: 0, notWritten: 0, unknown: 0, reads: 0, shown: 0 };
 
-  /** Writes to this file as well, if one is given. */
+  /** Also writes to the file at `path`, if given. */
   constructor(path?: string) {
     this.#file = path === undefined ? undefined : openSync(path, "w");
   }
@@ -99,7 +97,7 @@ export class History {
     if (this.#file !== undefined) writeSync(this.#file, `${JSON.stringify(operation)}\n`);
   }
 
-  /** The same string again, in the memory of the first. */
+  /** Returns the first string with the same text, to save memory. */
   intern(value: string): string {
     const known = this.#interned.get(value);
     if (known !== undefined) return known;

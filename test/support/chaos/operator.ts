@@ -1,7 +1,5 @@
 /**
- * What an operator of the cluster sees and can do, asked of whatever node answers.
- *
- * Never: believes a node that has not heard of a newer term.
+ * What an operator sees and can do. Of several nodes' answers, the one with the newest term counts.
  */
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Cluster, Log, type Server } from "../../../src/gen/log/v1/log_pb.js";
@@ -19,18 +17,18 @@ export class Operator {
     this.#connections = connections;
   }
 
-  /** The cluster as the leader of the newest term tells it, else as others do; empty when none answers. */
+  /** The servers as the leader of the newest term reports them, else as another node does; empty if no node answers. */
   async servers(): Promise<readonly Server[]> {
-    const told = await Promise.allSettled(
+    const settled = await Promise.allSettled(
       this.#fleet.running.map(async (node) => {
         const { servers } = await this.#log(node).getServers({}, { timeoutMs });
         const leader = servers.find(({ isLeader }) => isLeader);
         const term = servers.reduce((newest, server) => Math.max(newest, Number(server.term)), 0);
-        // A node that was removed tells what it last knew.
+        // A removed node reports an old state.
         return { servers, leader, weight: 2 * term + (leader?.id === node.name ? 1 : 0) };
       }),
     );
-    const answers = told.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    const answers = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
     const withLeader = answers.filter(({ leader }) => leader !== undefined);
     return withLeader.sort((a, b) => b.weight - a.weight)[0]?.servers ?? [];
   }
@@ -40,7 +38,7 @@ export class Operator {
     return this.#fleet.running.find(({ name }) => name === id);
   }
 
-  /** The committed end as this node has it; undefined when it does not answer. */
+  /** The committed end of the log on this node; undefined if it does not answer. */
   async endOf(node: FleetNode): Promise<number | undefined> {
     try {
       return Number((await this.#log(node).describe({}, { timeoutMs })).nextOffset);
@@ -49,7 +47,7 @@ export class Operator {
     }
   }
 
-  /** Are exactly the nodes of the fleet voters, and has each everything? */
+  /** Are exactly the nodes of the fleet voters, each with all records? */
   async isWhole(): Promise<boolean> {
     const servers = await this.servers();
     const { nodes } = this.#fleet;
@@ -67,7 +65,7 @@ export class Operator {
     return ends.every((end) => end !== undefined && end === ends[0]);
   }
 
-  /** Is this node a voter that has nearly everything? */
+  /** Is this node a voter with nearly all records? */
   async isVoter(name: string): Promise<boolean> {
     const server = (await this.servers()).find(({ id }) => id === name);
     return server !== undefined && server.role !== "learner" && server.lag < 1_000n;
@@ -77,7 +75,7 @@ export class Operator {
     await (await this.#cluster()).transferLeadership({ to: to.name }, { timeoutMs: 5_000 });
   }
 
-  /** Is it out? Undefined when that is not known: the order may have been done, or may yet be. */
+  /** Removes a node; resolves to whether it is removed. Undefined if the outcome is unknown. */
   async remove(name: string): Promise<boolean | undefined> {
     const cluster = await this.#cluster().catch(() => undefined);
     if (cluster === undefined) return undefined;
@@ -91,7 +89,7 @@ export class Operator {
     }
   }
 
-  /** The leader's; throws when there is none. */
+  /** The client of the leader. @throws Error if there is none */
   async #cluster() {
     const leader = await this.leader();
     if (leader === undefined) throw new Error("there is no leader to ask");

@@ -1,7 +1,5 @@
 /**
- * A small disk that can be filled to the last byte: a file system in memory, which only root may mount.
- *
- * Never: left mounted.
+ * A small disk that can be filled completely: a file system in memory, which only root can mount. It is unmounted at exit.
  */
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
@@ -10,14 +8,14 @@ import { join } from "node:path";
 export class SmallDisk implements Disposable {
   readonly path: string;
 
-  readonly #last = (): void => this[Symbol.dispose]();
+  readonly #unmount = (): void => this[Symbol.dispose]();
 
   private constructor(path: string) {
     this.path = path;
-    process.once("exit", this.#last);
+    process.once("exit", this.#unmount);
   }
 
-  /** Undefined where this is not allowed: the caller says so loudly. */
+  /** Returns undefined if mounting is not allowed. The caller must report that. */
   static mount(path: string, bytes: number): SmallDisk | undefined {
     mkdirSync(path, { recursive: true });
     const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", path]);
@@ -29,7 +27,7 @@ export class SmallDisk implements Disposable {
     return bavail * bsize;
   }
 
-  /** Nothing can be written any more. */
+  /** Fills the disk: no byte can be written. */
   fill(): void {
     const file = openSync(join(this.path, "ballast"), "w");
     const bytes = Buffer.alloc(256 * 1024);
@@ -47,7 +45,7 @@ export class SmallDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    process.off("exit", this.#last);
+    process.off("exit", this.#unmount);
     spawnSync("umount", ["-l", this.path]);
   }
 }

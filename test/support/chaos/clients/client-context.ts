@@ -1,20 +1,18 @@
 /**
- * What a client of the run is given: where the nodes are, how fast to go, where to write down what happened.
- *
- * Never: faster than asked; a client that fails at once would else do nothing else.
+ * The context of a client in a run: the addresses of the nodes, its rate, and the history for its operations.
  */
 import { createClient } from "@connectrpc/connect";
 import { faultOf, type TailraceClient } from "../../../../src/client/mod.ts";
 import { Log } from "../../../../src/gen/log/v1/log_pb.js";
 import type { Prng } from "../../../../src/lib/prng.ts";
-import type { NodeConnections, Protocol } from "./node-connections.ts";
 import type { Failure, History } from "../history.ts";
+import type { NodeConnections, Protocol } from "./node-connections.ts";
 
 /** The nodes as clients know them. */
 export interface Addresses {
-  /** Where nodes listen, host and port, running or not. */
+  /** The addresses on which nodes listen, also of nodes that are down. */
   direct(): readonly string[];
-  /** What nodes tell of each other. */
+  /** The addresses that nodes advertise. */
   advertised(): readonly string[];
 }
 
@@ -24,13 +22,13 @@ export interface RunContext {
   readonly connections: NodeConnections;
   /** Ends all clients. */
   readonly signal: AbortSignal;
-  /** Of every tail, what it is to be shown next. */
+  /** Tail → the next offset it expects. */
   readonly positions: Map<string, number>;
-  /** Appends a second that one writer makes at most. */
+  /** Largest number of appends per second of one writer. */
   readonly rate: number;
 }
 
-/** One client: who it is and what it draws from. */
+/** The context of one client. */
 export interface ClientContext extends RunContext {
   readonly name: string;
   readonly chance: Prng;
@@ -38,10 +36,10 @@ export interface ClientContext extends RunContext {
 
 export type Client = (self: ClientContext) => Promise<void>;
 
-/** A call is given up after this time, milliseconds. */
+/** Timeout of a call, milliseconds. */
 export const callMs = 6_000;
 
-/** Waits, or ends early when the run does. */
+/** Waits, or ends early if the signal is aborted. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
@@ -55,8 +53,12 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Does one thing after another, each at the earliest so long after the one before had begun, until the run ends. */
-export async function atPace(self: ClientContext, everyMs: number, work: () => Promise<unknown>): Promise<void> {
+/** Repeats `work` until the run ends, at most once per `everyMs`. */
+export async function atPace(
+  self: ClientContext,
+  everyMs: number,
+  work: () => Promise<unknown>,
+): Promise<void> {
   while (!self.signal.aborted) {
     const began = performance.now();
     await work();
@@ -69,17 +71,17 @@ export function failureOf(reason: unknown, effect: "read" | "write" = "write"): 
   return { kind, written, message };
 }
 
-/** Of what happened on this side of the wire: nothing is known of the other. */
+/** A failure on the client's side: the outcome at the server is unknown. */
 export const cutOff = (reason: unknown): Failure => ({
   kind: "unknown",
   written: "unknown",
   message: String(reason),
 });
 
-/** The bare RPCs of one node. */
+/** An RPC client of one node, without retries. */
 export const logOf = ({ connections }: RunContext, addr: string, protocol: Protocol = "grpc") =>
   createClient(Log, connections.transport(addr, protocol));
 
-/** The package's own client, told of every node by the address that it advertises. */
+/** The package's client, with the advertised addresses of all nodes. */
 export const clusterClient = ({ connections, addresses }: RunContext): TailraceClient =>
   connections.client(addresses.advertised());

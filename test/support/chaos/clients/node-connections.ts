@@ -1,8 +1,6 @@
 /**
- * The ways into a node, in plaintext or with certificates: bare RPCs in every protocol, HTTP/1.1 as a script speaks
- * it, and the package's own client. Connections are kept.
- *
- * Never: repeats a call by itself, save for the package's client, which knows when it may.
+ * Connections to nodes, in plaintext or with certificates: RPCs in every protocol, HTTP/1.1 as in a script, and the
+ * package's client. Connections are reused. Only the package's client retries.
  */
 import { Agent, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps, Agent as TlsAgent } from "node:https";
@@ -18,11 +16,11 @@ import { type ClientTls, openClient, type TailraceClient } from "../../../../src
 export type Protocol = "grpc" | "grpc-web" | "connect" | "json";
 
 export interface Answer {
-  /** 0 when there was no answer. */
+  /** 0 if there was no answer. */
   readonly status: number;
-  /** The body; empty where it is not JSON. */
+  /** The body; empty if it is not JSON. */
   readonly json: object;
-  /** The system's code, or what else prevented an answer. */
+  /** The error code or message, if there was no answer. */
   readonly failed: string | undefined;
 }
 
@@ -32,7 +30,7 @@ interface Ask {
   readonly timeoutMs: number;
 }
 
-/** A stopped node is found out soon. */
+/** A paused node is detected soon. */
 const sessions = { connectMs: 2_000, pingIntervalMs: 3_000, pingTimeoutMs: 3_000 };
 const sockets = { keepAlive: true, maxSockets: 64 };
 
@@ -47,7 +45,7 @@ export class NodeConnections implements Disposable {
     this.#agent = tls === undefined ? new Agent(sockets) : new TlsAgent({ ...sockets, ...tls });
   }
 
-  /** For the bare RPCs of one node. */
+  /** A transport for RPCs to one node. */
   transport(addr: string, protocol: Protocol): Transport {
     const key = `${protocol} ${addr}`;
     let transport = this.#transports.get(key);
@@ -58,7 +56,7 @@ export class NodeConnections implements Disposable {
     return transport;
   }
 
-  /** One request: an answer in any case, never an exception. */
+  /** Sends one request. Resolves also if there is no answer. */
   http(addr: string, path: string, { method = "GET", body, timeoutMs }: Ask): Promise<Answer> {
     return new Promise((resolve) => {
       const fail = (error: Error): void => {
@@ -82,7 +80,7 @@ export class NodeConnections implements Disposable {
     });
   }
 
-  /** An answer that goes on and on, on a connection of its own. */
+  /** Opens a streamed answer, on a connection of its own. */
   stream(
     addr: string,
     path: string,
@@ -96,7 +94,7 @@ export class NodeConnections implements Disposable {
     });
   }
 
-  /** The package's own client. A stopped node costs it little. */
+  /** The package's client, with short timeouts for paused nodes. */
   client(addrs: readonly string[]): TailraceClient {
     return openClient({
       addrs,

@@ -1,12 +1,10 @@
 /**
- * Clients that ask: for the end of the log and for records of it, in every mode, on whatever node comes.
- *
- * Never: asks elsewhere when a node fails.
+ * Clients that read the end of the log and single records, in every mode, from random nodes, without retries.
  */
 import { ReadMode } from "../../../../src/gen/log/v1/log_pb.js";
 import type { Mode } from "../history.ts";
+import { atPace, type Client, type ClientContext, callMs, failureOf, logOf } from "./client-context.ts";
 import { bodyOf, nameIn } from "./values.ts";
-import { atPace, type Client, callMs, failureOf, logOf, type ClientContext } from "./client-context.ts";
 
 const modes: Readonly<Record<Mode, ReadMode>> = {
   linearizable: ReadMode.LINEARIZABLE,
@@ -28,7 +26,7 @@ const requestOf = (mode: Mode, { seen, stalenessMs }: Freshness) => ({
   ...(stalenessMs === undefined ? {} : { maxStalenessMs: stalenessMs }),
 });
 
-/** Asks for the end and writes the answer down. */
+/** Reads the end and records the answer in the history. */
 async function askEnd(
   self: ClientContext,
   log: Log,
@@ -52,7 +50,7 @@ async function askEnd(
   }
 }
 
-/** Asks for one record and writes the answer down. */
+/** Reads one record and records the answer in the history. */
 async function askRecord(
   self: ClientContext,
   log: Log,
@@ -74,7 +72,7 @@ async function askRecord(
 
 const readsPerSecond = 20;
 
-/** The end of the log as of now, and the last record that it has, from any node. */
+/** Reads the end of the log and its last record, linearizable, from random nodes. */
 export const linearizable: Client = async (self) => {
   const any = (): Log =>
     logOf(self, self.chance.pick(self.addresses.direct()), self.chance.pick(["grpc", "connect"]));
@@ -84,7 +82,7 @@ export const linearizable: Client = async (self) => {
   });
 };
 
-/** Appends to one node, and asks another for it by what it was acknowledged. */
+/** Appends to one node, and reads the record from another with the acknowledged offset. */
 export const session: Client = async (self) => {
   const { history, addresses, chance } = self;
   let seen: number | undefined;
@@ -110,7 +108,7 @@ export const session: Client = async (self) => {
   });
 };
 
-/** Is content with what was true a moment ago, or at any time. */
+/** Reads the end in the modes "bounded" and "any". */
 export const stale: Client = async (self) => {
   await atPace(self, 2000 / readsPerSecond, async () => {
     const log = logOf(self, self.chance.pick(self.addresses.direct()), "grpc");

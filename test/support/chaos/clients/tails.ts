@@ -1,18 +1,16 @@
 /**
- * Clients that follow the log from its beginning: over every door, going on at another node when one fails or when
- * they feel like it.
- *
- * Never: asks for what it has been shown.
+ * Clients that tail the log from its start, in every protocol. They continue at another node after a failure and after a
+ * random time, from the next offset.
  */
 import { recordsOf } from "../../../../src/client/mod.ts";
+import { type Client, type ClientContext, clusterClient, logOf, pause } from "./client-context.ts";
 import { nameIn } from "./values.ts";
-import { type Client, clusterClient, logOf, pause, type ClientContext } from "./client-context.ts";
 
-/** Where one tail is, and what it was shown. */
+/** The position of a tail, and the history of what it was shown. */
 class Position {
   readonly #self: ClientContext;
   next = 0;
-  readonly #together: { readonly offset: number; readonly value: string }[] = [];
+  readonly #pending: { readonly offset: number; readonly value: string }[] = [];
 
   constructor(self: ClientContext) {
     this.#self = self;
@@ -21,25 +19,25 @@ class Position {
     self.history.add({ op: "tail", client: self.name, from: 0, start: now, end: now });
   }
 
-  /** One value. What comes together is written down together. */
+  /** Adds one value. Values that arrive in one turn become one operation of the history. */
   one(offset: number, value: string): void {
-    if (this.#together.length === 0) setImmediate(() => this.flush());
-    const last = this.#together.at(-1);
-    if (last !== undefined && (last.offset + 1 !== offset || this.#together.length === 256)) this.flush();
-    this.#together.push({ offset, value });
+    if (this.#pending.length === 0) setImmediate(() => this.flush());
+    const last = this.#pending.at(-1);
+    if (last !== undefined && (last.offset + 1 !== offset || this.#pending.length === 256)) this.flush();
+    this.#pending.push({ offset, value });
     this.next = offset + 1;
   }
 
   flush(): void {
-    const together = this.#together.splice(0);
-    if (together.length > 0)
+    const pending = this.#pending.splice(0);
+    if (pending.length > 0)
       this.shown(
-        together[0]!.offset,
-        together.map(({ value }) => value),
+        pending[0]!.offset,
+        pending.map(({ value }) => value),
       );
   }
 
-  /** Values as they came, at consecutive offsets from `offset` on. */
+  /** Records values at consecutive offsets from `offset` on. */
   shown(offset: number, values: readonly string[]): void {
     const { history, name } = this.#self;
     if (values.length === 0) return;
@@ -50,18 +48,18 @@ class Position {
     this.#self.positions.set(name, this.next);
   }
 
-  /** Streams, one after another, each ended after a while at the latest. */
+  /** Opens one stream after another. Each ends after at most 12 s. */
   async stream(follow: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { signal, chance } = this.#self;
     while (!signal.aborted) {
-      const ending = new AbortController();
-      const stop = (): void => ending.abort();
+      const end = new AbortController();
+      const stop = (): void => end.abort();
       const timer = setTimeout(stop, chance.between(1_000, 12_000));
       signal.addEventListener("abort", stop, { once: true });
       try {
-        await follow(ending.signal);
+        await follow(end.signal);
       } catch {
-        // Whatever it was, the stream is gone; the next one goes on where this one was.
+        // The stream failed. The next one continues at the same offset.
       }
       clearTimeout(timer);
       this.flush();
@@ -71,7 +69,7 @@ class Position {
   }
 }
 
-/** The package's own tail, which finds another node by itself. */
+/** The package's tail, which finds another node by itself. */
 export const follow: Client = async (self) => {
   using client = clusterClient(self);
   const position = new Position(self);
@@ -105,7 +103,7 @@ export const consumeStream: Client = async (self) => {
   });
 };
 
-/** Server-sent events, resumed by the id of the last one. */
+/** Server-sent events, resumed with the last event's id. */
 export const serverSentEvents: Client = (self) => overHttp(self, "text/event-stream");
 /** Lines of JSON. */
 export const jsonLines: Client = (self) => overHttp(self, "application/x-ndjson");

@@ -1,25 +1,24 @@
 /**
- * Clients that append: every way there is, some to the leader, most to whatever node comes.
- *
- * Never: repeats by itself what may have been written, but for the one whose sequence makes that harmless.
+ * Clients that append, in every way: some to the leader, most to random nodes. Only clients with sequence numbers retry an
+ * append with an unknown outcome.
  */
 import { encodeRun } from "../../../../src/client/mod.ts";
-import type { Answer, Protocol } from "./node-connections.ts";
 import type { Append } from "../history.ts";
-import { bodyOf, nameIn } from "./values.ts";
 import {
   atPace,
   type Client,
+  type ClientContext,
   callMs,
   clusterClient,
   cutOff,
   failureOf,
   logOf,
   pause,
-  type ClientContext,
 } from "./client-context.ts";
+import type { Answer, Protocol } from "./node-connections.ts";
+import { bodyOf, nameIn } from "./values.ts";
 
-/** Names for the records of one client, in order. */
+/** Returns a function that makes unique names for the records of one client. */
 function namer({ name, history }: ClientContext): () => string {
   let count = 0;
   return () => history.intern(`${name}-${count++}`);
@@ -27,8 +26,8 @@ function namer({ name, history }: ClientContext): () => string {
 
 const bytesOf = (name: string): Uint8Array => Buffer.from(bodyOf(name));
 
-/** Writes down what became of an append. */
-async function told(
+/** Runs an append and records the result in the history. */
+async function recorded(
   { history, name }: ClientContext,
   append: Pick<Append, "values" | "producer" | "expectedOffset">,
   work: () => Promise<number>,
@@ -45,27 +44,27 @@ async function told(
   }
 }
 
-/** The package's producer: batches, several under way, exactly once. */
+/** The package's producer: batches, several in flight, exactly once. */
 export const producer: Client = async (self) => {
   await using client = clusterClient(self);
   const next = namer(self);
   const sender = client.producer({ lingerMs: 2, deliveryMs: 20_000 });
   const burst = 64;
-  let underWay = 0;
-  // Four times as many as from clients that pay a call for each record.
+  let inFlight = 0;
+  // Four times the rate of clients with one call per record.
   await atPace(self, (250 * burst) / self.rate, async () => {
-    for (let n = 0; n < burst && underWay < 2_048; n++) {
+    for (let n = 0; n < burst && inFlight < 2_048; n++) {
       const name = next();
-      underWay++;
-      void told(self, { values: [name], producer: self.name }, async () => {
+      inFlight++;
+      void recorded(self, { values: [name], producer: self.name }, async () => {
         return (await sender.send({ value: bytesOf(name) })).firstOffset;
-      }).finally(() => underWay--);
+      }).finally(() => inFlight--);
     }
   });
   await sender.flush();
 };
 
-/** A producer that counts by itself and asks until it knows. */
+/** A client with its own sequence numbers, which retries until the outcome is known. */
 export const stamped: Client = async (self) => {
   using client = clusterClient(self);
   const next = namer(self);
@@ -85,18 +84,19 @@ export const stamped: Client = async (self) => {
         }
       }
     };
-    if ((await told(self, { values, producer: self.name }, attempt)) !== undefined) sequence += values.length;
+    if ((await recorded(self, { values, producer: self.name }, attempt)) !== undefined)
+      sequence += values.length;
   });
 };
 
-/** One unary call after another, to whatever node; the protocols take turns. */
+/** Unary calls to random nodes, in random protocols. */
 export const unary: Client = async (self) => {
   const next = namer(self);
   await atPace(self, 1000 / self.rate, async () => {
     const name = next();
     const protocol = self.chance.pick<Protocol>(["grpc", "grpc-web", "connect", "json"]);
     const log = logOf(self, self.chance.pick(self.addresses.direct()), protocol);
-    await told(self, { values: [name] }, async () => {
+    await recorded(self, { values: [name] }, async () => {
       const { offset } = await log.produce({ record: { value: bytesOf(name) } }, { timeoutMs: callMs });
       return Number(offset);
     });
@@ -110,13 +110,13 @@ export const batches: Client = async (self) => {
     const values = Array.from({ length: self.chance.between(2, 58) }, next);
     const log = logOf(self, self.chance.pick(self.addresses.direct()), "json");
     const records = values.map((name) => ({ value: bytesOf(name) }));
-    await told(self, { values }, async () => {
+    await recorded(self, { values }, async () => {
       return Number((await log.produceBatch({ records }, { timeoutMs: callMs })).firstOffset);
     });
   });
 };
 
-/** One record a message, many under way, acknowledged in order. */
+/** A stream with one record per message, many in flight, acknowledged in order. */
 export const stream: Client = async (self) => {
   const next = namer(self);
   while (!self.signal.aborted) {
@@ -131,7 +131,9 @@ export const stream: Client = async (self) => {
       }
     };
     let acked = 0;
-    const settle = (outcome: { readonly offset: number } | { readonly failure: Append["failure"] }): void => {
+    const settleNext = (
+      outcome: { readonly offset: number } | { readonly failure: Append["failure"] },
+    ): void => {
       const { name, start } = sent[acked++]!;
       const known = {
         op: "append",
@@ -147,17 +149,17 @@ export const stream: Client = async (self) => {
     try {
       const options = { window: 32, signal: AbortSignal.timeout(10_000 + callMs) };
       for await (const { firstOffset } of client.produceStream(records(), options))
-        settle({ offset: firstOffset });
+        settleNext({ offset: firstOffset });
     } catch (reason) {
-      // The fault speaks of all that was sent: of one alone it may know that it was not written.
+      // The error is about all unacknowledged records. Only for a single one can it say "not written".
       const failure = sent.length - acked === 1 ? failureOf(reason) : cutOff(reason);
-      while (acked < sent.length) settle({ failure });
+      while (acked < sent.length) settleNext({ failure });
       await pause(200, self.signal);
     }
   }
 };
 
-/** Appends at one offset or not at all: at guesses at where the end will be by then, a few at a time. */
+/** Conditional appends at guessed offsets near the end, a few at a time. */
 export const conditional: Client = async (self) => {
   const next = namer(self);
   await atPace(self, 2000 / self.rate, async () => {
@@ -172,7 +174,7 @@ export const conditional: Client = async (self) => {
       guesses.map((expectedOffset) => {
         const name = next();
         const request = { record: { value: bytesOf(name) }, expectedOffset: BigInt(expectedOffset) };
-        return told(self, { values: [name], expectedOffset }, async () => {
+        return recorded(self, { values: [name], expectedOffset }, async () => {
           return Number((await log.produce(request, { timeoutMs: callMs })).offset);
         });
       }),
@@ -180,7 +182,7 @@ export const conditional: Client = async (self) => {
   });
 };
 
-/** As curl does in chapter 1: posts to a node, and gets from the same node what it has just posted. */
+/** HTTP as curl speaks it: posts a record to a node and reads it from the same node. */
 export const httpProduceConsume: Client = async (self) => {
   const { history } = self;
   const next = namer(self);
@@ -209,7 +211,7 @@ export const httpProduceConsume: Client = async (self) => {
   });
 };
 
-/** What an error body says; without one nothing is known, except where there was no connection. */
+/** The failure in an error body. Without a body the outcome is unknown, unless there was no connection. */
 function failureIn({ status, json, failed }: Answer): NonNullable<Append["failure"]> {
   const { code, message, written } = json as { code?: string; message?: string; written?: "no" | "unknown" };
   if (failed !== undefined)

@@ -35,14 +35,17 @@ const damage: Fault = async (scene) => {
   if (node === undefined) return undefined;
   await fleet.end(node, "SIGKILL");
   const at = flipBit(join(node.directory, "log"), chance);
-  if (at !== undefined) await repair(fleet, node);
+  if (at !== undefined && !(await repair(fleet, node)).includes("repaired next="))
+    fleet.failures.push(`repair of ${node.name} found no damage`);
   await fleet.start(node);
   return at === undefined ? undefined : `${node.name}, ${at}${await outcome(scene)}`;
 };
 
-async function repair(fleet: Fleet, node: FleetNode): Promise<void> {
+/** Repairs the directory of a node; resolves to the output. */
+async function repair(fleet: Fleet, node: FleetNode): Promise<string> {
   const { status, out, err } = await tailrace(["repair", node.directory, "--yes"]);
   if (status !== 0) fleet.failures.push(`${node.name} could not be repaired: ${out}${err}`);
+  return out;
 }
 
 /** Flips a bit of a sealed segment, if there is one. Returns its file and position. */

@@ -1,7 +1,16 @@
 /** Changes of the members: leadership transfer, replacement, an additional node for a while. */
 import { pause } from "../clients/client-context.ts";
 import type { Operator } from "../operator.ts";
-import { expendable, type Fault, type FaultTable, isCalm, lasting, noSignal, outcome, whole } from "./fault.ts";
+import {
+  expendable,
+  type Fault,
+  type FaultTable,
+  isCalm,
+  lasting,
+  noSignal,
+  outcome,
+  whole,
+} from "./fault.ts";
 
 const transfer: Fault = async ({ fleet, operator, chance }) => {
   const leader = await operator.leader();

@@ -1,34 +1,30 @@
 /**
- * The network between nodes of one machine: in front of each node stands a proxy, TCP and UDP, whose address the node
- * advertises. It knows which node a connection comes from, so every pair of nodes has two links, one a direction, each
- * with a state of its own. Clients pass as well, always well.
- *
- * A stopped process looks as it does without a proxy: where a node listens no more, the proxy does not either.
- *
- * Never: looks into what is spoken.
+ * The network between nodes of one machine. Each node advertises the address of a TCP and UDP proxy in front of it. The proxy
+ * knows which node a connection comes from, so every pair of nodes has two links, one per direction, each with its own state.
+ * Clients pass without faults. When a node is down, its proxy refuses connections too.
  */
 import { createSocket, type Socket as Datagrams } from "node:dgram";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { Pump, type LinkState } from "./pump.ts";
+import { type LinkState, Pump } from "./pump.ts";
 import { ownerOf } from "./socket-owner.ts";
 
 const host = "127.0.0.1";
-const fair: LinkState = { cut: false, delayMs: 0 };
+const healthy: LinkState = { cut: false, delayMs: 0 };
 
 /** A node as the proxies see it. */
 interface Port {
   readonly name: string;
-  /** Where the node listens … */
+  /** The port of the node. */
   readonly port: number;
-  /** … and where everybody believes it to. */
+  /** The advertised port. */
   readonly proxyPort: number;
   readonly datagrams: Datagrams;
   server: Server | undefined;
   pid: number | undefined;
 }
 
-interface Passage {
+interface ProxiedConnection {
   readonly from: string;
   readonly to: string;
   readonly pumps: readonly Pump[];
@@ -38,10 +34,10 @@ interface Passage {
 export class Links implements AsyncDisposable {
   readonly #ports = new Map<string, Port>();
   readonly #state = new Map<string, LinkState>();
-  readonly #passages = new Set<Passage>();
+  readonly #connections = new Set<ProxiedConnection>();
   readonly passed = { connections: 0, datagrams: 0, lost: 0, resets: 0 };
 
-  /** Stands before the node of this name, which will listen at `port`. Answers the address to advertise. */
+  /** Adds a proxy for the node that will listen at `port`; resolves to the address to advertise. */
   async add(name: string, port: number, proxyPort: number): Promise<string> {
     const datagrams = createSocket("udp4");
     datagrams.bind(proxyPort, host);
@@ -51,7 +47,7 @@ export class Links implements AsyncDisposable {
     return `${host}:${proxyPort}`;
   }
 
-  /** The node listens now, in this process. */
+  /** The node runs now, in the process `pid`. */
   async up(name: string, pid: number): Promise<void> {
     const port = this.#at(name);
     port.pid = pid;
@@ -63,30 +59,30 @@ export class Links implements AsyncDisposable {
     await once(port.server, "listening");
   }
 
-  /** The node's process is gone: its connections are reset, and new ones are refused. */
+  /** The node's process has ended: its connections are reset, and new ones are refused. */
   down(name: string): void {
     const port = this.#at(name);
     port.server?.close();
     port.server = undefined;
     port.pid = undefined;
-    this.#end((passage) => passage.to === name || passage.from === name);
+    this.#end((connection) => connection.to === name || connection.from === name);
   }
 
-  /** What becomes from now on of what `from` sends to `to`. */
+  /** Sets the state of the link from `from` to `to`. */
   set(from: string, to: string, state: Partial<LinkState>): void {
     this.#state.set(key(from, to), { ...this.#between(from, to), ...state });
     this.#flow();
   }
 
-  /** Fair state everywhere. */
+  /** Makes all links healthy. */
   heal(): void {
     this.#state.clear();
     this.#flow();
   }
 
-  /** Resets every connection between the two after some more bytes: in the middle of a frame, most likely. */
+  /** Resets every connection between the two after `bytes` more bytes, usually in the middle of a frame. */
   reset(one: string, other: string, bytes: number): void {
-    for (const { from, to, pumps } of this.#passages) {
+    for (const { from, to, pumps } of this.#connections) {
       if (!(from === one && to === other) && !(from === other && to === one)) continue;
       this.passed.resets++;
       for (const pump of pumps) pump.resetAfter(bytes);
@@ -105,7 +101,7 @@ export class Links implements AsyncDisposable {
     const from = this.#sourceOf(socket, port);
     const onward = connect({ port: port.port, host, allowHalfOpen: true });
     const sockets = [socket, onward];
-    const passage: Passage = {
+    const connection: ProxiedConnection = {
       from,
       to: port.name,
       sockets,
@@ -115,7 +111,7 @@ export class Links implements AsyncDisposable {
       ],
     };
     this.passed.connections++;
-    this.#passages.add(passage);
+    this.#connections.add(connection);
     for (const [one, other] of [
       [socket, onward],
       [onward, socket],
@@ -123,14 +119,14 @@ export class Links implements AsyncDisposable {
       one.setNoDelay(true);
       one.on("error", () => other.resetAndDestroy());
       one.on("close", (failed) => {
-        this.#passages.delete(passage);
+        this.#connections.delete(connection);
         if (failed) other.destroy();
       });
     }
     socket.resume();
   }
 
-  /** The node at the other end of a connection; anybody else is a client. */
+  /** The node at the other end of a connection, or "client". */
   #sourceOf(socket: Socket, to: Port): string {
     const nodes = [...this.#ports.values()].filter(({ pid }) => pid !== undefined);
     const pids = nodes.map(({ pid }) => pid as number);
@@ -138,11 +134,11 @@ export class Links implements AsyncDisposable {
     return nodes.find(({ pid }) => pid !== undefined && pid === owner)?.name ?? "client";
   }
 
-  /** Goes on from the proxy of whoever sent it, so that its source is the address that the sender advertises. */
+  /** Forwards a datagram from the sender's proxy, so that its source is the sender's advertised address. */
   #datagram(to: string, bytes: Buffer, fromPort: number): void {
     const from = [...this.#ports.values()].find(({ port }) => port === fromPort);
     const target = this.#at(to);
-    const { cut, delayMs } = from === undefined ? fair : this.#between(from.name, to);
+    const { cut, delayMs } = from === undefined ? healthy : this.#between(from.name, to);
     if (cut) {
       this.passed.lost++;
       return;
@@ -156,12 +152,12 @@ export class Links implements AsyncDisposable {
   }
 
   #flow(): void {
-    for (const { pumps } of this.#passages) for (const pump of pumps) pump.flow();
+    for (const { pumps } of this.#connections) for (const pump of pumps) pump.flow();
   }
 
-  #end(which: (passage: Passage) => boolean): void {
-    for (const passage of [...this.#passages].filter(which))
-      for (const socket of passage.sockets) socket.resetAndDestroy();
+  #end(which: (connection: ProxiedConnection) => boolean): void {
+    for (const connection of [...this.#connections].filter(which))
+      for (const socket of connection.sockets) socket.resetAndDestroy();
   }
 
   #at(name: string): Port {
@@ -171,7 +167,7 @@ export class Links implements AsyncDisposable {
   }
 
   #between(from: string, to: string): LinkState {
-    return this.#state.get(key(from, to)) ?? fair;
+    return this.#state.get(key(from, to)) ?? healthy;
   }
 }
 

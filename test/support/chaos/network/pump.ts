@@ -1,14 +1,12 @@
 /**
- * One direction of one connection through the proxy: bytes as they come, or late, or held back, or cut off in the
- * middle of whatever they are.
- *
- * Never: holds more than what one pause of the sender takes to be heeded.
+ * One direction of a connection through the proxy: forwards bytes at once, late, or after a cut, or resets the connection.
+ * Above 1 MiB of held bytes the sender is paused.
  */
 import type { Socket } from "node:net";
 
-/** What a link does to what is sent along it. Read anew for every piece. */
+/** The state of a link. It is read for every chunk. */
 export interface LinkState {
-  /** Nothing passes; what was sent waits, as TCP repeats until it gets through. */
+  /** No bytes pass. They wait, as TCP retransmits them until they arrive. */
   readonly cut: boolean;
   readonly delayMs: number;
 }
@@ -42,12 +40,12 @@ export class Pump {
     to.once("close", () => clearTimeout(this.#timer));
   }
 
-  /** So many bytes still pass, then both ends are reset. */
+  /** Lets `bytes` more bytes pass, then resets both ends. */
   resetAfter(bytes: number): void {
     this.#resetAfter = bytes;
   }
 
-  /** Sends what may be sent now. To be called when the state has changed. */
+  /** Sends the bytes that may be sent now. Call it when the state has changed. */
   flow(): void {
     clearTimeout(this.#timer);
     while (this.#held.length > 0 && !this.#state().cut && !this.#to.writableNeedDrain) {
@@ -73,7 +71,7 @@ export class Pump {
       this.#to.write(bytes);
       return true;
     }
-    // The write must have left before the reset, or nothing of it arrives.
+    // The reset must come after the write, or no byte of it arrives.
     this.#to.write(bytes.subarray(0, this.#resetAfter), () => {
       this.#to.resetAndDestroy();
       this.#from.resetAndDestroy();

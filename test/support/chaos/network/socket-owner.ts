@@ -1,12 +1,10 @@
 /**
- * Which process has made a connection: what Linux tells in /proc about the sockets of this machine. So a proxy knows
- * from which node a connection comes, whatever is spoken on it, TLS included.
- *
- * Never: needs rights beyond those over one's own children.
+ * Finds the process that made a connection, from Linux's /proc. So a proxy knows the node of a connection in any protocol,
+ * also with TLS. It needs no rights beyond those over child processes.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** The inode of the local socket with these ports on loopback, or undefined when it is gone. */
+/** The inode of the local socket with these ports on loopback; undefined if it is closed. */
 function inodeOf(localPort: number, remotePort: number): string | undefined {
   const local = `0100007F:${hex(localPort)}`;
   const remote = `0100007F:${hex(remotePort)}`;
@@ -19,7 +17,7 @@ function inodeOf(localPort: number, remotePort: number): string | undefined {
 
 const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, "0");
 
-/** The one of these processes that owns the connection from `localPort` to `remotePort` of 127.0.0.1, if any does. */
+/** Which of the candidate processes owns the connection from `localPort` to `remotePort` on 127.0.0.1. */
 export function ownerOf(
   localPort: number,
   remotePort: number,
@@ -37,7 +35,7 @@ function holds(pid: number, link: string): boolean {
     const folder = `/proc/${pid}/fd`;
     return readdirSync(folder).some((name) => target(`${folder}/${name}`) === link);
   } catch {
-    return false; // it has ended
+    return false; // The process has ended.
   }
 }
 
@@ -45,6 +43,6 @@ function target(path: string): string | undefined {
   try {
     return readlinkSync(path);
   } catch {
-    return undefined; // closed meanwhile
+    return undefined; // Closed meanwhile.
   }
 }

@@ -1,10 +1,11 @@
 /** A judge that cannot condemn is worth nothing: each rule is shown a history that only it finds wrong. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { check, type StoredRecord, ruleNames } from "../../../support/chaos/checker.ts";
+import { check, ruleNames, type StoredRecord } from "../../../support/chaos/checker.ts";
 import type { Append, Failure, Operation } from "../../../support/chaos/history.ts";
 
-const keep = (...values: readonly string[]): StoredRecord[] => values.map((value, offset) => ({ offset, value }));
+const keep = (...values: readonly string[]): StoredRecord[] =>
+  values.map((value, offset) => ({ offset, value }));
 const acked = (value: string, offset: number, start: number, end = start + 1): Append => ({
   op: "append",
   client: "a",

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { type Membership, openMembership } from "../../src/membership/mod.ts";
-import { type ClusterNode, eventually, pause, TestCluster, type TestContext } from "../support/cluster.ts";
+import { type ClusterNode, processWait, TestCluster, type TestContext } from "../support/cluster.ts";
 import { curl } from "../support/curl.ts";
 import { localTiming } from "../support/local-timing.ts";
 import { tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 type Three = [ClusterNode, ClusterNode, ClusterNode];
 
@@ -21,7 +23,7 @@ const valueAt = async (node: ClusterNode, offset: number): Promise<string> => {
   return Buffer.from(record.value, "base64").toString("utf8");
 };
 
-/** Somebody in gossip who is none of ours, as an operator's agent is. */
+/** A member of gossip that is not a Tailrace node, such as an operator's serf agent. */
 async function observer(t: TestContext, name: string, seeds: readonly string[]): Promise<Membership> {
   const membership = await openMembership({ name, host: "127.0.0.1", port: 0, timing: localTiming });
   t.after(() => membership[Symbol.asyncDispose]());
@@ -29,12 +31,12 @@ async function observer(t: TestContext, name: string, seeds: readonly string[]):
   return membership;
 }
 
-/** Appends one record after another to whoever takes it, until it is told to stop; answers what was acknowledged. */
+/** Appends records one by one, to all nodes in turn, until stop(). stop() resolves to the acknowledged records by offset. */
 function writer(nodes: readonly ClusterNode[]): { stop(): Promise<Map<number, string>> } {
   const acked = new Map<number, string>();
-  let going = true;
+  let isRunning = true;
   const work = (async () => {
-    for (let n = 0; going; n++) {
+    for (let n = 0; isRunning; n++) {
       const value = `v${n}`;
       const node = nodes[n % nodes.length]!;
       const offset = await post(node, value).catch(() => undefined);
@@ -44,14 +46,14 @@ function writer(nodes: readonly ClusterNode[]): { stop(): Promise<Map<number, st
   })();
   return {
     async stop() {
-      going = false;
+      isRunning = false;
       await work;
       return acked;
     },
   };
 }
 
-test("curl that posts to a follower and reads the same follower at once never gets a 404", async (t) => {
+test("a record posted to a follower can be read from the same follower at once", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   for (const follower of await cluster.followers()) {
     for (let n = 0; n < 40; n++) {
@@ -62,7 +64,7 @@ test("curl that posts to a follower and reads the same follower at once never ge
   }
 });
 
-test("a rolling restart by SIGTERM keeps quorum, voters and every acknowledged record", async (t) => {
+test("a rolling restart with SIGTERM keeps the quorum, the voters and every acknowledged record", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   const writing = writer(cluster.nodes);
   for (const node of cluster.nodes) {
@@ -82,7 +84,7 @@ test("a rolling restart by SIGTERM keeps quorum, voters and every acknowledged r
   }
 });
 
-test("a wiped first node does not begin anew: it comes back as a learner, and is a voter again", async (t) => {
+test("a wiped first node does not bootstrap a second cluster: it returns as a learner and becomes a voter", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   const [one, two] = cluster.nodes as Three;
   for (let n = 0; n < 20; n++) await post(two, `${n}`);
@@ -97,15 +99,15 @@ test("a wiped first node does not begin anew: it comes back as a learner, and is
   assert.equal(await post(one, "more"), 20);
 });
 
-test("a voter that gossip is told to forget stays a voter", async (t) => {
+test("a voter that is removed from gossip stays a voter", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
   const [one, , three] = cluster.nodes as Three;
   const agent = await observer(t, "operator", [one.addr]);
   await cluster.stop(three, "SIGKILL");
   const stateOf = (name: string) => agent.members().find((member) => member.name === name)?.status;
-  await eventually("gossip knows that it failed", () => stateOf("n3") === "failed");
+  await until("gossip knows that it failed", () => stateOf("n3") === "failed", processWait);
   agent.forceLeave("n3", { prune: true });
-  await eventually("gossip forgets it", () => stateOf("n3") !== "failed");
+  await until("gossip forgets it", () => stateOf("n3") !== "failed", processWait);
   await pause(1_000);
   const { voters } = await cluster.status(await cluster.leader());
   assert.deepEqual([...voters].sort(), ["n1", "n2", "n3"]);
@@ -114,7 +116,7 @@ test("a voter that gossip is told to forget stays a voter", async (t) => {
   await cluster.whole();
 });
 
-test("two clusters that somebody in both brings together stay two", async (t) => {
+test("two clusters that gossip joins stay two clusters", async (t) => {
   const [left, right] = await Promise.all([
     TestCluster.open(t, scratch(t), { nodes: 1, prefix: "left" }),
     TestCluster.open(t, scratch(t), { nodes: 1, prefix: "right" }),
@@ -122,8 +124,10 @@ test("two clusters that somebody in both brings together stay two", async (t) =>
   const [a, b] = [left.nodes[0]!, right.nodes[0]!];
   const agent = await observer(t, "bridge", [a.addr]);
   await agent.join([b.addr]);
-  await eventually("each has heard of the other", () =>
-    [a, b].every(({ log }) => /another cluster/.test(log)),
+  await until(
+    "each logs that the other belongs to another cluster",
+    () => [a, b].every(({ log }) => /another cluster/.test(log)),
+    processWait,
   );
   await pause(1_000);
   assert.deepEqual((await left.status(a)).voters, ["left1"]);
@@ -132,11 +136,15 @@ test("two clusters that somebody in both brings together stay two", async (t) =>
   assert.equal(await post(b, "right"), 0);
 });
 
-test("a node that waits to be added says why it is not ready, and that nothing was written", async (t) => {
+test("a node that waits to be added says why it is not ready, and refuses writes as not written", async (t) => {
   const cluster = await TestCluster.make(t, scratch(t), { nodes: 2, begin: "join" });
   const [first, second] = cluster.nodes as [ClusterNode, ClusterNode];
   cluster.start(second);
-  await eventually("it says why", async () => (await cluster.unready(second))?.includes("waits to be added"));
+  await until(
+    "it says why it is not ready",
+    async () => (await cluster.unready(second))?.includes("waits to be added"),
+    processWait,
+  );
   assert.deepEqual((await cluster.status(second)).role, "learner");
   const body = `{"record":{"value":"YQ=="}}`;
   const refused = await curl(second.url, { method: "POST", body });
@@ -146,7 +154,7 @@ test("a node that waits to be added says why it is not ready, and that nothing w
   assert.equal(await post(second, "a"), 0);
 });
 
-test("nodes that come back at other addresses, one after another, are found there", async (t) => {
+test("nodes that restart at other addresses are found there", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { nodes: 1 });
   const [one] = cluster.nodes as [ClusterNode];
   await cluster.stop(one);
@@ -163,9 +171,13 @@ test("nodes that come back at other addresses, one after another, are found ther
   await cluster.move(follower);
   cluster.start(follower);
   await cluster.whole();
-  await eventually("all know where it is", async () => {
-    const said = await Promise.all(cluster.nodes.map((node) => cluster.servers(node)));
-    return said.every((servers) => servers.some(({ rpcAddr }) => rpcAddr === follower.addr));
-  });
+  await until(
+    "all nodes know its new address",
+    async () => {
+      const lists = await Promise.all(cluster.nodes.map((node) => cluster.servers(node)));
+      return lists.every((servers) => servers.some(({ rpcAddr }) => rpcAddr === follower.addr));
+    },
+    processWait,
+  );
   assert.equal(await post(follower, "a"), 0);
 });
