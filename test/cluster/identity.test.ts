@@ -120,13 +120,13 @@ test("a copy of a running member's directory is refused, and the member is not d
   await produce(cluster, leader, 10);
   await cluster.whole();
   copy(member);
-  const twin = await cluster.add(member.name, `${member.directory}-copy`);
-  cluster.nodes.splice(cluster.nodes.indexOf(twin), 1);
-  cluster.start(twin);
-  t.after(() => cluster.stop(twin, "SIGKILL"));
+  const second = await cluster.add(member.name, `${member.directory}-copy`);
+  cluster.nodes.splice(cluster.nodes.indexOf(second), 1);
+  cluster.start(second);
+  t.after(() => cluster.stop(second, "SIGKILL"));
   let taken = 0;
   let refusals = 0;
-  const refused = isRefused(cluster, twin, /directory is a copy/);
+  const refused = isRefused(cluster, second, /directory is a copy/);
   let done = false;
   void refused.finally(() => {
     done = true;
@@ -141,7 +141,7 @@ test("a copy of a running member's directory is refused, and the member is not d
   assert.deepEqual([refusals, member.child === undefined], [0, false]);
   assert.doesNotMatch(leader.log, /"change":"moved"/);
   assert.equal(await cluster.unready(member), undefined);
-  await cluster.stop(twin);
+  await cluster.stop(second);
   // The member itself can restart, also at another address.
   await cluster.stop(member, "SIGKILL");
   await cluster.move(member);

@@ -31,11 +31,11 @@ test("a node that was offline when it was removed learns of it, and a request fo
   const cluster = await TestCluster.open(t, scratch(t));
   const [, follower] = (await cluster.followers()) as [ClusterNode, ClusterNode];
   const leader = await cluster.leader();
-  const nobody = `127.0.0.1:${await freePort()}`;
+  const unused = `127.0.0.1:${await freePort()}`;
   for (const node of [leader, follower]) {
-    const { status, err } = await tailrace(["add", nobody, ...cluster.clientFlags(node)]);
+    const { status, err } = await tailrace(["add", unused, ...cluster.clientFlags(node)]);
     assert.equal(status, 1);
-    assert.match(err, new RegExp(`${nobody} cannot be reached`));
+    assert.match(err, new RegExp(`${unused} cannot be reached`));
   }
 
   const [away] = (await cluster.followers()) as [ClusterNode, ClusterNode];

@@ -1,8 +1,7 @@
 /**
- * Replicas over real sockets on loopback: each node has a port, a network of peers and a simulated disk that outlives
- * its process. Nodes can be killed, started again, and their connections be reset.
+ * Replicas over real sockets on loopback. Each node has a port, peer links and a simulated disk that outlives its process.
+ * A test can kill and restart nodes and reset their connections.
  */
-
 import { mkdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -25,7 +24,7 @@ import { until } from "./replicas.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { SimStableStore } from "./sim-stable-store.ts";
 
-/** A process of a node. */
+/** The running parts of a node, as in one process. */
 export interface SocketProcess {
   readonly server: Server;
   readonly sockets: Set<Socket>;
@@ -42,12 +41,12 @@ export interface SocketNode {
   clusterId: string | undefined;
   /** Undefined while it is down. */
   up: SocketProcess | undefined;
-  /** Added to its wall clock. */
+  /** Offset of its wall clock, milliseconds. */
   clockOffMs: number;
 }
 
 export interface SocketClusterOptions {
-  /** Nodes have their disks here, on the system's; default: simulated ones. */
+  /** Directory for real disks of the nodes. Default: simulated disks. */
   readonly directory?: string;
   readonly settings?: Partial<LogSettings>;
   readonly replica?: Partial<ReplicaOptions>;
@@ -56,9 +55,9 @@ export interface SocketClusterOptions {
   readonly serve?: (name: string) => PeerService;
 }
 
-const nothingServed: PeerService = { ask: (verb, body) => Promise.resolve({ verb, body }) };
+const echo: PeerService = { ask: (verb, body) => Promise.resolve({ verb, body }) };
 
-/** A server on loopback that hands its connections over. */
+/** Starts a server on loopback that calls `onSocket` for each connection. */
 export async function listen(port: number, onSocket: (socket: Socket) => void): Promise<Server> {
   const server = createServer({ noDelay: true, allowHalfOpen: true }, onSocket);
   await new Promise<void>((resolve, reject) => {
@@ -70,7 +69,7 @@ export async function listen(port: number, onSocket: (socket: Socket) => void): 
 
 export const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
-/** A socket to `host:port`, as the agent would make one on a plaintext port. */
+/** Connects to `host:port` like an agent in plaintext. */
 export function dialPlain(address: string): Socket {
   const [host, port] = address.split(":") as [string, string];
   const socket = connect({ host, port: Number(port), noDelay: true });
@@ -86,7 +85,7 @@ export class SocketCluster implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** `count` nodes that begin as one cluster, with a leader. */
+  /** Opens `count` nodes that bootstrap one cluster, and waits for a leader. */
   static async open(count: number, options: SocketClusterOptions = {}): Promise<SocketCluster> {
     const cluster = new SocketCluster(options);
     for (let n = 0; n < count; n++) await cluster.add(`n${n}`);
@@ -96,14 +95,14 @@ export class SocketCluster implements AsyncDisposable {
       node.up!.replica.bootstrap(members);
     }
     for (const { up } of cluster.nodes) up!.replica.start();
-    // Not to wait for an election's timeout.
+    // Saves an election timeout.
     await cluster.linked();
     cluster.nodes[0]!.up!.replica.node.campaign();
     await cluster.leader();
     return cluster;
   }
 
-  /** A new node with an empty disk, listening, not started. */
+  /** A new node with an empty disk. It listens, and its replica is not started. */
   async add(name: string): Promise<SocketNode> {
     const reserved = await listen(0, (socket) => socket.destroy());
     const port = portOf(reserved);
@@ -124,7 +123,7 @@ export class SocketCluster implements AsyncDisposable {
     return node;
   }
 
-  /** Starts the process of a node that is down: it listens, and its replica is open. */
+  /** Starts a node that is down: it listens, and its replica is open but not started. */
   async start(node: SocketNode): Promise<SocketProcess> {
     const { name, disk, store, address } = node;
     const {
@@ -137,7 +136,7 @@ export class SocketCluster implements AsyncDisposable {
     } = this.#options;
     const clock = { ...systemClock, wallMs: () => systemClock.wallMs() + node.clockOffMs };
     const sockets = new Set<Socket>();
-    const held = <T extends Socket>(socket: T): T => {
+    const tracked = <T extends Socket>(socket: T): T => {
       sockets.add(socket);
       socket.on("error", () => undefined);
       socket.once("close", () => sockets.delete(socket));
@@ -154,10 +153,10 @@ export class SocketCluster implements AsyncDisposable {
     });
     const network = new PeerNetwork({
       self,
-      dial: (to) => held(dialPlain(to)),
+      dial: (to) => tracked(dialPlain(to)),
       clock,
       random: prng(`${name}/network`),
-      serve: serve?.(name) ?? nothingServed,
+      serve: serve?.(name) ?? echo,
       ...(logger === undefined ? {} : { logger: logger(name) }),
       ...networkOptions,
     });
@@ -165,7 +164,7 @@ export class SocketCluster implements AsyncDisposable {
       ...(directory === undefined
         ? { directory: "/data", disk, store, mapper: heapMapper(disk), syncPolicy: new SyncPolicy(true) }
         : systemStorage(join(directory, name))),
-      newDirectoryId: Buffer.from(name.padEnd(16, "·").slice(0, 16), "latin1"),
+      newDirectoryId: directoryIdOf(name),
       clock,
       random: prng(`${name}/${systemClock.monotonicMs()}`),
       name,
@@ -180,12 +179,12 @@ export class SocketCluster implements AsyncDisposable {
       ...replicaOptions,
     });
     network.attach(replica);
-    const server = await listen(node.port, (socket) => network.accept(held(socket), () => undefined));
+    const server = await listen(node.port, (socket) => network.accept(tracked(socket), () => undefined));
     node.up = { server, sockets, network, replica };
     return node.up;
   }
 
-  /** Ends the process of a node at once: its sockets are reset, nobody listens there, what was not synced is lost. */
+  /** Kills a node: its sockets are reset, its port is closed, and unsynced bytes are lost. */
   async kill(node: SocketNode): Promise<void> {
     const { up } = node;
     if (up === undefined) return;
@@ -197,18 +196,18 @@ export class SocketCluster implements AsyncDisposable {
     node.disk.crash();
   }
 
-  /** Starts a killed node again, and its replica with it. */
+  /** Restarts a killed node and its replica. */
   async restart(node: SocketNode): Promise<void> {
     const { replica } = await this.start(node);
     replica.start();
   }
 
-  /** Resets every connection of a node; it listens on. */
+  /** Resets every connection of a node. It still listens. */
   reset(node: SocketNode): void {
     for (const socket of node.up?.sockets ?? []) socket.resetAndDestroy();
   }
 
-  /** The node that leads and is ready to append, once there is one. */
+  /** Waits for a leader that is ready to append. */
   async leader(): Promise<SocketNode> {
     const find = (): SocketNode | undefined => this.nodes.find(({ up }) => up?.replica.ready === true);
     await until("there is a leader", () => find() !== undefined);
@@ -219,7 +218,7 @@ export class SocketCluster implements AsyncDisposable {
     return this.nodes.filter((node) => node !== leader && node.up !== undefined);
   }
 
-  /** Waits until every node that is up is linked to every other. */
+  /** Waits until every running node has links to all others. */
   async linked(): Promise<void> {
     const up = this.nodes.filter((node) => node.up !== undefined);
     await until("all are linked", () =>
@@ -248,6 +247,7 @@ function systemStorage(directory: string): Pick<ReplicaOptions, "directory" | "d
   return { directory, disk: systemDisk, store: openStableStore(meta), mapper };
 }
 
-/** The directory that a node of this name has here. */
-export const directoryOf = (name: string): string =>
-  directoryText(Buffer.from(name.padEnd(16, "·").slice(0, 16), "latin1"));
+/** The directory id of a node with this name in this cluster. */
+export const directoryOf = (name: string): string => directoryText(directoryIdOf(name));
+
+const directoryIdOf = (name: string): Buffer => Buffer.from(name.padEnd(16, "·").slice(0, 16), "latin1");

@@ -15,14 +15,20 @@ import type { NodeReadiness } from "../node-readiness.ts";
 const reason = "cluster";
 
 export interface MembershipStatusOptions {
-  readonly replica: Replica;
-  readonly readiness: NodeReadiness;
+  readonly replica: Pick<
+    Replica,
+    "configured" | "started" | "identity" | "waitingFor" | "membershipFault"
+  > & {
+    readonly node: Pick<Replica["node"], "leader" | "configuration">;
+    readonly state: Pick<Replica["state"], "configurationAt">;
+  };
+  readonly readiness: Pick<NodeReadiness, "reasons" | "set">;
   readonly logger: Logger;
 }
 
 export class MembershipStatus {
-  readonly #replica: Replica;
-  readonly #readiness: NodeReadiness;
+  readonly #replica: MembershipStatusOptions["replica"];
+  readonly #readiness: MembershipStatusOptions["readiness"];
   readonly #logger: Logger;
   #state: "waiting" | "member" | "notified" | "removed" = "waiting";
 

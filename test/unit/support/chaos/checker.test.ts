@@ -1,4 +1,4 @@
-/** A judge that cannot condemn is worth nothing: each rule is shown a history that only it finds wrong. */
+/** For each rule of the checker there is a history that only this rule rejects. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { check, ruleNames, type StoredRecord } from "../../../support/chaos/checker.ts";
@@ -71,12 +71,12 @@ test("every rule has a history that breaks it", () => {
 });
 
 for (const [rule, [operations, final]] of Object.entries(wrong)) {
-  test(`the rule ${rule} finds what breaks it, and no other rule does`, () => {
+  test(`a history that breaks the rule ${rule} is rejected by this rule only`, () => {
     assert.deepEqual([...new Set(check(operations, final).map((violation) => violation.rule))], [rule]);
   });
 }
 
-test("a history with every kind of operation in which all is well is not blamed", () => {
+test("a correct history with every kind of operation has no violations", () => {
   const operations: Operation[] = [
     acked("x", 0, 0),
     { ...acked("y", 1, 2), values: ["y", "z"] },
@@ -99,14 +99,14 @@ test("a history with every kind of operation in which all is well is not blamed"
   assert.deepEqual(check(operations, keep("x", "y", "z", "u", "v")), []);
 });
 
-test("an append changed in place is found by its acknowledgement", () => {
+test("a changed record is found by the acknowledgment of its append", () => {
   assert.deepEqual(
     check([acked("x", 0, 0), failed("y", lost)], keep("y")).map(({ rule }) => rule),
     ["acked"],
   );
 });
 
-test("an append that a reader had been shown the end of comes behind that end", () => {
+test("an append that starts after a reader saw the end is behind that end", () => {
   const operations = [
     failed("x", lost),
     from(0),
@@ -118,7 +118,7 @@ test("an append that a reader had been shown the end of comes behind that end", 
   assert.ok(rules.includes("realTime"));
 });
 
-test("a tail that skips or starts elsewhere is found", () => {
+test("a tail that skips records or starts at another offset is found", () => {
   for (const offset of [1, 2]) {
     const operations = [acked("x", 0, 0), acked("y", 1, 0), acked("z", 2, 0), from(0)];
     const rules = check([...operations, shown(offset, ["x", "y", "z"][offset]!)], keep("x", "y", "z")).map(
@@ -128,7 +128,7 @@ test("a tail that skips or starts elsewhere is found", () => {
   }
 });
 
-test("a linearizable read of a record that was shown before must not miss", () => {
+test("a linearizable read must not miss a record that was shown before", () => {
   const operations: Operation[] = [
     failed("x", lost),
     from(0),
