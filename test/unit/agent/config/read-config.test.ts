@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { printConfig, printFlags } from "../../../../src/agent/config/print-config.ts";
 import { readConfig } from "../../../../src/agent/config/read-config.ts";
-import { keyOf, settingNames, variableOf } from "../../../../src/agent/config/settings.ts";
 import { Fault } from "../../../../src/fault.ts";
 
 const read = (flags: readonly string[], environment: Record<string, string> = {}, file = "") =>
@@ -95,34 +93,6 @@ test("a malformed value is refused with its source and the expected form", () =>
     );
 });
 
-test("settings that contradict each other are refused", () => {
-  const tls = ["--server-tls-cert-file", "c", "--server-tls-key-file", "k", "--server-tls-ca-file", "a"];
-  const cases: readonly (readonly [string[], RegExp])[] = [
-    [["--server-tls-cert-file", "c"], /needs --server-tls-key-file/],
-    [["--addr", "10.0.0.1:80"], /plaintext.*--allow-plaintext/],
-    [["--addr", "0.0.0.0:80", ...tls], /--advertise-addr is needed/],
-    [["--addr", "10.0.0.1:80", ...tls], /--encrypt is needed/],
-    [["--gossip-addr", "10.0.0.1:80"], /--encrypt is needed/],
-    [["--encrypt", "c2hvcnQ="], /16, 24 or 32 bytes/],
-    [["--encrypt", "not base64, not at all!!"], /16, 24 or 32 bytes/],
-    [
-      ["--gossip-addr", "0.0.0.0:80", "--encrypt", "c2VjcmV0IHNlY3JldCBzZQ=="],
-      /--advertise-addr is needed when --gossip-addr/,
-    ],
-    [["--bootstrap", "--bootstrap-expect", "3"], /exclude each other/],
-    [["--record-bytes-max", "2MiB", "--request-bytes-max", "1MiB"], /must not be larger/],
-    [["--node-name", "a b"], /--node-name/],
-    [["--cors-origins", "*"], /--cors-origins/],
-  ];
-  for (const [flags, expected] of cases)
-    assert.match(
-      messageOf(() => read(flags)),
-      expected,
-    );
-  assert.equal(read(["--addr", "[::1]:80"]).config.addr.host, "::1");
-  assert.equal(read([...tls]).config.serverTlsCaFile, "a");
-});
-
 test("YAML lists, numbers and booleans have the meaning of the same text in a flag", () => {
   const file = "start-join-addrs: [a:1, 'b:2']\nbootstrap-expect: 3\nallow-plaintext: true\n";
   const { config } = read(["--config-file", "f"], {}, file);
@@ -144,32 +114,4 @@ test("YAML lists, numbers and booleans have the meaning of the same text in a fl
     messageOf(() => read(["--config-file", "f"], {}, "a: [")),
     /^cannot read f/,
   );
-});
-
-test("the output of config print is read back as the same settings, and does not contain the gossip key", () => {
-  const secret = "c2VjcmV0IHNlY3JldCBzZQ==";
-  const flags = [
-    "--addr",
-    "127.0.0.1:9",
-    "--retention-age",
-    "36h",
-    "--encrypt",
-    secret,
-    "--sync",
-    "interval=1s",
-  ];
-  const before = read(flags);
-  const printed = printConfig(before);
-  assert.equal(printed.includes(secret), false);
-  assert.match(printed, /^addr: "127\.0\.0\.1:9" {2}# flag$/m);
-  const after = read(["--config-file", "f"], {}, printed);
-  assert.deepEqual({ ...after.config, configFile: undefined, encrypt: secret }, before.config);
-});
-
-test("--help lists every setting, and every setting has its own flag and variable", () => {
-  const help = printFlags();
-  for (const name of settingNames)
-    assert.ok(help.includes(`--${keyOf(name)} `) || help.includes(`--${keyOf(name)}`));
-  assert.equal(new Set(settingNames.map(variableOf)).size, settingNames.length);
-  assert.equal(variableOf("serverTlsCertFile"), "TAILRACE_SERVER_TLS_CERT_FILE");
 });
