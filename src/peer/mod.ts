@@ -1,5 +1,5 @@
-/** The peer module: connections between nodes, for Raft's messages and forwarded requests. See DESIGN.md. */
-export type { PeerHello } from "./handshake/handshake.ts";
+/** The peer module: connections between nodes, for Raft messages and forwarded requests. See DESIGN.md. */
+export type { PeerHello } from "./handshake/introduction.ts";
 export type { ForwardedCall, ForwardedStart, PeerService } from "./incoming/request-server.ts";
 export type { PeerNetworkOptions } from "./options.ts";
 export { PeerNetwork } from "./peer-network.ts";

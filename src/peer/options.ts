@@ -1,8 +1,4 @@
-/**
- * What the network of peers is given, and its limits. Types and defaults, nothing else.
- *
- * Never: does anything.
- */
+/** Options and limits of the peer network, with their defaults. */
 import type { Duplex } from "node:stream";
 import type { Fault } from "../fault.ts";
 import type { Prng } from "../lib/prng.ts";
@@ -11,71 +7,72 @@ import type { Clock } from "../lib/time/clock.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type { BootRecords } from "../replication/mod.ts";
 import type { CommitLog } from "../types.ts";
-import type { QueueBounds } from "./connection/send-queue.ts";
-import type { PeerHello } from "./handshake/handshake.ts";
+import type { PeerHello } from "./handshake/introduction.ts";
 import type {
   ForwardedCall,
   ForwardedCaller,
   ForwardedStart,
   PeerService,
 } from "./incoming/request-server.ts";
+import type { LinkLimits } from "./link/peer-link.ts";
 
 export interface PeerNetworkOptions {
-  /** Asked anew for each handshake. */
+  /** Called for each handshake. */
   readonly self: () => PeerHello;
   /**
-   * A socket towards a peer, its marker byte or ALPN dealt with; errors arrive as its events. `name` is that of the
-   * member that is expected there, when one is.
+   * Opens a socket to a peer, with the marker byte sent or ALPN negotiated. Errors are emitted by the socket. `name` is
+   * that of the member that is expected at the address, or undefined.
    */
   readonly dial: (address: string, name: string | undefined) => Duplex;
   readonly clock: Clock;
   readonly random: Prng;
+  /** Default: no log. */
   readonly logger?: Logger;
+  /** Default: no metrics. */
   readonly metrics?: Metrics;
   readonly serve: PeerService;
-  /** Decides once more here, at the leader, about what came in elsewhere. Throws the Fault that refuses it. */
+  /**
+   * Checks the permission for a forwarded write again, at the leader. Default: every subject has it.
+   * @throws Fault if the caller has no permission
+   */
   readonly authorize?: (caller: ForwardedCaller, action: "produce" | "trim") => void;
-  /** Told of every write that came in elsewhere and is done here: it is a call here too. */
+  /** Called at the start of each forwarded write that this node executes. */
   readonly begin?: (start: ForwardedStart) => ForwardedCall;
   /**
-   * Members refuse this node's claim to its directory, as `by` says. The network takes no part any more: no lane is
-   * open, none is let in.
+   * The member `by` refuses this node because of its data directory. All channels have been closed, and none are accepted
+   * or opened from now on.
    */
   readonly onDisowned?: (fault: Fault, by: string) => void;
+  /** Limits that differ from `defaultPeerLimits`. */
   readonly limits?: Partial<PeerLimits>;
 }
 
-/** The part of a Replica that peers reach. */
+/** The part of a Replica that the peer network uses. */
 export interface PeerReplica {
   readonly started: boolean;
-  /** There is none before it is started. */
+  /** Must not be read before `started`. */
   readonly node: Pick<RaftNode, "receive" | "reportUnreachable" | "connectionRefused" | "reportSnapshot"> &
     Partial<Pick<RaftNode, "forgetProgress" | "promised" | "promisedBy" | "leader" | "isLeader">>;
   readonly log: Pick<CommitLog, "append" | "trim">;
-  /** Boot numbers of this node and of the others. */
+  /** Boot numbers of this node and of the other members. */
   readonly boots?: BootRecords;
 }
 
-export interface PeerLimits {
-  /** What waits to be sent, a lane. */
-  readonly control: QueueBounds;
-  readonly bulk: QueueBounds;
-  /** Requests on their way over one lane, and those of one connection that are being answered. */
-  readonly requestsMax: number;
-  /** Bytes that came with the requests of one connection that are being answered. */
+export interface PeerLimits extends LinkLimits {
+  /** Maximum bytes of the running requests of one incoming connection. */
   readonly requestBytesMax: number;
-  /** Connections that came in. */
+  /** Maximum number of incoming connections. */
   readonly incomingMax: number;
-  /** Probes and questions to nodes that no link leads to, under way at once. */
-  readonly visitsMax: number;
+  /** Maximum number of probes that run at the same time. */
+  readonly probesMax: number;
+  /** Milliseconds for a handshake. */
   readonly handshakeMs: number;
-  /** For questions without a deadline. */
-  readonly questionMs: number;
-  /** For forwarded writes without a deadline. */
+  /** Milliseconds for a probe, and for a request without a deadline. */
+  readonly requestMs: number;
+  /** Milliseconds for a forwarded write without a deadline. */
   readonly forwardMs: number;
   readonly tickMs: number;
-  /** Ticks without a byte moved after which a link, or a connection that came in, is taken to be dead. */
-  readonly silentTicksMax: number;
+  /** Ticks without activity after which an incoming connection is closed. */
   readonly incomingSilentTicksMax: number;
 }
 
@@ -87,29 +84,29 @@ export const defaultPeerLimits: PeerLimits = {
   requestsMax: 16_384,
   requestBytesMax: 64 * mebibyte,
   incomingMax: 256,
-  visitsMax: 64,
+  probesMax: 64,
   handshakeMs: 5_000,
-  questionMs: 5_000,
+  requestMs: 5_000,
   forwardMs: 15_000,
   tickMs: 1_000,
   silentTicksMax: 5,
   incomingSilentTicksMax: 30,
 };
 
-/** One member as this node's links see it. */
+/** The state of the link to one member. */
 export interface PeerStatus {
   readonly name: string;
   readonly address: string;
-  /** Are both links to it open? */
+  /** Are both channels open? */
   readonly connected: boolean;
-  /** Milliseconds since anything was heard of it; infinite when nothing was. */
+  /** Milliseconds since the last frame of the member was received; infinite if none was. */
   readonly silentMs: number;
-  /** What it said of itself when a link was last opened. */
+  /** The introduction that the member sent last. */
   readonly hello: PeerHello | undefined;
-  /** How far its clock is ahead of this node's, in milliseconds, where that is known. */
+  /** Milliseconds that the member's clock is ahead of this node's, if known. */
   readonly clockOffMs: number | undefined;
-  /** Why it, or this node, refuses the link. */
+  /** Why one of the two nodes refuses the link. */
   readonly refused: string | undefined;
-  /** The reason of that in one word, such as `other-cluster`. */
+  /** The reason of the refusal in one word, such as `other-cluster`. */
   readonly refusedFor: string | undefined;
 }

@@ -1,11 +1,10 @@
 /**
- * What the network of peers counts: links, refusals, messages that found no room, bytes that wait, clocks.
- *
- * Never: has an attribute that a caller could make up.
+ * Metrics of the peer network. Their attributes are limited to names of members, channels and reasons of this version, so
+ * that a caller cannot create new series.
  */
 import type { Counter, Metrics } from "../lib/telemetry.ts";
-import type { RefusalReason } from "./handshake/handshake.ts";
-import type { ChannelName } from "./link/peer-link.ts";
+import type { ChannelName } from "./handshake/introduction.ts";
+import type { RefusalReason } from "./handshake/refusal.ts";
 
 interface MeteredPeer {
   readonly name: string;
@@ -15,10 +14,10 @@ interface MeteredPeer {
 
 export interface PeerGauges {
   peers(): readonly MeteredPeer[];
-  queuedBytes(lane: ChannelName): number;
+  queuedBytes(channel: ChannelName): number;
 }
 
-const lanes: readonly ChannelName[] = ["control", "bulk"];
+const channels: readonly ChannelName[] = ["control", "bulk"];
 
 export class PeerMeter {
   readonly #metrics: Metrics;
@@ -28,53 +27,51 @@ export class PeerMeter {
 
   constructor(metrics: Metrics, { peers, queuedBytes }: PeerGauges) {
     this.#metrics = metrics;
-    const perLane = (name: string, description: string, unit: string): Record<ChannelName, Counter> => {
-      const [control, bulk] = lanes.map((lane) =>
+    const perChannel = (name: string, description: string, unit: string): Record<ChannelName, Counter> => {
+      const [control, bulk] = channels.map((lane) =>
         metrics.counter(name, { description, unit, attributes: { lane } }),
       ) as [Counter, Counter];
       return { control, bulk };
     };
-    this.#dropped = perLane(
+    this.#dropped = perChannel(
       "tailrace.peer.dropped",
-      "Messages of Raft that found no link or no room",
+      "Raft messages dropped without a link or without room",
       "{message}",
     );
-    this.#opened = perLane("tailrace.peer.opened", "Links to peers opened", "{link}");
+    this.#opened = perChannel("tailrace.peer.opened", "Channels to peers opened", "{link}");
     this.#gauges = [
       metrics.gauge(
         "tailrace.peer.connected",
-        { description: "Is the node linked to this member?", unit: "1" },
+        { description: "1 if both channels to the member are open", unit: "1" },
         () =>
           peers().map(({ name, connected }) => ({ value: connected ? 1 : 0, attributes: { peer: name } })),
       ),
       metrics.gauge(
         "tailrace.peer.clock.offset",
-        { description: "How far the member's clock is ahead of this node's", unit: "s" },
+        { description: "Time that the member's clock is ahead of this node's", unit: "s" },
         () =>
           peers().flatMap(({ name, clockOffMs }) =>
             clockOffMs === undefined ? [] : [{ value: clockOffMs / 1_000, attributes: { peer: name } }],
           ),
       ),
-      metrics.gauge(
-        "tailrace.peer.queued",
-        { description: "Bytes that wait to be sent to peers", unit: "By" },
-        () => lanes.map((lane) => ({ value: queuedBytes(lane), attributes: { lane } })),
+      metrics.gauge("tailrace.peer.queued", { description: "Bytes queued for peers", unit: "By" }, () =>
+        channels.map((lane) => ({ value: queuedBytes(lane), attributes: { lane } })),
       ),
     ];
   }
 
-  dropped(lane: ChannelName): void {
-    this.#dropped[lane].add(1);
+  messageDropped(channel: ChannelName): void {
+    this.#dropped[channel].add(1);
   }
 
-  opened(lane: ChannelName): void {
-    this.#opened[lane].add(1);
+  channelOpened(channel: ChannelName): void {
+    this.#opened[channel].add(1);
   }
 
   refused(reason: RefusalReason): void {
     this.#metrics
       .counter("tailrace.peer.refused", {
-        description: "Peers' connections refused",
+        description: "Connections of peers that were refused",
         unit: "{connection}",
         attributes: { reason },
       })
@@ -82,6 +79,6 @@ export class PeerMeter {
   }
 
   [Symbol.dispose](): void {
-    for (const end of this.#gauges) end();
+    for (const remove of this.#gauges) remove();
   }
 }

@@ -35,7 +35,7 @@ test("a node that was offline when it was removed learns of it, and a request fo
   for (const node of [leader, follower]) {
     const { status, err } = await tailrace(["add", unused, ...cluster.clientFlags(node)]);
     assert.equal(status, 1);
-    assert.match(err, new RegExp(`${unused} cannot be reached`));
+    assert.match(err, new RegExp(`${unused} is unreachable`));
   }
 
   const [away] = (await cluster.followers()) as [ClusterNode, ClusterNode];

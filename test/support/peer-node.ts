@@ -1,6 +1,4 @@
-/**
- * A network of peers with a port of its own and, in place of a replica, something that notes what it is told.
- */
+/** A peer network with its own port, and a replica that records the messages and events that it gets. */
 import type { Server, Socket } from "node:net";
 import { prng } from "../../src/lib/prng.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
@@ -10,39 +8,40 @@ import {
   type PeerNetworkOptions,
   type PeerService,
 } from "../../src/peer/mod.ts";
-import type { PeerReplica } from "../../src/peer/peer-network.ts";
+import type { PeerReplica } from "../../src/peer/options.ts";
 import { emptyConfState, type Message } from "../../src/raft/mod.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../src/types.ts";
-import { helloOf, memberOf } from "./fake-peer.ts";
 import { type LogLine, logLines } from "./log-lines.ts";
+import { helloOf, memberOf } from "./peer-hello.ts";
 import { dialPlain, listen, portOf } from "./socket-cluster.ts";
+import { until } from "./until.ts";
 
-/** What Raft would have been told. */
-export interface Told {
+/** The messages and events that Raft would have got. */
+export interface RaftEvents {
   readonly messages: Message[];
   readonly unreachable: number[];
-  readonly refused: number[];
+  readonly connectionsRefused: number[];
   readonly snapshots: { readonly peer: number; readonly delivered: boolean }[];
 }
 
 export interface PeerNode extends AsyncDisposable {
   readonly network: PeerNetwork;
-  readonly told: Told;
+  readonly raft: RaftEvents;
   readonly lines: LogLine[];
   readonly port: number;
   readonly address: string;
   hello: PeerHello;
-  /** How often it was told that a member has moved. */
+  /** How often `onMoved` was called. */
   moves: number;
-  /** Why callers are refused, if so. */
-  refuse: string | undefined;
-  /** What becomes of an append that was forwarded to it. */
+  /** Why callers have no permission; undefined: they have it. */
+  denied: string | undefined;
+  /** Executes an append that was forwarded to this node. */
   append: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
-  /** Makes these the members, itself included. */
-  know(...others: readonly PeerHello[]): void;
+  /** Sets the configuration: these members and this node. */
+  setMembers(...others: readonly PeerHello[]): void;
 }
 
-const nothing: PeerService = { ask: async () => null };
+const emptyService: PeerService = { ask: async () => null };
 
 export async function openPeer(
   name: string,
@@ -54,29 +53,29 @@ export async function openPeer(
   const server: Server = await listen(0, (socket) => {
     sockets.add(socket);
     socket.on("error", () => undefined);
-    network.accept(socket, () => node.refuse);
+    network.accept(socket, () => node.denied);
   });
   const address = `127.0.0.1:${portOf(server)}`;
-  const told: Told = { messages: [], unreachable: [], refused: [], snapshots: [] };
+  const raft: RaftEvents = { messages: [], unreachable: [], connectionsRefused: [], snapshots: [] };
   const network: PeerNetwork = new PeerNetwork({
     self: () => ({ ...node.hello, wallMs: (options.clock ?? systemClock).wallMs() }),
     dial: dialPlain,
     clock: systemClock,
     random: prng(name),
     logger: log,
-    serve: nothing,
+    serve: emptyService,
     ...options,
   });
   const replica: PeerReplica = {
     started: true,
     node: {
       receive: (message) => {
-        told.messages.push(message);
+        raft.messages.push(message);
         return undefined;
       },
-      reportUnreachable: (peer) => told.unreachable.push(peer),
-      connectionRefused: (peer) => told.refused.push(peer),
-      reportSnapshot: (peer, delivered) => told.snapshots.push({ peer, delivered }),
+      reportUnreachable: (peer) => raft.unreachable.push(peer),
+      connectionRefused: (peer) => raft.connectionsRefused.push(peer),
+      reportSnapshot: (peer, delivered) => raft.snapshots.push({ peer, delivered }),
     },
     log: {
       append: (run, given = {}) => node.append(run, given),
@@ -86,15 +85,15 @@ export async function openPeer(
   network.attach(replica, () => node.moves++);
   const node: PeerNode = {
     network,
-    told,
+    raft,
     lines,
     port: portOf(server),
     address,
     hello: helloOf(name, address, fields),
     moves: 0,
-    refuse: undefined,
+    denied: undefined,
     append: async ({ count }) => ({ firstOffset: 0, count, timestampMs: 1, duplicate: false }),
-    know(...others) {
+    setMembers(...others) {
       const members = [node.hello, ...others].map(memberOf);
       network.members({
         ...emptyConfState,
@@ -110,3 +109,7 @@ export async function openPeer(
   };
   return node;
 }
+
+/** Resolves when both channels to each other member are open. */
+export const untilLinked = (node: PeerNode): Promise<boolean> =>
+  until("the links are open", () => node.network.peers().every(({ connected }) => connected));

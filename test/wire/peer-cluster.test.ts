@@ -5,33 +5,45 @@ import { delay, systemClock } from "../../src/lib/time/clock.ts";
 import { logLines } from "../support/log-lines.ts";
 import { allValues, run } from "../support/logs.ts";
 import { openPeer } from "../support/peer-node.ts";
-import { until } from "../support/replicas.ts";
 import { directoryOf, SocketCluster, type SocketNode } from "../support/socket-cluster.ts";
+import { until } from "../support/until.ts";
 
-/** Nobody's patience with a leader ever ends by itself. */
-const patient = { replica: { raft: { tickMs: 5, electionTicks: 1_000_000, heartbeatTicks: 4 } } };
+/** No node starts an election because of a timeout. */
+const withoutTimeouts = { replica: { raft: { tickMs: 5, electionTicks: 1_000_000, heartbeatTicks: 4 } } };
 
 const logOf = ({ up }: SocketNode) => up!.replica.log;
 const has = (node: SocketNode, count: number): Promise<boolean> =>
   until(`${node.name} has ${count} records`, () => node.up!.replica.storedLog.bounds.next === count);
 
-/** Resolves once a node has looked twice for what is too old. */
-async function lookedAfter(node: SocketNode, leader: SocketNode): Promise<void> {
+/** Resolves once a node has checked twice which records are expired. */
+async function expiryChecked(node: SocketNode, leader: SocketNode): Promise<void> {
   const { time } = node.up!.network;
-  let looks = 0;
+  let checks = 0;
   const expiryMs = time.expiryMs.bind(time);
   time.expiryMs = () => {
-    looks++;
+    checks++;
     return expiryMs();
   };
   for (const count of [1, 2]) {
-    await logOf(leader).append(run("look"));
-    await until(`${node.name} has looked for what is too old`, () => looks >= count);
+    await logOf(leader).append(run("check"));
+    await until(`${node.name} has checked which records are expired`, () => checks >= count);
   }
 }
 
+/** Resolves when Raft on this node has ticked twice: it asks at each tick whether the node may campaign. */
+async function raftTick({ up }: SocketNode): Promise<void> {
+  const { network } = up!;
+  let asked = 0;
+  const mayCampaign = network.mayCampaign.bind(network);
+  network.mayCampaign = () => {
+    asked++;
+    return mayCampaign();
+  };
+  await until("Raft has ticked", () => asked >= 2);
+}
+
 describe("a cluster over sockets", () => {
-  test("every node takes appends, and all come to hold the same", async () => {
+  test("every node accepts appends, and all nodes have the same records", async () => {
     await using cluster = await SocketCluster.open(3);
     await cluster.linked();
     const values = Array.from({ length: 90 }, (_, at) => `v${at}`);
@@ -42,7 +54,7 @@ describe("a cluster over sockets", () => {
     for (const found of rest) assert.deepEqual(found, first);
   });
 
-  test("what a follower was answered it shows at once", async () => {
+  test("a follower shows a record as soon as its append has succeeded", async () => {
     await using cluster = await SocketCluster.open(3);
     const [follower] = cluster.followers(await cluster.leader());
     for (let n = 0; n < 50; n++) {
@@ -51,8 +63,8 @@ describe("a cluster over sockets", () => {
     }
   });
 
-  test("a killed leader is replaced because nobody listens there: no timeout is needed for it", async () => {
-    await using cluster = await SocketCluster.open(3, patient);
+  test("a killed leader is replaced without a timeout, because its connections are refused", async () => {
+    await using cluster = await SocketCluster.open(3, withoutTimeouts);
     await cluster.linked();
     const old = await cluster.leader();
     await logOf(old).append(run("before"));
@@ -66,8 +78,8 @@ describe("a cluster over sockets", () => {
     await has(old, 2);
   });
 
-  test("connections that are reset cost no leader its office", async () => {
-    await using cluster = await SocketCluster.open(3, patient);
+  test("a leader stays the leader when its connections are reset", async () => {
+    await using cluster = await SocketCluster.open(3, withoutTimeouts);
     await cluster.linked();
     const leader = await cluster.leader();
     const { term } = leader.up!.replica.node;
@@ -82,8 +94,8 @@ describe("a cluster over sockets", () => {
     for (const node of cluster.nodes) await has(node, 5);
   });
 
-  test("an append with a producer is sent again when its answer was lost, and is there once", async () => {
-    await using cluster = await SocketCluster.open(3, patient);
+  test("an append with a producer is sent again when its response was lost, and is in the log once", async () => {
+    await using cluster = await SocketCluster.open(3, withoutTimeouts);
     await cluster.linked();
     const leader = await cluster.leader();
     const [follower] = cluster.followers(leader);
@@ -93,7 +105,7 @@ describe("a cluster over sockets", () => {
       const append = logOf(follower!).append(run(`p${sequence}`), { producer });
       appends.push(append);
       if (sequence % 6 === 0) {
-        // While it is on its way, somewhere.
+        // The pauses differ, so that the reset meets the append in different states.
         await delay(systemClock, sequence % 4);
         cluster.reset(leader);
       }
@@ -107,8 +119,8 @@ describe("a cluster over sockets", () => {
     );
   });
 
-  test("an append without one is not sent again once it may be there", async () => {
-    await using cluster = await SocketCluster.open(3, patient);
+  test("an append without a producer is not sent again if it may have been written", async () => {
+    await using cluster = await SocketCluster.open(3, withoutTimeouts);
     await cluster.linked();
     const leader = await cluster.leader();
     const [follower] = cluster.followers(leader);
@@ -133,7 +145,7 @@ describe("a cluster over sockets", () => {
     }
   });
 
-  test("what waits for room on a node that closes is refused as not written, and for that reason", async () => {
+  test("an append that waits for room on a node that closes is refused as not written", async () => {
     await using cluster = await SocketCluster.open(1, {
       replica: { queue: { bytesMax: 1_024, appendsMax: 4 } },
     });
@@ -147,7 +159,7 @@ describe("a cluster over sockets", () => {
     assert.deepEqual([last.kind, last.written], ["unavailable", "no"]);
   });
 
-  test("a follower that lacks what was trimmed gets the log's start, then entries, over the bulk lane", async () => {
+  test("a follower that lacks trimmed records gets a snapshot, then entries", async () => {
     await using cluster = await SocketCluster.open(3, { settings: { segmentStoreBytesMax: 600 } });
     const leader = await cluster.leader();
     const [behind] = cluster.followers(leader);
@@ -155,7 +167,7 @@ describe("a cluster over sockets", () => {
     for (let n = 0; n < 40; n++) await logOf(leader).append(run(`v${n}`));
     await logOf(leader).trim(30);
     const { storedLog } = leader.up!.replica;
-    await until("the files are gone", () => storedLog.firstIndex > 20);
+    await until("the segments are deleted", () => storedLog.firstIndex > 20);
     await cluster.restart(behind!);
     await has(behind!, 40);
     const { lowest } = behind!.up!.replica.storedLog.bounds;
@@ -164,8 +176,8 @@ describe("a cluster over sockets", () => {
     assert.deepEqual((await allValues(logOf(behind!))).slice(-2), ["v39", "more"]);
   });
 
-  test("leadership is handed over when a follower is asked for it", async () => {
-    await using cluster = await SocketCluster.open(3, patient);
+  test("a follower forwards a request to transfer the leadership", async () => {
+    await using cluster = await SocketCluster.open(3, withoutTimeouts);
     await cluster.linked();
     const leader = await cluster.leader();
     const [one, other] = cluster.followers(leader);
@@ -174,7 +186,7 @@ describe("a cluster over sockets", () => {
     assert.equal(leader.up!.replica.ready, false);
   });
 
-  test("a node whose clock is 10 s off all others does not campaign until it is right", async () => {
+  test("a node whose clock differs by more than 10 s from all others does not campaign", async () => {
     await using cluster = await SocketCluster.open(3, {
       replica: { raft: { tickMs: 5, electionTicks: 60, heartbeatTicks: 4 } },
       network: { limits: { tickMs: 20 } },
@@ -185,20 +197,20 @@ describe("a cluster over sockets", () => {
     const trusted = (node: SocketNode): boolean => node.up!.network.mayCampaign();
     const handOver = (): void => leader.up!.replica.node.transferLeadership(wrong!.up!.replica.identity.peer);
     wrong!.clockOffMs = 20_000;
-    await until("it is noticed", () => !trusted(wrong!));
+    await until("the difference is known", () => !trusted(wrong!));
     assert.equal(trusted(leader) && trusted(right!), true);
-    await delay(systemClock, 20);
+    await raftTick(wrong!);
     handOver();
-    await until("the hand-over is given up", () => leader.up!.replica.node.status().transferee === 0);
+    await until("the transfer has ended", () => leader.up!.replica.node.status().transferee === 0);
     assert.equal(leader.up!.replica.node.isLeader, true);
     wrong!.clockOffMs = 0;
-    await until("it is right", () => trusted(wrong!));
-    await delay(systemClock, 20);
+    await until("the clock is trusted", () => trusted(wrong!));
+    await raftTick(wrong!);
     handOver();
     await until("it leads", () => wrong!.up!.replica.ready);
   });
 
-  test("a leader whose clock leaps hands over at once, trims nothing and stamps no future times", async () => {
+  test("a leader whose clock leaps transfers the leadership at once, deletes nothing and writes no future timestamps", async () => {
     const hour = 3_600_000;
     const { log, lines } = logLines();
     await using cluster = await SocketCluster.open(3, {
@@ -215,7 +227,7 @@ describe("a cluster over sockets", () => {
     leader.clockOffMs = 2 * hour;
     const { timestampMs } = await logOf(leader).append(run("new"));
     assert.ok(timestampMs <= Date.now() + 10_000);
-    await until("it has handed over", () => !replica.ready && replica.node.leader !== undefined);
+    await until("the leadership is transferred", () => !replica.ready && replica.node.leader !== undefined);
     const next = await cluster.leader();
     assert.notEqual(next.name, leader.name);
     const said = lines.filter(({ message }) => /^the clock is more than 10\.0 s off/.test(message));
@@ -223,16 +235,16 @@ describe("a cluster over sockets", () => {
       said.map(({ facts, level }) => [facts["node"], level]),
       [[leader.name, "warn"]],
     );
-    for (const node of [leader, next]) await lookedAfter(node, next);
+    for (const node of [leader, next]) await expiryChecked(node, next);
     for (const node of cluster.nodes) assert.equal(node.up!.replica.storedLog.bounds.lowest, 0);
     leader.clockOffMs = 0;
-    await until("it is trusted again", () => replica.time.status().kind === "trusted");
+    await until("the clock is trusted again", () => replica.time.status().kind === "trusted");
   });
 
-  test("where every clock leaps the leader leads on, and trims nothing", async () => {
+  test("a leader stays the leader and deletes nothing when all clocks leap", async () => {
     const hour = 3_600_000;
     await using cluster = await SocketCluster.open(3, {
-      ...patient,
+      ...withoutTimeouts,
       network: { limits: { tickMs: 20 } },
       settings: { retentionAgeMs: hour },
     });
@@ -242,22 +254,22 @@ describe("a cluster over sockets", () => {
     await logOf(leader).append(run("old"));
     await until("the clocks are compared", () => time.status().kind === "trusted");
     for (const one of cluster.nodes) one.clockOffMs = 2 * hour;
-    await until("it is noticed", () => time.status().kind === "set");
-    await lookedAfter(leader, leader);
+    await until("the leap is known", () => time.status().kind === "set");
+    await expiryChecked(leader, leader);
     assert.equal(node.isLeader, true);
     assert.equal(leader.up!.replica.storedLog.bounds.lowest, 0);
   });
 
-  test("an empty directory under a member's name gets no lane of Raft's, and is told why; it may ask", async () => {
-    await using cluster = await SocketCluster.open(3, patient);
+  test("a node with a member's name and an empty directory gets no channel, learns the reason, and can send requests", async () => {
+    await using cluster = await SocketCluster.open(3, withoutTimeouts);
     await cluster.linked();
     const leader = await cluster.leader();
     const [wiped] = cluster.followers(leader);
     await cluster.kill(wiped!);
     await using empty = await openPeer(wiped!.name, {}, { clusterId: "c0ffee", configured: false });
     const { name, address } = leader;
-    empty.know({ ...empty.hello, name, address, directory: directoryOf(name) });
-    await until("it is told", () => empty.network.peers()[0]?.refused !== undefined);
+    empty.setMembers({ ...empty.hello, name, address, directory: directoryOf(name) });
+    await until("it is refused", () => empty.network.peers()[0]?.refused !== undefined);
     assert.match(empty.network.peers()[0]!.refused!, /the member n\d has directory/);
     assert.equal((await empty.network.probe(address)).name, name);
     assert.deepEqual(await empty.network.ask(address, "join", 1), { verb: "join", body: 1 });

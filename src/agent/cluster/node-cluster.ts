@@ -31,8 +31,8 @@ export interface NodeClusterOptions {
   >;
   readonly replica: Replica;
   readonly self: () => PeerHello;
-  readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach" | "moved"> &
-    Partial<Pick<PeerNetwork, "doubts" | "takeNoPart">>;
+  readonly network: Pick<PeerNetwork, "probe" | "ask" | "attach" | "movedMembers"> &
+    Partial<Pick<PeerNetwork, "identityProblemOf" | "isolate">>;
   readonly gossip: Pick<Gossip, "members" | "membership" | "setClusterId">;
   readonly readiness: NodeReadiness;
   readonly authorize: (caller: Principal, object: string, action: "admin") => void;
@@ -82,7 +82,7 @@ export class NodeCluster implements Disposable {
         }),
       probe,
       ask,
-      doubts: (hello) => network.doubts?.(hello),
+      identityProblemOf: (hello) => network.identityProblemOf?.(hello),
       clock,
       logger,
     });
@@ -122,7 +122,7 @@ export class NodeCluster implements Disposable {
     const { replica, config, network } = this.#options;
     const { state, storedLog } = replica;
     if (state.disowned !== undefined) {
-      network.takeNoPart?.();
+      network.isolate?.();
       this.#status.refused(state.disowned);
       return;
     }
@@ -289,6 +289,6 @@ export class NodeCluster implements Disposable {
     });
     const isKnown = (hello: PeerHello): boolean =>
       known.some(({ address, directory }) => address === hello.address && directory === hello.directory);
-    return [...known, ...network.moved().filter((hello) => !isKnown(hello))];
+    return [...known, ...network.movedMembers().filter((hello) => !isKnown(hello))];
   }
 }

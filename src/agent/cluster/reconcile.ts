@@ -34,7 +34,7 @@ export interface ReconcileView {
   /** Fresh handshakes of nodes whose data differs from the configuration. */
   readonly hellos: readonly PeerHello[];
   /** Why a node with a member's data directory is not accepted as that member; undefined if it is. */
-  readonly doubts?: (hello: PeerHello) => string | undefined;
+  readonly identityProblemOf?: (hello: PeerHello) => string | undefined;
   /** The Raft id of a directory. */
   readonly peerOf: (directory: string) => PeerId;
 }
@@ -116,8 +116,8 @@ function changeOfKnown(
     return { why: "adopted", name: hello.name, adopt: hello, change: undefined };
   }
   if (known.name === hello.name && known.address === hello.address) return undefined;
-  const doubts = view.doubts?.(hello);
-  if (doubts !== undefined) return refuse(doubts);
+  const problem = view.identityProblemOf?.(hello);
+  if (problem !== undefined) return refuse(problem);
   const member = memberOf(view, hello);
   const changes = [{ action: "update", peer: known.peer }] as const;
   return {

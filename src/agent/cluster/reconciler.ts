@@ -33,7 +33,7 @@ export interface ReconcilerOptions {
   readonly probe: (address: string) => Promise<PeerHello>;
   readonly ask: (address: string, verb: string, body: unknown) => Promise<unknown>;
   /** Why a node with a member's data directory is not accepted as that member; undefined if it is. */
-  readonly doubts?: (hello: PeerHello) => string | undefined;
+  readonly identityProblemOf?: (hello: PeerHello) => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -88,7 +88,7 @@ export class Reconciler implements Disposable {
       configuration,
       progress: progress ?? new Map(),
       hellos,
-      doubts: (hello) => this.#options.doubts?.(hello),
+      identityProblemOf: (hello) => this.#options.identityProblemOf?.(hello),
       peerOf: (directory) => peerIdOf(Buffer.from(directory, "hex")),
     };
   }

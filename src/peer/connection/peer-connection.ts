@@ -1,69 +1,69 @@
 /**
- * One socket to or from a peer: frames out of a bounded queue, frames in. A rim.
+ * One socket to or from a peer: sends frames from a bounded queue, and reads frames.
  *
- *   send → queue → (end of this turn) cork, write, uncork → wait for drain while the system takes no more
+ *   send → queue → (end of this turn) cork, write, uncork → wait for drain while the socket takes no more
  *
- * What waits in the queue has certainly not left; what was handed over may have. While held, only what is sent
- * urgently goes: the handshake, before anything else may follow it.
- *
- * Never: reconnects, knows what a frame means.
+ * A queued frame has certainly not left this node. A frame that was handed to the socket may have. Until the handshake
+ * is complete only sendFirst() writes to the socket.
  */
 import type { Duplex } from "node:stream";
 import { Fault } from "../../fault.ts";
-import { type EncodedPeerFrame, type PeerFrame, PeerFrameReader, preamble } from "../wire/peer-frame.ts";
-import { type Outgoing, type QueueBounds, SendQueue } from "./send-queue.ts";
+import { type EncodedPeerFrame, type PeerFrame, preamble } from "../wire/peer-frame.ts";
+import { PeerFrameReader } from "../wire/peer-frame-reader.ts";
+import { type QueuedFrame, type QueueLimits, SendQueue } from "./send-queue.ts";
 
-export interface ConnectionOptions {
+export interface PeerConnectionOptions {
   readonly socket: Duplex;
-  readonly bounds: QueueBounds;
+  readonly queue: QueueLimits;
+  /** A fault that this throws ends the connection. */
   onFrame(frame: PeerFrame): void;
-  /** Called once: the fault says why. What was queued has been dropped. */
+  /** Called once, with the reason. Queued frames have been dropped before. */
   onClosed(fault: Fault): void;
 }
 
 /**
- * Handed over in one go. Not more, so that each go is a sign of life: a lane on which one takes seconds may be slow,
- * but is not dead.
+ * Bytes that are handed to the socket at once. Each burst that the socket takes is a sign of life, so that a slow
+ * connection is not mistaken for a dead one.
  */
 const burstBytesMax = 256 * 1024;
 
 interface Piece {
   readonly chunk: Uint8Array;
-  /** Called when the system has taken it, or failed to. */
+  /** Called when the operating system has taken the chunk, or failed to. */
   readonly done: ((error?: Error | null) => void) | undefined;
 }
 
 export class PeerConnection {
-  readonly #options: ConnectionOptions;
+  readonly #options: PeerConnectionOptions;
   readonly #socket: Duplex;
   readonly #queue: SendQueue;
   readonly #reader: PeerFrameReader;
-  /** Of what was taken from the queue, and is on its way to the socket. */
+  /** Taken from the queue, not yet handed to the socket. */
   #pieces: readonly Piece[] = [];
-  #held = true;
+  #handshakeDone = false;
   #blocked = false;
-  #flushing = false;
+  #flushScheduled = false;
   #closed = false;
-  #moved = true;
+  #active = true;
   #error: Error | undefined;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: PeerConnectionOptions) {
     this.#options = options;
-    const { socket, bounds } = options;
+    const { socket, queue } = options;
     this.#socket = socket;
-    this.#queue = new SendQueue(bounds);
+    this.#queue = new SendQueue(queue);
     this.#reader = new PeerFrameReader((frame) => options.onFrame(frame));
-    socket.on("data", (chunk: Uint8Array) => this.#guard(() => this.#received(chunk)));
+    socket.on("data", (chunk: Uint8Array) => this.#run(() => this.#received(chunk)));
     socket.on("drain", () => {
       this.#blocked = false;
-      this.#moved = true;
-      this.#guard(() => this.#flush());
+      this.#active = true;
+      this.#run(() => this.#flush());
     });
     socket.on("error", (error: Error) => {
       this.#error ??= error;
     });
-    socket.once("end", () => this.#guard(() => this.#gone()));
-    socket.once("close", () => this.#guard(() => this.#gone()));
+    socket.once("end", () => this.#run(() => this.#socketEnded()));
+    socket.once("close", () => this.#run(() => this.#socketEnded()));
     socket.write(preamble);
   }
 
@@ -71,72 +71,71 @@ export class PeerConnection {
     return this.#closed;
   }
 
-  /** Waits to be sent. */
   get queuedBytes(): number {
     return this.#queue.bytes;
   }
 
-  /** Has anything been read or taken by the system since this was last asked? */
-  takeMoved(): boolean {
-    const moved = this.#moved;
-    this.#moved = false;
-    return moved;
+  /** Returns true if bytes were received, or taken by the operating system, since the last call. */
+  takeActivity(): boolean {
+    const active = this.#active;
+    this.#active = false;
+    return active;
   }
 
-  /** False when there is no room: nothing was queued. */
-  send(item: Outgoing): boolean {
-    if (this.#closed || !this.#queue.push(item)) return false;
-    if (!this.#flushing) {
-      this.#flushing = true;
+  /** Queues a frame. Returns false, without queuing it, if the connection has ended or the queue is full. */
+  send(frame: QueuedFrame): boolean {
+    if (this.#closed || !this.#queue.push(frame)) return false;
+    if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
       queueMicrotask(() => {
-        this.#flushing = false;
-        this.#guard(() => this.#flush());
+        this.#flushScheduled = false;
+        this.#run(() => this.#flush());
       });
     }
     return true;
   }
 
-  /** Goes before everything that waits, held or not. For a few small frames only. */
-  sendUrgently({ chunks }: EncodedPeerFrame): void {
+  /** Writes a frame to the socket before all queued ones, also during the handshake. For a few small frames only. */
+  sendFirst({ chunks }: EncodedPeerFrame): void {
     if (this.#closed) return;
     for (const chunk of chunks) this.#socket.write(chunk);
   }
 
-  /** The handshake is over: what waits may go, and all kinds of frames may come. */
-  release(): void {
-    this.#reader.greeted();
-    this.#held = false;
+  /** Starts to send the queued frames, and to accept frames of all kinds. */
+  completeHandshake(): void {
+    this.#reader.completeHandshake();
+    this.#handshakeDone = true;
     this.#flush();
   }
 
-  /** Ends it, with the reason for whoever owns it. Harmless when it has ended already. */
+  /** Ends the connection at once. Has no effect on one that has ended. */
   close(fault: Fault): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#reader.stop();
     this.#socket.destroy();
-    this.#drop(fault);
+    this.#dropQueued(fault);
     this.#options.onClosed(fault);
   }
 
-  /** Says one last thing, and ends it once that has left. */
-  finish(frame: EncodedPeerFrame, fault: Fault): void {
+  /** Ends the connection after this last frame has been written. */
+  closeAfter(frame: EncodedPeerFrame, fault: Fault): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#reader.stop();
     for (const chunk of frame.chunks) this.#socket.write(chunk);
     this.#socket.end(() => this.#socket.destroy());
-    this.#drop(fault);
+    this.#dropQueued(fault);
     this.#options.onClosed(fault);
   }
 
-  /** Ends it without a word, also while a last one is on its way. */
+  /** Destroys the socket, even while the last frame of closeAfter() is being written. */
   destroy(): void {
     this.#socket.destroy();
   }
 
-  /** What has not been handed to the socket will not be. What was, hears of it from there. */
-  #drop(fault: Fault): void {
+  /** Drops all frames that were not handed to the socket. The socket reports the fate of the others. */
+  #dropQueued(fault: Fault): void {
     const pieces = this.#pieces;
     this.#pieces = [];
     for (const { done } of pieces) done?.(fault);
@@ -145,17 +144,14 @@ export class PeerConnection {
 
   #received(chunk: Uint8Array): void {
     if (this.#closed) return;
-    this.#moved = true;
+    this.#active = true;
     this.#reader.push(chunk);
   }
 
-  /**
-   * The boundary of the socket: a Fault ends the connection, and so does whatever else a handler throws. Its owner logs
-   * the fault.
-   */
-  #guard(work: () => void): void {
+  /** Runs a handler of a socket event. Whatever it throws ends this connection, not the process. */
+  #run(handler: () => void): void {
     try {
-      work();
+      handler();
     } catch (reason) {
       const fault = reason instanceof Fault ? reason : unexpected(reason);
       try {
@@ -167,29 +163,30 @@ export class PeerConnection {
   }
 
   #flush(): void {
-    while (!this.#held && !this.#blocked && !this.#closed) {
+    while (this.#handshakeDone && !this.#blocked && !this.#closed) {
       if (this.#pieces.length === 0) this.#pieces = piecesOf(this.#queue.take(burstBytesMax));
       if (this.#pieces.length === 0) {
+        // All frames of this burst were withdrawn.
         if (this.#queue.count > 0) continue;
         return;
       }
       let bytes = 0;
       let count = 0;
-      let clear = true;
+      let hasRoom = true;
       this.#socket.cork();
       for (const { chunk, done } of this.#pieces) {
         if (count > 0 && bytes + chunk.length > burstBytesMax) break;
         count++;
         bytes += chunk.length;
-        clear = this.#socket.write(chunk, done);
+        hasRoom = this.#socket.write(chunk, done);
       }
       this.#pieces = count === this.#pieces.length ? [] : this.#pieces.slice(count);
       this.#socket.uncork();
-      this.#blocked = !clear;
+      this.#blocked = !hasRoom;
     }
   }
 
-  #gone(): void {
+  #socketEnded(): void {
     const cause = this.#error;
     const code = cause === undefined ? undefined : Reflect.get(cause, "code");
     this.close(
@@ -204,23 +201,23 @@ export class PeerConnection {
 
 const unexpected = (cause: unknown): Fault =>
   new Fault("unknown", {
-    message: `a frame of the peer could not be handled, ${String(cause)}`,
+    message: `handling a frame of the peer failed: ${String(cause)}`,
     written: "unknown",
     cause,
   });
 
-/** What is to be written, no piece larger than a burst. */
-function piecesOf(items: readonly Outgoing[]): Piece[] {
+/** Splits frames into pieces of at most one burst. The last piece of a frame reports that it was written. */
+function piecesOf(frames: readonly QueuedFrame[]): Piece[] {
   const pieces: Piece[] = [];
-  for (const item of items) {
-    const lastChunk = item.chunks.length - 1;
-    for (const [at, chunk] of item.chunks.entries()) {
+  for (const frame of frames) {
+    const lastChunk = frame.chunks.length - 1;
+    for (const [at, chunk] of frame.chunks.entries()) {
       for (let from = 0; from < chunk.length; from += burstBytesMax) {
         const end = Math.min(chunk.length, from + burstBytesMax);
-        const watched = item.written !== undefined && at === lastChunk && end === chunk.length;
+        const reports = frame.written !== undefined && at === lastChunk && end === chunk.length;
         pieces.push({
           chunk: from === 0 && end === chunk.length ? chunk : chunk.subarray(from, end),
-          done: watched ? (error) => (error ? item.dropped?.() : item.written?.()) : undefined,
+          done: reports ? (error) => (error ? frame.dropped?.() : frame.written?.()) : undefined,
         });
       }
     }

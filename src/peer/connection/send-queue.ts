@@ -1,81 +1,82 @@
 /**
- * What waits to be sent on one lane: in order, bounded in count and bytes. Pure.
+ * The frames that wait to be sent on one connection: in order, limited in number and bytes. Pure.
  *
- * Whoever queues is told when it is about to go, and may still take it back then: up to that moment nothing of it has
- * left this node.
- *
- * Never: drops what it has taken; it refuses instead.
+ * The owner of a frame is asked before the frame is handed to the socket and can withdraw it then. Until that moment no
+ * byte of it has left this node. The queue drops nothing that it has accepted; a full queue refuses.
  */
 
-export interface Outgoing {
+export interface QueuedFrame {
   readonly chunks: readonly Uint8Array[];
   readonly bytes: number;
-  /** It is about to be handed to the socket. False: it is to stay here. */
+  /** Called before the frame is handed to the socket. Returns false to withdraw it. */
   begin?(): boolean;
-  /** The system has taken all of it. */
+  /** Called when the operating system has taken all of the frame. */
   written?(): void;
-  /** The lane ended before; of something that is not waited for with written(), only while it was still queued. */
+  /**
+   * Called when the connection ends before that. For a frame without written(), only if it ends while the frame is still
+   * queued.
+   */
   dropped?(): void;
 }
 
-export interface QueueBounds {
+export interface QueueLimits {
   readonly countMax: number;
   readonly bytesMax: number;
 }
 
 export class SendQueue {
-  readonly #bounds: QueueBounds;
-  #items: Outgoing[] = [];
+  readonly #limits: QueueLimits;
+  #frames: QueuedFrame[] = [];
   #start = 0;
   #bytes = 0;
 
-  constructor(bounds: QueueBounds) {
-    this.#bounds = bounds;
+  constructor(limits: QueueLimits) {
+    this.#limits = limits;
   }
 
   get count(): number {
-    return this.#items.length - this.#start;
+    return this.#frames.length - this.#start;
   }
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** False when there is no room. Something larger than all the room may only wait alone. */
-  push(item: Outgoing): boolean {
-    const { countMax, bytesMax } = this.#bounds;
-    if (this.count >= countMax || (this.count > 0 && this.#bytes + item.bytes > bytesMax)) return false;
-    this.#items.push(item);
-    this.#bytes += item.bytes;
+  /** Returns false if the queue is full. A frame larger than the limit is accepted by an empty queue. */
+  push(frame: QueuedFrame): boolean {
+    const { countMax, bytesMax } = this.#limits;
+    if (this.count >= countMax || (this.count > 0 && this.#bytes + frame.bytes > bytesMax)) return false;
+    this.#frames.push(frame);
+    this.#bytes += frame.bytes;
     return true;
   }
 
-  /** Takes from the front what is to go now: at most so many bytes, but at least one. */
-  take(bytesMax: number): Outgoing[] {
-    const taken: Outgoing[] = [];
+  /** Removes the first frames, up to `bytesMax` but at least one, and returns those that were not withdrawn. */
+  take(bytesMax: number): QueuedFrame[] {
+    const taken: QueuedFrame[] = [];
     let bytes = 0;
     while (this.count > 0) {
-      const item = this.#items[this.#start]!;
-      if (taken.length > 0 && bytes + item.bytes > bytesMax) break;
+      const frame = this.#frames[this.#start]!;
+      if (taken.length > 0 && bytes + frame.bytes > bytesMax) break;
       this.#start++;
-      this.#bytes -= item.bytes;
-      if (item.begin?.() === false) continue;
-      bytes += item.bytes;
-      taken.push(item);
+      this.#bytes -= frame.bytes;
+      if (frame.begin?.() === false) continue;
+      bytes += frame.bytes;
+      taken.push(frame);
     }
-    if (this.#start * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#start);
+    if (this.#start * 2 >= this.#frames.length) {
+      this.#frames = this.#frames.slice(this.#start);
       this.#start = 0;
     }
     return taken;
   }
 
-  /** The lane ended: all that waited is told so. */
+  /** Drops all frames, because the connection has ended. */
   clear(): void {
-    const items = this.#items.slice(this.#start);
-    this.#items = [];
+    const frames = this.#frames.slice(this.#start);
+    this.#frames = [];
     this.#start = 0;
     this.#bytes = 0;
-    for (const item of items) item.dropped?.();
+    for (const frame of frames) frame.dropped?.();
   }
 }

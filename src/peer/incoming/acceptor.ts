@@ -1,166 +1,161 @@
 /**
- * The connections that came in: who is let in, one of each kind a peer, and what they bring for Raft.
+ * Accepts the connections of peers, and passes their Raft messages on. Each peer has at most one connection of each
+ * channel.
  *
- * A message counts as its sender's only: the sender's number is its directory's, which the handshake told.
- *
- * Never: dials.
+ * A message must come from its sender: the Raft id is derived from the data directory of the handshake.
  */
 import type { Duplex } from "node:stream";
 import { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import type { Member, Message, PeerId } from "../../raft/mod.ts";
 import type { ClockReading } from "../../replication/mod.ts";
-import {
-  checkCaller,
-  encodeIntroduction,
-  type Introduction,
-  type PeerHello,
-  type Refusal,
-  type RefusalReason,
-} from "../handshake/handshake.ts";
-import { type BootConnection, type IdentityCheck, seenVerb } from "../identity/identity-check.ts";
+import { checkCaller } from "../handshake/handshake-check.ts";
+import { encodeIntroduction } from "../handshake/handshake-codec.ts";
+import type { Introduction, PeerHello } from "../handshake/introduction.ts";
+import type { Refusal, RefusalReason } from "../handshake/refusal.ts";
+import { reportVerb } from "../identity/boot-reports.ts";
+import type { IdentityCheck } from "../identity/identity-check.ts";
+import type { BootConnection } from "../identity/identity-context.ts";
 import type { PeerLimits, PeerNetworkOptions, PeerReplica } from "../options.ts";
 import { IncomingConnection } from "./incoming-connection.ts";
 import { RequestServer } from "./request-server.ts";
 
 export interface AcceptorOptions {
-  readonly options: PeerNetworkOptions;
+  readonly network: PeerNetworkOptions;
   readonly limits: PeerLimits;
   /** See LogTime. */
   readonly reading: () => ClockReading;
   readonly logger: Logger;
-  /** Undefined before one is attached. */
+  /** Undefined before a replica is attached. */
   readonly replica: () => PeerReplica | undefined;
   readonly roster: () => readonly Member[];
-  /** This node's number. */
-  readonly peer: () => PeerId | undefined;
-  /** Somebody has opened a lane of Raft's to this node: it is there, and wants to be answered. */
-  readonly heardOf: (hello: PeerHello) => void;
-  /** One of its connections has ended. */
-  readonly left: (peer: PeerId, hello: PeerHello) => void;
-  readonly guard: IdentityCheck;
-  /** This node takes no part: it lets no lane in. */
-  readonly outside: () => boolean;
-  readonly refused: (reason: RefusalReason) => void;
-  /** A line that strangers can cause. */
-  readonly warn: (facts: object, fault: Fault, sentence: string) => void;
+  /** The Raft id of this node. */
+  readonly self: () => PeerId | undefined;
+  readonly identity: IdentityCheck;
+  /** True while the other members refuse this node: it accepts no channels. */
+  readonly isolated: () => boolean;
+  /** A peer has opened a channel. */
+  readonly onConnected: (hello: PeerHello) => void;
+  /** A channel of a peer has ended. */
+  readonly onDisconnected: (peer: PeerId, hello: PeerHello) => void;
+  readonly onRefused: (reason: RefusalReason) => void;
+  /** Logs a warning that peers can cause, with a limit on its rate. */
+  readonly warn: (facts: object, fault: Fault, message: string) => void;
 }
 
 export class PeerAcceptor {
-  readonly #ports: AcceptorOptions;
-  readonly #incoming = new Set<IncomingConnection>();
+  readonly #options: AcceptorOptions;
+  readonly #connections = new Set<IncomingConnection>();
   #closed = false;
 
-  constructor(ports: AcceptorOptions) {
-    this.#ports = ports;
+  constructor(options: AcceptorOptions) {
+    this.#options = options;
   }
 
-  get connections(): number {
-    return this.#incoming.size;
-  }
-
-  /** Takes a connection over. `allowed` answers why this peer may not be one here, if so. */
-  accept(socket: Duplex, allowed: (hello: PeerHello) => string | undefined): void {
-    const { options, limits, logger } = this.#ports;
+  /** Takes over a socket. `denied` returns why the caller has no permission to be a peer, or undefined. */
+  accept(socket: Duplex, denied: (hello: PeerHello) => string | undefined): void {
+    const { network, limits, logger, identity } = this.#options;
     const { handshakeMs, incomingMax, control, bulk } = limits;
-    if (this.#closed || (this.#incoming.size >= incomingMax && !this.#makeRoom())) {
-      logger.warn({ connections: this.#incoming.size }, "a peer's connection was turned away");
+    if (this.#closed || (this.#connections.size >= incomingMax && !this.#closeLeastImportant())) {
+      logger.warn({ connections: this.#connections.size }, "a connection of a peer was rejected");
       socket.on("error", () => undefined);
       socket.destroy();
       return;
     }
-    const incoming = new IncomingConnection({
+    const connection = new IncomingConnection({
       socket,
-      clock: options.clock,
+      clock: network.clock,
       handshakeMs,
-      reading: this.#ports.reading,
-      // Answers only: as many may wait as may be asked for.
-      bounds: { countMax: control.countMax, bytesMax: bulk.bytesMax },
-      judge: (introduction) => this.#judge(introduction, allowed),
-      welcome: ({ lane }) => encodeIntroduction("welcome", lane, options.self()),
-      opened: (from, introduction) => this.#opened(from, introduction),
-      message: (from, message) => this.#received(from, message),
-      pinged: ({ introduction }, promised) => {
-        if (introduction !== undefined) this.#ports.guard.heard(introduction.hello, promised);
+      reading: this.#options.reading,
+      // For responses only. Their number is limited by that of the requests.
+      queue: { countMax: control.countMax, bytesMax: bulk.bytesMax },
+      check: (introduction) => this.#check(introduction, denied),
+      welcome: ({ purpose }) => encodeIntroduction("welcome", purpose, network.self()),
+      onAccepted: (from, introduction) => this.#accepted(from, introduction),
+      onMessage: (from, message) => this.#received(from, message),
+      onPing: ({ accepted }, promised) => {
+        if (accepted !== undefined) identity.promised.pingReceived(accepted.hello, promised);
       },
-      closed: (from, fault) => this.#ended(from, fault),
+      onClosed: (from, fault) => this.#connectionClosed(from, fault),
     });
-    this.#incoming.add(incoming);
+    this.#connections.add(connection);
   }
 
-  /** Does this peer hold a lane of Raft's to here? */
-  hears(peer: PeerId): boolean {
-    for (const incoming of this.#incoming) if (incoming.peer === peer) return true;
+  /** Returns true if this peer has an open channel to this node. */
+  isConnected(peer: PeerId): boolean {
+    for (const connection of this.#connections) if (connection.peer === peer) return true;
     return false;
   }
 
-  /** Who holds lanes of Raft's to here, each once, as it said itself. */
+  /** The introductions of the peers with open channels, one for each peer. */
   callers(): readonly PeerHello[] {
     const hellos = new Map<PeerId, PeerHello>();
-    for (const { peer, introduction } of this.#incoming)
-      if (peer !== undefined && introduction !== undefined) hellos.set(peer, introduction.hello);
+    for (const { peer, accepted } of this.#connections)
+      if (peer !== undefined && accepted !== undefined) hellos.set(peer, accepted.hello);
     return [...hellos.values()];
   }
 
-  /** Open lanes of Raft's of this directory. */
-  holders(directory: string): BootConnection[] {
-    return [...this.#incoming].flatMap((incoming) => {
-      const { introduction, peer } = incoming;
-      const boot = introduction?.hello.boot;
-      if (peer === undefined || boot === undefined || introduction?.hello.directory !== directory) return [];
-      return [{ boot, signs: incoming.signs, close: (fault: Fault) => incoming.close(fault) }];
+  /** The open channels of this data directory. */
+  connectionsOf(directory: string): BootConnection[] {
+    return [...this.#connections].flatMap((connection) => {
+      const { accepted, peer } = connection;
+      const boot = accepted?.hello.boot;
+      if (peer === undefined || boot === undefined || accepted?.hello.directory !== directory) return [];
+      return [{ boot, roundTrips: connection.roundTrips, close: (fault: Fault) => connection.close(fault) }];
     });
   }
 
-  /** Ends all lanes of Raft's. */
-  endLanes(fault: Fault): void {
-    for (const incoming of [...this.#incoming]) if (incoming.peer !== undefined) incoming.close(fault);
+  /** Ends all channels. Connections of probes stay. */
+  closeChannels(fault: Fault): void {
+    for (const connection of [...this.#connections]) {
+      if (connection.peer !== undefined) connection.close(fault);
+    }
   }
 
-  /** Once a second. */
+  /** Called once a second. */
   tick(): void {
-    for (const incoming of [...this.#incoming]) incoming.tick(this.#ports.limits.incomingSilentTicksMax);
+    for (const connection of [...this.#connections])
+      connection.tick(this.#options.limits.incomingSilentTicksMax);
   }
 
   close(): void {
     this.#closed = true;
     const fault = new Fault("unavailable", { message: "this node is stopping" });
-    for (const incoming of [...this.#incoming]) incoming.close(fault);
+    for (const connection of [...this.#connections]) connection.close(fault);
   }
 
-  /** Whoever has not said who it is goes first, so that nobody can keep members out by saying nothing; then visitors. */
-  #makeRoom(): boolean {
-    const all = [...this.#incoming];
+  /** Makes room for a new connection. Connections without a handshake are closed first, then probes; never channels. */
+  #closeLeastImportant(): boolean {
+    const all = [...this.#connections];
     const least =
-      all.find(({ introduction }) => introduction === undefined) ??
-      all.find(({ peer }) => peer === undefined);
-    least?.close(new Fault("unavailable", { message: "others came, and there was no room" }));
+      all.find(({ accepted }) => accepted === undefined) ?? all.find(({ peer }) => peer === undefined);
+    least?.close(new Fault("unavailable", { message: "too many connections of peers" }));
     return least !== undefined;
   }
 
-  #judge(introduction: Introduction, allowed: (hello: PeerHello) => string | undefined): Refusal | undefined {
-    const { options, roster, refused, guard, outside } = this.#ports;
+  #check(introduction: Introduction, denied: (hello: PeerHello) => string | undefined): Refusal | undefined {
+    const { network, roster, onRefused, identity, isolated } = this.#options;
     const refusal = checkCaller(introduction, {
-      self: options.self(),
+      self: network.self(),
       directoryOf: (name) => roster().find((member) => member.name === name)?.directory,
-      allowed,
-      claimed: (hello) => (outside() ? noPart : guard.claimed(hello)),
+      denied,
+      checkBoot: (hello) => (isolated() ? isolatedRefusal : identity.check(hello)),
     });
-    if (refusal !== undefined) refused(refusal.reason);
+    if (refusal !== undefined) onRefused(refusal.reason);
     return refusal;
   }
 
-  #opened(incoming: IncomingConnection, { hello, lane }: Introduction): RequestServer {
-    const { options, limits, replica, heardOf, guard } = this.#ports;
-    const { clock, serve, authorize, begin } = options;
-    if (lane !== "visit") {
-      // One of each: an older one is what is left of a connection that the peer has given up.
-      for (const other of [...this.#incoming]) {
-        const known = other.introduction;
-        if (other === incoming || known?.lane !== lane || known.hello.directory !== hello.directory) continue;
-        other.close(new Fault("unavailable", { message: "the peer has connected anew" }));
+  #accepted(connection: IncomingConnection, { hello, purpose }: Introduction): RequestServer {
+    const { network, limits, replica, onConnected, identity } = this.#options;
+    const { clock, serve, authorize, begin } = network;
+    if (purpose !== "probe") {
+      for (const other of [...this.#connections]) {
+        const known = other.accepted;
+        if (other === connection || known?.purpose !== purpose || known.hello.directory !== hello.directory)
+          continue;
+        other.close(new Fault("unavailable", { message: "the peer has opened a new connection" }));
       }
-      heardOf(hello);
+      onConnected(hello);
     }
     return new RequestServer({
       clock,
@@ -168,46 +163,44 @@ export class PeerAcceptor {
       log: () => (replica()?.started === true ? replica()?.log : undefined),
       service: {
         ask: async (verb, body, from, signal) =>
-          verb === seenVerb ? guard.told(body, from) : serve.ask(verb, body, from, signal),
+          verb === reportVerb ? identity.reports.receive(body, from) : serve.ask(verb, body, from, signal),
       },
       isMember: () => this.#isMember(hello),
       authorize,
       begin,
-      answer: (frame) => incoming.answer(frame),
+      respond: (frame) => connection.respond(frame),
       requestsMax: limits.requestsMax,
       requestBytesMax: limits.requestBytesMax,
     });
   }
 
-  /** Before this node knows a configuration, every node may be a member. */
+  /** True for every node before this node has a configuration. */
   #isMember({ directory }: PeerHello): boolean {
-    const roster = this.#ports.roster();
+    const roster = this.#options.roster();
     return roster.length === 0 || roster.some((member) => member.directory === directory);
   }
 
-  #received(incoming: IncomingConnection, message: Message): void {
-    const { replica, roster, peer } = this.#ports;
-    const { introduction } = incoming;
-    const found = replica();
-    if (introduction === undefined || found?.started !== true || message.to !== peer()) return;
-    const sender = incoming.peer;
-    if (message.from === sender) {
-      this.#ports.guard.received(introduction.hello, message);
-      const fault = found.node.receive(message, introduction.hello.directory);
+  #received({ accepted, peer }: IncomingConnection, message: Message): void {
+    const { replica: attached, roster, self, identity } = this.#options;
+    const replica = attached();
+    if (accepted === undefined || replica?.started !== true || message.to !== self()) return;
+    if (message.from === peer) {
+      identity.promised.messageReceived(accepted.hello, message);
+      const fault = replica.node.receive(message, accepted.hello.directory);
       if (fault !== undefined) throw fault;
     }
-    // A member may pass on another's wish, and only such: for a read, or for a change of leader.
-    else if (isPassedOn(message) && roster().some((member) => member.peer === sender))
-      found.node.receive(message);
+    // A follower forwards requests of other nodes to the leader: for a read, or for a change of leader.
+    else if (isForwardable(message) && roster().some((member) => member.peer === peer))
+      replica.node.receive(message);
   }
 
-  #ended(incoming: IncomingConnection, fault: Fault): void {
-    this.#incoming.delete(incoming);
-    const { peer, introduction } = incoming;
-    if (peer !== undefined && introduction !== undefined) this.#ports.left(peer, introduction.hello);
+  #connectionClosed(connection: IncomingConnection, fault: Fault): void {
+    this.#connections.delete(connection);
+    const { peer, accepted, caller } = connection;
+    if (peer !== undefined && accepted !== undefined) this.#options.onDisconnected(peer, accepted.hello);
     if (fault.kind === "unavailable" || fault.kind === "canceled") return;
-    const { name, address } = incoming.caller?.hello ?? {};
-    this.#ports.warn(
+    const { name, address } = caller?.hello ?? {};
+    this.#options.warn(
       name === undefined ? {} : { peer: name, address },
       fault,
       "a peer's connection was refused",
@@ -215,5 +208,8 @@ export class PeerAcceptor {
   }
 }
 
-const noPart: Refusal = { reason: "no-part", message: "this node takes no part in its cluster now" };
-const isPassedOn = ({ type }: Message): boolean => type === "read-index" || type === "transfer-leader";
+const isolatedRefusal: Refusal = {
+  reason: "no-part",
+  message: "this node is refused by its cluster and accepts no peers",
+};
+const isForwardable = ({ type }: Message): boolean => type === "read-index" || type === "transfer-leader";

@@ -1,8 +1,6 @@
 /**
- * A connection that came in: who it is, then what it brings. Raft's messages go on, questions are answered on the same
- * connection, pings get this node's wall clock.
- *
- * Never: sends anything that was not asked for.
+ * A connection that a peer opened: first the handshake, then its frames. Raft messages are passed on, requests and pings
+ * are answered on the same connection. Nothing else is sent.
  */
 import type { Duplex } from "node:stream";
 import { Fault } from "../../fault.ts";
@@ -10,15 +8,10 @@ import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Message, PeerId } from "../../raft/mod.ts";
 import { type ClockReading, isCount, type Position, pack, unpackChecked } from "../../replication/mod.ts";
 import { PeerConnection } from "../connection/peer-connection.ts";
-import type { QueueBounds } from "../connection/send-queue.ts";
-import {
-  decodeIntroduction,
-  encodeRefusal,
-  type Introduction,
-  peerOfHello,
-  type Refusal,
-  refusalFault,
-} from "../handshake/handshake.ts";
+import type { QueueLimits } from "../connection/send-queue.ts";
+import { decodeIntroduction, encodeRefusal } from "../handshake/handshake-codec.ts";
+import { type Introduction, peerIdOfHello } from "../handshake/introduction.ts";
+import { type Refusal, refusalFault } from "../handshake/refusal.ts";
 import { decodeMessage } from "../wire/message-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "../wire/peer-frame.ts";
 import { decodeRequest } from "../wire/request-codec.ts";
@@ -27,130 +20,137 @@ import type { RequestServer } from "./request-server.ts";
 export interface IncomingConnectionOptions {
   readonly socket: Duplex;
   readonly clock: Clock;
-  readonly bounds: QueueBounds;
+  readonly queue: QueueLimits;
+  /** Milliseconds until a connection without an introduction is closed. */
   readonly handshakeMs: number;
   /** See LogTime. */
   readonly reading: () => ClockReading;
-  /** What this node says of itself, and why the caller is refused, if so. */
-  judge(introduction: Introduction): Refusal | undefined;
-  /** Its welcome, once it is not refused. */
+  /** Returns why the caller is refused, or undefined. */
+  check(introduction: Introduction): Refusal | undefined;
+  /** Encodes this node's introduction for an accepted caller. */
   welcome(introduction: Introduction): EncodedPeerFrame;
-  /** It was let in: who answers its questions. */
-  opened(incoming: IncomingConnection, introduction: Introduction): RequestServer;
-  message(incoming: IncomingConnection, message: Message): void;
-  /** It is there, and says how far it has promised to have the log. */
-  pinged(incoming: IncomingConnection, promised: Position): void;
-  closed(incoming: IncomingConnection, fault: Fault): void;
+  /** Called after the welcome. Returns the server for the caller's requests. */
+  onAccepted(connection: IncomingConnection, introduction: Introduction): RequestServer;
+  onMessage(connection: IncomingConnection, message: Message): void;
+  /** Called for each ping, with the position up to which the caller has promised to have the log. */
+  onPing(connection: IncomingConnection, promised: Position): void;
+  onClosed(connection: IncomingConnection, fault: Fault): void;
 }
 
-/** How long a refusal may take to leave. */
-const farewellMs = 1_000;
+/** Milliseconds for a refusal to be written before the socket is destroyed. */
+const refusalMs = 1_000;
 
 export class IncomingConnection {
   readonly #options: IncomingConnectionOptions;
   readonly #connection: PeerConnection;
   readonly #timer: Timer;
   #caller: Introduction | undefined;
-  #introduction: Introduction | undefined;
+  #accepted: Introduction | undefined;
   #peer: PeerId | undefined;
   #server: RequestServer | undefined;
   #silentTicks = 0;
-  /** Pings so far. The second one from now on was sent after now: a ping waits for the pong of the one before. */
-  signs = 0;
+  #pings = 0;
 
   constructor(options: IncomingConnectionOptions) {
     this.#options = options;
-    const { socket, clock, bounds, handshakeMs } = options;
+    const { socket, clock, queue, handshakeMs } = options;
     this.#connection = new PeerConnection({
       socket,
-      bounds,
+      queue,
       onFrame: (frame) => this.#received(frame),
       onClosed: (fault) => {
         this.#timer.cancel();
         this.#server?.close();
-        options.closed(this, fault);
+        options.onClosed(this, fault);
       },
     });
     this.#timer = clock.after(handshakeMs, () =>
-      this.close(new Fault("unavailable", { message: "the caller said nothing" })),
+      this.close(new Fault("unavailable", { message: "the caller sent no introduction in time" })),
     );
   }
 
-  /** Who it is, once it was let in. */
-  get introduction(): Introduction | undefined {
-    return this.#introduction;
-  }
-
-  /** Its number, once it was let in on a lane of Raft's: what it sends counts as this number's. */
-  get peer(): PeerId | undefined {
-    return this.#peer;
-  }
-
-  /** Who it says it is, let in or not. */
+  /** The introduction of the caller, also if it was refused. */
   get caller(): Introduction | undefined {
     return this.#caller;
   }
 
-  /** Once a second: ends a connection on which nothing came for so many ticks. */
+  /** The introduction of the caller, once it is accepted. */
+  get accepted(): Introduction | undefined {
+    return this.#accepted;
+  }
+
+  /** The Raft id of the caller, once it is accepted on a channel. Its messages must have this sender. */
+  get peer(): PeerId | undefined {
+    return this.#peer;
+  }
+
+  /** Number of pings received. The second one from now on was sent after now, because a ping follows the last pong. */
+  get roundTrips(): number {
+    return this.#pings;
+  }
+
+  /** Called once a second. Ends the connection after `silentTicksMax` calls without activity. */
   tick(silentTicksMax: number): void {
-    this.#silentTicks = this.#connection.takeMoved() ? 0 : this.#silentTicks + 1;
+    this.#silentTicks = this.#connection.takeActivity() ? 0 : this.#silentTicks + 1;
     if (this.#silentTicks >= silentTicksMax) {
       this.close(new Fault("unavailable", { message: "the caller is silent" }));
     }
   }
 
-  answer(frame: EncodedPeerFrame): void {
-    // Whoever asks and does not read the answers is not worth the memory.
+  /** Sends a response. A caller that does not read its responses is disconnected, which limits the memory it uses. */
+  respond(frame: EncodedPeerFrame): void {
     if (!this.#connection.send(frame)) {
-      this.close(new Fault("overloaded", { message: "the caller does not read its answers" }));
+      this.close(new Fault("overloaded", { message: "the caller does not read its responses" }));
     }
-  }
-
-  refuse(refusal: Refusal): void {
-    this.#connection.finish(encodeRefusal(refusal), refusalFault(refusal));
-    this.#options.clock.after(farewellMs, () => this.#connection.destroy());
   }
 
   close(fault: Fault): void {
     this.#connection.close(fault);
   }
 
+  #refuse(refusal: Refusal): void {
+    this.#connection.closeAfter(encodeRefusal(refusal), refusalFault(refusal));
+    this.#options.clock.after(refusalMs, () => this.#connection.destroy());
+  }
+
   #received(frame: PeerFrame): void {
-    const introduction = this.#introduction;
-    if (introduction === undefined) this.#greeted(frame);
+    const accepted = this.#accepted;
+    if (accepted === undefined) this.#receiveIntroduction(frame);
     else if (frame.kind === "request") this.#server?.take(decodeRequest(frame));
-    else if (frame.kind === "ping") this.#pong(frame);
-    else if (mayCarry(introduction, frame.kind)) this.#options.message(this, decodeMessage(frame));
+    else if (frame.kind === "ping") this.#receivePing(frame);
+    else if (carriesMessage(accepted, frame.kind)) this.#options.onMessage(this, decodeMessage(frame));
     else throw malformed("unexpected");
   }
 
-  #greeted(frame: PeerFrame): void {
+  #receiveIntroduction(frame: PeerFrame): void {
     if (frame.kind !== "hello") throw malformed("unexpected");
-    const { judge, welcome, opened } = this.#options;
+    const { check, welcome, onAccepted } = this.#options;
     const introduction = decodeIntroduction(frame);
     this.#caller = introduction;
-    const refusal = judge(introduction);
+    const refusal = check(introduction);
     if (refusal !== undefined) {
-      this.refuse(refusal);
+      this.#refuse(refusal);
       return;
     }
     this.#timer.cancel();
-    this.#introduction = introduction;
-    if (introduction.lane !== "visit") this.#peer = peerOfHello(introduction.hello);
-    this.#connection.sendUrgently(welcome(introduction));
-    this.#server = opened(this, introduction);
-    this.#connection.release();
+    this.#accepted = introduction;
+    if (introduction.purpose !== "probe") this.#peer = peerIdOfHello(introduction.hello);
+    this.#connection.sendFirst(welcome(introduction));
+    this.#server = onAccepted(this, introduction);
+    this.#connection.completeHandshake();
   }
 
-  #pong({ head }: PeerFrame): void {
+  #receivePing({ head }: PeerFrame): void {
     const { value } = unpackChecked(head);
     const [id, term = 0, index = 0] = Array.isArray(value) ? (value as unknown[]) : [];
     if (typeof id !== "number" || !isCount(term) || !isCount(index)) throw malformed("head");
-    this.signs++;
-    this.#options.pinged(this, { term, index });
-    this.answer(encodePeerFrame("pong", pack([id, ...this.#options.reading()])));
+    this.#pings++;
+    this.#options.onPing(this, { term, index });
+    this.respond(encodePeerFrame("pong", pack([id, ...this.#options.reading()])));
   }
 }
 
-const mayCarry = ({ lane }: Introduction, kind: PeerFrame["kind"]): boolean =>
-  lane === "control" ? kind === "message" : lane === "bulk" && (kind === "append" || kind === "snapshot");
+const carriesMessage = ({ purpose }: Introduction, kind: PeerFrame["kind"]): boolean =>
+  purpose === "control"
+    ? kind === "message"
+    : purpose === "bulk" && (kind === "append" || kind === "snapshot");

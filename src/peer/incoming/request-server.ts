@@ -1,55 +1,49 @@
 /**
- * Answers what one connection asks: appends and trims are the log's, everything else is the service's.
+ * Serves the requests of one connection: appends and trims by the log, all others by the PeerService.
  *
- *   request → walked, allowed here too → log.append (one hop: never forwarded again) → answer
+ *   request → permission check → check of the records → log.append (not forwarded again) → response
  *
- * A write is a call here as well as where it came in, and is told as one (`begin`).
- *
- * Bounded: requests at once and the bytes that came with them. Beyond that they are refused, as not written.
- *
- * Never: forwards; lets a request outlive its caller's patience.
+ * The number of running requests and their bytes are limited. Requests beyond that are rejected as not written.
  */
 import { anonymousSubject } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { AppendOptions, CommitLog } from "../../types.ts";
-import type { PeerHello } from "../handshake/handshake.ts";
+import type { PeerHello } from "../handshake/introduction.ts";
 import type { EncodedPeerFrame } from "../wire/peer-frame.ts";
 import {
   appendVerb,
-  encodeAnswer,
-  encodeFailure,
-  packAppended,
-  type Request,
-  runOf,
+  decodeRecords,
+  decodeValue,
+  type ReceivedRequest,
   trimVerb,
-  valueIn,
 } from "../wire/request-codec.ts";
+import { appendedToValue, encodeFailure, encodeResponse } from "../wire/response-codec.ts";
 
-/** Answers what peers ask, but for appends and trims. */
+/** Serves all requests of peers except appends and trims. */
 export interface PeerService {
-  /** A Fault that it rejects with travels back. `signal` aborts when the asker is gone or out of time. */
+  /** The result is sent back, and so is a rejection. `signal` aborts at the deadline and when the peer disconnects. */
   ask(verb: string, body: unknown, from: PeerHello, signal: AbortSignal): Promise<unknown>;
 }
 
-/** Who wants an append or a trim done, as far as decisions need to know. */
+/** The subject of a forwarded append or trim. */
 export interface ForwardedCaller {
   readonly subject: string;
   readonly isPeer: boolean;
 }
 
-/** A write that came in at another node and is done here. Whoever began it ends it, once. */
+/** A forwarded write that is running. */
 export interface ForwardedCall {
-  /** To hand on with what it causes. */
+  /** The trace context for work that the call causes. */
   readonly traceparent: string | undefined;
-  /** `fault` is why it failed, if it did. */
+  /** Called once. `fault` is set if the call failed. */
   end(fault: Fault | undefined, bytesIn: number): void;
 }
 
 export interface ForwardedStart {
   readonly verb: typeof appendVerb | typeof trimVerb;
   readonly subject: string;
-  /** Where it came in. */
+  /** The node that received the call from a client. */
   readonly from: Pick<PeerHello, "name" | "address">;
   readonly traceparent: string | undefined;
 }
@@ -57,17 +51,19 @@ export interface ForwardedStart {
 export interface RequestServerOptions {
   readonly clock: Clock;
   readonly from: PeerHello;
-  /** Undefined before this node has one. */
+  /** Undefined before this node has a log. */
   readonly log: () => Pick<CommitLog, "append" | "trim"> | undefined;
   readonly service: PeerService;
-  /** Is the node that asks a member of this one's configuration? Only members write here for others. */
+  /** Is the peer a member of this node's configuration? Only members may forward writes. Default true. */
   readonly isMember?: () => boolean;
-  /** Throws the Fault that refuses the caller. */
+  /** @throws Fault if the caller has no permission */
   readonly authorize: ((caller: ForwardedCaller, action: "produce" | "trim") => void) | undefined;
-  /** Told of each append and trim. */
+  /** Called at the start of each append and trim. */
   readonly begin: ((start: ForwardedStart) => ForwardedCall) | undefined;
-  readonly answer: (frame: EncodedPeerFrame) => void;
+  readonly respond: (frame: EncodedPeerFrame) => void;
+  /** Maximum number of running requests. */
   readonly requestsMax: number;
+  /** Maximum bytes of the bodies of running requests. */
   readonly requestBytesMax: number;
 }
 
@@ -82,52 +78,52 @@ export class RequestServer {
     this.#options = options;
   }
 
-  /** Answers in its own time. */
-  take(request: Request): void {
-    const { answer, requestsMax, requestBytesMax } = this.#options;
+  /** Starts to serve a request. The response is sent when it is settled. */
+  take(request: ReceivedRequest): void {
+    const { respond, requestsMax, requestBytesMax } = this.#options;
     const bytes = request.body.length;
     if (this.#requests >= requestsMax || this.#bytes + bytes > requestBytesMax) {
-      answer(
+      respond(
         encodeFailure(request.id, new Fault("overloaded", { message: "too many requests of this peer" })),
       );
       return;
     }
     this.#requests++;
     this.#bytes += bytes;
-    this.#work(request).then(
-      (value) => this.#done(request.id, bytes, () => encodeAnswer(request.id, value)),
-      (reason: unknown) => this.#done(request.id, bytes, () => encodeFailure(request.id, reason)),
+    this.#serve(request).then(
+      (value) => this.#settled(request, () => encodeResponse(request.id, value)),
+      (reason: unknown) => this.#settled(request, () => encodeFailure(request.id, reason)),
     );
   }
 
-  /** The connection has ended: nobody waits any more. */
+  /** The connection has ended: running requests of the PeerService are aborted, and no responses are sent. */
   close(): void {
     this.#closed = true;
     for (const abort of this.#aborts) abort.abort();
     this.#aborts.clear();
   }
 
-  #done(id: Request["id"], bytes: number, encode: () => EncodedPeerFrame): void {
+  #settled({ id, body }: ReceivedRequest, encode: () => EncodedPeerFrame): void {
     this.#requests--;
-    this.#bytes -= bytes;
+    this.#bytes -= body.length;
     if (this.#closed) return;
-    let frame: EncodedPeerFrame;
+    let response: EncodedPeerFrame;
     try {
-      frame = encode();
+      response = encode();
     } catch (reason) {
-      frame = encodeFailure(id, reason);
+      response = encodeFailure(id, reason);
     }
-    this.#options.answer(frame);
+    this.#options.respond(response);
   }
 
-  async #work(request: Request): Promise<unknown> {
+  async #serve(request: ReceivedRequest): Promise<unknown> {
     const { verb } = request;
     if (verb !== appendVerb && verb !== trimVerb) return this.#ask(request);
     const { subject = anonymousSubject, traceparent } = request.options;
     const call = this.#options.begin?.({ verb, subject, from: this.#options.from, traceparent });
     let fault: Fault | undefined;
     try {
-      const options = this.#optionsOf(request, call?.traceparent ?? traceparent);
+      const options = this.#appendOptions(request, call?.traceparent ?? traceparent);
       return await (verb === appendVerb ? this.#append(request, options) : this.#trim(request, options));
     } catch (reason) {
       fault = Fault.from(reason);
@@ -137,20 +133,20 @@ export class RequestServer {
     }
   }
 
-  async #append(request: Request, options: AppendOptions): Promise<unknown> {
-    const run = runOf(request);
-    return packAppended(await this.#logFor(request, "produce").append(run, options));
+  async #append(request: ReceivedRequest, options: AppendOptions): Promise<unknown> {
+    const run = decodeRecords(request);
+    return appendedToValue(await this.#logFor(request, "produce").append(run, options));
   }
 
-  async #trim(request: Request, options: AppendOptions): Promise<unknown> {
-    const before = valueIn(request);
+  async #trim(request: ReceivedRequest, options: AppendOptions): Promise<unknown> {
+    const before = decodeValue(request);
     if (typeof before !== "number" || !Number.isSafeInteger(before) || before < 0) {
-      throw new Fault("bad-request", { message: "not an offset" });
+      throw new Fault("bad-request", { message: "the body of a trim is not an offset" });
     }
     return this.#logFor(request, "trim").trim(before, options);
   }
 
-  #logFor(request: Request, action: "produce" | "trim"): Pick<CommitLog, "append" | "trim"> {
+  #logFor(request: ReceivedRequest, action: "produce" | "trim"): Pick<CommitLog, "append" | "trim"> {
     const { authorize, log, from, isMember } = this.#options;
     if (isMember?.() === false) {
       throw new Fault("failed-precondition", {
@@ -158,26 +154,25 @@ export class RequestServer {
         facts: { node: from.name },
       });
     }
-    // Whoever has no name is nobody: what nobody may do is for the policy to say.
     authorize?.({ subject: request.options.subject ?? anonymousSubject, isPeer: false }, action);
     const found = log();
     if (found === undefined) throw new Fault("unavailable", { message: "this node has no log yet" });
     return found;
   }
 
-  #optionsOf({ options, remainingMs }: Request, traceparent: string | undefined): AppendOptions {
+  #appendOptions({ options, remainingMs }: ReceivedRequest, traceparent: string | undefined): AppendOptions {
     const deadlineMs = this.#options.clock.monotonicMs() + remainingMs;
     const trace = traceparent === undefined ? {} : { traceparent };
     return { ...options, ...trace, deadlineMs, forward: false, forwarded: true };
   }
 
-  async #ask(request: Request): Promise<unknown> {
+  async #ask(request: ReceivedRequest): Promise<unknown> {
     const { service, from, clock } = this.#options;
     const abort = new AbortController();
     this.#aborts.add(abort);
     const timer: Timer = clock.after(request.remainingMs, () => abort.abort());
     try {
-      return await service.ask(request.verb, valueIn(request), from, abort.signal);
+      return await service.ask(request.verb, decodeValue(request), from, abort.signal);
     } finally {
       timer.cancel();
       this.#aborts.delete(abort);

@@ -1,17 +1,17 @@
 /**
- * When to dial a lost peer again: at once after a link that had lasted, then soon, then ever more rarely. Pure.
+ * Decides when a lost peer is dialed again. Pure.
  *
- * The first quick attempts decide what a reset meant: a refused connection says that the process is gone.
- *
- * Never: dials twice at the same distance from all nodes (half of each delay is drawn by chance).
+ * The first attempt is immediate, then the delay doubles from 20 ms to 1 s. The quick first attempts show what a reset
+ * meant: a refused connection means that the process has ended. Half of each delay is random, so that nodes do not dial
+ * at the same time.
  */
 import type { Prng } from "../../lib/prng.ts";
 
 const firstMs = 20;
 const lastMs = 1_000;
-/** A link that stood for so long begins anew with an attempt at once. */
-const lastedMs = 500;
-/** One that did not is there at least: its peer answers. */
+/** After a connection that stayed open this long, the next attempt is immediate. */
+const stableMs = 500;
+/** The limit of the next delay after a shorter one: the peer is running, because it responded. */
 const shortMs = 80;
 
 export class Backoff {
@@ -22,12 +22,12 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** A link that had been open for so many milliseconds was lost. */
-  lost(openMs: number): void {
-    this.#nextMs = openMs >= lastedMs ? 0 : Math.min(this.#nextMs, shortMs);
+  /** Notes that a connection was lost after it had been open for `openMs`. */
+  connectionLost(openMs: number): void {
+    this.#nextMs = openMs >= stableMs ? 0 : Math.min(this.#nextMs, shortMs);
   }
 
-  /** Milliseconds until the next attempt. */
+  /** Returns the milliseconds until the next attempt. */
   next(): number {
     const delay = this.#nextMs;
     this.#nextMs = delay === 0 ? firstMs : Math.min(lastMs, delay * 2);

@@ -1,65 +1,57 @@
 /**
- * One lane to one member: dials, introduces itself, and dials again for as long as it is wanted.
+ * One channel to one member: dials it, and dials again until the channel is closed.
  *
- *   waiting ── time, or the peer was heard of ──► dialling ── welcome ──► open
- *      ▲                                              │ refused, reset, silent │ lost
- *      └──────────────────────────────────────────────┴────────────────────────┘
+ *   waiting ── delay over, or retrySoon() ──► dialing ── welcome ──► open
+ *      ▲                                         │ refused, reset, silent │ lost
+ *      └─────────────────────────────────────────┴────────────────────────┘
  *
- * What is sent while dialling waits for the welcome. What is sent while waiting is not taken.
- *
- * Never: gives up, says of a reset that the peer is gone (a refused connection says so).
+ * Frames that are sent while dialing are queued until the welcome. Frames that are sent while waiting are rejected.
  */
 import type { Duplex } from "node:stream";
 import { Fault } from "../../fault.ts";
 import type { Prng } from "../../lib/prng.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import { PeerConnection } from "../connection/peer-connection.ts";
-import type { Outgoing, QueueBounds } from "../connection/send-queue.ts";
-import {
-  type ConnectionPurpose,
-  checkResponder,
-  decodeIntroduction,
-  decodeRefusal,
-  encodeIntroduction,
-  type PeerHello,
-  type Refusal,
-  refusalFault,
-  refusedByPeer,
-} from "../handshake/handshake.ts";
-import type { EncodedPeerFrame, PeerFrame } from "../wire/peer-frame.ts";
-import { malformed } from "../wire/peer-frame.ts";
+import type { QueuedFrame, QueueLimits } from "../connection/send-queue.ts";
+import { checkResponder } from "../handshake/handshake-check.ts";
+import { decodeIntroduction, decodeRefusal, encodeIntroduction } from "../handshake/handshake-codec.ts";
+import type { ChannelName, PeerHello } from "../handshake/introduction.ts";
+import { type Refusal, refusalFault, refusedByPeer } from "../handshake/refusal.ts";
+import { malformed, type PeerFrame } from "../wire/peer-frame.ts";
 import { Backoff } from "./backoff.ts";
 
-/** Who is called. */
-export interface Callee {
+/** The member that a link connects to. */
+export interface LinkTarget {
   readonly name: string;
   readonly directory: string;
   readonly address: string;
 }
 
+/** How connections are opened. */
 export interface DialOptions {
   readonly clock: Clock;
   readonly random: Prng;
   readonly self: () => PeerHello;
   readonly dial: (address: string, name: string | undefined) => Duplex;
+  /** Milliseconds until an attempt without a response fails. */
   readonly handshakeMs: number;
   /** See HandshakeContext. */
-  readonly claimed?: (hello: PeerHello) => Refusal | undefined;
+  readonly checkBoot?: (hello: PeerHello) => Refusal | undefined;
 }
 
 export interface ChannelOptions extends DialOptions {
-  readonly lane: Exclude<ConnectionPurpose, "visit">;
-  readonly callee: Callee;
-  readonly bounds: QueueBounds;
-  /** What comes once it is open. May throw Fault "bad-request". */
+  readonly channel: ChannelName;
+  readonly target: LinkTarget;
+  readonly queue: QueueLimits;
+  /** Called for each frame after the handshake. May throw Fault "bad-request". */
   onFrame(frame: PeerFrame): void;
   onOpen(hello: PeerHello): void;
-  /** An attempt failed, or an open lane was lost. What was queued is dropped already. */
+  /** An attempt failed, or an open channel was lost. Queued frames have been dropped before. */
   onLost(fault: Fault, wasOpen: boolean): void;
 }
 
-/** At least so far apart are attempts, however often the peer is heard of. */
-const hurryMs = 100;
+/** Minimum milliseconds between two attempts that retrySoon() causes. */
+const retryMs = 100;
 
 export class PeerChannel {
   readonly #options: ChannelOptions;
@@ -67,8 +59,8 @@ export class PeerChannel {
   #connection: PeerConnection | undefined;
   #timer: Timer | undefined;
   #openedMs: number | undefined;
-  #dialledMs = Number.NEGATIVE_INFINITY;
-  /** While waiting: when it is dialled. */
+  #dialedMs = Number.NEGATIVE_INFINITY;
+  /** The time of the next attempt while waiting. */
   #dueMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
@@ -82,7 +74,7 @@ export class PeerChannel {
     return this.#openedMs !== undefined;
   }
 
-  /** Is there a connection, or one in the making? */
+  /** True while the channel is open or dialing: frames are queued. */
   get reachable(): boolean {
     return this.#connection !== undefined;
   }
@@ -91,30 +83,25 @@ export class PeerChannel {
     return this.#connection?.queuedBytes ?? 0;
   }
 
-  /** Has the connection moved a byte since this was last asked? True where there is none. */
-  takeMoved(): boolean {
-    return this.#connection?.takeMoved() ?? true;
+  /** Returns true if the connection has moved bytes since the last call, or if there is no connection. */
+  takeActivity(): boolean {
+    return this.#connection?.takeActivity() ?? true;
   }
 
-  /** False when there is no connection or no room: nothing was queued. */
-  send(item: Outgoing): boolean {
-    return this.#connection?.send(item) ?? false;
+  /** Queues a frame. Returns false, without queuing it, if there is no connection or the queue is full. */
+  send(frame: QueuedFrame): boolean {
+    return this.#connection?.send(frame) ?? false;
   }
 
-  /** Ahead of everything that waits; nothing while it is not open. */
-  sendUrgently(frame: EncodedPeerFrame): void {
-    if (this.open) this.#connection?.sendUrgently(frame);
-  }
-
-  /** The peer was heard of: it is there, so do not wait for long. */
-  hurry(): void {
+  /** Shortens the wait for the next attempt, because there is a sign that the peer is running. */
+  retrySoon(): void {
     if (this.#connection !== undefined || this.#closed) return;
     const now = this.#options.clock.monotonicMs();
-    const soonMs = Math.max(now, this.#dialledMs + hurryMs);
+    const soonMs = Math.max(now, this.#dialedMs + retryMs);
     if (soonMs < this.#dueMs) this.#wait(soonMs - now);
   }
 
-  /** Ends this connection; another is tried. */
+  /** Ends the current connection. The peer is dialed again. */
   drop(fault: Fault): void {
     this.#connection?.close(fault);
   }
@@ -135,26 +122,28 @@ export class PeerChannel {
 
   #dial(): void {
     if (this.#closed) return;
-    const { clock, callee, dial, bounds, lane, self, handshakeMs } = this.#options;
-    this.#dialledMs = clock.monotonicMs();
+    const { clock, target, dial, queue, channel, self, handshakeMs } = this.#options;
+    this.#dialedMs = clock.monotonicMs();
     let socket: Duplex;
     try {
-      socket = dial(callee.address, callee.name);
+      socket = dial(target.address, target.name);
     } catch (cause) {
-      // An address that is none, or a certificate that cannot be used just now.
-      this.#lost(new Fault("unavailable", { message: `${callee.address} cannot be dialled`, cause }));
+      // The address is invalid, or the certificate cannot be used at the moment.
+      this.#lost(new Fault("unavailable", { message: `${target.address} cannot be dialed`, cause }));
       return;
     }
     const connection = new PeerConnection({
       socket,
-      bounds,
+      queue,
       onFrame: (frame) => this.#received(connection, frame),
       onClosed: (fault) => this.#lost(fault),
     });
     this.#connection = connection;
-    connection.sendUrgently(encodeIntroduction("hello", lane, self()));
+    connection.sendFirst(encodeIntroduction("hello", channel, self()));
     this.#timer = clock.after(handshakeMs, () =>
-      connection.close(new Fault("unavailable", { message: "the peer did not answer the handshake" })),
+      connection.close(
+        new Fault("unavailable", { message: "the peer did not complete the handshake in time" }),
+      ),
     );
   }
 
@@ -168,9 +157,9 @@ export class PeerChannel {
       return;
     }
     if (frame.kind !== "welcome") throw malformed("unexpected");
-    const { clock, self, callee, onOpen, claimed } = this.#options;
+    const { clock, self, target, onOpen, checkBoot } = this.#options;
     const introduction = decodeIntroduction(frame);
-    const refusal = checkResponder(introduction, self(), callee, claimed);
+    const refusal = checkResponder(introduction, self(), target, checkBoot);
     if (refusal !== undefined) {
       connection.close(refusalFault(refusal));
       return;
@@ -178,17 +167,17 @@ export class PeerChannel {
     this.#timer?.cancel();
     this.#openedMs = clock.monotonicMs();
     onOpen(introduction.hello);
-    connection.release();
+    connection.completeHandshake();
   }
 
   #lost(fault: Fault): void {
     const { clock, onLost } = this.#options;
-    const opened = this.#openedMs;
+    const openedMs = this.#openedMs;
     this.#timer?.cancel();
     this.#connection = undefined;
     this.#openedMs = undefined;
-    if (opened !== undefined) this.#backoff.lost(clock.monotonicMs() - opened);
+    if (openedMs !== undefined) this.#backoff.connectionLost(clock.monotonicMs() - openedMs);
     this.#wait(this.#backoff.next());
-    onLost(fault, opened !== undefined);
+    onLost(fault, openedMs !== undefined);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * What becomes of a link, told to Raft and to people. Nothing is told of a link once another has taken its place.
+ * Reports the events of a link to Raft, to the metrics and to the log.
  *
- * Never: decides anything.
+ * Raft gets no events of a link that has been replaced by another one.
  */
 import type { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
@@ -12,50 +12,51 @@ import type { LinkEvents, PeerLink } from "./peer-link.ts";
 
 export interface LinkEventOptions {
   readonly peer: PeerId;
-  /** Who it is, for the log. */
-  readonly facts: object;
-  /** Undefined once another has taken its place. */
+  /** Name and address of the member, for the log. */
+  readonly facts: { readonly peer: string; readonly address: string };
+  /** Undefined once the link has been replaced or removed. */
   readonly link: () => Pick<PeerLink, "connected"> | undefined;
-  /** Undefined before Raft has begun. */
+  /** Undefined before Raft has started. */
   readonly node: () => PeerReplica["node"] | undefined;
   readonly meter: PeerMeter;
   readonly logger: Logger;
-  /** A line that a peer can cause at will. */
-  readonly warn: (facts: object, fault: Fault, sentence: string) => void;
-  readonly disowned: (fault: Fault) => void;
-  /** Both lanes are open. */
-  readonly linked: () => void;
+  /** Logs a warning that peers can cause, with a limit on its rate. */
+  readonly warn: (facts: object, fault: Fault, message: string) => void;
+  readonly onDisowned: (fault: Fault) => void;
+  /** Both channels are open. */
+  readonly onConnected: () => void;
 }
 
-export function linkEvents(ports: LinkEventOptions): LinkEvents {
-  const { peer, facts, link, meter, logger, warn } = ports;
-  const node = (): PeerReplica["node"] | undefined => (link() === undefined ? undefined : ports.node());
-  /** Why it could not be linked, as it was last told: that is no news at each attempt. */
-  let trouble: string | undefined;
+export function linkEvents(options: LinkEventOptions): LinkEvents {
+  const { peer, facts, link, meter, logger, warn } = options;
+  const node = (): PeerReplica["node"] | undefined => (link() === undefined ? undefined : options.node());
+  /** Why the last attempt failed, as it was logged. The same reason is not logged again. */
+  let loggedReason: string | undefined;
   return {
     unreachable: () => node()?.reportUnreachable(peer),
-    gone: () => node()?.connectionRefused(peer),
-    snapshot: (delivered) => node()?.reportSnapshot(peer, delivered),
+    connectionRefused: () => node()?.connectionRefused(peer),
+    snapshotSent: (delivered) => node()?.reportSnapshot(peer, delivered),
     disowned: (fault) => {
-      if (link() !== undefined) ports.disowned(fault);
+      if (link() !== undefined) options.onDisowned(fault);
     },
-    dropped: (lane) => meter.dropped(lane),
-    unsendable: (fault) => warn(facts, fault, "a message to a peer is larger than peers take"),
-    opened: (lane) => {
-      meter.opened(lane);
+    messageDropped: (channel) => meter.messageDropped(channel),
+    messageTooLarge: (fault) => warn(facts, fault, "a message to a peer exceeds the size limit"),
+    opened: (channel) => {
+      meter.channelOpened(channel);
       if (link()?.connected !== true) return;
-      trouble = undefined;
+      loggedReason = undefined;
       logger.info(facts, "linked to a peer");
-      ports.linked();
+      options.onConnected();
     },
-    lost: (lane, fault, wasOpen) => {
+    lost: (channel, fault, wasOpen) => {
       if (link() === undefined) return;
-      const told = { ...facts, lane, why: fault.message, ...fault.facts };
-      const why = String(fault.facts.code ?? fault.message);
-      if (fault.kind !== "unavailable") warn({ ...facts, lane }, fault, "the link to a peer is refused");
-      else if (wasOpen) logger.warn(told, "a link to a peer was lost");
-      else if (why !== trouble) logger.warn({ ...told, err: fault.cause }, "a peer cannot be linked");
-      if (!wasOpen) trouble = why;
+      const details = { ...facts, channel, why: fault.message, ...fault.facts };
+      const reason = String(fault.facts.code ?? fault.message);
+      if (fault.kind !== "unavailable") warn({ ...facts, channel }, fault, "the link to a peer is refused");
+      else if (wasOpen) logger.warn(details, "a link to a peer was lost");
+      else if (reason !== loggedReason)
+        logger.warn({ ...details, err: fault.cause }, "a peer cannot be linked");
+      if (!wasOpen) loggedReason = reason;
     },
   };
 }

@@ -1,217 +1,214 @@
 /**
- * The links to one member: two lanes, so that a heartbeat never stands behind records.
+ * The link to one member: two channels, so that a heartbeat never waits behind records.
  *
- *   control   votes, heartbeats, acknowledgements, reads, questions
- *   bulk      appends, snapshots, forwarded records
+ *   control   votes, heartbeats, responses of Raft, reads, small requests
+ *   bulk      appends, snapshots, forwarded records, large requests
  *
- * Raft's messages that find no room, or no connection, are dropped and Raft is told, once a turn: it probes then.
- *
- * Never: keeps a message for later, when there is no connection in the making.
+ * A Raft message is dropped if its channel has no connection or no room. Raft is informed of that once a turn, and probes
+ * the member's log then.
  */
 import { Fault } from "../../fault.ts";
 import type { Message } from "../../raft/mod.ts";
 import { type PeerClocks, type Position, pack, unpackChecked } from "../../replication/mod.ts";
 import type { Appended, AppendOptions, Offset, RecordRun } from "../../types.ts";
-import type { QueueBounds } from "../connection/send-queue.ts";
-import type { PeerHello } from "../handshake/handshake.ts";
+import type { QueueLimits } from "../connection/send-queue.ts";
+import type { ChannelName, PeerHello } from "../handshake/introduction.ts";
 import { encodeMessage } from "../wire/message-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "../wire/peer-frame.ts";
-import {
-  appendRequest,
-  type PeerRequest,
-  trimRequest,
-  unpackAppended,
-  unpackOffset,
-} from "../wire/request-codec.ts";
-import { type Callee, type DialOptions, PeerChannel } from "./channel.ts";
+import { appendRequest, type PeerRequest, trimRequest } from "../wire/request-codec.ts";
+import { appendedFromValue, offsetFromValue } from "../wire/response-codec.ts";
+import { type DialOptions, type LinkTarget, PeerChannel } from "./channel.ts";
 import { Requester } from "./requester.ts";
 
-/** What Raft is to know of the links. */
+/** The events of a link. */
 export interface LinkEvents {
-  /** Appends to it may have been lost. */
+  /** Appends to the member may have been lost. */
   unreachable(): void;
-  /** Its process is gone: nothing listens where it was. */
-  gone(): void;
-  snapshot(delivered: boolean): void;
-  opened(lane: ChannelName, hello: PeerHello): void;
-  lost(lane: ChannelName, fault: Fault, wasOpen: boolean): void;
-  /** It refuses this node's claim to its directory. */
+  /** The connection was refused: no process listens at the member's address. */
+  connectionRefused(): void;
+  snapshotSent(delivered: boolean): void;
+  opened(channel: ChannelName): void;
+  lost(channel: ChannelName, fault: Fault, wasOpen: boolean): void;
+  /** The member refuses this node because of its data directory. */
   disowned(fault: Fault): void;
-  dropped(lane: ChannelName): void;
-  /** A message is larger than peers take. */
-  unsendable(fault: Fault): void;
+  messageDropped(channel: ChannelName): void;
+  /** A message exceeds the limit of a frame. */
+  messageTooLarge(fault: Fault): void;
 }
 
-export type ChannelName = "control" | "bulk";
-
-export interface LinkOptions extends DialOptions {
-  readonly callee: Callee;
-  readonly clocks: PeerClocks;
-  /** How far this node has promised to have the log: sent with every ping. */
-  readonly promised?: () => Position;
-  readonly events: LinkEvents;
-  readonly control: QueueBounds;
-  readonly bulk: QueueBounds;
+/** Limits of each link. */
+export interface LinkLimits {
+  readonly control: QueueLimits;
+  readonly bulk: QueueLimits;
+  /** Maximum number of pending requests of one channel. */
   readonly requestsMax: number;
-  /** Ticks without a byte moved after which a lane is taken to be dead. */
+  /** Ticks without activity after which a channel counts as dead. */
   readonly silentTicksMax: number;
 }
 
-/** A question larger than this is not put before heartbeats. */
+export interface LinkOptions extends DialOptions, LinkLimits {
+  readonly target: LinkTarget;
+  readonly clocks: PeerClocks;
+  /** The position up to which this node has promised to have the log durably. It is sent with every ping. */
+  readonly promised: () => Position;
+  readonly events: LinkEvents;
+}
+
+/** A larger request uses the bulk channel. */
 const smallBytesMax = 16 * 1024;
 
-interface Side {
-  readonly kind: ChannelName;
-  readonly lane: PeerChannel;
+interface LinkChannel {
+  readonly name: ChannelName;
+  readonly channel: PeerChannel;
   readonly requester: Requester;
   silentTicks: number;
-  /** The last ping that is unanswered. */
-  ping: { readonly id: number; readonly atMs: number } | undefined;
+  /** The last ping, until its pong is received. */
+  ping: { readonly id: number; readonly sentMs: number } | undefined;
 }
 
 export class PeerLink {
-  readonly callee: Callee;
+  readonly target: LinkTarget;
   readonly #options: LinkOptions;
-  readonly #control: Side;
-  readonly #bulk: Side;
+  readonly #control: LinkChannel;
+  readonly #bulk: LinkChannel;
   #hello: PeerHello | undefined;
-  #heardMs: number | undefined;
-  #refused: Fault | undefined;
-  #unreachable = false;
-  #pings = 0;
-  /** Pongs so far. The second one from now on answers a ping that was sent after now. */
-  signs = 0;
+  #receivedMs: number | undefined;
+  #refusal: Fault | undefined;
+  #unreachableScheduled = false;
+  #lastPing = 0;
+  #roundTrips = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.callee = options.callee;
-    this.#control = this.#side("control", options.control);
-    this.#bulk = this.#side("bulk", options.bulk);
+    this.target = options.target;
+    this.#control = this.#openChannel("control", options.control);
+    this.#bulk = this.#openChannel("bulk", options.bulk);
   }
 
-  /** Are both lanes open? */
+  /** Are both channels open? */
   get connected(): boolean {
-    return this.#control.lane.open && this.#bulk.lane.open;
+    return this.#control.channel.open && this.#bulk.channel.open;
   }
 
+  /** The introduction that the member sent last. */
   get hello(): PeerHello | undefined {
     return this.#hello;
   }
 
-  /** When it was last heard of, by the clock that does not go back. */
-  get heardMs(): number | undefined {
-    return this.#heardMs;
+  /** When the last frame of the member was received, on the monotonic clock. */
+  get receivedMs(): number | undefined {
+    return this.#receivedMs;
   }
 
-  /** Why there is no link, when that is not the network's fault. */
+  /** Why one of the two nodes refuses the link. */
   get refused(): string | undefined {
-    return this.#refused?.message;
+    return this.#refusal?.message;
   }
 
-  /** The reason of that in one word, such as `other-cluster`. */
+  /** The reason of the refusal in one word, such as `other-cluster`. */
   get refusedFor(): string | undefined {
-    return this.#refused?.facts.reason;
+    return this.#refusal?.facts.reason;
   }
 
-  queuedBytes(kind: ChannelName): number {
-    return (kind === "control" ? this.#control : this.#bulk).lane.queuedBytes;
+  /** Number of pongs received. The second one from now on responds to a ping that was sent after now. */
+  get roundTrips(): number {
+    return this.#roundTrips;
   }
 
+  queuedBytes(name: ChannelName): number {
+    return (name === "control" ? this.#control : this.#bulk).channel.queuedBytes;
+  }
+
+  /** Sends a Raft message, or drops it and reports that in `events`. */
   send(message: Message): void {
     const isSnapshot = message.type === "snapshot";
-    const { lane, kind } = isSnapshot || message.type === "append" ? this.#bulk : this.#control;
+    const { channel, name } = isSnapshot || message.type === "append" ? this.#bulk : this.#control;
     const { events } = this.#options;
-    if (!lane.reachable) {
-      this.#notSent(kind, isSnapshot);
-      return;
-    }
-    const frame = this.#encoded(message);
+    const frame = channel.reachable ? this.#encode(message) : undefined;
     if (frame === undefined) {
-      this.#notSent(kind, isSnapshot);
+      this.#notSent(name, isSnapshot);
       return;
     }
-    const item = isSnapshot
-      ? { ...frame, written: () => events.snapshot(true), dropped: () => events.snapshot(false) }
+    const queued = isSnapshot
+      ? { ...frame, written: () => events.snapshotSent(true), dropped: () => events.snapshotSent(false) }
       : frame;
-    if (!lane.send(item)) this.#notSent(kind, isSnapshot);
+    if (!channel.send(queued)) this.#notSent(name, isSnapshot);
   }
 
+  /** See Requester.ask() for deadline, signal and faults. */
   async append(
     run: RecordRun,
     options: AppendOptions,
     deadlineMs: number,
     signal?: AbortSignal,
   ): Promise<Appended> {
-    const question = appendRequest(run, options);
-    return unpackAppended(await this.#bulk.requester.ask(question, deadlineMs, signal));
+    const request = appendRequest(run, options);
+    return appendedFromValue(await this.#bulk.requester.ask(request, deadlineMs, signal));
   }
 
+  /** See Requester.ask() for deadline, signal and faults. */
   async trim(
     before: Offset,
     options: AppendOptions,
     deadlineMs: number,
     signal?: AbortSignal,
   ): Promise<Offset> {
-    const question = trimRequest(before, options);
-    return unpackOffset(await this.#control.requester.ask(question, deadlineMs, signal));
+    const request = trimRequest(before, options);
+    return offsetFromValue(await this.#control.requester.ask(request, deadlineMs, signal));
   }
 
-  /** What is large goes with what is large. Rejects with "unavailable" at once when the lane is not open. */
-  ask(question: PeerRequest, deadlineMs: number): Promise<unknown> {
-    const bytes = question.body.reduce((sum, piece) => sum + piece.length, 0);
+  /** Sends a request over the channel for its size. See Requester.ask() for deadline and faults. */
+  ask(request: PeerRequest, deadlineMs: number): Promise<unknown> {
+    const bytes = request.body.reduce((sum, piece) => sum + piece.length, 0);
     const { requester } = bytes > smallBytesMax ? this.#bulk : this.#control;
-    return requester.ask(question, deadlineMs);
+    return requester.ask(request, deadlineMs);
   }
 
-  get canAsk(): boolean {
-    return this.connected;
+  /** Dials soon, because there is a sign that the member is running. */
+  retrySoon(): void {
+    this.#control.channel.retrySoon();
+    this.#bulk.channel.retrySoon();
   }
 
-  /** It was heard of by other means: it is there. */
-  hurry(): void {
-    this.#control.lane.hurry();
-    this.#bulk.lane.hurry();
-  }
-
-  /** Once a second: asks for a sign of life, and ends a lane on which nothing moves any more. */
+  /** Called once a second: sends pings, and ends a channel without activity. */
   tick(): void {
     for (const side of [this.#control, this.#bulk]) {
-      if (!side.lane.open) continue;
-      side.silentTicks = side.lane.takeMoved() ? 0 : side.silentTicks + 1;
+      if (!side.channel.open) continue;
+      side.silentTicks = side.channel.takeActivity() ? 0 : side.silentTicks + 1;
       if (side.silentTicks >= this.#options.silentTicksMax) {
-        side.lane.drop(new Fault("unavailable", { message: "the peer is silent" }));
-      } else if (side.ping === undefined) this.#ping(side);
+        side.channel.drop(new Fault("unavailable", { message: "the peer is silent" }));
+      } else if (side.ping === undefined) this.#sendPing(side);
     }
   }
 
-  /** Ends both connections; others are tried. */
+  /** Ends both connections. The member is dialed again. */
   drop(fault: Fault): void {
-    this.#control.lane.drop(fault);
-    this.#bulk.lane.drop(fault);
+    this.#control.channel.drop(fault);
+    this.#bulk.channel.drop(fault);
   }
 
   close(): void {
-    this.#control.lane.close();
-    this.#bulk.lane.close();
+    this.#control.channel.close();
+    this.#bulk.channel.close();
   }
 
-  /** Undefined, and told, for what is larger than peers take: this is called in Raft's own turn. */
-  #encoded(message: Message): EncodedPeerFrame | undefined {
+  /** Returns undefined for a message that is too large. This runs in Raft's turn, so it must not throw for that. */
+  #encode(message: Message): EncodedPeerFrame | undefined {
     try {
       return encodeMessage(message);
     } catch (reason) {
       if (!(reason instanceof Fault)) throw reason;
-      this.#options.events.unsendable(reason);
+      this.#options.events.messageTooLarge(reason);
       return undefined;
     }
   }
 
-  #side(kind: ChannelName, bounds: QueueBounds): Side {
+  #openChannel(name: ChannelName, queue: QueueLimits): LinkChannel {
     const { clock, requestsMax } = this.#options;
-    const lane: PeerChannel = new PeerChannel({
+    const channel: PeerChannel = new PeerChannel({
       ...this.#options,
-      lane: kind,
-      bounds,
+      channel: name,
+      queue,
       onFrame: (frame) => this.#received(side, frame),
       onOpen: (hello) => this.#opened(side, hello),
       onLost: (fault, wasOpen) => this.#lost(side, fault, wasOpen),
@@ -219,78 +216,79 @@ export class PeerLink {
     const requester = new Requester({
       clock,
       requestsMax,
-      reachable: () => lane.reachable,
-      send: (item) => lane.send(item),
+      reachable: () => channel.reachable,
+      send: (frame) => channel.send(frame),
     });
-    const side: Side = { kind, lane, requester, silentTicks: 0, ping: undefined };
+    const side: LinkChannel = { name, channel, requester, silentTicks: 0, ping: undefined };
     return side;
   }
 
-  #received(side: Side, frame: PeerFrame): void {
-    this.#heardMs = this.#options.clock.monotonicMs();
-    if (frame.kind === "answer") side.requester.answered(frame);
-    else if (frame.kind === "pong") this.#pong(side, frame);
+  #received(side: LinkChannel, frame: PeerFrame): void {
+    this.#receivedMs = this.#options.clock.monotonicMs();
+    if (frame.kind === "response") side.requester.receiveResponse(frame);
+    else if (frame.kind === "pong") this.#receivePong(side, frame);
     else throw malformed("unexpected");
   }
 
-  #ping(side: Side): void {
-    const ping = { id: ++this.#pings, atMs: this.#options.clock.monotonicMs() };
-    const { term = 0, index = 0 } = this.#options.promised?.() ?? {};
-    if (side.lane.send(encodePeerFrame("ping", pack([ping.id, term, index])))) side.ping = ping;
+  #sendPing(side: LinkChannel): void {
+    const ping = { id: ++this.#lastPing, sentMs: this.#options.clock.monotonicMs() };
+    const { term, index } = this.#options.promised();
+    if (side.channel.send(encodePeerFrame("ping", pack([ping.id, term, index])))) side.ping = ping;
   }
 
-  #pong(side: Side, { head }: PeerFrame): void {
+  #receivePong(side: LinkChannel, { head }: PeerFrame): void {
     const { value } = unpackChecked(head);
     const [id, wallMs, steady, fresh] = Array.isArray(value) ? (value as unknown[]) : [];
     if (typeof wallMs !== "number" || !Number.isFinite(wallMs)) throw malformed("head");
     const { ping } = side;
     if (ping === undefined || ping.id !== id) return;
     side.ping = undefined;
-    this.signs++;
-    // Behind records an answer is late, and says little.
+    this.#roundTrips++;
+    // A pong on the bulk channel may have waited behind records: its clock reading is not precise.
     if (side !== this.#control) return;
     const { clock, clocks } = this.#options;
-    // Nodes of earlier versions report neither.
+    // Nodes of earlier versions send neither `steady` nor `fresh`.
     const says = { saysSteady: steady !== false, saysFresh: fresh === true };
-    clocks.heard(this.callee.name, wallMs, ping.atMs, clock.monotonicMs(), says);
+    clocks.heard(this.target.name, wallMs, ping.sentMs, clock.monotonicMs(), says);
   }
 
-  #opened(side: Side, hello: PeerHello): void {
+  #opened(side: LinkChannel, hello: PeerHello): void {
     side.silentTicks = 0;
     side.ping = undefined;
     this.#hello = hello;
-    this.#refused = undefined;
-    this.#heardMs = this.#options.clock.monotonicMs();
-    // At once: the clocks are compared before this node can be elected over the link.
-    if (side === this.#control) this.#ping(side);
-    this.#options.events.opened(side.kind, hello);
+    this.#refusal = undefined;
+    this.#receivedMs = this.#options.clock.monotonicMs();
+    // Immediately, so that the clocks are compared before this node can be elected over the link.
+    if (side === this.#control) this.#sendPing(side);
+    this.#options.events.opened(side.name);
   }
 
-  #lost(side: Side, fault: Fault, wasOpen: boolean): void {
+  #lost(side: LinkChannel, fault: Fault, wasOpen: boolean): void {
     const { events } = this.#options;
-    side.requester.lost(fault);
-    if (fault.kind !== "unavailable") this.#refused = fault;
-    else if (fault.facts.code === "ECONNREFUSED") this.#refused = undefined; // Nobody is there to refuse now.
+    const isRefusedConnection = fault.facts.code === "ECONNREFUSED";
+    side.requester.connectionLost(fault);
+    if (fault.kind !== "unavailable") this.#refusal = fault;
+    else if (isRefusedConnection) this.#refusal = undefined;
     if (isDisowning(fault)) events.disowned(fault);
-    events.lost(side.kind, fault, wasOpen);
-    if (fault.facts.code === "ECONNREFUSED") events.gone();
-    // Also when it never opened: something may have waited for that.
-    else this.#tellUnreachable();
+    events.lost(side.name, fault, wasOpen);
+    if (isRefusedConnection) events.connectionRefused();
+    // Also if the channel was not open: messages may have been queued while it was dialed.
+    else this.#scheduleUnreachable();
   }
 
-  #notSent(kind: ChannelName, isSnapshot: boolean): void {
+  #notSent(name: ChannelName, isSnapshot: boolean): void {
     const { events, clock } = this.#options;
-    events.dropped(kind);
-    // Not from within Raft's own turn.
-    if (isSnapshot) clock.soon(() => events.snapshot(false));
-    else if (kind === "bulk") this.#tellUnreachable();
+    events.messageDropped(name);
+    // Raft must not be called from within its own turn.
+    if (isSnapshot) clock.soon(() => events.snapshotSent(false));
+    else if (name === "bulk") this.#scheduleUnreachable();
   }
 
-  #tellUnreachable(): void {
-    if (this.#unreachable) return;
-    this.#unreachable = true;
+  #scheduleUnreachable(): void {
+    if (this.#unreachableScheduled) return;
+    this.#unreachableScheduled = true;
     this.#options.clock.soon(() => {
-      this.#unreachable = false;
+      this.#unreachableScheduled = false;
       this.#options.events.unreachable();
     });
   }

@@ -1,23 +1,24 @@
 /**
- * Requests on their way over one lane, and who waits for them.
+ * Sends requests over one connection and matches the responses.
  *
- *   waiting in the queue ── begin ──► handed to the socket ── answer ──► settled
- *        │ lane lost, time up               │ lane lost, time up
- *        ▼                                  ▼
- *   certainly not written              outcome unknown
+ *   queued ── begin ──► handed to the socket ── response ──► settled
+ *     │ connection lost, time is up   │ connection lost, time is up
+ *     ▼                               ▼
+ *   not written                     outcome unknown
  *
- * Never: sends again; says "not written" of what was handed over.
+ * A request is sent at most once. It is reported as not written only if it was never handed to the socket.
  */
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import type { Outgoing } from "../connection/send-queue.ts";
+import type { QueuedFrame } from "../connection/send-queue.ts";
 import type { PeerFrame } from "../wire/peer-frame.ts";
-import { decodeAnswer, encodeRequest, type PeerRequest } from "../wire/request-codec.ts";
+import { encodeRequest, type PeerRequest } from "../wire/request-codec.ts";
+import { decodeResponse } from "../wire/response-codec.ts";
 
-interface Pending {
+interface PendingRequest {
   readonly deadlineMs: number;
   sent: boolean;
-  /** Stops listening to the caller's signal. */
+  /** Removes the listener from the caller's signal. */
   release: (() => void) | undefined;
   resolve(value: unknown): void;
   reject(fault: Fault): void;
@@ -25,21 +26,22 @@ interface Pending {
 
 export interface RequesterOptions {
   readonly clock: Clock;
-  /** Hands it to the lane; false when there is no room or no connection. */
-  readonly send: (item: Outgoing) => boolean;
-  /** Is there a connection, or one in the making? */
+  /** Queues a frame. Returns false if there is no connection or no room. */
+  readonly send: (frame: QueuedFrame) => boolean;
+  /** Is there a connection, or is one being opened? */
   readonly reachable: () => boolean;
+  /** Maximum number of pending requests. */
   readonly requestsMax: number;
 }
 
-/** How often deadlines are looked at. */
-const lookMs = 20;
+/** Milliseconds between two checks of the deadlines. */
+const checkMs = 20;
 
 export class Requester {
   readonly #options: RequesterOptions;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Map<number, PendingRequest>();
   #lastId = 0;
-  #looking = false;
+  #checkScheduled = false;
 
   constructor(options: RequesterOptions) {
     this.#options = options;
@@ -50,20 +52,21 @@ export class Requester {
   }
 
   /**
-   * Resolves with the answer. Rejects with the peer's fault, or one that says how far the request had come. An abort ends
-   * the wait: a request that still stood in the queue is not sent any more, of another one the outcome is unknown.
+   * Sends a request and resolves to its result. `deadlineMs` is on the monotonic clock. Rejects with the peer's fault, or
+   * with one whose `written` is "no" if the request was still queued and "unknown" if it was sent. An abort ends the wait
+   * in the same way and withdraws a queued request.
    */
-  ask(question: PeerRequest, deadlineMs: number, signal?: AbortSignal): Promise<unknown> {
+  ask(request: PeerRequest, deadlineMs: number, signal?: AbortSignal): Promise<unknown> {
     const { clock, send, reachable, requestsMax } = this.#options;
     return new Promise((resolve, reject) => {
       const remainingMs = deadlineMs - clock.monotonicMs();
       if (remainingMs <= 0) throw new Fault("deadline", { message: "no time is left to ask the peer" });
-      if (!reachable()) throw new Fault("unavailable", { message: "the peer cannot be reached" });
+      if (!reachable()) throw unreachable();
       if (this.#pending.size >= requestsMax) throw full();
       const id = ++this.#lastId;
-      const frame = encodeRequest(id, question, remainingMs);
-      if (signal?.aborted === true) throw withdrawn(false);
-      const pending: Pending = { deadlineMs, sent: false, release: undefined, resolve, reject };
+      const frame = encodeRequest(id, request, remainingMs);
+      if (signal?.aborted === true) throw aborted(false);
+      const pending: PendingRequest = { deadlineMs, sent: false, release: undefined, resolve, reject };
       this.#pending.set(id, pending);
       const queued = send({
         ...frame,
@@ -77,28 +80,27 @@ export class Requester {
         throw full();
       }
       if (signal !== undefined) {
-        const withdraw = (): void => {
-          if (this.#take(id) !== undefined) reject(withdrawn(pending.sent));
+        const onAbort = (): void => {
+          if (this.#take(id) !== undefined) reject(aborted(pending.sent));
         };
-        signal.addEventListener("abort", withdraw);
-        pending.release = () => signal.removeEventListener("abort", withdraw);
+        signal.addEventListener("abort", onAbort);
+        pending.release = () => signal.removeEventListener("abort", onAbort);
       }
-      this.#arm();
+      this.#scheduleCheck();
     });
   }
 
-  /** Throws Fault "bad-request" for what is no answer. */
-  answered(frame: PeerFrame): void {
-    const { id, value, fault } = decodeAnswer(frame);
+  /** @throws Fault "bad-request" if the frame is not a valid response */
+  receiveResponse(frame: PeerFrame): void {
+    const { id, value, fault } = decodeResponse(frame);
+    // Undefined if the deadline has passed or the caller has aborted.
     const pending = this.#take(id);
-    // Its time was up before, or its caller does not wait any more.
-    if (pending === undefined) return;
-    if (fault === undefined) pending.resolve(value);
-    else pending.reject(fault);
+    if (fault === undefined) pending?.resolve(value);
+    else pending?.reject(fault);
   }
 
-  /** The lane has ended, or was never there. */
-  lost(cause: Fault): void {
+  /** Rejects all pending requests, because the connection has ended or could not be opened. */
+  connectionLost(cause: Fault): void {
     const all = [...this.#pending.values()];
     this.#pending.clear();
     for (const { sent, reject, release } of all) {
@@ -106,16 +108,16 @@ export class Requester {
       reject(
         sent
           ? new Fault("interrupted", {
-              message: "the connection to the peer ended before it answered",
+              message: "the connection to the peer ended before it responded",
               written: "unknown",
               cause,
             })
-          : new Fault("unavailable", { message: "the peer cannot be reached", cause }),
+          : unreachable(cause),
       );
     }
   }
 
-  #take(id: number): Pending | undefined {
+  #take(id: number): PendingRequest | undefined {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     this.#pending.delete(id);
@@ -123,37 +125,41 @@ export class Requester {
     return pending;
   }
 
-  #arm(): void {
-    if (this.#looking) return;
-    this.#looking = true;
+  #scheduleCheck(): void {
+    if (this.#checkScheduled) return;
+    this.#checkScheduled = true;
     const { clock } = this.#options;
-    // What the sockets hold is read before anybody's time is up: this process may have stood still.
-    clock.after(lookMs, () => clock.soon(() => this.#look()));
+    // If the process was suspended, responses that have arrived meanwhile are read before deadlines are checked.
+    clock.after(checkMs, () => clock.soon(() => this.#checkDeadlines()));
   }
 
-  #look(): void {
-    this.#looking = false;
+  #checkDeadlines(): void {
+    this.#checkScheduled = false;
     const now = this.#options.clock.monotonicMs();
     for (const [id, { deadlineMs, sent, reject }] of this.#pending) {
       if (deadlineMs > now) continue;
       this.#take(id);
       reject(
         new Fault("deadline", {
-          message: "the peer did not answer in time",
+          message: "the peer did not respond in time",
           written: sent ? "unknown" : "no",
         }),
       );
     }
-    if (this.#pending.size > 0) this.#arm();
+    if (this.#pending.size > 0) this.#scheduleCheck();
   }
 }
 
-const withdrawn = (sent: boolean): Fault =>
+/** An abort means that another node has become the leader: only appends and trims are aborted. */
+const aborted = (sent: boolean): Fault =>
   sent
     ? new Fault("interrupted", {
-        message: "the leader changed before the one that was asked had answered",
+        message: "the leader changed before the old one responded",
         written: "unknown",
       })
     : new Fault("unavailable", { message: "the leader changed before the request was sent" });
+
+const unreachable = (cause?: Fault): Fault =>
+  new Fault("unavailable", { message: "the peer is unreachable", cause });
 
 const full = (): Fault => new Fault("overloaded", { message: "too many requests wait for the peer" });

@@ -1,10 +1,8 @@
-/**
- * Faults between peers: kind, sentence, facts and whether it was written travel; causes do not. Pure.
- *
- * Never: makes "not written" of what it does not understand.
- */
+/** Encodes faults between peers: kind, message, facts and `written` are sent; causes are not. Pure. */
 import { type Facts, Fault, type FaultKind, faultKinds } from "../../fault.ts";
 import { factsFrom } from "../../fault-facts.ts";
+
+const messageCharsMax = 1024;
 
 export interface WireFault {
   readonly kind: string;
@@ -15,10 +13,13 @@ export interface WireFault {
 
 export function encodeFault(reason: unknown): WireFault {
   const { kind, message, facts, written } = Fault.from(reason);
-  return { kind, message: message.slice(0, 1024), facts, written };
+  return { kind, message: message.slice(0, messageCharsMax), facts, written };
 }
 
-/** The fault that was told; of a kind that this version does not know, one of kind "unknown". */
+/**
+ * Returns the received fault. A kind that this version does not know becomes "unknown"; `written` is "unknown" unless
+ * the peer sent "no".
+ */
 export function decodeFault(value: unknown): Fault {
   const { kind, message, facts, written } = (value ?? {}) as Partial<Record<keyof WireFault, unknown>>;
   const known = faultKinds.find((each) => each === kind);

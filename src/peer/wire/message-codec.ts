@@ -1,23 +1,30 @@
 /**
- * Raft's messages as frames, and back. Pure.
+ * Encodes and decodes Raft messages as peer frames. Pure.
  *
- *   head := [type from to term index logTerm commit vote reject rejectHint context]   and, of a snapshot,
- *           its [index term configuration]
- *   body := an append's entries: frames of the log, one after another; a snapshot's data
+ *   head := [type from to term index logTerm commit vote reject rejectHint context]
+ *           and for a snapshot one element more: [index term configuration]
+ *   body := the entries of an append: frames of the log, one after another; or the data of a snapshot
  *
- * Index, term and change of an entry are read from its frame and are not sent beside it. Entries are not copied.
+ * Index, term and configuration change of an entry are read from its frame and are not sent beside it. Entries are not
+ * copied.
  *
- * What arrives is checked before Raft handles it, so a flipped bit or a peer that writes wrong frames ends a connection
- * and not a node. Here: the head, that entries are consecutive and of possible terms, a snapshot's data. The frames
- * themselves (checksums, chain, records, commands) are checked by RaftNode.receive().
+ * A message is checked before Raft handles it, so that a flipped bit or a faulty peer ends a connection, not a node.
+ * Checked here are the head, that entries are consecutive and have possible terms, and the data of a snapshot.
+ * RaftNode.receive() checks the frames themselves: checksums, chain, records, commands.
  */
 import { assert } from "../../lib/assert.ts";
 import { checkExtent, checkLogStart, frameBytes, type LogStart, termMax } from "../../log/mod.ts";
 import { type ConfState, type Entry, type Message, type MessageType, message } from "../../raft/mod.ts";
 import { entryOf, isConfiguration, isWhole, pack, unpackChecked } from "../../replication/mod.ts";
-import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "./peer-frame.ts";
+import {
+  type EncodedPeerFrame,
+  encodePeerFrame,
+  malformed,
+  type PeerFrame,
+  type PeerFrameKind,
+} from "./peer-frame.ts";
 
-/** The messages that travel, by their number on the wire. */
+/** The types of messages that are sent to peers. The position of a type is its code on the wire. */
 const types: readonly MessageType[] = [
   "append",
   "append-response",
@@ -34,40 +41,40 @@ const types: readonly MessageType[] = [
   "read-index-response",
 ];
 const codes = new Map(types.map((type, code) => [type, code]));
-const fields = 11;
-/** Room above the highest term that is taken from a peer, for this node's own elections. */
+const headFields = 11;
+/** Terms that a received term leaves free below the log's limit, for later elections of this node. */
 const electionsMax = 0xffff;
-/** Beyond any log, and below where whole numbers lose their last digit. */
+/** Larger than the index of any log, and small enough that indexes stay exact as numbers. */
 const indexMax = 2 ** 48;
 
-/** Throws Fault "too-large" for a snapshot beyond what a frame may hold. */
+/** @throws Fault "too-large" if the entries or the snapshot exceed the limit of a frame */
 export function encodeMessage(message: Message): EncodedPeerFrame {
   const { type, from, to, term, index, logTerm, commit, vote, reject, rejectHint, context } = message;
   const code = codes.get(type);
-  assert(code !== undefined, "a message that stays at home");
+  assert(code !== undefined, "this message is not sent to peers");
   const head = [code, from, to, term, index, logTerm, commit, vote, reject, rejectHint, context];
-  if (type === "append") return encodePeerFrame("append", pack(head), joined(message.entries));
+  if (type === "append") return encodePeerFrame("append", pack(head), entryBytes(message.entries));
   if (type !== "snapshot") return encodePeerFrame("message", pack(head));
   const { snapshot } = message;
-  assert(snapshot !== undefined, "a snapshot message without one");
-  const about = [snapshot.index, snapshot.term, snapshot.configuration];
-  return encodePeerFrame("snapshot", pack([...head, about]), [snapshot.data]);
+  assert(snapshot !== undefined, "a snapshot message has a snapshot");
+  const details = [snapshot.index, snapshot.term, snapshot.configuration];
+  return encodePeerFrame("snapshot", pack([...head, details]), [snapshot.data]);
 }
 
-/** Throws Fault "bad-request" for what is no message of Raft. */
+/** @throws Fault "bad-request" if the frame is not a valid Raft message */
 export function decodeMessage({ kind, head, body }: PeerFrame): Message {
   const { value } = unpackChecked(head);
-  if (!Array.isArray(value) || value.length !== fields + (kind === "snapshot" ? 1 : 0))
+  if (!Array.isArray(value) || value.length !== headFields + (kind === "snapshot" ? 1 : 0))
     throw malformed("head");
-  const [code, from, to, term, index, logTerm, commit, vote, reject, rejectHint, context, about] =
+  const [code, from, to, term, index, logTerm, commit, vote, reject, rejectHint, context, details] =
     value as unknown[];
   const numbers = [code, from, to, term, index, logTerm, commit, vote, rejectHint, context];
   if (!numbers.every(isWhole) || typeof reject !== "boolean") throw malformed("head");
-  // A log has no room for a larger term, and no cluster holds so many elections.
+  // Frames of the log have no room for a larger term.
   if ((term as number) > termMax - electionsMax || (logTerm as number) > termMax) throw malformed("head");
-  if ([index, commit, rejectHint].some((place) => (place as number) > indexMax)) throw malformed("head");
+  if ([index, commit, rejectHint].some((value) => (value as number) > indexMax)) throw malformed("head");
   const type = types[code as number];
-  if (type === undefined || kindOf(type) !== kind) throw malformed("head");
+  if (type === undefined || frameKindOf(type) !== kind) throw malformed("head");
   const common = {
     from,
     term,
@@ -79,16 +86,17 @@ export function decodeMessage({ kind, head, body }: PeerFrame): Message {
     rejectHint,
     context,
   } as Partial<Message>;
-  const made = message(type, to as number, common);
-  if (kind === "append") return { ...made, entries: entriesIn(body, made) };
-  if (kind === "snapshot") return { ...made, snapshot: { ...snapshotHead(about, body), data: body } };
-  return made;
+  const decoded = message(type, to as number, common);
+  if (kind === "append") return { ...decoded, entries: entriesIn(body, decoded) };
+  if (kind === "snapshot") return { ...decoded, snapshot: { ...snapshotFields(details, body), data: body } };
+  return decoded;
 }
 
-const kindOf = (type: MessageType): string => (type === "append" || type === "snapshot" ? type : "message");
+const frameKindOf = (type: MessageType): PeerFrameKind =>
+  type === "append" || type === "snapshot" ? type : "message";
 
-/** The entries' bytes, neighbours in one memory as one piece. */
-function joined(entries: readonly Entry[]): Uint8Array[] {
+/** The bytes of the entries. Entries that are adjacent in memory become one piece. */
+function entryBytes(entries: readonly Entry[]): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   let piece: Uint8Array | undefined;
   for (const { bytes } of entries) {
@@ -103,18 +111,18 @@ function joined(entries: readonly Entry[]): Uint8Array[] {
   return pieces;
 }
 
-/** The entries of an append, each a view of its body. */
+/** The entries of an append. Each one is a view of the body. */
 function entriesIn(body: Uint8Array, { index, logTerm, term }: Message): Entry[] {
   const entries: Entry[] = [];
-  let behind = { index, term: logTerm };
+  let previous = { index, term: logTerm };
   for (let at = 0; at < body.length; ) {
     if (checkExtent(body, at, body.length) !== undefined) throw malformed("body");
     const end = at + frameBytes(body, at);
     const entry = entryIn(body.subarray(at, end));
-    if (entry.index !== behind.index + 1) throw malformed("body");
-    if (entry.term < behind.term || entry.term > term) throw malformed("body");
+    if (entry.index !== previous.index + 1) throw malformed("body");
+    if (entry.term < previous.term || entry.term > term) throw malformed("body");
     entries.push(entry);
-    behind = entry;
+    previous = entry;
     at = end;
   }
   return entries;
@@ -128,19 +136,19 @@ function entryIn(frame: Uint8Array): Entry {
   }
 }
 
-/** The head of a snapshot, whose data is the start of a log behind the same index and term. */
-function snapshotHead(
-  about: unknown,
+/** The fields of a snapshot. Its data must be the start of a log at the same index and term. */
+function snapshotFields(
+  details: unknown,
   data: Uint8Array,
 ): { index: number; term: number; configuration: ConfState } {
-  const [index, term, configuration] = Array.isArray(about) ? (about as unknown[]) : [];
+  const [index, term, configuration] = Array.isArray(details) ? (details as unknown[]) : [];
   if (!isWhole(index) || !isWhole(term) || !isConfiguration(configuration)) throw malformed("head");
-  const { end } = startIn(data);
+  const { end } = decodeLogStart(data);
   if (end.index !== index || end.term !== term) throw malformed("body");
   return { index, term, configuration };
 }
 
-function startIn(data: Uint8Array): LogStart {
+function decodeLogStart(data: Uint8Array): LogStart {
   try {
     return checkLogStart(unpackChecked(data).value);
   } catch (cause) {

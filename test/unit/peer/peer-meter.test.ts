@@ -4,7 +4,7 @@ import type { InstrumentOptions, Metrics, Observe } from "../../../src/lib/telem
 import { noMetrics } from "../../../src/lib/telemetry.ts";
 import { PeerMeter } from "../../../src/peer/peer-meter.ts";
 
-test("links, clocks and what waits are shown by peer and lane, and no more once the network has closed", () => {
+test("links, clocks and queued bytes are reported by peer and channel, until the network closes", () => {
   const gauges = new Map<string, Observe>();
   const counts = new Map<string, number>();
   const metrics: Metrics = {
@@ -25,11 +25,11 @@ test("links, clocks and what waits are shown by peer and lane, and no more once 
       { name: "b", connected: true, clockOffMs: 250 },
       { name: "c", connected: false, clockOffMs: undefined },
     ],
-    queuedBytes: (lane) => (lane === "bulk" ? 7 : 0),
+    queuedBytes: (channel) => (channel === "bulk" ? 7 : 0),
   });
-  meter.dropped("bulk");
-  meter.dropped("bulk");
-  meter.opened("control");
+  meter.messageDropped("bulk");
+  meter.messageDropped("bulk");
+  meter.channelOpened("control");
   meter.refused("other-cluster");
   assert.deepEqual(Object.fromEntries(counts), {
     "tailrace.peer.dropped bulk": 2,

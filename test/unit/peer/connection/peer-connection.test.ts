@@ -5,14 +5,14 @@ import type { Fault } from "../../../../src/fault.ts";
 import { PeerConnection } from "../../../../src/peer/connection/peer-connection.ts";
 import { encodePeerFrame } from "../../../../src/peer/wire/peer-frame.ts";
 
-const bounds = { countMax: 10, bytesMax: 1000 };
+const queue = { countMax: 10, bytesMax: 1000 };
 
-test("a frame whose handler throws ends the connection with a fault, and no other", async () => {
+test("an exception of a frame handler ends only this connection, with a fault", async () => {
   const [near, far] = duplexPair();
   const closed = Promise.withResolvers<Fault>();
   const broken = new PeerConnection({
     socket: far,
-    bounds,
+    queue,
     onFrame: () => {
       throw new TypeError("boom");
     },
@@ -20,11 +20,11 @@ test("a frame whose handler throws ends the connection with a fault, and no othe
   });
   const caller = new PeerConnection({
     socket: near,
-    bounds,
+    queue,
     onFrame: () => undefined,
     onClosed: () => undefined,
   });
-  caller.sendUrgently(encodePeerFrame("hello", Buffer.alloc(1)));
+  caller.sendFirst(encodePeerFrame("hello", Buffer.alloc(1)));
   const fault = await closed.promise;
   assert.equal(fault.kind, "unknown");
   assert.match(fault.message, /boom/);
@@ -33,11 +33,11 @@ test("a frame whose handler throws ends the connection with a fault, and no othe
   assert.equal(far.destroyed, true);
 });
 
-test("an owner that throws when it hears of the end does not keep the socket open", async () => {
+test("the socket is destroyed even if onClosed throws", async () => {
   const [near, far] = duplexPair();
   new PeerConnection({
     socket: far,
-    bounds,
+    queue,
     onFrame: () => undefined,
     onClosed: () => {
       throw new Error("boom");

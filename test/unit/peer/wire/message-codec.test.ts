@@ -17,20 +17,20 @@ import {
   type EncodedPeerFrame,
   encodePeerFrame,
   type PeerFrame,
-  PeerFrameReader,
   preamble,
 } from "../../../../src/peer/wire/peer-frame.ts";
+import { PeerFrameReader } from "../../../../src/peer/wire/peer-frame-reader.ts";
 import { type Entry, emptyConfState, type Message, message } from "../../../../src/raft/mod.ts";
 import { encodeChange, entryOf, pack } from "../../../../src/replication/entries.ts";
 import { FrameFormat } from "../../../../src/replication/frame-format.ts";
 
-/** Through a stream and back into a frame. */
-function carried({ chunks }: EncodedPeerFrame): PeerFrame {
+/** Sends a frame through a stream and returns the received one. */
+function transfer({ chunks }: EncodedPeerFrame): PeerFrame {
   let found: PeerFrame | undefined;
   const reader = new PeerFrameReader((frame) => {
     found = { ...frame, head: Uint8Array.from(frame.head) };
   });
-  reader.greeted();
+  reader.completeHandshake();
   reader.push(Buffer.concat([preamble, ...chunks]));
   assert.ok(found);
   return found;
@@ -38,7 +38,7 @@ function carried({ chunks }: EncodedPeerFrame): PeerFrame {
 
 const none = new Uint8Array(0);
 
-/** Entries that follow one another from `first` on, in this term; some change the configuration. */
+/** Consecutive entries from `first` on, in one term. Some change the configuration. */
 function entries(first: number, count: number, term: number, payload = 20): Entry[] {
   const made: Entry[] = [];
   let [crc, baseOffset] = [7, 0];
@@ -64,7 +64,7 @@ function entries(first: number, count: number, term: number, payload = 20): Entr
   return made;
 }
 
-/** What a snapshot of index 5 and term 2 carries. */
+/** The data of a snapshot at index 5 and term 2. */
 const start: LogStart = {
   end: { index: 5, term: 2, nextOffset: 3, timestampMs: 1000, crc: 7 },
   checkpoint: {
@@ -76,8 +76,8 @@ const start: LogStart = {
   },
 };
 
-/** Two entries of one chain, between which offsets are left out. */
-function withHole(): Entry[] {
+/** Two entries of one chain with a gap in their offsets. */
+function withGap(): Entry[] {
   const [first] = entries(12, 1, 9);
   const header = {
     index: 13,
@@ -127,14 +127,14 @@ const small: fc.Arbitrary<Message> = fc
 
 const format = new FrameFormat({ endAt: () => chainStart }, { stampMs: () => 0 });
 
-/** What a node does with a frame from a peer: the message is decoded, then its entries are checked. */
-function taken(frame: PeerFrame): Message {
+/** Decodes a message and checks its entries, as a node does. */
+function receive(frame: PeerFrame): Message {
   const found = decodeMessage(frame);
   if (format.check(found.entries) !== undefined) throw new Fault("bad-request", { facts: { why: "body" } });
   return found;
 }
 
-const refused = (work: () => unknown): unknown => {
+const rejected = (work: () => unknown): unknown => {
   try {
     work();
   } catch (reason) {
@@ -146,16 +146,16 @@ const refused = (work: () => unknown): unknown => {
 };
 
 describe("Raft's messages between peers", () => {
-  test("small messages come out as they went in", () => {
+  test("messages without entries are decoded as they were encoded", () => {
     fc.assert(
       fc.property(small, (sent) => {
-        assert.deepEqual(decodeMessage(carried(encodeMessage(sent))), sent);
+        assert.deepEqual(decodeMessage(transfer(encodeMessage(sent))), sent);
       }),
       { numRuns: 500, seed: 2 },
     );
   });
 
-  test("an append carries its entries, and reads what they are from their frames", () => {
+  test("the entries of an append are decoded from their frames", () => {
     for (const [count, payload] of [
       [0, 0],
       [1, 10],
@@ -170,11 +170,11 @@ describe("Raft's messages between peers", () => {
         commit: 10,
         entries: entries(12, count, 9, payload),
       });
-      assert.deepEqual(plain(decodeMessage(carried(encodeMessage(sent)))), plain(sent));
+      assert.deepEqual(plain(decodeMessage(transfer(encodeMessage(sent)))), plain(sent));
     }
   });
 
-  test("entries that lie in one memory go as one piece", () => {
+  test("entries that are adjacent in memory are sent as one piece", () => {
     const apart = entries(1, 20, 1, 100);
     const memory = Buffer.concat(apart.map(({ bytes }) => bytes));
     let at = 0;
@@ -188,7 +188,7 @@ describe("Raft's messages between peers", () => {
     assert.equal(chunks[1]!.buffer, memory.buffer);
   });
 
-  test("a snapshot carries its configuration and data", () => {
+  test("a snapshot is decoded with its configuration and data", () => {
     const configuration = {
       ...emptyConfState,
       voters: [1, 2 ** 48],
@@ -196,12 +196,12 @@ describe("Raft's messages between peers", () => {
     };
     const snapshot = { index: 5, term: 2, configuration, data: Uint8Array.from(pack(start)) };
     const sent = message("snapshot", 2, { from: 1, term: 3, snapshot });
-    const found = decodeMessage(carried(encodeMessage(sent)));
+    const found = decodeMessage(transfer(encodeMessage(sent)));
     const bare = ({ snapshot: one }: Message): unknown => ({ ...one, data: [...(one?.data ?? [])] });
     assert.deepEqual({ ...found, snapshot: bare(found) }, { ...sent, snapshot: bare(sent) });
   });
 
-  test("a snapshot whose data is not the start of a log is refused before anything is replaced by it", () => {
+  test("a snapshot is rejected if its data is not the start of a log", () => {
     const snapshot = { index: 5, term: 2, configuration: emptyConfState };
     const { end, checkpoint } = start;
     const wrong: [string, unknown][] = [
@@ -229,14 +229,14 @@ describe("Raft's messages between peers", () => {
     for (const [what, data] of wrong) {
       const sent = message("snapshot", 2, { from: 1, term: 3, snapshot: { ...snapshot, data: pack(data) } });
       assert.equal(
-        refused(() => taken(carried(encodeMessage(sent)))),
+        rejected(() => receive(transfer(encodeMessage(sent)))),
         "body",
         what,
       );
     }
   });
 
-  test("a frame with a right checksum and wrong content is refused as the peer's fault", () => {
+  test("a frame with a valid checksum and invalid content is rejected", () => {
     const header = {
       index: 12,
       term: 9,
@@ -247,10 +247,10 @@ describe("Raft's messages between peers", () => {
     };
     const command = { ...header, recordCount: 0 };
     const wrong: [string, Uint8Array][] = [
-      ["a record that passes the end", encodeLogFrame(header, Uint8Array.of(0x0a, 0x7f, 0x0a, 0), 7)],
-      ["a length without an end", encodeLogFrame(header, Uint8Array.of(0x0a, 0xff), 7)],
+      ["a record beyond the end", encodeLogFrame(header, Uint8Array.of(0x0a, 0x7f, 0x0a, 0), 7)],
+      ["an incomplete length", encodeLogFrame(header, Uint8Array.of(0x0a, 0xff), 7)],
       ["no record", encodeLogFrame(header, none, 7)],
-      ["two records for one", encodeLogFrame(header, Uint8Array.of(0x0a, 0, 0x0a, 0), 7)],
+      ["two records instead of one", encodeLogFrame(header, Uint8Array.of(0x0a, 0, 0x0a, 0), 7)],
       [
         "settings that are not JSON",
         encodeLogFrame({ ...command, kind: batchKind.settings }, Buffer.from("{"), 7),
@@ -265,7 +265,7 @@ describe("Raft's messages between peers", () => {
       ],
       ["a malformed trim", encodeLogFrame({ ...command, kind: batchKind.trim }, Uint8Array.of(9, 9), 7)],
       [
-        "a change of nothing",
+        "an empty change",
         encodeLogFrame(
           { ...command, kind: batchKind.configuration },
           pack({ transition: "auto", changes: [null] }),
@@ -290,22 +290,22 @@ describe("Raft's messages between peers", () => {
         entries: [{ index: 12, term: 9, bytes, change: undefined }],
       });
       assert.equal(
-        refused(() => taken(carried(encodeMessage(sent)))),
+        rejected(() => receive(transfer(encodeMessage(sent)))),
         "body",
         what,
       );
     }
   });
 
-  test("a term that no log has room for is refused", () => {
+  test("a term beyond the limit of the log is rejected", () => {
     const sent = message("heartbeat", 4, { from: 3, term: 2 ** 32 });
     assert.equal(
-      refused(() => taken(carried(encodeMessage(sent)))),
+      rejected(() => receive(transfer(encodeMessage(sent)))),
       "head",
     );
   });
 
-  test("a flipped bit in an append is found before Raft sees it, wherever it is", () => {
+  test("every flipped bit in an append is detected", () => {
     const sent = message("append", 4, {
       from: 3,
       term: 9,
@@ -313,20 +313,20 @@ describe("Raft's messages between peers", () => {
       logTerm: 9,
       entries: entries(12, 3, 9),
     });
-    const frame = carried(encodeMessage(sent));
+    const frame = transfer(encodeMessage(sent));
     for (let bit = 0; bit < frame.body.length * 8; bit++) {
       const body = Uint8Array.from(frame.body);
       body[bit >> 3] = body[bit >> 3]! ^ (1 << (bit & 7));
       assert.equal(
-        refused(() => taken({ ...frame, body })),
+        rejected(() => receive({ ...frame, body })),
         "body",
       );
     }
   });
 
-  test("an append cut short at any byte is refused, but between entries", () => {
+  test("an append that is cut within an entry is rejected", () => {
     const sent = message("append", 4, { term: 9, index: 11, logTerm: 9, entries: entries(12, 3, 9) });
-    const frame = carried(encodeMessage(sent));
+    const frame = transfer(encodeMessage(sent));
     const ends = new Set([0]);
     let at = 0;
     for (const { bytes } of sent.entries) {
@@ -338,32 +338,32 @@ describe("Raft's messages between peers", () => {
       if (ends.has(end)) assert.equal(decodeMessage(cut).entries.length < 3, true);
       else
         assert.equal(
-          refused(() => taken(cut)),
+          rejected(() => receive(cut)),
           "body",
         );
     }
   });
 
-  test("entries that do not follow the place they claim, or one another, are refused", () => {
+  test("entries that are not consecutive or have impossible terms are rejected", () => {
     const good = entries(12, 3, 9);
     const wrong: [string, Partial<Message>][] = [
       ["not the next index", { index: 10, term: 9, entries: good }],
-      ["one left out", { index: 11, term: 9, entries: [good[0]!, good[2]!] }],
-      ["of a term after the leader's", { index: 11, term: 8, entries: good }],
-      ["of a term before the one they follow", { index: 11, term: 10, logTerm: 10, entries: good }],
-      ["of a hole in the offsets", { index: 11, term: 9, entries: withHole() }],
+      ["one missing", { index: 11, term: 9, entries: [good[0]!, good[2]!] }],
+      ["of a later term than the leader's", { index: 11, term: 8, entries: good }],
+      ["of an earlier term than the previous entry", { index: 11, term: 10, logTerm: 10, entries: good }],
+      ["with a gap in the offsets", { index: 11, term: 9, entries: withGap() }],
       ["not of one chain", { index: 11, term: 9, entries: [good[0]!, entries(12, 2, 9, 21)[1]!] }],
     ];
     for (const [what, fields] of wrong) {
       assert.equal(
-        refused(() => taken(carried(encodeMessage(message("append", 1, fields))))),
+        rejected(() => receive(transfer(encodeMessage(message("append", 1, fields))))),
         "body",
         what,
       );
     }
   });
 
-  test("heads that are none are refused", () => {
+  test("invalid heads are rejected", () => {
     const fields = [3, 1, 2, 1, 1, 1, 1, 1, false, 0, 0];
     const heads: unknown[] = [
       [],
@@ -384,7 +384,7 @@ describe("Raft's messages between peers", () => {
     for (const head of heads) {
       const frame: PeerFrame = { kind: "message", head: pack(head), body: none };
       assert.equal(
-        refused(() => taken(frame)),
+        rejected(() => receive(frame)),
         "head",
         JSON.stringify(head),
       );
@@ -392,30 +392,30 @@ describe("Raft's messages between peers", () => {
     for (const about of [undefined, [], [1, 1], [1, 1, {}], [1, 1, { ...emptyConfState, voters: ["a"] }]]) {
       const frame: PeerFrame = { kind: "snapshot", head: pack([6, ...fields.slice(1), about]), body: none };
       assert.equal(
-        refused(() => taken(frame)),
+        rejected(() => receive(frame)),
         "head",
       );
     }
   });
 
-  test("noise for a head ends in a refusal or a message of whole numbers", () => {
+  test("random heads are rejected or decoded as messages of whole numbers", () => {
     const random = prng("message noise");
     const model = encodePeerFrame("message", pack([3, 1, 2, 1, 1, 1, 1, 1, false, 0, 0]));
-    const sound = carried(model);
-    let taken = 0;
+    const valid = transfer(model);
+    let accepted = 0;
     for (let round = 0; round < 20_000; round++) {
-      const head = Uint8Array.from(sound.head);
+      const head = Uint8Array.from(valid.head);
       for (let flips = random.between(1, 4); flips > 0; flips--) {
         head[random.between(0, head.length - 1)] = random.between(0, 255);
       }
       try {
-        const { term, index } = decodeMessage({ ...sound, head });
+        const { term, index } = decodeMessage({ ...valid, head });
         assert.ok(Number.isSafeInteger(term) && Number.isSafeInteger(index));
-        taken++;
+        accepted++;
       } catch (reason) {
         assert.ok(reason instanceof Fault, String(reason));
       }
     }
-    assert.ok(taken > 0 && taken < 20_000);
+    assert.ok(accepted > 0 && accepted < 20_000);
   });
 });
