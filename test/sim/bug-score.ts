@@ -1,9 +1,7 @@
 /**
- * The score of the simulator: how many seeds it takes to find each of the bugs under bugs/, by the general
- * invariants. Each hunt is a process of its own that loads the source with one bug in it. Those under bugs/rare take
- * hours and are hunted only when they are asked for.
- *
- * Never: knows a bug.
+ * Measures the simulator: the number of seeds it takes to find each of the bugs under bugs/, by the general invariants.
+ * Each bug runs in a process of its own, which loads the source with that bug. The bugs under bugs/rare take hours and run
+ * only on request.
  */
 import { spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
@@ -15,7 +13,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 
 export interface Bug {
   readonly name: string;
-  /** From the root. */
+  /** From the repository root. */
   readonly path: string;
   readonly isRare: boolean;
   readonly about: string;
@@ -33,25 +31,27 @@ export function bugs(): Bug[] {
     });
 }
 
-/** Until one failed, or to the end of the range: how many seeds, how much virtual time, and what failed. */
+/**
+ * The result of a range up to its first failing seed, or to its end: seeds, virtual time and the violated invariant.
+ */
 export interface Find {
   readonly seeds: number;
   readonly virtualMs: number;
   readonly invariant?: string;
 }
 
-/** Seeds from … to …, both included. */
+/** The seeds from `first` to `last`, both included. */
 export type Range = readonly [first: number, last: number];
 
 export const rangesOf = (text: string): Range[] =>
   [...text.matchAll(/(\d+)\.\.(\d+)/g)].map(([, first, last]) => [Number(first), Number(last)]);
 
-/** What the process with the bug tells: of this range, so far; `over` when it is done with it. */
-interface Told extends Find {
+/** A line from the process with the bug: the result of a range so far. `over` is true when the range is finished. */
+interface Progress extends Find {
   readonly over: boolean;
 }
 
-/** In the process with the bug: tries seed after seed of each range until one fails, and tells a line before each. */
+/** Runs in the process with the bug: tries the seeds of each range until one fails. Prints a line before each seed. */
 export async function hunt(ranges: readonly Range[]): Promise<number> {
   for (const [first, last] of ranges) {
     let virtualMs = 0;
@@ -59,26 +59,31 @@ export async function hunt(ranges: readonly Range[]): Promise<number> {
     let seeds = 0;
     while (found === undefined && seeds <= last - first) {
       seeds++;
-      console.log(JSON.stringify({ seeds, virtualMs, over: false } satisfies Told));
+      console.log(JSON.stringify({ seeds, virtualMs, over: false } satisfies Progress));
       const result = await runSeed(String(first + seeds - 1));
       virtualMs += result.virtualMs;
       found = result.invariant;
     }
-    const told: Told = { seeds, virtualMs, over: true, ...(found === undefined ? {} : { invariant: found }) };
-    console.log(JSON.stringify(told));
+    const progress: Progress = {
+      seeds,
+      virtualMs,
+      over: true,
+      ...(found === undefined ? {} : { invariant: found }),
+    };
+    console.log(JSON.stringify(progress));
   }
   return 0;
 }
 
-/** Hunts a bug in each of these ranges. */
+/** Looks for a bug in each of these ranges. */
 async function find(bug: Bug, ranges: readonly Range[]): Promise<Find[]> {
   const finds: Find[] = [];
-  while (finds.length < ranges.length) finds.push(...(await huntAside(bug, ranges.slice(finds.length))));
+  while (finds.length < ranges.length) finds.push(...(await huntInProcess(bug, ranges.slice(finds.length))));
   return finds;
 }
 
-/** In a process of its own, of as many ranges as it lives to see the end of: one at least. */
-function huntAside({ name, path }: Bug, ranges: readonly Range[]): Promise<Find[]> {
+/** Runs a process with the bug. Returns the results of the ranges that it finished, at least one. */
+function huntInProcess({ name, path }: Bug, ranges: readonly Range[]): Promise<Find[]> {
   return new Promise((resolve, reject) => {
     const words = [
       "--import",
@@ -101,22 +106,23 @@ function huntAside({ name, path }: Bug, ranges: readonly Range[]): Promise<Find[
     child.on("error", reject);
     child.on("close", (code) => {
       const lines = out.split("\n").filter((line) => line !== "");
-      const told = lines.map((line) => JSON.parse(line) as Told);
-      const finds: Find[] = told.filter(({ over }) => over);
-      const last = told.at(-1);
+      const progress = lines.map((line) => JSON.parse(line) as Progress);
+      const finds: Find[] = progress.filter(({ over }) => over);
+      const last = progress.at(-1);
       if (code === 0 && finds.length === ranges.length) resolve(finds);
       else if (last?.over === false && /AssertionFailed|Violation/.test(err)) {
-        // The source's own assertions are invariants too, and one may end the process.
+        // The source's own assertions are invariants too. A failed assertion can end the process.
         resolve([...finds, { ...last, invariant: "assertion" }]);
-      } else reject(new Error(`${name}: the hunt ended with ${code}\n${err.slice(0, 2000)}`));
+      } else
+        reject(new Error(`${name}: the process with the bug exited with ${code}\n${err.slice(0, 2000)}`));
     });
   });
 }
 
 const ranges = 5;
 /**
- * All ranges are gone through to the first of these, then to the next: the median is known as soon as most of them have
- * found the bug, and what the others would still take is of no matter.
+ * Every range runs to the first of these numbers of seeds, then to the next. The median is known when most of the ranges
+ * have found the bug. Then the rest is skipped.
  */
 const stages = [4, 16, 64, 256, 768];
 const processes = 2;
@@ -129,7 +135,7 @@ interface Score {
 const isFound = ({ invariant }: Find): boolean => invariant !== undefined;
 const bySeeds = (finds: readonly Find[]): Find[] => finds.filter(isFound).sort((a, b) => a.seeds - b.seeds);
 
-/** Hunts a bug in each of the ranges, as far as it takes to know the median. */
+/** Looks for a bug in each of the ranges until the median is known. */
 async function score(bug: Bug): Promise<Score> {
   const finds: Find[] = Array.from({ length: ranges }, () => ({ seeds: 0, virtualMs: 0 }));
   for (const stage of stages) {
@@ -148,7 +154,7 @@ async function score(bug: Bug): Promise<Score> {
   return { bug, finds };
 }
 
-function tell({ bug, finds }: Score): string {
+function format({ bug, finds }: Score): string {
   const found = bySeeds(finds);
   const invariants = [...new Set(found.map(({ invariant }) => invariant))].join(", ");
   const median = found[Math.floor(ranges / 2)];
@@ -160,8 +166,8 @@ function tell({ bug, finds }: Score): string {
 }
 
 /**
- * Prints, for each bug, the median over five ranges: of those with these names, where any are given, of the rare ones
- * for "rare", of all others for none. Answers 1 when a bug was found in none of the ranges.
+ * Prints the median over five ranges for each bug: the bugs with these names, the rare ones for "rare", or all others if
+ * there are no names. Returns 1 if no range found some bug.
  */
 export async function reportBugs(names: readonly string[]): Promise<number> {
   const waiting = bugs().filter(({ name, isRare }) =>
@@ -172,7 +178,7 @@ export async function reportBugs(names: readonly string[]): Promise<number> {
     for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
       const one = await score(bug);
       scores.push(one);
-      console.log(tell(one));
+      console.log(format(one));
     }
   };
   await Promise.all(Array.from({ length: processes }, work));

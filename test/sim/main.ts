@@ -1,38 +1,36 @@
 /**
  * npm run -s sim -- --seed N | --seeds A..B | --bugs [rare | NAME …]
  *
- * --seed tells the story of one seed, last line `seed N hash H ok` or `seed N hash H FAILED invariant`; --seeds gives
- * such a line for each and a summary; the exit code is 1 when one failed. --bugs says in how many seeds each of the
- * injected bugs is found (see bugs/); of those under bugs/rare only when asked.
- *
- * Never: is part of the simulation.
+ *   --seed N          prints the trace of one seed; the last line is `seed N hash H ok` or `seed N hash H FAILED invariant`
+ *   --seeds A..B      prints such a line for each seed, and a summary; the exit code is 1 if a seed failed
+ *   --bugs [NAME …]   prints how many seeds it takes to find each injected bug (see bugs/); `rare` adds bugs/rare
  */
 import { hunt, rangesOf, reportBugs } from "./bug-score.ts";
 import { runSeed, type SeedResult } from "./run.ts";
-import { addTo, emptyTally, tallyOf } from "./tally.ts";
+import { addTo, emptySummary, summaryOf } from "./run-summary.ts";
 
-const line = ({ seed, hash, invariant }: SeedResult): string =>
+const resultLine = ({ seed, hash, invariant }: SeedResult): string =>
   `seed ${seed} hash ${hash} ${invariant === undefined ? "ok" : `FAILED ${invariant}`}`;
 
 async function one(seed: string): Promise<number> {
-  const result = await runSeed(seed, { story: true });
-  for (const told of result.story) console.log(told);
+  const result = await runSeed(seed, { trace: true });
+  for (const line of result.trace) console.log(line);
   if (result.invariant !== undefined)
-    console.log(`\n${result.detail}\n\nagain: npm run -s sim -- --seed ${seed}`);
-  console.log(line(result));
+    console.log(`\n${result.detail}\n\nTo repeat: npm run -s sim -- --seed ${seed}`);
+  console.log(resultLine(result));
   return result.invariant === undefined ? 0 : 1;
 }
 
 async function many(first: number, last: number): Promise<number> {
-  const tally = emptyTally();
+  const summary = emptySummary();
   const started = performance.now();
   for (let seed = first; seed <= last; seed++) {
     const result = await runSeed(String(seed));
-    addTo(tally, tallyOf(result));
-    console.log(line(result));
+    addTo(summary, summaryOf(result));
+    console.log(resultLine(result));
   }
   const seconds = (performance.now() - started) / 1000;
-  const { seeds, failed, marks, events, virtualMs, acked, faults } = tally;
+  const { seeds, failed, marks, events, virtualMs, acked, faults } = summary;
   const which =
     failed.length === 0 ? "" : ` (${failed.map(({ seed, invariant }) => `${seed} ${invariant}`).join(", ")})`;
   const counts = [...marks].sort().map(([mark, count]) => `${mark} ${count}`);
@@ -44,14 +42,20 @@ async function many(first: number, last: number): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
-async function main(words: readonly string[]): Promise<number> {
-  const [option, value] = words;
-  if (option === "--bugs") return reportBugs(words.slice(1));
+const usage = `Usage: npm run -s sim -- OPTION
+  --seed N          print the trace of one seed
+  --seeds A..B      run these seeds and print a line for each
+  --bugs [NAME …]   print how many seeds it takes to find each injected bug; "rare" adds the rare ones
+Example: npm run -s sim -- --seeds 1..100`;
+
+async function main(args: readonly string[]): Promise<number> {
+  const [option, value] = args;
+  if (option === "--bugs") return reportBugs(args.slice(1));
   if (option === "--seed" && value !== undefined) return one(value);
   const range = /^(\d+)\.\.(\d+)$/.exec(value ?? "");
   if (option === "--hunt") return hunt(rangesOf(value ?? ""));
   if (option === "--seeds" && range !== null) return many(Number(range[1]), Number(range[2]));
-  console.error("sim --seed N | --seeds A..B | --bugs [rare | NAME …]");
+  console.error(usage);
   return 2;
 }
 

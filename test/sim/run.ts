@@ -1,23 +1,19 @@
-/**
- * One seed, from its first event to its verdict: a phase with faults, then healing, quiet, and the last checks.
- *
- * Never: prints.
- */
+/** Runs one seed: a phase with faults, then the healed phase, then the final checks. */
 import { Fault } from "../../src/fault.ts";
 import { AssertionFailed } from "../../src/lib/assert.ts";
 import { isDead } from "../support/process-clock.ts";
-import { startActors } from "./actors.ts";
-import type { Swarm } from "./swarm.ts";
-import { Violation } from "./watch.ts";
-import { World } from "./world.ts";
+import { Violation } from "./checks/violation.ts";
+import { SimCluster } from "./cluster/sim-cluster.ts";
+import type { Swarm } from "./faults/swarm.ts";
+import { startWorkload } from "./workload.ts";
 
 export interface SeedResult {
   readonly seed: string;
   readonly hash: string;
-  /** undefined: all is well. */
+  /** Undefined if no invariant was violated. */
   readonly invariant: string | undefined;
   readonly detail: string;
-  readonly story: readonly string[];
+  readonly trace: readonly string[];
   readonly events: number;
   readonly virtualMs: number;
   readonly marks: ReadonlyMap<string, number>;
@@ -26,14 +22,14 @@ export interface SeedResult {
 }
 
 export interface RunOptions {
-  readonly story?: boolean;
+  readonly trace?: boolean;
   readonly only?: Partial<Swarm>;
 }
 
 const healMs = 60_000;
 
-/** The world under way: what is thrown in a promise of its nodes ends it, too, unless it is just their end. */
-let current: World | undefined;
+/** The running cluster. A rejection in one of its processes ends the run, unless the process was killed. */
+let current: SimCluster | undefined;
 process.on("unhandledRejection", (thrown) => {
   if (current === undefined) throw thrown;
   if (isDead(thrown)) return;
@@ -43,32 +39,32 @@ process.on("unhandledRejection", (thrown) => {
 });
 
 export async function runSeed(seed: string, options: RunOptions = {}): Promise<SeedResult> {
-  const world = new World(seed, options.only);
-  current = world;
-  world.story.told = options.story === true;
+  const cluster = new SimCluster(seed, options.only);
+  current = cluster;
+  cluster.trace.isRecording = options.trace === true;
   let [invariant, detail]: [string | undefined, string] = [undefined, ""];
   try {
-    await play(world);
+    await runPhases(cluster);
   } catch (thrown) {
     invariant = nameOf(thrown);
     detail = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   }
-  // Nothing of this world is to be heard of in the next.
+  // Late rejections of this cluster must not reach the next one.
   await new Promise(setImmediate);
   current = undefined;
-  const { marks } = world.story;
+  const { marks } = cluster.trace;
   const faultNames = ["power-cut", "kill", "split", "sync-failed", "disk-full"];
-  const { lost, doubled, cut } = world.network.counts;
+  const { lost, doubled, cut } = cluster.network.counts;
   return {
     seed,
-    hash: world.story.digest,
+    hash: cluster.trace.digest,
     invariant,
     detail,
-    story: world.story.lines(),
-    events: world.events,
-    virtualMs: world.time.now,
+    trace: cluster.trace.lines(),
+    events: cluster.events,
+    virtualMs: cluster.time.now,
     marks,
-    acked: world.history.counts.acked,
+    acked: cluster.history.counts.acked,
     faults: faultNames.reduce((sum, name) => sum + (marks.get(name) ?? 0), lost + doubled + cut),
   };
 }
@@ -79,29 +75,31 @@ function nameOf(thrown: unknown): string {
   return thrown instanceof Error ? `error ${thrown.name}` : "error";
 }
 
-async function play(world: World): Promise<void> {
-  startActors(world);
-  await world.run(world.swarm.chaosMs);
-  await heal(world);
-  check(world);
-  await world.breathe();
+async function runPhases(cluster: SimCluster): Promise<void> {
+  startWorkload(cluster);
+  await cluster.run(cluster.swarm.chaosMs);
+  await heal(cluster);
+  check(cluster);
+  await cluster.drainRejections();
 }
 
-/** Everything is mended; within a minute there is one leader, all its members have all it has, and it takes writes. */
-async function heal(world: World): Promise<void> {
-  world.healed = true;
-  world.network.faulty = false;
-  world.network.mend();
-  world.story.happen("all is healed");
-  for (const made of world.nodes.values()) {
-    made.faults.fullUntil = 0;
-    made.faults.failNext = false;
-    world.setClock(made, 0);
-    world.restart(made);
+/**
+ * Repairs all faults. Within a minute there must be one leader, all members must have all its entries, and it must accept writes.
+ */
+async function heal(cluster: SimCluster): Promise<void> {
+  cluster.healed = true;
+  cluster.network.faulty = false;
+  cluster.network.mend();
+  cluster.trace.event("all is healed");
+  for (const server of cluster.servers.values()) {
+    server.faults.fullUntil = 0;
+    server.faults.failNext = false;
+    cluster.setClock(server, 0);
+    cluster.restart(server);
   }
-  const end = world.time.now + healMs;
-  const leaves = (): void => {
-    const leader = world.leader();
+  const end = cluster.time.now + healMs;
+  const leaveJoint = (): void => {
+    const leader = cluster.leader();
     if (leader === undefined) return;
     const { votersOutgoing, autoLeave } = leader.node.configuration;
     if (votersOutgoing.length > 0 && !autoLeave) {
@@ -109,55 +107,58 @@ async function heal(world: World): Promise<void> {
     }
   };
   for (let round = 0; round < 20; round++) {
-    leaves();
-    if (await world.run(world.time.now + 1000, () => settled(world))) break;
-    if (world.time.now > end) break;
+    leaveJoint();
+    if (await cluster.run(cluster.time.now + 1000, () => settled(cluster))) break;
+    if (cluster.time.now > end) break;
   }
-  if (!settled(world)) throw new Violation("liveness", state(world));
+  if (!settled(cluster)) throw new Violation("liveness", state(cluster));
   let done = false;
   for (let attempt = 1; attempt <= 10 && !done; attempt++) {
-    done = await writeOnce(world, `the last ${attempt}`);
-    if (!done) await world.run(world.time.now + 1000, () => false);
+    done = await writeOnce(cluster, `the last ${attempt}`);
+    if (!done) await cluster.run(cluster.time.now + 1000, () => false);
   }
-  for (let round = 0; round < 10 && !settled(world); round++) {
-    // What was proposed before the healing may have been applied only now.
-    leaves();
-    await world.run(world.time.now + 1000, () => settled(world));
+  for (let round = 0; round < 10 && !settled(cluster); round++) {
+    // A change that was proposed before the healed phase may have been applied only now.
+    leaveJoint();
+    await cluster.run(cluster.time.now + 1000, () => settled(cluster));
   }
-  if (!done || !settled(world)) throw new Violation("liveness", `no write after healing: ${state(world)}`);
+  if (!done || !settled(cluster))
+    throw new Violation("liveness", `no write after healing: ${state(cluster)}`);
 }
 
 /**
- * One write, as a client would that tries again: a hand-over begun before the healing may refuse it, and a failure
- * that a disk had coming may stop its node.
+ * Writes once, as a client that retries: a leadership transfer from before the healed phase can refuse it, and a disk
+ * failure that was already scheduled can stop its server.
  */
-async function writeOnce(world: World, value: string): Promise<boolean> {
-  for (const made of world.nodes.values()) if (made.node === undefined) world.restart(made);
-  const leader = world.leader();
-  const write = world.history.invoke(value);
+async function writeOnce(cluster: SimCluster, value: string): Promise<boolean> {
+  for (const server of cluster.servers.values()) if (server.node === undefined) cluster.restart(server);
+  const leader = cluster.leader();
+  const write = cluster.history.invoke(value);
   leader?.replica.append(value, {
-    acked: (offset) => world.history.acked(write, offset),
-    failed: (fault) => world.history.failed(write, Fault.from(fault).written),
+    acked: (offset) => cluster.history.acked(write, offset),
+    failed: (fault) => cluster.history.failed(write, Fault.from(fault).written),
   });
-  await world.run(world.time.now + 3000, () => write.outcome !== "open");
+  await cluster.run(cluster.time.now + 3000, () => write.outcome !== "open");
   return write.outcome === "acked";
 }
 
-/** One leader that knows what is committed, no joint configuration, and everyone in it has all of it. */
-function settled(world: World): boolean {
-  const leader = world.leader();
+/**
+ * Returns whether one leader knows what is committed, the configuration is not joint, and all members have everything.
+ */
+function settled(cluster: SimCluster): boolean {
+  const leader = cluster.leader();
   if (leader === undefined || !leader.node.committedInTerm) return false;
   const { voters, learners, votersOutgoing } = leader.node.configuration;
   if (votersOutgoing.length > 0 || !voters.includes(leader.peer)) return false;
   if (leader.node.applied !== leader.node.lastIndex) return false;
   return [...voters, ...learners].every((peer) => {
-    const made = world.nodes.get(peer);
-    return made?.node !== undefined && made.node.applied === leader.node.applied;
+    const server = cluster.servers.get(peer);
+    return server?.node !== undefined && server.node.applied === leader.node.applied;
   });
 }
 
-function state(world: World): string {
-  return [...world.nodes.values()]
+function state(cluster: SimCluster): string {
+  return [...cluster.servers.values()]
     .map(({ peer, node }) => {
       if (node === undefined) return `${peer} down`;
       const { role, term, commit, applied, lastIndex, configuration } = node.status();
@@ -171,13 +172,13 @@ function state(world: World): string {
     .join("; ");
 }
 
-/** The final images: all members alike, and the history true of them. */
-function check(world: World): void {
-  const leader = world.leader();
+/** Compares the final state of all members and checks the history against it. */
+function check(cluster: SimCluster): void {
+  const leader = cluster.leader();
   if (leader === undefined) throw new Violation("liveness", "no leader at the end");
   const { voters, learners } = leader.node.configuration;
   for (const peer of [...voters, ...learners]) {
-    const replica = world.nodes.get(peer)?.replica;
+    const replica = cluster.servers.get(peer)?.replica;
     if (replica === undefined) continue;
     const lowest = Math.max(replica.lowest, leader.replica.lowest);
     const [ours, theirs] = [leader.replica, replica].map((one) =>
@@ -188,5 +189,5 @@ function check(world: World): void {
     );
     if (ours !== theirs) throw new Violation("replicas-differ", `${leader.peer} and ${peer}`);
   }
-  world.history.check(leader.replica.values(), leader.replica.lowest);
+  cluster.history.check(leader.replica.values(), leader.replica.lowest);
 }

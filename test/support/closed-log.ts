@@ -45,8 +45,8 @@ export async function faultsServed(
   try {
     return await faultsWhileServing(machine, values, options);
   } finally {
-    machine.disk.putBack(image.disk);
-    machine.store.putBack(image.store);
+    machine.disk.restoreImage(image.disk);
+    machine.store.restoreImage(image.store);
   }
 }
 

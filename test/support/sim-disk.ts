@@ -121,7 +121,7 @@ export class SimDisk implements Disk {
   }
 
   /** Puts an image in the place of everything; all of it is durable. No process may run. */
-  putBack({ directories, files }: DiskImage): void {
+  restoreImage({ directories, files }: DiskImage): void {
     this.#directories = new Map();
     for (const path of directories) this.makeDirectory(path);
     for (const [path, bytes] of files) {

@@ -71,7 +71,7 @@ export class SimStableStore implements StableStore {
     return { values: structuredClone(this.#values), sequence: this.#sequence };
   }
 
-  putBack({ values, sequence }: StoreImage): void {
+  restoreImage({ values, sequence }: StoreImage): void {
     this.#values = new Map(structuredClone(values));
     this.#sequence = sequence;
     this.#vote = undefined;

@@ -1,39 +1,37 @@
 /**
- * The network: delays, loses, doubles and reorders messages; links can be cut, one way or both,
- * or for all that is large.
- *
- * Never: alters a message.
+ * The simulated network: it delays, loses, duplicates and reorders messages. Links can be cut in one or both directions,
+ * or can be made narrow, so that they lose only large messages.
  */
-import type { Prng } from "../../src/lib/prng.ts";
-import type { VirtualTime } from "../support/virtual-clock.ts";
-import type { Message, PeerId } from "./raft.ts";
-import type { Swarm } from "./swarm.ts";
+import type { Prng } from "../../../src/lib/prng.ts";
+import type { VirtualTime } from "../../support/virtual-clock.ts";
+import type { Swarm } from "../faults/swarm.ts";
+import type { Message, PeerId } from "../raft.ts";
 
 export class SimNetwork {
-  /** Off in the healed phase: then everything arrives after a millisecond. */
+  /** False in the healed phase, when every message arrives after a millisecond. */
   faulty = true;
   readonly counts = { sent: 0, lost: 0, doubled: 0, cut: 0 };
   readonly #time: VirtualTime;
-  readonly #chance: Prng;
+  readonly #random: Prng;
   readonly #swarm: Swarm;
   readonly #deliver: (message: Message) => void;
-  /** The transport's own knowledge of what became of a snapshot. */
+  /** Reports to the transport whether a snapshot was delivered. */
   readonly #report: (snapshot: Message, delivered: boolean) => void;
   readonly #cut = new Set<string>();
-  /** When the last trip of a link arrives. */
+  /** When the last request or response on a link arrives. */
   readonly #trips = new Map<string, number>();
-  /** Links that lose what is large, and how much of it they carry before. */
+  /** Narrow links, with the number of large messages that each still carries. */
   readonly #narrow = new Map<string, number>();
 
   constructor(
     time: VirtualTime,
-    chance: Prng,
+    random: Prng,
     swarm: Swarm,
     deliver: (message: Message) => void,
     report: (snapshot: Message, delivered: boolean) => void,
   ) {
     this.#time = time;
-    this.#chance = chance;
+    this.#random = random;
     this.#swarm = swarm;
     this.#deliver = deliver;
     this.#report = report;
@@ -55,13 +53,13 @@ export class SimNetwork {
       this.#lose(message);
       return;
     }
-    if (this.#chance.chance(this.#swarm.loss)) {
+    if (this.#random.chance(this.#swarm.loss)) {
       this.counts.lost++;
       this.#lose(message);
       return;
     }
     this.#carry(message);
-    if (this.#chance.chance(this.#swarm.duplicate)) {
+    if (this.#random.chance(this.#swarm.duplicate)) {
       this.counts.doubled++;
       this.#carry(message);
     }
@@ -74,14 +72,11 @@ export class SimNetwork {
     return left > 0;
   }
 
-  /**
-   * A request or an answer on a connection, not a message of Raft: it arrives late, or never, but not before one that
-   * was sent earlier.
-   */
+  /** Sends a request or a response on a connection. It can be late or lost. It does not overtake an earlier one. */
   trip(from: PeerId, to: PeerId, arrive: () => void): void {
     const link = `${from}>${to}`;
     if (this.faulty && this.#cut.has(link)) this.counts.cut++;
-    else if (this.faulty && this.#chance.chance(this.#swarm.loss)) this.counts.lost++;
+    else if (this.faulty && this.#random.chance(this.#swarm.loss)) this.counts.lost++;
     else {
       const { now } = this.#time;
       const due = Math.max(now + (this.faulty ? this.#delay() : 1), (this.#trips.get(link) ?? 0) + 0.001);
@@ -91,8 +86,8 @@ export class SimNetwork {
   }
 
   #delay(): number {
-    const mean = this.#chance.chance(this.#swarm.straggle) ? 1000 : this.#swarm.delayMs;
-    return 0.2 - Math.log(1 - this.#chance.float()) * mean;
+    const mean = this.#random.chance(this.#swarm.straggle) ? 1000 : this.#swarm.delayMs;
+    return 0.2 - Math.log(1 - this.#random.float()) * mean;
   }
 
   #lose(message: Message): void {
@@ -121,7 +116,7 @@ export class SimNetwork {
     }
   }
 
-  /** Loses what carries entries or a snapshot, after so many of those, and nothing else. */
+  /** Makes a link narrow: after `after` more messages it loses those that carry entries or a snapshot. */
   narrow(from: PeerId, to: PeerId, after = 0): void {
     this.#narrow.set(`${from}>${to}`, after);
   }

@@ -1,12 +1,8 @@
-/**
- * What many seeds come to, and many seeds side by side in threads.
- *
- * Never: shares anything between two seeds.
- */
+/** Sums up the results of many seeds, and runs many seeds in threads. Seeds share no state. */
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { runSeed, type SeedResult } from "./run.ts";
 
-export interface Tally {
+export interface RunSummary {
   readonly failed: { readonly seed: string; readonly invariant: string; readonly detail: string }[];
   readonly marks: Map<string, number>;
   seeds: number;
@@ -16,7 +12,7 @@ export interface Tally {
   faults: number;
 }
 
-export const emptyTally = (): Tally => ({
+export const emptySummary = (): RunSummary => ({
   failed: [],
   marks: new Map(),
   seeds: 0,
@@ -26,18 +22,18 @@ export const emptyTally = (): Tally => ({
   faults: 0,
 });
 
-/** Adds what one seed or one thread came to. */
-export function addTo(tally: Tally, one: Tally): void {
-  tally.failed.push(...one.failed);
-  for (const [mark, count] of one.marks) tally.marks.set(mark, (tally.marks.get(mark) ?? 0) + count);
-  tally.seeds += one.seeds;
-  tally.events += one.events;
-  tally.virtualMs += one.virtualMs;
-  tally.acked += one.acked;
-  tally.faults += one.faults;
+/** Adds the result of one seed or one thread. */
+export function addTo(summary: RunSummary, one: RunSummary): void {
+  summary.failed.push(...one.failed);
+  for (const [mark, count] of one.marks) summary.marks.set(mark, (summary.marks.get(mark) ?? 0) + count);
+  summary.seeds += one.seeds;
+  summary.events += one.events;
+  summary.virtualMs += one.virtualMs;
+  summary.acked += one.acked;
+  summary.faults += one.faults;
 }
 
-export function tallyOf(result: SeedResult): Tally {
+export function summaryOf(result: SeedResult): RunSummary {
   const { seed, invariant, detail, events, virtualMs, acked, faults } = result;
   const failed = invariant === undefined ? [] : [{ seed, invariant, detail }];
   return { failed, marks: new Map(result.marks), seeds: 1, events, virtualMs, acked, faults };
@@ -49,17 +45,17 @@ interface Share {
   readonly step: number;
 }
 
-/** Runs seeds first … last in this many threads. */
-export async function runSeeds(first: number, last: number, threads: number): Promise<Tally> {
+/** Runs the seeds first … last in `threads` threads. */
+export async function runSeeds(first: number, last: number, threads: number): Promise<RunSummary> {
   const shares = Array.from({ length: threads }, (_, at) => ({ first: first + at, last, step: threads }));
-  const tally = emptyTally();
-  for (const one of await Promise.all(shares.map(inThread))) addTo(tally, one);
-  return tally;
+  const summary = emptySummary();
+  for (const one of await Promise.all(shares.map(inThread))) addTo(summary, one);
+  return summary;
 }
 
-function inThread(share: Share): Promise<Tally> {
+function inThread(share: Share): Promise<RunSummary> {
   return new Promise((resolve, reject) => {
-    // Node reads the types away by itself, and what a loader would add to it costs a third of the time.
+    // Node strips the types itself. A loader would take a third of the time more.
     const worker = new Worker(new URL(import.meta.url), { workerData: share, execArgv: [] });
     worker.once("message", resolve);
     worker.once("error", reject);
@@ -69,7 +65,7 @@ function inThread(share: Share): Promise<Tally> {
 
 if (!isMainThread && parentPort !== null) {
   const { first, last, step } = workerData as Share;
-  const tally = emptyTally();
-  for (let seed = first; seed <= last; seed += step) addTo(tally, tallyOf(await runSeed(String(seed))));
-  parentPort.postMessage(tally);
+  const summary = emptySummary();
+  for (let seed = first; seed <= last; seed += step) addTo(summary, summaryOf(await runSeed(String(seed))));
+  parentPort.postMessage(summary);
 }

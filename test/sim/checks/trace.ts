@@ -1,17 +1,14 @@
 /**
- * What happened, for people and for comparison: a hash over every event, counts of what was visited, and the last
- * few hundred lines.
- *
- * Never: keeps more than it shows.
+ * The trace of a run: a hash over every event, counts of the coverage marks, and the last few hundred lines as text.
  */
-import type { VirtualTime } from "../support/virtual-clock.ts";
+import type { VirtualTime } from "../../support/virtual-clock.ts";
 
 const linesMax = 400;
 
-export class Story {
+export class Trace {
   readonly marks = new Map<string, number>();
-  /** Nothing is kept unless someone is to read it. */
-  told = false;
+  /** Lines are kept only while this is set. */
+  isRecording = false;
   readonly #time: VirtualTime;
   readonly #lines: string[] = [];
   #high = 0x811c9dc5;
@@ -25,15 +22,15 @@ export class Story {
     this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
   }
 
-  /** A line that only matters to a reader. */
-  tell(line: () => string): void {
-    if (this.told) this.#keep(line());
+  /** Adds a line that is not part of the hash. */
+  note(line: () => string): void {
+    if (this.isRecording) this.#keep(line());
   }
 
-  /** Something from outside the nodes. */
-  happen(line: string): void {
+  /** Adds an event from outside the servers. It is part of the hash. */
+  event(line: string): void {
     this.hash(line);
-    if (this.told) this.#keep(line);
+    if (this.isRecording) this.#keep(line);
   }
 
   hash(text: string): void {

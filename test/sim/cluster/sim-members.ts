@@ -1,11 +1,7 @@
-/**
- * Who the nodes of a world are: small numbers, and the directories that have them.
- *
- * Never: draws a name by chance.
- */
-import type { Member, PeerId } from "./raft.ts";
+/** Names, numbers and directory identities of the servers of a simulated cluster. */
+import type { Member, PeerId } from "../raft.ts";
 
-/** The identity of a data directory whose node gets the number `peer` (its first six bytes, and one). */
+/** Returns the identity of a data directory whose server gets the number `peer`: its first six bytes plus one. */
 export function directoryId(peer: PeerId): Uint8Array {
   const id = new Uint8Array(16).fill(7);
   for (let at = 0, rest = peer - 1; at < 6; at++) {

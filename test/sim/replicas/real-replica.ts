@@ -1,14 +1,11 @@
 /**
- * A replica as a real node runs it, src/replication whole, on a simulated disk and clock.
- *
- * It is looked at from outside: what it applied is what its log shows to be committed, after every event.
- *
- * Never: corrects what the replica does.
+ * A replica with the whole of src/replication, on a simulated disk and clock. It is observed from outside after every
+ * event: the applied entries are those that its log shows as committed.
  */
 
-import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
-import type { Prng } from "../../src/lib/prng.ts";
-import type { Clock } from "../../src/lib/time/clock.ts";
+import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
+import type { Prng } from "../../../src/lib/prng.ts";
+import type { Clock } from "../../../src/lib/time/clock.ts";
 import {
   defaultSettings,
   encodeRun,
@@ -17,45 +14,52 @@ import {
   frameTerm,
   RecordCursor,
   SyncPolicy,
-} from "../../src/log/mod.ts";
-import type { BootRecords } from "../../src/replication/identity/boot-records.ts";
-import { Replica } from "../../src/replication/mod.ts";
-import type { Forwarder, ReplicatedLog } from "../../src/replication/replicated-log.ts";
-import { LogTime } from "../../src/replication/time/log-time.ts";
-import type { ProducerStamp, RecordRun } from "../../src/types.ts";
-import { isDead, ProcessClock } from "../support/process-clock.ts";
-import { SimDisk, SimulatedCrash } from "../support/sim-disk.ts";
-import { SimStableStore } from "../support/sim-stable-store.ts";
-import { directoryId, memberOf, nameOf, peerNamed } from "./identity.ts";
-import type { PeerId, RaftIndex, RaftNode } from "./raft.ts";
-import type { Answer, Applied, Copy, ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
+} from "../../../src/log/mod.ts";
+import type { BootRecords } from "../../../src/replication/identity/boot-records.ts";
+import { Replica } from "../../../src/replication/mod.ts";
+import type { Forwarder, ReplicatedLog } from "../../../src/replication/replicated-log.ts";
+import { LogTime } from "../../../src/replication/time/log-time.ts";
+import type { ProducerStamp, RecordRun } from "../../../src/types.ts";
+import { isDead, ProcessClock } from "../../support/process-clock.ts";
+import { SimDisk, SimulatedCrash } from "../../support/sim-disk.ts";
+import { SimStableStore } from "../../support/sim-stable-store.ts";
+import { directoryId, memberOf, nameOf, peerNamed } from "../cluster/sim-members.ts";
+import type { PeerId, RaftIndex, RaftNode } from "../raft.ts";
+import type {
+  AppendCallbacks,
+  Applied,
+  DirectoryCopy,
+  ProcessContext,
+  ReplicaFaults,
+  SimReplica,
+} from "./sim-replica.ts";
 
 const directory = "/data";
 const chunkBytes = 1 << 20;
 
-/** Small segments, so that there are many. Records are kept for longer than any run takes. */
+/** Small segments, so that there are many. The retention time is longer than any run. */
 const settings = { ...defaultSettings, segmentStoreBytesMax: 2000, retentionAgeMs: 3_600_000 };
 const reserveBytes = 3000;
 
-/** What outlives the process. */
+/** The part of a server that outlives the process. */
 export interface Machine {
   readonly peer: PeerId;
   readonly disk: SimDisk;
   readonly store: SimStableStore;
-  readonly chance: Prng;
+  readonly random: Prng;
   readonly faults: ReplicaFaults;
   readonly forwarder: Forwarder;
-  /** The clock of the process that runs now: the disk's own delays pass on it. */
+  /** The clock of the current process. Disk delays are timed on it. */
   clock: Clock;
   /** Milliseconds that the next two steps of a flush take. */
   waits: number[];
 }
 
-/** A new machine with an empty disk. */
+/** Creates a machine with an empty disk. */
 export function newMachine(
   peer: PeerId,
   clock: Clock,
-  chance: Prng,
+  random: Prng,
   faults: ReplicaFaults,
   forwarder: Forwarder,
 ): Machine {
@@ -63,27 +67,27 @@ export function newMachine(
     const left = machine.waits.shift() ?? 0;
     return left === 0 ? Promise.resolve() : new Promise((resolve) => machine.clock.after(left, resolve));
   };
-  const disk = new SimDisk(chance.stream("torn"), { delay });
+  const disk = new SimDisk(random.stream("torn"), { delay });
   disk.makeDirectory(directory);
   const store = new SimStableStore(disk);
-  const machine: Machine = { peer, disk, store, chance, faults, forwarder, clock, waits: [] };
+  const machine: Machine = { peer, disk, store, random, faults, forwarder, clock, waits: [] };
   return machine;
 }
 
 export class RealReplica implements SimReplica {
   readonly #machine: Machine;
-  readonly #surroundings: Surroundings;
+  readonly #context: ProcessContext;
   readonly #replica: Replica;
   readonly #powerCuts: number;
   readonly time: LogTime;
   #seen: RaftIndex;
 
-  /** `first` are the members that begin the cluster, if this is one of them. */
-  constructor(machine: Machine, surroundings: Surroundings, first: readonly PeerId[] = []) {
+  /** `first`: the members that bootstrap the cluster, if this server is one of them. */
+  constructor(machine: Machine, context: ProcessContext, first: readonly PeerId[] = []) {
     const { peer, disk, store, forwarder } = machine;
-    const { clock, random, limits, send, observe, failed } = surroundings;
+    const { clock, random, limits, send, observe, failed } = context;
     this.#machine = machine;
-    this.#surroundings = surroundings;
+    this.#context = context;
     machine.clock = clock;
     machine.waits = [];
     this.#powerCuts = disk.counts.crash;
@@ -121,21 +125,21 @@ export class RealReplica implements SimReplica {
     });
     if (first.length > 0 && !this.#replica.configured) this.#replica.bootstrap(first.map(memberOf));
     this.#seen = this.firstIndex - 1;
-    this.#tell(surroundings.recovered);
+    this.#reportCommitted(context.recovered);
   }
 
   get boots(): BootRecords {
     return this.#replica.boots;
   }
 
-  copy(): Copy {
+  copy(): DirectoryCopy {
     const { disk, store } = this.#machine;
     return { disk: disk.image(), store: store.image() };
   }
 
-  rollBack({ disk, store }: Copy): void {
-    this.#machine.disk.putBack(disk);
-    this.#machine.store.putBack(store);
+  rollBack({ disk, store }: DirectoryCopy): void {
+    this.#machine.disk.restoreImage(disk);
+    this.#machine.store.restoreImage(store);
   }
 
   get log(): ReplicatedLog {
@@ -166,12 +170,12 @@ export class RealReplica implements SimReplica {
   }
 
   start(): RaftNode {
-    this.#replica.failed.then(this.#surroundings.failed, () => {});
+    this.#replica.failed.then(this.#context.failed, () => {});
     this.#replica.start();
     return this.#replica.node;
   }
 
-  look(): void {
+  reportApplied(): void {
     const { disk, faults } = this.#machine;
     if (disk.counts.crash !== this.#powerCuts) throw new SimulatedCrash("the power went");
     disk.capacityBytes = faults.full() ? 0 : Number.POSITIVE_INFINITY;
@@ -182,13 +186,13 @@ export class RealReplica implements SimReplica {
     if (commitIndex === this.#seen) return;
     if (firstIndex > this.#seen + 1) {
       this.#seen = firstIndex - 1;
-      this.#surroundings.restored(this.#seen);
+      this.#context.restored(this.#seen);
     }
-    this.#tell(this.#surroundings.applied);
+    this.#reportCommitted(this.#context.applied);
   }
 
-  /** Tells what is committed and was not seen yet. */
-  #tell(tell: (applied: Applied) => void): void {
+  /** Reports the committed entries that were not reported yet. */
+  #reportCommitted(report: (applied: Applied) => void): void {
     const { storedLog } = this.#replica;
     const { commitIndex } = storedLog;
     while (this.#seen < commitIndex) {
@@ -197,7 +201,7 @@ export class RealReplica implements SimReplica {
         const [values, offset] = valuesOf(frame);
         const term = frameTerm(frame, 0);
         const digest = `${term}:${frameCrc(frame, 0)}`;
-        tell({ index: this.#seen, term, digest, offset, values });
+        report({ index: this.#seen, term, digest, offset, values });
       }
     }
   }
@@ -214,11 +218,11 @@ export class RealReplica implements SimReplica {
     return found;
   }
 
-  append(value: string, answer: Answer, producer?: ProducerStamp): void {
+  append(value: string, callbacks: AppendCallbacks, producer?: ProducerStamp): void {
     this.log.append(runOf(value), producer === undefined ? {} : { producer }).then(
-      ({ firstOffset }) => answer.acked(firstOffset),
+      ({ firstOffset }) => callbacks.acked(firstOffset),
       (reason: unknown) => {
-        if (!isDead(reason)) answer.failed(reason as Error);
+        if (!isDead(reason)) callbacks.failed(reason as Error);
       },
     );
   }
@@ -241,18 +245,18 @@ export class RealReplica implements SimReplica {
   }
 
   cutSoon(): void {
-    this.#machine.disk.crashAfter(this.#machine.chance.between(0, 8));
+    this.#machine.disk.crashAfter(this.#machine.random.between(0, 8));
   }
 
-  reopen(surroundings: Surroundings, powerCut: boolean): SimReplica {
+  reopen(context: ProcessContext, powerCut: boolean): SimReplica {
     const { disk, faults } = this.#machine;
-    // Somebody makes room, or puts a new disk in, before it is started again.
+    // An operator frees space or replaces the disk before the next start.
     disk.capacityBytes = Number.POSITIVE_INFINITY;
     disk.faults.syncFails = 0;
     faults.failNext = false;
     if (powerCut) disk.crash();
     else disk.kill();
-    return new RealReplica(this.#machine, surroundings);
+    return new RealReplica(this.#machine, context);
   }
 }
 
@@ -261,7 +265,7 @@ export const runOf = (value: string): RecordRun => {
   return { bytes, count };
 };
 
-/** The values of a frame, or of several in a row, and the offset of the first. */
+/** Returns the values of one or more consecutive frames, and the offset of the first value. */
 export function valuesOf(frames: Uint8Array, from = 0): [values: string[], offset: number | undefined] {
   const cursor = new RecordCursor(frames, from);
   const values: string[] = [];
@@ -273,12 +277,14 @@ export function valuesOf(frames: Uint8Array, from = 0): [values: string[], offse
   return [values, offset];
 }
 
-/** A record of one short value: tag, length, value. */
+/** Decodes a record of one short value: tag, length, value. */
 function valueAt({ frames, start, end }: RecordCursor): string {
   return end - start < 2 ? "" : Buffer.from(frames.subarray(start + 2, end)).toString("utf8");
 }
 
-/** Syncs take what the world says: at once on the spot, or a while off the event loop, in two halves. */
+/**
+ * Takes the duration of each sync from the simulated cluster: inline if it is 0, otherwise off the event loop in two halves.
+ */
 class SimSyncPolicy extends SyncPolicy {
   readonly #machine: Machine;
 

@@ -1,13 +1,11 @@
 /**
- * A replica in memory. A power cut leaves what was synced and, of the write under way, what the order of its parts
- * allows: some first part of it. Every value is one offset; compaction keeps a few entries.
- *
- * Never: draws chance but from the generator it is given.
+ * A replica in memory. A power cut keeps everything that was synced, and a prefix of the parts of an unfinished write.
+ * Each value is one offset. Compaction keeps a few entries.
  */
-import { Fault } from "../../src/fault.ts";
-import type { Prng } from "../../src/lib/prng.ts";
-import type { Clock } from "../../src/lib/time/clock.ts";
-import { MemoryLogStorage } from "../support/memory-log-storage.ts";
+import { Fault } from "../../../src/fault.ts";
+import type { Prng } from "../../../src/lib/prng.ts";
+import type { Clock } from "../../../src/lib/time/clock.ts";
+import { MemoryLogStorage } from "../../support/memory-log-storage.ts";
 import {
   type ConfState,
   type Entry,
@@ -22,8 +20,8 @@ import {
   type StateMachine,
   type StorageChanges,
   type Term,
-} from "./raft.ts";
-import type { Answer, ReplicaFaults, SimReplica, Surroundings } from "./replica.ts";
+} from "../raft.ts";
+import type { AppendCallbacks, ProcessContext, ReplicaFaults, SimReplica } from "./sim-replica.ts";
 
 interface Image {
   readonly snapshot: Snapshot | undefined;
@@ -32,7 +30,7 @@ interface Image {
   readonly hardState: HardState;
 }
 
-/** What a state machine that keeps its own state has after a kill: where it was. */
+/** The state of a state machine that survives a kill. */
 interface State {
   readonly applied: RaftIndex;
   readonly values: readonly string[];
@@ -47,11 +45,11 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
   readonly #peer: PeerId;
   readonly #log = new MemoryLogStorage();
   readonly #clock: Clock;
-  readonly #chance: Prng;
+  readonly #random: Prng;
   readonly #faults: ReplicaFaults;
   readonly #first: ConfState;
   #durable: Image;
-  /** What is being made durable, and what it stands on. */
+  /** The write in progress, and the durable state before it. */
   #underWay: { changes: StorageChanges; before: Image } | undefined;
   #configuration: ConfState;
   #values: string[] = [];
@@ -60,21 +58,21 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
   readonly time = undefined;
   #offsets = new Map<RaftIndex, number>();
   #node: RaftNode | undefined;
-  #surroundings: Surroundings;
+  #context: ProcessContext;
 
   constructor(
     peer: PeerId,
-    surroundings: Surroundings,
-    chance: Prng,
+    context: ProcessContext,
+    random: Prng,
     faults: ReplicaFaults,
     first: ConfState,
     image?: Image,
     state?: State,
   ) {
     this.#peer = peer;
-    this.#surroundings = surroundings;
-    this.#clock = surroundings.clock;
-    this.#chance = chance;
+    this.#context = context;
+    this.#clock = context.clock;
+    this.#random = random;
     this.#faults = faults;
     this.#first = first;
     this.#configuration = first;
@@ -86,7 +84,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
       this.#log.append(image.entries);
       this.#log.hardState = image.hardState;
     }
-    // A snapshot that came in when the process was killed is ahead of what was applied.
+    // A snapshot that arrived when the process was killed is ahead of the applied index.
     if (state !== undefined && state.applied >= this.appliedIndex) {
       this.appliedIndex = state.applied;
       this.#values = [...state.values];
@@ -132,7 +130,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     this.#faults.failNext = false;
     const before = this.#durable;
     this.#perform(this.#log, changes);
-    // What needs no sync is seen, and may be lost.
+    // A write without a sync is visible and can be lost.
     if (!changes.sync && !fails) return undefined;
     const done = this.#image();
     const wait = changes.sync ? this.#faults.syncMs() : 0;
@@ -170,7 +168,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     };
   }
 
-  /** The snapshot that stands for what is not in the log any more. */
+  /** The snapshot in place of the entries that are no longer in the log. */
   get #base(): Snapshot | undefined {
     const installed = this.#log.snapshot();
     const newest = (this.#compacted?.index ?? 0) >= (installed?.index ?? 0) ? this.#compacted : installed;
@@ -206,11 +204,11 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     this.appliedIndex = entry.index;
     const digest = `${entry.term}:${value ?? JSON.stringify(entry.change?.changes ?? null)}`;
     const values = value === undefined ? [] : [value];
-    this.#surroundings.applied({ index: entry.index, term: entry.term, digest, values, offset });
+    this.#context.applied({ index: entry.index, term: entry.term, digest, values, offset });
   }
 
   restore(snapshot: Snapshot): void {
-    if (this.#node !== undefined) this.#surroundings.restored(snapshot.index);
+    if (this.#node !== undefined) this.#context.restored(snapshot.index);
     this.#values = JSON.parse(Buffer.from(snapshot.data).toString("utf8")) as string[];
     this.appliedIndex = snapshot.index;
     this.#configuration = snapshot.configuration;
@@ -223,10 +221,10 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
   values(): readonly string[] {
     return this.#values;
   }
-  look(): void {}
+  reportApplied(): void {}
 
   start(): RaftNode {
-    const { random, limits, send, observe, failed } = this.#surroundings;
+    const { random, limits, send, observe, failed } = this.#context;
     this.#node = new RaftNode({
       ...limits,
       peer: this.#peer,
@@ -242,12 +240,12 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     return this.#node;
   }
 
-  append(value: string, answer: Answer): void {
+  append(value: string, callbacks: AppendCallbacks): void {
     const refused = this.#node?.propose([proposal(Buffer.from(value))], {
-      applied: (index) => answer.acked(this.#offsets.get(index) ?? -1),
-      failed: (fault) => answer.failed(fault),
+      applied: (index) => callbacks.acked(this.#offsets.get(index) ?? -1),
+      failed: (fault) => callbacks.failed(fault),
     });
-    if (refused !== undefined) answer.failed(refused);
+    if (refused !== undefined) callbacks.failed(refused);
   }
 
   linearizableEnd(then: (next: number) => void): void {
@@ -259,7 +257,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
   }
 
   compact(): void {
-    const index = this.appliedIndex - this.#chance.between(0, 20);
+    const index = this.appliedIndex - this.#random.between(0, 20);
     if (this.#underWay !== undefined || index <= this.#log.firstIndex) return;
     const snapshot = this.snapshot();
     if (snapshot === undefined || !this.#log.compact(this.appliedIndex)) return;
@@ -267,7 +265,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     this.#durable = this.#image();
   }
 
-  reopen(surroundings: Surroundings, powerCut: boolean): SimReplica {
+  reopen(context: ProcessContext, powerCut: boolean): SimReplica {
     const image = powerCut ? this.#afterPowerCut() : this.#image();
     const state: State = {
       applied: this.appliedIndex,
@@ -276,7 +274,7 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
       configuration: this.#configuration,
     };
     const kept = powerCut ? undefined : state;
-    return new MemoryReplica(this.#peer, surroundings, this.#chance, this.#faults, this.#first, image, kept);
+    return new MemoryReplica(this.#peer, context, this.#random, this.#faults, this.#first, image, kept);
   }
 
   #afterPowerCut(): Image {
@@ -287,15 +285,15 @@ export class MemoryReplica implements SimReplica, RaftStorage, StateMachine {
     left.append(before.entries);
     left.hardState = before.hardState;
     let { snapshot } = before;
-    const kept = this.#chance.between(0, 3);
+    const kept = this.#random.between(0, 3);
     if (kept >= 1 && changes.snapshot !== undefined) {
       left.install(changes.snapshot);
       snapshot = changes.snapshot;
     }
     if (kept >= 2 && changes.hardState !== undefined) left.hardState = changes.hardState;
     if (kept >= 3) {
-      // The cut of a conflicting tail comes first, then entries one by one.
-      const count = this.#chance.between(0, changes.entries.length);
+      // A conflicting suffix is truncated first. Then the entries are added one by one.
+      const count = this.#random.between(0, changes.entries.length);
       const [first] = changes.entries;
       if (first !== undefined && first.index <= left.lastIndex) left.append([first]);
       left.append(changes.entries.slice(0, count));

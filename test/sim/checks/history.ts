@@ -1,31 +1,31 @@
 /**
- * What clients did and were told, and what must be true of it. Values are unique, so one pass over offsets does.
- *
- * Never: sees more of a node than a client does.
+ * The history of client operations and the checks on it: acknowledged, unknown and rejected writes, reads, and the order
+ * of operations. Values are unique, so one pass over the offsets is enough.
  */
-import { Violation } from "./watch.ts";
+import { Fault } from "../../../src/fault.ts";
+import { Violation } from "./violation.ts";
 
 export interface Write {
   readonly value: string;
   readonly invoked: number;
-  answered: number | undefined;
+  completed: number | undefined;
   outcome: "open" | "acked" | "not-written" | "unknown";
   offset: number | undefined;
 }
 
-/** The records of one stream, in the order in which they were sent. */
+/** The records of one stream, in send order. */
 export interface StreamHistory {
   readonly writes: readonly Write[];
-  /** With a producer's sequences: none may be left out. */
+  /** The records carry a producer's sequences, so a gap is a violation. */
   readonly isNumbered: boolean;
 }
 
 export class History {
   readonly streams: StreamHistory[] = [];
   readonly #writes = new Map<string, Write>();
-  /** Order of calls and answers: virtual time is too coarse. */
+  /** Order of invocations and responses. Virtual time is too coarse for it. */
   #clock = 0;
-  /** The highest end that any acknowledgement or read has shown, and when. */
+  /** The highest end of the log that any acknowledgment or read has returned. */
   #shown = 0;
   readonly counts = { acked: 0, notWritten: 0, unknown: 0, reads: 0 };
 
@@ -33,7 +33,7 @@ export class History {
     const write: Write = {
       value,
       invoked: ++this.#clock,
-      answered: undefined,
+      completed: undefined,
       outcome: "open",
       offset: undefined,
     };
@@ -44,12 +44,12 @@ export class History {
   acked(write: Write, offset: number): void {
     if (write.outcome === "acked" && write.offset !== offset) {
       throw new Violation(
-        "two-answers",
+        "two-offsets",
         `${write.value} was acknowledged at ${write.offset} and at ${offset}`,
       );
     }
     write.outcome = "acked";
-    write.answered = ++this.#clock;
+    write.completed = ++this.#clock;
     write.offset = offset;
     this.#shown = Math.max(this.#shown, offset + 1);
     this.counts.acked++;
@@ -57,33 +57,33 @@ export class History {
 
   failed(write: Write, written: "no" | "unknown"): void {
     write.outcome = written === "no" ? "not-written" : "unknown";
-    write.answered = ++this.#clock;
+    write.completed = ++this.#clock;
     this.counts[written === "no" ? "notWritten" : "unknown"]++;
   }
 
-  /** How many writes there were. */
+  /** Number of invoked writes. */
   get invoked(): number {
     return this.#writes.size;
   }
 
-  /** The end that a linearizable read asked now must at least show. */
+  /** The lowest end that a linearizable read may return if it is invoked now. */
   get shown(): number {
     return this.#shown;
   }
 
-  /** A linearizable read that had to show `floor` showed this end. */
+  /** Records a linearizable read that returned `end`. `floor` is the value of `shown` at its invocation. */
   read(end: number, floor: number): void {
     this.counts.reads++;
     if (end < floor) {
       throw new Violation(
         "linearizable-read",
-        `a read showed the end ${end}, but ${floor} had been shown before`,
+        `a read returned the end ${end}, but ${floor} was returned before`,
       );
     }
     this.#shown = Math.max(this.#shown, end);
   }
 
-  /** Checks everything against the committed values, offset by offset, from `lowest` on. */
+  /** Checks the whole history against the committed values, offset by offset from `lowest`. */
   check(values: readonly string[], lowest: number): void {
     const at = new Map<string, number>();
     for (const [place, value] of values.entries()) {
@@ -96,7 +96,7 @@ export class History {
       if (write.outcome === "not-written") {
         throw new Violation(
           "not-written-appears",
-          `${value} is at ${offset}, but was said not to be written`,
+          `${value} is at ${offset}, but was reported as not written`,
         );
       }
     }
@@ -113,25 +113,28 @@ export class History {
     for (const stream of this.streams) checkStream(stream, at, lowest);
   }
 
-  /** Who was acknowledged before another was invoked has the lower offset. */
+  /** If a write was acknowledged before another write was invoked, it has the lower offset. */
   #checkOrder(at: ReadonlyMap<string, number>): void {
     const found = [...this.#writes.values()].filter(({ value }) => at.has(value));
     const byOffset = found.sort((a, b) => (at.get(a.value) as number) - (at.get(b.value) as number));
-    // Going down from the end, nobody may have been answered before someone with a lower offset was invoked.
-    let earliestAnswer = Number.POSITIVE_INFINITY;
-    for (const { value, invoked, answered, outcome } of byOffset.reverse()) {
-      if (invoked > earliestAnswer) {
+    // Scanned from the highest offset down: no write may have been invoked after one with a higher offset was acknowledged.
+    let earliestCompleted = Number.POSITIVE_INFINITY;
+    for (const { value, invoked, completed, outcome } of byOffset.reverse()) {
+      if (invoked > earliestCompleted) {
         throw new Violation(
           "real-time-order",
-          `${value} was written after one that has a higher offset was answered`,
+          `${value} was invoked after a write with a higher offset was acknowledged`,
         );
       }
-      if (outcome === "acked") earliestAnswer = Math.min(earliestAnswer, answered ?? earliestAnswer);
+      if (outcome === "acked")
+        earliestCompleted = Math.min(earliestCompleted, completed ?? earliestCompleted);
     }
   }
 }
 
-/** The order of a stream is its order in the log, and of a numbered one nothing is left out before what is there. */
+/**
+ * Records of a stream are in send order in the log. A stream with sequences has no gap before a record that is present.
+ */
 function checkStream(
   { writes, isNumbered }: StreamHistory,
   at: ReadonlyMap<string, number>,
@@ -153,8 +156,12 @@ function checkStream(
       );
     }
     if (isNumbered && missing !== undefined) {
-      throw new Violation("stream-gap", `${value} is at ${offset}, but ${missing} before it is not there`);
+      throw new Violation("stream-gap", `${value} is at ${offset}, but ${missing} before it is missing`);
     }
     last = { value, offset };
   }
 }
+
+/** Returns whether a client knows that its failed write was not written. */
+export const writtenOf = (fault: Error): "no" | "unknown" =>
+  fault instanceof Fault ? fault.written : "unknown";

@@ -1,61 +1,35 @@
 /**
- * The invariants of Raft, checked as things happen. None of them knows how the core works: they look at messages
- * that leave, at what is durable then, at what is applied, at who leads.
- *
- * Never: repairs; forgets what it saw before a crash.
+ * Checks the invariants of Raft after every event. They do not depend on the implementation of the core: they compare
+ * sent messages, durable state, applied entries and leaders. What was observed before a crash still counts after it.
  */
-import type { CoreEvent, Message, PeerId, RaftIndex, Term } from "./raft.ts";
-import type { Applied, SimReplica } from "./replica.ts";
-
-export class Violation extends Error {
-  readonly invariant: string;
-  constructor(invariant: string, detail: string) {
-    super(`${invariant}: ${detail}`);
-    this.invariant = invariant;
-  }
-}
-
-/** What the watch may see of a node. */
-export interface Watched {
-  readonly peer: PeerId;
-  readonly replica: SimReplica;
-  readonly term: Term;
-  readonly committed: RaftIndex;
-  /** Up to here its configuration is that of the log. */
-  readonly applied: RaftIndex;
-  readonly lastIndex: RaftIndex;
-  readonly isLeader: boolean;
-  termAt(index: RaftIndex): Term | undefined;
-  readonly configuration: {
-    readonly voters: readonly PeerId[];
-    readonly votersOutgoing: readonly PeerId[];
-    readonly learners: readonly PeerId[];
-  };
-}
+import type { CoreEvent, Message, PeerId, RaftIndex, Term } from "../raft.ts";
+import type { Applied, SimReplica } from "../replicas/sim-replica.ts";
+import { isQuorum, type ObservedServer } from "./observed-server.ts";
+import { Violation } from "./violation.ts";
 
 interface Seen {
   term: Term;
   committed: RaftIndex;
   applied: RaftIndex;
-  /** Of a leader: its term and the last index it had. */
+  /** Set on a leader: its term and last index. */
   led: { term: Term; lastIndex: RaftIndex } | undefined;
-  /** Configurations of this life, newest last, with the index that was applied when they were first seen. */
-  configurations: { readonly since: RaftIndex; readonly configuration: Watched["configuration"] }[];
-  /** Found to be what the others had. */
-  sound: { readonly applied: RaftIndex; readonly configuration: Watched["configuration"] } | undefined;
+  /** Configurations since the last start, newest last, with the index that was applied when each was first seen. */
+  configurations: { readonly since: RaftIndex; readonly configuration: ObservedServer["configuration"] }[];
+  /** The last pair that was equal to that of the other servers. */
+  sound: { readonly applied: RaftIndex; readonly configuration: ObservedServer["configuration"] } | undefined;
 }
 
-export class Watch {
-  /** Index → what was applied there first, by anyone. */
+export class InvariantChecker {
+  /** Index → the first entry that any server applied there. */
   readonly applied = new Map<RaftIndex, Applied>();
   /** Offset → the value there, and the index of its entry. */
   readonly committed = new Map<number, { readonly value: string; readonly index: RaftIndex }>();
   highest: RaftIndex = 0;
   readonly #committedTerms = new Map<RaftIndex, Term>();
   #committedHighest: RaftIndex = 0;
-  /** Term → the highest index that anyone in that term knew to be committed. */
+  /** Term → the highest index that any server in that term knew to be committed. */
   readonly #committedIn = new Map<Term, RaftIndex>();
-  /** Index → the configuration of those who had applied just that much. */
+  /** Index → the configuration of the servers that have applied exactly that many entries. */
   readonly #configurations = new Map<
     RaftIndex,
     { readonly text: string; readonly members: ReadonlySet<PeerId> }
@@ -80,23 +54,25 @@ export class Watch {
     return seen;
   }
 
-  /** A client asked for a trim of everything before this offset. */
+  /** Records that a client requested to trim everything before this offset. */
   trimmedTo(before: number): void {
     this.#trimmedTo = Math.max(this.#trimmedTo, before);
   }
   #trimmedTo = 0;
 
-  /** Its disk was put back to an older copy: what it promised is gone, and no fault of its own. */
+  /**
+   * Records that the directory was replaced by an older copy. Broken promises are not a violation then.
+   */
   rolledBack(peer: PeerId): void {
     this.#highestVote.delete(peer);
     this.#seen.delete(peer);
     this.#rolledBack.add(peer);
   }
 
-  /** A node starts, for the first time or again. */
-  started(node: Watched): void {
+  /** Records a start of the server, the first one or a later one. */
+  started(node: ObservedServer): void {
     const seen = this.#of(node.peer);
-    // What it promised before must still be so; its commit index may start lower.
+    // Promises made before the start must still hold. The commit index may be lower.
     if (node.term < this.#promised(node.peer)) {
       this.#fail(
         "term-regressed",
@@ -113,13 +89,13 @@ export class Watch {
     seen.led = undefined;
   }
 
-  /** The highest term in which this node has voted. */
+  /** Returns the highest term in which the server has voted. */
   #promised(peer: PeerId): Term {
     return this.#highestVote.get(peer) ?? 0;
   }
   readonly #highestVote = new Map<PeerId, Term>();
 
-  event(node: Watched, event: CoreEvent): void {
+  event(node: ObservedServer, event: CoreEvent): void {
     if (event.kind === "vote-received" && event.granted && event.type === "vote-response") {
       if (event.from === node.peer) {
         this.#voted(node.peer, event.term, node.peer);
@@ -135,7 +111,7 @@ export class Watch {
     if (event.kind === "became" && event.role === "leader") this.#elected(node, event.term);
   }
 
-  #elected(node: Watched, term: Term): void {
+  #elected(node: ObservedServer, term: Term): void {
     const other = this.#leaders.get(term);
     if (other !== undefined)
       this.#fail("one-leader-per-term", `${other} and ${node.peer} lead in term ${term}`);
@@ -145,7 +121,7 @@ export class Watch {
       granted?.has(peer) === true && this.#votes.get(`${peer}/${term}`) === node.peer;
     if (!isQuorum(node.configuration, voted))
       this.#fail("elected-without-quorum", `${node.peer} leads in term ${term}`);
-    // What was committed in terms before this one; a vote that comes late may still elect someone in a past term.
+    // Committed in terms before this one. A late vote can still elect a leader in a past term.
     let highest = 0;
     for (const [past, index] of this.#committedIn) if (past < term) highest = Math.max(highest, index);
     const expected = this.#committedTerms.get(highest);
@@ -161,8 +137,8 @@ export class Watch {
     }
   }
 
-  /** A message leaves a node: what it promises must be durable there. */
-  sent(node: Watched, message: Message): void {
+  /** Records a message that leaves the server. What it promises must be durable there. */
+  sent(node: ObservedServer, message: Message): void {
     const { peer } = node;
     const { durable } = node.replica;
     const { type, term, to, index } = message;
@@ -175,7 +151,7 @@ export class Watch {
       }
     }
     if (type === "append-response" && !message.reject && term === node.term) {
-      if (durable.hardState.term < term) this.#fail("ack-before-durable", `${peer} answers in term ${term}`);
+      if (durable.hardState.term < term) this.#fail("ack-before-durable", `${peer} responds in term ${term}`);
       if (index > durable.lastIndex) {
         this.#fail("ack-before-durable", `${peer} acknowledges ${index}, durable is ${durable.lastIndex}`);
       }
@@ -199,15 +175,15 @@ export class Watch {
     this.#highestVote.set(peer, Math.max(this.#highestVote.get(peer) ?? 0, term));
   }
 
-  /** Log matching: an index and a term name one entry, whoever has it. */
+  /** Log matching: an index and a term identify one entry on all servers. */
   #entry(index: RaftIndex, term: Term, digest: string, peer: PeerId): void {
     const key = `${index}/${term}`;
     const before = this.#entries.get(key);
     if (before === undefined) this.#entries.set(key, digest);
-    else if (before !== digest) this.#fail("log-matching", `${peer} has another entry ${term}/${index}`);
+    else if (before !== digest) this.#fail("log-matching", `${peer} has a different entry ${term}/${index}`);
   }
 
-  #commit(node: Watched, to: RaftIndex): void {
+  #commit(node: ObservedServer, to: RaftIndex): void {
     for (let index = this.#committedHighest + 1; index <= to; index++) {
       const term = node.termAt(index);
       if (term === undefined) continue;
@@ -221,10 +197,10 @@ export class Watch {
     this.#committedIn.set(term, Math.max(this.#committedIn.get(term) ?? 0, index));
   }
 
-  appliedAt(node: Watched, applied: Applied): void {
+  appliedAt(node: ObservedServer, applied: Applied): void {
     const { index } = applied;
     const seen = this.#of(node.peer);
-    // A state that is rebuilt from the log begins again; within a life it goes on by one.
+    // A state that is rebuilt from the log starts from zero. Without a restart each index follows the one before it.
     if (index !== seen.applied + 1)
       this.#fail("apply-order", `${node.peer} applies ${index} after ${seen.applied}`);
     seen.applied = index;
@@ -232,7 +208,7 @@ export class Watch {
     if (node.committed < index) this.#fail("applied-beyond-commit", `${node.peer} applies ${index}`);
   }
 
-  /** State-machine safety: what is committed at an index is the same for everyone, for ever. */
+  /** State machine safety: every server applies the same entry at an index. */
   committedAt(peer: PeerId, applied: Applied): void {
     const { index, offset, values } = applied;
     const first = this.applied.get(index);
@@ -254,42 +230,44 @@ export class Watch {
     }
   }
 
-  restored(node: Watched, index: RaftIndex): void {
+  restored(node: ObservedServer, index: RaftIndex): void {
     const seen = this.#of(node.peer);
     if (index <= seen.applied)
       this.#fail("snapshot-behind", `${node.peer} installs ${index} over ${seen.applied}`);
     seen.applied = index;
   }
 
-  /** A write was acknowledged at this offset: there it must be. Undefined when no one has seen yet what is there. */
-  answered(value: string, offset: number): RaftIndex | undefined {
+  /**
+   * Records an acknowledgment. Returns the index of the entry at the offset, or undefined if no server has applied it yet.
+   */
+  acknowledgedAt(value: string, offset: number): RaftIndex | undefined {
     const found = this.committed.get(offset);
     if (found !== undefined && found.value !== value) {
-      this.#fail("wrong-answer", `${value} was acknowledged at ${offset}, where ${found.value} stands`);
+      this.#fail("wrong-offset", `${value} was acknowledged at ${offset}, but ${found.value} is there`);
     }
     return found?.index;
   }
 
-  /** Its entry must be durable on a majority of the voters, whatever else is up. */
-  acknowledged(node: Watched, index: RaftIndex, replicas: ReadonlyMap<PeerId, SimReplica>): void {
+  /** The entry must be durable on a majority of the voters, whichever servers are running. */
+  checkAcknowledged(node: ObservedServer, index: RaftIndex, replicas: ReadonlyMap<PeerId, SimReplica>): void {
     const term = this.applied.get(index)?.term;
     const durable = (peer: PeerId): boolean => {
-      // It may have acknowledged it. A quorum with it still counts: no leader counts on this node now.
+      // It may have acknowledged the entry before. A quorum that includes it counts: no leader relies on this server now.
       if (this.#rolledBack.has(peer)) return true;
       const image = replicas.get(peer)?.durable;
       if (image === undefined || image.lastIndex < index) return false;
       const found = image.term(index);
       return found === undefined || found === term;
     };
-    const won = (configuration: Watched["configuration"]): boolean => isQuorum(configuration, durable);
-    // Committed, and applied, in one turn with a change: the configuration before it was the one that counted.
+    const won = (configuration: ObservedServer["configuration"]): boolean => isQuorum(configuration, durable);
+    // An entry can be committed and applied in the same turn as a change. Then the configuration before it decided.
     const earlier = this.#of(node.peer).configurations.slice(-3);
     if (won(node.configuration) || earlier.some(({ configuration }) => won(configuration))) return;
     this.#fail("acked-before-durable", `${term}/${index} is not durable on a majority`);
   }
 
-  /** After every event, of every node that is up. */
-  look(node: Watched): void {
+  /** Checks a running server. Called after every event. */
+  check(node: ObservedServer): void {
     const seen = this.#of(node.peer);
     if (node.term < seen.term) this.#fail("term-regressed", `${node.peer} from ${seen.term} to ${node.term}`);
     seen.term = node.term;
@@ -300,7 +278,7 @@ export class Watch {
     if (committed > seen.committed) this.#newCommit(node, seen.committed, committed);
     seen.committed = committed;
     const { lowest } = node.replica;
-    // No run takes as long as records are kept: whatever the clocks are set to meanwhile, no record gets too old.
+    // No run takes as long as the retention time. Whatever the wall clocks show, no record is old enough to expire.
     if (lowest > this.#trimmedTo)
       this.#fail(
         "trimmed-too-young",
@@ -321,15 +299,15 @@ export class Watch {
     }
   }
 
-  /** State-machine safety holds for the configuration, too: whoever has applied as much has the same. */
-  #configured({ peer, applied, configuration }: Watched, seen: Seen): void {
+  /** State machine safety for the configuration: servers with the same applied index have the same configuration. */
+  #configured({ peer, applied, configuration }: ObservedServer, seen: Seen): void {
     const { voters, votersOutgoing, learners } = configuration;
     if (seen.sound?.applied === applied && seen.sound.configuration === configuration) return;
     const members = [voters, votersOutgoing, learners].map((peers) => peers.toSorted((a, b) => a - b));
     const text = members.map((peers) => peers.join()).join(" | ");
     const before = this.#configurations.get(applied);
     if (voters.length === 0) {
-      // The first one of a cluster stands in no entry: who comes later learns it with the change that brings it in.
+      // The first configuration is not in the log. A server that joins later learns it with the change that adds it.
       if (before?.members.has(peer) !== true) return;
     } else if (before === undefined) {
       this.#configurations.set(applied, { text, members: new Set(members.flat()) });
@@ -345,7 +323,7 @@ export class Watch {
     );
   }
 
-  #newCommit(node: Watched, from: RaftIndex, to: RaftIndex): void {
+  #newCommit(node: ObservedServer, from: RaftIndex, to: RaftIndex): void {
     for (let index = from + 1; index <= to; index++) {
       const term = node.termAt(index);
       if (term === undefined) continue;
@@ -367,14 +345,4 @@ function digestOf(entry: Message["entries"][number]): string {
   return `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")}:${
     change === undefined ? "" : JSON.stringify(change.changes)
   }`;
-}
-
-/** More than half of the voters and, while joint, of those being left: in words of our own, not the core's. */
-function isQuorum(
-  { voters, votersOutgoing }: Watched["configuration"],
-  has: (peer: PeerId) => boolean,
-): boolean {
-  const most = (peers: readonly PeerId[]): boolean =>
-    peers.length === 0 || peers.filter(has).length * 2 > peers.length;
-  return most(voters) && most(votersOutgoing);
 }

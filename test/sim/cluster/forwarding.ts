@@ -1,44 +1,41 @@
 /**
- * Writes that travel from a follower to its leader: a request and an answer on a connection, which may be refused,
- * lost or late. A request arrives once at most.
- *
- * Never: says that nothing was written of what may have arrived.
+ * Forwards writes from a follower to the leader: a request and a response on a connection that can be refused, lost or
+ * late. A request arrives at most once. A request that may have arrived is reported as `written: "unknown"`.
  */
-import { Fault } from "../../src/fault.ts";
-import type { Forwarder, ReplicatedLog } from "../../src/replication/replicated-log.ts";
-import type { Offset } from "../../src/types.ts";
-import { isDead } from "../support/process-clock.ts";
-import { peerNamed } from "./identity.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { SimNode, World } from "./world.ts";
+import { Fault } from "../../../src/fault.ts";
+import type { Forwarder, ReplicatedLog } from "../../../src/replication/replicated-log.ts";
+import type { Offset } from "../../../src/types.ts";
+import { isDead } from "../../support/process-clock.ts";
+import { peerNamed } from "./sim-members.ts";
+import type { ClusterContext, SimServer } from "./sim-server.ts";
 
-export function forwarderOf(world: World, from: SimNode): Forwarder {
+export function forwarderOf(cluster: ClusterContext, from: SimServer): Forwarder {
   return {
     append: (leader, run, { order: _, ...options }, signal) =>
-      exchange(world, from, leader, signal, async (log, to) => {
+      exchange(cluster, from, leader, signal, async (log, to) => {
         const appended = await log.append(run, { ...options, forward: false, forwarded: true });
-        world.guard(() => durableOnMajority(world, to, appended.firstOffset));
+        cluster.guard(() => durableOnMajority(cluster, to, appended.firstOffset));
         return appended;
       }),
     trim: (leader, before, options, signal) =>
-      exchange(world, from, leader, signal, (log) => log.trim(before, { ...options, forward: false })),
+      exchange(cluster, from, leader, signal, (log) => log.trim(before, { ...options, forward: false })),
   };
 }
 
 function exchange<T>(
-  world: World,
-  from: SimNode,
+  cluster: ClusterContext,
+  from: SimServer,
   leader: string,
   signal: AbortSignal | undefined,
-  call: (log: ReplicatedLog, to: SimNode) => Promise<T>,
+  call: (log: ReplicatedLog, to: SimServer) => Promise<T>,
 ): Promise<T> {
-  const { network, nodes } = world;
-  const to = nodes.get(peerNamed(leader));
-  world.story.mark("forwarded");
+  const { network, servers } = cluster;
+  const to = servers.get(peerNamed(leader));
+  cluster.trace.mark("forwarded");
   return new Promise((resolve, reject) => {
     const { clock } = from;
     const refused = (): void => reject(new Fault("unavailable", { message: "the connection is refused" }));
-    clock.after(world.swarm.patienceMs, () =>
+    clock.after(cluster.swarm.forwardTimeoutMs, () =>
       reject(new Fault("unknown", { message: "no answer from the leader", written: "unknown" })),
     );
     signal?.addEventListener("abort", () =>
@@ -69,10 +66,10 @@ function exchange<T>(
   });
 }
 
-function durableOnMajority(world: World, leader: SimNode, offset: Offset): void {
-  world.look(leader);
-  const index = world.watch.committed.get(offset)?.index;
+function durableOnMajority(cluster: ClusterContext, leader: SimServer, offset: Offset): void {
+  cluster.observe(leader);
+  const index = cluster.checker.committed.get(offset)?.index;
   if (index !== undefined && leader.node?.isLeader === true) {
-    world.watch.acknowledged(leader.watched, index, world.replicas());
+    cluster.checker.checkAcknowledged(leader.observed, index, cluster.replicas());
   }
 }
