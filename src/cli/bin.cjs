@@ -1,11 +1,10 @@
 #!/usr/bin/env node
 /**
- * The command `tailrace`. Plain old syntax on purpose, so that a Node that is too old can still say so.
+ * The command `tailrace`. It checks the version of Node.js and runs main(). The syntax is old, so that an old Node.js can
+ * parse it and print the message.
  *
- * What runs: in an installed package, where there are no sources, the compiled dist/; in the repository the sources
- * themselves, or dist/ while it was compiled from exactly these (stamp.cjs), which starts sooner. Never stale code.
- *
- * Never: does anything but check the Node it runs on and hand over to main.
+ * An installed package has only the compiled dist/. The repository runs dist/ if it was compiled from the current sources
+ * (stamp.cjs), because that starts sooner, and the sources otherwise.
  */
 "use strict";
 
@@ -16,7 +15,7 @@ var nodeMin = 24;
 var found = process.versions.node;
 if (Number(found.split(".")[0]) < nodeMin) {
   console.error(
-    `tailrace needs Node >= ${nodeMin}, this is ${found}; npm start and npx tailrace bring their own`,
+    `tailrace needs Node.js ${nodeMin} or newer, this is ${found}; npm start and npx tailrace use their own Node.js`,
   );
   process.exit(1);
 }
@@ -36,7 +35,7 @@ function isFresh() {
 require("node:module").enableCompileCache();
 var main = fs.existsSync(source) && !isFresh() ? source : compiled;
 import(require("node:url").pathToFileURL(main).href).then(
-  (room) => room.main(process.argv.slice(2)),
+  (module) => module.main(process.argv.slice(2)),
   (reason) => {
     console.error(reason);
     process.exit(1);

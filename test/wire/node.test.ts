@@ -269,7 +269,7 @@ test("a wrong version of Node is reported in one line", async (t) => {
   assert.equal(old.status, 1);
   assert.equal(
     old.err,
-    "tailrace needs Node >= 24, this is 20.20.2; npm start and npx tailrace bring their own\n",
+    "tailrace needs Node.js 24 or newer, this is 20.20.2; npm start and npx tailrace use their own Node.js\n",
   );
 });
 

@@ -71,9 +71,9 @@ test("the reported expiry is the one in the certificate", async (t) => {
   const directory = scratch(t);
   const now = new Date("2030-01-02T03:04:05Z");
   const made = await make(directory, { now });
-  const told = made.find(({ name }) => name === "root-client.pem")?.expires;
-  assert.equal(told?.toISOString(), "2031-01-02T03:04:05.000Z");
-  assert.equal(certificate(directory, "root-client.pem").validToDate.toISOString(), told?.toISOString());
+  const reported = made.find(({ name }) => name === "root-client.pem")?.expires;
+  assert.equal(reported?.toISOString(), "2031-01-02T03:04:05.000Z");
+  assert.equal(certificate(directory, "root-client.pem").validToDate.toISOString(), reported?.toISOString());
 });
 
 test("existing files are replaced only with force", async (t) => {

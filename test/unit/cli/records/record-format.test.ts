@@ -1,11 +1,8 @@
+/** The formats of `consume` and `tail`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { statusOf } from "../../../../src/cli/exit-status.ts";
-import { faultLine } from "../../../../src/cli/output/fault-line.ts";
-import { bytesText, table } from "../../../../src/cli/output/table.ts";
-import { linesOf } from "../../../../src/cli/records/lines.ts";
+import { printable } from "../../../../src/cli/output/terminal.ts";
 import { recordPrinter } from "../../../../src/cli/records/record-format.ts";
-import { Fault } from "../../../../src/fault.ts";
 
 const record = {
   offset: 7,
@@ -32,46 +29,12 @@ test("an invalid format is rejected", () => {
   }
 });
 
-test("lines are split at line ends, however the chunks are split", async () => {
-  const cut = async (pieces: readonly string[]): Promise<string[]> => {
-    const lines: string[] = [];
-    const stream = (async function* () {
-      for (const piece of pieces) yield Buffer.from(piece);
-    })();
-    for await (const line of linesOf(stream, 10)) lines.push(Buffer.from(line).toString());
-    return lines;
-  };
-  assert.deepEqual(await cut(["a\nb", "c\n", "\n", "d"]), ["a", "bc", "", "d"]);
-  assert.deepEqual(await cut(["", "\n"]), [""]);
-  assert.deepEqual(await cut([]), []);
-  assert.deepEqual(await cut(["a\r\n"]), ["a\r"]);
-  await assert.rejects(cut(["12345", "678901"]), { kind: "too-large" });
-});
-
-test("tables align, sizes have units, faults have one line and a status", () => {
-  assert.equal(
-    table(
-      ["id", "n"],
-      [
-        ["a", 5],
-        ["long", 10],
-      ],
-    ),
-    "id     n\na      5\nlong  10\n",
-  );
-  assert.deepEqual([0, 1023, 1536, 5 * 2 ** 30].map(bytesText), ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
-  const fault = new Fault("out-of-range", { facts: { lowest: 1, next: 3 } });
-  assert.equal(
-    faultLine("consume", fault),
-    "tailrace consume: the offset is not in the log (lowest 1, next 3)",
-  );
-  assert.deepEqual(
-    [
-      fault,
-      new Fault("permission-denied"),
-      new Fault("corrupt"),
-      new Fault("unavailable", { facts: { unreachable: true } }),
-    ].map(statusOf),
-    [1, 4, 5, 3],
-  );
+test("raw values, %k and %v are escaped on a terminal and unchanged elsewhere", () => {
+  const hostile = "a\u001b]0;title\u0007\u009b31m\u202eb\r\u0000";
+  const value = Buffer.from(hostile);
+  const record = { offset: 0, timestampMs: 0, key: value, value, headers: [] };
+  for (const format of ["raw", "%v\\n", "%k\\n"]) {
+    assert.equal(Buffer.from(recordPrinter(format)(record)).toString(), `${hostile}\n`);
+    assert.equal(Buffer.from(recordPrinter(format, true)(record)).toString(), `${printable(hostile)}\n`);
+  }
 });

@@ -1,31 +1,10 @@
-/** The output of `servers` and `status` on a terminal. */
+/** The output of `tailrace servers`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create } from "@bufbuild/protobuf";
 import { healthText } from "../../../../../src/cli/commands/cluster/servers.ts";
-import { statusText } from "../../../../../src/cli/commands/cluster/status.ts";
-import { StatusResponseSchema } from "../../../../../src/gen/log/v1/log_pb.js";
 
 test("the health of an unreachable node says for how long it has not responded", () => {
   assert.equal(healthText({ healthy: true, lastContactMs: 12_000n }), "ok");
   assert.equal(healthText({ healthy: false, lastContactMs: 12_340n }), "no answer for 12.3 s");
   assert.equal(healthText({ healthy: false, lastContactMs: 2n ** 53n - 1n }), "no answer");
-});
-
-test("the status on a terminal starts with whether the node is ready, and why not", () => {
-  const text = statusText(
-    create(StatusResponseSchema, {
-      id: "n1",
-      role: "candidate",
-      term: 7n,
-      commit: 12n,
-      applied: 11n,
-      voters: ["n1", "n2", "n3"],
-      reasons: ["there is no leader"],
-    }),
-  );
-  assert.equal(
-    text,
-    "n1 is not ready\n  there is no leader\nrole      candidate, term 7, no leader is known\nindex     11 applied, 12 committed\nvoters    n1, n2, n3\n",
-  );
 });

@@ -1,0 +1,43 @@
+/** The line on standard error about a fault. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { faultLine } from "../../../../src/cli/output/fault-line.ts";
+import { printable } from "../../../../src/cli/output/terminal.ts";
+import { Fault } from "../../../../src/fault.ts";
+
+test("the line has the message and the facts, with control characters escaped", () => {
+  const outside = new Fault("out-of-range", { facts: { lowest: 1, next: 3 } });
+  assert.equal(
+    faultLine("consume", outside),
+    "tailrace consume: the offset is not in the log (lowest 1, next 3)",
+  );
+  const hostile = new Fault("unavailable", { message: "a\u001b]0;b", facts: { address: "\u001b" } });
+  const line = faultLine("status", hostile);
+  assert.equal(printable(line), line);
+});
+
+test("the line about a fault says only for a write that its outcome is unknown", () => {
+  const fault = new Fault("unknown", { message: "cut", written: "unknown" });
+  assert.equal(
+    faultLine("produce", fault, "write"),
+    "tailrace produce: cut; it is not known whether it was written",
+  );
+  assert.equal(faultLine("consume", fault), "tailrace consume: cut");
+});
+
+test("the line about a failed stream of appends says how many were written, and no fact twice", () => {
+  const cut = (before: number, written: "no" | "unknown"): string =>
+    faultLine(
+      "produce",
+      new Fault("unavailable", { message: "no leader", facts: { records_before: before }, written }),
+      "write",
+    );
+  assert.equal(cut(0, "no"), "tailrace produce: no leader; nothing was written");
+  assert.equal(cut(7, "no"), "tailrace produce: no leader; 7 records were written before, and none after");
+  assert.equal(cut(7, "unknown"), "tailrace produce: no leader; it is not known whether it was written");
+  const removed = new Fault("failed-precondition", {
+    message: "removed, its members are at a:1 b:1",
+    facts: { members: "a:1 b:1", lowest: 1 },
+  });
+  assert.equal(faultLine("trim", removed), "tailrace trim: removed, its members are at a:1 b:1 (lowest 1)");
+});
