@@ -12,7 +12,16 @@ import { type Disk, DiskUncertain, isNoSpace, syncFile } from "../lib/disk/disk.
 import { type Census, censusKey, censusRowOf, type RowChange } from "./census.ts";
 import { decodeRow, encodeRow, markOf } from "./row.ts";
 import { asOfDisk, damagedDatabase } from "./sqlite-error.ts";
-import { makeSpare, pageBytes, readState, type StateImage, sparePages, walOf } from "./state-image.ts";
+import {
+  dropSpare,
+  makeSpare,
+  pageBytes,
+  readState,
+  type StateImage,
+  spareKey,
+  sparePages,
+  walOf,
+} from "./state-image.ts";
 
 /** Of the write-ahead log: space that is allocated in advance, and how much of it is used before it is moved. */
 const walBytes = 1024 * 1024;
@@ -65,7 +74,7 @@ export class StateDatabase {
   /** All keys that begin so, sorted. */
   keys(prefix: string): string[] {
     const found = this.#try(() => this.#keys.all(prefix, `${prefix}\uffff`));
-    return found.map(({ key }) => String(key)).filter((key) => key !== censusKey);
+    return found.map(({ key }) => String(key)).filter((key) => key !== censusKey && key !== spareKey);
   }
 
   /**
@@ -143,6 +152,7 @@ export class StateDatabase {
       throw damagedDatabase(this.#path, "keys");
     }
     try {
+      dropSpare(database);
       checkpoint(database, "TRUNCATE");
     } catch (reason) {
       if (!isNoSpace(asOfDisk(reason, this.#disk, this.#path))) throw reason;

@@ -18,6 +18,8 @@ import { imageOf, readWal } from "./sqlite-wal.ts";
 export const pageBytes = 4096;
 /** Free pages that a database has for small writes. */
 export const sparePages = 64;
+/** The row that makeSpare() adds and removes. A crash between the two leaves it; it holds nothing. */
+export const spareKey = "~spare";
 export const walOf = (path: string): string => `${path}-wal`;
 
 const schema = "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT";
@@ -60,11 +62,15 @@ export function encodeState(
   }
 }
 
-/** Adds pages to a database that stay free in its file. */
+/** Adds pages to a database that stay free in its file. In two transactions: one would leave them unwritten. */
 export function makeSpare(database: DatabaseSync): void {
-  const key = "~spare";
-  database.prepare("INSERT INTO state VALUES (?, zeroblob(?))").run(key, sparePages * pageBytes);
-  database.prepare("DELETE FROM state WHERE key = ?").run(key);
+  database.prepare("REPLACE INTO state VALUES (?, zeroblob(?))").run(spareKey, sparePages * pageBytes);
+  dropSpare(database);
+}
+
+/** Frees the pages that a crash left in the row of makeSpare(). */
+export function dropSpare(database: DatabaseSync): void {
+  database.prepare("DELETE FROM state WHERE key = ?").run(spareKey);
 }
 
 /**
@@ -107,6 +113,7 @@ export function salvageState(disk: Disk, path: string, writes: number): Salvaged
   if (!isSound && stored.size === 0) return undefined;
   const census = stored.get(censusKey);
   stored.delete(censusKey);
+  stored.delete(spareKey);
   const found =
     census === undefined ? undefined : quietly(() => censusRowOf(decodeRow(path, censusKey, census)));
   const counted = new Census();
@@ -212,6 +219,7 @@ function takeCensus(
   let found: CensusRow | undefined;
   for (const { key, value } of database.prepare("SELECT key, value FROM state").iterate()) {
     if (typeof key !== "string" || !(value instanceof Uint8Array)) throw damagedDatabase(path, "schema");
+    if (key === spareKey) continue;
     const decoded = isSoundRow(key, value) ? undefined : decodeRow(path, key, value);
     if (key !== censusKey) census.take([[key, value] satisfies RowChange]);
     else found = censusRowOf(decoded ?? decodeRow(path, key, value));
