@@ -87,21 +87,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const ready = readiness.ready();
   logReady(ready, parts, config);
   const owned = opening.move();
-  let stopping: Promise<void> | undefined;
   const { promise: stopped, resolve: resolveStopped } = Promise.withResolvers<void>();
+  let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
-    stopping ??= (async () => {
-      logger.info({}, "stopping");
-      readiness.set("node", "the node is stopping");
-      ops.drain();
-      // The node stays a voter. It hands leadership over, so that clients need not wait for an election timeout.
-      await node.handOver(handOverMs);
-      service.drain();
-      await gossip[Symbol.asyncDispose]();
-      await listener.close(config.shutdownTimeout);
-      await owned.disposeAsync();
-      resolveStopped();
-    })();
+    stopping ??= stopParts(parts, service, config.shutdownTimeout)
+      .then(() => owned.disposeAsync())
+      .then(resolveStopped);
     return stopping;
   };
   void replica.failed.then((fault) => {
@@ -121,6 +112,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
 }
 
+/** Stops serving. A leader hands over first, and requests in progress get `graceMs`. The parts are still open after it. */
+async function stopParts(parts: Parts, service: Pick<Service, "drain">, graceMs: number): Promise<void> {
+  const { telemetry, readiness, ports, cluster } = parts;
+  telemetry.log.info({}, "stopping");
+  readiness.set("node", "the node is stopping");
+  ports.ops.drain();
+  // The node stays a voter. It hands leadership over, so that clients need not wait for an election timeout.
+  await cluster.node.handOver(handOverMs);
+  service.drain();
+  await cluster.gossip[Symbol.asyncDispose]();
+  await ports.listener.close(graceMs);
+}
+
+type Service = ReturnType<typeof openService>;
 type Parts = Awaited<ReturnType<typeof openParts>>;
 
 /** Opens the parts up to the cluster, and derives the node's addresses. */

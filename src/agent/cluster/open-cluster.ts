@@ -54,7 +54,7 @@ export interface OpenedCluster extends AsyncDisposable {
 /** @throws Fault "config", "foreign-directory", "unsupported-version" or "corrupt" */
 export async function openCluster(options: OpenClusterOptions): Promise<OpenedCluster> {
   const { config, nodeName, directory, bound, rpcAddr, access, readiness, telemetry, clock } = options;
-  const { log: logger, metrics } = telemetry;
+  const { log: logger } = telemetry;
   await using opening = new AsyncDisposableStack();
   // Peers that ask before the parts below exist get a retryable error.
   let answer: PeerService["ask"] = () => Promise.reject(new Fault("unavailable"));
@@ -63,44 +63,24 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     throw new Fault("unavailable");
   };
   const network = opening.use(
-    new PeerNetwork({
+    openNetwork(options, {
       self: () => self(),
-      dial: peerDial(options.tls),
       serve: { ask: (...asked) => answer(...asked) },
-      authorize: (caller, action) => access.authorize(caller, logObject, action),
-      begin: forwardedCalls(telemetry),
       onDisowned: (...why) => disowned(...why),
-      clock,
-      random: prng(systemSeed()),
-      logger,
-      metrics,
     }),
   );
   const links = { transport: network, forwarder: network, time: network.time };
+  const { sizeShare } = options;
   const replica = opening.use(
     openReplica({
-      config,
-      directory,
-      telemetry,
-      clock,
-      sizeShare: options.sizeShare,
-      name: nodeName,
-      address: rpcAddr,
+      ...{ config, directory, telemetry, clock, sizeShare },
+      ...{ name: nodeName, address: rpcAddr },
       ...links,
     }),
   );
-  const { state, identity } = replica;
-  const own = { directory: identity.directory, version };
-  self = () => ({
-    ...own,
-    name: nodeName,
-    clusterId: state.clusterId,
-    configured: replica.configured,
-    address: rpcAddr,
-    wallMs: clock.wallMs(),
-    boot: replica.boots.claim,
-  });
-  const tags = { ...own, clusterId: state.clusterId, rpcAddr };
+  self = helloOf(replica, options);
+  const { clusterId } = replica.state;
+  const tags = { directory: replica.identity.directory, version, clusterId, rpcAddr };
   const gossip = opening.use(
     await Gossip.open({ config, nodeName, bound, directory: directory.path, tags, telemetry, clock }),
   );
@@ -121,7 +101,46 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   );
   answer = (verb, body, from) => node.ask(verb, body, from);
   disowned = (fault, by) => node.disowned(fault, by);
-  const view = clusterViewOf({
+  const view = gossip.withGossip(viewOf(replica, node, network, rpcAddr));
+  const owned = opening.move();
+  return { network, replica, gossip, node, view, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function openNetwork(
+  { tls, access, telemetry, clock }: OpenClusterOptions,
+  callbacks: Pick<PeerNetworkOptions, "self" | "serve" | "onDisowned">,
+): PeerNetwork {
+  return new PeerNetwork({
+    ...callbacks,
+    dial: peerDial(tls),
+    authorize: (caller, action) => access.authorize(caller, logObject, action),
+    begin: forwardedCalls(telemetry),
+    clock,
+    random: prng(systemSeed()),
+    logger: telemetry.log,
+    metrics: telemetry.metrics,
+  });
+}
+
+/** Returns a function that makes the node's current hello for handshakes with peers. */
+function helloOf(
+  replica: Replica,
+  { nodeName, rpcAddr, clock }: Pick<OpenClusterOptions, "nodeName" | "rpcAddr" | "clock">,
+): () => PeerHello {
+  return () => ({
+    directory: replica.identity.directory,
+    version,
+    name: nodeName,
+    clusterId: replica.state.clusterId,
+    configured: replica.configured,
+    address: rpcAddr,
+    wallMs: clock.wallMs(),
+    boot: replica.boots.claim,
+  });
+}
+
+function viewOf(replica: Replica, node: NodeCluster, network: PeerNetwork, rpcAddr: string): ClusterView {
+  return clusterViewOf({
     replica,
     clusterId: () => node.clusterId,
     rpcAddr,
@@ -131,16 +150,6 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     refusals: () => refusalsOf(network, replica),
     fresh: () => node.progress.fresh(),
   });
-  const watched = gossip.withGossip(view);
-  const owned = opening.move();
-  return {
-    network,
-    replica,
-    gossip,
-    node,
-    view: watched,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
 }
 
 function contactOf(network: PeerNetwork, name: string): PeerContact | undefined {

@@ -5,9 +5,9 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { prng } from "../../../src/lib/prng.ts";
+import { type Prng, prng } from "../../../src/lib/prng.ts";
 import { check, type Violation } from "./checker.ts";
-import { type Client, pause, type RunContext } from "./clients/client-context.ts";
+import { type Client, pause } from "./clients/client-context.ts";
 import { NodeConnections } from "./clients/node-connections.ts";
 import * as readers from "./clients/readers.ts";
 import * as tails from "./clients/tails.ts";
@@ -67,8 +67,23 @@ const retentionHours = 1;
 const stampAheadMsMax = 20_000;
 const smallDiskBytes = 192 * 1024 * 1024;
 
+/** The parts of a run. */
+interface Run {
+  readonly options: ChaosOptions;
+  readonly directory: string;
+  readonly report: (line: string) => void;
+  readonly disks: ReadonlyMap<string, SmallDisk>;
+  readonly history: History;
+  readonly fleet: Fleet;
+  readonly connections: NodeConnections;
+  readonly operator: Operator;
+  readonly chance: Prng;
+  /** Tail → the next offset it expects. */
+  readonly positions: Map<string, number>;
+  readonly violations: Violation[];
+}
+
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const { nodes, ms, seed, tempo = 1, rate = 60, report = () => undefined } = options;
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "tailrace-chaos-"));
   mkdirSync(directory, { recursive: true });
   await using stack = new AsyncDisposableStack();
@@ -76,6 +91,37 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   stack.defer(() => {
     if (!isKept) rmSync(directory, { recursive: true, force: true });
   });
+  const run = await openRun(stack, options, directory);
+  const { fleet, history, violations } = run;
+  const clients = startClients(run, { ...writers, ...readers });
+  const followers = startClients(run, tails);
+  const { injector, seconds } = await injectFaults(run);
+  const healedMs = await heal(run, clients.end, followers.end);
+  const records = await checkLog(run);
+  isKept = violations.length > 0 || options.directory !== undefined;
+  // The small disks are in memory and end with the run.
+  if (isKept)
+    for (const [name, disk] of run.disks)
+      cpSync(join(disk.path, "data"), join(directory, name), { recursive: true });
+  return {
+    nodes: options.nodes,
+    seed: options.seed,
+    seconds,
+    injected: injector.total,
+    faults: Object.fromEntries(injector.counts),
+    counts: history.counts,
+    records,
+    healedMs: Math.round(healedMs),
+    connections: fleet.links.passed.connections,
+    resets: fleet.links.passed.resets,
+    violations,
+    directory,
+  };
+}
+
+/** Starts the nodes and waits until they are one cluster. */
+async function openRun(stack: AsyncDisposableStack, options: ChaosOptions, directory: string): Promise<Run> {
+  const { nodes, seed, report = () => undefined } = options;
   const names = Array.from({ length: nodes }, (_, n) => `n${n + 1}`);
   const disks = smallDisks(names.slice(0, 1), directory, stack, report);
   const credentials = options.tls === true ? await makeCertificates(join(directory, "certs")) : undefined;
@@ -88,119 +134,104 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       movesClocks: true,
       places: new Map([...disks].map(([name, disk]) => [name, join(disk.path, "data")])),
       flags: [
-        "--segment-store-bytes-max",
-        "1MiB",
-        "--shutdown-timeout",
-        "2s",
+        ...["--segment-store-bytes-max", "1MiB", "--shutdown-timeout", "2s"],
         // With a retention age, a wrong clock could trim records.
-        "--retention-age",
-        `${retentionHours}h`,
+        ...["--retention-age", `${retentionHours}h`],
         ...(credentials === undefined ? [] : [...credentials.server, ...credentials.policy]),
       ],
     }),
   );
   const connections = stack.use(new NodeConnections(credentials?.client));
   const operator = new Operator(fleet, connections);
-  const chance = prng(seed);
-  const violations: Violation[] = [];
-  const mustHold = async (rule: string, what: string, holds: () => Promise<boolean>): Promise<void> => {
-    if (!(await within(limitMs, holds))) violations.push({ rule, text: `not within ${limitMs} ms: ${what}` });
-  };
-
   if (!(await within(limitMs, () => operator.isWhole()))) throw new Error("the cluster did not start");
   report(`${nodes} nodes, seed ${seed}, ${directory}`);
-  const [clientsEnd, tailsEnd, faultsEnd] = [0, 0, 0].map(() => new AbortController()) as [
-    AbortController,
-    AbortController,
-    AbortController,
-  ];
-  const world: Omit<RunContext, "signal"> = {
-    history,
-    addresses: fleet,
-    connections,
-    positions: new Map<string, number>(),
-    rate,
-  };
-  const start = (clients: Readonly<Record<string, Client>>, { signal }: AbortController): Promise<unknown> =>
-    Promise.all(
-      Object.entries(clients).map(([name, client]) =>
-        client({ ...world, signal, name, chance: chance.stream(name) }).catch((reason: unknown) =>
-          violations.push({ rule: "client", text: `${name} ended: ${reason}` }),
-        ),
-      ),
-    );
-  const clientsDone = start({ ...writers, ...readers }, clientsEnd);
-  const tailsDone = start(tails, tailsEnd);
-  const { signal } = faultsEnd;
-  const injector = new FaultInjector(
-    { fleet, operator, chance: chance.stream("faults"), signal, disks, tempo },
-    history,
-    report,
-    options.only,
+  const state = { chance: prng(seed), positions: new Map<string, number>(), violations: [] };
+  return { options, directory, report, disks, history, fleet, connections, operator, ...state };
+}
+
+/** Starts clients. `end` stops them and resolves when they have ended. */
+function startClients(run: Run, clients: Readonly<Record<string, Client>>): { end(): Promise<void> } {
+  const { history, fleet, connections, positions, chance, violations, options } = run;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const context = { history, addresses: fleet, connections, positions, rate: options.rate ?? 60, signal };
+  const done = Object.entries(clients).map(([name, client]) =>
+    client({ ...context, name, chance: chance.stream(name) }).catch((reason: unknown) =>
+      violations.push({ rule: "client", text: `${name} ended: ${reason}` }),
+    ),
   );
-  const faultsDone = injector.run();
+  return {
+    async end() {
+      controller.abort();
+      await Promise.all(done);
+    },
+  };
+}
+
+async function injectFaults(
+  run: Run,
+): Promise<{ readonly injector: FaultInjector; readonly seconds: number }> {
+  const { fleet, operator, chance, disks, history, violations, options, report } = run;
+  const { ms, tempo = 1, only } = options;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const scene = { fleet, operator, chance: chance.stream("faults"), signal, disks, tempo };
+  const injector = new FaultInjector(scene, history, report, only);
+  const done = injector.run();
   const began = performance.now();
   await pause(ms, new AbortController().signal);
-  const { faults, acked: ackedMin, everyFault = false } = options.atLeast ?? { faults: 0, acked: 0 };
+  const { faults, acked, everyFault = false } = options.atLeast ?? { faults: 0, acked: 0 };
   await within(2 * ms, async () => {
-    return injector.total >= faults && history.counts.acked >= ackedMin && (injector.hadAll || !everyFault);
+    return injector.total >= faults && history.counts.acked >= acked && (injector.hadAll || !everyFault);
   });
-  if (everyFault && !injector.hadAll)
-    violations.push({
-      rule: "faults",
-      text: `too few kinds happened: ${[...injector.counts.keys()].join(", ")}`,
-    });
-  faultsEnd.abort();
-  await faultsDone;
-  const faultsEndedMs = performance.now();
+  if (everyFault && !injector.hadAll) {
+    const happened = [...injector.counts.keys()].join(", ");
+    violations.push({ rule: "faults", text: `too few kinds happened: ${happened}` });
+  }
+  controller.abort();
+  await done;
+  return { injector, seconds: Math.round((performance.now() - began) / 1000) };
+}
 
+/** Waits until the cluster is whole and takes writes; resolves to the milliseconds it took until all had all records. */
+async function heal(
+  { fleet, history, operator, positions, violations, report }: Run,
+  endClients: () => Promise<void>,
+  endTails: () => Promise<void>,
+): Promise<number> {
+  const mustHold = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
+    if (await within(limitMs, holds)) return;
+    violations.push({ rule: "liveness", text: `not within ${limitMs} ms: ${what}` });
+  };
+  const began = performance.now();
   for (const node of fleet.nodes) if (node.child === undefined) await fleet.start(node);
   const { acked } = history.counts;
-  await mustHold("liveness", "writes are acknowledged again", async () => history.counts.acked > acked + 100);
-  clientsEnd.abort();
-  await clientsDone;
-  await mustHold("liveness", "every node has all records", () => operator.isWhole());
-  const healedMs = performance.now() - faultsEndedMs;
+  await mustHold("writes are acknowledged again", async () => history.counts.acked > acked + 100);
+  await endClients();
+  await mustHold("every node has all records", () => operator.isWhole());
+  const healedMs = performance.now() - began;
   const end = (await operator.endOf(fleet.nodes[0]!)) ?? 0;
-  await mustHold("liveness", "every tail has shown all records", async () =>
-    [...world.positions.values()].every((next) => next >= end),
+  await mustHold("every tail has shown all records", async () =>
+    [...positions.values()].every((next) => next >= end),
   );
-  tailsEnd.abort();
-  await tailsDone;
+  await endTails();
   report(`healed after ${Math.round(healedMs)} ms, ${end} records`);
+  return healedMs;
+}
 
+/** Checks the history, the final log and the directories; resolves to the number of records. */
+async function checkLog({ fleet, connections, chance, history, violations }: Run): Promise<number> {
   const final = await recordsOn(connections.transport(chance.pick(fleet.nodes).addr, "grpc"));
   const lastMs = final.reduce((last, { timestampMs }) => Math.max(last, timestampMs), 0);
   if (lastMs > Date.now() + stampAheadMsMax)
     violations.push({ rule: "stamps", text: `a record has the timestamp ${new Date(lastMs).toISOString()}` });
   for (const node of fleet.nodes) await fleet.end(node, "SIGTERM");
   for (const text of fleet.failures) violations.push({ rule: "failure", text });
-  for (const text of await problemsIn(
-    fleet.nodes.map((node) => node.directory),
-    final.length,
-  ))
+  const directories = fleet.nodes.map((node) => node.directory);
+  for (const text of await problemsIn(directories, final.length))
     violations.push({ rule: "identical", text });
   violations.push(...check(history.operations, final));
-  isKept = violations.length > 0 || options.directory !== undefined;
-  // The small disks are in memory and end with the run.
-  if (isKept)
-    for (const [name, disk] of disks)
-      cpSync(join(disk.path, "data"), join(directory, name), { recursive: true });
-  const { passed } = fleet.links;
-  return {
-    nodes,
-    seed,
-    seconds: Math.round((faultsEndedMs - began) / 1000),
-    injected: injector.total,
-    faults: Object.fromEntries(injector.counts),
-    counts: history.counts,
-    records: final.length,
-    healedMs: Math.round(healedMs),
-    connections: passed.connections,
-    resets: passed.resets,
-    violations,
-    directory,
-  };
+  return final.length;
 }
 
 /** Mounts small disks for these nodes, if that is allowed. */
