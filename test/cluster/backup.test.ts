@@ -93,7 +93,7 @@ test("a node with a restored log does not bootstrap with empty nodes, which coul
   for (const node of cluster.nodes) cluster.start(node);
   await until(
     "the node with the log says what to do",
-    async () => /by --bootstrap/.test((await cluster.unready(one)) ?? ""),
+    async () => /with --bootstrap/.test((await cluster.unready(one)) ?? ""),
     processWait,
   );
   for (const empty of [two, three]) {

@@ -13,16 +13,16 @@ import { backupParts, peerIdOf, type Replica } from "../../replication/mod.ts";
 import type { Config } from "../config/settings.ts";
 import type { Gossip } from "../gossip/gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
-import { type BootstrapDecision, type Founder, startModeOf } from "./bootstrap.ts";
-import { BootstrapPoller, bootstrapReplyOf } from "./bootstrap-poller.ts";
+import { type BootstrapDecision, type Founder, startModeOf } from "./bootstrap/bootstrap.ts";
+import { BootstrapPoller, bootstrapReplyOf } from "./bootstrap/bootstrap-poller.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { LeaderProgressCache } from "./leader-progress-cache.ts";
 import { LeaderReadiness } from "./leader-readiness.ts";
-import { LeadershipTransfer } from "./leadership-transfer.ts";
-import { MembersAdmin } from "./members-admin.ts";
+import { LeadershipTransfer } from "./members/leadership-transfer.ts";
+import { MembersAdmin } from "./members/members-admin.ts";
+import { type Candidate, Reconciler } from "./members/reconciler.ts";
 import { MembershipStatus } from "./membership-status.ts";
 import { PeerRequests } from "./peer-requests.ts";
-import { type Candidate, Reconciler } from "./reconciler.ts";
 
 export interface NodeClusterOptions {
   readonly config: Pick<

@@ -15,11 +15,11 @@ import { chainStart, emptyCheckpoint } from "../../log/mod.ts";
 import type { PeerHello } from "../../peer/mod.ts";
 import type { Replica } from "../../replication/mod.ts";
 import type { Config } from "../config/settings.ts";
-import type { BootstrapAnswer, BootstrapView, Founder } from "./bootstrap.ts";
-import type { BootstrapReply } from "./bootstrap-poller.ts";
+import type { BootstrapAnswer, BootstrapView, Founder } from "./bootstrap/bootstrap.ts";
+import type { BootstrapReply } from "./bootstrap/bootstrap-poller.ts";
 import { type DiskAnswer, diskVerb } from "./disk-watch.ts";
 import type { LeaderProgressCache } from "./leader-progress-cache.ts";
-import type { MembersAdmin } from "./members-admin.ts";
+import type { MembersAdmin } from "./members/members-admin.ts";
 import type { MembershipStatus } from "./membership-status.ts";
 
 export interface PeerRequestsOptions {

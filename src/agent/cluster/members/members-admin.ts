@@ -2,12 +2,12 @@
  * The operator's requests about members: add, remove, transfer leadership, leave. The leader executes them. Any other
  * node forwards them over the peer link with the operator's identity, and the leader checks the permission again.
  */
-import { logObject, type Principal } from "../../access/mod.ts";
-import { Fault } from "../../fault.ts";
-import type { Clock } from "../../lib/time/clock.ts";
-import type { PeerHello } from "../../peer/mod.ts";
-import type { Member } from "../../raft/mod.ts";
-import { noLeaderMessage, type Replica } from "../../replication/mod.ts";
+import { logObject, type Principal } from "../../../access/mod.ts";
+import { Fault } from "../../../fault.ts";
+import type { Clock } from "../../../lib/time/clock.ts";
+import type { PeerHello } from "../../../peer/mod.ts";
+import type { Member } from "../../../raft/mod.ts";
+import { noLeaderMessage, type Replica } from "../../../replication/mod.ts";
 import { type LeadershipTransfer, transferMs } from "./leadership-transfer.ts";
 import { whyNotRemove } from "./reconcile.ts";
 import type { Reconciler } from "./reconciler.ts";

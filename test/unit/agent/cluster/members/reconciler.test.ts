@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LogEnd } from "../../../../src/agent/cluster/log-prefix.ts";
-import { Reconciler, type ReconcilerOptions } from "../../../../src/agent/cluster/reconciler.ts";
-import { Fault } from "../../../../src/fault.ts";
-import { noLogger } from "../../../../src/lib/telemetry.ts";
-import type { PeerHello } from "../../../../src/peer/mod.ts";
-import { emptyConfState } from "../../../../src/raft/mod.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import type { LogEnd } from "../../../../../src/agent/cluster/members/log-prefix.ts";
+import { Reconciler, type ReconcilerOptions } from "../../../../../src/agent/cluster/members/reconciler.ts";
+import { Fault } from "../../../../../src/fault.ts";
+import { noLogger } from "../../../../../src/lib/telemetry.ts";
+import type { PeerHello } from "../../../../../src/peer/mod.ts";
+import { emptyConfState } from "../../../../../src/raft/mod.ts";
+import { VirtualTime } from "../../../../support/virtual-clock.ts";
 
 const directory = "0a".repeat(16);
 const self: PeerHello = {

@@ -8,7 +8,7 @@ import {
   type StartState,
   sortedFounders,
   startModeOf,
-} from "../../../../src/agent/cluster/bootstrap.ts";
+} from "../../../../../src/agent/cluster/bootstrap/bootstrap.ts";
 
 const empty: StartState = {
   configured: false,

@@ -15,8 +15,8 @@
  * Invariant: one change at a time; after it, the voters that answer are a majority of all voters.
  */
 
-import type { PeerHello } from "../../peer/mod.ts";
-import type { ConfChange, ConfState, Member, PeerId } from "../../raft/mod.ts";
+import type { PeerHello } from "../../../peer/mod.ts";
+import type { ConfChange, ConfState, Member, PeerId } from "../../../raft/mod.ts";
 
 /** A member's progress in the leader's Raft state. */
 export interface MemberProgress {

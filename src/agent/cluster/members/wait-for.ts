@@ -1,6 +1,6 @@
 /** Waits for a condition on the state of a replica. */
-import type { Clock } from "../../lib/time/clock.ts";
-import type { Replica } from "../../replication/mod.ts";
+import type { Clock } from "../../../lib/time/clock.ts";
+import type { Replica } from "../../../replication/mod.ts";
 
 /** The condition is also checked without a notification of the replica, this often. */
 const checkMs = 50;

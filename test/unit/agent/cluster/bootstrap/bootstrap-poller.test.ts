@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bootstrapReplyOf } from "../../../../src/agent/cluster/bootstrap-poller.ts";
+import { bootstrapReplyOf } from "../../../../../src/agent/cluster/bootstrap/bootstrap-poller.ts";
 
 const self = { name: "a", directory: "0a".repeat(16), address: "a:1" };
 const view = { expect: 3, startOffset: 0, clusterId: undefined, founders: [self] };

@@ -2,9 +2,9 @@
  * Runs --bootstrap-expect: asks all nodes that gossip shows which founders they see, in rounds 250 ms apart, until
  * decideBootstrap() decides to bootstrap or finds an existing cluster.
  */
-import { Fault } from "../../fault.ts";
-import { fieldsOf } from "../../lib/fields.ts";
-import type { Clock, Timer } from "../../lib/time/clock.ts";
+import { Fault } from "../../../fault.ts";
+import { fieldsOf } from "../../../lib/fields.ts";
+import type { Clock, Timer } from "../../../lib/time/clock.ts";
 import {
   type BootstrapAnswer,
   type BootstrapDecision,

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ReconcileView, reconcile, whyNotRemove } from "../../../../src/agent/cluster/reconcile.ts";
-import type { PeerHello } from "../../../../src/peer/mod.ts";
-import { emptyConfState } from "../../../../src/raft/mod.ts";
+import {
+  type ReconcileView,
+  reconcile,
+  whyNotRemove,
+} from "../../../../../src/agent/cluster/members/reconcile.ts";
+import type { PeerHello } from "../../../../../src/peer/mod.ts";
+import { emptyConfState } from "../../../../../src/raft/mod.ts";
 
 /** Directories are numbers as text, so that a peer's id is its directory. */
 const hello = (name: string, peer: number, more: Partial<PeerHello> = {}): PeerHello => ({

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isPrefixOf } from "../../../../src/agent/cluster/log-prefix.ts";
-import { batchKind, chainStart, emptyCheckpoint, encodeFrame, endOfFrame } from "../../../../src/log/mod.ts";
+import { isPrefixOf } from "../../../../../src/agent/cluster/members/log-prefix.ts";
+import {
+  batchKind,
+  chainStart,
+  emptyCheckpoint,
+  encodeFrame,
+  endOfFrame,
+} from "../../../../../src/log/mod.ts";
 
 /** A log of no-ops in the given terms, without the first `gone` frames, which are compacted. */
 function logOf(terms: readonly number[], gone = 0) {

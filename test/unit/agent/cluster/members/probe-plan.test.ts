@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ProbePlan, type ProbeTarget } from "../../../../src/agent/cluster/probe-plan.ts";
+import { ProbePlan, type ProbeTarget } from "../../../../../src/agent/cluster/members/probe-plan.ts";
 
 const unknown = (n: number): ProbeTarget => ({ address: `10.0.${n >> 8}.${n & 255}:1`, isMember: false });
 

@@ -4,7 +4,7 @@
  * checksum of the previous frame. So two logs with the same frame at one index have the same frames before it, and the
  * check reads one frame.
  */
-import { type ChainEnd, frameCrc, type SegmentedLog } from "../../log/mod.ts";
+import { type ChainEnd, frameCrc, type SegmentedLog } from "../../../log/mod.ts";
 
 /** The end of a log: the index and checksum of its last frame. */
 export type LogEnd = Pick<ChainEnd, "index" | "crc">;

@@ -3,12 +3,12 @@
  * change that reconcile() decides, and looks again. It looks after an election, after a change in gossip, when a member
  * connects from another address, and every 30 s. Nodes that could not be reached are tried again after growing pauses.
  */
-import { Fault } from "../../fault.ts";
-import type { Logger } from "../../lib/telemetry.ts";
-import type { Clock, Timer } from "../../lib/time/clock.ts";
-import type { PeerHello } from "../../peer/mod.ts";
-import type { Member } from "../../raft/mod.ts";
-import { peerIdOf, type Replica } from "../../replication/mod.ts";
+import { Fault } from "../../../fault.ts";
+import type { Logger } from "../../../lib/telemetry.ts";
+import type { Clock, Timer } from "../../../lib/time/clock.ts";
+import type { PeerHello } from "../../../peer/mod.ts";
+import type { Member } from "../../../raft/mod.ts";
+import { peerIdOf, type Replica } from "../../../replication/mod.ts";
 import { isPrefixOf, type LogEnd } from "./log-prefix.ts";
 import { ProbePlan } from "./probe-plan.ts";
 import { type NextStep, type Reconciled, type ReconcileView, type Refusal, reconcile } from "./reconcile.ts";

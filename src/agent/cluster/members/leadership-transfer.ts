@@ -1,8 +1,8 @@
 /** Hands leadership of this node to another voter, and waits until that voter leads. */
-import { Fault } from "../../fault.ts";
-import type { Clock } from "../../lib/time/clock.ts";
-import type { Member } from "../../raft/mod.ts";
-import type { Replica } from "../../replication/mod.ts";
+import { Fault } from "../../../fault.ts";
+import type { Clock } from "../../../lib/time/clock.ts";
+import type { Member } from "../../../raft/mod.ts";
+import type { Replica } from "../../../replication/mod.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** How long to wait for a transfer. Raft gives it up after an election timeout. */
