@@ -40,7 +40,7 @@ export class IdentityNode {
   readonly store = new SimStableStore();
   readonly connections: (BootConnection & { roundTrips: number; closed: boolean })[] = [];
   readonly asked: { address: string; body: unknown }[] = [];
-  readonly forgotten: number[] = [];
+  readonly progressResets: number[] = [];
   readonly identity: IdentityCheck;
   readonly boots: BootRecords;
   answer: (address: string, body: unknown) => unknown = () => ({});
@@ -75,7 +75,7 @@ export class IdentityNode {
           reportUnreachable() {},
           connectionRefused() {},
           reportSnapshot() {},
-          forgetProgress: (peer: number) => this.forgotten.push(peer),
+          forgetProgress: (peer: number) => this.progressResets.push(peer),
           promisedBy: () => self.promised,
           get leader() {
             return self.leader;

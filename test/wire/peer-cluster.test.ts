@@ -274,4 +274,32 @@ describe("a cluster over sockets", () => {
     assert.equal((await empty.network.probe(address)).name, name);
     assert.deepEqual(await empty.network.ask(address, "join", 1), { verb: "join", body: 1 });
   });
+
+  test("a node without a configuration responds to the leader that adds it, and becomes a learner, then a voter", async () => {
+    await using cluster = await SocketCluster.open(1);
+    const leader = cluster.nodes[0]!.up!.replica;
+    const joining = await cluster.add("n1");
+    joining.clusterId = "c0ffee";
+    const { replica, network } = joining.up!;
+    replica.start();
+    const { member } = replica;
+    const change = (action: "learner" | "voter") =>
+      leader.node.proposeChange({
+        transition: "auto",
+        changes: [{ action, peer: member.peer }],
+        members: [member],
+      });
+    await leader.log.append(run("before"));
+    await change("learner");
+    await until("the learner has all records", () => replica.storedLog.bounds.next === 1);
+    await change("voter");
+    // From now on a record needs both nodes.
+    await leader.log.append(run("after"));
+    await until("the new voter has all records", () => replica.storedLog.bounds.next === 2);
+    assert.equal(replica.configured, true);
+    assert.deepEqual(
+      network.peers().map(({ name }) => name),
+      ["n0"],
+    );
+  });
 });

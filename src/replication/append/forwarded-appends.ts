@@ -5,7 +5,7 @@
  *          → otherwise: in line → room again → the appender
  *
  * A refusal would break the order of a stream: what it sent behind the refused append is on its way already, and might
- * find room. The memory is bounded by what PeerServer takes of each connection.
+ * find room. The memory is bounded by what RequestServer accepts of each connection.
  *
  * Never: passes one that came before; holds one past its deadline once its turn has come.
  */

@@ -13,14 +13,18 @@ test("while a member is alive, a second process with its directory has to wait, 
   assert.equal(node.reason(claimOf(second)), "in-use");
   member.roundTrips++;
   time.now += 1_000;
-  assert.equal(node.reason(claimOf(second)), "in-use", "one sign may have been on its way");
+  assert.equal(node.reason(claimOf(second)), "in-use", "the first round trip may have begun before");
   member.roundTrips++;
   time.now += 1_000;
   assert.equal(node.reason(claimOf(second)), "copy");
   assert.equal(member.closed, false);
   member.closed = true;
-  assert.equal(node.reason(claimOf(second)), "copy", "also when the member is gone");
-  assert.equal(node.reason(claimOf(nextBoot(first, nonce(5)))), undefined, "which may come back");
+  assert.equal(node.reason(claimOf(second)), "copy", "also after the member has disconnected");
+  assert.equal(
+    node.reason(claimOf(nextBoot(first, nonce(5)))),
+    undefined,
+    "the member itself is accepted again",
+  );
 });
 
 test("a new boot replaces a silent one of the same directory after a few seconds", () => {

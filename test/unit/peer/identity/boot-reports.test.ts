@@ -16,40 +16,44 @@ import { VirtualTime } from "../../../support/virtual-clock.ts";
 
 test("a disconnected member is reported to all others, and again when its promised position has changed", async () => {
   const time = new VirtualTime();
-  const [judge, knower] = [new IdentityNode("a", time), new IdentityNode("c", time)];
-  knower.answer = (_, body) => judge.identity.reports.receive(body, helloOf("c", undefined));
-  assert.equal(knower.reason(claimOf(first)), undefined);
+  const [node, reporter] = [new IdentityNode("a", time), new IdentityNode("c", time)];
+  reporter.answer = (_, body) => node.identity.reports.receive(body, helloOf("c", undefined));
+  assert.equal(reporter.reason(claimOf(first)), undefined);
   const hello = helloOf("b", claimOf(first));
   for (const index of [12, 12, 17]) {
-    knower.identity.promised.messageReceived(hello, message("append-response", 1, { term: 2, index }));
-    knower.identity.reports.memberDisconnected(hello);
+    reporter.identity.promised.messageReceived(hello, message("append-response", 1, { term: 2, index }));
+    reporter.identity.reports.memberDisconnected(hello);
   }
   await new Promise(setImmediate);
   assert.deepEqual(
-    knower.asked.map(({ address }) => address),
+    reporter.asked.map(({ address }) => address),
     ["a:1", "a:1"],
-    "once for each that is news",
+    "once for each new position",
   );
-  assert.equal(judge.reason(claimOf(second, position(16, 2))), "rolled-back", "it has never met it before");
+  assert.equal(
+    node.reason(claimOf(second, position(16, 2))),
+    "rolled-back",
+    "it has not seen the member itself",
+  );
 });
 
 test("a member that connects gets reports about the others", async () => {
   const time = new VirtualTime();
-  const [judge, knower] = [new IdentityNode("a", time), new IdentityNode("c", time)];
-  knower.answer = (_, body) => judge.identity.reports.receive(body, helloOf("c", undefined));
-  assert.equal(knower.reason(claimOf(first)), undefined);
-  knower.identity.promised.pingReceived(helloOf("b", claimOf(first)), { term: 2, index: 109 });
+  const [node, reporter] = [new IdentityNode("a", time), new IdentityNode("c", time)];
+  reporter.answer = (_, body) => node.identity.reports.receive(body, helloOf("c", undefined));
+  assert.equal(reporter.reason(claimOf(first)), undefined);
+  reporter.identity.promised.pingReceived(helloOf("b", claimOf(first)), { term: 2, index: 109 });
   const rolledBack = claimOf(second, position(93, 2));
-  assert.equal(judge.reason(rolledBack), undefined, "nobody has told it yet");
-  const connection = judge.connect(rolledBack);
-  knower.identity.reports.memberConnected(directoryOf("a"), "a:1");
+  assert.equal(node.reason(rolledBack), undefined, "it has no report yet");
+  const connection = node.connect(rolledBack);
+  reporter.identity.reports.memberConnected(directoryOf("a"), "a:1");
   await new Promise(setImmediate);
   assert.deepEqual(
-    knower.asked.map(({ address }) => address),
+    reporter.asked.map(({ address }) => address),
     ["a:1"],
   );
   assert.equal(connection.closed, true);
-  assert.equal(judge.reason(rolledBack), "rolled-back");
+  assert.equal(node.reason(rolledBack), "rolled-back");
 });
 
 test("a repeated report is stored once", () => {
@@ -93,7 +97,7 @@ test("a member that has accepted a duplicate learns from the leader which of the
   leader.connect(claimOf(first));
   assert.equal(other.reason(claimOf(second)), undefined);
   const copy = other.connect(claimOf(second));
-  assert.equal(other.reason(claimOf(first)), "copy", "which of the two it is, it cannot know");
+  assert.equal(other.reason(claimOf(first)), "copy", "it cannot know which of the two is the member");
   await new Promise(setImmediate);
   assert.deepEqual(
     other.asked.map(({ address }) => address),
@@ -113,7 +117,7 @@ test("a leader ends the connection of a member when another one reports that ent
   assert.equal(other.reason(claimOf(first)), undefined);
   other.identity.promised.pingReceived(helloOf("b", claimOf(first)), { term: 2, index: 145 });
   const rolledBack = claimOf(second, position(144, 2));
-  assert.equal(leader.reason(rolledBack), undefined, "it knows nothing of it");
+  assert.equal(leader.reason(rolledBack), undefined, "it has not seen the lost entries");
   const connection = leader.connect(rolledBack);
   assert.equal(other.reason(rolledBack), "rolled-back");
   await new Promise(setImmediate);

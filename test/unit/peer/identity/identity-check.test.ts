@@ -18,7 +18,7 @@ test("a new boot is stored before its node is accepted, so that a restarted proc
   const node = new IdentityNode("a", time);
   assert.equal(node.reason(claimOf(first)), undefined);
   assert.equal(node.reason(claimOf(second)), undefined);
-  assert.equal(node.forgotten.length, 2, "nothing that an earlier boot has acknowledged counts any more");
+  assert.equal(node.progressResets.length, 2, "acknowledgments of an earlier boot do not count");
   const restarted = new IdentityNode("a", time, node.store);
   assert.equal(restarted.reason(claimOf(first)), "rolled-back");
   const message = restarted.identity.check(helloOf("b", claimOf(first)))?.message ?? "";
@@ -41,11 +41,11 @@ test("a node of an earlier version with the directory of a running member is ref
   assert.equal(node.identity.check(old)?.reason, "in-use");
   connection.roundTrips += 2;
   assert.equal(node.identity.check(old)?.reason, "copy");
-  assert.equal(node.reason(claimOf(first)), undefined, "the member itself goes on");
+  assert.equal(node.reason(claimOf(first)), undefined, "the member itself stays accepted");
   assert.equal(connection.closed, false);
   assert.equal(node.identity.check(old)?.reason, "in-use");
   time.now += 3_500;
-  assert.equal(node.identity.check(old), undefined, "a silent one is replaced");
+  assert.equal(node.identity.check(old), undefined, "a silent boot is replaced");
   assert.equal(connection.closed, true);
 });
 
@@ -55,11 +55,11 @@ test("a member that lacks entries that it acknowledged to this leader is refused
   node.isLeader = true;
   node.promised = { term: 3, index: 145 };
   assert.equal(node.reason(claimOf(second, position(144, 3))), "rolled-back");
-  assert.equal(node.forgotten.at(-1), members[1]!.peer);
+  assert.equal(node.progressResets.at(-1), members[1]!.peer);
   assert.equal(node.reason(claimOf(second, position(144, 3))), "rolled-back", "the reason stays the same");
   assert.equal(
     node.reason(claimOf(nextBoot(second, nonce(3)), position(500, 9))),
     "copy",
-    "nor does what follows from it",
+    "a boot that follows a duplicate is one too",
   );
 });
