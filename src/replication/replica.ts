@@ -36,7 +36,8 @@ import {
   type StateMachine,
 } from "../raft/mod.ts";
 import type { NodeId } from "../types.ts";
-import { Appender, type Proposer } from "./append/appender.ts";
+import { Appender } from "./append/appender.ts";
+import { proposerOf } from "./append/proposer.ts";
 import { directoryText, type NodeIdentity, peerIdOf } from "./entries.ts";
 import { type BootClaim, nextBoot, type StoredBoot } from "./identity/boot.ts";
 import { BootRecords } from "./identity/boot-records.ts";
@@ -442,25 +443,4 @@ export class Replica implements AsyncDisposable {
     const { sync = "always" } = this.#options;
     if (sync !== "always") logger.warn({ sync }, "appends are acknowledged before they are durable");
   }
-}
-
-function proposerOf(node: RaftNode): Proposer {
-  return {
-    get isLeader() {
-      return node.isLeader;
-    },
-    get isHandingOver() {
-      return node.isHandingOver;
-    },
-    get term() {
-      return node.term;
-    },
-    get alone() {
-      const { voters, votersOutgoing, learners } = node.configuration;
-      return voters.length + votersOutgoing.length + learners.length === 1;
-    },
-    propose: (entries, waiter) => node.propose(entries, waiter),
-    wake: () => node.wake(),
-    confirm: () => node.readIndex(),
-  };
 }

@@ -39,7 +39,8 @@ import type {
   Tail,
 } from "../types.ts";
 import { AppendStream, type AppendStreamPorts, leaderWaitMs } from "./append/append-stream.ts";
-import { type Appender, checkRun } from "./append/appender.ts";
+import type { Appender } from "./append/appender.ts";
+import { checkRun } from "./append/check-run.ts";
 import { ForwardLimiter } from "./append/forward-limiter.ts";
 import { ForwardedAppends } from "./append/forwarded-appends.ts";
 import { ProducedRunWatch } from "./append/produced-run-watch.ts";
@@ -100,7 +101,7 @@ export class ReplicatedLog implements CommitLog {
     });
     this.#line = new ForwardedAppends({
       clock: options.clock,
-      here: (run, asked) => this.#appender.append(run, asked),
+      append: (run, asked) => this.#appender.append(run, asked),
       ready: () => this.#appender.ready,
       leads: () => this.#unusable() === undefined && options.watch.known() === "here",
       notLeader: () => this.#unusable() ?? notLeader(options.node()),
@@ -111,11 +112,11 @@ export class ReplicatedLog implements CommitLog {
       clock: options.clock,
       watch: options.watch,
       term: () => options.node()?.term ?? 0,
-      here: (run, asked) => this.#appender.append(run, asked),
-      there: (leader, run, asked, signal) => options.forwarder.append(leader, run, asked, signal),
-      shown: ({ firstOffset, count }, asked) =>
+      appendHere: (run, asked) => this.#appender.append(run, asked),
+      forward: (leader, run, asked, signal) => options.forwarder.append(leader, run, asked, signal),
+      visibleHere: ({ firstOffset, count }, asked) =>
         this.#seenHere((bounds) => bounds.next >= firstOffset + count, asked),
-      gate: new ForwardLimiter(),
+      limiter: new ForwardLimiter(),
       produced,
       notLeader: () => notLeader(options.node()),
       unusable: () => this.#unusable(),

@@ -22,6 +22,8 @@ export interface QueuedAppend {
   /** How many records it has. */
   readonly count: number;
   readonly duplicate: boolean;
+  /** In milliseconds of the monotonic clock. Undefined: the append has no deadline. */
+  readonly deadlineMs: number | undefined;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (fault: Fault) => void;
 }

@@ -1,113 +1,100 @@
 /**
- * The appends of one stream, or a single one, wherever the leader is: their order in the log is the order of the calls.
+ * The appends of one stream, or a single append, sent to the current leader. Their order in the log is the order of the
+ * calls.
  *
- *   append → this node leads, and nothing of the stream is on its way elsewhere: straight to the appender
- *          → otherwise: queued (OrderedRuns) → leader known → forwarded → shown here → answered
+ *   append → this node leads, and nothing of the stream is in flight elsewhere: the appender
+ *          → otherwise: queued (OrderedRuns) → leader known → sent (AppendAttempts) → visible here → resolved
  *
- * When another node leads, what was forwarded to the one before is not waited for: a repeatable append is sent to the new
- * leader at once, a plain one gets a short grace for the answer that may be on its way and then ends as interrupted.
- * The first failure that is no reason to try again ends the stream: what waits behind it is not written.
+ * When another node becomes leader, runs that may be repeated are sent to it at once. Runs without conditions wait a
+ * short time for the response of the previous leader and then fail as interrupted. The first failure that is not retried
+ * ends the stream: the runs queued behind it are not written.
  *
- * A producer's append also counts as written when this node's own log shows it, whichever leader it was sent to.
+ * A producer's run is also written when this node's own log shows it, whichever leader it was sent to.
  */
 import { Fault } from "../../fault.ts";
-import type { Clock, Timer } from "../../lib/time/clock.ts";
+import type { Timer } from "../../lib/time/clock.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../types.ts";
 import { type LeaderWatch, noLeaderMessage } from "../leader-watch.ts";
-import type { ForwardLimiter } from "./forward-limiter.ts";
-import { type Flight, joinedRun, OrderedRuns, type QueuedRun } from "./ordered-runs.ts";
+import { AppendAttempts, type AppendTargets, leaderOf, targetOf } from "./append-attempts.ts";
+import { OrderedRuns, type QueuedRun, type RunGroup } from "./ordered-runs.ts";
 import type { ProducedRunWatch } from "./produced-run-watch.ts";
-import { finalFault, isRepeatable, type RetryDecision, retryDecision } from "./retry-decision.ts";
+import { finalFault, type RetryDecision, retryDecision } from "./retry-decision.ts";
 
-export interface AppendStreamPorts {
-  readonly clock: Clock;
+export interface AppendStreamPorts extends AppendTargets {
   readonly watch: Pick<LeaderWatch, "target" | "known" | "listen">;
-  /** The term that this node is in. */
+  /** The current term of this node. */
   readonly term: () => number;
-  /** Appends on this node, which leads. Throws a Fault, or rejects with one. */
-  readonly here: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
-  /** Sends an append to a leader. An abort ends the wait, with a fault that says whether it may have been written. */
-  readonly there: (
-    leader: string,
-    run: RecordRun,
-    options: AppendOptions,
-    signal: AbortSignal,
-  ) => Promise<Appended>;
-  /** Resolves when this node shows what was appended elsewhere, or after a while. */
-  readonly shown: (appended: Appended, options: AppendOptions) => Promise<void>;
-  readonly gate: ForwardLimiter;
+  /** Resolves when this node's log shows a forwarded append, or when the time for that is over. */
+  readonly visibleHere: (appended: Appended, options: AppendOptions) => Promise<void>;
   readonly produced: ProducedRunWatch;
-  /** For a caller that does not want its append forwarded. */
+  /** The fault for a caller that does not want its append forwarded. */
   readonly notLeader: () => Fault;
-  /** Why this node takes no appends at all, if so. */
+  /** The reason why this node takes no appends at all, if so. */
   readonly unusable: () => Fault | undefined;
 }
 
-/** How long a stream waits without progress: for a leader, or for one that takes what it is sent. */
+/** How long a stream waits without progress: for a leader, or for a leader that accepts its appends. */
 export const leaderWaitMs = 4_000;
-/** What is on its way back from a leader that was replaced is waited for so long. */
-export const graceMs = 200;
 const backoffMsMax = 200;
 const attemptsMax = 20;
 
-interface WaitingRun extends QueuedRun {
+interface StreamRun extends QueuedRun {
+  /** The fault of the first attempt that may have written it. */
   undecided: Fault | undefined;
-  /** Why it was last refused while no unsettled run of its stream stood before it. */
+  /** The last refusal while all runs before it were settled. */
   refusal: Fault | undefined;
   resolve(appended: Appended): void;
   reject(fault: Fault): void;
   unobserve: (() => void) | undefined;
 }
 
-interface Way {
-  /** Ends the wait for the answer. */
-  giveUp: () => void;
-  grace: Timer | undefined;
-}
-
 export class AppendStream {
   readonly #ports: AppendStreamPorts;
   /** Undefined for a single append. */
   readonly #stream: { readonly ended: boolean } | undefined;
-  readonly #order = new OrderedRuns<WaitingRun>();
-  readonly #ways = new Map<Flight<WaitingRun>, Way>();
-  /** Appends under way on this node itself, without a copy, and their term. */
-  #here = 0;
-  #hereTerm = 0;
+  readonly #order = new OrderedRuns<StreamRun>();
+  readonly #attempts: AppendAttempts<StreamRun>;
+  /** Appends in flight on this node without a copy of their bytes, and their term. */
+  #direct = 0;
+  #directTerm = 0;
   #failure: Fault | undefined;
   #progressMs = 0;
-  #attempts = 0;
-  /** Nothing is sent before, but when the leader changes. */
+  #failedAttempts = 0;
+  /** Nothing is sent before this time, unless the leader changes. */
   #notBefore = 0;
   #stopListening: (() => void) | undefined;
   #timer: Timer | undefined;
-  #isDue = false;
-  /** Waits for room in the gate: others are under way, and that is progress. */
-  #isInLine = false;
+  #isSendDue = false;
+  /** True while the stream waits for the limiter. Other requests are in flight then, which counts as progress. */
+  #isLimited = false;
 
   constructor(ports: AppendStreamPorts, stream?: { readonly ended: boolean }) {
     this.#ports = ports;
     this.#stream = stream;
+    this.#attempts = new AppendAttempts<StreamRun>(ports, {
+      written: (group, appended) => this.#written(group, appended),
+      failed: (group, fault) => this.#attemptFailed(group, fault),
+    });
   }
 
-  /** The run's bytes are copied before this returns, if they are needed longer. */
+  /** The caller may reuse the run's bytes when this returns. Rejects with a Fault. */
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    if (this.#failure !== undefined) return Promise.reject(behind(this.#failure));
-    if (this.#order.size === 0 && this.#ports.watch.target() === "here" && this.#isContinued) {
-      return this.#appendHere(run, options);
+    if (this.#failure !== undefined) return Promise.reject(failedBefore(this.#failure));
+    if (this.#order.size === 0 && this.#ports.watch.target() === "here" && this.#isSameTerm) {
+      return this.#appendDirectly(run, options);
     }
     return this.#queue(run, options);
   }
 
-  /** What is under way on this node was appended in its present term, so what follows comes behind it. */
-  get #isContinued(): boolean {
-    return this.#here === 0 || this.#hereTerm === this.#ports.term();
+  /** True if the direct appends in flight belong to the current term, so that the next append follows them. */
+  get #isSameTerm(): boolean {
+    return this.#direct === 0 || this.#directTerm === this.#ports.term();
   }
 
-  #appendHere(run: RecordRun, options: AppendOptions): Promise<Appended> {
+  #appendDirectly(run: RecordRun, options: AppendOptions): Promise<Appended> {
     let appending: Promise<Appended>;
     try {
-      appending = this.#ports.here(run, options);
+      appending = this.#ports.appendHere(run, options);
     } catch (reason) {
       const fault = Fault.from(reason);
       const isFull = fault.kind === "overloaded" && this.#stream !== undefined;
@@ -115,28 +102,28 @@ export class AppendStream {
       this.#fail(fault);
       return Promise.reject(fault);
     }
-    this.#hereTerm = this.#ports.term();
-    this.#here++;
-    appending.then(this.#hereDone, this.#hereFailed);
+    this.#directTerm = this.#ports.term();
+    this.#direct++;
+    appending.then(this.#directWritten, this.#directFailed);
     return appending;
   }
 
-  readonly #hereDone = (): void => {
-    this.#here--;
-    if (this.#here === 0 && this.#order.size > 0) this.#pump();
+  readonly #directWritten = (): void => {
+    this.#direct--;
+    if (this.#direct === 0 && this.#order.size > 0) this.#send();
   };
 
-  readonly #hereFailed = (reason: unknown): void => {
-    this.#here--;
+  readonly #directFailed = (reason: unknown): void => {
+    this.#direct--;
     this.#fail(Fault.from(reason));
-    this.#arm();
+    this.#setTimer();
   };
 
   #queue(run: RecordRun, options: AppendOptions): Promise<Appended> {
     try {
       this.#stopListening ??= this.#ports.watch.listen(() => this.#leaderChanged());
     } catch (reason) {
-      // Not queued: what is answered as not written must not be sent later.
+      // The run is not queued: an append that is rejected as not written must not be sent later.
       const fault = Fault.from(reason);
       this.#fail(fault);
       return Promise.reject(fault);
@@ -145,7 +132,7 @@ export class AppendStream {
     return new Promise((resolve, reject) => {
       const now = this.#ports.clock.monotonicMs();
       if (this.#order.size === 0) this.#progressMs = now;
-      const waiting: WaitingRun = {
+      this.#order.add({
         run: copy,
         options,
         overtaken: false,
@@ -155,60 +142,60 @@ export class AppendStream {
         resolve,
         reject,
         unobserve: undefined,
-      };
-      this.#order.add(waiting);
-      this.#pumpSoon();
+      });
+      this.#sendSoon();
     });
   }
 
-  /** In the next microtask, so that what one turn queues can travel together. */
-  #pumpSoon(): void {
-    if (this.#isDue) return;
-    this.#isDue = true;
+  /** Sends in the next microtask, so that the runs queued in this one can be joined. */
+  #sendSoon(): void {
+    if (this.#isSendDue) return;
+    this.#isSendDue = true;
     queueMicrotask(() => {
-      this.#isDue = false;
-      this.#pump();
+      this.#isSendDue = false;
+      this.#send();
     });
   }
 
-  readonly #pump = (): void => {
-    const { clock, gate, watch, unusable } = this.#ports;
+  /** Sends the runs that may be sent now, and sets the timer for the others. */
+  readonly #send = (): void => {
+    const { clock, limiter, watch, unusable } = this.#ports;
     if (this.#order.size > 0) {
       const now = clock.monotonicMs();
       const fault =
         this.#stream?.ended === true ? new Fault("canceled") : (unusable() ?? this.#hopeless(now));
-      if (fault !== undefined) this.#giveUpWaiting(fault);
+      if (fault !== undefined) this.#failWaiting(fault);
     }
-    let isFull = false;
+    let isLimited = false;
     let hasSent = false;
     for (;;) {
       const leader = watch.target();
       if (leader !== undefined && leader !== "here" && this.#order.first?.options.forward === false) {
-        this.#giveUpWaiting(this.#ports.notLeader());
+        this.#failWaiting(this.#ports.notLeader());
         break;
       }
       if (leader === undefined || clock.monotonicMs() < this.#notBefore) break;
-      if (this.#here > 0 && (leader !== "here" || !this.#isContinued)) break;
-      const target = `${this.#ports.term()} ${leader}`;
+      if (this.#direct > 0 && (leader !== "here" || !this.#isSameTerm)) break;
+      const target = targetOf(this.#ports.term(), leader);
       if (!this.#order.canSend(target)) break;
-      isFull = leader !== "here" && !gate.isOpenTo(this.#pump);
-      if (isFull) break;
-      const flight = this.#order.next(target);
-      if (flight === undefined) break;
-      this.#send(flight, leader);
+      isLimited = leader !== "here" && !limiter.mayAcquire(this.#send);
+      if (isLimited) break;
+      const group = this.#order.takeNext(target);
+      if (group === undefined) break;
+      this.#start(group);
       hasSent = true;
     }
-    // A stream that had its turn goes to the end of the line.
-    if (hasSent || !isFull) gate.stepOut(this.#pump);
-    if (isFull) gate.wait(this.#pump);
-    this.#isInLine = isFull;
-    this.#arm();
+    // A stream that has sent something waits behind the other streams.
+    if (hasSent || !isLimited) limiter.stopWaiting(this.#send);
+    if (isLimited) limiter.wait(this.#send);
+    this.#isLimited = isLimited;
+    this.#setTimer();
   };
 
-  /** Why the first run is not sent any more, if so: it is late, or a later one was written meanwhile. */
+  /** Why the first run will not be sent any more, if so: it is too late, or a later run was written. */
   #hopeless(now: number): Fault | undefined {
     const { first } = this.#order;
-    if (first === undefined || this.#order.flights.size > 0 || this.#here > 0) return undefined;
+    if (first === undefined || this.#order.inFlight.size > 0 || this.#direct > 0) return undefined;
     if (first.overtaken) {
       return new Fault("unavailable", {
         message: "a later append of the stream was written, so this one cannot be in order",
@@ -218,114 +205,85 @@ export class AppendStream {
     if (now >= (first.options.deadlineMs ?? Number.POSITIVE_INFINITY)) {
       return new Fault("deadline", { message: "no leader took the append in time" });
     }
-    if (this.#isInLine) return undefined;
-    const isOver = now >= this.#progressMs + leaderWaitMs || this.#attempts >= attemptsMax;
+    if (this.#isLimited) return undefined;
+    const isOver = now >= this.#progressMs + leaderWaitMs || this.#failedAttempts >= attemptsMax;
     if (!isOver) return undefined;
     return first.refusal ?? new Fault("unavailable", { message: noLeaderMessage });
   }
 
-  #send(flight: Flight<WaitingRun>, leader: string): void {
-    const { here, there, gate, produced } = this.#ports;
-    const [first] = flight.runs as readonly [WaitingRun, ...WaitingRun[]];
-    const run = joinedRun(flight);
-    const abort = new AbortController();
-    const way: Way = { giveUp: () => undefined, grace: undefined };
-    this.#ways.set(flight, way);
+  #start(group: RunGroup<StreamRun>): void {
+    const first = group.runs[0]!;
     const { producer } = first.options;
     if (producer !== undefined) {
-      first.unobserve ??= produced.observe(producer, first.run.count, (seen) => this.#observed(first, seen));
+      first.unobserve ??= this.#ports.produced.observe(producer, first.run.count, (seen) =>
+        this.#observed(first, seen),
+      );
     }
-    const isHere = leader === "here";
-    if (!isHere) gate.enter(flight.bytes);
-    const landed = (): void => {
-      way.grace?.cancel();
-      this.#ways.delete(flight);
-      if (!isHere) gate.leave(flight.bytes);
-    };
-    const ended = (settle: () => void): void => {
-      if (!this.#ways.has(flight)) return;
-      landed();
-      settle();
-    };
-    way.giveUp = (): void => {
-      if (isHere) ended(() => this.#lost(flight, replacedHere()));
-      else abort.abort();
-    };
-    let sent: Promise<Appended>;
-    try {
-      sent = isHere ? here(run, first.options) : there(leader, run, first.options, abort.signal);
-    } catch (reason) {
-      // Now, or a smaller run behind this one might find the room that this one lacked.
-      ended(() => this.#lost(flight, Fault.from(reason)));
-      return;
-    }
-    sent.then(
-      (appended) => ended(() => this.#written(flight, appended, !isHere)),
-      (reason) => ended(() => this.#lost(flight, Fault.from(reason))),
-    );
+    this.#attempts.start(group);
   }
 
-  #written(flight: Flight<WaitingRun>, appended: Appended, isElsewhere: boolean): void {
-    this.#order.written(flight);
+  #written(group: RunGroup<StreamRun>, appended: Appended): void {
+    this.#order.written(group);
     this.#progress();
-    const answer = (): void => {
+    const resolve = (): void => {
       let firstOffset = appended.firstOffset;
-      for (const run of flight.runs) {
+      for (const run of group.runs) {
         const { count } = run.run;
         run.unobserve?.();
         run.resolve({ ...appended, firstOffset, count });
         firstOffset += count;
       }
     };
-    if (isElsewhere) this.#ports.shown(appended, flight.runs[0]!.options).then(answer, answer);
-    else answer();
-    this.#pump();
+    if (leaderOf(group) === "here") resolve();
+    else this.#ports.visibleHere(appended, group.runs[0]!.options).then(resolve, resolve);
+    this.#send();
   }
 
-  /** This node's log shows a producer's run: it is written, and all before it of its stream are. */
-  #observed(run: WaitingRun, appended: Appended): void {
+  /** This node's log shows a producer's run, so it and all runs before it in the stream are written. */
+  #observed(run: StreamRun, appended: Appended): void {
     if (run.settled) return;
     run.unobserve?.();
     this.#order.settle(run);
     this.#progress();
     run.resolve(appended);
-    this.#pumpSoon();
+    this.#sendSoon();
   }
 
-  #lost(flight: Flight<WaitingRun>, fault: Fault): void {
-    this.#order.failed(flight);
-    const first = flight.runs.find(({ settled }) => !settled);
+  #attemptFailed(group: RunGroup<StreamRun>, fault: Fault): void {
+    this.#order.failed(group);
+    const first = group.runs.find(({ settled }) => !settled);
     if (first === undefined) {
-      this.#pump();
+      this.#send();
       return;
     }
     const isFirst = first === this.#order.first;
-    const verdict = retryDecision({
+    const decision = retryDecision({
       fault,
       options: first.options,
       isFirst,
       isStream: this.#stream !== undefined,
       undecided: first.undecided,
     });
-    if (fault.written === "unknown") for (const run of flight.runs) run.undecided ??= fault;
-    if (verdict === "fail") {
-      this.#end(flight.runs, fault);
+    if (fault.written === "unknown") for (const run of group.runs) run.undecided ??= fault;
+    if (decision === "fail") {
+      for (const run of group.runs) this.#reject(run, fault);
+      this.#fail(fault);
     } else {
       // A run behind the first may be refused only because the first is missing.
       if (isFirst) first.refusal = fault;
-      this.#again(flight, verdict);
+      this.#scheduleRetry(group, decision);
     }
-    this.#pump();
+    this.#send();
   }
 
-  /** It will be sent again: at once to another leader, after a while to the same. */
-  #again({ target }: Flight<WaitingRun>, verdict: RetryDecision): void {
-    // All that was under way together is one attempt.
-    if (this.#ways.size > 0) return;
-    this.#attempts++;
+  /** A retry is sent at once to another leader, and after a backoff to the same one. */
+  #scheduleRetry(group: RunGroup<StreamRun>, decision: RetryDecision): void {
+    // All groups that were in flight together count as one attempt.
+    if (this.#attempts.size > 0) return;
+    this.#failedAttempts++;
     const { clock, watch } = this.#ports;
-    const waitMs = verdict === "observe" ? backoffMsMax : Math.min(backoffMsMax, 20 * this.#attempts);
-    const isSame = leaderOf(target) === watch.target();
+    const waitMs = decision === "observe" ? backoffMsMax : Math.min(backoffMsMax, 20 * this.#failedAttempts);
+    const isSame = leaderOf(group) === watch.target();
     this.#notBefore = isSame ? clock.monotonicMs() + waitMs : 0;
   }
 
@@ -335,46 +293,31 @@ export class AppendStream {
     const leader = watch.known();
     if (leader !== undefined) {
       this.#progressMs = clock.monotonicMs();
-      for (const [{ target, runs }, way] of [...this.#ways]) {
-        if (leaderOf(target) === leader) {
-          way.grace?.cancel();
-          way.grace = undefined;
-          continue;
-        }
-        // Raft itself decides soon what becomes of a plain append that this node has proposed.
-        if (runs.every(({ options }) => isRepeatable(options))) way.giveUp();
-        else if (leaderOf(target) !== "here") way.grace ??= clock.after(graceMs, () => way.giveUp());
-      }
+      this.#attempts.leaderChanged(leader);
     }
-    this.#pumpSoon();
+    this.#sendSoon();
   }
 
   #progress(): void {
     this.#progressMs = this.#ports.clock.monotonicMs();
-    this.#attempts = 0;
+    this.#failedAttempts = 0;
   }
 
-  /** Ends the stream, for the reason that these runs failed. */
-  #end(runs: readonly WaitingRun[], fault: Fault): void {
-    for (const run of runs) this.#reject(run, fault);
-    this.#fail(fault);
-  }
-
-  /** What waits fails because of the failure before it. What is under way settles by itself. */
+  /** Ends the stream: the waiting runs fail because of this fault. The runs in flight settle by themselves. */
   #fail(fault: Fault): void {
     this.#failure ??= finalFault(fault, undefined);
-    for (const run of this.#order.takeWaiting()) this.#reject(run, behind(this.#failure));
+    for (const run of this.#order.takeWaiting()) this.#reject(run, failedBefore(this.#failure));
   }
 
-  /** The first that waits fails for this reason, and ends the stream. */
-  #giveUpWaiting(fault: Fault): void {
+  /** Ends the stream: the first run, if it is not in flight, fails with this fault itself. */
+  #failWaiting(fault: Fault): void {
     const { first } = this.#order;
-    const isUnderWay = [...this.#order.flights].some(({ runs }) => runs.some((run) => run === first));
-    if (first !== undefined && !isUnderWay) this.#reject(first, fault);
+    const isInFlight = [...this.#order.inFlight].some(({ runs }) => runs.some((run) => run === first));
+    if (first !== undefined && !isInFlight) this.#reject(first, fault);
     this.#fail(fault);
   }
 
-  #reject(run: WaitingRun, fault: Fault): void {
+  #reject(run: StreamRun, fault: Fault): void {
     run.unobserve?.();
     if (run.settled) return;
     this.#order.settle(run, false);
@@ -382,34 +325,28 @@ export class AppendStream {
     run.reject(wantsLeader ? fault : finalFault(fault, run.undecided));
   }
 
-  /** A timer for what waits; none, and no listening, when nothing does. */
-  #arm(): void {
+  /** Sets the timer for the next send, or stops the timer and listening when nothing waits. */
+  #setTimer(): void {
     const { clock } = this.#ports;
     this.#timer?.cancel();
     this.#timer = undefined;
-    const { first, flights, size } = this.#order;
+    const { first, inFlight, size } = this.#order;
     if (size === 0) {
       this.#stopListening?.();
       this.#stopListening = undefined;
       return;
     }
     const now = clock.monotonicMs();
-    const isIdle = flights.size === 0 && this.#here === 0;
+    const isIdle = inFlight.size === 0 && this.#direct === 0;
     if (!isIdle) return;
     const due = Math.min(
-      this.#isInLine ? Number.POSITIVE_INFINITY : this.#progressMs + leaderWaitMs,
+      this.#isLimited ? Number.POSITIVE_INFINITY : this.#progressMs + leaderWaitMs,
       first?.options.deadlineMs ?? Number.POSITIVE_INFINITY,
       this.#notBefore > now ? this.#notBefore : Number.POSITIVE_INFINITY,
     );
-    if (due < Number.POSITIVE_INFINITY) this.#timer = clock.after(Math.max(1, due - now), this.#pump);
+    if (due < Number.POSITIVE_INFINITY) this.#timer = clock.after(Math.max(1, due - now), this.#send);
   }
 }
 
-/** A target is a term and a name. */
-const leaderOf = (target: string): string => target.slice(target.indexOf(" ") + 1);
-
-const replacedHere = (): Fault =>
-  new Fault("interrupted", { message: "this node was replaced as the leader", written: "unknown" });
-
-const behind = (cause: Fault): Fault =>
+const failedBefore = (cause: Fault): Fault =>
   new Fault("unavailable", { message: "an append before this one on the stream failed", cause });

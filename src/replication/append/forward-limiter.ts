@@ -1,8 +1,9 @@
 /**
- * How much of this node's appends may be under way to leaders at once. The limits stay below what a lane queues and what
- * a leader answers for one connection, so that appends wait here instead of being refused there. Pure.
+ * Limits the appends of this node that are in flight to leaders. The limits are below what a lane queues and what a
+ * leader accepts from one connection, so appends wait here and are not refused there. Pure.
  *
- * A caller that finds no room waits in line and is called once there is room for one.
+ * A stream that must wait registers a callback. The callbacks are called in the order of registration, one at a time,
+ * when there is capacity for one more request.
  */
 export interface ForwardLimits {
   readonly requestsMax: number;
@@ -10,60 +11,60 @@ export interface ForwardLimits {
 }
 
 /** Half of what PeerLimits allow for one lane. */
-const defaultGateLimits: ForwardLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
+const defaultForwardLimits: ForwardLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
 
 export class ForwardLimiter {
   readonly #limits: ForwardLimits;
-  readonly #line = new Set<() => void>();
+  readonly #waiters = new Set<() => void>();
   #requests = 0;
   #bytes = 0;
-  #isCalling = false;
+  #isCallDue = false;
 
-  constructor(limits: ForwardLimits = defaultGateLimits) {
+  constructor(limits: ForwardLimits = defaultForwardLimits) {
     this.#limits = limits;
   }
 
-  /** True when a request may go now. A request may pass the limit of bytes, if it began below it. */
-  get open(): boolean {
+  /** True when a request may be sent now. A request may exceed the byte limit if the total was below it before. */
+  get hasCapacity(): boolean {
     return this.#requests < this.#limits.requestsMax && this.#bytes < this.#limits.bytesMax;
   }
 
-  /** Is it open, and does no other stand in line before this caller? */
-  isOpenTo(caller: () => void): boolean {
-    if (!this.open) return false;
-    const [first] = this.#line;
-    return first === undefined || first === caller;
+  /** Returns true if there is capacity and no other waiter comes before this one. */
+  mayAcquire(waiter: () => void): boolean {
+    if (!this.hasCapacity) return false;
+    const [first] = this.#waiters;
+    return first === undefined || first === waiter;
   }
 
-  enter(bytes: number): void {
+  acquire(bytes: number): void {
     this.#requests++;
     this.#bytes += bytes;
   }
 
-  leave(bytes: number): void {
+  release(bytes: number): void {
     this.#requests--;
     this.#bytes -= bytes;
     this.#callFirst();
   }
 
-  /** Gets in line; `call` runs when there is room. Harmless when it stands there already. */
-  wait(call: () => void): void {
-    this.#line.add(call);
+  /** Registers a waiter, which is called when there is capacity. A registered waiter keeps its position. */
+  wait(waiter: () => void): void {
+    this.#waiters.add(waiter);
   }
 
-  /** Leaves the line, having used its turn or not. */
-  stepOut(call: () => void): void {
-    if (this.#line.delete(call)) this.#callFirst();
+  /** Removes a waiter and calls the next one if there is capacity. */
+  stopWaiting(waiter: () => void): void {
+    if (this.#waiters.delete(waiter)) this.#callFirst();
   }
 
-  /** Not from within the call of the one before: a long line would need a deep stack. */
+  /** Calls the first waiter in a microtask: a direct call would nest as deep as there are waiters. */
   #callFirst(): void {
-    if (this.#isCalling || this.#line.size === 0 || !this.open) return;
-    this.#isCalling = true;
+    if (this.#isCallDue || this.#waiters.size === 0 || !this.hasCapacity) return;
+    this.#isCallDue = true;
     queueMicrotask(() => {
-      this.#isCalling = false;
-      const [first] = this.#line;
-      if (first !== undefined && this.open) first();
+      this.#isCallDue = false;
+      const [first] = this.#waiters;
+      if (first !== undefined && this.hasCapacity) first();
     });
   }
 }

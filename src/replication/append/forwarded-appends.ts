@@ -1,13 +1,12 @@
 /**
- * Appends that another node has sent here, on the leader: without room they wait, in the order in which they came.
+ * Appends that followers forwarded to this leader. While the appender's queue is full they wait here, in arrival order.
  *
- *   append → no append waits, and there is room: straight to the appender
- *          → otherwise: in line → room again → the appender
+ *   append → the queue is empty and the appender accepts it → the appender
+ *          → otherwise: queued → retried every few milliseconds, first one first → the appender
  *
- * A refusal would break the order of a stream: what it sent behind the refused append is on its way already, and might
- * find room. The memory is bounded by what RequestServer accepts of each connection.
- *
- * Never: passes one that came before; holds one past its deadline once its turn has come.
+ * A refusal would break the order of a stream: a follower has already sent the appends behind the refused one, and a
+ * smaller one of them could be accepted. PeerServer limits the requests and bytes of each connection, which bounds the
+ * memory used here.
  */
 import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
@@ -15,29 +14,29 @@ import type { Appended, AppendOptions, RecordRun } from "../../types.ts";
 
 export interface ForwardedAppendsPorts {
   readonly clock: Clock;
-  /** Appends on this node. Throws Fault "overloaded" when there is no room, or another Fault. */
-  readonly here: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
-  /** May this node append now? */
+  /** Appends on this node. Throws Fault "overloaded" when the queue is full, or another Fault. */
+  readonly append: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
+  /** Returns true if this node can append now. */
   readonly ready: () => boolean;
-  /** Does it lead still, ready or not? False for a node that takes no appends at all any more. */
+  /** Returns true if this node is the leader, ready or not. False for a node that takes no appends at all. */
   readonly leads: () => boolean;
-  /** For an append whose turn comes on a node that does not lead any more, or takes none. */
+  /** The fault for a queued append when this node no longer leads or takes no appends. */
   readonly notLeader: () => Fault;
 }
 
-interface Waiting {
+interface WaitingAppend {
   readonly run: RecordRun;
   readonly options: AppendOptions;
   readonly resolve: (appended: Promise<Appended>) => void;
   readonly reject: (fault: Fault) => void;
 }
 
-/** Room comes when a group is written: a few milliseconds on most disks. */
-const lookMs = 5;
+/** The queue has space again when a group is written, which takes a few milliseconds on most disks. */
+const retryMs = 5;
 
 export class ForwardedAppends {
   readonly #ports: ForwardedAppendsPorts;
-  readonly #waiting: Waiting[] = [];
+  readonly #queue: WaitingAppend[] = [];
   #start = 0;
   #timer: Timer | undefined;
 
@@ -45,26 +44,30 @@ export class ForwardedAppends {
     this.#ports = ports;
   }
 
+  /** The number of appends that wait. */
   get size(): number {
-    return this.#waiting.length - this.#start;
+    return this.#queue.length - this.#start;
   }
 
-  /** The run's bytes must stay as they are until this is settled. Throws what the appender throws, but for "overloaded". */
+  /**
+   * Appends the run, now or when its turn comes. The caller must not change the run's bytes until this settles.
+   * @throws what the appender throws, except Fault "overloaded"; Fault "deadline" when the turn comes too late
+   */
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
     if (this.size === 0) {
       const appending = this.#attempt(run, options);
       if (appending !== undefined) return appending;
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ run, options, resolve, reject });
-      this.#arm();
+      this.#queue.push({ run, options, resolve, reject });
+      this.#scheduleRetry();
     });
   }
 
-  /** Undefined when there is no room. */
+  /** Returns undefined when the appender's queue is full. */
   #attempt(run: RecordRun, options: AppendOptions): Promise<Appended> | undefined {
     try {
-      return this.#ports.here(run, options);
+      return this.#ports.append(run, options);
     } catch (reason) {
       const fault = Fault.from(reason);
       if (fault.kind === "overloaded" && fault.written === "no") return undefined;
@@ -72,21 +75,22 @@ export class ForwardedAppends {
     }
   }
 
-  #arm(): void {
-    this.#timer ??= this.#ports.clock.after(lookMs, () => {
+  #scheduleRetry(): void {
+    this.#timer ??= this.#ports.clock.after(retryMs, () => {
       this.#timer = undefined;
-      this.#advance();
-      if (this.size > 0) this.#arm();
+      this.#retry();
+      if (this.size > 0) this.#scheduleRetry();
     });
   }
 
-  #advance(): void {
+  /** Handles queued appends from the first one on, until one has to wait further. */
+  #retry(): void {
     const { clock, ready, leads, notLeader } = this.#ports;
     const now = clock.monotonicMs();
     while (this.size > 0) {
-      const { run, options, resolve, reject } = this.#waiting[this.#start]!;
+      const { run, options, resolve, reject } = this.#queue[this.#start]!;
       if (now >= (options.deadlineMs ?? Number.POSITIVE_INFINITY)) {
-        reject(new Fault("deadline", { message: "the leader had no room in time" }));
+        reject(new Fault("deadline", { message: "the leader's append queue was full until the deadline" }));
       } else if (!leads()) {
         reject(notLeader());
       } else if (!ready()) {
@@ -100,14 +104,14 @@ export class ForwardedAppends {
           reject(Fault.from(reason));
         }
       }
-      this.#next();
+      this.#removeFirst();
     }
   }
 
-  #next(): void {
+  #removeFirst(): void {
     this.#start++;
     if (this.#start < 1024 && this.size > 0) return;
-    this.#waiting.splice(0, this.#start);
+    this.#queue.splice(0, this.#start);
     this.#start = 0;
   }
 }

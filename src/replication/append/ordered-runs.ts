@@ -1,15 +1,15 @@
 /**
- * The runs of one stream on their way to the leader: which of them may be sent now. Pure.
+ * The runs of one stream on their way to the leader: decides which of them may be sent now. Pure.
  *
- *   waiting ── next(target) ──► under way ── written ──► done
- *      ▲                            │ refused, or the outcome is unknown
- *      └────────────────────────────┘
+ *   waiting ── takeNext(target) ──► in flight ── written ──► settled
+ *      ▲                               │ refused, or the outcome is unknown
+ *      └───────────────────────────────┘
  *
  * Invariants:
  * - Runs are sent in the order in which they were added.
- * - Several are under way only to one target, and only while none of them has failed. After a failure nothing is sent
- *   until all that is under way has settled. Then the first unsettled run goes alone, and the others follow once it is
- *   written.
+ * - Several groups are in flight only to one target, and only while none of them has failed. After a failure nothing is
+ *   sent until all groups in flight have completed. Then the first unsettled group is sent alone, and the others follow
+ *   once it is written.
  * - A run that was refused after a later one was written is `overtaken`: it cannot be written in order any more.
  */
 import type { AppendOptions, RecordRun } from "../../types.ts";
@@ -23,24 +23,25 @@ export interface QueuedRun {
   settled: boolean;
 }
 
-/** Runs that travel as one request. */
-export interface Flight<Run extends QueuedRun> {
+/** Runs that are sent as one request. */
+export interface RunGroup<Run extends QueuedRun> {
   readonly target: string;
   readonly runs: readonly Run[];
   readonly bytes: number;
 }
 
 export interface OrderLimits {
-  /** Requests of one stream under way at once. */
-  readonly flightsMax: number;
+  /** Groups of one stream in flight at once. */
+  readonly groupsMax: number;
+  /** Bytes of one stream in flight at once. */
   readonly bytesMax: number;
-  /** Runs without conditions travel together up to this size. */
+  /** Runs without conditions are joined into one group up to this size. */
   readonly joinedBytesMax: number;
   readonly joinedRecordsMax: number;
 }
 
 const defaultOrderLimits: OrderLimits = {
-  flightsMax: 32,
+  groupsMax: 32,
   bytesMax: 8 * 1024 * 1024,
   joinedBytesMax: 64 * 1024,
   joinedRecordsMax: 1024,
@@ -49,10 +50,10 @@ const defaultOrderLimits: OrderLimits = {
 export class OrderedRuns<Run extends QueuedRun> {
   readonly #limits: OrderLimits;
   #runs: Run[] = [];
-  /** Position of the first run that is not settled, and of the first that is not under way. */
+  /** Positions of the first unsettled run and of the first that is not in flight. */
   #start = 0;
   #unsent = 0;
-  readonly #flights = new Set<Flight<Run>>();
+  readonly #inFlight = new Set<RunGroup<Run>>();
   #bytes = 0;
   #target: string | undefined;
   #failed = false;
@@ -62,16 +63,16 @@ export class OrderedRuns<Run extends QueuedRun> {
     this.#limits = limits;
   }
 
-  /** Runs that are not settled. */
+  /** The number of unsettled runs, counted from the first of them. */
   get size(): number {
     return this.#runs.length - this.#start;
   }
 
-  get flights(): ReadonlySet<Flight<Run>> {
-    return this.#flights;
+  get inFlight(): ReadonlySet<RunGroup<Run>> {
+    return this.#inFlight;
   }
 
-  /** The first run that is not settled. */
+  /** The first unsettled run. */
   get first(): Run | undefined {
     return this.#runs[this.#start];
   }
@@ -80,53 +81,53 @@ export class OrderedRuns<Run extends QueuedRun> {
     this.#runs.push(run);
   }
 
-  /** May next() have something for this target? */
+  /** Returns true if takeNext() may return a group for this target. */
   canSend(target: string): boolean {
-    const { flightsMax, bytesMax } = this.#limits;
-    if (this.#flights.size === 0) return this.size > 0;
+    const { groupsMax, bytesMax } = this.#limits;
+    if (this.#inFlight.size === 0) return this.size > 0;
     return (
       !this.#failed &&
       !this.#probing &&
       this.#target === target &&
-      this.#flights.size < flightsMax &&
+      this.#inFlight.size < groupsMax &&
       this.#bytes < bytesMax &&
       this.#firstUnsent() !== undefined
     );
   }
 
-  /** What is to be sent now, if anything; it counts as under way. */
-  next(target: string): Flight<Run> | undefined {
+  /** Returns the group to send now, if any. It counts as in flight until written() or failed(). */
+  takeNext(target: string): RunGroup<Run> | undefined {
     if (!this.canSend(target)) return undefined;
-    if (this.#flights.size === 0) {
+    if (this.#inFlight.size === 0) {
       this.#failed = false;
       this.#unsent = this.#start;
     }
-    const runs = this.#join();
+    const runs = this.#joinable();
     let bytes = 0;
     for (const one of runs) bytes += one.run.bytes.length;
-    const flight = { target, runs, bytes };
+    const group = { target, runs, bytes };
     this.#unsent += runs.length;
     this.#target = target;
     this.#bytes += bytes;
-    this.#flights.add(flight);
-    return flight;
+    this.#inFlight.add(group);
+    return group;
   }
 
-  /** All runs of the flight are in the log. */
-  written(flight: Flight<Run>): void {
-    this.#landed(flight);
+  /** All runs of the group are in the log. */
+  written(group: RunGroup<Run>): void {
+    this.#completed(group);
     this.#probing = false;
-    for (const run of flight.runs) this.settle(run);
+    for (const run of group.runs) this.settle(run);
   }
 
-  /** The flight came to nothing, or nothing is known of it: its runs wait again. */
-  failed(flight: Flight<Run>): void {
-    this.#landed(flight);
+  /** The group was refused, or its outcome is unknown: its runs wait again. */
+  failed(group: RunGroup<Run>): void {
+    this.#completed(group);
     this.#failed = true;
     this.#probing = true;
   }
 
-  /** This run is done, however it ended. One that is written makes those before it overtaken. */
+  /** Removes a run. If it was written, the unsettled runs before it are overtaken. */
   settle(run: Run, isWritten = true): void {
     if (run.settled) return;
     if (isWritten) {
@@ -144,10 +145,10 @@ export class OrderedRuns<Run extends QueuedRun> {
     }
   }
 
-  /** Takes out what is not under way, in order: it will not be sent. */
+  /** Removes and returns the runs that are not in flight, in order. They will not be sent. */
   takeWaiting(): Run[] {
-    const flying = new Set([...this.#flights].flatMap(({ runs }) => runs));
-    const isWaiting = (run: Run): boolean => !run.settled && !flying.has(run);
+    const sent = new Set([...this.#inFlight].flatMap(({ runs }) => runs));
+    const isWaiting = (run: Run): boolean => !run.settled && !sent.has(run);
     const waiting = this.#runs.filter(isWaiting);
     this.#runs = this.#runs.slice(this.#start).filter((run) => !isWaiting(run));
     this.#start = 0;
@@ -160,15 +161,15 @@ export class OrderedRuns<Run extends QueuedRun> {
     return this.#runs[this.#unsent];
   }
 
-  #landed(flight: Flight<Run>): void {
-    if (this.#flights.delete(flight)) this.#bytes -= flight.bytes;
+  #completed(group: RunGroup<Run>): void {
+    if (this.#inFlight.delete(group)) this.#bytes -= group.bytes;
   }
 
-  /** The first unsent run, and those behind it that may travel with it. */
-  #join(): Run[] {
+  /** Returns the first unsent run and those behind it that can be joined with it. */
+  #joinable(): Run[] {
     const first = this.#firstUnsent()!;
     const runs = [first];
-    // One with a condition travels alone.
+    // A run with a condition is sent alone.
     if (isRepeatable(first.options)) return runs;
     const { joinedBytesMax, joinedRecordsMax } = this.#limits;
     let bytes = first.run.bytes.length;
@@ -178,21 +179,21 @@ export class OrderedRuns<Run extends QueuedRun> {
       bytes += run.run.bytes.length;
       count += run.run.count;
       if (bytes > joinedBytesMax || count > joinedRecordsMax) break;
-      if (run.settled || !isAlike(first.options, run.options)) break;
+      if (run.settled || !hasSameOptions(first.options, run.options)) break;
       runs.push(run);
     }
     return runs;
   }
 }
 
-const isAlike = (a: AppendOptions, b: AppendOptions): boolean =>
+const hasSameOptions = (a: AppendOptions, b: AppendOptions): boolean =>
   !isRepeatable(b) &&
   a.deadlineMs === b.deadlineMs &&
   a.subject === b.subject &&
   a.traceparent === b.traceparent;
 
-/** The runs of a flight as one. */
-export function joinedRun({ runs, bytes: length }: Flight<QueuedRun>): RecordRun {
+/** Returns the runs of a group as one run. */
+export function joinedRun({ runs, bytes: length }: RunGroup<QueuedRun>): RecordRun {
   if (runs.length === 1) return runs[0]!.run;
   const bytes = new Uint8Array(length);
   let at = 0;

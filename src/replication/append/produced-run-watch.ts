@@ -1,11 +1,11 @@
 /**
- * Tells callers when this node's log shows the records that they wait for, known by producer, epoch and sequence: an
- * append whose answer was lost is then written for certain, and has its offset. Pure.
+ * Calls back when this node's log shows the records of an append, identified by producer, epoch and sequence. An append
+ * whose response was lost is then known to be written, with its offset. Pure.
  */
 import { type ProducedBatch, producerKey } from "../../log/mod.ts";
 import type { Appended, ProducerStamp } from "../../types.ts";
 
-interface Watched {
+interface WatchedRun {
   readonly epoch: number;
   readonly sequence: number;
   readonly count: number;
@@ -14,42 +14,44 @@ interface Watched {
 
 export class ProducedRunWatch {
   /** By producer, then by sequence. */
-  readonly #watched = new Map<string, Map<number, Set<Watched>>>();
+  readonly #watched = new Map<string, Map<number, Set<WatchedRun>>>();
 
-  /** Calls back once when a committed batch holds all of these records. The answer takes that back. */
+  /**
+   * Calls `seen` for each committed batch that holds all of these records, until the returned function is called.
+   */
   observe(
     { subject, id, epoch, sequence }: ProducerStamp,
     count: number,
     seen: (appended: Appended) => void,
   ): () => void {
     const key = producerKey(subject, id);
-    const one: Watched = { epoch, sequence, count, seen };
-    const bySequence = this.#watched.get(key) ?? new Map<number, Set<Watched>>();
+    const watched: WatchedRun = { epoch, sequence, count, seen };
+    const bySequence = this.#watched.get(key) ?? new Map<number, Set<WatchedRun>>();
     this.#watched.set(key, bySequence);
-    const alike = bySequence.get(sequence) ?? new Set();
-    bySequence.set(sequence, alike.add(one));
+    const sameSequence = bySequence.get(sequence) ?? new Set();
+    bySequence.set(sequence, sameSequence.add(watched));
     return () => {
       const found = bySequence.get(sequence);
-      if (found?.delete(one) !== true || found.size > 0) return;
+      if (found?.delete(watched) !== true || found.size > 0) return;
       bySequence.delete(sequence);
       if (bySequence.size === 0 && this.#watched.get(key) === bySequence) this.#watched.delete(key);
     };
   }
 
-  /** A batch of this producer was committed here. */
+  /** Reports that a batch of this producer was committed on this node. */
   committed(stamp: ProducerStamp, batch: ProducedBatch): void {
     if (this.#watched.size === 0) return;
     const bySequence = this.#watched.get(producerKey(stamp.subject, stamp.id));
     if (bySequence === undefined) return;
     const end = batch.sequence + batch.count;
-    const isInside = ({ epoch, sequence, count }: Watched): boolean =>
+    const isInside = ({ epoch, sequence, count }: WatchedRun): boolean =>
       epoch === stamp.epoch && sequence >= batch.sequence && sequence + count <= end;
-    const found: Watched[] = [];
-    const look = (alike: Set<Watched> | undefined): void => {
-      for (const one of alike ?? []) if (isInside(one)) found.push(one);
+    const found: WatchedRun[] = [];
+    const collect = (runs: Set<WatchedRun> | undefined): void => {
+      for (const run of runs ?? []) if (isInside(run)) found.push(run);
     };
-    if (bySequence.size <= batch.count) for (const alike of bySequence.values()) look(alike);
-    else for (let sequence = batch.sequence; sequence < end; sequence++) look(bySequence.get(sequence));
+    if (bySequence.size <= batch.count) for (const runs of bySequence.values()) collect(runs);
+    else for (let sequence = batch.sequence; sequence < end; sequence++) collect(bySequence.get(sequence));
     for (const { sequence, count, seen } of found) {
       const firstOffset = batch.firstOffset + (sequence - batch.sequence);
       seen({ firstOffset, count, timestampMs: batch.timestampMs, duplicate: false });

@@ -1,36 +1,32 @@
 /**
- * What a failed attempt of a forwarded append means: try again, wait for the log to show it, or give up. Pure.
+ * Decides what follows a failed attempt of a forwarded append: retry it, observe the local log, or fail it. Pure.
  *
- * A plain append is repeated only if it certainly was not written. One with a producer's sequence or an expected offset
- * is repeated in any case: the leader appends it at most once.
+ * An append without conditions is retried only if it certainly was not written. An append with a producer's sequence
+ * or an expected offset may always be retried: the leader appends it at most once.
  */
 import { Fault } from "../../fault.ts";
 import type { AppendOptions } from "../../types.ts";
 
-/** `observe`: it is in the log already, and the leader does not know its offset any more. */
+/** `observe`: the append is in the log, but the leader no longer knows its offset. The local log shows it. */
 export type RetryDecision = "retry" | "observe" | "fail";
 
 export interface FailedAttempt {
   readonly fault: Fault;
   readonly options: AppendOptions;
-  /** No unsettled run of its stream stands before it. */
+  /** True if all runs before it in its stream are settled. */
   readonly isFirst: boolean;
-  /** It belongs to a stream: a leader without room makes the stream wait. */
+  /** True if it belongs to a stream: a stream waits when the leader's queue is full. */
   readonly isStream: boolean;
-  /** The fault of the first attempt that may have written it, this one excluded. */
+  /** The fault of the first earlier attempt that may have written it. */
   readonly undecided: Fault | undefined;
 }
 
+/** Returns true if a second attempt cannot write the records twice. */
 export const isRepeatable = ({ producer, expectedOffset }: AppendOptions): boolean =>
   producer !== undefined || expectedOffset !== undefined;
 
-export function retryDecision({
-  fault,
-  options,
-  isFirst,
-  isStream,
-  undecided,
-}: FailedAttempt): RetryDecision {
+export function retryDecision(attempt: FailedAttempt): RetryDecision {
+  const { fault, options, isFirst, isStream, undecided } = attempt;
   switch (fault.kind) {
     case "not-leader":
     case "unavailable":
@@ -45,21 +41,22 @@ export function retryDecision({
       return undecided === undefined ? "fail" : "observe";
     case "out-of-sequence":
     case "unknown-producer":
-      // A run before it has failed and is sent again, by this stream or, for an append alone, by another caller.
+      // A run before it has failed and is sent again, by this stream or by another caller of the same producer.
       return !isFirst || (undecided !== undefined && isAhead(fault)) ? "retry" : "fail";
     default:
       return "fail";
   }
 }
 
+/** Returns true if the sequence is above the one that the leader expects. */
 function isAhead({ facts }: Fault): boolean {
   const { expected, sequence } = facts;
   return expected !== undefined && sequence !== undefined && expected < sequence;
 }
 
 /**
- * The fault that the caller gets. One attempt that may have been written makes the outcome unknown, whatever the last
- * attempt came to. A caller that asked for forwarding does not learn who was not the leader.
+ * Returns the fault for the caller. If one attempt may have written the append, the outcome is unknown, whatever the
+ * last attempt returned. "not-leader" becomes "unavailable": a caller that asked for forwarding cannot use it.
  */
 export function finalFault(fault: Fault, undecided: Fault | undefined): Fault {
   if (undecided !== undefined && fault.written === "no") {

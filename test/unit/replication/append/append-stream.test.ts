@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
-import { AppendStream, graceMs, leaderWaitMs } from "../../../../src/replication/append/append-stream.ts";
+import { answerGraceMs } from "../../../../src/replication/append/append-attempts.ts";
+import { AppendStream, leaderWaitMs } from "../../../../src/replication/append/append-stream.ts";
 import { ForwardLimiter } from "../../../../src/replication/append/forward-limiter.ts";
 import { ProducedRunWatch } from "../../../../src/replication/append/produced-run-watch.ts";
 import { LeaderWatch } from "../../../../src/replication/leader-watch.ts";
@@ -64,10 +65,10 @@ class Node {
         clock: this.clock,
         watch: this.watch,
         term: () => this.#term,
-        here: (given) => this.#send("here", given),
-        there: (leader, given, _, signal) => this.#send(leader, given, signal),
-        shown: () => Promise.resolve(),
-        gate: new ForwardLimiter(),
+        appendHere: (given) => this.#send("here", given),
+        forward: (leader, given, _, signal) => this.#send(leader, given, signal),
+        visibleHere: () => Promise.resolve(),
+        limiter: new ForwardLimiter(),
         produced: this.produced,
         notLeader: () => notLeader,
         unusable: () => this.unusable,
@@ -100,7 +101,7 @@ class Node {
   }
 
   /** What was sent and where, so far. */
-  get told(): string[] {
+  get sentTexts(): string[] {
     return this.sent.map(({ leader, text }) => `${leader}:${text}`);
   }
 
@@ -124,7 +125,7 @@ describe("a stream that a follower forwards", () => {
     const stream = node.stream({ ended: false });
     const all = Promise.all(["x", "y", "z"].map((text) => stream.append(run(text), {})));
     await settle();
-    assert.deepEqual(node.told, ["a:xyz"]);
+    assert.deepEqual(node.sentTexts, ["a:xyz"]);
     node.sent[0]!.ok(7);
     assert.deepEqual((await all).map(offsetOf), [7, 8, 9]);
   });
@@ -134,7 +135,7 @@ describe("a stream that a follower forwards", () => {
     const stream = node.stream({ ended: false });
     const first = [0, 1, 2].map((sequence) => stream.append(run("xyz"[sequence]!), producer(sequence)));
     await settle();
-    assert.deepEqual(node.told, ["a:x", "a:y", "a:z"]);
+    assert.deepEqual(node.sentTexts, ["a:x", "a:y", "a:z"]);
     node.sent[0]!.ok(0);
     node.sent[1]!.fail(notLeader);
     await settle();
@@ -143,10 +144,10 @@ describe("a stream that a follower forwards", () => {
     await settle();
     // What had been sent to a was given up; the first that is not written goes to b alone.
     assert.equal(node.sent[2]!.aborted, true);
-    assert.deepEqual(node.told.slice(3), ["b:y"]);
+    assert.deepEqual(node.sentTexts.slice(3), ["b:y"]);
     node.sent[3]!.ok(1);
     await settle();
-    assert.deepEqual(node.told.slice(4), ["b:z", "b:w"]);
+    assert.deepEqual(node.sentTexts.slice(4), ["b:z", "b:w"]);
     node.sent[4]!.ok(2);
     node.sent[5]!.ok(3);
     assert.deepEqual((await Promise.all([...first, later])).map(offsetOf), [0, 1, 2, 3]);
@@ -163,13 +164,13 @@ describe("a stream that a follower forwards", () => {
     await settle();
     node.sent.at(-1)!.ok(0);
     await node.pass(50);
-    assert.deepEqual(node.told, ["a:x", "here:x"]);
+    assert.deepEqual(node.sentTexts, ["a:x", "here:x"]);
     node.tooLarge = undefined;
     await node.pass(1_000);
-    assert.deepEqual(node.told.slice(2), ["here:y"]);
+    assert.deepEqual(node.sentTexts.slice(2), ["here:y"]);
     node.sent.at(-1)!.ok(1);
     await settle();
-    assert.deepEqual(node.told.slice(3), ["here:z"]);
+    assert.deepEqual(node.sentTexts.slice(3), ["here:z"]);
     node.sent.at(-1)!.ok(2);
     assert.deepEqual((await Promise.all([first, ...rest])).map(offsetOf), [0, 1, 2]);
   });
@@ -184,12 +185,12 @@ describe("a stream that a follower forwards", () => {
     node.lead(undefined);
     await node.pass(2_000);
     node.lead("b");
-    await node.pass(graceMs - 10);
+    await node.pass(answerGraceMs - 10);
     assert.equal(node.sent[0]!.aborted, false);
     await node.pass(20);
     await first;
     await second;
-    assert.deepEqual(node.told, ["a:x", "a:y"]);
+    assert.deepEqual(node.sentTexts, ["a:x", "a:y"]);
     await assert.rejects(stream.append(run("z"), {}), isFault("unavailable"));
   });
 
@@ -200,11 +201,11 @@ describe("a stream that a follower forwards", () => {
     await settle();
     node.lead("b");
     const second = stream.append(run("y"), {});
-    await node.pass(graceMs / 2);
-    assert.deepEqual(node.told, ["a:x"]);
+    await node.pass(answerGraceMs / 2);
+    assert.deepEqual(node.sentTexts, ["a:x"]);
     node.sent[0]!.ok(4);
     await settle();
-    assert.deepEqual(node.told, ["a:x", "b:y"]);
+    assert.deepEqual(node.sentTexts, ["a:x", "b:y"]);
     node.sent[1]!.ok(5);
     assert.deepEqual([offsetOf(await first), offsetOf(await second)], [4, 5]);
   });
@@ -237,7 +238,7 @@ describe("a stream that a follower forwards", () => {
         stream.append(run("xyz"[sequence]!), producer(sequence)).catch(Fault.from),
       );
       await settle();
-      assert.deepEqual(node.told, ["a:x", "a:y", "a:z"]);
+      assert.deepEqual(node.sentTexts, ["a:x", "a:y", "a:z"]);
       node.sent[0]!.fail(refusal);
       await settle();
       node.lead(undefined);
@@ -265,7 +266,7 @@ describe("a stream that a follower forwards", () => {
     node.watch.listen = listen;
     await assert.rejects(stream.append(run("y"), {}), { kind: "unavailable", written: "no" });
     await node.pass(1_000);
-    assert.deepEqual(node.told, []);
+    assert.deepEqual(node.sentTexts, []);
   });
 
   test("listens to the leader no longer than something waits, also after a failure on this node", async () => {
@@ -292,7 +293,7 @@ describe("a stream that a follower forwards", () => {
     await second;
     await settle();
     assert.equal(listeners, 0);
-    assert.deepEqual(node.told, ["here:x"]);
+    assert.deepEqual(node.sentTexts, ["here:x"]);
   });
 
   test("waits when the leader has no room, instead of failing", async () => {
@@ -316,7 +317,7 @@ describe("a stream that a follower forwards", () => {
     order.ended = true;
     node.lead("b");
     await append;
-    assert.deepEqual(node.told, []);
+    assert.deepEqual(node.sentTexts, []);
   });
 
   test("begun on a leader does not go on elsewhere before what is under way there is settled", async () => {
@@ -327,12 +328,12 @@ describe("a stream that a follower forwards", () => {
     node.lead("b");
     const second = stream.append(run("y"), {});
     await node.pass(100);
-    assert.deepEqual(node.told, ["here:x"]);
+    assert.deepEqual(node.sentTexts, ["here:x"]);
     node.sent[0]!.ok(0);
     await settle();
     node.sent[1]!.ok(1);
     assert.deepEqual([offsetOf(await first), offsetOf(await second)], [0, 1]);
-    assert.deepEqual(node.told, ["here:x", "b:y"]);
+    assert.deepEqual(node.sentTexts, ["here:x", "b:y"]);
   });
 
   test("of which a record on the leader failed appends nothing behind it", async () => {
@@ -344,7 +345,7 @@ describe("a stream that a follower forwards", () => {
     await first;
     node.lead("b");
     await assert.rejects(stream.append(run("y"), {}), isFault("unavailable"));
-    assert.deepEqual(node.told, ["here:x"]);
+    assert.deepEqual(node.sentTexts, ["here:x"]);
   });
 });
 
@@ -357,10 +358,10 @@ describe("a single append that a follower forwards", () => {
         await settle();
         node.lead(undefined);
         await node.pass(1_000);
-        assert.deepEqual(node.told, ["a:x"]);
+        assert.deepEqual(node.sentTexts, ["a:x"]);
         node.lead(next);
         await node.pass(0);
-        assert.deepEqual(node.told, ["a:x", `${next}:x`]);
+        assert.deepEqual(node.sentTexts, ["a:x", `${next}:x`]);
         node.sent[1]!.ok(4);
         assert.equal(offsetOf(await append), 4);
       }
@@ -372,9 +373,9 @@ describe("a single append that a follower forwards", () => {
     const append = assert.rejects(node.stream().append(run("x"), {}), isFault("interrupted"));
     await settle();
     node.lead("here");
-    await node.pass(graceMs + 1);
+    await node.pass(answerGraceMs + 1);
     await append;
-    assert.deepEqual(node.told, ["a:x"]);
+    assert.deepEqual(node.sentTexts, ["a:x"]);
   });
 
   test("is waited for as long as the same leader goes on", async () => {
@@ -394,7 +395,7 @@ describe("a single append that a follower forwards", () => {
     await settle();
     node.lead("b");
     node.lead("a");
-    await node.pass(2 * graceMs);
+    await node.pass(2 * answerGraceMs);
     node.sent[0]!.ok(2);
     assert.equal(offsetOf(await append), 2);
   });
@@ -403,7 +404,7 @@ describe("a single append that a follower forwards", () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     await assert.rejects(stream.append(run("x"), { forward: false }), isFault("not-leader"));
-    assert.deepEqual(node.told, []);
+    assert.deepEqual(node.sentTexts, []);
   });
 
   test("survives two quick changes of leader", async () => {
@@ -413,7 +414,7 @@ describe("a single append that a follower forwards", () => {
     node.lead("b");
     node.lead("c");
     await node.pass(0);
-    assert.deepEqual(node.told.at(-1), "c:x");
+    assert.deepEqual(node.sentTexts.at(-1), "c:x");
     node.sent.at(-1)!.ok(9);
     assert.equal(offsetOf(await append), 9);
   });
@@ -438,7 +439,7 @@ describe("a single append that a follower forwards", () => {
     await late;
     await node.pass(leaderWaitMs);
     await append;
-    assert.deepEqual(node.told, []);
+    assert.deepEqual(node.sentTexts, []);
   });
 
   test("is refused when the node stops", async () => {

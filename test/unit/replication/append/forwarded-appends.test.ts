@@ -15,7 +15,7 @@ class Leader {
   failure: Fault | undefined;
   readonly line = new ForwardedAppends({
     clock: this.clock,
-    here: ({ bytes }): Promise<Appended> => {
+    append: ({ bytes }): Promise<Appended> => {
       if (this.failure !== undefined) throw this.failure;
       if (bytes.length > this.room) throw new Fault("overloaded");
       this.room -= bytes.length;

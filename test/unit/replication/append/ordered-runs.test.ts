@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Flight, OrderedRuns, type QueuedRun } from "../../../../src/replication/append/ordered-runs.ts";
+import {
+  OrderedRuns,
+  type QueuedRun,
+  type RunGroup,
+} from "../../../../src/replication/append/ordered-runs.ts";
 import type { AppendOptions } from "../../../../src/types.ts";
 
-const limits = { flightsMax: 3, bytesMax: 100, joinedBytesMax: 20, joinedRecordsMax: 4 };
+const limits = { groupsMax: 3, bytesMax: 100, joinedBytesMax: 20, joinedRecordsMax: 4 };
 const numbered: AppendOptions = { producer: { subject: "s", id: 1n, epoch: 0, sequence: 0 } };
 
 interface Named extends QueuedRun {
@@ -21,47 +25,47 @@ function filled(...runs: readonly Named[]): OrderedRuns<Named> {
   return order;
 }
 
-const namesOf = (flight: Flight<Named> | undefined): string =>
-  (flight?.runs ?? []).map(({ name }) => name).join("");
+const namesOf = (group: RunGroup<Named> | undefined): string =>
+  (group?.runs ?? []).map(({ name }) => name).join("");
 
 describe("the runs of one stream", () => {
   test("are sent in order, several at once to one target, up to a limit", () => {
     const order = filled(...["a", "b", "c", "d"].map((name) => named(name)));
-    assert.equal(namesOf(order.next("one")), "a");
-    assert.equal(order.next("two"), undefined);
-    assert.equal(namesOf(order.next("one")), "b");
-    assert.equal(namesOf(order.next("one")), "c");
-    assert.equal(order.next("one"), undefined);
+    assert.equal(namesOf(order.takeNext("one")), "a");
+    assert.equal(order.takeNext("two"), undefined);
+    assert.equal(namesOf(order.takeNext("one")), "b");
+    assert.equal(namesOf(order.takeNext("one")), "c");
+    assert.equal(order.takeNext("one"), undefined);
   });
 
   test("travel together when they have no condition and are alike, up to a size", () => {
     const plain = (name: string, bytes = 1): Named => named(name, {}, bytes);
     const order = filled(plain("a"), plain("b"), plain("c", 19), named("d"), plain("e"), plain("f"));
-    assert.equal(namesOf(order.next("one")), "ab");
-    assert.equal(namesOf(order.next("one")), "c");
-    assert.equal(namesOf(order.next("one")), "d");
+    assert.equal(namesOf(order.takeNext("one")), "ab");
+    assert.equal(namesOf(order.takeNext("one")), "c");
+    assert.equal(namesOf(order.takeNext("one")), "d");
     const traced = filled(plain("a"), named("b", { traceparent: "t" }));
-    assert.equal(namesOf(traced.next("one")), "a");
+    assert.equal(namesOf(traced.takeNext("one")), "a");
   });
 
   test("wait, once one has failed, until all that is under way has settled; then the first goes alone", () => {
     const order = filled(...["a", "b", "c", "d"].map((name) => named(name)));
-    const [a, b] = [order.next("one")!, order.next("one")!];
+    const [a, b] = [order.takeNext("one")!, order.takeNext("one")!];
     order.failed(a);
-    assert.equal(order.next("one"), undefined);
-    assert.equal(order.next("two"), undefined);
+    assert.equal(order.takeNext("one"), undefined);
+    assert.equal(order.takeNext("two"), undefined);
     order.failed(b);
-    const again = order.next("two")!;
+    const again = order.takeNext("two")!;
     assert.equal(namesOf(again), "a");
-    assert.equal(order.next("two"), undefined);
+    assert.equal(order.takeNext("two"), undefined);
     order.written(again);
-    assert.equal(namesOf(order.next("two")), "b");
-    assert.equal(namesOf(order.next("two")), "c");
+    assert.equal(namesOf(order.takeNext("two")), "b");
+    assert.equal(namesOf(order.takeNext("two")), "c");
   });
 
   test("know when a later one was written before one that was refused", () => {
     const order = filled(named("a"), named("b"), named("c"));
-    const [a, b] = [order.next("one")!, order.next("one")!];
+    const [a, b] = [order.takeNext("one")!, order.takeNext("one")!];
     order.failed(a);
     order.written(b);
     assert.equal(order.first?.name, "a");
@@ -75,20 +79,20 @@ describe("the runs of one stream", () => {
   test("that are settled by other means are passed over when the rest is sent again", () => {
     const [a, b, c] = [named("a"), named("b"), named("c")];
     const order = filled(a, b, c);
-    const flights = [order.next("one")!, order.next("one")!, order.next("one")!];
+    const groups = [order.takeNext("one")!, order.takeNext("one")!, order.takeNext("one")!];
     order.settle(a);
-    for (const flight of flights) order.failed(flight);
+    for (const group of groups) order.failed(group);
     assert.equal(a.overtaken || b.overtaken, false);
-    const again = order.next("two")!;
+    const again = order.takeNext("two")!;
     assert.equal(namesOf(again), "b");
     order.written(again);
-    assert.equal(namesOf(order.next("two")), "c");
+    assert.equal(namesOf(order.takeNext("two")), "c");
     assert.equal(order.size, 1);
   });
 
   test("that are under way are not taken back", () => {
     const order = filled(named("a"), named("b"));
-    const a = order.next("one")!;
+    const a = order.takeNext("one")!;
     assert.deepEqual(
       order.takeWaiting().map(({ name }) => name),
       ["b"],
