@@ -315,7 +315,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
 
   #storeMembers(): void {
     try {
-      this.#replica?.boots?.members(this.#roster.map((member) => member.directory));
+      this.#replica?.boots?.setMembers(this.#roster.map((member) => member.directory));
     } catch (reason) {
       this.#logger.warn({ err: reason }, "the boot numbers of the members could not be stored");
     }

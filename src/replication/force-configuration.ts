@@ -1,11 +1,9 @@
 /**
- * Makes one node the only voter of its log, offline, after the majority was lost for good.
+ * Makes one node the only voter of its log, offline, after the majority was permanently lost.
  *
- * What lies in this log counts as committed from then on, and the change is written into it as ordinary entries, one
- * removal at a time: so whoever joins later and plays the log from its start arrives at the same configuration. The
- * cluster gets a new id, so that those who were lost cannot come back into it.
- *
- * Never: asks anybody; whoever was elsewhere and is not in this log is gone.
+ * All entries in this log count as committed from then on. The change is written into the log as ordinary entries, one
+ * removal each, so that a node that joins later and applies the log from its start gets the same configuration. The
+ * cluster gets a new id, so that the lost nodes cannot rejoin it. Entries that only other nodes had are lost.
  */
 import { Fault } from "../fault.ts";
 import { batchKind, encodeFrame, type SegmentedLog } from "../log/mod.ts";
@@ -15,24 +13,27 @@ import type { StableState } from "./stable-state.ts";
 
 const scanBytes = 1024 * 1024;
 
-export interface Forced {
-  /** Those that are members no more. */
+export interface ForcedConfiguration {
+  /** The members that were removed. */
   readonly removed: readonly Member[];
-  /** Entries that were not known to be committed, and are now. */
+  /** The number of entries that were not known to be committed before. */
   readonly committed: number;
   readonly clusterId: string;
 }
 
-/** Throws Fault "failed-precondition" for a directory that belongs to no cluster. Durable on return. */
+/**
+ * Forces the configuration with `self` as the only member. Durable on return.
+ * @throws Fault "failed-precondition" for a directory that belongs to no cluster
+ */
 export function forceConfiguration(
   log: SegmentedLog,
   state: StableState,
   self: Member,
   clusterId: string,
   wallMs: number,
-): Forced {
+): ForcedConfiguration {
   if (!state.configured) {
-    throw new Fault("failed-precondition", { message: "this directory is no member of a cluster" });
+    throw new Fault("failed-precondition", { message: "this directory is not a member of a cluster" });
   }
   const before = log.commitIndex;
   const base = state.configurationAt(before);
@@ -43,7 +44,7 @@ export function forceConfiguration(
   members.delete(self.peer);
   const removed = [...members.values()];
   const changes: ConfChange[] = [
-    // Refused, and so nothing, where there is no joint configuration to leave.
+    // Leaves a joint configuration. Without one, the change is refused and has no effect.
     { transition: "auto", changes: [], base },
     { transition: "auto", changes: [{ action: "voter", peer: self.peer }], members: [self], base },
     ...removed.map(
@@ -63,13 +64,13 @@ export function forceConfiguration(
   );
   state.saveVote(term, self.peer);
   state.saveClusterId(clusterId);
-  // No member is left that could refuse it.
+  // The members that refused this directory are removed.
   if (state.disowned !== undefined) state.saveDisowned(undefined);
   log.commitTo(index);
   return { removed, committed: tail, clusterId };
 }
 
-/** The changes of configuration that are in the log and not known to be committed. */
+/** Yields the configuration changes in the log that are not known to be committed. */
 function* tailChanges(log: SegmentedLog, after: number): Generator<ConfChange> {
   for (let from = after + 1; from <= log.end.index; ) {
     const frames = log.entries(from, scanBytes);

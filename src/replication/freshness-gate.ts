@@ -1,17 +1,15 @@
 /**
- * How fresh a read is: what must be applied here before it is answered.
+ * Read consistency: what this node must have applied before a read is answered.
  *
- *   linearizable   everything acknowledged before the read began: the leader is asked, one question for all who ask
- *   session        what this caller has seen or was acknowledged; without such a token, a read that finds nothing
- *                  asks the leader before it says so. Requests cannot tell "offset 0 was seen" from "nothing was", so
- *                  that there is nothing at all is a miss, too
- *   bounded        everything acknowledged until so many milliseconds ago: a confirmed question of that age will do
- *   any            what is here
+ *   linearizable   everything acknowledged before the read began: a ReadIndex, shared by all reads of one turn
+ *   session        everything this caller has seen or was acknowledged. Without such a token, a read that finds nothing
+ *                  uses a ReadIndex. A request with offset 0 is like one without a token, so an empty log is also
+ *                  confirmed with a ReadIndex
+ *   bounded        everything acknowledged up to `maxStalenessMs` ago: a confirmed ReadIndex of that age is enough
+ *   any            what this node has
  *
- * A committed record never changes, so one that is here is always served at once; only "there is none" and "this is
- * the end" depend on the mode.
- *
- * Never: polls; waits without a limit.
+ * A committed record never changes, so a record that this node has is served at once. Only "no such record" and the end
+ * of the log depend on the mode.
  */
 import { Fault } from "../fault.ts";
 import type { Broadcast } from "../lib/broadcast.ts";
@@ -22,67 +20,73 @@ import type { Bounds, Freshness, Offset } from "../types.ts";
 export interface FreshnessPorts {
   readonly clock: Clock;
   readonly log: { readonly bounds: Bounds; readonly changed: Broadcast; readonly closed: boolean };
-  /** Does what is applied here hold all that is committed anywhere, without asking? */
+  /** Returns true if this node is the only voter and leads, so it has applied everything that is committed. */
   readonly alone: () => boolean;
-  /** Resolves when everything acknowledged before the call is applied here. Fault "unavailable". */
+  /** Resolves when everything acknowledged before the call is applied here. Rejects with Fault "unavailable". */
   readonly readIndex: () => Promise<unknown>;
 }
 
-/** How long a read waits that came without a deadline. */
+/** The longest wait of a read, with or without a deadline. */
 const waitMsMax = 5_000;
 const defaultStalenessMs = 5_000;
 
 export class FreshnessGate {
   readonly #ports: FreshnessPorts;
-  /** When the last confirmed question was asked. */
+  /** The start of the latest confirmed ReadIndex, on the monotonic clock. */
   #confirmedMs = Number.NEGATIVE_INFINITY;
 
   constructor(ports: FreshnessPorts) {
     this.#ports = ports;
   }
 
-  /** Before the end is told. Resolves at once where the mode asks nothing. */
+  /** To be awaited before the bounds of the log are returned. */
   async beforeBounds(freshness: Freshness): Promise<void> {
     const { mode = "session", seenOffset } = freshness;
     if (mode === "session") {
       if (seenOffset !== undefined) await this.applied(seenOffset + 1, freshness);
       else if (this.#ports.log.bounds.next === 0) await this.#confirm(freshness);
-    } else await this.#asked(mode, freshness);
+    } else await this.#byMode(mode, freshness);
   }
 
-  /** Before it is told that a record is not there. */
+  /** To be awaited before a read of a record that this node does not have. */
   async beforeMiss(freshness: Freshness): Promise<void> {
     const { mode = "session", seenOffset } = freshness;
-    if (mode !== "session") await this.#asked(mode, freshness);
+    if (mode !== "session") await this.#byMode(mode, freshness);
     else if (seenOffset !== undefined) await this.applied(seenOffset + 1, freshness);
     else await this.#confirm(freshness);
   }
 
-  /** Waits until the committed log ends at `next` at least. Fault "unavailable" when that takes too long. */
+  /**
+   * Waits until the committed log ends at `next` or later.
+   * @throws Fault "unavailable" after the deadline or 5 s, "canceled" on abort
+   */
   applied(next: Offset, freshness: Freshness): Promise<void> {
     return this.until((bounds) => bounds.next >= next, freshness);
   }
 
-  /** Waits until the committed extent is so. Fault "unavailable" when that takes too long. */
+  /**
+   * Waits until the bounds of the committed log satisfy the condition.
+   * @throws Fault "unavailable" after the deadline or 5 s, "canceled" on abort
+   */
   async until(holds: (bounds: Bounds) => boolean, freshness: Freshness): Promise<void> {
     const { log } = this.#ports;
     if (holds(log.bounds)) return;
     let stopWaiting = (): void => {};
-    const there = new Promise<void>((resolve) => {
-      const look = (): void => {
+    const reached = new Promise<void>((resolve) => {
+      const check = (): void => {
         if (holds(log.bounds) || log.closed) resolve();
-        else stopWaiting = log.changed.wait(look);
+        else stopWaiting = log.changed.wait(check);
       };
-      look();
+      check();
     });
     try {
-      await this.#limited(there, freshness, "this node has not yet applied what was seen elsewhere");
+      await this.#limited(reached, freshness, "this node has not yet applied what was seen elsewhere");
     } finally {
       stopWaiting();
     }
   }
 
-  async #asked(mode: Exclude<Freshness["mode"], undefined>, freshness: Freshness): Promise<void> {
+  async #byMode(mode: Exclude<Freshness["mode"], undefined>, freshness: Freshness): Promise<void> {
     if (mode === "linearizable") await this.#confirm(freshness);
     else if (mode === "bounded") {
       const { maxStalenessMs = defaultStalenessMs } = freshness;
@@ -100,33 +104,33 @@ export class FreshnessGate {
     this.#confirmedMs = Math.max(this.#confirmedMs, asked);
   }
 
-  /** The promise within the caller's patience. */
+  /** Returns the promise, limited by the caller's deadline and signal. `late` is the message at the deadline. */
   #limited<T>(promise: Promise<T>, freshness: Freshness, late: string): Promise<T> {
     const { clock } = this.#ports;
     const { deadlineMs, signal } = freshness;
     const left = deadlineMs === undefined ? waitMsMax : Math.min(waitMsMax, deadlineMs - clock.monotonicMs());
     return new Promise((resolve, reject) => {
-      const done = (): void => {
+      const cleanUp = (): void => {
         timer.cancel();
         signal?.removeEventListener("abort", onAbort);
       };
       const onAbort = (): void => {
-        done();
+        cleanUp();
         reject(new Fault("canceled"));
       };
       const timer = clock.after(Math.max(0, left), () => {
-        done();
+        cleanUp();
         reject(new Fault("unavailable", { message: late }));
       });
       if (signal?.aborted === true) onAbort();
       else signal?.addEventListener("abort", onAbort);
       promise.then(
         (value) => {
-          done();
+          cleanUp();
           resolve(value);
         },
         (reason: unknown) => {
-          done();
+          cleanUp();
           reject(reason as Error);
         },
       );

@@ -1,22 +1,20 @@
 /**
- * Waiting for a leader: whoever wants to write while there is none, or while this node has just become it.
- *
- * Never: waits past the time it was given; keeps more waiters than it may.
+ * Lets writes wait for a leader: while there is none, or until this node, as a new leader, is ready to append.
  */
 import { Fault } from "../fault.ts";
 import { Broadcast } from "../lib/broadcast.ts";
 import type { Clock } from "../lib/time/clock.ts";
 
-/** What a write hears that waited for a leader in vain. */
+/** The message of the fault when no leader was found in time. */
 export const noLeaderMessage = "there is no leader; tailrace status says why";
 
 export interface LeaderWatchPorts {
   readonly clock: Clock;
-  /** Is this node the leader, and ready to append? */
+  /** Returns true if this node is the leader and ready to append. */
   readonly ready: () => boolean;
-  /** Is it the leader, though perhaps not ready? */
+  /** Returns true if this node is the leader, ready or not. */
   readonly leads: () => boolean;
-  /** The name of the other node that leads, as far as is known. */
+  /** The name of the current leader, if it is another node and known. */
   readonly leaderName: () => string | undefined;
 }
 
@@ -30,14 +28,17 @@ export class LeaderWatch {
     this.#ports = ports;
   }
 
-  /** Role, leader or term changed, or the first entry of a term was applied. */
+  /** To be called when the role, leader or term changed, or when the first entry of a term was applied. */
   notify(): void {
     this.#changes.notify();
   }
 
-  /** Calls back at every change, until the answer is called. */
+  /**
+   * Calls back at every change, until the returned function is called.
+   * @throws Fault "overloaded" if too many writes wait
+   */
   listen(changed: () => void): () => void {
-    this.#checkRoom();
+    this.#checkLimit();
     let stop = (): void => {};
     const again = (): void => {
       stop = this.#changes.wait(() => {
@@ -49,20 +50,23 @@ export class LeaderWatch {
     return () => stop();
   }
 
-  /** Where a write can go now: "here", or the name of another node. Undefined where it has to wait. */
+  /** Where a write can be sent now: "here" or the name of another node. Undefined if it has to wait. */
   target(): string | undefined {
     const { ready, leads, leaderName } = this.#ports;
     if (ready()) return "here";
     return leads() ? undefined : leaderName();
   }
 
-  /** Who leads, as far as is known: "here" for this node, ready or not. */
+  /** The leader, if known: "here" for this node, ready or not, or the name of another node. */
   known(): string | undefined {
     const { leads, leaderName } = this.#ports;
     return leads() ? "here" : leaderName();
   }
 
-  /** "here", or who leads. Fault "unavailable" when there is no leader until `untilMs` of the monotonic clock. */
+  /**
+   * Waits until a write can be sent, and returns where to: "here" or the name of another node.
+   * @throws Fault "unavailable" when there is no leader until `untilMs` of the monotonic clock
+   */
   async leader(untilMs: number): Promise<string> {
     const { clock } = this.#ports;
     for (;;) {
@@ -75,7 +79,7 @@ export class LeaderWatch {
 
   /** Resolves at the next change, or at `untilMs` of the monotonic clock. */
   changed(untilMs: number): Promise<void> {
-    this.#checkRoom();
+    this.#checkLimit();
     const { clock } = this.#ports;
     return new Promise((resolve) => {
       const timer = clock.after(Math.max(1, untilMs - clock.monotonicMs()), () => {
@@ -89,7 +93,7 @@ export class LeaderWatch {
     });
   }
 
-  #checkRoom(): void {
+  #checkLimit(): void {
     if (this.#changes.size < waitersMax) return;
     throw new Fault("overloaded", { message: "too many writes wait for a leader" });
   }

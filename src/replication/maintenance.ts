@@ -1,8 +1,7 @@
 /**
- * What a log does when there is nothing to append: syncs its index, trims what the settings do not keep, and removes
- * the files of what was trimmed. The leader alone decides to trim; the removal follows on every node.
- *
- * Never: removes what a follower that is alive still needs.
+ * Background maintenance of a log: syncs its index, trims records beyond the retention settings, and deletes the files
+ * of trimmed records. Only the leader decides to trim. Every node deletes its own files, except those that a live
+ * follower still needs.
  */
 import type { Clock, Timer } from "../lib/time/clock.ts";
 import { isRefusal, nextExpiryMs, retentionOffset, type SegmentedLog } from "../log/mod.ts";
@@ -13,21 +12,21 @@ export interface MaintenanceOptions {
   readonly log: SegmentedLog;
   readonly clock: Clock;
   readonly time: Pick<LogTime, "expiryMs">;
-  /** May this node propose? */
+  /** Returns true if this node may propose. */
   readonly leads: () => boolean;
-  /** Trims up to here, by a command in the log. */
+  /** Proposes to trim the records before this offset. */
   readonly trim: (before: Offset) => void;
-  /** The last index that every live follower has. */
+  /** Returns the last index that every live follower has. */
   readonly keepAfter: () => RaftIndex;
-  /** Something could not be made durable, or be removed: the log takes no more. */
+  /** Called when a sync or a deletion failed: the log accepts no more writes. */
   readonly failed: (reason: unknown) => void;
 }
 
-const idleMs = 1_000;
-/** An expiry is a time of the wall clock, which can be set meanwhile: it is looked at again after this long. */
-const expiryLookMsMax = 600_000;
-/** While the clock is not trusted. */
-const heldLookMs = 10_000;
+const delayMs = 1_000;
+/** The longest wait for an expiry. It is a time of the wall clock, which can be set, so it is checked again. */
+const expiryCheckMsMax = 600_000;
+/** How often expiry is checked again while the clock is not trusted. */
+const untrustedCheckMs = 10_000;
 
 export class Maintenance {
   readonly #options: MaintenanceOptions;
@@ -40,15 +39,15 @@ export class Maintenance {
     this.#options = options;
   }
 
-  /** Something was committed: look after it in a while. */
+  /** Runs the maintenance after a delay of one second. To be called after each commit. */
   schedule(): void {
     if (this.#closed) return;
-    this.#timer ??= this.#options.clock.after(idleMs, () => {
+    this.#timer ??= this.#options.clock.after(delayMs, () => {
       this.#timer = undefined;
       try {
         this.#work();
       } catch (reason) {
-        // What the disk refuses is done another time.
+        // A refusal of the disk is temporary: the next run tries again.
         if (isRefusal(reason)) return;
         this.close();
         this.#options.failed(reason);
@@ -75,17 +74,17 @@ export class Maintenance {
     const expired = now !== undefined && expiry !== undefined && expiry <= now;
     if (leads() && (grown || expired)) {
       this.#sealedSeen = log.sealed.length;
-      // Without a trusted clock nothing is too old, and only the size counts.
+      // Without a trusted clock nothing expires by age, and only the size counts.
       const before = retentionOffset(retained, settings, now ?? 0);
       if (before > retained.lowest) this.#options.trim(before);
     }
-    // What was kept for a follower must go too; and what expires while nobody appends.
+    // Segments kept for a follower are checked again, and so are records that expire without further appends.
     if (log.sealed.some(({ nextOffset }) => nextOffset <= retained.lowest)) this.schedule();
-    else if (expiry !== undefined) this.#scheduleIn(now === undefined ? heldLookMs : expiry - now);
+    else if (expiry !== undefined) this.#scheduleIn(now === undefined ? untrustedCheckMs : expiry - now);
   }
 
-  #scheduleIn(delayMs: number): void {
+  #scheduleIn(waitMs: number): void {
     this.#expiry?.cancel();
-    this.#expiry = this.#options.clock.after(Math.min(delayMs, expiryLookMsMax), () => this.schedule());
+    this.#expiry = this.#options.clock.after(Math.min(waitMs, expiryCheckMsMax), () => this.schedule());
   }
 }

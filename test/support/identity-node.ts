@@ -51,7 +51,7 @@ export class IdentityNode {
   constructor(name: string, time: VirtualTime, store?: SimStableStore) {
     if (store !== undefined) this.store = store;
     this.boots = new BootRecords(claimOf(nextBoot(undefined, nonce(0))), new StableState(this.store));
-    this.boots.members(members.map(({ directory }) => directory));
+    this.boots.setMembers(members.map(({ directory }) => directory));
     const self = this;
     this.identity = new IdentityCheck({
       clock: time.clock(),

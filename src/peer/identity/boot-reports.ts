@@ -66,7 +66,7 @@ export class BootReports {
     const { boot, directory } = hello;
     const { boots } = this.#context;
     if (boot === undefined) return;
-    boots?.heard(directory, boot, this.#context.promisedBy(hello));
+    boots?.notePromise(directory, boot, this.#context.promisedBy(hello));
     const seen = boots?.seen(directory);
     if (seen === undefined || !this.#context.isMember(directory)) return;
     const { term, index } = seen.promised;
@@ -120,8 +120,8 @@ export class BootReports {
       .some(({ boot }) => boot.nonce === refused);
     if (flaw !== "lost-entries" && isConnected && own?.nonce === refused && !own.copies.includes(refused)) {
       // The refused boot is accepted and connected here: the later boot that the other member has seen is a duplicate's.
-      if (!record.copies.includes(refused)) boots.copyFound(directory, record.nonce);
-      else boots.learn(directory, record);
+      if (!record.copies.includes(refused)) boots.addCopy(directory, record.nonce);
+      else boots.merge(directory, record);
     } else this.#learn(boots, directory, record);
     this.#context.closeInvalid(directory);
   }
@@ -144,9 +144,9 @@ export class BootReports {
   /** Stores a record. A connected boot that lacks entries of its promised position counts as a duplicate's. */
   #learn(boots: BootRecords, directory: string, record: SeenBoot): void {
     for (const { boot } of this.#context.options.connections(directory)) {
-      if (flawOf(boot, record) === "lost-entries") boots.copyFound(directory, boot.nonce);
+      if (flawOf(boot, record) === "lost-entries") boots.addCopy(directory, boot.nonce);
     }
-    boots.learn(directory, record);
+    boots.merge(directory, record);
   }
 
   /** Sends a report, and takes over what the receivers answer. A receiver that fails is ignored. */
@@ -164,7 +164,7 @@ export class BootReports {
         if (record === undefined || boots === undefined) return;
         if (report.flaw === noRefusal) this.#takeOver(boots, directory, record, receiver.directory);
         else {
-          boots.learn(directory, record);
+          boots.merge(directory, record);
           this.#context.closeInvalid(directory);
         }
       }),

@@ -61,7 +61,7 @@ export class IdentityCheck {
 
   #refuse(boots: BootRecords, hello: PeerHello, boot: BootClaim, flaw: ClaimFlaw): Refusal {
     const { directory } = hello;
-    if (flaw === "lost-entries") boots.copyFound(directory, boot.nonce);
+    if (flaw === "lost-entries") boots.addCopy(directory, boot.nonce);
     const seen = boots.seen(directory);
     if (seen !== undefined) this.reports.claimRefused(hello, boot, flaw, seen);
     if (this.#context.otherConnections(directory, boot).length > 0) return this.#refusal(hello, "copy");
@@ -83,7 +83,7 @@ export class IdentityCheck {
           message: `another process with the data directory of ${name} may still be running`,
         };
       case "duplicate":
-        if (boot !== undefined) boots.copyFound(directory, boot.nonce);
+        if (boot !== undefined) boots.addCopy(directory, boot.nonce);
         this.#context.options.logger.error(
           { member: name, address },
           "a node was started with a copy of a running member's data directory",

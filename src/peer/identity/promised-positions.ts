@@ -26,13 +26,13 @@ export class PromisedPositions {
     const promised = boot === undefined || boot.lossy ? undefined : promiseIn(message);
     if (boot === undefined || promised === undefined) return;
     if (isCount(promised.term) && isCount(promised.index)) {
-      this.#context.boots?.heard(directory, boot, promised);
+      this.#context.boots?.notePromise(directory, boot, promised);
     }
   }
 
   /** Records the position of a ping. */
   pingReceived({ boot, directory }: PeerHello, promised: Position): void {
-    if (boot !== undefined) this.#context.boots?.heard(directory, boot, promised);
+    if (boot !== undefined) this.#context.boots?.notePromise(directory, boot, promised);
   }
 
   /** Stores positions that have changed, so that a later process of this node knows them. Logs a failure. */
@@ -55,8 +55,8 @@ export class PromisedPositions {
     for (const { peer, directory } of node?.isLeader === true ? options.roster() : []) {
       const seen = boots.seen(directory);
       const promised = node?.promisedBy?.(peer);
-      if (seen !== undefined && promised !== undefined) boots.heard(directory, seen, promised);
+      if (seen !== undefined && promised !== undefined) boots.notePromise(directory, seen, promised);
     }
-    boots.keep();
+    boots.save();
   }
 }

@@ -1,10 +1,10 @@
 /**
- * What this node has seen of the boots of the others, and its own.
+ * The boots that this node has seen of other directories, and its own boot.
  *
- *   a new boot, a copy            durable before the peer is let in or refused
- *   how far a member promised     in memory at once; durable when its connection ends, and every few seconds
+ *   a new boot, a copy          durable before the peer is accepted or refused
+ *   a promised position         in memory at once; durable when the connection ends, and every few seconds
  *
- * Kept for members of the configuration only; of others for as long as the process lives, and not of many.
+ * Records of members of the configuration are stored. Records of others stay in memory, at most `nonMembersMax` of them.
  */
 import { isDeepStrictEqual } from "node:util";
 import { isNoSpace } from "../../lib/disk/disk.ts";
@@ -26,14 +26,14 @@ import {
   withCopy,
 } from "./boot.ts";
 
-const guestsMax = 256;
+const nonMembersMax = 256;
 
 export class BootRecords {
-  /** What this node says of itself. */
+  /** The claim of this node in its handshakes. */
   readonly claim: BootClaim;
   readonly #state: Pick<StableState, "seenBoots" | "saveSeenBoots">;
   readonly #seen: Map<string, SeenBoot>;
-  /** Directories whose record is not stored as it is. */
+  /** Directories whose stored record is older than the one in memory. */
   readonly #unsaved = new Set<string>();
   #members: ReadonlySet<string> = new Set();
 
@@ -47,7 +47,7 @@ export class BootRecords {
     return this.#seen.get(directory);
   }
 
-  /** Why this claim to a directory does not hold, if so. `promised`: what else is known of its promises. */
+  /** Returns why this claim is refused, if so. `promised` is a promise of the directory that is known from elsewhere. */
   flawOf(directory: string, claim: BootClaim, promised: Position = noPosition): ClaimFlaw | undefined {
     const seen = this.#seen.get(directory);
     if (seen === undefined) return undefined;
@@ -62,7 +62,10 @@ export class BootRecords {
     );
   }
 
-  /** Takes in a claim that holds. True for a new boot. Throws what the store threw; nothing is accepted then. */
+  /**
+   * Records a claim without a flaw. Returns true for a new boot.
+   * @throws what the store throws; the claim is not accepted then
+   */
   accept(directory: string, claim: BootClaim): boolean {
     const seen = this.#seen.get(directory);
     if (seen !== undefined && isSameBoot(seen, claim)) return false;
@@ -70,40 +73,40 @@ export class BootRecords {
     return true;
   }
 
-  /** A boot of this directory is one of a copy. */
-  copyFound(directory: string, nonce: string): void {
+  /** Records that this boot of the directory belongs to a copy. */
+  addCopy(directory: string, nonce: string): void {
     const seen = this.#seen.get(directory);
     if (seen !== undefined) this.#put(directory, withCopy(seen, nonce));
   }
 
-  /** A member in this boot has promised so much. In memory only; see keep(). */
-  heard(directory: string, boot: BootNumber, promised: Position): void {
+  /** Records a promise of a directory, in memory only; see save(). A promise of another boot is ignored. */
+  notePromise(directory: string, boot: BootNumber, promised: Position): void {
     const seen = this.#seen.get(directory);
     if (seen === undefined || !isSameBoot(seen, boot) || !isBefore(seen.promised, promised)) return;
     this.#seen.set(directory, { ...seen, promised });
     this.#unsaved.add(directory);
   }
 
-  /** What another member has seen. */
-  learn(directory: string, other: SeenBoot): void {
+  /** Merges a record of another member. */
+  merge(directory: string, other: SeenBoot): void {
     const seen = this.#seen.get(directory);
     const both = seen === undefined ? other : merged(seen, other);
-    const isNews = seen === undefined || !isDeepStrictEqual(both, seen);
-    if (isNews || this.#unsaved.has(directory)) this.#put(directory, both);
+    const isChanged = seen === undefined || !isDeepStrictEqual(both, seen);
+    if (isChanged || this.#unsaved.has(directory)) this.#put(directory, both);
   }
 
-  /** Stores what is not stored yet. Without room on the disk it is left for the next time. */
-  keep(): void {
+  /** Stores the records that are not stored yet. On a full disk they stay unsaved until the next call. */
+  save(): void {
     if (this.#unsaved.size === 0) return;
     try {
-      this.#save(this.#unsaved);
+      this.#write(this.#unsaved);
     } catch (reason) {
       if (!isNoSpace(reason)) throw reason;
     }
   }
 
-  /** Who belongs now: these are kept, others forgotten. */
-  members(directories: Iterable<string>): void {
+  /** Sets the members of the configuration. The records of members that left are deleted. */
+  setMembers(directories: Iterable<string>): void {
     const before = this.#members;
     this.#members = new Set(directories);
     for (const directory of this.#members) {
@@ -114,23 +117,23 @@ export class BootRecords {
       this.#seen.delete(directory);
       this.#unsaved.add(directory);
     }
-    this.keep();
+    this.save();
   }
 
   #put(directory: string, seen: SeenBoot): void {
     if (this.#members.has(directory)) {
       this.#state.saveSeenBoots({ [directory]: seen });
       this.#unsaved.delete(directory);
-    } else this.#makeRoom();
+    } else this.#limitNonMembers();
     this.#seen.set(directory, seen);
   }
 
-  #makeRoom(): void {
-    const guests = [...this.#seen.keys()].filter((directory) => !this.#members.has(directory));
-    if (guests.length >= guestsMax) this.#seen.delete(guests[0]!);
+  #limitNonMembers(): void {
+    const others = [...this.#seen.keys()].filter((directory) => !this.#members.has(directory));
+    if (others.length >= nonMembersMax) this.#seen.delete(others[0]!);
   }
 
-  #save(directories: Iterable<string>): void {
+  #write(directories: Iterable<string>): void {
     const changes: Record<string, SeenBoot | undefined> = {};
     for (const directory of directories) {
       changes[directory] = this.#members.has(directory) ? this.#seen.get(directory) : undefined;

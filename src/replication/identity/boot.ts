@@ -1,17 +1,17 @@
 /**
- * Boot numbers: how peers tell that a data directory was rolled back to an older copy, or exists twice. Pure.
+ * Boot numbers: peers use them to detect a data directory that was rolled back to an older copy or exists twice. Pure.
  *
- * Each start of a node writes a boot number durably before it speaks to anyone: a counter, and a random nonce that no
- * other start has. Each peer keeps the newest boot it has accepted of each member, and the furthest position the member
- * has promised to it. A claim is what a node says of its own directory in every handshake.
+ * Each start of a node writes a boot number durably before it contacts a peer: a counter and a unique random nonce. Each
+ * peer stores the newest boot it has accepted of each member, and the furthest position that the member has promised to
+ * it. Every handshake carries the node's claim about its own directory.
  *
  *   boot     := life, count, nonce         life rises with each repair that keeps the identity, count with each start
- *   claim    := boot, nonces of the boots before, log position at the start
- *   seen     := boot, furthest promised position, nonces that are known to be of copies
- *   position := term, index                all of the log up to `index` is durable, as the leader of `term` has it
+ *   claim    := boot, nonces of the earlier boots, log position at the start
+ *   seen     := boot, furthest promised position, nonces of known copies
+ *   position := term, index                the log up to `index` is durable and equals that of the leader of `term`
  *
- * A claim holds against `seen` when its boot is the same or a later one that follows from it, and when its log at the
- * start had everything that was promised. DESIGN.md, "Identity", says what this detects and what it cannot.
+ * A claim is accepted if its boot is the seen one or a later one that follows from it, and if its log at the start
+ * contained everything that was promised. DESIGN.md, "Identity", says what this detects and what it cannot detect.
  */
 import { Fault } from "../../fault.ts";
 import { fieldsOf } from "../../lib/fields.ts";
@@ -30,21 +30,21 @@ export interface Position {
 }
 
 export interface BootClaim extends BootNumber {
-  /** Nonces of the boots before in this life, the last one first; at most `earlierMax`. */
+  /** Nonces of the earlier boots in this life, the latest first; at most `earlierMax`. */
   readonly earlier: readonly string[];
-  /** The term and the end of the log when this boot began. */
+  /** The term and the end of the log at the start of this boot. */
   readonly start: Position;
-  /** It acknowledges before it is durable (--sync other than always): a crash may take back what it promised. */
+  /** The node acknowledges entries before they are durable (--sync other than always): a crash may lose promised ones. */
   readonly lossy: boolean;
 }
 
 export interface SeenBoot extends BootNumber {
   readonly promised: Position;
-  /** The last ones, at most `copiesMax`. */
+  /** Nonces of boots that are known to belong to copies, the latest last; at most `copiesMax`. */
   readonly copies: readonly string[];
 }
 
-/** A stored boot: the next one follows it. */
+/** The last boot of a directory, as stored in it. */
 export interface StoredBoot extends BootNumber {
   readonly earlier: readonly string[];
 }
@@ -54,9 +54,9 @@ const copiesMax = 16;
 export const noPosition: Position = { term: 0, index: 0 };
 
 /**
- *   older-boot     a later start of this directory was seen: it was rolled back
+ *   older-boot     a later start of this directory was seen: the directory was rolled back
  *   copy           another boot follows from the same one: the directory exists twice
- *   lost-entries   its log ends before what it had promised
+ *   lost-entries   the log ends before the position that was promised
  */
 export type ClaimFlaw = "older-boot" | "copy" | "lost-entries";
 
@@ -64,7 +64,7 @@ export const isBefore = (one: Position, other: Position): boolean =>
   one.term < other.term || (one.term === other.term && one.index < other.index);
 export const furthest = (one: Position, other: Position): Position => (isBefore(one, other) ? other : one);
 
-/** The boot that follows; `before` is undefined in a directory that has none. */
+/** Returns the next boot. `before` is undefined at the first start of a directory. */
 export function nextBoot(before: StoredBoot | undefined, nonce: string): StoredBoot {
   if (before === undefined) return { life: 0, count: 1, nonce, earlier: [] };
   const { life, count } = before;
@@ -72,7 +72,7 @@ export function nextBoot(before: StoredBoot | undefined, nonce: string): StoredB
   return { life, count: count + 1, nonce, earlier };
 }
 
-/** What a repair writes that keeps the identity and may have cut what was promised: a new life, from no boot. */
+/** The stored boot after a repair that keeps the identity and may have cut promised entries: a new life without boots. */
 export const nextLife = (before: StoredBoot | undefined): StoredBoot => ({
   life: (before?.life ?? 0) + 1,
   count: 0,
@@ -83,7 +83,7 @@ export const nextLife = (before: StoredBoot | undefined): StoredBoot => ({
 export const isSameBoot = (one: BootNumber, other: BootNumber): boolean =>
   one.life === other.life && one.count === other.count && one.nonce === other.nonce;
 
-/** Why this claim does not hold, if so. */
+/** Returns why this claim is refused, if so. */
 export function flawOf(claim: BootClaim, seen: SeenBoot): ClaimFlaw | undefined {
   if (claim.life !== seen.life) return claim.life > seen.life ? undefined : "older-boot";
   if (seen.copies.includes(claim.nonce)) return "copy";
@@ -95,13 +95,13 @@ export function flawOf(claim: BootClaim, seen: SeenBoot): ClaimFlaw | undefined 
 }
 
 /**
- * Returns true for the next boot of the one that was seen, without entries that were promised. Once refused for that, it
- * is among the copies; the reason stays this one.
+ * Returns true for a later boot of the seen directory that lacks promised entries, also after its nonce was recorded as
+ * a copy: the reason for the refusal stays "lost-entries".
  */
 export const isRolledBack = (claim: BootClaim, seen: SeenBoot): boolean =>
   claim.life === seen.life && claim.count > seen.count && follows(claim, seen) && lacksPromised(claim, seen);
 
-/** Compares the boot with the number that was seen last. Its nonce is not known if that is too long ago. */
+/** Returns true if the claim follows from the seen boot. True also if that is too many boots ago to compare nonces. */
 function follows(claim: BootClaim, seen: SeenBoot): boolean {
   const behind = claim.count - seen.count;
   const nonce = behind === 0 ? claim.nonce : claim.earlier[behind - 1];
@@ -111,22 +111,22 @@ function follows(claim: BootClaim, seen: SeenBoot): boolean {
 const lacksPromised = ({ lossy, start }: BootClaim, { promised }: SeenBoot): boolean =>
   !lossy && isBefore(start, promised);
 
-/** What is kept once a claim was accepted that holds. */
+/** Returns the record after a claim without a flaw was accepted. */
 export function accepted(claim: BootClaim, seen: SeenBoot | undefined): SeenBoot {
   if (seen !== undefined && isSameBoot(claim, seen)) return seen;
   const { life, count, nonce, start, lossy } = claim;
-  const isFresh = seen === undefined || life > seen.life || lossy;
-  const promised = isFresh ? start : furthest(start, seen.promised);
+  const startsOver = seen === undefined || life > seen.life || lossy;
+  const promised = startsOver ? start : furthest(start, seen.promised);
   return { life, count, nonce, promised, copies: seen?.copies ?? [] };
 }
 
-/** The same, with a boot that is known to be of a copy. */
+/** Returns the record with the nonce added to the known copies. */
 export function withCopy(seen: SeenBoot, nonce: string): SeenBoot {
   if (seen.copies.includes(nonce)) return seen;
   return { ...seen, copies: [...seen.copies, nonce].slice(-copiesMax) };
 }
 
-/** What two peers have seen of one directory, put together. */
+/** Merges the records that two peers have of one directory. */
 export function merged(own: SeenBoot, other: SeenBoot): SeenBoot {
   if (own.life !== other.life) return own.life > other.life ? own : other;
   const copies = [...new Set([...own.copies, ...other.copies])].slice(-copiesMax);
@@ -135,8 +135,6 @@ export function merged(own: SeenBoot, other: SeenBoot): SeenBoot {
   const newer = other.count > own.count ? other : own;
   return { ...newer, promised: furthest(own.promised, other.promised), copies };
 }
-
-// ————— what comes from elsewhere
 
 const noncePattern = /^[0-9a-f]{16}$/;
 export const isCount = (value: unknown): value is number =>
@@ -150,7 +148,7 @@ function positionOf(value: unknown): Position | undefined {
   return isCount(term) && isCount(index) ? { term, index } : undefined;
 }
 
-/** A claim as a peer sent it; undefined for a malformed one. */
+/** Validates a claim from a peer. Returns undefined for a malformed one. */
 export function claimOf(value: unknown): BootClaim | undefined {
   const { life, count, nonce, earlier, start, lossy } = fieldsOf(value);
   const position = positionOf(start);
@@ -159,7 +157,7 @@ export function claimOf(value: unknown): BootClaim | undefined {
   return { life, count, nonce, earlier, start: position, lossy };
 }
 
-/** What was seen, as a peer sent it or as it was stored; undefined for a malformed one. */
+/** Validates a record from a peer or from the store. Returns undefined for a malformed one. */
 export function seenOf(value: unknown): SeenBoot | undefined {
   const { life, count, nonce, promised, copies } = fieldsOf(value);
   const position = positionOf(promised);
@@ -168,7 +166,10 @@ export function seenOf(value: unknown): SeenBoot | undefined {
   return { life, count, nonce, promised: position, copies };
 }
 
-/** A boot as it was stored. Throws Fault "corrupt". */
+/**
+ * Validates a stored boot.
+ * @throws Fault "corrupt" for a malformed one
+ */
 export function storedBootOf(value: unknown): StoredBoot | undefined {
   if (value === undefined) return undefined;
   const { life, count, nonce, earlier } = fieldsOf(value);

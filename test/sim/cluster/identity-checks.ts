@@ -73,7 +73,7 @@ export class IdentityChecks {
       if (target.replica.boots?.seen(directory)?.nonce !== claim.nonce) return false;
     } else if (!this.#link(server, target)) return false;
     if (promised === undefined) return true;
-    target.replica.boots?.heard(directory, claim, promised);
+    target.replica.boots?.notePromise(directory, claim, promised);
     // A message of an ended process can arrive after its directory was restored and accepted.
     if (isGone) return true;
     const promises = this.#promises.get(server.peer) ?? new Map<string, Position>();
@@ -140,7 +140,7 @@ export class IdentityChecks {
   #ping({ peer, replica, node }: SimServer, to: SimServer): void {
     const claim = replica.boots?.claim;
     if (claim === undefined || node === undefined) return;
-    to.replica.boots?.heard(memberOf(peer).directory, claim, node.promised);
+    to.replica.boots?.notePromise(memberOf(peer).directory, claim, node.promised);
   }
 
   /** Shares what one server has recorded of a third. Returns false if the power fails during that write. */
@@ -148,7 +148,7 @@ export class IdentityChecks {
     const { directory } = memberOf(about);
     const seen = from.replica.boots?.seen(directory);
     if (seen === undefined || about === from.peer || about === to.peer) return true;
-    return this.cluster.runInProcess(to, () => to.replica.boots?.learn(directory, seen));
+    return this.cluster.runInProcess(to, () => to.replica.boots?.merge(directory, seen));
   }
 
   #accepts(checker: SimServer, other: SimServer, claim: BootClaim): boolean {
@@ -225,8 +225,8 @@ export class IdentityChecks {
       const { boots } = other.replica;
       const promised = other.node?.promisedBy(server.peer);
       const isStored = cluster.runInProcess(other, () => {
-        if (promised !== undefined) boots?.heard(directory, claim, promised);
-        boots?.keep();
+        if (promised !== undefined) boots?.notePromise(directory, claim, promised);
+        boots?.save();
       });
       isWhole &&= isStored;
     }

@@ -111,7 +111,7 @@ export class RealReplica implements SimReplica {
       transport: {
         send,
         members: ({ voters, votersOutgoing, roster }) => {
-          this.#replica.boots.members((roster?.members ?? []).map((member) => member.directory));
+          this.#replica.boots.setMembers((roster?.members ?? []).map((member) => member.directory));
           time.compareWith(
             [...new Set([...voters, ...votersOutgoing])].filter((one) => one !== peer).map(nameOf),
           );
