@@ -66,6 +66,7 @@ test("a failed queue rejects its appends and barriers, and is empty", () => {
     place,
     count: 1,
     duplicate: false,
+    deadlineMs: undefined,
     resolve: () => {},
     reject: (why: Fault) => seen.push(why.kind),
   };
