@@ -1,12 +1,10 @@
-/**
- * Checks of values that claim to be a configuration or a change of one: from a peer, from the log, from a backup. Pure.
- */
+/** Validates configurations and configuration changes that come from a peer, the log or a backup. Pure. */
 import type { ConfChange, ConfState, Member, PeerChange, Roster } from "../raft/mod.ts";
 
-/** Peers in one list. A cluster has a few; what is far beyond is not a configuration. */
+/** The most peers in one list. A longer list is malformed. */
 const peersMax = 4096;
 
-/** A whole number that is safe and not negative: an index, a term, a peer. */
+/** Returns true for a safe integer that is not negative: an index, a term, a peer id. */
 export const isWhole = (value: unknown): value is number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
@@ -47,7 +45,7 @@ function isListOf<T>(value: unknown, is: (one: unknown) => one is T): value is T
   return Array.isArray(value) && value.length <= peersMax && value.every(is);
 }
 
-/** An object, of whose fields nothing is known yet. */
+/** Returns true for an object. Its fields are not validated. */
 function isObject<T>(value: unknown): value is { readonly [K in keyof T]?: unknown } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,8 +1,8 @@
 /**
- * Entries of Raft as frames of the log: the drafts of proposals, their sealing, and the check of what peers send.
+ * Raft entries as log frames: the drafts of proposals, their sealing, and the check of a peer's frames.
  *
- *   draft    a whole frame but for its place (index, term, first offset, time) and its checksums
- *   sealed   the place and the checksums are written, in the same memory
+ *   draft    a whole frame without its header fields (index, term, first offset, time) and checksums
+ *   sealed   header fields and checksums are written, in the same memory
  *
  * A frame that was sealed or checked here is not checked again: the log stages it as it is.
  */
@@ -42,7 +42,7 @@ export class FrameFormat implements EntryFormat {
     return encodeDraft({ recordCount: 0, kind: batchKind.configuration }, encodeChange(change));
   }
 
-  /** Drafts of one call get the same time: the clock is read once, and never set back behind the entry before. */
+  /** Seals drafts in place. The drafts of one call get the same time, which is not before that of the previous entry. */
   seal(entries: readonly Entry[], previous: Entry | undefined): void {
     let end: ChainEnd | undefined;
     let nowMs: number | undefined;
@@ -60,6 +60,7 @@ export class FrameFormat implements EntryFormat {
     }
   }
 
+  /** Returns the first flaw of a peer's entries, undefined if they are valid frames that form a chain. */
   check(entries: readonly Entry[]): string | undefined {
     let end: ChainEnd | undefined;
     for (const { bytes } of entries) {
@@ -72,6 +73,7 @@ export class FrameFormat implements EntryFormat {
     return undefined;
   }
 
+  /** Returns true if the entry continues the chain. True also if the previous entry cannot be read; see #readableEnd. */
   follows(first: Entry, previous: Entry | undefined): boolean {
     const end = previous === undefined ? this.#readableEnd(first.index - 1) : endOfFrame(previous.bytes, 0);
     return end === undefined || checkLink(first.bytes, 0, end) === undefined;
@@ -81,7 +83,7 @@ export class FrameFormat implements EntryFormat {
     return previous === undefined ? this.#log.endAt(index - 1) : endOfFrame(previous.bytes, 0);
   }
 
-  /** The end behind an entry; undefined when it cannot be read. The write that follows then says what is wrong. */
+  /** The chain end after an entry; undefined if it cannot be read. The write that follows then reports the fault. */
   #readableEnd(index: RaftIndex): ChainEnd | undefined {
     try {
       return this.#log.endAt(index);

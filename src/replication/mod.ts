@@ -7,9 +7,8 @@ export {
   snapshotFile,
 } from "./backup/backup.ts";
 export { verifyBackup } from "./backup/verify-backup.ts";
-export { isAllowedMsgpack, unpackChecked } from "./checked-msgpack.ts";
 export { isConfiguration, isWhole } from "./configuration-check.ts";
-export { directoryText, entryOf, pack, peerIdOf } from "./entries.ts";
+export { entryOf } from "./entries.ts";
 export { forceConfiguration } from "./force-configuration.ts";
 export {
   type BootClaim,
@@ -25,7 +24,9 @@ export {
   seenOf,
 } from "./identity/boot.ts";
 export type { BootRecords } from "./identity/boot-records.ts";
+export { directoryText, peerIdOf } from "./identity/node-identity.ts";
 export { noLeaderMessage } from "./leader-watch.ts";
+export { isAllowedMsgpack, pack, unpackChecked } from "./msgpack.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { Forwarder } from "./replicated-log.ts";
 export {

@@ -38,9 +38,9 @@ import {
 import type { NodeId } from "../types.ts";
 import { Appender } from "./append/appender.ts";
 import { proposerOf } from "./append/proposer.ts";
-import { directoryText, type NodeIdentity, peerIdOf } from "./entries.ts";
 import { type BootClaim, nextBoot, type StoredBoot } from "./identity/boot.ts";
 import { BootRecords } from "./identity/boot-records.ts";
+import { directoryText, type NodeIdentity, peerIdOf } from "./identity/node-identity.ts";
 import { LeaderWatch } from "./leader-watch.ts";
 import { Maintenance } from "./maintenance.ts";
 import { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
@@ -263,7 +263,7 @@ export class Replica implements AsyncDisposable {
       voters,
       roster: { members: sorted, nextPeer: Math.max(...voters) + 1 },
     };
-    this.state.begin(configuration, clusterId);
+    this.state.bootstrap(configuration, clusterId);
   }
 
   /** Calls back on every change of role, term or leader; the answer ends it. */

@@ -27,8 +27,9 @@ import type {
   StorageChanges,
 } from "../raft/mod.ts";
 import type { RaftIndex, Term } from "../types.ts";
-import { entryOf, pack, unpack } from "./entries.ts";
+import { entryOf } from "./entries.ts";
 import { FrameFormat } from "./frame-format.ts";
+import { pack, unpack } from "./msgpack.ts";
 import type { StableState } from "./stable-state.ts";
 import type { LogTime } from "./time/log-time.ts";
 

@@ -1,17 +1,17 @@
 /**
- * What the stable store holds of Raft: the vote, the configurations and the cluster's id.
+ * The replication state in the stable store: the vote, the configurations, the cluster id and the boots.
  *
- *   raft/state                     { term, vote }          one transaction, durable before any answer in that term
+ *   raft/state                     { term, vote }          one transaction, durable before any message in that term
  *   raft/configuration/<index>     ConfState with roster   in force from that index on; 20 digits
  *   cluster-id                     text
- *   clock-set                      milliseconds that the clock was set by, within the hour (log-time.ts)
- *   clock-without-leaps            what the clock would have shown without that, when it was noted, ms since 1970
- *   restored-from                  text: of the cluster whose backup this directory was made of, until it belongs to one
+ *   clock-set                      milliseconds by which the clock was set within the hour (log-time.ts)
+ *   clock-without-leaps            the time, in ms since 1970, that the clock would have shown when clock-set was written
+ *   restored-from                  text: the id of the cluster whose backup was restored, until the directory joins one
  *   boot/own                       StoredBoot: the last start of this directory; absent before the first
- *   boot/seen/<directory>          SeenBoot: the newest start of a member that was accepted here
- *   boot/disowned                  Disowned: other members refuse this directory as rolled back or copied
+ *   boot/seen/<directory>          SeenBoot: the newest accepted start of a member
+ *   boot/disowned                  Disowned: the other members refuse this directory as rolled back or copied
  *
- * Never: forgets a configuration that a snapshot could still need.
+ * Every configuration that a snapshot could still need is kept.
  */
 import { Fault } from "../fault.ts";
 import { type ConfState, emptyConfState, type HardState, noPeer, type PeerId } from "../raft/mod.ts";
@@ -31,7 +31,7 @@ const dateMsMax = 8.64e15;
 const keyOf = (index: RaftIndex): string => configurationPrefix + String(index).padStart(20, "0");
 const indexOf = (key: string): RaftIndex => Number(key.slice(configurationPrefix.length));
 
-/** Why the other members refuse this directory, and who said so. */
+/** Why the other members refuse this directory, and the name of the member that refused it. */
 export interface Disowned {
   readonly reason: string;
   readonly message: string;
@@ -51,26 +51,26 @@ export class StableState {
     return this.#vote;
   }
 
-  /** Durable on return; nothing is written when nothing changed. */
+  /** Stores the term and vote. Durable on return. Writes nothing if both are unchanged. */
   saveVote(term: number, vote: number): void {
     if (this.#vote?.term === term && this.#vote.vote === vote) return;
     this.#store.write({ [voteKey]: { term, vote } });
     this.#vote = { term, vote };
   }
 
-  /** The configuration in force at `index`, the empty one where there is none. */
+  /** Returns the configuration in force at `index`, or the empty one. */
   configurationAt(index: RaftIndex): ConfState {
     const keys = this.#store.keys(configurationPrefix);
     const found = keys.findLast((key) => indexOf(key) <= index);
     return found === undefined ? emptyConfState : (this.#store.get(found) as ConfState);
   }
 
-  /** Is there any configuration at all? Then this directory belongs to a cluster. */
+  /** True if there is a configuration, so that this directory belongs to a cluster. */
   get configured(): boolean {
     return this.#store.keys(configurationPrefix).length > 0;
   }
 
-  /** Keeps a configuration, and drops those that only indexes below `needed` would ask for. */
+  /** Stores a configuration and deletes those that are in force only below the index `needed`. */
   saveConfiguration(index: RaftIndex, configuration: ConfState, needed: RaftIndex): void {
     const changes: Record<string, unknown> = { [keyOf(index)]: configuration };
     const keys = this.#store.keys(configurationPrefix).filter((key) => indexOf(key) < index);
@@ -79,21 +79,21 @@ export class StableState {
     this.#store.write(changes);
   }
 
-  /** Up to here everything was committed and applied: a configuration is kept when it comes into force. */
+  /** The index of the last stored configuration. It is committed, and so is everything before it. */
   get configurationIndex(): RaftIndex {
     const last = this.#store.keys(configurationPrefix).at(-1);
     return last === undefined ? 0 : indexOf(last);
   }
 
-  /** What is to be written, together with the log's own new start, to have a snapshot's configuration alone. */
+  /** The changes that replace all configurations by that of a snapshot, for the transaction that resets the log. */
   withOnly(index: RaftIndex, configuration: ConfState): Record<string, unknown> {
     const changes: Record<string, unknown> = {};
     for (const key of this.#store.keys(configurationPrefix)) changes[key] = undefined;
     return { ...changes, [keyOf(index)]: configuration };
   }
 
-  /** The first configuration of a cluster, and its id: both or neither. */
-  begin(configuration: ConfState, clusterId: string | undefined): void {
+  /** Stores the first configuration of a cluster and its id in one transaction. */
+  bootstrap(configuration: ConfState, clusterId: string | undefined): void {
     const id = clusterId === undefined ? {} : { [clusterKey]: clusterId };
     this.#store.write({ ...id, [keyOf(0)]: configuration });
   }
@@ -107,7 +107,10 @@ export class StableState {
     this.#store.write({ [clusterKey]: id });
   }
 
-  /** The last start of this directory. Throws Fault "corrupt". */
+  /**
+   * The last start of this directory.
+   * @throws Fault "corrupt" if the stored value is malformed
+   */
   get boot(): StoredBoot | undefined {
     return storedBootOf(this.#store.get(bootKey));
   }
@@ -116,7 +119,7 @@ export class StableState {
     this.#store.write({ [bootKey]: boot });
   }
 
-  /** By directory. What is damaged is as if it had never been seen. */
+  /** The seen boots by directory, without damaged records. */
   seenBoots(): Map<string, SeenBoot> {
     const found = new Map<string, SeenBoot>();
     for (const key of this.#store.keys(seenPrefix)) {
@@ -126,7 +129,7 @@ export class StableState {
     return found;
   }
 
-  /** Undefined forgets. */
+  /** Stores records by directory. A value of undefined deletes the record. */
   saveSeenBoots(seen: Readonly<Record<string, SeenBoot | undefined>>): void {
     const changes: Record<string, unknown> = {};
     for (const [directory, one] of Object.entries(seen)) changes[seenPrefix + directory] = one;
@@ -140,7 +143,7 @@ export class StableState {
     return { reason, message, by };
   }
 
-  /** Undefined once this directory is accepted as it is. */
+  /** Stores the refusal of this directory. Undefined deletes it, once the directory is accepted. */
   saveDisowned(disowned: Disowned | undefined): void {
     this.#store.write({ [disownedKey]: disowned });
   }
@@ -170,28 +173,29 @@ export class StableState {
 }
 
 /**
- * What makes a stranger of a directory: it keeps its log and its cluster's id, and waits to be taken in anew. That it
- * voted stays noted, or it would be taken for a log that was never replicated and begin alone.
+ * The changes that give a directory a new identity: it keeps its log and cluster id, and waits to join as a new member.
+ * The state of its vote is kept, or created: without it, the log would count as one that was never replicated, and the
+ * node would bootstrap a cluster of its own.
  */
 export function newIdentityChanges(store: StableStore): Record<string, unknown> {
   const changes: Record<string, unknown> = {};
   for (const key of store.keys(configurationPrefix)) changes[key] = undefined;
   if (readable(() => store.get(voteKey)) === undefined) changes[voteKey] = { term: 0, vote: noPeer };
-  // Another directory has boots of its own.
+  // The new identity has no boots yet.
   return { ...changes, [bootKey]: undefined, [disownedKey]: undefined };
 }
 
 /**
- * What a member writes that keeps its identity although it has lost a part of its log. It begins a new life: peers
- * accept it without what it had promised, and a leader counts only what it acknowledges from then on. It also enters a
- * new term, in which it has voted for no one, since what it voted may be lost too.
+ * The changes for a member that keeps its identity although it has lost a part of its log. It begins a new life: peers
+ * accept it without the entries that it had promised, and a leader counts only what it acknowledges from then on. It
+ * also enters a new term without a vote, since its last vote may be lost too.
  */
 export function newLifeChanges(store: StableStore): Record<string, unknown> {
   const boot = readable(() => storedBootOf(store.get(bootKey)));
   return { ...laterTerm(store), [bootKey]: nextLife(boot), [disownedKey]: undefined };
 }
 
-/** Do the other members refuse this directory? */
+/** Returns true if the other members refuse this directory. */
 export const isDisowned = (store: StableStore): boolean => store.keys(disownedKey).length > 0;
 
 function laterTerm(store: StableStore): Record<string, unknown> {
@@ -200,9 +204,9 @@ function laterTerm(store: StableStore): Record<string, unknown> {
 }
 
 /**
- * Could others decide something without what the node of this number has acknowledged, counting on its having it? Not
- * the only voter; nor one of two, for there nothing is decided without both, and the other has it all. What cannot be
- * read is taken for a yes.
+ * Returns true if the other voters may have decided something that counts on the entries that this node acknowledged.
+ * False for the only voter, and for one of two: two voters decide only together, so the other has all entries. True if
+ * the configuration cannot be read.
  */
 export function isCountedOn(store: StableStore, peer: PeerId): boolean {
   const last = store.keys(configurationPrefix).at(-1);

@@ -1,13 +1,11 @@
 /**
- * A copy of the log as files, and a log made of them.
+ * Backup and restore of the log as files.
  *
  *   snapshot                      { format, clusterId, index, start, configuration, files }      msgpack
- *   <first>-<last>.frames         frame*      raw, committed, chained; one file a segment of the node that was asked
+ *   <first>-<last>.frames         frame*      raw, committed, chained; one file per segment of the node
  *
- * A copy ends at the commit index of the moment it begins. What a sealed segment holds never changes, so a later copy
- * of the same node need only bring what is new.
- *
- * Never: copies what is not committed; restores what does not chain.
+ * A backup ends at the commit index of its beginning. A sealed segment never changes, so a later backup of the same node
+ * transfers only the new files.
  */
 import { Fault } from "../../fault.ts";
 import {
@@ -19,9 +17,8 @@ import {
   type SegmentedLog,
 } from "../../log/mod.ts";
 import type { ConfState } from "../../raft/mod.ts";
-import { unpackChecked } from "../checked-msgpack.ts";
 import { isConfiguration, isWhole } from "../configuration-check.ts";
-import { pack } from "../entries.ts";
+import { pack, unpackChecked } from "../msgpack.ts";
 import type { StableState } from "../stable-state.ts";
 
 const format = 1;
@@ -37,10 +34,10 @@ export interface BackupFile {
 
 export interface BackupSnapshot {
   readonly clusterId: string;
-  /** The last index in the copy. */
+  /** The last index in the backup. */
   readonly index: number;
   readonly start: LogStart;
-  /** Who was in the cluster. Not restored: a restored log belongs to nobody yet. */
+  /** The configuration of the cluster. It is not restored: a restored log does not belong to a cluster. */
   readonly configuration: ConfState;
   readonly files: readonly BackupFile[];
 }
@@ -55,7 +52,10 @@ interface Part {
 const digits = (index: number): string => String(index).padStart(20, "0");
 const nameOf = (first: number, last: number): string => `${digits(first)}-${digits(last)}.frames`;
 
-/** The copy, part by part, without the files that the caller has. Throws Fault "failed-precondition" and "corrupt". */
+/**
+ * Yields the backup part by part, without the files that the caller has.
+ * @throws Fault "failed-precondition" if the log is trimmed meanwhile, "corrupt" for a damaged frame
+ */
 export function* backupParts(
   log: SegmentedLog,
   state: StableState,
@@ -77,7 +77,7 @@ export function* backupParts(
     for (let from = first; from <= last; ) {
       if (from < log.firstIndex || log.closed) {
         throw new Fault("failed-precondition", {
-          message: "the log was trimmed while it was copied, begin again",
+          message: "the log was trimmed during the backup, start the backup again",
         });
       }
       const frames = log.entries(from, partBytes, last);
@@ -89,7 +89,7 @@ export function* backupParts(
   }
 }
 
-/** One file a segment, up to the commit index. */
+/** Returns one file per segment, up to the commit index. */
 function filesOf(log: SegmentedLog): BackupFile[] {
   const commit = log.commitIndex;
   return log.segments.flatMap((segment) => {
@@ -104,8 +104,9 @@ function filesOf(log: SegmentedLog): BackupFile[] {
 }
 
 /**
- * Reads the manifest of a copy. Throws Fault "unsupported-version", and "corrupt" for a manifest that this program does
- * not write: files that do not follow one another from the start to the index, or names that are not theirs.
+ * Decodes the manifest of a backup.
+ * @throws Fault "unsupported-version" for another format; "corrupt" for a malformed manifest, for files that do not
+ * follow one another from the start to the index, and for file names that do not match their indexes
  */
 export function readSnapshot(bytes: Uint8Array): BackupSnapshot {
   const { value } = unpackChecked(bytes);
@@ -123,7 +124,7 @@ export function readSnapshot(bytes: Uint8Array): BackupSnapshot {
   return { clusterId, index, start, configuration, files: checkFiles(found.files, start.end.index, index) };
 }
 
-/** The files as the manifest lists them: one after another, from behind `before` to `last`. */
+/** Validates the list of files. They must follow one another from the index after `before` to `last`. */
 function checkFiles(files: unknown, before: number, last: number): BackupFile[] {
   if (!Array.isArray(files)) throw notWhole("files");
   let end = before;
@@ -146,8 +147,8 @@ const notWhole = (why: string): Fault =>
   new Fault("corrupt", { message: `the snapshot of the backup is not whole, ${why}`, facts: { why } });
 
 /**
- * Fills an empty log with a copy; `read` gives a part of one of its files. Throws Fault "corrupt" where the frames do
- * not chain or end early.
+ * Fills an empty log from a backup. `read` returns a part of one of its files.
+ * @throws Fault "corrupt" if the frames do not form a chain or end early
  */
 export function restoreFrames(
   log: SegmentedLog,
@@ -171,7 +172,7 @@ export function restoreFrames(
   }
 }
 
-/** Some frames from `position` on, at least one. */
+/** Reads whole frames from `position` on, at least one. */
 function wholeFrames(
   read: (file: string, position: number, bytes: number) => Uint8Array,
   file: string,
@@ -193,6 +194,6 @@ function wholeFrames(
     if (next > chunk.length) break;
     end = next;
   }
-  // The log keeps what it is given.
+  // The log keeps this memory.
   return Uint8Array.from(chunk.subarray(0, end));
 }

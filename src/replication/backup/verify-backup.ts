@@ -1,6 +1,6 @@
 /**
- * Checks a copy of the log: every frame of every file that its snapshot names, along the chain. Reads only, and goes on
- * behind what it finds.
+ * Verifies a backup: every frame of every file that its snapshot lists, along the chain. Reads only, and continues with
+ * the next file after a finding.
  */
 import {
   batchKind,
@@ -19,17 +19,17 @@ import type { Bounds } from "../../types.ts";
 import { decodeChange } from "../entries.ts";
 import type { BackupFile, BackupSnapshot } from "./backup.ts";
 
-/** The files of a copy. */
+/** Reads the files of a backup. */
 export interface BackupSource {
-  /** Undefined where there is no such file. */
+  /** Returns the size in bytes, or undefined if there is no such file. */
   size(file: string): number | undefined;
-  /** At most so many bytes; fewer only at the file's end. */
+  /** Returns at most `bytes` bytes, fewer only at the end of the file. */
   read(file: string, position: number, bytes: number): Uint8Array;
 }
 
 export interface BackupReport extends Bounds {
   readonly records: number;
-  /** Of sound frames. */
+  /** Bytes of valid frames. */
   readonly bytes: number;
   readonly findings: readonly Finding[];
 }
@@ -63,7 +63,7 @@ export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): Ba
   return { records: next - lowest, bytes, lowest, next, findings };
 }
 
-/** `before` is undefined behind damage: then the file is checked from what its own first frame says. */
+/** Scans one file. `before` is undefined after damage: the chain then starts at what the file's first frame says. */
 function scanFile(
   { file, first, bytes }: BackupFile,
   source: BackupSource,
@@ -89,7 +89,7 @@ function scanFile(
           return "command";
         }
       }
-      // Behind damage the state is not that of the log any more; only what is trimmed is asked of it.
+      // After damage the state is incomplete. Only the trimmed offset is used, which can then be too low.
       if (before !== undefined) state.stage(frames, at);
       return undefined;
     },

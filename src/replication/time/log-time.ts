@@ -1,6 +1,6 @@
 /**
- * The time of the log: what records are stamped with and what expires by age. Reads the clock for ClockTrust, and
- * reports when the verdict on it changes.
+ * The time of the log: the timestamps of records and the time for expiry by age. Reads the clock for ClockTrust, and
+ * logs changes of its status.
  */
 import { Fault } from "../../fault.ts";
 import { type Logger, noLogger } from "../../lib/telemetry.ts";
@@ -8,18 +8,18 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { Moment } from "../../lib/time/clock-leap.ts";
 import { type ClockStatus, ClockTrust, clockProblem } from "./clock-trust.ts";
 
-/** Two readings further apart than this are not one moment: the process stood still between them. */
+/** Readings of both clocks that are further apart are repeated: the process was suspended between them. */
 const readingMsMax = 1_000;
-/** A verdict is good for this long, unless the wall clock was set meanwhile. */
-const verdictMs = 100;
-const verdictMovedMsMax = 1_000;
+/** A status is valid for this long, unless the wall clock was set meanwhile. */
+const statusMs = 100;
+const statusMovedMsMax = 1_000;
 
 export type ClockReading = readonly [wallMs: number, steady: boolean, fresh: boolean];
 
-/** What outlives the process. */
+/** The stored observation that the clock was set. */
 export interface ClockNotes {
   readonly clockSetByMs: number | undefined;
-  /** What the clock would have shown without that, when it was noted. Undefined in an older note. */
+  /** The time that the clock would have shown when the observation was stored. Undefined in data of older versions. */
   readonly clockWithoutLeapsMs: number | undefined;
   saveClockSet(byMs: number | undefined, withoutLeapsMs: number | undefined): void;
 }
@@ -29,9 +29,9 @@ export class LogTime {
   readonly #clock: Clock;
   readonly #logger: Logger;
   #notes: ClockNotes | undefined;
-  #noted: number | undefined;
+  #storedByMs: number | undefined;
   #last: ClockStatus | undefined;
-  /** When it was made, as long as it holds. */
+  /** When #last was computed. Undefined: it is no longer valid. */
   #at: Moment | undefined;
   #hadProblem = false;
 
@@ -40,33 +40,33 @@ export class LogTime {
     this.#logger = logger;
   }
 
-  /** The other voters, by name. */
+  /** Sets the other voters, by name. */
   compareWith(voters: readonly string[]): void {
     this.trust.compareWith(voters, this.#now());
     this.#at = undefined;
   }
 
-  /** Once, when the log is open: `newestMs` is the timestamp at its end. */
+  /** Called once, when the log is open. `newestMs` is the timestamp at its end. */
   begin(newestMs: number, notes: ClockNotes): void {
     this.#notes = notes;
-    this.#noted = notes.clockSetByMs;
-    this.trust.begin(newestMs, this.#noted, this.#now(), notes.clockWithoutLeapsMs);
+    this.#storedByMs = notes.clockSetByMs;
+    this.trust.begin(newestMs, this.#storedByMs, this.#now(), notes.clockWithoutLeapsMs);
     this.status();
   }
 
-  /** May the clock be trusted? Logs a line when that changes. */
+  /** Whether the clock can be trusted. Logs a line when the status changes. */
   status(now = this.#now()): ClockStatus {
     const last = this.#last;
     if (last !== undefined && this.#at !== undefined && isSoonAfter(now, this.#at)) return last;
-    const verdict = this.trust.status(now);
-    this.#last = verdict;
+    const status = this.trust.status(now);
+    this.#last = status;
     this.#at = now;
-    this.#note(now);
-    if (verdict.kind !== (last?.kind ?? "trusted")) this.#changed(verdict);
-    return verdict;
+    this.#store(now);
+    if (status.kind !== (last?.kind ?? "trusted")) this.#changed(status);
+    return status;
   }
 
-  /** What is wrong with the clock; undefined where nothing is known to be. */
+  /** The problem of the clock with figures; undefined if none is known. */
   get problem(): string | undefined {
     return clockProblem(this.status());
   }
@@ -81,43 +81,43 @@ export class LogTime {
     return [now.wallMs, this.trust.setByMs(now) === undefined, this.trust.isFresh(now)];
   }
 
-  /** The timestamp of a record that is made now. Not yet raised to that of the record before it. */
+  /** The timestamp of a record that is made now, before it is raised to that of the previous record. */
   stampMs(): number {
     const now = this.#now();
     const stampMs = this.trust.stampMs(now);
-    this.#note(now);
+    this.#store(now);
     return stampMs;
   }
 
-  /** The time by which something may expire; undefined while the clock is not trusted. */
+  /** The current time for expiry by age; undefined while the clock is not trusted. */
   expiryMs(): number | undefined {
     const now = this.#now();
     return this.status(now).kind === "trusted" ? now.wallMs : undefined;
   }
 
   /**
-   * Notes durably that the clock was set, before a record is stamped by it: a process that starts within the hour could
-   * not tell by the newest record any more.
+   * Stores durably that the clock was set, before a record gets a timestamp from it: otherwise a process that starts
+   * within the hour could not detect it from the newest record.
    */
-  #note(now: Moment): void {
+  #store(now: Moment): void {
     const byMs = this.trust.setByMs(now);
-    if ((byMs === undefined) === (this.#noted === undefined) || this.#notes === undefined) return;
+    if ((byMs === undefined) === (this.#storedByMs === undefined) || this.#notes === undefined) return;
     try {
       this.#notes.saveClockSet(byMs, byMs === undefined ? undefined : this.trust.withoutLeapsMs(now));
-      this.#noted = byMs;
+      this.#storedByMs = byMs;
     } catch (reason) {
-      // The disk refused it, and will say so elsewhere. What is not noted is tried again.
+      // A refusal of the disk is reported by the next write of the log. The next call tries again.
       if (!(reason instanceof Fault) && !(reason instanceof Error && "code" in reason)) throw reason;
     }
   }
 
-  #changed(verdict: ClockStatus): void {
-    const problem = clockProblem(verdict);
-    const { byMs, leftMs, offMs, successors } = verdict;
+  #changed(status: ClockStatus): void {
+    const problem = clockProblem(status);
+    const { byMs, leftMs, offMs, successors } = status;
     if (problem !== undefined) {
       this.#hadProblem = true;
       this.#logger.warn({ byMs, leftMs, clocks: offMs, successors }, problem);
-    } else if (verdict.kind === "trusted" && this.#hadProblem) {
+    } else if (status.kind === "trusted" && this.#hadProblem) {
       this.#hadProblem = false;
       this.#logger.info({ clocks: offMs }, "the clock is trusted again");
     }
@@ -135,5 +135,5 @@ export class LogTime {
 
 function isSoonAfter(now: Moment, before: Moment): boolean {
   const passedMs = now.monotonicMs - before.monotonicMs;
-  return passedMs < verdictMs && Math.abs(now.wallMs - before.wallMs - passedMs) < verdictMovedMsMax;
+  return passedMs < statusMs && Math.abs(now.wallMs - before.wallMs - passedMs) < statusMovedMsMax;
 }

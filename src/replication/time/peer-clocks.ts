@@ -1,15 +1,15 @@
 /**
- * What the clocks of peers show, as far as their answers to pings tell. Pure.
+ * The clocks of peers, as read from their responses to pings. Pure.
  *
- * A reading is kept against this node's monotonic clock, so that it stays right when this node's wall clock is set. A
- * reading older than 30 s does not count. A peer can send any number: it is a reading like any other, and one that
- * jumps counts as a clock that was set.
+ * A reading is kept relative to this node's monotonic clock, so that it stays valid when this node's wall clock is set.
+ * A reading older than 30 s does not count. A peer can send any number. A reading that jumps counts as a clock that was
+ * set.
  */
 import { ClockLeaps, leapHoldMs } from "../../lib/time/clock-leap.ts";
 
-/** An answer that took longer says too little. */
+/** A response that took longer is too inaccurate. */
 const roundTripMsMax = 2_000;
-const freshMs = 30_000;
+const readingMsMax = 30_000;
 /** The last moment that a Date can hold. */
 const wallMsMax = 8.64e15;
 
@@ -25,9 +25,9 @@ export class PeerClocks {
   readonly #readings = new Map<string, Reading>();
 
   /**
-   * A peer's wall clock showed `theirWallMs` between `sentMs` and `nowMs` of this node's monotonic clock. `saysSteady` is
-   * false if the peer itself noticed that its clock was set: this node may not have been there to see it. `saysFresh` is
-   * true if the peer started within the hour with an empty log.
+   * Records that a peer's wall clock showed `theirWallMs` between `sentMs` and `nowMs` of this node's monotonic clock.
+   * `saysSteady` is false if the peer reports that its clock was set, which this node may not have observed. `saysFresh`
+   * is true if the peer started within the hour with an empty log.
    */
   heard(
     peer: string,
@@ -48,25 +48,25 @@ export class PeerClocks {
     this.#readings.delete(peer);
   }
 
-  /** What the peer's clock shows now, where that is known. */
+  /** The current time of the peer's clock, if known. */
   wallMs(peer: string, nowMs: number): number | undefined {
     const reading = this.#readings.get(peer);
-    if (reading === undefined || nowMs - reading.atMs > freshMs) return undefined;
+    if (reading === undefined || nowMs - reading.atMs > readingMsMax) return undefined;
     return reading.wallMs + (nowMs - reading.atMs);
   }
 
-  /** Was it heard of after `sinceMs`? */
+  /** Returns true if there is a reading after `sinceMs`. */
   heardSince(peer: string, sinceMs: number): boolean {
     const reading = this.#readings.get(peer);
     return reading !== undefined && reading.atMs > sinceMs;
   }
 
-  /** Returns true if it started within the hour with an empty log. */
+  /** Returns true if the peer started within the hour with an empty log. */
   fresh(peer: string): boolean {
     return this.#readings.get(peer)?.saysFresh === true;
   }
 
-  /** Was it not set within the last hour, as far as is known? */
+  /** Returns true if the peer's clock was not set within the last hour, as far as is known. */
   steady(peer: string, nowMs: number): boolean {
     const reading = this.#readings.get(peer);
     if (reading === undefined) return true;

@@ -20,7 +20,7 @@ const emptyStore = (): StableStore => new SimStableStore(new SimDisk(prng("stabl
 function memberStore(voters: readonly number[], votersOutgoing: readonly number[] = []): StableStore {
   const store = emptyStore();
   const state = new StableState(store);
-  state.begin({ ...emptyConfState, voters: [...voters], votersOutgoing: [...votersOutgoing] }, "ours");
+  state.bootstrap({ ...emptyConfState, voters: [...voters], votersOutgoing: [...votersOutgoing] }, "ours");
   state.saveVote(4, 1);
   return store;
 }

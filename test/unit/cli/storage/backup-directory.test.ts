@@ -8,8 +8,8 @@ import { BackupDirectory } from "../../../../src/cli/storage/backup-directory.ts
 import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
 import { chainStart, defaultSettings, emptyCheckpoint } from "../../../../src/log/mod.ts";
 import { emptyConfState } from "../../../../src/raft/mod.ts";
-import { pack } from "../../../../src/replication/entries.ts";
 import { readSnapshot } from "../../../../src/replication/mod.ts";
+import { pack } from "../../../../src/replication/msgpack.ts";
 import { scratch } from "../../../support/scratch.ts";
 
 const name = `${"1".padStart(20, "0")}-${"2".padStart(20, "0")}.frames`;

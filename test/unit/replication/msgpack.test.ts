@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { prng } from "../../../src/lib/prng.ts";
-import { isAllowedMsgpack, unpackChecked } from "../../../src/replication/checked-msgpack.ts";
-import { pack } from "../../../src/replication/entries.ts";
+import { isAllowedMsgpack, pack, unpackChecked } from "../../../src/replication/msgpack.ts";
 
 describe("packed values from elsewhere", () => {
   test("plain values come out as they went in", () => {

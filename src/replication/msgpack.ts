@@ -1,19 +1,24 @@
 /**
- * Packed values from elsewhere: looked over before they are unpacked, so that a few bytes cannot ask for much memory.
- * Pure.
+ * msgpack of values, and the check of msgpack from peers and files: it is validated before it is unpacked, so that a few
+ * bytes cannot cause a large allocation. Pure.
  *
- * Allowed are nil, booleans, numbers, text, bytes, lists and maps, and msgpackr's mark for undefined.
- *
- * Never: unpacks what it did not look over.
+ * Allowed are nil, booleans, numbers, text, bytes, lists and maps, and the extension by which msgpackr encodes undefined.
  */
+import { Packr } from "msgpackr";
 import { readU32be } from "../lib/bytes.ts";
-import { unpack } from "./entries.ts";
+
+/** Plain maps and no shared structures, so that each value can be unpacked alone. */
+const packr = new Packr({ useRecords: false });
+
+export const pack = (value: unknown): Uint8Array => packr.pack(value);
+/** Unpacks bytes that were checked or that this node wrote. Throws on malformed bytes. */
+export const unpack = (bytes: Uint8Array): unknown => packr.unpack(bytes);
 
 const depthMax = 32;
-/** Sizes of what follows the codes 0xca … 0xd3: floats, then integers. */
+/** The sizes of the values behind the codes 0xca … 0xd3: floats, then integers. */
 const numberBytes = [4, 8, 1, 2, 4, 8, 1, 2, 4, 8] as const;
 
-/** The value, or undefined with `ok` false when the bytes are not exactly one allowed value. */
+/** Unpacks one value. `ok` is false if the bytes are not exactly one allowed value. */
 export function unpackChecked(bytes: Uint8Array): { readonly ok: boolean; readonly value: unknown } {
   if (endOfValue(bytes, 0, 0) !== bytes.length || bytes.length === 0) return { ok: false, value: undefined };
   try {
@@ -23,10 +28,10 @@ export function unpackChecked(bytes: Uint8Array): { readonly ok: boolean; readon
   }
 }
 
-/** Is it something that unpackChecked takes? */
+/** Returns true if the bytes are exactly one allowed value. */
 export const isAllowedMsgpack = (bytes: Uint8Array): boolean => endOfValue(bytes, 0, 0) === bytes.length;
 
-/** Behind the value at `at`; past the end or NaN when it is none. */
+/** Returns the position behind the value at `at`. Beyond the end or NaN if there is no allowed value. */
 function endOfValue(bytes: Uint8Array, at: number, depth: number): number {
   const code = bytes[at];
   if (code === undefined || depth > depthMax) return Number.NaN;
@@ -64,7 +69,7 @@ function endOfValue(bytes: Uint8Array, at: number, depth: number): number {
   }
 }
 
-/** Each value has at least one byte, so a count beyond what is left is none. */
+/** Each value has at least one byte, so a count above the remaining bytes is malformed. */
 function endOfValues(bytes: Uint8Array, from: number, count: number, depth: number): number {
   if (!(count <= bytes.length - from)) return Number.NaN;
   let at = from;
