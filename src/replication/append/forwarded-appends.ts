@@ -5,7 +5,7 @@
  *          → otherwise: queued → retried every few milliseconds, first one first → the appender
  *
  * A refusal would break the order of a stream: a follower has already sent the appends behind the refused one, and a
- * smaller one of them could be accepted. PeerServer limits the requests and bytes of each connection, which bounds the
+ * smaller one of them could be accepted. RequestServer limits the requests and bytes of each connection, which bounds the
  * memory used here.
  */
 import { Fault } from "../../fault.ts";
