@@ -58,6 +58,7 @@ class DirectoryStore implements StableStore {
 
   constructor(disk: Disk, files: StoreFiles) {
     if (!disk.exists(files.vote)) throw missingVote(files.vote);
+    if (!disk.exists(files.state)) throw damagedDatabase(files.state, "missing");
     this.#vote = new VoteFile(disk, files.vote);
     this.#state = new StateDatabase(disk, files.state, this.#vote.receipt.state);
   }

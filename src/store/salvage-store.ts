@@ -105,7 +105,7 @@ function newStore(disk: Disk, files: StoreFiles): Repair {
         replaceVote(disk, files, voteRecordOf(values));
       }
       // Until the database is replaced as well, the directory is refused, and repaired again.
-      if (hasState && isSound(disk, files)) {
+      if (hasState && isSound(disk, files, writes)) {
         const store = openStableStore(files.directory, { disk });
         store.write(changes);
         return store;
@@ -136,9 +136,9 @@ function writeVote(disk: Disk, files: StoreFiles, record: VoteRecord): void {
   }
 }
 
-/** Is it the vote file alone that is damaged? */
-function isSound(disk: Disk, { state }: StoreFiles): boolean {
-  const opened = outcomeOf(() => readState(disk, state, 0));
+/** Is it the vote file alone that is damaged? `writes`: how many writes of the database are known to be durable. */
+function isSound(disk: Disk, { state }: StoreFiles, writes: number): boolean {
+  const opened = outcomeOf(() => readState(disk, state, writes));
   if ("value" in opened) opened.value.image.close();
   return "value" in opened;
 }

@@ -72,6 +72,7 @@ export function damagedDatabase(file: string, why: string, cause?: unknown, posi
 
 const sentences: Readonly<Record<string, string>> = {
   header: "it has no valid header",
+  missing: "the file is gone and its vote file is there",
   keys: "rows have come or gone without a write",
   "rolled-back": "its last writes are gone",
   wal: "a transaction in the middle of its write-ahead log is damaged",

@@ -5,7 +5,15 @@
  *
  * In WAL mode, pages of 4 KiB, UTF-8, with free pages in the file so that small writes need no space on the disk.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -20,7 +28,12 @@ export const pageBytes = 4096;
 export const sparePages = 64;
 /** The row that makeSpare() adds and removes. A crash between the two leaves it; it holds nothing. */
 export const spareKey = "~spare";
-export const walOf = (path: string): string => `${path}-wal`;
+
+/** SQLite follows a symbolic link and keeps the write-ahead log beside the file that it leads to. */
+export function walOf(path: string): string {
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && existsSync(path);
+  return `${isLink ? realpathSync(path) : path}-wal`;
+}
 
 const schema = "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT";
 const fileMagic = Buffer.from("SQLite format 3\0", "latin1");

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
@@ -61,7 +71,15 @@ test("a lost file is damage: the vote file, the database, and a database that is
     rmSync(join(meta, lost));
     const left = readdirSync(meta);
     assert.throws(() => openStableStore(meta), { kind: "corrupt", message });
+    // What a start refuses, a repair can examine.
+    await openToRepair(meta, { readOnly: true }).close();
     assert.deepEqual(readdirSync(meta), left);
+    const repaired = openToRepair(meta, { readOnly: false });
+    repaired.write({ more: 1 });
+    await repaired.close();
+    const again = openStableStore(meta);
+    assert.equal(again.get("more"), 1);
+    await again.close();
   }
   const meta = scratch(t);
   await made(meta);
@@ -71,6 +89,31 @@ test("a lost file is damage: the vote file, the database, and a database that is
   await store.close();
   writeFileSync(join(meta, "state.db"), older);
   assert.throws(() => openStableStore(meta), /its last writes are gone/);
+  const repaired = openToRepair(meta, { readOnly: false });
+  assert.equal(repaired.whole, false);
+  repaired.write({ more: 1 });
+  await repaired.close();
+  assert.deepEqual(readFileSync(join(meta, "state.db.cut")), older);
+  const again = openStableStore(meta);
+  assert.deepEqual([again.get("more"), again.get("cluster-id"), again.get("raft/state")], [1, "c", vote]);
+  await again.close();
+});
+
+test("a database behind a symbolic link has its write-ahead log beside the file that the link leads to", async (t) => {
+  const home = scratch(t);
+  const meta = join(home, "a", "meta");
+  mkdirSync(meta, { recursive: true });
+  await made(meta);
+  renameSync(join(meta, "state.db"), join(home, "a", "moved.db"));
+  symlinkSync("../moved.db", join(meta, "state.db"));
+  const store = openStableStore(meta);
+  store.write({ more: 1 });
+  // As a process leaves it that is killed.
+  cpSync(join(home, "a"), join(home, "b"), { recursive: true, verbatimSymlinks: true });
+  await store.close();
+  const again = openStableStore(join(home, "b", "meta"));
+  assert.equal(again.get("more"), 1);
+  await again.close();
 });
 
 test("what a killed process left in the write-ahead log is moved into the database before a vote is written", async (t) => {
