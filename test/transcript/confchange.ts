@@ -1,8 +1,6 @@
 /**
- * The commands of configuration transcripts: `simple`, `enter-joint`, `leave-joint`, over one configuration and
- * its progress. The log is one entry longer after each command, so that a `next` tells when a peer came in.
- *
- * Never: knows a log.
+ * The commands of configuration transcripts: `simple`, `enter-joint` and `leave-joint`, on one configuration and its
+ * progress. The log grows by one entry per command, so `next` shows when a peer was added.
  */
 import {
   type Configuration,

@@ -1,12 +1,10 @@
 /**
- * The file format of transcripts: commands with the output they are expected to have.
+ * The file format of transcripts: commands with their expected output.
  *
  *   file    := (comment | blank | command)*            comment := "#" text
  *   command := name (" " argument)* input-line* "----" output
  *   argument := key | key "=" value | key "=(" value ("," value)* ")"
- *   output  := line* blank  |  "----" line* "----" "----"       the second form where it holds blank lines
- *
- * Never: knows a command.
+ *   output  := line* blank  |  "----" line* "----" "----"       the second form allows blank lines
  */
 
 export interface Argument {
@@ -15,13 +13,13 @@ export interface Argument {
 }
 
 export interface Command {
-  /** 1 is the first. */
+  /** One-based line number. */
   readonly line: number;
   readonly name: string;
   readonly arguments: readonly Argument[];
   readonly input: string;
   readonly expected: string;
-  /** Lines of the expected output, to be replaced by a rewrite: from … to−1 in the file's lines. */
+  /** The lines of the expected output, from … to − 1, which a rewrite replaces. */
   readonly from: number;
   readonly to: number;
 }
@@ -63,7 +61,7 @@ export function parse(text: string): Command[] {
   return commands;
 }
 
-/** Words are split at blanks outside parentheses. */
+/** Splits at blanks outside parentheses. */
 function splitDirective(directive: string): string[] {
   return directive.match(/(?:\([^)]*\)|[^\s(])+/g) ?? [];
 }
@@ -79,14 +77,14 @@ function parseArgument(word: string, line: number): Argument {
   return { key, values: list === "" ? [] : list.split(",").map((one) => one.trim()) };
 }
 
-/** How an output stands in a file. */
+/** Formats an output for a file. */
 function outputLines(output: string): string[] {
   const lines = trimEnd(output).split("\n");
   if (output === "") return [];
   return lines.some((line) => line.trim() === "") ? [separator, ...lines, separator, separator] : lines;
 }
 
-/** The file's text with each command's output replaced. */
+/** Returns the text of the file with the output of each command replaced. */
 export function rewrite(text: string, commands: readonly Command[], outputs: readonly string[]): string {
   const lines = text.split("\n");
   for (let at = commands.length - 1; at >= 0; at--) {
@@ -96,12 +94,12 @@ export function rewrite(text: string, commands: readonly Command[], outputs: rea
   return lines.join("\n");
 }
 
-/** Trailing newlines do not count in a comparison. */
+/** Removes trailing newlines, which a comparison ignores. */
 export function trimEnd(text: string): string {
   return text.replace(/\n+$/, "");
 }
 
-/** The value of an argument, undefined where it is not given. */
+/** Returns the value of an argument, or undefined if it is absent. */
 export function oneValue(command: Command, key: string): string | undefined {
   return command.arguments.find((argument) => argument.key === key && argument.values.length > 0)?.values[0];
 }
@@ -110,7 +108,7 @@ export function valuesOf(command: Command, key: string): readonly string[] {
   return command.arguments.find((argument) => argument.key === key)?.values ?? [];
 }
 
-/** The arguments without a value, in order: ids, mostly. */
+/** Returns the arguments without a value, in order. */
 export function plainArguments(command: Command): string[] {
   return command.arguments.filter((argument) => argument.values.length === 0).map((argument) => argument.key);
 }

@@ -1,8 +1,4 @@
-/**
- * The commands of interaction transcripts, over a World.
- *
- * Never: keeps state but in its world and output.
- */
+/** The commands of interaction transcripts, on an InteractionCluster. */
 import {
   type ConfState,
   type MessageType,
@@ -11,6 +7,7 @@ import {
   type Snapshot,
 } from "../../src/raft/core/mod.ts";
 import { type Command, oneValue, plainArguments, valuesOf } from "./datadriven.ts";
+import { InteractionCluster, type NodeOptions, refusalText } from "./interaction-cluster.ts";
 import { Output, parseLevel } from "./output.ts";
 import {
   messageNames,
@@ -21,9 +18,8 @@ import {
   snapshotText,
   type TranscriptChange,
 } from "./render.ts";
-import { type NodeOptions, refusalText, World } from "./world.ts";
 
-type Handler = (world: World, command: Command) => void;
+type Handler = (cluster: InteractionCluster, command: Command) => void;
 
 const ids = (command: Command): number[] => plainArguments(command).map((word) => number(word));
 
@@ -42,26 +38,26 @@ function firstId(command: Command): number {
 function flag(command: Command, key: string): boolean {
   const text = oneValue(command, key);
   if (text !== undefined && text !== "true" && text !== "false")
-    throw new Error(`not a truth value: ${text}`);
+    throw new Error(`neither true nor false: ${text}`);
   return text === "true";
 }
 
-/** Runs it for each id, under a title where there are several. */
-function each(title: string, perform: (world: World, id: number) => void): Handler {
-  return (world, command) => {
-    const asked = ids(command);
-    for (const id of asked) {
-      if (asked.length === 1) {
-        perform(world, id);
+/** Runs `perform` for each id of the command, under a title if there are several. */
+function each(title: string, perform: (cluster: InteractionCluster, id: number) => void): Handler {
+  return (cluster, command) => {
+    const peers = ids(command);
+    for (const id of peers) {
+      if (peers.length === 1) {
+        perform(cluster, id);
         continue;
       }
-      world.output.line(`> ${id} ${title}`);
-      world.output.indented(() => perform(world, id));
+      cluster.output.line(`> ${id} ${title}`);
+      cluster.output.indented(() => perform(cluster, id));
     }
   };
 }
 
-function say(refusal: Parameters<typeof refusalText>[0] | undefined): void {
+function throwIfRefused(refusal: Parameters<typeof refusalText>[0] | undefined): void {
   if (refusal !== undefined) throw new Error(refusalText(refusal));
 }
 
@@ -100,7 +96,7 @@ function options(command: Command): NodeOptions {
   };
 }
 
-function addNodes(world: World, command: Command): void {
+function addNodes(cluster: InteractionCluster, command: Command): void {
   const peers = (key: string): number[] => valuesOf(command, key).map((word) => number(word));
   const configuration: ConfState = {
     voters: peers("voters").sort((a, b) => a - b),
@@ -116,24 +112,22 @@ function addNodes(world: World, command: Command): void {
   if (bootstrap && index <= 1) throw new Error("index must be specified as > 1 due to bootstrap");
   const snapshot: Snapshot | undefined = bootstrap ? { index, term: 1, configuration, data } : undefined;
   const count = number(plainArguments(command)[0]);
-  for (let at = 0; at < count; at++) world.addNode(options(command), snapshot);
+  for (let at = 0; at < count; at++) cluster.addNode(options(command), snapshot);
 }
 
-function deliverMessages(world: World, command: Command): void {
-  const wanted = oneValue(command, "type");
-  const type = Object.entries(messageNames).find(([, name]) => name === wanted)?.[0] as
-    | MessageType
-    | undefined;
-  if (wanted !== undefined && type === undefined) throw new Error(`unknown message type ${wanted}`);
+function deliverMessages(cluster: InteractionCluster, command: Command): void {
+  const name = oneValue(command, "type");
+  const type = Object.entries(messageNames).find(([, text]) => text === name)?.[0] as MessageType | undefined;
+  if (name !== undefined && type === undefined) throw new Error(`unknown message type ${name}`);
   const recipients = ids(command).map((id) => ({ id, drop: false }));
   for (const id of valuesOf(command, "drop").map((word) => number(word))) {
     if (recipients.some((one) => one.id === id)) throw new Error(`can't both deliver and drop msgs to ${id}`);
     recipients.push({ id, drop: true });
   }
-  if (world.deliver(recipients, type) === 0) world.output.line("no messages");
+  if (cluster.deliver(recipients, type) === 0) cluster.output.line("no messages");
 }
 
-function proposeChange(world: World, command: Command): void {
+function proposeChange(cluster: InteractionCluster, command: Command): void {
   const transition = oneValue(command, "transition") ?? "auto";
   if (transition !== "auto" && transition !== "implicit" && transition !== "explicit") {
     throw new Error(`unknown transition ${transition}`);
@@ -144,126 +138,126 @@ function proposeChange(world: World, command: Command): void {
     throw new Error("v1 conf change can only have one operation and no transition");
   }
   const change: TranscriptChange = { transition, changes, ...(v1 ? { v1 } : {}) };
-  say(world.node(firstId(command)).core.proposeChange(change));
+  throwIfRefused(cluster.node(firstId(command)).core.proposeChange(change));
 }
 
-function stabilize(world: World, command: Command): void {
-  const asked = ids(command);
+function stabilize(cluster: InteractionCluster, command: Command): void {
+  const peers = ids(command);
   const level = oneValue(command, "log-level");
-  const before = world.output.level;
-  if (level !== undefined) world.output.level = parseLevel(level);
+  const before = cluster.output.level;
+  if (level !== undefined) cluster.output.level = parseLevel(level);
   try {
-    world.stabilize(asked.length > 0 ? asked : world.nodes.map((_, at) => at + 1));
+    cluster.stabilize(peers.length > 0 ? peers : cluster.nodes.map((_, at) => at + 1));
   } finally {
-    world.output.level = before;
+    cluster.output.level = before;
   }
 }
 
-function raftState(world: World): void {
-  for (const { core } of world.nodes) {
+function raftState(cluster: InteractionCluster): void {
+  for (const { core } of cluster.nodes) {
     const { id, role, term, leader, configuration } = core.status();
     const votes = configuration.voters.includes(id) || configuration.votersOutgoing.includes(id);
-    world.output.line(
+    cluster.output.line(
       `${id}: ${roleName(role)} (${votes ? "Voter" : "Non-Voter"}) Term:${term} Lead:${leader}`,
     );
   }
 }
 
-function sendSnapshot(world: World, command: Command): void {
+function sendSnapshot(cluster: InteractionCluster, command: Command): void {
   const [from, to] = ids(command);
-  const { core, storage } = world.node(number(String(from)));
+  const { core, storage } = cluster.node(number(String(from)));
   const snapshot = storage.snapshot();
   if (snapshot === undefined) throw new Error("snapshot is temporarily unavailable");
   const sent = message("snapshot", number(String(to)), { from: core.id, term: core.term, snapshot });
-  world.messages.push(sent);
-  world.output.write(messageText(sent));
+  cluster.messages.push(sent);
+  cluster.output.write(messageText(sent));
 }
 
 const ticks =
-  (count: (world: World, id: number) => number): Handler =>
-  (world, command) => {
+  (count: (cluster: InteractionCluster, id: number) => number): Handler =>
+  (cluster, command) => {
     const id = firstId(command);
-    for (let left = count(world, id); left > 0; left--) world.node(id).core.tick();
+    for (let left = count(cluster, id); left > 0; left--) cluster.node(id).core.tick();
   };
 
 const handlers: Readonly<Record<string, Handler>> = {
   _breakpoint: () => {},
   "add-nodes": addNodes,
-  campaign: (world, command) => world.node(firstId(command)).core.campaign(),
-  compact(world, command) {
+  campaign: (cluster, command) => cluster.node(firstId(command)).core.campaign(),
+  compact(cluster, command) {
     const [id, newFirst] = ids(command);
-    if (!world.node(number(String(id))).storage.compact(number(String(newFirst)))) {
+    if (!cluster.node(number(String(id))).storage.compact(number(String(newFirst)))) {
       throw new Error("requested index is unavailable due to compaction");
     }
-    world.raftLog(number(String(id)));
+    cluster.raftLog(number(String(id)));
   },
   "deliver-msgs": deliverMessages,
-  "forget-leader": (world, command) => world.node(firstId(command)).core.forgetLeader(),
-  "log-level"(world, command) {
-    world.output.level = parseLevel(plainArguments(command)[0] ?? "");
+  "forget-leader": (cluster, command) => cluster.node(firstId(command)).core.forgetLeader(),
+  "log-level"(cluster, command) {
+    cluster.output.level = parseLevel(plainArguments(command)[0] ?? "");
   },
-  "process-ready": each("handling Ready", (world, id) => world.processReady(id)),
-  "process-append-thread": each("processing append thread", (world, id) => world.processAppendThread(id)),
-  "process-apply-thread": each("processing apply thread", (world, id) => world.processApplyThread(id)),
-  propose(world, command) {
+  "process-ready": each("handling Ready", (cluster, id) => cluster.processReady(id)),
+  "process-append-thread": each("processing append thread", (cluster, id) => cluster.processAppendThread(id)),
+  "process-apply-thread": each("processing apply thread", (cluster, id) => cluster.processApplyThread(id)),
+  propose(cluster, command) {
     const [id, data] = plainArguments(command);
-    say(world.node(number(id)).core.propose([proposal(Buffer.from(data ?? ""))]));
+    throwIfRefused(cluster.node(number(id)).core.propose([proposal(Buffer.from(data ?? ""))]));
   },
   "propose-conf-change": proposeChange,
-  "raft-log": (world, command) => world.raftLog(firstId(command)),
+  "raft-log": (cluster, command) => cluster.raftLog(firstId(command)),
   "raft-state": raftState,
-  "report-unreachable"(world, command) {
+  "report-unreachable"(cluster, command) {
     const [at, peer] = ids(command);
-    world.node(number(String(at))).core.reportUnreachable(number(String(peer)));
+    cluster.node(number(String(at))).core.reportUnreachable(number(String(peer)));
   },
   "send-snapshot": sendSnapshot,
-  "set-randomized-election-timeout"(world, command) {
-    world.node(firstId(command)).core.setElectionTimeout(number(oneValue(command, "timeout")));
+  "set-randomized-election-timeout"(cluster, command) {
+    cluster.node(firstId(command)).core.setElectionTimeout(number(oneValue(command, "timeout")));
   },
   stabilize,
-  status(world, command) {
-    world.output.write(progressMapText(world.node(firstId(command)).core.status().progress ?? new Map()));
+  status(cluster, command) {
+    cluster.output.write(progressMapText(cluster.node(firstId(command)).core.status().progress ?? new Map()));
   },
-  "tick-election": ticks((world, id) => world.node(id).config.electionTicks),
-  "tick-heartbeat": ticks((world, id) => world.node(id).config.heartbeatTicks),
-  "transfer-leadership"(world, command) {
+  "tick-election": ticks((cluster, id) => cluster.node(id).config.electionTicks),
+  "tick-heartbeat": ticks((cluster, id) => cluster.node(id).config.heartbeatTicks),
+  "transfer-leadership"(cluster, command) {
     const [from, to] = [number(oneValue(command, "from")), number(oneValue(command, "to"))];
-    world.node(from).core.transferLeader(to);
+    cluster.node(from).core.transferLeader(to);
   },
-  // Ours, beyond the language of the given files.
-  crash: (world, command) => world.crash(firstId(command)),
-  "leader-connection-lost"(world, command) {
+  // Commands that only our own scenes use.
+  crash: (cluster, command) => cluster.crash(firstId(command)),
+  "leader-connection-lost"(cluster, command) {
     const [at, leader] = ids(command);
-    world.node(number(String(at))).core.leaderConnectionLost(number(String(leader)));
+    cluster.node(number(String(at))).core.leaderConnectionLost(number(String(leader)));
   },
-  "read-index"(world, command) {
+  "read-index"(cluster, command) {
     const [at, context] = ids(command);
-    world.node(number(String(at))).core.readIndex(number(String(context)));
+    cluster.node(number(String(at))).core.readIndex(number(String(context)));
   },
-  "report-snapshot"(world, command) {
+  "report-snapshot"(cluster, command) {
     const [at, peer] = ids(command);
-    world.node(number(String(at))).core.reportSnapshot(number(String(peer)), !flag(command, "failed"));
+    cluster.node(number(String(at))).core.reportSnapshot(number(String(peer)), !flag(command, "failed"));
   },
-  restart: (world, command) => world.restart(firstId(command)),
-  "applied-state"(world, command) {
-    const newest = world.node(firstId(command)).history.at(-1) as Snapshot;
-    world.output.line(`${snapshotText(newest)} ${Buffer.from(newest.data).toString("utf8")}`);
+  restart: (cluster, command) => cluster.restart(firstId(command)),
+  "applied-state"(cluster, command) {
+    const newest = cluster.node(firstId(command)).history.at(-1) as Snapshot;
+    cluster.output.line(`${snapshotText(newest)} ${Buffer.from(newest.data).toString("utf8")}`);
   },
 };
 
 export const interactionCommands: ReadonlySet<string> = new Set(Object.keys(handlers));
 
-/** A fresh world; answers what a command prints. */
+/** Returns a handler with its own cluster. The handler returns the output of a command. */
 export function interaction(): (command: Command) => string {
   const output = new Output();
-  const world = new World(output);
+  const cluster = new InteractionCluster(output);
   return (command) => {
     output.take();
     let failure: string | undefined;
     try {
       const handler = handlers[command.name];
       if (handler === undefined) throw new Error("unknown command");
-      handler(world, command);
+      handler(cluster, command);
     } catch (thrown) {
       failure = thrown instanceof Error ? thrown.message : String(thrown);
     }

@@ -1,22 +1,20 @@
 /**
  * npm run -s transcript -- [--rewrite] PATH…
  *
- * Runs transcript files, or all `.txt` files below folders. Prints a diff for each command that differs; the last
- * line is `N files, M commands, K differ`, and the exit code 1 if K > 0. With --rewrite, files that differ are
- * rewritten to what was printed, and K counts what was rewritten.
- *
- * Never: tells a file's kind by its path.
+ * Runs transcript files, or all `.txt` files below folders. Prints a diff for each command that differs. The last line is
+ * `N files, M commands, K differ`. The exit code is 1 if K > 0. With --rewrite, files that differ are rewritten to the
+ * actual output, and K counts the rewritten commands.
  */
 import { globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { diff, run } from "./runner.ts";
 
-function main(words: readonly string[]): number {
-  const unknown = words.find((word) => word.startsWith("-") && word !== "--rewrite");
-  const paths = words.filter((word) => !word.startsWith("-"));
+function main(args: readonly string[]): number {
+  const unknown = args.find((word) => word.startsWith("-") && word !== "--rewrite");
+  const paths = args.filter((word) => !word.startsWith("-"));
   if (unknown !== undefined || paths.length === 0) {
     console.error(
-      `${unknown === undefined ? "no path" : `unknown option ${unknown}`}: transcript [--rewrite] PATH…`,
+      `${unknown === undefined ? "no path" : `unknown option ${unknown}`}\nUsage: npm run -s transcript -- [--rewrite] PATH…\nExample: npm run -s transcript -- test/transcript/scenes`,
     );
     return 2;
   }
@@ -36,7 +34,7 @@ function main(words: readonly string[]): number {
     for (const { command, actual } of result.differences) {
       console.log(`${file}:${command.line}: ${command.name}\n${diff(command.expected, actual)}\n`);
     }
-    if (words.includes("--rewrite") && result.differences.length > 0) writeFileSync(file, result.rewritten);
+    if (args.includes("--rewrite") && result.differences.length > 0) writeFileSync(file, result.rewritten);
   }
   console.log(`${files.length} files, ${commands} commands, ${differ} differ`);
   return differ > 0 ? 1 : 0;

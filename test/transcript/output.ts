@@ -1,8 +1,5 @@
 /**
- * What a command prints: log lines from a level on and everything else, indented as it nests; nothing at all
- * at level none.
- *
- * Never: knows what it prints.
+ * The output of a command: log lines from a level on, and everything else, indented by nesting. Empty at level none.
  */
 import type { Level } from "./render-events.ts";
 
@@ -24,7 +21,7 @@ export class Output {
     return this.level === "none";
   }
 
-  /** Lines, each with its newline or not; the last line may go on with the next write. */
+  /** Writes text of one or more lines. The next write continues a last line without a newline. */
   write(text: string): void {
     if (this.quiet || text === "") return;
     const fresh = this.#text === "" || this.#text.endsWith("\n");
@@ -51,7 +48,7 @@ export class Output {
     }
   }
 
-  /** What was written since the last take. */
+  /** Returns and clears the text written since the last call. */
   take(): string {
     const text = this.#text;
     this.#text = "";

@@ -1,21 +1,19 @@
 /**
- * The commands of quorum transcripts: `committed` draws who has what and says what is committed, `vote` says how
- * a vote stands. Each answer is checked against a naive one and against what joint majorities must agree in.
- *
- * Never: keeps anything between commands.
+ * The commands of quorum transcripts: `committed` prints the commit index of a majority, `vote` the result of a vote. Each
+ * result is compared with a naive implementation and with equivalent joint majorities.
  */
 import { jointIndex, jointVote, majorityIndex, majorityVote } from "../../src/raft/core/mod.ts";
 import { type Command, oneValue, valuesOf } from "./datadriven.ts";
 
-interface Asked {
+interface QuorumInput {
   readonly first: ReadonlySet<number>;
   readonly second: ReadonlySet<number>;
   readonly joint: boolean;
-  /** Everyone, in the order in which the values are given. */
-  readonly everyone: readonly number[];
+  /** All voters, in the order of the values. */
+  readonly voters: readonly number[];
 }
 
-function asked(command: Command): Asked {
+function parseInput(command: Command): QuorumInput {
   const list = (key: string): number[] => valuesOf(command, key).map(Number);
   const zero = oneValue(command, "cfgj") === "zero";
   const first = list("cfg");
@@ -24,29 +22,29 @@ function asked(command: Command): Asked {
     first: new Set(first),
     second: new Set(second),
     joint: command.arguments.some((argument) => argument.key === "cfgj"),
-    everyone: [...new Set([...first, ...second])],
+    voters: [...new Set([...first, ...second])],
   };
 }
 
-/** The given values by voter; `_` and what is not given stand for nothing known. */
+/** Returns the values by voter. `_` means that no value is known. */
 function assign<T>(
   words: readonly string[],
-  everyone: readonly number[],
+  voters: readonly number[],
   read: (word: string) => T,
 ): Map<number, T> {
-  if (words.length !== everyone.length) {
+  if (words.length !== voters.length) {
     throw new Error(
-      `error: mismatched input (explicit or _) for voters ${everyone.join(" ")}: ${words.join(" ")}`,
+      `error: mismatched input (explicit or _) for voters ${voters.join(" ")}: ${words.join(" ")}`,
     );
   }
   const found = new Map<number, T>();
-  for (const [at, word] of words.entries()) if (word !== "_") found.set(everyone[at] as number, read(word));
+  for (const [at, word] of words.entries()) if (word !== "_") found.set(voters[at] as number, read(word));
   return found;
 }
 
 function committed(command: Command): string {
-  const { first, second, joint, everyone } = asked(command);
-  const values = assign(valuesOf(command, "idx"), everyone, Number);
+  const { first, second, joint, voters } = parseInput(command);
+  const values = assign(valuesOf(command, "idx"), voters, Number);
   const reached = (peer: number): number | undefined => values.get(peer);
   const index = joint
     ? jointIndex({ incoming: first, outgoing: second }, reached)
@@ -60,11 +58,11 @@ function committed(command: Command): string {
   const check = (name: string, other: number): void => {
     if (other !== index) text += `\n${name} says ${shown(other)}`;
   };
-  check("the naive way", naive);
+  check("the naive implementation", naive);
   if (!joint) {
-    check("joint with nobody", jointIndex({ incoming: first, outgoing: new Set() }, reached));
+    check("joint with an empty half", jointIndex({ incoming: first, outgoing: new Set() }, reached));
     check("joint with itself", jointIndex({ incoming: first, outgoing: first }, reached));
-    // Raising anyone below the result to just below it changes nothing; nor does lowering to 0 who is there.
+    // A voter below the result does not change it, whether raised to just below it or lowered to 0.
     for (const peer of first) {
       const value = values.get(peer);
       if (value === undefined || value >= index || index === Number.POSITIVE_INFINITY) continue;
@@ -75,11 +73,11 @@ function committed(command: Command): string {
         );
       }
     }
-  } else check("the other way round", jointIndex({ incoming: second, outgoing: first }, reached));
+  } else check("swapped halves", jointIndex({ incoming: second, outgoing: first }, reached));
   return text;
 }
 
-/** The highest value that more than half have at least; nobody has everything. */
+/** Returns the highest value that a majority has reached, or infinity without voters. */
 function naiveIndex(voters: ReadonlySet<number>, values: ReadonlyMap<number, number>): number {
   if (voters.size === 0) return Number.POSITIVE_INFINITY;
   let best = 0;
@@ -90,7 +88,7 @@ function naiveIndex(voters: ReadonlySet<number>, values: ReadonlyMap<number, num
   return best;
 }
 
-/** A bar a voter: as long as the number of voters that are behind it. */
+/** Draws one bar per voter. Its length is the number of voters behind it. */
 function drawing(voters: ReadonlySet<number>, values: ReadonlyMap<number, number>): string {
   if (voters.size === 0) return "<empty majority quorum>";
   const width = voters.size;
@@ -109,8 +107,8 @@ function drawing(voters: ReadonlySet<number>, values: ReadonlyMap<number, number
 const results = { won: "VoteWon", lost: "VoteLost", pending: "VotePending" } as const;
 
 function vote(command: Command): string {
-  const { first, second, joint, everyone } = asked(command);
-  const values = assign(valuesOf(command, "votes"), everyone, (word) => {
+  const { first, second, joint, voters } = parseInput(command);
+  const values = assign(valuesOf(command, "votes"), voters, (word) => {
     if (word !== "y" && word !== "n") throw new Error(`not a vote: ${word}`);
     return word === "y";
   });
@@ -123,7 +121,7 @@ function vote(command: Command): string {
   }
   const result = jointVote({ incoming: first, outgoing: second }, votes);
   const swapped = jointVote({ incoming: second, outgoing: first }, votes);
-  return results[result] + (swapped === result ? "" : `\nthe other way round: ${results[swapped]}`);
+  return results[result] + (swapped === result ? "" : `\nswapped halves: ${results[swapped]}`);
 }
 
 const handlers: Readonly<Record<string, (command: Command) => string>> = { committed, vote };

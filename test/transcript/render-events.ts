@@ -1,8 +1,6 @@
 /**
- * Core events as the log lines of the transcripts, with their level. What the core tells beyond what those
- * files know is told in our own words, at level debug.
- *
- * Never: is used outside tests.
+ * Renders core events as the log lines of the transcripts, with their level. Events that etcd's files do not have are
+ * rendered at level debug.
  */
 
 import type { RaftLog } from "../../src/raft/core/log.ts";

@@ -1,8 +1,4 @@
-/**
- * Core data in the text form of the transcripts.
- *
- * Never: changes what it is shown.
- */
+/** Renders core data in the text form of the transcripts. */
 import {
   appendThread,
   applyThread,
@@ -22,7 +18,7 @@ import {
 } from "../../src/raft/core/mod.ts";
 import type { Progress } from "../../src/raft/core/progress.ts";
 
-/** A change as it was proposed: transcripts tell the older form, one change and no transition, apart. */
+/** A proposed change. Transcripts distinguish the older form (v1), which has one change and no transition. */
 export interface TranscriptChange extends ConfChange {
   readonly v1?: boolean;
 }
@@ -66,7 +62,7 @@ function target(id: PeerId): string {
   return id === applyThread ? "ApplyThread" : hex(id);
 }
 
-/** `v1 l2 r3 u4`. */
+/** Renders changes as `v1 l2 r3 u4`. */
 function changesText(changes: readonly PeerChange[]): string {
   return changes.map(({ action, peer }) => `${letters[action]}${peer}`).join(" ");
 }
@@ -98,7 +94,7 @@ const escapes: Readonly<Record<string, string>> = {
   '"': '\\"',
 };
 
-/** Bytes as Go quotes a string: printable characters stand, others are escaped. */
+/** Quotes bytes like a string in Go: printable characters stay, others are escaped. */
 export function quote(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; ) {
@@ -116,7 +112,7 @@ export function quote(bytes: Uint8Array): string {
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** How many bytes the character at `at` takes; 0 where there is none that is valid. */
+/** Returns the number of bytes of the character at `at`, or 0 if it is not valid. */
 function utf8Width(bytes: Uint8Array, at: number): number {
   const lead = bytes[at] as number;
   const width = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;

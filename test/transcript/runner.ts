@@ -1,8 +1,4 @@
-/**
- * Runs transcript files: which kind a file is, its commands tell; each file has a world of its own.
- *
- * Never: reads or writes a file.
- */
+/** Runs transcript files. The commands of a file determine its kind. Each file has its own state. */
 import { confchange, confchangeCommands } from "./confchange.ts";
 import { type Command, parse, rewrite, trimEnd } from "./datadriven.ts";
 import { interaction, interactionCommands } from "./interaction.ts";
@@ -16,7 +12,7 @@ export interface Difference {
 export interface Result {
   readonly commands: number;
   readonly differences: readonly Difference[];
-  /** The file's text as it would have to be for nothing to differ. */
+  /** The text of the file with the actual outputs. */
   readonly rewritten: string;
 }
 
@@ -26,8 +22,8 @@ const kinds = [
   [confchangeCommands, confchange],
 ] as const;
 
-/** The kind that knows most of the commands. */
-function worldFor(commands: readonly Command[]): (command: Command) => string {
+/** Returns the handler of the kind that has most of the commands. */
+function handlerFor(commands: readonly Command[]): (command: Command) => string {
   const known = (names: ReadonlySet<string>): number => commands.filter(({ name }) => names.has(name)).length;
   const [first, ...others] = kinds;
   return others.reduce<(typeof kinds)[number]>(
@@ -38,7 +34,7 @@ function worldFor(commands: readonly Command[]): (command: Command) => string {
 
 export function run(text: string): Result {
   const commands = parse(text);
-  const perform = worldFor(commands);
+  const perform = handlerFor(commands);
   const outputs = commands.map((command) => perform(command));
   const differences = commands
     .map((command, at) => ({ command, actual: trimEnd(outputs[at] as string) }))
@@ -46,7 +42,7 @@ export function run(text: string): Result {
   return { commands: commands.length, differences, rewritten: rewrite(text, commands, outputs) };
 }
 
-/** The lines of both, unchanged ones indented, `-` expected, `+` actual: by longest common subsequence. */
+/** Returns a line diff by longest common subsequence: `-` expected, `+` actual, unchanged lines indented. */
 export function diff(expected: string, actual: string): string {
   const [left, right] = [expected.split("\n"), actual.split("\n")];
   const width = right.length + 1;

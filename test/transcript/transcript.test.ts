@@ -15,16 +15,16 @@ const transcripts = (folder: string): string[] =>
     .sort();
 
 for (const file of [...transcripts("data"), ...transcripts("scenes")]) {
-  test(`${file} plays as written`, () => {
+  test(`${file} has the expected output`, () => {
     const { differences } = run(readFileSync(join(here, file), "utf8"));
-    const told = differences.map(
+    const failures = differences.map(
       ({ command, actual }) => `line ${command.line}: ${command.name}\n${diff(command.expected, actual)}`,
     );
-    assert.deepEqual(told, []);
+    assert.deepEqual(failures, []);
   });
 }
 
-test("the given data is unchanged", () => {
+test("the data files of etcd are unchanged", () => {
   const manifest = JSON.parse(readFileSync(join(here, "data/manifest.json"), "utf8")) as Record<
     string,
     string
@@ -41,7 +41,7 @@ test("the given data is unchanged", () => {
   assert.equal(transcripts("data").length, 25);
 });
 
-test("a difference is found, told and rewritten", () => {
+test("a difference is found, shown and rewritten", () => {
   const text = "simple\nv1\n----\nvoters=(2)\n\n# the end\n";
   const { differences, rewritten, commands } = run(text);
   assert.equal(commands, 1);
@@ -51,7 +51,7 @@ test("a difference is found, told and rewritten", () => {
   assert.equal(run(rewritten).differences.length, 0);
 });
 
-test("an unknown command differs and does not stop the file", () => {
+test("an unknown command counts as a difference, and the file continues", () => {
   const { differences } = run(
     "simple\nv1\n----\nvoters=(1)\n1: StateProbe match=0 next=1\n\nnonsense\n----\n\n",
   );
@@ -61,7 +61,7 @@ test("an unknown command differs and does not stop the file", () => {
   );
 });
 
-test("arguments are words, pairs and lists, with blanks inside parentheses", () => {
+test("an argument is a word, a pair or a list, with blanks inside parentheses", () => {
   const [command] = parse("committed cfg=(1, 2) x=y flag idx=(_,12)\n----\n0\n");
   assert.deepEqual(command?.arguments, [
     { key: "cfg", values: ["1", "2"] },
@@ -71,7 +71,7 @@ test("arguments are words, pairs and lists, with blanks inside parentheses", () 
   ]);
 });
 
-test("an output with blank lines stands between doubled separators", () => {
+test("an output with blank lines is enclosed in doubled separators", () => {
   const [command] = parse("show\n----\n----\na\n\nb\n----\n----\n\nnext\n----\n");
   assert.equal(command?.expected, "a\n\nb");
 });

@@ -1,10 +1,8 @@
 /**
- * Nodes and the messages between them, moved by hand: the world that interaction transcripts act on.
+ * The nodes and messages of an interaction transcript. The commands move each message explicitly.
  *
- * The state machine of a node appends what it applies; each applied entry adds a snapshot to its history, and
- * the newest of these is the one it would send.
- *
- * Never: parses a command.
+ * The state machine of a node appends what it applies. Each applied entry adds a snapshot to its history. A node sends the
+ * newest of them.
  */
 
 import { prng } from "../../src/lib/prng.ts";
@@ -27,7 +25,7 @@ import type { Output } from "./output.ts";
 import { entriesText, messageText, readyText } from "./render.ts";
 import { eventLine } from "./render-events.ts";
 
-export interface WorldNode {
+export interface InteractionNode {
   core: Core;
   readonly storage: MemoryLogStorage;
   readonly config: NodeOptions;
@@ -51,14 +49,14 @@ const refusals: Readonly<Record<StepRefusal, string>> = {
 
 export const refusalText = (refusal: StepRefusal): string => refusals[refusal];
 
-/** Messages that are a node's own business and never get lost. */
+/** Returns whether the message stays within its node. Such a message cannot be dropped. */
 function isLocal(message: Message): boolean {
   const threads = [appendThread, applyThread];
   return message.from === message.to || threads.includes(message.from) || threads.includes(message.to);
 }
 
-export class World {
-  readonly nodes: WorldNode[] = [];
+export class InteractionCluster {
+  readonly nodes: InteractionNode[] = [];
   messages: Message[] = [];
   readonly output: Output;
 
@@ -66,7 +64,7 @@ export class World {
     this.output = output;
   }
 
-  node(id: PeerId): WorldNode {
+  node(id: PeerId): InteractionNode {
     const node = this.nodes[id - 1];
     if (node === undefined) throw new Error(`there is no node ${id}`);
     return node;
@@ -82,7 +80,7 @@ export class World {
     this.nodes.push({ core, storage, config: options, history, appendWork: [], applyWork: [] });
   }
 
-  /** The process dies: all that was not written is gone, and so is what was on its way to it. */
+  /** Ends the process: unwritten state and all messages from and to it are lost. */
   crash(id: PeerId): void {
     const node = this.node(id);
     node.appendWork = [];
@@ -90,7 +88,7 @@ export class World {
     this.messages = this.messages.filter((message) => message.to !== id && message.from !== id);
   }
 
-  /** It starts again from what its storage holds. */
+  /** Restarts the process from its storage. */
   restart(id: PeerId): void {
     const node = this.node(id);
     this.crash(id);
@@ -162,7 +160,7 @@ export class World {
   }
 
   #write(
-    node: WorldNode,
+    node: InteractionNode,
     hardState: HardState | undefined,
     entries: readonly Entry[],
     snapshot: Snapshot | undefined,
@@ -177,7 +175,7 @@ export class World {
     node.history.push(snapshot);
   }
 
-  #apply(node: WorldNode, entries: readonly Entry[]): void {
+  #apply(node: InteractionNode, entries: readonly Entry[]): void {
     for (const { index, term, bytes, change } of entries) {
       const before = node.history.at(-1) as Snapshot;
       if (change !== undefined) {
@@ -193,7 +191,7 @@ export class World {
     }
   }
 
-  /** The messages for one node, in order. */
+  /** Returns the messages for one node, in order. */
   messagesTo(id: PeerId, type?: MessageType, dropping = false): Message[] {
     return this.messages.filter(
       (message) =>
@@ -201,7 +199,7 @@ export class World {
     );
   }
 
-  /** Delivers, or drops, what waits for these nodes. Answers how many messages that was. */
+  /** Delivers or drops the messages for these nodes. Returns their number. */
   deliver(recipients: readonly Recipient[], type?: MessageType): number {
     let count = 0;
     for (const { id, drop } of recipients) {
@@ -218,7 +216,7 @@ export class World {
     return count;
   }
 
-  /** Lets these nodes do all there is to do, and again, until nothing is left. */
+  /** Lets these nodes work until none of them has any work left. */
   stabilize(ids: readonly PeerId[]): void {
     const titled = (title: string, work: () => void): void => {
       this.output.line(`> ${title}`);
