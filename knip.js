@@ -17,7 +17,7 @@ export default {
     "web/binary-only.js",
     "test/**/*.test.ts",
     "test/{cluster,sim,transcript}/main.ts",
-    "test/bench/{main,canned-*,raft-core,raw-read}.ts",
+    "test/bench/{main,raft-core,limits/*}.ts",
     "test/support/{bug-loader,moved-clock}.mjs",
     "test/support/kill-writer.ts",
   ],

@@ -1,8 +1,6 @@
 /**
- * The laws of the house, checked on the source itself: imports run downwards and enter a room by its mod.ts;
- * disk, socket, process, clock and chance appear only in rims; a core has no async; links in Markdown resolve.
- *
- * Never: judges taste (length, names).
+ * The source rules, checked on the source itself: imports go to lower modules and use their mod.ts; only I/O files use
+ * disk, sockets, the process, clocks and randomness; a core has no async code; links in Markdown resolve.
  */
 import assert from "node:assert/strict";
 import { accessSync, constants, existsSync, globSync, readFileSync } from "node:fs";
@@ -17,9 +15,9 @@ const sources = globSync("src/**/*.ts", { cwd: root, exclude: (name) => name.inc
   .filter((file) => !file.startsWith("src/gen/"))
   .sort();
 
-/** What each room may enter, besides itself and the ground floor. */
-const ground = ["lib", "gen", "types.ts", "fault.ts", "fault-facts.ts"];
-const below: Readonly<Record<string, readonly string[]>> = {
+/** The modules that each module may import, besides itself and the base. */
+const base = ["lib", "gen", "types.ts", "fault.ts", "fault-facts.ts"];
+const imports: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   store: [],
   memory: [],
@@ -41,8 +39,8 @@ const below: Readonly<Record<string, readonly string[]>> = {
   cli: ["agent", "api", "client", "telemetry", "replication", "log", "membership", "store", "access"],
 };
 
-/** Rims: the only files that may touch the outside world. A trailing slash means all of a folder. */
-const rims = [
+/** The only files that may do I/O. A trailing slash means all files of a folder. */
+const ioFiles = [
   "src/lib/time/clock.ts",
   "src/lib/disk/system-disk.ts",
   "src/lib/disk/mapped-file.ts",
@@ -58,21 +56,21 @@ const rims = [
 
 const outside =
   /^node:(fs|net|tls|dgram|http|http2|https|child_process|worker_threads|cluster|os|dns|sqlite)(\/|$)/;
-/** Of these rooms, sockets and servers are the very matter; disk, process and chance still are not. */
-const socketRooms = ["api", "client", "http2", "memory"];
-const socketModules = /^node:(net|tls|http|http2|https)$/;
+/** Modules that may use sockets and servers, but not disk, process or randomness. */
+const socketModules = ["api", "client", "http2", "memory"];
+const socketPackages = /^node:(net|tls|http|http2|https)$/;
 const bannedCalls: readonly (readonly [RegExp, string])[] = [
   [/\bDate\.now\(|new Date\(\)/, "take the time from a Clock (src/lib/time/clock.ts)"],
   [/\bperformance\.now\(/, "take the time from a Clock (src/lib/time/clock.ts)"],
   [/\bset(Timeout|Interval|Immediate)\(/, "take timers from a Clock (src/lib/time/clock.ts)"],
-  [/\bMath\.random\(/, "draw from a Prng that is handed in (src/lib/prng.ts)"],
-  [/\brandom(Bytes|UUID|FillSync|Int)\(/, "have chance handed in"],
+  [/\bMath\.random\(/, "draw from a Prng parameter (src/lib/prng.ts)"],
+  [/\brandom(Bytes|UUID|FillSync|Int)\(/, "take randomness as a parameter"],
   [/\bprocess\.(env|exit|on|kill|argv|cwd)\b/, "leave the process to the agent and the command line"],
 ];
 
-const isRim = (file: string): boolean =>
-  rims.some((rim) => (rim.endsWith("/") ? file.startsWith(rim) : file === rim));
-const roomOf = (file: string): string => file.slice("src/".length).split("/")[0] as string;
+const isIoFile = (file: string): boolean =>
+  ioFiles.some((entry) => (entry.endsWith("/") ? file.startsWith(entry) : file === entry));
+const moduleOf = (file: string): string => file.slice("src/".length).split("/")[0] as string;
 const codeOf = (file: string): string =>
   read(file)
     .replace(/\/\*[\s\S]*?\*\//g, "")
@@ -80,27 +78,27 @@ const codeOf = (file: string): string =>
 const importsOf = (code: string): string[] =>
   [...code.matchAll(/(?:from|import)\s*\(?\s*["']([^"']+)["']/g)].map((found) => found[1] as string);
 
-test("imports run downwards and enter rooms by mod.ts", () => {
+test("imports go to lower modules and use their mod.ts", () => {
   const wrong: string[] = [];
   for (const file of sources) {
-    const room = roomOf(file);
+    const module = moduleOf(file);
     for (const target of importsOf(codeOf(file)).filter((name) => name.startsWith("."))) {
       const path = posix.normalize(posix.join(posix.dirname(file), target));
-      const entered = roomOf(path);
-      if (entered === room || ground.includes(entered)) continue;
-      if (!room.endsWith(".ts") && !(below[room] ?? []).includes(entered)) {
+      const imported = moduleOf(path);
+      if (imported === module || base.includes(imported)) continue;
+      if (!module.endsWith(".ts") && !(imports[module] ?? []).includes(imported)) {
         wrong.push(
-          `${file} imports ${path}: ${room} may enter ${[...ground, ...(below[room] ?? [])].join(", ")}`,
+          `${file} imports ${path}: ${module} may import ${[...base, ...(imports[module] ?? [])].join(", ")}`,
         );
-      } else if (!path.endsWith("/mod.ts") && room !== "cli") {
-        wrong.push(`${file} imports ${path}: enter the room by src/${entered}/mod.ts`);
+      } else if (!path.endsWith("/mod.ts") && module !== "cli") {
+        wrong.push(`${file} imports ${path}: import from src/${imported}/mod.ts`);
       }
     }
   }
   assert.deepEqual(wrong, []);
 });
 
-/** What is stored, shown or compared with a certificate; and the readings that clock-trust.ts judges. */
+/** Wall-clock times that are stored, shown or compared with a certificate, and the readings for clock-trust.ts. */
 const wallClockReaders = [
   "src/agent/cluster/open-cluster.ts",
   "src/server/tls/certificate-validity.ts",
@@ -113,7 +111,7 @@ const wallClockReaders = [
   "src/telemetry/debug-files.ts",
   "src/telemetry/otel-metrics.ts",
 ];
-/** Read the machine's clock themselves: the ages of certificates, and durations of the process. */
+/** Files that read the machine's clock: for the age of certificates and durations of the process. */
 const clockReaders = [
   "src/lib/time/clock.ts",
   "src/cli/certs/files.ts",
@@ -123,7 +121,7 @@ const clockReaders = [
   "web/src/io/timing.ts",
 ];
 
-test("the wall clock is read only for what is stored or shown: every wait goes by the monotonic clock", () => {
+test("the wall clock is read only for times that are stored or shown; waits use the monotonic clock", () => {
   const pages = globSync("web/src/**/*.{ts,tsx}", { cwd: root }).map((file) => file.replaceAll("\\", "/"));
   const wrong: string[] = [];
   for (const file of [...sources, ...pages]) {
@@ -134,18 +132,18 @@ test("the wall clock is read only for what is stored or shown: every wait goes b
     )
       wrong.push(`${file} reads the machine's clock: take the time from a Clock (src/lib/time/clock.ts)`);
     if (!wallClockReaders.includes(file) && /\.wallMs\(\)/.test(code))
-      wrong.push(`${file} reads the wall clock: a wait or a deadline goes by monotonicMs()`);
+      wrong.push(`${file} reads the wall clock: waits and deadlines use monotonicMs()`);
   }
   assert.deepEqual(wrong, []);
 });
 
-test("only rims touch disk, socket, process, clock and chance", () => {
+test("only I/O files use disk, sockets, the process, clocks and randomness", () => {
   const wrong: string[] = [];
-  for (const file of sources.filter((name) => !isRim(name))) {
+  for (const file of sources.filter((name) => !isIoFile(name))) {
     const code = codeOf(file);
     for (const target of importsOf(code).filter((name) => outside.test(name))) {
-      if (socketRooms.includes(roomOf(file)) && socketModules.test(target)) continue;
-      wrong.push(`${file} imports ${target}: only a rim may; use a port of src/lib`);
+      if (socketModules.includes(moduleOf(file)) && socketPackages.test(target)) continue;
+      wrong.push(`${file} imports ${target}: only I/O files may; use an interface of src/lib`);
     }
     for (const [call, better] of bannedCalls) {
       if (call.test(code)) wrong.push(`${file} has ${call.exec(code)?.[0]}…: ${better}`);
@@ -154,7 +152,7 @@ test("only rims touch disk, socket, process, clock and chance", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("a core neither awaits nor promises", () => {
+test("a core has no async code", () => {
   const wrong = sources
     .filter((file) => /\/(core|swim|serf)\//.test(file))
     .filter((file) => /\b(async|await|Promise)\b/.test(codeOf(file)))
@@ -162,7 +160,7 @@ test("a core neither awaits nor promises", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("every source file begins by saying what it is", () => {
+test("every source file begins with a comment that describes it", () => {
   const wrong = sources.filter((file) => !/^(#!.*\n)?\/\*\*/.test(read(file)));
   assert.deepEqual(wrong, []);
 });
@@ -184,13 +182,13 @@ test("commands that Markdown names exist", () => {
   const wrong: string[] = [];
   for (const page of globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md}", { cwd: root })) {
     for (const [command, name = ""] of read(page).matchAll(/\bnpm run ([\w:]+)/g)) {
-      if (!(name in scripts)) wrong.push(`${page} names ${command}`);
+      if (!(name in scripts)) wrong.push(`${page} names ${command}, which is not a script`);
     }
   }
   assert.deepEqual(wrong, []);
 });
 
-test("the lockfile names no registry and holds every platform's package", () => {
+test("the lockfile names no registry and has the packages of every platform", () => {
   const lock = JSON.parse(read("package-lock.json")) as {
     packages: Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }>;
   };
@@ -216,11 +214,11 @@ test("dependencies are pinned to exact versions", () => {
   );
 });
 
-test("the command may be executed: npx runs it where it lies", () => {
+test("the command is executable, so that npx can run it", () => {
   accessSync(join(root, "src/cli/bin.cjs"), constants.X_OK);
 });
 
-test("the repository speaks of nothing above it", () => {
+test("no file refers to a path above the repository", () => {
   const wrong = globSync("{src,test,web,proto,certs}/**/*.{ts,tsx,js,mjs,cjs,md,json,txt}", { cwd: root })
     .filter((file) => !file.includes("node_modules") && !file.includes("transcript/data"))
     .filter((file) => {

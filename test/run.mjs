@@ -1,11 +1,11 @@
 /**
- * Runs the stages of `npm test`, a few side by side, and stops after the first group with a failure.
+ * Runs the stages of `npm test`, some in parallel, and stops after the first group with a failure.
  *
  *   node test/run.mjs                   every stage but the long ones
  *   node test/run.mjs --check           types, lint, house and unit
  *   node test/run.mjs --long            the long stage
  *   node test/run.mjs types unit        these stages, one after the other
- *   node test/run.mjs unit raft/core    of its test files, those whose path contains "raft/core"
+ *   node test/run.mjs unit raft/core    the test files of the stage whose path contains "raft/core"
  *   node test/run.mjs unit fault-of --test-name-pattern=written
  *                                       options are passed to node --test
  *
@@ -37,7 +37,7 @@ const stages = {
     ],
   },
   house: { files: "test/*.test.ts", atOnce: 2 },
-  // Programs that tests start are up in two thirds of the time from dist/ as from the sources.
+  // Programs that tests start need a third less time to start from dist/ than from the sources.
   build: [process.execPath, "src/build.mjs", "--if-stale"],
   unit: suite("unit", 3, 9),
   contract: suite("contract", 2),
@@ -50,8 +50,8 @@ const stages = {
 };
 const checks = [["types"], ["types-web"], ["types-browser"], ["lint"], ["house"]];
 /**
- * Groups run one after the other; the lanes of a group run side by side, and the stages of a lane one after the other.
- * Chosen for two cores: stages that compute run beside stages that wait.
+ * Groups run one after the other. The tracks of a group run in parallel, the stages of a track one after the other. Chosen
+ * for two cores: stages that compute run together with stages that wait.
  */
 const groups = [
   [...checks, ["build"]],
@@ -62,53 +62,53 @@ const groups = [
   ],
 ];
 
-const words = process.argv.slice(2).filter((word) => word !== "--long" && word !== "--check");
-const asked = words.filter((word) => word in stages);
-const options = words.filter((word) => word.startsWith("-"));
-const filters = words.filter((word) => !asked.includes(word) && !options.includes(word));
-if (asked.length === 0 && words.length > 0) {
-  console.error(`no stage "${words[0]}"; the stages are ${Object.keys(stages).join(", ")}`);
+const args = process.argv.slice(2).filter((arg) => arg !== "--long" && arg !== "--check");
+const selected = args.filter((arg) => arg in stages);
+const options = args.filter((arg) => arg.startsWith("-"));
+const filters = args.filter((arg) => !selected.includes(arg) && !options.includes(arg));
+if (selected.length === 0 && args.length > 0) {
+  console.error(`no stage "${args[0]}"; the stages are ${Object.keys(stages).join(", ")}`);
   process.exit(1);
 }
-const began = Date.now();
-for (const lanes of chosenGroups()) {
-  const ended = await Promise.all(lanes.map((names) => runInTurn(names, lanes.length > 1)));
-  if (!ended.every(Boolean)) process.exit(1);
+const started = Date.now();
+for (const tracks of chosenGroups()) {
+  const result = await Promise.all(tracks.map((names) => runInTurn(names, tracks.length > 1)));
+  if (!result.every(Boolean)) process.exit(1);
 }
-console.log(`\nall ok in ${secondsSince(began)} s`);
+console.log(`\nall ok in ${secondsSince(started)} s`);
 
 function chosenGroups() {
-  if (asked.length > 0) return [[asked]];
+  if (selected.length > 0) return [[selected]];
   if (process.argv.includes("--long")) return [[["long"]]];
   return process.argv.includes("--check") ? [checks, [["unit"]]] : groups;
 }
 
 /** Resolves to whether all stages passed. Stops after the first that failed. */
-async function runInTurn(names, isHeld) {
-  for (const name of names) if (!(await run(name, isHeld))) return false;
+async function runInTurn(names, isBuffered) {
+  for (const name of names) if (!(await run(name, isBuffered))) return false;
   return true;
 }
 
 /** Resolves to whether the stage passed. A stage that runs beside others prints its output when it ends. */
-async function run(name, isHeld) {
+async function run(name, isBuffered) {
   const stage = stages[name];
   const started = Date.now();
   const head = `\n== ${name}`;
-  console.log(isHeld ? `${head} begins` : head);
+  console.log(isBuffered ? `${head} started` : head);
   const commands = Array.isArray(stage) ? [stage] : (stage.commands ?? testCommands(stage));
   const waiting = commands.values();
   const output = [];
   let ok = true;
-  const work = async () => {
+  const runCommands = async () => {
     for (const command of waiting) {
-      const ended = await execute(command, isHeld || commands.length > 1);
-      ok &&= ended.ok;
-      if (isHeld) output.push(ended.text);
-      else process.stdout.write(ended.text);
+      const result = await execute(command, isBuffered || commands.length > 1);
+      ok &&= result.ok;
+      if (isBuffered) output.push(result.text);
+      else process.stdout.write(result.text);
     }
   };
-  await Promise.all(Array.from({ length: stage.shards === undefined ? 1 : stage.atOnce }, work));
-  if (isHeld) process.stdout.write(`${head}\n${output.join("")}`);
+  await Promise.all(Array.from({ length: stage.shards === undefined ? 1 : stage.atOnce }, runCommands));
+  if (isBuffered) process.stdout.write(`${head}\n${output.join("")}`);
   console.log(`== ${name} ${ok ? "ok" : "FAILED"} in ${secondsSince(started)} s`);
   return ok;
 }
@@ -117,12 +117,12 @@ function secondsSince(startMs) {
   return ((Date.now() - startMs) / 1000).toFixed(1);
 }
 
-/** Resolves to whether the command passed and, if `isHeld`, its output. */
-function execute([file, ...args], isHeld) {
+/** Resolves to whether the command passed and, if `isBuffered`, its output. */
+function execute([file, ...args], isBuffered) {
   const { NODE_COMPILE_CACHE = join(root, "node_modules/.cache/node") } = process.env;
   const child = spawn(file, args, {
     cwd: root,
-    stdio: isHeld ? ["inherit", "pipe", "pipe"] : "inherit",
+    stdio: isBuffered ? ["inherit", "pipe", "pipe"] : "inherit",
     env: { ...process.env, NODE_COMPILE_CACHE },
   });
   const output = [];

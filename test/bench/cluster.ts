@@ -1,8 +1,6 @@
 /**
- * Three nodes: P5 (appends), P6 (failover), P7 (opening after SIGKILL) and catching up, each node a process of its
- * own. `npm run bench -- cluster P5` runs one of them; `P7-10GiB` and `catch-up-10GiB` only when asked for by name.
- *
- * Never: asserts anything.
+ * Clusters with one process per node: P5 (appends), P6 (failover), P7 (opening after SIGKILL) and catching up.
+ * `npm run bench -- cluster P5` runs one of them. `P7-10GiB` and `catch-up-10GiB` run only if they are named.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,20 +9,20 @@ import { NodeConnections } from "../support/chaos/clients/node-connections.ts";
 import { Fleet, type FleetNode } from "../support/chaos/fleet.ts";
 import { Operator } from "../support/chaos/operator.ts";
 import { openOneNode } from "../support/one-node-log.ts";
-import { failover, whole } from "./failover.ts";
-import { paced } from "./paced.ts";
-import { bulkRate, streamRate, unaryRate } from "./produce.ts";
+import { failover, waitUntilWhole } from "./failover.ts";
+import { paced } from "./load/paced.ts";
+import { bulkRate, streamRate, unaryRate } from "./load/produce.ts";
 import { median, report } from "./report.ts";
 
 const GiB = 2 ** 30;
 const batchRecords = 640;
-/** What a record of the benchmarks takes in a bulk batch, about. */
+/** Approximate size of a record in a bulk batch. */
 const recordBytes = 104;
 
 const targetOf = ({ addr }: FleetNode): { readonly port: number } => ({ port: Number(addr.split(":")[1]) });
 
-/** Runs with a fresh cluster of so many nodes, and removes it. */
-async function withFleet(
+/** Runs `work` with a new cluster of `count` nodes, and deletes the cluster. */
+async function withCluster(
   count: number,
   work: (fleet: Fleet, operator: Operator) => Promise<void>,
 ): Promise<void> {
@@ -39,7 +37,7 @@ async function withFleet(
     });
     using connections = new NodeConnections();
     const operator = new Operator(fleet, connections);
-    await whole(operator);
+    await waitUntilWhole(operator);
     await work(fleet, operator);
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -52,12 +50,12 @@ async function leaderOf(operator: Operator): Promise<FleetNode> {
   return leader;
 }
 
-/** A rate counts only if everything was taken. */
+/** Returns the rate. Throws if not all records were appended. */
 async function counted(operator: Operator, leader: FleetNode, records: number, rate: Promise<number>) {
   const before = (await operator.endOf(leader)) ?? 0;
   const value = await rate;
-  const taken = ((await operator.endOf(leader)) ?? 0) - before;
-  if (taken < records) throw new Error(`${taken} of ${records} records were taken`);
+  const appended = ((await operator.endOf(leader)) ?? 0) - before;
+  if (appended < records) throw new Error(`${appended} of ${records} records were appended`);
   return value;
 }
 
@@ -85,14 +83,14 @@ async function appends(fleet: Fleet, operator: Operator): Promise<void> {
   });
 }
 
-/** A node that was killed behind so many bytes: how long until it can take records again. */
+/** Measures how long a node with so many bytes takes to open after SIGKILL. */
 async function opening(bytes: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "tailrace-bench-"));
   try {
     {
       await using fleet = await Fleet.open({ directory, names: ["n1"], proxied: false });
       using connections = new NodeConnections();
-      await whole(new Operator(fleet, connections));
+      await waitUntilWhole(new Operator(fleet, connections));
       const node = fleet.nodes[0]!;
       const batches = Math.ceil(bytes / (batchRecords * recordBytes));
       await bulkRate(targetOf(node), batchRecords, batches);
@@ -105,27 +103,27 @@ async function opening(bytes: number): Promise<void> {
       const began = performance.now();
       await using opened = await openOneNode(join(directory, "n1"));
       took.push(performance.now() - began);
-      if (opened.replica.storedLog.bounds.next === 0) throw new Error("there is nothing in it");
+      if (opened.replica.storedLog.bounds.next === 0) throw new Error("the log is empty");
     }
     report({
-      name: `P7 open ${bytes / GiB} GiB after SIGKILL until records are taken`,
+      name: `P7 open ${bytes / GiB} GiB after SIGKILL until it accepts records`,
       value: took[0]!,
       unit: "ms",
       bar: "150",
-      note: `once more, after an orderly end, ${Math.round(median(took.slice(1)))} ms`,
+      note: `after a clean stop ${Math.round(median(took.slice(1)))} ms`,
     });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** The timers of a log keep no process alive; somebody must. */
+/** Keeps the process running. The timers of a log do not. */
 function keepAlive(): Disposable {
   const timer = setInterval(() => undefined, 1_000);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** A node comes back so many bytes behind, while the leader is offered half of what it can take. */
+/** Measures how fast a node catches up while the leader receives half of its maximum load. */
 async function catchUp(fleet: Fleet, operator: Operator, bytes: number): Promise<void> {
   const leader = await leaderOf(operator);
   const target = targetOf(leader);
@@ -134,7 +132,7 @@ async function catchUp(fleet: Fleet, operator: Operator, bytes: number): Promise
   await bulkRate(target, batchRecords, Math.ceil(bytes / (batchRecords * recordBytes)));
   await streamRate(target, 1024, 128_000);
   const most = await streamRate(target, 1024, 256_000);
-  const offered = Math.round(most / 2);
+  const rate = Math.round(most / 2);
   const termBefore = await termOf(operator);
   const behind = (await operator.endOf(leader)) ?? 0;
   await fleet.start(late);
@@ -143,14 +141,14 @@ async function catchUp(fleet: Fleet, operator: Operator, bytes: number): Promise
   const watching = (async () => {
     while (caughtUpMs === undefined && performance.now() - began < 200_000) {
       const [end, head] = [await operator.endOf(late), await operator.endOf(leader)];
-      if (end !== undefined && head !== undefined && head - end < offered / 10)
+      if (end !== undefined && head !== undefined && head - end < rate / 10)
         caughtUpMs = performance.now() - began;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   })();
   const load = await paced(
     target,
-    offered,
+    rate,
     () => caughtUpMs !== undefined || performance.now() - began > 200_000,
   );
   await watching;
@@ -162,11 +160,11 @@ async function catchUp(fleet: Fleet, operator: Operator, bytes: number): Promise
     note: `${seconds.toFixed(1)} s, ${Math.round((await termOf(operator)) - termBefore)} elections`,
   });
   report({
-    name: "load kept meanwhile",
+    name: "load meanwhile",
     value: load.rate,
     unit: "rec/s",
-    ratio: { to: `the ${offered} offered`, value: load.rate / offered },
-    note: `longest silence ${Math.round(load.worstGapMs)} ms`,
+    ratio: { to: `${rate} sent`, value: load.rate / rate },
+    note: `longest gap ${Math.round(load.worstGapMs)} ms`,
   });
 }
 
@@ -174,17 +172,17 @@ const termOf = async (operator: Operator): Promise<number> =>
   Number((await operator.servers()).reduce((term, server) => (server.term > term ? server.term : term), 0n));
 
 const cases: Readonly<Record<string, () => Promise<void>>> = {
-  P5: () => withFleet(3, appends),
-  P6: () => withFleet(3, (fleet, operator) => failover(fleet, operator, 20)),
+  P5: () => withCluster(3, appends),
+  P6: () => withCluster(3, (fleet, operator) => failover(fleet, operator, 20)),
   P7: () => opening(GiB),
   "P7-10GiB": () => opening(10 * GiB),
-  "catch-up": () => withFleet(3, (fleet, operator) => catchUp(fleet, operator, 2 * GiB)),
-  "catch-up-10GiB": () => withFleet(3, (fleet, operator) => catchUp(fleet, operator, 10 * GiB)),
+  "catch-up": () => withCluster(3, (fleet, operator) => catchUp(fleet, operator, 2 * GiB)),
+  "catch-up-10GiB": () => withCluster(3, (fleet, operator) => catchUp(fleet, operator, 10 * GiB)),
 };
 
 export async function run(only: readonly string[]): Promise<void> {
   for (const [name, measure] of Object.entries(cases)) {
-    const asked = only.length === 0 ? !name.endsWith("10GiB") : only.includes(name);
-    if (asked) await measure();
+    const isSelected = only.length === 0 ? !name.endsWith("10GiB") : only.includes(name);
+    if (isSelected) await measure();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The log of a cluster of one node: appends of one, 64 and 640 records, synced and not, and reads in order and at
- * random. Each figure is a ratio to the same bytes by write, fdatasync and pread in the same run, rounds taking turns.
+ * The log of a one-node cluster: appends of 1, 64 and 640 records, synced and not synced, and sequential and random
+ * reads. Each figure is a ratio to the same bytes by write, fdatasync and pread in the same run, in alternating rounds.
  */
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -14,9 +14,9 @@ const rounds = 5;
 const roundMs = 150;
 
 export async function run(only: readonly string[]): Promise<void> {
-  const wanted = (name: string): boolean => only.length === 0 || only.includes(name);
+  const isSelected = (name: string): boolean => only.length === 0 || only.includes(name);
   using scratch = scratchDirectory();
-  if (wanted("append")) {
+  if (isSelected("append")) {
     for (const bytes of [100, 1024]) {
       for (const records of [1, 64, 640]) await append(scratch.path, bytes, records, "always");
     }
@@ -25,13 +25,13 @@ export async function run(only: readonly string[]): Promise<void> {
     }
     await concurrent(scratch.path, 100, 64);
   }
-  if (wanted("read")) await reads(scratch.path);
+  if (isSelected("read")) await reads(scratch.path);
 }
 
 let serial = 0;
 const fresh = (directory: string): string => join(directory, `${serial++}`);
 
-/** One append under way at a time. */
+/** One append in progress at a time. */
 async function append(
   directory: string,
   bytes: number,
@@ -54,7 +54,7 @@ async function append(
   });
 }
 
-/** Single records, many under way: what group commit makes of them. */
+/** Many single records in progress, which group commit combines. */
 async function concurrent(directory: string, bytes: number, inFlight: number): Promise<void> {
   await using opened = await openOneNode(fresh(directory));
   const one = makeRun("x".repeat(bytes));
@@ -78,7 +78,7 @@ async function reads(directory: string): Promise<void> {
   const records = 640;
   const batch = makeRun(...Array.from({ length: records }, () => "x".repeat(100)));
   const batches = 2000;
-  // Nothing in memory but what the readers keep: every slice comes from the segments.
+  // The frame cache is off, so every slice comes from the segments.
   await using opened = await openOneNode(place, {}, { frameCacheBytesMax: 0 });
   for (let n = 0; n < batches; n++) await opened.replica.log.append(batch);
   const raw = new RawFile(fresh(directory));
@@ -147,7 +147,7 @@ async function random(
   });
 }
 
-/** Calls a second of each work, measured in turns; the median of the rounds. */
+/** Returns the calls per second of each work, measured in alternating rounds: the median of the rounds. */
 async function alternate(...works: readonly (() => unknown)[]): Promise<[number, number, number?]> {
   const rates = works.map(() => [] as number[]);
   for (const work of works) await during(20, work);
@@ -183,7 +183,7 @@ class RawFile {
     if (sync) fdatasyncSync(this.#descriptor);
   }
 
-  /** Into memory of its own each time, as a reader that hands it out must. */
+  /** Reads into a new buffer each time, like a reader that passes its buffer on. */
   read(length: number, position: number): number {
     return readSync(this.#descriptor, Buffer.allocUnsafeSlow(length), 0, length, position);
   }

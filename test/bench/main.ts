@@ -1,7 +1,6 @@
 /**
- * `npm run bench [-- NAME…]`: runs benchmarks and prints their figures, each beside a limit measured in the same run.
- *
- * Never: asserts anything; a figure is for reading.
+ * npm run bench -- [SUITE [NAME…]]: runs benchmarks and prints their figures, each next to a limit measured in the same
+ * run. It asserts nothing.
  */
 import { parseArgs } from "node:util";
 import { setGcFlags } from "../../src/agent/memory/gc-flags.ts";
@@ -19,10 +18,16 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   service: () => import("./service.ts"),
 };
 
-// As every node does: a log that is measured in this process would else be measured with another collector.
+// The garbage collector settings of a node, for the logs that run in this process.
 setGcFlags(machineMemory());
 const { positionals } = parseArgs({ allowPositionals: true });
 const [name, ...only] = positionals;
+if (name !== undefined && !(name in suites)) {
+  console.error(
+    `unknown suite "${name}"; the suites are ${Object.keys(suites).join(", ")}\nExample: npm run bench -- cluster P5 P6`,
+  );
+  process.exit(2);
+}
 for (const [suite, load] of Object.entries(suites)) {
   if (name !== undefined && name !== suite) continue;
   console.log(`== ${suite}`);

@@ -1,8 +1,8 @@
 /**
  * node --expose-gc test/bench/raft-core.ts [ENTRIES]
  *
- * Replicates entries through three cores in memory, with synchronous storage: how many a second, how many messages
- * an entry, how many bytes are allocated for each.
+ * Replicates entries through three cores in memory with synchronous storage. Prints entries per second, messages per entry
+ * and allocated bytes per entry.
  */
 import { type Message, proposal } from "../../src/raft/core/mod.ts";
 import { MemoryLogStorage } from "../support/memory-log-storage.ts";
@@ -36,7 +36,7 @@ function run(entries: number, perProposal: number): void {
       if (lab.core.applied % 4096 < perProposal) lab.storage.compact(lab.core.applied - 16);
     }
     if ((done / perProposal) % 64 === 0) {
-      // A collection in between hides what was allocated before it: those samples are left out.
+      // A garbage collection during a sample hides allocations, so that sample is dropped.
       const now = process.memoryUsage().heapUsed;
       if (now > before) allocated += now - before;
       before = now;

@@ -1,8 +1,6 @@
 /**
- * The replicated log of three nodes over sockets, all in this process, beside that of one node: what replication costs,
- * three disks and both ends of every socket included. Rounds take turns on the same disk.
- *
- * Never: asserts anything.
+ * The replicated log of three nodes over sockets in one process, compared with the log of one node: the cost of
+ * replication, including three disks and both ends of every socket. Rounds alternate on the same disk.
  */
 import { join } from "node:path";
 import type { CommitLog } from "../../src/types.ts";

@@ -1,8 +1,4 @@
-/**
- * How a figure is printed: what, the figure, the bar it is held against, and the ratio to a limit of the same run.
- *
- * Never: rounds a figure up.
- */
+/** Prints a figure: its name, the value, the target, and the ratio to a limit of the same run. */
 
 const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
@@ -24,7 +20,7 @@ export function report({ name, value, unit, bar, ratio, note }: Figure): void {
   console.log(parts.join("  "));
 }
 
-/** The middle one of an odd number of values. */
+/** Returns the median of an odd number of values. */
 export function median(values: readonly number[]): number {
   return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] as number;
 }

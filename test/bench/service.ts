@@ -1,10 +1,9 @@
-/** The service of one node: P1 to P4 and P8 to P11, each with the server in a process of its own. */
+/** The service of one node: P1 to P4 and P8 to P11, with the server in a process of its own. */
 
-import { consumeAll, rawReadSeconds } from "./consume.ts";
-import { http1Rate } from "./http1.ts";
-import { paths } from "./messages.ts";
-import { bulkRate, rawWriteRate, streamRate, unaryRate } from "./produce.ts";
-import { median, report } from "./report.ts";
+import { consumeAll, rawReadSeconds } from "./load/consume.ts";
+import { http1Rate } from "./load/http1.ts";
+import { paths } from "./load/messages.ts";
+import { bulkRate, rawWriteRate, streamRate, unaryRate } from "./load/produce.ts";
 import {
   compile,
   cpuSeconds,
@@ -13,14 +12,15 @@ import {
   type ServerProcess,
   startScript,
   startServer,
-} from "./server-process.ts";
-import { fedTails, idleTails } from "./tails.ts";
+} from "./load/server-process.ts";
+import { fedTails, idleTails } from "./load/tails.ts";
+import { median, report } from "./report.ts";
 
 const rounds = 3;
-/** Besides the first, which warms up. */
+/** Not counting the first round, which warms up. */
 const telemetryRounds = 11;
 
-/** Runs both in turn, so that whatever else the machine does falls on both; answers the medians. */
+/** Runs both in turn, so that the load of the machine affects both. Returns the medians. */
 async function alternate(
   ours: () => Promise<number> | number,
   limit: () => Promise<number> | number,
@@ -92,7 +92,7 @@ const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> 
     ] as const) {
       const seconds: number[] = [];
       const limits: number[] = [];
-      // The first warms up.
+      // Warms up.
       const { bytes } = await consumeAll(server, path);
       const raw = await startScript("raw-read.ts", String(bytes));
       for (let round = 0; round < rounds; round++) {
@@ -116,7 +116,7 @@ const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> 
     }
   },
 
-  /** P1 to P4 with a client certificate: what TLS costs. The servers of the other rows speak plaintext on loopback. */
+  /** P1 to P4 with a client certificate: the cost of TLS. The other rows use plaintext on loopback. */
   async mtls() {
     const { flags, tls, remove } = makeCertificates();
     const server = await startServer(flags);
@@ -169,7 +169,7 @@ const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> 
 
   async P10(server) {
     const canned = await startScript("canned-http1.ts");
-    // Warms up, as the first of an odd number of rounds does elsewhere: code is slow for its first 20,000 requests.
+    // Warms up: the first 20,000 requests are slow.
     await http1Rate(server.port, 64, 20_000);
     const { ours, limit } = await alternate(
       () => http1Rate(server.port, 64, 40_000),
@@ -191,7 +191,7 @@ const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> 
     const rates: number[] = [];
     const costs = new Map([on, off].map((server) => [server, 0]));
     for (let round = 0; round <= telemetryRounds; round++) {
-      // Turn and turn about, so that neither always has the warmer machine.
+      // The order alternates, so that neither always has the warmer machine.
       const rate = new Map<ServerProcess, number>();
       for (const server of round % 2 === 0 ? [on, off] : [off, on]) {
         const before = cpuSeconds(server.pid);

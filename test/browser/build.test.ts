@@ -10,22 +10,22 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const dist = join(root, "web/dist");
 const scriptBytesMax = 70_000;
 
-test("the dashboard builds within its budget, and every script has its compressed twins", () => {
+test("the dashboard builds within its size limit, and every script has its compressed files", () => {
   execFileSync(process.execPath, [join(root, "web/build.mjs")], { stdio: "pipe", timeout: 60_000 });
   const scripts = globSync("**/*.js", { cwd: dist });
   let sum = 0;
   for (const script of scripts) {
     const plain = readFileSync(join(dist, script));
-    const small = readFileSync(join(dist, `${script}.gz`));
+    const compressed = readFileSync(join(dist, `${script}.gz`));
     assert.ok(existsSync(join(dist, `${script}.br`)), script);
-    assert.ok(gunzipSync(small).equals(plain), script);
-    sum += small.length;
+    assert.ok(gunzipSync(compressed).equals(plain), script);
+    sum += compressed.length;
   }
   assert.ok(scripts.length >= 2, "the page and its worker");
   assert.ok(sum <= scriptBytesMax, `${sum} bytes of gzipped script, at most ${scriptBytesMax} are allowed`);
 });
 
-test("the package ships the built page, which git does not keep", () => {
+test("the package contains the built page, which is not in git", () => {
   const listed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
     cwd: root,
     stdio: ["ignore", "pipe", "ignore"],
@@ -39,7 +39,7 @@ test("the package ships the built page, which git does not keep", () => {
   assert.ok(!paths.some((path) => path.startsWith("test/") || path.startsWith("web/src/")));
 });
 
-test("the page holds no inline script or style and names only its own files", () => {
+test("the page has no inline script or style and references only its own files", () => {
   const page = readFileSync(join(dist, "index.html"), "utf8");
   assert.doesNotMatch(page, /<style|style=|<script(?![^>]*src=)|\son\w+=/i);
   const named = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map((found) => found[1] as string);
@@ -50,7 +50,7 @@ test("the page holds no inline script or style and names only its own files", ()
   }
 });
 
-test("the scripts neither evaluate text nor name another site", () => {
+test("the scripts do not evaluate text and do not reference another site", () => {
   for (const script of globSync("**/*.js", { cwd: dist })) {
     const code = readFileSync(join(dist, script), "utf8");
     assert.doesNotMatch(code, /\beval\(|new Function\(/, script);

@@ -1,6 +1,4 @@
-/**
- * The page on a cluster of three real nodes, in processes of their own that are killed while it tails.
- */
+/** The dashboard on a cluster of three real nodes, which are killed while the page tails. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, BrowserContextOptions } from "playwright-core";
@@ -25,7 +23,7 @@ const openPage = (
 ): Promise<Dashboard> =>
   Dashboard.open(browser, node.url, query, { ...context, others: cluster.nodes.map(({ url }) => url) });
 
-/** The command line's flags for certificates, in curl's words. */
+/** Converts the certificate flags of the command to those of curl. */
 const curlFlags = (cluster: TestCluster, node: ClusterNode): string[] =>
   cluster
     .clientFlags(node)
@@ -45,14 +43,14 @@ test("killing the leader, and then the page's own node, leaves no gap and no dup
   await page.status("Live");
   const first = await curl(own.url, randomWord());
   await page.row(first).waitFor();
-  await using watching = await openPage(cluster, own, "?view=cluster");
-  await watching.text(`${leader.name} leads`);
+  await using clusterPage = await openPage(cluster, own, "?view=cluster");
+  await clusterPage.text(`${leader.name} leads`);
 
   const producing = produce(other.url, 1500, 250);
   await heldAtLeast(page, 100);
   await cluster.stop(leader, "SIGKILL");
   const next = await cluster.leader();
-  await watching.text(`${next.name} was elected`);
+  await clusterPage.text(`${next.name} was elected`);
   await heldAtLeast(page, 600);
   cluster.start(leader);
   await cluster.whole();
@@ -63,7 +61,7 @@ test("killing the leader, and then the page's own node, leaves no gap and no dup
   assert.equal(await page.page.getByText(/The server skipped/).count(), 0);
 });
 
-test("over mTLS the page goes on when the leader is killed, says that quorum is lost, and goes on when it is back", async (t) => {
+test("over mTLS the page continues after the leader is killed, shows a lost quorum, and continues when it is restored", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t), { tls: true });
   const leader = await cluster.leader();
   const [own, other] = (await cluster.followers()) as [ClusterNode, ClusterNode];

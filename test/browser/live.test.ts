@@ -22,20 +22,20 @@ after(async () => {
 const clipboard = { permissions: ["clipboard-read", "clipboard-write"] };
 async function nextOffset(): Promise<number> {
   const headers = { "content-type": "application/json" };
-  const answer = await fetch(`${node.origin}/log.v1.Log/Describe`, { method: "POST", headers, body: "{}" });
-  return Number(((await answer.json()) as { nextOffset: string }).nextOffset);
+  const response = await fetch(`${node.origin}/log.v1.Log/Describe`, { method: "POST", headers, body: "{}" });
+  return Number(((await response.json()) as { nextOffset: string }).nextOffset);
 }
 
-/** What the page says it holds. */
-const held = async (page: Dashboard): Promise<string> =>
+/** Returns the page's text about the records in its buffer. */
+const bufferText = async (page: Dashboard): Promise<string> =>
   (await page.page.getByTestId("held").textContent()) ?? "";
 
-async function heldUpTo(page: Dashboard, last: number): Promise<void> {
+async function waitUntilBuffered(page: Dashboard, last: number): Promise<void> {
   const text = new RegExp(`–${String(last).replace(/\B(?=(\d{3})+$)/g, ",")}( |$)`);
   await page.page.getByTestId("held").filter({ hasText: text }).waitFor({ timeout: stuckMs });
 }
 
-test("the first record that curl appends takes the place of the curl line, and the next follow", async () => {
+test("the first record that curl appends replaces the curl line, and the next ones follow", async () => {
   await using page = await Dashboard.open(browser, node.origin);
   await page.text("The log is empty");
   const copied = await page.page.locator(".copyable code").textContent();
@@ -50,7 +50,7 @@ test("the first record that curl appends takes the place of the curl line, and t
   page.assertClean();
 });
 
-test("scrolling up pauses, what is new is counted, and resuming shows all of it", async () => {
+test("scrolling up pauses, new records are counted, and resuming shows all of them", async () => {
   await produce(node.origin, 300, 0);
   const next = await nextOffset();
   await using page = await Dashboard.open(browser, node.origin);
@@ -62,7 +62,7 @@ test("scrolling up pauses, what is new is counted, and resuming shows all of it"
   const before = await page.offsets();
   const last = await produce(node.origin, 120, 0);
   await page.page.getByTestId("resume").filter({ hasText: "120 new – resume" }).waitFor();
-  assert.deepEqual(await page.offsets(), before, "nothing moves while it is read");
+  assert.deepEqual(await page.offsets(), before, "the rows do not move while paused");
   await page.pictured("paused");
   await page.page.keyboard.press("Space");
   await page
@@ -72,7 +72,7 @@ test("scrolling up pauses, what is new is counted, and resuming shows all of it"
   await page.status("Live");
 });
 
-test("a reload keeps the place, and a link brings another browser there", async () => {
+test("a reload keeps the position, and a link opens it in another browser", async () => {
   await produce(node.origin, 200, 0);
   await using page = await Dashboard.open(browser, node.origin, "?from=40");
   await page.row(40).waitFor();
@@ -90,7 +90,7 @@ test("a reload keeps the place, and a link brings another browser there", async 
   assert.equal((await other.offsets())[0], 100);
 });
 
-test("every start leads to its place", async () => {
+test("every form of start leads to its offset", async () => {
   await produce(node.origin, 50, 0);
   const next = await nextOffset();
   const cases: readonly (readonly [string, number])[] = [
@@ -119,8 +119,8 @@ test("a record is copied as its value, as curl and as grpcurl, and the curl line
   assert.match(await read(), new RegExp(word));
   await page.page.getByRole("button", { name: "as curl" }).click();
   await page.text("curl line copied");
-  const answer = JSON.parse(await shell(await read())) as { record: { value: string } };
-  assert.match(Buffer.from(answer.record.value, "base64").toString(), new RegExp(word));
+  const response = JSON.parse(await shell(await read())) as { record: { value: string } };
+  assert.match(Buffer.from(response.record.value, "base64").toString(), new RegExp(word));
   await page.page.getByRole("button", { name: "as grpcurl" }).click();
   await page.text("grpcurl line copied");
   assert.equal(
@@ -134,7 +134,7 @@ test("a record is copied as its value, as curl and as grpcurl, and the curl line
   await linked.pictured("record");
 });
 
-test("the produce box appends what is typed, marks it in the tail, and sends ×N", async () => {
+test("the produce box appends the typed record, marks it in the tail, and repeats it N times", async () => {
   await using page = await Dashboard.open(browser, node.origin);
   await page.status("Live");
   await page.page.keyboard.press("p");
@@ -159,7 +159,7 @@ test("the produce box appends what is typed, marks it in the tail, and sends ×N
     .getByTestId("appended")
     .filter({ hasText: `${offset + 1} … ${(offset + 2500).toLocaleString("en")}` })
     .waitFor();
-  await heldUpTo(page, offset + 2500);
+  await waitUntilBuffered(page, offset + 2500);
   page.assertClean();
 });
 
@@ -219,7 +219,7 @@ test("killing and restarting the server leaves no gap and no duplicate on the pa
   assert.equal(await page.page.getByText(/The server skipped/).count(), 0);
 });
 
-test("thousands of records a second are all taken, in bounded memory, and the page keeps drawing", async () => {
+test("the page receives thousands of records per second in bounded memory and keeps painting", async () => {
   await using page = await Dashboard.open(browser, node.origin, "?from=end");
   await page.status("Live");
   const first = await curl(node.origin, "first");
@@ -232,14 +232,14 @@ test("thousands of records a second are all taken, in bounded memory, and the pa
   console.log(
     `# ${frames.count} frames, work p50 ${frames.workP50Ms.toFixed(1)} p95 ${frames.workP95Ms.toFixed(1)} ms, gap p95 ${frames.gapP95Ms.toFixed(1)} ms`,
   );
-  assert.ok(frames.gapMaxMs < 2000, `the page stood still for ${frames.gapMaxMs} ms`);
-  assert.ok((await page.page.locator(".row").count()) < 60, "only the rows in sight exist");
-  assert.match(await held(page), new RegExp(`^${(count + 1).toLocaleString("en")} records held`));
+  assert.ok(frames.gapMaxMs < 2000, `the page was frozen for ${frames.gapMaxMs} ms`);
+  assert.ok((await page.page.locator(".row").count()) < 60, "only the visible rows exist");
+  assert.match(await bufferText(page), new RegExp(`^${(count + 1).toLocaleString("en")} records held`));
   await page.status("Live");
   await page.pictured("live");
 });
 
-test("at 360 pixels everything is there and nothing scrolls sideways", async () => {
+test("at a width of 360 pixels every view fits without horizontal scrolling", async () => {
   await curl(node.origin, JSON.stringify({ level: "info", word: randomWord(), long: "x".repeat(500) }));
   await using page = await Dashboard.open(browser, node.origin, "", {
     viewport: { width: 360, height: 740 },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
+import { until } from "../support/until.ts";
 import { openBrowser } from "./support/chromium.ts";
 import { Dashboard } from "./support/dashboard.ts";
 import { FakeNode } from "./support/fake-node.ts";
@@ -22,25 +23,25 @@ after(async () => {
   await node[Symbol.asyncDispose]();
 });
 
-const heldIs = (page: Dashboard, text: RegExp): Promise<void> =>
+const waitForBufferText = (page: Dashboard, text: RegExp): Promise<void> =>
   page.page.getByTestId("held").filter({ hasText: text }).waitFor();
 const scrollTo = (page: Dashboard, top: string): Promise<unknown> =>
   page.page.evaluate(`document.querySelector(".list-box").scrollTop = ${top}`);
 
-test("a log longer than the buffer waits for its reader, and a jump says what it jumped over", async () => {
+test("a log longer than the buffer waits for the reader, and a jump shows which records it skipped", async () => {
   await using page = await Dashboard.open(browser, node.origin, "?from=start");
   await page.row(0).waitFor();
-  await heldIs(page, /^50,000 records held, 0–49,999 · 70,000 not read yet/);
+  await waitForBufferText(page, /^50,000 records held, 0–49,999 · 70,000 not read yet/);
   await page.status("Paused");
   assert.equal((await page.offsets())[0], 0, "the first records stay in view");
   await scrollTo(page, "27 * 30000");
   await page.row(30_000).waitFor();
-  await heldIs(page, /29,000 have left it/);
+  await waitForBufferText(page, /29,000 have left it/);
   const offsets = await page.offsets();
-  assert.ok(offsets.includes(30_000), `what is read does not move: ${offsets[0]}`);
-  await heldIs(page, /29,000–78,999/);
+  assert.ok(offsets.includes(30_000), `the visible rows do not move: ${offsets[0]}`);
+  await waitForBufferText(page, /29,000–78,999/);
   await page.page.keyboard.press("g");
-  await heldIs(page, /0–49,999/);
+  await waitForBufferText(page, /0–49,999/);
   await page.page.keyboard.press("G");
   await page
     .row(records - 1)
@@ -55,7 +56,7 @@ test("a log longer than the buffer waits for its reader, and a jump says what it
   page.assertClean();
 });
 
-test("a search through more than the buffer holds goes on in steps, and misses nothing", async () => {
+test("a search through more than the buffer continues in steps and misses no record", async () => {
   const needle = `needle-${Date.now()}`;
   const offset = await curl(node.origin, needle);
   await using page = await Dashboard.open(browser, node.origin, `?from=60000&q=${needle}`);
@@ -70,7 +71,7 @@ test("a search through more than the buffer holds goes on in steps, and misses n
   page.assertClean();
 });
 
-test("a tab that nobody sees for a minute holds no stream, and goes on where it was when it is seen", async () => {
+test("a tab that is hidden for a minute closes its stream and continues at its position when it is visible", async () => {
   const quiet = new FakeNode();
   await quiet.start();
   try {
@@ -81,18 +82,18 @@ test("a tab that nobody sees for a minute holds no stream, and goes on where it 
     await page.row(1).waitFor();
     await page.status("Live");
     assert.equal(quiet.tails, 1);
-    const see = (state: string): Promise<unknown> =>
+    const setVisibility = (state: string): Promise<unknown> =>
       page.page.evaluate(
         `Object.defineProperty(document, "visibilityState", { configurable: true, value: "${state}" }), document.dispatchEvent(new Event("visibilitychange"))`,
       );
-    await see("hidden");
+    await setVisibility("hidden");
     await page.page.clock.runFor(30_000);
-    assert.equal(quiet.tails, 1, "a short look elsewhere costs nothing");
+    assert.equal(quiet.tails, 1, "a tab that is hidden briefly keeps its stream");
     await page.page.clock.runFor(31_000);
     await page.status("Asleep");
-    while (quiet.tails > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until("the stream is closed", () => quiet.tails === 0);
     quiet.append("c", "d");
-    await see("visible");
+    await setVisibility("visible");
     await page.page.clock.runFor(2_000);
     await page.row(3).waitFor();
     assert.deepEqual(await page.offsets(), [0, 1, 2, 3]);

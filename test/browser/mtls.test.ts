@@ -34,8 +34,8 @@ after(async () => {
   await node[Symbol.asyncDispose]();
 });
 
-/** A browser that holds this certificate. */
-const holding = (name: string): BrowserContextOptions => ({
+/** Context options of a browser with this client certificate. */
+const withCertificate = (name: string): BrowserContextOptions => ({
   ignoreHTTPSErrors: true,
   clientCertificates: [
     { origin: node.origin, certPath: file(`${name}-client.pem`), keyPath: file(`${name}-client-key.pem`) },
@@ -51,7 +51,7 @@ const rootByCurl = (): string[] => [
 ];
 
 test("with a client certificate the page tails and appends over mTLS", async () => {
-  await using page = await Dashboard.open(browser, node.origin, "", holding("root"));
+  await using page = await Dashboard.open(browser, node.origin, "", withCertificate("root"));
   await page.text("The log is empty");
   await page.text(`curl --cacert ca.pem --cert root-client.pem --key root-client-key.pem -d`);
   const word = randomWord();
@@ -69,8 +69,8 @@ test("with a client certificate the page tails and appends over mTLS", async () 
   page.assertClean();
 });
 
-test("a certificate without rights is told who it is and why, and is offered no produce box", async () => {
-  await using page = await Dashboard.open(browser, node.origin, "", holding("nobody"));
+test("a certificate without permissions sees its subject and the reason, and no produce box", async () => {
+  await using page = await Dashboard.open(browser, node.origin, "", withCertificate("nobody"));
   await page.text("You may not read this log");
   await page.text(/by your client certificate/);
   assert.equal(await page.page.getByTestId("subject").textContent(), "nobody");
@@ -80,7 +80,7 @@ test("a certificate without rights is told who it is and why, and is offered no 
 });
 
 test("restarting the server over mTLS leaves no gap and no duplicate", async () => {
-  await using page = await Dashboard.open(browser, node.origin, "?from=end", holding("root"));
+  await using page = await Dashboard.open(browser, node.origin, "?from=end", withCertificate("root"));
   await page.status("Live");
   const first = await curl(node.origin, "before", ...rootByCurl());
   await page.row(first).waitFor();
@@ -93,6 +93,6 @@ test("restarting the server over mTLS leaves no gap and no duplicate", async () 
   assert.equal(last, first + 1);
 });
 
-test("without a certificate there is no page at all", async () => {
+test("without a certificate the page does not load", async () => {
   await assert.rejects(Dashboard.open(browser, node.origin, "", { ignoreHTTPSErrors: true }), /ERR_|net::/);
 });

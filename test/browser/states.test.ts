@@ -22,7 +22,7 @@ afterEach(() => node.stop());
 const values = (count: number): string[] =>
   Array.from({ length: count }, (_, at) => `{"at":${at},"token":"${Math.random().toString(36).slice(2)}"}`);
 
-test("an empty log shows the command that appends the first record, and the record once it was run", async () => {
+test("an empty log shows the command that appends the first record, and then that record", async () => {
   await using page = await Dashboard.open(browser, node.origin);
   await page.text("The log is empty");
   await page.text(`curl -d '{"record":{"value":"SGVsbG8sIFRhaWxyYWNlIQ=="}}' ${node.origin}/`);
@@ -32,7 +32,7 @@ test("an empty log shows the command that appends the first record, and the reco
   page.assertClean();
 });
 
-test("at the end of a log that is not empty it waits for the next offset by name", async () => {
+test("at the end of a log the page names the offset that it waits for", async () => {
   node.append(...values(5));
   await using page = await Dashboard.open(browser, node.origin, "?from=end");
   await page.text("Waiting for record 5");
@@ -42,7 +42,7 @@ test("at the end of a log that is not empty it waits for the next offset by name
   assert.deepEqual(await page.offsets(), [5]);
 });
 
-test("who may not read is told so, who they are, and what they may", async () => {
+test("a client without the consume permission sees its subject and its permissions", async () => {
   node.subject = "nobody";
   node.actions = ["produce"];
   await using page = await Dashboard.open(browser, node.origin);
@@ -62,7 +62,7 @@ test("who may not read is told so, who they are, and what they may", async () =>
   page.assertClean();
 });
 
-test("who may not append sees no produce box", async () => {
+test("a client without the produce permission sees no produce box", async () => {
   node.actions = ["consume", "describe"];
   node.append("x");
   await using page = await Dashboard.open(browser, node.origin);
@@ -73,7 +73,7 @@ test("who may not append sees no produce box", async () => {
   assert.equal(await page.page.getByRole("complementary").count(), 0);
 });
 
-test("a lost quorum is said, with how many nodes still answer", async () => {
+test("a lost quorum is shown with the number of nodes that respond", async () => {
   node.append(...values(20));
   const silent = { role: "follower", version: "0.1.0", healthy: false, lastContactMs: 9000n };
   node.cluster = {
@@ -96,7 +96,7 @@ test("a lost quorum is said, with how many nodes still answer", async () => {
   await page.text("node-1 was elected, term 8");
 });
 
-test("when the log is trimmed under the tail, it says which records are gone and goes on only when told", async () => {
+test("when records are trimmed before they are read, the page names them and continues on request", async () => {
   node.append(...values(30));
   await using page = await Dashboard.open(browser, node.origin);
   await page.row(29).waitFor();
@@ -106,14 +106,14 @@ test("when the log is trimmed under the tail, it says which records are gone and
   await node.start();
   await page.text("The log was trimmed under this tail");
   await page.text("Records 30–59 were removed before they were read here.");
-  assert.ok((await page.offsets()).includes(29), "what was read stays on the page");
+  assert.ok((await page.offsets()).includes(29), "records that were read stay on the page");
   await page.pictured("trimmed");
   await page.page.getByRole("button", { name: "Read on at 60" }).click();
   await page.row(60).waitFor();
   page.assertClean();
 });
 
-test("a log that ends before the place is not taken for the same one", async () => {
+test("a log that ends before the current position counts as another log", async () => {
   node.append(...values(30));
   await using page = await Dashboard.open(browser, node.origin);
   await page.row(29).waitFor();
@@ -127,7 +127,7 @@ test("a log that ends before the place is not taken for the same one", async () 
   await page.row(3).getByText("another log").waitFor();
 });
 
-test("a refusal is shown as the server said it, with its code", async () => {
+test("an error is shown with the message and code of the server", async () => {
   node.refusal = fault(Code.Unimplemented, "this server is too old for that", {});
   await using page = await Dashboard.open(browser, node.origin);
   await page.text("The node refused");
@@ -135,7 +135,7 @@ test("a refusal is shown as the server said it, with its code", async () => {
   await page.pictured("refused");
 });
 
-test("when the only node is gone it says so, and goes on without a gap or a duplicate when it is back", async () => {
+test("when the only node is down the page shows it, and continues without gap or duplicate when it is back", async () => {
   node.append(...values(10));
   await using page = await Dashboard.open(browser, node.origin);
   await page.row(9).waitFor();
@@ -155,7 +155,7 @@ test("when the only node is gone it says so, and goes on without a gap or a dupl
   assert.equal(await page.page.getByText("No node answers").count(), 0);
 });
 
-test("when this node is gone the tail goes on from another node of the cluster", async () => {
+test("when this node is down the tail continues from another node of the cluster", async () => {
   const other = new FakeNode();
   await other.start();
   try {
@@ -179,7 +179,7 @@ test("when this node is gone the tail goes on from another node of the cluster",
   }
 });
 
-test("when nothing can be called any more, a link opens the same tail on another node", async () => {
+test("when no node can be called, a link opens the same tail on another node", async () => {
   const other = new FakeNode();
   await other.start();
   await other.stop();
@@ -194,7 +194,7 @@ test("when nothing can be called any more, a link opens the same tail on another
     const link = page.page.getByRole("link", { name: `Open on ${other.address}` });
     await link.waitFor();
     assert.equal(await link.getAttribute("href"), `${other.origin}/ui/?from=100&live=1&q=token`);
-    // The streams would find the other node by themselves now; over mTLS they may not (see web/DESIGN.md).
+    // In plaintext the streams would now find the other node. Over mTLS they may not (see web/DESIGN.md).
     await page.page.route("**/log.v1.Log/*", (route) =>
       route.request().frame().url().startsWith(node.origin) ? route.abort() : route.continue(),
     );
@@ -209,7 +209,7 @@ test("when nothing can be called any more, a link opens the same tail on another
   }
 });
 
-test("elections and members show as they happen", async () => {
+test("elections and members are shown as they change", async () => {
   node.append(...values(40));
   node.cluster.nodes = [
     {

@@ -126,7 +126,7 @@ test("clients that stop reading or sending do not end a node with 256 MiB of mem
         await delay(20);
       }
     })();
-    const close = await Promise.race([attack.begin(node.port), delay(15_000, () => undefined)]);
+    const close = await Promise.race([attack.start(node.port), delay(15_000, () => undefined)]);
     await delay(attackMs);
     const held = exited === undefined ? await metric(node.ops, "tailrace_memory_held") : 0;
     over = true;

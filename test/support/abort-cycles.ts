@@ -8,8 +8,8 @@ import { connect } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { createFastPath } from "../../src/api/mod.ts";
-import { grpcHeaders, H2Client } from "../bench/h2-client.ts";
-import { consumeFrom, paths, produceOne } from "../bench/messages.ts";
+import { grpcHeaders, H2Client } from "../bench/load/h2-client.ts";
+import { consumeFrom, paths, produceOne } from "../bench/load/messages.ts";
 import { curl } from "./curl.ts";
 import { type Served, serve } from "./serve.ts";
 

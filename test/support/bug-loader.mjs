@@ -1,13 +1,11 @@
 /**
- * node --import ./test/support/bug-loader.mjs … with SOURCE_BUG=path of a patch, from the root: files of the source are
- * loaded with a bug in them.
+ * node --import ./test/support/bug-loader.mjs … with SOURCE_BUG=PATCH (a path from the root): loads source files with an
+ * injected bug.
  *
- *   patch := about  (file  ("<<<<<<<" text "=======" text ">>>>>>>")+)+        each on lines of its own
+ *   patch := description  (file  ("<<<<<<<" text "=======" text ">>>>>>>")+)+        each on its own lines
  *
- * The first text must stand in the file exactly once, or loading fails: a patch that no longer applies is found.
- * Without tsx: the patch speaks of the source as it is written.
- *
- * Never: writes a file; is used by anything but a hunt for bugs that were put there on purpose.
+ * The first text must be in the file exactly once. Otherwise loading fails, so that an outdated patch is noticed. It cannot
+ * be combined with tsx: a patch matches the text of the source.
  */
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
@@ -17,7 +15,7 @@ const patch = process.env["SOURCE_BUG"];
 if (patch !== undefined) {
   const changes = parse(readFileSync(new URL(patch, root), "utf8"));
   registerHooks({
-    // Whoever starts the command compiled gets the sources too.
+    // A process that runs the compiled command loads the sources instead.
     resolve(specifier, context, nextResolve) {
       const found = nextResolve(specifier, context);
       if (!found.url.startsWith(`${root}dist/`)) return found;
@@ -32,7 +30,7 @@ if (patch !== undefined) {
       for (const { before, after } of hunks) {
         const pieces = source.split(before);
         if (pieces.length !== 2) {
-          throw new Error(`${patch}: its text stands ${pieces.length - 1} times in ${url}: ${before}`);
+          throw new Error(`${patch}: its text is in ${url} ${pieces.length - 1} times, not once: ${before}`);
         }
         source = pieces.join(after);
       }
@@ -52,7 +50,7 @@ function parse(text) {
     const groups = pattern.exec(text)?.groups;
     file = groups?.file ?? file;
     if (groups === undefined || file === undefined)
-      throw new Error(`${patch} is not of the form it must have`);
+      throw new Error(`${patch} does not have the format of a patch`);
     const target = new URL(file, root).href;
     const hunk = { before: groups.before, after: groups.after ?? "" };
     changes.set(target, [...(changes.get(target) ?? []), hunk]);

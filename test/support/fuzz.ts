@@ -14,7 +14,7 @@ import {
 } from "../../src/gen/log/v1/log_pb.js";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import { RecordCursor, walkRecords } from "../../src/log/mod.ts";
-import { grpcHeaders, H2Client } from "../bench/h2-client.ts";
+import { grpcHeaders, H2Client } from "../bench/load/h2-client.ts";
 import { type Served, serve } from "./serve.ts";
 
 /** Counts of a run, for its report. */
@@ -107,7 +107,7 @@ export function mutate(random: Prng, bytes: Buffer): Buffer {
 
 /** A run that the record walk accepts must be readable by protobuf-es, and accepted by the walk again. */
 function fuzzWalk(random: Prng, report: FuzzReport): void {
-  for (let turn = 0; turn < 200; turn++) {
+  for (let round = 0; round < 200; round++) {
     const bytes = mutate(random, validBatch(random));
     report.walked++;
     let run: ReturnType<typeof walkRecords>;

@@ -57,7 +57,7 @@ export class H2Harness {
   readonly connection: H2Connection;
   #sent: Buffer = Buffer.alloc(0);
 
-  /** `first` is what the client sends first. */
+  /** `first`: the first bytes from the client. */
   constructor(limits: Partial<H2Limits> = {}, first: Buffer = Buffer.concat([preface, settings()])) {
     this.connection = new H2Connection(
       {

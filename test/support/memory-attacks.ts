@@ -1,6 +1,6 @@
 /**
- * Clients that make a server hold memory: they ask for much and take nothing, or begin requests and do not end them.
- * Each attack resolves when all of it was sent; close() lets go of everything.
+ * Clients that make a server hold memory: they request much and read nothing, or start requests and do not finish them.
+ * An attack resolves when everything is sent. The function that it resolves with closes its connections.
  */
 import { connect, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -10,11 +10,11 @@ import {
   ProduceRequestSchema,
 } from "../../src/gen/log/v1/log_pb.js";
 import { encodeEnvelope } from "../../src/lib/envelope.ts";
-import { headerBlock } from "../bench/h2-client.ts";
+import { headerBlock } from "../bench/load/h2-client.ts";
 
 export interface Attack {
   readonly name: string;
-  begin(port: number): Promise<() => void>;
+  start(port: number): Promise<() => void>;
 }
 
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -46,7 +46,7 @@ async function open(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Writes at the server's pace; gives up when the server has gone. */
+/** Writes at the pace of the server. Stops when the server closes the connection. */
 async function write(socket: Socket, bytes: Buffer | string): Promise<void> {
   if (socket.destroyed || socket.write(bytes)) return;
   await new Promise((resolve) => {
@@ -60,12 +60,12 @@ interface H2Attack {
   readonly streams: number;
   readonly initialWindow: number;
   readonly connectionWindow?: number;
-  /** The socket is not read at all. */
-  readonly deaf?: boolean;
+  /** The socket is never read. */
+  readonly neverReads?: boolean;
   readonly fields: readonly (readonly [string, string])[];
   readonly body: (stream: number) => Uint8Array | undefined;
-  /** Window granted on each stream four times a second, bytes. */
-  readonly drip?: number;
+  /** Bytes of window granted on each stream four times per second. */
+  readonly grantBytes?: number;
 }
 
 async function h2(port: number, attack: H2Attack): Promise<() => void> {
@@ -74,7 +74,7 @@ async function h2(port: number, attack: H2Attack): Promise<() => void> {
   for (let one = 0; one < attack.connections; one++) {
     const socket = await open(port);
     sockets.push(socket);
-    if (attack.deaf === true) socket.pause();
+    if (attack.neverReads === true) socket.pause();
     else socket.on("data", () => undefined);
     const settings = Buffer.concat([Buffer.from([0, 4]), u32(attack.initialWindow)]);
     const grant = attack.connectionWindow ?? largestWindow - 65_535;
@@ -86,10 +86,10 @@ async function h2(port: number, attack: H2Attack): Promise<() => void> {
       await write(socket, frame(type.headers, body === undefined ? 5 : 4, id, headerBlock(attack.fields)));
       if (body !== undefined) await write(socket, frame(type.data, 1, id, body));
     }
-    if (attack.drip !== undefined) {
+    if (attack.grantBytes !== undefined) {
       const grants = Buffer.concat(
         Array.from({ length: attack.streams }, (_, stream) =>
-          frame(type.windowUpdate, 0, 1 + 2 * stream, u32(attack.drip ?? 1)),
+          frame(type.windowUpdate, 0, 1 + 2 * stream, u32(attack.grantBytes ?? 1)),
         ),
       );
       timers.push(setInterval(() => socket.writable && socket.write(grants), 250));
@@ -124,7 +124,7 @@ const fromEnd = encodeEnvelope(
   toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { start: { case: "fromEnd", value: true } })),
 );
 
-/** Opens HTTP/1.1 connections that each send this, and nothing more; what comes is not read. */
+/** Opens HTTP/1.1 connections that each send this text and do not read. */
 async function http1(port: number, connections: number, text: (one: number) => string): Promise<() => void> {
   const sockets: Socket[] = [];
   for (let one = 0; one < connections; one++) {
@@ -138,7 +138,7 @@ async function http1(port: number, connections: number, text: (one: number) => s
   };
 }
 
-/** The log holds this many records of this size for them to ask for. */
+/** The log has this many records of this size for the attacks to request. */
 export const records = 64;
 export const recordBytes = 750 * 1024;
 
@@ -146,7 +146,7 @@ const stalled = { connections: 2, streams: 1000 } as const;
 const at = (stream: number): Uint8Array => consumeAt(stream % records);
 const json = (stream: number): Buffer => Buffer.from(`{"offset":"${stream % records}"}`);
 
-const begun = Buffer.alloc(1_300_000, 65).toString();
+const unfinished = Buffer.alloc(1_300_000, 65).toString();
 const batch = encodeEnvelope(
   toBinary(
     ProduceBatchRequestSchema,
@@ -159,7 +159,7 @@ const single = encodeEnvelope(
   toBinary(ProduceRequestSchema, create(ProduceRequestSchema, { record: { value: Buffer.alloc(700_000) } })),
 );
 
-/** A request that lacks its last byte, or a whole one, in DATA frames. */
+/** Sends the DATA frames of a request without its last byte. */
 async function produce(
   port: number,
   connections: number,
@@ -172,10 +172,10 @@ async function produce(
       socket.on("data", () => undefined);
       const begin = [preface, frame(type.settings, 0, 0, Buffer.alloc(0))];
       await write(socket, Buffer.concat([...begin, frame(type.headers, 4, 1, headerBlock(rpc(method)))]));
-      // As much as the server's window takes at most.
-      const most = Math.min(body.length, 1024 * 1024);
-      for (let from = 0; from < most; from += 16_384) {
-        await write(socket, frame(type.data, 0, 1, body.subarray(from, Math.min(most, from + 16_384))));
+      // The server's window allows no more.
+      const limit = Math.min(body.length, 1024 * 1024);
+      for (let from = 0; from < limit; from += 16_384) {
+        await write(socket, frame(type.data, 0, 1, body.subarray(from, Math.min(limit, from + 16_384))));
       }
     }),
   );
@@ -184,21 +184,21 @@ async function produce(
   };
 }
 
-/** Whole batches of 4 MB, again and again, at the windows that the server grants. */
+/** Sends batches of 4 MB repeatedly, within the windows that the server grants. */
 async function batches(port: number, connections: number): Promise<() => void> {
-  const { H2Client, grpcHeaders } = await import("../bench/h2-client.ts");
-  let over = false;
+  const { H2Client, grpcHeaders } = await import("../bench/load/h2-client.ts");
+  let closed = false;
   const clients = await Promise.all(Array.from({ length: connections }, () => H2Client.open({ port })));
-  const again = (client: (typeof clients)[number]): void => {
-    if (over) return;
+  const repeat = (client: (typeof clients)[number]): void => {
+    if (closed) return;
     client.request(grpcHeaders("/log.v1.Log/ProduceBatch"), batch, {
-      onEnd: (reset) => reset || setTimeout(() => again(client), 50),
+      onEnd: (reset) => reset || setTimeout(() => repeat(client), 50),
     });
   };
-  for (const client of clients) again(client);
+  for (const client of clients) repeat(client);
   await new Promise((resolve) => setTimeout(resolve, 1000));
   return () => {
-    over = true;
+    closed = true;
     for (const client of clients) client.close();
   };
 }
@@ -206,33 +206,33 @@ async function batches(port: number, connections: number): Promise<() => void> {
 export const attacks: readonly Attack[] = [
   ...(["Consume", "ConsumeStream", "ConsumeBatches"] as const).map((method) => ({
     name: `${method} without window`,
-    begin: (port: number) => h2(port, { ...stalled, initialWindow: 0, fields: rpc(method), body: at }),
+    start: (port: number) => h2(port, { ...stalled, initialWindow: 0, fields: rpc(method), body: at }),
   })),
   {
     name: "GET /tail without window",
-    begin: (port) =>
+    start: (port) =>
       h2(port, { ...stalled, initialWindow: 0, fields: get("/tail?from=0"), body: () => undefined }),
   },
   ...(["Consume", "ConsumeStream", "ConsumeBatches"] as const).map((method) => ({
-    name: `${method} with a window of a byte that drips`,
-    begin: (port: number) =>
-      h2(port, { ...stalled, initialWindow: 1, fields: rpc(method), body: at, drip: 1 }),
+    name: `${method} with a window that grows byte by byte`,
+    start: (port: number) =>
+      h2(port, { ...stalled, initialWindow: 1, fields: rpc(method), body: at, grantBytes: 1 }),
   })),
   ...(["Consume", "ConsumeStream", "ConsumeBatches"] as const).map((method) => ({
     name: `${method} with the largest windows on a socket that is not read`,
-    begin: (port: number) =>
+    start: (port: number) =>
       h2(port, {
         connections: 20,
         streams: 100,
         initialWindow: largestWindow,
-        deaf: true,
+        neverReads: true,
         fields: rpc(method),
         body: at,
       }),
   })),
   {
     name: "Consume as JSON with a window of 10 KB",
-    begin: (port) =>
+    start: (port) =>
       h2(port, {
         ...stalled,
         initialWindow: 10_000,
@@ -242,12 +242,12 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: "GET / over HTTP/2 with a window of 10 KB",
-    begin: (port) =>
+    start: (port) =>
       h2(port, { ...stalled, initialWindow: 10_000, fields: get("/?offset=3"), body: () => undefined }),
   },
   {
     name: "GET /tail over HTTP/1.1 that is not read",
-    begin: (port) =>
+    start: (port) =>
       http1(
         port,
         200,
@@ -257,32 +257,33 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: "GET / pipelined on connections that are not read",
-    begin: (port) =>
+    start: (port) =>
       http1(port, 100, (one) =>
         `GET /?offset=${one % records} HTTP/1.1\r\nhost: localhost\r\n\r\n`.repeat(200),
       ),
   },
   {
-    name: "POST / of 1.3 MB without its end",
-    begin: (port) =>
+    name: "POST / of 1.3 MB that is not finished",
+    start: (port) =>
       http1(
         port,
         300,
-        () => `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${begun.length + 10}\r\n\r\n${begun}`,
+        () =>
+          `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${unfinished.length + 10}\r\n\r\n${unfinished}`,
       ),
   },
   {
-    name: "Produce of 700 KB without its end",
-    begin: (port) => produce(port, 300, "Produce", single),
+    name: "Produce of 700 KB that is not finished",
+    start: (port) => produce(port, 300, "Produce", single),
   },
   {
-    name: "ProduceBatch of 4 MB without its end",
-    begin: (port) => produce(port, 300, "ProduceBatch", batch),
+    name: "ProduceBatch of 4 MB that is not finished",
+    start: (port) => produce(port, 300, "ProduceBatch", batch),
   },
-  { name: "ProduceBatch of 4 MB from 100 connections", begin: (port) => batches(port, 100) },
+  { name: "ProduceBatch of 4 MB from 100 connections", start: (port) => batches(port, 100) },
   {
     name: "a thousand tails on records of 1 MB",
-    begin: async (port) => {
+    start: async (port) => {
       const tails = await h2(port, {
         connections: 20,
         streams: 50,
@@ -299,11 +300,11 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: "4,000 idle connections",
-    begin: (port) => http1(port, 4000, () => "GET /tail?from=end HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+    start: (port) => http1(port, 4000, () => "GET /tail?from=end HTTP/1.1\r\nhost: localhost\r\n\r\n"),
   },
   {
     name: "8,000 idle tails",
-    begin: (port) =>
+    start: (port) =>
       h2(port, {
         connections: 8,
         streams: 1000,

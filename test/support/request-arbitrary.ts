@@ -14,7 +14,7 @@ import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import { mutate } from "./fuzz.ts";
 
-export interface Drawn {
+export interface GeneratedConnection {
   readonly bytes: Buffer;
   /** Number of requests in it, at least 1. */
   readonly cases: number;
@@ -217,12 +217,12 @@ function requestFrames(random: Prng, id: number): Buffer[] {
       frames.push(frame(0, 8, id, Buffer.concat([Buffer.from([3]), rest, Buffer.alloc(3)])));
     else frames.push(frame(0, last ? 1 : 0, id, rest));
   }
-  if (random.chance(0.25)) frames.push(afterthought(random, id));
+  if (random.chance(0.25)) frames.push(extraFrame(random, id));
   return frames;
 }
 
 /** Returns a frame to send after or during a request. */
-function afterthought(random: Prng, id: number): Buffer {
+function extraFrame(random: Prng, id: number): Buffer {
   // Trailers after the end of a request end the connection, so they are rare.
   const kind = random.between(0, 9);
   switch (kind < 3 && random.chance(0.7) ? 3 : kind) {
@@ -310,7 +310,7 @@ const otherOpenings = [
 ];
 
 /** Returns the bytes of a connection, mostly HTTP/2, sometimes cut at any byte. */
-export function drawConnection(random: Prng, requestsMax: number): Drawn {
+export function drawConnection(random: Prng, requestsMax: number): GeneratedConnection {
   const kind = random.float();
   let bytes: Buffer;
   let cases = 1;

@@ -25,7 +25,7 @@ export interface RequestFuzzOptions {
   readonly parallel?: number;
   /** Requests on one connection of HTTP/2. Default 60. */
   readonly requestsMax?: number;
-  /** Called now and then. Throws if the node is not healthy. */
+  /** Called every 500 connections. Throws if the node is not healthy. */
   readonly check: () => Promise<void>;
 }
 
@@ -34,7 +34,7 @@ export interface RequestFuzzReport {
   cases: number;
   connections: number;
   /** Bytes received. */
-  answered: number;
+  receivedBytes: number;
 }
 
 export async function fuzzRequests(
@@ -42,7 +42,7 @@ export async function fuzzRequests(
   options: RequestFuzzOptions,
 ): Promise<RequestFuzzReport> {
   const { seed, casesMax, secondsMax, parallel = 24, requestsMax = 60 } = options;
-  const report: RequestFuzzReport = { seed, cases: 0, connections: 0, answered: 0 };
+  const report: RequestFuzzReport = { seed, cases: 0, connections: 0, receivedBytes: 0 };
   const until = performance.now() + secondsMax * 1000;
   let next = 0;
   const sendConnections = async (): Promise<void> => {
@@ -53,13 +53,13 @@ export async function fuzzRequests(
       // Different loopback addresses, so that no limit per address ends the run.
       const localAddress = `127.0.${1 + (number % 200)}.${1 + (number % 7)}`;
       const at = random.chance(0.3) ? random.between(0, bytes.length) : bytes.length;
-      const came = await attack(target, localAddress, bytes, {
+      const received = await attack(target, localAddress, bytes, {
         at,
         lifeMs: random.between(0, 15),
         waits: random.chance(0.7),
         halfCloses: random.chance(0.3),
       });
-      report.answered += came;
+      report.receivedBytes += received;
       report.cases += cases;
       report.connections++;
       if (number % 500 === 499) await options.check();
@@ -70,7 +70,7 @@ export async function fuzzRequests(
   return report;
 }
 
-interface Manner {
+interface AttackTiming {
   /** Position at which the bytes are split. */
   readonly at: number;
   /** Milliseconds until the connection is closed. */
@@ -89,36 +89,36 @@ function attack(
   { port, tls }: FuzzTarget,
   localAddress: string,
   bytes: Buffer,
-  { at, lifeMs, waits, halfCloses }: Manner,
+  { at, lifeMs, waits, halfCloses }: AttackTiming,
 ): Promise<number> {
   return new Promise((resolve) => {
-    let came = 0;
-    const die = (): void => void setTimeout(() => socket.destroy(), lifeMs);
-    const begin = (): void => {
+    let received = 0;
+    const disconnect = (): void => void setTimeout(() => socket.destroy(), lifeMs);
+    const send = (): void => {
       socket.write(bytes.subarray(0, at));
       setTimeout(() => {
         if (halfCloses) socket.end(bytes.subarray(at));
         else socket.write(bytes.subarray(at));
-        if (waits) setTimeout(die, waitMs);
-        else die();
+        if (waits) setTimeout(disconnect, waitMs);
+        else disconnect();
       }, 1);
     };
-    const bare = connect({ port, host: "127.0.0.1", localAddress, noDelay: true });
+    const tcp = connect({ port, host: "127.0.0.1", localAddress, noDelay: true });
     const socket: Socket =
       tls === undefined
-        ? bare.once("connect", begin)
+        ? tcp.once("connect", send)
         : connectTls(
-            { socket: bare, servername: "localhost", ALPNProtocols: [protocolOf(bytes)], ...tls },
-            begin,
+            { socket: tcp, servername: "localhost", ALPNProtocols: [protocolOf(bytes)], ...tls },
+            send,
           );
-    bare.on("error", () => undefined);
+    tcp.on("error", () => undefined);
     socket.on("data", (chunk: Buffer) => {
-      const begun = came > greetingBytes;
-      came += chunk.length;
-      if (waits && !begun && came > greetingBytes) die();
+      const hasResponse = received > greetingBytes;
+      received += chunk.length;
+      if (waits && !hasResponse && received > greetingBytes) disconnect();
     });
     socket.on("error", () => undefined);
-    socket.on("close", () => resolve(came));
+    socket.on("close", () => resolve(received));
     // A handshake that never ends is one of the cases.
     setTimeout(() => socket.destroy(), 1000);
   });

@@ -1,39 +1,39 @@
 /**
- * A disk in memory that fails as disks do, from one seed.
+ * A disk in memory with the faults of real disks, drawn from a seed.
  *
- * Every file has what a process sees (`seen`), what a power cut cannot take (`durable`), and the operations in
- * between. sync() moves the latter over. crash() decides for each of them by itself whether it is kept, dropped or
- * torn: bytes at any position, and the creation, renaming and removal of names until syncDirectory().
+ * A file has the content that a process sees (`seen`), the content that survives a power cut (`durable`), and the pending
+ * operations between them. sync() applies them to the durable content. crash() decides for each pending operation whether
+ * it is kept, dropped or torn. This includes created, renamed and removed names until syncDirectory().
  *
- *   disk.crash()                      power cut now: open files are dead, the same object is the disk after reboot
- *   disk.kill()                       the process dies, the machine does not: nothing is lost, open files are dead
- *   disk.crashAfter(n)                the n-th changing operation from now is a power cut in its middle
- *   disk.faults.syncFails             this many syncs fail; what they should have made durable is lost for good,
- *                                     though still seen, and the next sync says all is well (the fsync-gate)
- *   disk.faults.writeFails, readFails this many fail with EIO; a write may leave any part of itself (short write)
- *   disk.capacityBytes                beyond it writes fail with ENOSPC, in part done
- *   disk.flipBit(path, bit)           bit rot, in what is seen and in what is durable
+ *   disk.crash()                      power cut now: open files fail, this object is the disk after the restart
+ *   disk.kill()                       the process ends, the machine does not: nothing is lost, open files fail
+ *   disk.crashAfter(n)                the power is cut during the n-th changing operation from now
+ *   disk.faults.syncFails             this many syncs fail; their data is seen but can never become durable, and the
+ *                                     next sync succeeds (as PostgreSQL's "fsyncgate" of 2018)
+ *   disk.faults.writeFails, readFails this many fail with EIO; a write can be short
+ *   disk.capacityBytes                beyond it writes fail with ENOSPC, after a part
+ *   disk.flipBit(path, bit)           flips a bit of the seen and the durable content
  *
- * Which faults a log must survive is said by the tests that switch them on.
+ * The tests that enable a fault define how a log must handle it.
  */
 import { basename, dirname } from "node:path";
 import type { Disk, DiskFile, OpenMode } from "../../src/lib/disk/disk.ts";
 import type { Prng } from "../../src/lib/prng.ts";
+import { type Change, GrowingBytes } from "./growing-bytes.ts";
 
-/** Thrown at the operation that a power cut interrupts, and by every dead file. Never a Fault: nobody survives it. */
+/** Thrown by the operation that a power cut interrupts, and by every file opened before. Not a Fault: the process ends. */
 export class SimulatedCrash extends Error {
   override readonly name = "SimulatedCrash";
 }
 
-type Change = { readonly position: number; readonly bytes: Uint8Array } | { readonly truncate: number };
 interface Pending {
   readonly change: Change;
-  /** A failed sync has forgotten it: it will never be durable. */
+  /** Lost in a failed sync: it can never become durable. */
   lost: boolean;
 }
 interface Inode {
-  seen: Bytes;
-  durable: Bytes;
+  seen: GrowingBytes;
+  durable: GrowingBytes;
   pending: Pending[];
 }
 type NameChange =
@@ -46,17 +46,17 @@ interface Directory {
   pending: NameChange[];
 }
 
-/** What may go wrong at a power cut, as probabilities for each unsynced operation. They add up to at most 1. */
+/** Probabilities at a power cut for each unsynced operation. */
 export interface CrashOdds {
   readonly keep: number;
-  /** Of those not kept: torn rather than dropped. */
+  /** Of the operations that are not kept: torn instead of dropped. */
   readonly tear: number;
 }
 
 export interface SimDiskOptions {
   readonly capacityBytes?: number;
   readonly odds?: CrashOdds;
-  /** Awaited before an asynchronous operation takes effect: a simulator puts its scheduler here. */
+  /** Awaited before an asynchronous operation takes effect. A simulator passes its scheduler. */
   readonly delay?: () => Promise<void>;
 }
 
@@ -67,22 +67,22 @@ export interface DiskImage {
 
 export class SimDisk implements Disk {
   readonly faults = { syncFails: 0, writeFails: 0, readFails: 0 };
-  /** How often each operation took place. */
+  /** Number of operations of each kind. */
   readonly counts = { sync: 0, write: 0, read: 0, crash: 0 };
   capacityBytes: number;
   odds: CrashOdds;
-  /** Paths that readFails, writeFails and syncFails are meant for; all by default. */
+  /** Selects the paths for readFails, writeFails and syncFails. Default: all. */
   faultyPath: (path: string) => boolean = () => true;
-  /** Directories whose files have their room in advance, and need none of the capacity. */
+  /** Selects directories whose files are preallocated and do not count for the capacity. */
   allocated: (directory: string) => boolean = () => false;
-  readonly #chance: Prng;
+  readonly #random: Prng;
   readonly #delay: () => Promise<void>;
   #directories = new Map<string, Directory>();
   #boot = 0;
   #countdown = Number.POSITIVE_INFINITY;
 
-  constructor(chance: Prng, options: SimDiskOptions = {}) {
-    this.#chance = chance;
+  constructor(random: Prng, options: SimDiskOptions = {}) {
+    this.#random = random;
     this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY;
     this.odds = options.odds ?? { keep: 0.5, tear: 0.5 };
     this.#delay = options.delay ?? (() => Promise.resolve());
@@ -93,25 +93,25 @@ export class SimDisk implements Disk {
     this.#countdown = operations;
   }
 
-  /** Power cut: what was not synced is kept, dropped or torn, each change by itself. */
+  /** Cuts the power: each unsynced change is kept, dropped or torn independently. */
   crash(): void {
     this.kill();
     this.counts.crash++;
-    const settled = new Set<Inode>();
+    const visited = new Set<Inode>();
     for (const directory of this.#directories.values()) {
       for (const change of directory.pending) {
-        if (this.#chance.float() < this.odds.keep) renameIn(directory.durable, change);
+        if (this.#random.float() < this.odds.keep) renameIn(directory.durable, change);
       }
       for (const inode of [...directory.seen.values(), ...directory.durable.values()]) {
-        if (!settled.has(inode)) this.#settle(inode);
-        settled.add(inode);
+        if (!visited.has(inode)) this.#settle(inode);
+        visited.add(inode);
       }
       directory.seen = new Map(directory.durable);
       directory.pending = [];
     }
   }
 
-  /** All that a process sees now, as a disk image: what is not synced is in it. */
+  /** Returns an image of the content that a process sees, including unsynced changes. */
   image(): DiskImage {
     const files = new Map<string, Uint8Array>();
     for (const [path, { seen }] of this.#directories) {
@@ -120,12 +120,12 @@ export class SimDisk implements Disk {
     return { directories: [...this.#directories.keys()], files };
   }
 
-  /** Puts an image in the place of everything; all of it is durable. No process may run. */
+  /** Replaces the content by an image. All of it is durable. No process may be running. */
   restoreImage({ directories, files }: DiskImage): void {
     this.#directories = new Map();
     for (const path of directories) this.makeDirectory(path);
     for (const [path, bytes] of files) {
-      const [seen, durable] = [new Bytes(), new Bytes()];
+      const [seen, durable] = [new GrowingBytes(), new GrowingBytes()];
       for (const one of [seen, durable]) one.apply({ position: 0, bytes });
       const inode: Inode = { seen, durable, pending: [] };
       const directory = this.#directory(path);
@@ -134,32 +134,32 @@ export class SimDisk implements Disk {
     }
   }
 
-  /** The process dies: files it had open are dead, all it wrote stays seen and stays unsynced. */
+  /** Ends the process: its open files fail. Its writes stay seen, and unsynced ones stay unsynced. */
   kill(): void {
     this.#boot++;
     this.#countdown = Number.POSITIVE_INFINITY;
   }
 
-  /** Counts something else as a changing operation; `apply` is run or not when the power goes in it. */
+  /** Counts another changing operation. If the power is cut in it, `apply` runs with probability 0.5. */
   operation(apply: () => void): void {
     this.#step(() => {
-      if (this.#chance.chance(0.5)) apply();
+      if (this.#random.chance(0.5)) apply();
     });
   }
 
-  /** How often a process that used this disk has ended. */
+  /** Number of processes on this disk that have ended. */
   get ends(): number {
     return this.#boot;
   }
 
-  /** Inverts one bit of a file, as seen and as durable. */
+  /** Inverts one bit of a file, in the seen and the durable content. */
   flipBit(path: string, bit: number): void {
     const inode = this.#inode(path);
     inode.seen.flip(bit);
     inode.durable.flip(bit);
   }
 
-  /** A file's bytes as a process sees them. */
+  /** Returns the content of a file as a process sees it. */
   contents(path: string): Uint8Array {
     return this.#inode(path).seen.copy();
   }
@@ -171,7 +171,7 @@ export class SimDisk implements Disk {
     if (mode === "create") {
       if (inode !== undefined) throw failure("EEXIST", path);
       this.#step();
-      inode = { seen: new Bytes(), durable: new Bytes(), pending: [] };
+      inode = { seen: new GrowingBytes(), durable: new GrowingBytes(), pending: [] };
       directory.seen.set(name, inode);
       directory.pending.push({ link: name, inode });
     }
@@ -194,7 +194,7 @@ export class SimDisk implements Disk {
     return [...found.seen.keys(), ...below.map((path) => basename(path))].sort();
   }
 
-  /** Directories are durable at once: the rooms make them once in a life. */
+  /** Directories are durable immediately: the log creates them only once. */
   makeDirectory(directory: string): void {
     if (this.#directories.has(directory)) return;
     if (dirname(directory) !== directory) this.makeDirectory(dirname(directory));
@@ -246,26 +246,26 @@ export class SimDisk implements Disk {
 
   #file(path: string, inode: Inode, writable: boolean): DiskFile {
     const boot = this.#boot;
-    const alive = (): void => {
-      if (boot !== this.#boot) throw new SimulatedCrash(`${path} was open when the power went`);
+    const assertOpen = (): void => {
+      if (boot !== this.#boot) throw new SimulatedCrash(`${path} was opened before the power cut or kill`);
     };
     const write = (bytes: Uint8Array, position: number): void => {
-      alive();
+      assertOpen();
       if (!writable) throw failure("EBADF", path);
       this.#write(path, inode, bytes, position);
     };
     const sync = (): void => {
-      alive();
+      assertOpen();
       this.#sync(path, inode);
     };
     return {
       path,
       size() {
-        alive();
+        assertOpen();
         return inode.seen.length;
       },
       read: (target, position) => {
-        alive();
+        assertOpen();
         this.counts.read++;
         if (this.#fails("readFails", path)) throw failure("EIO", path);
         return inode.seen.read(target, position);
@@ -281,7 +281,7 @@ export class SimDisk implements Disk {
         sync();
       },
       truncate: (size) => {
-        alive();
+        assertOpen();
         this.#step();
         this.#apply(inode, { truncate: size });
       },
@@ -296,10 +296,10 @@ export class SimDisk implements Disk {
   #write(path: string, inode: Inode, bytes: Uint8Array, position: number): void {
     this.counts.write++;
     const free = this.allocated(dirname(path)) ? Number.POSITIVE_INFINITY : this.freeBytes(path);
-    const room = free + inode.seen.length - position;
+    const available = free + inode.seen.length - position;
     const fails = this.#fails("writeFails", path);
-    if (fails || bytes.length > room) {
-      const part = fails ? this.#chance.between(0, bytes.length) : Math.max(0, Math.floor(room));
+    if (fails || bytes.length > available) {
+      const part = fails ? this.#random.between(0, bytes.length) : Math.max(0, Math.floor(available));
       if (part > 0) this.#apply(inode, { position, bytes: bytes.slice(0, part) });
       throw failure(fails ? "EIO" : "ENOSPC", path);
     }
@@ -311,7 +311,7 @@ export class SimDisk implements Disk {
     this.counts.sync++;
     this.#step();
     if (this.#fails("syncFails", path)) {
-      for (const pending of inode.pending) if (!pending.lost) pending.lost = this.#chance.chance(0.7);
+      for (const pending of inode.pending) if (!pending.lost) pending.lost = this.#random.chance(0.7);
       throw failure("EIO", path);
     }
     for (const { change, lost } of inode.pending) if (!lost) inode.durable.apply(change);
@@ -323,7 +323,7 @@ export class SimDisk implements Disk {
     inode.pending.push({ change, lost: false });
   }
 
-  /** Counts a changing operation; `before` is what of it may be under way when the power goes. */
+  /** Counts a changing operation. `before` applies what the power cut may interrupt. */
   #step(before: () => void = () => {}): void {
     if (this.#countdown-- > 0) return;
     before();
@@ -339,19 +339,19 @@ export class SimDisk implements Disk {
 
   #settle(inode: Inode): void {
     for (const { change, lost } of inode.pending) {
-      const luck = this.#chance.float();
-      if (lost || luck >= this.odds.keep + (1 - this.odds.keep) * this.odds.tear) continue;
-      if (luck < this.odds.keep || "truncate" in change) inode.durable.apply(change);
+      const draw = this.#random.float();
+      if (lost || draw >= this.odds.keep + (1 - this.odds.keep) * this.odds.tear) continue;
+      if (draw < this.odds.keep || "truncate" in change) inode.durable.apply(change);
       else for (const part of this.#torn(change.position, change.bytes)) inode.durable.apply(part);
     }
     inode.pending = [];
     inode.seen = inode.durable.clone();
   }
 
-  /** A write that reached the disk in part: up to any byte, from any byte, or in some of its 512-byte sectors. */
+  /** Returns a part of a write: a prefix, a suffix, or some of its 512-byte sectors. */
   #torn(position: number, bytes: Uint8Array): Change[] {
-    const cut = this.#chance.between(0, bytes.length);
-    switch (this.#chance.between(0, 2)) {
+    const cut = this.#random.between(0, bytes.length);
+    switch (this.#random.between(0, 2)) {
       case 0:
         return [{ position, bytes: bytes.subarray(0, cut) }];
       case 1:
@@ -360,7 +360,7 @@ export class SimDisk implements Disk {
         const sectors: Change[] = [];
         for (let at = 0; at < bytes.length; ) {
           const next = Math.min(bytes.length, at + 512 - ((position + at) % 512));
-          if (this.#chance.chance(0.5))
+          if (this.#random.chance(0.5))
             sectors.push({ position: position + at, bytes: bytes.subarray(at, next) });
           at = next;
         }
@@ -393,48 +393,4 @@ function renameIn(names: Map<string, Inode>, change: NameChange): void {
 
 function failure(code: string, path: string): Error {
   return Object.assign(new Error(`${code}, ${path}`), { code });
-}
-
-/** A growing byte array; what was never written reads as zero. */
-class Bytes {
-  length = 0;
-  #room = new Uint8Array(0);
-
-  apply(change: Change): void {
-    if ("truncate" in change) this.#resize(change.truncate);
-    else if (change.bytes.length > 0) {
-      this.#resize(Math.max(this.length, change.position + change.bytes.length));
-      this.#room.set(change.bytes, change.position);
-    }
-  }
-
-  read(target: Uint8Array, position: number): number {
-    const part = this.#room.subarray(position, Math.min(this.length, position + target.length));
-    target.set(part);
-    return part.length;
-  }
-
-  flip(bit: number): void {
-    if (bit >> 3 < this.length) this.#room[bit >> 3]! ^= 1 << (bit & 7);
-  }
-
-  copy(): Uint8Array {
-    return this.#room.slice(0, this.length);
-  }
-
-  clone(): Bytes {
-    const twin = new Bytes();
-    twin.apply({ position: 0, bytes: this.copy() });
-    return twin;
-  }
-
-  #resize(length: number): void {
-    if (length < this.length) this.#room.fill(0, length, this.length);
-    if (length > this.#room.length) {
-      const room = new Uint8Array(Math.max(length, this.#room.length * 2, 256));
-      room.set(this.#room);
-      this.#room = room;
-    }
-    this.length = length;
-  }
 }

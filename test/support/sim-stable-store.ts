@@ -1,8 +1,6 @@
 /**
- * The simulator's stable store: term, vote and boot number in the real vote file on the simulated disk, everything else in
- * memory, where a write is one transaction: a power cut comes just before it or just after it.
- *
- * Without a disk all of it is in memory.
+ * A simulated stable store. Term, vote and boot number are in the real vote file on the simulated disk. Everything else is in
+ * memory: a write is a transaction, and a power cut happens before or after it. Without a disk everything is in memory.
  */
 import { Fault } from "../../src/fault.ts";
 import { bootKey, type StableStore, voteKey } from "../../src/store/mod.ts";
@@ -25,7 +23,7 @@ export class SimStableStore implements StableStore {
   #whole = true;
   #vote: { readonly file: VoteFile; readonly ends: number } | undefined;
 
-  /** `disk`: holds the vote file, and its crashAfter() counts each write as one of its operations. */
+  /** `disk` has the vote file. Its crashAfter() counts each write of the store as an operation. */
   constructor(disk?: SimDisk) {
     this.#disk = disk;
     if (disk === undefined) return;
@@ -66,7 +64,7 @@ export class SimStableStore implements StableStore {
     return this.#whole;
   }
 
-  /** A copy of what is not in the vote file, and the way back to it. The disk must be put back too. */
+  /** Returns a copy of everything that is not in the vote file. The disk needs its own image. */
   image(): StoreImage {
     return { values: structuredClone(this.#values), sequence: this.#sequence };
   }
@@ -77,7 +75,7 @@ export class SimStableStore implements StableStore {
     this.#vote = undefined;
   }
 
-  /** A key becomes another, or is gone, without a write. */
+  /** Renames or deletes a key without a write, as corruption does. */
   loseKey(key: string, becomes?: string): void {
     if (becomes !== undefined) this.#values.set(becomes, this.#values.get(key));
     this.#values.delete(key);
@@ -105,7 +103,7 @@ export class SimStableStore implements StableStore {
     return this.#disk !== undefined && (key === voteKey || key === bootKey);
   }
 
-  /** Of the process that runs now. */
+  /** The vote file, opened by the current process. */
   #file(): VoteFile {
     const disk = this.#disk!;
     if (this.#vote?.ends !== disk.ends) {

@@ -1,8 +1,6 @@
 /**
- * Virtual time for many nodes: a queue of events by time, then by the order they were made. Each node has a clock
- * of its own on it, which may run fast or slow, and stand still while the node is paused.
- *
- * Never: looks at the real time.
+ * Virtual time for several nodes: a queue of events ordered by time and then by creation. Each node has its own clock,
+ * which can run fast or slow and can pause.
  */
 import type { Clock, Timer } from "../../src/lib/time/clock.ts";
 
@@ -29,7 +27,7 @@ export class VirtualTime {
     };
   }
 
-  /** Runs the next event; false when there is none. */
+  /** Runs the next event. Returns false if there is none. */
   step(): boolean {
     for (;;) {
       const event = this.#pop();
@@ -41,12 +39,12 @@ export class VirtualTime {
     }
   }
 
-  /** When the next event is due. */
+  /** The time of the next event. */
   get next(): number | undefined {
     return this.#heap[0]?.at;
   }
 
-  /** A node's clock. `rate` is how fast its monotonic time runs, `offsetMs` what its wall clock is off by. */
+  /** Creates the clock of a node. `rate`: speed of its monotonic time. `offsetMs`: error of its wall clock. */
   clock(options: { rate?: number; offsetMs?: number; startMs?: number } = {}): VirtualClock {
     return new VirtualClock(
       this,
@@ -123,7 +121,7 @@ export class VirtualClock implements Clock {
     this.#time.after(0, () => this.#run(callback));
   }
 
-  /** The process stands still: everything due meanwhile happens after. */
+  /** Pauses the process. Everything that is due meanwhile happens after the pause. */
   pause(durationMs: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, this.#time.now + durationMs);
   }
@@ -132,12 +130,12 @@ export class VirtualClock implements Clock {
     return this.#pausedUntil > this.#time.now;
   }
 
-  /** The process is gone: nothing it waited for happens any more. */
+  /** Ends the process. None of its timers runs any more. */
   stop(): void {
     this.#alive = false;
   }
 
-  /** Runs something of this process now, or once it is not paused any more. */
+  /** Runs a callback of this process now, or after the pause. */
   #run(callback: () => void): void {
     if (!this.#alive) return;
     if (this.paused) this.#time.after(this.#pausedUntil - this.#time.now, () => this.#run(callback));

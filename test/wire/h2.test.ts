@@ -10,7 +10,7 @@ import { createFastPath } from "../../src/api/mod.ts";
 import { H2Session } from "../../src/http2/mod.ts";
 import { noLogger } from "../../src/lib/telemetry.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
-import { H2Client, headerBlock } from "../bench/h2-client.ts";
+import { H2Client, headerBlock } from "../bench/load/h2-client.ts";
 import { requireProgram } from "../support/require-program.ts";
 import { serve } from "../support/serve.ts";
 

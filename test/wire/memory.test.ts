@@ -38,7 +38,7 @@ for (const name of [
     const watch = setInterval(() => {
       most = Math.max(most, served.memory.bytes);
     }, 2);
-    const close = await attack.begin(served.port);
+    const close = await attack.start(served.port);
     try {
       await settled(() => served.memory.bytes);
       await until("a small append is accepted", () => append(served.url));

@@ -1,6 +1,4 @@
-/**
- * A real Chromium: an installed one where there is one, else the one that comes with the npm packages.
- */
+/** A real Chromium: an installed one, or else the one of the npm packages. */
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,13 +23,13 @@ export async function openBrowser(): Promise<Browser> {
 
 const screenshots = join(dirname(fileURLToPath(import.meta.url)), "../../screenshots");
 
-/** Takes a picture for people to look at; no test compares it. */
+/** Takes a screenshot for a reader. No test compares it. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   mkdirSync(screenshots, { recursive: true });
   await page.screenshot({ path: join(screenshots, `${name}.png`) });
 }
 
-/** Fails on every request that leaves the given origins, and on every error of the page's own. */
+/** Reports each request that leaves the given origins, and each error of the page. */
 export function guard(page: Page, origins: readonly string[]): { readonly wrong: string[] } {
   const wrong: string[] = [];
   page.on("request", (request) => {

@@ -1,18 +1,16 @@
-/**
- * The dashboard in a browser, as a person has it: what is on the screen, in words.
- */
+/** The dashboard in a browser: actions of a user and checks of what is on the screen. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { guard, screenshot } from "./chromium.ts";
 
-/** How long anything may take before it counts as stuck. */
+/** Limit of every wait, in milliseconds. */
 export const stuckMs = 60_000;
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Runs axe in the page; answers a line for each rule that is broken. */
+/** Runs axe in the page. Returns a line for each violated rule. */
 const axeRun = `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
   violations.map(({ id, nodes }) =>
     [id, ...nodes.map(({ html, any }) => html.slice(0, 160) + " " + (any[0]?.message ?? ""))].join(" | ")))`;
@@ -26,7 +24,7 @@ export class Dashboard implements AsyncDisposable {
     this.#guard = guard(page, origins);
   }
 
-  /** Opens `/ui/` with this query, and waits until something is drawn. */
+  /** Opens `/ui/` with this query and waits for the first paint. */
   static async open(
     browser: Browser,
     origin: string,
@@ -51,7 +49,7 @@ export class Dashboard implements AsyncDisposable {
     return dashboard;
   }
 
-  /** Nothing left the origins, no script failed, no policy was broken. */
+  /** Checks that no request left the origins, no script failed and no policy was violated. */
   assertClean(): void {
     assert.deepEqual(this.#guard.wrong, []);
   }
@@ -69,14 +67,14 @@ export class Dashboard implements AsyncDisposable {
     return this.page.getByText(text).first().waitFor();
   }
 
-  /** Waits until an answer to this RPC was received. */
+  /** Waits until a response of this RPC was received. */
   async called(method: string): Promise<void> {
     await this.until(
       `performance.getEntriesByType("resource").some((entry) => entry.name.endsWith("/${method}") && entry.responseEnd > 0)`,
     );
   }
 
-  /** Waits until an expression is true in the page. (waitForFunction evaluates text there, which the policy forbids.) */
+  /** Waits until an expression is true in the page. waitForFunction evaluates text, which the page's policy forbids. */
   async until(expression: string): Promise<void> {
     for (const begun = Date.now(); (await this.page.evaluate(expression)) !== true; ) {
       assert.ok(Date.now() - begun < stuckMs, `never true: ${expression}`);
@@ -88,7 +86,7 @@ export class Dashboard implements AsyncDisposable {
     return this.page.locator(`[data-offset="${offset}"]`);
   }
 
-  /** The offsets in the window, from top to bottom. */
+  /** Returns the offsets of the rows in the window, from top to bottom. */
   offsets(): Promise<number[]> {
     return this.page
       .locator("[data-offset]")
@@ -96,8 +94,8 @@ export class Dashboard implements AsyncDisposable {
   }
 
   /**
-   * Pauses and scrolls up until this offset was in sight: every offset from it to the last is on the page, in order
-   * and once. Answers how many they are.
+   * Pauses and scrolls up to this offset. Checks that every offset from it to the last is on the page once and in order.
+   * Returns their number.
    */
   async scrollBackTo(first: number): Promise<number> {
     await this.page.getByRole("button", { name: "Pause" }).click();
@@ -117,7 +115,7 @@ export class Dashboard implements AsyncDisposable {
     return seen.size;
   }
 
-  /** Takes pictures in both schemes, and fails on what axe finds in either. */
+  /** Takes screenshots in both color schemes and fails on violations that axe finds. */
   async pictured(name: string): Promise<void> {
     for (const colorScheme of ["light", "dark"] as const) {
       await this.page.emulateMedia({ colorScheme });

@@ -1,6 +1,6 @@
 /**
- * A node that does as it is told, for the states that a healthy server does not show: log.v1 by Connect's own handler
- * over records in memory, on HTTP/1.1. The flows are tested against the real server.
+ * A scripted node for states that a healthy server does not show: log.v1 by Connect's own handler over records in
+ * memory, on HTTP/1.1. The flows of the dashboard are tested against the real server.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -32,7 +32,7 @@ interface ClusterInit {
 
 export type Value = string | Uint8Array | RecordInit;
 
-/** A request for a page, as the assets serve it. */
+/** The exchange for a page request, as the static files module expects it. */
 const pageExchange = (request: IncomingMessage, response: ServerResponse): StaticFilesExchange => ({
   method: request.method ?? "GET",
   target: request.url ?? "/",
@@ -52,13 +52,13 @@ export class FakeNode {
     hasQuorum: true,
     nodes: [],
   };
-  /** Other nodes, for GetServers and the content policy. */
+  /** Addresses of other nodes, for GetServers and the content policy. */
   peers: string[] = [];
-  /** What every stream now gets, until it is undefined again. */
+  /** The error that every stream receives while it is set. */
   refusal: ConnectError | undefined;
-  /** p50 and p99 of an append, as Watch tells them. */
+  /** p50 and p99 of an append, as Watch reports them. */
   latencyMs: readonly [number, number] = [0.8, 3.1];
-  /** ConsumeStreams that are open. */
+  /** Number of open ConsumeStreams. */
   tails = 0;
   #server: Server | undefined;
   #port = 0;
@@ -72,7 +72,7 @@ export class FakeNode {
     return `127.0.0.1:${this.#port}`;
   }
 
-  /** Listens; after stop() at the same port again. */
+  /** Listens. After stop() it listens on the same port again. */
   async start(): Promise<void> {
     const routes = (router: ConnectRouter): void => this.#routes(router);
     const rpc = connectNodeAdapter({ routes });
@@ -99,7 +99,7 @@ export class FakeNode {
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 
-  /** As if killed: every connection is cut. */
+  /** Cuts every connection, like a kill. */
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -128,7 +128,7 @@ export class FakeNode {
     return this.records.length;
   }
 
-  /** Lets every waiting stream look again. */
+  /** Wakes every waiting stream. */
   wake(): void {
     for (const waker of this.#wakers) waker();
     this.#wakers.clear();
@@ -305,7 +305,7 @@ export class FakeNode {
   }
 }
 
-/** An error as the server sends it. */
+/** Creates an error as the server sends it. */
 export function fault(code: Code, message: string, metadata: Record<string, string>): ConnectError {
   const info = create(ErrorInfoSchema, {
     reason: "TEST",

@@ -1,6 +1,6 @@
 /**
- * Measures frames from inside the page: the time between two, and what the page's thread did for each, from the
- * first callback to the first task after the frame was drawn.
+ * Measures frames inside the page: the time between two frames, and the work of the page's thread for each, from the
+ * first callback to the first task after the paint.
  */
 import type { Page } from "playwright-core";
 
@@ -19,7 +19,7 @@ interface Probe {
   stop: boolean;
 }
 
-/** Source for the page: a function sent from here would carry the marks of its compiler. */
+/** Source text for the page. A function sent from here would contain code of its compiler. */
 const source = `
   const probe = (globalThis.probe = { work: [], gaps: [], stop: false });
   const channel = new MessageChannel();
@@ -37,12 +37,12 @@ const source = `
   requestAnimationFrame(frame);
 `;
 
-/** Begins to measure. */
+/** Starts to measure. */
 export async function watchFrames(page: Page): Promise<void> {
   await page.evaluate(source);
 }
 
-/** Ends it and answers what was seen. */
+/** Stops measuring and returns the result. */
 export async function framesSeen(page: Page): Promise<Frames> {
   const { work, gaps } = await page.evaluate(() => {
     const { probe } = globalThis as unknown as { probe: Probe };

@@ -1,6 +1,6 @@
 /**
- * Records from another process: curl where one record is enough, else a Node process of its own that appends random
- * values by ProduceBatch at a rate, and says afterwards what it appended.
+ * Appends records from another process: curl for a single record, otherwise a Node process that appends random values by
+ * ProduceBatch at a given rate and prints what it appended.
  */
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -9,23 +9,23 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** A value nobody has seen before. */
+/** Returns a unique value. */
 export const randomWord = (): string => randomBytes(9).toString("hex");
 
-/** Appends a value by curl, as chapter 1 does; answers its offset. */
+/** Appends a value with curl over HTTP. Returns its offset. */
 export async function curl(origin: string, value: string, ...tls: readonly string[]): Promise<number> {
   const body = JSON.stringify({ record: { value: Buffer.from(value).toString("base64") } });
   const { stdout } = await run("curl", ["-sS", ...tls, "-d", body, `${origin}/`]);
   return (JSON.parse(stdout) as { offset: number }).offset;
 }
 
-/** Runs a command line that the page offered. */
+/** Runs a command line that the page shows. */
 export async function shell(line: string): Promise<string> {
   const { stdout } = await run("/bin/sh", ["-c", line], { timeout: 60_000 });
   return stdout;
 }
 
-/** What runs in the other process: plain JavaScript, so that it starts at once. */
+/** Plain JavaScript for the other process, so that it starts fast. */
 const source = `
 const [origin, count, rate] = [process.argv[1], Number(process.argv[2]), Number(process.argv[3])];
 const { randomBytes } = require("node:crypto");
@@ -49,7 +49,7 @@ const values = [];
 })();
 `;
 
-/** Appends `count` random values, `rate` a second (0: as fast as it goes). Resolves with the last value. */
+/** Appends `count` random values at `rate` per second (0: as fast as possible). Resolves with the last value. */
 export async function produce(origin: string, count: number, rate: number): Promise<string> {
   const child = spawn(process.execPath, ["-e", source, origin, String(count), String(rate)], {
     stdio: ["ignore", "pipe", "inherit"],

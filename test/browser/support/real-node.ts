@@ -1,6 +1,4 @@
-/**
- * The real server in a process of its own, started as INTERFACE §2 says, on a port that stays the same over restarts.
- */
+/** A real server in a process of its own, on a port that stays the same over restarts. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,7 +12,7 @@ const readyMs = 30_000;
 
 export class RealNode implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), "tailrace-browser-"));
-  /** More flags for serve; they may be added until start(). */
+  /** Additional flags of serve. They can be changed until start(). */
   readonly flags: string[];
   #process: ChildProcess | undefined;
   #address = "127.0.0.1:0";
@@ -24,7 +22,7 @@ export class RealNode implements AsyncDisposable {
     this.flags = [...flags];
   }
 
-  /** `http://127.0.0.1:…` or https. */
+  /** `http://127.0.0.1:…` or `https://…`. */
   get origin(): string {
     return this.#url;
   }
@@ -32,7 +30,7 @@ export class RealNode implements AsyncDisposable {
     return this.#address;
   }
 
-  /** Starts, or starts again at the same port with the same data. */
+  /** Starts, or starts again on the same port with the same data. */
   async start(): Promise<this> {
     const data = join(this.directory, "data");
     const child = spawn(
@@ -60,7 +58,7 @@ export class RealNode implements AsyncDisposable {
     throw new Error(`the server did not become ready: ${said}`);
   }
 
-  /** As a crash or a power cut would: no word to anybody. */
+  /** Ends the process with a signal. SIGKILL is like a crash. */
   async kill(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
     const child = this.#process;
     this.#process = undefined;

@@ -20,7 +20,7 @@ function fresh(seed: number): {
   return { disk, write: (bytes, at) => file.write(Uint8Array.from(bytes), at), sync: () => file.sync() };
 }
 
-test("what was synced survives every power cut, what was not is kept, dropped or torn", () => {
+test("synced data survives every power cut, unsynced data is kept, dropped or torn", () => {
   const ends = new Set<string>();
   for (let seed = 0; seed < 300; seed++) {
     const { disk, write, sync } = fresh(seed);
@@ -60,7 +60,7 @@ test("names are durable only after syncDirectory", () => {
   assert.deepEqual([...ends].sort(), ["f", "f,h", "g", "g,h"]);
 });
 
-test("after a failed sync the bytes are seen, the next sync is glad, and a power cut takes them", () => {
+test("after a failed sync the bytes are seen, the next sync succeeds, and a power cut can lose them", () => {
   let lost = 0;
   for (let seed = 0; seed < 50; seed++) {
     const { disk, write, sync } = fresh(seed);
@@ -75,7 +75,7 @@ test("after a failed sync the bytes are seen, the next sync is glad, and a power
   assert.ok(lost > 10 && lost < 50);
 });
 
-test("a full disk takes a part and says ENOSPC; a failing write leaves a part and says EIO", () => {
+test("a full disk writes a part and fails with ENOSPC; a failing write leaves a part and fails with EIO", () => {
   const { disk, write } = fresh(1);
   disk.capacityBytes = 3;
   assert.throws(() => write([1, 2, 3, 4, 5], 0), code("ENOSPC"));
@@ -87,7 +87,7 @@ test("a full disk takes a part and says ENOSPC; a failing write leaves a part an
   write([6, 7, 8, 9], 0);
 });
 
-test("a power cut in an operation kills open files, and the same seed ends the same", () => {
+test("after a power cut in an operation open files fail, and the same seed gives the same content", () => {
   const run = (): string => {
     const { disk, write, sync } = fresh(7);
     disk.crashAfter(1);
@@ -99,7 +99,7 @@ test("a power cut in an operation kills open files, and the same seed ends the s
   assert.equal(run(), run());
 });
 
-test("kill loses nothing but the open files", () => {
+test("after a kill open files fail, and all data is kept", () => {
   const { disk, write, sync } = fresh(1);
   write([1], 0);
   disk.kill();
@@ -107,7 +107,7 @@ test("kill loses nothing but the open files", () => {
   assert.deepEqual([...disk.contents(path)], [1]);
 });
 
-test("a flipped bit is seen and durable", () => {
+test("a flipped bit is in the seen and the durable content", () => {
   const { disk, write, sync } = fresh(1);
   write([0, 0], 0);
   sync();

@@ -1,12 +1,12 @@
-/** P1 to P3: appending, one request at a time, on a stream, in bulk. */
+/** P1 to P3: appends one request at a time, on a stream, and in bulk. */
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { envelopeBytes } from "../../src/lib/envelope.ts";
+import { envelopeBytes } from "../../../src/lib/envelope.ts";
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { paths, produceMany, produceOne } from "./messages.ts";
 
-/** Requests per second with so many in flight on one connection. */
+/** Returns the requests per second with `inFlight` requests in flight on one connection. */
 export async function unaryRate(target: Target, inFlight: number, total: number): Promise<number> {
   const client = await H2Client.open(target);
   const headers = grpcHeaders(paths.produce);
@@ -32,7 +32,7 @@ export async function unaryRate(target: Target, inFlight: number, total: number)
   return total / seconds;
 }
 
-/** Records per second on one ProduceStream with at most `window` unacknowledged. */
+/** Returns the records per second on one ProduceStream with at most `window` unacknowledged. */
 export async function streamRate(target: Target, window: number, total: number): Promise<number> {
   const client = await H2Client.open(target);
   const burst = Math.min(128, window);
@@ -63,7 +63,7 @@ export async function streamRate(target: Target, window: number, total: number):
   return total / seconds;
 }
 
-/** Records per second of one ProduceBulk with batches of so many. */
+/** Returns the records per second of one ProduceBulk with batches of `batch` records. */
 export async function bulkRate(target: Target, batch: number, batches: number): Promise<number> {
   const client = await H2Client.open(target);
   const bytes = produceMany(batch);
@@ -87,7 +87,7 @@ export async function bulkRate(target: Target, batch: number, batches: number): 
   return (batch * batches) / seconds;
 }
 
-/** The limit of P3: records per second of writing and syncing the same bytes in the same groups, nothing else. */
+/** The limit of P3: the records per second of writing and syncing the same bytes in the same groups. */
 export function rawWriteRate(batch: number, batches: number): number {
   const folder = mkdtempSync(join(tmpdir(), "tailrace-raw-"));
   const file = openSync(join(folder, "raw"), "w");
@@ -103,7 +103,7 @@ export function rawWriteRate(batch: number, batches: number): number {
   return (batch * batches) / seconds;
 }
 
-/** Counts whole enveloped messages in a body that comes in chunks. */
+/** Returns a function that counts the complete enveloped messages in the chunks of a body. */
 export function ackCounter(): (chunk: Buffer) => number {
   let rest: Buffer = Buffer.alloc(0);
   return (chunk) => {

@@ -1,4 +1,4 @@
-/** The ceiling of node:http2: answers every request with the same bytes, in a process of its own. */
+/** The limit of node:http2: returns the same bytes for every request, in a process of its own. */
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 

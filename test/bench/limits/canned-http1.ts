@@ -1,4 +1,4 @@
-/** The ceiling of node:http: reads every body and answers with the same bytes, in a process of its own. */
+/** The limit of node:http: reads every body and returns the same bytes, in a process of its own. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 

@@ -1,9 +1,7 @@
 /**
- * A load generator's HTTP/2 client: the least that RFC 9113 asks of a client, written by hand so that a request costs
- * it one or two microseconds and the server under test is what limits. Header blocks are literals (RFC 7541 §6.2.2),
- * made once a path; answers' headers are not decoded, only looked at for their end.
- *
- * Never: is used to judge a header or a status; the interop suites do that with real clients.
+ * The HTTP/2 client of the load generator: the minimum that RFC 9113 requires of a client. A request costs it one or two
+ * microseconds, so that the server under test is the limit. Header blocks are literals (RFC 7541 §6.2.2), encoded once per
+ * path. The headers of responses are not decoded, so this client cannot check a header or a status.
  */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -20,24 +18,24 @@ export interface Target {
   readonly tls?: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
 }
 
-/** One request under way. */
+/** A request in progress. */
 export interface Exchange {
-  /** Bytes of the answer's body, as they arrive. */
+  /** Receives bytes of the response body. */
   onData?: (chunk: Buffer) => void;
-  /** The answer is over; `reset` when the server cut it. */
+  /** Called at the end of the response. `reset`: the server aborted the stream. */
   onEnd: (reset: boolean) => void;
 }
 
 interface Stream {
   readonly exchange: Exchange;
   window: number;
-  /** Body that waits for window. */
+  /** The part of the body that waits for window. */
   rest: Uint8Array | undefined;
   restEnds: boolean;
   received: number;
 }
 
-/** A block of literal header fields, for `:method POST` and the like. */
+/** Encodes a block of literal header fields. */
 export function headerBlock(fields: readonly (readonly [string, string])[]): Buffer {
   const parts: Buffer[] = [];
   for (const [name, value] of fields) {
@@ -52,7 +50,7 @@ function literal(text: string): Buffer {
   return Buffer.concat([Buffer.from([127, bytes.length - 127]), bytes]);
 }
 
-/** The header block of a gRPC call. */
+/** Encodes the header block of a gRPC call. */
 export function grpcHeaders(path: string): Buffer {
   return headerBlock([
     [":method", "POST"],
@@ -73,7 +71,7 @@ export class H2Client {
   #out: Buffer[] = [];
   #flushDue = false;
   #in: Buffer = Buffer.alloc(0);
-  /** The DATA frame whose payload is arriving: what there is of it is handed on, nothing is put together. */
+  /** The DATA frame whose payload is arriving. Its pieces are passed on without joining them. */
   readonly #piece = { id: 0, flags: 0, left: 0 };
   #received = 0;
   #waiting: number[] = [];
@@ -97,20 +95,20 @@ export class H2Client {
   static async open(target: Target): Promise<H2Client> {
     const socket = await new Promise<Socket>((resolve, reject) => {
       const { port, tls } = target;
-      const made =
+      const opened =
         tls === undefined
-          ? connectTcp({ port, host: "127.0.0.1", noDelay: true }, () => resolve(made))
+          ? connectTcp({ port, host: "127.0.0.1", noDelay: true }, () => resolve(opened))
           : connectTls(
               { port, host: "127.0.0.1", servername: "localhost", ALPNProtocols: ["h2"], ...tls },
-              () => resolve(made),
+              () => resolve(opened),
             );
-      made.once("error", reject);
-      made.setNoDelay(true);
+      opened.once("error", reject);
+      opened.setNoDelay(true);
     });
     return new H2Client(socket);
   }
 
-  /** Begins a request; `body` undefined leaves it open for write(). Answers the stream's id. */
+  /** Starts a request and returns its stream id. `body` undefined leaves the stream open for write(). */
   request(headers: Buffer, body: Uint8Array | undefined, exchange: Exchange): number {
     const id = this.#nextId;
     this.#nextId += 2;
@@ -127,7 +125,7 @@ export class H2Client {
     return id;
   }
 
-  /** Sends more of a body. False when it has to wait for window: then wait for `drained`. */
+  /** Sends more of a body. Returns false if it waits for window: then wait until `drained`. */
   write(id: number, bytes: Uint8Array, ends = false): boolean {
     const stream = this.#streams.get(id);
     if (stream === undefined) return true;
@@ -135,7 +133,7 @@ export class H2Client {
     return stream.rest === undefined && this.#socket.writableLength < 1 << 20;
   }
 
-  /** True when everything handed to write() is on its way. */
+  /** Returns whether everything passed to write() is sent. */
   drained(id: number): boolean {
     return this.#streams.get(id)?.rest === undefined && this.#socket.writableLength < 1 << 20;
   }
@@ -179,7 +177,7 @@ export class H2Client {
     this.#frame(frame.windowUpdate, 0, id, payload);
   }
 
-  /** Everything sent in one turn leaves in one write. */
+  /** All output of one turn is one write. */
   #send(bytes: Buffer): void {
     this.#out.push(bytes);
     if (this.#flushDue) return;

@@ -1,4 +1,4 @@
-/** P8 and P9: many tails, idle and fed. */
+/** P8 and P9: many tails, idle and with records. */
 
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { consumeFrom, paths, produceOne } from "./messages.ts";
@@ -8,12 +8,12 @@ import { cpuSeconds, residentBytes } from "./server-process.ts";
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface IdleTails {
-  /** Of one core. */
+  /** Share of one core. */
   readonly cpuShare: number;
   readonly bytesEach: number;
 }
 
-/** What so many tails that wait at the end cost the server. */
+/** Measures what `count` tails that wait at the end cost the server. */
 export async function idleTails(
   target: Target,
   pid: number,
@@ -39,12 +39,12 @@ export async function idleTails(
 }
 
 export interface FedTails {
-  /** Records delivered per second, to all tails together. */
+  /** Records delivered per second to all tails together. */
   readonly delivered: number;
   readonly cpuShare: number;
 }
 
-/** What so many tails get when records come at this rate. */
+/** Measures what `tails` tails receive when records arrive at `rate` per second. */
 export async function fedTails(target: Target, pid: number, tails: number, rate: number): Promise<FedTails> {
   const clients = await openAll(target, 10);
   let delivered = 0;

@@ -1,22 +1,17 @@
-/**
- * A server in a process of its own, started from the command line as a user would, with what it costs: processor
- * time and memory, read from /proc.
- *
- * Never: outlives the benchmark.
- */
+/** A server in a process of its own, started from the command line, with its processor time and memory from /proc. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 
 export interface ServerProcess {
   readonly port: number;
   readonly pid: number;
   readonly dataDir: string;
-  /** From spawn to the ready line, milliseconds. */
+  /** Milliseconds from spawn to the ready line. */
   readonly readyMs: number;
   stop(): Promise<void>;
 }
@@ -52,7 +47,7 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
   };
 }
 
-/** A CA, a node's certificate and a caller's, made by the command itself. */
+/** Creates a CA, a node certificate and a client certificate with the command itself. */
 export function makeCertificates() {
   const folder = mkdtempSync(join(tmpdir(), "tailrace-certs-"));
   execFileSync(process.execPath, [join(root, "src/cli/bin.cjs"), "certs", "--out", folder], {
@@ -70,17 +65,17 @@ export function makeCertificates() {
   };
 }
 
-/** Compiles the command, so that it is not started from source. */
+/** Compiles the command, so that it does not run from source. */
 export function compile(): void {
   execFileSync(process.execPath, [join(root, "src/build.mjs")], { stdio: "inherit" });
 }
 
-/** Starts a script of this folder that prints its port, for limits measured in the same run. */
+/** Starts a script of test/bench/limits, which prints its port. */
 export async function startScript(
   file: string,
-  ...words: readonly string[]
+  ...args: readonly string[]
 ): Promise<{ port: number; pid: number; stop(): Promise<void> }> {
-  const program = [join(root, "test/bench", file), ...words];
+  const program = [join(root, "test/bench/limits", file), ...args];
   const child = spawn(process.execPath, program, { stdio: ["ignore", "pipe", "inherit"] });
   const port = Number(await readyLine(child, /^\d+$/));
   return { port, pid: child.pid as number, stop: () => stopped(child) };
@@ -94,7 +89,7 @@ function readyLine(child: ChildProcess, pattern: RegExp): Promise<string> {
       const line = text.split("\n").find((one) => pattern.test(one));
       if (line !== undefined && text.includes("\n")) resolve(line);
     });
-    child.once("exit", (code) => reject(new Error(`the server ended with ${code} before it was ready`)));
+    child.once("exit", (code) => reject(new Error(`the server exited with ${code} before it was ready`)));
   });
 }
 
@@ -107,13 +102,13 @@ function stopped(child: ChildProcess): Promise<void> {
   });
 }
 
-/** Seconds of processor time that a process has used. */
+/** Returns the seconds of processor time that a process has used. */
 export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** Resident memory, bytes. */
+/** Returns the resident memory of a process in bytes. */
 export function residentBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 }

@@ -1,11 +1,11 @@
-/** Requests as bytes, made once: the generator must not be what limits. */
+/** Requests that are encoded once, so that the load generator is not the limit. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
   ConsumeRequestSchema,
   ProduceBatchRequestSchema,
   ProduceRequestSchema,
-} from "../../src/gen/log/v1/log_pb.js";
-import { encodeEnvelope } from "../../src/lib/envelope.ts";
+} from "../../../src/gen/log/v1/log_pb.js";
+import { encodeEnvelope } from "../../../src/lib/envelope.ts";
 
 const recordBytes = 100;
 const value = Buffer.alloc(recordBytes, "tailrace ");
@@ -15,13 +15,13 @@ export const produceOne = encodeEnvelope(
   toBinary(ProduceRequestSchema, create(ProduceRequestSchema, { record: { value } })),
 );
 
-/** A ProduceBatchRequest with so many of them, in an envelope. */
+/** Encodes a ProduceBatchRequest with `count` records, in an envelope. */
 export function produceMany(count: number): Uint8Array {
   const records = Array.from({ length: count }, () => ({ value }));
   return encodeEnvelope(toBinary(ProduceBatchRequestSchema, create(ProduceBatchRequestSchema, { records })));
 }
 
-/** A ConsumeRequest, in an envelope. */
+/** Encodes a ConsumeRequest, in an envelope. */
 export function consumeFrom(init: {
   offset?: bigint;
   fromEnd?: boolean;

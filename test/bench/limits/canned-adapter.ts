@@ -1,8 +1,8 @@
-/** What connect-node's own adapter does: answers every Produce with the same message, in a process of its own. */
+/** The limit of connect-node: its own adapter returns the same message for every Produce, in a process of its own. */
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { Log } from "../../src/gen/log/v1/log_pb.js";
+import { Log } from "../../../src/gen/log/v1/log_pb.js";
 
 const adapter = connectNodeAdapter({
   routes: (router) => router.service(Log, { produce: () => ({ offset: 1n }) }),

@@ -1,6 +1,6 @@
 /**
- * The limit of P4: reads a file of so many bytes piece by piece into the same memory, takes the CRC of each piece and
- * writes it to whoever connects, in a process of its own.
+ * The limit of P4, in a process of its own: reads a file of the given size in pieces into the same memory, computes the
+ * CRC of each piece and writes it to each connection.
  */
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";

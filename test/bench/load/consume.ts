@@ -1,10 +1,10 @@
-/** P4: reading a log from disk to a sink, as records and as batches; and its limit: pread, CRC and a socket. */
+/** P4: reads a log from disk, as records and as batches. Its limit is pread, CRC and a socket. */
 
 import { connect } from "node:net";
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { consumeFrom } from "./messages.ts";
 
-/** Seconds that the limit takes: so many bytes by pread, CRC and a socket (raw-read.ts). */
+/** Returns the seconds that the limit takes to read and send the file by pread, CRC and a socket (raw-read.ts). */
 export async function rawReadSeconds(port: number): Promise<number> {
   const started = performance.now();
   await new Promise<void>((resolve, reject) => {
@@ -16,7 +16,7 @@ export async function rawReadSeconds(port: number): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-/** Bytes of answer per second, and how long it took, for reading the whole log. */
+/** Reads the whole log. Returns the received bytes and the duration. */
 export async function consumeAll(
   target: Target,
   path: string,

@@ -1,28 +1,26 @@
 /**
- * A load that is offered, whatever becomes of it: so many records a second on one ProduceStream.
- *
- * Never: slows down because answers are late; what is late is the figure.
+ * Sends a fixed number of records per second on one ProduceStream. It does not slow down when acknowledgments are late.
  */
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { paths, produceOne } from "./messages.ts";
 import { ackCounter } from "./produce.ts";
 
-export interface Offered {
-  /** Acknowledged a second, of what was offered a second. */
+export interface PacedLoad {
+  /** Acknowledged records per second. */
   readonly rate: number;
-  /** The longest time without an acknowledgement, milliseconds. */
+  /** The longest time without an acknowledgment, in milliseconds. */
   readonly worstGapMs: number;
-  /** The most that was ever unacknowledged. */
-  readonly mostWaiting: number;
+  /** The highest number of unacknowledged records. */
+  readonly unacknowledgedMax: number;
 }
 
 const everyMs = 10;
 
-/** Offers `perSecond` records a second until `over` says so. */
-export async function paced(target: Target, perSecond: number, over: () => boolean): Promise<Offered> {
+/** Sends `perSecond` records per second until `over` returns true. */
+export async function paced(target: Target, perSecond: number, over: () => boolean): Promise<PacedLoad> {
   const client = await H2Client.open(target);
   const acks = ackCounter();
-  let [sent, acked, mostWaiting, worstGapMs] = [0, 0, 0, 0];
+  let [sent, acked, unacknowledgedMax, worstGapMs] = [0, 0, 0, 0];
   const began = performance.now();
   let lastAck = began;
   await new Promise<void>((resolve, reject) => {
@@ -40,11 +38,11 @@ export async function paced(target: Target, perSecond: number, over: () => boole
       const ends = over();
       client.write(id, Buffer.concat(Array.from({ length: due }, () => produceOne)), ends);
       sent += due;
-      mostWaiting = Math.max(mostWaiting, sent - acked);
+      unacknowledgedMax = Math.max(unacknowledgedMax, sent - acked);
       if (ends) clearInterval(timer);
     }, everyMs);
   });
   const seconds = (performance.now() - began) / 1000;
   client.close();
-  return { rate: acked / seconds, worstGapMs, mostWaiting };
+  return { rate: acked / seconds, worstGapMs, unacknowledgedMax };
 }

@@ -1,7 +1,7 @@
-/** P10: chapter 1 over HTTP/1.1, keep-alive, so many requests in flight on as many connections. */
+/** P10: produces over HTTP/1.1 with keep-alive, one request in flight per connection. */
 import { connect } from "node:net";
 
-/** Requests per second. Answers are recognised by their content-length. */
+/** Returns the requests per second. Responses are delimited by their content-length. */
 export async function http1Rate(port: number, inFlight: number, total: number): Promise<number> {
   const body = JSON.stringify({ record: { value: Buffer.alloc(100, "tailrace ").toString("base64") } });
   const request = Buffer.from(
