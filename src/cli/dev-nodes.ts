@@ -26,7 +26,7 @@ export class DevNodes implements AsyncDisposable {
   readonly #children = new Map<string, ChildProcess>();
   readonly #ended = Promise.withResolvers<string | undefined>();
   readonly #ready = Promise.withResolvers<void>();
-  /** Runs when this process exits, so that no node outlives it. */
+  /** Runs when this process exits, so that no node keeps running. */
   readonly #killAll = (): void => {
     for (const child of this.#children.values()) child.kill("SIGKILL");
   };

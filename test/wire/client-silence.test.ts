@@ -1,4 +1,4 @@
-/** Silent peers: behind a proxy that holds back all bytes, and before a handshake. */
+/** Silent peers: behind a proxy that forwards no bytes, and before a handshake. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -9,7 +9,7 @@ import { until } from "../support/until.ts";
 
 interface Proxy extends AsyncDisposable {
   readonly addr: string;
-  /** Bytes are held back in both directions, connections stay open. */
+  /** Bytes are not forwarded in both directions; connections stay open. */
   isSilent: boolean;
   readonly connections: number;
   /** Chunks that it has forwarded. */

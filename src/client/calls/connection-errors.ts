@@ -63,7 +63,7 @@ export const isTlsRequired = (error: ConnectError): boolean =>
       cause.message.endsWith("error code 12"),
   );
 
-/** The server does not speak HTTP/2. A TLS port that is called in plaintext looks like this, too. */
+/** The server does not use HTTP/2. A TLS port that is called in plaintext looks like this, too. */
 export const isNotHttp2 = (error: ConnectError): boolean =>
   causesOf(error).some((cause) => (cause as NodeJS.ErrnoException).code === "ERR_HTTP2_ERROR");
 

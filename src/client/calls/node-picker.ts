@@ -112,9 +112,9 @@ export class NodePicker {
 
   /** Groups of addresses in order of preference. An append without a known leader can go to any node: nodes forward. */
   #groups(purpose: Purpose): readonly (readonly string[])[] {
-    const withRole = (...wanted: readonly Role[]): string[] =>
+    const withRole = (...included: readonly Role[]): string[] =>
       this.#servers
-        .filter(({ role, addr }) => wanted.includes(role) && addr !== this.#leader)
+        .filter(({ role, addr }) => included.includes(role) && addr !== this.#leader)
         .map(({ addr }) => addr);
     const leader = this.#leader === undefined ? [] : [this.#leader];
     const followers = withRole("follower", "candidate", "leader");

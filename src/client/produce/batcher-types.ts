@@ -10,7 +10,7 @@ export interface BatcherSettings {
   readonly bytesMax: number;
   /** How long an open batch waits for more runs, in milliseconds. With 0 it is sent as soon as one may be in flight. */
   readonly lingerMs: number;
-  /** Batches in flight. A node remembers the results of five batches of a producer. */
+  /** Batches in flight. A node stores the results of five batches of a producer. */
   readonly inFlightMax: number;
   /** Bytes that are queued or in flight. A single run may have more. */
   readonly queueBytesMax: number;

@@ -16,7 +16,7 @@
  *
  * Without a producer one batch is in flight by default. An uncertain batch is dropped with an unknown outcome.
  *
- * Invariants: at most `inFlightMax` batches are unresolved; at most `queueBytesMax` bytes are held, except for a single
+ * Invariants: at most `inFlightMax` batches are unresolved; at most `queueBytesMax` bytes are buffered, except for a single
  * larger run.
  */
 import { Fault, type FaultKind } from "../../fault.ts";
@@ -138,11 +138,11 @@ export class Batcher<Ticket> {
   /** Takes the first sealed batch, without the runs that have been canceled. */
   #takeSealed(): Batch<Ticket> | undefined {
     for (let batch = this.#sealed.shift(); batch !== undefined; batch = this.#sealed.shift()) {
-      const wanted = batch.items.filter(({ ticket }) => !this.#isCanceled(ticket));
-      if (wanted.length === batch.items.length) return batch;
-      const rest = batchOf(wanted, batch.expiresAt);
+      const uncanceled = batch.items.filter(({ ticket }) => !this.#isCanceled(ticket));
+      if (uncanceled.length === batch.items.length) return batch;
+      const rest = batchOf(uncanceled, batch.expiresAt);
       this.#bytes -= batch.bytes - rest.bytes;
-      if (wanted.length > 0) return rest;
+      if (uncanceled.length > 0) return rest;
     }
     return undefined;
   }
@@ -212,7 +212,7 @@ export class Batcher<Ticket> {
     else this.#drop(batch, fault);
   }
 
-  /** Fails everything that is held, and every later add(), with this fault. */
+  /** Fails everything that is buffered, and every later add(), with this fault. */
   fail(fault: Fault): void {
     this.#failure = fault;
     for (const batch of this.#live) {

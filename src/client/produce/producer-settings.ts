@@ -6,7 +6,7 @@ import type { BatcherSettings } from "./batcher-types.ts";
 
 export interface ProducerSettings {
   /**
-   * Producer id, from 0n to 2^64 − 1. Default: random. A cluster remembers 1,000 ids of a subject for a week, so an
+   * Producer id, from 0n to 2^64 − 1. Default: random. A cluster stores 1,000 ids of a subject for a week, so an
    * application that starts often should use its own id, with a higher epoch on each start.
    */
   readonly id?: bigint;
@@ -21,7 +21,7 @@ export interface ProducerSettings {
   /** Bytes in one batch, from 1 to 3.875 MiB. Default 1 MiB. */
   readonly batchBytesMax?: number;
   /**
-   * Batches in flight. With `idempotent` from 1 to 5 (a node remembers the results of five), default 5. Without it from 1
+   * Batches in flight. With `idempotent` from 1 to 5 (a node stores the results of five), default 5. Without it from 1
    * to 1,024, default 1, which keeps the order.
    */
   readonly inFlightMax?: number;

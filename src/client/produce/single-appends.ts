@@ -64,10 +64,10 @@ export class SingleAppends {
     const last = this.#lastByProducer.get(id) ?? Promise.resolve();
     const done = last.then(work, work);
     this.#lastByProducer.set(id, done);
-    const forget = (): void => {
+    const removeEntry = (): void => {
       if (this.#lastByProducer.get(id) === done) this.#lastByProducer.delete(id);
     };
-    done.then(forget, forget);
+    done.then(removeEntry, removeEntry);
     return done;
   }
 

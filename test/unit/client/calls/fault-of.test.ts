@@ -20,7 +20,7 @@ test("every fault that a node sends arrives as the same fault", () => {
 
 test("without ErrorInfo the outcome of a write is unknown, and a read wrote nothing", () => {
   for (const code of [Code.Unavailable, Code.Internal, Code.DeadlineExceeded, Code.Aborted]) {
-    const error = new ConnectError("a proxy spoke", code);
+    const error = new ConnectError("a proxy responded", code);
     assert.equal(faultOf(error).written, "unknown");
     assert.equal(faultOf(error).retry, false);
     assert.equal(faultOf(error, "read").written, "no");

@@ -262,7 +262,7 @@ function simulate(chance: Prng, isStamped: boolean): Simulation {
       if (batcher.hasRoom(run.bytes.length)) batcher.add(run, added++, nowMs, expiresAt);
     }
     if (chance.chance(0.01)) batcher.flush();
-    // A server forgets a producer after days. Nothing is in flight by then.
+    // A server deletes a producer after days. Nothing is in flight by then.
     const isQuiet = batcher.isIdle && !due.some(({ at }) => at > nowMs);
     if (isStamped && isQuiet && chance.chance(0.1)) server.forget();
     for (let batch = batcher.next(nowMs); batch !== undefined; batch = batcher.next(nowMs)) fly(batch);

@@ -123,7 +123,7 @@ test("of two producers with one id, the newer epoch fences the older", async () 
 
 test("invalid settings are rejected", async () => {
   await using client = new FakeCluster("a:1").client();
-  assert.throws(() => client.producer({ inFlightMax: 6 }), { kind: "config" }, "a server remembers five");
+  assert.throws(() => client.producer({ inFlightMax: 6 }), { kind: "config" }, "a node stores five");
   assert.throws(() => client.producer({ batchRecordsMax: 0 }), { kind: "config" });
   assert.throws(() => client.producer({ batchBytesMax: 2 ** 30 }), { kind: "config" });
 });
@@ -161,7 +161,7 @@ test("an aborted send of a queued record appends nothing and rejects with the re
   open();
   assert.deepEqual([(await first).firstOffset, (await kept).firstOffset], [0, 1]);
   assert.deepEqual(await allValues(cluster.log), ["first", "last"]);
-  assert.equal(producer.bytes, 0, "nothing is held for the dropped ones");
+  assert.equal(producer.bytes, 0, "dropped runs are not buffered");
 });
 
 test("an aborted send of a record in flight rejects as unknown, with the reason as its cause, and the producer continues", async () => {
