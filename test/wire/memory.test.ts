@@ -25,10 +25,10 @@ for (const name of [
   "Consume without window",
   "ConsumeStream without window",
   "GET /tail without window",
-  "ConsumeStream with a window of a byte that drips",
+  "ConsumeStream with a window that grows byte by byte",
   "ConsumeBatches with the largest windows on a socket that is not read",
   "GET /tail over HTTP/1.1 that is not read",
-  "POST / of 1.3 MB without its end",
+  "POST / of 1.3 MB that is not finished",
 ]) {
   test(`${name}: memory stays within the budget and is released`, { timeout: 60_000 }, async () => {
     await using served = await open();

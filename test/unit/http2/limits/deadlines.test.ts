@@ -55,7 +55,7 @@ test("a connection without a preface, SETTINGS or the rest of a frame or header 
     "the preface only": preface,
     "half a frame": Buffer.concat([preface, settings(), Buffer.of(0, 0)]),
     "half of HEADERS": Buffer.concat([preface, settings(), headers(1).subarray(0, 12)]),
-    "a header block without its end": Buffer.concat([preface, settings(), frame(1, 1, 1, request)]),
+    "a header block that is not finished": Buffer.concat([preface, settings(), frame(1, 1, 1, request)]),
     "a header block in small pieces": Buffer.concat([
       preface,
       settings(),
