@@ -1,11 +1,11 @@
 /**
- * The replicated log: a CommitLog on every node of a cluster, of one node or of many by the same path.
+ * The replicated log: the CommitLog of every node, in a cluster of one node or of many.
  *
- *   append   on the leader: gathered, proposed, durable on a majority, applied, answered (appender)
- *            elsewhere: forwarded to the leader once, answered when applied here too
- *   read     what is here at once; a miss as fresh as was asked for (freshness)
+ *   append   on the leader: queued, proposed, durable on a majority, applied, resolved (Appender)
+ *            elsewhere: forwarded to the leader, resolved when applied on this node too (AppendStream)
+ *   read     a record that this node has, at once; any other read as fresh as requested (FreshnessGate)
  *
- * Never: shows what is not committed; says "not written" of what may yet be.
+ * Only committed records are visible. An append that may still be written is never reported as not written.
  */
 import { Fault } from "../fault.ts";
 import type { Disk } from "../lib/disk/disk.ts";
@@ -14,7 +14,6 @@ import {
   batchKind,
   checkSettings,
   encodeSettings,
-  encodeTrim,
   type LogSettings,
   LogTail,
   outOfRange,
@@ -44,13 +43,13 @@ import { checkRun } from "./append/check-run.ts";
 import { ForwardLimiter } from "./append/forward-limiter.ts";
 import { ForwardedAppends } from "./append/forwarded-appends.ts";
 import { ProducedRunWatch } from "./append/produced-run-watch.ts";
-import { finalFault } from "./append/retry-decision.ts";
 import { FreshnessGate } from "./freshness-gate.ts";
 import { type LeaderWatch, noLeaderMessage } from "./leader-watch.ts";
+import { Trimmer } from "./trimmer.ts";
 
 /**
- * Sends a call to the leader. Rejects with a Fault that says whether the write may have happened. An abort of `signal`
- * ends the wait at once, with such a Fault as well.
+ * Sends a call to the leader. Rejects with a Fault that says whether the write may have happened, also at once when
+ * `signal` is aborted.
  */
 export interface Forwarder {
   append(leader: string, run: RecordRun, options: AppendOptions, signal?: AbortSignal): Promise<Appended>;
@@ -59,14 +58,14 @@ export interface Forwarder {
 
 export interface ReplicatedLogOptions {
   readonly log: SegmentedLog;
-  /** Undefined before it was started. */
+  /** Returns undefined before the start of the node. */
   readonly node: () => RaftNode | undefined;
   readonly appender: Appender;
   readonly watch: LeaderWatch;
   readonly forwarder: Forwarder;
-  /** Why this node takes no writes, not even for others, if so. */
+  /** Returns why this node takes no writes, not even forwarded ones, if so. */
   readonly membershipFault?: () => Fault | undefined;
-  /** What it waits for while it has no node yet, if that is known. */
+  /** Returns what the node waits for before its start, if known. */
   readonly waitingFor?: () => string | undefined;
   readonly clock: Clock;
   readonly disk: Disk;
@@ -74,17 +73,17 @@ export interface ReplicatedLogOptions {
   readonly sync: SyncMode;
 }
 
-/** Near the deadline an appended record is reported even if this node has not applied it yet. */
-const answerMarginMs = 20;
-const trimAttemptsMax = 5;
+/** This long before the deadline, a forwarded write resolves even if this node has not applied it yet. */
+const deadlineMarginMs = 20;
 
 export class ReplicatedLog implements CommitLog {
   readonly log: SegmentedLog;
   readonly #options: ReplicatedLogOptions;
   readonly #appender: Appender;
   readonly #gate: FreshnessGate;
-  /** What other nodes have sent here. */
-  readonly #line: ForwardedAppends;
+  /** Appends that other nodes have forwarded to this one. */
+  readonly #forwarded: ForwardedAppends;
+  readonly #trimmer: Trimmer;
   readonly #streams = new WeakMap<AppendOrder, AppendStream>();
   readonly #streamPorts: AppendStreamPorts;
 
@@ -99,26 +98,39 @@ export class ReplicatedLog implements CommitLog {
       readIndex: () =>
         options.node()?.readIndex() ?? Promise.reject(new Fault("unavailable", { message: "not started" })),
     });
-    this.#line = new ForwardedAppends({
+    this.#forwarded = new ForwardedAppends({
       clock: options.clock,
       append: (run, asked) => this.#appender.append(run, asked),
       ready: () => this.#appender.ready,
       leads: () => this.#unusable() === undefined && options.watch.known() === "here",
       notLeader: () => this.#unusable() ?? notLeader(options.node()),
     });
-    const produced = new ProducedRunWatch();
-    options.log.onProduced((stamp, batch) => produced.committed(stamp, batch));
-    this.#streamPorts = {
+    this.#trimmer = new Trimmer({
+      log: options.log,
+      appender: options.appender,
       clock: options.clock,
       watch: options.watch,
-      term: () => options.node()?.term ?? 0,
+      forward: (leader, before, asked, signal) => options.forwarder.trim(leader, before, asked, signal),
+      visibleHere: (holds, asked) => this.#visibleHere(holds, asked),
+    });
+    this.#streamPorts = this.#createStreamPorts();
+  }
+
+  #createStreamPorts(): AppendStreamPorts {
+    const { clock, forwarder, log, node, watch } = this.#options;
+    const produced = new ProducedRunWatch();
+    log.onProduced((stamp, batch) => produced.committed(stamp, batch));
+    return {
+      clock,
+      watch,
+      term: () => node()?.term ?? 0,
       appendHere: (run, asked) => this.#appender.append(run, asked),
-      forward: (leader, run, asked, signal) => options.forwarder.append(leader, run, asked, signal),
+      forward: (leader, run, asked, signal) => forwarder.append(leader, run, asked, signal),
       visibleHere: ({ firstOffset, count }, asked) =>
-        this.#seenHere((bounds) => bounds.next >= firstOffset + count, asked),
+        this.#visibleHere((bounds) => bounds.next >= firstOffset + count, asked),
       limiter: new ForwardLimiter(),
       produced,
-      notLeader: () => notLeader(options.node()),
+      notLeader: () => notLeader(node()),
       unusable: () => this.#unusable(),
     };
   }
@@ -126,14 +138,14 @@ export class ReplicatedLog implements CommitLog {
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
     const { order, producer, forward } = options;
     try {
-      if (order === undefined && this.#appender.ready) return this.#here(run, options);
+      if (order === undefined && this.#appender.ready) return this.#appendHere(run, options);
       checkRun(run, producer?.subject);
       const fault = this.#unusable();
       if (fault !== undefined) throw fault;
       if (forward === false && order === undefined) {
-        // The caller's memory is its own again when this returns.
+        // The caller may reuse its memory when this returns.
         const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
-        return this.#onLeader(options, () => this.#here(copy, options));
+        return this.#onLeader(options, () => this.#appendHere(copy, options));
       }
       return this.#streamOf(order).append(run, options);
     } catch (fault) {
@@ -141,9 +153,11 @@ export class ReplicatedLog implements CommitLog {
     }
   }
 
-  /** An append of its own, without an order, on this node, which is ready. Throws Fault. */
-  #here(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    return options.forwarded === true ? this.#line.append(run, options) : this.#appender.append(run, options);
+  /** Appends without an order on this node, which is ready. Throws Fault. */
+  #appendHere(run: RecordRun, options: AppendOptions): Promise<Appended> {
+    return options.forwarded === true
+      ? this.#forwarded.append(run, options)
+      : this.#appender.append(run, options);
   }
 
   #streamOf(order: AppendOrder | undefined): AppendStream {
@@ -185,9 +199,9 @@ export class ReplicatedLog implements CommitLog {
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
     const fault = this.#unusable();
     if (fault !== undefined) throw fault;
-    if (this.#appender.ready) return this.#trimHere(before);
-    if (options.forward === false) return this.#onLeader(options, () => this.#trimHere(before));
-    return this.#trimElsewhere(before, options);
+    if (this.#appender.ready) return this.#trimmer.trimHere(before);
+    if (options.forward === false) return this.#onLeader(options, () => this.#trimmer.trimHere(before));
+    return this.#trimmer.trimOnLeader(before, options, this.#waitUntilMs(options));
   }
 
   async describe(): Promise<LogDescription> {
@@ -204,7 +218,10 @@ export class ReplicatedLog implements CommitLog {
     };
   }
 
-  /** Makes the replicated settings these, where they are not. Only on a leader; Fault "not-leader" elsewhere. */
+  /**
+   * Replicates the settings, if they differ from the current ones.
+   * @throws Fault "not-leader" if this node is not a leader that is ready
+   */
   async settle(settings: LogSettings): Promise<void> {
     checkSettings(settings);
     if (!this.#appender.ready) throw new Fault("not-leader");
@@ -212,65 +229,30 @@ export class ReplicatedLog implements CommitLog {
     await this.#appender.command(batchKind.settings, encodeSettings(settings));
   }
 
-  async #trimHere(before: Offset): Promise<Offset> {
-    const { lowest, next } = this.log.bounds;
-    if (before > next) throw outOfRange(before, this.log.bounds);
-    if (before > lowest) await this.#appender.command(batchKind.trim, encodeTrim(before));
-    return this.log.bounds.lowest;
-  }
-
-  /** Waits until this node is ready to append, and does it then. Fault "not-leader" where another node leads. */
+  /**
+   * Does the work when this node is the leader and ready.
+   * @throws Fault "not-leader" if another node is the leader
+   */
   async #onLeader<T>(options: AppendOptions, work: () => Promise<T>): Promise<T> {
     const leader = await this.#options.watch.leader(this.#waitUntilMs(options));
     if (leader !== "here") throw notLeader(this.#options.node());
     return work();
   }
 
-  /** A trim may be repeated in any case: a second one does nothing. So it goes to each new leader at once. */
-  async #trimElsewhere(before: Offset, options: AppendOptions): Promise<Offset> {
-    const { clock, watch, forwarder } = this.#options;
-    const until = this.#waitUntilMs(options);
-    let undecided: Fault | undefined;
-    for (let attempt = 1; ; attempt++) {
-      const replaced = new AbortController();
-      let stop = (): void => {};
-      try {
-        if (attempt > 1) await watch.changed(Math.min(until, clock.monotonicMs() + 100 * (attempt - 1)));
-        const leader = await watch.leader(until);
-        if (leader === "here") return await this.#trimHere(before);
-        stop = watch.listen(() => {
-          const known = watch.known();
-          if (known !== undefined && known !== leader) replaced.abort();
-        });
-        const lowest = await forwarder.trim(leader, before, options, replaced.signal);
-        await this.#seenHere((bounds) => bounds.lowest >= lowest, options);
-        return lowest;
-      } catch (reason) {
-        const fault = Fault.from(reason);
-        if (fault.written === "unknown") undecided ??= fault;
-        const isLate = attempt >= trimAttemptsMax || clock.monotonicMs() >= until;
-        const mayRepeat = ["not-leader", "unavailable", "interrupted", "unknown"].includes(fault.kind);
-        if (isLate || !mayRepeat) throw finalFault(fault, undecided);
-      } finally {
-        stop();
-      }
-    }
-  }
-
-  /** Until when a write waits for a leader. */
+  /** The time on the monotonic clock until which a write waits for a leader. */
   #waitUntilMs({ deadlineMs }: AppendOptions): number {
     const until = this.#options.clock.monotonicMs() + leaderWaitMs;
     return Math.min(deadlineMs ?? until, until);
   }
 
-  /** The answer of a forwarded write waits until this node shows it, or the caller's time is up. */
-  async #seenHere(holds: (bounds: Bounds) => boolean, options: AppendOptions): Promise<void> {
+  /** Resolves when this node's log satisfies the condition, and at the latest shortly before the deadline. */
+  async #visibleHere(holds: (bounds: Bounds) => boolean, options: AppendOptions): Promise<void> {
     if (holds(this.log.bounds)) return;
-    const deadlineMs = this.#waitUntilMs(options) - answerMarginMs;
+    const deadlineMs = this.#waitUntilMs(options) - deadlineMarginMs;
     await this.#gate.until(holds, { deadlineMs }).catch(() => undefined);
   }
 
-  /** The only voter, leading, holds all there is. One that leads still but has left its group does not. */
+  /** True if this node leads and is the only voter. A leader that was removed from the voters is not. */
   get #alone(): boolean {
     const node = this.#options.node();
     if (node === undefined || !this.#appender.ready) return false;
@@ -278,7 +260,7 @@ export class ReplicatedLog implements CommitLog {
     return voters.length === 1 && voters[0] === node.peer && votersOutgoing.length === 0;
   }
 
-  /** Why this node takes no writes at all, if so. */
+  /** Returns why this node takes no writes at all, if so. */
   #unusable(): Fault | undefined {
     const membershipFault = this.#options.membershipFault?.();
     if (membershipFault !== undefined) return membershipFault;
@@ -286,7 +268,7 @@ export class ReplicatedLog implements CommitLog {
     if (this.log.closed) return new Fault("unavailable", { message: "the log is closed" });
     if (this.#options.node() !== undefined) return undefined;
     const why = this.#options.waitingFor?.();
-    const message = `this node takes part in no cluster yet${why === undefined ? "" : `: ${why}`}`;
+    const message = `this node is not part of a cluster yet${why === undefined ? "" : `: ${why}`}`;
     return new Fault("unavailable", { message });
   }
 }

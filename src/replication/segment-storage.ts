@@ -1,22 +1,13 @@
 /**
  * The segmented log as Raft's storage: entries are its frames, the vote is in the stable store.
  *
- *   write → entries that conflict are cut off → new ones staged → written and synced as one group
+ *   write → conflicting entries are truncated → new ones are staged → written and synced as one group
  *
- * Frames arrive here sealed or checked (see frame-format.ts). Index and term identify an entry: after a write that the
- * disk refused, what is staged already is not staged again.
+ * Frames that arrive here are sealed or checked (see frame-format.ts). Index and term identify an entry: when a write is
+ * repeated after the disk refused it, entries that are staged already are not staged again.
  */
 import { Fault } from "../fault.ts";
-import type { Clock, Timer } from "../lib/time/clock.ts";
-import {
-  diskFault,
-  type FrameGroup,
-  type LogStart,
-  type Reserve,
-  type SegmentedLog,
-  type SyncMode,
-  type SyncPolicy,
-} from "../log/mod.ts";
+import { diskFault, type LogStart, type SegmentedLog } from "../log/mod.ts";
 import type {
   ConfState,
   Entry,
@@ -29,45 +20,34 @@ import type {
 import type { RaftIndex, Term } from "../types.ts";
 import { entryOf } from "./entries.ts";
 import { FrameFormat } from "./frame-format.ts";
+import { frameGroups } from "./frame-groups.ts";
+import { LogFlusher, type LogFlusherOptions } from "./log-flusher.ts";
 import { pack, unpack } from "./msgpack.ts";
 import type { StableState } from "./stable-state.ts";
 import type { LogTime } from "./time/log-time.ts";
 
-/** One read of stored entries is at most this large: the core asks again. */
+/** The limit of one read of stored entries. The core reads on from where it ends. */
 const readBytesMax = 1024 * 1024;
 
-export interface RaftStorageOptions {
+export interface SegmentStorageOptions extends LogFlusherOptions {
   readonly log: SegmentedLog;
   readonly state: StableState;
-  readonly clock: Clock;
   readonly time: Pick<LogTime, "stampMs">;
-  readonly sync: SyncMode;
-  readonly policy: SyncPolicy;
-  readonly reserve: Reserve | undefined;
 }
 
 export class SegmentStorage implements RaftStorage {
+  readonly format: EntryFormat;
   readonly #log: SegmentedLog;
   readonly #state: StableState;
-  readonly #clock: Clock;
-  readonly format: EntryFormat;
-  readonly #sync: SyncMode;
-  readonly #policy: SyncPolicy;
-  readonly #reserve: Reserve | undefined;
-  #syncTimer: Timer | undefined;
-  #underWay: Promise<void> | undefined;
-  #closed = false;
+  readonly #flusher: LogFlusher;
 
-  constructor(options: RaftStorageOptions) {
+  constructor(options: SegmentStorageOptions) {
     this.#log = options.log;
     this.#state = options.state;
-    this.#clock = options.clock;
     this.format = new FrameFormat(options.log, options.time);
-    this.#sync = options.sync;
-    this.#policy = options.policy;
-    this.#reserve = options.reserve;
-    // The log knows its commit index only roughly. To begin below a configuration that was in force would be to count
-    // with the one before it, and perhaps to be elected by nodes that have long been replaced.
+    this.#flusher = new LogFlusher(options);
+    // The stored commit index of the log may be too low. A node that started below a configuration that was in force
+    // would count votes with the previous one, and could be elected by nodes that were replaced long ago.
     this.#log.commitTo(Math.min(this.#state.configurationIndex, this.#log.durableIndex));
   }
 
@@ -88,7 +68,7 @@ export class SegmentStorage implements RaftStorage {
     return this.#log.entries(low, Math.min(bytesMax, readBytesMax), high - 1).map(entryOf);
   }
 
-  /** Where the log starts, for a node that lacks what was before: everything after it follows as entries. */
+  /** The start of the log, for a node that lacks earlier entries: everything after it is sent as entries. */
   snapshot(): Snapshot | undefined {
     const { start } = this.#log;
     const { index, term } = start.end;
@@ -112,13 +92,15 @@ export class SegmentStorage implements RaftStorage {
     if (hardState !== undefined) this.#saveVote(hardState.term, hardState.vote);
     if (entries.length === 0) return undefined;
     this.#stageNew(entries);
-    return this.#flush(entries);
+    let bytes = 0;
+    for (const entry of entries) bytes += entry.bytes.length;
+    return this.#flusher.flush(bytes);
   }
 
-  /** A committed change of configuration is in force. */
+  /** Stores a committed configuration that is now in force. */
   saveConfiguration(index: RaftIndex, configuration: ConfState): void {
     try {
-      // A configuration that is known in the catalog is known to be committed, and committed is what no crash takes back.
+      // A stored configuration means that its entry is committed, so the entry must survive a crash.
       this.#log.syncTo(index);
       this.#state.saveConfiguration(index, configuration, this.#log.firstIndex - 1);
     } catch (cause) {
@@ -126,16 +108,14 @@ export class SegmentStorage implements RaftStorage {
     }
   }
 
-  /** Nothing is written any more; resolves when what was under way has ended. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#syncTimer?.cancel();
-    await this.#underWay?.catch(() => undefined);
+  /** Stops writing. Resolves when a write in progress has ended. */
+  close(): Promise<void> {
+    return this.#flusher.close();
   }
 
   #install(snapshot: Snapshot): void {
     const { index } = snapshot;
-    // Both or neither: a log that starts later with the configuration of before would elect the wrong ones.
+    // One transaction: a log that starts later with the previous configuration would count the wrong votes.
     const start = unpack(snapshot.data) as LogStart;
     this.#log.reset(start, this.#state.withOnly(index, snapshot.configuration));
   }
@@ -146,12 +126,12 @@ export class SegmentStorage implements RaftStorage {
     } catch (cause) {
       const fault = diskFault(cause);
       if (fault.kind === "disk-failed") throw cause;
-      if (fault.kind === "disk-full") this.#makeRoom(fault);
+      this.#flusher.releaseReserve(fault);
       throw fault;
     }
   }
 
-  /** Stages the entries that are not here yet, having cut off what they replace. */
+  /** Stages the entries that the log does not have, and first truncates the entries that they replace. */
   #stageNew(entries: readonly Entry[]): void {
     const log = this.#log;
     let at = 0;
@@ -164,72 +144,6 @@ export class SegmentStorage implements RaftStorage {
       }
       at++;
     }
-    for (const group of contiguous(entries, at)) log.stageChecked(group);
+    for (const group of frameGroups(entries, at)) log.stageChecked(group);
   }
-
-  #flush(entries: readonly Entry[]): Promise<void> | undefined {
-    const sync = this.#sync === "always";
-    let bytes = 0;
-    for (const entry of entries) bytes += entry.bytes.length;
-    if (typeof this.#sync === "object") this.#syncLater(this.#sync.intervalMs);
-    if (sync && !this.#policy.inline(bytes)) {
-      this.#underWay = this.#flushAside();
-      return this.#underWay;
-    }
-    const started = this.#clock.monotonicMs();
-    try {
-      this.#log.flushNow(sync);
-    } catch (reason) {
-      if (!this.#makeRoom(reason)) throw reason;
-      this.#log.flushNow(sync);
-    }
-    this.#policy.took(this.#clock.monotonicMs() - started);
-    return undefined;
-  }
-
-  async #flushAside(): Promise<void> {
-    try {
-      await this.#log.flush();
-    } catch (reason) {
-      if (!this.#makeRoom(reason)) throw reason;
-      await this.#log.flush();
-    }
-  }
-
-  /** What was accepted is written with the room that was kept; new records are refused meanwhile. */
-  #makeRoom(reason: unknown): boolean {
-    if (!(reason instanceof Fault) || reason.kind !== "disk-full") return false;
-    this.#reserve?.filled();
-    return this.#reserve?.release() === true;
-  }
-
-  #syncLater(intervalMs: number): void {
-    if (this.#syncTimer !== undefined || this.#closed) return;
-    this.#syncTimer = this.#clock.after(intervalMs, () => {
-      this.#syncTimer = undefined;
-      this.#underWay = this.#log.syncWritten();
-      // A failed sync has poisoned the log: the next write says so.
-      this.#underWay.catch(() => undefined);
-    });
-  }
-}
-
-/** The entries from `from` on as groups of frames, neighbors in one buffer as one group. */
-function contiguous(entries: readonly Entry[], from: number): FrameGroup[] {
-  const groups: FrameGroup[] = [];
-  let positions: number[] = [0];
-  let start = from;
-  for (let at = from; at < entries.length; at++) {
-    const { bytes } = entries[at]!;
-    const length = positions[positions.length - 1]! + bytes.length;
-    positions.push(length);
-    const next = entries[at + 1]?.bytes;
-    if (next?.buffer === bytes.buffer && next.byteOffset === bytes.byteOffset + bytes.length) continue;
-    const first = entries[start]!;
-    const joined = new Uint8Array(first.bytes.buffer, first.bytes.byteOffset, length);
-    groups.push({ bytes: joined, positions, first: first.index });
-    positions = [0];
-    start = at + 1;
-  }
-  return groups;
 }

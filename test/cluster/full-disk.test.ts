@@ -30,7 +30,7 @@ test("a leader with a full disk is not ready and hands over to a node with space
     assert.equal(status, 0, err);
   }
   // The reserve is a sixteenth of the volume.
-  assert.match(one.log, /"reserveBytes":6553600,.*room is kept in reserve/);
+  assert.match(one.log, /"reserveBytes":6553600,.*disk space is reserved for a full disk/);
   assert.equal((await curl(one.url, { body, method: "POST" })).status, 200);
 
   disk.fill();

@@ -1,5 +1,5 @@
 /**
- * Limits the appends of this node that are in flight to leaders. The limits are below what a lane queues and what a
+ * Limits the appends of this node that are in flight to leaders. The limits are below what a channel queues and what a
  * leader accepts from one connection, so appends wait here and are not refused there. Pure.
  *
  * A stream that must wait registers a callback. The callbacks are called in the order of registration, one at a time,
@@ -10,7 +10,7 @@ export interface ForwardLimits {
   readonly bytesMax: number;
 }
 
-/** Half of what PeerLimits allow for one lane. */
+/** Half of what PeerLimits allow for one channel. */
 const defaultForwardLimits: ForwardLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
 
 export class ForwardLimiter {
