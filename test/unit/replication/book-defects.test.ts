@@ -1,6 +1,6 @@
 /**
- * Defects of the book's version that lie in how a log is replicated, each shown to be absent here: whole replicas on
- * simulated disks that lose what was not synced. test/DEFECTS.md lists them all.
+ * The defects of the book's version in the replication of the log, each shown to be absent here: whole replicas on
+ * simulated disks that lose unsynced data in a crash. test/DEFECTS.md lists all defects.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,35 +16,35 @@ async function appendAll(node: MemoryNode, values: readonly string[]): Promise<v
   await Promise.all(values.map((value) => node.replica!.log.append(run(value))));
 }
 
-/** Starts a node again on what its disk has kept. */
-function comeBack(cluster: MemoryCluster, node: MemoryNode): void {
+/** Restarts a node on its disk after a crash. */
+function restart(cluster: MemoryCluster, node: MemoryNode): void {
   cluster.reopen(node).start();
 }
 
 const has = (node: MemoryNode, count: number): Promise<boolean> =>
   until(`${node.name} has ${count} records`, () => node.replica!.storedLog.bounds.next === count);
 
-test("no fsync: what was acknowledged is there when the power has failed everywhere at once", async () => {
+test("no fsync: acknowledged records survive a power failure of all nodes at once", async () => {
   await using cluster = await MemoryCluster.open(3);
   await appendAll(await cluster.leader(), names(200));
   for (const { disk } of cluster.nodes) disk.odds = { keep: 0, tear: 0 };
   for (const node of cluster.nodes) await cluster.crash(node);
-  for (const node of cluster.nodes) comeBack(cluster, node);
+  for (const node of cluster.nodes) restart(cluster, node);
   const leader = await cluster.leader();
   assert.deepEqual(await allValues(leader.replica!.log), names(200));
 });
 
-test("records duplicate after each restart: they are there once, however often a node starts", async () => {
+test("records duplicate after each restart: each record is in the log once, however often a node restarts", async () => {
   await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 });
   await appendAll(await cluster.leader(), names(50));
   for (let times = 0; times < 3; times++) {
     for (const node of cluster.nodes) {
       await cluster.crash(node);
-      comeBack(cluster, node);
+      restart(cluster, node);
       await has(node, 50);
     }
   }
-  // Behind whatever a node that has just become the leader may have appended by itself.
+  // One more record after everything that a new leader may have appended.
   await appendAll(await cluster.leader(), ["end"]);
   for (const { name, replica } of cluster.nodes) {
     await until(`${name} has the end`, () => replica!.storedLog.bounds.next > 50);
@@ -52,7 +52,7 @@ test("records duplicate after each restart: they are there once, however often a
   }
 });
 
-test("a suffix conflict deletes the whole log: only what conflicts is replaced", async () => {
+test("a suffix conflict deletes the whole log: only the conflicting entries are replaced", async () => {
   await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 });
   const old = await cluster.leader();
   await appendAll(old, names(40));
@@ -68,14 +68,14 @@ test("a suffix conflict deletes the whole log: only what conflicts is replaced",
   assert.deepEqual(await allValues(old.replica!.log), [...names(40), ...names(40, "s")]);
 });
 
-test("the log ignores the Raft index: every frame is at the index that it names, on every node", async () => {
+test("the log ignores the Raft index: every frame is at the index in its header, on every node", async () => {
   await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 });
   for (let term = 0; term < 3; term++) {
     const leader = await cluster.leader();
     await appendAll(leader, names(10, `t${term}-`));
-    await cluster.crash(leader); // so that a new term puts an entry without records between them
+    await cluster.crash(leader); // a new term adds an entry without records
     await cluster.leader();
-    comeBack(cluster, leader);
+    restart(cluster, leader);
   }
   const leader = await cluster.leader();
   await appendAll(leader, ["last"]);
@@ -91,19 +91,19 @@ test("the log ignores the Raft index: every frame is at the index that it names,
   }
 });
 
-test("snapshots run past their index: one taken while records come gives each of them once", async () => {
+test("snapshots run past their index: a follower restored from a snapshot during appends has each record once", async () => {
   await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 });
   const leader = await cluster.leader();
   await appendAll(leader, names(60));
   const late = cluster.followers(leader)[0]!;
   await has(late, 60);
   await cluster.crash(late);
-  for (const value of names(60, "s")) await appendAll(leader, [value]); // one by one: segments enough
+  for (const value of names(60, "s")) await appendAll(leader, [value]); // one by one, for enough segments
   await leader.replica!.log.trim(100);
   const { storedLog } = leader.replica!;
-  await until("what the late one lacks is gone", () => storedLog.start.end.nextOffset > 60);
+  await until("the entries that the follower lacks are deleted", () => storedLog.start.end.nextOffset > 60);
   const more = Array.from({ length: 60 }, (_, n) => leader.replica!.log.append(run(`m${n}`)));
-  comeBack(cluster, late);
+  restart(cluster, late);
   await Promise.all(more);
   await has(late, 180);
   assert.ok((cluster.sent.get("snapshot") ?? 0) > 0, "a snapshot was sent");
@@ -112,7 +112,7 @@ test("snapshots run past their index: one taken while records come gives each of
   assert.deepEqual(await allValues(late.replica!.log), expected.slice(100));
 });
 
-test("stale reads: a leader that was deposed without knowing it does not say that there is nothing", async () => {
+test("stale reads: a deposed leader does not report that a record does not exist", async () => {
   await using cluster = await MemoryCluster.open(3);
   const old = await cluster.leader();
   await appendAll(old, names(5));
@@ -126,18 +126,18 @@ test("stale reads: a leader that was deposed without knowing it does not say tha
   }
 });
 
-test("not-leader is an unknown error: it names the leader and says that nothing was written", async () => {
+test("not-leader is an unknown error: the fault names the leader and says that nothing was written", async () => {
   await using cluster = await MemoryCluster.open(3);
   const leader = await cluster.leader();
   await appendAll(leader, names(1));
   const follower = cluster.followers(leader)[0]!;
-  await until("the follower knows", () => follower.replica!.node.leader?.name === leader.name);
+  await until("the follower knows the leader", () => follower.replica!.node.leader?.name === leader.name);
   const fault = await follower.replica!.log.append(run("x"), { forward: false }).catch(Fault.from);
   assert.ok(fault instanceof Fault);
   assert.deepEqual([fault.kind, fault.written, fault.facts["leader"]], ["not-leader", "no", leader.name]);
 });
 
-test("stream produce goes one record at a time: what comes at once is written and sent in groups", async () => {
+test("stream produce goes one record at a time: concurrent appends are written and sent in groups", async () => {
   await using cluster = await MemoryCluster.open(3);
   const leader = await cluster.leader();
   await appendAll(leader, names(1));

@@ -1,4 +1,4 @@
-/** What a member does whose stored bytes are damaged: nobody is given them, and the others go on. */
+/** A member with damaged stored bytes: they are never sent or served, and the other members keep running. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { repairLog } from "../../../src/log/mod.ts";
@@ -6,44 +6,44 @@ import { newLifeChanges } from "../../../src/replication/mod.ts";
 import { allValues, run } from "../../support/logs.ts";
 import { MemoryCluster, until } from "../../support/replicas.ts";
 
-test("a leader that is asked for what is damaged hands over, and whoever lacked it gets it from another", async () => {
-  // Nothing is kept in memory: what a follower lacks is read from the disk.
+test("a leader with a damaged segment transfers leadership, and a follower that lacks the segment gets it from the new leader", async () => {
+  // Without a frame cache, the entries that a follower lacks are read from the disk.
   await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500 }, { frameCacheBytesMax: 1 });
   const leader = await cluster.leader();
   const [late, other] = cluster.followers(leader) as [(typeof cluster.nodes)[0], (typeof cluster.nodes)[0]];
   await leader.replica!.log.append(run("a"));
-  await until("the late one has the first", () => late.replica!.storedLog.bounds.next === 1);
+  await until("the late follower has the first record", () => late.replica!.storedLog.bounds.next === 1);
   await cluster.crash(late);
   const values = Array.from({ length: 40 }, (_, n) => `v${n}`);
   for (const value of values) await leader.replica!.log.append(run(value));
-  await until("the other has them all", () => other.replica!.storedLog.bounds.next === 41);
+  await until("the other follower has all records", () => other.replica!.storedLog.bounds.next === 41);
   leader.disk.flipBit(leader.replica!.storedLog.sealed[2]!.path, 800);
   cluster.reopen(late).start();
-  await until("the late one has them all", () => late.replica!.storedLog.bounds.next === 41);
+  await until("the late follower has all records", () => late.replica!.storedLog.bounds.next === 41);
   assert.deepEqual(await allValues(late.replica!.log), ["a", ...values]);
   assert.ok(!leader.replica!.node.isLeader);
   assert.equal(leader.replica!.storedLog.damagedSegments, 1);
   const next = [late, other].find(({ replica }) => replica!.node.isLeader);
   assert.equal((await next!.replica!.log.append(run("more"))).firstOffset, 41);
-  await until("it follows", () => leader.replica!.storedLog.bounds.next === 42);
+  await until("the old leader follows", () => leader.replica!.storedLog.bounds.next === 42);
 });
 
-test("one of two that was repaired comes back while the other still leads and counts on what was cut", async () => {
+test("one of two members rejoins after a repair while the other still leads and counts on the truncated entries", async () => {
   await using cluster = await MemoryCluster.open(2, { segmentStoreBytesMax: 500 });
   const leader = await cluster.leader();
   const [hurt] = cluster.followers(leader) as [(typeof cluster.nodes)[0]];
   const values = Array.from({ length: 40 }, (_, n) => `v${n}`);
   for (const value of values) await leader.replica!.log.append(run(value));
-  await until("both have them all", () => hurt.replica!.storedLog.bounds.next === 40);
+  await until("both have all records", () => hurt.replica!.storedLog.bounds.next === 40);
   const { path } = hurt.replica!.storedLog.sealed[2]!;
   await cluster.crash(hurt);
   hurt.disk.flipBit(path, 800);
   const place = { directory: "/data", disk: hurt.disk, store: hurt.store };
   const { lost } = repairLog(place, true, { unchanged: newLifeChanges(hurt.store) });
   assert.ok(lost > 0);
-  // At once: within its election timeout the other has not noticed.
+  // Restarted at once: within its election timeout the leader has not noticed the failure.
   cluster.reopen(hurt).start();
-  await until("it has them all", () => hurt.replica!.storedLog.bounds.next === 40);
+  await until("the repaired member has all records", () => hurt.replica!.storedLog.bounds.next === 40);
   assert.deepEqual(await allValues(hurt.replica!.log), values);
   assert.equal((await (await cluster.leader()).replica!.log.append(run("more"))).firstOffset, 40);
 });

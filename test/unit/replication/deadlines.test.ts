@@ -1,4 +1,4 @@
-/** Waits go by the monotonic clock: each ends at its time, however the wall clock is set meanwhile. */
+/** Waits use the monotonic clock: each ends at its deadline, however the wall clock is set meanwhile. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
@@ -17,11 +17,11 @@ const waits: Readonly<Record<string, (clock: VirtualClock, deadlineMs: number) =
     const ports = { clock, ready: () => false, leads: () => false, leaderName: () => undefined };
     return new LeaderWatch(ports).leader(deadlineMs);
   },
-  "for the answer of a peer": (clock, deadlineMs) => {
+  "for the response of a peer": (clock, deadlineMs) => {
     const requester = new Requester({ clock, send: () => true, reachable: () => true, requestsMax: 1 });
     return requester.ask(valueRequest("wait", null), deadlineMs);
   },
-  "for what was seen elsewhere": (clock, deadlineMs) => {
+  "until this node has applied a seen record": (clock, deadlineMs) => {
     const log = { bounds: { lowest: 0, next: 1 }, changed: new Broadcast(), closed: false };
     const readIndex = (): Promise<void> => Promise.resolve();
     const gate = new FreshnessGate({ clock, log, alone: () => false, readIndex });
@@ -30,7 +30,7 @@ const waits: Readonly<Record<string, (clock: VirtualClock, deadlineMs: number) =
 };
 
 for (const [what, wait] of Object.entries(waits)) {
-  test(`a wait ${what} takes as long as it was given, whatever the wall clock does`, async () => {
+  test(`a wait ${what} ends at its deadline, however the wall clock is set`, async () => {
     for (const stepMs of [0, 60_000, 2 * hour, -hour, -1_000]) {
       const time = new VirtualTime();
       const clock = time.clock();
@@ -44,7 +44,7 @@ for (const [what, wait] of Object.entries(waits)) {
       while (ended === undefined && time.now < 10 * limitMs && time.step()) {
         for (let hops = 0; hops < 8; hops++) await null;
       }
-      assert.ok(ended !== undefined, `after a step of ${stepMs} ms it never ends`);
+      assert.ok(ended !== undefined, `after a step of ${stepMs} ms it does not end`);
       await waiting;
       assert.ok(time.now >= limitMs && time.now <= limitMs + 100, `after ${stepMs} ms: ${time.now} ms`);
     }

@@ -1,6 +1,4 @@
-/**
- * A node whose own disk refuses writes: what its callers are told, what it says of itself, and that it goes on.
- */
+/** A node whose disk refuses writes: the faults of its appends, its reported state, and how it recovers. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
@@ -26,13 +24,13 @@ async function alone(): Promise<{ cluster: MemoryCluster; disk: RefusingDisk }> 
 
 describe("a disk that refuses", () => {
   for (const code of ["EMFILE", "ENFILE", "ENOMEM", "EACCES", "EINTR"]) {
-    test(`every append that ${code} keeps from the disk is refused as not written, and taken again later`, async () => {
+    test(`appends that fail with ${code} are refused as not written, and accepted again later`, async () => {
       const { cluster, disk } = await alone();
       await using _ = cluster;
       const { replica } = await cluster.leader();
       assert.ok(replica !== undefined);
-      let obstacles = 0;
-      replica.onDiskRefusal(() => obstacles++);
+      let refusals = 0;
+      replica.onDiskRefusal(() => refusals++);
       disk.refuse = (asked) => (asked === "open" ? code : undefined);
       const written: string[] = [];
       const refused: Fault[] = [];
@@ -47,7 +45,7 @@ describe("a disk that refuses", () => {
         assert.deepEqual([fault.kind, fault.written, fault.retry], ["disk-busy", "no", true]);
         assert.match(fault.message, new RegExp(code));
       }
-      assert.equal(obstacles, 1);
+      assert.equal(refusals, 1);
       assert.equal(replica.diskRefusal?.kind, "disk-busy");
       assert.equal(replica.storedLog.failure, undefined);
       disk.refuse = () => undefined;
@@ -60,18 +58,18 @@ describe("a disk that refuses", () => {
     });
   }
 
-  test("what was accepted before is written as soon as the disk takes it", async () => {
+  test("appends accepted before the refusal are written once the disk accepts writes", async () => {
     const { cluster, disk } = await alone();
     await using _ = cluster;
     const { replica } = await cluster.leader();
     assert.ok(replica !== undefined);
-    // A rename is refused: no opening ahead finds that out.
+    // A refused rename is not detected by opening the next file ahead of time.
     disk.refuse = (asked) => (asked === "rename" ? "EACCES" : undefined);
     const appends = Array.from({ length: 30 }, (_, n) => replica.log.append(run(value(n))));
     const settled = Promise.allSettled(appends);
     await until("the log was refused", () => replica.diskRefusal !== undefined);
     assert.equal(replica.storedLog.failure, undefined);
-    // What comes meanwhile does not wait behind it.
+    // An append in the meantime is refused and does not wait.
     await assert.rejects(replica.log.append(run("x")), { kind: "disk-busy", written: "no" });
     disk.refuse = () => undefined;
     const ends = await settled;
@@ -80,7 +78,7 @@ describe("a disk that refuses", () => {
     assert.equal(replica.diskRefusal, undefined);
   });
 
-  test("a full disk is refused with its figures", async () => {
+  test("the refusal of a full disk contains its figures", async () => {
     const sim = new SimDisk(prng("full").stream("disk"), { capacityBytes: 100_000 });
     await using cluster = await MemoryCluster.open(1, settings, {
       disk: sim,
@@ -107,7 +105,7 @@ describe("a disk that refuses", () => {
   });
 });
 
-test("with --sync interval, a configuration is durable in the log before the catalog calls it committed", async () => {
+test("with --sync interval, a configuration is durable in the log before it is stored as committed", async () => {
   await using cluster = await MemoryCluster.open(1, settings, { sync: { intervalMs: 3_600_000 } });
   const node = await cluster.leader();
   const { replica } = node;

@@ -13,7 +13,7 @@ const unavailable = new Fault("unavailable");
 const notLeader = new Fault("not-leader", { facts: { leader: "elsewhere" } });
 const producer = { subject: "s", id: 1n, epoch: 0, sequence: 0 };
 
-/** Ten seconds of it are one of the machine's: a follower tries for four seconds. */
+/** Ten times as fast as the system clock, since a follower tries for four seconds. */
 const fast: Clock = {
   ...systemClock,
   wallMs: () => 1_700_000_000_000 + Math.floor(fast.monotonicMs()),
@@ -22,8 +22,8 @@ const fast: Clock = {
 };
 const raft = { tickMs: 50, electionTicks: 20, heartbeatTicks: 4 };
 
-/** What a follower makes of a forwarder that ends so, attempt by attempt, and how often it was called. */
-async function ends(
+/** Appends on a follower whose forwarder returns these outcomes in turn. Returns the result and the number of calls. */
+async function appendWith(
   attempts: readonly (Fault | Appended)[],
   options: AppendOptions,
 ): Promise<{ calls: number; end: Fault | Appended }> {
@@ -43,36 +43,39 @@ async function ends(
   return { calls, end };
 }
 
-const told = ({ calls, end }: { calls: number; end: Fault | Appended }): unknown =>
+const summary = ({ calls, end }: { calls: number; end: Fault | Appended }): unknown =>
   end instanceof Fault ? [calls, end.kind, end.written] : [calls, "appended"];
 
-describe("a write that a follower forwards", () => {
-  test("is tried again where it certainly was not written, by whatever leads then", async () => {
-    assert.deepEqual(told(await ends([unavailable, notLeader, appended], {})), [3, "appended"]);
+describe("an append that a follower forwards", () => {
+  test("is retried if it certainly was not written, on the leader at that time", async () => {
+    assert.deepEqual(summary(await appendWith([unavailable, notLeader, appended], {})), [3, "appended"]);
   });
 
   test("is not sent again once it may have been written", async () => {
-    assert.deepEqual(told(await ends([unknown, appended], {})), [1, "unknown", "unknown"]);
+    assert.deepEqual(summary(await appendWith([unknown, appended], {})), [1, "unknown", "unknown"]);
   });
 
-  test("is sent again all the same with a producer's sequence, which makes one of two", async () => {
-    assert.deepEqual(told(await ends([unknown, unavailable, appended], { producer })), [3, "appended"]);
+  test("is retried with a producer's sequence even if it may have been written", async () => {
+    assert.deepEqual(summary(await appendWith([unknown, unavailable, appended], { producer })), [
+      3,
+      "appended",
+    ]);
   });
 
-  test("may have been written if any attempt may have been, whatever the last one says", async () => {
+  test("has an unknown outcome if any attempt may have written it, whatever the last one returns", async () => {
     for (const last of [unavailable, new Fault("out-of-sequence"), new Fault("overloaded")]) {
-      const [, kind, written] = told(await ends([unknown, last], { producer })) as unknown[];
+      const [, kind, written] = summary(await appendWith([unknown, last], { producer })) as unknown[];
       assert.deepEqual([kind, written], ["interrupted", "unknown"], last.kind);
     }
-    const late = await ends([unknown, new Fault("deadline")], { producer });
-    assert.deepEqual(told(late), [2, "deadline", "unknown"]);
+    const late = await appendWith([unknown, new Fault("deadline")], { producer });
+    assert.deepEqual(summary(late), [2, "deadline", "unknown"]);
   });
 
-  test("who was not the leader is nothing that a caller who asked for forwarding need know", async () => {
-    const [calls, ...end] = told(await ends([notLeader], {})) as unknown[];
+  test("fails as unavailable, not as not-leader, unless the caller wants no forwarding", async () => {
+    const [calls, ...end] = summary(await appendWith([notLeader], {})) as unknown[];
     assert.ok(Number(calls) > 1);
     assert.deepEqual(end, ["unavailable", "no"]);
-    const direct = await ends([appended], { forward: false });
-    assert.deepEqual(told(direct), [0, "not-leader", "no"]);
+    const direct = await appendWith([appended], { forward: false });
+    assert.deepEqual(summary(direct), [0, "not-leader", "no"]);
   });
 });

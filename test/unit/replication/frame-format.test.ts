@@ -39,7 +39,7 @@ function formatAt(nowMs: number): { format: FrameFormat; readings: () => number;
   return { format: new FrameFormat({ endAt }, { stampMs }), readings: () => readings, asked };
 }
 
-/** Whole frames behind `stored`. */
+/** Whole frames after `stored`. */
 function chain(count: number): Entry[] {
   const { format } = formatAt(2000);
   const entries = Array.from({ length: count }, (_, k) => at(5 + k, 3, encodeDraft(data, record)));
@@ -48,7 +48,7 @@ function chain(count: number): Entry[] {
 }
 
 describe("drafts", () => {
-  test("are whole frames behind the entry before them once they are sealed, in the same memory", () => {
+  test("are whole frames that follow the previous entry once they are sealed, in the same memory", () => {
     const { format, asked } = formatAt(2000);
     const change = { transition: "auto" as const, changes: [] };
     const drafts = [encodeDraft(data, record), format.draft(undefined), format.draft(change)];
@@ -69,7 +69,7 @@ describe("drafts", () => {
     assert.equal(frameCommand(drafts[1]!, 0).length, 0);
   });
 
-  test("follow an entry that is not durable yet, without a look at the log", () => {
+  test("follow an entry that is not durable yet, without a read of the log", () => {
     const { format, asked } = formatAt(2000);
     const [previous] = chain(1);
     const next = at(6, 3, encodeDraft(data, record));
@@ -78,7 +78,7 @@ describe("drafts", () => {
     assert.equal(checkNext(next.bytes, 0, next.bytes.length, endOfFrame(previous!.bytes, 0)), undefined);
   });
 
-  test("get one time together, which is never before that of the entry they follow", () => {
+  test("of one call get the same time, which is not before that of the previous entry", () => {
     for (const [nowMs, expected] of [
       [500, 1000],
       [1500, 1500],
@@ -94,7 +94,7 @@ describe("drafts", () => {
     }
   });
 
-  test("are sealed once: frames of a leader, and those sealed before, stay as they are", () => {
+  test("are sealed once: frames of a leader and sealed frames stay unchanged", () => {
     const entries = chain(3);
     const before = entries.map(({ bytes }) => Buffer.from(bytes));
     const { format, readings } = formatAt(9000);
@@ -110,7 +110,7 @@ describe("drafts", () => {
 describe("the check of a peer's entries", () => {
   const { format } = formatAt(0);
 
-  test("takes frames that are sound and form a chain", () => {
+  test("accepts valid frames that form a chain", () => {
     assert.equal(format.check([]), undefined);
     assert.equal(format.check(chain(5)), undefined);
   });
@@ -127,7 +127,7 @@ describe("the check of a peer's entries", () => {
     assert.equal(format.check(entries), undefined);
   });
 
-  test("finds each way in which frames do not form a chain or do not hold what they say", () => {
+  test("finds every broken link of the chain and every wrong header", () => {
     const [first, second, third] = chain(3) as [Entry, Entry, Entry];
     const end = endOfFrame(first.bytes, 0);
     const behind = (changed: Partial<ChainEnd>, payload: Uint8Array = record): Entry => {
@@ -152,7 +152,7 @@ describe("the check of a peer's entries", () => {
     for (const [flaw, entries] of wrong) assert.equal(format.check(entries), flaw);
   });
 
-  test("finds a frame that says that it is a draft", () => {
+  test("finds a draft", () => {
     assert.equal(format.check([at(5, 3, encodeDraft(data, record))]), "checksum");
   });
 });

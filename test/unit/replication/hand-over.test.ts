@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { run } from "../../support/logs.ts";
 import { MemoryCluster, until } from "../../support/replicas.ts";
 
-test("what comes while a leader hands over waits for the next one, and is written there once", async () => {
+test("appends during a leadership transfer wait for the new leader and are written there once", async () => {
   await using cluster = await MemoryCluster.open(3);
   const old = (await cluster.leader()).replica!;
   await old.log.append(run("before"));
@@ -11,7 +11,7 @@ test("what comes while a leader hands over waits for the next one, and is writte
   old.node.transferLeadership(next!.replica!.identity.peer);
   assert.equal(old.ready, false);
   const appended = await Promise.all(Array.from({ length: 50 }, (_, at) => old.log.append(run(`v${at}`))));
-  await until("the next one leads", () => next!.replica!.ready);
+  await until("the new leader is ready", () => next!.replica!.ready);
   assert.equal(new Set(appended.map(({ firstOffset }) => firstOffset)).size, 50);
   assert.equal((await old.log.bounds({ mode: "linearizable" })).next, 51);
 });

@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { prng } from "../../../src/lib/prng.ts";
 import { isAllowedMsgpack, pack, unpackChecked } from "../../../src/replication/msgpack.ts";
 
-describe("packed values from elsewhere", () => {
-  test("plain values come out as they went in", () => {
+describe("msgpack from peers and files", () => {
+  test("allowed values are unpacked unchanged", () => {
     const value = fc.letrec((tie) => ({
       value: fc.oneof(
         { depthSize: "small" },
@@ -31,7 +31,7 @@ describe("packed values from elsewhere", () => {
     );
   });
 
-  test("long lists, texts, bytes and maps are values too", () => {
+  test("long lists, texts, bytes and maps are allowed", () => {
     const map = Object.fromEntries(Array.from({ length: 60_000 }, (_, at) => [`k${at}`, at]));
     for (const value of [
       Array(70_000).fill(1),
@@ -44,7 +44,7 @@ describe("packed values from elsewhere", () => {
     }
   });
 
-  test("a count that the bytes cannot hold is refused before anything is made of it", () => {
+  test("a count above the number of bytes is refused before anything is allocated", () => {
     for (const bytes of [
       [0xdd, 0x01, 0xff, 0xff, 0xff],
       [0xdf, 0x7f, 0xff, 0xff, 0xff, 1],
@@ -59,7 +59,7 @@ describe("packed values from elsewhere", () => {
     }
   });
 
-  test("what is not plain is refused: dates, big numbers of other kinds, records, a second value, deep nests", () => {
+  test("other values are refused: dates, other extensions, records, a second value, deep nesting", () => {
     assert.equal(isAllowedMsgpack(pack(new Date(0))), false);
     assert.equal(unpackChecked(Uint8Array.of(1, 2)).ok, false);
     assert.equal(unpackChecked(Uint8Array.of(0xc1)).ok, false);
@@ -67,7 +67,7 @@ describe("packed values from elsewhere", () => {
     assert.equal(unpackChecked(new Uint8Array(100_000).fill(0x91)).ok, false);
   });
 
-  test("noise never does more than be refused", () => {
+  test("random bytes are refused or unpacked, without an exception", () => {
     const random = prng("packed noise");
     let taken = 0;
     for (let round = 0; round < 20_000; round++) {

@@ -1,4 +1,4 @@
-/** The log of a cluster of one node, on a simulated disk and a clock that the tests move. */
+/** The log of a cluster with one node, on a simulated disk and a manual clock. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
@@ -22,7 +22,7 @@ const isFault =
   };
 const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Lets time pass, in steps in which maintenance can work. */
+/** Advances the clock in steps, so that the maintenance can run in each. */
 async function pass(clock: StillClock, ms: number, stepMs = 500): Promise<void> {
   for (let gone = 0; gone < ms; gone += stepMs) {
     clock.advance(stepMs);
@@ -31,7 +31,7 @@ async function pass(clock: StillClock, ms: number, stepMs = 500): Promise<void> 
 }
 
 describe("group commit", () => {
-  test("all that waits is written with one sync", async () => {
+  test("all waiting appends are written with one sync", async () => {
     const { disk, open } = simMachine(1);
     const log = await open();
     const { sync, write } = { ...disk.counts };
@@ -40,7 +40,7 @@ describe("group commit", () => {
     assert.ok(disk.counts.write - write <= 2);
   });
 
-  test("nothing is answered before the sync, whichever way it is done", async () => {
+  test("no append resolves before its sync, inline or in the background", async () => {
     for (const inline of [true, false]) {
       const { disk, open } = simMachine(2);
       const log = await open({}, { syncPolicy: new SyncPolicy(inline) });
@@ -52,7 +52,7 @@ describe("group commit", () => {
     }
   });
 
-  test("a queue that is full refuses, and takes again when it was written", async () => {
+  test("a full queue refuses appends, and accepts them again after a write", async () => {
     const { open } = simMachine(3);
     const log = await open({}, { queue: { bytesMax: 1000, appendsMax: 5 } });
     const tries = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => log.append(run(`${n}`))));
@@ -69,7 +69,7 @@ describe("group commit", () => {
     );
   });
 
-  test("appends of more than one group are all written, in order", async () => {
+  test("appends of several groups are written in order", async () => {
     const { open } = simMachine(4);
     const log = await open();
     const big = "x".repeat(1_500_000);
@@ -84,7 +84,7 @@ describe("group commit", () => {
     );
   });
 
-  test("close refuses what waits and what comes after it, as not written", async () => {
+  test("close fails waiting and later appends as not written", async () => {
     const { open } = simMachine(5);
     const log = await open();
     await log.append(run("a"));
@@ -96,7 +96,7 @@ describe("group commit", () => {
     assert.deepEqual(await allValues(await open()), ["a"]);
   });
 
-  test("close finishes the sync that is under way, and says that the outcome of its appends is unknown", async () => {
+  test("close completes the sync in progress, and its appends fail with an unknown outcome", async () => {
     const { disk, open } = simMachine("close");
     const log = await open({}, { syncPolicy: new SyncPolicy(false) });
     const before = disk.counts.sync;
@@ -114,7 +114,7 @@ describe("a full disk", () => {
   const settings = { segmentStoreBytesMax: 100_000 };
   const options = { reserveBytes: 20_000 };
 
-  test("refuses records, still reads and trims, and takes records again by itself", async () => {
+  test("refuses records, still reads and trims, and accepts records again by itself", async () => {
     const { disk, clock, open } = simMachine(6);
     const log = await open({ ...settings, segmentStoreBytesMax: 3000 }, options);
     await log.append(run("first"));
@@ -128,7 +128,7 @@ describe("a full disk", () => {
     assert.equal(log.replica.diskRefusal?.kind, "disk-full");
     const { next } = await log.bounds();
     assert.equal(await valueAt(log, 0), "first");
-    // Only the room of the reserve is left: the trim is written there.
+    // Only the space of the reserve is left for the trim.
     assert.ok(disk.freeBytes("/") < options.reserveBytes);
     await assert.rejects(log.append(run("no")), isFault("disk-full"));
     assert.equal(await log.trim(next - 1), next - 1);
@@ -139,13 +139,13 @@ describe("a full disk", () => {
     assert.equal(disk.contents(`${simDirectory}/reserve`).length, 20_000);
   });
 
-  test("what was accepted before it was full is written in order once there is room, and nothing is before", async () => {
+  test("writes accepted records in order once there is space, and acknowledges none before", async () => {
     const { disk, clock, open } = simMachine(7);
     const log = await open(settings, { ...options, syncPolicy: new SyncPolicy(false) });
     await log.append(run("a"));
     disk.capacityBytes = 20_600;
     const stamp = (sequence: number) => ({ producer: { subject: "s", id: 1n, epoch: 0, sequence } });
-    // The second does not fit into the group of the first.
+    // The second append does not fit into the group of the first.
     const big = run("x".repeat(4_000_000));
     const tries = [
       log.append(big, stamp(0)),
@@ -165,7 +165,7 @@ describe("a full disk", () => {
     );
   });
 
-  test("a directory that is opened on a full disk can be read", async () => {
+  test("does not prevent that the log is opened and read", async () => {
     const { disk, open } = simMachine(8);
     const log = await open(settings, { reserveBytes: 0 });
     await log.append(run("a"));
@@ -178,7 +178,7 @@ describe("a full disk", () => {
 });
 
 describe("retention", () => {
-  test("by bytes: old segments go as new ones come, and the files with them", async () => {
+  test("by bytes: old segments and their files are deleted as new ones are written", async () => {
     const { disk, clock, open } = simMachine(9);
     const log = await open({ segmentStoreBytesMax: 1000, retentionBytes: 3000 });
     for (let n = 0; n < 200; n++) await log.append(run(`${n}`.padEnd(50)));
@@ -195,7 +195,7 @@ describe("retention", () => {
     assert.equal((await again.bounds()).lowest, lowest);
   });
 
-  test("by age: a timer wakes it once the segments are too old, with nothing appended", async () => {
+  test("by age: a timer deletes expired segments without appends", async () => {
     const { clock, open } = simMachine(10);
     const log = await open({ segmentStoreBytesMax: 300, retentionAgeMs: 60_000 });
     for (let n = 0; n < 10; n++) await log.append(run(`${n}`.padEnd(100)));
@@ -208,7 +208,7 @@ describe("retention", () => {
     assert.deepEqual([lowest, next], [10, 10]);
   });
 
-  test("by age: an idle log's last segment goes too, and the offsets go on behind it", async () => {
+  test("by age: the last segment of an idle log expires too, and the offsets continue", async () => {
     const { disk, clock, open } = simMachine(13);
     const files = (): string[] => disk.list(`${simDirectory}/log`);
     const log = await open({ retentionAgeMs: 60_000 });
@@ -219,7 +219,7 @@ describe("retention", () => {
     }
     assert.deepEqual(await log.bounds(), { lowest: 0, next: 3 });
     const [first] = files().filter((name) => name.endsWith(".store"));
-    // The timer that was set for the first record finds that a later one holds the segment.
+    // When the timer of the first record fires, a later record still keeps the segment.
     clock.advance(20_000);
     await soon();
     assert.equal((await log.bounds()).lowest, 0);
@@ -238,7 +238,7 @@ describe("retention", () => {
     await again.close();
   });
 
-  test("no record expires for an hour after the clock was set, and then only what is too old", async () => {
+  test("no record expires within an hour after the clock was set, and later only old records do", async () => {
     const { clock, open } = simMachine(15);
     const log = await open({ retentionAgeMs: 24 * 3_600_000 });
     await log.append(run("new"));
@@ -260,7 +260,7 @@ describe("retention", () => {
     await log.close();
   });
 
-  test("a trim of everything frees the last segment's file within seconds", async () => {
+  test("a trim of all records deletes the file of the last segment within seconds", async () => {
     const { disk, clock, open } = simMachine(14);
     const log = await open();
     for (let n = 0; n < 30; n++) await log.append(run(`${n}`.padEnd(100)));
@@ -275,20 +275,20 @@ describe("retention", () => {
     assert.deepEqual(await allValues(await open()), ["30"]);
   });
 
-  test("changed settings are in the log, and hold after the next start", async () => {
+  test("changed settings are replicated, and are in force after a restart", async () => {
     const { open } = simMachine(11);
     await (await open({ retentionBytes: 5000 })).close();
     const log = await open({ retentionBytes: 7000 });
     assert.equal(log.storedLog.state.settings.retentionBytes, 7000);
-    // The first entry of each term, and the settings twice.
+    // The first entry of each term and two changes of the settings.
     assert.equal(log.storedLog.end.index, 4);
     await log.close();
     assert.equal((await open({ retentionBytes: 7000 })).storedLog.end.index, 5);
   });
 });
 
-describe("other ways to sync", () => {
-  test("interval: answered when written, synced when the interval is over", async () => {
+describe("sync modes", () => {
+  test("interval: an append resolves when written, and the sync follows after the interval", async () => {
     const { disk, clock, open } = simMachine(12);
     const log = await open({}, { sync: { intervalMs: 100 } });
     const before = disk.counts.sync;
@@ -303,7 +303,7 @@ describe("other ways to sync", () => {
     assert.deepEqual(await allValues(await open()), ["a", "b"]);
   });
 
-  test("never: only the close syncs, and a crash loses a tail but no more", async () => {
+  test("never: only close syncs, and a crash loses only the end of the log", async () => {
     for (let seed = 0; seed < 20; seed++) {
       const { disk, open } = simMachine(seed);
       const log = await open({}, { sync: "never" });
@@ -317,7 +317,7 @@ describe("other ways to sync", () => {
     }
   });
 
-  test("a dear disk is synced off the event loop, a cheap one on the spot", () => {
+  test("a slow disk is synced in the background, a fast one inline", () => {
     const { disk, clock } = simMachine(13);
     disk.makeDirectory(simDirectory);
     assert.equal(SyncPolicy.measure(disk, clock, simDirectory).inline(1000), true);
@@ -334,7 +334,7 @@ describe("other ways to sync", () => {
 });
 
 describe("readers", () => {
-  test("an idle log has no timer running for its tails", async () => {
+  test("an idle log has no running timer for its tails", async () => {
     const { clock, open } = simMachine(14);
     const log = await open();
     await log.append(run("a"));
@@ -351,7 +351,7 @@ describe("readers", () => {
     assert.equal(slices.size, 1, "caught-up tails share one slice");
   });
 
-  test("tails that lag behind in memory share what is put together for them", async () => {
+  test("tails that lag behind in memory share the same buffer", async () => {
     const { open } = simMachine(15);
     const log = await open();
     const tails = [log.follow(0), log.follow(0)];
@@ -364,7 +364,7 @@ describe("readers", () => {
     );
   });
 
-  test("a segment that is removed while a tail stands in it ends the tail, not the process", async () => {
+  test("the deletion of a segment ends a tail in it, not the process", async () => {
     const { open } = simMachine(16);
     const log = await open({ segmentStoreBytesMax: 300 }, { frameCacheBytesMax: 0, openFilesMax: 1 });
     for (let n = 0; n < 20; n++) await log.append(run(`${n}`.padEnd(100)));
@@ -386,7 +386,7 @@ describe("readers", () => {
     assert.ok(stores <= 4 && mappings <= 4);
   });
 
-  test("closing wakes every tail with false", async () => {
+  test("close wakes every tail with false", async () => {
     const { open } = simMachine(18);
     const log = await open();
     const ready = [log.follow(0), log.follow(0)].map((tail) => tail.ready());
@@ -412,7 +412,7 @@ describe("readers", () => {
   });
 });
 
-test("a producer's table survives restarts, also where its batches lie in sealed segments", async () => {
+test("the producer table survives restarts, also with batches in sealed segments", async () => {
   const { open, disk } = simMachine(20);
   const settings = { segmentStoreBytesMax: 300 };
   const log = await open(settings);
@@ -429,8 +429,8 @@ test("a producer's table survives restarts, also where its batches lie in sealed
   assert.equal((await again.append(run("twice"), stamp(1))).firstOffset, 21);
 });
 
-describe("a reader's own room", () => {
-  test("frames from the disk are read into it and not kept; what is in memory or does not fit is not", async () => {
+describe("a reader's own buffer", () => {
+  test("frames from the disk are read into it and not cached, unless they are in memory or too large for it", async () => {
     const { open } = simMachine("room");
     const log = await open({}, { frameCacheBytesMax: 0 });
     for (let n = 0; n < 10; n++) await log.append(run(`${n}`.repeat(100)));

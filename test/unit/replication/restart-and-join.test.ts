@@ -1,6 +1,6 @@
 /**
- * What the simulator found in the replica, each in its smallest form: restarts below a configuration, joining a
- * trimmed log, refusals by a leader that is none any more.
+ * Bugs that the simulator found, each in its smallest form: a restart below a configuration, joining a trimmed log,
+ * rejections by a deposed leader.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { directoryText } from "../../../src/replication/mod.ts";
 import { run } from "../../support/logs.ts";
 import { MemoryCluster, until } from "../../support/replicas.ts";
 
-test("a restart begins at the last configuration that was in force, however little the log knows of its commit", async () => {
+test("a restart begins at the last configuration in force, even if the stored commit index is lower", async () => {
   await using cluster = await MemoryCluster.open(1);
   const [node] = cluster.nodes;
   assert.ok(node !== undefined);
@@ -27,7 +27,7 @@ test("a restart begins at the last configuration that was in force, however litt
   assert.deepEqual(reopened.node.configuration.learners, [peer]);
 });
 
-test("a node joins a log whose beginning was trimmed before it came", async () => {
+test("a node joins a log that was trimmed before", async () => {
   await using cluster = await MemoryCluster.open(1, { segmentStoreBytesMax: 1000 });
   const [node] = cluster.nodes;
   const first = node?.replica;
@@ -47,10 +47,10 @@ test("a node joins a log whose beginning was trimmed before it came", async () =
   const { next } = await first.log.bounds();
   await until("the new node has all records", () => added.storedLog.bounds.next === next);
   assert.equal(added.storedLog.bounds.lowest, 40);
-  await until("it knows itself a learner", () => added.node.configuration.learners.includes(member.peer));
+  await until("the new node is a learner", () => added.node.configuration.learners.includes(member.peer));
 });
 
-test("a leader that is cut off refuses no producer and no condition by what it has: it is unavailable", async () => {
+test("a leader without a quorum is unavailable and does not reject a producer sequence or an expected offset", async () => {
   await using cluster = await MemoryCluster.open(3);
   const leader = await cluster.leader();
   const log = leader.replica?.log;
@@ -64,7 +64,7 @@ test("a leader that is cut off refuses no producer and no condition by what it h
   });
 });
 
-test("a leader that is heard refuses what stands in the way, and says what would not", async () => {
+test("a leader with a quorum rejects a wrong sequence and a wrong offset, with the expected values", async () => {
   await using cluster = await MemoryCluster.open(3);
   const log = (await cluster.leader()).replica?.log;
   assert.ok(log !== undefined);

@@ -25,8 +25,8 @@ function memberStore(voters: readonly number[], votersOutgoing: readonly number[
   return store;
 }
 
-/** The same, but what lies under keys that begin so cannot be read. */
-const spoilt = (store: StableStore, prefix: string): StableStore => ({
+/** The same store with unreadable values under this prefix. */
+const damaged = (store: StableStore, prefix: string): StableStore => ({
   get whole() {
     return store.whole;
   },
@@ -39,41 +39,41 @@ const spoilt = (store: StableStore, prefix: string): StableStore => ({
   },
 });
 
-test("others count on one of three voters and more, on a learner, and on whoever cannot tell", () => {
+test("a node may be counted on as one of three or more voters, as a learner, and if its configuration is unreadable", () => {
   assert.equal(isCountedOn(emptyStore(), 1), false);
   assert.equal(isCountedOn(memberStore([1]), 1), false);
-  assert.equal(isCountedOn(memberStore([1]), 2), true, "a learner, whose leader knows how far it was");
-  assert.equal(isCountedOn(memberStore([1, 2]), 1), false, "nothing is decided without the other");
+  assert.equal(isCountedOn(memberStore([1]), 2), true, "a learner, whose progress the leader knows");
+  assert.equal(isCountedOn(memberStore([1, 2]), 1), false, "nothing is decided without the other voter");
   assert.equal(isCountedOn(memberStore([1, 2, 3]), 1), true);
   assert.equal(isCountedOn(memberStore([1], [1, 2]), 1), true);
-  assert.equal(isCountedOn(spoilt(memberStore([1]), "raft/configuration"), 1), true);
+  assert.equal(isCountedOn(damaged(memberStore([1]), "raft/configuration"), 1), true);
   const waiting = emptyStore();
   new StableState(waiting).saveClusterId("ours");
   assert.equal(isCountedOn(waiting, 1), true);
 });
 
-test("a stranger has no place any more, but its cluster's id, and has voted", () => {
+test("a new identity has no configuration, and keeps the cluster id and a vote", () => {
   const store = memberStore([1, 2, 3]);
   store.write(newIdentityChanges(store));
   const state = new StableState(store);
   assert.deepEqual([state.configured, state.clusterId, state.vote], [false, "ours", { term: 4, vote: 1 }]);
 
-  const forgetful = memberStore([1, 2, 3]);
-  forgetful.write(newIdentityChanges(spoilt(forgetful, "raft/state")));
-  assert.deepEqual(new StableState(forgetful).vote, { term: 0, vote: 0 });
+  const damagedVote = memberStore([1, 2, 3]);
+  damagedVote.write(newIdentityChanges(damaged(damagedVote, "raft/state")));
+  assert.deepEqual(new StableState(damagedVote).vote, { term: 0, vote: 0 });
 });
 
-test("a member that stays itself with less than it acknowledged enters a new term and has voted for nobody in it", () => {
+test("a member that keeps its identity after losing acknowledged entries enters a new term without a vote", () => {
   const store = memberStore([1, 2]);
   store.write(newLifeChanges(store));
   const state = new StableState(store);
   assert.deepEqual([state.configured, state.vote], [true, { term: 5, vote: 0 }]);
-  assert.equal(state.boot?.life, 1, "peers accept it without what it had promised");
+  assert.equal(state.boot?.life, 1, "peers accept it without the promised entries");
   assert.equal("raft/state" in newLifeChanges(emptyStore()), false);
-  assert.equal("raft/state" in newLifeChanges(spoilt(store, "raft/state")), false);
+  assert.equal("raft/state" in newLifeChanges(damaged(store, "raft/state")), false);
 });
 
-test("a directory without a boot number opens, and a repair ends what the other members have refused", () => {
+test("a directory without a boot number opens, and a repair ends the refusal of the other members", () => {
   const store = memberStore([1, 2]);
   const state = new StableState(store);
   assert.deepEqual([state.boot, state.disowned, state.seenBoots().size], [undefined, undefined, 0]);
@@ -85,10 +85,10 @@ test("a directory without a boot number opens, and a repair ends what the other 
     store.write(changes);
     assert.equal(isDisowned(store), false);
   }
-  assert.equal(state.boot, undefined, "another directory begins with its own");
+  assert.equal(state.boot, undefined, "a new identity has no boots");
 });
 
-test("a clock that was set is noted with its time; without one, or with one that no Date can hold, the time is unknown", () => {
+test("a clock that was set is stored with its time, and an invalid stored time is ignored", () => {
   const store = emptyStore();
   const state = new StableState(store);
   state.saveClockSet(-60_000, 1_700_000_000_000.5);

@@ -31,7 +31,7 @@ interface Sent {
   aborted: boolean;
 }
 
-/** A node whose leader is `leader`, and what it sends there, or appends itself. */
+/** A node that knows a leader, and the appends that it has sent there or to itself. */
 class Node {
   readonly time = new VirtualTime();
   readonly clock = this.time.clock();
@@ -41,7 +41,7 @@ class Node {
   #leader: string | undefined = "a";
   #term = 1;
   unusable: Fault | undefined;
-  /** What this node itself has no room for, if it leads. */
+  /** The text of the runs that this node refuses as leader, since its queue is full. */
   tooLarge: string | undefined;
 
   constructor() {
@@ -100,7 +100,7 @@ class Node {
     });
   }
 
-  /** What was sent and where, so far. */
+  /** The target and text of all sent runs. */
   get sentTexts(): string[] {
     return this.sent.map(({ leader, text }) => `${leader}:${text}`);
   }
@@ -120,7 +120,7 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 const offsetOf = ({ firstOffset }: Appended): number => firstOffset;
 
 describe("a stream that a follower forwards", () => {
-  test("joins plain records that wait, and answers each with its own offset", async () => {
+  test("joins waiting records without conditions, and resolves each with its own offset", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     const all = Promise.all(["x", "y", "z"].map((text) => stream.append(run(text), {})));
@@ -130,7 +130,7 @@ describe("a stream that a follower forwards", () => {
     assert.deepEqual((await all).map(offsetOf), [7, 8, 9]);
   });
 
-  test("goes on in order at the next leader when the first one took nothing of the rest", async () => {
+  test("continues in order on the next leader with the runs that the first one did not write", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     const first = [0, 1, 2].map((sequence) => stream.append(run("xyz"[sequence]!), producer(sequence)));
@@ -142,7 +142,7 @@ describe("a stream that a follower forwards", () => {
     const later = stream.append(run("w"), producer(3));
     node.lead("b");
     await settle();
-    // What had been sent to a was given up; the first that is not written goes to b alone.
+    // The attempts on a are given up. The first run that is not written is sent to b alone.
     assert.equal(node.sent[2]!.aborted, true);
     assert.deepEqual(node.sentTexts.slice(3), ["b:y"]);
     node.sent[3]!.ok(1);
@@ -153,7 +153,7 @@ describe("a stream that a follower forwards", () => {
     assert.deepEqual((await Promise.all([...first, later])).map(offsetOf), [0, 1, 2, 3]);
   });
 
-  test("waits in order on a leader that lacks room for one of its runs, also where the next one would fit", async () => {
+  test("waits in order while the queue of the leader is full, even if the next run would fit", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     const first = stream.append(run("x"), producer(0));
@@ -175,7 +175,7 @@ describe("a stream that a follower forwards", () => {
     assert.deepEqual((await Promise.all([first, ...rest])).map(offsetOf), [0, 1, 2]);
   });
 
-  test("of plain records ends as unknown when a leader is replaced that does not answer any more", async () => {
+  test("of records without conditions fails with an unknown outcome when the replaced leader does not respond", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     const first = assert.rejects(stream.append(run("x"), {}), isFault("interrupted"));
@@ -194,7 +194,7 @@ describe("a stream that a follower forwards", () => {
     await assert.rejects(stream.append(run("z"), {}), isFault("unavailable"));
   });
 
-  test("of plain records goes on when the replaced leader still answers", async () => {
+  test("of records without conditions continues when the replaced leader still responds", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     const first = stream.append(run("x"), {});
@@ -225,7 +225,7 @@ describe("a stream that a follower forwards", () => {
     assert.equal(node.sent.length, 2);
   });
 
-  test("tells its first record why that one was refused, not why a later one was", async () => {
+  test("fails the first run with its own refusal, not with that of a later one", async () => {
     const cases = [
       { first: new Fault("overloaded"), kind: "overloaded", written: "no" },
       { first: notLeader, kind: "unavailable", written: "no" },
@@ -242,7 +242,7 @@ describe("a stream that a follower forwards", () => {
       node.sent[0]!.fail(refusal);
       await settle();
       node.lead(undefined);
-      // They are refused because the first is missing.
+      // The later runs are refused because the first is missing.
       node.sent[1]!.fail(new Fault("unknown-producer", { facts: { sequence: 1 }, written: "unknown" }));
       node.sent[2]!.fail(new Fault("out-of-sequence", { facts: { expected: 0, sequence: 2 } }));
       await node.pass(leaderWaitMs + 100);
@@ -255,7 +255,7 @@ describe("a stream that a follower forwards", () => {
     }
   });
 
-  test("that finds no room to wait for a leader is not written later", async () => {
+  test("that cannot wait for a leader, since too many writes do, is not written later", async () => {
     const node = new Node();
     const listen = node.watch.listen.bind(node.watch);
     node.watch.listen = () => {
@@ -269,7 +269,7 @@ describe("a stream that a follower forwards", () => {
     assert.deepEqual(node.sentTexts, []);
   });
 
-  test("listens to the leader no longer than something waits, also after a failure on this node", async () => {
+  test("listens for leader changes only while runs wait, also after a failure on this node", async () => {
     const node = new Node();
     let listeners = 0;
     const listen = node.watch.listen.bind(node.watch);
@@ -296,7 +296,7 @@ describe("a stream that a follower forwards", () => {
     assert.deepEqual(node.sentTexts, ["here:x"]);
   });
 
-  test("waits when the leader has no room, instead of failing", async () => {
+  test("waits while the queue of the leader is full", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     const append = stream.append(run("x"), {});
@@ -307,7 +307,7 @@ describe("a stream that a follower forwards", () => {
     assert.equal(offsetOf(await append), 3);
   });
 
-  test("sends nothing more once its caller has gone", async () => {
+  test("sends nothing more once its client has disconnected", async () => {
     const node = new Node();
     const order = { ended: false };
     const stream = node.stream(order);
@@ -320,7 +320,7 @@ describe("a stream that a follower forwards", () => {
     assert.deepEqual(node.sentTexts, []);
   });
 
-  test("begun on a leader does not go on elsewhere before what is under way there is settled", async () => {
+  test("does not continue elsewhere before its appends on this node are settled", async () => {
     const node = new Node();
     node.lead("here");
     const stream = node.stream({ ended: false });
@@ -336,7 +336,7 @@ describe("a stream that a follower forwards", () => {
     assert.deepEqual(node.sentTexts, ["here:x", "b:y"]);
   });
 
-  test("of which a record on the leader failed appends nothing behind it", async () => {
+  test("appends nothing after a record that failed on this node", async () => {
     const node = new Node();
     node.lead("here");
     const stream = node.stream({ ended: false });
@@ -350,7 +350,7 @@ describe("a stream that a follower forwards", () => {
 });
 
 describe("a single append that a follower forwards", () => {
-  test("with a sequence or an expected offset goes to the new leader at once, this node itself included", async () => {
+  test("with a sequence or an expected offset is sent to the new leader at once, also if that is this node", async () => {
     for (const options of [producer(0), { expectedOffset: 4 }]) {
       for (const next of ["b", "here"]) {
         const node = new Node();
@@ -368,7 +368,7 @@ describe("a single append that a follower forwards", () => {
     }
   });
 
-  test("without one ends as unknown soon after this node itself leads", async () => {
+  test("without a condition fails with an unknown outcome soon after this node becomes leader", async () => {
     const node = new Node();
     const append = assert.rejects(node.stream().append(run("x"), {}), isFault("interrupted"));
     await settle();
@@ -378,7 +378,7 @@ describe("a single append that a follower forwards", () => {
     assert.deepEqual(node.sentTexts, ["a:x"]);
   });
 
-  test("is waited for as long as the same leader goes on", async () => {
+  test("is awaited while the same leader leads", async () => {
     const node = new Node();
     const append = node.stream().append(run("x"), {});
     await settle();
@@ -389,7 +389,7 @@ describe("a single append that a follower forwards", () => {
     assert.equal(offsetOf(await append), 1);
   });
 
-  test("is waited for when a leader that was replaced for a moment leads again", async () => {
+  test("is awaited when the leader was replaced only for a moment", async () => {
     const node = new Node();
     const append = node.stream().append(run("x"), {});
     await settle();
@@ -400,7 +400,7 @@ describe("a single append that a follower forwards", () => {
     assert.equal(offsetOf(await append), 2);
   });
 
-  test("is not forwarded when its caller does not want that", async () => {
+  test("is not forwarded if its caller wants no forwarding", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     await assert.rejects(stream.append(run("x"), { forward: false }), isFault("not-leader"));
@@ -419,7 +419,7 @@ describe("a single append that a follower forwards", () => {
     assert.equal(offsetOf(await append), 9);
   });
 
-  test("with a sequence is written once this node's own log shows it, whatever became of the answer", async () => {
+  test("with a sequence resolves once this node's own log shows it, also without a response", async () => {
     const node = new Node();
     const append = node.stream().append(run("x"), producer(5));
     await settle();
@@ -429,7 +429,7 @@ describe("a single append that a follower forwards", () => {
     assert.deepEqual(await append, { firstOffset: 43, count: 1, timestampMs: 6, duplicate: false });
   });
 
-  test("waits for a leader as long as it may, and was not written then", async () => {
+  test("waits for a leader until its time is over, and then fails as not written", async () => {
     const node = new Node();
     node.lead(undefined);
     const append = assert.rejects(node.stream().append(run("x"), {}), isFault("unavailable"));

@@ -2,29 +2,29 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ForwardLimiter } from "../../../../src/replication/append/forward-limiter.ts";
 
-test("who finds no room waits in line, and is called when there is some, the first one first", async () => {
+test("waiters are called in order as capacity becomes available", async () => {
   const limiter = new ForwardLimiter({ requestsMax: 2, bytesMax: 10 });
-  const went: string[] = [];
-  const caller = (name: string) => {
-    const call = (): void => {
-      if (!limiter.mayAcquire(call)) {
-        limiter.wait(call);
+  const sent: string[] = [];
+  const waiter = (name: string) => {
+    const send = (): void => {
+      if (!limiter.mayAcquire(send)) {
+        limiter.wait(send);
         return;
       }
       limiter.acquire(6);
-      went.push(name);
-      limiter.stopWaiting(call);
+      sent.push(name);
+      limiter.stopWaiting(send);
     };
-    return call;
+    return send;
   };
-  for (const name of ["a", "b", "c", "d"]) caller(name)();
-  assert.deepEqual(went, ["a", "b"]);
+  for (const name of ["a", "b", "c", "d"]) waiter(name)();
+  assert.deepEqual(sent, ["a", "b"]);
   limiter.release(6);
-  caller("e")();
+  waiter("e")();
   await null;
-  assert.deepEqual(went, ["a", "b", "c"]);
+  assert.deepEqual(sent, ["a", "b", "c"]);
   limiter.release(6);
   limiter.release(6);
   await new Promise(setImmediate);
-  assert.deepEqual(went, ["a", "b", "c", "d", "e"]);
+  assert.deepEqual(sent, ["a", "b", "c", "d", "e"]);
 });

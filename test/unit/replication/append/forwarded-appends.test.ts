@@ -5,20 +5,20 @@ import { ForwardedAppends } from "../../../../src/replication/append/forwarded-a
 import type { Appended, AppendOptions } from "../../../../src/types.ts";
 import { run, StillClock } from "../../../support/logs.ts";
 
-/** A leader with room for so many bytes. */
+/** A leader whose queue has space for `spaceBytes`. */
 class Leader {
   readonly clock = new StillClock();
   readonly taken: number[] = [];
-  room = 0;
+  spaceBytes = 0;
   isReady = true;
   leads = true;
   failure: Fault | undefined;
-  readonly line = new ForwardedAppends({
+  readonly appends = new ForwardedAppends({
     clock: this.clock,
     append: ({ bytes }): Promise<Appended> => {
       if (this.failure !== undefined) throw this.failure;
-      if (bytes.length > this.room) throw new Fault("overloaded");
-      this.room -= bytes.length;
+      if (bytes.length > this.spaceBytes) throw new Fault("overloaded");
+      this.spaceBytes -= bytes.length;
       this.taken.push(bytes.length);
       return Promise.resolve({ firstOffset: this.taken.length, count: 1, timestampMs: 1, duplicate: false });
     },
@@ -28,7 +28,7 @@ class Leader {
   });
 
   send(bytes: number, options: AppendOptions = {}): Promise<Appended> {
-    return this.line.append({ ...run("x"), bytes: new Uint8Array(bytes) }, options);
+    return this.appends.append({ ...run("x"), bytes: new Uint8Array(bytes) }, options);
   }
 
   pass(): void {
@@ -44,39 +44,39 @@ const isFault =
     return true;
   };
 
-describe("appends that other nodes have sent to a leader", () => {
-  test("wait for room in the order in which they came, also where a later one would fit", async () => {
+describe("forwarded appends on a leader", () => {
+  test("wait in arrival order while the queue is full, even if a later one would fit", async () => {
     const leader = new Leader();
-    leader.room = 10;
+    leader.spaceBytes = 10;
     const sent = [leader.send(100), leader.send(5), leader.send(6)];
     leader.pass();
     assert.deepEqual(leader.taken, []);
-    leader.room = 107;
+    leader.spaceBytes = 107;
     leader.pass();
     assert.deepEqual(leader.taken, [100, 5]);
     const last = leader.send(1);
     assert.deepEqual(leader.taken, [100, 5]);
-    leader.room = 50;
+    leader.spaceBytes = 50;
     leader.pass();
     assert.deepEqual(leader.taken, [100, 5, 6, 1]);
     await Promise.all([...sent, last]);
-    assert.equal(leader.line.size, 0);
+    assert.equal(leader.appends.size, 0);
   });
 
-  test("stay in line while leadership is being handed over, and are refused as not written once it is gone", async () => {
+  test("wait during a leadership transfer, and fail as not written when this node no longer leads", async () => {
     const leader = new Leader();
     const sent = [leader.send(1), leader.send(2)];
     leader.isReady = false;
-    leader.room = 100;
+    leader.spaceBytes = 100;
     leader.pass();
-    assert.equal(leader.line.size, 2);
+    assert.equal(leader.appends.size, 2);
     leader.leads = false;
     leader.pass();
     for (const one of sent) await assert.rejects(one, isFault("not-leader"));
     assert.deepEqual(leader.taken, []);
   });
 
-  test("are refused as not written when their time is up, and for any other reason at once", async () => {
+  test("fail as not written at their deadline, and at once for any other reason", async () => {
     const leader = new Leader();
     const late = leader.send(1, { deadlineMs: leader.clock.monotonicMs() + 8 });
     const next = leader.send(2);

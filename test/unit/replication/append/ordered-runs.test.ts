@@ -38,7 +38,7 @@ describe("the runs of one stream", () => {
     assert.equal(order.takeNext("one"), undefined);
   });
 
-  test("travel together when they have no condition and are alike, up to a size", () => {
+  test("are joined if they have no condition and the same options, up to a size", () => {
     const plain = (name: string, bytes = 1): Named => named(name, {}, bytes);
     const order = filled(plain("a"), plain("b"), plain("c", 19), named("d"), plain("e"), plain("f"));
     assert.equal(namesOf(order.takeNext("one")), "ab");
@@ -48,22 +48,22 @@ describe("the runs of one stream", () => {
     assert.equal(namesOf(traced.takeNext("one")), "a");
   });
 
-  test("wait, once one has failed, until all that is under way has settled; then the first goes alone", () => {
+  test("wait after a failure until all groups in flight complete, then the first is sent alone", () => {
     const order = filled(...["a", "b", "c", "d"].map((name) => named(name)));
     const [a, b] = [order.takeNext("one")!, order.takeNext("one")!];
     order.failed(a);
     assert.equal(order.takeNext("one"), undefined);
     assert.equal(order.takeNext("two"), undefined);
     order.failed(b);
-    const again = order.takeNext("two")!;
-    assert.equal(namesOf(again), "a");
+    const retried = order.takeNext("two")!;
+    assert.equal(namesOf(retried), "a");
     assert.equal(order.takeNext("two"), undefined);
-    order.written(again);
+    order.written(retried);
     assert.equal(namesOf(order.takeNext("two")), "b");
     assert.equal(namesOf(order.takeNext("two")), "c");
   });
 
-  test("know when a later one was written before one that was refused", () => {
+  test("are overtaken if a later one was written before one that was refused", () => {
     const order = filled(named("a"), named("b"), named("c"));
     const [a, b] = [order.takeNext("one")!, order.takeNext("one")!];
     order.failed(a);
@@ -76,21 +76,21 @@ describe("the runs of one stream", () => {
     );
   });
 
-  test("that are settled by other means are passed over when the rest is sent again", () => {
+  test("that were settled otherwise are skipped when the rest is sent again", () => {
     const [a, b, c] = [named("a"), named("b"), named("c")];
     const order = filled(a, b, c);
     const groups = [order.takeNext("one")!, order.takeNext("one")!, order.takeNext("one")!];
     order.settle(a);
     for (const group of groups) order.failed(group);
     assert.equal(a.overtaken || b.overtaken, false);
-    const again = order.takeNext("two")!;
-    assert.equal(namesOf(again), "b");
-    order.written(again);
+    const retried = order.takeNext("two")!;
+    assert.equal(namesOf(retried), "b");
+    order.written(retried);
     assert.equal(namesOf(order.takeNext("two")), "c");
     assert.equal(order.size, 1);
   });
 
-  test("that are under way are not taken back", () => {
+  test("that are in flight are not taken", () => {
     const order = filled(named("a"), named("b"));
     const a = order.takeNext("one")!;
     assert.deepEqual(

@@ -12,7 +12,7 @@ const batch = (sequence: number, count: number) => ({
   timestampMs: 5,
 });
 
-test("a committed batch tells everyone whose records are wholly in it, once, and where they are", () => {
+test("a committed batch calls back each run that it contains completely, with its offset", () => {
   const runs = new ProducedRunWatch();
   const seen: [string, Appended][] = [];
   const watch = (name: string, sequence: number, count: number, epoch = 0): (() => void) =>

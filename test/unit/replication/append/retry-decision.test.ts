@@ -7,26 +7,26 @@ const producer = { subject: "s", id: 1n, epoch: 0, sequence: 7 };
 const unknown = new Fault("interrupted", { written: "unknown" });
 const asked = { isFirst: true, isStream: true, undecided: undefined };
 
-test("a plain append that may have been written is never sent again, whatever the fault", () => {
+test("an append without conditions that may have been written is not retried, whatever the fault", () => {
   for (const kind of faultKinds) {
     const fault = new Fault(kind, { written: "unknown" });
     for (const isStream of [true, false]) {
-      const verdict = retryDecision({ ...asked, isStream, fault, options: {} });
-      // The producer's verdicts cannot come for an append without one.
+      const decision = retryDecision({ ...asked, isStream, fault, options: {} });
+      // Faults of the producer table do not occur without a producer.
       if (!["out-of-sequence", "unknown-producer", "sequence-too-old"].includes(kind)) {
-        assert.equal(verdict, "fail", kind);
+        assert.equal(decision, "fail", kind);
       }
     }
   }
 });
 
-test("one with a sequence or an expected offset is sent again", () => {
+test("an append with a sequence or an expected offset is retried", () => {
   for (const options of [{ producer }, { expectedOffset: 3 }]) {
     assert.equal(retryDecision({ ...asked, fault: unknown, options }), "retry");
   }
 });
 
-test("what the leader certainly did not take is sent again; for want of room only in a stream", () => {
+test("an append that certainly was not written is retried; if the queue was full, only in a stream", () => {
   for (const kind of ["not-leader", "unavailable"] as const) {
     assert.equal(retryDecision({ ...asked, fault: new Fault(kind), options: {} }), "retry");
   }
@@ -36,20 +36,20 @@ test("what the leader certainly did not take is sent again; for want of room onl
   assert.equal(retryDecision({ ...asked, fault: new Fault("bad-record"), options: {} }), "fail");
 });
 
-test("out of sequence is no verdict while one before it has to be sent again", () => {
+test("out-of-sequence is retried while a run before it must be sent again", () => {
   const fault = new Fault("out-of-sequence", { facts: { expected: 3, sequence: 7 } });
   assert.equal(retryDecision({ ...asked, fault, options: { producer } }), "fail");
   assert.equal(retryDecision({ ...asked, fault, options: { producer }, isFirst: false }), "retry");
   assert.equal(retryDecision({ ...asked, fault, options: { producer }, undecided: unknown }), "retry");
 });
 
-test("a sequence that is too old because of an attempt of ours is in the log: the offset is waited for", () => {
+test("a sequence that is too old after an undecided attempt is in the log, so its offset is observed", () => {
   const fault = new Fault("sequence-too-old", { written: "unknown" });
   assert.equal(retryDecision({ ...asked, fault, options: { producer } }), "fail");
   assert.equal(retryDecision({ ...asked, fault, options: { producer }, undecided: unknown }), "observe");
 });
 
-test("the outcome is unknown if any attempt may have written, whatever the last one came to", () => {
+test("the outcome is unknown if any attempt may have written, whatever the last one returned", () => {
   const { kind, written } = finalFault(new Fault("offset-mismatch"), unknown);
   assert.deepEqual([kind, written], ["interrupted", "unknown"]);
   assert.equal(finalFault(new Fault("not-leader"), undefined).kind, "unavailable");

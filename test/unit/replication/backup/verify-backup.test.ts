@@ -5,7 +5,7 @@ import { backupParts, readSnapshot, verifyBackup } from "../../../../src/replica
 import { run } from "../../../support/logs.ts";
 import { MemoryCluster } from "../../../support/replicas.ts";
 
-/** A copy of a log of several segments, with a trim and a configuration in it. */
+/** A backup of a log with several segments, a trim and a configuration. */
 async function copied(): Promise<{
   files: Map<string, Uint8Array>;
   snapshot: ReturnType<typeof readSnapshot>;
@@ -28,7 +28,7 @@ const sourceOf = (files: ReadonlyMap<string, Uint8Array>) => ({
     files.get(file)!.subarray(position, position + bytes),
 });
 
-test("a whole copy is sound; a damaged, short, long or missing file is found, and the files behind it are checked", async () => {
+test("a complete backup has no findings; a damaged, short, long or missing file is found, and the files after it are checked", async () => {
   const { files, snapshot } = await copied();
   assert.ok(snapshot.files.length > 3);
   const { findings, records, lowest, next } = verifyBackup(snapshot, sourceOf(files));

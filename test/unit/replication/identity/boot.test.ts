@@ -23,7 +23,7 @@ const claim = (boot: StoredBoot, start: Position = { term: 0, index: 0 }, lossy 
   lossy,
 });
 
-/** Boots of one directory, one after another, with these nonces. */
+/** Consecutive boots of one directory with these nonces. */
 function boots(...nonces: number[]): StoredBoot[] {
   const made: StoredBoot[] = [];
   for (const one of nonces) made.push(nextBoot(made.at(-1), nonce(one)));
@@ -35,13 +35,13 @@ const seenAfter = (boot: StoredBoot, promised: Position = { term: 0, index: 0 })
   promised,
 });
 
-test("the same boot and every later one that follows from it hold, also where starts between were not seen", () => {
+test("the same boot and every later one that follows from it are accepted, also if boots between were not seen", () => {
   const all = boots(1, 2, 3, 4, 5);
   const seen = seenAfter(all[1]!);
   for (const later of all.slice(1)) assert.equal(flawOf(claim(later), seen), undefined);
 });
 
-test("a start of an older copy is an older boot, whatever nonce it has", () => {
+test("a start of an older copy is an older boot, whatever its nonce", () => {
   const [first, second, third] = boots(1, 2, 3);
   const seen = seenAfter(third!);
   assert.equal(flawOf(claim(first!), seen), "older-boot");
@@ -50,7 +50,7 @@ test("a start of an older copy is an older boot, whatever nonce it has", () => {
   assert.equal(flawOf(claim(again), seen), "older-boot");
 });
 
-test("an older copy does not get past the others by starting often", () => {
+test("an older copy is refused however often it starts", () => {
   const [first, , third] = boots(1, 2, 3);
   const seen = seenAfter(third!);
   let fork = first!;
@@ -60,7 +60,7 @@ test("an older copy does not get past the others by starting often", () => {
   }
 });
 
-test("a number known under another nonce is that of a copy, and so is what follows from it", () => {
+test("a known number with another nonce is a copy, and so is a boot that follows from it", () => {
   const [first, second] = boots(1, 2);
   const seen = seenAfter(second!);
   const twin = nextBoot(first, nonce(9));
@@ -68,7 +68,7 @@ test("a number known under another nonce is that of a copy, and so is what follo
   assert.equal(flawOf(claim(nextBoot(twin, nonce(10))), seen), "copy");
 });
 
-test("a boot that was found to be of a copy stays so, with all that follow from it", () => {
+test("a boot of a known copy is refused, with all boots that follow from it", () => {
   const [first] = boots(1);
   const twin = nextBoot(first, nonce(9));
   const seen = withCopy(seenAfter(first!), twin.nonce);
@@ -77,7 +77,7 @@ test("a boot that was found to be of a copy stays so, with all that follow from 
   assert.equal(flawOf(claim(nextBoot(first, nonce(11))), seen), undefined);
 });
 
-test("a log that at the start lacks what was promised has lost it; one that was replaced in a later term has not", () => {
+test("a log that lacks promised entries at the start is refused, unless they were replaced in a later term", () => {
   const [first, second] = boots(1, 2);
   const seen = seenAfter(first!, { term: 5, index: 145 });
   const flaw = (term: number, index: number): unknown => flawOf(claim(second!, { term, index }), seen);
@@ -88,7 +88,7 @@ test("a log that at the start lacks what was promised has lost it; one that was 
   assert.equal(flawOf(claim(second!, { term: 5, index: 144 }, true), seen), undefined, "--sync interval");
 });
 
-test("a repair begins a new life, which is accepted without the promises of the last; the old one never again", () => {
+test("a repair begins a new life, which is accepted without earlier promises; the old life is refused", () => {
   const [first, second] = boots(1, 2);
   const seen = withCopy(seenAfter(second!, { term: 5, index: 145 }), nonce(9));
   const repaired = nextBoot(nextLife(first), nonce(20));
@@ -100,7 +100,7 @@ test("a repair begins a new life, which is accepted without the promises of the 
   assert.equal(flawOf(claim(second!, { term: 9, index: 900 }), now), "older-boot");
 });
 
-test("what two members have seen is put together: the later boot, the furthest promise, all copies", () => {
+test("a merged record has the later boot, the furthest promise and all copies", () => {
   const [first, second] = boots(1, 2);
   const one = seenAfter(first!, { term: 5, index: 145 });
   const other = withCopy(seenAfter(second!, { term: 4, index: 10 }), nonce(9));
@@ -112,7 +112,7 @@ test("what two members have seen is put together: the later boot, the furthest p
   assert.deepEqual(merged(other, misled), other);
 });
 
-test("claims and records that a peer sends are taken whole or not at all", () => {
+test("a malformed claim or record of a peer is refused as a whole", () => {
   const [first] = boots(1);
   const good = claim(first!, { term: 1, index: 2 });
   assert.deepEqual(claimOf({ ...good, more: 1 }), good);

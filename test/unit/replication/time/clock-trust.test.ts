@@ -7,7 +7,7 @@ const minute = 60_000;
 const hour = 3_600_000;
 const start = 1_700_000_000_000;
 
-/** A voter "a" and the others, whose clocks can be moved; it hears from all of them once a second. */
+/** A voter "a" and the others, with adjustable clocks. Voter "a" reads all clocks once a second. */
 class Voters {
   readonly trust = new ClockTrust();
   readonly off: Record<string, number> = { a: 0 };
@@ -75,7 +75,7 @@ class Voters {
 }
 
 describe("an only voter", () => {
-  test("is trusted, and for an hour after its clock was set it is not", () => {
+  test("is trusted, except for an hour after its clock was set", () => {
     for (const byMs of [2 * hour, -2 * hour]) {
       const alone = new Voters().hear(3);
       assert.equal(alone.kind, "trusted");
@@ -89,7 +89,7 @@ describe("an only voter", () => {
     }
   });
 
-  test("that is set back to where it was is trusted again", () => {
+  test("is trusted again when its clock is set back to the previous time", () => {
     const alone = new Voters().hear();
     alone
       .set(["a", 2 * hour])
@@ -100,7 +100,7 @@ describe("an only voter", () => {
     assert.equal(alone.set(["a", -minute]).kind, "trusted");
   });
 
-  test("that starts more than an hour after the newest record cannot tell why, and waits for an hour", () => {
+  test("is not trusted for an hour if it starts more than an hour after the newest record", () => {
     const cases: [ageMs: number, kind: string][] = [
       [2 * hour, "ahead"],
       [30 * minute, "trusted"],
@@ -115,7 +115,7 @@ describe("an only voter", () => {
     }
   });
 
-  test("that starts again within the hour after its clock was set waits for another hour", () => {
+  test("is not trusted for another hour if it restarts within the hour after its clock was set", () => {
     const alone = new Voters();
     alone.trust.begin(start, 2 * hour, alone.now);
     assert.equal(alone.kind, "set");
@@ -124,7 +124,7 @@ describe("an only voter", () => {
     assert.equal(alone.trust.setByMs(alone.now), undefined);
   });
 
-  test("stamps records by its clock, and by what it would show otherwise for an hour after it was set back", () => {
+  test("uses its clock for timestamps, and the time without the leap for an hour after it was set back", () => {
     assert.equal(new Voters().hear().set(["a", 2 * hour]).stampAheadMs, 2 * hour);
     const alone = new Voters().hear().set(["a", -33 * hour]);
     assert.equal(alone.stampAheadMs, 0);
@@ -141,10 +141,10 @@ describe("an only voter", () => {
     assert.equal(undone.set(["a", -2 * hour - minute]).stampAheadMs, 0);
   });
 
-  test("that starts again after its clock was set back stamps no record before the time that was noted", () => {
+  test("uses no timestamp before the stored time if it restarts after its clock was set back", () => {
     for (const [offMs, aheadMs] of [
-      [-33 * hour, -5 * minute], // still behind: the five minutes since the note are not known
-      [0, 0], // it came back meanwhile
+      [-33 * hour, -5 * minute], // still behind: the five minutes since the store are unknown
+      [0, 0], // set right meanwhile
     ] as const) {
       const alone = new Voters().set(["a", offMs]);
       alone.trust.begin(0, -33 * hour, alone.now, start - 5 * minute);
@@ -167,7 +167,7 @@ describe("one of three voters", () => {
     assert.equal(voters.successors, "");
   });
 
-  test("whose clock leaps is off at once; the others should lead once they are heard to be as they were", () => {
+  test("is off at once when its clock leaps, and the others should lead once their clocks are read again", () => {
     for (const byMs of [2 * hour, -2 * hour, 11 * second, -11 * second]) {
       const voters = new Voters("b", "c").hear().set(["a", byMs]);
       assert.equal(voters.kind, "off", `${byMs}`);
@@ -179,7 +179,7 @@ describe("one of three voters", () => {
     }
   });
 
-  test("does not change its mind around the limit", () => {
+  test("does not alternate around the limit", () => {
     const voters = new Voters("b", "c").hear().set(["a", 10.5 * second]);
     assert.equal(voters.kind, "off");
     assert.equal(voters.set(["a", -second]).kind, "off");
@@ -187,7 +187,7 @@ describe("one of three voters", () => {
     assert.equal(voters.set(["a", 2 * second]).kind, "trusted");
   });
 
-  test("is trusted when the other that it agrees with was not set, whatever the third shows", () => {
+  test("is trusted when it agrees with a clock that was not set, whatever the third shows", () => {
     const voters = new Voters("b", "c").hear();
     for (const absurd of [hour, -hour, Number.MAX_VALUE, -Number.MAX_VALUE, 0]) {
       voters.off["c"] = absurd;
@@ -197,7 +197,7 @@ describe("one of three voters", () => {
     }
   });
 
-  test("that is right while the two others leap together lets nothing expire, and leads on", () => {
+  test("lets nothing expire and continues to lead while the two others leap together", () => {
     const voters = new Voters("b", "c").hear();
     voters.set(["b", 2 * hour], ["c", 2 * hour]).hear();
     assert.equal(voters.kind, "off");
@@ -205,7 +205,7 @@ describe("one of three voters", () => {
     assert.equal(voters.stampAheadMs, 0);
   });
 
-  test("that leaps together with another hands over to the third, which did not", () => {
+  test("hands over to the third if it leaps together with another", () => {
     const voters = new Voters("b", "c").hear();
     voters.set(["a", 2 * hour], ["b", 2 * hour]).hear(2);
     assert.notEqual(voters.kind, "trusted");
@@ -213,13 +213,13 @@ describe("one of three voters", () => {
     assert.equal(voters.stampAheadMs, 10 * second);
   });
 
-  test("leads on where all three disagree, and nothing expires", () => {
+  test("continues to lead if all three disagree, and nothing expires", () => {
     const voters = new Voters("b", "c").set(["b", hour], ["c", 2 * hour]).hear();
     assert.equal(voters.kind, "off");
     assert.equal(voters.successors, "");
   });
 
-  test("leads on where all leap together, and nothing expires for an hour", () => {
+  test("continues to lead if all leap together, and nothing expires for an hour", () => {
     const voters = new Voters("b", "c").hear();
     voters.set(["a", 2 * hour], ["b", 2 * hour], ["c", 2 * hour]);
     assert.equal(voters.kind, "off");
@@ -231,7 +231,7 @@ describe("one of three voters", () => {
     assert.equal(voters.kind, "trusted");
   });
 
-  test("stamps by what its clock would show otherwise where all are set back, and are right again a moment later", () => {
+  test("uses the time without the leap while all clocks are set back for a moment", () => {
     const voters = new Voters("b", "c").hear();
     voters.set(["a", -33 * hour], ["b", -33 * hour], ["c", -33 * hour]);
     assert.equal(voters.stampAheadMs, 0);
@@ -245,7 +245,7 @@ describe("one of three voters", () => {
     assert.equal(voters.stampAheadMs, 0);
   });
 
-  test("stamps by its clock as it is once a majority confirms that it was set back rightly", () => {
+  test("uses its clock once a majority confirms that it was set back correctly", () => {
     const voters = new Voters("b", "c").set(["a", 2 * hour]).hear();
     assert.equal(voters.kind, "off");
     voters.set(["a", -2 * hour]).hear();
@@ -253,7 +253,7 @@ describe("one of three voters", () => {
     assert.equal(voters.stampAheadMs, 0);
   });
 
-  test("stamps records at most 10 s before a majority of the voters, and one alone raises no stamps", () => {
+  test("uses timestamps at most 10 s before a majority of the voters, and one voter alone raises none", () => {
     const voters = new Voters("b", "c").set(["a", -2 * hour]).hear();
     assert.equal(voters.kind, "off");
     assert.equal(voters.stampAheadMs, -10 * second);
@@ -266,7 +266,7 @@ describe("one of three voters", () => {
     assert.equal(ahead.stampAheadMs, 0);
   });
 
-  test("that leaps forward while the others' clocks are in doubt is limited by them, though not to before its own time", () => {
+  test("is limited by the clocks of the others when it leaps forward, but not to before its own time without the leap", () => {
     const voters = new Voters("b", "c").hear();
     voters.unsteady.add("b").add("c");
     voters.hear().set(["a", 255 * hour]);
@@ -279,7 +279,7 @@ describe("one of three voters", () => {
     assert.equal(voters.stampAheadMs, 255 * hour);
   });
 
-  test("that was suspended lets nothing expire for an hour, and may lead", () => {
+  test("lets nothing expire for an hour after a suspension, and may lead", () => {
     const voters = new Voters("b", "c")
       .hear()
       .suspend(2 * hour)
@@ -290,7 +290,7 @@ describe("one of three voters", () => {
     assert.equal(voters.kind, "trusted");
   });
 
-  test("starts with a wrong clock: off as soon as both others are heard", () => {
+  test("is off with a wrong clock at the start, as soon as both others are read", () => {
     const voters = new Voters("b", "c").set(["a", -2 * hour]);
     voters.trust.begin(start, undefined, voters.now);
     voters.silent.add("c");
@@ -300,7 +300,7 @@ describe("one of three voters", () => {
     assert.equal(voters.successors, "b,c");
   });
 
-  test("stamps records at most 10 s ahead of the others, at once after a leap", () => {
+  test("uses timestamps at most 10 s ahead of the others, at once after a leap", () => {
     const voters = new Voters("b", "c").hear().set(["a", 2 * hour]);
     assert.equal(voters.stampAheadMs, 10 * second);
     assert.equal(voters.pass(20 * second).stampAheadMs, 10 * second);
@@ -310,8 +310,8 @@ describe("one of three voters", () => {
   });
 });
 
-describe("a voter that was not there when all clocks leapt", () => {
-  test("hears from the others that theirs were set, and lets nothing expire", () => {
+describe("a voter that was down when all clocks leapt", () => {
+  test("learns from the others that their clocks were set, and lets nothing expire", () => {
     const voters = new Voters("b", "c");
     voters.unsteady.add("b").add("c");
     assert.equal(voters.hear().kind, "unknown");
@@ -319,7 +319,7 @@ describe("a voter that was not there when all clocks leapt", () => {
     assert.equal(voters.hear().kind, "trusted");
   });
 
-  test("and whose others were not either: all start, and find their newest record old", () => {
+  test("lets nothing expire if all start after the leap and their newest record is old", () => {
     const voters = new Voters("b", "c");
     voters.trust.begin(start - 2 * hour, undefined, voters.now);
     assert.equal(voters.trust.setByMs(voters.now), 2 * hour);
@@ -331,7 +331,7 @@ describe("a voter that was not there when all clocks leapt", () => {
 });
 
 describe("a voter that becomes the only one", () => {
-  test("is not trusted for an hour when the others did not confirm its clock", () => {
+  test("is not trusted for an hour if the others had not confirmed its clock", () => {
     const voters = new Voters("b", "c").set(["a", 2 * hour]).hear();
     voters.trust.compareWith([], voters.now);
     assert.equal(voters.kind, "alone");
@@ -343,7 +343,7 @@ describe("a voter that becomes the only one", () => {
 });
 
 describe("three voters of which one after the other leaps and comes back", () => {
-  test("hand over each time, and stamp no future times", () => {
+  test("hand over each time, and use no timestamps in the future", () => {
     const voters = new Voters("b", "c").hear();
     for (const name of ["a", "b", "c", "a", "c", "b", "a"]) {
       voters.set([name, 2 * hour]).hear(2);
@@ -357,7 +357,7 @@ describe("three voters of which one after the other leaps and comes back", () =>
 });
 
 describe("one of two voters", () => {
-  test("that disagree: nothing expires, and the one whose clock was set hands over", () => {
+  test("hands over if its clock was set and differs from the other, and nothing expires", () => {
     const set = new Voters("b")
       .hear()
       .set(["a", 2 * hour])
@@ -379,7 +379,7 @@ describe("one of two voters", () => {
 });
 
 describe("one of five voters", () => {
-  test("needs two others that agree with it, and one reachable voter limits no stamps", () => {
+  test("needs two others that agree with it, and a single reachable voter limits no timestamps", () => {
     const voters = new Voters("b", "c", "d", "e");
     for (const name of ["c", "d", "e"]) voters.silent.add(name);
     voters.set(["b", -2 * hour]).hear();
@@ -417,7 +417,7 @@ describe("a voter that started within the hour with an empty log", () => {
   });
 });
 
-test("a problem is said with its figures", () => {
+test("the description of a problem contains its figures", () => {
   const voters = new Voters("b", "c").hear().set(["a", 2 * hour]);
   assert.equal(
     clockProblem(voters.trust.status(voters.now)),

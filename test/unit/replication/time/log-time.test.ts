@@ -8,7 +8,7 @@ import { VirtualTime } from "../../../support/virtual-clock.ts";
 const minute = 60_000;
 const hour = 60 * minute;
 
-/** A clock that was true for a minute, the log's time that goes by it, and what it notes and logs. */
+/** A clock that was right for a minute, the log time that reads it, and what that stores and logs. */
 function logTime(setByMs?: number) {
   const time = new VirtualTime();
   const clock = time.clock();
@@ -34,7 +34,7 @@ function logTime(setByMs?: number) {
 }
 
 describe("the log's time", () => {
-  test("lets nothing expire in the moment in which the clock leaps, and says so once, with the figures", () => {
+  test("lets nothing expire once the clock leaps, and logs that once, with the figures", () => {
     const { made, clock, lines, pass } = logTime();
     assert.equal(made.expiryMs(), clock.wallMs());
     clock.offsetMs = 2 * hour;
@@ -48,7 +48,7 @@ describe("the log's time", () => {
     assert.match(lines[1]!.message, /trusted again/);
   });
 
-  test("notes a leap before a record is stamped by it, and takes the note back with the doubt", () => {
+  test("stores a leap before a record gets its timestamp, and deletes it once the clock is trusted", () => {
     const { made, clock, notes, pass } = logTime();
     clock.offsetMs = 2 * hour;
     assert.equal(made.stampMs(), clock.wallMs());
@@ -58,7 +58,7 @@ describe("the log's time", () => {
     assert.equal(notes.clockSetByMs, undefined);
   });
 
-  test("stamps by what a clock that was set back would show otherwise, and so does the next process", () => {
+  test("uses the time without the leap after the clock was set back, also in the next process", () => {
     const { made, clock, notes, pass } = logTime();
     const trueMs = clock.wallMs();
     clock.offsetMs = -33 * hour;
@@ -75,7 +75,7 @@ describe("the log's time", () => {
     assert.equal(notes.clockWithoutLeapsMs, undefined);
   });
 
-  test("begins in doubt where the process before it noted a leap", () => {
+  test("does not trust the clock after a start if the previous process stored a leap", () => {
     const { made, notes, pass } = logTime(2 * hour);
     assert.equal(made.expiryMs(), undefined);
     pass(hour);
@@ -83,7 +83,7 @@ describe("the log's time", () => {
     assert.equal(notes.clockSetByMs, undefined);
   });
 
-  test("goes on where the note cannot be written, and tries it again", () => {
+  test("continues if the leap cannot be stored, and tries again", () => {
     const { made, clock, notes } = logTime();
     notes.fails = new Fault("disk-full");
     clock.offsetMs = 2 * hour;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PeerClocks } from "../../../../src/replication/time/peer-clocks.ts";
 
-test("a reading counts half of the round trip, and goes on with the monotonic clock", () => {
+test("a reading adds half of the round trip, and advances with the monotonic clock", () => {
   const clocks = new PeerClocks();
   clocks.heard("b", 50_000, 90, 100);
   assert.equal(clocks.wallMs("b", 100), 50_005);
@@ -10,7 +10,7 @@ test("a reading counts half of the round trip, and goes on with the monotonic cl
   assert.equal(clocks.wallMs("c", 100), undefined);
 });
 
-test("old readings, slow answers and those of forgotten peers do not count", () => {
+test("old readings, slow responses and readings of forgotten peers do not count", () => {
   const clocks = new PeerClocks();
   clocks.heard("b", 50_000, 100, 100);
   assert.equal(clocks.wallMs("b", 30_101), undefined);
@@ -20,7 +20,7 @@ test("old readings, slow answers and those of forgotten peers do not count", () 
   assert.equal(clocks.wallMs("b", 5_000), undefined);
 });
 
-test("a peer whose clock was set is not steady for an hour; a time that no clock shows is brought into range", () => {
+test("a peer whose clock was set is not steady for an hour, and an invalid time is clamped", () => {
   const clocks = new PeerClocks();
   clocks.heard("b", 50_000, 0, 0);
   assert.equal(clocks.steady("b", 0), true);
