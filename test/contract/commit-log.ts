@@ -1,7 +1,6 @@
 /**
- * The contract of CommitLog, run against every implementation: the replicated log, and the client of a remote
- * node. `open` gives a fresh, empty log whose offsets begin at 0. A test that cannot hold somewhere is named
- * in `skips` with the reason; an unknown name there is an error.
+ * The contract of CommitLog, for every implementation: the replicated log, and the client of a remote node. `open` returns
+ * an empty log whose offsets begin at 0. `skips` names cases that do not hold for an implementation, with the reason.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -25,7 +24,7 @@ const isFault =
     return true;
   };
 
-/** The fault that it ends with. */
+/** The fault of work that must fail. */
 const failing = async (work: Promise<unknown>): Promise<Fault> =>
   work.then(() => assert.fail("no fault"), Fault.from);
 
@@ -40,7 +39,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual(await allValues(log), []);
   },
 
-  "append and read": async (log) => {
+  "an appended record is read at its offset": async (log) => {
     const appended = await log.append(run("a", "b"));
     assert.equal(appended.firstOffset, 0);
     assert.equal(appended.count, 2);
@@ -56,7 +55,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.equal(await valueAt(log, 0), "");
   },
 
-  "the caller may reuse its bytes once append has returned": async (log) => {
+  "the caller may reuse its bytes after append() returned": async (log) => {
     const mine = run("before");
     const promise = log.append(mine);
     mine.bytes.fill(0);
@@ -64,16 +63,16 @@ const cases: Readonly<Record<string, Case>> = {
     assert.equal(await valueAt(log, 0), "before");
   },
 
-  "nothing to append is refused": async (log) => {
+  "an append without records is refused": async (log) => {
     await assert.rejects(log.append(run()), isFault("bad-request"));
   },
 
-  "an append of more than a message holds is refused and writes nothing": async (log) => {
+  "an append that is larger than a message is refused and not written": async (log) => {
     await assert.rejects(log.append(run("x".repeat(5_000_000))), isFault("too-large"));
     assert.equal((await log.bounds()).next, 0);
   },
 
-  "concurrent appends get dense offsets in the order they were made": async (log) => {
+  "concurrent appends get consecutive offsets in the order of the calls": async (log) => {
     const appended = await Promise.all(Array.from({ length: 200 }, (_, n) => log.append(run(`v${n}`))));
     assert.deepEqual(
       appended.map(({ firstOffset }) => firstOffset),
@@ -85,7 +84,7 @@ const cases: Readonly<Record<string, Case>> = {
     );
   },
 
-  "an append is one piece: its offsets are contiguous among others": async (log) => {
+  "the records of one append have consecutive offsets": async (log) => {
     await Promise.all(Array.from({ length: 20 }, (_, n) => log.append(run(`${n}-0`, `${n}-1`, `${n}-2`))));
     const values = await allValues(log);
     assert.equal(values.length, 60);
@@ -95,13 +94,13 @@ const cases: Readonly<Record<string, Case>> = {
     }
   },
 
-  "an offset past the end is out of range, with lowest and next": async (log) => {
+  "an offset beyond the end is out of range, with lowest and next": async (log) => {
     await log.append(run("a"));
     await assert.rejects(log.read(1), isFault("out-of-range", { lowest: 0, next: 1 }));
     assert.ok(isFault("out-of-range", { lowest: 0, next: 1 })(await whyNotFollow(log, 2)));
   },
 
-  "an expected offset is met, or nothing is written and the end is told": async (log) => {
+  "an append is refused with the end of the log if its expected offset is another one": async (log) => {
     assert.equal((await log.append(run("a"), { expectedOffset: 0 })).firstOffset, 0);
     await assert.rejects(
       log.append(run("b"), { expectedOffset: 0 }),
@@ -115,7 +114,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual(await allValues(log), ["a", "b"]);
   },
 
-  "of many who expect the same offset exactly one is served": async (log) => {
+  "of concurrent appends with the same expected offset exactly one is written": async (log) => {
     const tries = await Promise.allSettled(
       Array.from({ length: 10 }, (_, n) => log.append(run(`v${n}`), { expectedOffset: 0 })),
     );
@@ -125,7 +124,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.equal((await log.bounds()).next, 1);
   },
 
-  "a retry with the same sequence is answered with the offsets of the first time": async (log) => {
+  "a retry with the same sequence gets the offsets of the first attempt": async (log) => {
     const first = await log.append(run("a", "b"), producer(0));
     await log.append(run("other"));
     const again = await log.append(run("a", "b"), producer(0));
@@ -134,7 +133,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual(await allValues(log), ["a", "b", "other", "c"]);
   },
 
-  "a retry while the first try is still on its way waits for it": async (log) => {
+  "a retry waits for the first attempt if that is under way": async (log) => {
     const tries = await Promise.all([
       log.append(run("a"), producer(0)),
       log.append(run("a"), producer(0)),
@@ -155,9 +154,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual(await allValues(log), ["a", "b"]);
   },
 
-  "the last five batches answer retries; of an older sequence the offset is not known any more": async (
-    log,
-  ) => {
+  "the last five batches answer retries; an older sequence is too old": async (log) => {
     for (let sequence = 0; sequence < 7; sequence++) await log.append(run(`${sequence}`), producer(sequence));
     for (let sequence = 2; sequence < 7; sequence++) {
       const again = await log.append(run(`${sequence}`), producer(sequence));
@@ -171,7 +168,7 @@ const cases: Readonly<Record<string, Case>> = {
     }
   },
 
-  "a retry may cover several batches whose offsets follow one another": async (log) => {
+  "a retry may cover several batches with consecutive offsets": async (log) => {
     for (let sequence = 0; sequence < 3; sequence++) await log.append(run(`${sequence}`), producer(sequence));
     const again = await log.append(run("0", "1", "2"), producer(0));
     assert.deepEqual([again.firstOffset, again.count, again.duplicate], [0, 3, true]);
@@ -181,7 +178,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual([torn.kind, torn.written], ["out-of-sequence", "unknown"]);
   },
 
-  "written is no only of what certainly is not in the log": async (log) => {
+  "`written` is no only if the records are certainly not in the log": async (log) => {
     await log.append(run("a", "b"), producer(0));
     const ahead = await failing(log.append(run("d"), producer(3)));
     assert.deepEqual([ahead.kind, ahead.written], ["out-of-sequence", "no"]);
@@ -192,7 +189,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual([fenced.kind, fenced.written], ["producer-fenced", "unknown"]);
   },
 
-  "a gap in the sequence is refused, and a run that covers more than was appended": async (log) => {
+  "a gap in the sequence is refused, and a retry with more records than were appended": async (log) => {
     await log.append(run("a", "b"), producer(0));
     await assert.rejects(log.append(run("d"), producer(3)), isFault("out-of-sequence", { expected: 2 }));
     await assert.rejects(
@@ -203,11 +200,11 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual(await allValues(log), ["a", "b"]);
   },
 
-  "a producer that is not known must begin at 0": async (log) => {
+  "an unknown producer must begin at sequence 0": async (log) => {
     await assert.rejects(log.append(run("a"), producer(5)), isFault("unknown-producer", {}, "unknown"));
   },
 
-  "a newer epoch fences the older one and begins at 0": async (log) => {
+  "a newer epoch fences the older one and begins at sequence 0": async (log) => {
     await log.append(run("a"), producer(0));
     await assert.rejects(
       log.append(run("b"), producer(1, { epoch: 2 })),
@@ -221,7 +218,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual(await allValues(log), ["a", "b"]);
   },
 
-  "timestamps never go back": async (log) => {
+  "timestamps do not decrease": async (log) => {
     let last = 0;
     for (let n = 0; n < 20; n++) {
       const { timestampMs } = await log.append(run("x"));
@@ -230,7 +227,7 @@ const cases: Readonly<Record<string, Case>> = {
     }
   },
 
-  "seek finds the start, the end, the last N and a time": async (log) => {
+  "seek finds the start, the end, the last N records and a time": async (log) => {
     assert.equal(await log.seek({ end: true }), 0);
     assert.equal(await log.seek({ fromTimeMs: 0 }), 0);
     const { timestampMs } = await log.append(run("a", "b", "c"));
@@ -243,13 +240,13 @@ const cases: Readonly<Record<string, Case>> = {
     assert.equal(await log.seek({ fromTimeMs: timestampMs + 86_400_000 }), 3);
   },
 
-  "a tail sees what is there, then waits, then sees what comes": async (log) => {
+  "a tail returns the existing records, waits, and returns new ones": async (log) => {
     await log.append(run("a"));
     using tail = log.follow(0);
     assert.equal(await tail.ready(), true);
-    const there: string[] = [];
-    for (let slice = tail.take(); slice !== undefined; slice = tail.take()) there.push(...valuesOf(slice));
-    assert.deepEqual(there, ["a"]);
+    const existing: string[] = [];
+    for (let slice = tail.take(); slice !== undefined; slice = tail.take()) existing.push(...valuesOf(slice));
+    assert.deepEqual(existing, ["a"]);
     assert.equal(tail.position, 1);
     let woken = false;
     const ready = tail.ready().then((more) => {
@@ -273,7 +270,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.equal(tail.take(), undefined);
   },
 
-  "many tails at different places each see every record once, in order": async (log) => {
+  "tails at different offsets each get every record once, in order": async (log) => {
     await log.append(run("0", "1", "2"));
     const tails = [0, 1, 2, 3].map((from) => ({ from, tail: log.follow(from), seen: [] as string[] }));
     const reading = tails.map(async ({ tail, seen, from }) => {
@@ -298,7 +295,7 @@ const cases: Readonly<Record<string, Case>> = {
     }
   },
 
-  "take is bounded in bytes, but gives at least one batch": async (log) => {
+  "take() is limited in bytes, but returns at least one batch": async (log) => {
     for (let n = 0; n < 20; n++) await log.append(run(`${n}`.padEnd(1000, ".")));
     using tail = log.follow(0);
     let records = 0;
@@ -314,7 +311,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.ok(other.take(1)!.frames.length > 1000);
   },
 
-  "trim raises the lowest offset and never lowers it": async (log) => {
+  "a trim raises the lowest offset and does not lower it": async (log) => {
     await log.append(run("a", "b", "c"));
     assert.equal(await log.trim(2), 2);
     assert.deepEqual(await log.bounds(), { lowest: 2, next: 3 });
@@ -330,13 +327,13 @@ const cases: Readonly<Record<string, Case>> = {
     assert.deepEqual(await allValues(log), ["d"]);
   },
 
-  "trim past the end is out of range and changes nothing": async (log) => {
+  "a trim beyond the end is out of range and changes nothing": async (log) => {
     await log.append(run("a"));
     await assert.rejects(log.trim(2), isFault("out-of-range", { next: 1 }));
     assert.deepEqual(await log.bounds(), { lowest: 0, next: 1 });
   },
 
-  "a tail that trim overtakes is woken and ends with out of range": async (log) => {
+  "a tail before the lowest offset of a trim wakes with out of range": async (log) => {
     await log.append(run("a", "b"));
     using tail = log.follow(0);
     await log.trim(1);
@@ -344,7 +341,7 @@ const cases: Readonly<Record<string, Case>> = {
     assert.throws(() => tail.take(), isFault("out-of-range", { lowest: 1, next: 2 }));
   },
 
-  "describe tells the extent": async (log) => {
+  "describe() returns the extent": async (log) => {
     await log.append(run("a", "b"));
     const description = await log.describe();
     assert.equal(description.lowest, 0);

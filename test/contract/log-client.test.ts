@@ -1,6 +1,6 @@
 /**
- * The client of a far node is a commit log: the contract over a real socket, in each protocol over mTLS, in plaintext,
- * and as a browser does it, with fetch.
+ * The contract of CommitLog for the client: over a socket, in each protocol over mTLS, in plaintext, and with the fetch of a
+ * browser.
  */
 import { after, before } from "node:test";
 import { openClient as openInBrowser } from "../../src/client/browser.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { killAgainAndAgain } from "../support/kill-harness.ts";
+import { killRepeatedly } from "../support/kill-harness.ts";
 
 test("three hundred kills under load lose no acknowledged record and duplicate none", async (t) => {
-  const killed = await killAgainAndAgain(300, 2);
+  const killed = await killRepeatedly(300, 2);
   t.diagnostic(JSON.stringify(killed));
   assert.ok(killed.acknowledged > 10_000);
 });

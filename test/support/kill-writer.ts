@@ -1,7 +1,7 @@
 /**
- * A process that is meant to be killed: opens the log in the directory it is given and lets six producers append,
- * telling each answer on stdout the moment it has it. `argv`: directory, then the sequence that each producer goes
- * on with, which may be one that was written but not answered before the last kill.
+ * A process that a test kills: opens the log in a directory and appends with several producers. It prints each
+ * acknowledgment on stdout at once. `argv`: the directory, then the sequence at which each producer continues. Its records
+ * may have been written, but not acknowledged, before the last kill.
  */
 import { writeSync } from "node:fs";
 import { run } from "./logs.ts";

@@ -1,4 +1,4 @@
-/** Random worlds and steps for the log's model, for fast-check. */
+/** Random worlds and steps for the models of the log and of its storage, for fast-check. */
 import fc from "fast-check";
 import type { Step, World } from "./log-model.ts";
 import type { StorageStep, StorageWorld } from "./storage-model.ts";
@@ -41,7 +41,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("syncFails" as const, "writeFails" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("fill" as const), left: fc.nat(2500) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("room" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("free" as const) }) },
 );
 
 export const steps: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 1, maxLength: 40 });
@@ -98,6 +98,6 @@ export const storageSteps: fc.Arbitrary<StorageStep[]> = fc.array(
 
 export const storageWorlds: fc.Arbitrary<StorageWorld> = fc.record({
   seed: fc.nat(),
-  segmentBytes: fc.constantFrom(100, 400, 1500, 1_000_000),
-  recentBytes: fc.constantFrom(0, 300, 1_000_000),
+  segmentStoreBytesMax: fc.constantFrom(100, 400, 1500, 1_000_000),
+  frameCacheBytesMax: fc.constantFrom(0, 300, 1_000_000),
 });

@@ -1,7 +1,5 @@
 /**
- * A logger that keeps its lines.
- *
- * Never: prints.
+ * A logger that collects its lines.
  */
 import type { Logger } from "../../src/lib/telemetry.ts";
 

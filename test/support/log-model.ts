@@ -1,7 +1,7 @@
 /**
- * A log against a model of it, on a disk that fails: runs a list of steps and checks after each reopening that
- * nothing acknowledged is missing, moved or changed, that nothing is there twice, and that what was not acknowledged
- * is there whole or not at all, in the order it was tried.
+ * Compares a log with a model on a disk that fails: runs a list of steps and checks after each reopening that no
+ * acknowledged record is missing, moved or changed, that no record is there twice, and that an append that was not
+ * acknowledged is there completely or not at all, in the order of the attempts.
  */
 import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
@@ -11,7 +11,7 @@ import { allValues, run, type SimMachine, simMachine, valueAt } from "./logs.ts"
 import type { OneNodeLog } from "./one-node-log.ts";
 
 export type Step =
-  /** Appends at once, each with so many records of so many bytes. */
+  /** Concurrent appends. Each has records of these sizes in bytes. */
   | { readonly kind: "appends"; readonly runs: readonly (readonly number[])[] }
   | {
       readonly kind: "produce";
@@ -21,14 +21,14 @@ export type Step =
     }
   | { readonly kind: "trim"; readonly part: number }
   | { readonly kind: "advance"; readonly ms: number }
-  /** Power cut in the middle of the n-th changing operation from now. */
+  /** A power failure during the n-th changing operation from now. */
   | { readonly kind: "cut"; readonly operations: number }
-  /** Power cut now; the process dies; an orderly restart. */
+  /** A power failure; the death of the process; a close and a restart. */
   | { readonly kind: "crash" | "kill" | "reopen" }
   | { readonly kind: "syncFails" | "writeFails" }
-  /** The disk has so many bytes left; then, at the next reopening or "room", as many as one likes. */
+  /** The disk has `left` free bytes, until the next reopening or "free". */
   | { readonly kind: "fill"; readonly left: number }
-  | { readonly kind: "room" };
+  | { readonly kind: "free" };
 
 export interface World {
   readonly seed: number;
@@ -39,9 +39,9 @@ export interface World {
 
 interface Attempt {
   readonly values: readonly string[];
-  /** Set once it was answered. */
+  /** Set once it was acknowledged. */
   first: Offset | undefined;
-  /** Refused: must never be found. */
+  /** Refused as not written: it must not be found. */
   refused: boolean;
 }
 
@@ -49,12 +49,12 @@ class Run {
   readonly machine: SimMachine;
   readonly #world: World;
   log: OneNodeLog | undefined;
-  /** By offset, as far as known for sure. */
+  /** The values that must be there, by offset. */
   known: string[] = [];
   lowest = 0;
-  /** A trim that may or may not have happened. */
+  /** The highest trim that may have happened. */
   trimTried = 0;
-  /** Tried since the last reopening, in order. */
+  /** The attempts since the last reopening, in order. */
   attempts: Attempt[] = [];
   sequences = [0, 0, 0];
   #serial = 0;
@@ -74,7 +74,7 @@ class Run {
     });
   }
 
-  /** Records may go by themselves. */
+  /** Retention may remove records. */
   get #retains(): boolean {
     return (this.#world.settings.retentionAgeMs ?? 0) > 0;
   }
@@ -110,7 +110,7 @@ class Run {
         disk.capacityBytes = 0;
         disk.capacityBytes = used(this.machine) + step.left;
         break;
-      case "room":
+      case "free":
         disk.capacityBytes = Number.POSITIVE_INFINITY;
         clock.advance(1000);
         await settle();
@@ -131,7 +131,7 @@ class Run {
     }
     await settle();
     if (this.log?.failure !== undefined) {
-      // A node that failed ends. What its disk forgot shows only after a power cut.
+      // A node that failed ends. Bytes that a failed sync lost are missing only after a power failure.
       if (this.machine.chance.chance(0.5)) disk.crash();
       else disk.kill();
       await this.reopen();
@@ -155,7 +155,7 @@ class Run {
     }
   }
 
-  /** Appends and tries again, as a client does, until it is answered; its records must be there once. */
+  /** Appends and retries, as a client does, until it is acknowledged. The records must be there once. */
   async produce(id: number, records: number, retries: number): Promise<void> {
     const producer = { subject: "s", id: BigInt(id), epoch: 1, sequence: this.sequences[id]! };
     const values = Array.from({ length: records }, () => `${this.#serial++}-p${id}`);
@@ -173,7 +173,7 @@ class Run {
             }
           }
         } else noted.first = firstOffset;
-        if (attempt < retries) continue; // an answer that was lost on its way
+        if (attempt < retries) continue; // the acknowledgment was lost
         break;
       } catch (fault) {
         assert.ok(fault instanceof Fault, String(fault));
@@ -191,10 +191,7 @@ class Run {
     this.sequences[id]! += records;
   }
 
-  /**
-   * What a node has accepted waits while the disk is full. Time passes until it is answered, and then somebody makes
-   * room.
-   */
+  /** Waits for an operation. While the disk is full, it may wait: time passes, and then the disk gets free space. */
   async #answer<T>(work: Promise<T>): Promise<T> {
     const { clock, disk } = this.machine;
     let isPending = true;
@@ -207,7 +204,7 @@ class Run {
       if (turn >= 5) clock.advance(5);
       if (turn >= 100) disk.capacityBytes = Number.POSITIVE_INFINITY;
     }
-    assert.ok(!isPending, "a node with room on its disk does not answer");
+    assert.ok(!isPending, "a node with free space on its disk does not complete the operation");
     return work;
   }
 
@@ -231,7 +228,7 @@ class Run {
       try {
         this.log = await this.open();
         await this.check(this.log);
-        // What was served must not be lost by the next power cut, even if nothing was written since.
+        // A power failure must not lose what was served, also if nothing was written since.
         if (this.machine.chance.chance(0.7)) return;
         const served = await allValues(this.log);
         disk.crash();
@@ -241,7 +238,7 @@ class Run {
         this.log = again;
         return;
       } catch (fault) {
-        // The power may also go while the log opens.
+        // The power may also fail while the log opens.
         if (!(fault instanceof Fault) || fault.kind !== "disk-failed") {
           if (!(fault instanceof Error) || fault.name !== "SimulatedCrash") throw fault;
         }
@@ -250,7 +247,7 @@ class Run {
     }
   }
 
-  /** Takes over what is found, after it was compared with what must be and what may be there. */
+  /** Compares the log with what must be and what may be there, and then updates the model. */
   async check(log: OneNodeLog): Promise<void> {
     const { lowest, next } = await log.bounds();
     const lowestMost = this.#retains ? next : Math.max(this.lowest, this.trimTried);
@@ -265,15 +262,15 @@ class Run {
       const expected = this.known[lowest + n];
       if (expected !== undefined) assert.equal(value, expected, `offset ${lowest + n}`);
     }
-    const unanswered = this.attempts.filter(({ first, refused }) => first === undefined && !refused);
+    const unacknowledged = this.attempts.filter(({ first, refused }) => first === undefined && !refused);
     let at = Math.max(this.known.length, lowest);
-    for (const { values } of unanswered) {
+    for (const { values } of unacknowledged) {
       if (at === next) break;
       if (found[at - lowest] !== values[0]) continue;
       assert.deepEqual(found.slice(at - lowest, at - lowest + values.length), values);
       at += values.length;
     }
-    assert.equal(at, next, "records that nobody appended, or in another order");
+    assert.equal(at, next, "there are records that were not appended, or in another order");
     assert.equal(new Set(found).size, found.length, "a record is there twice");
     for (let offset = lowest; offset < next; offset++) this.known[offset] = found[offset - lowest]!;
     this.known.length = next;
@@ -290,7 +287,7 @@ function used({ disk }: SimMachine): number {
   return Number.MAX_SAFE_INTEGER - disk.freeBytes("/");
 }
 
-/** Runs the steps in a fresh world. Throws where the log and its model differ. */
+/** Runs the steps in a new world. Throws if the log and its model differ. */
 export async function runModel(world: World, steps: readonly Step[]): Promise<Run> {
   const run = new Run(world);
   run.log = await run.open();

@@ -1,6 +1,5 @@
 /**
- * Logs for tests on the simulated disk with a clock that stands still, directories that are removed, and records and
- * values in short.
+ * Logs for tests on the simulated disk with a manual clock, temporary directories, and short forms for records and values.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,10 +21,10 @@ import { type NodePlace, OneNodeLog, type OneNodeOptions } from "./one-node-log.
 import { SimDisk, type SimDiskOptions } from "./sim-disk.ts";
 import { SimStableStore } from "./sim-stable-store.ts";
 
-/** A clock that moves only when told to; timers run in advance(). */
+/** A clock that only advance() moves. It runs the timers that are due. */
 export class StillClock implements Clock {
   nowMs = 1_000_000;
-  /** What the wall clock was set by. */
+  /** How far the wall clock is set ahead. */
   setByMs = 0;
   #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
   wallMs = (): number => this.nowMs + this.setByMs;
@@ -47,15 +46,15 @@ export class StillClock implements Clock {
   }
 }
 
-/** One machine: a disk, a stable store and a clock that outlive the processes on them. */
+/** A machine: a disk, a stable store and a clock, on which processes run one after another. */
 export interface SimMachine {
   readonly disk: SimDisk;
   readonly store: SimStableStore;
   readonly clock: StillClock;
   readonly chance: Prng;
-  /** Starts a process on it, the log of one node. The process before it is gone. */
+  /** Starts the log of one node as a new process. The process before is killed. */
   open(settings?: Partial<LogSettings>, options?: OneNodeOptions): Promise<OneNodeLog>;
-  /** Opens the segmented log alone, without a node above it. */
+  /** Opens the segmented log without a node. */
   openStored(options?: Partial<SegmentedLogOptions>): SegmentedLog;
 }
 
@@ -93,7 +92,7 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
   };
 }
 
-/** A directory that is removed when the owner is done. */
+/** A temporary directory, which is removed on dispose. */
 export function scratchDirectory(): { readonly path: string; [Symbol.dispose](): void } {
   const path = mkdtempSync(join(tmpdir(), "tailrace-log-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
@@ -103,7 +102,7 @@ export function scratchDirectory(): { readonly path: string; [Symbol.dispose]():
 export const run = (...values: readonly string[]): RecordRun =>
   encodeRun(values.map((value) => ({ value: Buffer.from(value) })));
 
-/** The values in a slice from an offset on. */
+/** The values in a slice from offset `from` on. */
 export function valuesOf(slice: BatchSlice, from: Offset = 0): string[] {
   const values: string[] = [];
   const cursor = new RecordCursor(slice.frames, from);
@@ -114,13 +113,13 @@ export function valuesOf(slice: BatchSlice, from: Offset = 0): string[] {
   return values;
 }
 
-/** The value at one offset, by read(). */
+/** The value at an offset, by read(). */
 export async function valueAt(log: CommitLog, offset: Offset): Promise<string> {
   const values = valuesOf(await log.read(offset), offset);
   return values[0]!;
 }
 
-/** All values that there are, by a tail from `from` or the lowest offset. */
+/** All values from `from` on, by a tail. Default: from the lowest offset. */
 export async function allValues(log: CommitLog, from?: Offset): Promise<string[]> {
   const { lowest, next } = await log.bounds();
   using tail = log.follow(from ?? lowest);
@@ -134,7 +133,7 @@ export async function allValues(log: CommitLog, from?: Offset): Promise<string[]
   return values;
 }
 
-/** The reason why a log cannot be followed from `offset`: told at once or, from afar, by the first take. */
+/** Why a log cannot be followed from `offset`. A local log throws at once, a remote log in the first take(). */
 export async function whyNotFollow(log: CommitLog, offset: Offset): Promise<unknown> {
   try {
     using tail = log.follow(offset);

@@ -1,7 +1,5 @@
 /**
- * A LogStorage in memory: what the core reads, and the writes that a driver or a transcript makes to it.
- *
- * Never: loses anything by itself.
+ * A LogStorage in memory: what the Raft core reads, and the writes that a driver or a transcript makes.
  */
 import { assert } from "../../src/lib/assert.ts";
 import {
@@ -23,10 +21,11 @@ export const emptySnapshot: Snapshot = {
 
 export class MemoryLogStorage implements LogStorage {
   hardState: HardState = { term: 0, vote: 0, commit: 0 };
-  /** What firstSnapshot() answers; a world that makes its own snapshots sets `newest` instead. */
+  /** The entry before the first one. */
   #base = { index: 0, term: 0 };
   #entries: Entry[] = [];
   #installed: Snapshot = emptySnapshot;
+  /** Returns the newest snapshot. A test that makes its own snapshots replaces it. */
   newest: () => Snapshot | undefined = () => this.#installed;
 
   get firstIndex(): number {
@@ -44,7 +43,7 @@ export class MemoryLogStorage implements LogStorage {
 
   entries(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
     if (low < this.firstIndex) return undefined;
-    assert(high <= this.lastIndex + 1, "entries asked for that are not stored");
+    assert(high <= this.lastIndex + 1, "entries that are not stored");
     const found: Entry[] = [];
     let bytes = 0;
     for (let at = low; at < high; at++) {
@@ -60,7 +59,7 @@ export class MemoryLogStorage implements LogStorage {
     return this.newest();
   }
 
-  /** Writes entries, replacing whatever is at or after the first one's index. */
+  /** Writes entries. They replace all entries from the first one's index on. */
   append(entries: readonly Entry[]): void {
     const kept = entries.filter((entry) => entry.index >= this.firstIndex);
     const first = kept[0];
@@ -70,7 +69,7 @@ export class MemoryLogStorage implements LogStorage {
     for (const entry of kept) this.#entries.push(entry);
   }
 
-  /** Puts the snapshot in the place of everything. False when it is older than one installed before. */
+  /** Replaces everything by the snapshot. Returns false if a newer one was installed before. */
   install(snapshot: Snapshot): boolean {
     if (this.#installed.index >= snapshot.index) return false;
     this.#installed = snapshot;
@@ -79,17 +78,17 @@ export class MemoryLogStorage implements LogStorage {
     return true;
   }
 
-  /** Forgets the entries up to and with `index`. False when they are gone already. */
+  /** Removes the entries up to `index`. Returns false if they were removed before. */
   compact(index: number): boolean {
     if (index <= this.#base.index) return false;
-    assert(index <= this.lastIndex, "compacting what is not there");
+    assert(index <= this.lastIndex, "entries that are not stored cannot be compacted");
     const term = this.term(index) as number;
     this.#entries = this.#entries.slice(index - this.#base.index);
     this.#base = { index, term };
     return true;
   }
 
-  /** What a node that opens this storage starts from, its state machine being empty but for the snapshot. */
+  /** The initial state of a node that opens this storage. Its state machine contains only the snapshot. */
   initialState(): InitialState {
     const { index, configuration } = this.#installed;
     return { hardState: this.hardState, configuration, applied: Math.max(index, this.#base.index) };

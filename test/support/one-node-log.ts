@@ -1,5 +1,5 @@
 /**
- * The log of a cluster of one node, as it ships: a Replica and its ReplicatedLog on the disk and clock of the test.
+ * The log of a cluster of one node: a Replica and its ReplicatedLog, on the disk and clock of the test.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
@@ -38,11 +38,11 @@ const noTransport: RaftTransport = { send: () => {}, members: () => {} };
 export interface OneNodeOptions extends Partial<ReplicaOptions> {
   /** Called with the recovered replica before it starts. */
   readonly beforeStart?: (replica: Replica) => void;
-  /** Resolve only when the node leads and its settings are applied. Default true; false for a disk that is full. */
+  /** Resolve only when the node leads and its settings are applied. Default true; use false for a full disk. */
   readonly waitsToLead?: boolean;
 }
 
-/** What a test has to say of the node: where it lives. */
+/** Where the node runs. */
 export type NodePlace = Pick<
   ReplicaOptions,
   "directory" | "disk" | "store" | "mapper" | "newDirectoryId" | "clock"
@@ -51,14 +51,14 @@ export type NodePlace = Pick<
 export class OneNodeLog implements CommitLog, AsyncDisposable {
   readonly replica: Replica;
   readonly store: ReplicaOptions["store"];
-  /** Resolves when nothing can be made durable any more. */
+  /** Resolves when the log fails. */
   readonly failed: Promise<Fault>;
   readonly #process: ProcessClock;
   readonly #waiting = new Set<(fault: Fault) => void>();
   #failure: Fault | undefined;
 
   /**
-   * Opens the log, begins a cluster of one where there is none, and waits until the node leads.
+   * Opens the log, bootstraps a cluster of one node for a new directory, and waits until the node leads.
    * @throws what Replica.open throws
    */
   static async open(
@@ -101,7 +101,7 @@ export class OneNodeLog implements CommitLog, AsyncDisposable {
     this.failed = replica.failed;
     void replica.failed.then((fault) => {
       this.#failure = fault;
-      if (isCutShort(fault)) this.kill();
+      if (isPowerFailure(fault)) this.kill();
     });
     beforeStart?.(replica);
     if (!replica.configured) replica.bootstrap([replica.member]);
@@ -112,25 +112,25 @@ export class OneNodeLog implements CommitLog, AsyncDisposable {
     return this.replica.storedLog;
   }
 
-  /** Why nothing is written any more, if so. */
+  /** The fault of a log that failed. */
   get failure(): Fault | undefined {
     return this.#failure ?? this.storedLog.failure;
   }
 
   append(run: RecordRun, options?: AppendOptions): Promise<Appended> {
-    return this.#answered(() => this.replica.log.append(run, options));
+    return this.#guard(() => this.replica.log.append(run, options));
   }
 
   read(offset: Offset, freshness?: Freshness): Promise<BatchSlice> {
-    return this.#answered(() => this.replica.log.read(offset, freshness));
+    return this.#guard(() => this.replica.log.read(offset, freshness));
   }
 
   bounds(freshness?: Freshness): Promise<Bounds> {
-    return this.#answered(() => this.replica.log.bounds(freshness));
+    return this.#guard(() => this.replica.log.bounds(freshness));
   }
 
   seek(start: ReadStart, freshness?: Freshness): Promise<Offset> {
-    return this.#answered(() => this.replica.log.seek(start, freshness));
+    return this.#guard(() => this.replica.log.seek(start, freshness));
   }
 
   follow(offset: Offset): Tail {
@@ -138,17 +138,17 @@ export class OneNodeLog implements CommitLog, AsyncDisposable {
   }
 
   trim(before: Offset, options?: AppendOptions): Promise<Offset> {
-    return this.#answered(() => this.replica.log.trim(before, options));
+    return this.#guard(() => this.replica.log.trim(before, options));
   }
 
   describe(): Promise<LogDescription> {
     return this.replica.log.describe();
   }
 
-  /** The process dies: it runs nothing more, and whoever waits for an answer learns that there will be none. */
+  /** The process dies: its clock stops, and operations under way reject. */
   kill(): void {
     this.#process.stop();
-    this.#failure ??= new Fault("disk-failed", { message: "the process is gone", written: "unknown" });
+    this.#failure ??= new Fault("disk-failed", { message: "the process is dead", written: "unknown" });
     for (const reject of this.#waiting) reject(this.#failure);
     this.#waiting.clear();
   }
@@ -161,9 +161,9 @@ export class OneNodeLog implements CommitLog, AsyncDisposable {
     return this.close();
   }
 
-  #answered<T>(ask: () => Promise<T>): Promise<T> {
+  #guard<T>(ask: () => Promise<T>): Promise<T> {
     if (!this.#process.alive) {
-      return Promise.reject(new Fault("disk-failed", { message: "the process is gone" }));
+      return Promise.reject(new Fault("disk-failed", { message: "the process is dead" }));
     }
     return new Promise((resolve, reject) => {
       this.#waiting.add(reject);
@@ -174,7 +174,7 @@ export class OneNodeLog implements CommitLog, AsyncDisposable {
           resolve(answer);
         },
         (reason: unknown) => {
-          if (isCutShort(reason)) this.kill();
+          if (isPowerFailure(reason)) this.kill();
           else reject(reason);
           done();
         },
@@ -183,11 +183,11 @@ export class OneNodeLog implements CommitLog, AsyncDisposable {
   }
 }
 
-/** Did a power cut cause this? */
-const isCutShort = (reason: unknown): boolean =>
-  isDead(reason) || (reason instanceof Error && reason.cause !== undefined && isCutShort(reason.cause));
+/** Returns true if a simulated power failure is the cause. */
+const isPowerFailure = (reason: unknown): boolean =>
+  isDead(reason) || (reason instanceof Error && reason.cause !== undefined && isPowerFailure(reason.cause));
 
-/** Opens a log of one node on the system's disk, with a store of its own, which is closed with it. */
+/** Opens a log of one node on the system's disk, with its own stable store. Both are closed together. */
 export async function openOneNode(
   directory: string,
   settings: Partial<LogSettings> = {},

@@ -1,5 +1,5 @@
 /**
- * A disk in front of another that fails the operations that a test names, with the error code it names.
+ * A disk that forwards to another one and fails the operations that a test selects, with its error code.
  */
 import type { Disk, DiskFile } from "../../src/lib/disk/disk.ts";
 
@@ -14,7 +14,7 @@ export type DiskOperation =
   | "open-directory"
   | "sync-directory";
 
-/** The code to fail with, or undefined to let it pass. */
+/** Returns the error code to fail with, or undefined to forward the operation. */
 export type Refuse = (operation: DiskOperation, path: string) => string | undefined;
 
 const syscalls: Readonly<Record<DiskOperation, string>> = {
@@ -31,7 +31,7 @@ const syscalls: Readonly<Record<DiskOperation, string>> = {
 
 export class RefusingDisk implements Disk {
   refuse: Refuse = () => undefined;
-  /** What was refused, in order. */
+  /** The refused operations, in order. */
   readonly refused: { readonly operation: DiskOperation; readonly path: string }[] = [];
   readonly #disk: Disk;
 
@@ -40,33 +40,33 @@ export class RefusingDisk implements Disk {
   }
 
   open(path: string, mode: Parameters<Disk["open"]>[1]): DiskFile {
-    this.#look("open", path);
+    this.#check("open", path);
     const file = this.#disk.open(path, mode);
     return {
       path: file.path,
       size: () => file.size(),
       read: (target, position) => {
-        this.#look("read", path);
+        this.#check("read", path);
         return file.read(target, position);
       },
       write: (bytes, position) => {
-        this.#look("write", path);
+        this.#check("write", path);
         file.write(bytes, position);
       },
       writeAsync: async (bytes, position) => {
-        this.#look("write", path);
+        this.#check("write", path);
         await file.writeAsync(bytes, position);
       },
       sync: () => {
-        this.#look("sync", path);
+        this.#check("sync", path);
         file.sync();
       },
       syncAsync: async () => {
-        this.#look("sync", path);
+        this.#check("sync", path);
         await file.syncAsync();
       },
       truncate: (bytes) => {
-        this.#look("truncate", path);
+        this.#check("truncate", path);
         file.truncate(bytes);
       },
       preallocate: (bytes) => file.preallocate(bytes),
@@ -87,18 +87,18 @@ export class RefusingDisk implements Disk {
   }
 
   rename(from: string, to: string): void {
-    this.#look("rename", to);
+    this.#check("rename", to);
     this.#disk.rename(from, to);
   }
 
   remove(path: string): void {
-    this.#look("remove", path);
+    this.#check("remove", path);
     this.#disk.remove(path);
   }
 
   syncDirectory(directory: string): void {
-    this.#look("open-directory", directory);
-    this.#look("sync-directory", directory);
+    this.#check("open-directory", directory);
+    this.#check("sync-directory", directory);
     this.#disk.syncDirectory(directory);
   }
 
@@ -110,7 +110,7 @@ export class RefusingDisk implements Disk {
     return this.#disk.totalBytes(path);
   }
 
-  #look(operation: DiskOperation, path: string): void {
+  #check(operation: DiskOperation, path: string): void {
     const code = this.refuse(operation, path);
     if (code === undefined) return;
     this.refused.push({ operation, path });

@@ -1,9 +1,8 @@
 /**
- * The segmented log as a Raft node uses it, against a model, on a disk that fails: batches are staged, flushed,
- * committed, cut off from the end, compacted and replaced by a snapshot. What was durable and not cut is there after
- * every crash; what was cut never comes back; what was neither is there as far as the chain goes, or not at all.
+ * Compares the segmented log with a model on a disk that fails: batches are staged, flushed, committed, cut off, compacted
+ * and replaced by a snapshot. After every crash, durable batches that were not cut off are there, batches that were cut off
+ * are not, and of the others there is a prefix.
  */
-
 import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
 import { heapMapper } from "../../src/lib/disk/mapped-file.ts";
@@ -33,7 +32,7 @@ interface Model {
   /** Frames from index `first` on. */
   readonly first: number;
   readonly frames: readonly Uint8Array[];
-  /** Up to here they must be there after a crash. */
+  /** Frames up to this index must be there after a crash. */
   readonly certain: number;
 }
 
@@ -41,20 +40,20 @@ const lastOf = ({ first, frames }: Model): number => first + frames.length - 1;
 
 class StorageRun {
   readonly machine: SimMachine;
-  readonly #segmentBytes: number;
-  readonly #recentBytes: number;
+  readonly #segmentStoreBytesMax: number;
+  readonly #frameCacheBytesMax: number;
   log!: SegmentedLog;
   model: Model = { first: 1, frames: [], certain: 0 };
-  /** What is there instead, when the power went in the middle of something. */
-  other: Model | undefined;
+  /** The model if an operation was complete before a power failure interrupted it. */
+  alternative: Model | undefined;
   committed = 0;
   term = 1;
   #serial = 0;
 
-  constructor(seed: number, segmentBytes: number, recentBytes: number) {
+  constructor(seed: number, segmentStoreBytesMax: number, frameCacheBytesMax: number) {
     this.machine = simMachine(seed);
-    this.#segmentBytes = segmentBytes;
-    this.#recentBytes = recentBytes;
+    this.#segmentStoreBytesMax = segmentStoreBytesMax;
+    this.#frameCacheBytesMax = frameCacheBytesMax;
   }
 
   open(): void {
@@ -65,7 +64,7 @@ class StorageRun {
       store,
       mapper: heapMapper(disk),
       newDirectoryId: new Uint8Array(16).fill(3),
-      frameCacheBytesMax: this.#recentBytes,
+      frameCacheBytesMax: this.#frameCacheBytesMax,
       openFilesMax: 2,
     });
   }
@@ -74,9 +73,9 @@ class StorageRun {
     try {
       await this.apply(step);
     } catch (reason) {
-      const weather =
+      const isExpected =
         reason instanceof Error && (reason.name === "SimulatedCrash" || reason.name === "Fault");
-      if (!weather) throw reason;
+      if (!isExpected) throw reason;
       if (reason instanceof Fault) assert.equal(reason.kind, "disk-failed", reason.message);
       this.machine.disk.crash();
       await this.reopen();
@@ -136,7 +135,7 @@ class StorageRun {
           timestampMs: 2_000_000,
           crc: 99,
         };
-        this.other = { first: index + 1, frames: [], certain: index };
+        this.alternative = { first: index + 1, frames: [], certain: index };
         const committed = this.committed;
         this.committed = index;
         try {
@@ -148,8 +147,8 @@ class StorageRun {
           this.committed = committed;
           throw reason;
         }
-        this.model = this.other;
-        this.other = undefined;
+        this.model = this.alternative;
+        this.alternative = undefined;
         break;
       }
       case "syncFails":
@@ -187,10 +186,10 @@ class StorageRun {
   }
 
   settings(): typeof defaultSettings {
-    return { ...defaultSettings, segmentStoreBytesMax: this.#segmentBytes };
+    return { ...defaultSettings, segmentStoreBytesMax: this.#segmentStoreBytesMax };
   }
 
-  /** The log, staged frames included, is the model. */
+  /** The log, with its staged frames, equals the model. */
   compare(): void {
     const { log, model } = this;
     assert.equal(log.firstIndex <= model.first || log.firstIndex === model.first, true);
@@ -224,18 +223,18 @@ class StorageRun {
     }
     const { log } = this;
     if (
-      this.other !== undefined &&
-      log.end.index === this.other.certain &&
-      log.firstIndex === this.other.first
+      this.alternative !== undefined &&
+      log.end.index === this.alternative.certain &&
+      log.firstIndex === this.alternative.first
     ) {
-      this.model = this.other;
-      this.committed = this.other.certain;
+      this.model = this.alternative;
+      this.committed = this.alternative.certain;
     }
-    this.other = undefined;
+    this.alternative = undefined;
     const { first, frames, certain } = this.model;
     assert.ok(log.end.index >= certain, `index ${certain} was durable, the log ends at ${log.end.index}`);
     assert.ok(log.end.index <= lastOf(this.model), "frames that were cut off, or never staged, are there");
-    // A compaction that the power cut off may have gone through.
+    // A compaction that a power failure interrupted may be complete.
     const gone = Math.max(0, log.firstIndex - first);
     const kept = frames.slice(gone, log.end.index - first + 1);
     this.model = { first: first + gone, frames: kept, certain: log.end.index };
@@ -247,12 +246,12 @@ class StorageRun {
 
 export interface StorageWorld {
   readonly seed: number;
-  readonly segmentBytes: number;
-  readonly recentBytes: number;
+  readonly segmentStoreBytesMax: number;
+  readonly frameCacheBytesMax: number;
 }
 
 export async function runStorageModel(world: StorageWorld, steps: readonly StorageStep[]): Promise<void> {
-  const run = new StorageRun(world.seed, world.segmentBytes, world.recentBytes);
+  const run = new StorageRun(world.seed, world.segmentStoreBytesMax, world.frameCacheBytesMax);
   run.open();
   assert.deepEqual(run.log.end, chainStart);
   for (const step of steps) await run.step(step);
