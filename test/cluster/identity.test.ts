@@ -70,11 +70,11 @@ test("a voter with a rolled-back directory is refused, also by a later leader, a
       },
       processWait,
     );
-    const told = leader.log.length;
+    const logged = leader.log.length;
     await cluster.stop(victim, "SIGKILL");
     await until(
       "the leader misses it",
-      () => leader.log.slice(told).includes("link to a peer was lost"),
+      () => leader.log.slice(logged).includes("link to a peer was lost"),
       processWait,
     );
     rollBack(victim);

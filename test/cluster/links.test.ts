@@ -22,7 +22,7 @@ process.stdin.on("data", (text) => {
   const [verb, to] = String(text).trim().split(" ");
   if (verb === "tell") return udp.send("news", Number(to), "127.0.0.1");
   const socket = net.connect(Number(to), "127.0.0.1", () => socket.write("hello"));
-  socket.on("data", (bytes) => console.log("heard " + bytes)).on("error", (e) => console.log(e.code));
+  socket.on("data", (bytes) => console.log("received " + bytes)).on("error", (e) => console.log(e.code));
 });
 `;
 
@@ -31,7 +31,7 @@ interface Peer {
   readonly child: ChildProcess;
   readonly proxyPort: number;
   ask(line: string): void;
-  heard(line: string): Promise<void>;
+  received(line: string): Promise<void>;
   lines(): string;
 }
 
@@ -43,17 +43,17 @@ async function peer(t: { after(work: () => void): void }, links: Links, name: st
   child.stdout.on("data", (chunk: Buffer) => {
     printed += chunk.toString();
   });
-  const heard = async (line: string): Promise<void> => {
+  const received = async (line: string): Promise<void> => {
     await until(`${name} prints ${line}`, () => printed.includes(`${line}\n`));
   };
-  await heard("ready");
+  await received("ready");
   await links.add(name, port, proxyPort);
   await links.up(name, child.pid!);
   return {
     name,
     child,
     proxyPort,
-    heard,
+    received,
     lines: () => printed,
     ask: (line) => void child.stdin.write(`${line}\n`),
   };
@@ -65,11 +65,11 @@ async function client(port: number): Promise<{ socket: Socket; next(): Promise<s
   return { socket, next: async () => String((await once(socket, "data"))[0]) };
 }
 
-test("bytes between two nodes are held back while their link is cut, and those of clients are not", async (t) => {
+test("bytes between two nodes wait while their link is cut, and those of clients pass", async (t) => {
   await using links = new Links();
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   a.ask(`call ${b.proxyPort}`);
-  await a.heard("heard hello");
+  await a.received("received hello");
   links.set("a", "b", { cut: true });
   a.ask(`call ${b.proxyPort}`);
   const far = await client(b.proxyPort);
@@ -77,27 +77,27 @@ test("bytes between two nodes are held back while their link is cut, and those o
   far.socket.write("hi");
   assert.equal(await far.next(), "hi");
   await pause(200);
-  assert.equal(a.lines().match(/heard hello/g)?.length, 1);
+  assert.equal(a.lines().match(/received hello/g)?.length, 1);
   links.heal();
-  await until("the second answer arrives", () => a.lines().match(/heard hello/g)?.length === 2);
+  await until("the second answer arrives", () => a.lines().match(/received hello/g)?.length === 2);
 });
 
-test("a link that is cut in one direction holds back only the answers", async (t) => {
+test("a link that is cut in one direction delays only the answers", async (t) => {
   await using links = new Links();
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   links.set("b", "a", { cut: true });
   a.ask(`call ${b.proxyPort}`);
   await pause(200);
-  assert.doesNotMatch(a.lines(), /heard/);
+  assert.doesNotMatch(a.lines(), /received/);
   links.heal();
-  await a.heard("heard hello");
+  await a.received("received hello");
 });
 
 test("datagrams come from the advertised address of their sender, and are lost while the link is cut", async (t) => {
   await using links = new Links();
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   a.ask(`tell ${b.proxyPort}`);
-  await b.heard(`datagram news ${a.proxyPort}`);
+  await b.received(`datagram news ${a.proxyPort}`);
   links.set("a", "b", { cut: true });
   a.ask(`tell ${b.proxyPort}`);
   await until("the datagram is lost", () => links.passed.lost > 0);
@@ -112,8 +112,8 @@ test("a connection is reset after the given number of bytes", async (t) => {
   a.ask(`call ${b.proxyPort}`);
   await until("the connection is open", () => links.passed.connections > 0);
   links.reset("a", "b", 3);
-  await a.heard("ECONNRESET");
-  assert.doesNotMatch(a.lines(), /heard hello/);
+  await a.received("ECONNRESET");
+  assert.doesNotMatch(a.lines(), /received hello/);
 });
 
 test("the proxy of a node that is down refuses connections until the node is up", async (t) => {
@@ -121,8 +121,8 @@ test("the proxy of a node that is down refuses connections until the node is up"
   const [a, b] = [await peer(t, links, "a"), await peer(t, links, "b")];
   links.down("b");
   a.ask(`call ${b.proxyPort}`);
-  await a.heard("ECONNREFUSED");
+  await a.received("ECONNREFUSED");
   await links.up("b", b.child.pid!);
   a.ask(`call ${b.proxyPort}`);
-  await a.heard("heard hello");
+  await a.received("received hello");
 });

@@ -24,9 +24,9 @@ interface Span {
 test("a follower's call, its append, the leader's part and fsync are one trace, and the record carries it to its readers", async (t) => {
   const directory = scratch(t);
   const cluster = await TestCluster.make(t, directory, { tls: true });
-  const told = (name: string): string => join(directory, `telemetry-${name}`);
+  const telemetryOf = (name: string): string => join(directory, `telemetry-${name}`);
   for (const node of cluster.nodes) {
-    node.flags.push("--debug-telemetry", told(node.name));
+    node.flags.push("--debug-telemetry", telemetryOf(node.name));
     cluster.start(node);
   }
   await cluster.whole();
@@ -38,13 +38,13 @@ test("a follower's call, its append, the leader's part and fsync are one trace, 
   const { offset } = await client.log.produce({ record: { value: Buffer.from("x") } }, { headers });
 
   const span = (node: string, name: string): Span | undefined =>
-    readFileSync(join(told(node), "traces.jsonl"), "utf8")
+    readFileSync(join(telemetryOf(node), "traces.jsonl"), "utf8")
       .split("\n")
       .filter(Boolean)
       .map((line) => JSON.parse(line) as Span)
       .find((one) => one.trace_id === traceId && one.name === name);
   await until(
-    "the spans are told",
+    "the spans are exported",
     () => span(follower.name, "log.v1.Log/Produce") && span(leader.name, "fsync"),
     processWait,
   );

@@ -21,14 +21,14 @@ import { until } from "../support/until.ts";
 const hour = 3_600_000;
 const day = 24 * hour;
 /** More than two rounds of maintenance, which runs a second after each append. */
-const upkeepMs = 3_000;
+const maintenanceMs = 3_000;
 
 const post = (url: string): ReturnType<typeof curl> =>
   curl(`${url}/`, { method: "POST", body: '{"record":{"value":"dg=="}}' });
 
 /** Appends records for as long as maintenance takes to trim. The first record must be there all the time. */
 async function staysWhole(url: string): Promise<void> {
-  for (const until = performance.now() + upkeepMs; performance.now() < until; ) {
+  for (const until = performance.now() + maintenanceMs; performance.now() < until; ) {
     assert.equal((await post(url)).status, 200);
     assert.equal((await curl(`${url}/?offset=0`)).status, 200);
     await new Promise((resolve) => setTimeout(resolve, 50));

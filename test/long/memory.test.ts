@@ -144,7 +144,7 @@ test("clients that stop reading or sending do not end a node with 256 MiB of mem
     resident = residentMiB(node.child);
   }
   assert.ok(resident <= 180, `${Math.round(resident)} MiB after all have left`);
-  assert.ok((await metric(node.ops, "tailrace_memory_held")) < MiB, "what was held is given back");
+  assert.ok((await metric(node.ops, "tailrace_memory_held")) < MiB, "the memory is released");
   t.diagnostic(
     `at most ${Math.round((group.peakBytes() ?? 0) / MiB)} MiB in the cgroup, ${Math.round(resident)} resident after`,
   );

@@ -13,7 +13,7 @@ import { backupParts, peerIdOf, type Replica } from "../../replication/mod.ts";
 import type { Config } from "../config/settings.ts";
 import type { Gossip } from "../gossip/gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
-import { type BootstrapDecision, type Founder, startModeOf } from "./bootstrap/bootstrap.ts";
+import { type BootstrapDecision, type InitialMember, startModeOf } from "./bootstrap/bootstrap.ts";
 import { BootstrapPoller, bootstrapReplyOf } from "./bootstrap/bootstrap-poller.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { LeaderProgressCache } from "./leader-progress-cache.ts";
@@ -40,13 +40,13 @@ export interface NodeClusterOptions {
   readonly logger: Logger;
   /** Makes a random id for a new cluster. */
   readonly newClusterId: () => string;
-  /** Derives an id from the founders' directories, the same on every founder. */
+  /** Derives an id from the initial members' directories, the same on every initial member. */
   readonly clusterIdOf: (directories: readonly string[]) => string;
 }
 
 const hasLog =
   "the log of this node is not empty, so it does not bootstrap with others; start it alone with --bootstrap, and the others are added to it";
-/** The first founder calls the election after this time, when the other founders have bootstrapped too. */
+/** The first initial member calls the election after this time, when the other initial members have bootstrapped too. */
 const firstElectionMs = 500;
 
 export class NodeCluster implements Disposable {
@@ -59,7 +59,7 @@ export class NodeCluster implements Disposable {
   readonly #reconciler: Reconciler;
   readonly #status: MembershipStatus;
   readonly #requests: PeerRequests;
-  readonly #self: Founder;
+  readonly #self: InitialMember;
   readonly #running = new DisposableStack();
   #poller: BootstrapPoller | undefined;
   #closed = false;
@@ -187,7 +187,7 @@ export class NodeCluster implements Disposable {
     return replica.state.clusterId ?? config.clusterId ?? replica.state.restoredFrom ?? newClusterId();
   }
 
-  #bootstrap(clusterId: string, founders: readonly Founder[]): void {
+  #bootstrap(clusterId: string, founders: readonly InitialMember[]): void {
     const { replica, logger, clock } = this.#options;
     replica.bootstrap(
       founders.map((founder) => ({ ...founder, peer: peerIdOf(Buffer.from(founder.directory, "hex")) })),
@@ -223,7 +223,7 @@ export class NodeCluster implements Disposable {
     const { network, clock, clusterIdOf, config } = this.#options;
     this.#poller = new BootstrapPoller({
       self: this.#self,
-      wants: { expect, startOffset: config.initialOffset, clusterId: config.clusterId },
+      flags: { expect, startOffset: config.initialOffset, clusterId: config.clusterId },
       addresses: () => this.#candidates().map(({ address }) => address),
       ask: async (address) => bootstrapReplyOf(await network.ask(address, "founders", {})),
       idOf: clusterIdOf,

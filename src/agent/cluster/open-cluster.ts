@@ -170,7 +170,7 @@ function refusalsOf(network: PeerNetwork, replica: Replica): string[] {
   ];
 }
 
-/** Derives a cluster id in the form of a UUID from the founders' directories. */
+/** Derives a cluster id in the form of a UUID from the initial members' directories. */
 function clusterIdOf(directories: readonly string[]): string {
   const hash = createHash("sha256")
     .update([...directories].sort().join("\n"))

@@ -15,7 +15,7 @@ import { chainStart, emptyCheckpoint } from "../../log/mod.ts";
 import type { PeerHello } from "../../peer/mod.ts";
 import type { Replica } from "../../replication/mod.ts";
 import type { Config } from "../config/settings.ts";
-import type { BootstrapAnswer, BootstrapView, Founder } from "./bootstrap/bootstrap.ts";
+import type { BootstrapAnswer, BootstrapView, InitialMember } from "./bootstrap/bootstrap.ts";
 import type { BootstrapReply } from "./bootstrap/bootstrap-poller.ts";
 import { type DiskAnswer, diskVerb } from "./disk-watch.ts";
 import type { LeaderProgressCache } from "./leader-progress-cache.ts";
@@ -25,7 +25,7 @@ import type { MembershipStatus } from "./membership-status.ts";
 export interface PeerRequestsOptions {
   readonly replica: Replica;
   readonly config: Pick<Config, "clusterId" | "initialOffset">;
-  readonly self: Founder;
+  readonly self: InitialMember;
   readonly members: MembersAdmin;
   readonly progress: LeaderProgressCache;
   readonly status: MembershipStatus;
@@ -80,11 +80,11 @@ export class PeerRequests {
     if (typeof clusterId !== "string" || clusterId === "" || !isOffset) throw malformed("adopt");
     const known = replica.state.clusterId;
     if (known === clusterId) return null;
-    const wanted = known ?? config.clusterId ?? replica.state.restoredFrom;
-    if (clusterId !== from.clusterId || replica.configured || (wanted ?? clusterId) !== clusterId) {
+    const expected = known ?? config.clusterId ?? replica.state.restoredFrom;
+    if (clusterId !== from.clusterId || replica.configured || (expected ?? clusterId) !== clusterId) {
       throw new Fault("failed-precondition", {
         message: `${replica.identity.name} does not join cluster ${clusterId}`,
-        facts: wanted === undefined ? {} : { cluster: wanted },
+        facts: expected === undefined ? {} : { cluster: expected },
       });
     }
     replica.state.saveClusterId(clusterId);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NodeReadiness } from "../../../src/agent/node-readiness.ts";
 
-test("a node is ready when no part has a reason, and listeners hear of changes only", async () => {
+test("a node is ready when no part has a reason, and listeners are called for changes only", async () => {
   const readiness = new NodeReadiness();
   await readiness.ready();
   let changes = 0;

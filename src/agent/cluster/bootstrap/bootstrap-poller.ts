@@ -1,5 +1,5 @@
 /**
- * Runs --bootstrap-expect: asks all nodes that gossip shows which founders they see, in rounds 250 ms apart, until
+ * Runs --bootstrap-expect: asks all nodes that gossip shows which initial members they see, in rounds 250 ms apart, until
  * decideBootstrap() decides to bootstrap or finds an existing cluster.
  */
 import { Fault } from "../../../fault.ts";
@@ -10,34 +10,34 @@ import {
   type BootstrapDecision,
   type BootstrapView,
   decideBootstrap,
-  type Founder,
-  sortedFounders,
+  type InitialMember,
+  sortedMembers,
 } from "./bootstrap.ts";
 
 /** The reply of a node to "founders": its own data, and what it sees. */
 export interface BootstrapReply {
-  readonly self: Founder;
+  readonly self: InitialMember;
   readonly answer: BootstrapAnswer;
 }
 
 const isText = (value: unknown): value is string =>
   typeof value === "string" && value.length > 0 && value.length <= 255;
 
-function isFounder(value: unknown): value is Founder {
+function isInitialMember(value: unknown): value is InitialMember {
   const { name, directory, address } = fieldsOf(value);
   return isText(name) && isText(address) && typeof directory === "string" && /^[0-9a-f]{32}$/.test(directory);
 }
 
-const areFounders = (value: unknown): value is readonly Founder[] =>
-  Array.isArray(value) && value.length <= 1_024 && value.every(isFounder);
+const areInitialMembers = (value: unknown): value is readonly InitialMember[] =>
+  Array.isArray(value) && value.length <= 1_024 && value.every(isInitialMember);
 
 function isAnswer(value: unknown): value is BootstrapAnswer {
   const { kind, name, clusterId, founders, view } = fieldsOf(value);
   if (kind === "holds") return isText(name);
-  if (kind === "begun") return typeof clusterId === "string" && areFounders(founders);
-  const { expect, startOffset, clusterId: wanted, founders: seen } = fieldsOf(view);
-  const isView = [expect, startOffset].every((one) => Number.isSafeInteger(one)) && areFounders(seen);
-  return kind === "view" && isView && (wanted === undefined || isText(wanted));
+  if (kind === "begun") return typeof clusterId === "string" && areInitialMembers(founders);
+  const { expect, startOffset, clusterId: flagged, founders: seen } = fieldsOf(view);
+  const isView = [expect, startOffset].every((one) => Number.isSafeInteger(one)) && areInitialMembers(seen);
+  return kind === "view" && isView && (flagged === undefined || isText(flagged));
 }
 
 /**
@@ -46,14 +46,14 @@ function isAnswer(value: unknown): value is BootstrapAnswer {
  */
 export function bootstrapReplyOf(value: unknown): BootstrapReply {
   const { self, answer } = fieldsOf(value);
-  if (isFounder(self) && isAnswer(answer)) return { self, answer };
+  if (isInitialMember(self) && isAnswer(answer)) return { self, answer };
   throw new Fault("bad-request", { message: "the bootstrap reply of another node is malformed" });
 }
 
 export interface BootstrapPollerOptions {
-  readonly self: Founder;
+  readonly self: InitialMember;
   /** The flags of this node. */
-  readonly wants: Pick<BootstrapView, "expect" | "startOffset" | "clusterId">;
+  readonly flags: Pick<BootstrapView, "expect" | "startOffset" | "clusterId">;
   /** Addresses of the Tailrace nodes that gossip shows. */
   readonly addresses: () => readonly string[];
   readonly ask: (address: string) => Promise<BootstrapReply>;
@@ -73,7 +73,7 @@ export class BootstrapPoller implements Disposable {
 
   constructor(options: BootstrapPollerOptions) {
     this.#options = options;
-    this.#view = { ...options.wants, founders: [options.self] };
+    this.#view = { ...options.flags, founders: [options.self] };
   }
 
   start(): void {
@@ -91,7 +91,7 @@ export class BootstrapPoller implements Disposable {
   }
 
   async #round(): Promise<void> {
-    const { self, wants, ask, addresses, idOf, onDecision, clock } = this.#options;
+    const { self, flags, ask, addresses, idOf, onDecision, clock } = this.#options;
     const found = await Promise.allSettled(addresses().map(ask));
     if (this.#closed) return;
     const answers = new Map<string, BootstrapAnswer>();
@@ -102,7 +102,7 @@ export class BootstrapPoller implements Disposable {
       if (!answers.has(other.directory) && answer.kind === "view") founders.push(other);
       answers.set(other.directory, answer);
     }
-    this.#view = { ...wants, founders: sortedFounders(founders) };
+    this.#view = { ...flags, founders: sortedMembers(founders) };
     const decision = decideBootstrap(self, this.#view, answers, idOf);
     if (decision.kind !== "wait") this[Symbol.dispose]();
     else this.#timer = clock.after(roundMs, () => void this.#round());

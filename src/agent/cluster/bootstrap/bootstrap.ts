@@ -11,8 +11,8 @@
  *
  * The nodes of a --bootstrap-expect agree if each of them sees the same N directories, all are empty, and all have the
  * same flags. The new cluster is a function of these directories. So each node bootstraps on its own and the result is
- * the same cluster; a node that is late finds itself among the founders of the existing cluster. A node with a restored
- * log is no founder: an empty majority could otherwise start the cluster without its records. A node that knows of a
+ * the same cluster; a node that is late finds itself among the initial members of the existing cluster. A node with a restored
+ * log is no initial member: an empty majority could otherwise start the cluster without its records. A node that knows of a
  * cluster never starts a second one.
  */
 
@@ -45,7 +45,7 @@ export function startModeOf(state: StartState): StartMode {
 }
 
 /** A first member of a cluster. Part of the peer protocol. */
-export interface Founder {
+export interface InitialMember {
   readonly name: string;
   readonly directory: string;
   readonly address: string;
@@ -58,7 +58,7 @@ export interface BootstrapView {
   /** --cluster-id, if given. */
   readonly clusterId: string | undefined;
   /** Sorted by directory. */
-  readonly founders: readonly Founder[];
+  readonly founders: readonly InitialMember[];
 }
 
 /** The answer of a node to "founders". Part of the peer protocol. */
@@ -67,20 +67,20 @@ export type BootstrapAnswer =
   /** It is in no cluster and its log is not empty. */
   | { readonly kind: "holds"; readonly name: string }
   /** It belongs to a cluster. `founders` is empty if it does not know them any more. */
-  | { readonly kind: "begun"; readonly clusterId: string; readonly founders: readonly Founder[] };
+  | { readonly kind: "begun"; readonly clusterId: string; readonly founders: readonly InitialMember[] };
 
 export type BootstrapDecision =
-  | { readonly kind: "bootstrap"; readonly clusterId: string; readonly founders: readonly Founder[] }
+  | { readonly kind: "bootstrap"; readonly clusterId: string; readonly founders: readonly InitialMember[] }
   /** A cluster exists already: this node can only be added to it. */
   | { readonly kind: "join"; readonly clusterId: string }
   | { readonly kind: "wait"; readonly why: string };
 
 /**
  * Decides whether this node may bootstrap now. `answers` are those of all other nodes that were found, by directory.
- * `idOf` derives the cluster's id from the founders' directories, the same on every node.
+ * `idOf` derives the cluster's id from the initial members' directories, the same on every node.
  */
 export function decideBootstrap(
-  self: Founder,
+  self: InitialMember,
   view: BootstrapView,
   answers: ReadonlyMap<string, BootstrapAnswer>,
   idOf: (directories: readonly string[]) => string,
@@ -88,8 +88,8 @@ export function decideBootstrap(
   for (const answer of answers.values()) {
     if (answer.kind !== "begun") continue;
     const { clusterId, founders } = answer;
-    const isFounder = founders.some(({ directory }) => directory === self.directory);
-    return isFounder ? { kind: "bootstrap", clusterId, founders } : { kind: "join", clusterId };
+    const isInitialMember = founders.some(({ directory }) => directory === self.directory);
+    return isInitialMember ? { kind: "bootstrap", clusterId, founders } : { kind: "join", clusterId };
   }
   for (const answer of answers.values()) {
     if (answer.kind === "holds") return { kind: "wait", why: `${answer.name} has a log already` };
@@ -126,5 +126,5 @@ function differenceOf(ours: BootstrapView, theirs: BootstrapView): string | unde
   return text(theirs) === text(ours) ? undefined : "does not see the same nodes yet";
 }
 
-export const sortedFounders = (founders: readonly Founder[]): Founder[] =>
+export const sortedMembers = (founders: readonly InitialMember[]): InitialMember[] =>
   [...founders].sort((a, b) => (a.directory < b.directory ? -1 : 1));

@@ -15,7 +15,7 @@ import { waitFor } from "./wait-for.ts";
 
 export interface MembersAdminOptions {
   readonly replica: Replica;
-  readonly reconciler: Pick<Reconciler, "judge" | "take" | "view">;
+  readonly reconciler: Pick<Reconciler, "decide" | "take" | "view">;
   readonly leadership: LeadershipTransfer;
   readonly probe: (address: string) => Promise<PeerHello>;
   readonly ask: (address: string, verb: string, body: unknown, deadlineMs: number) => Promise<unknown>;
@@ -121,7 +121,7 @@ export class MembersAdmin {
       throw refusal(`the node at ${addr} is ${hello.name}, not ${id}`);
     }
     // The operator names this node, so it is added even if it was removed before.
-    const { next, refused, waiting } = reconciler.judge([{ ...hello, configured: false }]);
+    const { next, refused, waiting } = reconciler.decide([{ ...hello, configured: false }]);
     if (refused[0] !== undefined) throw refusal(refused[0].why);
     if (next?.name === hello.name) await reconciler.take(next);
     else if (next !== undefined || waiting) {

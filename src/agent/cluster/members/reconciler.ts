@@ -74,7 +74,7 @@ export class Reconciler implements Disposable {
   }
 
   /** The step that the leader would take for these nodes. */
-  judge(hellos: readonly PeerHello[]): Reconciled {
+  decide(hellos: readonly PeerHello[]): Reconciled {
     return reconcile(this.view(hellos));
   }
 
@@ -101,7 +101,7 @@ export class Reconciler implements Disposable {
 
   /**
    * Tells a node of no cluster the id of this one.
-   * @throws Fault "failed-precondition" if the node wants another cluster, or its log is not a prefix of this one's
+   * @throws Fault "failed-precondition" if the node expects another cluster, or its log is not a prefix of this one's
    */
   async #adopt({ adopt }: NextStep): Promise<void> {
     if (adopt === undefined || adopt.clusterId !== undefined) return;
@@ -153,7 +153,7 @@ export class Reconciler implements Disposable {
   async #round(): Promise<boolean> {
     let hellos = await this.#hellos();
     for (;;) {
-      const { next, refused, waiting } = this.judge(hellos);
+      const { next, refused, waiting } = this.decide(hellos);
       const why = next === undefined ? undefined : await this.#whyNotAdopted(next);
       if (next?.adopt !== undefined && why !== undefined) {
         // A node that cannot be adopted does not hold up the others.

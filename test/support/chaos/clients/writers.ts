@@ -182,7 +182,7 @@ export const conditional: Client = async (self) => {
   });
 };
 
-/** HTTP as curl speaks it: posts a record to a node and reads it from the same node. */
+/** HTTP/1.1 as with curl: posts a record to a node and reads it from the same node. */
 export const httpProduceConsume: Client = async (self) => {
   const { history } = self;
   const next = namer(self);

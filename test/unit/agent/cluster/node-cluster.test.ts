@@ -34,5 +34,5 @@ test("a peer request without a body is refused as malformed for every verb", asy
       });
     }
   }
-  await assert.rejects(cluster.ask("unheard of", {}, {} as PeerHello), { kind: "unimplemented" });
+  await assert.rejects(cluster.ask("unknown", {}, {} as PeerHello), { kind: "unimplemented" });
 });

@@ -4,9 +4,9 @@ import {
   type BootstrapAnswer,
   type BootstrapView,
   decideBootstrap,
-  type Founder,
+  type InitialMember,
   type StartState,
-  sortedFounders,
+  sortedMembers,
   startModeOf,
 } from "../../../../../src/agent/cluster/bootstrap/bootstrap.ts";
 
@@ -53,30 +53,30 @@ test("a log without a cluster's id, such as a restored one, follows the flags", 
   assert.equal(startModeOf({ ...restored, joins: true, bootstrap: true }), "bootstrap");
 });
 
-test("a node with a restored log is not a founder of a --bootstrap-expect", () => {
+test("a node with a restored log is not a initial member of a --bootstrap-expect", () => {
   assert.equal(startModeOf({ ...empty, hasEntries: true, joins: true, bootstrapExpect: 3 }), "has-log");
 });
 
-const founder = (name: string, directory = `d-${name}`): Founder => ({
+const founder = (name: string, directory = `d-${name}`): InitialMember => ({
   name,
   directory,
   address: `${name}:1`,
 });
 const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => founder(name)) as [
-  Founder,
-  Founder,
-  Founder,
-  Founder,
+  InitialMember,
+  InitialMember,
+  InitialMember,
+  InitialMember,
 ];
-const viewOf = (founders: readonly Founder[], more: Partial<BootstrapView> = {}): BootstrapView => ({
+const viewOf = (founders: readonly InitialMember[], more: Partial<BootstrapView> = {}): BootstrapView => ({
   expect: 3,
   startOffset: 0,
   clusterId: undefined,
-  founders: sortedFounders(founders),
+  founders: sortedMembers(founders),
   ...more,
 });
 const seen = (view: BootstrapView): BootstrapAnswer => ({ kind: "view", view });
-const answersOf = (...pairs: [Founder, BootstrapAnswer][]): Map<string, BootstrapAnswer> =>
+const answersOf = (...pairs: [InitialMember, BootstrapAnswer][]): Map<string, BootstrapAnswer> =>
   new Map(pairs.map(([{ directory }, answer]) => [directory, answer]));
 const idOf = (directories: readonly string[]): string => [...directories].sort().join("+");
 const whyWait = (...args: Parameters<typeof decideBootstrap>): string => {
@@ -84,14 +84,14 @@ const whyWait = (...args: Parameters<typeof decideBootstrap>): string => {
   return decision.kind === "wait" ? decision.why : decision.kind;
 };
 
-test("all founders decide on the same cluster", () => {
+test("all initial members decide on the same cluster", () => {
   const view = viewOf([a, b, c]);
   const decisions = [a, b, c].map((self) => {
     const others = [a, b, c].filter((one) => one !== self);
     return decideBootstrap(
       self,
       view,
-      answersOf(...others.map((one) => [one, seen(view)] as [Founder, BootstrapAnswer])),
+      answersOf(...others.map((one) => [one, seen(view)] as [InitialMember, BootstrapAnswer])),
       idOf,
     );
   });
@@ -100,7 +100,7 @@ test("all founders decide on the same cluster", () => {
   }
 });
 
-test("no founder bootstraps before all founders see the same nodes", () => {
+test("no initial member bootstraps before all initial members see the same nodes", () => {
   const two = viewOf([a, b]);
   assert.match(whyWait(a, two, answersOf([b, seen(two)]), idOf), /^2 of 3 nodes are here/);
   const three = viewOf([a, b, c]);
@@ -110,7 +110,7 @@ test("no founder bootstraps before all founders see the same nodes", () => {
   assert.match(whyWait(a, four, answersOf([b, seen(four)]), idOf), /but there are 4 nodes$/);
 });
 
-test("no founder bootstraps while another node has a log", () => {
+test("no initial member bootstraps while another node has a log", () => {
   const holds: BootstrapAnswer = { kind: "holds", name: "d" };
   const three = viewOf([a, b, c]);
   const answers = answersOf([b, seen(three)], [c, seen(three)], [d, holds]);
@@ -143,13 +143,13 @@ test("nodes with different flags, or with the same name, do not bootstrap", () =
   assert.match(whyWait(a, twins, answersOf([b, seen(twins)], [twin, seen(twins)]), idOf), /same name/);
 });
 
-test("all founders use the id of --cluster-id", () => {
+test("all initial members use the id of --cluster-id", () => {
   const view = viewOf([a, b, c], { clusterId: "given" });
   const decision = decideBootstrap(a, view, answersOf([b, seen(view)], [c, seen(view)]), idOf);
   assert.equal(decision.kind === "bootstrap" && decision.clusterId, "given");
 });
 
-test("a late founder bootstraps the existing cluster, and another node waits to be added", () => {
+test("a late initial member bootstraps the existing cluster, and another node waits to be added", () => {
   const begun: BootstrapAnswer = { kind: "begun", clusterId: "c1", founders: [a, b, c] };
   const late = decideBootstrap(c, viewOf([c, b]), answersOf([a, begun], [b, seen(viewOf([b, c]))]), idOf);
   assert.deepEqual(late, { kind: "bootstrap", clusterId: "c1", founders: [a, b, c] });

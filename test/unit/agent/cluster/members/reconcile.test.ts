@@ -107,8 +107,8 @@ test("a wiped voter is replaced by a learner with the new directory", () => {
 
 test("a wiped voter is not replaced while the old one is active, or the rest is no majority", () => {
   const hellos = [hello("n3", 33)];
-  const heard = reconcile(viewOf({ voters: [1, 2, 3], hellos }));
-  assert.deepEqual([heard.next, heard.waiting], [undefined, true]);
+  const active = reconcile(viewOf({ voters: [1, 2, 3], hellos }));
+  assert.deepEqual([active.next, active.waiting], [undefined, true]);
   const weak = reconcile(viewOf({ voters: [1, 2, 3, 4, 5], active: [1, 2], hellos }));
   assert.deepEqual([weak.next, weak.waiting], [undefined, true]);
   assert.match(
@@ -139,7 +139,7 @@ test("a member that moved or was renamed is updated and stays a voter", () => {
   assert.match(duplicate ?? "", /another member of this cluster has its name/);
 });
 
-test("a founder without the cluster's id gets it from the leader", () => {
+test("a initial member without the cluster's id gets it from the leader", () => {
   const found = reconcile(viewOf({ voters: [1, 2, 3], hellos: [hello("n2", 2)] })).next;
   assert.deepEqual([found?.why, found?.adopt?.name, found?.change], ["adopted", "n2", undefined]);
 });

@@ -117,7 +117,7 @@ test("a node whose log is not a prefix of the cluster's is not added, and other 
   await run(5_000);
   assert.deepEqual(asked, [["n2:1", "end", {}]]);
   assert.equal(changes.length, 1);
-  const { next } = reconciler.judge([diverged]);
+  const { next } = reconciler.decide([diverged]);
   assert.ok(next !== undefined);
   await assert.rejects(reconciler.take(next), { kind: "failed-precondition", message: /not a prefix/ });
 });
