@@ -146,18 +146,18 @@ export class H2Client {
     let body = stream.rest === undefined ? bytes : Buffer.concat([stream.rest, bytes]);
     stream.rest = undefined;
     do {
-      const room = Math.min(body.length, frameBytesMax, stream.window, this.#window);
-      if (room <= 0 && body.length > 0) {
+      const sendable = Math.min(body.length, frameBytesMax, stream.window, this.#window);
+      if (sendable <= 0 && body.length > 0) {
         stream.rest = body;
         stream.restEnds = ends;
         if (!this.#waiting.includes(id)) this.#waiting.push(id);
         return;
       }
-      const last = ends && room === body.length;
-      this.#frame(frame.data, last ? endStream : 0, id, body.subarray(0, room));
-      stream.window -= room;
-      this.#window -= room;
-      body = body.subarray(room);
+      const last = ends && sendable === body.length;
+      this.#frame(frame.data, last ? endStream : 0, id, body.subarray(0, sendable));
+      stream.window -= sendable;
+      this.#window -= sendable;
+      body = body.subarray(sendable);
     } while (body.length > 0);
   }
 

@@ -25,7 +25,7 @@ export async function unaryRate(target: Target, inFlight: number, total: number)
         },
       });
     };
-    for (let lane = 0; lane < inFlight; lane++) next();
+    for (let at = 0; at < inFlight; at++) next();
   });
   const seconds = (performance.now() - started) / 1000;
   client.close();

@@ -41,7 +41,7 @@ const chunkBytes = 1 << 20;
 const settings = { ...defaultSettings, segmentStoreBytesMax: 2000, retentionAgeMs: 3_600_000 };
 const reserveBytes = 3000;
 
-/** The part of a server that outlives the process. */
+/** The part of a server that survives the end of its process. */
 export interface Machine {
   readonly peer: PeerId;
   readonly disk: SimDisk;

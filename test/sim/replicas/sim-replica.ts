@@ -25,7 +25,7 @@ export interface Applied {
 export interface ReplicaFaults {
   /** Duration of the next sync in milliseconds. 0 means inline, within the call. */
   syncMs(): number;
-  /** Whether the disk has no room for new data. */
+  /** Whether the disk is full. */
   full(): boolean;
   /** Whether the next sync fails. */
   failNext: boolean;
