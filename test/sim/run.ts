@@ -54,7 +54,7 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<S
   current = undefined;
   const { marks } = cluster.trace;
   const faultNames = ["power-cut", "kill", "split", "sync-failed", "disk-full"];
-  const { lost, doubled, cut } = cluster.network.counts;
+  const { lost, duplicated, cut } = cluster.network.counts;
   return {
     seed,
     hash: cluster.trace.digest,
@@ -65,7 +65,7 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<S
     virtualMs: cluster.time.now,
     marks,
     acked: cluster.history.counts.acked,
-    faults: faultNames.reduce((sum, name) => sum + (marks.get(name) ?? 0), lost + doubled + cut),
+    faults: faultNames.reduce((sum, name) => sum + (marks.get(name) ?? 0), lost + duplicated + cut),
   };
 }
 
@@ -89,7 +89,7 @@ async function runPhases(cluster: SimCluster): Promise<void> {
 async function heal(cluster: SimCluster): Promise<void> {
   cluster.healed = true;
   cluster.network.faulty = false;
-  cluster.network.mend();
+  cluster.network.heal();
   cluster.trace.event("all is healed");
   for (const server of cluster.servers.values()) {
     server.faults.fullUntil = 0;

@@ -98,14 +98,14 @@ function changeConfiguration(cluster: SimCluster, random: Prng): void {
   const joining: PeerId[] = [];
   const count = random.chance(0.4) ? 2 : 1;
   for (let left = count; left > 0; left--) {
-    const luck = random.float();
+    const draw = random.float();
     const peer = leader.node.nextPeer + joining.length;
-    if (luck < 0.35 && peer <= peersMax && voters.length + learners.length < 7) {
+    if (draw < 0.35 && peer <= peersMax && voters.length + learners.length < 7) {
       changes.push({ action: random.chance(0.3) ? "voter" : "learner", peer });
       joining.push(peer);
-    } else if (luck < 0.6 && learners.length > 0) {
+    } else if (draw < 0.6 && learners.length > 0) {
       changes.push({ action: "voter", peer: random.pick(learners) });
-    } else if (luck < 0.75 && voters.length > 1) {
+    } else if (draw < 0.75 && voters.length > 1) {
       changes.push({ action: "learner", peer: random.pick(voters) });
     } else if (voters.length > 1) {
       changes.push({
@@ -143,10 +143,10 @@ function join(cluster: SimCluster, peer: PeerId, random: Prng): void {
 /** Transfers leadership to a random server while the change is in progress. */
 function transferDuringChange(cluster: SimCluster, leader: SimServer, random: Prng): void {
   const wait = random.float() * (4 * cluster.swarm.delayMs + 2 * cluster.swarm.syncMs);
-  const inVain = random.chance(0.5);
+  const isUnreachable = random.chance(0.5);
   cluster.time.after(wait, () =>
     cluster.guard(() => {
-      if (inVain) transferToUnreachable(cluster, leader, random);
+      if (isUnreachable) transferToUnreachable(cluster, leader, random);
       else leader.node?.transferLeadership(random.pick([...cluster.servers.keys()]));
     }),
   );

@@ -279,7 +279,7 @@ export class IdentityChecks {
       ({ node, clock }) => node !== undefined && !clock.paused,
     );
     if (voters.length < 3 || votersOutgoing.length > 0 || !voters.includes(server.peer) || !allRun) return;
-    cluster.network.mend();
+    cluster.network.heal();
     this.#linkAll(false);
     if (this.rejected.size > 0) return;
     if (!this.#isKnown(server)) {

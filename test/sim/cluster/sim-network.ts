@@ -10,7 +10,7 @@ import type { Message, PeerId } from "../raft.ts";
 export class SimNetwork {
   /** False in the healed phase, when every message arrives after a millisecond. */
   faulty = true;
-  readonly counts = { sent: 0, lost: 0, doubled: 0, cut: 0 };
+  readonly counts = { sent: 0, lost: 0, duplicated: 0, cut: 0 };
   readonly #time: VirtualTime;
   readonly #random: Prng;
   readonly #swarm: Swarm;
@@ -60,7 +60,7 @@ export class SimNetwork {
     }
     this.#carry(message);
     if (this.#random.chance(this.#swarm.duplicate)) {
-      this.counts.doubled++;
+      this.counts.duplicated++;
       this.#carry(message);
     }
   }
@@ -130,7 +130,7 @@ export class SimNetwork {
     return this.#cut.has(`${from}>${to}`);
   }
 
-  mend(): void {
+  heal(): void {
     this.#cut.clear();
     this.#narrow.clear();
   }

@@ -24,7 +24,7 @@ export function burst(cluster: SimCluster, server: SimServer, random: Prng, coun
 
 const drawBurst = (random: Prng): number => (random.chance(0.4) ? 0 : random.between(1, 9));
 
-export function stop(cluster: SimCluster, server: SimServer, random: Prng): void {
+export function crashAndRestart(cluster: SimCluster, server: SimServer, random: Prng): void {
   cluster.crash(server, cluster.swarm.powerCuts);
   const back = random.chance(0.4) ? random.between(1, 100) : random.between(500, 2500);
   cluster.time.after(back, () => cluster.guard(() => cluster.restart(server)));

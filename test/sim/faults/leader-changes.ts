@@ -3,7 +3,7 @@ import type { Prng } from "../../../src/lib/prng.ts";
 import type { SimCluster } from "../cluster/sim-cluster.ts";
 import type { SimServer } from "../cluster/sim-server.ts";
 import type { PeerId } from "../raft.ts";
-import { burst, cutOutgoing, isolate, narrowSome, others, stop } from "./fault-steps.ts";
+import { burst, crashAndRestart, cutOutgoing, isolate, narrowSome, others } from "./fault-steps.ts";
 
 /**
  * Replaces leaders one after the other. The writes of each reach at most one other server. Then the leader is silenced,
@@ -14,14 +14,14 @@ export function alternateLeaders(cluster: SimCluster, random: Prng): void {
   if (cluster.servers.size < 3 || cluster.leadersAlternate) return;
   cluster.leadersAlternate = true;
   let turns = random.between(2, 7);
-  const turn = (before: PeerId, patience: number): void => {
+  const turn = (before: PeerId, attempts: number): void => {
     if (cluster.healed) return;
     const leader = cluster.leader();
-    if (turns === 0 || patience === 0) {
+    if (turns === 0 || attempts === 0) {
       cluster.leadersAlternate = false;
-      cluster.network.mend();
+      cluster.network.heal();
     } else if (leader === undefined || leader.peer === before) {
-      cluster.time.after(20, () => cluster.guard(() => turn(before, patience - 1)));
+      cluster.time.after(20, () => cluster.guard(() => turn(before, attempts - 1)));
     } else {
       turns--;
       cluster.trace.mark("alternating-leaders");
@@ -34,10 +34,10 @@ export function alternateLeaders(cluster: SimCluster, random: Prng): void {
   };
   const leave = (leader: SimServer, target: PeerId): void => {
     if (cluster.healed || leader.node === undefined) return;
-    const way = random.float();
-    if (way < 0.15) stop(cluster, leader, random);
-    else if (way < 0.3) isolate(cluster, leader.peer);
-    else if (way < 0.5) cutOutgoing(cluster, leader.peer);
+    const draw = random.float();
+    if (draw < 0.15) crashAndRestart(cluster, leader, random);
+    else if (draw < 0.3) isolate(cluster, leader.peer);
+    else if (draw < 0.5) cutOutgoing(cluster, leader.peer);
     else leader.node.transferLeadership(target);
   };
   turn(0, 100);
@@ -46,7 +46,7 @@ export function alternateLeaders(cluster: SimCluster, random: Prng): void {
 /** Makes all links narrow except one, from this leader to a target, often the previous leader. */
 function narrowAllButOne(cluster: SimCluster, leader: SimServer, before: PeerId, random: Prng): PeerId {
   const { network } = cluster;
-  network.mend();
+  network.heal();
   narrowSome(cluster, random, 1);
   const back = cluster.servers.has(before) && random.chance(0.7);
   const target = back ? before : random.pick(others(cluster, leader.peer));
@@ -68,7 +68,7 @@ export function figureEight(cluster: SimCluster, random: Prng): void {
   const { network, time } = cluster;
   const end = (): void => {
     cluster.leadersAlternate = false;
-    network.mend();
+    network.heal();
   };
   const later = (ms: number, act: () => void): void => {
     time.after(ms, () => cluster.guard(cluster.healed ? end : act));
@@ -76,17 +76,17 @@ export function figureEight(cluster: SimCluster, random: Prng): void {
   const whenLed = (
     fits: (peer: PeerId) => boolean,
     act: (leader: SimServer) => void,
-    patience = 100,
+    attempts = 100,
   ): void => {
     const leader = cluster.leader();
     if (leader !== undefined && fits(leader.peer)) act(leader);
-    else if (patience === 0) end();
-    else later(20, () => whenLed(fits, act, patience - 1));
+    else if (attempts === 0) end();
+    else later(20, () => whenLed(fits, act, attempts - 1));
   };
   const others = (...those: PeerId[]): PeerId[] =>
     [...cluster.servers.keys()].filter((peer) => !those.includes(peer));
   const only = (from: PeerId, to: PeerId): void => {
-    network.mend();
+    network.heal();
     narrowSome(cluster, random, 1);
     network.open(from, to);
   };
@@ -108,7 +108,7 @@ export function figureEight(cluster: SimCluster, random: Prng): void {
             burst(cluster, first, random, random.between(0, 3));
             later(30, () => {
               cluster.trace.mark("figure-8");
-              network.mend();
+              network.heal();
               network.split([first.peer, second.peer], others(first.peer, second.peer));
               whenLed(
                 (peer) => peer !== first.peer && peer !== second.peer,

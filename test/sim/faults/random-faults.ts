@@ -20,7 +20,7 @@ export function crashSome(cluster: SimCluster, random: Prng): void {
 }
 
 export function partition(cluster: SimCluster, random: Prng): void {
-  cluster.network.mend();
+  cluster.network.heal();
   if (random.chance(0.4)) {
     cluster.trace.event("the network is whole");
     return;
@@ -38,7 +38,7 @@ export function partition(cluster: SimCluster, random: Prng): void {
  */
 export function narrow(cluster: SimCluster, random: Prng): void {
   narrowSome(cluster, random, random.float(), random.chance(0.4) ? 3 : 0);
-  cluster.time.after(random.between(300, 3000), () => cluster.network.mend());
+  cluster.time.after(random.between(300, 3000), () => cluster.network.heal());
 }
 
 export function cutOneWay(cluster: SimCluster, random: Prng): void {
@@ -46,7 +46,7 @@ export function cutOneWay(cluster: SimCluster, random: Prng): void {
   const [from, to] = [random.pick(peers), random.pick(peers)];
   cluster.trace.event(`${from} is not heard by ${to} any more`);
   cluster.network.cut(from, to);
-  cluster.time.after(random.between(200, 3000), () => cluster.network.mend());
+  cluster.time.after(random.between(200, 3000), () => cluster.network.heal());
 }
 
 /** A connection to the leader is refused, for a reason or by mistake. Some servers that follow it are notified. */

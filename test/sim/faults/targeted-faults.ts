@@ -5,7 +5,7 @@
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { SimCluster } from "../cluster/sim-cluster.ts";
 import type { SimServer } from "../cluster/sim-server.ts";
-import { burst, cutOutgoing, isolate, narrowLinksOf, stop } from "./fault-steps.ts";
+import { burst, crashAndRestart, cutOutgoing, isolate, narrowLinksOf } from "./fault-steps.ts";
 
 /** Stalls a disk for seconds. Often the leader fails at the same time. */
 export function stallDisk(cluster: SimCluster, random: Prng): void {
@@ -26,9 +26,11 @@ export function overloadAndSilence(cluster: SimCluster, server: SimServer, rando
   const wait = random.chance(0.5) ? 0 : random.float() * 2 * cluster.swarm.delayMs;
   cluster.time.after(wait, () => cluster.healed || cutOutgoing(cluster, server.peer));
   if (random.chance(0.6)) {
-    cluster.time.after(random.between(0, 200), () => cluster.guard(() => stop(cluster, server, random)));
+    cluster.time.after(random.between(0, 200), () =>
+      cluster.guard(() => crashAndRestart(cluster, server, random)),
+    );
   }
-  cluster.time.after(random.between(300, 3000), () => cluster.network.mend());
+  cluster.time.after(random.between(300, 3000), () => cluster.network.heal());
 }
 
 /**
@@ -50,7 +52,7 @@ function stallAndCrash(cluster: SimCluster, server: SimServer, random: Prng): vo
       );
     }),
   );
-  time.after(random.between(300, 3000), () => cluster.network.mend());
+  time.after(random.between(300, 3000), () => cluster.network.heal());
 }
 
 /** Transfers leadership to a server that the leader cannot reach. */
@@ -60,7 +62,7 @@ export function transferToUnreachable(cluster: SimCluster, server: SimServer, ra
   const chosen = random.pick(voters);
   cluster.network.split([server.peer], [chosen]);
   server.node?.transferLeadership(chosen);
-  cluster.time.after(random.between(300, 3000), () => cluster.network.mend());
+  cluster.time.after(random.between(300, 3000), () => cluster.network.heal());
 }
 
 /**
@@ -89,7 +91,7 @@ function injectFault(cluster: SimCluster, server: SimServer, random: Prng): void
   cluster.trace.mark("targeted-fault");
   switch (random.between(0, 5)) {
     case 0:
-      stop(cluster, server, random);
+      crashAndRestart(cluster, server, random);
       return;
     case 1:
       isolate(cluster, peer);
@@ -105,5 +107,5 @@ function injectFault(cluster: SimCluster, server: SimServer, random: Prng): void
       overloadAndSilence(cluster, server, random);
       return;
   }
-  cluster.time.after(random.between(300, 3000), () => cluster.network.mend());
+  cluster.time.after(random.between(300, 3000), () => cluster.network.heal());
 }
