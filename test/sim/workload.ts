@@ -26,6 +26,7 @@ export function startWorkload(cluster: SimCluster): void {
   if (swarm.realLog && swarm.streams) {
     for (let id = 1; id <= 2; id++) startStreams(cluster, id, random.stream(`streams/${id}`));
   }
+  // The name selects a stream of random numbers. A new name changes the events of every seed.
   const act = (name: string, enabled: boolean, meanMs: number, action: (random: Prng) => void): void => {
     const own = random.stream(name);
     if (enabled) repeatAtRandom(cluster, own, meanMs, () => action(own));
@@ -116,8 +117,8 @@ function changeConfiguration(cluster: SimCluster, random: Prng): void {
   }
   const touched = new Set(changes.map((change) => change.peer));
   if (changes.length === 0 || touched.size < changes.length) return;
-  const gone = changes.filter(({ action }) => action !== "voter").map((change) => change.peer);
-  if (!voters.some((peer) => !gone.includes(peer))) return;
+  const removed = changes.filter(({ action }) => action !== "voter").map((change) => change.peer);
+  if (!voters.some((peer) => !removed.includes(peer))) return;
   for (const peer of joining) join(cluster, peer, random);
   const transition = random.pick(["auto", "auto", "implicit", "implicit", "explicit"] as const);
   propose(cluster, leader, { transition, changes, members: joining.map(memberOf) });

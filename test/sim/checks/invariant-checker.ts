@@ -282,7 +282,7 @@ export class InvariantChecker {
     if (lowest > this.#trimmedTo)
       this.#fail(
         "trimmed-too-young",
-        `${node.peer} begins at ${lowest}, a trim was asked for to ${this.#trimmedTo}`,
+        `${node.peer} starts at ${lowest}, but trims were requested only up to ${this.#trimmedTo}`,
       );
     if (seen.configurations.at(-1)?.configuration !== node.configuration) {
       seen.configurations.push({ since: seen.applied, configuration: node.configuration });

@@ -27,7 +27,7 @@ export class Trace {
     if (this.isRecording) this.#keep(line());
   }
 
-  /** Adds an event from outside the servers. It is part of the hash. */
+  /** Adds an event from outside the servers. Its text is part of the hash, so a new wording changes the hashes of seeds. */
   event(line: string): void {
     this.hash(line);
     if (this.isRecording) this.#keep(line);

@@ -36,7 +36,7 @@ function exchange<T>(
     const { clock } = from;
     const refused = (): void => reject(new Fault("unavailable", { message: "the connection is refused" }));
     clock.after(cluster.swarm.forwardTimeoutMs, () =>
-      reject(new Fault("unknown", { message: "no answer from the leader", written: "unknown" })),
+      reject(new Fault("unknown", { message: "no response from the leader", written: "unknown" })),
     );
     signal?.addEventListener("abort", () =>
       clock.soon(() =>

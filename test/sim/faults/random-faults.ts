@@ -52,10 +52,10 @@ export function cutOneWay(cluster: SimCluster, random: Prng): void {
 /** A connection to the leader is refused, for a reason or by mistake. Some servers that follow it are notified. */
 export function refuse(cluster: SimCluster, random: Prng): void {
   const leader = cluster.leader();
-  const gone = leader?.peer ?? random.pick([...cluster.servers.keys()]);
+  const peer = leader?.peer ?? random.pick([...cluster.servers.keys()]);
   if (random.chance(0.5) && leader !== undefined) cluster.crash(leader, false);
-  const server = cluster.servers.get(gone);
+  const server = cluster.servers.get(peer);
   if (server !== undefined)
     cluster.time.after(random.between(50, 1500), () => cluster.guard(() => cluster.restart(server)));
-  for (const other of cluster.running()) if (random.chance(0.7)) other.node?.connectionRefused(gone);
+  for (const other of cluster.running()) if (random.chance(0.7)) other.node?.connectionRefused(peer);
 }
