@@ -14,10 +14,10 @@
  *
  * A log has one owner. It runs flush(), truncateSuffix() and reset() one at a time; stage() is allowed at any time.
  */
-import { Fault } from "../fault.ts";
+import type { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { Broadcast } from "../lib/broadcast.ts";
-import { errorCode, troubleOf } from "../lib/disk/disk.ts";
+import { troubleOf } from "../lib/disk/disk.ts";
 import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../types.ts";
 import { CommittedLog } from "./committed-log.ts";
 import type { ChainEnd } from "./frame/chain.ts";
@@ -67,13 +67,7 @@ export class SegmentedLog {
    * @throws Fault "corrupt", "foreign-directory", "unsupported-version"; "disk-full" or "disk-failed" if the disk fails
    */
   static open(options: SegmentedLogOptions): SegmentedLog {
-    try {
-      return new SegmentedLog(options);
-    } catch (reason) {
-      if (reason instanceof Fault || errorCode(reason) === "") throw reason;
-      const message = `the log in ${options.directory} cannot be opened, ${(reason as Error).message}`;
-      throw new Fault(troubleOf(reason) === "full" ? "disk-full" : "disk-failed", { message, cause: reason });
-    }
+    return new SegmentedLog(options);
   }
 
   private constructor(options: SegmentedLogOptions) {
@@ -163,7 +157,6 @@ export class SegmentedLog {
     return this.#set.all;
   }
 
-  /** Sealed segments, for retention and for backups. */
   get sealed(): readonly SealedSegment[] {
     return this.#set.sealed;
   }
@@ -187,7 +180,6 @@ export class SegmentedLog {
     return this.#files.damage.first;
   }
 
-  /** How many segments are known to be damaged. */
   get damagedSegments(): number {
     return this.#files.damage.count;
   }

@@ -13,8 +13,8 @@ import {
   frameNextOffset,
   prefixBytes,
 } from "../frame/frame.ts";
+import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "../index/offset-index.ts";
 import { segmentOfIndex, segmentOfOffset, segmentOfTime } from "../segment/find-segment.ts";
-import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "../segment/offset-index.ts";
 import type { Segment } from "../segment/segment.ts";
 import { flawAt, readFrame } from "../segment/stored-frame.ts";
 import { type FrameCache, frameSlice } from "./frame-cache.ts";

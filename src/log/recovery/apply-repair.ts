@@ -4,11 +4,11 @@
  */
 import { assert } from "../../lib/assert.ts";
 import { chainStart, scanStore } from "../frame/chain.ts";
+import { encodeFooter, type SealFacts } from "../index/index-file.ts";
+import { indexBody } from "../index/segment-index.ts";
 import { type Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
-import { encodeFooter, type SealFacts } from "../segment/index-file.ts";
 import { firstOf } from "../segment/segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
-import { indexBody } from "../segment/segment-index.ts";
 import { LogState } from "../state/log-state.ts";
 import { directoryIdFromFiles } from "./rebuild-catalog.ts";
 import { type KeptSegment, type NewIdentity, orIfCorrupt, type RepairAction } from "./repair-plan.ts";

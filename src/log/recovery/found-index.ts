@@ -6,8 +6,8 @@ import { toHex } from "../../lib/bytes.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { RaftIndex } from "../../types.ts";
 import type { Scan } from "../frame/chain.ts";
-import { decodeFooter, decodeIndexHeader, indexHeaderBytes, indexVersion } from "../segment/index-file.ts";
-import { ActiveIndex, entryBytes } from "../segment/offset-index.ts";
+import { decodeFooter, decodeIndexHeader, indexHeaderBytes, indexVersion } from "../index/index-file.ts";
+import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
 
 export interface FoundIndex {

@@ -1,7 +1,9 @@
 /**
  * Opens what a log has on disk: catalog, segments and the state that they hold.
  */
+import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
+import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import type { SegmentedLogOptions } from "../log-options.ts";
 import { checkInitialOffset } from "../offset-limit.ts";
@@ -29,8 +31,18 @@ export interface OpenedSegments {
 
 const openFilesDefault = 64;
 
-/** @throws Fault "config", "corrupt", "foreign-directory", "unsupported-version"; and what the disk throws */
+/** @throws Fault "config", "corrupt", "foreign-directory", "unsupported-version"; "disk-full", "disk-failed" */
 export function openSegments(options: SegmentedLogOptions): OpenedSegments {
+  try {
+    return openAll(options);
+  } catch (reason) {
+    if (reason instanceof Fault || errorCode(reason) === "") throw reason;
+    const message = `the log in ${options.directory} cannot be opened, ${(reason as Error).message}`;
+    throw new Fault(troubleOf(reason) === "full" ? "disk-full" : "disk-failed", { message, cause: reason });
+  }
+}
+
+function openAll(options: SegmentedLogOptions): OpenedSegments {
   const { directory, disk, store, mapper, initialOffset = 0 } = options;
   checkInitialOffset(initialOffset);
   const logDirectory = `${directory}/log`;

@@ -6,7 +6,7 @@ import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart, scanStore } from "../frame/chain.ts";
 import { frameBaseOffset, frameTimestampMs } from "../frame/frame.ts";
-import { decodeIndexHeader, type IndexHeader, indexHeaderBytes } from "../segment/index-file.ts";
+import { decodeIndexHeader, type IndexHeader, indexHeaderBytes } from "../index/index-file.ts";
 import type { SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, type SegmentFiles } from "../segment/segment-files.ts";
 

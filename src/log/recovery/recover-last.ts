@@ -13,13 +13,13 @@ import type { DiskFile } from "../../lib/disk/disk.ts";
 import type { RaftIndex } from "../../types.ts";
 import { isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
+import { ActiveIndex } from "../index/offset-index.ts";
+import { enterFrame, indexBody } from "../index/segment-index.ts";
 import { ActiveSegment } from "../segment/active-segment.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { damageRefusal } from "../segment/damage.ts";
-import { ActiveIndex } from "../segment/offset-index.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { type SegmentFiles, storeName } from "../segment/segment-files.ts";
-import { enterFrame, indexBody } from "../segment/segment-index.ts";
 import { agrees, type FoundIndex, lostItsEnd, readFoundIndex } from "./found-index.ts";
 
 /** A torn group that was cut off and kept in `file`. */

@@ -4,8 +4,8 @@
 import { Fault } from "../../fault.ts";
 import type { Offset } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
+import type { ActiveIndex } from "../index/offset-index.ts";
 import type { CatalogChanges } from "../segment/catalog.ts";
-import type { ActiveIndex } from "../segment/offset-index.ts";
 import type { SegmentMeta } from "../segment/segment.ts";
 
 /** One thing that a repair does. */

@@ -18,12 +18,12 @@ import {
   frameRecordCount,
   headerBytes,
 } from "../frame/frame.ts";
+import { indexHeaderBytes } from "../index/index-file.ts";
+import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
+import { indexer } from "../index/segment-index.ts";
 import { Catalog } from "../segment/catalog.ts";
-import { indexHeaderBytes } from "../segment/index-file.ts";
-import { ActiveIndex, entryBytes } from "../segment/offset-index.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, SegmentFiles, storeName } from "../segment/segment-files.ts";
-import { indexer } from "../segment/segment-index.ts";
 import { applyRepair } from "./apply-repair.ts";
 import { metasFromFiles } from "./rebuild-catalog.ts";
 import {

@@ -12,9 +12,9 @@
 import { errorCode } from "../../lib/disk/disk.ts";
 import { scanStore } from "../frame/chain.ts";
 import { frameBaseOffset, frameIndex, framePreviousCrc, headerBytes } from "../frame/frame.ts";
+import { entryBytes } from "../index/offset-index.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { damageRefusal } from "../segment/damage.ts";
-import { entryBytes } from "../segment/offset-index.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
 

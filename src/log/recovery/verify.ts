@@ -10,12 +10,12 @@ import type { StableStore } from "../../store/mod.ts";
 import type { Bounds, RaftIndex } from "../../types.ts";
 import { type ChainEnd, isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
+import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../index/index-file.ts";
+import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
+import { enterFrame } from "../index/segment-index.ts";
 import { Catalog } from "../segment/catalog.ts";
-import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../segment/index-file.ts";
-import { ActiveIndex, entryBytes } from "../segment/offset-index.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, storeName } from "../segment/segment-files.ts";
-import { enterFrame } from "../segment/segment-index.ts";
 import { LogState } from "../state/log-state.ts";
 
 /** A part of the directory that is not as it was written. */

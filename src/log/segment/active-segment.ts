@@ -8,11 +8,11 @@ import { assert } from "../../lib/assert.ts";
 import { type DiskFile, syncFile, syncFileAside } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex, SegmentDescription } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
-import { encodeFooter, indexHeaderBytes, type SealFacts } from "./index-file.ts";
-import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "./offset-index.ts";
+import { encodeFooter, indexHeaderBytes, type SealFacts } from "../index/index-file.ts";
+import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "../index/offset-index.ts";
+import { enterFrame } from "../index/segment-index.ts";
 import { firstOf, readStore, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
-import { enterFrame } from "./segment-index.ts";
 
 /** What an active segment holds when it is opened. */
 export interface ActiveExtent {

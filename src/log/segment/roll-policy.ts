@@ -11,7 +11,7 @@ import {
   frameKind,
   frameTimestampMs,
 } from "../frame/frame.ts";
-import { entryBytes, fitsEntry, type IndexBase } from "./offset-index.ts";
+import { entryBytes, fitsEntry, type IndexBase } from "../index/offset-index.ts";
 
 /** How full a segment is. */
 export interface SegmentFill {

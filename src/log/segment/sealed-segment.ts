@@ -7,11 +7,11 @@ import { assert } from "../../lib/assert.ts";
 import { type DiskFile, syncNames, troubleOf } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex, SegmentDescription } from "../../types.ts";
 import { type ChainEnd, scanStore } from "../frame/chain.ts";
-import { DamagedPage, decodeFooter, encodeFooter, SealedIndex, type SealFacts } from "./index-file.ts";
-import { ActiveIndex, type OffsetIndex } from "./offset-index.ts";
+import { DamagedPage, decodeFooter, encodeFooter, SealedIndex, type SealFacts } from "../index/index-file.ts";
+import { ActiveIndex, type OffsetIndex } from "../index/offset-index.ts";
+import { indexBody, indexer } from "../index/segment-index.ts";
 import { baseOf, firstOf, readStore, type Segment, type SegmentMeta, unreadable } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
-import { indexBody, indexer } from "./segment-index.ts";
 
 export class SealedSegment implements Segment {
   readonly meta: SegmentMeta;

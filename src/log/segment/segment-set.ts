@@ -12,17 +12,17 @@ import type { RaftIndex, Term } from "../../types.ts";
 import { type ChainEnd, endOfFrame } from "../frame/chain.ts";
 import type { LogSettings } from "../frame/command.ts";
 import { frameIndex, frameTimestampMs } from "../frame/frame.ts";
+import { ActiveIndex } from "../index/offset-index.ts";
+import { indexBody } from "../index/segment-index.ts";
 import { emptyCheckpoint, type LogState } from "../state/log-state.ts";
 import { ActiveSegment } from "./active-segment.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
 import { segmentOfIndex } from "./find-segment.ts";
 import { NextSegment } from "./next-segment.ts";
-import { ActiveIndex } from "./offset-index.ts";
 import { couldRoll, mustRoll, type SegmentFill } from "./roll-policy.ts";
 import { SealedSegment } from "./sealed-segment.ts";
 import { baseOf, firstOf, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
-import { indexBody } from "./segment-index.ts";
 import { readFrame } from "./stored-frame.ts";
 
 export interface SegmentSetParts {

@@ -6,9 +6,9 @@ import { Fault } from "../../fault.ts";
 import { type DiskFile, errorCode, troubleOf } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex, SegmentDescription } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
+import type { SealFacts } from "../index/index-file.ts";
+import type { IndexBase, OffsetIndex } from "../index/offset-index.ts";
 import { diskFault } from "./disk-fault.ts";
-import type { SealFacts } from "./index-file.ts";
-import type { IndexBase, OffsetIndex } from "./offset-index.ts";
 
 /** What the catalog holds of a segment. */
 export interface SegmentMeta {

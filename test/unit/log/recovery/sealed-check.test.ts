@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { entryBytes } from "../../../../src/log/segment/offset-index.ts";
+import { entryBytes } from "../../../../src/log/index/offset-index.ts";
 import { run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
 
 const settings = { segmentStoreBytesMax: 700 };

@@ -5,7 +5,7 @@ import {
   firstAtOrAfter,
   lastAtOrBefore,
   wholeBatchBytes,
-} from "../../../../src/log/segment/offset-index.ts";
+} from "../../../../src/log/index/offset-index.ts";
 
 const base = { index: 1, offset: 0, timestampMs: 0 };
 
