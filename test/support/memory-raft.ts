@@ -1,8 +1,6 @@
 /**
- * A node's ports in memory: a storage with an image that a crash leaves, a machine that remembers what it applied,
- * and a hub that carries messages. What fails, and when, the test says.
- *
- * Never: draws chance.
+ * The ports of a Raft node in memory: a storage with the data that survives a crash, a state machine that records the
+ * applied entries, and a hub that delivers messages. The test decides what fails. Deterministic.
  */
 import type { Clock } from "../../src/lib/time/clock.ts";
 import type {
@@ -27,14 +25,14 @@ interface Image {
   readonly hardState: HardState;
 }
 
-/** Storage and state machine in one, as the real log is: what is applied is the log up to an index. */
+/** Storage and state machine in one, like the real log: the applied state is the log up to an index. */
 export class MemoryRaft implements RaftStorage, StateMachine {
   #log = new MemoryLogStorage();
   #durable: Image = { snapshot: undefined, entries: [], hardState: { term: 0, vote: 0, commit: 0 } };
   readonly #clock: Clock;
-  /** How long a write takes to be durable; 0: it is so at once. */
+  /** How long a write takes to become durable. 0: at once. */
   syncMs: () => number = () => 0;
-  /** Throws what a write is to fail with. */
+  /** Called before each write. An exception makes the write fail. */
   beforeWrite: (changes: StorageChanges) => void = () => {};
   format?: EntryFormat;
   configuration: ConfState;
@@ -137,12 +135,12 @@ export class MemoryRaft implements RaftStorage, StateMachine {
     this.configuration = snapshot.configuration;
   }
 
-  /** Forgets entries up to and with `index`, which must be applied. */
+  /** Deletes the entries up to and including `index`, at most the applied ones. */
   compact(index: number): void {
     this.#log.compact(Math.min(index, this.appliedIndex));
   }
 
-  /** The node of this storage is gone; what is durable is what the next one finds. */
+  /** Returns the storage after a crash: it has only the durable data. */
   crashed(clock: Clock): MemoryRaft {
     const next = new MemoryRaft(clock, this.#first);
     const { snapshot, entries, hardState } = this.#durable;
@@ -180,7 +178,7 @@ function decodeApplied(bytes: Uint8Array): Entry[] {
   }));
 }
 
-/** Carries messages after a delay, unless the test says they are lost. */
+/** Delivers messages after a delay, unless the test drops them. */
 export class MemoryHub {
   readonly receivers = new Map<PeerId, (message: Message) => void>();
   lost: (message: Message) => boolean = () => false;

@@ -1,8 +1,6 @@
 /**
- * One core, or a few with the messages between them, with synchronous storage: what is asked for is written and
- * applied at once, and messages go where the test lets them.
- *
- * Never: draws chance but from a fixed seed.
+ * One Raft core, or several with the messages between them, with synchronous storage: entries are written and applied at
+ * once, and the test decides which messages are delivered. Deterministic: random values come from a fixed seed.
  */
 import { prng } from "../../src/lib/prng.ts";
 import {
@@ -24,12 +22,12 @@ import { MemoryLogStorage } from "./memory-log-storage.ts";
 export interface LabOptions extends Partial<Omit<CoreConfig, "storage" | "initial">> {
   readonly voters?: readonly PeerId[];
   readonly learners?: readonly PeerId[];
-  /** Terms of the entries 1, 2, … that are in storage. */
+  /** The terms of the stored entries 1, 2, … */
   readonly log?: readonly Term[];
   readonly term?: Term;
   readonly vote?: PeerId;
   readonly commit?: number;
-  /** Instead of an empty one. */
+  /** Default: an empty one. */
   readonly storage?: MemoryLogStorage;
 }
 
@@ -69,7 +67,7 @@ export class Lab {
     });
   }
 
-  /** Writes and applies all there is, and answers the messages to other nodes. */
+  /** Writes and applies everything that is ready, and returns the messages to other nodes. */
   settle(): Message[] {
     const sent: Message[] = [];
     while (this.core.hasReady()) {
@@ -88,7 +86,7 @@ export class Lab {
     return sent;
   }
 
-  /** Steps a message to this node and answers what it sends then. */
+  /** Steps a message to this node and returns the messages that it then sends. */
   receive(type: MessageType, fields: Partial<Message>): Message[] {
     this.core.step(message(type, this.core.id, fields));
     return this.settle();
@@ -99,7 +97,7 @@ export class Lab {
     return this.settle();
   }
 
-  /** Makes this node leader with the votes of all others. */
+  /** Makes this node the leader, with the votes of all others. */
   lead(): Message[] {
     this.core.campaign();
     let sent = this.settle();
@@ -118,7 +116,7 @@ export class Lab {
     return this.settle();
   }
 
-  /** Terms of the stored log, from its first entry. */
+  /** The terms of the stored entries, from the first. */
   get terms(): Term[] {
     const { firstIndex, lastIndex } = this.storage;
     return Array.from(
@@ -132,10 +130,10 @@ export function entry(term: Term, index: number, text = ""): Entry {
   return { term, index, bytes: Buffer.from(text), change: undefined };
 }
 
-/** Labs that hear each other, but for the links that are cut. */
+/** Labs that exchange messages, except those that are cut. */
 export class LabNetwork {
   readonly labs: Map<PeerId, Lab>;
-  /** Links that lose everything. */
+  /** Returns true for a message that is dropped. */
   cut: (message: Message) => boolean = () => false;
 
   constructor(labs: readonly Lab[]) {
@@ -146,7 +144,7 @@ export class LabNetwork {
     return this.labs.get(id) as Lab;
   }
 
-  /** Delivers until nothing is on its way. */
+  /** Delivers messages until none is left. */
   settle(first: readonly Message[] = []): void {
     let waiting = [...first];
     for (;;) {

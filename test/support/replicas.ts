@@ -1,5 +1,5 @@
 /**
- * Several replicas for tests, on simulated disks over a network in memory that can be cut. Time is the machine's, with
+ * A cluster of replicas in memory: simulated disks, a network whose nodes can be isolated, and the system clock with
  * short ticks.
  */
 import { Fault } from "../../src/fault.ts";
@@ -16,7 +16,7 @@ import { until } from "./until.ts";
 
 export { until } from "./until.ts";
 
-/** One node of a cluster in memory: its disk outlives its process. */
+/** One node of a cluster in memory. Its disk and store survive a crash. */
 export interface MemoryNode {
   readonly name: string;
   readonly disk: SimDisk;
@@ -24,13 +24,13 @@ export interface MemoryNode {
   replica: Replica | undefined;
 }
 
-/** Several replicas over a network that delivers in order, late by nothing, unless it is cut. */
+/** Replicas over a network that delivers messages in order and without delay. */
 export class MemoryCluster implements AsyncDisposable {
   readonly nodes: MemoryNode[] = [];
   readonly #settings: LogSettings;
   readonly #options: Partial<ReplicaOptions>;
   readonly #cut = new Set<string>();
-  /** Frames of this kind that were sent, for tests that count. */
+  /** The number of sent messages by type. */
   readonly sent = new Map<string, number>();
 
   constructor(settings: Partial<LogSettings> = {}, options: Partial<ReplicaOptions> = {}) {
@@ -38,7 +38,7 @@ export class MemoryCluster implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Opens `count` nodes that begin as one cluster, and waits until one leads. */
+  /** Opens `count` nodes as one cluster and waits for a leader. */
   static async open(
     count: number,
     settings: Partial<LogSettings> = {},
@@ -53,7 +53,7 @@ export class MemoryCluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** A new node with an empty disk, not started. */
+  /** Adds a node with an empty disk and opens its replica. The caller starts it. */
   add(name: string): MemoryNode {
     const disk = new SimDisk(prng(name).stream("disk"));
     const node: MemoryNode = { name, disk, store: new SimStableStore(disk), replica: undefined };
@@ -62,7 +62,7 @@ export class MemoryCluster implements AsyncDisposable {
     return node;
   }
 
-  /** Opens the replica on this node's disk; the caller starts it. */
+  /** Opens a replica on this node's disk. The caller starts it. */
   reopen(node: MemoryNode): Replica {
     const replica = Replica.open({
       directory: "/data",
@@ -86,16 +86,16 @@ export class MemoryCluster implements AsyncDisposable {
     return replica;
   }
 
-  /** Ends the process of a node; what was not synced is lost as a power cut would. */
+  /** Crashes a node. Unsynced data is lost, as in a power failure. */
   async crash(node: MemoryNode): Promise<void> {
     const { replica } = node;
     node.replica = undefined;
-    // The process is gone for the others at once; closing only frees its timers.
+    // The node is unreachable at once. close() only frees its timers.
     await replica?.node.close();
     node.disk.crash();
   }
 
-  /** Nothing passes between this node and the others any more. */
+  /** Drops all messages between this node and the others. */
   isolate(name: string): void {
     this.#cut.add(name);
   }
@@ -104,7 +104,7 @@ export class MemoryCluster implements AsyncDisposable {
     this.#cut.clear();
   }
 
-  /** The node that leads and is ready to append, once there is one among those that are not cut off. */
+  /** Waits for a leader that is ready and not isolated. */
   async leader(): Promise<MemoryNode> {
     const find = (): MemoryNode | undefined =>
       this.nodes.find(({ name, replica }) => replica?.ready === true && !this.#cut.has(name));
@@ -161,7 +161,7 @@ export class MemoryCluster implements AsyncDisposable {
   }
 }
 
-/** The answer, unless the caller stops waiting before. */
+/** Returns the result, or rejects as interrupted when `signal` is aborted before. */
 function unlessReplaced<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     answer.then(resolve, reject);

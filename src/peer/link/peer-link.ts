@@ -249,7 +249,7 @@ export class PeerLink {
     const { clock, clocks } = this.#options;
     // Nodes of earlier versions send neither `steady` nor `fresh`.
     const says = { saysSteady: steady !== false, saysFresh: fresh === true };
-    clocks.heard(this.target.name, wallMs, ping.sentMs, clock.monotonicMs(), says);
+    clocks.record(this.target.name, wallMs, ping.sentMs, clock.monotonicMs(), says);
   }
 
   #opened(side: LinkChannel, hello: PeerHello): void {

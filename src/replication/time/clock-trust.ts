@@ -177,7 +177,7 @@ export class ClockTrust {
     const off = known.filter(({ wallMs }) => !agree(wallMs, now.wallMs));
     // A clock that was not read since this node's clock was set may have been set as well.
     const sinceMs = leap?.atMs ?? Number.NEGATIVE_INFINITY;
-    const steady = off.filter((one) => one.steady && this.peers.heardSince(one.name, sinceMs));
+    const steady = off.filter((one) => one.steady && this.peers.hasReadingSince(one.name, sinceMs));
     const confirmed = steady.filter(isConfirmed);
     const better = confirmed.length > 0 || leap === undefined ? confirmed : steady;
     const successors = better.map(({ name }) => name);

@@ -29,7 +29,7 @@ export class PeerClocks {
    * `saysSteady` is false if the peer reports that its clock was set, which this node may not have observed. `saysFresh`
    * is true if the peer started within the hour with an empty log.
    */
-  heard(
+  record(
     peer: string,
     theirWallMs: number,
     sentMs: number,
@@ -56,7 +56,7 @@ export class PeerClocks {
   }
 
   /** Returns true if there is a reading after `sinceMs`. */
-  heardSince(peer: string, sinceMs: number): boolean {
+  hasReadingSince(peer: string, sinceMs: number): boolean {
     const reading = this.#readings.get(peer);
     return reading !== undefined && reading.atMs > sinceMs;
   }

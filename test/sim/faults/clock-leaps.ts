@@ -38,7 +38,7 @@ function ask(cluster: SimCluster, from: SimServer, to: SimServer): void {
         const [wallMs, saysSteady, saysFresh] = time.reading();
         network.trip(to.peer, from.peer, () =>
           clock.soon(() => {
-            from.replica.time?.trust.peers.heard(nameOf(to.peer), wallMs, sentMs, clock.monotonicMs(), {
+            from.replica.time?.trust.peers.record(nameOf(to.peer), wallMs, sentMs, clock.monotonicMs(), {
               saysSteady,
               saysFresh,
             });

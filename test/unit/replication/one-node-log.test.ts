@@ -431,23 +431,23 @@ test("the producer table survives restarts, also with batches in sealed segments
 
 describe("a reader's own buffer", () => {
   test("frames from the disk are read into it and not cached, unless they are in memory or too large for it", async () => {
-    const { open } = simMachine("room");
+    const { open } = simMachine("buffer");
     const log = await open({}, { frameCacheBytesMax: 0 });
     for (let n = 0; n < 10; n++) await log.append(run(`${n}`.repeat(100)));
-    const room = new Uint8Array(1024);
+    const buffer = new Uint8Array(1024);
     using tail = log.follow(0);
-    const first = tail.take(400, room);
-    assert.ok(first !== undefined && first.frames.buffer === room.buffer);
+    const first = tail.take(400, buffer);
+    assert.ok(first !== undefined && first.frames.buffer === buffer.buffer);
     const values = valuesOf(first);
     assert.deepEqual(values, ["0".repeat(100), "1".repeat(100)]);
-    room.fill(0);
+    buffer.fill(0);
     using other = log.follow(0);
     const again = other.take(400);
     assert.ok(again !== undefined);
-    assert.notEqual(again.frames.buffer, room.buffer);
+    assert.notEqual(again.frames.buffer, buffer.buffer);
     assert.deepEqual(valuesOf(again), values);
     using third = log.follow(0);
-    assert.equal(third.take(400, room), again, "what others have read already is shared");
+    assert.equal(third.take(400, buffer), again, "a range that was read before is shared");
     const small = new Uint8Array(10);
     const whole = tail.take(400, small);
     assert.ok(whole !== undefined && whole.frames.buffer !== small.buffer);

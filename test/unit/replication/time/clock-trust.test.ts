@@ -12,9 +12,9 @@ class Voters {
   readonly trust = new ClockTrust();
   readonly off: Record<string, number> = { a: 0 };
   readonly silent = new Set<string>();
-  /** Others that say that their clocks were set. */
+  /** Others that report that their clocks were set. */
   readonly unsteady = new Set<string>();
-  /** Others that say that they started within the hour with an empty log. */
+  /** Others that report that they started within the hour with an empty log. */
   readonly fresh = new Set<string>();
   monotonicMs = 1;
   #trueMs = start;
@@ -33,12 +33,12 @@ class Voters {
   get successors(): string {
     return this.trust.status(this.now).successors.join();
   }
-  /** How far ahead of the true time a record is stamped. */
+  /** How far the timestamp of a record is ahead of the true time. */
   get stampAheadMs(): number {
     return this.trust.stampMs(this.now) - this.#trueMs;
   }
 
-  /** Moves clocks, without anything heard or looked at since. */
+  /** Moves clocks, without a reading since. */
   set(...moved: [name: string, byMs: number][]): this {
     for (const [name, byMs] of moved) this.off[name]! += byMs;
     return this;
@@ -50,14 +50,14 @@ class Voters {
     return this;
   }
 
-  /** A second passes and the others are heard. */
+  /** Advances the time by one second and reads the other clocks. */
   hear(times = 1): this {
     for (let n = 0; n < times; n++) {
       this.pass(second);
       for (const [name, offMs] of Object.entries(this.off)) {
         if (name === "a" || this.silent.has(name)) continue;
         const { monotonicMs } = this;
-        this.trust.peers.heard(name, this.#trueMs + offMs, monotonicMs, monotonicMs, {
+        this.trust.peers.record(name, this.#trueMs + offMs, monotonicMs, monotonicMs, {
           saysSteady: !this.unsteady.has(name),
           saysFresh: this.fresh.has(name),
         });
@@ -67,7 +67,7 @@ class Voters {
     return this;
   }
 
-  /** This machine is suspended: its monotonic clock stands still. */
+  /** Suspends this machine: its monotonic clock stops. */
   suspend(ms: number): this {
     this.#trueMs += ms;
     return this;
