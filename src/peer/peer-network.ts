@@ -71,7 +71,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     this.#links = new PeerLinks({
       open: (member) => this.#openLink(member),
       isConnected: (peer) => this.#acceptor.isConnected(peer),
-      onClosed: (link) => this.time.trust.peers.forget(link.target.name),
+      onClosed: (link) => this.time.trust.peers.remove(link.target.name),
     });
     this.#meter = new PeerMeter(options.metrics ?? noMetrics, {
       peers: () => this.peers(),

@@ -27,7 +27,7 @@ export interface AppendStreamPorts extends AppendTargets {
   /** Resolves when this node's log shows a forwarded append, or when the time for that is over. */
   readonly visibleHere: (appended: Appended, options: AppendOptions) => Promise<void>;
   readonly produced: ProducedRunWatch;
-  /** The fault for a caller that does not want its append forwarded. */
+  /** The fault for an append with `forward: false`. */
   readonly notLeader: () => Fault;
   /** The reason why this node takes no appends at all, if so. */
   readonly unusable: () => Fault | undefined;
@@ -321,8 +321,8 @@ export class AppendStream {
     run.unobserve?.();
     if (run.settled) return;
     this.#order.settle(run, false);
-    const wantsLeader = run.options.forward === false && fault.kind === "not-leader";
-    run.reject(wantsLeader ? fault : finalFault(fault, run.undecided));
+    const isUnforwarded = run.options.forward === false && fault.kind === "not-leader";
+    run.reject(isUnforwarded ? fault : finalFault(fault, run.undecided));
   }
 
   /** Sets the timer for the next send, or stops the timer and listening when nothing waits. */

@@ -4,7 +4,7 @@
  *   snapshot                      { format, clusterId, index, start, configuration, files }      msgpack
  *   <first>-<last>.frames         frame*      raw, committed, chained; one file per segment of the node
  *
- * A backup ends at the commit index of its beginning. A sealed segment never changes, so a later backup of the same node
+ * A backup ends at the commit index at its start. A sealed segment never changes, so a later backup of the same node
  * transfers only the new files.
  */
 import { Fault } from "../../fault.ts";

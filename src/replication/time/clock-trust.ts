@@ -69,7 +69,7 @@ export class ClockTrust {
 
   /** By how much this node itself observed its clock being set within the last hour. Undefined if it was not. */
   setByMs({ monotonicMs }: Moment): number | undefined {
-    return this.#held(monotonicMs)?.byMs;
+    return this.#doubtedStatus(monotonicMs)?.byMs;
   }
 
   /** Returns true if this node started within the hour with an empty log: it cannot confirm a clock that was set. */
@@ -148,7 +148,7 @@ export class ClockTrust {
   }
 
   #statusAlone({ monotonicMs }: Moment): ClockStatus {
-    return this.#held(monotonicMs) ?? { kind: "trusted", successors: [], offMs: {} };
+    return this.#doubtedStatus(monotonicMs) ?? { kind: "trusted", successors: [], offMs: {} };
   }
 
   #statusAmongVoters(now: Moment): ClockStatus {
@@ -182,17 +182,17 @@ export class ClockTrust {
     const better = confirmed.length > 0 || leap === undefined ? confirmed : steady;
     const successors = better.map(({ name }) => name);
     if (off.length * 2 > this.#others.length) return { kind: "off", successors, offMs };
-    return { ...(this.#held(now.monotonicMs) ?? { kind: "unknown" }), successors, offMs };
+    return { ...(this.#doubtedStatus(now.monotonicMs) ?? { kind: "unknown" }), successors, offMs };
   }
 
   /** The status of a clock that is not trusted without a majority, if so. */
-  #held(nowMs: number): ClockStatus | undefined {
+  #doubtedStatus(nowMs: number): ClockStatus | undefined {
     const leap = this.#own.recent(nowMs, leapHoldMs);
-    if (leap !== undefined) return held("set", leap, nowMs);
+    if (leap !== undefined) return doubtedStatus("set", leap, nowMs);
     const doubt = this.#doubt;
     return doubt === undefined || nowMs - doubt.atMs >= leapHoldMs
       ? undefined
-      : held(doubt.kind, doubt, nowMs);
+      : doubtedStatus(doubt.kind, doubt, nowMs);
   }
 
   get #quorum(): number {
@@ -203,7 +203,7 @@ export class ClockTrust {
 /** The median. Of two, the later one: a single clock that is behind does not hold back the log's time. */
 const middleOf = (shown: readonly number[]): number => shown[shown.length >> 1] as number;
 
-function held(kind: Doubt["kind"], { byMs, atMs }: Leap, nowMs: number): ClockStatus {
+function doubtedStatus(kind: Doubt["kind"], { byMs, atMs }: Leap, nowMs: number): ClockStatus {
   return { kind, successors: [], byMs: Math.round(byMs), leftMs: leapHoldMs - (nowMs - atMs), offMs: {} };
 }
 

@@ -44,7 +44,7 @@ export class PeerClocks {
     this.#readings.set(peer, { wallMs, atMs: nowMs, saysSteady, saysFresh, leaps });
   }
 
-  forget(peer: string): void {
+  remove(peer: string): void {
     this.#readings.delete(peer);
   }
 

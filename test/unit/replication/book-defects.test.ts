@@ -1,6 +1,6 @@
 /**
- * The defects of the book's version in the replication of the log, each shown to be absent here: whole replicas on
- * simulated disks that lose unsynced data in a crash. test/DEFECTS.md lists all defects.
+ * Shows that the replicated log lacks the defects of the log in *Distributed Services with Go* (test/DEFECTS.md lists them).
+ * The tests use whole replicas on simulated disks that lose unsynced data in a crash.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -71,7 +71,7 @@ describe("an append that a follower forwards", () => {
     assert.deepEqual(summary(late), [2, "deadline", "unknown"]);
   });
 
-  test("fails as unavailable, not as not-leader, unless the caller wants no forwarding", async () => {
+  test("fails as unavailable, or with `forward: false` as not-leader", async () => {
     const [calls, ...end] = summary(await appendWith([notLeader], {})) as unknown[];
     assert.ok(Number(calls) > 1);
     assert.deepEqual(end, ["unavailable", "no"]);

@@ -400,7 +400,7 @@ describe("a single append that a follower forwards", () => {
     assert.equal(offsetOf(await append), 2);
   });
 
-  test("is not forwarded if its caller wants no forwarding", async () => {
+  test("is not forwarded with `forward: false`", async () => {
     const node = new Node();
     const stream = node.stream({ ended: false });
     await assert.rejects(stream.append(run("x"), { forward: false }), isFault("not-leader"));

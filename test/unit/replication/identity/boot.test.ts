@@ -82,7 +82,7 @@ test("a log that lacks promised entries at the start is refused, unless they wer
   const seen = seenAfter(first!, { term: 5, index: 145 });
   const flaw = (term: number, index: number): unknown => flawOf(claim(second!, { term, index }), seen);
   assert.equal(flaw(5, 144), "lost-entries");
-  assert.equal(flaw(4, 200), "lost-entries", "it has forgotten a term");
+  assert.equal(flaw(4, 200), "lost-entries", "it lacks a term");
   assert.equal(flaw(5, 145), undefined);
   assert.equal(flaw(6, 3), undefined);
   assert.equal(flawOf(claim(second!, { term: 5, index: 144 }, true), seen), undefined, "--sync interval");

@@ -10,11 +10,11 @@ test("a reading adds half of the round trip, and advances with the monotonic clo
   assert.equal(clocks.wallMs("c", 100), undefined);
 });
 
-test("old readings, slow responses and readings of forgotten peers do not count", () => {
+test("old readings, slow responses and readings of removed peers do not count", () => {
   const clocks = new PeerClocks();
   clocks.record("b", 50_000, 100, 100);
   assert.equal(clocks.wallMs("b", 30_101), undefined);
-  clocks.forget("b");
+  clocks.remove("b");
   assert.equal(clocks.wallMs("b", 100), undefined);
   clocks.record("b", 110_000, 0, 5_000);
   assert.equal(clocks.wallMs("b", 5_000), undefined);
