@@ -182,12 +182,20 @@ export class RaftLog {
    * has `term` at `index`. Where a term is no longer known, that index with term 0.
    */
   conflictByTerm(index: RaftIndex, term: Term): { index: RaftIndex; term: Term } {
-    for (let at = index; at > 0; at--) {
-      const ours = this.term(at);
-      if (ours === undefined) return { index: at, term: 0 };
-      if (ours <= term) return { index: at, term: ours };
+    const ours = this.term(index);
+    if (index <= 0) return { index: 0, term: 0 };
+    if (ours === undefined) return { index, term: 0 };
+    if (ours <= term) return { index, term: ours };
+    // Terms never fall, and a peer chooses both numbers: no walk through a long log.
+    let low = Math.max(0, this.firstIndex - 2);
+    let found: Term = 0;
+    for (let high = index; high - low > 1; ) {
+      const middle = Math.floor((low + high) / 2);
+      const there = this.term(middle) ?? 0;
+      if (there > term) high = middle;
+      else [low, found] = [middle, there];
     }
-    return { index: 0, term: 0 };
+    return { index: low, term: found };
   }
 
   commitTo(index: RaftIndex): void {
