@@ -325,7 +325,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     const link = this.#links.byName(name);
     if (link !== undefined) return link;
     throw new Fault("unavailable", {
-      message: `this node knows no member ${name}`,
+      message: `${name} is not in the configuration of this node`,
       facts: { leader: name },
     });
   }
