@@ -48,207 +48,230 @@ function problemText(problem: ConfChangeProblem): string {
   }
 }
 
-export function eventLine(self: PeerId, event: CoreEvent): [Level, string] {
-  const id = hex(self);
-  switch (event.kind) {
-    case "conflict-found":
-      return [
-        "info",
-        `found conflict at index ${event.index} [existing term: ${event.existing}, conflicting term: ${event.term}]`,
-      ];
-    case "unstable-replaced":
-      return ["info", `replace the unstable entries from index ${event.index}`];
-    case "unstable-truncated":
-      return ["info", `truncate the unstable entries before index ${event.index}`];
-    case "stable-entry-missing":
-      return ["info", `entry at index ${event.index} missing from unstable log; ignoring`];
-    case "stable-entry-in-snapshot":
-      return ["info", `entry at index ${event.index} matched unstable snapshot; ignoring`];
-    case "stable-entry-mismatch":
-      return [
-        "info",
-        `entry at (index,term)=(${event.index},${event.term}) mismatched with entry at ` +
-          `(${event.index},${event.found}) in unstable log; ignoring`,
-      ];
-    case "started":
-      return [
-        "info",
-        `newRaft ${id} [peers: [${event.peers.map(hex).join(",")}], term: ${event.term}, ` +
-          `commit: ${event.log.committed}, applied: ${event.log.applied}, ` +
-          `lastindex: ${event.log.lastIndex}, lastterm: ${event.log.lastTerm}]`,
-      ];
-    case "became":
-      return ["info", `${id} became ${roleWords[event.role]} at term ${event.term}`];
-    case "configuration-switched":
-      return ["info", `${id} switched to configuration ${configurationText(event.configuration)}`];
-    case "election-started":
-      return ["info", `${id} is starting a new election at term ${event.term}`];
-    case "election-needless":
-      return ["debug", `${id} ignoring MsgHup because already leader`];
-    case "not-promotable":
-      return ["warn", `${id} is unpromotable and can not campaign`];
-    case "election-waits-for-configuration":
-      return [
-        "warn",
-        `${id} cannot campaign at term ${event.term} since there are still pending configuration changes to apply`,
-      ];
-    case "vote-requested":
-      return [
-        "info",
-        `${id} [logterm: ${event.last.term}, index: ${event.last.index}] sent ${messageNames[event.type]} ` +
-          `request to ${hex(event.to)} at term ${event.term}`,
-      ];
-    case "vote-cast":
-    case "vote-refused":
-    case "vote-ignored":
-      return ["info", voteLine(id, event)];
-    case "vote-received":
-      return [
-        "info",
-        `${id} received ${messageNames[event.type]}${event.granted ? "" : " rejection"} ` +
-          `from ${hex(event.from)} at term ${event.term}`,
-      ];
-    case "votes-counted":
-      return [
-        "info",
-        `${id} has received ${event.granted} ${messageNames[event.type]} votes and ${event.rejected} vote rejections`,
-      ];
-    case "quorum-lost":
-      return ["warn", `${id} stepped down to follower since quorum is not active`];
-    case "higher-term-seen":
-      return [
-        "info",
-        `${id} [term: ${event.term}] received a ${messageNames[event.message.type]} message with higher term ` +
-          `from ${hex(event.message.from)} [term: ${event.message.term}]`,
-      ];
-    case "lower-term-ignored":
-      return [
-        "info",
-        `${id} [term: ${event.term}] ignored a ${messageNames[event.message.type]} message with lower term ` +
-          `from ${hex(event.message.from)} [term: ${event.message.term}]`,
-      ];
-    case "stale-storage-response":
-      return [
-        "info",
-        `${id} [term: ${event.term}] ignored entry appends from a ${messageNames[event.message.type]} message ` +
-          `with lower term [term: ${event.message.term}]`,
-      ];
-    case "append-refused":
-      return [
-        "debug",
-        `${id} [logterm: ${event.logTerm}, index: ${event.message.index}] rejected MsgApp ` +
-          `[logterm: ${event.message.logTerm}, index: ${event.message.index}] from ${hex(event.message.from)}`,
-      ];
-    case "refusal-received":
-      return [
-        "debug",
-        `${id} received MsgAppResp(rejected, hint: (index ${event.message.rejectHint}, term ${event.message.logTerm})) ` +
-          `from ${hex(event.message.from)} for index ${event.message.index}`,
-      ];
-    case "progress-decreased":
-      return ["debug", `${id} decreased progress of ${hex(event.peer)} to [${progressText(event.progress)}]`];
-    case "recovered-from-snapshot":
-      return [
-        "debug",
-        `${id} recovered from needing snapshot, resumed sending replication messages to ${hex(event.peer)} ` +
-          `[${progressText(event.progress)}]`,
-      ];
-    case "snapshot-sent":
-      return [
-        "debug",
-        `${id} [firstindex: ${event.firstIndex}, commit: ${event.commit}] sent snapshot[index: ${event.snapshot.index}, ` +
-          `term: ${event.snapshot.term}] to ${hex(event.peer)} [${progressText(event.progress)}]`,
-      ];
-    case "paused-for-snapshot":
-      return [
-        "debug",
-        `${id} paused sending replication messages to ${hex(event.peer)} [${progressText(event.progress)}]`,
-      ];
-    case "snapshot-delivered":
-    case "snapshot-failed":
-      return [
-        "debug",
-        `${id} snapshot ${event.kind === "snapshot-failed" ? "failed" : "succeeded"}, resumed sending ` +
-          `replication messages to ${hex(event.peer)} [${progressText(event.progress)}]`,
-      ];
-    case "snapshot-unavailable":
-      return [
-        "debug",
-        `${id} failed to send snapshot to ${hex(event.peer)} because snapshot is temporarily unavailable`,
-      ];
-    case "snapshot-withheld":
-      return ["debug", `ignore sending snapshot to ${hex(event.peer)} since it is not recently active`];
-    case "entries-unreadable":
-      return ["debug", `${id} failed to send entries from ${event.index} to ${hex(event.peer)}: damaged`];
-    case "unreachable":
-      return [
-        "debug",
-        `${id} failed to send message to ${hex(event.peer)} because it is unreachable [${progressText(event.progress)}]`,
-      ];
-    case "no-progress":
-      return ["debug", `${id} no progress available for ${hex(event.peer)}`];
-    case "snapshot-restoring":
-      return [
-        "info",
-        `log [${logText(event.log)}] starts to restore snapshot [index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
-      ];
-    case "snapshot-installed":
-      return [
-        "info",
-        `${id} [commit: ${event.commit}, lastindex: ${event.last.index}, lastterm: ${event.last.term}] ` +
-          `restored snapshot [index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
-      ];
-    case "snapshot-fast-forwarded":
-      return [
-        "info",
-        `${id} [commit: ${event.commit}, lastindex: ${event.last.index}, lastterm: ${event.last.term}] ` +
-          `fast-forwarded commit to snapshot [index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
-      ];
-    case "snapshot-accepted":
-    case "snapshot-ignored":
-      return [
-        "info",
-        `${id} [commit: ${event.commit}] ${event.kind === "snapshot-ignored" ? "ignored" : "restored"} snapshot ` +
-          `[index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
-      ];
-    case "snapshot-without-us":
-      return [
-        "warn",
-        `${id} attempted to restore snapshot but it is not in the ConfState ${confStateText(event.configuration)}; ` +
-          "should never happen",
-      ];
-    case "proposal-dropped":
-      return droppedLine(id, event);
-    case "change-refused":
-      return [
-        "info",
-        `${id} ignoring conf change ${changeStruct(event.change)} ` +
-          `at config ${configurationText(event.configuration)}: ${problemText(event.problem)}`,
-      ];
-    case "auto-leave-started":
-      return [
-        "info",
-        `initiating automatic transition out of joint configuration ${configurationText(event.configuration)}`,
-      ];
-    case "auto-leave-postponed":
-      return [
-        "debug",
-        `not initiating automatic transition out of joint configuration ${configurationText(event.configuration)}: ` +
-          "raft proposal dropped",
-      ];
-    case "peer-fault":
-      return ["error", `${id} ignored a ${event.message.type} of ${hex(event.message.from)}: ${event.why}`];
-    case "leader-forgotten":
-      return ["info", `${id} forgetting leader ${hex(event.leader)} at term ${event.term}`];
-    case "leader-connection-lost":
-      return ["debug", `${id} lost its connection to leader ${hex(event.leader)} at term ${event.term}`];
-    case "forget-refused":
-      return ["error", "ignoring MsgForgetLeader due to ReadOnlyLeaseBased"];
-    case "reads-dropped":
-      return ["debug", `${id} dropped ${event.count} pending reads`];
-    default:
-      return transferLine(id, event);
-  }
+type Line = [Level, string];
+type Kind = CoreEvent["kind"];
+/** The event type of a kind. Several kinds can share one type. */
+type EventOf<K extends Kind, E = CoreEvent> = E extends { readonly kind: infer EK }
+  ? K extends EK
+    ? E
+    : never
+  : never;
+type LineOf<K extends Kind> = (id: string, event: EventOf<K>) => Line;
+
+/** Entries and their replication. */
+const logLines = {
+  "conflict-found": (_, event) => [
+    "info",
+    `found conflict at index ${event.index} [existing term: ${event.existing}, conflicting term: ${event.term}]`,
+  ],
+  "unstable-replaced": (_, event) => ["info", `replace the unstable entries from index ${event.index}`],
+  "unstable-truncated": (_, event) => ["info", `truncate the unstable entries before index ${event.index}`],
+  "stable-entry-missing": (_, event) => [
+    "info",
+    `entry at index ${event.index} missing from unstable log; ignoring`,
+  ],
+  "stable-entry-in-snapshot": (_, event) => [
+    "info",
+    `entry at index ${event.index} matched unstable snapshot; ignoring`,
+  ],
+  "stable-entry-mismatch": (_, event) => [
+    "info",
+    `entry at (index,term)=(${event.index},${event.term}) mismatched with entry at ` +
+      `(${event.index},${event.found}) in unstable log; ignoring`,
+  ],
+  "append-refused": (id, event) => [
+    "debug",
+    `${id} [logterm: ${event.logTerm}, index: ${event.message.index}] rejected MsgApp ` +
+      `[logterm: ${event.message.logTerm}, index: ${event.message.index}] from ${hex(event.message.from)}`,
+  ],
+  "refusal-received": (id, event) => [
+    "debug",
+    `${id} received MsgAppResp(rejected, hint: (index ${event.message.rejectHint}, term ${event.message.logTerm})) ` +
+      `from ${hex(event.message.from)} for index ${event.message.index}`,
+  ],
+  "progress-decreased": (id, event) => [
+    "debug",
+    `${id} decreased progress of ${hex(event.peer)} to [${progressText(event.progress)}]`,
+  ],
+  "entries-unreadable": (id, event) => [
+    "debug",
+    `${id} failed to send entries from ${event.index} to ${hex(event.peer)}: damaged`,
+  ],
+  unreachable: (id, event) => [
+    "debug",
+    `${id} failed to send message to ${hex(event.peer)} because it is unreachable [${progressText(event.progress)}]`,
+  ],
+  "no-progress": (id, event) => ["debug", `${id} no progress available for ${hex(event.peer)}`],
+} satisfies { readonly [K in Kind]?: LineOf<K> };
+
+/** Roles, votes and terms. */
+const electionLines = {
+  started: (id, event) => [
+    "info",
+    `newRaft ${id} [peers: [${event.peers.map(hex).join(",")}], term: ${event.term}, ` +
+      `commit: ${event.log.committed}, applied: ${event.log.applied}, ` +
+      `lastindex: ${event.log.lastIndex}, lastterm: ${event.log.lastTerm}]`,
+  ],
+  became: (id, event) => ["info", `${id} became ${roleWords[event.role]} at term ${event.term}`],
+  "election-started": (id, event) => ["info", `${id} is starting a new election at term ${event.term}`],
+  "election-needless": (id) => ["debug", `${id} ignoring MsgHup because already leader`],
+  "not-promotable": (id) => ["warn", `${id} is unpromotable and can not campaign`],
+  "election-waits-for-configuration": (id, event) => [
+    "warn",
+    `${id} cannot campaign at term ${event.term} since there are still pending configuration changes to apply`,
+  ],
+  "vote-requested": (id, event) => [
+    "info",
+    `${id} [logterm: ${event.last.term}, index: ${event.last.index}] sent ${messageNames[event.type]} ` +
+      `request to ${hex(event.to)} at term ${event.term}`,
+  ],
+  "vote-cast": (id, event) => ["info", voteLine(id, event)],
+  "vote-refused": (id, event) => ["info", voteLine(id, event)],
+  "vote-ignored": (id, event) => ["info", voteLine(id, event)],
+  "vote-received": (id, event) => [
+    "info",
+    `${id} received ${messageNames[event.type]}${event.granted ? "" : " rejection"} ` +
+      `from ${hex(event.from)} at term ${event.term}`,
+  ],
+  "votes-counted": (id, event) => [
+    "info",
+    `${id} has received ${event.granted} ${messageNames[event.type]} votes and ${event.rejected} vote rejections`,
+  ],
+  "quorum-lost": (id) => ["warn", `${id} stepped down to follower since quorum is not active`],
+  "higher-term-seen": (id, event) => [
+    "info",
+    `${id} [term: ${event.term}] received a ${messageNames[event.message.type]} message with higher term ` +
+      `from ${hex(event.message.from)} [term: ${event.message.term}]`,
+  ],
+  "lower-term-ignored": (id, event) => [
+    "info",
+    `${id} [term: ${event.term}] ignored a ${messageNames[event.message.type]} message with lower term ` +
+      `from ${hex(event.message.from)} [term: ${event.message.term}]`,
+  ],
+  "stale-storage-response": (id, event) => [
+    "info",
+    `${id} [term: ${event.term}] ignored entry appends from a ${messageNames[event.message.type]} message ` +
+      `with lower term [term: ${event.message.term}]`,
+  ],
+} satisfies { readonly [K in Kind]?: LineOf<K> };
+
+/** Snapshots. */
+const snapshotLines = {
+  "recovered-from-snapshot": (id, event) => [
+    "debug",
+    `${id} recovered from needing snapshot, resumed sending replication messages to ${hex(event.peer)} ` +
+      `[${progressText(event.progress)}]`,
+  ],
+  "snapshot-sent": (id, event) => [
+    "debug",
+    `${id} [firstindex: ${event.firstIndex}, commit: ${event.commit}] sent snapshot[index: ${event.snapshot.index}, ` +
+      `term: ${event.snapshot.term}] to ${hex(event.peer)} [${progressText(event.progress)}]`,
+  ],
+  "paused-for-snapshot": (id, event) => [
+    "debug",
+    `${id} paused sending replication messages to ${hex(event.peer)} [${progressText(event.progress)}]`,
+  ],
+  "snapshot-delivered": (id, event) => [
+    "debug",
+    `${id} snapshot succeeded, resumed sending ` +
+      `replication messages to ${hex(event.peer)} [${progressText(event.progress)}]`,
+  ],
+  "snapshot-failed": (id, event) => [
+    "debug",
+    `${id} snapshot failed, resumed sending ` +
+      `replication messages to ${hex(event.peer)} [${progressText(event.progress)}]`,
+  ],
+  "snapshot-unavailable": (id, event) => [
+    "debug",
+    `${id} failed to send snapshot to ${hex(event.peer)} because snapshot is temporarily unavailable`,
+  ],
+  "snapshot-withheld": (_, event) => [
+    "debug",
+    `ignore sending snapshot to ${hex(event.peer)} since it is not recently active`,
+  ],
+  "snapshot-restoring": (_, event) => [
+    "info",
+    `log [${logText(event.log)}] starts to restore snapshot [index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
+  ],
+  "snapshot-installed": (id, event) => [
+    "info",
+    `${id} [commit: ${event.commit}, lastindex: ${event.last.index}, lastterm: ${event.last.term}] ` +
+      `restored snapshot [index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
+  ],
+  "snapshot-fast-forwarded": (id, event) => [
+    "info",
+    `${id} [commit: ${event.commit}, lastindex: ${event.last.index}, lastterm: ${event.last.term}] ` +
+      `fast-forwarded commit to snapshot [index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
+  ],
+  "snapshot-accepted": (id, event) => [
+    "info",
+    `${id} [commit: ${event.commit}] restored snapshot ` +
+      `[index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
+  ],
+  "snapshot-ignored": (id, event) => [
+    "info",
+    `${id} [commit: ${event.commit}] ignored snapshot ` +
+      `[index: ${event.snapshot.index}, term: ${event.snapshot.term}]`,
+  ],
+  "snapshot-without-us": (id, event) => [
+    "warn",
+    `${id} attempted to restore snapshot but it is not in the ConfState ${confStateText(event.configuration)}; ` +
+      "should never happen",
+  ],
+} satisfies { readonly [K in Kind]?: LineOf<K> };
+
+/** Configuration, proposals, reads and the leader. */
+const otherLines = {
+  "configuration-switched": (id, event) => [
+    "info",
+    `${id} switched to configuration ${configurationText(event.configuration)}`,
+  ],
+  "proposal-dropped": (id, event) => droppedLine(id, event),
+  "change-refused": (id, event) => [
+    "info",
+    `${id} ignoring conf change ${changeStruct(event.change)} ` +
+      `at config ${configurationText(event.configuration)}: ${problemText(event.problem)}`,
+  ],
+  "auto-leave-started": (_, event) => [
+    "info",
+    `initiating automatic transition out of joint configuration ${configurationText(event.configuration)}`,
+  ],
+  "auto-leave-postponed": (_, event) => [
+    "debug",
+    `not initiating automatic transition out of joint configuration ${configurationText(event.configuration)}: ` +
+      "raft proposal dropped",
+  ],
+  "peer-fault": (id, event) => [
+    "error",
+    `${id} ignored a ${event.message.type} of ${hex(event.message.from)}: ${event.why}`,
+  ],
+  "leader-forgotten": (id, event) => [
+    "info",
+    `${id} forgetting leader ${hex(event.leader)} at term ${event.term}`,
+  ],
+  "leader-connection-lost": (id, event) => [
+    "debug",
+    `${id} lost its connection to leader ${hex(event.leader)} at term ${event.term}`,
+  ],
+  "forget-refused": () => ["error", "ignoring MsgForgetLeader due to ReadOnlyLeaseBased"],
+  "reads-dropped": (id, event) => ["debug", `${id} dropped ${event.count} pending reads`],
+} satisfies { readonly [K in Kind]?: LineOf<K> };
+
+type TransferKind = TransferEvent["kind"];
+const lines: { readonly [K in Exclude<Kind, TransferKind>]: LineOf<K> } = {
+  ...logLines,
+  ...electionLines,
+  ...snapshotLines,
+  ...otherLines,
+};
+
+const isTransfer = (event: CoreEvent): event is TransferEvent => !(event.kind in lines);
+
+/** Returns the log line of an event, as etcd words it. */
+export function eventLine(self: PeerId, event: CoreEvent): Line {
+  if (isTransfer(event)) return transferLine(hex(self), event);
+  const line = lines[event.kind] as (id: string, event: CoreEvent) => Line;
+  return line(hex(self), event);
 }
 
 type VoteEvent = Extract<CoreEvent, { readonly request: unknown }>;
