@@ -134,7 +134,7 @@ export class FakeNode {
     this.#wakers.clear();
   }
 
-  #news(signal: AbortSignal, timeoutMs: number): Promise<void> {
+  #waitForChange(signal: AbortSignal, timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
       this.#wakers.add(() => {
@@ -196,7 +196,7 @@ export class FakeNode {
             inRange(at);
             while (at < node.records.length) yield { record: node.records[at++] as RecordInit };
             yield { caughtUp: true, endOffset: BigInt(node.records.length) };
-            await node.#news(context.signal, 5_000);
+            await node.#waitForChange(context.signal, 5_000);
             if (context.signal.aborted) return;
           }
         } finally {
