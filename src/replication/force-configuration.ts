@@ -8,8 +8,8 @@
 import { Fault } from "../fault.ts";
 import { batchKind, encodeFrame, type SegmentedLog } from "../log/mod.ts";
 import { type ConfChange, emptyConfState, type Member } from "../raft/mod.ts";
-import { encodeChange, entryOf } from "./entries.ts";
-import type { StableState } from "./stable-state.ts";
+import { encodeChange, entryOf } from "./storage/entries.ts";
+import type { StableState } from "./storage/stable-state.ts";
 
 const scanBytes = 1024 * 1024;
 

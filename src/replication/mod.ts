@@ -7,8 +7,6 @@ export {
   snapshotFile,
 } from "./backup/backup.ts";
 export { verifyBackup } from "./backup/verify-backup.ts";
-export { isConfiguration, isWhole } from "./configuration-check.ts";
-export { entryOf } from "./entries.ts";
 export { forceConfiguration } from "./force-configuration.ts";
 export {
   type BootClaim,
@@ -26,9 +24,11 @@ export {
 export type { BootRecords } from "./identity/boot-records.ts";
 export { directoryText, peerIdOf } from "./identity/node-identity.ts";
 export { noLeaderMessage } from "./leader-watch.ts";
-export { isAllowedMsgpack, pack, unpackChecked } from "./msgpack.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { Forwarder } from "./replicated-log.ts";
+export { isConfiguration, isWhole } from "./storage/configuration-check.ts";
+export { entryOf } from "./storage/entries.ts";
+export { isAllowedMsgpack, pack, unpackChecked } from "./storage/msgpack.ts";
 export {
   type Disowned,
   isCountedOn,
@@ -36,6 +36,6 @@ export {
   newIdentityChanges,
   newLifeChanges,
   StableState,
-} from "./stable-state.ts";
+} from "./storage/stable-state.ts";
 export { type ClockReading, LogTime } from "./time/log-time.ts";
 export type { PeerClocks } from "./time/peer-clocks.ts";

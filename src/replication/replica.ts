@@ -38,13 +38,13 @@ import { BootRecords } from "./identity/boot-records.ts";
 import { directoryText, type NodeIdentity, peerIdOf } from "./identity/node-identity.ts";
 import { startBoot } from "./identity/start-boot.ts";
 import { LeaderWatch } from "./leader-watch.ts";
-import { logRecovery } from "./log-recovery.ts";
 import { Maintenance } from "./maintenance.ts";
-import { openReserve } from "./open-reserve.ts";
 import { PeerFaultLog } from "./peer-fault-log.ts";
 import { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
-import { SegmentStorage } from "./segment-storage.ts";
-import { StableState } from "./stable-state.ts";
+import { logRecovery } from "./storage/log-recovery.ts";
+import { openReserve } from "./storage/open-reserve.ts";
+import { SegmentStorage } from "./storage/segment-storage.ts";
+import { StableState } from "./storage/stable-state.ts";
 import { LogTime } from "./time/log-time.ts";
 
 export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {

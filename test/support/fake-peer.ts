@@ -9,7 +9,7 @@ import { encodePeerFrame, type PeerFrame, preamble } from "../../src/peer/wire/p
 import { PeerFrameReader } from "../../src/peer/wire/peer-frame-reader.ts";
 import { decodeRequest } from "../../src/peer/wire/request-codec.ts";
 import { encodeResponse } from "../../src/peer/wire/response-codec.ts";
-import { pack, unpack } from "../../src/replication/msgpack.ts";
+import { pack, unpack } from "../../src/replication/storage/msgpack.ts";
 import { helloOf } from "./peer-hello.ts";
 import { listen, portOf } from "./socket-cluster.ts";
 

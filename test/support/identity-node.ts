@@ -12,7 +12,7 @@ import {
   type StoredBoot,
 } from "../../src/replication/identity/boot.ts";
 import { BootRecords } from "../../src/replication/identity/boot-records.ts";
-import { StableState } from "../../src/replication/stable-state.ts";
+import { StableState } from "../../src/replication/storage/stable-state.ts";
 import { SimStableStore } from "./sim-stable-store.ts";
 import type { VirtualTime } from "./virtual-clock.ts";
 

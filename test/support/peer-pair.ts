@@ -4,7 +4,7 @@ import { batchKind, encodeFrame } from "../../src/log/mod.ts";
 import { peerIdOfHello } from "../../src/peer/handshake/introduction.ts";
 import type { PeerNetworkOptions } from "../../src/peer/mod.ts";
 import type { Entry } from "../../src/raft/mod.ts";
-import { entryOf } from "../../src/replication/entries.ts";
+import { entryOf } from "../../src/replication/storage/entries.ts";
 import { FakePeer } from "./fake-peer.ts";
 import { openPeer, type PeerNode, untilLinked } from "./peer-node.ts";
 

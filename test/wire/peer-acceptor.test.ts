@@ -7,7 +7,7 @@ import { peerIdOfHello } from "../../src/peer/handshake/introduction.ts";
 import { encodeMessage } from "../../src/peer/wire/message-codec.ts";
 import { encodePeerFrame, preamble } from "../../src/peer/wire/peer-frame.ts";
 import { message } from "../../src/raft/mod.ts";
-import { pack } from "../../src/replication/msgpack.ts";
+import { pack } from "../../src/replication/storage/msgpack.ts";
 import { FakeCaller } from "../support/fake-caller.ts";
 import { helloOf } from "../support/peer-hello.ts";
 import { openPeer } from "../support/peer-node.ts";

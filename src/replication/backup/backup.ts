@@ -17,9 +17,9 @@ import {
   type SegmentedLog,
 } from "../../log/mod.ts";
 import type { ConfState } from "../../raft/mod.ts";
-import { isConfiguration, isWhole } from "../configuration-check.ts";
-import { pack, unpackChecked } from "../msgpack.ts";
-import type { StableState } from "../stable-state.ts";
+import { isConfiguration, isWhole } from "../storage/configuration-check.ts";
+import { pack, unpackChecked } from "../storage/msgpack.ts";
+import type { StableState } from "../storage/stable-state.ts";
 
 const format = 1;
 const partBytes = 1024 * 1024;

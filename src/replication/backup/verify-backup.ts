@@ -16,7 +16,7 @@ import {
   scanStore,
 } from "../../log/mod.ts";
 import type { Bounds } from "../../types.ts";
-import { decodeChange } from "../entries.ts";
+import { decodeChange } from "../storage/entries.ts";
 import type { BackupFile, BackupSnapshot } from "./backup.ts";
 
 /** Reads the files of a backup. */

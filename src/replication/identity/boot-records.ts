@@ -8,7 +8,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { isNoSpace } from "../../lib/disk/disk.ts";
-import type { StableState } from "../stable-state.ts";
+import type { StableState } from "../storage/stable-state.ts";
 import {
   accepted,
   type BootClaim,

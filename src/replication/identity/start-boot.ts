@@ -3,7 +3,7 @@ import { Fault } from "../../fault.ts";
 import { isNoSpace } from "../../lib/disk/disk.ts";
 import type { Prng } from "../../lib/prng.ts";
 import type { Reserve, SegmentedLog } from "../../log/mod.ts";
-import type { StableState } from "../stable-state.ts";
+import type { StableState } from "../storage/stable-state.ts";
 import { type BootClaim, nextBoot, type StoredBoot } from "./boot.ts";
 
 export interface BootOptions {

@@ -5,7 +5,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../../../src/fault.ts";
 import { batchKind, encodeFrame, endOfFrame } from "../../../src/log/mod.ts";
 import { message } from "../../../src/raft/mod.ts";
-import { entryOf } from "../../../src/replication/entries.ts";
+import { entryOf } from "../../../src/replication/storage/entries.ts";
 import { run } from "../../support/logs.ts";
 import { MemoryCluster, until } from "../../support/replicas.ts";
 

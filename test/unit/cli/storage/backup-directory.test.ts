@@ -9,7 +9,7 @@ import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
 import { chainStart, defaultSettings, emptyCheckpoint } from "../../../../src/log/mod.ts";
 import { emptyConfState } from "../../../../src/raft/mod.ts";
 import { readSnapshot } from "../../../../src/replication/mod.ts";
-import { pack } from "../../../../src/replication/msgpack.ts";
+import { pack } from "../../../../src/replication/storage/msgpack.ts";
 import { scratch } from "../../../support/scratch.ts";
 
 const name = `${"1".padStart(20, "0")}-${"2".padStart(20, "0")}.frames`;

@@ -10,7 +10,7 @@ import {
 import { defaultGroup, type PeerHello, peerProtocol } from "../../../../src/peer/handshake/introduction.ts";
 import { type RefusalReason, refusalFault } from "../../../../src/peer/handshake/refusal.ts";
 import { type EncodedPeerFrame, type PeerFrame, prefixBytes } from "../../../../src/peer/wire/peer-frame.ts";
-import { pack, unpack } from "../../../../src/replication/msgpack.ts";
+import { pack, unpack } from "../../../../src/replication/storage/msgpack.ts";
 
 const hello = (name: string, fields: Partial<PeerHello> = {}): PeerHello => ({
   name,

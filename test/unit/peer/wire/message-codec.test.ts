@@ -21,9 +21,9 @@ import {
 } from "../../../../src/peer/wire/peer-frame.ts";
 import { PeerFrameReader } from "../../../../src/peer/wire/peer-frame-reader.ts";
 import { type Entry, emptyConfState, type Message, message } from "../../../../src/raft/mod.ts";
-import { encodeChange, entryOf } from "../../../../src/replication/entries.ts";
-import { FrameFormat } from "../../../../src/replication/frame-format.ts";
-import { pack } from "../../../../src/replication/msgpack.ts";
+import { encodeChange, entryOf } from "../../../../src/replication/storage/entries.ts";
+import { FrameFormat } from "../../../../src/replication/storage/frame-format.ts";
+import { pack } from "../../../../src/replication/storage/msgpack.ts";
 
 /** Sends a frame through a stream and returns the received one. */
 function transfer({ chunks }: EncodedPeerFrame): PeerFrame {

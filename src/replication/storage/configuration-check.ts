@@ -1,5 +1,5 @@
 /** Validates configurations and configuration changes that come from a peer, the log or a backup. Pure. */
-import type { ConfChange, ConfState, Member, PeerChange, Roster } from "../raft/mod.ts";
+import type { ConfChange, ConfState, Member, PeerChange, Roster } from "../../raft/mod.ts";
 
 /** The most peers in one list. A longer list is malformed. */
 const peersMax = 4096;

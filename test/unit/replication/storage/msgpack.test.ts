@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { prng } from "../../../src/lib/prng.ts";
-import { isAllowedMsgpack, pack, unpackChecked } from "../../../src/replication/msgpack.ts";
+import { prng } from "../../../../src/lib/prng.ts";
+import { isAllowedMsgpack, pack, unpackChecked } from "../../../../src/replication/storage/msgpack.ts";
 
 describe("msgpack from peers and files", () => {
   test("allowed values are unpacked unchanged", () => {

@@ -4,9 +4,9 @@
  * On a full disk the reserve is released once, so that entries that were already accepted are written. New records are
  * refused meanwhile.
  */
-import { Fault } from "../fault.ts";
-import type { Clock, Timer } from "../lib/time/clock.ts";
-import type { Reserve, SegmentedLog, SyncMode, SyncPolicy } from "../log/mod.ts";
+import { Fault } from "../../fault.ts";
+import type { Clock, Timer } from "../../lib/time/clock.ts";
+import type { Reserve, SegmentedLog, SyncMode, SyncPolicy } from "../../log/mod.ts";
 
 export interface LogFlusherOptions {
   readonly log: Pick<SegmentedLog, "flush" | "flushNow" | "syncWritten">;

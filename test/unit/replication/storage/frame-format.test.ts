@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { checkNext } from "../../../src/log/frame/chain.ts";
+import { checkNext } from "../../../../src/log/frame/chain.ts";
 import {
   batchKind,
   type ChainEnd,
@@ -10,10 +10,10 @@ import {
   frameCommand,
   frameTimestampMs,
   isDraft,
-} from "../../../src/log/mod.ts";
-import type { Entry } from "../../../src/raft/mod.ts";
-import { entryOf } from "../../../src/replication/entries.ts";
-import { FrameFormat } from "../../../src/replication/frame-format.ts";
+} from "../../../../src/log/mod.ts";
+import type { Entry } from "../../../../src/raft/mod.ts";
+import { entryOf } from "../../../../src/replication/storage/entries.ts";
+import { FrameFormat } from "../../../../src/replication/storage/frame-format.ts";
 
 const record = Uint8Array.of(0x0a, 0);
 const data = { recordCount: 1, kind: batchKind.data };

@@ -6,8 +6,8 @@
  * Frames that arrive here are sealed or checked (see frame-format.ts). Index and term identify an entry: when a write is
  * repeated after the disk refused it, entries that are staged already are not staged again.
  */
-import { Fault } from "../fault.ts";
-import { diskFault, type LogStart, type SegmentedLog } from "../log/mod.ts";
+import { Fault } from "../../fault.ts";
+import { diskFault, type LogStart, type SegmentedLog } from "../../log/mod.ts";
 import type {
   ConfState,
   Entry,
@@ -16,15 +16,15 @@ import type {
   RaftStorage,
   Snapshot,
   StorageChanges,
-} from "../raft/mod.ts";
-import type { RaftIndex, Term } from "../types.ts";
+} from "../../raft/mod.ts";
+import type { RaftIndex, Term } from "../../types.ts";
+import type { LogTime } from "../time/log-time.ts";
 import { entryOf } from "./entries.ts";
 import { FrameFormat } from "./frame-format.ts";
 import { frameGroups } from "./frame-groups.ts";
 import { LogFlusher, type LogFlusherOptions } from "./log-flusher.ts";
 import { pack, unpack } from "./msgpack.ts";
 import type { StableState } from "./stable-state.ts";
-import type { LogTime } from "./time/log-time.ts";
 
 /** The limit of one read of stored entries. The core reads on from where it ends. */
 const readBytesMax = 1024 * 1024;

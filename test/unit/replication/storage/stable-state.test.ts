@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Fault } from "../../../src/fault.ts";
-import { prng } from "../../../src/lib/prng.ts";
-import { emptyConfState } from "../../../src/raft/mod.ts";
-import { nextBoot } from "../../../src/replication/identity/boot.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { prng } from "../../../../src/lib/prng.ts";
+import { emptyConfState } from "../../../../src/raft/mod.ts";
+import { nextBoot } from "../../../../src/replication/identity/boot.ts";
 import {
   isCountedOn,
   isDisowned,
   newIdentityChanges,
   newLifeChanges,
   StableState,
-} from "../../../src/replication/mod.ts";
-import type { StableStore } from "../../../src/store/stable-store.ts";
-import { SimDisk } from "../../support/sim-disk.ts";
-import { SimStableStore } from "../../support/sim-stable-store.ts";
+} from "../../../../src/replication/mod.ts";
+import type { StableStore } from "../../../../src/store/stable-store.ts";
+import { SimDisk } from "../../../support/sim-disk.ts";
+import { SimStableStore } from "../../../support/sim-stable-store.ts";
 
 const emptyStore = (): StableStore => new SimStableStore(new SimDisk(prng("stable-state")));
 

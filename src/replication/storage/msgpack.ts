@@ -5,7 +5,7 @@
  * Allowed are nil, booleans, numbers, text, bytes, lists and maps, and the extension by which msgpackr encodes undefined.
  */
 import { Packr } from "msgpackr";
-import { readU32be } from "../lib/bytes.ts";
+import { readU32be } from "../../lib/bytes.ts";
 
 /** Plain maps and no shared structures, so that each value can be unpacked alone. */
 const packr = new Packr({ useRecords: false });

@@ -1,6 +1,6 @@
 /** Logs what the recovery of a log changed, and a sync mode that can lose acknowledged records. */
-import type { Logger } from "../lib/telemetry.ts";
-import type { SegmentedLog, SyncMode } from "../log/mod.ts";
+import type { Logger } from "../../lib/telemetry.ts";
+import type { SegmentedLog, SyncMode } from "../../log/mod.ts";
 
 export function logRecovery(
   { cut, indexRebuilt, rewrittenBytes, scannedBytes }: SegmentedLog["recovery"],

@@ -6,7 +6,7 @@
  *
  * A frame that was sealed or checked here is not checked again: the log stages it as it is.
  */
-import { Fault } from "../fault.ts";
+import { Fault } from "../../fault.ts";
 import {
   batchKind,
   type ChainEnd,
@@ -20,11 +20,11 @@ import {
   isDraft,
   type SegmentedLog,
   sealFrame,
-} from "../log/mod.ts";
-import type { ConfChange, Entry, EntryFormat } from "../raft/mod.ts";
-import type { RaftIndex } from "../types.ts";
+} from "../../log/mod.ts";
+import type { ConfChange, Entry, EntryFormat } from "../../raft/mod.ts";
+import type { RaftIndex } from "../../types.ts";
+import type { LogTime } from "../time/log-time.ts";
 import { encodeChange } from "./entries.ts";
-import type { LogTime } from "./time/log-time.ts";
 
 const noBytes = new Uint8Array(0);
 

@@ -1,6 +1,6 @@
 /** Groups entries whose frames are neighbors in memory, so that the log stages each group without a copy. Pure. */
-import type { FrameGroup } from "../log/mod.ts";
-import type { Entry } from "../raft/mod.ts";
+import type { FrameGroup } from "../../log/mod.ts";
+import type { Entry } from "../../raft/mod.ts";
 
 /** Returns the entries from position `from` on as groups. Neighbors in one buffer are one group. */
 export function frameGroups(entries: readonly Entry[], from: number): FrameGroup[] {

@@ -13,11 +13,11 @@
  *
  * Every configuration that a snapshot could still need is kept.
  */
-import { Fault } from "../fault.ts";
-import { type ConfState, emptyConfState, type HardState, noPeer, type PeerId } from "../raft/mod.ts";
-import { bootKey, type StableStore, voteKey } from "../store/mod.ts";
-import type { RaftIndex } from "../types.ts";
-import { nextLife, type SeenBoot, type StoredBoot, seenOf, storedBootOf } from "./identity/boot.ts";
+import { Fault } from "../../fault.ts";
+import { type ConfState, emptyConfState, type HardState, noPeer, type PeerId } from "../../raft/mod.ts";
+import { bootKey, type StableStore, voteKey } from "../../store/mod.ts";
+import type { RaftIndex } from "../../types.ts";
+import { nextLife, type SeenBoot, type StoredBoot, seenOf, storedBootOf } from "../identity/boot.ts";
 
 const configurationPrefix = "raft/configuration/";
 const clusterKey = "cluster-id";

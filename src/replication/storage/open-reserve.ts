@@ -1,8 +1,8 @@
 /** Opens the disk space that is kept in reserve for a full disk, and logs when the disk becomes full or has space again. */
-import type { Disk } from "../lib/disk/disk.ts";
-import type { Logger } from "../lib/telemetry.ts";
-import type { Clock } from "../lib/time/clock.ts";
-import { defaultReserveBytes, type LogSettings, Reserve } from "../log/mod.ts";
+import type { Disk } from "../../lib/disk/disk.ts";
+import type { Logger } from "../../lib/telemetry.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import { defaultReserveBytes, type LogSettings, Reserve } from "../../log/mod.ts";
 
 export interface ReserveOptions {
   readonly disk: Disk;

@@ -8,9 +8,9 @@
  * An entry's bytes are its whole frame: index, term and change are read from it and are sent nowhere else. Frames are
  * not copied. They are not checked here: a peer's frames are checked on receipt (frame-format.ts).
  */
-import { Fault } from "../fault.ts";
-import { batchKind, frameCommand, frameIndex, frameKind, frameTerm } from "../log/mod.ts";
-import type { ConfChange, Entry } from "../raft/mod.ts";
+import { Fault } from "../../fault.ts";
+import { batchKind, frameCommand, frameIndex, frameKind, frameTerm } from "../../log/mod.ts";
+import type { ConfChange, Entry } from "../../raft/mod.ts";
 import { isChange } from "./configuration-check.ts";
 import { pack, unpack } from "./msgpack.ts";
 export function encodeChange(change: ConfChange): Uint8Array {
