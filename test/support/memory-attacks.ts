@@ -11,30 +11,15 @@ import {
 } from "../../src/gen/log/v1/log_pb.js";
 import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import { headerBlock } from "../bench/load/h2-client.ts";
+import { frame, preface, u32 } from "./h2-harness.ts";
 
 export interface Attack {
   readonly name: string;
   start(port: number): Promise<() => void>;
 }
 
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const type = { data: 0, headers: 1, settings: 4, windowUpdate: 8 } as const;
 const largestWindow = 2 ** 31 - 1;
-
-function frame(kind: number, flags: number, id: number, payload: Uint8Array): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = kind;
-  head[4] = flags;
-  head.writeUInt32BE(id, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const u32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
 
 async function open(port: number): Promise<Socket> {
   const socket = connect({ port, host: "127.0.0.1" });

@@ -13,6 +13,7 @@ import { encodeBlock } from "../../src/http2/hpack/encode-block.ts";
 import { encodeEnvelope } from "../../src/lib/envelope.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import { mutate } from "./fuzz.ts";
+import { frame, preface, u32 } from "./h2-harness.ts";
 
 export interface GeneratedConnection {
   readonly bytes: Buffer;
@@ -162,22 +163,6 @@ function drawRequest(random: Prng): Request {
 }
 
 // HTTP/2.
-
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
-function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-const u32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value >>> 0);
-  return bytes;
-};
 
 /** Returns the frames of one request, correct or with one mistake. */
 function requestFrames(random: Prng, id: number): Buffer[] {
