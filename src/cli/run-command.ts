@@ -1,5 +1,6 @@
 /** Runs the work of a command and turns its faults into an exit status and a line on standard error. */
 import { Fault } from "../fault.ts";
+import { DiskUncertain } from "../lib/disk/disk.ts";
 import { exitStatus, statusOf } from "./exit-status.ts";
 import { faultLine } from "./output/fault-line.ts";
 
@@ -25,6 +26,7 @@ export async function runCommand(
 
 /** Returns the fault of a system error, such as a full disk; undefined for any other error, which is a bug. */
 export function systemFault(reason: unknown): Fault | undefined {
+  if (reason instanceof DiskUncertain) return systemFault(reason.cause);
   if (!(reason instanceof Error)) return undefined;
   const { code, syscall } = reason as NodeJS.ErrnoException;
   if (typeof code !== "string" || typeof syscall !== "string") return undefined;

@@ -30,15 +30,18 @@ export function resultCode(reason: unknown): number | undefined {
 }
 
 /**
- * An error with the `code` of a disk, DiskUncertain, or Fault "corrupt" and "locked". What SQLite did not throw stays as
- * it is.
+ * An error with the `code` of a disk, and a `syscall` as errors of the system have; DiskUncertain; or Fault "corrupt" and
+ * "locked". What SQLite did not throw stays as it is.
  */
 export function asOfDisk(reason: unknown, disk: Disk, file: string): unknown {
   const found = resultCode(reason);
   if (found === undefined || !(reason instanceof Error)) return reason;
-  if (syncFailures.includes(found)) return new DiskUncertain(reason);
   const as = (name: string): Error =>
-    Object.assign(new Error(`${file}: ${reason.message}`, { cause: reason }), { code: name });
+    Object.assign(new Error(`${file}: ${reason.message}`, { cause: reason }), {
+      code: name,
+      syscall: "sqlite",
+    });
+  if (syncFailures.includes(found)) return new DiskUncertain(as("EIO"));
   switch (found & 0xff) {
     case code.full:
       return as("ENOSPC");

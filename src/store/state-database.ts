@@ -126,6 +126,7 @@ export class StateDatabase {
 
   #open(): Live {
     if (this.#live !== undefined) return this.#live;
+    this.#checkAccess();
     const database = new DatabaseSync(this.#path, { timeout: 0, enableForeignKeyConstraints: false });
     try {
       this.#live = this.#try(() => this.#settle(database));
@@ -137,6 +138,13 @@ export class StateDatabase {
     this.#image?.close();
     this.#image = undefined;
     return this.#live;
+  }
+
+  /** SQLite opens a file that it may not write as read-only, and fails later with an error that does not say why. */
+  #checkAccess(): void {
+    for (const path of [this.#path, walOf(this.#path)]) {
+      if (this.#disk.exists(path)) this.#disk.open(path, "write").close();
+    }
   }
 
   #settle(database: DatabaseSync): Live {

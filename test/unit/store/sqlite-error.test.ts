@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemFault } from "../../../src/cli/run-command.ts";
 import { DiskUncertain, troubleOf } from "../../../src/lib/disk/disk.ts";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { asOfDisk } from "../../../src/store/sqlite-error.ts";
@@ -18,6 +19,10 @@ test("each result of SQLite is a refusal that says whether the write may be trie
     [10 | (4 << 8), "lost"],
   ] as const) {
     assert.equal(troubleOf(told(errcode)), trouble, `${errcode}`);
+    assert.ok(
+      systemFault(told(errcode)) !== undefined,
+      "the command line reports it as an error of the system",
+    );
   }
   for (const errcode of [11, 26, 11 | (1 << 8)])
     assert.equal((told(errcode) as { kind: string }).kind, "corrupt");

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
+import type { Disk } from "../../../src/lib/disk/disk.ts";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import { StateDatabase } from "../../../src/store/state-database.ts";
@@ -308,6 +309,32 @@ test("a process that is killed while it adds free pages leaves a sound database"
     const database = new DatabaseSync(path);
     assert.equal(database.prepare("SELECT 1 FROM state WHERE key = '~spare'").get(), undefined);
     database.close();
+  }
+});
+
+test("a file that may not be written is refused with the disk's error, and can be tried again", (t) => {
+  for (const suffix of ["", "-wal"]) {
+    const path = made(scratch(t));
+    new StateDatabase(systemDisk, path, 1).write({ a: 1 });
+    const left = images(path);
+    const copy = made(scratch(t));
+    put(copy, left);
+    let isDenied = true;
+    const denied = Object.assign(new Error("denied"), { code: "EACCES", syscall: "open" });
+    const disk: Disk = {
+      ...systemDisk,
+      open(name, mode) {
+        if (isDenied && mode === "write" && name === `${copy}${suffix}`) throw denied;
+        return systemDisk.open(name, mode);
+      },
+    };
+    const state = new StateDatabase(disk, copy, 2);
+    assert.throws(() => state.write({ b: 2 }), denied);
+    assert.deepEqual(images(copy), left);
+    isDenied = false;
+    state.write({ b: 2 });
+    assert.deepEqual([state.get("a"), state.get("b")], [1, 2]);
+    state.close();
   }
 });
 
