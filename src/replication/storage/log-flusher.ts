@@ -12,8 +12,8 @@ export interface LogFlusherOptions {
   readonly log: Pick<SegmentedLog, "flush" | "flushNow" | "syncWritten">;
   readonly clock: Clock;
   readonly sync: SyncMode;
-  readonly policy: SyncPolicy;
-  readonly reserve: Reserve | undefined;
+  readonly policy: Pick<SyncPolicy, "inline" | "took">;
+  readonly reserve: Pick<Reserve, "filled" | "release"> | undefined;
 }
 
 export class LogFlusher {
