@@ -3,8 +3,7 @@
  * event and must not keep the objects in it: progress and log change afterwards.
  */
 import type { Configuration } from "./configuration.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { RaftLog } from "./log.ts";
+import type { LogEvent, RaftLog } from "./log.ts";
 import type { Progress } from "./progress.ts";
 import type {
   ConfChange,
@@ -21,25 +20,6 @@ interface Place {
   readonly index: RaftIndex;
   readonly term: Term;
 }
-
-/** A log conflict or a late storage response. */
-export type LogEvent =
-  | {
-      readonly kind: "conflict-found";
-      readonly index: RaftIndex;
-      readonly existing: Term;
-      readonly term: Term;
-    }
-  | { readonly kind: "unstable-replaced"; readonly index: RaftIndex }
-  | { readonly kind: "unstable-truncated"; readonly index: RaftIndex }
-  | { readonly kind: "stable-entry-missing"; readonly index: RaftIndex }
-  | { readonly kind: "stable-entry-in-snapshot"; readonly index: RaftIndex }
-  | {
-      readonly kind: "stable-entry-mismatch";
-      readonly index: RaftIndex;
-      readonly term: Term;
-      readonly found: Term;
-    };
 
 export type ConfChangeProblem =
   | { readonly why: "pending"; readonly pendingIndex: RaftIndex; readonly applied: RaftIndex }

@@ -7,12 +7,29 @@
  * An unstable snapshot stands in place of everything in storage until it is installed there.
  */
 import { assert } from "../../lib/assert.ts";
-// biome-ignore lint/suspicious/noImportCycles: known circle, to be removed
-import type { LogEvent } from "./events.ts";
 import type { LogStorage } from "./storage.ts";
 import { type Entry, limitBytes, type RaftIndex, type Snapshot, type Term, totalBytes } from "./types.ts";
 
 const none: readonly Entry[] = [];
+
+/** A log conflict or a late storage response. */
+export type LogEvent =
+  | {
+      readonly kind: "conflict-found";
+      readonly index: RaftIndex;
+      readonly existing: Term;
+      readonly term: Term;
+    }
+  | { readonly kind: "unstable-replaced"; readonly index: RaftIndex }
+  | { readonly kind: "unstable-truncated"; readonly index: RaftIndex }
+  | { readonly kind: "stable-entry-missing"; readonly index: RaftIndex }
+  | { readonly kind: "stable-entry-in-snapshot"; readonly index: RaftIndex }
+  | {
+      readonly kind: "stable-entry-mismatch";
+      readonly index: RaftIndex;
+      readonly term: Term;
+      readonly found: Term;
+    };
 
 export class RaftLog {
   readonly #storage: LogStorage;
