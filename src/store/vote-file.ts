@@ -98,7 +98,7 @@ export class VoteFile {
 
   /**
    * Of a start: what was read may stand in the page cache only. The first write makes it durable, and each start writes
-   * its boot number before the node speaks to others.
+   * its boot number before the node contacts others.
    */
   get record(): VoteRecord {
     return this.#record;

@@ -1,8 +1,4 @@
-/**
- * Clients that connect, begin something and vanish, over and over: what is left of them in the server.
- *
- * Never: waits for an answer.
- */
+/** Clients that connect, begin a request and disconnect without waiting for a response, again and again. Counts what is left of them in the server. */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { setFlagsFromString } from "node:v8";

@@ -1,9 +1,9 @@
 /**
- * The defects of test/DEFECTS.md, put back one at a time: each patch says in its first line which test must find it.
+ * Restores the defects of test/DEFECTS.md, one at a time. The first line of each patch names the test that must fail.
  *
- *   test/defects/name.patch := "file of tests" " > " "name of the test" ": " what is wrong, then as bug-loader has it
+ *   test/defects/name.patch := "file of tests" " > " "name of the test" ": " description, then blocks of bug-loader
  *
- * Never: runs two at once; takes a run that did not come to its test for one that found something.
+ * A run that did not reach its test does not count as a failure of the test.
  */
 import { spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";

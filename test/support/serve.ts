@@ -1,8 +1,4 @@
-/**
- * A service on a real socket for tests: a log in memory or any other, on a port of loopback that was free.
- *
- * Never: listens anywhere else.
- */
+/** A service on a real socket for tests, with a log in memory or another one, on a free port of loopback. */
 import { AccessControl } from "../../src/access/mod.ts";
 import { createService } from "../../src/api/mod.ts";
 import type { Service, ServiceOptions } from "../../src/api/service.ts";

@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { batchKind, chainStart, encodeFrame, endOfFrame, frameBytes } from "../../src/log/mod.ts";
 import { curl } from "../support/curl.ts";
 import { type NodeProcess, startNode, tailrace } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 const records = 300;
 const value = (n: number): string => `${n} ${"x".repeat(200)}`;
@@ -98,7 +98,7 @@ test("the scrub finds damage under a running node: it is reported, its records a
   const path = join(directory, "log", store);
   flip(path, readFileSync(path).length - 7);
   const readyz = () => curl(`http://${node.ops}/readyz?verbose`);
-  for (let tries = 0; (await readyz()).status === 200 && tries < 300; tries++) await sleep(100);
+  await until("the damage is found", async () => (await readyz()).status !== 200);
   assert.match((await readyz()).text, new RegExp(`\\[-\\]stored failed: ${store} is damaged at byte \\d+`));
   const refused = await read(node, lost);
   assert.equal(refused.status, 500);

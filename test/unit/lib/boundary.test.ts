@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { guarded } from "../../../src/lib/boundary.ts";
 import { noLogger } from "../../../src/lib/telemetry.ts";
 
-test("what a handler throws destroys its socket and is one error line, whatever was thrown", () => {
+test("an exception of a handler destroys its socket and logs one error, for any thrown value", () => {
   for (const thrown of [new Error("boom"), "text", undefined, null]) {
     const lines: object[] = [];
     let destroyed = 0;
@@ -16,6 +16,6 @@ test("what a handler throws destroys its socket and is one error line, whatever 
   }
 });
 
-test("a handler that does not throw leaves its socket alone", () => {
+test("the socket of a handler that does not throw stays open", () => {
   guarded({ destroy: () => assert.fail() }, noLogger, "it failed", () => undefined);
 });

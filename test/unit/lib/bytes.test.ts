@@ -11,7 +11,7 @@ const safe = fc.oneof(
   fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 53 - 1, 127, 128, 16384),
 );
 
-test("fixed-width integers come back, in both byte orders", () => {
+test("fixed-width integers are decoded as they were encoded, in both byte orders", () => {
   fc.assert(
     fc.property(
       fc.nat(0xffffffff),
@@ -35,7 +35,7 @@ test("fixed-width integers come back, in both byte orders", () => {
   );
 });
 
-test("a varint comes back, has the length foretold, and one byte less is not one", () => {
+test("a varint is decoded as it was encoded, has the computed length, and is refused with one byte less", () => {
   fc.assert(
     fc.property(safe, fc.nat(5), (value, at) => {
       const room = new Uint8Array(20);
@@ -56,7 +56,7 @@ test("a varint above 2^53 or longer than ten bytes is refused", () => {
   assert.equal(bytes.varintEnd(new Uint8Array(12).fill(0x80), 0, 12), -1);
 });
 
-test("hex goes both ways", () => {
+test("hex text is decoded as it was encoded", () => {
   assert.equal(bytes.toHex(Uint8Array.of(0, 15, 255)), "000fff");
   assert.deepEqual(bytes.fromHex("000fff"), Uint8Array.of(0, 15, 255));
   assert.throws(() => bytes.fromHex("0g"));

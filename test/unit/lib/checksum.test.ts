@@ -5,7 +5,7 @@ import { crc32 } from "../../../src/lib/checksum.ts";
 import { crc32ByTable } from "../../../src/lib/crc-table.ts";
 import { prng } from "../../../src/lib/prng.ts";
 
-test("every length, short and long, agrees with zlib, whole and continued", () => {
+test("the checksum equals that of zlib for every length, in one part and in several", () => {
   const chance = prng("checksum");
   const bytes = Uint8Array.from({ length: 700 }, () => chance.between(0, 255));
   for (let end = 0; end <= bytes.length; end++) {
@@ -17,6 +17,6 @@ test("every length, short and long, agrees with zlib, whole and continued", () =
   }
 });
 
-test("the check value of the standard", () => {
+test("the checksum of 123456789 is the check value of the standard", () => {
   assert.equal(crc32(Buffer.from("123456789")), 0xcbf43926);
 });

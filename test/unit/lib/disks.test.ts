@@ -25,7 +25,7 @@ for (const [name, root, disk] of disks) {
     const path = join(directory, "file");
     const code = (expected: string) => (reason: unknown) => errorCode(reason) === expected;
 
-    test("makes directories, twice without complaint", () => {
+    test("a directory can be made twice", () => {
       disk.makeDirectory(directory);
       disk.makeDirectory(directory);
       assert.deepEqual(disk.list(directory), []);
@@ -33,7 +33,7 @@ for (const [name, root, disk] of disks) {
       assert.throws(() => disk.list(join(root, "none")), code("ENOENT"));
     });
 
-    test("reads back what was written, shorter only at the end", async () => {
+    test("a read returns what was written, and less only at the end of the file", async () => {
       assert.throws(() => disk.open(path, "write"), code("ENOENT"));
       const file = disk.open(path, "create");
       assert.throws(() => disk.open(path, "create"), code("EEXIST"));
@@ -52,7 +52,7 @@ for (const [name, root, disk] of disks) {
       assert.throws(() => disk.open(path, "read").write(Uint8Array.of(1), 0), code("EBADF"));
     });
 
-    test("renames over a file and removes", () => {
+    test("a file is renamed over another one, and removed", () => {
       const other = join(directory, "other");
       disk.open(other, "create").close();
       disk.rename(path, other);

@@ -19,7 +19,7 @@ test("drawing from one stream does not shift another", () => {
   assert.equal(first.stream("disk").uint32(), second.stream("disk").uint32());
 });
 
-test("numbers spread evenly enough: each of ten buckets gets its tenth within five percent", () => {
+test("random numbers are uniform: each of ten buckets gets a tenth, within five percent", () => {
   const random = prng("spread");
   const buckets = new Array<number>(10).fill(0);
   for (let draw = 0; draw < 100_000; draw++) {

@@ -1,5 +1,5 @@
 /**
- * The telemetry port when nobody listens: everything may be called, and a trace still passes through.
+ * The telemetry port without an exporter.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,11 +7,11 @@ import { noTelemetry, secondsBoundaries } from "../../../src/lib/telemetry.ts";
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-test("nothing listens, and the caller's trace is still handed on", () => {
+test("without an exporter nothing is recorded, and the trace of the caller is passed on", () => {
   const { log, metrics, tracer } = noTelemetry;
-  log.child({ a: 1 }).info({}, "unheard");
+  log.child({ a: 1 }).info({}, "not recorded");
   metrics.counter("c", { description: "", unit: "" }).add(1);
-  metrics.gauge("g", { description: "", unit: "" }, () => assert.fail("nobody looks"))();
+  metrics.gauge("g", { description: "", unit: "" }, () => assert.fail("the gauge was read"))();
   assert.equal(tracer.span("work", { parent: traceparent }).traceparent, traceparent);
   assert.equal(tracer.span("work").traceparent, undefined);
   const start = { method: "a/b", protocol: "grpc", subject: "s", peer: "p" } as const;

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hint, nearest } from "../../../src/agent/config/suggest.ts";
 import {
   address,
   bytes,
@@ -10,7 +9,7 @@ import {
   parseDuration,
 } from "../../../src/lib/value-kind.ts";
 
-test("what a kind prints it reads back as the same value", () => {
+test("each kind of value reads back what it prints", () => {
   const size = bytes(0);
   for (const value of [0, 1, 1023, 1024, 5 * 2 ** 30, 64 * 2 ** 20, 2 ** 40]) {
     assert.equal(size.parse(size.print(value)), value);
@@ -24,14 +23,14 @@ test("what a kind prints it reads back as the same value", () => {
   }
 });
 
-test("durations add up their parts and know no other", () => {
+test("a duration is the sum of its parts; any other text is refused", () => {
   assert.equal(parseDuration("1h30m"), 5_400_000);
   assert.equal(parseDuration("1d2h3m4s5ms"), 93_784_005);
   for (const bad of ["", "1", "h", "1.5h", "-1s", "1 h", "1w"])
     assert.equal(parseDuration(bad), undefined, bad);
 });
 
-test("addresses need a port, and brackets around what has colons", () => {
+test("an address needs a port, and brackets around an IPv6 host", () => {
   for (const bad of [
     "",
     "a",
@@ -49,22 +48,11 @@ test("addresses need a port, and brackets around what has colons", () => {
   }
 });
 
-test("loopback and wildcard hosts are told apart from all others", () => {
+test("only loopback hosts count as loopback, and only unspecified hosts as wildcard", () => {
   for (const host of ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
     assert.equal(isLoopback(host), true, host);
   for (const host of ["", "0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example", "localhost.example"]) {
     assert.equal(isLoopback(host), false, host);
   }
   for (const host of ["", "0.0.0.0", "::"]) assert.equal(isWildcard(host), true);
-});
-
-test("a slip is recognised, a different word is not", () => {
-  const known = ["addr", "data-dir", "retention-age", "retention-bytes"];
-  assert.equal(nearest("adr", known), "addr");
-  assert.equal(nearest("addr ", known), "addr");
-  assert.equal(nearest("data-dri", known), "data-dir");
-  assert.equal(nearest("retention_bytes", known), "retention-bytes");
-  assert.equal(nearest("xyz", known), undefined);
-  assert.equal(hint("dta-dir", known, "--"), ", did you mean --data-dir?");
-  assert.equal(hint("nonsense", known), "");
 });

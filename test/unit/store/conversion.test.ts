@@ -37,7 +37,7 @@ function oldDirectory(t: { after(work: () => void): void }): { home: string; met
   return { home, meta: join(home, "meta") };
 }
 
-test("a directory of the version before is converted once, with every value, and its file is kept", async (t) => {
+test("a directory of the previous version is converted once, with every value, and its file is kept", async (t) => {
   const { home, meta } = oldDirectory(t);
   const old = readFileSync(join(meta, "data.mdb"));
   const kept: string[] = [];
@@ -53,7 +53,7 @@ test("a directory of the version before is converted once, with every value, and
   assert.deepEqual(plain(all(again.store)), plain(lmdbValues));
 });
 
-test("a converted directory serves all its records, takes more, and is sound for verify", async (t) => {
+test("a converted directory serves all its records, accepts more, and passes verify", async (t) => {
   const { home, meta } = oldDirectory(t);
   {
     await using opened = await openOneNode(home, { segmentStoreBytesMax: 2000 });
@@ -68,7 +68,7 @@ test("a converted directory serves all its records, takes more, and is sound for
   await store.close();
 });
 
-test("verify of a directory of the version before finds it sound and changes nothing", async (t) => {
+test("verify of a directory of the previous version finds no damage and changes nothing", async (t) => {
   const { home, meta } = oldDirectory(t);
   const store = openToRepair(meta, { readOnly: true });
   assert.equal(store.whole, true);
@@ -127,7 +127,7 @@ function endingDisk(changes: number): Disk {
   };
 }
 
-test("a conversion that ends at any step is made again, and loses nothing", async (t) => {
+test("a conversion that was interrupted at any step is repeated and loses nothing", async (t) => {
   let steps = 0;
   for (let ended = true; ended; steps++) {
     const { meta } = oldDirectory(t);
@@ -155,7 +155,7 @@ test("a conversion that ends at any step is made again, and loses nothing", asyn
   assert.ok(steps > 8, `${steps} steps`);
 });
 
-test("a new store that ends at any step is made again", async (t) => {
+test("the creation of a store that was interrupted at any step is repeated", async (t) => {
   for (let steps = 0, ended = true; ended; steps++) {
     const meta = join(scratch(t), "meta");
     mkdirSync(meta);
@@ -172,7 +172,7 @@ test("a new store that ends at any step is made again", async (t) => {
   }
 });
 
-test("a conversion on a full disk is refused, and the old store counts on", async (t) => {
+test("a conversion on a full disk is refused, and the old store stays in use", async (t) => {
   const { meta } = oldDirectory(t);
   const full: Disk = {
     ...systemDisk,
@@ -244,7 +244,7 @@ test("a damaged value of the old store is found, and a repair converts the other
   await again.close();
 });
 
-test("an old store beside one that was written to is refused, and the written one is what a repair sees", async (t) => {
+test("an old store beside a newer one is refused, and a repair uses the newer one", async (t) => {
   const { meta } = oldDirectory(t);
   const store = openStableStore(meta);
   store.write({ "raft/state": { term: 99, vote: 1 } });

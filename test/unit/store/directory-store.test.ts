@@ -61,7 +61,7 @@ test("a store that is opened, read and closed has the bytes that it had", async 
   assert.deepEqual(bytes(), before);
 });
 
-test("a lost file is damage: the vote file, the database, and a database that is older than its receipt", async (t) => {
+test("a missing vote file, a missing database and a database older than its receipt are damage", async (t) => {
   for (const [lost, message] of [
     ["vote", /vote is damaged .*missing/],
     ["state.db", /state\.db is damaged .*missing/],
@@ -116,7 +116,7 @@ test("a database behind a symbolic link has its write-ahead log beside the file 
   await again.close();
 });
 
-test("what a killed process left in the write-ahead log is moved into the database before a vote is written", async (t) => {
+test("a write-ahead log that a killed process left is moved into the database before a vote is written", async (t) => {
   const meta = scratch(t);
   const store = openStableStore(meta);
   store.write({ a: 1, b: "x".repeat(9000) });
@@ -136,7 +136,7 @@ test("what a killed process left in the write-ahead log is moved into the databa
   await next.close();
 });
 
-test("only its owner may read what is made", async (t) => {
+test("new files are readable by their owner only", async (t) => {
   const before = process.umask(0);
   t.after(() => process.umask(before));
   const meta = scratch(t);
@@ -183,9 +183,9 @@ test("a repair of a damaged vote file keeps the rows, and of a damaged database 
     [["raft/state"], { term: 9, vote: 0 }, true],
   );
   await gone.close();
-  const anew = openToRepair(meta, { readOnly: false });
-  anew.write({ again: 1 });
-  await anew.close();
+  const created = openToRepair(meta, { readOnly: false });
+  created.write({ again: 1 });
+  await created.close();
   assert.deepEqual(readFileSync(`${database}.cut`), mangled);
   const last = openStableStore(meta);
   assert.deepEqual([last.keys(""), last.get("raft/state")], [["again", "raft/state"], { term: 9, vote: 0 }]);
@@ -219,7 +219,7 @@ test("rows that can be read are salvaged from a database with a damaged page, wh
   await again.close();
 });
 
-test("what is not there is nothing to read, and a repair may make it", async (t) => {
+test("a repair can create a store that does not exist", async (t) => {
   const meta = join(scratch(t), "meta");
   const nothing = openToRepair(meta, { readOnly: true });
   assert.deepEqual([nothing.keys(""), nothing.get("raft/state"), nothing.whole], [[], undefined, true]);

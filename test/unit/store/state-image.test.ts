@@ -24,7 +24,7 @@ test("a database in memory and one in a temporary file are the same", (t) => {
   inFile.close();
 });
 
-test("where Node cannot keep a database in memory, it is made and read by temporary files", (t) => {
+test("without databases in memory, temporary files are used", (t) => {
   const { serialize, deserialize } = DatabaseSync.prototype;
   t.after(() => Object.assign(DatabaseSync.prototype, { serialize, deserialize }));
   const bytes = encodeState(rows, 7);

@@ -32,7 +32,7 @@ function written(writes: number, seed: number | string = 1): SimDisk {
   return disk;
 }
 
-test("the newest vote is there after each write, and after opening again", () => {
+test("the newest vote is read after each write, and after opening again", () => {
   const disk = written(0);
   assert.deepEqual(readVoteFile(disk, path).record, emptyVote);
   for (let term = 1; term < 10; term++) {
@@ -46,7 +46,7 @@ test("the newest vote is there after each write, and after opening again", () =>
   assert.deepEqual(new VoteFile(disk, path).receipt, { vote: 10, state: 12 });
 });
 
-test("no flipped bit anywhere undoes an acknowledged vote", () => {
+test("no flipped bit undoes an acknowledged vote", () => {
   for (const writes of [1, 2, 5]) {
     const disk = written(writes);
     for (let bit = 0; bit < voteFileBytes * 8; bit += bit % 32768 < 8 * 110 ? 1 : 997) {
@@ -83,7 +83,7 @@ test("many flipped bits give the newest vote or a refusal", () => {
   assert.ok(refused > 10, `${refused} were refused`);
 });
 
-test("a lost page, a slot of zeros and an older slot are no older vote", () => {
+test("a lost page, a slot of zeros or an older slot does not bring back an older vote", () => {
   for (const page of [0, 1, 2, 3]) {
     const disk = written(4);
     const file = disk.open(path, "write");
@@ -109,7 +109,7 @@ test("a lost page, a slot of zeros and an older slot are no older vote", () => {
   assert.throws(() => readVoteFile(short, path), isCorrupt);
 });
 
-test("a power cut at any step leaves the acknowledged vote, or the one under way", () => {
+test("after a power cut at any step the acknowledged vote is read, or the one that was being written", () => {
   let kept = 0;
   let came = 0;
   for (let seed = 0; seed < 100; seed++) {
@@ -140,7 +140,7 @@ test("a power cut at any step leaves the acknowledged vote, or the one under way
   assert.ok(kept > 50 && came > 50, `${kept} and ${came}`);
 });
 
-test("a vote that the page cache showed to a new process is durable once that has written", () => {
+test("a vote that a new process read from the page cache is durable after its first write", () => {
   for (let seed = 0; seed < 50; seed++) {
     const disk = written(2, seed);
     const file = new VoteFile(disk, path);

@@ -32,7 +32,7 @@ const records: readonly VoteRecord[] = [
   },
 ];
 
-test("a record comes out as it went in, whatever lies behind it", () => {
+test("a record is decoded as it was encoded, with any bytes after it", () => {
   for (const [sequence, record] of records.entries()) {
     const bytes = encodeVote(sequence, record);
     const page = new Uint8Array(4096).fill(0xff);
@@ -42,7 +42,7 @@ test("a record comes out as it went in, whatever lies behind it", () => {
   }
 });
 
-test("a record with any bit flipped or any byte missing is none", () => {
+test("a record with a flipped bit or a missing byte is not valid", () => {
   const bytes = encodeVote(9, records[2]!);
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const damaged = Uint8Array.from(bytes);
@@ -54,7 +54,7 @@ test("a record with any bit flipped or any byte missing is none", () => {
   assert.equal(decodeVote(new Uint8Array(4096)), undefined);
 });
 
-test("a receipt comes out as it went in; a damaged one says nothing", () => {
+test("a receipt is decoded as it was encoded; a damaged one is ignored", () => {
   const bytes = encodeReceipt({ vote: 2 ** 40, state: 17 });
   assert.deepEqual(decodeReceipt(bytes), { vote: 2 ** 40, state: 17 });
   for (let bit = 0; bit < bytes.length * 8; bit++) {
@@ -64,7 +64,7 @@ test("a receipt comes out as it went in; a damaged one says nothing", () => {
   }
 });
 
-test("what is no vote and no boot number is not written", () => {
+test("an invalid vote or boot number is not written", () => {
   assert.equal(voteOf(undefined), undefined);
   assert.deepEqual(voteOf({ term: 1, vote: 2, more: 3 }), { term: 1, vote: 2 });
   for (const wrong of [null, {}, { term: 1 }, { term: -1, vote: 0 }, { term: 1.5, vote: 0 }]) {

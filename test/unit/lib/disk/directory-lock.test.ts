@@ -38,14 +38,14 @@ for (const [name, useSocket] of [
   });
 }
 
-test("a path too long for a socket is locked all the same", async () => {
+test("a directory whose path is too long for a socket is locked too", async () => {
   const directory = join(scratch, "x".repeat(120));
   mkdirSync(directory);
   await using _lock = await lockDirectory(directory, true);
   await assert.rejects(lockDirectory(directory, true), isLocked);
 });
 
-test("a full disk, which takes no process number, does not keep the lock from being taken", async () => {
+test("a lock is taken on a full disk, where the pid cannot be written", async () => {
   const directory = join(scratch, "full");
   mkdirSync(directory);
   symlinkSync("/dev/full", join(directory, "lock"));

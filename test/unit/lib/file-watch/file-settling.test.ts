@@ -58,7 +58,7 @@ test("a file that is open for writing is not complete, unless nothing is written
   assert.ok((settle() ?? 99_999) <= 2_000);
 });
 
-test("a writer that keeps a file open delays a change for 30 s, not for ever", (t) => {
+test("a writer that keeps a file open delays a change for 30 s at most", (t) => {
   const { file, settle } = scene(t);
   const descriptor = openSync(file, "w");
   t.after(() => closeSync(descriptor));

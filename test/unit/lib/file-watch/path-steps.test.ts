@@ -25,7 +25,7 @@ test("a path without links is looked up name by name", (t) => {
   assert.deepEqual(steps("a/b/c"), [":a", "a:b", "a/b:c"]);
 });
 
-test("links are followed where they lead, with the steps of their targets", (t) => {
+test("links are followed, with the steps of their targets", (t) => {
   const { path, steps } = scene(t);
   mkdirSync(path("v2"));
   writeFileSync(path("v2/file"), "");
@@ -38,7 +38,7 @@ test("links are followed where they lead, with the steps of their targets", (t) 
   assert.deepEqual(steps("deep/link"), [":deep", "deep:link", ":cur", ":v2", "v2:file"]);
 });
 
-test("a missing name is the last step, a circle of links ends", (t) => {
+test("a missing name is the last step, and a cycle of links ends", (t) => {
   const { path, steps } = scene(t);
   symlinkSync("two", path("one"));
   symlinkSync("one", path("two"));

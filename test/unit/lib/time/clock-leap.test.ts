@@ -28,7 +28,7 @@ class Clocks {
   }
 }
 
-test("a wall clock that moves by more than a minute since the last look has leapt, forward or back", () => {
+test("a wall clock that moved by more than a minute since the last look has leapt, forward or back", () => {
   for (const byMs of [2 * hour, -2 * hour, 61 * second, -61 * second]) {
     const clocks = new Clocks().pass(second, second + byMs).look();
     assert.deepEqual(clocks.leaps.last, { byMs, atMs: second + 5 });
@@ -38,13 +38,13 @@ test("a wall clock that moves by more than a minute since the last look has leap
   }
 });
 
-test("time that passes between looks, however long, is no leap", () => {
+test("time that passes between two looks is no leap, even if it is long", () => {
   const clocks = new Clocks();
   for (const ms of [0, 1, second, minute, 100 * hour]) clocks.pass(ms).look();
   assert.equal(clocks.leaps.last, undefined);
 });
 
-test("drift and slewing are no leap, and many small steps are one", () => {
+test("drift and slewing are no leap; many small steps together are one", () => {
   const slewed = new Clocks();
   for (let n = 0; n < 24 * 3600; n++) slewed.pass(second, second * 1.0005).look();
   for (let n = 0; n < 3600; n++) slewed.pass(second, second * 0.985).look();
@@ -58,7 +58,7 @@ test("a suspended machine, whose monotonic clock stands still, has leapt", () =>
   assert.equal(new Clocks().pass(second, 8 * hour).look().leaps.last?.byMs, 8 * hour - second);
 });
 
-test("a clock that comes back within the hour has not leapt, however many leaps it took", () => {
+test("a clock that returns within an hour has not leapt, after any number of leaps", () => {
   const clocks = new Clocks()
     .pass(second, 2 * hour)
     .look()
@@ -74,7 +74,7 @@ test("a clock that comes back within the hour has not leapt, however many leaps 
   assert.notEqual(clocks.leaps.last, undefined);
 });
 
-test("what the clock would show without its leaps is known for an hour, and until it comes back", () => {
+test("the time without leaps is known for an hour, or until the clock returns", () => {
   const clocks = new Clocks().pass(second);
   const { leaps } = clocks;
   const shown = (): number | undefined => leaps.withoutLeapsMs(clocks.monotonicMs, hour);
@@ -92,7 +92,7 @@ test("what the clock would show without its leaps is known for an hour, and unti
   assert.equal(shown(), undefined);
 });
 
-test("a leap is recent for as long as is asked, and a correction after the hour is another leap", () => {
+test("a leap is recent for the requested time; a correction after an hour is another leap", () => {
   const clocks = new Clocks()
     .pass(second, 2 * hour)
     .look()
@@ -105,7 +105,7 @@ test("a leap is recent for as long as is asked, and a correction after the hour 
   assert.ok((clocks.leaps.recent(clocks.monotonicMs, hour)?.byMs ?? 0) < -hour);
 });
 
-test("absurd times are leaps and do no harm", () => {
+test("absurd times count as leaps and cause no error", () => {
   const clocks = new Clocks();
   for (const wallMs of [Number.MAX_VALUE, -Number.MAX_VALUE, 0]) {
     clocks.wallMs = wallMs;

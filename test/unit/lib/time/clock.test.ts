@@ -16,13 +16,13 @@ function alone(script: string): string {
   return stdout.trim();
 }
 
-test("a timer does not keep the process, unless it is to hold it", () => {
+test("a timer keeps the process alive only if it is asked to", () => {
   assert.equal(alone(`systemClock.after(50, () => console.log("ran"));`), "");
   assert.equal(alone(`systemClock.after(50, () => console.log("ran"), true);`), "ran");
   assert.equal(alone(`systemClock.after(3_000_000, () => {}, true).cancel(); console.log("free");`), "free");
 });
 
-test("work that is in time is what it comes to and keeps no timer, else it is late and goes on unheard", async () => {
+test("work in time returns its result and leaves no timer; later work is reported as late and its result is ignored", async () => {
   const time = new VirtualTime();
   const clock = time.clock();
   assert.equal(await within(clock, Promise.resolve(7), 10), 7);
@@ -35,7 +35,7 @@ test("work that is in time is what it comes to and keeps no timer, else it is la
   slow.reject(new Error("too late to matter"));
 });
 
-test("a delay of any length is waited for, and one that is no number is none", () => {
+test("a delay can have any length; one that is negative or not a number ends at once", () => {
   const script = `
     const fired = [];
     for (const ms of [2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53, Number.MAX_VALUE, Infinity])
@@ -45,7 +45,7 @@ test("a delay of any length is waited for, and one that is no number is none", (
   assert.equal(alone(script), "0,-1,-Infinity,NaN");
 });
 
-test("a delay beyond the longest timer is the sum of several, and can be canceled in each", (t) => {
+test("a delay beyond the longest timer uses several timers, and can be canceled in each", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const longest = 2 ** 31 - 1;
   let fired = 0;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { LoopTurns } from "../../../../src/lib/time/loop-turns.ts";
 
-test("a turn has one number, the next one another", async () => {
+test("each turn of the event loop has its own number", async () => {
   const turns = new LoopTurns(systemClock);
   const first = turns.number;
   await Promise.resolve();

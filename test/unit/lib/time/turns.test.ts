@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { Turns } from "../../../../src/lib/time/turns.ts";
 
-test("a short piece goes on, a long one waits for a later turn of the event loop", async () => {
+test("short work continues, long work waits for a later turn of the event loop", async () => {
   let nowMs = 0;
   const turns = new Turns({ ...systemClock, monotonicMs: () => nowMs });
   nowMs += 7;

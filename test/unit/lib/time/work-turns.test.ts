@@ -9,7 +9,7 @@ function stoppedClock(): Clock & { nowMs: number } {
 }
 let clock = stoppedClock();
 
-test("pieces of one turn share its time, whoever they belong to", async () => {
+test("all work of one turn shares its time", async () => {
   clock = stoppedClock();
   const turns = new WorkTurns(clock);
   assert.equal(turns.next(), undefined);
@@ -21,7 +21,7 @@ test("pieces of one turn share its time, whoever they belong to", async () => {
   await later;
 });
 
-test("of many pieces that take long each turn of the event loop runs one, in the order in which they came", async () => {
+test("each turn of the event loop runs one long piece of work, in order of arrival", async () => {
   clock = stoppedClock();
   const turns = new WorkTurns(clock);
   const ran: string[] = [];
@@ -47,7 +47,7 @@ test("of many pieces that take long each turn of the event loop runs one, in the
   assert.equal(new Set(ran.map((one) => one.slice(1))).size, 5, ran.join());
 });
 
-test("short pieces run together, the time that their promises take included", async () => {
+test("short pieces of work run in one turn, and the time of their promises counts", async () => {
   clock = stoppedClock();
   const turns = new WorkTurns(clock);
   let turn = 0;
@@ -68,14 +68,14 @@ test("short pieces run together, the time that their promises take included", as
   assert.ok(new Set(seen).size < 10, seen.join());
 });
 
-test("a piece does not overtake one that waits", () => {
+test("a piece of work does not overtake one that waits", () => {
   clock = stoppedClock();
   const turns = new WorkTurns(clock);
   turns.wait(() => undefined);
   assert.equal(turns.mayBegin(), false);
 });
 
-test("all that work by one clock share its turns", () => {
+test("all users of one clock share its turns", () => {
   clock = stoppedClock();
   assert.equal(workTurns(clock), workTurns(clock));
   assert.notEqual(workTurns(clock), workTurns(stoppedClock()));

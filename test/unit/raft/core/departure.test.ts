@@ -1,6 +1,6 @@
 /**
- * Changes of configuration that leave someone waiting: who has left must tell, who comes must believe it, and what was
- * put off must be thought of again. The simulator found each of them.
+ * Changes of configuration after which a node could wait forever: a removed node reports the commit index, a new node
+ * accepts that report, and a postponed change is made later. The simulator found each case.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,23 +16,23 @@ function joiner(): Lab {
   return new Lab({ id: 2, voters: [], storage, term: 1, commitByVote: true });
 }
 
-test("who has left and hears of no leader tells the voters what is committed, in no term", () => {
+test("a removed node without a leader sends the voters its commit index, with term 0", () => {
   const lab = new Lab({ id: 1, voters: [2, 3], log: [1, 1, 1], commit: 2, commitByVote: true });
-  const told = lab.tick(25).filter(({ type }) => type === "pre-vote-response");
+  const sent = lab.tick(25).filter(({ type }) => type === "pre-vote-response");
   assert.deepEqual(
-    told.slice(0, 2).map(({ to, term, reject, commit, logTerm }) => ({ to, term, reject, commit, logTerm })),
+    sent.slice(0, 2).map(({ to, term, reject, commit, logTerm }) => ({ to, term, reject, commit, logTerm })),
     [2, 3].map((to) => ({ to, term: 0, reject: true, commit: 2, logTerm: 1 })),
   );
   assert.equal(lab.core.role, "follower");
 });
 
-test("who still hears of a leader keeps quiet", () => {
+test("a removed node with a leader sends nothing", () => {
   const lab = new Lab({ id: 1, voters: [2, 3], log: [1, 1, 1], commit: 2, commitByVote: true });
   lab.receive("heartbeat", { from: 2, term: 1 });
   assert.deepEqual(lab.tick(25), []);
 });
 
-test("who is nobody yet in what it has applied learns from one that has left that it is the only voter", () => {
+test("a node that has not applied its own addition learns from a removed node that it is the only voter", () => {
   const lab = joiner();
   lab.tick(25);
   assert.equal(lab.core.role, "follower");
@@ -42,7 +42,7 @@ test("who is nobody yet in what it has applied learns from one that has left tha
   assert.equal(lab.core.role, "leader");
 });
 
-test("who is refused a vote by one that knows less tells it what is committed, whatever the term", () => {
+test("a candidate that is refused by a node with a lower commit index sends it the commit index, in any term", () => {
   for (const refusal of [1, 3]) {
     const lab = new Lab({ id: 1, voters: [1, 2], log: [3, 3, 3], term: 3, commit: 2, commitByVote: true });
     const answers = [1, 2].map((commit) =>
@@ -55,14 +55,14 @@ test("who is refused a vote by one that knows less tells it what is committed, w
   }
 });
 
-test("what is said to be committed is so only where both have the same entry", () => {
+test("a reported commit index counts only if both logs have the same entry there", () => {
   const lab = joiner();
   lab.receive("pre-vote-response", { from: 1, reject: true, commit: 2, logTerm: 2 });
   lab.receive("pre-vote-response", { from: 1, reject: true, commit: 9, logTerm: 1 });
   assert.equal(lab.core.committed, 0);
 });
 
-test("a snapshot older than our joining is taken where it stands for the start of the log, and only there", () => {
+test("a snapshot from before this node joined is accepted only if snapshots may predate members", () => {
   const configuration = { ...emptyConfState, voters: [1, 3] };
   const snapshot = { index: 5, term: 1, configuration, data: new Uint8Array(0) };
   for (const snapshotsMayPredateUs of [true, false]) {
@@ -72,7 +72,7 @@ test("a snapshot older than our joining is taken where it stands for the start o
   }
 });
 
-test("a joint configuration that could not be left during a transfer is left when the transfer is given up", () => {
+test("a joint configuration that could not be left during a transfer is left when the transfer is aborted", () => {
   const lab = new Lab({ voters: [1, 2, 3] });
   lab.lead();
   for (const from of [2, 3]) lab.receive("append-response", { from, term: 1, index: 1 });
@@ -99,7 +99,7 @@ const replaced = (changes: number): MemoryLogStorage => {
   return storage;
 };
 
-test("of the changes in a log all but the last are committed, whatever was known when the process ended", () => {
+test("after a restart, all changes of configuration in the log except the last count as committed", () => {
   const one = new Lab({ storage: replaced(1), term: 1 });
   one.core.campaign();
   assert.deepEqual([one.core.committed, one.core.role], [0, "candidate"]);
@@ -110,21 +110,21 @@ test("of the changes in a log all but the last are committed, whatever was known
   assert.deepEqual(lab.core.configuration.voters, [1, 4]);
   lab.core.campaign();
   lab.settle();
-  // Those who were replaced are a majority of before, and of no use alone.
+  // The replaced voters are a majority of the old configuration, which does not count any more.
   for (const from of [2, 3]) lab.receive("vote-response", { from, term: 2 });
   assert.equal(lab.core.role, "candidate");
   lab.receive("vote-response", { from: 4, term: 2 });
   assert.equal(lab.core.role, "leader");
 });
 
-test("one that is in no configuration takes none from the log that it kept: it waits for a leader", () => {
+test("a node that is in no configuration does not use those in its log, and waits for a leader", () => {
   const lab = new Lab({ storage: replaced(2), term: 1, voters: [] });
   lab.tick(25);
   assert.equal(lab.core.committed, 0);
   assert.deepEqual(lab.core.configuration.voters, []);
 });
 
-test("votes that are still on their way make no leader of one that learns that it is out", () => {
+test("late votes do not elect a candidate that has learned of its removal", () => {
   const storage = new MemoryLogStorage();
   const leaves = { transition: "auto", changes: [{ action: "remove", peer: 1 }] } as const;
   storage.append([entry(1, 1), { ...entry(1, 2), change: leaves }]);

@@ -23,7 +23,7 @@ test("an append carries at most messageBytesMax, but at least one entry", () => 
   assert.deepEqual(net.lab(3).terms, net.lab(1).terms);
 });
 
-test("what is handed out to be applied is bounded until it is acknowledged", () => {
+test("the entries handed out to be applied are limited until they are acknowledged", () => {
   const lab = new Lab({ voters: [1], applyingBytesMax: 40 });
   lab.lead();
   for (let at = 0; at < 6; at++) lab.core.propose([proposal(Buffer.alloc(4))]);
@@ -38,7 +38,7 @@ test("what is handed out to be applied is bounded until it is acknowledged", () 
   assert.equal(lab.core.applied, 7);
 });
 
-test("a new entry is in one Ready, in the object that later messages carry, and no earlier message carries it", () => {
+test("a new entry is in one Ready, as the same object as in later messages, and in no earlier message", () => {
   const net = network(3, { draft: (change) => Buffer.from(change === undefined ? "empty" : "change") });
   const handedOut = new Map<string, Entry>();
   const seen = (entries: readonly Entry[]): void => {
@@ -77,10 +77,10 @@ test("a new entry is in one Ready, in the object that later messages carry, and 
 test("equal inputs give equal outputs", () => {
   const play = (): string => {
     const net = network(3, { preVote: true, checkQuorum: true });
-    const told: string[] = [];
+    const sent: string[] = [];
     net.cut = (message) => {
-      told.push(JSON.stringify(message));
-      return message.to === 2 && told.length % 5 === 0;
+      sent.push(JSON.stringify(message));
+      return message.to === 2 && sent.length % 5 === 0;
     };
     for (let ticks = 0; ticks < 200; ticks++) {
       for (const lab of net.labs.values()) lab.core.tick();
@@ -89,14 +89,14 @@ test("equal inputs give equal outputs", () => {
         for (const lab of net.labs.values()) lab.core.propose([proposal(Buffer.from(String(ticks)))]);
       net.settle();
     }
-    return told.join("\n");
+    return sent.join("\n");
   };
   const first = play();
   assert.ok(first.includes('"append"'));
   assert.equal(play(), first);
 });
 
-test("a leader's connection lost: the followers elect another within a few ticks", () => {
+test("followers that lose the connection to the leader elect another one within a few ticks", () => {
   const net = network(3, { preVote: true, checkQuorum: true, electionTicks: 100 });
   net.lab(1).core.campaign();
   net.settle();
@@ -111,7 +111,7 @@ test("a leader's connection lost: the followers elect another within a few ticks
   assert.ok(ticks <= 10, `${ticks} ticks`);
 });
 
-test("a leader's connection lost and the votes split: another election follows soon, without a full timeout", () => {
+test("after a lost connection and a split vote, the next election follows without a full timeout", () => {
   let split = 0;
   for (let seed = 0; seed < 100; seed++) {
     const labs = [1, 2, 3].map(
@@ -138,13 +138,13 @@ test("a leader's connection lost and the votes split: another election follows s
       ticks++;
     }
     const won = survivors.find(({ role }) => role === "leader");
-    assert.ok(won !== undefined, `seed ${seed}: nobody leads after ${ticks} ticks`);
+    assert.ok(won !== undefined, `seed ${seed}: no leader after ${ticks} ticks`);
     if (won.term > term + 1) split++;
   }
   assert.ok(split > 0, "no votes were split");
 });
 
-test("haste ends with the next leader: its silence is waited for as ever", () => {
+test("the short election timeout ends with the next leader", () => {
   const net = network(3, { preVote: true, checkQuorum: true, electionTicks: 100 });
   net.lab(1).core.campaign();
   net.settle();
@@ -162,7 +162,7 @@ test("haste ends with the next leader: its silence is waited for as ever", () =>
   assert.equal(net.lab(2).core.term, term);
 });
 
-test("a reluctant node campaigns for nobody, and does again once it is not", () => {
+test("a node that may not campaign starts no election, and starts one once it may", () => {
   const net = network(3, { preVote: true, checkQuorum: true });
   const { core } = net.lab(2);
   core.reluctant = true;
@@ -179,7 +179,7 @@ test("a reluctant node campaigns for nobody, and does again once it is not", () 
   assert.equal(core.role, "leader");
 });
 
-test("a configuration that does not fit is refused with what is wrong", () => {
+test("an invalid configuration is refused with the reason", () => {
   const lab = { electionTicks: 10, heartbeatTicks: 1, inflightMessagesMax: 1, id: 1 };
   for (const [wrong, says] of [
     [{ id: 0 }, /peer id/],
@@ -196,7 +196,7 @@ test("a configuration that does not fit is refused with what is wrong", () => {
   }
 });
 
-test("a message from a peer may not pose as a storage thread's", () => {
+test("a peer cannot send messages that only a storage thread may send", () => {
   const lab = new Lab();
   const refused = lab.core.step({
     type: "storage-append-response",

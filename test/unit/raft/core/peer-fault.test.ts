@@ -1,4 +1,4 @@
-/** A message that cannot be, if its sender kept its promises, is ignored and told. It trips no assertion. */
+/** A message that is impossible if its sender kept its promises is ignored and reported. It trips no assertion. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prng } from "../../../../src/lib/prng.ts";
@@ -14,7 +14,7 @@ import { entry, Lab, network } from "../../../support/raft-lab.ts";
 const faultsOf = (lab: Lab): string[] =>
   lab.events.flatMap((event: CoreEvent) => (event.kind === "peer-fault" ? [event.why] : []));
 
-test("a heartbeat that commits beyond the end of the log is ignored, and the leader is told where the log ends", () => {
+test("a heartbeat that commits beyond the end of the log is ignored, and the reply has the end of the log", () => {
   const lab = new Lab({ id: 2, log: [1, 1, 1], term: 1 });
   lab.core.step(message("heartbeat", 2, { from: 1, term: 1, commit: 5 }));
   const [answer] = lab.settle();
@@ -26,7 +26,7 @@ test("a heartbeat that commits beyond the end of the log is ignored, and the lea
   );
 });
 
-test("a follower that lost what it acknowledged is brought up to date, and counts again only for what it then has", () => {
+test("a follower that lost acknowledged entries gets them again, and counts only for what it then has", () => {
   const net = network(2, { preVote: true, checkQuorum: true });
   net.lab(1).core.campaign();
   net.settle();
@@ -65,7 +65,7 @@ test("a leader ignores an acknowledgment beyond the end of its log, and a second
   assert.equal(lab.core.role, "leader");
 });
 
-test("a follower follows the first leader of a term that it hears of, and no second one", () => {
+test("a follower follows the first leader of a term and ignores a second one", () => {
   const lab = new Lab({ id: 3, log: [1], term: 1 });
   lab.core.step(message("heartbeat", 3, { from: 1, term: 2 }));
   lab.core.step(message("append", 3, { from: 2, term: 2, index: 1, logTerm: 1, entries: [entry(2, 2)] }));
@@ -73,7 +73,7 @@ test("a follower follows the first leader of a term that it hears of, and no sec
   assert.equal(lab.core.lastIndex, 1);
 });
 
-test("an echo of a read that no heartbeat has carried confirms nothing", () => {
+test("a read is not confirmed by a context that no heartbeat has carried", () => {
   const lab = new Lab({ log: [1] });
   lab.lead();
   const { term } = lab.core;

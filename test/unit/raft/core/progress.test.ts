@@ -29,7 +29,7 @@ test("the window is full by count or by bytes, and freed up to an index", () => 
   assert.equal(window.full, true);
 });
 
-test("a window used for long keeps no trace of what was freed", () => {
+test("the window keeps no memory of what was freed", () => {
   const window = new Inflights(8, 0);
   for (let index = 1; index < 10_000; index++) {
     window.add(index, 1);
@@ -58,7 +58,7 @@ test("replication moves next ahead without waiting, up to the window", () => {
   assert.equal(peer.inflights.count, 2);
 });
 
-test("a snapshot blocks everything; afterwards probing starts behind it", () => {
+test("a pending snapshot stops appends; probing then starts after it", () => {
   const peer = progress(1, 2);
   peer.becomeSnapshot(10);
   assert.equal(peer.blocked, true);
@@ -68,7 +68,7 @@ test("a snapshot blocks everything; afterwards probing starts behind it", () => 
   assert.equal(peer.pendingSnapshot, 0);
 });
 
-test("acknowledgements only go forward", () => {
+test("an acknowledgment never lowers match", () => {
   const peer = progress(3, 6);
   assert.equal(peer.acknowledged(3), false);
   assert.equal(peer.acknowledged(2), false);
@@ -78,7 +78,7 @@ test("acknowledgements only go forward", () => {
   assert.equal(peer.next, 10);
 });
 
-test("an old refusal is no news; a new one moves next back, but not behind match", () => {
+test("an old refusal has no effect; a new one lowers next, but not below match", () => {
   const probe = progress(2, 8);
   assert.equal(probe.refused(5, 4), false);
   assert.equal(probe.refused(7, 4), true);
@@ -92,7 +92,7 @@ test("an old refusal is no news; a new one moves next back, but not behind match
   assert.equal(replicate.next, 6);
 });
 
-test("a commit index is sent again only if it tells something new", () => {
+test("a commit index is sent again only if it is higher", () => {
   const peer = progress(4, 5);
   peer.becomeReplicate();
   peer.sent(3, 3);

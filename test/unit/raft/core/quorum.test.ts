@@ -23,7 +23,7 @@ test("a majority's index is the highest that more than half have reached", () =>
   );
 });
 
-test("a vote is won or lost exactly when no one's late vote can change that", () => {
+test("a vote is won or lost exactly when no later vote can change the result", () => {
   fc.assert(
     fc.property(
       peers,
@@ -40,7 +40,7 @@ test("a vote is won or lost exactly when no one's late vote can change that", ()
   );
 });
 
-test("a joint vote is lost as soon as either half is, and won only by both", () => {
+test("a joint vote is lost if either half is lost, and won only if both are won", () => {
   const yes = (): boolean => true;
   assert.equal(jointVote({ incoming: new Set([1]), outgoing: new Set([2]) }, yes), "won");
   assert.equal(

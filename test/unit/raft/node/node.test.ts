@@ -37,7 +37,7 @@ test("a proposal resolves with its index once it is committed and applied here",
   for (const { raft } of cluster.nodes.values()) assert.deepEqual(applied(raft.applied), ["a"]);
 });
 
-test("what waits for one turn is one append to each follower and one group on disk", async () => {
+test("the proposals of one turn are one append to each follower and one group on disk", async () => {
   const cluster = new MemoryCluster(3);
   const { node, raft } = await cluster.elect();
   await cluster.run(100);
@@ -53,7 +53,7 @@ test("what waits for one turn is one append to each follower and one group on di
   );
 });
 
-test("while a group is being synced, the next one gathers: two syncs for all that came meanwhile", async () => {
+test("proposals that arrive during a sync form the next group", async () => {
   const cluster = new MemoryCluster(1);
   const { node, raft } = await cluster.elect();
   raft.syncMs = () => 10;
@@ -128,7 +128,7 @@ test("without a leader a proposal is unavailable, not written", async () => {
   assert.equal(seen.fault?.retry, true);
 });
 
-test("a leader that is cut off says unknown of what it could not commit", async () => {
+test("a leader without a quorum reports uncommitted proposals as unknown", async () => {
   const cluster = new MemoryCluster(3);
   const leader = await cluster.elect(1);
   cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
@@ -155,7 +155,7 @@ test("a proposal that another leader's entry replaced is not written", async () 
   assert.equal(seen.fault?.written, "no");
 });
 
-test("a proposal that a later leader commits resolves, though its own leader has stepped down", async () => {
+test("a proposal that a later leader commits resolves, although its leader has stepped down", async () => {
   const cluster = new MemoryCluster(3);
   const old = await cluster.elect(1);
   await cluster.run(50);
@@ -172,7 +172,7 @@ test("a proposal that a later leader commits resolves, though its own leader has
   for (const { raft } of cluster.nodes.values()) assert.deepEqual(applied(raft.applied), ["kept"]);
 });
 
-test("a restart applies nothing twice and forgets nothing durable", async () => {
+test("a restart applies each entry once and keeps all durable entries", async () => {
   const cluster = new MemoryCluster(3);
   const leader = await cluster.elect(1);
   for (const value of ["a", "b", "c"]) void outcome(leader.node.proposeAndWait(text(value)));
@@ -186,7 +186,7 @@ test("a restart applies nothing twice and forgets nothing durable", async () => 
   assert.deepEqual(applied(again.raft.applied), ["a", "b", "c"]);
 });
 
-test("a storage that fails stops the node: unknown for who waits, silence for the peers", async () => {
+test("a failed storage stops the node: proposals fail as unknown, and nothing is sent to peers", async () => {
   const cluster = new MemoryCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
@@ -208,7 +208,7 @@ test("a storage that fails stops the node: unknown for who waits, silence for th
   assert.equal(after.fault?.written, "no");
 });
 
-test("a full disk acknowledges nothing and heals by itself", async () => {
+test("a node with a full disk acknowledges nothing, and continues once there is space", async () => {
   const cluster = new MemoryCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
@@ -237,7 +237,7 @@ test("a leader whose disk is full hands over", async () => {
   await cluster.until("another leader", () => cluster.leader()?.node.peer !== 1);
 });
 
-test("a linearizable read on a follower sees what was acknowledged before it was asked", async () => {
+test("a linearizable read on a follower sees everything that was acknowledged before it", async () => {
   const cluster = new MemoryCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
@@ -264,7 +264,7 @@ test("reads of one turn share one round of heartbeats", async () => {
   assert.ok(cluster.hub.sent.filter((one) => one.type === "heartbeat").length <= 4);
 });
 
-test("a read is asked again after its leader is lost, and gives up in the end", async () => {
+test("a read is repeated after the leader is lost, and fails after its timeout", async () => {
   const cluster = new MemoryCluster(3);
   await cluster.elect(1);
   await cluster.run(50);
@@ -276,7 +276,7 @@ test("a read is asked again after its leader is lost, and gives up in the end", 
   assert.equal(alone.fault?.kind, "unavailable");
 });
 
-test("a node joins as learner with a number of its own, becomes voter, and is removed", async () => {
+test("a node joins as learner with a new id, becomes voter, and is removed", async () => {
   const cluster = new MemoryCluster(3);
   const { node } = await cluster.elect(1);
   for (const value of ["a", "b"]) void outcome(node.proposeAndWait(text(value)));
@@ -318,7 +318,7 @@ test("a second change before the first is applied is refused as not written", as
   assert.equal(second.fault?.written, "no");
 });
 
-test("a voter with a wiped directory under the same number is not heard", async () => {
+test("messages of a voter with a wiped directory and the same id are ignored", async () => {
   const cluster = new MemoryCluster(3);
   const { node } = await cluster.elect(1);
   await cluster.run(50);
@@ -329,7 +329,7 @@ test("a voter with a wiped directory under the same number is not heard", async 
   assert.equal(node.term, term + 5);
 });
 
-test("a snapshot brings a follower whose entries are gone, and proposals in it are unknown", async () => {
+test("a snapshot updates a follower whose entries were deleted, and proposals within it are unknown", async () => {
   const cluster = new MemoryCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
@@ -344,7 +344,7 @@ test("a snapshot brings a follower whose entries are gone, and proposals in it a
   assert.ok(cluster.hub.sent.some((one) => one.type === "snapshot"));
 });
 
-test("a turn's queue is bounded: beyond it a proposal is refused at once", async () => {
+test("a proposal beyond the limit of the queue is refused at once", async () => {
   const cluster = new MemoryCluster(1, { queuedMax: 3 });
   const { node } = await cluster.elect(1);
   const all = Array.from({ length: 5 }, (_, at) => outcome(node.proposeAndWait(text(String(at)))));
@@ -355,7 +355,7 @@ test("a turn's queue is bounded: beyond it a proposal is refused at once", async
   );
 });
 
-test("what is not committed is bounded: beyond it proposals are refused as not written", async () => {
+test("proposals beyond the limit of uncommitted bytes are refused as not written", async () => {
   const cluster = new MemoryCluster(3, { uncommittedBytesMax: 100 });
   const { node } = await cluster.elect(1);
   await cluster.run(50);
@@ -371,7 +371,7 @@ test("what is not committed is bounded: beyond it proposals are refused as not w
   );
 });
 
-test("closing fails what is undecided as unknown and what is queued as not written", async () => {
+test("on close, sent proposals fail as unknown and queued ones as not written", async () => {
   const cluster = new MemoryCluster(3);
   const { node } = await cluster.elect(1);
   cluster.hub.lost = () => true;
@@ -384,7 +384,7 @@ test("closing fails what is undecided as unknown and what is queued as not writt
   assert.equal(read.fault?.kind, "unavailable");
 });
 
-test("refused connections to the leader bring the next one long before the election timeout", async () => {
+test("refused connections to the leader cause an election long before the timeout", async () => {
   const cluster = new MemoryCluster(3);
   await cluster.elect(1);
   await cluster.run(100);
@@ -396,7 +396,7 @@ test("refused connections to the leader bring the next one long before the elect
   assert.ok(cluster.time.now - start < 200, `${cluster.time.now - start} ms`);
 });
 
-test("after a pause a node reads what waits before it calls an election", async () => {
+test("after a pause a node reads waiting messages before it starts an election", async () => {
   const cluster = new MemoryCluster(3);
   await cluster.elect(1);
   await cluster.run(100);
@@ -407,7 +407,7 @@ test("after a pause a node reads what waits before it calls an election", async 
   assert.equal(cluster.at(1).node.isLeader, true);
 });
 
-test("no draft leaves a node, though a new leader is deposed before its first entry is sealed", () => {
+test("no unsealed entry is sent, even if a new leader is deposed before it sealed its first one", () => {
   const time = new VirtualTime();
   const sent: Message[] = [];
   const raft = new MemoryRaft(time.clock(), { ...emptyConfState, voters: [1, 2, 3] });

@@ -36,14 +36,14 @@ for (const together of [true, false]) {
   });
 }
 
-test("entries before a proposal leave it waiting", () => {
+test("entries before a proposal do not settle it", () => {
   const proposals = new Proposals(8, 1000);
   proposals.accepted({ applied: () => {}, failed: () => {} }, 4, 6, 2);
   proposals.applied([entry(1, 2), entry(1, 3)]);
   assert.equal(proposals.pending, 1);
 });
 
-test("what a later term of this node overwrites in its own log is unknown: another's log may still have it", () => {
+test("entries that this node overwrites in a later term are unknown, because another node may still have them", () => {
   const proposals = new Proposals(8, 1000);
   const said: string[] = [];
   const waiter = (name: string): { applied(): void; failed(reason: Error): void } => ({
