@@ -33,7 +33,7 @@ export interface CoreOptions extends SwimContextOptions {
 }
 
 /** What the driver has to do. */
-export interface Ready {
+export interface MembershipReady {
   readonly packets: readonly OutgoingPacket[];
   readonly dials: readonly OutgoingDial[];
   readonly events: readonly SerfEvent[];
@@ -118,7 +118,7 @@ export class MembershipCore {
     this.#countMalformed(() => this.#context.dialDone(id, result));
   }
 
-  ready(): Ready {
+  ready(): MembershipReady {
     return { ...this.#context.takeOutgoing(), events: this.#events.take() };
   }
 

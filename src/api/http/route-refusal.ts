@@ -10,7 +10,7 @@ import { grpcStatusOf } from "../connect/grpc-message.ts";
 import { jsonOptions } from "../connect/json-options.ts";
 import { type Exchange, headerOf, pathOf, quoted, type ResponseHeaders } from "./exchange/exchange.ts";
 
-export interface Refusal {
+export interface RouteRefusal {
   /** Sent to clients of every protocol. */
   readonly fault: Fault;
   /** The HTTP status, for clients that read the outcome from it. */
@@ -21,7 +21,7 @@ export interface Refusal {
 type Framing = "grpc" | "grpc-web" | "connect-stream" | "http";
 
 /** Sends the refusal and ends the exchange. */
-export function refuse(exchange: Exchange, { fault, status, headers = {} }: Refusal): void {
+export function refuse(exchange: Exchange, { fault, status, headers = {} }: RouteRefusal): void {
   const type = headerOf(exchange, "content-type") ?? "";
   const noStore = { "cache-control": "no-store", ...headers };
   switch (framingOf(type, status)) {

@@ -31,18 +31,18 @@ export const jsonLimits: JsonLimits = { depthMax: 100, valuesMax: 32_768 };
 const numberCharsMax = 128;
 
 /** The bytes of a value: `start` is its first byte, `end` is after its last. */
-export interface Span {
+export interface JsonSpan {
   readonly start: number;
   readonly end: number;
 }
 
 export interface JsonShape {
   /** The members of the outermost object by name. The last member of a name counts. */
-  readonly members: ReadonlyMap<string, Span>;
+  readonly members: ReadonlyMap<string, JsonSpan>;
   /** Start and end of each element of `list`, in turn. The last member of that name counts. */
   readonly elements: readonly number[];
   /** Every member that is such a list, in order. */
-  readonly lists: readonly Span[];
+  readonly lists: readonly JsonSpan[];
   readonly duplicate: string | undefined;
 }
 
@@ -72,8 +72,8 @@ for (const end of [quote, comma, colon, openList, closeList, openObject, closeOb
 class Scan {
   readonly #bytes: Buffer;
   readonly #limits: JsonLimits;
-  readonly #members = new Map<string, Span>();
-  readonly #lists: Span[] = [];
+  readonly #members = new Map<string, JsonSpan>();
+  readonly #lists: JsonSpan[] = [];
   #elements: number[] = [];
   #duplicate: string | undefined;
   /** By depth: 0 for an open array, 1 for an open object. */

@@ -20,7 +20,7 @@ export interface Measured {
   readonly cpuShare: number;
 }
 
-export interface Timing {
+export interface BenchTiming {
   readonly warmUpMs: number;
   readonly measureMs: number;
 }
@@ -33,7 +33,7 @@ export async function measure(
   client: TailraceClient,
   workload: Workload,
   settings: LoadSettings,
-  timing: Timing,
+  timing: BenchTiming,
   clock: Clock,
 ): Promise<Measured> {
   const stop = new AbortController();

@@ -18,7 +18,7 @@ import type { ConsumeInit } from "../messages.ts";
 import { type BatchStreamOptions, readBatchStream } from "./batch-stream.ts";
 import type { Crc32 } from "./record-batch.ts";
 
-export interface TailOptions {
+export interface RemoteTailOptions {
   readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly chance: Prng;
@@ -55,7 +55,7 @@ const damagedMax = 3;
 const goodStreamMs = 5_000;
 
 export class RemoteTail implements Tail {
-  readonly #options: TailOptions;
+  readonly #options: RemoteTailOptions;
   readonly #buffer: BatchSlice[] = [];
   #bufferBytes = 0;
   #position: Offset;
@@ -70,7 +70,7 @@ export class RemoteTail implements Tail {
   #ready: Promise<boolean> | undefined;
   #continueStream: (() => void) | undefined;
 
-  constructor(offset: Offset, options: TailOptions) {
+  constructor(offset: Offset, options: RemoteTailOptions) {
     this.#position = offset;
     this.#fetched = offset;
     this.#options = options;

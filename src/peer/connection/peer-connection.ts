@@ -10,11 +10,11 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../../fault.ts";
 import { type EncodedPeerFrame, type PeerFrame, preamble } from "../wire/peer-frame.ts";
 import { PeerFrameReader } from "../wire/peer-frame-reader.ts";
-import { type QueuedFrame, type QueueLimits, SendQueue } from "./send-queue.ts";
+import { type QueuedFrame, SendQueue, type SendQueueLimits } from "./send-queue.ts";
 
 export interface PeerConnectionOptions {
   readonly socket: Duplex;
-  readonly queue: QueueLimits;
+  readonly queue: SendQueueLimits;
   /** A fault that this throws ends the connection. */
   onFrame(frame: PeerFrame): void;
   /** Called once, with the reason. Queued frames have been dropped before. */

@@ -19,18 +19,18 @@ export interface QueuedFrame {
   dropped?(): void;
 }
 
-export interface QueueLimits {
+export interface SendQueueLimits {
   readonly countMax: number;
   readonly bytesMax: number;
 }
 
 export class SendQueue {
-  readonly #limits: QueueLimits;
+  readonly #limits: SendQueueLimits;
   #frames: QueuedFrame[] = [];
   #start = 0;
   #bytes = 0;
 
-  constructor(limits: QueueLimits) {
+  constructor(limits: SendQueueLimits) {
     this.#limits = limits;
   }
 

@@ -8,7 +8,7 @@ import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Message, PeerId } from "../../raft/mod.ts";
 import { type ClockReading, isCount, type Position, pack, unpackChecked } from "../../replication/mod.ts";
 import { PeerConnection } from "../connection/peer-connection.ts";
-import type { QueueLimits } from "../connection/send-queue.ts";
+import type { SendQueueLimits } from "../connection/send-queue.ts";
 import { decodeIntroduction, encodeRefusal } from "../handshake/handshake-codec.ts";
 import { type Introduction, peerIdOfHello } from "../handshake/introduction.ts";
 import { type Refusal, refusalFault } from "../handshake/refusal.ts";
@@ -20,7 +20,7 @@ import type { RequestServer } from "./request-server.ts";
 export interface IncomingConnectionOptions {
   readonly socket: Duplex;
   readonly clock: Clock;
-  readonly queue: QueueLimits;
+  readonly queue: SendQueueLimits;
   /** Milliseconds until a connection without an introduction is closed. */
   readonly handshakeMs: number;
   /** See LogTime. */

@@ -12,7 +12,7 @@ import { Fault } from "../../fault.ts";
 import type { Prng } from "../../lib/prng.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import { PeerConnection } from "../connection/peer-connection.ts";
-import type { QueuedFrame, QueueLimits } from "../connection/send-queue.ts";
+import type { QueuedFrame, SendQueueLimits } from "../connection/send-queue.ts";
 import { checkResponder } from "../handshake/handshake-check.ts";
 import { decodeIntroduction, decodeRefusal, encodeIntroduction } from "../handshake/handshake-codec.ts";
 import type { ChannelName, PeerHello } from "../handshake/introduction.ts";
@@ -42,7 +42,7 @@ export interface DialOptions {
 export interface ChannelOptions extends DialOptions {
   readonly channel: ChannelName;
   readonly target: LinkTarget;
-  readonly queue: QueueLimits;
+  readonly queue: SendQueueLimits;
   /** Called for each frame after the handshake. May throw Fault "bad-request". */
   onFrame(frame: PeerFrame): void;
   onOpen(hello: PeerHello): void;

@@ -11,7 +11,7 @@ import { Fault } from "../../fault.ts";
 import type { Message } from "../../raft/mod.ts";
 import { type PeerClocks, type Position, pack, unpackChecked } from "../../replication/mod.ts";
 import type { Appended, AppendOptions, Offset, RecordRun } from "../../types.ts";
-import type { QueueLimits } from "../connection/send-queue.ts";
+import type { SendQueueLimits } from "../connection/send-queue.ts";
 import type { ChannelName, PeerHello } from "../handshake/introduction.ts";
 import { encodeMessage } from "../wire/message-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "../wire/peer-frame.ts";
@@ -38,8 +38,8 @@ export interface LinkEvents {
 
 /** Limits of each link. */
 export interface LinkLimits {
-  readonly control: QueueLimits;
-  readonly bulk: QueueLimits;
+  readonly control: SendQueueLimits;
+  readonly bulk: SendQueueLimits;
   /** Maximum number of pending requests of one channel. */
   readonly requestsMax: number;
   /** Ticks without activity after which a channel counts as dead. */
@@ -203,7 +203,7 @@ export class PeerLink {
     }
   }
 
-  #openChannel(name: ChannelName, queue: QueueLimits): LinkChannel {
+  #openChannel(name: ChannelName, queue: SendQueueLimits): LinkChannel {
     const { clock, requestsMax } = this.#options;
     const channel: PeerChannel = new PeerChannel({
       ...this.#options,

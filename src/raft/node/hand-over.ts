@@ -3,12 +3,12 @@
  * follower needs, when its disk takes nothing, and when the transport names better leaders.
  */
 import { type Core, noPeer, type PeerId } from "../core/mod.ts";
-import type { Membership } from "./membership.ts";
 import type { RaftTransport } from "./ports.ts";
+import type { RaftMembership } from "./raft-membership.ts";
 
 export interface HandOverOptions {
   readonly core: Core;
-  readonly membership: Membership;
+  readonly membership: RaftMembership;
   readonly transport: Pick<RaftTransport, "successors">;
   readonly electionTicks: number;
   readonly transfer: (to: PeerId) => void;

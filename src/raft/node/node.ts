@@ -21,7 +21,6 @@ import {
   type Term,
 } from "../core/mod.ts";
 import { HandOver } from "./hand-over.ts";
-import { Membership } from "./membership.ts";
 import {
   coreConfig,
   type NodeSettings,
@@ -33,6 +32,7 @@ import type { ProposalWaiter } from "./ports.ts";
 import { PromiseBook, type Promised } from "./promise.ts";
 import { Proposals } from "./proposals.ts";
 import { Proposer } from "./proposer.ts";
+import { RaftMembership } from "./raft-membership.ts";
 import { Reads, type ReadWaiter } from "./reads.ts";
 import { Receiver } from "./receiver.ts";
 import { Ticker } from "./ticker.ts";
@@ -43,7 +43,7 @@ export class RaftNode {
   readonly #options: RaftNodeOptions;
   readonly #settings: NodeSettings;
   readonly #core: Core;
-  readonly #membership: Membership;
+  readonly #membership: RaftMembership;
   readonly #writer: Writer;
   readonly #proposals: Proposals;
   readonly #proposer: Proposer;
@@ -73,7 +73,7 @@ export class RaftNode {
     const core = new Core(coreConfig(options, settings, initial, (event) => this.#observed(event)));
     this.#core = core;
     this.#seen = this.#glance();
-    const membership = new Membership(initial.configuration);
+    const membership = new RaftMembership(initial.configuration);
     this.#membership = membership;
     const proposals = new Proposals(settings.queuedMax, settings.queuedBytesMax);
     this.#proposals = proposals;

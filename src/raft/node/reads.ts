@@ -19,14 +19,14 @@ interface Question {
   deadline: number;
 }
 
-export interface ReadLimits {
+export interface ReadQueueLimits {
   readonly waitingMax: number;
   readonly retryTicks: number;
   readonly timeoutTicks: number;
 }
 
 export class Reads {
-  readonly #limits: ReadLimits;
+  readonly #limits: ReadQueueLimits;
   #context: number;
   #fresh: ReadWaiter[] = [];
   readonly #asked = new Map<number, Question>();
@@ -34,7 +34,7 @@ export class Reads {
   #confirmed: { index: RaftIndex; waiters: ReadWaiter[] }[] = [];
   #waiting = 0;
 
-  constructor(limits: ReadLimits, firstContext: number) {
+  constructor(limits: ReadQueueLimits, firstContext: number) {
     this.#limits = limits;
     this.#context = firstContext;
   }

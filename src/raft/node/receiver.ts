@@ -4,12 +4,12 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Core, Message, PeerFaultReason } from "../core/mod.ts";
-import type { Membership } from "./membership.ts";
 import type { EntryFormat } from "./ports.ts";
+import type { RaftMembership } from "./raft-membership.ts";
 
 export interface ReceiverOptions {
   readonly core: Core;
-  readonly membership: Membership;
+  readonly membership: RaftMembership;
   readonly format: EntryFormat | undefined;
   readonly onPeerFault: ((why: PeerFaultReason, message: Message) => void) | undefined;
 }

@@ -8,11 +8,11 @@
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { appendThread, applyThread, type Core, type Message, type Ready } from "../core/mod.ts";
-import type { Membership } from "./membership.ts";
 import type { EntryFormat, RaftTransport, StateMachine } from "./ports.ts";
 import type { PromiseBook } from "./promise.ts";
 import type { Proposals } from "./proposals.ts";
 import type { Proposer } from "./proposer.ts";
+import type { RaftMembership } from "./raft-membership.ts";
 import type { Reads } from "./reads.ts";
 import type { Writer } from "./writer.ts";
 
@@ -22,7 +22,7 @@ export interface TurnPorts {
   readonly machine: StateMachine;
   readonly transport: Pick<RaftTransport, "send" | "members">;
   readonly format: EntryFormat | undefined;
-  readonly membership: Membership;
+  readonly membership: RaftMembership;
   readonly proposals: Proposals;
   readonly proposer: Proposer;
   readonly reads: Reads;

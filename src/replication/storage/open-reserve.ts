@@ -4,7 +4,7 @@ import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { defaultReserveBytes, type LogSettings, Reserve } from "../../log/mod.ts";
 
-export interface ReserveOptions {
+export interface OpenReserveOptions {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly directory: string;
@@ -17,7 +17,7 @@ export interface ReserveOptions {
 }
 
 /** Returns undefined if no reserve is to be kept. */
-export function openReserve(options: ReserveOptions): Reserve | undefined {
+export function openReserve(options: OpenReserveOptions): Reserve | undefined {
   const { disk, clock, directory, settings, logger } = options;
   const volumeBytes = disk.totalBytes(directory);
   const bytes = options.reserveBytes ?? defaultReserveBytes(volumeBytes, settings.segmentStoreBytesMax);

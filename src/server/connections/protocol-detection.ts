@@ -1,6 +1,6 @@
 /** Detects the protocol of a connection by its first bytes, so that all protocols share one port. */
 
-export type Protocol = "tls" | "http1" | "http2" | "raft" | "gossip" | "unknown";
+export type PortProtocol = "tls" | "http1" | "http2" | "raft" | "gossip" | "unknown";
 
 /** How many bytes detectProtocol() needs. */
 export const detectionBytes = 3;
@@ -17,7 +17,7 @@ const gossipLabel = 0xf4;
 const http2Preface = Buffer.from("PRI");
 
 /** `head` must have at least detectionBytes. */
-export function detectProtocol(head: Uint8Array): Protocol {
+export function detectProtocol(head: Uint8Array): PortProtocol {
   const first = head[0] as number;
   if (first === tlsHandshake) return "tls";
   if (first === raftMarker) return "raft";

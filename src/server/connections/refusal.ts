@@ -16,7 +16,7 @@ export interface Http1Refusal {
   readonly headers?: readonly string[];
 }
 
-export interface Refusal extends Http1Refusal {
+export interface ConnectionRefusal extends Http1Refusal {
   /** The error code of GOAWAY (RFC 9113 §7). */
   readonly h2Code: number;
 }
@@ -26,7 +26,7 @@ export const refusalBody = ({ code, message }: Http1Refusal): string =>
   `${JSON.stringify({ code, message, written: "no" })}\n`;
 
 /** ENHANCE_YOUR_CALM. */
-export const tooManyConnections = (message: string): Refusal => ({
+export const tooManyConnections = (message: string): ConnectionRefusal => ({
   status: 429,
   code: "resource_exhausted",
   message,
@@ -35,7 +35,7 @@ export const tooManyConnections = (message: string): Refusal => ({
 });
 
 /** For plaintext on a port that requires TLS. INADEQUATE_SECURITY. */
-export const plaintextRefusal: Refusal = {
+export const plaintextRefusal: ConnectionRefusal = {
   status: 400,
   code: "invalid_argument",
   message: "this port requires TLS, use https and a client certificate",
@@ -49,7 +49,7 @@ export const unauthenticated = (message: string): Http1Refusal => ({
 });
 
 /** The bytes to send before the connection ends. */
-export function refusalBytes(version: HttpVersion, refusal: Refusal): Buffer {
+export function refusalBytes(version: HttpVersion, refusal: ConnectionRefusal): Buffer {
   return version === "http1" ? http1Bytes(refusal) : http2Bytes(refusal);
 }
 
@@ -69,7 +69,7 @@ export function http1Bytes(refusal: Http1Refusal): Buffer {
 }
 
 /** SETTINGS and GOAWAY with last stream 0: no request was processed, so the client may send it elsewhere. */
-function http2Bytes({ message, h2Code }: Refusal): Buffer {
+function http2Bytes({ message, h2Code }: ConnectionRefusal): Buffer {
   const debug = Buffer.from(message);
   const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
   const goAway = Buffer.alloc(9 + 8);

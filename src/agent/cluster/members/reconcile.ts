@@ -48,7 +48,7 @@ export interface NextStep {
 }
 
 /** Why a reachable node is not added. */
-export interface Refusal {
+export interface RefusedNode {
   readonly name: string;
   readonly address: string;
   readonly why: string;
@@ -58,7 +58,7 @@ export interface Refusal {
 
 export interface Reconciled {
   readonly next: NextStep | undefined;
-  readonly refused: readonly Refusal[];
+  readonly refused: readonly RefusedNode[];
   /** A change is needed and must wait: check again soon. */
   readonly waiting: boolean;
 }
@@ -68,7 +68,7 @@ const caughtUpEntries = 256;
 
 export function reconcile(view: ReconcileView): Reconciled {
   const { configuration } = view;
-  const refused: Refusal[] = [];
+  const refused: RefusedNode[] = [];
   if (configuration.votersOutgoing.length > 0) return { next: undefined, refused, waiting: true };
   let waiting = false;
   for (const hello of view.hellos) {
@@ -84,9 +84,9 @@ export function reconcile(view: ReconcileView): Reconciled {
 
 const hasLearner = ({ configuration }: ReconcileView): boolean => configuration.learners.length > 0;
 
-function changeFor(view: ReconcileView, hello: PeerHello): NextStep | Refusal | "later" | undefined {
+function changeFor(view: ReconcileView, hello: PeerHello): NextStep | RefusedNode | "later" | undefined {
   const members = view.configuration.roster?.members ?? [];
-  const refuse = (why: string): Refusal => ({ name: hello.name, address: hello.address, why });
+  const refuse = (why: string): RefusedNode => ({ name: hello.name, address: hello.address, why });
   if (hello.clusterId !== undefined && hello.clusterId !== view.clusterId) {
     return refuse(`it belongs to cluster ${hello.clusterId}`);
   }
@@ -107,8 +107,8 @@ function changeOfKnown(
   known: Member,
   namesake: Member | undefined,
   hello: PeerHello,
-  refuse: (why: string) => Refusal,
-): NextStep | Refusal | undefined {
+  refuse: (why: string) => RefusedNode,
+): NextStep | RefusedNode | undefined {
   if (namesake !== undefined && namesake.peer !== known.peer) {
     return refuse("another member of this cluster has its name");
   }
@@ -147,8 +147,8 @@ function replaced(
   old: Member,
   member: Member,
   hello: PeerHello,
-  refuse: (why: string) => Refusal,
-): NextStep | Refusal | "later" {
+  refuse: (why: string) => RefusedNode,
+): NextStep | RefusedNode | "later" {
   if (old.peer === view.leader) return refuse("it has the name of this cluster's leader");
   if (view.progress.get(old.peer)?.active === true) return "later";
   const { voters } = view.configuration;

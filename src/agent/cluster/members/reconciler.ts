@@ -11,7 +11,13 @@ import type { Member } from "../../../raft/mod.ts";
 import { peerIdOf, type Replica } from "../../../replication/mod.ts";
 import { isPrefixOf, type LogEnd } from "./log-prefix.ts";
 import { ProbePlan } from "./probe-plan.ts";
-import { type NextStep, type Reconciled, type ReconcileView, type Refusal, reconcile } from "./reconcile.ts";
+import {
+  type NextStep,
+  type Reconciled,
+  type ReconcileView,
+  type RefusedNode,
+  reconcile,
+} from "./reconcile.ts";
 
 /** A Tailrace node as gossip or the node itself describes it: a hint. */
 export interface Candidate {
@@ -181,7 +187,7 @@ export class Reconciler implements Disposable {
     }
   }
 
-  #noteRefused(refused: readonly Refusal[]): void {
+  #noteRefused(refused: readonly RefusedNode[]): void {
     const { ask } = this.#options;
     for (const { name, address, why, wasRemoved } of refused) {
       this.#refused(name, address, why);

@@ -19,7 +19,7 @@ interface Flags extends ConnectFlags {
   readonly batch?: string;
 }
 
-type NewRecord = MessageInitShape<typeof RecordSchema>;
+type RecordInit = MessageInitShape<typeof RecordSchema>;
 
 /** A record cannot be larger than this. */
 const lineBytesMax = 4 * 1024 * 1024;
@@ -70,7 +70,7 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
 }
 
 /** Returns the parts that all records share. */
-function templateOf({ key, header }: Flags): NewRecord {
+function templateOf({ key, header }: Flags): RecordInit {
   const headers = header.map((text) => {
     const at = text.indexOf("=");
     if (at < 1) throw usageFault(`--header must be NAME=VALUE, not ${text}`);
@@ -79,7 +79,7 @@ function templateOf({ key, header }: Flags): NewRecord {
   return { headers, ...(key === undefined ? {} : { key: Buffer.from(key) }) };
 }
 
-async function* recordsOf(files: readonly string[], template: NewRecord): AsyncGenerator<NewRecord> {
+async function* recordsOf(files: readonly string[], template: RecordInit): AsyncGenerator<RecordInit> {
   if (files.length === 0) {
     for await (const value of linesOf(process.stdin, lineBytesMax)) yield { ...template, value };
     return;

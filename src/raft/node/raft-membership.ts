@@ -2,7 +2,7 @@
 import type { ConfChange, ConfState, Member, PeerId } from "../core/mod.ts";
 import { RosterBook } from "./roster.ts";
 
-export class Membership {
+export class RaftMembership {
   readonly #roster: RosterBook;
   #configuration: ConfState;
 
