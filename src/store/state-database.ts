@@ -8,7 +8,7 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { assert } from "../lib/assert.ts";
-import { type Disk, DiskUncertain, isNoSpace, syncFile } from "../lib/disk/disk.ts";
+import { type Disk, DiskUncertain, errorCode, isNoSpace, syncFile } from "../lib/disk/disk.ts";
 import { type Census, censusKey, censusRowOf, type RowChange } from "./census.ts";
 import { decodeRow, encodeRow, markOf } from "./row.ts";
 import { asOfDisk, damagedDatabase } from "./sqlite-error.ts";
@@ -118,23 +118,43 @@ export class StateDatabase {
   }
 
   close(): void {
+    const wasLive = this.#live !== undefined;
     this.#image?.close();
     this.#live?.database.close();
     this.#image = undefined;
     this.#live = undefined;
+    if (wasLive) this.#keepSpace();
+  }
+
+  /** SQLite removes its log when it closes. A log of zeros keeps the space, for a start on a full disk. */
+  #keepSpace(): void {
+    const path = walOf(this.#path);
+    try {
+      if (this.#disk.exists(path)) return;
+      const wal = this.#disk.open(path, "create");
+      try {
+        wal.preallocate(walBytes);
+      } finally {
+        wal.close();
+      }
+    } catch (reason) {
+      // The next start allocates it.
+      if (errorCode(reason) === "") throw reason;
+    }
   }
 
   #open(): Live {
     if (this.#live !== undefined) return this.#live;
     this.#checkAccess();
-    const database = new DatabaseSync(this.#path, { timeout: 0, enableForeignKeyConstraints: false });
+    const options = { timeout: 0, enableForeignKeyConstraints: false };
+    const database = this.#try(() => new DatabaseSync(this.#path, options));
     try {
       this.#live = this.#try(() => this.#settle(database));
     } catch (reason) {
       database.close();
       throw reason;
     }
-    [this.#get, this.#keys] = readers(database);
+    [this.#get, this.#keys] = this.#try(() => readers(database));
     this.#image?.close();
     this.#image = undefined;
     return this.#live;

@@ -97,8 +97,22 @@ export class SegmentStorage implements RaftStorage {
     return this.#flusher.flush(bytes);
   }
 
-  /** Stores a committed configuration that is now in force. */
+  /** Stores a committed configuration that is now in force. On a full disk in the space of the reserve. */
   saveConfiguration(index: RaftIndex, configuration: ConfState): void {
+    try {
+      this.#storeConfiguration(index, configuration);
+    } catch (fault) {
+      if (!this.#flusher.releaseReserve(fault)) throw fault;
+      this.#storeConfiguration(index, configuration);
+    }
+  }
+
+  /** Stops writing. Resolves when a write in progress has ended. */
+  close(): Promise<void> {
+    return this.#flusher.close();
+  }
+
+  #storeConfiguration(index: RaftIndex, configuration: ConfState): void {
     try {
       // A stored configuration means that its entry is committed, so the entry must survive a crash.
       this.#log.syncTo(index);
@@ -106,11 +120,6 @@ export class SegmentStorage implements RaftStorage {
     } catch (cause) {
       throw cause instanceof Fault ? cause : diskFault(cause);
     }
-  }
-
-  /** Stops writing. Resolves when a write in progress has ended. */
-  close(): Promise<void> {
-    return this.#flusher.close();
   }
 
   #install(snapshot: Snapshot): void {

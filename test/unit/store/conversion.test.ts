@@ -261,5 +261,5 @@ test("an old store beside a newer one is refused, and a repair uses the newer on
   const again = openStableStore(meta);
   assert.deepEqual(again.get("raft/state"), { term: 99, vote: 1 });
   await again.close();
-  assert.deepEqual(readdirSync(meta).sort(), ["data.mdb.cut", "state.db", "vote"]);
+  assert.deepEqual(readdirSync(meta).sort(), ["data.mdb.cut", "state.db", "state.db-wal", "vote"]);
 });
