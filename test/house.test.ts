@@ -90,6 +90,7 @@ test("imports go to lower modules and use their mod.ts", () => {
         wrong.push(
           `${file} imports ${path}: ${module} may import ${[...base, ...(imports[module] ?? [])].join(", ")}`,
         );
+        // The command line imports single files, so that a command loads only what it needs.
       } else if (!path.endsWith("/mod.ts") && module !== "cli") {
         wrong.push(`${file} imports ${path}: import from src/${imported}/mod.ts`);
       }

@@ -4,7 +4,7 @@
  */
 import type * as Casbin from "casbin";
 import { Fault } from "../fault.ts";
-import { Turns } from "../lib/time/turns.ts";
+import { YieldPoints } from "../lib/time/yield-points.ts";
 import type { PolicyLine } from "./policy.ts";
 import { RoleGraph } from "./role-graph.ts";
 
@@ -35,10 +35,10 @@ export async function casbinRules(
     });
   }
   try {
-    const turns = new Turns();
+    const yieldPoints = new YieldPoints();
     for (const { kind, fields } of lines) {
       model.addPolicy(kind.slice(0, 1), kind, [...fields]);
-      await turns.next();
+      await yieldPoints.next();
     }
     const enforcer = await casbin.newEnforcer(model);
     for (const kind of model.model.get("g")?.keys() ?? []) {

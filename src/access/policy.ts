@@ -7,7 +7,7 @@
  * A long file is read in slices with a pause after each, so that reading it does not hold the event loop.
  */
 import { Fault } from "../fault.ts";
-import { Turns } from "../lib/time/turns.ts";
+import { YieldPoints } from "../lib/time/yield-points.ts";
 import { actions, isAction } from "./identity.ts";
 
 export interface PolicyLine {
@@ -38,7 +38,7 @@ export type Shape = ReadonlyMap<string, LineShape>;
  */
 export async function parsePolicy(text: string, shape: Shape, name = "policy"): Promise<PolicyLine[]> {
   const lines: PolicyLine[] = [];
-  const turns = new Turns();
+  const yieldPoints = new YieldPoints();
   let number = 0;
   for (let start = 0; start <= text.length; ) {
     const newline = text.indexOf("\n", start);
@@ -47,7 +47,7 @@ export async function parsePolicy(text: string, shape: Shape, name = "policy"): 
     const line = parseLine(text.slice(start, end).trim(), number, shape, name);
     if (line !== undefined) lines.push(line);
     start = end + 1;
-    await turns.next();
+    await yieldPoints.next();
   }
   return lines;
 }

@@ -9,7 +9,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
-import { LoopTurns } from "../lib/time/loop-turns.ts";
+import { TurnCounter } from "../lib/time/turn-counter.ts";
 import { type WorkTurns, workTurns } from "../lib/time/work-turns.ts";
 import { type MemoryBudget, UnsentBytes } from "../memory/mod.ts";
 import { H2Connection } from "./h2-connection.ts";
@@ -25,7 +25,7 @@ const lingerMs = 2000;
 export interface H2SessionOptions {
   readonly clock: Clock;
   /** Counts turns of the event loop; the sessions of a server share one. Default: its own. */
-  readonly turns?: LoopTurns;
+  readonly turns?: TurnCounter;
   readonly log: Logger;
   /** Default defaultH2Limits. */
   readonly limits?: H2Limits;
@@ -46,7 +46,7 @@ export class H2Session implements H2Host {
   readonly #options: H2SessionOptions;
   #isFlushDue = false;
   #isProceedDue = false;
-  readonly #turns: LoopTurns;
+  readonly #turns: TurnCounter;
   /** The turn of the event loop that brought the last chunk, and when it brought its first chunk. */
   #turn = -1;
   #turnSinceMs = 0;
@@ -66,7 +66,7 @@ export class H2Session implements H2Host {
     this.#options = options;
     this.connection = new H2Connection(this, options.limits ?? defaultH2Limits, options.memory);
     this.#work = workTurns(options.clock);
-    this.#turns = options.turns ?? new LoopTurns(options.clock);
+    this.#turns = options.turns ?? new TurnCounter(options.clock);
     this.#unsent = new UnsentBytes({
       memory: options.memory,
       pending: () => socket.writableLength,

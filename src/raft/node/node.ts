@@ -33,7 +33,7 @@ import { PromiseBook, type Promised } from "./promise.ts";
 import { Proposals } from "./proposals.ts";
 import { Proposer } from "./proposer.ts";
 import { RaftMembership } from "./raft-membership.ts";
-import { Reads, type ReadWaiter } from "./reads.ts";
+import { firstContext, Reads, type ReadWaiter, readQueueLimits } from "./reads.ts";
 import { Receiver } from "./receiver.ts";
 import { Ticker } from "./ticker.ts";
 import { Turn } from "./turn.ts";
@@ -79,7 +79,7 @@ export class RaftNode {
     this.#proposals = proposals;
     const proposer = new Proposer({ core, proposals, messageBytesMax, leader: () => this.leader });
     this.#proposer = proposer;
-    const reads = readsOf(options, settings);
+    const reads = new Reads(readQueueLimits(settings), firstContext(options.random));
     this.#reads = reads;
     this.#receiver = new Receiver({ core, membership, format, onPeerFault });
     const transfer = (to: PeerId): void => this.transferLeadership(to);
@@ -403,16 +403,6 @@ export class RaftNode {
     this.#proposals.abandon(cause);
     this.#reads.abandon(cause);
   }
-}
-
-/** Contexts begin at a random number: an answer to an earlier run of this node must not confirm a read. */
-function readsOf({ random }: RaftNodeOptions, { readsMax, electionTicks }: NodeSettings): Reads {
-  const limits = {
-    waitingMax: readsMax,
-    retryTicks: Math.max(1, Math.floor(electionTicks / 2)),
-    timeoutTicks: electionTicks * 4,
-  };
-  return new Reads(limits, random.between(1, 2 ** 31 - 1) * 2 ** 20);
 }
 
 const stopping = (): Fault => new Fault("unavailable", { message: "the node is stopping" });

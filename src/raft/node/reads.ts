@@ -5,7 +5,9 @@
  * Contexts begin at a random number: an answer to an earlier run of this node must not confirm a read.
  */
 import { Fault } from "../../fault.ts";
+import type { Prng } from "../../lib/prng.ts";
 import type { RaftIndex, ReadState } from "../core/mod.ts";
+import type { NodeSettings } from "./options.ts";
 
 export interface ReadWaiter {
   /** Everything acknowledged before the read is applied here, at least up to `index`. */
@@ -24,6 +26,16 @@ export interface ReadQueueLimits {
   readonly retryTicks: number;
   readonly timeoutTicks: number;
 }
+
+export const readQueueLimits = ({ readsMax, electionTicks }: NodeSettings): ReadQueueLimits => ({
+  waitingMax: readsMax,
+  retryTicks: Math.max(1, Math.floor(electionTicks / 2)),
+  timeoutTicks: electionTicks * 4,
+});
+
+/** Returns the context before the first one. The low 20 bits are left to count the questions of one run. */
+export const firstContext = (random: Pick<Prng, "between">): number =>
+  random.between(1, 2 ** 31 - 1) * 2 ** 20;
 
 export class Reads {
   readonly #limits: ReadQueueLimits;

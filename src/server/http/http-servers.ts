@@ -4,7 +4,7 @@ import type { ClientConnection, Router } from "../../api/mod.ts";
 import { defaultH2Limits, H2Session } from "../../http2/mod.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import { systemClock } from "../../lib/time/clock.ts";
-import { LoopTurns } from "../../lib/time/loop-turns.ts";
+import { TurnCounter } from "../../lib/time/turn-counter.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { HttpVersion } from "../connections/refusal.ts";
 import { type Activity, defaultHttpLimits, type HttpLimits } from "./http-limits.ts";
@@ -24,7 +24,7 @@ export class HttpServers {
   readonly #limits: HttpLimits;
   readonly #http1: Http1Server;
   readonly #sessions = new Set<H2Session>();
-  readonly #turns = new LoopTurns(systemClock);
+  readonly #turns = new TurnCounter(systemClock);
   #isDraining = false;
 
   constructor(options: HttpServersOptions) {

@@ -4,13 +4,13 @@
  */
 import { type Clock, systemClock } from "./clock.ts";
 
-/** After so long the rest waits for another turn. */
+/** How long a computation may run in one turn of the event loop, in milliseconds. */
 const pieceMs = 8;
 
 /** Resolves in a later turn of the event loop. */
 const nextTurn = (clock: Pick<Clock, "soon">): Promise<void> => new Promise((resolve) => clock.soon(resolve));
 
-export class Turns {
+export class YieldPoints {
   readonly #clock: Clock;
   #sinceMs: number;
 

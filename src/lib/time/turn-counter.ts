@@ -4,7 +4,7 @@
  */
 import type { Clock } from "./clock.ts";
 
-export class LoopTurns {
+export class TurnCounter {
   readonly #clock: Pick<Clock, "soon">;
   #number = 0;
   #counting = false;
