@@ -1,18 +1,18 @@
 /**
- * The number of rows and the sum of their checksums, kept in a row of their own. A row's checksum tells that the row is
- * damaged; the census tells that a row is missing, is older than the others, or was not written. Pure.
+ * The number of rows and the sum of their checksums, stored in a row of their own. A row's checksum detects damage in the
+ * row. The census detects a row that is missing, is older than the others, or was never written. Pure.
  */
 import { fieldsOf } from "../lib/fields.ts";
 import { markOf } from "./row.ts";
 
-/** Behind every other key. */
+/** Sorts after every other key. */
 export const censusKey = "~census";
 
-/** As the census row holds it. */
+/** The value of the census row. */
 export interface CensusRow {
   readonly rows: number;
   readonly sum: number;
-  /** How often the database was written. */
+  /** The number of writes to the database. */
   readonly sequence: number;
 }
 
@@ -32,7 +32,7 @@ export class Census {
     }
   }
 
-  /** What the census row has to say after these changes, of different keys. */
+  /** Returns the census row for the state after these changes, which have different keys. */
   after(changes: readonly RowChange[], sequence: number): CensusRow {
     let [rows, sum] = [this.#marks.size, this.#sum];
     for (const [key, stored] of changes) {
@@ -43,18 +43,18 @@ export class Census {
     return { rows, sum, sequence };
   }
 
-  /** Is it the census of these rows? */
+  /** Returns true if `row` is the census of these rows. */
   agreesWith(row: CensusRow): boolean {
     return row.rows === this.#marks.size && row.sum === this.#sum;
   }
 
-  /** The checksum that the row of this key must have. */
+  /** Returns the checksum that the row of this key must have. */
   mark(key: string): number | undefined {
     return this.#marks.get(key);
   }
 }
 
-/** A census row as it was stored; undefined for a malformed one. */
+/** Decodes a stored census row. Returns undefined for a malformed one. */
 export function censusRowOf(value: unknown): CensusRow | undefined {
   const { rows, sum, sequence } = fieldsOf(value);
   if (typeof rows !== "number" || typeof sum !== "number" || typeof sequence !== "number") return undefined;

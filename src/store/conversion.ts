@@ -1,7 +1,7 @@
 /**
- * Makes the store of a directory that an earlier version wrote with LMDB. The old file counts until it is renamed to
- * `data.mdb.converted`, which is the last step: a crash before it leaves a store that was never written to, and the next
- * start makes it again.
+ * Converts the store of a directory that an earlier version wrote with LMDB. The old file is the valid one until it is
+ * renamed to `data.mdb.converted`, which is the last step. A crash before that leaves a new store without a write, and the
+ * next start converts again.
  */
 import { Fault } from "../fault.ts";
 import { certain, type Disk, syncNames } from "../lib/disk/disk.ts";
@@ -9,7 +9,7 @@ import { readLmdb } from "./lmdb-reader.ts";
 import { hasBegun, makeStore, moveAside, type StoredValues, type StoreFiles } from "./store-files.ts";
 
 /**
- * Converts the store; answers the name of the old file, which is kept.
+ * Converts the store. Returns the name of the old file, which is kept.
  * @throws Fault "corrupt" for a damaged file, or when both stores were written to; then nothing was changed
  */
 export function convertStore(disk: Disk, files: StoreFiles): string {
@@ -24,7 +24,7 @@ export function convertStore(disk: Disk, files: StoreFiles): string {
   return finishConversion(disk, files, values, "converted");
 }
 
-/** Makes the store with these values, and then renames the old file. */
+/** Creates the store with these values, then renames the old file. */
 export function finishConversion(
   disk: Disk,
   files: StoreFiles,

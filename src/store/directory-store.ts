@@ -13,16 +13,16 @@ import { VoteFile } from "./vote-file.ts";
 import { bootOf, voteOf } from "./vote-record.ts";
 
 export interface StoreOptions {
-  /** Default: the machine's. Its paths must be the machine's, for SQLite opens them itself. */
+  /** Default: the machine's. Its paths must be the machine's, because SQLite opens them itself. */
   readonly disk?: Disk;
   /** The store of an earlier version was converted, and is kept under this name. */
   readonly converted?: (kept: string) => void;
 }
 
 /**
- * Opens the store of this directory, which must exist; makes it where there is none, and converts one of an earlier
+ * Opens the store of this directory, which must exist. Creates a store if there is none, and converts one of an earlier
  * version. No byte of an existing store changes before the first write.
- * @throws Fault "corrupt", "locked"; and what the disk threw
+ * @throws Fault "corrupt", "locked"; the error of the disk
  */
 export function openStableStore(directory: string, options: StoreOptions = {}): StableStore {
   const { disk = systemDisk, converted } = options;
@@ -43,7 +43,7 @@ export function openToRead(disk: Disk, files: StoreFiles): StableStore {
   return new DirectoryStore(disk, files);
 }
 
-/** Neither file is there, or a crash came between the two. @throws Fault "corrupt" when one of them was lost */
+/** Returns true if neither file exists, or if a crash interrupted their creation. @throws Fault "corrupt" if one was lost */
 function isNewStore(disk: Disk, files: StoreFiles): boolean {
   if (disk.exists(files.state)) return false;
   if (!disk.exists(files.vote)) return true;
@@ -98,7 +98,7 @@ class DirectoryStore implements StableStore {
   }
 }
 
-/** Fault "corrupt" for a state database without a vote file. */
+/** Returns Fault "corrupt" for a state database without a vote file. */
 export function missingVote(file: string): Fault {
   return new Fault("corrupt", {
     message: `${file} is damaged at byte 0 (missing), the file is gone and its state database is there`,

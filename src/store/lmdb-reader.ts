@@ -32,13 +32,13 @@ const censusKey = "~census";
 
 export interface LmdbContents {
   readonly rows: ReadonlyMap<string, { readonly value: unknown } | { readonly error: unknown }>;
-  /** Are the keys those that were written? */
+  /** True if the keys are those that were written. */
   readonly whole: boolean;
 }
 
 /**
- * Every row of the newest transaction.
- * @throws Fault "corrupt" where its pages are damaged
+ * Returns every row of the newest transaction.
+ * @throws Fault "corrupt" if its pages are damaged
  */
 export function readLmdb(disk: Disk, path: string): LmdbContents {
   const stored = new LmdbFile(path, readAll(disk, path)).rows();
@@ -108,7 +108,7 @@ class LmdbFile {
       if (!sound) throw this.#damaged(at, "header");
     }
     const [even, odd] = [bytes.readBigUInt64LE(152), bytes.readBigUInt64LE(size + 152)];
-    // Transactions write the two headers in turn, so their numbers are neighbors, or the file is new.
+    // Transactions write the two headers alternately, so their numbers differ by one, unless the file is new.
     const inTurn =
       even === odd + 1n ? even % 2n === 0n : odd === even + 1n ? odd % 2n === 1n : even + odd === 0n;
     if (!inTurn) throw this.#damaged(152, "transaction");

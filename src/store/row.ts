@@ -1,5 +1,5 @@
 /**
- * A row of the state database: a key, and its value in msgpack behind a checksum of both. Pure.
+ * A row of the state database: a key, and a checksum of both before its value in msgpack. Pure.
  *
  *   value := crc:u32 body          little-endian; crc covers the key in UTF-8 and the body
  */
@@ -19,7 +19,7 @@ export function encodeRow(key: string, value: unknown): Uint8Array {
   return stored;
 }
 
-/** The value. `file` is for the message. @throws Fault "corrupt" */
+/** Returns the value. `file` is for the message. @throws Fault "corrupt" */
 export function decodeRow(file: string, key: string, stored: Uint8Array): unknown {
   if (isSoundRow(key, stored)) return packr.unpack(stored.subarray(crcBytes));
   throw new Fault("corrupt", {
@@ -31,7 +31,7 @@ export function decodeRow(file: string, key: string, stored: Uint8Array): unknow
 export const isSoundRow = (key: string, stored: Uint8Array): boolean =>
   stored.length > crcBytes && readU32le(stored, 0) === checksum(key, stored);
 
-/** The checksum that stands in a row. */
+/** Returns the checksum in a row. */
 export const markOf = (stored: Uint8Array): number => (stored.length < crcBytes ? 0 : readU32le(stored, 0));
 
 const checksum = (key: string, stored: Uint8Array): number =>

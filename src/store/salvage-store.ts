@@ -1,6 +1,6 @@
 /**
- * A stable store that is examined or repaired, whatever its state. What can be read is loaded into memory. The first write
- * makes sound files of it; the damaged ones are kept as `*.cut`.
+ * Opens a stable store in any state to examine or repair it. Readable values are loaded into memory. The first write creates
+ * sound files from them; the damaged files are kept as `*.cut`.
  */
 import { Fault } from "../fault.ts";
 import { certain, type Disk, syncNames } from "../lib/disk/disk.ts";
@@ -52,12 +52,12 @@ export function openToRepair(
 interface Repair {
   readonly rows: ReadonlyMap<string, Outcome>;
   readonly whole: boolean;
-  /** Makes sound files of the rows with these changes, and opens them. */
+  /** Creates sound files from the rows with these changes, and opens them. */
   readonly rebuild: (rows: ReadonlyMap<string, Outcome>, changes: Changes) => StableStore;
 }
 type Changes = Readonly<Record<string, unknown>>;
 
-/** Does the LMDB file count? Not where the newer store was written to. */
+/** Returns true if the LMDB file is the valid store: the newer store has no write yet. */
 function isOldStore(disk: Disk, files: StoreFiles): boolean {
   if (isEmptyFile(disk, files.lmdb)) return false;
   const begun = outcomeOf(() => hasBegun(disk, files));
@@ -94,7 +94,7 @@ function newStore(disk: Disk, files: StoreFiles): Repair {
   }
   return {
     rows,
-    // Where nothing can be read of it, the catalog is gone, and is built from the segments.
+    // Without a readable database the catalog is rebuilt from the segments.
     whole: (state?.whole ?? true) && isEmptyFile(disk, files.lmdb),
     rebuild: (kept, changes) => {
       const values = changed(kept, changes);
@@ -116,7 +116,7 @@ function newStore(disk: Disk, files: StoreFiles): Repair {
   };
 }
 
-/** The rows that can be read, with the changes. */
+/** Returns the readable rows with the changes. */
 function changed(rows: ReadonlyMap<string, Outcome>, changes: Changes): Map<string, unknown> {
   const values = new Map<string, unknown>();
   for (const [key, row] of rows) if ("value" in row) values.set(key, row.value);
@@ -136,7 +136,7 @@ function writeVote(disk: Disk, files: StoreFiles, record: VoteRecord): void {
   }
 }
 
-/** Is it the vote file alone that is damaged? `writes`: how many writes of the database are known to be durable. */
+/** Returns true if the database is sound. `writes` is the number of its writes that are known to be durable. */
 function isSound(disk: Disk, { state }: StoreFiles, writes: number): boolean {
   const opened = outcomeOf(() => readState(disk, state, writes));
   if ("value" in opened) opened.value.image.close();

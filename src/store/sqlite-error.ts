@@ -1,6 +1,4 @@
-/**
- * What SQLite refused, as the disk port or a Fault says it (https://sqlite.org/rescode.html).
- */
+/** Converts errors of SQLite to errors of the disk port and to Faults (https://sqlite.org/rescode.html). */
 import { Fault } from "../fault.ts";
 import { type Disk, DiskUncertain } from "../lib/disk/disk.ts";
 
@@ -16,12 +14,12 @@ const code = {
   cannotOpen: 14,
 };
 const notADatabase = 26;
-/** A sync of a file, or of a directory. */
+/** A failed sync of a file or of a directory. */
 const syncFailures = [1034, 1290];
-/** A disk with less is full: SQLite calls a quota that is used up an input or output error. */
+/** With less free space the disk counts as full: SQLite reports an exhausted quota as an input or output error. */
 const fullBelowBytes = 64 * 1024;
 
-/** SQLite's result code; undefined for what SQLite did not throw. */
+/** Returns SQLite's result code; undefined for other errors. */
 export function resultCode(reason: unknown): number | undefined {
   const { code: name, errcode } = reason as { code?: unknown; errcode?: unknown };
   return reason instanceof Error && name === "ERR_SQLITE_ERROR" && typeof errcode === "number"
@@ -30,8 +28,8 @@ export function resultCode(reason: unknown): number | undefined {
 }
 
 /**
- * An error with the `code` of a disk, and a `syscall` as errors of the system have; DiskUncertain; or Fault "corrupt" and
- * "locked". What SQLite did not throw stays as it is.
+ * Returns an error with the `code` of a disk and a `syscall`, as system errors have; DiskUncertain; or Fault "corrupt" or
+ * "locked". Errors that are not SQLite's are returned unchanged.
  */
 export function asOfDisk(reason: unknown, disk: Disk, file: string): unknown {
   const found = resultCode(reason);
@@ -64,7 +62,7 @@ export function asOfDisk(reason: unknown, disk: Disk, file: string): unknown {
   }
 }
 
-/** Fault "corrupt" for a state database. */
+/** Returns Fault "corrupt" for a state database. */
 export function damagedDatabase(file: string, why: string, cause?: unknown, position = 0): Fault {
   return new Fault("corrupt", {
     message: `${file} is damaged at byte ${position} (${why}), ${sentences[why] ?? "it is not as it was written"}`,

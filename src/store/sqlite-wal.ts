@@ -5,10 +5,10 @@
  *   header := magic:u32 version:u32 page-bytes:u32 checkpoint:u32 salt:u64 checksum:u64           32 bytes
  *   frame  := page:u32 pages-after-commit:u32 salt:u64 checksum:u64 bytes[page-bytes]             24 bytes and a page
  *
- * A checksum goes on from the one of the frame before. Frames with another salt are of an earlier use of the file, whose
- * frames are in the database already. Each transaction is synced before the next one begins, so a crash can tear one
- * transaction: a bad frame with a good one behind the next commit is damage. A lost last transaction looks like a
- * torn one here: the caller compares the sequence in the database with the receipt.
+ * A checksum continues that of the previous frame. Frames with another salt are from an earlier use of the file and are
+ * already in the database. Each transaction is synced before the next one begins, so a crash can tear only one. A bad frame
+ * with a good one after the next commit is damage. A lost last transaction looks like a torn one here, so the caller
+ * compares the sequence in the database with the receipt.
  */
 import { readU32be } from "../lib/bytes.ts";
 
@@ -16,19 +16,19 @@ const headerBytes = 32;
 const frameHeaderBytes = 24;
 const magic = 0x377f0682;
 
-/** What a write-ahead log adds to its database. */
+/** The changes in a write-ahead log. */
 export interface WalContents {
   /** Pages of committed transactions, the last of each number: page number → position of its bytes in the log. */
   readonly pages: ReadonlyMap<number, number>;
   /** Pages of the database after the last commit; 0 without one. */
   readonly databasePages: number;
-  /** Position of a frame that is damaged, and not torn by a crash. */
+  /** Position of a frame that is damaged rather than torn by a crash. */
   readonly damagedAt: number | undefined;
 }
 
 const nothing: WalContents = { pages: new Map(), databasePages: 0, damagedAt: undefined };
 
-/** Reads a log of a database with pages of this size. A log without a valid header is empty, as for SQLite. */
+/** Reads the log of a database with this page size. A log without a valid header is empty, as in SQLite. */
 export function readWal(wal: Uint8Array, pageBytes: number): WalContents {
   if (wal.length < headerBytes || (readU32be(wal, 0) & ~1) >>> 0 !== magic) return nothing;
   const bigEndian = (wal[3]! & 1) === 1;
@@ -55,7 +55,7 @@ export function readWal(wal: Uint8Array, pageBytes: number): WalContents {
   return { pages, databasePages, damagedAt: undefined };
 }
 
-/** The database with its log folded in, as SQLite would see it. */
+/** Returns the database with its log applied, as SQLite would see it. */
 export function imageOf(
   database: Uint8Array,
   wal: Uint8Array,
@@ -73,8 +73,8 @@ export function imageOf(
 }
 
 /**
- * Is there a good frame behind the first good commit in these frames, of which the first is bad? A frame is good when it
- * continues the checksum that stands in the frame before.
+ * Returns true if there is a good frame after the first good commit. The first of these frames is bad. A frame is good if it
+ * continues the checksum in the previous frame.
  */
 function goesOn(wal: Uint8Array, frames: readonly number[], pageBytes: number, bigEndian: boolean): boolean {
   let committed = false;

@@ -1,6 +1,6 @@
 /**
- * The stable store port: a small, durable map for what must survive every crash: term and vote, the boot number, the
- * directory's identity, configurations, the list of segments, checkpoints. It holds no records.
+ * The interface of the stable store: a small, durable map for data that must survive every crash: term and vote, the boot
+ * number, the directory's identity, configurations, the list of segments, checkpoints. It has no records.
  */
 
 /** Term and vote of this node. In the vote file. */
@@ -13,23 +13,23 @@ export type StableValue = unknown;
 
 export interface StableStore {
   /**
-   * The value, or undefined. The caller owns it.
+   * Returns the value, or undefined. The caller owns it.
    * @throws Fault "corrupt"
    */
   get(key: string): StableValue;
-  /** All keys that begin so, sorted. */
+  /** Returns all keys with this prefix, sorted. */
   keys(prefix: string): string[];
   /**
-   * Puts each value under its key; `undefined` removes the key. Durable on return.
+   * Stores each value under its key; `undefined` removes the key. Durable on return.
    *
-   * All of it or nothing, with one exception: where `voteKey` or `bootKey` stand beside others, these two are written
-   * first, together, and a failure of the rest leaves them. A full disk does not refuse them.
-   * @throws what the disk threw; then nothing else was changed
+   * Atomic, with one exception: `voteKey` and `bootKey` are written together before other keys, and stay written if the
+   * rest fails. A full disk does not refuse them.
+   * @throws the error of the disk; then nothing else was changed
    */
   write(changes: Readonly<Record<string, StableValue>>): void;
   /**
-   * False: keys have come or gone without a write. Only a store that was opened to be examined or repaired says so; any
-   * other does not open. The next write accepts what is there.
+   * False if the keys are not those of the last write. Only a store that was opened to examine or repair it can have that;
+   * otherwise such a store does not open. The next write accepts the keys as they are.
    */
   readonly whole: boolean;
   close(): Promise<void>;

@@ -2,9 +2,9 @@
  * The state database: rows of the stable store in SQLite, with a write-ahead log and `synchronous = FULL`. A write is one
  * transaction and one fdatasync.
  *
- * It is examined in memory, and opened on the disk by settle(): a start that is refused changes no byte. settle() also moves
- * the log that was found into the database: what was read from it may have stood in the page cache only. From then on the
- * log is moved when it holds `checkpointBytes`; its space on the disk is allocated in advance.
+ * It is checked in memory, and settle() opens it on the disk, so a refused start changes no byte. settle() also moves the
+ * write-ahead log that it finds into the database, because its content may be in the page cache only. After that the log is
+ * moved once it has `checkpointBytes`. Its space on the disk is allocated in advance.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { assert } from "../lib/assert.ts";
@@ -23,7 +23,7 @@ import {
   walOf,
 } from "./state-image.ts";
 
-/** Of the write-ahead log: space that is allocated in advance, and how much of it is used before it is moved. */
+/** The allocated space of the write-ahead log, and the size at which it is moved into the database. */
 const walBytes = 1024 * 1024;
 const checkpointBytes = walBytes / 2;
 
@@ -42,7 +42,7 @@ export class StateDatabase {
   #live: Live | undefined;
   #get: StatementSync;
   #keys: StatementSync;
-  /** An upper bound of what the write-ahead log holds. */
+  /** An upper bound of the bytes in the write-ahead log. */
   #walUsed = 0;
   #failed: unknown;
 
@@ -57,7 +57,7 @@ export class StateDatabase {
     [this.#get, this.#keys] = readers(image.database);
   }
 
-  /** How often the database was written. */
+  /** The number of writes to the database. */
   get sequence(): number {
     return this.#sequence;
   }
@@ -71,21 +71,21 @@ export class StateDatabase {
     return decodeRow(this.#path, key, stored);
   }
 
-  /** All keys that begin so, sorted. */
+  /** Returns all keys with this prefix, sorted. */
   keys(prefix: string): string[] {
     const found = this.#try(() => this.#keys.all(prefix, `${prefix}\uffff`));
     return found.map(({ key }) => String(key)).filter((key) => key !== censusKey && key !== spareKey);
   }
 
   /**
-   * Makes durable what was read, before the first write of this process, of a vote too.
-   * @throws what the disk threw, and Fault "locked"
+   * Makes everything that was read durable. Called before the first write of this process, also before that of a vote.
+   * @throws the error of the disk, Fault "locked"
    */
   settle(): void {
     this.#open();
   }
 
-  /** One transaction, durable on return. @throws what the disk threw; then nothing was changed */
+  /** Writes one transaction, durable on return. @throws the error of the disk; then nothing was changed */
   write(changes: Readonly<Record<string, unknown>>): void {
     if (this.#failed !== undefined) throw this.#failed;
     const rows = Object.entries(changes).map(
@@ -100,7 +100,7 @@ export class StateDatabase {
     this.#walUsed += bytesOf(rows);
   }
 
-  /** Moves the write-ahead log into the database once it is long. What cannot be moved now is moved later. */
+  /** Moves the write-ahead log into the database once it is long. If that fails, a later call does it. */
   tidy(): void {
     if (this.#live === undefined || this.#walUsed < checkpointBytes || this.#failed !== undefined) return;
     const { database } = this.#live;
@@ -168,7 +168,7 @@ export class StateDatabase {
   }
 
   #settle(database: DatabaseSync): Live {
-    // Exclusive: without a file of shared memory, and refused while another process has the database open.
+    // Exclusive: SQLite uses no shared memory file, and refuses a database that another process has open.
     database.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
       PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON`);
     const { journal_mode: mode } = database.prepare("PRAGMA journal_mode").get() ?? {};
@@ -193,7 +193,7 @@ export class StateDatabase {
     };
   }
 
-  /** Allocates space for the write-ahead log, and syncs it: what could not be moved may stand in the page cache only. */
+  /** Allocates space for the write-ahead log and syncs it: a part that was not moved may be in the page cache only. */
   #allocateLog(): void {
     const path = walOf(this.#path);
     if (!this.#disk.exists(path)) return;
@@ -242,6 +242,6 @@ const readers = (database: DatabaseSync): readonly [get: StatementSync, keys: St
   database.prepare("SELECT key FROM state WHERE key >= ? AND key < ? ORDER BY key"),
 ];
 
-/** Of the pages that a write of these rows changes, at most: the way to each row, its value, and the census. */
+/** Returns the most bytes of pages that a write of these rows changes: the path to each row, its value, and the census. */
 const bytesOf = (rows: readonly RowChange[]): number =>
   rows.reduce((sum, [, stored]) => sum + (stored?.length ?? 0) + 3 * pageBytes, 3 * pageBytes);

@@ -1,5 +1,5 @@
 /**
- * The bytes of a state database, built and examined in memory: nothing in the directory changes.
+ * Creates and checks the bytes of a state database in memory. Nothing in the directory changes.
  *
  *   CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL)       rows of row.ts, one of them the census
  *
@@ -26,7 +26,7 @@ import { imageOf, readWal } from "./sqlite-wal.ts";
 export const pageBytes = 4096;
 /** Free pages that a database has for small writes. */
 export const sparePages = 64;
-/** The row that makeSpare() adds and removes. A crash between the two leaves it; it holds nothing. */
+/** The row that makeSpare() adds and removes. A crash between the two leaves it. It has no data. */
 export const spareKey = "~spare";
 
 /** SQLite follows a symbolic link and keeps the write-ahead log beside the file that it leads to. */
@@ -48,7 +48,7 @@ export interface SoundState {
   readonly sequence: number;
 }
 
-/** The bytes of a new database with these rows. */
+/** Returns the bytes of a new database with these rows. */
 export function encodeState(
   rows: readonly (readonly [key: string, value: unknown])[],
   sequence: number,
@@ -75,7 +75,7 @@ export function encodeState(
   }
 }
 
-/** Adds pages to a database that stay free in its file. In two transactions: one would leave them unwritten. */
+/** Adds free pages to the file of a database. Two transactions are necessary: one would leave the pages unwritten. */
 export function makeSpare(database: DatabaseSync): void {
   database.prepare("REPLACE INTO state VALUES (?, zeroblob(?))").run(spareKey, sparePages * pageBytes);
   dropSpare(database);
@@ -87,8 +87,8 @@ export function dropSpare(database: DatabaseSync): void {
 }
 
 /**
- * The database of this path with its write-ahead log, examined as a whole: every page, every row, the census.
- * `writes`: how many writes of it are known to be durable.
+ * Reads the database of this path with its write-ahead log and checks every page, every row and the census. `writes` is the
+ * number of its writes that are known to be durable.
  * @throws Fault "corrupt"
  */
 export function readState(disk: Disk, path: string, writes: number): SoundState {
@@ -105,17 +105,17 @@ export function readState(disk: Disk, path: string, writes: number): SoundState 
   }
 }
 
-/** The rows that can be read from a damaged database; a value that cannot is an error. */
+/** The readable rows of a damaged database. A value that cannot be read is an error. */
 export interface SalvagedState {
   readonly rows: ReadonlyMap<string, { readonly value: unknown } | { readonly error: unknown }>;
-  /** Are the keys those that were written last? */
+  /** True if the keys are those of the last write. */
   readonly whole: boolean;
   readonly sequence: number;
 }
 
 /**
- * What can be read from a damaged database; undefined where nothing can. `writes`: how many writes of it are known to be
- * durable.
+ * Reads what is readable in a damaged database. Returns undefined if that is nothing. `writes` is the number of its writes
+ * that are known to be durable.
  */
 export function salvageState(disk: Disk, path: string, writes: number): SalvagedState | undefined {
   const opened = outcomeOf(() => openImage(disk, path));
@@ -139,7 +139,7 @@ export function salvageState(disk: Disk, path: string, writes: number): Salvaged
   };
 }
 
-/** Every row that can be read. Behind a damaged page some are found from the other end only. */
+/** Returns every readable row. Rows after a damaged page are found only in reverse order. */
 function readRows({ database }: StateImage): { stored: Map<string, Uint8Array>; isSound: boolean } {
   const stored = new Map<string, Uint8Array>();
   let isSound = true;
@@ -171,7 +171,7 @@ export function outcomeOf<T>(work: () => T): { readonly value: T } | { readonly 
   }
 }
 
-/** A database in memory or, where it is large or Node cannot, in a temporary file. It is not written. */
+/** A database in memory; in a temporary file if it is large or Node cannot open it in memory. It is only read. */
 export class StateImage {
   readonly database: DatabaseSync;
   readonly #scratch: string | undefined;

@@ -1,12 +1,12 @@
 /**
- * The files of a stable store in `<data>/meta`, and how they are made so that a crash leaves all of it or nothing.
+ * The files of a stable store in `<data>/meta`. They are created so that a crash leaves a whole store or none.
  *
  *   vote  state.db  state.db-wal        the store
  *   *.new                               unfinished; removed
  *   *.cut                               set aside by a repair; nothing reads them
  *   data.mdb  lock.mdb                  the store of an earlier version; *.converted after its conversion
  *
- * The vote file gets its name first: a state database without a vote file has lost it.
+ * The vote file gets its name first. So a state database without a vote file means that the vote file was lost.
  */
 import { certain, type Disk, syncNames } from "../lib/disk/disk.ts";
 import { bootKey, voteKey } from "./stable-store.ts";
@@ -30,7 +30,7 @@ export const filesIn = (directory: string): StoreFiles => ({
 
 export type StoredValues = ReadonlyMap<string, unknown>;
 
-/** A file that is not there is empty. */
+/** Returns true for a file without bytes, and for a missing file. */
 export function isEmptyFile(disk: Disk, path: string): boolean {
   if (!disk.exists(path)) return true;
   const file = disk.open(path, "read");
@@ -47,19 +47,19 @@ export const hasStore = (disk: Disk, directory: string): boolean => {
   return [files.state, files.lmdb].some((path) => !isEmptyFile(disk, path));
 };
 
-/** Was something written to this store after it was made? @throws Fault "corrupt" */
+/** Returns true if something was written to this store after it was created. @throws Fault "corrupt" */
 export function hasBegun(disk: Disk, { vote }: StoreFiles): boolean {
   if (!disk.exists(vote)) return false;
   const { sequence, receipt } = readVoteFile(disk, vote);
   return sequence > firstSequence || receipt.state > 0;
 }
 
-/** Is it a vote file that was made for a new directory, before its state database had a name? */
+/** Returns true for a vote file of a new directory whose state database had no name yet. */
 export function isFreshVote(disk: Disk, files: StoreFiles): boolean {
   return !hasBegun(disk, files) && readVoteFile(disk, files.vote).record.vote === undefined;
 }
 
-/** Makes a store with these values, in the place of one that nothing was written to. */
+/** Creates a store with these values. It replaces one without a write. */
 export function makeStore(disk: Disk, files: StoreFiles, values: StoredValues): void {
   const rows = [...values].filter(([key]) => key !== voteKey && key !== bootKey);
   const vote = voteRecordOf(values);
@@ -74,14 +74,14 @@ export const voteRecordOf = (values: StoredValues): VoteRecord => ({
   boot: bootOf(values.get(bootKey)),
 });
 
-/** Puts a new vote file in the place of the one that is there. */
+/** Replaces the vote file. */
 export function replaceVote(disk: Disk, { directory, vote }: StoreFiles, record: VoteRecord): void {
   removeIfThere(disk, `${vote}.new`);
   writeVoteFile(disk, `${vote}.new`, record);
   nameDurably(disk, `${vote}.new`, vote, directory);
 }
 
-/** Puts a new state database in the place of the one that is there, which must have no write-ahead log any more. */
+/** Replaces the state database, whose write-ahead log must have been removed. */
 export function replaceState(
   disk: Disk,
   { directory, state }: StoreFiles,
@@ -113,7 +113,7 @@ export function copyAside(disk: Disk, path: string): void {
   }
 }
 
-/** Renames a file to `<path>.<ending>`, or a name like it that is free. Answers the name. */
+/** Renames a file to `<path>.<ending>`, or to `<path>.2.<ending>` and so on if that exists. Returns the name. */
 export function moveAside(disk: Disk, path: string, ending: "cut" | "converted"): string {
   const name = freeName(disk, path, ending);
   disk.rename(path, name);

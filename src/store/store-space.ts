@@ -1,6 +1,4 @@
-/**
- * Is there space for a new store? Asked before anything is made in a data directory.
- */
+/** Checks whether there is space for a new store, before anything is created in a data directory. */
 import { Fault } from "../fault.ts";
 import type { Disk } from "../lib/disk/disk.ts";
 
@@ -8,8 +6,8 @@ import type { Disk } from "../lib/disk/disk.ts";
 const newStoreBytes = 1024 * 1024;
 
 /**
- * Throws Fault "disk-full" when the volume of `directory`, which exists, has no space for a new store. `place`: where, for the
- * message.
+ * `directory` must exist. `place` is its name in the message.
+ * @throws Fault "disk-full" if its volume has no space for a new store
  */
 export function checkSpaceForStore(disk: Disk, directory: string, place: string): void {
   let free: number;

@@ -1,16 +1,16 @@
 /**
- * The vote file: two slots, written in turn and in place. Its blocks are allocated when it is made, so that a full disk
- * refuses no vote.
+ * The vote file: two slots that are written alternately, in place. Its blocks are allocated when it is created, so a full
+ * disk refuses no vote.
  *
  *   file := slot slot receipt                  five pages of 4 KiB
- *   slot := copy copy                          write n stands in slot n mod 2
+ *   slot := copy copy                          write n is in slot n mod 2
  *   copy := record zeros                       one page; both copies are equal
  *
- * A write is one write of a slot and one fdatasync. The newest valid record counts. A crash tears at most the slot of the
- * write under way, which was never acknowledged. The slot of the last acknowledged write has two copies on different
- * pages, so no single damaged bit, sector or page undoes it. After each sync a receipt is written, which nothing waits for:
- * it says how many writes were durable, here and in the state database. A file or a database that ends before its receipt
- * lost an acknowledged write: that is damage, and no torn write.
+ * A write is one write of a slot and one fdatasync. The newest valid record counts. A crash tears at most the slot that is
+ * being written, and that write was not acknowledged. The slot of the last acknowledged write has two copies on different
+ * pages, so no single damaged bit, sector or page undoes it. After each sync a receipt is written, and nothing waits for it.
+ * It has the number of durable writes, here and in the state database. A file or a database with fewer writes than its
+ * receipt lost an acknowledged write. That is damage, not a torn write.
  */
 import { Fault } from "../fault.ts";
 import { type Disk, type DiskFile, DiskUncertain, errorCode, syncFile } from "../lib/disk/disk.ts";
@@ -28,7 +28,7 @@ const slotBytes = 2 * pageBytes;
 const receiptAt = 2 * slotBytes;
 export const voteFileBytes = receiptAt + pageBytes;
 
-/** The first write of a file, when it is made. */
+/** The sequence of the first write, which creates the file. */
 export const firstSequence = 1;
 
 interface Contents {
@@ -38,8 +38,8 @@ interface Contents {
 }
 
 /**
- * Makes the file of this name, which must not be there, and syncs it. Its name is not durable yet.
- * @throws what the disk threw
+ * Creates and syncs the file, which must not exist. Its name is not durable yet.
+ * @throws the error of the disk
  */
 export function writeVoteFile(disk: Disk, path: string, record: VoteRecord): void {
   const bytes = new Uint8Array(voteFileBytes);
@@ -54,8 +54,8 @@ export function writeVoteFile(disk: Disk, path: string, record: VoteRecord): voi
 }
 
 /**
- * The newest record and the receipt.
- * @throws Fault "corrupt" when there is no valid record, or the newest acknowledged one is gone
+ * Returns the newest record and the receipt.
+ * @throws Fault "corrupt" if there is no valid record, or if the newest acknowledged one is missing
  */
 export function readVoteFile(disk: Disk, path: string): Contents {
   const bytes = new Uint8Array(voteFileBytes);
@@ -97,8 +97,8 @@ export class VoteFile {
   }
 
   /**
-   * Of a start: what was read may stand in the page cache only. The first write makes it durable, and each start writes
-   * its boot number before the node contacts others.
+   * The newest record. After a start it may be in the page cache only. The first write makes it durable, and each start
+   * writes its boot number before the node contacts others.
    */
   get record(): VoteRecord {
     return this.#record;
@@ -112,7 +112,10 @@ export class VoteFile {
     return this.#receipt;
   }
 
-  /** Durable on return. @throws what the disk threw; DiskUncertain after a failed sync, then and from then on */
+  /**
+   * Writes a record, durable on return.
+   * @throws the error of the disk; DiskUncertain for a failed sync and for all later writes
+   */
   write(record: VoteRecord): void {
     if (this.#failed !== undefined) throw this.#failed;
     const sequence = this.#sequence + 1;
@@ -129,7 +132,7 @@ export class VoteFile {
     this.#note({ ...this.#receipt, vote: sequence });
   }
 
-  /** The state database has made this many writes durable. */
+  /** Notes how many writes of the state database are durable. */
   noteState(sequence: number): void {
     this.#note({ ...this.#receipt, state: sequence });
   }
@@ -144,7 +147,7 @@ export class VoteFile {
     return this.#file;
   }
 
-  /** A receipt that cannot be written leaves the one before: what was written is written. */
+  /** If the disk refuses the receipt, the previous one stays. The write that it counts is durable nevertheless. */
   #note(receipt: Receipt): void {
     this.#receipt = receipt;
     try {

@@ -1,11 +1,11 @@
 /**
- * What the vote file holds, and its bytes. Pure.
+ * Encodes and decodes the records of the vote file. Pure.
  *
  *   record  := "TRLVOTE1" sequence:u64 bytes:u32 crc:u32 payload[bytes]           little-endian
  *   payload := flags:u8 term:u64 vote:u64 life:u64 count:u64 nonces:u8 nonce[8]*   flags: 1 vote, 2 boot, 4 boot has a nonce
  *   receipt := "TRLRCPT1" vote:u64 state:u64 crc:u32
  *
- * Each crc covers every byte of its record or receipt but its own four.
+ * Each crc covers every byte of its record or receipt except its own four.
  */
 
 import { assert } from "../lib/assert.ts";
@@ -28,7 +28,7 @@ export interface BootRecord {
   readonly earlier: readonly string[];
 }
 
-/** How many writes were durable when it was written: of the vote file, and of the state database. */
+/** The number of durable writes of the vote file and of the state database when the receipt was written. */
 export interface Receipt {
   readonly vote: number;
   readonly state: number;
@@ -70,7 +70,7 @@ export function encodeVote(sequence: number, { vote, boot }: VoteRecord): Uint8A
   return bytes;
 }
 
-/** The record at the beginning of `bytes`; undefined where there is none with a right checksum. */
+/** Decodes the record at the start of `bytes`. Returns undefined if there is none with a valid checksum. */
 export function decodeVote(bytes: Uint8Array): { sequence: number; record: VoteRecord } | undefined {
   if (bytes.length < headerBytes || !beginsWith(bytes, recordMagic)) return undefined;
   const size = headerBytes + readU32le(bytes, 16);
@@ -105,7 +105,7 @@ export function encodeReceipt({ vote, state }: Receipt): Uint8Array {
   return bytes;
 }
 
-/** A receipt that was torn or damaged says nothing. */
+/** A torn or damaged receipt counts as one of no writes. */
 export function decodeReceipt(bytes: Uint8Array): Receipt {
   const receipt = bytes.subarray(0, receiptBytes);
   const sound =
@@ -117,7 +117,7 @@ export function decodeReceipt(bytes: Uint8Array): Receipt {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
-/** The value of the vote's key as a record's part. @throws AssertionFailed for anything else */
+/** Returns the vote in the value of its key. @throws AssertionFailed for anything else */
 export function voteOf(value: unknown): VoteRecord["vote"] {
   if (value === undefined) return undefined;
   const { term, vote } = fieldsOf(value);
@@ -125,7 +125,7 @@ export function voteOf(value: unknown): VoteRecord["vote"] {
   return { term, vote };
 }
 
-/** The value of the boot's key as a record's part. @throws AssertionFailed for anything else */
+/** Returns the boot in the value of its key. @throws AssertionFailed for anything else */
 export function bootOf(value: unknown): VoteRecord["boot"] {
   if (value === undefined) return undefined;
   const { life, count, nonce, earlier } = fieldsOf(value);
@@ -139,6 +139,6 @@ export function bootOf(value: unknown): VoteRecord["boot"] {
 const beginsWith = (bytes: Uint8Array, magic: Uint8Array): boolean =>
   Buffer.compare(bytes.subarray(0, magic.length), magic) === 0;
 
-/** Of all bytes but the four at `at`. */
+/** The checksum of all bytes except the four at `at`. */
 const checksum = (bytes: Uint8Array, at: number): number =>
   crc32(bytes, at + 4, bytes.length, crc32(bytes, 0, at));

@@ -4,6 +4,8 @@
  *   propose, receive, read, tick → (soon) turn → send · write as one group · apply → waiters are answered
  *
  * A node works in turns (turn.ts). Messages to peers are sent at once, while the same entries are being written here.
+ *
+ * The file is long because it is the whole public surface of Raft. The work is done by its parts.
  */
 import { Fault } from "../../fault.ts";
 import {
