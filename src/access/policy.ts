@@ -64,7 +64,8 @@ function parseLine(trimmed: string, line: number, shape: Shape, name: string): P
     throw wrong(`begins with "${kind}", expected one of ${[...shape.keys()].join(" or ")}`);
   }
   if (fields.length !== expected.fields || fields.includes("")) {
-    throw wrong(`has ${fields.filter((field) => field !== "").length} fields, expected ${expected.fields}`);
+    const count = fields.filter((field) => field !== "").length;
+    throw wrong(`has ${count} ${count === 1 ? "field" : "fields"}, expected ${expected.fields}`);
   }
   const action = expected.strict ? fields[expected.action ?? -1] : undefined;
   if (action !== undefined && action !== "*" && !isAction(action)) {

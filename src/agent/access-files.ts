@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { AccessControl, type AccessOptions, type PolicySource } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
+import { errorText } from "../lib/disk/disk.ts";
 import { type FileWatch, watchFiles } from "../lib/file-watch/file-watch.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
 
@@ -65,7 +66,6 @@ function read(path: string, flag: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? "error";
-    throw new Fault("config", { message: `--${flag} ${path} cannot be read (${code})`, cause });
+    throw new Fault("config", { message: `--${flag} ${path} cannot be read: ${errorText(cause)}`, cause });
   }
 }

@@ -8,7 +8,7 @@ import { accessSync, constants, existsSync, readdirSync, statSync } from "node:f
 import { dirname, join } from "node:path";
 import { Fault } from "../fault.ts";
 import { lockDirectory } from "../lib/disk/directory-lock.ts";
-import { errorCode } from "../lib/disk/disk.ts";
+import { errorCode, errorText } from "../lib/disk/disk.ts";
 import { syncParent, systemDisk } from "../lib/disk/system-disk.ts";
 import { checkCatalogFile } from "../log/mod.ts";
 import { checkSpaceForStore, hasStore, openStableStore, type StableStore } from "../store/mod.ts";
@@ -77,7 +77,7 @@ function checkDirectory(directory: string): void {
   } catch (reason) {
     if (reason instanceof Fault) throw reason;
     const { code } = reason as NodeJS.ErrnoException;
-    if (code !== "ENOENT") throw cannot(directory, `cannot be used (${code})`, reason);
+    if (code !== "ENOENT") throw cannot(directory, `cannot be used: ${errorText(reason)}`, reason);
     checkParent(dirname(directory));
     return;
   }
@@ -96,7 +96,12 @@ function checkParent(parent: string): void {
   } catch (reason) {
     const { code } = reason as NodeJS.ErrnoException;
     if (code === "ENOENT" && dirname(parent) !== parent) checkParent(dirname(parent));
-    else throw cannot(parent, `is not writable, so no data directory can be created in it (${code})`, reason);
+    else
+      throw cannot(
+        parent,
+        `is not writable, so no data directory can be created in it: ${errorText(reason)}`,
+        reason,
+      );
   }
 }
 

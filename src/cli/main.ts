@@ -11,6 +11,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const [first, ...flags] = args;
   // A node parses its own flags, so it starts without commander.
   if (first === "serve") return (await import("./commands/node/serve.ts")).serve(flags);
+  if (first === "help" && flags[0] === "serve") return main(["serve", "--help"]);
   exitWhenOutputCloses();
   const { Command, CommanderError } = await import("commander");
   const program = new Command("tailrace")
@@ -39,7 +40,7 @@ export async function main(args: readonly string[]): Promise<void> {
 /** Makes commander throw for wrong usage, with a message that starts like those of all faults. */
 function prepare(command: Command, above = "tailrace"): void {
   const words = `${above} ${command.name()}`;
-  command.exitOverride().configureOutput(prefixed(words));
+  command.exitOverride().configureOutput(prefixed(words)).showHelpAfterError(`(${words} --help)`);
   for (const inner of command.commands) prepare(inner, words);
 }
 

@@ -5,6 +5,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Fault } from "../fault.ts";
+import { errorText } from "../lib/disk/disk.ts";
 import { systemClock } from "../lib/time/clock.ts";
 import { usageFault } from "./exit-status.ts";
 
@@ -69,7 +70,7 @@ function read(path: string | undefined): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw invalid(`cannot read ${path} (${(cause as NodeJS.ErrnoException).code ?? "error"})`, cause);
+    throw invalid(`cannot read ${path}: ${errorText(cause)}`, cause);
   }
 }
 

@@ -33,7 +33,7 @@ export async function bind(server: Server, address: Address, udp = false): Promi
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "is in use",
-  EACCES: "needs more rights than this process has",
+  EACCES: "needs a permission that this process does not have (most systems: for ports below 1024)",
   EADDRNOTAVAIL: "is not an address of this machine",
   ENOTFOUND: "has a host name that does not resolve",
 };

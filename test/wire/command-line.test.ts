@@ -193,6 +193,7 @@ test("every kind of failure has its exit status and prints one line", async () =
     assert.deepEqual([status, out], [2, ""], args.join(" "));
   }
   assert.match((await tailrace(["produec"])).err, /produce/);
+  assert.match((await tailrace(["trim"])).err, /\(tailrace trim --help\)\n$/);
 });
 
 test("an input that fails ends produce after the offsets of the records before it", async (t) => {
@@ -200,10 +201,11 @@ test("an input that fails ends produce after the offsets of the records before i
   writeFileSync(path, "x");
   const found = await run(["produce", path, `${path}.missing`]);
   assert.deepEqual([found.status, found.out], [1, '{"offset":0}\n']);
-  assert.equal(found.err, `tailrace produce: cannot read ${path}.missing\n`);
+  assert.equal(found.err, `tailrace produce: cannot read ${path}.missing: no such file or directory\n`);
 });
 
 test("help, version and completion need no node", async () => {
+  assert.equal((await tailrace(["help", "serve"])).out, (await tailrace(["serve", "--help"])).out);
   const help = await tailrace(["--help"]);
   assert.equal(help.status, 0);
   for (const command of ["serve", "produce", "consume", "config", "certs"])

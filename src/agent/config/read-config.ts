@@ -119,7 +119,7 @@ function readYaml(path: string, readFile: ConfigInput["readFile"]): Texts {
   try {
     tree = parseYaml(readFile(path)) ?? {};
   } catch (reason) {
-    const why = reason instanceof Error ? reason.message.split("\n")[0] : String(reason);
+    const why = reason instanceof Error ? reason.message.split("\n")[0]?.replace(/:$/, "") : String(reason);
     throw new Fault("config", { message: `cannot read ${path}: ${why}`, cause: reason });
   }
   if (typeof tree !== "object" || tree === null || Array.isArray(tree)) {

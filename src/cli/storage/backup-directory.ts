@@ -22,7 +22,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { Fault } from "../../fault.ts";
-import { errorCode } from "../../lib/disk/disk.ts";
+import { errorCode, errorText } from "../../lib/disk/disk.ts";
 import { ownerFile, systemDisk } from "../../lib/disk/system-disk.ts";
 import { type BackupSnapshot, readSnapshot, snapshotFile } from "../../replication/mod.ts";
 
@@ -46,12 +46,12 @@ export class BackupDirectory {
     try {
       systemDisk.makeDirectory(path);
     } catch (cause) {
-      throw new Fault("config", { message: `${path} cannot be created`, cause });
+      throw new Fault("config", { message: `${path} cannot be created: ${errorText(cause)}`, cause });
     }
     const other = readdirSync(path).find((name) => !validName.test(name));
     if (other === undefined) return new BackupDirectory(path);
     throw new Fault("foreign-directory", {
-      message: `${path} contains ${other}, which is not part of a backup`,
+      message: `${path} contains ${other}, which is not part of a backup; choose a new directory`,
     });
   }
 

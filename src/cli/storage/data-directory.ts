@@ -1,11 +1,23 @@
 /** Opens a data directory for a command while no node uses it. It does not create a data directory. */
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../fault.ts";
 import { lockDirectory } from "../../lib/disk/directory-lock.ts";
+import { errorCode, errorText } from "../../lib/disk/disk.ts";
 import { systemDisk } from "../../lib/disk/system-disk.ts";
 import type { LogDirectory } from "../../log/mod.ts";
 import { openToRepair } from "../../store/mod.ts";
+
+/** @throws Fault "not-found" if there is no log, "config" if this process may not read the directory */
+export function checkDataDirectory(directory: string): void {
+  try {
+    readdirSync(join(directory, "log"));
+  } catch (cause) {
+    if (["ENOENT", "ENOTDIR"].includes(errorCode(cause)))
+      throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
+    throw new Fault("config", { message: `${directory} cannot be read: ${errorText(cause)}`, cause });
+  }
+}
 
 interface OpenedDataDirectory extends AsyncDisposable {
   readonly logDirectory: LogDirectory;
@@ -16,9 +28,7 @@ interface OpenedDataDirectory extends AsyncDisposable {
  * @throws Fault "not-found" if there is no log, "locked" if a node uses it
  */
 export async function openDataDirectory(directory: string, readOnly: boolean): Promise<OpenedDataDirectory> {
-  if (!existsSync(join(directory, "log"))) {
-    throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
-  }
+  checkDataDirectory(directory);
   const lock = isWritable(directory) ? await lockDirectory(directory) : undefined;
   try {
     const meta = join(directory, "meta");

@@ -6,6 +6,7 @@
  * removed) is durable after syncDirectory() of its directory. Nothing else is durable. Failures are Node-style errors
  * with `code` (ENOSPC, EIO, ENOENT, …), which the log converts to Faults. troubleOf() classifies them.
  */
+import { getSystemErrorMessage } from "node:util";
 
 /** An open file. Positions and sizes are bytes. */
 export interface DiskFile {
@@ -51,6 +52,13 @@ export interface Disk {
 export function errorCode(reason: unknown): string {
   const code = reason instanceof Error ? (reason as Error & { code?: unknown }).code : undefined;
   return typeof code === "string" ? code : "";
+}
+
+/** A failed system call in words, such as "no such file or directory"; the message of any other error. */
+export function errorText(reason: unknown): string {
+  if (!(reason instanceof Error)) return String(reason);
+  const { errno } = reason as NodeJS.ErrnoException;
+  return typeof errno === "number" ? getSystemErrorMessage(errno) : reason.message;
 }
 
 /** Returns true for errors that mean that the disk is full. */

@@ -2,6 +2,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Fault } from "../../fault.ts";
+import { errorText } from "../../lib/disk/disk.ts";
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -58,7 +59,7 @@ function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw fileFault(path, `cannot be read (${(cause as NodeJS.ErrnoException).code ?? "error"})`, cause);
+    throw fileFault(path, `cannot be read: ${errorText(cause)}`, cause);
   }
 }
 

@@ -23,6 +23,7 @@ test("lines that Casbin skips silently are refused with their number", async () 
   await refuse("p, root, *, produce\nq, root, *, produce", /line 2 begins with "q", expected one of p or g/);
   await refuse("p root * produce", /line 1 begins with "p root \* produce"/);
   await refuse("p, root, , produce", /line 1 has 2 fields, expected 3/);
+  await refuse("p, root", /line 1 has 1 field, expected 3/);
   await refuse("g, alice, writers", /line 1 begins with "g"/, { model: bookModel });
   await refuse("p, a, b, trim", /m\.conf is not a Casbin model|must define r/, {
     model: "nonsense",

@@ -84,7 +84,7 @@ test("missing files, and a model without a policy, are refused", async (t) => {
     thrown instanceof Fault && thrown.kind === "config" && pattern.test(thrown.message);
   await assert.rejects(
     openAccess({ policyFile: path("none.csv") }),
-    config(/--acl-policy-file .+ cannot be read \(ENOENT\)/),
+    config(/--acl-policy-file .+ cannot be read: no such file or directory/),
   );
   await assert.rejects(openAccess({ modelFile: path("m.conf") }), config(/needs --acl-policy-file/));
 });

@@ -7,6 +7,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { Fault } from "../../../fault.ts";
 import type { RecordSchema } from "../../../gen/log/v1/log_pb.js";
+import { errorText } from "../../../lib/disk/disk.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { exitStatus, usageFault } from "../../exit-status.ts";
 import { print } from "../../output/standard-output.ts";
@@ -92,7 +93,7 @@ function readWhole(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new Fault("config", { message: `cannot read ${path}`, cause });
+    throw new Fault("config", { message: `cannot read ${path}: ${errorText(cause)}`, cause });
   }
 }
 

@@ -69,7 +69,7 @@ const collect = (value: string, before: readonly string[]): readonly string[] =>
 function printNextSteps(out: string): void {
   const tls = (kind: string): string => `${out}/${kind}`;
   console.error(`
-A node:   tailrace serve --server-tls-cert-file ${tls("server.pem")} --server-tls-key-file ${tls("server-key.pem")} --server-tls-ca-file ${tls("ca.pem")}
-curl:     curl --cacert ${tls("ca.pem")} --cert ${tls("root-client.pem")} --key ${tls("root-client-key.pem")} https://localhost:8080/
-Browser:  import ${tls("browser.p12")} (password tailrace, unless you gave one) and trust ${tls("ca.pem")}`);
+A node:   npx tailrace serve --server-tls-cert-file ${tls("server.pem")} --server-tls-key-file ${tls("server-key.pem")} --server-tls-ca-file ${tls("ca.pem")}
+curl:     curl --cacert ${tls("ca.pem")} --cert ${tls("root-client.pem")} --key ${tls("root-client-key.pem")} -X POST https://localhost:8080 -d '{"record":{"value":"TGV0J3MgR28gIzEK"}}'
+Browser:  import ${tls("browser.p12")} (password tailrace, or that of --p12-password) and trust ${tls("ca.pem")}`);
 }

@@ -26,18 +26,15 @@ export function register(program: Command): void {
 }
 
 async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
-  const { existsSync } = await import("node:fs");
-  const { join } = await import("node:path");
   const { randomUUID } = await import("node:crypto");
   const { Fault } = await import("../../../fault.ts");
   const { systemClock } = await import("../../../lib/time/clock.ts");
   const { directoryText, forceConfiguration, peerIdOf, StableState } = await import(
     "../../../replication/mod.ts"
   );
+  const { checkDataDirectory } = await import("../../storage/data-directory.ts");
   const { openOffline } = await import("../../storage/offline-log.ts");
-  if (!existsSync(join(dataDir, "log"))) {
-    throw new Fault("not-found", { message: `there is no log in ${dataDir}` });
-  }
+  checkDataDirectory(dataDir);
   await using opened = await openOffline(dataDir);
   const { log, store } = opened;
   const state = new StableState(store);

@@ -112,6 +112,6 @@ test("YAML lists, numbers and booleans have the meaning of the same text in a fl
   );
   assert.match(
     messageOf(() => read(["--config-file", "f"], {}, "a: [")),
-    /^cannot read f/,
+    /^cannot read f: .*[^:]$/,
   );
 });

@@ -16,7 +16,7 @@ test("files that cannot be used are a config fault that names the file", async (
       () => readTlsFiles({ ...files, ...changed }),
       (thrown) => thrown instanceof Fault && thrown.kind === "config" && pattern.test(thrown.message),
     );
-  refused({ caFile: join(directory, "none.pem") }, /none\.pem cannot be read \(ENOENT\)/);
+  refused({ caFile: join(directory, "none.pem") }, /none\.pem cannot be read: no such file or directory/);
   refused({ caFile: files.keyFile }, /server-key\.pem holds no certificate/);
   refused({ keyFile: files.certFile }, /is not an unencrypted private key/);
 });

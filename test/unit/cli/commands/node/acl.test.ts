@@ -72,6 +72,9 @@ test("an unknown action is a usage error that lists the actions", async (t) => {
 
 test("a policy that cannot be read is reported in one line with exit status 1", async (t) => {
   const { out, status } = await check(t, "root", "*", "produce", "--acl-policy-file", "no-such-file.csv");
-  assert.equal(out, "tailrace acl: --acl-policy-file no-such-file.csv cannot be read (ENOENT)");
+  assert.equal(
+    out,
+    "tailrace acl: --acl-policy-file no-such-file.csv cannot be read: no such file or directory",
+  );
   assert.equal(status, 1);
 });
