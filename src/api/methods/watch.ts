@@ -44,62 +44,81 @@ export async function* watch(
     });
   }
   const { clock, cluster, traffic, log } = options;
-  const changes: ClusterChange[] = [];
-  let wake: (() => void) | undefined;
-  const stopListening = cluster.onChange((change) => {
-    if (changes.length < changesKeptMax) changes.push(change);
-    wake?.();
+  using changes = new ChangeQueue(cluster, clock, signal);
+  const event = (value: NonNullable<Event["event"]>): Event => ({
+    atMs: BigInt(clock.wallMs()),
+    event: value,
   });
-  const onAbort = (): void => wake?.();
-  signal.addEventListener("abort", onAbort, { once: true });
-  const at = (): bigint => BigInt(clock.wallMs());
-  try {
-    let before = traffic.sample();
-    let sampledAtMs = clock.monotonicMs();
-    let sentSegments = "";
-    yield { atMs: at(), event: { case: "cluster", value: clusterStateOf(cluster) } };
-    for (;;) {
-      const description = await describe(log, cluster, options.clusterVersion);
-      const shape = segmentShape(description);
-      if (shape !== sentSegments) {
-        sentSegments = shape;
-        yield { atMs: at(), event: { case: "segments", value: description } };
-      }
-      const due = sampledAtMs + intervalMs;
-      while (!signal.aborted && clock.monotonicMs() < due) {
-        await new Promise<void>((resolve) => {
-          const timer = clock.after(due - clock.monotonicMs(), resolve);
-          wake = () => {
-            timer.cancel();
-            resolve();
-          };
-          if (changes.length > 0 || signal.aborted) wake();
-        });
-        wake = undefined;
-        const received = changes.splice(0);
-        for (const value of received)
-          yield { atMs: at(), event: { case: "membership", value: { ...value } } };
-        if (received.length > 0)
-          yield { atMs: at(), event: { case: "cluster", value: clusterStateOf(cluster) } };
-      }
-      if (signal.aborted) throw faultOfAbort(signal);
-      const after = traffic.sample();
-      const now = clock.monotonicMs();
-      const { next } = await log.bounds({ mode: "any" });
-      yield {
-        atMs: at(),
-        event: {
-          case: "throughput",
-          value: throughput(before, after, now - sampledAtMs, traffic.tails, next),
-        },
-      };
-      yield { atMs: at(), event: { case: "cluster", value: clusterStateOf(cluster) } };
-      before = after;
-      sampledAtMs = now;
+  const clusterEvent = (): Event => event({ case: "cluster", value: clusterStateOf(cluster) });
+  let before = traffic.sample();
+  let sampledAtMs = clock.monotonicMs();
+  let sentSegments = "";
+  yield clusterEvent();
+  for (;;) {
+    const description = await describe(log, cluster, options.clusterVersion);
+    const shape = segmentShape(description);
+    if (shape !== sentSegments) {
+      sentSegments = shape;
+      yield event({ case: "segments", value: description });
     }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    stopListening();
+    const dueMs = sampledAtMs + intervalMs;
+    while (!signal.aborted && clock.monotonicMs() < dueMs) {
+      const received = await changes.takeUntil(dueMs);
+      for (const change of received) yield event({ case: "membership", value: { ...change } });
+      if (received.length > 0) yield clusterEvent();
+    }
+    if (signal.aborted) throw faultOfAbort(signal);
+    const after = traffic.sample();
+    const now = clock.monotonicMs();
+    const { next } = await log.bounds({ mode: "any" });
+    const value = throughput(before, after, now - sampledAtMs, traffic.tails, next);
+    yield event({ case: "throughput", value });
+    yield clusterEvent();
+    before = after;
+    sampledAtMs = now;
+  }
+}
+
+/** Membership changes that were not sent yet: the first `changesKeptMax` of them. */
+class ChangeQueue implements Disposable {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #stopListening: () => void;
+  #changes: ClusterChange[] = [];
+  #wake: (() => void) | undefined;
+
+  constructor(cluster: ClusterView, clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#stopListening = cluster.onChange((change) => {
+      if (this.#changes.length < changesKeptMax) this.#changes.push(change);
+      this.#wake?.();
+    });
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** Resolves with the changes once there are some, with none at `dueMs` (monotonic) or when the signal is aborted. */
+  async takeUntil(dueMs: number): Promise<ClusterChange[]> {
+    if (this.#changes.length === 0 && !this.#signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#clock.after(dueMs - this.#clock.monotonicMs(), resolve);
+        this.#wake = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+      this.#wake = undefined;
+    }
+    const taken = this.#changes;
+    this.#changes = [];
+    return taken;
+  }
+
+  readonly #onAbort = (): void => this.#wake?.();
+
+  [Symbol.dispose](): void {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#stopListening();
   }
 }
 
