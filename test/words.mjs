@@ -101,10 +101,11 @@ const words = [
 const own = "test/words.mjs";
 /** Words of the platform's own names, and of protocols. */
 const names = new Set(["Express", "express"]);
+// Generated files, recordings, and the protos of Google and gRPC are not our text.
 const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: root, encoding: "utf8" })
   .split("\n")
   .filter((file) => /\.(ts|tsx|mjs|cjs|js|proto|css|py|md)$/.test(file))
-  .filter((file) => file !== own && !/^src\/gen\/|^test\/transcript\/data\/|^web\/dist\//.test(file))
+  .filter((file) => file !== own && !/^src\/gen\/|^proto\/g|^test\/transcript\/data\/|^web\/dist\//.test(file))
   .sort();
 
 const args = process.argv.slice(2);

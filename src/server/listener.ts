@@ -1,6 +1,5 @@
 /**
- * The one port: accepts connections, detects their protocol by the first bytes and passes each to what serves it. (The
- * book uses cmux for this.)
+ * The one port: accepts connections, detects their protocol by the first bytes and passes each to what serves it.
  *
  *   accept → detect → tls → (by ALPN) http2 | http1 | raft
  *                   → http2 | http1 | raft | gossip             in plaintext, if TLS is off; gossip always
