@@ -105,7 +105,9 @@ const names = new Set(["Express", "express"]);
 const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: root, encoding: "utf8" })
   .split("\n")
   .filter((file) => /\.(ts|tsx|mjs|cjs|js|proto|css|py|md)$/.test(file))
-  .filter((file) => file !== own && !/^src\/gen\/|^proto\/g|^test\/transcript\/data\/|^web\/dist\//.test(file))
+  .filter(
+    (file) => file !== own && !/^src\/gen\/|^proto\/g|^test\/transcript\/data\/|^web\/dist\//.test(file),
+  )
   .sort();
 
 const args = process.argv.slice(2);
