@@ -1,7 +1,7 @@
 /**
  * The HTTP/2 connections of connect-node, with three additions: a connect timeout, a receive window for the whole
- * connection (the default of 64 KiB limits a tail to 64 KiB per round trip), and an error listener on connections that
- * the manager has given up (an error without a listener ends the process).
+ * connection (the default of 64 KiB limits a tail to 64 KiB per round trip), and error listeners that stay on a
+ * connection that the manager has given up (an error without a listener ends the process).
  */
 import type { ClientHttp2Session, ClientHttp2Stream, SecureClientSessionOptions } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -67,18 +67,27 @@ export class Http2Sessions extends Http2SessionManager {
   }
 }
 
+/** What is known of the manager's states here. `conn` is a promise while it connects. */
+interface ManagerState {
+  readonly t: string;
+  readonly conn?: unknown;
+  onExitState?: () => void;
+}
+
 /**
- * The manager removes its listeners from a connection that it replaces, even if that connection can still end with an
- * error. It keeps the current connection in its private field `s` and offers no other access, so this function
- * watches that field and adds a listener to every connection.
+ * The manager removes its listeners from a connection that it gives up or replaces, even if that connection can still end
+ * with an error. It keeps the current connection in its private field `s` and offers no other access. So this function
+ * watches that field: an open connection gets a listener that stays, and a connection that is being established keeps the
+ * manager's own.
  */
 function listenForErrors(manager: Http2SessionManager): void {
   let state: unknown = Reflect.get(manager, "s");
   Object.defineProperty(manager, "s", {
     get: () => state,
-    set(next: { readonly t: string; readonly conn?: ClientHttp2Session }) {
+    set(next: ManagerState) {
       state = next;
-      if (next.t === "ready") next.conn?.on("error", () => {});
+      if (next.t === "ready") (next.conn as ClientHttp2Session | undefined)?.on("error", () => {});
+      if (next.t === "connecting") next.onExitState = () => {};
     },
   });
 }
