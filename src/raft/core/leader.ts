@@ -193,7 +193,14 @@ function sendTimeoutNow(raft: Raft, to: PeerId): void {
   raft.send(message("timeout-now", to, { from: raft.id, term: raft.term }));
 }
 
+/** Unconfirmed read requests of all nodes together. A node repeats a request that got no response. */
+const readRequestsMax = 4_096;
+
 function readIndex(raft: Raft, received: Message): void {
+  if (raft.earlyReads.length + raft.reads.count >= readRequestsMax) {
+    raft.emit({ kind: "reads-dropped", count: 1 });
+    return;
+  }
   // In a cluster of one, too: after a restart its leader does not know what it had committed.
   if (!raft.committedInTerm) raft.earlyReads.push(received);
   else confirmRead(raft, received);

@@ -216,3 +216,19 @@ test("a peer cannot send messages that only a storage thread may send", () => {
   });
   assert.equal(refused, "storage-message-from-peer");
 });
+
+test("a leader keeps a limited number of read requests that it cannot confirm", () => {
+  const net = network(3);
+  net.lab(1).core.campaign();
+  net.settle();
+  net.cut = () => true;
+  const leader = net.lab(1);
+  const { term } = leader.core;
+  for (let context = 1; context <= 10_000; context++) {
+    leader.core.step(message("read-index", 1, { from: 2, term: 0, context }));
+  }
+  leader.settle();
+  const dropped = leader.events.filter(({ kind }) => kind === "reads-dropped").length;
+  assert.equal(dropped, 10_000 - 4_096);
+  assert.equal(leader.core.term, term);
+});
