@@ -18,8 +18,9 @@ export default {
     "test/**/*.test.ts",
     "test/{cluster,sim,transcript}/main.ts",
     "test/bench/{main,raft-core,limits/*}.ts",
-    "test/support/{bug-loader,moved-clock}.mjs",
-    "test/support/kill-writer.ts",
+    "test/support/bug-loader.mjs",
+    "test/support/process/moved-clock.mjs",
+    "test/support/log/kill-writer.ts",
   ],
   project: [
     "src/**/*.{ts,mjs,cjs}!",
@@ -33,6 +34,6 @@ export default {
   ignoreIssues: { "src/cli/stamp.cjs": ["exports"] },
   // Loaded by createRequire or by Vite from a name that knip does not follow.
   ignoreDependencies: ["axe-core"],
-  // Programs of the machine; a test that needs one is skipped without it (test/support/require-program.ts).
+  // Programs of the machine; a test that needs one is skipped without it (test/support/process/require-program.ts).
   ignoreBinaries: ["cfssl", "mkfifo", "mount", "openssl", "prlimit", "promtool", "serf", "umount"],
 };

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { NodeConnections } from "../support/chaos/clients/node-connections.ts";
 import { Fleet, type FleetNode } from "../support/chaos/fleet.ts";
 import { Operator } from "../support/chaos/operator.ts";
-import { openOneNode } from "../support/one-node-log.ts";
+import { openOneNode } from "../support/log/one-node-log.ts";
 import { failover, waitUntilWhole } from "./failover.ts";
 import { paced } from "./load/paced.ts";
 import { bulkRate, streamRate, unaryRate } from "./load/produce.ts";

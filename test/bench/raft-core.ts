@@ -5,8 +5,8 @@
  * and allocated bytes per entry.
  */
 import { type Message, proposal } from "../../src/raft/core/mod.ts";
-import { MemoryLogStorage } from "../support/memory-log-storage.ts";
-import { Lab, LabNetwork } from "../support/raft-lab.ts";
+import { MemoryLogStorage } from "../support/disk/memory-log-storage.ts";
+import { Lab, LabNetwork } from "../support/raft/raft-lab.ts";
 
 function run(entries: number, perProposal: number): void {
   const labs = [1, 2, 3].map(

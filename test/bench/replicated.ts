@@ -4,9 +4,9 @@
  */
 import { join } from "node:path";
 import type { CommitLog } from "../../src/types.ts";
-import { run as makeRun, scratchDirectory } from "../support/logs.ts";
-import { openOneNode } from "../support/one-node-log.ts";
-import { SocketCluster } from "../support/socket-cluster.ts";
+import { run as makeRun, scratchDirectory } from "../support/log/logs.ts";
+import { openOneNode } from "../support/log/one-node-log.ts";
+import { SocketCluster } from "../support/peer/socket-cluster.ts";
 import { median, report } from "./report.ts";
 
 const rounds = 7;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, BrowserContextOptions } from "playwright-core";
-import { type ClusterNode, TestCluster } from "../support/cluster.ts";
+import { type ClusterNode, TestCluster } from "../support/process/cluster.ts";
 import { scratch } from "../support/scratch.ts";
 import { openBrowser } from "./support/chromium.ts";
 import { Dashboard } from "./support/dashboard.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { processWait, TestCluster } from "../support/cluster.ts";
+import { processWait, TestCluster } from "../support/process/cluster.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

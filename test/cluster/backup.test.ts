@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
-import { tailrace } from "../support/process.ts";
+import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
+import { tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

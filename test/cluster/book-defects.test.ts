@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { openClient, type TailraceClient } from "../../src/client/mod.ts";
 import { makeCertificates } from "../support/chaos/credentials.ts";
-import { processWait } from "../support/cluster.ts";
-import { startNode, tailrace } from "../support/process.ts";
+import { openTail } from "../support/http/tail-reader.ts";
+import { processWait } from "../support/process/cluster.ts";
+import { startNode, tailrace } from "../support/process/process.ts";
+import { startCluster } from "../support/process/started-cluster.ts";
 import { scratch } from "../support/scratch.ts";
-import { startCluster } from "../support/started-cluster.ts";
-import { openTail } from "../support/tail-reader.ts";
 import { until } from "../support/until.ts";
 
 const values = (count: number): string[] => Array.from({ length: count }, (_, n) => `record ${n}`);

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
-import { curl } from "../support/curl.ts";
-import { tailrace } from "../support/process.ts";
+import { curl } from "../support/http/curl.ts";
+import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
+import { tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

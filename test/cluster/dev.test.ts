@@ -5,8 +5,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { test } from "node:test";
-import { freePort } from "../support/free-port.ts";
-import { startCommand, tailrace } from "../support/process.ts";
+import { freePort } from "../support/process/free-port.ts";
+import { startCommand, tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 
 /** Returns the first of `count` consecutive ports that are free now. */

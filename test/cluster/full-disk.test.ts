@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { SmallDisk } from "../support/chaos/small-disk.ts";
-import { processWait, TestCluster } from "../support/cluster.ts";
-import { curl } from "../support/curl.ts";
-import { tailrace } from "../support/process.ts";
+import { curl } from "../support/http/curl.ts";
+import { processWait, TestCluster } from "../support/process/cluster.ts";
+import { tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

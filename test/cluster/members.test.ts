@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
-import { freePort } from "../support/free-port.ts";
-import { tailrace } from "../support/process.ts";
+import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
+import { freePort } from "../support/process/free-port.ts";
+import { tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

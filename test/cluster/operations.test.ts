@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Membership, openMembership } from "../../src/membership/mod.ts";
-import { type ClusterNode, processWait, TestCluster, type TestContext } from "../support/cluster.ts";
-import { curl } from "../support/curl.ts";
-import { localTiming } from "../support/local-timing.ts";
-import { tailrace } from "../support/process.ts";
+import { localTiming } from "../support/gossip/local-timing.ts";
+import { curl } from "../support/http/curl.ts";
+import { type ClusterNode, processWait, TestCluster, type TestContext } from "../support/process/cluster.ts";
+import { tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

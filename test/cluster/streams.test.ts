@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { processWait, TestCluster } from "../support/cluster.ts";
-import { ended, startCommand } from "../support/process.ts";
+import { flawOf, LineStream, valuesOf } from "../support/http/streamed-lines.ts";
+import { processWait, TestCluster } from "../support/process/cluster.ts";
+import { ended, startCommand } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
-import { flawOf, LineStream, valuesOf } from "../support/streamed-lines.ts";
 import { until } from "../support/until.ts";
 
 test("a fast stream through a follower is appended completely, and changes of the leader keep the order", async (t) => {

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { traceparentOf } from "../../src/client/mod.ts";
-import { processWait, TestCluster } from "../support/cluster.ts";
+import { processWait, TestCluster } from "../support/process/cluster.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Facts, Fault, type FaultKind } from "../../src/fault.ts";
 import type { CommitLog, ProducerStamp, Written } from "../../src/types.ts";
-import { allValues, run, valueAt, valuesOf, whyNotFollow } from "../support/logs.ts";
+import { allValues, run, valueAt, valuesOf, whyNotFollow } from "../support/log/logs.ts";
 
 export interface OpenedLog extends AsyncDisposable {
   readonly log: CommitLog;

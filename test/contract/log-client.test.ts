@@ -6,10 +6,10 @@ import { after, before } from "node:test";
 import { openClient as openInBrowser } from "../../src/client/browser.ts";
 import { type ClientProtocol, openClient, type TailraceClient } from "../../src/client/mod.ts";
 import { NodeTls } from "../../src/server/tls/node-tls.ts";
-import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
-import { scratchDirectory } from "../support/logs.ts";
-import { openOneNode } from "../support/one-node-log.ts";
-import { type Served, serve } from "../support/serve.ts";
+import { type Served, serve } from "../support/http/serve.ts";
+import { scratchDirectory } from "../support/log/logs.ts";
+import { openOneNode } from "../support/log/one-node-log.ts";
+import { testAuthority, writeTlsFiles } from "../support/process/certificates.ts";
 import { commitLogContract, type OpenedLog } from "./commit-log.ts";
 
 const protocols: readonly ClientProtocol[] = ["grpc", "grpc-web", "connect"];

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { bookDefects, tryTests } from "../support/book-defects.ts";
-import { root } from "../support/process.ts";
+import { bookDefects, tryTests } from "../support/process/book-defects.ts";
+import { root } from "../support/process/process.ts";
 
 const defects = bookDefects();
 const page = readFileSync(join(root, "test/DEFECTS.md"), "utf8");

@@ -1,5 +1,5 @@
 /**
- * Real processes with moved wall clocks (test/support/moved-clock.mjs): no record is trimmed, no wait becomes shorter or
+ * Real processes with moved wall clocks (test/support/process/moved-clock.mjs): no record is trimmed, no wait becomes shorter or
  * longer, leadership goes to a node with a correct clock, and a node reports the problem of its clock.
  */
 import assert from "node:assert/strict";
@@ -10,12 +10,12 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { openClient } from "../../src/client/mod.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
-import { processWait } from "../support/cluster.ts";
-import { curl } from "../support/curl.ts";
-import { scratchDirectory } from "../support/logs.ts";
-import { MovedClock } from "../support/moved-clock.ts";
-import { startNode } from "../support/process.ts";
-import { startCluster } from "../support/started-cluster.ts";
+import { curl } from "../support/http/curl.ts";
+import { scratchDirectory } from "../support/log/logs.ts";
+import { processWait } from "../support/process/cluster.ts";
+import { MovedClock } from "../support/process/moved-clock.ts";
+import { startNode } from "../support/process/process.ts";
+import { startCluster } from "../support/process/started-cluster.ts";
 import { until } from "../support/until.ts";
 
 const hour = 3_600_000;

@@ -5,8 +5,8 @@ import { runInNewContext } from "node:vm";
 import type { Disk, DiskFile, OpenMode } from "../../src/lib/disk/disk.ts";
 import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { RecordCursor } from "../../src/log/mod.ts";
-import { run, scratchDirectory } from "../support/logs.ts";
-import { openOneNode } from "../support/one-node-log.ts";
+import { run, scratchDirectory } from "../support/log/logs.ts";
+import { openOneNode } from "../support/log/one-node-log.ts";
 
 const MiB = 2 ** 20;
 const segmentBytes = 64 * MiB;

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lanTiming } from "../../src/membership/swim/timing.ts";
-import { startMember } from "../support/serf-agent.ts";
+import { startMember } from "../support/gossip/serf-agent.ts";
 import { until } from "../support/until.ts";
 
 for (const { size, coreShareMax } of [

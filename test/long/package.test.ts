@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { ended, root, startNode } from "../support/process.ts";
+import { ended, root, startNode } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 
 const { version: current } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {

@@ -5,8 +5,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { testAuthority, writeTlsFiles } from "../support/certificates.ts";
-import { type NodeProcess, startNode } from "../support/process.ts";
 import {
   boundaryLines,
   descriptors,
@@ -14,7 +12,9 @@ import {
   fuzzRequests,
   isServed,
   residentBytes,
-} from "../support/request-fuzz.ts";
+} from "../support/http/request-fuzz.ts";
+import { testAuthority, writeTlsFiles } from "../support/process/certificates.ts";
+import { type NodeProcess, startNode } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 
 const casesMax = Number(process.env["TAILRACE_FUZZ_CASES"] ?? 150_000);

@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { faultOf } from "../../src/client/mod.ts";
-import { type ClusterNode, processWait, TestCluster } from "../support/cluster.ts";
-import { ended, startCommand } from "../support/process.ts";
+import { flawOf, LineStream, valuesOf } from "../support/http/streamed-lines.ts";
+import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
+import { ended, startCommand } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
-import { flawOf, LineStream, valuesOf } from "../support/streamed-lines.ts";
 import { until } from "../support/until.ts";
 
 const faults = {

@@ -1,7 +1,7 @@
 /** Runs one seed: a phase with faults, then the healed phase, then the final checks. */
 import { Fault } from "../../src/fault.ts";
 import { AssertionFailed } from "../../src/lib/assert.ts";
-import { isDead } from "../support/process-clock.ts";
+import { isDead } from "../support/time/process-clock.ts";
 import { Violation } from "./checks/violation.ts";
 import { SimCluster } from "./cluster/sim-cluster.ts";
 import type { Swarm } from "./faults/swarm.ts";

@@ -20,7 +20,7 @@ import {
   type Snapshot,
   type StepRefusal,
 } from "../../src/raft/core/mod.ts";
-import { emptySnapshot, MemoryLogStorage } from "../support/memory-log-storage.ts";
+import { emptySnapshot, MemoryLogStorage } from "../support/disk/memory-log-storage.ts";
 import type { Output } from "./output.ts";
 import { entriesText, messageText, readyText } from "./render.ts";
 import { eventLine } from "./render-events.ts";

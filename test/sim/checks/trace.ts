@@ -1,7 +1,7 @@
 /**
  * The trace of a run: a hash over every event, counts of the coverage marks, and the last few hundred lines as text.
  */
-import type { VirtualTime } from "../../support/virtual-clock.ts";
+import type { VirtualTime } from "../../support/time/virtual-clock.ts";
 
 const linesMax = 400;
 

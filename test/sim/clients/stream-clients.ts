@@ -5,7 +5,7 @@
 import { Fault } from "../../../src/fault.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { AppendOrder } from "../../../src/types.ts";
-import { isDead } from "../../support/process-clock.ts";
+import { isDead } from "../../support/time/process-clock.ts";
 import type { Write } from "../checks/history.ts";
 import { writtenOf } from "../checks/history.ts";
 import { Violation } from "../checks/violation.ts";

@@ -5,7 +5,7 @@
 import { Fault } from "../../../src/fault.ts";
 import type { Forwarder, ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import type { Offset } from "../../../src/types.ts";
-import { isDead } from "../../support/process-clock.ts";
+import { isDead } from "../../support/time/process-clock.ts";
 import { peerNamed } from "./sim-members.ts";
 import type { ClusterContext, SimServer } from "./sim-server.ts";
 

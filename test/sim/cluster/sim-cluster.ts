@@ -6,8 +6,8 @@
 import { Fault } from "../../../src/fault.ts";
 import { assert } from "../../../src/lib/assert.ts";
 import { type Prng, prng } from "../../../src/lib/prng.ts";
-import { SimulatedCrash } from "../../support/sim-disk.ts";
-import { type VirtualClock, VirtualTime } from "../../support/virtual-clock.ts";
+import { SimulatedCrash } from "../../support/disk/sim-disk.ts";
+import { type VirtualClock, VirtualTime } from "../../support/time/virtual-clock.ts";
 import { History } from "../checks/history.ts";
 import { InvariantChecker } from "../checks/invariant-checker.ts";
 import { observedServer } from "../checks/observed-server.ts";

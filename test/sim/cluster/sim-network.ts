@@ -3,7 +3,7 @@
  * or can be made narrow, so that they lose only large messages.
  */
 import type { Prng } from "../../../src/lib/prng.ts";
-import type { VirtualTime } from "../../support/virtual-clock.ts";
+import type { VirtualTime } from "../../support/time/virtual-clock.ts";
 import type { Swarm } from "../faults/swarm.ts";
 import type { Message, PeerId } from "../raft.ts";
 

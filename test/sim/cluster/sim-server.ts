@@ -1,6 +1,6 @@
 /** One simulated server, and the part of the simulated cluster that identity checks and forwarding use. */
 import type { Prng } from "../../../src/lib/prng.ts";
-import type { VirtualClock, VirtualTime } from "../../support/virtual-clock.ts";
+import type { VirtualClock, VirtualTime } from "../../support/time/virtual-clock.ts";
 import type { InvariantChecker } from "../checks/invariant-checker.ts";
 import type { ObservedServer } from "../checks/observed-server.ts";
 import type { Trace } from "../checks/trace.ts";

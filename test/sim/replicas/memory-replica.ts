@@ -5,7 +5,7 @@
 import { Fault } from "../../../src/fault.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
-import { MemoryLogStorage } from "../../support/memory-log-storage.ts";
+import { MemoryLogStorage } from "../../support/disk/memory-log-storage.ts";
 import {
   type ConfState,
   type Entry,

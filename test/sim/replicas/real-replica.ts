@@ -20,9 +20,9 @@ import { Replica } from "../../../src/replication/mod.ts";
 import type { Forwarder, ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { ProducerStamp, RecordRun } from "../../../src/types.ts";
-import { isDead, ProcessClock } from "../../support/process-clock.ts";
-import { SimDisk, SimulatedCrash } from "../../support/sim-disk.ts";
-import { SimStableStore } from "../../support/sim-stable-store.ts";
+import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
+import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
+import { isDead, ProcessClock } from "../../support/time/process-clock.ts";
 import { directoryId, memberOf, nameOf, peerNamed } from "../cluster/sim-members.ts";
 import type { PeerId, RaftIndex, RaftNode } from "../raft.ts";
 import type {

@@ -9,8 +9,8 @@ import type { BootRecords } from "../../../src/replication/identity/boot-records
 import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import type { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { ProducerStamp } from "../../../src/types.ts";
-import type { DiskImage } from "../../support/sim-disk.ts";
-import type { StoreImage } from "../../support/sim-stable-store.ts";
+import type { DiskImage } from "../../support/disk/sim-disk.ts";
+import type { StoreImage } from "../../support/disk/sim-stable-store.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "../raft.ts";
 
 /** The effect of an applied entry: no value, or values from an offset on. */

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { ended, environment, root } from "../process.ts";
+import { ended, environment, root } from "../process/process.ts";
 import type { ChaosReport } from "./chaos.ts";
 
 export interface Trial {

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ClientTls } from "../../../src/client/mod.ts";
-import { tailrace } from "../process.ts";
+import { tailrace } from "../process/process.ts";
 
 export interface Credentials {
   /** Flags of `serve`. */

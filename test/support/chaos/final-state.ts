@@ -4,7 +4,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { createClient } from "@connectrpc/connect";
 import { Log, ReadMode } from "../../../src/gen/log/v1/log_pb.js";
-import { tailrace } from "../process.ts";
+import { tailrace } from "../process/process.ts";
 import type { StoredRecord } from "./checker.ts";
 import { nameIn } from "./clients/values.ts";
 

@@ -5,9 +5,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../free-port.ts";
-import { MovedClock } from "../moved-clock.ts";
-import { bin, endProcess, environment, root, serveArguments } from "../process.ts";
+import { freePort } from "../process/free-port.ts";
+import { MovedClock } from "../process/moved-clock.ts";
+import { bin, endProcess, environment, root, serveArguments } from "../process/process.ts";
 import type { Addresses } from "./clients/client-context.ts";
 import { Links } from "./network/links.ts";
 

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { openDataDirectory } from "../../../src/agent/data-directory.ts";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { SmallDisk } from "../../support/chaos/small-disk.ts";
-import { openOneNode } from "../../support/one-node-log.ts";
+import { openOneNode } from "../../support/log/one-node-log.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const openAndClose = async (path: string): Promise<void> => {

@@ -7,7 +7,7 @@ import { PassThrough } from "node:stream";
 import { test } from "node:test";
 import { AccessControl, type Identity, namedIdentity } from "../../../src/access/mod.ts";
 import { PeerRights } from "../../../src/agent/peer-rights.ts";
-import { logLines } from "../../support/log-lines.ts";
+import { logLines } from "../../support/log/log-lines.ts";
 
 const node = (name: string): Identity => ({
   ...namedIdentity(name, true),

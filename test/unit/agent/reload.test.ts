@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reloader } from "../../../src/agent/reload.ts";
-import { logLines } from "../../support/log-lines.ts";
+import { logLines } from "../../support/log/log-lines.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

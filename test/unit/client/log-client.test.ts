@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
 import type { ProducerStamp, Written } from "../../../src/types.ts";
-import { FakeCluster, freshnessOf } from "../../support/fake-cluster.ts";
-import { run, valuesOf } from "../../support/logs.ts";
+import { FakeCluster, freshnessOf } from "../../support/client/fake-cluster.ts";
+import { run, valuesOf } from "../../support/log/logs.ts";
 import { until } from "../../support/until.ts";
 
 const isFault =

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { openClient } from "../../../src/client/mod.ts";
 import { Fault } from "../../../src/fault.ts";
-import { ended, root } from "../../support/process.ts";
+import { ended, root } from "../../support/process/process.ts";
 
 /** Runs a module in the repository, where the package can import itself by its name. */
 const run = (code: string) =>

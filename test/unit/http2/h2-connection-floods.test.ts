@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { H2Stream } from "../../../src/http2/h2-stream.ts";
 import { encodeBlock } from "../../../src/http2/hpack/encode-block.ts";
-import { budget, frame, H2Harness, headers, settings, u32 } from "../../support/h2-harness.ts";
+import { budget, frame, H2Harness, headers, settings, u32 } from "../../support/http/h2-harness.ts";
 
 const calm = 11;
 const ok = encodeBlock([[":status", "200"]]);

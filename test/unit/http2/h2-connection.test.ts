@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { H2Stream } from "../../../src/http2/h2-stream.ts";
 import { encodeBlock } from "../../../src/http2/hpack/encode-block.ts";
-import { budget, frame, H2Harness, headers, request, settings, u32 } from "../../support/h2-harness.ts";
+import { budget, frame, H2Harness, headers, request, settings, u32 } from "../../support/http/h2-harness.ts";
 
 test("a request is served and its response is sent, trailers last", () => {
   const harness = new H2Harness();

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { H2Session } from "../../../src/http2/h2-session.ts";
 import { noLogger } from "../../../src/lib/telemetry.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
-import { frame, headers, preface, settings } from "../../support/h2-harness.ts";
+import { frame, headers, preface, settings } from "../../support/http/h2-harness.ts";
 
 /** A session on a socket and a clock that the test controls. */
 class SessionHarness {

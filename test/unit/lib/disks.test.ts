@@ -8,8 +8,8 @@ import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import { openStableStore } from "../../../src/store/mod.ts";
 import type { StableStore } from "../../../src/store/stable-store.ts";
-import { SimDisk } from "../../support/sim-disk.ts";
-import { SimStableStore } from "../../support/sim-stable-store.ts";
+import { SimDisk } from "../../support/disk/sim-disk.ts";
+import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "tailrace-disk-"));
 after(() => rmSync(scratch, { recursive: true }));

@@ -7,7 +7,7 @@ import { Fault } from "../../../src/fault.ts";
 import type { Span, SpanOptions, Tracer } from "../../../src/lib/telemetry.ts";
 import { SyncPolicy } from "../../../src/log/mod.ts";
 import { type HistogramPoint, Instruments } from "../../../src/telemetry/instruments.ts";
-import { run, type SimMachine, simMachine } from "../../support/logs.ts";
+import { run, type SimMachine, simMachine } from "../../support/log/logs.ts";
 
 interface RecordedSpan extends SpanOptions {
   readonly name: string;

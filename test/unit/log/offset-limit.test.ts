@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { chainStart, emptyCheckpoint, initialOffsetMax } from "../../../src/log/mod.ts";
-import { allValues, run, simMachine } from "../../support/logs.ts";
-import { MemoryCluster } from "../../support/replicas.ts";
+import { allValues, run, simMachine } from "../../support/log/logs.ts";
+import { MemoryCluster } from "../../support/raft/replicas.ts";
 
 const refused = (reason: unknown): boolean =>
   reason instanceof Fault && reason.kind === "failed-precondition" && reason.written === "no";

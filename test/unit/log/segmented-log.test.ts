@@ -12,8 +12,8 @@ import {
   simMachine,
   valueAt,
   valuesOf,
-} from "../../support/logs.ts";
-import { openOneNode } from "../../support/one-node-log.ts";
+} from "../../support/log/logs.ts";
+import { openOneNode } from "../../support/log/one-node-log.ts";
 
 const write = "hello world";
 

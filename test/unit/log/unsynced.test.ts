@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SyncMode } from "../../../src/log/mod.ts";
-import { allValues, run, simMachine } from "../../support/logs.ts";
+import { allValues, run, simMachine } from "../../support/log/logs.ts";
 
 const settings = { segmentStoreBytesMax: 1500 };
 const modes: readonly SyncMode[] = [{ intervalMs: 50 }, "never"];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KiB, limit, virtualBudget } from "../../support/virtual-budget.ts";
+import { KiB, limit, virtualBudget } from "../../support/http/virtual-budget.ts";
 
 test("waiting readers are woken in their order when memory is free, small ones apart from large ones", () => {
   const { memory, pass } = virtualBudget();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MemoryBudget } from "../../../src/memory/memory-budget.ts";
 import { UnsentBytes } from "../../../src/memory/unsent-bytes.ts";
-import { VirtualTime } from "../../support/virtual-clock.ts";
+import { VirtualTime } from "../../support/time/virtual-clock.ts";
 
 const KiB = 1024;
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { peerWarnings } from "../../../src/peer/peer-warnings.ts";
-import { logLines } from "../../support/log-lines.ts";
-import { VirtualTime } from "../../support/virtual-clock.ts";
+import { logLines } from "../../support/log/log-lines.ts";
+import { VirtualTime } from "../../support/time/virtual-clock.ts";
 
 test("two warnings a second are logged, and the next one has the number of those that were dropped", () => {
   const time = new VirtualTime();

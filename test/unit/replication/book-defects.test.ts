@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { frameHeader } from "../../../src/log/mod.ts";
-import { allValues, run } from "../../support/logs.ts";
-import { MemoryCluster, type MemoryNode, until } from "../../support/replicas.ts";
+import { allValues, run } from "../../support/log/logs.ts";
+import { MemoryCluster, type MemoryNode, until } from "../../support/raft/replicas.ts";
 
 const names = (count: number, prefix = "r"): string[] =>
   Array.from({ length: count }, (_, n) => `${prefix}${n}`);

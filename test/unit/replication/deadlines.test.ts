@@ -7,7 +7,7 @@ import { Requester } from "../../../src/peer/link/requester.ts";
 import { valueRequest } from "../../../src/peer/wire/request-codec.ts";
 import { FreshnessGate } from "../../../src/replication/freshness-gate.ts";
 import { LeaderWatch } from "../../../src/replication/leader-watch.ts";
-import { type VirtualClock, VirtualTime } from "../../support/virtual-clock.ts";
+import { type VirtualClock, VirtualTime } from "../../support/time/virtual-clock.ts";
 
 const hour = 3_600_000;
 const limitMs = 4_000;

@@ -4,10 +4,10 @@ import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
 import { prng } from "../../../src/lib/prng.ts";
-import { allValues, run } from "../../support/logs.ts";
-import { RefusingDisk } from "../../support/refusing-disk.ts";
-import { MemoryCluster, until } from "../../support/replicas.ts";
-import { SimDisk } from "../../support/sim-disk.ts";
+import { RefusingDisk } from "../../support/disk/refusing-disk.ts";
+import { SimDisk } from "../../support/disk/sim-disk.ts";
+import { allValues, run } from "../../support/log/logs.ts";
+import { MemoryCluster, until } from "../../support/raft/replicas.ts";
 
 const settings = { segmentStoreBytesMax: 2000 };
 const value = (n: number): string => `${n}`.padStart(100, "v");

@@ -4,8 +4,8 @@ import { Fault } from "../../../src/fault.ts";
 import { type Clock, systemClock } from "../../../src/lib/time/clock.ts";
 import type { Forwarder } from "../../../src/replication/replicated-log.ts";
 import type { Appended, AppendOptions } from "../../../src/types.ts";
-import { run } from "../../support/logs.ts";
-import { MemoryCluster } from "../../support/replicas.ts";
+import { run } from "../../support/log/logs.ts";
+import { MemoryCluster } from "../../support/raft/replicas.ts";
 
 const appended: Appended = { firstOffset: 0, count: 1, timestampMs: 1, duplicate: false };
 const unknown = new Fault("unknown", { written: "unknown" });

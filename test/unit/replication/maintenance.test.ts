@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { run } from "../../support/logs.ts";
-import { MemoryCluster, until } from "../../support/replicas.ts";
+import { run } from "../../support/log/logs.ts";
+import { MemoryCluster, until } from "../../support/raft/replicas.ts";
 
 test("a failed sync of the index without appends fails the log, not the process", async () => {
   await using cluster = await MemoryCluster.open(1);

@@ -11,7 +11,7 @@ import {
   simMachine,
   valueAt,
   valuesOf,
-} from "../../support/logs.ts";
+} from "../../support/log/logs.ts";
 
 const isFault =
   (kind: FaultKind, written: "no" | "unknown" = "no") =>

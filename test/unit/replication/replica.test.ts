@@ -6,8 +6,8 @@ import { Fault } from "../../../src/fault.ts";
 import { batchKind, encodeFrame, endOfFrame } from "../../../src/log/mod.ts";
 import { message } from "../../../src/raft/mod.ts";
 import { entryOf } from "../../../src/replication/storage/entries.ts";
-import { run } from "../../support/logs.ts";
-import { MemoryCluster, until } from "../../support/replicas.ts";
+import { run } from "../../support/log/logs.ts";
+import { MemoryCluster, until } from "../../support/raft/replicas.ts";
 
 test("entries that match by index and term but not by content are ignored, and the replica keeps running", async () => {
   await using cluster = await MemoryCluster.open(3);

@@ -10,8 +10,8 @@ import { prng } from "../../../src/lib/prng.ts";
 import { verifyLog } from "../../../src/log/mod.ts";
 import { readLmdb } from "../../../src/store/lmdb-reader.ts";
 import { openStableStore, openToRepair, type StableStore } from "../../../src/store/mod.ts";
-import { lmdbRecords, lmdbValues, putLmdbDirectory } from "../../support/lmdb-directory.ts";
-import { openOneNode } from "../../support/one-node-log.ts";
+import { lmdbRecords, lmdbValues, putLmdbDirectory } from "../../support/disk/lmdb-directory.ts";
+import { openOneNode } from "../../support/log/one-node-log.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const isCorrupt = (reason: unknown): boolean => reason instanceof Fault && reason.kind === "corrupt";

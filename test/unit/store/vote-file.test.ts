@@ -7,8 +7,8 @@ import { prng } from "../../../src/lib/prng.ts";
 import { readVoteFile, VoteFile, voteFileBytes, writeVoteFile } from "../../../src/store/vote-file.ts";
 import { emptyVote, encodeReceipt, type VoteRecord } from "../../../src/store/vote-record.ts";
 import { SmallDisk } from "../../support/chaos/small-disk.ts";
+import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { scratch } from "../../support/scratch.ts";
-import { SimDisk, SimulatedCrash } from "../../support/sim-disk.ts";
 
 const directory = "/meta";
 const path = `${directory}/vote`;

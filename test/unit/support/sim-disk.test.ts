@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorCode } from "../../../src/lib/disk/disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
-import { SimDisk, SimulatedCrash } from "../../support/sim-disk.ts";
+import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
 
 const path = "/d/f";
 const code = (expected: string) => (reason: unknown) => errorCode(reason) === expected;

@@ -9,7 +9,7 @@ import type { Clock } from "../../../src/lib/time/clock.ts";
 import { Calls } from "../../../src/telemetry/calls.ts";
 import { type HistogramPoint, Instruments } from "../../../src/telemetry/instruments.ts";
 import type { LogLevel } from "../../../src/telemetry/logger.ts";
-import { logLines } from "../../support/log-lines.ts";
+import { logLines } from "../../support/log/log-lines.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const traceparent = `00-${traceId}-b7ad6b7169203331-01`;

@@ -7,7 +7,7 @@ import { Writable } from "node:stream";
 import { test } from "node:test";
 import { secondsBoundaries } from "../../../src/lib/telemetry.ts";
 import { openTelemetry } from "../../../src/telemetry/mod.ts";
-import { requireProgram } from "../../support/require-program.ts";
+import { requireProgram } from "../../support/process/require-program.ts";
 
 async function text(): Promise<string> {
   const destination = new Writable({ write: (_chunk, _encoding, done) => done() });

@@ -13,7 +13,7 @@ import { Log } from "../../../src/gen/log/v1/log_pb.js";
 import { clientInterceptor } from "../../../src/telemetry/client-interceptor.ts";
 import { openTelemetry } from "../../../src/telemetry/mod.ts";
 import { parseTraceparent } from "../../../src/telemetry/trace-context.ts";
-import { openCollector } from "../../support/otlp-collector.ts";
+import { openCollector } from "../../support/telemetry/otlp-collector.ts";
 
 const silent = () => new Writable({ write: (_chunk, _encoding, done) => done() });
 const traceId = "0af7651916cd43dd8448eb211c80319c";

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFastPath } from "../../../src/api/mod.ts";
-import { requireProgram } from "../../support/require-program.ts";
-import { jsonValues, runProgram } from "../../support/run-program.ts";
-import { serve } from "../../support/serve.ts";
+import { serve } from "../../support/http/serve.ts";
+import { requireProgram } from "../../support/process/require-program.ts";
+import { jsonValues, runProgram } from "../../support/process/run-program.ts";
 
 const record = (text: string) => ({ record: { value: Buffer.from(text).toString("base64") } });
 const json = JSON.stringify;

@@ -19,7 +19,7 @@ import {
   HealthCheckResponse_ServingStatus as Serving,
 } from "../../../src/gen/grpc/health/v1/health_pb.js";
 import { Cluster, Log } from "../../../src/gen/log/v1/log_pb.js";
-import { type ServeOptions, serve } from "../../support/serve.ts";
+import { type ServeOptions, serve } from "../../support/http/serve.ts";
 import { until } from "../../support/until.ts";
 
 const writes =

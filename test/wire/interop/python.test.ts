@@ -4,8 +4,8 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createFastPath } from "../../../src/api/mod.ts";
-import { runProgram } from "../../support/run-program.ts";
-import { serve } from "../../support/serve.ts";
+import { serve } from "../../support/http/serve.ts";
+import { runProgram } from "../../support/process/run-program.ts";
 
 /** Finds a Python with grpcio. The Debian package is only visible to the Python of the system. */
 function findPython(): string | undefined {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Prng } from "../../../../src/lib/prng.ts";
-import { tailrace } from "../../process.ts";
+import { tailrace } from "../../process/process.ts";
 import { pause } from "../clients/client-context.ts";
 import type { Fleet, FleetNode } from "../fleet.ts";
 import {

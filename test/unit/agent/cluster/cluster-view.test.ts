@@ -4,8 +4,8 @@ import { clusterViewOf, type PeerContact } from "../../../../src/agent/cluster/c
 import { LeaderProgressCache } from "../../../../src/agent/cluster/leader-progress-cache.ts";
 import { progressAt } from "../../../../src/agent/cluster/log-progress.ts";
 import type { ClusterChange } from "../../../../src/types.ts";
-import { run, StillClock } from "../../../support/logs.ts";
-import { MemoryCluster, type MemoryNode, until } from "../../../support/replicas.ts";
+import { run, StillClock } from "../../../support/log/logs.ts";
+import { MemoryCluster, type MemoryNode, until } from "../../../support/raft/replicas.ts";
 
 const known: PeerContact = { version: "9", lastContactMs: 3, alive: true };
 const viewOf = (node: MemoryNode, progress?: ReturnType<typeof progressAt>) =>

@@ -4,7 +4,7 @@ import { DiskWatch } from "../../../../src/agent/cluster/disk-watch.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { noLogger } from "../../../../src/lib/telemetry.ts";
 import { emptyConfState, type Member } from "../../../../src/raft/mod.ts";
-import { StillClock } from "../../../support/logs.ts";
+import { StillClock } from "../../../support/log/logs.ts";
 
 const member = (peer: number): Member => ({
   peer,

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LeaderReadiness } from "../../../../src/agent/cluster/leader-readiness.ts";
 import { NodeReadiness } from "../../../../src/agent/node-readiness.ts";
-import { StillClock } from "../../../support/logs.ts";
-import { MemoryCluster, type MemoryNode, until } from "../../../support/replicas.ts";
+import { StillClock } from "../../../support/log/logs.ts";
+import { MemoryCluster, type MemoryNode, until } from "../../../support/raft/replicas.ts";
 
 test("a follower is ready when it has caught up, and unready after 3 s without a leader", async () => {
   await using cluster = await MemoryCluster.open(3);

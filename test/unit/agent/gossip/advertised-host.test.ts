@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { advertisedHost } from "../../../../src/agent/gossip/advertised-host.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { noLogger } from "../../../../src/lib/telemetry.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 test("an unknown name is resolved again until it is known, and a log line says so at intervals", async () => {
   const time = new VirtualTime();

@@ -4,7 +4,7 @@ import { SeedJoiner } from "../../../../src/agent/gossip/seed-joiner.ts";
 import { Fault } from "../../../../src/fault.ts";
 import type { Clock } from "../../../../src/lib/time/clock.ts";
 import type { Member, MembershipEvent } from "../../../../src/membership/mod.ts";
-import { logLines } from "../../../support/log-lines.ts";
+import { logLines } from "../../../support/log/log-lines.ts";
 
 const member = (name: string, status: Member["status"]): Member => ({
   ...{ name, status, host: "10.0.0.1", port: 1, tags: {} },

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { answerStatusQuery } from "../../../../src/agent/gossip/status-query.ts";
 import type { MembershipEvent } from "../../../../src/membership/mod.ts";
 import type { ClusterView } from "../../../../src/types.ts";
-import { singleView } from "../../../support/single-view.ts";
+import { singleView } from "../../../support/peer/single-view.ts";
 
 function ask(view: ClusterView, name: string): string | undefined {
   let response: string | undefined;

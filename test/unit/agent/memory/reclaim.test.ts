@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Reclaim } from "../../../../src/agent/memory/reclaim.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const machine = { limitBytes: 1000, source: "cgroup" as const, heapBytes: 1000 };
 

@@ -6,8 +6,8 @@ import { noLimits, ReadLimit } from "../../../../src/api/methods/read-limit.ts";
 import { ConsumeResponseSchema } from "../../../../src/gen/log/v1/log_pb.js";
 import { encodeRun } from "../../../../src/log/mod.ts";
 import type { BatchSlice } from "../../../../src/types.ts";
-import { envelopesOf } from "../../../support/fast-path-servers.ts";
-import { MemoryLog } from "../../../support/memory-log.ts";
+import { envelopesOf } from "../../../support/http/fast-path-servers.ts";
+import { MemoryLog } from "../../../support/log/memory-log.ts";
 
 /** A slice of five records at the offsets 3 … 7. */
 async function sliceOf(): Promise<BatchSlice> {

@@ -4,7 +4,7 @@ import { frameLimit } from "../../../../src/api/methods/frame-limit.ts";
 import { noLimits, ReadLimit, type ReadLimits } from "../../../../src/api/methods/read-limit.ts";
 import { encodeRun } from "../../../../src/log/mod.ts";
 import type { BatchSlice } from "../../../../src/types.ts";
-import { MemoryLog } from "../../../support/memory-log.ts";
+import { MemoryLog } from "../../../support/log/memory-log.ts";
 
 /** A slice of three frames with the offsets 0 1 | 2 3 4 | 5. */
 async function sliceOf(): Promise<BatchSlice> {

@@ -11,7 +11,7 @@ import {
 } from "../../../../src/api/methods/messages.ts";
 import { ConsumeRequestSchema, ProducerSchema, ReadMode } from "../../../../src/gen/log/v1/log_pb.js";
 import { encodeRun, RecordCursor } from "../../../../src/log/mod.ts";
-import { MemoryLog } from "../../../support/memory-log.ts";
+import { MemoryLog } from "../../../support/log/memory-log.ts";
 
 const consume = (init: MessageInitShape<typeof ConsumeRequestSchema>) => create(ConsumeRequestSchema, init);
 

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { mayRead, ReadHold, waitToRead, whenReadable } from "../../../../src/api/methods/read-admission.ts";
 import { encodeRun } from "../../../../src/log/mod.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
-import { MemoryLog } from "../../../support/memory-log.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { MemoryLog } from "../../../support/log/memory-log.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const limit = 2 ** 20;
 

@@ -4,8 +4,8 @@ import { readOne } from "../../../../src/api/methods/read-one.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { encodeRun } from "../../../../src/log/mod.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
-import { MemoryLog } from "../../../support/memory-log.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { MemoryLog } from "../../../support/log/memory-log.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 test("a wait that ends without the record reports the end of the log at that time", async () => {
   const log = new MemoryLog();

@@ -4,9 +4,9 @@ import { Traffic } from "../../../../src/api/calls/traffic.ts";
 import { watch } from "../../../../src/api/methods/watch.ts";
 import { encodeRun } from "../../../../src/log/mod.ts";
 import type { ClusterChange } from "../../../../src/types.ts";
-import { MemoryLog } from "../../../support/memory-log.ts";
-import { singleView } from "../../../support/single-view.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { MemoryLog } from "../../../support/log/memory-log.ts";
+import { singleView } from "../../../support/peer/single-view.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 function open(intervalMs = 1000) {
   const log = new MemoryLog();

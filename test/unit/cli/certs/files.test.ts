@@ -9,7 +9,7 @@ import { createSecureContext } from "node:tls";
 import { cfsslDefaults } from "../../../../src/cli/certs/cfssl.ts";
 import { type CertsOptions, makeCertificates } from "../../../../src/cli/certs/files.ts";
 import { Fault } from "../../../../src/fault.ts";
-import { requireProgram } from "../../../support/require-program.ts";
+import { requireProgram } from "../../../support/process/require-program.ts";
 import { scratch } from "../../../support/scratch.ts";
 
 const all = [

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { FirstContact } from "../../../../src/client/calls/first-contact.ts";
 import { openClient } from "../../../../src/client/mod.ts";
 import { Fault } from "../../../../src/fault.ts";
-import { freePort } from "../../../support/free-port.ts";
+import { freePort } from "../../../support/process/free-port.ts";
 
 const refused = new Fault("unavailable", {
   message: "refused",

@@ -4,8 +4,8 @@ import type { TailraceClient } from "../../../../src/client/client.ts";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import type { Offset, Tail } from "../../../../src/types.ts";
-import { FakeCluster } from "../../../support/fake-cluster.ts";
-import { run, valuesOf } from "../../../support/logs.ts";
+import { FakeCluster } from "../../../support/client/fake-cluster.ts";
+import { run, valuesOf } from "../../../support/log/logs.ts";
 import { until } from "../../../support/until.ts";
 
 const numbers = (from: number, to: number): string[] =>

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
-import { FakeCluster, type Mishap } from "../../../support/fake-cluster.ts";
-import { allValues, run } from "../../../support/logs.ts";
+import { FakeCluster, type Mishap } from "../../../support/client/fake-cluster.ts";
+import { allValues, run } from "../../../support/log/logs.ts";
 import { until } from "../../../support/until.ts";
 
 test("a producer batches the records of one turn, and each record gets its offset", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FrameReader } from "../../../../src/http2/frames/frame-reader.ts";
-import { frame, preface } from "../../../support/h2-harness.ts";
+import { frame, preface } from "../../../support/http/h2-harness.ts";
 
 /** Collects the frames of a reader, with the pieces of a DATA frame joined. */
 class Sink {

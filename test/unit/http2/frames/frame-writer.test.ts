@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FrameReader } from "../../../../src/http2/frames/frame-reader.ts";
 import { FrameWriter } from "../../../../src/http2/frames/frame-writer.ts";
-import { preface } from "../../../support/h2-harness.ts";
+import { preface } from "../../../support/http/h2-harness.ts";
 
 function frameWriter() {
   let wakes = 0;

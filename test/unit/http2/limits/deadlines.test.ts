@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeBlock } from "../../../../src/http2/hpack/encode-block.ts";
 import { Deadlines } from "../../../../src/http2/limits/deadlines.ts";
-import { frame, H2Harness, headers, preface, request, settings, u32 } from "../../../support/h2-harness.ts";
+import {
+  frame,
+  H2Harness,
+  headers,
+  preface,
+  request,
+  settings,
+  u32,
+} from "../../../support/http/h2-harness.ts";
 
 const limits = { headersMs: 10, requestMs: 300, idleMs: 60 };
 const now = (ms: number) => () => ms;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { systemClock, within } from "../../../../src/lib/time/clock.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 /** Runs this in a process of its own, where nothing else is open; answers what it printed. */
 function alone(script: string): string {

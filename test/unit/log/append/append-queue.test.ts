@@ -5,7 +5,7 @@ import { AppendQueue, appendResult } from "../../../../src/log/append/append-que
 import { batchKind, defaultSettings } from "../../../../src/log/mod.ts";
 import { ProducerTable } from "../../../../src/log/state/producer-table.ts";
 import type { ProducerStamp } from "../../../../src/types.ts";
-import { run } from "../../../support/logs.ts";
+import { run } from "../../../support/log/logs.ts";
 
 const stamp = (sequence: number, epoch = 0): ProducerStamp => ({ subject: "s", id: 1n, epoch, sequence });
 const isFault =

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { GroupBufferPool } from "../../../../src/log/append/group-buffer-pool.ts";
 import { GroupBuilder } from "../../../../src/log/append/group-builder.ts";
 import { chainStart, checkFrame } from "../../../../src/log/mod.ts";
-import { run } from "../../../support/logs.ts";
-import { sealGroup } from "../../../support/seal-group.ts";
+import { run } from "../../../support/log/logs.ts";
+import { sealGroup } from "../../../support/log/seal-group.ts";
 
 test("groups share blocks of memory, and no byte belongs to two groups", () => {
   const pool = new GroupBufferPool();

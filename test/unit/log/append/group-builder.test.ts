@@ -9,8 +9,8 @@ import {
   frameRecordCount,
 } from "../../../../src/log/mod.ts";
 import type { ProducerStamp } from "../../../../src/types.ts";
-import { run } from "../../../support/logs.ts";
-import { sealGroup } from "../../../support/seal-group.ts";
+import { run } from "../../../support/log/logs.ts";
+import { sealGroup } from "../../../support/log/seal-group.ts";
 
 const stamp = (sequence: number, id = 1n): ProducerStamp => ({ subject: "s", id, epoch: 0, sequence });
 

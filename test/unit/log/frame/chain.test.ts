@@ -9,7 +9,7 @@ import {
   frameCrc,
   scanStore,
 } from "../../../../src/log/mod.ts";
-import { run, scratchDirectory } from "../../../support/logs.ts";
+import { run, scratchDirectory } from "../../../support/log/logs.ts";
 
 const frame = (n: number, previousCrc: number): Uint8Array =>
   encodeFrame(

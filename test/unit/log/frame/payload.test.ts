@@ -20,7 +20,7 @@ import {
   RecordCursor,
   verifyLog,
 } from "../../../../src/log/mod.ts";
-import { run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
+import { run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
 
 const header: BatchHeader = {
   index: 1,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { batchKind, encodeFrame, type FrameGroup, frameBytes, frameIndex } from "../../../../src/log/mod.ts";
 import { FrameCache, frameSlice } from "../../../../src/log/read/frame-cache.ts";
-import { run } from "../../../support/logs.ts";
+import { run } from "../../../support/log/logs.ts";
 
 /** A group of batches with one record each; a batch of kind "noOp" has none. */
 function groupOf(first: number, firstOffset: number, kinds: readonly (keyof typeof batchKind)[]): FrameGroup {

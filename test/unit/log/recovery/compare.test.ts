@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { compareLogs, type LogDirectory } from "../../../../src/log/mod.ts";
-import { run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
+import { run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
 
 const directoryOf = ({ disk, store }: SimMachine): LogDirectory => ({ directory: simDirectory, disk, store });
 

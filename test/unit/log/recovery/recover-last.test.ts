@@ -11,8 +11,8 @@ import {
   frameCrc,
   type SegmentedLog,
 } from "../../../../src/log/mod.ts";
-import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
-import { sealGroup } from "../../../support/seal-group.ts";
+import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
+import { sealGroup } from "../../../support/log/seal-group.ts";
 
 const store = `${simDirectory}/log/00000000000000000001.store`;
 const index = `${simDirectory}/log/00000000000000000001.index`;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { verifyLog } from "../../../../src/log/mod.ts";
-import { closedLog, corrupt, directoryOf, settings } from "../../../support/closed-log.ts";
-import { type SimMachine, simDirectory } from "../../../support/logs.ts";
+import { closedLog, corrupt, directoryOf, settings } from "../../../support/log/closed-log.ts";
+import { type SimMachine, simDirectory } from "../../../support/log/logs.ts";
 
 test("a damaged last segment refuses the start, with file, position and the repair command", async () => {
   const { machine, files } = await closedLog();

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { repairLog, verifyLog } from "../../../../src/log/mod.ts";
 import type { StableStore } from "../../../../src/store/stable-store.ts";
-import { closedLog, corrupt, directoryOf, settings } from "../../../support/closed-log.ts";
-import { allValues, run, simDirectory } from "../../../support/logs.ts";
+import { closedLog, corrupt, directoryOf, settings } from "../../../support/log/closed-log.ts";
+import { allValues, run, simDirectory } from "../../../support/log/logs.ts";
 
 test("repair removes saved damage from the catalog", async () => {
   const { machine, files } = await closedLog();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import type { Logger } from "../../../../src/lib/telemetry.ts";
-import { run, type SimMachine, simDirectory, simMachine, valueAt } from "../../../support/logs.ts";
+import { run, type SimMachine, simDirectory, simMachine, valueAt } from "../../../support/log/logs.ts";
 
 const settings = { segmentStoreBytesMax: 700 };
 const scrubbing = { checkBytesMax: 0, scrubBytesPerSecond: 1024 * 1024 };

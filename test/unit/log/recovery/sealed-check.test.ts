@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { entryBytes } from "../../../../src/log/index/offset-index.ts";
-import { run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
+import { run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
 
 const settings = { segmentStoreBytesMax: 700 };
 

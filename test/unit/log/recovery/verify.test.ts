@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { repairLog, verifyLog } from "../../../../src/log/mod.ts";
-import { closedLog, directoryOf } from "../../../support/closed-log.ts";
-import { simDirectory, simMachine } from "../../../support/logs.ts";
+import { closedLog, directoryOf } from "../../../support/log/closed-log.ts";
+import { simDirectory, simMachine } from "../../../support/log/logs.ts";
 
 test("verify reports the extent of a log that was closed, and no findings", async () => {
   const { machine } = await closedLog();

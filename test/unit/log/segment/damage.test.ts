@@ -9,8 +9,15 @@ import {
   faultsServed,
   firstRecordAt,
   settings,
-} from "../../../support/closed-log.ts";
-import { allValues, run, type SimMachine, simDirectory, simMachine, valueAt } from "../../../support/logs.ts";
+} from "../../../support/log/closed-log.ts";
+import {
+  allValues,
+  run,
+  type SimMachine,
+  simDirectory,
+  simMachine,
+  valueAt,
+} from "../../../support/log/logs.ts";
 
 test("any single flipped bit is found by verify, refuses the start, and is never served", async () => {
   const { machine, values, files } = await closedLog();

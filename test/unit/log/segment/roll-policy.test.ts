@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { defaultSettings } from "../../../../src/log/frame/command.ts";
 import { encodeFrame, encodeTrim } from "../../../../src/log/mod.ts";
 import { mustRoll } from "../../../../src/log/segment/roll-policy.ts";
-import { run } from "../../../support/logs.ts";
+import { run } from "../../../support/log/logs.ts";
 
 describe("limits", () => {
   const frame = (n: number, timestampMs = 0): Uint8Array =>

@@ -10,8 +10,8 @@ import {
   encodeTrim,
   LogState,
 } from "../../../../src/log/mod.ts";
-import { run } from "../../../support/logs.ts";
-import { sealGroup } from "../../../support/seal-group.ts";
+import { run } from "../../../support/log/logs.ts";
+import { sealGroup } from "../../../support/log/seal-group.ts";
 
 test("a checkpoint of an uncommitted index is the state after its commit", () => {
   const builder = new GroupBuilder(100);

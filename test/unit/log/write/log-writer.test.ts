@@ -7,10 +7,10 @@ import { describe, test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { heapMapper } from "../../../../src/lib/disk/mapped-file.ts";
 import { GroupBuilder } from "../../../../src/log/append/group-builder.ts";
-import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/logs.ts";
-import type { OneNodeLog, OneNodeOptions } from "../../../support/one-node-log.ts";
-import { type DiskOperation, RefusingDisk } from "../../../support/refusing-disk.ts";
-import { sealGroup } from "../../../support/seal-group.ts";
+import { type DiskOperation, RefusingDisk } from "../../../support/disk/refusing-disk.ts";
+import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
+import type { OneNodeLog, OneNodeOptions } from "../../../support/log/one-node-log.ts";
+import { sealGroup } from "../../../support/log/seal-group.ts";
 
 const settings = { segmentStoreBytesMax: 400 };
 const value = (n: number): string => `${n}`.padStart(40, "v");

@@ -11,8 +11,8 @@ import {
   nonce,
   position,
   second,
-} from "../../../support/identity-node.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+} from "../../../support/peer/identity-node.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 test("a disconnected member is reported to all others, and again when its promised position has changed", async () => {
   const time = new VirtualTime();

@@ -10,8 +10,8 @@ import {
   nonce,
   position,
   second,
-} from "../../../support/identity-node.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+} from "../../../support/peer/identity-node.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 test("a new boot is stored before its node is accepted, so that a restarted process knows it", () => {
   const time = new VirtualTime();

@@ -11,8 +11,8 @@ import {
   nonce,
   position,
   second,
-} from "../../../support/identity-node.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+} from "../../../support/peer/identity-node.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 test("a promised position is stored, so that a later process of this node knows it", () => {
   const time = new VirtualTime();

@@ -6,7 +6,7 @@ import type { PeerHello } from "../../../../src/peer/handshake/introduction.ts";
 import { type ForwardedStart, RequestServer } from "../../../../src/peer/incoming/request-server.ts";
 import type { ReceivedRequest } from "../../../../src/peer/wire/request-codec.ts";
 import type { AppendOptions } from "../../../../src/types.ts";
-import { run } from "../../../support/logs.ts";
+import { run } from "../../../support/log/logs.ts";
 
 const from = { name: "n2", address: "n2:1" } as PeerHello;
 

@@ -4,7 +4,7 @@ import { Fault } from "../../../../src/fault.ts";
 import { noMetrics } from "../../../../src/lib/telemetry.ts";
 import { linkEvents } from "../../../../src/peer/link/link-events.ts";
 import { PeerMeter } from "../../../../src/peer/peer-meter.ts";
-import { logLines } from "../../../support/log-lines.ts";
+import { logLines } from "../../../support/log/log-lines.ts";
 
 const unreachable = (code: string): Fault =>
   new Fault("unavailable", { message: "the connection to the peer has ended", facts: { code } });

@@ -6,8 +6,8 @@ import { Requester, type RequesterOptions } from "../../../../src/peer/link/requ
 import { type PeerFrame, prefixBytes } from "../../../../src/peer/wire/peer-frame.ts";
 import { valueRequest } from "../../../../src/peer/wire/request-codec.ts";
 import { encodeFailure, encodeResponse } from "../../../../src/peer/wire/response-codec.ts";
-import { faultOf } from "../../../support/fault-of.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { faultOf } from "../../../support/client/fault-of.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const request = valueRequest("status", null);
 const limitMs = 1_000;

@@ -15,7 +15,7 @@ import {
   valueRequest,
 } from "../../../../src/peer/wire/request-codec.ts";
 import type { AppendOptions } from "../../../../src/types.ts";
-import { run } from "../../../support/logs.ts";
+import { run } from "../../../support/log/logs.ts";
 
 /** Sends a frame through a stream and returns the received one. */
 function transfer({ chunks }: EncodedPeerFrame): PeerFrame {

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptyConfState } from "../../../../src/raft/core/mod.ts";
-import { MemoryLogStorage } from "../../../support/memory-log-storage.ts";
-import { entry, Lab } from "../../../support/raft-lab.ts";
+import { MemoryLogStorage } from "../../../support/disk/memory-log-storage.ts";
+import { entry, Lab } from "../../../support/raft/raft-lab.ts";
 
 const joins = { transition: "auto", changes: [{ action: "voter", peer: 2 }] } as const;
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { prng } from "../../../../src/lib/prng.ts";
 import { RaftLog } from "../../../../src/raft/core/log.ts";
 import { emptyConfState } from "../../../../src/raft/mod.ts";
-import { MemoryLogStorage } from "../../../support/memory-log-storage.ts";
+import { MemoryLogStorage } from "../../../support/disk/memory-log-storage.ts";
 
 const entry = (index: number, term: number) => ({ index, term, bytes: new Uint8Array(0), change: undefined });
 

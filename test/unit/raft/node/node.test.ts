@@ -4,9 +4,9 @@ import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { emptyConfState, proposal } from "../../../../src/raft/core/types.ts";
 import { type Entry, type Message, message, RaftNode } from "../../../../src/raft/mod.ts";
-import { MemoryCluster, memberOf } from "../../../support/memory-cluster.ts";
-import { MemoryRaft } from "../../../support/memory-raft.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { MemoryCluster, memberOf } from "../../../support/raft/memory-cluster.ts";
+import { MemoryRaft } from "../../../support/raft/memory-raft.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const text = (value: string): readonly Entry[] => [proposal(Buffer.from(value))];
 const applied = (entries: readonly Entry[]): string[] =>

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Fault } from "../../../../src/fault.ts";
 import { AppendQueue } from "../../../../src/log/mod.ts";
 import { AppendDeadlines } from "../../../../src/replication/append/append-deadlines.ts";
-import { run, StillClock } from "../../../support/logs.ts";
+import { run, StillClock } from "../../../support/log/logs.ts";
 
 test("an append fails with an unknown outcome at its deadline, and the timer stops after the last deadline", () => {
   const clock = new StillClock();

@@ -7,8 +7,8 @@ import { ForwardLimiter } from "../../../../src/replication/append/forward-limit
 import { ProducedRunWatch } from "../../../../src/replication/append/produced-run-watch.ts";
 import { LeaderWatch } from "../../../../src/replication/leader-watch.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../../../src/types.ts";
-import { run } from "../../../support/logs.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { run } from "../../../support/log/logs.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const producer = (sequence: number): AppendOptions => ({
   producer: { subject: "s", id: 1n, epoch: 0, sequence },

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
 import { ForwardedAppends } from "../../../../src/replication/append/forwarded-appends.ts";
 import type { Appended, AppendOptions } from "../../../../src/types.ts";
-import { run, StillClock } from "../../../support/logs.ts";
+import { run, StillClock } from "../../../support/log/logs.ts";
 
 /** A leader whose queue has space for `spaceBytes`. */
 class Leader {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { frameBytes } from "../../../../src/log/mod.ts";
 import { backupParts, readSnapshot, verifyBackup } from "../../../../src/replication/mod.ts";
-import { run } from "../../../support/logs.ts";
-import { MemoryCluster } from "../../../support/replicas.ts";
+import { run } from "../../../support/log/logs.ts";
+import { MemoryCluster } from "../../../support/raft/replicas.ts";
 
 /** A backup of a log with several segments, a trim and a configuration. */
 async function copied(): Promise<{

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import type { SyncMode } from "../../../../src/log/mod.ts";
 import { LogFlusher } from "../../../../src/replication/storage/log-flusher.ts";
-import { StillClock } from "../../../support/logs.ts";
+import { StillClock } from "../../../support/log/logs.ts";
 
 /** A log that records its flushes and fails the first `failures` of them. */
 function flusherWith(sync: SyncMode, { inline = true, failures = [] as Fault[], canRelease = true } = {}) {

@@ -5,7 +5,7 @@ import { emptyConfState } from "../../../../src/raft/mod.ts";
 import { SegmentStorage } from "../../../../src/replication/storage/segment-storage.ts";
 import { StableState } from "../../../../src/replication/storage/stable-state.ts";
 import type { StableStore } from "../../../../src/store/mod.ts";
-import { simMachine } from "../../../support/logs.ts";
+import { simMachine } from "../../../support/log/logs.ts";
 
 /** A storage whose stable store has no space for rows before the reserve is released. */
 function fullStorage(reserved: number) {

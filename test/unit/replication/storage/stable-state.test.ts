@@ -12,8 +12,8 @@ import {
   StableState,
 } from "../../../../src/replication/mod.ts";
 import type { StableStore } from "../../../../src/store/stable-store.ts";
-import { SimDisk } from "../../../support/sim-disk.ts";
-import { SimStableStore } from "../../../support/sim-stable-store.ts";
+import { SimDisk } from "../../../support/disk/sim-disk.ts";
+import { SimStableStore } from "../../../support/disk/sim-stable-store.ts";
 
 const emptyStore = (): StableStore => new SimStableStore(new SimDisk(prng("stable-state")));
 

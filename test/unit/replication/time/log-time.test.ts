@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { type ClockNotes, LogTime } from "../../../../src/replication/time/log-time.ts";
-import { logLines } from "../../../support/log-lines.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { logLines } from "../../../support/log/log-lines.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { awaitFirstBytes } from "../../../../src/server/connections/first-bytes.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 /** A connected pair, and what the wait for 3 bytes on the server's side calls. */
 async function waitingPair() {

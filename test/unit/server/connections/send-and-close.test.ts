@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Duplex } from "node:stream";
 import { test } from "node:test";
 import { sendAndClose } from "../../../../src/server/connections/send-and-close.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 function sentAndClosed() {
   const sent: string[] = [];

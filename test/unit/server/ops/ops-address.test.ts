@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noLogger } from "../../../../src/lib/telemetry.ts";
 import { openOps, opsPortBeside } from "../../../../src/server/ops/ops-address.ts";
-import { freePort } from "../../../support/free-port.ts";
+import { freePort } from "../../../support/process/free-port.ts";
 
 const options = { prometheus: async () => "", version: {}, log: noLogger };
 

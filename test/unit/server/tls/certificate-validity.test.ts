@@ -5,10 +5,10 @@ import { cfsslDefaults, readRequest } from "../../../../src/cli/certs/cfssl.ts";
 import { noMetrics } from "../../../../src/lib/telemetry.ts";
 import { CertificateValidity } from "../../../../src/server/tls/certificate-validity.ts";
 import { NodeTls } from "../../../../src/server/tls/node-tls.ts";
-import { testAuthority, writeTlsFiles } from "../../../support/certificates.ts";
-import { logLines } from "../../../support/log-lines.ts";
+import { logLines } from "../../../support/log/log-lines.ts";
+import { testAuthority, writeTlsFiles } from "../../../support/process/certificates.ts";
 import { scratch } from "../../../support/scratch.ts";
-import { VirtualTime } from "../../../support/virtual-clock.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const authority = await testAuthority();
 

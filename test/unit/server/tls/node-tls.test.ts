@@ -17,9 +17,9 @@ import { Fault } from "../../../../src/fault.ts";
 import { NodeTls, type NodeTlsOptions } from "../../../../src/server/tls/node-tls.ts";
 import { peerProtocol } from "../../../../src/server/tls/peer-protocol.ts";
 import { Instruments } from "../../../../src/telemetry/instruments.ts";
-import { type TestAuthority, testAuthority, writeTlsFiles } from "../../../support/certificates.ts";
-import { logLines } from "../../../support/log-lines.ts";
-import { requireProgram } from "../../../support/require-program.ts";
+import { logLines } from "../../../support/log/log-lines.ts";
+import { type TestAuthority, testAuthority, writeTlsFiles } from "../../../support/process/certificates.ts";
+import { requireProgram } from "../../../support/process/require-program.ts";
 import { scratch } from "../../../support/scratch.ts";
 import { until } from "../../../support/until.ts";
 

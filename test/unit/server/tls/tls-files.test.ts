@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { readTlsFiles } from "../../../../src/server/tls/tls-files.ts";
-import { testAuthority, writeTlsFiles } from "../../../support/certificates.ts";
+import { testAuthority, writeTlsFiles } from "../../../support/process/certificates.ts";
 import { scratch } from "../../../support/scratch.ts";
 
 const authority = await testAuthority();

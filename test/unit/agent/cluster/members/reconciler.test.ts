@@ -6,7 +6,7 @@ import { Fault } from "../../../../../src/fault.ts";
 import { noLogger } from "../../../../../src/lib/telemetry.ts";
 import type { PeerHello } from "../../../../../src/peer/mod.ts";
 import { emptyConfState } from "../../../../../src/raft/mod.ts";
-import { VirtualTime } from "../../../../support/virtual-clock.ts";
+import { VirtualTime } from "../../../../support/time/virtual-clock.ts";
 
 const directory = "0a".repeat(16);
 const self: PeerHello = {
