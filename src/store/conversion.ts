@@ -43,7 +43,7 @@ export const twoStores = (files: StoreFiles): Fault =>
   damaged(
     files.lmdb,
     "two-stores",
-    `it is the store of an earlier version, and ${files.vote} was written after it. Move away the one that is not to count`,
+    `it is the store of an earlier version, and ${files.vote} was written after it. Keep the one that this node used last, and move the other one out of the directory`,
   );
 
 function damaged(file: string, why: string, sentence: string): Fault {
