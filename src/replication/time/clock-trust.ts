@@ -21,7 +21,8 @@
  * would show without the leaps of the last hour, and not more than 10 s before the time that a majority shows.
  *
  * Not detected: a majority that is wrong in the same way for more than an hour, and a clock that is wrong from the start
- * on a node without peers.
+ * on a node without peers. A leader that was restarted after its clock was set forward, and does not know another clock
+ * yet, stamps records by its own: producers can expire early, records cannot.
  */
 import { ClockLeaps, type Leap, leapHoldMs, type Moment } from "../../lib/time/clock-leap.ts";
 import { PeerClocks } from "./peer-clocks.ts";

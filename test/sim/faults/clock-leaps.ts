@@ -56,9 +56,9 @@ export function leap(cluster: SimCluster, random: Prng): void {
   const leader = cluster.leader();
   const one = leader !== undefined && random.chance(0.6) ? leader : random.pick(all);
   const chosen = random.chance(0.2) ? all : [one];
-  // If all clocks agree, that much time has passed: after a week, producers expire. The same holds for an only voter, which
-  // stamps records by its own clock; a configuration change can make any voter the only one.
-  const hours = random.between(2, chosen.length === all.length || cluster.swarm.churn ? 160 : 400);
+  // Less than a week, after which producers expire. A leader stamps records by its own clock if all clocks agree, if it is
+  // the only voter, and as long as it knows no other clock after a restart.
+  const hours = random.between(2, 160);
   const byMs = hours * 3_600_000 * (random.chance(0.7) ? 1 : -1);
   cluster.trace.event(`the clocks of ${chosen.map(({ peer }) => peer)} are set by ${byMs / 3_600_000} h`);
   cluster.trace.mark("clock-leap");
