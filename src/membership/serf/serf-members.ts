@@ -21,6 +21,8 @@ export interface SerfMember {
   status: Exclude<MemberStatus, "suspect">;
   /** Lamport time of the last accepted intent. */
   statusLTime: number;
+  /** True if that time came with a push/pull, which does not say whether the intent was a join or a leave. */
+  isTimeMerged: boolean;
   /** Core time of the change to leaving, left or failed. */
   goneMs: number;
 }
@@ -28,6 +30,7 @@ export interface SerfMember {
 interface PendingIntent {
   readonly kind: Intent["kind"];
   readonly lTime: number;
+  readonly isMerged: boolean;
   readonly sinceMs: number;
 }
 
@@ -104,13 +107,18 @@ export class SerfMembers {
     this.#emit(member.status, name);
   }
 
-  /** Returns true if the intent is new. Then it is to be passed on. */
-  handleJoinIntent(intent: Intent): boolean {
+  /**
+   * Handles a join intent, or, with `isMerged`, the time of an unknown intent in a push/pull. As in Serf, such a time
+   * counts as a join. If the member is leaving, its leave intent with the same time can follow.
+   * Returns true if the intent is new. Then it is to be passed on.
+   */
+  handleJoinIntent(intent: Intent, isMerged = false): boolean {
     if (!this.clock.witness(intent.lTime)) return false;
     const member = this.#members.get(intent.node);
-    if (member === undefined) return this.#keepIntent(intent);
+    if (member === undefined) return this.#keepIntent(intent, isMerged);
     if (intent.lTime <= member.statusLTime) return false;
     member.statusLTime = intent.lTime;
+    member.isTimeMerged = isMerged;
     if (member.status === "leaving") member.status = "alive";
     return true;
   }
@@ -119,9 +127,10 @@ export class SerfMembers {
   handleLeaveIntent(intent: Intent): boolean {
     if (!this.clock.witness(intent.lTime)) return false;
     const member = this.#members.get(intent.node);
-    if (member === undefined) return this.#keepIntent(intent);
-    if (intent.lTime <= member.statusLTime) return false;
+    if (member === undefined) return this.#keepIntent(intent, false);
+    if (isOld(intent, member.statusLTime, member.isTimeMerged)) return false;
     member.statusLTime = intent.lTime;
+    member.isTimeMerged = false;
     if (member.status === "alive") {
       member.status = "leaving";
       member.goneMs = this.#context.schedule.nowMs;
@@ -159,19 +168,20 @@ export class SerfMembers {
       versions: record.versions,
       status: intent?.kind === "leave" ? "leaving" : "alive",
       statusLTime: intent?.lTime ?? 0,
+      isTimeMerged: intent?.isMerged ?? false,
       goneMs: 0,
     };
   }
 
-  #keepIntent(intent: Intent): boolean {
+  #keepIntent(intent: Intent, isMerged: boolean): boolean {
     const kept = this.#intents.get(intent.node);
-    if (kept !== undefined && kept.lTime >= intent.lTime) return false;
+    if (kept !== undefined && isOld(intent, kept.lTime, kept.isMerged)) return false;
     if (kept === undefined && this.#intents.size >= intentsMax) {
       this.#context.counters.overflow++;
       return false;
     }
     const { kind, lTime } = intent;
-    this.#intents.set(intent.node, { kind, lTime, sinceMs: this.#context.schedule.nowMs });
+    this.#intents.set(intent.node, { kind, lTime, isMerged, sinceMs: this.#context.schedule.nowMs });
     return true;
   }
 
@@ -195,6 +205,11 @@ export class SerfMembers {
     const member = this.#members.get(name);
     if (member !== undefined) this.#events.add({ kind, member: this.view(member) });
   }
+}
+
+/** A leave intent may have the time that a push/pull brought first. */
+function isOld({ kind, lTime }: Intent, known: number, isMerged: boolean): boolean {
+  return kind === "leave" && isMerged ? lTime < known : lTime <= known;
 }
 
 function evictionRank(member: SerfMember): number {

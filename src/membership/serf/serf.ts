@@ -82,9 +82,11 @@ export class Serf implements StateDelegate {
 
   localState(): Buffer {
     const members = [...this.members.all()];
+    // The receiver takes each time for that of a join. It would ignore the leave intent that has the same time.
+    const staying = members.filter((member) => member.status !== "leaving");
     return encodeSerfState({
       lTime: this.members.clock.time,
-      statusLTimes: new Map(members.map((member) => [member.name, member.statusLTime])),
+      statusLTimes: new Map(staying.map((member) => [member.name, member.statusLTime])),
       left: members.filter((member) => member.status === "left").map((member) => member.name),
       eventLTime: this.#userEvents.clock.time,
       events: this.#userEvents.recent(stateEventBytesMax),
@@ -249,7 +251,7 @@ export class Serf implements StateDelegate {
       if (this.#handle(leave) && wasAlive) this.#passOn(leave, encodeIntent(leave));
     }
     for (const [node, lTime] of state.statusLTimes) {
-      if (!left.has(node)) this.#handle({ kind: "join", lTime, node, prune: false });
+      if (!left.has(node)) this.members.handleJoinIntent({ kind: "join", lTime, node, prune: false }, true);
     }
   }
 
