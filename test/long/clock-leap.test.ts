@@ -1,5 +1,5 @@
 /**
- * Real processes with moved wall clocks (test/support/process/moved-clock.mjs): no record is trimmed, no wait becomes shorter or
+ * Real processes with moved wall clocks (test/support/process/moved-clock.ts): no record is trimmed, no wait becomes shorter or
  * longer, leadership goes to a node with a correct clock, and a node reports the problem of its clock.
  */
 import assert from "node:assert/strict";

@@ -2,7 +2,7 @@
  * The fast path serves the RPCs that carry records directly on the HTTP/2 stream, with codecs written by hand. It
  * returns false for a request that it does not serve; Connect's handlers then serve it on the same listener. Those
  * handlers are the reference: a client sees no difference but speed, compression and the time at which headers arrive
- * (test/wire/fast-path-differential).
+ * (test/wire/api/fast-path-differential).
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Call, ClientConnection } from "../calls/call-tracker.ts";

@@ -88,7 +88,9 @@ export async function interop(
   // The member that joined leaves.
   if (direction === "they join us") {
     await agent.run("leave");
-    await until("theirs is left for ours", () => statusOf(ours.member, "theirs") === "left");
+    await until("theirs is left for ours", () => statusOf(ours.member, "theirs") === "left", {
+      explain: () => JSON.stringify(ours.member.members()),
+    });
     assert.ok(ours.events.every(({ kind }) => kind !== "failed"));
   } else {
     await ours.member.leave();

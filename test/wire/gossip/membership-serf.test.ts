@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { type Alive, encodeAlive, protocolVersions } from "../../../src/membership/codec/messages.ts";
 import { generateKey } from "../../../src/membership/mod.ts";
 import { encodeTags } from "../../../src/membership/serf/tags.ts";
+import { localTiming } from "../../support/gossip/local-timing.ts";
 import { startAgent, startMember, statusOf } from "../../support/gossip/serf-agent.ts";
 import { interop, title } from "../../support/gossip/serf-interop.ts";
 import { freePort } from "../../support/process/free-port.ts";
@@ -80,6 +81,17 @@ test("a force-leave of a live member is refuted, and of a dead one accepted", se
   await until("dead is failed for ours", () => statusOf(ours.member, "dead") === "failed");
   await agent.run("force-leave", "dead");
   await until("dead is left for ours", () => statusOf(ours.member, "dead") === "left");
+});
+
+test("an agent that leaves is left, also if its state arrives before its leave", serf, async (t) => {
+  const timing = { ...localTiming, pushPullIntervalMs: 40 };
+  const ours = await startMember(t, { name: "ours", timing });
+  const agent = await startAgent(t, { name: "theirs", directory: scratch(t), join: [ours.addr] });
+  await until("theirs is alive for ours", () => statusOf(ours.member, "theirs") === "alive");
+  await agent.run("leave");
+  await until("theirs is left for ours", () => statusOf(ours.member, "theirs") === "left", {
+    explain: () => JSON.stringify(ours.member.members()),
+  });
 });
 
 test("an agent joins on sockets that the shared port hands over", serf, async (t) => {
