@@ -31,6 +31,7 @@ export interface DiskFile {
 export type OpenMode = "read" | "write" | "create";
 
 export interface Disk {
+  /** NotRegularFile for a directory, a pipe or a device. It does not wait for the other end of a pipe. */
   open(path: string, mode: OpenMode): DiskFile;
   exists(path: string): boolean;
   /** Names in a directory, sorted. ENOENT when there is no such directory. */
@@ -63,6 +64,20 @@ export function errorText(reason: unknown): string {
 
 /** Returns true for errors that mean that the disk is full. */
 export const isNoSpace = (reason: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(errorCode(reason));
+
+/** A data file has another type than a regular file. Nothing was read or written. */
+export class NotRegularFile extends Error {
+  override readonly name = "NotRegularFile";
+  readonly syscall = "open";
+  readonly code: string;
+
+  constructor(path: string, isDirectory: boolean) {
+    super(
+      `${path} is ${isDirectory ? "a directory" : "a pipe, a socket or a device"}, expected a regular file`,
+    );
+    this.code = isDirectory ? "EISDIR" : "EINVAL";
+  }
+}
 
 /**
  * The state of the disk is unknown: a sync failed, or a change of several steps stopped in between. Written bytes may be

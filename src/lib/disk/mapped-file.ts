@@ -9,6 +9,7 @@ import { readU32le } from "../bytes.ts";
 import { crc32 } from "../checksum.ts";
 import type { Disk } from "./disk.ts";
 import { native } from "./native.ts";
+import { openRegular } from "./system-disk.ts";
 
 /** Positions are bytes from the start of the file. Every call asserts that they are inside. */
 export interface MappedFile {
@@ -79,7 +80,7 @@ export function systemMapper(): Mapper | undefined {
   const calls = native();
   if (calls === undefined) return undefined;
   return (path) => {
-    const descriptor = fs.openSync(path, fs.constants.O_RDONLY);
+    const descriptor = openRegular(path, fs.constants.O_RDONLY);
     try {
       const bytes = fs.fstatSync(descriptor).size;
       if (bytes === 0) return new View(new Uint8Array(0), () => {});

@@ -1,7 +1,7 @@
 /** The file system of the machine, as a Disk. It only translates. */
 import * as fs from "node:fs";
 import { dirname, resolve } from "node:path";
-import { type Disk, type DiskFile, errorCode, type OpenMode } from "./disk.ts";
+import { type Disk, type DiskFile, errorCode, NotRegularFile, type OpenMode } from "./disk.ts";
 import { native } from "./native.ts";
 
 const flags: Record<OpenMode, number> = {
@@ -14,13 +14,32 @@ const flags: Record<OpenMode, number> = {
 export const ownerFile = 0o600;
 const ownerDirectory = 0o700;
 
+/**
+ * Opens a data file and returns its descriptor. O_NONBLOCK does nothing for a regular file. Without it, opening a pipe would
+ * wait for its other end.
+ * @throws NotRegularFile, and the errors of open(2), which name the file
+ */
+export function openRegular(path: string, openFlags: number): number {
+  let descriptor: number;
+  try {
+    descriptor = fs.openSync(path, openFlags | fs.constants.O_NONBLOCK, ownerFile);
+  } catch (reason) {
+    const code = errorCode(reason); // A directory that is opened to write, and a socket.
+    throw code === "EISDIR" || code === "ENXIO" ? new NotRegularFile(path, code === "EISDIR") : reason;
+  }
+  const found = fs.fstatSync(descriptor);
+  if (found.isFile()) return descriptor;
+  fs.closeSync(descriptor);
+  throw new NotRegularFile(path, found.isDirectory());
+}
+
 class SystemFile implements DiskFile {
   readonly path: string;
   readonly #descriptor: number;
 
   constructor(path: string, mode: OpenMode) {
     this.path = path;
-    this.#descriptor = fs.openSync(path, flags[mode], ownerFile);
+    this.#descriptor = openRegular(path, flags[mode]);
   }
 
   size(): number {

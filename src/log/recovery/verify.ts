@@ -4,7 +4,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { toHex } from "../../lib/bytes.ts";
-import { type Disk, errorCode } from "../../lib/disk/disk.ts";
+import { type Disk, errorCode, NotRegularFile } from "../../lib/disk/disk.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { StableStore } from "../../store/mod.ts";
 import type { Bounds, RaftIndex } from "../../types.ts";
@@ -166,7 +166,8 @@ class Verification {
       this.#find(name, 0, "missing");
       return undefined;
     }
-    const file = disk.open(path, "read");
+    const file = this.#orUnreadable(name, () => disk.open(path, "read"));
+    if (file === undefined) return undefined;
     const index = new ActiveIndex(baseOf(meta));
     try {
       const storeBytes = file.size();
@@ -229,7 +230,8 @@ class Verification {
       this.#find(name, 0, "missing");
       return 0;
     }
-    const file = heapMapper(this.#place.disk)(path);
+    const file = this.#orUnreadable(name, () => heapMapper(this.#place.disk)(path));
+    if (file === undefined) return 0;
     const footer = decodeFooter(file);
     const receipts = footer?.entries ?? Math.max(0, Math.floor((file.bytes - indexHeaderBytes) / entryBytes));
     const body = file.copy(0, Math.min(file.bytes, indexHeaderBytes + entryBytes * receipts));
@@ -269,9 +271,21 @@ class Verification {
     for (const name of disk.list(this.#logDirectory)) {
       const first = firstIndexOf(name, "store");
       if (first === undefined || known.has(first)) continue;
-      const file = disk.open(`${this.#logDirectory}/${name}`, "read");
+      const file = this.#orUnreadable(name, () => disk.open(`${this.#logDirectory}/${name}`, "read"));
+      if (file === undefined) continue;
       if (file.size() > 0) this.#find(name, 0, id === undefined ? "no-catalog" : "not-in-the-catalog");
       file.close();
+    }
+  }
+
+  /** Opens a file. One that is not a regular file is a finding. */
+  #orUnreadable<T>(name: string, open: () => T): T | undefined {
+    try {
+      return open();
+    } catch (reason) {
+      if (!(reason instanceof NotRegularFile)) throw reason;
+      this.#find(name, 0, "unreadable");
+      return undefined;
     }
   }
 

@@ -2,7 +2,7 @@
  * Converts an error of the disk to the Fault that callers get. Pure.
  */
 import { Fault } from "../../fault.ts";
-import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
+import { errorCode, NotRegularFile, troubleOf } from "../../lib/disk/disk.ts";
 
 /** The meaning of frequent error codes. */
 const meanings: Readonly<Record<string, string>> = {
@@ -17,7 +17,10 @@ const meanings: Readonly<Record<string, string>> = {
 export function diskFault(cause: unknown): Fault {
   const trouble = troubleOf(cause);
   if (trouble === "full") return new Fault("disk-full", { cause });
-  if (trouble === "lost") return new Fault("disk-failed", { written: "unknown", cause });
+  if (trouble === "lost") {
+    const named = cause instanceof NotRegularFile ? { message: cause.message } : {};
+    return new Fault("disk-failed", { ...named, written: "unknown", cause });
+  }
   const code = errorCode(cause);
   return new Fault("disk-busy", {
     message: `the disk takes no writes now, ${meanings[code] ?? "an operation failed"} (${code})`,

@@ -252,3 +252,15 @@ test("a full disk refuses no vote, and the store opens on it", async (t) => {
   for (let n = 0; n < 100; n++) again.write({ "raft/state": { term: 100 + n, vote: 1 }, a: n });
   await again.close();
 });
+
+test("a file of the store that is a directory is refused with its name, to open and to repair", async (t) => {
+  for (const name of ["vote", "state.db", "state.db-wal", "data.mdb"]) {
+    const meta = scratch(t);
+    await made(meta);
+    rmSync(join(meta, name), { force: true });
+    mkdirSync(join(meta, name));
+    const message = `${join(meta, name)} is a directory, expected a regular file`;
+    assert.throws(() => openStableStore(meta), { message });
+    assert.throws(() => openToRepair(meta, { readOnly: true }), { message });
+  }
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
+import { NotRegularFile, type OpenMode } from "../../../../src/lib/disk/disk.ts";
 import { repairLog, verifyLog } from "../../../../src/log/mod.ts";
 import { closedLog, directoryOf } from "../../../support/log/closed-log.ts";
 import { simDirectory, simMachine } from "../../../support/log/logs.ts";
@@ -43,4 +44,20 @@ test("verify of a directory without a log is not-found", () => {
     () => verifyLog(directoryOf(machine)),
     (reason) => reason instanceof Fault && reason.kind === "not-found",
   );
+});
+
+test("a file of the log that is a directory or a pipe is a finding, and the others are checked", async (t) => {
+  for (const at of [0, 1]) {
+    const { machine, files } = await closedLog();
+    const path = files[at]!;
+    const open = machine.disk.open.bind(machine.disk);
+    t.mock.method(machine.disk, "open", (file: string, mode: OpenMode) => {
+      if (file === path) throw new NotRegularFile(path, false);
+      return open(file, mode);
+    });
+    const { findings, segments } = verifyLog(directoryOf(machine));
+    const file = path.slice(path.lastIndexOf("/") + 1);
+    assert.deepEqual(findings, [{ file, position: 0, kind: "unreadable" }]);
+    assert.equal(segments.length, at === 0 ? 3 : 2);
+  }
 });
