@@ -54,7 +54,8 @@ export async function openPorts(options: OpenPortsOptions): Promise<OpenedPorts>
     clock,
   });
   opening.defer(() => listener.close(0));
-  if (config.gossipAddr !== undefined) await checkFree(config.gossipAddr);
+  const { gossipAddr } = config;
+  if (gossipAddr !== undefined) await checkFree({ flag: "--gossip-addr", address: gossipAddr });
   const ops = opening.use(
     await openOps(config.opsAddr, config.addr.port, {
       ...(descriptors === undefined

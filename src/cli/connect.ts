@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { ClientProtocol, TailraceClient } from "../client/mod.ts";
 import { isHostPort } from "../lib/host-port.ts";
-import { usageFault } from "./exit-status.ts";
+import { argumentFault } from "./exit-status.ts";
 import { readTls } from "./tls-flags.ts";
 
 export interface ConnectFlags {
@@ -48,7 +48,7 @@ export function connectOptions(command: Command): Command {
  */
 export async function connect(flags: ConnectFlags): Promise<TailraceClient> {
   const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
-  if (!isHostPort(flags.addr)) throw usageFault(`--addr must be HOST:PORT, not ${flags.addr}`);
+  if (!isHostPort(flags.addr)) throw argumentFault("--addr must be HOST:PORT", flags.addr);
   const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
   const tls = secure ? readTls(flags) : undefined;
   const { openClient } = await import("../client/mod.ts");

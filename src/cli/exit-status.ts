@@ -25,6 +25,10 @@ const byKind: Readonly<Partial<Record<FaultKind, number>>> = {
 export const usageFault = (message: string): Fault =>
   new Fault("config", { message, facts: { usage: true } });
 
+/** Usage fault of a value: `expected` says what it must be, as in "--addr must be HOST:PORT". The value is quoted. */
+export const argumentFault = (expected: string, found: string): Fault =>
+  usageFault(`${expected}, not "${found}"`);
+
 /** Returns the exit status of a fault. */
 export function statusOf(fault: Fault): number {
   if (fault.facts.unreachable === true) return exitStatus.unreachable;

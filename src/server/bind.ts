@@ -9,20 +9,27 @@ import { type Address, printAddress } from "../lib/value-kind.ts";
 
 const attemptsMax = 32;
 
+/** The flag of an address, and the address that it sets. */
+export interface FlagAddress {
+  readonly flag: "--addr" | "--gossip-addr" | "--ops-addr";
+  readonly address: Address;
+}
+
 /**
  * Listens at `address` and returns it with the port that was picked. With `udp` the port must be free for UDP too.
- * @throws Fault "config" if it is not available
+ * @throws Fault "config" that names the flag, if the address is not available
  */
-export async function bind(server: Server, address: Address, udp = false): Promise<Address> {
+export async function bind(server: Server, { flag, address }: FlagAddress, udp = false): Promise<Address> {
+  const named = `${flag} ${printAddress(address)}`;
   for (let attempt = 1; ; attempt++) {
-    await listen(server, address);
+    await listen(server, address, named);
     const { port } = server.address() as AddressInfo;
     const isGiven = address.port !== 0;
     if ((isGiven && !udp) || (await isFreeForUdp(address.host, port))) return { host: address.host, port };
     await new Promise<void>((resolve) => server.close(() => resolve()));
     if (isGiven) {
       throw new Fault("config", {
-        message: `${printAddress(address)} is in use for UDP, which gossip needs; set another one with --gossip-addr`,
+        message: `${named} is in use for UDP, which gossip needs; set another one with --gossip-addr`,
       });
     }
     if (attempt === attemptsMax) {
@@ -44,11 +51,11 @@ export const listenFailure = (cause: unknown): string => {
   return reasons[code] ?? `cannot be listened on (${code})`;
 };
 
-function listen(server: Server, address: Address): Promise<void> {
+function listen(server: Server, address: Address, named: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException): void => {
       server.off("listening", onListening);
-      reject(new Fault("config", { message: `${printAddress(address)} ${listenFailure(cause)}`, cause }));
+      reject(new Fault("config", { message: `${named} ${listenFailure(cause)}`, cause }));
     };
     const onListening = (): void => {
       server.off("error", onError);
@@ -62,11 +69,11 @@ function listen(server: Server, address: Address): Promise<void> {
 
 /**
  * Checks that the address is free for TCP and UDP now, and releases it again.
- * @throws Fault "config" if it is not
+ * @throws Fault "config" that names the flag, if it is not
  */
-export async function checkFree(address: Address): Promise<void> {
+export async function checkFree(given: FlagAddress): Promise<void> {
   const server = createServer();
-  await bind(server, address, true);
+  await bind(server, given, true);
   await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 

@@ -111,7 +111,11 @@ export class Listener {
   /** @throws Fault "config" if the port is not available */
   static async bind(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
-    listener.#address = await bind(listener.#server, options.address, options.udp);
+    listener.#address = await bind(
+      listener.#server,
+      { flag: "--addr", address: options.address },
+      options.udp,
+    );
     return listener;
   }
 

@@ -65,7 +65,7 @@ export function checkConfig(config: Config): void {
   for (const origin of config.corsOrigins) {
     need(
       /^https?:\/\/[^/*\s]+$/.test(origin),
-      `--cors-origins takes origins such as https://example.org, not ${origin}`,
+      `--cors-origins takes origins such as https://example.org, not "${origin}"`,
     );
   }
 }

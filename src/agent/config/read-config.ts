@@ -83,7 +83,7 @@ function readFlags(flags: readonly string[]): Texts {
   for (let at = 0; at < flags.length; at++) {
     const found = flags[at]!;
     const [, key, inline] = /^--([^=]+)(?:=([\s\S]*))?$/.exec(found) ?? [];
-    if (key === undefined) throw new Fault("config", { message: `unexpected argument ${found}` });
+    if (key === undefined) throw new Fault("config", { message: `unexpected argument "${found}"` });
     const name = byKey.get(key);
     if (name === undefined) {
       throw new Fault("config", { message: `unknown flag --${key}${hint(key, [...byKey.keys()], "--")}` });

@@ -7,7 +7,7 @@ import { parseFrom } from "../../api/http/tail-request.ts";
 import { Fault } from "../../fault.ts";
 import type { ReadStart } from "../../types.ts";
 import { type ConnectFlags, connect } from "../connect.ts";
-import { exitStatus, usageFault } from "../exit-status.ts";
+import { argumentFault, exitStatus, usageFault } from "../exit-status.ts";
 import { print } from "../output/standard-output.ts";
 import { recordPrinter } from "./record-format.ts";
 
@@ -39,7 +39,7 @@ export async function readRecords(flags: ReadFlags): Promise<number> {
   const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true);
   const count = flags.count === undefined ? 0 : Number(flags.count);
   if (flags.count !== undefined && !(Number.isSafeInteger(count) && count >= 1)) {
-    throw usageFault(`--count must be a whole number of at least 1, not ${flags.count}`);
+    throw argumentFault("--count must be a whole number of at least 1", flags.count);
   }
   const start = startOf(flags.from);
   using client = await connect(flags);

@@ -6,7 +6,7 @@
  * raw, %k and %v are the exact bytes.
  */
 import { type PlacedRecord, recordLine } from "../../api/http/record-json.ts";
-import { usageFault } from "../exit-status.ts";
+import { argumentFault } from "../exit-status.ts";
 import { printableBytes, printableJson } from "../output/terminal.ts";
 
 export type RecordPrinter = (record: PlacedRecord) => string | Uint8Array;
@@ -48,17 +48,17 @@ const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", "\\": "\\"
 function custom(format: string, shown: (bytes: Uint8Array) => string | Uint8Array): RecordPrinter {
   const letters = lettersOf(shown);
   if (!format.includes("%")) {
-    throw usageFault(`--format must be json, raw, hex or a text with %, not "${format}"`);
+    throw argumentFault("--format must be json, raw, hex or a text with %", format);
   }
   const parts: Part[] = [];
   for (const [whole, letter, escaped] of format.matchAll(/%([\s\S]?)|\\([\s\S]?)|[^%\\]+/g)) {
     if (letter !== undefined) {
       const part = letters[letter];
-      if (part === undefined) throw usageFault(`--format can contain %o %t %k %v %s %%, not %${letter}`);
+      if (part === undefined) throw argumentFault("--format can contain %o %t %k %v %s %%", whole);
       parts.push(part);
     } else if (escaped !== undefined) {
       const text = escapes[escaped];
-      if (text === undefined) throw usageFault(`--format can contain \\n, \\t and \\\\, not \\${escaped}`);
+      if (text === undefined) throw argumentFault("--format can contain \\n, \\t and \\\\", whole);
       parts.push(() => text);
     } else parts.push(() => whole);
   }

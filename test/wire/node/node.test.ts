@@ -108,14 +108,16 @@ test("a port in use is reported in one line with exit 1, and leaves no directory
   t.after(() => taken.close());
   await new Promise((resolve) => taken.once("listening", resolve));
   const { port } = taken.address() as AddressInfo;
+  const inUse = `127.0.0.1:${port}`;
   for (const flags of [
-    ["--addr", `127.0.0.1:${port}`],
-    ["--addr", "127.0.0.1:0", "--ops-addr", `127.0.0.1:${port}`],
+    ["--addr", inUse],
+    ["--addr", "127.0.0.1:0", "--ops-addr", inUse],
+    ["--addr", "127.0.0.1:0", "--gossip-addr", inUse],
   ]) {
     const { status, out, err } = await tailrace(["serve", "--data-dir", directory, ...flags]);
     assert.equal(status, 1);
     assert.equal(out, "");
-    assert.match(err, /^tailrace serve: [^\n]* is in use\n$/);
+    assert.equal(err, `tailrace serve: ${flags.at(-2)} ${inUse} is in use\n`);
     assert.equal(existsSync(directory), false);
   }
 });

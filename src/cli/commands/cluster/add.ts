@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { isHostPort } from "../../../lib/host-port.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
-import { usageFault } from "../../exit-status.ts";
+import { argumentFault } from "../../exit-status.ts";
 import { print } from "../../output/standard-output.ts";
 import { jsonLine } from "../../output/terminal.ts";
 import { runCommand } from "../../run-command.ts";
@@ -22,8 +22,7 @@ export function register(program: Command): void {
 }
 
 async function add(addr: string, { id = "", ...flags }: Flags): Promise<undefined> {
-  if (!isHostPort(addr))
-    throw usageFault(`the address must be HOST:PORT, such as 127.0.0.1:8080, not "${addr}"`);
+  if (!isHostPort(addr)) throw argumentFault("the address must be HOST:PORT, such as 127.0.0.1:8080", addr);
   using client = await connect(flags);
   await client.cluster.addNode({ id, addr }, { timeoutMs: 15_000 });
   await print(jsonLine({ added: addr }));

@@ -10,7 +10,7 @@ import { systemClock } from "../../../lib/time/clock.ts";
 import { type Measured, measure } from "../../bench/measure.ts";
 import { type LoadSettings, type WorkloadName, workloads } from "../../bench/workloads.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
-import { exitStatus, usageFault } from "../../exit-status.ts";
+import { argumentFault, exitStatus } from "../../exit-status.ts";
 import { print } from "../../output/standard-output.ts";
 import { bytesText, table } from "../../output/table.ts";
 import { runCommand } from "../../run-command.ts";
@@ -139,5 +139,5 @@ function row(name: WorkloadName, measured: Measured, load: LoadSettings): (strin
 function number(flag: string, text: string, low: number, high: number): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= low && value <= high) return value;
-  throw usageFault(`${flag} must be a number from ${low} to ${high}, not ${text}`);
+  throw argumentFault(`${flag} must be a number from ${low} to ${high}`, text);
 }

@@ -9,7 +9,7 @@ import { Fault } from "../../../fault.ts";
 import type { RecordSchema } from "../../../gen/log/v1/log_pb.js";
 import { errorText } from "../../../lib/disk/disk.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
-import { exitStatus, usageFault } from "../../exit-status.ts";
+import { argumentFault, exitStatus } from "../../exit-status.ts";
 import { print } from "../../output/standard-output.ts";
 import { linesOf } from "../../records/lines.ts";
 import { runCommand } from "../../run-command.ts";
@@ -44,8 +44,7 @@ export function register(program: Command): void {
 async function produce(files: readonly string[], flags: Flags): Promise<number> {
   const batch = flags.batch === undefined ? 0 : Number(flags.batch);
   if (flags.batch !== undefined && !(Number.isInteger(batch) && batch >= 1 && batch <= 65_536)) {
-    console.error(`tailrace produce: --batch must be a whole number from 1 to 65536, not ${flags.batch}`);
-    return exitStatus.usage;
+    throw argumentFault("--batch must be a whole number from 1 to 65536", flags.batch);
   }
   const records = recordsOf(files, templateOf(flags));
   using client = await connect(flags);
@@ -74,7 +73,7 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
 function templateOf({ key, header }: Flags): RecordInit {
   const headers = header.map((text) => {
     const at = text.indexOf("=");
-    if (at < 1) throw usageFault(`--header must be NAME=VALUE, not ${text}`);
+    if (at < 1) throw argumentFault("--header must be NAME=VALUE", text);
     return { key: text.slice(0, at), value: Buffer.from(text.slice(at + 1)) };
   });
   return { headers, ...(key === undefined ? {} : { key: Buffer.from(key) }) };

@@ -1,7 +1,7 @@
 /** `tailrace trim --before N`: deletes the records below offset N. */
 import type { Command } from "commander";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
-import { exitStatus } from "../../exit-status.ts";
+import { argumentFault, exitStatus } from "../../exit-status.ts";
 import { print } from "../../output/standard-output.ts";
 import { runCommand } from "../../run-command.ts";
 
@@ -20,10 +20,7 @@ export function register(program: Command): void {
 
 async function trim(flags: Flags): Promise<number> {
   const before = /^\d+$/.test(flags.before) ? Number(flags.before) : Number.NaN;
-  if (!Number.isSafeInteger(before)) {
-    console.error(`tailrace trim: --before must be an offset, not ${flags.before}`);
-    return exitStatus.usage;
-  }
+  if (!Number.isSafeInteger(before)) throw argumentFault("--before must be an offset", flags.before);
   using client = await connect(flags);
   const { lowestOffset } = await client.log.trim({ beforeOffset: BigInt(before) });
   await print(`{"lowest_offset":${lowestOffset}}\n`);

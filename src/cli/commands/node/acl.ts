@@ -4,7 +4,8 @@
  */
 import type { Command } from "commander";
 import type { Action, Decision } from "../../../access/mod.ts";
-import { exitStatus } from "../../exit-status.ts";
+import { argumentFault, exitStatus } from "../../exit-status.ts";
+import { runCommand } from "../../run-command.ts";
 
 export function register(program: Command): void {
   const acl = program.command("acl").description("explain the access rules");
@@ -20,29 +21,22 @@ export function register(program: Command): void {
     .option("--acl-policy-file <file>", "Casbin policy", process.env["TAILRACE_ACL_POLICY_FILE"])
     .option("--node-certificate", "the certificate of the subject is one of a node")
     .option("--json", "JSON on standard output")
-    .action(async (subject: string, object: string, action: string, flags: Flags) => {
-      const { actions, isAction } = await import("../../../access/mod.ts");
-      if (!isAction(action)) {
-        console.error(`tailrace acl: ${action} is not an action; the actions are ${actions.join(", ")}`);
-        process.exitCode = exitStatus.usage;
-        return;
-      }
-      const { Fault } = await import("../../../fault.ts");
-      try {
-        const decision = await decide(subject, object, action, flags);
-        const answer = decision.allowed ? "allowed" : "denied";
-        console.log(
-          flags.json
-            ? JSON.stringify({ subject, object, action, ...decision })
-            : `${answer}: "${subject}" ${action} "${object}": ${decision.because}`,
-        );
-        if (!decision.allowed) process.exitCode = exitStatus.permission;
-      } catch (error) {
-        if (!(error instanceof Fault)) throw error;
-        console.error(`tailrace acl: ${error.message}`);
-        process.exitCode = exitStatus.failed;
-      }
-    });
+    .action((subject: string, object: string, action: string, flags: Flags) =>
+      runCommand("acl", () => check(subject, object, action, flags)),
+    );
+}
+
+async function check(subject: string, object: string, action: string, flags: Flags): Promise<number> {
+  const { actions, isAction } = await import("../../../access/mod.ts");
+  if (!isAction(action)) throw argumentFault(`the action must be one of ${actions.join(", ")}`, action);
+  const decision = await decide(subject, object, action, flags);
+  const answer = decision.allowed ? "allowed" : "denied";
+  console.log(
+    flags.json
+      ? JSON.stringify({ subject, object, action, ...decision })
+      : `${answer}: "${subject}" ${action} "${object}": ${decision.because}`,
+  );
+  return decision.allowed ? exitStatus.done : exitStatus.permission;
 }
 
 async function decide(subject: string, object: string, action: Action, flags: Flags): Promise<Decision> {

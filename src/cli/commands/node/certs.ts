@@ -3,6 +3,7 @@
  * browsers, offline. It replaces a file only with --force.
  */
 import type { Command } from "commander";
+import { runCommand } from "../../run-command.ts";
 
 export function register(program: Command): void {
   program
@@ -29,31 +30,25 @@ export function register(program: Command): void {
       "the password of browser.p12 (default: tailrace)",
       process.env["TAILRACE_P12_PASSWORD"],
     )
-    .action(async (flags: Flags) => {
-      const { makeCertificates } = await import("../../certs/files.ts");
-      const { Fault } = await import("../../../fault.ts");
-      try {
-        const files = await makeCertificates({
-          directory: flags.out,
-          hosts: flags.host,
-          force: flags.force ?? false,
-          ...(flags.issue === undefined ? {} : { issueFor: flags.issue }),
-          ...(flags.p12Password === undefined ? {} : { p12Password: flags.p12Password }),
-        });
-        for (const { name, state, subject, expires } of files) {
-          const until = expires === undefined ? "" : `  expires ${expires.toISOString().slice(0, 10)}`;
-          console.log(
-            `${state.padEnd(8)} ${name.padEnd(24)}${subject === undefined ? "" : `  ${subject}`}${until}`,
-          );
-        }
-        if (files.some(({ name, state }) => name === "server.pem" && state !== "kept"))
-          printNextSteps(flags.out);
-      } catch (error) {
-        if (!(error instanceof Fault)) throw error;
-        console.error(`tailrace certs: ${error.message}`);
-        process.exitCode = 1;
-      }
-    });
+    .action((flags: Flags) => runCommand("certs", () => create(flags)));
+}
+
+async function create(flags: Flags): Promise<undefined> {
+  const { makeCertificates } = await import("../../certs/files.ts");
+  const files = await makeCertificates({
+    directory: flags.out,
+    hosts: flags.host,
+    force: flags.force ?? false,
+    ...(flags.issue === undefined ? {} : { issueFor: flags.issue }),
+    ...(flags.p12Password === undefined ? {} : { p12Password: flags.p12Password }),
+  });
+  for (const { name, state, subject, expires } of files) {
+    const until = expires === undefined ? "" : `  expires ${expires.toISOString().slice(0, 10)}`;
+    console.log(
+      `${state.padEnd(8)} ${name.padEnd(24)}${subject === undefined ? "" : `  ${subject}`}${until}`,
+    );
+  }
+  if (files.some(({ name, state }) => name === "server.pem" && state !== "kept")) printNextSteps(flags.out);
 }
 
 interface Flags {

@@ -1,7 +1,7 @@
 /** `tailrace verify DIR`: checks a data directory or a backup, offline. `--compare` compares several data directories. */
 import type { Command } from "commander";
 import type { VerifyReport } from "../../../log/mod.ts";
-import { exitStatus } from "../../exit-status.ts";
+import { exitStatus, usageFault } from "../../exit-status.ts";
 import { runCommand } from "../../run-command.ts";
 
 interface Options {
@@ -90,10 +90,7 @@ async function compare(named: readonly string[], { json }: Options): Promise<num
   const directories = [...new Set(named.map((name) => resolve(name)))];
   const { openDataDirectory } = await import("../../storage/data-directory.ts");
   const { compareLogs } = await import("../../../log/mod.ts");
-  if (directories.length < 2) {
-    process.stderr.write("tailrace verify: --compare needs two or more directories\n");
-    return exitStatus.usage;
-  }
+  if (directories.length < 2) throw usageFault("--compare needs two or more directories");
   await using stack = new AsyncDisposableStack();
   const logDirectories = [];
   for (const directory of directories)

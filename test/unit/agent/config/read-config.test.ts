@@ -84,7 +84,7 @@ test("a malformed value is refused with its source and the expected form", () =>
     [["--allow-plaintext=yes"], /^--allow-plaintext: expected true or false/],
     [["--sync", "never", "--sync", "always"], /^--sync is given twice$/],
     [["--data-dir"], /^--data-dir needs a value$/],
-    [["extra"], /^unexpected argument extra$/],
+    [["extra"], /^unexpected argument "extra"$/],
   ];
   for (const [flags, expected] of cases)
     assert.match(

@@ -66,7 +66,7 @@ test("without a policy the built-in rules decide, also for the certificate of a 
 
 test("an unknown action is a usage error that lists the actions", async (t) => {
   const { out, status } = await check(t, "root", "*", "delete");
-  assert.match(out, /delete is not an action; the actions are produce, consume/);
+  assert.match(out, /the action must be one of produce, consume, .*, not "delete"/);
   assert.equal(status, 2);
 });
 
