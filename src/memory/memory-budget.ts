@@ -58,7 +58,7 @@ export class MemoryBudget implements BudgetAccount {
     this.#waiting = new SpaceQueue({
       clock,
       smallBytes,
-      fits: (bytes) => this.fits(bytes, bytes),
+      fits: (more, bytes) => this.fits(more, bytes),
       needsCollection: () => this.needsCollection,
     });
   }
@@ -118,10 +118,13 @@ export class MemoryBudget implements BudgetAccount {
     return new MemoryShare(this, flow, this.#clock, evict);
   }
 
-  /** Calls `wake` once when a share of `bytes` fits, in the order of the calls. The returned function cancels it. */
+  /**
+   * Calls `wake` once when a share of `bytes` fits, in the order of the calls. The returned function cancels it. More
+   * than half of the budget counts as half: such a share may never fit, and would stop all large ones behind it.
+   */
   whenFits(bytes: number, wake: () => void): () => void {
     this.#sweep.check();
-    return this.#waiting.wait(bytes, wake);
+    return this.#waiting.wait(Math.min(bytes, this.limit / 2), wake);
   }
 
   /** Counts a buffer that something refers to. It counts once, however often it is pinned. */

@@ -16,8 +16,8 @@ export interface SpaceQueueOptions {
   readonly clock: Clock;
   /** Requests up to this size are small, bytes. */
   readonly smallBytes: number;
-  /** True if a new share of `bytes` fits. */
-  readonly fits: (bytes: number) => boolean;
+  /** True if a new share of `bytes` fits when others take `more` − `bytes` before it. */
+  readonly fits: (more: number, bytes: number) => boolean;
   /** True if large requests must wait for a garbage collection. */
   readonly needsCollection: () => boolean;
 }
@@ -38,7 +38,10 @@ export class SpaceQueue {
     const queue = bytes <= this.#options.smallBytes ? this.#small : this.#large;
     queue.add(waiter);
     this.#wakeSoon();
-    return () => queue.delete(waiter);
+    return () => {
+      // It may be what those behind it waited for.
+      if (queue.delete(waiter)) this.onSpace();
+    };
   }
 
   /** Memory was released. */
@@ -50,25 +53,35 @@ export class SpaceQueue {
     if (this.#isWakeDue) return;
     this.#isWakeDue = true;
     this.#options.clock.soon(() => {
-      this.#isWakeDue = false;
-      this.#wake();
+      let hasWoken = true;
+      try {
+        hasWoken = this.#wake();
+      } finally {
+        this.#isWakeDue = false;
+        // In the next turn they have taken their space, or less.
+        if (hasWoken) this.onSpace();
+      }
     });
   }
 
-  #wake(): void {
+  /**
+   * Wakes only as many as fit together: one that finds no space would lose its place in the queue. Returns whether it woke
+   * any.
+   */
+  #wake(): boolean {
     const { smallBytes, fits, needsCollection } = this.#options;
     let woken = 0;
+    let promised = 0;
     for (const queue of [this.#small, this.#large]) {
       for (const waiter of queue) {
         if (waiter.bytes > smallBytes && needsCollection()) break;
-        if (!fits(waiter.bytes)) break;
-        if (woken++ === wokenPerTurn) {
-          this.#wakeSoon();
-          return;
-        }
+        if (!fits(promised + waiter.bytes, waiter.bytes)) break;
+        if (woken++ === wokenPerTurn) return true;
         queue.delete(waiter);
+        promised += waiter.bytes;
         waiter.wake();
       }
     }
+    return woken > 0;
   }
 }

@@ -72,20 +72,25 @@ export interface SingleReadOptions extends Omit<ReadableOptions, "nextBytes"> {
 }
 
 /**
- * Waits until the client accepts bytes and the budget has room, then counts `requestedBytes` bytes in the share.
+ * Waits until the client accepts bytes and the budget has room, then counts `requestedBytes` bytes in the share. All waits
+ * for memory together take at most `waitMs`.
  * @throws as waitToRead()
  */
 export async function reserveWhenReadable(
-  { share, ...options }: SingleReadOptions,
+  { share, waitMs, ...options }: SingleReadOptions,
   requestedBytes: number,
 ): Promise<void> {
-  const { sink, memory } = options;
+  const { sink, memory, clock } = options;
   // A batch of more than half of the budget counts as half, so that it can be read at all.
   const bytes = Math.min(requestedBytes, memory.limit / 2);
   const nextBytes = (): number => bytes;
+  let leftMs = waitMs;
   const mustWait = (): boolean => bytes > smallBytes && memory.needsCollection;
   while (sink.writableBytes === 0 || mustWait() || !memory.fits(bytes, bytes)) {
-    await waitToRead({ ...options, nextBytes });
+    const sinceMs = clock.monotonicMs();
+    const isForMemory = sink.writableBytes > 0;
+    await waitToRead({ ...options, nextBytes, waitMs: leftMs });
+    if (leftMs !== undefined && isForMemory) leftMs -= clock.monotonicMs() - sinceMs;
   }
   share.hold(bytes);
   memory.addReadGarbage(copiesMade * bytes);

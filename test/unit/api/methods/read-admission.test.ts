@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mayRead, ReadHold, waitToRead, whenReadable } from "../../../../src/api/methods/read-admission.ts";
+import {
+  mayRead,
+  ReadHold,
+  reserveWhenReadable,
+  waitToRead,
+  whenReadable,
+} from "../../../../src/api/methods/read-admission.ts";
 import { encodeRun } from "../../../../src/log/mod.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
 import { MemoryLog } from "../../../support/log/memory-log.ts";
@@ -82,4 +88,34 @@ test("a held slice counts until it was sent, or until the next one if the reader
     hold.release();
     assert.equal(memory.bytes, 0);
   }
+});
+
+test("a response of one record is refused when all its waits for memory together took too long", async () => {
+  const { sink, memory, clock, time, signal } = open();
+  const others = memory.share("in");
+  others.hold((limit * 3) / 4);
+  using share = memory.share("out");
+  const reserving = reserveWhenReadable({ sink, memory, clock, signal, share, waitMs: 1000 }, limit / 4);
+  const refused = assert.rejects(reserving, { kind: "overloaded" });
+  // Every 300 ms another request takes the space before this one does.
+  let isOver = false;
+  refused.finally(() => {
+    isOver = true;
+  });
+  const compete = (): void => {
+    others.hold(limit / 8);
+    time.after(0, () => time.after(0, () => others.hold((limit * 3) / 4)));
+    time.after(300, compete);
+  };
+  time.after(300, compete);
+  const beginMs = clock.monotonicMs();
+  while (!isOver) {
+    // Every wake is taken by the competitor: promises run after it.
+    const atMs = time.next;
+    while (time.next === atMs && time.step());
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(clock.monotonicMs() - beginMs < 5_000, "it waits for ever");
+  }
+  await refused;
+  assert.ok(clock.monotonicMs() - beginMs <= 1_300);
 });
