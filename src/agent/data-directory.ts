@@ -119,8 +119,14 @@ function make(directory: string): void {
     systemDisk.makeDirectory(directory);
     syncParent(directory);
   } catch (cause) {
-    throw cannot(directory, `cannot be created (${errorCode(cause)})`, cause);
+    throw cannot(directory, `cannot be created: ${errorText(cause)}${codeOf(cause)}`, cause);
   }
+}
+
+/** The system's code of a failed call, in brackets. */
+function codeOf(reason: unknown): string {
+  const code = errorCode(reason);
+  return code === "" ? "" : ` (${code})`;
 }
 
 function cannot(path: string, why: string, cause?: unknown): Fault {

@@ -81,7 +81,7 @@ const sentences: Readonly<Record<string, string>> = {
 
 function isFull(disk: Disk, file: string): boolean {
   try {
-    return disk.freeBytes(file) < fullBelowBytes;
+    return disk.totalBytes(file) > 0 && disk.freeBytes(file) < fullBelowBytes;
   } catch {
     return false;
   }

@@ -12,6 +12,8 @@ const newStoreBytes = 1024 * 1024;
 export function checkSpaceForStore(disk: Disk, directory: string, place: string): void {
   let free: number;
   try {
+    // A file system without a size does not count space: /proc, or a tmpfs without a limit.
+    if (disk.totalBytes(directory) === 0) return;
     free = disk.freeBytes(directory);
   } catch {
     return; // A file system that does not say how much is free.

@@ -2,7 +2,7 @@
  * Which directories a node accepts as its data directory. A refused directory is not changed.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openDataDirectory } from "../../../src/agent/data-directory.ts";
@@ -102,4 +102,14 @@ test("on a full disk a new directory is refused, and nothing is created", async 
   await assert.rejects(openAndClose(join(disk.path, "data")), refused);
   await assert.rejects(openAndClose(disk.path), refused);
   assert.deepEqual(readdirSync(disk.path), []);
+});
+
+test("below /proc, which holds no files, the message has the path and what the system said", async (t) => {
+  if (!existsSync("/proc/self")) return t.skip("needs /proc");
+  for (const path of ["/proc/tailrace", "/proc/tailrace/data"]) {
+    await assert.rejects(openAndClose(path), {
+      kind: "config",
+      message: `${path} cannot be created: no such file or directory (ENOENT)`,
+    });
+  }
 });

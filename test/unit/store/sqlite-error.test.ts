@@ -34,4 +34,6 @@ test("each result of SQLite is a refusal that says whether the write may be trie
   assert.equal(asOfDisk(bug, systemDisk, "/tmp"), bug);
   const quota = asOfDisk(sqlite(10 | (3 << 8)), { ...systemDisk, freeBytes: () => 0 }, "/tmp");
   assert.equal(troubleOf(quota), "full");
+  const sizeless = { ...systemDisk, totalBytes: () => 0, freeBytes: () => 0 };
+  assert.equal(troubleOf(asOfDisk(sqlite(10 | (3 << 8)), sizeless, "/tmp")), "lost");
 });
