@@ -198,6 +198,7 @@ export interface NodeView {
   readonly lag: number;
   readonly lastContactMs: number;
   readonly version: string;
+  /** It responds. For the node itself: its disk works, and it was not removed from the cluster. */
   readonly healthy: boolean;
 }
 

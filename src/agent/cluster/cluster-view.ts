@@ -16,7 +16,10 @@ export interface PeerContact {
 }
 
 export interface ClusterViewOptions {
-  readonly replica: Pick<Replica, "identity" | "started" | "node" | "storedLog" | "onChange">;
+  readonly replica: Pick<
+    Replica,
+    "identity" | "started" | "node" | "storedLog" | "onChange" | "membershipFault"
+  >;
   /** Empty while this node belongs to no cluster. */
   readonly clusterId: () => string;
   readonly rpcAddr: string;
@@ -78,7 +81,8 @@ function ownView({ replica, rpcAddr, version }: ClusterViewOptions, now: NodeSta
     lag: 0,
     lastContactMs: 0,
     version,
-    healthy: replica.storedLog.failure === undefined,
+    // A node that was removed, or is refused by the members, responds but has no part in the cluster.
+    healthy: replica.storedLog.failure === undefined && replica.membershipFault === undefined,
   };
 }
 

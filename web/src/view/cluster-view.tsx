@@ -69,7 +69,7 @@ function Node({ node, leaderId, self }: { node: NodeRow; leaderId: string; self:
       </th>
       <td>
         {node.id === leaderId ? <span class="badge">♛ leader</span> : node.role}
-        {!node.healthy && <div class="bad">does not answer</div>}
+        {!node.healthy && <div class="bad">{node.id === self ? "not ready" : "does not answer"}</div>}
       </td>
       <td class="num">{grouped(node.lastOffset)}</td>
       <td class="num">{grouped(node.commitIndex)}</td>

@@ -22,28 +22,34 @@ async function servers(flags: ConnectFlags): Promise<undefined> {
     for (const server of found.servers) await print(jsonLine(toPlainJson(ServerSchema, server)));
     return;
   }
+  const isAllWell = found.servers.every(({ healthy }) => healthy);
+  const status = isAllWell ? undefined : await client.cluster.status({});
   const rows = found.servers.map((server) => [
     server.id,
     server.rpcAddr,
     server.role,
-    healthText(server),
+    healthText(server, server.id === status?.id),
     Number(server.term),
     Number(server.lastOffset),
     Number(server.lag),
   ]);
   await print(table(["id", "address", "role", "health", "term", "last offset", "lag"], rows));
-  if (quorumAdvice(found.servers) === undefined) return;
-  // The node knows more than the numbers: other members may be reachable and reject it.
-  const { reasons } = await client.cluster.status({});
-  for (const reason of reasons) console.error(printable(reason));
+  const isOwnWell = found.servers.every(({ id, healthy }) => healthy || id !== status?.id);
+  if (isOwnWell && quorumAdvice(found.servers) === undefined) return;
+  // The node knows more than the numbers: it may have been removed, or other members may be reachable and reject it.
+  for (const reason of status?.reasons ?? []) console.error(printable(reason));
 }
 
 /** The value for a node that has never responded. */
 const neverMs = 2n ** 53n - 1n;
 
-/** Returns `ok`, or how long the node has not responded. */
-export function healthText({ healthy, lastContactMs }: Pick<Server, "healthy" | "lastContactMs">): string {
+/** Returns `ok`, or how long the node has not responded. `isOwn`: it is the node that was asked, so it did respond. */
+export function healthText(
+  { healthy, lastContactMs }: Pick<Server, "healthy" | "lastContactMs">,
+  isOwn: boolean,
+): string {
   if (healthy) return "ok";
+  if (isOwn) return "not ready";
   if (lastContactMs === 0n || lastContactMs >= neverMs) return "no answer";
   return `no answer for ${(Number(lastContactMs) / 1_000).toFixed(1)} s`;
 }

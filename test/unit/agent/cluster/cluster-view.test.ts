@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { clusterViewOf, type PeerContact } from "../../../../src/agent/cluster/cluster-view.ts";
 import { LeaderProgressCache } from "../../../../src/agent/cluster/leader-progress-cache.ts";
 import { progressAt } from "../../../../src/agent/cluster/log-progress.ts";
+import { Fault } from "../../../../src/fault.ts";
 import type { ClusterChange } from "../../../../src/types.ts";
 import { run, StillClock } from "../../../support/log/logs.ts";
 import { MemoryCluster, type MemoryNode, until } from "../../../support/raft/replicas.ts";
@@ -94,4 +95,17 @@ test("a change of leader is reported as an election, and a node that was not sta
     idle.nodes().map(({ id, role }) => [id, role]),
     [["idle", "learner"]],
   );
+});
+
+test("a node that was removed does not list itself as healthy", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  const [node] = cluster.followers(leader) as [MemoryNode];
+  const own = () =>
+    viewOf(node)
+      .nodes()
+      .find(({ id }) => id === node.name);
+  assert.equal(own()?.healthy, true);
+  node.replica!.membershipFault = new Fault("failed-precondition");
+  assert.equal(own()?.healthy, false);
 });
