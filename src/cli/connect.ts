@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { ClientProtocol, TailraceClient } from "../client/mod.ts";
 import { isHostPort } from "../lib/host-port.ts";
 import { argumentFault } from "./exit-status.ts";
+import { jsonHelp } from "./output/output-rule.ts";
 import { readTls } from "./tls-flags.ts";
 
 export interface ConnectFlags {
@@ -39,7 +40,7 @@ export function connectOptions(command: Command): Command {
       "the private key of the client's certificate, PEM (variable TAILRACE_TLS_KEY_FILE)",
       env["TAILRACE_TLS_KEY_FILE"],
     )
-    .option("--json", "JSON on standard output");
+    .option("--json", jsonHelp);
 }
 
 /**

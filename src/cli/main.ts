@@ -4,6 +4,7 @@ import { version } from "../agent/version.ts";
 import { commandFiles } from "./commands.ts";
 import { addExamples } from "./examples.ts";
 import { exitStatus } from "./exit-status.ts";
+import { outputRule } from "./output/output-rule.ts";
 import { exitWhenOutputCloses } from "./output/standard-output.ts";
 
 /** Runs `tailrace ARGUMENTS` and sets process.exitCode. */
@@ -20,7 +21,8 @@ export async function main(args: readonly string[]): Promise<void> {
     .exitOverride()
     .configureOutput(prefixed("tailrace"))
     .showHelpAfterError("(tailrace --help)")
-    .configureHelp({ sortSubcommands: false });
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText("after", outputRule);
   const named = commandFiles[args[0] ?? ""];
   for (const load of named === undefined ? Object.values(commandFiles) : [named])
     (await load()).register(program);

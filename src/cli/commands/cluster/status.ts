@@ -1,6 +1,6 @@
 /**
- * `tailrace status`: whether the node is ready, as text on a terminal and as one line of JSON otherwise. The exit status
- * makes it a health check for containers: 0 if ready, 1 if not.
+ * `tailrace status`: whether the node is ready, as one line of JSON; without --json, also as text for people on standard
+ * error, in full on a terminal. The exit status makes it a health check for containers: 0 if ready, 1 if not.
  */
 import type { Command } from "commander";
 import { type StatusResponse, StatusResponseSchema } from "../../../gen/log/v1/log_pb.js";
@@ -22,14 +22,23 @@ export function register(program: Command): void {
 async function status(flags: ConnectFlags): Promise<number> {
   using client = await connect(flags);
   const found = await client.cluster.status({}, { timeoutMs: 5_000 });
-  const forPeople = process.stdout.isTTY && flags.json !== true;
-  await print(forPeople ? statusText(found) : jsonLine(toPlainJson(StatusResponseSchema, found)));
-  if (!forPeople) for (const reason of found.reasons) console.error(printable(`not ready: ${reason}`));
+  const { data, message } = statusOutput(found, process.stderr.isTTY && flags.json !== true);
+  process.stderr.write(message);
+  await print(data);
   return found.ready ? exitStatus.done : exitStatus.failed;
 }
 
+/** Returns what goes to standard output, and the message for people on standard error, in full if `isFull`. */
+export function statusOutput(found: StatusResponse, isFull: boolean): { data: string; message: string } {
+  const reasons = found.reasons.map((reason) => printable(`not ready: ${reason}\n`)).join("");
+  return {
+    data: jsonLine(toPlainJson(StatusResponseSchema, found)),
+    message: isFull ? statusText(found) : reasons,
+  };
+}
+
 /** Returns the status as a few lines for a terminal. */
-export function statusText(found: StatusResponse): string {
+function statusText(found: StatusResponse): string {
   const { id, role, term, leader, commit, applied, voters, learners, ready, reasons } = found;
   const lines = [
     `${id} is ${ready ? "ready" : "not ready"}`,
