@@ -29,7 +29,7 @@ export interface ClusterAdmin {
 
 export function adminOperations(
   admin: ClusterAdmin,
-): Pick<ClusterOperations, "addNode" | "removeNode" | "transferLeadership" | "backup"> {
+): Required<Pick<ClusterOperations, "addNode" | "removeNode" | "transferLeadership" | "backup">> {
   return {
     async addNode({ id, addr }, context) {
       const call = callOf(context);

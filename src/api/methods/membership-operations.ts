@@ -13,7 +13,7 @@ const serfPing = "_serf_ping";
 
 export function membershipOperations(
   membership: Pick<Membership, "members" | "userEvent" | "query">,
-): Pick<ClusterOperations, "members" | "event" | "query"> {
+): Required<Pick<ClusterOperations, "members" | "event" | "query">> {
   return {
     members() {
       const members = membership.members().map((member) => ({

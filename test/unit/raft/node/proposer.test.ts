@@ -31,7 +31,7 @@ function scene(options: LabOptions = {}, leader?: Member) {
 const data = (bytes: number): Entry => proposal(Buffer.alloc(bytes));
 const addLearner = (peer: number): ConfChange => ({
   transition: "auto",
-  changes: [{ action: "add-learner", peer }],
+  changes: [{ action: "learner", peer }],
 });
 const change = (peer: number): Entry => proposal(undefined, addLearner(peer));
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Ticker } from "../../../../src/raft/node/ticker.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
-function open({ isIdle = () => false } = {}) {
+function open({ isIdle = (): boolean => false } = {}) {
   const time = new VirtualTime();
   const clock = time.clock();
   const at: number[] = [];

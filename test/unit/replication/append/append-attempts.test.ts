@@ -51,7 +51,7 @@ function group(leader: string, options: AppendOptions = {}): RunGroup<QueuedRun>
   return { target: targetOf(3, leader), runs: [queued], bytes: queued.run.bytes.length };
 }
 
-const settled = (): Promise<void> => new Promise(setImmediate);
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("a target is read back to its leader, also if the name has spaces", () => {
   assert.equal(leaderOf({ target: targetOf(12, "node one") }), "node one");

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { clusterService } from "../../../../src/api/methods/cluster-service.ts";
+import { StatusRequestSchema, WhoAmIRequestSchema } from "../../../../src/gen/log/v1/log_pb.js";
+import type { ClusterView, NodeView } from "../../../../src/types.ts";
+import { handlerCall } from "../../../support/http/handler-call.ts";
+import { singleView } from "../../../support/peer/single-view.ts";
+
+const view = singleView({
+  extent: () => ({ next: 5, index: 7 }),
+  nodeId: "n1",
+  clusterId: "c",
+  rpcAddr: "n1:1",
+  version: "1",
+});
+const [leader] = view.nodes() as [NodeView];
+
+function serviceOf(changed: Partial<ClusterView> = {}, reasons: readonly string[] = []) {
+  const service = clusterService({
+    cluster: { ...view, ...changed },
+    access: { allowedActions: ({ subject }) => (subject === "ann" ? ["consume"] : []) },
+    readiness: { reasons: () => reasons, onChange: () => () => undefined },
+    operations: {},
+  });
+  const { context } = handlerCall();
+  return {
+    service,
+    status: async () => service.status?.(create(StatusRequestSchema, {}), context),
+    whoAmI: async () => service.whoAmI?.(create(WhoAmIRequestSchema, {}), context),
+  };
+}
+
+test("the status is that of this node, with the voters and the learners of the cluster", async () => {
+  const nodes = (): NodeView[] => [
+    { ...leader, id: "n2" },
+    { ...leader, role: "follower", isLeader: false, commitIndex: 3, appliedIndex: 2 },
+    { ...leader, id: "n3", role: "learner" },
+  ];
+  assert.deepEqual(await serviceOf({ nodes, leaderId: "n2" }).status(), {
+    ...{ id: "n1", role: "follower", term: 1n, leader: "n2", commit: 3n, applied: 2n },
+    ...{ voters: ["n2", "n1"], learners: ["n3"], ready: true, reasons: [] },
+  });
+});
+
+test("a node that is in no cluster is a learner without a leader, and says why it is not ready", async () => {
+  const { status } = serviceOf({ nodes: () => [], leaderId: undefined }, ["it waits for others"]);
+  assert.deepEqual(await status(), {
+    ...{ id: "n1", role: "learner", term: 1n, leader: "", commit: 0n, applied: 0n },
+    ...{ voters: [], learners: [], ready: false, reasons: ["it waits for others"] },
+  });
+});
+
+test("a caller learns its own subject and what it may do", async () => {
+  assert.deepEqual(await serviceOf().whoAmI(), { subject: "ann", actions: ["consume"] });
+});
+
+test("an operation that no module serves is absent, so that it is unimplemented", () => {
+  assert.deepEqual(Object.keys(serviceOf().service).sort(), ["status", "whoAmI"]);
+});

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import { test } from "node:test";
+import {
+  followSlices,
+  openRead,
+  type ReadEvent,
+  type ReadPlan,
+  readSlices,
+} from "../../../../src/api/methods/read.ts";
+import { ReadHold } from "../../../../src/api/methods/read-admission.ts";
+import { noLimits } from "../../../../src/api/methods/read-limit.ts";
+import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
+import { run } from "../../../support/log/logs.ts";
+import { MemoryLog } from "../../../support/log/memory-log.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
+
+/** A log with three records, and a reader of it. */
+async function open(plan: Partial<ReadPlan> = {}, heartbeatMs?: number) {
+  const log = new MemoryLog();
+  for (const value of ["a", "b", "c"]) await log.append(run(value));
+  const time = new VirtualTime();
+  const clock = time.clock();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const memory = new MemoryBudget({ limit: 2 ** 20, clock });
+  const sink = { writableBytes: 1_000, whenWritable: () => undefined };
+  const hold = new ReadHold(memory, { keeps: true, cut: () => undefined });
+  const read = await openRead(
+    log,
+    { start: { offset: 0 }, limits: noLimits, stopAtEnd: false, freshness: {}, ...plan },
+    signal,
+  );
+  const options = { clock, signal, heartbeatMs, sink, memory, hold };
+  const listeners = (): number => getEventListeners(signal, "abort").length;
+  return { log, time, controller, memory, sink, read, options, listeners };
+}
+
+const nameOf = (event: ReadEvent): string =>
+  typeof event === "string" ? event : `${event.firstOffset}-${event.nextOffset}`;
+
+async function eventsOf(reader: AsyncGenerator<ReadEvent>, count: number): Promise<string[]> {
+  const events: string[] = [];
+  while (events.length < count) {
+    const { value, done } = await reader.next();
+    if (done === true) return [...events, "end"];
+    events.push(nameOf(value));
+  }
+  return events;
+}
+
+test("a read to the end of the log catches up once and ends there, even if the log grows", async () => {
+  const { log, read, options } = await open({ stopAtEnd: true });
+  await log.append(run("later"));
+  assert.deepEqual(await eventsOf(readSlices(read, options), 9), ["0-1", "1-2", "2-3", "caught-up", "end"]);
+});
+
+test("a read that stops before the end of the log does not say that it has caught up", async () => {
+  const { read, options } = await open({ limits: { ...noLimits, endOffset: 2 }, stopAtEnd: true });
+  assert.deepEqual([read.endsAtEnd, read.limits.endOffset], [false, 2]);
+  assert.deepEqual(await eventsOf(readSlices(read, options), 9), ["0-1", "1-2", "end"]);
+});
+
+test("a read that follows the log waits at its end and catches up again after each record", async () => {
+  const { log, read, options } = await open({ start: { end: true } });
+  const reader = readSlices(read, options);
+  assert.deepEqual(await eventsOf(reader, 1), ["caught-up"]);
+  const next = eventsOf(reader, 2);
+  await log.append(run("d"));
+  assert.deepEqual(await next, ["3-4", "caught-up"]);
+  await reader.return();
+});
+
+test("a waiting read gives a sign of life at its interval, if its client accepts bytes", async () => {
+  const { time, sink, read, options, controller } = await open({ start: { end: true } }, 100);
+  const reader = readSlices(read, options);
+  await reader.next();
+  const beat = reader.next();
+  await new Promise(setImmediate);
+  time.step();
+  assert.deepEqual([(await beat).value, time.now], ["heartbeat", 100]);
+  const silent = reader.next();
+  sink.writableBytes = 0;
+  time.step();
+  await new Promise(setImmediate);
+  controller.abort();
+  await assert.rejects(silent, { kind: "canceled" });
+});
+
+test("an abort ends a waiting read with its fault, and nothing is left of the reader", async () => {
+  const { log, memory, controller, read, options, listeners } = await open();
+  const reader = readSlices(read, options);
+  await eventsOf(reader, 4);
+  const waiting = reader.next();
+  await new Promise(setImmediate);
+  controller.abort();
+  await assert.rejects(waiting, { kind: "canceled" });
+  assert.deepEqual([log.openTails, memory.bytes, listeners()], [0, 0, 0]);
+});
+
+test("a reader that stops early frees its tail, its memory and its listener", async () => {
+  const { log, memory, read, options, listeners } = await open();
+  const seen: string[] = [];
+  await followSlices(read, options, async (event) => seen.push(nameOf(event)) < 2);
+  assert.deepEqual(seen, ["0-1", "1-2"]);
+  assert.deepEqual([log.openTails, memory.bytes, listeners()], [0, 0, 0]);
+});
+
+test("a read that retention overtakes fails with the extent of the log", async () => {
+  const { log, read, options } = await open();
+  const reader = readSlices(read, options);
+  await reader.next();
+  await log.trim(3);
+  await assert.rejects(reader.next(), { kind: "out-of-range", facts: { offset: 1, lowest: 3, next: 3 } });
+});
