@@ -81,7 +81,7 @@ test("an abort stops the query and ends it with its fault, after the responses t
   const { running, abort, query } = open();
   const responses = query({ name: "q" });
   const first = responses.next();
-  running.listener?.onResponse({ kind: "ack", from: "n1", payload: Buffer.alloc(0) });
+  running.listener?.onResponse({ from: "n1", ack: true, payload: Buffer.alloc(0) });
   await first;
   abort();
   await assert.rejects(responses.next(), { kind: "canceled" });
@@ -92,7 +92,7 @@ test("a client that reads no more stops the query", async () => {
   const { running, query } = open();
   const responses = query({ name: "q" });
   const first = responses.next();
-  running.listener?.onResponse({ kind: "ack", from: "n1", payload: Buffer.alloc(0) });
+  running.listener?.onResponse({ from: "n1", ack: true, payload: Buffer.alloc(0) });
   await first;
   await responses.return?.();
   assert.equal(running.stops, 1);
