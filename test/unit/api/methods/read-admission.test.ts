@@ -119,3 +119,15 @@ test("a response of one record is refused when all its waits for memory together
   await refused;
   assert.ok(clock.monotonicMs() - beginMs <= 1_300);
 });
+
+test("a response of one record counts once its client accepts bytes, as half of the budget at most", async () => {
+  const { sink, memory, clock, drain, signal } = open();
+  const share = memory.share("out");
+  sink.writableBytes = 0;
+  const reserved = reserveWhenReadable({ sink, memory, clock, signal, share }, 10 * limit);
+  await new Promise(setImmediate);
+  assert.equal(share.bytes, 0);
+  drain();
+  await reserved;
+  assert.equal(share.bytes, limit / 2);
+});
