@@ -15,6 +15,8 @@ export interface ClusterResolverOptions {
   readonly picker: NodePicker;
   readonly transportTo: (addr: string) => Transport;
   readonly isConnecting: (addr: string) => boolean;
+  /** Called when a node responded. */
+  readonly onResponse: () => void;
   readonly clock: Clock;
   /** A call that finds an older answer starts a refresh, in milliseconds. */
   readonly freshMs: number;
@@ -64,7 +66,7 @@ export class ClusterResolver {
 
   /** Asks one address after another, each at most once, until one responds. */
   async #refresh(): Promise<void> {
-    const { picker, clock, transportTo, isConnecting, requestMs, signal } = this.#options;
+    const { picker, clock, transportTo, isConnecting, onResponse, requestMs, signal } = this.#options;
     let last: Fault | undefined;
     const rounds = picker.addresses.length;
     for (let round = 0; round < rounds && !signal.aborted; round++) {
@@ -72,6 +74,7 @@ export class ClusterResolver {
       try {
         const client = createClient(Log, transportTo(addr));
         const response = await client.getServers({}, { timeoutMs: requestMs, signal });
+        onResponse();
         picker.succeeded(addr);
         picker.update(serversOf(response, addr));
         this.#refreshedAtMs = clock.monotonicMs();

@@ -81,6 +81,7 @@ export class RetryingCaller implements Disposable {
       picker: this.picker,
       transportTo: (addr) => this.#connections.to(addr),
       isConnecting: (addr) => this.#connections.isConnecting(addr),
+      onResponse: () => this.responded(),
       clock: options.clock,
       freshMs: options.serversFreshMs,
       requestMs: resolveRequestMs,
@@ -141,9 +142,7 @@ export class RetryingCaller implements Disposable {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     try {
-      const result = await this.#attempt(options, work);
-      this.#firstContact.reached();
-      return result;
+      return await this.#attempt(options, work);
     } catch (reason) {
       const fault = faultOf(reason, options.effect);
       const addresses = this.picker.addresses.length;
@@ -162,6 +161,7 @@ export class RetryingCaller implements Disposable {
     const timeoutMs = this.#attemptTimeoutMs(options);
     try {
       const result = await work({ addr, transport: this.#connections.to(addr), signal, timeoutMs });
+      this.responded();
       this.picker.succeeded(addr);
       return result;
     } catch (reason) {
@@ -179,6 +179,11 @@ export class RetryingCaller implements Disposable {
     const leftMs = Math.max(1, Math.ceil(deadlineMs - this.#options.clock.monotonicMs()));
     const timeoutMs = Math.min(leftMs, attemptMs ?? Number.POSITIVE_INFINITY);
     return Number.isFinite(timeoutMs) ? Math.min(timeoutMs, timeoutMsMax) : undefined;
+  }
+
+  /** Records that a node was reached. A stream reports it as soon as it is open, because it may end only with its connection. */
+  responded(): void {
+    this.#firstContact.reached();
   }
 
   /** Records what a fault says about the node at `addr`: it is avoided for a while, or another node is the leader. */

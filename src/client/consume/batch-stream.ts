@@ -75,6 +75,7 @@ async function receive(
   let stopIdleTimer = startIdleTimer(); // before the first batch: a node without new records may not even send headers
   try {
     const response = await transport.stream(consumeBatches, signal, undefined, undefined, once(request));
+    caller.responded();
     for await (const message of response.message) {
       stopIdleTimer();
       caller.picker.succeeded(addr);

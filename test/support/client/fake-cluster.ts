@@ -39,6 +39,8 @@ export class FakeNode {
   lag = 0;
   /** Each stream breaks after so many batches. */
   cutAfter = Number.POSITIVE_INFINITY;
+  /** The code with which its streams break. A lost connection is Code.Canceled. */
+  cutCode = Code.Aborted;
   /** Whether one bit of every batch that it sends is flipped. */
   isDamaged = false;
   mishaps: Mishap[] = [];
@@ -57,6 +59,8 @@ export class FakeCluster {
   readonly log = new MemoryLog();
   readonly nodes: readonly FakeNode[];
   term = 1;
+  /** Connections that nodes which are down have refused. */
+  refused = 0;
   readonly #table = new ProducerTable();
   #index = 0;
 
@@ -86,6 +90,7 @@ export class FakeCluster {
     const inner = createRouterTransport(({ service }) => service(Log, this.#serve(node)));
     const reach = (): void => {
       if (!node.isDown) return;
+      this.refused++;
       const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
       throw new ConnectError("connect ECONNREFUSED", Code.Unavailable, undefined, undefined, cause);
     };
@@ -196,7 +201,7 @@ export class FakeCluster {
           if (request.stopAtEnd || !(await tail.ready())) return;
           slice = tail.take();
         }
-        if (sent >= node.cutAfter || node.isDown) throw new ConnectError("cut", Code.Aborted);
+        if (sent >= node.cutAfter || node.isDown) throw new ConnectError("cut", node.cutCode);
         node.batchesSent++;
         yield undecoded(node.isDamaged ? damaged(slice.frames) : slice.frames);
         if (request.maxRecords === 1n) return;

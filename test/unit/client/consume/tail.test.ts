@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Code } from "@connectrpc/connect";
 import type { TailraceClient } from "../../../../src/client/client.ts";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
@@ -171,6 +172,32 @@ test("a tail without a reachable node keeps trying for resumeMs", async () => {
   cluster.log.append(run("3")); // the open stream breaks when it sends this record
   await assert.rejects(readTo(tail, 4), isFault("unavailable"));
 });
+
+for (const discover of [true, false]) {
+  test(`a tail whose nodes were reached once waits for them to come back, discover ${discover}`, async () => {
+    const cluster = threeNodes();
+    for (const node of cluster.nodes) node.cutCode = Code.Canceled; // like a connection that is lost
+    await using client = cluster.client({
+      seeds: ["a:1", "b:1", "c:1"],
+      discover,
+      limits: { firstContactMs: 20 },
+    });
+    using tail = client.commitLog.follow(0);
+    const ready = tail.ready();
+    await until("a stream is open", () => openStreams(cluster) === 1);
+    for (const node of cluster.nodes) node.isDown = true;
+    await fill(cluster, 1); // the open stream breaks when it sends this record
+    const refusedFrom = cluster.refused;
+    const sinceMs = performance.now();
+    await until(
+      "the nodes have refused connections for longer than the timeout of the first contact",
+      () => cluster.refused > refusedFrom + 6 && performance.now() - sinceMs > 60,
+    );
+    for (const node of cluster.nodes) node.isDown = false;
+    assert.equal(await ready, true);
+    assert.deepEqual(await readTo(tail, 1), ["0"]);
+  });
+}
 
 test("a tail with an idle limit repeats its request when nothing arrives", async () => {
   const cluster = threeNodes();
