@@ -162,7 +162,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
       bufferBytesMax: limits.tailBytesMax,
       resumeMs: limits.resumeMs,
       idleMs: limits.tailIdleMs,
-      freshness: () => this.#freshnessInit({}),
+      freshness: (next) => this.#freshnessInit({}, next),
       knownEnd: () => this.#session.next,
       onRead: (next) => this.#session.observed(next),
       onClosed: (closed) => this.#tails.delete(closed),
@@ -227,8 +227,9 @@ export class LogClient implements CommitLog, AsyncDisposable {
     );
   }
 
-  #freshnessInit(freshness: Freshness): ConsumeInit {
-    const { next } = this.#session;
+  /** `known`: everything before it is committed, besides what the session knows. */
+  #freshnessInit(freshness: Freshness, known: Offset = 0): ConsumeInit {
+    const next = Math.max(this.#session.next, known);
     return freshnessInit({ ...this.#options.freshness, ...freshness }, next === 0 ? undefined : next - 1);
   }
 }

@@ -30,8 +30,8 @@ export interface RemoteTailOptions {
   readonly resumeMs: number;
   /** A stream that receives nothing for this long is replaced, in milliseconds; infinite for no limit. */
   readonly idleMs: number;
-  /** The freshness for the next request. */
-  readonly freshness: () => ConsumeInit;
+  /** The freshness for the next request. Everything before `next` is known to be committed. */
+  readonly freshness: (next: Offset) => ConsumeInit;
   /** One past the highest offset that the session knows to be committed. */
   readonly knownEnd: () => Offset;
   readonly onRead: (nextOffset: Offset) => void;
@@ -60,6 +60,8 @@ export class RemoteTail implements Tail {
   #bufferBytes = 0;
   #position: Offset;
   #fetched: Offset;
+  /** Everything before it has arrived, so it is committed. 0 before the first batch. */
+  #arrivedEnd: Offset = 0;
   #isOpen = true;
   #isRunning = false;
   #fault: Fault | undefined;
@@ -167,13 +169,13 @@ export class RemoteTail implements Tail {
     }
   }
 
-  /** "out-of-range" is not final if the node may lag: the session knows that the offset exists. */
+  /** "out-of-range" is not final if the node may lag: the session or this tail knows that the offset exists. */
   #isFinal(fault: Fault): boolean {
     if (this.#options.caller.closing.aborted) return true;
     if (fault.kind !== "out-of-range") return final.includes(fault.kind);
     const { lowest } = fault.facts;
     const isTrimmed = lowest !== undefined && lowest > this.#fetched;
-    return isTrimmed || this.#fetched > this.#options.knownEnd();
+    return isTrimmed || this.#fetched > Math.max(this.#options.knownEnd(), this.#arrivedEnd);
   }
 
   /** Reads one stream. Returns why it ended; undefined if it was only idle. */
@@ -192,7 +194,7 @@ export class RemoteTail implements Tail {
         return undefined;
       },
     };
-    return readBatchStream(this.#fetched, freshness(), options);
+    return readBatchStream(this.#fetched, freshness(this.#arrivedEnd), options);
   }
 
   #arrived(slice: BatchSlice): void {
@@ -206,6 +208,7 @@ export class RemoteTail implements Tail {
     this.#buffer.push(slice);
     this.#bufferBytes += slice.frames.length;
     this.#fetched = slice.nextOffset;
+    this.#arrivedEnd = slice.nextOffset;
     this.#avoid.clear();
     this.#wakeReader?.();
   }

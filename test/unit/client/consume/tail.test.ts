@@ -212,6 +212,23 @@ test("a tail with an idle limit repeats its request when nothing arrives", async
   assert.deepEqual(await readTo(tail, 4), ["3"]);
 });
 
+test("out of range from a node that lags behind what has been read ahead does not end a tail", async () => {
+  const cluster = threeNodes();
+  await fill(cluster, 12);
+  await using client = cluster.client();
+  using tail = client.commitLog.follow(0);
+  await tail.ready();
+  await turns();
+  for (const node of cluster.nodes) node.lag = 3;
+  for (const node of cluster.nodes) node.cutAfter = 0;
+  await fill(cluster, 1); // the open stream breaks when it sends this record
+  await turns();
+  for (const node of cluster.nodes) node.cutAfter = Number.POSITIVE_INFINITY;
+  await until("the tail has asked a node that lags", () => streams(cluster) >= 3);
+  for (const node of cluster.nodes) node.lag = 0;
+  assert.deepEqual(await readTo(tail, 13), numbers(0, 13));
+});
+
 const streams = (cluster: FakeCluster): number =>
   cluster.nodes.flatMap(({ calls }) => calls).filter((rpc) => rpc === "consumeBatches").length;
 
