@@ -2,8 +2,7 @@
  * The client library for browsers: Connect or gRPC-Web over fetch, in binary.
  *
  * A page may only call origins that allow it, so by default the client does not discover other nodes: the node that
- * served the page forwards. fetch cannot detect a silent connection, so a tail that receives nothing for 60 s asks
- * again for the next offset.
+ * served the page forwards. fetch cannot detect a silent connection; the idle limit of a tail does (limits.ts).
  */
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -34,8 +33,7 @@ export function openClient(options: BrowserClientOptions): TailraceClient {
     crc32: crc32ByTable,
     seed: systemSeed(),
   };
-  const limits = { tailIdleMs: 60_000, ...options.limits };
-  return new TailraceClient(platform, { discover: false, ...options, limits });
+  return new TailraceClient(platform, { discover: false, ...options });
 }
 
 /** Nodes list each other as `host:port`. Their scheme is that of the first origin. */

@@ -22,8 +22,8 @@ export interface ClientLimits {
   /** How long a tail without a reachable node keeps trying before it fails, in milliseconds. Default 300,000. */
   readonly resumeMs: number;
   /**
-   * A tail that receives nothing for this long asks another node, in milliseconds. Default: infinite in Node.js, where
-   * HTTP/2 pings detect a dead connection, and 60,000 in browsers.
+   * A tail that receives nothing for this long asks another node, in milliseconds; infinite for no limit. Default 60,000.
+   * A node can be alive and no longer receive records from its cluster, which no ping detects.
    */
   readonly tailIdleMs: number;
   /** After this time the list of nodes is refreshed by the next call, in milliseconds. Default 30,000. */
@@ -39,7 +39,7 @@ export const defaultLimits: ClientLimits = {
   firstContactMs: 5_000,
   tailBytesMax: 1024 * 1024,
   resumeMs: 5 * 60_000,
-  tailIdleMs: Number.POSITIVE_INFINITY,
+  tailIdleMs: 60_000,
   serversFreshMs: 30_000,
   queueBytesMax: 32 * 1024 * 1024,
 };

@@ -75,7 +75,7 @@ export class NodePicker {
 
   /**
    * Picks the node for a call at `nowMs`. The addresses in `avoid`, which the call has tried, are picked only if there is
-   * no other; then `avoid` is emptied.
+   * no other. Then all but the last are removed from `avoid`, so that the next round begins with another node.
    * @throws Fault "unavailable" if no address is known
    */
   pick(purpose: Purpose, nowMs: number, avoid?: Set<string>): string {
@@ -87,8 +87,11 @@ export class NodePicker {
       if (usable.length > 0) return usable[this.#turn++ % usable.length]!;
     }
     if (avoid !== undefined && avoid.size > 0) {
+      const [last] = [...avoid].slice(-1);
+      const isRepeated = avoid.size === 1;
       avoid.clear();
-      return this.pick(purpose, nowMs);
+      if (!isRepeated && last !== undefined) avoid.add(last);
+      return this.pick(purpose, nowMs, avoid);
     }
     const [first] = [...this.addresses].sort((a, b) => this.#avoidUntilMs(a) - this.#avoidUntilMs(b));
     if (first === undefined) throw new Fault("unavailable", { message: "no node address is known" });

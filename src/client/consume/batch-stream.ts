@@ -16,7 +16,7 @@ export interface BatchStreamOptions {
   readonly idleMs: number;
   /** Ends the stream. */
   readonly signal: AbortSignal;
-  /** Nodes that failed. The node of this stream is added when the stream ends. */
+  /** Nodes that failed or were idle. The node of this stream is added when the stream ends. */
   readonly avoid: Set<string>;
   /** Handles one batch with a valid CRC. The stream is not read while the promise is pending. */
   readonly onBatch: (slice: BatchSlice) => Promise<void> | undefined;
@@ -51,8 +51,8 @@ export async function readBatchStream(
     avoid,
   };
   const request = { ...freshness, offset: uint64Of("offset", offset) };
+  let addr: string | undefined;
   try {
-    let addr: string | undefined;
     await caller.attempt(call, async (attempt) => {
       addr = attempt.addr;
       await receive(attempt, request, options, startIdleTimer);
@@ -60,7 +60,9 @@ export async function readBatchStream(
     if (addr !== undefined && !signal.aborted) caller.recordFault(addr, ended, avoid);
     return ended;
   } catch (reason) {
-    return isIdle ? undefined : faultOf(reason, "read");
+    if (!isIdle) return faultOf(reason, "read");
+    if (addr !== undefined) avoid.add(addr);
+    return undefined;
   } finally {
     stop.abort(); // the iterators of Connect have no return(), so only this frees the stream
   }

@@ -28,7 +28,7 @@ export interface RemoteTailOptions {
   readonly bufferBytesMax: number;
   /** How long streams may fail in a row before the tail fails, in milliseconds. */
   readonly resumeMs: number;
-  /** A stream that receives nothing for this long is replaced, in milliseconds; infinite for no limit. */
+  /** A stream that receives nothing for this long is replaced by one from another node, in milliseconds; can be infinite. */
   readonly idleMs: number;
   /** The freshness for the next request. Everything before `next` is known to be committed. */
   readonly freshness: (next: Offset) => ConsumeInit;
@@ -66,7 +66,7 @@ export class RemoteTail implements Tail {
   #isRunning = false;
   #fault: Fault | undefined;
   readonly #stop = new AbortController();
-  /** The nodes that failed since the last batch arrived. */
+  /** The nodes that failed or were idle since the last batch arrived. */
   readonly #avoid = new Set<string>();
   #wakeReader: (() => void) | undefined;
   #ready: Promise<boolean> | undefined;

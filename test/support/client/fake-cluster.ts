@@ -37,6 +37,8 @@ export class FakeNode {
   isDown = false;
   /** The number of records that it has not applied yet. */
   lag = 0;
+  /** It answers, but its streams send nothing: it no longer receives records from its cluster. */
+  isMute = false;
   /** Each stream breaks after so many batches. */
   cutAfter = Number.POSITIVE_INFINITY;
   /** The code with which its streams break. A lost connection is Code.Canceled. */
@@ -196,6 +198,7 @@ export class FakeCluster {
       const stop = (): void => tail[Symbol.dispose]();
       signal.addEventListener("abort", stop);
       for (let sent = 0; ; sent++) {
+        if (node.isMute) await new Promise((resolve) => signal.addEventListener("abort", resolve));
         let slice = tail.take();
         while (slice === undefined) {
           if (request.stopAtEnd || !(await tail.ready())) return;

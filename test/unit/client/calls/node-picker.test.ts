@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type KnownServer, NodePicker } from "../../../../src/client/calls/node-picker.ts";
 import { Fault } from "../../../../src/fault.ts";
+import { prng } from "../../../../src/lib/prng.ts";
 import type { Role } from "../../../../src/types.ts";
 
 const server = (addr: string, role: Role, term = 1): KnownServer => ({
@@ -71,6 +72,23 @@ test("if all nodes are avoided, the one whose wait ends first is picked, and the
   assert.equal(picker.pick("append", 0), "seed:1");
   picker.failed("seed:1", 45);
   assert.equal(picker.pick("append", 0), "b:1");
+});
+
+test("a call that has tried every node begins again with another node than the last", () => {
+  const picker = new NodePicker(["b:1"]);
+  picker.update(three.slice(1)); // no leader
+  const avoid = new Set<string>();
+  let last = "";
+  const chance = prng("other calls");
+  for (let n = 0; n < 60; n++) {
+    for (let others = chance.between(0, 2); others > 0; others--) picker.pick("read", 0);
+    const addr = picker.pick("read", 0, avoid);
+    assert.notEqual(addr, last, `pick ${n}`);
+    avoid.add(addr);
+    last = addr;
+  }
+  const alone = new NodePicker(["a:1"]);
+  assert.equal(alone.pick("read", 0, new Set(["a:1"])), "a:1");
 });
 
 test("a leader with an older term does not replace a newer one, unless that one has failed", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import type { TailraceClient } from "../../../../src/client/client.ts";
+import { defaultLimits } from "../../../../src/client/limits.ts";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import type { Offset, Tail } from "../../../../src/types.ts";
@@ -210,6 +211,19 @@ test("a tail with an idle limit repeats its request when nothing arrives", async
   await fill(cluster, 1);
   assert.equal(await ready, true);
   assert.deepEqual(await readTo(tail, 4), ["3"]);
+});
+
+test("a tail leaves a node that is alive and receives no records", async () => {
+  const cluster = threeNodes();
+  await fill(cluster, 3);
+  for (const addr of ["b:1", "c:1"]) cluster.node(addr).isMute = true; // only the leader sends
+  await using client = cluster.client({ limits: { tailIdleMs: 20 } });
+  using tail = client.commitLog.follow(0);
+  assert.deepEqual(await readTo(tail, 3), numbers(0, 3));
+});
+
+test("a tail has an idle limit by default", () => {
+  assert.equal(defaultLimits.tailIdleMs, 60_000);
 });
 
 test("out of range from a node that lags behind what has been read ahead does not end a tail", async () => {
