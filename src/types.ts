@@ -128,7 +128,8 @@ export interface Tail {
    * `buffer` is memory of the caller for frames that are read from disk. If `frames.buffer` is its memory, it was used, and
    * the slice is valid until the caller uses the buffer again.
    *
-   * @throws Fault "out-of-range" if retention or trim removed records that the cursor has not shown
+   * @throws Fault "out-of-range" if retention or trim removed records that the cursor has not shown; Fault "unavailable" at
+   *   the end if this node receives no more records, because it is no longer in its cluster
    */
   take(maxBytes?: number, buffer?: Uint8Array): BatchSlice | undefined;
   /** Size of the batch that take() would begin with, in bytes; 0 at the end, and where take() would throw. */

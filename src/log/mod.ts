@@ -20,7 +20,7 @@ export { withHeader } from "./frame/record-header.ts";
 export * from "./frame/record-walk.ts";
 export type { SegmentedLogOptions } from "./log-options.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
-export { LogTail } from "./read/log-tail.ts";
+export { LogTail, type TailedLog } from "./read/log-tail.ts";
 export { outOfRange } from "./read/reader.ts";
 export { compareLogs } from "./recovery/compare.ts";
 export { checkLogStart } from "./recovery/log-start.ts";

@@ -102,12 +102,11 @@ export class Replica implements AsyncDisposable {
   readonly #listeners = new Set<(status: NodeStatus) => void>();
   readonly #peerFaults: PeerFaultLog;
   readonly #resolveFailed: (fault: Fault) => void;
-  /** Why this node is not a member of its cluster and takes no writes, if so. Set by the owner of the replica. */
-  membershipFault: Fault | undefined;
   /** What this node waits for before it joins a cluster, if anything. Set by the owner of the replica. */
   waitingFor: string | undefined;
   #node: RaftNode | undefined;
   #settledTerm = 0;
+  #membershipFault: Fault | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -223,6 +222,19 @@ export class Replica implements AsyncDisposable {
   /** True if this node is the leader and ready to append. */
   get ready(): boolean {
     return this.#appender.ready;
+  }
+
+  /**
+   * Why this node is not a member of its cluster and takes no writes, if so. Its tails end as "unavailable" once they have
+   * shown all records that it has. Set by the owner of the replica.
+   */
+  get membershipFault(): Fault | undefined {
+    return this.#membershipFault;
+  }
+
+  set membershipFault(fault: Fault | undefined) {
+    this.#membershipFault = fault;
+    this.storedLog.changed.notify();
   }
 
   /** Fault "disk-full" or "disk-busy" while this node's disk refuses records. Each read checks the disk again. */

@@ -21,6 +21,7 @@ import {
   type SyncMode,
   sameSettings,
   syncModeText,
+  type TailedLog,
 } from "../log/mod.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type {
@@ -63,7 +64,7 @@ export interface ReplicatedLogOptions {
   readonly appender: Appender;
   readonly watch: LeaderWatch;
   readonly forwarder: Forwarder;
-  /** Returns why this node takes no writes, not even forwarded ones, if so. */
+  /** Returns why this node takes no writes, not even forwarded ones, and gets no more records, if so. */
   readonly membershipFault?: () => Fault | undefined;
   /** Returns what the node waits for before its start, if known. */
   readonly waitingFor?: () => string | undefined;
@@ -86,6 +87,7 @@ export class ReplicatedLog implements CommitLog {
   readonly #trimmer: Trimmer;
   readonly #streams = new WeakMap<AppendOrder, AppendStream>();
   readonly #streamPorts: AppendStreamPorts;
+  readonly #tailed: TailedLog;
 
   constructor(options: ReplicatedLogOptions) {
     this.#options = options;
@@ -114,6 +116,7 @@ export class ReplicatedLog implements CommitLog {
       visibleHere: (holds, asked) => this.#visibleHere(holds, asked),
     });
     this.#streamPorts = this.#createStreamPorts();
+    this.#tailed = tailedLog(options.log, () => this.#cutOff());
   }
 
   #createStreamPorts(): AppendStreamPorts {
@@ -193,7 +196,7 @@ export class ReplicatedLog implements CommitLog {
   }
 
   follow(offset: Offset): Tail {
-    return new LogTail(this.log, offset);
+    return new LogTail(this.#tailed, offset);
   }
 
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
@@ -260,6 +263,17 @@ export class ReplicatedLog implements CommitLog {
     return voters.length === 1 && voters[0] === node.peer && votersOutgoing.length === 0;
   }
 
+  /**
+   * Returns why this node gets no more records, if so. The fault is "unavailable" and not that of a write: another node can
+   * serve the same read, and clients go there.
+   */
+  #cutOff(): Fault | undefined {
+    const fault = this.#options.membershipFault?.();
+    if (fault === undefined) return undefined;
+    const { message, facts } = fault;
+    return new Fault("unavailable", { message, facts, cause: fault });
+  }
+
   /** Returns why this node takes no writes at all, if so. */
   #unusable(): Fault | undefined {
     const membershipFault = this.#options.membershipFault?.();
@@ -271,6 +285,23 @@ export class ReplicatedLog implements CommitLog {
     const message = `this node is not part of a cluster yet${why === undefined ? "" : `: ${why}`}`;
     return new Fault("unavailable", { message });
   }
+}
+
+/** The log as its tails see it. */
+function tailedLog(log: SegmentedLog, cutOff: () => Fault | undefined): TailedLog {
+  return {
+    reader: log.reader,
+    changed: log.changed,
+    get bounds() {
+      return log.bounds;
+    },
+    get closed() {
+      return log.closed;
+    },
+    get cutOff() {
+      return cutOff();
+    },
+  };
 }
 
 function notLeader(node: RaftNode | undefined): Fault {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { faultOf, recordsOf } from "../../src/client/mod.ts";
 import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
 import { freePort } from "../support/process/free-port.ts";
 import { tailrace } from "../support/process/process.ts";
@@ -26,6 +27,56 @@ const valuesOn = async (cluster: TestCluster, node: ClusterNode): Promise<string
   ]);
   return out.trim().split("\n").join(" ");
 };
+
+/** Reads the node's records from the start until the stream ends; resolves to the values and the fault. */
+async function streamed(cluster: TestCluster, node: ClusterNode) {
+  using client = cluster.connect(node);
+  const values: string[] = [];
+  try {
+    for await (const { record } of client.log.consumeStream({}))
+      if (record !== undefined) values.push(Buffer.from(record.value).toString());
+  } catch (reason) {
+    const { kind, message } = faultOf(reason, "read");
+    return { values, kind, message };
+  }
+  return { values, kind: undefined, message: "" };
+}
+
+test("a node that is removed ends its open tails and new ones, so that clients go to another node", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t));
+  const leader = await cluster.leader();
+  await append(cluster, leader, "a");
+  const [removed] = (await cluster.followers()) as [ClusterNode, ClusterNode];
+  const open = streamed(cluster, removed);
+  const lines = fetch(`http://${removed.addr}/tail?from=start&format=text`, {
+    headers: { accept: "application/x-ndjson" },
+  }).then((response) => response.text());
+  using client = cluster.connect();
+  using tail = client.commitLog.follow(0);
+  const values: string[] = [];
+  const reading = (async () => {
+    while (values.length < 2) {
+      const from = tail.position;
+      const slice = tail.take();
+      if (slice === undefined) await tail.ready();
+      else for (const { value } of recordsOf(slice, from)) values.push(Buffer.from(value).toString());
+    }
+  })();
+  await until("the tail has the first record", () => values.length === 1, processWait);
+  const { status, err } = await tailrace(["remove", removed.name, ...cluster.clientFlags(leader)]);
+  assert.equal(status, 0, err);
+  for (const stream of [await open, await streamed(cluster, removed)]) {
+    assert.deepEqual([stream.values, stream.kind], [["a"], "unavailable"]);
+    assert.match(stream.message, /was removed from its cluster, its members are at/);
+  }
+  assert.match(
+    await lines,
+    /\n\{"error":\{"code":"unavailable","message":"[^"]*was removed from its cluster/,
+  );
+  await appendSoon(cluster, leader, "b");
+  await reading;
+  assert.deepEqual(values, ["a", "b"]);
+});
 
 test("a node that was offline when it was removed learns of it, and a request forwarded by a follower fails with the leader's reason", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));

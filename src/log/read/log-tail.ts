@@ -2,6 +2,7 @@
  * A cursor on the committed records. take() returns what is available, ready() waits for more without polling. It never
  * skips a record and never goes back.
  */
+import type { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Broadcast } from "../../lib/broadcast.ts";
 import type { BatchSlice, Bounds, Offset, Tail } from "../../types.ts";
@@ -10,9 +11,12 @@ import { outOfRange, type Reader } from "./reader.ts";
 /** What a tail needs of a log. */
 export interface TailedLog {
   readonly bounds: Bounds;
-  readonly reader: Reader;
+  readonly reader: Pick<Reader, "take" | "batchBytes">;
+  /** Also notified when `cutOff` changes. */
   readonly changed: Broadcast;
   readonly closed: boolean;
+  /** Why the log receives no more records, if so: a tail that has shown all of them fails with it. */
+  readonly cutOff?: Fault | undefined;
 }
 
 const takeBytesDefault = 256 * 1024;
@@ -40,7 +44,10 @@ export class LogTail implements Tail {
   take(maxBytes = takeBytesDefault, buffer?: Uint8Array): BatchSlice | undefined {
     if (this.#disposed || this.#log.closed) return undefined;
     const slice = this.#log.reader.take(this.#position, maxBytes, buffer);
-    if (slice === undefined) return undefined;
+    if (slice === undefined) {
+      if (this.#log.cutOff !== undefined) throw this.#log.cutOff;
+      return undefined;
+    }
     assert(
       slice.firstOffset <= this.#position && slice.nextOffset > this.#position,
       "a tail skipped a record",
@@ -69,10 +76,10 @@ export class LogTail implements Tail {
     this.#settle(false);
   }
 
-  /** Returns true if take() returns a slice, or throws because the lowest offset passed the cursor. */
+  /** Returns true if take() returns a slice, or throws because the lowest offset passed the cursor or the log is cut off. */
   #isReady(): boolean {
     const { lowest, next } = this.#log.bounds;
-    return this.#position < next || this.#position < lowest;
+    return this.#position < next || this.#position < lowest || this.#log.cutOff !== undefined;
   }
 
   #wait(): void {

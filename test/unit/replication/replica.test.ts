@@ -55,6 +55,29 @@ test("entries that match by index and term but not by content are ignored, and t
   await until("it has the new records", () => storedLog.commitIndex === now.replica!.storedLog.commitIndex);
 });
 
+test("a node that is not a member any more ends its tails as unavailable, and new ones at the end of its log", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  await leader.replica!.log.append(run("a"));
+  const replica = cluster.followers(leader)[0]!.replica!;
+  await until("it has the record", () => replica.storedLog.bounds.next === 1);
+  using waiting = replica.log.follow(1);
+  const ready = waiting.ready();
+  const message = "this node was removed from its cluster";
+  replica.membershipFault = new Fault("failed-precondition", { message, facts: { members: "n2:1" } });
+  const isCutOff = (reason: unknown): boolean =>
+    reason instanceof Fault &&
+    [reason.kind, reason.message, reason.written, reason.facts.members].join() ===
+      ["unavailable", message, "no", "n2:1"].join();
+  assert.equal(await ready, true);
+  assert.throws(() => waiting.take(), isCutOff);
+  using behind = replica.log.follow(0);
+  assert.equal(behind.take()?.nextOffset, 1, "what the node has is still shown");
+  assert.throws(() => behind.take(), isCutOff);
+  replica.membershipFault = undefined;
+  assert.equal(behind.take(), undefined);
+});
+
 test("an append after an entry that cannot be read is checked by the write, and is not reported as the peer's fault", async (t) => {
   await using cluster = await MemoryCluster.open(3);
   const leader = await cluster.leader();
