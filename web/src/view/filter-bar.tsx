@@ -6,6 +6,8 @@ import { grouped } from "../core/format.ts";
 import { after } from "../io/timing.ts";
 import { mode, query, tail } from "../state/app.ts";
 import { filterField } from "./keys.ts";
+import { ModeButtons } from "./mode-buttons.tsx";
+import { Wrong } from "./wrong.tsx";
 
 const modes: readonly (readonly [FilterMode, string, string])[] = [
   ["text", "Aa", "Substring"],
@@ -49,30 +51,17 @@ export function FilterBar() {
             {grouped(tail.search.matches.count)}
           </span>
         )}
-        <fieldset class="modes">
-          <legend class="sr">Kind of filter</legend>
-          {modes.map(([name, label, title]) => (
-            <button
-              key={name}
-              type="button"
-              class="mode"
-              aria-pressed={mode.value === name}
-              aria-label={title}
-              title={title}
-              onClick={() => {
-                mode.value = name;
-              }}
-            >
-              {label}
-            </button>
-          ))}
-        </fieldset>
+        <ModeButtons
+          class="modes"
+          legend="Kind of filter"
+          modes={modes}
+          pressed={mode.value}
+          onPress={(chosen) => {
+            mode.value = chosen;
+          }}
+        />
       </div>
-      {wrong !== undefined && (
-        <p class="wrong" role="alert">
-          {wrong}
-        </p>
-      )}
+      <Wrong why={wrong} />
     </div>
   );
 }

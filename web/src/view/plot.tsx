@@ -1,5 +1,6 @@
 /** One plot on a canvas: an area and a line over five minutes, a read-out, and the value under the pointer. */
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
+import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { span } from "../core/format.ts";
 import { nearest, niceMax, type Point, runs, type Sample, seriesMs } from "../core/series.ts";
@@ -27,7 +28,7 @@ const spanMsLeast = 60_000;
 
 export function Plot({ title, lines, format, least, nice = niceMax }: PlotProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const width = useSignal(0);
+  const width = useWidth(canvas);
   const pointer = useSignal<number | undefined>(undefined);
   const samples = cluster.samples.value;
   const now = Math.max(second.value, samples.at(-1)?.atMs ?? 0);
@@ -39,13 +40,6 @@ export function Plot({ title, lines, format, least, nice = niceMax }: PlotProps)
   const spanMs = Math.min(seriesMs, Math.max(spanMsLeast, now - (samples[0]?.atMs ?? now)));
   const at = pointer.value === undefined ? undefined : now - (1 - pointer.value) * spanMs;
   const shown = at === undefined ? samples.at(-1) : nearest(samples, at);
-  useEffect(() => {
-    const observer = new ResizeObserver(([entry]) => {
-      width.value = Math.round(entry?.contentRect.width ?? 0);
-    });
-    observer.observe(canvas.current as HTMLCanvasElement);
-    return () => observer.disconnect();
-  }, [width]);
   useLayoutEffect(() => {
     const marked = at === undefined ? undefined : shown;
     if (width.value > 0)
@@ -86,6 +80,19 @@ export function Plot({ title, lines, format, least, nice = niceMax }: PlotProps)
       />
     </figure>
   );
+}
+
+/** The width of an element, in whole pixels. */
+function useWidth(element: RefObject<HTMLElement | null>): Signal<number> {
+  const width = useSignal(0);
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => {
+      width.value = Math.round(entry?.contentRect.width ?? 0);
+    });
+    observer.observe(element.current as HTMLElement);
+    return () => observer.disconnect();
+  }, [element, width]);
+  return width;
 }
 
 function draw(

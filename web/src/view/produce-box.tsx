@@ -4,6 +4,9 @@ import { grouped } from "../core/format.ts";
 import { check, type Draft, type ValueKind } from "../core/produce-plan.ts";
 import { appended, open, producing, selected, tail } from "../state/app.ts";
 import { ProducerRun } from "../state/producer.ts";
+import { ModeButtons } from "./mode-buttons.tsx";
+import { Panel } from "./panel.tsx";
+import { Wrong } from "./wrong.tsx";
 
 const run = new ProducerRun();
 const kinds: readonly (readonly [ValueKind, string])[] = [
@@ -16,138 +19,146 @@ const markedMax = 200;
 const draft: Draft = { kind: "text", value: "", key: "", headers: "", count: 1, rate: 0 };
 
 export function ProduceBox() {
-  const form = useSignal<Draft>(draft);
-  const tried = useSignal(false);
-  const set = (part: Partial<Draft>): void => {
-    form.value = { ...form.value, ...part };
-  };
-  const checked = check(form.value);
-  const state = run.state.value;
-  const wrong = (field: string): string | undefined =>
-    tried.value && !checked.ok && checked.field === field ? checked.why : undefined;
-  const send = (): void => {
-    tried.value = true;
-    if (checked.ok) void run.send(tail.link.node, checked.record, form.value, mark);
-  };
   return (
-    <aside class="panel" aria-label="Produce">
-      <div class="panel-head">
-        <h2>Produce</h2>
-        <button
-          type="button"
-          class="icon"
-          aria-label="Close"
-          onClick={() => {
-            producing.value = false;
-          }}
-        >
-          ✕
-        </button>
-      </div>
-      <form
-        class="produce"
-        onSubmit={(event) => {
-          event.preventDefault();
-          send();
-        }}
-        onKeyDown={(event) => {
-          if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-          event.preventDefault();
-          send();
-        }}
-      >
-        <fieldset class="formats">
-          <legend class="sr">The value is</legend>
-          {kinds.map(([name, label]) => (
-            <button
-              key={name}
-              type="button"
-              class="mode"
-              aria-pressed={form.value.kind === name}
-              onClick={() => set({ kind: name })}
-            >
-              {label}
-            </button>
-          ))}
-        </fieldset>
-        <label class="label">
-          Value
-          <textarea
-            class="field mono"
-            rows={6}
-            spellcheck={false}
-            aria-invalid={wrong("value") !== undefined}
-            value={form.value.value}
-            onInput={(event) => set({ value: event.currentTarget.value })}
-          />
-        </label>
-        <Wrong why={wrong("value")} />
-        <label class="label">
-          Key
-          <input
-            class="field mono"
-            value={form.value.key}
-            onInput={(event) => set({ key: event.currentTarget.value })}
-          />
-        </label>
-        <label class="label">
-          Headers, one “name: value” a line
-          <textarea
-            class="field mono"
-            rows={2}
-            spellcheck={false}
-            aria-invalid={wrong("headers") !== undefined}
-            value={form.value.headers}
-            onInput={(event) => set({ headers: event.currentTarget.value })}
-          />
-        </label>
-        <Wrong why={wrong("headers")} />
-        <div class="pair">
-          <label class="label">
-            Times
-            <input
-              class="field"
-              type="number"
-              min="1"
-              value={form.value.count}
-              onInput={(event) => set({ count: event.currentTarget.valueAsNumber })}
-            />
-          </label>
-          <label class="label">
-            Per second, 0 unlimited
-            <input
-              class="field"
-              type="number"
-              min="0"
-              value={form.value.rate}
-              onInput={(event) => set({ rate: event.currentTarget.valueAsNumber })}
-            />
-          </label>
-        </div>
-        <Wrong why={wrong("count") ?? wrong("rate")} />
-        <div class="send">
-          {state.running && form.value.count > 1 ? (
-            <button type="button" class="button" onClick={() => run.stop()}>
-              Stop
-            </button>
-          ) : (
-            <button type="submit" class="button primary" disabled={state.running}>
-              Append
-            </button>
-          )}
-          <kbd>Ctrl Enter</kbd>
-        </div>
-        <Outcome />
-      </form>
-    </aside>
+    <Panel
+      label="Produce"
+      title="Produce"
+      onClose={() => {
+        producing.value = false;
+      }}
+    >
+      <ProduceForm />
+    </Panel>
   );
 }
 
-function Wrong({ why }: { why: string | undefined }) {
-  return why === undefined ? null : (
-    <p class="wrong" role="alert">
-      {why}
-    </p>
+/** The draft in the form. What is wrong with it shows after the first attempt to send it. */
+function useDraft() {
+  const form = useSignal<Draft>(draft);
+  const tried = useSignal(false);
+  const checked = check(form.value);
+  return {
+    ...form.value,
+    set: (part: Partial<Draft>): void => {
+      form.value = { ...form.value, ...part };
+    },
+    wrong: (field: string): string | undefined =>
+      tried.value && !checked.ok && checked.field === field ? checked.why : undefined,
+    send: (event: Event): void => {
+      event.preventDefault();
+      tried.value = true;
+      if (checked.ok) void run.send(tail.link.node, checked.record, form.value, mark);
+    },
+  };
+}
+
+function ProduceForm() {
+  const { kind, value, key, headers, count, rate, set, wrong, send } = useDraft();
+  return (
+    <form
+      class="produce"
+      onSubmit={send}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(event);
+      }}
+    >
+      <ModeButtons
+        class="formats"
+        legend="The value is"
+        modes={kinds}
+        pressed={kind}
+        onPress={(chosen) => set({ kind: chosen })}
+      />
+      <TextArea
+        label="Value"
+        rows={6}
+        value={value}
+        wrong={wrong("value")}
+        onInput={(text) => set({ value: text })}
+      />
+      <label class="label">
+        Key
+        <input class="field mono" value={key} onInput={(event) => set({ key: event.currentTarget.value })} />
+      </label>
+      <TextArea
+        label="Headers, one “name: value” a line"
+        rows={2}
+        value={headers}
+        wrong={wrong("headers")}
+        onInput={(text) => set({ headers: text })}
+      />
+      <div class="pair">
+        <NumberField label="Times" least={1} value={count} onInput={(times) => set({ count: times })} />
+        <NumberField
+          label="Per second, 0 unlimited"
+          least={0}
+          value={rate}
+          onInput={(perSecond) => set({ rate: perSecond })}
+        />
+      </div>
+      <Wrong why={wrong("count") ?? wrong("rate")} />
+      <SendButton isRepeated={count > 1} />
+      <Outcome />
+    </form>
+  );
+}
+
+interface FieldProps<T> {
+  readonly label: string;
+  readonly value: T;
+  readonly onInput: (value: T) => void;
+}
+
+function TextArea(props: FieldProps<string> & { rows: number; wrong: string | undefined }) {
+  return (
+    <>
+      <label class="label">
+        {props.label}
+        <textarea
+          class="field mono"
+          rows={props.rows}
+          spellcheck={false}
+          aria-invalid={props.wrong !== undefined}
+          value={props.value}
+          onInput={(event) => props.onInput(event.currentTarget.value)}
+        />
+      </label>
+      <Wrong why={props.wrong} />
+    </>
+  );
+}
+
+function NumberField(props: FieldProps<number> & { least: number }) {
+  return (
+    <label class="label">
+      {props.label}
+      <input
+        class="field"
+        type="number"
+        min={props.least}
+        value={props.value}
+        onInput={(event) => props.onInput(event.currentTarget.valueAsNumber)}
+      />
+    </label>
+  );
+}
+
+/** Appends, and stops a run of several records. */
+function SendButton({ isRepeated }: { isRepeated: boolean }) {
+  const { running } = run.state.value;
+  return (
+    <div class="send">
+      {running && isRepeated ? (
+        <button type="button" class="button" onClick={() => run.stop()}>
+          Stop
+        </button>
+      ) : (
+        <button type="submit" class="button primary" disabled={running}>
+          Append
+        </button>
+      )}
+      <kbd>Ctrl Enter</kbd>
+    </div>
   );
 }
 

@@ -12,6 +12,8 @@ import { type RecordView, readRecord } from "../core/wire.ts";
 import { asCallError, callsTo } from "../io/calls.ts";
 import { zoneMinutesAt } from "../io/timing.ts";
 import { format, linkTo, open, second, tail, timeStyle } from "../state/app.ts";
+import { ModeButtons } from "./mode-buttons.tsx";
+import { Panel } from "./panel.tsx";
 import { nameOfFormat } from "./pickers.tsx";
 import { copy, copyValueBytes } from "./record-copy.ts";
 import { ValueView } from "./value-view.tsx";
@@ -31,25 +33,18 @@ export function RecordDetail({ offset }: { offset: number }) {
     );
   }, [offset, record, wrong]);
   return (
-    <aside class="panel" aria-label={`Record ${offset}`}>
-      <div class="panel-head">
-        <h2>Record {grouped(offset)}</h2>
-        <button
-          type="button"
-          class="icon"
-          aria-label="Close"
-          onClick={() => {
-            open.value = undefined;
-          }}
-        >
-          ✕
-        </button>
-      </div>
+    <Panel
+      label={`Record ${offset}`}
+      title={`Record ${grouped(offset)}`}
+      onClose={() => {
+        open.value = undefined;
+      }}
+    >
       {record.value !== undefined && <Parts record={record.value} />}
       {record.value === undefined && (
         <p class="quiet panel-body">{wrong.value === "" ? "Reading…" : wrong.value}</p>
       )}
-    </aside>
+    </Panel>
   );
 }
 
@@ -67,80 +62,78 @@ async function fetchRecord(offset: number): Promise<RecordView | undefined> {
   return record === undefined ? undefined : readRecord(toBinary(RecordSchema, record));
 }
 
+const valueFormats = formatChoices
+  .filter((choice) => choice !== "auto")
+  .map((choice) => [choice, nameOfFormat(choice)] as const);
+
 function Parts({ record }: { record: RecordView }) {
   const chosen = useSignal<FormatChoice>(format.value);
   const shownAs = chosen.value === "auto" ? detect(record.value) : chosen.value;
-  const zone = timeStyle.value === "utc" ? 0 : zoneMinutesAt(record.timestampMs);
   return (
     <>
-      <dl class="meta">
-        <div>
-          <dt>Time</dt>
-          <dd>
-            {fullTime(record.timestampMs, zone)}{" "}
-            <span class="quiet">{ago(record.timestampMs, second.value)}</span>
-          </dd>
-        </div>
-        <div>
-          <dt>Size</dt>
-          <dd>
-            {size(record.value.length)} <span class="quiet">term {record.term}</span>
-          </dd>
-        </div>
-        {record.key.length > 0 && (
-          <div>
-            <dt>Key</dt>
-            <dd>
-              <bdi class="mono">{visibleLine(lenientText(record.key).slice(0, 500))}</bdi>
-            </dd>
-          </div>
-        )}
-      </dl>
+      <Facts record={record} />
       {record.headers.length > 0 && <Headers record={record} />}
-      <fieldset class="formats">
-        <legend class="sr">Show the value as</legend>
-        {formatChoices
-          .filter((choice) => choice !== "auto")
-          .map((choice) => (
-            <button
-              key={choice}
-              type="button"
-              class="mode"
-              aria-pressed={choice === shownAs}
-              onClick={() => {
-                chosen.value = choice;
-              }}
-            >
-              {nameOfFormat(choice)}
-            </button>
-          ))}
-      </fieldset>
+      <ModeButtons
+        class="formats"
+        legend="Show the value as"
+        modes={valueFormats}
+        pressed={shownAs}
+        onPress={(choice) => {
+          chosen.value = choice;
+        }}
+      />
       <div class="panel-body">
         <ValueView value={record.value} format={shownAs} />
       </div>
-      <div class="panel-foot">
-        <button type="button" class="button" onClick={() => void copyValueBytes(record.value)}>
-          Copy value
-        </button>
-        <button
-          type="button"
-          class="button"
-          onClick={() => void copy(curlConsume(location, record.offset), "curl line")}
-        >
-          as curl
-        </button>
-        <button
-          type="button"
-          class="button"
-          onClick={() => void copy(grpcurlConsume(location, record.offset), "grpcurl line")}
-        >
-          as grpcurl
-        </button>
-        <button type="button" class="button" onClick={() => void copy(linkTo(record.offset), "Link")}>
-          Link
-        </button>
-      </div>
+      <CopyButtons record={record} />
     </>
+  );
+}
+
+/** Time, size and key. */
+function Facts({ record: { timestampMs, value, term, key } }: { record: RecordView }) {
+  const zone = timeStyle.value === "utc" ? 0 : zoneMinutesAt(timestampMs);
+  return (
+    <dl class="meta">
+      <div>
+        <dt>Time</dt>
+        <dd>
+          {fullTime(timestampMs, zone)} <span class="quiet">{ago(timestampMs, second.value)}</span>
+        </dd>
+      </div>
+      <div>
+        <dt>Size</dt>
+        <dd>
+          {size(value.length)} <span class="quiet">term {term}</span>
+        </dd>
+      </div>
+      {key.length > 0 && (
+        <div>
+          <dt>Key</dt>
+          <dd>
+            <bdi class="mono">{visibleLine(lenientText(key).slice(0, 500))}</bdi>
+          </dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+function CopyButtons({ record: { offset, value } }: { record: RecordView }) {
+  const buttons: readonly (readonly [label: string, onClick: () => Promise<void>])[] = [
+    ["Copy value", () => copyValueBytes(value)],
+    ["as curl", () => copy(curlConsume(location, offset), "curl line")],
+    ["as grpcurl", () => copy(grpcurlConsume(location, offset), "grpcurl line")],
+    ["Link", () => copy(linkTo(offset), "Link")],
+  ];
+  return (
+    <div class="panel-foot">
+      {buttons.map(([label, onClick]) => (
+        <button key={label} type="button" class="button" onClick={() => void onClick()}>
+          {label}
+        </button>
+      ))}
+    </div>
   );
 }
 

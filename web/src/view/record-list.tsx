@@ -4,8 +4,8 @@
  * whatever leaves the ring above them. It is a grid by role, since a table cannot be windowed; the grid has the focus
  * and the keys (j, k, Enter), its selected row is the active descendant.
  */
-import { useSignal } from "@preact/signals";
-import { Component, type ComponentChild } from "preact";
+import { type Signal, useSignal } from "@preact/signals";
+import { Component, type ComponentChild, type RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { ago, fullTime, grouped, size, type TimeStyle, timeOfDay } from "../core/format.ts";
 import { anchoredScroll, atEnd, endScroll, revealScroll, visibleWindow } from "../core/window.ts";
@@ -22,6 +22,7 @@ let pressed: number | undefined;
 
 /** The list as indices: of all records in the ring, or of those that match. */
 interface Items {
+  readonly kind: "all" | "matches";
   readonly count: number;
   /** Grows by what leaves at the front: the same index then means a later item. */
   readonly dropped: number;
@@ -35,6 +36,7 @@ function items(): Items {
   if (search.state.value.on) {
     const { matches } = search;
     return {
+      kind: "matches",
       count: matches.count,
       dropped: matches.dropped,
       at: (index) => matches.at(index) as number,
@@ -43,6 +45,7 @@ function items(): Items {
   }
   const { first, count } = ring;
   return {
+    kind: "all",
     count,
     dropped: ring.evicted,
     at: (index) => first + index,
@@ -52,34 +55,43 @@ function items(): Items {
 
 export function RecordList() {
   const box = useRef<HTMLDivElement>(null);
-  const height = useSignal(0);
-  const narrow = useSignal(matchMedia(narrowQuery).matches);
-  const scrolled = useSignal(0);
-  /** What the scroll was and is meant to be; the list's identity, to see when it was emptied. */
-  const place = useRef({ top: 0, dropped: 0, kind: "", rowHeight: 0 });
-  /** Where the element's scroll is, as set here or reported by an event. */
-  const scrolledTo = useRef(0);
+  const { height, narrow } = useBoxSize(box);
   tail.version.value;
-  scrolled.value;
-  const following = tail.following.value;
   const list = items();
   const rowHeight = narrow.value ? 46 : 27;
-  const kind = tail.search.state.value.on ? "matches" : "all";
+  const { top, onScroll } = useScroll(box, list, height, rowHeight);
+  const shown = visibleWindow(list.count, top, height.value, rowHeight, margin);
+  return (
+    <section class={`list ${narrow.value ? "is-narrow" : ""}`} aria-label="Records">
+      <div
+        ref={box}
+        class="list-box"
+        role="grid"
+        tabIndex={0}
+        aria-label="Records, newest last"
+        aria-live="off"
+        aria-rowcount={list.count}
+        aria-activedescendant={selected.value === undefined ? undefined : `r${selected.value}`}
+        onScroll={onScroll}
+      >
+        <div class="list-space" role="presentation" style={{ height: `${list.count * rowHeight}px` }}>
+          <div
+            class="list-rows"
+            role="rowgroup"
+            style={{ transform: `translateY(${shown.start * rowHeight}px)` }}
+          >
+            {rowsOf(list, shown, narrow.value)}
+          </div>
+        </div>
+      </div>
+    </section>
+  );
+}
 
-  const was = place.current;
-  let top = was.top;
-  if (was.kind !== kind || list.dropped < was.dropped)
-    top = Math.min(top, endScroll(list.count, height.value, rowHeight));
-  else if (list.dropped > was.dropped) top = anchoredScroll(top, list.dropped - was.dropped, rowHeight);
-  if (was.rowHeight !== rowHeight && was.rowHeight > 0) top = (top / was.rowHeight) * rowHeight;
-  if (following) top = endScroll(list.count, height.value, rowHeight);
-  else if (tail.wanted !== undefined && tail.ring.next > tail.wanted) {
-    top = Math.min(list.indexOf(tail.wanted) * rowHeight, endScroll(list.count, height.value, rowHeight));
-    tail.wanted = undefined;
-  }
-  place.current = { top, dropped: list.dropped, kind, rowHeight };
-  const { start, end } = visibleWindow(list.count, top, height.value, rowHeight, margin);
-
+/** The height of the list's box in pixels, and whether the page is narrow. */
+function useBoxSize(box: RefObject<HTMLDivElement | null>) {
+  const height = useSignal(0);
+  const narrow = useSignal(matchMedia(narrowQuery).matches);
   useEffect(() => {
     const media = matchMedia(narrowQuery);
     const changed = (): void => {
@@ -94,7 +106,48 @@ export function RecordList() {
       media.removeEventListener("change", changed);
       observer.disconnect();
     };
-  }, [height, narrow]);
+  }, [box, height, narrow]);
+  return { height, narrow };
+}
+
+/** What the scroll is meant to be, and the list for which it was computed. */
+interface Place {
+  top: number;
+  readonly dropped: number;
+  readonly kind: Items["kind"] | undefined;
+  readonly rowHeight: number;
+}
+
+/** Returns the place of the scroll in a list that may have changed. Fulfills the tail's wish for an offset. */
+function placeIn(list: Items, was: Place, height: number, rowHeight: number): Place {
+  const { kind, dropped } = list;
+  const end = endScroll(list.count, height, rowHeight);
+  let top = was.top;
+  if (was.kind !== kind || dropped < was.dropped) top = Math.min(top, end);
+  else if (dropped > was.dropped) top = anchoredScroll(top, dropped - was.dropped, rowHeight);
+  if (was.rowHeight !== rowHeight && was.rowHeight > 0) top = (top / was.rowHeight) * rowHeight;
+  if (tail.following.value) top = end;
+  else if (tail.wanted !== undefined && tail.ring.next > tail.wanted) {
+    top = Math.min(list.indexOf(tail.wanted) * rowHeight, end);
+    tail.wanted = undefined;
+  }
+  return { top, dropped, kind, rowHeight };
+}
+
+/** Keeps the scroll at its place, and follows the pointer and the keys. Returns the place and the handler of the event. */
+function useScroll(
+  box: RefObject<HTMLDivElement | null>,
+  list: Items,
+  height: Signal<number>,
+  rowHeight: number,
+): { top: number; onScroll: () => void } {
+  const scrolled = useSignal(0);
+  const place = useRef<Place>({ top: 0, dropped: 0, kind: undefined, rowHeight: 0 });
+  /** Where the element's scroll is, as set here or reported by an event. */
+  const scrolledTo = useRef(0);
+  scrolled.value;
+  place.current = placeIn(list, place.current, height.value, rowHeight);
+  const { top } = place.current;
 
   useLayoutEffect(() => {
     const element = box.current as HTMLDivElement;
@@ -105,6 +158,12 @@ export function RecordList() {
     const index = Math.min(list.count - 1, Math.floor(top / rowHeight));
     if (index >= 0) tail.looked(list.at(index));
   });
+
+  mover.move = (step) => {
+    if (list.count === 0) return;
+    place.current.top = moveSelection(list, step, place.current.top, height.peek(), rowHeight);
+    scrolled.value++;
+  };
 
   const onScroll = (): void => {
     const element = box.current as HTMLDivElement;
@@ -118,20 +177,22 @@ export function RecordList() {
     else if (now > before && bottom && tail.ring.next >= (tail.end.peek() ?? 0)) tail.follow();
     scrolled.value++;
   };
+  return { top, onScroll };
+}
 
-  mover.move = (step) => {
-    const current = selected.peek();
-    const shownLast = Math.min(list.count, Math.floor((place.current.top + height.peek()) / rowHeight)) - 1;
-    const from = current === undefined ? (step > 0 ? shownLast - 1 : shownLast + 1) : list.indexOf(current);
-    const index = Math.min(list.count - 1, Math.max(0, from + step));
-    if (list.count === 0) return;
-    if (index < list.count - 1) tail.pause();
-    place.current.top = revealScroll(index, place.current.top, height.peek(), rowHeight);
-    selected.value = list.at(index);
-    if (open.peek() !== undefined) open.value = selected.peek();
-    scrolled.value++;
-  };
+/** Selects the row `step` rows further in a list that is not empty. Returns the scroll that shows it. */
+function moveSelection(list: Items, step: number, top: number, height: number, rowHeight: number): number {
+  const current = selected.peek();
+  const shownLast = Math.min(list.count, Math.floor((top + height) / rowHeight)) - 1;
+  const from = current === undefined ? (step > 0 ? shownLast - 1 : shownLast + 1) : list.indexOf(current);
+  const index = Math.min(list.count - 1, Math.max(0, from + step));
+  if (index < list.count - 1) tail.pause();
+  selected.value = list.at(index);
+  if (open.peek() !== undefined) open.value = selected.peek();
+  return revealScroll(index, top, height, rowHeight);
+}
 
+function rowsOf(list: Items, { start, end }: { start: number; end: number }, narrow: boolean) {
   models.begin(tail.generation);
   const rows = [];
   for (let index = start; index < end; index++) {
@@ -147,32 +208,12 @@ export function RecordList() {
         style={timeStyle.value}
         now={timeStyle.value === "relative" ? second.value : 0}
         selected={selected.value === offset}
-        lead={narrow.value ? 12 : 40}
+        lead={narrow ? 12 : 40}
         fresh={appended.value.has(offset)}
       />,
     );
   }
-  return (
-    <section class={`list ${narrow.value ? "is-narrow" : ""}`} aria-label="Records">
-      <div
-        ref={box}
-        class="list-box"
-        role="grid"
-        tabIndex={0}
-        aria-label="Records, newest last"
-        aria-live="off"
-        aria-rowcount={list.count}
-        aria-activedescendant={selected.value === undefined ? undefined : `r${selected.value}`}
-        onScroll={onScroll}
-      >
-        <div class="list-space" role="presentation" style={{ height: `${list.count * rowHeight}px` }}>
-          <div class="list-rows" role="rowgroup" style={{ transform: `translateY(${start * rowHeight}px)` }}>
-            {rows}
-          </div>
-        </div>
-      </div>
-    </section>
-  );
+  return rows;
 }
 
 interface RowProps {
