@@ -78,68 +78,24 @@ export interface Service {
 const memoryBytesDefault = 256 * 1024 * 1024;
 
 export function createService(options: ServiceOptions): Service {
-  const { log, cluster, access, readiness, clock, telemetry, requestBytesMax } = options;
+  const { log, access, clock, telemetry } = options;
   const heartbeatMs = options.heartbeatMs ?? 15_000;
   const traffic = new Traffic(telemetry.metrics);
-  observeCluster(telemetry.metrics, cluster);
+  observeCluster(telemetry.metrics, options.cluster);
   const memory = options.memory ?? new MemoryBudget({ limit: memoryBytesDefault, clock });
   observeMemory(telemetry.metrics, memory);
   const calls = new CallTracker({ access, telemetry, clock, memory });
-  const recordLimits = {
-    recordBytesMax: options.recordBytesMax,
-    recordsMax: batchRecordsMax,
-    headersMax: recordHeadersMax,
-  };
-  const shared: LogServiceOptions & FastPathOptions = {
-    log,
-    cluster,
-    clock,
-    traffic,
-    tracer: telemetry.tracer,
-    recordLimits,
-    heartbeatMs,
-    calls,
-    requestBytesMax,
-    memory,
-    streamBudget: new StreamBudget({
-      ...defaultStreamBudget,
-      totalBytesMax: Math.min(defaultStreamBudget.totalBytesMax, memory.limit / 4),
-    }),
-    clusterVersion: options.version,
-  };
-  const services = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha];
-  const names = services.map(({ typeName }) => typeName);
-  const files = [
-    file_log_v1_log,
-    file_grpc_health_v1_health,
-    file_grpc_reflection_v1_reflection,
-    file_grpc_reflection_v1alpha_reflection,
-    file_google_rpc_error_details,
-  ];
-  const serverReflectionInfo = reflection(files, names);
-  const rpc = rpcHandler(
-    [
-      rpcService(Log, logService(shared)),
-      rpcService(
-        Cluster,
-        clusterService({ cluster, access, readiness, operations: options.operations ?? {} }),
-      ),
-      rpcService(Health, healthService(readiness, names)),
-      rpcService(ServerReflection, { serverReflectionInfo }),
-      rpcService(ServerReflectionAlpha, { serverReflectionInfo }),
-    ],
-    {
+  const shared = sharedOptions(options, { heartbeatMs, traffic, memory, calls });
+  const router = createRouter({
+    rpc: rpcHandler(rpcServices(options, shared), {
       calls,
       clock,
       telemetry,
       memory,
-      readMaxBytes: requestBytesMax,
+      readMaxBytes: options.requestBytesMax,
       writeMaxBytes: sentBytesMax,
-      recordLimits,
-    },
-  );
-  const router = createRouter({
-    rpc,
+      recordLimits: shared.recordLimits,
+    }),
     produceConsume: { ...shared, responseMs: options.responseMs ?? 30_000 },
     tail: { log, clock, calls, traffic, memory, textCache: new TailTextCache(), pingMs: heartbeatMs },
     origins: options.origins,
@@ -151,4 +107,54 @@ export function createService(options: ServiceOptions): Service {
   });
   const drain = (): void => calls.endLong(new Fault("unavailable", { message: "the server is stopping" }));
   return { router, traffic, calls, drain };
+}
+
+type SharedOptions = LogServiceOptions & FastPathOptions;
+
+/** What the log service, the fast path and `POST /` share. */
+function sharedOptions(
+  options: ServiceOptions,
+  made: Pick<SharedOptions, "heartbeatMs" | "traffic" | "memory" | "calls">,
+): SharedOptions {
+  const { log, cluster, clock, telemetry, requestBytesMax } = options;
+  return {
+    ...made,
+    log,
+    cluster,
+    clock,
+    tracer: telemetry.tracer,
+    recordLimits: {
+      recordBytesMax: options.recordBytesMax,
+      recordsMax: batchRecordsMax,
+      headersMax: recordHeadersMax,
+    },
+    requestBytesMax,
+    streamBudget: new StreamBudget({
+      ...defaultStreamBudget,
+      totalBytesMax: Math.min(defaultStreamBudget.totalBytesMax, made.memory.limit / 4),
+    }),
+    clusterVersion: options.version,
+  };
+}
+
+/** All gRPC services. Health and reflection list their names, reflection describes their files. */
+function rpcServices({ cluster, access, readiness, operations = {} }: ServiceOptions, shared: SharedOptions) {
+  const names = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha].map(
+    ({ typeName }) => typeName,
+  );
+  const files = [
+    file_log_v1_log,
+    file_grpc_health_v1_health,
+    file_grpc_reflection_v1_reflection,
+    file_grpc_reflection_v1alpha_reflection,
+    file_google_rpc_error_details,
+  ];
+  const serverReflectionInfo = reflection(files, names);
+  return [
+    rpcService(Log, logService(shared)),
+    rpcService(Cluster, clusterService({ cluster, access, readiness, operations })),
+    rpcService(Health, healthService(readiness, names)),
+    rpcService(ServerReflection, { serverReflectionInfo }),
+    rpcService(ServerReflectionAlpha, { serverReflectionInfo }),
+  ];
 }

@@ -8,48 +8,12 @@ import { keyOf } from "./settings.ts";
 
 /** @throws Fault "config" if settings contradict each other */
 export function checkConfig(config: Config): void {
-  const need = (holds: boolean, message: string): void => {
-    if (!holds) throw new Fault("config", { message });
-  };
-  const together = (...names: SettingName[]): void => {
-    const given = names.filter((name) => config[name] !== undefined);
-    const missing = names.filter((name) => config[name] === undefined);
-    const flags = (some: readonly SettingName[]): string =>
-      some.map((name) => `--${keyOf(name)}`).join(" and ");
-    need(given.length === 0 || missing.length === 0, `${flags(given)} needs ${flags(missing)}`);
-  };
-  together("serverTlsCertFile", "serverTlsKeyFile");
-  together("peerTlsCertFile", "peerTlsKeyFile");
-  const secure = config.serverTlsCertFile !== undefined;
-  need(
-    secure || (config.serverTlsCaFile === undefined && config.peerTlsCertFile === undefined),
-    "--server-tls-ca-file and the peer certificate need --server-tls-cert-file and --server-tls-key-file",
-  );
-  need(
-    !secure || config.clientAuth === "optional" || config.serverTlsCaFile !== undefined,
-    "TLS needs --server-tls-ca-file to authenticate clients, or --client-auth optional",
-  );
-  const open = !isLoopback(config.addr.host);
-  need(
-    secure || !open || config.allowPlaintext,
-    `--addr ${config.addr.host} is not loopback and would serve plaintext: set the TLS files, or --allow-plaintext`,
-  );
+  checkTls(config);
   need(
     !isWildcard(config.addr.host) || config.advertiseAddr !== undefined,
     "--advertise-addr is needed when --addr binds all interfaces",
   );
-  need(
-    config.encrypt !== undefined || isLoopback((config.gossipAddr ?? config.addr).host),
-    "--encrypt is needed when gossip is not on loopback; tailrace keygen makes a key",
-  );
-  need(
-    config.encrypt === undefined || isGossipKey(config.encrypt),
-    "--encrypt takes a key of 16, 24 or 32 bytes in base64; tailrace keygen makes one",
-  );
-  need(
-    !isWildcard((config.gossipAddr ?? config.addr).host) || config.advertiseAddr !== undefined,
-    "--advertise-addr is needed when --gossip-addr binds all interfaces",
-  );
+  checkGossip(config);
   need(
     !(config.bootstrap && config.bootstrapExpect !== undefined),
     "--bootstrap and --bootstrap-expect exclude each other",
@@ -68,6 +32,55 @@ export function checkConfig(config: Config): void {
       `--cors-origins takes origins such as https://example.org, not "${origin}"`,
     );
   }
+}
+
+function checkTls(config: Config): void {
+  together(config, "serverTlsCertFile", "serverTlsKeyFile");
+  together(config, "peerTlsCertFile", "peerTlsKeyFile");
+  const secure = config.serverTlsCertFile !== undefined;
+  need(
+    secure || (config.serverTlsCaFile === undefined && config.peerTlsCertFile === undefined),
+    "--server-tls-ca-file and the peer certificate need --server-tls-cert-file and --server-tls-key-file",
+  );
+  need(
+    !secure || config.clientAuth === "optional" || config.serverTlsCaFile !== undefined,
+    "TLS needs --server-tls-ca-file to authenticate clients, or --client-auth optional",
+  );
+  need(
+    secure || isLoopback(config.addr.host) || config.allowPlaintext,
+    `--addr ${config.addr.host} is not loopback and would serve plaintext: set the TLS files, or --allow-plaintext`,
+  );
+}
+
+function checkGossip({ addr, gossipAddr, encrypt, advertiseAddr }: Config): void {
+  const { host } = gossipAddr ?? addr;
+  need(
+    encrypt !== undefined || isLoopback(host),
+    "--encrypt is needed when gossip is not on loopback; tailrace keygen makes a key",
+  );
+  need(
+    encrypt === undefined || isGossipKey(encrypt),
+    "--encrypt takes a key of 16, 24 or 32 bytes in base64; tailrace keygen makes one",
+  );
+  need(
+    gossipAddr === undefined || !isWildcard(host) || advertiseAddr !== undefined,
+    "--advertise-addr is needed when --gossip-addr binds all interfaces",
+  );
+}
+
+function need(holds: boolean, message: string): void {
+  if (!holds) throw new Fault("config", { message });
+}
+
+/** Two settings of which neither or both are given. */
+function together(config: Config, ...names: readonly [SettingName, SettingName]): void {
+  const [given, missing] = [
+    names.filter((name) => config[name] !== undefined),
+    names.filter((name) => config[name] === undefined),
+  ];
+  const flags = (some: readonly SettingName[]): string =>
+    some.map((name) => `--${keyOf(name)}`).join(" and ");
+  need(given.length === 0 || missing.length === 0, `${flags(given)} needs ${flags(missing)}`);
 }
 
 function isGossipKey(text: string): boolean {

@@ -43,43 +43,11 @@ export function produceMethods(options: LogServiceOptions): Pick<ServiceImpl<typ
       };
     },
 
-    async *produceStream(requests, context) {
-      const { call, signal } = begin(context);
-      call.order = { ended: false };
-      let acknowledged = 0;
-      const acks = pipelined(
-        unlessStopped(requests, signal),
-        (request) => append(options, request, context, signal),
-        {
-          pendingMax: streamPendingMax,
-          budget: options.streamBudget,
-          bytesOf: (request) => request.record?.value.length ?? 0,
-          failure: (reason, behind) =>
-            streamFailure(faultOfConnectError(reason), { records_before: acknowledged }, behind),
-        },
-      );
-      for await (const done of acks) {
-        acknowledged++;
-        yield produced(done);
-      }
-    },
+    produceStream: (requests, context) => acknowledgements(options, requests, context),
 
     async produceBulk(requests, context) {
-      const { call, signal } = begin(context);
-      call.order = { ended: false };
       const summary = new BulkSummary();
-      const acks = pipelined(
-        withTaken(unlessStopped(requests, signal), context),
-        ({ request, taken }) => append(options, request, context, signal, taken),
-        {
-          pendingMax: bulkPendingMax,
-          budget: options.streamBudget,
-          bytesOf: ({ request, taken }) =>
-            taken?.bytes.length ?? request.records.reduce((sum, { value }) => sum + value.length, 0),
-          failure: (reason, behind) => streamFailure(faultOfConnectError(reason), summary.progress, behind),
-        },
-      );
-      for await (const done of acks) summary.add(done);
+      for await (const done of bulkAppends(options, requests, context, summary)) summary.add(done);
       const { firstOffset, records, batches, nextOffset } = await summary.done(options.log);
       return {
         firstOffset: BigInt(firstOffset),
@@ -89,6 +57,52 @@ export function produceMethods(options: LogServiceOptions): Pick<ServiceImpl<typ
       };
     },
   };
+}
+
+async function* acknowledgements(
+  options: LogServiceOptions,
+  requests: AsyncIterable<ProduceRequest>,
+  context: HandlerContext,
+) {
+  const { call, signal } = begin(context);
+  call.order = { ended: false };
+  let acknowledged = 0;
+  const appends = pipelined(
+    unlessStopped(requests, signal),
+    (request) => append(options, request, context, signal),
+    {
+      pendingMax: streamPendingMax,
+      budget: options.streamBudget,
+      bytesOf: (request) => request.record?.value.length ?? 0,
+      failure: (reason, behind) =>
+        streamFailure(faultOfConnectError(reason), { records_before: acknowledged }, behind),
+    },
+  );
+  for await (const done of appends) {
+    acknowledged++;
+    yield produced(done);
+  }
+}
+
+function bulkAppends(
+  options: LogServiceOptions,
+  requests: AsyncIterable<ProduceBatchRequest>,
+  context: HandlerContext,
+  summary: BulkSummary,
+): AsyncGenerator<Appended> {
+  const { call, signal } = begin(context);
+  call.order = { ended: false };
+  return pipelined(
+    withTaken(unlessStopped(requests, signal), context),
+    ({ request, taken }) => append(options, request, context, signal, taken),
+    {
+      pendingMax: bulkPendingMax,
+      budget: options.streamBudget,
+      bytesOf: ({ request, taken }) =>
+        taken?.bytes.length ?? request.records.reduce((sum, { value }) => sum + value.length, 0),
+      failure: (reason, behind) => streamFailure(faultOfConnectError(reason), summary.progress, behind),
+    },
+  );
 }
 
 function begin(context: HandlerContext) {

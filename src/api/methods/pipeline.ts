@@ -3,7 +3,7 @@
  * it. When too many are in flight, by count or by bytes (StreamBudget), no more input is read. Nothing starts after a
  * failure.
  */
-import type { StreamBudget } from "./stream-budget.ts";
+import type { StreamBudget, StreamShare } from "./stream-budget.ts";
 
 export interface PipelineOptions<Input> {
   readonly pendingMax: number;
@@ -28,65 +28,92 @@ export async function* pipelined<Input, Output>(
   start: (input: Input) => Promise<Output>,
   options: PipelineOptions<Input>,
 ): AsyncGenerator<Output, void, undefined> {
-  const pending: Task<Output>[] = [];
   using share = options.budget.open();
-  let inputOver = false;
-  let stopped = false;
-  let wakeFeeder: (() => void) | undefined;
-  let wakeReader: (() => void) | undefined;
-  const isFull = (): boolean => pending.length >= options.pendingMax || (pending.length > 0 && share.isFull);
-  const add = (result: Promise<Output>, size: number): void => {
-    result.catch(() => undefined);
-    pending.push({ result, bytes: size });
-    share.begin(size);
-    wakeReader?.();
-  };
-  const begin = (input: Input): boolean => {
-    try {
-      add(start(input), options.bytesOf(input));
-      return true;
-    } catch (reason) {
-      add(Promise.reject(reason), 0);
-      return false;
-    }
-  };
-  const feed = async (): Promise<void> => {
-    try {
-      for await (const input of inputs) {
-        if (stopped) return;
-        if (!begin(input)) return;
-        while (isFull() && !stopped) await new Promise<void>((resolve) => (wakeFeeder = resolve));
-        if (stopped) return;
-      }
-    } catch (reason) {
-      add(Promise.reject(reason), 0);
-    } finally {
-      inputOver = true;
-      wakeReader?.();
-    }
-  };
-  const feeding = feed();
+  const pipeline = new Pipeline<Input, Output>(options, share);
+  const feeding = pipeline.feed(inputs, start);
   try {
-    for (;;) {
-      const task = pending[0];
-      if (task === undefined) {
-        if (inputOver) return;
-        await new Promise<void>((resolve) => (wakeReader = resolve));
-        continue;
-      }
-      const output = await task.result.catch(async (reason: unknown) => {
-        stopped = true;
-        const later = await Promise.allSettled(pending.slice(1).map(({ result }) => result));
-        throw options.failure === undefined ? reason : options.failure(reason, later);
-      });
-      pending.shift();
-      share.end(task.bytes);
-      wakeFeeder?.();
-      yield output;
+    for (let task = await pipeline.head(); task !== undefined; task = await pipeline.head()) {
+      yield await pipeline.take(task);
     }
   } finally {
-    stopped = true;
-    wakeFeeder?.();
-    if (inputOver) await feeding;
+    pipeline.stop();
+    if (pipeline.inputOver) await feeding;
+  }
+}
+
+/** The work in flight. feed() adds to it while it is not full, head() and take() read it in order. */
+class Pipeline<Input, Output> {
+  readonly #options: PipelineOptions<Input>;
+  readonly #share: StreamShare;
+  readonly #pending: Task<Output>[] = [];
+  #stopped = false;
+  #inputOver = false;
+  #wakeFeeder: (() => void) | undefined;
+  #wakeReader: (() => void) | undefined;
+
+  constructor(options: PipelineOptions<Input>, share: StreamShare) {
+    this.#options = options;
+    this.#share = share;
+  }
+
+  /** True once feed() starts no more work. */
+  get inputOver(): boolean {
+    return this.#inputOver;
+  }
+
+  /** Starts the work of the inputs until the input ends, a start fails, or stop(). A failure is the result of a task. */
+  async feed(inputs: AsyncIterable<Input>, start: (input: Input) => Promise<Output>): Promise<void> {
+    try {
+      for await (const input of inputs) {
+        if (this.#stopped) return;
+        this.#add(start(input), this.#options.bytesOf(input));
+        while (this.#isFull && !this.#stopped)
+          await new Promise<void>((resolve) => (this.#wakeFeeder = resolve));
+        if (this.#stopped) return;
+      }
+    } catch (reason) {
+      this.#add(Promise.reject(reason), 0);
+    } finally {
+      this.#inputOver = true;
+      this.#wakeReader?.();
+    }
+  }
+
+  /** Waits for a task. Returns the oldest one, or undefined at the end. */
+  async head(): Promise<Task<Output> | undefined> {
+    while (this.#pending.length === 0 && !this.#inputOver)
+      await new Promise<void>((resolve) => (this.#wakeReader = resolve));
+    return this.#pending[0];
+  }
+
+  /** Waits for the result of the oldest task, and removes the task. */
+  async take(oldest: Task<Output>): Promise<Output> {
+    const output = await oldest.result.catch(async (reason: unknown) => {
+      this.#stopped = true;
+      const later = await Promise.allSettled(this.#pending.slice(1).map(({ result }) => result));
+      throw this.#options.failure === undefined ? reason : this.#options.failure(reason, later);
+    });
+    this.#pending.shift();
+    this.#share.end(oldest.bytes);
+    this.#wakeFeeder?.();
+    return output;
+  }
+
+  /** Starts no more work. */
+  stop(): void {
+    this.#stopped = true;
+    this.#wakeFeeder?.();
+  }
+
+  get #isFull(): boolean {
+    const count = this.#pending.length;
+    return count >= this.#options.pendingMax || (count > 0 && this.#share.isFull);
+  }
+
+  #add(result: Promise<Output>, bytes: number): void {
+    result.catch(() => undefined);
+    this.#pending.push({ result, bytes });
+    this.#share.begin(bytes);
+    this.#wakeReader?.();
   }
 }

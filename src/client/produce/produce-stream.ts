@@ -33,13 +33,8 @@ export async function* produceStream(
   given: ProduceStreamOptions = {},
 ): AsyncGenerator<Appended, void, undefined> {
   const options = optionsOf<ProduceStreamOptions>(given);
-  const { window = 1024 } = options;
+  const window = windowOf(options);
   const own = signalOf(options.signal);
-  if (!(Number.isInteger(window) && window > 0)) {
-    throw new Fault("bad-request", {
-      message: `window must be a whole number above 0, not ${String(window)}`,
-    });
-  }
   const cut = new AbortController();
   const signal = anySignal(cut.signal, caller.closing, own);
   let sent = 0;
@@ -75,22 +70,38 @@ export async function* produceStream(
       yield { firstOffset: numberOf(offset), count: 1, timestampMs: numberOf(timestampMs), duplicate };
     }
   } catch (reason) {
-    const aborted = own?.aborted === true ? canceledFault(own) : undefined;
     if (badInput !== undefined && !(badInput.reason instanceof Fault) && sent === acked)
       throw badInput.reason;
-    const fault = aborted ?? faultOf(badInput?.reason ?? reason);
     caller.resolver.markStale();
-    const { kind, message, facts } = fault;
-    // A fault of the application says nothing about the records in flight. One of the node concerns the first of them.
-    const isCertain =
-      sent === acked || (sent - acked === 1 && badInput === undefined && aborted === undefined);
-    const written = isCertain ? fault.written : "unknown";
-    if (written === "no" && aborted !== undefined) throw rejectionOf(aborted, own);
-    throw new Fault(kind, { message, facts: { ...facts, acked }, written, cause: fault });
+    throw failureOf(reason, badInput, own, { sent, acked });
   } finally {
     cut.abort();
     wake?.();
   }
+}
+
+function windowOf({ window = 1024 }: ProduceStreamOptions): number {
+  if (Number.isInteger(window) && window > 0) return window;
+  throw new Fault("bad-request", {
+    message: `window must be a whole number above 0, not ${String(window)}`,
+  });
+}
+
+/** Returns what the stream throws after `reason`. `own` is the signal of the caller. */
+function failureOf(
+  reason: unknown,
+  badInput: { readonly reason: unknown } | undefined,
+  own: AbortSignal | undefined,
+  { sent, acked }: { readonly sent: number; readonly acked: number },
+): unknown {
+  const aborted = own?.aborted === true ? canceledFault(own) : undefined;
+  const fault = aborted ?? faultOf(badInput?.reason ?? reason);
+  const { kind, message, facts } = fault;
+  // A fault of the application says nothing about the records in flight. One of the node concerns the first of them.
+  const isCertain = sent === acked || (sent - acked === 1 && badInput === undefined && aborted === undefined);
+  const written = isCertain ? fault.written : "unknown";
+  if (written === "no" && aborted !== undefined) return rejectionOf(aborted, own);
+  return new Fault(kind, { message, facts: { ...facts, acked }, written, cause: fault });
 }
 
 /** A run of one record, without its tag, is the content of the field `record`. */

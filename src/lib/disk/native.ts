@@ -40,17 +40,20 @@ export function native(): Native | undefined {
   return loaded;
 }
 
+type Koffi = typeof import("koffi");
+type Library = ReturnType<Koffi["load"]>;
+type Errno = Readonly<Record<string, number>>;
+
 function load(): Native {
-  const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
+  const koffi = createRequire(import.meta.url)("koffi") as Koffi;
   const libc = koffi.load(process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6");
   const flock = libc.func("int flock(int fd, int operation)");
   const fallocate =
     process.platform === "linux" ? libc.func("int fallocate(int, int, int64, int64)") : undefined;
   const mmap = libc.func("void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64 offset)");
   const munmap = libc.func("int munmap(void *addr, size_t length)");
-  const fcntl = libc.func("int fcntl(int fd, int command, ...)");
   const malloc = process.platform === "linux" ? glibcMalloc(libc) : undefined;
-  const { EAGAIN, ENOSPC, EINTR } = koffi.os.errno as Record<string, number>;
+  const { EAGAIN, ENOSPC, EINTR } = koffi.os.errno as Errno;
   const failed = (call: string): Error => {
     const errno = koffi.errno();
     return Object.assign(new Error(`${call} failed with errno ${errno}`), {
@@ -60,21 +63,8 @@ function load(): Native {
   const lockExclusiveNow = 2 | 4;
   const protectRead = 1;
   const mapShared = 1;
-  /**
-   * A read lease (fcntl(2), F_SETLEASE) is granted only while the file is not open for writing. A process that opens it
-   * for writing at this moment makes the kernel send a signal to the holder, so it is set to one that is ignored.
-   */
-  const hasWriter = (descriptor: number): boolean | undefined => {
-    const [setSignal, setLease, readLease, noLease, ignoredSignal] = [10, 1024, 0, 2, 23];
-    if (fcntl(descriptor, setSignal, "int", ignoredSignal) !== 0) return undefined;
-    if (fcntl(descriptor, setLease, "int", readLease) !== 0) {
-      return koffi.errno() === EAGAIN ? true : undefined;
-    }
-    fcntl(descriptor, setLease, "int", noLease);
-    return false;
-  };
   return {
-    ...(process.platform === "linux" ? { hasWriter } : {}),
+    ...(process.platform === "linux" ? { hasWriter: leaseProbe(koffi, libc) } : {}),
     lock(descriptor) {
       while (flock(descriptor, lockExclusiveNow) !== 0) {
         if (koffi.errno() === EAGAIN) return false;
@@ -110,6 +100,24 @@ function load(): Native {
   };
 }
 
+/**
+ * A read lease (fcntl(2), F_SETLEASE) is granted only while the file is not open for writing. A process that opens it
+ * for writing at this moment makes the kernel send a signal to the holder, so it is set to one that is ignored.
+ */
+function leaseProbe(koffi: Koffi, libc: Library): NonNullable<Native["hasWriter"]> {
+  const fcntl = libc.func("int fcntl(int fd, int command, ...)");
+  const { EAGAIN } = koffi.os.errno as Errno;
+  const [setSignal, setLease, readLease, noLease, ignoredSignal] = [10, 1024, 0, 2, 23];
+  return (descriptor) => {
+    if (fcntl(descriptor, setSignal, "int", ignoredSignal) !== 0) return undefined;
+    if (fcntl(descriptor, setLease, "int", readLease) !== 0) {
+      return koffi.errno() === EAGAIN ? true : undefined;
+    }
+    fcntl(descriptor, setLease, "int", noLease);
+    return false;
+  };
+}
+
 /** M_MMAP_THRESHOLD of glibc. */
 const mallocMapThreshold = -3;
 
@@ -119,7 +127,7 @@ interface Malloc {
 }
 
 /** Of glibc alone; other libraries return memory in ways of their own. */
-function glibcMalloc(libc: ReturnType<typeof import("koffi").load>): Malloc | undefined {
+function glibcMalloc(libc: Library): Malloc | undefined {
   try {
     const mallopt = libc.func("int mallopt(int param, int value)");
     const trim = libc.func("int malloc_trim(size_t pad)");

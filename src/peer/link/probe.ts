@@ -5,6 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import { Fault } from "../../fault.ts";
+import type { Timer } from "../../lib/time/clock.ts";
 import { PeerConnection } from "../connection/peer-connection.ts";
 import { checkResponder } from "../handshake/handshake-check.ts";
 import { decodeIntroduction, decodeRefusal, encodeIntroduction } from "../handshake/handshake-codec.ts";
@@ -35,65 +36,96 @@ export function probe(
   request: PeerRequest | undefined,
   deadlineMs: number,
 ): Promise<ProbeResult> {
-  const { clock, dial, self } = options;
   return new Promise((resolve, reject) => {
-    let hello: PeerHello | undefined;
-    const fail = (fault: Fault): void => {
-      reject(fault);
-      connection.close(fault);
-    };
-    const finish = (value: unknown): void => {
-      if (hello === undefined) return;
-      resolve({ hello, value });
-      connection.close(new Fault("canceled", { message: "the probe is complete" }));
-    };
-    const receiveIntroduction = (frame: PeerFrame): void => {
-      if (frame.kind === "refusal") {
-        fail(refusalFault(decodeRefusal(frame)));
-        return;
-      }
-      if (frame.kind !== "welcome") throw malformed("unexpected");
-      const introduction = decodeIntroduction(frame);
-      const refusal = checkResponder(introduction, self(), undefined);
-      if (refusal !== undefined) {
-        fail(refusalFault(refusal));
-        return;
-      }
-      hello = introduction.hello;
-      connection.completeHandshake();
-      if (request === undefined) finish(undefined);
-    };
-    const connection = new PeerConnection({
-      socket: dialSocket(dial, address),
+    new Probe(options, address, { resolve, reject }).start(request, deadlineMs);
+  });
+}
+
+type Settle = Pick<PromiseWithResolvers<ProbeResult>, "resolve" | "reject">;
+
+class Probe {
+  readonly #options: ProbeOptions;
+  readonly #address: string;
+  readonly #settle: Settle;
+  readonly #connection: PeerConnection;
+  readonly #requester: Requester;
+  #hello: PeerHello | undefined;
+  #isRequested = false;
+  #timer: Timer | undefined;
+
+  constructor(options: ProbeOptions, address: string, settle: Settle) {
+    this.#options = options;
+    this.#address = address;
+    this.#settle = settle;
+    this.#connection = new PeerConnection({
+      socket: dialSocket(options.dial, address),
       queue,
-      onFrame: (frame) => {
-        if (hello === undefined) receiveIntroduction(frame);
-        else if (frame.kind === "response") requester.receiveResponse(frame);
-        else throw malformed("unexpected");
-      },
+      onFrame: (frame) => this.#receive(frame),
       onClosed: (fault) => {
-        timer.cancel();
-        requester.connectionLost(fault);
-        reject(withAddress(fault, address));
+        this.#timer?.cancel();
+        this.#requester.connectionLost(fault);
+        settle.reject(withAddress(fault, address));
       },
     });
-    const requester = new Requester({
-      clock,
+    this.#requester = new Requester({
+      clock: options.clock,
       requestsMax: 1,
-      reachable: () => !connection.closed,
-      send: (frame) => connection.send(frame),
+      reachable: () => !this.#connection.closed,
+      send: (frame) => this.#connection.send(frame),
     });
+  }
+
+  start(request: PeerRequest | undefined, deadlineMs: number): void {
+    const { clock, self } = this.#options;
+    this.#isRequested = request !== undefined;
     // What has arrived is read before the probe fails. After the welcome, the deadline of the request applies.
-    const timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () =>
+    this.#timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () =>
       clock.soon(() => {
-        if (hello === undefined)
-          fail(new Fault("unavailable", { message: `${address} did not respond in time` }));
+        if (this.#hello === undefined)
+          this.#fail(new Fault("unavailable", { message: `${this.#address} did not respond in time` }));
       }),
     );
-    connection.sendFirst(encodeIntroduction("hello", "probe", self()));
-    if (request !== undefined)
-      requester.ask(request, deadlineMs).then(finish, (reason) => fail(Fault.from(reason)));
-  });
+    this.#connection.sendFirst(encodeIntroduction("hello", "probe", self()));
+    if (request === undefined) return;
+    this.#requester.ask(request, deadlineMs).then(
+      (value) => this.#finish(value),
+      (reason) => this.#fail(Fault.from(reason)),
+    );
+  }
+
+  #receive(frame: PeerFrame): void {
+    if (this.#hello === undefined) this.#receiveIntroduction(frame);
+    else if (frame.kind === "response") this.#requester.receiveResponse(frame);
+    else throw malformed("unexpected");
+  }
+
+  #receiveIntroduction(frame: PeerFrame): void {
+    if (frame.kind === "refusal") {
+      this.#fail(refusalFault(decodeRefusal(frame)));
+      return;
+    }
+    if (frame.kind !== "welcome") throw malformed("unexpected");
+    const introduction = decodeIntroduction(frame);
+    const refusal = checkResponder(introduction, this.#options.self(), undefined);
+    if (refusal !== undefined) {
+      this.#fail(refusalFault(refusal));
+      return;
+    }
+    this.#hello = introduction.hello;
+    this.#connection.completeHandshake();
+    if (!this.#isRequested) this.#finish(undefined);
+  }
+
+  #finish(value: unknown): void {
+    if (this.#hello === undefined) return;
+    this.#settle.resolve({ hello: this.#hello, value });
+    this.#connection.close(new Fault("canceled", { message: "the probe is complete" }));
+  }
+
+  #fail(fault: Fault): void {
+    this.#settle.reject(fault);
+    this.#connection.close(fault);
+  }
 }
 
 /** An address that cannot be dialed is an expected failure: the request was not sent. */
