@@ -34,6 +34,18 @@ export interface RecordRun {
   readonly count: number;
 }
 
+export interface RecordHeader {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** The parts of a record. Absent parts are empty. The arrays of a decoded record are views of the bytes that it was decoded from. */
+export interface RecordParts {
+  readonly value: Uint8Array;
+  readonly key: Uint8Array;
+  readonly headers: readonly RecordHeader[];
+}
+
 /** Identifies an idempotent append. `sequence` is the sequence of the first record of the run. */
 export interface ProducerStamp {
   /** The subject that owns the id. Two subjects can use the same id. */

@@ -12,6 +12,8 @@ export type {
   ProducerStamp,
   ReadMode,
   ReadStart,
+  RecordHeader,
+  RecordParts,
   RecordRun,
   Tail,
 } from "../types.ts";
@@ -28,4 +30,4 @@ export type { BytesLike, NewRecord } from "./produce/new-record.ts";
 export type { ProduceStreamOptions } from "./produce/produce-stream.ts";
 export type { Producer, SendOptions } from "./produce/producer.ts";
 export type { ProducerSettings } from "./produce/producer-settings.ts";
-export { encodeRun, type RecordHeader, type RecordParts, traceparentOf } from "./record-codec.ts";
+export { encodeRun, traceparentOf } from "./record-codec.ts";

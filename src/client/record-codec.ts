@@ -7,21 +7,9 @@
  */
 import { Fault } from "../fault.ts";
 import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../lib/bytes.ts";
-import type { RecordRun } from "../types.ts";
+import type { RecordHeader, RecordParts, RecordRun } from "../types.ts";
 import { allocateBytes } from "./produce/byte-allocator.ts";
 import { type BytesLike, type NewRecord, type RecordBytes, recordBytesOf } from "./produce/new-record.ts";
-
-export interface RecordHeader {
-  readonly key: string;
-  readonly value: Uint8Array;
-}
-
-/** The parts of a record. Absent parts are empty. */
-export interface RecordParts {
-  readonly value: Uint8Array;
-  readonly key: Uint8Array;
-  readonly headers: readonly RecordHeader[];
-}
 
 const tag = {
   record: 0x0a,

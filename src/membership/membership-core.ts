@@ -15,7 +15,7 @@ import { decodeMessage, messageType } from "./codec/messages.ts";
 import { MsgpackReader, malformed } from "./codec/msgpack-reader.ts";
 import type { QueryListener, QueryOptions } from "./serf/queries.ts";
 import { type Clocks, Serf } from "./serf/serf.ts";
-import { EventBuffer, type Member, type SerfEvent } from "./serf/serf-event.ts";
+import { EventBuffer, type MemberView, type SerfEvent } from "./serf/serf-event.ts";
 import { encodeTags, type Tags } from "./serf/tags.ts";
 import { Broadcaster } from "./swim/broadcaster.ts";
 import type { Counters } from "./swim/counters.ts";
@@ -186,7 +186,7 @@ export class MembershipCore {
   }
 
   /** All known members, this one included, sorted by name. */
-  members(): Member[] {
+  members(): MemberView[] {
     const members = [...this.#serf.members.all()].map((member) => this.#serf.members.view(member));
     return members.sort((one, other) => (one.name < other.name ? -1 : 1));
   }

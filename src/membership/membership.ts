@@ -9,8 +9,8 @@ import { MembershipCore } from "./membership-core.ts";
 import { defaults, type MembershipOptions } from "./options.ts";
 import { QueryResponses } from "./query-responses.ts";
 import type { QueryOptions } from "./serf/queries.ts";
-import type { IncomingQuery, Member, SerfEvent } from "./serf/serf-event.ts";
-import { Snapshot } from "./serf/snapshot.ts";
+import type { IncomingQuery, MemberView, SerfEvent } from "./serf/serf-event.ts";
+import { SerfSnapshot } from "./serf/snapshot.ts";
 import type { Tags } from "./serf/tags.ts";
 import type { Counters } from "./swim/counters.ts";
 import { lanTiming } from "./swim/timing.ts";
@@ -33,7 +33,7 @@ export class Membership {
   readonly #clock: Clock;
   readonly #transport: Transport;
   readonly #core: MembershipCore;
-  readonly #snapshot: Snapshot | undefined;
+  readonly #snapshot: SerfSnapshot | undefined;
   readonly #listeners = new Set<(event: MembershipEvent) => void>();
   #timer: Timer | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
@@ -58,7 +58,7 @@ export class Membership {
     this.#snapshot =
       snapshot === undefined
         ? undefined
-        : new Snapshot(snapshot.disk, snapshot.path, (fault) =>
+        : new SerfSnapshot(snapshot.disk, snapshot.path, (fault) =>
             clock.soon(() => this.#reportProblem(fault, undefined)),
           );
     this.#core = new MembershipCore({
@@ -82,7 +82,7 @@ export class Membership {
   }
 
   /** All known members, this one included. */
-  members(): readonly Member[] {
+  members(): readonly MemberView[] {
     return this.#core.members();
   }
 

@@ -6,7 +6,7 @@ export type { Admission } from "./admission.ts";
 export { endpointText } from "./codec/address.ts";
 export type { Membership, MembershipEvent } from "./membership.ts";
 export { openMembership } from "./open.ts";
-export type { Member, MemberStatus } from "./serf/serf-event.ts";
+export type { MemberStatus, MemberView } from "./serf/serf-event.ts";
 export type { Tags } from "./serf/tags.ts";
 export { generateKey } from "./transport/random.ts";
 export { resolveHost } from "./transport/resolve.ts";

@@ -33,7 +33,7 @@ import {
 } from "../raft/mod.ts";
 import type { NodeId } from "../types.ts";
 import { Appender } from "./append/appender.ts";
-import { proposerOf } from "./append/proposer.ts";
+import { appenderNodeOf } from "./append/appender-node.ts";
 import { BootRecords } from "./identity/boot-records.ts";
 import { directoryText, type NodeIdentity, peerIdOf } from "./identity/node-identity.ts";
 import { startBoot } from "./identity/start-boot.ts";
@@ -302,7 +302,7 @@ export class Replica implements AsyncDisposable {
       onFailure: (cause) => this.#logFailed(cause),
     });
     this.#node = node;
-    this.#appender.attach(proposerOf(node));
+    this.#appender.attach(appenderNodeOf(node));
     node.start();
     const { voters } = node.configuration;
     if (voters.length === 1 && voters[0] === this.identity.peer) node.campaign();

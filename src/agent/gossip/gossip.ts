@@ -14,7 +14,7 @@ import { systemDisk } from "../../lib/disk/system-disk.ts";
 import type { Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { type Address, isWildcard, printAddress } from "../../lib/value-kind.ts";
-import { endpointText, type Member, type Membership, openMembership } from "../../membership/mod.ts";
+import { endpointText, type Membership, type MemberView, openMembership } from "../../membership/mod.ts";
 import type { PortHandlers } from "../../server/mod.ts";
 import type { ClusterView } from "../../types.ts";
 import type { Config } from "../config/settings.ts";
@@ -38,7 +38,7 @@ export interface GossipOptions {
 }
 
 /** A member and its node tags, which are undefined for an observer. They are a hint. */
-export interface GossipMember extends Member {
+export interface GossipMember extends MemberView {
   readonly node: NodeTags | undefined;
 }
 

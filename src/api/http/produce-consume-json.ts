@@ -8,8 +8,7 @@
  * string is not a number, and 1.0 is not an offset. Depth and number of values are checked before the body is parsed.
  */
 import { Fault } from "../../fault.ts";
-import type { NewRecord, RecordHeader } from "../../log/mod.ts";
-import type { Offset } from "../../types.ts";
+import type { Offset, RecordHeader, RecordParts } from "../../types.ts";
 import { jsonLimits, scanJson } from "../request-limits/json-scan.ts";
 import { parseBase64 } from "./record-json.ts";
 
@@ -65,7 +64,7 @@ const valueTail = '"}}';
  * Returns the record of a body that is exactly `{"record":{"value":"…"}}`, without parsing it; undefined for any other
  * body.
  */
-export function valueRecordOf(body: Buffer): NewRecord | undefined {
+export function valueRecordOf(body: Buffer): Partial<RecordParts> | undefined {
   if (body.length < valueHead.length + valueTail.length) return undefined;
   const text = body.toString("latin1");
   if (!text.startsWith(valueHead) || !text.endsWith(valueTail)) return undefined;
@@ -74,7 +73,7 @@ export function valueRecordOf(body: Buffer): NewRecord | undefined {
 }
 
 /** Returns the record of a `POST /`. */
-export function recordOf({ tree }: JsonBody): NewRecord {
+export function recordOf({ tree }: JsonBody): Partial<RecordParts> {
   const record = tree["record"];
   if (record === undefined || record === null) return reject("record is missing", "record");
   if (!isObject(record)) return reject("record must be an object", "record");

@@ -2,8 +2,7 @@
  * Encodes records as JSON objects, for the routes `/` and `/tail` and for the command line. Bytes are base64. Offsets and
  * times are JSON numbers below 2^53.
  */
-import type { RecordHeader, RecordParts } from "../../log/mod.ts";
-import type { Offset } from "../../types.ts";
+import type { Offset, RecordHeader, RecordParts } from "../../types.ts";
 
 /** A record with its offset and timestamp. */
 export interface PlacedRecord extends RecordParts {

@@ -6,7 +6,7 @@
 /** Buckets for each doubling. */
 const bucketsPerDoubling = 32;
 
-export class Histogram {
+export class LatencyHistogram {
   readonly #counts: number[] = [];
   #count = 0;
   #max = 0;

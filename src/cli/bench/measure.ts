@@ -4,7 +4,7 @@
  */
 import { Fault, type TailraceClient } from "../../client/mod.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import { Histogram } from "./histogram.ts";
+import { LatencyHistogram } from "./histogram.ts";
 import type { LoadSettings, Workload } from "./workloads.ts";
 
 export interface Measured {
@@ -13,7 +13,7 @@ export interface Measured {
   readonly records: number;
   readonly bytes: number;
   /** Milliseconds from call to response. */
-  readonly latency: Histogram;
+  readonly latency: LatencyHistogram;
   /** The number of faults by their kind. */
   readonly faults: Readonly<Record<string, number>>;
   /** CPU time of this process as a share of one core. */
@@ -37,7 +37,7 @@ export async function measure(
   clock: Clock,
 ): Promise<Measured> {
   const stop = new AbortController();
-  const latency = new Histogram();
+  const latency = new LatencyHistogram();
   const faults: Record<string, number> = {};
   let calls = 0;
   let records = 0;

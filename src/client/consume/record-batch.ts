@@ -9,8 +9,8 @@
 import { Fault } from "../../fault.ts";
 import { delimitedEnd, readU32be, readU32le, readU64le, varintEnd } from "../../lib/bytes.ts";
 import { envelopeBytes } from "../../lib/envelope.ts";
-import type { BatchSlice, Offset, Term } from "../../types.ts";
-import { decodeRecord, type RecordParts } from "../record-codec.ts";
+import type { BatchSlice, Offset, RecordParts, Term } from "../../types.ts";
+import { decodeRecord } from "../record-codec.ts";
 
 /** Returns the CRC-32 of `bytes[start … end)`. `before` is the CRC of the bytes before it; default 0. */
 export type Crc32 = (bytes: Uint8Array, start: number, end: number, before?: number) => number;

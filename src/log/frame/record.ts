@@ -6,7 +6,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
-import type { Offset, RecordRun, Term } from "../../types.ts";
+import type { Offset, RecordHeader, RecordParts, RecordRun, Term } from "../../types.ts";
 import {
   batchKind,
   frameBaseOffset,
@@ -18,18 +18,6 @@ import {
   frameTimestampMs,
 } from "./frame.ts";
 import { headerKeyTag, headersTag, headerValueTag, keyTag, recordTag, valueTag } from "./record-strip.ts";
-
-export interface RecordHeader {
-  readonly key: string;
-  readonly value: Uint8Array;
-}
-
-/** A decoded record. The byte arrays are views of the bytes it was decoded from. */
-export interface RecordParts {
-  readonly value: Uint8Array;
-  readonly key: Uint8Array;
-  readonly headers: readonly RecordHeader[];
-}
 
 /**
  * Walks the records of `frame*` from offset `from` on: `while (cursor.next()) …`. The fields are those of the current
@@ -151,15 +139,8 @@ function decodeHeader(bytes: Uint8Array, start: number, end: number): RecordHead
   return { key, value };
 }
 
-/** A record to encode. Missing parts are empty. */
-export interface NewRecord {
-  readonly value?: Uint8Array;
-  readonly key?: Uint8Array;
-  readonly headers?: readonly RecordHeader[];
-}
-
-/** Encodes records as a run: canonical protobuf without empty fields. It needs no walk. */
-export function encodeRun(records: readonly NewRecord[]): RecordRun {
+/** Encodes records as a run: canonical protobuf without empty fields. Missing parts are empty. It needs no walk. */
+export function encodeRun(records: readonly Partial<RecordParts>[]): RecordRun {
   if (records.length === 1) {
     const { value, key, headers } = records[0]!;
     if (value !== undefined && (key?.length ?? 0) === 0 && (headers?.length ?? 0) === 0)
@@ -200,7 +181,7 @@ function runOfValue(value: Uint8Array): RecordRun {
 const fieldBytes = (length: number): number => (length === 0 ? 0 : delimitedBytes(length));
 const headerBytes = (key: number, value: number): number => fieldBytes(key) + fieldBytes(value);
 
-function bodyBytes(record: NewRecord): number {
+function bodyBytes(record: Partial<RecordParts>): number {
   let total = fieldBytes(record.value?.length ?? 0) + fieldBytes(record.key?.length ?? 0);
   for (const { key, value } of record.headers ?? []) {
     total += delimitedBytes(headerBytes(Buffer.byteLength(key), value.length));

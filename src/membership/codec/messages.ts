@@ -85,7 +85,7 @@ export interface UserMessage {
   readonly body: Buffer;
 }
 
-export type Message = Ping | IndirectPing | Ack | SuspectOrDead | Alive | UserMessage;
+export type GossipMessage = Ping | IndirectPing | Ack | SuspectOrDead | Alive | UserMessage;
 
 const u32Max = 0xffff_ffff;
 const portMax = 65_535;
@@ -94,7 +94,7 @@ const portMax = 65_535;
  * Decodes one message of a packet.
  * @throws Fault "bad-request"
  */
-export function decodeMessage(bytes: Buffer): Message {
+export function decodeMessage(bytes: Buffer): GossipMessage {
   const type = bytes[0];
   if (type === messageType.user) return { kind: "user", body: bytes.subarray(1) };
   const read = (): Fields => new MsgpackReader(bytes, 1).fields();

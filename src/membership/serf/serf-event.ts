@@ -6,7 +6,7 @@ import type { Tags } from "./tags.ts";
 /** Serf's status of a member. "suspect" is SWIM's: the member is alive for Serf, but does not answer. */
 export type MemberStatus = "alive" | "suspect" | "leaving" | "left" | "failed";
 
-export interface Member extends Endpoint {
+export interface MemberView extends Endpoint {
   readonly name: string;
   readonly status: MemberStatus;
   readonly tags: Tags;
@@ -26,7 +26,7 @@ export interface IncomingQuery {
 }
 
 export type SerfEvent =
-  | { readonly kind: "joined" | "left" | "failed" | "updated" | "reaped"; readonly member: Member }
+  | { readonly kind: "joined" | "left" | "failed" | "updated" | "reaped"; readonly member: MemberView }
   | {
       readonly kind: "user-event";
       readonly name: string;

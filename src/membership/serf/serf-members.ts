@@ -9,7 +9,7 @@ import type { Endpoint } from "../codec/address.ts";
 import type { NodeRecord } from "../swim/node-table.ts";
 import type { SwimContext } from "../swim/swim-context.ts";
 import { LamportClock } from "./lamport-clock.ts";
-import type { EventBuffer, Member, MemberStatus, SerfEvent } from "./serf-event.ts";
+import type { EventBuffer, MemberStatus, MemberView, SerfEvent } from "./serf-event.ts";
 import type { Intent } from "./serf-messages.ts";
 import { readTags, type Tags } from "./tags.ts";
 
@@ -59,7 +59,7 @@ export class SerfMembers {
   }
 
   /** Returns the member for the application. */
-  view(member: SerfMember): Member {
+  view(member: SerfMember): MemberView {
     const record = this.#context.table.get(member.name);
     const suspect = member.status === "alive" && record?.state === "suspect";
     return {
@@ -201,7 +201,7 @@ export class SerfMembers {
     return oldest !== undefined;
   }
 
-  #emit(kind: Extract<SerfEvent, { member: Member }>["kind"], name: string): void {
+  #emit(kind: Extract<SerfEvent, { member: MemberView }>["kind"], name: string): void {
     const member = this.#members.get(name);
     if (member !== undefined) this.#events.add({ kind, member: this.view(member) });
   }

@@ -8,14 +8,14 @@ import { Fault } from "../../fault.ts";
 import type { Disk, DiskFile } from "../../lib/disk/disk.ts";
 import type { Endpoint } from "../codec/address.ts";
 import type { Clocks } from "./serf.ts";
-import type { Member, SerfEvent } from "./serf-event.ts";
+import type { MemberView, SerfEvent } from "./serf-event.ts";
 import { parseSnapshot, type SnapshotState, snapshotLine } from "./snapshot-lines.ts";
 
 const compactBytes = 131_072;
 /** Only this much of a larger file is read. */
 const readBytesMax = 16 * 1024 * 1024;
 
-export class Snapshot {
+export class SerfSnapshot {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #onProblem: (fault: Fault) => void;
@@ -65,7 +65,7 @@ export class Snapshot {
     this.#file = undefined;
   }
 
-  #joined(member: Member): void {
+  #joined(member: MemberView): void {
     const known = this.#alive.get(member.name);
     if (known?.host === member.host && known.port === member.port) return;
     const at = { host: member.host, port: member.port };

@@ -1,6 +1,6 @@
 /** SWIM as a whole: puts its parts together and dispatches messages to them. */
 import type { Endpoint } from "../codec/address.ts";
-import type { Message, UserMessage } from "../codec/messages.ts";
+import type { GossipMessage, UserMessage } from "../codec/messages.ts";
 import { AckHandlers } from "./ack-handlers.ts";
 import { Awareness } from "./awareness.ts";
 import type { Broadcaster } from "./broadcaster.ts";
@@ -58,7 +58,7 @@ export class Swim {
   }
 
   /** Handles every message but those for the layer above. */
-  handle(message: Exclude<Message, UserMessage>, from: Endpoint): void {
+  handle(message: Exclude<GossipMessage, UserMessage>, from: Endpoint): void {
     switch (message.kind) {
       case "ping":
         this.#pinger.reply(message, from);

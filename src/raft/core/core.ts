@@ -38,7 +38,7 @@ import {
 } from "./types.ts";
 
 /** A summary of a node. */
-export interface Status extends HardState, SoftState {
+export interface CoreStatus extends HardState, SoftState {
   readonly id: PeerId;
   readonly applied: RaftIndex;
   readonly lastIndex: RaftIndex;
@@ -141,7 +141,7 @@ export class Core {
     return toConfState(this.#raft.tracker.configuration);
   }
 
-  status(): Status {
+  status(): CoreStatus {
     const raft = this.#raft;
     const { role, tracker } = raft;
     return {

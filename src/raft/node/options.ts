@@ -1,6 +1,14 @@
 /** What a node is given, and the settings of its core. */
 import type { Clock } from "../../lib/time/clock.ts";
-import type { CoreConfig, CoreEvent, Member, Message, PeerFaultReason, PeerId, Status } from "../core/mod.ts";
+import type {
+  CoreConfig,
+  CoreEvent,
+  CoreStatus,
+  Member,
+  Message,
+  PeerFaultReason,
+  PeerId,
+} from "../core/mod.ts";
 import type { RaftStorage, RaftTransport, StateMachine } from "./ports.ts";
 
 export interface RaftNodeOptions {
@@ -42,7 +50,7 @@ export interface RaftNodeOptions {
   readonly onFailure?: (cause: unknown) => void;
 }
 
-export interface NodeStatus extends Status {
+export interface NodeStatus extends CoreStatus {
   readonly leaderMember: Member | undefined;
   readonly diskFull: boolean;
   readonly stopped: boolean;

@@ -10,7 +10,7 @@ import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../types.ts";
 import type { ForwardLimiter } from "./forward-limiter.ts";
-import { joinedRun, type QueuedRun, type RunGroup } from "./ordered-runs.ts";
+import { joinedRun, type OrderedGroup, type QueuedRun } from "./ordered-runs.ts";
 import { isRepeatable } from "./retry-decision.ts";
 
 export interface AppendTargets {
@@ -29,8 +29,8 @@ export interface AppendTargets {
 
 /** Called once for each attempt, possibly before start() returns. */
 export interface AttemptOutcome<Run extends QueuedRun> {
-  written(group: RunGroup<Run>, appended: Appended): void;
-  failed(group: RunGroup<Run>, fault: Fault): void;
+  written(group: OrderedGroup<Run>, appended: Appended): void;
+  failed(group: OrderedGroup<Run>, fault: Fault): void;
 }
 
 interface Attempt {
@@ -44,7 +44,7 @@ export const answerGraceMs = 200;
 export class AppendAttempts<Run extends QueuedRun> {
   readonly #targets: AppendTargets;
   readonly #outcome: AttemptOutcome<Run>;
-  readonly #attempts = new Map<RunGroup<Run>, Attempt>();
+  readonly #attempts = new Map<OrderedGroup<Run>, Attempt>();
 
   constructor(targets: AppendTargets, outcome: AttemptOutcome<Run>) {
     this.#targets = targets;
@@ -56,7 +56,7 @@ export class AppendAttempts<Run extends QueuedRun> {
   }
 
   /** Sends the group to its target. */
-  start(group: RunGroup<Run>): void {
+  start(group: OrderedGroup<Run>): void {
     const { appendHere, forward, limiter } = this.#targets;
     const { options } = group.runs[0]!;
     const run = joinedRun(group);
@@ -106,7 +106,7 @@ export class AppendAttempts<Run extends QueuedRun> {
 
 /** A target is a term and the name of the leader, or "here" for this node. */
 export const targetOf = (term: number, leader: string): string => `${term} ${leader}`;
-export const leaderOf = ({ target }: Pick<RunGroup<QueuedRun>, "target">): string =>
+export const leaderOf = ({ target }: Pick<OrderedGroup<QueuedRun>, "target">): string =>
   target.slice(target.indexOf(" ") + 1);
 
 const replacedHere = (): Fault =>

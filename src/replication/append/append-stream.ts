@@ -16,7 +16,7 @@ import type { Timer } from "../../lib/time/clock.ts";
 import type { Appended, AppendOptions, RecordRun } from "../../types.ts";
 import { type LeaderWatch, noLeaderMessage } from "../leader-watch.ts";
 import { AppendAttempts, type AppendTargets, leaderOf, targetOf } from "./append-attempts.ts";
-import { OrderedRuns, type QueuedRun, type RunGroup } from "./ordered-runs.ts";
+import { type OrderedGroup, OrderedRuns, type QueuedRun } from "./ordered-runs.ts";
 import type { ProducedRunWatch } from "./produced-run-watch.ts";
 import { finalFault, type RetryDecision, retryDecision } from "./retry-decision.ts";
 
@@ -211,7 +211,7 @@ export class AppendStream {
     return first.refusal ?? new Fault("unavailable", { message: noLeaderMessage });
   }
 
-  #start(group: RunGroup<StreamRun>): void {
+  #start(group: OrderedGroup<StreamRun>): void {
     const first = group.runs[0]!;
     const { producer } = first.options;
     if (producer !== undefined) {
@@ -222,7 +222,7 @@ export class AppendStream {
     this.#attempts.start(group);
   }
 
-  #written(group: RunGroup<StreamRun>, appended: Appended): void {
+  #written(group: OrderedGroup<StreamRun>, appended: Appended): void {
     this.#order.written(group);
     this.#progress();
     const resolve = (): void => {
@@ -249,7 +249,7 @@ export class AppendStream {
     this.#sendSoon();
   }
 
-  #attemptFailed(group: RunGroup<StreamRun>, fault: Fault): void {
+  #attemptFailed(group: OrderedGroup<StreamRun>, fault: Fault): void {
     this.#order.failed(group);
     const first = group.runs.find(({ settled }) => !settled);
     if (first === undefined) {
@@ -277,7 +277,7 @@ export class AppendStream {
   }
 
   /** A retry is sent at once to another leader, and after a backoff to the same one. */
-  #scheduleRetry(group: RunGroup<StreamRun>, decision: RetryDecision): void {
+  #scheduleRetry(group: OrderedGroup<StreamRun>, decision: RetryDecision): void {
     // All groups that were in flight together count as one attempt.
     if (this.#attempts.size > 0) return;
     this.#failedAttempts++;

@@ -27,9 +27,9 @@ import { proposal } from "../../raft/mod.ts";
 import type { Appended, AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
+import type { AppenderNode } from "./appender-node.ts";
 import { checkRun } from "./check-run.ts";
 import { ProposedGroup } from "./proposed-group.ts";
-import type { Proposer } from "./proposer.ts";
 
 export interface AppenderOptions {
   readonly log: SegmentedLog;
@@ -55,7 +55,7 @@ export class Appender {
   readonly #queue: AppendQueue;
   readonly #inFlight: ProposedGroup[] = [];
   readonly #deadlines: AppendDeadlines;
-  #node: Proposer | undefined;
+  #node: AppenderNode | undefined;
 
   constructor(options: AppenderOptions) {
     this.#log = options.log;
@@ -69,7 +69,7 @@ export class Appender {
   }
 
   /** Sets the Raft node, which is created after the appender. Called once, before any append. */
-  attach(node: Proposer): void {
+  attach(node: AppenderNode): void {
     this.#node = node;
   }
 

@@ -24,7 +24,7 @@ export interface QueuedRun {
 }
 
 /** Runs that are sent as one request. */
-export interface RunGroup<Run extends QueuedRun> {
+export interface OrderedGroup<Run extends QueuedRun> {
   readonly target: string;
   readonly runs: readonly Run[];
   readonly bytes: number;
@@ -53,7 +53,7 @@ export class OrderedRuns<Run extends QueuedRun> {
   /** Positions of the first unsettled run and of the first that is not in flight. */
   #start = 0;
   #unsent = 0;
-  readonly #inFlight = new Set<RunGroup<Run>>();
+  readonly #inFlight = new Set<OrderedGroup<Run>>();
   #bytes = 0;
   #target: string | undefined;
   #failed = false;
@@ -68,7 +68,7 @@ export class OrderedRuns<Run extends QueuedRun> {
     return this.#runs.length - this.#start;
   }
 
-  get inFlight(): ReadonlySet<RunGroup<Run>> {
+  get inFlight(): ReadonlySet<OrderedGroup<Run>> {
     return this.#inFlight;
   }
 
@@ -96,7 +96,7 @@ export class OrderedRuns<Run extends QueuedRun> {
   }
 
   /** Returns the group to send now, if any. It counts as in flight until written() or failed(). */
-  takeNext(target: string): RunGroup<Run> | undefined {
+  takeNext(target: string): OrderedGroup<Run> | undefined {
     if (!this.canSend(target)) return undefined;
     if (this.#inFlight.size === 0) {
       this.#failed = false;
@@ -114,14 +114,14 @@ export class OrderedRuns<Run extends QueuedRun> {
   }
 
   /** All runs of the group are in the log. */
-  written(group: RunGroup<Run>): void {
+  written(group: OrderedGroup<Run>): void {
     this.#completed(group);
     this.#probing = false;
     for (const run of group.runs) this.settle(run);
   }
 
   /** The group was refused, or its outcome is unknown: its runs wait again. */
-  failed(group: RunGroup<Run>): void {
+  failed(group: OrderedGroup<Run>): void {
     this.#completed(group);
     this.#failed = true;
     this.#probing = true;
@@ -161,7 +161,7 @@ export class OrderedRuns<Run extends QueuedRun> {
     return this.#runs[this.#unsent];
   }
 
-  #completed(group: RunGroup<Run>): void {
+  #completed(group: OrderedGroup<Run>): void {
     if (this.#inFlight.delete(group)) this.#bytes -= group.bytes;
   }
 
@@ -193,7 +193,7 @@ const hasSameOptions = (a: AppendOptions, b: AppendOptions): boolean =>
   a.traceparent === b.traceparent;
 
 /** Returns the runs of a group as one run. */
-export function joinedRun({ runs, bytes: length }: RunGroup<QueuedRun>): RecordRun {
+export function joinedRun({ runs, bytes: length }: OrderedGroup<QueuedRun>): RecordRun {
   if (runs.length === 1) return runs[0]!.run;
   const bytes = new Uint8Array(length);
   let at = 0;

@@ -9,7 +9,7 @@
 import type { ConnectionLimits } from "./connection-limits.ts";
 
 /** A connection in the table. */
-export class Connection {
+export class TableConnection {
   /** The address, or the network of an IPv6 address: clientOf(). */
   readonly client: string;
   /** When it arrived, or when its last request ended; monotonic milliseconds. */
@@ -31,15 +31,15 @@ interface ClientGroup {
   readonly name: string;
   clients: number;
   /** Connections without a request. The one that has waited longest is first. */
-  readonly idle: Set<Connection>;
+  readonly idle: Set<TableConnection>;
 }
 
 export class ConnectionTable {
   readonly #limits: ConnectionLimits;
   /** Client → its arriving connections, the oldest first. */
-  readonly #arriving = new Map<string, Set<Connection>>();
+  readonly #arriving = new Map<string, Set<TableConnection>>();
   readonly #groups = new Map<string, ClientGroup>();
-  readonly #idle = new Set<Connection>();
+  readonly #idle = new Set<TableConnection>();
   #size = 0;
   #clients = 0;
   #peers = 0;
@@ -53,8 +53,8 @@ export class ConnectionTable {
   }
 
   /** Takes a new connection. Returns undefined if there is no place. */
-  arrive(address: string, nowMs: number, end: (reason: string) => void): Connection | undefined {
-    const connection = new Connection(clientOf(address), nowMs, end);
+  arrive(address: string, nowMs: number, end: (reason: string) => void): TableConnection | undefined {
+    const connection = new TableConnection(clientOf(address), nowMs, end);
     if (this.#size >= this.#limits.totalMax && !this.#freePlace(connection)) return undefined;
     const arriving = this.#arriving.get(connection.client);
     if (arriving === undefined) this.#arriving.set(connection.client, new Set([connection]));
@@ -64,7 +64,7 @@ export class ConnectionTable {
   }
 
   /** Admits a client with `subject` as the name in its certificate, if it has one. Returns why it is refused, if it is. */
-  admitClient(connection: Connection, subject: string | undefined, nowMs: number): string | undefined {
+  admitClient(connection: TableConnection, subject: string | undefined, nowMs: number): string | undefined {
     if (connection.place !== "arriving") return "the connection is closed";
     const { clientsMax, perClientMax } = this.#limits;
     const names = [`address ${connection.client}`, ...(subject === undefined ? [] : [`subject ${subject}`])];
@@ -90,7 +90,7 @@ export class ConnectionTable {
   }
 
   /** Admits a peer. Returns false if there are too many. */
-  admitPeer(connection: Connection): boolean {
+  admitPeer(connection: TableConnection): boolean {
     if (connection.place !== "arriving" || this.#peers >= this.#limits.peersMax) return false;
     this.#stopArriving(connection);
     connection.place = "peer";
@@ -99,13 +99,13 @@ export class ConnectionTable {
   }
 
   /** The connection has a request. */
-  busy(connection: Connection): void {
+  busy(connection: TableConnection): void {
     if (!this.#idle.delete(connection)) return;
     for (const group of connection.groups) group.idle.delete(connection);
   }
 
   /** The connection has no request. */
-  idle(connection: Connection, nowMs: number): void {
+  idle(connection: TableConnection, nowMs: number): void {
     if (connection.place !== "client") return;
     connection.sinceMs = nowMs;
     this.#idle.add(connection);
@@ -113,7 +113,7 @@ export class ConnectionTable {
   }
 
   /** The connection is closed. */
-  leave(connection: Connection): void {
+  leave(connection: TableConnection): void {
     const { place } = connection;
     if (place === "gone") return;
     if (place === "arriving") this.#stopArriving(connection);
@@ -123,13 +123,13 @@ export class ConnectionTable {
     this.#size--;
   }
 
-  #stopArriving(connection: Connection): void {
+  #stopArriving(connection: TableConnection): void {
     const arriving = this.#arriving.get(connection.client);
     arriving?.delete(connection);
     if (arriving?.size === 0) this.#arriving.delete(connection.client);
   }
 
-  #stopClient(connection: Connection): void {
+  #stopClient(connection: TableConnection): void {
     this.busy(connection);
     this.#clients--;
     for (const group of connection.groups) if (--group.clients === 0) this.#groups.delete(group.name);
@@ -144,7 +144,7 @@ export class ConnectionTable {
   }
 
   /** Ends the connection that has been idle longest if it has stalled. Returns whether it did. */
-  #endStalled(idle: ReadonlySet<Connection>, nowMs: number): boolean {
+  #endStalled(idle: ReadonlySet<TableConnection>, nowMs: number): boolean {
     for (const oldest of idle) {
       if (nowMs - oldest.sinceMs < this.#limits.stalledMs) return false;
       this.#end(oldest, "had no request while others waited");
@@ -157,8 +157,8 @@ export class ConnectionTable {
    * Ends the oldest arriving connection of the client that has the most of them, if it has stalled or if the client of
    * `newcomer` has fewer. Returns whether it did.
    */
-  #freePlace(newcomer: Connection): boolean {
-    let most: ReadonlySet<Connection> | undefined;
+  #freePlace(newcomer: TableConnection): boolean {
+    let most: ReadonlySet<TableConnection> | undefined;
     for (const arriving of this.#arriving.values()) {
       if (most === undefined || arriving.size > most.size) most = arriving;
     }
@@ -172,7 +172,7 @@ export class ConnectionTable {
     return false;
   }
 
-  #end(connection: Connection, reason: string): void {
+  #end(connection: TableConnection, reason: string): void {
     this.leave(connection);
     connection.end(reason);
   }

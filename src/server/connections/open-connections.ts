@@ -8,7 +8,7 @@ import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
-import { type Connection, ConnectionTable } from "./connection-table.ts";
+import { ConnectionTable, type TableConnection } from "./connection-table.ts";
 
 /** What a connection takes by itself, in plaintext and with TLS. */
 const connectionBytes = 16 * 1024;
@@ -33,7 +33,7 @@ export class OpenConnections {
   readonly #table: ConnectionTable;
   readonly #sockets = new Set<Socket>();
   /** Address and port → connection. A TLS socket has those of the TCP socket below it. */
-  readonly #connections = new Map<string, Connection>();
+  readonly #connections = new Map<string, TableConnection>();
   /** Refusals since the last log line, and when that was. */
   #refused = 0;
   #refusedMs = -Infinity;

@@ -14,7 +14,7 @@ import { Fault } from "../../../src/fault.ts";
 import { type Prng, prng } from "../../../src/lib/prng.ts";
 import type { Endpoint } from "../../../src/membership/codec/address.ts";
 import { MembershipCore } from "../../../src/membership/membership-core.ts";
-import type { Member, SerfEvent } from "../../../src/membership/serf/serf-event.ts";
+import type { MemberView, SerfEvent } from "../../../src/membership/serf/serf-event.ts";
 import type { OutgoingDial, OutgoingPacket } from "../../../src/membership/swim/outgoing.ts";
 import { lanTiming, type Timing } from "../../../src/membership/swim/timing.ts";
 
@@ -209,7 +209,7 @@ export class GossipSim {
   }
 
   /** Returns one member's status as another sees it. */
-  view(by: SimMember, of: SimMember): Member["status"] | undefined {
+  view(by: SimMember, of: SimMember): MemberView["status"] | undefined {
     return by.core.members().find(({ name }) => name === of.name)?.status;
   }
 

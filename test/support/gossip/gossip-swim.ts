@@ -1,6 +1,10 @@
 /** One SWIM core without a network and without Serf, for unit tests. Its time advances only by run(). */
 import { prng } from "../../../src/lib/prng.ts";
-import { decodeMessage, type Message, protocolVersions } from "../../../src/membership/codec/messages.ts";
+import {
+  decodeMessage,
+  type GossipMessage,
+  protocolVersions,
+} from "../../../src/membership/codec/messages.ts";
 import { Broadcaster } from "../../../src/membership/swim/broadcaster.ts";
 import type { MemberDelegate } from "../../../src/membership/swim/member-delegate.ts";
 import type { NodeRecord } from "../../../src/membership/swim/node-table.ts";
@@ -61,7 +65,7 @@ export class GossipSwim {
   }
 
   /** Advances the time in steps of 10 ms, and calls `onMessage` with each sent message and its receiver. */
-  run(forMs: number, onMessage: (message: Message, to: string) => void = () => {}): void {
+  run(forMs: number, onMessage: (message: GossipMessage, to: string) => void = () => {}): void {
     const endMs = this.#nowMs + forMs;
     while (this.#nowMs < endMs) {
       this.#nowMs += 10;
@@ -72,7 +76,7 @@ export class GossipSwim {
   }
 
   /** An onMessage that acknowledges the pings to the hosts with these numbers. */
-  acknowledge(...numbers: number[]): (message: Message, to: string) => void {
+  acknowledge(...numbers: number[]): (message: GossipMessage, to: string) => void {
     const hosts = numbers.map((number) => addressOf(number).host);
     return (message, to) => {
       if (message.kind !== "ping" || !hosts.includes(to)) return;

@@ -5,6 +5,7 @@
  *
  *   envelope := flag:u8 length:u32be message        flag 2 ends the stream; its message is JSON
  */
+import type { RecordHeader } from "../../../src/types.ts";
 
 export interface Envelope {
   readonly flag: number;
@@ -60,11 +61,6 @@ export function readConsumed(message: Uint8Array): Consumed {
     else reader.skip();
   }
   return { record, offset: record === undefined ? 0 : readOffset(record), caughtUp, endOffset };
-}
-
-export interface RecordHeader {
-  readonly key: string;
-  readonly value: Uint8Array;
 }
 
 /** A record's parts, as views into its bytes. */

@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { logGossip } from "../../../../src/agent/gossip/gossip-log.ts";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
 import type { Clock } from "../../../../src/lib/time/clock.ts";
-import type { Member, Membership, MembershipEvent } from "../../../../src/membership/mod.ts";
+import type { Membership, MembershipEvent, MemberView } from "../../../../src/membership/mod.ts";
 import { logLines } from "../../../support/log/log-lines.ts";
 
 const at = { host: "10.0.0.1", port: 7946 };
-const member = (name: string): Member => ({ name, status: "alive", ...at, tags: { secret: "tag" } });
+const member = (name: string): MemberView => ({ name, status: "alive", ...at, tags: { secret: "tag" } });
 
 function open() {
   const time = { nowMs: 0 };

@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { SeedJoiner } from "../../../../src/agent/gossip/seed-joiner.ts";
 import { Fault } from "../../../../src/fault.ts";
 import type { Clock } from "../../../../src/lib/time/clock.ts";
-import type { Member, MembershipEvent } from "../../../../src/membership/mod.ts";
+import type { MembershipEvent, MemberView } from "../../../../src/membership/mod.ts";
 import { logLines } from "../../../support/log/log-lines.ts";
 
-const member = (name: string, status: Member["status"]): Member => ({
+const member = (name: string, status: MemberView["status"]): MemberView => ({
   ...{ name, status, host: "10.0.0.1", port: 1, tags: {} },
 });
 
@@ -23,7 +23,7 @@ function open() {
       return { cancel: () => timers.splice(timers.indexOf(timer), 1) };
     },
   };
-  const state = { fails: true, joins: 0, others: [] as Member[] };
+  const state = { fails: true, joins: 0, others: [] as MemberView[] };
   const listeners = new Set<(event: MembershipEvent) => void>();
   const { log, lines } = logLines();
   const joiner = new SeedJoiner({

@@ -5,8 +5,9 @@ import fc from "fast-check";
 import { Fault } from "../../../../src/fault.ts";
 import { ProduceBatchRequestSchema, RecordSchema } from "../../../../src/gen/log/v1/log_pb.js";
 import { encodeFrame } from "../../../../src/log/frame/frame.ts";
-import { decodeRecord, encodeRun, type NewRecord, RecordCursor } from "../../../../src/log/frame/record.ts";
+import { decodeRecord, encodeRun, RecordCursor } from "../../../../src/log/frame/record.ts";
 import { defaultRecordLimits, walkElements, walkRecords } from "../../../../src/log/frame/record-walk.ts";
+import type { RecordParts } from "../../../../src/types.ts";
 
 fc.configureGlobal({ seed: 20261121 });
 
@@ -25,10 +26,10 @@ const record = fc.record(
 const runs = fc.array(record, { minLength: 1, maxLength: 5 });
 const kind = (expected: string) => (reason: unknown) => reason instanceof Fault && reason.kind === expected;
 
-function parts(bytes: Uint8Array, count: number): NewRecord[] {
+function parts(bytes: Uint8Array, count: number): Partial<RecordParts>[] {
   const head = { index: 1, term: 4, baseOffset: 10, timestampMs: 5, recordCount: count, kind: 0 as const };
   const cursor = new RecordCursor(encodeFrame(head, bytes, 0));
-  const found: NewRecord[] = [];
+  const found: Partial<RecordParts>[] = [];
   while (cursor.next()) {
     assert.equal(cursor.offset, 10 + found.length);
     assert.equal(cursor.term, 4);

@@ -7,7 +7,7 @@ import {
   encodeAlive,
   encodeIndirectPing,
   encodeSuspectOrDead,
-  type Message,
+  type GossipMessage,
   messageType,
 } from "../../../../src/membership/codec/messages.ts";
 import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
@@ -40,7 +40,7 @@ test("the intent and the dead message of a leave have the captured bytes", () =>
 test("every message decodes to what was encoded", () => {
   const at = { host: "2001:db8::7", port: 7946 };
   const versions = Buffer.from([1, 5, 2, 2, 5, 5]);
-  const messages: [Buffer, Message][] = [
+  const messages: [Buffer, GossipMessage][] = [
     [
       encodeIndirectPing(77, "gamma", at, alpha),
       { kind: "indirect-ping", seqNo: 77, target: at, node: "gamma", nack: true, source: alpha },

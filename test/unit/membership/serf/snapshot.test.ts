@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Fault } from "../../../../src/fault.ts";
 import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
-import type { Member } from "../../../../src/membership/serf/serf-event.ts";
-import { Snapshot } from "../../../../src/membership/serf/snapshot.ts";
+import type { MemberView } from "../../../../src/membership/serf/serf-event.ts";
+import { SerfSnapshot } from "../../../../src/membership/serf/snapshot.ts";
 import { parseSnapshot } from "../../../../src/membership/serf/snapshot-lines.ts";
 import { scratch } from "../../../support/scratch.ts";
 
-const member = (name: string, port: number): Member => ({
+const member = (name: string, port: number): MemberView => ({
   name,
   host: "10.0.0.1",
   port,
@@ -52,7 +52,7 @@ test("after a leave there is no cluster to rejoin, until the next join", () => {
 
 test("the recorded state is there after a restart, and the file stays small", (t) => {
   const path = `${scratch(t)}/snapshot`;
-  const snapshot = new Snapshot(systemDisk, path, fail);
+  const snapshot = new SerfSnapshot(systemDisk, path, fail);
   for (let turn = 0; turn < 10_000; turn++) {
     snapshot.record({ kind: "joined", member: member("flapping", 7) }, "self");
     snapshot.record({ kind: "failed", member: member("flapping", 7) }, "self");
@@ -64,19 +64,25 @@ test("the recorded state is there after a restart, and the file stays small", (t
   const file = systemDisk.open(path, "read");
   assert.ok(file.size() < 200_000, `${file.size()} bytes`);
   file.close();
-  const again = new Snapshot(systemDisk, path, fail);
+  const again = new SerfSnapshot(systemDisk, path, fail);
   assert.deepEqual([...again.previous.alive.keys()], ["other"]);
   assert.deepEqual(again.previous.clocks, { member: 3, event: 4, query: 5 });
   again.recordLeave();
   again.close();
-  const last = new Snapshot(systemDisk, path, fail);
+  const last = new SerfSnapshot(systemDisk, path, fail);
   last.close();
-  assert.equal(new Snapshot(systemDisk, path, fail).previous.left, true, "a leave survives two reopenings");
+  assert.equal(
+    new SerfSnapshot(systemDisk, path, fail).previous.left,
+    true,
+    "a leave survives two reopenings",
+  );
 });
 
 test("a disk error is reported and stops nothing", () => {
   const faults: Fault[] = [];
-  const snapshot = new Snapshot(systemDisk, "/nonexistent/directory/snapshot", (fault) => faults.push(fault));
+  const snapshot = new SerfSnapshot(systemDisk, "/nonexistent/directory/snapshot", (fault) =>
+    faults.push(fault),
+  );
   snapshot.record({ kind: "joined", member: member("a", 1) }, "self");
   snapshot.close();
   assert.equal(faults[0]?.kind, "disk-failed");

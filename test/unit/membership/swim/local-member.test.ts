@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Message } from "../../../../src/membership/codec/messages.ts";
+import type { GossipMessage } from "../../../../src/membership/codec/messages.ts";
 import { GossipSwim } from "../../../support/gossip/gossip-swim.ts";
 
 function sentAlive(core: GossipSwim, forMs: number): number[] {
   const incarnations: number[] = [];
-  core.run(forMs, (message: Message) => {
+  core.run(forMs, (message: GossipMessage) => {
     if (message.kind === "alive" && message.node === "self") incarnations.push(message.incarnation);
   });
   return incarnations;

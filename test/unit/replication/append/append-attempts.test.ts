@@ -8,7 +8,7 @@ import {
   targetOf,
 } from "../../../../src/replication/append/append-attempts.ts";
 import { ForwardLimiter } from "../../../../src/replication/append/forward-limiter.ts";
-import type { QueuedRun, RunGroup } from "../../../../src/replication/append/ordered-runs.ts";
+import type { OrderedGroup, QueuedRun } from "../../../../src/replication/append/ordered-runs.ts";
 import type { Appended, AppendOptions } from "../../../../src/types.ts";
 import { run, StillClock } from "../../../support/log/logs.ts";
 
@@ -46,7 +46,7 @@ function open() {
   return { clock, limiter, outcomes, sent, attempts };
 }
 
-function group(leader: string, options: AppendOptions = {}): RunGroup<QueuedRun> {
+function group(leader: string, options: AppendOptions = {}): OrderedGroup<QueuedRun> {
   const queued = { run: run("a"), options, overtaken: false, settled: false };
   return { target: targetOf(3, leader), runs: [queued], bytes: queued.run.bytes.length };
 }

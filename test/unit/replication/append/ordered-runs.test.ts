@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
+  type OrderedGroup,
   OrderedRuns,
   type QueuedRun,
-  type RunGroup,
 } from "../../../../src/replication/append/ordered-runs.ts";
 import type { AppendOptions } from "../../../../src/types.ts";
 
@@ -25,7 +25,7 @@ function filled(...runs: readonly Named[]): OrderedRuns<Named> {
   return order;
 }
 
-const namesOf = (group: RunGroup<Named> | undefined): string =>
+const namesOf = (group: OrderedGroup<Named> | undefined): string =>
   (group?.runs ?? []).map(({ name }) => name).join("");
 
 describe("the runs of one stream", () => {

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  type Connection,
   ConnectionTable,
   clientOf,
+  type TableConnection,
 } from "../../../../src/server/connections/connection-table.ts";
 
 const limits = { clientsMax: 6, perClientMax: 4, peersMax: 2, totalMax: 10, stalledMs: 2000 };
 
 class TestPort {
   readonly table = new ConnectionTable(limits);
-  readonly ended: Connection[] = [];
+  readonly ended: TableConnection[] = [];
   nowMs = 0;
 
-  arrive(address: string): Connection | undefined {
-    const connection: Connection | undefined = this.table.arrive(address, this.nowMs, () => {
+  arrive(address: string): TableConnection | undefined {
+    const connection: TableConnection | undefined = this.table.arrive(address, this.nowMs, () => {
       if (connection !== undefined) this.ended.push(connection);
     });
     return connection;
@@ -30,12 +30,12 @@ class TestPort {
     return refusal;
   }
 
-  last: Connection | undefined;
+  last: TableConnection | undefined;
 
   /** A client that has made a request. */
   busyClient(address: string, subject?: string): string | undefined {
     const refusal = this.client(address, subject);
-    if (refusal === undefined) this.table.busy(this.last as Connection);
+    if (refusal === undefined) this.table.busy(this.last as TableConnection);
     return refusal;
   }
 }
@@ -75,14 +75,14 @@ test("a client without a request is ended for a new one once it has stalled", ()
 
 test("of clients whose requests have ended, the one that ended first is replaced", () => {
   const port = new TestPort();
-  const clients: Connection[] = [];
+  const clients: TableConnection[] = [];
   for (let at = 0; at < 4; at++) {
     assert.equal(port.busyClient("10.0.0.1"), undefined);
-    clients.push(port.last as Connection);
+    clients.push(port.last as TableConnection);
   }
   port.nowMs = 10_000;
-  port.table.idle(clients[2] as Connection, 9_000);
-  port.table.idle(clients[0] as Connection, 9_500);
+  port.table.idle(clients[2] as TableConnection, 9_000);
+  port.table.idle(clients[0] as TableConnection, 9_500);
   assert.match(
     port.busyClient("10.0.0.1") ?? "",
     /^address/,
@@ -92,7 +92,7 @@ test("of clients whose requests have ended, the one that ended first is replaced
   assert.equal(port.busyClient("10.0.0.1"), undefined);
   assert.match(port.busyClient("10.0.0.1") ?? "", /^address/);
   assert.deepEqual(port.ended, [clients[2]]);
-  port.table.busy(clients[0] as Connection);
+  port.table.busy(clients[0] as TableConnection);
   port.nowMs = 60_000;
   assert.match(port.busyClient("10.0.0.1") ?? "", /^address/);
 });
@@ -126,12 +126,12 @@ test("each place is released once", () => {
   const port = new TestPort();
   for (let round = 0; round < 100; round++) {
     assert.equal(port.client("10.0.0.1", "reader"), undefined);
-    port.table.leave(port.last as Connection);
-    port.table.leave(port.last as Connection);
-    const peer = port.arrive("10.0.0.1") as Connection;
+    port.table.leave(port.last as TableConnection);
+    port.table.leave(port.last as TableConnection);
+    const peer = port.arrive("10.0.0.1") as TableConnection;
     assert.equal(port.table.admitPeer(peer), true);
     port.table.leave(peer);
-    const gone = port.arrive("10.0.0.1") as Connection;
+    const gone = port.arrive("10.0.0.1") as TableConnection;
     port.table.leave(gone);
     assert.match(port.table.admitClient(gone, undefined, 0) ?? "", /closed/);
   }

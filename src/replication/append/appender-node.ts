@@ -3,7 +3,7 @@ import type { Fault } from "../../fault.ts";
 import type { Entry, ProposalWaiter, RaftNode } from "../../raft/mod.ts";
 import type { Term } from "../../types.ts";
 
-export interface Proposer {
+export interface AppenderNode {
   readonly isLeader: boolean;
   /** True during a leadership transfer: new appends stay queued for its outcome. */
   readonly isHandingOver: boolean;
@@ -18,7 +18,7 @@ export interface Proposer {
   confirm(): Promise<unknown>;
 }
 
-export function proposerOf(node: RaftNode): Proposer {
+export function appenderNodeOf(node: RaftNode): AppenderNode {
   return {
     get isLeader() {
       return node.isLeader;
