@@ -42,7 +42,7 @@ async function raftTick({ up }: SocketNode): Promise<void> {
   await until("Raft has ticked", () => asked >= 2);
 }
 
-describe("a cluster over sockets", () => {
+describe("appends in a cluster over sockets", () => {
   test("every node accepts appends, and all nodes have the same records", async () => {
     await using cluster = await SocketCluster.open(3);
     await cluster.linked();
@@ -61,37 +61,6 @@ describe("a cluster over sockets", () => {
       const { firstOffset } = await logOf(follower!).append(run(`v${n}`));
       await logOf(follower!).read(firstOffset, { mode: "any" });
     }
-  });
-
-  test("a killed leader is replaced without a timeout, because its connections are refused", async () => {
-    await using cluster = await SocketCluster.open(3, withoutTimeouts);
-    await cluster.linked();
-    const old = await cluster.leader();
-    await logOf(old).append(run("before"));
-    const term = old.up!.replica.node.term;
-    await cluster.kill(old);
-    const next = await cluster.leader();
-    assert.notEqual(next, old);
-    assert.ok(next.up!.replica.node.term > term);
-    await logOf(next).append(run("after"));
-    await cluster.restart(old);
-    await has(old, 2);
-  });
-
-  test("a leader stays the leader when its connections are reset", async () => {
-    await using cluster = await SocketCluster.open(3, withoutTimeouts);
-    await cluster.linked();
-    const leader = await cluster.leader();
-    const { term } = leader.up!.replica.node;
-    for (let sequence = 0; sequence < 5; sequence++) {
-      cluster.reset(leader);
-      const producer = { subject: "s", id: 1n, epoch: 0, sequence };
-      await logOf(cluster.nodes[sequence % 3]!).append(run(`r${sequence}`), { producer });
-      await cluster.linked();
-    }
-    assert.equal(await cluster.leader(), leader);
-    assert.equal(leader.up!.replica.node.term, term);
-    for (const node of cluster.nodes) await has(node, 5);
   });
 
   test("an append with a producer is sent again when its response was lost, and is in the log once", async () => {
@@ -158,22 +127,38 @@ describe("a cluster over sockets", () => {
     assert.ok(last instanceof Fault);
     assert.deepEqual([last.kind, last.written], ["unavailable", "no"]);
   });
+});
 
-  test("a follower that lacks trimmed records gets a snapshot, then entries", async () => {
-    await using cluster = await SocketCluster.open(3, { settings: { segmentStoreBytesMax: 600 } });
+describe("leaders of a cluster over sockets", () => {
+  test("a killed leader is replaced without a timeout, because its connections are refused", async () => {
+    await using cluster = await SocketCluster.open(3, withoutTimeouts);
+    await cluster.linked();
+    const old = await cluster.leader();
+    await logOf(old).append(run("before"));
+    const term = old.up!.replica.node.term;
+    await cluster.kill(old);
+    const next = await cluster.leader();
+    assert.notEqual(next, old);
+    assert.ok(next.up!.replica.node.term > term);
+    await logOf(next).append(run("after"));
+    await cluster.restart(old);
+    await has(old, 2);
+  });
+
+  test("a leader stays the leader when its connections are reset", async () => {
+    await using cluster = await SocketCluster.open(3, withoutTimeouts);
+    await cluster.linked();
     const leader = await cluster.leader();
-    const [behind] = cluster.followers(leader);
-    await cluster.kill(behind!);
-    for (let n = 0; n < 40; n++) await logOf(leader).append(run(`v${n}`));
-    await logOf(leader).trim(30);
-    const { storedLog } = leader.up!.replica;
-    await until("the segments are deleted", () => storedLog.firstIndex > 20);
-    await cluster.restart(behind!);
-    await has(behind!, 40);
-    const { lowest } = behind!.up!.replica.storedLog.bounds;
-    assert.equal(lowest, 30);
-    await logOf(behind!).append(run("more"));
-    assert.deepEqual((await allValues(logOf(behind!))).slice(-2), ["v39", "more"]);
+    const { term } = leader.up!.replica.node;
+    for (let sequence = 0; sequence < 5; sequence++) {
+      cluster.reset(leader);
+      const producer = { subject: "s", id: 1n, epoch: 0, sequence };
+      await logOf(cluster.nodes[sequence % 3]!).append(run(`r${sequence}`), { producer });
+      await cluster.linked();
+    }
+    assert.equal(await cluster.leader(), leader);
+    assert.equal(leader.up!.replica.node.term, term);
+    for (const node of cluster.nodes) await has(node, 5);
   });
 
   test("a follower forwards a request to transfer the leadership", async () => {
@@ -258,6 +243,25 @@ describe("a cluster over sockets", () => {
     await expiryChecked(leader, leader);
     assert.equal(node.isLeader, true);
     assert.equal(leader.up!.replica.storedLog.bounds.lowest, 0);
+  });
+});
+
+describe("members of a cluster over sockets", () => {
+  test("a follower that lacks trimmed records gets a snapshot, then entries", async () => {
+    await using cluster = await SocketCluster.open(3, { settings: { segmentStoreBytesMax: 600 } });
+    const leader = await cluster.leader();
+    const [behind] = cluster.followers(leader);
+    await cluster.kill(behind!);
+    for (let n = 0; n < 40; n++) await logOf(leader).append(run(`v${n}`));
+    await logOf(leader).trim(30);
+    const { storedLog } = leader.up!.replica;
+    await until("the segments are deleted", () => storedLog.firstIndex > 20);
+    await cluster.restart(behind!);
+    await has(behind!, 40);
+    const { lowest } = behind!.up!.replica.storedLog.bounds;
+    assert.equal(lowest, 30);
+    await logOf(behind!).append(run("more"));
+    assert.deepEqual((await allValues(logOf(behind!))).slice(-2), ["v39", "more"]);
   });
 
   test("a node with a member's name and an empty directory gets no channel, learns the reason, and can send requests", async () => {

@@ -56,6 +56,28 @@ describe("a forwarded append", () => {
     assert.deepEqual(seen[2], [{ subject: "bob", isPeer: false }, "trim"]);
   });
 
+  test("gets its own response when many are sent at the same time", async () => {
+    await using a = await openPeer("a");
+    await using b = await openPeer("b");
+    let next = 0;
+    b.append = async ({ count }) => {
+      const firstOffset = next;
+      next += count;
+      // Some take longer than others.
+      if (firstOffset % 3 === 0) for (let turns = firstOffset % 7; turns > 0; turns--) await turn();
+      return { firstOffset, count, timestampMs: 1, duplicate: false };
+    };
+    a.setMembers(b.hello);
+    await untilLinked(a);
+    const answers = await Promise.all(Array.from({ length: 500 }, () => a.network.append("b", run("x"), {})));
+    assert.deepEqual(
+      answers.map(({ firstOffset }) => firstOffset),
+      Array.from({ length: 500 }, (_, at) => at),
+    );
+  });
+});
+
+describe("a forwarded append that the leader refuses", () => {
   test("needs the permission at the leader too: if it is refused there, it is not written", async () => {
     await using a = await openPeer("a");
     await using b = await openPeer("b", {
@@ -94,6 +116,40 @@ describe("a forwarded append", () => {
     assert.equal(broken.written, "no");
   });
 
+  test("is refused as not written if the leader already has its maximum number of requests", async () => {
+    await using a = await openPeer("a");
+    await using b = await openPeer("b", { limits: { requestsMax: 3 } });
+    const { promise: open, resolve: go } = Promise.withResolvers<void>();
+    b.append = async ({ count }) => {
+      await open;
+      return { firstOffset: 0, count, timestampMs: 1, duplicate: false };
+    };
+    a.setMembers(b.hello);
+    await untilLinked(a);
+    const appends = Array.from({ length: 5 }, () => a.network.append("b", run("x"), {}).catch(Fault.from));
+    const early = await Promise.race(appends);
+    assert.ok(early instanceof Fault && early.kind === "overloaded" && early.written === "no");
+    go();
+    const ended = await Promise.all(appends);
+    assert.equal(ended.filter((each) => each instanceof Fault).length, 2);
+  });
+
+  test("is refused as not written if the node is not a member of the leader's configuration", async () => {
+    await using a = await openPeer("a");
+    await using b = await openPeer("b");
+    await using c = await openPeer("c");
+    b.setMembers(c.hello);
+    a.setMembers(b.hello);
+    await untilLinked(a);
+    const fault = await faultOf(a.network.append("b", run("x"), {}));
+    assert.deepEqual([fault.kind, fault.written], ["failed-precondition", "no"]);
+    assert.match(fault.message, /a is not a member/);
+    b.setMembers(a.hello, c.hello);
+    await a.network.append("b", run("x"), {});
+  });
+});
+
+describe("a forwarded append whose connection or deadline ends", () => {
   test("is not written if the leader is unknown or unreachable", async () => {
     await using a = await openPeer("a");
     await using b = await openPeer("b");
@@ -200,57 +256,5 @@ describe("a forwarded append", () => {
     const fault = await faultOf(pair.node.network.append("b", run("x"), {}));
     assert.equal(fault.kind, "unknown");
     assert.equal(fault.written, "unknown");
-  });
-
-  test("is refused as not written if the leader already has its maximum number of requests", async () => {
-    await using a = await openPeer("a");
-    await using b = await openPeer("b", { limits: { requestsMax: 3 } });
-    const { promise: open, resolve: go } = Promise.withResolvers<void>();
-    b.append = async ({ count }) => {
-      await open;
-      return { firstOffset: 0, count, timestampMs: 1, duplicate: false };
-    };
-    a.setMembers(b.hello);
-    await untilLinked(a);
-    const appends = Array.from({ length: 5 }, () => a.network.append("b", run("x"), {}).catch(Fault.from));
-    const early = await Promise.race(appends);
-    assert.ok(early instanceof Fault && early.kind === "overloaded" && early.written === "no");
-    go();
-    const ended = await Promise.all(appends);
-    assert.equal(ended.filter((each) => each instanceof Fault).length, 2);
-  });
-
-  test("gets its own response when many are sent at the same time", async () => {
-    await using a = await openPeer("a");
-    await using b = await openPeer("b");
-    let next = 0;
-    b.append = async ({ count }) => {
-      const firstOffset = next;
-      next += count;
-      // Some take longer than others.
-      if (firstOffset % 3 === 0) for (let turns = firstOffset % 7; turns > 0; turns--) await turn();
-      return { firstOffset, count, timestampMs: 1, duplicate: false };
-    };
-    a.setMembers(b.hello);
-    await untilLinked(a);
-    const answers = await Promise.all(Array.from({ length: 500 }, () => a.network.append("b", run("x"), {})));
-    assert.deepEqual(
-      answers.map(({ firstOffset }) => firstOffset),
-      Array.from({ length: 500 }, (_, at) => at),
-    );
-  });
-
-  test("is refused as not written if the node is not a member of the leader's configuration", async () => {
-    await using a = await openPeer("a");
-    await using b = await openPeer("b");
-    await using c = await openPeer("c");
-    b.setMembers(c.hello);
-    a.setMembers(b.hello);
-    await untilLinked(a);
-    const fault = await faultOf(a.network.append("b", run("x"), {}));
-    assert.deepEqual([fault.kind, fault.written], ["failed-precondition", "no"]);
-    assert.match(fault.message, /a is not a member/);
-    b.setMembers(a.hello, c.hello);
-    await a.network.append("b", run("x"), {});
   });
 });

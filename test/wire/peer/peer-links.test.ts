@@ -32,7 +32,7 @@ const withoutLongTimers: Clock = {
     delayMs > 165 ? { cancel: () => undefined } : systemClock.after(delayMs, callback),
 };
 
-describe("a link to a peer", () => {
+describe("messages on a link to a peer", () => {
   test("sends appends and snapshots in order on the bulk channel, all other messages on the control channel", async () => {
     await using pair = await openPair();
     const { node: a, peer, from, to } = pair;
@@ -159,7 +159,9 @@ describe("a link to a peer", () => {
     assert.equal(a.raft.unreachable.length - before, 1);
     assert.deepEqual([...new Set(a.raft.connectionsRefused)], [to]);
   });
+});
 
+describe("the connections of a link to a peer", () => {
   test("is opened again after a reset, which does not mean that the peer's process has ended", async () => {
     await using pair = await openPair();
     const { node: a, peer, from, to } = pair;

@@ -146,7 +146,7 @@ const rejected = (work: () => unknown): unknown => {
   throw new Error("nothing was thrown");
 };
 
-describe("Raft's messages between peers", () => {
+describe("a message between peers is decoded as it was encoded", () => {
   test("messages without entries are decoded as they were encoded", () => {
     fc.assert(
       fc.property(small, (sent) => {
@@ -201,7 +201,77 @@ describe("Raft's messages between peers", () => {
     const bare = ({ snapshot: one }: Message): unknown => ({ ...one, data: [...(one?.data ?? [])] });
     assert.deepEqual({ ...found, snapshot: bare(found) }, { ...sent, snapshot: bare(sent) });
   });
+});
 
+describe("entries between peers that are damaged or do not follow one another are rejected", () => {
+  test("a term beyond the limit of the log is rejected", () => {
+    const sent = message("heartbeat", 4, { from: 3, term: 2 ** 32 });
+    assert.equal(
+      rejected(() => receive(transfer(encodeMessage(sent)))),
+      "head",
+    );
+  });
+
+  test("every flipped bit in an append is detected", () => {
+    const sent = message("append", 4, {
+      from: 3,
+      term: 9,
+      index: 11,
+      logTerm: 9,
+      entries: entries(12, 3, 9),
+    });
+    const frame = transfer(encodeMessage(sent));
+    for (let bit = 0; bit < frame.body.length * 8; bit++) {
+      const body = Uint8Array.from(frame.body);
+      body[bit >> 3] = body[bit >> 3]! ^ (1 << (bit & 7));
+      assert.equal(
+        rejected(() => receive({ ...frame, body })),
+        "body",
+      );
+    }
+  });
+
+  test("an append that is cut within an entry is rejected", () => {
+    const sent = message("append", 4, { term: 9, index: 11, logTerm: 9, entries: entries(12, 3, 9) });
+    const frame = transfer(encodeMessage(sent));
+    const ends = new Set([0]);
+    let at = 0;
+    for (const { bytes } of sent.entries) {
+      at += bytes.length;
+      ends.add(at);
+    }
+    for (let end = 0; end < frame.body.length; end++) {
+      const cut = { ...frame, body: frame.body.subarray(0, end) };
+      if (ends.has(end)) assert.equal(decodeMessage(cut).entries.length < 3, true);
+      else
+        assert.equal(
+          rejected(() => receive(cut)),
+          "body",
+        );
+    }
+  });
+
+  test("entries that are not consecutive or have impossible terms are rejected", () => {
+    const good = entries(12, 3, 9);
+    const wrong: [string, Partial<Message>][] = [
+      ["not the next index", { index: 10, term: 9, entries: good }],
+      ["one missing", { index: 11, term: 9, entries: [good[0]!, good[2]!] }],
+      ["of a later term than the leader's", { index: 11, term: 8, entries: good }],
+      ["of an earlier term than the previous entry", { index: 11, term: 10, logTerm: 10, entries: good }],
+      ["with a gap in the offsets", { index: 11, term: 9, entries: withGap() }],
+      ["not of one chain", { index: 11, term: 9, entries: [good[0]!, entries(12, 2, 9, 21)[1]!] }],
+    ];
+    for (const [what, fields] of wrong) {
+      assert.equal(
+        rejected(() => receive(transfer(encodeMessage(message("append", 1, fields))))),
+        "body",
+        what,
+      );
+    }
+  });
+});
+
+describe("a frame between peers with invalid content is rejected", () => {
   test("a snapshot is rejected if its data is not the start of a log", () => {
     const snapshot = { index: 5, term: 2, configuration: emptyConfState };
     const { end, checkpoint } = start;
@@ -292,72 +362,6 @@ describe("Raft's messages between peers", () => {
       });
       assert.equal(
         rejected(() => receive(transfer(encodeMessage(sent)))),
-        "body",
-        what,
-      );
-    }
-  });
-
-  test("a term beyond the limit of the log is rejected", () => {
-    const sent = message("heartbeat", 4, { from: 3, term: 2 ** 32 });
-    assert.equal(
-      rejected(() => receive(transfer(encodeMessage(sent)))),
-      "head",
-    );
-  });
-
-  test("every flipped bit in an append is detected", () => {
-    const sent = message("append", 4, {
-      from: 3,
-      term: 9,
-      index: 11,
-      logTerm: 9,
-      entries: entries(12, 3, 9),
-    });
-    const frame = transfer(encodeMessage(sent));
-    for (let bit = 0; bit < frame.body.length * 8; bit++) {
-      const body = Uint8Array.from(frame.body);
-      body[bit >> 3] = body[bit >> 3]! ^ (1 << (bit & 7));
-      assert.equal(
-        rejected(() => receive({ ...frame, body })),
-        "body",
-      );
-    }
-  });
-
-  test("an append that is cut within an entry is rejected", () => {
-    const sent = message("append", 4, { term: 9, index: 11, logTerm: 9, entries: entries(12, 3, 9) });
-    const frame = transfer(encodeMessage(sent));
-    const ends = new Set([0]);
-    let at = 0;
-    for (const { bytes } of sent.entries) {
-      at += bytes.length;
-      ends.add(at);
-    }
-    for (let end = 0; end < frame.body.length; end++) {
-      const cut = { ...frame, body: frame.body.subarray(0, end) };
-      if (ends.has(end)) assert.equal(decodeMessage(cut).entries.length < 3, true);
-      else
-        assert.equal(
-          rejected(() => receive(cut)),
-          "body",
-        );
-    }
-  });
-
-  test("entries that are not consecutive or have impossible terms are rejected", () => {
-    const good = entries(12, 3, 9);
-    const wrong: [string, Partial<Message>][] = [
-      ["not the next index", { index: 10, term: 9, entries: good }],
-      ["one missing", { index: 11, term: 9, entries: [good[0]!, good[2]!] }],
-      ["of a later term than the leader's", { index: 11, term: 8, entries: good }],
-      ["of an earlier term than the previous entry", { index: 11, term: 10, logTerm: 10, entries: good }],
-      ["with a gap in the offsets", { index: 11, term: 9, entries: withGap() }],
-      ["not of one chain", { index: 11, term: 9, entries: [good[0]!, entries(12, 2, 9, 21)[1]!] }],
-    ];
-    for (const [what, fields] of wrong) {
-      assert.equal(
-        rejected(() => receive(transfer(encodeMessage(message("append", 1, fields))))),
         "body",
         what,
       );
