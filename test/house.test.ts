@@ -1,8 +1,9 @@
 /**
  * The source rules, checked on the source itself: imports go to lower modules and use their mod.ts; only I/O files use
- * disk, sockets, the process, clocks and randomness; a core has no async code; links in Markdown resolve.
+ * disk, sockets, the process, clocks and randomness; a core has no async code; links and file names in Markdown resolve.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
 import { test } from "node:test";
@@ -175,6 +176,47 @@ test("links in Markdown resolve", () => {
       if (!existsSync(join(root, dirname(page), target))) wrong.push(`${page} links to ${target}`);
     }
   }
+  assert.deepEqual(wrong, []);
+});
+
+/** Names in Markdown that are examples, and files of a data directory or of an output. */
+const exampleNames = ["src/a/b.ts", "test/unit/a/b.test.ts"];
+
+test("files that Markdown names with a path exist", () => {
+  const files = globSync("{.ci,certs,proto,src,test,web}/**/*.*", {
+    cwd: root,
+    exclude: (name) => /(^|\/)(node_modules|dist)$/.test(name.replaceAll("\\", "/")),
+  }).map((file) => `/${file.replaceAll("\\", "/")}`);
+  const wrong: string[] = [];
+  for (const page of globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md}", { cwd: root })) {
+    for (const [, name = ""] of read(page).matchAll(
+      /`([\w@.*-]+(?:\/[\w@.*-]+)+\.(?:[cm]?[jt]s|tsx|md|proto|sh))`/g,
+    )) {
+      // A page names a file from its own folder, its module, src or the root: the end of the path decides.
+      const path = new RegExp(`/${name.replaceAll(".", "\\.").replaceAll("*", "[^/]*")}$`);
+      if (!exampleNames.includes(name) && !files.some((file) => path.test(file)))
+        wrong.push(`${page} names ${name}, which does not exist`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+/** Commits after this one are checked. Without it, in a shallow clone or an archive, there is nothing to check. */
+const firstChecked = "f67558984af37fe208309ae2fd3db9a32c1871e4";
+
+test("the subject of a commit names its module and has at most 72 characters", () => {
+  let subjects: string[];
+  try {
+    const range = `${firstChecked}..HEAD`;
+    const stdio = ["ignore", "pipe", "ignore"] as const;
+    const options = { cwd: root, encoding: "utf8", stdio: [...stdio] } as const;
+    subjects = execFileSync("git", ["log", "--no-merges", "--format=%s", range], options).split("\n");
+  } catch {
+    return;
+  }
+  const wrong = subjects.filter(
+    (subject) => subject !== "" && (subject.length > 72 || !/^[^:]+: /.test(subject)),
+  );
   assert.deepEqual(wrong, []);
 });
 
