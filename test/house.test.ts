@@ -207,10 +207,11 @@ const firstChecked = "f67558984af37fe208309ae2fd3db9a32c1871e4";
 test("the subject of a commit names its module and has at most 72 characters", () => {
   let subjects: string[];
   try {
-    const range = `${firstChecked}..HEAD`;
-    const stdio = ["ignore", "pipe", "ignore"] as const;
-    const options = { cwd: root, encoding: "utf8", stdio: [...stdio] } as const;
-    subjects = execFileSync("git", ["log", "--no-merges", "--format=%s", range], options).split("\n");
+    subjects = execFileSync("git", ["log", "--no-merges", "--format=%s", `${firstChecked}..HEAD`], {
+      cwd: root,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).split("\n");
   } catch {
     return;
   }
