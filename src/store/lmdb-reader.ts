@@ -15,7 +15,7 @@ import { unpack } from "msgpackr";
 import { Fault } from "../fault.ts";
 import { readU32le } from "../lib/bytes.ts";
 import { crc32 } from "../lib/checksum.ts";
-import type { Disk } from "../lib/disk/disk.ts";
+import { type Disk, readWhole } from "../lib/disk/disk.ts";
 import { outcomeOf } from "./state-image.ts";
 
 const magic = 0xbeefc0de;
@@ -41,7 +41,8 @@ export interface LmdbContents {
  * @throws Fault "corrupt" if its pages are damaged
  */
 export function readLmdb(disk: Disk, path: string): LmdbContents {
-  const stored = new LmdbFile(path, readAll(disk, path)).rows();
+  const { buffer, byteOffset, length } = readWhole(disk, path);
+  const stored = new LmdbFile(path, Buffer.from(buffer, byteOffset, length)).rows();
   const census = stored.get(censusKey);
   stored.delete(censusKey);
   let sum = 0;
@@ -176,15 +177,5 @@ class LmdbFile {
       message: `${this.#path} is damaged at byte ${position} (${why}), its pages are not as LMDB wrote them`,
       facts: { file: this.#path, position, why },
     });
-  }
-}
-
-function readAll(disk: Disk, path: string): Buffer {
-  const file = disk.open(path, "read");
-  try {
-    const bytes = Buffer.alloc(file.size());
-    return bytes.subarray(0, file.read(bytes, 0));
-  } finally {
-    file.close();
   }
 }

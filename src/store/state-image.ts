@@ -17,7 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { Disk } from "../lib/disk/disk.ts";
+import { type Disk, readWhole } from "../lib/disk/disk.ts";
 import { Census, type CensusRow, censusKey, censusRowOf, type RowChange } from "./census.ts";
 import { decodeRow, encodeRow, isSoundRow } from "./row.ts";
 import { damagedDatabase, resultCode } from "./sqlite-error.ts";
@@ -196,8 +196,8 @@ export class StateImage {
 }
 
 function openImage(disk: Disk, path: string): { image: StateImage; damagedAt: number | undefined } {
-  const database = readAll(disk, path);
-  const wal = disk.exists(walOf(path)) ? readAll(disk, walOf(path)) : new Uint8Array(0);
+  const database = readWhole(disk, path);
+  const wal = disk.exists(walOf(path)) ? readWhole(disk, walOf(path)) : new Uint8Array(0);
   const contents = readWal(wal, pageBytes);
   const bytes = imageOf(database, wal, contents, pageBytes);
   checkHeader(path, bytes);
@@ -238,16 +238,6 @@ function takeCensus(
     else found = censusRowOf(decoded ?? decodeRow(path, key, value));
   }
   return { census, found };
-}
-
-function readAll(disk: Disk, path: string): Uint8Array {
-  const file = disk.open(path, "read");
-  try {
-    const bytes = new Uint8Array(file.size());
-    return bytes.subarray(0, file.read(bytes, 0));
-  } finally {
-    file.close();
-  }
 }
 
 const temporaryDirectory = (): string => mkdtempSync(join(tmpdir(), "tailrace-state-"));

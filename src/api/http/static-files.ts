@@ -6,7 +6,7 @@
  * If the dashboard is not built, each response is 503 and names the command. The next request looks for the files again.
  */
 import { createHash } from "node:crypto";
-import type { Disk } from "../../lib/disk/disk.ts";
+import { type Disk, readWhole } from "../../lib/disk/disk.ts";
 import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./exchange/exchange.ts";
 
 /** The part of an exchange that static files need. */
@@ -153,16 +153,6 @@ function load({ disk, directory }: StaticFilesOptions): Assets | undefined {
     });
   }
   return assets;
-}
-
-function readWhole(disk: Disk, path: string): Uint8Array {
-  const file = disk.open(path, "read");
-  try {
-    const bytes = new Uint8Array(file.size());
-    return bytes.subarray(0, file.read(bytes, 0));
-  } finally {
-    file.close();
-  }
 }
 
 function notBuilt(exchange: StaticFilesExchange): void {

@@ -49,6 +49,17 @@ export interface Disk {
   totalBytes(path: string): number;
 }
 
+/** Reads a whole file. @throws the error of the disk */
+export function readWhole(disk: Disk, path: string): Uint8Array {
+  const file = disk.open(path, "read");
+  try {
+    const bytes = new Uint8Array(file.size());
+    return bytes.subarray(0, file.read(bytes, 0));
+  } finally {
+    file.close();
+  }
+}
+
 /** The `code` of a disk's error ("ENOSPC"), or "" for anything else. */
 export function errorCode(reason: unknown): string {
   const code = reason instanceof Error ? (reason as Error & { code?: unknown }).code : undefined;

@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import { assert } from "../assert.ts";
 import { readU32le } from "../bytes.ts";
 import { crc32 } from "../checksum.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, readWhole } from "./disk.ts";
 import { native } from "./native.ts";
 import { openRegular } from "./system-disk.ts";
 
@@ -63,16 +63,7 @@ class View implements MappedFile {
 
 /** Reads whole files into the heap, from any disk. */
 export function heapMapper(disk: Disk): Mapper {
-  return (path) => {
-    const file = disk.open(path, "read");
-    try {
-      const bytes = new Uint8Array(file.size());
-      const found = file.read(bytes, 0);
-      return new View(bytes.subarray(0, found), () => {});
-    } finally {
-      file.close();
-    }
-  };
+  return (path) => new View(readWhole(disk, path), () => {});
 }
 
 /** Maps files of the system's disk. Undefined if mapping is not available. */
