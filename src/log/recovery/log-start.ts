@@ -11,6 +11,9 @@ import type { LogStart } from "../segment/catalog.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
 import { batchesPerProducerMax, type ProducerRow } from "../state/produced-batch.ts";
 
+/** Ids of producers have 64 bits. */
+const producerIdMax = 2n ** 64n - 1n;
+
 /**
  * Returns the value as a LogStart.
  * @throws Fault "corrupt" with the part that is wrong
@@ -25,7 +28,8 @@ export function checkLogStart(value: unknown): LogStart {
     start.checkpoint,
     "checkpoint",
   );
-  demand(isWhole(index) && isWhole(lowest) && index <= (end.index as number), "checkpoint");
+  demand(isWhole(index) && index <= (end.index as number), "checkpoint");
+  demand(isWhole(lowest) && lowest <= (end.nextOffset as number), "lowest");
   checkStoredSettings(settings);
   if (configuration !== undefined && configuration !== null) {
     const stored = fieldsOf<StoredConfiguration>(configuration, "configuration");
@@ -51,7 +55,7 @@ function isProducerRow(value: unknown): value is ProducerRow {
   return (
     typeof subject === "string" &&
     Buffer.byteLength(subject) <= subjectBytesMax &&
-    (typeof id === "bigint" || isWhole(id)) &&
+    (isWhole(id) || (typeof id === "bigint" && id >= 0n && id <= producerIdMax)) &&
     isWhole(epoch, 0xffff_ffff) &&
     Array.isArray(batches) &&
     batches.length > 0 &&

@@ -88,7 +88,9 @@ export function decodeMessage({ kind, head, body }: PeerFrame): Message {
   } as Partial<Message>;
   const decoded = message(type, to as number, common);
   if (kind === "append") return { ...decoded, entries: entriesIn(body, decoded) };
-  if (kind === "snapshot") return { ...decoded, snapshot: { ...snapshotFields(details, body), data: body } };
+  if (kind === "snapshot") {
+    return { ...decoded, snapshot: { ...snapshotFields(details, body, decoded.term), data: body } };
+  }
   return decoded;
 }
 
@@ -136,13 +138,18 @@ function entryIn(frame: Uint8Array): Entry {
   }
 }
 
-/** The fields of a snapshot. Its data must be the start of a log at the same index and term. */
+/**
+ * The fields of a snapshot. Its data must be the start of a log at the same index and term, and its term not above that of
+ * the message: this node would lead with terms below that of its last entry.
+ */
 function snapshotFields(
   details: unknown,
   data: Uint8Array,
+  messageTerm: number,
 ): { index: number; term: number; configuration: ConfState } {
   const [index, term, configuration] = Array.isArray(details) ? (details as unknown[]) : [];
   if (!isWhole(index) || !isWhole(term) || !isConfiguration(configuration)) throw malformed("head");
+  if (index > indexMax || term > messageTerm) throw malformed("head");
   const { end } = decodeLogStart(data);
   if (end.index !== index || end.term !== term) throw malformed("body");
   return { index, term, configuration };

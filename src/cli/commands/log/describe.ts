@@ -38,5 +38,9 @@ async function describe(flags: ConnectFlags): Promise<undefined> {
   await print(table(["base", "next", "size", "batches", "state", "first", "last"], rows));
 }
 
-const timeText = (milliseconds: number): string =>
-  milliseconds === 0 ? "-" : new Date(milliseconds).toISOString();
+/** A time beyond the range of Date is printed as a number: the log's limit is 2^53. */
+export function timeText(milliseconds: number): string {
+  if (milliseconds === 0) return "-";
+  const time = new Date(milliseconds);
+  return Number.isNaN(time.getTime()) ? `${milliseconds} ms` : time.toISOString();
+}

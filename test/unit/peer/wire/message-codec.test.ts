@@ -291,6 +291,11 @@ describe("a frame between peers with invalid content is rejected", () => {
       ],
       ["a checkpoint from the future", { end, checkpoint: { ...checkpoint, index: 6 } }],
       ["producers without batches", { end, checkpoint: { ...checkpoint, producers: [["s", 1n, 0, []]] } }],
+      ["a lowest offset behind the end", { end, checkpoint: { ...checkpoint, lowest: 4 } }],
+      [
+        "a negative producer id",
+        { end, checkpoint: { ...checkpoint, producers: [["s", -(2n ** 62n), 0, [[4, 0, 1, 2, 1000]]]] } },
+      ],
       ["a malformed producer", { end, checkpoint: { ...checkpoint, producers: [null] } }],
       [
         "a configuration without a command",
@@ -302,6 +307,24 @@ describe("a frame between peers with invalid content is rejected", () => {
       assert.equal(
         rejected(() => receive(transfer(encodeMessage(sent)))),
         "body",
+        what,
+      );
+    }
+  });
+
+  test("a snapshot is rejected if its index leaves no room for a log, or its term is above that of the message", () => {
+    for (const [what, index, term] of [
+      ["the last index that is a safe integer", Number.MAX_SAFE_INTEGER, 2],
+      ["an index above the limit of a message", 2 ** 48 + 1, 2],
+      ["a later term", 5, 4],
+    ] as const) {
+      const { checkpoint } = start;
+      const data = pack({ end: { ...start.end, index, term }, checkpoint });
+      const snapshot = { index, term, configuration: emptyConfState, data };
+      const sent = message("snapshot", 2, { from: 1, term: 3, snapshot });
+      assert.equal(
+        rejected(() => receive(transfer(encodeMessage(sent)))),
+        "head",
         what,
       );
     }
