@@ -417,6 +417,28 @@ describe("a voter that started within the hour with an empty log", () => {
   });
 });
 
+test("a clock that is wrong by a year expires nothing, and its timestamps are within 10 s of those of the others", () => {
+  const year = 365 * 24 * hour;
+  for (const byMs of [year, -year]) {
+    const leader = new Voters("b", "c").hear(3);
+    assert.equal(leader.kind, "trusted");
+    leader.set(["a", byMs]).hear(3);
+    for (let hours = 0; hours < 3; hours++) {
+      assert.equal(leader.kind, "off");
+      assert.equal(leader.successors, "b,c");
+      assert.ok(Math.abs(leader.stampAheadMs) <= 10 * second, `${leader.stampAheadMs}`);
+      leader.pass(hour).hear(3);
+    }
+    // A follower whose clock is wrong changes nothing for the leader.
+    const other = new Voters("b", "c").hear(3).set(["b", byMs]);
+    for (let hours = 0; hours < 3; hours++) {
+      other.hear(3);
+      assert.deepEqual([other.kind, other.stampAheadMs], ["trusted", 0]);
+      other.pass(hour);
+    }
+  }
+});
+
 test("the description of a problem contains its figures", () => {
   const voters = new Voters("b", "c").hear().set(["a", 2 * hour]);
   assert.equal(
