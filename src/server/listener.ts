@@ -167,6 +167,7 @@ export class Listener {
       handshakesMax,
       stalledMs: this.#options.connections.stalledMs,
       onSecure: (socket) => this.#guard(socket, () => this.#onSecure(socket, tls)),
+      guard: (socket, work) => this.#guard(socket, work),
       drop: (socket, reason) => this.#open.drop(socket, reason),
     });
   }

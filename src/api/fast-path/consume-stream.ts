@@ -4,6 +4,7 @@
  * reads slowly delays no other client: its tail takes nothing from the log until the stream has window, the socket
  * accepts bytes, and the memory budget has capacity (methods/read-admission.ts).
  */
+import { workTurns } from "../../lib/time/work-turns.ts";
 import type { BatchSlice, Tail } from "../../types.ts";
 import { frameLimit } from "../methods/frame-limit.ts";
 import { planOf } from "../methods/messages.ts";
@@ -110,7 +111,14 @@ class TailSender {
       this.#buffers = this.#buffers?.release();
     };
     this.#call.response.begin();
-    this.flush();
+    this.#flushInTurn();
+  }
+
+  /** Flushes now, or when the event loop has time for it: a hundred reads can begin in one turn. */
+  #flushInTurn(): void {
+    const turns = workTurns(this.#context.clock);
+    if (turns.mayBegin()) this.flush();
+    else turns.wait(() => this.flush());
   }
 
   /** Sends what the log holds, up to `turnBytesMax`. Then waits for the log, the socket or the next turn. */
@@ -194,7 +202,8 @@ class TailSender {
   #resumeLater(isWritable: boolean): void {
     const { clock, buffers } = this.#context;
     const { stream } = this.#call;
-    const flushSoon = (): void => clock.soon(() => this.flush());
+    // A hundred readers that are far behind would take all of a turn for 100 ms.
+    const flushSoon = (): void => workTurns(clock).wait(() => this.flush());
     if (this.#buffers?.isSending === true) {
       stream.whenSent(() => {
         this.#buffers?.markSent();

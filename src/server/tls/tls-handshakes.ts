@@ -1,11 +1,13 @@
 /**
  * The TLS server behind the port, and the limit of its handshakes. At the limit, a new handshake takes the place of the
- * oldest one if that has stalled, so that clients that never finish cannot block the port.
+ * oldest one if that has stalled, so that clients that never finish cannot block the port. A handshake takes about a
+ * millisecond of CPU time, so handshakes that arrive together begin in several turns of the event loop.
  */
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
 import type { Identity } from "../../access/mod.ts";
 import type { Clock } from "../../lib/time/clock.ts";
+import { workTurns } from "../../lib/time/work-turns.ts";
 import { peerOf } from "../connections/open-connections.ts";
 
 /** TLS as the listener needs it. NodeTls is one. */
@@ -25,6 +27,8 @@ export interface TlsHandshakesOptions {
   readonly stalledMs: number;
   /** A handshake is complete. What it throws must not leave it. */
   readonly onSecure: (socket: TLSSocket) => void;
+  /** Runs a handler of a socket; what it throws must end the socket. */
+  readonly guard: (socket: Socket, work: () => void) => void;
   /** Ends a connection. `reason` is a phrase whose subject is the connection. */
   readonly drop: (socket: Socket, reason: string) => void;
 }
@@ -60,7 +64,12 @@ export class TlsHandshakes {
     const peer = peerOf(socket);
     this.#open.set(peer, { socket, sinceMs: nowMs });
     socket.once("close", () => this.#open.delete(peer));
-    this.#server.emit("connection", socket);
+    const work = workTurns(clock);
+    const start = (): void => {
+      if (!socket.destroyed) this.#server.emit("connection", socket);
+    };
+    if (work.mayBegin()) start();
+    else work.wait(() => this.#options.guard(socket, start));
   }
 
   #dropStalled(nowMs: number): boolean {
