@@ -35,7 +35,10 @@ export function clusterService(options: ClusterServiceOptions): Partial<ServiceI
         commit: BigInt(own?.commitIndex ?? 0),
         applied: BigInt(own?.appliedIndex ?? 0),
         voters: nodes.filter(({ role }) => role !== "learner").map(({ id }) => id),
-        learners: nodes.filter(({ role }) => role === "learner").map(({ id }) => id),
+        // A node that was removed has the role of a learner, but is none.
+        learners: nodes
+          .filter(({ id, role, healthy }) => role === "learner" && (healthy || id !== cluster.nodeId))
+          .map(({ id }) => id),
         ready: reasons.length === 0,
         reasons,
       };

@@ -51,6 +51,16 @@ test("a node that is in no cluster is a learner without a leader, and says why i
   });
 });
 
+test("a node that was removed does not count itself as a learner", async () => {
+  const nodes = (): NodeView[] => [
+    { ...leader, role: "learner", isLeader: false, healthy: false },
+    { ...leader, id: "n2" },
+    { ...leader, id: "n3", role: "learner", isLeader: false, healthy: false },
+  ];
+  const found = await serviceOf({ nodes, leaderId: "n2" }).status();
+  assert.deepEqual([found?.role, found?.learners], ["learner", ["n3"]]);
+});
+
 test("a caller learns its own subject and what it may do", async () => {
   assert.deepEqual(await serviceOf().whoAmI(), { subject: "ann", actions: ["consume"] });
 });
