@@ -6,8 +6,9 @@ import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { ReplicatedLog } from "../../src/replication/replicated-log.ts";
-import { run as makeRun, scratchDirectory } from "../support/log/logs.ts";
+import { run as makeRun } from "../support/log/logs.ts";
 import { openOneNode } from "../support/log/one-node-log.ts";
+import { scratchDirectory } from "../support/scratch.ts";
 import { median, report } from "./report.ts";
 
 const rounds = 5;

@@ -4,9 +4,10 @@
  */
 import { join } from "node:path";
 import type { CommitLog } from "../../src/types.ts";
-import { run as makeRun, scratchDirectory } from "../support/log/logs.ts";
+import { run as makeRun } from "../support/log/logs.ts";
 import { openOneNode } from "../support/log/one-node-log.ts";
 import { SocketCluster } from "../support/peer/socket-cluster.ts";
+import { scratchDirectory } from "../support/scratch.ts";
 import { median, report } from "./report.ts";
 
 const rounds = 7;

@@ -7,9 +7,9 @@ import { openClient as openInBrowser } from "../../src/client/browser.ts";
 import { type ClientProtocol, openClient, type TailraceClient } from "../../src/client/mod.ts";
 import { NodeTls } from "../../src/server/tls/node-tls.ts";
 import { type Served, serve } from "../support/http/serve.ts";
-import { scratchDirectory } from "../support/log/logs.ts";
 import { openOneNode } from "../support/log/one-node-log.ts";
 import { testAuthority, writeTlsFiles } from "../support/process/certificates.ts";
+import { scratchDirectory } from "../support/scratch.ts";
 import { commitLogContract, type OpenedLog } from "./commit-log.ts";
 
 const protocols: readonly ClientProtocol[] = ["grpc", "grpc-web", "connect"];

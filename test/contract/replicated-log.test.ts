@@ -1,8 +1,8 @@
 import { SyncPolicy } from "../../src/log/mod.ts";
-import { scratchDirectory } from "../support/log/logs.ts";
 import { openOneNode } from "../support/log/one-node-log.ts";
 import { SocketCluster } from "../support/peer/socket-cluster.ts";
 import { MemoryCluster } from "../support/raft/replicas.ts";
+import { scratchDirectory } from "../support/scratch.ts";
 import { commitLogContract } from "./commit-log.ts";
 
 commitLogContract("the replicated log of one node", async () => {

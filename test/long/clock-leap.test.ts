@@ -11,11 +11,11 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { openClient } from "../../src/client/mod.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
 import { curl } from "../support/http/curl.ts";
-import { scratchDirectory } from "../support/log/logs.ts";
 import { processWait } from "../support/process/cluster.ts";
 import { MovedClock } from "../support/process/moved-clock.ts";
 import { startNode } from "../support/process/process.ts";
 import { startCluster } from "../support/process/started-cluster.ts";
+import { scratchDirectory } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 
 const hour = 3_600_000;

@@ -5,8 +5,9 @@ import { runInNewContext } from "node:vm";
 import type { Disk, DiskFile, OpenMode } from "../../src/lib/disk/disk.ts";
 import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { RecordCursor } from "../../src/log/mod.ts";
-import { run, scratchDirectory } from "../support/log/logs.ts";
+import { run } from "../support/log/logs.ts";
 import { openOneNode } from "../support/log/one-node-log.ts";
+import { scratchDirectory } from "../support/scratch.ts";
 
 const MiB = 2 ** 20;
 const segmentBytes = 64 * MiB;

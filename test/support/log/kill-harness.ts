@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { type Prng, prng } from "../../../src/lib/prng.ts";
 import { verifyLog } from "../../../src/log/mod.ts";
-import { allValues, scratchDirectory } from "./logs.ts";
+import { scratchDirectory } from "../scratch.ts";
+import { allValues } from "./logs.ts";
 import { openOneNode } from "./one-node-log.ts";
 
 const writer = fileURLToPath(new URL("./kill-writer.ts", import.meta.url));

@@ -1,9 +1,6 @@
 /**
- * Logs for tests on the simulated disk with a manual clock, temporary directories, and short forms for records and values.
+ * Logs for tests on the simulated disk with a manual clock, and short forms for records and values.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
 import { type Prng, prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
@@ -90,12 +87,6 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
     },
     openStored: (options = {}) => SegmentedLog.open({ ...place, ...options }),
   };
-}
-
-/** A temporary directory, which is removed on dispose. */
-export function scratchDirectory(): { readonly path: string; [Symbol.dispose](): void } {
-  const path = mkdtempSync(join(tmpdir(), "tailrace-log-"));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 /** A run of records with these values. */

@@ -22,7 +22,7 @@ import { directoryText, Replica, type ReplicaOptions } from "../../../src/replic
 import { openStableStore } from "../../../src/store/mod.ts";
 import { SimDisk } from "../disk/sim-disk.ts";
 import { SimStableStore } from "../disk/sim-stable-store.ts";
-import { until } from "../raft/replicas.ts";
+import { until } from "../until.ts";
 
 /** The running parts of a node, as in one process. */
 export interface SocketProcess {

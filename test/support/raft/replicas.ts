@@ -14,8 +14,6 @@ import { SimDisk } from "../disk/sim-disk.ts";
 import { SimStableStore } from "../disk/sim-stable-store.ts";
 import { until } from "../until.ts";
 
-export { until } from "../until.ts";
-
 /** One node of a cluster in memory. Its disk and store survive a crash. */
 export interface MemoryNode {
   readonly name: string;

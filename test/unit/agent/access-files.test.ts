@@ -2,20 +2,19 @@
  * Access control from files: edits and replacements take effect, invalid files are logged and ignored.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { namedIdentity } from "../../../src/access/mod.ts";
 import { openAccess } from "../../../src/agent/access-files.ts";
 import { Fault } from "../../../src/fault.ts";
 import { type Logger, noLogger } from "../../../src/lib/telemetry.ts";
+import { scratch } from "../../support/scratch.ts";
 
 const root = namedIdentity("root");
 
 function scene(test: { after(work: () => void): void }): { path: (name: string) => string } {
-  const directory = mkdtempSync(join(tmpdir(), "tailrace-access-"));
-  test.after(() => rmSync(directory, { recursive: true }));
+  const directory = scratch(test);
   return { path: (name) => join(directory, name) };
 }
 

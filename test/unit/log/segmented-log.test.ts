@@ -4,16 +4,9 @@ import { Fault } from "../../../src/fault.ts";
 import { heapMapper, systemMapper } from "../../../src/lib/disk/mapped-file.ts";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { RecordCursor, verifyLog } from "../../../src/log/mod.ts";
-import {
-  allValues,
-  run,
-  scratchDirectory,
-  simDirectory,
-  simMachine,
-  valueAt,
-  valuesOf,
-} from "../../support/log/logs.ts";
+import { allValues, run, simDirectory, simMachine, valueAt, valuesOf } from "../../support/log/logs.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
+import { scratchDirectory } from "../../support/scratch.ts";
 
 const write = "hello world";
 

@@ -7,7 +7,8 @@ import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { frameHeader } from "../../../src/log/mod.ts";
 import { allValues, run } from "../../support/log/logs.ts";
-import { MemoryCluster, type MemoryNode, until } from "../../support/raft/replicas.ts";
+import { MemoryCluster, type MemoryNode } from "../../support/raft/replicas.ts";
+import { until } from "../../support/until.ts";
 
 const names = (count: number, prefix = "r"): string[] =>
   Array.from({ length: count }, (_, n) => `${prefix}${n}`);

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { repairLog } from "../../../src/log/mod.ts";
 import { newLifeChanges } from "../../../src/replication/mod.ts";
 import { allValues, run } from "../../support/log/logs.ts";
-import { MemoryCluster, until } from "../../support/raft/replicas.ts";
+import { MemoryCluster } from "../../support/raft/replicas.ts";
+import { until } from "../../support/until.ts";
 
 test("a leader with a damaged segment transfers leadership, and a follower that lacks the segment gets it from the new leader", async () => {
   // Without a frame cache, the entries that a follower lacks are read from the disk.

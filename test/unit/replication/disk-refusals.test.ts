@@ -7,7 +7,8 @@ import { prng } from "../../../src/lib/prng.ts";
 import { RefusingDisk } from "../../support/disk/refusing-disk.ts";
 import { SimDisk } from "../../support/disk/sim-disk.ts";
 import { allValues, run } from "../../support/log/logs.ts";
-import { MemoryCluster, until } from "../../support/raft/replicas.ts";
+import { MemoryCluster } from "../../support/raft/replicas.ts";
+import { until } from "../../support/until.ts";
 
 const settings = { segmentStoreBytesMax: 2000 };
 const value = (n: number): string => `${n}`.padStart(100, "v");

@@ -7,7 +7,8 @@ import { batchKind, encodeFrame, endOfFrame } from "../../../src/log/mod.ts";
 import { message } from "../../../src/raft/mod.ts";
 import { entryOf } from "../../../src/replication/storage/entries.ts";
 import { run } from "../../support/log/logs.ts";
-import { MemoryCluster, until } from "../../support/raft/replicas.ts";
+import { MemoryCluster } from "../../support/raft/replicas.ts";
+import { until } from "../../support/until.ts";
 
 test("entries that match by index and term but not by content are ignored, and the replica keeps running", async () => {
   await using cluster = await MemoryCluster.open(3);

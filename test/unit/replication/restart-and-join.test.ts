@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { directoryText } from "../../../src/replication/mod.ts";
 import { run } from "../../support/log/logs.ts";
-import { MemoryCluster, until } from "../../support/raft/replicas.ts";
+import { MemoryCluster } from "../../support/raft/replicas.ts";
+import { until } from "../../support/until.ts";
 
 test("a restart begins at the last configuration in force, even if the stored commit index is lower", async () => {
   await using cluster = await MemoryCluster.open(1);

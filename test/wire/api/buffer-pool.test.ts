@@ -14,9 +14,10 @@ import { checkFrame, decodeRecord, frameBytes, RecordCursor } from "../../../src
 import { NodeTls } from "../../../src/server/tls/node-tls.ts";
 import { envelopesOf } from "../../support/http/fast-path-servers.ts";
 import { type Served, serve } from "../../support/http/serve.ts";
-import { run, scratchDirectory } from "../../support/log/logs.ts";
+import { run } from "../../support/log/logs.ts";
 import { type OneNodeLog, openOneNode } from "../../support/log/one-node-log.ts";
 import { testAuthority, writeTlsFiles } from "../../support/process/certificates.ts";
+import { scratchDirectory } from "../../support/scratch.ts";
 
 const records = 12_000;
 const perBatch = 60;

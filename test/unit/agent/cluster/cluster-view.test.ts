@@ -6,7 +6,8 @@ import { progressAt } from "../../../../src/agent/cluster/log-progress.ts";
 import { Fault } from "../../../../src/fault.ts";
 import type { ClusterChange } from "../../../../src/types.ts";
 import { run, StillClock } from "../../../support/log/logs.ts";
-import { MemoryCluster, type MemoryNode, until } from "../../../support/raft/replicas.ts";
+import { MemoryCluster, type MemoryNode } from "../../../support/raft/replicas.ts";
+import { until } from "../../../support/until.ts";
 
 const known: PeerContact = { version: "9", lastContactMs: 3, alive: true };
 const viewOf = (node: MemoryNode, progress?: ReturnType<typeof progressAt>) =>

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { LeaderReadiness } from "../../../../src/agent/cluster/leader-readiness.ts";
 import { NodeReadiness } from "../../../../src/agent/node-readiness.ts";
 import { StillClock } from "../../../support/log/logs.ts";
-import { MemoryCluster, type MemoryNode, until } from "../../../support/raft/replicas.ts";
+import { MemoryCluster, type MemoryNode } from "../../../support/raft/replicas.ts";
+import { until } from "../../../support/until.ts";
 
 test("a follower is ready when it has caught up, and unready after 3 s without a leader", async () => {
   await using cluster = await MemoryCluster.open(3);

@@ -2,16 +2,15 @@
  * When a file that changes counts as complete.
  */
 import assert from "node:assert/strict";
-import { appendFileSync, closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { native } from "../../../../src/lib/disk/native.ts";
 import { FileSettling } from "../../../../src/lib/file-watch/file-settling.ts";
+import { scratch } from "../../../support/scratch.ts";
 
 function scene(t: TestContext) {
-  const directory = mkdtempSync(join(tmpdir(), "tailrace-settling-"));
-  t.after(() => rmSync(directory, { recursive: true }));
+  const directory = scratch(t);
   let nowMs = 0;
   const clock = {
     monotonicMs: () => nowMs,

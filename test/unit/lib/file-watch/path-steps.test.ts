@@ -1,14 +1,13 @@
 /** The steps of a path: links, relative and absolute, parents, circles, and what does not exist. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { type TestContext, test } from "node:test";
 import { pathSteps } from "../../../../src/lib/file-watch/path-steps.ts";
+import { scratch } from "../../../support/scratch.ts";
 
 function scene(t: TestContext) {
-  const root = realpathSync(mkdtempSync(join(tmpdir(), "tailrace-steps-")));
-  t.after(() => rmSync(root, { recursive: true }));
+  const root = realpathSync(scratch(t));
   const path = (name: string): string => join(root, name);
   /** The steps below the scene, as `directory:name`. */
   const steps = (name: string): string[] =>

@@ -9,7 +9,8 @@ import {
   frameCrc,
   scanStore,
 } from "../../../../src/log/mod.ts";
-import { run, scratchDirectory } from "../../../support/log/logs.ts";
+import { run } from "../../../support/log/logs.ts";
+import { scratchDirectory } from "../../../support/scratch.ts";
 
 const frame = (n: number, previousCrc: number): Uint8Array =>
   encodeFrame(

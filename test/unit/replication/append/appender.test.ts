@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { run } from "../../../support/log/logs.ts";
-import { MemoryCluster, until } from "../../../support/raft/replicas.ts";
+import { MemoryCluster } from "../../../support/raft/replicas.ts";
+import { until } from "../../../support/until.ts";
 
 test("appends during a leadership transfer wait for the new leader and are written there once", async () => {
   await using cluster = await MemoryCluster.open(3);
