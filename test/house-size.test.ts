@@ -37,26 +37,7 @@ const largeFiles: Readonly<Record<string, readonly [linesMax: number, why: strin
 
 const functionLinesMax = 60;
 /** Functions with more lines, as FILE NAME → how many, and why they are not divided. */
-const largeFunctions: Readonly<Record<string, readonly [linesMax: number, why: string]>> = {
-  "src/agent/config/check-config.ts checkConfig": [62, "one check after the other, without a state"],
-  "src/api/connect/log-produce.ts produceMethods": [66, "an object with a short handler for each RPC"],
-  "src/api/methods/pipeline.ts pipelined": [67, "a generator, and the state that its callbacks share"],
-  "src/api/service.ts createService": [
-    75,
-    "makes the parts of the service and connects them, without decisions",
-  ],
-  "src/client/produce/produce-stream.ts produceStream": [
-    65,
-    "a generator, and the state that its callbacks share",
-  ],
-  "src/lib/disk/native.ts load": [69, "one declaration for each function of the C library"],
-  "src/peer/link/probe.ts probe": [66, "one connection, and the state that its callbacks share"],
-  "web/src/view/filter-bar.tsx FilterBar": [62, "the markup of one view"],
-  "web/src/view/plot.tsx Plot": [62, "the markup of one view"],
-  "web/src/view/produce-box.tsx ProduceBox": [127, "the markup of one view"],
-  "web/src/view/record-detail.tsx Parts": [76, "the markup of one view"],
-  "web/src/view/record-list.tsx RecordList": [124, "the markup of one view"],
-};
+const largeFunctions: Readonly<Record<string, readonly [linesMax: number, why: string]>> = {};
 
 /** What exceeds its limit without being listed, and what is listed without need. */
 function exceptions(
