@@ -7,14 +7,14 @@ import { Lab } from "../../../support/raft/raft-lab.ts";
 
 const electionTicks = 10;
 
-/** The leader 1 of a cluster whose follower 2 has one entry and whose follower 3 has two. */
-function scene({ voters = [1, 2, 3], learners = [] as number[] } = {}) {
+/** The leader 1 of a cluster whose followers 2 and 3 have so many entries. */
+function scene({ voters = [1, 2, 3], learners = [] as number[], entries = [1, 2] } = {}) {
   const lab = new Lab({ voters, learners });
   lab.lead();
   lab.propose("a");
   const { core } = lab;
-  lab.receive("append-response", { from: 2, term: core.term, index: 1 });
-  lab.receive("append-response", { from: 3, term: core.term, index: 2 });
+  for (const [at, index] of entries.entries())
+    lab.receive("append-response", { from: 2 + at, term: core.term, index });
   const membership = new RaftMembership({ ...emptyConfState, voters, learners });
   const successors: number[] = [];
   const transfers: number[] = [];
@@ -32,6 +32,9 @@ test("leadership goes to the active voter with the longest log, or to that of th
   handOver.toBest([2]);
   handOver.toBest([1, 9]);
   assert.deepEqual(transfers, [3, 2]);
+  const reversed = scene({ entries: [2, 1] });
+  reversed.handOver.toBest();
+  assert.deepEqual(reversed.transfers, [2]);
 });
 
 test("a learner never gets the leadership, however long its log is", () => {
