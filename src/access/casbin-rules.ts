@@ -1,10 +1,11 @@
 /**
- * Decisions by Casbin, for models that `rule-index.ts` does not know. A decision evaluates every rule, so the number of
+ * Decisions by Casbin, for models that `permission-tree.ts` does not know. A decision evaluates every rule, so the number of
  * rules has a limit: at the limit a decision takes about 10 ms.
  */
 import type * as Casbin from "casbin";
 import { Fault } from "../fault.ts";
 import { YieldPoints } from "../lib/time/yield-points.ts";
+import { logMatch } from "./log-match.ts";
 import type { PolicyLine } from "./policy.ts";
 import { RoleGraph } from "./role-graph.ts";
 
@@ -41,6 +42,7 @@ export async function casbinRules(
       await yieldPoints.next();
     }
     const enforcer = await casbin.newEnforcer(model);
+    await enforcer.addFunction("logMatch", logMatch);
     for (const kind of model.model.get("g")?.keys() ?? []) {
       enforcer.setNamedRoleManager(kind, new RoleGraph());
     }

@@ -1,6 +1,6 @@
 /**
  * A bounded cache of decisions: two levels of maps and a byte per action, so that a hit builds no key and allocates
- * nothing. A full cache is cleared. Subjects and objects are few, so that happens only under attack.
+ * nothing. A full cache is cleared: then each pair costs one search of the rules again, some microseconds.
  */
 import { type Action, actions } from "./identity.ts";
 

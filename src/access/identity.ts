@@ -10,13 +10,19 @@
 export const actions = ["produce", "consume", "describe", "trim", "admin", "peer"] as const;
 export type Action = (typeof actions)[number];
 
+/** Actions that a policy may name already. No call requires them yet. */
+const reservedActions = ["create", "delete", "configure", "cursor"] as const;
+export const policyActions: readonly string[] = [...actions, ...reservedActions];
+
+export const isPolicyAction = (text: string): boolean => policyActions.includes(text);
+
 export const isAction = (text: string): text is Action => (actions as readonly string[]).includes(text);
 
 /** Plaintext from this machine. */
 export const localSubject = "local";
 /** No certificate. */
 export const anonymousSubject = "anonymous";
-/** The only object until there are several logs. */
+/** Every log. The only object of a request until there are several logs. */
 export const logObject = "*";
 
 /** The identity of a connection's caller. */

@@ -1,9 +1,9 @@
 /**
- * The default Casbin model: the model of *Distributed Services with Go*, and roles (`g, alice, writers`), globs for
- * objects (`orders-*`) and `*` for any action. A policy for that model allows the same here. `certs/model.conf` has
- * the same text, as an example for operators.
+ * The default Casbin model: the model of *Distributed Services with Go*, and roles (`g, alice, writers`), prefixes of
+ * names (`orders/*`, by `log-match.ts`) and `*` for any action. A policy for that model allows the same here.
+ * `certs/model.conf` has the same text, as an example for operators.
  */
-export const defaultModel = `# Who (sub) may do what (act) to which log (obj).
+export const defaultModel = `# Who (sub) may do what (act) to which log (obj): a name, a prefix with * at its end, or * for every log.
 
 [request_definition]
 r = sub, obj, act
@@ -19,5 +19,5 @@ g = _, _
 e = some(where (p.eft == allow))
 
 [matchers]
-m = g(r.sub, p.sub) && (p.obj == "*" || globMatch(r.obj, p.obj)) && (p.act == "*" || r.act == p.act)
+m = g(r.sub, p.sub) && logMatch(r.obj, p.obj) && (p.act == "*" || r.act == p.act)
 `;

@@ -8,7 +8,8 @@
  */
 import { Fault } from "../fault.ts";
 import { YieldPoints } from "../lib/time/yield-points.ts";
-import { actions, isAction } from "./identity.ts";
+import { isPolicyAction, policyActions } from "./identity.ts";
+import { isLogPattern } from "./log-match.ts";
 
 export interface PolicyLine {
   /** `p`, `g`, `p2`, … */
@@ -25,6 +26,8 @@ export interface LineShape {
   readonly action?: number | undefined;
   /** The action is compared for equality, so it must be an existing one, or `*`. */
   readonly strict?: boolean;
+  /** Index of the field that is a log's name or a prefix, if the model calls `logMatch`. */
+  readonly logPattern?: number | undefined;
 }
 
 /** The lines that a model defines, by kind. */
@@ -34,7 +37,7 @@ export type Shape = ReadonlyMap<string, LineShape>;
  * Returns the lines of `text`.
  *
  * @throws Fault "config" that names the line, for a kind that the model lacks, a wrong number of fields, an unmatched
- *   quote, or an action that does not exist
+ *   quote, an action that does not exist, or an object with a wildcard other than `*` at its end
  */
 export async function parsePolicy(text: string, shape: Shape, name = "policy"): Promise<PolicyLine[]> {
   const lines: PolicyLine[] = [];
@@ -68,8 +71,14 @@ function parseLine(trimmed: string, line: number, shape: Shape, name: string): P
     throw wrong(`has ${count} ${count === 1 ? "field" : "fields"}, expected ${expected.fields}`);
   }
   const action = expected.strict ? fields[expected.action ?? -1] : undefined;
-  if (action !== undefined && action !== "*" && !isAction(action)) {
-    throw wrong(`names the action "${action}", expected ${actions.join(", ")} or *`);
+  if (action !== undefined && action !== "*" && !isPolicyAction(action)) {
+    throw wrong(`names the action "${action}", expected ${policyActions.join(", ")} or *`);
+  }
+  const object = fields[expected.logPattern ?? -1];
+  if (object !== undefined && !isLogPattern(object)) {
+    throw wrong(
+      `names the object "${object}", expected the name of a log, or a prefix that ends with one *; a name contains none of *?[]{}\\`,
+    );
   }
   return { kind, fields, line };
 }

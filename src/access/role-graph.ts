@@ -16,19 +16,17 @@ export class RoleGraph implements RoleManager {
     this.#domains.set(domain, above.set(name, (above.get(name) ?? new Set()).add(role)));
   }
 
-  /** `name` itself and every role that it has, directly or through other roles. */
-  *reachedFrom(name: string, domain = ""): Iterable<string> {
+  /** Returns `name` itself and every role that it has, directly or through other roles. */
+  reachedFrom(name: string, domain = ""): ReadonlySet<string> {
     const above = this.#domains.get(domain);
-    const seen = new Set([name]);
-    for (const reached of seen) {
-      yield reached;
-      for (const next of above?.get(reached) ?? []) seen.add(next); // A set yields what is added meanwhile.
-    }
+    const reached = new Set([name]);
+    // A loop over a set includes what is added meanwhile.
+    for (const one of reached) for (const next of above?.get(one) ?? []) reached.add(next);
+    return reached;
   }
 
   syncedHasLink(name: string, role: string, domain = ""): boolean {
-    for (const reached of this.reachedFrom(name, domain)) if (reached === role) return true;
-    return false;
+    return name === role || this.reachedFrom(name, domain).has(role);
   }
 
   async hasLink(name: string, role: string, domain?: string): Promise<boolean> {

@@ -2,15 +2,15 @@
  * A model and a policy, compiled into decisions. Rules are immutable: a changed policy is a new Rules.
  *
  * Casbin is loaded only here and only when there is a policy. It reads the model. The two common models are then decided
- * by `rule-index.ts`, every other one by Casbin itself (`casbin-rules.ts`).
+ * by `permission-tree.ts`, every other one by Casbin itself (`casbin-rules.ts`).
  */
 import { Fault } from "../fault.ts";
 import { casbinRules } from "./casbin-rules.ts";
 import type { Action } from "./identity.ts";
 import { defaultModel } from "./model.ts";
 import { modelShape } from "./model-shape.ts";
+import { PermissionTree } from "./permission-tree.ts";
 import { lineText, mentionsPeer, type PolicyLine, parsePolicy } from "./policy.ts";
-import { RuleIndex } from "./rule-index.ts";
 
 export interface Rules {
   readonly mentionsPeer: boolean;
@@ -53,7 +53,7 @@ export async function compileRules(source: PolicySource): Promise<Rules> {
   const decide =
     shape.form === undefined
       ? await casbinRules(casbin, model, lines, { modelName, policyName })
-      : await RuleIndex.of(lines, shape.form, casbin.Util.globMatch);
+      : await PermissionTree.of(lines, shape.form);
   const roles = rolesIn(lines, shape.roleKinds);
   const named = (line: PolicyLine | undefined): string | undefined => {
     if (line === undefined) return undefined;

@@ -35,7 +35,7 @@ test("a matcher that fails for a caller allows nothing, and one that fails for i
 });
 
 test("a policy that only Casbin can decide is refused beyond the limit of lines", async () => {
-  const model = defaultModel.replace("globMatch", "keyMatch");
+  const model = defaultModel.replace("logMatch", "keyMatch");
   const large = (count: number): PolicySource => ({
     policy: lines(count, (at) => `p, user-${at}, log-${at}, produce`),
     model,
@@ -54,4 +54,29 @@ test("a policy that only Casbin can decide is refused beyond the limit of lines"
     true,
     "the previous rules stay in force",
   );
+});
+
+test("a model of one's own may call logMatch, which matches a name or a prefix across slashes", async () => {
+  const model = defaultModel.replace("r.act == p.act)", 'r.act == p.act) && r.sub != "guest"');
+  const access = await AccessControl.open(
+    policy("p, root, orders/*, produce\np, guest, orders/*, produce\np, root, returns, produce", { model }),
+  );
+  const may = (name: string): string[] =>
+    ["orders/eu/1", "orders", "returns", "returns/eu"].filter((object) =>
+      access.check(namedIdentity(name), object, "produce"),
+    );
+  assert.deepEqual(may("root"), ["orders/eu/1", "returns"]);
+  assert.deepEqual(may("guest"), []);
+  await assert.rejects(
+    access.setPolicy(policy("p, root, orders/?, produce", { model })),
+    configFault(/policy\.csv line 1 names the object "orders\/\?"/),
+  );
+});
+
+test("a model that calls globMatch keeps Casbin's globs", async () => {
+  const model = defaultModel.replace("logMatch(r.obj, p.obj)", '(p.obj == "*" || globMatch(r.obj, p.obj))');
+  const access = await AccessControl.open(policy("p, root, orders/[a-e]*, produce", { model }));
+  assert.equal(access.check(root, "orders/eu", "produce"), true);
+  assert.equal(access.check(root, "orders/us", "produce"), false);
+  assert.equal(access.check(root, "orders/eu/1", "produce"), false);
 });

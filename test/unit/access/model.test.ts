@@ -43,7 +43,7 @@ for (const [name, model] of [
   });
 }
 
-test("roles nest, objects are globs, and a star is any object or action", async () => {
+test("roles nest, objects are prefixes, and a star is any object or action", async () => {
   const access = await AccessControl.open(
     policy(`# people
       p, writers, orders-*, produce

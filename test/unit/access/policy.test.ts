@@ -66,3 +66,28 @@ test("quotes keep commas inside a field", async () => {
   const access = await AccessControl.open(policy('p, "Acme, Inc. ""EU""", *, produce'));
   assert.equal(access.check(namedIdentity('Acme, Inc. "EU"'), "*", "produce"), true);
 });
+
+test("an object with a wildcard other than a star at its end is refused with its line", async () => {
+  const objects = ["a?", "?", "[ab]", "a/[0-9]*", "{a,b}", "a/*/b", "*/b", "a/**", "**", "a\\*", "["];
+  for (const object of objects) {
+    await assert.rejects(
+      AccessControl.open(policy(`p, root, *, produce\n\np, root, "${object}", produce`)),
+      (thrown) =>
+        thrown instanceof Fault &&
+        thrown.kind === "config" &&
+        thrown.message.startsWith(
+          `policy.csv line 3 names the object "${object}", expected the name of a log`,
+        ),
+      object,
+    );
+  }
+  const access = await AccessControl.open(policy("p, root, [, produce", { model: bookModel }));
+  assert.equal(access.check(root, "[", "produce"), true, "a model without patterns compares names");
+});
+
+test("a policy may name the actions that are reserved, and they are not rights yet", async () => {
+  const access = await AccessControl.open(
+    policy("p, root, a/*, create\np, root, a/*, delete\np, root, *, configure\np, root, *, cursor"),
+  );
+  assert.deepEqual(access.allowedActions(root), []);
+});

@@ -15,7 +15,7 @@ export function register(program: Command): void {
       "print whether SUBJECT may do ACTION on OBJECT, and which rule decides (exit status 0 if allowed, 4 if denied)",
     )
     .argument("<subject>", "the common name of a certificate, or local, or anonymous")
-    .argument("<object>", "the log: *")
+    .argument("<object>", "the name of a log, or * for every log")
     .argument("<action>", "produce, consume, describe, trim, admin or peer")
     .option("--acl-model-file <file>", "Casbin model", process.env["TAILRACE_ACL_MODEL_FILE"])
     .option("--acl-policy-file <file>", "Casbin policy", process.env["TAILRACE_ACL_POLICY_FILE"])
