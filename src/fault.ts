@@ -76,7 +76,8 @@ const kinds = {
   "too-many-producers": { retry: false, sentence: "the limit of producers is reached", facts: ["limit"] },
   unauthenticated: { retry: false, sentence: "a client certificate is required", facts: [] },
   "permission-denied": { retry: false, sentence: "not allowed", facts: ["subject", "object", "action"] },
-  "not-found": { retry: false, sentence: "not found", facts: ["service", "directory"] },
+  "not-found": { retry: false, sentence: "not found", facts: ["service", "directory", "name"] },
+  "already-exists": { retry: false, sentence: "it exists already", facts: ["name"] },
   "failed-precondition": {
     retry: false,
     sentence: "the state does not allow it",

@@ -18,6 +18,48 @@ export type Offset = Named<"Offset">;
 export type RaftIndex = Named<"RaftIndex">;
 /** A Raft term. It is 0 in an empty log, and at least 1 after that. */
 export type Term = Named<"Term">;
+/** The number of a log in its cluster. 0 is `default`. An id is never used again. */
+export type LogId = Named<"LogId">;
+/** A log in a request. With an id, the request is refused if the name now means another log. */
+export interface LogRef {
+  readonly name: string;
+  readonly id?: LogId;
+}
+
+/** The settings of a named log. An absent one has the value of the cluster at the time of a decision. */
+export interface NamedLogSettings {
+  /** The oldest records beyond this many bytes are deleted. */
+  readonly retentionBytes?: number;
+  /** Records that are older are deleted. */
+  readonly retentionAgeMs?: number;
+  /** Appends that would exceed this many bytes are refused. */
+  readonly maxBytes?: number;
+  /** The log is deleted this long after its last append. */
+  readonly ttlMs?: number;
+  /** The log is deleted at this time, in milliseconds since 1970. */
+  readonly expiresAtMs?: number;
+  /** Larger records are refused. */
+  readonly recordBytesMax?: number;
+  /** The media type of its records. */
+  readonly contentType?: string;
+}
+
+/** A named log, as its row says. */
+export interface LogInfo extends Bounds {
+  readonly id: LogId;
+  /** Ids are given anew in each life of a cluster: after a restore, the same id means another log. */
+  readonly life: number;
+  readonly name: string;
+  readonly settings: NamedLogSettings;
+  /** The Raft index of the last batch of any kind about the log. */
+  readonly version: RaftIndex;
+  readonly bytes: number;
+  readonly createdMs: number;
+  /** The time of its last records; 0 if it never had any. */
+  readonly lastMs: number;
+  readonly closed: boolean;
+}
+
 /** The name of a node, unique in its cluster. */
 export type NodeId = string;
 
@@ -53,6 +95,8 @@ export interface ProducerStamp {
   readonly id: bigint;
   readonly epoch: number;
   readonly sequence: number;
+  /** The log of the records. Default 0. The same id in another log is another producer. */
+  readonly logId?: LogId;
 }
 
 /**
@@ -66,6 +110,8 @@ export interface AppendOrder {
 }
 
 export interface AppendOptions {
+  /** Default: the log `default`. */
+  readonly log?: LogRef;
   readonly producer?: ProducerStamp;
   /** Append only if the first record gets this offset; otherwise Fault "offset-mismatch". */
   readonly expectedOffset?: Offset;
@@ -89,6 +135,8 @@ export interface Appended {
   readonly timestampMs: number;
   /** True for a retry of an earlier append: nothing was appended this time. */
   readonly duplicate: boolean;
+  /** Absent for the log `default`. */
+  readonly logId?: LogId;
 }
 
 export type ReadMode = "linearizable" | "session" | "bounded" | "any";

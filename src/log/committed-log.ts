@@ -6,12 +6,14 @@
  */
 import type { Broadcast } from "../lib/broadcast.ts";
 import { troubleOf } from "../lib/disk/disk.ts";
-import type { Bounds, Offset, RaftIndex } from "../types.ts";
+import type { Bounds, LogId, Offset, RaftIndex } from "../types.ts";
 import type { FrameCache } from "./read/frame-cache.ts";
+import { LogView } from "./read/log-view.ts";
 import { type ReadableLog, Reader } from "./read/reader.ts";
 import { type Catalog, catalogChange, type LogStart } from "./segment/catalog.ts";
 import type { Segment } from "./segment/segment.ts";
 import type { SegmentSet } from "./segment/segment-set.ts";
+import type { LogRow } from "./state/log-row.ts";
 import { LogState } from "./state/log-state.ts";
 import type { DiskHealth } from "./write/disk-health.ts";
 import type { StagedFrames } from "./write/staged-frames.ts";
@@ -36,6 +38,9 @@ export interface WrittenExtent {
   readonly syncedIndex: RaftIndex;
 }
 
+/** Beyond this, views that no reader uses are dropped. */
+const viewsMax = 1_000;
+
 export class CommittedLog implements ReadableLog {
   readonly frameCache: FrameCache;
   readonly reader: Reader;
@@ -51,6 +56,9 @@ export class CommittedLog implements ReadableLog {
   #knownCommit: RaftIndex;
   #savedCommit: RaftIndex;
   #bounds: Bounds = { lowest: 0, next: 0 };
+  readonly #views = new Map<LogId, LogView>();
+  /** Views whose logs changed with the commit that is under way. */
+  readonly #woken: LogView[] = [];
 
   constructor(parts: CommittedLogParts) {
     this.#catalog = parts.catalog;
@@ -64,6 +72,7 @@ export class CommittedLog implements ReadableLog {
     this.#commitIndex = Math.max(parts.state.committedIndex, parts.savedCommit);
     this.#knownCommit = this.#commitIndex;
     this.#state.commitTo(this.#commitIndex);
+    this.#state.onLogsChanged = this.#logsChanged;
     this.refreshBounds();
     this.reader = new Reader(this, parts.readCacheBytesMax);
   }
@@ -107,6 +116,7 @@ export class CommittedLog implements ReadableLog {
     this.reader.committed();
     this.saveAtBoundary(written);
     this.#changed.notify();
+    for (const view of this.#woken.splice(0)) view.changed.notify();
   }
 
   /** More of the log became durable: shows what is known to be committed. */
@@ -148,9 +158,47 @@ export class CommittedLog implements ReadableLog {
     this.#state = LogState.from(checkpoint);
     this.#state.producers.onCommitted = this.#onProduced;
     this.#state.commitTo(end.index);
+    this.#state.onLogsChanged = this.#logsChanged;
     this.refreshBounds();
     this.#changed.notify();
+    for (const view of this.#views.values()) view.changed.notify();
   }
+
+  /** The named log of this id, of which a row is committed. All readers of a log share one view. */
+  view(id: LogId): LogView {
+    const known = this.#views.get(id);
+    if (known !== undefined) return known;
+    for (const [other, view] of this.#views) {
+      if (this.#views.size < viewsMax) break;
+      if (!view.isUsed) this.#views.delete(other);
+    }
+    const view = new LogView(id, this);
+    this.#views.set(id, view);
+    return view;
+  }
+
+  row(id: LogId): LogRow | undefined {
+    return this.#state.logs.row(id);
+  }
+
+  get closed(): boolean {
+    return this.#health.closed;
+  }
+
+  /** The log was closed: wakes all tails. */
+  notifyAll(): void {
+    this.#changed.notify();
+    for (const view of this.#views.values()) view.changed.notify();
+  }
+
+  readonly #logsChanged = (ids: readonly LogId[]): void => {
+    for (const id of ids) {
+      const view = this.#views.get(id);
+      if (view === undefined) continue;
+      this.#woken.push(view);
+      if (this.#state.logs.row(id) === undefined) this.#views.delete(id);
+    }
+  };
 
   /** Call it after the list of segments changed. */
   refreshBounds(): void {

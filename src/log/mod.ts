@@ -5,22 +5,34 @@
 export {
   AppendQueue,
   appendResult,
+  type QueuedAppend,
   type QueuedGroup,
   type QueueLimits,
 } from "./append/append-queue.ts";
+export type { DraftTarget } from "./append/group-builder.ts";
 export { runBytesMax } from "./append/group-builder.ts";
-export type { ChainEnd } from "./frame/chain.ts";
-export { chainStart, checkLink, endOfFrame, scanStore } from "./frame/chain.ts";
+export type { ChainEnd, ChainLink } from "./frame/chain.ts";
+export {
+  chainStart,
+  checkDefaultOffset,
+  checkLink,
+  endAfter,
+  linkOfFrame,
+  scanStore,
+  unknownOffset,
+} from "./frame/chain.ts";
 export * from "./frame/command.ts";
 export * from "./frame/frame.ts";
 export type { FrameGroup } from "./frame/frame-group.ts";
+export { checkedSettings, encodeLogCommand, logNameBytesMax } from "./frame/log-command.ts";
 export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";
 export * from "./frame/record-walk.ts";
 export type { SegmentedLogOptions } from "./log-options.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
-export { LogTail, type TailedLog } from "./read/log-tail.ts";
+export { LogTail, type RecordReader, type TailedLog } from "./read/log-tail.ts";
+export type { LogView } from "./read/log-view.ts";
 export { outOfRange } from "./read/reader.ts";
 export { compareLogs } from "./recovery/compare.ts";
 export { checkLogStart } from "./recovery/log-start.ts";
@@ -31,7 +43,10 @@ export { checkCatalogFile } from "./segment/catalog-file.ts";
 export { diskFault, isRefusal } from "./segment/disk-fault.ts";
 export { nextExpiryMs, retentionOffset } from "./segment/retention.ts";
 export { SegmentedLog } from "./segmented-log.ts";
+export { FrameSequence } from "./state/frame-sequence.ts";
+export type { LogRow } from "./state/log-row.ts";
 export { emptyCheckpoint, LogState } from "./state/log-state.ts";
+export type { LogTable } from "./state/log-table.ts";
 export type { ProducedBatch } from "./state/produced-batch.ts";
 export { producerKey } from "./state/producer-table.ts";
 export { defaultReserveBytes, Reserve } from "./write/reserve.ts";

@@ -18,18 +18,20 @@ import type { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { Broadcast } from "../lib/broadcast.ts";
 import { troubleOf } from "../lib/disk/disk.ts";
-import type { Bounds, Offset, RaftIndex, SegmentDescription, Term } from "../types.ts";
+import type { Bounds, LogId, Offset, RaftIndex, SegmentDescription, Term } from "../types.ts";
 import { CommittedLog } from "./committed-log.ts";
 import type { ChainEnd } from "./frame/chain.ts";
 import type { FrameGroup } from "./frame/frame-group.ts";
 import { LogMeter } from "./log-meter.ts";
 import type { SegmentedLogOptions } from "./log-options.ts";
 import { FrameCache } from "./read/frame-cache.ts";
+import type { LogView } from "./read/log-view.ts";
 import type { Reader } from "./read/reader.ts";
 import { openSegments } from "./recovery/open-segments.ts";
 import type { RecoveryReport } from "./recovery/recover.ts";
 import { Scrub, type ScrubTotals } from "./recovery/scrub.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./segment/catalog.ts";
+import { holdsLiveBatches } from "./segment/live-batches.ts";
 import type { RetainedLog } from "./segment/retention.ts";
 import type { SealedSegment } from "./segment/sealed-segment.ts";
 import type { Segment } from "./segment/segment.ts";
@@ -151,6 +153,11 @@ export class SegmentedLog {
   /** The state folded from all batches: the committed ones, and what the others will add. */
   get state(): LogState {
     return this.#committed.state;
+  }
+
+  /** The named log of this id. */
+  view(id: LogId): LogView {
+    return this.#committed.view(id);
   }
 
   get segments(): readonly Segment[] {
@@ -329,8 +336,10 @@ export class SegmentedLog {
   compact(keepAfter: RaftIndex = this.commitIndex): number {
     const lastMax = Math.min(keepAfter, this.commitIndex, this.#committed.savedCommit);
     let count = 0;
-    for (const { nextOffset, first, seal } of this.#set.sealed) {
+    for (const segment of this.#set.sealed) {
+      const { nextOffset, first, seal } = segment;
       if (nextOffset > this.bounds.lowest || first + seal.entries - 1 > lastMax) break;
+      if (holdsLiveBatches(segment, this.state.logs)) break;
       count++;
     }
     this.#attempt(() => {
@@ -364,7 +373,7 @@ export class SegmentedLog {
     }
     this.#health.close();
     this.#set.close();
-    this.changed.notify();
+    this.#committed.notifyAll();
   }
 
   /** Runs an operation that changes nothing if the disk refuses it. */

@@ -6,12 +6,13 @@ import type { Logger, Metrics } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type { BootRecords } from "../replication/mod.ts";
-import type { CommitLog } from "../types.ts";
 import type { PeerHello } from "./handshake/introduction.ts";
 import type {
+  ForwardedAction,
   ForwardedCall,
   ForwardedCaller,
   ForwardedStart,
+  ForwardTarget,
   PeerService,
 } from "./incoming/request-server.ts";
 import type { LinkLimits } from "./link/peer-link.ts";
@@ -35,7 +36,7 @@ export interface PeerNetworkOptions {
    * Checks the permission for a forwarded write again, at the leader. Default: every subject has it.
    * @throws Fault if the caller has no permission
    */
-  readonly authorize?: (caller: ForwardedCaller, action: "produce" | "trim") => void;
+  readonly authorize?: (caller: ForwardedCaller, action: ForwardedAction, log: string | undefined) => void;
   /** Called at the start of each forwarded write that this node executes. */
   readonly begin?: (start: ForwardedStart) => ForwardedCall;
   /**
@@ -53,7 +54,7 @@ export interface PeerReplica {
   /** Must not be read before `started`. */
   readonly node: Pick<RaftNode, "receive" | "reportUnreachable" | "connectionRefused" | "reportSnapshot"> &
     Partial<Pick<RaftNode, "forgetProgress" | "promised" | "promisedBy" | "leader" | "isLeader">>;
-  readonly log: Pick<CommitLog, "append" | "trim">;
+  readonly log: ForwardTarget;
   /** Boot numbers of this node and of the other members. */
   readonly boots?: BootRecords;
 }

@@ -12,7 +12,7 @@ import { Fault } from "../fault.ts";
 import { type Logger, noLogger, noMetrics } from "../lib/telemetry.ts";
 import type { Timer } from "../lib/time/clock.ts";
 import type { ConfState, Member, Message, PeerId, RaftTransport } from "../raft/mod.ts";
-import { type Forwarder, LogTime, noPosition } from "../replication/mod.ts";
+import { type ChangedLog, type Forwarder, type LogChange, LogTime, noPosition } from "../replication/mod.ts";
 import type { Appended, AppendOptions, Offset, RecordRun } from "../types.ts";
 import { type PeerHello, peerIdOfHello } from "./handshake/introduction.ts";
 import { IdentityCheck } from "./identity/identity-check.ts";
@@ -200,6 +200,15 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
 
   async trim(leader: string, before: Offset, options: AppendOptions, signal?: AbortSignal): Promise<Offset> {
     return this.#linkTo(leader).trim(before, options, this.#forwardDeadline(options), signal);
+  }
+
+  async changeLog(
+    leader: string,
+    change: LogChange,
+    options: AppendOptions,
+    signal?: AbortSignal,
+  ): Promise<ChangedLog> {
+    return this.#linkTo(leader).changeLog(change, options, this.#forwardDeadline(options), signal);
   }
 
   /** The state of the links to the other members. */

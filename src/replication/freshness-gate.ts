@@ -86,6 +86,11 @@ export class FreshnessGate {
     }
   }
 
+  /** Resolves once everything acknowledged before the call is applied here. @throws as applied() */
+  confirm(freshness: Freshness): Promise<void> {
+    return this.#confirm(freshness);
+  }
+
   async #byMode(mode: Exclude<Freshness["mode"], undefined>, freshness: Freshness): Promise<void> {
     if (mode === "linearizable") await this.#confirm(freshness);
     else if (mode === "bounded") {

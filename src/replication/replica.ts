@@ -66,6 +66,8 @@ export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   readonly queue?: QueueLimits;
   readonly syncPolicy?: SyncPolicy;
   readonly logger?: Logger;
+  /** The members that do not have named logs, or have not said so in this term. Default none. */
+  readonly membersWithout?: () => readonly string[];
   /** Ticks and limits of Raft. Default: those of RaftNode. */
   readonly raft?: Partial<
     Omit<
@@ -186,6 +188,8 @@ export class Replica implements AsyncDisposable {
       disk,
       directory,
       sync,
+      random: () => this.#options.random.float(),
+      membersWithout: () => this.#options.membersWithout?.() ?? [],
     });
   }
 

@@ -15,8 +15,6 @@ import {
   checkSettings,
   encodeSettings,
   type LogSettings,
-  LogTail,
-  outOfRange,
   type SegmentedLog,
   type SyncMode,
   sameSettings,
@@ -33,6 +31,8 @@ import type {
   CommitLog,
   Freshness,
   LogDescription,
+  LogId,
+  LogRef,
   Offset,
   ReadStart,
   RecordRun,
@@ -44,8 +44,10 @@ import { checkRun } from "./append/check-run.ts";
 import { ForwardLimiter } from "./append/forward-limiter.ts";
 import { ForwardedAppends } from "./append/forwarded-appends.ts";
 import { ProducedRunWatch } from "./append/produced-run-watch.ts";
-import { FreshnessGate } from "./freshness-gate.ts";
+import { FreshnessGate, type FreshnessPorts } from "./freshness-gate.ts";
 import { type LeaderWatch, noLeaderMessage } from "./leader-watch.ts";
+import { LogReads } from "./log-reads.ts";
+import { type ChangedLog, type LogChange, NamedLogs } from "./logs/named-logs.ts";
 import { Trimmer } from "./trimmer.ts";
 
 /**
@@ -53,6 +55,13 @@ import { Trimmer } from "./trimmer.ts";
  * `signal` is aborted.
  */
 export interface Forwarder {
+  /** Sends a change of a named log. Resolves to its description after it, undefined if it was deleted. */
+  changeLog(
+    leader: string,
+    change: LogChange,
+    options: AppendOptions,
+    signal?: AbortSignal,
+  ): Promise<ChangedLog>;
   append(leader: string, run: RecordRun, options: AppendOptions, signal?: AbortSignal): Promise<Appended>;
   trim(leader: string, before: Offset, options: AppendOptions, signal?: AbortSignal): Promise<Offset>;
 }
@@ -72,6 +81,9 @@ export interface ReplicatedLogOptions {
   readonly disk: Disk;
   readonly directory: string;
   readonly sync: SyncMode;
+  readonly random: () => number;
+  /** The members that do not have named logs, or have not said so in this term. Default none. */
+  readonly membersWithout?: () => readonly string[];
 }
 
 /** This long before the deadline, a forwarded write resolves even if this node has not applied it yet. */
@@ -87,19 +99,15 @@ export class ReplicatedLog implements CommitLog {
   readonly #trimmer: Trimmer;
   readonly #streams = new WeakMap<AppendOrder, AppendStream>();
   readonly #streamPorts: AppendStreamPorts;
-  readonly #tailed: TailedLog;
+  readonly #reads: LogReads;
+  /** The named logs of the cluster. */
+  readonly named: NamedLogs;
 
   constructor(options: ReplicatedLogOptions) {
     this.#options = options;
     this.log = options.log;
     this.#appender = options.appender;
-    this.#gate = new FreshnessGate({
-      clock: options.clock,
-      log: options.log,
-      alone: () => this.#alone,
-      readIndex: () =>
-        options.node()?.readIndex() ?? Promise.reject(new Fault("unavailable", { message: "not started" })),
-    });
+    this.#gate = this.#newGate(options.log);
     this.#forwarded = new ForwardedAppends({
       clock: options.clock,
       append: (run, asked) => this.#appender.append(run, asked),
@@ -113,10 +121,33 @@ export class ReplicatedLog implements CommitLog {
       clock: options.clock,
       watch: options.watch,
       forward: (leader, before, asked, signal) => options.forwarder.trim(leader, before, asked, signal),
-      visibleHere: (holds, asked) => this.#visibleHere(holds, asked),
+      trimNamed: (ref, before) => this.named.admin.trim(ref, before),
+      visibleHere: (lowest, asked) =>
+        this.#visibleHere(() => this.#boundsOf(asked.log).lowest >= lowest, asked),
     });
     this.#streamPorts = this.#createStreamPorts();
-    this.#tailed = tailedLog(options.log, () => this.#cutOff());
+    const cutOff = (): Fault | undefined => this.#cutOff();
+    this.#reads = new LogReads(tailedLog(options.log, cutOff), options.log.reader, this.#gate);
+    this.named = this.#createNamedLogs(cutOff);
+  }
+
+  #createNamedLogs(cutOff: () => Fault | undefined): NamedLogs {
+    const { log, random, membersWithout = () => [], forwarder } = this.#options;
+    return new NamedLogs({
+      log,
+      appender: this.#appender,
+      cutOff,
+      newGate: (view) => this.#newGate(view),
+      confirm: (freshness) => this.#gate.confirm(freshness),
+      append: (run, asked) => this.append(run, asked),
+      trim: (ref, before, asked) => this.trim(before, { ...asked, log: ref }),
+      describe: () => this.describe(),
+      membersWithout,
+      random,
+      onLeader: (here, there, asked) => this.#anywhere(here, there, asked),
+      forward: (leader, change, asked, signal) => forwarder.changeLog(leader, change, asked, signal),
+      visibleHere: (holds, asked) => this.#visibleHere(holds, asked),
+    });
   }
 
   #createStreamPorts(): AppendStreamPorts {
@@ -129,8 +160,8 @@ export class ReplicatedLog implements CommitLog {
       term: () => node()?.term ?? 0,
       appendHere: (run, asked) => this.#appender.append(run, asked),
       forward: (leader, run, asked, signal) => forwarder.append(leader, run, asked, signal),
-      visibleHere: ({ firstOffset, count }, asked) =>
-        this.#visibleHere((bounds) => bounds.next >= firstOffset + count, asked),
+      visibleHere: ({ firstOffset, count, logId }, asked) =>
+        this.#visibleHere(() => this.#nextOf(logId) >= firstOffset + count, asked),
       limiter: new ForwardLimiter(),
       produced,
       notLeader: () => notLeader(node()),
@@ -172,38 +203,28 @@ export class ReplicatedLog implements CommitLog {
     return stream;
   }
 
-  async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
-    if (offset >= this.log.bounds.next) await this.#gate.beforeMiss(freshness);
-    return this.log.reader.read(offset);
+  read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
+    return this.#reads.read(offset, freshness);
   }
 
-  async bounds(freshness: Freshness = {}): Promise<Bounds> {
-    await this.#gate.beforeBounds(freshness);
-    return this.log.bounds;
+  bounds(freshness: Freshness = {}): Promise<Bounds> {
+    return this.#reads.bounds(freshness);
   }
 
-  async seek(start: ReadStart, freshness: Freshness = {}): Promise<Offset> {
-    await this.#gate.beforeBounds(freshness);
-    if ("offset" in start) {
-      if (start.offset < this.log.bounds.lowest) throw outOfRange(start.offset, this.log.bounds);
-      if (start.offset > this.log.bounds.next) await this.#gate.beforeMiss(freshness);
-      return start.offset;
-    }
-    const { lowest, next } = this.log.bounds;
-    if ("fromTimeMs" in start) return this.log.reader.seekTime(start.fromTimeMs);
-    if ("last" in start) return Math.max(lowest, next - start.last);
-    return next;
+  seek(start: ReadStart, freshness: Freshness = {}): Promise<Offset> {
+    return this.#reads.seek(start, freshness);
   }
 
   follow(offset: Offset): Tail {
-    return new LogTail(this.#tailed, offset);
+    return this.#reads.follow(offset);
   }
 
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
     const fault = this.#unusable();
     if (fault !== undefined) throw fault;
-    if (this.#appender.ready) return this.#trimmer.trimHere(before);
-    if (options.forward === false) return this.#onLeader(options, () => this.#trimmer.trimHere(before));
+    const { log, forward } = options;
+    if (this.#appender.ready) return this.#trimmer.trimHere(before, log);
+    if (forward === false) return this.#onLeader(options, () => this.#trimmer.trimHere(before, log));
     return this.#trimmer.trimOnLeader(before, options, this.#waitUntilMs(options));
   }
 
@@ -232,6 +253,20 @@ export class ReplicatedLog implements CommitLog {
     await this.#appender.command(batchKind.settings, encodeSettings(settings));
   }
 
+  /** Does the work on this node if it leads, otherwise on the leader. */
+  async #anywhere<T>(
+    here: () => Promise<T>,
+    there: (leader: string) => Promise<T>,
+    options: AppendOptions,
+  ): Promise<T> {
+    const fault = this.#unusable();
+    if (fault !== undefined) throw fault;
+    if (this.#appender.ready) return here();
+    if (options.forward === false) return this.#onLeader(options, here);
+    const leader = await this.#options.watch.leader(this.#waitUntilMs(options));
+    return leader === "here" ? here() : there(leader);
+  }
+
   /**
    * Does the work when this node is the leader and ready.
    * @throws Fault "not-leader" if another node is the leader
@@ -248,11 +283,33 @@ export class ReplicatedLog implements CommitLog {
     return Math.min(deadlineMs ?? until, until);
   }
 
-  /** Resolves when this node's log satisfies the condition, and at the latest shortly before the deadline. */
-  async #visibleHere(holds: (bounds: Bounds) => boolean, options: AppendOptions): Promise<void> {
-    if (holds(this.log.bounds)) return;
+  /** Resolves when the condition holds after a commit here, and at the latest shortly before the deadline. */
+  async #visibleHere(holds: () => boolean, options: AppendOptions): Promise<void> {
+    if (holds()) return;
     const deadlineMs = this.#waitUntilMs(options) - deadlineMarginMs;
     await this.#gate.until(holds, { deadlineMs }).catch(() => undefined);
+  }
+
+  #newGate(log: FreshnessPorts["log"]): FreshnessGate {
+    const { clock, node } = this.#options;
+    return new FreshnessGate({
+      clock,
+      log,
+      alone: () => this.#alone,
+      readIndex: () =>
+        node()?.readIndex() ?? Promise.reject(new Fault("unavailable", { message: "not started" })),
+    });
+  }
+
+  /** Where a log continues, as committed here. */
+  #nextOf(id: LogId | undefined): Offset {
+    return id === undefined ? this.log.bounds.next : (this.log.state.logs.row(id)?.next ?? 0);
+  }
+
+  /** The committed extent of a log here; empty if it is not there. */
+  #boundsOf(ref: LogRef | undefined): Bounds {
+    if (ref === undefined) return this.log.bounds;
+    return this.log.state.logs.named(ref.name) ?? { lowest: 0, next: 0 };
   }
 
   /** True if this node leads and is the only voter. A leader that was removed from the voters is not. */

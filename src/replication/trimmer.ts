@@ -7,7 +7,7 @@
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { batchKind, encodeTrim, outOfRange, type SegmentedLog } from "../log/mod.ts";
-import type { AppendOptions, Bounds, Offset } from "../types.ts";
+import type { AppendOptions, LogRef, Offset } from "../types.ts";
 import type { Appender } from "./append/appender.ts";
 import { finalFault } from "./append/retry-decision.ts";
 import type { LeaderWatch } from "./leader-watch.ts";
@@ -15,6 +15,8 @@ import type { LeaderWatch } from "./leader-watch.ts";
 export interface TrimmerPorts {
   readonly log: Pick<SegmentedLog, "bounds">;
   readonly appender: Pick<Appender, "command">;
+  /** Trims a named log on this node, which is the leader. Returns its lowest offset after it. */
+  readonly trimNamed: (log: LogRef, before: Offset) => Promise<Offset>;
   readonly clock: Clock;
   readonly watch: LeaderWatch;
   /** Sends a trim to the leader and returns the lowest offset after it. An abort ends the wait with a Fault. */
@@ -24,8 +26,8 @@ export interface TrimmerPorts {
     options: AppendOptions,
     signal: AbortSignal,
   ) => Promise<Offset>;
-  /** Resolves when this node's log satisfies the condition, or when the time for that is over. */
-  readonly visibleHere: (holds: (bounds: Bounds) => boolean, options: AppendOptions) => Promise<void>;
+  /** Resolves when this node shows the log trimmed so far, or when the time for that is over. */
+  readonly visibleHere: (lowest: Offset, options: AppendOptions) => Promise<void>;
 }
 
 const attemptsMax = 5;
@@ -42,8 +44,9 @@ export class Trimmer {
    * Trims on this node, which is the leader. Returns the lowest offset after it.
    * @throws Fault "out-of-range" for an offset beyond the end
    */
-  async trimHere(before: Offset): Promise<Offset> {
-    const { log, appender } = this.#ports;
+  async trimHere(before: Offset, named?: LogRef): Promise<Offset> {
+    const { log, appender, trimNamed } = this.#ports;
+    if (named !== undefined) return trimNamed(named, before);
     const { lowest, next } = log.bounds;
     if (before > next) throw outOfRange(before, log.bounds);
     if (before > lowest) await appender.command(batchKind.trim, encodeTrim(before));
@@ -60,7 +63,7 @@ export class Trimmer {
           await watch.changed(Math.min(untilMs, clock.monotonicMs() + backoffMs * (attempt - 1)));
         }
         const leader = await watch.leader(untilMs);
-        if (leader === "here") return await this.trimHere(before);
+        if (leader === "here") return await this.trimHere(before, options.log);
         return await this.#forward(leader, before, options);
       } catch (reason) {
         const fault = Fault.from(reason);
@@ -82,7 +85,7 @@ export class Trimmer {
     });
     try {
       const lowest = await forward(leader, before, options, replaced.signal);
-      await visibleHere((bounds) => bounds.lowest >= lowest, options);
+      await visibleHere(lowest, options);
       return lowest;
     } finally {
       stop();

@@ -113,7 +113,7 @@ function openNetwork(
   return new PeerNetwork({
     ...callbacks,
     dial: peerDial(tls),
-    authorize: (caller, action) => access.authorize(caller, logObject, action),
+    authorize: (caller, action, log) => access.authorize(caller, log ?? logObject, action),
     begin: forwardedCalls(telemetry),
     clock,
     random: prng(systemSeed()),

@@ -6,19 +6,21 @@
  * fails, all groups queued after it fail too.
  */
 import { Fault } from "../../fault.ts";
-import type { Appended, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import type { Appended, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
 import type { BatchKind } from "../frame/frame.ts";
 import type { ProducedBatch } from "../state/produced-batch.ts";
 import { producerFenced } from "../state/producer-faults.ts";
 import { type ProducerTable, producerKey } from "../state/producer-table.ts";
 import { GroupBufferPool } from "./group-buffer-pool.ts";
-import { GroupBuilder } from "./group-builder.ts";
+import { type DraftTarget, GroupBuilder } from "./group-builder.ts";
 
 /** An append that waits for its group. */
 export interface QueuedAppend {
-  /** The ordinal of its first record in the group. */
+  /** The offset of its first record in its named log; for `default`, its ordinal among those of the group. */
   readonly place: number;
+  /** Undefined for `default`. */
+  readonly logId: LogId | undefined;
   /** How many records it has. */
   readonly count: number;
   readonly duplicate: boolean;
@@ -97,15 +99,22 @@ export class AppendQueue {
     return this.#groups[this.#groups.length - 1];
   }
 
-  /** How many records are queued. The next append follows them. */
-  get records(): number {
+  /** Bytes of runs that are queued for this named log. */
+  bytesOf(logId: LogId): number {
+    let bytes = 0;
+    for (const group of this.#groups) bytes += group.builder.bytesOf(logId);
+    return bytes;
+  }
+
+  /** How many records of this log are queued. The next append follows them. */
+  recordsOf(logId: LogId): number {
     let records = 0;
-    for (const group of this.#groups) records += group.builder.records;
+    for (const group of this.#groups) records += group.builder.recordsOf(logId);
     return records;
   }
 
   /**
-   * Queues a run. With `alone` it gets a batch of its own.
+   * Queues a run. With `alone` it gets a batch of its own. `place` is as in QueuedAppend.
    * @throws Fault "overloaded" if the queue is full
    */
   add(
@@ -113,9 +122,11 @@ export class AppendQueue {
     producer: ProducerStamp | undefined,
     alone: boolean,
     traceparent: string | undefined,
+    target?: DraftTarget,
   ): { group: QueuedGroup; place: number } {
     const group = this.#groupFor(run.bytes.length);
-    const place = group.builder.add(run, producer, alone);
+    const ordinal = group.builder.add(run, producer, alone, target);
+    const place = target?.baseOffset ?? ordinal;
     group.hasRecords = true;
     if (traceparent !== undefined) group.builder.trace(traceparent);
     if (producer !== undefined) addRun(group, producer, run.count, place);
@@ -126,9 +137,9 @@ export class AppendQueue {
    * Queues a command.
    * @throws Fault "overloaded" if the queue is full
    */
-  addCommand(kind: BatchKind, command: Uint8Array): QueuedGroup {
+  addCommand(kind: BatchKind, command: Uint8Array, target?: DraftTarget): QueuedGroup {
     const group = this.#groupFor(command.length);
-    group.builder.addCommand(kind, command);
+    group.builder.addCommand(kind, command, target);
     return group;
   }
 
@@ -163,7 +174,7 @@ export class AppendQueue {
     settings: LogSettings,
     ahead: readonly QueuedGroup[],
   ): QueuedVerdict {
-    const key = producerKey(stamp.subject, stamp.id);
+    const key = producerKey(stamp);
     let expected: number | undefined;
     const groups = ahead.length === 0 ? this.#groups : [...ahead, ...this.#groups];
     for (let at = groups.length - 1; at >= 0; at--) {
@@ -214,7 +225,7 @@ export class AppendQueue {
 
 /** Notes the run of a producer, to recognize its duplicates. */
 function addRun(group: QueuedGroup, stamp: ProducerStamp, count: number, place: number): void {
-  const key = producerKey(stamp.subject, stamp.id);
+  const key = producerKey(stamp);
   const known = group.producers.get(key);
   const run = { sequence: stamp.sequence, count, place };
   if (known !== undefined && known.epoch === stamp.epoch) {
@@ -225,8 +236,9 @@ function addRun(group: QueuedGroup, stamp: ProducerStamp, count: number, place: 
   }
 }
 
-/** The result of an append in a group whose first record got the offset `base`. */
+/** The result of an append in a group whose first record of `default` got the offset `base`. */
 export function appendResult(append: QueuedAppend, base: Offset, timestampMs: number): Appended {
-  const { place, count, duplicate } = append;
+  const { place, count, duplicate, logId } = append;
+  if (logId !== undefined) return { firstOffset: place, count, timestampMs, duplicate, logId };
   return { firstOffset: base + place, count, timestampMs, duplicate };
 }

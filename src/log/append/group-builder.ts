@@ -7,7 +7,7 @@
  */
 import { assert } from "../../lib/assert.ts";
 import { varintBytes, writeVarint } from "../../lib/bytes.ts";
-import type { ProducerStamp, RecordRun } from "../../types.ts";
+import type { LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import {
   type BatchKind,
   batchKind,
@@ -34,7 +34,15 @@ const tracesMax = 128;
 /** The largest run that fits into a frame of any producer, in bytes. */
 export const runBytesMax = frameBytesMax - headBytesMax;
 
+/** The named log of an append or a command. `baseOffset` is the offset of its next record. */
+export interface DraftTarget {
+  readonly logId: LogId;
+  readonly baseOffset: Offset;
+}
+
 interface Draft {
+  /** Undefined for `default`, of which the offset is known only when the draft is sealed. */
+  readonly target: DraftTarget | undefined;
   readonly start: number;
   end: number;
   count: number;
@@ -48,6 +56,8 @@ export class GroupBuilder {
   #bytes: Uint8Array;
   #used = 0;
   #records = 0;
+  /** Records of named logs, and the bytes of their runs. */
+  readonly #recordsOf = new Map<LogId, { records: number; bytes: number }>();
   readonly #drafts: Draft[] = [];
   /** Traceparents of its appends, for the span of the flush. */
   readonly traces: string[] = [];
@@ -63,8 +73,19 @@ export class GroupBuilder {
     return this.#used;
   }
 
+  /** The records of `default`. */
   get records(): number {
     return this.#records;
+  }
+
+  /** The records of this log. */
+  recordsOf(logId: LogId): number {
+    return logId === 0 ? this.#records : (this.#recordsOf.get(logId)?.records ?? 0);
+  }
+
+  /** Bytes of the runs of this named log. */
+  bytesOf(logId: LogId): number {
+    return this.#recordsOf.get(logId)?.bytes ?? 0;
   }
 
   get empty(): boolean {
@@ -87,16 +108,21 @@ export class GroupBuilder {
     if (this.traces.length < tracesMax) this.traces.push(traceparent);
   }
 
-  /** Adds a run. Returns the ordinal of its first record in the group. With `alone` it is a batch of its own. */
-  add(run: RecordRun, producer: ProducerStamp | undefined, alone: boolean): number {
-    const place = this.#records;
+  /**
+   * Adds a run. Returns the ordinal of its first record among those of its log in the group. With `alone` it is a batch of
+   * its own.
+   */
+  add(run: RecordRun, producer: ProducerStamp | undefined, alone: boolean, target?: DraftTarget): number {
+    const logId = target?.logId ?? 0;
+    const place = this.recordsOf(logId);
     const length = run.bytes.length;
-    const draft = alone ? undefined : this.#openDraft(run, producer);
+    const draft = alone ? undefined : this.#openDraft(run, producer, logId);
     if (draft === undefined) {
       const head = headBytes(producer);
       this.#reserve(head + length);
       this.#bytes.set(run.bytes, this.#used + head);
       this.#drafts.push({
+        target,
         start: this.#used,
         end: this.#used + head + length,
         count: run.count,
@@ -112,12 +138,13 @@ export class GroupBuilder {
       draft.end = this.#used;
       draft.count += run.count;
     }
-    this.#records += run.count;
+    if (logId === 0) this.#records += run.count;
+    else this.#recordsOf.set(logId, { records: place + run.count, bytes: this.bytesOf(logId) + length });
     return place;
   }
 
   /** Adds a command as a batch without records. */
-  addCommand(kind: BatchKind, command: Uint8Array): void {
+  addCommand(kind: BatchKind, command: Uint8Array, target?: DraftTarget): void {
     assert(kind !== batchKind.data, "data is not a command");
     const head = headBytes(undefined);
     const body = command.length === 0 ? 0 : 1 + varintBytes(command.length) + command.length;
@@ -129,6 +156,7 @@ export class GroupBuilder {
       this.#bytes.set(command, writeVarint(this.#bytes, start + head + 1, command.length));
     }
     this.#drafts.push({
+      target,
       start,
       end: this.#used,
       count: 0,
@@ -140,16 +168,16 @@ export class GroupBuilder {
 
   /** Returns the frames as drafts, one after another in one buffer. Nothing may be added afterwards. */
   drafts(): Uint8Array[] {
-    return this.#drafts.map(({ start, end, count, kind, producer }) => {
-      writeDraft(this.#bytes, start, end, { recordCount: count, kind }, producer);
+    return this.#drafts.map(({ target, start, end, count, kind, producer }) => {
+      writeDraft(this.#bytes, start, end, { recordCount: count, kind, ...target }, producer);
       return this.#bytes.subarray(start, end);
     });
   }
 
   /** The last batch, if the run may be added to it. */
-  #openDraft(run: RecordRun, producer: ProducerStamp | undefined): Draft | undefined {
+  #openDraft(run: RecordRun, producer: ProducerStamp | undefined, logId: LogId): Draft | undefined {
     const draft = this.#drafts[this.#drafts.length - 1];
-    if (draft === undefined || !draft.open) return undefined;
+    if (draft === undefined || !draft.open || (draft.target?.logId ?? 0) !== logId) return undefined;
     if (draft.end - draft.start + run.bytes.length > coalescedBytesMax) return undefined;
     if (draft.count + run.count > coalescedRecordsMax) return undefined;
     return continues(draft.producer, draft.count, producer) ? draft : undefined;

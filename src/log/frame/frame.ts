@@ -25,7 +25,7 @@ import {
 } from "../../lib/bytes.ts";
 import { crc32 } from "../../lib/checksum.ts";
 import { envelopeBytes, writeEnvelopeHead } from "../../lib/envelope.ts";
-import type { Offset, ProducerStamp, RaftIndex, Term } from "../../types.ts";
+import type { LogId, Offset, ProducerStamp, RaftIndex, Term } from "../../types.ts";
 
 /** The gRPC prefix: a flag byte and the length. */
 export const prefixBytes = envelopeBytes;
@@ -40,7 +40,19 @@ export const termMax = 0xffff_ffff;
 /** The longest subject of a producer, in bytes. */
 export const subjectBytesMax = 255;
 
-export const batchKind = { data: 0, noOp: 1, configuration: 2, trim: 3, settings: 4 } as const;
+export const batchKind = {
+  data: 0,
+  noOp: 1,
+  configuration: 2,
+  trim: 3,
+  settings: 4,
+  level: 5,
+  createLog: 6,
+  configureLog: 7,
+  closeLog: 8,
+  deleteLog: 9,
+  trimLog: 10,
+} as const;
 export type BatchKind = (typeof batchKind)[keyof typeof batchKind];
 
 /** Where the value of each field begins. Its tag is the byte before. */
@@ -89,6 +101,8 @@ export interface BatchHeader {
   readonly timestampMs: number;
   readonly recordCount: number;
   readonly kind: BatchKind;
+  /** The log of its records, or the log that a command is about. Default 0. The base offset counts within this log. */
+  readonly logId?: LogId;
 }
 
 /** The length of the frame, of which the prefix must be present. */
@@ -105,6 +119,8 @@ export const frameTimestampMs = (bytes: Uint8Array, at: number): number =>
 export const frameRecordCount = (bytes: Uint8Array, at: number): number =>
   readU32le(bytes, at + place.recordCount);
 export const frameKind = (bytes: Uint8Array, at: number): BatchKind => bytes[at + place.kind] as BatchKind;
+/** 0 for `default`, and for commands about no named log. */
+export const frameLogId = (bytes: Uint8Array, at: number): LogId => readU32le(bytes, at + place.group);
 export const frameNextOffset = (bytes: Uint8Array, at: number): Offset =>
   frameBaseOffset(bytes, at) + frameRecordCount(bytes, at);
 
@@ -116,6 +132,7 @@ export function frameHeader(bytes: Uint8Array, at: number): BatchHeader {
     timestampMs: frameTimestampMs(bytes, at),
     recordCount: frameRecordCount(bytes, at),
     kind: frameKind(bytes, at),
+    logId: frameLogId(bytes, at),
   };
 }
 
@@ -157,7 +174,9 @@ export function headBytes(producer: ProducerStamp | undefined): number {
 }
 
 /** The header fields that describe the content. They are known before the frame has a place in the log. */
-export type FrameContent = Pick<BatchHeader, "recordCount" | "kind">;
+export type FrameContent = Pick<BatchHeader, "recordCount" | "kind" | "logId">;
+/** A draft of a named log also has its base offset: the leader knows it as soon as it accepts an append. */
+export type DraftContent = FrameContent & Partial<Pick<BatchHeader, "baseOffset">>;
 /** The header fields that describe the place in the log. */
 export type FramePlace = Omit<BatchHeader, keyof FrameContent>;
 
@@ -169,7 +188,7 @@ export function writeDraft(
   bytes: Uint8Array,
   at: number,
   end: number,
-  { recordCount, kind }: FrameContent,
+  { recordCount, kind, logId = 0, baseOffset = 0 }: DraftContent,
   producer?: ProducerStamp,
 ): void {
   assert(end - at <= frameBytesMax, "frame too large");
@@ -178,6 +197,8 @@ export function writeDraft(
   for (const [tagAt, tag] of headerTags) bytes[at + tagAt] = tag;
   writeU32le(bytes, at + place.recordCount, recordCount);
   bytes[at + place.kind] = kind;
+  writeU32le(bytes, at + place.group, logId);
+  writeU64le(bytes, at + place.baseOffset, baseOffset);
   if (producer !== undefined) writeProducer(bytes, at, producer);
 }
 
@@ -213,7 +234,7 @@ function writeProducer(bytes: Uint8Array, at: number, producer: ProducerStamp): 
 
 /** Returns a draft in a new buffer. `payload` is the records or, for other kinds than data, the command. */
 export function encodeDraft(
-  content: FrameContent,
+  content: DraftContent,
   payload: Uint8Array,
   producer?: ProducerStamp,
 ): Uint8Array {
@@ -272,7 +293,7 @@ function checkFields(bytes: Uint8Array, at: number, end: number): boolean {
   const { index, term, baseOffset, timestampMs, recordCount, kind } = frameHeader(bytes, at);
   const safe = Number.isSafeInteger;
   if (!safe(index) || term > termMax || !safe(baseOffset + recordCount) || !safe(timestampMs)) return false;
-  if (kind > batchKind.settings || recordCount > batchRecordsMax) return false;
+  if (kind > batchKind.trimLog || recordCount > batchRecordsMax) return false;
   if ((kind === batchKind.data) !== recordCount > 0) return false;
   if (bytes[at + headerBytes] !== producerTag) return true;
   if (at + place.subject > end) return false;

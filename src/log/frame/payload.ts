@@ -8,6 +8,7 @@ import { Fault } from "../../fault.ts";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
 import { decodeSettings, decodeTrim } from "./command.ts";
 import {
+  type BatchKind,
   batchKind,
   batchRecordsMax,
   commandTag,
@@ -15,9 +16,11 @@ import {
   frameBytesMax,
   frameCommand,
   frameKind,
+  frameLogId,
   framePayload,
   frameRecordCount,
 } from "./frame.ts";
+import { decodeConfigure, decodeCreate, decodeLevel, decodeLogTrim } from "./log-command.ts";
 import { type RecordLimits, type Walk, walkElements } from "./record-walk.ts";
 
 /** "records": a record is malformed, or their number is not that of the header. "command": the command is malformed. */
@@ -53,7 +56,18 @@ function checkCommand(bytes: Uint8Array, at: number, end: number): PayloadFlaw |
       return "command";
   }
   const kind = frameKind(bytes, at);
-  if (kind === batchKind.trim) decodeTrim(frameCommand(bytes, at));
-  if (kind === batchKind.settings) decodeSettings(frameCommand(bytes, at));
-  return undefined;
+  decodeCommand[kind]?.(frameCommand(bytes, at));
+  return isCommandOfNamedLog(kind) === (frameLogId(bytes, at) !== 0) ? undefined : "command";
 }
+
+const decodeCommand: Partial<Record<BatchKind, (command: Uint8Array) => unknown>> = {
+  [batchKind.trim]: decodeTrim,
+  [batchKind.settings]: decodeSettings,
+  [batchKind.level]: decodeLevel,
+  [batchKind.createLog]: decodeCreate,
+  [batchKind.configureLog]: decodeConfigure,
+  [batchKind.trimLog]: decodeLogTrim,
+};
+
+const isCommandOfNamedLog = (kind: BatchKind): boolean =>
+  kind >= batchKind.createLog && kind <= batchKind.trimLog;

@@ -5,16 +5,25 @@
  * its data frames are handed out as slices, the same object to all tails. The cache is limited in bytes and in groups. The
  * oldest groups are dropped first, but none that is not on disk yet.
  */
-import type { BatchSlice, Offset, RaftIndex, Term } from "../../types.ts";
+import type { BatchSlice, LogId, Offset, RaftIndex, Term } from "../../types.ts";
+import { type ChainEnd, linkOfFrame } from "../frame/chain.ts";
 import {
   batchKind,
   frameBaseOffset,
   frameBytes,
+  frameIndex,
   frameKind,
+  frameLogId,
   frameNextOffset,
   frameTerm,
 } from "../frame/frame.ts";
-import { cutGroup, type FrameGroup, lastOfGroup } from "../frame/frame-group.ts";
+import {
+  cutGroup,
+  defaultNextInGroup,
+  type FrameGroup,
+  lastOfGroup,
+  type PlacedGroup,
+} from "../frame/frame-group.ts";
 
 /** Slices that are handed to tails have about this size at most. */
 const sliceBytes = 256 * 1024;
@@ -22,8 +31,10 @@ const sliceBytes = 256 * 1024;
 export class FrameCache {
   readonly #bytesMax: number;
   readonly #groupsMax: number;
-  #groups: FrameGroup[] = [];
+  #groups: PlacedGroup[] = [];
+  /** The slices of `default`, and those of each named log, in the order of their offsets. */
   #slices: BatchSlice[] = [];
+  readonly #named = new Map<LogId, BatchSlice[]>();
   #bytes = 0;
 
   constructor(bytesMax: number, groupsMax = 4096) {
@@ -32,7 +43,7 @@ export class FrameCache {
   }
 
   /** Adds frames after the last. Groups up to index `durable` are on disk and may be dropped. */
-  add(group: FrameGroup, durable: RaftIndex): void {
+  add(group: PlacedGroup, durable: RaftIndex): void {
     this.#groups.push(group);
     this.#bytes += group.bytes.length;
     if (this.#bytes > this.#bytesMax || this.#groups.length > this.#groupsMax) this.#evict(durable);
@@ -45,13 +56,17 @@ export class FrameCache {
       if (group.first > to) break;
       const low = Math.max(from, group.first) - group.first;
       const high = Math.min(to, lastOfGroup(group)) - group.first;
-      for (const slice of dataSlices(group, low, high)) this.#slices.push(slice);
+      for (const { logId, slice } of dataSlices(group, low, high)) {
+        if (logId === 0) this.#slices.push(slice);
+        else this.#addNamed(logId, slice);
+      }
     }
   }
 
-  /** The slice that holds this committed offset, or undefined if it is not cached. */
-  sliceAt(offset: Offset): BatchSlice | undefined {
-    const slice = this.#slices[this.#sliceIndex(offset)];
+  /** The slice that holds this committed offset of a log, or undefined if it is not cached. */
+  sliceAt(offset: Offset, logId: LogId = 0): BatchSlice | undefined {
+    const slices = logId === 0 ? this.#slices : (this.#named.get(logId) ?? []);
+    const slice = slices[sliceIndex(slices, offset)];
     return slice !== undefined && offset >= slice.firstOffset && offset < slice.nextOffset
       ? slice
       : undefined;
@@ -62,7 +77,7 @@ export class FrameCache {
     if (this.sliceAt(offset) === undefined) return [];
     const found: BatchSlice[] = [];
     let bytes = 0;
-    for (let at = this.#sliceIndex(offset); at < this.#slices.length; at++) {
+    for (let at = sliceIndex(this.#slices, offset); at < this.#slices.length; at++) {
       const slice = this.#slices[at]!;
       bytes += slice.frames.length;
       const gap = found.length > 0 && found[found.length - 1]!.nextOffset !== slice.firstOffset;
@@ -94,10 +109,13 @@ export class FrameCache {
     return group === undefined ? undefined : frameTerm(group.bytes, group.positions[index - group.first]!);
   }
 
-  /** The frame of `index`, or undefined if it is not cached. */
-  frame(index: RaftIndex): Uint8Array | undefined {
+  /** The end of the log after the frame of `index`, or undefined if it is not cached. */
+  endAt(index: RaftIndex): ChainEnd | undefined {
     const group = this.#groups[this.#groupOf(index)];
-    return group === undefined ? undefined : frameOf(group, index);
+    if (group === undefined) return undefined;
+    const k = index - group.first;
+    const nextOffset = defaultNextInGroup(group, k, group.defaultBase);
+    return { ...linkOfFrame(group.bytes, group.positions[k]!), nextOffset };
   }
 
   /** The frames from `from` on were cut off. None of them was committed. */
@@ -118,6 +136,7 @@ export class FrameCache {
   clear(): void {
     this.#groups = [];
     this.#slices = [];
+    this.#named.clear();
     this.#bytes = 0;
   }
 
@@ -135,9 +154,20 @@ export class FrameCache {
     this.#groups.splice(0, drop);
     const oldest = this.#groups[0];
     if (oldest === undefined) return;
-    const kept = frameBaseOffset(oldest.bytes, 0);
+    const kept = oldest.defaultBase;
     const stale = this.#slices.findIndex((slice) => slice.firstOffset >= kept);
     this.#slices.splice(0, stale < 0 ? this.#slices.length : stale);
+    for (const [logId, slices] of this.#named) {
+      const first = slices.findIndex(({ frames }) => frameIndex(frames, 0) >= oldest.first);
+      if (first < 0) this.#named.delete(logId);
+      else slices.splice(0, first);
+    }
+  }
+
+  #addNamed(logId: LogId, slice: BatchSlice): void {
+    const slices = this.#named.get(logId);
+    if (slices === undefined) this.#named.set(logId, [slice]);
+    else slices.push(slice);
   }
 
   /** The ordinal of the group that holds this index, or −1. */
@@ -151,17 +181,17 @@ export class FrameCache {
     const group = this.#groups[low - 1];
     return group !== undefined && index <= lastOfGroup(group) ? low - 1 : -1;
   }
+}
 
-  /** The ordinal of the last slice that begins at this offset or before it, or −1. */
-  #sliceIndex(offset: Offset): number {
-    let [low, high] = [0, this.#slices.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#slices[middle]!.firstOffset <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+/** The ordinal of the last slice that begins at this offset or before it, or −1. */
+function sliceIndex(slices: readonly BatchSlice[], offset: Offset): number {
+  let [low, high] = [0, slices.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (slices[middle]!.firstOffset <= offset) low = middle + 1;
+    else high = middle;
   }
+  return low - 1;
 }
 
 function frameOf(group: FrameGroup, index: RaftIndex): Uint8Array {
@@ -169,32 +199,39 @@ function frameOf(group: FrameGroup, index: RaftIndex): Uint8Array {
   return group.bytes.subarray(group.positions[k]!, group.positions[k + 1]!);
 }
 
-/** The data frames `low … high` of a group as slices, which end at control frames and near sliceBytes. */
-function dataSlices(group: FrameGroup, low: number, high: number): BatchSlice[] {
+/** The data frames `low … high` of a group as slices of one log each, which end at other frames and near sliceBytes. */
+function dataSlices(
+  group: FrameGroup,
+  low: number,
+  high: number,
+): { readonly logId: LogId; readonly slice: BatchSlice }[] {
   const { bytes, positions } = group;
-  const slices: BatchSlice[] = [];
+  const found: { logId: LogId; slice: BatchSlice }[] = [];
   for (let k = low; k <= high; ) {
     const start = positions[k]!;
     if (frameKind(bytes, start) !== batchKind.data) {
       k++;
       continue;
     }
+    const logId = frameLogId(bytes, start);
     let lastAt = start;
     while (
       k <= high &&
       frameKind(bytes, positions[k]!) === batchKind.data &&
+      frameLogId(bytes, positions[k]!) === logId &&
       (positions[k] === start || positions[k + 1]! - start <= sliceBytes)
     ) {
       lastAt = positions[k]!;
       k++;
     }
-    slices.push({
+    const slice = {
       frames: bytes.subarray(start, positions[k]!),
       firstOffset: frameBaseOffset(bytes, start),
       nextOffset: frameNextOffset(bytes, lastAt),
-    });
+    };
+    found.push({ logId, slice });
   }
-  return slices;
+  return found;
 }
 
 /** The frame of `slice` that holds `offset`, as a slice. */

@@ -6,17 +6,27 @@ import type { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Broadcast } from "../../lib/broadcast.ts";
 import type { BatchSlice, Bounds, Offset, Tail } from "../../types.ts";
-import { outOfRange, type Reader } from "./reader.ts";
+import { outOfRange } from "./reader.ts";
+
+/** Reads the committed records of one log. See Reader. */
+export interface RecordReader {
+  read(offset: Offset): BatchSlice;
+  take(offset: Offset, maxBytes: number, buffer?: Uint8Array): BatchSlice | undefined;
+  batchBytes(offset: Offset): number;
+  seekTime(timestampMs: number): Offset;
+}
 
 /** What a tail needs of a log. */
 export interface TailedLog {
   readonly bounds: Bounds;
-  readonly reader: Pick<Reader, "take" | "batchBytes">;
+  readonly reader: Pick<RecordReader, "take" | "batchBytes">;
   /** Also notified when `cutOff` changes. */
   readonly changed: Broadcast;
   readonly closed: boolean;
   /** Why the log receives no more records, if so: a tail that has shown all of them fails with it. */
   readonly cutOff?: Fault | undefined;
+  tailOpened?(): void;
+  tailClosed?(): void;
 }
 
 const takeBytesDefault = 256 * 1024;
@@ -35,6 +45,7 @@ export class LogTail implements Tail {
     if (from < log.bounds.lowest || from > log.bounds.next) throw outOfRange(from, log.bounds);
     this.#log = log;
     this.#position = from;
+    log.tailOpened?.();
   }
 
   get position(): Offset {
@@ -71,6 +82,7 @@ export class LogTail implements Tail {
   }
 
   [Symbol.dispose](): void {
+    if (!this.#disposed) this.#log.tailClosed?.();
     this.#disposed = true;
     this.#cancelWait();
     this.#settle(false);
@@ -78,8 +90,10 @@ export class LogTail implements Tail {
 
   /** Returns true if take() returns a slice, or throws because the lowest offset passed the cursor or the log is cut off. */
   #isReady(): boolean {
+    // A log that was deleted has no bounds.
+    if (this.#log.cutOff !== undefined) return true;
     const { lowest, next } = this.#log.bounds;
-    return this.#position < next || this.#position < lowest || this.#log.cutOff !== undefined;
+    return this.#position < next || this.#position < lowest;
   }
 
   #wait(): void {

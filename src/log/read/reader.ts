@@ -3,25 +3,22 @@
  * each time it is read. What was checked is cached, so that many readers of one range share the work.
  */
 import { Fault } from "../../fault.ts";
-import type { BatchSlice, Bounds, Offset, RaftIndex } from "../../types.ts";
+import type { BatchSlice, Bounds, LogId, Offset, RaftIndex } from "../../types.ts";
 import {
   batchKind,
   frameBaseOffset,
   frameBytes,
-  frameBytesMax,
   frameKind,
+  frameLogId,
   frameNextOffset,
-  prefixBytes,
 } from "../frame/frame.ts";
 import { firstAtOrAfter, lastAtOrBefore, wholeBatchBytes } from "../index/offset-index.ts";
 import { segmentOfIndex, segmentOfOffset, segmentOfTime } from "../segment/find-segment.ts";
 import type { Segment } from "../segment/segment.ts";
-import { flawAt, readFrame } from "../segment/stored-frame.ts";
+import { readChunk, readFrame } from "../segment/stored-frame.ts";
 import { type FrameCache, frameSlice } from "./frame-cache.ts";
 import { SliceCache } from "./slice-cache.ts";
 
-/** The most that is read from a segment at once, unless a frame is larger. */
-const chunkBytesMax = 4 * 1024 * 1024;
 const cacheBytesDefault = 8 * 1024 * 1024;
 
 /** What the reader needs of a log, which changes it. */
@@ -68,6 +65,8 @@ export class Reader {
       k + 1 < index.length ? index.position(k + 1) : segment.bytes,
     ]);
     const frame = readFrame(segment, segment.first + k, position, end - position);
+    if (frameLogId(frame, 0) !== 0 || frameBaseOffset(frame, 0) !== base)
+      throw segment.damaged(position, "offset");
     const slice = { frames: frame, firstOffset: base, nextOffset: frameNextOffset(frame, 0) };
     this.#batches.put(base, slice);
     return slice;
@@ -139,7 +138,7 @@ export class Reader {
     const segment = segmentOfIndex(this.#log.segments, from);
     const k = from - segment.first;
     const position = segment.lookup((index) => index.position(k));
-    const chunk = this.#readChunk(segment, from, position, maxBytes, to);
+    const chunk = readChunk(segment, from, position, maxBytes, to);
     const found: Uint8Array[] = [];
     for (let at = 0; at < chunk.length; at += frameBytes(chunk, at)) {
       found.push(chunk.subarray(at, at + frameBytes(chunk, at)));
@@ -156,58 +155,11 @@ export class Reader {
       wholeBatchBytes(index, k, maxBytes, segment.bytes),
     ]);
     const last = this.#log.commitIndex;
-    const chunk = this.#readChunk(segment, segment.first + k, position, bytes, last, buffer);
-    // The first frame holds the offset, so it has records. The slice ends before the first frame without records.
-    let end = 0;
-    let nextOffset = offset;
-    while (end < chunk.length && frameKind(chunk, end) === batchKind.data) {
-      nextOffset = frameNextOffset(chunk, end);
-      end += frameBytes(chunk, end);
-    }
-    const slice = { frames: chunk.subarray(0, end), firstOffset: frameBaseOffset(chunk, 0), nextOffset };
+    const chunk = readChunk(segment, segment.first + k, position, bytes, last, buffer);
+    const slice = sliceOfLog(chunk, 0, offset);
+    if (slice === undefined) throw segment.damaged(position, "offset");
     if (chunk.buffer !== buffer?.buffer) this.#chunks.put(offset, slice);
     return slice;
-  }
-
-  /**
-   * Reads checked frames from index `first`, which stands at `position`, up to index `last`: about `maxBytes` of them, at
-   * least one.
-   */
-  #readChunk(
-    segment: Segment,
-    first: RaftIndex,
-    position: number,
-    maxBytes: number,
-    last: RaftIndex,
-    buffer?: Uint8Array,
-  ): Uint8Array {
-    const available = segment.bytes - position;
-    const size = Math.min(available, Math.max(prefixBytes, Math.min(maxBytes, chunkBytesMax)));
-    let chunk =
-      buffer !== undefined && size <= buffer.length ? buffer.subarray(0, size) : Buffer.allocUnsafeSlow(size);
-    let filled = segment.read(chunk, position);
-    let at = 0;
-    for (let index = first; index <= last && at < filled; index++) {
-      const flaw = flawAt(chunk, at, filled, index);
-      if (flaw === "short" && at > 0 && filled < available) break;
-      if (
-        flaw === "short" &&
-        filled < available &&
-        filled >= prefixBytes &&
-        frameBytes(chunk, 0) <= Math.min(available, frameBytesMax)
-      ) {
-        chunk = Buffer.allocUnsafeSlow(frameBytes(chunk, 0));
-        filled = segment.read(chunk, position);
-        index--;
-        continue;
-      }
-      if (flaw !== undefined) {
-        if (at > 0) break; // the sound frames are returned; the next read begins at the damage
-        throw segment.damaged(position + at, flaw);
-      }
-      at += frameBytes(chunk, at);
-    }
-    return chunk.subarray(0, at);
   }
 
   /** The segment that holds `offset`, and the ordinal of the batch in it. */
@@ -215,6 +167,30 @@ export class Reader {
     const segment = segmentOfOffset(this.#log.segments, offset);
     return [segment, segment.lookup((index) => lastAtOrBefore(index, offset))];
   }
+}
+
+/**
+ * The records of one log in checked frames, from the batch that holds `offset` on. The frames of other logs and commands
+ * are left out, in place. Undefined if the first records are not those.
+ */
+export function sliceOfLog(frames: Uint8Array, logId: LogId, offset: Offset): BatchSlice | undefined {
+  let end = 0;
+  let nextOffset = offset;
+  for (let at = 0; at < frames.length; ) {
+    const length = frameBytes(frames, at);
+    if (frameLogId(frames, at) === logId && frameKind(frames, at) === batchKind.data) {
+      const base = frameBaseOffset(frames, at);
+      if (end === 0 ? base > offset || frameNextOffset(frames, at) <= offset : base !== nextOffset) break;
+      nextOffset = frameNextOffset(frames, at);
+      if (end < at) frames.copyWithin(end, at, at + length);
+      end += length;
+    }
+    at += length;
+  }
+  if (end === 0) return undefined;
+  // What is kept in a cache should not hold a buffer that is much larger.
+  const kept = 2 * end < frames.length ? frames.slice(0, end) : frames.subarray(0, end);
+  return { frames: kept, firstOffset: frameBaseOffset(kept, 0), nextOffset };
 }
 
 /** The fault for an offset that is not in the log. */
@@ -244,7 +220,7 @@ function isWhole(slice: BatchSlice, offset: Offset, maxBytes: number): boolean {
 const isOneFrame = ({ frames }: BatchSlice): boolean => frameBytes(frames, 0) === frames.length;
 
 /** Whole frames of the slice from the one that holds `offset` on: at most `maxBytes`, at least one. */
-function partOf(slice: BatchSlice, offset: Offset, maxBytes: number): BatchSlice {
+export function partOf(slice: BatchSlice, offset: Offset, maxBytes: number): BatchSlice {
   const frames = framesFrom(slice, offset);
   let end = frameBytes(frames, 0);
   let nextOffset = frameNextOffset(frames, 0);

@@ -5,9 +5,9 @@
 import { assert } from "../../lib/assert.ts";
 import { chainStart, scanStore } from "../frame/chain.ts";
 import { encodeFooter, type SealFacts } from "../index/index-file.ts";
-import { indexBody } from "../index/segment-index.ts";
+import { indexBody, isNamedBatch } from "../index/segment-index.ts";
 import { type Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
-import { firstOf } from "../segment/segment.ts";
+import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
 import { LogState } from "../state/log-state.ts";
 import { directoryIdFromFiles } from "./rebuild-catalog.ts";
@@ -73,19 +73,23 @@ function writeSegment(
   seal: SealFacts | undefined,
   state: LogState,
 ): CatalogChanges[] {
-  const meta = { ...segment.meta, seal };
-  const first = firstOf(meta);
-  const body = indexBody(id, meta.before.crc, segment.index);
+  const { before, baseTimestampMs } = segment.meta;
+  const first = firstOf(segment.meta);
+  const body = indexBody(id, before.crc, segment.index);
   const footer = seal === undefined ? [] : [encodeFooter(body, seal)];
   files.replace(files.indexPath(first), Buffer.concat([body, ...footer]));
-  const checkpoint = state.checkpointAt(meta.before.index);
+  const checkpoint = state.checkpointAt(before.index);
+  let named = 0;
   const store = files.disk.open(files.storePath(first), "read");
-  scanStore(store, segment.bytes, meta.before, (bytes, at) => {
+  scanStore(store, segment.bytes, before, (bytes, at) => {
+    if (isNamedBatch(bytes, at)) named++;
     state.stage(bytes, at);
     return undefined;
   });
   store.close();
   state.commitTo(segment.end.index);
+  const namedBatches = seal === undefined || named === 0 ? {} : { namedBatches: named };
+  const meta: SegmentMeta = { before, baseTimestampMs, seal, ...namedBatches };
   return [catalogChange.segment(meta), catalogChange.checkpoint(first, checkpoint)];
 }
 

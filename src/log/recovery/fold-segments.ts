@@ -37,10 +37,7 @@ export function foldSealed(
 }
 
 function foldSegment(segment: SealedSegment, state: LogState): void {
-  const scan = scanStore(segment, segment.bytes, segment.meta.before, (bytes, at) => {
-    state.stage(bytes, at);
-    return undefined;
-  });
+  const scan = scanStore(segment, segment.bytes, segment.meta.before, (bytes, at) => state.stage(bytes, at));
   if (scan.flaw === undefined) return;
   segment.damaged(scan.position, scan.flaw);
   throw damageRefusal({ path: segment.path, position: scan.position, why: scan.flaw });

@@ -7,8 +7,11 @@ import { Fault } from "../../fault.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import { checkSettings, type LogSettings } from "../frame/command.ts";
 import { subjectBytesMax, termMax } from "../frame/frame.ts";
+import { checkedSettings, logNameBytesMax } from "../frame/log-command.ts";
 import type { LogStart } from "../segment/catalog.ts";
+import type { LogRow } from "../state/log-row.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
+import type { LogTableCheckpoint } from "../state/log-table.ts";
 import { batchesPerProducerMax, type ProducerRow } from "../state/produced-batch.ts";
 
 /** Ids of producers have 64 bits. */
@@ -24,7 +27,7 @@ export function checkLogStart(value: unknown): LogStart {
   for (const field of ["index", "nextOffset", "timestampMs"] as const) demand(isWhole(end[field]), field);
   demand(isWhole(end.term, termMax), "term");
   demand(isWhole(end.crc, 0xffff_ffff), "crc");
-  const { index, lowest, settings, configuration, producers } = fieldsOf<StateCheckpoint>(
+  const { index, lowest, settings, configuration, producers, logs } = fieldsOf<StateCheckpoint>(
     start.checkpoint,
     "checkpoint",
   );
@@ -36,8 +39,34 @@ export function checkLogStart(value: unknown): LogStart {
     demand(isWhole(stored.index) && stored.command instanceof Uint8Array, "configuration");
   }
   demand(Array.isArray(producers) && producers.every(isProducerRow), "producers");
+  if (logs !== undefined) checkTable(logs);
   return value as LogStart;
 }
+
+function checkTable(value: unknown): void {
+  const { level, life, nextId, rows } = fieldsOf<LogTableCheckpoint>(value, "logs");
+  demand(isWhole(level) && isWhole(life) && isWhole(nextId, 0x1_0000_0000), "logs");
+  demand(Array.isArray(rows), "logs");
+  const ids = new Set<number>();
+  const names = new Set<string>();
+  for (const row of rows as readonly unknown[]) {
+    const { id, name, settings, closed, ...numbers } = fieldsOf<LogRow>(row, "log");
+    demand(isWhole(id, 0xffff_ffff) && id > 0 && id < nextId && !ids.has(id), "log id");
+    demand(
+      typeof name === "string" && Buffer.byteLength(name) <= logNameBytesMax && !names.has(name),
+      "log name",
+    );
+    demand(typeof closed === "boolean", "log");
+    ids.add(id);
+    names.add(name);
+    checkedSettings(settings);
+    const { lowest, next } = numbers;
+    for (const field of rowNumbers) demand(isWhole(numbers[field]), field);
+    demand((lowest as number) <= (next as number), "log bounds");
+  }
+}
+
+const rowNumbers = ["createdMs", "lowest", "next", "bytes", "lastMs", "lastIndex", "version"] as const;
 
 function checkStoredSettings(value: unknown): void {
   fieldsOf<LogSettings>(value, "settings");
@@ -51,12 +80,13 @@ function checkStoredSettings(value: unknown): void {
 /** msgpack returns large numbers as bigints. Only ids of producers can be that large. */
 function isProducerRow(value: unknown): value is ProducerRow {
   if (!Array.isArray(value)) return false;
-  const [subject, id, epoch, batches] = value as unknown[];
+  const [subject, id, epoch, batches, logId = 0] = value as unknown[];
   return (
     typeof subject === "string" &&
     Buffer.byteLength(subject) <= subjectBytesMax &&
     (isWhole(id) || (typeof id === "bigint" && id >= 0n && id <= producerIdMax)) &&
     isWhole(epoch, 0xffff_ffff) &&
+    isWhole(logId, 0xffff_ffff) &&
     Array.isArray(batches) &&
     batches.length > 0 &&
     batches.length <= batchesPerProducerMax &&
@@ -72,7 +102,7 @@ function fieldsOf<T>(value: unknown, part: string): { readonly [K in keyof T]?: 
   return value as { readonly [K in keyof T]?: unknown };
 }
 
-function demand(holds: boolean, part: string): void {
+function demand(holds: boolean, part: string): asserts holds {
   if (!holds) throw malformed(part);
 }
 

@@ -64,9 +64,8 @@ function openAll(options: SegmentedLogOptions): OpenedSegments {
   let state: LogState | undefined;
   const checkBytesMax = options.checkBytesMax ?? checkBytesDefault;
   const { sealed, active, report } = recover(files, catalog, directoryId, checkBytesMax, (before, last) => {
-    const folded = foldSealed(catalog, start, savedCommit, before, last);
-    state = folded;
-    return (bytes, at) => folded.stage(bytes, at);
+    state = foldSealed(catalog, start, savedCommit, before, last);
+    return state;
   });
   assert(state !== undefined, "the state was not folded");
   const set = new SegmentSet({ files, catalog, directoryId, start, sealed, active });

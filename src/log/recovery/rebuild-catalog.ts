@@ -5,7 +5,7 @@ import { Fault } from "../../fault.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart, scanStore } from "../frame/chain.ts";
-import { frameBaseOffset, frameTimestampMs } from "../frame/frame.ts";
+import { frameBaseOffset, frameLogId, frameTimestampMs } from "../frame/frame.ts";
 import { decodeIndexHeader, type IndexHeader, indexHeaderBytes } from "../index/index-file.ts";
 import type { SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, type SegmentFiles } from "../segment/segment-files.ts";
@@ -24,7 +24,7 @@ export function metasFromFiles(files: SegmentFiles): SegmentMeta[] {
     let baseOffset: Offset | undefined;
     const scan = scanStore(store, store.size(), before, (bytes, at) => {
       baseTimestampMs ??= frameTimestampMs(bytes, at);
-      baseOffset ??= frameBaseOffset(bytes, at);
+      baseOffset ??= frameLogId(bytes, at) === 0 ? frameBaseOffset(bytes, at) : undefined;
       return undefined;
     });
     store.close();

@@ -13,13 +13,15 @@ import type { DiskFile } from "../../lib/disk/disk.ts";
 import type { RaftIndex } from "../../types.ts";
 import { isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
+import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
-import { enterFrame, indexBody } from "../index/segment-index.ts";
+import { enterFrame, enterNamed, indexBody, type LastBatch } from "../index/segment-index.ts";
 import { ActiveSegment } from "../segment/active-segment.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { damageRefusal } from "../segment/damage.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { type SegmentFiles, storeName } from "../segment/segment-files.ts";
+import type { LogState } from "../state/log-state.ts";
 import { agrees, type FoundIndex, lostItsEnd, readFoundIndex } from "./found-index.ts";
 
 /** A torn group that was cut off and kept in `file`. */
@@ -38,31 +40,32 @@ export interface LastSegmentReport {
   readonly indexRebuilt: boolean;
 }
 
-/** Sees each frame of the last segment, in order. */
-export type SeeFrame = (bytes: Uint8Array, at: number) => void;
-
-/** @throws Fault "corrupt", "foreign-directory", "unsupported-version" */
+/** Recovers the segment and continues `state` with its frames. @throws Fault "corrupt", "foreign-directory", "unsupported-version" */
 export function recoverLast(
   listed: SegmentMeta,
   files: SegmentFiles,
   catalog: Catalog,
   directoryId: Uint8Array,
-  see: SeeFrame,
+  state: LogState,
 ): { readonly active: ActiveSegment; readonly report: LastSegmentReport } {
   const { disk } = files;
-  const meta: SegmentMeta = { ...listed, seal: undefined };
+  const { before: listedBefore, baseTimestampMs } = listed;
+  const meta: SegmentMeta = { before: listedBefore, baseTimestampMs, seal: undefined };
   const first = firstOf(meta);
   const found = readFoundIndex(files, first, directoryId);
   const index = new ActiveIndex(baseOf(meta));
+  const logs = new ActiveLogIndex();
+  const lastBatch: LastBatch = (id, before) => state.logs.lastBatch(id, before);
   const store = disk.open(files.storePath(first), "write");
   let scan: Scan;
   let report: LastSegmentReport;
   try {
     const fileBytes = store.size();
-    scan = scanStore(store, fileBytes, meta.before, (bytes, at, position) => {
-      const flaw = enterFrame(index, bytes, at, position);
-      if (flaw === undefined) see(bytes, at);
-      return flaw;
+    scan = scanStore(store, fileBytes, meta.before, (bytes, at, position, before) => {
+      const flaw = enterFrame(index, bytes, at, position, before);
+      if (flaw !== undefined) return flaw;
+      enterNamed(logs, index.length - 1, bytes, at, lastBatch);
+      return state.stage(bytes, at);
     });
     const cut = cutIfTorn(files, catalog, { first, store, scan, fileBytes, found, index });
     const synced = Math.min(found.receipts, index.length);
@@ -79,7 +82,11 @@ export function recoverLast(
     disk.syncDirectory(files.directory);
   }
   const receipts = report.indexRebuilt ? index.length : Math.min(found.receipts, index.length);
-  const active = ActiveSegment.open(meta, index, files, { bytes: scan.position, end: scan.end, receipts });
+  const active = ActiveSegment.open(meta, index, logs, files, {
+    bytes: scan.position,
+    end: scan.end,
+    receipts,
+  });
   active.settleReceipts();
   if (listed.seal !== undefined) catalog.write(catalogChange.segment(meta));
   return { active, report };

@@ -4,15 +4,17 @@
  * same for a log of any size. What no crash explains is refused, and nothing is changed.
  */
 import type { Disk } from "../../lib/disk/disk.ts";
-import type { RaftIndex } from "../../types.ts";
+import type { LogId, RaftIndex } from "../../types.ts";
 import type { ActiveSegment } from "../segment/active-segment.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { catalogGone } from "../segment/catalog-file.ts";
 import { damageRefusal } from "../segment/damage.ts";
+import { lastBatchBefore } from "../segment/find-segment.ts";
 import { SealedSegment } from "../segment/sealed-segment.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, type SegmentFiles } from "../segment/segment-files.ts";
-import { type LastSegmentReport, recoverLast, type SeeFrame } from "./recover-last.ts";
+import type { LogState } from "../state/log-state.ts";
+import { type LastSegmentReport, recoverLast } from "./recover-last.ts";
 import { checkSealed, type SealedCheck } from "./sealed-check.ts";
 
 /** What opening found and did. */
@@ -43,8 +45,8 @@ export function ensureDirectoryId(
   return newId;
 }
 
-/** Gets the sealed segments before the last one is scanned. Returns what sees the frames of the last one. */
-export type FoldFrames = (sealed: readonly SealedSegment[], last: SegmentMeta | undefined) => SeeFrame;
+/** Gets the sealed segments before the last one is scanned. Returns the state, which the frames of the last one continue. */
+export type FoldFrames = (sealed: readonly SealedSegment[], last: SegmentMeta | undefined) => LogState;
 
 /** @throws Fault "corrupt" (with file, position, why, repair), "foreign-directory", "unsupported-version" */
 export function recover(
@@ -57,20 +59,23 @@ export function recover(
   clean(files, catalog);
   const metas = catalog.segments();
   const last = metas.pop();
-  const sealed = metas.map((meta, ordinal) => {
+  const sealed: SealedSegment[] = [];
+  for (const [ordinal, meta] of metas.entries()) {
     checkListed(meta, metas[ordinal + 1] ?? last, files);
-    return new SealedSegment(meta, files, directoryId);
-  });
+    const first = firstOf(meta);
+    const lastBatch = (id: LogId): RaftIndex => lastBatchBefore(sealed, first, id);
+    sealed.push(new SealedSegment(meta, files, directoryId, lastBatch));
+  }
   if (last !== undefined && !files.disk.exists(files.storePath(firstOf(last)))) {
     throw damageRefusal({ path: files.storePath(firstOf(last)), position: 0, why: "missing" });
   }
   const check = checkSealed(sealed, files, catalog, checkBytesMax);
-  const see = fold(sealed, last);
+  const folded = fold(sealed, last);
   if (last === undefined) {
     const nothing = { scannedBytes: 0, rewrittenBytes: 0, cut: undefined, indexRebuilt: false };
     return { sealed, active: undefined, report: { ...check, ...nothing } };
   }
-  const { active, report } = recoverLast(last, files, catalog, directoryId, see);
+  const { active, report } = recoverLast(last, files, catalog, directoryId, folded);
   return { sealed, active, report: { ...check, ...report } };
 }
 

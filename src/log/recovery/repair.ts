@@ -9,15 +9,8 @@
  */
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { Offset } from "../../types.ts";
-import { scanStore } from "../frame/chain.ts";
-import {
-  batchRecordsMax,
-  checkFrame,
-  frameHeader,
-  frameNextOffset,
-  frameRecordCount,
-  headerBytes,
-} from "../frame/frame.ts";
+import { defaultAfter, scanStore } from "../frame/chain.ts";
+import { batchRecordsMax, checkFrame, frameHeader, frameRecordCount, headerBytes } from "../frame/frame.ts";
 import { indexHeaderBytes } from "../index/index-file.ts";
 import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
 import { indexer } from "../index/segment-index.ts";
@@ -165,8 +158,9 @@ class Repair {
       const position = index.u32(at + 4);
       const sound = checkFrame(bytes, position, bytes.length) === undefined;
       const ordinal = (at - indexHeaderBytes) / entryBytes;
-      const expected = { index: firstOf(meta) + ordinal, offset: meta.before.nextOffset + index.u32(at) };
-      if (sound || hasHeaderOf(bytes, position, expected)) return frameNextOffset(bytes, position);
+      const offset = meta.before.nextOffset + index.u32(at);
+      const expected = { index: firstOf(meta) + ordinal, offset };
+      if (sound || hasHeaderOf(bytes, position, expected)) return defaultAfter(bytes, position, offset);
     }
     return 0;
   }
@@ -185,5 +179,6 @@ function hasHeaderOf(
   if (position + headerBytes > bytes.length) return false;
   const found = frameHeader(bytes, position);
   const records = frameRecordCount(bytes, position);
-  return found.index === index && found.baseOffset === offset && records <= batchRecordsMax;
+  const fits = found.logId !== 0 || found.baseOffset === offset;
+  return found.index === index && fits && records <= batchRecordsMax;
 }

@@ -10,8 +10,8 @@
  * index is rebuilt from its store.
  */
 import { errorCode } from "../../lib/disk/disk.ts";
-import { scanStore } from "../frame/chain.ts";
-import { frameBaseOffset, frameIndex, framePreviousCrc, headerBytes } from "../frame/frame.ts";
+import { defaultBase, scanStore } from "../frame/chain.ts";
+import { frameIndex, framePreviousCrc, headerBytes } from "../frame/frame.ts";
 import { entryBytes } from "../index/offset-index.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { damageRefusal } from "../segment/damage.ts";
@@ -82,7 +82,7 @@ function checkJoin({ path, bytes, meta: { before } }: SealedSegment, { disk }: S
   const joins =
     framePreviousCrc(head, 0) === before.crc &&
     frameIndex(head, 0) === before.index + 1 &&
-    (frameBaseOffset(head, 0) === before.nextOffset || before.index === 0);
+    (before.index === 0 || defaultBase(head, 0, before) === before.nextOffset);
   if (!joins) throw damageRefusal({ path, position: 0, why: "chain" });
 }
 

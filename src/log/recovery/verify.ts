@@ -171,10 +171,9 @@ class Verification {
     const index = new ActiveIndex(baseOf(meta));
     try {
       const storeBytes = file.size();
-      const scan = scanStore(file, storeBytes, meta.before, (bytes, at, position) => {
-        const flaw = enterFrame(index, bytes, at, position);
+      const scan = scanStore(file, storeBytes, meta.before, (bytes, at, position, before) => {
+        const flaw = enterFrame(index, bytes, at, position, before) ?? state.stage(bytes, at);
         if (flaw !== undefined) return flaw;
-        state.stage(bytes, at);
         this.#see?.(bytes, at);
         return undefined;
       });

@@ -6,11 +6,12 @@
 import type { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { type DiskFile, syncFile, syncFileAside } from "../../lib/disk/disk.ts";
-import type { Offset, RaftIndex, SegmentDescription } from "../../types.ts";
-import type { ChainEnd } from "../frame/chain.ts";
+import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
+import { type ChainEnd, endAfter } from "../frame/chain.ts";
 import { encodeFooter, indexHeaderBytes, type SealFacts } from "../index/index-file.ts";
+import type { ActiveLogIndex, LogBatches } from "../index/log-index.ts";
 import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "../index/offset-index.ts";
-import { enterFrame } from "../index/segment-index.ts";
+import { enterFrame, enterNamed, type LastBatch } from "../index/segment-index.ts";
 import { firstOf, readStore, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
@@ -25,6 +26,7 @@ export interface ActiveExtent {
 export class ActiveSegment implements Segment {
   readonly meta: SegmentMeta;
   readonly index: ActiveIndex;
+  readonly logs: ActiveLogIndex;
   readonly path: string;
   readonly #files: SegmentFiles;
   readonly #store: DiskFile;
@@ -37,11 +39,17 @@ export class ActiveSegment implements Segment {
   #receipts: number;
 
   /** Opens both files. Throws what the disk throws; then both files are closed. */
-  static open(meta: SegmentMeta, index: ActiveIndex, files: SegmentFiles, at: ActiveExtent): ActiveSegment {
+  static open(
+    meta: SegmentMeta,
+    index: ActiveIndex,
+    logs: ActiveLogIndex,
+    files: SegmentFiles,
+    at: ActiveExtent,
+  ): ActiveSegment {
     const store = files.disk.open(files.storePath(firstOf(meta)), "write");
     try {
       const indexFile = files.disk.open(files.indexPath(firstOf(meta)), "write");
-      return new ActiveSegment(meta, index, files, at, { store, index: indexFile });
+      return new ActiveSegment(meta, index, logs, files, at, { store, index: indexFile });
     } catch (reason) {
       store.close();
       throw reason;
@@ -52,12 +60,14 @@ export class ActiveSegment implements Segment {
   constructor(
     meta: SegmentMeta,
     index: ActiveIndex,
+    logs: ActiveLogIndex,
     files: SegmentFiles,
     at: ActiveExtent,
     opened: { readonly store: DiskFile; readonly index: DiskFile },
   ) {
     this.meta = meta;
     this.index = index;
+    this.logs = logs;
     this.path = files.storePath(firstOf(meta));
     this.#files = files;
     this.#store = opened.store;
@@ -89,6 +99,14 @@ export class ActiveSegment implements Segment {
     return find(this.index);
   }
 
+  batchesOf(id: LogId): LogBatches | undefined {
+    return this.logs.find(id);
+  }
+
+  logIds(): Iterable<LogId> {
+    return this.logs.ids();
+  }
+
   read(target: Uint8Array, position: number): number {
     return readStore(this, this.#store, target, position);
   }
@@ -118,12 +136,13 @@ export class ActiveSegment implements Segment {
     return this.#store.writeAsync(frames, this.bytes);
   }
 
-  /** Adds one written frame to the index and the extent. */
-  enter(bytes: Uint8Array, at: number, length: number, end: ChainEnd): void {
-    const flaw = enterFrame(this.index, bytes, at, this.bytes);
+  /** Adds one written frame to the indexes and the extent. `lastBatch` returns the last batch of a log before the frame. */
+  enter(bytes: Uint8Array, at: number, length: number, lastBatch: LastBatch): void {
+    const flaw = enterFrame(this.index, bytes, at, this.bytes, this.end);
     assert(flaw === undefined, "a frame was written to a segment that cannot describe it");
+    enterNamed(this.logs, this.index.length - 1, bytes, at, lastBatch);
     this.bytes += length;
-    this.end = end;
+    this.end = endAfter(this.end, bytes, at);
   }
 
   sync(): void {
@@ -167,6 +186,7 @@ export class ActiveSegment implements Segment {
   truncate(k: number, end: ChainEnd): void {
     const bytes = this.index.position(k);
     this.index.truncate(k);
+    this.logs.truncate(k);
     this.#receipts = Math.min(this.#receipts, k);
     this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
     syncFile(this.#indexFile);
@@ -176,10 +196,13 @@ export class ActiveSegment implements Segment {
     this.end = end;
   }
 
-  /** Makes store and index complete and durable. Returns the facts of the sealed segment. */
-  seal(): SealFacts {
+  /** Makes store and indexes complete and durable. Returns what the catalog holds of the sealed segment. */
+  seal(directoryId: Uint8Array): SegmentMeta {
     this.sync();
     this.writeReceipts();
+    const namedBatches = this.logs.entries;
+    if (namedBatches > 0)
+      this.#files.replace(this.#files.logsPath(this.first), this.logs.encode(directoryId, this.first));
     const seal: SealFacts = {
       entries: this.index.length,
       nextOffset: this.end.nextOffset,
@@ -195,7 +218,7 @@ export class ActiveSegment implements Segment {
     this.#indexFile.write(footer, body.length);
     this.#indexFile.truncate(body.length + footer.length);
     syncFile(this.#indexFile);
-    return seal;
+    return { ...this.meta, seal, ...(namedBatches > 0 ? { namedBatches } : {}) };
   }
 
   /** Undoes seal() for a segment that stays active: its footer must not be read as receipts. */

@@ -1,7 +1,7 @@
 /**
  * Finds the segment that holds an index, an offset or a time. The segments are in the order of the log.
  */
-import type { Offset, RaftIndex } from "../../types.ts";
+import type { LogId, Offset, RaftIndex } from "../../types.ts";
 import type { Segment } from "./segment.ts";
 
 /** The last segment that begins at `index` or before it. There must be one. */
@@ -13,6 +13,17 @@ export function segmentOfIndex(segments: readonly Segment[], index: RaftIndex): 
     else high = middle;
   }
   return segments[low - 1]!;
+}
+
+/** The Raft index of the last batch of a named log in the segments that begin before `first`; 0 if there is none. */
+export function lastBatchBefore(segments: readonly Segment[], first: RaftIndex, id: LogId): RaftIndex {
+  for (let at = segments.length - 1; at >= 0; at--) {
+    const segment = segments[at]!;
+    if (segment.first >= first) continue;
+    const batches = segment.batchesOf(id);
+    if (batches !== undefined) return segment.first + batches.ordinal(batches.length - 1);
+  }
+  return 0;
 }
 
 /** The last segment that begins at `offset` or before it. There must be one. */

@@ -2,6 +2,8 @@
  * Decides when a segment is full: a pure function of its content, of the next batch, and of settings that are in the log.
  * It does not use the local clock, so nodes with the same log differ only in where their first segment begins.
  */
+import type { Offset } from "../../types.ts";
+import { defaultBase } from "../frame/chain.ts";
 import { decodeTrim, type LogSettings } from "../frame/command.ts";
 import {
   batchKind,
@@ -18,13 +20,15 @@ export interface SegmentFill {
   readonly base: IndexBase;
   readonly bytes: number;
   readonly entries: number;
+  /** The next offset of `default` at its end. */
+  readonly nextOffset: Offset;
 }
 
 /** Returns true if the frame at `at` must begin a new segment. An empty segment takes any frame that an entry can describe. */
 export function mustRoll(fill: SegmentFill, bytes: Uint8Array, at: number, settings: LogSettings): boolean {
   const timestampMs = frameTimestampMs(bytes, at);
   if (timestampMs < fill.base.timestampMs) return true; // only in an empty segment whose first batch was lost
-  if (!fitsEntry(fill.base, frameBaseOffset(bytes, at), fill.bytes, timestampMs)) return true;
+  if (!fitsEntry(fill.base, defaultBase(bytes, at, fill), fill.bytes, timestampMs)) return true;
   if (fill.entries === 0) return false;
   return (
     fill.bytes + frameBytes(bytes, at) > settings.segmentStoreBytesMax ||

@@ -5,11 +5,12 @@
 import type { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { type DiskFile, syncNames, troubleOf } from "../../lib/disk/disk.ts";
-import type { Offset, RaftIndex, SegmentDescription } from "../../types.ts";
+import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
 import { type ChainEnd, scanStore } from "../frame/chain.ts";
 import { DamagedPage, decodeFooter, encodeFooter, SealedIndex, type SealFacts } from "../index/index-file.ts";
+import { ActiveLogIndex, type LogBatches, SealedLogIndex } from "../index/log-index.ts";
 import { ActiveIndex, type OffsetIndex } from "../index/offset-index.ts";
-import { indexBody, indexer } from "../index/segment-index.ts";
+import { enterNamed, indexBody, indexer } from "../index/segment-index.ts";
 import { baseOf, firstOf, readStore, type Segment, type SegmentMeta, unreadable } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
@@ -19,14 +20,23 @@ export class SealedSegment implements Segment {
   readonly #files: SegmentFiles;
   readonly #directoryId: Uint8Array;
   #index: { readonly file: object; readonly index: SealedIndex } | undefined;
+  #logIndex: { readonly file: object; readonly index: SealedLogIndex } | undefined;
   #storeChecked = false;
+  readonly #lastBatchBefore: (id: LogId) => RaftIndex;
 
-  constructor(meta: SegmentMeta, files: SegmentFiles, directoryId: Uint8Array) {
+  /** `lastBatchBefore` returns the last batch of a log before the segment, for a log index that is rebuilt; 0 if none. */
+  constructor(
+    meta: SegmentMeta,
+    files: SegmentFiles,
+    directoryId: Uint8Array,
+    lastBatchBefore: (id: LogId) => RaftIndex,
+  ) {
     assert(meta.seal !== undefined, "not sealed");
     this.meta = meta;
     this.seal = meta.seal;
     this.#files = files;
     this.#directoryId = directoryId;
+    this.#lastBatchBefore = lastBatchBefore;
   }
 
   get first(): RaftIndex {
@@ -72,6 +82,28 @@ export class SealedSegment implements Segment {
       if (!(damage instanceof DamagedPage)) throw damage;
       return find(this.#rebuild());
     }
+  }
+
+  batchesOf(id: LogId): LogBatches | undefined {
+    return this.#logs()?.find(id);
+  }
+
+  logIds(): Iterable<LogId> {
+    return this.#logs()?.ids() ?? [];
+  }
+
+  /** A copy of the log index that can grow. */
+  growingLogs(): ActiveLogIndex {
+    const copy = new ActiveLogIndex();
+    const entries: [ordinal: number, id: LogId, offset: Offset, previous: RaftIndex][] = [];
+    for (const id of this.logIds()) {
+      const batches = this.batchesOf(id)!;
+      for (let i = 0; i < batches.length; i++)
+        entries.push([batches.ordinal(i), id, batches.offset(i), batches.previous]);
+    }
+    entries.sort(([one], [other]) => one - other);
+    for (const [ordinal, id, offset, previous] of entries) copy.append(id, ordinal, offset, () => previous);
+    return copy;
   }
 
   read(target: Uint8Array, position: number): number {
@@ -137,6 +169,46 @@ export class SealedSegment implements Segment {
     const index = new SealedIndex(file, baseOf(this.meta), seal.entries);
     this.#index = { file, index };
     return index;
+  }
+
+  #logs(): SealedLogIndex | ActiveLogIndex | undefined {
+    const { namedBatches } = this.meta;
+    if (namedBatches === undefined) return undefined;
+    const path = this.#files.logsPath(this.first);
+    let file: ReturnType<SegmentFiles["indexes"]["get"]> | undefined;
+    try {
+      file = this.#files.indexes.get(path);
+    } catch (reason) {
+      if (troubleOf(reason) === "busy") throw unreadable(this, reason, 0);
+    }
+    if (file !== undefined && this.#logIndex?.file === file) return this.#logIndex.index;
+    const index =
+      file === undefined ? undefined : SealedLogIndex.open(file, this.#directoryId, this.first, namedBatches);
+    if (file === undefined || index === undefined) return this.#rebuildLogs(path, namedBatches);
+    this.#logIndex = { file, index };
+    return index;
+  }
+
+  /** Rebuilds the log index from the store and writes its file, as #rebuild() does. */
+  #rebuildLogs(path: string, namedBatches: number): ActiveLogIndex {
+    const logs = new ActiveLogIndex();
+    const store = this.#store();
+    let ordinal = 0;
+    const scan = scanStore(store, store.size(), this.meta.before, (bytes, at) => {
+      enterNamed(logs, ordinal++, bytes, at, (id) => this.#lastBatchBefore(id));
+      return undefined;
+    });
+    if (scan.position !== this.bytes || logs.entries !== namedBatches)
+      throw this.damaged(scan.position, scan.flaw ?? "length");
+    this.#files.indexes.drop(path);
+    try {
+      this.#files.replace(path, logs.encode(this.#directoryId, this.first));
+      syncNames(this.#files.disk, this.#files.directory);
+      this.#files.damage.rebuilt(path);
+    } catch (reason) {
+      if (troubleOf(reason) === "lost") throw reason;
+    }
+    return logs;
   }
 
   /**

@@ -8,6 +8,7 @@ import { DamageRegistry } from "./damage.ts";
 
 export const storeName = (first: number): string => `${String(first).padStart(20, "0")}.store`;
 export const indexName = (first: number): string => `${String(first).padStart(20, "0")}.index`;
+const logsName = (first: number): string => `${String(first).padStart(20, "0")}.logs`;
 
 /** Returns the first Raft index in the name of a segment file, or undefined for another name. */
 export function firstIndexOf(name: string, extension: "store" | "index"): number | undefined {
@@ -88,16 +89,22 @@ export class SegmentFiles {
     return `${this.directory}/${indexName(first)}`;
   }
 
+  /** The log index. A segment that holds only `default` has none. */
+  logsPath(first: number): string {
+    return `${this.directory}/${logsName(first)}`;
+  }
+
   /** Closes the files of this segment. */
   drop(first: number): void {
     this.stores.drop(this.storePath(first));
     this.indexes.drop(this.indexPath(first));
+    this.indexes.drop(this.logsPath(first));
   }
 
   /** Removes the files of this segment that exist. The caller syncs the directory. */
   remove(first: number): void {
     this.drop(first);
-    for (const path of [this.indexPath(first), this.storePath(first)]) {
+    for (const path of [this.logsPath(first), this.indexPath(first), this.storePath(first)]) {
       if (this.disk.exists(path)) this.disk.remove(path);
     }
   }

@@ -8,16 +8,17 @@
  */
 import { assert } from "../../lib/assert.ts";
 import { certain, syncNames, troubleOf } from "../../lib/disk/disk.ts";
-import type { RaftIndex, Term } from "../../types.ts";
-import { type ChainEnd, endOfFrame } from "../frame/chain.ts";
+import type { LogId, RaftIndex, Term } from "../../types.ts";
+import { type ChainEnd, defaultAfter, endAfter } from "../frame/chain.ts";
 import type { LogSettings } from "../frame/command.ts";
 import { frameIndex, frameTimestampMs } from "../frame/frame.ts";
+import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { indexBody } from "../index/segment-index.ts";
 import { emptyCheckpoint, type LogState } from "../state/log-state.ts";
 import { ActiveSegment } from "./active-segment.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
-import { segmentOfIndex } from "./find-segment.ts";
+import { lastBatchBefore, segmentOfIndex } from "./find-segment.ts";
 import { NextSegment } from "./next-segment.ts";
 import { couldRoll, mustRoll, type SegmentFill } from "./roll-policy.ts";
 import { SealedSegment } from "./sealed-segment.ts";
@@ -98,11 +99,18 @@ export class SegmentSet {
   runFrom(k: number, bytes: Uint8Array, positions: readonly number[], state: LogState): number {
     const active = this.#active;
     assert(active !== undefined, "no segment to write to");
-    const { base, bytes: storeBytes, entries } = fillOf(active);
+    const { base, bytes: storeBytes, entries, nextOffset } = fillOf(active);
+    let next = nextOffset;
     let end = k + 1;
     while (end < positions.length - 1) {
       const at = positions[end]!;
-      const fill = { base, bytes: storeBytes + at - positions[k]!, entries: entries + end - k };
+      next = defaultAfter(bytes, positions[end - 1]!, next);
+      const fill = {
+        base,
+        bytes: storeBytes + at - positions[k]!,
+        entries: entries + end - k,
+        nextOffset: next,
+      };
       if (mustRoll(fill, bytes, at, state.settingsAt(frameIndex(bytes, at)))) break;
       end++;
     }
@@ -139,12 +147,12 @@ export class SegmentSet {
     this.#next = undefined;
     let opened: ReturnType<NextSegment["name"]>;
     try {
-      const sealed = sealable === undefined ? undefined : { ...sealable.meta, seal: sealable.seal() };
+      const sealed = sealable?.seal(this.#directoryId);
       if (sealed !== undefined) changes.push(catalogChange.segment(sealed));
       opened = next.name(first, indexBody(this.#directoryId, meta.before.crc, index));
       this.#catalog.write(...changes);
       if (sealed !== undefined) {
-        this.#sealed = [...this.#sealed, new SealedSegment(sealed, this.#files, this.#directoryId)];
+        this.#sealed = [...this.#sealed, this.#sealedOf(sealed)];
       }
     } catch (reason) {
       next.close();
@@ -155,7 +163,7 @@ export class SegmentSet {
     }
     this.#pendingRemovals = pending;
     const extent = { bytes: 0, end: meta.before, receipts: 0 };
-    this.#active = new ActiveSegment(meta, index, this.#files, extent, opened);
+    this.#active = new ActiveSegment(meta, index, new ActiveLogIndex(), this.#files, extent, opened);
     this.#refresh();
     old?.close();
   }
@@ -258,11 +266,12 @@ export class SegmentSet {
     for (const end of [...metas, this.#start.end]) if (end?.index === index) return end;
     const segment = segmentOfIndex(this.#all, index);
     const k = index - segment.first;
-    const [position, next] = segment.lookup((entries) => [
+    const [position, next, nextOffset] = segment.lookup((entries) => [
       entries.position(k),
       k + 1 < entries.length ? entries.position(k + 1) : segment.bytes,
+      entries.offset(k),
     ]);
-    return endOfFrame(readFrame(segment, index, position, next - position), 0);
+    return endAfter({ nextOffset }, readFrame(segment, index, position, next - position), 0);
   }
 
   close(): void {
@@ -290,7 +299,8 @@ export class SegmentSet {
    * catalog still calls it sealed: if the cut does not happen, the index is rebuilt from the store.
    */
   #unseal(segment: SealedSegment): ActiveSegment {
-    const meta: SegmentMeta = { ...segment.meta, seal: undefined };
+    const { before, baseTimestampMs } = segment.meta;
+    const meta: SegmentMeta = { before, baseTimestampMs, seal: undefined };
     const index = new ActiveIndex(baseOf(meta));
     const { storeBytes, entries } = segment.seal;
     segment.lookup((from) => {
@@ -298,11 +308,18 @@ export class SegmentSet {
       for (let k = 0; k < from.length; k++)
         index.append(from.offset(k), from.position(k), from.term(k), from.timestampMs(k));
     });
+    const logs = segment.growingLogs();
     this.#files.drop(segment.first);
     this.#writeIndex(meta, index);
     syncNames(this.#files.disk, this.#files.directory);
     const at = { bytes: storeBytes, end: segment.end, receipts: entries };
-    return ActiveSegment.open(meta, index, this.#files, at);
+    return ActiveSegment.open(meta, index, logs, this.#files, at);
+  }
+
+  #sealedOf(meta: SegmentMeta): SealedSegment {
+    const first = firstOf(meta);
+    const lastBatch = (id: LogId): RaftIndex => lastBatchBefore(this.#sealed, first, id);
+    return new SealedSegment(meta, this.#files, this.#directoryId, lastBatch);
   }
 
   /** Removes segments from the catalog and notes that their files must be removed, in one transaction. */
@@ -330,10 +347,11 @@ export class SegmentSet {
   }
 }
 
-const fillOf = ({ index, bytes }: ActiveSegment): SegmentFill => ({
+const fillOf = ({ index, bytes, nextOffset }: ActiveSegment): SegmentFill => ({
   base: index.base,
   bytes,
   entries: index.length,
+  nextOffset,
 });
 
 function attempt(work: () => void, onFailure: (reason: unknown) => void): void {

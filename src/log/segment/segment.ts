@@ -4,9 +4,10 @@
  */
 import { Fault } from "../../fault.ts";
 import { type DiskFile, errorCode, troubleOf } from "../../lib/disk/disk.ts";
-import type { Offset, RaftIndex, SegmentDescription } from "../../types.ts";
+import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import type { SealFacts } from "../index/index-file.ts";
+import type { LogBatches } from "../index/log-index.ts";
 import type { IndexBase, OffsetIndex } from "../index/offset-index.ts";
 import { diskFault } from "./disk-fault.ts";
 
@@ -18,6 +19,8 @@ export interface SegmentMeta {
   readonly baseTimestampMs: number;
   /** Undefined for the active segment. */
   readonly seal: SealFacts | undefined;
+  /** Batches of named logs in a sealed segment. Absent if there are none. */
+  readonly namedBatches?: number;
 }
 
 /** The index of the segment's first batch, which names its files. */
@@ -40,6 +43,13 @@ export interface Segment {
    * @throws Fault "corrupt" if the store is damaged too
    */
   lookup<T>(find: (index: OffsetIndex) => T): T;
+  /**
+   * The batches of a named log in the segment; undefined if there are none. A damaged log index is rebuilt first.
+   * @throws Fault "corrupt" if the store is damaged too
+   */
+  batchesOf(id: LogId): LogBatches | undefined;
+  /** The named logs that have batches in the segment. */
+  logIds(): Iterable<LogId>;
   /** Reads from the store. @throws Fault "corrupt" for bytes that cannot be read, Fault "disk-busy" */
   read(target: Uint8Array, position: number): number;
   describe(): SegmentDescription;

@@ -5,7 +5,8 @@
  * Invariant: the state is a function of the batches alone, so two nodes with the same chain have the same state.
  */
 import { assert } from "../../lib/assert.ts";
-import type { Offset, RaftIndex } from "../../types.ts";
+import type { LogId, Offset, RaftIndex } from "../../types.ts";
+import type { LogFlaw } from "../frame/chain.ts";
 import { decodeSettings, decodeTrim, defaultSettings, type LogSettings } from "../frame/command.ts";
 import {
   batchKind,
@@ -13,10 +14,12 @@ import {
   frameCommand,
   frameIndex,
   frameKind,
+  frameLogId,
   frameProducer,
   frameRecordCount,
   frameTimestampMs,
 } from "../frame/frame.ts";
+import { LogTable, type LogTableCheckpoint } from "./log-table.ts";
 import type { ProducerRow } from "./produced-batch.ts";
 import { ProducerTable } from "./producer-table.ts";
 
@@ -33,6 +36,8 @@ export interface StateCheckpoint {
   readonly settings: LogSettings;
   readonly configuration: StoredConfiguration | undefined;
   readonly producers: readonly ProducerRow[];
+  /** The named logs; absent before the first level, as in the first format. */
+  readonly logs?: LogTableCheckpoint;
 }
 
 export const emptyCheckpoint: StateCheckpoint = {
@@ -50,21 +55,26 @@ interface Control {
   readonly configuration?: StoredConfiguration;
 }
 
-type Committed = Omit<StateCheckpoint, "producers">;
+type Committed = Omit<StateCheckpoint, "producers" | "logs">;
 
 export class LogState {
   readonly producers: ProducerTable;
+  readonly logs: LogTable;
+  /** Called with the ids of the named logs that changed, after each commit that changed any. */
+  onLogsChanged: ((ids: readonly LogId[]) => void) | undefined;
   #committed: Committed;
   #uncommitted: Control[] = [];
 
-  constructor(from: Committed, producers: ProducerTable) {
+  constructor(from: Committed, producers: ProducerTable, logs: LogTable) {
     const { index, lowest, settings, configuration } = from;
     this.#committed = { index, lowest, settings, configuration };
     this.producers = producers;
+    this.logs = logs;
   }
 
   static from(checkpoint: StateCheckpoint): LogState {
-    return new LogState(checkpoint, new ProducerTable(checkpoint.producers));
+    const { producers, logs } = checkpoint;
+    return new LogState(checkpoint, new ProducerTable(producers), new LogTable(logs));
   }
 
   /** The state of a log whose start is unknown. */
@@ -100,9 +110,16 @@ export class LogState {
     return this.#committed.settings;
   }
 
-  /** Adds the checked frame at `at`, the next one of the log. It is not committed yet. */
-  stage(bytes: Uint8Array, at: number): void {
+  /**
+   * Adds the checked frame at `at`, the next one of the log. It is not committed yet. A frame of a named log that does not
+   * fit its row is not added. Returns why.
+   */
+  stage(bytes: Uint8Array, at: number): LogFlaw | undefined {
     const index = frameIndex(bytes, at);
+    if (frameLogId(bytes, at) !== 0) {
+      const flaw = this.logs.stage(bytes, at);
+      if (flaw !== undefined) return flaw;
+    }
     switch (frameKind(bytes, at)) {
       case batchKind.data:
         this.#stageData(bytes, at, index);
@@ -118,23 +135,30 @@ export class LogState {
       case batchKind.configuration:
         this.#uncommitted.push({ index, configuration: { index, command: frameCommand(bytes, at).slice() } });
         break;
-      case batchKind.noOp:
+      case batchKind.level:
+        this.logs.stageLevel(bytes, at);
+        break;
+      default:
         break;
     }
     // The log's first batch defines where offsets begin.
     if (index === 1) this.#uncommitted.unshift({ index, lowest: frameBaseOffset(bytes, at) });
+    return undefined;
   }
 
   #stageData(bytes: Uint8Array, at: number, index: RaftIndex): void {
     const stamp = frameProducer(bytes, at);
     if (stamp === undefined) return;
-    this.producers.stage(stamp, {
-      index,
-      sequence: stamp.sequence,
-      count: frameRecordCount(bytes, at),
-      firstOffset: frameBaseOffset(bytes, at),
-      timestampMs: frameTimestampMs(bytes, at),
-    });
+    this.producers.stage(
+      { ...stamp, logId: frameLogId(bytes, at) },
+      {
+        index,
+        sequence: stamp.sequence,
+        count: frameRecordCount(bytes, at),
+        firstOffset: frameBaseOffset(bytes, at),
+        timestampMs: frameTimestampMs(bytes, at),
+      },
+    );
   }
 
   /** Everything up to `index` is committed. */
@@ -148,6 +172,10 @@ export class LogState {
     }
     this.producers.commitTo(index, this.#committed.settings);
     this.#committed = { ...this.#committed, index };
+    const changed = this.logs.commitTo(index);
+    if (changed.length === 0) return;
+    for (const id of changed) if (this.logs.row(id) === undefined) this.producers.forgetLog(id);
+    this.onLogsChanged?.(changed);
   }
 
   /** Everything from `from` on was cut off. It was not committed. */
@@ -155,15 +183,17 @@ export class LogState {
     assert(from > this.#committed.index, "a committed batch was cut off");
     this.#uncommitted = this.#uncommitted.filter(({ index }) => index < from);
     this.producers.truncate(from);
+    this.logs.truncate(from);
   }
 
   /** The state as of `index`, which is not below the committed index. */
   checkpointAt(index: RaftIndex): StateCheckpoint {
     assert(index >= this.#committed.index, "a checkpoint below the committed index");
-    const copy = new LogState(this.#committed, this.producers.copy());
+    const copy = new LogState(this.#committed, this.producers.copy(), this.logs.copy());
     copy.#uncommitted = [...this.#uncommitted];
     copy.commitTo(index);
-    return { ...copy.#committed, producers: copy.producers.rows() };
+    const logs = copy.logs.level === 0 ? {} : { logs: copy.logs.checkpoint() };
+    return { ...copy.#committed, producers: copy.producers.rows(), ...logs };
   }
 }
 

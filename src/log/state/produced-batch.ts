@@ -3,7 +3,7 @@
  *
  * Sequences count records: a batch of n records at sequence s covers s … s+n−1, and the next one begins at s+n.
  */
-import type { Offset, RaftIndex } from "../../types.ts";
+import type { LogId, Offset, RaftIndex } from "../../types.ts";
 
 /** How many batches of a producer are kept, to answer its duplicates. */
 export const batchesPerProducerMax = 5;
@@ -29,6 +29,8 @@ export type ProducerRow = readonly [
     offset: Offset,
     time: number,
   ])[],
+  /** Absent for `default`. */
+  logId?: LogId,
 ];
 
 /**

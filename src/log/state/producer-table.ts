@@ -9,7 +9,7 @@
  * not by a clock. The limits refuse new producers before their batch is made; the fold itself refuses nothing.
  */
 import { Fault } from "../../fault.ts";
-import type { ProducerStamp, RaftIndex } from "../../types.ts";
+import type { LogId, ProducerStamp, RaftIndex } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
 import {
   batchesPerProducerMax,
@@ -25,6 +25,7 @@ const latestEntries = 256;
 interface Producer {
   readonly subject: string;
   readonly id: bigint;
+  readonly logId: LogId;
   readonly epoch: number;
   /** Oldest first, without gaps in the sequences: at least one, at most batchesPerProducerMax. */
   readonly batches: readonly ProducedBatch[];
@@ -34,7 +35,11 @@ interface Producer {
 export type ProducerVerdict = { readonly append: true } | { readonly duplicate: ProducedBatch };
 
 /** The key of a producer in maps. */
-export const producerKey = (subject: string, id: bigint): string => `${id}/${subject}`;
+export const producerKey = ({
+  logId = 0,
+  id,
+  subject,
+}: Pick<ProducerStamp, "logId" | "id" | "subject">): string => `${logId}/${id}/${subject}`;
 const last = (producer: Producer): ProducedBatch => producer.batches[producer.batches.length - 1]!;
 
 export class ProducerTable {
@@ -50,10 +55,11 @@ export class ProducerTable {
   #uncommitted: { readonly stamp: ProducerStamp; readonly batch: ProducedBatch }[] = [];
 
   constructor(rows: readonly ProducerRow[] = []) {
-    for (const [subject, id, epoch, batches] of rows) {
+    for (const [subject, id, epoch, batches, logId = 0] of rows) {
       this.#put({
         subject,
         id,
+        logId,
         epoch,
         batches: batches.map(([index, sequence, count, firstOffset, timestampMs]) => ({
           index,
@@ -76,7 +82,7 @@ export class ProducerTable {
    * "too-many-producers"; `written` is "unknown" if an earlier attempt may have appended some of the records
    */
   check(stamp: ProducerStamp, count: number, nowMs: number, settings: LogSettings): ProducerVerdict {
-    const known = this.#find(producerKey(stamp.subject, stamp.id));
+    const known = this.#find(producerKey(stamp));
     if (known === undefined || isExpired(known, { index: this.#newest, timestampMs: nowMs }, settings)) {
       if (stamp.sequence !== 0) throw unknownProducer(stamp.sequence);
       if (known === undefined) this.#checkLimits(stamp.subject, settings);
@@ -93,7 +99,7 @@ export class ProducerTable {
   /** The fault for a sequence that is neither the expected one nor a known duplicate. */
   refusal(stamp: ProducerStamp, expected: number): Fault {
     const { sequence } = stamp;
-    const known = this.#find(producerKey(stamp.subject, stamp.id));
+    const known = this.#find(producerKey(stamp));
     const oldest = known?.epoch === stamp.epoch ? known.batches[0] : undefined;
     if (known === undefined || oldest === undefined || sequence >= oldest.sequence) {
       return outOfSequence(expected, sequence);
@@ -103,7 +109,7 @@ export class ProducerTable {
 
   /** The batch of these records if they are a known duplicate. */
   duplicate(stamp: ProducerStamp, count: number): ProducedBatch | undefined {
-    const known = this.#find(producerKey(stamp.subject, stamp.id));
+    const known = this.#find(producerKey(stamp));
     if (known === undefined || known.epoch !== stamp.epoch) return undefined;
     return findDuplicate(known.batches, stamp.sequence, count);
   }
@@ -112,7 +118,7 @@ export class ProducerTable {
   stage(stamp: ProducerStamp, batch: ProducedBatch): void {
     this.#newest = Math.max(this.#newest, batch.index);
     this.#uncommitted.push({ stamp, batch });
-    const key = producerKey(stamp.subject, stamp.id);
+    const key = producerKey(stamp);
     this.#overlay.set(key, withBatch(this.#find(key), stamp, batch));
   }
 
@@ -124,11 +130,16 @@ export class ProducerTable {
       done++;
       this.#fold(stamp, batch, settings);
       this.onCommitted?.(stamp, batch);
-      const key = producerKey(stamp.subject, stamp.id);
+      const key = producerKey(stamp);
       const above = this.#overlay.get(key);
       if (above !== undefined && last(above).index <= index) this.#overlay.delete(key);
     }
     if (done > 0) this.#uncommitted.splice(0, done);
+  }
+
+  /** A named log was deleted, and its id will not be used again: its producers are forgotten. */
+  forgetLog(logId: LogId): void {
+    for (const [key, producer] of this.#committed) if (producer.logId === logId) this.#remove(key, producer);
   }
 
   /** Batches from `from` on were cut off. */
@@ -148,7 +159,7 @@ export class ProducerTable {
 
   /** The committed part, for a checkpoint. */
   rows(): ProducerRow[] {
-    return Array.from(this.#committed.values(), ({ subject, id, epoch, batches }) => [
+    return Array.from(this.#committed.values(), ({ subject, id, logId, epoch, batches }) => [
       subject,
       id,
       epoch,
@@ -159,6 +170,7 @@ export class ProducerTable {
         batch.firstOffset,
         batch.timestampMs,
       ]),
+      ...(logId === 0 ? ([] as const) : ([logId] as const)),
     ]);
   }
 
@@ -171,11 +183,11 @@ export class ProducerTable {
       if (!isExpired(producer, batch, settings)) break;
       this.#remove(key, producer);
     }
-    this.#put(withBatch(this.#committed.get(producerKey(stamp.subject, stamp.id)), stamp, batch));
+    this.#put(withBatch(this.#committed.get(producerKey(stamp)), stamp, batch));
   }
 
   #put(producer: Producer): void {
-    const key = producerKey(producer.subject, producer.id);
+    const key = producerKey(producer);
     this.#newest = Math.max(this.#newest, last(producer).index);
     const before = this.#committed.get(key);
     if (before !== undefined) this.#remove(key, before);
@@ -223,11 +235,11 @@ function isExpired(
 
 /** The producer after `batch`. A higher epoch or a gap in the sequence starts a new list of batches. */
 function withBatch(before: Producer | undefined, stamp: ProducerStamp, batch: ProducedBatch): Producer {
-  const { subject, id, epoch } = stamp;
+  const { subject, id, epoch, logId = 0 } = stamp;
   const continues =
     before !== undefined &&
     before.epoch === epoch &&
     last(before).sequence + last(before).count === batch.sequence;
   const batches = continues ? [...before.batches.slice(1 - batchesPerProducerMax), batch] : [batch];
-  return { subject, id, epoch, batches };
+  return { subject, id, logId, epoch, batches };
 }

@@ -12,8 +12,8 @@ import { Fault } from "../../fault.ts";
 import { troubleOf } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import type { CommittedLog, WrittenExtent } from "../committed-log.ts";
-import { endOfFrame } from "../frame/chain.ts";
 import { type FrameGroup, lastOfGroup } from "../frame/frame-group.ts";
+import type { LastBatch } from "../index/segment-index.ts";
 import type { LogMeter } from "../log-meter.ts";
 import type { ActiveSegment } from "../segment/active-segment.ts";
 import { diskFault } from "../segment/disk-fault.ts";
@@ -211,6 +211,7 @@ export class LogWriter implements WrittenExtent {
   /** Yields what to write to the active segment. The caller writes each part before it asks for the next. */
   *#parts(groups: readonly FrameGroup[]): Generator<Uint8Array> {
     const { state } = this.#committed;
+    const lastBatch: LastBatch = (id, before) => state.logs.lastBatch(id, before);
     for (const { bytes, positions, first } of groups) {
       const frames = positions.length - 1;
       let k = Math.max(0, this.#durableIndex + 1 - first);
@@ -223,7 +224,7 @@ export class LogWriter implements WrittenExtent {
         yield part;
         for (; k < end; k++) {
           const at = positions[k]!;
-          active.enter(bytes, at, positions[k + 1]! - at, endOfFrame(bytes, at));
+          active.enter(bytes, at, positions[k + 1]! - at, lastBatch);
         }
         this.#unsyncedIndexBytes += part.length;
       }

@@ -5,9 +5,23 @@
  */
 import { Fault } from "../../fault.ts";
 import type { RaftIndex, Term } from "../../types.ts";
-import { type ChainEnd, type ChainFlaw, checkLink, checkNext, endOfFrame } from "../frame/chain.ts";
+import {
+  type ChainEnd,
+  type ChainFlaw,
+  checkDefaultOffset,
+  checkLink,
+  checkNext,
+  endAfter,
+  linkOfFrame,
+} from "../frame/chain.ts";
 import { frameBytes } from "../frame/frame.ts";
-import { cutGroup, type FrameGroup, lastOfGroup } from "../frame/frame-group.ts";
+import {
+  cutGroup,
+  defaultNextInGroup,
+  type FrameGroup,
+  lastOfGroup,
+  type PlacedGroup,
+} from "../frame/frame-group.ts";
 import type { FrameCache } from "../read/frame-cache.ts";
 import type { SegmentSet } from "../segment/segment-set.ts";
 import type { LogState } from "../state/log-state.ts";
@@ -15,7 +29,7 @@ import type { LogState } from "../state/log-state.ts";
 export class StagedFrames {
   readonly #set: SegmentSet;
   readonly #cache: FrameCache;
-  #groups: FrameGroup[] = [];
+  #groups: PlacedGroup[] = [];
   #end: ChainEnd;
 
   constructor(set: SegmentSet, cache: FrameCache) {
@@ -47,27 +61,27 @@ export class StagedFrames {
       const flaw = checkNext(frames, at, frames.length, end);
       if (flaw !== undefined) throw doesNotFollow(end, flaw);
       positions.push(at);
-      end = endOfFrame(frames, at);
+      end = endAfter(end, frames, at);
       at += frameBytes(frames, at);
     }
     if (positions.length === 0) return;
     positions.push(at);
-    this.#add({ bytes: frames, positions, first }, end, state, durable);
+    this.#add({ bytes: frames, positions, first }, state, durable);
   }
 
   /** Does the same for frames that are known to be sound and to form a chain. Only the first frame's link is checked. */
   stageChecked(group: FrameGroup, state: LogState, durable: RaftIndex): void {
     const { bytes, positions } = group;
-    const flaw = checkLink(bytes, positions[0]!, this.#end);
+    const at = positions[0]!;
+    const flaw = checkLink(bytes, at, this.#end) ?? checkDefaultOffset(bytes, at, this.#end);
     if (flaw !== undefined) throw doesNotFollow(this.#end, flaw);
-    this.#add(group, endOfFrame(bytes, positions[positions.length - 2]!), state, durable);
+    this.#add(group, state, durable);
   }
 
   /** Returns the end of the log as it would be if `index` were its last. `index` is in the log or just before it. */
   endAt(index: RaftIndex): ChainEnd {
     if (index === this.#end.index) return this.#end;
-    const frame = this.#cache.frame(index);
-    return frame === undefined ? this.#set.endAt(index) : endOfFrame(frame, 0);
+    return this.#cache.endAt(index) ?? this.#set.endAt(index);
   }
 
   /** The term of the batch at `index`, or just before the first one. Undefined outside the log. */
@@ -103,12 +117,18 @@ export class StagedFrames {
     this.#end = end;
   }
 
-  #add(group: FrameGroup, end: ChainEnd, state: LogState, durable: RaftIndex): void {
+  #add(group: FrameGroup, state: LogState, durable: RaftIndex): void {
     const { bytes, positions } = group;
-    for (let k = 0; k < positions.length - 1; k++) state.stage(bytes, positions[k]!);
-    this.#end = end;
-    this.#groups.push(group);
-    this.#cache.add(group, durable);
+    const last = positions.length - 2;
+    for (let k = 0; k <= last; k++) {
+      const flaw = state.stage(bytes, positions[k]!);
+      if (flaw !== undefined) throw doesNotFollow(this.#end, flaw);
+    }
+    const placed = { ...group, defaultBase: this.#end.nextOffset };
+    const nextOffset = defaultNextInGroup(group, last, this.#end.nextOffset);
+    this.#end = { ...linkOfFrame(bytes, positions[last]!), nextOffset };
+    this.#groups.push(placed);
+    this.#cache.add(placed, durable);
   }
 }
 

@@ -8,11 +8,14 @@
 import { anonymousSubject } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
+import type { NamedLogs } from "../../replication/mod.ts";
 import type { AppendOptions, CommitLog } from "../../types.ts";
 import type { PeerHello } from "../handshake/introduction.ts";
+import { changedToValue, changeFromValue } from "../wire/log-change-codec.ts";
 import type { EncodedPeerFrame } from "../wire/peer-frame.ts";
 import {
   appendVerb,
+  changeVerb,
   decodeRecords,
   decodeValue,
   type ReceivedRequest,
@@ -25,6 +28,16 @@ export interface PeerService {
   /** The result is sent back, and so is a rejection. `signal` aborts at the deadline and when the peer disconnects. */
   ask(verb: string, body: unknown, from: PeerHello, signal: AbortSignal): Promise<unknown>;
 }
+
+/** What a forwarded write does to a log, as policies name it. */
+export type ForwardedAction = "produce" | "trim" | "create" | "configure" | "delete";
+
+/** What forwarded writes are executed on. */
+export type ForwardTarget = Pick<CommitLog, "append" | "trim"> & {
+  readonly named: Pick<NamedLogs, "change">;
+};
+
+const actionOf = { create: "create", update: "configure", close: "configure", delete: "delete" } as const;
 
 /** The subject of a forwarded append or trim. */
 export interface ForwardedCaller {
@@ -41,7 +54,7 @@ export interface ForwardedCall {
 }
 
 export interface ForwardedStart {
-  readonly verb: typeof appendVerb | typeof trimVerb;
+  readonly verb: typeof appendVerb | typeof trimVerb | typeof changeVerb;
   readonly subject: string;
   /** The node that received the call from a client. */
   readonly from: Pick<PeerHello, "name" | "address">;
@@ -52,12 +65,14 @@ export interface RequestServerOptions {
   readonly clock: Clock;
   readonly from: PeerHello;
   /** Undefined before this node has a log. */
-  readonly log: () => Pick<CommitLog, "append" | "trim"> | undefined;
+  readonly log: () => ForwardTarget | undefined;
   readonly service: PeerService;
   /** Is the peer a member of this node's configuration? Only members may forward writes. Default true. */
   readonly isMember?: () => boolean;
   /** @throws Fault if the caller has no permission */
-  readonly authorize: ((caller: ForwardedCaller, action: "produce" | "trim") => void) | undefined;
+  readonly authorize:
+    | ((caller: ForwardedCaller, action: ForwardedAction, log: string | undefined) => void)
+    | undefined;
   /** Called at the start of each append and trim. */
   readonly begin: ((start: ForwardedStart) => ForwardedCall) | undefined;
   readonly respond: (frame: EncodedPeerFrame) => void;
@@ -118,12 +133,13 @@ export class RequestServer {
 
   async #serve(request: ReceivedRequest): Promise<unknown> {
     const { verb } = request;
-    if (verb !== appendVerb && verb !== trimVerb) return this.#ask(request);
+    if (verb !== appendVerb && verb !== trimVerb && verb !== changeVerb) return this.#ask(request);
     const { subject = anonymousSubject, traceparent } = request.options;
     const call = this.#options.begin?.({ verb, subject, from: this.#options.from, traceparent });
     let fault: Fault | undefined;
     try {
       const options = this.#appendOptions(request, call?.traceparent ?? traceparent);
+      if (verb === changeVerb) return await this.#change(request, options);
       return await (verb === appendVerb ? this.#append(request, options) : this.#trim(request, options));
     } catch (reason) {
       fault = Fault.from(reason);
@@ -146,7 +162,18 @@ export class RequestServer {
     return this.#logFor(request, "trim").trim(before, options);
   }
 
-  #logFor(request: ReceivedRequest, action: "produce" | "trim"): Pick<CommitLog, "append" | "trim"> {
+  async #change(request: ReceivedRequest, options: AppendOptions): Promise<unknown> {
+    const change = changeFromValue(decodeValue(request));
+    const object = change.kind === "create" ? change.name : change.log.name;
+    const log = this.#logFor(request, actionOf[change.kind], object);
+    return changedToValue(await log.named.change(change, options));
+  }
+
+  #logFor(
+    request: ReceivedRequest,
+    action: ForwardedAction,
+    object = request.options.log?.name,
+  ): ForwardTarget {
     const { authorize, log, from, isMember } = this.#options;
     if (isMember?.() === false) {
       throw new Fault("failed-precondition", {
@@ -154,7 +181,8 @@ export class RequestServer {
         facts: { node: from.name },
       });
     }
-    authorize?.({ subject: request.options.subject ?? anonymousSubject, isPeer: false }, action);
+    const caller = { subject: request.options.subject ?? anonymousSubject, isPeer: false };
+    authorize?.(caller, action, object);
     const found = log();
     if (found === undefined) throw new Fault("unavailable", { message: "this node has no log yet" });
     return found;

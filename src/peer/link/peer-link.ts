@@ -9,13 +9,21 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Message } from "../../raft/mod.ts";
-import { type PeerClocks, type Position, pack, unpackChecked } from "../../replication/mod.ts";
+import {
+  type ChangedLog,
+  type LogChange,
+  type PeerClocks,
+  type Position,
+  pack,
+  unpackChecked,
+} from "../../replication/mod.ts";
 import type { Appended, AppendOptions, Offset, RecordRun } from "../../types.ts";
 import type { SendQueueLimits } from "../connection/send-queue.ts";
 import type { ChannelName, PeerHello } from "../handshake/introduction.ts";
+import { changedFromValue } from "../wire/log-change-codec.ts";
 import { encodeMessage } from "../wire/message-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "../wire/peer-frame.ts";
-import { appendRequest, type PeerRequest, trimRequest } from "../wire/request-codec.ts";
+import { appendRequest, changeRequest, type PeerRequest, trimRequest } from "../wire/request-codec.ts";
 import { appendedFromValue, offsetFromValue } from "../wire/response-codec.ts";
 import { type DialOptions, type LinkTarget, PeerChannel } from "./channel.ts";
 import { Requester } from "./requester.ts";
@@ -155,6 +163,17 @@ export class PeerLink {
   ): Promise<Offset> {
     const request = trimRequest(before, options);
     return offsetFromValue(await this.#control.requester.ask(request, deadlineMs, signal));
+  }
+
+  /** See Requester.ask() for deadline, signal and faults. */
+  async changeLog(
+    change: LogChange,
+    options: AppendOptions,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Promise<ChangedLog> {
+    const request = changeRequest(change, options);
+    return changedFromValue(await this.#control.requester.ask(request, deadlineMs, signal));
   }
 
   /** Sends a request over the channel for its size. See Requester.ask() for deadline and faults. */

@@ -1,26 +1,29 @@
 /**
  * Encodes and decodes requests between nodes as peer frames. Pure.
  *
- *   head := [id verb remainingMs count subject traceparent expectedOffset producer]
+ *   head := [id verb remainingMs count subject traceparent expectedOffset producer (log)]      log: of a named log
  *   body := the records of an append; otherwise one MessagePack value
  *
  * A deadline is sent as the milliseconds that remain, because the clocks of two nodes differ.
  */
 import { Fault } from "../../fault.ts";
 import { batchRecordsMax, runBytesMax, walkRecords } from "../../log/mod.ts";
-import { isWhole, pack, unpackChecked } from "../../replication/mod.ts";
+import { isWhole, type LogChange, pack, unpackChecked } from "../../replication/mod.ts";
 import type { AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import { changeToValue, refFromValue, refToValue } from "./log-change-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "./peer-frame.ts";
 import { packPlain } from "./plain-value.ts";
 
 /** Verbs that the log serves. A PeerService serves all others. */
 export const appendVerb = "append";
 export const trimVerb = "trim";
+/** A change of a named log. */
+export const changeVerb = "log";
 
 /** A request to send. */
 export interface PeerRequest {
   readonly verb: string;
-  /** Of these, producer, expectedOffset, subject and traceparent are sent. */
+  /** Of these, log, producer, expectedOffset, subject and traceparent are sent. */
   readonly options: AppendOptions;
   readonly body: readonly Uint8Array[];
   /** Number of records of an append; otherwise 0. */
@@ -41,6 +44,13 @@ export const trimRequest = (before: Offset, options: AppendOptions): PeerRequest
   count: 0,
 });
 
+export const changeRequest = (change: LogChange, options: AppendOptions): PeerRequest => ({
+  verb: changeVerb,
+  options,
+  body: [packPlain(changeToValue(change))],
+  count: 0,
+});
+
 /** @throws Fault "bad-request" if `value` is not a plain value: lists, maps, text, numbers, booleans, null, bytes */
 export function valueRequest(verb: string, value: unknown): PeerRequest {
   return { verb, options: {}, body: [packPlain(value)], count: 0 };
@@ -49,7 +59,7 @@ export function valueRequest(verb: string, value: unknown): PeerRequest {
 /** @throws Fault "too-large" if the head or body exceeds the limit of a request frame */
 export function encodeRequest(id: number, request: PeerRequest, remainingMs: number): EncodedPeerFrame {
   const { verb, options, body, count } = request;
-  const { producer, expectedOffset, subject, traceparent } = options;
+  const { log, producer, expectedOffset, subject, traceparent } = options;
   const stamp =
     producer === undefined
       ? null
@@ -63,6 +73,7 @@ export function encodeRequest(id: number, request: PeerRequest, remainingMs: num
     traceparent ?? null,
     expectedOffset ?? null,
     stamp,
+    ...(log === undefined ? [] : [refToValue(log)]),
   ];
   return encodePeerFrame("request", pack(head), body);
 }
@@ -80,8 +91,8 @@ export interface ReceivedRequest {
 /** @throws Fault "bad-request" if the head is not that of a request */
 export function decodeRequest({ head, body }: PeerFrame): ReceivedRequest {
   const { value } = unpackChecked(head);
-  if (!Array.isArray(value) || value.length !== 8) throw malformed("head");
-  const [id, verb, remainingMs, count, subject, traceparent, expectedOffset, stamp] = value as unknown[];
+  if (!Array.isArray(value) || value.length < 8 || value.length > 9) throw malformed("head");
+  const [id, verb, remainingMs, count, subject, traceparent, expectedOffset, stamp, ref] = value as unknown[];
   if (
     !isWhole(id) ||
     typeof verb !== "string" ||
@@ -94,7 +105,10 @@ export function decodeRequest({ head, body }: PeerFrame): ReceivedRequest {
     throw malformed("head");
   }
   const producer = stamp === null ? undefined : decodeStamp(stamp);
+  const log = refFromValue(ref);
+  if (ref !== undefined && log === undefined) throw malformed("head");
   const options = {
+    ...(log === undefined ? {} : { log }),
     ...(producer === undefined ? {} : { producer }),
     ...(expectedOffset === null ? {} : { expectedOffset }),
     ...(subject === null ? {} : { subject }),

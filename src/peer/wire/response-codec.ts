@@ -40,20 +40,25 @@ export function decodeResponse({ head, body }: PeerFrame): PeerResponse {
 }
 
 /** The result of an append as a plain value. */
-export const appendedToValue = ({ firstOffset, count, timestampMs, duplicate }: Appended): unknown => [
+export const appendedToValue = ({ firstOffset, count, timestampMs, duplicate, logId }: Appended): unknown => [
   firstOffset,
   count,
   timestampMs,
   duplicate,
+  ...(logId === undefined ? [] : [logId]),
 ];
 
 /** @throws Fault "unknown" if `value` is not the result of an append: the records may have been written */
 export function appendedFromValue(value: unknown): Appended {
-  const [firstOffset, count, timestampMs, duplicate] = Array.isArray(value) ? (value as unknown[]) : [];
+  const [firstOffset, count, timestampMs, duplicate, logId] = Array.isArray(value)
+    ? (value as unknown[])
+    : [];
   if (!isWhole(firstOffset) || !isWhole(count) || !isWhole(timestampMs) || typeof duplicate !== "boolean") {
     throw invalidResult();
   }
-  return { firstOffset, count, timestampMs, duplicate };
+  if (logId === undefined) return { firstOffset, count, timestampMs, duplicate };
+  if (!isWhole(logId)) throw invalidResult();
+  return { firstOffset, count, timestampMs, duplicate, logId };
 }
 
 /** @throws Fault "unknown" if `value` is not an offset: the log may have been trimmed */

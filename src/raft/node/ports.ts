@@ -51,17 +51,17 @@ export interface EntryFormat {
   /** Returns the draft of an entry without data. Pure. */
   draft(change: ConfChange | undefined): Uint8Array;
   /**
-   * Completes the drafts among `entries`, which are consecutive, in place. `previous` is the entry before the first one
-   * while it is not durable yet, else undefined: then the storage has it.
+   * Completes the drafts among `entries`, which are consecutive, in place. `unstable` returns an entry before them that is
+   * not durable yet, else undefined: then the storage has it.
    */
-  seal(entries: readonly Entry[], previous: Entry | undefined): void;
+  seal(entries: readonly Entry[], unstable: (index: RaftIndex) => Entry | undefined): void;
   /** Checks entries from a peer, which are consecutive: their bytes, and that they form a chain. Returns what is wrong. */
   check(entries: readonly Entry[]): string | undefined;
   /**
-   * Returns whether the checked entry `first` follows the entry before it by content, too. `previous` is that entry while
-   * it is not durable yet, else undefined. False where the contents differ although index and term agree.
+   * Returns whether the checked entries follow the entry before them by content, too. `unstable` is as for seal(). False
+   * where the contents differ although index and term agree.
    */
-  follows(first: Entry, previous: Entry | undefined): boolean;
+  follows(entries: readonly Entry[], unstable: (index: RaftIndex) => Entry | undefined): boolean;
 }
 
 export interface StateMachine {

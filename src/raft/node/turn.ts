@@ -96,9 +96,9 @@ export class Turn {
   }
 
   /** Writes the place of this node's own new entries into their drafts. */
-  #seal({ entries: [first], entries }: Ready): void {
+  #seal({ entries }: Ready): void {
     const { core, format } = this.#ports;
-    if (first !== undefined) format?.seal(entries, core.unstableEntry(first.index - 1));
+    if (entries.length > 0) format?.seal(entries, (index) => core.unstableEntry(index));
   }
 
   /** Sends what may be sent at once, and queues what is to be written. Returns the messages with entries to apply. */

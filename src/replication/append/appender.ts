@@ -18,13 +18,16 @@ import {
   AppendQueue,
   type BatchKind,
   checkOffsetsLeft,
+  type LogRow,
+  type QueuedAppend,
   type QueuedGroup,
   type QueueLimits,
   type Reserve,
   type SegmentedLog,
 } from "../../log/mod.ts";
 import { proposal } from "../../raft/mod.ts";
-import type { Appended, AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import { LogAdmission } from "../logs/log-admission.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
 import type { AppenderNode } from "./appender-node.ts";
@@ -53,6 +56,7 @@ export class Appender {
   readonly #time: AppenderOptions["time"];
   readonly #reserve: Reserve | undefined;
   readonly #queue: AppendQueue;
+  readonly admission: LogAdmission;
   readonly #inFlight: ProposedGroup[] = [];
   readonly #deadlines: AppendDeadlines;
   #node: AppenderNode | undefined;
@@ -62,6 +66,7 @@ export class Appender {
     this.#time = options.time;
     this.#reserve = options.reserve;
     this.#queue = new AppendQueue(options.limits ?? defaultLimits);
+    this.admission = new LogAdmission(() => options.log.state.logs);
     this.#deadlines = new AppendDeadlines(options.clock, () => [
       ...this.#inFlight.map(({ group }) => group),
       ...this.#queue.groups,
@@ -85,29 +90,40 @@ export class Appender {
    * @throws Fault if the append is refused at once; otherwise rejects with a Fault
    */
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    const { producer, expectedOffset, deadlineMs, traceparent } = options;
+    const { log, producer, expectedOffset, deadlineMs, traceparent } = options;
     checkRun(run, producer?.subject);
-    if (producer !== undefined) {
-      let answered: Promise<Appended> | undefined;
-      try {
-        answered = this.#duplicateOf(run, producer, deadlineMs);
-      } catch (refusal) {
-        return this.#refuse(undefined, () => refusal);
+    if (log !== undefined && this.admission.commandOn(log.name) !== undefined) {
+      const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
+      return this.commandsApplied(log.name).then(() => this.append(copy, options));
+    }
+    let row: LogRow | undefined;
+    let stamp = producer;
+    try {
+      row = log === undefined ? undefined : this.admission.rowOf(log);
+      if (producer !== undefined) {
+        stamp = row === undefined ? producer : { ...producer, logId: row.id };
+        const answered = this.#duplicateOf(run, stamp, deadlineMs);
+        if (answered !== undefined) return answered;
       }
-      if (answered !== undefined) return answered;
+      if (row !== undefined) this.admission.checkRun(row, run, this.#queuedBytes(row.id));
+    } catch (refusal) {
+      return this.#refuse(producer === undefined ? this.#lastGroup() : undefined, () => refusal);
     }
-    if (expectedOffset !== undefined && expectedOffset !== this.#tailOffset()) {
+    const tail = this.#tailOffset(row);
+    if (expectedOffset !== undefined && expectedOffset !== tail) {
       // The end of the log is certain, and committed, only once everything before this append is settled.
-      return this.#refuse(this.#lastGroup(), () => offsetMismatch(expectedOffset, this.#log.bounds.next));
+      return this.#refuse(this.#lastGroup(), () => offsetMismatch(expectedOffset, this.#committedEnd(row)));
     }
-    checkOffsetsLeft(this.#tailOffset(), run.count);
+    checkOffsetsLeft(tail, run.count);
     if (this.#reserve?.open === false) throw this.#reserve.fault();
     // Accepted records wait for the disk already: further ones are refused instead of waiting behind them.
     const refusal = this.#log.retryRefused();
     if (refusal !== undefined) throw refusal;
-    const { group, place } = this.#queue.add(run, producer, expectedOffset !== undefined, traceparent);
+    const target = row === undefined ? undefined : { logId: row.id, baseOffset: tail };
+    const alone = expectedOffset !== undefined;
+    const { group, place } = this.#queue.add(run, stamp, alone, traceparent, target);
     this.#node!.wake();
-    return this.#wait(group, place, run.count, false, deadlineMs);
+    return this.#wait(group, { place, count: run.count, duplicate: false, logId: row?.id, deadlineMs });
   }
 
   /** Appends a command of the log. Resolves once it is applied. */
@@ -115,6 +131,29 @@ export class Appender {
     const group = this.#queue.addCommand(kind, command);
     this.#node!.wake();
     return this.#settled(group);
+  }
+
+  /** Appends a command about a named log. Until it is applied, appends to the log wait. */
+  namedCommand(kind: BatchKind, command: Uint8Array, { id, name, next }: CommandTarget): Promise<void> {
+    const baseOffset = next + this.#unstagedRecords(id);
+    const group = this.#queue.addCommand(kind, command, { logId: id, baseOffset });
+    this.admission.began(name, group);
+    this.#node!.wake();
+    return this.#settled(group);
+  }
+
+  /** Resolves when no command about the log of this name is under way. */
+  async commandsApplied(name: string): Promise<void> {
+    for (;;) {
+      const group = this.admission.commandOn(name);
+      if (group === undefined) return;
+      await this.#settled(group).catch(() => undefined);
+    }
+  }
+
+  /** Rejects with `refusal` once it is certain that this node was the leader. See #refuse(). */
+  refuse(refusal: () => unknown): Promise<never> {
+    return this.#refuse(this.#lastGroup(), refusal);
   }
 
   /** Proposes queued groups, as many as may be in flight. Called when a turn of Raft begins. */
@@ -199,10 +238,15 @@ export class Appender {
       state.settings,
       this.#unstaged,
     );
-    if ("queued" in found) return this.#wait(found.queued, found.place, run.count, true, deadlineMs);
+    const { logId } = producer;
+    if ("queued" in found) {
+      const { queued, place } = found;
+      return this.#wait(queued, { place, count: run.count, duplicate: true, logId, deadlineMs });
+    }
     if (!("staged" in found)) return undefined;
     const { index, firstOffset, timestampMs } = found.staged;
-    const appended = { firstOffset, count: run.count, timestampMs, duplicate: true };
+    const named = logId === undefined ? {} : { logId };
+    const appended = { firstOffset, count: run.count, timestampMs, duplicate: true, ...named };
     if (index <= this.#log.commitIndex) return Promise.resolve(appended);
     const proposed = this.#inFlight.find(({ lastIndex }) => lastIndex >= index);
     return this.#settled(proposed?.group).then(() => appended);
@@ -227,16 +271,10 @@ export class Appender {
     throw new Fault("unavailable", { message: "how the log ends is not certain now", cause });
   }
 
-  #wait(
-    group: QueuedGroup,
-    place: number,
-    count: number,
-    duplicate: boolean,
-    deadlineMs: number | undefined,
-  ): Promise<Appended> {
-    if (deadlineMs !== undefined) this.#deadlines.start();
+  #wait(group: QueuedGroup, append: Omit<QueuedAppend, "resolve" | "reject">): Promise<Appended> {
+    if (append.deadlineMs !== undefined) this.#deadlines.start();
     return new Promise((resolve, reject) => {
-      group.waiters.push({ place, count, duplicate, resolve, reject, deadlineMs });
+      group.waiters.push({ ...append, resolve, reject });
     });
   }
 
@@ -262,13 +300,33 @@ export class Appender {
       .map(({ group }) => group);
   }
 
-  /** The first offset of the next append, if everything before it succeeds. */
-  #tailOffset(): Offset {
-    let offset = this.#log.end.nextOffset + this.#queue.records;
-    for (const { builder } of this.#unstaged) offset += builder.records;
-    return offset;
+  /** The first offset of the next append to a log, if everything before it succeeds. No row: `default`. */
+  #tailOffset(row: LogRow | undefined): Offset {
+    const next = row === undefined ? this.#log.end.nextOffset : row.next;
+    return next + this.#unstagedRecords(row?.id ?? 0);
+  }
+
+  /** Records of a log that were accepted and are not staged yet. */
+  #unstagedRecords(id: LogId): number {
+    let records = this.#queue.recordsOf(id);
+    for (const { builder } of this.#unstaged) records += builder.recordsOf(id);
+    return records;
+  }
+
+  /** Bytes of a named log that were accepted and are not staged yet. */
+  #queuedBytes(id: LogId): number {
+    let bytes = this.#queue.bytesOf(id);
+    for (const { builder } of this.#unstaged) bytes += builder.bytesOf(id);
+    return bytes;
+  }
+
+  #committedEnd(row: LogRow | undefined): Offset {
+    return row === undefined ? this.#log.bounds.next : (this.#log.state.logs.row(row.id)?.next ?? 0);
   }
 }
+
+/** The log of a command: its staged row, or a row that is to be created. */
+export type CommandTarget = Pick<LogRow, "id" | "name" | "next">;
 
 function offsetMismatch(expected: Offset, next: Offset): Fault {
   return new Fault("offset-mismatch", {

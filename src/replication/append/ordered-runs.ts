@@ -188,6 +188,8 @@ export class OrderedRuns<Run extends QueuedRun> {
 
 const hasSameOptions = (a: AppendOptions, b: AppendOptions): boolean =>
   !isRepeatable(b) &&
+  a.log?.name === b.log?.name &&
+  a.log?.id === b.log?.id &&
   a.deadlineMs === b.deadlineMs &&
   a.subject === b.subject &&
   a.traceparent === b.traceparent;

@@ -19,12 +19,9 @@ export class ProducedRunWatch {
   /**
    * Calls `seen` for each committed batch that holds all of these records, until the returned function is called.
    */
-  observe(
-    { subject, id, epoch, sequence }: ProducerStamp,
-    count: number,
-    seen: (appended: Appended) => void,
-  ): () => void {
-    const key = producerKey(subject, id);
+  observe(stamp: ProducerStamp, count: number, seen: (appended: Appended) => void): () => void {
+    const { epoch, sequence } = stamp;
+    const key = producerKey(stamp);
     const watched: WatchedRun = { epoch, sequence, count, seen };
     const bySequence = this.#watched.get(key) ?? new Map<number, Set<WatchedRun>>();
     this.#watched.set(key, bySequence);
@@ -41,7 +38,7 @@ export class ProducedRunWatch {
   /** Reports that a batch of this producer was committed on this node. */
   committed(stamp: ProducerStamp, batch: ProducedBatch): void {
     if (this.#watched.size === 0) return;
-    const bySequence = this.#watched.get(producerKey(stamp.subject, stamp.id));
+    const bySequence = this.#watched.get(producerKey(stamp));
     if (bySequence === undefined) return;
     const end = batch.sequence + batch.count;
     const isInside = ({ epoch, sequence, count }: WatchedRun): boolean =>

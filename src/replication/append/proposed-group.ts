@@ -4,12 +4,13 @@ import {
   appendResult,
   frameBaseOffset,
   frameIndex,
+  frameLogId,
   frameTimestampMs,
   isDraft,
   type QueuedGroup,
 } from "../../log/mod.ts";
 import type { ProposalWaiter } from "../../raft/mod.ts";
-import type { RaftIndex, Term } from "../../types.ts";
+import type { Offset, RaftIndex, Term } from "../../types.ts";
 
 export class ProposedGroup implements ProposalWaiter {
   readonly group: QueuedGroup;
@@ -38,11 +39,17 @@ export class ProposedGroup implements ProposalWaiter {
 
   applied(): void {
     const [first] = this.frames;
-    const base = frameBaseOffset(first!, 0);
+    const base = this.#defaultBase();
     const timestampMs = frameTimestampMs(first!, 0);
     for (const waiter of this.group.waiters) waiter.resolve(appendResult(waiter, base, timestampMs));
     for (const barrier of this.group.barriers) barrier(undefined);
     this.#onSettled(this, undefined);
+  }
+
+  /** The offset of its first record of `default`; 0 if it has none. */
+  #defaultBase(): Offset {
+    const frame = this.frames.find((bytes) => frameLogId(bytes, 0) === 0);
+    return frame === undefined ? 0 : frameBaseOffset(frame, 0);
   }
 
   failed(reason: Error): void {

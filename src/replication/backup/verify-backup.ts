@@ -9,11 +9,13 @@ import {
   frameBaseOffset,
   frameCommand,
   frameKind,
+  frameLogId,
   framePreviousCrc,
   frameRecordCount,
   headerBytes,
   LogState,
   scanStore,
+  unknownOffset,
 } from "../../log/mod.ts";
 import type { Bounds } from "../../types.ts";
 import { decodeChange } from "../storage/entries.ts";
@@ -56,7 +58,7 @@ export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): Ba
     else if (scan.end.index !== listed.last) findings.push({ file, position: scan.position, kind: "index" });
     const whole = scan.flaw === undefined && size === listed.bytes && scan.end.index === listed.last;
     end = whole ? scan.end : undefined;
-    next = scan.end.nextOffset;
+    if (scan.end.nextOffset !== unknownOffset) next = scan.end.nextOffset;
   }
   state.commitTo(snapshot.index);
   const lowest = Math.min(next, Math.max(state.lowest, snapshot.start.end.nextOffset));
@@ -90,8 +92,7 @@ function scanFile(
         }
       }
       // After damage the state is incomplete. Only the trimmed offset is used, which can then be too low.
-      if (before !== undefined) state.stage(frames, at);
-      return undefined;
+      return before === undefined ? undefined : state.stage(frames, at);
     },
   );
 }
@@ -101,7 +102,7 @@ function startOf(head: Uint8Array, first: number): ChainEnd {
   return {
     index: first - 1,
     term: 0,
-    nextOffset: known ? frameBaseOffset(head, 0) : 0,
+    nextOffset: known && frameLogId(head, 0) === 0 ? frameBaseOffset(head, 0) : unknownOffset,
     timestampMs: 0,
     crc: known ? framePreviousCrc(head, 0) : 0,
   };

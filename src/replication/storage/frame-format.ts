@@ -10,16 +10,23 @@ import { Fault } from "../../fault.ts";
 import {
   batchKind,
   type ChainEnd,
+  type ChainLink,
+  checkDefaultOffset,
   checkFrame,
   checkLink,
   checkPayload,
   encodeDraft,
-  endOfFrame,
+  endAfter,
+  FrameSequence,
+  frameBaseOffset,
   frameBytes,
-  frameRecordCount,
+  frameLogId,
+  frameNextOffset,
   isDraft,
+  linkOfFrame,
   type SegmentedLog,
   sealFrame,
+  unknownOffset,
 } from "../../log/mod.ts";
 import type { ConfChange, Entry, EntryFormat } from "../../raft/mod.ts";
 import type { RaftIndex } from "../../types.ts";
@@ -28,11 +35,14 @@ import { encodeChange } from "./entries.ts";
 
 const noBytes = new Uint8Array(0);
 
+/** Entries that are not durable yet, by index. */
+type Unstable = (index: RaftIndex) => Entry | undefined;
+
 export class FrameFormat implements EntryFormat {
-  readonly #log: Pick<SegmentedLog, "endAt">;
+  readonly #log: Pick<SegmentedLog, "endAt" | "end" | "term" | "state">;
   readonly #time: Pick<LogTime, "stampMs">;
 
-  constructor(log: Pick<SegmentedLog, "endAt">, time: Pick<LogTime, "stampMs">) {
+  constructor(log: Pick<SegmentedLog, "endAt" | "end" | "term" | "state">, time: Pick<LogTime, "stampMs">) {
     this.#log = log;
     this.#time = time;
   }
@@ -42,21 +52,22 @@ export class FrameFormat implements EntryFormat {
     return encodeDraft({ recordCount: 0, kind: batchKind.configuration }, encodeChange(change));
   }
 
-  /** Seals drafts in place. The drafts of one call get the same time, which is not before that of the previous entry. */
-  seal(entries: readonly Entry[], previous: Entry | undefined): void {
+  /**
+   * Seals drafts in place. The drafts of one call get the same time, which is not before that of the previous entry. A draft
+   * of a named log has its base offset already.
+   */
+  seal(entries: readonly Entry[], unstable: Unstable): void {
     let end: ChainEnd | undefined;
     let nowMs: number | undefined;
     for (const [at, { index, term, bytes }] of entries.entries()) {
-      if (!isDraft(bytes, 0)) {
-        end = undefined;
-        continue;
+      if (isDraft(bytes, 0)) {
+        end ??= this.#endBefore(index, (before) => entries[at - (index - before)] ?? unstable(before));
+        nowMs ??= this.#time.stampMs();
+        const baseOffset = frameLogId(bytes, 0) === 0 ? end.nextOffset : frameBaseOffset(bytes, 0);
+        const timestampMs = Math.max(end.timestampMs, nowMs);
+        sealFrame(bytes, 0, bytes.length, { index, term, baseOffset, timestampMs }, end.crc);
       }
-      end ??= this.#endBefore(index, at === 0 ? previous : entries[at - 1]);
-      nowMs ??= this.#time.stampMs();
-      const baseOffset = end.nextOffset;
-      const timestampMs = Math.max(end.timestampMs, nowMs);
-      const crc = sealFrame(bytes, 0, bytes.length, { index, term, baseOffset, timestampMs }, end.crc);
-      end = { index, term, nextOffset: baseOffset + frameRecordCount(bytes, 0), timestampMs, crc };
+      if (end !== undefined) end = endAfter(end, bytes, 0);
     }
   }
 
@@ -65,25 +76,54 @@ export class FrameFormat implements EntryFormat {
     let end: ChainEnd | undefined;
     for (const { bytes } of entries) {
       let flaw: string | undefined = checkFrame(bytes, 0, bytes.length) ?? checkPayload(bytes, 0);
-      if (end !== undefined) flaw ??= checkLink(bytes, 0, end);
+      if (end !== undefined) flaw ??= checkLink(bytes, 0, end) ?? checkDefaultOffset(bytes, 0, end);
       if (flaw !== undefined) return flaw;
       if (frameBytes(bytes, 0) !== bytes.length) return "length";
-      end = endOfFrame(bytes, 0);
+      end = endAfter(end ?? { nextOffset: unknownOffset }, bytes, 0);
     }
     return undefined;
   }
 
-  /** Returns true if the entry continues the chain. True also if the previous entry cannot be read; see #readableEnd. */
-  follows(first: Entry, previous: Entry | undefined): boolean {
-    const end = previous === undefined ? this.#readableEnd(first.index - 1) : endOfFrame(previous.bytes, 0);
-    return end === undefined || checkLink(first.bytes, 0, end) === undefined;
+  /**
+   * Returns true if the entries continue the chain, and the offsets of their logs. True also if the entry before them cannot
+   * be read; see #readableEnd.
+   */
+  follows(entries: readonly Entry[], unstable: Unstable): boolean {
+    const [first] = entries;
+    if (first === undefined) return true;
+    let from = first.index;
+    while (this.#isUnstaged(unstable(from - 1))) from--;
+    const end = this.#readableEnd(from - 1);
+    if (end === undefined) return true;
+    const sequence = new FrameSequence(this.#log.state.logs, end.index, end.nextOffset);
+    let link: ChainLink = end;
+    for (; from < first.index; from++) {
+      const { bytes } = unstable(from)!;
+      sequence.add(bytes, 0);
+      link = linkOfFrame(bytes, 0);
+    }
+    if (checkLink(first.bytes, 0, link) !== undefined) return false;
+    return entries.every(({ bytes }) => sequence.add(bytes, 0) === undefined);
   }
 
-  #endBefore(index: RaftIndex, previous: Entry | undefined): ChainEnd {
-    return previous === undefined ? this.#log.endAt(index - 1) : endOfFrame(previous.bytes, 0);
+  /** Returns true for an entry that the log does not have yet. */
+  #isUnstaged(entry: Entry | undefined): boolean {
+    if (entry === undefined) return false;
+    return entry.index > this.#log.end.index || this.#log.term(entry.index) !== entry.term;
   }
 
-  /** The chain end after an entry; undefined if it cannot be read. The write that follows then reports the fault. */
+  /** The end of the log before `index`. Frames of named logs do not hold the next offset of `default`. */
+  #endBefore(index: RaftIndex, unstable: Unstable): ChainEnd {
+    const last = unstable(index - 1);
+    if (last === undefined) return this.#log.endAt(index - 1);
+    let at = index - 1;
+    let entry: Entry | undefined = last;
+    while (entry !== undefined && frameLogId(entry.bytes, 0) !== 0) entry = unstable(--at);
+    const nextOffset = entry === undefined ? this.#log.endAt(at).nextOffset : frameNextOffset(entry.bytes, 0);
+    return { ...linkOfFrame(last.bytes, 0), nextOffset };
+  }
+
+  /** The end of the log at an index; undefined if it cannot be read. The write that follows then reports the fault. */
   #readableEnd(index: RaftIndex): ChainEnd | undefined {
     try {
       return this.#log.endAt(index);

@@ -19,6 +19,10 @@ export function forwarderOf(cluster: ClusterContext, from: SimServer): Forwarder
       }),
     trim: (leader, before, options, signal) =>
       exchange(cluster, from, leader, signal, (log) => log.trim(before, { ...options, forward: false })),
+    changeLog: (leader, change, options, signal) =>
+      exchange(cluster, from, leader, signal, (log) =>
+        log.named.change(change, { ...options, forward: false }),
+      ),
   };
 }
 

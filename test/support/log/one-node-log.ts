@@ -32,6 +32,7 @@ import { until } from "../until.ts";
 const noOtherNode: Forwarder = {
   append: () => Promise.reject(new Fault("unavailable")),
   trim: () => Promise.reject(new Fault("unavailable")),
+  changeLog: () => Promise.reject(new Fault("unavailable")),
 };
 const noTransport: RaftTransport = { send: () => {}, members: () => {} };
 

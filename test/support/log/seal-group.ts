@@ -1,7 +1,7 @@
 /** Seals the drafts of a group behind an end of the log, as a leader does, for tests of the log alone. */
 
 import type { GroupBuilder } from "../../../src/log/append/group-builder.ts";
-import { endOfFrame } from "../../../src/log/frame/chain.ts";
+import { endAfter } from "../../../src/log/frame/chain.ts";
 import type { ChainEnd, FrameGroup } from "../../../src/log/mod.ts";
 import { sealFrame } from "../../../src/log/mod.ts";
 
@@ -23,7 +23,7 @@ export function sealGroup(
       timestampMs: Math.max(last.timestampMs, nowMs),
     };
     sealFrame(bytes, 0, bytes.length, place, last.crc);
-    last = endOfFrame(bytes, 0);
+    last = endAfter(last, bytes, 0);
     positions.push(positions[positions.length - 1]! + bytes.length);
   }
   const [first] = drafts;

@@ -68,7 +68,11 @@ export class IdentityNode {
       },
       replica: () => ({
         started: true,
-        log: { append: async () => assert.fail(), trim: async () => assert.fail() },
+        log: {
+          append: async () => assert.fail(),
+          trim: async () => assert.fail(),
+          named: { change: async () => assert.fail() },
+        },
         boots: this.boots,
         node: {
           receive() {},

@@ -80,6 +80,7 @@ export async function openPeer(
     log: {
       append: (run, given = {}) => node.append(run, given),
       trim: async (before) => before,
+      named: { change: async () => ({ log: undefined, created: false }) },
     },
   };
   network.attach(replica, () => node.moves++);

@@ -155,6 +155,8 @@ export class MemoryCluster implements AsyncDisposable {
         ),
       trim: async (leader, before, options, signal) =>
         unlessReplaced(there(leader).log.trim(before, { ...options, forward: false }), signal),
+      changeLog: async (leader, change, options, signal) =>
+        unlessReplaced(there(leader).log.named.change(change, { ...options, forward: false }), signal),
     };
   }
 }

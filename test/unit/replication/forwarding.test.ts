@@ -35,6 +35,7 @@ async function appendWith(
       return end;
     },
     trim: async () => 0,
+    changeLog: () => Promise.reject(new Fault("unavailable")),
   };
   await using cluster = await MemoryCluster.open(3, {}, { forwarder, clock: fast, raft });
   const [follower] = cluster.followers(await cluster.leader());

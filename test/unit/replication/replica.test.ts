@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../../../src/fault.ts";
-import { batchKind, encodeFrame, endOfFrame } from "../../../src/log/mod.ts";
+import { batchKind, encodeFrame, endAfter } from "../../../src/log/mod.ts";
 import { message } from "../../../src/raft/mod.ts";
 import { entryOf } from "../../../src/replication/storage/entries.ts";
 import { run } from "../../support/log/logs.ts";
@@ -48,7 +48,7 @@ test("entries that match by index and term but not by content are ignored, and t
     assert.equal(storedLog.end.index, end.index, what);
     assert.equal(storedLog.failure, undefined, what);
   }
-  assert.deepEqual(endOfFrame(own!, 0), end);
+  assert.deepEqual(endAfter(end, own!, 0), end);
   cluster.heal();
   await leader.replica!.log.append(run("after")).catch(() => undefined);
   const now = await cluster.leader();

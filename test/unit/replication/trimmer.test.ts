@@ -32,6 +32,7 @@ class TrimmingNode {
       this.sent.push(`${leader}:${before}`);
       return this.outcomes.shift()!(signal);
     },
+    trimNamed: () => Promise.reject(new Fault("not-found")),
     visibleHere: () => Promise.resolve(),
   });
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { batchKind, chainStart, encodeFrame, endOfFrame, frameBytes } from "../../../src/log/mod.ts";
+import { batchKind, chainStart, encodeFrame, endAfter, frameBytes } from "../../../src/log/mod.ts";
 import { curl } from "../../support/http/curl.ts";
 import { type NodeProcess, startNode, tailrace } from "../../support/process/process.ts";
 import { scratch } from "../../support/scratch.ts";
@@ -167,7 +167,7 @@ test("without its catalog a node exits with 5 and creates nothing; verify finds 
 /** A frame for the end of a store, with a correct checksum and a record whose length passes the frame's end. */
 function forgedFrame(bytes: Uint8Array): { readonly position: number; readonly frame: Uint8Array } {
   let end = chainStart;
-  for (let at = 0; at < bytes.length; at += frameBytes(bytes, at)) end = endOfFrame(bytes, at);
+  for (let at = 0; at < bytes.length; at += frameBytes(bytes, at)) end = endAfter(end, bytes, at);
   const { index, term, nextOffset: baseOffset, timestampMs } = end;
   const header = { index: index + 1, term, baseOffset, timestampMs, recordCount: 1, kind: batchKind.data };
   return {

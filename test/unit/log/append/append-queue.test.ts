@@ -18,9 +18,9 @@ test("appends share a group until it is taken, and count as queued records", () 
   const first = queue.add(run("a", "b"), undefined, false, undefined);
   const second = queue.add(run("c"), undefined, false, undefined);
   assert.equal(first.group, second.group);
-  assert.deepEqual([first.place, second.place, queue.records], [0, 2, 3]);
+  assert.deepEqual([first.place, second.place, queue.recordsOf(0)], [0, 2, 3]);
   assert.equal(queue.take(), first.group);
-  assert.deepEqual([queue.empty, queue.records, queue.take()], [true, 0, undefined]);
+  assert.deepEqual([queue.empty, queue.recordsOf(0), queue.take()], [true, 0, undefined]);
   assert.notEqual(queue.add(run("d"), undefined, false, undefined).group, first.group);
 });
 
@@ -67,6 +67,7 @@ test("a failed queue rejects its appends and barriers, and is empty", () => {
     count: 1,
     duplicate: false,
     deadlineMs: undefined,
+    logId: undefined,
     resolve: () => {},
     reject: (why: Fault) => seen.push(why.kind),
   };

@@ -18,6 +18,7 @@ const header = fc.record(
     timestampMs: safe,
     recordCount: fc.nat(20).map((count) => count + 1),
     kind: fc.constant(frames.batchKind.data),
+    logId: fc.nat(0xffffffff),
   },
   { noNullPrototype: true },
 );

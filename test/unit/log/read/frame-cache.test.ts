@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { batchKind, encodeFrame, type FrameGroup, frameBytes, frameIndex } from "../../../../src/log/mod.ts";
+import type { PlacedGroup } from "../../../../src/log/frame/frame-group.ts";
+import { batchKind, encodeFrame, frameBytes, frameIndex } from "../../../../src/log/mod.ts";
 import { FrameCache, frameSlice } from "../../../../src/log/read/frame-cache.ts";
 import { run } from "../../../support/log/logs.ts";
 
 /** A group of batches with one record each; a batch of kind "noOp" has none. */
-function groupOf(first: number, firstOffset: number, kinds: readonly (keyof typeof batchKind)[]): FrameGroup {
+function groupOf(
+  first: number,
+  firstOffset: number,
+  kinds: readonly (keyof typeof batchKind)[],
+): PlacedGroup {
   let baseOffset = firstOffset;
   const frames = kinds.map((name, k) => {
     const recordCount = name === "data" ? 1 : 0;
@@ -22,17 +27,17 @@ function groupOf(first: number, firstOffset: number, kinds: readonly (keyof type
   });
   const positions = [0];
   for (const { length } of frames) positions.push(positions[positions.length - 1]! + length);
-  return { bytes: Buffer.concat(frames), positions, first };
+  return { bytes: Buffer.concat(frames), positions, first, defaultBase: firstOffset };
 }
 
 test("frames are found by index, also before they are committed", () => {
   const cache = new FrameCache(1e6);
   cache.add(groupOf(1, 0, ["data", "data"]), 0);
   cache.add(groupOf(3, 2, ["noOp", "data"]), 0);
-  assert.equal(frameIndex(cache.frame(4)!, 0), 4);
+  assert.equal(frameIndex(cache.frames(4, 4, 1)[0]!, 0), 4);
   assert.equal(cache.term(3), 1);
-  assert.equal(cache.frame(5), undefined);
-  const bytes = frameBytes(cache.frame(1)!, 0);
+  assert.equal(cache.endAt(5), undefined);
+  const bytes = frameBytes(cache.frames(1, 1, 1)[0]!, 0);
   assert.deepEqual(
     [1, 2 * bytes, 1e6].map((maxBytes) => cache.frames(1, 4, maxBytes).length),
     [1, 2, 4],
@@ -57,11 +62,11 @@ test("committed frames are slices, which end at batches without records", () => 
 test("the oldest groups are dropped beyond the limit, but none that is not on disk", () => {
   const cache = new FrameCache(1);
   for (let n = 1; n <= 3; n++) cache.add(groupOf(n, n - 1, ["data"]), 0);
-  assert.notEqual(cache.frame(1), undefined);
+  assert.notEqual(cache.endAt(1), undefined);
   cache.expose(1, 3);
   cache.add(groupOf(4, 3, ["data"]), 2);
   assert.deepEqual(
-    [1, 2, 3, 4].map((index) => cache.frame(index) !== undefined),
+    [1, 2, 3, 4].map((index) => cache.endAt(index) !== undefined),
     [false, false, true, true],
   );
   assert.equal(cache.sliceAt(1), undefined);
@@ -74,7 +79,7 @@ test("frames that are cut off are not found any more", () => {
   cache.add(groupOf(3, 2, ["data", "data"]), 0);
   cache.truncate(2);
   assert.deepEqual(
-    [1, 2, 3].map((index) => cache.frame(index) !== undefined),
+    [1, 2, 3].map((index) => cache.endAt(index) !== undefined),
     [true, false, false],
   );
   cache.add(groupOf(2, 1, ["noOp"]), 0);

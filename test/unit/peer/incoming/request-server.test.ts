@@ -22,7 +22,11 @@ function openServer(append: () => Promise<number>) {
   const server = new RequestServer({
     clock: systemClock,
     from,
-    log: () => ({ append: appendToLog, trim: () => Promise.reject(new Fault("out-of-range")) }),
+    log: () => ({
+      append: appendToLog,
+      trim: () => Promise.reject(new Fault("out-of-range")),
+      named: { change: () => Promise.reject(new Fault("not-found")) },
+    }),
     service: { ask: async () => null },
     authorize: ({ subject }) => {
       if (subject === "nobody") throw new Fault("permission-denied");

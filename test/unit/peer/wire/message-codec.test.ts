@@ -11,6 +11,7 @@ import {
   encodeFrame as encodeLogFrame,
   frameCrc,
   type LogStart,
+  LogState,
 } from "../../../../src/log/mod.ts";
 import { decodeMessage, encodeMessage } from "../../../../src/peer/wire/message-codec.ts";
 import {
@@ -126,7 +127,10 @@ const small: fc.Arbitrary<Message> = fc
   })
   .map(({ type, to, ...fields }) => message(type, to, fields));
 
-const format = new FrameFormat({ endAt: () => chainStart }, { stampMs: () => 0 });
+const format = new FrameFormat(
+  { endAt: () => chainStart, end: chainStart, term: () => 0, state: LogState.from(emptyCheckpoint) },
+  { stampMs: () => 0 },
+);
 
 /** Decodes a message and checks its entries, as a node does. */
 function receive(frame: PeerFrame): Message {

@@ -18,7 +18,7 @@ function scene(commit = 1) {
     draft: () => new Uint8Array(0),
     seal: () => undefined,
     check: (entries) => (entries.some((one) => text(one) === "damaged") ? "checksum" : undefined),
-    follows: (first) => text(first) !== "other",
+    follows: ([first]) => first === undefined || text(first) !== "other",
   };
   const faults: string[] = [];
   const onPeerFault = (why: string): void => {

@@ -15,6 +15,7 @@ test("an append fails with an unknown outcome at its deadline, and the timer sto
       place: 0,
       count: 1,
       duplicate: false,
+      logId: undefined,
       deadlineMs: afterMs === undefined ? undefined : clock.monotonicMs() + afterMs,
       resolve: () => {},
       reject: (fault: Fault) => failed.push(`${name} ${fault.kind} ${fault.written}`),

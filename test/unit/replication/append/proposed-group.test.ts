@@ -15,6 +15,7 @@ function scene() {
   const outcomes: unknown[] = [];
   const waiter = {
     deadlineMs: undefined,
+    logId: undefined,
     resolve: (one: unknown) => outcomes.push(one),
     reject: (one: Fault) => outcomes.push(one),
   };

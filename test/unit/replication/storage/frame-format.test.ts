@@ -4,12 +4,14 @@ import { checkNext } from "../../../../src/log/frame/chain.ts";
 import {
   batchKind,
   type ChainEnd,
+  emptyCheckpoint,
   encodeDraft,
   encodeFrame,
-  endOfFrame,
+  endAfter,
   frameCommand,
   frameTimestampMs,
   isDraft,
+  LogState,
 } from "../../../../src/log/mod.ts";
 import type { Entry } from "../../../../src/raft/mod.ts";
 import { entryOf } from "../../../../src/replication/storage/entries.ts";
@@ -18,6 +20,8 @@ import { FrameFormat } from "../../../../src/replication/storage/frame-format.ts
 const record = Uint8Array.of(0x0a, 0);
 const data = { recordCount: 1, kind: batchKind.data };
 const stored: ChainEnd = { index: 4, term: 2, nextOffset: 9, timestampMs: 1000, crc: 77 };
+const none = (): undefined => undefined;
+const state = LogState.from({ ...emptyCheckpoint, index: 4 });
 const at = (index: number, term: number, bytes: Uint8Array): Entry => ({
   index,
   term,
@@ -36,14 +40,18 @@ function formatAt(nowMs: number): { format: FrameFormat; readings: () => number;
     readings++;
     return nowMs;
   };
-  return { format: new FrameFormat({ endAt }, { stampMs }), readings: () => readings, asked };
+  return {
+    format: new FrameFormat({ endAt, end: stored, term: () => 2, state }, { stampMs }),
+    readings: () => readings,
+    asked,
+  };
 }
 
 /** Whole frames after `stored`. */
 function chain(count: number): Entry[] {
   const { format } = formatAt(2000);
   const entries = Array.from({ length: count }, (_, k) => at(5 + k, 3, encodeDraft(data, record)));
-  format.seal(entries, undefined);
+  format.seal(entries, none);
   return entries;
 }
 
@@ -57,12 +65,12 @@ describe("drafts", () => {
       [true, true, true],
     );
     const entries = drafts.map((bytes, k) => at(5 + k, 3, bytes));
-    format.seal(entries, undefined);
+    format.seal(entries, none);
     assert.deepEqual(asked, [4]);
     let end = stored;
     for (const bytes of drafts) {
       assert.equal(checkNext(bytes, 0, bytes.length, end), undefined);
-      end = endOfFrame(bytes, 0);
+      end = endAfter(end, bytes, 0);
     }
     assert.deepEqual([end.index, end.term, end.nextOffset, end.timestampMs], [7, 3, 10, 2000]);
     assert.deepEqual(entryOf(drafts[2]!).change, change);
@@ -73,9 +81,12 @@ describe("drafts", () => {
     const { format, asked } = formatAt(2000);
     const [previous] = chain(1);
     const next = at(6, 3, encodeDraft(data, record));
-    format.seal([next], previous);
+    format.seal([next], (index) => (index === 5 ? previous : undefined));
     assert.deepEqual(asked, []);
-    assert.equal(checkNext(next.bytes, 0, next.bytes.length, endOfFrame(previous!.bytes, 0)), undefined);
+    assert.equal(
+      checkNext(next.bytes, 0, next.bytes.length, endAfter(stored, previous!.bytes, 0)),
+      undefined,
+    );
   });
 
   test("of one call get the same time, which is not before that of the previous entry", () => {
@@ -85,7 +96,7 @@ describe("drafts", () => {
     ] as const) {
       const { format, readings } = formatAt(nowMs);
       const entries = [5, 6, 7].map((index) => at(index, 2, encodeDraft(data, record)));
-      format.seal(entries, undefined);
+      format.seal(entries, none);
       assert.deepEqual(
         entries.map(({ bytes }) => frameTimestampMs(bytes, 0)),
         [expected, expected, expected],
@@ -98,7 +109,7 @@ describe("drafts", () => {
     const entries = chain(3);
     const before = entries.map(({ bytes }) => Buffer.from(bytes));
     const { format, readings } = formatAt(9000);
-    format.seal(entries, undefined);
+    format.seal(entries, none);
     assert.deepEqual(
       entries.map(({ bytes }) => Buffer.from(bytes)),
       before,
@@ -129,7 +140,7 @@ describe("the check of a peer's entries", () => {
 
   test("finds every broken link of the chain and every wrong header", () => {
     const [first, second, third] = chain(3) as [Entry, Entry, Entry];
-    const end = endOfFrame(first.bytes, 0);
+    const end = endAfter(stored, first.bytes, 0);
     const behind = (changed: Partial<ChainEnd>, payload: Uint8Array = record): Entry => {
       const { index, term, nextOffset, timestampMs, crc } = { ...end, ...changed };
       const header = { index: index + 1, term, baseOffset: nextOffset, timestampMs, ...data };

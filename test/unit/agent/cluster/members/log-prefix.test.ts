@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isPrefixOf } from "../../../../../src/agent/cluster/members/log-prefix.ts";
-import {
-  batchKind,
-  chainStart,
-  emptyCheckpoint,
-  encodeFrame,
-  endOfFrame,
-} from "../../../../../src/log/mod.ts";
+import { batchKind, chainStart, emptyCheckpoint, encodeFrame, endAfter } from "../../../../../src/log/mod.ts";
 
 /** A log of no-ops in the given terms, without the first `gone` frames, which are compacted. */
 function logOf(terms: readonly number[], gone = 0) {
@@ -22,7 +16,7 @@ function logOf(terms: readonly number[], gone = 0) {
       kind: batchKind.noOp,
     };
     const frame = encodeFrame(header, new Uint8Array(), ends[at]!.crc);
-    ends.push(endOfFrame(frame, 0));
+    ends.push(endAfter(ends[at]!, frame, 0));
     return frame;
   });
   return {

@@ -1,0 +1,114 @@
+/**
+ * The commands about named logs, and the level. Pure.
+ *
+ *   create     := { "name": …, "settings": {…} }      the frame holds the new id
+ *   configure  := { "settings": {…} }                 all settings after the change
+ *   close, delete := nothing
+ *   trim       := { "from": lowest before, "to": lowest after, "bytes": removed }
+ *   level      := { "level": …, "life": … }
+ *
+ * They are JSON objects. A command states its effect: applying it decides nothing. Unknown keys are ignored.
+ */
+import { Fault } from "../../fault.ts";
+import type { NamedLogSettings, Offset } from "../../types.ts";
+
+export interface CreateCommand {
+  readonly name: string;
+  readonly settings: NamedLogSettings;
+}
+
+export interface TrimCommand {
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly bytes: number;
+}
+
+export interface LevelCommand {
+  /** The features that all members have. 1: named logs. */
+  readonly level: number;
+  /** Drawn anew whenever logs may repeat ids that were given before. */
+  readonly life: number;
+}
+
+const numbers = [
+  "retentionBytes",
+  "retentionAgeMs",
+  "maxBytes",
+  "ttlMs",
+  "expiresAtMs",
+  "recordBytesMax",
+] as const;
+/** The longest name of a log, and the longest media type, in bytes. */
+export const logNameBytesMax = 255;
+
+export const encodeLogCommand = (
+  command: CreateCommand | { readonly settings: NamedLogSettings } | TrimCommand | LevelCommand,
+): Uint8Array => Buffer.from(JSON.stringify(command));
+
+/** @throws Fault "corrupt" */
+export function decodeCreate(command: Uint8Array): CreateCommand {
+  const { name, settings } = objectOf(command);
+  demand(typeof name === "string" && name !== "" && Buffer.byteLength(name) <= logNameBytesMax, "name");
+  return { name, settings: checkedSettings(settings) };
+}
+
+/** @throws Fault "corrupt" */
+export function decodeConfigure(command: Uint8Array): NamedLogSettings {
+  return checkedSettings(objectOf(command)["settings"]);
+}
+
+/** @throws Fault "corrupt" */
+export function decodeLogTrim(command: Uint8Array): TrimCommand {
+  const { from, to, bytes } = objectOf(command);
+  demand(isWhole(from) && isWhole(to) && isWhole(bytes) && from < to, "trim");
+  return { from, to, bytes };
+}
+
+/** @throws Fault "corrupt" */
+export function decodeLevel(command: Uint8Array): LevelCommand {
+  const { level, life } = objectOf(command);
+  demand(isWhole(level) && isWhole(life), "level");
+  return { level, life };
+}
+
+/** Returns the value if it is the settings of a log. Unknown keys are dropped. @throws Fault "corrupt" */
+export function checkedSettings(value: unknown): NamedLogSettings {
+  demand(typeof value === "object" && value !== null && !Array.isArray(value), "settings");
+  const given = value as Readonly<Record<string, unknown>>;
+  const settings: { -readonly [K in keyof NamedLogSettings]: NamedLogSettings[K] } = {};
+  for (const key of numbers) {
+    const found = given[key];
+    if (found === undefined) continue;
+    demand(isWhole(found), key);
+    settings[key] = found;
+  }
+  const { contentType } = given;
+  if (contentType !== undefined) {
+    demand(
+      typeof contentType === "string" && Buffer.byteLength(contentType) <= logNameBytesMax,
+      "contentType",
+    );
+    settings.contentType = contentType;
+  }
+  return settings;
+}
+
+function objectOf(command: Uint8Array): Readonly<Record<string, unknown>> {
+  let found: unknown;
+  try {
+    found = JSON.parse(Buffer.from(command).toString());
+  } catch (cause) {
+    throw malformed("JSON", cause);
+  }
+  demand(typeof found === "object" && found !== null && !Array.isArray(found), "object");
+  return found as Readonly<Record<string, unknown>>;
+}
+
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function demand(holds: boolean, part: string): asserts holds {
+  if (!holds) throw malformed(part);
+}
+
+const malformed = (part: string, cause?: unknown): Fault =>
+  new Fault("corrupt", { message: `a command about a log is malformed (${part})`, facts: { part }, cause });

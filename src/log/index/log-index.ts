@@ -1,0 +1,209 @@
+/**
+ * The log index of a segment: where the batches of each named log are in it. `default` is found by the offset index.
+ *
+ *   file  := header log* ordinal* offset* crc:u32                                    all little-endian
+ *   header := "TRLNAMED" version:u32 logs:u32 entries:u32 0:u32 directory:16 bytes first-index:u64        48 bytes
+ *   log   := id:u32 start:u32 count:u32 0:u32 previous:u64                           24 bytes, sorted by id
+ *   ordinal := u32       offset := u64              of each batch; those of one log follow each other from its `start` on
+ *
+ * An ordinal is that of the batch in the segment. `previous` is the Raft index of the log's last batch before the segment,
+ * so a reader goes back from one segment that holds the log to the one before. crc covers everything before it.
+ */
+import { assert } from "../../lib/assert.ts";
+import { readU32le, readU64le, writeU32le, writeU64le } from "../../lib/bytes.ts";
+import { crc32 } from "../../lib/checksum.ts";
+import type { MappedFile } from "../../lib/disk/mapped-file.ts";
+import type { LogId, Offset, RaftIndex } from "../../types.ts";
+
+/** The batches of one log in one segment, in order: at least one. */
+export interface LogBatches {
+  readonly length: number;
+  /** The ordinal of batch `i` of the log in the segment. */
+  ordinal(i: number): number;
+  /** The offset of its first record, in the log. */
+  offset(i: number): Offset;
+  /** The Raft index of the log's last batch before this segment; 0 if there is none. */
+  readonly previous: RaftIndex;
+}
+
+const magic = Buffer.from("TRLNAMED");
+const version = 1;
+const headerBytes = 48;
+const logBytes = 24;
+const batchBytes = 12;
+
+class GrowingBatches implements LogBatches {
+  readonly previous: RaftIndex;
+  readonly ordinals: number[] = [];
+  readonly offsets: Offset[] = [];
+
+  constructor(previous: RaftIndex) {
+    this.previous = previous;
+  }
+
+  get length(): number {
+    return this.ordinals.length;
+  }
+
+  ordinal(i: number): number {
+    return this.ordinals[i]!;
+  }
+
+  offset(i: number): Offset {
+    return this.offsets[i]!;
+  }
+}
+
+/** The log index of the active segment. */
+export class ActiveLogIndex {
+  readonly #logs = new Map<LogId, GrowingBatches>();
+  #entries = 0;
+
+  /** Batches of named logs. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  find(id: LogId): LogBatches | undefined {
+    return this.#logs.get(id);
+  }
+
+  ids(): IterableIterator<LogId> {
+    return this.#logs.keys();
+  }
+
+  /** Adds a batch with records. `previous` returns the index of the log's last batch; it is asked once for each log. */
+  append(id: LogId, ordinal: number, offset: Offset, previous: () => RaftIndex): void {
+    let batches = this.#logs.get(id);
+    if (batches === undefined) {
+      batches = new GrowingBatches(previous());
+      this.#logs.set(id, batches);
+    }
+    batches.ordinals.push(ordinal);
+    batches.offsets.push(offset);
+    this.#entries++;
+  }
+
+  /** Removes the batches from this ordinal on. */
+  truncate(ordinal: number): void {
+    for (const [id, { ordinals, offsets }] of this.#logs) {
+      while (ordinals.length > 0 && ordinals[ordinals.length - 1]! >= ordinal) {
+        ordinals.pop();
+        offsets.pop();
+        this.#entries--;
+      }
+      if (ordinals.length === 0) this.#logs.delete(id);
+    }
+  }
+
+  /** The content of the file. */
+  encode(directoryId: Uint8Array, first: RaftIndex): Uint8Array {
+    const logs = [...this.#logs].sort(([one], [other]) => one - other);
+    const ordinalsAt = headerBytes + logBytes * logs.length;
+    const offsetsAt = ordinalsAt + 4 * this.#entries;
+    const bytes = new Uint8Array(offsetsAt + 8 * this.#entries + 4);
+    bytes.set(magic);
+    writeU32le(bytes, 8, version);
+    writeU32le(bytes, 12, logs.length);
+    writeU32le(bytes, 16, this.#entries);
+    bytes.set(directoryId, 24);
+    writeU64le(bytes, 40, first);
+    let start = 0;
+    for (const [k, [id, { ordinals, offsets, previous }]] of logs.entries()) {
+      const at = headerBytes + logBytes * k;
+      writeU32le(bytes, at, id);
+      writeU32le(bytes, at + 4, start);
+      writeU32le(bytes, at + 8, ordinals.length);
+      writeU64le(bytes, at + 16, previous);
+      for (const [i, ordinal] of ordinals.entries()) {
+        writeU32le(bytes, ordinalsAt + 4 * (start + i), ordinal);
+        writeU64le(bytes, offsetsAt + 8 * (start + i), offsets[i]!);
+      }
+      start += ordinals.length;
+    }
+    writeU32le(bytes, bytes.length - 4, crc32(bytes, 0, bytes.length - 4));
+    return bytes;
+  }
+}
+
+/** The log index of a sealed segment over its file. */
+export class SealedLogIndex {
+  readonly #file: MappedFile;
+  readonly #logs: number;
+  readonly #entries: number;
+
+  private constructor(file: MappedFile, logs: number, entries: number) {
+    this.#file = file;
+    this.#logs = logs;
+    this.#entries = entries;
+  }
+
+  /** Returns undefined unless the file is whole, and of this segment with so many batches of named logs. */
+  static open(
+    file: MappedFile,
+    directoryId: Uint8Array,
+    first: RaftIndex,
+    entries: number,
+  ): SealedLogIndex | undefined {
+    if (file.bytes < headerBytes + 4) return undefined;
+    const header = file.copy(0, headerBytes);
+    const logs = readU32le(header, 12);
+    const isOurs =
+      magic.compare(header, 0, 8) === 0 &&
+      readU32le(header, 8) === version &&
+      readU32le(header, 16) === entries &&
+      Buffer.compare(header.subarray(24, 40), directoryId) === 0 &&
+      readU64le(header, 40) === first;
+    if (!isOurs || file.bytes !== headerBytes + logBytes * logs + batchBytes * entries + 4) return undefined;
+    if (file.crc32(0, file.bytes - 4) !== file.u32(file.bytes - 4)) return undefined;
+    return new SealedLogIndex(file, logs, entries);
+  }
+
+  *ids(): Generator<LogId> {
+    for (let k = 0; k < this.#logs; k++) yield this.#file.u32(headerBytes + logBytes * k);
+  }
+
+  find(id: LogId): LogBatches | undefined {
+    const k = this.#indexOf(id);
+    if (k < 0) return undefined;
+    const file = this.#file;
+    const at = headerBytes + logBytes * k;
+    const [start, length] = [file.u32(at + 4), file.u32(at + 8)];
+    const ordinalsAt = headerBytes + logBytes * this.#logs + 4 * start;
+    const offsetsAt = headerBytes + logBytes * this.#logs + 4 * this.#entries + 8 * start;
+    const u64 = (position: number): number => file.u32(position) + 2 ** 32 * file.u32(position + 4);
+    const check = (i: number): number => {
+      assert(i >= 0 && i < length, "no such batch of the log");
+      return i;
+    };
+    return {
+      length,
+      previous: u64(at + 16),
+      ordinal: (i) => file.u32(ordinalsAt + 4 * check(i)),
+      offset: (i) => u64(offsetsAt + 8 * check(i)),
+    };
+  }
+
+  #indexOf(id: LogId): number {
+    let [low, high] = [0, this.#logs];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const found = this.#file.u32(headerBytes + logBytes * middle);
+      if (found === id) return middle;
+      if (found < id) low = middle + 1;
+      else high = middle;
+    }
+    return -1;
+  }
+}
+
+/** The last batch whose first record is at `offset` or before it, or −1. */
+export function lastBatchAt(batches: LogBatches, offset: Offset): number {
+  let [low, high] = [0, batches.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (batches.offset(middle) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

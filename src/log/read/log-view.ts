@@ -1,0 +1,214 @@
+/**
+ * A named log as its readers see it: committed bounds and records. The newest records come from the frame cache, the others
+ * from the segments that hold the log, which its batches lead to from the last one back.
+ *
+ * A frame that comes from a disk is checked each time: its checksum, its log and its offset. A wrong position never shows
+ * one log's records in another one.
+ */
+import { Fault } from "../../fault.ts";
+import { Broadcast } from "../../lib/broadcast.ts";
+import type { BatchSlice, Bounds, LogId, Offset } from "../../types.ts";
+import { frameBytes } from "../frame/frame.ts";
+import { type LogBatches, lastBatchAt } from "../index/log-index.ts";
+import { segmentOfIndex } from "../segment/find-segment.ts";
+import type { Segment } from "../segment/segment.ts";
+import { readChunk } from "../segment/stored-frame.ts";
+import type { LogRow } from "../state/log-row.ts";
+import { type FrameCache, frameSlice } from "./frame-cache.ts";
+import type { RecordReader, TailedLog } from "./log-tail.ts";
+import { outOfRange, partOf, sliceOfLog } from "./reader.ts";
+
+/** What views need of the stored log. */
+export interface ViewedLog {
+  readonly segments: readonly Segment[];
+  readonly frameCache: FrameCache;
+  readonly commitIndex: number;
+  readonly closed: boolean;
+  /** The committed row. */
+  row(id: LogId): LogRow | undefined;
+}
+
+/** A batch of the log on disk. */
+interface Place {
+  readonly segment: Segment;
+  readonly batches: LogBatches;
+  readonly i: number;
+}
+
+export class LogView implements TailedLog, RecordReader {
+  readonly id: LogId;
+  /** Notified when more is committed, when the lowest offset rises, when the log is deleted, and on close. */
+  readonly changed = new Broadcast();
+  readonly #log: ViewedLog;
+  /** Where the last read from disk ended: the next one probably continues there. */
+  #last: { readonly offset: Offset; readonly place: Place } | undefined;
+
+  #tails = 0;
+
+  constructor(id: LogId, log: ViewedLog) {
+    this.id = id;
+    this.#log = log;
+  }
+
+  /** True while it has tails, or anything waits for it. */
+  get isUsed(): boolean {
+    return this.#tails > 0 || this.changed.size > 0;
+  }
+
+  tailOpened(): void {
+    this.#tails++;
+  }
+
+  tailClosed(): void {
+    this.#tails--;
+  }
+
+  get reader(): RecordReader {
+    return this;
+  }
+
+  /** The committed row; undefined once the log is deleted. */
+  get row(): LogRow | undefined {
+    return this.#log.row(this.id);
+  }
+
+  get closed(): boolean {
+    return this.#log.closed;
+  }
+
+  /** Fault "not-found" once the log is deleted. */
+  get cutOff(): Fault | undefined {
+    return this.row === undefined ? deleted() : undefined;
+  }
+
+  /** @throws Fault "not-found" once the log is deleted */
+  get bounds(): Bounds {
+    const { lowest, next } = this.#rowOrThrow();
+    return { lowest, next };
+  }
+
+  /**
+   * Returns the batch that holds the record at `offset`.
+   * @throws Fault "out-of-range", "not-found", "corrupt"
+   */
+  read(offset: Offset): BatchSlice {
+    const { bounds } = this;
+    if (offset < bounds.lowest || offset >= bounds.next) throw outOfRange(offset, bounds);
+    const newest = this.#log.frameCache.sliceAt(offset, this.id);
+    return newest === undefined ? this.#fromDisk(offset, 0) : frameSlice(newest, offset);
+  }
+
+  take(offset: Offset, maxBytes: number): BatchSlice | undefined {
+    const { bounds } = this;
+    if (offset === bounds.next) return undefined;
+    if (offset < bounds.lowest || offset > bounds.next) throw outOfRange(offset, bounds);
+    const newest = this.#log.frameCache.sliceAt(offset, this.id);
+    if (newest === undefined) return this.#fromDisk(offset, maxBytes);
+    const isWhole = newest.firstOffset === offset && newest.frames.length <= maxBytes;
+    return isWhole ? newest : partOf(newest, offset, maxBytes);
+  }
+
+  batchBytes(offset: Offset): number {
+    const row = this.row;
+    if (row === undefined || offset < row.lowest || offset >= row.next) return 0;
+    const newest = this.#log.frameCache.sliceAt(offset, this.id);
+    if (newest !== undefined) return frameSlice(newest, offset).frames.length;
+    const { segment, batches, i } = this.#find(offset);
+    const k = batches.ordinal(i);
+    return segment.lookup(
+      (index) => (k + 1 < index.length ? index.position(k + 1) : segment.bytes) - index.position(k),
+    );
+  }
+
+  /** The offset of the first record that is not older than `timestampMs`; the end if all are. */
+  seekTime(timestampMs: number): Offset {
+    const row = this.#rowOrThrow();
+    let found = row.next;
+    let index = row.lastIndex;
+    while (index > 0 && found > row.lowest) {
+      const segment = segmentOfIndex(this.#log.segments, index);
+      const batches = this.#batchesIn(segment);
+      const first = firstNotOlder(segment, batches, timestampMs);
+      if (first < batches.length) found = batches.offset(first);
+      if (first > 0) break;
+      index = batches.previous;
+      if (index < (this.#log.segments[0]?.first ?? 0)) break;
+    }
+    return Math.min(row.next, Math.max(row.lowest, found));
+  }
+
+  #fromDisk(offset: Offset, maxBytes: number): BatchSlice {
+    const place = this.#find(offset);
+    const { segment, batches, i } = place;
+    const k = batches.ordinal(i);
+    // Neighbors in the store are read together.
+    let last = i;
+    while (last + 1 < batches.length && batches.ordinal(last + 1) === k + last + 1 - i) last++;
+    const [position, bytes] = segment.lookup((index) => {
+      const from = index.position(k);
+      const endOf = (ordinal: number): number =>
+        ordinal + 1 < index.length ? index.position(ordinal + 1) : segment.bytes;
+      while (last > i && endOf(batches.ordinal(last)) - from > maxBytes) last = i + ((last - i) >>> 1);
+      return [from, endOf(batches.ordinal(last)) - from];
+    });
+    const to = Math.min(this.#log.commitIndex, segment.first + batches.ordinal(last));
+    const chunk = readChunk(segment, segment.first + k, position, bytes, to);
+    const slice = sliceOfLog(chunk, this.id, offset);
+    if (slice === undefined) throw segment.damaged(position, "offset");
+    this.#last = { offset: slice.nextOffset, place: { segment, batches, i: i + framesIn(slice) } };
+    return slice;
+  }
+
+  /** The batch that holds `offset`, which is in the log. */
+  #find(offset: Offset): Place {
+    const row = this.#rowOrThrow();
+    const last = this.#last;
+    const isNext = last?.offset === offset && last.place.i < last.place.batches.length;
+    if (isNext && this.#log.segments.includes(last.place.segment)) return last.place;
+    for (let index = row.lastIndex; index > 0; ) {
+      const segment = segmentOfIndex(this.#log.segments, index);
+      const batches = this.#batchesIn(segment);
+      const i = lastBatchAt(batches, offset);
+      if (i >= 0) return { segment, batches, i };
+      index = batches.previous;
+      if (index < (this.#log.segments[0]?.first ?? 0)) break;
+    }
+    throw new Fault("corrupt", {
+      message: `no segment holds offset ${offset} of log ${row.name}`,
+      facts: { why: "log index", offset },
+    });
+  }
+
+  #batchesIn(segment: Segment): LogBatches {
+    const batches = segment.batchesOf(this.id);
+    if (batches === undefined) throw segment.damaged(0, "log index");
+    return batches;
+  }
+
+  #rowOrThrow(): LogRow {
+    const { row } = this;
+    if (row === undefined) throw deleted();
+    return row;
+  }
+}
+
+const deleted = (): Fault => new Fault("not-found", { message: "the log was deleted" });
+
+function framesIn({ frames }: BatchSlice): number {
+  let count = 0;
+  for (let at = 0; at < frames.length; at += frameBytes(frames, at)) count++;
+  return count;
+}
+
+/** The first batch of the log in the segment that is not older than this time, or their number. */
+function firstNotOlder(segment: Segment, batches: LogBatches, timestampMs: number): number {
+  return segment.lookup((index) => {
+    let [low, high] = [0, batches.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (index.timestampMs(batches.ordinal(middle)) < timestampMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  });
+}

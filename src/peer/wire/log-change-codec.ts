@@ -1,0 +1,90 @@
+/**
+ * A change of a named log between nodes, and its result, as plain values. Pure.
+ *
+ *   change := [kind name id settings]        id is null if it is not stated; settings is null where a kind has none
+ *   result := [created log]                  log is null if it was deleted
+ */
+import { Fault } from "../../fault.ts";
+import { checkedSettings, logNameBytesMax } from "../../log/mod.ts";
+import type { ChangedLog, LogChange } from "../../replication/mod.ts";
+import { isWhole } from "../../replication/mod.ts";
+import type { LogInfo, LogRef, NamedLogSettings } from "../../types.ts";
+
+/** The value of a log reference: its name and its id, null if that is not stated. */
+export const refToValue = ({ name, id }: LogRef): unknown => [name, id ?? null];
+
+/** Returns the reference; undefined for anything else. */
+export function refFromValue(value: unknown): LogRef | undefined {
+  const [name, id] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (typeof name !== "string" || name === "" || Buffer.byteLength(name) > logNameBytesMax) return undefined;
+  if (id === null) return { name };
+  return isWhole(id) && id <= 0xffff_ffff ? { name, id } : undefined;
+}
+
+export function changeToValue(change: LogChange): unknown {
+  if (change.kind === "create") return [change.kind, change.name, null, change.settings];
+  const { name, id } = change.log;
+  return [change.kind, name, id ?? null, change.kind === "update" ? change.settings : null];
+}
+
+/** @throws Fault "bad-request" if the value is not a change of a log */
+export function changeFromValue(value: unknown): LogChange {
+  const [kind, name, id, settings] = Array.isArray(value) ? (value as unknown[]) : [];
+  const log = refFromValue([name, id]);
+  if (log === undefined) throw malformed();
+  switch (kind) {
+    case "create":
+      return { kind, name: log.name, settings: settingsFrom(settings) };
+    case "update":
+      return { kind, log, settings: changeFrom(settings) };
+    case "close":
+    case "delete":
+      return { kind, log };
+    default:
+      throw malformed();
+  }
+}
+
+export const changedToValue = ({ created, log }: ChangedLog): unknown => [created, log ?? null];
+
+/** @throws Fault "unknown" if the value is not a result: the log may have been changed */
+export function changedFromValue(value: unknown): ChangedLog {
+  const [created, log] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (typeof created !== "boolean" || !(log === null || isInfo(log))) {
+    throw new Fault("unknown", { message: "the leader's response is invalid", written: "unknown" });
+  }
+  return { created, log: log ?? undefined };
+}
+
+function isInfo(value: unknown): value is LogInfo {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, settings, closed, ...numbers } = value as Record<string, unknown>;
+  return (
+    typeof name === "string" &&
+    typeof settings === "object" &&
+    typeof closed === "boolean" &&
+    infoNumbers.every((field) => isWhole(numbers[field]))
+  );
+}
+
+const infoNumbers = ["id", "life", "version", "bytes", "createdMs", "lastMs", "lowest", "next"] as const;
+
+function settingsFrom(value: unknown): NamedLogSettings {
+  try {
+    return checkedSettings(value);
+  } catch (cause) {
+    throw malformed(cause);
+  }
+}
+
+/** A change of settings: null removes one. */
+function changeFrom(value: unknown): Extract<LogChange, { kind: "update" }>["settings"] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw malformed();
+  const entries = Object.entries(value);
+  const kept = settingsFrom(Object.fromEntries(entries.filter(([, one]) => one !== null)));
+  const removed = entries.filter(([key, one]) => one === null && !(key in kept)).map(([key]) => [key, null]);
+  return { ...kept, ...(Object.fromEntries(removed) as Record<string, null>) };
+}
+
+const malformed = (cause?: unknown): Fault =>
+  new Fault("bad-request", { message: "the peer's change of a log is malformed", cause });

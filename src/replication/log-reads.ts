@@ -1,0 +1,44 @@
+/** The reads of one log, `default` or a named one, each as fresh as it was asked for. */
+import { LogTail, outOfRange, type RecordReader, type TailedLog } from "../log/mod.ts";
+import type { BatchSlice, Bounds, Freshness, Offset, ReadStart, Tail } from "../types.ts";
+import type { FreshnessGate } from "./freshness-gate.ts";
+
+export class LogReads {
+  readonly #log: TailedLog;
+  readonly #reader: RecordReader;
+  readonly #gate: FreshnessGate;
+
+  constructor(log: TailedLog, reader: RecordReader, gate: FreshnessGate) {
+    this.#log = log;
+    this.#reader = reader;
+    this.#gate = gate;
+  }
+
+  /** See CommitLog. */
+  async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
+    if (offset >= this.#log.bounds.next) await this.#gate.beforeMiss(freshness);
+    return this.#reader.read(offset);
+  }
+
+  async bounds(freshness: Freshness = {}): Promise<Bounds> {
+    await this.#gate.beforeBounds(freshness);
+    return this.#log.bounds;
+  }
+
+  async seek(start: ReadStart, freshness: Freshness = {}): Promise<Offset> {
+    await this.#gate.beforeBounds(freshness);
+    if ("offset" in start) {
+      if (start.offset < this.#log.bounds.lowest) throw outOfRange(start.offset, this.#log.bounds);
+      if (start.offset > this.#log.bounds.next) await this.#gate.beforeMiss(freshness);
+      return start.offset;
+    }
+    const { lowest, next } = this.#log.bounds;
+    if ("fromTimeMs" in start) return this.#reader.seekTime(start.fromTimeMs);
+    if ("last" in start) return Math.max(lowest, next - start.last);
+    return next;
+  }
+
+  follow(offset: Offset): Tail {
+    return new LogTail(this.#log, offset);
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Creates, changes and deletes named logs on the leader. The leader decides with the rows after everything that is staged,
+ * and the command states the effect. Commands about one log are executed one after another; other logs go on.
+ *
+ * A refusal is sent only once a quorum confirms that this node was the leader.
+ */
+import { Fault } from "../../fault.ts";
+import {
+  type BatchKind,
+  batchKind,
+  encodeLogCommand,
+  type LogRow,
+  type LogTable,
+  outOfRange,
+} from "../../log/mod.ts";
+import type { LogId, LogRef, NamedLogSettings, Offset } from "../../types.ts";
+import type { Appender } from "../append/appender.ts";
+import { noSuchLog } from "./log-admission.ts";
+
+export interface LogAdminPorts {
+  readonly table: () => LogTable;
+  readonly appender: Pick<Appender, "admission" | "command" | "namedCommand" | "commandsApplied" | "refuse">;
+  /** The members that do not have named logs, or did not say so in this term. The level is not raised while there are any. */
+  readonly membersWithout: () => readonly string[];
+  /** Draws the life of a cluster. */
+  readonly drawLife: () => number;
+}
+
+/** A change of settings: null removes one, so that the value of the cluster counts again. */
+export type SettingsChange = { readonly [K in keyof NamedLogSettings]?: NamedLogSettings[K] | null };
+
+/** The level at which a cluster has named logs. */
+const namedLogsLevel = 1;
+const idMax = 0xffff_ffff;
+
+export class LogAdmin {
+  readonly #ports: LogAdminPorts;
+  /** The last id that this leader gave. A create that fails does not return its id. */
+  #givenId: LogId = 0;
+  #raising: Promise<void> | undefined;
+
+  constructor(ports: LogAdminPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Creates a log. Returns its row, and false if it existed with the same settings.
+   * @throws Fault "already-exists"; "failed-precondition" while a member has no named logs
+   */
+  async create(
+    name: string,
+    settings: NamedLogSettings,
+  ): Promise<{ readonly row: LogRow; readonly created: boolean }> {
+    const { appender, table } = this.#ports;
+    await this.#raiseLevel();
+    await appender.commandsApplied(name);
+    const known = table().stagedNamed(name);
+    if (known !== undefined) {
+      if (sameSettings(known.settings, settings)) return { row: known, created: false };
+      return appender.refuse(() => alreadyExists(name));
+    }
+    const id = this.#nextId();
+    await this.#command(batchKind.createLog, { id, name, next: 0 }, encodeLogCommand({ name, settings }));
+    return { row: this.#rowAfter(id, name), created: true };
+  }
+
+  /** @throws Fault "not-found", "failed-precondition" */
+  async update(ref: LogRef, change: SettingsChange): Promise<LogRow> {
+    const row = await this.#row(ref);
+    const settings = changed(row.settings, change);
+    if (sameSettings(row.settings, settings)) return row;
+    await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
+    return this.#rowAfter(row.id, row.name);
+  }
+
+  /** The log takes no more records. Its readers get an end. @throws Fault "not-found", "failed-precondition" */
+  async close(ref: LogRef): Promise<LogRow> {
+    const row = await this.#row(ref);
+    if (row.closed) return row;
+    await this.#command(batchKind.closeLog, row, new Uint8Array(0));
+    return this.#rowAfter(row.id, row.name);
+  }
+
+  /** @throws Fault "not-found", "failed-precondition" */
+  async delete(ref: LogRef): Promise<void> {
+    await this.#command(batchKind.deleteLog, await this.#row(ref), new Uint8Array(0));
+  }
+
+  /**
+   * Deletes the records before an offset. Returns the lowest offset after it.
+   * @throws Fault "not-found", "failed-precondition"; "out-of-range" for an offset beyond the end
+   */
+  async trim(ref: LogRef, before: Offset): Promise<Offset> {
+    const row = await this.#row(ref);
+    const committed = this.#ports.table().row(row.id) ?? row;
+    const { lowest, next } = committed;
+    if (before > next) throw outOfRange(before, { lowest, next });
+    if (before <= lowest) return lowest;
+    // Bytes are counted by share: the records of a log are of about one size.
+    const bytes = Math.floor((committed.bytes * (before - lowest)) / (next - lowest));
+    await this.#command(batchKind.trimLog, row, encodeLogCommand({ from: lowest, to: before, bytes }));
+    return this.#rowAfter(row.id, row.name).lowest;
+  }
+
+  /** The staged row, when no command about the log is under way. */
+  async #row(ref: LogRef): Promise<LogRow> {
+    const { appender } = this.#ports;
+    await appender.commandsApplied(ref.name);
+    try {
+      return appender.admission.rowOf(ref);
+    } catch (refusal) {
+      return appender.refuse(() => refusal);
+    }
+  }
+
+  #command(kind: BatchKind, row: Pick<LogRow, "id" | "name" | "next">, command: Uint8Array): Promise<void> {
+    return this.#ports.appender.namedCommand(kind, command, row);
+  }
+
+  #rowAfter(id: LogId, name: string): LogRow {
+    const row = this.#ports.table().row(id);
+    if (row === undefined) throw noSuchLog(name);
+    return row;
+  }
+
+  #nextId(): LogId {
+    const id = Math.max(this.#ports.table().nextId, this.#givenId + 1);
+    if (id > idMax) throw new Fault("failed-precondition", { message: "the cluster has no log ids left" });
+    this.#givenId = id;
+    return id;
+  }
+
+  /** Raises the level before the first log, once all members have named logs. */
+  #raiseLevel(): Promise<void> {
+    const { appender, drawLife, membersWithout, table } = this.#ports;
+    if (table().level >= namedLogsLevel) return Promise.resolve();
+    const without = membersWithout();
+    if (without.length > 0) {
+      throw new Fault("failed-precondition", {
+        message: `named logs need a newer version on every node, these have not said that they have it: ${without.join(", ")}`,
+        facts: { reason: "OLD_MEMBERS", members: without.join(" ") },
+      });
+    }
+    const command = encodeLogCommand({ level: namedLogsLevel, life: drawLife() });
+    this.#raising ??= appender.command(batchKind.level, command).finally(() => (this.#raising = undefined));
+    return this.#raising;
+  }
+}
+
+const settingKeys = [
+  "retentionBytes",
+  "retentionAgeMs",
+  "maxBytes",
+  "ttlMs",
+  "expiresAtMs",
+  "recordBytesMax",
+  "contentType",
+] as const satisfies readonly (keyof NamedLogSettings)[];
+
+function sameSettings(one: NamedLogSettings, other: NamedLogSettings): boolean {
+  return settingKeys.every((key) => one[key] === other[key]);
+}
+
+function changed(settings: NamedLogSettings, change: SettingsChange): NamedLogSettings {
+  const merged = Object.entries({ ...settings, ...change }).filter(([, value]) => value != null);
+  return Object.fromEntries(merged) as NamedLogSettings;
+}
+
+const alreadyExists = (name: string): Fault =>
+  new Fault("already-exists", {
+    message: `there is a log "${name}" with other settings`,
+    facts: { name },
+  });

@@ -1,0 +1,111 @@
+/**
+ * A named log as the CommitLog of one request. The name is resolved once; then the id counts, so no record of an older or
+ * newer log of the same name is ever shown or written.
+ */
+import type { LogRow, LogView } from "../../log/mod.ts";
+import type {
+  Appended,
+  AppendOptions,
+  BatchSlice,
+  Bounds,
+  CommitLog,
+  Freshness,
+  LogDescription,
+  LogRef,
+  Offset,
+  ReadStart,
+  RecordRun,
+  Tail,
+} from "../../types.ts";
+import type { LogReads } from "../log-reads.ts";
+import { anotherLog, noSuchLog } from "./log-admission.ts";
+
+export interface NamedLogPorts {
+  /** The committed row of this name on this node. */
+  readonly row: (name: string) => LogRow | undefined;
+  readonly view: (row: LogRow) => LogView;
+  readonly reads: (view: LogView) => LogReads;
+  /** Resolves once everything acknowledged before the call is applied here. */
+  readonly confirm: (freshness: Freshness) => Promise<void>;
+  readonly append: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
+  readonly trim: (log: LogRef, before: Offset, options: AppendOptions) => Promise<Offset>;
+  readonly describe: () => Promise<Pick<LogDescription, "sync" | "diskFreeBytes">>;
+}
+
+export class NamedLog implements CommitLog {
+  readonly #ports: NamedLogPorts;
+  #ref: LogRef;
+
+  constructor(ports: NamedLogPorts, ref: LogRef) {
+    this.#ports = ports;
+    this.#ref = ref;
+  }
+
+  /** The log, with its id once that is known. */
+  get ref(): LogRef {
+    return this.#ref;
+  }
+
+  async append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
+    const appended = await this.#ports.append(run, { ...options, log: this.#ref });
+    if (appended.logId !== undefined) this.#ref = { ...this.#ref, id: appended.logId };
+    return appended;
+  }
+
+  async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
+    return (await this.#reads(freshness)).read(offset, freshness);
+  }
+
+  async bounds(freshness: Freshness = {}): Promise<Bounds> {
+    return (await this.#reads(freshness)).bounds(freshness);
+  }
+
+  async seek(start: ReadStart, freshness: Freshness = {}): Promise<Offset> {
+    return (await this.#reads(freshness)).seek(start, freshness);
+  }
+
+  /** seek() or another read has resolved the name before. @throws Fault "not-found" if the log is not there any more */
+  follow(offset: Offset): Tail {
+    const row = this.#rowHere();
+    if (row === undefined) throw noSuchLog(this.#ref.name);
+    return this.#ports.reads(this.#ports.view(row)).follow(offset);
+  }
+
+  trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
+    return this.#ports.trim(this.#ref, before, options);
+  }
+
+  async describe(): Promise<LogDescription> {
+    const { lowest, next, bytes } = await this.row();
+    return { lowest, next, bytes, segments: [], ...(await this.#ports.describe()) };
+  }
+
+  /**
+   * Resolves the name. A node that lags does not refuse it: it looks again with everything that is acknowledged.
+   * @throws Fault "not-found"; "failed-precondition" if the name means another log than the stated one
+   */
+  async row(freshness: Freshness = {}): Promise<LogRow> {
+    let row = this.#rowHere();
+    if (row === undefined) {
+      await this.#ports.confirm(freshness);
+      row = this.#rowHere();
+    }
+    if (row !== undefined) {
+      this.#ref = { ...this.#ref, id: row.id };
+      return row;
+    }
+    const { name } = this.#ref;
+    throw this.#ports.row(name) === undefined ? noSuchLog(name) : anotherLog(name);
+  }
+
+  /** The committed row here, unless it is that of another log. */
+  #rowHere(): LogRow | undefined {
+    const { name, id } = this.#ref;
+    const row = this.#ports.row(name);
+    return row === undefined || id === undefined || row.id === id ? row : undefined;
+  }
+
+  async #reads(freshness: Freshness): Promise<LogReads> {
+    return this.#ports.reads(this.#ports.view(await this.row(freshness)));
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * The named logs of a cluster, as every node serves them: it reads its own rows, and sends changes to the leader.
+ */
+
+import type { Fault } from "../../fault.ts";
+import type { LogRow, LogView, SegmentedLog, TailedLog } from "../../log/mod.ts";
+import type {
+  AppendOptions,
+  Bounds,
+  CommitLog,
+  Freshness,
+  LogInfo,
+  LogRef,
+  NamedLogSettings,
+} from "../../types.ts";
+import type { Appender } from "../append/appender.ts";
+import type { FreshnessGate, FreshnessPorts } from "../freshness-gate.ts";
+import { LogReads } from "../log-reads.ts";
+import { LogAdmin, type SettingsChange } from "./log-admin.ts";
+import { NamedLog, type NamedLogPorts } from "./named-log.ts";
+
+/** A change of a named log, as it is sent to the leader. */
+export type LogChange =
+  | { readonly kind: "create"; readonly name: string; readonly settings: NamedLogSettings }
+  | { readonly kind: "update"; readonly log: LogRef; readonly settings: SettingsChange }
+  | { readonly kind: "close" | "delete"; readonly log: LogRef };
+
+export interface ChangedLog {
+  /** Undefined if the log was deleted. */
+  readonly log: LogInfo | undefined;
+  /** False for a create of a log that existed with the same settings. */
+  readonly created: boolean;
+}
+
+export interface NamedLogsPorts extends Pick<NamedLogPorts, "confirm" | "append" | "trim" | "describe"> {
+  readonly log: SegmentedLog;
+  readonly appender: Appender;
+  /** Why this node gets no more records, if so. */
+  readonly cutOff: () => Fault | undefined;
+  readonly newGate: (log: FreshnessPorts["log"]) => FreshnessGate;
+  readonly membersWithout: () => readonly string[];
+  /** Returns a number from 0 up to but without 1. */
+  readonly random: () => number;
+  /** Does the work here if this node leads, otherwise on the leader. */
+  readonly onLeader: <T>(
+    here: () => Promise<T>,
+    there: (leader: string) => Promise<T>,
+    options: AppendOptions,
+  ) => Promise<T>;
+  readonly forward: (
+    leader: string,
+    change: LogChange,
+    options: AppendOptions,
+    signal?: AbortSignal,
+  ) => Promise<ChangedLog>;
+  /** Resolves when the condition holds after a commit here, or when the time for that is over. */
+  readonly visibleHere: (holds: () => boolean, options: AppendOptions) => Promise<void>;
+}
+
+/** A page of logs in the order of their names. */
+export interface LogPage {
+  readonly logs: readonly LogInfo[];
+  /** The name after which the next page begins. Undefined at the end. */
+  readonly next: string | undefined;
+}
+
+export class NamedLogs {
+  readonly admin: LogAdmin;
+  readonly #ports: NamedLogsPorts;
+  readonly #reads = new WeakMap<LogView, LogReads>();
+
+  constructor(ports: NamedLogsPorts) {
+    this.#ports = ports;
+    const { appender, log, membersWithout, random } = ports;
+    this.admin = new LogAdmin({
+      table: () => log.state.logs,
+      appender,
+      membersWithout,
+      drawLife: () => 1 + Math.floor(random() * 0xffff_fffe),
+    });
+  }
+
+  /** The log of this name for one request, and its description. */
+  open(ref: LogRef): CommitLog & { info(freshness?: Freshness): Promise<LogInfo> } {
+    const { log, confirm, append, trim, describe } = this.#ports;
+    const named = new NamedLog(
+      {
+        row: (name) => log.state.logs.named(name),
+        view: (row) => log.view(row.id),
+        reads: (view) => this.#readsOf(view),
+        confirm,
+        append,
+        trim,
+        describe,
+      },
+      ref,
+    );
+    return Object.assign(named, {
+      info: async (freshness?: Freshness) => this.#infoOf(await named.row(freshness)),
+    });
+  }
+
+  /** Logs whose names begin with `prefix`, from the first name after `after` on. */
+  list(prefix: string, after: string, limit: number): LogPage {
+    const table = this.#ports.log.state.logs;
+    const names = table.namesFrom(prefix, after, limit + 1);
+    const logs = names.slice(0, limit).map((name) => this.#infoOf(table.named(name)!));
+    return { logs, next: names.length > limit ? names[limit - 1] : undefined };
+  }
+
+  /** How many logs there are. */
+  get count(): number {
+    return this.#ports.log.state.logs.size;
+  }
+
+  /** Changes a log on the leader. Resolves once this node shows it. */
+  async change(change: LogChange, options: AppendOptions = {}): Promise<ChangedLog> {
+    const { onLeader, forward } = this.#ports;
+    return onLeader(
+      () => this.#changeHere(change),
+      async (leader) => {
+        const changed = await forward(leader, change, options);
+        await this.#shown(change, changed, options);
+        return changed;
+      },
+      options,
+    );
+  }
+
+  async #changeHere(change: LogChange): Promise<ChangedLog> {
+    const { admin } = this;
+    switch (change.kind) {
+      case "create": {
+        const { row, created } = await admin.create(change.name, change.settings);
+        return { log: this.#infoOf(row), created };
+      }
+      case "update":
+        return { log: this.#infoOf(await admin.update(change.log, change.settings)), created: false };
+      case "close":
+        return { log: this.#infoOf(await admin.close(change.log)), created: false };
+      case "delete":
+        await admin.delete(change.log);
+        return { log: undefined, created: false };
+    }
+  }
+
+  /** Waits until this node has applied what the leader did. */
+  #shown(change: LogChange, { log }: ChangedLog, options: AppendOptions): Promise<void> {
+    const table = () => this.#ports.log.state.logs;
+    const name = change.kind === "create" ? change.name : change.log.name;
+    return this.#ports.visibleHere(
+      () => (log === undefined ? table().named(name) === undefined : isAt(table().row(log.id), log)),
+      options,
+    );
+  }
+
+  #readsOf(view: LogView): LogReads {
+    const known = this.#reads.get(view);
+    if (known !== undefined) return known;
+    const reads = new LogReads(this.#tailed(view), view, this.#ports.newGate(view));
+    this.#reads.set(view, reads);
+    return reads;
+  }
+
+  /** The log as its tails see it. */
+  #tailed(view: LogView): TailedLog {
+    const { cutOff } = this.#ports;
+    return {
+      reader: view,
+      changed: view.changed,
+      get bounds(): Bounds {
+        return view.bounds;
+      },
+      get closed() {
+        return view.closed;
+      },
+      get cutOff() {
+        return view.cutOff ?? cutOff();
+      },
+      tailOpened: () => view.tailOpened(),
+      tailClosed: () => view.tailClosed(),
+    };
+  }
+
+  #infoOf({ id, name, settings, createdMs, lowest, next, bytes, lastMs, version, closed }: LogRow): LogInfo {
+    const { life } = this.#ports.log.state.logs;
+    return { id, life, name, settings, createdMs, lowest, next, bytes, lastMs, version, closed };
+  }
+}
+
+const isAt = (row: LogRow | undefined, { version }: LogInfo): boolean =>
+  row === undefined || row.version >= version;
