@@ -244,6 +244,44 @@ export interface CommitLog {
   describe(): Promise<LogDescription>;
 }
 
+/** A change of settings: null removes one, so that the value of the cluster counts again. */
+export type SettingsChange = { readonly [K in keyof NamedLogSettings]?: NamedLogSettings[K] | null };
+
+/** A change of a named log, as it is sent to the leader. */
+export type LogChange =
+  | { readonly kind: "create"; readonly name: string; readonly settings: NamedLogSettings }
+  | { readonly kind: "update"; readonly log: LogRef; readonly settings: SettingsChange }
+  | { readonly kind: "close" | "delete"; readonly log: LogRef };
+
+export interface ChangedLog {
+  /** Undefined if the log was deleted. */
+  readonly log: LogInfo | undefined;
+  /** False for a create of a log that existed with the same settings. */
+  readonly created: boolean;
+}
+
+/** A page of logs in the order of their names. */
+export interface LogPage {
+  readonly logs: readonly LogInfo[];
+  /** The name after which the next page begins. Undefined at the end. */
+  readonly next: string | undefined;
+}
+
+/** A named log, opened for one request. Its name is resolved once; then its id counts. */
+export interface NamedCommitLog extends CommitLog {
+  info(freshness?: Freshness): Promise<LogInfo>;
+}
+
+/** The named logs of a cluster. `default` is not one of them. */
+export interface LogCatalog {
+  /** Does not look the log up: the first call of the opened log does. */
+  open(log: LogRef): NamedCommitLog;
+  /** At most `limit` logs whose names begin with `prefix` and come after the name `after`. */
+  list(prefix: string, after: string, limit: number): LogPage;
+  /** Changes a log on the leader. Resolves once this node shows it. */
+  change(change: LogChange, options?: AppendOptions): Promise<ChangedLog>;
+}
+
 export type Role = "leader" | "follower" | "candidate" | "learner";
 
 /** A node as another node sees it. */

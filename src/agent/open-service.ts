@@ -43,6 +43,7 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
       .map(({ rpcAddr }) => `${scheme}://${rpcAddr}`);
   return createService({
     log: replica.log,
+    named: replica.log.named,
     cluster: view,
     operations: { ...membershipOperations(gossip.membership), ...adminOperations(node.admin) },
     access: access.access,

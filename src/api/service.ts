@@ -19,7 +19,7 @@ import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { batchRecordsMax, recordHeadersMax } from "../log/mod.ts";
 import { MemoryBudget, observeMemory } from "../memory/mod.ts";
-import type { ClusterView, CommitLog } from "../types.ts";
+import type { ClusterView, CommitLog, LogCatalog } from "../types.ts";
 import { CallTracker } from "./calls/call-tracker.ts";
 import { Traffic } from "./calls/traffic.ts";
 import { observeCluster } from "./cluster-metrics.ts";
@@ -40,6 +40,8 @@ import { sentBytesMax } from "./request-limits/message-limits.ts";
 
 export interface ServiceOptions {
   readonly log: CommitLog;
+  /** The named logs. Default: there is only `default`. */
+  readonly named?: LogCatalog | undefined;
   readonly cluster: ClusterView;
   readonly access: Pick<
     AccessControl,

@@ -24,7 +24,6 @@ export {
 export type { BootRecords } from "./identity/boot-records.ts";
 export { directoryText, peerIdOf } from "./identity/node-identity.ts";
 export { noLeaderMessage } from "./leader-watch.ts";
-export { type ChangedLog, type LogChange, NamedLogs } from "./logs/named-logs.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { Forwarder } from "./replicated-log.ts";
 export { isConfiguration, isWhole } from "./storage/configuration-check.ts";

@@ -28,8 +28,10 @@ import type {
   AppendOrder,
   BatchSlice,
   Bounds,
+  ChangedLog,
   CommitLog,
   Freshness,
+  LogChange,
   LogDescription,
   LogId,
   LogRef,
@@ -47,7 +49,7 @@ import { ProducedRunWatch } from "./append/produced-run-watch.ts";
 import { FreshnessGate, type FreshnessPorts } from "./freshness-gate.ts";
 import { type LeaderWatch, noLeaderMessage } from "./leader-watch.ts";
 import { LogReads } from "./log-reads.ts";
-import { type ChangedLog, type LogChange, NamedLogs } from "./logs/named-logs.ts";
+import { NamedLogs } from "./logs/named-logs.ts";
 import { Trimmer } from "./trimmer.ts";
 
 /**

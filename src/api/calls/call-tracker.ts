@@ -39,6 +39,8 @@ export interface CallMeta {
   readonly requestId?: string | undefined;
   /** The appended records must carry the trace of the call. Default false. */
   readonly traceRecords?: boolean;
+  /** The name of the log that the call is about. Default: every log. */
+  readonly object?: string | undefined;
 }
 
 /** A call in progress. */
@@ -47,6 +49,8 @@ export class Call implements Linked<Call> {
   readonly client: ClientConnection;
   readonly deadlineMs: number | undefined;
   readonly traceRecords: boolean;
+  /** The object of its permission: the name of a log, or every log. */
+  readonly object: string;
   readonly telemetry: CallTelemetry;
   /** Bytes of messages, without framing. */
   bytesIn = 0;
@@ -77,6 +81,7 @@ export class Call implements Linked<Call> {
     this.client = client;
     this.deadlineMs = meta.deadlineMs;
     this.traceRecords = meta.traceRecords ?? false;
+    this.object = meta.object ?? logObject;
     this.telemetry = telemetry;
     this.long = permission.long;
   }
@@ -193,7 +198,7 @@ export class CallTracker {
   #requireAccess(call: Call): void {
     const { access } = this.#options;
     const { identity } = call.client;
-    if (call.permission.action !== undefined) access.authorize(identity, logObject, call.permission.action);
+    if (call.permission.action !== undefined) access.authorize(identity, call.object, call.permission.action);
     else if (!access.isAuthenticated(identity)) throw new Fault("unauthenticated");
   }
 

@@ -8,8 +8,7 @@
 import { anonymousSubject } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
-import type { NamedLogs } from "../../replication/mod.ts";
-import type { AppendOptions, CommitLog } from "../../types.ts";
+import type { AppendOptions, CommitLog, LogCatalog } from "../../types.ts";
 import type { PeerHello } from "../handshake/introduction.ts";
 import { changedToValue, changeFromValue } from "../wire/log-change-codec.ts";
 import type { EncodedPeerFrame } from "../wire/peer-frame.ts";
@@ -34,7 +33,7 @@ export type ForwardedAction = "produce" | "trim" | "create" | "configure" | "del
 
 /** What forwarded writes are executed on. */
 export type ForwardTarget = Pick<CommitLog, "append" | "trim"> & {
-  readonly named: Pick<NamedLogs, "change">;
+  readonly named: Pick<LogCatalog, "change">;
 };
 
 const actionOf = { create: "create", update: "configure", close: "configure", delete: "delete" } as const;

@@ -9,15 +9,8 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Message } from "../../raft/mod.ts";
-import {
-  type ChangedLog,
-  type LogChange,
-  type PeerClocks,
-  type Position,
-  pack,
-  unpackChecked,
-} from "../../replication/mod.ts";
-import type { Appended, AppendOptions, Offset, RecordRun } from "../../types.ts";
+import { type PeerClocks, type Position, pack, unpackChecked } from "../../replication/mod.ts";
+import type { Appended, AppendOptions, ChangedLog, LogChange, Offset, RecordRun } from "../../types.ts";
 import type { SendQueueLimits } from "../connection/send-queue.ts";
 import type { ChannelName, PeerHello } from "../handshake/introduction.ts";
 import { changedFromValue } from "../wire/log-change-codec.ts";

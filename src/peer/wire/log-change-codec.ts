@@ -6,9 +6,8 @@
  */
 import { Fault } from "../../fault.ts";
 import { checkedSettings, logNameBytesMax } from "../../log/mod.ts";
-import type { ChangedLog, LogChange } from "../../replication/mod.ts";
 import { isWhole } from "../../replication/mod.ts";
-import type { LogInfo, LogRef, NamedLogSettings } from "../../types.ts";
+import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../types.ts";
 
 /** The value of a log reference: its name and its id, null if that is not stated. */
 export const refToValue = ({ name, id }: LogRef): unknown => [name, id ?? null];

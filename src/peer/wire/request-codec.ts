@@ -8,8 +8,8 @@
  */
 import { Fault } from "../../fault.ts";
 import { batchRecordsMax, runBytesMax, walkRecords } from "../../log/mod.ts";
-import { isWhole, type LogChange, pack, unpackChecked } from "../../replication/mod.ts";
-import type { AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import { isWhole, pack, unpackChecked } from "../../replication/mod.ts";
+import type { AppendOptions, LogChange, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import { changeToValue, refFromValue, refToValue } from "./log-change-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "./peer-frame.ts";
 import { packPlain } from "./plain-value.ts";

@@ -13,7 +13,7 @@ import {
   type LogTable,
   outOfRange,
 } from "../../log/mod.ts";
-import type { LogId, LogRef, NamedLogSettings, Offset } from "../../types.ts";
+import type { LogId, LogRef, NamedLogSettings, Offset, SettingsChange } from "../../types.ts";
 import type { Appender } from "../append/appender.ts";
 import { noSuchLog } from "./log-admission.ts";
 
@@ -25,9 +25,6 @@ export interface LogAdminPorts {
   /** Draws the life of a cluster. */
   readonly drawLife: () => number;
 }
-
-/** A change of settings: null removes one, so that the value of the cluster counts again. */
-export type SettingsChange = { readonly [K in keyof NamedLogSettings]?: NamedLogSettings[K] | null };
 
 /** The level at which a cluster has named logs. */
 const namedLogsLevel = 1;

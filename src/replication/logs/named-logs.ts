@@ -7,30 +7,20 @@ import type { LogRow, LogView, SegmentedLog, TailedLog } from "../../log/mod.ts"
 import type {
   AppendOptions,
   Bounds,
-  CommitLog,
+  ChangedLog,
   Freshness,
+  LogCatalog,
+  LogChange,
   LogInfo,
+  LogPage,
   LogRef,
-  NamedLogSettings,
+  NamedCommitLog,
 } from "../../types.ts";
 import type { Appender } from "../append/appender.ts";
 import type { FreshnessGate, FreshnessPorts } from "../freshness-gate.ts";
 import { LogReads } from "../log-reads.ts";
-import { LogAdmin, type SettingsChange } from "./log-admin.ts";
+import { LogAdmin } from "./log-admin.ts";
 import { NamedLog, type NamedLogPorts } from "./named-log.ts";
-
-/** A change of a named log, as it is sent to the leader. */
-export type LogChange =
-  | { readonly kind: "create"; readonly name: string; readonly settings: NamedLogSettings }
-  | { readonly kind: "update"; readonly log: LogRef; readonly settings: SettingsChange }
-  | { readonly kind: "close" | "delete"; readonly log: LogRef };
-
-export interface ChangedLog {
-  /** Undefined if the log was deleted. */
-  readonly log: LogInfo | undefined;
-  /** False for a create of a log that existed with the same settings. */
-  readonly created: boolean;
-}
 
 export interface NamedLogsPorts extends Pick<NamedLogPorts, "confirm" | "append" | "trim" | "describe"> {
   readonly log: SegmentedLog;
@@ -57,14 +47,7 @@ export interface NamedLogsPorts extends Pick<NamedLogPorts, "confirm" | "append"
   readonly visibleHere: (holds: () => boolean, options: AppendOptions) => Promise<void>;
 }
 
-/** A page of logs in the order of their names. */
-export interface LogPage {
-  readonly logs: readonly LogInfo[];
-  /** The name after which the next page begins. Undefined at the end. */
-  readonly next: string | undefined;
-}
-
-export class NamedLogs {
+export class NamedLogs implements LogCatalog {
   readonly admin: LogAdmin;
   readonly #ports: NamedLogsPorts;
   readonly #reads = new WeakMap<LogView, LogReads>();
@@ -81,7 +64,7 @@ export class NamedLogs {
   }
 
   /** The log of this name for one request, and its description. */
-  open(ref: LogRef): CommitLog & { info(freshness?: Freshness): Promise<LogInfo> } {
+  open(ref: LogRef): NamedCommitLog {
     const { log, confirm, append, trim, describe } = this.#ports;
     const named = new NamedLog(
       {
