@@ -4,10 +4,11 @@
  *
  *   caller                        without a policy               with a policy
  *   local (plaintext, loopback)   everything                     everything
- *   a certificate                 all but peer and admin         the policy
- *   a node's certificate          all but admin                  the policy, and peer unless the policy mentions peer
- *   anonymous                     nothing (all but admin if      the policy
- *                                 plaintext is trusted)
+ *   a certificate                 all but peer, admin,           the policy
+ *                                 delete and configure
+ *   a node's certificate          the same, and peer             the policy, and peer unless the policy mentions peer
+ *   anonymous                     nothing (as a node's           the policy
+ *                                 if plaintext is trusted)
  *
  * A change of the policy raises `generation` and calls the listeners, so that running streams are checked again.
  */
@@ -35,7 +36,7 @@ export interface Decision {
 export interface AccessOptions {
   /**
    * The node serves plaintext off loopback (--allow-plaintext). Callers from other machines are `anonymous`, and without
-   * a policy they may do all but admin. Default false.
+   * a policy they may do all but admin, delete and configure. Default false.
    */
   readonly trustPlaintext?: boolean;
   /** Default 16,384 pairs of subject and object. */
@@ -166,25 +167,35 @@ export class AccessControl {
     if (this.#rules !== undefined) return undefined;
     if (caller.subject === anonymousSubject) {
       if (!this.#trustPlaintext) return builtIn.anonymous;
-      return action === "admin" ? builtIn.plaintextAdmin : builtIn.plaintext;
+      return isForOperators(action) ? builtIn.plaintextOperator : builtIn.plaintext;
     }
     if (action === "peer") return builtIn.notNode;
-    return action === "admin" ? builtIn.admin : builtIn.certificate;
+    return isForOperators(action) ? builtIn.operator : builtIn.certificate;
   }
 }
+
+/** Actions that remote callers may do only if a policy says so. */
+const isForOperators = (action: Action): boolean =>
+  action === "admin" || action === "delete" || action === "configure";
 
 const builtIn = {
   local: { allowed: true, because: "built in: plaintext from this machine may do everything" },
   node: { allowed: true, because: "built in: the certificate names a node" },
   notNode: { allowed: false, because: "built in: without a policy only a node's certificate may peer" },
-  admin: { allowed: false, because: "built in: without a policy no certificate may admin" },
+  operator: {
+    allowed: false,
+    because: "built in: without a policy no certificate may admin, delete or configure",
+  },
   certificate: {
     allowed: true,
-    because: "built in: without a policy every certificate may do all but peer and admin",
+    because: "built in: without a policy every certificate may do all but peer, admin, delete and configure",
   },
   anonymous: { allowed: false, because: "built in: without a certificate only a policy can allow anything" },
   plaintext: { allowed: true, because: "built in: plaintext is allowed here and there is no policy" },
-  plaintextAdmin: { allowed: false, because: "built in: plaintext from another machine may not admin" },
+  plaintextOperator: {
+    allowed: false,
+    because: "built in: plaintext from another machine may not admin, delete or configure",
+  },
 } as const satisfies Record<string, BuiltIn>;
 
 const phrases: Readonly<Record<Action, string>> = {
@@ -194,4 +205,7 @@ const phrases: Readonly<Record<Action, string>> = {
   trim: "trim",
   admin: "administer",
   peer: "be a peer of",
+  create: "create",
+  delete: "delete",
+  configure: "configure",
 };

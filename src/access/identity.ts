@@ -7,12 +7,21 @@
  */
 
 /** Actions of a policy. `describe` includes Watch and reflection. */
-export const actions = ["produce", "consume", "describe", "trim", "admin", "peer"] as const;
+export const actions = [
+  "produce",
+  "consume",
+  "describe",
+  "trim",
+  "admin",
+  "peer",
+  "create",
+  "delete",
+  "configure",
+] as const;
 export type Action = (typeof actions)[number];
 
-/** Actions that a policy may name already. No call requires them yet. */
-const reservedActions = ["create", "delete", "configure", "cursor"] as const;
-export const policyActions: readonly string[] = [...actions, ...reservedActions];
+/** What policies may name. No call requires `cursor` yet. */
+export const policyActions: readonly string[] = [...actions, "cursor"];
 
 export const isPolicyAction = (text: string): boolean => policyActions.includes(text);
 
@@ -22,7 +31,7 @@ export const isAction = (text: string): text is Action => (actions as readonly s
 export const localSubject = "local";
 /** No certificate. */
 export const anonymousSubject = "anonymous";
-/** Every log. The only object of a request until there are several logs. */
+/** Every log. It is also the object of a request about the log `default` and about the cluster. */
 export const logObject = "*";
 
 /** The identity of a connection's caller. */

@@ -10,6 +10,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file log/v1/log.proto.
@@ -166,6 +167,20 @@ export declare type ProduceRequest = Message<"log.v1.ProduceRequest"> & {
    * @generated from field: optional uint64 expected_offset = 3;
    */
   expectedOffset?: bigint | undefined;
+
+  /**
+   * Empty: default, in every message of a stream.
+   *
+   * @generated from field: string log = 4;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 5;
+   */
+  logId?: string | undefined;
 };
 
 /**
@@ -194,6 +209,13 @@ export declare type ProduceResponse = Message<"log.v1.ProduceResponse"> & {
    * @generated from field: bool duplicate = 3;
    */
   duplicate: boolean;
+
+  /**
+   * Empty for the log default.
+   *
+   * @generated from field: string log_id = 4;
+   */
+  logId: string;
 };
 
 /**
@@ -224,6 +246,20 @@ export declare type ProduceBatchRequest = Message<"log.v1.ProduceBatchRequest"> 
    * @generated from field: optional uint64 expected_offset = 3;
    */
   expectedOffset?: bigint | undefined;
+
+  /**
+   * Empty: default, in every message of a stream.
+   *
+   * @generated from field: string log = 4;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 5;
+   */
+  logId?: string | undefined;
 };
 
 /**
@@ -255,6 +291,13 @@ export declare type ProduceBatchResponse = Message<"log.v1.ProduceBatchResponse"
    * @generated from field: bool duplicate = 4;
    */
   duplicate: boolean;
+
+  /**
+   * Empty for the log default.
+   *
+   * @generated from field: string log_id = 5;
+   */
+  logId: string;
 };
 
 /**
@@ -264,6 +307,9 @@ export declare type ProduceBatchResponse = Message<"log.v1.ProduceBatchResponse"
 export declare const ProduceBatchResponseSchema: GenMessage<ProduceBatchResponse>;
 
 /**
+ * The offsets and the id are those of the log of all batches. They are not set if
+ * the batches went to several logs.
+ *
  * @generated from message log.v1.ProduceBulkResponse
  */
 export declare type ProduceBulkResponse = Message<"log.v1.ProduceBulkResponse"> & {
@@ -288,6 +334,13 @@ export declare type ProduceBulkResponse = Message<"log.v1.ProduceBulkResponse"> 
    * @generated from field: uint64 next_offset = 4;
    */
   nextOffset: bigint;
+
+  /**
+   * Empty for the log default.
+   *
+   * @generated from field: string log_id = 5;
+   */
+  logId: string;
 };
 
 /**
@@ -400,6 +453,20 @@ export declare type ConsumeRequest = Message<"log.v1.ConsumeRequest"> & {
    * @generated from field: uint32 wait_ms = 13;
    */
   waitMs: number;
+
+  /**
+   * Empty: default.
+   *
+   * @generated from field: string log = 14;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 15;
+   */
+  logId?: string | undefined;
 };
 
 /**
@@ -438,6 +505,13 @@ export declare type ConsumeResponse = Message<"log.v1.ConsumeResponse"> & {
    * @generated from field: uint64 end_offset = 5;
    */
   endOffset: bigint;
+
+  /**
+   * Empty for the log default.
+   *
+   * @generated from field: string log_id = 6;
+   */
+  logId: string;
 };
 
 /**
@@ -507,7 +581,8 @@ export declare type RecordBatch = Message<"log.v1.RecordBatch"> & {
   kind: BatchKind;
 
   /**
-   * Reserved for named logs; 0 is the default log.
+   * The log of the batch: the number after the "-" of its log_id. 0 is the log
+   * default.
    *
    * @generated from field: fixed32 group_id = 10;
    */
@@ -647,6 +722,19 @@ export declare const ServerSchema: GenMessage<Server>;
  * @generated from message log.v1.DescribeRequest
  */
 export declare type DescribeRequest = Message<"log.v1.DescribeRequest"> & {
+  /**
+   * Empty: default.
+   *
+   * @generated from field: string log = 1;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
 };
 
 /**
@@ -711,6 +799,13 @@ export declare type DescribeResponse = Message<"log.v1.DescribeResponse"> & {
    * @generated from field: uint64 disk_free_bytes = 9;
    */
   diskFreeBytes: bigint;
+
+  /**
+   * Empty for the log default.
+   *
+   * @generated from field: string log_id = 10;
+   */
+  logId: string;
 };
 
 /**
@@ -775,6 +870,20 @@ export declare type TrimRequest = Message<"log.v1.TrimRequest"> & {
    * @generated from field: uint64 before_offset = 1;
    */
   beforeOffset: bigint;
+
+  /**
+   * Empty: default.
+   *
+   * @generated from field: string log = 2;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 3;
+   */
+  logId?: string | undefined;
 };
 
 /**
@@ -791,6 +900,13 @@ export declare type TrimResponse = Message<"log.v1.TrimResponse"> & {
    * @generated from field: uint64 lowest_offset = 1;
    */
   lowestOffset: bigint;
+
+  /**
+   * Empty for the log default.
+   *
+   * @generated from field: string log_id = 2;
+   */
+  logId: string;
 };
 
 /**
@@ -1466,7 +1582,8 @@ export declare type WhoAmIResponse = Message<"log.v1.WhoAmIResponse"> & {
   subject: string;
 
   /**
-   * Of produce, consume, describe, trim, admin, peer: those allowed.
+   * Of produce, consume, describe, trim, admin, peer, create, delete, configure:
+   * those allowed.
    *
    * @generated from field: repeated string actions = 2;
    */
@@ -1478,6 +1595,391 @@ export declare type WhoAmIResponse = Message<"log.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export declare const WhoAmIResponseSchema: GenMessage<WhoAmIResponse>;
+
+/**
+ * Settings of one log. One that is not set is that of the cluster. The numbers 1,
+ * 2, 4 and 5 are kept for retention_bytes, retention_age_ms, ttl_ms and
+ * expires_at_ms.
+ *
+ * @generated from message log.v1.LogSettings
+ */
+export declare type LogSettings = Message<"log.v1.LogSettings"> & {
+  /**
+   * Appends after which the log would hold more bytes are refused.
+   *
+   * @generated from field: optional uint64 max_bytes = 3;
+   */
+  maxBytes?: bigint | undefined;
+
+  /**
+   * Larger records are refused.
+   *
+   * @generated from field: optional uint64 record_bytes_max = 6;
+   */
+  recordBytesMax?: bigint | undefined;
+
+  /**
+   * The media type of the records.
+   *
+   * @generated from field: optional string content_type = 7;
+   */
+  contentType?: string | undefined;
+};
+
+/**
+ * Describes the message log.v1.LogSettings.
+ * Use `create(LogSettingsSchema)` to create a new message.
+ */
+export declare const LogSettingsSchema: GenMessage<LogSettings>;
+
+/**
+ * A log. "default" has no settings of its own and no times.
+ *
+ * @generated from message log.v1.LogInfo
+ */
+export declare type LogInfo = Message<"log.v1.LogInfo"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * "<life>-<number>". A cluster begins another life when it is restored: numbers
+   * are then given again.
+   *
+   * @generated from field: string log_id = 2;
+   */
+  logId: string;
+
+  /**
+   * @generated from field: log.v1.LogSettings settings = 3;
+   */
+  settings?: LogSettings | undefined;
+
+  /**
+   * The first record that can be read.
+   *
+   * @generated from field: uint64 lowest_offset = 4;
+   */
+  lowestOffset: bigint;
+
+  /**
+   * One past the last committed record.
+   *
+   * @generated from field: uint64 next_offset = 5;
+   */
+  nextOffset: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 6;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: uint64 created_ms = 7;
+   */
+  createdMs: bigint;
+
+  /**
+   * When its last record was appended; 0 if there never was one.
+   *
+   * @generated from field: uint64 last_timestamp_ms = 8;
+   */
+  lastTimestampMs: bigint;
+
+  /**
+   * It takes no more records.
+   *
+   * @generated from field: bool closed = 9;
+   */
+  closed: boolean;
+
+  /**
+   * Grows with every change of the log, appends included.
+   *
+   * @generated from field: uint64 version = 10;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message log.v1.LogInfo.
+ * Use `create(LogInfoSchema)` to create a new message.
+ */
+export declare const LogInfoSchema: GenMessage<LogInfo>;
+
+/**
+ * @generated from message log.v1.CreateLogRequest
+ */
+export declare type CreateLogRequest = Message<"log.v1.CreateLogRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: log.v1.LogSettings settings = 2;
+   */
+  settings?: LogSettings | undefined;
+
+  /**
+   * Succeed if there is a log of this name whose settings are as stated here.
+   *
+   * @generated from field: bool if_not_exists = 3;
+   */
+  ifNotExists: boolean;
+};
+
+/**
+ * Describes the message log.v1.CreateLogRequest.
+ * Use `create(CreateLogRequestSchema)` to create a new message.
+ */
+export declare const CreateLogRequestSchema: GenMessage<CreateLogRequest>;
+
+/**
+ * @generated from message log.v1.CreateLogResponse
+ */
+export declare type CreateLogResponse = Message<"log.v1.CreateLogResponse"> & {
+  /**
+   * @generated from field: log.v1.LogInfo log = 1;
+   */
+  log?: LogInfo | undefined;
+
+  /**
+   * False if the log existed.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+};
+
+/**
+ * Describes the message log.v1.CreateLogResponse.
+ * Use `create(CreateLogResponseSchema)` to create a new message.
+ */
+export declare const CreateLogResponseSchema: GenMessage<CreateLogResponse>;
+
+/**
+ * @generated from message log.v1.GetLogRequest
+ */
+export declare type GetLogRequest = Message<"log.v1.GetLogRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+};
+
+/**
+ * Describes the message log.v1.GetLogRequest.
+ * Use `create(GetLogRequestSchema)` to create a new message.
+ */
+export declare const GetLogRequestSchema: GenMessage<GetLogRequest>;
+
+/**
+ * @generated from message log.v1.GetLogResponse
+ */
+export declare type GetLogResponse = Message<"log.v1.GetLogResponse"> & {
+  /**
+   * @generated from field: log.v1.LogInfo log = 1;
+   */
+  log?: LogInfo | undefined;
+};
+
+/**
+ * Describes the message log.v1.GetLogResponse.
+ * Use `create(GetLogResponseSchema)` to create a new message.
+ */
+export declare const GetLogResponseSchema: GenMessage<GetLogResponse>;
+
+/**
+ * @generated from message log.v1.ListLogsRequest
+ */
+export declare type ListLogsRequest = Message<"log.v1.ListLogsRequest"> & {
+  /**
+   * Only names that begin with it. Empty: all.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * Only names after it: "next" of the page before.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+
+  /**
+   * At most 256. 0 is 256.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message log.v1.ListLogsRequest.
+ * Use `create(ListLogsRequestSchema)` to create a new message.
+ */
+export declare const ListLogsRequestSchema: GenMessage<ListLogsRequest>;
+
+/**
+ * @generated from message log.v1.ListLogsResponse
+ */
+export declare type ListLogsResponse = Message<"log.v1.ListLogsResponse"> & {
+  /**
+   * Can be empty although there are more pages.
+   *
+   * @generated from field: repeated log.v1.LogInfo logs = 1;
+   */
+  logs: LogInfo[];
+
+  /**
+   * "after" of the next page. Empty: this is the last one.
+   *
+   * @generated from field: string next = 2;
+   */
+  next: string;
+};
+
+/**
+ * Describes the message log.v1.ListLogsResponse.
+ * Use `create(ListLogsResponseSchema)` to create a new message.
+ */
+export declare const ListLogsResponseSchema: GenMessage<ListLogsResponse>;
+
+/**
+ * @generated from message log.v1.UpdateLogRequest
+ */
+export declare type UpdateLogRequest = Message<"log.v1.UpdateLogRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * @generated from field: log.v1.LogSettings settings = 3;
+   */
+  settings?: LogSettings | undefined;
+
+  /**
+   * The settings to change. One that is named here and not set above becomes that
+   * of the cluster. Empty: those that are set above.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 4;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message log.v1.UpdateLogRequest.
+ * Use `create(UpdateLogRequestSchema)` to create a new message.
+ */
+export declare const UpdateLogRequestSchema: GenMessage<UpdateLogRequest>;
+
+/**
+ * @generated from message log.v1.UpdateLogResponse
+ */
+export declare type UpdateLogResponse = Message<"log.v1.UpdateLogResponse"> & {
+  /**
+   * @generated from field: log.v1.LogInfo log = 1;
+   */
+  log?: LogInfo | undefined;
+};
+
+/**
+ * Describes the message log.v1.UpdateLogResponse.
+ * Use `create(UpdateLogResponseSchema)` to create a new message.
+ */
+export declare const UpdateLogResponseSchema: GenMessage<UpdateLogResponse>;
+
+/**
+ * @generated from message log.v1.CloseLogRequest
+ */
+export declare type CloseLogRequest = Message<"log.v1.CloseLogRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+};
+
+/**
+ * Describes the message log.v1.CloseLogRequest.
+ * Use `create(CloseLogRequestSchema)` to create a new message.
+ */
+export declare const CloseLogRequestSchema: GenMessage<CloseLogRequest>;
+
+/**
+ * @generated from message log.v1.CloseLogResponse
+ */
+export declare type CloseLogResponse = Message<"log.v1.CloseLogResponse"> & {
+  /**
+   * @generated from field: log.v1.LogInfo log = 1;
+   */
+  log?: LogInfo | undefined;
+};
+
+/**
+ * Describes the message log.v1.CloseLogResponse.
+ * Use `create(CloseLogResponseSchema)` to create a new message.
+ */
+export declare const CloseLogResponseSchema: GenMessage<CloseLogResponse>;
+
+/**
+ * @generated from message log.v1.DeleteLogRequest
+ */
+export declare type DeleteLogRequest = Message<"log.v1.DeleteLogRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+};
+
+/**
+ * Describes the message log.v1.DeleteLogRequest.
+ * Use `create(DeleteLogRequestSchema)` to create a new message.
+ */
+export declare const DeleteLogRequestSchema: GenMessage<DeleteLogRequest>;
+
+/**
+ * @generated from message log.v1.DeleteLogResponse
+ */
+export declare type DeleteLogResponse = Message<"log.v1.DeleteLogResponse"> & {
+};
+
+/**
+ * Describes the message log.v1.DeleteLogResponse.
+ * Use `create(DeleteLogResponseSchema)` to create a new message.
+ */
+export declare const DeleteLogResponseSchema: GenMessage<DeleteLogResponse>;
 
 /**
  * How fresh a read must be.
@@ -1577,7 +2079,8 @@ export declare const BatchKindSchema: GenEnum<BatchKind>;
  * An append-only, totally ordered log of records.
  *
  * An acknowledged append is on disk on a majority of the nodes. Offsets
- * are dense: 0, 1, 2, … with no gaps. Every error carries a
+ * are dense: 0, 1, 2, … with no gaps. A request names its log; an empty name, and
+ * the name default, are the log that every cluster has. Every error carries a
  * google.rpc.ErrorInfo whose metadata key "written" is "no" (nothing was
  * appended: retry freely) or "unknown" (retry with the same producer sequence).
  *
@@ -1700,6 +2203,84 @@ export declare const Log: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchRequestSchema;
     output: typeof WatchEventSchema;
+  },
+}>;
+
+/**
+ * The named logs of a cluster.
+ *
+ * A name has 1 to 255 bytes of UTF-8 in the normal form C, without control
+ * characters and without any of * ? [ ] { } \. Its elements between slashes are
+ * not empty, "." or "..", and it does not begin with "_".
+ *
+ * A log_id in a request is compared with the log that has the name now. If a log
+ * was deleted and its name was given again, a request with the old id is refused
+ * (failed_precondition).
+ *
+ * @generated from service log.v1.Logs
+ */
+export declare const Logs: GenService<{
+  /**
+   * Creates a log.
+   *
+   * @generated from rpc log.v1.Logs.CreateLog
+   */
+  createLog: {
+    methodKind: "unary";
+    input: typeof CreateLogRequestSchema;
+    output: typeof CreateLogResponseSchema;
+  },
+  /**
+   * Returns a log's settings and extent.
+   *
+   * @generated from rpc log.v1.Logs.GetLog
+   */
+  getLog: {
+    methodKind: "unary";
+    input: typeof GetLogRequestSchema;
+    output: typeof GetLogResponseSchema;
+  },
+  /**
+   * Lists the logs that the caller may describe, in the order of their names' bytes. The
+   * log default is not listed.
+   *
+   * @generated from rpc log.v1.Logs.ListLogs
+   */
+  listLogs: {
+    methodKind: "unary";
+    input: typeof ListLogsRequestSchema;
+    output: typeof ListLogsResponseSchema;
+  },
+  /**
+   * Changes settings.
+   *
+   * @generated from rpc log.v1.Logs.UpdateLog
+   */
+  updateLog: {
+    methodKind: "unary";
+    input: typeof UpdateLogRequestSchema;
+    output: typeof UpdateLogResponseSchema;
+  },
+  /**
+   * Closes a log: it takes no more records, and its tails end. A closed log can be
+   * closed again.
+   *
+   * @generated from rpc log.v1.Logs.CloseLog
+   */
+  closeLog: {
+    methodKind: "unary";
+    input: typeof CloseLogRequestSchema;
+    output: typeof CloseLogResponseSchema;
+  },
+  /**
+   * Deletes a log with its records. Its id is never used again.
+   *
+   * @generated from rpc log.v1.Logs.DeleteLog
+   */
+  deleteLog: {
+    methodKind: "unary";
+    input: typeof DeleteLogRequestSchema;
+    output: typeof DeleteLogResponseSchema;
   },
 }>;
 
