@@ -14,7 +14,7 @@
  *
  * A log has one owner. It runs flush(), truncateSuffix() and reset() one at a time; stage() is allowed at any time.
  */
-import type { Fault } from "../fault.ts";
+import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { Broadcast } from "../lib/broadcast.ts";
 import { troubleOf } from "../lib/disk/disk.ts";
@@ -339,7 +339,7 @@ export class SegmentedLog {
     for (const segment of this.#set.sealed) {
       const { nextOffset, first, seal } = segment;
       if (nextOffset > this.bounds.lowest || first + seal.entries - 1 > lastMax) break;
-      if (holdsLiveBatches(segment, this.state.logs)) break;
+      if (!this.#isDead(segment)) break;
       count++;
     }
     this.#attempt(() => {
@@ -348,6 +348,16 @@ export class SegmentedLog {
     });
     this.#committed.refreshBounds();
     return count;
+  }
+
+  /** Returns true if no named log reads records of the segment. A segment that cannot be read is kept. */
+  #isDead(segment: SealedSegment): boolean {
+    try {
+      return !holdsLiveBatches(segment, this.state.logs);
+    } catch (reason) {
+      if (reason instanceof Fault) return false;
+      throw reason;
+    }
   }
 
   /**

@@ -72,10 +72,15 @@ export class FreshnessGate {
     const { log } = this.#ports;
     if (holds(log.bounds)) return;
     let stopWaiting = (): void => {};
-    const reached = new Promise<void>((resolve) => {
+    const reached = new Promise<void>((resolve, reject) => {
       const check = (): void => {
-        if (holds(log.bounds) || log.closed) resolve();
-        else stopWaiting = log.changed.wait(check);
+        try {
+          if (log.closed || holds(log.bounds)) resolve();
+          else stopWaiting = log.changed.wait(check);
+        } catch (deleted) {
+          // A named log that was deleted has no bounds.
+          reject(deleted as Error);
+        }
       };
       check();
     });
@@ -89,6 +94,12 @@ export class FreshnessGate {
   /** Resolves once everything acknowledged before the call is applied here. @throws as applied() */
   confirm(freshness: Freshness): Promise<void> {
     return this.#confirm(freshness);
+  }
+
+  /** To be awaited before the name of a log is resolved. Session tokens belong to a log, so they do not count here. */
+  async beforeName(freshness: Freshness): Promise<void> {
+    const { mode = "session" } = freshness;
+    if (mode !== "session") await this.#byMode(mode, freshness);
   }
 
   async #byMode(mode: Exclude<Freshness["mode"], undefined>, freshness: Freshness): Promise<void> {

@@ -141,6 +141,7 @@ export class ReplicatedLog implements CommitLog {
       cutOff,
       newGate: (view) => this.#newGate(view),
       confirm: (freshness) => this.#gate.confirm(freshness),
+      beforeName: (freshness) => this.#gate.beforeName(freshness),
       append: (run, asked) => this.append(run, asked),
       trim: (ref, before, asked) => this.trim(before, { ...asked, log: ref }),
       describe: () => this.describe(),
@@ -163,7 +164,7 @@ export class ReplicatedLog implements CommitLog {
       appendHere: (run, asked) => this.#appender.append(run, asked),
       forward: (leader, run, asked, signal) => forwarder.append(leader, run, asked, signal),
       visibleHere: ({ firstOffset, count, logId }, asked) =>
-        this.#visibleHere(() => this.#nextOf(logId) >= firstOffset + count, asked),
+        this.#visibleHere(() => this.#shows(logId, firstOffset + count), asked),
       limiter: new ForwardLimiter(),
       produced,
       notLeader: () => notLeader(node()),
@@ -303,9 +304,11 @@ export class ReplicatedLog implements CommitLog {
     });
   }
 
-  /** Where a log continues, as committed here. */
-  #nextOf(id: LogId | undefined): Offset {
-    return id === undefined ? this.log.bounds.next : (this.log.state.logs.row(id)?.next ?? 0);
+  /** Returns true if this node has applied the records of a log before `next`. Those of a log that was deleted are gone. */
+  #shows(id: LogId | undefined, next: Offset): boolean {
+    if (id === undefined) return this.log.bounds.next >= next;
+    const { logs } = this.log.state;
+    return (logs.row(id)?.next ?? 0) >= next || logs.wasDeleted(id);
   }
 
   /** The committed extent of a log here; empty if it is not there. */

@@ -7,7 +7,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { Broadcast } from "../../lib/broadcast.ts";
-import type { BatchSlice, Bounds, LogId, Offset } from "../../types.ts";
+import type { BatchSlice, Bounds, LogId, Offset, RaftIndex } from "../../types.ts";
 import { frameBytes } from "../frame/frame.ts";
 import { type LogBatches, lastBatchAt } from "../index/log-index.ts";
 import { segmentOfIndex } from "../segment/find-segment.ts";
@@ -124,15 +124,14 @@ export class LogView implements TailedLog, RecordReader {
   seekTime(timestampMs: number): Offset {
     const row = this.#rowOrThrow();
     let found = row.next;
-    let index = row.lastIndex;
-    while (index > 0 && found > row.lowest) {
+    const firstIndex = this.#firstIndex;
+    for (let index = row.lastIndex; index >= firstIndex && found > row.lowest; ) {
       const segment = segmentOfIndex(this.#log.segments, index);
       const batches = this.#batchesIn(segment);
       const first = firstNotOlder(segment, batches, timestampMs);
       if (first < batches.length) found = batches.offset(first);
       if (first > 0) break;
       index = batches.previous;
-      if (index < (this.#log.segments[0]?.first ?? 0)) break;
     }
     return Math.min(row.next, Math.max(row.lowest, found));
   }
@@ -165,18 +164,24 @@ export class LogView implements TailedLog, RecordReader {
     const last = this.#last;
     const isNext = last?.offset === offset && last.place.i < last.place.batches.length;
     if (isNext && this.#log.segments.includes(last.place.segment)) return last.place;
-    for (let index = row.lastIndex; index > 0; ) {
+    const firstIndex = this.#firstIndex;
+    for (let index = row.lastIndex; index >= firstIndex; ) {
       const segment = segmentOfIndex(this.#log.segments, index);
       const batches = this.#batchesIn(segment);
       const i = lastBatchAt(batches, offset);
       if (i >= 0) return { segment, batches, i };
       index = batches.previous;
-      if (index < (this.#log.segments[0]?.first ?? 0)) break;
     }
+    if (firstIndex > 1) throw removed(row.name, offset);
     throw new Fault("corrupt", {
       message: `no segment holds offset ${offset} of log ${row.name}`,
       facts: { why: "log index", offset },
     });
+  }
+
+  /** The first index that is stored. */
+  get #firstIndex(): RaftIndex {
+    return this.#log.segments[0]?.first ?? Number.POSITIVE_INFINITY;
   }
 
   #batchesIn(segment: Segment): LogBatches {
@@ -191,6 +196,12 @@ export class LogView implements TailedLog, RecordReader {
     return row;
   }
 }
+
+/** The segments were removed after a trim or a delete of the log, and this node has not applied that yet. */
+const removed = (name: string, offset: Offset): Fault =>
+  new Fault("unavailable", {
+    message: `offset ${offset} of log ${name} was removed, this node has not yet applied the command that removed it`,
+  });
 
 const deleted = (): Fault => new Fault("not-found", { message: "the log was deleted" });
 

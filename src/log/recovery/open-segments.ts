@@ -63,12 +63,12 @@ function openAll(options: SegmentedLogOptions): OpenedSegments {
   const savedCommit = catalog.commit();
   let state: LogState | undefined;
   const checkBytesMax = options.checkBytesMax ?? checkBytesDefault;
-  const { sealed, active, report } = recover(files, catalog, directoryId, checkBytesMax, (before, last) => {
+  const { all, active, report } = recover(files, catalog, directoryId, checkBytesMax, (before, last) => {
     state = foldSealed(catalog, start, savedCommit, before, last);
     return state;
   });
   assert(state !== undefined, "the state was not folded");
-  const set = new SegmentSet({ files, catalog, directoryId, start, sealed, active });
+  const set = new SegmentSet({ files, catalog, directoryId, start, all, active });
   const { index } = set.end;
   if (index < savedCommit) {
     active?.close();

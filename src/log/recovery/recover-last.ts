@@ -62,10 +62,10 @@ export function recoverLast(
   try {
     const fileBytes = store.size();
     scan = scanStore(store, fileBytes, meta.before, (bytes, at, position, before) => {
-      const flaw = enterFrame(index, bytes, at, position, before);
-      if (flaw !== undefined) return flaw;
-      enterNamed(logs, index.length - 1, bytes, at, lastBatch);
-      return state.stage(bytes, at);
+      // A frame that is not taken has no index entry.
+      const flaw = state.stage(bytes, at) ?? enterFrame(index, bytes, at, position, before);
+      if (flaw === undefined) enterNamed(logs, index.length - 1, bytes, at, lastBatch);
+      return flaw;
     });
     const cut = cutIfTorn(files, catalog, { first, store, scan, fileBytes, found, index });
     const synced = Math.min(found.receipts, index.length);

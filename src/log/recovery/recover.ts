@@ -4,13 +4,12 @@
  * same for a log of any size. What no crash explains is refused, and nothing is changed.
  */
 import type { Disk } from "../../lib/disk/disk.ts";
-import type { LogId, RaftIndex } from "../../types.ts";
+import type { RaftIndex } from "../../types.ts";
 import type { ActiveSegment } from "../segment/active-segment.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { catalogGone } from "../segment/catalog-file.ts";
 import { damageRefusal } from "../segment/damage.ts";
-import { lastBatchBefore } from "../segment/find-segment.ts";
-import { SealedSegment } from "../segment/sealed-segment.ts";
+import { SealedSegment, type SealedSegments } from "../segment/sealed-segment.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, type SegmentFiles } from "../segment/segment-files.ts";
 import type { LogState } from "../state/log-state.ts";
@@ -21,7 +20,7 @@ import { checkSealed, type SealedCheck } from "./sealed-check.ts";
 export interface RecoveryReport extends SealedCheck, LastSegmentReport {}
 
 export interface Recovered {
-  readonly sealed: SealedSegment[];
+  readonly all: SealedSegments;
   readonly active: ActiveSegment | undefined;
   readonly report: RecoveryReport;
 }
@@ -60,11 +59,10 @@ export function recover(
   const metas = catalog.segments();
   const last = metas.pop();
   const sealed: SealedSegment[] = [];
+  const all: SealedSegments = { sealed };
   for (const [ordinal, meta] of metas.entries()) {
     checkListed(meta, metas[ordinal + 1] ?? last, files);
-    const first = firstOf(meta);
-    const lastBatch = (id: LogId): RaftIndex => lastBatchBefore(sealed, first, id);
-    sealed.push(new SealedSegment(meta, files, directoryId, lastBatch));
+    sealed.push(new SealedSegment(meta, files, directoryId, all));
   }
   if (last !== undefined && !files.disk.exists(files.storePath(firstOf(last)))) {
     throw damageRefusal({ path: files.storePath(firstOf(last)), position: 0, why: "missing" });
@@ -73,10 +71,10 @@ export function recover(
   const folded = fold(sealed, last);
   if (last === undefined) {
     const nothing = { scannedBytes: 0, rewrittenBytes: 0, cut: undefined, indexRebuilt: false };
-    return { sealed, active: undefined, report: { ...check, ...nothing } };
+    return { all, active: undefined, report: { ...check, ...nothing } };
   }
   const { active, report } = recoverLast(last, files, catalog, directoryId, folded);
-  return { sealed, active, report: { ...check, ...report } };
+  return { all, active, report: { ...check, ...report } };
 }
 
 /** Checks that the catalog lists the segment as sealed, and that `next` follows it. */

@@ -11,8 +11,14 @@ import { DamagedPage, decodeFooter, encodeFooter, SealedIndex, type SealFacts } 
 import { ActiveLogIndex, type LogBatches, SealedLogIndex } from "../index/log-index.ts";
 import { ActiveIndex, type OffsetIndex } from "../index/offset-index.ts";
 import { enterNamed, indexBody, indexer } from "../index/segment-index.ts";
+import { lastBatchBefore } from "./find-segment.ts";
 import { baseOf, firstOf, readStore, type Segment, type SegmentMeta, unreadable } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
+
+/** The sealed segments of a log as they are now. A log index that is rebuilt links to the ones before. */
+export interface SealedSegments {
+  sealed: readonly SealedSegment[];
+}
 
 export class SealedSegment implements Segment {
   readonly meta: SegmentMeta;
@@ -22,21 +28,15 @@ export class SealedSegment implements Segment {
   #index: { readonly file: object; readonly index: SealedIndex } | undefined;
   #logIndex: { readonly file: object; readonly index: SealedLogIndex } | undefined;
   #storeChecked = false;
-  readonly #lastBatchBefore: (id: LogId) => RaftIndex;
+  readonly #all: SealedSegments;
 
-  /** `lastBatchBefore` returns the last batch of a log before the segment, for a log index that is rebuilt; 0 if none. */
-  constructor(
-    meta: SegmentMeta,
-    files: SegmentFiles,
-    directoryId: Uint8Array,
-    lastBatchBefore: (id: LogId) => RaftIndex,
-  ) {
+  constructor(meta: SegmentMeta, files: SegmentFiles, directoryId: Uint8Array, all: SealedSegments) {
     assert(meta.seal !== undefined, "not sealed");
     this.meta = meta;
     this.seal = meta.seal;
     this.#files = files;
     this.#directoryId = directoryId;
-    this.#lastBatchBefore = lastBatchBefore;
+    this.#all = all;
   }
 
   get first(): RaftIndex {
@@ -195,7 +195,7 @@ export class SealedSegment implements Segment {
     const store = this.#store();
     let ordinal = 0;
     const scan = scanStore(store, store.size(), this.meta.before, (bytes, at) => {
-      enterNamed(logs, ordinal++, bytes, at, (id) => this.#lastBatchBefore(id));
+      enterNamed(logs, ordinal++, bytes, at, (id) => lastBatchBefore(this.#all.sealed, this.first, id));
       return undefined;
     });
     if (scan.position !== this.bytes || logs.entries !== namedBatches)

@@ -8,7 +8,7 @@
  */
 import { assert } from "../../lib/assert.ts";
 import { certain, syncNames, troubleOf } from "../../lib/disk/disk.ts";
-import type { LogId, RaftIndex, Term } from "../../types.ts";
+import type { RaftIndex, Term } from "../../types.ts";
 import { type ChainEnd, defaultAfter, endAfter } from "../frame/chain.ts";
 import type { LogSettings } from "../frame/command.ts";
 import { frameIndex, frameTimestampMs } from "../frame/frame.ts";
@@ -18,10 +18,10 @@ import { indexBody } from "../index/segment-index.ts";
 import { emptyCheckpoint, type LogState } from "../state/log-state.ts";
 import { ActiveSegment } from "./active-segment.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
-import { lastBatchBefore, segmentOfIndex } from "./find-segment.ts";
+import { segmentOfIndex } from "./find-segment.ts";
 import { NextSegment } from "./next-segment.ts";
 import { couldRoll, mustRoll, type SegmentFill } from "./roll-policy.ts";
-import { SealedSegment } from "./sealed-segment.ts";
+import { SealedSegment, type SealedSegments } from "./sealed-segment.ts";
 import { baseOf, firstOf, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import { readFrame } from "./stored-frame.ts";
@@ -31,7 +31,7 @@ export interface SegmentSetParts {
   readonly catalog: Catalog;
   readonly directoryId: Uint8Array;
   readonly start: LogStart;
-  readonly sealed: readonly SealedSegment[];
+  readonly all: SealedSegments;
   readonly active: ActiveSegment | undefined;
 }
 
@@ -40,7 +40,7 @@ export class SegmentSet {
   readonly #catalog: Catalog;
   readonly #directoryId: Uint8Array;
   #start: LogStart;
-  #sealed: readonly SealedSegment[];
+  readonly #segments: SealedSegments;
   #active: ActiveSegment | undefined;
   #all: readonly Segment[] = [];
   /** The files of the next segment, if they were created ahead of the roll. */
@@ -48,12 +48,12 @@ export class SegmentSet {
   /** First indexes of the segments whose files must still be removed. */
   #pendingRemovals: readonly RaftIndex[] = [];
 
-  constructor({ files, catalog, directoryId, start, sealed, active }: SegmentSetParts) {
+  constructor({ files, catalog, directoryId, start, all, active }: SegmentSetParts) {
     this.#files = files;
     this.#catalog = catalog;
     this.#directoryId = directoryId;
     this.#start = start;
-    this.#sealed = sealed;
+    this.#segments = all;
     this.#active = active;
     this.#refresh();
   }
@@ -63,7 +63,7 @@ export class SegmentSet {
   }
 
   get sealed(): readonly SealedSegment[] {
-    return this.#sealed;
+    return this.#segments.sealed;
   }
 
   get active(): ActiveSegment | undefined {
@@ -152,7 +152,7 @@ export class SegmentSet {
       opened = next.name(first, indexBody(this.#directoryId, meta.before.crc, index));
       this.#catalog.write(...changes);
       if (sealed !== undefined) {
-        this.#sealed = [...this.#sealed, this.#sealedOf(sealed)];
+        this.#segments.sealed = [...this.#segments.sealed, this.#sealedOf(sealed)];
       }
     } catch (reason) {
       next.close();
@@ -208,7 +208,7 @@ export class SegmentSet {
 
   /** Removes whole segments from the end. The last segment that stays becomes the active one. */
   #cutSegments(gone: readonly Segment[], from: RaftIndex, end: ChainEnd): void {
-    const rest = this.#sealed.filter(({ first }) => first < from);
+    const rest = this.#segments.sealed.filter(({ first }) => first < from);
     const last = rest.pop();
     const reopened = last === undefined ? undefined : this.#unseal(last);
     const start = last === undefined ? { end, checkpoint: this.start.checkpoint } : this.#start;
@@ -223,14 +223,14 @@ export class SegmentSet {
     }
     this.#active?.close();
     this.#active = reopened;
-    this.#sealed = rest;
+    this.#segments.sealed = rest;
     this.#start = start;
   }
 
   /** Removes the first segments, which are sealed. */
   removeFirst(count: number): void {
-    this.#removeFromCatalog(this.#sealed.slice(0, count));
-    this.#sealed = this.#sealed.slice(count);
+    this.#removeFromCatalog(this.#segments.sealed.slice(0, count));
+    this.#segments.sealed = this.#segments.sealed.slice(count);
     this.#refresh();
     this.cleanUp();
   }
@@ -245,7 +245,7 @@ export class SegmentSet {
     );
     this.#active?.close();
     this.#active = undefined;
-    this.#sealed = [];
+    this.#segments.sealed = [];
     this.#start = start;
     this.#refresh();
     this.cleanUp();
@@ -262,7 +262,7 @@ export class SegmentSet {
 
   /** The end of the log as it would be if `index` were its last. `index` is written, or just before the first. */
   endAt(index: RaftIndex): ChainEnd {
-    const metas = [...this.#sealed, this.#active].map((segment) => segment?.meta.before);
+    const metas = [...this.#segments.sealed, this.#active].map((segment) => segment?.meta.before);
     for (const end of [...metas, this.#start.end]) if (end?.index === index) return end;
     const segment = segmentOfIndex(this.#all, index);
     const k = index - segment.first;
@@ -282,11 +282,11 @@ export class SegmentSet {
   }
 
   get #firstMeta(): SegmentMeta | undefined {
-    return this.#sealed[0]?.meta ?? this.#active?.meta;
+    return this.#segments.sealed[0]?.meta ?? this.#active?.meta;
   }
 
   #refresh(): void {
-    this.#all = this.#active === undefined ? this.#sealed : [...this.#sealed, this.#active];
+    this.#all = this.#active === undefined ? this.#segments.sealed : [...this.#segments.sealed, this.#active];
   }
 
   #writeIndex(meta: SegmentMeta, index: ActiveIndex): void {
@@ -317,9 +317,7 @@ export class SegmentSet {
   }
 
   #sealedOf(meta: SegmentMeta): SealedSegment {
-    const first = firstOf(meta);
-    const lastBatch = (id: LogId): RaftIndex => lastBatchBefore(this.#sealed, first, id);
-    return new SealedSegment(meta, this.#files, this.#directoryId, lastBatch);
+    return new SealedSegment(meta, this.#files, this.#directoryId, this.#segments);
   }
 
   /** Removes segments from the catalog and notes that their files must be removed, in one transaction. */

@@ -87,6 +87,11 @@ export class LogTable {
     return this.#committed.get(id);
   }
 
+  /** Returns true if the log of this id was created and deleted, as committed. */
+  wasDeleted(id: LogId): boolean {
+    return id < this.#nextId && !this.#committed.has(id);
+  }
+
   /** The committed rows, in no order. */
   rows(): IterableIterator<LogRow> {
     return this.#committed.values();

@@ -122,7 +122,9 @@ export class StagedFrames {
     const last = positions.length - 2;
     for (let k = 0; k <= last; k++) {
       const flaw = state.stage(bytes, positions[k]!);
-      if (flaw !== undefined) throw doesNotFollow(this.#end, flaw);
+      if (flaw === undefined) continue;
+      state.truncate(group.first);
+      throw doesNotFollow(this.#end, flaw);
     }
     const placed = { ...group, defaultBase: this.#end.nextOffset };
     const nextOffset = defaultNextInGroup(group, last, this.#end.nextOffset);

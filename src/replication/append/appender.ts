@@ -134,7 +134,8 @@ export class Appender {
   }
 
   /** Appends a command about a named log. Until it is applied, appends to the log wait. */
-  namedCommand(kind: BatchKind, command: Uint8Array, { id, name, next }: CommandTarget): Promise<void> {
+  namedCommand(kind: BatchKind, command: Uint8Array, { id, name }: CommandTarget): Promise<void> {
+    const next = this.#log.state.logs.stagedRow(id)?.next ?? 0;
     const baseOffset = next + this.#unstagedRecords(id);
     const group = this.#queue.addCommand(kind, command, { logId: id, baseOffset });
     this.admission.began(name, group);
@@ -154,6 +155,11 @@ export class Appender {
   /** Rejects with `refusal` once it is certain that this node was the leader. See #refuse(). */
   refuse(refusal: () => unknown): Promise<never> {
     return this.#refuse(this.#lastGroup(), refusal);
+  }
+
+  /** Resolves once it is certain that this node was the leader, for an answer that changes nothing. */
+  confirmed(): Promise<void> {
+    return this.#confirmed(this.#lastGroup());
   }
 
   /** Proposes queued groups, as many as may be in flight. Called when a turn of Raft begins. */
@@ -257,6 +263,11 @@ export class Appender {
    * confirms that this node was the leader. A deposed leader could otherwise refuse what the new leader would accept.
    */
   async #refuse(before: QueuedGroup | undefined, refusal: () => unknown): Promise<never> {
+    await this.#confirmed(before);
+    throw refusal();
+  }
+
+  async #confirmed(before: QueuedGroup | undefined): Promise<void> {
     const node = this.#node!;
     const { term } = node;
     let cause: unknown;
@@ -267,7 +278,7 @@ export class Appender {
       cause = reason;
     }
     // If this node has become a follower, its new leader has confirmed the read: that does not count.
-    if (cause === undefined && node.isLeader && node.term === term) throw refusal();
+    if (cause === undefined && node.isLeader && node.term === term) return;
     throw new Fault("unavailable", { message: "how the log ends is not certain now", cause });
   }
 
@@ -325,8 +336,8 @@ export class Appender {
   }
 }
 
-/** The log of a command: its staged row, or a row that is to be created. */
-export type CommandTarget = Pick<LogRow, "id" | "name" | "next">;
+/** The log of a command: one that has a row, or one that is to be created. */
+export type CommandTarget = Pick<LogRow, "id" | "name">;
 
 function offsetMismatch(expected: Offset, next: Offset): Fault {
   return new Fault("offset-mismatch", {

@@ -14,12 +14,12 @@ import {
   outOfRange,
 } from "../../log/mod.ts";
 import type { LogId, LogRef, NamedLogSettings, Offset, SettingsChange } from "../../types.ts";
-import type { Appender } from "../append/appender.ts";
+import type { Appender, CommandTarget } from "../append/appender.ts";
 import { noSuchLog } from "./log-admission.ts";
 
 export interface LogAdminPorts {
   readonly table: () => LogTable;
-  readonly appender: Pick<Appender, "admission" | "command" | "namedCommand" | "commandsApplied" | "refuse">;
+  readonly appender: Pick<Appender, "admission" | "command" | "namedCommand" | "commandsApplied" | "refuse" | "confirmed">;
   /** The members that do not have named logs, or did not say so in this term. The level is not raised while there are any. */
   readonly membersWithout: () => readonly string[];
   /** Draws the life of a cluster. */
@@ -50,37 +50,41 @@ export class LogAdmin {
   ): Promise<{ readonly row: LogRow; readonly created: boolean }> {
     const { appender, table } = this.#ports;
     await this.#raiseLevel();
-    await appender.commandsApplied(name);
-    const known = table().stagedNamed(name);
-    if (known !== undefined) {
-      if (sameSettings(known.settings, settings)) return { row: known, created: false };
-      return appender.refuse(() => alreadyExists(name));
-    }
-    const id = this.#nextId();
-    await this.#command(batchKind.createLog, { id, name, next: 0 }, encodeLogCommand({ name, settings }));
-    return { row: this.#rowAfter(id, name), created: true };
+    return this.#alone(name, async () => {
+      const known = table().stagedNamed(name);
+      if (known !== undefined) {
+        if (!sameSettings(known.settings, settings)) return appender.refuse(() => alreadyExists(name));
+        await appender.confirmed();
+        return { row: known, created: false };
+      }
+      const id = this.#nextId();
+      await this.#command(batchKind.createLog, { id, name }, encodeLogCommand({ name, settings }));
+      return { row: this.#rowAfter(id, name), created: true };
+    });
   }
 
   /** @throws Fault "not-found", "failed-precondition" */
   async update(ref: LogRef, change: SettingsChange): Promise<LogRow> {
-    const row = await this.#row(ref);
-    const settings = changed(row.settings, change);
-    if (sameSettings(row.settings, settings)) return row;
-    await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
-    return this.#rowAfter(row.id, row.name);
+    return this.#withRow(ref, async (row) => {
+      const settings = changed(row.settings, change);
+      if (sameSettings(row.settings, settings)) return this.#unchanged(row);
+      await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
+      return this.#rowAfter(row.id, row.name);
+    });
   }
 
   /** The log takes no more records. Its readers get an end. @throws Fault "not-found", "failed-precondition" */
   async close(ref: LogRef): Promise<LogRow> {
-    const row = await this.#row(ref);
-    if (row.closed) return row;
-    await this.#command(batchKind.closeLog, row, new Uint8Array(0));
-    return this.#rowAfter(row.id, row.name);
+    return this.#withRow(ref, async (row) => {
+      if (row.closed) return this.#unchanged(row);
+      await this.#command(batchKind.closeLog, row, new Uint8Array(0));
+      return this.#rowAfter(row.id, row.name);
+    });
   }
 
   /** @throws Fault "not-found", "failed-precondition" */
   async delete(ref: LogRef): Promise<void> {
-    await this.#command(batchKind.deleteLog, await this.#row(ref), new Uint8Array(0));
+    await this.#withRow(ref, (row) => this.#command(batchKind.deleteLog, row, new Uint8Array(0)));
   }
 
   /**
@@ -88,29 +92,49 @@ export class LogAdmin {
    * @throws Fault "not-found", "failed-precondition"; "out-of-range" for an offset beyond the end
    */
   async trim(ref: LogRef, before: Offset): Promise<Offset> {
-    const row = await this.#row(ref);
-    const committed = this.#ports.table().row(row.id) ?? row;
-    const { lowest, next } = committed;
-    if (before > next) throw outOfRange(before, { lowest, next });
-    if (before <= lowest) return lowest;
-    // Bytes are counted by share: the records of a log are of about one size.
-    const bytes = Math.floor((committed.bytes * (before - lowest)) / (next - lowest));
-    await this.#command(batchKind.trimLog, row, encodeLogCommand({ from: lowest, to: before, bytes }));
-    return this.#rowAfter(row.id, row.name).lowest;
+    return this.#withRow(ref, async (row) => {
+      const committed = this.#ports.table().row(row.id) ?? row;
+      const { lowest, next } = committed;
+      if (before > next) return this.#ports.appender.refuse(() => outOfRange(before, { lowest, next }));
+      if (before <= lowest) return (await this.#unchanged(row)).lowest;
+      // Bytes are counted by share: the records of a log are of about one size.
+      const bytes = Math.floor((committed.bytes * (before - lowest)) / (next - lowest));
+      await this.#command(batchKind.trimLog, row, encodeLogCommand({ from: lowest, to: before, bytes }));
+      return this.#rowAfter(row.id, row.name).lowest;
+    });
   }
 
-  /** The staged row, when no command about the log is under way. */
-  async #row(ref: LogRef): Promise<LogRow> {
+  /**
+   * Calls `decide` when no command about the log of this name is under way. It begins its command before its first await, so
+   * that no other one begins in between.
+   */
+  async #alone<T>(name: string, decide: () => Promise<T>): Promise<T> {
     const { appender } = this.#ports;
-    await appender.commandsApplied(ref.name);
-    try {
-      return appender.admission.rowOf(ref);
-    } catch (refusal) {
-      return appender.refuse(() => refusal);
-    }
+    while (appender.admission.commandOn(name) !== undefined) await appender.commandsApplied(name);
+    return decide();
   }
 
-  #command(kind: BatchKind, row: Pick<LogRow, "id" | "name" | "next">, command: Uint8Array): Promise<void> {
+  /** Does the same with the staged row of the log. */
+  #withRow<T>(ref: LogRef, decide: (row: LogRow) => Promise<T>): Promise<T> {
+    const { appender } = this.#ports;
+    return this.#alone(ref.name, () => {
+      let row: LogRow;
+      try {
+        row = appender.admission.rowOf(ref);
+      } catch (refusal) {
+        return appender.refuse(() => refusal);
+      }
+      return decide(row);
+    });
+  }
+
+  /** The row of a log that needs no change, once that is certain. */
+  async #unchanged(row: LogRow): Promise<LogRow> {
+    await this.#ports.appender.confirmed();
+    return row;
+  }
+
+  #command(kind: BatchKind, row: CommandTarget, command: Uint8Array): Promise<void> {
     return this.#ports.appender.namedCommand(kind, command, row);
   }
 

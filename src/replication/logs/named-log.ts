@@ -25,6 +25,8 @@ export interface NamedLogPorts {
   readonly row: (name: string) => LogRow | undefined;
   readonly view: (row: LogRow) => LogView;
   readonly reads: (view: LogView) => LogReads;
+  /** Resolves when the name can be resolved here as fresh as it was asked for. */
+  readonly beforeName: (freshness: Freshness) => Promise<void>;
   /** Resolves once everything acknowledged before the call is applied here. */
   readonly confirm: (freshness: Freshness) => Promise<void>;
   readonly append: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
@@ -53,15 +55,15 @@ export class NamedLog implements CommitLog {
   }
 
   async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
-    return (await this.#reads(freshness)).read(offset, freshness);
+    return (await this.#reads(freshness)).read(offset, afterName(freshness));
   }
 
   async bounds(freshness: Freshness = {}): Promise<Bounds> {
-    return (await this.#reads(freshness)).bounds(freshness);
+    return (await this.#reads(freshness)).bounds(afterName(freshness));
   }
 
   async seek(start: ReadStart, freshness: Freshness = {}): Promise<Offset> {
-    return (await this.#reads(freshness)).seek(start, freshness);
+    return (await this.#reads(freshness)).seek(start, afterName(freshness));
   }
 
   /** seek() or another read has resolved the name before. @throws Fault "not-found" if the log is not there any more */
@@ -81,10 +83,12 @@ export class NamedLog implements CommitLog {
   }
 
   /**
-   * Resolves the name. A node that lags does not refuse it: it looks again with everything that is acknowledged.
+   * Resolves the name. A node that lags does not refuse it: it looks again with everything that is acknowledged. For a fresh
+   * read it does so first, because the name may mean a newer log.
    * @throws Fault "not-found"; "failed-precondition" if the name means another log than the stated one
    */
   async row(freshness: Freshness = {}): Promise<LogRow> {
+    await this.#ports.beforeName(freshness);
     let row = this.#rowHere();
     if (row === undefined) {
       await this.#ports.confirm(freshness);
@@ -109,3 +113,7 @@ export class NamedLog implements CommitLog {
     return this.#ports.reads(this.#ports.view(await this.row(freshness)));
   }
 }
+
+/** How fresh a read must be once its name was resolved. What made the name fresh holds for the records too. */
+const afterName = (freshness: Freshness): Freshness =>
+  freshness.mode === undefined || freshness.mode === "session" ? freshness : { ...freshness, mode: "any" };

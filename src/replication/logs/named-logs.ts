@@ -3,7 +3,7 @@
  */
 
 import type { Fault } from "../../fault.ts";
-import type { LogRow, LogView, SegmentedLog, TailedLog } from "../../log/mod.ts";
+import type { LogRow, LogState, LogView, SegmentedLog, TailedLog } from "../../log/mod.ts";
 import type {
   AppendOptions,
   Bounds,
@@ -22,7 +22,7 @@ import { LogReads } from "../log-reads.ts";
 import { LogAdmin } from "./log-admin.ts";
 import { NamedLog, type NamedLogPorts } from "./named-log.ts";
 
-export interface NamedLogsPorts extends Pick<NamedLogPorts, "confirm" | "append" | "trim" | "describe"> {
+export interface NamedLogsPorts extends Pick<NamedLogPorts, "confirm" | "beforeName" | "append" | "trim" | "describe"> {
   readonly log: SegmentedLog;
   readonly appender: Appender;
   /** Why this node gets no more records, if so. */
@@ -65,13 +65,14 @@ export class NamedLogs implements LogCatalog {
 
   /** The log of this name for one request, and its description. */
   open(ref: LogRef): NamedCommitLog {
-    const { log, confirm, append, trim, describe } = this.#ports;
+    const { log, confirm, beforeName, append, trim, describe } = this.#ports;
     const named = new NamedLog(
       {
         row: (name) => log.state.logs.named(name),
         view: (row) => log.view(row.id),
         reads: (view) => this.#readsOf(view),
         confirm,
+        beforeName,
         append,
         trim,
         describe,
@@ -103,7 +104,7 @@ export class NamedLogs implements LogCatalog {
       () => this.#changeHere(change),
       async (leader) => {
         const changed = await forward(leader, change, options);
-        await this.#shown(change, changed, options);
+        await this.#shown(changed, options);
         return changed;
       },
       options,
@@ -127,14 +128,19 @@ export class NamedLogs implements LogCatalog {
     }
   }
 
-  /** Waits until this node has applied what the leader did. */
-  #shown(change: LogChange, { log }: ChangedLog, options: AppendOptions): Promise<void> {
-    const table = () => this.#ports.log.state.logs;
-    const name = change.kind === "create" ? change.name : change.log.name;
-    return this.#ports.visibleHere(
-      () => (log === undefined ? table().named(name) === undefined : isAt(table().row(log.id), log)),
-      options,
-    );
+  /** Waits until this node has applied what the leader did, but not beyond the deadline. */
+  async #shown({ log }: ChangedLog, options: AppendOptions): Promise<void> {
+    const { log: stored, confirm, visibleHere } = this.#ports;
+    if (log === undefined) {
+      // The answer does not say which log was deleted.
+      const { deadlineMs } = options;
+      await confirm(deadlineMs === undefined ? {} : { deadlineMs }).catch(() => undefined);
+      return;
+    }
+    const { id, version } = log;
+    const isAt = ({ logs }: LogState): boolean =>
+      (logs.row(id)?.version ?? 0) >= version || logs.wasDeleted(id);
+    await visibleHere(() => isAt(stored.state), options);
   }
 
   #readsOf(view: LogView): LogReads {
@@ -171,5 +177,3 @@ export class NamedLogs implements LogCatalog {
   }
 }
 
-const isAt = (row: LogRow | undefined, { version }: LogInfo): boolean =>
-  row === undefined || row.version >= version;
