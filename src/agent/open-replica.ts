@@ -17,7 +17,7 @@ import type { Config } from "./config/settings.ts";
 import { type DataDirectory, withRepair } from "./data-directory.ts";
 
 export interface OpenReplicaOptions
-  extends Pick<ReplicaOptions, "name" | "address" | "time" | "transport" | "forwarder"> {
+  extends Pick<ReplicaOptions, "name" | "address" | "time" | "transport" | "forwarder" | "membersWithout"> {
   readonly config: Config;
   readonly directory: DataDirectory;
   readonly telemetry: Telemetry;
@@ -56,6 +56,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       reserveBytes: config.reserveBytes,
       scrubBytesPerSecond: config.scrubBytesPerSecond,
       ...(options.time === undefined ? {} : { time: options.time }),
+      ...(options.membersWithout === undefined ? {} : { membersWithout: options.membersWithout }),
       ...sizesOf(options.sizeShare),
       transport,
       forwarder,

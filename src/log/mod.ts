@@ -24,7 +24,13 @@ export {
 export * from "./frame/command.ts";
 export * from "./frame/frame.ts";
 export type { FrameGroup } from "./frame/frame-group.ts";
-export { checkedSettings, encodeLogCommand, logNameBytesMax } from "./frame/log-command.ts";
+export {
+  checkedSettings,
+  encodeLogCommand,
+  highestLevel,
+  logNameBytesMax,
+  namedLogsLevel,
+} from "./frame/log-command.ts";
 export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";

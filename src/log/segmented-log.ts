@@ -14,7 +14,7 @@
  *
  * A log has one owner. It runs flush(), truncateSuffix() and reset() one at a time; stage() is allowed at any time.
  */
-import { Fault } from "../fault.ts";
+import type { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { Broadcast } from "../lib/broadcast.ts";
 import { troubleOf } from "../lib/disk/disk.ts";
@@ -31,7 +31,7 @@ import { openSegments } from "./recovery/open-segments.ts";
 import type { RecoveryReport } from "./recovery/recover.ts";
 import { Scrub, type ScrubTotals } from "./recovery/scrub.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./segment/catalog.ts";
-import { holdsLiveBatches } from "./segment/live-batches.ts";
+import { removableSegments } from "./segment/live-batches.ts";
 import type { RetainedLog } from "./segment/retention.ts";
 import type { SealedSegment } from "./segment/sealed-segment.ts";
 import type { Segment } from "./segment/segment.ts";
@@ -89,18 +89,10 @@ export class SegmentedLog {
     const { readCacheBytesMax } = options;
     const { changed } = this;
     const health = this.#health;
-    const parts = {
-      catalog,
-      set,
-      staged,
-      frameCache,
-      health,
-      changed,
-      state,
-      savedCommit,
-      readCacheBytesMax,
-    };
-    const committed = new CommittedLog(parts);
+    const committed = new CommittedLog({
+      ...{ catalog, set, staged, frameCache, health },
+      ...{ changed, state, savedCommit, readCacheBytesMax },
+    });
     this.#committed = committed;
     this.reader = committed.reader;
     const { telemetry, disk, directory } = options;
@@ -335,29 +327,13 @@ export class SegmentedLog {
    */
   compact(keepAfter: RaftIndex = this.commitIndex): number {
     const lastMax = Math.min(keepAfter, this.commitIndex, this.#committed.savedCommit);
-    let count = 0;
-    for (const segment of this.#set.sealed) {
-      const { nextOffset, first, seal } = segment;
-      if (nextOffset > this.bounds.lowest || first + seal.entries - 1 > lastMax) break;
-      if (!this.#isDead(segment)) break;
-      count++;
-    }
+    const count = removableSegments(this.#set.sealed, this.bounds.lowest, lastMax, this.state.logs);
     this.#attempt(() => {
       if (count > 0) this.#set.removeFirst(count);
       else this.#set.cleanUp();
     });
     this.#committed.refreshBounds();
     return count;
-  }
-
-  /** Returns true if no named log reads records of the segment. A segment that cannot be read is kept. */
-  #isDead(segment: SealedSegment): boolean {
-    try {
-      return !holdsLiveBatches(segment, this.state.logs);
-    } catch (reason) {
-      if (reason instanceof Fault) return false;
-      throw reason;
-    }
   }
 
   /**

@@ -66,8 +66,8 @@ export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   readonly queue?: QueueLimits;
   readonly syncPolicy?: SyncPolicy;
   readonly logger?: Logger;
-  /** The members that do not have named logs, or have not said so in this term. Default none. */
-  readonly membersWithout?: () => readonly string[];
+  /** The members that do not have this level, or are not connected. Default none. */
+  readonly membersWithout?: (level: number) => readonly string[];
   /** Ticks and limits of Raft. Default: those of RaftNode. */
   readonly raft?: Partial<
     Omit<
@@ -184,12 +184,9 @@ export class Replica implements AsyncDisposable {
       forwarder,
       membershipFault: () => this.membershipFault,
       waitingFor: () => this.waitingFor,
-      clock,
-      disk,
-      directory,
-      sync,
+      ...{ clock, disk, directory, sync },
       random: () => this.#options.random.float(),
-      membersWithout: () => this.#options.membersWithout?.() ?? [],
+      membersWithout: (level) => this.#options.membersWithout?.(level) ?? [],
     });
   }
 

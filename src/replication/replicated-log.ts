@@ -84,8 +84,8 @@ export interface ReplicatedLogOptions {
   readonly directory: string;
   readonly sync: SyncMode;
   readonly random: () => number;
-  /** The members that do not have named logs, or have not said so in this term. Default none. */
-  readonly membersWithout?: () => readonly string[];
+  /** The members that do not have this level, or are not connected. Default none. */
+  readonly membersWithout?: (level: number) => readonly string[];
 }
 
 /** This long before the deadline, a forwarded write resolves even if this node has not applied it yet. */

@@ -9,6 +9,7 @@ import { systemSeed } from "../../lib/chance.ts";
 import { prng } from "../../lib/prng.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Address } from "../../lib/value-kind.ts";
+import { highestLevel } from "../../log/mod.ts";
 import { type PeerHello, PeerNetwork, type PeerNetworkOptions, type PeerService } from "../../peer/mod.ts";
 import type { Replica } from "../../replication/mod.ts";
 import type { NodeTls } from "../../server/mod.ts";
@@ -76,6 +77,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       ...{ config, directory, telemetry, clock, sizeShare },
       ...{ name: nodeName, address: rpcAddr },
       ...links,
+      membersWithout: (level) => membersWithout(network, level),
     }),
   );
   self = helloOf(replica, options);
@@ -136,6 +138,8 @@ function helloOf(
     address: rpcAddr,
     wallMs: clock.wallMs(),
     boot: replica.boots.claim,
+    level: highestLevel,
+    levelOfLog: replica.storedLog.state.logs.stagedLevel,
   });
 }
 
@@ -150,6 +154,14 @@ function viewOf(replica: Replica, node: NodeCluster, network: PeerNetwork, rpcAd
     refusals: () => refusalsOf(network, replica),
     fresh: () => node.progress.fresh(),
   });
+}
+
+/** The other members that are not connected, or do not have this level. */
+function membersWithout(network: PeerNetwork, level: number): readonly string[] {
+  return network
+    .peers()
+    .filter(({ connected, hello }) => !connected || (hello?.level ?? 0) < level)
+    .map(({ name }) => name);
 }
 
 function contactOf(network: PeerNetwork, name: string): PeerContact | undefined {

@@ -36,7 +36,7 @@ export function applyRepair(work: RepairWork): void {
   assert(id !== undefined, "a directory without an id");
   const removed = keys.filter((key) => key !== "log/directory" && key !== "log/start");
   const changes: CatalogChanges[] = [...removed, ...damagedKeys].map((key) => ({ [key]: undefined }));
-  changes.push(identity?.changes ?? unchanged, catalogChange.directory(id));
+  changes.push(identity?.changes ?? unchanged);
   const state = firstState(work);
   for (const { action, file, position, bytes } of actions) {
     const path = `${files.directory}/${file}`;
@@ -48,7 +48,7 @@ export function applyRepair(work: RepairWork): void {
     changes.push(...writeSegment(files, id, segment, seal, state));
   }
   files.disk.syncDirectory(files.directory);
-  changes.push(catalogChange.commit(commitAfter(work)));
+  changes.push(catalogChange.directory(id, state.logs.level > 0), catalogChange.commit(commitAfter(work)));
   catalog.write(...changes);
 }
 

@@ -40,7 +40,7 @@ export function ensureDirectoryId(
   const logDirectory = `${directory}/log`;
   const stores = disk.list(logDirectory).filter((name) => firstIndexOf(name, "store") !== undefined);
   if (stores.length > 0) throw catalogGone(directory, stores.length);
-  catalog.write(catalogChange.directory(newId));
+  catalog.write(catalogChange.directory(newId, false));
   return newId;
 }
 

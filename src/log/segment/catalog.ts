@@ -19,7 +19,8 @@ import { emptyCheckpoint, type StateCheckpoint } from "../state/log-state.ts";
 import type { SavedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
 
-const directoryFormat = 1;
+/** Format 2 can hold named logs. A directory gets it before the first frame that format 1 does not know. */
+const directoryFormats = { defaultOnly: 1, namedLogs: 2 } as const;
 
 /** The log before its first segment: empty, or the content of a snapshot. */
 export interface LogStart {
@@ -53,13 +54,20 @@ export class Catalog {
   directoryId(): Uint8Array | undefined {
     const found = this.#store.get("log/directory") as { format: number; id: Uint8Array } | undefined;
     if (found === undefined) return undefined;
-    if (found.format !== directoryFormat) {
+    const { defaultOnly, namedLogs } = directoryFormats;
+    if (found.format !== defaultOnly && found.format !== namedLogs) {
       throw new Fault("unsupported-version", {
-        message: `the directory has format ${found.format}, this version reads format ${directoryFormat}`,
-        facts: { found: found.format, expected: directoryFormat },
+        message: `the directory has format ${found.format}, this version reads formats ${defaultOnly} and ${namedLogs}`,
+        facts: { found: found.format, expected: namedLogs },
       });
     }
     return Uint8Array.from(found.id);
+  }
+
+  /** True if the directory has the format of named logs. */
+  holdsNamedLogs(): boolean {
+    const found = this.#store.get("log/directory") as { format: number } | undefined;
+    return found?.format === directoryFormats.namedLogs;
   }
 
   start(): LogStart {
@@ -113,7 +121,9 @@ export class Catalog {
 }
 
 export const catalogChange = {
-  directory: (id: Uint8Array): CatalogChanges => ({ "log/directory": { format: directoryFormat, id } }),
+  directory: (id: Uint8Array, namedLogs: boolean): CatalogChanges => ({
+    "log/directory": { format: directoryFormats[namedLogs ? "namedLogs" : "defaultOnly"], id },
+  }),
   start: (start: LogStart): CatalogChanges => ({ "log/start": start }),
   segment: (meta: SegmentMeta): CatalogChanges => ({ [segmentPrefix + pad(firstOf(meta))]: meta }),
   checkpoint: (first: RaftIndex, checkpoint: StateCheckpoint): CatalogChanges => ({

@@ -1,8 +1,38 @@
 /** Tells whether a segment holds records of named logs that can still be read, so that its files must stay. */
-import type { Offset } from "../../types.ts";
+import { Fault } from "../../fault.ts";
+import type { Offset, RaftIndex } from "../../types.ts";
 import { frameIndex, frameNextOffset, headerBytes } from "../frame/frame.ts";
 import type { LogTable } from "../state/log-table.ts";
+import type { SealedSegment } from "./sealed-segment.ts";
 import type { Segment } from "./segment.ts";
+
+/**
+ * How many of the first sealed segments hold nothing that is needed: no record of `default` from `lowest` on, no index above
+ * `lastMax`, and no record of a named log that can still be read. A segment that cannot be read stays.
+ */
+export function removableSegments(
+  sealed: readonly SealedSegment[],
+  lowest: Offset,
+  lastMax: RaftIndex,
+  table: Pick<LogTable, "row">,
+): number {
+  const needed = sealed.findIndex(
+    (segment) =>
+      segment.nextOffset > lowest ||
+      segment.first + segment.seal.entries - 1 > lastMax ||
+      mayHoldLiveBatches(segment, table),
+  );
+  return needed < 0 ? sealed.length : needed;
+}
+
+function mayHoldLiveBatches(segment: Segment, table: Pick<LogTable, "row">): boolean {
+  try {
+    return holdsLiveBatches(segment, table);
+  } catch (reason) {
+    if (reason instanceof Fault) return true;
+    throw reason;
+  }
+}
 
 /** Returns true if a committed row still reads records of the segment. @throws what reading the segment throws */
 export function holdsLiveBatches(segment: Segment, table: Pick<LogTable, "row">): boolean {

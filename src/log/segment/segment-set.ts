@@ -42,6 +42,7 @@ export class SegmentSet {
   #start: LogStart;
   readonly #segments: SealedSegments;
   #active: ActiveSegment | undefined;
+  #holdsNamedLogs: boolean;
   #all: readonly Segment[] = [];
   /** The files of the next segment, if they were created ahead of the roll. */
   #next: NextSegment | undefined;
@@ -55,6 +56,7 @@ export class SegmentSet {
     this.#start = start;
     this.#segments = all;
     this.#active = active;
+    this.#holdsNamedLogs = catalog.holdsNamedLogs();
     this.#refresh();
   }
 
@@ -178,6 +180,13 @@ export class SegmentSet {
     };
   }
 
+  /** Gives the directory the format of named logs, durably, before their first frame is written. */
+  markNamedLogs(): void {
+    if (this.#holdsNamedLogs) return;
+    this.#catalog.write(catalogChange.directory(this.#directoryId, true));
+    this.#holdsNamedLogs = true;
+  }
+
   /** Creates and opens the files of the next segment. Throws what the disk throws; then nothing was changed. */
   prepareRoll(): void {
     this.#next ??= new NextSegment(this.#files);
@@ -237,6 +246,7 @@ export class SegmentSet {
 
   /** Removes everything. The log continues after `start`. `also` is written in the same transaction. */
   reset(start: LogStart, also: CatalogChanges): void {
+    if (start.checkpoint.logs !== undefined) this.markNamedLogs();
     this.#removeFromCatalog(
       this.#all,
       catalogChange.start(start),

@@ -212,6 +212,7 @@ export class LogWriter implements WrittenExtent {
   *#parts(groups: readonly FrameGroup[]): Generator<Uint8Array> {
     const { state } = this.#committed;
     const lastBatch: LastBatch = (id, before) => state.logs.lastBatch(id, before);
+    if (state.logs.stagedLevel > 0) this.#set.markNamedLogs();
     for (const { bytes, positions, first } of groups) {
       const frames = positions.length - 1;
       let k = Math.max(0, this.#durableIndex + 1 - first);

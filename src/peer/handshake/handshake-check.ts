@@ -67,6 +67,14 @@ export function checkResponder(
   return checkBoot?.(responder.hello);
 }
 
+/** Returns why a node cannot follow the log of another one, or undefined. */
+function lackingLevel(node: PeerHello, other: PeerHello): string | undefined {
+  const { level = 0 } = node;
+  const { levelOfLog = 0 } = other;
+  if (level >= levelOfLog) return undefined;
+  return `the log of ${other.name} has level ${levelOfLog}, ${node.name} (version ${node.version}) has level ${level}`;
+}
+
 function checkBoth({ protocol, group, hello }: Introduction, self: PeerHello): Refusal | undefined {
   if (protocol !== peerProtocol) {
     return {
@@ -74,6 +82,8 @@ function checkBoth({ protocol, group, hello }: Introduction, self: PeerHello): R
       message: `the peer uses protocol ${protocol} (version ${hello.version}), this node ${peerProtocol} (${self.version})`,
     };
   }
+  const lacking = lackingLevel(hello, self) ?? lackingLevel(self, hello);
+  if (lacking !== undefined) return { reason: "other-version", message: lacking };
   if (group !== defaultGroup) return { reason: "other-group", message: `this node has no group ${group}` };
   if (hello.directory === self.directory) return { reason: "self", message: "the node called itself" };
   if (hello.clusterId !== undefined && self.clusterId !== undefined && hello.clusterId !== self.clusterId) {

@@ -5,7 +5,7 @@
  *   refusal        := {reason message}
  */
 import { fieldsOf } from "../../lib/fields.ts";
-import { claimOf, pack, unpackChecked } from "../../replication/mod.ts";
+import { claimOf, isWhole, pack, unpackChecked } from "../../replication/mod.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "../wire/peer-frame.ts";
 import {
   type ConnectionPurpose,
@@ -37,7 +37,8 @@ export function decodeIntroduction({ head }: PeerFrame): Introduction {
 }
 
 function decodeHello(value: unknown): PeerHello {
-  const { name, directory, clusterId, configured, version, address, wallMs, boot } = fieldsOf(value);
+  const { name, directory, clusterId, configured, version, address, wallMs, boot, level, levelOfLog } =
+    fieldsOf(value);
   const claim = boot === undefined ? undefined : claimOf(boot);
   if (
     !isText(name) ||
@@ -49,13 +50,17 @@ function decodeHello(value: unknown): PeerHello {
     !isText(address) ||
     typeof wallMs !== "number" ||
     !Number.isFinite(wallMs) ||
-    (boot !== undefined && claim === undefined)
+    (boot !== undefined && claim === undefined) ||
+    !isLevel(level) ||
+    !isLevel(levelOfLog)
   ) {
     throw malformed("head");
   }
   return {
     ...{ name, directory, clusterId, configured, version, address, wallMs },
     ...(claim === undefined ? {} : { boot: claim }),
+    ...(level === undefined ? {} : { level }),
+    ...(levelOfLog === undefined ? {} : { levelOfLog }),
   };
 }
 
@@ -74,6 +79,9 @@ function purposeOf(lane: unknown): ConnectionPurpose | undefined {
   if (lane === "visit") return "probe";
   return lane === "control" || lane === "bulk" ? lane : undefined;
 }
+
+const isLevel = (value: unknown): value is number | undefined =>
+  value === undefined || (isWhole(value) && value <= 0xffff_ffff);
 
 const isText = (value: unknown): value is string =>
   typeof value === "string" && value.length > 0 && value.length <= textCharsMax;

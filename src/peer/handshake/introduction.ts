@@ -24,6 +24,10 @@ export interface PeerHello {
   readonly wallMs: number;
   /** Boot number of the directory. Nodes of earlier versions do not send it; then it is not checked. */
   readonly boot?: BootClaim;
+  /** The highest level that the node has. Nodes of earlier versions do not send it, and have level 0. */
+  readonly level?: number;
+  /** The level of the node's log: it exchanges nothing with nodes that do not have it. Default 0. */
+  readonly levelOfLog?: number;
 }
 
 /**

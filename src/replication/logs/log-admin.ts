@@ -11,6 +11,7 @@ import {
   encodeLogCommand,
   type LogRow,
   type LogTable,
+  namedLogsLevel,
   outOfRange,
 } from "../../log/mod.ts";
 import type { LogId, LogRef, NamedLogSettings, Offset, SettingsChange } from "../../types.ts";
@@ -19,15 +20,16 @@ import { noSuchLog } from "./log-admission.ts";
 
 export interface LogAdminPorts {
   readonly table: () => LogTable;
-  readonly appender: Pick<Appender, "admission" | "command" | "namedCommand" | "commandsApplied" | "refuse" | "confirmed">;
-  /** The members that do not have named logs, or did not say so in this term. The level is not raised while there are any. */
-  readonly membersWithout: () => readonly string[];
+  readonly appender: Pick<
+    Appender,
+    "admission" | "command" | "namedCommand" | "commandsApplied" | "refuse" | "confirmed"
+  >;
+  /** The members that do not have this level, or are not connected. The level is not raised while there are any. */
+  readonly membersWithout: (level: number) => readonly string[];
   /** Draws the life of a cluster. */
   readonly drawLife: () => number;
 }
 
-/** The level at which a cluster has named logs. */
-const namedLogsLevel = 1;
 const idMax = 0xffff_ffff;
 
 export class LogAdmin {
@@ -155,7 +157,7 @@ export class LogAdmin {
   #raiseLevel(): Promise<void> {
     const { appender, drawLife, membersWithout, table } = this.#ports;
     if (table().level >= namedLogsLevel) return Promise.resolve();
-    const without = membersWithout();
+    const without = membersWithout(namedLogsLevel);
     if (without.length > 0) {
       throw new Fault("failed-precondition", {
         message: `named logs need a newer version on every node, these have not said that they have it: ${without.join(", ")}`,

@@ -22,13 +22,14 @@ import { LogReads } from "../log-reads.ts";
 import { LogAdmin } from "./log-admin.ts";
 import { NamedLog, type NamedLogPorts } from "./named-log.ts";
 
-export interface NamedLogsPorts extends Pick<NamedLogPorts, "confirm" | "beforeName" | "append" | "trim" | "describe"> {
+export interface NamedLogsPorts
+  extends Pick<NamedLogPorts, "confirm" | "beforeName" | "append" | "trim" | "describe"> {
   readonly log: SegmentedLog;
   readonly appender: Appender;
   /** Why this node gets no more records, if so. */
   readonly cutOff: () => Fault | undefined;
   readonly newGate: (log: FreshnessPorts["log"]) => FreshnessGate;
-  readonly membersWithout: () => readonly string[];
+  readonly membersWithout: (level: number) => readonly string[];
   /** Returns a number from 0 up to but without 1. */
   readonly random: () => number;
   /** Does the work here if this node leads, otherwise on the leader. */
@@ -176,4 +177,3 @@ export class NamedLogs implements LogCatalog {
     return { id, life, name, settings, createdMs, lowest, next, bytes, lastMs, version, closed };
   }
 }
-
