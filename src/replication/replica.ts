@@ -181,11 +181,11 @@ export class Replica implements AsyncDisposable {
       node: () => this.#node,
       appender: this.#appender,
       watch: this.watch,
-      forwarder,
       membershipFault: () => this.membershipFault,
       waitingFor: () => this.waitingFor,
-      ...{ clock, disk, directory, sync },
+      ...{ clock, disk, directory, sync, forwarder },
       random: () => this.#options.random.float(),
+      expiryMs: () => this.time.expiryMs(),
       membersWithout: (level) => this.#options.membersWithout?.(level) ?? [],
     });
   }
@@ -308,12 +308,14 @@ export class Replica implements AsyncDisposable {
     const { voters } = node.configuration;
     if (voters.length === 1 && voters[0] === this.identity.peer) node.campaign();
     this.#maintenance.schedule();
+    this.log.named.retention.start();
   }
 
   /** Closes the replica. Appends in flight fail with an unknown outcome. May be called again. */
   close(): Promise<void> {
     this.#closed ??= (async () => {
       this.#maintenance.close();
+      this.log.named.retention.close();
       this.#appender.close();
       await this.#node?.close();
       await this.#storage.close();

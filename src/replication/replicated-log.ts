@@ -84,6 +84,8 @@ export interface ReplicatedLogOptions {
   readonly directory: string;
   readonly sync: SyncMode;
   readonly random: () => number;
+  /** The time for expiry; undefined while no clock is trusted. */
+  readonly expiryMs: () => number | undefined;
   /** The members that do not have this level, or are not connected. Default none. */
   readonly membersWithout?: (level: number) => readonly string[];
 }
@@ -134,9 +136,9 @@ export class ReplicatedLog implements CommitLog {
   }
 
   #createNamedLogs(cutOff: () => Fault | undefined): NamedLogs {
-    const { log, random, membersWithout = () => [], forwarder } = this.#options;
+    const { clock, expiryMs, log, random, membersWithout = () => [], forwarder } = this.#options;
     return new NamedLogs({
-      log,
+      ...{ clock, expiryMs, log },
       appender: this.#appender,
       cutOff,
       newGate: (view) => this.#newGate(view),

@@ -347,9 +347,14 @@ const cases: Readonly<Record<string, Case>> = {
     assert.equal(description.lowest, 0);
     assert.equal(description.next, 2);
     assert.ok(description.bytes > 0);
-    assert.equal(description.segments.at(-1)!.nextOffset, 2);
-    assert.equal(description.segments.at(-1)!.sealed, false);
     assert.equal(description.sync, "always");
+  },
+
+  "describe() lists the segments": async (log) => {
+    await log.append(run("a", "b"));
+    const { segments } = await log.describe();
+    assert.equal(segments.at(-1)!.nextOffset, 2);
+    assert.equal(segments.at(-1)!.sealed, false);
   },
 };
 

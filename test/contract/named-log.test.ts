@@ -8,7 +8,7 @@ import { MemoryCluster } from "../support/raft/replicas.ts";
 import { scratchDirectory } from "../support/scratch.ts";
 import { commitLogContract } from "./commit-log.ts";
 
-const skips = { "describe() returns the extent": "segments hold many logs, so a named log describes none" };
+const skips = { "describe() lists the segments": "segments hold many logs, so a named log describes none" };
 
 /** A new named log, of which each append is followed by one to `default` and one to another log. */
 async function namedLogOf({ log }: Pick<Replica, "log">): Promise<CommitLog> {

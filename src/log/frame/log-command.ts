@@ -3,14 +3,15 @@
  *
  *   create     := { "name": …, "settings": {…} }      the frame holds the new id
  *   configure  := { "settings": {…} }                 all settings after the change
- *   close, delete := nothing
+ *   close      := nothing
+ *   delete     := nothing, or { "version": … }        passed over if a later batch about the log exists
  *   trim       := { "from": lowest before, "to": lowest after, "bytes": removed }
  *   level      := { "level": …, "life": … }
  *
  * They are JSON objects. A command states its effect: applying it decides nothing. Unknown keys are ignored.
  */
 import { Fault } from "../../fault.ts";
-import type { NamedLogSettings, Offset } from "../../types.ts";
+import type { NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 
 export interface CreateCommand {
   readonly name: string;
@@ -47,7 +48,12 @@ const numbers = [
 export const logNameBytesMax = 255;
 
 export const encodeLogCommand = (
-  command: CreateCommand | { readonly settings: NamedLogSettings } | TrimCommand | LevelCommand,
+  command:
+    | CreateCommand
+    | { readonly settings: NamedLogSettings }
+    | TrimCommand
+    | LevelCommand
+    | { readonly version: RaftIndex },
 ): Uint8Array => Buffer.from(JSON.stringify(command));
 
 /** @throws Fault "corrupt" */
@@ -67,6 +73,14 @@ export function decodeLogTrim(command: Uint8Array): TrimCommand {
   const { from, to, bytes } = objectOf(command);
   demand(isWhole(from) && isWhole(to) && isWhole(bytes) && from < to, "trim");
   return { from, to, bytes };
+}
+
+/** Returns the version up to which a log is deleted; undefined for any. @throws Fault "corrupt" */
+export function decodeDelete(command: Uint8Array): RaftIndex | undefined {
+  if (command.length === 0) return undefined;
+  const { version } = objectOf(command);
+  demand(isWhole(version), "version");
+  return version;
 }
 
 /** @throws Fault "corrupt" */

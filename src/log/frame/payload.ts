@@ -20,7 +20,7 @@ import {
   framePayload,
   frameRecordCount,
 } from "./frame.ts";
-import { decodeConfigure, decodeCreate, decodeLevel, decodeLogTrim } from "./log-command.ts";
+import { decodeConfigure, decodeCreate, decodeDelete, decodeLevel, decodeLogTrim } from "./log-command.ts";
 import { type RecordLimits, type Walk, walkElements } from "./record-walk.ts";
 
 /** "records": a record is malformed, or their number is not that of the header. "command": the command is malformed. */
@@ -66,6 +66,7 @@ const decodeCommand: Partial<Record<BatchKind, (command: Uint8Array) => unknown>
   [batchKind.level]: decodeLevel,
   [batchKind.createLog]: decodeCreate,
   [batchKind.configureLog]: decodeConfigure,
+  [batchKind.deleteLog]: decodeDelete,
   [batchKind.trimLog]: decodeLogTrim,
 };
 

@@ -16,7 +16,7 @@ import {
   frameNextOffset,
   frameTimestampMs,
 } from "../frame/frame.ts";
-import { decodeConfigure, decodeCreate, decodeLogTrim } from "../frame/log-command.ts";
+import { decodeConfigure, decodeCreate, decodeDelete, decodeLogTrim } from "../frame/log-command.ts";
 
 export interface LogRow {
   readonly id: LogId;
@@ -65,8 +65,10 @@ export function rowAfter(
       return { ...row, settings: decodeConfigure(frameCommand(bytes, at)), version };
     case batchKind.closeLog:
       return { ...row, closed: true, version };
-    case batchKind.deleteLog:
-      return undefined;
+    case batchKind.deleteLog: {
+      const upTo = decodeDelete(frameCommand(bytes, at));
+      return upTo === undefined || row.version <= upTo ? undefined : row;
+    }
     case batchKind.trimLog:
       return trimmed(row, bytes, at);
     default:

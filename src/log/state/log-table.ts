@@ -34,6 +34,7 @@ export class LogTable {
   readonly #committed = new Map<LogId, LogRow>();
   readonly #committedNames = new Map<string, LogId>();
   readonly #sortedNames: SortedNames;
+  readonly #limited = new Set<LogId>();
   /** The uncommitted changes in the order of the common log, and those of each log. */
   #changes: Change[] = [];
   readonly #changesOf = new Map<LogId, Change[]>();
@@ -50,6 +51,7 @@ export class LogTable {
     this.#nextId = nextId;
     for (const row of rows) {
       this.#committed.set(row.id, row);
+      if (isLimited(row)) this.#limited.add(row.id);
       this.#committedNames.set(row.name, row.id);
     }
     this.#sortedNames = new SortedNames(this.#committedNames.keys());
@@ -73,6 +75,11 @@ export class LogTable {
   /** How many logs there are, as committed. */
   get size(): number {
     return this.#committed.size;
+  }
+
+  /** The committed logs that can expire, or lose records by their settings. */
+  get limited(): ReadonlySet<LogId> {
+    return this.#limited;
   }
 
   /** The id that the next create gets, staged ones considered. */
@@ -209,6 +216,8 @@ export class LogTable {
     const name = (after ?? before)?.name ?? "";
     if (after !== undefined) this.#committed.set(id, after);
     else this.#committed.delete(id);
+    if (after !== undefined && isLimited(after)) this.#limited.add(id);
+    else this.#limited.delete(id);
     if (before === undefined && after !== undefined) {
       this.#committedNames.set(name, id);
       this.#sortedNames.add(name);
@@ -223,3 +232,9 @@ export class LogTable {
     if (this.#stagedNames.get(name) === this.#committedNames.get(name)) this.#stagedNames.delete(name);
   }
 }
+
+const isLimited = ({ settings }: LogRow): boolean =>
+  settings.ttlMs !== undefined ||
+  settings.expiresAtMs !== undefined ||
+  settings.retentionAgeMs !== undefined ||
+  settings.retentionBytes !== undefined;

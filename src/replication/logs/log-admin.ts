@@ -14,7 +14,7 @@ import {
   namedLogsLevel,
   outOfRange,
 } from "../../log/mod.ts";
-import type { LogId, LogRef, NamedLogSettings, Offset, SettingsChange } from "../../types.ts";
+import type { LogId, LogRef, NamedLogSettings, Offset, RaftIndex, SettingsChange } from "../../types.ts";
 import type { Appender, CommandTarget } from "../append/appender.ts";
 import { noSuchLog } from "./log-admission.ts";
 
@@ -87,6 +87,11 @@ export class LogAdmin {
   /** @throws Fault "not-found", "failed-precondition" */
   async delete(ref: LogRef): Promise<void> {
     await this.#withRow(ref, (row) => this.#command(batchKind.deleteLog, row, new Uint8Array(0)));
+  }
+
+  /** Deletes a log unless a batch about it has a higher index than `version`, also one that is not committed yet. */
+  async expire(ref: LogRef, version: RaftIndex): Promise<void> {
+    await this.#withRow(ref, (row) => this.#command(batchKind.deleteLog, row, encodeLogCommand({ version })));
   }
 
   /**

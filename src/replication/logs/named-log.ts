@@ -79,7 +79,8 @@ export class NamedLog implements CommitLog {
 
   async describe(): Promise<LogDescription> {
     const { lowest, next, bytes } = await this.row();
-    return { lowest, next, bytes, segments: [], ...(await this.#ports.describe()) };
+    const { sync, diskFreeBytes } = await this.#ports.describe();
+    return { lowest, next, bytes, segments: [], sync, diskFreeBytes };
   }
 
   /**

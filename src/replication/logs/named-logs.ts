@@ -3,6 +3,7 @@
  */
 
 import type { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/time/clock.ts";
 import type { LogRow, LogState, LogView, SegmentedLog, TailedLog } from "../../log/mod.ts";
 import type {
   AppendOptions,
@@ -20,6 +21,7 @@ import type { Appender } from "../append/appender.ts";
 import type { FreshnessGate, FreshnessPorts } from "../freshness-gate.ts";
 import { LogReads } from "../log-reads.ts";
 import { LogAdmin } from "./log-admin.ts";
+import { LogRetention } from "./log-retention.ts";
 import { NamedLog, type NamedLogPorts } from "./named-log.ts";
 
 export interface NamedLogsPorts
@@ -29,6 +31,9 @@ export interface NamedLogsPorts
   /** Why this node gets no more records, if so. */
   readonly cutOff: () => Fault | undefined;
   readonly newGate: (log: FreshnessPorts["log"]) => FreshnessGate;
+  readonly clock: Clock;
+  /** The time for expiry; undefined while no clock is trusted. */
+  readonly expiryMs: () => number | undefined;
   readonly membersWithout: (level: number) => readonly string[];
   /** Returns a number from 0 up to but without 1. */
   readonly random: () => number;
@@ -50,6 +55,8 @@ export interface NamedLogsPorts
 
 export class NamedLogs implements LogCatalog {
   readonly admin: LogAdmin;
+  /** Runs once start() of it is called. */
+  readonly retention: LogRetention;
   readonly #ports: NamedLogsPorts;
   readonly #reads = new WeakMap<LogView, LogReads>();
 
@@ -61,6 +68,19 @@ export class NamedLogs implements LogCatalog {
       appender,
       membersWithout,
       drawLife: () => 1 + Math.floor(random() * 0xffff_fffe),
+    });
+    this.retention = this.#createRetention();
+  }
+
+  #createRetention(): LogRetention {
+    const { appender, clock, expiryMs, log } = this.#ports;
+    return new LogRetention({
+      clock,
+      table: () => log.state.logs,
+      admin: this.admin,
+      leads: () => appender.ready,
+      expiryMs,
+      seekTime: ({ id }, timestampMs) => log.view(id).seekTime(timestampMs),
     });
   }
 

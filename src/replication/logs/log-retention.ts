@@ -1,0 +1,99 @@
+/**
+ * Deletes named logs that expire, and trims their records beyond their retention. Only the leader decides, and only by a
+ * clock that is trusted. It looks at a limited number of logs at once.
+ *
+ * A log that expires is deleted only if nothing happened to it since: a record that was appended in the meantime keeps it.
+ */
+import type { Clock, Timer } from "../../lib/time/clock.ts";
+import type { LogRow, LogTable } from "../../log/mod.ts";
+import type { Offset } from "../../types.ts";
+import type { LogAdmin } from "./log-admin.ts";
+
+export interface LogRetentionPorts {
+  readonly clock: Clock;
+  readonly table: () => Pick<LogTable, "limited" | "row">;
+  readonly admin: Pick<LogAdmin, "expire" | "trim">;
+  readonly leads: () => boolean;
+  /** The time for expiry, in milliseconds since 1970; undefined while no clock is trusted. */
+  readonly expiryMs: () => number | undefined;
+  /** The offset of the first record of a log that is not older than a time. */
+  readonly seekTime: (row: LogRow, timestampMs: number) => Offset;
+}
+
+const everyMs = 1_000;
+/** Logs that are looked at in one turn. A look at a log with an age reads its index. */
+const rowsMax = 256;
+
+export type RetentionDecision = { readonly kind: "delete" } | { readonly kind: "trim"; readonly to: Offset };
+
+/** What the settings of a log ask for at `nowMs`. Pure but for `seekTime`. */
+export function decideRetention(
+  row: LogRow,
+  nowMs: number,
+  seekTime: (timestampMs: number) => Offset,
+): RetentionDecision | undefined {
+  const { expiresAtMs, ttlMs, retentionAgeMs, retentionBytes } = row.settings;
+  if (expiresAtMs !== undefined && expiresAtMs <= nowMs) return { kind: "delete" };
+  if (ttlMs !== undefined && Math.max(row.createdMs, row.lastMs) + ttlMs <= nowMs) return { kind: "delete" };
+  const records = row.next - row.lowest;
+  if (records === 0) return undefined;
+  let to = row.lowest;
+  if (retentionAgeMs !== undefined) to = Math.max(to, seekTime(nowMs - retentionAgeMs));
+  if (retentionBytes !== undefined && row.bytes > retentionBytes) {
+    // Bytes are counted by share: the records of a log are of about one size.
+    to = Math.max(to, row.lowest + Math.ceil((records * (row.bytes - retentionBytes)) / row.bytes));
+  }
+  return to > row.lowest ? { kind: "trim", to: Math.min(to, row.next) } : undefined;
+}
+
+export class LogRetention {
+  readonly #ports: LogRetentionPorts;
+  #timer: Timer | undefined;
+  /** The logs that are still to be looked at in this round. */
+  #round: IterableIterator<number> | undefined;
+  #closed = false;
+
+  constructor(ports: LogRetentionPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#timer = this.#ports.clock.after(everyMs, () => {
+      void this.#work().finally(() => {
+        if (!this.#closed) this.start();
+      });
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  /** Looks at the next logs, and carries out what is decided. A refusal is decided again in a later round. */
+  async #work(): Promise<void> {
+    const { expiryMs, leads, table } = this.#ports;
+    const nowMs = expiryMs();
+    if (nowMs === undefined || !leads() || table().limited.size === 0) return;
+    this.#round ??= [...table().limited].values();
+    const work: Promise<unknown>[] = [];
+    for (let looks = 0; looks < rowsMax; looks++) {
+      const { value: id, done } = this.#round.next();
+      if (done === true) {
+        this.#round = undefined;
+        break;
+      }
+      const row = table().row(id);
+      if (row !== undefined) work.push(this.#carryOut(row, nowMs));
+    }
+    await Promise.allSettled(work);
+  }
+
+  async #carryOut(row: LogRow, nowMs: number): Promise<void> {
+    const { admin, seekTime } = this.#ports;
+    const { name, id, version } = row;
+    const decision = decideRetention(row, nowMs, (timestampMs) => seekTime(row, timestampMs));
+    if (decision?.kind === "delete") await admin.expire({ name, id }, version);
+    else if (decision?.kind === "trim") await admin.trim({ name, id }, decision.to);
+  }
+}

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { LogRow } from "../../../../src/log/mod.ts";
+import { decideRetention } from "../../../../src/replication/logs/log-retention.ts";
+import type { NamedLogSettings } from "../../../../src/types.ts";
+import { run, simMachine } from "../../../support/log/logs.ts";
+import { until } from "../../../support/until.ts";
+
+const rowWith = (settings: NamedLogSettings, changes: Partial<LogRow> = {}): LogRow => ({
+  id: 1,
+  name: "orders",
+  settings,
+  createdMs: 1_000,
+  lowest: 10,
+  next: 20,
+  bytes: 1_000,
+  lastMs: 5_000,
+  lastIndex: 9,
+  version: 9,
+  closed: false,
+  ...changes,
+});
+const never = (): number => assert.fail("the time was asked for");
+
+test("a log is deleted at its time, or so long after its last append", () => {
+  const expires = rowWith({ expiresAtMs: 7_000 });
+  assert.equal(decideRetention(expires, 6_999, never), undefined);
+  assert.deepEqual(decideRetention(expires, 7_000, never), { kind: "delete" });
+  const idle = rowWith({ ttlMs: 2_000 });
+  assert.equal(decideRetention(idle, 6_999, never), undefined);
+  assert.deepEqual(decideRetention(idle, 7_000, never), { kind: "delete" });
+  const unused = rowWith({ ttlMs: 2_000 }, { lastMs: 0, next: 10 });
+  assert.deepEqual(decideRetention(unused, 3_000, never), { kind: "delete" });
+});
+
+test("records beyond the age or the size are trimmed, by whichever takes more", () => {
+  const asked: number[] = [];
+  const seekTime = (timestampMs: number): number => {
+    asked.push(timestampMs);
+    return 13;
+  };
+  assert.deepEqual(decideRetention(rowWith({ retentionAgeMs: 500 }), 5_000, seekTime), {
+    kind: "trim",
+    to: 13,
+  });
+  assert.deepEqual(asked, [4_500]);
+  assert.equal(decideRetention(rowWith({ retentionBytes: 1_000 }), 0, never), undefined);
+  assert.deepEqual(decideRetention(rowWith({ retentionBytes: 400 }), 0, never), { kind: "trim", to: 16 });
+  const both = rowWith({ retentionBytes: 900, retentionAgeMs: 500 });
+  assert.deepEqual(decideRetention(both, 5_000, seekTime), { kind: "trim", to: 13 });
+  assert.equal(decideRetention(rowWith({ retentionBytes: 0 }, { lowest: 20 }), 0, never), undefined);
+});
+
+test("a node deletes logs that expire and trims those beyond their settings, and no others", async () => {
+  const machine = simMachine("retention");
+  await using log = await machine.open();
+  const { named } = log.replica.log;
+  const create = (name: string, settings: NamedLogSettings) =>
+    named.change({ kind: "create", name, settings });
+  await create("short", { ttlMs: 5_000 });
+  await create("small", { retentionBytes: 200 });
+  await create("plain", {});
+  for (const name of ["short", "small", "plain"])
+    for (let n = 0; n < 10; n++) await named.open({ name }).append(run(`${name} ${n}`));
+  await until("the small log is trimmed", async () => {
+    machine.clock.advance(1_000);
+    return (await named.open({ name: "small" }).bounds()).lowest > 0;
+  });
+  await until("the short log is deleted", () => {
+    machine.clock.advance(1_000);
+    return named.list("", "", 10).logs.every(({ name }) => name !== "short");
+  });
+  const { lowest, next, bytes } = await named.open({ name: "small" }).describe();
+  assert.equal(next, 10);
+  assert.ok(lowest > 0 && bytes <= 200, `${lowest} ${bytes}`);
+  assert.deepEqual(await named.open({ name: "plain" }).bounds(), { lowest: 0, next: 10 });
+});
