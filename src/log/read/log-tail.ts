@@ -25,6 +25,8 @@ export interface TailedLog {
   readonly closed: boolean;
   /** Why the log receives no more records, if so: a tail that has shown all of them fails with it. */
   readonly cutOff?: Fault | undefined;
+  /** True if the log takes no more records: a tail that has shown all of them ends. */
+  readonly ended?: boolean;
   tailOpened?(): void;
   tailClosed?(): void;
 }
@@ -74,6 +76,7 @@ export class LogTail implements Tail {
   ready(): Promise<boolean> {
     if (this.#disposed || this.#log.closed) return Promise.resolve(false);
     if (this.#isReady()) return Promise.resolve(true);
+    if (this.#log.ended === true) return Promise.resolve(false);
     if (this.#pending === undefined) {
       this.#pending = Promise.withResolvers<boolean>();
       this.#wait();
@@ -100,6 +103,7 @@ export class LogTail implements Tail {
     this.#cancelWait = this.#log.changed.wait(() => {
       if (this.#log.closed) this.#settle(false);
       else if (this.#isReady()) this.#settle(true);
+      else if (this.#log.ended === true) this.#settle(false);
       else this.#wait();
     });
   }

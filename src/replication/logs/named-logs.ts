@@ -187,6 +187,9 @@ export class NamedLogs implements LogCatalog {
       get cutOff() {
         return view.cutOff ?? cutOff();
       },
+      get ended() {
+        return view.row?.closed === true;
+      },
       tailOpened: () => view.tailOpened(),
       tailClosed: () => view.tailClosed(),
     };

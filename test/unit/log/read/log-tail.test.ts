@@ -13,6 +13,7 @@ function logOf(count: number) {
     changed: new Broadcast(),
     closed: false,
     cutOff: undefined as Fault | undefined,
+    ended: false,
     reader: {
       take: (offset: number) =>
         offset < log.bounds.next
@@ -47,6 +48,19 @@ test("a tail of a log that is cut off returns the records that the log has, and 
   assert.throws(() => tail.take(), isReason);
   log.cutOff = undefined;
   assert.equal(tail.take(), undefined, "the log receives records again");
+});
+
+test("a tail of a closed log returns its records, and then ends", async () => {
+  const log = logOf(1);
+  using waiting = new LogTail(log, 1);
+  const ready = waiting.ready();
+  log.ended = true;
+  log.changed.notify();
+  assert.equal(await ready, false);
+  using tail = new LogTail(log, 0);
+  assert.equal(await tail.ready(), true);
+  assert.equal(tail.take()?.nextOffset, 1);
+  assert.equal(await tail.ready(), false);
 });
 
 test("a tail cannot begin beyond the end", () => {
