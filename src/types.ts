@@ -250,8 +250,13 @@ export type SettingsChange = { readonly [K in keyof NamedLogSettings]?: NamedLog
 /** A change of a named log, as it is sent to the leader. */
 export type LogChange =
   | { readonly kind: "create"; readonly name: string; readonly settings: NamedLogSettings }
-  | { readonly kind: "update"; readonly log: LogRef; readonly settings: SettingsChange }
-  | { readonly kind: "close" | "delete"; readonly log: LogRef };
+  | (OfVersion & { readonly kind: "update"; readonly log: LogRef; readonly settings: SettingsChange })
+  | (OfVersion & { readonly kind: "close" | "delete"; readonly log: LogRef });
+
+/** The change is refused if the log has another version. Default: it may have any. */
+interface OfVersion {
+  readonly version?: RaftIndex;
+}
 
 export interface ChangedLog {
   /** Undefined if the log was deleted. */

@@ -88,6 +88,9 @@ export function createService(options: ServiceOptions): Service {
   observeMemory(telemetry.metrics, memory);
   const calls = new CallTracker({ access, telemetry, clock, memory });
   const shared = sharedOptions(options, { heartbeatMs, traffic, memory, calls });
+  const produceConsume = { ...shared, responseMs: options.responseMs ?? 30_000 };
+  const textCache = new TailTextCache();
+  const tail = { log, clock, calls, traffic, memory, textCache, pingMs: heartbeatMs };
   const router = createRouter({
     rpc: rpcHandler(rpcServices(options, shared), {
       calls,
@@ -98,8 +101,9 @@ export function createService(options: ServiceOptions): Service {
       writeMaxBytes: sentBytesMax,
       recordLimits: shared.recordLimits,
     }),
-    produceConsume: { ...shared, responseMs: options.responseMs ?? 30_000 },
-    tail: { log, clock, calls, traffic, memory, textCache: new TailTextCache(), pingMs: heartbeatMs },
+    produceConsume,
+    tail,
+    logs: { ...produceConsume, named: options.named, access, tail },
     origins: options.origins,
     clock,
     telemetry,

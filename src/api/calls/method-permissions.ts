@@ -83,6 +83,21 @@ export const postPermission: MethodPermission = { name: "POST /", action: "produ
 export const getPermission: MethodPermission = { name: "GET /", action: "consume", long: false };
 export const tailPermission: MethodPermission = { name: "GET /tail", action: "consume", long: true };
 
+/** The routes of named logs. NAME stands for any name. */
+export const logRoutePermissions = {
+  list: { name: "GET /logs", action: undefined, long: false },
+  /** A request whose name is not one. */
+  misnamed: { name: "/logs/NAME", action: undefined, long: false },
+  create: { name: "PUT /logs/NAME", action: "create", long: false },
+  update: { name: "PATCH /logs/NAME", action: "configure", long: false },
+  delete: { name: "DELETE /logs/NAME", action: "delete", long: false },
+  head: { name: "HEAD /logs/NAME", action: "describe", long: false },
+  describe: { name: "GET /logs/NAME", action: "describe", long: false },
+  produce: { name: "POST /logs/NAME", action: "produce", long: false },
+  consume: { name: "GET /logs/NAME?offset", action: "consume", long: false },
+  tail: { name: "GET /logs/NAME?from", action: "consume", long: true },
+} as const satisfies Record<string, MethodPermission>;
+
 const rpcPermissions: readonly MethodPermission[] = [
   ...Object.values(logPermissions),
   ...Object.values(clusterPermissions),

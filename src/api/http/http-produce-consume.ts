@@ -28,7 +28,7 @@ export interface ProduceConsumeOptions extends AppendContext {
   readonly responseMs?: number;
 }
 
-const responseMsDefault = 30_000;
+export const responseMsDefault = 30_000;
 
 const jsonHeaders = { "content-type": "application/json", "cache-control": "no-store" };
 
@@ -105,10 +105,10 @@ async function get(exchange: Exchange, call: Call, options: ProduceConsumeOption
  * Returns a signal that is aborted at the deadline, when the client disconnects and when the call is revoked.
  * @throws Fault if the call was revoked while its body was read
  */
-function abortSignalOf(
+export function abortSignalOf(
   exchange: Exchange,
   call: Call,
-  { clock }: ProduceConsumeOptions,
+  { clock }: Pick<ProduceConsumeOptions, "clock">,
 ): Disposable & { readonly signal: AbortSignal } {
   call.requireAllowed();
   const end = abortControllerOf(call, exchange.signal);
@@ -141,7 +141,8 @@ async function requestedOffset(
   return offsetOf(parseBody(body));
 }
 
-function rejectEncoding(exchange: Exchange): void {
+/** @throws Fault "bad-request" for a body with an encoding */
+export function rejectEncoding(exchange: Exchange): void {
   const encoding = headerOf(exchange, "content-encoding") ?? "identity";
   if (encoding !== "identity") {
     throw new Fault("bad-request", {
@@ -151,7 +152,11 @@ function rejectEncoding(exchange: Exchange): void {
 }
 
 /** Returns the URL of the same request at the leader, if the fault names the leader. */
-function leaderLocation(exchange: Exchange, client: ClientConnection, reason: unknown): string | undefined {
+export function leaderLocation(
+  exchange: Exchange,
+  client: ClientConnection,
+  reason: unknown,
+): string | undefined {
   const address = reason instanceof Fault ? reason.facts.address : undefined;
   if (address === undefined) return undefined;
   return `${client.secure ? "https" : "http"}://${address}${exchange.target}`;

@@ -8,16 +8,16 @@ import { workTurns } from "../../lib/time/work-turns.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { BatchSlice, CommitLog } from "../../types.ts";
 import { signalOf } from "../calls/abort.ts";
-import type { Call, CallTracker, ClientConnection } from "../calls/call-tracker.ts";
+import type { Call, CallMeta, CallTracker, ClientConnection } from "../calls/call-tracker.ts";
 import { errorObject, httpErrorOf } from "../calls/error-mapping.ts";
-import { tailPermission } from "../calls/method-permissions.ts";
+import { type MethodPermission, tailPermission } from "../calls/method-permissions.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { followSlices, openRead } from "../methods/read.ts";
 import { ReadHold } from "../methods/read-admission.ts";
 import { ReadLimit } from "../methods/read-limit.ts";
 import { callMetaOf } from "./call-meta.ts";
-import { type Exchange, headerOf, queryOf, quoted } from "./exchange/exchange.ts";
-import { parseTail } from "./tail-request.ts";
+import { type Exchange, headerOf, queryOf, quoted, type ResponseHeaders } from "./exchange/exchange.ts";
+import { parseTail, type TailRequest } from "./tail-request.ts";
 import { type TailTextCache, type TextForm, textChunks } from "./tail-text.ts";
 
 export interface TailOptions {
@@ -33,7 +33,7 @@ export interface TailOptions {
 }
 
 /** The text of one of the two formats of the stream. */
-interface Form extends TextForm {
+export interface Form extends TextForm {
   readonly contentType: string;
   readonly opening: string;
   readonly ping: string;
@@ -61,8 +61,29 @@ const lines: Form = {
   error: (line) => `{"error":${line}}\n`,
 };
 
+export const tailForms = { events, lines } as const;
+
 /** Approximate size of one read. */
 const sliceBytes = 64 * 1024;
+
+/** The tail that a request asks for. */
+export interface OpenTail {
+  readonly log: CommitLog;
+  readonly asked: TailRequest;
+  /** Stop at the end that the log has when the tail begins. */
+  readonly stopAtEnd: boolean;
+  /** Sent with the others. */
+  readonly headers: ResponseHeaders;
+}
+
+/** The call of a tail, and how it begins. */
+export interface TailCall {
+  readonly permission: MethodPermission;
+  readonly meta: CallMeta;
+  readonly form: Form;
+  /** Reads the request. What it throws is the response. */
+  open(call: Call): OpenTail | Promise<OpenTail>;
+}
 
 /** Serves `/tail`. */
 export async function serveTail(
@@ -70,28 +91,52 @@ export async function serveTail(
   client: ClientConnection,
   options: TailOptions,
 ): Promise<void> {
-  const { calls, traffic } = options;
   if (exchange.method !== "GET") {
     const message = `${quoted(exchange.method)} is not supported for /tail, use GET`;
     const body = `${JSON.stringify({ code: "unimplemented", message, written: "no" })}\n`;
     exchange.send(405, { "content-type": "application/json", allow: "GET" }, body);
     return;
   }
-  const form = /\bapplication\/x-ndjson\b/.test(headerOf(exchange, "accept") ?? "") ? lines : events;
+  await runTail(exchange, client, options, {
+    permission: tailPermission,
+    meta: callMetaOf(exchange),
+    form: tailFormOf(exchange),
+    open: () => ({
+      log: options.log,
+      asked: parseTail(queryOf(exchange), headerOf(exchange, "last-event-id")),
+      stopAtEnd: false,
+      headers: {},
+    }),
+  });
+}
+
+/** Returns the form that the client of `/tail` accepts. */
+export const tailFormOf = (exchange: Exchange): Form =>
+  /\bapplication\/x-ndjson\b/.test(headerOf(exchange, "accept") ?? "") ? tailForms.lines : tailForms.events;
+
+/** Serves one tail, from the begin of its call to the end of the response. */
+export async function runTail(
+  exchange: Exchange,
+  client: ClientConnection,
+  options: TailOptions,
+  { permission, meta, form, open }: TailCall,
+): Promise<void> {
+  const { calls, traffic } = options;
   let call: Call | undefined;
   try {
-    call = calls.beginCall(tailPermission, client, callMetaOf(exchange));
-    const asked = parseTail(queryOf(exchange), headerOf(exchange, "last-event-id"));
+    call = calls.beginCall(permission, client, meta);
+    const tail = await open(call);
     const signal = signalOf(call, exchange.signal);
     exchange.respond(200, {
       "content-type": form.contentType,
       "cache-control": "no-store",
       "x-accel-buffering": "no",
+      ...tail.headers,
     });
     if (form.opening !== "") void exchange.write(Buffer.from(form.opening));
     traffic.tails++;
     try {
-      await stream(exchange, form, asked, call, signal, options);
+      await stream(exchange, form, tail, call, signal, options);
     } finally {
       traffic.tails--;
     }
@@ -116,20 +161,20 @@ function endWith(exchange: Exchange, text: string): void {
 async function stream(
   exchange: Exchange,
   form: Form,
-  asked: ReturnType<typeof parseTail>,
+  { log, asked, stopAtEnd }: OpenTail,
   call: Call,
   signal: AbortSignal,
-  { log, clock, traffic, pingMs, memory, textCache }: TailOptions,
+  { clock, traffic, pingMs, memory, textCache }: TailOptions,
 ): Promise<void> {
   const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
-  const plan = { start: asked.start, limits, stopAtEnd: false, freshness: {} };
+  const plan = { start: asked.start, limits, stopAtEnd, freshness: {} };
   const read = await openRead(log, plan, signal);
-  const limit = new ReadLimit(limits);
+  const limit = new ReadLimit(read.limits);
   const turns = workTurns(clock);
   const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });
   const heartbeatMs = pingMs;
   const send = async (slice: BatchSlice): Promise<boolean> => {
-    const isShared = asked.limit === 0 && read.from <= slice.firstOffset;
+    const isShared = asked.limit === 0 && !stopAtEnd && read.from <= slice.firstOffset;
     const chunks = isShared
       ? textCache.chunks(slice, form, asked.format)
       : textChunks(slice, read.from, limit, form, asked.format);

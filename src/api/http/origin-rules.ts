@@ -22,8 +22,27 @@ const allowHeaders = [
   "last-event-id",
   "tailrace-forward",
   "tailrace-trace-record",
+  // Of named logs.
+  "if-match",
+  "if-none-match",
+  "tailrace-key",
+  "tailrace-key-base64",
+  "tailrace-expected-offset",
+  "tailrace-producer",
 ].join(", ");
-const exposeHeaders = [...cors.exposedHeaders, "x-request-id"].join(", ");
+const exposeHeaders = [
+  ...cors.exposedHeaders,
+  "x-request-id",
+  "etag",
+  "location",
+  "tailrace-log-id",
+  "tailrace-lowest",
+  "tailrace-next",
+  "tailrace-offset",
+  "tailrace-stored",
+  "tailrace-timestamp-ms",
+].join(", ");
+const allowMethods = [...cors.allowedMethods, "HEAD", "PUT", "PATCH", "DELETE"].join(", ");
 
 /** Returns the response headers for a request with this Origin; undefined if the origin is not allowed. */
 export function corsHeaders(
@@ -40,7 +59,7 @@ export function corsHeaders(
 
 /** The headers of the response to a preflight, in addition to corsHeaders. */
 export const preflightHeaders: Readonly<Record<string, string>> = {
-  "access-control-allow-methods": cors.allowedMethods.join(", "),
+  "access-control-allow-methods": allowMethods,
   "access-control-allow-headers": allowHeaders,
   "access-control-max-age": "7200",
 };

@@ -76,11 +76,31 @@ export function valueRecordOf(body: Buffer): Partial<RecordParts> | undefined {
 export function recordOf({ tree }: JsonBody): Partial<RecordParts> {
   const record = tree["record"];
   if (record === undefined || record === null) return reject("record is missing", "record");
-  if (!isObject(record)) return reject("record must be an object", "record");
+  return recordFrom(record, "record");
+}
+
+/** Returns the records of a `POST /logs/NAME`: those of `records`, or the one of `record`. */
+export function recordsOf(body: JsonBody): {
+  readonly records: readonly Partial<RecordParts>[];
+  readonly isList: boolean;
+} {
+  const { record, records } = body.tree;
+  if (records === undefined || records === null) return { records: [recordOf(body)], isList: false };
+  if (record !== undefined && record !== null)
+    return reject("the body has both record and records", "records");
+  if (!Array.isArray(records)) return reject("records must be a list", "records");
   return {
-    value: bytesOf(record["value"], "record.value"),
-    key: bytesOf(record["key"], "record.key"),
-    headers: headersOf(record["headers"]),
+    records: records.map((each: unknown, at) => recordFrom(each, `records.${at}`)),
+    isList: true,
+  };
+}
+
+function recordFrom(record: unknown, field: string): Partial<RecordParts> {
+  if (!isObject(record)) return reject(`${field} must be an object`, field);
+  return {
+    value: bytesOf(record["value"], `${field}.value`),
+    key: bytesOf(record["key"], `${field}.key`),
+    headers: headersOf(record["headers"], `${field}.headers`),
   };
 }
 
@@ -131,11 +151,11 @@ function withoutLineEnds(text: string): string {
   return bytes.toString("utf8", 0, to);
 }
 
-function headersOf(value: unknown): readonly RecordHeader[] {
+function headersOf(value: unknown, of: string): readonly RecordHeader[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) return reject("record.headers must be a list", "record.headers");
+  if (!Array.isArray(value)) return reject(`${of} must be a list`, of);
   return value.map((header: unknown, at): RecordHeader => {
-    const field = `record.headers.${at}`;
+    const field = `${of}.${at}`;
     if (!isObject(header)) return reject(`${field} must be an object`, field);
     const key = header["key"] ?? "";
     if (typeof key !== "string" || !key.isWellFormed()) return reject(`${field}.key must be text`, field);

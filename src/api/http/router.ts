@@ -2,6 +2,7 @@
  * Routes every request of either version of HTTP. Streams of HTTP/2 are offered to the fast path first.
  *
  *   /log.v1.… /grpc.…   RPCs        /   produce and consume        /tail   live tail        /ui/   the dashboard
+ *   /logs, /logs/NAME   named logs
  *
  * The router is also the error boundary of a request: what a route throws ends its exchange, with one log line.
  */
@@ -19,6 +20,10 @@ import { H2Exchange } from "./exchange/h2-exchange.ts";
 import { httpDate } from "./http-date.ts";
 import { type ProduceConsumeOptions, serveProduceConsume } from "./http-produce-consume.ts";
 import { serveTail, type TailOptions } from "./http-tail.ts";
+import type { LogRouteOptions } from "./logs/log-call.ts";
+import { isLogsPath } from "./logs/log-path.ts";
+import { methodsOf, serveLogs } from "./logs/log-routes.ts";
+import { namesLog, serveTailOfLog } from "./logs/log-tail.ts";
 import {
   canChangeState,
   corsHeaders,
@@ -36,6 +41,7 @@ export interface RouterOptions {
   readonly rpc: RpcHandler;
   readonly produceConsume: ProduceConsumeOptions;
   readonly tail: TailOptions;
+  readonly logs: LogRouteOptions;
   readonly origins: OriginRules;
   readonly clock: Clock;
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
@@ -116,11 +122,14 @@ class HttpRouter implements Router {
     if (origin !== undefined) exchange.setHeader("vary", "Origin");
     if (cors !== undefined) for (const name in cors) exchange.setHeader(name, cors[name] as string);
     if (exchange.method === "OPTIONS") {
-      exchange.send(204, cors === undefined ? { allow: "GET, POST" } : preflightHeaders, "");
+      const path = pathOf(exchange);
+      const allow = isLogsPath(path) ? methodsOf(path) : "GET, POST";
+      exchange.send(204, cors === undefined ? { allow } : preflightHeaders, "");
       return false;
     }
     // A preflight is not enough: a browser sends one only for some content types.
-    if (exchange.method !== "GET" && !canChangeState(provenanceOf(exchange, client, origin), origins)) {
+    const isRead = exchange.method === "GET" || exchange.method === "HEAD";
+    if (!isRead && !canChangeState(provenanceOf(exchange, client, origin), origins)) {
       const message = `a page of ${quoted(origin ?? "another site")} is not allowed to do this; --cors-origins lists the pages that are`;
       recordUnroutedRequest(telemetry.begin, exchange, client, "permission_denied");
       refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
@@ -130,12 +139,15 @@ class HttpRouter implements Router {
   }
 
   #route(exchange: Exchange, client: ClientConnection): Promise<void> | undefined {
-    const { rpc, produceConsume, tail, pages, telemetry, opsAddress } = this.#options;
+    const { rpc, produceConsume, tail, logs, pages, telemetry, opsAddress } = this.#options;
     const call = rpc(exchange, client);
     if (call !== undefined) return call;
     const path = pathOf(exchange);
     if (path === "/") return serveProduceConsume(exchange, client, produceConsume);
-    if (path === "/tail") return serveTail(exchange, client, tail);
+    if (path === "/tail") {
+      return namesLog(exchange) ? serveTailOfLog(exchange, client, logs) : serveTail(exchange, client, tail);
+    }
+    if (isLogsPath(path)) return serveLogs(exchange, client, logs);
     const isPage = path === "/ui" || path.startsWith("/ui/");
     if (isPage && pages?.(exchange)) return undefined;
     recordUnroutedRequest(telemetry.begin, exchange, client, refuseUnknownPath(exchange, opsAddress));

@@ -36,10 +36,7 @@ export function parseTail(query: string, lastEventId: string | undefined): TailR
     }
     if (params.getAll(name).length > 1) return reject(`${name} is given more than once`, name);
   }
-  const format = params.get("format") ?? "base64";
-  if (format !== "base64" && format !== "text" && format !== "json") {
-    return reject(`format must be base64, text or json, not "${format}"`, "format");
-  }
+  const format = parseFormat(params);
   const limit = params.get("limit");
   if (limit !== null && !(/^[1-9]\d*$/.test(limit) && Number.isSafeInteger(Number(limit)))) {
     return reject("limit must be a whole number from 1 on", "limit");
@@ -50,6 +47,13 @@ export function parseTail(query: string, lastEventId: string | undefined): TailR
       ? parseFrom((params.get("from") ?? "end").replace(/ (?=\d\d:\d\d$)/, "+"))
       : { offset: parseLastEventId(lastEventId) + 1 };
   return { start, limit: Number(limit ?? 0), format };
+}
+
+/** @throws Fault "bad-request" */
+export function parseFormat(params: URLSearchParams): ValueFormat {
+  const format = params.get("format") ?? "base64";
+  if (format === "base64" || format === "text" || format === "json") return format;
+  return reject(`format must be base64, text or json, not "${format}"`, "format");
 }
 
 function parseLastEventId(text: string): number {

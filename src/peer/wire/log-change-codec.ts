@@ -1,7 +1,7 @@
 /**
  * A change of a named log between nodes, and its result, as plain values. Pure.
  *
- *   change := [kind name id settings]        id is null if it is not stated; settings is null where a kind has none
+ *   change := [kind name id settings version]      null: it is not stated, or the kind has none
  *   result := [created log]                  log is null if it was deleted
  */
 import { Fault } from "../../fault.ts";
@@ -21,24 +21,26 @@ export function refFromValue(value: unknown): LogRef | undefined {
 }
 
 export function changeToValue(change: LogChange): unknown {
-  if (change.kind === "create") return [change.kind, change.name, null, change.settings];
+  if (change.kind === "create") return [change.kind, change.name, null, change.settings, null];
   const { name, id } = change.log;
-  return [change.kind, name, id ?? null, change.kind === "update" ? change.settings : null];
+  const settings = change.kind === "update" ? change.settings : null;
+  return [change.kind, name, id ?? null, settings, change.version ?? null];
 }
 
 /** @throws Fault "bad-request" if the value is not a change of a log */
 export function changeFromValue(value: unknown): LogChange {
-  const [kind, name, id, settings] = Array.isArray(value) ? (value as unknown[]) : [];
+  const [kind, name, id, settings, version] = Array.isArray(value) ? (value as unknown[]) : [];
   const log = refFromValue([name, id]);
-  if (log === undefined) throw malformed();
+  if (log === undefined || !(version === null || isWhole(version))) throw malformed();
+  const ofVersion = version === null ? {} : { version };
   switch (kind) {
     case "create":
       return { kind, name: log.name, settings: settingsFrom(settings) };
     case "update":
-      return { kind, log, settings: changeFrom(settings) };
+      return { kind, log, settings: changeFrom(settings), ...ofVersion };
     case "close":
     case "delete":
-      return { kind, log };
+      return { kind, log, ...ofVersion };
     default:
       throw malformed();
   }

@@ -66,8 +66,8 @@ export class LogAdmin {
   }
 
   /** @throws Fault "not-found", "failed-precondition" */
-  async update(ref: LogRef, change: SettingsChange): Promise<LogRow> {
-    return this.#withRow(ref, async (row) => {
+  async update(ref: LogRef, change: SettingsChange, version?: RaftIndex): Promise<LogRow> {
+    return this.#withRow(ref, version, async (row) => {
       const settings = changed(row.settings, change);
       if (sameSettings(row.settings, settings)) return this.#unchanged(row);
       await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
@@ -76,8 +76,8 @@ export class LogAdmin {
   }
 
   /** The log takes no more records. Its readers get an end. @throws Fault "not-found", "failed-precondition" */
-  async close(ref: LogRef): Promise<LogRow> {
-    return this.#withRow(ref, async (row) => {
+  async close(ref: LogRef, version?: RaftIndex): Promise<LogRow> {
+    return this.#withRow(ref, version, async (row) => {
       if (row.closed) return this.#unchanged(row);
       await this.#command(batchKind.closeLog, row, new Uint8Array(0));
       return this.#rowAfter(row.id, row.name);
@@ -85,8 +85,8 @@ export class LogAdmin {
   }
 
   /** @throws Fault "not-found", "failed-precondition" */
-  async delete(ref: LogRef): Promise<void> {
-    await this.#withRow(ref, (row) => this.#command(batchKind.deleteLog, row, new Uint8Array(0)));
+  async delete(ref: LogRef, version?: RaftIndex): Promise<void> {
+    await this.#withRow(ref, version, (row) => this.#command(batchKind.deleteLog, row, new Uint8Array(0)));
   }
 
   /** Deletes a log unless a batch about it has a higher index than `version`, also one that is not committed yet. */
@@ -99,7 +99,7 @@ export class LogAdmin {
    * @throws Fault "not-found", "failed-precondition"; "out-of-range" for an offset beyond the end
    */
   async trim(ref: LogRef, before: Offset): Promise<Offset> {
-    return this.#withRow(ref, async (row) => {
+    return this.#withRow(ref, undefined, async (row) => {
       const committed = this.#ports.table().row(row.id) ?? row;
       const { lowest, next } = committed;
       if (before > next) return this.#ports.appender.refuse(() => outOfRange(before, { lowest, next }));
@@ -121,13 +121,14 @@ export class LogAdmin {
     return decide();
   }
 
-  /** Does the same with the staged row of the log. */
-  #withRow<T>(ref: LogRef, decide: (row: LogRow) => Promise<T>): Promise<T> {
+  /** Does the same with the staged row of the log, which must have the version if one is given. */
+  #withRow<T>(ref: LogRef, version: RaftIndex | undefined, decide: (row: LogRow) => Promise<T>): Promise<T> {
     const { appender } = this.#ports;
     return this.#alone(ref.name, () => {
       let row: LogRow;
       try {
         row = appender.admission.rowOf(ref);
+        if (version !== undefined && row.version !== version) throw versionMismatch(row, version);
       } catch (refusal) {
         return appender.refuse(() => refusal);
       }
@@ -193,6 +194,12 @@ function changed(settings: NamedLogSettings, change: SettingsChange): NamedLogSe
   const merged = Object.entries({ ...settings, ...change }).filter(([, value]) => value != null);
   return Object.fromEntries(merged) as NamedLogSettings;
 }
+
+const versionMismatch = ({ name, version }: LogRow, expected: RaftIndex): Fault =>
+  new Fault("failed-precondition", {
+    message: `log "${name}" has version ${version}, not ${expected}`,
+    facts: { name, reason: "VERSION_MISMATCH" },
+  });
 
 const alreadyExists = (name: string): Fault =>
   new Fault("already-exists", {

@@ -140,11 +140,14 @@ export class NamedLogs implements LogCatalog {
         return { log: this.#infoOf(row), created };
       }
       case "update":
-        return { log: this.#infoOf(await admin.update(change.log, change.settings)), created: false };
+        return {
+          log: this.#infoOf(await admin.update(change.log, change.settings, change.version)),
+          created: false,
+        };
       case "close":
-        return { log: this.#infoOf(await admin.close(change.log)), created: false };
+        return { log: this.#infoOf(await admin.close(change.log, change.version)), created: false };
       case "delete":
-        await admin.delete(change.log);
+        await admin.delete(change.log, change.version);
         return { log: undefined, created: false };
     }
   }

@@ -17,12 +17,12 @@ export interface ServeOptions
   extends Partial<
     Pick<
       ServiceOptions,
-      "opsAddress" | "log" | "origins" | "fastPath" | "pages" | "heartbeatMs" | "responseMs"
+      "opsAddress" | "log" | "named" | "origins" | "fastPath" | "pages" | "heartbeatMs" | "responseMs"
     >
   > {
   /** The memory budget's limit, bytes. */
   readonly memoryBytesMax?: number;
-  readonly access?: AccessControl;
+  readonly access?: ServiceOptions["access"];
   readonly telemetry?: Telemetry;
   readonly tls?: TlsSource;
   readonly http?: HttpLimits;
@@ -73,6 +73,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
   const listeners = new Set<() => void>();
   const service = createService({
     log,
+    named: options.named,
     cluster: singleView({
       extent: () => (log instanceof MemoryLog ? { next: log.next, index: log.next } : { next: 0, index: 0 }),
       nodeId: "test",

@@ -1,0 +1,136 @@
+/** One call of a route of named logs, from its permission to its response. */
+import type { AccessControl } from "../../../access/mod.ts";
+import { Fault } from "../../../fault.ts";
+import type { Clock } from "../../../lib/time/clock.ts";
+import type { MemoryBudget } from "../../../memory/mod.ts";
+import type { Freshness } from "../../../types.ts";
+import type { Call, CallTracker, ClientConnection } from "../../calls/call-tracker.ts";
+import { errorObject, type HttpError, httpErrorOf } from "../../calls/error-mapping.ts";
+import { logRoutePermissions, type MethodPermission } from "../../calls/method-permissions.ts";
+import type { AppendContext } from "../../methods/append.ts";
+import { callMetaOf } from "../call-meta.ts";
+import { type Exchange, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
+import { abortSignalOf, leaderLocation, responseMsDefault } from "../http-produce-consume.ts";
+import type { TailOptions } from "../http-tail.ts";
+import type { LogSource, LogTarget } from "./opened-log.ts";
+import { objectOf } from "./opened-log.ts";
+
+export interface LogRouteOptions extends AppendContext, LogSource {
+  readonly calls: CallTracker;
+  readonly access: Pick<AccessControl, "check" | "authorize">;
+  readonly clock: Clock;
+  readonly memory: MemoryBudget;
+  readonly tail: TailOptions;
+  /** Deadline of a request that is not a tail, in milliseconds. Default 30 s. */
+  readonly responseMs?: number;
+}
+
+/** A request for one log, or for the list of logs. */
+export interface LogRequest {
+  readonly exchange: Exchange;
+  readonly client: ClientConnection;
+  readonly options: LogRouteOptions;
+  readonly params: URLSearchParams;
+}
+
+/** A request for one log. */
+export interface OneLogRequest extends LogRequest {
+  readonly target: LogTarget;
+}
+
+export interface LogResponse {
+  readonly status: number;
+  readonly headers?: ResponseHeaders;
+  readonly body?: string | Uint8Array;
+}
+
+/** A call that has begun. `signal` is aborted at the deadline, when the client disconnects and when the call is revoked. */
+export interface BegunCall {
+  readonly call: Call;
+  readonly signal: AbortSignal;
+}
+
+/** How fresh the reads of a call are, and how long they wait. */
+export const freshnessOf = ({ call, signal }: BegunCall): Freshness => ({
+  signal,
+  ...(call.deadlineMs === undefined ? {} : { deadlineMs: call.deadlineMs }),
+});
+
+/** What is behind a refusal of If-Match, or of If-None-Match: *. */
+export const versionMismatch = "VERSION_MISMATCH";
+export const logExists = "LOG_EXISTS";
+
+/**
+ * Serves one request: begins the call, reads its body, does the work and sends its response or its fault. The body is read
+ * before the signal exists: a call that was revoked in the meantime does not start its work.
+ */
+export async function answer<Body>(
+  { exchange, client, options }: LogRequest,
+  permission: MethodPermission,
+  name: string | undefined,
+  read: () => Promise<Body>,
+  work: (begun: BegunCall, body: Body) => Promise<LogResponse>,
+): Promise<void> {
+  const { calls, clock } = options;
+  let call: Call | undefined;
+  try {
+    const deadlineMs = clock.monotonicMs() + (options.responseMs ?? responseMsDefault);
+    const object = name === undefined ? undefined : objectOf(name);
+    call = calls.beginCall(permission, client, { ...callMetaOf(exchange), deadlineMs, object });
+    const body = await read();
+    using abort = abortSignalOf(exchange, call, options);
+    const response = await work({ call, signal: abort.signal }, body);
+    call.bytesOut += response.body?.length ?? 0;
+    exchange.send(response.status, response.headers ?? {}, response.body ?? "");
+    calls.endCall(call);
+  } catch (reason) {
+    if (call !== undefined) calls.endCall(call, reason);
+    const { status, headers, body } = errorOf(reason, leaderLocation(exchange, client, reason));
+    exchange.send(status, headers, body);
+  }
+}
+
+export const noBody = (): Promise<undefined> => Promise.resolve(undefined);
+
+/** Returns the error response. The refusal of a condition of the request is 412. */
+function errorOf(reason: unknown, location: string | undefined): HttpError {
+  const error = httpErrorOf(reason, location);
+  const why = reason instanceof Fault ? reason.facts.reason : undefined;
+  return why === versionMismatch || why === logExists ? { ...error, status: 412 } : error;
+}
+
+/** Answers a request whose name, or whose id of a log, is not one. */
+export function refuseName(request: LogRequest, reason: unknown): Promise<void> {
+  const refused = (): Promise<never> => Promise.reject(reason as Error);
+  return answer(request, logRoutePermissions.misnamed, undefined, noBody, refused);
+}
+
+/** Refuses a method that a path does not have. */
+export function refuseMethod(exchange: Exchange, path: string, allowed: string): void {
+  const message = `${quoted(exchange.method)} is not supported for ${path}, only ${allowed}`;
+  const body = JSON.stringify(errorObject(new Fault("unimplemented", { message })));
+  const headers = { "content-type": "application/json", "cache-control": "no-store", allow: allowed };
+  exchange.send(405, headers, `${body}\n`);
+}
+
+/** @throws Fault "bad-request" for a parameter that is not known, or is given twice */
+export function checkParams(params: URLSearchParams, known: readonly string[]): void {
+  for (const name of params.keys()) {
+    const reject = (message: string): never => {
+      throw new Fault("bad-request", { message, facts: { field: quoted(name) } });
+    };
+    if (!known.includes(name))
+      reject(`there is no parameter ${quoted(name)} here, ${known.length === 0 ? "none" : known.join(", ")}`);
+    if (params.getAll(name).length > 1) reject(`${name} is given more than once`);
+  }
+}
+
+/** Returns whether a parameter without a value, or with true or 1, is there. @throws Fault "bad-request" */
+export function isFlag(params: URLSearchParams, name: string): boolean {
+  const text = params.get(name);
+  if (text === null || text === "false" || text === "0") return false;
+  if (text === "" || text === "true" || text === "1") return true;
+  throw new Fault("bad-request", { message: `${name} must be true or false`, facts: { field: name } });
+}
+
+export const jsonLine = (value: object): string => `${JSON.stringify(value)}\n`;

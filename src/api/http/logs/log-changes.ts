@@ -1,0 +1,161 @@
+/** `PUT`, `PATCH` and `DELETE /logs/NAME`: creates, changes and deletes a log. */
+import { Fault } from "../../../fault.ts";
+import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../../types.ts";
+import { unlessAborted } from "../../calls/abort.ts";
+import { logRoutePermissions } from "../../calls/method-permissions.ts";
+import { forwardHeader } from "../../calls/request-headers.ts";
+import { appendOptionsOf } from "../../methods/append.ts";
+import { defaultLog } from "../../methods/log-name.ts";
+import { headerOf } from "../exchange/exchange.ts";
+import { readBody } from "../exchange/read-body.ts";
+import { rejectEncoding } from "../http-produce-consume.ts";
+import { requiredVersion, tagOfLog } from "./entity-tags.ts";
+import {
+  answer,
+  type BegunCall,
+  checkParams,
+  freshnessOf,
+  jsonLine,
+  type LogResponse,
+  logExists,
+  noBody,
+  type OneLogRequest,
+} from "./log-call.ts";
+import { areSettings, identityOf, settingsBytesMax, settingsChangeOf, settingsOf } from "./log-info-json.ts";
+import { catalogOf, findLog } from "./opened-log.ts";
+
+/** Serves `PUT /logs/NAME`. */
+export function putLog(request: OneLogRequest): Promise<void> {
+  const { name } = request.target;
+  return answer(
+    request,
+    logRoutePermissions.create,
+    name,
+    () => readSettings(request),
+    async (begun, body) => {
+      checkParams(request.params, []);
+      const mustBeNew = requiresNew(request);
+      const settings = settingsOf(body);
+      if (name === defaultLog) throw existing(name, mustBeNew, "every cluster has it, and it is not created");
+      try {
+        const { log, created } = await change(request, begun, { kind: "create", name, settings });
+        if (!created && mustBeNew) throw existing(name, mustBeNew);
+        return identity(log!, created ? 201 : 200);
+      } catch (reason) {
+        if (!(reason instanceof Fault) || reason.kind !== "already-exists") throw reason;
+        if (mustBeNew) throw existing(name, mustBeNew);
+        return identity(await sameLog(request, begun, settings, reason), 200);
+      }
+    },
+  );
+}
+
+/** Serves `PATCH /logs/NAME`. */
+export function patchLog(request: OneLogRequest): Promise<void> {
+  const { name } = request.target;
+  return answer(
+    request,
+    logRoutePermissions.update,
+    name,
+    () => readSettings(request),
+    async (begun, body) => {
+      checkParams(request.params, ["log_id"]);
+      if (name === defaultLog)
+        throw forDefault("has no settings of its own, the flags of the nodes set them");
+      if (body.length === 0)
+        throw new Fault("bad-request", { message: "the body is empty, expected the settings to change" });
+      const settings = settingsChangeOf(body);
+      const log = await refOf(request, begun);
+      const changed = await change(request, begun, { kind: "update", log, settings, ...condition(request) });
+      return identity(changed.log!, 200);
+    },
+  );
+}
+
+/** Serves `DELETE /logs/NAME`. */
+export function deleteLog(request: OneLogRequest): Promise<void> {
+  const { name } = request.target;
+  return answer(request, logRoutePermissions.delete, name, noBody, async (begun) => {
+    checkParams(request.params, ["log_id"]);
+    if (name === defaultLog) throw forDefault("cannot be deleted");
+    const log = await refOf(request, begun);
+    await change(request, begun, { kind: "delete", log, ...condition(request) });
+    return { status: 204, headers: { "cache-control": "no-store" } };
+  });
+}
+
+function readSettings({ exchange, options }: OneLogRequest): Promise<Buffer> {
+  rejectEncoding(exchange);
+  return readBody(exchange, settingsBytesMax, options.memory);
+}
+
+/** Changes the log on the leader. */
+function change(
+  { exchange, options }: OneLogRequest,
+  begun: BegunCall,
+  wanted: LogChange,
+): Promise<ChangedLog> {
+  const forward = headerOf(exchange, forwardHeader) !== "no";
+  const work = catalogOf(options).change(wanted, appendOptionsOf(begun.call, {}, forward));
+  return unlessAborted(work, begun.signal, "unknown");
+}
+
+/** The log to change. Its name is resolved here only if the request states an id; otherwise the leader resolves it. */
+async function refOf({ target, options }: OneLogRequest, begun: BegunCall): Promise<LogRef> {
+  const { name, stated } = target;
+  if (stated === undefined) return { name };
+  await findLog(options, target, freshnessOf(begun));
+  return { name, id: stated.id };
+}
+
+/** The log that was there before a PUT, if it has the settings that the PUT states. @throws `refusal` otherwise */
+async function sameLog(
+  { target, options }: OneLogRequest,
+  begun: BegunCall,
+  settings: NamedLogSettings,
+  refusal: Fault,
+): Promise<LogInfo> {
+  const freshness = freshnessOf(begun);
+  const { log } = await findLog(options, target, freshness);
+  // As the leader saw it, and not as this node last heard.
+  await log.bounds({ ...freshness, mode: "linearizable" });
+  const { info } = await findLog(options, target, freshness);
+  if (info === undefined || !areSettings(settings, info)) throw refusal;
+  return info;
+}
+
+/** Returns whether the request has `If-None-Match: *`. @throws Fault "bad-request" for another condition */
+function requiresNew({ exchange }: OneLogRequest): boolean {
+  const reject = (message: string, field: string): never => {
+    throw new Fault("bad-request", { message, facts: { field } });
+  };
+  if (headerOf(exchange, "if-match") !== undefined)
+    reject("PUT creates a log and takes no If-Match; PATCH changes one", "If-Match");
+  const noneMatch = headerOf(exchange, "if-none-match")?.trim();
+  if (noneMatch !== undefined && noneMatch !== "*")
+    reject("If-None-Match of a PUT must be *", "If-None-Match");
+  return noneMatch === "*";
+}
+
+/** The version that If-Match requires, as a part of a change. */
+function condition({ exchange }: OneLogRequest): Pick<Extract<LogChange, { kind: "update" }>, "version"> {
+  const version = requiredVersion(headerOf(exchange, "if-match"));
+  return version === undefined ? {} : { version };
+}
+
+const existing = (name: string, mustBeNew: boolean, why = "there is one"): Fault =>
+  new Fault("already-exists", {
+    message: `log "${name}" exists: ${why}`,
+    facts: { name, ...(mustBeNew ? { reason: logExists } : {}) },
+  });
+
+const forDefault = (what: string): Fault =>
+  new Fault("bad-request", { message: `log "${defaultLog}" ${what}`, facts: { field: "log" } });
+
+/** The response that names the log. Its extent is only for callers who may describe it. */
+function identity(log: LogInfo, status: 200 | 201): LogResponse {
+  const headers = { "content-type": "application/json", "cache-control": "no-store", etag: tagOfLog(log) };
+  const path = `/logs/${log.name.split("/").map(encodeURIComponent).join("/")}`;
+  const location: Record<string, string> = status === 201 ? { location: path } : {};
+  return { status, headers: { ...headers, ...location }, body: jsonLine(identityOf(log)) };
+}

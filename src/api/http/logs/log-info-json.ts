@@ -1,0 +1,97 @@
+/**
+ * Logs and their settings as JSON objects, with the names of the messages LogInfo and LogSettings.
+ *
+ *   settings := {"max_bytes": N?, "record_bytes_max": N?, "content_type": text?}       in a change, null removes one
+ */
+import { Fault } from "../../../fault.ts";
+import type { LogDescription, LogInfo, NamedLogSettings, SettingsChange } from "../../../types.ts";
+import { logIdText } from "../../methods/log-id.ts";
+import { parseBody } from "../produce-consume-json.ts";
+
+/** Largest body of settings, in bytes. */
+export const settingsBytesMax = 64 * 1024;
+const contentTypeCharsMax = 255;
+
+const names = {
+  max_bytes: "maxBytes",
+  record_bytes_max: "recordBytesMax",
+  content_type: "contentType",
+} as const satisfies Record<string, keyof NamedLogSettings>;
+type Name = keyof typeof names;
+const known = Object.keys(names) as Name[];
+
+const reject = (message: string, field: string): never => {
+  throw new Fault("bad-request", { message, facts: { field } });
+};
+
+/** Parses the settings of a new log. An empty body states none. @throws Fault "bad-request" */
+export function settingsOf(body: Uint8Array): NamedLogSettings {
+  const stated = Object.entries(settingsChangeOf(body)).filter(([, value]) => value !== null);
+  return Object.fromEntries(stated) as NamedLogSettings;
+}
+
+/** Parses a change of settings. @throws Fault "bad-request" */
+export function settingsChangeOf(body: Uint8Array): SettingsChange {
+  if (body.length === 0) return {};
+  const { tree } = parseBody(body);
+  const change: { -readonly [Key in keyof SettingsChange]: SettingsChange[Key] } = {};
+  for (const [name, value] of Object.entries(tree)) {
+    if (!isName(name)) return reject(`there is no such setting, only ${known.join(", ")}`, "settings");
+    if (value === null) change[names[name]] = null;
+    else if (name === "content_type") change.contentType = contentTypeOf(value);
+    else change[names[name]] = sizeOf(name, value);
+  }
+  return change;
+}
+
+const isName = (name: string): name is Name => Object.hasOwn(names, name);
+
+function sizeOf(name: Name, value: unknown): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
+  return reject(`${name} must be a whole number from 1 on`, name);
+}
+
+function contentTypeOf(value: unknown): string {
+  const isText = typeof value === "string" && value.length <= contentTypeCharsMax;
+  if (isText && /^[\x21-\x7e][\x20-\x7e]*$/.test(value)) return value;
+  return reject(
+    `content_type must be 1 to ${contentTypeCharsMax} printable characters of ASCII`,
+    "content_type",
+  );
+}
+
+/** Returns whether all settings that are stated have these values. */
+export function areSettings(stated: NamedLogSettings, { settings }: LogInfo): boolean {
+  return Object.values(names).every((key) => stated[key] === undefined || stated[key] === settings[key]);
+}
+
+/** What a caller who may not describe the log learns of it: its name, id and settings. */
+export function identityOf(info: LogInfo): object {
+  const settings = known.flatMap((name) => {
+    const value = info.settings[names[name]];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { name: info.name, log_id: logIdText(info.life, info.id), settings: Object.fromEntries(settings) };
+}
+
+export function descriptionOf(info: LogInfo): object {
+  return {
+    ...identityOf(info),
+    lowest_offset: info.lowest,
+    next_offset: info.next,
+    bytes: info.bytes,
+    created_ms: info.createdMs,
+    last_timestamp_ms: info.lastMs,
+    closed: info.closed,
+    version: info.version,
+  };
+}
+
+/** The log `default` has no row. */
+export const defaultDescriptionOf = ({ lowest, next, bytes }: LogDescription): object => ({
+  name: "default",
+  settings: {},
+  lowest_offset: lowest,
+  next_offset: next,
+  bytes,
+});

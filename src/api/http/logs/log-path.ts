@@ -1,0 +1,47 @@
+/**
+ * The name of a log in the path of a request.
+ *
+ *   path := "/logs/" element ("/" element)*        each element is percent-encoded UTF-8
+ *
+ * The path is split before it is decoded, and an element is decoded once: `%2F` is a slash of the name.
+ */
+import { Fault } from "../../../fault.ts";
+import { logNameBytesMax } from "../../../log/mod.ts";
+import { defaultLog, namedLogOf } from "../../methods/log-name.ts";
+
+export const logsPath = "/logs";
+/** Every byte of a name takes at most three characters. */
+const encodedCharsMax = 3 * logNameBytesMax;
+
+const reject = (message: string): never => {
+  throw new Fault("bad-request", { message, facts: { field: "log" } });
+};
+
+/** Returns whether a path is that of the list of logs or of a log. */
+export const isLogsPath = (path: string): boolean => path === logsPath || path.startsWith(`${logsPath}/`);
+
+/**
+ * Returns the name in the path of a log.
+ * @throws Fault "bad-request"
+ */
+export function logNameOf(path: string): string {
+  const encoded = path.slice(logsPath.length + 1);
+  if (encoded === "")
+    return reject("the name of a log is missing after /logs/; the list of logs is at /logs");
+  if (encoded.length > encodedCharsMax)
+    return reject(`the name of a log has at most ${logNameBytesMax} bytes of UTF-8`);
+  if (encoded.endsWith("/")) return reject("the path of a log has no slash at its end");
+  return namedLogOf(encoded.split("/").map(decoded).join("/")) ?? defaultLog;
+}
+
+function decoded(element: string): string {
+  for (let at = 0; at < element.length; at++) {
+    const code = element.charCodeAt(at);
+    if (code <= 0x20 || code >= 0x7f) return reject("the name of a log in a path is percent-encoded UTF-8");
+  }
+  try {
+    return decodeURIComponent(element);
+  } catch {
+    return reject("the name of the log in the path is not valid percent-encoded UTF-8");
+  }
+}

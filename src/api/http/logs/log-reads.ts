@@ -1,0 +1,132 @@
+/**
+ * `GET` and `HEAD /logs/NAME`. The query and the header Accept choose what is read:
+ *
+ *   ?offset=N                        one record: JSON, or the bytes of its value (application/octet-stream)
+ *   ?from=, ?limit= or ?follow       records as lines of JSON, up to the end of the log or on and on
+ *   accept: text/event-stream        records as server-sent events, on and on
+ *   otherwise                        the description of the log
+ */
+import { Fault } from "../../../fault.ts";
+import { decodeRecord, RecordCursor } from "../../../log/mod.ts";
+import type { Offset } from "../../../types.ts";
+import { logRoutePermissions } from "../../calls/method-permissions.ts";
+import { logIdText } from "../../methods/log-id.ts";
+import { memoryWaitMs } from "../../methods/read-admission.ts";
+import { readOne } from "../../methods/read-one.ts";
+import { headerOf } from "../exchange/exchange.ts";
+import { parseOffset } from "../produce-consume-json.ts";
+import { consumeResponseLine, type PlacedRecord, recordLine } from "../record-json.ts";
+import { parseFormat } from "../tail-request.ts";
+import { preferredType } from "./accept.ts";
+import { isKnownTag, tagOfLog, tagOfRecord } from "./entity-tags.ts";
+import {
+  answer,
+  type BegunCall,
+  checkParams,
+  freshnessOf,
+  jsonLine,
+  type LogResponse,
+  noBody,
+  type OneLogRequest,
+} from "./log-call.ts";
+import { defaultDescriptionOf, descriptionOf } from "./log-info-json.ts";
+import { tailLog } from "./log-tail.ts";
+import { findLog } from "./opened-log.ts";
+
+const json = "application/json";
+const lines = "application/x-ndjson";
+const bytes = "application/octet-stream";
+const events = "text/event-stream";
+
+/** Serves `GET /logs/NAME`. */
+export function getLog(request: OneLogRequest): Promise<void> {
+  const { exchange, params } = request;
+  const accept = headerOf(exchange, "accept");
+  if (params.has("offset")) return getRecord(request, preferredType(accept, [json, bytes]) === bytes);
+  const isRead = ["from", "limit", "follow"].some((name) => params.has(name));
+  if (isRead) return tailLog(request, preferredType(accept, [lines, json, events]) === events);
+  const isTail = preferredType(accept, [json, events]) === events;
+  return isTail ? tailLog(request, true) : describeLog(request);
+}
+
+/** Serves `HEAD /logs/NAME`, and `GET` for the description. */
+export function describeLog(request: OneLogRequest): Promise<void> {
+  const { exchange, options, params, target } = request;
+  const isHead = exchange.method === "HEAD";
+  const permission = isHead ? logRoutePermissions.head : logRoutePermissions.describe;
+  return answer(request, permission, target.name, noBody, async (begun) => {
+    checkParams(params, ["log_id"]);
+    const { log, info } = await findLog(options, target, freshnessOf(begun));
+    const headers = { "content-type": json, "cache-control": "private, no-cache", vary: "Accept" };
+    if (info === undefined) {
+      const description = await log.describe();
+      const body = jsonLine(defaultDescriptionOf(description));
+      return { status: 200, headers: { ...headers, ...extentHeaders(description) }, body };
+    }
+    const etag = tagOfLog(info);
+    const id = { "tailrace-log-id": logIdText(info.life, info.id) };
+    const all = { ...headers, etag, ...extentHeaders(info), ...id };
+    if (isKnownTag(headerOf(exchange, "if-none-match"), etag)) return { status: 304, headers: all };
+    return { status: 200, headers: all, body: jsonLine(descriptionOf(info)) };
+  });
+}
+
+const extentHeaders = ({ lowest, next }: { readonly lowest: Offset; readonly next: Offset }) => ({
+  "tailrace-lowest": String(lowest),
+  "tailrace-next": String(next),
+});
+
+function getRecord(request: OneLogRequest, asBytes: boolean): Promise<void> {
+  const { exchange, options, params, target } = request;
+  return answer(request, logRoutePermissions.consume, target.name, noBody, async (begun) => {
+    checkParams(params, ["offset", "format", "log_id"]);
+    const offset = parseOffset(params.get("offset") ?? "");
+    const format = parseFormat(params);
+    using share = options.memory.share("out");
+    const { record, logId } = await readRecord(request, begun, offset, share);
+    const headers = {
+      "content-type": asBytes ? bytes : json,
+      vary: "Accept",
+      "cache-control": "no-store",
+      "tailrace-offset": String(offset),
+      "tailrace-timestamp-ms": String(record.timestampMs),
+      ...(logId === undefined ? {} : { "tailrace-log-id": logId }),
+    };
+    const response = (): Pick<LogResponse, "status" | "body"> => ({
+      status: 200,
+      body: asBytes
+        ? record.value
+        : format === "base64"
+          ? consumeResponseLine(record)
+          : `{"record":${recordLine(record, format)}}\n`,
+    });
+    // Only a URL with the id of the log means the same record at all times.
+    if (target.stated === undefined || logId === undefined) return { ...response(), headers };
+    const etag = tagOfRecord(logId, offset, asBytes ? "bytes" : format);
+    const lasting = { ...headers, "cache-control": "private, max-age=31536000, immutable", etag };
+    if (isKnownTag(headerOf(exchange, "if-none-match"), etag)) return { status: 304, headers: lasting };
+    return { ...response(), headers: lasting };
+  });
+}
+
+async function readRecord(
+  { exchange, options, target }: OneLogRequest,
+  begun: BegunCall,
+  offset: Offset,
+  share: ReturnType<OneLogRequest["options"]["memory"]["share"]>,
+): Promise<{ readonly record: PlacedRecord; readonly logId: string | undefined }> {
+  const { memory, clock, traffic } = options;
+  const freshness = freshnessOf(begun);
+  const { log, info } = await findLog(options, target, freshness);
+  const plan = { start: { offset }, waitMs: 0, freshness };
+  const admission = { sink: exchange, memory, clock, signal: begun.signal, share, waitMs: memoryWaitMs };
+  const { slice } = await readOne(log, plan, admission);
+  const cursor = new RecordCursor(slice.frames, offset);
+  if (!cursor.next()) throw new Fault("corrupt", { message: `a batch does not hold offset ${offset}` });
+  traffic.sent(1, cursor.end - cursor.start);
+  const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
+  return {
+    record: { ...parts, offset, timestampMs: cursor.timestampMs },
+    logId: info === undefined ? undefined : logIdText(info.life, info.id),
+  };
+}

@@ -1,0 +1,84 @@
+/**
+ * Records of one log, as lines of JSON or as server-sent events: `GET /logs/NAME?from=…` and `GET /tail?log=NAME`. Lines
+ * stop at the end of the log unless `follow` is stated; events go on. The ids of events are offsets, so an EventSource
+ * resumes.
+ *
+ *   ?from=, ?limit=, ?format=      as for /tail; lines that stop begin at the start of the log
+ *   ?follow                        go on at the end of the log
+ */
+
+import { signalOf } from "../../calls/abort.ts";
+import type { ClientConnection } from "../../calls/call-tracker.ts";
+import { logRoutePermissions } from "../../calls/method-permissions.ts";
+import { logIdText } from "../../methods/log-id.ts";
+import { defaultLog, namedLogOf } from "../../methods/log-name.ts";
+import { callMetaOf } from "../call-meta.ts";
+import { type Exchange, headerOf, queryOf } from "../exchange/exchange.ts";
+import { type OpenTail, runTail, tailFormOf, tailForms } from "../http-tail.ts";
+import { parseTail } from "../tail-request.ts";
+import { checkParams, isFlag, type LogRouteOptions, type OneLogRequest, refuseName } from "./log-call.ts";
+import { findLog, objectOf, targetOf } from "./opened-log.ts";
+
+const tailParams = ["from", "limit", "format"] as const;
+
+/** Serves `GET /logs/NAME` for records. */
+export function tailLog(request: OneLogRequest, asEvents: boolean): Promise<void> {
+  const { exchange, params } = request;
+  const form = asEvents ? tailForms.events : tailForms.lines;
+  return run(request, form, { vary: "Accept" }, () => {
+    checkParams(params, [...tailParams, "follow", "log_id"]);
+    const follows = params.has("follow") ? isFlag(params, "follow") : asEvents;
+    const asked = new URLSearchParams(tailParams.flatMap((name) => pair(params, name)));
+    if (!follows && !params.has("from")) asked.set("from", "start");
+    return { asked: parseTail(asked.toString(), headerOf(exchange, "last-event-id")), stopAtEnd: !follows };
+  });
+}
+
+/** Returns whether a request of `/tail` names a log. */
+export const namesLog = (exchange: Exchange): boolean =>
+  exchange.method === "GET" && new URLSearchParams(queryOf(exchange)).has("log");
+
+/** Serves `GET /tail?log=NAME`. */
+export async function serveTailOfLog(
+  exchange: Exchange,
+  client: ClientConnection,
+  options: LogRouteOptions,
+): Promise<void> {
+  const params = new URLSearchParams(queryOf(exchange));
+  let target: OneLogRequest["target"];
+  try {
+    checkParams(params, [...tailParams, "log", "log_id"]);
+    target = targetOf(namedLogOf(params.get("log") ?? "") ?? defaultLog, params);
+  } catch (reason) {
+    return refuseName({ exchange, client, options, params }, reason);
+  }
+  await run({ exchange, client, options, params, target }, tailFormOf(exchange), {}, () => {
+    const asked = new URLSearchParams(tailParams.flatMap((name) => pair(params, name)));
+    return { asked: parseTail(asked.toString(), headerOf(exchange, "last-event-id")), stopAtEnd: false };
+  });
+}
+
+const pair = (params: URLSearchParams, name: string): [string, string][] => {
+  const value = params.get(name);
+  return value === null ? [] : [[name, value]];
+};
+
+/** Finds the log before the response begins: a log that is not there is a status, not an event. */
+function run(
+  { exchange, client, options, target }: OneLogRequest,
+  form: (typeof tailForms)["events" | "lines"],
+  headers: Readonly<Record<string, string>>,
+  parse: () => Pick<OpenTail, "asked" | "stopAtEnd">,
+): Promise<void> {
+  return runTail(exchange, client, options.tail, {
+    permission: logRoutePermissions.tail,
+    meta: { ...callMetaOf(exchange), object: objectOf(target.name) },
+    form,
+    async open(call) {
+      const parsed = parse();
+      const { log, info } = await findLog(options, target, { signal: signalOf(call, exchange.signal) });
+      const id = info === undefined ? {} : { "tailrace-log-id": logIdText(info.life, info.id) };
+      return { ...parsed, log, headers: { ...headers, ...id } };
+    },
+  });
+}

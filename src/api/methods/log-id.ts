@@ -1,0 +1,40 @@
+/**
+ * The ids of logs as clients see them: `<life>-<number>`. Pure.
+ *
+ * A cluster begins another life when it is restored. Numbers are then given again, so a number alone would mean another log.
+ */
+import { Fault } from "../../fault.ts";
+import type { LogId } from "../../types.ts";
+
+export interface StatedId {
+  readonly life: number;
+  readonly id: LogId;
+}
+
+/** Largest life, and largest number. */
+const partMax = 0xffff_ffff;
+
+export const logIdText = (life: number, id: LogId): string => `${life}-${id}`;
+
+/** @throws Fault "bad-request" for anything but an id */
+export function parseLogId(text: string, field = "log_id"): StatedId {
+  const [, life, id] = /^(0|[1-9]\d{0,9})-(0|[1-9]\d{0,9})$/.exec(text) ?? [];
+  const stated = { life: Number(life), id: Number(id) };
+  if (stated.life <= partMax && stated.id <= partMax) return stated;
+  throw new Fault("bad-request", {
+    message: `${field} is not the id of a log, expected "<life>-<number>"`,
+    facts: { field },
+  });
+}
+
+/**
+ * Returns the number of a stated id.
+ * @throws Fault "failed-precondition" if it is of another life of the cluster
+ */
+export function idInLife(stated: StatedId, life: number, name: string): LogId {
+  if (stated.life === life) return stated.id;
+  throw new Fault("failed-precondition", {
+    message: `the stated id of log "${name}" is of another life of the cluster: ${stated.life}, it is ${life} now`,
+    facts: { name, reason: "ANOTHER_LIFE" },
+  });
+}
