@@ -86,12 +86,20 @@ export class LogAdmin {
 
   /** @throws Fault "not-found", "failed-precondition" */
   async delete(ref: LogRef, version?: RaftIndex): Promise<void> {
-    await this.#withRow(ref, version, (row) => this.#command(batchKind.deleteLog, row, new Uint8Array(0)));
+    await this.#withRow(ref, version, async (row) => {
+      const command = version === undefined ? new Uint8Array(0) : encodeLogCommand({ version });
+      await this.#command(batchKind.deleteLog, row, command);
+      // Records that were queued before it gave the log another version.
+      const left = version === undefined ? undefined : this.#ports.table().row(row.id);
+      if (left !== undefined && version !== undefined) throw versionMismatch(left, version);
+    });
   }
 
   /** Deletes a log unless a batch about it has a higher index than `version`, also one that is not committed yet. */
   async expire(ref: LogRef, version: RaftIndex): Promise<void> {
-    await this.#withRow(ref, (row) => this.#command(batchKind.deleteLog, row, encodeLogCommand({ version })));
+    await this.#withRow(ref, undefined, (row) =>
+      this.#command(batchKind.deleteLog, row, encodeLogCommand({ version })),
+    );
   }
 
   /**
