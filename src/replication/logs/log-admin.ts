@@ -31,6 +31,8 @@ export interface LogAdminPorts {
 }
 
 const idMax = 0xffff_ffff;
+/** Logs of a cluster. Every row is in memory and in each checkpoint, which is written with every segment. */
+const logsMax = 10_000;
 
 export class LogAdmin {
   readonly #ports: LogAdminPorts;
@@ -59,6 +61,8 @@ export class LogAdmin {
         await appender.confirmed();
         return { row: known, created: false };
       }
+      // Creates that are under way count when they are applied, so the limit can be exceeded by those.
+      if (table().size >= logsMax) return appender.refuse(() => tooManyLogs());
       const id = this.#nextId();
       await this.#command(batchKind.createLog, { id, name }, encodeLogCommand({ name, settings }));
       return { row: this.#rowAfter(id, name), created: true };
@@ -207,6 +211,12 @@ const versionMismatch = ({ name, version }: LogRow, expected: RaftIndex): Fault 
   new Fault("failed-precondition", {
     message: `log "${name}" has version ${version}, not ${expected}`,
     facts: { name, reason: "VERSION_MISMATCH" },
+  });
+
+const tooManyLogs = (): Fault =>
+  new Fault("failed-precondition", {
+    message: `the cluster has ${logsMax} logs, which is the limit. Delete a log first`,
+    facts: { reason: "TOO_MANY_LOGS" },
   });
 
 const alreadyExists = (name: string): Fault =>
