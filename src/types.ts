@@ -279,6 +279,8 @@ export interface NamedCommitLog extends CommitLog {
 
 /** The named logs of a cluster. `default` is not one of them. */
 export interface LogCatalog {
+  /** See LogInfo. 0 while this node knows of no named log. */
+  readonly life: number;
   /** Does not look the log up: the first call of the opened log does. */
   open(log: LogRef): NamedCommitLog;
   /** At most `limit` logs whose names begin with `prefix` and come after the name `after`. */

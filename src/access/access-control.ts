@@ -120,6 +120,24 @@ export class AccessControl {
     return allowed;
   }
 
+  /**
+   * Returns false if there is no log on which the caller may do the action. Otherwise the log of a request decides, once it
+   * is known.
+   */
+  mayOnSome(caller: Principal, action: Action): boolean {
+    return this.#builtIn(caller, action)?.allowed ?? this.#rules?.mayOnSome(caller.subject, action) ?? false;
+  }
+
+  /**
+   * Returns the logs on which the caller may do the action: names, and prefixes with a `*` at the end. Undefined: only
+   * check() can say so, for one log.
+   */
+  patternsOf(caller: Principal, action: Action): readonly string[] | undefined {
+    const byDefault = this.#builtIn(caller, action);
+    if (byDefault !== undefined) return byDefault.allowed ? [logObject] : [];
+    return this.#rules?.patternsOf(caller.subject, action);
+  }
+
   /** @throws Fault "unauthenticated" or "permission-denied" unless the caller may do the action */
   authorize(caller: Principal, object: string, action: Action): void {
     if (this.check(caller, object, action)) return;

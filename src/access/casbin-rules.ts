@@ -15,6 +15,10 @@ export const casbinLinesMax = 5_000;
 export interface CasbinRules {
   /** Returns the first rule that allows it, or undefined when none does. */
   ruleFor(subject: string, object: string, action: string): PolicyLine | undefined;
+  /** Always true: what a matcher compares is not known, so only a decision about one object can say more. */
+  mayOnSome(subject: string, action: string): boolean;
+  /** Always undefined, for the same reason. */
+  patternsOf(subject: string, action: string): readonly string[] | undefined;
 }
 
 /**
@@ -62,6 +66,8 @@ export async function casbinRules(
           return undefined; // A matcher that fails does not allow.
         }
       },
+      mayOnSome: () => true,
+      patternsOf: () => undefined,
     };
   } catch (cause) {
     throw new Fault("config", { message: `${modelName} and ${policyName} cannot be evaluated`, cause });

@@ -4,6 +4,7 @@
  *
  *   name   → the rules for it, by subject
  *   prefix → the rules for it, by subject, in a prefix tree
+ *   subject → action → the objects of its rules
  *
  * Casbin evaluates each rule for each decision: 2 ms at 1,000 rules. Here a decision looks at the rules for the name and
  * for its prefixes, whose subject is the caller or a role of the caller. Casbin with `logMatch` is the oracle of the tests:
@@ -23,6 +24,7 @@ export class PermissionTree {
   readonly #form: MatcherForm;
   readonly #names = new Map<string, ObjectRules>();
   readonly #prefixes = new PrefixTree<ObjectRules>();
+  readonly #objects = new Map<string, Map<string, string[]>>();
   readonly #roles = new RoleGraph();
   /** Subject → itself and its roles. Full, it is cleared. */
   readonly #reached = new Map<string, ReadonlySet<string>>();
@@ -44,9 +46,20 @@ export class PermissionTree {
   }
 
   #add(line: PolicyLine): void {
-    const [subject = "", object = ""] = line.fields;
-    if (line.kind === "g") this.#roles.link(subject, object);
-    else this.#rulesFor(object).add(line);
+    const [subject = "", object = "", action = ""] = line.fields;
+    if (line.kind === "g") {
+      this.#roles.link(subject, object);
+      return;
+    }
+    this.#rulesFor(object).add(line);
+    let byAction = this.#objects.get(subject);
+    if (byAction === undefined) {
+      byAction = new Map();
+      this.#objects.set(subject, byAction);
+    }
+    const objects = byAction.get(action);
+    if (objects === undefined) byAction.set(action, [object]);
+    else objects.push(object);
   }
 
   #rulesFor(object: string): ObjectRules {
@@ -65,6 +78,29 @@ export class PermissionTree {
     let first = this.#names.get(object)?.firstFor(names, action, anyAction, undefined);
     for (const rules of this.#prefixes.of(object)) first = rules.firstFor(names, action, anyAction, first);
     return first;
+  }
+
+  /** Returns whether a rule gives the action to the subject, on whatever object. */
+  mayOnSome(subject: string, action: string): boolean {
+    for (const _ of this.#objectsOf(subject, action)) return true;
+    return false;
+  }
+
+  /** Names, and prefixes with a `*` at the end, on which the subject may do the action. Can have duplicates. */
+  patternsOf(subject: string, action: string): readonly string[] {
+    const patterns = [...this.#objectsOf(subject, action)].flat();
+    // Where objects are compared for equality, no log has a name with a wildcard.
+    return this.#form.prefixes ? patterns : patterns.filter((object) => !object.endsWith("*"));
+  }
+
+  *#objectsOf(subject: string, action: string): Iterable<readonly string[]> {
+    for (const name of this.#namesOf(subject)) {
+      const byAction = this.#objects.get(name);
+      const objects = byAction?.get(action);
+      if (objects !== undefined) yield objects;
+      const ofAny = this.#form.anyAction ? byAction?.get("*") : undefined;
+      if (ofAny !== undefined) yield ofAny;
+    }
   }
 
   /** The subject itself and its roles: the subjects of the rules that are about it. */

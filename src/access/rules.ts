@@ -15,6 +15,10 @@ import { lineText, mentionsPeer, type PolicyLine, parsePolicy } from "./policy.t
 export interface Rules {
   readonly mentionsPeer: boolean;
   allows(subject: string, object: string, action: Action): boolean;
+  /** False if no object exists on which the subject may do it. */
+  mayOnSome(subject: string, action: Action): boolean;
+  /** The objects on which the subject may do it, in the grammar of `log-match.ts`. Undefined: not known. */
+  patternsOf(subject: string, action: Action): readonly string[] | undefined;
   /** The rule that allows it, as `policy.csv:3: p, root, *, produce`, or undefined if none does. */
   ruleFor(subject: string, object: string, action: Action): string | undefined;
   /** The first line that uses `subject` as the name of a role, as `policy.csv:5: g, alice, writers`. */
@@ -63,6 +67,8 @@ export async function compileRules(source: PolicySource): Promise<Rules> {
     mentionsPeer: mentionsPeer(lines, shape.lines),
     allows: (subject, object, action) =>
       !roles.has(subject) && decide.ruleFor(subject, object, action) !== undefined,
+    patternsOf: (subject, action) => (roles.has(subject) ? [] : decide.patternsOf(subject, action)),
+    mayOnSome: (subject, action) => !roles.has(subject) && decide.mayOnSome(subject, action),
     ruleFor: (subject, object, action) =>
       roles.has(subject) ? undefined : named(decide.ruleFor(subject, object, action)),
     roleLine: (subject) => named(roles.get(subject)),

@@ -14,7 +14,7 @@ import {
   file_grpc_reflection_v1alpha_reflection,
   ServerReflection as ServerReflectionAlpha,
 } from "../gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { Cluster, file_log_v1_log, Log } from "../gen/log/v1/log_pb.js";
+import { Cluster, file_log_v1_log, Log, Logs } from "../gen/log/v1/log_pb.js";
 import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { batchRecordsMax, recordHeadersMax } from "../log/mod.ts";
@@ -33,6 +33,8 @@ import type { OriginRules } from "./http/origin-rules.ts";
 import { createRouter, type Pages, type Router } from "./http/router.ts";
 import { TailTextCache } from "./http/tail-text.ts";
 import { type ClusterOperations, clusterService } from "./methods/cluster-service.ts";
+import { LogDirectory } from "./methods/log-directory.ts";
+import { logsService } from "./methods/logs-service.ts";
 import { defaultStreamBudget, StreamBudget } from "./methods/stream-budget.ts";
 import type { Readiness } from "./readiness.ts";
 import { reflection } from "./reflection.ts";
@@ -45,7 +47,7 @@ export interface ServiceOptions {
   readonly cluster: ClusterView;
   readonly access: Pick<
     AccessControl,
-    "check" | "authorize" | "isAuthenticated" | "onReload" | "allowedActions"
+    "check" | "authorize" | "isAuthenticated" | "onReload" | "allowedActions" | "mayOnSome" | "patternsOf"
   >;
   readonly readiness: Readiness;
   readonly clock: Clock;
@@ -122,10 +124,11 @@ function sharedOptions(
   options: ServiceOptions,
   made: Pick<SharedOptions, "heartbeatMs" | "traffic" | "memory" | "calls">,
 ): SharedOptions {
-  const { log, cluster, clock, telemetry, requestBytesMax } = options;
+  const { log, named, cluster, clock, telemetry, requestBytesMax } = options;
   return {
     ...made,
     log,
+    logs: new LogDirectory({ log, named, calls: made.calls }),
     cluster,
     clock,
     tracer: telemetry.tracer,
@@ -145,7 +148,7 @@ function sharedOptions(
 
 /** All gRPC services. Health and reflection list their names, reflection describes their files. */
 function rpcServices({ cluster, access, readiness, operations = {} }: ServiceOptions, shared: SharedOptions) {
-  const names = [Log, Cluster, Health, ServerReflection, ServerReflectionAlpha].map(
+  const names = [Log, Logs, Cluster, Health, ServerReflection, ServerReflectionAlpha].map(
     ({ typeName }) => typeName,
   );
   const files = [
@@ -158,6 +161,7 @@ function rpcServices({ cluster, access, readiness, operations = {} }: ServiceOpt
   const serverReflectionInfo = reflection(files, names);
   return [
     rpcService(Log, logService(shared)),
+    rpcService(Logs, logsService(shared)),
     rpcService(Cluster, clusterService({ cluster, access, readiness, operations })),
     rpcService(Health, healthService(readiness, names)),
     rpcService(ServerReflection, { serverReflectionInfo }),

@@ -13,7 +13,7 @@ import { assert } from "../../lib/assert.ts";
 import type { CallTelemetry, Protocol, Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
-import type { AppendOrder } from "../../types.ts";
+import type { AppendOrder, LogId } from "../../types.ts";
 import { codeName, codeOf } from "./error-mapping.ts";
 import type { MethodPermission } from "./method-permissions.ts";
 import { type Linked, OpenCalls } from "./open-calls.ts";
@@ -49,8 +49,10 @@ export class Call implements Linked<Call> {
   readonly client: ClientConnection;
   readonly deadlineMs: number | undefined;
   readonly traceRecords: boolean;
-  /** The object of its permission: the name of a log, or every log. */
-  readonly object: string;
+  /** The object of its permission: the name of a log, or every log. Undefined while the log is not known. */
+  object: string | undefined;
+  /** The logs of a stream that were resolved: their ids count from then on. See LogDirectory. */
+  resolved: Map<string, LogId> | undefined;
   readonly telemetry: CallTelemetry;
   /** Bytes of messages, without framing. */
   bytesIn = 0;
@@ -81,7 +83,7 @@ export class Call implements Linked<Call> {
     this.client = client;
     this.deadlineMs = meta.deadlineMs;
     this.traceRecords = meta.traceRecords ?? false;
-    this.object = meta.object ?? logObject;
+    this.object = meta.object ?? (permission.ofLog === true ? undefined : logObject);
     this.telemetry = telemetry;
     this.long = permission.long;
   }
@@ -97,7 +99,10 @@ export class Call implements Linked<Call> {
 }
 
 export interface CallTrackerOptions {
-  readonly access: Pick<AccessControl, "check" | "authorize" | "isAuthenticated" | "onReload">;
+  readonly access: Pick<
+    AccessControl,
+    "check" | "authorize" | "isAuthenticated" | "onReload" | "mayOnSome" | "patternsOf"
+  >;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** Counts the fixed cost of calls, without their messages. Default: not counted. */
@@ -195,11 +200,40 @@ export class CallTracker {
     if (call.countedForClient) client.callBytes = (client.callBytes ?? 0) - counted;
   }
 
+  /**
+   * The call goes on with this log: a name, or every log for `default`.
+   * @throws Fault "permission-denied", "unauthenticated"
+   */
+  useLog(call: Call, object: string): void {
+    if (call.object === object) return;
+    const { action } = call.permission;
+    assert(action !== undefined, "a call about a log requires an action");
+    this.#options.access.authorize(call.client.identity, object, action);
+    call.object = object;
+  }
+
+  /** Returns whether the caller may do what the method does to this log. */
+  mayUse(call: Call, object: string): boolean {
+    const { action } = call.permission;
+    return action !== undefined && this.#options.access.check(call.client.identity, object, action);
+  }
+
+  /** The logs to which the caller may do that: see AccessControl.patternsOf(). */
+  patternsOf(call: Call): readonly string[] | undefined {
+    const { action } = call.permission;
+    return action === undefined ? [] : this.#options.access.patternsOf(call.client.identity, action);
+  }
+
   #requireAccess(call: Call): void {
     const { access } = this.#options;
     const { identity } = call.client;
-    if (call.permission.action !== undefined) access.authorize(identity, call.object, call.permission.action);
-    else if (!access.isAuthenticated(identity)) throw new Fault("unauthenticated");
+    const { action } = call.permission;
+    if (action === undefined) {
+      if (!access.isAuthenticated(identity)) throw new Fault("unauthenticated");
+    } else if (call.object !== undefined) access.authorize(identity, call.object, action);
+    else if (access.check(identity, logObject, action)) call.object = logObject;
+    // Before the log is known, only callers are refused that may use no log.
+    else if (!access.mayOnSome(identity, action)) access.authorize(identity, logObject, action);
   }
 
   /** Returns the milliseconds until the deadline, undefined without a deadline. */

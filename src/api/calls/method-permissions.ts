@@ -3,7 +3,7 @@
  * without an entry does not compile. AccessControl decides who has a permission; this file only says which one is needed.
  */
 import type { Action } from "../../access/mod.ts";
-import type { Cluster, Log } from "../../gen/log/v1/log_pb.js";
+import type { Cluster, Log, Logs } from "../../gen/log/v1/log_pb.js";
 
 /** What a method is called and what it requires. There is one object per method. */
 export interface MethodPermission {
@@ -11,13 +11,18 @@ export interface MethodPermission {
   readonly name: string;
   /** The action that the caller must be allowed. Undefined: any authenticated caller may call. */
   readonly action: Action | undefined;
+  /** True if the messages name the log that the permission is about. Otherwise it is known when the call begins. */
+  readonly ofLog?: boolean;
   /** True for calls without a bound on their duration. A server that stops ends them. */
   readonly long: boolean;
 }
 
 type MethodName<Service extends { method: object }> = Extract<keyof Service["method"], string>;
-/** An action, or "authenticated" for methods that need none; with " long" for calls of unbounded duration. */
-type Rule = Action | "authenticated" | `${Action} long` | "authenticated long";
+/**
+ * An action, or "authenticated" for methods that need none; with " of log" if the request names the log; with " long" for
+ * calls of unbounded duration.
+ */
+type Rule = `${Action | `${Action} of log` | "authenticated"}${"" | " long"}`;
 
 const capitalized = (name: string): string => `${name[0]?.toUpperCase()}${name.slice(1)}`;
 
@@ -26,11 +31,12 @@ function permissionsOf<Name extends string>(
   rules: Record<Name, Rule>,
 ): Readonly<Record<Name, MethodPermission>> {
   const entries = Object.entries<string>(rules).map(([name, rule]) => {
-    const [action, long] = rule.split(" ") as [Action | "authenticated", string | undefined];
+    const [action, ...more] = rule.split(" ") as [Action | "authenticated", ...string[]];
     const permission: MethodPermission = {
       name: `${service}/${capitalized(name)}`,
       action: action === "authenticated" ? undefined : action,
-      long: long === "long",
+      ofLog: more.includes("log"),
+      long: more.includes("long"),
     };
     return [name, permission] as const;
   });
@@ -38,17 +44,26 @@ function permissionsOf<Name extends string>(
 }
 
 export const logPermissions = permissionsOf<MethodName<typeof Log>>("log.v1.Log", {
-  produce: "produce",
-  consume: "consume",
-  consumeStream: "consume long",
-  produceStream: "produce long",
-  produceBatch: "produce",
-  produceBulk: "produce long",
-  consumeBatches: "consume long",
+  produce: "produce of log",
+  consume: "consume of log",
+  consumeStream: "consume of log long",
+  produceStream: "produce of log long",
+  produceBatch: "produce of log",
+  produceBulk: "produce of log long",
+  consumeBatches: "consume of log long",
   getServers: "authenticated",
-  describe: "describe",
-  trim: "trim",
+  describe: "describe of log",
+  trim: "trim of log",
   watch: "describe long",
+});
+
+export const logsPermissions = permissionsOf<MethodName<typeof Logs>>("log.v1.Logs", {
+  createLog: "create of log",
+  getLog: "describe of log",
+  listLogs: "describe of log",
+  updateLog: "configure of log",
+  closeLog: "configure of log",
+  deleteLog: "delete of log",
 });
 
 export const clusterPermissions = permissionsOf<MethodName<typeof Cluster>>("log.v1.Cluster", {
@@ -100,6 +115,7 @@ export const logRoutePermissions = {
 
 const rpcPermissions: readonly MethodPermission[] = [
   ...Object.values(logPermissions),
+  ...Object.values(logsPermissions),
   ...Object.values(clusterPermissions),
   ...Object.values(healthPermissions),
   reflectionPermission,

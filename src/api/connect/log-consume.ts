@@ -33,13 +33,14 @@ export function consumeMethods(
 }
 
 function consume(options: LogServiceOptions): LogHandlers["consume"] {
-  const { log, traffic, memory, clock } = options;
+  const { logs, traffic, memory, clock } = options;
   return async (request, context) => {
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
     call.long = request.waitMs > 0;
     const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
     const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
+    const { log, logId } = await logs.openFor(call, request, freshness);
     const { exchange: sink, responseMemory } = requestContextOf(context);
     const admission = { sink, memory, clock, signal, share: responseMemory, waitMs: memoryWaitMs };
     const { slice, offset } = await readOne(log, plan, admission);
@@ -48,24 +49,27 @@ function consume(options: LogServiceOptions): LogHandlers["consume"] {
     responseMemory.hold(Math.min(encodedCopies * (cursor.end - cursor.start), memory.limit / 2));
     call.bytesOut += cursor.end - cursor.start;
     traffic.sent(1, cursor.end - cursor.start);
-    return { record: recordAt(cursor) };
+    return { record: recordAt(cursor), ...idField(logId) };
   };
 }
 
 function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"] {
-  const { log, traffic } = options;
+  const { logs, traffic } = options;
   return async function* (request, context) {
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
-    const read = await openRead(log, planOf(request, call.deadlineMs), signal);
+    const plan = planOf(request, call.deadlineMs);
+    const { log, logId } = await logs.openFor(call, request, { ...plan.freshness, signal });
+    const read = await openRead(log, plan, signal);
     const limit = new ReadLimit(read.limits);
+    const id = idField(logId);
     let next = read.from;
     traffic.tails++;
     try {
       const reading = readOptionsOf(options, request, context, signal);
       for await (const event of readSlices(read, reading)) {
         if (typeof event === "string") {
-          if (request.markers) yield markerOf(event, next);
+          if (request.markers) yield { ...markerOf(event, next), ...id };
           continue;
         }
         const cursor = new RecordCursor(event.frames, read.from);
@@ -74,7 +78,7 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
           call.bytesOut += cursor.end - cursor.start;
           next = cursor.offset + 1;
           traffic.sent(1, cursor.end - cursor.start);
-          yield { record: recordAt(cursor) };
+          yield { record: recordAt(cursor), ...id };
           reading.hold.progress(cursor.end - cursor.start);
         }
         if (limit.isSpent) return;
@@ -86,12 +90,14 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
 }
 
 function consumeBatches(options: LogServiceOptions): LogHandlers["consumeBatches"] {
-  const { log, traffic } = options;
+  const { logs, traffic } = options;
   return async function* (request, context) {
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
     const isJson = /json/.test(context.requestHeader.get("content-type") ?? "");
-    const read = await openRead(log, planOf(request, call.deadlineMs), signal);
+    const plan = planOf(request, call.deadlineMs);
+    const { log } = await logs.openFor(call, request, { ...plan.freshness, signal });
+    const read = await openRead(log, plan, signal);
     const limit = new ReadLimit(read.limits);
     traffic.tails++;
     try {
@@ -112,6 +118,8 @@ function consumeBatches(options: LogServiceOptions): LogHandlers["consumeBatches
     }
   };
 }
+
+const idField = (logId: string | undefined): { logId?: string } => (logId === undefined ? {} : { logId });
 
 function readOptionsOf(
   { clock, memory, heartbeatMs }: LogServiceOptions,

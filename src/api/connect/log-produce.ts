@@ -4,7 +4,7 @@
  */
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Log, ProduceBatchRequest, ProduceRequest } from "../../gen/log/v1/log_pb.js";
-import type { Appended, RecordRun } from "../../types.ts";
+import type { Appended, LogId, RecordRun } from "../../types.ts";
 import { signalOf, unlessAborted } from "../calls/abort.ts";
 import { callOf, takenRun } from "../calls/call-context.ts";
 import { forwardHeader } from "../calls/request-headers.ts";
@@ -29,7 +29,7 @@ export function produceMethods(options: LogServiceOptions): Pick<ServiceImpl<typ
     async produce(request, context) {
       const { signal } = begin(context);
       const done = await append(options, request, context, signal);
-      return produced(done);
+      return produced(done, options);
     },
 
     async produceBatch(request, context) {
@@ -40,6 +40,7 @@ export function produceMethods(options: LogServiceOptions): Pick<ServiceImpl<typ
         count: done.count,
         timestampMs: BigInt(done.timestampMs),
         duplicate: done.duplicate,
+        ...idOf(done, options),
       };
     },
 
@@ -48,12 +49,15 @@ export function produceMethods(options: LogServiceOptions): Pick<ServiceImpl<typ
     async produceBulk(requests, context) {
       const summary = new BulkSummary();
       for await (const done of bulkAppends(options, requests, context, summary)) summary.add(done);
+      // Without a batch, the summary is about `default`.
+      if (summary.batches === 0) options.logs.refFor(callOf(context), { log: "" });
       const { firstOffset, records, batches, nextOffset } = await summary.done(options.log);
       return {
         firstOffset: BigInt(firstOffset),
         records: BigInt(records),
         batches: BigInt(batches),
         nextOffset: BigInt(nextOffset),
+        ...idOf(summary, options),
       };
     },
   };
@@ -80,7 +84,7 @@ async function* acknowledgements(
   );
   for await (const done of appends) {
     acknowledged++;
-    yield produced(done);
+    yield produced(done, options);
   }
 }
 
@@ -120,12 +124,24 @@ function append(
 ): Promise<Appended> {
   const call = callOf(context);
   const forward = context.requestHeader.get(forwardHeader) !== "no";
-  const toAppend = appendRequestOf(request, call.subject, options.recordLimits, taken);
+  const log = options.logs.refFor(call, request);
+  const toAppend = appendRequestOf(request, call.subject, options.recordLimits, log, taken);
   return appendFor(options, call, toAppend, forward, signal);
 }
 
-function produced({ firstOffset, timestampMs, duplicate }: Appended) {
-  return { offset: BigInt(firstOffset), timestampMs: BigInt(timestampMs), duplicate };
+function produced(appended: Appended, options: LogServiceOptions) {
+  const { firstOffset, timestampMs, duplicate } = appended;
+  return {
+    offset: BigInt(firstOffset),
+    timestampMs: BigInt(timestampMs),
+    duplicate,
+    ...idOf(appended, options),
+  };
+}
+
+function idOf({ logId }: { readonly logId?: LogId | undefined }, { logs }: LogServiceOptions) {
+  const id = logs.idText(logId);
+  return id === undefined ? {} : { logId: id };
 }
 
 /** Ends the input with the fault of an abort. Appends that have started are acknowledged first. */

@@ -11,6 +11,7 @@ import { callOf } from "../calls/call-context.ts";
 import { forwardHeader } from "../calls/request-headers.ts";
 import { appendOptionsOf } from "../methods/append.ts";
 import { describe } from "../methods/describe.ts";
+import { freshnessOfCall } from "../methods/logs-service.ts";
 import { numberOf } from "../methods/messages.ts";
 import { watch } from "../methods/watch.ts";
 import { consumeMethods } from "./log-consume.ts";
@@ -19,7 +20,7 @@ import type { LogServiceOptions } from "./log-service-options.ts";
 
 /** Creates the handlers of all methods. */
 export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> {
-  const { log, cluster } = options;
+  const { cluster, logs } = options;
   return {
     ...produceMethods(options),
     ...consumeMethods(options),
@@ -29,14 +30,24 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       return { servers: serversOf(cluster) };
     },
 
-    describe: () => describe(log, cluster, options.clusterVersion),
+    async describe(request, context) {
+      const call = callOf(context);
+      const signal = signalOf(call, context.signal);
+      const { log, logId } = await logs.openFor(call, request, freshnessOfCall(call, signal));
+      const found = await describe(log, cluster, options.clusterVersion);
+      return logId === undefined ? found : { ...found, logId };
+    },
 
     async trim(request, context) {
       const call = callOf(context);
       const before = numberOf(request.beforeOffset, "before_offset");
       const forward = context.requestHeader.get(forwardHeader) !== "no";
-      const work = log.trim(before, appendOptionsOf(call, {}, forward));
-      return { lowestOffset: BigInt(await unlessAborted(work, signalOf(call, context.signal), "unknown")) };
+      const log = logs.refFor(call, request);
+      const signal = signalOf(call, context.signal);
+      const work = options.log.trim(before, appendOptionsOf(call, { log }, forward));
+      const lowestOffset = BigInt(await unlessAborted(work, signal, "unknown"));
+      const logId = await logs.idOf(log);
+      return logId === undefined ? { lowestOffset } : { lowestOffset, logId };
     },
 
     watch(request, context: HandlerContext) {

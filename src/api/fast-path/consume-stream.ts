@@ -12,11 +12,12 @@ import { type OpenRead, openRead } from "../methods/read.ts";
 import { mayRead, whenReadable } from "../methods/read-admission.ts";
 import { noLimits, ReadLimit } from "../methods/read-limit.ts";
 import type { ReadBuffers } from "./buffer-pool.ts";
+import type { OpenedLog } from "../methods/log-directory.ts";
 import { decodeConsume } from "./consume.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { render, renderWhole } from "./rendering.ts";
-import { markerResponse } from "./response-codec.ts";
+import { logIdField, logIdTags, markerResponse } from "./response-codec.ts";
 import { receiveUnary } from "./unary-message.ts";
 
 /** Bytes taken from the log at once. */
@@ -34,14 +35,21 @@ interface Portion {
 }
 
 /** Selects and encodes what a client receives of a slice, from an offset on and up to a limit. */
-type CutPortion = (slice: BatchSlice, from: number, limit: ReadLimit | undefined) => Portion;
+type CutPortion = (
+  slice: BatchSlice,
+  from: number,
+  limit: ReadLimit | undefined,
+  logId: Uint8Array,
+) => Portion;
 
 export const consumeStream: ServeMethod = (context, call) => serveTail(context, call, cutRecords);
 export const consumeBatches: ServeMethod = (context, call) => serveTail(context, call, cutFrames);
 
-const cutRecords: CutPortion = (slice, from, limit) => {
+const cutRecords: CutPortion = (slice, from, limit, logId) => {
   const whole = limit === undefined && from <= slice.firstOffset;
-  const { envelopes, records, recordBytes, next } = whole ? renderWhole(slice) : render(slice, from, limit);
+  const { envelopes, records, recordBytes, next } = whole
+    ? renderWhole(slice, logId)
+    : render(slice, from, limit, logId);
   return { bytes: envelopes, records, payloadBytes: recordBytes, next };
 };
 
@@ -56,13 +64,18 @@ function serveTail(context: FastPathContext, call: FastCall, cut: CutPortion): v
     const plan = planOf(request, call.tracked.deadlineMs);
     const ended = new AbortController();
     call.onEnd = () => ended.abort();
-    openRead(context.log, plan, ended.signal)
-      .then((read) => {
-        const markers = request.markers && cut === cutRecords;
-        if (call.over) read.tail[Symbol.dispose]();
-        else new TailSender(context, call, read, cut, markers).open();
-      })
-      .catch((reason: unknown) => call.fail(reason));
+    const begin = async ({ log, logId }: OpenedLog): Promise<void> => {
+      const read = await openRead(log, plan, ended.signal);
+      const markers = request.markers && cut === cutRecords;
+      const idField = logIdField(logIdTags.consume, logId);
+      if (call.over) read.tail[Symbol.dispose]();
+      else new TailSender(context, call, read, cut, markers, idField).open();
+    };
+    const freshness = { ...plan.freshness, signal: ended.signal };
+    const opening = context.logs.openFor(call.tracked, request, freshness);
+    (opening instanceof Promise ? opening.then(begin) : begin(opening)).catch((reason: unknown) =>
+      call.fail(reason),
+    );
   });
 }
 
@@ -72,6 +85,8 @@ class TailSender {
   readonly #tail: Tail;
   readonly #cut: CutPortion;
   readonly #markers: boolean;
+  /** The encoded field log_id. */
+  readonly #logId: Uint8Array;
   readonly #limit: ReadLimit;
   /** The read has a limit of records or bytes, so each record must be examined. */
   readonly #isCounted: boolean;
@@ -86,12 +101,20 @@ class TailSender {
   /** Cancels the wait for window or memory. */
   #stopWaiting: (() => void) | undefined;
 
-  constructor(context: FastPathContext, call: FastCall, read: OpenRead, cut: CutPortion, markers: boolean) {
+  constructor(
+    context: FastPathContext,
+    call: FastCall,
+    read: OpenRead,
+    cut: CutPortion,
+    markers: boolean,
+    logId: Uint8Array,
+  ) {
     this.#context = context;
     this.#call = call;
     this.#tail = read.tail;
     this.#cut = cut;
     this.#markers = markers;
+    this.#logId = logId;
     const { recordsMax, bytesMax, endOffset } = read.limits;
     this.#limit = new ReadLimit(read.limits);
     this.#isCounted = recordsMax !== noLimits.recordsMax || bytesMax !== noLimits.bytesMax;
@@ -145,7 +168,8 @@ class TailSender {
         return;
       }
       const unlimited = !this.#isCounted && slice.nextOffset <= this.#endOffset;
-      const isWritable = this.#sendPortion(this.#cut(slice, this.#next, unlimited ? undefined : this.#limit));
+      const limit = unlimited ? undefined : this.#limit;
+      const isWritable = this.#sendPortion(this.#cut(slice, this.#next, limit, this.#logId));
       written += slice.frames.length;
       if (slice.frames.buffer !== this.#buffers?.next?.buffer) memory.addReadGarbage(slice.frames.length);
       if (this.#limit.isSpent) {
@@ -223,7 +247,7 @@ class TailSender {
   #sendCaughtUp(): void {
     if (!this.#markers || this.#sentCaughtUp) return;
     this.#sentCaughtUp = true;
-    this.#call.response.write(markerResponse("caught-up", this.#next));
+    this.#call.response.write(markerResponse("caught-up", this.#next, this.#logId));
   }
 
   #scheduleHeartbeat(): void {
@@ -232,7 +256,7 @@ class TailSender {
       this.#heartbeatTimer = undefined;
       if (this.#call.over) return;
       if (this.#call.stream.writableBytes > 0) {
-        this.#call.response.write(markerResponse("heartbeat", this.#next));
+        this.#call.response.write(markerResponse("heartbeat", this.#next, this.#logId));
       }
       this.#scheduleHeartbeat();
     });

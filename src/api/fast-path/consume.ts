@@ -9,7 +9,7 @@ import { readOne } from "../methods/read-one.ts";
 import { checkFields } from "../request-limits/message-limits.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
-import { consumeResponseBytes, writeConsumeResponse } from "./response-codec.ts";
+import { consumeResponseBytes, logIdField, logIdTags, writeConsumeResponse } from "./response-codec.ts";
 import { receiveUnary } from "./unary-message.ts";
 
 export const consume: ServeMethod = (context, call) => {
@@ -27,14 +27,17 @@ async function respond(context: FastPathContext, call: FastCall, request: Consum
   const { memory, clock } = context;
   using share = memory.share("out");
   const admission = { sink: call.stream, memory, clock, signal: ended.signal, share, waitMs: memoryWaitMs };
-  const { slice, offset } = await readOne(context.log, plan, admission);
+  const opening = context.logs.openFor(call.tracked, request, freshness);
+  const { log, logId } = opening instanceof Promise ? await opening : opening;
+  const { slice, offset } = await readOne(log, plan, admission);
   const cursor = new RecordCursor(slice.frames, offset);
   cursor.next();
   const size = cursor.end - cursor.start;
   call.tracked.bytesOut += size;
   context.traffic.sent(1, size);
-  const envelope = Buffer.allocUnsafe(consumeResponseBytes(cursor));
-  writeConsumeResponse(envelope, 0, cursor);
+  const idField = logIdField(logIdTags.consume, logId);
+  const envelope = Buffer.allocUnsafe(consumeResponseBytes(cursor, idField));
+  writeConsumeResponse(envelope, 0, cursor, idField);
   call.finish(envelope);
 }
 

@@ -11,7 +11,7 @@ import { streamFailure } from "../methods/stream-failure.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
-import { decodeUnusual, manyRecords, startAppend } from "./produce.ts";
+import { manyRecords, readAppend, startAppend } from "./produce.ts";
 import { checkFlags, incompleteMessage, onChunk } from "./request-chunks.ts";
 import { AppendRequestReader } from "./request-codec.ts";
 import { produceBulkResponse } from "./response-codec.ts";
@@ -75,10 +75,7 @@ class ProduceBulk {
 
   #append(): void {
     const { bytes, start, end } = this.#envelopes;
-    const { recordsMin, recordsMax } = manyRecords;
-    const request = this.#request.read(bytes, start, end, recordsMin, recordsMax)
-      ? this.#request
-      : decodeUnusual(this.#context, this.#call, manyRecords, bytes.subarray(start, end));
+    const request = readAppend(this.#context, this.#call, manyRecords, this.#request, bytes, start, end);
     requireRecords(request.run);
     const size = request.run.bytes.length;
     this.#share.begin(size);
@@ -110,8 +107,11 @@ class ProduceBulk {
   }
 
   async #finish(): Promise<void> {
-    const { firstOffset, records, batches, nextOffset } = await this.#summary.done(this.#context.log);
-    this.#call.finish(produceBulkResponse(firstOffset, records, batches, nextOffset));
+    const { log, logs } = this.#context;
+    // Without a batch, the summary is about `default`.
+    if (this.#summary.batches === 0) logs.refFor(this.#call.tracked, { log: "" });
+    const { firstOffset, records, batches, nextOffset, logId } = await this.#summary.done(log);
+    this.#call.finish(produceBulkResponse(firstOffset, records, batches, nextOffset, logs.idText(logId)));
   }
 
   /** Fails the call when all appends have settled, with the first failure in the order of the batches. */

@@ -11,8 +11,9 @@
  * behind it have settled: the error says whether any record may have been written. When too much is in flight, or when the
  * client does not read acknowledgements, no more input is read.
  */
-import type { RecordRun } from "../../types.ts";
+import type { LogRef, RecordRun } from "../../types.ts";
 import { type AppendRequest, requireRecords } from "../methods/append-request.ts";
+import { type LogInRequest, pinned } from "../methods/log-directory.ts";
 import type { StreamShare } from "../methods/stream-budget.ts";
 import { type Settled, streamFailure } from "../methods/stream-failure.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
@@ -21,7 +22,7 @@ import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { decodeUnusual, oneRecord, startAppend } from "./produce.ts";
 import { attempt, checkFlags, incompleteMessage, onChunk } from "./request-chunks.ts";
 import { AppendRequestReader } from "./request-codec.ts";
-import { ackBytes, writeProduceResponse } from "./response-codec.ts";
+import { ackBytes, logIdField, logIdTags, noField, writeProduceResponse } from "./response-codec.ts";
 import { RunGroup } from "./run-group.ts";
 
 /** Records in flight on one stream. StreamBudget limits their bytes. */
@@ -36,6 +37,8 @@ interface PendingAppend {
   timestampMs: number;
   duplicate: boolean;
   failure: unknown;
+  /** The encoded field log_id of the acknowledgements. */
+  logId: Uint8Array;
 }
 
 export const produceStream: ServeMethod = (context, call, forward) => {
@@ -49,6 +52,9 @@ class ProduceStream {
   readonly #envelopes: EnvelopeReader;
   readonly #request: AppendRequestReader;
   readonly #group = new RunGroup();
+  /** The log of the messages in the group, as they name it, and what that means. Undefined before the first message. */
+  #groupNamed: LogInRequest | undefined;
+  #groupLog: LogRef | undefined;
   readonly #share: StreamShare;
   /** In the order of the messages. */
   #pending: PendingAppend[] = [];
@@ -107,8 +113,13 @@ class ProduceStream {
       const unusual = decodeUnusual(this.#context, this.#call, oneRecord, bytes.subarray(start, end));
       this.#appendGroup();
       this.#append(unusual);
-    } else if (request.producer !== undefined || request.expectedOffset !== undefined) {
+      this.#groupNamed = undefined;
+      return;
+    }
+    if (!this.#isGroupLog(request.named)) this.#beginGroupOf(request.named);
+    if (request.producer !== undefined || request.expectedOffset !== undefined) {
       this.#appendGroup();
+      request.log = this.#pinnedGroupLog();
       this.#append(request);
     } else {
       if (!this.#group.fits(request.run)) this.#appendGroup();
@@ -116,18 +127,39 @@ class ProduceStream {
     }
   }
 
+  #isGroupLog({ log, logId }: LogInRequest): boolean {
+    return this.#groupNamed?.log === log && this.#groupNamed.logId === logId;
+  }
+
+  /** The messages from here on are for this log. */
+  #beginGroupOf({ log, logId }: LogInRequest): void {
+    this.#appendGroup();
+    this.#groupNamed = undefined;
+    this.#groupLog = this.#context.logs.refFor(this.#call.tracked, { log, logId });
+    this.#groupNamed = { log, logId };
+  }
+
+  /** The log of the group, with its id once that is known. */
+  #pinnedGroupLog(): LogRef | undefined {
+    const log = this.#groupLog;
+    return log === undefined ? undefined : pinned(this.#call.tracked, log);
+  }
+
   #appendGroup(): void {
-    if (this.#group.count > 0) this.#append({ run: this.#group.take() });
+    if (this.#group.count > 0) this.#append({ run: this.#group.take(), log: this.#pinnedGroupLog() });
   }
 
   #append(request: AppendRequest): void {
     requireRecords(request.run);
     const pending = this.#enqueue(request.run);
     startAppend(this.#context, this.#call, request, this.#forward).then(
-      ({ firstOffset, timestampMs, duplicate }) => {
+      ({ firstOffset, timestampMs, duplicate, logId }) => {
         pending.firstOffset = firstOffset;
         pending.timestampMs = timestampMs;
         pending.duplicate = duplicate;
+        if (logId !== undefined) {
+          pending.logId = logIdField(logIdTags.produce, this.#context.logs.idText(logId));
+        }
         this.#settle(pending);
       },
       (reason) => {
@@ -146,6 +178,7 @@ class ProduceStream {
       timestampMs: 0,
       duplicate: false,
       failure: undefined,
+      logId: noField,
     };
     this.#pending.push(pending);
     this.#pendingRecords += pending.count;
@@ -200,12 +233,11 @@ class ProduceStream {
   }
 
   #writeAcknowledgements(settled: readonly PendingAppend[], records: number): void {
-    const last = settled[settled.length - 1] as PendingAppend;
-    const bytes = Buffer.allocUnsafe(records * ackBytes(last.firstOffset + last.count, last.timestampMs));
+    const bytes = Buffer.allocUnsafe(records * largestAck(settled));
     let at = 0;
-    for (const { count, bytes: size, firstOffset, timestampMs, duplicate } of settled) {
+    for (const { count, bytes: size, firstOffset, timestampMs, duplicate, logId } of settled) {
       for (let ordinal = 0; ordinal < count; ordinal++) {
-        at = writeProduceResponse(bytes, at, firstOffset + ordinal, timestampMs, duplicate);
+        at = writeProduceResponse(bytes, at, firstOffset + ordinal, timestampMs, duplicate, logId);
       }
       this.#pendingRecords -= count;
       this.#share.end(size);
@@ -240,4 +272,15 @@ class ProduceStream {
     if (full || this.#blocked) stream.pause();
     else stream.resume();
   }
+}
+
+/** Size of the largest acknowledgement of these appends. They can be of several logs. */
+function largestAck(settled: readonly PendingAppend[]): number {
+  let [end, timestampMs, idBytes] = [0, 0, 0];
+  for (const one of settled) {
+    end = Math.max(end, one.firstOffset + one.count);
+    timestampMs = Math.max(timestampMs, one.timestampMs);
+    idBytes = Math.max(idBytes, one.logId.length);
+  }
+  return ackBytes(end, timestampMs) + idBytes;
 }

@@ -9,7 +9,13 @@ import { checkFields } from "../request-limits/message-limits.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { AppendRequestReader } from "./request-codec.ts";
-import { ackBytesMax, produceBatchResponse, writeProduceResponse } from "./response-codec.ts";
+import {
+  ackBytesMax,
+  logIdField,
+  logIdTags,
+  produceBatchResponse,
+  writeProduceResponse,
+} from "./response-codec.ts";
 import { receiveUnary } from "./unary-message.ts";
 
 /** How many records a request of the method holds, and the schema for messages that AppendRequestReader does not read. */
@@ -27,14 +33,17 @@ export const manyRecords: AppendMethod = {
 };
 
 export const produce: ServeMethod = (context, call, forward) => {
-  serveUnary(context, call, forward, oneRecord, ({ firstOffset, timestampMs, duplicate }) => {
+  serveUnary(context, call, forward, oneRecord, ({ firstOffset, timestampMs, duplicate, logId }) => {
     const bytes = Buffer.allocUnsafe(ackBytesMax);
-    return bytes.subarray(0, writeProduceResponse(bytes, 0, firstOffset, timestampMs, duplicate));
+    const id = logIdField(logIdTags.produce, context.logs.idText(logId));
+    return bytes.subarray(0, writeProduceResponse(bytes, 0, firstOffset, timestampMs, duplicate, id));
   });
 };
 
 export const produceBatch: ServeMethod = (context, call, forward) => {
-  serveUnary(context, call, forward, manyRecords, produceBatchResponse);
+  serveUnary(context, call, forward, manyRecords, (appended) =>
+    produceBatchResponse(appended, context.logs.idText(appended.logId)),
+  );
 };
 
 function serveUnary(
@@ -46,12 +55,32 @@ function serveUnary(
 ): void {
   receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
     const reader = new AppendRequestReader(context.recordLimits, call.tracked.subject);
-    const usual = reader.read(bytes, start, end, method.recordsMin, method.recordsMax);
-    const request = usual ? reader : decodeUnusual(context, call, method, bytes.subarray(start, end));
+    const request = readAppend(context, call, method, reader, bytes, start, end);
     startAppend(context, call, request, forward)
       .then((appended) => call.finish(encode(appended)))
       .catch((reason: unknown) => call.fail(reason));
   });
+}
+
+/**
+ * Reads the message in `bytes[start … end)` and finds its log.
+ * @throws Fault, as decodeUnusual()
+ */
+export function readAppend(
+  context: FastPathContext,
+  call: FastCall,
+  method: AppendMethod,
+  reader: AppendRequestReader,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): AppendRequest {
+  const { recordsMin, recordsMax } = method;
+  if (!reader.read(bytes, start, end, recordsMin, recordsMax)) {
+    return decodeUnusual(context, call, method, bytes.subarray(start, end));
+  }
+  reader.log = context.logs.refFor(call.tracked, reader.named);
+  return reader;
 }
 
 /** Starts an append of this call and counts it. The outcome of the call is unknown until the append settles. */
@@ -68,7 +97,7 @@ export async function startAppend(
 
 /**
  * Decodes a message that AppendRequestReader does not read, with protobuf-es.
- * @throws Fault "bad-request", "bad-record", "too-large", as Connect's handlers do
+ * @throws Fault "bad-request", "permission-denied", "bad-record", "too-large", as Connect's handlers do
  */
 export function decodeUnusual(
   context: FastPathContext,
@@ -83,7 +112,8 @@ export function decodeUnusual(
   } catch (reason) {
     throw undecodable(reason);
   }
-  return appendRequestOf(request, call.tracked.subject, context.recordLimits);
+  const log = context.logs.refFor(call.tracked, request);
+  return appendRequestOf(request, call.tracked.subject, context.recordLimits, log);
 }
 
 const decode = (method: AppendMethod, message: Uint8Array) => fromBinary(method.schema, message);

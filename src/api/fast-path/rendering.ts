@@ -19,21 +19,26 @@ export interface Rendering {
 
 const renderings = new WeakMap<BatchSlice, Rendering>();
 
-/** Renders the whole slice without limits. All callers share the result. */
-export function renderWhole(slice: BatchSlice): Rendering {
+/** Renders the whole slice without limits. All callers share the result: a slice is of one log, which has one id. */
+export function renderWhole(slice: BatchSlice, logId: Uint8Array): Rendering {
   let rendering = renderings.get(slice);
   if (rendering === undefined) {
-    rendering = render(slice, slice.firstOffset, undefined);
+    rendering = render(slice, slice.firstOffset, undefined, logId);
     renderings.set(slice, rendering);
   }
   return rendering;
 }
 
-/** Renders the records of the slice from offset `from` on, up to the limit. */
-export function render(slice: BatchSlice, from: Offset, limit: ReadLimit | undefined): Rendering {
+/** Renders the records of the slice from offset `from` on, up to the limit. `logId` is the encoded field. */
+export function render(
+  slice: BatchSlice,
+  from: Offset,
+  limit: ReadLimit | undefined,
+  logId: Uint8Array,
+): Rendering {
   const { frames, nextOffset } = slice;
   const first = Math.max(from, slice.firstOffset);
-  const out = Buffer.allocUnsafeSlow(frames.length + (nextOffset - first) * consumeOverheadMax);
+  const out = Buffer.allocUnsafeSlow(frames.length + (nextOffset - first) * (consumeOverheadMax + logId.length));
   const cursor = new RecordCursor(frames, first);
   let at = 0;
   let records = 0;
@@ -41,7 +46,7 @@ export function render(slice: BatchSlice, from: Offset, limit: ReadLimit | undef
   let next = first;
   while (cursor.next()) {
     if (limit !== undefined && !limit.take(frames, cursor.start, cursor.end, cursor.offset)) break;
-    at = writeConsumeResponse(out, at, cursor);
+    at = writeConsumeResponse(out, at, cursor, logId);
     records++;
     recordBytes += cursor.end - cursor.start;
     next = cursor.offset + 1;

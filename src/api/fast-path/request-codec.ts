@@ -1,14 +1,16 @@
 /**
  * Reads ProduceRequest and ProduceBatchRequest from their bytes without creating an object per record.
  *
- *   ProduceRequest      := record=1 (exactly once)  producer=2?  expected_offset=3?  unknown*     in any order
- *   ProduceBatchRequest := records=1 (in runs)      producer=2?  expected_offset=3?  unknown*
+ *   ProduceRequest      := record=1 (exactly once)  producer=2?  expected_offset=3?  log=4?  log_id=5?  unknown*
+ *   ProduceBatchRequest := records=1 (in runs)      producer=2?  expected_offset=3?  log=4?  log_id=5?  unknown*
+ *                          in any order
  *   Producer            := id=1:u64  epoch=2:u32  sequence=3:u64                     in this order, each optional
  *
  * Every other form (a field twice, a group, no record, very many unknown fields) is "unusual". The caller then decodes
  * the message with protobuf-es, so that the fast path means the same as Connect's handlers. Records are not copied if they
  * can be stored as they are and form one run.
  */
+import { isUtf8 } from "node:buffer";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
 import {
   type RecordLimits,
@@ -19,14 +21,17 @@ import {
   type Walk,
   walkElements,
 } from "../../log/mod.ts";
-import type { ProducerStamp, RecordRun } from "../../types.ts";
+import type { LogRef, ProducerStamp, RecordRun } from "../../types.ts";
 import type { AppendRequest } from "../methods/append-request.ts";
+import type { LogInRequest } from "../methods/log-directory.ts";
 import { messageFieldsMax } from "../request-limits/message-limits.ts";
 
 const producerTag = 0x12;
 const expectedOffsetTag = 0x18;
-/** The lowest tag of field number 4, the first that the messages do not have. */
-const firstUnknownTag = 0x20;
+const logTag = 0x22;
+const logIdTag = 0x2a;
+/** The lowest tag of field number 6, the first that the messages do not have. */
+const firstUnknownTag = 0x30;
 const producerIdTag = 0x08;
 const producerEpochTag = 0x10;
 const producerSequenceTag = 0x18;
@@ -38,6 +43,12 @@ export class AppendRequestReader implements AppendRequest {
   run: RecordRun = noRun;
   producer: ProducerStamp | undefined;
   expectedOffset: number | undefined;
+  /** The log as the message names it. The owner of the reader finds it (LogDirectory) and sets `log`. */
+  readonly named: { -readonly [Field in keyof LogInRequest]: LogInRequest[Field] } = {
+    log: "",
+    logId: undefined,
+  };
+  log: LogRef | undefined;
   readonly #walk: Walk = { end: 0, count: 0, asIs: true };
   readonly #limits: RecordLimits;
   readonly #subject: string;
@@ -57,6 +68,9 @@ export class AppendRequestReader implements AppendRequest {
   read(bytes: Uint8Array, start: number, end: number, recordsMin: number, recordsMax: number): boolean {
     this.producer = undefined;
     this.expectedOffset = undefined;
+    this.log = undefined;
+    this.named.log = "";
+    this.named.logId = undefined;
     let run: RecordRun | undefined;
     let runs: RecordRun[] | undefined;
     let count = 0;
@@ -81,6 +95,16 @@ export class AppendRequestReader implements AppendRequest {
       } else if (tag === expectedOffsetTag && this.expectedOffset === undefined) {
         this.expectedOffset = readVarint(bytes, at + 1, end);
         at = this.expectedOffset < 0 ? -1 : varintEnd(bytes, at + 1, end);
+      } else if (tag === logTag && this.named.log === "") {
+        const text = readText(bytes, at + 1, end);
+        if (text === undefined) return false;
+        this.named.log = text;
+        at = skipField(bytes, at, end);
+      } else if (tag === logIdTag && this.named.logId === undefined) {
+        const text = readText(bytes, at + 1, end);
+        if (text === undefined) return false;
+        this.named.logId = text;
+        at = skipField(bytes, at, end);
       } else {
         if (readVarint(bytes, at, end) < firstUnknownTag || ++unknown > messageFieldsMax) return false;
         at = skipField(bytes, at, end);
@@ -122,6 +146,15 @@ export class AppendRequestReader implements AppendRequest {
     this.producer = { subject: this.#subject, id, epoch, sequence };
     return stop;
   }
+}
+
+/** Returns a text after its length, undefined if it is cut short or not valid UTF-8. */
+function readText(bytes: Uint8Array, at: number, end: number): string | undefined {
+  const length = readVarint(bytes, at, end);
+  const body = varintEnd(bytes, at, end);
+  if (length < 0 || length > end - body) return undefined;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + body, length);
+  return isUtf8(text) ? text.toString() : undefined;
 }
 
 /** Several runs as one: elements of a repeated field stand anywhere in a message. */

@@ -1,8 +1,8 @@
 /**
  * Encodes the responses of the calls that carry records, each in its envelope (lib/envelope.ts).
  *
- *   ProduceResponse := offset=1  timestamp_ms=2  duplicate=3              a zero is omitted, as in protobuf
- *   ConsumeResponse := record=2 { stored bytes, offset=2, term=3, timestamp_ms=7 }
+ *   ProduceResponse := offset=1  timestamp_ms=2  duplicate=3  log_id=4    a zero is omitted, as in protobuf
+ *   ConsumeResponse := record=2 { stored bytes, offset=2, term=3, timestamp_ms=7 }  log_id=6
  *
  * A stored record is copied once, as a whole, and its offset, term and timestamp are appended. Protobuf allows any order
  * of fields.
@@ -12,8 +12,26 @@ import { envelopeBytes, writeEnvelopeHead } from "../../lib/envelope.ts";
 import type { RecordCursor } from "../../log/mod.ts";
 import type { Appended } from "../../types.ts";
 
+/** Largest size of the field log_id: two numbers of at most ten digits and a dash. */
+const logIdFieldBytesMax = 2 + 21;
 /** Largest size of a response to an append, envelope included, in bytes. */
-export const ackBytesMax = envelopeBytes + 40;
+export const ackBytesMax = envelopeBytes + 40 + logIdFieldBytesMax;
+
+/** The tag of log_id in each message. */
+export const logIdTags = { produce: 0x22, produceBatch: 0x2a, produceBulk: 0x2a, consume: 0x32 } as const;
+
+/** The log `default` has no id in responses. */
+export const noField: Uint8Array = new Uint8Array(0);
+
+/** Returns the field log_id, nothing without an id. */
+export const logIdField = (tag: number, id: string | undefined): Uint8Array =>
+  id === undefined ? noField : Buffer.concat([Uint8Array.of(tag, id.length), Buffer.from(id, "latin1")]);
+
+function writeBytes(bytes: Uint8Array, at: number, field: Uint8Array): number {
+  if (field.length === 0) return at;
+  bytes.set(field, at);
+  return at + field.length;
+}
 
 /** Largest size of a ProduceResponse whose numbers are at most these, envelope included, in bytes. */
 export const ackBytes = (offset: number, timestampMs: number): number =>
@@ -27,27 +45,30 @@ function writeField(bytes: Uint8Array, at: number, tag: number, value: number): 
   return writeVarint(bytes, at + 1, value);
 }
 
-/** Writes a ProduceResponse in its envelope at `at`. Returns the position after it. */
+/** Writes a ProduceResponse in its envelope at `at`, with its encoded log_id. Returns the position after it. */
 export function writeProduceResponse(
   bytes: Uint8Array,
   at: number,
   offset: number,
   timestampMs: number,
   duplicate: boolean,
+  logId: Uint8Array,
 ): number {
   let to = writeField(bytes, at + envelopeBytes, 0x08, offset);
   to = writeField(bytes, to, 0x10, timestampMs);
   to = writeField(bytes, to, 0x18, duplicate ? 1 : 0);
+  to = writeBytes(bytes, to, logId);
   return writeEnvelopeHead(bytes, at, to);
 }
 
 /** Returns a ProduceBatchResponse in its envelope. */
-export function produceBatchResponse(appended: Appended): Uint8Array {
+export function produceBatchResponse(appended: Appended, logId: string | undefined): Uint8Array {
   const bytes = new Uint8Array(ackBytesMax);
   let to = writeField(bytes, envelopeBytes, 0x08, appended.firstOffset);
   to = writeField(bytes, to, 0x10, appended.count);
   to = writeField(bytes, to, 0x18, appended.timestampMs);
   to = writeField(bytes, to, 0x20, appended.duplicate ? 1 : 0);
+  to = writeBytes(bytes, to, logIdField(logIdTags.produceBatch, logId));
   return bytes.subarray(0, writeEnvelopeHead(bytes, 0, to));
 }
 
@@ -57,40 +78,56 @@ export function produceBulkResponse(
   records: number,
   batches: number,
   nextOffset: number,
+  logId: string | undefined,
 ): Uint8Array {
   const bytes = new Uint8Array(ackBytesMax);
   let to = writeField(bytes, envelopeBytes, 0x08, firstOffset);
   to = writeField(bytes, to, 0x10, records);
   to = writeField(bytes, to, 0x18, batches);
   to = writeField(bytes, to, 0x20, nextOffset);
+  to = writeBytes(bytes, to, logIdField(logIdTags.produceBulk, logId));
   return bytes.subarray(0, writeEnvelopeHead(bytes, 0, to));
 }
 
-/** Returns a marker of a ConsumeStream (caught_up=3 or heartbeat=4, end_offset=5) in its envelope. */
-export function markerResponse(marker: "caught-up" | "heartbeat", endOffset: number): Uint8Array {
+/** Returns a marker of a ConsumeStream (caught_up=3 or heartbeat=4, end_offset=5, log_id=6) in its envelope. */
+export function markerResponse(
+  marker: "caught-up" | "heartbeat",
+  endOffset: number,
+  logId: Uint8Array,
+): Uint8Array {
   const bytes = new Uint8Array(ackBytesMax);
   let to = writeField(bytes, envelopeBytes, marker === "caught-up" ? 0x18 : 0x20, 1);
   to = writeField(bytes, to, 0x28, endOffset);
+  to = writeBytes(bytes, to, logId);
   return bytes.subarray(0, writeEnvelopeHead(bytes, 0, to));
 }
 
 /** Returns how many bytes writeConsumeResponse() writes for the record at the cursor. */
-export function consumeResponseBytes(cursor: RecordCursor): number {
+export function consumeResponseBytes(cursor: RecordCursor, logId: Uint8Array): number {
   const bytes = placedRecordBytes(cursor);
-  return envelopeBytes + 1 + varintBytes(bytes) + bytes;
+  return envelopeBytes + 1 + varintBytes(bytes) + bytes + logId.length;
 }
 
-/** Upper bound of what consumeResponseBytes() adds to the stored bytes of a record. */
+/** Upper bound of what consumeResponseBytes() adds to the stored bytes of a record, without log_id. */
 export const consumeOverheadMax = envelopeBytes + 1 + 5 + 3 * 9;
 
-/** Writes the record at the cursor as a ConsumeResponse in its envelope at `at`. Returns the position after it. */
-export function writeConsumeResponse(bytes: Uint8Array, at: number, cursor: RecordCursor): number {
+/**
+ * Writes the record at the cursor as a ConsumeResponse in its envelope at `at`, with the encoded log_id. Returns the position
+ * after it.
+ */
+export function writeConsumeResponse(
+  bytes: Uint8Array,
+  at: number,
+  cursor: RecordCursor,
+  logId: Uint8Array,
+): number {
   bytes[at + envelopeBytes] = 0x12;
   let to = writeVarint(bytes, at + envelopeBytes + 1, placedRecordBytes(cursor));
   to = copy(cursor.frames, cursor.start, cursor.end, bytes, to);
   to = writeField(bytes, to, 0x10, cursor.offset);
   to = writeField(bytes, to, 0x18, cursor.term);
   to = writeField(bytes, to, 0x38, cursor.timestampMs);
+  to = writeBytes(bytes, to, logId);
   return writeEnvelopeHead(bytes, at, to);
 }
 

@@ -2,12 +2,13 @@
 import { Fault } from "../../fault.ts";
 import type { ProduceBatchRequest, ProduceRequest } from "../../gen/log/v1/log_pb.js";
 import type { RecordLimits } from "../../log/mod.ts";
-import type { RecordRun } from "../../types.ts";
+import type { LogRef, RecordRun } from "../../types.ts";
 import type { AppendRequest } from "./append-request.ts";
 import { numberOf, runOf, stampOf } from "./messages.ts";
 
 /**
  * @param subject the owner of the request's producer id
+ * @param log the log that the request names
  * @param taken the records, if they were taken out of the message before it was decoded (request-work.ts)
  * @throws Fault "bad-request", "bad-record", "too-large"
  */
@@ -15,11 +16,13 @@ export function appendRequestOf(
   request: ProduceRequest | ProduceBatchRequest,
   subject: string,
   limits: RecordLimits,
+  log: LogRef | undefined,
   taken?: RecordRun,
 ): AppendRequest {
   const expected = request.expectedOffset;
   return {
     run: taken ?? runOf(recordsOf(request), limits),
+    log,
     producer: stampOf(request.producer, subject),
     expectedOffset: expected === undefined ? undefined : numberOf(expected, "expected_offset"),
   };

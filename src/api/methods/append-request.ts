@@ -1,9 +1,11 @@
 /** What an append asks for, whichever protocol it came by. */
 import { Fault } from "../../fault.ts";
-import type { ProducerStamp, RecordRun } from "../../types.ts";
+import type { LogRef, ProducerStamp, RecordRun } from "../../types.ts";
 
 export interface AppendRequest {
   readonly run: RecordRun;
+  /** Undefined: `default`. */
+  readonly log?: LogRef | undefined;
   readonly producer?: ProducerStamp | undefined;
   readonly expectedOffset?: number | undefined;
 }

@@ -10,6 +10,7 @@ import { unlessAborted } from "../calls/abort.ts";
 import type { Call } from "../calls/call-tracker.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { type AppendRequest, requireRecords } from "./append-request.ts";
+import { pin } from "./log-directory.ts";
 
 export interface AppendContext {
   readonly log: CommitLog;
@@ -29,9 +30,10 @@ export function appendOptionsOf(
   forward: boolean,
   traceparent = call.telemetry.traceparent,
 ): AppendOptions {
-  const { producer, expectedOffset } = request;
+  const { log, producer, expectedOffset } = request;
   // No conditional spreads: each would allocate an object for every append.
   const options: Writable<AppendOptions> = { subject: call.subject };
+  if (log !== undefined) options.log = log;
   if (producer !== undefined) options.producer = producer;
   if (expectedOffset !== undefined) options.expectedOffset = expectedOffset;
   if (call.deadlineMs !== undefined) options.deadlineMs = call.deadlineMs;
@@ -71,13 +73,16 @@ export async function appendTo(
   const appended = await (context.tracer.on || call.traceRecords
     ? appendTraced(context, call, request, forward)
     : context.log.append(run, appendOptionsOf(call, request, forward)));
+  if (request.log !== undefined && appended.logId !== undefined) {
+    pin(call, request.log.name, appended.logId);
+  }
   if (!appended.duplicate)
     context.traffic.appended(run.count, bytes, context.clock.monotonicMs() - startedMs);
   return appended;
 }
 
-/** Size of a request without its records (producer, expected offset), in bytes. */
-const requestOverheadBytes = 64;
+/** Size of a request without its records (producer, expected offset, log), in bytes. */
+const requestOverheadBytes = 512;
 
 async function appendTraced(
   { tracer, log, recordLimits, requestBytesMax }: AppendContext,

@@ -113,6 +113,10 @@ export class NamedLogs implements LogCatalog {
     return { logs, next: names.length > limit ? names[limit - 1] : undefined };
   }
 
+  get life(): number {
+    return this.#ports.log.state.logs.life;
+  }
+
   /** How many logs there are. */
   get count(): number {
     return this.#ports.log.state.logs.size;

@@ -42,6 +42,8 @@ export async function accessAs(policy: string, as: () => string): Promise<Servic
     authorize: (_, object, action) => rules.authorize(caller(), object, action),
     isAuthenticated: () => true,
     onReload: (listener) => rules.onReload(listener),
+    mayOnSome: (_, action) => rules.mayOnSome(caller(), action),
+    patternsOf: (_, action) => rules.patternsOf(caller(), action),
     allowedActions: (_, object) => rules.allowedActions(caller(), object),
   };
 }

@@ -32,16 +32,16 @@ const configFault = (pattern: RegExp) => (thrown: unknown) =>
 test("without a policy, the built-in rules decide", () => {
   const access = new AccessControl();
   assert.deepEqual(access.allowedActions(localIdentity), all);
-  assert.deepEqual(access.allowedActions(root), without("peer", "admin"));
-  assert.deepEqual(access.allowedActions(node), without("admin"));
+  assert.deepEqual(access.allowedActions(root), without("peer", "admin", "delete", "configure"));
+  assert.deepEqual(access.allowedActions(node), without("admin", "delete", "configure"));
   assert.deepEqual(access.allowedActions(anonymousIdentity), []);
   assert.equal(access.isAuthenticated(anonymousIdentity), false);
   assert.equal(access.isAuthenticated(other), true);
 });
 
-test("with --allow-plaintext and without a policy, anonymous callers may do all but admin", async () => {
+test("with --allow-plaintext and without a policy, anonymous callers may not admin, delete or configure", async () => {
   const access = new AccessControl({ trustPlaintext: true });
-  assert.deepEqual(access.allowedActions(anonymousIdentity), without("admin"));
+  assert.deepEqual(access.allowedActions(anonymousIdentity), without("admin", "delete", "configure"));
   assert.equal(access.isAuthenticated(anonymousIdentity), true);
   await access.setPolicy(policy("p, anonymous, *, consume"));
   assert.deepEqual(access.allowedActions(anonymousIdentity), ["consume"]);
@@ -183,4 +183,31 @@ test("a denial names the subject, the action and the object", async () => {
     () => access.authorize(anonymousIdentity, "*", "consume"),
     (thrown) => thrown instanceof Fault && thrown.kind === "unauthenticated",
   );
+});
+
+test("the logs on which a caller may act are known, if the model compares names", async () => {
+  const text = `p, alice, orders/*, consume
+    p, readers, news, consume
+    p, boss, *, *
+    g, alice, readers`;
+  const access = await AccessControl.open(policy(text));
+  const alice = namedIdentity("alice");
+  assert.deepEqual([...(access.patternsOf(alice, "consume") ?? [])].sort(), ["news", "orders/*"]);
+  assert.equal(access.mayOnSome(alice, "consume"), true);
+  assert.equal(access.check(alice, "*", "consume"), false);
+  assert.equal(access.mayOnSome(alice, "produce"), false);
+  assert.deepEqual(access.patternsOf(alice, "produce"), []);
+  assert.deepEqual(access.patternsOf(namedIdentity("boss"), "trim"), ["*"]);
+  assert.equal(access.mayOnSome(namedIdentity("readers"), "consume"), false, "a role is no caller");
+  assert.deepEqual(access.patternsOf(namedIdentity("readers"), "consume"), []);
+  assert.deepEqual(access.patternsOf(localIdentity, "delete"), ["*"]);
+  assert.deepEqual(new AccessControl().patternsOf(root, "delete"), []);
+  assert.equal(new AccessControl().mayOnSome(anonymousIdentity, "consume"), false);
+});
+
+test("a model that only Casbin can decide is asked about each log", async () => {
+  const model = defaultModel.replace("g(r.sub, p.sub)", "(g(r.sub, p.sub) && r.sub != 'x')");
+  const access = await AccessControl.open(policy("p, alice, orders/*, consume", { model }));
+  assert.equal(access.patternsOf(namedIdentity("alice"), "consume"), undefined);
+  assert.equal(access.mayOnSome(namedIdentity("alice"), "produce"), true);
 });

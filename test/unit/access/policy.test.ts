@@ -46,7 +46,7 @@ test("a rule that can never apply is refused: an unknown action, a comment after
   }
   const patterns = bookModel.replace("r.act == p.act", "regexMatch(r.act, p.act)");
   const access = await AccessControl.open(policy("p, root, *, (pro|con).*", { model: patterns }));
-  assert.deepEqual(access.allowedActions(root), ["produce", "consume"], "a model may match patterns");
+  assert.deepEqual(access.allowedActions(root), ["produce", "consume", "configure"], "a model may match patterns");
 });
 
 test("a policy may have a byte order mark, CRLF line ends, comments and blank lines", async () => {
@@ -85,9 +85,10 @@ test("an object with a wildcard other than a star at its end is refused with its
   assert.equal(access.check(root, "[", "produce"), true, "a model without patterns compares names");
 });
 
-test("a policy may name the actions that are reserved, and they are not rights yet", async () => {
+test("a policy may name the actions on named logs, and cursor, which no call requires yet", async () => {
   const access = await AccessControl.open(
     policy("p, root, a/*, create\np, root, a/*, delete\np, root, *, configure\np, root, *, cursor"),
   );
-  assert.deepEqual(access.allowedActions(root), []);
+  assert.deepEqual(access.allowedActions(root), ["configure"]);
+  assert.deepEqual(access.allowedActions(root, "a/1"), ["create", "delete", "configure"]);
 });

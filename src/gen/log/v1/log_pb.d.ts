@@ -211,11 +211,11 @@ export declare type ProduceResponse = Message<"log.v1.ProduceResponse"> & {
   duplicate: boolean;
 
   /**
-   * Empty for the log default.
+   * Not set for the log default.
    *
-   * @generated from field: string log_id = 4;
+   * @generated from field: optional string log_id = 4;
    */
-  logId: string;
+  logId?: string | undefined;
 };
 
 /**
@@ -293,11 +293,11 @@ export declare type ProduceBatchResponse = Message<"log.v1.ProduceBatchResponse"
   duplicate: boolean;
 
   /**
-   * Empty for the log default.
+   * Not set for the log default.
    *
-   * @generated from field: string log_id = 5;
+   * @generated from field: optional string log_id = 5;
    */
-  logId: string;
+  logId?: string | undefined;
 };
 
 /**
@@ -336,11 +336,11 @@ export declare type ProduceBulkResponse = Message<"log.v1.ProduceBulkResponse"> 
   nextOffset: bigint;
 
   /**
-   * Empty for the log default.
+   * Not set for the log default.
    *
-   * @generated from field: string log_id = 5;
+   * @generated from field: optional string log_id = 5;
    */
-  logId: string;
+  logId?: string | undefined;
 };
 
 /**
@@ -507,11 +507,11 @@ export declare type ConsumeResponse = Message<"log.v1.ConsumeResponse"> & {
   endOffset: bigint;
 
   /**
-   * Empty for the log default.
+   * Not set for the log default.
    *
-   * @generated from field: string log_id = 6;
+   * @generated from field: optional string log_id = 6;
    */
-  logId: string;
+  logId?: string | undefined;
 };
 
 /**
@@ -801,11 +801,11 @@ export declare type DescribeResponse = Message<"log.v1.DescribeResponse"> & {
   diskFreeBytes: bigint;
 
   /**
-   * Empty for the log default.
+   * Not set for the log default.
    *
-   * @generated from field: string log_id = 10;
+   * @generated from field: optional string log_id = 10;
    */
-  logId: string;
+  logId?: string | undefined;
 };
 
 /**
@@ -902,11 +902,11 @@ export declare type TrimResponse = Message<"log.v1.TrimResponse"> & {
   lowestOffset: bigint;
 
   /**
-   * Empty for the log default.
+   * Not set for the log default.
    *
-   * @generated from field: string log_id = 2;
+   * @generated from field: optional string log_id = 2;
    */
-  logId: string;
+  logId?: string | undefined;
 };
 
 /**

@@ -29,9 +29,22 @@ const producer = fc.option(
   fc.record({ id: u64, epoch: fc.integer({ min: 0, max: 0xffff_ffff }), sequence: safe }),
   { nil: undefined },
 );
-const request = fc.record({ producer, expectedOffset: fc.option(safe, { nil: undefined }) });
+const request = fc.record({
+  producer,
+  expectedOffset: fc.option(safe, { nil: undefined }),
+  log: fc.oneof(fc.constant(""), fc.string({ unit: "grapheme", maxLength: 300 })),
+  logId: fc.option(fc.string({ maxLength: 20 }), { nil: undefined }),
+});
 
-function checkAppend(read: AppendRequestReader, sent: { producer: unknown; expectedOffset: unknown }): void {
+interface Sent {
+  readonly producer: unknown;
+  readonly expectedOffset: unknown;
+  readonly log: string;
+  readonly logId: string | undefined;
+}
+
+function checkAppend(read: AppendRequestReader, sent: Sent): void {
+  assert.deepEqual({ ...read.named }, { log: sent.log, logId: sent.logId });
   const stamp = read.producer;
   const got = stamp && { id: stamp.id, epoch: stamp.epoch, sequence: BigInt(stamp.sequence) };
   assert.deepEqual(got, sent.producer === undefined ? undefined : { ...(sent.producer as object) });
@@ -86,15 +99,22 @@ test("the fields of a request may come in any order", () => {
     part({ record: { value: Buffer.from("x") } }),
     part({ producer: { id: 7n, epoch: 1, sequence: 3n } }),
     part({ expectedOffset: 9n }),
+    part({ log: "a/🦀" }),
+    part({ logId: "7-1" }),
   ];
   for (const order of [
-    [0, 1, 2],
-    [2, 1, 0],
-    [1, 0, 2],
+    [0, 1, 2, 3, 4],
+    [2, 4, 1, 0, 3],
+    [4, 3, 1, 0, 2],
   ]) {
     const encoded = Buffer.concat(order.map((at) => parts[at] as Uint8Array));
     assert.ok(read.read(encoded, 0, encoded.length, 1, 1));
-    checkAppend(read, { producer: { id: 7n, epoch: 1, sequence: 3n }, expectedOffset: 9n });
+    checkAppend(read, {
+      producer: { id: 7n, epoch: 1, sequence: 3n },
+      expectedOffset: 9n,
+      log: "a/🦀",
+      logId: "7-1",
+    });
   }
 });
 
@@ -104,9 +124,14 @@ test("unusual messages are not read", () => {
   const cases: Record<string, Uint8Array> = {
     "no record": Buffer.alloc(0),
     "two records": Buffer.concat([one, one]),
-    "an unknown group": Buffer.concat([one, Buffer.from([0x23, 0x24])]),
-    "more unknown fields than a message may have": Buffer.concat([one, Buffer.alloc(65_538, "\x20\x00")]),
+    "an unknown group": Buffer.concat([one, Buffer.from([0x3b, 0x3c])]),
+    "more unknown fields than a message may have": Buffer.concat([one, Buffer.alloc(65_538, "\x30\x00")]),
     "two expectations": Buffer.concat([one, Buffer.from([0x18, 0x01, 0x18, 0x02])]),
+    "two logs": Buffer.concat([one, Buffer.from("220161220161", "hex")]),
+    "two ids": Buffer.concat([one, Buffer.from("2a01612a0161", "hex")]),
+    "a log that is cut off": Buffer.concat([one, Buffer.from("220561", "hex")]),
+    "a log that is not UTF-8": Buffer.concat([one, Buffer.from("2201ff", "hex")]),
+    "a log as a number": Buffer.concat([one, Buffer.from("2001", "hex")]),
     "an expectation above 2^53": Buffer.concat([one, Buffer.from("18ffffffffffffffff7f", "hex")]),
     "a producer's unknown field": Buffer.concat([one, Buffer.from([0x12, 0x02, 0x20, 0x01])]),
     "a producer cut off": Buffer.concat([one, Buffer.from([0x12, 0x05, 0x08])]),
@@ -119,7 +144,7 @@ test("unusual messages are not read", () => {
 
 test("unknown fields are skipped, and records in several runs become one run", () => {
   const read = new AppendRequestReader(defaultRecordLimits, "ann");
-  const message = Buffer.from("2001" + "0a020a00" + "220161" + "1801" + "0a030a0107" + "2d00000000", "hex");
+  const message = Buffer.from("3001" + "0a020a00" + "3a0161" + "1801" + "0a030a0107" + "3d00000000", "hex");
   assert.equal(read.read(message, 0, message.length, 1, 99), true);
   assert.equal(read.expectedOffset, 1);
   const slow = fromBinary(ProduceBatchRequestSchema, message).records;
@@ -130,6 +155,6 @@ test("unknown fields are skipped, and records in several runs become one run", (
     slow.map(({ value }) => [...value]),
   );
   const full = Buffer.alloc(2 * 65_536, Buffer.from("0a00", "hex"));
-  const many = Buffer.concat([full, Buffer.from("20000a00", "hex")]);
+  const many = Buffer.concat([full, Buffer.from("30000a00", "hex")]);
   assert.throws(() => read.read(many, 0, many.length, 1, Number.MAX_SAFE_INTEGER), /more than 65536 records/);
 });

@@ -5,6 +5,8 @@ import fc from "fast-check";
 import {
   ackBytes,
   consumeResponseBytes,
+  logIdField,
+  logIdTags,
   markerResponse,
   produceBatchResponse,
   produceBulkResponse,
@@ -38,34 +40,37 @@ test("responses decode to their values, including zeros and 2^53 − 1", () => {
       number,
       fc.integer({ min: 1, max: 0xffff_ffff }),
       fc.boolean(),
-      (a, b, count, duplicate) => {
-        const out = new Uint8Array(64);
-        const ack = out.subarray(3, writeProduceResponse(out, 3, a, b, duplicate));
-        assert.ok(ack.length <= ackBytes(a, b), "ackBytes() is an upper bound");
+      fc.constantFrom(undefined, "1-2", "4294967295-4294967295"),
+      (a, b, count, duplicate, logId) => {
+        const out = new Uint8Array(96);
+        const idField = logIdField(logIdTags.produce, logId);
+        const ack = out.subarray(3, writeProduceResponse(out, 3, a, b, duplicate, idField));
+        assert.ok(ack.length <= ackBytes(a, b) + idField.length, "ackBytes() is an upper bound");
         const produced = fromBinary(ProduceResponseSchema, opened(ack));
         assert.deepEqual(
-          [produced.offset, produced.timestampMs, produced.duplicate],
-          [BigInt(a), BigInt(b), duplicate],
+          [produced.offset, produced.timestampMs, produced.duplicate, produced.logId],
+          [BigInt(a), BigInt(b), duplicate, logId],
         );
         const batch = fromBinary(
           ProduceBatchResponseSchema,
-          opened(produceBatchResponse({ firstOffset: a, count, timestampMs: b, duplicate })),
+          opened(produceBatchResponse({ firstOffset: a, count, timestampMs: b, duplicate }, logId)),
         );
         assert.deepEqual(
-          [batch.firstOffset, batch.count, batch.timestampMs, batch.duplicate],
-          [BigInt(a), count, BigInt(b), duplicate],
+          [batch.firstOffset, batch.count, batch.timestampMs, batch.duplicate, batch.logId],
+          [BigInt(a), count, BigInt(b), duplicate, logId],
         );
-        const bulk = fromBinary(ProduceBulkResponseSchema, opened(produceBulkResponse(a, b, count, a)));
+        const bulk = fromBinary(ProduceBulkResponseSchema, opened(produceBulkResponse(a, b, count, a, logId)));
         assert.deepEqual(
-          [bulk.firstOffset, bulk.records, bulk.batches, bulk.nextOffset],
-          [BigInt(a), BigInt(b), BigInt(count), BigInt(a)],
+          [bulk.firstOffset, bulk.records, bulk.batches, bulk.nextOffset, bulk.logId],
+          [BigInt(a), BigInt(b), BigInt(count), BigInt(a), logId],
         );
-        const marker = fromBinary(ConsumeResponseSchema, opened(markerResponse("caught-up", a)));
+        const consumeField = logIdField(logIdTags.consume, logId);
+        const marker = fromBinary(ConsumeResponseSchema, opened(markerResponse("caught-up", a, consumeField)));
         assert.deepEqual(
-          [marker.caughtUp, marker.heartbeat, marker.endOffset, marker.record],
-          [true, false, BigInt(a), undefined],
+          [marker.caughtUp, marker.heartbeat, marker.endOffset, marker.record, marker.logId],
+          [true, false, BigInt(a), undefined, logId],
         );
-        const beat = fromBinary(ConsumeResponseSchema, opened(markerResponse("heartbeat", a)));
+        const beat = fromBinary(ConsumeResponseSchema, opened(markerResponse("heartbeat", a, consumeField)));
         assert.deepEqual([beat.caughtUp, beat.heartbeat], [false, true]);
       },
     ),
@@ -80,19 +85,21 @@ test("a stored record is sent with its offset, term and timestamp, and decodes t
   });
   fc.assert(
     fc.property(records, fc.maxSafeNat(), fc.nat(), fc.maxSafeNat(), (made, base, term, timestampMs) => {
+      const idField = logIdField(logIdTags.consume, term % 2 === 0 ? undefined : "7-1");
       const baseOffset = Math.min(base, Number.MAX_SAFE_INTEGER - 10);
       const run = encodeRun(made);
       const header = { index: 1, term, baseOffset, timestampMs, recordCount: run.count, kind: 0 } as const;
       const cursor = new RecordCursor(encodeFrame(header, run.bytes, 0));
       for (const [ordinal, one] of made.entries()) {
         assert.ok(cursor.next());
-        const out = new Uint8Array(consumeResponseBytes(cursor));
-        assert.equal(writeConsumeResponse(out, 0, cursor), out.length);
-        const { record: got } = fromBinary(ConsumeResponseSchema, opened(out));
+        const out = new Uint8Array(consumeResponseBytes(cursor, idField));
+        assert.equal(writeConsumeResponse(out, 0, cursor, idField), out.length);
+        const { record: got, logId } = fromBinary(ConsumeResponseSchema, opened(out));
         assert.deepEqual(
           [got?.offset, got?.term, got?.timestampMs, got?.type],
           [BigInt(baseOffset + ordinal), BigInt(term), BigInt(timestampMs), 0],
         );
+        assert.equal(logId, term % 2 === 0 ? undefined : "7-1");
         assert.deepEqual(storedContent(got as RecordMessage), storedContent({ ...one, headers: [] }));
       }
     }),

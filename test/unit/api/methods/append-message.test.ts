@@ -8,13 +8,13 @@ import { encodeRun } from "../../../../src/log/mod.ts";
 
 const value = Buffer.from("a");
 const batchOf = (fields: MessageInitShape<typeof ProduceBatchRequestSchema>) =>
-  appendRequestOf(create(ProduceBatchRequestSchema, fields), "ann", defaultRecordLimits);
+  appendRequestOf(create(ProduceBatchRequestSchema, fields), "ann", defaultRecordLimits, undefined);
 
 test("a request for one record and one for a batch become the same run", () => {
   const one = create(ProduceRequestSchema, { record: { value } });
   const expected = encodeRun([{ value }]);
   for (const { run } of [
-    appendRequestOf(one, "ann", defaultRecordLimits),
+    appendRequestOf(one, "ann", defaultRecordLimits, undefined),
     batchOf({ records: [{ value }] }),
   ]) {
     assert.deepEqual([Buffer.from(run.bytes), run.count], [Buffer.from(expected.bytes), 1]);
@@ -24,12 +24,12 @@ test("a request for one record and one for a batch become the same run", () => {
 test("records that were taken out of the message before are used as they are", () => {
   const taken = encodeRun([{ value }, { value }]);
   const request = create(ProduceRequestSchema, {});
-  assert.equal(appendRequestOf(request, "ann", defaultRecordLimits, taken).run, taken);
+  assert.equal(appendRequestOf(request, "ann", defaultRecordLimits, undefined, taken).run, taken);
 });
 
 test("a request for one record that has none is a bad request", () => {
   const request = create(ProduceRequestSchema, {});
-  assert.throws(() => appendRequestOf(request, "ann", defaultRecordLimits), {
+  assert.throws(() => appendRequestOf(request, "ann", defaultRecordLimits, undefined), {
     kind: "bad-request",
     facts: { field: "record" },
   });

@@ -54,7 +54,7 @@ test("splitting a binary batch returns the records that protobuf-es reads, and t
     fc.property(request, fc.boolean(), (init, twice) => {
       const message = create(ProduceBatchRequestSchema, init);
       const once = toBinary(ProduceBatchRequestSchema, message);
-      const encoded = twice ? Buffer.concat([once, Buffer.from("2001", "hex"), once]) : once;
+      const encoded = twice ? Buffer.concat([once, Buffer.from("3001", "hex"), once]) : once;
       const read = fromBinary(ProduceBatchRequestSchema, encoded);
       const split = splitBinary(encoded, limits);
       assert(split !== undefined);

@@ -1,0 +1,167 @@
+/**
+ * Finds the log that a request names. The caller's permission for that log is checked first: only a caller who holds it
+ * learns whether the log exists.
+ *
+ *   name → valid? → permission for it → id of this life? → log, or the reference of an append
+ */
+import { logObject } from "../../access/mod.ts";
+import { Fault } from "../../fault.ts";
+import type { CommitLog, Freshness, LogCatalog, LogId, LogInfo, LogPage, LogRef } from "../../types.ts";
+import type { Call, CallTracker } from "../calls/call-tracker.ts";
+import { type ListPlan, listLogs } from "./list-logs.ts";
+import { idInLife, logIdText, parseLogId } from "./log-id.ts";
+import { defaultLog, namedLogOf } from "./log-name.ts";
+
+/** How a request names its log. */
+export interface LogInRequest {
+  readonly log: string;
+  readonly logId?: string | undefined;
+}
+
+/** The log of a read. */
+export interface OpenedLog {
+  readonly log: CommitLog;
+  /** Undefined for `default`. */
+  readonly logId: string | undefined;
+}
+
+/** Ids that are kept for one stream, the newest. */
+const resolvedMax = 256;
+
+export interface LogDirectoryOptions {
+  readonly log: CommitLog;
+  readonly named: LogCatalog | undefined;
+  readonly calls: Pick<CallTracker, "useLog" | "mayUse" | "patternsOf">;
+}
+
+export class LogDirectory {
+  readonly #default: OpenedLog;
+  readonly #named: LogCatalog | undefined;
+  readonly #calls: LogDirectoryOptions["calls"];
+
+  constructor({ log, named, calls }: LogDirectoryOptions) {
+    this.#default = { log, logId: undefined };
+    this.#named = named;
+    this.#calls = calls;
+  }
+
+  /** @throws Fault "unimplemented" */
+  get named(): LogCatalog {
+    if (this.#named !== undefined) return this.#named;
+    throw new Fault("unimplemented", { message: "this node has no named logs" });
+  }
+
+  /**
+   * Returns the log of a write. Undefined: `default`. In a stream, a name means the same log until its end.
+   * @throws Fault "bad-request", "permission-denied", "failed-precondition" for an id of another life
+   */
+  refFor(call: Call, request: LogInRequest): LogRef | undefined {
+    const name = this.#use(call, request);
+    if (name === undefined) return undefined;
+    const { life } = this.named;
+    if (request.logId === undefined) return pinned(call, { name });
+    const stated = parseLogId(request.logId);
+    if (life === 0) {
+      throw new Fault("unavailable", { message: "this node does not know the logs of the cluster yet" });
+    }
+    return { name, id: idInLife(stated, life, name) };
+  }
+
+  /**
+   * Opens the log of a read.
+   * @throws as refFor(); rejects with Fault "not-found"
+   */
+  openFor(call: Call, request: LogInRequest, freshness: Freshness): OpenedLog | Promise<OpenedLog> {
+    const name = this.#use(call, request);
+    return name === undefined ? this.#default : this.#openNamed(name, request.logId, freshness);
+  }
+
+  /** Returns the description of a log, after the same checks. Undefined: `default`. */
+  async infoFor(call: Call, request: LogInRequest, freshness: Freshness): Promise<LogInfo | undefined> {
+    const name = this.#use(call, request);
+    if (name === undefined) return undefined;
+    return (await this.#resolve(name, request.logId, freshness)).info;
+  }
+
+  /** Returns a page of the logs to which the caller may do what the method does. */
+  list(
+    call: Call,
+    page: Pick<ListPlan, "prefix" | "after" | "limit">,
+    turn: () => Promise<void>,
+  ): Promise<LogPage> {
+    const patterns = this.#calls.patternsOf(call);
+    const may = (name: string): boolean => this.#calls.mayUse(call, name);
+    return listLogs(this.named, { ...page, patterns, may, turn });
+  }
+
+  /** The id of a log as clients see it. Undefined for `default`, and while the life of the cluster is not known here. */
+  idText(id: LogId | undefined): string | undefined {
+    const life = this.#named?.life ?? 0;
+    return id === undefined || life === 0 ? undefined : logIdText(life, id);
+  }
+
+  /** The id of a log that was just changed; undefined if it is gone by now, and for `default`. */
+  async idOf(ref: LogRef | undefined): Promise<string | undefined> {
+    if (ref === undefined) return undefined;
+    const info = this.named.open(ref).info({ mode: "any" });
+    return info.then(({ id }) => this.idText(id)).catch(() => undefined);
+  }
+
+  /** Checks name and permission. Returns undefined for `default`. */
+  #use(call: Call, { log, logId }: LogInRequest): string | undefined {
+    const name = log === "" ? undefined : namedLogOf(log);
+    this.#calls.useLog(call, name ?? logObject);
+    if (name === undefined && logId !== undefined) this.#checkDefault(logId);
+    return name;
+  }
+
+  /** `default` has the number 0 in every life. */
+  #checkDefault(logId: string): void {
+    const stated = parseLogId(logId);
+    if (idInLife(stated, this.#named?.life ?? 0, defaultLog) === 0) return;
+    throw new Fault("failed-precondition", {
+      message: `the stated id is not that of log "${defaultLog}"`,
+      facts: { name: defaultLog, reason: "ANOTHER_LOG" },
+    });
+  }
+
+  async #openNamed(name: string, logId: string | undefined, freshness: Freshness): Promise<OpenedLog> {
+    const { log, info } = await this.#resolve(name, logId, freshness);
+    return { log, logId: logIdText(info.life, info.id) };
+  }
+
+  async #resolve(name: string, logId: string | undefined, freshness: Freshness) {
+    const stated = logId === undefined ? undefined : parseLogId(logId);
+    const { named } = this;
+    // Before the first log is known here, only looking it up shows the life.
+    const ref = stated === undefined || named.life === 0 ? { name } : { name, id: idInLife(stated, named.life, name) };
+    const log = named.open(ref);
+    const info = await log.info(freshness);
+    if (stated !== undefined && idInLife(stated, info.life, name) !== info.id) throw anotherLog(name);
+    return { log, info };
+  }
+}
+
+/** Remembers the id of a log that a stream has appended to. */
+export function pin(call: Call, name: string, id: LogId): void {
+  if (call.order === undefined || call.resolved?.has(name) === true) return;
+  call.resolved ??= new Map();
+  for (const oldest of call.resolved.keys()) {
+    if (call.resolved.size < resolvedMax) break;
+    call.resolved.delete(oldest);
+  }
+  call.resolved.set(name, id);
+}
+
+/** Adds the id that the name has had in this stream. */
+export function pinned(call: Call, ref: LogRef): LogRef {
+  if (call.resolved === undefined || ref.id !== undefined) return ref;
+  const id = call.resolved.get(ref.name);
+  return id === undefined ? ref : { name: ref.name, id };
+}
+
+const anotherLog = (name: string): Fault =>
+  new Fault("failed-precondition", {
+    message: `the name "${name}" now means another log: the stated one was deleted`,
+    facts: { name, reason: "ANOTHER_LOG" },
+  });

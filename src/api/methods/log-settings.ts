@@ -1,0 +1,68 @@
+/** The settings of a log in requests: what is stated, and what an update changes. Pure. */
+import { Fault } from "../../fault.ts";
+import type { LogSettings, UpdateLogRequest } from "../../gen/log/v1/log_pb.js";
+import type { NamedLogSettings, SettingsChange } from "../../types.ts";
+import { numberOf } from "./messages.ts";
+
+type Setting = "maxBytes" | "recordBytesMax" | "contentType";
+type Settings = { -readonly [K in Setting]?: NamedLogSettings[K] };
+
+/** The settings by their names in the contract. */
+const settingsByName: ReadonlyMap<string, Setting> = new Map([
+  ["max_bytes", "maxBytes"],
+  ["record_bytes_max", "recordBytesMax"],
+  ["content_type", "contentType"],
+]);
+
+/** Longest media type, in bytes. */
+const contentTypeBytesMax = 255;
+
+/**
+ * Returns the settings that are set in a message.
+ * @throws Fault "bad-request"
+ */
+export function settingsOf(message: LogSettings | undefined): NamedLogSettings {
+  const stated: Settings = {};
+  if (message?.maxBytes !== undefined) stated.maxBytes = numberOf(message.maxBytes, "settings.max_bytes");
+  if (message?.recordBytesMax !== undefined) {
+    stated.recordBytesMax = numberOf(message.recordBytesMax, "settings.record_bytes_max");
+  }
+  if (message?.contentType !== undefined) stated.contentType = checkedType(message.contentType);
+  return stated;
+}
+
+/**
+ * Returns what an update changes: the settings of its mask, or without a mask those that are set.
+ * @throws Fault "bad-request" for a path that is no setting, and for a setting that is set and not in the mask
+ */
+export function changeOf({
+  settings,
+  updateMask,
+}: Pick<UpdateLogRequest, "settings" | "updateMask">): SettingsChange {
+  const stated: Settings = settingsOf(settings);
+  const paths = updateMask?.paths ?? [];
+  if (paths.length === 0) return stated;
+  const change: Partial<Record<Setting, string | number | null>> = {};
+  for (const path of paths) {
+    const setting = settingsByName.get(path);
+    if (setting === undefined) throw badMask(`names "${path}", expected ${[...settingsByName.keys()].join(", ")}`);
+    change[setting] = stated[setting] ?? null;
+  }
+  for (const [name, setting] of settingsByName) {
+    if (stated[setting] !== undefined && !(setting in change)) throw badMask(`does not name ${name}, which is set`);
+  }
+  return change as SettingsChange;
+}
+
+const badMask = (what: string): Fault =>
+  new Fault("bad-request", { message: `update_mask ${what}`, facts: { field: "update_mask" } });
+
+/** A media type as HTTP has it, since it is sent as a header. */
+function checkedType(text: string): string {
+  const isType = /^[!#$%&'*+.^_`|~\w-]+\/[!#$%&'*+.^_`|~\w-]+(?:[ \t]*;[\t\x20-\x7e]*)?$/.test(text);
+  if (isType && Buffer.byteLength(text) <= contentTypeBytesMax) return text;
+  throw new Fault("bad-request", {
+    message: `settings.content_type is not a media type of at most ${contentTypeBytesMax} bytes`,
+    facts: { field: "settings.content_type" },
+  });
+}
