@@ -1,26 +1,29 @@
 /**
- * The client of a cluster, on any platform: the commit log, producers, consumers and the RPCs. The platform provides
+ * The client of a cluster, on any platform: its logs, producers, consumers and the RPCs. The platform provides
  * the connections, the checksum and a random seed.
  */
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { Fault } from "../fault.ts";
-import { Cluster, Log } from "../gen/log/v1/log_pb.js";
-import { type Prng, prng } from "../lib/prng.ts";
+import { Cluster, Log, Logs } from "../gen/log/v1/log_pb.js";
+import { prng } from "../lib/prng.ts";
 import { type Clock, systemClock } from "../lib/time/clock.ts";
 import type { Appended, Freshness } from "../types.ts";
 import { type BackoffSettings, defaultBackoff } from "./calls/backoff.ts";
 import type { Dial } from "./calls/connections.ts";
 import type { KnownServer } from "./calls/node-picker.ts";
 import { RetryingCaller } from "./calls/retrying-caller.ts";
-import { type ConsumeOptions, consume } from "./consume/consume.ts";
+import type { ConsumeOptions } from "./consume/consume.ts";
 import type { Crc32, LogRecord } from "./consume/record-batch.ts";
 import { type ClientLimits, defaultLimits } from "./limits.ts";
-import { LogClient } from "./log-client.ts";
+import { LogClient, type LogClientOptions } from "./log-client.ts";
+import { defaultName, LogIdentity } from "./logs/log-identity.ts";
+import { LogsClient } from "./logs/logs-client.ts";
+import { LogsInUse } from "./logs/logs-in-use.ts";
 import { optionsOf } from "./options.ts";
 import type { BytesLike, NewRecord } from "./produce/new-record.ts";
-import { type ProduceStreamOptions, produceStream } from "./produce/produce-stream.ts";
-import { Producer } from "./produce/producer.ts";
-import { batcherSettingsOf, type ProducerSettings } from "./produce/producer-settings.ts";
+import type { ProduceStreamOptions } from "./produce/produce-stream.ts";
+import type { Producer } from "./produce/producer.ts";
+import type { ProducerSettings } from "./produce/producer-settings.ts";
 
 /** The options of openClient() on every platform. */
 export interface CommonOptions {
@@ -46,51 +49,77 @@ export interface Platform {
   readonly seed: string;
 }
 
-export class TailraceClient implements AsyncDisposable, Disposable {
-  /** The commit log of the cluster. */
-  readonly commitLog: LogClient;
-  /** The RPCs of the service Log, on the first address, without retries. */
+/** The RPCs of the services, on the first address, without retries. */
+export interface Rpcs {
   readonly log: Client<typeof Log>;
-  /** The RPCs of the service Cluster, on the first address, without retries. */
+  readonly logs: Client<typeof Logs>;
   readonly cluster: Client<typeof Cluster>;
+}
+
+export interface OpenLogOptions {
+  /** The id that the log must have, as `logs.create()` and `logs.get()` return it. Default: the id at the first call. */
+  readonly id?: string | undefined;
+}
+
+export class TailraceClient implements AsyncDisposable, Disposable {
+  /** The log `default`. producer(), consume() and produceStream() of the client are those of this log. */
+  readonly commitLog: LogClient;
+  /** Creates, lists, changes and deletes named logs. */
+  readonly logs: LogsClient;
+  readonly rpc: Rpcs;
   /** The connection to the first address. */
   readonly transport: Transport;
   readonly #caller: RetryingCaller;
-  readonly #clock: Clock;
-  readonly #chance: Prng;
-  readonly #backoff: BackoffSettings;
-  readonly #limits: ClientLimits;
-  readonly #producers = new Set<Producer>();
+  readonly #logOptions: Omit<LogClientOptions, "log">;
+  readonly #inUse = new LogsInUse<LogClient>();
 
   /** @throws Fault "config" if there is no seed address */
   constructor(platform: Platform, options: CommonOptions) {
     const { seeds, dial, crc32, seed } = platform;
     const [first] = seeds;
     if (first === undefined) throw new Fault("config", { message: "no address is given to connect to" });
-    this.#clock = options.clock ?? systemClock;
-    this.#chance = prng(seed);
-    this.#backoff = options.backoff ?? defaultBackoff;
-    this.#limits = { ...defaultLimits, ...options.limits };
-    const shared = { clock: this.#clock, chance: this.#chance, backoff: this.#backoff };
+    const limits = { ...defaultLimits, ...options.limits };
+    const shared = {
+      clock: options.clock ?? systemClock,
+      chance: prng(seed),
+      backoff: options.backoff ?? defaultBackoff,
+    };
     this.#caller = new RetryingCaller({
       ...shared,
       seeds,
       dial,
-      attemptsMax: this.#limits.attemptsMax,
-      firstContactMs: this.#limits.firstContactMs,
+      attemptsMax: limits.attemptsMax,
+      firstContactMs: limits.firstContactMs,
       discover: options.discover ?? true,
-      serversFreshMs: this.#limits.serversFreshMs,
+      serversFreshMs: limits.serversFreshMs,
     });
-    this.commitLog = new LogClient({
+    this.#logOptions = {
       ...shared,
       caller: this.#caller,
       crc32,
-      limits: this.#limits,
+      limits,
       freshness: options.freshness ?? {},
-    });
+      onUse: (log) => this.#inUse.add(log),
+    };
+    this.commitLog = this.#open(new LogIdentity(this.#caller, defaultName));
+    this.logs = new LogsClient({ caller: this.#caller, clock: shared.clock, limits });
     this.transport = this.#caller.transportTo(first);
-    this.log = createClient(Log, this.transport);
-    this.cluster = createClient(Cluster, this.transport);
+    this.rpc = {
+      log: createClient(Log, this.transport),
+      logs: createClient(Logs, this.transport),
+      cluster: createClient(Cluster, this.transport),
+    };
+  }
+
+  /**
+   * Returns a named log, or `commitLog` for "default". Nothing is sent. The first call asks for the id of the log, and from
+   * then on the object means that log only: after a delete, a log that gets the same name needs a new object. Each object is
+   * a session of its own.
+   * @throws Fault "bad-request" for a name that is not a text, or is empty
+   */
+  log(name: string, options: OpenLogOptions = {}): LogClient {
+    const identity = new LogIdentity(this.#caller, name, optionsOf<OpenLogOptions>(options).id);
+    return identity.isDefault ? this.commitLog : this.#open(identity);
   }
 
   /**
@@ -102,62 +131,37 @@ export class TailraceClient implements AsyncDisposable, Disposable {
     return this.#caller.picker.servers;
   }
 
-  /**
-   * Creates a producer. It appends in batches and keeps the order of the calls. By default each record is appended
-   * exactly once. The application closes it, or the client does when it is closed.
-   * @throws Fault "config" for a setting that is out of range
-   */
-  producer(settings: ProducerSettings = {}): Producer {
-    const producer = new Producer({
-      caller: this.#caller,
-      clock: this.#clock,
-      chance: this.#chance,
-      backoff: this.#backoff,
-      attemptMs: this.#limits.attemptMs,
-      batches: batcherSettingsOf(settings, this.#limits, () => this.#drawId()),
-      onAppended: (appended) => this.commitLog.session.appended(appended),
-      onClosed: (closed) => this.#producers.delete(closed),
-    });
-    this.#producers.add(producer);
-    return producer;
+  /** Creates a producer of `default`, see LogClient.producer(). */
+  producer(settings?: ProducerSettings): Producer {
+    return this.commitLog.producer(settings);
   }
 
-  /**
-   * Reads records one by one. Default: from the end of the log, without a limit.
-   * @throws Fault "bad-request" for invalid options, "out-of-range" if the start is not in the log or has been trimmed, and
-   *   the reason of the signal
-   */
+  /** Reads the records of `default` one by one, see LogClient.consume(). */
   consume(options?: ConsumeOptions): AsyncGenerator<LogRecord, void, undefined> {
-    return consume(this.commitLog, optionsOf(options));
+    return this.commitLog.consume(options);
   }
 
-  /**
-   * Appends each record as it comes, on one stream, and yields the results in order. It does not retry. Not available in
-   * browsers, which cannot stream a request.
-   * @throws the Fault of the first append that failed
-   */
+  /** Appends to `default` on one stream, see LogClient.produceStream(). */
   produceStream(
     records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
     options?: ProduceStreamOptions,
   ): AsyncGenerator<Appended, void, undefined> {
-    return produceStream(this.#caller, records, options);
+    return this.commitLog.produceStream(records, options);
   }
 
   /** Waits until all pending appends are settled, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#producers].map((producer) => producer[Symbol.asyncDispose]()));
-    await this.commitLog[Symbol.asyncDispose]();
+    await Promise.all([...this.#inUse].map((log) => log[Symbol.asyncDispose]()));
     this[Symbol.dispose]();
   }
 
   /** Closes at once. Pending calls fail with Fault "canceled". */
   [Symbol.dispose](): void {
-    for (const producer of this.#producers) producer.close();
-    this.commitLog.close();
+    for (const log of this.#inUse) log.close();
     this.#caller[Symbol.dispose]();
   }
 
-  #drawId(): bigint {
-    return (BigInt(this.#chance.uint32()) << 32n) | BigInt(this.#chance.uint32());
+  #open(log: LogIdentity): LogClient {
+    return new LogClient({ ...this.#logOptions, log });
   }
 }

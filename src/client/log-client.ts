@@ -1,6 +1,6 @@
 /**
- * The commit log of a cluster. Appends go to the leader, reads to the followers in turn. Both use another node if one
- * fails. A LogClient is one session: by default a read sees at least what this client has appended or read before.
+ * A commit log of a cluster: `default` or a named log. Appends go to the leader, reads to the followers in turn. Both use another node if one
+ * fails. A LogClient is one session: by default a read sees at least what it has appended or read before.
  *
  * Appends without conditions are batched, one batch in flight, in the order of the calls. All others are sent one by
  * one (single-appends.ts).
@@ -27,18 +27,25 @@ import type { BackoffSettings } from "./calls/backoff.ts";
 import { checkDeadline } from "./calls/check-deadline.ts";
 import type { Attempt, CallOptions, RetryingCaller } from "./calls/retrying-caller.ts";
 import { rpcOptions } from "./calls/rpc-options.ts";
+import { type ConsumeOptions, consume } from "./consume/consume.ts";
 import { boundsOf, describeLog, endOffset, firstOffsetFrom, readBatch } from "./consume/read-calls.ts";
 import { readStartOf } from "./consume/read-from.ts";
-import type { Crc32 } from "./consume/record-batch.ts";
+import type { Crc32, LogRecord } from "./consume/record-batch.ts";
 import { RemoteTail } from "./consume/tail.ts";
 import type { ClientLimits } from "./limits.ts";
+import type { LogIdentity, StatedLog } from "./logs/log-identity.ts";
 import { type ConsumeInit, freshnessInit, numberOf, uint64Of } from "./messages.ts";
-import { Producer } from "./produce/producer.ts";
+import { optionsOf } from "./options.ts";
+import type { BytesLike, NewRecord } from "./produce/new-record.ts";
+import { type ProduceStreamOptions, produceStream } from "./produce/produce-stream.ts";
+import { Producer, type ProducerOptions } from "./produce/producer.ts";
+import { batcherSettingsOf, type ProducerSettings } from "./produce/producer-settings.ts";
 import { headersOf, SingleAppends } from "./produce/single-appends.ts";
 import { validateRun } from "./produce/validate-run.ts";
 import { Session } from "./session.ts";
 
 export interface LogClientOptions {
+  readonly log: LogIdentity;
   readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly chance: Prng;
@@ -47,6 +54,8 @@ export interface LogClientOptions {
   readonly limits: ClientLimits;
   /** Freshness of reads that do not specify one, and of all tails. */
   readonly freshness: Freshness;
+  /** Called before each use of the log. */
+  readonly onUse: (log: LogClient) => void;
 }
 
 /** A read is repeated so often if a node reports a record at the offset but does not send it. */
@@ -56,46 +65,98 @@ export class LogClient implements CommitLog, AsyncDisposable {
   readonly #options: LogClientOptions;
   readonly #caller: RetryingCaller;
   readonly #session = new Session();
-  readonly #producer: Producer;
+  /** Batches the appends without conditions. */
+  readonly #appends: Producer;
   readonly #singleAppends: SingleAppends;
+  readonly #producers = new Set<Producer>();
   readonly #tails = new Set<RemoteTail>();
 
   constructor(options: LogClientOptions) {
-    const { caller, clock, chance, backoff, limits } = options;
+    const { log, caller, limits } = options;
     const { attemptMs, queueBytesMax, callMs } = limits;
     const onAppended = (appended: Appended): void => this.#session.appended(appended);
     this.#options = options;
     this.#caller = caller;
-    this.#singleAppends = new SingleAppends({ caller, attemptMs, queueBytesMax, onAppended });
-    this.#producer = new Producer({
-      caller,
-      clock,
-      chance,
-      backoff,
-      attemptMs,
-      batches: {
-        recordsMax: 10_000,
-        bytesMax: 1024 * 1024,
-        lingerMs: 0,
-        inFlightMax: 1,
-        queueBytesMax,
-        deliveryMs: callMs,
-      },
-      onAppended,
-    });
+    this.#singleAppends = new SingleAppends({ log, caller, attemptMs, queueBytesMax, onAppended });
+    const batches = { recordsMax: 10_000, bytesMax: 1024 * 1024, lingerMs: 0, inFlightMax: 1, queueBytesMax };
+    this.#appends = this.#newProducer({ ...batches, deliveryMs: callMs });
   }
 
-  /** What this client has appended or read. The producers of the same client update it, too. */
-  get session(): Session {
-    return this.#session;
+  /** "default", or the name of a named log. */
+  get name(): string {
+    return this.#options.log.name;
+  }
+
+  /**
+   * The id of a named log; undefined until the first call has asked for it, and for `default`. From then on every request
+   * states it, and fails with Fault "failed-precondition" if the name means another log.
+   */
+  get id(): string | undefined {
+    return this.#options.log.id;
+  }
+
+  /** Nothing is pending, and neither a tail nor a producer is open. */
+  get isIdle(): boolean {
+    return (
+      this.#tails.size === 0 &&
+      this.#producers.size === 0 &&
+      this.#appends.bytes === 0 &&
+      this.#singleAppends.isIdle
+    );
+  }
+
+  /**
+   * Returns what the requests of an append state about the log. Asks for the id if it is not known.
+   * @throws Fault "not-found"
+   */
+  async pinned(): Promise<StatedLog> {
+    const { log, limits } = this.#options;
+    await log.pin({ deadlineMs: this.#deadlineOf(undefined), attemptMs: limits.attemptMs }, "append");
+    return log.stated;
+  }
+
+  /**
+   * Creates a producer. It appends in batches and keeps the order of the calls. By default each record is appended
+   * exactly once. The application closes it, or the client does when it is closed.
+   * @throws Fault "config" for a setting that is out of range
+   */
+  producer(settings: ProducerSettings = {}): Producer {
+    const { limits, onUse } = this.#options;
+    const producer = this.#newProducer(batcherSettingsOf(settings, limits, () => this.#drawId()));
+    this.#producers.add(producer);
+    onUse(this);
+    return producer;
+  }
+
+  /**
+   * Reads records one by one. Default: from the end of the log, without a limit.
+   * @throws Fault "bad-request" for invalid options, "out-of-range" if the start is not in the log or has been trimmed,
+   *   "not-found" if the log is not there, and the reason of the signal
+   */
+  consume(options?: ConsumeOptions): AsyncGenerator<LogRecord, void, undefined> {
+    return consume(this, optionsOf(options));
+  }
+
+  /**
+   * Appends each record as it comes, on one stream, and yields the results in order. It does not retry. Not available in
+   * browsers, which cannot stream a request.
+   * @throws the Fault of the first append that failed
+   */
+  produceStream(
+    records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
+    options?: ProduceStreamOptions,
+  ): AsyncGenerator<Appended, void, undefined> {
+    const { log, caller } = this.#options;
+    return produceStream({ log, caller, pinDeadlineMs: () => this.#deadlineOf(undefined) }, records, options);
   }
 
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
     const { producer, expectedOffset, deadlineMs, forward, traceparent } = options;
     try {
       validateRun(run);
+      this.#options.onUse(this);
       if (producer === undefined && expectedOffset === undefined && forward === undefined && !traceparent) {
-        return this.#producer.append(run, deadlineMs);
+        return this.#appends.append(run, deadlineMs);
       }
       return this.#singleAppends.append(run, options, this.#deadlineOf(deadlineMs));
     } catch (fault) {
@@ -104,10 +165,10 @@ export class LogClient implements CommitLog, AsyncDisposable {
   }
 
   async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
-    const { crc32 } = this.#options;
+    const { crc32, log } = this.#options;
     for (let round = 0; round < contradictionsMax; round++) {
       const slice = await this.#read(freshness, (attempt) =>
-        readBatch(attempt, offset, this.#freshnessInit(freshness), crc32),
+        readBatch(attempt, offset, this.#freshnessInit(freshness), crc32, log),
       );
       if (slice !== undefined) {
         this.#session.observed(slice.nextOffset);
@@ -122,15 +183,16 @@ export class LogClient implements CommitLog, AsyncDisposable {
   }
 
   async bounds(freshness: Freshness = {}): Promise<Bounds> {
+    const { log } = this.#options;
     const { mode = "session", seenOffset } = { ...this.#options.freshness, ...freshness };
     const mustSee = mode === "session" ? Math.max(seenOffset ?? -1, this.#session.next - 1) : -1;
     return this.#read(freshness, async (attempt) => {
       if (mode === "any" || mode === "session") {
-        const bounds = await boundsOf(attempt);
+        const bounds = await boundsOf(attempt, log.stated);
         if (bounds.next > mustSee) return bounds;
       }
       await endOffset(attempt, this.#freshnessInit(freshness)); // waits until the node is fresh enough
-      return boundsOf(attempt);
+      return boundsOf(attempt, log.stated);
     });
   }
 
@@ -152,8 +214,10 @@ export class LogClient implements CommitLog, AsyncDisposable {
   }
 
   follow(offset: Offset): Tail {
-    const { limits, clock, chance, backoff, crc32 } = this.#options;
+    const { log, limits, clock, chance, backoff, crc32, onUse } = this.#options;
     const tail = new RemoteTail(offset, {
+      log,
+      callMs: limits.callMs,
       caller: this.#caller,
       clock,
       chance,
@@ -168,18 +232,22 @@ export class LogClient implements CommitLog, AsyncDisposable {
       onClosed: (closed) => this.#tails.delete(closed),
     });
     this.#tails.add(tail);
+    onUse(this);
     return tail;
   }
 
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
+    const { log, limits } = this.#options;
+    const deadlineMs = this.#deadlineOf(options.deadlineMs);
+    if (!log.isPinned) await log.pin({ deadlineMs, attemptMs: limits.attemptMs }, "append");
     const call: CallOptions = {
       purpose: "append",
       effect: "write",
-      deadlineMs: this.#deadlineOf(options.deadlineMs),
-      repeatable: true, // a second trim has no effect
+      deadlineMs,
+      repeatable: log.isPinned, // a second trim of the same log has no effect
     };
     return this.#caller.call(call, async (attempt) => {
-      const request = { beforeOffset: uint64Of("before", before) };
+      const request = { ...log.stated, beforeOffset: uint64Of("before", before) };
       const { lowestOffset } = await createClient(Log, attempt.transport).trim(request, {
         ...rpcOptions(attempt),
         headers: headersOf(options),
@@ -189,20 +257,42 @@ export class LogClient implements CommitLog, AsyncDisposable {
   }
 
   describe(): Promise<LogDescription> {
-    return this.#read({}, describeLog);
+    return this.#read({}, (attempt) => describeLog(attempt, this.#options.log.stated));
   }
 
   /** Waits until all pending appends are settled, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#producer.flush();
+    await Promise.all([...this.#producers].map((producer) => producer[Symbol.asyncDispose]()));
+    await this.#appends.flush();
     await this.#singleAppends.settled();
     this.close();
   }
 
-  /** Closes the tails and the producer at once. Pending batched appends fail. */
+  /** Closes the tails and the producers at once. Pending batched appends fail. */
   close(): void {
+    for (const producer of this.#producers) producer.close();
     for (const tail of this.#tails) tail[Symbol.dispose]();
-    this.#producer.close();
+    this.#appends.close();
+  }
+
+  #newProducer(batches: ProducerOptions["batches"]): Producer {
+    const { log, caller, clock, chance, backoff, limits } = this.#options;
+    return new Producer({
+      log,
+      caller,
+      clock,
+      chance,
+      backoff,
+      attemptMs: limits.attemptMs,
+      batches,
+      onAppended: (appended) => this.#session.appended(appended),
+      onClosed: (closed) => this.#producers.delete(closed),
+    });
+  }
+
+  #drawId(): bigint {
+    const { chance } = this.#options;
+    return (BigInt(chance.uint32()) << 32n) | BigInt(chance.uint32());
   }
 
   #deadlineOf(deadlineMs: number | undefined): number {
@@ -210,7 +300,8 @@ export class LogClient implements CommitLog, AsyncDisposable {
     return checkDeadline(clock, deadlineMs ?? clock.monotonicMs() + limits.callMs);
   }
 
-  #read<T>(freshness: Freshness, work: (attempt: Attempt) => Promise<T>): Promise<T> {
+  async #read<T>(freshness: Freshness, work: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const { log } = this.#options;
     const options: CallOptions = {
       purpose: "read",
       effect: "read",
@@ -218,6 +309,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
       attemptMs: this.#options.limits.attemptMs,
       signal: freshness.signal,
     };
+    if (!log.isPinned) await log.pin(options, "read");
     return this.#caller.call(options, work);
   }
 
@@ -230,6 +322,8 @@ export class LogClient implements CommitLog, AsyncDisposable {
   /** `known`: everything before it is committed, besides what the session knows. */
   #freshnessInit(freshness: Freshness, known: Offset = 0): ConsumeInit {
     const next = Math.max(this.#session.next, known);
-    return freshnessInit({ ...this.#options.freshness, ...freshness }, next === 0 ? undefined : next - 1);
+    const { log, freshness: usual } = this.#options;
+    const init = freshnessInit({ ...usual, ...freshness }, next === 0 ? undefined : next - 1);
+    return { ...init, ...log.stated };
   }
 }

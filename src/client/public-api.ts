@@ -20,12 +20,26 @@ export type {
 export type { Connection, Dial } from "./calls/connections.ts";
 export { faultOf } from "./calls/fault-of.ts";
 export type { KnownServer } from "./calls/node-picker.ts";
-export { type CommonOptions, type Platform, TailraceClient } from "./client.ts";
+export {
+  type CommonOptions,
+  type OpenLogOptions,
+  type Platform,
+  type Rpcs,
+  TailraceClient,
+} from "./client.ts";
 export { type ConsumeOptions, consume } from "./consume/consume.ts";
 export type { ReadFrom } from "./consume/read-from.ts";
 export { type Crc32, type LogRecord, recordsOf } from "./consume/record-batch.ts";
 export type { ClientLimits } from "./limits.ts";
 export type { LogClient } from "./log-client.ts";
+export type { LogOptions, LogOptionsChange, NamedLogInfo } from "./logs/log-options.ts";
+export type {
+  ChangeLogOptions,
+  CreateLogOptions,
+  ListLogsOptions,
+  LogCallOptions,
+  LogsClient,
+} from "./logs/logs-client.ts";
 export type { BytesLike, NewRecord } from "./produce/new-record.ts";
 export type { ProduceStreamOptions } from "./produce/produce-stream.ts";
 export type { Producer, SendOptions } from "./produce/producer.ts";

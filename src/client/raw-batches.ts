@@ -19,6 +19,7 @@ import { assert } from "../lib/assert.ts";
 import { varintBytes, writeVarint } from "../lib/bytes.ts";
 import { envelopeBytes, writeEnvelopeHead } from "../lib/envelope.ts";
 import type { AppendOptions, RecordRun } from "../types.ts";
+import type { StatedLog } from "./logs/log-identity.ts";
 import { uint64Of } from "./messages.ts";
 
 /** ConsumeBatches with undecoded responses. */
@@ -37,9 +38,10 @@ export function produceBatchRequest(
   run: RecordRun,
   stamp: Stamp | undefined,
   expectedOffset: number | undefined,
+  log: StatedLog = {},
 ): ProduceBatchRequest {
   assert(run.count > 0 && run.bytes[0] === recordsTag, "a run of records");
-  const init: MessageInitShape<typeof ProduceBatchRequestSchema> = {};
+  const init: MessageInitShape<typeof ProduceBatchRequestSchema> = { ...log };
   if (stamp !== undefined) init.producer = producerOf(stamp);
   if (expectedOffset !== undefined) init.expectedOffset = uint64Of("expectedOffset", expectedOffset);
   const request = create(ProduceBatchRequestSchema, init);

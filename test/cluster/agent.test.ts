@@ -10,14 +10,14 @@ test("TestAgent: with three agents over mutual TLS, a record appended to one is 
   const cluster = await TestCluster.open(t, scratch(t), { tls: true });
   const leader = await cluster.leader();
   using first = cluster.connect(leader);
-  const { offset } = await first.log.produce({ record: { value: Buffer.from("foo") } });
+  const { offset } = await first.rpc.log.produce({ record: { value: Buffer.from("foo") } });
   assert.equal(offset, 0n);
   for (const node of cluster.nodes) {
     using client = cluster.connect(node);
-    const { record } = await client.log.consume({ offset });
+    const { record } = await client.rpc.log.consume({ offset });
     assert.equal(text(record?.value), "foo");
     assert.equal(record?.offset, offset);
-    await assert.rejects(client.log.consume({ offset: 1n }), /out_of_range/);
+    await assert.rejects(client.rpc.log.consume({ offset: 1n }), /out_of_range/);
   }
 
   assert.equal(await cluster.stop(leader), 0);
@@ -25,14 +25,14 @@ test("TestAgent: with three agents over mutual TLS, a record appended to one is 
   assert.notEqual(next.name, leader.name);
   const [follower] = await cluster.followers();
   using other = cluster.connect(follower);
-  assert.equal((await other.log.produce({ record: { value: Buffer.from("bar") } })).offset, 1n);
+  assert.equal((await other.rpc.log.produce({ record: { value: Buffer.from("bar") } })).offset, 1n);
   cluster.start(leader);
   await cluster.whole();
   using back = cluster.connect(leader);
   await until(
     "the restarted node has the record",
     async () => {
-      return text((await back.log.consume({ offset: 1n })).record?.value) === "bar";
+      return text((await back.rpc.log.consume({ offset: 1n })).record?.value) === "bar";
     },
     processWait,
   );

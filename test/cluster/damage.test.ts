@@ -21,7 +21,7 @@ async function produce(cluster: TestCluster, node: ClusterNode, from: number, to
     const records = upTo(at + 10)
       .slice(at)
       .map((value) => ({ value: Buffer.from(value) }));
-    const { firstOffset } = await client.log.produceBatch({ records });
+    const { firstOffset } = await client.rpc.log.produceBatch({ records });
     assert.equal(Number(firstOffset), at);
   }
 }

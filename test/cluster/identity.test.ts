@@ -11,7 +11,7 @@ async function produce(cluster: TestCluster, node: ClusterNode, count: number): 
   using client = cluster.connect(node);
   let last = -1;
   for (let at = 0; at < count; at++) {
-    last = Number((await client.log.produce({ record: { value: Buffer.from(`record ${at}`) } })).offset);
+    last = Number((await client.rpc.log.produce({ record: { value: Buffer.from(`record ${at}`) } })).offset);
   }
   return last;
 }

@@ -10,7 +10,7 @@ import { until } from "../support/until.ts";
 
 const append = async (cluster: TestCluster, node: ClusterNode, value: string): Promise<number> => {
   using client = cluster.connect(node);
-  return Number((await client.log.produce({ record: { value: Buffer.from(value) } })).offset);
+  return Number((await client.rpc.log.produce({ record: { value: Buffer.from(value) } })).offset);
 };
 /** Appends a record; repeats while leadership changes. */
 const appendSoon = async (cluster: TestCluster, node: ClusterNode, value: string): Promise<void> => {
@@ -33,7 +33,7 @@ async function streamed(cluster: TestCluster, node: ClusterNode) {
   using client = cluster.connect(node);
   const values: string[] = [];
   try {
-    for await (const { record } of client.log.consumeStream({}))
+    for await (const { record } of client.rpc.log.consumeStream({}))
       if (record !== undefined) values.push(Buffer.from(record.value).toString());
   } catch (reason) {
     const { kind, message } = faultOf(reason, "read");

@@ -45,11 +45,11 @@ test("a fast stream through a follower is appended completely, and changes of th
     async () => {
       const stopped = await cluster.leader();
       using client = cluster.connect(follower!);
-      await client.log.produce({ record: { value: Buffer.from("before") } });
+      await client.rpc.log.produce({ record: { value: Buffer.from("before") } });
       cluster.pauseNode(stopped);
       const value = Buffer.from("under way");
       // The node forwards the record to the next leader: it is appended once, and the client gets its offset.
-      const { offset } = await client.log.produce(
+      const { offset } = await client.rpc.log.produce(
         { record: { value }, producer: { id: 77n } },
         { timeoutMs: 60_000 },
       );

@@ -35,7 +35,7 @@ test("a follower's call, its append, the leader's part and fsync are one trace, 
   assert.ok(follower !== undefined);
   using client = cluster.connect(follower);
   const headers = { traceparent: `00-${traceId}-${callersSpan}-01`, "tailrace-trace-record": "yes" };
-  const { offset } = await client.log.produce({ record: { value: Buffer.from("x") } }, { headers });
+  const { offset } = await client.rpc.log.produce({ record: { value: Buffer.from("x") } }, { headers });
 
   const span = (node: string, name: string): Span | undefined =>
     readFileSync(join(telemetryOf(node), "traces.jsonl"), "utf8")
@@ -72,7 +72,7 @@ test("a follower's call, its append, the leader's part and fsync are one trace, 
   );
   for (const node of cluster.nodes) {
     using reader = cluster.connect(node);
-    const { record } = await reader.log.consume({ offset });
+    const { record } = await reader.rpc.log.consume({ offset });
     assert.ok(record !== undefined);
     assert.equal(traceparentOf(record), `00-${traceId}-${append?.span_id}-01`);
   }

@@ -44,7 +44,7 @@ async function numbered(cluster: TestCluster, node: ClusterNode, id: bigint, ove
     }
   };
   try {
-    for await (const { offset } of client.log.produceStream(requests())) offsets.push(Number(offset));
+    for await (const { offset } of client.rpc.log.produceStream(requests())) offsets.push(Number(offset));
   } catch (reason) {
     fault = faultOf(reason);
   }

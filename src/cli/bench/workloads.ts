@@ -28,7 +28,7 @@ export type Workload = (
 const unary: Workload = (client, { recordBytes, inFlight }, recorder) => {
   const record = { value: valueBytes(recordBytes) };
   return runWorkers(inFlight, recorder, async () => {
-    await client.log.produce({ record });
+    await client.rpc.log.produce({ record });
     return { records: 1, bytes: recordBytes };
   });
 };

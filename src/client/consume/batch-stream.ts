@@ -12,6 +12,8 @@ export interface BatchStreamOptions {
   readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly crc32: Crc32;
+  /** The number of the log that is read. */
+  readonly logNumber: number | undefined;
   /** The stream is closed if nothing arrives for this long, in milliseconds; infinite for no limit. */
   readonly idleMs: number;
   /** Ends the stream. */
@@ -22,7 +24,8 @@ export interface BatchStreamOptions {
   readonly onBatch: (slice: BatchSlice) => Promise<void> | undefined;
 }
 
-const ended = new Fault("unavailable", { message: "the node ended the stream" });
+/** The node ended the stream without a fault. */
+export const streamEnded = new Fault("unavailable", { message: "the node ended the stream" });
 
 /** Reads batches from `offset` on. Returns why the stream ended; undefined if it was idle for too long. */
 export async function readBatchStream(
@@ -57,8 +60,8 @@ export async function readBatchStream(
       addr = attempt.addr;
       await receive(attempt, request, options, startIdleTimer);
     });
-    if (addr !== undefined && !signal.aborted) caller.recordFault(addr, ended, avoid);
-    return ended;
+    if (addr !== undefined && !signal.aborted) caller.recordFault(addr, streamEnded, avoid);
+    return streamEnded;
   } catch (reason) {
     if (!isIdle) return faultOf(reason, "read");
     if (addr !== undefined) avoid.add(addr);
@@ -71,7 +74,7 @@ export async function readBatchStream(
 async function receive(
   { addr, transport, signal }: Attempt,
   request: ConsumeInit,
-  { caller, crc32, onBatch }: BatchStreamOptions,
+  { caller, crc32, logNumber, onBatch }: BatchStreamOptions,
   startIdleTimer: () => () => void,
 ): Promise<void> {
   let stopIdleTimer = startIdleTimer(); // before the first batch: a node without new records may not even send headers
@@ -81,7 +84,7 @@ async function receive(
     for await (const message of response.message) {
       stopIdleTimer();
       caller.picker.succeeded(addr);
-      await onBatch(checkBatch(frameOf(message), crc32));
+      await onBatch(checkBatch(frameOf(message), crc32, logNumber));
       if (signal?.aborted === true) return;
       stopIdleTimer = startIdleTimer();
     }

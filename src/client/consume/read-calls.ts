@@ -5,16 +5,18 @@ import { Log } from "../../gen/log/v1/log_pb.js";
 import type { BatchSlice, Bounds, LogDescription, Offset, ReadStart } from "../../types.ts";
 import type { Attempt } from "../calls/retrying-caller.ts";
 import { rpcOptions } from "../calls/rpc-options.ts";
+import type { LogIdentity, StatedLog } from "../logs/log-identity.ts";
 import { type ConsumeInit, descriptionOf, numberOf, startInit } from "../messages.ts";
 import { consumeBatches, frameOf } from "../raw-batches.ts";
 import { type Crc32, checkBatch } from "./record-batch.ts";
 
-/** Reads the first batch that contains `offset`. Returns undefined at the end of the log. */
+/** Reads the first batch of `log` that contains `offset`. Returns undefined at the end of the log. */
 export async function readBatch(
   { transport, signal, timeoutMs }: Attempt,
   offset: Offset,
   freshness: ConsumeInit,
   crc32: Crc32,
+  log: Pick<LogIdentity, "number">,
 ): Promise<BatchSlice | undefined> {
   const done = new AbortController();
   const either = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
@@ -25,7 +27,7 @@ export async function readBatch(
   try {
     const response = await transport.stream(consumeBatches, either, timeoutMs, undefined, requests());
     for await (const message of response.message) {
-      const slice = checkBatch(frameOf(message), crc32);
+      const slice = checkBatch(frameOf(message), crc32, log.number);
       if (slice.nextOffset > offset && slice.firstOffset <= offset) return slice;
     }
     return undefined;
@@ -61,12 +63,12 @@ export async function endOffset(attempt: Attempt, freshness: ConsumeInit): Promi
 }
 
 /** Returns the offsets that this node has, however old its view is. */
-export async function boundsOf(attempt: Attempt): Promise<Bounds> {
+export async function boundsOf(attempt: Attempt, log: StatedLog): Promise<Bounds> {
   const client = createClient(Log, attempt.transport);
-  const { lowestOffset, nextOffset } = await client.describe({}, rpcOptions(attempt));
+  const { lowestOffset, nextOffset } = await client.describe(log, rpcOptions(attempt));
   return { lowest: numberOf(lowestOffset), next: numberOf(nextOffset) };
 }
 
-export async function describeLog(attempt: Attempt): Promise<LogDescription> {
-  return descriptionOf(await createClient(Log, attempt.transport).describe({}, rpcOptions(attempt)));
+export async function describeLog(attempt: Attempt, log: StatedLog): Promise<LogDescription> {
+  return descriptionOf(await createClient(Log, attempt.transport).describe(log, rpcOptions(attempt)));
 }

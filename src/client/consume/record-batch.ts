@@ -31,22 +31,24 @@ interface Header {
   baseOffset: Offset;
   timestampMs: number;
   count: number;
+  logNumber: number;
   recordsAt: number;
   end: number;
 }
 
 /**
- * Returns the frame as a slice.
- * @throws Fault "corrupt" if it is incomplete or its CRC is wrong
+ * Returns the frame as a slice. `logNumber` is that of the log which was read; 0 is `default`.
+ * @throws Fault "corrupt" if it is incomplete, its CRC is wrong, or it is a batch of another log
  */
-export function checkBatch(frame: Uint8Array, crc32: Crc32): BatchSlice {
+export function checkBatch(frame: Uint8Array, crc32: Crc32, logNumber = 0): BatchSlice {
   if (frame.length < envelopeBytes || readU32be(frame, 1) !== frame.length - envelopeBytes) {
     throw corrupt("length");
   }
-  const { crcAt, baseOffset, count } = readHeader(frame, 0);
+  const { crcAt, baseOffset, count, logNumber: foundLog } = readHeader(frame, 0);
   if (crcAt === 0) throw corrupt("header");
   const found = crc32(frame, crcAt + 4, frame.length, crc32(frame, 0, crcAt));
   if (found !== readU32le(frame, crcAt)) throw corrupt("checksum");
+  if (foundLog !== logNumber) throw corrupt("log");
   const nextOffset = baseOffset + count;
   if (!Number.isSafeInteger(nextOffset)) throw corrupt("header");
   return { frames: frame, firstOffset: baseOffset, nextOffset };
@@ -76,11 +78,20 @@ export function* recordsOf(slice: BatchSlice, from: Offset = 0): Generator<LogRe
 }
 
 /** Field number and wire type. One byte, because all field numbers are below 16. */
-const tag = { crc: 0x15, term: 0x29, baseOffset: 0x31, timestampMs: 0x39, count: 0x45 } as const;
+const tag = { crc: 0x15, term: 0x29, baseOffset: 0x31, timestampMs: 0x39, count: 0x45, log: 0x55 } as const;
 
 function readHeader(bytes: Uint8Array, frameAt: number): Header {
   const end = Math.min(frameAt + envelopeBytes + readU32be(bytes, frameAt + 1), bytes.length);
-  const header: Header = { crcAt: 0, term: 0, baseOffset: 0, timestampMs: 0, count: 0, recordsAt: end, end };
+  const header: Header = {
+    crcAt: 0,
+    term: 0,
+    baseOffset: 0,
+    timestampMs: 0,
+    count: 0,
+    logNumber: 0,
+    recordsAt: end,
+    end,
+  };
   let at = frameAt + envelopeBytes;
   while (at < end && bytes[at] !== recordTag) {
     const value = at + 1;
@@ -101,6 +112,9 @@ function readHeader(bytes: Uint8Array, frameAt: number): Header {
         break;
       case tag.count:
         header.count = readU32le(bytes, value);
+        break;
+      case tag.log:
+        header.logNumber = readU32le(bytes, value);
         break;
       default:
         break; // a field that readers do not use

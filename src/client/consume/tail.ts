@@ -1,7 +1,8 @@
 /**
  * A tail of a log in a cluster. It reads ahead into a bounded buffer. While the buffer is full the stream is not read, and
  * HTTP/2 flow control stops the node. When a stream ends, another node is asked for the next offset that has not
- * arrived, so the reader sees neither a gap nor a duplicate. The first take() or ready() starts the first stream.
+ * arrived, so the reader sees neither a gap nor a duplicate. The first take() or ready() starts the first stream. The tail
+ * ends when its log is closed and everything has arrived.
  *
  * Invariant: position <= fetched. The buffer holds the records from position to fetched − 1, and at most the first batch
  * also holds earlier ones.
@@ -12,13 +13,17 @@ import type { Clock } from "../../lib/time/clock.ts";
 import type { BatchSlice, Offset, Tail } from "../../types.ts";
 import { sleep } from "../calls/abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "../calls/backoff.ts";
-import { retryDelayOf } from "../calls/fault-of.ts";
+import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
 import type { RetryingCaller } from "../calls/retrying-caller.ts";
+import type { LogIdentity, PinLimits } from "../logs/log-identity.ts";
 import type { ConsumeInit } from "../messages.ts";
-import { type BatchStreamOptions, readBatchStream } from "./batch-stream.ts";
+import { type BatchStreamOptions, readBatchStream, streamEnded } from "./batch-stream.ts";
 import type { Crc32 } from "./record-batch.ts";
 
 export interface RemoteTailOptions {
+  readonly log: LogIdentity;
+  /** Timeout of a question about the log, in milliseconds. */
+  readonly callMs: number;
   readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly chance: Prng;
@@ -45,6 +50,7 @@ const final: readonly FaultKind[] = [
   "bad-request",
   "unauthenticated",
   "permission-denied",
+  "not-found",
   "unimplemented",
   "failed-precondition",
   "unsupported-version",
@@ -63,6 +69,8 @@ export class RemoteTail implements Tail {
   /** Everything before it has arrived, so it is committed. 0 before the first batch. */
   #arrivedEnd: Offset = 0;
   #isOpen = true;
+  /** The log is closed, and everything has arrived. */
+  #isAtEnd = false;
   #isRunning = false;
   #fault: Fault | undefined;
   readonly #stop = new AbortController();
@@ -105,11 +113,12 @@ export class RemoteTail implements Tail {
     if (!this.#isOpen) return Promise.resolve(false);
     this.#start();
     if (this.#isReady) return Promise.resolve(true);
+    if (this.#isAtEnd) return Promise.resolve(false);
     this.#ready ??= new Promise((resolve) => {
       this.#wakeReader = () => {
         this.#wakeReader = undefined;
         this.#ready = undefined;
-        resolve(this.#isOpen);
+        resolve(this.#isOpen && this.#isReady);
       };
     });
     return this.#ready;
@@ -161,6 +170,7 @@ export class RemoteTail implements Tail {
         damaged = 0;
       }
       if (fault === undefined) continue;
+      if (fault === streamEnded && (await this.#isClosedHere())) return this.#end();
       if (fault.kind === "corrupt") damaged++;
       if (damaged > damagedMax || this.#isFinal(fault)) return this.#fail(fault);
       if (++failures === 1) failingSince = clock.monotonicMs();
@@ -178,13 +188,36 @@ export class RemoteTail implements Tail {
     return isTrimmed || this.#fetched > Math.max(this.#options.knownEnd(), this.#arrivedEnd);
   }
 
+  /** The log is closed, so it has no records after the last one that arrived. */
+  async #isClosedHere(): Promise<boolean> {
+    const { log } = this.#options;
+    if (log.isDefault) return false;
+    return log.isClosedAt(this.#fetched, this.#askLimits()).catch(() => false); // the next stream tells
+  }
+
+  #end(): void {
+    this.#isAtEnd = true;
+    this.#wakeReader?.();
+  }
+
+  #askLimits(): PinLimits {
+    const { clock, callMs } = this.#options;
+    return { deadlineMs: clock.monotonicMs() + callMs, signal: this.#stop.signal };
+  }
+
   /** Reads one stream. Returns why it ended; undefined if it was only idle. */
-  #stream(): Promise<Fault | undefined> {
-    const { caller, clock, crc32, idleMs, freshness } = this.#options;
+  async #stream(): Promise<Fault | undefined> {
+    const { log, caller, clock, crc32, idleMs, freshness } = this.#options;
+    try {
+      if (!log.isPinned) await log.pin(this.#askLimits(), "read");
+    } catch (reason) {
+      return faultOf(reason, "read");
+    }
     const options: BatchStreamOptions = {
       caller,
       clock,
       crc32,
+      logNumber: log.number,
       idleMs,
       signal: this.#stop.signal,
       avoid: this.#avoid,

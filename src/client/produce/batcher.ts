@@ -176,12 +176,16 @@ export class Batcher<Ticket> {
     }
   }
 
-  /** Records that an attempt failed. If the batch is retried, that is not before `retryAt`. */
-  failed(batch: Batch<Ticket>, fault: Fault, retryAt: number): void {
+  /**
+   * Records that an attempt failed. If the batch is retried, that is not before `retryAt`. With `mayRepeat` false (default
+   * true) it is not retried after an unknown outcome.
+   */
+  failed(batch: Batch<Ticket>, fault: Fault, retryAt: number, mayRepeat = true): void {
     batch.state = "waiting";
     batch.notBefore = retryAt;
     batch.lastFault = fault;
-    if (batch.stamp === undefined) this.#failedWithoutStamp(batch, fault);
+    if (!mayRepeat && fault.written === "unknown") this.#drop(batch, fault);
+    else if (batch.stamp === undefined) this.#failedWithoutStamp(batch, fault);
     else this.#failedWithStamp(batch, fault);
   }
 

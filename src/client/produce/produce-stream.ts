@@ -10,6 +10,7 @@ import type { Appended } from "../../types.ts";
 import { anySignal, canceledFault, rejectionOf } from "../calls/abort-signals.ts";
 import { faultOf } from "../calls/fault-of.ts";
 import type { RetryingCaller } from "../calls/retrying-caller.ts";
+import type { LogIdentity } from "../logs/log-identity.ts";
 import { numberOf } from "../messages.ts";
 import { optionsOf, signalOf } from "../options.ts";
 import { encodeRun } from "../record-codec.ts";
@@ -22,13 +23,21 @@ export interface ProduceStreamOptions {
   readonly window?: number;
 }
 
+/** The client and the log of a stream. */
+export interface ProduceStreamPorts {
+  readonly caller: RetryingCaller;
+  readonly log: LogIdentity;
+  /** The time until which the id of the log is asked for. */
+  readonly pinDeadlineMs: () => number;
+}
+
 /**
  * Appends each record as it comes and yields the results in order.
  * @throws the Fault of the first append that failed. Its fact `acked` is the number of records that were appended. Later
  *   records in flight may have been appended, too; `written` is "unknown" then.
  */
 export async function* produceStream(
-  caller: RetryingCaller,
+  { caller, log, pinDeadlineMs }: ProduceStreamPorts,
   records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
   given: ProduceStreamOptions = {},
 ): AsyncGenerator<Appended, void, undefined> {
@@ -48,7 +57,7 @@ export async function* produceStream(
         while (sent - acked >= window && !cut.signal.aborted)
           await new Promise<void>((resolve) => (wake = resolve));
         if (cut.signal.aborted) return;
-        const request = requestOf(record);
+        const request = requestOf(record, log);
         sent++;
         yield request;
       }
@@ -59,12 +68,14 @@ export async function* produceStream(
   };
   try {
     await caller.resolver.ensureKnown().catch(() => undefined); // if that fails, the first seed is used: nodes forward
+    if (!log.isPinned) await log.pin({ deadlineMs: pinDeadlineMs(), signal: own }, "append");
     const transport = caller.transportTo(caller.picker.leader ?? caller.picker.addresses[0]!);
     const responses = createClient(Log, transport).produceStream(
       requests(),
       signal === undefined ? {} : { signal },
     );
-    for await (const { offset, timestampMs, duplicate } of responses) {
+    for await (const { offset, timestampMs, duplicate, logId } of responses) {
+      log.learn(logId);
       acked++;
       wake?.();
       yield { firstOffset: numberOf(offset), count: 1, timestampMs: numberOf(timestampMs), duplicate };
@@ -105,8 +116,8 @@ function failureOf(
 }
 
 /** A run of one record, without its tag, is the content of the field `record`. */
-function requestOf(record: NewRecord | BytesLike): ProduceRequest {
-  const request = create(ProduceRequestSchema);
+function requestOf(record: NewRecord | BytesLike, log: LogIdentity): ProduceRequest {
+  const request = create(ProduceRequestSchema, log.stated);
   request.$unknown = [{ no: 1, wireType: 2, data: encodeRun([record]).bytes.subarray(1) }];
   return request;
 }

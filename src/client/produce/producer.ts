@@ -13,6 +13,7 @@ import { checkDeadline } from "../calls/check-deadline.ts";
 import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
 import type { RetryingCaller } from "../calls/retrying-caller.ts";
 import { rpcOptions } from "../calls/rpc-options.ts";
+import type { LogIdentity } from "../logs/log-identity.ts";
 import { appendedOf } from "../messages.ts";
 import { optionsOf, signalOf } from "../options.ts";
 import { produceBatchRequest } from "../raw-batches.ts";
@@ -25,6 +26,7 @@ import type { BytesLike, NewRecord } from "./new-record.ts";
 import { validateRun } from "./validate-run.ts";
 
 export interface ProducerOptions {
+  readonly log: LogIdentity;
   readonly caller: RetryingCaller;
   readonly clock: Clock;
   readonly chance: Prng;
@@ -174,7 +176,9 @@ export class Producer implements AsyncDisposable {
   #send(batch: Batch<Ticket>): void {
     for (const { ticket } of batch.items) ticket.state = "sent";
     const { clock, backoff, chance, onAppended } = this.#options;
-    this.#attempt(batch)
+    // Without the id of the log, a repeated batch could reach another log of the same name.
+    let mayRepeat = true;
+    this.#attempt(batch, () => (mayRepeat = false))
       .then(
         (appended) => {
           if (!this.#batcher.owns(batch)) return;
@@ -185,24 +189,28 @@ export class Producer implements AsyncDisposable {
           if (!this.#batcher.owns(batch)) return;
           const fault = faultOf(reason);
           const waitMs = backoffMs(backoff, batch.attempts, chance, retryDelayOf(fault));
-          this.#batcher.failed(batch, fault, clock.monotonicMs() + waitMs);
+          this.#batcher.failed(batch, fault, clock.monotonicMs() + waitMs, mayRepeat);
         },
       )
       .finally(() => this.#pump());
   }
 
-  #attempt(batch: Batch<Ticket>): Promise<Appended> {
-    const { caller, attemptMs } = this.#options;
+  async #attempt(batch: Batch<Ticket>, onUnpinned: () => void): Promise<Appended> {
+    const { log, caller, attemptMs } = this.#options;
+    const { expiresAt: deadlineMs } = batch;
+    if (!log.isPinned) await log.pin({ deadlineMs, attemptMs }, "append");
+    if (!log.isPinned) onUnpinned();
     const options = {
       purpose: "append",
       effect: "write",
-      deadlineMs: batch.expiresAt,
+      deadlineMs,
       // If a retry is safe, one silent node must not use up the whole time.
       attemptMs: batch.stamp === undefined ? undefined : attemptMs,
     } as const;
     return caller.attempt(options, async (attempt) => {
-      const request = produceBatchRequest(runOf(batch), batch.stamp, undefined);
+      const request = produceBatchRequest(runOf(batch), batch.stamp, undefined, log.stated);
       const response = await createClient(Log, attempt.transport).produceBatch(request, rpcOptions(attempt));
+      log.learn(response.logId);
       return appendedOf(response, batch.count);
     });
   }

@@ -3,7 +3,8 @@
  * request not to be forwarded. Each is one call. The appends of one producer are sent one after the other, in the order
  * of the calls.
  *
- * A write with an unknown outcome is retried only if it has a stamp: then the node recognizes the duplicate.
+ * A write with an unknown outcome is retried only if it has a stamp, so that the node recognizes the duplicate, and if the
+ * id of its log is known, so that it cannot reach another log of the same name.
  */
 import { createClient } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
@@ -11,11 +12,13 @@ import { Log } from "../../gen/log/v1/log_pb.js";
 import type { Appended, AppendOptions, RecordRun } from "../../types.ts";
 import type { CallOptions, RetryingCaller } from "../calls/retrying-caller.ts";
 import { rpcOptions } from "../calls/rpc-options.ts";
+import type { LogIdentity } from "../logs/log-identity.ts";
 import { appendedOf } from "../messages.ts";
 import { produceBatchRequest } from "../raw-batches.ts";
 import { copyBytes } from "./byte-allocator.ts";
 
 export interface SingleAppendsOptions {
+  readonly log: LogIdentity;
   readonly caller: RetryingCaller;
   /** Timeout of one attempt of an append with a stamp, in milliseconds. */
   readonly attemptMs: number;
@@ -31,10 +34,15 @@ export class SingleAppends {
   readonly #options: SingleAppendsOptions;
   /** The last append of each producer. The next one waits for it. */
   readonly #lastByProducer = new Map<bigint, Promise<unknown>>();
+  #pending = 0;
   #pendingBytes = 0;
 
   constructor(options: SingleAppendsOptions) {
     this.#options = options;
+  }
+
+  get isIdle(): boolean {
+    return this.#pending === 0;
   }
 
   /** Appends the run before `deadlineMs`. Its bytes are copied. Rejects with Fault "overloaded" if the queue is full. */
@@ -47,9 +55,11 @@ export class SingleAppends {
     }
     const copy = { bytes: copyBytes(run.bytes), count: run.count };
     const send = (): Promise<Appended> => this.#send(copy, options, deadlineMs);
+    this.#pending++;
     this.#pendingBytes += copy.bytes.length;
     const pending = producer === undefined ? send() : this.#afterLast(producer.id, send);
     return pending.finally(() => {
+      this.#pending--;
       this.#pendingBytes -= copy.bytes.length;
     });
   }
@@ -73,21 +83,23 @@ export class SingleAppends {
 
   async #send(run: RecordRun, options: AppendOptions, deadlineMs: number): Promise<Appended> {
     const { producer, expectedOffset } = options;
-    const { caller, attemptMs, onAppended } = this.#options;
+    const { log, caller, attemptMs, onAppended } = this.#options;
     const isStamped = producer !== undefined;
+    if (!log.isPinned) await log.pin({ deadlineMs, attemptMs }, "append");
     const call: CallOptions = {
       purpose: "append",
       effect: "write",
       deadlineMs,
-      repeatable: isStamped,
+      repeatable: isStamped && log.isPinned,
       attemptMs: isStamped ? attemptMs : undefined,
     };
-    const request = produceBatchRequest(run, producer, expectedOffset);
+    const request = produceBatchRequest(run, producer, expectedOffset, log.stated);
     const appended = await caller.call(call, async (attempt) => {
       const response = await createClient(Log, attempt.transport).produceBatch(request, {
         ...rpcOptions(attempt),
         headers: headersOf(options),
       });
+      log.learn(response.logId);
       return appendedOf(response, run.count);
     });
     onAppended(appended);

@@ -1,5 +1,5 @@
 /**
- * A cluster in memory for the tests of the client. Its nodes serve one shared log over the router transport of Connect,
+ * A cluster in memory for the tests of the client. Its nodes serve shared logs over the router transport of Connect,
  * without sockets. A test can make them fail, lag, reject, stay silent, cut a stream or damage a batch.
  */
 import { create } from "@bufbuild/protobuf";
@@ -17,6 +17,7 @@ import { Fault } from "../../../src/fault.ts";
 import {
   type ConsumeRequest,
   Log,
+  Logs,
   type ProduceBatchRequest,
   ReadMode,
   type RecordBatch,
@@ -24,9 +25,9 @@ import {
 } from "../../../src/gen/log/v1/log_pb.js";
 import { crc32 } from "../../../src/lib/checksum.ts";
 import { defaultSettings, encodeRun } from "../../../src/log/mod.ts";
-import { ProducerTable } from "../../../src/log/state/producer-table.ts";
 import type { Appended, Role } from "../../../src/types.ts";
-import { MemoryLog } from "../log/memory-log.ts";
+import type { MemoryLog } from "../log/memory-log.ts";
+import { type FakeLog, FakeLogs } from "./fake-logs.ts";
 
 /** What happens to the next append at this node. */
 export type Mishap = "lost" | "written-unanswered" | "hangs" | Fault;
@@ -49,6 +50,9 @@ export class FakeNode {
   /** The names of the RPCs that it received. */
   calls: string[] = [];
   requests: ConsumeRequest[] = [];
+  appends: ProduceBatchRequest[] = [];
+  /** RPCs that fail with "permission-denied". */
+  denied: readonly string[] = [];
   batchesSent = 0;
   openStreams = 0;
 
@@ -58,17 +62,20 @@ export class FakeNode {
 }
 
 export class FakeCluster {
-  readonly log = new MemoryLog();
+  readonly logs = new FakeLogs();
   readonly nodes: readonly FakeNode[];
   term = 1;
   /** Connections that nodes which are down have refused. */
   refused = 0;
-  readonly #table = new ProducerTable();
-  #index = 0;
 
   constructor(...addrs: readonly string[]) {
     this.nodes = addrs.map((addr) => new FakeNode(addr));
     this.nodes[0]!.role = "leader";
+  }
+
+  /** The log `default`. */
+  get log(): MemoryLog {
+    return this.logs.default.log;
   }
 
   node(addr: string): FakeNode {
@@ -89,7 +96,15 @@ export class FakeCluster {
 
   readonly dial: Dial = (addr) => {
     const node = this.node(addr);
-    const inner = createRouterTransport(({ service }) => service(Log, this.#serve(node)));
+    const inner = createRouterTransport(({ service }) => {
+      service(Log, this.#serve(node));
+      service(
+        Logs,
+        this.logs.service((rpc) => {
+          if (node.denied.includes(rpc)) throw new Fault("permission-denied");
+        }),
+      );
+    });
     const reach = (): void => {
       if (!node.isDown) return;
       this.refused++;
@@ -112,11 +127,12 @@ export class FakeCluster {
   };
 
   #serve(node: FakeNode): Partial<ServiceImpl<typeof Log>> {
-    const { log } = this;
-    const nextOn = async (): Promise<number> => Math.max(0, (await log.bounds()).next - node.lag);
-    const outOfRange = async (offset: number): Promise<Fault> =>
+    const { logs } = this;
+    const nextOn = async (log: MemoryLog): Promise<number> =>
+      Math.max(0, (await log.bounds()).next - node.lag);
+    const outOfRange = async (log: MemoryLog, offset: number): Promise<Fault> =>
       new Fault("out-of-range", {
-        facts: { offset, lowest: (await log.bounds()).lowest, next: await nextOn() },
+        facts: { offset, lowest: (await log.bounds()).lowest, next: await nextOn(log) },
       });
     return {
       getServers: () => ({
@@ -128,57 +144,70 @@ export class FakeCluster {
           term: BigInt(this.term),
         })),
       }),
-      describe: () =>
+      describe: (request) =>
         asConnectError(async () => {
+          const { log, id } = this.logs.open(request);
           const { lowest } = await log.bounds();
-          return { lowestOffset: BigInt(lowest), nextOffset: BigInt(await nextOn()) };
+          return { lowestOffset: BigInt(lowest), nextOffset: BigInt(await nextOn(log)), logId: id };
         }),
       produceBatch: (request, { signal }) =>
         asConnectError(async () => {
+          node.appends.push(request);
           const mishap = node.mishaps.shift();
           if (mishap instanceof Fault) throw mishap;
           if (mishap === "lost") throw new ConnectError("cut", Code.Aborted);
           if (mishap === "hangs") await new Promise((_, reject) => signal.addEventListener("abort", reject));
-          const appended = await this.#append(request);
+          const target = this.logs.open(request);
+          const appended = await this.#append(target, request);
           if (mishap === "written-unanswered") throw new ConnectError("cut", Code.Aborted);
           const { firstOffset, count, timestampMs, duplicate } = appended;
-          return { firstOffset: BigInt(firstOffset), count, timestampMs: BigInt(timestampMs), duplicate };
+          return {
+            firstOffset: BigInt(firstOffset),
+            count,
+            timestampMs: BigInt(timestampMs),
+            duplicate,
+            logId: target.id,
+          };
         }),
       consume: (request) =>
         asConnectError(async () => {
           node.requests.push(request);
+          const { log, id } = this.logs.open(request);
           const offset = await log.seek(
             request.start.case === "last"
               ? { last: Number(request.start.value) }
               : { offset: Number(request.offset) },
           );
-          if (offset >= (await nextOn())) throw await outOfRange(offset);
+          if (offset >= (await nextOn(log))) throw await outOfRange(log, offset);
           await log.read(offset);
-          return { record: { offset: BigInt(offset) } };
+          return { record: { offset: BigInt(offset) }, logId: id };
         }),
       consumeStream: async function* (request) {
         node.requests.push(request);
-        yield { caughtUp: true, endOffset: BigInt(await nextOn()) };
+        const { log, id } = await asConnectError(async () => logs.open(request));
+        yield { caughtUp: true, endOffset: BigInt(await nextOn(log)), logId: id };
       },
       consumeBatches: (request, { signal }) => this.#batches(node, request, signal, nextOn, outOfRange),
     };
   }
 
   /** Checks the sequence before it writes, like a node. */
-  async #append({ records, producer, expectedOffset }: ProduceBatchRequest): Promise<Appended> {
+  async #append(target: FakeLog, request: ProduceBatchRequest): Promise<Appended> {
+    const { records, producer, expectedOffset } = request;
+    const { log, table } = target;
     const run = encodeRun(records);
     const options = expectedOffset === undefined ? {} : { expectedOffset: Number(expectedOffset) };
-    if (producer === undefined) return this.log.append(run, options);
+    if (producer === undefined) return log.append(run, options);
     const { id, epoch, sequence } = producer;
     const stamp = { subject: "s", id, epoch, sequence: Number(sequence) };
-    const verdict = this.#table.check(stamp, run.count, this.log.nowMs, defaultSettings);
+    const verdict = table.check(stamp, run.count, log.nowMs, defaultSettings);
     if ("duplicate" in verdict) return { ...verdict.duplicate, duplicate: true };
-    const firstOffset = this.log.end;
-    const appending = this.log.append(run, options); // its place in the log is fixed now
-    const index = ++this.#index;
+    const firstOffset = log.end;
+    const appending = log.append(run, options); // its place in the log is fixed now
+    const index = ++target.batches;
     const batch = { index, sequence: stamp.sequence, count: run.count, firstOffset };
-    this.#table.stage(stamp, { ...batch, timestampMs: this.log.nowMs });
-    this.#table.commitTo(index, defaultSettings);
+    table.stage(stamp, { ...batch, timestampMs: log.nowMs });
+    table.commitTo(index, defaultSettings);
     return appending;
   }
 
@@ -186,15 +215,16 @@ export class FakeCluster {
     node: FakeNode,
     request: ConsumeRequest,
     signal: AbortSignal,
-    nextOn: () => Promise<number>,
-    outOfRange: (offset: number) => Promise<Fault>,
+    nextOn: (log: MemoryLog) => Promise<number>,
+    outOfRange: (log: MemoryLog, offset: number) => Promise<Fault>,
   ): AsyncGenerator<RecordBatch> {
     node.requests.push(request);
     node.openStreams++;
     const from = Number(request.offset);
     try {
-      if (from > (await nextOn())) throw await outOfRange(from);
-      using tail = this.log.follow(from);
+      const { log } = this.logs.open(request);
+      if (from > (await nextOn(log))) throw await outOfRange(log, from);
+      using tail = log.follow(from);
       const stop = (): void => tail[Symbol.dispose]();
       signal.addEventListener("abort", stop);
       for (let sent = 0; ; sent++) {

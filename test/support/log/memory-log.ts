@@ -15,10 +15,12 @@ import type {
 } from "../../../src/types.ts";
 
 export class MemoryLog implements CommitLog {
+  readonly #number: number;
   readonly #slices: BatchSlice[] = [];
   readonly #tails = new Set<() => void>();
   readonly #results = new Map<string, Appended>();
   #lowest = 0;
+  #isClosed = false;
   #next = 0;
   /** The number of open tails. Every test should end with 0. */
   openTails = 0;
@@ -28,6 +30,11 @@ export class MemoryLog implements CommitLog {
   failNext: Fault | undefined;
   nowMs = 1_700_000_000_000;
   appendCalls: { run: RecordRun; options: AppendOptions }[] = [];
+
+  /** `number` is written in its batches. */
+  constructor(number = 0) {
+    this.#number = number;
+  }
 
   get next(): Offset {
     return this.#next;
@@ -58,6 +65,7 @@ export class MemoryLog implements CommitLog {
       timestampMs: this.nowMs,
       recordCount: run.count,
       kind: batchKind.data,
+      logId: this.#number,
     };
     const frames = encodeFrame(header, run.bytes, 0, producer);
     this.#next += run.count;
@@ -114,9 +122,10 @@ export class MemoryLog implements CommitLog {
         new Promise((resolve) => {
           if (!open) return resolve(false);
           if (peek() !== undefined || position < this.#lowest) return resolve(true);
+          if (this.#isClosed) return resolve(false);
           wake = () => {
             wake = undefined;
-            resolve(open);
+            resolve(open && (!this.#isClosed || peek() !== undefined));
           };
         }),
       [Symbol.dispose]: () => {
@@ -127,6 +136,12 @@ export class MemoryLog implements CommitLog {
         wake?.();
       },
     };
+  }
+
+  /** Tails end after the last record. */
+  endTails(): void {
+    this.#isClosed = true;
+    for (const wake of [...this.#tails]) wake();
   }
 
   async trim(before: Offset): Promise<Offset> {

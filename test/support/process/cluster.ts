@@ -185,12 +185,12 @@ export class TestCluster {
 
   async servers(node: ClusterNode): Promise<Server[]> {
     using client = this.connect(node);
-    return (await client.log.getServers({}, { timeoutMs: 3_000 })).servers;
+    return (await client.rpc.log.getServers({}, { timeoutMs: 3_000 })).servers;
   }
 
   async status(node: ClusterNode): Promise<StatusResponse> {
     using client = this.connect(node);
-    return await client.cluster.status({}, { timeoutMs: 3_000 });
+    return await client.rpc.cluster.status({}, { timeoutMs: 3_000 });
   }
 
   /** The text of /readyz; undefined if the node is ready. */

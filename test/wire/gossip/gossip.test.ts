@@ -139,7 +139,7 @@ test("a node joins seeds that start late, fails when it is stopped, and rejoins"
   using client = openClient({ addr: early.addr });
   const changes: string[] = [];
   const watch = (async () => {
-    for await (const { event } of client.log.watch({}, { signal: watching.signal }))
+    for await (const { event } of client.rpc.log.watch({}, { signal: watching.signal }))
       if (event.case === "membership") changes.push(`${event.value.name} ${event.value.change}`);
   })();
   watch.catch(() => undefined);

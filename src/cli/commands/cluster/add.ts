@@ -24,6 +24,6 @@ export function register(program: Command): void {
 async function add(addr: string, { id = "", ...flags }: Flags): Promise<undefined> {
   if (!isHostPort(addr)) throw argumentFault("the address must be HOST:PORT, such as 127.0.0.1:8080", addr);
   using client = await connect(flags);
-  await client.cluster.addNode({ id, addr }, { timeoutMs: 15_000 });
+  await client.rpc.cluster.addNode({ id, addr }, { timeoutMs: 15_000 });
   await print(jsonLine({ added: addr }));
 }

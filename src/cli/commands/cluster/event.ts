@@ -22,7 +22,7 @@ export function register(program: Command): void {
 async function event(name: string, text: string, flags: EventFlags): Promise<undefined> {
   const payload = Buffer.from(text);
   using client = await connect(flags);
-  await client.cluster.event({ name, payload, coalesce: flags.coalesce ?? false });
+  await client.rpc.cluster.event({ name, payload, coalesce: flags.coalesce ?? false });
   if (flags.json) await print(jsonLine({ name, payload_bytes: payload.length }));
   else console.error(`event ${JSON.stringify(name)} was sent`);
 }

@@ -13,7 +13,7 @@ export function register(program: Command): void {
 
 async function leave(flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
-  const { id } = await client.cluster.status({}, { timeoutMs: 5_000 });
-  await client.cluster.removeNode({ id }, { timeoutMs: 30_000 });
+  const { id } = await client.rpc.cluster.status({}, { timeoutMs: 5_000 });
+  await client.rpc.cluster.removeNode({ id }, { timeoutMs: 30_000 });
   await print(jsonLine({ left: id }));
 }

@@ -23,7 +23,7 @@ export function register(program: Command): void {
 async function members(flags: MembersFlags): Promise<undefined> {
   const { status } = flags;
   using client = await connect(flags);
-  const found = (await client.cluster.members({})).members.filter(
+  const found = (await client.rpc.cluster.members({})).members.filter(
     (member) => status === undefined || member.status === status,
   );
   if (flags.json) {

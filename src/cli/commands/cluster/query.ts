@@ -44,7 +44,7 @@ async function query(name: string, payload: string, flags: QueryFlags): Promise<
   using client = await connect(flags);
   let answers = 0;
   let acks = 0;
-  for await (const answer of client.cluster.query(request)) {
+  for await (const answer of client.rpc.cluster.query(request)) {
     if (answer.ack) acks++;
     else answers++;
     if (flags.json) await print(jsonLine(toPlainJson(QueryResponseSchema, answer)));

@@ -16,6 +16,6 @@ export function register(program: Command): void {
 
 async function remove(id: string, flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
-  await client.cluster.removeNode({ id }, { timeoutMs: 15_000 });
+  await client.rpc.cluster.removeNode({ id }, { timeoutMs: 15_000 });
   await print(jsonLine({ removed: id }));
 }

@@ -17,13 +17,13 @@ export function register(program: Command): void {
 
 async function servers(flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
-  const found = await client.log.getServers({});
+  const found = await client.rpc.log.getServers({});
   if (flags.json) {
     for (const server of found.servers) await print(jsonLine(toPlainJson(ServerSchema, server)));
     return;
   }
   const isAllWell = found.servers.every(({ healthy }) => healthy);
-  const status = isAllWell ? undefined : await client.cluster.status({});
+  const status = isAllWell ? undefined : await client.rpc.cluster.status({});
   const rows = found.servers.map((server) => [
     server.id,
     server.rpcAddr,

@@ -21,7 +21,7 @@ export function register(program: Command): void {
 
 async function status(flags: ConnectFlags): Promise<number> {
   using client = await connect(flags);
-  const found = await client.cluster.status({}, { timeoutMs: 5_000 });
+  const found = await client.rpc.cluster.status({}, { timeoutMs: 5_000 });
   const { data, message } = statusOutput(found, process.stderr.isTTY && flags.json !== true);
   process.stderr.write(message);
   await print(data);

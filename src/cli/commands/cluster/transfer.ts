@@ -18,6 +18,6 @@ export function register(program: Command): void {
 
 async function transfer(node: string | undefined, flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
-  const { leaderId } = await client.cluster.transferLeadership({ to: node ?? "" }, { timeoutMs: 15_000 });
+  const { leaderId } = await client.rpc.cluster.transferLeadership({ to: node ?? "" }, { timeoutMs: 15_000 });
   await print(jsonLine({ leader: leaderId }));
 }

@@ -15,7 +15,7 @@ export function register(program: Command): void {
 
 async function whoami(flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
-  const found = await client.cluster.whoAmI({});
+  const found = await client.rpc.cluster.whoAmI({});
   await print(
     flags.json
       ? jsonLine(toPlainJson(WhoAmIResponseSchema, found))

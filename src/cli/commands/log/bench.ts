@@ -61,7 +61,7 @@ async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<numb
     inFlight: number("--in-flight", flags.inFlight, 1, 4_096),
   };
   using client = await connect(flags);
-  const { sync, version, nodeId } = await client.log.describe({});
+  const { sync, version, nodeId } = await client.rpc.log.describe({});
   const about = { addr: flags.addr, node: nodeId, version, protocol: flags.protocol ?? "grpc", sync };
   if (!flags.json) {
     console.error(

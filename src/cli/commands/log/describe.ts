@@ -16,7 +16,7 @@ export function register(program: Command): void {
 
 async function describe(flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
-  const found = await client.log.describe({});
+  const found = await client.rpc.log.describe({});
   if (flags.json) {
     await print(jsonLine(toPlainJson(DescribeResponseSchema, found)));
     return;

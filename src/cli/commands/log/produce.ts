@@ -50,7 +50,7 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
   using client = await connect(flags);
   if (batch > 0) {
     for await (const group of groupsOf(records, batch)) {
-      const { firstOffset, count } = await client.log.produceBatch({ records: group });
+      const { firstOffset, count } = await client.rpc.log.produceBatch({ records: group });
       for (let at = 0; at < count; at++) await print(`{"offset":${Number(firstOffset) + at}}\n`);
     }
     return exitStatus.done;
@@ -64,7 +64,8 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
       failure = Fault.from(reason);
     }
   };
-  for await (const { offset } of client.log.produceStream(requests())) await print(`{"offset":${offset}}\n`);
+  for await (const { offset } of client.rpc.log.produceStream(requests()))
+    await print(`{"offset":${offset}}\n`);
   if (failure !== undefined) throw failure;
   return exitStatus.done;
 }

@@ -22,7 +22,7 @@ async function trim(flags: Flags): Promise<number> {
   const before = /^\d+$/.test(flags.before) ? Number(flags.before) : Number.NaN;
   if (!Number.isSafeInteger(before)) throw argumentFault("--before must be an offset", flags.before);
   using client = await connect(flags);
-  const { lowestOffset } = await client.log.trim({ beforeOffset: BigInt(before) });
+  const { lowestOffset } = await client.rpc.log.trim({ beforeOffset: BigInt(before) });
   await print(`{"lowest_offset":${lowestOffset}}\n`);
   return exitStatus.done;
 }

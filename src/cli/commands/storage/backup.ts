@@ -29,7 +29,7 @@ async function backup(directory: string, flags: ConnectFlags): Promise<number> {
   const snapshot: Uint8Array[] = [];
   let bytes = 0;
   using client = await connect(flags);
-  for await (const part of client.cluster.backup({ have: target.completeFiles() })) {
+  for await (const part of client.rpc.cluster.backup({ have: target.completeFiles() })) {
     if (crc32(part.data) !== part.crc32) {
       throw new Fault("corrupt", { message: `a part of ${part.file} was damaged in transit` });
     }

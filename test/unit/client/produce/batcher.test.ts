@@ -203,6 +203,21 @@ interface Simulation {
   readonly epochs: number;
 }
 
+test("a batch with an unknown outcome that may not be repeated is dropped, and a new epoch fences it", () => {
+  const batcher = new Batcher<number>(settings(stamped));
+  batcher.add(one(), 0, 0);
+  batcher.flush();
+  const first = batcher.next(0)!;
+  batcher.failed(first, new Fault("interrupted", { written: "unknown" }), 0, false);
+  assert.deepEqual(
+    batcher.takeOutcomes().map((outcome) => "fault" in outcome && outcome.fault.written),
+    ["unknown"],
+  );
+  batcher.add(one(), 1, 0);
+  batcher.flush();
+  assert.deepEqual(batcher.next(0)!.stamp, { id: 5n, epoch: 1, sequence: 0 });
+});
+
 function simulate(chance: Prng, isStamped: boolean): Simulation {
   const inFlightMax = isStamped ? chance.between(1, 5) : 1;
   const limits = settings({
